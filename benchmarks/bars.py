@@ -17,11 +17,11 @@ from venuemesh.marketdata.v1 import batch_pb2
 from benchmarks.options import Options
 from benchmarks.report import Figure, Report
 from core.bars import kernel, series
+from core.bars.bar_kinds import BarSpec
 from core.bars.kernel import Trades
-from core.bars.kinds import Spec
 from core.bars.rules import rule
-from core.bars.series import State
-from core.bars.venue import Venue
+from core.bars.series import SeriesState
+from core.bars.venue_bars import VenueBars
 from core.bars.watermark import Watermark
 from kit.base.cursor import Cursor
 from kit.base.intervals import INTERVALS
@@ -69,7 +69,7 @@ def _figure(name: str, options: Options, work: Callable[[], None], target: str =
 
 
 def _time_bars(trades: Trades) -> None:
-    held: list[dict[int, kernel.Partial]] = [{} for _ in INTERVALS]
+    held: list[dict[int, kernel.PartialBar]] = [{} for _ in INTERVALS]
     for start in range(0, TRADES, CHUNK):
         chunk = kernel.in_order(kernel.take(trades, slice(start, start + CHUNK)))
         found = kernel.by_second(chunk)
@@ -81,20 +81,20 @@ def _time_bars(trades: Trades) -> None:
 
 
 def _other_bars(trades: Trades, text: str) -> None:
-    ends, state = rule(Spec.parse(text), SCALE), State()
+    ends, state = rule(BarSpec.parse(text), SCALE), SeriesState()
     for start in range(0, TRADES, CHUNK):
         chunk = kernel.in_recorded_order(kernel.take(trades, slice(start, start + CHUNK)))
         _, state = series.advance(ends, state, chunk)
 
 
 def _process(batches: list[bytes]) -> None:
-    venue = Venue("binance", Watermark(2_000_000_000), checkpoints_count=False)
+    venue = VenueBars("binance", Watermark(2_000_000_000), checkpoints_count=False)
     for number, data in enumerate(batches, 1):
         venue.take(Cursor(1, number), Batch.FromString(data), ())
         if number % BATCHES_PER_FOLD == 0:
-            venue.fold()
+            venue.roll_up()
             venue.evict(10_000_000_000, busy=())
-    venue.fold()
+    venue.roll_up()
 
 
 def _market(count: int) -> Trades:

@@ -26,9 +26,9 @@ from benchmarks.session import Published, published, published_slowly
 from conftest import free_port
 from core.recorder.chunk import Chunk
 from core.recorder.recorder import Recorder
-from core.recorder.rows import EncodedRows, Rows
 from core.recorder.settings import RecorderSettings
 from core.recorder.store import Store
+from core.recorder.table_writes import EncodedRows, TableWrite
 from kit.base.clock import SystemClock
 from kit.base.database import Database, migrate
 from kit.base.degradation import DegradedReasons
@@ -124,7 +124,7 @@ async def _fill(servers: Servers, session: Published) -> None:
     await streams.close()
 
 
-async def _encoded(servers: Servers, session: Published) -> list[list[Rows]]:
+async def _encoded(servers: Servers, session: Published) -> list[list[TableWrite]]:
     """The rows as the recorder encodes them, in chunks of its size."""
     database = Database(servers.postgres_url)
     store = Store(database)
@@ -160,7 +160,7 @@ async def _record(servers: Servers, session: Published) -> float:
     return seconds
 
 
-async def _copy(servers: Servers, chunks: Sequence[Sequence[Rows]], suffix: str) -> float:
+async def _copy(servers: Servers, chunks: Sequence[Sequence[TableWrite]], suffix: str) -> float:
     """Seconds until all of it is written."""
     await _empty(servers)
     database = Database(servers.postgres_url)

@@ -1,13 +1,14 @@
-"""Wires the bar aggregator: settings, streams, leases, database, board."""
+"""Wires the bar aggregator: settings, streams, leases, database, subscribers."""
 
 from venuemesh.bars.v1 import bars_pb2
 
-from core.bars.aggregator import Aggregator
-from core.bars.board import Board
-from core.bars.forwarding import Others
+from core.bars.aggregator import Aggregator, Connections
+from core.bars.forwarding import PeerAggregators
 from core.bars.leases import Leases
 from core.bars.service import BarsServicer
 from core.bars.settings import BarsSettings
+from core.bars.subscribers import Subscribers
+from core.bars.venue_factory import VenueFactory
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database, migrate_when_there
@@ -21,7 +22,7 @@ SERVICE = "bars"
 
 
 def main() -> int:
-    """Run the bar aggregator until it is told to stop. Returns the exit code."""
+    """Run the bar aggregator until it is stopped. Returns the exit code."""
     mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
     settings = setting_files.load(BarsSettings, SERVICE)
     return run_process(_service_id(settings), mesh, lambda: run(settings, mesh))
@@ -37,19 +38,24 @@ async def run(settings: BarsSettings, mesh: MeshSettings) -> None:
     leases = Leases(mesh.redis_url, member, settings.lease_seconds)
     database = Database(mesh.database_url)
     troubles = DegradedReasons(runtime.meter)
-    board = Board(settings.subscribers_max, settings.subscriber_bars_max)
+    subscribers = Subscribers(settings.subscribers_max, settings.subscriber_bars_max)
     aggregator = Aggregator(
-        settings, mesh.world, streams, leases, database, board, runtime.meter, troubles, clock
+        VenueFactory(settings, mesh.world),
+        Connections(streams, leases, database),
+        subscribers,
+        runtime.meter,
+        troubles,
+        clock,
     )
 
     async def aggregate() -> None:
         await migrate_when_there(mesh.database_url, troubles, clock)
         await aggregator.run()
 
-    others = Others(leases, aggregator.owns, clock)
-    runtime.serve(bars_pb2.DESCRIPTOR, "Bars", BarsServicer(board, others, settings, clock))
+    peers = PeerAggregators(leases, aggregator.owns, clock)
+    runtime.serve(bars_pb2.DESCRIPTOR, "Bars", BarsServicer(subscribers, peers, settings, clock))
     runtime.run_task("aggregator", aggregate)
-    runtime.when_draining(lambda: board.end(Draining("the bar aggregator is stopping")))
+    runtime.when_draining(lambda: subscribers.end(Draining("the bar aggregator is stopping")))
     runtime.at_end(database.close)
     runtime.at_end(streams.close)
     runtime.at_end(leases.close)

@@ -1,9 +1,9 @@
-"""Which part of the time an instrument was watched: from its first trade on, less the holes.
+"""Coverage: the time in which an instrument was watched, from its first trade on, without holes.
 
-A hole is what a Gap leaves behind. Where the gap does not say everything, the widest honest answer
-is taken: a missing start is the newest trade known before it, a missing end is the next trade after
-it, and until that comes the hole is open. A hole whose trades have all come late, which their ids
-tell, never was one, and its time counts again; so does a hole between two consecutive ids.
+A Gap leaves a hole. Where the gap does not state everything, the widest possible hole is assumed: a
+missing start is the newest trade before it, a missing end is the next trade after it, and the hole
+is open until that trade. When ids show that all trades of a hole came late, the hole is removed
+and its time counts again, as does a hole between two consecutive ids.
 """
 
 from bisect import bisect_right
@@ -25,22 +25,22 @@ class Hole:
 
     start_ns: int
     end_ns: int | None
-    """None: not over yet."""
+    """None: not known yet."""
     last_id: int = NO_ID
-    """The trade before it. NO_ID: unknown, so that it cannot be proven to be filled."""
+    """Id of the trade before it. NO_ID: not known; the hole can then not be proven filled."""
     first_id: int = NO_ID
-    """The trade after it. NO_ID: not known yet."""
+    """Id of the trade after it. NO_ID: not known yet."""
     whole_channel: bool = False
-    """Whether it ends with the next trade of any instrument of the venue."""
+    """Whether the next trade of any instrument of the venue ends it."""
 
     @property
     def span(self) -> Span:
-        """The time that it takes."""
+        """Its start and end; open holes last for ever."""
         return self.start_ns, END_OF_TIME_NS if self.end_ns is None else self.end_ns
 
     @property
     def waits_for_trade(self) -> bool:
-        """Whether the next trade of the instrument tells more about it."""
+        """Whether the next trade of the instrument determines its end or last id."""
         needs_id = self.last_id != NO_ID and self.first_id == NO_ID
         return needs_id or (self.end_ns is None and not self.whole_channel)
 
@@ -48,20 +48,20 @@ class Hole:
 class Coverage:
     """The watched time of one instrument.
 
-    More than ``HOLES_MAX`` holes are not kept: the two oldest become one that reaches from the
-    start of the first to the end of the second. Coverage is then understated, never overstated.
+    At most ``HOLES_MAX`` holes are kept: beyond that the two oldest become one, from the start of
+    the first to the end of the second. Coverage is then understated, never overstated.
     """
 
     def __init__(self, since_ns: int | None = None, holes: Iterable[Hole] = ()) -> None:
         self.since_ns = since_ns
-        """Venue time of the first trade. None: there was none."""
+        """Venue time of the first trade. None: no trade yet."""
         self.holes = list(holes)
         self._missing: list[Span] | None = None
         self.touched: list[Span] = []
-        """Where coverage has changed since whoever measures it cleared this."""
+        """Spans whose coverage has changed. Cleared by the caller that has measured them."""
 
     def begin(self, time_ns: int) -> None:
-        """A trade has this time."""
+        """Start coverage at this venue time, unless it started earlier."""
         if self.since_ns is None:
             self.since_ns = time_ns
         elif time_ns < self.since_ns:
@@ -69,7 +69,7 @@ class Coverage:
             self.since_ns = time_ns
 
     def add(self, hole: Hole) -> None:
-        """Trades may be missing here."""
+        """Add a hole."""
         if hole in self.holes:
             return
         self.holes.append(hole)
@@ -84,27 +84,27 @@ class Coverage:
 
     @property
     def waits_for_trade(self) -> bool:
-        """Whether the next trade of the instrument tells more about a hole."""
+        """Whether the next trade of the instrument determines something about a hole."""
         return any(hole.waits_for_trade for hole in self.holes)
 
     def pass_trade(self, time_ns: int, trade_id: int) -> None:
-        """A trade came. It is what some hole waited for, unless it belongs before it."""
+        """Note a trade. It ends the holes that wait for one and start before it."""
         for index, hole in enumerate(self.holes):
             if hole.waits_for_trade:
                 self._learn(index, self._after_trade(hole, time_ns, trade_id))
 
     def pass_channel(self, time_ns: int) -> None:
-        """A trade of some instrument of the venue came."""
+        """Note a trade of any instrument of the venue."""
         for index, hole in enumerate(self.holes):
             if hole.whole_channel and hole.end_ns is None and time_ns >= hole.start_ns:
                 self._learn(index, replace(hole, end_ns=time_ns))
 
     def fill(self, start_ns: int, end_ns: int) -> None:
-        """Nothing is missing between these times: they were looked into again."""
+        """Remove holes between these times: a repair found the trades complete."""
         if self.since_ns is None or end_ns <= start_ns:
             return
         if start_ns < self.since_ns:
-            # What lies between the fill and the first trade was never watched.
+            # The time between the repaired span and the first trade was never watched.
             if end_ns < self.since_ns:
                 self.holes.append(Hole(end_ns, self.since_ns))
             self._change((start_ns, self.since_ns))
@@ -118,14 +118,14 @@ class Coverage:
         self.holes = rest
 
     def close(self, seen: TradeIds) -> None:
-        """Let go of holes whose trades have all been seen."""
+        """Remove holes whose trades were all seen."""
         for hole in self.holes:
             if _is_filled(hole, seen):
                 self._change(hole.span)
         self.holes = [hole for hole in self.holes if not _is_filled(hole, seen)]
 
     def covered_ns(self, start_ns: int, stop_ns: int) -> int:
-        """How much of this time was watched."""
+        """How much of a span was watched, ns."""
         if self.since_ns is None:
             return 0
         start_ns = max(start_ns, self.since_ns)
@@ -164,7 +164,7 @@ class Coverage:
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
-    """The same time as spans that neither touch nor overlap, ascending; empty ones left out."""
+    """The union of spans, as ascending spans that neither touch nor overlap and are not empty."""
     result: list[Span] = []
     for start_ns, stop_ns in sorted(span for span in spans if span[0] < span[1]):
         if result and start_ns <= result[-1][1]:
@@ -181,7 +181,7 @@ def _is_filled(hole: Hole, seen: TradeIds) -> bool:
 
 
 def _without(hole: Hole, span: Span) -> list[Hole]:
-    """What a span leaves of a hole."""
+    """The parts of a hole outside a span."""
     start_ns, end_ns = span
     if end_ns <= hole.start_ns or hole.span[1] <= start_ns:
         return [hole]

@@ -1,4 +1,4 @@
-"""Subscriptions to bars that another aggregator makes: passed on to it, and what comes back."""
+"""Forwards subscriptions to the aggregator that makes the bars."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -13,17 +13,17 @@ from kit.base.clock import Clock
 from kit.base.errors import StoreUnavailable
 
 FORWARDED = ("venuemesh-bars-forwarded", "1")
-"""Metadata of a call that another aggregator passes on. It is not passed on once more."""
+"""Metadata of a forwarded call, which is not forwarded again."""
 LOOK_AGAIN_SECONDS = 0.25
 
 Owns = Callable[[str, str], bool]
-"""Whether the bars of an instrument, of venue id and symbol, are made here."""
+"""Whether this aggregator makes the bars of an instrument, from venue id and symbol."""
 
 _log = telemetry.logger("bars")
 
 
-class Others:
-    """The other aggregators. A member's name ends with @ and its address."""
+class PeerAggregators:
+    """The other aggregators. The name of a lease member ends with @ and its address."""
 
     def __init__(self, leases: Leases, owns: Owns, clock: Clock) -> None:
         self._leases = leases
@@ -31,18 +31,18 @@ class Others:
         self._clock = clock
 
     def is_ours(self, request: bars_pb2.SubscribeRequest) -> bool:
-        """Whether the bars are made here."""
+        """Whether this aggregator makes the requested bars."""
         return self._owns(request.venue, request.symbol)
 
     @staticmethod
-    def sent(context: grpc.aio.ServicerContext[Any, Any]) -> bool:
-        """Whether another aggregator has passed this call on."""
+    def is_forwarded(context: grpc.aio.ServicerContext[Any, Any]) -> bool:
+        """Whether another aggregator forwarded this call."""
         return FORWARDED in [tuple(item) for item in context.invocation_metadata() or ()]
 
     async def subscribe(
         self, request: bars_pb2.SubscribeRequest
     ) -> AsyncIterator[bars_pb2.SubscribeResponse]:
-        """What the owner shows. Ends when it is the owner no longer, or when there is none yet."""
+        """Responses of the owner. Ends when the owner changes or there is none."""
         address = await self._owner(request)
         if address is not None:
             channel = rpc.channel(address)
@@ -51,7 +51,7 @@ class Others:
                 async for response in stub.Subscribe(request, metadata=(FORWARDED,)):
                     yield response
             except grpc.aio.AioRpcError as error:
-                _log.debug("the owner is away", extra={"address": address, "detail": str(error)})
+                _log.debug("owner not reachable", extra={"address": address, "detail": str(error)})
             finally:
                 await channel.close()
         await self._clock.sleep(LOOK_AGAIN_SECONDS)
@@ -60,7 +60,7 @@ class Others:
         try:
             member = await self._leases.holder(shard_of(request.venue, request.symbol))
         except StoreUnavailable as error:
-            _log.debug("the owner is not known", extra={"detail": error.message})
+            _log.debug("owner not known", extra={"detail": error.message})
             return None
         if member is None or member == self._leases.member:
             return None

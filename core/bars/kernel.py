@@ -1,8 +1,8 @@
-"""The arithmetic of bars: trades to partials, partials to larger ones.
+"""The arithmetic of bars: trades to partial bars, partial bars to larger ones.
 
-Pure: no clock, no input or output, nothing is changed in place. Trades are columns of whole numbers
-at the scale of their instrument. Sums are taken in 64 bits where they are sure to fit, otherwise in
-Python's integers, which do not overflow, so every one is exact.
+Pure: no clock, no input or output, nothing is changed in place. Trades are columns of integers at
+the scale of their instrument. Sums use 64 bits where they certainly fit, otherwise Python's
+integers, which do not overflow: every sum is exact.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,29 +18,29 @@ TradeKey = tuple[int, int]
 
 Ints = NDArray[np.int64]
 Exact: TypeAlias = NDArray[Any]
-"""Whole numbers: of 64 bits, or Python's own when they need more."""
+"""Integers of 64 bits, or Python's own where they need more."""
 
 INT64_MAX = 2**63 - 1
 BUY, SELL = 1, 2
-"""Sides of a taker. Any other number: not known."""
+"""Sides of the taker. Any other number: not known."""
 
 
 class Trades(NamedTuple):
     """Trades of one instrument, as equally long columns at one scale."""
 
     time_ns: Ints
-    """At the venue, since the Unix epoch."""
+    """Venue time, since the Unix epoch."""
     trade_id: Ints
     price: Exact
     size: Exact
     side: Ints
     received_ns: Ints
     text: NDArray[Any] | None = None
-    """Their ids where those are texts."""
+    """The ids, where they are texts."""
 
 
-class Partial(NamedTuple):
-    """What a bar needs to know of some of its trades."""
+class PartialBar(NamedTuple):
+    """The amounts of a bar over some of its trades."""
 
     first: TradeKey
     last: TradeKey
@@ -56,7 +56,7 @@ class Partial(NamedTuple):
 
 
 def take(trades: Trades, rows: Any) -> Trades:
-    """These rows: numbers, a mask or a slice."""
+    """Select rows by positions, a mask or a slice."""
     time_ns, trade_id, price, size, side, received_ns, text = trades
     return Trades(
         time_ns[rows],
@@ -82,7 +82,7 @@ def joined(parts: Sequence[Trades]) -> Trades:
 
 
 def in_order(trades: Trades) -> Trades:
-    """The trades by time and id; those equal in both stay as they came."""
+    """The trades ordered by time and id; those equal in both keep their order."""
     times, ids = trades.time_ns, trades.trade_id
     if (times[1:] >= times[:-1]).all() and (ids[1:] >= ids[:-1]).all():
         return trades
@@ -90,7 +90,7 @@ def in_order(trades: Trades) -> Trades:
 
 
 def in_recorded_order(trades: Trades) -> Trades:
-    """The trades in an order that the record can tell: by time, id, receipt and text of the id."""
+    """The trades in an order that the record reproduces: by time, id, received time, id text."""
     if trades.text is None:
         keys = (trades.received_ns, trades.trade_id, trades.time_ns)
         return take(trades, np.lexsort(keys))
@@ -107,8 +107,8 @@ def in_recorded_order(trades: Trades) -> Trades:
     return take(trades, np.array(sorted(range(len(rows)), key=rows.__getitem__)))
 
 
-def by_second(trades: Trades) -> list[tuple[int, Partial]]:
-    """One partial for each second that has trades, with its open time in ns, ascending.
+def by_second(trades: Trades) -> list[tuple[int, PartialBar]]:
+    """One partial bar for each second with trades, with its open time in ns, ascending.
 
     The trades must be in order.
     """
@@ -118,8 +118,8 @@ def by_second(trades: Trades) -> list[tuple[int, Partial]]:
     return list(zip(opens, summaries(trades, starts), strict=True))
 
 
-def summaries(trades: Trades, starts: Ints) -> list[Partial]:
-    """One partial for each run of rows. A run ends where the next one starts, the first is at 0.
+def summaries(trades: Trades, starts: Ints) -> list[PartialBar]:
+    """One partial bar for each run of rows. A run ends where the next starts; the first is at 0.
 
     The trades must be in order.
     """
@@ -128,7 +128,7 @@ def summaries(trades: Trades, starts: Ints) -> list[Partial]:
     lasts = stops - 1
     return list(
         map(
-            Partial,
+            PartialBar,
             zip(times[starts].tolist(), ids[starts].tolist(), strict=True),
             zip(times[lasts].tolist(), ids[lasts].tolist(), strict=True),
             prices[starts].tolist(),
@@ -144,10 +144,10 @@ def summaries(trades: Trades, starts: Ints) -> list[Partial]:
 
 
 def roll_up(
-    partials: Iterable[tuple[int, Partial]], interval: Interval
-) -> list[tuple[int, Partial]]:
-    """Partials of a lower interval, ascending by open time, to those of a higher one."""
-    rolled: list[tuple[int, Partial]] = []
+    partials: Iterable[tuple[int, PartialBar]], interval: Interval
+) -> list[tuple[int, PartialBar]]:
+    """Combine partial bars of a lower interval, ascending by open time, to a higher interval."""
+    rolled: list[tuple[int, PartialBar]] = []
     for lower_open_ns, partial in partials:
         open_ns = interval.open_ns(lower_open_ns)
         if rolled and rolled[-1][0] == open_ns:
@@ -156,15 +156,15 @@ def roll_up(
     return rolled
 
 
-def combine(one: Partial, other: Partial) -> Partial:
-    """The partial of both sets of trades.
+def combine(one: PartialBar, other: PartialBar) -> PartialBar:
+    """The partial bar of both sets of trades.
 
     Where both have a trade of the same time and id (a venue without numbers gives all the same),
     the trades of ``other`` count as the later ones.
     """
     opens = other if other.first < one.first else one
     closes = one if other.last < one.last else other
-    return Partial(
+    return PartialBar(
         opens.first,
         closes.last,
         opens.open,
@@ -178,8 +178,8 @@ def combine(one: Partial, other: Partial) -> Partial:
     )
 
 
-def rescale(partial: Partial, price_factor: int, size_factor: int) -> Partial:
-    """The same amounts in units that are smaller by these factors."""
+def rescale(partial: PartialBar, price_factor: int, size_factor: int) -> PartialBar:
+    """The same amounts in units smaller by these factors."""
     return partial._replace(
         open=partial.open * price_factor,
         high=partial.high * price_factor,
@@ -207,8 +207,8 @@ def _sums(column: Exact, starts: Ints) -> list[int]:
 
 
 def _product_sums(prices: Exact, sizes: Exact, starts: Ints) -> list[int]:
-    """Sums of price times size. Where they may not fit, sizes are cut into an upper and a lower
-    part whose sums do."""
+    """Sums of price times size. Where they may not fit 64 bits, sizes are split into an upper and
+    a lower part whose sums do."""
     price, size, count = _peak(prices), _peak(sizes), len(prices)
     if price * size * count <= INT64_MAX:
         return _sums(prices * sizes, starts)
@@ -221,7 +221,7 @@ def _product_sums(prices: Exact, sizes: Exact, starts: Ints) -> list[int]:
 
 
 def _peak(column: Exact) -> int:
-    """The largest amount of any number."""
+    """The largest magnitude in a column."""
     return max(int(column.max()), -int(column.min()))
 
 

@@ -1,7 +1,7 @@
-"""Which aggregators are there, and which of them holds which shard: leases in Redis.
+"""Leases in Redis: which aggregators are running, and which of them holds which shard.
 
-A lease that is not renewed in time is anyone's. It keeps two aggregators from doing the same work,
-no more: that only one of them can write is seen to where the bars are written, see ``store``.
+A lease that is not renewed in time is free. Leases only keep two aggregators from doing the same
+work; ``store`` makes sure that only one of them can write.
 """
 
 from collections.abc import Collection
@@ -13,9 +13,9 @@ from kit.base.errors import StoreUnavailable
 from kit.base.redis_commands import RedisCommands
 
 MEMBERS = "bars:{leases}:members"
-"""Members by the time, in ms, up to which they are there."""
+"""Members, scored by the time in ms at which they expire."""
 HELD = "bars:{leases}:held"
-"""Shard to "<time in ms up to which> <member>"."""
+"""Shard to "<expiry in ms> <member>"."""
 
 _CLAIM = """
 -- ARGV: the member, how long a lease lasts in ms, then the shards that it wants or holds.
@@ -51,13 +51,13 @@ class Leases:
 
     def __init__(self, url: str, member: str, lease_seconds: float) -> None:
         self.member = member
-        """The same after a restart, so that a process that was killed gets its shards back."""
+        """Does not change with a restart, so that a killed process gets its shards back."""
         self.lease_seconds = lease_seconds
         self._commands = RedisCommands(url)
 
     async def claim(self, shards: Collection[int]) -> tuple[list[str], set[int]]:
-        """Say that we are there, and take or renew these. Returns who is there, and which of the
-        shards are ours now."""
+        """Register this member and take or renew shards. Returns all members, and the shards that
+        were granted."""
         milliseconds = int(self.lease_seconds * 1000)
         members, granted = await self._call(
             "EVAL", _CLAIM, 2, MEMBERS, HELD, self.member, milliseconds, *shards
@@ -65,27 +65,27 @@ class Leases:
         return [member.decode() for member in members], set(map(int, granted))
 
     async def release(self, shards: Collection[int]) -> None:
-        """Let others have these at once."""
+        """Free these shards for other members."""
         await self._call("EVAL", _RELEASE, 1, HELD, self.member, *shards)
 
     async def holder(self, shard: int) -> str | None:
-        """The member who holds a shard, None when no one does or it is not renewed any more."""
+        """The member that holds a shard, or None when it is free or its holder is gone."""
         held = await self._call("HGET", HELD, shard) or b""
         there = await self._call("ZRANGE", MEMBERS, 0, -1)
         member: bytes = held.partition(b" ")[2]
         return member.decode() if member in there else None
 
     async def leave(self, shards: Collection[int]) -> None:
-        """Let go of everything: the process ends."""
+        """Free these shards and unregister this member."""
         await self.release(shards)
         await self._call("ZREM", MEMBERS, self.member)
 
     async def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         await self._commands.close()
 
     async def _call(self, *command: str | int) -> Any:
         try:
             return await self._commands.call(*command)
         except RedisError as error:
-            raise StoreUnavailable(f"Redis is away: {error}", store="redis") from error
+            raise StoreUnavailable(f"Redis does not answer: {error}", store="redis") from error

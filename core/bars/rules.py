@@ -1,9 +1,9 @@
-"""When a bar of each kind ends. A trade is never split: the bar ends with the trade that fills it.
+"""Rules for the end of bars that end with a trade. A trade is never split between two bars.
 
-All numbers are whole, at the scale of the instrument, so that the same trades give the same bars
+All numbers are integers at the scale of the instrument, so that the same trades give the same bars
 everywhere. Imbalance and runs follow M. Lopez de Prado, Advances in Financial Machine Learning,
 chapter 2.3.2, with the sign of a trade from the taker's side. Where the book leaves a choice, or
-its estimates are known to run away, this is what is done:
+its estimates are known to diverge, the rules are:
 
 - Expectations are counted in millionths and move by a tenth of the difference after each bar,
   rounded down: ``x += (found - x) // 10``.
@@ -22,95 +22,103 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from core.bars.kernel import BUY, SELL, Ints, Partial, Trades
-from core.bars.kinds import Kind, Spec
+from core.bars.bar_kinds import BarKind, BarSpec
+from core.bars.kernel import BUY, SELL, Ints, PartialBar, Trades
 from kit.marketdata.model.columns import Scale
 
 UNIT = 1_000_000
 """Expectations are whole numbers of 1 / UNIT."""
 MEMORY = 10
-"""A new bar moves an expectation by one part of so many."""
+"""A new bar moves an expectation by 1 / MEMORY of the difference."""
 
 
-class Carry(NamedTuple):
-    """What a rule remembers within a day, beside the open bar."""
+class RuleState(NamedTuple):
+    """State of a rule within a day, besides the open bar."""
 
     last_price: int = 0
     last_sign: int = 0
-    """1 bought, -1 sold, 0 when not known yet."""
+    """1: the taker bought, -1: sold, 0: not known yet."""
     buys: int = 0
-    """Of the open bar."""
+    """Number in the open bar, as is ``sells``."""
     sells: int = 0
     expected_trades: int = 0
-    """Of a bar, in 1 / UNIT. 0: there was no bar yet."""
+    """Expected trades of a bar, in 1 / UNIT. 0: there was no bar yet."""
     expected_sign: int = 0
     """Mean sign of a trade, or share of buys, in 1 / UNIT."""
     anchor: int | None = None
-    """Price at which the last brick ended, or the day began. None: it has not begun."""
+    """Price at which the last brick ended or the day began. None: no trade yet."""
     direction: int = 0
-    """Of the last brick: 1 up, -1 down, 0 when there is none."""
+    """Direction of the last brick: 1 up, -1 down, 0 without one."""
 
 
 class Rule(Protocol):
-    """When bars of one kind and size end."""
+    """Decides where bars of one kind and size end."""
 
-    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
-        """Where bars end among trades of one day that follow those of the open bar: the number of
-        the row after each last one, ascending; and what to remember."""
+    def ends(
+        self, trades: Trades, opened: PartialBar | None, carry: RuleState
+    ) -> tuple[list[int], RuleState]:
+        """Find the ends of bars among trades of one day that follow those of the open bar. Returns
+        the position after the last trade of each bar, ascending, and the new state."""
 
 
-def rule(spec: Spec, scale: Scale) -> Rule:
+def rule(spec: BarSpec, scale: Scale) -> Rule:
     """The rule of a kind, for trades of this scale."""
     match spec.kind:
-        case Kind.TICK:
+        case BarKind.TICK:
             return Tick(spec.unscaled)
-        case Kind.VOLUME:
+        case BarKind.VOLUME:
             return Volume(spec.at_scale(scale.size))
-        case Kind.VALUE:
+        case BarKind.VALUE:
             return Value(spec.at_scale(scale.price + scale.size))
-        case Kind.IMBALANCE:
+        case BarKind.IMBALANCE:
             return Imbalance(spec.unscaled)
-        case Kind.RUNS:
+        case BarKind.RUNS:
             return Runs(spec.unscaled)
-        case Kind.RANGE:
+        case BarKind.RANGE:
             return Range(spec.at_scale(scale.price))
-        case Kind.RENKO:
+        case BarKind.RENKO:
             return Renko(spec.at_scale(scale.price))
 
 
 class Tick:
-    """A number of trades."""
+    """A bar ends after a number of trades."""
 
     def __init__(self, size: int) -> None:
         self._size = size
 
-    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
-        """See Rule."""
+    def ends(
+        self, trades: Trades, opened: PartialBar | None, carry: RuleState
+    ) -> tuple[list[int], RuleState]:
+        """As Rule.ends."""
         first = self._size - (opened.trade_count if opened else 0)
         return list(range(first, len(trades.time_ns) + 1, self._size)), carry
 
 
 class Volume:
-    """The sum of sizes reaches a size."""
+    """A bar ends when its volume reaches a size."""
 
     def __init__(self, size: int) -> None:
         self._size = size
 
-    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
-        """See Rule."""
+    def ends(
+        self, trades: Trades, opened: PartialBar | None, carry: RuleState
+    ) -> tuple[list[int], RuleState]:
+        """As Rule.ends."""
         held = opened.volume if opened else 0
         sums = list(accumulate(trades.size.tolist(), initial=held))
         return _filled(sums, self._size), carry
 
 
 class Value:
-    """The sum of price times size reaches a size."""
+    """A bar ends when its quote volume reaches a size."""
 
     def __init__(self, size: int) -> None:
         self._size = size
 
-    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
-        """See Rule."""
+    def ends(
+        self, trades: Trades, opened: PartialBar | None, carry: RuleState
+    ) -> tuple[list[int], RuleState]:
+        """As Rule.ends."""
         held = opened.quote_volume if opened else 0
         prices = trades.price.tolist()
         sums = list(accumulate(map(mul, prices, trades.size.tolist()), initial=held))
@@ -120,14 +128,16 @@ class Value:
 
 
 class Imbalance:
-    """Buys less sells, or sells less buys, reach what is expected of a bar."""
+    """A bar ends when buys minus sells reach the expected imbalance in either direction."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._least = UNIT * isqrt(size) // size
 
-    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
-        """See Rule."""
+    def ends(
+        self, trades: Trades, opened: PartialBar | None, carry: RuleState
+    ) -> tuple[list[int], RuleState]:
+        """As Rule.ends."""
         signs, carry = signed(trades, carry)
         ends: list[int] = []
         begin, theta = -(opened.trade_count if opened else 0), carry.buys - carry.sells
@@ -141,14 +151,14 @@ class Imbalance:
             begin, theta, limit = row, 0, self._limit(carry)
         return ends, _counted(carry, signs, ends)
 
-    def _limit(self, carry: Carry) -> int:
+    def _limit(self, carry: RuleState) -> int:
         """The expected imbalance of a bar."""
         if not carry.expected_trades:
             return NEVER
         expected = max(abs(carry.expected_sign), self._least)
         return -(-carry.expected_trades * expected // UNIT**2)
 
-    def _learn(self, carry: Carry, count: int, theta: int) -> Carry:
+    def _learn(self, carry: RuleState, count: int, theta: int) -> RuleState:
         mean = theta * UNIT // count
         if carry.expected_trades:
             mean = carry.expected_sign + (mean - carry.expected_sign) // MEMORY
@@ -158,13 +168,15 @@ class Imbalance:
 
 
 class Runs:
-    """The buys, or the sells, of a bar reach what is expected of it, whatever stands between."""
+    """A bar ends when its buys or its sells reach the expected count."""
 
     def __init__(self, size: int) -> None:
         self._size = size
 
-    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
-        """See Rule."""
+    def ends(
+        self, trades: Trades, opened: PartialBar | None, carry: RuleState
+    ) -> tuple[list[int], RuleState]:
+        """As Rule.ends."""
         signs, carry = signed(trades, carry)
         buys = [carry.buys, *(np.cumsum(signs > 0) + carry.buys).tolist()]
         sells = [carry.sells, *(np.cumsum(signs < 0) + carry.sells).tolist()]
@@ -183,13 +195,13 @@ class Runs:
             carry = self._learn(carry, row - begin, buys[row] - bought)
             begin, bought, sold = row, buys[row], sells[row]
 
-    def _limit(self, carry: Carry) -> int:
+    def _limit(self, carry: RuleState) -> int:
         """The expected count of the more frequent side."""
         trades = carry.expected_trades or self._size * UNIT
         share = carry.expected_sign if carry.expected_trades else UNIT // 2
         return max(1, -(-trades * max(share, UNIT - share) // UNIT**2))
 
-    def _learn(self, carry: Carry, count: int, bought: int) -> Carry:
+    def _learn(self, carry: RuleState, count: int, bought: int) -> RuleState:
         share = carry.expected_sign if carry.expected_trades else UNIT // 2
         return carry._replace(
             expected_sign=share + (bought * UNIT // count - share) // MEMORY,
@@ -198,13 +210,15 @@ class Runs:
 
 
 class Range:
-    """Highest less lowest price reaches a size."""
+    """A bar ends when its highest minus its lowest price reaches a size."""
 
     def __init__(self, size: int) -> None:
         self._size = size
 
-    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
-        """See Rule."""
+    def ends(
+        self, trades: Trades, opened: PartialBar | None, carry: RuleState
+    ) -> tuple[list[int], RuleState]:
+        """As Rule.ends."""
         prices = trades.price.tolist()
         ends: list[int] = []
         size, count = self._size, len(prices)
@@ -221,7 +235,7 @@ class Range:
 
 
 class Renko:
-    """The price is a brick further than the last one ended, or two bricks back.
+    """A bar ends when the price is one brick further than the last end, or two bricks back.
 
     Bricks stand on the day's first price. A trade that jumps over several of them ends one bar; the
     next brick is counted from the last one that it has reached.
@@ -230,8 +244,10 @@ class Renko:
     def __init__(self, size: int) -> None:
         self._size = size
 
-    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
-        """See Rule."""
+    def ends(
+        self, trades: Trades, opened: PartialBar | None, carry: RuleState
+    ) -> tuple[list[int], RuleState]:
+        """As Rule.ends."""
         prices = trades.price.tolist()
         size, ends = self._size, []
         anchor = prices[0] if carry.anchor is None else carry.anchor
@@ -256,7 +272,7 @@ class Renko:
 NEVER = 2**63
 
 
-def signed(trades: Trades, carry: Carry) -> tuple[Ints, Carry]:
+def signed(trades: Trades, carry: RuleState) -> tuple[Ints, RuleState]:
     """1 for each trade whose taker bought, -1 where it sold.
 
     Where the venue does not say, by the tick rule: as the price has moved since the trade before,
@@ -292,13 +308,13 @@ def _filled_by_some(sums: Sequence[int], size: int) -> list[int]:
     return ends
 
 
-def _expected_trades(carry: Carry, count: int, size: int) -> int:
+def _expected_trades(carry: RuleState, count: int, size: int) -> int:
     before = carry.expected_trades or size * UNIT
     after = before + (count * UNIT - before) // MEMORY
     return min(max(after, size * UNIT // 2), 2 * size * UNIT)
 
 
-def _counted(carry: Carry, signs: Ints, ends: Sequence[int]) -> Carry:
+def _counted(carry: RuleState, signs: Ints, ends: Sequence[int]) -> RuleState:
     """With the buys and sells of the bar that is open after these rows."""
     rest = signs[ends[-1] :] if ends else signs
     buys, sells = (0, 0) if ends else (carry.buys, carry.sells)

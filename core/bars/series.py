@@ -10,22 +10,22 @@ from typing import NamedTuple
 import numpy as np
 
 from core.bars import kernel
-from core.bars.kernel import Partial, Trades
-from core.bars.rules import Carry, Rule
+from core.bars.kernel import PartialBar, Trades
+from core.bars.rules import Rule, RuleState
 from kit.base.intervals import BY_NAME
 
 DAY_NS = BY_NAME["1d"].length_ns
 
 
-class State(NamedTuple):
+class SeriesState(NamedTuple):
     """Where a series stands after some trades."""
 
     day_ns: int = -1
     """Start of the day of its last trade, ns since the Unix epoch. -1: there was none."""
     number: int = 0
     """Of the bar that is open, or of the next one."""
-    opened: Partial | None = None
-    carry: Carry = Carry()
+    opened: PartialBar | None = None
+    carry: RuleState = RuleState()
 
 
 class NumberedBar(NamedTuple):
@@ -33,11 +33,13 @@ class NumberedBar(NamedTuple):
 
     day_ns: int
     number: int
-    total: Partial
+    total: PartialBar
     final: bool
 
 
-def advance(rule: Rule, state: State, trades: Trades) -> tuple[list[NumberedBar], State]:
+def advance(
+    rule: Rule, state: SeriesState, trades: Trades
+) -> tuple[list[NumberedBar], SeriesState]:
     """The bars that end with these trades, which are in order and follow those before.
 
     A day's last bar ends with the first trade of a later day.
@@ -46,7 +48,7 @@ def advance(rule: Rule, state: State, trades: Trades) -> tuple[list[NumberedBar]
     for day_ns, rows in _by_day(trades):
         if day_ns != state.day_ns:
             bars += open_bars(state, final=True)
-            state = State(day_ns)
+            state = SeriesState(day_ns)
         ends, carry = rule.ends(rows, state.opened, state.carry)
         starts = [0, *ends]
         if starts[-1] == len(rows.time_ns):
@@ -57,25 +59,25 @@ def advance(rule: Rule, state: State, trades: Trades) -> tuple[list[NumberedBar]
         for number, total in enumerate(totals[: len(ends)], state.number):
             bars.append(NumberedBar(day_ns, number, total, final=True))
         opened = totals[-1] if len(totals) > len(ends) else None
-        state = State(day_ns, state.number + len(ends), opened, carry)
+        state = SeriesState(day_ns, state.number + len(ends), opened, carry)
     return bars, state
 
 
-def pass_time(state: State, time_ns: int) -> tuple[list[NumberedBar], State]:
+def pass_time(state: SeriesState, time_ns: int) -> tuple[list[NumberedBar], SeriesState]:
     """No trade before this time will come: a day that has ended ends its last bar."""
     if state.opened is None or time_ns < state.day_ns + DAY_NS:
         return [], state
     return open_bars(state, final=True), state._replace(number=state.number + 1, opened=None)
 
 
-def open_bars(state: State, final: bool = False) -> list[NumberedBar]:
+def open_bars(state: SeriesState, final: bool = False) -> list[NumberedBar]:
     """The bar that is open, if one is."""
     if state.opened is None:
         return []
     return [NumberedBar(state.day_ns, state.number, state.opened, final)]
 
 
-def rescale(state: State, price_factor: int, size_factor: int) -> State:
+def rescale(state: SeriesState, price_factor: int, size_factor: int) -> SeriesState:
     """The same in units that are smaller by these factors."""
     carry = state.carry
     return state._replace(

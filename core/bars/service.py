@@ -1,4 +1,4 @@
-"""Bars over gRPC."""
+"""The gRPC service Bars."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import grpc
 from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 
-from core.bars.board import Board, OwnerChanged
-from core.bars.forwarding import Others
+from core.bars.forwarding import PeerAggregators
 from core.bars.settings import BarsSettings
+from core.bars.subscribers import OwnerChanged, Subscribers
 from kit.base.clock import Clock
 from kit.base.errors import BadRequest
 from kit.base.intervals import BY_NAME
@@ -21,12 +21,14 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class BarsServicer(bars_pb2_grpc.BarsServicer):
-    """Serves what the board shows, and what another aggregator's board shows where that one makes
-    the bars."""
+    """Serves the bars that this aggregator makes, and forwards calls for others to the aggregator
+    that makes them."""
 
-    def __init__(self, board: Board, others: Others, settings: BarsSettings, clock: Clock) -> None:
-        self._board = board
-        self._others = others
+    def __init__(
+        self, subscribers: Subscribers, peers: PeerAggregators, settings: BarsSettings, clock: Clock
+    ) -> None:
+        self._subscribers = subscribers
+        self._peers = peers
         self._settings = settings
         self._clock = clock
 
@@ -34,21 +36,21 @@ class BarsServicer(bars_pb2_grpc.BarsServicer):
         self, request: bars_pb2.SubscribeRequest, context: Context
     ) -> AsyncIterator[bars_pb2.SubscribeResponse]:
         interval_ms = self._checked(request)
-        # An instrument may be silent for long; the caller is told at once that it is served.
+        # The instrument may be silent for long: tell the caller now that the call is accepted.
         await context.send_initial_metadata(())
-        forwarded = self._others.sent(context)
+        is_forwarded = self._peers.is_forwarded(context)
         while True:
-            if self._others.is_ours(request):
+            if self._peers.is_ours(request):
                 try:
                     async for response in self._shown(request, interval_ms):
                         yield response
                 except OwnerChanged:
                     continue
-            elif forwarded:
-                # Whoever has passed it on looks for the owner again.
+            elif is_forwarded:
+                # The aggregator that forwarded the call looks for the owner again.
                 return
             else:
-                async for response in self._others.subscribe(request):
+                async for response in self._peers.subscribe(request):
                     yield response
 
     async def ListIntervals(
@@ -60,25 +62,28 @@ class BarsServicer(bars_pb2_grpc.BarsServicer):
     async def _shown(
         self, request: bars_pb2.SubscribeRequest, interval_ms: int
     ) -> AsyncIterator[bars_pb2.SubscribeResponse]:
-        with self._board.admit(request.venue, request.symbol, request.intervals) as reader:
+        with self._subscribers.admit(request.venue, request.symbol, request.intervals) as reader:
             async for bars in reader.updates(interval_ms, self._clock):
                 yield bars_pb2.SubscribeResponse(bars=bars)
 
     def _checked(self, request: bars_pb2.SubscribeRequest) -> int:
-        """The update interval of a request that is right, ms. Raises BadRequest."""
+        """The update interval of a valid request, ms. Raises BadRequest."""
         for field in ("venue", "symbol"):
             if not getattr(request, field):
-                raise BadRequest(f"{field} is missing", field=field, value="", allowed="not empty")
+                raise BadRequest(f"{field} is empty", field=field, value="", allowed="not empty")
         names = self._names(request.venue, request.symbol)
         for name in request.intervals:
             if name not in names:
                 raise BadRequest(
-                    f"no interval {name!r}", field="intervals", value=name, allowed=", ".join(names)
+                    f"interval {name!r} is not made for this instrument",
+                    field="intervals",
+                    value=name,
+                    allowed=", ".join(names),
                 )
         interval_ms = request.update_interval_ms or UPDATE_INTERVAL_MS
         if not UPDATE_INTERVAL_MS_MIN <= interval_ms <= UPDATE_INTERVAL_MS_MAX:
             raise BadRequest(
-                "update_interval_ms is out of range",
+                f"update_interval_ms {interval_ms} is out of range",
                 field="update_interval_ms",
                 value=interval_ms,
                 allowed=f"0, or {UPDATE_INTERVAL_MS_MIN} to {UPDATE_INTERVAL_MS_MAX}",
@@ -86,5 +91,5 @@ class BarsServicer(bars_pb2_grpc.BarsServicer):
         return interval_ms
 
     def _names(self, venue_id: str, symbol: str) -> list[str]:
-        """What ends the bars that are made of an instrument."""
+        """The intervals of the bars of an instrument: of time and of other kinds."""
         return [*BY_NAME, *(spec.text for spec in self._settings.specs(venue_id, symbol))]

@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from core.bars.kinds import Spec
+from core.bars.bar_kinds import BarSpec
 from kit.base.errors import SettingError
 
 INSTANCE = re.compile("[a-z0-9]{0,16}")
@@ -48,16 +48,16 @@ class BarsSettings(msgspec.Struct, frozen=True, kw_only=True):
     subscriber_bars_max: int = 10_000
     """Bars that may wait for one subscriber. When full, it is ended as too slow."""
 
-    def specs(self, venue_id: str, symbol: str) -> list[Spec]:
+    def specs(self, venue_id: str, symbol: str) -> list[BarSpec]:
         """What is to be made besides bars of time."""
         texts = self.kinds_of.get(f"{venue_id}/{symbol}", self.kinds)
-        return [Spec.parse(text) for text in texts]
+        return [BarSpec.parse(text) for text in texts]
 
     def __post_init__(self) -> None:
         for key, texts in {"kinds": self.kinds, **self.kinds_of}.items():
             for text in texts:
                 try:
-                    Spec.parse(text)
+                    BarSpec.parse(text)
                 except ValueError as error:
                     raise SettingError(f"bars.{key}", text, str(error)) from None
         if not INSTANCE.fullmatch(self.instance):

@@ -1,25 +1,25 @@
-"""Which instruments go together, and which of several aggregators makes their bars.
+"""Shards of instruments, and which aggregator makes the bars of each.
 
-Instruments are dealt into a fixed number of shards. Of the aggregators that are there, each shard
-goes to the one that ranks highest for it (rendezvous hashing): when one comes or goes, no shard
-moves between two others.
+Instruments are distributed over a fixed number of shards. Each shard belongs to the running
+aggregator that ranks highest for it (rendezvous hashing): when an aggregator starts or stops, no
+shard moves between two others.
 """
 
 import hashlib
 from collections.abc import Collection
 
 SHARDS = 16
-"""Also the most aggregators that find something to do. Positions are stored per shard, so that this
-number is part of the schema."""
+"""Also the largest useful number of aggregators. Positions are stored per shard, so this number is
+part of the schema."""
 
 
 def shard_of(venue_id: str, symbol: str) -> int:
-    """The shard of an instrument, the same for ever."""
+    """The shard of an instrument. It never changes."""
     return _digest(f"{venue_id}/{symbol}")[0] % SHARDS
 
 
 def shards_for(member: str, members: Collection[str]) -> set[int]:
-    """The shards that go to this member, who is one of the members."""
+    """The shards of one of the members."""
     return {
         shard
         for shard in range(SHARDS)

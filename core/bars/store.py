@@ -4,21 +4,21 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.bars import stored
+from core.bars import database_rows
+from core.bars.bar_record import BarKey, BarRecord
 from core.bars.coverage import Span
-from core.bars.instrument import Instrument
-from core.bars.record import BarKey, BarRecord
+from core.bars.database_rows import BarRow, EventRow, InstrumentRow
+from core.bars.instrument_bars import InstrumentBars
 from core.bars.shards import SHARDS, shard_of
-from core.bars.stored import BarRow, EventRow, InstrumentRow
-from core.bars.venue import Venue
+from core.bars.venue_bars import VenueBars
 from kit.base.cursor import START, Cursor, StreamKey
 from kit.base.database import Connection, Database, load_positions
 
 RECORDER = "recorder"
 
-MakeVenue = Callable[[str, int, Collection[int], Mapping[StreamKey, Cursor]], Venue]
+MakeVenue = Callable[[str, int, Collection[int], Mapping[StreamKey, Cursor]], VenueBars]
 """From venue id, newest venue time in ns, shards and positions."""
-ReadInstrument = Callable[[str, InstrumentRow], Instrument]
+ReadInstrument = Callable[[str, InstrumentRow], InstrumentBars]
 """From venue id and row."""
 
 _COLUMNS = (*BarRecord._fields, "written_time_ns")
@@ -109,7 +109,7 @@ class Store:
         make_venue: MakeVenue,
         read_instrument: ReadInstrument,
         kept_ns: int,
-    ) -> list[Venue]:
+    ) -> list[VenueBars]:
         """Take shards over from whoever had them: from now on no one else can write to them.
 
         Returns the venues as they were last stored, with the time bars that ended less than
@@ -132,7 +132,7 @@ class Store:
             self._epochs.pop(shard, None)
         self._saved = {key: value for key, value in self._saved.items() if key[0] not in shards}
 
-    def moved(self, venue: Venue) -> list[tuple[int, StreamKey, Cursor, int]]:
+    def moved(self, venue: VenueBars) -> list[tuple[int, StreamKey, Cursor, int]]:
         """Positions of a venue that are not stored."""
         return [
             (shard, key, cursor, venue.watermark.newest_ns)
@@ -144,7 +144,7 @@ class Store:
     async def load_bars(self, venue_id: str, symbol: str, spans: Sequence[Span]) -> list[BarRow]:
         """All stored time bars of an instrument that overlap one of these times."""
         async with self._database.transaction() as connection:
-            return await stored.overlapping(connection, venue_id, symbol, spans)
+            return await database_rows.overlapping(connection, venue_id, symbol, spans)
 
     async def load_day(
         self, venue_id: str, symbol: str, interval: str, day_ns: int
@@ -152,7 +152,7 @@ class Store:
         """The stored bars of a kind and day by number, and the newest superseded revision of each
         number."""
         async with self._database.transaction() as connection:
-            return await stored.day(connection, venue_id, symbol, interval, day_ns)
+            return await database_rows.day(connection, venue_id, symbol, interval, day_ns)
 
     async def save(self, snapshot: Snapshot, now_ns: int) -> None:
         """Write all of it or nothing. Raises LeaseLost when another has taken a shard over."""
@@ -169,7 +169,9 @@ class Store:
             if snapshot.bars:
                 await _save_bars(connection, snapshot.bars, now_ns)
             if snapshot.instruments:
-                await connection.execute(stored.UPSERT_INSTRUMENTS, _columns(snapshot.instruments))
+                await connection.execute(
+                    database_rows.UPSERT_INSTRUMENTS, _columns(snapshot.instruments)
+                )
         for shard, key, cursor, _ in snapshot.positions:
             self._saved[shard, key] = cursor
 
@@ -193,7 +195,7 @@ class Store:
 
     async def _load_venues(
         self, connection: Connection, shards: Collection[int], make_venue: MakeVenue
-    ) -> list[Venue]:
+    ) -> list[VenueBars]:
         found = await connection.execute(_POSITIONS, [list(shards)])
         held: dict[tuple[str, int], dict[StreamKey, Cursor]] = {}
         newest: dict[tuple[str, int], int] = {}
@@ -202,11 +204,11 @@ class Store:
             self._saved[shard, key] = Cursor(epoch, sequence)
             held.setdefault((key.venue, shard), {})[key] = Cursor(epoch, sequence)
             newest[key.venue, shard] = max(newest_ns, newest.get((key.venue, shard), 0))
-        venues: list[Venue] = []
+        venues: list[VenueBars] = []
         for (venue_id, shard), positions in held.items():
             made = make_venue(venue_id, newest[venue_id, shard], [shard], positions)
             for venue in venues:
-                if venue.stands_with(made):
+                if venue.is_at_position_of(made):
                     venue.join(made)
                     break
             else:
@@ -215,24 +217,24 @@ class Store:
 
 
 async def _fill(
-    connection: Connection, venue: Venue, read_instrument: ReadInstrument, kept_ns: int
+    connection: Connection, venue: VenueBars, read_instrument: ReadInstrument, kept_ns: int
 ) -> None:
-    found = await connection.execute(stored.INSTRUMENTS, [venue.venue_id])
+    found = await connection.execute(database_rows.INSTRUMENTS, [venue.venue_id])
     async for row in found:
         if shard_of(venue.venue_id, row[0]) in venue.shards:
             venue.add_instrument(read_instrument(venue.venue_id, row))
     venue.horizon_ns = max(0, venue.watermark.time_ns - kept_ns)
     symbols = list(venue.instruments)
-    for bar in await stored.after(connection, venue.venue_id, symbols, venue.horizon_ns):
+    for bar in await database_rows.after(connection, venue.venue_id, symbols, venue.horizon_ns):
         instrument = venue.instruments[bar[0]]
-        venue.restore(instrument, [stored.restored(bar, instrument)])
+        venue.restore(instrument, [database_rows.bar_of_row(bar, instrument)])
 
 
 async def _save_bars(connection: Connection, bars: Iterable[BarRecord], now_ns: int) -> None:
     await connection.execute(_STAGE)
     async with connection.cursor() as cursor:
         async with cursor.copy(_COPY) as copy:
-            await copy.write("".join(stored.line(bar, now_ns) for bar in bars))
+            await copy.write("".join(database_rows.copy_line(bar, now_ns) for bar in bars))
         await cursor.execute(_SUPERSEDE)
         await cursor.execute(_UPSERT)
 

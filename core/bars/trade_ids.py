@@ -1,7 +1,7 @@
-"""Which trades have been counted: their ids, as ranges.
+"""The ids of counted trades, as ranges.
 
-Venues number the trades of an instrument one after another, so what has been seen is a few ranges,
-one more for each hole.
+Venues number the trades of an instrument consecutively, so the ids seen form a few ranges: one more
+for each gap.
 """
 
 from bisect import bisect_right
@@ -12,7 +12,7 @@ import numpy as np
 from core.bars.kernel import Ints
 
 NO_ID = 0
-"""The id of a trade whose venue gives none, or one that is not a number."""
+"""The id of a trade without an id, or with one that is not a number."""
 
 RANGES_MAX = 1024
 
@@ -20,10 +20,10 @@ RANGES_MAX = 1024
 class TradeIds:
     """The ids of an instrument that have been seen.
 
-    More than ``RANGES_MAX`` ranges are not kept. Beyond that the lowest range is let go and ids
-    below the next one count as seen: a trade that comes so late is left out rather than perhaps
-    counted twice. Trades that a repair has fetched are known to have been missing; of those only
-    what a repair has brought before counts as seen.
+    At most ``RANGES_MAX`` ranges are kept. Beyond that the lowest range is dropped and ids below
+    the next one count as seen: a trade that late is skipped rather than possibly counted twice.
+    Trades fetched by a repair are known to have been missing; among those below the floor, only ids
+    of earlier repairs count as seen.
     """
 
     __slots__ = ("_firsts", "_lasts", "_ranges_max", "fetched", "floor", "late_total")
@@ -40,11 +40,11 @@ class TradeIds:
         self._lasts = [last for _, last in pairs]
         self._ranges_max = ranges_max
         self.floor = floor
-        """Ids below it count as seen. None: it has not been needed."""
+        """Ids below it count as seen. None: no range was dropped yet."""
         self.fetched = fetched
-        """Ids below the floor that repairs have brought. None: there was none."""
+        """Ids below the floor that repairs have fetched. None: there were none."""
         self.late_total = 0
-        """New ids that were smaller than one seen before."""
+        """Number of new ids smaller than one seen before."""
 
     @property
     def newest(self) -> int:
@@ -56,7 +56,7 @@ class TradeIds:
         return list(zip(self._firsts, self._lasts, strict=True))
 
     def add(self, ids: Ints) -> list[bool] | None:
-        """Note these ids. Returns which of them are new, or None when all are."""
+        """Add ids. Returns which of them are new, or None when all are."""
         steps = np.diff(ids)
         if ids[0] > max(self.newest, NO_ID) and (steps > 0).all():
             stops = [*np.flatnonzero(steps > 1).tolist(), len(ids) - 1]
@@ -69,7 +69,7 @@ class TradeIds:
         return None if all(fresh) else fresh
 
     def add_fetched(self, ids: Ints) -> list[bool] | None:
-        """As add, of trades that a repair has fetched."""
+        """Add ids of trades that a repair fetched. Returns as ``add``."""
         floor = self.floor
         if floor is None or ids.min() >= floor:
             return self.add(ids)
@@ -83,14 +83,14 @@ class TradeIds:
         return None if fresh.all() else fresh.tolist()
 
     def has_all(self, first: int, last: int) -> bool:
-        """Whether every id from first to last has been seen for certain; true of no id at all."""
+        """Whether every id from first to last was certainly seen. True for an empty range."""
         if first > last:
             return True
         position = bisect_right(self._firsts, first) - 1
         return position >= 0 and last <= self._lasts[position]
 
     def clear(self) -> None:
-        """Forget everything: the venue numbers its trades anew."""
+        """Forget all ids: the venue has restarted its numbering."""
         self._firsts.clear()
         self._lasts.clear()
         self.floor = None
@@ -121,7 +121,7 @@ class TradeIds:
         return True
 
     def _append(self, first: int, last: int) -> None:
-        """Note a run of ids beyond the newest."""
+        """Add a run of ids beyond the newest."""
         if self._lasts and self._lasts[-1] == first - 1:
             self._lasts[-1] = last
         else:

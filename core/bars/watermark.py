@@ -1,4 +1,4 @@
-"""How far a venue's time has got: no trade before the watermark is expected any more."""
+"""Watermarks: no trade before the watermark is expected any more."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ from kit.base.intervals import SECOND
 class Watermark:
     """The newest venue time of one stream, less an allowed lateness.
 
-    A venue time that lies further ahead of the time of receipt than ``ahead_max_ns`` moves the
-    watermark no further than that: one trade with a date of next year would otherwise make every
-    bar final at once. Where time is not the wall clock's (replay), there is no such bound.
+    A venue time counts only up to ``ahead_max_ns`` after its received time. Otherwise one trade
+    dated next year would make every bar final at once. There is no such bound where time is not
+    wall-clock time (replay).
     """
 
     def __init__(
@@ -23,18 +23,18 @@ class Watermark:
 
     @property
     def time_ns(self) -> int:
-        """Bars that end here or before are final."""
+        """The watermark: bars that end at or before it are final."""
         return self.newest_ns - self._lateness_ns
 
     def reach(self, time_ns: int) -> None:
-        """The stream has got this far without a trade."""
+        """Advance to a time up to which the stream has no further trades."""
         self.newest_ns = max(self.newest_ns, time_ns)
 
     def pass_trades(self, times_ns: Ints, received_ns: Ints) -> Ints | None:
-        """Trades came with these times, in this order.
+        """Advance by trades with these times, in this order.
 
-        Returns where the watermark stood before each of them, or None when none of them came after
-        its shortest bar had become final.
+        Returns the watermark before each trade, or None when no trade came after its shortest bar
+        had become final.
         """
         stated = self._believable(times_ns, received_ns)
         newest_ns = max(self.newest_ns, int(stated.max()))

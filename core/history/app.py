@@ -2,12 +2,12 @@
 
 from venuemesh.history.v1 import history_pb2
 
-from core.history.books import Books
-from core.history.coverage import Coverage
-from core.history.queries import Queries
-from core.history.reading import Reading
+from core.history.book_store import BookStore
+from core.history.column_streams import ColumnStreams
+from core.history.coverage_store import CoverageStore
 from core.history.service import HistoryServicer
 from core.history.settings import HistorySettings
+from core.history.store import ListStore
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database, migrate_when_there
@@ -34,10 +34,10 @@ async def run(settings: HistorySettings, mesh: MeshSettings) -> None:
     troubles = DegradedReasons(runtime.meter)
     archive = Archive(mesh.database_url)
     history = HistoryServicer(
-        Queries(database),
-        Books(database),
-        Coverage(database),
-        Reading(archive, database, settings.readers_max),
+        ListStore(database),
+        BookStore(database),
+        CoverageStore(database),
+        ColumnStreams(archive, database, settings.readers_max),
     )
     runtime.serve(history_pb2.DESCRIPTOR, "History", history, raw=("Read", "ReadBars"))
     runtime.run_task("schema", lambda: migrate_when_there(mesh.database_url, troubles, clock))

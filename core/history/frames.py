@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from core.history.queries import check_venue
 from core.history.requests import INT64_MAX, INT64_MIN
+from core.history.store import check_venue
 from kit.base.database import Database
 from kit.marketdata.model.batches import Batch
 from kit.storage.archive import codec

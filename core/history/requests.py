@@ -13,14 +13,14 @@ OTHER_KINDS = "tick volume value imbalance runs range renko"
 _OTHER_INTERVAL = re.compile(rf"({'|'.join(OTHER_KINDS.split())}):[0-9]{{1,18}}(\.[0-9]{{1,18}})?")
 
 
-class Instrumental(Protocol):
+class InstrumentRequest(Protocol):
     """A request about one instrument."""
 
     venue: str
     symbol: str
 
 
-class Ranged(Protocol):
+class RangeRequest(Protocol):
     """A request about some time."""
 
     @property
@@ -28,13 +28,13 @@ class Ranged(Protocol):
         """Either bound may be open."""
 
 
-class Ordered(Protocol):
+class OrderedRequest(Protocol):
     """A request for a list that may come in either order."""
 
     order: "history_pb2.SortOrder.ValueType"
 
 
-def names(request: Instrumental) -> dict[str, object]:
+def names(request: InstrumentRequest) -> dict[str, object]:
     """Venue and symbol. PostgreSQL holds no text with a zero in it, nor can it be asked for one.
 
     Raises UnknownInstrument.
@@ -49,7 +49,7 @@ def check_names(venue: str, symbol: str) -> None:
         raise UnknownInstrument("no such name", venue=venue, symbol=symbol)
 
 
-def times(request: Ranged) -> tuple[int, int]:
+def times(request: RangeRequest) -> tuple[int, int]:
     """First time of the range, and the first that no longer belongs to it. Raises BadRequest."""
     start_ns, end_ns = request.range.start_time_ns, request.range.end_time_ns
     if end_ns and start_ns > end_ns:
@@ -57,7 +57,7 @@ def times(request: Ranged) -> tuple[int, int]:
     return start_ns or INT64_MIN, end_ns or INT64_MAX
 
 
-def newest_first(request: Ordered) -> bool:
+def newest_first(request: OrderedRequest) -> bool:
     """Whether the list comes in descending time. Raises BadRequest."""
     if request.order not in history_pb2.SortOrder.values():
         raise bad("order", request.order, " ".join(history_pb2.SortOrder.keys()))

@@ -7,10 +7,10 @@ from typing import Any
 import grpc
 from venuemesh.history.v1 import history_pb2, history_pb2_grpc
 
-from core.history.books import Books
-from core.history.coverage import Coverage
-from core.history.queries import Queries
-from core.history.reading import Reading
+from core.history.book_store import BookStore
+from core.history.column_streams import ColumnStreams
+from core.history.coverage_store import CoverageStore
+from core.history.store import ListStore
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -19,7 +19,7 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
     """Answers History from the database. Read and ReadBars yield serialised responses."""
 
     def __init__(
-        self, queries: Queries, books: Books, coverage: Coverage, reading: Reading
+        self, queries: ListStore, books: BookStore, coverage: CoverageStore, reading: ColumnStreams
     ) -> None:
         self._queries = queries
         self._books = books

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from core.recorder.keeper import Keeper
+from core.recorder.partitions import PartitionManager
 from core.recorder.recorder import Recorder
 from core.recorder.settings import RecorderSettings, StorageSettings
 from core.recorder.store import Store
@@ -34,13 +34,13 @@ async def run(settings: RecorderSettings, storage: StorageSettings, mesh: MeshSe
     database = Database(mesh.database_url)
     troubles = DegradedReasons(runtime.meter)
     recorder = Recorder(streams, Store(database), settings, runtime.meter, troubles, clock)
-    keeper = Keeper(database, storage, runtime.meter, troubles, clock)
+    partitions = PartitionManager(database, storage, runtime.meter, troubles, clock)
 
     async def record() -> None:
         await migrate_when_there(mesh.database_url, troubles, clock)
         runtime.at_end(recorder.finish)
         async with asyncio.TaskGroup() as group:
-            group.create_task(keeper.run())
+            group.create_task(partitions.run())
             group.create_task(recorder.run())
 
     runtime.run_task("recorder", record)

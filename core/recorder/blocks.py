@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from venuemesh.marketdata.v1 import batch_pb2
 
-from core.recorder.columns import InstrumentIds
-from core.recorder.rows import FewRows, days_of
+from core.recorder.column_buffer import InstrumentIds
+from core.recorder.table_writes import PlainRows, days_of
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.numbers import IntColumn
 from kit.marketdata.model.batches import Batch
@@ -45,14 +45,14 @@ FRAME_COLUMNS: Mapping[str, str] = {
 }
 
 
-class Times(NamedTuple):
+class ReceivedTimes(NamedTuple):
     """First and last received time, ns."""
 
     first_ns: int
     last_ns: int
 
     @classmethod
-    def of(cls, parts: "Sequence[Times]") -> "Times":
+    def of(cls, parts: "Sequence[ReceivedTimes]") -> "ReceivedTimes":
         """From the first to the last of all."""
         return cls(min(part.first_ns for part in parts), max(part.last_ns for part in parts))
 
@@ -70,7 +70,7 @@ class Block:
         self._entries: dict[bytes, int] = {}
         self._books: list[BookUpdates] = []
         self._frames: list[batch_pb2.FrameColumns] = []
-        self._times: list[Times] = []
+        self._times: list[ReceivedTimes] = []
         self.symbols: set[str] = set()
         self.snapshot_symbols: set[str] = set()
 
@@ -94,9 +94,9 @@ class Block:
         self._took(batch, np.asarray(batch.frames.received_time_ns))
 
     @property
-    def times(self) -> Times:
+    def times(self) -> ReceivedTimes:
         """Of all rows."""
-        return Times.of(self._times)
+        return ReceivedTimes.of(self._times)
 
     @property
     def is_full(self) -> bool:
@@ -123,7 +123,7 @@ class Block:
 
     def _took(self, batch: Batch, received_time_ns: IntColumn) -> None:
         self.row_count += len(received_time_ns)
-        self._times.append(Times(int(received_time_ns.min()), int(received_time_ns.max())))
+        self._times.append(ReceivedTimes(int(received_time_ns.min()), int(received_time_ns.max())))
         self._published_time_ns = batch.published_time_ns
 
     def _places(self, batch: Batch) -> list[int]:
@@ -167,13 +167,13 @@ class Blocks:
         return self._begun
 
 
-def book_rows(blocks: Sequence[Block], ids: InstrumentIds) -> FewRows:
+def book_rows(blocks: Sequence[Block], ids: InstrumentIds) -> PlainRows:
     """Rows of book_batch_rows."""
     rows = [block.book_row(ids) for block in blocks]
     return _rows("book_batch_rows", BOOK_COLUMNS, rows, blocks)
 
 
-def frame_rows(blocks: Sequence[Block]) -> FewRows:
+def frame_rows(blocks: Sequence[Block]) -> PlainRows:
     """Rows of frame_rows."""
     rows = [block.frame_row() for block in blocks]
     return _rows("frame_rows", FRAME_COLUMNS, rows, blocks)
@@ -184,7 +184,7 @@ def _rows(
     columns: Mapping[str, str],
     rows: Sequence[tuple[object, ...]],
     blocks: Sequence[Block],
-) -> FewRows:
+) -> PlainRows:
     last_ns = np.array([block.times.last_ns for block in blocks], dtype=np.int64)
     names, types = ", ".join(columns), list(columns.values())
-    return FewRows(table, names, types, rows, days_ns=days_of(last_ns))
+    return PlainRows(table, names, types, rows, days_ns=days_of(last_ns))

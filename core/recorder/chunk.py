@@ -5,11 +5,11 @@ from types import MappingProxyType
 
 from venuemesh.common.v1 import types_pb2
 
-from core.recorder.batches import expired, malformed, read_batch
-from core.recorder.columns import InstrumentIds, MalformedBatch
-from core.recorder.gaps import FoundGap, gap_rows
-from core.recorder.gathered import Gathered
-from core.recorder.rows import Rows
+from core.recorder.batch_checks import expired, malformed, read_batch
+from core.recorder.column_buffer import InstrumentIds, MalformedBatch
+from core.recorder.gaps import GapBeforeBatch, gap_rows
+from core.recorder.pending_rows import PendingRows
+from core.recorder.table_writes import TableWrite
 from kit.base.cursor import START, Channel, Cursor, StreamKey
 from kit.marketdata.delivery.stream_continuity import joins
 from kit.marketdata.delivery.streams import StreamEntry
@@ -30,14 +30,14 @@ class Chunk:
         """Venue time of the last event that was read of each stream, if any was."""
         self.positions: dict[StreamKey, Cursor] = {}
         """Of the streams that something was read from."""
-        self.gaps: list[FoundGap] = []
+        self.gaps: list[GapBeforeBatch] = []
         self.events: list[tuple[Channel, int]] = []
         """Per batch its channel and number of events."""
         self.row_count = 0
         self.byte_count = 0
         self.published_time_ns = 0
         """Of the newest batch."""
-        self._gathered = Gathered()
+        self._gathered = PendingRows()
 
     def next(self) -> "Chunk":
         """The empty chunk that follows this one."""
@@ -86,7 +86,7 @@ class Chunk:
         named = {(found.key.venue, found.gap.symbol) for found in self.gaps if found.gap.symbol}
         return self._gathered.symbols() | named
 
-    def rows(self, ids: InstrumentIds) -> list[Rows]:
+    def rows(self, ids: InstrumentIds) -> list[TableWrite]:
         """Everything that is to be written, table by table. Gaps come first: a repair may close
         one of them."""
         tables = self._gathered.rows(ids)
@@ -104,4 +104,4 @@ class Chunk:
     def _add_gaps(self, entry: StreamEntry, gaps: Sequence[types_pb2.Gap], now_ns: int) -> None:
         for ordinal, gap in enumerate(gaps):
             gap.detected_time_ns = gap.detected_time_ns or now_ns
-            self.gaps.append(FoundGap(entry.key, entry.cursor, ordinal, gap))
+            self.gaps.append(GapBeforeBatch(entry.key, entry.cursor, ordinal, gap))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from venuemesh.common.v1 import types_pb2
 
-from core.recorder.rows import FewRows
+from core.recorder.table_writes import PlainRows
 from kit.base.cursor import Cursor, StreamKey
 
 COLUMNS = {
@@ -25,7 +25,7 @@ COLUMNS = {
 }
 
 
-class FoundGap(NamedTuple):
+class GapBeforeBatch(NamedTuple):
     """A gap and the batch that it stands before."""
 
     key: StreamKey
@@ -34,9 +34,9 @@ class FoundGap(NamedTuple):
     gap: types_pb2.Gap
 
 
-def gap_rows(gaps: Sequence[FoundGap]) -> FewRows:
+def gap_rows(gaps: Sequence[GapBeforeBatch]) -> PlainRows:
     """Rows of gap_rows."""
-    return FewRows(
+    return PlainRows(
         "gap_rows",
         ", ".join(COLUMNS),
         list(COLUMNS.values()),

@@ -4,10 +4,10 @@ import asyncio
 from collections import Counter
 
 from core.recorder.chunk import Chunk
-from core.recorder.lanes import Lanes
+from core.recorder.chunk_buffers import ChunkBuffers
 from core.recorder.progress import Progress
 from core.recorder.settings import RecorderSettings
-from core.recorder.store import Load, Store
+from core.recorder.store import EncodedChunk, Store
 from kit.base import backoff, telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import channel_name, gap_reason_name
@@ -68,16 +68,16 @@ class Recorder:
         """Record what the streams still hold, at the end of the process. Bounded in time."""
         try:
             async with asyncio.timeout(FINISH_SECONDS_MAX):
-                lanes = await self._begin()
-                while await self._fill(lanes):
-                    await self._write_waiting(lanes)
+                buffers = await self._begin()
+                while await self._fill(buffers):
+                    await self._write_waiting(buffers)
                 await self.progress.commit()
         except (StoreUnavailable, PositionMoved, TimeoutError) as error:
             _log.warning("ended before all was recorded", extra={"detail": str(error)})
 
-    async def _write_waiting(self, lanes: Lanes) -> None:
-        for lane in lanes.waiting():
-            await self._write(await self._store.prepare(lane.take()))
+    async def _write_waiting(self, buffers: ChunkBuffers) -> None:
+        for buffer in buffers.waiting():
+            await self._write(await self._store.prepare(buffer.take()))
 
     async def _run_on(self) -> None:
         while True:
@@ -89,51 +89,53 @@ class Recorder:
             await self._clock.sleep(next(self._waits))
 
     async def _run_once(self) -> None:
-        lanes = await self._begin()
-        loads: asyncio.Queue[Load] = asyncio.Queue(1)
+        buffers = await self._begin()
+        loads: asyncio.Queue[EncodedChunk] = asyncio.Queue(1)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._read(lanes, loads))
+            group.create_task(self._read(buffers, loads))
             group.create_task(self._write_all(loads))
 
-    async def _begin(self) -> Lanes:
+    async def _begin(self) -> ChunkBuffers:
         recorded = await self._store.positions()
         self.progress.begin(recorded, await self._streams.keys())
         self._troubles.clear("redis")
-        return Lanes(recorded, self._settings)
+        return ChunkBuffers(recorded, self._settings)
 
-    async def _read(self, lanes: Lanes, loads: asyncio.Queue[Load]) -> None:
+    async def _read(self, buffers: ChunkBuffers, loads: asyncio.Queue[EncodedChunk]) -> None:
         while True:
-            read = await self._fill(lanes, None if lanes.waiting() else IDLE_WAIT_MS)
-            if not read and not lanes.waiting():
+            read = await self._fill(buffers, None if buffers.waiting() else IDLE_WAIT_MS)
+            if not read and not buffers.waiting():
                 self._is_well()
             drained = read < READ_ENTRIES_MAX
             now_ns = self._clock.monotonic_ns()
-            for chunk in lanes.due(now_ns, patient=not drained and not loads.empty()):
+            for chunk in buffers.due(now_ns, patient=not drained and not loads.empty()):
                 await loads.put(await self._store.prepare(chunk))
-            if drained and lanes.waiting():
-                await self._clock.sleep(self._pause_ns(lanes) / NANOSECONDS_PER_SECOND)
+            if drained and buffers.waiting():
+                await self._clock.sleep(self._pause_ns(buffers) / NANOSECONDS_PER_SECOND)
 
-    def _pause_ns(self, lanes: Lanes) -> int:
+    def _pause_ns(self, buffers: ChunkBuffers) -> int:
         """Until something is due, but no longer than rows that come meanwhile may wait."""
         now_ns = self._clock.monotonic_ns()
-        left_ns = min(lane.left_ns(now_ns) for lane in lanes.waiting())
+        left_ns = min(buffer.left_ns(now_ns) for buffer in buffers.waiting())
         return max(0, min(left_ns, self._settings.chunk_age_ms * NANOSECONDS_PER_MILLISECOND))
 
-    async def _fill(self, lanes: Lanes, block_ms: int | None = None) -> int:
+    async def _fill(self, buffers: ChunkBuffers, block_ms: int | None = None) -> int:
         """Read what comes next. Returns the most entries that any one stream gave."""
         keys = self.progress.keys
         if not keys:
             await self._clock.sleep((block_ms or 0) / 1000)
             return 0
-        after = {key: lanes.position(key) for key in keys}
+        after = {key: buffers.position(key) for key in keys}
         entries = await self._streams.read(after, READ_ENTRIES_MAX, block_ms)
         now_ns, monotonic_ns = self._clock.time_ns(), self._clock.monotonic_ns()
         for entry in entries:
-            self._take(lanes, entry, now_ns, monotonic_ns)
+            self._take(buffers, entry, now_ns, monotonic_ns)
         return max(Counter(entry.key for entry in entries).values(), default=0)
 
-    def _take(self, lanes: Lanes, entry: StreamEntry, now_ns: int, monotonic_ns: int) -> None:
-        error = lanes.of(entry.key.channel).add(entry, now_ns, monotonic_ns)
+    def _take(
+        self, buffers: ChunkBuffers, entry: StreamEntry, now_ns: int, monotonic_ns: int
+    ) -> None:
+        error = buffers.of(entry.key.channel).add(entry, now_ns, monotonic_ns)
         if error is not None:
             self._unreadable_total.labels(channel_name(entry.key.channel)).inc()
             self._unreadable.warning(
@@ -143,11 +145,11 @@ class Recorder:
                 cursor=str(entry.cursor),
             )
 
-    async def _write_all(self, loads: asyncio.Queue[Load]) -> None:
+    async def _write_all(self, loads: asyncio.Queue[EncodedChunk]) -> None:
         while True:
             await self._write(await loads.get())
 
-    async def _write(self, load: Load) -> None:
+    async def _write(self, load: EncodedChunk) -> None:
         duplicates = await self._store.write(load)
         self._is_well()
         if duplicates:

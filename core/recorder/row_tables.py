@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from venuemesh.common.v1 import types_pb2
 
 from core.recorder.binary_copy import Field, Integers, Nullable, Numerics, encode
-from core.recorder.columns import Columns, InstrumentIds, ScaledInstrument
-from core.recorder.rows import EncodedRows, days_of
+from core.recorder.column_buffer import ColumnBuffer, InstrumentIds, ScaledInstrument
+from core.recorder.table_writes import EncodedRows, days_of
 from kit.base.cursor import Channel
 from kit.base.numbers import IntColumn, Places
 from kit.marketdata.model.channels import TABLES, ChannelTable
@@ -56,14 +56,14 @@ TEXT_TRADES = _row_table(TABLES[types_pb2.CHANNEL_TRADES], "trade_id_text")
 
 def rows_of(
     table: RowTable,
-    columns: Columns,
+    columns: ColumnBuffer,
     instruments: Sequence[ScaledInstrument],
     ids: InstrumentIds,
     texts: Sequence[str] | None = None,
 ) -> EncodedRows:
     """Rows for the SQL table. ``texts``: the values of its text column."""
     key = table.channel.key_columns
-    place = _Place(columns, instruments, ids, key)
+    place = _RowOrder(columns, instruments, ids, key)
     fields: list[Field] = [Integers(place.instrument_id, 4)]
     fields += [_field(column, columns, place) for column in table.columns]
     names = ["instrument_id", *table.names]
@@ -82,7 +82,7 @@ def rows_of(
     )
 
 
-def _field(column: Column, columns: Columns, place: "_Place") -> Field:
+def _field(column: Column, columns: ColumnBuffer, place: "_RowOrder") -> Field:
     values = columns.column(column.name)[place.order]
     field: Field
     if column.kind.is_scaled:
@@ -95,7 +95,7 @@ def _field(column: Column, columns: Columns, place: "_Place") -> Field:
     return Nullable(field, values == 0) if column.zero_is_null else field
 
 
-class _Place:
+class _RowOrder:
     """What the column "place" stands for, row by row, with the rows in a better order.
 
     Rows of one instrument are neighbours in every index, so written together they touch fewer
@@ -104,7 +104,7 @@ class _Place:
 
     def __init__(
         self,
-        columns: Columns,
+        columns: ColumnBuffer,
         instruments: Sequence[ScaledInstrument],
         ids: InstrumentIds,
         key: Sequence[str],

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import psycopg
 
 from core.recorder.chunk import Chunk
-from core.recorder.columns import InstrumentIds
-from core.recorder.rows import Rows
+from core.recorder.column_buffer import InstrumentIds
+from core.recorder.table_writes import TableWrite
 from kit.base import telemetry
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.database import Database, load_positions, save_positions
@@ -29,11 +29,11 @@ _log = telemetry.logger("recorder")
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class EncodedChunk:
     """A chunk that is ready to be written."""
 
     chunk: Chunk
-    tables: list[Rows]
+    tables: list[TableWrite]
 
 
 class Store:
@@ -50,15 +50,15 @@ class Store:
         async with self._database.transaction() as connection:
             return await load_positions(connection, CONSUMER)
 
-    async def prepare(self, chunk: Chunk) -> Load:
+    async def prepare(self, chunk: Chunk) -> EncodedChunk:
         """Encode a chunk. In a thread: most of it needs no Python, and meanwhile the one before is
         fed to the server."""
         ids = await self._ids_of(chunk.symbols())
-        load = Load(chunk, await asyncio.to_thread(chunk.rows, ids))
+        load = EncodedChunk(chunk, await asyncio.to_thread(chunk.rows, ids))
         await self._make_days(load.tables)
         return load
 
-    async def write(self, load: Load) -> int:
+    async def write(self, load: EncodedChunk) -> int:
         """All rows and the positions, or nothing. Returns how many rows were there already.
 
         Raises PositionMoved when another recorder was faster; what is in memory is then worthless.
@@ -69,13 +69,13 @@ class Store:
             _log.debug("rows that are recorded already", extra={"detail": str(error)})
             return await self._write(load, careful=True)
 
-    async def _write(self, load: Load, *, careful: bool) -> int:
+    async def _write(self, load: EncodedChunk, *, careful: bool) -> int:
         chunk = load.chunk
         async with self._database.transaction() as connection:
             await save_positions(connection, CONSUMER, chunk.positions, chunk.before)
             return sum([await rows.write(connection, careful=careful) for rows in load.tables])
 
-    async def _make_days(self, tables: Iterable[Rows]) -> None:
+    async def _make_days(self, tables: Iterable[TableWrite]) -> None:
         """Make room for rows of days that have none yet. In a transaction of its own: what is made
         stays, and nobody waits for the rows."""
         wanted = {(rows.table, day_ns) for rows in tables for day_ns in rows.days_ns}

@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from core.recorder.columns import MalformedBatch
+from core.recorder.column_buffer import MalformedBatch
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.database import Connection
 from kit.marketdata.model.batches import Batch
@@ -40,7 +40,7 @@ SELECT venue, symbol, valid_from_ns, change, definition, epoch, sequence FROM ch
 """
 
 
-class Term(NamedTuple):
+class TermsChange(NamedTuple):
     """What was told of an instrument."""
 
     venue: str
@@ -54,10 +54,10 @@ class Term(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class TermsChanges:
     """Changes of instrument_terms, in the order in which they were told."""
 
-    told: Sequence[Term]
+    told: Sequence[TermsChange]
     table: str = "instrument_terms"
     days_ns: Sequence[int] = ()
 
@@ -68,7 +68,7 @@ class Terms:
         return 0
 
 
-def terms_of(key: StreamKey, cursor: Cursor, batch: Batch) -> list[Term]:
+def terms_of(key: StreamKey, cursor: Cursor, batch: Batch) -> list[TermsChange]:
     """What a batch of STATUS tells. Raises MalformedBatch."""
     columns = batch.status
     rows = len(columns.instrument)
@@ -78,7 +78,9 @@ def terms_of(key: StreamKey, cursor: Cursor, batch: Batch) -> list[Term]:
     ):
         raise MalformedBatch("columns differ in length")
     return [
-        Term(key.venue, _symbol(definition), time_ns, change, _definition(definition), *cursor)
+        TermsChange(
+            key.venue, _symbol(definition), time_ns, change, _definition(definition), *cursor
+        )
         for definition, time_ns, change in zip(
             columns.definition, columns.received_time_ns, columns.change, strict=True
         )
@@ -101,9 +103,9 @@ def _definition(definition: types_pb2.Instrument) -> str:
     return json.dumps(fields)
 
 
-def _once_each(told: Sequence[Term]) -> Iterator[list[Term]]:
+def _once_each(told: Sequence[TermsChange]) -> Iterator[list[TermsChange]]:
     """In parts that name each instrument once, so that one statement can take a part."""
-    part: dict[tuple[str, str], Term] = {}
+    part: dict[tuple[str, str], TermsChange] = {}
     for term in told:
         if (term.venue, term.symbol) in part:
             yield list(part.values())

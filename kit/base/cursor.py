@@ -98,5 +98,8 @@ def channel_name(channel: Channel) -> str:
 
 @cache
 def gap_reason_name(reason: "types_pb2.GapReason.ValueType") -> str:
-    """The reason in lower case without its prefix, for example "sequence"."""
+    """The reason in lower case without its prefix, for example "sequence"; "other" for a reason of
+    a later version."""
+    if reason not in types_pb2.GapReason.values():
+        return "other"
     return types_pb2.GapReason.Name(reason).removeprefix("GAP_REASON_").lower()

@@ -6,19 +6,19 @@ from fractions import Fraction
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from core.bars.events import EventBars
-from core.bars.instrument import Bar, Instrument
-from core.bars.kernel import Partial
-from core.bars.kinds import Spec
+from core.bars.bar_kinds import BarSpec
+from core.bars.event_bars import EventBars
+from core.bars.instrument_bars import Bar, InstrumentBars
+from core.bars.kernel import PartialBar
 from core.bars.tests.market import SECOND_NS, BarKey, NaiveBar
 from core.bars.tests.naive_events import EventKey
-from core.bars.venue import Venue
+from core.bars.venue_bars import VenueBars
 from core.bars.watermark import Watermark
 from kit.base.cursor import Cursor
 from kit.base.intervals import INTERVALS
 from kit.marketdata.model.columns import Scale
 
-Stored = tuple[Partial, Scale, int, bool, int]
+Stored = tuple[PartialBar, Scale, int, bool, int]
 
 
 class MemoryVenue:
@@ -30,12 +30,12 @@ class MemoryVenue:
         checkpoints_count: bool = False,
         kinds: Iterable[str] = (),
     ) -> None:
-        specs = [Spec.parse(text) for text in kinds]
+        specs = [BarSpec.parse(text) for text in kinds]
 
-        def make(symbol: str) -> Instrument:
-            return Instrument(symbol, events=EventBars(specs))
+        def make(symbol: str) -> InstrumentBars:
+            return InstrumentBars(symbol, events=EventBars(specs))
 
-        self.venue = Venue("binance", Watermark(lateness_ns), checkpoints_count, make)
+        self.venue = VenueBars("binance", Watermark(lateness_ns), checkpoints_count, make)
         self.events: dict[EventKey, tuple[NaiveBar, bool]] = {}
         self.stored: dict[BarKey, Stored] = {}
         self.loads = 0
@@ -52,14 +52,14 @@ class MemoryVenue:
         gaps: Iterable[types_pb2.Gap] = [gap, *message.gaps] if gap else message.gaps
         self.venue.take(cursor, message, gaps)
 
-    def fold(self, kept_ns: int | None = None) -> list[Bar]:
+    def roll_up(self, kept_ns: int | None = None) -> list[Bar]:
         """Fold, store, and evict what ended kept_ns before the watermark. Returns what changed."""
         for instrument in self.venue.changed:
             spans = instrument.unloaded(self.venue.horizon_ns)
             if spans:
                 self.loads += 1
                 self.venue.restore(instrument, list(self._load(instrument, spans)), spans)
-        changed = self.venue.fold()
+        changed = self.venue.roll_up()
         for bar in changed:
             self.stored[_key(bar)] = (
                 bar.total,
@@ -117,7 +117,7 @@ def _key(bar: Bar) -> BarKey:
     return bar.instrument.symbol, INTERVALS[bar.level].name, bar.open_ns
 
 
-def _human(total: Partial, scale: Scale) -> NaiveBar:
+def _human(total: PartialBar, scale: Scale) -> NaiveBar:
     price, size = 10**scale.price, 10**scale.size
     return NaiveBar(
         Fraction(total.open, price),

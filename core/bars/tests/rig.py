@@ -11,13 +11,14 @@ import psycopg
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from core.bars.aggregator import CONSUMER, Aggregator
-from core.bars.board import Board
+from core.bars.aggregator import CONSUMER, Aggregator, Connections
 from core.bars.leases import Leases
 from core.bars.settings import BarsSettings
 from core.bars.shards import SHARDS
+from core.bars.subscribers import Subscribers
 from core.bars.tests.market import BarKey, NaiveBar, Trade, batch
 from core.bars.tests.naive_events import DAY_NS, EventKey
+from core.bars.venue_factory import VenueFactory
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.database import Database, migrate
@@ -43,7 +44,7 @@ class Rig:
         self.settings = settings
         self.streams = RedisStreams(valkey_url)
         self.database = Database(postgres_url)
-        self.board = Board(settings.subscribers_max, settings.subscriber_bars_max)
+        self.subscribers = Subscribers(settings.subscribers_max, settings.subscriber_bars_max)
         self.leases: list[Leases] = []
         self.newest = Cursor(1, 0)
         self.repaired = Cursor(7, 0)
@@ -56,12 +57,9 @@ class Rig:
         leases = Leases(self.valkey_url, member, self.settings.lease_seconds)
         self.leases.append(leases)
         return Aggregator(
-            self.settings,
-            world,
-            self.streams,
-            leases,
-            self.database,
-            self.board,
+            VenueFactory(self.settings, world),
+            Connections(self.streams, leases, self.database),
+            self.subscribers,
             self.meter,
             troubles,
             SystemClock(),

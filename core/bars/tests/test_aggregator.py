@@ -78,7 +78,7 @@ async def test_a_restart_goes_on_where_it_was(rig: Rig) -> None:
             await rig.stored()
         rig.aggregator = rig.new_aggregator()
         expected.take(as_batch(part))
-    expected.fold()
+    expected.roll_up()
     assert await rig.bars() == naive_bars(trades)
     assert await rig.facts() == {key: stored[2:] for key, stored in expected.settled().items()}
 
@@ -109,7 +109,7 @@ async def test_connections_that_break_at_any_moment_lose_and_double_nothing(rig:
         await writing
         await rig.stored()
     expected = MemoryVenue().take(*batches)
-    expected.fold()
+    expected.roll_up()
     assert await rig.bars() == naive_bars(market(1500))
     assert await rig.facts() == {key: stored[2:] for key, stored in expected.settled().items()}
 
@@ -206,7 +206,7 @@ async def test_memory_is_bounded_while_the_database_is_away(valkey_url, postgres
             positions = []
 
             async def reading_has_stopped() -> bool:
-                positions.append(away._following.venues[0].position)
+                positions.append(away._venues.venues[0].position)
                 newest = positions[-20:]
                 return away._is_full() and len(newest) == 20 and len(set(newest)) == 1
 

@@ -32,7 +32,7 @@ def trade(number: int, second: float, symbol: str = "BTCUSDT") -> Trade:
 
 
 def seconds(memory: MemoryVenue, interval: str, second: int = 0, symbol: str = "BTCUSDT") -> float:
-    memory.fold(kept_ns=0)
+    memory.roll_up(kept_ns=0)
     return memory.covered_ns(interval, T + second * S, symbol) / S
 
 
@@ -204,11 +204,11 @@ def test_coverage_is_what_no_hole_has_taken_for_good(source, count, lost_share) 
         if waiting and source.random() < 0.3:
             memory.take(batch([waiting.pop(source.randrange(len(waiting)))]))
         if source.random() < 0.3:
-            memory.fold(kept_ns=0)
+            memory.roll_up(kept_ns=0)
     for rest in waiting:
         memory.take(batch([rest]))
     memory.take(end())
-    memory.fold(kept_ns=0)
+    memory.roll_up(kept_ns=0)
     never = lost - late
     gone = [
         (before.time_ns, after.time_ns)

@@ -84,7 +84,7 @@ async def test_killed_again_and_again_it_loses_and_doubles_nothing(
     finally:
         process.kill()
     expected = MemoryVenue().take(*batches)
-    expected.fold()
+    expected.roll_up()
     assert await rig.bars() == naive_bars(trades)
     assert await rig.facts() == {key: stored[2:] for key, stored in expected.settled().items()}
 

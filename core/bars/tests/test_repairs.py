@@ -87,11 +87,11 @@ async def test_a_fill_gives_coverage_back(rig: Rig) -> None:
 
 def test_a_fill_before_the_first_trade_counts_for_itself_only() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T + 60 * SECOND_NS), Trade(2, T + 90 * SECOND_NS)]))
-    memory.fold()
+    memory.roll_up()
     message = batch([Trade(9, T + 3 * SECOND_NS)])
     message.fills.append(fill(T + 2 * SECOND_NS, T + 8 * SECOND_NS))
     memory.venue.take_repairs(Cursor(1, 1), message)
-    memory.fold()
+    memory.roll_up()
     assert memory.covered_ns("1m", T) == 6 * SECOND_NS
     assert memory.covered_ns("1m", T + 60 * SECOND_NS) == 28 * SECOND_NS
 

@@ -5,11 +5,11 @@ import grpc
 import pytest
 from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 
-from core.bars.board import Board
-from core.bars.forwarding import Others
-from core.bars.record import BarRecord, record
+from core.bars.bar_record import BarRecord, time_bar_record
+from core.bars.forwarding import PeerAggregators
 from core.bars.service import BarsServicer
 from core.bars.settings import BarsSettings
+from core.bars.subscribers import Subscribers
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch
 from core.bars.tests.memory import MemoryVenue
 from core.bars.tests.rig import rig_for
@@ -23,10 +23,10 @@ T = MONDAY_NS
 
 
 @contextlib.asynccontextmanager
-async def served(board: Board):
+async def served(subscribers: Subscribers):
     """The service on a free port, and a stub that calls it."""
     server = rpc.server()
-    servicer = BarsServicer(board, _Alone(), SETTINGS, CLOCK)
+    servicer = BarsServicer(subscribers, _Alone(), SETTINGS, CLOCK)
     rpc.serve(server, bars_pb2.DESCRIPTOR.services_by_name["Bars"], servicer)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -39,7 +39,7 @@ CLOCK = SystemClock()
 SETTINGS = BarsSettings(kinds=("tick:2",))
 
 
-class _Alone(Others):
+class _Alone(PeerAggregators):
     """There is no other aggregator."""
 
     def __init__(self) -> None:
@@ -51,24 +51,24 @@ def request(**fields) -> bars_pb2.SubscribeRequest:
     return bars_pb2.SubscribeRequest(**wanted)
 
 
-def board_of(memory: MemoryVenue, **bounds: int) -> Board:
-    board = Board(**{"readers_max": 2, "reader_bars_max": 100, **bounds})
-    board.standing = lambda venue_id, symbol: [
-        record(venue_id, bar)
+def board_of(memory: MemoryVenue, **bounds: int) -> Subscribers:
+    subscribers = Subscribers(**{"subscribers_max": 2, "bars_max": 100, **bounds})
+    subscribers.open_bars = lambda venue_id, symbol: [
+        time_bar_record(venue_id, bar)
         for bar in memory.venue.instruments[symbol].bars.values()
         if not bar.final
     ]
-    return board
+    return subscribers
 
 
 def folded(memory: MemoryVenue) -> list[BarRecord]:
     """The bars that a fold has changed."""
-    return [record("binance", bar) for bar in memory.fold()]
+    return [time_bar_record("binance", bar) for bar in memory.roll_up()]
 
 
 async def test_open_bars_come_first_as_they_stand() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T, price=12_345, size=10), Trade(2, T + 1)]))
-    memory.fold()
+    memory.roll_up()
     async with served(board_of(memory)) as bars:
         call = bars.Subscribe(request(intervals=["1m", "1w"]))
         first = await call.read()
@@ -102,14 +102,14 @@ async def test_the_intervals_that_can_be_asked_for() -> None:
 
 async def test_changes_and_the_final_form_come_after() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T)]))
-    memory.fold()
-    board = board_of(memory)
-    async with served(board) as bars:
+    memory.roll_up()
+    subscribers = board_of(memory)
+    async with served(subscribers) as bars:
         call = bars.Subscribe(request(intervals=["1s"]))
         await call.read()
         for number, second in ((2, 0.5), (3, 10), (4, 0.6)):
             memory.take(batch([Trade(number, T + round(second * SECOND_NS))]))
-            board.show(folded(memory))
+            subscribers.show(folded(memory))
             seen = [(bar.trade_count, bar.final, bar.revision) for bar in (await call.read()).bars]
             expected = {
                 2: [(2, False, 0)],
@@ -122,22 +122,22 @@ async def test_changes_and_the_final_form_come_after() -> None:
 
 async def test_other_instruments_are_not_shown() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T), Trade(1, T, symbol="ETHUSDT")]))
-    board = board_of(memory)
-    with board.admit("binance", "ETHUSDT", ["1s"]) as reader:
-        board.show(folded(memory))
+    subscribers = board_of(memory)
+    with subscribers.admit("binance", "ETHUSDT", ["1s"]) as reader:
+        subscribers.show(folded(memory))
         updates = reader.updates(50, CLOCK)
         assert [bar.symbol for bar in await anext(updates)] == ["ETHUSDT"]
 
 
 async def test_a_slow_reader_gets_the_newest_form_once() -> None:
     memory = MemoryVenue()
-    board = board_of(memory)
-    memory.take(batch([Trade(1, T)])).fold()
-    with board.admit("binance", "BTCUSDT", ["1d"]) as reader:
+    subscribers = board_of(memory)
+    memory.take(batch([Trade(1, T)])).roll_up()
+    with subscribers.admit("binance", "BTCUSDT", ["1d"]) as reader:
         for number in range(2, 1000):
-            board.show(
-                record("binance", bar)
-                for bar in memory.take(batch([Trade(number, T + number)])).fold()
+            subscribers.show(
+                time_bar_record("binance", bar)
+                for bar in memory.take(batch([Trade(number, T + number)])).roll_up()
             )
         waiting = await anext(reader.updates(50, CLOCK))
     assert [bar.trade_count for bar in waiting] == [999]
@@ -145,15 +145,15 @@ async def test_a_slow_reader_gets_the_newest_form_once() -> None:
 
 async def test_a_reader_that_is_far_too_slow_is_ended_and_delays_no_other() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T)]))
-    memory.fold()
-    board = board_of(memory, reader_bars_max=5)
+    memory.roll_up()
+    subscribers = board_of(memory, bars_max=5)
     with (
-        board.admit("binance", "BTCUSDT", ["1s"]) as slow,
-        board.admit("binance", "BTCUSDT", ["1w"]) as other,
+        subscribers.admit("binance", "BTCUSDT", ["1s"]) as slow,
+        subscribers.admit("binance", "BTCUSDT", ["1w"]) as other,
     ):
         for number in range(2, 10):
             trade = Trade(number, T + number * SECOND_NS)
-            board.show(folded(memory.take(batch([trade]))))
+            subscribers.show(folded(memory.take(batch([trade]))))
         with pytest.raises(SubscriberTooSlow):
             await anext(slow.updates(50, CLOCK))
         assert [bar.trade_count for bar in await anext(other.updates(50, CLOCK))] == [9]
@@ -168,12 +168,12 @@ async def test_an_update_interval_is_kept() -> None:
             self.slept.append(seconds)
 
     memory, watch = MemoryVenue().take(batch([Trade(1, T)])), Watch()
-    memory.fold()
-    board = board_of(memory)
-    with board.admit("binance", "BTCUSDT", []) as reader:
+    memory.roll_up()
+    subscribers = board_of(memory)
+    with subscribers.admit("binance", "BTCUSDT", []) as reader:
         updates = reader.updates(400, watch)
         assert len(await anext(updates)) == 11
-        board.show(folded(memory.take(batch([Trade(2, T)]))))
+        subscribers.show(folded(memory.take(batch([Trade(2, T)]))))
         await anext(updates)
     assert watch.slept == [0.4]
 
@@ -189,30 +189,30 @@ async def test_an_update_interval_is_kept() -> None:
     ],
 )
 async def test_a_wrong_request_is_refused(fields, field) -> None:
-    async with served(Board(2, 2)) as bars:
+    async with served(Subscribers(2, 2)) as bars:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await bars.Subscribe(request(**fields)).read()
     assert reason_of(caught.value) == "BAD_REQUEST"
     assert error_info(caught.value).metadata["field"] == field
 
 
-async def until_watched(board: Board, *, watched: bool = True) -> None:
+async def until_watched(subscribers: Subscribers, *, watched: bool = True) -> None:
     """A reader hears that it is served a moment before it reads."""
     async with asyncio.timeout(WAIT_SECONDS_MAX):
-        while board.is_watched is not watched:
+        while subscribers.is_watched is not watched:
             await asyncio.sleep(0.01)
 
 
 async def test_readers_are_limited_and_make_room_when_they_leave() -> None:
-    board = Board(readers_max=1, reader_bars_max=2)
-    async with served(board) as bars:
+    subscribers = Subscribers(subscribers_max=1, bars_max=2)
+    async with served(subscribers) as bars:
         first = bars.Subscribe(request())
-        await until_watched(board)
+        await until_watched(subscribers)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await bars.Subscribe(request()).read()
         assert reason_of(caught.value) == "TOO_MANY_SUBSCRIBERS"
         first.cancel()
-        await until_watched(board, watched=False)
+        await until_watched(subscribers, watched=False)
         again = bars.Subscribe(request())
         assert await again.initial_metadata() is not None
         again.cancel()
@@ -220,14 +220,14 @@ async def test_readers_are_limited_and_make_room_when_they_leave() -> None:
 
 @pytest.mark.parametrize("is_late", [False, True])
 async def test_draining_ends_readers_with_its_reason(is_late: bool) -> None:
-    board = Board(readers_max=1, reader_bars_max=2)
-    async with served(board) as bars:
+    subscribers = Subscribers(subscribers_max=1, bars_max=2)
+    async with served(subscribers) as bars:
         if is_late:
-            board.end(Draining("stopping"))
+            subscribers.end(Draining("stopping"))
         call = bars.Subscribe(request())
         if not is_late:
-            await until_watched(board)
-            board.end(Draining("stopping"))
+            await until_watched(subscribers)
+            subscribers.end(Draining("stopping"))
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call.read()
     assert reason_of(caught.value) == "DRAINING"
@@ -237,7 +237,7 @@ async def test_a_symbol_that_has_not_traded_yet_is_waited_for(valkey_url, postgr
     async with (
         rig_for(valkey_url, postgres_url) as rig,
         rig.running(),
-        served(rig.board) as bars,
+        served(rig.subscribers) as bars,
     ):
         call = bars.Subscribe(request(intervals=["1s"]))
         await call.initial_metadata()

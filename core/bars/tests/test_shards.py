@@ -124,7 +124,7 @@ async def test_those_that_come_and_go_lose_and_double_nothing(rig: Rig) -> None:
 
     async def shared(*names: str) -> None:
         async def are_shared() -> bool:
-            held = [aggregators[name]._following.shards for name in names]
+            held = [aggregators[name]._venues.shards for name in names]
             return all(held) and sum(map(len, held)) == SHARDS
 
         await eventually(are_shared)
@@ -173,7 +173,7 @@ async def test_one_that_was_stopped_for_too_long_begins_anew(rig: Rig) -> None:
         # It holds the lock of its own saving, so that it cannot tell; its leases go to the other.
         async with paused._saving:
             await rig.append(batch(trades[100:200]))
-            venues = paused._following.venues
+            venues = paused._venues.venues
 
             async def has_read() -> bool:
                 return all(venue.position == rig.newest for venue in venues)

@@ -1,8 +1,8 @@
 import pytest
 
-from core.bars.instrument import Instrument
+from core.bars.database_rows import bar_of_row
+from core.bars.instrument_bars import InstrumentBars
 from core.bars.store import Store
-from core.bars.stored import restored
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch
 from core.bars.tests.rig import Rig, rig_for
 from kit.marketdata.model.columns import Scale
@@ -21,8 +21,8 @@ async def test_a_bar_is_restored_at_the_scale_of_its_instrument_now(rig: Rig) ->
         await rig.append(batch([Trade(1, T, price=12_345, size=678)], scale=(2, 3)))
         await rig.stored()
     rows = await Store(rig.database).load_bars("binance", "BTCUSDT", [(T, T + 1)])
-    instrument = Instrument("BTCUSDT", Scale(4, 4))
-    (second,) = [bar for bar in (restored(row, instrument) for row in rows) if bar.level == 0]
+    instrument = InstrumentBars("BTCUSDT", Scale(4, 4))
+    (second,) = [bar for bar in (bar_of_row(row, instrument) for row in rows) if bar.level == 0]
     assert second.total.close == 1_234_500
     assert second.total.volume == 6_780
     assert second.total.quote_volume == 1_234_500 * 6_780

@@ -5,7 +5,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 from venuemesh.repair.v1 import repair_pb2
 
-from core.history.coverage import DAY_NS, Coverage
+from core.history.coverage_store import DAY_NS, CoverageStore
 from core.history.tests.recorded import (
     SYMBOL,
     VENUE,
@@ -63,7 +63,7 @@ async def days(database, **times):
             day.open_gap_count,
             day.filled_gap_count,
         )
-        for day in await Coverage(database).days(request)
+        for day in await CoverageStore(database).days(request)
     ]
 
 
@@ -136,7 +136,9 @@ async def test_imported_days_count_and_so_do_their_trades(database):
 async def test_nothing_known_is_an_empty_calendar(database):
     assert await days(database) == []
     with pytest.raises(UnknownInstrument):
-        await Coverage(database).days(history_pb2.ListCoverageRequest(venue=VENUE, symbol="NONE"))
+        await CoverageStore(database).days(
+            history_pb2.ListCoverageRequest(venue=VENUE, symbol="NONE")
+        )
 
 
 async def test_too_many_days_are_refused(database):

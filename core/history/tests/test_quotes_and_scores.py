@@ -3,7 +3,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from venuemesh.history.v1 import history_pb2
 
-from core.history.queries import Queries
+from core.history.store import ListStore
 from core.history.tests.paging import pages
 from core.history.tests.recorded import (
     ETH,
@@ -57,7 +57,7 @@ async def test_pages_of_quotes_join_without_hole_or_overlap(
     start_ns = 0 if start is None else START_NS + start * SECOND_NS
     end_ns = 0 if length is None else max(start_ns, START_NS) + length * SECOND_NS
     request.range.start_time_ns, request.range.end_time_ns = start_ns, end_ns
-    found = await pages(Queries(database).quotes, request)
+    found = await pages(ListStore(database).quotes, request)
     await database.close()
     chosen = [row for row in rows if start_ns <= row.received_time_ns < (end_ns or 2**62)]
     expected = sorted((row.received_time_ns, row.price) for row in chosen)
@@ -68,7 +68,7 @@ async def test_pages_of_quotes_join_without_hole_or_overlap(
 
 async def test_a_quote_has_all_its_fields(database):
     await record_quotes(database, [Quote(START_NS, price=100, sequence=9)])
-    (found,), token = await Queries(database).quotes(
+    (found,), token = await ListStore(database).quotes(
         history_pb2.ListQuotesRequest(venue=VENUE, symbol="BTCUSDT")
     )
     assert token == ""
@@ -86,7 +86,7 @@ async def test_a_quote_has_all_its_fields(database):
 async def test_quotes_of_a_wrong_clock_are_found_too(database):
     await record_quotes(database, [Quote(5), Quote(2**62)])
     for order in (OLDEST, NEWEST):
-        found, _ = await Queries(database).quotes(
+        found, _ = await ListStore(database).quotes(
             history_pb2.ListQuotesRequest(venue=VENUE, symbol="BTCUSDT", order=order)
         )
         assert sorted(quote.received_time_ns for quote in found) == [5, 2**62]
@@ -97,7 +97,7 @@ async def test_scores_come_newest_first(database):
     scores = [(time_ns, symbol) for time_ns in (10, 20) for symbol in ("BTCUSDT", "ETHUSDT")]
     await record_scores(database, scores)
     request = history_pb2.ListQualityRequest(venue=VENUE, page_size=1)
-    found = await pages(Queries(database).quality, request)
+    found = await pages(ListStore(database).quality, request)
     expected = sorted(scores, key=lambda score: (-score[0], score[1]))
     assert [(score.computed_time_ns, score.symbol) for score in found] == expected
     assert found[0] == history_pb2.Quality(
@@ -112,4 +112,4 @@ async def test_scores_come_newest_first(database):
         open_hole_count=3,
     )
     request = history_pb2.ListQualityRequest(venue=VENUE, symbol="ETHUSDT", page_size=1)
-    assert len(await pages(Queries(database).quality, request)) == 2
+    assert len(await pages(ListStore(database).quality, request)) == 2

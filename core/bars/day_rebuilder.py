@@ -1,0 +1,113 @@
+"""Makes wanted days anew, one at a time. See ``remaking``."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from core.bars import kernel
+from core.bars.followed_venues import FollowedVenues
+from core.bars.kernel import Trades
+from core.bars.rebuild_task import DayComparison, RebuildTask, next_task, rebuild
+from core.bars.recorded_trades import read_recorded_trades
+from core.bars.store import Store
+from core.bars.subscribers import Subscribers
+from core.bars.unsaved_changes import UnsavedChanges
+from kit.base import telemetry
+from kit.base.database import Database
+from kit.base.telemetry import Meter
+from kit.marketdata.model.columns import Scale
+
+Stored = Callable[[], AbstractAsyncContextManager[UnsavedChanges]]
+"""All that has happened is stored, and nothing happens while this is open. Gives where changes are
+left."""
+
+_log = telemetry.logger("bars")
+
+
+class DayRebuilder:
+    """What is done about the days that are wanted."""
+
+    def __init__(self, database: Database, subscribers: Subscribers, meter: Meter) -> None:
+        self._database = database
+        self._subscribers = subscribers
+        self._task: RebuildTask | None = None
+        self._made = meter.counter("remade_days", "Days whose bars were made anew", "outcome")
+
+    async def step(self, venues: FollowedVenues, store: Store, stored: Stored) -> bool:
+        """Make one day anew if one is wanted and recorded. Returns whether it did. Raises
+        StoreUnavailable."""
+        task = self._task = self._chosen(venues)
+        if task is None or not task.may_begin(await store.recorded()):
+            return False
+        instrument = task.instrument
+        trades, scale = await read_recorded_trades(
+            self._database,
+            task.venue.venue_id,
+            instrument.symbol,
+            task.day_ns,
+            task.until_ns,
+            instrument.scale,
+        )
+        async with stored() as changes:
+            if self._is_ours(venues, task):
+                instrument.grow_to(scale)
+                ready = _prepared(trades, scale, instrument.scale)
+                await self._finish(task, ready, store, changes)
+        self._task = None
+        return True
+
+    def _chosen(self, venues: FollowedVenues) -> RebuildTask | None:
+        """The task that is under way, or the next one."""
+        task = self._task
+        if task is None or not self._is_ours(venues, task) or task.log_is_full:
+            return next_task(venues)
+        return task
+
+    @staticmethod
+    def _is_ours(venues: FollowedVenues, task: RebuildTask) -> bool:
+        symbol = task.instrument.symbol
+        return venues.instrument(task.venue.venue_id, symbol) is task.instrument
+
+    async def _finish(
+        self, task: RebuildTask, trades: Trades | None, store: Store, changes: UnsavedChanges
+    ) -> None:
+        events, instrument, venue_id = task.events, task.instrument, task.venue.venue_id
+        for text in events.specs:
+            rows, removed = await store.load_day(venue_id, instrument.symbol, text, task.day_ns)
+            stored = DayComparison(rows, removed, instrument.scale)
+            bars, state = rebuild(task, text, trades)
+            if sum(bar.total.trade_count for bar in bars) < stored.trade_count:
+                # The record does not reach back far enough; what is there is better.
+                _log.warning("bars not made anew: trades are not in the record", extra=_who(task))
+                self._made.labels("refused").inc()
+                continue
+            records, keys = stored.changed(venue_id, instrument, text, bars)
+            changes.remove(keys)
+            changes.add_records(records)
+            self._subscribers.show(records)
+            self._made.labels("made").inc()
+            if events.states[text].day_ns <= task.day_ns:
+                events.states[text] = state
+                events.removed[text] = task.day_ns, stored.removed_revisions(bars)
+        events.log = None
+        if events.wanted.get(task.day_ns) == task.wanted:
+            del events.wanted[task.day_ns]
+        changes.add_instruments(venue_id, [instrument])
+
+
+def _prepared(trades: Trades | None, scale: Scale, wanted: Scale) -> Trades | None:
+    """In order, at the scale that the instrument has now."""
+    if trades is None:
+        return None
+    at_scale = trades._replace(
+        price=kernel.times(trades.price, 10 ** (wanted.price - scale.price)),
+        size=kernel.times(trades.size, 10 ** (wanted.size - scale.size)),
+    )
+    return kernel.in_recorded_order(at_scale)
+
+
+def _who(task: RebuildTask) -> dict[str, object]:
+    return {
+        "venue": task.venue.venue_id,
+        "symbol": task.instrument.symbol,
+        "day_ns": task.day_ns,
+    }

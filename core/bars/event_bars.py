@@ -1,0 +1,227 @@
+"""The bars of one instrument that end with a trade, of all kinds that are wanted.
+
+Such a bar depends on the order of its trades. They wait until the watermark has passed them, and
+are then taken in order; the bars that they end are final. A trade that comes later than that, or
+that a repair brings, makes its day wanted again: the whole day is then made anew from the recorded
+trades, see ``remaking``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from core.bars import kernel, series
+from core.bars.bar_kinds import BarKind, BarSpec
+from core.bars.kernel import PartialBar, Trades
+from core.bars.rules import RuleState, rule
+from core.bars.series import NumberedBar, SeriesState
+from kit.base.cursor import Cursor, StreamKey
+from kit.marketdata.model.columns import Scale
+
+Needs = dict[StreamKey, Cursor]
+"""How far the recorder must have got in each stream."""
+
+
+class EventBar(NamedTuple):
+    """A bar as it stands."""
+
+    interval: str
+    bar: NumberedBar
+    revision: int = 0
+
+
+class EventBars:
+    """What is known of them as of the stream position."""
+
+    def __init__(self, specs: Sequence[BarSpec]) -> None:
+        self.specs = {spec.text: spec for spec in specs}
+        self.states = {text: SeriesState() for text in self.specs}
+        self.settled_ns = 0
+        """Trades before this time have become part of bars."""
+        self.wanted: dict[int, Needs] = {}
+        """Days to make anew, by their start in ns."""
+        self.late_days: set[int] = set()
+        """Days of trades that came too late, which have not become wanted yet."""
+        self.removed: dict[str, tuple[int, dict[int, int]]] = {}
+        """Of each kind a day that was made anew, and the revisions of its bars that are not there
+        any more, by number: a bar that takes such a number goes on counting."""
+        self.log: list[Trades] | None = None
+        """Trades that were settled since someone began to make the current day anew."""
+        self._pending: list[Trades] = []
+
+    @property
+    def places(self) -> Scale:
+        """The decimal places that prices and sizes need, so that every size is a whole number."""
+        price = [spec.places for spec in self.specs.values() if spec.kind in _PRICED]
+        size = [spec.places for spec in self.specs.values() if spec.kind is BarKind.VOLUME]
+        return Scale(max(price, default=0), max(size, default=0))
+
+    @property
+    def waits(self) -> bool:
+        """Whether time alone changes something."""
+        return bool(self._pending) or any(
+            state.opened is not None for state in self.states.values()
+        )
+
+    def add(self, trades: Trades) -> None:
+        """Take new trades, in any order."""
+        late = trades.time_ns < self.settled_ns
+        if late.any():
+            self.late_days.update(map(series.day_of, trades.time_ns[late].tolist()))
+            if late.all():
+                return
+            trades = kernel.take(trades, ~late)
+        self._pending.append(trades)
+
+    def settle(self, time_ns: int, scale: Scale) -> list[EventBar]:
+        """No trade before this time is waited for. Returns the bars that changed."""
+        if time_ns <= self.settled_ns:
+            return []
+        self.settled_ns = time_ns
+        ready, self._pending = self._split(time_ns)
+        if ready is not None and self.log is not None:
+            self.log.append(ready)
+        changed: list[EventBar] = []
+        for text, before in self.states.items():
+            bars, state = self._advanced(text, before, ready, scale)
+            ended, state = series.pass_time(state, time_ns)
+            self.states[text] = state
+            if ready is not None:
+                ended = [*ended, *series.open_bars(state)]
+            changed += [self._event(text, bar) for bar in (*bars, *ended)]
+        return changed
+
+    def open_bars(self, scale: Scale) -> list[EventBar]:
+        """The bars that are not final, with the trades that still wait taken as they are."""
+        waiting, _ = self._split(None)
+        open_bars: list[EventBar] = []
+        for text, before in self.states.items():
+            bars, state = self._advanced(text, before, waiting, scale)
+            open_bars += [
+                self._event(text, bar._replace(final=False))
+                for bar in (*bars, *series.open_bars(state))
+            ]
+        return open_bars
+
+    def rebuilt(
+        self, text: str, state: SeriesState, scale: Scale
+    ) -> tuple[list[NumberedBar], SeriesState]:
+        """A state of the current day made anew, with what was settled since the log began."""
+        log = kernel.joined(self.log) if self.log else None
+        bars, state = self._advanced(text, state, log, scale)
+        ended, state = series.pass_time(state, self.settled_ns)
+        return [*bars, *ended], state
+
+    def rescale(self, price_factor: int, size_factor: int) -> None:
+        """Everything in units that are smaller by these factors."""
+        for text, state in self.states.items():
+            self.states[text] = series.rescale(state, price_factor, size_factor)
+        for chunks in (self._pending, self.log or []):
+            chunks[:] = [
+                trades._replace(
+                    price=kernel.times(trades.price, price_factor),
+                    size=kernel.times(trades.size, size_factor),
+                )
+                for trades in chunks
+            ]
+
+    def recount(self, start_ns: int, end_ns: int) -> None:
+        """How much was watched between these times has changed."""
+        day_ns = series.day_of(start_ns)
+        while day_ns < min(end_ns, self.settled_ns):
+            self.late_days.add(day_ns)
+            day_ns += series.DAY_NS
+
+    def want(self, day_ns: int, needs: Mapping[StreamKey, Cursor]) -> None:
+        """Have a day made anew when the recorder has got as far as this."""
+        held = self.wanted.setdefault(day_ns, {})
+        for key, cursor in needs.items():
+            held[key] = max(cursor, held.get(key, cursor))
+
+    def dump(self) -> dict[str, Any]:
+        """All of it as JSON can hold it."""
+        return {
+            "settled_ns": self.settled_ns,
+            "pending": [_plain(trades) for trades in self._pending],
+            "states": self.states,
+            "removed": self.removed,
+            "wanted": {
+                day_ns: {str(key): str(cursor) for key, cursor in needs.items()}
+                for day_ns, needs in self.wanted.items()
+            },
+        }
+
+    def begin(self, newest_ns: int) -> None:
+        """Nothing was known of them, while other trades have come up to this time: those are in the
+        record only."""
+        self.settled_ns = newest_ns + 1
+        self.late_days.add(series.day_of(newest_ns))
+
+    def load(self, dumped: Mapping[str, Any]) -> None:
+        """Take over what ``dump`` gave. Of a kind that was not wanted then, the current day is made
+        anew."""
+        self.settled_ns = dumped["settled_ns"]
+        self._pending = [_columns(plain) for plain in dumped["pending"]]
+        for text, needs in dumped["wanted"].items():
+            self.wanted[int(text)] = {
+                StreamKey.parse(key): Cursor.parse(cursor) for key, cursor in needs.items()
+            }
+        for text, (day_ns, numbers) in dumped["removed"].items():
+            revisions = {int(number): revision for number, revision in numbers.items()}
+            self.removed[text] = day_ns, revisions
+        states = dumped["states"]
+        for text in self.states:
+            if text in states:
+                self.states[text] = _state(states[text])
+            elif self.settled_ns:
+                self.late_days.add(series.day_of(self.settled_ns))
+
+    def _advanced(
+        self, text: str, state: SeriesState, trades: Trades | None, scale: Scale
+    ) -> tuple[list[NumberedBar], SeriesState]:
+        if trades is None:
+            return [], state
+        return series.advance(rule(self.specs[text], scale), state, trades)
+
+    def _split(self, time_ns: int | None) -> tuple[Trades | None, list[Trades]]:
+        """The trades before this time, in order, and the others. None: all of them."""
+        if not self._pending:
+            return None, []
+        trades = kernel.in_recorded_order(kernel.joined(self._pending))
+        if time_ns is None:
+            return trades, []
+        stop = int(np.searchsorted(trades.time_ns, time_ns))
+        rest = [kernel.take(trades, slice(stop, None))] if stop < len(trades.time_ns) else []
+        return (kernel.take(trades, slice(0, stop)) if stop else None), rest
+
+    def _event(self, text: str, bar: NumberedBar) -> EventBar:
+        day_ns, revisions = self.removed.get(text, (-1, {}))
+        known = revisions.get(bar.number) if bar.day_ns == day_ns else None
+        return EventBar(text, bar, 0 if known is None else known + 1)
+
+
+_PRICED = (BarKind.RANGE, BarKind.RENKO)
+
+
+def _plain(trades: Trades) -> list[Any]:
+    return [None if column is None else column.tolist() for column in trades]
+
+
+def _columns(plain: Sequence[Any]) -> Trades:
+    time_ns, trade_id, price, size, side, received_ns = map(_numbers, plain[:6])
+    text = None if plain[6] is None else np.array(plain[6], dtype=object)
+    return Trades(time_ns, trade_id, price, size, side, received_ns, text)
+
+
+def _numbers(column: list[int]) -> kernel.Exact:
+    fits = max(map(abs, column), default=0) <= kernel.INT64_MAX
+    return np.array(column, dtype=np.int64 if fits else object)
+
+
+def _state(plain: Sequence[Any]) -> SeriesState:
+    day_ns, number, opened, carry = plain
+    if opened is not None:
+        first, last, *rest = opened
+        opened = PartialBar(tuple(first), tuple(last), *rest)
+    return SeriesState(day_ns, number, opened, RuleState(*carry))

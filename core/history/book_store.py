@@ -1,0 +1,147 @@
+"""The order book as it was: the newest recorded snapshot before a moment, and what follows it."""
+
+import asyncio
+from dataclasses import dataclass
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.history.v1 import history_pb2
+
+from core.history import list_queries, requests
+from core.history.paged_list import Row
+from core.history.past_book import PastBook, StoredBatch
+from core.history.store import instrument_id
+from kit.base.cursor import START, Cursor
+from kit.base.database import Connection, Database
+
+DEPTH = 20
+DEPTH_MAX = 5000
+ROWS_AT_ONCE = 16
+"""Rows that are in memory at a time; each holds what was written in one transaction, at most."""
+LOOK_BACK_NS = tuple(minutes * 60 * 10**9 for minutes in (15, 360, 2 * 1440, 60 * 1440))
+"""So far back a snapshot is looked for at first, and then further."""
+LONGEST_ROW_NS = 3600 * 10**9
+"""The updates of one row lie closer together than this."""
+
+_SNAPSHOTS = b"""
+    SELECT epoch, sequence, codec, batch FROM book_batch_rows
+    WHERE venue = %(venue)s AND cardinality(snapshot_instrument_ids) > 0
+        AND snapshot_instrument_ids @> ARRAY[%(instrument_id)s::integer]
+        AND last_received_time_ns >= %(from_ns)s AND last_received_time_ns < %(before_ns)s
+        AND first_received_time_ns <= %(time_ns)s
+    ORDER BY last_received_time_ns DESC, epoch DESC, sequence DESC
+"""
+_UPDATES = b"""
+    SELECT epoch, sequence, codec, batch FROM book_batch_rows
+    WHERE venue = %(venue)s AND instrument_ids @> ARRAY[%(instrument_id)s::integer]
+        AND (epoch, sequence) > (%(epoch)s, %(sequence)s)
+        AND last_received_time_ns >= %(from_ns)s AND last_received_time_ns < %(before_ns)s
+        AND first_received_time_ns <= %(time_ns)s
+    ORDER BY epoch, sequence
+"""
+_NEWEST = b"SELECT max(last_received_time_ns) FROM book_batch_rows WHERE venue = %s"
+_GAPS = f"""
+    SELECT {list_queries.GAP_COLUMNS} FROM gap_rows
+    WHERE venue = %(venue)s AND channel = {types_pb2.CHANNEL_BOOK}
+        AND (symbol IS NULL OR symbol = %(symbol)s)
+        AND (epoch, sequence) > (%(epoch)s, %(sequence)s) AND detected_time_ns <= %(time_ns)s
+    ORDER BY epoch, sequence, ordinal
+""".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class BookRequest:
+    """What book is asked for."""
+
+    venue: str
+    symbol: str
+    instrument_id: int
+    time_ns: int
+    newest_ns: int
+    """Of the rows of the venue, or time_ns if that is earlier."""
+
+    def values(self, after: Cursor, from_ns: int) -> dict[str, object]:
+        """For the statements: rows after a cursor, received from some time on."""
+        return {
+            "venue": self.venue,
+            "symbol": self.symbol,
+            "instrument_id": self.instrument_id,
+            "time_ns": self.time_ns,
+            "epoch": after.epoch,
+            "sequence": after.sequence,
+            "from_ns": from_ns,
+            "before_ns": self.newest_ns + LONGEST_ROW_NS,
+        }
+
+
+class BookStore:
+    """Rebuilds books. Methods raise BadRequest, UnknownInstrument and StoreUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def at(
+        self, request: history_pb2.GetOrderBookAtRequest
+    ) -> history_pb2.GetOrderBookAtResponse:
+        """The book at a moment."""
+        depth = request.depth or DEPTH
+        if depth > DEPTH_MAX:
+            raise requests.bad("depth", request.depth, f"0 to {DEPTH_MAX}")
+        time_ns = requests.not_negative("time_ns", request.time_ns) or requests.INT64_MAX
+        async with self._database.transaction() as connection:
+            # Rows and gaps as of one moment: the recorder writes them together.
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            number = await instrument_id(connection, request)
+            found = await connection.execute(_NEWEST, [request.venue])
+            row = await found.fetchone()
+            newest_ns = 0 if row is None or row[0] is None else int(row[0])
+            moment = BookRequest(
+                request.venue, request.symbol, number, time_ns, min(time_ns, newest_ns)
+            )
+            book = await _rebuild(connection, moment)
+        answer = book.answer(depth)
+        answer.book.venue, answer.book.symbol = request.venue, request.symbol
+        return answer
+
+
+async def _rebuild(connection: Connection, moment: BookRequest) -> PastBook:
+    book = PastBook(moment.symbol, moment.time_ns)
+    snapshot = await _snapshot(connection, moment, book)
+    start = START if snapshot is None else snapshot.cursor
+    values = moment.values(start, max(book.received_time_ns - LONGEST_ROW_NS, 0))
+    found = await connection.execute(_GAPS, values)
+    book.expect_gaps([list_queries.gap(row) for row in await found.fetchall()])
+    if snapshot is None:
+        book.finish()
+        return book
+    async with connection.cursor("book_updates") as cursor:
+        await cursor.execute(_UPDATES, values)
+        while rows := await cursor.fetchmany(ROWS_AT_ONCE):
+            # Beside the event loop, which has other callers.
+            await asyncio.to_thread(book.follow, list(map(_stored, rows)))
+    book.finish()
+    return book
+
+
+async def _snapshot(
+    connection: Connection, moment: BookRequest, book: PastBook
+) -> StoredBatch | None:
+    """Begin the book with the newest snapshot before the moment. None: there is none."""
+    before_ns = None
+    for from_ns in (*(moment.newest_ns - length_ns for length_ns in LOOK_BACK_NS), 0):
+        values = moment.values(START, from_ns)
+        if before_ns is not None:
+            values["before_ns"] = before_ns
+        async with connection.cursor("book_snapshots") as cursor:
+            await cursor.execute(_SNAPSHOTS, values)
+            # A row that begins before the moment may have its snapshot after it.
+            while rows := await cursor.fetchmany(1):
+                stored = _stored(rows[0])
+                if await asyncio.to_thread(book.begin, stored):
+                    return stored
+        before_ns = from_ns
+    return None
+
+
+def _stored(row: Row) -> StoredBatch:
+    epoch, sequence, codec, data = row
+    return StoredBatch(Cursor(epoch, sequence), codec, data)

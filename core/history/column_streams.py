@@ -1,0 +1,104 @@
+"""The past as streams of columns.
+
+A reader is given a message when it has taken the one before. What was read ahead for it is a slice
+or two, so a slow reader costs a bounded amount of memory and no connection to the database.
+"""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.history.v1 import history_pb2
+
+from core.history import requests
+from core.history.frames import frames
+from kit.base.cursor import CHANNELS
+from kit.base.database import Database
+from kit.base.errors import TooManySubscribers
+from kit.marketdata.delivery.subscription import frame
+from kit.storage.archive.archive import Archive
+
+READABLE = tuple(
+    channel
+    for channel in (*CHANNELS, types_pb2.CHANNEL_FRAMES)
+    if channel != types_pb2.CHANNEL_STATUS
+)
+
+
+class ColumnStreams:
+    """Serialised responses of Read and ReadBars.
+
+    Raises BadRequest, UnknownVenue, UnknownInstrument, NotSupported, StoreUnavailable, and
+    TooManySubscribers beyond ``readers_max`` at a time.
+    """
+
+    def __init__(self, archive: Archive, database: Database, readers_max: int) -> None:
+        self._archive = archive
+        self._database = database
+        self._readers_max = readers_max
+        self._readers = 0
+
+    async def batches(self, request: history_pb2.ReadRequest) -> AsyncGenerator[bytes, None]:
+        """Of Read."""
+        if request.channel not in READABLE:
+            allowed = " ".join(map(types_pb2.Channel.Name, READABLE))
+            raise requests.bad("channel", request.channel, allowed)
+        start_ns, end_ns = _bounds(request)
+        for symbol in request.symbols or [""]:
+            requests.check_names(request.venue, symbol)
+        with self._admitted():
+            if _is_empty(start_ns, end_ns):
+                return
+            async with aclosing(self._batches(request, start_ns, end_ns)) as batches:
+                async for batch in batches:
+                    yield frame(batch)
+
+    def _batches(
+        self, request: history_pb2.ReadRequest, start_ns: int, end_ns: int
+    ) -> AsyncGenerator[bytes, None]:
+        if request.channel != types_pb2.CHANNEL_FRAMES:
+            return self._archive.batches(
+                request.venue, request.channel, set(request.symbols), start_ns, end_ns
+            )
+        if request.symbols:
+            symbols = ",".join(request.symbols)
+            raise requests.bad("symbols", symbols, "none: a frame is about any number of them")
+        return frames(self._database, request.venue, start_ns, end_ns)
+
+    async def bars(self, request: history_pb2.ReadBarsRequest) -> AsyncGenerator[bytes, None]:
+        """Of ReadBars."""
+        interval = requests.interval(request.interval)
+        as_of_ns = requests.not_negative("as_of_time_ns", request.as_of_time_ns)
+        start_ns, end_ns = _bounds(request)
+        requests.check_names(request.venue, request.symbol)
+        with self._admitted():
+            if _is_empty(start_ns, end_ns):
+                return
+            messages = self._archive.bars(
+                request.venue, request.symbol, interval, start_ns, end_ns, as_of_ns
+            )
+            async with aclosing(messages):
+                async for message in messages:
+                    # The only field of its response, and field 1 as the batches of the others.
+                    yield frame(message)
+
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        if self._readers >= self._readers_max:
+            limit = self._readers_max
+            raise TooManySubscribers(f"{limit} readers are being served", limit=limit)
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+
+
+def _bounds(request: requests.RangeRequest) -> tuple[int, int]:
+    """As Archive takes them: 0 is open."""
+    requests.times(request)
+    return request.range.start_time_ns, request.range.end_time_ns
+
+
+def _is_empty(start_ns: int, end_ns: int) -> bool:
+    return start_ns == end_ns and start_ns != 0

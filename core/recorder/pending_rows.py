@@ -1,0 +1,167 @@
+"""Rows of all channels that wait to be written."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from venuemesh.common.v1 import types_pb2
+
+from core.recorder.batch_checks import check_book, check_frames, check_rows, trade_ids
+from core.recorder.blocks import Blocks, book_rows, frame_rows
+from core.recorder.column_buffer import (
+    LARGE_BATCH_ROWS,
+    ColumnBuffer,
+    InstrumentIds,
+    MalformedBatch,
+    RepeatedField,
+    ScaledInstrument,
+)
+from core.recorder.hole_fills import (
+    HoleFill,
+    HoleFills,
+    RepairedTrade,
+    hole_fills_of,
+    repaired_rows,
+    trades_of,
+)
+from core.recorder.row_tables import ROW_TABLES, TEXT_TRADES, RowTable, rows_of
+from core.recorder.table_writes import TableWrite
+from core.recorder.terms import TermsChange, TermsChanges, terms_of
+from kit.base.cursor import StreamKey
+from kit.marketdata.delivery.streams import StreamEntry
+from kit.marketdata.model.batches import Batch, row_count
+from kit.marketdata.model.book_updates import BookUpdates
+
+
+class PendingRows:
+    """What batches bring, in the order in which they were read."""
+
+    def __init__(self) -> None:
+        self._instruments: dict[ScaledInstrument, int] = {}
+        """Those that rows refer to, and the number by which the column "place" does."""
+        self._flat = {
+            channel: ColumnBuffer(("place", *flat.names)) for channel, flat in ROW_TABLES.items()
+        }
+        self._text_trades = ColumnBuffer(("place", *TEXT_TRADES.names))
+        self._text_ids: list[str] = []
+        self._books = Blocks()
+        self._frames = Blocks()
+        self._terms: list[TermsChange] = []
+        self._repaired: list[RepairedTrade] = []
+        self._fills: list[HoleFill] = []
+
+    def add(self, entry: StreamEntry, batch: Batch) -> int:
+        """Take the rows of a batch. Returns how many events they are. Raises MalformedBatch, and
+        has then taken none."""
+        match entry.key.channel:
+            case types_pb2.CHANNEL_REPAIRS:
+                self._add_repairs(entry, batch)
+            case _ if not row_count(batch):
+                return 0
+            case types_pb2.CHANNEL_TRADES:
+                self._add_trades(entry, batch)
+            case types_pb2.CHANNEL_BOOK:
+                self._add_book(entry, batch)
+            case types_pb2.CHANNEL_FRAMES:
+                check_frames(batch.frames)
+                self._frames.block_for(entry.key, entry.cursor).add_frames(batch)
+            case types_pb2.CHANNEL_STATUS:
+                self._terms += terms_of(entry.key, entry.cursor, batch)
+            case channel:
+                self._flat[channel].add(self._columns(entry, batch, ROW_TABLES[channel]))
+        return row_count(batch)
+
+    def gap(self, key: StreamKey) -> None:
+        """Something may be missing here: what comes is kept apart from what was before."""
+        self._books.end(key)
+        self._frames.end(key)
+
+    def symbols(self) -> set[tuple[str, str]]:
+        """Venue and symbol of every instrument that a row is about."""
+        found = {(instrument.venue, instrument.symbol) for instrument in self._instruments}
+        for block in self._books.all():
+            found.update((block.key.venue, symbol) for symbol in block.symbols)
+        found.update((trade.venue, trade.symbol) for trade in self._repaired)
+        return found
+
+    def rows(self, ids: InstrumentIds) -> list[TableWrite]:
+        """Everything that is to be written, table by table; tables without rows are left out."""
+        instruments = list(self._instruments)
+        tables: list[TableWrite] = [
+            rows_of(ROW_TABLES[channel], columns, instruments, ids)
+            for channel, columns in self._flat.items()
+            if columns
+        ]
+        if self._text_ids:
+            texts = self._text_ids
+            tables.append(rows_of(TEXT_TRADES, self._text_trades, instruments, ids, texts))
+        if self._books.all():
+            tables.append(book_rows(self._books.all(), ids))
+        if self._frames.all():
+            tables.append(frame_rows(self._frames.all()))
+        if self._terms:
+            tables.append(TermsChanges(self._terms))
+        if self._repaired:
+            tables.append(repaired_rows(self._repaired, ids))
+        if self._fills:
+            tables.append(HoleFills(self._fills))
+        return tables
+
+    def _add_trades(self, entry: StreamEntry, batch: Batch) -> None:
+        texts = trade_ids(batch)
+        columns = self._columns(entry, batch, ROW_TABLES[entry.key.channel])
+        if texts is None:
+            self._flat[entry.key.channel].add(columns)
+            return
+        names = ("place", *TEXT_TRADES.names)
+        self._text_trades.add([column for column in columns if column[0] in names])
+        self._text_ids += texts
+
+    def _add_repairs(self, entry: StreamEntry, batch: Batch) -> None:
+        check_rows(batch.trades, len(batch.instruments))
+        fills = hole_fills_of(entry.key, batch)
+        if row_count(batch):
+            self._repaired += trades_of(entry.key, batch, trade_ids(batch))
+        self._fills += fills
+
+    def _add_book(self, entry: StreamEntry, batch: Batch) -> None:
+        check_book(batch.book, len(batch.instruments))
+        try:
+            rows = BookUpdates.of(batch.book)
+        except OverflowError as error:
+            raise MalformedBatch(str(error)) from None
+        self._books.block_for(entry.key, entry.cursor).add_book(batch, rows)
+
+    def _columns(
+        self, entry: StreamEntry, batch: Batch, flat: RowTable
+    ) -> list[tuple[str, RepeatedField]]:
+        """The columns of a batch, with instruments numbered as here."""
+        places = [
+            self._instruments.setdefault(
+                ScaledInstrument(
+                    entry.key.venue,
+                    instrument.symbol,
+                    instrument.price_scale,
+                    instrument.size_scale,
+                    instrument.rate_scale,
+                ),
+                len(self._instruments),
+            )
+            for instrument in batch.instruments
+        ]
+        rows = getattr(batch, batch.WhichOneof("columns") or "")
+        place = _mapped(rows.instrument, places)
+        return [("place", place), *_fields(rows, flat.names)]
+
+
+def _fields(rows: object, names: Iterable[str]) -> Sequence[tuple[str, RepeatedField]]:
+    return [(name, getattr(rows, name)) for name in names]
+
+
+def _mapped(rows: RepeatedField, places: list[int]) -> RepeatedField:
+    try:
+        if len(rows) < LARGE_BATCH_ROWS:
+            return [places[row] for row in rows[:]]
+        mapped: RepeatedField = np.array(places, dtype=np.int64)[np.asarray(rows)]
+    except IndexError:
+        raise MalformedBatch("a row refers to no instrument") from None
+    return mapped
