@@ -1,9 +1,8 @@
-"""The bars of one instrument that end with a trade, of all kinds that are wanted.
+"""Event bars: bars of one instrument that end with a trade, of all configured kinds.
 
-Such a bar depends on the order of its trades. They wait until the watermark has passed them, and
-are then taken in order; the bars that they end are final. A trade that comes later than that, or
-that a repair brings, makes its day wanted again: the whole day is then made anew from the recorded
-trades, see ``remaking``.
+Such a bar depends on the order of its trades. Trades wait until the watermark has passed them, and
+are then processed in order; the bars that they end are final. A later trade, or one that a repair
+fetched, marks its day: the whole day is then rebuilt from the recorded trades, see ``remaking``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,11 +19,11 @@ from kit.base.cursor import Cursor, StreamKey
 from kit.marketdata.model.columns import Scale
 
 Needs = dict[StreamKey, Cursor]
-"""How far the recorder must have got in each stream."""
+"""Positions that the recorder must have reached, by stream."""
 
 
 class EventBar(NamedTuple):
-    """A bar as it stands."""
+    """An event bar in its present state."""
 
     interval: str
     bar: NumberedBar
@@ -32,40 +31,40 @@ class EventBar(NamedTuple):
 
 
 class EventBars:
-    """What is known of them as of the stream position."""
+    """The event bars of one instrument, as of the stream positions."""
 
     def __init__(self, specs: Sequence[BarSpec]) -> None:
         self.specs = {spec.text: spec for spec in specs}
         self.states = {text: SeriesState() for text in self.specs}
         self.settled_ns = 0
-        """Trades before this time have become part of bars."""
+        """Trades before this time are part of bars."""
         self.wanted: dict[int, Needs] = {}
-        """Days to make anew, by their start in ns."""
+        """Days to rebuild, by their start in ns."""
         self.late_days: set[int] = set()
-        """Days of trades that came too late, which have not become wanted yet."""
+        """Days of late trades that are not in ``wanted`` yet."""
         self.removed: dict[str, tuple[int, dict[int, int]]] = {}
-        """Of each kind a day that was made anew, and the revisions of its bars that are not there
-        any more, by number: a bar that takes such a number goes on counting."""
+        """For each kind a rebuilt day, and the revisions of its removed bars by number: a new bar
+        with such a number continues the count."""
         self.log: list[Trades] | None = None
         """Trades that were settled since someone began to make the current day anew."""
         self._pending: list[Trades] = []
 
     @property
     def places(self) -> Scale:
-        """The decimal places that prices and sizes need, so that every size is a whole number."""
+        """The scale at which the size of every kind is an integer."""
         price = [spec.places for spec in self.specs.values() if spec.kind in _PRICED]
         size = [spec.places for spec in self.specs.values() if spec.kind is BarKind.VOLUME]
         return Scale(max(price, default=0), max(size, default=0))
 
     @property
     def waits(self) -> bool:
-        """Whether time alone changes something."""
+        """Whether the passing of time alone can change bars."""
         return bool(self._pending) or any(
             state.opened is not None for state in self.states.values()
         )
 
     def add(self, trades: Trades) -> None:
-        """Take new trades, in any order."""
+        """Add new trades, in any order."""
         late = trades.time_ns < self.settled_ns
         if late.any():
             self.late_days.update(map(series.day_of, trades.time_ns[late].tolist()))
@@ -75,7 +74,7 @@ class EventBars:
         self._pending.append(trades)
 
     def settle(self, time_ns: int, scale: Scale) -> list[EventBar]:
-        """No trade before this time is waited for. Returns the bars that changed."""
+        """Process the trades before a time. Returns the bars that changed."""
         if time_ns <= self.settled_ns:
             return []
         self.settled_ns = time_ns
@@ -93,7 +92,7 @@ class EventBars:
         return changed
 
     def open_bars(self, scale: Scale) -> list[EventBar]:
-        """The bars that are not final, with the trades that still wait taken as they are."""
+        """The bars that are not final, including the trades that still wait."""
         waiting, _ = self._split(None)
         open_bars: list[EventBar] = []
         for text, before in self.states.items():
@@ -107,14 +106,14 @@ class EventBars:
     def rebuilt(
         self, text: str, state: SeriesState, scale: Scale
     ) -> tuple[list[NumberedBar], SeriesState]:
-        """A state of the current day made anew, with what was settled since the log began."""
+        """Continue a rebuilt state of the current day with the trades in the log."""
         log = kernel.joined(self.log) if self.log else None
         bars, state = self._advanced(text, state, log, scale)
         ended, state = series.pass_time(state, self.settled_ns)
         return [*bars, *ended], state
 
     def rescale(self, price_factor: int, size_factor: int) -> None:
-        """Everything in units that are smaller by these factors."""
+        """Convert all amounts to units smaller by these factors."""
         for text, state in self.states.items():
             self.states[text] = series.rescale(state, price_factor, size_factor)
         for chunks in (self._pending, self.log or []):
@@ -127,20 +126,20 @@ class EventBars:
             ]
 
     def recount(self, start_ns: int, end_ns: int) -> None:
-        """How much was watched between these times has changed."""
+        """Mark the days whose coverage between these times has changed."""
         day_ns = series.day_of(start_ns)
         while day_ns < min(end_ns, self.settled_ns):
             self.late_days.add(day_ns)
             day_ns += series.DAY_NS
 
     def want(self, day_ns: int, needs: Mapping[StreamKey, Cursor]) -> None:
-        """Have a day made anew when the recorder has got as far as this."""
+        """Request a rebuild of a day, once the recorder has reached these positions."""
         held = self.wanted.setdefault(day_ns, {})
         for key, cursor in needs.items():
             held[key] = max(cursor, held.get(key, cursor))
 
     def dump(self) -> dict[str, Any]:
-        """All of it as JSON can hold it."""
+        """The state as JSON values."""
         return {
             "settled_ns": self.settled_ns,
             "pending": [_plain(trades) for trades in self._pending],
@@ -153,14 +152,14 @@ class EventBars:
         }
 
     def begin(self, newest_ns: int) -> None:
-        """Nothing was known of them, while other trades have come up to this time: those are in the
-        record only."""
+        """Begin for an instrument that has traded up to this time: those trades are in the record
+        only."""
         self.settled_ns = newest_ns + 1
         self.late_days.add(series.day_of(newest_ns))
 
     def load(self, dumped: Mapping[str, Any]) -> None:
-        """Take over what ``dump`` gave. Of a kind that was not wanted then, the current day is made
-        anew."""
+        """Restore the state that ``dump`` returned. Rebuilds the current day for kinds that are new
+        since then."""
         self.settled_ns = dumped["settled_ns"]
         self._pending = [_columns(plain) for plain in dumped["pending"]]
         for text, needs in dumped["wanted"].items():
@@ -185,7 +184,7 @@ class EventBars:
         return series.advance(rule(self.specs[text], scale), state, trades)
 
     def _split(self, time_ns: int | None) -> tuple[Trades | None, list[Trades]]:
-        """The trades before this time, in order, and the others. None: all of them."""
+        """The waiting trades before a time (None: all) in order, and the others."""
         if not self._pending:
             return None, []
         trades = kernel.in_recorded_order(kernel.joined(self._pending))

@@ -1,4 +1,4 @@
-"""The bars of one venue: batches of its trades and repairs in, bars out."""
+"""The bars of one venue, made from batches of its trades and repairs."""
 
 import heapq
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
@@ -19,18 +19,17 @@ from kit.marketdata.delivery.stream_continuity import joins
 from kit.marketdata.model.batches import Batch
 
 ELSEWHERE_MAX = 10_000
-"""Symbols of other shards that are remembered, so that they need not be looked at again."""
+"""Most symbols of other shards that are cached."""
 
 MakeInstrument = Callable[[str], InstrumentBars]
-"""From the symbol, one that nothing is known of."""
+"""Makes an instrument without history from its symbol."""
 
 
 class VenueBars:
     """The instruments of a venue that are in some shards, and the watermark of its stream.
 
-    ``take`` gathers, ``fold`` and ``settle`` make bars of what has gathered, ``evict`` lets go of
-    bars that have been final for a while. What comes out in the end does not depend on when
-    ``fold`` is called.
+    ``take`` collects trades, ``roll_up`` and ``settle`` make bars of them, ``evict`` drops bars
+    that have been final for a while. Final bars do not depend on when ``roll_up`` is called.
     """
 
     def __init__(
@@ -50,12 +49,12 @@ class VenueBars:
         self.positions = {
             key: positions.get(key, START) for key in (self.trades_key, self.repairs_key)
         }
-        """The last batch that was taken of each stream."""
+        """The last batch taken from each stream."""
         self.instruments: dict[str, InstrumentBars] = {}
         self.changed: set[InstrumentBars] = set()
-        """Those that trades or gaps have come for since the last fold."""
+        """Instruments with trades or gaps since the last roll-up."""
         self.horizon_ns = 0
-        """Bars that ended here or before may be in the database only."""
+        """Bars that ended at or before this time may be in the database only."""
         self._make_instrument = make_instrument
         self._elsewhere: set[str] = set()
         self._checkpoints_count = checkpoints_count
@@ -66,23 +65,23 @@ class VenueBars:
 
     @property
     def position(self) -> Cursor:
-        """The last batch of trades that was taken."""
+        """The last batch of trades taken."""
         return self.positions[self.trades_key]
 
     def gap_before(self, cursor: Cursor, batch: Batch) -> types_pb2.Gap | None:
-        """What batches that are missing from the stream itself have left, unless the batch says
-        so."""
+        """A gap for entries that are missing in the stream before a batch, unless the batch states
+        one."""
         if self.position == START or joins(self.position, cursor, batch):
             return None
         return types_pb2.Gap(
             reason=types_pb2.GAP_REASON_CURSOR_EXPIRED,
-            detail=f"the stream no longer held what is between {self.position} and {cursor}",
+            detail=f"the stream no longer held the entries between {self.position} and {cursor}",
         )
 
     def take(self, cursor: Cursor, batch: Batch, gaps: Iterable[types_pb2.Gap]) -> int:
-        """Take one batch, after the gaps before it. Returns its number of trades.
+        """Take a batch of trades, after the gaps before it. Returns the number of trades.
 
-        Raises MalformedBatch; nothing of the batch then counts, and it has to be skipped.
+        Raises MalformedBatch and has then taken nothing; the caller skips the batch.
         """
         rows = read_trades(batch)
         self.positions[self.trades_key] = cursor
@@ -95,10 +94,9 @@ class VenueBars:
         return len(rows.trades.time_ns)
 
     def take_repairs(self, cursor: Cursor, batch: Batch) -> int:
-        """Take one batch of trades that were missing, and of what is complete now. Returns its
-        number of trades.
+        """Take a batch of repaired trades and outcomes of repairs. Returns the number of trades.
 
-        Raises MalformedBatch; nothing of the batch then counts, and it has to be skipped.
+        Raises MalformedBatch and has then taken nothing; the caller skips the batch.
         """
         rows = read_trades(batch)
         self.positions[self.repairs_key] = cursor
@@ -116,8 +114,8 @@ class VenueBars:
         return len(rows.trades.time_ns)
 
     def skip(self, key: StreamKey, cursor: Cursor, why: str) -> types_pb2.Gap:
-        """Pass over a batch that cannot be read. Returns the gap that this leaves, if it is one of
-        trades; one of repairs leaves what was missing before."""
+        """Skip a batch that cannot be read. Returns the gap that it leaves; only a batch of trades
+        changes the coverage."""
         gap = types_pb2.Gap(reason=types_pb2.GAP_REASON_MALFORMED, detail=why)
         self.positions[key] = cursor
         if key == self.trades_key:
@@ -126,22 +124,22 @@ class VenueBars:
 
     @property
     def waiting_partials_max(self) -> int:
-        """At least as many as ``waiting_partials``, told without work."""
+        """An upper bound of ``waiting_partials`` that costs nothing to compute."""
         return sum(instrument.waiting_partials_max for instrument in self.changed)
 
     def waiting_partials(self) -> int:
-        """Number of partials that have not become part of bars."""
+        """Partial bars that are not part of bars yet."""
         return sum(instrument.waiting_partials() for instrument in self.changed)
 
     def hold(self, bar: Bar) -> None:
-        """Watch over a bar that is in memory from now on."""
+        """Track a bar that is in memory from now on."""
         heap = self._evictable if bar.final else self._open
         heapq.heappush(heap, (bar.end_ns, next(self._tie_break), bar))
 
     def roll_up(self) -> list[Bar]:
-        """Make bars of what has gathered. Returns the bars that changed.
+        """Make time bars of the collected trades. Returns the bars that changed.
 
-        What the instruments call ``unloaded`` must have been restored before.
+        Bars that ``unloaded`` names must have been restored before.
         """
         changed: dict[Bar, None] = {}
         for instrument in self.changed:
@@ -160,7 +158,7 @@ class VenueBars:
         return list(changed)
 
     def settle(self) -> list[tuple[InstrumentBars, EventBar]]:
-        """Make bars that end with a trade, of all that the watermark has passed."""
+        """Make bars that end with a trade from the trades that the watermark has passed."""
         time_ns = self.watermark.time_ns
         return [
             (instrument, bar)
@@ -170,11 +168,11 @@ class VenueBars:
         ]
 
     def is_at_position_of(self, other: "VenueBars") -> bool:
-        """Whether the two can be one."""
+        """Whether both are parts of one venue at the same positions."""
         return self.venue_id == other.venue_id and self.positions == other.positions
 
     def join(self, other: "VenueBars") -> None:
-        """Take over the shards of another that stands at the same positions."""
+        """Take over the shards of another part at the same positions."""
         self.shards |= other.shards
         self.instruments.update(other.instruments)
         self.changed |= other.changed
@@ -186,11 +184,11 @@ class VenueBars:
             self.hold(bar)
 
     def held(self) -> list[Bar]:
-        """The bars that are in memory."""
+        """The bars in memory."""
         return [bar for _, _, bar in (*self._open, *self._evictable)]
 
     def leave(self, shards: Collection[int]) -> None:
-        """Let go of shards and all that belongs to them."""
+        """Drop shards with their instruments and bars."""
         self.shards -= set(shards)
         gone = {symbol for symbol in self.instruments if shard_of(self.venue_id, symbol) in shards}
         self.changed -= {self.instruments.pop(symbol) for symbol in gone}
@@ -199,7 +197,7 @@ class VenueBars:
             heapq.heapify(heap)
 
     def evict(self, kept_ns: int, busy: Container[Bar]) -> None:
-        """Let go of bars that ended this long before the watermark and are not busy."""
+        """Drop bars that ended ``kept_ns`` before the watermark and are not in ``busy``."""
         self.horizon_ns = max(self.horizon_ns, self.watermark.time_ns - kept_ns)
         again = []
         while self._evictable and self._evictable[0][0] <= self.horizon_ns:
@@ -213,7 +211,7 @@ class VenueBars:
             heapq.heappush(self._evictable, item)
 
     def add_instrument(self, instrument: InstrumentBars) -> None:
-        """Take an instrument from the database."""
+        """Add an instrument loaded from the database."""
         self.instruments[instrument.symbol] = instrument
         self._want_late_days(instrument, self.trades_key)
         self._watch_channel(instrument)
@@ -221,7 +219,7 @@ class VenueBars:
     def restore(
         self, instrument: InstrumentBars, bars: Iterable[Bar], spans: Iterable[Span] = ()
     ) -> None:
-        """Take bars of an instrument from the database: all that there are in these times."""
+        """Add bars of an instrument loaded from the database: all bars in these spans."""
         for bar in instrument.restore(bars, spans):
             self.hold(bar)
 
@@ -256,7 +254,7 @@ class VenueBars:
             self._pass_channel(trades.time_ns.tolist(), newest_ns)
 
     def _instrument(self, symbol: str) -> InstrumentBars | None:
-        """None when it is in another shard."""
+        """An instrument, made if it is new; None when it is in another shard."""
         instrument = self.instruments.get(symbol)
         if instrument is None and symbol not in self._elsewhere:
             if shard_of(self.venue_id, symbol) in self.shards:
@@ -276,14 +274,14 @@ class VenueBars:
             instrument.events.late_days.clear()
 
     def _watch_channel(self, instrument: InstrumentBars) -> None:
-        """The next trade of any instrument ends some of its holes."""
+        """Note the holes of an instrument that the next trade of any instrument ends."""
         for hole in instrument.coverage.holes:
             if hole.whole_channel and hole.end_ns is None:
                 self._channel_starts.append(hole.start_ns)
 
     def _pass_channel(self, times_ns: Iterable[int], newest_ns: int) -> None:
-        """Trades came. The first that is newer than all before it, and not older than a hole of the
-        whole channel, ends the hole: a trade that comes again is never newer."""
+        """End holes of the whole channel. The first trade that is newer than all before it, and not
+        older than the hole, ends it; a repeated trade is never newer."""
         for time_ns in times_ns:
             if time_ns > newest_ns and any(
                 start_ns <= time_ns for start_ns in self._channel_starts

@@ -1,5 +1,6 @@
-"""Serves what was recorded: lists in pages, the past as streams of columns, and books at a moment.
+"""Serves the record: lists in pages, streams of columns, and order books at a past time.
 
-It only reads, from the tables that the recorder, the bar aggregator and Repair write. ``queries``
-answers the lists, page by page; ``service`` is History.
+It only reads, from the tables that the recorder, the bar aggregator and Repair write. ``store``
+answers the lists, ``column_streams`` the streams, ``book_store`` the books, and ``coverage_store``
+says how complete each day is; ``service`` is the gRPC service History.
 """

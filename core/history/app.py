@@ -20,14 +20,14 @@ SERVICE = "history"
 
 
 def main() -> int:
-    """Serve what was recorded until told to stop. Returns the exit code."""
+    """Run History until it is stopped. Returns the exit code."""
     mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
     settings = setting_files.load(HistorySettings, SERVICE)
     return run_process(SERVICE, mesh, lambda: run(settings, mesh))
 
 
 async def run(settings: HistorySettings, mesh: MeshSettings) -> None:
-    """Serve it in this event loop."""
+    """Run History in this event loop."""
     runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
     database = Database(mesh.database_url)

@@ -1,4 +1,4 @@
-"""The order book as it was: the newest recorded snapshot before a moment, and what follows it."""
+"""Rebuilds an order book at a past time: the newest snapshot before it, and later updates."""
 
 import asyncio
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from kit.base.database import Connection, Database
 DEPTH = 20
 DEPTH_MAX = 5000
 ROWS_AT_ONCE = 16
-"""Rows that are in memory at a time; each holds what was written in one transaction, at most."""
+"""Rows in memory at a time; each holds at most one transaction of the recorder."""
 LOOK_BACK_NS = tuple(minutes * 60 * 10**9 for minutes in (15, 360, 2 * 1440, 60 * 1440))
-"""So far back a snapshot is looked for at first, and then further."""
+"""How far back a snapshot is searched, step by step."""
 LONGEST_ROW_NS = 3600 * 10**9
-"""The updates of one row lie closer together than this."""
+"""The updates of one row were received within this time."""
 
 _SNAPSHOTS = b"""
     SELECT epoch, sequence, codec, batch FROM book_batch_rows
@@ -50,17 +50,17 @@ _GAPS = f"""
 
 @dataclass(frozen=True, slots=True)
 class BookRequest:
-    """What book is asked for."""
+    """The requested book."""
 
     venue: str
     symbol: str
     instrument_id: int
     time_ns: int
     newest_ns: int
-    """Of the rows of the venue, or time_ns if that is earlier."""
+    """Newest received time of the venue's rows, or time_ns if that is earlier."""
 
     def values(self, after: Cursor, from_ns: int) -> dict[str, object]:
-        """For the statements: rows after a cursor, received from some time on."""
+        """Statement values for rows after a cursor, received from a time on."""
         return {
             "venue": self.venue,
             "symbol": self.symbol,
@@ -82,32 +82,32 @@ class BookStore:
     async def at(
         self, request: history_pb2.GetOrderBookAtRequest
     ) -> history_pb2.GetOrderBookAtResponse:
-        """The book at a moment."""
+        """The book at a time."""
         depth = request.depth or DEPTH
         if depth > DEPTH_MAX:
             raise requests.bad("depth", request.depth, f"0 to {DEPTH_MAX}")
         time_ns = requests.not_negative("time_ns", request.time_ns) or requests.INT64_MAX
         async with self._database.transaction() as connection:
-            # Rows and gaps as of one moment: the recorder writes them together.
+            # Rows and gaps of one snapshot: the recorder writes them in one transaction.
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             number = await instrument_id(connection, request)
             found = await connection.execute(_NEWEST, [request.venue])
             row = await found.fetchone()
             newest_ns = 0 if row is None or row[0] is None else int(row[0])
-            moment = BookRequest(
+            wanted = BookRequest(
                 request.venue, request.symbol, number, time_ns, min(time_ns, newest_ns)
             )
-            book = await _rebuild(connection, moment)
+            book = await _rebuild(connection, wanted)
         answer = book.answer(depth)
         answer.book.venue, answer.book.symbol = request.venue, request.symbol
         return answer
 
 
-async def _rebuild(connection: Connection, moment: BookRequest) -> PastBook:
-    book = PastBook(moment.symbol, moment.time_ns)
-    snapshot = await _snapshot(connection, moment, book)
+async def _rebuild(connection: Connection, wanted: BookRequest) -> PastBook:
+    book = PastBook(wanted.symbol, wanted.time_ns)
+    snapshot = await _snapshot(connection, wanted, book)
     start = START if snapshot is None else snapshot.cursor
-    values = moment.values(start, max(book.received_time_ns - LONGEST_ROW_NS, 0))
+    values = wanted.values(start, max(book.received_time_ns - LONGEST_ROW_NS, 0))
     found = await connection.execute(_GAPS, values)
     book.expect_gaps([list_queries.gap(row) for row in await found.fetchall()])
     if snapshot is None:
@@ -116,24 +116,24 @@ async def _rebuild(connection: Connection, moment: BookRequest) -> PastBook:
     async with connection.cursor("book_updates") as cursor:
         await cursor.execute(_UPDATES, values)
         while rows := await cursor.fetchmany(ROWS_AT_ONCE):
-            # Beside the event loop, which has other callers.
+            # In a thread, as the event loop has other callers.
             await asyncio.to_thread(book.follow, list(map(_stored, rows)))
     book.finish()
     return book
 
 
 async def _snapshot(
-    connection: Connection, moment: BookRequest, book: PastBook
+    connection: Connection, wanted: BookRequest, book: PastBook
 ) -> StoredBatch | None:
-    """Begin the book with the newest snapshot before the moment. None: there is none."""
+    """Begin the book with the newest snapshot before the time. Returns None without one."""
     before_ns = None
-    for from_ns in (*(moment.newest_ns - length_ns for length_ns in LOOK_BACK_NS), 0):
-        values = moment.values(START, from_ns)
+    for from_ns in (*(wanted.newest_ns - length_ns for length_ns in LOOK_BACK_NS), 0):
+        values = wanted.values(START, from_ns)
         if before_ns is not None:
             values["before_ns"] = before_ns
         async with connection.cursor("book_snapshots") as cursor:
             await cursor.execute(_SNAPSHOTS, values)
-            # A row that begins before the moment may have its snapshot after it.
+            # A row that begins before the time may have its snapshot after it.
             while rows := await cursor.fetchmany(1):
                 stored = _stored(rows[0])
                 if await asyncio.to_thread(book.begin, stored):

@@ -1,7 +1,7 @@
-"""The past as streams of columns.
+"""Streams of recorded columns: Read and ReadBars.
 
-A reader is given a message when it has taken the one before. What was read ahead for it is a slice
-or two, so a slow reader costs a bounded amount of memory and no connection to the database.
+A reader gets a message when it has taken the one before. At most two slices are read ahead for it,
+so a slow reader costs bounded memory and no connection to the database.
 """
 
 from collections.abc import AsyncGenerator, Iterator
@@ -39,7 +39,7 @@ class ColumnStreams:
         self._readers = 0
 
     async def batches(self, request: history_pb2.ReadRequest) -> AsyncGenerator[bytes, None]:
-        """Of Read."""
+        """Responses of Read."""
         if request.channel not in READABLE:
             allowed = " ".join(map(types_pb2.Channel.Name, READABLE))
             raise requests.bad("channel", request.channel, allowed)
@@ -62,11 +62,11 @@ class ColumnStreams:
             )
         if request.symbols:
             symbols = ",".join(request.symbols)
-            raise requests.bad("symbols", symbols, "none: a frame is about any number of them")
+            raise requests.bad("symbols", symbols, "none: frames have no symbol")
         return frames(self._database, request.venue, start_ns, end_ns)
 
     async def bars(self, request: history_pb2.ReadBarsRequest) -> AsyncGenerator[bytes, None]:
-        """Of ReadBars."""
+        """Responses of ReadBars."""
         interval = requests.interval(request.interval)
         as_of_ns = requests.not_negative("as_of_time_ns", request.as_of_time_ns)
         start_ns, end_ns = _bounds(request)
@@ -79,14 +79,16 @@ class ColumnStreams:
             )
             async with aclosing(messages):
                 async for message in messages:
-                    # The only field of its response, and field 1 as the batches of the others.
+                    # Field 1 of the response, like the batches of Read.
                     yield frame(message)
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
         if self._readers >= self._readers_max:
             limit = self._readers_max
-            raise TooManySubscribers(f"{limit} readers are being served", limit=limit)
+            raise TooManySubscribers(
+                f"the limit of {limit} concurrent readers is reached", limit=limit
+            )
         self._readers += 1
         try:
             yield
@@ -95,7 +97,7 @@ class ColumnStreams:
 
 
 def _bounds(request: requests.RangeRequest) -> tuple[int, int]:
-    """As Archive takes them: 0 is open."""
+    """Start and end for Archive, where 0 is open."""
     requests.times(request)
     return request.range.start_time_ns, request.range.end_time_ns
 

@@ -47,7 +47,7 @@ _COUNT = b"""
     SELECT count(*) FROM trade_rows WHERE instrument_id = %(instrument_id)s
         AND venue_time_ns >= %(start_ns)s AND venue_time_ns < %(end_ns)s
 """
-# A late trade that filled a hole is told as a gap, too, and nothing is missing there.
+# A late trade is reported as a gap too, and nothing is missing there.
 _GAPS = f"""
     SELECT coalesce(nullif(last_time_ns, 0), detected_time_ns),
         greatest(first_time_ns, last_time_ns + 1, nullif(last_time_ns, 0), detected_time_ns),
@@ -62,24 +62,24 @@ _GAPS = f"""
 
 @dataclass(frozen=True, slots=True)
 class CoverageFacts:
-    """What is known of an instrument's trades."""
+    """Recorded facts about the coverage of an instrument's trades."""
 
     watched: Span
     missing: TimeSpans
-    """Where trades may be missing."""
+    """Times in which trades may be missing."""
     found_by_repair: Sequence[Span]
-    """Those of them that no gap tells of."""
+    """Missing times that no gap covers."""
     imported: Sequence[tuple[int, int, int]]
-    """Start, end, new trades."""
+    """Imported spans: start, end, number of trades that were new."""
 
     @property
     def counted(self) -> TimeSpans:
-        """The times that something is known about."""
+        """The times that were watched or imported."""
         return TimeSpans.of([self.watched, *(span[:2] for span in self.imported)])
 
     @property
     def covered(self) -> TimeSpans:
-        """The times without a gap."""
+        """The counted times that are not missing."""
         watched = self.missing.missing_in(self.watched)
         return TimeSpans.of([*watched, *(span[:2] for span in self.imported)])
 
@@ -91,7 +91,7 @@ class CoverageStore:
         self._database = database
 
     async def days(self, request: history_pb2.ListCoverageRequest) -> list[history_pb2.DayCoverage]:
-        """By day, ascending."""
+        """The coverage of each day, ascending."""
         start_ns, end_ns = requests.times(request)
         async with self._database.transaction() as connection:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -134,7 +134,7 @@ async def _known(connection: Connection, values: dict[str, object]) -> CoverageF
 
 
 def _days(counted: TimeSpans, start_ns: int, end_ns: int) -> IntColumn:
-    """The days of which something is known, and that begin in a range. Raises BadRequest."""
+    """The days with counted times that begin in a range. Raises BadRequest."""
     if not len(counted):
         return np.zeros(0, dtype=np.int64)
     first = max(start_ns, int(counted.starts[0]) // DAY_NS * DAY_NS)

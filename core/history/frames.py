@@ -1,4 +1,4 @@
-"""Raw frames of the past, in the order in which they came."""
+"""Recorded raw frames, in the order of receipt."""
 
 from collections.abc import AsyncGenerator
 
@@ -14,7 +14,7 @@ from kit.storage.archive.archive import EPOCH
 
 COLUMNS = ("frame", "connection", "received_time_ns")
 ROWS_AT_ONCE = 4
-"""Rows that are in memory at a time, of a few MiB each."""
+"""Rows of a few MiB each that are in memory at a time."""
 
 _ROWS = b"""
     SELECT last_received_time_ns, epoch, sequence, codec, batch FROM frame_rows
@@ -30,7 +30,7 @@ async def frames(
 ) -> AsyncGenerator[bytes, None]:
     """Serialised batches of the frames with start_ns <= t < end_ns by received time; 0 is open.
 
-    Rows are asked for a few at a time, so that a slow reader holds no transaction. Raises
+    Each few rows are read in a transaction of their own, so a slow reader holds none. Raises
     UnknownService for a venue never recorded, and StoreUnavailable.
     """
     start_ns, end_ns = start_ns or INT64_MIN, end_ns or INT64_MAX

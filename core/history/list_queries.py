@@ -1,4 +1,4 @@
-"""The lists of History: where their rows are, and what becomes of a row."""
+"""The lists of History: the statement of each, and the conversion of its rows."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 
 
 def _decimals(*names: str) -> str:
-    """Exact text without zeros at the end."""
+    """Columns as exact text without trailing zeros."""
     return ", ".join(f"trim_scale({name})::text" for name in names)
 
 
@@ -64,7 +64,7 @@ CANDLES = KeyedList(
     " AND open_time_ns >= %(start_ns)s AND open_time_ns < %(end_ns)s AND closed AND volume > 0",
     _BAR_KEY,
 )
-"""Final candles of the venue in which something was traded."""
+"""Final candles of the venue that contain trades."""
 BARS_AND_CANDLES = MergedList(BARS, CANDLES)
 
 _NAMES = f"venue, symbol, interval, open_time_ns, number, {', '.join(_BAR_FIELDS)}, written_time_ns"
@@ -76,7 +76,7 @@ BARS_AS_OF = KeyedList(
     " AND written_time_ns <= %(as_of_ns)s AND superseded_time_ns > %(as_of_ns)s",
     _BAR_KEY,
 )
-"""Of each bar the version that stood at a time."""
+"""The revision of each bar that was current at a time."""
 
 _GAP_FIELDS = (
     "symbol",
@@ -118,7 +118,7 @@ QUALITY = KeyedList(
 
 
 GAP_COLUMNS = ", ".join((*_GAP_FIELDS, *(key.expression for key in GAPS.key)))
-"""Of a row that ``gap`` takes."""
+"""The columns of a row for ``gap``."""
 
 
 def trade(row: Row) -> market_data_pb2.Trade:

@@ -1,9 +1,8 @@
 """Lists in pages.
 
-Pages go by key, not by number of rows: a page begins after the key of the last row of the page
-before. So it costs the same wherever it is, and rows that are added meanwhile move nothing. Where
-rows have no key, a page begins at the time of the last row, behind as many rows of that time as
-were given already.
+A page begins after the key of the last row of the page before, not at a row number. So every page
+costs the same, and rows added meanwhile do not shift later pages. Where rows have no key, a page
+begins at the time of the last row, after the rows of that time that earlier pages held.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ _USUAL_BOUNDS = (
     b"SELECT ns_of(first_recorded_time) - day_ns(), now_ns() + day_ns() FROM instruments"
     b" WHERE instrument_id = %(instrument_id)s"
 )
-"""Between these times lies what an instrument's rows were received at, unless a clock was wrong."""
+"""Bounds of the received times of an instrument's rows, unless a clock was wrong."""
 
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
@@ -33,58 +32,58 @@ Position = list[int | str]
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """What is asked of a list."""
+    """A request for one page of a list."""
 
     values: Values
-    """What stands as ``%(name)s`` in the list's source."""
+    """Values of the placeholders ``%(name)s`` in the list's source."""
     newest_first: bool
     position: Position | None
-    """None: from the start."""
+    """None: the first page."""
     limit: int
 
 
 class PagedList(Protocol):
-    """A list that comes in pages."""
+    """A list that is served in pages."""
 
     def check(self, position: Position) -> bool:
-        """Whether a page token may hold it."""
+        """Whether a position from a page token is valid."""
 
-    async def fetch(self, connection: Connection, asked: PageRequest) -> list[Row]:
+    async def fetch(self, connection: Connection, request: PageRequest) -> list[Row]:
         """The first rows after a position."""
 
     def position(self, rows: list[Row], before: Position | None) -> Position:
-        """Where the page after these rows begins."""
+        """The position of the page after these rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
-    """One of the expressions that order a list."""
+    """An expression that orders a list."""
 
     expression: str
     kind: type = int
     against: bool = False
-    """Whether it descends where the list ascends."""
+    """Whether it descends where the list ascends, and the reverse."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyedList:
-    """A list whose rows have a key."""
+    """A list whose rows have a unique key."""
 
     columns: str
     source: str
     """Table and condition."""
     key: Sequence[SortKey]
-    """Together they are unlike in any two rows."""
+    """Unique for each row."""
 
     def check(self, position: Position) -> bool:
         return len(position) == len(self.key) and all(
             _fits(value, key.kind) for value, key in zip(position, self.key, strict=True)
         )
 
-    async def fetch(self, connection: Connection, asked: PageRequest) -> list[Row]:
-        """Each row ends with its key."""
-        after = {f"after_{place}": value for place, value in enumerate(asked.position or [])}
-        falls = [key.against != asked.newest_first for key in self.key]
+    async def fetch(self, connection: Connection, request: PageRequest) -> list[Row]:
+        """The first rows after a position; each row ends with its key."""
+        after = {f"after_{place}": value for place, value in enumerate(request.position or [])}
+        falls = [key.against != request.newest_first for key in self.key]
         orders = [
             f"{key.expression} {'DESC' if fall else 'ASC'}"
             for key, fall in zip(self.key, falls, strict=True)
@@ -94,7 +93,7 @@ class KeyedList:
             f" FROM {self.source} {self._beyond(falls) if after else ''}"
             f" ORDER BY {', '.join(orders)} LIMIT %(limit)s"
         )
-        values = {**asked.values, **after, "limit": asked.limit}
+        values = {**request.values, **after, "limit": request.limit}
         found = await connection.execute(text.encode(), values)
         return await found.fetchall()
 
@@ -102,21 +101,21 @@ class KeyedList:
         return list(rows[-1][-len(self.key) :])
 
     def _beyond(self, falls: Sequence[bool]) -> str:
-        """The condition of rows behind a position."""
+        """The condition for rows after a position."""
         names = [key.expression for key in self.key]
         signs = ["<" if fall else ">" for fall in falls]
         text = "false"
         for place in reversed(range(len(names))):
             name, value = names[place], f"%(after_{place})s"
             text = f"({name} {signs[place]} {value} OR {name} = {value} AND {text})"
-        # The first part alone is what partitions are chosen by.
+        # The first comparison alone lets PostgreSQL choose partitions.
         return f"AND {names[0]} {signs[0]}= %(after_0)s AND {text}"
 
 
 @dataclass(frozen=True, slots=True)
 class MergedList:
-    """The rows of two lists whose keys are alike, each key once: where both have it, the row of
-    the upper list."""
+    """The rows of two lists with equal keys, merged; where both have a key, the row of the upper
+    list."""
 
     upper: KeyedList
     lower: KeyedList
@@ -124,13 +123,15 @@ class MergedList:
     def check(self, position: Position) -> bool:
         return self.upper.check(position)
 
-    async def fetch(self, connection: Connection, asked: PageRequest) -> list[Row]:
-        """Each row ends with its key."""
+    async def fetch(self, connection: Connection, request: PageRequest) -> list[Row]:
+        """The first rows after a position; each row ends with its key."""
         length = len(self.upper.key)
-        by_key = {row[-length:]: row for row in await self.lower.fetch(connection, asked)}
-        by_key |= {row[-length:]: row for row in await self.upper.fetch(connection, asked)}
-        # Beyond the limit one of the lists may have more that was not fetched.
-        return [by_key[key] for key in sorted(by_key, reverse=asked.newest_first)][: asked.limit]
+        by_key = {row[-length:]: row for row in await self.lower.fetch(connection, request)}
+        by_key |= {row[-length:]: row for row in await self.upper.fetch(connection, request)}
+        # Beyond the limit one of the lists may have rows that were not fetched.
+        return [by_key[key] for key in sorted(by_key, reverse=request.newest_first)][
+            : request.limit
+        ]
 
     def position(self, rows: list[Row], before: Position | None) -> Position:
         return self.upper.position(rows, before)
@@ -140,40 +141,40 @@ class MergedList:
 class TimedList:
     """A list whose rows have a time and no key.
 
-    Its index finds times but does not order them. So a page is looked for in spans of time that
-    grow until it is full. The values hold ``start_ns`` and ``end_ns``.
+    Its BRIN index finds times but does not order them. So a page is searched in spans of time that
+    grow until the page is full. The values hold ``start_ns`` and ``end_ns``.
     """
 
     columns: str
     table: str
     condition: str
-    """Without the times."""
+    """The condition on rows, besides the time range."""
     time: str
     """The column that orders the list."""
     tie: Sequence[str]
-    """Columns that order the rows of one time; rows that are equal in all of them are equal."""
+    """Columns that order rows of one time; rows equal in all of them are equal."""
 
     def check(self, position: Position) -> bool:
         return len(position) == 2 and all(_fits(value, int) for value in position)
 
-    async def fetch(self, connection: Connection, asked: PageRequest) -> list[Row]:
-        """Each row ends with its time."""
-        start_ns, end_ns = asked.values["start_ns"], asked.values["end_ns"]
+    async def fetch(self, connection: Connection, request: PageRequest) -> list[Row]:
+        """The first rows after a position; each row ends with its time."""
+        start_ns, end_ns = request.values["start_ns"], request.values["end_ns"]
         skip = 0
-        if asked.position is not None:
-            from_ns, skip = map(int, asked.position)
-            if asked.newest_first:
+        if request.position is not None:
+            from_ns, skip = map(int, request.position)
+            if request.newest_first:
                 end_ns = min(end_ns, from_ns + 1)
             else:
                 start_ns = max(start_ns, from_ns)
-        bounds = await self._bounds(connection, asked.values, (start_ns, end_ns))
+        bounds = await self._bounds(connection, request.values, (start_ns, end_ns))
         rows: list[Row] = []
-        for span in _spans(*bounds, asked.newest_first):
-            values = {**asked.values, "start_ns": span[0], "end_ns": span[1]}
-            values |= {"skip": skip, "limit": asked.limit - len(rows)}
-            found = await connection.execute(self._statement(asked.newest_first), values)
+        for span in _spans(*bounds, request.newest_first):
+            values = {**request.values, "start_ns": span[0], "end_ns": span[1]}
+            values |= {"skip": skip, "limit": request.limit - len(rows)}
+            found = await connection.execute(self._statement(request.newest_first), values)
             rows += await found.fetchall()
-            if len(rows) == asked.limit:
+            if len(rows) == request.limit:
                 break
             skip = 0
         return rows
@@ -202,8 +203,8 @@ class TimedList:
     async def _bounds(
         self, connection: Connection, values: Values, span: tuple[int, int]
     ) -> tuple[int, int]:
-        """The times between which there are rows, where the range is open. The index is asked
-        whether the usual ones are right; only if they are not, rows have to be looked through."""
+        """The times between which there are rows, where the range is open. The index tells whether
+        the usual bounds hold; only if they do not, rows are searched."""
         start_ns, end_ns = span
         if start_ns == INT64_MIN or end_ns == INT64_MAX:
             found = await connection.execute(_USUAL_BOUNDS, values)
@@ -242,7 +243,7 @@ async def page(
 
 
 def _spans(start_ns: int, end_ns: int, newest_first: bool) -> Iterator[tuple[int, int]]:
-    """Parts of a time, each longer than the one before."""
+    """Split a range into spans, each longer than the one before."""
     length_ns = FIRST_SPAN_NS
     while start_ns < end_ns:
         if newest_first:

@@ -1,15 +1,14 @@
-"""One book of the past, followed through the recorded batches.
+"""A book at a past time, rebuilt from recorded batches.
 
-A book is replaced by each snapshot and changed by each update of the same book epoch. No update is
-applied over a hole: a gap leaves the levels as they were before it, in doubt, until a snapshot ends
-the doubt.
+A snapshot replaces the book; updates of the same book epoch change it. No update is applied after a
+gap: the levels stay as they were before it, and the book is in doubt, until the next snapshot.
 
-A stored batch holds the rows of many that were published, under the cursor of the first of them. A
-gap stands before the first row of what is stored under its cursor, or, when it came without rows,
-somewhere among those that are stored before it; then its time tells whether a snapshot ended it.
+A stored batch holds the rows of many published batches, under the cursor of the first. A gap stands
+before the first row stored under its cursor. A gap that came without rows has the cursor of a batch
+among those stored before it; its detection time then tells whether a snapshot ended it.
 
-An update that waited for another is published after it and was received before it. So each update
-counts as received when the newest one so far was.
+An update that waited for another one is published after it although it was received before it. So
+the received time of an update counts as at least that of the updates before it.
 """
 
 from collections import deque
@@ -41,7 +40,7 @@ class StoredBatch:
 
 
 class PastBook:
-    """The book of one instrument up to a moment."""
+    """The book of one instrument up to a time."""
 
     def __init__(self, symbol: str, time_ns: int) -> None:
         self._symbol = symbol
@@ -58,8 +57,8 @@ class PastBook:
         return self._book.received_time_ns
 
     def begin(self, batch: StoredBatch) -> bool:
-        """Start with the last snapshot of a batch. Returns False when it has none that is old
-        enough."""
+        """Start with the last snapshot of a batch. Returns False when it has none before the wanted
+        time."""
         updates = list(self._updates(batch))
         first = next((n for n in reversed(range(len(updates))) if updates[n].snapshot), None)
         if first is None:
@@ -68,25 +67,25 @@ class PastBook:
         return True
 
     def expect_gaps(self, gaps: Iterable[history_pb2.RecordedGap]) -> None:
-        """Those whose cursor is beyond that of the batch that the book begins with, in order."""
+        """Add the gaps whose cursor is beyond the batch that the book begins with, in order."""
         self._expected.extend(gaps)
         if self._cursor != START:
             self._drop_ended(self._snapshot_time_ns)
 
     def follow(self, batches: Sequence[StoredBatch]) -> None:
-        """The next batches, in the order of their cursors."""
+        """Apply the next batches, in the order of their cursors."""
         for batch in batches:
             self._pass_gaps(batch.cursor)
             self._apply(batch, self._updates(batch))
 
     def finish(self) -> None:
-        """There are no more batches."""
+        """Apply the gaps after the last batch."""
         if self._expected:
             self._doubt = self._expected.pop()
             self._expected.clear()
 
     def answer(self, depth: int) -> history_pb2.GetOrderBookAtResponse:
-        """The book, without its names."""
+        """The response, without venue and symbol."""
         scale = self._book.scale
         book = market_data_pb2.GetOrderBookResponse(
             state=self._state(),
@@ -138,11 +137,13 @@ class PastBook:
     def _apply_one(self, batch: StoredBatch, update: BookUpdate) -> history_pb2.RecordedGap | None:
         """Returns why the update does not apply, or None."""
         if not update.snapshot and update.epoch != self._book.epoch:
-            return _found(batch, self._symbol, "updates of another book without a snapshot")
+            return _unrecorded_gap(
+                batch, self._symbol, "updates of another book without a snapshot"
+            )
         try:
             self._book.apply(update)
         except NumberError as error:
-            return _found(batch, self._symbol, str(error))
+            return _unrecorded_gap(batch, self._symbol, str(error))
         self._cursor = batch.cursor
         return None
 
@@ -152,8 +153,8 @@ class PastBook:
             self._expected.popleft()
 
 
-def _found(batch: StoredBatch, symbol: str, detail: str) -> history_pb2.RecordedGap:
-    """A hole that no gap tells of."""
+def _unrecorded_gap(batch: StoredBatch, symbol: str, detail: str) -> history_pb2.RecordedGap:
+    """A gap found here, which was not recorded."""
     return history_pb2.RecordedGap(
         channel=types_pb2.CHANNEL_BOOK,
         cursor=batch.cursor.message(),

@@ -1,4 +1,4 @@
-"""What a request asks for, checked. All that is wrong is named, with what is allowed."""
+"""Checks of requests. Errors name the field, its value and what is allowed."""
 
 import re
 from typing import Protocol
@@ -21,7 +21,7 @@ class InstrumentRequest(Protocol):
 
 
 class RangeRequest(Protocol):
-    """A request about some time."""
+    """A request about a time range."""
 
     @property
     def range(self) -> history_pb2.TimeRange:
@@ -29,28 +29,26 @@ class RangeRequest(Protocol):
 
 
 class OrderedRequest(Protocol):
-    """A request for a list that may come in either order."""
+    """A request for a list in ascending or descending order."""
 
     order: "history_pb2.SortOrder.ValueType"
 
 
 def names(request: InstrumentRequest) -> dict[str, object]:
-    """Venue and symbol. PostgreSQL holds no text with a zero in it, nor can it be asked for one.
-
-    Raises UnknownInstrument.
-    """
+    """Venue and symbol as statement values. Raises UnknownInstrument for names that PostgreSQL
+    cannot hold."""
     check_names(request.venue, request.symbol)
     return {"venue": request.venue, "symbol": request.symbol}
 
 
 def check_names(venue: str, symbol: str) -> None:
-    """Raises UnknownInstrument when nothing can be recorded under these names."""
+    """Raises UnknownInstrument for names with a NUL character, which PostgreSQL cannot hold."""
     if "\0" in venue + symbol:
-        raise UnknownInstrument("no such name", venue=venue, symbol=symbol)
+        raise UnknownInstrument("a name contains a NUL character", venue=venue, symbol=symbol)
 
 
 def times(request: RangeRequest) -> tuple[int, int]:
-    """First time of the range, and the first that no longer belongs to it. Raises BadRequest."""
+    """Start of the range (inclusive) and its end (exclusive). Raises BadRequest."""
     start_ns, end_ns = request.range.start_time_ns, request.range.end_time_ns
     if end_ns and start_ns > end_ns:
         raise bad("range", f"{start_ns} to {end_ns}", "start_time_ns <= end_time_ns")
@@ -58,14 +56,14 @@ def times(request: RangeRequest) -> tuple[int, int]:
 
 
 def newest_first(request: OrderedRequest) -> bool:
-    """Whether the list comes in descending time. Raises BadRequest."""
+    """Whether the list is in descending time. Raises BadRequest."""
     if request.order not in history_pb2.SortOrder.values():
         raise bad("order", request.order, " ".join(history_pb2.SortOrder.keys()))
     return request.order == history_pb2.SORT_ORDER_NEWEST_FIRST
 
 
 def interval(name: str) -> str:
-    """The interval of a bar, as it is in the database. Raises BadRequest."""
+    """Check the interval of a bar. Raises BadRequest."""
     if name not in TIME_INTERVALS and not _OTHER_INTERVAL.fullmatch(name):
         kinds = ", ".join(f"{kind}:<size>" for kind in OTHER_KINDS.split())
         raise bad("interval", name, f"{' '.join(TIME_INTERVALS)}, {kinds}")
@@ -73,14 +71,14 @@ def interval(name: str) -> str:
 
 
 def not_negative(field: str, value: int) -> int:
-    """A number of which less than 0 makes no sense. Raises BadRequest."""
+    """Check that a number is not negative. Raises BadRequest."""
     if value < 0:
         raise bad(field, value, "0 or more")
     return value
 
 
 def bad(field: str, value: object, allowed: str) -> BadRequest:
-    """The error that names a wrong field."""
+    """An error that names a wrong field."""
     return BadRequest(
-        f"{field} is not one of those allowed", field=field, value=value, allowed=allowed
+        f"the value {value} of {field} is not allowed", field=field, value=value, allowed=allowed
     )

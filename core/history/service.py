@@ -1,4 +1,4 @@
-"""History: what was recorded."""
+"""The gRPC service History."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing

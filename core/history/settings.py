@@ -11,7 +11,7 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8114
     """gRPC port, of History and Admin."""
     readers_max: int = 16
-    """Calls of Read and ReadBars that are served at a time."""
+    """Concurrent calls of Read and ReadBars."""
 
     def __post_init__(self) -> None:
         if self.readers_max <= 0:

@@ -1,4 +1,4 @@
-"""What History asks the database, list by list."""
+"""The lists of History, page by page, from PostgreSQL."""
 
 from typing import TypeVar
 
@@ -17,11 +17,11 @@ from kit.base.intervals import BY_NAME
 
 Message = TypeVar("Message")
 Page = tuple[list[Message], str]
-"""What is on a page, and the token of the next one."""
+"""The messages of a page, and the token of the next page."""
 
 
 class ListStore:
-    """Reads what was recorded.
+    """Reads the lists.
 
     Methods raise BadRequest, BadPageToken, UnknownInstrument and StoreUnavailable.
     """
@@ -30,7 +30,7 @@ class ListStore:
         self._database = database
 
     async def trades(self, request: history_pb2.ListTradesRequest) -> Page[market_data_pb2.Trade]:
-        """Trades by venue time, those of one time by id."""
+        """Trades by venue time and id."""
         values, newest_first = _times(request), requests.newest_first(request)
         async with self._database.transaction() as connection:
             values["instrument_id"] = await instrument_id(connection, request)
@@ -46,7 +46,7 @@ class ListStore:
         return list(map(list_queries.quote, rows)), token
 
     async def bars(self, request: history_pb2.ListBarsRequest) -> Page[bars_pb2.Bar]:
-        """Bars of one interval by open time, those of one time by number."""
+        """Bars of one interval by open time and number."""
         as_of_ns = requests.not_negative("as_of_time_ns", request.as_of_time_ns)
         if as_of_ns and request.include_venue_candles:
             raise requests.bad("include_venue_candles", True, "false together with as_of_time_ns")
@@ -91,7 +91,7 @@ class ListStore:
 
 
 async def instrument_id(connection: Connection, request: InstrumentRequest) -> int:
-    """The instrument's number in the database. Raises UnknownInstrument."""
+    """The instrument_id of an instrument. Raises UnknownInstrument."""
     names = requests.names(request)
     found = await connection.execute(
         "SELECT instrument_id FROM instruments WHERE venue = %(venue)s AND symbol = %(symbol)s",
@@ -99,7 +99,7 @@ async def instrument_id(connection: Connection, request: InstrumentRequest) -> i
     )
     row = await found.fetchone()
     if row is None:
-        raise UnknownInstrument(f"nothing was recorded of {request.symbol!r}", **names)
+        raise UnknownInstrument(f"no data of {request.symbol!r} are recorded", **names)
     number: int = row[0]
     return number
 

@@ -1,4 +1,4 @@
-"""Sets of time."""
+"""Sets of times as spans."""
 
 from collections.abc import Iterable
 from typing import Self
@@ -8,11 +8,11 @@ import numpy as np
 from kit.base.numbers import IntColumn
 
 Span = tuple[int, int]
-"""From the first time to before the second, ns since the Unix epoch."""
+"""Start (inclusive) and end (exclusive), ns since the Unix epoch."""
 
 
 class TimeSpans:
-    """Times as spans that neither touch nor overlap, ascending."""
+    """A set of times, as ascending spans that neither touch nor overlap."""
 
     def __init__(self, starts: IntColumn, ends: IntColumn) -> None:
         self.starts = starts
@@ -20,7 +20,7 @@ class TimeSpans:
 
     @classmethod
     def of(cls, spans: Iterable[Span]) -> Self:
-        """The times that are in any of these."""
+        """The union of spans."""
         ordered = np.array(
             sorted(span for span in spans if span[0] < span[1]), dtype=np.int64
         ).reshape(-1, 2)
@@ -34,30 +34,30 @@ class TimeSpans:
         return len(self.starts)
 
     def pairs(self) -> list[Span]:
-        """One by one."""
+        """All spans."""
         return list(zip(self.starts.tolist(), self.ends.tolist(), strict=True))
 
     def missing_in(self, span: Span) -> list[Span]:
-        """The part of a span that is not in it."""
+        """The parts of a span outside the set."""
         starts = np.clip(np.append(span[0], self.ends), *span)
         ends = np.clip(np.append(self.starts, span[1]), *span)
         return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
     def within(self, starts_ns: IntColumn, ends_ns: IntColumn) -> IntColumn:
-        """How much of it, in ns, is in each of these spans."""
+        """How much of the set is in each of these spans, ns."""
         return self._before(ends_ns) - self._before(starts_ns)
 
     def touched_by(self, starts_ns: IntColumn, ends_ns: IntColumn) -> IntColumn:
-        """1 for each of these spans, none of them empty, that has some time of it; otherwise 0."""
+        """1 for each of these non-empty spans that overlaps the set, otherwise 0."""
         following = np.searchsorted(self.ends, starts_ns, side="right")
         begins = np.append(self.starts, np.iinfo(np.int64).max)[following]
         return (begins < ends_ns).astype(np.int64)
 
     def _before(self, times_ns: IntColumn) -> IntColumn:
-        """How much of it, in ns, is before each of these times."""
+        """How much of the set is before each of these times, ns."""
         lengths = np.append(0, np.cumsum(self.ends - self.starts))
         begun = np.searchsorted(self.starts, times_ns, side="right")
-        # Of the span that was begun last, what is after the time does not count.
+        # The part of the last begun span after the time does not count.
         ends = np.append(np.iinfo(np.int64).min, self.ends)[begun]
         after: IntColumn = np.where(ends > times_ns, ends - times_ns, 0)
         result: IntColumn = lengths[begun] - after

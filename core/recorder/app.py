@@ -19,7 +19,7 @@ STORAGE_SECTION = "storage"
 
 
 def main() -> int:
-    """Run the recorder until it is told to stop. Returns the exit code."""
+    """Run the recorder until it is stopped. Returns the exit code."""
     mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
     settings = setting_files.load(RecorderSettings, SERVICE)
     storage = setting_files.load(StorageSettings, STORAGE_SECTION)

@@ -1,4 +1,4 @@
-"""Reading an entry of a stream: its batch, or the reason why it is none."""
+"""Reads the batch of a stream entry, and checks it."""
 
 from collections.abc import Sequence, Sized
 
@@ -12,11 +12,11 @@ from kit.marketdata.delivery.streams import StreamEntry
 from kit.marketdata.model.batches import Batch
 
 SCALE_MAX = 36
-"""More decimal places than any venue has; beyond them a batch is malformed."""
+"""Largest scale accepted; no venue has as many decimal places."""
 
 
 def read_batch(entry: StreamEntry) -> Batch:
-    """The batch of an entry, with columns of its channel or none. Raises MalformedBatch."""
+    """The batch of an entry, whose columns are those of its channel. Raises MalformedBatch."""
     try:
         batch = Batch.FromString(entry.batch)
     except DecodeError:
@@ -24,11 +24,11 @@ def read_batch(entry: StreamEntry) -> Batch:
     repairs = entry.key.channel == types_pb2.CHANNEL_REPAIRS
     expected = "trades" if repairs else channel_name(entry.key.channel)
     if batch.channel != entry.key.channel or batch.WhichOneof("columns") not in (None, expected):
-        raise MalformedBatch("a batch of another channel")
+        raise MalformedBatch("the batch belongs to another channel")
     for instrument in batch.instruments:
         scales = instrument.price_scale, instrument.size_scale, instrument.rate_scale
         if max(scales) > SCALE_MAX:
-            raise MalformedBatch(f"a scale beyond {SCALE_MAX}")
+            raise MalformedBatch(f"a scale exceeds {SCALE_MAX}")
         _check_text(instrument.symbol)
     for gap in batch.gaps:
         _check_text(gap.symbol)
@@ -38,7 +38,7 @@ def read_batch(entry: StreamEntry) -> Batch:
 
 
 def check_book(columns: batch_pb2.BookColumns, instrument_count: int) -> None:
-    """Raises MalformedBatch when the columns do not fit each other."""
+    """Raises MalformedBatch when the columns are inconsistent."""
     updates = len(columns.instrument)
     _check_lengths(
         updates,
@@ -53,11 +53,11 @@ def check_book(columns: batch_pb2.BookColumns, instrument_count: int) -> None:
     )
     _check_lengths(sum(columns.bid_count) + sum(columns.ask_count), columns.price, columns.size)
     if max(columns.instrument, default=0) >= max(instrument_count, 1):
-        raise MalformedBatch("a row refers to no instrument")
+        raise MalformedBatch("a row refers to an instrument that the batch does not list")
 
 
 def check_rows(columns: batch_pb2.TradeColumns, instrument_count: int) -> None:
-    """Raises MalformedBatch when the columns do not fit each other."""
+    """Raises MalformedBatch when the columns are inconsistent."""
     _check_lengths(
         len(columns.instrument),
         columns.price,
@@ -68,20 +68,19 @@ def check_rows(columns: batch_pb2.TradeColumns, instrument_count: int) -> None:
         columns.trade_id,
     )
     if max(columns.instrument, default=-1) >= instrument_count:
-        raise MalformedBatch("a row refers to no instrument")
+        raise MalformedBatch("a row refers to an instrument that the batch does not list")
 
 
 def check_frames(columns: batch_pb2.FrameColumns) -> None:
-    """Raises MalformedBatch when the columns do not fit each other."""
+    """Raises MalformedBatch when the columns are inconsistent."""
     rows = len(columns.instrument)
     _check_lengths(rows, columns.frame, columns.connection, columns.received_time_ns)
 
 
 def trade_ids(batch: Batch) -> Sequence[str] | None:
-    """The ids of its trades where they are texts; None where they are numbers.
+    """The trade ids of a batch where they are texts, or None where they are numbers.
 
-    Trades to which the venue gives no id stand under their place in the stream. Raises
-    MalformedBatch.
+    Trades without an id get their position in the stream as id. Raises MalformedBatch.
     """
     rows = batch.trades
     count = len(rows.instrument)
@@ -93,26 +92,26 @@ def trade_ids(batch: Batch) -> Sequence[str] | None:
     else:
         return None
     if len(texts) != count:
-        raise MalformedBatch("trade ids that do not fit")
+        raise MalformedBatch("there are more or fewer trade ids than trades")
     for text in texts:
         _check_text(text)
     return texts
 
 
 def expired(before: Cursor, cursor: Cursor, last_time_ns: int, first_time_ns: int) -> types_pb2.Gap:
-    """The gap that batches leave which were gone before they were read."""
+    """A gap for batches that the stream had dropped before they were read."""
     return types_pb2.Gap(
         reason=types_pb2.GAP_REASON_CURSOR_EXPIRED,
         last_time_ns=last_time_ns,
         first_time_ns=first_time_ns,
-        detail=f"the stream no longer held what is between {before} and {cursor}",
+        detail=f"the stream no longer held the entries between {before} and {cursor}",
     )
 
 
 def malformed(error: MalformedBatch) -> types_pb2.Gap:
-    """The gap that a batch leaves which cannot be read."""
+    """A gap for a batch that cannot be read."""
     return types_pb2.Gap(
-        reason=types_pb2.GAP_REASON_MALFORMED, detail=f"the batch could not be read: {error}"
+        reason=types_pb2.GAP_REASON_MALFORMED, detail=f"the batch cannot be read: {error}"
     )
 
 
@@ -123,4 +122,4 @@ def _check_lengths(count: int, *columns: Sized) -> None:
 
 def _check_text(text: str) -> None:
     if "\0" in text:
-        raise MalformedBatch("a text that PostgreSQL cannot hold")
+        raise MalformedBatch("a text contains a NUL character")

@@ -1,8 +1,8 @@
 """Rows for PostgreSQL's binary COPY, built column by column.
 
-A row is the number of its fields and, for each field, the length and the bytes of its value. All
-rows here have fields of the same lengths, so that they form one numpy array, of which each column
-is written in one step. Only a text at the end of a row may differ in length.
+A row holds the number of its fields and, for each field, the length and the bytes of its value. All
+rows here have fields of the same lengths, so that they form one NumPy array whose columns are each
+written in one step. Only a text at the end of a row may differ in length.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ class Field(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The value as it goes over the wire."""
+        """The wire format of a value."""
 
     def write(self, target: NDArray[Any]) -> None:
         """Set the values of all rows."""
@@ -58,9 +58,9 @@ class Integers:
 class Numerics:
     """A column of numeric: value = unscaled / 10^scale, exact for any 64-bit integer.
 
-    The value goes as digits to the base 10000. Their number is the same in all rows: PostgreSQL
-    strips leading and trailing zeros itself. One digit stands for what follows the last whole
-    group of four decimal places, so that no value has to be multiplied beyond 64 bits.
+    The value is sent as digits to the base 10000, the same number in all rows: PostgreSQL strips
+    leading and trailing zeros itself. One digit holds the decimal places after the last whole group
+    of four, so that no value is multiplied beyond 64 bits.
     """
 
     unscaled: IntColumn
@@ -95,7 +95,7 @@ class Numerics:
         digits[:, 0] = whole
 
     def _digit_count(self) -> int:
-        """What the largest value needs at the smallest scale: at least two."""
+        """Digits that the largest value needs at the smallest scale: at least two."""
         odd = int(_odd_power(self.scale).min(initial=_BASE))
         largest = int(_magnitude(self.unscaled).max(initial=0)) // odd
         return 1 + -(-len(str(largest)) // _BASE_DIGITS)
@@ -114,7 +114,7 @@ class Nullable:
         return self.field.dtype
 
     def write(self, target: NDArray[Any]) -> None:
-        """As in Field; what stands in the place of a null is left out later."""
+        """As in Field; the values in the place of nulls are removed later."""
         self.field.write(target)
 
 
@@ -123,8 +123,8 @@ def encode(
 ) -> list[Buffer]:
     """The rows, header and trailer included; each row's text, if any, is its last field.
 
-    In several parts, as joining them would cost more than the encoding. Texts and nulls do not go
-    together.
+    Returned in several parts, as joining them would cost more than the encoding. Texts cannot be
+    combined with nulls.
     """
     parts: list[tuple[str, str | np.dtype[Any]]] = [("field_count", ">i2")]
     for number, field in enumerate(fields):
@@ -144,7 +144,7 @@ def encode(
 
 
 def _without_nulls(rows: NDArray[Any], fields: Sequence[Field]) -> Buffer:
-    """A null has the length -1 and no bytes."""
+    """Encode nulls, which have the length -1 and no bytes."""
     keep = np.ones((len(rows), rows.dtype.itemsize), dtype=bool)
     places = rows.dtype.fields
     assert places is not None

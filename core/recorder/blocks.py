@@ -1,8 +1,8 @@
-"""Book updates and raw frames: batches that are kept as bytes, many of them in one row.
+"""Blocks of book updates and of raw frames: many batches as bytes in one row.
 
-Alone a small batch is mostly head, and a row of its own costs more than what is in it. So batches
-that follow each other become one. A batch with gaps begins a new one: a gap stands before the first
-row of what is stored under its cursor.
+A small batch is mostly head, and a row of its own would cost more than its content. So consecutive
+batches become one block. A batch with gaps begins a new block: a gap stands before the first row
+stored under its cursor.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive import codec
 
 ROWS_MAX = 20_000
-"""Of one block: whoever wants a moment of it has to unpack all of it."""
+"""Largest number of rows in a block: a reader has to unpack all of it for any of its rows."""
 FRAMES_BYTES_MAX = 4 * 1024 * 1024
 HEAD_COLUMNS: Mapping[str, str] = {
     "venue": "text",
@@ -53,17 +53,17 @@ class ReceivedTimes(NamedTuple):
 
     @classmethod
     def of(cls, parts: "Sequence[ReceivedTimes]") -> "ReceivedTimes":
-        """From the first to the last of all."""
+        """The span of several parts."""
         return cls(min(part.first_ns for part in parts), max(part.last_ns for part in parts))
 
 
 class Block:
-    """Batches of one stream that follow each other, to be kept as one."""
+    """Consecutive batches of one stream, stored as one."""
 
     def __init__(self, key: StreamKey, cursor: Cursor) -> None:
         self.key = key
         self.cursor = cursor
-        """Of the first of them."""
+        """Cursor of the first batch."""
         self.row_count = 0
         self.byte_count = 0
         self._published_time_ns = 0
@@ -75,7 +75,7 @@ class Block:
         self.snapshot_symbols: set[str] = set()
 
     def add_book(self, batch: Batch, rows: BookUpdates) -> None:
-        """One more, with columns that fit each other."""
+        """Add a batch with consistent columns."""
         places = self._places(batch)
         symbols = [entry.symbol for entry in batch.instruments]
         self.symbols.update(symbols[place] for place in np.unique(rows.instrument).tolist())
@@ -84,27 +84,27 @@ class Block:
         if places != list(range(len(places))):
             rows = rows.renumbered(np.array(places, dtype=np.int64))
         self._books.append(rows)
-        self._took(batch, rows.received_time_ns)
+        self._count(batch, rows.received_time_ns)
 
     def add_frames(self, batch: Batch) -> None:
-        """One more, with columns that fit each other."""
+        """Add a batch with consistent columns."""
         self._places(batch)
         self._frames.append(batch.frames)
         self.byte_count += batch.frames.ByteSize()
-        self._took(batch, np.asarray(batch.frames.received_time_ns))
+        self._count(batch, np.asarray(batch.frames.received_time_ns))
 
     @property
     def times(self) -> ReceivedTimes:
-        """Of all rows."""
+        """Received times of the first and last row."""
         return ReceivedTimes.of(self._times)
 
     @property
     def is_full(self) -> bool:
-        """Whether the next batch begins another one."""
+        """Whether the next batch begins another block."""
         return self.row_count >= ROWS_MAX or self.byte_count >= FRAMES_BYTES_MAX
 
     def book_row(self, ids: InstrumentIds) -> tuple[object, ...]:
-        """As BOOK_COLUMNS."""
+        """The values of BOOK_COLUMNS."""
         number, data = codec.pack_book(self._head(), BookUpdates.joined(self._books))
         return (
             *(self.key.venue, *self.cursor, *self.times, self.row_count),
@@ -114,20 +114,20 @@ class Block:
         )
 
     def frame_row(self) -> tuple[object, ...]:
-        """As FRAME_COLUMNS."""
+        """The values of FRAME_COLUMNS."""
         whole = self._head()
         for frames in self._frames:
             whole.frames.MergeFrom(frames)
         number, data = codec.pack(whole.SerializeToString())
         return (self.key.venue, *self.cursor, *self.times, self.row_count, int(number), data)
 
-    def _took(self, batch: Batch, received_time_ns: IntColumn) -> None:
+    def _count(self, batch: Batch, received_time_ns: IntColumn) -> None:
         self.row_count += len(received_time_ns)
         self._times.append(ReceivedTimes(int(received_time_ns.min()), int(received_time_ns.max())))
         self._published_time_ns = batch.published_time_ns
 
     def _places(self, batch: Batch) -> list[int]:
-        """Of each instrument of the batch its place in this block."""
+        """The position of each instrument of the batch in this block."""
         return [
             self._entries.setdefault(entry.SerializeToString(), len(self._entries))
             for entry in batch.instruments
@@ -151,7 +151,7 @@ class Blocks:
         self._open: dict[StreamKey, Block] = {}
 
     def block_for(self, key: StreamKey, cursor: Cursor) -> Block:
-        """The one that this batch belongs to."""
+        """The block to which a batch belongs."""
         found = self._open.get(key)
         if found is None or found.is_full or found.cursor.epoch != cursor.epoch:
             found = self._open[key] = Block(key, cursor)
@@ -159,11 +159,11 @@ class Blocks:
         return found
 
     def end(self, key: StreamKey) -> None:
-        """The next batch of this stream begins another one."""
+        """End the open block of a stream."""
         self._open.pop(key, None)
 
     def all(self) -> list[Block]:
-        """In the order in which they began."""
+        """All blocks, in the order in which they began."""
         return self._begun
 
 

@@ -1,4 +1,4 @@
-"""What gathers for one transaction."""
+"""A chunk: the rows and positions of one transaction."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -27,17 +27,17 @@ class Chunk:
         self.before = dict(before)
         """The positions that this chunk follows."""
         self.last_times_ns = dict(last_times_ns)
-        """Venue time of the last event that was read of each stream, if any was."""
+        """Venue time of the last event read from each stream."""
         self.positions: dict[StreamKey, Cursor] = {}
-        """Of the streams that something was read from."""
+        """Positions after the entries read, by stream."""
         self.gaps: list[GapBeforeBatch] = []
         self.events: list[tuple[Channel, int]] = []
-        """Per batch its channel and number of events."""
+        """Channel and number of events of each batch."""
         self.row_count = 0
         self.byte_count = 0
         self.published_time_ns = 0
-        """Of the newest batch."""
-        self._gathered = PendingRows()
+        """When the newest batch was published."""
+        self._rows = PendingRows()
 
     def next(self) -> "Chunk":
         """The empty chunk that follows this one."""
@@ -48,9 +48,9 @@ class Chunk:
         return self.positions.get(key) or self.before.get(key, START)
 
     def add(self, entry: StreamEntry, now_ns: int) -> MalformedBatch | None:
-        """Take one entry that was read, and whatever it or a hole before it tells of gaps.
+        """Add an entry, its gaps, and a gap for entries missing before it.
 
-        Returns why its batch could not be read, if so: it then counts for a gap and nothing more.
+        Returns the error of a batch that cannot be read; the entry then counts as a gap.
         """
         before = self.position(entry.key)
         if entry.cursor <= before:
@@ -64,12 +64,12 @@ class Chunk:
         try:
             batch = read_batch(entry)
             if batch.gaps or not entry.cursor.follows(before):
-                self._gathered.gap(entry.key)
-            events = self._gathered.add(entry, batch)
+                self._rows.gap(entry.key)
+            events = self._rows.add(entry, batch)
         except MalformedBatch as error:
             unreadable = error
             gaps.append(malformed(error))
-            self._gathered.gap(entry.key)
+            self._rows.gap(entry.key)
         else:
             gaps.extend(batch.gaps)
             first_time_ns = self._pass_times(entry.key, batch)
@@ -82,18 +82,17 @@ class Chunk:
         return unreadable
 
     def symbols(self) -> set[tuple[str, str]]:
-        """Venue and symbol of every instrument that something here is about."""
+        """Venue and symbol of every instrument in the chunk."""
         named = {(found.key.venue, found.gap.symbol) for found in self.gaps if found.gap.symbol}
-        return self._gathered.symbols() | named
+        return self._rows.symbols() | named
 
     def rows(self, ids: InstrumentIds) -> list[TableWrite]:
-        """Everything that is to be written, table by table. Gaps come first: a repair may close
-        one of them."""
-        tables = self._gathered.rows(ids)
+        """The writes of the chunk. Gaps come first, as a repair may close one of them."""
+        tables = self._rows.rows(ids)
         return [gap_rows(self.gaps), *tables] if self.gaps else tables
 
     def _pass_times(self, key: StreamKey, batch: Batch) -> int:
-        """Note the venue time of the last event. Returns that of the first, or 0."""
+        """Note the venue time of the last event. Returns the venue time of the first, or 0."""
         times_ns = getattr(columns_of(batch), "venue_time_ns", ())
         if not times_ns:
             return 0

@@ -1,4 +1,4 @@
-"""What was read and waits to be written, in two buffers that are written at their own pace."""
+"""Chunks that are being filled: one with rows, one with blocks, each written at its own pace."""
 
 from collections.abc import Iterator
 
@@ -12,11 +12,11 @@ from kit.base.cursor import Channel, Cursor, StreamKey
 from kit.marketdata.delivery.streams import StreamEntry
 
 BLOCK_CHANNELS = frozenset({types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_FRAMES})
-"""Kept as bytes: the more batches stand together, the fewer bytes they take."""
+"""Channels stored as blocks of bytes, which get smaller the more batches a block holds."""
 
 
 class ChunkBuffer:
-    """One chunk after the other, each for as long as its first entry may wait."""
+    """Fills one chunk after another, each for at most the age of its first entry."""
 
     def __init__(self, positions: dict[StreamKey, Cursor], age_ms: int) -> None:
         self.chunk = Chunk(positions)
@@ -30,22 +30,22 @@ class ChunkBuffer:
         return self.chunk.add(entry, now_ns)
 
     def left_ns(self, monotonic_ns: int) -> int:
-        """How long the chunk may still wait."""
+        """Time until the chunk is due, ns."""
         return self._due_ns - monotonic_ns
 
     def take(self) -> Chunk:
-        """What waits. The buffer goes on with an empty chunk."""
+        """Return the chunk and continue with an empty one."""
         taken, self.chunk = self.chunk, self.chunk.next()
         return taken
 
     @property
     def waits(self) -> bool:
-        """Whether anything waits."""
+        """Whether the chunk holds entries."""
         return bool(self.chunk.positions)
 
 
 class ChunkBuffers:
-    """Rows, which are written soon, and blocks, which gather for longer."""
+    """The chunk of rows, written soon, and the chunk of blocks, which collects for longer."""
 
     def __init__(self, positions: dict[StreamKey, Cursor], settings: RecorderSettings) -> None:
         self._settings = settings
@@ -54,7 +54,7 @@ class ChunkBuffers:
         self._buffers = (self._rows, self._blocks)
 
     def of(self, channel: Channel) -> ChunkBuffer:
-        """The buffer of a channel."""
+        """The buffer for a channel."""
         return self._blocks if channel in BLOCK_CHANNELS else self._rows
 
     def position(self, key: StreamKey) -> Cursor:
@@ -62,17 +62,17 @@ class ChunkBuffers:
         return self.of(key.channel).chunk.position(key)
 
     def waiting(self) -> list[ChunkBuffer]:
-        """Those in which something waits."""
+        """The buffers that hold entries."""
         return [buffer for buffer in self._buffers if buffer.waits]
 
     def due(self, monotonic_ns: int, *, patient: bool) -> Iterator[Chunk]:
-        """Chunks that have waited long enough, taken out; ``patient``: only full ones."""
+        """Take the chunks that are due or full; with ``patient`` only the full ones."""
         for buffer in self.waiting():
             if self.is_full(buffer) or (not patient and buffer.left_ns(monotonic_ns) <= 0):
                 yield buffer.take()
 
     def is_full(self, buffer: ChunkBuffer) -> bool:
-        """Whether a chunk may take no more."""
+        """Whether a chunk has reached its limits."""
         return (
             buffer.chunk.row_count >= self._settings.chunk_rows_max
             or buffer.chunk.byte_count >= self._settings.chunk_bytes_max

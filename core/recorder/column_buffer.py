@@ -1,4 +1,4 @@
-"""Columns that grow batch by batch, and the refusal of batches that contradict themselves."""
+"""Columns that grow batch by batch."""
 
 from array import array
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from kit.base.numbers import IntColumn
 
 LARGE_BATCH_ROWS = 64
-"""From this length on numpy is faster than lists; its fixed cost is that of so many numbers."""
+"""From this length on NumPy is faster than lists."""
 INT64_MAX = 2**63 - 1
 
 
 InstrumentIds = Mapping[tuple[str, str], int]
-"""(venue, symbol) to the number in the table "instruments"."""
+"""(venue, symbol) to instrument_id."""
 
 
 class ScaledInstrument(NamedTuple):
@@ -39,7 +39,7 @@ class RepeatedField(Protocol):
 
 
 class MalformedBatch(ValueError):
-    """A batch cannot be read, or contradicts itself."""
+    """A batch cannot be read, or is inconsistent."""
 
 
 class ColumnBuffer:
@@ -53,7 +53,7 @@ class ColumnBuffer:
         return self._count
 
     def add(self, columns: Sequence[tuple[str, RepeatedField]]) -> None:
-        """Append the rows of one batch. Raises MalformedBatch, and has then appended nothing."""
+        """Append the columns of one batch. Raises MalformedBatch, and has then appended nothing."""
         count = len(columns[0][1])
         try:
             for name, values in columns:

@@ -1,4 +1,4 @@
-"""Gaps as rows."""
+"""Rows of gap_rows."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -26,7 +26,7 @@ COLUMNS = {
 
 
 class GapBeforeBatch(NamedTuple):
-    """A gap and the batch that it stands before."""
+    """A gap, and the cursor of the batch that it stands before."""
 
     key: StreamKey
     cursor: Cursor
@@ -35,7 +35,7 @@ class GapBeforeBatch(NamedTuple):
 
 
 def gap_rows(gaps: Sequence[GapBeforeBatch]) -> PlainRows:
-    """Rows of gap_rows."""
+    """Gaps as rows of gap_rows."""
     return PlainRows(
         "gap_rows",
         ", ".join(COLUMNS),

@@ -1,4 +1,4 @@
-"""What repairs bring: trades that were missing, and gaps that are none any more."""
+"""Results of repairs: trades that were missing, and gaps that are closed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from kit.base.numbers import to_decimal
 from kit.marketdata.model.batches import Batch
 
 SAME_TIME_NS = 1_000_000_000
-"""A venue's history may round the times of its trades; the same id that near is the same trade."""
+"""A venue's history may round times: trades with one id this close together are the same."""
 
-# By their ids where both are known, otherwise by their times. A gap of all instruments is not
-# closed by what is known of one, but by a fill of all.
+# Matched by ids where both are known, otherwise by times. A fill of one instrument does not close a
+# gap of all instruments.
 CLOSE_GAPS = """
 UPDATE gap_rows SET
     fill_outcome = %(outcome)s, filled_time_ns = %(filled_time_ns)s, repair_id = %(repair_id)s
@@ -36,12 +36,12 @@ WHERE venue = %(venue)s AND channel = %(channel)s
 
 
 class RepairedTrade(NamedTuple):
-    """One trade that was fetched later."""
+    """A trade fetched by a repair."""
 
     venue: str
     symbol: str
     trade: tuple[object, ...]
-    """As TRADE_COLUMNS, without the instrument."""
+    """Values of TRADE_COLUMNS, without the instrument."""
 
 
 TRADE_COLUMNS = {
@@ -59,7 +59,7 @@ TRADE_COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class HoleFill:
-    """A fill and the batch that it came with."""
+    """The outcome of a repair, and when its batch was published."""
 
     venue: str
     published_time_ns: int
@@ -68,7 +68,7 @@ class HoleFill:
 
 @dataclass(frozen=True, slots=True)
 class HoleFills:
-    """Changes of gap_rows."""
+    """Updates of gap_rows."""
 
     found: Sequence[HoleFill]
     table: str = "gap_rows"
@@ -106,10 +106,9 @@ def hole_fills_of(key: StreamKey, batch: Batch) -> list[HoleFill]:
 
 
 def trades_of(key: StreamKey, batch: Batch, texts: Sequence[str] | None) -> list[RepairedTrade]:
-    """The trades of a batch, whose columns fit each other; ``texts`` are their ids, if they are
-    texts."""
+    """The trades of a batch with consistent columns. ``texts``: their ids, where they are texts."""
     rows = batch.trades
-    # Where no fill tells the repair, the place in the stream does: null means "came by itself".
+    # Without a fill the cursor names the repair, as null means that no repair brought the trade.
     repair_ids = {fill.symbol: fill.repair_id for fill in batch.fills if fill.repair_id}
     unnamed = str(Cursor.of(batch.cursor))
     found = []
@@ -131,7 +130,7 @@ def trades_of(key: StreamKey, batch: Batch, texts: Sequence[str] | None) -> list
 
 
 def repaired_rows(trades: Sequence[RepairedTrade], ids: InstrumentIds) -> PlainRows:
-    """Those that are not there yet."""
+    """Trades as rows, of which only those not in the table yet are written."""
     return PlainRows(
         "trade_rows",
         ", ".join(TRADE_COLUMNS),

@@ -1,4 +1,4 @@
-"""Keeps the tables in days: makes those to come, drops those that are over, tells their size."""
+"""Daily partitions: makes future ones, drops expired ones, and measures the tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from kit.base.telemetry import Meter
 DAY_NS = 24 * 3600 * NANOSECONDS_PER_SECOND
 ROUND_SECONDS = 300.0
 ROUND_DAYS_MAX = 32
-"""Days of a table that are dropped, or made for rows that came without one, in one round."""
+"""Most days of a table that one round drops, or makes for rows without a partition."""
 PACKED_TABLES = ("trade_rows", "quote_rows", "ticker_rows", "mark_rows")
-"""Those that TimescaleDB may turn into columns."""
+"""Tables that TimescaleDB may compress by columns."""
 TROUBLE = "storage"
 
 _log = telemetry.logger("recorder")
@@ -26,14 +26,14 @@ _log = telemetry.logger("recorder")
 
 @dataclass(frozen=True, slots=True)
 class PartitioningMode:
-    """Who looks after old days: we, or TimescaleDB with its policies."""
+    """Whether PostgreSQL partitions the tables natively, or TimescaleDB by policies."""
 
     native: bool
     policies: bool
 
 
 class PartitionManager:
-    """Looks after the tables in rounds. Several at the same time do no harm."""
+    """Maintains the tables in rounds. Several managers may run at the same time."""
 
     def __init__(
         self,
@@ -48,20 +48,20 @@ class PartitionManager:
         self._meter = meter
         self._troubles = troubles
         self._clock = clock
-        self._bytes = meter.gauge("storage_bytes", "Of a table, indexes included", "table")
-        self._days = meter.gauge("storage_days", "Days that a table has rows or room of", "table")
+        self._bytes = meter.gauge("storage_bytes", "Size of a table with its indexes", "table")
+        self._days = meter.gauge("storage_days", "Daily partitions of a table", "table")
         self._other = meter.gauge(
-            "storage_other_bytes", "Of rows whose time belongs to no day that can be", "table"
+            "storage_other_bytes", "Size of rows outside all daily partitions", "table"
         )
-        self._dropped = meter.counter("storage_dropped_days", "Days that were dropped", "table")
+        self._dropped = meter.counter("storage_dropped_days", "Daily partitions dropped", "table")
 
     async def run(self) -> None:
-        """Endless. A database that is away or refuses is tried again in the next round."""
+        """Run until cancelled. A round that fails is retried at the next interval."""
         while True:
             try:
                 await self.round()
             except StoreUnavailable as error:
-                _log.debug("not this round", extra={"detail": error.message})
+                _log.debug("round skipped", extra={"detail": error.message})
             except psycopg.Error as error:
                 self._troubles.report(TROUBLE, str(error).partition("\n")[0])
             else:
@@ -69,7 +69,7 @@ class PartitionManager:
             await self._clock.sleep(ROUND_SECONDS)
 
     async def round(self) -> None:
-        """Once around all tables. Raises StoreUnavailable and what PostgreSQL says."""
+        """Maintain all tables once. Raises StoreUnavailable and errors of psycopg."""
         kind = await self._kind()
         for table, days in self._settings.keep_days().items():
             if kind.native:
@@ -88,7 +88,7 @@ class PartitionManager:
         return PartitioningMode(*row)
 
     async def _make_days(self, table: str) -> None:
-        """Today and tomorrow, and days of rows that stand aside."""
+        """Make the partitions of today, of tomorrow, and of rows outside all partitions."""
         now_ns = self._clock.time_ns()
         async with self._database.transaction() as connection:
             await connection.execute(
@@ -112,7 +112,7 @@ class PartitionManager:
             if row is None or row[0] is None:
                 break
             self._dropped.labels(table).inc()
-            _log.info("a day was dropped", extra={"table": table, "start_ns": row[0]})
+            _log.info("partition dropped", extra={"table": table, "start_ns": row[0]})
         async with self._database.transaction() as connection:
             await connection.execute("SELECT drop_other_rows(%s, %s)", [table, before_ns])
 

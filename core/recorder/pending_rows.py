@@ -1,4 +1,4 @@
-"""Rows of all channels that wait to be written."""
+"""The rows of a chunk, by table."""
 
 from collections.abc import Iterable, Sequence
 
@@ -33,13 +33,13 @@ from kit.marketdata.model.book_updates import BookUpdates
 
 
 class PendingRows:
-    """What batches bring, in the order in which they were read."""
+    """Rows of batches, in the order in which they were read."""
 
     def __init__(self) -> None:
         self._instruments: dict[ScaledInstrument, int] = {}
-        """Those that rows refer to, and the number by which the column "place" does."""
-        self._flat = {
-            channel: ColumnBuffer(("place", *flat.names)) for channel, flat in ROW_TABLES.items()
+        """The instruments of rows, with their number in the column "place"."""
+        self._tables = {
+            channel: ColumnBuffer(("place", *table.names)) for channel, table in ROW_TABLES.items()
         }
         self._text_trades = ColumnBuffer(("place", *TEXT_TRADES.names))
         self._text_ids: list[str] = []
@@ -50,8 +50,8 @@ class PendingRows:
         self._fills: list[HoleFill] = []
 
     def add(self, entry: StreamEntry, batch: Batch) -> int:
-        """Take the rows of a batch. Returns how many events they are. Raises MalformedBatch, and
-        has then taken none."""
+        """Add the rows of a batch. Returns the number of events. Raises MalformedBatch, and has
+        then added none."""
         match entry.key.channel:
             case types_pb2.CHANNEL_REPAIRS:
                 self._add_repairs(entry, batch)
@@ -67,16 +67,16 @@ class PendingRows:
             case types_pb2.CHANNEL_STATUS:
                 self._terms += terms_of(entry.key, entry.cursor, batch)
             case channel:
-                self._flat[channel].add(self._columns(entry, batch, ROW_TABLES[channel]))
+                self._tables[channel].add(self._columns(entry, batch, ROW_TABLES[channel]))
         return row_count(batch)
 
     def gap(self, key: StreamKey) -> None:
-        """Something may be missing here: what comes is kept apart from what was before."""
+        """End the open blocks of a stream: rows after a gap form a new block."""
         self._books.end(key)
         self._frames.end(key)
 
     def symbols(self) -> set[tuple[str, str]]:
-        """Venue and symbol of every instrument that a row is about."""
+        """Venue and symbol of every instrument with rows."""
         found = {(instrument.venue, instrument.symbol) for instrument in self._instruments}
         for block in self._books.all():
             found.update((block.key.venue, symbol) for symbol in block.symbols)
@@ -84,11 +84,11 @@ class PendingRows:
         return found
 
     def rows(self, ids: InstrumentIds) -> list[TableWrite]:
-        """Everything that is to be written, table by table; tables without rows are left out."""
+        """The writes, one per table with rows."""
         instruments = list(self._instruments)
         tables: list[TableWrite] = [
             rows_of(ROW_TABLES[channel], columns, instruments, ids)
-            for channel, columns in self._flat.items()
+            for channel, columns in self._tables.items()
             if columns
         ]
         if self._text_ids:
@@ -110,7 +110,7 @@ class PendingRows:
         texts = trade_ids(batch)
         columns = self._columns(entry, batch, ROW_TABLES[entry.key.channel])
         if texts is None:
-            self._flat[entry.key.channel].add(columns)
+            self._tables[entry.key.channel].add(columns)
             return
         names = ("place", *TEXT_TRADES.names)
         self._text_trades.add([column for column in columns if column[0] in names])
@@ -132,9 +132,9 @@ class PendingRows:
         self._books.block_for(entry.key, entry.cursor).add_book(batch, rows)
 
     def _columns(
-        self, entry: StreamEntry, batch: Batch, flat: RowTable
+        self, entry: StreamEntry, batch: Batch, table: RowTable
     ) -> list[tuple[str, RepeatedField]]:
-        """The columns of a batch, with instruments numbered as here."""
+        """The columns of a batch, with this object's numbers of instruments."""
         places = [
             self._instruments.setdefault(
                 ScaledInstrument(
@@ -150,7 +150,7 @@ class PendingRows:
         ]
         rows = getattr(batch, batch.WhichOneof("columns") or "")
         place = _mapped(rows.instrument, places)
-        return [("place", place), *_fields(rows, flat.names)]
+        return [("place", place), *_fields(rows, table.names)]
 
 
 def _fields(rows: object, names: Iterable[str]) -> Sequence[tuple[str, RepeatedField]]:
@@ -163,5 +163,5 @@ def _mapped(rows: RepeatedField, places: list[int]) -> RepeatedField:
             return [places[row] for row in rows[:]]
         mapped: RepeatedField = np.array(places, dtype=np.int64)[np.asarray(rows)]
     except IndexError:
-        raise MalformedBatch("a row refers to no instrument") from None
+        raise MalformedBatch("a row refers to an instrument that the batch does not list") from None
     return mapped

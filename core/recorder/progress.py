@@ -1,4 +1,4 @@
-"""How far the recorder has got: for trimming, for metrics, for Admin."""
+"""Progress of the recorder, for trimming, metrics and Admin."""
 
 from core.recorder.store import CONSUMER
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
@@ -12,13 +12,13 @@ LOOK_INTERVAL_SECONDS = 1.0
 
 
 class Progress:
-    """What is recorded of each stream, and what is not yet."""
+    """Positions recorded in each stream, and the entries that wait."""
 
     def __init__(
         self, streams: RedisStreams, meter: Meter, troubles: DegradedReasons, clock: Clock
     ) -> None:
         self.keys: list[StreamKey] = []
-        """The streams that there are."""
+        """All streams in Redis."""
         self._streams = streams
         self._meter = meter
         self._troubles = troubles
@@ -32,13 +32,13 @@ class Progress:
         return self._recorded.get(key, START)
 
     def begin(self, recorded: dict[StreamKey, Cursor], keys: list[StreamKey]) -> None:
-        """A run begins here."""
+        """Begin a run at these positions."""
         self._recorded = dict(recorded)
         self._committed = {}
         self.keys = keys
 
     def wrote(self, positions: dict[StreamKey, Cursor], published_time_ns: int) -> None:
-        """So much is recorded now, of which the newest batch was published then."""
+        """Note that entries up to these positions are recorded, the newest published at a time."""
         self._recorded.update(positions)
         self._written_ns = self._clock.monotonic_ns()
         if published_time_ns:
@@ -46,8 +46,8 @@ class Progress:
             self._meter.lag(age_ns / NANOSECONDS_PER_MILLISECOND)
 
     async def run(self) -> None:
-        """Once a second, also while the database is away: which streams there are, how far behind
-        they are, how far we have got. Endless."""
+        """Once a second, also while the database is away: find streams, measure lag, and commit
+        positions. Runs until cancelled."""
         while True:
             try:
                 await self._look()

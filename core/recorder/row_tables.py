@@ -96,9 +96,9 @@ def _field(column: Column, columns: ColumnBuffer, place: "_RowOrder") -> Field:
 
 
 class _RowOrder:
-    """What the column "place" stands for, row by row, with the rows in a better order.
+    """The instrument of each row, and the order in which rows are written.
 
-    Rows of one instrument are neighbours in every index, so written together they touch fewer
+    Rows of one instrument are neighbours in every index, so writing them together touches fewer
     pages. Within an instrument the order stays.
     """
 
@@ -129,7 +129,7 @@ class _RowOrder:
 
 
 def _last_of_each(key: Sequence[IntColumn]) -> NDArray[np.intp]:
-    """Of rows with the same key the last, ordered by key."""
+    """The last of the rows with each key, ordered by key."""
     order = np.lexsort((np.arange(len(key[0])), *reversed(key)))
     is_last = np.ones(len(order), dtype=bool)
     is_last[:-1] = np.any([part[order][1:] != part[order][:-1] for part in key], axis=0)

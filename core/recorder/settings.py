@@ -1,4 +1,4 @@
-"""The settings of the recorder, and of how long what it has recorded is kept."""
+"""The settings of the recorder and of the retention of its tables."""
 
 from collections.abc import Mapping
 
@@ -15,16 +15,16 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8111
     """gRPC port, of Admin only."""
     chunk_rows_max: int = 50_000
-    """Rows that are written in one transaction, roughly."""
+    """About how many rows one transaction writes."""
     chunk_bytes_max: int = 16 * 1024 * 1024
-    """Bytes of batches that are written in one transaction, roughly. Of such chunks one is being
-    written, one waits, and two are being filled, one of them with blocks; when they are full, the
-    streams are not read."""
+    """About how many bytes of batches one transaction writes. One such chunk is being written, one
+    waits, and two are being filled, one of them with blocks; when they are full, the streams are
+    not read."""
     chunk_age_ms: int = 100
-    """Rows wait at most this long for others to be written with them."""
+    """Longest time that rows wait for others to be written with them."""
     block_age_ms: int = 2_000
-    """So long book updates and frames wait: the more of them become one block, the fewer bytes each
-    of them takes."""
+    """How long book updates and frames wait: the more of them form a block, the fewer bytes each
+    takes."""
 
     def __post_init__(self) -> None:
         for key in ("chunk_rows_max", "chunk_bytes_max", "chunk_age_ms", "block_age_ms"):
@@ -33,10 +33,10 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Section "storage". Days are UTC days of the rows' own times; 0 is for ever."""
+    """Section "storage". Days are UTC days of the rows' times; 0 keeps rows for ever."""
 
     keep_trades_days: int = 0
-    """By venue time, as candles are; the others by the time of their receipt."""
+    """By venue time; candles by open time; the others by received time."""
     keep_quotes_days: int = 0
     """Best bids and asks."""
     keep_book_days: int = 0
@@ -50,7 +50,7 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     keep_frames_days: int = 0
     """Raw frames."""
     columnstore_after_days: int = 3
-    """With TimescaleDB: from this age on, days of trades, quotes, tickers and marks are packed by
+    """With TimescaleDB: age from which days of trades, quotes, tickers and marks are compressed by
     columns. 0 is never."""
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingError(f"storage.{key}", getattr(self, key), f"0 to {DAYS_MAX}")
 
     def keep_days(self) -> Mapping[str, int]:
-        """Table to days."""
+        """The days to keep of each table."""
         return {
             "trade_rows": self.keep_trades_days,
             "quote_rows": self.keep_quotes_days,

@@ -1,4 +1,4 @@
-"""The recorder's side of PostgreSQL: positions, instruments, and chunks in one transaction each."""
+"""PostgreSQL: positions, instruments, and chunks in one transaction each."""
 
 import asyncio
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from kit.base.cursor import Cursor, StreamKey
 from kit.base.database import Database, load_positions, save_positions
 
 CONSUMER = "recorder"
-"""Under this name its positions are kept, here and in Redis."""
+"""Name of the recorder's positions in PostgreSQL and Redis."""
 
 MAKE_DAYS = """
 SELECT make_days(name, array_agg(start_ns))
@@ -30,20 +30,20 @@ _log = telemetry.logger("recorder")
 
 @dataclass(frozen=True, slots=True)
 class EncodedChunk:
-    """A chunk that is ready to be written."""
+    """A chunk encoded for PostgreSQL."""
 
     chunk: Chunk
     tables: list[TableWrite]
 
 
 class Store:
-    """Writes what was read from the streams. Methods raise StoreUnavailable."""
+    """Writes chunks. Methods raise StoreUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._instrument_ids: dict[tuple[str, str], int] = {}
         self._days: set[tuple[str, int]] = set()
-        """Tables and days that have a partition."""
+        """Tables and days known to have a partition."""
 
     async def positions(self) -> dict[StreamKey, Cursor]:
         """The last entry of each stream that was recorded."""
@@ -51,33 +51,33 @@ class Store:
             return await load_positions(connection, CONSUMER)
 
     async def prepare(self, chunk: Chunk) -> EncodedChunk:
-        """Encode a chunk. In a thread: most of it needs no Python, and meanwhile the one before is
-        fed to the server."""
+        """Encode a chunk, in a thread: most of the work releases the GIL, and meanwhile the chunk
+        before is sent to the server."""
         ids = await self._ids_of(chunk.symbols())
-        load = EncodedChunk(chunk, await asyncio.to_thread(chunk.rows, ids))
-        await self._make_days(load.tables)
-        return load
+        encoded = EncodedChunk(chunk, await asyncio.to_thread(chunk.rows, ids))
+        await self._make_days(encoded.tables)
+        return encoded
 
-    async def write(self, load: EncodedChunk) -> int:
-        """All rows and the positions, or nothing. Returns how many rows were there already.
+    async def write(self, encoded: EncodedChunk) -> int:
+        """Write all rows and the positions, or nothing. Returns how many rows were there already.
 
-        Raises PositionMoved when another recorder was faster; what is in memory is then worthless.
+        Raises PositionMoved when another recorder has written; the state in memory is then invalid.
         """
         try:
-            return await self._write(load, careful=False)
+            return await self._write(encoded, careful=False)
         except psycopg.errors.UniqueViolation as error:
-            _log.debug("rows that are recorded already", extra={"detail": str(error)})
-            return await self._write(load, careful=True)
+            _log.debug("rows already recorded", extra={"detail": str(error)})
+            return await self._write(encoded, careful=True)
 
-    async def _write(self, load: EncodedChunk, *, careful: bool) -> int:
-        chunk = load.chunk
+    async def _write(self, encoded: EncodedChunk, *, careful: bool) -> int:
+        chunk = encoded.chunk
         async with self._database.transaction() as connection:
             await save_positions(connection, CONSUMER, chunk.positions, chunk.before)
-            return sum([await rows.write(connection, careful=careful) for rows in load.tables])
+            return sum([await rows.write(connection, careful=careful) for rows in encoded.tables])
 
     async def _make_days(self, tables: Iterable[TableWrite]) -> None:
-        """Make room for rows of days that have none yet. In a transaction of its own: what is made
-        stays, and nobody waits for the rows."""
+        """Make missing partitions, in a transaction of their own: they stay, and their locks do not
+        last while rows are written."""
         wanted = {(rows.table, day_ns) for rows in tables for day_ns in rows.days_ns}
         missing = sorted(wanted - self._days)
         if missing:
@@ -88,7 +88,7 @@ class Store:
                 self._days.update([(row[0], row[1]) async for row in found])
 
     async def _ids_of(self, wanted: Iterable[tuple[str, str]]) -> InstrumentIds:
-        """In a transaction of its own, so that what was learned stays true."""
+        """The ids of instruments, in a transaction of its own so that cached ids stay valid."""
         unknown = sorted(pair for pair in wanted if pair not in self._instrument_ids)
         if unknown:
             columns = [[venue for venue, _ in unknown], [symbol for _, symbol in unknown]]

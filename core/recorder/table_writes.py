@@ -1,4 +1,4 @@
-"""Rows on their way into a table."""
+"""Writes to the tables: encoded rows, plain rows, and their conflicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,27 +18,27 @@ DAY_NS = 86_400_000_000_000
 
 
 class TableWrite(Protocol):
-    """Rows of one table, or changes of it."""
+    """Rows of one table, or updates of it."""
 
     @property
     def table(self) -> str:
-        """Its name."""
+        """Name of the table."""
 
     @property
     def days_ns(self) -> Sequence[int]:
-        """Where the table is cut by day: when the days of these rows begin."""
+        """Starts of the days of these rows, where the table is partitioned by day."""
 
     async def write(self, connection: Connection, *, careful: bool) -> int:
-        """Write all within the caller's transaction. Returns how many were there already.
+        """Write all rows in the caller's transaction. Returns how many were there already.
 
-        Unless it is ``careful``, it may raise UniqueViolation when a row is there; the whole
-        transaction is then done again, carefully.
+        Unless ``careful``, it may raise UniqueViolation when a row is there; the caller then
+        repeats the whole transaction carefully.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedRows:
-    """Many rows, encoded already."""
+    """Rows encoded for binary COPY."""
 
     table: str
     columns: str
@@ -46,7 +46,7 @@ class EncodedRows:
     data: Sequence[Buffer]
     on_conflict: str = "DO NOTHING"
     staged: bool = False
-    """They always go the careful way, as they may change rows that are there."""
+    """Whether they are always written carefully, as they may change existing rows."""
     days_ns: Sequence[int] = ()
 
     async def write(self, connection: Connection, *, careful: bool) -> int:
@@ -57,7 +57,7 @@ class EncodedRows:
         return 0
 
     async def send(self, connection: Connection, table: str) -> None:
-        """Into this table."""
+        """COPY the rows into a table."""
         async with connection.cursor() as cursor, cursor.copy(_copy(table, self.columns)) as copy:
             for part in self.data:
                 await copy.write(part)
@@ -65,18 +65,18 @@ class EncodedRows:
 
 @dataclass(frozen=True, slots=True)
 class PlainRows:
-    """Rows that are too few to be worth the trouble, or too different."""
+    """Rows as Python values, for tables with few rows or with arrays."""
 
     table: str
     columns: str
     types: Sequence[str]
     rows: Sequence[tuple[Any, ...]]
     staged: bool = False
-    """As in EncodedRows, and so is what follows."""
+    """As in EncodedRows, like the next two."""
     on_conflict: str = "DO NOTHING"
     days_ns: Sequence[int] = ()
     condition: str = ""
-    """Which of them are taken, when it is careful: a condition on "new"."""
+    """Condition on the staged row "new" for rows to write, when careful."""
 
     @property
     def row_count(self) -> int:
@@ -91,7 +91,7 @@ class PlainRows:
         return 0
 
     async def send(self, connection: Connection, table: str) -> None:
-        """Into this table."""
+        """COPY the rows into a table."""
         async with connection.cursor() as cursor, cursor.copy(_copy(table, self.columns)) as copy:
             copy.set_types(self.types)
             for row in self.rows:
@@ -99,7 +99,7 @@ class PlainRows:
 
 
 async def _write_new(connection: Connection, rows: EncodedRows | PlainRows) -> int:
-    """By a table of our own, which passes over rows that are there."""
+    """Write through a staging table, which skips rows that are there."""
     staging = f"new_{rows.table}"
     await connection.execute(
         f"CREATE TEMPORARY TABLE IF NOT EXISTS {staging} (LIKE {rows.table})".encode()
@@ -115,7 +115,7 @@ async def _write_new(connection: Connection, rows: EncodedRows | PlainRows) -> i
 
 
 def days_of(times_ns: IntColumn) -> list[int]:
-    """When the days begin in which these times are."""
+    """The starts of the UTC days of these times, ns."""
     first, last = int(times_ns.min()) // DAY_NS, int(times_ns.max()) // DAY_NS
     days = [first] if first == last else np.unique(times_ns // DAY_NS).tolist()
     return [day * DAY_NS for day in days]

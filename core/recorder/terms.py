@@ -1,4 +1,4 @@
-"""What instruments were like, and from when to when."""
+"""Changes of instrument_terms: the terms of each instrument, and their validity."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,8 @@ from kit.base.cursor import Cursor, StreamKey
 from kit.base.database import Connection
 from kit.marketdata.model.batches import Batch
 
-# A venue tells all that it lists at each of its starts; what is as it was is no change. The new row
-# begins where the one before ends, and never before that one began: a clock may step back.
+# A venue publishes all its listings at each start; unchanged ones are no change. A new row begins
+# where the row before ends, and never before that row began: a clock may step back.
 WRITE = """
 WITH told AS (
     SELECT * FROM unnest(
@@ -41,7 +41,7 @@ SELECT venue, symbol, valid_from_ns, change, definition, epoch, sequence FROM ch
 
 
 class TermsChange(NamedTuple):
-    """What was told of an instrument."""
+    """A change of an instrument's terms."""
 
     venue: str
     symbol: str
@@ -55,21 +55,21 @@ class TermsChange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TermsChanges:
-    """Changes of instrument_terms, in the order in which they were told."""
+    """Changes of instrument_terms, in the order in which they were published."""
 
-    told: Sequence[TermsChange]
+    changes: Sequence[TermsChange]
     table: str = "instrument_terms"
     days_ns: Sequence[int] = ()
 
     async def write(self, connection: Connection, *, careful: bool) -> int:
         """As in Rows. What is as it was is not counted as there already: it is no event."""
-        for part in _once_each(self.told):
+        for part in _once_each(self.changes):
             await connection.execute(WRITE, list(map(list, zip(*part, strict=True))))
         return 0
 
 
 def terms_of(key: StreamKey, cursor: Cursor, batch: Batch) -> list[TermsChange]:
-    """What a batch of STATUS tells. Raises MalformedBatch."""
+    """The changes in a batch of STATUS. Raises MalformedBatch."""
     columns = batch.status
     rows = len(columns.instrument)
     if any(
@@ -103,10 +103,10 @@ def _definition(definition: types_pb2.Instrument) -> str:
     return json.dumps(fields)
 
 
-def _once_each(told: Sequence[TermsChange]) -> Iterator[list[TermsChange]]:
-    """In parts that name each instrument once, so that one statement can take a part."""
+def _once_each(changes: Sequence[TermsChange]) -> Iterator[list[TermsChange]]:
+    """Split changes into parts that name each instrument once, for one statement each."""
     part: dict[tuple[str, str], TermsChange] = {}
-    for term in told:
+    for term in changes:
         if (term.venue, term.symbol) in part:
             yield list(part.values())
             part = {}

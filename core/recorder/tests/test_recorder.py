@@ -188,7 +188,7 @@ async def test_entries_that_are_gone_leave_a_gap(rig: Rig, valkey_url, postgres_
         assert await row.fetchone() == (
             trades(8, 1)[0].venue_time_ns,
             trades(15, 1)[0].venue_time_ns,
-            "the stream no longer held what is between 1-2 and 1-5",
+            "the stream no longer held the entries between 1-2 and 1-5",
         )
     assert rig.meter.gaps_total == 2
 
