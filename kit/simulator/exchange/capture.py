@@ -46,6 +46,8 @@ class CaptureReader:
     """Symbol ("" when it does not say) and book of a snapshot line or a REST body with its URL."""
     marks_of: Callable[[Stream], MarkParser | None] = no_marks
     """The parser of the marks in a stream."""
+    trade_number: Callable[[str], int] = int
+    """The number in a trade id that is a text. Raises ValueError."""
     keeps_zeros: bool = False
     """Whether the exchange writes each number with all its places, so that zeros at the end show
     the tick."""
@@ -65,19 +67,21 @@ class CaptureReader:
         rows = self.rows_of(Channel.TRADES, line)
         if not isinstance(rows, TradeRows):
             return []
-        ids = rows.trade_id_text or rows.trade_id.tolist()
         prices, sizes = list(_texts(rows.price)), list(_texts(rows.size))
         if not all(one[0].isdigit() and one.encode() in line for one in (*prices, *sizes)):
             return []
-        times, sides = rows.venue_time_ns.tolist(), rows.side.tolist()
-        columns = zip(ids, prices, sizes, times, sides, strict=True)
         try:
-            return [
-                TradePrint(int(trade_id), price, size, time_ns, side == SIDE_BUY)
-                for trade_id, price, size, time_ns, side in columns
-            ]
+            texts = rows.trade_id_text
+            ids = list(map(self.trade_number, texts)) if texts else rows.trade_id.tolist()
         except ValueError:
             return []
+        times, sides = rows.venue_time_ns.tolist(), rows.side.tolist()
+        return [
+            TradePrint(trade_id, price, size, time_ns, side == SIDE_BUY)
+            for trade_id, price, size, time_ns, side in zip(
+                ids, prices, sizes, times, sides, strict=True
+            )
+        ]
 
     def trade_of(self, line: bytes) -> TradePrint | None:
         """The first trade of a frame."""

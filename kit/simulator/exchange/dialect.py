@@ -33,6 +33,16 @@ def silent(session: Session, market_view: MarketView) -> list[bytes]:
     return []
 
 
+def no_order(text: str) -> str:
+    """The operation of a message to an exchange whose websocket takes no orders."""
+    return ""
+
+
+def no_failure(text: str) -> bytes:
+    """Never called: no message of the exchange is an operation on orders."""
+    return b""
+
+
 @dataclass(slots=True, kw_only=True)
 class ExchangeDialect:
     """``Dialect`` of one exchange: each method of the protocol is a part of the venue."""
@@ -40,7 +50,6 @@ class ExchangeDialect:
     hosts: Collection[str]
     rules: ConnectionRules
     instruments: Sequence[Instrument]
-    matching_rules: MatchingRules
     failures: Mapping[int, bytes]
     capture: CaptureFormat
     list: Callable[[Instrument], Listing]
@@ -48,7 +57,8 @@ class ExchangeDialect:
     answer: Answer
     open: Open
     receive: Receive
-    path_of: Callable[[str], str]
-    failure_of: Callable[[str], bytes]
     tick: Tick = silent
+    path_of: Callable[[str], str] = no_order
+    failure_of: Callable[[str], bytes] = no_failure
+    matching_rules: MatchingRules = field(default_factory=MatchingRules)
     faults: Mapping[str, FrameFault] = field(default_factory=dict)

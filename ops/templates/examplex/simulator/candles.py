@@ -1,20 +1,17 @@
-"""Examplex's candle intervals, and a candle in Examplex's words."""
+"""Examplex's candle intervals and candles."""
 
-from collections.abc import Callable
-
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.exchange.candles import CandleInterval
 from kit.simulator.history import Candle
 
-SECONDS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14_400, "1d": 86_400}
-
-
-def interval_start(interval: str) -> Callable[[int], int] | None:
-    """For an interval's name, the function from a time to the start of its interval, both ns since
-    the Unix epoch. None: there is no such interval."""
-    if interval not in SECONDS:
-        return None
-    length_ns = SECONDS[interval] * NANOSECONDS_PER_SECOND
-    return lambda time_ns: time_ns - time_ns % length_ns
+INTERVALS = {
+    "1m": CandleInterval(60),
+    "5m": CandleInterval(300),
+    "15m": CandleInterval(900),
+    "1h": CandleInterval(3600),
+    "4h": CandleInterval(14_400),
+    "1d": CandleInterval(86_400),
+}
 
 
 def candle_row(candle: Candle) -> list[object]:

@@ -1,6 +1,6 @@
 """A simulated market's events as Examplex's frames.
 
-To change: the markets, the frames, and how often a book speaks.
+To change: the frames, and how often a book is published.
 """
 
 from collections import Counter
@@ -11,42 +11,19 @@ import msgspec
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Frame, MarketView, Stream
 from kit.simulator.events import BestQuote, Instrument, Trade
-from kit.simulator.listing import Listing
+from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.market import Step
 from kit.simulator.published import PublishedBooks
-from ops.templates.examplex.simulator.streams import Streams
+from ops.templates.examplex.simulator.instruments import native_symbol
 
 BOOK_INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
 DEPTH_MAX = 10_000
-INSTRUMENTS = (
-    Instrument("BTC", "USD", 2, 5, 1, 61_800.0, 0.05, 0.030, 4.0),
-    Instrument("ETH", "USD", 2, 4, 1, 2_650.0, 0.8, 0.035, 3.0),
-    Instrument("SOL", "USD", 2, 3, 1, 158.0, 12.0, 0.045, 2.0),
-    Instrument("ETH", "BTC", 5, 4, 1, 0.04290, 0.8, 0.015, 0.5),
-)
 
 
-def native_symbol(instrument: Instrument) -> str:
-    """``BTC-USD``"""
-    return f"{instrument.base}-{instrument.quote}"
+class ExamplexEncoder:
+    """Writes the frames of a simulated market. Remembers the published books."""
 
-
-def listing(instrument: Instrument) -> Listing:
-    """A simulated instrument as Examplex lists it."""
-    return Listing(
-        native_symbol(instrument),
-        instrument.base,
-        instrument.quote,
-        tick_size=instrument.price_text(1),
-        lot_size=instrument.size_text(1),
-        minimum_notional="0.0001" if instrument.quote == "BTC" else "5",
-    )
-
-
-class Encoder:
-    """Remembers what was said of each book."""
-
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: StreamRegistry) -> None:
         self._streams = streams
         self._books = PublishedBooks()
         self._symbols: dict[Instrument, str] = {}
@@ -63,11 +40,11 @@ class Encoder:
             one = event.instrument
             symbol = self._symbols.setdefault(one, native_symbol(one))
             if type(event) is Trade:
-                stream = self._streams.get("trades", symbol)
+                stream = self._streams.get(f"trades:{symbol}")
                 if stream in wanted:
                     frames.append((stream, _trade_frame(symbol, event)))
             elif type(event) is BestQuote:
-                stream = self._streams.get("quotes", symbol)
+                stream = self._streams.get(f"quotes:{symbol}")
                 if stream in wanted:
                     frames.append((stream, _quote_frame(symbol, event)))
         if step.time_ns % BOOK_INTERVAL_NS == 0:
@@ -75,7 +52,7 @@ class Encoder:
         return frames
 
     def snapshot(self, instrument: Instrument, time_ns: int) -> bytes:
-        """The whole book, as the feed has told it so far: the next update joins it."""
+        """The whole book as published so far: the next update follows it."""
         book = self._books.snapshot(instrument, DEPTH_MAX)
         head = {"channel": "book", "type": "snapshot", "symbol": native_symbol(instrument)}
         number = self._numbers[instrument]
@@ -85,7 +62,7 @@ class Encoder:
     def _updates(self, time_ns: int, wanted: Collection[Stream]) -> Iterable[Frame]:
         for instrument, symbol in self._symbols.items():
             changes = self._books.changes(instrument)
-            stream = self._streams.get("book", symbol)
+            stream = self._streams.get(f"book:{symbol}")
             self._numbers[instrument] += changes is not None
             if changes is None or stream not in wanted:
                 continue

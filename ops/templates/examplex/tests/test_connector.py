@@ -11,12 +11,12 @@ from kit.conformance.connector import Connector, connector
 from kit.conformance.exchange import SimulatedExchange, exchange
 from kit.connector.contract.venue import Environment
 from ops.templates.examplex.catalog import VENUE_ID, spot
-from ops.templates.examplex.simulator import ExamplexExchange
+from ops.templates.examplex.simulator import examplex
 
 
 @pytest.fixture
 async def pretended() -> AsyncIterator[SimulatedExchange]:
-    async with exchange(VENUE_ID, ExamplexExchange) as pretended:
+    async with exchange(VENUE_ID, examplex) as pretended:
         yield pretended
 
 

@@ -3,18 +3,19 @@
 import pytest
 
 from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel
-from ops.templates.examplex.simulator.capture import ExamplexCapture
-from ops.templates.examplex.simulator.streams import Streams
+from kit.simulator.exchange.streams import StreamRegistry
+from ops.templates.examplex.simulator.capture import capture_reader
+from ops.templates.examplex.simulator.streams import make_stream
 
 TRADE = (
     b'{"channel":"trades","symbol":"BTC-USD","id":17,"price":"61800.10","size":"0.020",'
     b'"side":"buy","time":1781885870259}'
 )
 BOOK = (
-    b'{"channel":"book","type":"snapshot","symbol":"BTC-USD","sequence":100,'
+    b'{"channel":"book","type":"snapshot","symbol":"BTC-USD","number":20,"sequence":100,'
     b'"bids":[["61800.1","0.02"]],"asks":[["61800.2","0.3"]],"time":1781885870259}'
 )
-capture = ExamplexCapture(Streams())
+capture = capture_reader(StreamRegistry(make_stream))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from kit.conformance.exchange import exchange
 from ops.templates.examplex.catalog import VENUE_ID
-from ops.templates.examplex.simulator import ExamplexExchange
+from ops.templates.examplex.simulator import examplex
 
 SUBSCRIBE = {"op": "subscribe", "id": 1, "channels": ["trades", "book"], "symbols": ["BTC-USD"]}
 
@@ -15,7 +15,7 @@ SUBSCRIBE = {"op": "subscribe", "id": 1, "channels": ["trades", "book"], "symbol
 @pytest.fixture
 async def websocket():
     async with (
-        exchange(VENUE_ID, ExamplexExchange) as pretended,
+        exchange(VENUE_ID, examplex) as pretended,
         aiohttp.ClientSession() as client,
         client.ws_connect(f"{pretended.url}/{VENUE_ID}/feed") as websocket,
     ):
