@@ -27,6 +27,32 @@ ORDER_ROLES = ("account.py", "errors.py", "orders.py", "user_stream.py")
 SOCKET_ROLE = "order_socket.py"
 """What it may have then, where orders go over a websocket; and nothing else."""
 
+SIMULATOR_ROLES = (
+    "__init__.py",
+    "candles.py",
+    "capture.py",
+    "encode.py",
+    "errors.py",
+    "instruments.py",
+    "rest.py",
+    "streams.py",
+    "tests",
+    "websocket.py",
+)
+"""What every folder venues/<exchange>/simulator has; see kit/simulator/README.md."""
+SIMULATOR_ORDER_ROLES = (
+    "authentication.py",
+    "orders.py",
+    "private_rest.py",
+    "private_stream.py",
+    "rows.py",
+)
+"""What it has besides where the simulated exchange takes orders: all of them."""
+SIMULATOR_FAULTS = "faults.py"
+"""What it may have for the faults of this exchange alone."""
+SIMULATORS_BEFORE_TABLES = ("binance", "coinbase", "okx")
+"""Their simulators do not state their dialect as tables yet."""
+
 
 def service_folders(files: Iterable[File]) -> Iterator[Finding]:
     """Every service has the files of SERVICE_ROLES, and service.py when it serves gRPC."""
@@ -49,6 +75,23 @@ def venue_folders(files: Iterable[File]) -> Iterator[Finding]:
         known = roles | {SOCKET_ROLE} if roles > {*VENUE_ROLES} else roles
         for unknown in sorted(names - known):
             yield Finding("venue_folders", folder, 1, f"{unknown} is in no other venue folder")
+
+
+def simulator_folders(files: Iterable[File]) -> Iterator[Finding]:
+    """Every simulator of a venue has the files of SIMULATOR_ROLES, perhaps those of
+    SIMULATOR_ORDER_ROLES, perhaps SIMULATOR_FAULTS, and no others."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for file in files:
+        match file.path.split("/"):
+            case ["venues", venue, "simulator", name, *_] if venue not in SIMULATORS_BEFORE_TABLES:
+                found[f"venues/{venue}/simulator"].add(name)
+    for folder, names in found.items():
+        trades = names & {*SIMULATOR_ORDER_ROLES}
+        roles = {*SIMULATOR_ROLES, *(SIMULATOR_ORDER_ROLES if trades else ())}
+        for missing in sorted(roles - names):
+            yield Finding("simulator_folders", folder, 1, f"{missing} is missing")
+        for unknown in sorted(names - roles - {SIMULATOR_FAULTS}):
+            yield Finding("simulator_folders", folder, 1, f"{unknown} is in no other simulator")
 
 
 def tests_beside_code(files: Iterable[File]) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ PROJECT_RULES: tuple[ProjectRule, ...] = (
     prose.docstrings,
     siblings.service_folders,
     siblings.venue_folders,
+    siblings.simulator_folders,
     siblings.tests_beside_code,
     links.dead_links,
 )

@@ -213,6 +213,21 @@ def test_venues_are_alike() -> None:
     ]
 
 
+def test_simulators_are_alike() -> None:
+    whole = folder("venues/x/simulator", siblings.SIMULATOR_ROLES)
+    assert not list(siblings.simulator_folders(whole))
+    assert [one.text for one in siblings.simulator_folders(whole[1:])] == ["__init__.py is missing"]
+    trades = [*whole, *folder("venues/x/simulator", siblings.SIMULATOR_ORDER_ROLES)]
+    assert not list(siblings.simulator_folders(trades))
+    missing = [one.text for one in siblings.simulator_folders(trades[:-1])]
+    assert missing == [f"{siblings.SIMULATOR_ORDER_ROLES[-1]} is missing"]
+    faults = File("venues/x/simulator/faults.py", b"")
+    assert not list(siblings.simulator_folders([*whole, faults]))
+    more = [*whole, File("venues/x/simulator/pairs.py", b"")]
+    texts = [one.text for one in siblings.simulator_folders(more)]
+    assert texts == ["pairs.py is in no other simulator"]
+
+
 def test_tests_folders_are_packages_with_tests() -> None:
     assert not list(siblings.tests_beside_code(folder("kit/tests", ["__init__.py", "test_a.py"])))
     assert len(list(siblings.tests_beside_code(folder("kit/tests", ["help.py"])))) == 2

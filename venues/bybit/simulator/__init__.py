@@ -9,9 +9,10 @@ from kit.simulator.exchange.streams import StreamRegistry
 from venues.bybit.simulator import private_rest, rest
 from venues.bybit.simulator.authentication import MATCHING_RULES, authenticate
 from venues.bybit.simulator.capture import capture_reader
-from venues.bybit.simulator.encode import INSTRUMENTS, BookTopic, BybitEncoder, listing
+from venues.bybit.simulator.encode import BookTopic, BybitEncoder
 from venues.bybit.simulator.errors import ERRORS, FAILURES
 from venues.bybit.simulator.faults import faults
+from venues.bybit.simulator.instruments import INSTRUMENTS, listing
 from venues.bybit.simulator.orders import BybitOrders
 from venues.bybit.simulator.streams import make_stream
 from venues.bybit.simulator.websocket import BybitWebsocket

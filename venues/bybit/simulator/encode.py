@@ -5,7 +5,6 @@ Documentation: https://bybit-exchange.github.io/docs/v5/websocket/public/orderbo
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 import msgspec
 
@@ -15,10 +14,10 @@ from kit.simulator.dialect import Channel, Frame, MarketView, Stream
 from kit.simulator.events import Instrument, LevelChange, Trade
 from kit.simulator.exchange.candles import day_before, open_candles
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.listing import BookSnapshot, Listing
+from kit.simulator.listing import BookSnapshot
 from kit.simulator.market import BookView, Step
-from kit.simulator.texts import plain
 from venues.bybit.simulator.candles import INTERVALS, candle_event, ticker_event
+from venues.bybit.simulator.instruments import native_symbol
 
 INTERVALS_NS = {
     1: 10 * NANOSECONDS_PER_MILLISECOND,
@@ -32,32 +31,7 @@ QUIET_NS_MAX = 3 * NANOSECONDS_PER_SECOND
 SUMMARY_INTERVAL_NS = NANOSECONDS_PER_SECOND
 TRADES_PER_FRAME_MAX = 1024
 UPDATE_IDS_BEGIN = 200_000_000
-INSTRUMENTS = (
-    Instrument("BTC", "USDT", 1, 6, 1, 61_800.0, 0.05, 0.030, 4.0),
-    Instrument("ETH", "USDT", 2, 5, 1, 2_650.0, 0.8, 0.035, 3.0),
-    Instrument("SOL", "USDT", 2, 3, 1, 158.0, 12.0, 0.045, 2.0),
-    Instrument("XRP", "USDT", 4, 2, 1, 0.5800, 900.0, 0.045, 1.0),
-    Instrument("DOGE", "USDT", 5, 1, 1, 0.10400, 4_000.0, 0.050, 1.0),
-    Instrument("ETH", "BTC", 6, 3, 1, 0.042900, 0.8, 0.015, 0.5),
-)
 RESTART_UPDATE_ID = 1
-
-
-def native_symbol(instrument: Instrument) -> str:
-    """``BTCUSDT``"""
-    return instrument.base + instrument.quote
-
-
-def listing(instrument: Instrument) -> Listing:
-    """A simulated instrument as Bybit lists it."""
-    return Listing(
-        native_symbol(instrument),
-        instrument.base,
-        instrument.quote,
-        tick_size=plain(Decimal(instrument.price_text(1))),
-        lot_size=plain(Decimal(instrument.size_text(1))),
-        minimum_notional="0.0001" if instrument.quote == "BTC" else "5",
-    )
 
 
 @dataclass(slots=True)

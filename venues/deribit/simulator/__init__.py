@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from kit.simulator.dialect import ConnectionRules, Dialect, RestResponse
-from kit.simulator.events import Instrument
 from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.exchange.rest import RestApi, Route, private, public
 from kit.simulator.exchange.streams import StreamRegistry
@@ -21,6 +20,7 @@ from venues.deribit.simulator.errors import (
     error_row,
 )
 from venues.deribit.simulator.faults import DeribitFaults
+from venues.deribit.simulator.instruments import INSTRUMENTS
 from venues.deribit.simulator.rest import BASE_PATH
 from venues.deribit.simulator.streams import make_stream
 from venues.deribit.simulator.websocket import STREAMS_MAX, DeribitWebsocket
@@ -34,11 +34,6 @@ RULES = ConnectionRules(
     idle_s=None,
     subscribe_within_s=None,
 )
-INSTRUMENTS = (
-    Instrument("BTC", "USD", 1, 0, 5, 61_800.0, 3_000.0, 0.030, 4.0, lot_units=10),
-    Instrument("ETH", "USD", 2, 0, 5, 2_650.0, 2_000.0, 0.035, 3.0),
-)
-"""Inverse perpetuals: sizes are US dollars, in contracts of 10 and of 1."""
 UNKNOWN_METHOD = msgspec.json.encode({"jsonrpc": "2.0", "error": error_row(METHOD_NOT_FOUND)})
 
 

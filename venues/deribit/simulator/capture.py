@@ -10,8 +10,8 @@ from kit.simulator.exchange.capture import CaptureReader, MarkParser, Parser
 from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import BookSnapshot
 from venues.deribit import parse
-from venues.deribit.simulator.contracts import NAME
 from venues.deribit.simulator.encode import START
+from venues.deribit.simulator.instruments import NAME
 from venues.deribit.simulator.streams import RAW, SLOW, bundled_name
 
 START_LENGTH = len(START)

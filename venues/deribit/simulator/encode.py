@@ -19,7 +19,7 @@ from kit.simulator.listing import BookSnapshot, Listing
 from kit.simulator.market import Step
 from kit.simulator.published import PublishedBooks
 from venues.deribit.simulator.candles import INTERVALS, chart_event, number, plain
-from venues.deribit.simulator.contracts import is_inverse, listing, native_symbol
+from venues.deribit.simulator.instruments import is_inverse, listing, native_symbol
 from venues.deribit.simulator.rest import tick_direction, ticker, trade_row
 
 START = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"'

@@ -15,8 +15,8 @@ from kit.simulator.exchange.rest import ApiCall, ApiError, Handler
 from kit.simulator.history import TradePrint
 from kit.simulator.listing import BookSnapshot, Listing, Mark
 from venues.deribit.simulator.candles import INTERVALS, chart, number, stats
-from venues.deribit.simulator.contracts import contracts, described, is_inverse, state
 from venues.deribit.simulator.errors import error_row, rejection, wrong
+from venues.deribit.simulator.instruments import contracts, described, is_inverse, state
 
 BASE_PATH = "/api/v2/"
 TRADES_DEFAULT, TRADES_MAX = 10, 1000

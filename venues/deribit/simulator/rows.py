@@ -29,7 +29,7 @@ from kit.simulator.matching.contract import (
 from kit.simulator.texts import whole
 from venues.deribit.simulator.authentication import MATCHING_RULES
 from venues.deribit.simulator.candles import number
-from venues.deribit.simulator.contracts import contracts, is_inverse
+from venues.deribit.simulator.instruments import contracts, is_inverse
 from venues.deribit.simulator.rest import trade_id
 
 ORDER_IDS_BEGIN = 46_000_000_000

@@ -19,7 +19,6 @@ from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import Key, MatchingEngine, OrderRejected
 from venues.deribit.simulator import private_rest, rest
 from venues.deribit.simulator.authentication import DeribitAuthentication
-from venues.deribit.simulator.contracts import listing, native_symbol
 from venues.deribit.simulator.encode import DeribitEncoder
 from venues.deribit.simulator.errors import (
     ERRORS,
@@ -31,6 +30,7 @@ from venues.deribit.simulator.errors import (
     wrong,
 )
 from venues.deribit.simulator.faults import TEST_REQUEST, DeribitFaults
+from venues.deribit.simulator.instruments import listing, native_symbol
 from venues.deribit.simulator.private_stream import DeribitAccountFeed
 from venues.deribit.simulator.rest import envelope
 from venues.deribit.simulator.rows import order_number

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 
 from kit.simulator.dialect import ConnectionRules, Dialect, RestResponse
-from kit.simulator.events import Instrument
 from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.exchange.rest import RestApi
 from kit.simulator.exchange.streams import StreamRegistry
@@ -14,20 +13,13 @@ from venues.kraken.simulator.authentication import (
     parameters_of,
 )
 from venues.kraken.simulator.capture import capture_reader
-from venues.kraken.simulator.encode import KrakenEncoder, listing
+from venues.kraken.simulator.encode import KrakenEncoder
 from venues.kraken.simulator.errors import ERRORS, FAILURES, UNKNOWN_METHOD
 from venues.kraken.simulator.faults import with_bad_checksum
+from venues.kraken.simulator.instruments import INSTRUMENTS, listing
 from venues.kraken.simulator.streams import make_stream
 from venues.kraken.simulator.websocket import KrakenWebsocket
 
-INSTRUMENTS = (
-    Instrument("BTC", "USDT", 1, 8, 1, 61_800.0, 0.05, 0.030, 4.0),
-    Instrument("ETH", "USDT", 2, 8, 1, 2_650.0, 0.8, 0.035, 3.0),
-    Instrument("SOL", "USDT", 2, 8, 1, 158.0, 12.0, 0.045, 2.0),
-    Instrument("XRP", "USDT", 5, 8, 1, 0.5800, 900.0, 0.045, 1.0),
-    Instrument("DOGE", "USDT", 7, 8, 1, 0.10400, 4_000.0, 0.050, 1.0),
-    Instrument("ETH", "BTC", 5, 8, 1, 0.04290, 0.8, 0.015, 0.5),
-)
 RULES = ConnectionRules(
     ping_interval_s=30,
     pong_timeout_s=60,

@@ -14,7 +14,6 @@ from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
 from kit.simulator.exchange.candles import day_before
 from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.history import Candle, TradePrint
-from kit.simulator.listing import Listing
 from kit.simulator.market import BookView, Step
 from venues.kraken.simulator.candles import (
     INTERVALS,
@@ -23,6 +22,7 @@ from venues.kraken.simulator.candles import (
     day_figures,
     rfc3339,
 )
+from venues.kraken.simulator.instruments import native_symbol
 from venues.kraken.simulator.streams import DEPTHS, TRIGGERS, stream_name, variant_of
 
 CHECKED_LEVELS = 10
@@ -33,23 +33,6 @@ CANDLES_SHOWN = 12
 
 Side = Mapping[int, int]
 """Lots by ticks, best level first."""
-
-
-def native_symbol(instrument: Instrument) -> str:
-    """``BTC/USDT``"""
-    return f"{instrument.base}/{instrument.quote}"
-
-
-def listing(instrument: Instrument) -> Listing:
-    """A simulated instrument as Kraken lists it."""
-    return Listing(
-        native_symbol(instrument),
-        instrument.base,
-        instrument.quote,
-        tick_size=instrument.price_text(1),
-        lot_size=instrument.size_text(1),
-        minimum_notional="0.00002" if instrument.quote == "BTC" else "0.5",
-    )
 
 
 def checksum(instrument: Instrument, bids: Side, asks: Side) -> int:

@@ -25,7 +25,7 @@ from kit.simulator.matching.contract import (
 from kit.simulator.texts import amount, instant_ns, whole
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.errors import DEADLINE_ELAPSED, UNKNOWN_ORDER, invalid
-from venues.kraken.simulator.pairs import pair_of
+from venues.kraken.simulator.instruments import pair_of
 from venues.kraken.simulator.rest import Row
 from venues.kraken.simulator.rows import ORDER_TYPES, order_number, places
 

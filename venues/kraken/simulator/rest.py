@@ -14,7 +14,7 @@ from kit.simulator.exchange.rest import ApiCall, ApiError, Route, public
 from kit.simulator.history import TradePrint
 from venues.kraken.simulator.candles import INTERVALS, rfc3339, vwap
 from venues.kraken.simulator.errors import invalid
-from venues.kraken.simulator.pairs import Pair, by_name, pair_of
+from venues.kraken.simulator.instruments import Pair, by_name, pair_of
 
 TRADES_MAX = 1000
 CANDLES_MAX = 720

@@ -24,7 +24,7 @@ from kit.simulator.matching.contract import (
     Status,
 )
 from venues.kraken.simulator.candles import rfc3339
-from venues.kraken.simulator.pairs import LONG, pair_of
+from venues.kraken.simulator.instruments import LONG, pair_of
 
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 LENGTH = 16

@@ -10,7 +10,8 @@ import pytest
 from kit.connector.books.synchronized_book import BookState
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
-from venues.kraken.simulator import INSTRUMENTS, kraken_spot
+from venues.kraken.simulator import kraken_spot
+from venues.kraken.simulator.instruments import INSTRUMENTS
 from venues.kraken.simulator.tests.books import CHECKED_LEVELS, ClientBook, book_frame
 from venues.kraken.tests.test_book import Books, as_written
 

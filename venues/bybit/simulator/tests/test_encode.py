@@ -8,7 +8,7 @@ from kit.simulator.dialect import Channel, Session
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from venues.bybit.simulator import bybit_spot
-from venues.bybit.simulator.encode import INSTRUMENTS
+from venues.bybit.simulator.instruments import INSTRUMENTS
 from venues.bybit.simulator.websocket import PUBLIC_PATH
 
 OPENING_NS = 1_790_000_000_000_000_000

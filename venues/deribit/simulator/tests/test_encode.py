@@ -7,8 +7,9 @@ import pytest
 
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
-from venues.deribit.simulator import INSTRUMENTS, deribit_futures
+from venues.deribit.simulator import deribit_futures
 from venues.deribit.simulator.candles import number, plain
+from venues.deribit.simulator.instruments import INSTRUMENTS
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000

@@ -10,7 +10,8 @@ from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.market import Market
 from kit.simulator.simulate import SimulatedMarketView
-from venues.kraken.simulator import INSTRUMENTS, kraken_spot
+from venues.kraken.simulator import kraken_spot
+from venues.kraken.simulator.instruments import INSTRUMENTS
 from venues.kraken.simulator.streams import make_stream
 from venues.kraken.simulator.websocket import HEARTBEAT
 

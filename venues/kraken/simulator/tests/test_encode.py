@@ -9,7 +9,8 @@ import pytest
 from kit.simulator.dialect import Session
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
-from venues.kraken.simulator import INSTRUMENTS, kraken_spot
+from venues.kraken.simulator import kraken_spot
+from venues.kraken.simulator.instruments import INSTRUMENTS
 from venues.kraken.simulator.tests.books import ClientBook
 
 OPENING_NS = 1_790_000_000_000_000_000

@@ -13,6 +13,11 @@ from kit.simulator.events import Instrument
 from kit.simulator.listing import InstrumentKind, Listing
 from venues.deribit.simulator.candles import number
 
+INSTRUMENTS = (
+    Instrument("BTC", "USD", 1, 0, 5, 61_800.0, 3_000.0, 0.030, 4.0, lot_units=10),
+    Instrument("ETH", "USD", 2, 0, 5, 2_650.0, 2_000.0, 0.035, 3.0),
+)
+"""Inverse perpetuals: sizes are US dollars, in contracts of 10 and of 1."""
 PERPETUAL = "PERPETUAL"
 NEVER_MS = 32_503_708_800_000
 """The expiration of a perpetual."""

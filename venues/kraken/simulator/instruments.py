@@ -1,4 +1,4 @@
-"""What Kraken calls an asset and a pair, in three ways.
+"""Kraken's instruments in the simulated market, and the names of its assets and pairs.
 
 feed        BTC/USDT    ETH/BTC
 REST        XBTUSDT     XETHXXBT, short ETHXBT
@@ -8,7 +8,17 @@ wsname      XBT/USDT    ETH/XBT, in AssetPairs
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from kit.simulator.events import Instrument
 from kit.simulator.listing import Listing
+
+INSTRUMENTS = (
+    Instrument("BTC", "USDT", 1, 8, 1, 61_800.0, 0.05, 0.030, 4.0),
+    Instrument("ETH", "USDT", 2, 8, 1, 2_650.0, 0.8, 0.035, 3.0),
+    Instrument("SOL", "USDT", 2, 8, 1, 158.0, 12.0, 0.045, 2.0),
+    Instrument("XRP", "USDT", 5, 8, 1, 0.5800, 900.0, 0.045, 1.0),
+    Instrument("DOGE", "USDT", 7, 8, 1, 0.10400, 4_000.0, 0.050, 1.0),
+    Instrument("ETH", "BTC", 5, 8, 1, 0.04290, 0.8, 0.015, 0.5),
+)
 
 SHORT = {"BTC": "XBT", "DOGE": "XDG"}
 LONG = {
@@ -59,3 +69,20 @@ def by_name(listings: Iterable[Listing]) -> Mapping[str, Pair]:
         for name in (pair.altname, pair.wsname, pair.listing.symbol, pair.key):
             found[name] = pair
     return found
+
+
+def native_symbol(instrument: Instrument) -> str:
+    """``BTC/USDT``"""
+    return f"{instrument.base}/{instrument.quote}"
+
+
+def listing(instrument: Instrument) -> Listing:
+    """A simulated instrument as Kraken lists it."""
+    return Listing(
+        native_symbol(instrument),
+        instrument.base,
+        instrument.quote,
+        tick_size=instrument.price_text(1),
+        lot_size=instrument.size_text(1),
+        minimum_notional="0.00002" if instrument.quote == "BTC" else "0.5",
+    )
