@@ -116,6 +116,9 @@ def _book_edits(source: str, rule: Rule) -> Iterator[Edit]:
     )
     yield Edit("parse.py", "first_sequence=sequence", f"first_sequence={rule.first_sequence}")
     yield Edit("tests/test_parse.py", "[100, 107]", rule.expected)
+    last = rule.expected.strip("[]").partition(",")[0]
+    read = "sequence_of(BOOK) == "
+    yield Edit("simulator/tests/test_capture.py", f"{read}100", read + last)
     if rule.name == "TimeRule":
         yield Edit("history.py", "    sequence: int\n    bids", "    time: int\n    bids")
         yield Edit("history.py", '{"sequence":100,"bids"', '{"time":1781885870259,"bids"')
@@ -130,8 +133,8 @@ def _book_edits(source: str, rule: Rule) -> Iterator[Edit]:
         yield Edit("feed.py", 'BOOK = "book"\n', "")
         renewed = "def test_a_book_is_renewed"
         yield Edit("tests/test_feed.py", renewed, "", until='@pytest.mark.parametrize("channel"')
-        tape = "            # A tape brings its own snapshots.\n"
-        yield Edit("simulator/__init__.py", tape, "", until="        return said")
+        tape = "            # A tape has its own snapshots.\n"
+        yield Edit("simulator/websocket.py", tape, "", until="        return answers")
         file = "simulator/tests/test_conversation.py"
         snapshot = "    book = await websocket.receive_json(timeout=5)\n"
         yield Edit(file, snapshot, "    last, updates = 0, 0\n", until="    while updates < 5")
@@ -180,8 +183,9 @@ def _text_id_edits() -> Iterator[Edit]:
     yield Edit("history.py", "import BadRequest", "import BadRequest, NotSupported")
     yield Edit("simulator/encode.py", '"id": trade.trade_id', '"id": f"t{trade.trade_id}"')
     yield Edit("simulator/rest.py", '"id": trade.trade_id', '"id": f"t{trade.trade_id}"')
-    yield Edit("simulator/capture.py", "    id: int\n", "    id: str\n")
-    yield Edit("simulator/capture.py", "TradePrint(found.id,", "TradePrint(int(found.id[1:]),")
+    zeros = "        keeps_zeros=True,\n"
+    number = "        trade_number=lambda text: int(text[1:]),\n"
+    yield Edit("simulator/capture.py", zeros, zeros + number)
 
 
 def _text_id_test_edits() -> Iterator[Edit]:
@@ -226,7 +230,8 @@ def _quote_edits() -> Iterator[Edit]:
     yield Edit("feed.py", '        FrameKind("quotes", b\'"quotes"\', [parse.quotes]),\n', "")
     yield Edit("feed.py", "Trades, quotes and books", "Trades and books")
     yield Edit("simulator/streams.py", '"quotes": Channel.QUOTES, ', "")
-    yield Edit("simulator/streams.py", "the same of quotes and book", "the same of book")
+    yield Edit("simulator/streams.py", "``quotes:BTC-USD``, ", "")
+    yield Edit("simulator/capture.py", "    Channel.QUOTES: parse.quotes,\n", "")
     yield Edit(
         "simulator/encode.py",
         "            elif type(event) is BestQuote:\n",
