@@ -1,8 +1,7 @@
-"""Writes what the venues publish to Redis Streams: the same bytes, under the same numbers, once.
+"""Writes the batches of all venues to Redis Streams: the same bytes under the same numbers, once.
 
-One ``Feed`` per venue subscribes to its MarketData without loss and appends each batch to the
-stream of its channel, the batch's cursor as the entry's id. Each run of a feed begins where the
-streams end, so that after a crash on any side nothing is missing and nothing stands twice. The
-``Trimmer`` lets go of what the recorder and the bars have read, and keeps the memory of Redis
-within its bound.
+One ``VenueWriter`` per venue holds a lossless MarketData subscription and appends each batch to the
+stream of its channel, with the batch's cursor as the entry's id. Each run of a writer starts where
+the streams end, so after a crash on any side nothing is missing or duplicated. The ``Trimmer``
+deletes entries that the recorder and the bars have read, and keeps Redis within its memory bound.
 """

@@ -1,11 +1,11 @@
-"""Wires ingest: settings, streams, feeds and trimming."""
+"""Wires ingest: settings, streams, venue writers and trimming."""
 
-from core.ingest.feed import Feed
-from core.ingest.feeds import Feeds
-from core.ingest.room import Room
+from core.ingest.memory_budget import MemoryBudget
+from core.ingest.replicas import ReadReplicaGauge, VenueReplicas
 from core.ingest.settings import IngestSettings
 from core.ingest.trimming import Trimmer
-from core.ingest.twins import Reading, VenueReplicas
+from core.ingest.venue_discovery import VenueDiscovery
+from core.ingest.venue_writer import VenueWriter
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.degradation import DegradedReasons
@@ -29,17 +29,19 @@ async def run(settings: IngestSettings, mesh: MeshSettings) -> None:
     clock = SystemClock()
     streams = RedisStreams(mesh.redis_url)
     troubles = DegradedReasons(runtime.meter)
-    room = Room(settings.redis_bytes_max, settings.waits_when_full(mesh.world))
+    memory = MemoryBudget(settings.redis_bytes_max, settings.waits_when_full(mesh.world))
 
-    reading = Reading(runtime.meter)
+    read_gauge = ReadReplicaGauge(runtime.meter)
 
-    def feed(venue: str) -> Feed:
-        twins = VenueReplicas(clock)
-        return Feed(venue, twins, reading, streams, room, settings, runtime.meter, troubles, clock)
+    def writer(venue: str) -> VenueWriter:
+        replicas = VenueReplicas(clock)
+        return VenueWriter(
+            venue, replicas, read_gauge, streams, memory, settings, runtime.meter, troubles, clock
+        )
 
-    runtime.run_task("feeds", Feeds(runtime.directory, feed).run)
+    runtime.run_task("feeds", VenueDiscovery(runtime.directory, writer).run)
     runtime.run_task(
-        "trimmer", Trimmer(streams, room, settings, runtime.meter, troubles, clock).run
+        "trimmer", Trimmer(streams, memory, settings, runtime.meter, troubles, clock).run
     )
     runtime.at_end(streams.close)
     await runtime.run()

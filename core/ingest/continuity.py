@@ -1,4 +1,4 @@
-"""Whether a batch follows the newest entry of its stream."""
+"""Checks whether a batch follows the newest entry of its stream."""
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
@@ -10,24 +10,24 @@ from kit.marketdata.delivery.streams import StreamEntry
 
 
 class VenueBehind(Exception):
-    """The venue's batches are numbered below what the stream holds, so Redis would refuse them.
+    """The venue's cursors are below what the stream holds, so Redis would reject its batches.
 
-    A venue's epoch grows with each of its starts. When it has shrunk, the venue has lost its data
-    folder while its clock stood back, or two venues share one name. A person has to decide.
+    A venue's epoch grows with each start. If it has shrunk, the venue has lost its data folder and
+    its clock is behind, or two venues share one name. An operator has to decide.
     """
 
     def __init__(self, key: StreamKey, offered: Cursor | str, newest: Cursor) -> None:
         super().__init__(
             f"{key} ends at {newest}, and the venue offers {offered}, which is before it: "
-            f"start the venue again with a clock that is right, or delete the stream"
+            f"restart the venue with a correct clock, or delete the stream"
         )
 
 
 def entries_for(
     key: StreamKey, newest: Cursor, header: wire_pb2.BatchHeader, batch: bytes, now_ns: int
 ) -> list[StreamEntry]:
-    """What to append for one batch: nothing when it is there already; a gap before it when batches
-    between it and the newest entry are missing, or may be.
+    """Return the entries to append for one batch: none if it is there already, and a gap before it
+    if batches between it and the newest entry are, or may be, missing.
 
     Raises VenueBehind.
     """
@@ -38,8 +38,8 @@ def entries_for(
         return []
     entry = StreamEntry(key, cursor, batch)
     if newest == START or _joins(newest, cursor, header):
-        # An empty stream begins with whatever comes first. A recorder that has seen more of it,
-        # before Redis was emptied, knows that itself.
+        # An empty stream starts with any batch. A recorder that has read more of it, before Redis
+        # was emptied, detects that itself.
         return [entry]
     return [_gap(key, newest, cursor, now_ns), entry]
 
@@ -49,17 +49,16 @@ def _joins(newest: Cursor, cursor: Cursor, header: wire_pb2.BatchHeader) -> bool
         return cursor.follows(newest)
     if goes_on(newest, header):
         return True
-    # The end of the epoch before may have been lost with the venue's process. A venue says so in
-    # the first batch of its new epoch; where that is missing, it is said here.
+    # The end of the previous epoch may have been lost with the venue's process. A venue states so
+    # in the first batch of its new epoch; if it does not, a gap is added here.
     return cursor.follows(newest) and tells_of_hole(header)
 
 
 def _gap(key: StreamKey, newest: Cursor, cursor: Cursor, now_ns: int) -> StreamEntry:
-    """An entry that says what is missing.
+    """Return an entry with the gap.
 
-    Its id is the one just before the batch that came: free for ever, as it belongs to one of the
-    missing batches, and in order. A reader thus finds a hole in the numbers only in front of an
-    entry that explains it.
+    Its id is just before the batch: it belongs to one of the missing batches, so it is never used
+    otherwise. Readers find a hole in the numbers only in front of an entry that explains it.
     """
     before = Cursor(cursor.epoch, cursor.sequence - 1)
     gap = types_pb2.Gap(

@@ -13,8 +13,8 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8110
     """gRPC port, of Admin only."""
     silence_s: float = 2.0
-    """A venue process that is silent for so long, and then does not answer within a second, is left
-    for another process of the same venue."""
+    """A venue process that is silent for this long, and then does not answer within a second, is
+    replaced by another replica of the venue."""
     pending_bytes_max: int = 8 * 1024 * 1024
     """Batches of one venue that may wait for Redis. When full, its subscription is not read."""
     append_bytes_max: int = 1024 * 1024

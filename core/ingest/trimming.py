@@ -1,11 +1,11 @@
-"""Letting go of entries: what everyone has read, and, at the bound, what has to go."""
+"""Deletes stream entries: those that all groups have read, and others when Redis is full."""
 
 from collections import deque
 from collections.abc import Collection, Mapping
 
 from venuemesh.common.v1 import types_pb2
 
-from core.ingest.room import Room
+from core.ingest.memory_budget import MemoryBudget
 from core.ingest.settings import IngestSettings
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
@@ -17,35 +17,35 @@ from kit.marketdata.delivery.streams import RedisStreams
 
 INTERVAL_SECONDS = 1.0
 FORCED_SHARE = 0.1
-"""Part of the largest stream that goes at once when Redis is full."""
+"""Part of the largest stream that is deleted at once when Redis is full."""
 FORCED_STEPS_MAX = 40
 ENTRIES_KEPT = 100
-"""A stream is never forced below this: at that point something else fills Redis."""
+"""A stream is never forced below this length: then something else fills Redis."""
 
 _log = telemetry.logger("trimming")
 
 
 def read_by_all(groups: Mapping[str, Cursor], required: Collection[str]) -> Cursor | None:
-    """The last entry that every required group has read, None when one has not committed yet."""
+    """Return the last entry that all required groups have read, None if one never committed."""
     if not required or not groups.keys() >= set(required):
         return None
     return min(groups[name] for name in required)
 
 
 class Ages:
-    """When entries were written, one sample per look: cursors do not tell the time."""
+    """When entries were written, one sample per round: cursors do not contain the time."""
 
     def __init__(self, keep_seconds: float) -> None:
         self._keep_ns = int(keep_seconds * NANOSECONDS_PER_SECOND)
         self._samples: deque[tuple[int, Cursor]] = deque()
 
     def add(self, now_ns: int, newest: Cursor) -> None:
-        """The newest entry at this time."""
+        """Note the newest entry at this time."""
         if not self._samples or newest != self._samples[-1][1]:
             self._samples.append((now_ns, newest))
 
     def older_than_kept(self, now_ns: int) -> Cursor | None:
-        """The newest entry that is surely older than the time to keep, None when none is."""
+        """Return the newest entry that is older than the time to keep, or None."""
         while len(self._samples) > 1 and self._samples[1][0] <= now_ns - self._keep_ns:
             self._samples.popleft()
         if self._samples and self._samples[0][0] <= now_ns - self._keep_ns:
@@ -54,19 +54,19 @@ class Ages:
 
 
 class Trimmer:
-    """Looks at every stream once a second."""
+    """Trims every stream once a second."""
 
     def __init__(
         self,
         streams: RedisStreams,
-        room: Room,
+        memory: MemoryBudget,
         settings: IngestSettings,
         meter: Meter,
         troubles: DegradedReasons,
         clock: Clock,
     ) -> None:
         self._streams = streams
-        self._room = room
+        self._memory = memory
         self._keep_seconds = settings.keep_seconds
         self._required: dict[Channel, tuple[str, ...]] = {
             types_pb2.CHANNEL_TRADES: settings.trades_groups,
@@ -79,13 +79,15 @@ class Trimmer:
         self._clock = clock
         self._ages: dict[StreamKey, Ages] = {}
         self._used = meter.gauge("redis_used_bytes", "Memory that Redis uses")
-        self._trimmed = meter.counter("trimmed_entries", "Entries let go of after all read them")
+        self._trimmed = meter.counter(
+            "trimmed_entries", "Entries deleted after all groups read them"
+        )
         self._forced = meter.counter(
-            "forced_entries", "Entries let go of because Redis was full, read or not", "venue"
+            "forced_entries", "Entries deleted because Redis was full, read or not", "venue"
         )
 
     async def run(self) -> None:
-        """Endless."""
+        """Run forever."""
         while True:
             try:
                 await self.look()
@@ -94,12 +96,12 @@ class Trimmer:
             await self._clock.sleep(INTERVAL_SECONDS)
 
     async def look(self) -> None:
-        """Once: let go of what was read, then see whether there is room."""
+        """Run one round: delete entries that were read, then check the memory bound."""
         keys = await self._streams.keys()
         for key in keys:
             await self._trim_read(key)
         await self._measure()
-        if self._room.is_full and not self._room.waits:
+        if self._memory.is_full and not self._memory.waits:
             await self._make_room(keys)
         self._report()
 
@@ -111,7 +113,7 @@ class Trimmer:
         read = read_by_all(await self._streams.groups(key), required)
         if read is None:
             return
-        if self._room.used_bytes < self._room.bytes_max // 2:
+        if self._memory.used_bytes < self._memory.bytes_max // 2:
             old = ages.older_than_kept(now_ns)
             if old is None:
                 return
@@ -119,17 +121,17 @@ class Trimmer:
         self._trimmed.inc(await self._streams.trim_before(key, read))
 
     async def _measure(self) -> None:
-        self._room.measure(await self._streams.memory_bytes())
-        self._used.set(self._room.used_bytes)
+        self._memory.measure(await self._streams.memory_bytes())
+        self._used.set(self._memory.used_bytes)
 
     async def _make_room(self, keys: list[StreamKey]) -> None:
-        """The largest stream gives first: as a rule a book, which is the least to miss."""
+        """Delete from the largest stream first: usually a book, which is the least loss."""
         gone: dict[StreamKey, int] = {}
         for _ in range(FORCED_STEPS_MAX):
             sizes = {key: await self._streams.stream_bytes(key) for key in keys}
             lengths = {key: await self._streams.length(key) for key in keys}
             candidates = [key for key in keys if lengths[key] > ENTRIES_KEPT]
-            if not candidates or not self._room.is_full:
+            if not candidates or not self._memory.is_full:
                 break
             largest = max(candidates, key=lambda key: sizes[key])
             left = max(ENTRIES_KEPT, int(lengths[largest] * (1 - FORCED_SHARE)))
@@ -139,15 +141,15 @@ class Trimmer:
         for key, count in gone.items():
             self._forced.labels(key.venue).inc(count)
             _log.error(
-                "Redis is full: entries were let go of that may not have been read",
-                extra={"stream": str(key), "entries": count, "used_bytes": self._room.used_bytes},
+                "Redis is full: entries were deleted that may not have been read",
+                extra={"stream": str(key), "entries": count, "used_bytes": self._memory.used_bytes},
             )
 
     def _report(self) -> None:
-        if not self._room.is_full:
+        if not self._memory.is_full:
             self._troubles.clear("redis memory")
             return
-        what = "the venues wait for room" if self._room.waits else "the oldest entries go"
+        what = "the venues wait for memory" if self._memory.waits else "the oldest entries go"
         self._troubles.report(
-            "redis memory", f"{self._room.bytes_max} bytes are used; {what}, see the readers' lag"
+            "redis memory", f"{self._memory.bytes_max} bytes are used; {what}, see the readers' lag"
         )

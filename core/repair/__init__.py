@@ -1,10 +1,10 @@
-"""Finds holes in the recorded trades, and mends them from the venue's own history.
+"""Finds holes in the recorded trades, and fills them from the venue's own history.
 
-``finder`` looks for holes: jumps of trade ids, recorded gaps, bars that are less than the venue's
-candles (``candles``). ``jobs`` takes them up, newest first: ``filling`` asks the venue
-(``venues``), ``joining`` proves that what it tells joins what is recorded on both sides, and
-``publisher`` writes the trades that were missing to the stream of repairs, from which the recorder
-and the bars take them. ``quality`` says every minute how good the record is. Everything that must
-outlive the process stands in the database (``store``); ``record`` reads what was recorded.
-``past_candles`` fetches the venues' candles of the time before the first start, for charts.
+``HoleFinder`` looks for holes: jumps of trade ids, recorded gaps, bars with less volume than the
+venue's candles (``CandleComparison``). ``JobRunner`` repairs them, newest first: ``HoleFiller``
+asks the venue (``Venues``), ``joining`` proves that its trades join the recorded ones on both
+sides, and ``Publisher`` writes the missing trades to the stream of repairs, which the recorder and
+the bars read. ``Quality`` scores the record every minute. ``PastCandles`` fetches the venues'
+candles of the time before the first start, for charts. All state is in the database
+(``HoleStore``); ``RecordReader`` reads what was recorded.
 """

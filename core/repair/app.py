@@ -2,20 +2,20 @@
 
 from venuemesh.repair.v1 import repair_pb2
 
-from core.repair.candles import Candles
-from core.repair.figures import Figures
-from core.repair.filling import Filler
-from core.repair.finder import Finder
-from core.repair.jobs import Jobs
+from core.repair.candle_comparison import CandleComparison
+from core.repair.hole_filler import HoleFiller
+from core.repair.hole_finder import HoleFinder
+from core.repair.hole_store import HoleStore
+from core.repair.job_runner import JobRunner
+from core.repair.job_watchers import JobWatchers
+from core.repair.metrics import RepairMetrics
 from core.repair.past_candles import PastCandles
 from core.repair.publisher import Publisher
 from core.repair.quality import Quality
-from core.repair.record import Record
+from core.repair.record_reader import RecordReader
 from core.repair.service import RepairServicer
 from core.repair.settings import RepairSettings
-from core.repair.store import Store
 from core.repair.venues import Venues
-from core.repair.watching import Watching
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database, migrate_when_there
@@ -39,17 +39,19 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
     """Run it in this event loop."""
     runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
-    troubles, figures = DegradedReasons(runtime.meter), Figures(runtime.meter)
+    troubles, metrics = DegradedReasons(runtime.meter), RepairMetrics(runtime.meter)
     database = Database(mesh.database_url)
     streams = RedisStreams(mesh.redis_url)
     venues = Venues(runtime.directory, mesh.registry)
-    record, store = Record(database), Store(database)
+    record, store = RecordReader(database), HoleStore(database)
     publisher = Publisher(streams, clock)
-    watching = Watching(settings.watchers_max)
-    candles = Candles(database, record, store, venues, settings, figures, clock)
-    finder = Finder(record, store, venues, candles, publisher, settings, figures, troubles, clock)
-    filler = Filler(record, store, venues, publisher, clock)
-    jobs = Jobs(
+    watchers = JobWatchers(settings.watchers_max)
+    candles = CandleComparison(database, record, store, venues, settings, metrics, clock)
+    finder = HoleFinder(
+        record, store, venues, candles, publisher, settings, metrics, troubles, clock
+    )
+    filler = HoleFiller(record, store, venues, publisher, clock)
+    jobs = JobRunner(
         store,
         record,
         venues,
@@ -57,16 +59,16 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
         filler,
         candles,
         publisher,
-        watching,
+        watchers,
         settings,
-        figures,
+        metrics,
         troubles,
         clock,
     )
-    past_candles = PastCandles(database, record, venues, settings, figures, clock)
+    past_candles = PastCandles(database, record, venues, settings, metrics, clock)
     quality = Quality(database, record, store, settings, mesh.world, clock)
 
-    runtime.serve(repair_pb2.DESCRIPTOR, "Repair", RepairServicer(store, record, jobs, watching))
+    runtime.serve(repair_pb2.DESCRIPTOR, "Repair", RepairServicer(store, record, jobs, watchers))
     runtime.run_task("venues", venues.run)
 
     def when_migrated(task: Task) -> Task:
@@ -87,7 +89,7 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
         tasks["past_candles"] = past_candles.run
     for name, task in tasks.items():
         runtime.run_task(name, when_migrated(task))
-    runtime.when_draining(lambda: watching.end(Draining("Repair is stopping")))
+    runtime.when_draining(lambda: watchers.end(Draining("Repair is stopping")))
     for finish in (database.close, streams.close, venues.close):
         runtime.at_end(finish)
     await runtime.run()

@@ -1,4 +1,4 @@
-"""Holes and jobs as they are kept."""
+"""Holes and repair jobs."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -25,7 +25,7 @@ LIVE = (QUEUED, RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a hole is: the recorded trades on both sides. Times are venue times, in ns."""
+    """The recorded trades on both sides of a hole. Times are venue times in ns."""
 
     start_time_ns: int
     end_time_ns: int
@@ -34,11 +34,11 @@ class Span:
 
     @property
     def has_ids(self) -> bool:
-        """Whether ids tell what is missing."""
+        """Whether ids state what is missing."""
         return self.last_id_before > 0 and self.first_id_after > 0
 
     def overlaps(self, other: "Span") -> bool:
-        """Whether they have a time in common; two that share a side have not."""
+        """Return whether they overlap in time; two that share an edge do not."""
         return self.start_time_ns < other.end_time_ns and other.start_time_ns < self.end_time_ns
 
 
@@ -56,14 +56,14 @@ class Hole:
     found_time_ns: int
     attempt_count: int = 0
     told_id: int = 0
-    """Up to this id the venue has told its trades, and they were published."""
+    """The venue's trades up to this id were published."""
     known_count: int | None = None
     """Trades that were recorded within it when a job first took it up."""
     repair_id: str = ""
     detail: str = ""
 
     def message(self) -> repair_pb2.Hole:
-        """As the contract has it."""
+        """Return the protobuf message."""
         return repair_pb2.Hole(
             hole_id=self.hole_id,
             venue=self.venue,
@@ -89,14 +89,14 @@ def new_hole(
     reason: "types_pb2.GapReason.ValueType" = types_pb2.GAP_REASON_UNSPECIFIED,
     detail: str = "",
 ) -> Hole:
-    """A hole that was just found. The same place always has the same id, whoever finds it."""
-    place = (
+    """Return a hole that was just found. The same span always gets the same id."""
+    instrument = (
         f"{span.last_id_before}-{span.first_id_after}"
         if span.has_ids
         else f"{span.start_time_ns}ns-{span.end_time_ns}ns"
     )
     return Hole(
-        hole_id=f"{venue}:{symbol}:{place}",
+        hole_id=f"{venue}:{symbol}:{instrument}",
         venue=venue,
         symbol=symbol,
         source=source,
@@ -110,7 +110,7 @@ def new_hole(
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The mending of one instrument's holes."""
+    """The repair of the holes of one instrument."""
 
     repair_id: str
     venue: str
@@ -135,7 +135,7 @@ class Job:
         return self.state in LIVE
 
     def message(self) -> repair_pb2.RepairJob:
-        """As the contract has it."""
+        """Return the protobuf message."""
         return repair_pb2.RepairJob(
             repair_id=self.repair_id,
             venue=self.venue,

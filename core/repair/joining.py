@@ -1,8 +1,8 @@
-"""Whether the trades that a venue tells join those that are recorded, and which were missing.
+"""Decides whether a venue's trades join the recorded ones, and which of them were missing.
 
-Pure. A venue may tell trades out of order, twice, or with times that cannot be; and a trade that it
-tells under a recorded id may be another one. Nothing is taken that is not proven to belong between
-the trades on both sides of a hole.
+Pure functions. A venue may return trades out of order, twice, or with impossible times, and a
+different trade under a recorded id. A trade counts only if it is proven to belong between the
+recorded trades on both sides of a hole.
 """
 
 from bisect import bisect_left, bisect_right
@@ -15,7 +15,7 @@ from core.repair.holes import Span
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 
 AHEAD_MAX_NS = 5 * NANOSECONDS_PER_SECOND
-"""A trade of a later time than that has not happened."""
+"""A trade with a later time is left out."""
 SAME_TIME_NS = NANOSECONDS_PER_MILLISECOND
 """A venue's history may tell times to the millisecond, where its feed tells them finer."""
 
@@ -24,7 +24,7 @@ SLACK_NS = NANOSECONDS_PER_SECOND
 
 
 class Unjoinable(Exception):
-    """What the venue tells contradicts what is recorded, or itself."""
+    """The venue's trades contradict the record or each other."""
 
 
 class Trade(NamedTuple):
@@ -47,30 +47,30 @@ class Trade(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a venue told, in order and each trade once."""
+class VenueTrades:
+    """Trades of a venue, in order and each once."""
 
     trades: Sequence[Trade]
     notes: Sequence[str] = ()
-    """What had to be corrected."""
+    """What was corrected."""
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
-    """What comes of an answer."""
+class JoinResult:
+    """How the trades of a venue join the record."""
 
     missing: Sequence[Trade]
     """Trades that were missing, in order."""
     before: bool
     """Whether the answer joins the recorded trade before the hole."""
     after: bool
-    """The same of the trade after it."""
+    """Whether they join the recorded trade after the hole."""
     lost: tuple[int, int] | None = None
-    """The first and the last id that are neither told nor recorded."""
+    """The first and the last id that neither the venue nor the record has."""
     notes: Sequence[str] = field(default=())
 
 
-def in_order(told: Iterable[Trade], numbered: bool, now_ns: int) -> Answer:
+def in_order(told: Iterable[Trade], numbered: bool, now_ns: int) -> VenueTrades:
     """An answer without repetitions and impossible times, oldest first. Raises Unjoinable."""
     notes: list[str] = []
     unique: dict[str, Trade] = {}
@@ -90,12 +90,12 @@ def in_order(told: Iterable[Trade], numbered: bool, now_ns: int) -> Answer:
     ordered = sorted(trades, key=_number if numbered else _time)
     if ordered != trades:
         notes.append("they were told out of order")
-    return Answer(ordered, notes)
+    return VenueTrades(ordered, notes)
 
 
 def join_numbers(
-    answer: Answer, recorded: Sequence[Trade], span: Span, after: int, consecutive: bool
-) -> Joined:
+    answer: VenueTrades, recorded: Sequence[Trade], span: Span, after: int, consecutive: bool
+) -> JoinResult:
     """Where trades are numbered. ``after`` is the id of the recorded trade on the other side of the
     hole, at least its ``first_id_after``: one that sums up several has the id of the last of them.
 
@@ -121,7 +121,7 @@ def join_numbers(
         notes.append(f"{len(between) - len(missing)} told with times outside were left out")
     is_lacking = consecutive or len(missing) < len(between)
     end = min(last, max(numbers[-1] + 1, first + 1)) if numbers else last
-    return Joined(
+    return JoinResult(
         missing=missing,
         before=first in told and first in known,
         after=after in told and after in known,
@@ -131,26 +131,26 @@ def join_numbers(
 
 
 def join_equals(
-    answer: Answer, recorded: Sequence[Trade], start_time_ns: int, end_time_ns: int
-) -> Joined:
+    answer: VenueTrades, recorded: Sequence[Trade], start_time_ns: int, end_time_ns: int
+) -> JoinResult:
     """Where ids say nothing: the answer joins where it has a recorded trade of each side, equal in
     everything, and between them nothing can be missing that the venue has. Raises Unjoinable."""
     known = {trade.trade_id: trade for trade in recorded}
     is_known = [_is_same(trade, known) for trade in answer.trades]
     # As they are recorded: a history may round them.
     times = [known.get(trade.trade_id, trade).time_ns for trade in answer.trades]
-    places = range(len(answer.trades))
+    instruments = range(len(answer.trades))
     before = max(
-        (at for at in places if is_known[at] and times[at] <= start_time_ns),
+        (at for at in instruments if is_known[at] and times[at] <= start_time_ns),
         default=None,
     )
     begin = 0 if before is None else before + 1
     after = min(
-        (at for at in places[begin:] if is_known[at] and times[at] >= end_time_ns),
+        (at for at in instruments[begin:] if is_known[at] and times[at] >= end_time_ns),
         default=None,
     )
     proven = after is not None
-    between = [answer.trades[at] for at in places[begin:after] if proven and not is_known[at]]
+    between = [answer.trades[at] for at in instruments[begin:after] if proven and not is_known[at]]
     missing = [
         trade
         for trade in between
@@ -159,7 +159,7 @@ def join_equals(
     notes = list(answer.notes)
     if before is not None and len(missing) < len(between):
         notes.append(f"{len(between) - len(missing)} told with times outside were left out")
-    return Joined(missing, before is not None, proven, notes=notes)
+    return JoinResult(missing, before is not None, proven, notes=notes)
 
 
 def _between(numbers: Sequence[int], first: int, last: int) -> Sequence[int]:

@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.repair.figures import Figures
-from core.repair.record import Candle, Listed, Record
+from core.repair.metrics import RepairMetrics
+from core.repair.record_reader import Candle, Listed, RecordReader
 from core.repair.settings import RepairSettings
-from core.repair.venues import NotEver, NotNow, Venues
+from core.repair.venues import NotAvailable, RetryLater, Venues
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.database import Database
@@ -88,17 +88,17 @@ class PastCandles:
     def __init__(
         self,
         database: Database,
-        record: Record,
+        record: RecordReader,
         venues: Venues,
         settings: RepairSettings,
-        figures: Figures,
+        metrics: RepairMetrics,
         clock: Clock,
     ) -> None:
         self._database = database
         self._record = record
         self._venues = venues
         self._calls_max = settings.past_candle_calls_max
-        self._figures = figures
+        self._metrics = metrics
         self._clock = clock
         self._done: set[tuple[int, str]] = set()
         """Instrument id and interval of what was fetched, or cannot be."""
@@ -120,7 +120,7 @@ class PastCandles:
                 await self._clock.sleep(LOOK_SECONDS)
 
     async def fetch(self, venue: str) -> None:
-        """All that is missing of a venue. Raises NotNow and StoreUnavailable."""
+        """All that is missing of a venue. Raises RetryLater and StoreUnavailable."""
         listed = [one for one in await self._record.listed() if one.venue == venue]
         for depth in DEPTHS:
             for instrument in listed:
@@ -128,7 +128,7 @@ class PastCandles:
                 if key not in self._done:
                     try:
                         await self._fetch(instrument, depth)
-                    except NotEver as error:
+                    except NotAvailable as error:
                         about = {"venue": venue, "symbol": instrument.symbol, "interval": key[1]}
                         _log.info("no past candles", extra={**about, "detail": str(error)})
                     self._done.add(key)
@@ -136,7 +136,7 @@ class PastCandles:
     async def _fetch_patiently(self, venue: str) -> None:
         try:
             await self.fetch(venue)
-        except NotNow as error:
+        except RetryLater as error:
             await self._clock.sleep(error.seconds)
         except StoreUnavailable as error:
             _log.info("no candles are fetched", extra={"venue": venue, "detail": error.message})
@@ -192,7 +192,7 @@ class PastCandles:
         columns = map(list, zip(*candles.values(), strict=True))
         async with self._database.transaction() as connection:
             saved = await connection.execute(_SAVE, [*about, list(candles), *columns])
-        self._figures.past_candles(instrument.venue, saved.rowcount)
+        self._metrics.past_candles(instrument.venue, saved.rowcount)
 
     async def _wait_for_room(self, venue: str) -> None:
         """Wait until one more call is within the bound."""

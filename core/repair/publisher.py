@@ -1,4 +1,4 @@
-"""The one writer of the streams of repairs."""
+"""Writes the streams of repairs; the only writer."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ import numpy as np
 from venuemesh.common.v1 import types_pb2
 
 from core.repair.joining import Trade
-from core.repair.record import Instrument
+from core.repair.record_reader import Instrument
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
@@ -34,17 +34,20 @@ class Publisher:
         self._writing = asyncio.Lock()
 
     async def publish(
-        self, place: Instrument, trades: Sequence[Trade], fills: Sequence[types_pb2.HoleFill] = ()
+        self,
+        instrument: Instrument,
+        trades: Sequence[Trade],
+        fills: Sequence[types_pb2.HoleFill] = (),
     ) -> Cursor:
-        """Trades of one instrument, then what is known of their place. Returns the last cursor.
+        """Append trades of one instrument, then outcomes of its holes. Returns the last cursor.
 
         Raises StoreUnavailable, StreamMoved, and NumberError for a trade that cannot be written.
         """
-        key = StreamKey(place.venue, CHANNEL_REPAIRS)
+        key = StreamKey(instrument.venue, CHANNEL_REPAIRS)
         async with self._writing:
             newest = await self._begin(key)
             before, entries = newest, []
-            for batch in self._batches(place, trades, fills):
+            for batch in self._batches(instrument, trades, fills):
                 newest = self._next(key, newest)
                 batch.cursor.CopyFrom(newest.message())
                 entries.append(StreamEntry(key, newest, batch.SerializeToString()))
@@ -59,7 +62,7 @@ class Publisher:
             return newest
 
     async def close_gap(self, venue: str, fill: types_pb2.HoleFill) -> None:
-        """What has become of a gap of all instruments. Raises as publish."""
+        """Publish the outcome of a gap of all instruments. Raises as publish."""
         await self.publish(Instrument(0, venue, "", text_ids=False), (), [fill])
 
     async def ends(self, venue: str) -> Cursor:
@@ -84,15 +87,15 @@ class Publisher:
         return Cursor(epoch, newest.sequence + 1 if newest.epoch == epoch else 1)
 
     def _batches(
-        self, place: Instrument, trades: Sequence[Trade], fills: Sequence[types_pb2.HoleFill]
+        self, instrument: Instrument, trades: Sequence[Trade], fills: Sequence[types_pb2.HoleFill]
     ) -> Iterable[Batch]:
         now_ns = self._clock.time_ns()
         starts = range(0, max(len(trades), 1), TRADES_MAX)
         for start in starts:
             part = trades[start : start + TRADES_MAX]
-            batch = Batch(venue=place.venue, channel=CHANNEL_REPAIRS, published_time_ns=now_ns)
+            batch = Batch(venue=instrument.venue, channel=CHANNEL_REPAIRS, published_time_ns=now_ns)
             if part:
-                draft = encode.rows(_rows(place, part, now_ns))
+                draft = encode.rows(_rows(instrument, part, now_ns))
                 batch.MergeFromString(draft.columns)
                 batch.instruments.extend(draft.instruments)
             if start == starts[-1]:
@@ -100,17 +103,17 @@ class Publisher:
             yield batch
 
 
-def _rows(place: Instrument, trades: Sequence[Trade], received_time_ns: int) -> TradeRows:
+def _rows(instrument: Instrument, trades: Sequence[Trade], received_time_ns: int) -> TradeRows:
     count = len(trades)
     texts = [trade.trade_id for trade in trades]
-    ids = [0] * count if place.text_ids else list(map(int, texts))
+    ids = [0] * count if instrument.text_ids else list(map(int, texts))
     return TradeRows(
-        symbols=Symbols.of([place.symbol] * count),
+        symbols=Symbols.of([instrument.symbol] * count),
         price=Numbers.parse([f"{trade.price:f}" for trade in trades]),
         size=Numbers.parse([f"{trade.size:f}" for trade in trades]),
         side=np.array([trade.side for trade in trades], dtype=np.int64),
         venue_time_ns=np.array([trade.time_ns for trade in trades], dtype=np.int64),
         received_time_ns=np.full(count, received_time_ns, dtype=np.int64),
         trade_id=np.array(ids, dtype=np.int64),
-        trade_id_text=texts if place.text_ids else None,
+        trade_id_text=texts if instrument.text_ids else None,
     )

@@ -1,4 +1,4 @@
-"""How good the record is, per instrument, over the last hour and the last day.
+"""Scores how good the record is, per instrument, over the last hour and the last day.
 
 The score is the product of three parts, each from 0 to 1:
 
@@ -14,10 +14,10 @@ What lies before the first trade that was recorded does not count.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from core.repair.hole_store import HoleStore
 from core.repair.holes import FILLED, Span
-from core.repair.record import Instrument, Record
+from core.repair.record_reader import Instrument, RecordReader
 from core.repair.settings import RepairSettings
-from core.repair.store import Store
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.database import Connection, Database
@@ -111,8 +111,8 @@ class Quality:
     def __init__(
         self,
         database: Database,
-        record: Record,
-        store: Store,
+        record: RecordReader,
+        store: HoleStore,
         settings: RepairSettings,
         world: str,
         clock: Clock,
@@ -125,7 +125,7 @@ class Quality:
         self._clock = clock
 
     async def run(self) -> None:
-        """Endless."""
+        """Run forever."""
         computed = 0
         while True:
             try:
@@ -139,31 +139,31 @@ class Quality:
             await self._clock.sleep(self._settings.quality_interval_s)
 
     async def compute(self) -> None:
-        """Once, of all instruments."""
+        """Compute and store the scores of all instruments, once."""
         now_ns = self._clock.time_ns()
-        for place in await self._record.instruments():
-            since_ns = await self._record.first_time_ns(place)
+        for instrument in await self._record.instruments():
+            since_ns = await self._record.first_time_ns(instrument)
             end_ns = now_ns
             if self._world == "replay":
                 # The past is played: its own time counts.
-                end_ns = await self._record.venue_time_ns(place.venue)
+                end_ns = await self._record.venue_time_ns(instrument.venue)
             if since_ns is not None:
                 async with self._database.transaction() as connection:
                     for length_ns in WINDOWS_NS:
                         window = end_ns - length_ns, end_ns
-                        await self._save(connection, place, now_ns, window, since_ns)
+                        await self._save(connection, instrument, now_ns, window, since_ns)
 
     async def _save(
         self,
         connection: Connection,
-        place: Instrument,
+        instrument: Instrument,
         now_ns: int,
         window: tuple[int, int],
         since_ns: int,
     ) -> None:
         start_ns, end_ns = window
         counted = max(start_ns, since_ns), end_ns
-        names = [place.venue, place.symbol]
+        names = [instrument.venue, instrument.symbol]
         found = await connection.execute(_HOLES, [*names, FILLED, *counted])
         holes = [Span(*row) for row in await found.fetchall()]
         found = await connection.execute(_BARS, [*names, *counted])

@@ -6,11 +6,11 @@ from typing import Any
 import grpc
 from venuemesh.repair.v1 import repair_pb2, repair_pb2_grpc
 
+from core.repair.hole_store import HoleStore
 from core.repair.holes import Job
-from core.repair.jobs import Jobs
-from core.repair.record import Record
-from core.repair.store import Store
-from core.repair.watching import Watching
+from core.repair.job_runner import JobRunner
+from core.repair.job_watchers import JobWatchers
+from core.repair.record_reader import RecordReader
 from kit.base import paging
 from kit.base.errors import BadRequest, UnknownInstrument
 
@@ -23,11 +23,13 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class RepairServicer(repair_pb2_grpc.RepairServicer):
     """Answers from the database; jobs are run elsewhere."""
 
-    def __init__(self, store: Store, record: Record, jobs: Jobs, watching: Watching) -> None:
+    def __init__(
+        self, store: HoleStore, record: RecordReader, jobs: JobRunner, watchers: JobWatchers
+    ) -> None:
         self._store = store
         self._record = record
         self._jobs = jobs
-        self._watching = watching
+        self._watchers = watchers
 
     async def ListHoles(
         self, request: repair_pb2.ListHolesRequest, context: Context
@@ -95,7 +97,7 @@ class RepairServicer(repair_pb2_grpc.RepairServicer):
     async def WatchRepair(
         self, request: repair_pb2.WatchRepairRequest, context: Context
     ) -> AsyncIterator[repair_pb2.WatchRepairResponse]:
-        with self._watching.watch(request.repair_id) as changed:
+        with self._watchers.watch(request.repair_id) as changed:
             shown = None
             while True:
                 changed.clear()
@@ -106,7 +108,7 @@ class RepairServicer(repair_pb2_grpc.RepairServicer):
                 if not job.is_live:
                     return
                 await changed.wait()
-                self._watching.require_open()
+                self._watchers.require_open()
 
     async def _job(self, repair_id: str) -> Job:
         job = None if "\0" in repair_id else await self._store.job(repair_id)

@@ -1,4 +1,4 @@
-"""Asking the venues: where they are, what their ids tell, and their own history."""
+"""Calls the venue processes: their features, past trades and candles."""
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
@@ -8,7 +8,7 @@ from venuemesh.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from core.repair.joining import Trade
-from core.repair.record import Candle
+from core.repair.record_reader import Candle
 from kit.base import errors, rpc, telemetry
 from kit.base.directory import Directory
 from kit.base.errors import RateLimited, UnknownVenue
@@ -23,33 +23,33 @@ NEVER = {
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.UNIMPLEMENTED,
 }
-"""What will not be otherwise when it is asked again."""
+"""Status codes after which a retry does not help."""
 AWAY_SECONDS = 1.0
 
 _log = telemetry.logger("repair.venues")
 
 Features = catalog_pb2.Features
 UNKNOWN = Features(candles_sum_trades=True)
-"""Of a venue that the catalog does not know: nothing is taken for granted."""
+"""Features of a venue that the catalog does not know."""
 
 
-class NotNow(Exception):
-    """The venue does not answer, or wants to be left alone."""
+class RetryLater(Exception):
+    """The venue does not answer, or its rate limit is reached: retry after ``seconds``."""
 
     def __init__(self, why: str, seconds: float, is_limit: bool = False) -> None:
         super().__init__(why)
         self.seconds = seconds
-        """So long to wait."""
+        """How long to wait."""
         self.is_limit = is_limit
-        """Whether it is only busy: that is no failure."""
+        """Whether a rate limit is the reason, which is no failure."""
 
 
-class NotEver(Exception):
-    """The venue cannot answer this."""
+class NotAvailable(Exception):
+    """The venue does not have this; a retry does not help."""
 
 
 class Venues:
-    """The venue processes of the mesh. Questions raise NotNow, NotEver."""
+    """The venue processes of the mesh. Calls raise RetryLater and NotAvailable."""
 
     def __init__(self, directory: Directory, registry: str) -> None:
         self._directory = directory
@@ -62,25 +62,25 @@ class Venues:
         """Calls so far, by venue."""
 
     async def run(self) -> None:
-        """Follow the registry. Endless."""
+        """Follow the registry. Runs forever."""
         async for services in self._directory.watch(VENUE):
             self._addresses = {
                 service.instance.name: service.instance.address for service in services
             }
 
     def runs(self, venue: str) -> bool:
-        """Whether there is a process to ask."""
+        """Return whether a process of the venue is registered."""
         return venue in self._addresses
 
     async def features(self, venue: str) -> Features:
-        """What its connector says of it. Raises NotNow while nobody can be asked."""
+        """Return what its connector declares. Raises RetryLater without the catalog."""
         if venue not in self._features:
             request = catalog_pb2.GetVenueRequest(venue=venue)
             try:
                 answer = await self._catalog.GetVenue(request, timeout=CALL_SECONDS_MAX)
             except grpc.aio.AioRpcError as error:
                 if errors.reason_of(error) != UnknownVenue.reason:
-                    raise NotNow("the catalog does not answer", AWAY_SECONDS) from error
+                    raise RetryLater("the catalog does not answer", AWAY_SECONDS) from error
                 _log.info("not in the catalog", extra={"venue": venue})
                 self._features[venue] = UNKNOWN
             else:
@@ -90,7 +90,7 @@ class Venues:
     async def trades(
         self, venue: str, symbol: str, first_id: int, start_time_ns: int
     ) -> Sequence[Trade]:
-        """One page of its past trades as it tells them, from an id on, or (0) from a time on."""
+        """Return one page of past trades, from an id on, or from a time on if ``first_id`` is 0."""
         request = market_data_pb2.ListTradesRequest(
             venue=venue,
             symbol=symbol,
@@ -105,12 +105,12 @@ class Venues:
         except grpc.aio.AioRpcError as error:
             raise _translated(error) from error
         except InvalidOperation as error:
-            raise NotEver(f"{venue} tells a number that is none") from error
+            raise NotAvailable(f"{venue} returned a value that is not a number") from error
 
     async def candles(
         self, venue: str, symbol: str, start_time_ns: int, interval: str = "1m"
     ) -> dict[int, Candle]:
-        """One page of its candles, oldest first, by their open time."""
+        """Return one page of candles by open time, oldest first."""
         request = market_data_pb2.ListCandlesRequest(
             venue=venue, symbol=symbol, interval=interval, start_time_ns=start_time_ns,
             page_size=PAGE_SIZE,
@@ -127,7 +127,7 @@ class Venues:
         except grpc.aio.AioRpcError as error:
             raise _translated(error) from error
         except InvalidOperation as error:
-            raise NotEver(f"{venue} tells a number that is none") from error
+            raise NotAvailable(f"{venue} returned a value that is not a number") from error
 
     async def close(self) -> None:
         """End the connections."""
@@ -138,7 +138,7 @@ class Venues:
     async def _stub(self, venue: str) -> "market_data_pb2_grpc.MarketDataAsyncStub":
         address = self._addresses.get(venue)
         if address is None:
-            raise NotNow(f"{venue} does not run", AWAY_SECONDS)
+            raise RetryLater(f"{venue} does not run", AWAY_SECONDS)
         self.call_counts[venue] = self.call_counts.get(venue, 0) + 1
         known, channel = self._channels.get(venue, ("", None))
         if channel is None or known != address:
@@ -154,12 +154,12 @@ def _trade(told: market_data_pb2.Trade) -> Trade:
     return Trade(told.trade_id, *numbers, told.side, told.venue_time_ns)
 
 
-def _translated(error: grpc.aio.AioRpcError) -> NotNow | NotEver:
+def _translated(error: grpc.aio.AioRpcError) -> RetryLater | NotAvailable:
     words = error.details() or error.code().name
     info = errors.error_info(error)
     if info is not None and info.reason == RateLimited.reason:
         seconds = int(info.metadata.get("retry_after_ms", "0") or 0) / 1000
-        return NotNow(words, max(seconds, AWAY_SECONDS), is_limit=True)
+        return RetryLater(words, max(seconds, AWAY_SECONDS), is_limit=True)
     if error.code() in NEVER:
-        return NotEver(words)
-    return NotNow(words, AWAY_SECONDS)
+        return NotAvailable(words)
+    return RetryLater(words, AWAY_SECONDS)

@@ -19,10 +19,10 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from core.bars.settings import BarsSettings
 from core.bars.tests.rig import rig_for as bars_for
 from core.bridge.tests.fakes import Bridge
-from core.ingest.feed import Feed
-from core.ingest.room import Room
+from core.ingest.memory_budget import MemoryBudget
+from core.ingest.replicas import ReadReplicaGauge, Replica, VenueReplicas
 from core.ingest.settings import IngestSettings
-from core.ingest.twins import Instance, Reading, VenueReplicas
+from core.ingest.venue_writer import VenueWriter
 from core.recorder.tests.rig import rig_for as recorder_for
 from kit.base import rpc
 from kit.base.cursor import Channel, Cursor, StreamKey
@@ -161,12 +161,12 @@ class Mesh:
     async def _start_ingest(self, address: str, valkey_url: str) -> None:
         clock, meter, streams = ManualClock(), Meter("ingest"), RedisStreams(valkey_url)
         self._stack.push_async_callback(streams.close)
-        feed = Feed(
+        feed = VenueWriter(
             VENUE,
-            VenueReplicas(clock, [Instance(VENUE, address)]),
-            Reading(meter),
+            VenueReplicas(clock, [Replica(VENUE, address)]),
+            ReadReplicaGauge(meter),
             streams,
-            Room(10**9, waits=False),
+            MemoryBudget(10**9, waits=False),
             IngestSettings(),
             meter,
             DegradedReasons(meter),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from venuemesh.registry.v1 import registry_pb2
 
-from core.ingest.room import Room
+from core.ingest.memory_budget import MemoryBudget
 from core.ingest.settings import IngestSettings
 from core.ingest.tests.fakes import QUOTES, TRADES, cursors
 from core.ingest.trimming import Ages, Trimmer, read_by_all
@@ -45,10 +45,10 @@ class Rig:
         self.url = url
         self.streams = RedisStreams(url)
         self.meter = Meter("ingest")
-        self.room = Room(given.redis_bytes_max, given.waits_when_full("simulate"))
+        self.memory = MemoryBudget(given.redis_bytes_max, given.waits_when_full("simulate"))
         self.clock = FakeClock()
         troubles = DegradedReasons(self.meter)
-        self.trimmer = Trimmer(self.streams, self.room, given, self.meter, troubles, self.clock)
+        self.trimmer = Trimmer(self.streams, self.memory, given, self.meter, troubles, self.clock)
 
     async def fill(self, *keys) -> None:
         for key in keys:
@@ -146,7 +146,7 @@ async def test_nothing_is_kept_for_later_when_memory_runs_short(valkey_url):
     rig = Rig(valkey_url, keep_seconds=1000.0)
     await rig.fill(QUOTES)
     await rig.streams.commit("recorder", {QUOTES: Cursor(1, COUNT)})
-    rig.room.measure(BYTES_MAX // 2)
+    rig.memory.measure(BYTES_MAX // 2)
     await rig.trimmer.look()
     assert rig.first(QUOTES) > COUNT - 200
     await rig.streams.close()
@@ -158,11 +158,11 @@ async def test_when_full_the_venues_wait_and_nothing_unread_goes(valkey_url):
     await rig.trimmer.look()
     assert (rig.first(TRADES), rig.first(QUOTES)) == (1, 1)
     assert rig.meter.state == registry_pb2.SERVICE_STATE_DEGRADED
-    assert "wait for room" in rig.meter.detail
-    writer = asyncio.create_task(rig.room.wait())
+    assert "wait for memory" in rig.meter.detail
+    writer = asyncio.create_task(rig.memory.wait())
     await asyncio.wait([writer], timeout=0)
     assert not writer.done()
-    rig.room.bytes_max = BYTES_MAX
+    rig.memory.bytes_max = BYTES_MAX
     await rig.trimmer.look()
     await asyncio.wait_for(writer, 5)
     assert rig.meter.state == registry_pb2.SERVICE_STATE_SERVING
@@ -173,15 +173,15 @@ async def test_when_full_the_oldest_entries_of_the_largest_stream_go(valkey_url,
     rig = Rig(valkey_url, when_full="trim")
     await rig.fill(TRADES, QUOTES, QUOTES)
     await rig.streams.append([StreamEntry(QUOTES, Cursor(2, 1), b"x" * 300_000)])
-    rig.room.bytes_max = await rig.streams.memory_bytes() - 100_000
+    rig.memory.bytes_max = await rig.streams.memory_bytes() - 100_000
     await rig.trimmer.look()
     assert rig.first(TRADES) == 1
     assert rig.first(QUOTES) > 1
     assert cursors(valkey_url, QUOTES)[-1] == Cursor(2, 1)
-    assert not rig.room.is_full
+    assert not rig.memory.is_full
     assert rig.metric("forced_entries_total", venue="binance") == rig.first(QUOTES) - 1
     assert "Redis is full" in caplog.text
-    await rig.room.wait()
+    await rig.memory.wait()
     await rig.streams.close()
 
 
@@ -195,13 +195,13 @@ async def test_when_something_else_fills_redis_the_streams_are_not_emptied(valke
 
 
 def test_room_counts_what_is_written_between_two_measurements():
-    room = Room(1000, waits=True)
-    room.measure(900)
-    assert not room.is_full
-    room.fill(100)
-    assert room.is_full
-    room.measure(500)
-    assert not room.is_full
+    memory = MemoryBudget(1000, waits=True)
+    memory.measure(900)
+    assert not memory.is_full
+    memory.fill(100)
+    assert memory.is_full
+    memory.measure(500)
+    assert not memory.is_full
 
 
 @pytest.mark.parametrize(

@@ -11,20 +11,20 @@ from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.common.v1 import types_pb2
 from venuemesh.repair.v1 import repair_pb2
 
-from core.repair.candles import Candles
-from core.repair.figures import Figures
-from core.repair.filling import Filler
-from core.repair.finder import Finder
+from core.repair.candle_comparison import CandleComparison
+from core.repair.hole_filler import HoleFiller
+from core.repair.hole_finder import HoleFinder
+from core.repair.hole_store import HoleStore
 from core.repair.holes import Hole, Job
-from core.repair.jobs import Jobs
+from core.repair.job_runner import JobRunner
+from core.repair.job_watchers import JobWatchers
 from core.repair.joining import Trade
+from core.repair.metrics import RepairMetrics
 from core.repair.publisher import Publisher
 from core.repair.quality import Quality
-from core.repair.record import MINUTE_NS, Candle, Instrument, Record
+from core.repair.record_reader import MINUTE_NS, Candle, Instrument, RecordReader
 from core.repair.settings import RepairSettings
-from core.repair.store import Store
-from core.repair.venues import NotNow
-from core.repair.watching import Watching
+from core.repair.venues import RetryLater
 from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
 from kit.base.database import Database, migrate
@@ -178,17 +178,17 @@ class Rig:
         """A process that knows nothing yet."""
         settings, clock, database = self.settings, self.clock, self.database
         self.meter = Meter("repair")
-        figures, troubles = Figures(self.meter), DegradedReasons(self.meter)
-        self.record, self.store = Record(database), Store(database)
-        self.watching = Watching(settings.watchers_max)
+        metrics, troubles = RepairMetrics(self.meter), DegradedReasons(self.meter)
+        self.record, self.store = RecordReader(database), HoleStore(database)
+        self.watchers = JobWatchers(settings.watchers_max)
         self.publisher = Publisher(self.streams, clock)
         parts = self.record, self.store, self.venue
-        self.candles = Candles(database, *parts, settings, figures, clock)
-        self.finder = Finder(
-            *parts, self.candles, self.publisher, settings, figures, troubles, clock
+        self.candles = CandleComparison(database, *parts, settings, metrics, clock)
+        self.finder = HoleFinder(
+            *parts, self.candles, self.publisher, settings, metrics, troubles, clock
         )
-        self.filler = Filler(*parts, self.publisher, clock)
-        self.jobs = Jobs(
+        self.filler = HoleFiller(*parts, self.publisher, clock)
+        self.jobs = JobRunner(
             self.store,
             self.record,
             self.venue,
@@ -196,9 +196,9 @@ class Rig:
             self.filler,
             self.candles,
             self.publisher,
-            self.watching,
+            self.watchers,
             settings,
-            figures,
+            metrics,
             troubles,
             clock,
         )
@@ -325,8 +325,8 @@ class Rig:
 def trades_of(batch: Batch) -> list[Trade]:
     """The trades of a batch."""
     rows, found = batch.trades, []
-    for row, place in enumerate(rows.instrument):
-        scale = batch.instruments[place]
+    for row, instrument in enumerate(rows.instrument):
+        scale = batch.instruments[instrument]
         found.append(
             Trade(
                 rows.trade_id_text[row] if rows.trade_id_text else str(rows.trade_id[row]),
@@ -356,6 +356,6 @@ async def rig_of(
         await rig.close()
 
 
-def busy(seconds: float = 0.0) -> NotNow:
+def busy(seconds: float = 0.0) -> RetryLater:
     """The refusal of a venue that wants to be left alone."""
-    return NotNow("left alone", seconds, is_limit=True)
+    return RetryLater("left alone", seconds, is_limit=True)

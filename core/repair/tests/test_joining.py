@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from core.repair.holes import Span
 from core.repair.joining import (
     AHEAD_MAX_NS,
-    Answer,
     Trade,
     Unjoinable,
+    VenueTrades,
     in_order,
     join_equals,
     join_numbers,
@@ -40,7 +40,7 @@ def numbers(found) -> list[int]:
 
 def join(told, recorded, hole, after=None, consecutive=True):
     return join_numbers(
-        Answer(told), recorded, hole, after or hole.first_id_after, consecutive=consecutive
+        VenueTrades(told), recorded, hole, after or hole.first_id_after, consecutive=consecutive
     )
 
 

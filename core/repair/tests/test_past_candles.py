@@ -5,12 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from core.repair.figures import Figures
+from core.repair.metrics import RepairMetrics
 from core.repair.past_candles import DEPTHS, PastCandles
-from core.repair.record import MINUTE_NS, Candle, Record
+from core.repair.record_reader import MINUTE_NS, Candle, RecordReader
 from core.repair.settings import RepairSettings
 from core.repair.tests.rig import busy
-from core.repair.venues import NotEver, NotNow
+from core.repair.venues import NotAvailable, RetryLater
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database, migrate
 from kit.base.intervals import BY_NAME
@@ -48,7 +48,7 @@ class History:
         self.clock = clock
         self.calls: list[tuple[str, str, int]] = []
         self.unknown: set[str] = set()
-        self.refusals: list[NotNow] = []
+        self.refusals: list[RetryLater] = []
         self.since_ns = 0
 
     def runs(self, venue: str) -> bool:
@@ -61,7 +61,7 @@ class History:
         if self.refusals:
             raise self.refusals.pop(0)
         if interval in self.unknown:
-            raise NotEver("no such interval")
+            raise NotAvailable("no such interval")
         length_ns = BY_NAME[interval].length_ns
         start_ns = -(-max(start_time_ns, self.since_ns) // length_ns) * length_ns
         open_times = range(start_ns, self.clock.time_ns(), length_ns)[:1000]
@@ -78,8 +78,8 @@ class Rig:
 
     def restart(self) -> None:
         """A process that remembers nothing."""
-        parts = self.settings, Figures(Meter("repair")), self.clock
-        self.past = PastCandles(self.database, Record(self.database), self.venue, *parts)
+        parts = self.settings, RepairMetrics(Meter("repair")), self.clock
+        self.past = PastCandles(self.database, RecordReader(self.database), self.venue, *parts)
 
     async def execute(self, text: str) -> list[tuple]:
         async with self.database.transaction() as connection:
@@ -141,7 +141,7 @@ async def test_a_fetch_that_was_cut_short_goes_on_where_it_was(rig):
         return await done(*args)
 
     rig.venue.candles = candles
-    with pytest.raises(NotNow):
+    with pytest.raises(RetryLater):
         await first
     assert len(await rig.minutes()) == 1000
     rig.venue.candles = done

@@ -100,12 +100,12 @@ async def test_a_difference_that_nothing_explains_lowers_the_score(rig):
 
 async def test_venue_candles_that_were_recorded_are_not_asked_for(rig):
     async with rig() as made:
-        place = await made.recorded(HISTORY)
+        instrument = await made.recorded(HISTORY)
         for at, one in (await made.venue.candles(VENUE, SYMBOL, 0)).items():
             await made.do(
                 "INSERT INTO candle_rows (instrument_id, interval_s, open_time_ns, open, high, low,"
                 " close, volume, closed, venue_time_ns, received_time_ns) VALUES"
-                f" ({place.instrument_id}, 60, {at}, {', '.join(map(str, one))}, true, 0, 0)"
+                f" ({instrument.instrument_id}, 60, {at}, {', '.join(map(str, one))}, true, 0, 0)"
             )
         made.venue.call_counts.clear()
         await made.candles.look()

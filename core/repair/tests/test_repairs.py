@@ -20,7 +20,7 @@ from core.repair.tests.rig import (
     trade,
     trades,
 )
-from core.repair.venues import NotEver, NotNow
+from core.repair.venues import NotAvailable, RetryLater
 from kit.base.cursor import Cursor
 from kit.marketdata.delivery.streams import StreamEntry
 from kit.marketdata.model.batches import Batch
@@ -55,7 +55,7 @@ async def test_holes_by_trade_ids_are_found_and_filled(rig):
         assert (oldest.span.last_id_before, oldest.span.first_id_after) == (69, 90)
         assert {newest.state, oldest.state} == {FILLED}
         assert "bars of 1m equal the venue's candles" in oldest.detail
-        # The newest hole first, and each with the proof of its place.
+        # The newest hole first, and each with the proof of its instrument.
         assert [fill.first_id_after for fill in made.fills] == [203, 90]
         assert {fill.outcome for fill in made.fills} == {COMPLETE}
         assert [fill.trade_count for fill in made.fills] == [3, 20]
@@ -223,7 +223,7 @@ async def test_a_gap_whose_other_side_is_not_there_yet_waits(rig):
 
 async def test_a_busy_venue_is_waited_for_and_a_failing_one_tried_again(rig):
     async with rig(HISTORY) as made:
-        made.venue.refusals = [*[busy()] * 8, NotNow("it fails", 0.0)]
+        made.venue.refusals = [*[busy()] * 8, RetryLater("it fails", 0.0)]
         await made.recorded(without(70))
         async with made.running():
             job = await made.mended()
@@ -258,7 +258,7 @@ async def test_a_number_that_cannot_be_recorded_is_not_taken(rig):
 
 async def test_what_the_venue_cannot_do_is_not_tried_again(rig):
     async with rig(HISTORY) as made:
-        made.venue.refusals = [NotEver("there is no history")]
+        made.venue.refusals = [NotAvailable("there is no history")]
         await made.recorded(without(70))
         async with made.running():
             job = await made.mended()

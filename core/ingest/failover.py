@@ -1,8 +1,8 @@
-"""From one process of a venue to the other, without a hole in the streams.
+"""Continues the streams of a venue with another replica, without a hole.
 
-The elder says in each batch up to where it includes the younger one. So when the elder is lost, the
-younger one is read from there on, and the first entry of it says which entry of the elder it
-continues. Books and what is listed are told whole instead, as they are then.
+Each batch of the replica that is read states up to which cursor it includes the other replica. When
+the first one is lost, the other is read from that cursor on, and its first entry states which entry
+it continues. Books and listings are published whole instead, in their current state.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
-from core.ingest.overlap import LAST_ENTRIES, OVERLAPPING, Overlap
+from core.ingest.replica_overlap import LAST_ENTRIES, OVERLAPPING, ReplicaOverlap
 from kit.base.cursor import START, Cursor, StreamKey
 from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 
@@ -20,15 +20,14 @@ WHOLE = (types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_STATUS)
 
 
 @dataclass(frozen=True, slots=True)
-class Handover:
-    """How the streams of a venue go on. Usually with the process that wrote them so far."""
+class Failover:
+    """How the streams of a venue continue; usually with the replica that wrote them so far."""
 
     after: Mapping[StreamKey, Cursor]
-    """What to ask for, by stream; of those that are not here nothing is known, or they come
-    whole."""
+    """Cursors to resume after. Streams without one start with their earliest batch, or whole."""
     continued: dict[StreamKey, Cursor] = field(default_factory=dict)
-    """The newest entries of the other process, of the streams that go on without a hole."""
-    overlaps: dict[StreamKey, Overlap] = field(default_factory=dict)
+    """The newest entries of the lost replica, for streams that continue without a hole."""
+    overlaps: dict[StreamKey, ReplicaOverlap] = field(default_factory=dict)
 
     @property
     def is_active(self) -> bool:
@@ -36,13 +35,13 @@ class Handover:
         return bool(self.continued or self.overlaps)
 
     @property
-    def is_one(self) -> bool:
-        """Whether the streams go over to another process."""
+    def is_to_other_replica(self) -> bool:
+        """Whether the streams continue with another replica."""
         return bool(self.continued)
 
     def entries(self, key: StreamKey, cursor: Cursor, now_ns: int) -> list[StreamEntry]:
-        """What stands before the first batch of a stream: an entry that says what it continues. Its
-        id is the one just before, of a batch that the streams have from the other process."""
+        """Return the entry before the first batch of a stream, which states what it continues. Its
+        id is the cursor just before, of a batch that the stream has from the lost replica."""
         before = self.continued.pop(key, None)
         at = Cursor(cursor.epoch, cursor.sequence - 1)
         if before is None or self.after.get(key, at) != at:
@@ -56,8 +55,8 @@ class Handover:
         )
         return [StreamEntry(key, at, batch.SerializeToString())]
 
-    def without_known(self, key: StreamKey, header: wire_pb2.BatchHeader, batch: bytes) -> bytes:
-        """A batch without what the other process has brought."""
+    def drop_known(self, key: StreamKey, header: wire_pb2.BatchHeader, batch: bytes) -> bytes:
+        """Return a batch without the rows that the lost replica has published."""
         overlap = self.overlaps.get(key)
         if overlap is None:
             return batch
@@ -72,35 +71,39 @@ async def plan(
     newest: Mapping[StreamKey, Cursor],
     epoch: int,
     expired: Iterable[StreamKey],
-) -> Handover:
-    """How to go on with the process of this epoch; 0: one that does not say."""
+) -> Failover:
+    """Return how to continue with the replica of this epoch; 0 if its epoch is unknown."""
     known = {key: cursor for key, cursor in newest.items() if cursor != START}
     older = {key: cursor for key, cursor in known.items() if cursor.epoch < epoch}
     ends = {key: await streams.newest(key, 1) for key in older}
-    claims = {key: claim for key, found in ends.items() if (claim := _claim(found, epoch))}
-    after = {key: claims.get(key, cursor) for key, cursor in known.items()}
+    covered = {
+        key: cursor_of_other
+        for key, found in ends.items()
+        if (cursor_of_other := _covered_cursor(found, epoch))
+    }
+    after = {key: covered.get(key, cursor) for key, cursor in known.items()}
     for key in expired:
         after.pop(key, None)
-    if not claims:
-        return Handover(after)
+    if not covered:
+        return Failover(after)
     whole = {key: cursor for key, cursor in older.items() if key.channel in WHOLE}
-    for key in older.keys() - claims.keys():
+    for key in older.keys() - covered.keys():
         after.pop(key, None)
     overlaps = {
-        key: Overlap(key.channel, older[key], await _last_batches(streams, key))
-        for key in claims
+        key: ReplicaOverlap(key.channel, older[key], await _last_batches(streams, key))
+        for key in covered
         if key.channel in OVERLAPPING
     }
-    continued = {key: older[key] for key in claims.keys() & after.keys()}
-    return Handover(after, continued | whole, overlaps)
+    continued = {key: older[key] for key in covered.keys() & after.keys()}
+    return Failover(after, continued | whole, overlaps)
 
 
-def _claim(found: list[StreamEntry], epoch: int) -> Cursor | None:
-    """Up to where the newest entry of a stream includes the process of this epoch."""
+def _covered_cursor(found: list[StreamEntry], epoch: int) -> Cursor | None:
+    """Return up to which cursor the newest entry includes the replica of this epoch."""
     for entry in found:
-        claim = Cursor.of(wire_pb2.BatchHeader.FromString(entry.batch).twin_cursor)
-        if claim.epoch == epoch:
-            return claim
+        cursor_of_other = Cursor.of(wire_pb2.BatchHeader.FromString(entry.batch).twin_cursor)
+        if cursor_of_other.epoch == epoch:
+            return cursor_of_other
     return None
 
 

@@ -1,8 +1,8 @@
-"""What two processes of a venue have both published where the stream goes from one to the other.
+"""Removes rows that two replicas have both published around a failover.
 
-The younger one is read from the last batch on that the elder had certainly included. Some of what
-follows the elder has brought as well, in its last milliseconds: that is left out. Books begin whole
-there; of tickers, marks and candles, which are states, some may come twice.
+The new replica is read from the last batch that the old one had certainly included. Some of the
+following rows came from the old replica too, in its last milliseconds; they are removed. Books
+restart with snapshots. Tickers, marks and candles are states, so a few may be repeated.
 """
 
 from collections.abc import Iterable
@@ -16,15 +16,15 @@ from kit.marketdata.model.batches import Batch, columns_of
 
 OVERLAPPING = (types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_QUOTES)
 LAST_ENTRIES = 1_000
-"""Of the elder, that are looked at."""
+"""The newest entries of the old replica that are compared."""
 OVER_AFTER_NS = 10 * NANOSECONDS_PER_SECOND
 
 
-class Overlap:
-    """The end of what the elder has brought in one channel."""
+class ReplicaOverlap:
+    """The last rows of the old replica in one channel."""
 
     def __init__(self, channel: Channel, last: Cursor, batches: Iterable[bytes]) -> None:
-        """``last``: of the batches, which are the elder's newest."""
+        """``batches`` are the newest of the old replica, ``last`` the cursor of the last one."""
         self._channel = channel
         self._last = last
         self._ids: set[tuple[str, int | str]] = set()
@@ -35,14 +35,14 @@ class Overlap:
             self._learn(Batch.FromString(payload))
 
     def is_over(self, twin_cursor: Cursor, published_time_ns: int) -> bool:
-        """Whether nothing from this batch on can have been brought by the elder: the younger one
-        says that it had all of it, or enough time has passed."""
+        """Return whether no row from this batch on can be from the old replica: the new one has
+        included all of it, or enough time has passed."""
         if twin_cursor.epoch == self._last.epoch and twin_cursor >= self._last:
             return True
         return published_time_ns - self._since_ns > OVER_AFTER_NS
 
     def without(self, payload: bytes) -> bytes:
-        """The batch without the rows that the elder has brought."""
+        """Return the batch without the rows that the old replica has published."""
         batch = Batch.FromString(payload)
         columns = columns_of(batch)
         if columns is None:
@@ -70,7 +70,7 @@ class Overlap:
             symbol = batch.instruments[place].symbol
             if self._channel == types_pb2.CHANNEL_TRADES:
                 trade_id = _trade_id(columns, row)
-                # Without an id nothing can be told apart.
+                # Trades without an id cannot be told apart.
                 self._ids.update([(symbol, trade_id)] if trade_id else [])
             else:
                 found = columns.sequence[row], columns.venue_time_ns[row]
@@ -85,7 +85,7 @@ class Overlap:
         sequence, time_ns = self._newest[symbol]
         if sequence:
             return bool(columns.sequence[row] <= sequence)
-        # One of the same time may be another one.
+        # A quote of the same time may be a different one.
         return bool(columns.venue_time_ns[row] < time_ns)
 
 

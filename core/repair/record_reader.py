@@ -1,4 +1,4 @@
-"""What was recorded: the trades around a hole, jumps of their ids, gaps, bars, venue candles."""
+"""Reads the record: trades around a hole, jumps of ids, gaps, bars and venue candles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,8 +104,8 @@ class Scan:
     """Whether there may be more to look at right away."""
 
 
-class Record:
-    """Reads. Methods raise StoreUnavailable."""
+class RecordReader:
+    """Queries of the recorded data. Methods raise StoreUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""What has been read from a venue and waits for Redis."""
+"""Entries that were read from a venue and wait to be written to Redis."""
 
 import asyncio
 from collections import deque
@@ -18,7 +18,7 @@ class PendingEntries:
         self.bytes = 0
 
     async def put(self, entries: list[StreamEntry]) -> None:
-        """Add; then wait until no more than the bound waits."""
+        """Add entries, then wait until the queue is within its bound."""
         self._entries.extend(entries)
         self.bytes += sum(len(entry.batch) for entry in entries)
         if self._entries:
@@ -28,12 +28,12 @@ class PendingEntries:
             await self._drained.wait()
 
     def end(self, error: Exception) -> None:
-        """Nothing more comes, because of this."""
+        """Close the queue. ``take`` raises this error once the queue is empty."""
         self._error = error
         self._filled.set()
 
     async def take(self, bytes_max: int) -> list[StreamEntry]:
-        """What has gathered, in order: one entry, and more as long as they fit these bytes.
+        """Return the next entries in order: at least one, and more while they fit ``bytes_max``.
 
         Raises the error that the queue was ended with, once it is empty.
         """

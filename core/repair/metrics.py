@@ -1,10 +1,10 @@
-"""What Repair counts, by venue."""
+"""The metrics of Repair, by venue."""
 
 from kit.base.telemetry import Meter
 
 
-class Figures:
-    """Metrics."""
+class RepairMetrics:
+    """Counters of holes, repaired trades and past candles."""
 
     def __init__(self, meter: Meter) -> None:
         self._found = meter.counter("holes_found", "Holes that were found", "venue")
@@ -20,15 +20,15 @@ class Figures:
         )
 
     def past_candles(self, venue: str, count: int) -> None:
-        """Candles of the time before the first start were recorded."""
+        """Count recorded candles of the time before the first start."""
         self._past_candles.labels(venue).inc(count)
 
     def found(self, venue: str, holes: int) -> None:
-        """New holes."""
+        """Count new holes."""
         if holes:
             self._found.labels(venue).inc(holes)
 
     def ended(self, venue: str, filled: bool, trades: int) -> None:
-        """A hole, as far as it goes, and the trades that it has got."""
+        """Count a hole that has ended, and the trades that were added to it."""
         (self._filled if filled else self._unavailable).labels(venue).inc()
         self._trades.labels(venue).inc(trades)

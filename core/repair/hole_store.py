@@ -75,8 +75,8 @@ _WANTED = (
 )
 
 
-class Store:
-    """What Repair must not forget. Methods raise StoreUnavailable."""
+class HoleStore:
+    """Stores holes, jobs and scan positions. Methods raise StoreUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -343,7 +343,7 @@ class Store:
         )
 
     async def forget(self, before_ns: int) -> None:
-        """Let go of what ended before this time, by our clock."""
+        """Delete scores, comparisons, jobs and filled holes from before this time."""
         async with self._database.transaction() as connection:
             for statement in (
                 "DELETE FROM quality_rows WHERE computed_time_ns < %s",
@@ -365,7 +365,7 @@ class Store:
 
 
 async def _count(connection: Connection, repair_id: str) -> None:
-    """A job's figures follow from its holes."""
+    """A job's metrics follow from its holes."""
     values = {"repair_id": repair_id, "filled": FILLED, "unavailable": UNAVAILABLE}
     await connection.execute(_COUNT, values)
 

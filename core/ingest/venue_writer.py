@@ -1,4 +1,4 @@
-"""One venue: from its MarketData subscription to its streams."""
+"""Writes the batches of one venue's MarketData subscription to its streams."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -12,12 +12,12 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from venuemesh.wire.v1 import wire_pb2
 
 from core.ingest.continuity import VenueBehind, entries_for
-from core.ingest.handover import Handover, plan
-from core.ingest.pending import PendingEntries
-from core.ingest.room import Room
+from core.ingest.failover import Failover, plan
+from core.ingest.memory_budget import MemoryBudget
+from core.ingest.pending_entries import PendingEntries
+from core.ingest.replica_monitor import ReplicaMonitor
+from core.ingest.replicas import ReadReplicaGauge, Replica, VenueReplicas
 from core.ingest.settings import IngestSettings
-from core.ingest.twins import Instance, Reading, VenueReplicas
-from core.ingest.watch import Watch
 from kit.base import backoff, errors, rpc, telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.cursor import CHANNELS, START, Cursor, StreamKey, channel_name, gap_reason_name
@@ -40,34 +40,34 @@ _SUBSCRIBE = market_data_pb2.DESCRIPTOR.services_by_name["MarketData"].methods_b
 _log = telemetry.logger("ingest")
 
 
-class Feed:
-    """Keeps the streams of one venue up to its newest batch, for as long as the venue is listed.
+class VenueWriter:
+    """Appends every batch of one venue to its streams, for as long as the venue is registered.
 
-    It works in runs. A run asks the streams for their newest entries, subscribes after these, and
-    appends until something fails: the venue, Redis, or the order of entries. Then the next run
-    begins in the same way, so that whatever was lost on the way is read again.
+    It works in runs. A run reads the newest entries of the streams, subscribes after them, and
+    appends until something fails: the venue, Redis, or the order of entries. The next run starts in
+    the same way, so lost batches are read again.
     """
 
     def __init__(
         self,
         venue: str,
-        twins: VenueReplicas,
-        reading: Reading,
+        replicas: VenueReplicas,
+        read_gauge: ReadReplicaGauge,
         streams: RedisStreams,
-        room: Room,
+        memory: MemoryBudget,
         settings: IngestSettings,
         meter: Meter,
         troubles: DegradedReasons,
         clock: Clock,
     ) -> None:
         self.venue = venue
-        self.twins = twins
+        self.replicas = replicas
         self.listed = True
-        """Whether the registry knows the venue. When it has forgotten the venue, the feed goes on
-        for as long as its subscription holds."""
-        self._reading = reading
+        """Whether the registry lists the venue. When it does not, the writer ends with its
+        subscription."""
+        self._read_gauge = read_gauge
         self._streams = streams
-        self._room = room
+        self._memory = memory
         self._settings = settings
         self._meter = meter
         self._troubles = troubles
@@ -77,20 +77,20 @@ class Feed:
         self._expired: set[StreamKey] = set()
         self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         self._published_time_ns = 0
-        self._read_from: Instance | None = None
-        self._goes_over = False
-        """Whether another process can be read at once, as the one that was read is lost."""
+        self._current: Replica | None = None
+        self._fails_over = False
+        """Whether to read another replica at once, because the one that was read is lost."""
 
     async def run(self) -> None:
-        """Run after run, until a run has ended and the venue is no longer listed."""
+        """Start run after run until a run has ended and the venue is not listed."""
         while self.listed:
             try:
                 await self._run_once()
             except RUN_ENDS as error:
                 self._run_ended(error)
-            if not self._goes_over:
+            if not self._fails_over:
                 await self._clock.sleep(next(self._waits))
-            self._goes_over = False
+            self._fails_over = False
             self._meter.reconnect()
         self._troubles.clear(self._about)
 
@@ -103,16 +103,16 @@ class Feed:
         await self._register(key for key, cursor in newest.items() if cursor != START)
         self._troubles.clear("redis")
         instance = self._choose(max(cursor.epoch for cursor in newest.values()))
-        handover = await plan(self._streams, newest, instance.epoch, self._expired)
+        failover = await plan(self._streams, newest, instance.epoch, self._expired)
         pending = PendingEntries(self._settings.pending_bytes_max)
-        watch = Watch(instance, self.twins, self._settings.silence_s, self._clock)
+        monitor = ReplicaMonitor(instance, self.replicas, self._settings.silence_s, self._clock)
         async with rpc.channel(instance.address) as channel:
             # Not a task group: in Python 3.11, one that is cancelled while one of its tasks fails
-            # forgets that it was cancelled, and this feed would never end.
-            run = _Run(channel, dict(newest), handover, pending, watch)
+            # loses the cancellation, and this writer would never end.
+            run = _Run(channel, dict(newest), failover, pending, monitor)
             beside = [
                 asyncio.create_task(_until_it_fails(work, pending))
-                for work in (self._read(run), watch.run(channel, newest))
+                for work in (self._read(run), monitor.run(channel, newest))
             ]
             try:
                 await self._write(newest, pending)
@@ -121,59 +121,61 @@ class Feed:
                     task.cancel()
                 await asyncio.wait(beside)
 
-    def _choose(self, newest_epoch: int) -> Instance:
-        instance = self.twins.choose(newest_epoch)
-        before, self._read_from = self._read_from, instance
+    def _choose(self, newest_epoch: int) -> Replica:
+        instance = self.replicas.choose(newest_epoch)
+        before, self._current = self._current, instance
         if before is not None and before.service_id != instance.service_id:
             detail = {"venue": self.venue, "before": before.service_id, "now": instance.service_id}
-            _log.warning("another process of the venue is read", extra=detail)
-        self._reading.tell(self.venue, instance, self.twins.instances)
+            _log.warning("another replica of the venue is read", extra=detail)
+        self._read_gauge.show(self.venue, instance, self.replicas.instances)
         return instance
 
     async def _read(self, run: "_Run") -> None:
         subscribe = rpc.raw_stream(run.channel, _SUBSCRIBE)
-        call = subscribe(self._request(run.handover), metadata=[rpc.STREAM_WRITER])
+        call = subscribe(self._request(run.failover), metadata=[rpc.STREAM_WRITER])
         try:
             is_first = True
             async for response in call:
-                run.watch.heard()
+                run.monitor.received()
                 if is_first:
                     is_first = False
                     self._troubles.clear(self._about)
                 for batch in wire_pb2.BatchFrames.FromString(response).batches:
                     await run.pending.put(self._entries(run, batch))
-                    # What waits for Redis is not the venue's silence.
-                    run.watch.heard()
+                    # Waiting for Redis is not silence of the venue.
+                    run.monitor.received()
         finally:
             call.cancel()
         raise VenueUnavailable("the venue ended the subscription", venue=self.venue)
 
-    def _request(self, handover: Handover) -> market_data_pb2.SubscribeRequest:
+    def _request(self, failover: Failover) -> market_data_pb2.SubscribeRequest:
         return market_data_pb2.SubscribeRequest(
             venue=self.venue,
             channels=CHANNELS,
             resume_after=[
                 types_pb2.ChannelCursor(channel=key.channel, cursor=cursor.message())
-                for key, cursor in handover.after.items()
+                for key, cursor in failover.after.items()
             ],
             start_at=market_data_pb2.START_AT_EARLIEST,
-            whole=handover.is_one,
+            whole=failover.is_to_other_replica,
             delivery=types_pb2.Delivery(lossless=types_pb2.Lossless()),
         )
 
     def _entries(self, run: "_Run", batch: bytes) -> list[StreamEntry]:
-        newest, handover = run.newest, run.handover
+        newest, failover = run.newest, run.failover
         header = wire_pb2.BatchHeader.FromString(batch)
         key = StreamKey(self.venue, header.channel)
         if key not in newest:
-            raise VenueUnavailable("a batch came that was not asked for", venue=self.venue)
+            raise VenueUnavailable(
+                "the venue sent a channel that was not subscribed to", venue=self.venue
+            )
         now_ns = self._clock.time_ns()
         between: list[StreamEntry] = []
-        if handover.is_active:
-            between = handover.entries(key, Cursor.of(header.cursor), now_ns)
+        if failover.is_active:
+            between = failover.entries(key, Cursor.of(header.cursor), now_ns)
             if between:
                 newest[key] = between[-1].cursor
-            batch = handover.without_known(key, header, batch)
+            batch = failover.drop_known(key, header, batch)
         entries = entries_for(key, newest[key], header, batch, now_ns)
         self._expired.discard(key)
         if not entries:
@@ -198,19 +200,19 @@ class Feed:
             case StoreUnavailable():
                 self._troubles.report("redis", error.message)
             case StreamMoved():
-                _log.info("someone else has written", extra={"detail": str(error)})
+                _log.info("another process has written to the stream", extra={"detail": str(error)})
             case grpc.aio.AioRpcError():
                 self._subscription_ended(error)
             case VenueUnavailable():
-                self._lost_one()
+                self._replica_failed()
                 self._troubles.report(self._about, str(error))
             case _:
                 self._troubles.report(self._about, str(error))
 
-    def _lost_one(self) -> None:
-        """The process that was read is not there; another one may be."""
-        if self._read_from is not None:
-            self._goes_over = self.twins.failed(self._read_from)
+    def _replica_failed(self) -> None:
+        """The replica that was read is lost; another one may be available."""
+        if self._current is not None:
+            self._fails_over = self.replicas.failed(self._current)
 
     def _subscription_ended(self, error: grpc.aio.AioRpcError) -> None:
         reason = errors.reason_of(error)
@@ -222,44 +224,44 @@ class Feed:
             extra={"venue": self.venue, "reason": reason, "detail": error.details()},
         )
         if reason != SubscriberTooSlow.reason:
-            self._lost_one()
+            self._replica_failed()
             self._troubles.report(self._about, error.details() or error.code().name)
 
     def _cursor_expired(self, error: grpc.aio.AioRpcError) -> None:
-        """The next run reads that channel from its earliest batch, and says what is missing."""
+        """Read that channel from its earliest batch in the next run, with a gap before it."""
         info = errors.error_info(error)
         metadata = info.metadata if info is not None else {}
         _log.warning("cursor expired", extra={"venue": self.venue, **metadata})
         if metadata.get("why") == "other_epoch":
-            # A process of before; the one that goes on after it may be another one.
-            self._lost_one()
-            if self._goes_over:
+            # The cursor is of a previous process; another replica may continue it.
+            self._replica_failed()
+            if self._fails_over:
                 return
         named = {key for key in self._keys if channel_name(key.channel) == metadata.get("channel")}
         if not named or metadata.get("why") == "other_epoch":
-            # The venue was started anew, and all of its channels with it.
+            # The venue was restarted, and with it all of its channels.
             named = set(self._keys)
         self._expired |= named
-        # The venue is there; only the question was wrong.
+        # The venue is available; only the cursor was wrong.
         self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
 
     async def _write(self, newest: dict[StreamKey, Cursor], pending: PendingEntries) -> None:
         is_first = True
         while True:
             entries = await pending.take(self._settings.append_bytes_max)
-            await self._room.wait()
+            await self._memory.wait()
             await self._register(entry.key for entry in entries)
             await self._streams.append_after(newest, entries)
             newest.update(positions_of(entries))
             if is_first:
                 is_first = False
                 self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
-            self._room.fill(sum(len(entry.batch) for entry in entries))
+            self._memory.fill(sum(len(entry.batch) for entry in entries))
             age_ns = self._clock.time_ns() - self._published_time_ns
             self._meter.lag(age_ns / NANOSECONDS_PER_MILLISECOND)
 
     async def _register(self, keys: Iterable[StreamKey]) -> None:
-        """Make these streams known; a venue does not have every channel."""
+        """Register streams on their first entry; a venue does not have every channel."""
         for key in set(keys) - self._registered:
             await self._streams.register(key)
             self._registered.add(key)
@@ -267,18 +269,18 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What belongs to one run of a feed."""
+    """The state of one run of a writer."""
 
     channel: grpc.aio.Channel
     newest: dict[StreamKey, Cursor]
-    """As it will be when all that was read is written."""
-    handover: Handover
+    """Cursors after all that was read is written."""
+    failover: Failover
     pending: PendingEntries
-    watch: Watch
+    monitor: ReplicaMonitor
 
 
 async def _until_it_fails(work: Coroutine[Any, Any, None], pending: PendingEntries) -> None:
-    """The writer gets the error after what was read before it."""
+    """Run ``work``; its error ends ``pending`` after the entries read before it."""
     try:
         await work
     except Exception as error:

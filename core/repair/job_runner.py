@@ -1,7 +1,7 @@
-"""Jobs: of each venue one at a time, its holes newest first, until none is left.
+"""Runs repair jobs: one at a time per venue, its holes newest first, until none is left.
 
-All that counts is in the database. A job that was cut short goes on where it was: it first waits
-until what was published has been recorded, so that nothing is fetched or counted twice.
+All state is in the database. An interrupted job resumes: it first waits until the published trades
+are recorded, so that none is fetched or counted twice.
 """
 
 import asyncio
@@ -9,18 +9,18 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from core.repair.candles import Candles
-from core.repair.figures import Figures
-from core.repair.filling import COMPLETE, Filled, Filler
-from core.repair.finder import Finder
+from core.repair.candle_comparison import CandleComparison
+from core.repair.hole_filler import COMPLETE, FillResult, HoleFiller
+from core.repair.hole_finder import HoleFinder
+from core.repair.hole_store import HoleStore
 from core.repair.holes import FILLED, OPEN, QUEUED, UNAVAILABLE, Hole, Job, Span
+from core.repair.job_watchers import JobWatchers
 from core.repair.joining import Trade
+from core.repair.metrics import RepairMetrics
 from core.repair.publisher import Publisher
-from core.repair.record import Instrument, Record
+from core.repair.record_reader import Instrument, RecordReader
 from core.repair.settings import RepairSettings
-from core.repair.store import Store
-from core.repair.venues import Features, NotEver, NotNow, Venues
-from core.repair.watching import Watching
+from core.repair.venues import Features, NotAvailable, RetryLater, Venues
 from kit.base import backoff, telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import START, Cursor
@@ -29,14 +29,13 @@ from kit.base.errors import StoreUnavailable
 from kit.marketdata.delivery.streams import StreamMoved
 
 ROUND_HOLES = 16
-"""Holes that are filled before it is waited for their being recorded."""
+"""Holes that are filled before waiting until they are recorded."""
 LOOK_SECONDS = 1.0
 PASSED_LOOK_SECONDS = 0.1
 TRIES_MAX = 5
 RETRY_SECONDS_MAX = 5.0
 SOON_SECONDS = 5.0
-"""A hole that could not be filled is tried again after this, then after four times as long, and so
-on up to the setting."""
+"""Delay before the first retry of a hole; it grows fourfold, up to the setting."""
 WANTED_MAX = 100
 AUTOMATIC = "auto-"
 
@@ -45,21 +44,21 @@ Ask = Callable[[], Awaitable[Sequence[Trade]]]
 _log = telemetry.logger("repair.jobs")
 
 
-class Jobs:
-    """Runs them."""
+class JobRunner:
+    """Starts, runs and cancels repair jobs."""
 
     def __init__(
         self,
-        store: Store,
-        record: Record,
+        store: HoleStore,
+        record: RecordReader,
         venues: Venues,
-        finder: Finder,
-        filler: Filler,
-        candles: Candles,
+        finder: HoleFinder,
+        filler: HoleFiller,
+        candles: CandleComparison,
         publisher: Publisher,
-        watching: Watching,
+        watchers: JobWatchers,
         settings: RepairSettings,
-        figures: Figures,
+        metrics: RepairMetrics,
         troubles: DegradedReasons,
         clock: Clock,
     ) -> None:
@@ -70,17 +69,17 @@ class Jobs:
         self._filler = filler
         self._candles = candles
         self._publisher = publisher
-        self._watching = watching
+        self._watchers = watchers
         self._settings = settings
-        self._figures = figures
+        self._metrics = metrics
         self._troubles = troubles
         self._clock = clock
         self._running: dict[str, tuple[str, asyncio.Task[None]]] = {}
-        """By venue: the job and its task."""
+        """By venue: the id of the running job, and its task."""
         self._called = asyncio.Event()
 
     async def run(self) -> None:
-        """Endless."""
+        """Run forever."""
         try:
             while True:
                 try:
@@ -101,19 +100,19 @@ class Jobs:
     async def start(
         self, venue: str, symbol: str, start_ns: int, end_ns: int, repair_id: str
     ) -> Job:
-        """A job that someone asked for. Raises RateLimited when too many wait."""
+        """Queue a requested job. Raises RateLimited when too many are queued."""
         job = self._new(repair_id or uuid.uuid4().hex, venue, symbol, start_ns, end_ns)
         known = await self._store.add_job(job, self._settings.jobs_max)
         self._called.set()
         return known
 
     async def cancel(self, repair_id: str) -> None:
-        """End it, unless it has ended."""
+        """Cancel a job, unless it has ended."""
         await self._store.cancel_job(repair_id, self._clock.time_ns())
         for running, task in list(self._running.values()):
             if running == repair_id:
                 task.cancel()
-        self._watching.changed(repair_id)
+        self._watchers.changed(repair_id)
 
     async def _look(self) -> None:
         now_ns = self._clock.time_ns()
@@ -135,10 +134,10 @@ class Jobs:
         )  # fmt: skip
 
     async def _run(self, job: Job) -> None:
-        """Whatever goes wrong, the job is taken up again a moment later."""
+        """Run a job. After any error it is started again a moment later."""
         try:
             await self._run_once(job)
-        except (StoreUnavailable, StreamMoved, NotNow) as error:
+        except (StoreUnavailable, StreamMoved, RetryLater) as error:
             _log.warning("a repair begins again", extra={"detail": str(error)})
             await self._clock.sleep(LOOK_SECONDS)
         except Exception:
@@ -146,67 +145,69 @@ class Jobs:
             await self._clock.sleep(RETRY_SECONDS_MAX)
         finally:
             self._called.set()
-            self._watching.changed(job.repair_id)
+            self._watchers.changed(job.repair_id)
 
     async def _run_once(self, job: Job) -> None:
-        place = await self._record.instrument(job.venue, job.symbol)
-        if place is not None and job.state == QUEUED and not job.automatic:
-            await self._finder.look_at(place, job.start_time_ns, job.end_time_ns)
+        instrument = await self._record.instrument(job.venue, job.symbol)
+        if instrument is not None and job.state == QUEUED and not job.automatic:
+            await self._finder.look_at(instrument, job.start_time_ns, job.end_time_ns)
         await self._store.begin_job(job, self._clock.time_ns())
-        self._watching.changed(job.repair_id)
-        if place is not None:
+        self._watchers.changed(job.repair_id)
+        if instrument is not None:
             await self._passed(job, await self._publisher.ends(job.venue))
             while holes := await self._store.holes_of(job, ROUND_HOLES):
-                await self._round(job, place, holes)
+                await self._round(job, instrument, holes)
         await self._store.end_job(job, self._clock.time_ns())
         _log.info("a repair has ended", extra={"repair_id": job.repair_id, "venue": job.venue})
 
-    async def _round(self, job: Job, place: Instrument, holes: Sequence[Hole]) -> None:
+    async def _round(self, job: Job, instrument: Instrument, holes: Sequence[Hole]) -> None:
         features = await self._venues.features(job.venue)
-        done: list[Filled] = []
+        done: list[FillResult] = []
         taken: list[Span] = []
         for hole in holes:
             if any(hole.span.overlaps(span) for span in taken):
-                # What the other one brings must be recorded first: it would be fetched twice.
+                # The other hole must be recorded first, or its trades would be fetched twice.
                 continue
             taken.append(hole.span)
             try:
-                done.append(await self._fill(job, place, hole, features))
-            except NotNow as error:
-                await self._not_now(hole, str(error))
+                done.append(await self._fill(job, instrument, hole, features))
+            except RetryLater as error:
+                await self._retry_later(hole, str(error))
             except (StoreUnavailable, StreamMoved):
                 raise
             except Exception:
-                # One hole that we cannot deal with must not keep the others from being mended.
+                # A hole that fails must not keep the others from being filled.
                 _log.exception("a hole is not filled", extra={"hole": hole.hole_id})
-                await self._not_now(hole, "a fault of ours: see the log of repair")
+                await self._retry_later(hole, "a fault of ours: see the log of repair")
         await self._passed(job, max((filled.cursor for filled in done), default=START))
         for filled in done:
-            await self._end(place, filled)
-            self._watching.changed(job.repair_id)
+            await self._end(instrument, filled)
+            self._watchers.changed(job.repair_id)
 
-    async def _fill(self, job: Job, place: Instrument, hole: Hole, features: Features) -> Filled:
-        async def patiently(ask: Ask) -> Sequence[Trade]:
+    async def _fill(
+        self, job: Job, instrument: Instrument, hole: Hole, features: Features
+    ) -> FillResult:
+        async def retrying(ask: Ask) -> Sequence[Trade]:
             return await self._ask(job, hole, ask)
 
-        return await self._filler.fill(place, hole, features, patiently)
+        return await self._filler.fill(instrument, hole, features, retrying)
 
-    async def _end(self, place: Instrument, filled: Filled) -> None:
+    async def _end(self, instrument: Instrument, filled: FillResult) -> None:
         hole = filled.hole
-        had = await self._record.count(place, hole.span) - filled.known_count
+        had = await self._record.count(instrument, hole.span) - filled.known_count
         if had < filled.published:
-            await self._not_now(hole, "what was published is not in the record")
+            await self._retry_later(hole, "what was published is not in the record")
             return
         detail = filled.detail
         if filled.outcome == COMPLETE:
-            said = await self._candles.compare_again(place, hole) if filled.published else ""
+            said = await self._candles.compare_again(instrument, hole) if filled.published else ""
             await self._store.end_hole(hole, FILLED, had, "; ".join(filter(None, (detail, said))))
         else:
             await self._store.end_hole(hole, UNAVAILABLE, had, detail, filled.left)
-        self._figures.ended(place.venue, filled.outcome == COMPLETE, filled.published)
+        self._metrics.ended(instrument.venue, filled.outcome == COMPLETE, filled.published)
 
-    async def _not_now(self, hole: Hole, why: str) -> None:
-        """It is tried again later; at last the venue counts as one that cannot."""
+    async def _retry_later(self, hole: Hole, why: str) -> None:
+        """Try a hole again later; after the last attempt it is UNAVAILABLE."""
         if hole.attempt_count + 1 >= self._settings.attempts_max:
             detail = f"not in {hole.attempt_count + 1} attempts: {why}"
             await self._store.end_hole(hole, UNAVAILABLE, 0, detail)
@@ -216,19 +217,19 @@ class Jobs:
         await self._store.end_hole(hole, OPEN, 0, why, not_before_ns=not_before_ns)
 
     async def _ask(self, job: Job, hole: Hole, ask: Ask) -> Sequence[Trade]:
-        """Wait as the venue says. A venue that fails is asked a few times."""
+        """Call the venue, wait as long as it says, and retry failures a few times."""
         tries, waits = 0, backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         while True:
             try:
                 told = await ask()
-            except NotNow as error:
+            except RetryLater as error:
                 tries += not error.is_limit
                 if tries >= TRIES_MAX:
                     raise
                 wait_s = error.seconds if error.is_limit else max(next(waits), error.seconds)
                 await self._note(job, f"waits {wait_s:.0f} s: {error}", 1)
                 await self._clock.sleep(wait_s)
-            except NotEver:
+            except NotAvailable:
                 await self._note(job, f"was refused {hole.hole_id}", 1)
                 raise
             else:
@@ -236,10 +237,10 @@ class Jobs:
                 return told
 
     async def _passed(self, job: Job, cursor: Cursor) -> None:
-        """Wait until all who must have an entry have it. Raises StreamMoved when Redis lost it."""
+        """Wait until all required consumers have read an entry. Raises RetryLater if it is lost."""
         while cursor != START:
             if await self._publisher.ends(job.venue) < cursor:
-                raise NotNow("Redis has lost what was published", LOOK_SECONDS)
+                raise RetryLater("Redis has lost what was published", LOOK_SECONDS)
             readers = await self._publisher.readers(job.venue)
             behind = [name for name in self._settings.wait_for if readers.get(name, START) < cursor]
             if not behind:
@@ -249,4 +250,4 @@ class Jobs:
 
     async def _note(self, job: Job, detail: str, calls: int = 0) -> None:
         await self._store.note(job, detail, calls)
-        self._watching.changed(job.repair_id)
+        self._watchers.changed(job.repair_id)

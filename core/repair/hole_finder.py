@@ -1,6 +1,6 @@
-"""Looking for holes: by trade ids, by recorded gaps, by the venue's candles.
+"""Finds holes by trade ids, by recorded gaps and by the venue's candles.
 
-Everything is looked at once, in steps of bounded size, and what was looked at is remembered.
+The record is scanned once, in steps of bounded size; the position of the scan is stored.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,15 +9,15 @@ from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.common.v1 import types_pb2
 from venuemesh.repair.v1 import repair_pb2
 
-from core.repair.candles import Candles
-from core.repair.figures import Figures
+from core.repair.candle_comparison import CandleComparison
+from core.repair.hole_store import TIME_MAX, HoleStore
 from core.repair.holes import IN_REPAIR, OPEN, UNAVAILABLE, Hole, Span, new_hole
 from core.repair.joining import Trade
+from core.repair.metrics import RepairMetrics
 from core.repair.publisher import Publisher
-from core.repair.record import Instrument, Record, RecordedGap
+from core.repair.record_reader import Instrument, RecordedGap, RecordReader
 from core.repair.settings import RepairSettings
-from core.repair.store import TIME_MAX, Store
-from core.repair.venues import Features, NotNow, Venues
+from core.repair.venues import Features, RetryLater, Venues
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.degradation import DegradedReasons
@@ -25,9 +25,9 @@ from kit.base.errors import StoreUnavailable
 from kit.marketdata.delivery.streams import StreamMoved
 
 GAP_AGE_MAX_NS = 7 * 24 * 3600 * NANOSECONDS_PER_SECOND
-"""Older gaps are looked at only when someone asks for a repair."""
+"""Older gaps are examined only when a repair is requested."""
 JUDGED_MAX = 10_000
-"""Gaps that are remembered, so that none is looked at twice."""
+"""Gaps that are remembered, so that none is examined twice."""
 
 BY_IDS = repair_pb2.HOLE_SOURCE_TRADE_IDS
 BY_GAP = repair_pb2.HOLE_SOURCE_GAP
@@ -35,18 +35,18 @@ BY_GAP = repair_pb2.HOLE_SOURCE_GAP
 _log = telemetry.logger("repair.finder")
 
 
-class Finder:
-    """Finds holes and keeps them in the store."""
+class HoleFinder:
+    """Finds holes and adds them to the store."""
 
     def __init__(
         self,
-        record: Record,
-        store: Store,
+        record: RecordReader,
+        store: HoleStore,
         venues: Venues,
-        candles: Candles,
+        candles: CandleComparison,
         publisher: Publisher,
         settings: RepairSettings,
-        figures: Figures,
+        metrics: RepairMetrics,
         troubles: DegradedReasons,
         clock: Clock,
     ) -> None:
@@ -56,16 +56,16 @@ class Finder:
         self._candles = candles
         self._publisher = publisher
         self._settings = settings
-        self._figures = figures
+        self._metrics = metrics
         self._troubles = troubles
         self._clock = clock
         self._judged: dict[RecordedGap, dict[str, Hole | None]] = {}
         """By symbol: the hole, or None where nothing was recorded before the gap."""
         self._closed: set[RecordedGap] = set()
-        """Gaps of all instruments that have been told to have ended."""
+        """Gaps of all instruments whose end was published."""
 
     async def run(self) -> None:
-        """Endless."""
+        """Run forever."""
         while True:
             try:
                 await self.look()
@@ -77,94 +77,95 @@ class Finder:
             await self._clock.sleep(self._settings.find_interval_s)
 
     async def look(self) -> None:
-        """Once, at all that is new."""
+        """Scan everything that is new, once."""
         scanned = await self._store.scanned()
         by_venue: dict[str, list[Instrument]] = {}
-        for place in await self._record.instruments():
-            by_venue.setdefault(place.venue, []).append(place)
-        for venue, places in by_venue.items():
+        for instrument in await self._record.instruments():
+            by_venue.setdefault(instrument.venue, []).append(instrument)
+        for venue, instruments in by_venue.items():
             try:
                 features = await self._venues.features(venue)
-            except NotNow as error:
+            except RetryLater as error:
                 _log.info("not looked at", extra={"venue": venue, "detail": str(error)})
                 continue
-            for place in places:
-                from_ns = scanned.get((venue, place.symbol), (0, 0))[0]
-                if _is_consecutive(features) and not place.text_ids:
-                    await self._scan(place, from_ns, TIME_MAX)
+            for instrument in instruments:
+                from_ns = scanned.get((venue, instrument.symbol), (0, 0))[0]
+                if _is_consecutive(features) and not instrument.text_ids:
+                    await self._scan(instrument, from_ns, TIME_MAX)
             oldest_ns = self._clock.time_ns() - GAP_AGE_MAX_NS
-            for gap in await self._look_at_gaps(venue, places, features, oldest_ns):
-                if not gap.symbol and len(self._judged[gap]) == len(places):
+            for gap in await self._look_at_gaps(venue, instruments, features, oldest_ns):
+                if not gap.symbol and len(self._judged[gap]) == len(instruments):
                     await self._close(venue, gap)
             for gap in list(self._judged)[:-JUDGED_MAX]:
                 del self._judged[gap]
                 self._closed.discard(gap)
 
-    async def look_at(self, place: Instrument, start_ns: int, end_ns: int) -> None:
-        """One instrument, at all of a time; an end of 0 is now, and a start of 0 where the search
-        has got to. Raises NotNow."""
-        features = await self._venues.features(place.venue)
-        scanned = (await self._store.scanned()).get((place.venue, place.symbol), (0, 0))
-        if _is_consecutive(features) and not place.text_ids:
-            await self._scan(place, start_ns or scanned[0], end_ns or TIME_MAX, is_asked=True)
-        await self._look_at_gaps(place.venue, [place], features, 0)
-        await self._candles.compare_asked(place, start_ns, end_ns)
+    async def look_at(self, instrument: Instrument, start_ns: int, end_ns: int) -> None:
+        """Scan one instrument over a time range; an end of 0 is now, a start of 0 where the search
+        has got to. Raises RetryLater."""
+        features = await self._venues.features(instrument.venue)
+        scanned = (await self._store.scanned()).get((instrument.venue, instrument.symbol), (0, 0))
+        if _is_consecutive(features) and not instrument.text_ids:
+            await self._scan(instrument, start_ns or scanned[0], end_ns or TIME_MAX, is_asked=True)
+        await self._look_at_gaps(instrument.venue, [instrument], features, 0)
+        await self._candles.compare_asked(instrument, start_ns, end_ns)
 
     async def _scan(
-        self, place: Instrument, from_ns: int, until_ns: int, is_asked: bool = False
+        self, instrument: Instrument, from_ns: int, until_ns: int, is_asked: bool = False
     ) -> None:
         """Jumps of ids, from a time on, in steps."""
         settled_ns = self._settled_ns()
         while from_ns < until_ns:
-            scan = await self._record.scan(place, from_ns, settled_ns)
+            scan = await self._record.scan(instrument, from_ns, settled_ns)
             now_ns = self._clock.time_ns()
             holes = [
-                new_hole(place.venue, place.symbol, BY_IDS, span, now_ns) for span in scan.jumps
+                new_hole(instrument.venue, instrument.symbol, BY_IDS, span, now_ns)
+                for span in scan.jumps
             ]
-            await self._add(place, holes)
+            await self._add(instrument, holes)
             if not is_asked and scan.scanned_time_ns > from_ns:
                 await self._store.save_scan(
-                    place.venue, place.symbol, "scanned_time_ns", scan.scanned_time_ns
+                    instrument.venue, instrument.symbol, "scanned_time_ns", scan.scanned_time_ns
                 )
             if not scan.is_full or scan.scanned_time_ns <= from_ns:
                 break
             from_ns = scan.scanned_time_ns
 
     async def _look_at_gaps(
-        self, venue: str, places: Sequence[Instrument], features: Features, oldest_ns: int
+        self, venue: str, instruments: Sequence[Instrument], features: Features, oldest_ns: int
     ) -> Sequence[RecordedGap]:
         gaps = await self._record.gaps(venue, oldest_ns, self._settled_ns())
         for gap in gaps:
             judged = self._judged.setdefault(gap, {})
-            for place in places:
-                if gap.symbol in ("", place.symbol) and place.symbol not in judged:
-                    await self._judge(place, gap, features)
+            for instrument in instruments:
+                if gap.symbol in ("", instrument.symbol) and instrument.symbol not in judged:
+                    await self._judge(instrument, gap, features)
         return gaps
 
-    async def _judge(self, place: Instrument, gap: RecordedGap, features: Features) -> None:
+    async def _judge(self, instrument: Instrument, gap: RecordedGap, features: Features) -> None:
         numbered = features.trade_numbering != catalog_pb2.TRADE_NUMBERING_UNSPECIFIED
-        if numbered and gap.last_id_before and gap.first_id_after and not place.text_ids:
+        if numbered and gap.last_id_before and gap.first_id_after and not instrument.text_ids:
             times = gap.last_time_ns or gap.first_time_ns, gap.first_time_ns
             span = Span(*times, gap.last_id_before, gap.first_id_after)
         else:
-            before, after = await self._sides(place, gap)
+            before, after = await self._sides(instrument, gap)
             if after is None:
-                # It is not known yet how far the gap reaches.
+                # The end of the gap is not known yet.
                 return
             if before is None:
-                self._judged[gap][place.symbol] = None
+                self._judged[gap][instrument.symbol] = None
                 return
             ids = (0, 0)
-            if numbered and not place.text_ids:
+            if numbered and not instrument.text_ids:
                 ids = before.number, after.number
             span = Span(before.time_ns, after.time_ns, *ids)
         now_ns = self._clock.time_ns()
-        hole = new_hole(place.venue, place.symbol, BY_GAP, span, now_ns, gap.reason)
-        await self._add(place, [hole])
-        self._judged[gap][place.symbol] = hole
+        hole = new_hole(instrument.venue, instrument.symbol, BY_GAP, span, now_ns, gap.reason)
+        await self._add(instrument, [hole])
+        self._judged[gap][instrument.symbol] = hole
 
     async def _close(self, venue: str, gap: RecordedGap) -> None:
-        """A gap of all instruments has ended when its holes have."""
+        """Publish the end of a gap of all instruments when its holes have ended."""
         if gap in self._closed:
             return
         judged = self._judged[gap]
@@ -184,14 +185,14 @@ class Finder:
         self._closed.add(gap)
 
     async def _sides(
-        self, place: Instrument, gap: RecordedGap
+        self, instrument: Instrument, gap: RecordedGap
     ) -> tuple[Trade | None, Trade | None]:
         if gap.last_time_ns and gap.first_time_ns:
-            return await self._record.edges(place, gap.last_time_ns + 1, gap.first_time_ns)
-        return await self._record.around(place, gap.detected_time_ns)
+            return await self._record.edges(instrument, gap.last_time_ns + 1, gap.first_time_ns)
+        return await self._record.around(instrument, gap.detected_time_ns)
 
-    async def _add(self, place: Instrument, holes: Iterable[Hole]) -> None:
-        self._figures.found(place.venue, await self._store.add_holes(holes))
+    async def _add(self, instrument: Instrument, holes: Iterable[Hole]) -> None:
+        self._metrics.found(instrument.venue, await self._store.add_holes(holes))
 
     def _settled_ns(self) -> int:
         return self._clock.time_ns() - int(self._settings.settle_s * NANOSECONDS_PER_SECOND)

@@ -1,8 +1,8 @@
-"""Our bars of one minute beside the venue's own candles.
+"""Compares our bars of one minute with the venue's own candles.
 
 Each minute is compared once, some time after its end, and again when a hole in it was filled. The
-venue's candles are those that were recorded; where it sends none they are asked for, a few times a
-minute. A minute in which trades are missing, and which no known hole explains, is a hole.
+candles come from the record, or, where the venue's feed has none, from a few calls per minute. A
+minute with missing trades that no known hole explains is a hole.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,13 +12,13 @@ from itertools import pairwise
 from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.repair.v1 import repair_pb2
 
-from core.repair.figures import Figures
+from core.repair.hole_store import TIME_MAX, HoleStore
 from core.repair.holes import Hole, Span, new_hole
 from core.repair.joining import Trade
-from core.repair.record import MINUTE_NS, Candle, Instrument, Record
+from core.repair.metrics import RepairMetrics
+from core.repair.record_reader import MINUTE_NS, Candle, Instrument, RecordReader
 from core.repair.settings import RepairSettings
-from core.repair.store import TIME_MAX, Store
-from core.repair.venues import Features, NotEver, NotNow, Venues
+from core.repair.venues import Features, NotAvailable, RetryLater, Venues
 from kit.base import telemetry
 from kit.base.clock import Clock
 from kit.base.database import Database
@@ -27,7 +27,7 @@ from kit.base.errors import StoreUnavailable
 SETTLED_NS = 2 * MINUTE_NS
 """A minute is compared when its end is this long ago: the venue may still correct it."""
 MINUTES_MAX = 500
-"""Of one instrument, in one step."""
+"""Minutes of one instrument in one step."""
 DIFFERENCES_TOLD = 3
 BY_CANDLES = repair_pb2.HOLE_SOURCE_CANDLES
 CONSECUTIVE = catalog_pb2.TRADE_NUMBERING_CONSECUTIVE
@@ -61,17 +61,17 @@ def compare(ours: Candle | None, theirs: Candle, sums_trades: bool) -> Verdict:
     return Verdict.EQUAL if ours[:4] == theirs[:4] else Verdict.OTHER
 
 
-class Candles:
-    """Compares, and keeps what comes of it."""
+class CandleComparison:
+    """Compares minutes and stores the verdicts."""
 
     def __init__(
         self,
         database: Database,
-        record: Record,
-        store: Store,
+        record: RecordReader,
+        store: HoleStore,
         venues: Venues,
         settings: RepairSettings,
-        figures: Figures,
+        metrics: RepairMetrics,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -79,11 +79,11 @@ class Candles:
         self._store = store
         self._venues = venues
         self._settings = settings
-        self._figures = figures
+        self._metrics = metrics
         self._clock = clock
 
     async def run(self) -> None:
-        """Endless."""
+        """Run forever."""
         while True:
             try:
                 await self.look()
@@ -95,42 +95,44 @@ class Candles:
         """Once: the minutes that have settled since. Those that wait for longest go first."""
         checked = await self._store.scanned()
         calls: dict[str, int] = {}
-        places = await self._record.instruments()
-        froms = {one: checked.get((one.venue, one.symbol), (0, 0))[1] for one in places}
-        for place, from_ns in sorted(froms.items(), key=lambda pair: pair[1]):
-            may_ask = calls.get(place.venue, 0) < self._settings.candle_calls_max
+        instruments = await self._record.instruments()
+        froms = {one: checked.get((one.venue, one.symbol), (0, 0))[1] for one in instruments}
+        for instrument, from_ns in sorted(froms.items(), key=lambda pair: pair[1]):
+            may_ask = calls.get(instrument.venue, 0) < self._settings.candle_calls_max
             try:
-                before = self._venues.call_counts.get(place.venue, 0)
-                await self._step(place, from_ns, may_ask)
-                asked = self._venues.call_counts.get(place.venue, 0) - before
-                calls[place.venue] = calls.get(place.venue, 0) + asked
-            except (NotNow, NotEver) as error:
-                calls[place.venue] = self._settings.candle_calls_max
-                _log.info("not compared", extra={"venue": place.venue, "detail": str(error)})
+                before = self._venues.call_counts.get(instrument.venue, 0)
+                await self._step(instrument, from_ns, may_ask)
+                asked = self._venues.call_counts.get(instrument.venue, 0) - before
+                calls[instrument.venue] = calls.get(instrument.venue, 0) + asked
+            except (RetryLater, NotAvailable) as error:
+                calls[instrument.venue] = self._settings.candle_calls_max
+                _log.info("not compared", extra={"venue": instrument.venue, "detail": str(error)})
 
-    async def compare_asked(self, place: Instrument, start_ns: int, end_ns: int) -> None:
+    async def compare_asked(self, instrument: Instrument, start_ns: int, end_ns: int) -> None:
         """The minutes of a time, as far as they have settled; an end of 0 is now. At most
         MINUTES_MAX, the newest."""
-        first_ns = await self._first_minute_ns(place)
-        until_ns = min(await self._until_ns(place), end_ns or TIME_MAX)
+        first_ns = await self._first_minute_ns(instrument)
+        until_ns = min(await self._until_ns(instrument), end_ns or TIME_MAX)
         since_ns = max(first_ns, _up(start_ns), until_ns - MINUTES_MAX * MINUTE_NS)
         if since_ns < until_ns:
             try:
-                await self._compare(place, since_ns, until_ns, may_ask=True)
-            except (NotNow, NotEver) as error:
-                _log.info("not compared", extra={"venue": place.venue, "detail": str(error)})
+                await self._compare(instrument, since_ns, until_ns, may_ask=True)
+            except (RetryLater, NotAvailable) as error:
+                _log.info("not compared", extra={"venue": instrument.venue, "detail": str(error)})
 
-    async def compare_again(self, place: Instrument, hole: Hole) -> str:
+    async def compare_again(self, instrument: Instrument, hole: Hole) -> str:
         """The minutes of a hole that was filled. Returns what is to be said of them."""
         span = hole.span
-        since_ns = max(_down(span.start_time_ns), await self._first_minute_ns(place))
+        since_ns = max(_down(span.start_time_ns), await self._first_minute_ns(instrument))
         ended_ns = _down(span.end_time_ns) + MINUTE_NS
-        until_ns = min(ended_ns, await self._until_ns(place), since_ns + MINUTES_MAX * MINUTE_NS)
+        until_ns = min(
+            ended_ns, await self._until_ns(instrument), since_ns + MINUTES_MAX * MINUTE_NS
+        )
         if since_ns >= until_ns:
             return "its minutes are compared with the venue's candles when they have settled"
         try:
-            found = await self._compare(place, since_ns, until_ns, True, hole)
-        except (NotNow, NotEver) as error:
+            found = await self._compare(instrument, since_ns, until_ns, True, hole)
+        except (RetryLater, NotAvailable) as error:
             return f"not compared with the venue's candles: {error}"
         unequal = {at: words for at, (verdict, words) in found.items() if verdict}
         if not found:
@@ -142,18 +144,20 @@ class Candles:
             told[:DIFFERENCES_TOLD]
         )
 
-    async def _step(self, place: Instrument, from_ns: int, may_ask: bool) -> None:
-        since_ns = max(from_ns, await self._first_minute_ns(place))
-        until_ns = min(await self._until_ns(place), since_ns + MINUTES_MAX * MINUTE_NS)
+    async def _step(self, instrument: Instrument, from_ns: int, may_ask: bool) -> None:
+        since_ns = max(from_ns, await self._first_minute_ns(instrument))
+        until_ns = min(await self._until_ns(instrument), since_ns + MINUTES_MAX * MINUTE_NS)
         if since_ns >= until_ns:
             return
-        found = await self._compare(place, since_ns, until_ns, may_ask)
+        found = await self._compare(instrument, since_ns, until_ns, may_ask)
         if found or may_ask:
-            await self._store.save_scan(place.venue, place.symbol, "checked_time_ns", until_ns)
+            await self._store.save_scan(
+                instrument.venue, instrument.symbol, "checked_time_ns", until_ns
+            )
 
     async def _compare(
         self,
-        place: Instrument,
+        instrument: Instrument,
         since_ns: int,
         until_ns: int,
         may_ask: bool,
@@ -161,60 +165,62 @@ class Candles:
     ) -> Mapping[int, tuple[Verdict, str]]:
         """Verdict and explanation of each minute of which there is a candle of the venue's. What is
         ``filled`` explains nothing any more."""
-        features = await self._venues.features(place.venue)
-        theirs = await self._record.venue_minutes(place, since_ns, until_ns)
+        features = await self._venues.features(instrument.venue)
+        theirs = await self._record.venue_minutes(instrument, since_ns, until_ns)
         if len(theirs) < (until_ns - since_ns) // MINUTE_NS and may_ask:
-            told = await self._venues.candles(place.venue, place.symbol, since_ns)
+            told = await self._venues.candles(instrument.venue, instrument.symbol, since_ns)
             theirs |= {at: one for at, one in told.items() if since_ns <= at < until_ns}
-        ours = await self._record.minutes(place, since_ns, until_ns)
+        ours = await self._record.minutes(instrument, since_ns, until_ns)
         verdicts = {
             at: compare(ours.get(at), one, features.candles_sum_trades)
             for at, one in theirs.items()
         }
-        unfilled = await self._store.unfilled(place.venue, place.symbol, since_ns, until_ns)
+        unfilled = await self._store.unfilled(
+            instrument.venue, instrument.symbol, since_ns, until_ns
+        )
         holes = [one for one in unfilled if filled is None or one.hole_id != filled.hole_id]
         found = {at: (verdict, _explanation(at, holes)) for at, verdict in verdicts.items()}
         for at in [at for at, seen in found.items() if seen == (Verdict.LESS, "")]:
             if not _explanation(at, holes):
-                holes += await self._find(place, at, features)
+                holes += await self._find(instrument, at, features)
             found[at] = Verdict.LESS, _explanation(at, holes)
-        await self._save(place, found)
+        await self._save(instrument, found)
         return found
 
-    async def _find(self, place: Instrument, open_ns: int, features: Features) -> list[Hole]:
+    async def _find(self, instrument: Instrument, open_ns: int, features: Features) -> list[Hole]:
         """The holes of a minute in which something is missing. None where every id is recorded: the
         candle is then at odds with the venue's own trades."""
-        before, after = await self._record.edges(place, open_ns, open_ns + MINUTE_NS)
+        before, after = await self._record.edges(instrument, open_ns, open_ns + MINUTE_NS)
         if before is None or after is None:
             return []
         spans = [Span(before.time_ns, after.time_ns)]
-        if features.trade_numbering and not place.text_ids:
+        if features.trade_numbering and not instrument.text_ids:
             spans = [Span(before.time_ns, after.time_ns, before.number, after.number)]
-        if features.trade_numbering == CONSECUTIVE and not place.text_ids:
-            spans = jumps(await self._record.numbered(place, spans[0]))
+        if features.trade_numbering == CONSECUTIVE and not instrument.text_ids:
+            spans = jumps(await self._record.numbered(instrument, spans[0]))
         detail = f"the bar at {open_ns} ns is less than the venue's candle"
-        names, now_ns = (place.venue, place.symbol), self._clock.time_ns()
+        names, now_ns = (instrument.venue, instrument.symbol), self._clock.time_ns()
         holes = [new_hole(*names, BY_CANDLES, span, now_ns, detail=detail) for span in spans]
-        self._figures.found(place.venue, await self._store.add_holes(holes))
+        self._metrics.found(instrument.venue, await self._store.add_holes(holes))
         return holes
 
-    async def _save(self, place: Instrument, found: Mapping[int, tuple[Verdict, str]]) -> None:
+    async def _save(self, instrument: Instrument, found: Mapping[int, tuple[Verdict, str]]) -> None:
         columns = [
             list(found),
             [int(verdict) for verdict, _ in found.values()],
             [words if verdict else "" for verdict, words in found.values()],
         ]
         async with self._database.transaction() as connection:
-            await connection.execute(_SAVE, [place.venue, place.symbol, *columns])
+            await connection.execute(_SAVE, [instrument.venue, instrument.symbol, *columns])
 
-    async def _first_minute_ns(self, place: Instrument) -> int:
+    async def _first_minute_ns(self, instrument: Instrument) -> int:
         """The first that was recorded as a whole."""
-        first_ns = await self._record.first_time_ns(place)
+        first_ns = await self._record.first_time_ns(instrument)
         return TIME_MAX if first_ns is None else _down(first_ns) + MINUTE_NS
 
-    async def _until_ns(self, place: Instrument) -> int:
+    async def _until_ns(self, instrument: Instrument) -> int:
         """The begin of the first minute that has not settled."""
-        newest_ns = await self._record.venue_time_ns(place.venue)
+        newest_ns = await self._record.venue_time_ns(instrument.venue)
         return _down(min(newest_ns, self._clock.time_ns()) - SETTLED_NS)
 
 

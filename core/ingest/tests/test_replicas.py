@@ -7,12 +7,12 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from core.ingest.feed import Feed
-from core.ingest.overlap import Overlap
-from core.ingest.room import Room
+from core.ingest.memory_budget import MemoryBudget
+from core.ingest.replica_overlap import ReplicaOverlap
+from core.ingest.replicas import FAILED_S, ReadReplicaGauge, Replica, VenueReplicas
 from core.ingest.settings import IngestSettings
 from core.ingest.tests.fakes import TRADES, VENUE, FakeVenue, cursors, serving, stored
-from core.ingest.twins import FAILED_S, Instance, Reading, VenueReplicas
+from core.ingest.venue_writer import VenueWriter
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor
 from kit.base.degradation import DegradedReasons
@@ -21,8 +21,8 @@ from kit.marketdata.delivery.streams import RedisStreams
 from tests.support.manual_clock import ManualClock
 from tests.support.waiting import until
 
-ELDER = Instance("binance", "127.0.0.1:1", 1_000)
-YOUNGER = Instance("binance-b", "127.0.0.1:2", 2_000)
+ELDER = Replica("binance", "127.0.0.1:1", 1_000)
+YOUNGER = Replica("binance-b", "127.0.0.1:2", 2_000)
 Batch = batch_pb2.MarketDataBatch
 
 
@@ -32,31 +32,31 @@ def clock():
 
 
 @pytest.fixture
-def twins(clock):
+def replicas(clock):
     return VenueReplicas(clock, [YOUNGER, ELDER])
 
 
-def test_the_elder_is_read(twins):
-    assert twins.choose(0) == ELDER
-    assert twins.choose(1_000) == ELDER
+def test_the_elder_is_read(replicas):
+    assert replicas.choose(0) == ELDER
+    assert replicas.choose(1_000) == ELDER
 
 
-def test_what_numbers_below_the_stream_is_not_read(twins):
-    assert twins.choose(1_001) == YOUNGER
-    assert twins.deposed(2_000) == [ELDER]
+def test_what_numbers_below_the_stream_is_not_read(replicas):
+    assert replicas.choose(1_001) == YOUNGER
+    assert replicas.outdated(2_000) == [ELDER]
 
 
-def test_where_all_number_below_it_the_elder_is_asked(twins):
-    assert twins.choose(9_000) == ELDER
+def test_where_all_number_below_it_the_elder_is_asked(replicas):
+    assert replicas.choose(9_000) == ELDER
 
 
-async def test_one_that_has_failed_comes_after_the_other(twins, clock):
-    assert twins.failed(ELDER)
-    assert twins.choose(1_000) == YOUNGER
-    assert not twins.failed(YOUNGER)
-    assert twins.choose(1_000) == ELDER
+async def test_one_that_has_failed_comes_after_the_other(replicas, clock):
+    assert replicas.failed(ELDER)
+    assert replicas.choose(1_000) == YOUNGER
+    assert not replicas.failed(YOUNGER)
+    assert replicas.choose(1_000) == ELDER
     await clock.advance(FAILED_S + 1)
-    assert twins.choose(1_000) == ELDER
+    assert replicas.choose(1_000) == ELDER
 
 
 def test_one_process_is_always_the_one(clock):
@@ -80,7 +80,9 @@ def batch(channel, numbers, symbol="BTCUSDT", **columns):
 
 def test_trades_of_both_come_once():
     channel = types_pb2.CHANNEL_TRADES
-    overlap = Overlap(channel, Cursor(1_000, 9), [batch(channel, [5, 6]), batch(channel, [7])])
+    overlap = ReplicaOverlap(
+        channel, Cursor(1_000, 9), [batch(channel, [5, 6]), batch(channel, [7])]
+    )
     kept = Batch.FromString(overlap.without(batch(channel, [4, 6, 7, 8])))
     assert list(kept.trades.trade_id) == [4, 8]
     assert len(kept.trades.instrument) == 2
@@ -92,16 +94,16 @@ def test_trades_of_both_come_once():
 
 def test_quotes_do_not_go_back():
     channel = types_pb2.CHANNEL_QUOTES
-    overlap = Overlap(channel, Cursor(1_000, 9), [batch(channel, [5, 8])])
+    overlap = ReplicaOverlap(channel, Cursor(1_000, 9), [batch(channel, [5, 8])])
     kept = Batch.FromString(overlap.without(batch(channel, [7, 8, 9])))
     assert list(kept.quotes.sequence) == [9]
-    timed = Overlap(channel, Cursor(1_000, 9), [batch(channel, [0], times=[50])])
+    timed = ReplicaOverlap(channel, Cursor(1_000, 9), [batch(channel, [0], times=[50])])
     kept = Batch.FromString(timed.without(batch(channel, [0, 0, 0], times=[40, 50, 60])))
     assert list(kept.quotes.venue_time_ns) == [50, 60]
 
 
 def test_an_overlap_ends_when_the_other_has_had_all():
-    overlap = Overlap(types_pb2.CHANNEL_TRADES, Cursor(1_000, 9), [])
+    overlap = ReplicaOverlap(types_pb2.CHANNEL_TRADES, Cursor(1_000, 9), [])
     assert not overlap.is_over(Cursor(1_000, 8), 0)
     assert overlap.is_over(Cursor(1_000, 9), 0)
     assert not overlap.is_over(Cursor(999, 20), 0)
@@ -110,16 +112,16 @@ def test_an_overlap_ends_when_the_other_has_had_all():
 class Claiming(FakeVenue):
     """Says in each batch up to where it includes the twin."""
 
-    def __init__(self, epoch, claim):
+    def __init__(self, epoch, cursor_of_other):
         super().__init__(epoch)
-        self.claim = claim
+        self.cursor_of_other = cursor_of_other
 
     async def publish(self, key=TRADES, count=1):
         await super().publish(key, count)
         ring = self.rings[key.channel]
         for cursor, payload in list(ring.items())[-count:]:
             made = Batch.FromString(payload)
-            made.twin_cursor.CopyFrom(self.claim.message())
+            made.twin_cursor.CopyFrom(self.cursor_of_other.message())
             # Each process has its own trades here, so that none is known.
             made.trades.trade_id[0] += self.epoch
             ring[cursor] = made.SerializeToString()
@@ -128,15 +130,15 @@ class Claiming(FakeVenue):
 @asynccontextmanager
 async def feeding(url, *instances):
     meter = Meter("ingest")
-    twins, streams = VenueReplicas(SystemClock(), instances), RedisStreams(url)
+    replicas, streams = VenueReplicas(SystemClock(), instances), RedisStreams(url)
     settings = IngestSettings()
-    room = Room(1_000_000_000, waits=True)
-    feed = Feed(
+    memory = MemoryBudget(1_000_000_000, waits=True)
+    feed = VenueWriter(
         VENUE,
-        twins,
-        Reading(meter),
+        replicas,
+        ReadReplicaGauge(meter),
         streams,
-        room,
+        memory,
         settings,
         meter,
         DegradedReasons(meter),

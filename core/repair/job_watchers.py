@@ -1,4 +1,4 @@
-"""Who watches which job."""
+"""Callers that watch repair jobs."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from kit.base.errors import TooManySubscribers, VenuemeshError
 
 
-class Watching:
-    """Wakes those who watch a job when it has changed. Bounded."""
+class JobWatchers:
+    """Wakes the watchers of a job when it has changed. At most ``watchers_max``."""
 
     def __init__(self, watchers_max: int) -> None:
         self._watchers_max = watchers_max
@@ -17,24 +17,24 @@ class Watching:
         self._end: VenuemeshError | None = None
 
     def changed(self, repair_id: str) -> None:
-        """This job has changed."""
+        """Wake the watchers of a job."""
         for event in self._watchers.get(repair_id, ()):
             event.set()
 
     def end(self, error: VenuemeshError) -> None:
-        """Nobody is told anything any more."""
+        """End all watchers with this error."""
         self._end = error
         for repair_id in self._watchers:
             self.changed(repair_id)
 
     def require_open(self) -> None:
-        """Raises what ``end`` was given."""
+        """Raise the error of ``end``, if it was called."""
         if self._end is not None:
             raise self._end
 
     @contextmanager
     def watch(self, repair_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set at each change. Raises TooManySubscribers."""
+        """Yield an event that is set at each change. Raises TooManySubscribers."""
         if self._count >= self._watchers_max:
             raise TooManySubscribers("too many watch repairs", limit=self._watchers_max)
         event = asyncio.Event()

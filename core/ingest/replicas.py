@@ -1,4 +1,4 @@
-"""The processes of one venue, of which one is read at a time."""
+"""The replicas of one venue: several processes, one of which is read at a time."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,57 +7,57 @@ from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.telemetry import Meter
 
 FAILED_S = 3.0
-"""So long a process that has failed is tried after those that have not."""
+"""For this long after a failure, a replica is tried after the others."""
 
 
-class Instance(NamedTuple):
-    """One process."""
+class Replica(NamedTuple):
+    """One process of a venue."""
 
     service_id: str
     address: str
     """host:port."""
     epoch: int = 0
-    """In which it numbers its batches; 0: it does not say."""
+    """The epoch of its cursors; 0 if unknown."""
 
 
-class Reading:
-    """Tells which process of each venue is read, as a metric."""
+class ReadReplicaGauge:
+    """Metric that shows which replica of each venue is read."""
 
     def __init__(self, meter: Meter) -> None:
         self._gauge = meter.gauge("read", "1: this process is read", "venue", "service_id")
 
-    def tell(self, venue: str, chosen: Instance, listed: Sequence[Instance]) -> None:
-        """This one, and none of the others."""
+    def show(self, venue: str, chosen: Replica, listed: Sequence[Replica]) -> None:
+        """Set the gauge to 1 for the chosen replica and to 0 for the others."""
         for instance in listed:
             is_read = instance.service_id == chosen.service_id
             self._gauge.labels(venue, instance.service_id).set(is_read)
 
 
 class VenueReplicas:
-    """Chooses. The elder is read, which has the lower epoch: what the younger one numbers then
-    stands above all that is written, so that the stream can go on with it."""
+    """Chooses the replica to read: the one with the lowest usable epoch. The cursors of the others
+    are then above all that is written, so the stream can continue with one of them."""
 
-    def __init__(self, clock: Clock, instances: Sequence[Instance] = ()) -> None:
+    def __init__(self, clock: Clock, instances: Sequence[Replica] = ()) -> None:
         self.instances = tuple(instances)
         """As the registry lists them."""
         self._clock = clock
         self._failed_ns: dict[str, int] = {}
 
-    def choose(self, newest_epoch: int) -> Instance:
-        """The process to read after entries of this epoch. Only where there is none whose numbers
-        are above those, one whose numbers are below: it hears of them, and begins anew."""
+    def choose(self, newest_epoch: int) -> Replica:
+        """Return the replica to read after entries of this epoch. If the epochs of all replicas are
+        lower, return one of those: it learns of the higher epoch and starts a new one."""
         now_ns = self._clock.monotonic_ns()
         usable = [one for one in self.instances if not one.epoch or one.epoch >= newest_epoch]
 
-        def order(one: Instance) -> tuple[int, int, str]:
+        def order(one: Replica) -> tuple[int, int, str]:
             failed_ns = self._failed_ns.get(one.service_id, 0)
             is_over = now_ns - failed_ns > FAILED_S * NANOSECONDS_PER_SECOND
             return (0 if is_over else failed_ns, one.epoch, one.service_id)
 
         return min(usable or self.instances, key=order)
 
-    def failed(self, instance: Instance) -> bool:
-        """It is not there, or hangs. Returns whether another one may be."""
+    def failed(self, instance: Replica) -> bool:
+        """Note that a replica is away or hangs. Returns whether another one may be available."""
         now_ns = self._clock.monotonic_ns()
         self._failed_ns[instance.service_id] = now_ns
         bound_ns = now_ns - FAILED_S * NANOSECONDS_PER_SECOND
@@ -65,11 +65,11 @@ class VenueReplicas:
             self._failed_ns.get(one.service_id, 0) < bound_ns for one in self.others(instance)
         )
 
-    def others(self, instance: Instance) -> list[Instance]:
-        """All but this one."""
+    def others(self, instance: Replica) -> list[Replica]:
+        """Return all replicas but this one."""
         return [one for one in self.instances if one.service_id != instance.service_id]
 
-    def deposed(self, newest_epoch: int) -> list[Instance]:
-        """Those whose numbers are below what is written. They could not stand in for the one that
-        is read, and have to begin a new epoch."""
+    def outdated(self, newest_epoch: int) -> list[Replica]:
+        """Return replicas whose epoch is below what is written. They cannot take over before they
+        have started a new epoch."""
         return [one for one in self.instances if 0 < one.epoch < newest_epoch]

@@ -1,12 +1,12 @@
-"""How much room Redis has left."""
+"""How much memory Redis may still use."""
 
 import asyncio
 
 
-class Room:
-    """The memory of Redis: measured now and then, and between that reckoned by what is written.
+class MemoryBudget:
+    """The memory that Redis uses: measured regularly, and estimated from the writes in between.
 
-    With ``waits``, writers wait while there is none; without, someone else makes room.
+    With ``waits``, writers wait while the bound is reached; without, the trimmer deletes entries.
     """
 
     def __init__(self, bytes_max: int, waits: bool) -> None:
@@ -18,21 +18,21 @@ class Room:
 
     @property
     def is_full(self) -> bool:
-        """Whether the bound is reached."""
+        """Whether Redis uses all of its memory."""
         return self.used_bytes >= self.bytes_max
 
     def measure(self, used_bytes: int) -> None:
-        """What Redis says that it uses."""
+        """Set the use as Redis reports it."""
         self.used_bytes = used_bytes
         self._update()
 
     def fill(self, size_bytes: int) -> None:
-        """So much has been written."""
+        """Add what was written since the last measurement."""
         self.used_bytes += size_bytes
         self._update()
 
     async def wait(self) -> None:
-        """Until there is room, where that is the policy."""
+        """Wait while the bound is reached, if that is the policy."""
         await self._free.wait()
 
     def _update(self) -> None:

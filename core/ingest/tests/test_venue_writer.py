@@ -7,8 +7,8 @@ from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.registry.v1 import registry_pb2
 
 from conftest import free_port
-from core.ingest.feed import Feed
-from core.ingest.room import Room
+from core.ingest.memory_budget import MemoryBudget
+from core.ingest.replicas import ReadReplicaGauge, Replica, VenueReplicas
 from core.ingest.settings import IngestSettings
 from core.ingest.tests.fakes import (
     QUOTES,
@@ -21,7 +21,7 @@ from core.ingest.tests.fakes import (
     serving,
     stored,
 )
-from core.ingest.twins import Instance, Reading, VenueReplicas
+from core.ingest.venue_writer import VenueWriter
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.degradation import DegradedReasons
@@ -40,13 +40,13 @@ class Rig:
     def __init__(self, url: str) -> None:
         self.streams = RedisStreams(url)
         self.meter = Meter("ingest")
-        self.room = Room(1_000_000_000, waits=True)
-        self.feed = Feed(
+        self.memory = MemoryBudget(1_000_000_000, waits=True)
+        self.feed = VenueWriter(
             VENUE,
             VenueReplicas(SystemClock()),
-            Reading(self.meter),
+            ReadReplicaGauge(self.meter),
             self.streams,
-            self.room,
+            self.memory,
             IngestSettings(pending_bytes_max=4096, append_bytes_max=1024),
             self.meter,
             DegradedReasons(self.meter),
@@ -57,7 +57,7 @@ class Rig:
 @asynccontextmanager
 async def feeding(url: str, address: str):
     rig = Rig(url)
-    rig.feed.twins.instances = (Instance(VENUE, address),)
+    rig.feed.replicas.instances = (Replica(VENUE, address),)
     task = asyncio.create_task(rig.feed.run())
     try:
         yield rig
@@ -208,13 +208,13 @@ async def test_nothing_is_read_while_there_is_no_room(valkey_url):
     async with serving(venue) as address, feeding(valkey_url, address) as rig:
         await venue.publish(count=1)
         await until(lambda: len(cursors(valkey_url)) == 1)
-        rig.room.measure(rig.room.bytes_max)
+        rig.memory.measure(rig.memory.bytes_max)
         await venue.publish(count=500)
         await until(lambda: venue.sent >= 2)
         for _ in range(20):
             await asyncio.sleep(0.01)
             assert len(cursors(valkey_url)) == 1
-        rig.room.measure(0)
+        rig.memory.measure(0)
         await until(lambda: cursors(valkey_url) == held(venue))
 
 
@@ -222,7 +222,7 @@ async def test_a_feed_ends_when_its_venue_is_gone_and_unlisted(valkey_url):
     venue = FakeVenue()
     rig = Rig(valkey_url)
     async with serving(venue) as address:
-        rig.feed.twins.instances = (Instance(VENUE, address),)
+        rig.feed.replicas.instances = (Replica(VENUE, address),)
         task = asyncio.create_task(rig.feed.run())
         await venue.publish()
         await until(lambda: len(cursors(valkey_url)) == 1)

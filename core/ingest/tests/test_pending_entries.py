@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from core.ingest.pending import PendingEntries
+from core.ingest.pending_entries import PendingEntries
 from core.ingest.tests.fakes import TRADES
 from kit.base.cursor import Cursor
 from kit.marketdata.delivery.streams import StreamEntry

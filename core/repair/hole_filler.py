@@ -1,4 +1,4 @@
-"""One hole: the venue is asked, and what it tells joined to the record; then it is published."""
+"""Fills one hole: fetches the venue's trades, joins them to the record and publishes them."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -7,29 +7,29 @@ from typing import TypeVar
 from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.common.v1 import types_pb2
 
+from core.repair.hole_store import HoleStore
 from core.repair.holes import Hole, Span
 from core.repair.joining import (
     AHEAD_MAX_NS,
-    Answer,
-    Joined,
+    JoinResult,
     Trade,
     Unjoinable,
+    VenueTrades,
     in_order,
     join_equals,
     join_numbers,
 )
 from core.repair.publisher import Publisher
-from core.repair.record import Instrument, Record
-from core.repair.store import Store
-from core.repair.venues import Features, NotEver, NotNow, Venues
+from core.repair.record_reader import Instrument, RecordReader
+from core.repair.venues import Features, NotAvailable, RetryLater, Venues
 from kit.base.clock import Clock
 from kit.base.cursor import Cursor
 from kit.base.numbers import NumberError
 
 SEGMENT = 20_000
-"""Told trades that are joined at a time."""
+"""Trades of the venue that are joined at a time."""
 BEHIND_MAX_NS = 2 * AHEAD_MAX_NS
-"""A venue's history may be so late."""
+"""How late a venue's history may be."""
 BEHIND_WAIT_S = 1.0
 
 ID_MAX = 2**63 - 1
@@ -39,29 +39,29 @@ PARTIAL = types_pb2.FILL_OUTCOME_PARTIAL
 GONE = types_pb2.FILL_OUTCOME_UNAVAILABLE
 
 AnswerT = TypeVar("AnswerT")
-Patience = Callable[[Callable[[], Awaitable[AnswerT]]], Awaitable[AnswerT]]
-"""Asks until there is an answer; raises NotNow when that takes too long."""
+RetryingCall = Callable[[Callable[[], Awaitable[AnswerT]]], Awaitable[AnswerT]]
+"""Repeats a call until it succeeds; raises RetryLater when that takes too long."""
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
-    """What has become of a hole, once the entry at this cursor has been read by all."""
+class FillResult:
+    """The outcome of a hole, valid once all consumers have read the entry at the cursor."""
 
     hole: Hole
     outcome: "types_pb2.FillOutcome.ValueType"
     detail: str
     cursor: Cursor
     known_count: int
-    """Trades that were recorded within it before anything was fetched."""
+    """Trades recorded within the hole before anything was fetched."""
     published: int
-    """Trades that were missing."""
+    """Missing trades that were published."""
     left: Span | None = None
-    """What is still missing."""
+    """The part that is still missing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What the venue's answer means for a hole."""
+class Assessment:
+    """What the venue's trades mean for a hole."""
 
     outcome: "types_pb2.FillOutcome.ValueType"
     missing: Sequence[Trade]
@@ -69,11 +69,16 @@ class Finding:
     left: Span | None = None
 
 
-class Filler:
-    """Fills holes. Raises NotNow when the venue does not answer for now."""
+class HoleFiller:
+    """Fills holes. Raises RetryLater when the venue does not answer."""
 
     def __init__(
-        self, record: Record, store: Store, venues: Venues, publisher: Publisher, clock: Clock
+        self,
+        record: RecordReader,
+        store: HoleStore,
+        venues: Venues,
+        publisher: Publisher,
+        clock: Clock,
     ) -> None:
         self._record = record
         self._store = store
@@ -82,56 +87,66 @@ class Filler:
         self._clock = clock
 
     async def fill(
-        self, place: Instrument, hole: Hole, features: Features, patience: Patience[Sequence[Trade]]
-    ) -> Filled:
-        """Publish what was missing, with a fill that says how it has ended."""
-        there = await self._record.count(place, hole.span)
+        self,
+        instrument: Instrument,
+        hole: Hole,
+        features: Features,
+        retrying: RetryingCall[Sequence[Trade]],
+    ) -> FillResult:
+        """Publish the missing trades, and a HoleFill with the outcome."""
+        there = await self._record.count(instrument, hole.span)
         await self._store.begin_hole(hole, there)
         known = there if hole.known_count is None else hole.known_count
-        # What a run that was cut short has brought counts, too.
+        # Trades that an interrupted run has published count too.
         published = there - known
         try:
-            if hole.span.has_ids and not place.text_ids:
-                finding, more = await self._by_ids(place, hole, features, patience)
+            if hole.span.has_ids and not instrument.text_ids:
+                finding, more = await self._by_ids(instrument, hole, features, retrying)
                 published += more
             else:
-                finding = await self._by_equals(place, hole, patience)
-        except (NotEver, Unjoinable) as error:
-            finding = Finding(GONE, (), str(error), hole.span)
+                finding = await self._by_equals(instrument, hole, retrying)
+        except (NotAvailable, Unjoinable) as error:
+            finding = Assessment(GONE, (), str(error), hole.span)
         try:
-            cursor = await self._publish(place, hole, finding, published)
+            cursor = await self._publish(instrument, hole, finding, published)
         except NumberError as error:
-            finding = Finding(GONE, (), f"a number that cannot be recorded: {error}", hole.span)
-            cursor = await self._publish(place, hole, finding, published)
+            finding = Assessment(GONE, (), f"a number that cannot be recorded: {error}", hole.span)
+            cursor = await self._publish(instrument, hole, finding, published)
         published += len(finding.missing)
-        return Filled(hole, finding.outcome, finding.detail, cursor, known, published, finding.left)
+        return FillResult(
+            hole, finding.outcome, finding.detail, cursor, known, published, finding.left
+        )
 
     async def _publish(
-        self, place: Instrument, hole: Hole, finding: Finding, published: int
+        self, instrument: Instrument, hole: Hole, finding: Assessment, published: int
     ) -> Cursor:
         count = published + len(finding.missing)
         fills = [_fill(hole, hole.span, finding.outcome, count, finding.detail)]
         if finding.outcome == PARTIAL and finding.left is not None:
             fills.append(_fill(hole, finding.left, GONE, 0, finding.detail))
-        return await self._publisher.publish(place, finding.missing, fills)
+        return await self._publisher.publish(instrument, finding.missing, fills)
 
     async def _by_ids(
-        self, place: Instrument, hole: Hole, features: Features, patience: Patience[Sequence[Trade]]
-    ) -> tuple[Finding, int]:
+        self,
+        instrument: Instrument,
+        hole: Hole,
+        features: Features,
+        retrying: RetryingCall[Sequence[Trade]],
+    ) -> tuple[Assessment, int]:
         """The finding of the last part, and how many trades were published before it."""
         span, consecutive = hole.span, _is_consecutive(features)
-        recorded = await self._record.numbered(place, span)
+        recorded = await self._record.numbered(instrument, span)
         if not recorded or recorded[0].number != span.last_id_before:
             raise Unjoinable(f"trade {span.last_id_before} before it is not recorded")
         after = recorded[-1].number
         if after < span.first_id_after:
-            raise NotNow("the trade after it is not recorded", BEHIND_WAIT_S)
+            raise RetryLater("the trade after it is not recorded", BEHIND_WAIT_S)
         if consecutive and len(recorded) == span.first_id_after - span.last_id_before + 1:
-            return Finding(COMPLETE, (), "nothing is missing: both sides join by their ids"), 0
+            return Assessment(COMPLETE, (), "nothing is missing: both sides join by their ids"), 0
         published, begin = 0, max(hole.told_id, span.last_id_before)
         proven = begin > span.last_id_before
         while True:
-            answer = await self._told_from(place, hole, begin, after, features, patience)
+            answer = await self._told_from(instrument, hole, begin, after, features, retrying)
             told_to = answer.trades[-1].number if answer.trades else begin
             is_end = told_to >= after or len(answer.trades) < SEGMENT
             end = span.first_id_after if is_end else told_to + 1
@@ -143,19 +158,19 @@ class Filler:
                 return self._judged(hole, joined, answer, proven, begin), published
             if not (consecutive and proven and joined.lost is None):
                 raise Unjoinable(f"{SEGMENT} trades from {begin} on do not join")
-            await self._publisher.publish(place, joined.missing)
+            await self._publisher.publish(instrument, joined.missing)
             await self._store.told(hole, told_to)
             published, begin = published + len(joined.missing), told_to
 
     async def _told_from(
         self,
-        place: Instrument,
+        instrument: Instrument,
         hole: Hole,
         begin: int,
         after: int,
         features: Features,
-        patience: Patience[Sequence[Trade]],
-    ) -> Answer:
+        retrying: RetryingCall[Sequence[Trade]],
+    ) -> VenueTrades:
         """What the venue tells from one id to another, as far as a segment goes."""
         by_id = catalog_pb2.TRADE_HISTORY_BY_ID in features.trade_history
         told: list[Trade] = []
@@ -164,9 +179,9 @@ class Filler:
             first = newest + 1 if by_id else 0
 
             def ask(first: int = first, start_ns: int = start_ns) -> Awaitable[Sequence[Trade]]:
-                return self._venues.trades(place.venue, place.symbol, first, start_ns)
+                return self._venues.trades(instrument.venue, instrument.symbol, first, start_ns)
 
-            page = _numbered(await patience(ask))
+            page = _numbered(await retrying(ask))
             fresh = [trade for trade in page if trade.number > newest]
             if not fresh:
                 break
@@ -177,44 +192,44 @@ class Filler:
         return in_order(told, numbered=True, now_ns=self._clock.time_ns())
 
     def _judged(
-        self, hole: Hole, joined: Joined, answer: Answer, before: bool, begin: int
-    ) -> Finding:
+        self, hole: Hole, joined: JoinResult, answer: VenueTrades, before: bool, begin: int
+    ) -> Assessment:
         span, notes = hole.span, list(joined.notes)
         if not joined.after:
             self._require_told(span, answer)
         if before and joined.after and joined.lost is None:
             found = f"{len(joined.missing)} trades were missing, both sides join by their ids"
-            return Finding(COMPLETE, joined.missing, _words(found, notes))
+            return Assessment(COMPLETE, joined.missing, _words(found, notes))
         if not (before or joined.after):
             detail = _words("the venue does not have them: " + _range(answer), notes)
-            return Finding(GONE, (), detail, span)
+            return Assessment(GONE, (), detail, span)
         numbers = [trade.number for trade in answer.trades]
         first, last = joined.lost or (numbers[-1] + 1, numbers[0] - 1)
         first = first if before else begin + 1
         last = last if joined.after else span.first_id_after - 1
         left = _left(span, first, last, answer)
         detail = _words(f"the venue does not have {first} to {last}: {_range(answer)}", notes)
-        return Finding(PARTIAL if joined.missing else GONE, joined.missing, detail, left)
+        return Assessment(PARTIAL if joined.missing else GONE, joined.missing, detail, left)
 
-    def _require_told(self, span: Span, answer: Answer) -> None:
-        """Raises NotNow where the end of a hole is too new to be told already."""
+    def _require_told(self, span: Span, answer: VenueTrades) -> None:
+        """Raises RetryLater where the end of a hole is too new to be told already."""
         told_ns = answer.trades[-1].time_ns if answer.trades else 0
         is_young = span.end_time_ns > self._clock.time_ns() - BEHIND_MAX_NS
         if is_young and told_ns < span.end_time_ns:
-            raise NotNow("the venue's history is not as far yet", BEHIND_WAIT_S)
+            raise RetryLater("the venue's history is not as far yet", BEHIND_WAIT_S)
 
     async def _by_equals(
-        self, place: Instrument, hole: Hole, patience: Patience[Sequence[Trade]]
-    ) -> Finding:
+        self, instrument: Instrument, hole: Hole, retrying: RetryingCall[Sequence[Trade]]
+    ) -> Assessment:
         span = hole.span
         told: dict[str, Trade] = {}
         start_ns = span.start_time_ns
         while len(told) < SEGMENT:
 
             def ask(start_ns: int = start_ns) -> Awaitable[Sequence[Trade]]:
-                return self._venues.trades(place.venue, place.symbol, 0, start_ns)
+                return self._venues.trades(instrument.venue, instrument.symbol, 0, start_ns)
 
-            page = await patience(ask)
+            page = await retrying(ask)
             count, newest_ns = len(told), max((trade.time_ns for trade in page), default=0)
             in_order([*told.values(), *page], numbered=False, now_ns=self._clock.time_ns())
             told |= {trade.trade_id: trade for trade in page}
@@ -222,21 +237,23 @@ class Filler:
                 break
             start_ns = newest_ns
         answer = in_order(told.values(), numbered=False, now_ns=self._clock.time_ns())
-        recorded = await self._record.between(place, span.start_time_ns, span.end_time_ns)
+        recorded = await self._record.between(instrument, span.start_time_ns, span.end_time_ns)
         joined = join_equals(answer, recorded, span.start_time_ns, span.end_time_ns)
         return self._judged_equals(span, joined, answer)
 
-    def _judged_equals(self, span: Span, joined: Joined, answer: Answer) -> Finding:
+    def _judged_equals(self, span: Span, joined: JoinResult, answer: VenueTrades) -> Assessment:
         if not joined.after:
             self._require_told(span, answer)
         notes, missing = joined.notes, joined.missing
         if joined.before and joined.after:
             found = f"{len(missing)} trades were missing, equal trades stand on both sides"
-            return Finding(COMPLETE, missing, _words(found, notes))
+            return Assessment(COMPLETE, missing, _words(found, notes))
         detail = _words(f"the venue tells only {_range(answer)}", notes)
         if joined.after and missing:
-            return Finding(PARTIAL, missing, detail, Span(span.start_time_ns, missing[0].time_ns))
-        return Finding(GONE, (), detail, span)
+            return Assessment(
+                PARTIAL, missing, detail, Span(span.start_time_ns, missing[0].time_ns)
+            )
+        return Assessment(GONE, (), detail, span)
 
 
 def _numbered(trades: Sequence[Trade]) -> Sequence[Trade]:
@@ -250,7 +267,7 @@ def _is_consecutive(features: Features) -> bool:
     return bool(features.trade_numbering == catalog_pb2.TRADE_NUMBERING_CONSECUTIVE)
 
 
-def _left(span: Span, first: int, last: int, answer: Answer) -> Span:
+def _left(span: Span, first: int, last: int, answer: VenueTrades) -> Span:
     """What is missing still, between the trades that are there."""
     times = {trade.number: trade.time_ns for trade in answer.trades}
     return Span(
@@ -261,7 +278,7 @@ def _left(span: Span, first: int, last: int, answer: Answer) -> Span:
     )
 
 
-def _range(answer: Answer) -> str:
+def _range(answer: VenueTrades) -> str:
     if not answer.trades:
         return "nothing"
     first, last = answer.trades[0], answer.trades[-1]
