@@ -11,9 +11,9 @@ from core.playback.books import PlayedBooks
 from core.playback.control import Control
 from core.playback.epochs import Beginning, PlayEpoch
 from core.playback.log import Log
+from core.playback.market_data import PlaybackMarketData
 from core.playback.past import Past
 from core.playback.player import Player
-from core.playback.service import MarketDataServicer
 from core.playback.settings import PlaybackSettings, parse_speed
 from core.playback.tape import CHANNELS, Play, windows
 from core.playback.trading import Trading
@@ -30,6 +30,7 @@ from kit.base.errors import (
 )
 from kit.base.runtime import Identity, Runtime, run_process
 from kit.base.settings import MeshSettings
+from kit.connector.process.market_data import MarketDataServicer
 from kit.execution.accounts import paper_names
 from kit.execution.settings import OrdersSettings
 from kit.storage.archive.archive import Archive
@@ -99,7 +100,7 @@ class Playback:
         rows_max = settings.window_rows_max
         tape = windows(self._archive, play, terms, settings.window_ns, rows_max)
         beginning = Beginning(log, epochs, player)
-        servicer = MarketDataServicer(log, player, past, books, beginning)
+        servicer = MarketDataServicer(PlaybackMarketData(log, player, past, books, beginning))
         runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer, raw=["Subscribe"])
         trading = Trading(
             play.venue, self._mesh, self._orders, log, player, past, books, self._clock

@@ -102,22 +102,22 @@ def test_who_wants_it_once_is_not_told_what_is_made_again():
     assert heard(follower) == [1, 2]
 
 
-class Ear:
-    """Writes down what it is told."""
+class PriceListener:
+    """Keeps the prices that it gets."""
 
     def __init__(self):
         self.symbols = {SYMBOL}
         self.prices = []
 
-    def hear(self, symbol, price):
+    def on_trade(self, symbol, price):
         self.prices.append(price)
 
 
 async def test_a_stop_is_woken_by_what_is_played_and_by_nothing_that_is_made_again():
     log, books, meter = make(), PlayedBooks([SYMBOL]), Meter(VENUE)
     player = Player(log, books, None, meter, SystemClock())
-    prices, ear = FeedPrices(PlayedTrades(log), books), Ear()
-    prices.listen(ear)
+    prices, listener = FeedPrices(PlayedTrades(log), books), PriceListener()
+    prices.listen(listener)
     listening = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
 
@@ -129,9 +129,9 @@ async def test_a_stop_is_woken_by_what_is_played_and_by_nothing_that_is_made_aga
     # A reader has the first two trades already.
     player.start({TRADES: Cursor(EPOCH, 2)})
     await asyncio.wait_for(player.run(tape(), [SYMBOL]), 5)
-    await until(lambda: ear.prices)
+    await until(lambda: listener.prices)
     listening.cancel()
-    assert ear.prices == [Decimal(40)]
+    assert listener.prices == [Decimal(40)]
     assert prices.best(SYMBOL) == (Decimal(100), Decimal(103))
     assert prices.best("OTHER") is None
     assert log.cursor(BOOK) == Cursor(EPOCH, 1)

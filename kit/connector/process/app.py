@@ -34,6 +34,7 @@ from kit.connector.process.settings import VenueSettings
 from kit.connector.process.state_republisher import StateRepublisher
 from kit.connector.process.trade_refill import TradeRefill
 from kit.connector.process.venue_controller import VenueController
+from kit.connector.process.venue_market_data import VenueMarketData
 from kit.execution.settings import OrdersSettings
 
 PRESSURE_CHECK_S = 0.005
@@ -96,11 +97,9 @@ class VenueProcess:
         self._epochs = EpochManager(self.host, self.listing, epoch_file)
         self.replica = PeerReplica(self.host, service_id, self._epochs, lambda: self.feed.connected)
         self.control = VenueController(self.host, self.feed, data_dir)
+        republisher = StateRepublisher(self.host, self.listing)
         self.servicer = MarketDataServicer(
-            self.host,
-            BookVerifier(self.host),
-            self._epochs,
-            StateRepublisher(self.host, self.listing),
+            VenueMarketData(self.host, BookVerifier(self.host), self._epochs, republisher)
         )
         self._accounts = VenueAccounts(self.host, mesh, own, orders, pretended_credentials)
 

@@ -1,7 +1,8 @@
-"""MarketData, served from the hub, the books and the venue's history."""
+"""MarketData, served from a venue's hub and books, or from a recorded past."""
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import grpc
 from venuemesh.common.v1 import types_pb2
@@ -12,12 +13,9 @@ from kit.base.cursor import CHANNELS, Channel, Cursor
 from kit.base.errors import BadRequest, NotSupported, UnknownInstrument
 from kit.base.numbers import format_scaled
 from kit.base.rpc import STREAM_WRITER
-from kit.connector.books.synchronized_book import BookState, SynchronizedBook
-from kit.connector.host.epoch_manager import EpochManager
-from kit.connector.host.venue_host import VenueHost
-from kit.connector.process.book_verification import BookVerifier
-from kit.connector.process.state_republisher import StateRepublisher
+from kit.marketdata.book import Levels
 from kit.marketdata.book.checksum import TOP_LEVELS, top_checksum
+from kit.marketdata.delivery.subscription import SymbolFilter
 from kit.marketdata.model.columns import Scale
 
 DEPTH_DEFAULT, DEPTH_MAX = 20, 5_000
@@ -25,32 +23,76 @@ VERIFIED_DEFAULT, VERIFIED_MAX = 100, 1_000
 INSTRUMENTS_DEFAULT, INSTRUMENTS_MAX = 200, 1_000
 HISTORY_DEFAULT, HISTORY_MAX = 500, 1_000
 
-STATES = {
-    BookState.EMPTY: market_data_pb2.BOOK_STATE_EMPTY,
-    BookState.SYNCHRONIZED: market_data_pb2.BOOK_STATE_PROVEN,
-    BookState.IN_DOUBT: market_data_pb2.BOOK_STATE_IN_DOUBT,
-}
-
 Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFrom:
+    """Where a subscription starts in each channel."""
+
+    resume_after: Mapping[Channel, Cursor]
+    earliest: Sequence[Channel]
+    """Channels that start with the first batch that is held."""
+    latest: Sequence[Channel]
+    """Channels that start with the next batch."""
+    symbols: SymbolFilter
+    """Empty: all symbols."""
+    stream_epoch: int | None
+    """Epoch of the Redis Streams, if their writer asks; 0 while they are empty."""
+    whole: bool
+    """Whether the whole state is published again for the writer."""
+
+
+class BookView(NamedTuple):
+    """A book as GetOrderBook answers it. Levels are best first, at least as many as asked for."""
+
+    state: "market_data_pb2.BookState.ValueType"
+    epoch: int
+    last_sequence: int
+    venue_time_ns: int
+    scale: Scale
+    bids: Levels
+    asks: Levels
+
+
+class MarketDataSource(Protocol):
+    """What MarketData is answered from."""
+
+    @property
+    def venue_id(self) -> str:
+        """The venue that is served."""
+
+    async def instruments(self) -> Mapping[str, types_pb2.Instrument]:
+        """The listed instruments by native symbol, ascending."""
+
+    def require_subscribed(self, symbol: str) -> None:
+        """Raises UnknownInstrument for a symbol of which nothing is published."""
+
+    def responses(self, start: ReadFrom) -> AsyncIterator[bytes]:
+        """Serialised responses of a subscription. Raises CursorExpired, TooManySubscribers."""
+
+    async def book(self, symbol: str, depth: int) -> tuple[Cursor, BookView | None]:
+        """The last batch of the book channel, and the book that includes it; None if unknown."""
+
+    async def verify(self, symbol: str, depth: int) -> market_data_pb2.VerifyBookResponse:
+        """Compare a book with the venue's own. Raises NotSupported."""
+
+    async def trades(
+        self, symbol: str, first_id: int, start_ns: int, count: int
+    ) -> Sequence[market_data_pb2.Trade]:
+        """Past trades from an id on, or from a time on if ``first_id`` is 0, oldest first."""
+
+    async def candles(
+        self, symbol: str, interval: str, start_ns: int, count: int
+    ) -> Sequence[market_data_pb2.Candle]:
+        """Past candles from a time on, oldest first. Raises BadRequest."""
 
 
 class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     """Answers MarketData for one venue. Subscribe yields serialised responses."""
 
-    def __init__(
-        self,
-        host: VenueHost,
-        verifier: BookVerifier,
-        epochs: EpochManager,
-        republisher: StateRepublisher,
-    ) -> None:
-        self._host = host
-        self._hub = host.hub
-        self._venue_id = host.venue.venue_id
-        self._history = host.venue.history
-        self._verifier = verifier
-        self._epochs = epochs
-        self._republisher = republisher
+    def __init__(self, source: MarketDataSource) -> None:
+        self._source = source
 
     async def ListInstruments(
         self, request: market_data_pb2.ListInstrumentsRequest, context: Context
@@ -58,7 +100,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         size = paging.page_size(request.page_size, INSTRUMENTS_DEFAULT, INSTRUMENTS_MAX)
         position = paging.read_token(request)
         after = str(position[0]) if position else ""
-        listed = await self._host.instruments.all()
+        listed = await self._source.instruments()
         rest = [symbol for symbol in listed if symbol > after]
         page = rest[:size]
         return market_data_pb2.ListInstrumentsResponse(
@@ -72,13 +114,12 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         if request.delivery.HasField("conflated"):
             raise NotSupported(
                 "a venue serves every event; Live serves conflated subscriptions",
-                service=self._venue_id,
+                service=self._source.venue_id,
                 wanted="conflated",
             )
         channels = _channels(request)
         for symbol in request.symbols:
-            self._require_subscribed(symbol)
-        resume = {item.channel: Cursor.of(item.cursor) for item in request.resume_after}
+            self._source.require_subscribed(symbol)
         is_writer = STREAM_WRITER in (context.invocation_metadata() or ())
         if request.whole and not is_writer:
             raise BadRequest(
@@ -87,66 +128,63 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
                 value=True,
                 allowed="false",
             )
-        if is_writer:
-            # Only the writer of the streams is believed: an epoch is a gap for every reader.
-            self._epochs.on_stream_epoch(
-                max((cursor.epoch for cursor in resume.values()), default=0)
-            )
+        resume = {item.channel: Cursor.of(item.cursor) for item in request.resume_after}
         fresh = [channel for channel in channels if channel not in resume]
         earliest = request.start_at == market_data_pb2.START_AT_EARLIEST and not request.whole
-        reader = self._hub.reader(
-            {channel: resume[channel] for channel in channels if channel in resume},
-            earliest=fresh if earliest else (),
-            latest=() if earliest else fresh,
-            symbols=frozenset(request.symbols),
+        epoch = max((cursor.epoch for cursor in resume.values()), default=0)
+        return self._source.responses(
+            ReadFrom(
+                {channel: resume[channel] for channel in channels if channel in resume},
+                earliest=fresh if earliest else (),
+                latest=() if earliest else fresh,
+                symbols=frozenset(request.symbols),
+                stream_epoch=epoch if is_writer else None,
+                whole=request.whole,
+            )
         )
-        if request.whole:
-            self._republisher.publish(channels)
-        return reader.responses()
 
     async def GetOrderBook(
         self, request: market_data_pb2.GetOrderBookRequest, context: Context
     ) -> market_data_pb2.GetOrderBookResponse:
         depth = _depth(request.depth, DEPTH_DEFAULT, DEPTH_MAX)
-        self._require_subscribed(request.symbol)
-        self._host.pipeline.flush()
-        book = self._host.book_manager.books[request.symbol]
-        return market_data_pb2.GetOrderBookResponse(
-            venue=self._venue_id,
+        self._source.require_subscribed(request.symbol)
+        cursor, book = await self._source.book(request.symbol, max(depth, TOP_LEVELS))
+        answer = market_data_pb2.GetOrderBookResponse(
+            venue=self._source.venue_id,
             symbol=request.symbol,
-            state=self._state(book),
-            book_epoch=book.epoch,
-            last_sequence=book.last_sequence,
-            cursor=self._hub.cursor(types_pb2.CHANNEL_BOOK).message(),
-            venue_time_ns=book.venue_time_ns,
-            bids=_levels(book, book.book.bids(depth)),
-            asks=_levels(book, book.book.asks(depth)),
-            checksum=top_checksum(
-                book.book.bids(TOP_LEVELS), book.book.asks(TOP_LEVELS), book.scale
-            ),
+            state=market_data_pb2.BOOK_STATE_EMPTY if book is None else book.state,
+            cursor=cursor.message(),
         )
+        if book is not None:
+            answer.book_epoch, answer.last_sequence = book.epoch, book.last_sequence
+            answer.venue_time_ns = book.venue_time_ns
+            answer.bids.extend(_levels(book.bids[:depth], book.scale))
+            answer.asks.extend(_levels(book.asks[:depth], book.scale))
+            best = book.bids[:TOP_LEVELS], book.asks[:TOP_LEVELS]
+            answer.checksum = top_checksum(*best, book.scale)
+        return answer
 
     async def VerifyBook(
         self, request: market_data_pb2.VerifyBookRequest, context: Context
     ) -> market_data_pb2.VerifyBookResponse:
         depth = _depth(request.depth, VERIFIED_DEFAULT, VERIFIED_MAX)
-        self._require_subscribed(request.symbol)
-        return await self._verifier.verify(request.symbol, depth)
+        self._source.require_subscribed(request.symbol)
+        return await self._source.verify(request.symbol, depth)
 
     async def ListTrades(
         self, request: market_data_pb2.ListTradesRequest, context: Context
     ) -> market_data_pb2.ListTradesResponse:
         size = paging.page_size(request.page_size, HISTORY_DEFAULT, HISTORY_MAX)
         position = paging.read_token(request)
-        await self._host.instruments.require(request.symbol)
+        await self._require_listed(request.symbol)
         first = int(position[0]) if position else request.first_trade_id
-        trades = await self._history.trades(request.symbol, first, request.start_time_ns, size)
+        trades = await self._source.trades(request.symbol, first, request.start_time_ns, size)
         # Where ids are no numbers, nothing can be asked for from an id on.
-        goes_on = len(trades) == size and trades[-1].trade_id.isdecimal()
+        has_more = len(trades) == size and trades[-1].trade_id.isdecimal()
         return market_data_pb2.ListTradesResponse(
             trades=trades,
             next_page_token=paging.make_token(request, [int(trades[-1].trade_id) + 1])
-            if goes_on
+            if has_more
             else "",
         )
 
@@ -155,9 +193,9 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     ) -> market_data_pb2.ListCandlesResponse:
         size = paging.page_size(request.page_size, HISTORY_DEFAULT, HISTORY_MAX)
         position = paging.read_token(request)
-        await self._host.instruments.require(request.symbol)
+        await self._require_listed(request.symbol)
         start_ns = int(position[0]) if position else request.start_time_ns
-        candles = await self._history.candles(request.symbol, request.interval, start_ns, size)
+        candles = await self._source.candles(request.symbol, request.interval, start_ns, size)
         return market_data_pb2.ListCandlesResponse(
             candles=candles,
             next_page_token=paging.make_token(request, [candles[-1].open_time_ns + 1])
@@ -165,18 +203,10 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
             else "",
         )
 
-    def _state(self, book: SynchronizedBook) -> "market_data_pb2.BookState.ValueType":
-        if book.state is BookState.SYNCHRONIZED and not self._host.venue.book_proofs:
-            return market_data_pb2.BOOK_STATE_UNPROVEN
-        return STATES[book.state]
-
-    def _require_subscribed(self, symbol: str) -> None:
-        if self._host.subscriptions.unlisted([symbol]):
-            raise UnknownInstrument(
-                f"{self._venue_id} is not subscribed to {symbol!r}",
-                venue=self._venue_id,
-                symbol=symbol,
-            )
+    async def _require_listed(self, symbol: str) -> None:
+        if symbol not in await self._source.instruments():
+            venue = self._source.venue_id
+            raise UnknownInstrument(f"{venue} does not list {symbol!r}", venue=venue, symbol=symbol)
 
 
 def _depth(asked: int, usual: int, most: int) -> int:
@@ -200,8 +230,7 @@ def _channels(request: market_data_pb2.SubscribeRequest) -> list[Channel]:
     return channels
 
 
-def _levels(book: SynchronizedBook, levels: list[tuple[int, int]]) -> list[market_data_pb2.Level]:
-    scale: Scale = book.scale
+def _levels(levels: Levels, scale: Scale) -> list[market_data_pb2.Level]:
     return [
         market_data_pb2.Level(
             price=format_scaled(price, scale.price), size=format_scaled(size, scale.size)

@@ -21,6 +21,7 @@ from kit.connector.host.listing_publisher import ListingPublisher
 from kit.connector.process.book_verification import AGREES, BookVerifier
 from kit.connector.process.market_data import MarketDataServicer
 from kit.connector.process.state_republisher import StateRepublisher
+from kit.connector.process.venue_market_data import VenueMarketData
 from kit.connector.tests.fakes import BOOK, BOOK_RULES, TRADES, Stage, book, trade
 from kit.connector.tests.test_verification import FakeHistory, answer, levels
 from kit.marketdata.book import Book, Side
@@ -50,11 +51,10 @@ class Rig:
         instruments = InstrumentCache("somewhere", venue.history)
         host = replace(stage.host, venue=venue, instruments=instruments)
         listing = ListingPublisher(host, stage.feed)
+        epochs = EpochManager(host, listing, EpochFile(folder / "epoch"))
+        republisher = StateRepublisher(host, listing)
         self.servicer = MarketDataServicer(
-            host,
-            BookVerifier(host),
-            EpochManager(host, listing, EpochFile(folder / "epoch")),
-            StateRepublisher(host, listing),
+            VenueMarketData(host, BookVerifier(host), epochs, republisher)
         )
 
     async def order_book(self, **request: Any) -> market_data_pb2.GetOrderBookResponse:
