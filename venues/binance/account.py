@@ -31,9 +31,9 @@ from kit.execution.contract import (
 
 FILLS_MAX = 1000
 WEEK_MS = 7 * 86_400_000
-"""Fills of a longer time are not given at once by futures."""
+"""Longest period of one answer about fills of futures."""
 KEPT_MS = 26 * WEEK_MS
-"""They do not keep older ones."""
+"""Futures do not keep older fills."""
 STATES: Mapping[str, OrderState] = {
     "PENDING_NEW": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
     "NEW": orders_pb2.ORDER_STATE_OPEN,
@@ -45,7 +45,7 @@ STATES: Mapping[str, OrderState] = {
     "EXPIRED": orders_pb2.ORDER_STATE_EXPIRED,
     "EXPIRED_IN_MATCH": orders_pb2.ORDER_STATE_EXPIRED,
 }
-"""EXPIRED_IN_MATCH: it would have met an order of the same account."""
+"""EXPIRED_IN_MATCH: it would have matched an order of the same account."""
 ALGO_STATES: Mapping[str, OrderState] = {
     "NEW": orders_pb2.ORDER_STATE_OPEN,
     "TRIGGERING": orders_pb2.ORDER_STATE_OPEN,
@@ -54,7 +54,7 @@ ALGO_STATES: Mapping[str, OrderState] = {
     "EXPIRED": orders_pb2.ORDER_STATE_EXPIRED,
     "REJECTED": orders_pb2.ORDER_STATE_REJECTED,
 }
-"""Of a conditional order. What becomes of it once it has woken is told of the order itself."""
+"""States of conditional orders. After the trigger the order itself reports its state."""
 TYPE_NAMES: Mapping[OrderType, str] = {
     orders_pb2.ORDER_TYPE_MARKET: "MARKET",
     orders_pb2.ORDER_TYPE_LIMIT: "LIMIT",
@@ -119,7 +119,7 @@ class BinanceSpotAccountApi:
         return [balance_of(row["asset"], row["free"], row["locked"]) for row in answer["balances"]]
 
     async def positions(self, queries: QuerySession) -> list[VenuePosition]:
-        """There are none."""
+        """None: spot has no positions."""
         return []
 
 
@@ -171,7 +171,7 @@ class BinanceFuturesAccountApi:
             rows = await queries.ask("fapiPrivateGetUserTrades", params)
             found += [futures_fill_of(row) for row in rows]
             full = len(rows) == FILLS_MAX
-            # Those of the last moment come again: it may have more.
+            # Ask again from the last millisecond: it may have more fills.
             begin_ms = max(int(rows[-1]["time"]), begin_ms + 1) if full else end_ms + 1
         return found
 
@@ -231,7 +231,7 @@ def fill_of(row: Mapping[str, Any]) -> VenueFill:
 
 
 def balance_of(asset: str, free: str, locked: str) -> VenueBalance:
-    """What is free and what orders hold, together and apart."""
+    """A balance of the free and the locked amount."""
     available = venue_text.amount(free)
     return VenueBalance(asset, available + venue_text.amount(locked), available)
 
@@ -333,7 +333,7 @@ def key_params(key: OrderKey) -> dict[str, str]:
 
 
 def futures_key_params(key: OrderKey) -> dict[str, str]:
-    """By the client id: the venue's is another one once a stop has woken."""
+    """The parameters that name an order: the client id, as a trigger changes the venue id."""
     if key.client_order_id:
         return {"symbol": key.symbol, "origClientOrderId": key.client_order_id}
     return {"symbol": key.symbol, "orderId": key.venue_order_id}

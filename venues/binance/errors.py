@@ -1,4 +1,4 @@
-"""What Binance refuses, and what it leaves open."""
+"""The error codes of Binance, and what each means for an order."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +32,7 @@ TEXTS: Mapping[str, RejectReason] = {
     "invalid price": orders_pb2.REJECT_REASON_PRICE,
     "service unavailable from a restricted location": orders_pb2.REJECT_REASON_PERMISSION,
 }
-"""-2010 and -1013 are all kinds of things: the words tell which."""
+"""-2010 and -1013 stand for many reasons; the message says which."""
 CODES: Mapping[str, RejectReason] = {
     "-1002": orders_pb2.REJECT_REASON_PERMISSION,
     "-1003": orders_pb2.REJECT_REASON_RATE_LIMIT,
@@ -81,7 +81,7 @@ CODES: Mapping[str, RejectReason] = {
 }
 UNCLEAR = frozenset({"-1000", "-1001", "-1004", "-1006", "-1007", "-2012"})
 """Unknown error, disconnected, busy, unexpected response, timeout ("execution status unknown"), and
-a cancellation of all that has failed."""
+a failed cancellation of all orders."""
 
 
 def find_error(answer: Any) -> VenueError | None:

@@ -1,7 +1,7 @@
-"""Orders over Binance's websocket API, spot and futures.
+"""Binance's websocket API for orders, spot and futures.
 
-The words are those of REST. A request is signed by itself; a key of the kind Ed25519 signs in once,
-and its requests need no signature then.
+The parameters are those of REST. Each request is signed; an Ed25519 key logs in once, and its
+requests then need no signature.
 https://developers.binance.com/docs/binance-spot-api-docs/websocket-api/request-security
 https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-api-general-info
 """
@@ -16,20 +16,20 @@ from kit.connector.orders.order_socket import LoggedIn, SocketMessage, SocketRep
 from kit.connector.orders.rest_session import QuerySession
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 
-LOGON_NUMBER = 0
-"""Of the request that signs in; orders are numbered from 1 on."""
+LOGIN_NUMBER = 0
+"""Number of the login request; orders are numbered from 1 on."""
 PEM_MARK = "PRIVATE KEY"
 ED25519_PEM_LENGTH_MAX = 120
-"""By which ccxt, too, tells it from an RSA key."""
+"""A longer PEM text is an RSA key; ccxt tells them apart in the same way."""
 
 
 class BinanceOrderSocketCodec:
-    """Of one market."""
+    """The requests and answers of one market."""
 
     ping = ""
 
     def __init__(self, market: str) -> None:
-        """``market``: as ccxt calls it, "spot" or "linear"."""
+        """``market``: ccxt's name, "spot" or "linear"."""
         self._market = market
 
     def url(self, exchange: Any) -> str:
@@ -41,7 +41,7 @@ class BinanceOrderSocketCodec:
         """{"id":0,"method":"session.logon","params":{"apiKey":"…","signature":"…",…}}"""
         if not _is_ed25519(queries.exchange.secret):
             return ()
-        return (_request(LOGON_NUMBER, "session.logon", _signed(queries.exchange, {})),)
+        return (_request(LOGIN_NUMBER, "session.logon", _signed(queries.exchange, {})),)
 
     def encode(self, exchange: Any, number: int, operation: str, params: Mapping[str, str]) -> str:
         """{"id":1,"method":"order.place","params":{"symbol":"BTCUSDT","side":"BUY",…}}"""
@@ -58,14 +58,14 @@ class BinanceOrderSocketCodec:
             return StreamClosed("the venue ends the connection") if shuts else None
         number, status = message["id"], int(message["status"])
         error = message.get("error", {})
-        if number == LOGON_NUMBER:
+        if number == LOGIN_NUMBER:
             return LoginRejected(f"{error.get('code')} {error.get('msg')}") if error else LoggedIn()
         if not error:
             return SocketReply(int(number), message["result"], status)
         if number is None:
-            raise ValueError(f"an error of no request: {error}")
-        told = error.get("data") or {}
-        wait_ms = int(told.get("retryAfter", 0)) - int(told.get("serverTime", 0))
+            raise ValueError(f"an error without a request: {error}")
+        data = error.get("data") or {}
+        wait_ms = int(data.get("retryAfter", 0)) - int(data.get("serverTime", 0))
         return SocketReply(int(number), error, status, max(0, wait_ms) / 1000)
 
 
@@ -74,12 +74,12 @@ def _is_ed25519(secret: str) -> bool:
 
 
 def _stamp(exchange: Any) -> dict[str, int]:
-    """ccxt's own window, so that both ways say the same."""
+    """ccxt's own window, so that both transports send the same."""
     return {"timestamp": exchange.milliseconds(), "recvWindow": exchange.options["recvWindow"]}
 
 
 def _signed(exchange: Any, params: Mapping[str, str]) -> dict[str, Any]:
-    """All but the signature is signed, by name, as it is."""
+    """The signature covers all other parameters as they are, sorted by name."""
     stamped = {**params, "apiKey": exchange.apiKey, **_stamp(exchange)}
     text = "&".join([f"{name}={stamped[name]}" for name in sorted(stamped)])
     return {**stamped, "signature": _signature(exchange, text)}

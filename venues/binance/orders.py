@@ -99,7 +99,7 @@ class BinanceSpotOrderApi:
         amends_to_smaller_only=True,
         fills_have_client_id=False,
     )
-    """A trailing stop of this venue follows in basis points, not at a distance: it waits here."""
+    """The venue's trailing stops follow in basis points, not at a distance: they wait here."""
 
     def place(self, order: OrderRequest) -> ApiRequest:
         """POST order. Post-only is a type of its own, LIMIT_MAKER."""
@@ -125,7 +125,7 @@ class BinanceSpotOrderApi:
         return ApiRequest("privatePostOrder", params, operation="order.place")
 
     def amend(self, key: OrderKey, order: OrderRequest) -> ApiRequest:
-        """PUT order/amend/keepPriority. The venue would make up a new client id otherwise."""
+        """PUT order/amend/keepPriority, with the client id: the venue would make up a new one."""
         params = {
             **key_params(key),
             "newQty": plain(order.size),
@@ -147,8 +147,8 @@ class BinanceSpotOrderApi:
         )
 
     def countdown(self, seconds: float) -> Sequence[ApiRequest]:
-        """There is none for spot."""
-        raise Unsupported("Binance spot does not cancel by itself")
+        """None: spot has no countdown."""
+        raise Unsupported("Binance spot has no countdown")
 
     def verdict(self, answer: Any) -> Verdict:
         """An order; of an amendment {"amendedOrder":{…},…}; of openOrders a list of orders."""
@@ -170,14 +170,14 @@ class BinanceFuturesOrderApi:
         countdown=True,
         fills_have_client_id=False,
     )
-    """A trailing stop follows in percent here, not at a distance: it waits in this process."""
+    """The venue's trailing stops follow in percent, not at a distance: they wait here."""
 
     def __init__(self, symbols: set[str]) -> None:
         """``symbols``: with orders; the venue counts down for each symbol. Filled here too."""
         self._symbols = symbols
 
     def place(self, order: OrderRequest) -> ApiRequest:
-        """POST order, or algoOrder of what waits for a price. Post-only is a time in force, GTX."""
+        """POST order, or algoOrder for a stop. Post-only is a time in force, GTX."""
         kind = FUTURES_TYPE_NAMES.get(order.type)
         if kind is None:
             raise Unsupported("no such order on Binance futures")

@@ -43,7 +43,7 @@ class BinanceSpotUserStreamDecoder:
     subscription_count = 1
 
     def subscriptions(self, exchange: Any) -> Sequence[Subscription]:
-        """One subscription brings orders, fills and balances."""
+        """One subscription, for orders, fills and balances."""
         exchange.options["watchBalance"] = {"fetchBalanceSnapshot": False}
         return (exchange.watch_orders,)
 
@@ -62,7 +62,7 @@ class BinanceSpotUserStreamDecoder:
             return [balance_of(row["a"], row["f"], row["l"]) for row in event["B"]]
         if kind in ("eventStreamTerminated", "serverShutdown"):
             return StreamClosed(kind)
-        # balanceUpdate tells a difference; the balance itself comes with it. Lists are of orders.
+        # balanceUpdate states a difference; the balance itself comes with it. Lists are of orders.
         return ()
 
 
@@ -77,8 +77,8 @@ class BinanceFuturesUserStreamDecoder:
         return (exchange.watch_orders,)
 
     def decode(self, message: Any) -> StreamMessage:
-        """{"e":"ORDER_TRADE_UPDATE","T":…,"o":{…}}. Of balances it tells what is there, not what is
-        free: that is asked for."""
+        """{"e":"ORDER_TRADE_UPDATE","T":…,"o":{…}}. It reports total balances, not
+        free ones: those are asked for."""
         kind = message.get("e")
         if kind == "ORDER_TRADE_UPDATE":
             return _futures_execution(message["o"])

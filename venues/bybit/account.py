@@ -26,9 +26,9 @@ from kit.execution.contract import (
 
 ORDERS_PAGE, FILLS_PAGE = 50, 100
 WEEK_MS = 7 * 86_400_000
-"""Fills of a longer time are not given at once."""
+"""Longest period of one answer about fills."""
 KEPT_MS = 104 * WEEK_MS
-"""Older fills are not kept."""
+"""The venue does not keep older fills."""
 STATES: Mapping[str, OrderState] = {
     "Created": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
     "New": orders_pb2.ORDER_STATE_OPEN,
@@ -41,7 +41,7 @@ STATES: Mapping[str, OrderState] = {
     "Deactivated": orders_pb2.ORDER_STATE_CANCELLED,
     "Rejected": orders_pb2.ORDER_STATE_REJECTED,
 }
-"""ccxt takes PartiallyFilledCanceled, which is of spot alone, for filled."""
+"""ccxt takes PartiallyFilledCanceled, which only spot has, for filled."""
 ENDINGS: Mapping[str, tuple[OrderState, RejectReason]] = {
     "EC_PostOnlyWillTakeLiquidity": (
         orders_pb2.ORDER_STATE_REJECTED,
@@ -60,7 +60,7 @@ ENDINGS: Mapping[str, tuple[OrderState, RejectReason]] = {
         orders_pb2.REJECT_REASON_SELF_TRADE,
     ),
 }
-"""What ``rejectReason`` makes of an order that is cancelled or rejected."""
+"""State and reason of a cancelled or rejected order, by ``rejectReason``."""
 
 
 class BybitAccountApi:
@@ -74,7 +74,7 @@ class BybitAccountApi:
         return ["withdraw"] if any("Withdraw" in one for one in wallet) else []
 
     async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
-        """GET /v5/order/realtime has what is open, and a little more; history has the rest."""
+        """GET /v5/order/realtime for open and recent orders, then GET /v5/order/history."""
         for method in ("privateGetV5OrderRealtime", "privateGetV5OrderHistory"):
             answer = await queries.ask(method, {"category": "spot", **key_params(key)})
             rows = answer["result"]["list"]
@@ -113,15 +113,15 @@ class BybitAccountApi:
         return [one for row in answer["result"]["list"] for one in balances_of(row)]
 
     async def positions(self, queries: QuerySession) -> list[VenuePosition]:
-        """There are none."""
+        """None: spot has no positions."""
         return []
 
 
 def order_of(row: Mapping[str, Any]) -> VenueOrder:
     """{"orderId":"…","orderLinkId":"…","symbol":"BTCUSDT","price":"61000","qty":"0.1",
     "side":"Buy","orderStatus":"New","rejectReason":"EC_NoError","avgPrice":"","cumExecQty":"0",
-    "orderType":"Limit","triggerPrice":"0","marketUnit":"","updatedTime":"1684738540561",…}. A stop
-    does not say from which side it wakes: each is told as a stop."""
+    "orderType":"Limit","triggerPrice":"0","marketUnit":"","updatedTime":"1684738540561",…}. The row
+    does not say from which side a stop is triggered: each is reported as a stop."""
     filled = venue_text.amount(row["cumExecQty"])
     state, reason = STATES[row["orderStatus"]], orders_pb2.REJECT_REASON_UNSPECIFIED
     why = row.get("rejectReason") or "EC_NoError"

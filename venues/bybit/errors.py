@@ -1,4 +1,4 @@
-"""What Bybit refuses, and what it leaves open."""
+"""The error codes of Bybit, and what each means for an order."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -95,7 +95,7 @@ TEXTS: Mapping[str, RejectReason] = {
     "oc_diff": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
     "new_oc": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
 }
-"""10001 and 30084 are all kinds of things: the words tell which."""
+"""10001 and 30084 stand for many reasons; the message says which."""
 TIMEOUT = "10000"
 UNCLEAR = frozenset(
     {
@@ -118,11 +118,11 @@ UNCLEAR = frozenset(
 
 def find_error(answer: Any) -> VenueError | None:
     """{"retCode":170131,"retMsg":"Insufficient balance.","result":{},"time":1}: always HTTP 200. A
-    timeout comes under several codes."""
+    timeout has several codes."""
     if isinstance(answer, dict) and str(answer.get("retCode", "0")) != "0":
-        words = str(answer.get("retMsg", ""))
-        is_timeout = "request timeout" in words.lower()
-        return VenueError(TIMEOUT if is_timeout else str(answer["retCode"]), words)
+        message = str(answer.get("retMsg", ""))
+        is_timeout = "request timeout" in message.lower()
+        return VenueError(TIMEOUT if is_timeout else str(answer["retCode"]), message)
     return None
 
 

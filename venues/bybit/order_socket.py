@@ -1,7 +1,7 @@
-"""Orders over Bybit's ``/v5/trade``, where the words are those of REST.
+"""Bybit's order websocket ``/v5/trade``, whose parameters are those of REST.
 
-The key signs in once. A session is ended after ten minutes without a word, and counts requests by
-their ``reqId``, which may not come twice.
+The key logs in once. The venue closes a session after ten minutes without a message, and identifies
+requests by ``reqId``, which must be unique.
 https://bybit-exchange.github.io/docs/v5/websocket/trade/guideline
 """
 
@@ -16,11 +16,11 @@ from kit.connector.orders.rest_session import QuerySession
 from kit.connector.orders.user_stream import LoginRejected
 
 SIGNED_MS = 10_000
-"""So long the signature of a sign-in holds."""
+"""Validity of a login's signature."""
 
 
 class BybitOrderSocketCodec:
-    """Of the unified account."""
+    """The requests and answers of the unified account."""
 
     ping = '{"op":"ping"}'
 
@@ -53,8 +53,8 @@ class BybitOrderSocketCodec:
         operation = message.get("op")
         if operation in ("ping", "pong"):
             return None
-        code, words = message["retCode"], message.get("retMsg", "")
+        code, reason = message["retCode"], message.get("retMsg", "")
         if operation == "auth":
-            return LoggedIn() if code == 0 else LoginRejected(f"{code} {words}")
-        body = {"retCode": code, "retMsg": words, "result": message.get("data", {})}
+            return LoggedIn() if code == 0 else LoginRejected(f"{code} {reason}")
+        body = {"retCode": code, "retMsg": reason, "result": message.get("data", {})}
         return SocketReply(int(message["reqId"]), body)

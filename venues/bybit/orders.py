@@ -38,7 +38,7 @@ TIMES_IN_FORCE = {
     orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "FOK",
 }
 WINDOW_S_MIN, WINDOW_S_MAX = 3, 300
-"""Of what the venue does when it is cut off."""
+"""Limits of the disconnection window, s."""
 
 
 def execution_client(
@@ -72,8 +72,8 @@ class BybitOrderApi:
     )
 
     def place(self, order: OrderRequest) -> ApiRequest:
-        """POST /v5/order/create. A stop has the filter StopOrder; from which side it wakes follows
-        from where the market is."""
+        """POST /v5/order/create. A stop has the filter StopOrder; the venue derives the side
+        from which it is triggered from the market price."""
         if order.type not in self.capabilities.types or order.reduce_only:
             raise Unsupported("no such order on Bybit spot")
         if order.time_in_force not in TIMES_IN_FORCE:
@@ -117,17 +117,17 @@ class BybitOrderApi:
         return [ApiRequest(method, {**params, "orderFilter": kind}) for kind in kinds]
 
     def countdown(self, seconds: float) -> Sequence[ApiRequest]:
-        """POST /v5/order/disconnected-cancel-all: 3 to 300 seconds. They count from when the
-        private websocket is cut, or its pings stop, so that no call is needed to put them off;
-        there is no call that ends it."""
+        """POST /v5/order/disconnected-cancel-all: 3 to 300 seconds, counted from the
+        loss of the private websocket or of its pings. No further call is needed while it is up, and
+        no call ends the countdown."""
         if not seconds:
-            raise Unsupported("what Bybit does when it is cut off is set, and not ended")
+            raise Unsupported("Bybit's cancel on disconnection cannot be switched off")
         window = max(WINDOW_S_MIN, min(WINDOW_S_MAX, -int(-seconds // 1)))
         params = {"product": "SPOT", "timeWindow": window}
         return [ApiRequest("privatePostV5OrderDisconnectedCancelAll", params)]
 
     def verdict(self, answer: Any) -> Verdict:
-        """{"retCode":0,"result":{"orderId":"…","orderLinkId":"…"},…}: taken, no more than that."""
+        """{"retCode":0,"result":{"orderId":"…","orderLinkId":"…"},…}: received, nothing more."""
         return Accepted(str(answer["result"].get("orderId", "")))
 
 

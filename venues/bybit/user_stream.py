@@ -19,7 +19,8 @@ from venues.bybit.account import balances_of, fill_of, order_of
 _log = telemetry.logger("venues.bybit.user_stream")
 TOPICS = ["order", "execution", "wallet"]
 DISCONNECT_TOPIC = "dcp.spot"
-"""Cut off, a connection that has subscribed to it has the venue cancel all, where that is set."""
+"""When a connection with this subscription is lost, the venue cancels all orders if the window is
+set."""
 
 
 class BybitUserStreamDecoder:
@@ -28,31 +29,31 @@ class BybitUserStreamDecoder:
     subscription_count = 1
 
     def subscriptions(self, exchange: Any) -> Sequence[Subscription]:
-        """ccxt's own methods ask first which kind of account it is, and subscribe one by one."""
+        """ccxt's own methods first ask for the kind of account, and subscribe one by one."""
 
-        async def watch() -> None:
+        async def account_topics() -> None:
             url = exchange.implode_hostname(exchange.urls["api"]["ws"]["private"]["contract"])
             await exchange.authenticate(url)
             await exchange.watch_topics(url, ["account"], TOPICS, {})
 
-        async def be_watched() -> None:
+        async def disconnect_topic() -> None:
             url = exchange.implode_hostname(exchange.urls["api"]["ws"]["private"]["contract"])
             await exchange.authenticate(url)
             request = {"op": "subscribe", "req_id": DISCONNECT_TOPIC, "args": [DISCONNECT_TOPIC]}
             await exchange.watch(url, DISCONNECT_TOPIC, request, DISCONNECT_TOPIC)
 
-        return (watch, be_watched)
+        return (account_topics, disconnect_topic)
 
     def decode(self, message: Any) -> StreamMessage:
         """{"topic":"order","data":[…]}, or {"op":"subscribe","success":true,…}."""
         topic, operation = message.get("topic"), message.get("op")
         if message.get("req_id") == DISCONNECT_TOPIC:
             if message.get("success") is False:
-                _log.warning("not watched by the venue", extra={"words": message.get("ret_msg")})
+                _log.warning("no cancel on disconnection", extra={"reason": message.get("ret_msg")})
             return ()
         if message.get("success") is False:
-            words = str(message.get("ret_msg"))
-            return LoginRejected(words) if operation == "auth" else StreamClosed(words)
+            reason = str(message.get("ret_msg"))
+            return LoginRejected(reason) if operation == "auth" else StreamClosed(reason)
         if operation == "subscribe":
             return Subscribed("topics")
         if topic == "order":

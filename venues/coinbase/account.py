@@ -30,7 +30,7 @@ from kit.marketdata.frames.reference import time_ns
 
 ORDERS_PAGE, FILLS_PAGE, ACCOUNTS_PAGE = 250, 250, 250
 SEARCHED_PAGES_MAX = 4
-"""Of the newest orders, in which one is looked for."""
+"""Pages of the newest orders that are searched for one."""
 STATES: Mapping[str, OrderState] = {
     "PENDING": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
     "QUEUED": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
@@ -55,8 +55,8 @@ class CoinbaseAccountApi:
         return ["withdraw"] if answer["can_transfer"] else []
 
     async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
-        """GET orders/historical/{order_id}; by our id, a look at the newest ones of the product.
-        Raises VenueUnavailable when it may be among the older ones."""
+        """GET orders/historical/{order_id}; by our id, a search among the newest orders of the
+        product. Raises VenueUnavailable when it may be an older one."""
         if key.venue_order_id:
             method = "v3PrivateGetBrokerageOrdersHistoricalOrderId"
             answer = await queries.ask(method, {"order_id": key.venue_order_id})
@@ -112,7 +112,7 @@ class CoinbaseAccountApi:
         return list(found.values())
 
     async def positions(self, queries: QuerySession) -> list[VenuePosition]:
-        """There are none."""
+        """None: spot has no positions."""
         return []
 
 

@@ -1,4 +1,4 @@
-"""What Coinbase's Advanced Trade refuses, and what it leaves open."""
+"""The error codes of Coinbase's Advanced Trade, and what each means for an order."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,7 +38,8 @@ TEXTS: Mapping[str, RejectReason] = {
     "invalid_scope": orders_pb2.REJECT_REASON_PERMISSION,
     "maintenance": orders_pb2.REJECT_REASON_MAINTENANCE,
 }
-"""By a part of the code, in lower case; INVALID_LIMIT_PRICE_POST_ONLY is no wrong price."""
+"""By a part of the code, in lower case. Their order matters: INVALID_LIMIT_PRICE_POST_ONLY is not
+about the price."""
 UNCLEAR = frozenset(
     {
         "UNKNOWN_FAILURE_REASON",
@@ -63,7 +64,7 @@ def find_error(answer: Any) -> VenueError | None:
     "preview_failure_reason":"PREVIEW_INSUFFICIENT_FUND",…}}, {"results":[{"success":false,
     "failure_reason":"UNKNOWN_CANCEL_ORDER",…}]}, {"success":false,"errors":[{
     "edit_failure_reason":"…"}]}, {"error":"INVALID_ARGUMENT","message":"…"} or {"errors":[{
-    "id":"not_found","message":"Not found"}]}. What failed in the preview was never placed."""
+    "id":"not_found","message":"Not found"}]}. One that failed in the preview was not placed."""
     if not isinstance(answer, dict):
         return None
     for row in answer.get("results") or ():
@@ -88,7 +89,7 @@ def find_error(answer: Any) -> VenueError | None:
 
 
 def _said(code: str, message: str) -> VenueError:
-    """The codes are words, by which the reason is found."""
+    """The reason is found by parts of the code, which is therefore part of the message."""
     return VenueError(code, f"{code} {message}".strip())
 
 

@@ -108,12 +108,12 @@ class CoinbaseOrderApi:
         ]
 
     def cancel_all(self, symbol: str) -> Sequence[ApiRequest]:
-        """There is no such call."""
+        """None: the venue has no such call."""
         return ()
 
     def countdown(self, seconds: float) -> Sequence[ApiRequest]:
-        """There is none."""
-        raise Unsupported("Coinbase does not cancel by itself")
+        """None: the venue has no countdown."""
+        raise Unsupported("Coinbase has no countdown")
 
     def verdict(self, answer: Any) -> Verdict:
         """{"success":true,"success_response":{"order_id":"…",…},…}, of a cancellation
@@ -124,7 +124,7 @@ class CoinbaseOrderApi:
         if "results" in answer:
             return Accepted(answer["results"][0]["order_id"])
         if answer["success"] is not True:
-            raise ValueError("no answer of success")
+            raise ValueError("the answer states no success")
         return Accepted((answer.get("success_response") or {}).get("order_id", ""))
 
 

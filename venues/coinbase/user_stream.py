@@ -38,7 +38,7 @@ class CoinbaseUserStreamDecoder:
 
     def __init__(self) -> None:
         self._sequence = -1
-        """Of the last message of the connection; -1: there was none."""
+        """Number of the last message of the connection; -1: none yet."""
 
     def subscriptions(self, exchange: Any) -> Sequence[Subscription]:
         """ccxt's own methods do not subscribe to heartbeats. A signature lasts two minutes."""
@@ -57,8 +57,8 @@ class CoinbaseUserStreamDecoder:
         """{"channel":"user","timestamp":"2023-02-09T20:33:57.609931463Z","sequence_num":0,
         "events":[{"type":"snapshot","orders":[…]}]}"""
         if message.get("type") == "error":
-            words = str(message.get("message"))
-            return LoginRejected(words) if "auth" in words.lower() else StreamClosed(words)
+            reason = str(message.get("message"))
+            return LoginRejected(reason) if "auth" in reason.lower() else StreamClosed(reason)
         sequence = message.get("sequence_num")
         if sequence is not None:
             if sequence != self._sequence + 1:
@@ -78,8 +78,8 @@ class CoinbaseUserStreamDecoder:
 def _order(row: Mapping[str, Any], at_ns: int) -> VenueOrder:
     """{"order_id":"…","client_order_id":"…","product_id":"BTC-USD","order_side":"BUY",
     "order_type":"Limit","status":"OPEN","cumulative_quantity":"0","leaves_quantity":"0.1",
-    "avg_price":"0","limit_price":"61000","stop_price":"",…}. The size is what is filled and what is
-    left together: ccxt takes the first alone for it."""
+    "avg_price":"0","limit_price":"61000","stop_price":"",…}. The size is the filled and the
+    remaining size together; ccxt takes the filled size alone for it."""
     filled = venue_text.amount(row["cumulative_quantity"])
     return VenueOrder(
         symbol=row["product_id"],

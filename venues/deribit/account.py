@@ -45,9 +45,9 @@ TYPES: Mapping[str, OrderType] = {
     "take_limit": orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT,
     "trailing_stop": orders_pb2.ORDER_TYPE_TRAILING_STOP,
 }
-"""Of those that wait for a price."""
+"""Types of untriggered orders."""
 TRIGGERED = "triggered"
-"""A stop that has made its order, which is told by itself."""
+"""State of a stop that has made its order; that order is reported by itself."""
 AT_MARKET = frozenset({"market", "stop_market", "take_market", "trailing_stop"})
 IMMEDIATE = frozenset({"immediate_or_cancel", "fill_or_kill"})
 
@@ -68,14 +68,14 @@ class DeribitAccountApi:
 
     async def key_rights(self, queries: QuerySession) -> Sequence[str]:
         """GET public/auth: {"scope":"account:read trade:read_write wallet:read_write …"}. The
-        secret signs here, and does not go out."""
+        secret is not sent: it signs here."""
         answer = await queries.ask("publicGetAuth", login_params(queries.exchange))
         scopes = answer["result"]["scope"].split()
         return ["withdraw"] if "wallet:read_write" in scopes else []
 
     async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
-        """GET private/get_order_state, or ..._by_label, which has recent ones; or the history. Of a
-        stop that has woken, the order that it has made, as far as that is told yet."""
+        """GET private/get_order_state, or ..._by_label for recent orders, or the history. For a
+        triggered stop, the order that it made, once the venue lists it."""
         if key.venue_order_id:
             row = await _state(queries, key.venue_order_id)
             if row["order_state"] != TRIGGERED:
@@ -87,14 +87,14 @@ class DeribitAccountApi:
         return await self._order(queries, row)
 
     async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
-        """GET private/get_open_orders, or ..._by_instrument; stops too."""
+        """GET private/get_open_orders, or ..._by_instrument; stops included."""
         if symbol:
             named = {"instrument_name": symbol}
             answer = await queries.ask("privateGetGetOpenOrdersByInstrument", named)
         else:
             answer = await queries.ask("privateGetGetOpenOrders")
         rows = answer["result"]
-        # The stops first: what others have made is known by them.
+        # The stops first: they identify the orders that they made.
         rows.sort(key=lambda row: row["order_type"] not in TYPES)
         return [await self._order(queries, row) for row in rows if row["order_state"] != TRIGGERED]
 
@@ -123,7 +123,7 @@ class DeribitAccountApi:
                 found += [fill_of(row) for row in rows]
                 more = bool(result["has_more"] and rows)
                 if more:
-                    # Those of the last moment come again: it may have more.
+                    # Ask again from the last millisecond: it may have more fills.
                     last_ms = int(rows[-1]["timestamp"])
                     begin_ms = last_ms if last_ms > begin_ms else begin_ms + 1
         return found
@@ -142,8 +142,8 @@ class DeribitAccountApi:
         return found
 
     def client_order_id(self, row: Mapping[str, Any]) -> str:
-        """Our id of an order: by its label, or by that of the stop that has made it, if it was
-        seen."""
+        """Return our client id of an order: its label, or the label of the stop that made it, if
+        that stop was seen; otherwise ""."""
         own = venue_text.own_client_order_id(row.get("label"))
         if own and row["order_type"] in TYPES:
             self._stop_client_ids[row["order_id"]] = own
@@ -152,7 +152,7 @@ class DeribitAccountApi:
         return own or self._stop_client_ids.get(row.get("trigger_order_id") or "", "")
 
     async def _order(self, queries: QuerySession, row: Mapping[str, Any]) -> VenueOrder:
-        """With our id, also where only the stop that has made the order has it."""
+        """The order with our client id, also where only the stop that made it has the label."""
         own, stop = self.client_order_id(row), row.get("trigger_order_id")
         if not own and stop:
             try:
@@ -182,7 +182,7 @@ def order_of(row: Mapping[str, Any], client_order_id: str = "") -> VenueOrder:
     """{"order_id":"4008699030","order_state":"open","label":"…","instrument_name":"BTC-PERPETUAL",
     "direction":"buy","order_type":"limit","price":61000.5,"amount":50.0,"filled_amount":0.0,
     "average_price":0.0,"time_in_force":"good_til_cancelled","last_update_timestamp":…,…}. The price
-    of a market order is the text "market_price". ``client_order_id``: where it has no label."""
+    of a market order is the text "market_price". ``client_order_id``: for a row without a label."""
     filled = venue_text.amount(row.get("filled_amount"))
     state = venue_text.order_state(STATES[row["order_state"]], filled)
     if state == orders_pb2.ORDER_STATE_CANCELLED and row.get("time_in_force") in IMMEDIATE:
@@ -249,7 +249,7 @@ async def _state(queries: QuerySession, order_id: str) -> Mapping[str, Any]:
 
 
 async def _made_by(queries: QuerySession, stop: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The order that a stop has made: among what is open, or has ended."""
+    """The order that a stop made, among the open or the past orders."""
     named = {"instrument_name": stop["instrument_name"]}
     past = {**named, "count": HISTORY_PAGE, "include_unfilled": "true"}
     for method, query in (
@@ -264,7 +264,7 @@ async def _made_by(queries: QuerySession, stop: Mapping[str, Any]) -> Mapping[st
 
 
 def _newest(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Of those with a label; a stop only where what it has made is not among them."""
+    """The newest order; a triggered stop only where the order that it made is missing."""
     return max(
         rows,
         key=lambda row: (row["order_state"] != TRIGGERED, int(row["creation_timestamp"])),

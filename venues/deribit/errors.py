@@ -1,4 +1,4 @@
-"""What Deribit refuses, and what it leaves open."""
+"""The error codes of Deribit, and what each means for an order."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -68,7 +68,7 @@ TEXTS: Mapping[str, RejectReason] = {
 UNCLEAR = frozenset(
     {"10001", "10040", "11031", "11094", "13008", "13028", "13888", "-32603"}
 )  # fmt: skip
-"""Errors inside the venue, one that is to be tried again, and a time that was over."""
+"""Errors inside the venue, "try again", and timeouts."""
 NOTHING = "10004"
 NOT_FOUND = frozenset({NOTHING, "10010", "10029", "11044"})
 

@@ -1,7 +1,7 @@
-"""Orders over Deribit's websocket, where the words are those of REST, and numbers are numbers.
+"""Deribit's order websocket. The parameters are those of REST, but amounts are JSON numbers.
 
-The key signs in once, with a signature: the secret does not go out. What a connection has placed
-stays when it is cut, as long as nobody has asked for something else.
+The key logs in once, with a signature: the secret is not sent. Orders stay when the connection that
+placed them is lost, unless cancel-on-disconnect was switched on.
 https://docs.deribit.com/articles/json-rpc-overview
 """
 
@@ -14,15 +14,15 @@ from kit.connector.orders.order_socket import LoggedIn, SocketMessage, SocketRep
 from kit.connector.orders.rest_session import QuerySession
 from kit.connector.orders.user_stream import LoginRejected
 
-LOGON_NUMBER = 0
-"""Of the request that signs in; orders are numbered from 1 on."""
+LOGIN_NUMBER = 0
+"""Number of the login request; orders are numbered from 1 on."""
 NUMBERS = frozenset({"amount", "price", "trigger_price"})
 ERROR_STATUS = 400
-"""With which an error comes over HTTP."""
+"""HTTP status of errors over REST."""
 
 
 def login_params(exchange: Any) -> dict[str, str]:
-    """What is asked of public/auth."""
+    """The parameters of public/auth."""
     stamp = str(exchange.milliseconds())
     text = f"{stamp}\n{stamp}\n".encode()
     return {
@@ -36,7 +36,7 @@ def login_params(exchange: Any) -> dict[str, str]:
 
 
 class DeribitOrderSocketCodec:
-    """Of an account."""
+    """The requests and answers of an account."""
 
     ping = '{"jsonrpc":"2.0","method":"public/test","params":{}}'
 
@@ -49,7 +49,7 @@ class DeribitOrderSocketCodec:
         "client_signature",…}}"""
         asked = login_params(queries.exchange)
         stamped = {**asked, "timestamp": int(asked["timestamp"])}
-        return (_request(LOGON_NUMBER, "public/auth", stamped),)
+        return (_request(LOGIN_NUMBER, "public/auth", stamped),)
 
     def encode(self, exchange: Any, number: int, operation: str, params: Mapping[str, str]) -> str:
         """{"jsonrpc":"2.0","id":1,"method":"private/buy","params":{"instrument_name":
@@ -62,7 +62,7 @@ class DeribitOrderSocketCodec:
         number, error = message.get("id"), message.get("error")
         if number is None:
             return None
-        if number == LOGON_NUMBER:
+        if number == LOGIN_NUMBER:
             return LoginRejected(f"{error['code']} {error['message']}") if error else LoggedIn()
         return SocketReply(int(number), message, ERROR_STATUS if error else 200)
 

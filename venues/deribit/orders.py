@@ -35,7 +35,7 @@ from venues.deribit.user_stream import DeribitUserStreamDecoder
 
 VENUE_ID = "deribit"
 STOP_ID = "SLT"
-"""Begins the id of a stop that has not woken."""
+"""Prefix of the venue id of an untriggered stop."""
 TIMES_IN_FORCE = {
     orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "good_til_cancelled",
     orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "immediate_or_cancel",
@@ -103,8 +103,8 @@ class DeribitOrderApi:
         return ApiRequest("privateGetSell", params, operation="private/sell")
 
     def amend(self, key: OrderKey, order: OrderRequest) -> ApiRequest:
-        """GET private/edit or private/edit_by_label. A stop that has woken is another order now,
-        with another id, and without a trigger price."""
+        """GET private/edit or private/edit_by_label. A triggered stop has become another order,
+        with another id and without a trigger price."""
         params = {"amount": plain(order.size)}
         if order.price is not None:
             params["price"] = plain(order.price)
@@ -134,8 +134,8 @@ class DeribitOrderApi:
         return [ApiRequest("privateGetCancelAll")]
 
     def countdown(self, seconds: float) -> Sequence[ApiRequest]:
-        """Deribit can cancel what a connection has placed, at once when that is cut; a cut of a
-        moment would do, and what went by REST would stay."""
+        """None. Deribit can cancel the orders of a connection when it is lost, but at once, and
+        without the orders that were placed over REST."""
         raise Unsupported("Deribit has no countdown")
 
     def verdict(self, answer: Any) -> Verdict:

@@ -34,7 +34,7 @@ class DeribitUserStreamDecoder:
     subscription_count = 1
 
     def __init__(self, account: DeribitAccountApi) -> None:
-        """``account`` knows the currencies, and the client ids of stops."""
+        """``account``: knows the currencies, and the client ids of stops."""
         self._account = account
 
     def subscriptions(self, exchange: Any) -> Sequence[Subscription]:
@@ -56,21 +56,21 @@ class DeribitUserStreamDecoder:
         return (watch,)
 
     def decode(self, message: Any) -> StreamMessage:
-        """{"method":"subscription","params":{"channel":"user.orders.any.any.raw","data":{…}}}. What
-        the venue refuses to subscribe to, it leaves out of its answer."""
+        """{"method":"subscription","params":{"channel":"user.orders.any.any.raw","data":{…}}}. The
+        venue leaves channels that it rejects out of its answer."""
         error = message.get("error")
         if error is not None:
-            words = f"{error.get('code')} {error.get('message')}"
+            reason = f"{error.get('code')} {error.get('message')}"
             return (
-                LoginRejected(words)
+                LoginRejected(reason)
                 if str(error.get("code")) in LOGIN_ERRORS
-                else StreamClosed(words)
+                else StreamClosed(reason)
             )
         result = message.get("result")
         if isinstance(result, list):
             if {ORDERS, FILLS} <= set(result):
                 return Subscribed("channels")
-            return LoginRejected(f"only {', '.join(result) or 'nothing'} may be followed")
+            return LoginRejected(f"only {', '.join(result) or 'no channel'} may be subscribed to")
         if message.get("method") != "subscription":
             return None
         channel, data = message["params"]["channel"], message["params"]["data"]
@@ -82,6 +82,6 @@ class DeribitUserStreamDecoder:
         return [balance_of(row) for row in rows]
 
     def _orders_of(self, rows: Sequence[Mapping[str, Any]]) -> list[VenueOrder]:
-        """Without stops that have made their orders."""
-        told = [(row, self._account.client_order_id(row)) for row in rows]
-        return [order_of(row, own) for row, own in told if row["order_state"] != TRIGGERED]
+        """The orders, without triggered stops."""
+        named = [(row, self._account.client_order_id(row)) for row in rows]
+        return [order_of(row, own) for row, own in named if row["order_state"] != TRIGGERED]

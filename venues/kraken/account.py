@@ -81,8 +81,8 @@ class KrakenAccountApi:
         self._names = names
 
     async def key_rights(self, queries: QuerySession) -> Sequence[str]:
-        """Kraken does not tell the rights of a key. A question that only those may ask who may
-        withdraw does."""
+        """Kraken does not report the rights of a key: a call that needs the right to withdraw is
+        tried."""
         await queries.ask("privatePostBalanceEx")
         try:
             await queries.ask("privatePostWithdrawMethods")
@@ -112,7 +112,7 @@ class KrakenAccountApi:
     async def fills(
         self, queries: QuerySession, symbol: str, since_time_ns: int
     ) -> list[VenueFill]:
-        """POST TradesHistory, newest first, in pages. All that came meanwhile is on the first."""
+        """POST TradesHistory, newest first, in pages. New trades shift rows to later pages."""
         query = {"start": str(since_time_ns // NANOSECONDS_PER_SECOND)}
         found: list[VenueFill] = []
         skipped = 0
@@ -135,7 +135,7 @@ class KrakenAccountApi:
         return found
 
     async def positions(self, queries: QuerySession) -> list[VenuePosition]:
-        """There are none."""
+        """None: spot has no positions."""
         return []
 
     def _first(self, rows: Mapping[str, Any]) -> VenueOrder | None:

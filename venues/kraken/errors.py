@@ -1,4 +1,4 @@
-"""What Kraken refuses, and what it leaves open."""
+"""The error codes of Kraken, and what each means for an order."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,7 +35,7 @@ TEXTS: Mapping[str, RejectReason] = {
     "trading agreement": orders_pb2.REJECT_REASON_PERMISSION,
     "invalid nonce": orders_pb2.REJECT_REASON_OTHER,
 }
-"""By a part of the venue's words, which are all that its errors have."""
+"""By a part of the message: the venue's errors have no other code."""
 UNCLEAR = frozenset(
     {
         "EService",
@@ -49,15 +49,15 @@ UNKNOWN_ORDER = "EOrder:Unknown order"
 
 
 def find_error(answer: Any) -> VenueError | None:
-    """{"error":["EOrder:Insufficient funds"]}: always HTTP 200. Behind EService: (Unavailable,
-    Busy, Timeout, Deadline elapsed) an order may have been made, unless it is about the mode that
-    a market is in."""
+    """{"error":["EOrder:Insufficient funds"]}: always HTTP 200. After EService: (Unavailable,
+    Busy, Timeout, Deadline elapsed) an order may exist, unless the error is about the mode of a
+    market."""
     errors = answer.get("error") if isinstance(answer, dict) else None
     if not errors:
         return None
-    words = str(errors[0])
-    inside = words.startswith("EService:") and "market in" not in words.lower()
-    return VenueError("EService" if inside else words, words)
+    message = str(errors[0])
+    inside = message.startswith("EService:") and "market in" not in message.lower()
+    return VenueError("EService" if inside else message, message)
 
 
 ERRORS = ErrorTable(

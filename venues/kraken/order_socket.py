@@ -17,12 +17,12 @@ from kit.connector.orders.rest_session import QuerySession
 from kit.connector.orders.user_stream import LoginRejected
 
 SUBSCRIBED_NUMBER = 0
-"""Of the subscription; orders are numbered from 1 on."""
+"""Number of the subscription; orders are numbered from 1 on."""
 ADD, AMEND, CANCEL = "add_order", "amend_order", "cancel_order"
 
 
 class KrakenOrderSocketCodec:
-    """Of spot."""
+    """The requests and answers of spot."""
 
     ping = '{"method":"ping"}'
 
@@ -49,7 +49,7 @@ class KrakenOrderSocketCodec:
     def decode(self, message: Any) -> SocketMessage:
         """{"method":"add_order","req_id":1,"result":{"order_id":"OUF4EM-FRGI2-MQMWZD",…},
         "success":true,…} or {"error":"EOrder:Insufficient funds","method":"add_order","req_id":1,
-        "success":false,…}. What is told of channels and pings is not for here."""
+        "success":false,…}. Messages of channels and pings are ignored."""
         method, number = message.get("method"), message.get("req_id")
         if "success" not in message or number is None:
             return None
@@ -59,8 +59,8 @@ class KrakenOrderSocketCodec:
         if not message["success"]:
             return SocketReply(int(number), {"error": [str(error)]})
         result = message["result"]
-        told = {"txid": [result["order_id"]]} if method == ADD else {}
-        return SocketReply(int(number), {"error": [], "result": told})
+        rest_result = {"txid": [result["order_id"]]} if method == ADD else {}
+        return SocketReply(int(number), {"error": [], "result": rest_result})
 
     def _request(self, number: int, method: str, params: Mapping[str, Any]) -> str:
         signed = {**params, "token": self._token}

@@ -32,7 +32,7 @@ from kit.marketdata.frames.reference import time_ns
 from venues.kraken.account import TYPES
 
 KNOWN_MAX = 10_000
-"""Orders that are kept; the oldest go first."""
+"""Orders that are kept; the oldest are dropped first."""
 STATES: Mapping[str, OrderState] = {
     "pending_new": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
     "new": orders_pb2.ORDER_STATE_OPEN,
@@ -52,10 +52,10 @@ class KrakenUserStreamDecoder:
     def __init__(self) -> None:
         self._known: dict[str, dict[str, Any]] = {}
         self._sequence = 0
-        """Of the last message; 0: there was none on this connection."""
+        """Number of the last message of the connection; 0: none yet."""
 
     def subscriptions(self, exchange: Any) -> Sequence[Subscription]:
-        """ccxt gets the token; its own methods route a whole message by its first row."""
+        """ccxt supplies the token; its own methods route a whole message by its first row."""
         self._known.clear()
         self._sequence = 0
 
@@ -108,9 +108,9 @@ def _subscribed(message: Mapping[str, Any]) -> StreamMessage:
     """{"method":"subscribe","result":{"channel":"executions",…},"success":true,…}"""
     if message.get("success"):
         return Subscribed(message["result"]["channel"])
-    words = str(message.get("error"))
-    refused = "permission" in words.lower() or "invalid key" in words.lower()
-    return LoginRejected(words) if refused else StreamClosed(words)
+    reason = str(message.get("error"))
+    is_login_error = "permission" in reason.lower() or "invalid key" in reason.lower()
+    return LoginRejected(reason) if is_login_error else StreamClosed(reason)
 
 
 def _order(row: Mapping[str, Any]) -> VenueOrder:

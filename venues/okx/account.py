@@ -29,9 +29,9 @@ from venues.okx.errors import CODES
 
 PAGE = 100
 RECENT_MS = 3 * 86_400_000
-"""Fills of a longer time are among the past ones."""
+"""Older fills are in fills-history."""
 ALGO_KINDS = ("conditional,oco", "trigger", "move_order_stop")
-"""Each has a list of its own; the first two share one."""
+"""Kinds of algo orders; each is listed by itself."""
 STATES: Mapping[str, OrderState] = {
     "live": orders_pb2.ORDER_STATE_OPEN,
     "partially_filled": orders_pb2.ORDER_STATE_PARTLY_FILLED,
@@ -56,14 +56,14 @@ ALGO_STATES: Mapping[str, OrderState] = {
     "order_failed": orders_pb2.ORDER_STATE_REJECTED,
     "partially_failed": orders_pb2.ORDER_STATE_REJECTED,
 }
-"""Of a stop. What becomes of it once it has woken is told of the order that it is then."""
+"""States of stops. After the trigger the order that the stop made reports its state."""
 TRIGGERED = frozenset({"effective", "partially_effective"})
 ALGO_PRICES = (
     ("slTriggerPx", "slOrdPx"),
     ("tpTriggerPx", "tpOrdPx"),
     ("triggerPx", "ordPx"),
 )
-"""How a stop's price to wake at and its limit are called; by its form."""
+"""Fields of the stop price and of the limit, by form of the stop."""
 
 
 class OkxAccountApi:
@@ -80,8 +80,8 @@ class OkxAccountApi:
         return [right for right in rights if right == "withdraw"]
 
     async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
-        """GET /api/v5/trade/order, or order-algo of a stop and then of the order that it has made.
-        One that was cancelled without a fill is found for two hours."""
+        """GET /api/v5/trade/order; for a stop order-algo, and then the order that it made. An order
+        that was cancelled without a fill is found for two hours."""
         try:
             return await _order(queries, key_params(key))
         except OrderNotFound:
@@ -94,7 +94,7 @@ class OkxAccountApi:
 
     async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
         """GET /api/v5/trade/orders-pending and, by kind, orders-algo-pending. The stops first: one
-        that wakes meanwhile is then among the orders, instead of in neither list."""
+        that is triggered meanwhile is then among the orders, instead of in neither list."""
         query = self._query(symbol)
         found = []
         for kind in ALGO_KINDS:
@@ -164,8 +164,8 @@ def algo_order_of(row: Mapping[str, Any]) -> VenueOrder:
     """{"instId":"BTC-USDT","algoId":"1753184812254216192","algoClOrdId":"…",
     "ordType":"conditional","side":"buy","sz":"0.1","tgtCcy":"base_ccy","slTriggerPx":"61000",
     "slOrdPx":"-1","tpTriggerPx":"","tpOrdPx":"","triggerPx":"","ordPx":"","state":"live",
-    "ordIdList":[],"failCode":"","cTime":"1724751378980","uTime":"1724751378980",…}. Of two stop
-    prices, which only others' orders have, the one that loses is told."""
+    "ordIdList":[],"failCode":"","cTime":"1724751378980","uTime":"1724751378980",…}. Orders placed
+    elsewhere may have two stop prices: the stop-loss is reported."""
     forms = [names for names in ALGO_PRICES if venue_text.amount_or_none(row.get(names[0]))]
     stop_name, price_name = forms[0] if forms else ALGO_PRICES[-1]
     price = row.get(price_name)
@@ -245,7 +245,7 @@ def key_params(key: OrderKey) -> dict[str, str]:
 
 
 def algo_key_params(key: OrderKey) -> dict[str, str]:
-    """By the client id: the venue's is another one once a stop has woken."""
+    """The parameters that name a stop: the client id, as a triggered stop has another venue id."""
     if key.client_order_id:
         return {"instId": key.symbol, "algoClOrdId": key.client_order_id}
     return {"instId": key.symbol, "algoId": key.venue_order_id}

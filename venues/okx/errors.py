@@ -1,4 +1,4 @@
-"""What OKX refuses, and what it leaves open."""
+"""The error codes of OKX, and what each means for an order."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -113,7 +113,7 @@ UNCLEAR = frozenset(
     {INSIDE, "50001", "50004", "50005", "50013", "51054", "51149",
      "4004", "4005", "60015", "60016", "64008"}
 )  # fmt: skip
-"""Timeouts, errors and overload inside the venue, and connections that it ends."""
+"""Timeouts, errors and overload inside the venue, and connections that it closes."""
 NOT_FOUND = frozenset(
     {"51400", "51401", "51402", "51405", "51410", "51503", "51509", "51510", "51603"}
 )
@@ -121,18 +121,18 @@ NOT_FOUND = frozenset(
 
 def find_error(answer: Any) -> VenueError | None:
     """{"code":"1","data":[{"sCode":"51008","sMsg":"Insufficient balance",…}],"msg":""}, or
-    {"code":"50011","msg":"Too Many Requests","data":[]}. The code of the order counts before that
-    of the call, and may be wrong where the call's is right. An error inside the venue comes as
-    {"code":500,"data":{},"msg":"Internal Server Error"}, too."""
+    {"code":"50011","msg":"Too Many Requests","data":[]}. The code of the order counts before the
+    code of the call, and may be wrong where the call's is right. An error inside the venue may also
+    come as {"code":500,"data":{},"msg":"Internal Server Error"}."""
     if not isinstance(answer, dict):
         return None
     for row in answer.get("data") or ():
         if isinstance(row, dict) and row.get("sCode", "0") != "0":
             return VenueError(str(row["sCode"]), str(row.get("sMsg", "")))
-    code, words = str(answer["code"]), str(answer.get("msg", ""))
+    code, message = str(answer["code"]), str(answer.get("msg", ""))
     if code == "0":
         return None
-    return VenueError(INSIDE if "server error" in words.lower() else code, words)
+    return VenueError(INSIDE if "server error" in message.lower() else code, message)
 
 
 ERRORS = ErrorTable(find_error, CODES, unclear=UNCLEAR, not_found=NOT_FOUND)

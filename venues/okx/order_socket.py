@@ -1,7 +1,7 @@
-"""Orders over OKX's ``/ws/v5/private``, where the words are those of REST but for the instrument,
-which goes by its number. Stops are not taken there.
+"""OKX's order websocket ``/ws/v5/private``. The parameters are those of REST, except for
+the instrument, which is named by its number. It does not take stops.
 
-The key signs in once. A connection on which nothing is said for 30 s is closed.
+The key logs in once. The venue closes a connection without messages for 30 s.
 https://www.okx.com/docs-v5/en/#order-book-trading-trade-ws-place-order
 """
 
@@ -20,7 +20,7 @@ LOGIN_PATH = "GET/users/self/verify"
 
 
 class OkxOrderSocketCodec:
-    """Of spot, or of swaps."""
+    """The requests and answers of spot, or of swaps."""
 
     ping = "ping"
 
@@ -28,7 +28,7 @@ class OkxOrderSocketCodec:
         """``kind``: SPOT or SWAP."""
         self._kind = kind
         self._codes: dict[str, Any] = {}
-        """Numbers of instruments, by their names; asked for with each connection."""
+        """Numbers of instruments by name; loaded with each connection."""
 
     def url(self, exchange: Any) -> str:
         """wss://ws.okx.com:443/ws/v5/private"""
@@ -55,9 +55,8 @@ class OkxOrderSocketCodec:
         return (msgspec.json.encode({"op": "login", "args": [login]}).decode(),)
 
     def encode(self, exchange: Any, number: int, operation: str, params: Mapping[str, Any]) -> str:
-        """{"id":"1","op":"order","args":[{"instIdCode":10458,"side":"buy",…}]}. An instrument
-        without a number, which is new, goes by its name, and the venue says whether it takes that.
-        """
+        """{"id":"1","op":"order","args":[{"instIdCode":10458,"side":"buy",…}]}. A new
+        instrument without a number is sent by name, and the venue decides whether it takes that."""
         code = self._codes.get(params["instId"])
         named = dict(params) if code is None else {**params, "instIdCode": code}
         return msgspec.json.encode({"id": str(number), "op": operation, "args": [named]}).decode()
@@ -67,12 +66,12 @@ class OkxOrderSocketCodec:
         "inTime":"…","outTime":"…"}; {"event":"login","code":"0",…}; {"event":"error","code":
         "60009","msg":"Login failed."}; {"event":"notice","code":"64008",…}."""
         event, number = message.get("event"), message.get("id")
-        words = f"{message.get('code')} {message.get('msg')}"
+        reason = f"{message.get('code')} {message.get('msg')}"
         if event == "login":
-            return LoggedIn() if str(message.get("code", "0")) == "0" else LoginRejected(words)
+            return LoggedIn() if str(message.get("code", "0")) == "0" else LoginRejected(reason)
         if event == "notice":
-            return StreamClosed(words)
+            return StreamClosed(reason)
         if number:
             body = {"code": message["code"], "msg": message.get("msg", "")}
             return SocketReply(int(number), {**body, "data": message.get("data", [])})
-        return LoginRejected(words) if event == "error" else None
+        return LoginRejected(reason) if event == "error" else None

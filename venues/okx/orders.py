@@ -40,14 +40,14 @@ TIMES_IN_FORCE = {
     orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "ioc",
     orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "fok",
 }
-"""The type of an order says how long it waits."""
+"""The order type states the time in force."""
 STOPS: Mapping[OrderType, str] = {
     orders_pb2.ORDER_TYPE_STOP: "sl",
     orders_pb2.ORDER_TYPE_STOP_LIMIT: "sl",
     orders_pb2.ORDER_TYPE_TAKE_PROFIT: "tp",
     orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT: "tp",
 }
-"""How the words of a stop begin."""
+"""Prefix of a stop's parameters."""
 
 
 def execution_client(
@@ -111,11 +111,11 @@ class OkxOrderApi:
         return ApiRequest("privatePostTradeOrder", params, operation="order")
 
     def amend(self, key: OrderKey, order: OrderRequest) -> ApiRequest:
-        """POST /api/v5/trade/amend-order; amend-algos of a stop, which does not find it when it has
-        woken."""
+        """POST /api/v5/trade/amend-order; amend-algos of a stop, which does not find it after its
+        trigger."""
         if order.type in STOPS:
-            words = {"newSz": plain(order.size), **_prices(order, is_new=True)}
-            return ApiRequest("privatePostTradeAmendAlgos", {**algo_key_params(key), **words})
+            changes = {"newSz": plain(order.size), **_prices(order, is_new=True)}
+            return ApiRequest("privatePostTradeAmendAlgos", {**algo_key_params(key), **changes})
         params = {**key_params(key), "newSz": plain(order.size)}
         if order.price is not None:
             params["newPx"] = plain(order.price)
@@ -129,7 +129,7 @@ class OkxOrderApi:
         ]
 
     def cancel_all(self, symbol: str) -> Sequence[ApiRequest]:
-        """There is no such call for these."""
+        """None: OKX has no such call for these orders."""
         return ()
 
     def countdown(self, seconds: float) -> Sequence[ApiRequest]:
@@ -151,14 +151,14 @@ class OkxOrderApi:
         is_plain = order.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
         if order.post_only or not is_plain:
             raise Unsupported("no such stop on OKX")
-        words = {"ordType": "conditional", "algoClOrdId": order.client_order_id, **_prices(order)}
+        params = {"ordType": "conditional", "algoClOrdId": order.client_order_id, **_prices(order)}
         if not self._is_swap and order.price is None and venue_text.is_buy(order):
-            words["tgtCcy"] = "base_ccy"
-        return words
+            params["tgtCcy"] = "base_ccy"
+        return params
 
 
 def _prices(order: OrderRequest, *, is_new: bool = False) -> dict[str, str]:
-    """Where a stop wakes, and at what price it goes on then. Raises Unsupported."""
+    """The stop price, and the price of the order that the stop makes. Raises Unsupported."""
     if order.stop_price is None:
         raise Unsupported("no such stop on OKX")
     form = STOPS[order.type]

@@ -32,7 +32,7 @@ from venues.okx.account import (
 )
 
 LOGIN_ERRORS = frozenset({"60005", "60007", "60009", "60011", "60024", "60032"})
-"""Codes of a login that failed."""
+"""Codes of failed logins."""
 
 
 class OkxUserStreamDecoder:
@@ -70,11 +70,11 @@ class OkxUserStreamDecoder:
         if event == "subscribe":
             return Subscribed(arg["channel"])
         if event == "error":
-            words = f"{message.get('code')} {message.get('msg')}"
+            reason = f"{message.get('code')} {message.get('msg')}"
             return (
-                LoginRejected(words)
+                LoginRejected(reason)
                 if str(message.get("code")) in LOGIN_ERRORS
-                else StreamClosed(words)
+                else StreamClosed(reason)
             )
         if event == "notice":
             return StreamClosed(f"{message.get('code')} {message.get('msg')}")
