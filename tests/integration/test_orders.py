@@ -64,8 +64,12 @@ def test_what_is_bought_is_paid_for_to_the_last_digit(mesh, desk):
         after = desk.balances()
         return after["BTC"] - before["BTC"], after["USDT"] - before["USDT"]
 
+    def filled():
+        return sum(Decimal(fill.size) for fill in desk.fills(order.client_order_id))
+
+    # The answer to the order may say FILLED before the account stream reports its fills.
+    mesh.wait_until(lambda: filled() == Decimal("0.02"), "its fills are known")
     fills = desk.fills(order.client_order_id)
-    assert sum(Decimal(fill.size) for fill in fills) == Decimal("0.02")
     paid = sum(Decimal(fill.price) * Decimal(fill.size) for fill in fills)
     fees = sum(Decimal(fill.fee.amount) for fill in fills)
     assert {fill.fee.asset for fill in fills} == {"BTC"}
