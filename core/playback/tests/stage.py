@@ -127,7 +127,7 @@ class Stage:
         return [(int(fill.price), int(fill.size)) for fill in self.exchange.fills("", 0)]
 
     def _hear(self, events):
-        self.exchange.hear(events)
+        self.exchange.on_events(events)
         self._note()
 
     def _note(self):

@@ -1,23 +1,21 @@
-"""Accounts on paper: a desk whose venue is our own market data.
+"""Paper accounts: an execution client whose venue is simulated from our own market data.
 
-Everything above the desk is that of every account: journal, approvals, reconciling, the dead-man
-switch. Nothing of it reaches a venue. How orders fill is told in docs/ORDERS.md, why so in decision
-0024.
+Journal, approvals, reconciliation and the dead-man switch work as for every account; nothing
+reaches a real venue. docs/ORDERS.md says how orders fill, decision 0024 says why.
 
-desk         the Desk: what is done takes time on its way, and is on disk before it is told
-exchange     the pretended venue of one account, and what is asked of it
-entrance     orders come to the book: what they take at once, and where they wait
-matcher      what the market does to the orders that wait
-queue        how much stands in the book before an order
-display      what is displayed, and what of it can be taken
-liquidity    each displayed size is taken once
-orders       an order, and how it is told
-wallet       what the account has: reserved, paid, margin, fees, funding
-positions    what is held of derivatives
-terms        what has to be known of an instrument
-latency      the way to the venue
-records      what stands on disk
-market       what is heard of the market
-feed_market  what a process publishes, as the market
-rules        how it trades there: fees, leverage, latency, what an account begins with
+execution_client    the ExecutionClient, with latency; changes are on disk before they are reported
+exchange            the simulated venue of one account
+order_entry         orders enter the book: checks, immediate fills, resting
+fill_simulator      what market events do to resting orders
+queue_position      the size ahead of an order at its level
+visible_book        what the book displays, and what an order can take of it
+consumed_liquidity  each displayed size is taken once
+orders              an order, and its forms on the wire and on disk
+wallet              balances, margin, fees and funding, computed by ``kit.accounting``
+instrument_terms    trading terms of an instrument
+latency             message delay to and from the venue
+records             the records on disk
+market              the market events that a paper account reads
+feed_market         the market of a process that publishes market data
+rules               fees, leverage, latency and initial balances
 """

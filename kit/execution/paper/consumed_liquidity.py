@@ -1,8 +1,8 @@
-"""Displayed sizes, each taken once.
+"""Displayed sizes that paper orders have taken.
 
-An order on paper takes nothing away from the market, so the size that it met is still displayed. It
-is noted as taken until the venue says that the level has changed: what comes to it can be taken,
-what was there before cannot be taken again.
+A paper order takes nothing out of the real book, so the size that it traded with is still
+displayed. It counts as taken until the level changes: size that is added can be taken, size that
+was there before cannot be taken again.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from kit.execution.amounts import ZERO, add, subtract
 
 LEVELS_MAX = 10_000
-"""Of which something is taken; the oldest is forgotten."""
+"""Most levels that are remembered; the oldest is forgotten first."""
 
 
 class LevelKey(NamedTuple):
@@ -24,44 +24,44 @@ class LevelKey(NamedTuple):
 
 
 class ConsumedLiquidity:
-    """Of one account."""
+    """The sizes that one account has taken."""
 
     def __init__(self) -> None:
         self._taken: dict[LevelKey, tuple[Decimal, Decimal]] = {}
-        """What was displayed last, and what of it can be taken."""
+        """The size displayed last, and the part of it that can still be taken."""
 
-    def left(self, place: LevelKey, displayed: Decimal) -> Decimal:
-        """What can be taken of a level that displays so much."""
-        self.show(place, displayed)
-        return self._taken[place][1] if place in self._taken else displayed
+    def left(self, level: LevelKey, displayed: Decimal) -> Decimal:
+        """Return the size that can be taken of a level with this displayed size."""
+        self.show(level, displayed)
+        return self._taken[level][1] if level in self._taken else displayed
 
-    def take(self, place: LevelKey, displayed: Decimal, size: Decimal) -> None:
-        """Take so much of it."""
-        left = subtract(self.left(place, displayed), size)
-        self._taken[place] = displayed, left
+    def take(self, level: LevelKey, displayed: Decimal, size: Decimal) -> None:
+        """Take a size of a level."""
+        left = subtract(self.left(level, displayed), size)
+        self._taken[level] = displayed, left
         if len(self._taken) > LEVELS_MAX:
             del self._taken[next(iter(self._taken))]
 
-    def show(self, place: LevelKey, displayed: Decimal) -> None:
-        """The level displays so much now; nothing of it for 0."""
-        if place not in self._taken:
+    def show(self, level: LevelKey, displayed: Decimal) -> None:
+        """Take in the displayed size of a level; 0: the level is gone."""
+        if level not in self._taken:
             return
-        before, left = self._taken[place]
-        come = max(ZERO, subtract(displayed, before))
-        left = min(displayed, add(left, come))
+        before, left = self._taken[level]
+        added = max(ZERO, subtract(displayed, before))
+        left = min(displayed, add(left, added))
         if left == displayed:
-            del self._taken[place]
+            del self._taken[level]
         else:
-            self._taken[place] = displayed, left
+            self._taken[level] = displayed, left
 
     def show_all(self, symbol: str, displayed: dict[tuple[bool, Decimal], Decimal]) -> None:
-        """The whole book of an instrument."""
-        for place in self._of(symbol):
-            self.show(place, displayed.get((place.is_bid, place.price), ZERO))
+        """Take in the displayed sizes of a whole book."""
+        for level in self._of(symbol):
+            self.show(level, displayed.get((level.is_bid, level.price), ZERO))
 
     def symbols(self) -> set[str]:
-        """Of which something is taken."""
-        return {place.symbol for place in self._taken}
+        """Return the symbols of the levels from which size was taken."""
+        return {level.symbol for level in self._taken}
 
     def _of(self, symbol: str) -> Iterable[LevelKey]:
-        return [place for place in self._taken if place.symbol == symbol]
+        return [level for level in self._taken if level.symbol == symbol]

@@ -1,5 +1,7 @@
-"""The pretended venue of one account on paper: its orders, fills and balances, and what is asked of
-them. Synchronous: what takes time is the desk's matter."""
+"""The simulated venue of one paper account: orders, fills, balances, and queries of them.
+
+It is synchronous; the execution client adds latency.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +30,7 @@ from kit.execution.paper.fill_simulator import FillSimulator
 from kit.execution.paper.instrument_terms import InstrumentTerms
 from kit.execution.paper.market import Market, MarketEvent
 from kit.execution.paper.order_entry import OrderEntry
-from kit.execution.paper.orders import PREFIX, OrderRejection, PaperOrder, loaded, told_fill
+from kit.execution.paper.orders import PREFIX, OrderRejection, PaperOrder, order_of, venue_fill
 from kit.execution.paper.records import (
     AccountChange,
     FillRecord,
@@ -44,16 +46,16 @@ from kit.execution.paper.wallet import PaperWallet
 OPEN_MAX = 1_000
 ENDED_KEPT = 2_000
 FILLS_KEPT = 10_000
-NO_SUCH_KIND = "options are not traded on paper"
-NO_BOOK = "there is no book of it here, so nothing can fill on paper"
-NO_TERMS = "what is traded there is not known"
-FINISHED = "it is not open any more"
+NO_SUCH_KIND = "options cannot be traded on paper"
+NO_BOOK = "this process keeps no book of the instrument, so nothing can fill on paper"
+NO_TERMS = "the kind of instrument is unknown"
+FINISHED = "the order is not open any more"
 TRADES = (types_pb2.INSTRUMENT_STATUS_TRADING, types_pb2.INSTRUMENT_STATUS_UNSPECIFIED)
 FindInstrument = Callable[[str], types_pb2.Instrument | None]
 
 
 class PaperExchange:
-    """Of one account."""
+    """The venue of one account."""
 
     def __init__(
         self, rules: PaperRules, market: Market, clock: Clock, instrument: FindInstrument
@@ -63,11 +65,13 @@ class PaperExchange:
         self._instrument = instrument
         self._liquidity = ConsumedLiquidity()
         self.wallet = PaperWallet(rules)
-        display = VisibleBook(market, self._liquidity)
-        self._entrance = OrderEntry(
-            market, self.wallet, display, clock.time_ns, self._changed, self._filled
+        book = VisibleBook(market, self._liquidity)
+        self._order_entry = OrderEntry(
+            market, self.wallet, book, clock.time_ns, self._changed, self._filled
         )
-        self._matcher = FillSimulator(market, self._entrance, self.wallet, self._liquidity, display)
+        self._fill_simulator = FillSimulator(
+            market, self._order_entry, self.wallet, self._liquidity, book
+        )
         self._orders: dict[int, PaperOrder] = {}
         self._by_client_id: dict[str, PaperOrder] = {}
         self._ended: deque[PaperOrder] = deque()
@@ -77,11 +81,11 @@ class PaperExchange:
         self._new_fills: list[FillRecord] = []
 
     def place(self, request: OrderRequest) -> Verdict:
-        """An order arrives."""
+        """Place an order."""
         self._follow(request.symbol)
         try:
             order = self._draft(request)
-            self._entrance.enter(order)
+            self._order_entry.enter(order)
         except OrderRejection as error:
             return Rejected(error.reason, error.words)
         finally:
@@ -89,13 +93,13 @@ class PaperExchange:
         return _taken(order)
 
     def amend(self, key: OrderKey, request: OrderRequest) -> Verdict:
-        """A change of an order arrives."""
+        """Amend an order."""
         self._follow(key.symbol)
         order = self._open(key)
         try:
             if order is None or order.price is None or request.price is None:
                 raise OrderRejection(orders_pb2.REJECT_REASON_OTHER, FINISHED)
-            self._entrance.amend(order, request.size, request.price)
+            self._order_entry.amend(order, request.size, request.price)
         except OrderRejection as error:
             return Rejected(error.reason, error.words)
         finally:
@@ -103,57 +107,57 @@ class PaperExchange:
         return _taken(order)
 
     def cancel(self, key: OrderKey) -> Verdict:
-        """To take an order back arrives."""
+        """Cancel an order."""
         self._follow(key.symbol)
         order = self._open(key)
         if order is not None:
-            self._entrance.end(order, orders_pb2.ORDER_STATE_CANCELLED)
+            self._order_entry.end(order, orders_pb2.ORDER_STATE_CANCELLED)
         self._watch()
         if order is None:
             return Rejected(orders_pb2.REJECT_REASON_OTHER, FINISHED)
         return _taken(order)
 
     def cancel_all(self, symbol: str) -> Verdict:
-        """To take all back arrives."""
+        """Cancel all open orders, of one symbol or of all."""
         self._market.catch_up()
-        for order in self._entrance.orders(symbol):
-            self._entrance.end(order, orders_pb2.ORDER_STATE_CANCELLED)
+        for order in self._order_entry.orders(symbol):
+            self._order_entry.end(order, orders_pb2.ORDER_STATE_CANCELLED)
         self._watch()
         return Accepted("")
 
-    def hear(self, events: Sequence[MarketEvent]) -> None:
-        """Something has happened in the market."""
-        self._matcher.hear(events)
+    def on_events(self, events: Sequence[MarketEvent]) -> None:
+        """Take in market events."""
+        self._fill_simulator.on_events(events)
         self._watch()
 
     def expire(self) -> None:
-        """End the orders whose time is over."""
+        """Expire the orders whose time has come."""
         self._market.catch_up()
         now_ns = self._clock.time_ns()
-        for order in self._entrance.orders():
+        for order in self._order_entry.orders():
             if 0 < order.request.expire_time_ns <= now_ns:
-                self._entrance.end(order, orders_pb2.ORDER_STATE_EXPIRED)
+                self._order_entry.end(order, orders_pb2.ORDER_STATE_EXPIRED)
         self._watch()
 
     def next_expiry_ns(self) -> int:
-        """When the next time is over; 0: there is none."""
-        ends = (order.request.expire_time_ns for order in self._entrance.orders())
+        """Return the earliest expiry time; 0 if no order expires."""
+        ends = (order.request.expire_time_ns for order in self._order_entry.orders())
         return min((end for end in ends if end), default=0)
 
     def find(self, key: OrderKey) -> VenueOrder | None:
-        """One order."""
+        """Return an order, or None if it is unknown."""
         order = self._known(key)
-        return None if order is None else order.told()
+        return None if order is None else order.as_venue_order()
 
     def open_orders(self, symbol: str) -> list[VenueOrder]:
         """Oldest first."""
-        found = sorted(self._entrance.orders(symbol), key=lambda order: order.number)
-        return [order.told() for order in found]
+        found = sorted(self._order_entry.orders(symbol), key=lambda order: order.number)
+        return [order.as_venue_order() for order in found]
 
     def fills(self, symbol: str, since_ns: int) -> list[VenueFill]:
         """Oldest first."""
         return [
-            told_fill(fill)
+            venue_fill(fill)
             for fill in self._fills
             if fill.time_ns >= since_ns and symbol in ("", fill.symbol)
         ]
@@ -168,8 +172,8 @@ class PaperExchange:
         return [self.wallet.position(symbol) for symbol in sorted(self.wallet.held_symbols())]
 
     def take_step(self) -> tuple[AccountChange, list[AccountEvent]] | None:
-        """What has changed since this was asked last, for the disk, and as it is told. None:
-        nothing."""
+        """Return what has changed since the last call, as a record and as account events, or None
+        if nothing has."""
         wallet = self.wallet
         if not (self._new_orders or self._new_fills or wallet.assets or wallet.symbols):
             return None
@@ -177,15 +181,15 @@ class PaperExchange:
         step = AccountChange(
             last_number=self._last_number,
             listed=tuple(map(self._listed, symbols)),
-            orders=tuple(order.stood() for order in self._new_orders.values()),
+            orders=tuple(order.record() for order in self._new_orders.values()),
             fills=tuple(self._new_fills),
             totals=tuple((asset, wallet.total(asset)) for asset in assets),
             held=tuple(wallet.position_record(one) for one in symbols if one in wallet.traded),
             reached=self._reached(),
         )
         events: list[AccountEvent] = [
-            *map(told_fill, self._new_fills),
-            *(order.told() for order in self._new_orders.values()),
+            *map(venue_fill, self._new_fills),
+            *(order.as_venue_order() for order in self._new_orders.values()),
             *map(wallet.balance, assets),
             *map(wallet.position, wallet.traded & wallet.symbols),
         ]
@@ -195,7 +199,7 @@ class PaperExchange:
         return step, events
 
     def steps(self) -> Iterator[AccountChange]:
-        """All that is known, for the disk."""
+        """Return the whole state as records."""
         wallet, number = self.wallet, self._last_number
         yield AccountChange(
             number,
@@ -205,12 +209,12 @@ class PaperExchange:
             reached=self._reached(),
         )
         for order in self._orders.values():
-            yield AccountChange(number, orders=(order.stood(),))
+            yield AccountChange(number, orders=(order.record(),))
         for fill in self._fills:
             yield AccountChange(number, fills=(fill,))
 
     def load(self, steps: Iterable[AccountChange]) -> None:
-        """Know again what is on disk; without anything, begin with what a new account has."""
+        """Load the state from records; without records, start a new account."""
         listed: dict[str, InstrumentRecord] = {}
         orders: dict[int, OrderRecord] = {}
         fills: dict[int, FillRecord] = {}
@@ -227,7 +231,7 @@ class PaperExchange:
             self.wallet.load_totals(step.totals)
             held |= {one.symbol: one for one in step.held}
         if is_new:
-            # Of a state that was deleted no number comes again.
+            # Numbers of a deleted state must not come again.
             self._last_number = self._clock.time_ns() // NANOSECONDS_PER_MILLISECOND
             self.wallet.begin()
             return
@@ -236,7 +240,7 @@ class PaperExchange:
         for position in held.values():
             self.wallet.load_position(position)
         for _, stood in sorted(orders.items()):
-            self._load_order(loaded(stood, self.wallet.terms[stood.symbol]))
+            self._load_order(order_of(stood, self.wallet.terms[stood.symbol]))
         self._fills.extend(fill for _, fill in sorted(fills.items()))
         self.wallet.assets.clear()
         self.wallet.symbols.clear()
@@ -247,22 +251,26 @@ class PaperExchange:
             }
         )
         self._watch()
-        self._entrance.place_waiting()
+        self._order_entry.enter_waiting()
 
     def _load_order(self, order: PaperOrder) -> None:
         self._remember(order)
         if order.is_final:
             self._end(order)
         else:
-            self._entrance.load(order)
+            self._order_entry.load(order)
 
     def _draft(self, request: OrderRequest) -> PaperOrder:
-        """Raises OrderRejection."""
+        """Return a new order. Raises OrderRejection."""
         if request.client_order_id in self._by_client_id:
-            raise OrderRejection(orders_pb2.REJECT_REASON_DUPLICATE_ID, "the id is known")
+            raise OrderRejection(
+                orders_pb2.REJECT_REASON_DUPLICATE_ID, "the client order id is in use"
+            )
         instrument = self._instrument(request.symbol)
         if instrument is None or instrument.status not in TRADES:
-            raise OrderRejection(orders_pb2.REJECT_REASON_INSTRUMENT, "it does not trade now")
+            raise OrderRejection(
+                orders_pb2.REJECT_REASON_INSTRUMENT, "the instrument does not trade now"
+            )
         if instrument.kind == types_pb2.INSTRUMENT_KIND_UNSPECIFIED:
             raise OrderRejection(orders_pb2.REJECT_REASON_INSTRUMENT, NO_TERMS)
         if not self._market.keeps(request.symbol):
@@ -270,14 +278,14 @@ class PaperExchange:
         terms = self.wallet.enter(instrument)
         if terms is None:
             raise OrderRejection(orders_pb2.REJECT_REASON_NOT_SUPPORTED, NO_SUCH_KIND)
-        if len(self._entrance.orders()) >= OPEN_MAX:
+        if len(self._order_entry.orders()) >= OPEN_MAX:
             words = f"{OPEN_MAX} orders are open"
             raise OrderRejection(orders_pb2.REJECT_REASON_TOO_MANY_ORDERS, words)
         now_ns = self._clock.time_ns()
         return PaperOrder(self._next_number(), request, terms, now_ns, updated_time_ns=now_ns)
 
     def _follow(self, symbol: str) -> None:
-        """Hear of an instrument, and have heard all of it up to now."""
+        """Watch an instrument, and take in all its events up to now."""
         self._market.watch(self._watched() | {symbol})
         self._market.catch_up()
 
@@ -287,8 +295,8 @@ class PaperExchange:
         self.wallet.forget_marks(watched)
 
     def _watched(self) -> frozenset[str]:
-        """Where orders wait, where something is held, and where what was taken is still shown."""
-        symbols = self._entrance.symbols() | self.wallet.held_symbols()
+        """Symbols with open orders, positions, or levels from which size was taken."""
+        symbols = self._order_entry.symbols() | self.wallet.held_symbols()
         return frozenset(symbols | self._liquidity.symbols())
 
     def _known(self, key: OrderKey) -> PaperOrder | None:
@@ -313,7 +321,7 @@ class PaperExchange:
     def _changed(self, order: PaperOrder) -> None:
         if order.number not in self._orders:
             self._remember(order)
-        # Told in the order in which they changed last.
+        # Events come in the order of the last changes.
         self._new_orders.pop(order.number, None)
         self._new_orders[order.number] = order
         if order.is_final:
@@ -364,4 +372,4 @@ class PaperExchange:
 
 
 def _taken(order: PaperOrder) -> Accepted:
-    return Accepted(f"{PREFIX}{order.number}", order.told())
+    return Accepted(f"{PREFIX}{order.number}", order.as_venue_order())

@@ -163,17 +163,17 @@ class PaperExecutionClient:
     async def _do(self, work: Callable[[], Verdict]) -> Verdict:
         """There, do it, write it down, and back."""
         await self._ready()
-        await self._there.travel()
+        await self._there.delay()
         receipt = work()
         self._note()
         await self._journal.commit()
-        await self._back.travel()
+        await self._back.delay()
         return receipt
 
     async def _ask(self, question: Callable[[], Answer]) -> Answer:
         """Nothing is in the answer that is not on disk, and that was not told before."""
         await self._ready()
-        await self._there.travel()
+        await self._there.delay()
         while True:
             told_count = self._told_count
             await self._quiet.wait()
@@ -182,7 +182,7 @@ class PaperExecutionClient:
             if self._quiet.is_set() and told_count == self._told_count:
                 break
         answer = question()
-        await self._back.travel()
+        await self._back.delay()
         return answer
 
     async def _ready(self) -> None:
@@ -191,7 +191,7 @@ class PaperExecutionClient:
             raise StoreUnavailable(self._broken, store="paper")
 
     def _hear(self, events: Sequence[MarketEvent]) -> None:
-        self.exchange.hear(events)
+        self.exchange.on_events(events)
         self._note()
 
     def _note(self) -> None:

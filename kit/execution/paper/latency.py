@@ -1,4 +1,4 @@
-"""The way to the venue and back, which takes time."""
+"""Message delay to the venue and back."""
 
 import asyncio
 import random
@@ -6,36 +6,36 @@ import random
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
 
 TAIL = 1.0
-"""Standard deviation of the jitter's logarithm: now and then it is ten times as long."""
+"""Standard deviation of the jitter's logarithm: 1 % of the delays are ten times the median."""
 
 
 class LatencyQueue:
-    """One direction of a connection: what was sent first arrives first."""
+    """One direction of a connection. Messages arrive in the order in which they are sent."""
 
     def __init__(
         self,
         clock: Clock,
         least_ms: int,
         jitter_ms: int,
-        chance: random.Random,
+        source: random.Random,
         pace: float = 1.0,
     ) -> None:
-        """Each message takes ``least_ms`` and a jitter of ``jitter_ms`` in the median, of a time
-        that goes ``pace`` times as fast as the clock."""
+        """A message takes ``least_ms`` plus a jitter with the median ``jitter_ms``, divided by
+        ``pace``."""
         self._clock = clock
         self._least_ns = least_ms * NANOSECONDS_PER_MILLISECOND
         self._jitter_ns = jitter_ms * NANOSECONDS_PER_MILLISECOND
-        self._chance = chance
+        self._source = source
         self._pace = pace
         self._last: asyncio.Event | None = None
 
-    async def travel(self) -> None:
-        """Until a message that is sent now has arrived."""
+    async def delay(self) -> None:
+        """Wait until a message that is sent now has arrived."""
         before, self._last = self._last, asyncio.Event()
         arrived = self._last
-        jitter_ns = round(self._jitter_ns * self._chance.lognormvariate(0, TAIL))
-        travel_ns = (self._least_ns + jitter_ns) / self._pace
-        due_ns = self._clock.monotonic_ns() + round(travel_ns)
+        jitter_ns = round(self._jitter_ns * self._source.lognormvariate(0, TAIL))
+        delay_ns = (self._least_ns + jitter_ns) / self._pace
+        due_ns = self._clock.monotonic_ns() + round(delay_ns)
         try:
             while (left_ns := due_ns - self._clock.monotonic_ns()) > 0:
                 await self._clock.sleep(left_ns / NANOSECONDS_PER_SECOND)

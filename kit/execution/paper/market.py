@@ -1,4 +1,4 @@
-"""What an account on paper hears of the market. Amounts are ``Decimal``."""
+"""The market events that a paper account reads. Amounts are ``Decimal``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from kit.execution.market_source import Reached
 
 
 class BookLevel(NamedTuple):
-    """A level of a book as it is now; size 0: it is gone."""
+    """The new size of a level; 0: the level is gone."""
 
     is_bid: bool
     price: Decimal
@@ -18,19 +18,19 @@ class BookLevel(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BookUpdated:
-    """Levels of a book are different."""
+    """Levels of a book have changed."""
 
     symbol: str
     levels: Sequence[BookLevel]
     is_whole: bool
-    """Whether these are all levels."""
+    """Whether these are all levels of the book."""
     venue_time_ns: int
-    """0 where the venue does not say."""
+    """0 if the venue does not say."""
 
 
 @dataclass(frozen=True, slots=True)
 class BookUnproven:
-    """A book cannot be relied on until it is told as a whole again."""
+    """A book is not proven until its next snapshot."""
 
     symbol: str
 
@@ -43,28 +43,28 @@ class TradeReported:
     price: Decimal
     size: Decimal
     taker_buys: bool | None
-    """None where the venue does not say."""
+    """None if the venue does not say."""
     venue_time_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class MarkReported:
-    """What a derivative is valued at. None, or 0, where the row does not say."""
+    """The mark price and funding of a derivative. None, or 0, if the row does not say."""
 
     symbol: str
     price: Decimal | None
     funding_rate: Decimal | None
     next_funding_time_ns: int
     time_ns: int
-    """By the venue's clock; when it was heard, where the venue does not say."""
+    """By the venue's clock; the receive time if the venue does not say."""
 
 
 class EventsLost:
-    """Events were lost: this reader was too slow."""
+    """Events were lost because this reader was too slow."""
 
 
 class MarketRestarted:
-    """Another market begins: what waits in the one of before has no place in it."""
+    """Another playback begins: orders that rest in the one before are cancelled."""
 
 
 MarketEvent = (
@@ -73,33 +73,42 @@ MarketEvent = (
 MarketListener = Callable[[Sequence[MarketEvent]], None]
 
 
-class Market(Protocol):
-    """One venue's instruments. Books are as they are after all that ``catch_up`` has told."""
+class MarketEvents(Protocol):
+    """The event stream of one venue."""
 
     async def run(self) -> None:
-        """Tell what happens, until the venue stops or it is cancelled."""
+        """Deliver events until the venue stops or this is cancelled."""
 
     def watch(self, symbols: frozenset[str]) -> None:
-        """Tell of these from now on, and of no others. Raises TooManySubscribers."""
+        """Deliver events of these symbols only, from now on. Raises TooManySubscribers."""
 
     def catch_up(self) -> None:
-        """Tell at once what has happened up to now."""
+        """Deliver at once all events up to now."""
+
+    def reached(self) -> Reached:
+        """Return how far events were delivered, to be stored with their effects. Empty: they are
+        not delivered again."""
+
+    def go_on(self, reached: Reached) -> None:
+        """Continue after events that were delivered before, perhaps to another process. Until the
+        stream has come to there again, nothing is delivered and no book is proven."""
+
+
+class MarketBooks(Protocol):
+    """The books of one venue, as they are after all events that ``catch_up`` has delivered."""
 
     def keeps(self, symbol: str) -> bool:
-        """Whether there is a book of it, in doubt or not."""
+        """Whether there is a book of the symbol, proven or not."""
 
     def levels(
         self, symbol: str, is_bid: bool, count: int | None
     ) -> Sequence[tuple[Decimal, Decimal]] | None:
-        """Price and size, best first, so many at most. None: the book is in doubt."""
+        """Return price and size of at most ``count`` levels, best first, or None while the book is
+        not proven."""
 
     def book_time_ns(self, symbol: str) -> int:
-        """The venue's time of a book. 0: it does not say."""
+        """Return the venue's time of a book; 0 if it does not say."""
 
-    def reached(self) -> Reached:
-        """How far it has been told, to be remembered with what has come of it. Empty: it is not
-        told again."""
 
-    def go_on(self, reached: Reached) -> None:
-        """So far it was told before, perhaps in another process. While it has not come again to
-        there nothing is told, and every book is in doubt."""
+class Market(MarketEvents, MarketBooks, Protocol):
+    """Events and books of one venue."""

@@ -1,4 +1,4 @@
-"""Orders come to the venue's book: what is looked at first, what they take, where they wait."""
+"""Orders enter the book: checks, immediate fills, resting."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,11 +16,11 @@ from kit.execution.paper.wallet import PaperWallet
 
 NO_REASON: RejectReason = orders_pb2.REJECT_REASON_UNSPECIFIED
 OnFill = Callable[[PaperOrder, Decimal, Decimal, tuple[str, Decimal], bool], None]
-"""Order, price, size, the fee with its asset, and whether the order was there first."""
+"""Order, price, size, the fee's asset with the fee, and whether the order was the maker."""
 
 
 class OrderEntry:
-    """Of one account, with the orders that are open."""
+    """The open orders of one account."""
 
     def __init__(
         self,
@@ -40,21 +40,21 @@ class OrderEntry:
         self._open: dict[str, list[PaperOrder]] = {}
         """By symbol, oldest first."""
         self.waiting: set[str] = set()
-        """Symbols in which orders have no place in the book, as it is in doubt."""
+        """Symbols whose orders have no queue position because the book is not proven."""
 
     def symbols(self) -> set[str]:
-        """In which there are open orders."""
+        """Return the symbols with open orders."""
         return set(self._open)
 
     def orders(self, symbol: str = "") -> list[PaperOrder]:
-        """Open ones, of one symbol or of all."""
+        """Return open orders, of one symbol or of all."""
         if symbol:
             return list(self._open.get(symbol, ()))
         return [order for orders in self._open.values() for order in orders]
 
     def enter(self, order: PaperOrder) -> None:
-        """A new order. Raises OrderRejection, and nothing has happened."""
-        if self._display.is_doubted(order.symbol):
+        """Take a new order. Raises OrderRejection without any effect."""
+        if self._display.is_unproven(order.symbol):
             self._wallet.admit(order, 0)
             self._add(order)
             self.waiting.add(order.symbol)
@@ -65,7 +65,7 @@ class OrderEntry:
             self._meet(order)
 
     def load(self, order: PaperOrder) -> None:
-        """An order that was open before."""
+        """Take back an order that was open before a restart."""
         self._add(order)
         self._wallet.release(order)
         self.waiting.add(order.symbol)
@@ -74,13 +74,15 @@ class OrderEntry:
         """It keeps its place when only the size gets smaller. Raises OrderRejection without
         any effect."""
         if size <= order.filled:
-            raise OrderRejection(orders_pb2.REJECT_REASON_SIZE, "so much is filled already")
+            raise OrderRejection(
+                orders_pb2.REJECT_REASON_SIZE, "the new size must be above the filled size"
+            )
         before = order.request
         keeps = price == before.price and size <= before.size
-        is_doubted = self._display.is_doubted(order.symbol)
+        is_unproven = self._display.is_unproven(order.symbol)
         order.request = replace(before, size=size, price=price)
         try:
-            if keeps or is_doubted:
+            if keeps or is_unproven:
                 self._wallet.admit(order, 0)
             else:
                 self._check(order)
@@ -88,7 +90,7 @@ class OrderEntry:
             order.request = before
             raise
         order.updated_time_ns = self._now_ns()
-        if not keeps and not is_doubted:
+        if not keeps and not is_unproven:
             self._meet(order)
             return
         if not keeps:
@@ -103,29 +105,29 @@ class OrderEntry:
         reason: RejectReason = NO_REASON,
         detail: str = "",
     ) -> None:
-        """An order is final."""
+        """Make an order final."""
         order.state, order.reason, order.detail = state, reason, detail
         order.updated_time_ns = self._now_ns()
         self._remove(order)
         self._wallet.release(order)
         self._changed(order)
 
-    def place_waiting(self) -> None:
-        """Give places to those that have none, where the book can be relied on now."""
+    def enter_waiting(self) -> None:
+        """Enter the waiting orders of symbols whose book is proven now."""
         for symbol in sorted(self.waiting):
-            if self._display.is_doubted(symbol):
+            if self._display.is_unproven(symbol):
                 continue
             self.waiting.discard(symbol)
             for order in self.orders(symbol):
                 if order.is_final:
                     continue
                 if order.is_new:
-                    self._enter_late(order)
+                    self._enter_waiting(order)
                 else:
                     self._rejoin(order)
 
     def fill(self, order: PaperOrder, price: Decimal, size: Decimal, *, is_maker: bool) -> None:
-        """A part of an order has met something."""
+        """Fill a part of an order."""
         order.add_fill(price, size, self._now_ns())
         if order.is_final:
             self._remove(order)
@@ -135,23 +137,25 @@ class OrderEntry:
             self._reduce(order.symbol)
 
     def _check(self, order: PaperOrder) -> None:
-        """Hold what it needs. Raises OrderRejection, and it holds what it held."""
+        """Reserve what an order needs. Raises OrderRejection, and reserves no more than before."""
         if order.request.post_only and self._display.crosses(order):
-            raise OrderRejection(orders_pb2.REJECT_REASON_WOULD_TAKE, "it would be filled at once")
+            raise OrderRejection(
+                orders_pb2.REJECT_REASON_WOULD_TAKE, "a post-only order would be filled at once"
+            )
         if self._meets_own(order):
-            words = "it would come to an order of the same account"
+            words = "it would trade with an order of the same account"
             raise OrderRejection(orders_pb2.REJECT_REASON_SELF_TRADE, words)
         offers = list(self._display.offers(order))
         if order.request.time_in_force == orders_pb2.TIME_IN_FORCE_FILL_OR_KILL:
             there = total(offer.size for offer in offers)
             if there < order.left:
-                words = f"only {there.normalize():f} can be had"
+                words = f"only {there.normalize():f} can be filled at once"
                 raise OrderRejection(orders_pb2.REJECT_REASON_WOULD_NOT_FILL, words)
         cost = sum(order.terms.value(offer.price, offer.size) for offer in offers)
         self._wallet.admit(order, cost)
 
     def _meets_own(self, order: PaperOrder) -> bool:
-        """Whether it would come to an order of its own account before it is filled."""
+        """Whether an order would trade with an order of its own account before it is filled."""
         own = [
             other.price
             for other in self.orders(order.symbol)
@@ -169,8 +173,8 @@ class OrderEntry:
             left = subtract(left, offer.size)
         return left > ZERO
 
-    def _enter_late(self, order: PaperOrder) -> None:
-        """It has waited for the book. What would have been refused is rejected now."""
+    def _enter_waiting(self, order: PaperOrder) -> None:
+        """Enter an order that has waited for the book. It is rejected now if its checks fail."""
         try:
             self._check(order)
         except OrderRejection as error:
@@ -179,7 +183,7 @@ class OrderEntry:
             self._meet(order)
 
     def _meet(self, order: PaperOrder) -> None:
-        """Take what is displayed, then wait if it is to."""
+        """Take displayed size, then rest in the book or expire."""
         order.is_new, order.queue = False, None
         self._take(order, is_maker=False)
         if order.is_final:
@@ -188,19 +192,19 @@ class OrderEntry:
             self._join(order)
             self._changed(order)
         else:
-            words = "what was left could not be filled at once"
+            words = "the rest could not be filled at once"
             self.end(order, orders_pb2.ORDER_STATE_EXPIRED, detail=words)
 
     def _rejoin(self, order: PaperOrder) -> None:
-        """The book can be relied on again. What crosses the order now fills it at its own price;
-        what happened meanwhile was not seen, and is not made up."""
+        """Put an order back into a book that is proven again. Size that crosses it now fills it at
+        its own price; events that were missed are not made up."""
         self._take(order, is_maker=True)
         if not order.is_final:
             self._join(order)
 
     def _take(self, order: PaperOrder, *, is_maker: bool) -> None:
         for offer in list(self._display.offers(order)):
-            # What closes a position can make a reduce-only order smaller than it was.
+            # A fill that closes a position can shrink a reduce-only order.
             if order.is_final or offer.size > order.left:
                 return
             self._display.take(order, offer)
@@ -208,13 +212,13 @@ class OrderEntry:
             self.fill(order, price, offer.size, is_maker=is_maker)
 
     def _join(self, order: PaperOrder) -> None:
-        """At the end of its level; where it has a place already, it is not farther back."""
+        """Join the end of the level; a known queue position never gets worse."""
         order.queue = order.queue or QueuePosition(None)
-        self._display.look(order)
+        self._display.update_queue(order)
         order.joined_time_ns = self._market.book_time_ns(order.symbol)
 
     def _reduce(self, symbol: str) -> None:
-        """Make reduce-only orders as small as what they can still reduce."""
+        """Shrink or cancel reduce-only orders that exceed the position."""
         for order in self.orders(symbol):
             there = self._wallet.reducible(order)
             if not order.request.reduce_only or order.left <= there:
@@ -225,7 +229,7 @@ class OrderEntry:
                 self._changed(order)
             else:
                 reason = orders_pb2.REJECT_REASON_REDUCE_ONLY
-                words = "there is nothing to reduce any more"
+                words = "the position is closed"
                 self.end(order, orders_pb2.ORDER_STATE_CANCELLED, reason, words)
 
     def _add(self, order: PaperOrder) -> None:

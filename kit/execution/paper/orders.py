@@ -1,4 +1,4 @@
-"""An order on paper, and how it is told."""
+"""Paper orders, and their forms for the account and for the disk."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -22,7 +22,7 @@ from kit.execution.paper.queue_position import QueuePosition
 from kit.execution.paper.records import FillRecord, OrderRecord
 
 PREFIX = "paper-"
-"""Of the ids that the pretended venue gives: nobody takes them for a real venue's."""
+"""Prefix of order and fill ids, so that they cannot be taken for a real venue's."""
 AT_ONCE = frozenset(
     {orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL, orders_pb2.TIME_IN_FORCE_FILL_OR_KILL}
 )
@@ -30,7 +30,7 @@ WAITS = "the book is in doubt: the order waits for it"
 
 
 class OrderRejection(Exception):
-    """Raised where an order cannot be; nothing was done."""
+    """A request is rejected; nothing has changed."""
 
     def __init__(self, reason: RejectReason, words: str) -> None:
         super().__init__(words)
@@ -40,7 +40,7 @@ class OrderRejection(Exception):
 
 @dataclass(slots=True, eq=False)
 class PaperOrder:
-    """One order, and its place in the venue's book."""
+    """One order and its queue position."""
 
     number: int
     request: OrderRequest
@@ -60,40 +60,40 @@ class PaperOrder:
     detail: str = ""
     updated_time_ns: int = 0
     is_new: bool = True
-    """Whether it has not come to the book yet."""
+    """Whether it has not entered the book yet."""
     queue: QueuePosition | None = field(default=None)
-    """None: it has no place yet, or not any more after a restart."""
+    """None: not in the book yet, or unknown after a restart."""
     joined_time_ns: int = 0
-    """The venue's time of the book that it joined; what happened until then is in it."""
+    """The venue's time of the book that it joined. Earlier trades do not reach it."""
 
     @property
     def symbol(self) -> str:
-        """Of its instrument."""
+        """The instrument's symbol."""
         return self.terms.symbol
 
     @property
     def buys(self) -> bool:
-        """Or sells."""
+        """Whether it buys; otherwise it sells."""
         return self.request.side == types_pb2.SIDE_BUY
 
     @property
     def price(self) -> Decimal | None:
-        """Its limit; None: at any price."""
+        """Its limit price; None for a market order."""
         return self.request.price
 
     @property
     def left(self) -> Decimal:
-        """What is not filled."""
+        """The size that is not filled."""
         return subtract(self.request.size, self.filled)
 
     @property
     def is_final(self) -> bool:
-        """Whether it will change no more."""
+        """Whether it can no longer change."""
         return self.state in states.FINAL
 
     @property
     def rests(self) -> bool:
-        """Whether what is not filled at once stays in the book."""
+        """Whether the part that is not filled at once rests in the book."""
         return self.price is not None and self.request.time_in_force not in AT_ONCE
 
     @property
@@ -120,18 +120,18 @@ class PaperOrder:
 
     @property
     def rank(self) -> tuple[Decimal, int]:
-        """Which of two orders of one side is first: by price, then by age."""
+        """Priority among orders of one side: by price, then by age; the smaller rank is first."""
         price = self.price or ZERO
         return (-price if self.buys else price, self.number)
 
     def reaches(self, price: Decimal) -> bool:
-        """Whether it would trade at a price."""
+        """Whether its limit allows a price."""
         if self.price is None:
             return True
         return price <= self.price if self.buys else price >= self.price
 
-    def told(self) -> VenueOrder:
-        """As a venue tells it."""
+    def as_venue_order(self) -> VenueOrder:
+        """Return the order as a venue reports it."""
         waits = self.is_new and not self.is_final
         return VenueOrder(
             symbol=self.symbol,
@@ -149,8 +149,8 @@ class PaperOrder:
             detail=WAITS if waits else self.detail,
         )
 
-    def stood(self) -> OrderRecord:
-        """As it stands on disk."""
+    def record(self) -> OrderRecord:
+        """Return the order's record."""
         request = self.request
         return OrderRecord(
             number=self.number,
@@ -176,8 +176,8 @@ class PaperOrder:
         )
 
 
-def loaded(record: OrderRecord, terms: InstrumentTerms) -> PaperOrder:
-    """An order of the disk; its place in the queue is lost."""
+def order_of(record: OrderRecord, terms: InstrumentTerms) -> PaperOrder:
+    """Return the order of a record. Its queue position is lost."""
     request = OrderRequest(
         client_order_id=record.client_order_id,
         symbol=record.symbol,
@@ -206,8 +206,8 @@ def loaded(record: OrderRecord, terms: InstrumentTerms) -> PaperOrder:
     )
 
 
-def told_fill(record: FillRecord) -> VenueFill:
-    """A fill as a venue tells it."""
+def venue_fill(record: FillRecord) -> VenueFill:
+    """Return a fill as a venue reports it."""
     maker, taker = orders_pb2.LIQUIDITY_MAKER, orders_pb2.LIQUIDITY_TAKER
     return VenueFill(
         symbol=record.symbol,

@@ -1,9 +1,9 @@
-"""How much stands in the book before an order that waits.
+"""The size that is ahead of a resting order at its level.
 
-An order joins its level at the end: all that is displayed there stands before it. Nobody joins
-before it later, so what stands before it only gets less: by trades at its price, and by those who
-cancel. Of a cancelled size nobody says where it stood; it counts as having stood behind the order
-for as long as that is possible: the order never has less before it than all that is displayed.
+An order joins its level at the end: the whole displayed size is ahead of it. No order joins ahead
+of it later, so the size ahead only decreases, by trades at its price and by cancels. The venue does
+not say where a cancelled size was in the queue. It counts as having been behind the order as long
+as that is possible, so the size ahead is never more than the displayed size.
 """
 
 from decimal import Decimal
@@ -12,31 +12,31 @@ from kit.execution.amounts import ZERO, add, subtract
 
 
 class QueuePosition:
-    """Of one order."""
+    """The queue position of one order."""
 
-    __slots__ = ("_cut", "ahead")
+    __slots__ = ("_vanished", "ahead")
 
     def __init__(self, ahead: Decimal | None) -> None:
         self.ahead = ahead
-        """None: its level is not in view, so it is not known."""
-        self._cut = ZERO
-        """What has vanished before it without a trade that was heard of. The trade may be told
-        after the book in which it shows, and must not count twice."""
+        """None: unknown, because the level is not in view."""
+        self._vanished = ZERO
+        """Size that has vanished ahead of it without a known trade. The trade may be reported after
+        the book that shows it, and must not count twice."""
 
     def show(self, size: Decimal) -> None:
-        """So much is displayed at its price."""
+        """Take in the displayed size at the order's price."""
         if self.ahead is None:
             self.ahead = size
         elif size < self.ahead:
-            self._cut = add(self._cut, subtract(self.ahead, size))
+            self._vanished = add(self._vanished, subtract(self.ahead, size))
             self.ahead = size
 
     def trade(self, size: Decimal, *, is_shown: bool) -> Decimal:
-        """So much has been traded at its price. Returns what of it comes to the order.
-        ``is_shown``: the book has been told as it was after that trade."""
+        """Take in a trade at the order's price. Returns the size that reaches the order.
+        ``is_shown``: the book has already been reported as it was after the trade."""
         if is_shown:
-            known = min(size, self._cut)
-            self._cut = subtract(self._cut, known)
+            known = min(size, self._vanished)
+            self._vanished = subtract(self._vanished, known)
             size = subtract(size, known)
         if self.ahead is None:
             return ZERO
@@ -45,5 +45,5 @@ class QueuePosition:
         return subtract(size, passed)
 
     def pass_through(self) -> None:
-        """A trade behind its price: nobody stands before it any more."""
-        self.ahead = self._cut = ZERO
+        """Take in a trade beyond the order's price: nothing is ahead of it any more."""
+        self.ahead = self._vanished = ZERO

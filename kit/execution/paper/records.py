@@ -1,5 +1,9 @@
-"""What stands on disk of an account on paper: steps, each with all that it changed, as it is after
-it. So a step is there whole or not at all, and replaying it twice does no harm."""
+"""The records of a paper account on disk.
+
+Each record holds the new state of everything that one event has changed, so an event is on disk
+completely or not at all, and replaying it twice changes nothing. Structs are arrays on disk: fields
+are only appended, with a default.
+"""
 
 from decimal import Decimal
 
@@ -7,7 +11,7 @@ import msgspec
 
 
 class InstrumentRecord(msgspec.Struct, frozen=True, array_like=True):
-    """An instrument, as it was traded."""
+    """The terms of a traded instrument."""
 
     symbol: str
     base: str
@@ -28,7 +32,7 @@ class OrderRecord(msgspec.Struct, frozen=True, array_like=True):
     type: int
     size: Decimal
     price: Decimal | None
-    """None: at any price."""
+    """None: a market order."""
     time_in_force: int
     expire_time_ns: int
     post_only: bool
@@ -40,7 +44,7 @@ class OrderRecord(msgspec.Struct, frozen=True, array_like=True):
     value: Decimal
     """Sum of price times size of its fills."""
     is_new: bool
-    """Whether it has not come to the book yet."""
+    """Whether it has not entered the book yet."""
     created_time_ns: int
     updated_time_ns: int
     inverse_weight: Decimal = Decimal(0)
@@ -64,7 +68,7 @@ class FillRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class PositionRecord(msgspec.Struct, frozen=True, array_like=True):
-    """A position: its size, what it was opened for, and what is won by it."""
+    """A position: size, cost, and realised profit in the settlement asset."""
 
     symbol: str
     size: Decimal
@@ -73,7 +77,7 @@ class PositionRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class StreamPositionRecord(msgspec.Struct, frozen=True, array_like=True):
-    """The last batch of a channel that was heard of."""
+    """The last batch of a channel that was read."""
 
     channel: int
     epoch: int
@@ -81,17 +85,17 @@ class StreamPositionRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class AccountChange(msgspec.Struct, frozen=True, array_like=True):
-    """Something that happened. ``last_number``: the highest of an order or a fill."""
+    """One change of an account. ``last_number``: the highest number of an order or fill."""
 
     last_number: int
     listed: tuple[InstrumentRecord, ...] = ()
     orders: tuple[OrderRecord, ...] = ()
     fills: tuple[FillRecord, ...] = ()
     totals: tuple[tuple[str, Decimal], ...] = ()
-    """What there is of an asset."""
+    """Balances by asset."""
     held: tuple[PositionRecord, ...] = ()
     reached: tuple[StreamPositionRecord, ...] = ()
-    """How far the market had been heard when it happened, where that says something."""
+    """How far the market had been read; empty if it cannot be read again."""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -99,10 +103,10 @@ _decoder = msgspec.msgpack.Decoder(AccountChange)
 
 
 def encode(step: AccountChange) -> bytes:
-    """A step as bytes."""
+    """Return a change as bytes."""
     return _encoder.encode(step)
 
 
 def decode(payload: bytes) -> AccountChange:
-    """Bytes as a step. Raises msgspec.DecodeError."""
+    """Return the change in bytes. Raises msgspec.DecodeError."""
     return _decoder.decode(payload)

@@ -1,4 +1,4 @@
-"""What the venue's book displays, and what of it an order on paper can take."""
+"""What the venue's book displays, and what a paper order can take of it."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -9,11 +9,11 @@ from kit.execution.paper.consumed_liquidity import ConsumedLiquidity, LevelKey
 from kit.execution.paper.market import Market
 from kit.execution.paper.orders import PaperOrder
 
-LEVELS_AT_ONCE = 32
+LEVELS_PER_READ = 32
 
 
 class AvailableLevel(NamedTuple):
-    """Something that an order can take."""
+    """A level, and the size that an order can take of it."""
 
     price: Decimal
     size: Decimal
@@ -21,23 +21,23 @@ class AvailableLevel(NamedTuple):
 
 
 class VisibleBook:
-    """Of one account: what it has taken cannot be taken again."""
+    """The books as one account sees them: size that it has taken cannot be taken again."""
 
     def __init__(self, market: Market, liquidity: ConsumedLiquidity) -> None:
         self._market = market
         self._liquidity = liquidity
 
-    def is_doubted(self, symbol: str) -> bool:
-        """Whether the book cannot be relied on."""
+    def is_unproven(self, symbol: str) -> bool:
+        """Whether the book is not proven at the moment."""
         return self._market.levels(symbol, True, 1) is None
 
     def crosses(self, order: PaperOrder) -> bool:
-        """Whether anything is displayed that an order would meet, taken or not."""
+        """Whether an order would trade with the displayed best price, taken or not."""
         best = self._market.levels(order.symbol, not order.buys, 1)
         return best is not None and len(best) > 0 and order.reaches(best[0][0])
 
     def offers(self, order: PaperOrder) -> Iterator[AvailableLevel]:
-        """What an order can take, best first, as far as its price and its size go."""
+        """Yield what an order can take within its price and size, best first."""
         left = order.left
         for price, displayed in self._levels(order.symbol, not order.buys):
             if left <= ZERO or not order.reaches(price):
@@ -50,17 +50,17 @@ class VisibleBook:
     def offer(
         self, order: PaperOrder, price: Decimal, displayed: Decimal, left: Decimal
     ) -> AvailableLevel:
-        """What an order can take of one level."""
-        there = self._liquidity.left(LevelKey(order.symbol, not order.buys, price), displayed)
-        return AvailableLevel(price, order.terms.floor(min(left, there)), displayed)
+        """Return what an order can take of one level."""
+        available = self._liquidity.left(LevelKey(order.symbol, not order.buys, price), displayed)
+        return AvailableLevel(price, order.terms.floor(min(left, available)), displayed)
 
     def take(self, order: PaperOrder, offer: AvailableLevel) -> None:
-        """Note it as taken."""
-        place = LevelKey(order.symbol, not order.buys, offer.price)
-        self._liquidity.take(place, offer.displayed, offer.size)
+        """Take the size of an offer."""
+        level = LevelKey(order.symbol, not order.buys, offer.price)
+        self._liquidity.take(level, offer.displayed, offer.size)
 
-    def look(self, order: PaperOrder) -> None:
-        """See what stands at an order's own price, if that is in view."""
+    def update_queue(self, order: PaperOrder) -> None:
+        """Update an order's queue position from the displayed size, if its level is in view."""
         assert order.queue is not None
         for price, size in self._levels(order.symbol, order.buys):
             if price == order.price:
@@ -71,8 +71,8 @@ class VisibleBook:
                 return
 
     def _levels(self, symbol: str, is_bid: bool) -> Iterator[tuple[Decimal, Decimal]]:
-        few = self._market.levels(symbol, is_bid, LEVELS_AT_ONCE) or ()
+        few = self._market.levels(symbol, is_bid, LEVELS_PER_READ) or ()
         yield from few
-        if len(few) == LEVELS_AT_ONCE:
+        if len(few) == LEVELS_PER_READ:
             every = self._market.levels(symbol, is_bid, None) or ()
-            yield from every[LEVELS_AT_ONCE:]
+            yield from every[LEVELS_PER_READ:]

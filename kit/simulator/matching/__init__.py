@@ -1,19 +1,15 @@
-"""The matching engine of the pretend exchange: accounts, orders, fills, money.
+"""The matching engine of the simulated exchange: accounts, orders, fills, money.
 
-contract   what a dialect asks of it, and what it hears
-house      all instruments and accounts of one venue, as a dialect sees them
-engine     what becomes of orders: admitted, met, waiting, ended
-book       one instrument's orders, by price and time
-board      what the house knows of one instrument, and how its numbers are counted
-order      an order as the engine keeps it
-checks     what an order must be like before anything is done
-stops      orders that wait for a price
-accounts   what an account has and has done
-clearing   how what was traded is paid
-spot       … when it is exchanged for good
-margin     … when it is a derivative: what accounts must have for it
-positions  what is held of a derivative, and won or lost by it
-clockwork  what time brings: expiry, the dead-man switch, funding, liquidation
-fees       tiers, maker and taker
-money      atoms: exact integers
+contract           the interface that the exchange dialects use: orders, views, events, rules
+exchange_accounts  the engine's implementation of that interface for one venue
+engine             the life of orders: admitted, matched, resting, triggered, final
+order_book         one instrument's orders by price and time
+instrument_book    one listed instrument: its order book, rules and units
+order              orders and fills inside the engine
+checks             validation of new orders
+stops              orders that wait for a trigger price
+accounts           balances, orders, fills and listeners of accounts
+settlement         reservations and payments, computed by ``kit.accounting``
+mark_prices        prices at which positions are valued
+risk               expiry, dead-man switch, funding and liquidation
 """

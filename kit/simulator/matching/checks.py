@@ -1,4 +1,4 @@
-"""What an order must be like before the house looks at it: its numbers, and the market's rules."""
+"""Validation of new orders: their fields, their numbers and the rules of the market."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -23,11 +23,11 @@ GOOD_TILL_TIME = Lifetime.GOOD_TILL_TIME
 def draft(
     book: InstrumentBook, account: str, ticket: OrderTicket, rules: MatchingRules, time_ns: int
 ) -> Order:
-    """The order that a ticket asks for, without a number. Raises Refused."""
+    """Return the order that a ticket asks for, without a number. Raises OrderRejected."""
     if book.halted:
         raise OrderRejected(RejectCode.HALTED)
     if ticket.expires_ns and ticket.expires_ns <= time_ns:
-        raise OrderRejected(RejectCode.MALFORMED, "the time to expire is over")
+        raise OrderRejected(RejectCode.MALFORMED, "the expiry time is in the past")
     _check_shape(ticket)
     ticks = 0
     if ticket.price is not None:
@@ -52,15 +52,15 @@ def draft(
 
 
 def check_band(book: InstrumentBook, ticks: int, rules: MatchingRules) -> None:
-    """Raises Refused when a price is too far from the last one."""
+    """Raise OrderRejected if a price is too far from the last price."""
     last = book.orders.last_ticks
     if rules.price_band is not None and last and abs(ticks - last) > last * rules.price_band:
         raise OrderRejected(RejectCode.PRICE_BAND)
 
 
 def check_notional(book: InstrumentBook, order: Order) -> None:
-    """Raises Refused when an order is worth too little. What has no price of its own counts at the
-    last one."""
+    """Raise OrderRejected if an order's notional is too small. Orders without a price count at
+    the last price."""
     ticks = order.ticks or order.stop_ticks or book.orders.last_ticks
     ticks = ticks or book.orders.best(not order.buys) or 0
     if ticks and book.contract.notional(ticks, order.lots) < book.notional_min:
@@ -68,7 +68,7 @@ def check_notional(book: InstrumentBook, order: Order) -> None:
 
 
 def check_fills(book: InstrumentBook, order: Order) -> None:
-    """Raises Refused when a fill-or-kill order would not be filled."""
+    """Raise OrderRejected if a fill-or-kill order would not be filled completely."""
     left = order.left
     for _, lots in book.orders.offers(order):
         left -= lots
@@ -78,33 +78,40 @@ def check_fills(book: InstrumentBook, order: Order) -> None:
 
 
 def _check_shape(ticket: OrderTicket) -> None:
-    """Whether its fields go together."""
+    """Raise OrderRejected if the fields do not fit the kind of order."""
     kind = ticket.kind
     is_priced = kind is LIMIT or kind in PRICED
     if is_priced is not (ticket.price is not None):
         raise OrderRejected(
-            RejectCode.MALFORMED, "a price belongs to a limit order, and to no other"
+            RejectCode.MALFORMED, "limit orders need a price; other orders must not have one"
         )
     trails = kind is TRAILING_STOP
     stops = kind is not LIMIT and not trails and kind in STOPS
     if stops is not (ticket.stop_price is not None):
-        raise OrderRejected(RejectCode.MALFORMED, "a stop price belongs to a stop, and to no other")
+        raise OrderRejected(
+            RejectCode.MALFORMED, "stop orders need a stop price; other orders must not have one"
+        )
     if trails is not (ticket.trail is not None):
         raise OrderRejected(
-            RejectCode.MALFORMED, "a trail belongs to a trailing stop, and to no other"
+            RejectCode.MALFORMED, "trailing stops need a trail; other orders must not have one"
         )
     if ticket.value is not None and (kind is not MARKET or ticket.size):
-        raise OrderRejected(RejectCode.MALFORMED, "a value stands for the size of a market order")
+        raise OrderRejected(
+            RejectCode.MALFORMED, "only a market order without a size can have a value"
+        )
     if ticket.post_only and (not is_priced or ends_at_once(ticket.lifetime)):
-        raise OrderRejected(RejectCode.MALFORMED, "a post-only order must be able to wait")
+        raise OrderRejected(
+            RejectCode.MALFORMED, "a post-only order must be a limit order that can rest"
+        )
     if (ticket.lifetime is GOOD_TILL_TIME) is not bool(ticket.expires_ns):
         raise OrderRejected(
-            RejectCode.MALFORMED, "a time to expire belongs to a good-till-time order"
+            RejectCode.MALFORMED,
+            "good-till-time orders need an expiry time; others must not have one",
         )
 
 
 def _lots_for(book: InstrumentBook, probe: Order, value: Decimal) -> int:
-    """How many lots a market order for so much of the quote currency gets."""
+    """Return the lots that a market order gets for this value in the quote asset."""
     left, found = value_in_atoms(value), 0
     for ticks, lots in book.orders.offers(probe):
         one = book.contract.notional(ticks, 1)

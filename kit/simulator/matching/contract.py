@@ -1,8 +1,8 @@
-"""What the dialect of an exchange asks of the engine, and what it hears of it.
+"""The interface between the matching engine and the dialects of the exchanges.
 
-Amounts are ``Decimal`` in the units in which the exchange lists them (its tick and lot); the engine
-counts ticks and lots. All of it is deterministic: the same seed and the same calls at the same
-times give the same fills. Calls are synchronous and instantaneous; latency is the server's matter.
+Amounts are ``Decimal`` in the units in which the exchange lists them (its tick and lot). The engine
+is deterministic: the same seed and the same calls at the same times give the same fills. Calls are
+synchronous and take no simulated time; the server adds latency.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from kit.accounting.fees import FeeAsset, FeeTier
 
 
 class OrderKind(StrEnum):
-    """How an order finds its price."""
+    """The type of an order."""
 
     MARKET = "market"
     LIMIT = "limit"
@@ -29,15 +29,15 @@ class OrderKind(StrEnum):
 
 
 PRICED = frozenset({OrderKind.LIMIT, OrderKind.STOP_LIMIT, OrderKind.TAKE_PROFIT_LIMIT})
-"""They have a price of their own; all others take what there is."""
+"""Kinds with a limit price. The others trade at any price."""
 STOPS = frozenset(OrderKind) - {OrderKind.MARKET, OrderKind.LIMIT}
-"""They wait for a price before they come to the book."""
+"""Kinds that wait for a trigger price before they enter the book."""
 STOP_PRICED = STOPS - {OrderKind.TRAILING_STOP}
-"""… and for one that does not move."""
+"""Stop kinds with a fixed stop price."""
 
 
 class Lifetime(StrEnum):
-    """How long it waits."""
+    """How long an order stays open; the time in force."""
 
     GOOD_TILL_CANCEL = "good till cancel"
     IMMEDIATE_OR_CANCEL = "immediate or cancel"
@@ -46,16 +46,16 @@ class Lifetime(StrEnum):
 
 
 class Status(StrEnum):
-    """Where an order stands."""
+    """The state of an order."""
 
     UNTRIGGERED = "untriggered"
-    """It waits for its stop price."""
+    """Waiting for its stop price."""
     OPEN = "open"
     PARTLY_FILLED = "partly filled"
     FILLED = "filled"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
-    """What an immediate order left, or the time was over."""
+    """An immediate order was not filled completely, or the expiry time has come."""
     REJECTED = "rejected"
 
 
@@ -63,7 +63,7 @@ FINAL = frozenset({Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.REJEC
 
 
 class RejectCode(StrEnum):
-    """Why the engine does not do something. Dialects put it into their own words."""
+    """Why the engine rejects a request. Dialects translate it into their error codes."""
 
     UNKNOWN_SYMBOL = "unknown symbol"
     HALTED = "halted"
@@ -86,7 +86,7 @@ class RejectCode(StrEnum):
 
 
 class OrderRejected(Exception):
-    """Raised by the house; nothing was done."""
+    """The engine rejects a request; nothing has changed."""
 
     def __init__(self, refusal: RejectCode, words: str = "") -> None:
         self.refusal = refusal
@@ -97,7 +97,7 @@ class OrderRejected(Exception):
 
 
 class SelfTrade(StrEnum):
-    """What becomes of two orders of one account that meet."""
+    """Self-trade prevention: which of two matching orders of one account is cancelled."""
 
     ALLOW = "allow"
     CANCEL_NEWEST = "cancel newest"
@@ -106,7 +106,7 @@ class SelfTrade(StrEnum):
 
 
 class IdScope(StrEnum):
-    """Among which orders of an account a client id must be the only one."""
+    """Among which orders of an account a client id must be unique."""
 
     NONE = "none"
     OPEN = "open"
@@ -116,13 +116,13 @@ class IdScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OrderTicket:
-    """An order as a client asks for it."""
+    """An order as a client requests it."""
 
     symbol: str
     buys: bool
     kind: OrderKind
     size: Decimal
-    """In base units or contracts. 0 where ``value`` is set; the engine works it out."""
+    """In base units or contracts. 0 where ``value`` is set."""
     price: Decimal | None = None
     stop_price: Decimal | None = None
     trail: Decimal | None = None
@@ -133,19 +133,19 @@ class OrderTicket:
     reduce_only: bool = False
     client_id: str = ""
     value: Decimal | None = None
-    """For so much of the quote currency, of a market order, instead of a size."""
+    """Amount of the quote asset that a market order is for, instead of a size."""
     self_trade: SelfTrade | None = None
-    """None: as the house rules say."""
+    """None: as the rules of the exchange say."""
 
 
 class OrderView(msgspec.Struct, frozen=True, gc=False):
-    """An order as it is at one moment. Immutable: each change gives a new one."""
+    """An immutable snapshot of an order."""
 
     order_id: int
-    """Consecutive per venue; a dialect may dress it up."""
+    """Consecutive per venue. A dialect may format it."""
     account: str
     ticket: OrderTicket
-    """As it is after amendments."""
+    """The request with all amendments."""
     status: Status
     filled: Decimal
     filled_value: Decimal
@@ -153,59 +153,59 @@ class OrderView(msgspec.Struct, frozen=True, gc=False):
     created_ns: int
     updated_ns: int
     why: RejectCode | None = None
-    """Why it was rejected, cancelled or has expired, when not by its owner."""
+    """The reason if it became final for another reason than a request of its owner."""
     amended: int = 0
-    """How often it was changed."""
+    """Number of amendments."""
     triggered: bool = False
-    """Whether its stop price was reached; it has come to the book then."""
+    """Whether its stop price was reached, so that it has entered the book."""
     average_price: Decimal | None = None
     """Harmonic average price of an inverse contract's fills. None for other kinds, whose average is
     ``filled_value`` by ``filled`` and the contract size."""
 
     @property
     def is_final(self) -> bool:
-        """Whether it will change no more."""
+        """Whether it can no longer change."""
         return self.status in FINAL
 
     @property
     def left(self) -> Decimal:
-        """What is not filled."""
+        """The size that is not filled."""
         return self.ticket.size - self.filled
 
 
 class FillView(msgspec.Struct, frozen=True, gc=False):
-    """A part of an order has met another one. Its trade is in the public tape under trade_id."""
+    """An execution. The public trades list it under the same trade id."""
 
     trade_id: int
     order: OrderView
-    """As it is after it."""
+    """The order after this fill."""
     price: Decimal
     size: Decimal
     fee: Decimal
-    """Negative: received."""
+    """Negative: a rebate."""
     fee_asset: str
     is_maker: bool
     time_ns: int
 
 
 class BalanceView(msgspec.Struct, frozen=True, gc=False):
-    """What an account has of an asset."""
+    """The balance of one asset."""
 
     account: str
     asset: str
     total: Decimal
     locked: Decimal
-    """Of it, what open orders or margin hold."""
+    """The part reserved by open orders and margin."""
 
     @property
     def free(self) -> Decimal:
-        """What can be used."""
+        """The part that can be used."""
         return self.total - self.locked
 
 
 @dataclass(frozen=True, slots=True)
 class PositionView:
-    """What an account holds of a derivative; negative when sold."""
+    """A position in a derivative. ``size`` is negative for a short position."""
 
     account: str
     symbol: str
@@ -216,11 +216,11 @@ class PositionView:
     liquidation_price: Decimal | None
     margin: Decimal
     realized: Decimal
-    """Since it was opened, funding included."""
+    """Realised profit since it was opened, funding included."""
 
 
 class Cause(StrEnum):
-    """What an order's change was."""
+    """The cause of an order event."""
 
     NEW = "new"
     TRIGGERED = "triggered"
@@ -232,7 +232,7 @@ class Cause(StrEnum):
 
 
 class OrderChanged(msgspec.Struct, frozen=True, gc=False):
-    """An order is new or different. A fill's comes with it in ``fill``."""
+    """An order is new or has changed. ``fill`` is set if the cause is FILLED."""
 
     order: OrderView
     cause: Cause
@@ -240,7 +240,7 @@ class OrderChanged(msgspec.Struct, frozen=True, gc=False):
 
 
 class BalanceChanged(msgspec.Struct, frozen=True, gc=False):
-    """Of one asset."""
+    """The balance of an asset has changed."""
 
     balance: BalanceView
     why: str
@@ -249,7 +249,7 @@ class BalanceChanged(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class PositionChanged:
-    """Of one derivative."""
+    """A position has changed."""
 
     position: PositionView
     why: str
@@ -261,7 +261,7 @@ Listener = Callable[[AccountEvent], None]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key of the pretended exchange. They are public: nothing real hangs on them."""
+    """An API key of the simulated exchange. The keys are public: nothing real depends on them."""
 
     key: str
     secret: str
@@ -279,50 +279,46 @@ KEYS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchingRules:
-    """How an exchange keeps its house."""
+    """The rules of an exchange."""
 
     keys: Sequence[Key] = KEYS
     start: Mapping[str, Decimal] = field(default_factory=dict)
-    """What a new account has, by asset. Of others it has START_BASE of what is traded, and
-    START_QUOTE of what only pays."""
+    """Initial balances of a new account, by asset. Of other assets it gets START_BASE if they are
+    the base of an instrument, else START_QUOTE."""
     tiers: Sequence[FeeTier] = (FeeTier(Decimal("0.001"), Decimal("0.001")),)
-    """By rising volume; the first begins at 0."""
+    """By rising volume; the first starts at 0."""
     fee_asset: FeeAsset = FeeAsset.RECEIVED
     fee_places: int = 8
-    """Decimal places of a fee; what is beyond is cut off."""
+    """Decimal places of a fee; digits beyond them are cut off."""
     id_scope: IdScope = IdScope.OPEN
     self_trade: SelfTrade = SelfTrade.CANCEL_NEWEST
     open_orders_max: int = 1_000
-    """Of one account."""
+    """Most open orders of one account."""
     price_band: Decimal | None = None
-    """How far a price may be from the last one, as a share of it; None: as far as it likes."""
+    """Largest distance of a price from the last one, as a share of it; None: no limit."""
     outcomes: Mapping[RejectCode, Status] = field(
         default_factory=lambda: {RejectCode.WOULD_NOT_FILL: Status.EXPIRED}
     )
-    """What is not answered with Refused, but with an order in this final state that says why."""
+    """Reasons for which no OrderRejected is raised: the order is returned in this final state."""
     stops_trigger_at_once: bool = False
-    """Whether a stop that the price has already passed is taken, and triggers. Otherwise it is
-    refused."""
+    """Whether a stop whose price is reached already is accepted and triggers. Otherwise it is
+    rejected."""
     initial_margin: Decimal = Decimal("0.1")
-    """Of a derivative's value, as a share, to open a position."""
+    """Margin that a position needs to be opened, as a share of its value."""
     maintenance_margin: Decimal = Decimal("0.005")
-    """Below which positions are closed by force."""
+    """Margin below which positions are liquidated, as a share of their value."""
 
 
 START_BASE = Decimal(1_000)
 START_QUOTE = Decimal(1_000_000)
 
 
-class MatchingEngine(Protocol):
-    """All accounts of one venue. Methods raise Refused."""
-
-    keys: Sequence[Key]
-
-    def key(self, key: str) -> Key | None:
-        """The API key of this name; None: there is none."""
+class OrderEntry(Protocol):
+    """Requests that change orders. Methods raise OrderRejected."""
 
     def place(self, account: str, ticket: OrderTicket) -> OrderView:
-        """As it is after what happened at once. A market, IOC or FOK order is final then."""
+        """Place an order. Returns it after its immediate fills; a market, IOC or FOK order is final
+        then."""
 
     def amend(
         self,
@@ -332,37 +328,56 @@ class MatchingEngine(Protocol):
         price: Decimal | None,
         stop_price: Decimal | None = None,
     ) -> OrderView:
-        """Keeps its place in the queue only when the price stays and the size gets smaller."""
+        """Change an order. It keeps its queue position only if the price stays and the size
+        decreases."""
 
     def cancel(self, account: str, order_id: int) -> OrderView:
-        """Take it back."""
+        """Cancel an order."""
 
     def cancel_all(self, account: str, symbol: str = "") -> list[OrderView]:
-        """Take all open ones back."""
-
-    def order(self, account: str, order_id: int) -> OrderView:
-        """By the engine's id."""
-
-    def by_client_id(self, account: str, client_id: str) -> OrderView | None:
-        """The newest with this client id."""
-
-    def open_orders(self, account: str, symbol: str = "") -> list[OrderView]:
-        """Oldest first; those that wait for a stop price too."""
-
-    def orders(self, account: str, symbol: str = "", since_ns: int = 0) -> list[OrderView]:
-        """All that are remembered, oldest first."""
-
-    def fills(self, account: str, symbol: str = "", since_ns: int = 0) -> list[FillView]:
-        """Oldest first."""
-
-    def balances(self, account: str) -> list[BalanceView]:
-        """All assets that it has or had."""
-
-    def positions(self, account: str) -> list[PositionView]:
-        """All that are not zero."""
-
-    def listen(self, account: str, listener: Listener) -> Callable[[], None]:
-        """Hear what happens to an account, in order, at once. Returns what ends it."""
+        """Cancel all open orders, of one symbol or of all."""
 
     def cancel_after(self, account: str, seconds: float) -> None:
-        """Cancel all when this is not called again within so long; 0 ends it."""
+        """Cancel all orders unless this is called again within the time; 0 ends the countdown."""
+
+
+class OrderQueries(Protocol):
+    """Orders and fills that are remembered. Methods raise OrderRejected."""
+
+    def order(self, account: str, order_id: int) -> OrderView:
+        """Return an order by the engine's id."""
+
+    def by_client_id(self, account: str, client_id: str) -> OrderView | None:
+        """Return the newest order with this client id."""
+
+    def open_orders(self, account: str, symbol: str = "") -> list[OrderView]:
+        """Return open and untriggered orders, oldest first."""
+
+    def orders(self, account: str, symbol: str = "", since_ns: int = 0) -> list[OrderView]:
+        """Return all remembered orders created since a time, oldest first."""
+
+    def fills(self, account: str, symbol: str = "", since_ns: int = 0) -> list[FillView]:
+        """Return fills since a time, oldest first."""
+
+
+class AccountQueries(Protocol):
+    """API keys, balances, positions and events of accounts."""
+
+    keys: Sequence[Key]
+
+    def key(self, key: str) -> Key | None:
+        """Return the API key of this name, or None if there is none."""
+
+    def balances(self, account: str) -> list[BalanceView]:
+        """Return the balances of all assets that the account has or had."""
+
+    def positions(self, account: str) -> list[PositionView]:
+        """Return all open positions."""
+
+    def listen(self, account: str, listener: Listener) -> Callable[[], None]:
+        """Call the listener at once with each event of an account. Returns a function that ends
+        it."""
+
+
+class MatchingEngine(OrderEntry, OrderQueries, AccountQueries, Protocol):
+    """All accounts of one venue."""

@@ -66,7 +66,7 @@ class Engine:
             self._deposit_start(account)
 
     def account(self, name: str) -> Account:
-        """An account; one that is new has what the rules say."""
+        """Return an account. A new one is created with the initial balances of the rules."""
         found = self.accounts.get(name)
         if found is None:
             found = self.accounts[name] = Account(name)
@@ -74,17 +74,17 @@ class Engine:
         return found
 
     def begin(self, market_ns: int) -> None:
-        """Something happens now."""
+        """Start an event at this time of the market."""
         self._market_ns = market_ns
         self.time_ns = self.exchange_time(market_ns)
 
     def end(self) -> Sequence[MarketEvent]:
-        """What has happened in the market because of it."""
+        """Return the market events since the last call."""
         events, self._events = self._events, []
         return events
 
     def place(self, account: Account, book: InstrumentBook, order: Order) -> None:
-        """A new order. Raises Refused."""
+        """Take a new order. Raises OrderRejected."""
         waits = order.stop_ticks != 0 or order.trail_ticks != 0
         try:
             if waits:
@@ -94,7 +94,7 @@ class Engine:
             outcome = self.rules.outcomes.get(refused.refusal)
             if outcome is None:
                 raise
-            self._begin(account, book, order, heard=outcome is not Status.REJECTED)
+            self._begin(account, book, order, is_published=outcome is not Status.REJECTED)
             self._finish(account, book, order, outcome, refused.refusal)
             return
         if waits:
@@ -108,7 +108,7 @@ class Engine:
             self._run_triggered()
 
     def force(self, account: Account, book: InstrumentBook) -> None:
-        """Close a position by a market order that the account has not asked for."""
+        """Liquidate a position with a reduce-only market order."""
         lots = account.wallet.position(book.contract).size
         size = book.size(abs(lots))
         ticket = OrderTicket(book.symbol, lots < 0, OrderKind.MARKET, size, reduce_only=True)
@@ -118,7 +118,7 @@ class Engine:
         self._run_triggered()
 
     def expire(self, time_ns: int) -> None:
-        """End all orders whose time is over."""
+        """Expire all orders whose time has come."""
         while self._expiring and self._expiring[0][0] <= time_ns:
             _, _, order = heapq.heappop(self._expiring)
             if not order.is_final:
@@ -127,14 +127,14 @@ class Engine:
                 self._finish(account, book, order, Status.EXPIRED, None)
 
     def cancel(self, order: Order, why: RejectCode | None = None) -> None:
-        """Take an order back that is not final."""
+        """Cancel an order that is not final."""
         account, book = self.accounts[order.account], self.books[order.ticket.symbol]
         self._withdraw(book, order)
         self._finish(account, book, order, Status.CANCELLED, why)
 
     def amend(self, order: Order, changed: Order) -> None:
-        """An order becomes like another one, which is a copy of it with other numbers. It keeps its
-        place where it only gets smaller. Raises Refused."""
+        """Give an order the numbers of a changed copy. It keeps its queue position if only its size
+        decreases. Raises OrderRejected."""
         account, book = self.accounts[order.account], self.books[order.ticket.symbol]
         if order.status is UNTRIGGERED:
             self._check_stop(book, changed)
@@ -199,20 +199,20 @@ class Engine:
         self.settlement.admit(account, book, order, enters=enters)
 
     def _check_stop(self, book: InstrumentBook, order: Order) -> None:
-        """Raises Refused for a stop price that is reached already."""
+        """Raise OrderRejected for a stop price that is reached already."""
         reached = is_reached(order, book.orders.last_ticks)
         if reached and not self.rules.stops_trigger_at_once:
             raise OrderRejected(RejectCode.STOP_WOULD_TRIGGER)
 
     def _wait(self, book: InstrumentBook, order: Order) -> None:
-        """For its stop price."""
+        """Let an order wait for its stop price."""
         book.stops.add(order, book.orders.last_ticks)
         book.orders.watched = True
         if is_reached(order, book.orders.last_ticks):
             self._triggered += book.stops.note(book.orders.last_ticks)
 
     def _run_triggered(self) -> None:
-        """Those whose stop price was reached come to the book, and may trigger others."""
+        """Enter the triggered orders into the book. Their trades may trigger others."""
         while self._triggered:
             order = self._triggered.popleft()
             if order.status is not UNTRIGGERED:
@@ -230,8 +230,8 @@ class Engine:
                 self._meet(account, book, order)
 
     def _reduce(self, book: InstrumentBook, *traded: Order | None) -> Sequence[MarketEvent]:
-        """Make reduce-only orders as small as what they can still reduce. It may be done while
-        others meet, so what it changes in the book is told by them."""
+        """Shrink or cancel reduce-only orders that exceed the position. Returns the changes of the
+        book, because this may run in the middle of a match."""
         names = {one.account for one in traded if one and self.accounts[one.account].reducing}
         if not names:
             return ()
@@ -256,19 +256,19 @@ class Engine:
         return inner
 
     def _begin(
-        self, account: Account, book: InstrumentBook, order: Order, *, heard: bool = True
+        self, account: Account, book: InstrumentBook, order: Order, *, is_published: bool = True
     ) -> None:
-        """It has a number and is remembered; ``heard``: and the account hears of it."""
+        """Number and remember an order. ``is_published``: tell the listeners that it is new."""
         self._number += 1
         order.number = self._number
         account.begin(order)
         if order.ticket.expires_ns:
             heapq.heappush(self._expiring, (order.ticket.expires_ns, order.number, order))
-        if heard and account.listeners:
+        if is_published and account.listeners:
             self._tell(account, book, order, Cause.NEW)
 
     def _meet(self, account: Account, book: InstrumentBook, order: Order) -> None:
-        """It meets what is in the book, and waits there if it is to."""
+        """Match an order, then let it rest in the book or expire."""
         book.orders.enter(order, self._market_ns, self._events)
         if order.is_final:
             return
@@ -345,8 +345,8 @@ class Engine:
     ) -> None:
         if not account.listeners:
             return
-        told = None if fill is None else book.fill_view(fill)
-        account.tell(OrderChanged(book.view(order), cause, told))
+        fill_view = None if fill is None else book.fill_view(fill)
+        account.tell(OrderChanged(book.view(order), cause, fill_view))
         why = "order" if fill is None else "fill"
         self.tell_balances(account, self.settlement.assets(book), why)
         if fill is not None and not book.is_spot:

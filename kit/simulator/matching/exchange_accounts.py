@@ -1,4 +1,4 @@
-"""All instruments and accounts of one venue, as a dialect sees them."""
+"""The matching engine of one venue, behind the interface that the dialects use."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,7 @@ from kit.simulator.matching.risk import RiskEngine
 
 
 class ExchangeAccounts:
-    """``House``. Its books are those in which the market's crowd trades."""
+    """``MatchingEngine`` of one venue. Its books are shared with the background order flow."""
 
     def __init__(
         self,
@@ -43,9 +43,9 @@ class ExchangeAccounts:
         emit: Callable[[Sequence[MarketEvent]], None],
         find_mark: FindMark,
     ) -> None:
-        """``now``: the market's time; ``told``: what that is by the exchange's clock; ``emit``: is
-        given what happens in the market because of what accounts do; ``marks``: what derivatives
-        are worth now."""
+        """``now``: the time of the market. ``exchange_time``: the exchange's clock at a time of the
+        market. ``emit``: receives the market events that orders of accounts cause. ``find_mark``:
+        the mark of a symbol now."""
         self.rules = rules
         self.keys: Sequence[Key] = rules.keys
         self._keys = {key.key: key for key in rules.keys}
@@ -56,21 +56,21 @@ class ExchangeAccounts:
 
     @property
     def ledger(self) -> ExchangeLedger:
-        """What is no account's."""
+        """Amounts that no account holds."""
         return self._engine.settlement.ledger
 
     def enter(self, instrument: Instrument, listing: Listing, book: OrderBook) -> None:
-        """Trade one more instrument."""
+        """List one more instrument."""
         self._engine.open_book(instrument, listing, book)
 
     def relist(self, listing: Listing) -> None:
-        """The listing of an instrument has changed."""
+        """Take over a changed listing."""
         book = self._engine.books[listing.symbol]
         book.relist(listing)
         book.delisted = False
 
     def delist(self, symbol: str) -> None:
-        """An instrument is gone, and all orders with it."""
+        """Delist an instrument and cancel all its orders."""
         with self._happening():
             for account in self._engine.accounts.values():
                 for order in account.open_of(symbol):
@@ -177,13 +177,13 @@ class ExchangeAccounts:
         self._engine.account(account).cancel_at_ns = end_ns if seconds else 0
 
     def advance(self, time_ns: int) -> None:
-        """The market's time has come to this."""
+        """Do everything that is due at this time of the market."""
         self._risk.advance(time_ns)
         self._emit(self._engine.end())
 
     @contextmanager
     def _happening(self) -> Iterator[None]:
-        """What is done within happens at this moment of the market."""
+        """Run the block at the current time of the market, then emit its events."""
         self._engine.begin(self._now())
         try:
             yield
@@ -214,8 +214,8 @@ class ExchangeAccounts:
         return found
 
     def _same_id(self, account: Account, client_id: str) -> Order | None:
-        """The order that is to be given again for this client id; None: there is to be a new one.
-        Raises Refused when there must not."""
+        """Return the earlier order that answers a repeated client id, or None if the order is new.
+        Raises OrderRejected if the id must not be used again."""
         scope = self.rules.id_scope
         before = account.by_client_id.get(client_id)
         if before is None or scope is IdScope.NONE:
@@ -234,23 +234,25 @@ class ExchangeAccounts:
         price: Decimal | None,
         stop_price: Decimal | None,
     ) -> Order:
-        """A copy of an order with other numbers."""
+        """Return a copy of an order with changed numbers."""
         changed, ticket, filled = copy.copy(order), order.ticket, order.lots - order.left
         if size is not None:
             changed.lots = book.lots(size)
             changed.left = changed.lots - filled
             if changed.left <= 0:
-                raise OrderRejected(RejectCode.SIZE_MIN, "so much is filled already")
+                raise OrderRejected(
+                    RejectCode.SIZE_MIN, "the new size must be above the filled size"
+                )
             ticket = replace(ticket, size=size)
         if price is not None:
             if not order.ticks:
-                raise OrderRejected(RejectCode.MALFORMED, "it has no price")
+                raise OrderRejected(RejectCode.MALFORMED, "the order has no price")
             changed.ticks = book.ticks(price)
             check_band(book, changed.ticks, self.rules)
             ticket = replace(ticket, price=price)
         if stop_price is not None:
             if not order.stop_ticks or order.waits:
-                raise OrderRejected(RejectCode.MALFORMED, "it waits for no stop price")
+                raise OrderRejected(RejectCode.MALFORMED, "the order waits for no stop price")
             changed.stop_ticks = book.ticks(stop_price)
             ticket = replace(ticket, stop_price=stop_price)
         changed.ticket = ticket

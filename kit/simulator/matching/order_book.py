@@ -1,9 +1,9 @@
-"""One instrument's book: the lots of the market's crowd and the orders of accounts, by price and
-time.
+"""One instrument's order book by price and time.
 
-A level in which no account has an order is one number, so a market without clients is as fast as
-one that knows levels only. When an account's order comes to a level, the level gets a queue; what
-the crowd has there is in it as orders of nobody. What the crowd cancels it takes from the end.
+It holds the orders of accounts and the lots of the background order flow. A level without an order
+of an account is one number, so a market without clients is as fast as one that knows levels only.
+When an order of an account joins a level, the level gets a queue; the background lots are in it as
+orders without an account. Background cancels take from the end of the queue.
 """
 
 from collections import OrderedDict
@@ -16,31 +16,31 @@ from kit.simulator.levels import Side
 from kit.simulator.matching.contract import OrderKind, OrderTicket, SelfTrade
 from kit.simulator.matching.order import ALLOW, BACKGROUND, Order
 
-Queue = OrderedDict[int, Order]
+LevelQueue = OrderedDict[int, Order]
 _ANY = {buys: OrderTicket("", buys, OrderKind.LIMIT, Decimal(0)) for buys in (True, False)}
 ANY_PRICE = 1 << 62
 
 
 class ExecutionHandler(Protocol):
-    """Who keeps the accounts. It may change the book while it is told."""
+    """Receives the executions of a book. It may change the book during a call."""
 
     def filled(
         self, taker: Order | None, maker: Order | None, trade: Trade
     ) -> Sequence[MarketEvent]:
-        """Two orders have met, whose ``left`` is counted already; None: nobody's. Returns what that
-        has changed in the book."""
+        """Two orders have traded, and their ``left`` is updated. None: the background order flow.
+        Returns the changes of the book that this causes."""
 
     def prevented(self, order: Order, time_ns: int) -> None:
-        """An order was taken out, or is stopped, since its own account's would have met it."""
+        """Self-trade prevention has removed an order from the book, or stopped a taker."""
 
     def traded(
         self, instrument: Instrument, low_ticks: int, high_ticks: int, time_ns: int
     ) -> Sequence[MarketEvent]:
-        """The crowd has traded between two prices. Returns what follows."""
+        """Background orders have traded between two prices. Returns the resulting events."""
 
 
 class OrderBook:
-    """``OrderBook`` of one instrument. Trade ids and sequences are consecutive."""
+    """The book of one instrument. Trade ids and sequences are consecutive."""
 
     def __init__(self, instrument: Instrument, first_id: int) -> None:
         self.instrument = instrument
@@ -49,13 +49,13 @@ class OrderBook:
         """Price of the last trade; 0: there was none."""
         self.handler: ExecutionHandler | None = None
         self.watched = False
-        """Whether the keeper wants to know what the crowd trades."""
+        """Whether the handler wants to know the trades of the background order flow."""
         self._trade_id = first_id
         self._background_id = 0
         self._bids = Side(1)
         self._asks = Side(-1)
-        self._bid_queues: dict[int, Queue] = {}
-        self._ask_queues: dict[int, Queue] = {}
+        self._bid_queues: dict[int, LevelQueue] = {}
+        self._ask_queues: dict[int, LevelQueue] = {}
         self._quoted = (0, 0, 0, 0)
 
     def best(self, is_bid: bool) -> int | None:
@@ -103,8 +103,7 @@ class OrderBook:
         return self._quote(events, time_ns)
 
     def enter(self, order: Order, time_ns: int, events: list[MarketEvent]) -> None:
-        """Let an account's order meet what is there, and note what happens. What is left is in
-        ``order.left``."""
+        """Match an order of an account and append the events. The rest is in ``order.left``."""
         buys = order.buys
         other = self._asks if buys else self._bids
         limit = order.ticks or (ANY_PRICE if buys else 0)
@@ -113,7 +112,7 @@ class OrderBook:
             self._quote(events, time_ns)
 
     def add(self, order: Order, time_ns: int, events: list[MarketEvent]) -> None:
-        """Let an order wait at the end of its level. It must not cross the other side."""
+        """Let an order rest at the end of its level. It must not cross the other side."""
         is_bid = order.buys
         side = self._bids if is_bid else self._asks
         queues = self._bid_queues if is_bid else self._ask_queues
@@ -130,21 +129,21 @@ class OrderBook:
             self._quote(events, time_ns)
 
     def remove(self, order: Order, time_ns: int, events: list[MarketEvent]) -> None:
-        """Take an order that waits out of the book."""
+        """Remove a resting order."""
         self._shorten(order, order.left, time_ns, events)
 
     def reduce(self, order: Order, lots: int, time_ns: int, events: list[MarketEvent]) -> None:
-        """Take so many lots, not all, out of an order that waits; it keeps its place."""
+        """Take a part of a resting order out of the book. It keeps its queue position."""
         self._shorten(order, lots, time_ns, events)
         order.left -= lots
 
     def would_take(self, buys: bool, ticks: int) -> bool:
-        """Whether an order at this price would meet another one at once."""
+        """Whether an order at this price would trade at once."""
         other = self._asks if buys else self._bids
         return bool(other.keys) and other.keys[-1] >= ticks * other.sign
 
     def offers(self, taker: Order) -> Iterator[tuple[int, int]]:
-        """(ticks, lots) that an order would meet, best first, as far as its price goes."""
+        """Yield the (ticks, lots) that an order would trade with, best first, up to its limit."""
         side = self._asks if taker.buys else self._bids
         queues = self._ask_queues if taker.buys else self._bid_queues
         limit = (taker.ticks or (ANY_PRICE if taker.buys else 0)) * side.sign
@@ -169,7 +168,7 @@ class OrderBook:
         taker: Order | None,
         events: list[MarketEvent],
     ) -> int:
-        """Returns the lots that found nobody."""
+        """Return the lots that are left."""
         side = self._asks if buys else self._bids
         queues = self._ask_queues if buys else self._bid_queues
         keys, limit = side.keys, limit_ticks * side.sign
@@ -192,7 +191,7 @@ class OrderBook:
         maker: Order | None,
         events: list[MarketEvent],
     ) -> int:
-        """With the first of the best level. Returns the lots that are left."""
+        """Trade with the first order of the best level. Return the lots that are left."""
         side = self._asks if buys else self._bids
         key = side.keys[-1]
         there = side.lots[key]
@@ -226,8 +225,7 @@ class OrderBook:
         return taker.left
 
     def _prevent(self, taker: Order, maker: Order, time_ns: int, events: list[MarketEvent]) -> bool:
-        """Do what the taker wants done when it meets its own account's order. Returns whether that
-        ends the taker."""
+        """Apply the taker's self-trade prevention. Return whether it ends the taker."""
         assert self.handler is not None
         if taker.self_trade is not SelfTrade.CANCEL_NEWEST:
             self.remove(maker, time_ns, events)
@@ -248,7 +246,7 @@ class OrderBook:
             self._quote(events, time_ns)
 
     def _join_background(
-        self, queue: Queue, is_bid: bool, ticks: int, lots: int, time_ns: int
+        self, queue: LevelQueue, is_bid: bool, ticks: int, lots: int, time_ns: int
     ) -> None:
         last = next(reversed(queue.values())) if queue else None
         if last is not None and last.account == BACKGROUND:
@@ -271,7 +269,7 @@ class OrderBook:
         return LevelChange(self.instrument, self.sequence, is_bid, ticks, lots, time_ns)
 
     def _quote(self, events: list[MarketEvent], time_ns: int) -> list[MarketEvent]:
-        """With the best of both sides, if that is another one than before."""
+        """Append the best of both sides if they have changed."""
         bids, asks = self._bids, self._asks
         bid = bids.keys[-1] if bids.keys else 0
         ask = -asks.keys[-1] if asks.keys else 0
@@ -286,16 +284,16 @@ def _own(taker: Order, maker: Order) -> bool:
     return maker.account == taker.account and taker.self_trade is not ALLOW
 
 
-def _drop(queues: dict[int, Queue], key: int, order: Order) -> None:
-    """Out of its level, which needs no queue any more when only the crowd is left in it."""
+def _drop(queues: dict[int, LevelQueue], key: int, order: Order) -> None:
+    """Remove an order from its level, and the queue if only background lots are left in it."""
     queue = queues[key]
     del queue[order.number]
     if not queue or (len(queue) == 1 and next(iter(queue.values())).account == BACKGROUND):
         del queues[key]
 
 
-def _leave_background(queue: Queue, lots: int) -> int:
-    """Take from the crowd's, newest first. Returns how much there was."""
+def _leave_background(queue: LevelQueue, lots: int) -> int:
+    """Take background lots, newest first. Return how many there were."""
     found = 0
     for order in reversed(list(queue.values())):
         if order.account == BACKGROUND and found < lots:

@@ -149,7 +149,7 @@ class PaperVenue:
         self.market = market or FakeMarket()
         self.clock = StillClock()
         self.exchange = PaperExchange(rules, self.market, self.clock, LISTED.get)
-        self.market.hear = self.exchange.hear
+        self.market.hear = self.exchange.on_events
         self.exchange.load(steps)
         self.ids = 0
 

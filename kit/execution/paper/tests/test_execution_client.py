@@ -126,7 +126,7 @@ class PaperWorld:
         totals = self.account.balances_and_positions.balances.values()
         return sorted(opened), fills, sorted((one.asset, one.total) for one in totals if one.total)
 
-    def told(self):
+    def as_venue_order(self):
         """The truth in the words of ``known``."""
         opened, fills, balances = self.truth()
         return (
@@ -172,7 +172,7 @@ def test_the_account_knows_what_the_pretended_venue_knows():
         assert (entry.state, entry.filled_size) == (pb.ORDER_STATE_PARTLY_FILLED, 2)
         world.market.trade(101, 1)
         await world.until(lambda: entry.filled_size == 3)
-        assert world.known() == world.told()
+        assert world.known() == world.as_venue_order()
         differences = await world.account.reconciler.run(is_first=False)
         assert not differences
 
@@ -192,7 +192,7 @@ def test_after_a_kill_all_is_as_it_was_and_orders_are_at_the_end_of_the_queue():
         world.start()
         await world.ready()
         assert world.truth() == before
-        assert world.known() == world.told()
+        assert world.known() == world.as_venue_order()
         entry = world.account.state.index.orders[waiting.key]
         # One more would have filled it; now all that is displayed stands before it again.
         world.market.trade(99, 5)
@@ -233,7 +233,7 @@ def test_nothing_is_told_that_is_not_on_disk():
         world.disk.error = None
         await world.until(lambda: entry.filled_size == 1)
         await world.until(lambda: not world.account.state.unknown_count())
-        assert world.known() == world.told()
+        assert world.known() == world.as_venue_order()
 
     run(scenario())
 
@@ -336,7 +336,7 @@ def test_killed_anywhere_account_and_venue_agree_and_nothing_is_done_twice(seed)
             break
         await world.until(lambda: not world.account.state.unknown_count(), 600)
         await world.account.reconciler.run(is_first=False)
-        await world.until(lambda: world.known() == world.told(), 30)
+        await world.until(lambda: world.known() == world.as_venue_order(), 30)
         exchange = world.desk.exchange
         ids = [fill.fill_id for fill in exchange.fills("", 0)]
         assert len(ids) == len(set(ids))

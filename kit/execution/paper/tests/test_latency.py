@@ -9,7 +9,7 @@ from kit.execution.tests.simulated_process import LoopClock, run
 
 
 async def travelled(line, name, arrived):
-    await line.travel()
+    await line.delay()
     arrived.append((name, asyncio.get_running_loop().time()))
 
 
@@ -29,7 +29,7 @@ def test_the_jitter_is_as_long_as_it_is_said_in_the_median():
         took = []
         for seed in range(301):
             line, began = LatencyQueue(LoopClock(), 20, 10, random.Random(seed)), loop_time()
-            await line.travel()
+            await line.delay()
             took.append(loop_time() - began)
         took.sort()
         assert 0.027 < took[150] < 0.033
@@ -41,7 +41,7 @@ def test_the_jitter_is_as_long_as_it_is_said_in_the_median():
 def test_without_latency_nothing_is_waited_for():
     async def scenario():
         line = LatencyQueue(LoopClock(), 0, 0, random.Random(1))
-        await line.travel()
+        await line.delay()
         assert loop_time() == 0
 
     run(scenario())

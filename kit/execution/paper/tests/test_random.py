@@ -48,7 +48,7 @@ class Run:
         self.receipts = []
         self.checks = self.seen = 0
         self.time_ns = 1_000
-        hear = self.floor.exchange.hear
+        hear = self.floor.exchange.on_events
         self.floor.market.hear = lambda events: (self._count(events), hear(events))
         self.floor.market.watched = frozenset([symbol])
         self._shown = {}
