@@ -1,10 +1,11 @@
-"""Plays what was recorded of a venue, as if the venue were there: the same contract, its own time.
+"""Plays the record of a venue in its place: the same contract, on the time of the record.
 
-The ``tape`` merges the channels of the record by received time, window after window; the ``player``
-publishes them into the ``log`` at the wanted pace, and waits for whoever reads. ``past`` answers
-what MarketData is asked besides: books, instruments, trades and candles of the record. Accounts on
-paper may trade in it (``trading``): they follow the log through a ``feed``, and meet the ``books``.
+``tape`` merges the channels of the record by received time, window after window. ``Player``
+publishes them to the ``PlayLog`` at the chosen speed, and waits for its readers.
+``PlaybackMarketData`` answers MarketData from the log and from the record (``PastRecord``).
+``PaperAccounts`` may trade in a play: they read the log as a ``PlayedFeed`` and trade against the
+``PlayedBooks``.
 
-The same play gives the same batches under the same cursors, in the same order, on every run. So a
-reader that comes back with a cursor, also to a process that was started anew, goes on where it was.
+A play makes the same batches under the same cursors in the same order on every run. A reader with a
+cursor therefore resumes where it was, even after a restart of the process.
 """

@@ -1,4 +1,4 @@
-"""Wires a playback: the record, the tape, the log, MarketData, and TradeFlow on paper."""
+"""Wires a playback: record, tape, log, MarketData, and paper accounts."""
 
 import hashlib
 from pathlib import Path
@@ -8,15 +8,15 @@ import psycopg
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from core.playback.books import PlayedBooks
-from core.playback.control import Control
-from core.playback.epochs import Beginning, PlayEpoch
-from core.playback.log import Log
+from core.playback.control import PlaybackController
+from core.playback.epochs import PlayEpoch, PlayEpochManager
+from core.playback.log import PlayLog
 from core.playback.market_data import PlaybackMarketData
-from core.playback.past import Past
+from core.playback.paper_accounts import PaperAccounts
+from core.playback.past_record import PastRecord
 from core.playback.player import Player
 from core.playback.settings import PlaybackSettings, parse_speed
 from core.playback.tape import CHANNELS, Play, windows
-from core.playback.trading import Trading
 from kit.base import backoff, telemetry
 from kit.base import settings as setting_files
 from kit.base.clock import Clock, SystemClock
@@ -57,14 +57,14 @@ async def run(settings: PlaybackSettings, mesh: MeshSettings, orders: OrdersSett
     await Playback(settings, mesh, orders).run()
 
 
-class Found(NamedTuple):
-    """What there is to play."""
+class PlayContent(NamedTuple):
+    """The content of a play."""
 
     play: Play
     symbols: list[str]
     terms: list[InstrumentTerms]
     booked: frozenset[str]
-    """Symbols of which there is a book."""
+    """Symbols with recorded books."""
 
 
 class Playback:
@@ -83,7 +83,7 @@ class Playback:
         self._database = Database(settings.database_url)
 
     async def run(self) -> None:
-        """Find out what there is to play, then serve it."""
+        """Read what the record has, then serve it."""
         play, symbols, terms, booked = await self._when_there(self._clock)
         runtime, settings = self._runtime, self._settings
         speed = parse_speed(settings.speed)
@@ -92,21 +92,21 @@ class Playback:
             _fingerprint(settings, play),
             play.start_ns,
         )
-        log = Log(play.venue, epochs.epoch, settings.held_bytes_max, runtime.meter)
+        log = PlayLog(play.venue, epochs.epoch, settings.held_bytes_max, runtime.meter)
         names = paper_names(play.venue, self._mesh, self._orders)
         books = PlayedBooks(booked if names else ())
         player = Player(log, books, speed, runtime.meter, self._clock)
-        past = Past(self._archive, self._database, play, symbols, terms)
+        past = PastRecord(self._archive, self._database, play, symbols, terms)
         rows_max = settings.window_rows_max
         tape = windows(self._archive, play, terms, settings.window_ns, rows_max)
-        beginning = Beginning(log, epochs, player)
-        servicer = MarketDataServicer(PlaybackMarketData(log, player, past, books, beginning))
+        epoch_manager = PlayEpochManager(log, epochs, player)
+        servicer = MarketDataServicer(PlaybackMarketData(log, player, past, books, epoch_manager))
         runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer, raw=["Subscribe"])
-        trading = Trading(
+        trading = PaperAccounts(
             play.venue, self._mesh, self._orders, log, player, past, books, self._clock
         )
         trading.serve(runtime)
-        runtime.control_venue(Control(play, symbols, player))
+        runtime.control_venue(PlaybackController(play, symbols, player))
         runtime.when_draining(lambda: log.end(Draining("the playback is stopping")))
         runtime.run_task("player", lambda: player.run(tape, past.symbols))
         runtime.at_end(self._archive.close)
@@ -114,8 +114,8 @@ class Playback:
         runtime.meter.serving()
         await runtime.run()
 
-    async def _when_there(self, clock: Clock) -> Found:
-        """Waits for a store that is away, as its server may be starting."""
+    async def _when_there(self, clock: Clock) -> PlayContent:
+        """Wait while the store is away: its server may be starting."""
         waits = backoff.delays()
         told = ""
         while True:
@@ -127,7 +127,7 @@ class Playback:
                     _log.warning("the store of the record is away", extra={"detail": told})
                 await clock.sleep(next(waits))
 
-    async def _found(self) -> Found:
+    async def _found(self) -> PlayContent:
         """Raises SettingError when there is nothing to play."""
         settings, archive = self._settings, self._archive
         venue, symbols = settings.venue, tuple(settings.symbols)
@@ -158,11 +158,11 @@ class Playback:
             raise SettingError("playback.from_time", span, allowed)
         play = Play(venue, symbols, start_ns, end_ns, channels)
         booked = await archive.symbols_with_books(venue, end_ns, symbols)
-        return Found(play, list(instruments.names), terms, booked)
+        return PlayContent(play, list(instruments.names), terms, booked)
 
 
 def _fingerprint(settings: PlaybackSettings, play: Play) -> str:
-    """Of all that the batches depend on."""
+    """Return a hash of everything that the batches depend on."""
     parts = (
         settings.database_url,
         play,

@@ -1,9 +1,9 @@
-"""The books of a play, as they are after all that was played, for orders on paper."""
+"""The order books of a play after the last published window, for paper orders."""
 
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
-from core.playback.channel import Taken
+from core.playback.recorded_channel import ChannelWindow
 from kit.base import telemetry
 from kit.base.numbers import NumberError, to_decimal
 from kit.marketdata.book.local_book import LocalBook, LocalBooks
@@ -15,20 +15,20 @@ _log = telemetry.logger("playback.books")
 
 
 class PlayedBooks:
-    """``kit.execution.market_source.BookSource``."""
+    """A ``BookSource`` of the played books."""
 
     def __init__(self, wanted: Collection[str]) -> None:
-        """``wanted``: symbols whose levels are kept, because the record has them and somebody may
-        trade in them."""
+        """``wanted`` are the symbols whose levels are kept: the record has them, and an account may
+        trade them."""
         self.doubted: set[str] = set()
-        """Books that a gap was told of and no snapshot since."""
+        """Symbols of books with a gap and no snapshot since."""
         self._wanted = frozenset(wanted)
         self._levels = LocalBooks()
         self._waiting: list[BookEvents] = []
-        """Updates that nobody has asked for yet. Together they cost less."""
+        """Updates that are applied together when a book is read, which is cheaper."""
 
-    def play(self, taken: Taken, symbols: Iterable[str]) -> None:
-        """The book channel of one more window. ``symbols``: all that are played."""
+    def play(self, taken: ChannelWindow, symbols: Iterable[str]) -> None:
+        """Add the book channel of the next window. ``symbols`` are all that are played."""
         for symbol in taken.doubted:
             self.doubted.update([symbol] if symbol else symbols)
         self.doubted -= taken.whole_books
@@ -67,6 +67,6 @@ class PlayedBooks:
             events = first.and_then(others) if others else first
             self._levels.apply(events.instruments, events.updates)
         except NumberError as error:
-            # Without books nobody trades; the market data go on.
+            # Without books no order is filled; market data continues.
             _log.error("no books for orders", extra={"detail": str(error)})
             self._wanted = frozenset()

@@ -1,4 +1,4 @@
-"""What Admin can do to a play: stand still and go on. The rest would change the past."""
+"""Admin operations on a play: pause and resume. All others would change the past."""
 
 from collections.abc import Iterable
 
@@ -9,8 +9,8 @@ from core.playback.tape import Play
 from kit.base.errors import NotSupported
 
 
-class Control:
-    """The play as a venue's connections."""
+class PlaybackController:
+    """Implements VenueControl for a play."""
 
     def __init__(self, play: Play, symbols: Iterable[str], player: Player) -> None:
         self._play = play
@@ -18,7 +18,7 @@ class Control:
         self._player = player
 
     def subscriptions(self) -> list[admin_pb2.Subscription]:
-        """Per instrument and channel."""
+        """Return one subscription per instrument and channel."""
         live = admin_pb2.SUBSCRIPTION_STATE_LIVE
         waits = admin_pb2.SUBSCRIPTION_STATE_PENDING
         return [
@@ -34,7 +34,7 @@ class Control:
         ]
 
     def conformance(self) -> None:
-        """No connector takes part."""
+        """Return None: no connector takes part in a play."""
 
     async def update(self, add: Iterable[str], remove: Iterable[str]) -> list[str]:
         """Raises NotSupported."""
@@ -45,12 +45,12 @@ class Control:
         raise self._refusal("connections")
 
     async def pause(self) -> None:
-        """Stand still."""
+        """Stop publishing."""
         self._player.pause()
 
     async def resume(self) -> None:
-        """Go on."""
+        """Continue publishing."""
         self._player.resume()
 
     def _refusal(self, wanted: str) -> NotSupported:
-        return NotSupported("the past is played as it was", service=self._play.venue, wanted=wanted)
+        return NotSupported("a record is played as it is", service=self._play.venue, wanted=wanted)

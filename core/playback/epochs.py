@@ -1,7 +1,7 @@
 """The epoch of a play: the same on every run of the same play in the same data folder.
 
-The batches of a play are the same on every run. Under the same epoch their cursors are so too, and
-a reader's cursor holds beyond the end of the process.
+The batches of a play are the same on every run. With the same epoch their cursors are the same too,
+so a reader's cursor stays valid after a restart of the process.
 """
 
 import os
@@ -9,20 +9,20 @@ from pathlib import Path
 
 import msgspec
 
-from core.playback.log import Log
+from core.playback.log import PlayLog
 from core.playback.player import Player
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 
 
-class Remembered(msgspec.Struct, frozen=True):
-    """What the file holds."""
+class StoredEpoch(msgspec.Struct, frozen=True):
+    """The content of the file."""
 
     play: str
     epoch: int
 
 
 class PlayEpoch:
-    """Chooses the epoch of a play and remembers it."""
+    """Chooses the epoch of a play and stores it."""
 
     def __init__(self, path: Path, play: str, start_ns: int) -> None:
         self._path = path
@@ -36,13 +36,13 @@ class PlayEpoch:
         self._write()
 
     def begin_above(self, epoch: int) -> None:
-        """The streams hold a newer one: they were written to by something else."""
+        """Choose a larger epoch: the streams hold a newer one, of another writer."""
         self.epoch = max(self.epoch, epoch + 1)
         self._write()
 
-    def _read(self) -> Remembered | None:
+    def _read(self) -> StoredEpoch | None:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Remembered)
+            return msgspec.json.decode(self._path.read_bytes(), type=StoredEpoch)
         except (OSError, msgspec.MsgspecError):
             return None
 
@@ -50,22 +50,22 @@ class PlayEpoch:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_suffix(".new")
         with fresh.open("wb") as file:
-            file.write(msgspec.json.encode(Remembered(self._play, self.epoch)))
+            file.write(msgspec.json.encode(StoredEpoch(self._play, self.epoch)))
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
 
 
-class Beginning:
-    """Begins the play in an epoch that the streams can take."""
+class PlayEpochManager:
+    """Starts the play in an epoch that is larger than that of the streams."""
 
-    def __init__(self, log: Log, epochs: PlayEpoch, player: Player) -> None:
+    def __init__(self, log: PlayLog, epochs: PlayEpoch, player: Player) -> None:
         self._log = log
         self._epochs = epochs
         self._player = player
 
-    def seen(self, epoch: int) -> None:
-        """The writer of the streams has this one."""
+    def on_stream_epoch(self, epoch: int) -> None:
+        """Start a newer epoch if the writer of the streams has seen a newer one."""
         if epoch > self._log.epoch and not self._player.started:
             self._epochs.begin_above(epoch)
             self._log.start_epoch(self._epochs.epoch)

@@ -1,11 +1,11 @@
-"""What is played, numbered and held until everybody has read it, in one order for all channels.
+"""The published batches of a play, in one order for all channels.
 
-A venue's hub (``kit.connector.host.hub``) has a ring for each channel and lets go of the oldest, as
-the exchange waits for nobody. A play waits: nothing goes that a reader has not taken, and the order
-in which channels follow each other is part of what is played.
+A venue's hub (``kit.connector.host.hub``) has a ring per channel and drops the oldest batches,
+because an exchange does not wait. A play waits: no batch is dropped before every reader has taken
+it, and the order between channels is part of the play.
 
-Who trades in the play follows it inside the process. The play waits for followers too, but is not
-played for them alone: while the last reader is away, it is kept for the next one.
+Paper accounts follow the log inside the process. The play waits for followers too, but does not run
+for them alone: while no reader is connected, batches are kept for the next one.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from kit.marketdata.model.batches import Batch
 READERS_MAX = 64
 
 
-class Log:
-    """The newest batches of a play, and who reads them."""
+class PlayLog:
+    """The newest batches of a play, and its readers."""
 
     def __init__(self, venue_id: str, epoch: int, bytes_max: int, meter: Meter) -> None:
         self.venue_id = venue_id
@@ -34,25 +34,25 @@ class Log:
         self._keys = {channel: StreamKey(venue_id, channel) for channel in CHANNELS}
         self._sequences = dict.fromkeys(CHANNELS, 0)
         self._first = dict.fromkeys(CHANNELS, 1)
-        """The first batch of each channel that is held."""
+        """Sequence of the first held batch, by channel."""
         self._held: deque[Publication] = deque()
         self._gone = 0
-        """Batches before the first one held."""
+        """Number of batches before the first held one."""
         self._held_bytes = 0
         self._bytes_ever = 0
         self._readers: set[LogReader] = set()
         self._followers: set[LogReader] = set()
         self._awaited: list[tuple[Mapping[Channel, Cursor], Callable[[], None]]] = []
         self._left_at = 0, 0
-        """How far the reader had got that left last: batches, bytes."""
+        """Position of the reader that left last: batches, bytes."""
         self._room = asyncio.Event()
         self._end: VenuemeshError | None = None
 
     def publish(
         self, channel: Channel, draft: BatchDraft, published_time_ns: int, *, again: bool = False
     ) -> None:
-        """Number a batch, hold it, wake its readers. After the end: nothing. ``again``: it is made
-        once more, for readers who have it already."""
+        """Assign a cursor to a batch, hold it and wake the readers. Does nothing after ``end``.
+        ``again``: the batch is repeated, for readers that have it already."""
         if self._end is not None:
             return
         self._sequences[channel] += 1
@@ -78,18 +78,18 @@ class Log:
         self._let_go()
 
     def cursor(self, channel: Channel) -> Cursor:
-        """The last batch of a channel; its sequence is 0 before the first."""
+        """Return the cursor of the last batch of a channel; sequence 0 before the first."""
         return Cursor(self.epoch, self._sequences[channel])
 
     def start_epoch(self, epoch: int) -> None:
-        """Count in another epoch, before anything was published."""
+        """Use another epoch, before anything was published."""
         self.epoch = epoch
         self._awaited.clear()
         for follower in self._followers:
             follower.begin_anew()
 
     async def room(self) -> None:
-        """Wait until the slowest reader has less before it than half of what may be held."""
+        """Wait until the slowest reader is less than half of the bound behind."""
         while self._unread_bytes() > self._bytes_max // 2:
             self._room.clear()
             await self._room.wait()
@@ -101,13 +101,13 @@ class Log:
         latest: Iterable[Channel],
         symbols: SymbolFilter,
     ) -> "LogReader":
-        """A reader of some channels, each from a cursor, from the earliest or from now. A cursor of
-        this play may be ahead of it: the process was started anew, and will come to it.
+        """Add a reader of some channels, each from a cursor, from the earliest batch or from now. A
+        cursor may be ahead of the play after a restart; the play will reach it.
 
         Raises CursorExpired when a cursor is not held, TooManySubscribers.
         """
         if len(self._readers) >= READERS_MAX:
-            raise TooManySubscribers("the play serves no more readers", limit=READERS_MAX)
+            raise TooManySubscribers("the play has the most readers allowed", limit=READERS_MAX)
         after = {channel: self._checked(channel, at) for channel, at in resume_after.items()}
         after |= dict.fromkeys(earliest, 0)
         after |= {channel: self._sequences[channel] for channel in latest}
@@ -123,8 +123,8 @@ class Log:
         *,
         once: bool = False,
     ) -> "LogReader":
-        """A follower of some channels, from now on, or from cursors of this play to which it has
-        not come yet. ``once``: without what is made again."""
+        """Add a follower of some channels, from now on, or from cursors that the play has not
+        reached yet. ``once``: skip repeated batches."""
         positions = {}
         for channel in channels:
             at = after.get(channel, Cursor(self.epoch, 0))
@@ -136,12 +136,12 @@ class Log:
         return follower
 
     def when_at(self, reached: Mapping[Channel, Cursor], there: Callable[[], None]) -> None:
-        """Call this when the play has come to these cursors, if it is still before them."""
+        """Call ``there`` once the play has reached these cursors, if it has not yet."""
         if self._is_before(reached):
             self._awaited.append((reached, there))
 
     def tell_arrivals(self) -> None:
-        """All of one moment of the play is published."""
+        """Call waiting callbacks: a whole window has been published."""
         if not self._awaited:
             return
         awaited, self._awaited = self._awaited, []
@@ -152,16 +152,16 @@ class Log:
                 there()
 
     def after(self, position: int) -> Iterator[Publication]:
-        """What is held behind so many batches."""
+        """Yield held batches after a position."""
         return islice(self._held, position - self._gone, None)
 
     def took(self) -> None:
-        """A reader has taken something."""
+        """Note that a reader has taken batches."""
         self._let_go()
         self._room.set()
 
     def leave(self, reader: "LogReader") -> None:
-        """The reader is gone. Until another one comes, what it has not read is kept."""
+        """Remove a reader. What it has not read is kept for the next one."""
         if reader in self._readers:
             self._readers.discard(reader)
             self._left_at = max(self._left_at, (reader.position, reader.bytes))
@@ -169,12 +169,12 @@ class Log:
         self._room.set()
 
     def end(self, error: VenuemeshError) -> None:
-        """Publish nothing more. Each reader takes what is held, and ends with this error."""
+        """Stop publishing. Readers take what is held, then end with this error."""
         self._end = error
         self._wake()
 
     def require_open(self) -> None:
-        """Raises the error that the log was ended with."""
+        """Raise the error of ``end``, if it was called."""
         if self._end is not None:
             raise self._end
 
@@ -189,7 +189,7 @@ class Log:
             reader.wake()
 
     def _let_go(self) -> None:
-        """Of the oldest, while there are too many bytes and everybody has them."""
+        """Drop the oldest batches beyond the bound that all readers have taken."""
         taken, _ = self._slowest()
         while self._held_bytes > self._bytes_max and self._gone < taken:
             gone = self._held.popleft()
@@ -224,11 +224,11 @@ class Log:
 
 
 class LogReader:
-    """One subscriber: a position, and what it has of each channel already."""
+    """One subscriber: its position, and the last batch it has of each channel."""
 
     def __init__(
         self,
-        log: Log,
+        log: PlayLog,
         after: dict[Channel, int],
         symbols: SymbolFilter,
         position: int,
@@ -237,35 +237,35 @@ class LogReader:
         once: bool = False,
     ) -> None:
         self.position = position
-        """Batches of the play that it has passed."""
+        """Number of batches it has passed."""
         self.bytes = count
         """Their bytes."""
         self.positions = after
-        """The last batch of each channel that it has, which the play may not have come to yet."""
+        """Sequence of its last batch by channel; the play may not have reached it yet."""
         self._log = log
         self._once = once
         self._symbols = symbols
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """Something has come."""
+        """Wake it: there is a new batch."""
         self._wake.set()
 
     def published(self, cursor: Cursor, channel: Channel, *, again: bool) -> None:
-        """A batch is there."""
+        """Note a published batch."""
         if again and self._once and channel in self.positions:
             self.positions[channel] = cursor.sequence
 
     def begin_anew(self) -> None:
-        """Its play is not played: another one begins."""
+        """Start over: another play begins."""
         self.positions = dict.fromkeys(self.positions, 0)
 
     def leave(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._log.leave(self)
 
     def take(self) -> bytes:
-        """What has come, as the bytes of a SubscribeResponse; b"" for nothing."""
+        """Return new batches as the bytes of a SubscribeResponse, b"" if there are none."""
         parts: list[bytes] = []
         size = 0
         for publication in self._log.after(self.position):
@@ -286,7 +286,7 @@ class LogReader:
         return b"".join(parts)
 
     async def responses(self) -> AsyncIterator[bytes]:
-        """Response after response. Raises what the log was ended with, when all is taken."""
+        """Yield responses. Raises the error of ``PlayLog.end`` after the last one."""
         try:
             while True:
                 self._wake.clear()

@@ -6,9 +6,9 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from core.playback.books import PlayedBooks
-from core.playback.epochs import Beginning
-from core.playback.log import Log
-from core.playback.past import Past
+from core.playback.epochs import PlayEpochManager
+from core.playback.log import PlayLog
+from core.playback.past_record import PastRecord
 from core.playback.player import Player
 from kit.base.cursor import Cursor
 from kit.base.errors import NotSupported
@@ -19,7 +19,12 @@ class PlaybackMarketData:
     """Serves the venue whose record is played."""
 
     def __init__(
-        self, log: Log, player: Player, past: Past, books: PlayedBooks, beginning: Beginning
+        self,
+        log: PlayLog,
+        player: Player,
+        past: PastRecord,
+        books: PlayedBooks,
+        epochs: PlayEpochManager,
     ) -> None:
         self.venue_id = log.venue_id
         self.require_subscribed = past.require
@@ -27,7 +32,7 @@ class PlaybackMarketData:
         self._books = books
         self._player = player
         self._past = past
-        self._beginning = beginning
+        self._epochs = epochs
 
     async def instruments(self) -> Mapping[str, types_pb2.Instrument]:
         listed = self._past.instruments(self._player.played_until_ns)
@@ -35,7 +40,7 @@ class PlaybackMarketData:
 
     def responses(self, start: ReadFrom) -> AsyncIterator[bytes]:
         if start.stream_epoch is not None:
-            self._beginning.seen(start.stream_epoch)
+            self._epochs.on_stream_epoch(start.stream_epoch)
         reader = self._log.reader(start.resume_after, start.earliest, start.latest, start.symbols)
         self._player.start(start.resume_after)
         return reader.responses()

@@ -1,11 +1,11 @@
-"""Publishes the windows of a tape: at the recorded pace, N times, or as fast as they are read."""
+"""Publishes the windows of a tape: at the recorded pace, N times faster, or as fast as read."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 
 from core.playback.books import PlayedBooks
-from core.playback.log import Log
+from core.playback.log import PlayLog
 from core.playback.tape import Window
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
@@ -16,16 +16,16 @@ _log = telemetry.logger("playback.player")
 
 
 class Player:
-    """Plays once, from when the first reader has come."""
+    """Plays a tape once, starting with the first reader."""
 
     def __init__(
-        self, log: Log, books: PlayedBooks, speed: float | None, meter: Meter, clock: Clock
+        self, log: PlayLog, books: PlayedBooks, speed: float | None, meter: Meter, clock: Clock
     ) -> None:
         self.played_until_ns = 0
         """Everything before this received time has been published."""
         self.finished = False
         self.speed = speed
-        """Times as fast as it was recorded; None: as fast as it is read."""
+        """Times the recorded pace; None: as fast as it is read."""
         self._log = log
         self._books = books
         self._meter = meter
@@ -38,33 +38,33 @@ class Player:
 
     @property
     def started(self) -> bool:
-        """Whether anybody has come to read."""
+        """Whether a reader has subscribed."""
         return self._audience.is_set()
 
     def start(self, resume_after: Mapping[Channel, Cursor]) -> None:
-        """A reader has come, perhaps with cursors of the same play: what is before all of them is
-        made again at once, as it is for nobody."""
+        """Start for a reader. What lies before all resume cursors of the same play is repeated at
+        full speed, as no reader needs it."""
         for channel, cursor in resume_after.items():
             if cursor.sequence > self._log.cursor(channel).sequence:
                 self._hurry[channel] = max(cursor.sequence, self._hurry.get(channel, 0))
         self._audience.set()
 
     def pause(self) -> None:
-        """Stand still."""
+        """Stop publishing."""
         self._going.clear()
 
     def resume(self) -> None:
-        """Go on from there."""
+        """Continue publishing."""
         self._anchor = None
         self._going.set()
 
     @property
     def paused(self) -> bool:
-        """Whether it was told to stand still."""
+        """Whether it is paused."""
         return not self._going.is_set()
 
     async def run(self, windows: AsyncGenerator[Window, None], symbols: Iterable[str]) -> None:
-        """Play to the end. Readers stay connected afterwards, and hear nothing more."""
+        """Play to the end. Readers stay connected afterwards."""
         await self._audience.wait()
         async with aclosing(windows):
             async for window in windows:
@@ -88,14 +88,14 @@ class Player:
             await self._clock.sleep(wait_ns / NANOSECONDS_PER_SECOND)
 
     def _hurries(self) -> bool:
-        """Whether all channels are still behind what somebody has already."""
+        """Whether all channels are behind the resume cursors."""
         return bool(self._hurry) and all(
             self._log.cursor(channel).sequence < sequence
             for channel, sequence in self._hurry.items()
         )
 
     def _publish(self, window: Window, symbols: Iterable[str]) -> None:
-        """Without a pause, so that the books of this moment are those after the whole window."""
+        """Publish a window without an await, so that books match the published batches."""
         again = self._hurries()
         for channel, draft in window.batches:
             time_ns = draft.received_time_ns if draft.events else window.end_ns

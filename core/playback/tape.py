@@ -9,7 +9,7 @@ from typing import NamedTuple
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from core.playback.channel import NEVER_NS, RecordedChannel, Taken
+from core.playback.recorded_channel import NEVER_NS, ChannelWindow, RecordedChannel
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.cursor import Channel
 from kit.marketdata.codec import encode
@@ -51,7 +51,7 @@ class Window(NamedTuple):
     start_ns: int
     end_ns: int
     batches: list[tuple[Channel, BatchDraft]]
-    book: Taken | None
+    book: ChannelWindow | None
 
 
 async def windows(

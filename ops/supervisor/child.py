@@ -1,4 +1,4 @@
-"""One process that is kept alive."""
+"""Keeps one process running."""
 
 import asyncio
 import os
@@ -19,38 +19,38 @@ LOOK_AGAIN_SECONDS = 0.05
 STARTS_BEFORE_READY_MAX = 5
 NICEST = 19
 REFUSAL = "venuemesh: "
-"""How a process begins the line that says why it will not start."""
+"""Prefix of the line in which a process says why it does not start."""
 
 
 class State(StrEnum):
-    """Where a process is in its life."""
+    """The states of a supervised process."""
 
     WAITING = "waiting"
-    """For what it starts from."""
+    """It waits for a service that it needs."""
     STARTING = "starting"
     RUNNING = "running"
     RESTARTING = "restarting"
-    """It ended by itself, and will be started again."""
+    """It has exited and will be started again."""
     STOPPING = "stopping"
     STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait before a process is started again."""
+    """Delays before restarts."""
 
     first_seconds: float = 0.2
     most_seconds: float = 5.0
     well_seconds: float = 30.0
-    """After a life of this length the wait is the first again."""
+    """After running this long, the delay is reset."""
 
 
 class Useless(Exception):
-    """To start the process again would not help. The text says why."""
+    """A restart does not help. The message says why."""
 
 
 class Child:
-    """Starts its service, and again whenever it ends, until it is stopped."""
+    """Starts its service and restarts it after each exit, until stopped."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Child:
         self.since = time.time()
         """When it entered the state, s since the Unix epoch."""
         self.detail = ""
-        """How it ended, while it is restarting, or why it was given up."""
+        """Why it exited, while restarting, or why it is not restarted."""
         self.restarts = 0
         self.pid: int | None = None
         self._changed = changed
@@ -77,7 +77,7 @@ class Child:
         self._starts = 0
 
     async def keep_running(self) -> None:
-        """Run until stopped. Raises Useless when there is no sense in another start."""
+        """Run until stopped. Raises Useless when a restart does not help."""
         waits = self._waits()
         try:
             while not self._stop_asked.is_set():
@@ -95,7 +95,7 @@ class Child:
             self._finished.set()
 
     async def stop(self, seconds_max: float) -> None:
-        """Ask it to end, and end it when it has not after this long."""
+        """Send SIGTERM, and SIGKILL if it has not exited after this long."""
         self._stop_asked.set()
         if self._is_alive():
             self._enter(State.STOPPING)
@@ -108,7 +108,7 @@ class Child:
             await self._finished.wait()
 
     def kill(self) -> None:
-        """End it at once, and for good."""
+        """Send SIGKILL, and do not restart it."""
         self._stop_asked.set()
         self._send(signal.SIGKILL)
 
@@ -157,7 +157,7 @@ class Child:
         return process
 
     def _step_back(self, pid: int) -> None:
-        """Before it can have started others, which inherit it."""
+        """Set the niceness before it starts children, which inherit it."""
         if self.service.niceness:
             ours = os.getpriority(os.PRIO_PROCESS, 0)
             with suppress(ProcessLookupError):

@@ -26,7 +26,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class SupervisorServicer(supervisor_pb2_grpc.SupervisorServicer):
-    """Starts and stops the venues of one mesh."""
+    """Starts and stops venues of a running mesh."""
 
     def __init__(self, mesh: Mesh, supervisor: Supervisor) -> None:
         self._mesh = mesh
@@ -90,7 +90,7 @@ class SupervisorServicer(supervisor_pb2_grpc.SupervisorServicer):
 
 @asynccontextmanager
 async def serving(mesh: Mesh, supervisor: Supervisor) -> AsyncIterator[None]:
-    """Answer for as long as this is open. Raises OperationsError when the port is in use."""
+    """Serve within the context. Raises OperationsError if the port is in use."""
     server = rpc.server()
     descriptor = supervisor_pb2.DESCRIPTOR.services_by_name["Supervisor"]
     rpc.serve(server, descriptor, SupervisorServicer(mesh, supervisor))

@@ -11,19 +11,19 @@ import time
 from ops.embedded.command import LOOPBACK
 
 SECONDS_MAX = 4.0
-"""After so long the others start, whatever has become of it."""
+"""After this time the others start in any case."""
 CONNECT_SECONDS_MAX = 0.1
 
 
 class HeadStart:
-    """Of the process that will listen on this port of the loopback."""
+    """``port`` is the loopback port of the process that starts first."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._ends_s: float | None = None
 
     def is_over(self) -> bool:
-        """Whether the others may start. The time begins when this is asked first."""
+        """Return whether the others may start. The time starts with the first call."""
         now_s = time.monotonic()
         if self._ends_s is None:
             self._ends_s = now_s + SECONDS_MAX

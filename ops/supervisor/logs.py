@@ -9,7 +9,7 @@ TAIL_BYTES = 8 * 1024
 
 
 class ServiceLog:
-    """The file that one service's standard output and error go to.
+    """The log file of one service, for its standard output and error.
 
     When it has grown over the bound at a start, it becomes ``<name>.log.1`` and a new one begins.
     """
@@ -18,7 +18,7 @@ class ServiceLog:
         self.path = folder / f"{service}.log"
 
     def open(self) -> BinaryIO:
-        """Open it to append. Raises OSError when the disk does not let us."""
+        """Open the file for appending. Raises OSError."""
         if self.path.exists() and self.path.stat().st_size > LOG_BYTES_MAX:
             self.path.replace(self.path.with_suffix(".log.1"))
         return self.path.open("ab")

@@ -1,4 +1,4 @@
-"""How much memory processes use, as Linux tells it."""
+"""The memory use of processes, from /proc."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What ``up`` was asked for, refused in one line when it makes no sense."""
+"""The options of ``up``, and their validation."""
 
 import gzip
 import zlib
@@ -14,7 +14,7 @@ WORLDS = ("simulate", "live", "replay")
 SPEED_MAX = "max"
 CHUNK_BYTES = 1024 * 1024
 CHECKED_BYTES_MAX = 256 * CHUNK_BYTES
-"""Of a capture at start. What is wrong after them is found as they are played."""
+"""Lines of a capture that are checked at start; later errors are found while playing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Options:
 
 
 class Replays(NamedTuple):
-    """What is played in the world replay."""
+    """The tapes and records of the world replay."""
 
     files: tuple[tuple[str, Path], ...]
     records: tuple[Record, ...]

@@ -1,4 +1,4 @@
-"""One row per service: what the supervisor knows of it, and what it told the registry."""
+"""Combines the supervisor's and the registry's view into one row per service."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +21,7 @@ RUNNING = "running"
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """How one service does. What is not known of it is 0, or None for its figures."""
+    """The state and figures of one service. Unknown values are 0 or None."""
 
     service: str
     state: str
@@ -40,7 +40,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def read_registry(directory: Directory) -> dict[str, registry_pb2.Service]:
-    """All that is registered, by service id; nothing when the registry does not answer."""
+    """Return registered services by id, empty while the registry is away."""
     try:
         services = await directory.services()
     except grpc.aio.AioRpcError:
@@ -51,7 +51,7 @@ async def read_registry(directory: Directory) -> dict[str, registry_pb2.Service]
 def rows(
     children: Sequence[ChildState], registered: Mapping[str, registry_pb2.Service]
 ) -> list[Row]:
-    """The supervised services in their order, then those that others started."""
+    """Return rows of supervised services in order, then of others."""
     memory = proportional_bytes(child.pid for child in children if child.pid is not None)
     supervised = {child.service for child in children}
     return [

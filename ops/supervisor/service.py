@@ -1,4 +1,4 @@
-"""What there is to know about one process before it is started."""
+"""The description of one supervised process."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from ops.embedded.command import Command
 
 
 class StopTurn(IntEnum):
-    """The order in which a mesh stops: each turn has ended before the next one begins.
+    """The order in which a mesh stops: each turn ends before the next begins.
 
-    Along the way of the data, so that what was read is also written.
+    It follows the data, so that what was read is also written.
     """
 
     VENUES = 0
@@ -22,16 +22,16 @@ class StopTurn(IntEnum):
 
 
 def nothing() -> None:
-    """The preparation of what needs none."""
+    """Default of ``prepare``."""
 
 
 def at_once() -> bool:
-    """The condition of what waits for nothing."""
+    """Default of ``may_start``."""
     return True
 
 
 async def when_started() -> bool:
-    """The readiness of what need not be asked."""
+    """Default of ``is_ready``."""
     return True
 
 

@@ -1,4 +1,4 @@
-"""One run of a mesh: the supervisor, what is shown of it, and what other shells are told."""
+"""One run of a mesh: supervisor, display and state file."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The small file in the data folder that tells other shells what the supervisor started."""
+"""The file in the data folder that lists what the supervisor has started."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class MeshState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def describe(child: Child) -> ChildState:
-    """A process as it is now."""
+    """Return the current state of a process."""
     return ChildState(
         service=child.service.name,
         state=child.state,
@@ -49,14 +49,14 @@ def describe(child: Child) -> ChildState:
 
 
 def write(folder: Path, state: MeshState) -> None:
-    """Replace the file as a whole, so that nobody reads half of it."""
+    """Replace the file atomically."""
     fresh = folder / f"{STATE_FILE}.new"
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
     fresh.replace(folder / STATE_FILE)
 
 
 def read(folder: Path) -> MeshState | None:
-    """What was written last, or None when there is nothing readable."""
+    """Return what was written last, or None if it cannot be read."""
     try:
         return msgspec.json.decode((folder / STATE_FILE).read_bytes(), type=MeshState)
     except (OSError, msgspec.MsgspecError):
@@ -64,5 +64,5 @@ def read(folder: Path) -> MeshState | None:
 
 
 def remove(folder: Path) -> None:
-    """Nothing runs any more."""
+    """Remove the file: nothing runs."""
     (folder / STATE_FILE).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""All processes of a local mesh together: started at once, stopped in turns."""
+"""Runs all processes of a local mesh: started together, stopped in turns."""
 
 import asyncio
 import signal

@@ -6,10 +6,10 @@ import numpy as np
 from venuemesh.common.v1 import types_pb2
 
 from core.playback.books import PlayedBooks
-from core.playback.channel import Taken
-from core.playback.feed import PlayedFeed
-from core.playback.log import Log
+from core.playback.log import PlayLog
+from core.playback.paper_feed import PlayedFeed
 from core.playback.player import Player
+from core.playback.recorded_channel import ChannelWindow
 from core.playback.tape import Window
 from kit.base.clock import SystemClock
 from kit.base.telemetry import Meter
@@ -73,7 +73,7 @@ def doubt(time_ns, symbol=SYMBOL):
 
 def window(time_ns, *, trades=(), book=None, gaps=()):
     """What was received at a time: pairs of price and size that were sold, a change of the book."""
-    taken = Taken(book, list(gaps))
+    taken = ChannelWindow(book, list(gaps))
     batches = [(TRADES, sold(*trade, time_ns)) for trade in trades]
     batches += [(BOOK, draft) for draft in taken.drafts()]
     return Window(time_ns, time_ns + 1, batches, taken)
@@ -84,7 +84,7 @@ class Stage:
 
     def __init__(self, steps=(), *, epoch=EPOCH, books=(SYMBOL,)):
         meter = Meter(VENUE)
-        self.log = Log(VENUE, epoch, 1 << 20, meter)
+        self.log = PlayLog(VENUE, epoch, 1 << 20, meter)
         self.books = PlayedBooks(books)
         self.player = Player(self.log, self.books, None, meter, SystemClock())
         self.feed = PlayedFeed(self.log)

@@ -7,8 +7,8 @@ import pytest
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from core.playback.books import PlayedBooks
-from core.playback.feed import PlayedTrades
-from core.playback.log import Log
+from core.playback.log import PlayLog
+from core.playback.paper_feed import PlayedTrades
 from core.playback.player import Player
 from core.playback.tests.stage import BOOK, EPOCH, SYMBOL, TRADES, VENUE, changes, sold, window
 from kit.base.clock import SystemClock
@@ -22,7 +22,7 @@ ALL = frozenset()
 
 
 def make(bytes_max=1 << 20):
-    return Log(VENUE, EPOCH, bytes_max, Meter(VENUE))
+    return PlayLog(VENUE, EPOCH, bytes_max, Meter(VENUE))
 
 
 def publish(log, *numbers):

@@ -1,4 +1,4 @@
-"""What MarketData is asked besides the stream, answered from the record up to the played time."""
+"""Answers instruments, books, trades and candles from the record, up to the played time."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -57,8 +57,8 @@ ORDER BY open_time_ns LIMIT %(count)s
 """
 
 
-class PastBook(NamedTuple):
-    """A book as it was."""
+class RecordedBook(NamedTuple):
+    """A recorded book at one time."""
 
     scale: Scale
     book_epoch: int
@@ -68,7 +68,7 @@ class PastBook(NamedTuple):
     asks: Levels
 
 
-class Past:
+class PastRecord:
     """The record of one play. Methods raise StoreUnavailable."""
 
     def __init__(
@@ -88,14 +88,14 @@ class Past:
             self._terms.setdefault(term.definition.symbol, []).append(term)
 
     def require(self, symbol: str) -> None:
-        """Raises UnknownInstrument for one that is not played."""
+        """Raises UnknownInstrument for a symbol that is not played."""
         if symbol not in self.symbols:
             venue = self._play.venue
             message = f"{symbol!r} of {venue} is not played"
             raise UnknownInstrument(message, venue=venue, symbol=symbol)
 
     def instruments(self, time_ns: int) -> list[types_pb2.Instrument]:
-        """What was listed, by symbol; where no terms were recorded, the names alone."""
+        """Return the instruments listed at a time, by symbol; without recorded terms only names."""
         found = {symbol: self._named(symbol) for symbol in self.symbols}
         for symbol in self._terms:
             definition = self._definition(symbol, time_ns)
@@ -104,20 +104,20 @@ class Past:
         return [found[symbol] for symbol in sorted(found)]
 
     def instrument(self, symbol: str, time_ns: int) -> types_pb2.Instrument | None:
-        """One of them; None when it was not listed then."""
+        """Return one instrument, or None if it was not listed at that time."""
         if symbol in self._terms or symbol not in self.symbols:
             return self._definition(symbol, time_ns)
         return self._named(symbol)
 
-    async def book(self, symbol: str, time_ns: int) -> PastBook | None:
-        """A book just before a time; None when none was known."""
+    async def book(self, symbol: str, time_ns: int) -> RecordedBook | None:
+        """Return a book just before a time, or None if none was recorded."""
         found = await self._archive.books_at(self._play.venue, time_ns, [symbol])
         return None if found is None else _book(found)
 
     async def trades(
         self, symbol: str, first_id: int, start_ns: int, until_ns: int, count: int
     ) -> list[market_data_pb2.Trade]:
-        """Oldest first."""
+        """Return trades before ``until_ns``, oldest first."""
         values = self._values(symbol, start_ns, until_ns, count) | {"first_id": first_id}
         order = "trade_id" if first_id else "venue_time_ns, trade_id, trade_id_text"
         return [
@@ -136,7 +136,7 @@ class Past:
     async def candles(
         self, symbol: str, interval: str, start_ns: int, until_ns: int, count: int
     ) -> list[market_data_pb2.Candle]:
-        """Oldest first. Raises BadRequest for an interval that no venue has."""
+        """Return candles before ``until_ns``, oldest first. Raises BadRequest for the interval."""
         if interval not in SECONDS:
             raise BadRequest(
                 "no such interval", field="interval", value=interval, allowed=" ".join(SECONDS)
@@ -180,11 +180,11 @@ class Past:
             return await (await connection.execute(query.encode(), values)).fetchall()
 
 
-def _book(events: BookEvents) -> PastBook:
+def _book(events: BookEvents) -> RecordedBook:
     updates = events.updates
     bid_count = int(updates.bid_count[0])
     levels = list(zip(updates.price.tolist(), updates.size.tolist(), strict=True))
-    return PastBook(
+    return RecordedBook(
         events.instruments[0].scale,
         int(updates.book_epoch[0]),
         int(updates.last_sequence[0]),

@@ -1,13 +1,13 @@
-"""The accounts of a playback: what makes it a TradeFlow besides a MarketData. All are on paper."""
+"""The paper accounts of a play, served as TradeFlow."""
 
 import math
 from dataclasses import replace
 from functools import partial
 
 from core.playback.books import PlayedBooks
-from core.playback.feed import PlayedFeed, PlayedTrades
-from core.playback.log import Log
-from core.playback.past import Past
+from core.playback.log import PlayLog
+from core.playback.paper_feed import PlayedFeed, PlayedTrades
+from core.playback.past_record import PastRecord
 from core.playback.player import Player
 from kit.base import telemetry
 from kit.base.clock import Clock
@@ -25,17 +25,17 @@ from kit.execution.settings import OrdersSettings
 _log = telemetry.logger("playback.trading")
 
 
-class Trading:
-    """Of one play."""
+class PaperAccounts:
+    """The paper accounts of one play."""
 
     def __init__(
         self,
         venue: str,
         mesh: MeshSettings,
         settings: OrdersSettings,
-        log: Log,
+        log: PlayLog,
         player: Player,
-        past: Past,
+        past: PastRecord,
         books: PlayedBooks,
         clock: Clock,
     ) -> None:
@@ -53,15 +53,15 @@ class Trading:
             self.accounts.add_paper(name, rules, partial(FeedMarket, PlayedFeed(log), books))
 
     def serve(self, runtime: Runtime) -> None:
-        """Take orders, where there is an account."""
+        """Serve TradeFlow, if there is an account."""
         self.accounts.serve(runtime)
 
 
 def _rules(
     venue: str, mesh: MeshSettings, settings: OrdersSettings, speed: float | None
 ) -> PaperRules:
-    """Latency is in the time of the market. Played as fast as it is read, the market has none that
-    a clock could tell."""
+    """Return rules with latencies in the time of the market. At full speed there is no clock for
+    them, so messages take no time."""
     rules = rules_of(venue, _house(venue, mesh), settings)
     return replace(rules, pace=math.inf if speed is None else speed)
 
@@ -70,5 +70,5 @@ def _house(venue: str, mesh: MeshSettings) -> FeeSchedule:
     try:
         return discovery.require(venue)(Environment(mesh.world, mesh.simulator_url)).house
     except SettingError:
-        _log.warning("not a venue that is known here: fees are the usual ones")
+        _log.warning("unknown venue: default fees apply")
         return DEFAULT_FEE_SCHEDULE

@@ -1,17 +1,17 @@
-"""The log of a play, for one who trades in it."""
+"""The log of a play as the market data source of paper accounts."""
 
 from collections.abc import Callable, Collection
 
-from core.playback.log import Log, LogReader
+from core.playback.log import LogReader, PlayLog
 from kit.base.cursor import Channel, Cursor
 from kit.execution.market_source import Reached
 from kit.marketdata.delivery.subscription import SymbolFilter
 
 
 class PlayedFeed:
-    """A ``MarketDataSource``. Of a play that is made again, nothing is told twice."""
+    """A ``MarketDataSource``. Nothing is published twice when a play is repeated."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: PlayLog) -> None:
         self._log = log
         self._reader: LogReader | None = None
         self._before: Reached = {}
@@ -44,15 +44,15 @@ class PlayedFeed:
         return is_other
 
     def _is_other(self) -> bool:
-        """Whether something of another play was heard before, and nothing of this one yet."""
+        """Return whether another play was read before, and nothing of this one yet."""
         return any(at.sequence and at.epoch != self._log.epoch for at in self._before.values())
 
 
 class PlayedTrades:
-    """``kit.execution.market_source.PublishedBatch``, for prices. What is made again for those
-    who have it already wakes nothing."""
+    """A source of trades for prices. Batches that are repeated for readers who have them are
+    skipped."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: PlayLog) -> None:
         self._log = log
 
     def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> LogReader:

@@ -1,4 +1,4 @@
-"""One channel of the record, to be taken up to a time."""
+"""Reads one channel of the record, window by window."""
 
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -16,7 +16,7 @@ NEVER_NS = 1 << 63
 
 
 class RecordedChannel:
-    """Events and gaps of one channel, read ahead no further than is needed."""
+    """Events and gaps of one channel, with as little read-ahead as needed."""
 
     def __init__(
         self, channel: Channel, slices: AsyncIterator[ChannelEvents], gaps: Iterable[TimedGap]
@@ -28,22 +28,22 @@ class RecordedChannel:
         self._ended = False
 
     async def next_ns(self) -> int:
-        """The time of what comes next; NEVER_NS at the end."""
+        """Return the time of the next event or gap, NEVER_NS at the end."""
         await self._hold(1, 0)
         events_ns = NEVER_NS if self._held is None else int(self._held.times_ns[0])
         return min(events_ns, self._gaps[0].time_ns if self._gaps else NEVER_NS)
 
     async def limit_ns(self, end_ns: int, rows_max: int) -> int:
-        """An end that has at most ``rows_max`` rows before it, if that is possible at all."""
+        """Return an end with at most ``rows_max`` rows before it, where possible."""
         await self._hold(rows_max + 1, end_ns)
         if self._held is None or len(self._held) <= rows_max:
             return end_ns
         times_ns = self._held.times_ns
-        # Whatever was received at the same time belongs together.
+        # Rows of one received time stay together.
         return min(end_ns, max(int(times_ns[rows_max]), int(times_ns[0]) + 1))
 
-    async def take(self, end_ns: int) -> "Taken":
-        """All that comes before a time."""
+    async def take(self, end_ns: int) -> "ChannelWindow":
+        """Return everything before a time."""
         await self._hold_until(end_ns)
         events = self._held
         if events is not None:
@@ -54,7 +54,7 @@ class RecordedChannel:
         gaps = []
         while self._gaps and self._gaps[0].time_ns < end_ns:
             gaps.append(self._gaps.popleft())
-        return Taken(events, gaps)
+        return ChannelWindow(events, gaps)
 
     async def _hold(self, rows: int, until_ns: int) -> None:
         """Read on until so many rows are held, or one that is not before a time."""
@@ -76,15 +76,15 @@ class RecordedChannel:
             self._held = events if self._held is None else self._held.and_then([events])
 
 
-class Taken:
-    """What one channel has in a window."""
+class ChannelWindow:
+    """The events and gaps of one channel in a window."""
 
     def __init__(self, events: ChannelEvents | None, gaps: list[TimedGap]) -> None:
         self._events = events
         self._gaps = gaps
 
     def drafts(self) -> Iterator[BatchDraft]:
-        """Batches without numbers; gaps stand before the first row after them."""
+        """Yield batches without cursors; each gap precedes the first row after it."""
         start = 0
         waiting: list[TimedGap] = []
         for gap in self._gaps:
@@ -97,22 +97,22 @@ class Taken:
 
     @property
     def events(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return 0 if self._events is None else len(self._events)
 
     @property
     def doubted(self) -> Iterator[str]:
-        """Symbols of its gaps; "" for all."""
+        """Symbols of the gaps; "" for all symbols."""
         return (placed.gap.symbol for placed in self._gaps)
 
     @property
     def book_events(self) -> BookEvents | None:
-        """Its rows, if they are book updates."""
+        """The rows, if they are book updates."""
         return self._events if isinstance(self._events, BookEvents) else None
 
     @property
     def whole_books(self) -> set[str]:
-        """Symbols that it has a snapshot of, behind the last gap."""
+        """Symbols with a snapshot after the last gap."""
         events = self.book_events
         if events is None:
             return set()
