@@ -33,8 +33,8 @@ DEFAULTS: Mapping[str, int] = MappingProxyType(
 )
 """Ports by purpose. The ports of the venues follow them."""
 
-TWIN_INSTANCE = "b"
-TWIN_OFFSET = 500
+REPLICA_INSTANCE = "b"
+REPLICA_OFFSET = 500
 """Distance between the ports of two processes of a venue."""
 
 WITHOUT_METRICS = frozenset(
@@ -57,14 +57,14 @@ def assign(venue_ports: Mapping[str, int], base_port: int | None = None) -> dict
     return ports
 
 
-def of_twins(venues: Iterable[str], venue_ports: Mapping[str, int]) -> dict[str, int]:
+def of_replicas(venues: Iterable[str], venue_ports: Mapping[str, int]) -> dict[str, int]:
     """Ports of the second processes of these venues, by service id."""
-    return {twin(venue): venue_ports[venue] + TWIN_OFFSET for venue in venues}
+    return {replica(venue): venue_ports[venue] + REPLICA_OFFSET for venue in venues}
 
 
-def twin(venue: str) -> str:
+def replica(venue: str) -> str:
     """The service id of the second process of a venue."""
-    return f"{venue}-{TWIN_INSTANCE}"
+    return f"{venue}-{REPLICA_INSTANCE}"
 
 
 def metrics(ports: Mapping[str, int]) -> dict[str, int]:

@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     venue_ports = known_ports(_names(asked.venues))
     chosen = _options(asked, mesh_settings, list(known_ports()))
     options.check(chosen, sorted(venue_ports))
-    own = _first(chosen.venues, venue_ports) | ports.of_twins(chosen.twins, venue_ports)
+    own = _first(chosen.venues, venue_ports) | ports.of_replicas(chosen.replicas, venue_ports)
     assigned = ports.assign(own, chosen.base_port)
     mesh = Mesh(chosen, assigned, mesh_settings)
     with folder.locked(chosen.data):
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         "--venues", metavar="A,B", help="default: those replayed; all in simulate; binance in live"
     )
     parser.add_argument(
-        "--twins", metavar="A,B", help="run two processes of these venues, each beside the other"
+        "--replicas", metavar="A,B", help="run two replicas of each of these venues"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="of the simulated market")
     parser.add_argument(
@@ -124,7 +124,7 @@ def _options(
         seed=arguments.seed,
         seconds=arguments.seconds,
         base_port=arguments.base_port,
-        twins=_ids(arguments.twins),
+        replicas=_ids(arguments.replicas),
     )
 
 

@@ -76,9 +76,9 @@ class SupervisorServicer(supervisor_pb2_grpc.SupervisorServicer):
                 raise PortInUse(text, venue=venue, port=port) from None
         self._require(venue)
         self._supervisor.add(self._mesh.venue_service(venue))
-        for twin, of in self._mesh.twins.items():
-            if of == venue and self._supervisor.child(twin) is None:
-                self._supervisor.add(self._mesh.twin_service(twin))
+        for replica, of in self._mesh.replicas.items():
+            if of == venue and self._supervisor.child(replica) is None:
+                self._supervisor.add(self._mesh.replica_service(replica))
 
     def _require(self, venue: str) -> None:
         """Raises Draining and UnknownVenue."""

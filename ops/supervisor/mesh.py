@@ -69,12 +69,12 @@ class Mesh:
     @property
     def known_venues(self) -> frozenset[str]:
         """Those that could run."""
-        return frozenset(self.ports) - frozenset(ports.DEFAULTS) - frozenset(self.twins)
+        return frozenset(self.ports) - frozenset(ports.DEFAULTS) - frozenset(self.replicas)
 
     @property
-    def twins(self) -> dict[str, str]:
+    def replicas(self) -> dict[str, str]:
         """The second processes of venues, by service id."""
-        return {ports.twin(venue): venue for venue in self.options.twins}
+        return {ports.replica(venue): venue for venue in self.options.replicas}
 
     @property
     def headline(self) -> str:
@@ -96,7 +96,7 @@ class Mesh:
 
     def processes_of(self, venue: str) -> list[str]:
         """Service ids: of a venue that runs twice there are two."""
-        return [venue, *(twin for twin, of in self.twins.items() if of == venue)]
+        return [venue, *(replica for replica, of in self.replicas.items() if of == venue)]
 
     def venue_ports(self, venue: str) -> dict[str, int]:
         """The ports that one venue listens on, or would."""
@@ -125,8 +125,8 @@ class Mesh:
         head_start = HeadStart(self.ports["simulator" if self.has_simulator else first])
         for venue in others:
             yield replace(self.venue_service(venue), may_start=head_start.is_over)
-        for twin in self.twins:
-            yield replace(self.twin_service(twin), may_start=head_start.is_over)
+        for replica in self.replicas:
+            yield replace(self.replica_service(replica), may_start=head_start.is_over)
         yield self._process("ingest", StopTurn.AROUND_VENUES)
         for name in CONSUMERS:
             yield self._process(name, StopTurn.CONSUMERS)
@@ -143,16 +143,16 @@ class Mesh:
                 return replace(service, name=venue, command=command)
         return self._process(venue, StopTurn.VENUES, verb="venue")
 
-    def twin_service(self, twin: str) -> Service:
+    def replica_service(self, replica: str) -> Service:
         """The second process of a venue."""
-        venue = self.twins[twin]
+        venue = self.replicas[replica]
         service = self._process(venue, StopTurn.VENUES, verb="venue")
         section = f"VENUEMESH_VENUES_{venue.upper()}"
-        told = {f"{section}_PORT": str(self.ports[twin])}
-        told[f"{section}_INSTANCE"] = ports.TWIN_INSTANCE
+        told = {f"{section}_PORT": str(self.ports[replica])}
+        told[f"{section}_INSTANCE"] = ports.REPLICA_INSTANCE
         environment = {**service.command.environment, **told}
         return replace(
-            service, name=twin, command=replace(service.command, environment=environment)
+            service, name=replica, command=replace(service.command, environment=environment)
         )
 
     def _process(self, name: str, turn: StopTurn, verb: str = "run") -> Service:

@@ -35,8 +35,8 @@ class Options:
     seconds: float | None = None
     """How long to run. None: until stopped."""
     base_port: int | None = None
-    twins: tuple[str, ...] = ()
-    """Venues that run twice."""
+    replicas: tuple[str, ...] = ()
+    """Venues that run as two replicas."""
 
 
 class Replays(NamedTuple):
@@ -87,11 +87,11 @@ def check(options: Options, known_venues: Sequence[str]) -> None:
     for venue in (*options.venues, *replays.venues):
         if venue not in known_venues:
             raise OperationsError(f"no venue {venue!r}; there are {', '.join(known_venues)}")
-    for venue in options.twins:
+    for venue in options.replicas:
         if venue not in options.venues:
-            raise OperationsError(f"--twins {venue}: it is not among --venues")
-    if options.twins and options.world == "replay":
-        raise OperationsError("--twins: a tape is played once, and cannot be heard by two")
+            raise OperationsError(f"--replicas {venue}: it is not among --venues")
+    if options.replicas and options.world == "replay":
+        raise OperationsError("--replicas does not go with --world replay: a tape is played once")
     if not options.venues:
         raise OperationsError("name at least one venue with --venues")
     if options.seconds is not None and options.seconds <= 0:

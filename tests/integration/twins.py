@@ -16,7 +16,7 @@ from tests.integration.capture import Book
 from tests.integration.mesh import CALL_SECONDS_MAX, SYMBOL, VENUE, Mesh, new_folder, running
 from tests.integration.recorded import updates_of
 
-SIMULATE = ("--world", "simulate", "--seed", "7", "--venues", VENUE, "--twins", VENUE)
+SIMULATE = ("--world", "simulate", "--seed", "7", "--venues", VENUE, "--replicas", VENUE)
 ELDER, YOUNGER = VENUE, f"{VENUE}-b"
 NAMES = (ELDER, YOUNGER)
 COVERED = "venuemesh_twin_covers 1.0"

@@ -74,9 +74,9 @@ def test_a_store_that_was_named_is_not_started(
 
 
 def test_a_venue_may_run_twice():
-    options = replace(OPTIONS, world="simulate", replays=(), twins=("binance",))
+    options = replace(OPTIONS, world="simulate", replays=(), replicas=("binance",))
     venue_ports = {"binance": 5060}
-    assigned = ports.assign(venue_ports | ports.of_twins(options.twins, venue_ports))
+    assigned = ports.assign(venue_ports | ports.of_replicas(options.replicas, venue_ports))
     mesh = Mesh(options, assigned, MeshSettings())
     assert mesh.known_venues == {"binance"}
     assert mesh.processes_of("binance") == ["binance", "binance-b"]
