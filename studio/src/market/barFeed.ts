@@ -10,6 +10,9 @@ import { barSlot, type Interval } from "./intervals";
 
 const UPDATE_INTERVAL_MS = 200;
 const PAGE_SIZE = 500;
+/** At a first start the venue's past arrives some seconds after the first bars. */
+const RELOAD_MS = 5_000;
+const RELOADS_MAX = 12;
 const DAY: Interval = "1d";
 
 /** What draws the bars. */
@@ -78,8 +81,15 @@ export class BarFeed {
         if (state.phase === "live" || state.phase === "connecting") loadNewest();
       },
     });
+    let reloads = 0;
+    const reloading = setInterval(() => {
+      reloads += 1;
+      if (reloads > RELOADS_MAX || this.#series.bars.length >= PAGE_SIZE) clearInterval(reloading);
+      else if (!this.past.latest.loading) loadNewest();
+    }, RELOAD_MS);
     return () => {
       stop();
+      clearInterval(reloading);
       past.abort();
       this.state.set(CONNECTING);
     };
