@@ -71,7 +71,8 @@ async def test_the_problem_of_our_tape_is_known_until_it_is_gone(field: str) -> 
         {"venue": "binance", field: "no frame fits"},
     ]
     async with asking(simulator) as status:
-        await until(lambda: status.problem == "no frame fits")
+        await until(lambda: status.problem != "")
+        assert status.problem == "no frame fits"
         simulator.venues[1][field] = ""
         await until(lambda: status.problem == "")
 
