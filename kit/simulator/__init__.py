@@ -1,7 +1,7 @@
-"""A pretend exchange: one server that speaks every venue's own wire dialect.
+"""A simulated exchange: one server that speaks every venue's own wire dialect.
 
 In the world ``simulate`` its frames come from a seeded market, in the world ``replay`` from a file
-of captured frames. The connectors, and any other client, cannot tell the difference.
+of captured frames. Connectors and other clients connect to it as to the real exchange.
 
     world     market (simulate) or tape (replay)       what happens, in which order, when
     dialect   venues/<exchange>/simulator              how the exchange would say it

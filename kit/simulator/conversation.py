@@ -1,4 +1,4 @@
-"""A client's side of a websocket: what it says, what the exchange answers, and what it may not."""
+"""The messages of one websocket connection, their answers, and the rate limit."""
 
 import asyncio
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Conversation:
         """Receive and answer messages until the connection ends."""
         connection, venue = self._connection, self._venue
         venue.join(connection)
-        connection.session.report = self._tell
+        connection.session.report = self._report
         keeping = keep_alive(connection, venue.dialect, self._market_view, self._clock)
         keeper = asyncio.create_task(keeping)
         try:
@@ -72,23 +72,23 @@ class Conversation:
         try:
             answers = await self._venue.dialect.receive(session, text, self._market_view)
         finally:
-            told, self._unsent_events = self._unsent_events, None
+            events, self._unsent_events = self._unsent_events, None
         command = self._failure(text)
         if command is not None:
             if command.fault == FaultKind.ANSWER_LOST:
                 connection.reset()
                 return
             if command.fault == FaultKind.ANSWER_DELAY:
-                self._send(told)
-                told = []
+                self._send(events)
+                events = []
                 await self._clock.sleep(command.seconds)
             elif isinstance(self._venue.dialect, OrderEntry):
                 answers = [self._venue.dialect.failure_of(text)]
-        if told and faults.on_account_events({stream for stream, _ in told}) is not None:
-            self._send(told)
-            told = []
+        if events and faults.on_account_events({stream for stream, _ in events}) is not None:
+            self._send(events)
+            events = []
         await self._follow_subscriptions(before, answers)
-        self._send(told)
+        self._send(events)
         if session.closing:
             await connection.close(WSCloseCode.POLICY_VIOLATION, session.closing)
 
@@ -98,7 +98,7 @@ class Conversation:
         path = dialect.path_of(text) if isinstance(dialect, OrderEntry) else ""
         return self._venue.faults.on_completed_call(path, over_websocket=True) if path else None
 
-    def _tell(self, stream: Stream, payload: bytes) -> None:
+    def _report(self, stream: Stream, payload: bytes) -> None:
         if self._unsent_events is None:
             self._send([(stream, payload)])
         else:
@@ -107,8 +107,8 @@ class Conversation:
     def _send(self, frames: Sequence[Frame]) -> None:
         """Send frames to this connection alone, through the faults."""
         connection, faults = self._connection, self._venue.faults
-        heard = {stream for stream, _ in frames} - connection.muted
-        for part in faults.apply(frames, heard, connection):
+        streams = {stream for stream, _ in frames} - connection.muted
+        for part in faults.apply(frames, streams, connection):
             if isinstance(part, Cut):
                 self._cut(part.kind)
             else:

@@ -1,4 +1,4 @@
-"""The accounts that everybody has at the pretended exchange."""
+"""The demo accounts of the simulated exchange."""
 
 import importlib
 import importlib.util
@@ -9,8 +9,8 @@ from kit.simulator.matching.contract import KEYS
 
 
 def credentials(venue_id: str, account: str) -> Mapping[str, str] | None:
-    """What a client of a pretended venue is given, by ccxt's names; None where the venue takes no
-    orders, or has no such account."""
+    """The credentials of a simulated account, by ccxt's names; None: the venue takes no orders,
+    or has no such account."""
     key = next((key for key in KEYS if key.account == account and not key.may_withdraw), None)
     for package in discovery.packages():
         name = f"{package}.simulator"

@@ -20,7 +20,7 @@ from kit.simulator.matching.contract import MatchingEngine, MatchingRules
 
 
 class Channel(StrEnum):
-    """What a stream carries, in the mesh's words."""
+    """The channel of a stream, by the mesh's names."""
 
     TRADES = "trades"
     QUOTES = "quotes"

@@ -1,4 +1,4 @@
-"""What happens in a simulated market. Prices count ticks, sizes count lots: exact integers."""
+"""The events of a simulated market. Prices count ticks, sizes count lots: exact integers."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import msgspec
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instrument:
-    """What is traded. One tick is ``tick_units / 10^price_scale``, one lot
+    """An instrument. One tick is ``tick_units / 10^price_scale``, one lot
     ``lot_units / 10^size_scale``."""
 
     base: str
@@ -18,11 +18,11 @@ class Instrument:
     start_price: float
     """Around which the price wanders."""
     typical_size: float
-    """Of one order, in the units of sizes."""
+    """The size of a typical order, in the units of sizes."""
     volatility: float
     """Standard deviation of one day's relative change."""
     share: float
-    """Of all orders, relative to the other instruments."""
+    """The share of all orders, relative to the other instruments."""
     lot_units: int = 1
 
     def price_text(self, ticks: int) -> str:
@@ -43,7 +43,7 @@ def decimal_text(units: int, scale: int) -> str:
 
 
 class Trade(msgspec.Struct, frozen=True, gc=False):
-    """Two orders met."""
+    """A trade."""
 
     instrument: Instrument
     trade_id: int

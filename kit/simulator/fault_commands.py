@@ -1,40 +1,40 @@
-"""What can go wrong, or change, on purpose: the orders for it, over HTTP or in a script.
+"""Fault commands: what goes wrong, or changes, on purpose. Sent over HTTP or from a script.
 
-An order waits for what it concerns and fires with its ``probability``, ``count`` times. Of several
-faults that could act on one frame or call the first one ordered does. Extra frames stand before the
-frame that they were made of. What is lost, doubled or late was still counted by the exchange: its
-numbering of a connection's messages goes on.
+A command waits for a frame or call that it concerns and fires with its ``probability``, ``count``
+times. Of several faults for one frame or call the oldest acts. An extra frame is sent before the
+frame that it was made of. The exchange counts frames that are lost, doubled or late: its numbering
+of a connection's messages continues.
 
 Frames of a ``symbol`` or a ``channel``:
     drop, duplicate, reorder            one is missing, comes twice, comes after its next
     sequence_gap                        one change of a book is missing
     malformed, unknown_event, huge      an extra one: cut in half, of no known kind, of 20 MB
     silence                             none comes for ``seconds``; answers, pings, heartbeats do
-    disconnect, reset, stall            all who hear it: closed, TCP RST, silent and deaf for ever
+    disconnect, reset, stall            all subscribers: closed, TCP RST, silent and deaf for ever
 Subscriptions to them:
     ack_then_silence                    is acknowledged, and then nothing ever comes
     resend                              begins with the last ``value`` (5) frames, newest first
-What a client says:
-    no_pong                             is not heard for ``seconds``: no pong, no answer
+Messages of a client:
+    no_pong                             are ignored for ``seconds``: no pong, no answer
 REST calls, and with a ``path`` also the opening of websockets, whose path contains it:
     rest_delay                          the answer takes ``seconds`` longer
-    rest_403, _418, _429, _500, _503    refused in the exchange's words, with Retry-After
+    rest_403, _418, _429, _500, _503    rejected with the exchange's error, with Retry-After
     rest_html                           502 with a page instead of JSON
 Calls that are carried out all the same: REST calls, and with a ``path`` also messages over a
 websocket that the exchange takes orders on, whose path contains it:
     answer_lost                         the TCP connection is cut without an answer
     answer_500                          the answer is an error inside the exchange
     answer_delay                        the answer takes ``seconds`` longer
-What happens to an account, told over a websocket while it is still being answered:
-    fill_before_ack                     comes before the answer, not after it
+Events of an account on the websocket whose message caused them:
+    fill_before_ack                     are sent before the answer, not after it
 REST calls that show what there is, whose path contains ``path``:
     empty_market_list, symbol_twice     no instrument is listed, ``symbol`` is listed twice
-    stale_snapshot                      the book of ``symbol`` as it was when this was ordered
+    stale_snapshot                      the book of ``symbol`` at the time of the command
 At once, once:
     server_shutdown                     all connections are closed after ``seconds``, announced
                                         where the exchange announces it
     clock_skew                          the exchange's time is off by ``seconds``, until it is
-                                        ordered with 0
+                                        commanded with 0
     calm                                nobody trades or quotes anything for ``seconds``
     burst                               ``value`` (2000) trades of ``symbol`` in one moment
     halt, resume                        ``symbol`` does not trade any more, trades again
@@ -88,7 +88,7 @@ class FaultKind(StrEnum):
 
 
 class MarketAction(StrEnum):
-    """The name of what happens at once."""
+    """The name of a market action, which happens at once."""
 
     SERVER_SHUTDOWN = "server_shutdown"
     CLOCK_SKEW = "clock_skew"
@@ -113,11 +113,11 @@ ON_ANSWERS = frozenset(
     {FaultKind.EMPTY_MARKET_LIST, FaultKind.SYMBOL_TWICE, FaultKind.STALE_SNAPSHOT}
 )
 LASTING = frozenset({FaultKind.SILENCE, FaultKind.NO_PONG})
-"""They go on for their ``seconds`` once they have fired."""
+"""They last for their ``seconds`` once they have fired."""
 
 
 class FaultCommand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is to go wrong, or to change."""
+    """A fault or market action, and when it acts."""
 
     venue: str
     fault: str
@@ -129,15 +129,15 @@ class FaultCommand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     path: str = ""
     """Only REST calls whose path contains this."""
     value: str = ""
-    """What else it needs to know, see above."""
+    """A further parameter, see above."""
     probability: float = 1.0
-    """That it fires, each time that it could."""
+    """The probability that it fires, each time that it could."""
     count: int = 1
     """How often it fires; 0: until it is switched off."""
     seconds: float = 1.0
     """How long it lasts, and what Retry-After says."""
     at_s: float = 0.0
-    """Seconds of the venue's own time after its beginning, before which it waits."""
+    """Seconds of the venue's time after its beginning before it may fire."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.probability <= 1:
@@ -151,7 +151,7 @@ class FaultCommand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 def read_script(file: Path) -> list[FaultCommand]:
-    """The orders of a script, one JSON object per line. Raises SettingError."""
+    """The commands of a script, one JSON object per line. Raises SettingError."""
     orders: list[FaultCommand] = []
     try:
         lines = file.read_bytes().splitlines()

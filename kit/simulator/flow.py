@@ -13,15 +13,15 @@ GAP_SHARE = 8e-6
 """Usual distance between two levels, relative to the price."""
 FAIR_AGE_NS_MAX = 20_000_000
 CLOSE_SPREAD = 0.7
-"""How often a spread wider than usual draws a quote."""
+"""The probability of a quote inside a spread that is wider than usual."""
 ALL_LOTS = 1 << 62
 LEVELS_MOST = 1 << 20
 TAKE, JOIN, LEAVE, IMPROVE = 0.36, 0.56, 0.70, 0.82
-"""Up to where a number in 0 … 1 means this action; the rest quotes and cancels deep in the book."""
+"""Cumulated probabilities of the actions; the rest quotes and cancels deep in the book."""
 
 
 class OrderFlow:
-    """The traders of one instrument. They know the fair price, each roughly."""
+    """The orders of one instrument, around its fair price."""
 
     def __init__(
         self, instrument: Instrument, book: OrderBook, price: PriceProcess, seed: str, rate: float
@@ -55,7 +55,7 @@ class OrderFlow:
         return events
 
     def requote(self, time_ns: int) -> list[MarketEvent]:
-        """All levels go, worst first, and are quoted around the fair price of now."""
+        """Cancel all levels, worst first, and quote around the current fair price."""
         events: list[MarketEvent] = []
         for is_bid in (True, False):
             for ticks, _ in reversed(self._book.levels(is_bid, LEVELS_MOST)):
@@ -64,7 +64,7 @@ class OrderFlow:
         return events + self.open(time_ns)
 
     def burst(self, trade_count: int, time_ns: int) -> list[MarketEvent]:
-        """So many trades of one lot, as far as there are quotes to trade with."""
+        """Make trades of one lot, as far as there are quotes."""
         events: list[MarketEvent] = []
         for _ in range(trade_count):
             buys = self._random.random() < 0.5
@@ -78,7 +78,7 @@ class OrderFlow:
         return 1 + int(self._random.expovariate(self._rate) * NANOSECONDS_PER_SECOND)
 
     def act(self, time_ns: int) -> list[MarketEvent]:
-        """One order arrives."""
+        """Place or cancel one order."""
         fair = self._fair(time_ns)
         bid, ask = self._book.best(True), self._book.best(False)
         if bid is None:
@@ -139,7 +139,7 @@ class OrderFlow:
         return self._book.rest(is_bid, ticks, self._lots(), time_ns)
 
     def _grained(self, is_bid: bool, ticks: int) -> int:
-        """Away from the other side, so that nothing crosses."""
+        """Rounded away from the other side, so that nothing crosses."""
         if is_bid:
             return max(self.grain, ticks - ticks % self.grain)
         return ticks + -ticks % self.grain

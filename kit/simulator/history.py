@@ -1,6 +1,6 @@
-"""Past trades and candles of one instrument, for the calls by which a client looks back. Bounded.
+"""Past trades and candles of one instrument, for REST calls and candles. Bounded.
 
-Trades arrive at full speed and are asked for rarely, so they are kept as they came and read later.
+Trades arrive at full speed and are read rarely, so they are kept as they came and parsed later.
 """
 
 import bisect
@@ -11,9 +11,9 @@ from typing import Generic, TypeVar, overload
 import msgspec
 
 TRADES_MAX = 100_000
-"""Of one instrument. Older ones are forgotten, as an exchange's own window ends somewhere."""
+"""For one instrument. Older ones are forgotten."""
 CANDLES_MAX = 20_000
-"""Minutes of one instrument."""
+"""For one instrument, in minutes."""
 UNREAD_MAX = 20_000
 MINUTE_NS = 60_000_000_000
 HOUR_NS = 60 * MINUTE_NS
@@ -21,7 +21,7 @@ ZERO = Decimal(0)
 
 RawT = TypeVar("RawT")
 StartOf = Callable[[int], int]
-"""Gives for a time the start of its interval."""
+"""Returns the start of the interval of a time."""
 PastSource = Callable[[StartOf, int, int], Sequence["Candle"]]
 """Candles of an interval that start between two times, made of the minutes before the second."""
 
@@ -37,7 +37,7 @@ class TradePrint(msgspec.Struct, frozen=True, gc=False):
 
 
 class Candle(msgspec.Struct, gc=False):
-    """What was traded in one interval."""
+    """The trades of one interval."""
 
     start_ns: int
     open: Decimal
@@ -94,25 +94,25 @@ class TradeHistory(Generic[RawT]):
         self._unread_max = min(UNREAD_MAX, trades_max)
         self.past: PastSource | None = None
         """Computes candles from before the oldest minute that is kept."""
-        self._untold: list[Callable[[], Sequence[Candle]]] = []
+        self._minute_sources: list[Callable[[], Sequence[Candle]]] = []
         self._unread: list[RawT] = []
         self._ids: list[int] = []
         self._trades: dict[int, TradePrint] = {}
         self._minutes: dict[int, Candle] = {}
         self._minute_starts: list[int] = []
         self._hours: dict[int, Candle] = {}
-        """Put together of minutes; made when needed, forgotten when one of them changes."""
+        """Joined minutes; made when needed, forgotten when one of them changes."""
 
     def note(self, raw: RawT) -> None:
-        """Trades happened; in any order, also such that are known."""
+        """Add trades, in any order; known ones are ignored."""
         self._unread.append(raw)
         if len(self._unread) >= self._unread_max:
             self._catch_up()
 
-    def note_minutes(self, tell: Callable[[], Sequence[Candle]]) -> None:
-        """There were minutes of which no trades are known. They are asked for when they are needed,
-        and count where there is no trade."""
-        self._untold.append(tell)
+    def note_minutes(self, source: Callable[[], Sequence[Candle]]) -> None:
+        """Add a source of minutes without trades. It is called when they are needed; minutes with
+        trades win."""
+        self._minute_sources.append(source)
 
     def latest(self, count: int) -> Sequence[TradePrint]:
         """The newest, oldest of them first."""
@@ -126,7 +126,7 @@ class TradeHistory(Generic[RawT]):
         return [self._trades[kept] for kept in self._ids[start : start + count]]
 
     def between(self, start_ns: int, end_ns: int, count: int) -> Sequence[TradePrint]:
-        """The trades of a time, both ends included, by id; the oldest if there are more."""
+        """The trades between two times, both included, by id; the oldest if there are more."""
         self._catch_up()
         found: list[TradePrint] = []
         for trade_id in self._ids:
@@ -141,7 +141,7 @@ class TradeHistory(Generic[RawT]):
         minutes, and of the past before them.
         """
         self._catch_up()
-        self._hear_minutes()
+        self._read_minutes()
         whole_minutes = start_of(MINUTE_NS - 1) == start_of(0)
         parts = self._parts(start_of, start_ns) if whole_minutes else self._instants()
         made: dict[int, Candle] = {}
@@ -164,7 +164,7 @@ class TradeHistory(Generic[RawT]):
         return _Joined(past, kept)
 
     def _past_candles(self, start_of: StartOf, start_ns: int, end_ns: int) -> Sequence[Candle]:
-        """Those that start before the oldest minute that is kept."""
+        """The candles that start before the oldest minute that is kept."""
         first_kept_ns = self._minute_starts[0] if self._minute_starts else 0
         if self.past is None or start_ns >= first_kept_ns:
             return ()
@@ -178,7 +178,7 @@ class TradeHistory(Generic[RawT]):
         return past
 
     def _parts(self, start_of: StartOf, start_ns: int) -> Iterator[Candle]:
-        """Minutes, and instead of those of a whole hour, where they belong together, the hour."""
+        """Minutes; the hour in place of the minutes of a whole hour that belong together."""
         starts, at = self._minute_starts, bisect.bisect_left(self._minute_starts, start_ns)
         while at < len(starts):
             hour_ns = starts[at] - starts[at] % HOUR_NS
@@ -200,10 +200,10 @@ class TradeHistory(Generic[RawT]):
                 hour.join(minute)
         return hour
 
-    def _hear_minutes(self) -> None:
-        untold, self._untold = self._untold, []
-        for tell in untold:
-            for minute in tell():
+    def _read_minutes(self) -> None:
+        sources, self._minute_sources = self._minute_sources, []
+        for source in sources:
+            for minute in source():
                 if minute.start_ns not in self._minutes:
                     self._keep_minute(minute)
 

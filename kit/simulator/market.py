@@ -25,17 +25,17 @@ EVENTS_PER_ORDER = 1.2
 """Trades and changes of the best price that one order causes, on average."""
 REQUOTE_AFTER_NS = 10 * NANOSECONDS_PER_SECOND
 QUOTE_CURRENCIES = {"USDT": "USD", "USDC": "USD"}
-"""What has the same price in different words."""
+"""Assets that trade at the price of another one."""
 IDS_PER_MILLISECOND = 10
 """Ids of a market begin at its opening time, so that a restarted one does not use an id twice."""
 HISTORY_MINUTES = 24 * 60
-"""Before the opening, that are kept beside those of trades. What lies before is computed."""
+"""Minutes before the opening that are kept beside those of trades; earlier ones are computed."""
 PAST_DAYS = 30
 DAY_NS = 24 * 60 * MINUTE_NS
 
 
 class BookView(Protocol):
-    """Reading the books of a market."""
+    """Read access to the books of a market."""
 
     def levels(self, instrument: Instrument, is_bid: bool, count: int) -> Sequence[tuple[int, int]]:
         """The best levels of a side as (ticks, lots), best first."""
@@ -43,18 +43,18 @@ class BookView(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What happened in a short time of a market."""
+    """The events of a short time of a market."""
 
     time_ns: int
-    """Its end."""
+    """The end of the step."""
     events: Sequence[MarketEvent]
     books: BookView
-    """As they are at its end."""
+    """As they are at the end of the step."""
 
 
 @dataclass(slots=True)
 class _InstrumentState:
-    """Where one instrument is traded."""
+    """The trading of one instrument."""
 
     book: OrderBook
     flow: OrderFlow
@@ -63,7 +63,7 @@ class _InstrumentState:
 
 
 class Market:
-    """The same seed and opening time give the same events, as long as nobody interferes."""
+    """The same seed and opening time give the same events, as long as no client trades."""
 
     def __init__(
         self,
@@ -87,12 +87,12 @@ class Market:
         self._due: list[tuple[int, int]] = []
         self._calm_until_ns = 0
         self._early: list[MarketEvent] = []
-        """What happened since the last step."""
+        """The events since the last step."""
         for instrument in instruments:
             self.open(instrument)
 
     def open(self, instrument: Instrument) -> None:
-        """Trade one more instrument from now on."""
+        """Add an instrument."""
         name = f"{self.seed}/{instrument.base}/{instrument.quote}"
         currency = QUOTE_CURRENCIES.get(instrument.quote, instrument.quote)
         price = PriceProcess(instrument, f"{self._price_seed}/{instrument.base}/{currency}")
@@ -106,7 +106,7 @@ class Market:
         self.instruments.append(instrument)
 
     def advance(self, time_ns: int) -> Step:
-        """Let the market go on until this time."""
+        """Advance the market to a time."""
         if time_ns <= self._calm_until_ns:
             self._delay(time_ns - self.time_ns)
         events, self._early = self._early, []
@@ -122,7 +122,7 @@ class Market:
         return Step(time_ns, events, self)
 
     def pause(self, time_ns: int) -> None:
-        """Let nothing happen until this time. After a long pause all quotes are made anew."""
+        """Skip to a time without events. After a long pause all quotes are made anew."""
         length_ns = time_ns - self.time_ns
         self._delay(length_ns)
         self.time_ns = time_ns
@@ -132,18 +132,18 @@ class Market:
                     self._early += state.flow.requote(time_ns)
 
     def calm(self, length_ns: int) -> None:
-        """Let nobody trade or quote anything for so long from now on; with 0, no longer."""
+        """Stop all trading and quoting for so long; 0 ends it."""
         self._calm_until_ns = self.time_ns + length_ns
 
     def _delay(self, length_ns: int) -> None:
         self._due = [(due_ns + length_ns, index) for due_ns, index in self._due]
 
     def halt(self, instrument: Instrument) -> None:
-        """Let nobody trade or quote it; its book stays as it is."""
+        """Stop trading and quoting an instrument; its book stays."""
         self._states[instrument].halted = True
 
     def resume(self, instrument: Instrument) -> None:
-        """Let it trade again."""
+        """Trade a halted instrument again."""
         state = self._states[instrument]
         if state.halted:
             state.halted = False
@@ -153,30 +153,30 @@ class Market:
             heapq.heappush(self._due, (self.time_ns + state.flow.wait_ns(), index))
 
     def burst(self, instrument: Instrument, trade_count: int) -> None:
-        """So many trades at one moment, each of one lot at the best price."""
+        """Make trades at one moment, each of one lot at the best price."""
         self._early += self._states[instrument].flow.burst(trade_count, self.time_ns)
 
     def add(self, events: Sequence[MarketEvent]) -> None:
-        """Something has happened in the books besides the flow."""
+        """Add events of client orders to the next step."""
         self._early += events
 
     def book(self, instrument: Instrument) -> OrderBook:
-        """Where its orders meet."""
+        """The book of an instrument."""
         return self._states[instrument].book
 
     def set_grain(self, instrument: Instrument, ticks: int) -> None:
-        """New prices are multiples of so many ticks from now on."""
+        """Make new prices multiples of so many ticks."""
         self._states[instrument].flow.grain = ticks
 
     def levels(self, instrument: Instrument, is_bid: bool, count: int) -> Sequence[tuple[int, int]]:
         return self._states[instrument].book.levels(is_bid, count)
 
     def sequence(self, instrument: Instrument) -> int:
-        """Of the last change of a level."""
+        """The sequence of the last change of a level."""
         return self._states[instrument].book.sequence
 
     def fair_price(self, instrument: Instrument, time_ns: int) -> float:
-        """Around which it is traded."""
+        """The price around which an instrument is traded."""
         return self._states[instrument].price.at(time_ns)
 
     def minutes(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Candle]:

@@ -1,4 +1,4 @@
-"""What derivatives of a simulated market are worth: a pure function of seed and time."""
+"""The marks of a simulated market: a pure function of seed and time."""
 
 import math
 
@@ -9,7 +9,7 @@ from kit.simulator.price import Noise
 
 FUNDING_INTERVAL_NS = 8 * 3600 * NANOSECONDS_PER_SECOND
 PREMIUM_DEVIATION = 2e-4
-"""Of the mark price above the index price, relative to it."""
+"""The mark price above the index price, relative to it."""
 PREMIUM_PERIODS_S = (60, 3600)
 INTEREST = 1e-4
 """The funding rate where there is no premium."""

@@ -69,8 +69,8 @@ class PastCandles(Sequence[Candle]):
         return cls(instrument, columns)
 
     def grouped(self, start_of: Callable[[int], int]) -> "PastCandles":
-        """The same as candles of a longer interval. ``start_of`` gives for a time the start of its
-        interval."""
+        """The same as candles of a longer interval. ``start_of`` returns the start of the interval
+        of a time."""
         minutes = self._columns["start_ns"]
         if not len(minutes):
             return self
@@ -89,7 +89,7 @@ class PastCandles(Sequence[Candle]):
         return PastCandles(self._instrument, columns)
 
     def between(self, start_ns: int, end_ns: int) -> "PastCandles":
-        """Those that start between two times, both included."""
+        """The candles that start between two times, both included."""
         low, high = np.searchsorted(self._columns["start_ns"], [start_ns, end_ns + 1])
         return self[int(low) : int(high)]
 

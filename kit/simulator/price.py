@@ -3,7 +3,7 @@
 It is a sum of smooth noises, each with a period four times longer than the one before and twice as
 strong, so that it moves like a random walk at every scale from seconds to weeks. Because it is a
 function of time, not a walk that starts somewhere, a restarted market goes on where the clock is,
-and the past can be told as well as the present.
+and the past can be computed as well as the present.
 """
 
 import math
@@ -46,7 +46,7 @@ class PriceProcess:
         return self._instrument.start_price * math.exp(change)
 
     def smoothed(self, start_ns: int, step_ns: int, count: int) -> FloatColumn:
-        """As ``at`` at many times, without what changes within a minute: for the past, told in
+        """Like ``at`` for many times, without the noise of less than a minute: for the past, in
         minutes."""
         seconds = (start_ns + step_ns * np.arange(count)) / NANOSECONDS_PER_SECOND
         change = np.sum([noise.at_all(seconds) for noise in self._noises[SLOW_FROM:]], axis=0)
@@ -97,7 +97,7 @@ class Noise:
         return (total - 2) * math.sqrt(3) * self._deviation
 
     def _values(self, index: NDArray[np.uint64]) -> FloatColumn:
-        """As ``_value`` of many indices."""
+        """Like ``_value`` for many indices."""
         bits = np.uint64(self._seed) + index * np.uint64(0x9E3779B97F4A7C15)
         bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

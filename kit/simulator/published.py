@@ -30,7 +30,7 @@ class Changes:
 
 @dataclass(slots=True)
 class _Side:
-    said: dict[int, int] = field(default_factory=dict)
+    published: dict[int, int] = field(default_factory=dict)
     pending: dict[int, int] = field(default_factory=dict)
 
     def end_interval(self) -> Levels:
@@ -38,9 +38,9 @@ class _Side:
         changed, self.pending = self.pending, {}
         for ticks, lots in changed.items():
             if lots:
-                self.said[ticks] = lots
+                self.published[ticks] = lots
             else:
-                self.said.pop(ticks, None)
+                self.published.pop(ticks, None)
         return list(changed.items())
 
 
@@ -49,7 +49,7 @@ class _Book:
     first: int = 0
     """Of the interval now; 0: nothing has changed in it."""
     last: int = 0
-    said: int = 0
+    published: int = 0
     """``last`` at the end of the interval before."""
     bids: _Side = field(default_factory=_Side)
     asks: _Side = field(default_factory=_Side)
@@ -79,7 +79,7 @@ class PublishedBooks:
         book = self._books.get(instrument)
         if book is None or not book.first:
             return None
-        first, previous, book.first, book.said = book.first, book.said, 0, book.last
+        first, previous, book.first, book.published = book.first, book.published, 0, book.last
         bids, asks = book.bids.end_interval(), book.asks.end_interval()
         return Changes(first, book.last, previous, bids, asks)
 
@@ -87,9 +87,9 @@ class PublishedBooks:
         """The best levels of the book at the end of the last interval; its sequence is the ``last``
         of that interval. Empty, with sequence 0, before the first."""
         book = self._books.get(instrument, _Book())
-        bids = sorted(book.bids.said.items(), reverse=True)[:depth]
-        asks = sorted(book.asks.said.items())[:depth]
-        return BookSnapshot(book.said, _texts(instrument, bids), _texts(instrument, asks))
+        bids = sorted(book.bids.published.items(), reverse=True)[:depth]
+        asks = sorted(book.asks.published.items())[:depth]
+        return BookSnapshot(book.published, _texts(instrument, bids), _texts(instrument, asks))
 
 
 def _texts(instrument: Instrument, levels: Levels) -> list[tuple[str, str]]:

@@ -25,9 +25,9 @@ from kit.simulator.tape_fit import TapeFit
 from kit.simulator.venue import Venue
 
 HEAD_LINES = 20_000
-"""So many lines are read at the start, to learn the instruments."""
+"""Lines that are read at the start, to learn the instruments."""
 BOOK_WAIT_S_MAX = 8.0
-"""A client that asks for a book before the tape had one waits so long; ccxt gives up after 10 s."""
+"""How long a client waits for the first book of the tape; ccxt gives up after 10 s."""
 
 TIMER_NS = 1_000_000
 """No wait is shorter: event loops round shorter ones to nothing."""
@@ -38,15 +38,14 @@ _log = telemetry.logger("simulator.replay")
 
 
 class ReplayMarketView:
-    """What the played part of a tape tells about the market. Nothing is made up: a book is only
-    ever one that the exchange gave."""
+    """``MarketView`` of the played part of a tape. A book is always one that the exchange sent."""
 
     def __init__(
         self, tape: Tape, capture: CaptureFormat, book_wait_s: float, keeps_first: bool = False
     ) -> None:
-        """With ``keeps_first`` the first who asks for a book gets the first one that was played. A
-        tape that is played as fast as it is read may have come to its end by then, and all that
-        happened between the first book and a later one would belong to no book."""
+        """With ``keeps_first`` the first client that asks for a book gets the first one that was
+        played. A tape that is played as fast as it is read may be at its end by then, and the
+        updates after the first book would follow no book."""
         self.now_ns = 0
         self._capture = capture
         self._book_wait_s = book_wait_s
@@ -54,7 +53,7 @@ class ReplayMarketView:
         self._listings = capture.listings_of(head)
         frames = list(map(capture.frame_of, head))
         self.head_streams = frozenset(stream for stream, _ in frames)
-        """What is on the tape, by its first frames."""
+        """The streams of the tape's first frames."""
         self._last_book_lines = _first_book_lines(frames)
         self._keeps_first = keeps_first
         self._unasked_books: dict[str, BookSnapshot] = {}
@@ -92,24 +91,24 @@ class ReplayMarketView:
         return self._unasked_books.pop(symbol, self._books[symbol])
 
     def books(self) -> Mapping[str, BookSnapshot]:
-        """The newest that were played."""
+        """The newest books that were played."""
         return self._books
 
     def mark(self, symbol: str) -> Mark | None:
-        """Put together of what the newest frames of marks and tickers said of the symbol."""
+        """The newest values in the frames of marks and tickers."""
         if not isinstance(self._capture, MarkFormat):
             return None
         for line in self._unread_marks.values():
             found = self._capture.mark_of(line)
             if found is not None:
-                name, said = found
-                self._marks[name] = _joined(self._marks.get(name), said)
+                name, newest = found
+                self._marks[name] = _joined(self._marks.get(name), newest)
         self._unread_marks.clear()
         return self._marks.get(symbol)
 
     @property
     def engine(self) -> None:
-        """A tape takes no orders."""
+        """None: a tape takes no orders."""
 
     def recorded(self, path: str) -> bytes | None:
         slug = path.strip("/").replace("/", "_")
@@ -119,7 +118,7 @@ class ReplayMarketView:
         return None
 
     def played(self, frames: Sequence[Frame], now_ns: int) -> None:
-        """The tape has passed these frames."""
+        """Record frames that were played."""
         self.now_ns = now_ns
         for stream, line in frames:
             channel = stream.channel
@@ -150,8 +149,8 @@ class ReplayMarketView:
         self._book_arrived.set()
 
     def _nearest_symbol(self, sequence: int) -> str:
-        """Whose book a snapshot without a name is: of the symbols, the one whose last sequence is
-        nearest. Each instrument of an exchange counts for itself, so they lie far apart."""
+        """The symbol of a snapshot without a name: the one whose last sequence is nearest. Each
+        instrument of an exchange has its own sequences, so they lie far apart."""
         distances = {
             symbol: abs(self._capture.sequence_of(line) - sequence)
             for symbol, line in self._last_book_lines.items()
@@ -187,20 +186,20 @@ def _reader_of_trades(capture: CaptureFormat) -> Callable[[bytes], Sequence[Trad
     return read
 
 
-def _joined(before: Mark | None, said: Mark) -> Mark:
+def _joined(before: Mark | None, newest: Mark) -> Mark:
     if before is None:
-        return said
+        return newest
     return Mark(
-        said.mark_price or before.mark_price,
-        said.index_price or before.index_price,
-        said.funding_rate or before.funding_rate,
-        said.next_funding_time_ns or before.next_funding_time_ns,
+        newest.mark_price or before.mark_price,
+        newest.index_price or before.index_price,
+        newest.funding_rate or before.funding_rate,
+        newest.next_funding_time_ns or before.next_funding_time_ns,
     )
 
 
 class Player:
     """Plays a tape to the connections of a venue: at its recorded pace, N times, or as fast as the
-    slowest connection reads. Stands still while nobody listens."""
+    slowest connection reads. Stands still while no client is subscribed."""
 
     def __init__(
         self,
@@ -223,7 +222,7 @@ class Player:
         self._fit = TapeFit(venue.venue_id, market_view.head_streams)
 
     def status(self) -> dict[str, object]:
-        """Where the tape is."""
+        """The position of the tape."""
         return {
             "venue": self._venue.venue_id,
             "files": [str(file) for file in self._tape.files],
@@ -269,7 +268,8 @@ class Player:
                 await self._clock.sleep(wait_ns / NANOSECONDS_PER_SECOND)
 
     async def _tape_time_ns(self, next_ns: int, speed: float) -> int:
-        """Up to which receive time the tape may be played now. While nobody listens it stands."""
+        """The receive time up to which the tape may be played now. It stands still while no client
+        is subscribed."""
         if self._anchor is None or not self._venue.has_subscribers():
             await self._venue.wait_for_subscribers()
             self._anchor = (self._clock.monotonic_ns(), next_ns)

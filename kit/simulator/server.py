@@ -92,9 +92,9 @@ class SimulatorServer:
             request.url.raw_query_string,
             request.headers,
         )
-        refusal = await self._fail_on_purpose(venue, path, opens_websocket)
-        if refusal is not None:
-            return refusal
+        failure = await self._fail_on_purpose(venue, path, opens_websocket)
+        if failure is not None:
+            return failure
         if not opens_websocket:
             answer = await venue.dialect.answer(asked, FaultedMarketView(market_view, venue, path))
             return _response(await self._spoil_on_purpose(venue, request, path, answer))

@@ -10,7 +10,7 @@ SPEED_ALLOWED = "allowed are a number above 0 (times as fast), or max"
 
 
 class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and what the pretend exchange plays."""
+    """Where the simulated exchange listens, and what it plays."""
 
     port: int = 8300
     """HTTP and websocket, all venues."""
@@ -23,7 +23,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     replay: list[str] = []
     """World replay: VENUE=FILE; the same venue more than once: one file after the other."""
     start_delay_ms: int = 600
-    """A tape starts when no client has subscribed for so long, so that all hear its beginning.
+    """A tape starts when no client has subscribed for so long, so that all get its beginning.
     Longer than a client pauses between two messages to keep to the limits of an exchange."""
     faults: str = ""
     """File with faults to switch on, one JSON object per line, ``at_s`` seconds after the start."""

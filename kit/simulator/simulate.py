@@ -1,4 +1,4 @@
-"""The world of a seeded market: it runs by the clock, as long as anyone takes an interest."""
+"""The world of a seeded market: it runs by the clock while a client is active."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -25,24 +25,24 @@ STEP_NS = 5_000_000
 TIMER_NS = 1_000_000
 """No wait is shorter: event loops round shorter ones to nothing."""
 LEAD_IN_NS = NANOSECONDS_PER_SECOND
-"""So long a market runs before anyone sees it: every stream has spoken once."""
+"""How long a market runs before a client sees it, so that every stream has published once."""
 BOOK_LEVELS_MAX = 5_000
 TRADES_MAX = 10_000
-"""Of one instrument, that can be asked for."""
+"""Trades of one instrument in its history."""
 BEHIND_NS_MAX = NANOSECONDS_PER_SECOND
-"""A market that cannot keep its pace lets go of what it is behind, beyond this."""
+"""A market that is further behind its pace skips the time."""
 
 _log = telemetry.logger("simulator.simulate")
 
 
 class SimulatedMarketView:
-    """What a simulated market shows of itself."""
+    """``MarketView`` of a simulated market."""
 
     def __init__(self, market: Market, dialect: Dialect) -> None:
         self.skew_ns = 0
         """How far the exchange's clock is ahead of the market's."""
         self.watchers: list[Callable[[Step], None]] = []
-        """Told each step of the market, before anybody else."""
+        """Called with each step of the market, first of all."""
         self._market = market
         self._dialect = dialect
         self._listings: dict[str, Listing] = {}
@@ -50,7 +50,7 @@ class SimulatedMarketView:
         self._instruments: dict[str, Instrument] = {}
         self._marks: dict[str, MarkProcess] = {}
         self._newest_marks: dict[str, tuple[int, Mark | None]] = {}
-        """With their times: accounts that trade ask for them often."""
+        """With their times: trading accounts read them often."""
         self._histories: dict[Instrument, TradeHistory[Trade]] = {}
         rules = dialect.matching_rules if isinstance(dialect, HasMatchingRules) else MatchingRules()
         self._engine = ExchangeAccounts(
@@ -71,12 +71,12 @@ class SimulatedMarketView:
         return self._histories[self._instruments[symbol]]
 
     async def book(self, symbol: str) -> BookSnapshot | None:
-        """The book now."""
+        """The current book."""
         instrument = self._instruments.get(symbol)
         return None if instrument is None else self._book(instrument)
 
     def books(self) -> Mapping[str, BookSnapshot]:
-        """All books now."""
+        """All current books."""
         return {symbol: self._book(one) for symbol, one in self._instruments.items()}
 
     def _book(self, instrument: Instrument) -> BookSnapshot:
@@ -90,7 +90,7 @@ class SimulatedMarketView:
         return BookSnapshot(self._market.sequence(instrument), bids, asks)
 
     def mark(self, symbol: str) -> Mark | None:
-        """What a derivative is worth now."""
+        """The current mark of a derivative."""
         process = self._marks.get(symbol)
         if process is None:
             return None
@@ -102,13 +102,13 @@ class SimulatedMarketView:
         return mark
 
     def instrument(self, symbol: str) -> Instrument:
-        """Of a listed symbol. Raises ValueError."""
+        """The instrument of a listed symbol. Raises ValueError."""
         if symbol not in self._listings:
             raise ValueError(f"no such symbol; listed are {', '.join(self._listings)}")
         return self._instruments[symbol]
 
     def enter(self, instrument: Instrument) -> None:
-        """List one more, and trade it. Raises ValueError when its symbol is taken."""
+        """List and trade an instrument. Raises ValueError when its symbol is taken."""
         listing = self._dialect.list(instrument)
         symbol = listing.symbol
         if symbol in self._instruments:
@@ -128,12 +128,12 @@ class SimulatedMarketView:
         self._engine.relist(self._listings[symbol])
 
     def delist(self, symbol: str) -> None:
-        """The symbol is not listed any more."""
+        """Remove a symbol from the list."""
         self._delisted[symbol] = self._listings.pop(symbol)
         self._engine.delist(symbol)
 
     def list_again(self, symbol: str) -> Instrument:
-        """The symbol is listed as it was. Raises ValueError."""
+        """List a delisted symbol again. Raises ValueError."""
         if symbol not in self._delisted:
             raise ValueError(f"{symbol} was not delisted")
         self._listings[symbol] = self._delisted.pop(symbol)
@@ -141,7 +141,7 @@ class SimulatedMarketView:
         return self._instruments[symbol]
 
     def paused(self, start_ns: int, end_ns: int) -> None:
-        """Nothing was traded between two times; candles there were all the same."""
+        """Note a time without trades; its candles come from the price process."""
         for instrument, history in self._histories.items():
             history.note_minutes(partial(self._market.minutes, instrument, start_ns, end_ns))
 
@@ -151,18 +151,18 @@ class SimulatedMarketView:
         return self._engine
 
     def recorded(self, path: str) -> bytes | None:
-        """Nothing: this market never was."""
+        """None: there is no capture."""
         return None
 
     def advance(self, time_ns: int) -> None:
-        """Time has come to this for the accounts too."""
+        """Advance the accounts to a time."""
         self._engine.advance(time_ns)
 
     def _exchange_time(self, time_ns: int) -> int:
         return time_ns + self.skew_ns
 
     def happened(self, step: Step) -> None:
-        """Remember the trades."""
+        """Record the trades of a step."""
         for watch in self.watchers:
             watch(step)
         for event in step.events:
@@ -171,8 +171,8 @@ class SimulatedMarketView:
 
 
 class MarketRunner:
-    """Runs a market at its speed and tells the venue's connections. While nobody is interested in
-    the venue it does nothing at all, and nothing happens in the market."""
+    """Runs a market at its speed and delivers its frames. While no client is active it does
+    nothing, and the market stands still."""
 
     def __init__(
         self,
@@ -194,12 +194,12 @@ class MarketRunner:
 
     @property
     def asleep(self) -> bool:
-        """Whether it does nothing, since nobody takes an interest."""
+        """Whether the market stands still because no client is active."""
         return not self._awake.is_set()
 
     def wake(self) -> None:
-        """Bring a market that sleeps to the time that it is now, its last second lived through, so
-        that whoever has come finds books that have spoken."""
+        """Bring a market that stood still to the current time and run its last second, so that a
+        new client finds published books."""
         if not self.asleep:
             return
         self._awake.set()
@@ -209,7 +209,7 @@ class MarketRunner:
             self._advance_market()
 
     async def run(self) -> None:
-        """Go on until cancelled."""
+        """Run until cancelled."""
         while True:
             await self._awake.wait()
             if self._speed is None:
@@ -222,13 +222,13 @@ class MarketRunner:
                 self._awake.clear()
 
     async def step(self, wait: bool) -> None:
-        """One step of market time."""
+        """Run one step of market time."""
         frames = self._advance_market()
         if frames:
             await self._venue.deliver(frames, wait)
 
     async def _keep_pace(self, speed: float) -> None:
-        """A step, if it is time for one; otherwise wait until then."""
+        """Run a step if it is due; otherwise wait until it is."""
         behind_ns = self._due_ns() - self._market.time_ns
         if behind_ns < STEP_NS:
             wait_ns = max((STEP_NS - behind_ns) / speed, TIMER_NS)
@@ -249,7 +249,7 @@ class MarketRunner:
         return frames
 
     def _skip(self, time_ns: int) -> None:
-        """Let nothing happen until this time."""
+        """Skip to a time without events."""
         before_ns, time_ns = self._market.time_ns, time_ns - time_ns % STEP_NS
         if time_ns > before_ns:
             self._market_view.advance(time_ns)
@@ -257,14 +257,14 @@ class MarketRunner:
             self._market_view.paused(before_ns, time_ns)
 
     def _due_ns(self) -> int:
-        """Where the market should be by the clock; at full speed, a little ahead of its opening."""
+        """The market time by the clock; at full speed, a little after its opening."""
         started_ns, opened_ns = self._anchor
         elapsed_ns = self._clock.monotonic_ns() - started_ns
         return opened_ns + int(elapsed_ns * (self._speed or 0))
 
 
 def _with_skew(step: Step, skew_ns: int) -> Step:
-    """By the exchange's clock."""
+    """The step by the exchange's clock."""
     if not skew_ns:
         return step
     events = [msgspec.structs.replace(one, time_ns=one.time_ns + skew_ns) for one in step.events]
@@ -272,11 +272,11 @@ def _with_skew(step: Step, skew_ns: int) -> Step:
 
 
 def _prints_of(instrument: Instrument, trade: Trade) -> tuple[TradePrint]:
-    told = TradePrint(
+    found = TradePrint(
         trade.trade_id,
         instrument.price_text(trade.price_ticks),
         instrument.size_text(trade.size_lots),
         trade.time_ns,
         trade.taker_buys,
     )
-    return (told,)
+    return (found,)

@@ -19,27 +19,27 @@ from kit.base.errors import SettingError
 
 BLOCK_BYTES = 128 * 1024
 EVEN_PACE_NS = 1_000_000
-"""Between two frames of a capture whose receive times are not known."""
+"""The time between two frames of a capture without receive times."""
 PACKED_BYTES = 16 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WINDOW_BITS = 31
-"""zlib's way to say: the largest window, and a gzip header."""
+"""For zlib: the largest window, and a gzip header."""
 DAMAGED = (OSError, EOFError, zlib.error)
 
 _log = telemetry.logger("simulator.tape")
 
 
 class TapeDamaged(Exception):
-    """A file cannot be read on."""
+    """A file cannot be read to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some lines in a row."""
+    """Consecutive lines."""
 
     lines: Sequence[bytes]
     times_ns: Sequence[int]
-    """When each was received; never steps back."""
+    """The receive time of each line; never steps back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Tape:
         return found[:lines_max]
 
     def blocks(self) -> Iterator[Block]:
-        """All lines. Raises TapeDamaged where a file cannot be read on."""
+        """All lines. Raises TapeDamaged where a file cannot be read further."""
         last_ns = 0
         for file in self.files:
             try:
@@ -128,7 +128,7 @@ def _unpacked(chunk: bytes, source: BinaryIO) -> Iterator[bytes]:
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """All whole lines, some at a time. What was read before a damaged place is given out first."""
+    """All whole lines, some at a time. Lines before a damaged place are returned first."""
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
@@ -154,7 +154,7 @@ def _blocks(file: Path, last_ns: int) -> Iterator[Block]:
 
 
 def _times_beside(file: Path) -> Iterator[int]:
-    """The receive times, as far as there are any; what is not a number becomes 0."""
+    """The receive times, as far as there are any; a text that is no number becomes 0."""
     for name in ("recv_ns.txt.gz", "recv_ns.txt"):
         if (file.parent / name).is_file():
             for texts in _lines(_chunks(file.parent / name)):

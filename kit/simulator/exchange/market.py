@@ -1,4 +1,4 @@
-"""What is known of an instrument in which an account trades."""
+"""Listings and prices of the instruments that accounts trade."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -9,12 +9,12 @@ from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import MatchingEngine
 
 DOLLARS = frozenset({"USD", "USDT", "USDC"})
-"""What stands for US dollars."""
+"""Assets that count as US dollars."""
 _known: WeakKeyDictionary[MatchingEngine, dict[str, Listing]] = WeakKeyDictionary()
 
 
 def known_listings(market_view: MarketView) -> Mapping[str, Listing]:
-    """By symbol; also what was listed before, since an account still has orders of it."""
+    """Listings by symbol, also of delisted instruments: accounts still have orders of them."""
     listed = {listing.symbol: listing for listing in market_view.listings()}
     if market_view.engine is None:
         return listed
@@ -24,13 +24,13 @@ def known_listings(market_view: MarketView) -> Mapping[str, Listing]:
 
 
 def last_price(market_view: MarketView, symbol: str) -> Decimal | None:
-    """Of the newest trade in what is listed; None: there was none."""
+    """The price of the newest trade of a listed symbol; None: there was none."""
     newest = market_view.history(symbol).latest(1)
     return Decimal(newest[0].price) if newest else None
 
 
 def in_dollars(amount: Decimal, asset: str, market: str, market_view: MarketView) -> Decimal:
-    """By the last trade in ``market``, where the asset trades against them; 0 where it does not."""
+    """The value by the last trade in ``market``, a symbol; 0 when it is not listed."""
     if asset in DOLLARS:
         return amount
     listed = any(listing.symbol == market for listing in market_view.listings())
@@ -39,6 +39,6 @@ def in_dollars(amount: Decimal, asset: str, market: str, market_view: MarketView
 
 
 def whole_ticks(distance: Decimal, listing: Listing) -> Decimal:
-    """A distance in price as the engine takes it: cut to ticks, at least one."""
+    """A distance in price for the engine: cut to ticks, at least one."""
     tick = Decimal(listing.tick_size)
     return max(distance // tick, Decimal(1)) * tick

@@ -1,4 +1,4 @@
-"""What an exchange remembers of its clients, within a bound."""
+"""A bounded store for what an exchange remembers of its clients."""
 
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -8,7 +8,7 @@ ValueT = TypeVar("ValueT")
 
 
 class BoundedCache(Generic[KeyT, ValueT]):
-    """So many things by name. When there is one more, the oldest is forgotten."""
+    """Values by key, up to a number. When there is one more, the oldest is forgotten."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -18,16 +18,16 @@ class BoundedCache(Generic[KeyT, ValueT]):
         return key in self._kept
 
     def keep(self, key: KeyT, value: ValueT) -> None:
-        """From now on; what had this name before is no more."""
+        """Store a value, in place of the one that the key had."""
         self._kept.pop(key, None)
         self._kept[key] = value
         if len(self._kept) > self._most:
             del self._kept[next(iter(self._kept))]
 
     def get(self, key: KeyT) -> ValueT | None:
-        """None: there is none, or it is forgotten."""
+        """The value; None: there is none, or it is forgotten."""
         return self._kept.get(key)
 
     def take(self, key: KeyT) -> ValueT | None:
-        """The same, and forget it."""
+        """Remove the value, and return it."""
         return self._kept.pop(key, None)

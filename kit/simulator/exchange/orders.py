@@ -1,4 +1,4 @@
-"""What is asked of the engine, and the fills of an order."""
+"""Kinds of orders, and the fills of an order."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,22 +7,22 @@ from kit.simulator.matching.contract import FillView, MatchingEngine, OrderKind,
 
 
 def stop_kind(takes_profit: bool, at_market: bool) -> OrderKind:
-    """Of an order that waits for a price."""
+    """The kind of an order that waits for a price."""
     if takes_profit:
         return OrderKind.TAKE_PROFIT if at_market else OrderKind.TAKE_PROFIT_LIMIT
     return OrderKind.STOP if at_market else OrderKind.STOP_LIMIT
 
 
 def fills_of(order: OrderView, engine: MatchingEngine) -> list[FillView]:
-    """All of one order, oldest first."""
+    """The fills of one order, oldest first."""
     return list(fills_by_order([order], engine).get(order.order_id, ()))
 
 
 def fills_by_order(
     orders: Sequence[OrderView], engine: MatchingEngine
 ) -> Mapping[int, Sequence[FillView]]:
-    """Those of some orders of one account, by the engine's number; oldest first. Nothing stands
-    there for an order that has none."""
+    """The fills of orders of one account, by the engine's number, oldest first. An order without
+    fills has no entry."""
     fills: defaultdict[int, list[FillView]] = defaultdict(list)
     filled = {order.order_id: order for order in orders if order.filled}
     if not filled:

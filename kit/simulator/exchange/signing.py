@@ -1,4 +1,4 @@
-"""Whether a text was signed with a secret: HMAC, as the exchanges write it."""
+"""Checks of HMAC signatures as exchanges write them."""
 
 import base64
 import hmac
@@ -7,20 +7,20 @@ from typing import Literal
 Digest = Literal["sha256", "sha512"]
 
 
-def is_hex_signature(signature: str, secret: bytes, said: bytes) -> bool:
-    """Whether this is the HMAC-SHA256, in hexadecimal digits of either case."""
-    right = hmac.new(secret, said, "sha256").hexdigest()
+def is_hex_signature(signature: str, secret: bytes, signed: bytes) -> bool:
+    """Whether a signature is the HMAC-SHA256, in hexadecimal digits of either case."""
+    right = hmac.new(secret, signed, "sha256").hexdigest()
     return is_same(signature.lower(), right)
 
 
 def is_base64_signature(
-    signature: str, secret: bytes, said: bytes, digest: Digest = "sha256"
+    signature: str, secret: bytes, signed: bytes, digest: Digest = "sha256"
 ) -> bool:
-    """Whether this is the HMAC, in base64."""
-    right = base64.b64encode(hmac.new(secret, said, digest).digest()).decode()
+    """Whether a signature is the HMAC, in base64."""
+    right = base64.b64encode(hmac.new(secret, signed, digest).digest()).decode()
     return is_same(signature, right)
 
 
 def is_same(given: str, right: str) -> bool:
-    """Whether a client knows a secret text. What it sends may hold anything."""
+    """Whether a client sent the right secret, compared in constant time."""
     return hmac.compare_digest(given.encode(errors="replace"), right.encode())

@@ -10,7 +10,7 @@ NAMES_MAX = 100_000
 
 
 class StreamRegistry:
-    """Every stream that was named so far. A venue says how a name is read."""
+    """Every stream that was named so far. ``make`` reads a name."""
 
     def __init__(self, make: Callable[[str], Stream]) -> None:
         self._make = make
@@ -40,7 +40,7 @@ class StreamRegistry:
 
 
 class AccountStreams:
-    """The streams of accounts, so that faults can be aimed at what an account is told."""
+    """The streams of accounts, so that faults can be aimed at the events of an account."""
 
     def __init__(self) -> None:
         self._by_name: dict[tuple[str, str], Stream] = {}

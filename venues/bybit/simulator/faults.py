@@ -1,8 +1,8 @@
-"""What goes wrong at Bybit and nowhere else. Each makes of a frame what is sent in its place.
+"""Faults of Bybit alone. Each returns what is sent in place of a frame.
 
-update_id_skip    a change of a book never comes, so the update ids skip one
+update_id_skip    a change of a book is lost, so the update ids skip one
 service_restart   the whole book in place of a change or a quote; its update ids begin anew
-same_update_id    a best quote is told again, with the same update id
+same_update_id    a best quote is sent again, with the same update id
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from venues.bybit.simulator.encode import BybitEncoder
 
 
 def faults(encoder: BybitEncoder) -> Mapping[str, FrameFault]:
-    """By name. ``encoder`` knows the books that are simulated; a captured one is not made anew."""
+    """The faults by name. ``encoder`` has the simulated books; a captured book is left as it is."""
 
     def service_restart(frame: Frame) -> Sequence[Frame]:
         book = encoder.restart(frame[0])
@@ -27,10 +27,10 @@ def faults(encoder: BybitEncoder) -> Mapping[str, FrameFault]:
 
 
 def update_id_skip(frame: Frame) -> Sequence[Frame]:
-    """Nothing."""
+    """No frame for a change of a book."""
     return [] if frame[0].channel is Channel.BOOK else [frame]
 
 
 def same_update_id(frame: Frame) -> Sequence[Frame]:
-    """The frame twice."""
+    """A best quote twice."""
     return [frame, frame] if frame[0].channel is Channel.QUOTES else [frame]

@@ -164,7 +164,7 @@ def execution_row(fill: FillView, stop_type: str) -> Row:
 
 
 def wallet_row(balances: Sequence[BalanceView], market_view: MarketView) -> Row:
-    """A unified account with these coins. ``availableToWithdraw`` is no longer told."""
+    """A unified account with these coins. Bybit leaves ``availableToWithdraw`` empty."""
     coins = [_coin(balance, market_view) for balance in balances]
     worth = plain(sum((_worth(one.asset, one.total, market_view) for one in balances), ZERO))
     free = plain(sum((_worth(one.asset, one.free, market_view) for one in balances), ZERO))
