@@ -186,6 +186,14 @@ class TradesFormat(Protocol):
 
 
 @runtime_checkable
+class BatchTradesFormat(Protocol):
+    """Part of a CaptureFormat that reads many frames at once."""
+
+    def trades_in(self, lines: Sequence[bytes]) -> Sequence[TradePrint]:
+        """All trades in frames of trade streams; damaged frames are left out."""
+
+
+@runtime_checkable
 class MarkFormat(Protocol):
     """Part of a CaptureFormat of an exchange with derivatives."""
 

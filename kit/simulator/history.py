@@ -86,9 +86,9 @@ class TradeHistory(Generic[RawT]):
     """Trades by id, each once, and their minutes."""
 
     def __init__(
-        self, read: Callable[[RawT], Iterable[TradePrint]], trades_max: int = TRADES_MAX
+        self, read: Callable[[Sequence[RawT]], Iterable[TradePrint]], trades_max: int = TRADES_MAX
     ) -> None:
-        """``read`` makes trades of what ``note`` was given."""
+        """``read`` returns the trades in the values that ``note`` was given."""
         self._read = read
         self._trades_max = trades_max
         self._unread_max = min(UNREAD_MAX, trades_max)
@@ -213,10 +213,9 @@ class TradeHistory(Generic[RawT]):
 
     def _catch_up(self) -> None:
         unread, self._unread = self._unread, []
-        for raw in unread:
-            for trade in self._read(raw):
-                if trade.trade_id not in self._trades:
-                    self._keep(trade)
+        for trade in self._read(unread) if unread else ():
+            if trade.trade_id not in self._trades:
+                self._keep(trade)
         if len(self._ids) > self._trades_max + self._unread_max:
             for trade_id in self._ids[: -self._trades_max]:
                 del self._trades[trade_id]

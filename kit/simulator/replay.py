@@ -3,7 +3,7 @@
 import asyncio
 import bisect
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from aiohttp import WSCloseCode
 
@@ -11,6 +11,7 @@ from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.simulator.dialect import (
     SNAPSHOT,
+    BatchTradesFormat,
     CaptureFormat,
     Channel,
     Frame,
@@ -175,13 +176,19 @@ def _first_book_lines(frames: Sequence[Frame]) -> dict[str, bytes]:
     return found
 
 
-def _reader_of_trades(capture: CaptureFormat) -> Callable[[bytes], Sequence[TradePrint]]:
-    if isinstance(capture, TradesFormat):
-        return capture.trades_of
+def _reader_of_trades(
+    capture: CaptureFormat,
+) -> Callable[[Sequence[bytes]], Iterable[TradePrint]]:
+    if isinstance(capture, BatchTradesFormat):
+        return capture.trades_in
 
-    def read(line: bytes) -> Sequence[TradePrint]:
-        trade = capture.trade_of(line)
-        return () if trade is None else (trade,)
+    def read(lines: Sequence[bytes]) -> Iterator[TradePrint]:
+        for line in lines:
+            if isinstance(capture, TradesFormat):
+                yield from capture.trades_of(line)
+            else:
+                trade = capture.trade_of(line)
+                yield from () if trade is None else (trade,)
 
     return read
 

@@ -1,7 +1,7 @@
 """The world of a seeded market: it runs by the clock while a client is active."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -271,12 +271,12 @@ def _with_skew(step: Step, skew_ns: int) -> Step:
     return Step(step.time_ns + skew_ns, events, step.books)
 
 
-def _prints_of(instrument: Instrument, trade: Trade) -> tuple[TradePrint]:
-    found = TradePrint(
-        trade.trade_id,
-        instrument.price_text(trade.price_ticks),
-        instrument.size_text(trade.size_lots),
-        trade.time_ns,
-        trade.taker_buys,
-    )
-    return (found,)
+def _prints_of(instrument: Instrument, trades: Sequence[Trade]) -> Iterator[TradePrint]:
+    for trade in trades:
+        yield TradePrint(
+            trade.trade_id,
+            instrument.price_text(trade.price_ticks),
+            instrument.size_text(trade.size_lots),
+            trade.time_ns,
+            trade.taker_buys,
+        )

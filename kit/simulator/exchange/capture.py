@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kit.marketdata.frames import FrameError, Frames
+import numpy as np
+
+from kit.marketdata.frames import Frames
 from kit.marketdata.model.columns import (
     SIDE_BUY,
     BookRows,
@@ -11,6 +13,7 @@ from kit.marketdata.model.columns import (
     Numbers,
     QuoteRows,
     TradeRows,
+    zeros,
 )
 from kit.simulator.dialect import Channel, Frame, Stream
 from kit.simulator.events import decimal_text
@@ -20,6 +23,9 @@ from kit.simulator.listing import BookSnapshot, Listing, Mark
 Rows = TradeRows | QuoteRows | BookRows
 Parser = Callable[[Frames], Rows]
 MarkParser = Callable[[Frames], MarkRows]
+BATCH_LINES = 32
+"""Lines that are parsed together. One parse costs as much as some lines; of a damaged batch the
+halves are parsed again."""
 
 
 def no_snapshot(body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
@@ -52,36 +58,49 @@ class CaptureReader:
     """Whether the exchange writes each number with all its places, so that zeros at the end show
     the tick."""
 
-    def rows_of(self, channel: Channel, line: bytes) -> Rows | None:
-        """The rows of a frame; None when it is damaged, or of a channel without a parser."""
-        parser = self.parsers.get(channel)
-        if parser is None:
-            return None
-        try:
-            return parser(Frames([line], [0]))
-        except (FrameError, ValueError):
-            return None
+    def trades_in(self, lines: Sequence[bytes]) -> Sequence[TradePrint]:
+        """The trades of frames of trade streams, digit for digit; damaged frames are left out."""
+        found: list[TradePrint] = []
+        for rows in self._tables(Channel.TRADES, lines):
+            if isinstance(rows, TradeRows):
+                found += self._prints(rows, lines)
+        return found
 
     def trades_of(self, line: bytes) -> Sequence[TradePrint]:
-        """The trades of a frame, digit for digit; none when it is damaged."""
-        rows = self.rows_of(Channel.TRADES, line)
-        if not isinstance(rows, TradeRows):
-            return []
-        prices, sizes = list(_texts(rows.price)), list(_texts(rows.size))
-        if not all(one[0].isdigit() and one.encode() in line for one in (*prices, *sizes)):
-            return []
-        try:
-            texts = rows.trade_id_text
-            ids = list(map(self.trade_number, texts)) if texts else rows.trade_id.tolist()
-        except ValueError:
-            return []
-        times, sides = rows.venue_time_ns.tolist(), rows.side.tolist()
-        return [
-            TradePrint(trade_id, price, size, time_ns, side == SIDE_BUY)
-            for trade_id, price, size, time_ns, side in zip(
-                ids, prices, sizes, times, sides, strict=True
-            )
-        ]
+        """The trades of one frame; none when it is damaged."""
+        return self.trades_in([line])
+
+    def _prints(self, rows: TradeRows, lines: Sequence[bytes]) -> Sequence[TradePrint]:
+        """The trades of a table. A frame with a strange number has none."""
+        texts = rows.trade_id_text
+        columns = zip(
+            rows.trade_id.tolist() if texts is None else texts,
+            _texts(rows.price),
+            _texts(rows.size),
+            rows.venue_time_ns.tolist(),
+            rows.side.tolist(),
+            rows.received_time_ns.tolist(),
+            strict=True,
+        )
+        found: list[tuple[int, TradePrint]] = []
+        strange: set[int] = set()
+        for trade_id, price, size, time_ns, side, at in columns:
+            try:
+                number = self.trade_number(str(trade_id))
+            except ValueError:
+                strange.add(at)
+                continue
+            if price[0] == "-" or price.encode() not in lines[at] or size.encode() not in lines[at]:
+                strange.add(at)
+            found.append((at, TradePrint(number, price, size, time_ns, side == SIDE_BUY)))
+        return [trade for at, trade in found if at not in strange]
+
+    def _tables(self, channel: Channel, lines: Sequence[bytes]) -> Iterator[Rows]:
+        """The rows of frames of one channel, whose receive time is the index of their line."""
+        parser = self.parsers.get(channel)
+        if parser is not None:
+            for first in range(0, len(lines), BATCH_LINES):
+                yield from _parsed(parser, lines[first : first + BATCH_LINES], first)
 
     def trade_of(self, line: bytes) -> TradePrint | None:
         """The first trade of a frame."""
@@ -89,10 +108,10 @@ class CaptureReader:
 
     def sequence_of(self, line: bytes) -> int:
         """The last sequence of a book frame; 0 when it cannot be read."""
-        rows = self.rows_of(Channel.BOOK, line)
-        if not isinstance(rows, BookRows) or not len(rows):
-            return 0
-        return int(rows.last_sequence[-1])
+        for rows in self._tables(Channel.BOOK, [line]):
+            if isinstance(rows, BookRows) and len(rows):
+                return int(rows.last_sequence[-1])
+        return 0
 
     def mark_of(self, line: bytes) -> tuple[str, Mark] | None:
         """The symbol and the mark of a frame, empty where it says nothing; None: it is damaged, or
@@ -102,7 +121,7 @@ class CaptureReader:
             return None
         try:
             rows = parser(Frames([line], [0]))
-        except (FrameError, ValueError):
+        except ValueError:
             return None
         if not len(rows):
             return None
@@ -114,39 +133,57 @@ class CaptureReader:
 
     def listings_of(self, lines: Iterable[bytes]) -> Sequence[Listing]:
         """The instruments that some lines are about, with the places that their numbers have."""
-        places: dict[str, tuple[int, int]] = {}
+        by_symbol: dict[str, dict[Channel, list[bytes]]] = {}
         for line in lines:
             stream = self.frame_of(line)[0]
-            if not stream.symbol or stream.channel is Channel.OTHER:
-                continue
-            tick, lot = places.get(stream.symbol, (0, 0))
-            prices, sizes = _columns(self.rows_of(stream.channel, line))
-            tick = max(tick, *_places(prices, self.keeps_zeros))
-            lot = max(lot, *_places(sizes, self.keeps_zeros))
-            places[stream.symbol] = tick, lot
+            if stream.symbol and stream.channel is not Channel.OTHER:
+                by_symbol.setdefault(stream.symbol, {}).setdefault(stream.channel, []).append(line)
         return [
-            Listing(symbol, *self.assets_of(symbol), _step(tick), _step(lot), "0", derived=True)
-            for symbol, (tick, lot) in places.items()
+            Listing(symbol, *self.assets_of(symbol), *self._steps(frames), "0", derived=True)
+            for symbol, frames in by_symbol.items()
         ]
 
+    def _steps(self, frames: Mapping[Channel, Sequence[bytes]]) -> tuple[str, str]:
+        """The tick and the lot of an instrument, by its frames."""
+        tick = lot = 0
+        for channel, lines in frames.items():
+            for rows in self._tables(channel, lines):
+                prices, sizes = _columns(rows)
+                tick = max(tick, *(_places(one, self.keeps_zeros) for one in prices))
+                lot = max(lot, *(_places(one, self.keeps_zeros) for one in sizes))
+        return _step(tick), _step(lot)
 
-def _places(columns: Sequence[Numbers], keeps_zeros: bool) -> Iterator[int]:
-    yield 0
-    for column in columns:
-        for text in _texts(column):
-            digits = text.partition(".")[2]
-            yield len(digits if keeps_zeros else digits.rstrip("0"))
+
+def _parsed(parser: Parser, lines: Sequence[bytes], first: int) -> Iterator[Rows]:
+    """The rows of lines; those of both halves when a line is damaged."""
+    try:
+        yield parser(Frames(lines, range(first, first + len(lines))))
+    except ValueError:
+        middle = len(lines) // 2
+        if middle:
+            yield from _parsed(parser, lines[:middle], first)
+            yield from _parsed(parser, lines[middle:], first + middle)
 
 
-def _columns(rows: Rows | None) -> tuple[Sequence[Numbers], Sequence[Numbers]]:
+def _places(column: Numbers, keeps_zeros: bool) -> int:
+    """The most decimal places of a column."""
+    unscaled = column.unscaled
+    decimals = zeros(len(column)) + column.decimals
+    while not keeps_zeros:
+        shorter = (decimals > 0) & (unscaled % 10 == 0)
+        if not shorter.any():
+            break
+        unscaled, decimals = np.where(shorter, unscaled // 10, unscaled), decimals - shorter
+    return int(decimals.max(initial=0))
+
+
+def _columns(rows: Rows) -> tuple[Sequence[Numbers], Sequence[Numbers]]:
     """The columns of prices, and those of sizes."""
     if isinstance(rows, TradeRows):
         return [rows.price], [rows.size]
     if isinstance(rows, QuoteRows):
         return [rows.bid_price, rows.ask_price], [rows.bid_size, rows.ask_size]
-    if isinstance(rows, BookRows):
-        return [rows.bids.price, rows.asks.price], [rows.bids.size, rows.asks.size]
-    return [], []
+    return [rows.bids.price, rows.asks.price], [rows.bids.size, rows.asks.size]
 
 
 def _texts(column: Numbers) -> Iterator[str]:

@@ -11,7 +11,7 @@ SECOND_NS = 1_000_000_000
 
 
 def history_of(*trades: TradePrint, trades_max: int = 100) -> TradeHistory[TradePrint]:
-    history = TradeHistory[TradePrint](lambda trade: (trade,), trades_max)
+    history = TradeHistory[TradePrint](lambda trades: trades, trades_max)
     for trade in trades:
         history.note(trade)
     return history

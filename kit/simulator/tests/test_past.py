@@ -19,7 +19,7 @@ def start_of(length_ns: int):
 
 def history_of(market: Market) -> TradeHistory[TradePrint]:
     """As a market view has it: the last day is kept, what is older is computed."""
-    history = TradeHistory[TradePrint](lambda trade: (trade,))
+    history = TradeHistory[TradePrint](lambda trades: trades)
     history.past = partial(market.past, BITCOIN)
     history.note_minutes(partial(market.minutes, BITCOIN, 0, market.time_ns))
     return history
