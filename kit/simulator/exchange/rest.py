@@ -50,8 +50,12 @@ class ApiErrors:
     """For the name of a parameter that cannot be read."""
 
     def of(self, error: ApiError | OrderRejected) -> ApiError:
-        """The error as the exchange writes it."""
-        return error if isinstance(error, ApiError) else self.rejections[error.refusal]
+        """The error as the exchange writes it. A venue raises the same objects again and again, so
+        they must not keep the frames of their last time."""
+        if isinstance(error, OrderRejected):
+            return self.rejections[error.refusal]
+        error.__context__ = None
+        return error.with_traceback(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +187,12 @@ def private(handlers: Mapping[str, Handler]) -> dict[str, Route]:
     return {pattern: Route(handle, signed=True) for pattern, handle in handlers.items()}
 
 
-def _no_headers(route: Route, call: ApiCall) -> Mapping[str, str]:
+def no_limits(route: Route, call: ApiCall) -> None:
     """The exchange counts nothing."""
+
+
+def no_headers(route: Route, call: ApiCall) -> Mapping[str, str]:
+    """The exchange shows no limits."""
     return {}
 
 
@@ -211,9 +219,10 @@ class RestApi:
     """The key that signed a call. Raises ApiError."""
     parameters: Callable[[RestRequest], Mapping[str, str]] = query_of
     """Raises ApiError."""
-    charge: Callable[[Route, ApiCall], Mapping[str, str]] = _no_headers
-    """Counts a call against the limits. Returns the headers that say what is left. Raises
-    ApiError."""
+    charge: Callable[[Route, ApiCall], None] = no_limits
+    """Counts an authenticated call against the limits. Raises ApiError."""
+    headers: Callable[[Route, ApiCall], Mapping[str, str]] = no_headers
+    """The headers of every answer, which say what is left of the limits."""
     _patterns: dict[re.Pattern[str], Route] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -234,13 +243,14 @@ class RestApi:
             call = call.having({**self.parameters(request), **in_path})
             if route.signed and self.authenticate is not None:
                 call = call.signed_by(self.authenticate(request, call))
-            headers = self.charge(route, call)
+            self.charge(route, call)
             result = route.handle(call)
             if inspect.isawaitable(result):
                 result = await result
+            answer = self.accept(call, result)
         except (ApiError, OrderRejected) as error:
-            return self.reject(call, self.errors.of(error))
-        answer = self.accept(call, result)
+            answer = self.reject(call, self.errors.of(error))
+        headers = self.headers(route, call)
         return replace(answer, headers={**answer.headers, **headers}) if headers else answer
 
     def _route(self, asked: str) -> tuple[Route | None, Mapping[str, str]]:

@@ -42,7 +42,7 @@ def bybit_spot() -> ExchangeDialect:
         reject=rest.reject,
         unknown=RestResponse(b"", status=404),
         authenticate=authenticate,
-        charge=private_rest.rate_headers,
+        headers=private_rest.rate_headers,
     )
     websocket = BybitWebsocket(streams, encoder, orders)
     return ExchangeDialect(

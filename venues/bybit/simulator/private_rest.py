@@ -172,10 +172,8 @@ def _named(call: ApiCall) -> int | None:
         return None
     try:
         return order_named(order, client_id, call).order_id
-    except OrderRejected:
-        return 0
-    except ApiError as error:
-        if error is not NO_ORDER:
+    except (ApiError, OrderRejected) as error:
+        if call.errors.of(error) is not NO_ORDER:
             raise
     return 0
 

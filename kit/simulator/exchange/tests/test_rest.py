@@ -16,6 +16,13 @@ ERRORS = ApiErrors(
 )
 
 
+CLOSED = ApiError(5, "closed")
+
+
+def closed(call: ApiCall) -> object:
+    raise CLOSED
+
+
 def rejected(call: ApiCall) -> object:
     raise OrderRejected(RejectCode.FUNDS)
 
@@ -30,6 +37,7 @@ def api(**fields: object) -> RestApi:
         "GET /books/{symbol}": Route(echoed),
         "GET /limit": Route(lambda call: call.limit(10, 50)),
         "POST /reject": Route(rejected),
+        "POST /closed": Route(closed),
         "GET /listing": Route(lambda call: call.listing().symbol),
         "GET /orders": Route(lambda call: call.engine.open_orders(call.account), signed=True),
         "GET /secret": Route(echoed, signed=True),
@@ -78,14 +86,22 @@ async def test_errors_of_the_engine_and_of_calls_are_answered_as_the_exchange_wr
     assert (await api().answer(RestRequest("GET", "/orders"), view)).body == b"1 closed"
 
 
-async def test_a_charge_adds_headers_or_rejects_the_call():
-    def charge(route: Route, call: ApiCall) -> dict[str, str]:
+async def test_a_call_beyond_the_limits_is_rejected_and_every_answer_shows_them():
+    def charge(route: Route, call: ApiCall) -> None:
         if call.text("many"):
             raise ApiError(9, "too many", 429)
+
+    def headers(route: Route, call: ApiCall) -> dict[str, str]:
         return {"X-Weight": str(route.weight)}
 
     view = FakeMarketView(FakeMatchingEngine(), [])
-    counted = api(charge=charge)
+    counted = api(charge=charge, headers=headers)
     assert (await counted.answer(RestRequest("GET", "/echo"), view)).headers == {"X-Weight": "1"}
     full = await counted.answer(RestRequest("GET", "/echo", {"many": "1"}), view)
-    assert (full.status, full.body) == (429, b"9 too many")
+    assert (full.status, full.body, full.headers) == (429, b"9 too many", {"X-Weight": "1"})
+
+
+async def test_an_error_that_is_raised_again_keeps_no_frames():
+    for _ in range(2):
+        assert await answered(api(), "/closed", "POST") == b"5 closed"
+        assert (CLOSED.__traceback__, CLOSED.__context__) == (None, None)
