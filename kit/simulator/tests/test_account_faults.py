@@ -60,7 +60,7 @@ async def texts(websocket: ClientWebSocketResponse, count: int) -> list[str]:
     return [await text_of(websocket) for _ in range(count)]
 
 
-async def test_what_is_told_comes_after_the_answer_unless_ordered_otherwise():
+async def test_account_events_follow_the_answer_unless_a_fault_reorders_them():
     async with running(exchange=Trading) as client:
         websocket = await connected(client)
         await websocket.send_str("buy")
@@ -80,7 +80,7 @@ async def test_what_is_told_comes_after_the_answer_unless_ordered_otherwise():
         ("reorder", ["fill 2", "fill 1"]),
     ],
 )
-async def test_what_an_account_is_told_suffers_as_other_frames_do(fault: str, heard: list[str]):
+async def test_faults_act_on_account_events(fault: str, heard: list[str]):
     async with running(exchange=Trading) as client:
         websocket, other = await connected(client), await client.subscribe("status/all")
         assert await client.fault(fault, channel="other") == 200
@@ -93,7 +93,7 @@ async def test_what_an_account_is_told_suffers_as_other_frames_do(fault: str, he
 
 
 @pytest.mark.parametrize(("fault", "code"), [("disconnect", 1001), ("reset", 1006)])
-async def test_only_the_connection_that_is_told_ends(fault: str, code: int):
+async def test_only_the_hit_connection_ends(fault: str, code: int):
     async with running(exchange=Trading) as client:
         other = await client.subscribe("status/all")
         websocket = await connected(client)

@@ -43,7 +43,7 @@ def test_a_fault_lasts_as_long_as_the_call(tmp_path: Path):
     assert symbols(world.call()) == ["A", "B"]
 
 
-def test_what_was_recorded_is_not_shown_where_a_fault_shows_something_else(tmp_path: Path):
+def test_a_recorded_body_is_not_used_when_a_fault_changes_the_listings(tmp_path: Path):
     world = World(tmp_path)
     assert world.call().recorded("/info") == b"as recorded/5"
     world.order("symbol_twice", path="info")

@@ -94,7 +94,7 @@ def test_reorder_swaps_a_frame_with_the_next_of_its_stream_across_calls():
     assert faults.quiet
 
 
-def test_a_frame_that_waits_for_a_next_one_is_released_at_the_end():
+def test_a_held_frame_is_released_at_the_end():
     frames = frames_of(1)
     faults = faults_of(order("reorder"))
     assert faults.applied(frames) == []
@@ -103,7 +103,7 @@ def test_a_frame_that_waits_for_a_next_one_is_released_at_the_end():
 
 
 @pytest.mark.parametrize("fault", ["malformed", "unknown_event", "huge"])
-def test_extra_frames_come_before_and_lose_nothing(fault):
+def test_extra_frames_are_sent_before_without_loss(fault):
     frames = frames_of(3)
     found = faults_of(order(fault, symbol="B")).applied(frames)
     (extra,) = [frame for frame in found if frame not in frames]
@@ -125,7 +125,7 @@ def test_cuts_stand_before_the_frame_that_they_waited_for(fault):
     assert found == [frames[0], Cut(FaultKind(fault), TRADES_B), *frames[1:]]
 
 
-def test_what_nobody_hears_uses_up_no_fault():
+def test_a_frame_without_subscribers_uses_no_fault():
     faults = faults_of(order("drop"))
     assert faults.applied(frames_of(3), heard=[BOOK_A]) == []
     assert faults.applied(frames_of(3), heard=[TRADES_A]) == frames_of(1)
@@ -167,7 +167,7 @@ def test_dropped_doubled_and_swapped_frames_account_for_every_difference(seed):
     assert len(frames) - len(counts) == fired["drop"]
 
 
-def test_what_is_lost_doubled_or_late_was_counted_before():
+def test_lost_doubled_and_late_frames_are_counted():
     numbers = itertools.count()
     faults = faults_of(*(order(kind) for kind in ("drop", "duplicate", "reorder", "malformed")))
     frames = [(TRADES_A, outgoing) for outgoing in (b"a", b"b", b"c", b"d", b"efgh", b"i")]
@@ -175,7 +175,7 @@ def test_what_is_lost_doubled_or_late_was_counted_before():
     assert payloads(found) == [b"1b", b"1b", b"3d", b"2c", b"4e", b"4efgh", b"5i"]
 
 
-def test_what_only_this_venue_can_suffer():
+def test_a_venue_has_faults_of_its_own():
     own = {
         "empty": lambda frame: [(frame[0], b"")],
         "lose_books": lambda frame: [] if frame[0] is BOOK_A else [frame],
@@ -226,7 +226,7 @@ def test_subscriptions_fail_by_stream():
     assert faults.on_subscription(BOOK_A) is None
 
 
-def test_a_client_is_not_heard_for_a_while():
+def test_messages_of_a_client_are_ignored_for_a_while():
     faults = faults_of(order("no_pong", seconds=2))
     faults.advance(100 * SECOND_NS)
     assert faults.on_message() is not None
@@ -237,7 +237,7 @@ def test_a_client_is_not_heard_for_a_while():
     assert list(faults.status()) == []
 
 
-def test_a_world_does_what_it_has_learned_when_the_time_comes():
+def test_a_registered_action_runs_when_it_is_due():
     faults, done = faults_of(), []
     with pytest.raises(ValueError, match="allowed are"):
         faults.add(order("halt", symbol="A"))
@@ -254,7 +254,7 @@ def test_a_world_does_what_it_has_learned_when_the_time_comes():
     assert faults.quiet
 
 
-def test_what_cannot_be_done_is_refused_at_once_and_noted_later():
+def test_an_impossible_action_is_rejected_at_once_and_logged_later():
     def refuse(one: FaultCommand) -> None:
         raise ValueError("no such instrument")
 
@@ -268,7 +268,7 @@ def test_what_cannot_be_done_is_refused_at_once_and_noted_later():
     assert list(faults.status()) == []
 
 
-def test_the_opening_of_a_websocket_is_refused_only_by_its_path():
+def test_the_opening_of_a_websocket_is_rejected_only_by_its_path():
     faults = faults_of(order("rest_429"), order("rest_429", path="/ws"))
     found = faults.on_call("/ws", opens_websocket=True)
     assert found is not None
@@ -288,7 +288,7 @@ def test_rest_faults_concern_paths():
     assert faults.quiet
 
 
-def test_a_script_is_one_order_per_line(tmp_path: Path):
+def test_a_script_has_one_command_per_line(tmp_path: Path):
     file = tmp_path / "faults.jsonl"
     file.write_text(
         '{"venue":"fake","fault":"drop","at_s":2}\n\n{"venue":"other","fault":"reset"}\n'
@@ -307,7 +307,7 @@ def test_a_script_is_one_order_per_line(tmp_path: Path):
         "drop",
     ],
 )
-def test_a_wrong_script_is_refused_with_its_line(tmp_path: Path, line: str):
+def test_a_wrong_script_is_rejected_with_its_line(tmp_path: Path, line: str):
     file = tmp_path / "faults.jsonl"
     file.write_text('{"venue":"fake","fault":"drop"}\n' + line)
     with pytest.raises(SettingError, match=r"faults\.jsonl:2"):

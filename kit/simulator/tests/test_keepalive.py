@@ -80,13 +80,13 @@ async def test_pings_until_the_lifetime_is_over():
         ({"subscribe_within_s": 5}, (6, "1001 no subscription")),
     ],
 )
-async def test_what_breaks_a_rule_is_ended(fields, happened):
+async def test_a_connection_that_breaks_a_rule_is_closed(fields, happened):
     clock = FakeClock()
     wire = Wire(clock, answers=bool(fields))
     assert (await lived(wire, clock, replace(RULES, **fields)))[-1] == happened
 
 
-async def test_what_keeps_the_rules_lives_on():
+async def test_a_connection_that_keeps_the_rules_stays_open():
     clock = FakeClock()
 
     class Talking(Wire):

@@ -60,7 +60,7 @@ class Rebuilt:
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.text(max_size=8), events_per_second=st.sampled_from([50, 2_000, 50_000]))
-def test_trades_books_and_quotes_tell_the_same(seed, events_per_second):
+def test_trades_books_and_quotes_agree(seed, events_per_second):
     market = Market(seed, OPENING_NS, events_per_second, INSTRUMENTS)
     rebuilt: dict[Instrument, Rebuilt] = {one: Rebuilt() for one in INSTRUMENTS}
     seconds = 3_000 / events_per_second

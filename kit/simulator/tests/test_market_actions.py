@@ -77,7 +77,7 @@ def test_a_burst_is_so_many_trades_at_one_moment(world: World):
     assert ids == list(range(ids[0], ids[0] + len(ids)))
 
 
-def test_in_a_calm_nothing_happens_anywhere_and_then_it_goes_on(world: World):
+def test_a_calm_stops_all_trading_for_its_time(world: World):
     world.order("calm", seconds=2)
     assert [list(world.second().events) for _ in range(2)] == [[], []]
     assert len(world.second().events) > 100
@@ -162,7 +162,7 @@ def test_a_burst_must_be_possible(world: World, value: str):
         world.order("burst", value=value)
 
 
-def test_what_is_not_listed_cannot_be_halted(world: World):
+def test_an_unlisted_instrument_cannot_be_halted(world: World):
     for fault in ("burst", "halt", "resume", "delist", "tick_size"):
         with pytest.raises(ValueError, match="no such symbol"):
             world.order(fault, "NOPE", value="1")

@@ -76,7 +76,7 @@ def replayed(folder: Path, capture: FakeCapture, *lines: bytes) -> ReplayMarketV
     return market_view
 
 
-def test_in_replay_a_mark_is_what_the_capture_said_last(tmp_path: Path):
+def test_in_replay_a_mark_is_the_newest_of_the_capture(tmp_path: Path):
     lines = [b"marks/A/mark=5,next=7", b"marks/B/mark=1", b"tickers/A/funding=0.1"]
     market_view = replayed(tmp_path, MarkCapture({}), *lines)
     assert market_view.mark("A") == Mark("5", "", "0.1", 7)
@@ -86,5 +86,5 @@ def test_in_replay_a_mark_is_what_the_capture_said_last(tmp_path: Path):
     assert market_view.mark("A") == Mark("6", "", "0.1", 7)
 
 
-def test_a_capture_that_knows_no_marks_makes_none_up(tmp_path: Path):
+def test_a_capture_without_marks_has_none(tmp_path: Path):
     assert replayed(tmp_path, FakeCapture({}), b"marks/A/5").mark("A") is None

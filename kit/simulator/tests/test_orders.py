@@ -16,7 +16,7 @@ from kit.simulator.tests.running import WAIT_S, quietly, running, text_of
 
 
 @pytest.mark.parametrize(("fault", "code"), [("disconnect", 1001), ("reset", 1006)])
-async def test_connections_end_in_good_and_in_bad_order(fault: str, code: int):
+async def test_connections_are_closed_reset_or_stalled(fault: str, code: int):
     async with running() as client:
         concerned = await client.subscribe("status/all")
         other = await client.subscribe("book/A")
@@ -45,7 +45,7 @@ async def test_a_stalled_connection_stays_open_and_silent():
         assert not stalled.closed
 
 
-async def test_rest_calls_fail_as_ordered_and_then_no_more():
+async def test_rest_calls_fail_as_often_as_commanded():
     async with running() as client:
         assert await client.fault("rest_429", path="time", seconds=3) == 200
         assert await client.get("/fake/other") == (200, b"/other")
@@ -97,7 +97,7 @@ async def test_a_subscription_begins_with_frames_that_were_sent_before():
         assert following == max(resent) + 5_000_000
 
 
-async def test_a_client_that_is_not_heard_gets_no_answer():
+async def test_an_ignored_client_gets_no_answer():
     async with running() as client:
         websocket = await client.subscribe("status/all")
         assert await client.fault("no_pong", seconds=0) == 200
@@ -136,7 +136,7 @@ async def test_rest_shows_no_market_one_twice_or_an_old_book():
         assert int(old) <= int(stale) < int(new)
 
 
-async def test_a_server_that_shuts_down_closes_all_connections_of_that_moment():
+async def test_a_shutdown_closes_all_current_connections():
     async with running() as client:
         connections = [await client.subscribe("book/A"), await client.subscribe("status/all")]
         assert await client.fault("server_shutdown", seconds=0.1) == 200
@@ -149,7 +149,7 @@ async def test_a_server_that_shuts_down_closes_all_connections_of_that_moment():
         await text_of(later)
 
 
-async def test_a_shutdown_is_announced_in_the_venues_own_words():
+async def test_a_shutdown_is_announced_as_the_venue_does():
     class Polite(FakeExchange):
         def __init__(self) -> None:
             super().__init__()
@@ -165,7 +165,7 @@ async def test_a_shutdown_is_announced_in_the_venues_own_words():
         assert websocket.close_code == 1001
 
 
-async def test_a_market_changes_on_order():
+async def test_a_market_changes_on_command():
     async with running() as client:
         assert await client.fault("delist", symbol="ETHBTC") == 200
         _, listed = await client.get("/fake/listings")
@@ -186,7 +186,7 @@ async def test_in_replay_a_market_cannot_be_changed(tmp_path: Path):
         assert await client.fault("stale_snapshot") == 200
 
 
-async def test_a_script_is_refused_where_it_asks_for_what_is_not_known(tmp_path: Path):
+async def test_a_script_with_an_unknown_fault_is_rejected(tmp_path: Path):
     script = tmp_path / "faults.jsonl"
     script.write_text('{"venue":"fake","fault":"explode"}')
     chosen = SimulatorSettings(faults=str(script))
@@ -195,7 +195,7 @@ async def test_a_script_is_refused_where_it_asks_for_what_is_not_known(tmp_path:
     assert refused.value.key == "simulator.faults"
 
 
-async def test_a_websocket_is_refused_as_it_is_opened():
+async def test_a_websocket_is_rejected_as_it_is_opened():
     async with running() as client:
         assert await client.fault("rest_429", path="/ws", seconds=7) == 200
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
@@ -206,7 +206,7 @@ async def test_a_websocket_is_refused_as_it_is_opened():
         await client.subscribe("book/A")
 
 
-async def test_faults_are_listed_switched_off_and_refused_when_wrong():
+async def test_faults_are_listed_cleared_and_rejected_when_wrong():
     async with running() as client:
         assert await client.fault("drop", symbol="NEVER", count=0) == 200
         (listed,) = (await client.json("/faults"))["faults"]

@@ -59,7 +59,7 @@ def test_a_long_candle_equals_its_minutes(history, minutes, length_ns):
         assert candle == expected
 
 
-def test_a_question_is_answered_alike_whatever_its_bounds(history):
+def test_candles_are_the_same_whatever_the_bounds(history):
     hours = list(history.candles(start_of(HOUR_NS), 0, OPENING_NS))
     start_ns, end_ns = hours[5].start_ns, hours[9].start_ns
     assert list(history.candles(start_of(HOUR_NS), start_ns, end_ns)) == hours[5:10]

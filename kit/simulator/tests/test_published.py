@@ -94,7 +94,7 @@ def test_a_snapshot_is_cut_to_its_depth_best_levels_first():
         ]
 
 
-def test_an_interval_without_changes_says_nothing():
+def test_an_interval_without_changes_publishes_nothing():
     published = PublishedBooks()
     assert published.changes(INSTRUMENTS[0]) is None
     assert published.snapshot(INSTRUMENTS[0], 5).sequence == 0

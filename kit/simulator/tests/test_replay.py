@@ -71,7 +71,7 @@ class Stage:
             await self.player.run()
 
 
-async def test_each_hears_its_own_streams_in_order_exactly_once(tmp_path: Path):
+async def test_each_connection_gets_its_streams_in_order_exactly_once(tmp_path: Path):
     lines = [f"{'trades' if n % 3 else 'book'}/{'AB'[n % 2]}/{n}" for n in range(5_000)]
     stage = Stage(tmp_path, lines, speed=None)
     trades = await stage.listener("trades/A")
@@ -84,7 +84,7 @@ async def test_each_hears_its_own_streams_in_order_exactly_once(tmp_path: Path):
     assert (status["frames_played"], status["finished"], status["failure"]) == (5_000, True, "")
 
 
-async def test_garbage_is_heard_by_all_and_old_answers_by_none(tmp_path: Path):
+async def test_unknown_lines_go_to_all_and_old_answers_to_none(tmp_path: Path):
     stage = Stage(tmp_path, ["trades/A/1", "garbage", "", "answer", "snapshot/1"], speed=None)
     listeners = [await stage.listener("trades/A"), await stage.listener("book/B")]
     silent = Listener(Session(), stage.clock)
@@ -110,7 +110,7 @@ async def test_the_recorded_pace_is_kept(tmp_path: Path, speed: float):
     assert stage.market_view.time_ns() == times_ns[-1]
 
 
-async def test_time_stands_still_while_nobody_listens(tmp_path: Path):
+async def test_time_stands_still_without_subscribers(tmp_path: Path):
     lines = [f"trades/A/{n}" for n in range(1_000)]
     times_ns = [START_NS + n * 1_000_000 for n in range(1_000)]
     stage = Stage(tmp_path, lines, 1.0, times_ns)
@@ -161,7 +161,7 @@ async def test_a_book_is_the_newest_that_was_played_and_never_made_up(tmp_path: 
     assert await stage.market_view.book("B") is None
 
 
-async def test_a_tape_that_has_run_away_still_gives_its_first_book_first(tmp_path: Path):
+async def test_the_first_request_gets_the_first_book_of_a_fast_tape(tmp_path: Path):
     lines = ["book/A/4", "snapshot/5", "book/A/6", "snapshot/7", "book/A/8", "snapshot/9"]
     stage = Stage(tmp_path, lines, speed=None)
     await stage.listener("book/A")

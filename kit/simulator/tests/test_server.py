@@ -31,7 +31,7 @@ def tape(tmp_path: Path) -> Path:
     return file
 
 
-async def test_a_venue_is_told_by_the_path_or_by_the_host():
+async def test_a_venue_is_found_by_path_or_host():
     async with running() as client:
         assert await client.get("/fake/api/time?x=1") == (200, b"/api/time")
         headers = {"Host": "api.fake.example:443"}
@@ -43,7 +43,7 @@ async def test_a_venue_is_told_by_the_path_or_by_the_host():
         assert status == 404
 
 
-async def test_a_simulated_market_speaks_in_steps_of_its_own_time():
+async def test_a_simulated_market_publishes_in_steps_of_its_time():
     async with running() as client:
         websocket = await client.subscribe("status/all")
         times_ns = [int(await text_of(websocket)) for _ in range(5)]
@@ -67,7 +67,7 @@ async def test_a_replay_at_full_speed_delivers_every_frame_once_in_order(tape: P
         assert not websockets[0].closed
 
 
-async def test_a_client_that_does_not_read_holds_the_tape_up(tmp_path: Path):
+async def test_a_client_that_does_not_read_delays_the_tape(tmp_path: Path):
     file = tmp_path / "frames.jsonl"
     line = "trades/A/" + "7" * 10_000
     file.write_text(f"{line}\n" * 5_000)
@@ -117,7 +117,7 @@ async def test_the_exchange_pings_and_ends_what_does_not_answer():
 
 
 @pytest.mark.parametrize(("by_clock", "code"), [(False, 1008), (True, 1001)])
-async def test_an_exchange_may_end_a_connection_after_what_it_says(
+async def test_an_exchange_can_close_a_connection_after_its_answer(
     monkeypatch: pytest.MonkeyPatch, by_clock: bool, code: int
 ):
     monkeypatch.setattr(keepalive, "TICK_S", 0.02)
@@ -141,7 +141,7 @@ async def test_an_exchange_may_end_a_connection_after_what_it_says(
         assert (websocket.close_code, message.extra) == (code, "enough")
 
 
-async def test_each_connection_is_told_something_by_the_clock(monkeypatch: pytest.MonkeyPatch):
+async def test_each_connection_gets_its_tick(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(keepalive, "TICK_S", 0.02)
 
     class Ticking(FakeExchange):
@@ -162,7 +162,7 @@ async def test_each_connection_is_told_something_by_the_clock(monkeypatch: pytes
             ]  # fmt: skip
 
 
-async def test_a_client_that_talks_too_much_is_ended():
+async def test_a_client_with_too_many_messages_is_disconnected():
     async with running() as client:
         websocket = await client.subscribe("book/A")
         for _ in range(10):
@@ -183,13 +183,13 @@ async def test_a_client_that_talks_too_much_is_ended():
         ("simulate", {"faults": "/no/such/file"}, "simulator.faults"),
     ],
 )
-async def test_what_cannot_be_played_is_refused(world: str, fields: dict, key: str):
+async def test_an_unplayable_world_is_rejected(world: str, fields: dict, key: str):
     with pytest.raises(SettingError) as refused:
         Simulator(world, SimulatorSettings(**fields), {"fake": FakeExchange}, SystemClock())
     assert refused.value.key == key
 
 
-async def test_a_port_in_use_is_refused():
+async def test_a_port_in_use_is_rejected():
     async with running() as client:
         port = int(client.base.rpartition(":")[2])
         second = Simulator(

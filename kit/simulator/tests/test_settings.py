@@ -42,7 +42,7 @@ def test_speeds(text: str, speed: float | None):
         ("events_per_second", "0"),
     ],
 )
-def test_a_wrong_setting_is_refused_with_its_key(key: str, text: str):
+def test_a_wrong_setting_is_rejected_with_its_key(key: str, text: str):
     with pytest.raises(SettingError) as refused:
         load(**{key: text})
     assert refused.value.key == f"simulator.{key}"

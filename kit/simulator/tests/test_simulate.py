@@ -70,7 +70,7 @@ class World:
         return OPENING_NS + LEAD_IN_NS + self.clock.now_ns - FakeClock().now_ns
 
 
-def test_nothing_happens_before_someone_comes_and_then_a_second_has_been_lived_through():
+def test_a_market_without_clients_stands_still_and_begins_with_a_run_second():
     world = World()
     world.clock.now_ns += HOUR_NS
     assert world.market.time_ns == OPENING_NS
@@ -83,7 +83,7 @@ def test_nothing_happens_before_someone_comes_and_then_a_second_has_been_lived_t
     assert len(world.exchange.steps) == len(times_ns)
 
 
-async def test_a_market_sleeps_when_the_last_has_left_and_wakes_where_the_clock_is():
+async def test_a_market_without_clients_stands_still_and_resumes_at_the_clock():
     world = World()
     visitor = Visitor()
     world.venue.touch()
@@ -102,7 +102,7 @@ async def test_a_market_sleeps_when_the_last_has_left_and_wakes_where_the_clock_
     assert world.market.time_ns == pytest.approx(slept_ns + HOUR_NS, abs=SECOND_NS)
 
 
-async def test_a_sleep_tears_no_hole_into_books_ids_or_candles():
+async def test_a_pause_leaves_no_hole_in_books_ids_or_candles():
     world = World()
     world.venue.touch()
     first_ns = world.market.time_ns
@@ -126,7 +126,7 @@ async def test_a_sleep_tears_no_hole_into_books_ids_or_candles():
     assert starts[-1] + 2 * MINUTE_NS > world.now_ns()
 
 
-def test_all_times_are_told_by_the_exchanges_clock():
+def test_all_times_are_by_the_exchanges_clock():
     world = World()
     world.market_view.skew_ns = 7 * SECOND_NS
     world.venue.touch()
@@ -138,7 +138,7 @@ def test_all_times_are_told_by_the_exchanges_clock():
     assert all(trade.time_ns > world.market.time_ns for trade in trades)
 
 
-async def test_a_market_that_cannot_keep_its_pace_stays_with_the_clock():
+async def test_a_slow_market_skips_time_to_the_clock():
     world = World()
     world.venue.touch()
     world.venue.join(Visitor())
@@ -149,7 +149,7 @@ async def test_a_market_that_cannot_keep_its_pace_stays_with_the_clock():
     assert len(world.exchange.steps) < steps + 10
 
 
-async def test_at_full_speed_time_stands_still_until_someone_listens():
+async def test_at_full_speed_time_stands_still_without_subscribers():
     world = World(speed=None)
     visitor = Visitor()
     world.venue.touch()
@@ -160,7 +160,7 @@ async def test_at_full_speed_time_stands_still_until_someone_listens():
     await world.run_until(lambda: world.market.time_ns > OPENING_NS + 5 * SECOND_NS)
 
 
-async def test_an_order_meets_the_crowd_in_the_book_that_everyone_sees():
+async def test_a_client_order_trades_with_the_public_book():
     world = World()
     world.venue.touch()
     engine = world.market_view.engine

@@ -78,14 +78,14 @@ def test_a_packed_file_that_was_cut_off_gives_what_can_be_read(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"\x1f\x8bnot gzip at all"])
-def test_what_cannot_be_played_is_refused_at_the_start(tmp_path: Path, content: bytes):
+def test_an_unplayable_tape_is_rejected_at_the_start(tmp_path: Path, content: bytes):
     file = tmp_path / "frames.jsonl"
     file.write_bytes(content)
     with pytest.raises(SettingError, match=r"frames\.jsonl"):
         Tape([file])
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path):
+def test_a_file_that_is_not_there_is_rejected(tmp_path: Path):
     with pytest.raises(SettingError, match="no such file"):
         Tape([tmp_path / "frames.jsonl"])
 

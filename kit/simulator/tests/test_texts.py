@@ -15,11 +15,11 @@ def test_a_whole_number_is_read(number):
 
 
 @pytest.mark.parametrize("text", ["", "-1", "+1", "1.0", " 1", "1_0", "²", "٣", "1" * 19])
-def test_what_is_no_whole_number_is_none(text):
+def test_an_invalid_whole_number_is_none(text):
     assert whole(text) is None
 
 
-def test_how_many_digits_a_number_may_have_is_said():
+def test_a_number_has_a_maximum_of_digits():
     assert whole("1" * 20, 20) == int("1" * 20)
     assert whole("1000", 3) is None
 
@@ -30,7 +30,7 @@ def test_an_amount_is_read_exactly(number):
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1e3", "1.", ".1", "NaN", "٣", "0" * 21, "1\n"])
-def test_what_is_no_amount_is_none(text):
+def test_an_invalid_amount_is_none(text):
     assert amount(text) is None
 
 

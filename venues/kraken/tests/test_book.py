@@ -15,7 +15,7 @@ from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.frames import Frames
 from venues.kraken import parse
 from venues.kraken.book import rules
-from venues.kraken.simulator.tests.books import ClientBook, Teller, book_frame
+from venues.kraken.simulator.tests.books import BookPublisher, ClientBook, book_frame
 from venues.kraken.tests.test_parse import captured, kind_of
 
 CONTINUOUS_LINES = 50
@@ -132,7 +132,7 @@ def test_the_checksums_of_deep_books_of_ten_markets_hold(captures: Path) -> None
 
 
 def test_a_wrong_checksum_is_a_gap_until_the_next_whole_book() -> None:
-    books, told = Books(10, "BTC/USDT"), Teller()
+    books, told = Books(10, "BTC/USDT"), BookPublisher()
     books.take([told.begin("9.0"), told.go_on("9.0", "5.00000000")])
     assert books.gaps == []
     books.take([told.go_on("9.0", "6.00000000", off_by=1), told.go_on("9.0", "7.00000000")])
@@ -145,21 +145,21 @@ def test_a_wrong_checksum_is_a_gap_until_the_next_whole_book() -> None:
 
 
 def test_a_whole_book_that_is_wrong_proves_nothing() -> None:
-    books, told = Books(10, "BTC/USDT"), Teller()
+    books, told = Books(10, "BTC/USDT"), BookPublisher()
     books.take([told.begin("9.0", off_by=1)])
     assert books.of("BTC/USDT").state is not BookState.SYNCHRONIZED
     assert books.keeper.wanting_snapshot() == ["BTC/USDT"]
 
 
 def test_a_market_with_few_levels_is_proven_by_those_it_has() -> None:
-    books, told = Books(10, "BTC/USDT"), Teller()
+    books, told = Books(10, "BTC/USDT"), BookPublisher()
     books.take([told.begin("9.0"), told.go_on("9.0", "0.00000000")])
     book = books.of("BTC/USDT")
     assert (book.state, book.book.bids()) == (BookState.SYNCHRONIZED, [])
 
 
 def test_markets_of_different_decimal_places_do_not_disturb_each_other() -> None:
-    told = Teller("BTC/USDT"), Teller("DOGE/USDT", "0.2000000")
+    told = BookPublisher("BTC/USDT"), BookPublisher("DOGE/USDT", "0.2000000")
     books = Books(10, "BTC/USDT", "DOGE/USDT")
     books.take([told[0].begin("9.0"), told[1].begin("0.1040000")])
     books.take([told[0].go_on("9.1"), told[1].go_on("0.1040001")])

@@ -11,7 +11,7 @@ from kit.connector.books.book_events import UNPROVEN_EPOCH
 from kit.connector.contract.venue import Environment
 from kit.connector.tests.feeding import Feed, expect_unproven, ids, reasons
 from venues.kraken.catalog import spot
-from venues.kraken.simulator.tests.books import Teller
+from venues.kraken.simulator.tests.books import BookPublisher
 from venues.kraken.tests.test_parse import CANDLE, CANDLES, TICKER
 
 TIME = "2026-09-04T00:21:20.564568Z"
@@ -102,7 +102,7 @@ async def test_a_candle_comes_through(feed: Feed) -> None:
 
 
 async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
-    book = Teller()
+    book = BookPublisher()
     begin, update = book.begin("10.0"), book.go_on("11.0")
     expect_unproven(feed.take(update), 1)
     assert feed.host.book_manager.wanting_snapshot() == ["BTC/USDT"]
@@ -112,7 +112,7 @@ async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
 
 
 async def test_a_missed_update_is_found_by_the_next(feed: Feed) -> None:
-    book = Teller()
+    book = BookPublisher()
     feed.take(book.begin("10.0"), book.go_on("11.0"))
     book.go_on("12.0")
     batches = feed.take(book.go_on("13.0"), book.go_on("14.0"))
@@ -124,7 +124,7 @@ async def test_a_missed_update_is_found_by_the_next(feed: Feed) -> None:
 
 
 async def test_what_was_held_is_older_than_the_snapshot(feed: Feed) -> None:
-    book = Teller()
+    book = BookPublisher()
     feed.take(book.begin("10.0"))
     feed.reconnect()
     feed.take()

@@ -17,7 +17,7 @@ class NoTrades:
         return []
 
 
-def test_what_is_listed_no_more_is_known_to_the_accounts_of_its_engine():
+def test_delisted_instruments_stay_known_to_the_engine():
     engine = FakeMatchingEngine()
     assert set(known_listings(FakeMarketView(engine, [BTC, ETH]))) == {"BTCUSDT", "ETHUSDT"}
     later = known_listings(FakeMarketView(engine, [BTC]))
@@ -35,7 +35,7 @@ def test_the_last_price_is_none_before_the_first_trade(monkeypatch):
     assert in_dollars(Decimal(2), "BTC", "BTCUSDT", market_view) == 0
 
 
-def test_dollars_are_dollars_and_what_is_not_traded_against_them_counts_nothing():
+def test_an_asset_without_a_dollar_market_is_worth_nothing():
     market_view = FakeMarketView(FakeMatchingEngine(), [BTC])
     assert in_dollars(Decimal("1.5"), "USDC", "USDCUSDT", market_view) == Decimal("1.5")
     assert in_dollars(Decimal("1.5"), "ETH", "ETHUSDT", market_view) == 0

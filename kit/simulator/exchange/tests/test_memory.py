@@ -3,7 +3,7 @@
 from kit.simulator.exchange.memory import BoundedCache
 
 
-def test_of_more_things_the_oldest_is_forgotten():
+def test_the_oldest_value_is_forgotten():
     memory: BoundedCache[str, int] = BoundedCache(2)
     for place, name in enumerate("abc"):
         memory.keep(name, place)
@@ -12,14 +12,14 @@ def test_of_more_things_the_oldest_is_forgotten():
     assert (memory.get("b"), memory.get("c")) == (1, 2)
 
 
-def test_what_is_kept_again_is_the_newest():
+def test_a_value_stored_again_is_the_newest():
     memory: BoundedCache[str, int] = BoundedCache(2)
     for place, name in enumerate("abac"):
         memory.keep(name, place)
     assert (memory.get("a"), memory.get("b"), memory.get("c")) == (2, None, 3)
 
 
-def test_what_is_taken_is_gone():
+def test_a_taken_value_is_removed():
     memory: BoundedCache[str, int] = BoundedCache(2)
     memory.keep("a", 0)
     assert memory.take("a") == 0

@@ -40,7 +40,7 @@ def test_each_order_has_its_own_fills_oldest_first():
     assert set(fills_by_order([first, waits], market.house)) == {first.order_id}
 
 
-def test_an_order_without_fills_asks_for_none(monkeypatch):
+def test_an_order_without_fills_reads_none(monkeypatch):
     market = Market()
     waits = market.order("demo", "buy", "1", "90")
     monkeypatch.delattr(type(market.house), "fills")

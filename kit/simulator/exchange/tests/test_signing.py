@@ -29,7 +29,7 @@ def test_base64_is_of_either_digest_and_its_case_counts():
 
 
 @pytest.mark.parametrize("given", ["", "ä", "\ud800", HEX[:-1], HEX + "0"])
-def test_what_is_no_signature_is_wrong_whatever_it_holds(given):
+def test_any_text_that_is_no_signature_is_wrong(given):
     assert not is_hex_signature(given, SECRET, SAID)
     assert not is_base64_signature(given, SECRET, SAID)
     assert not is_same(given, HEX)

@@ -39,7 +39,7 @@ def capture() -> CaptureReader:
         (b'{"ts": 10, "topic": "tickers.BTCUSDT"}', "tickers.BTCUSDT", Channel.TICKERS),
     ],
 )
-def test_a_line_is_told_by_its_topic(capture: CaptureReader, line: bytes, name: str, channel):
+def test_a_line_belongs_to_its_topic(capture: CaptureReader, line: bytes, name: str, channel):
     stream, text = capture.frame_of(line)
     assert (stream.name, stream.channel, stream.symbol) == (name, channel, "BTCUSDT")
     assert text == line
@@ -58,11 +58,11 @@ def test_a_line_is_told_by_its_topic(capture: CaptureReader, line: bytes, name: 
         (b"\xff\xfe\x00", UNKNOWN),
     ],
 )
-def test_lines_of_no_topic_are_as_they_are(capture: CaptureReader, line: bytes, stream):
+def test_lines_without_a_topic_are_passed_unchanged(capture: CaptureReader, line: bytes, stream):
     assert capture.frame_of(line) == (stream, line)
 
 
-def test_trades_are_read_digit_for_digit(capture: CaptureReader):
+def test_trades_are_read_exactly(capture: CaptureReader):
     two = TRADE.replace(b"}]}", b'},{"i":"6","T":10,"p":"1","v":"2","S":"Buy","s":"BTCUSDT"}]}')
     trade, other = capture.trades_of(two)
     assert capture.trade_of(two) == trade
@@ -72,11 +72,11 @@ def test_trades_are_read_digit_for_digit(capture: CaptureReader):
 
 
 @pytest.mark.parametrize("price", ["NaN", "", "1e-7", "-1", "1.2.3"])
-def test_a_trade_with_a_strange_price_is_no_history(capture: CaptureReader, price: str):
+def test_a_trade_with_a_strange_price_is_ignored(capture: CaptureReader, price: str):
     assert capture.trade_of(TRADE.replace(b"63311.4", price.encode())) is None
 
 
-def test_a_book_over_rest_says_whose_it_is(capture: CaptureReader):
+def test_a_rest_book_has_its_symbol(capture: CaptureReader):
     body = b'{"retCode":0,"result":{"s":"BTCUSDT","a":[],"b":[["1.5","2"]],"ts":1,"u":7,"seq":3}}'
     symbol, book = capture.snapshot_of(body) or ("", None)
     assert symbol == "BTCUSDT"
@@ -109,7 +109,7 @@ def test_the_sequence_of_a_book_frame(capture: CaptureReader):
 
 
 @pytest.mark.parametrize("line", [TRADE[:-30], TRADE.replace(b"63311.4", b"\xff"), b"\x00\xff\x9d"])
-def test_damaged_lines_are_passed_on_and_say_nothing(line: bytes, capture: CaptureReader):
+def test_damaged_lines_are_passed_on_without_data(line: bytes, capture: CaptureReader):
     assert capture.frame_of(line)[1] == line
     assert capture.trade_of(line) is None
     assert capture.snapshot_of(line) is None

@@ -1,4 +1,4 @@
-"""Real clients against the pretend Bybit: ccxt as it comes, and raw sockets on real captures."""
+"""Real clients against the simulated Bybit: ccxt as it comes, and raw sockets on real captures."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ async def test_unmodified_ccxt_trades_on_a_simulated_market():
         assert live[-1][0] % 60_000 == 0
 
 
-async def test_unmodified_ccxt_asks_over_rest():
+async def test_unmodified_ccxt_reads_over_rest():
     async with running("simulate", events_per_second=1_000) as base, ccxt_client(base) as client:
         book = await client.fetch_order_book("BTC/USDT", 100)
         assert len(book["bids"]) == len(book["asks"]) == 100

@@ -1,4 +1,4 @@
-"""What the pretend Bybit answers on a websocket and to REST calls."""
+"""What the simulated Bybit answers on a websocket and to REST calls."""
 
 import json
 from decimal import Decimal
@@ -78,7 +78,7 @@ async def test_subscribing_and_unsubscribing(exchange, market_view, session):
     assert not session.streams
 
 
-async def test_a_book_begins_with_all_of_it(exchange, market_view, session):
+async def test_a_book_subscription_begins_with_a_snapshot(exchange, market_view, session):
     topics = ("orderbook.1.BTCUSDT", "orderbook.200.BTCUSDT", "publicTrade.BTCUSDT")
     answer, quote, book = await say(exchange, session, market_view, subscribe(*topics))
     assert answer["success"]
@@ -109,25 +109,29 @@ async def test_ping_is_answered(exchange, market_view, session):
         (subscribe("tickers.btcusdt"), "Invalid symbol :[tickers.btcusdt]"),
     ],
 )
-async def test_wrong_requests_are_refused_whole(exchange, market_view, session, call, words: str):
+async def test_wrong_requests_are_rejected_as_a_whole(
+    exchange, market_view, session, call, words: str
+):
     (answer,) = await say(exchange, session, market_view, call)
     assert not answer["success"]
     assert answer["ret_msg"].startswith(words)
     assert not session.streams
 
 
-async def test_a_topic_cannot_be_had_twice(exchange, market_view, session):
+async def test_a_second_subscription_to_a_topic_is_rejected(exchange, market_view, session):
     await say(exchange, session, market_view, subscribe("tickers.BTCUSDT"))
     (answer,) = await say(exchange, session, market_view, subscribe("tickers.BTCUSDT"))
     assert answer["ret_msg"] == "error:already subscribed,topic:tickers.BTCUSDT"
 
 
-def test_there_is_one_path(exchange):
+def test_only_spot_has_a_public_path(exchange):
     assert exchange.open("/v5/public/linear", {}) is None
     assert exchange.open("/v5/market/time", {}) is None
 
 
-async def test_the_book_counts_as_the_topic_of_200_levels(exchange, market_view, session):
+async def test_the_rest_book_has_the_update_id_of_the_topic_of_200_levels(
+    exchange, market_view, session
+):
     _, told = await say(exchange, session, market_view, subscribe("orderbook.200.ETHUSDT"))
     book = await asked(exchange, market_view, "orderbook", symbol="ETHUSDT", limit=50)
     assert (book["u"], book["seq"]) == (told["data"]["u"], told["data"]["seq"])
@@ -194,7 +198,9 @@ async def test_weeks_begin_on_monday_and_months_on_the_first(exchange, market_vi
         ("instruments-info", {"category": "spot", "symbol": "NOPE"}, "Not supported symbols"),
     ],
 )
-async def test_wrong_calls_are_refused_in_bybits_words(exchange, market_view, name, query, words):
+async def test_wrong_calls_are_rejected_with_bybits_errors(
+    exchange, market_view, name, query, words
+):
     answer = await ask(exchange, market_view, name, **query)
     assert answer.status == 200
     envelope = json.loads(answer.body)
@@ -218,6 +224,6 @@ async def test_instruments_have_what_clients_read(exchange, market_view):
     assert (await ask(exchange, market_view, "dance")).status == 404
 
 
-def test_every_failure_has_words(exchange: ExchangeDialect):
+def test_every_failure_has_a_body(exchange: ExchangeDialect):
     for status in (418, 429, 500):
         assert exchange.failures[status]

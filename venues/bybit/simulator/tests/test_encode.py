@@ -107,7 +107,7 @@ async def test_snapshot_and_updates_make_the_markets_book(show: Show, depth: int
     assert frames[-1]["data"]["seq"] <= show.market.sequence(BTC)
 
 
-async def test_a_book_is_told_anew_to_who_subscribes_anew(show: Show):
+async def test_a_new_subscription_gets_a_new_snapshot(show: Show):
     topic = "orderbook.200.BTCUSDT"
     show.run(OPENING_NS + 2 * SECOND_NS)
     await show.say("unsubscribe", topic)
@@ -118,7 +118,7 @@ async def test_a_book_is_told_anew_to_who_subscribes_anew(show: Show):
     assert book_of(show.said[topic], 200) == show.best(200)
 
 
-async def test_a_quiet_best_quote_is_told_again_with_its_id():
+async def test_a_quiet_best_quote_is_sent_again_with_its_id():
     show = Show(events_per_second=1)
     show.run(OPENING_NS + SECOND_NS)
     await show.say("subscribe", "orderbook.1.BTCUSDT")
@@ -203,7 +203,7 @@ async def test_the_other_faults_take_only_their_own_frames(show: Show):
     assert show.exchange.faults["same_update_id"](book) == [book]
 
 
-async def test_nobody_listening_means_no_frames():
+async def test_no_frames_without_subscribers():
     show = Show()
     show.run(OPENING_NS + 2 * SECOND_NS)
     assert not any(show.said.values())

@@ -1,4 +1,4 @@
-"""ccxt as it comes has an account at the pretend Bybit: orders over REST."""
+"""Orders over REST at the simulated Bybit, with the unmodified ccxt client."""
 
 import ccxt
 import pytest
@@ -81,7 +81,7 @@ async def test_a_market_order_fills_and_pays(client):
     assert all(public[trade["id"]]["price"] == trade["price"] for trade in trades)
 
 
-async def test_a_market_order_for_so_much_money(client):
+async def test_a_market_order_can_have_a_value(client):
     ack = await client.create_market_buy_order_with_cost(SYMBOL, 500)
     order = await order_of(client, ack)
     assert order["info"]["marketUnit"] == "quoteCoin"
@@ -102,7 +102,7 @@ async def test_post_only_is_acknowledged_and_then_cancelled(client):
     assert (await order_of(client, resting))["status"] == "open"
 
 
-async def test_what_is_not_filled_at_once_is_cancelled(client):
+async def test_an_unfilled_immediate_order_is_cancelled(client):
     price = await price_of(client)
     low, high = round(price * 0.9, 1), round(price * 1.02, 1)
     for force, reason in (("IOC", "EC_NoImmediateQtyToFill"), ("FOK", "EC_CancelForNoFullFill")):
@@ -114,7 +114,7 @@ async def test_what_is_not_filled_at_once_is_cancelled(client):
         assert (await order_of(client, ack))["status"] == "closed"
 
 
-async def test_stops_wait_among_their_own(client):
+async def test_stops_are_listed_by_their_filter(client):
     price = await price_of(client)
     trigger = round(price * 0.9, 1)
     stop = await client.create_order(
@@ -175,7 +175,7 @@ async def test_pages_of_orders_follow_one_another(client):
         ({"qty": 7}, 10001, ccxt.BadRequest),
     ],
 )
-async def test_wrong_orders_are_refused_in_bybits_words(client, changes, code: int, error):
+async def test_wrong_orders_are_rejected_with_bybits_errors(client, changes, code: int, error):
     usual = {"category": "spot", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit"}
     body = {**usual, "qty": "0.01", "price": "40000", **changes}
     with pytest.raises(error, match=f'"retCode":{code}'):
@@ -194,7 +194,7 @@ async def test_a_client_id_is_never_used_again(client):
     assert [row["orderId"] for row in found["result"]["list"]] == [ack["id"]]
 
 
-async def test_what_is_done_cannot_be_cancelled(client):
+async def test_a_final_order_cannot_be_cancelled(client):
     ack = await client.create_order(SYMBOL, "market", "sell", 0.01)
     with pytest.raises(ccxt.OrderNotFound, match="170213"):
         await client.cancel_order(ack["id"], SYMBOL)
@@ -202,7 +202,7 @@ async def test_what_is_done_cannot_be_cancelled(client):
         await client.edit_order("19", SYMBOL, "limit", "buy", 1, 1)
 
 
-async def test_accounts_know_nothing_of_each_other(client):
+async def test_accounts_do_not_see_each_others_orders(client):
     low = round(await price_of(client) * 0.9, 1)
     ack = await client.create_order(SYMBOL, "limit", "buy", 0.01, low)
     base = client.urls["api"]["private"]
@@ -212,7 +212,7 @@ async def test_accounts_know_nothing_of_each_other(client):
             await other.cancel_order(ack["id"], SYMBOL)
 
 
-async def test_keys_tell_what_they_may(client):
+async def test_a_key_states_its_permissions(client):
     base = client.urls["api"]["private"]
     for key, may in ((KEYS[0], False), (KEYS[2], True)):
         async with ccxt_client(base, **credentials(key)) as one:
@@ -229,7 +229,7 @@ async def test_keys_tell_what_they_may(client):
         ({"secret": "guessed"}, ccxt.AuthenticationError, 10004),
     ],
 )
-async def test_a_wrong_key_is_refused(client, config, error, code: int):
+async def test_a_wrong_key_is_rejected(client, config, error, code: int):
     base = client.urls["api"]["private"]
     async with ccxt_client(base, **{**KEY, **config}) as wrong:
         with pytest.raises(error, match=f'"retCode":{code}'):
@@ -237,7 +237,7 @@ async def test_a_wrong_key_is_refused(client, config, error, code: int):
 
 
 @pytest.mark.parametrize("off_ms", [-6000, 2000])
-async def test_a_wrong_clock_is_refused(client, off_ms: int):
+async def test_a_wrong_clock_is_rejected(client, off_ms: int):
     now = client.milliseconds
     client.milliseconds = lambda: now() + off_ms
     with pytest.raises(ccxt.InvalidNonce, match='"retCode":10002'):

@@ -1,4 +1,4 @@
-"""ccxt as it comes has an account at the pretend Bybit: what it hears, and orders by websocket."""
+"""Account streams and websocket orders at the simulated Bybit, with the unmodified ccxt."""
 
 import asyncio
 import time
@@ -42,7 +42,7 @@ async def price_of(client) -> float:
     return (await client.fetch_ticker(SYMBOL))["last"]
 
 
-async def test_streams_tell_orders_fills_and_balances(client):
+async def test_streams_report_orders_fills_and_balances(client):
     orders, trades, balance = await subscribed(
         client,
         order=client.watch_orders(),
@@ -61,7 +61,7 @@ async def test_streams_tell_orders_fills_and_balances(client):
     assert (await balance)["USDT"]["total"] > 0
 
 
-async def test_an_orders_life_is_told(client):
+async def test_order_events_are_reported(client):
     (orders,) = await subscribed(client, order=client.watch_orders(SYMBOL))
     low = round(await price_of(client) * 0.9, 1)
     ack = await client.create_order(SYMBOL, "limit", "buy", 0.01, low)
@@ -87,7 +87,7 @@ async def test_orders_go_over_the_websocket(client):
         await client.create_order_ws(SYMBOL, "limit", "buy", 900, low)
 
 
-async def test_a_wrong_secret_opens_nothing(base):
+async def test_a_wrong_secret_is_rejected(base):
     async with ccxt_client(base, **{**KEY, "secret": "guessed"}) as wrong:
         wrong.options |= {"enableUnifiedMargin": False, "enableUnifiedAccount": True}
         wrong.has["fetchCurrencies"] = False
@@ -118,7 +118,7 @@ async def signed(base) -> list:
         return [KEY["apiKey"], expires, client.hmac(text, client.encode(KEY["secret"]), "sha256")]
 
 
-async def test_what_the_sockets_refuse(base, sockets):
+async def test_invalid_messages_to_the_sockets_are_rejected(base, sockets):
     private, trade = sockets
     reply = await said(private, {"op": "subscribe", "args": ["order"]})
     assert (reply["success"], reply["ret_msg"]) == (False, "Request not authorized")
@@ -142,7 +142,7 @@ async def test_what_the_sockets_refuse(base, sockets):
     assert (await said(trade, {"op": "ping"}))["op"] == "pong"
 
 
-async def test_an_order_may_be_taken_though_the_answer_says_otherwise(base, client):
+async def test_an_order_is_accepted_although_its_answer_is_an_error(base, client):
     server = base.rpartition("/")[0]
     fault = {"venue": "bybit", "fault": "answer_500", "path": "order.create"}
     async with (
@@ -157,7 +157,7 @@ async def test_an_order_may_be_taken_though_the_answer_says_otherwise(base, clie
     assert order["clientOrderId"] == "lost"
 
 
-def test_orders_are_calls_that_can_fail():
+def test_failures_of_order_messages_are_written():
     text = '{"op":"order.create","reqId":"5","args":[{}]}'
     dialect = bybit_spot()
     assert dialect.path_of(text) == "order.create"

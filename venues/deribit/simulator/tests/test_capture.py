@@ -59,7 +59,7 @@ def test_a_line_belongs_to_its_channel(capture, line, name, channel, symbol):
         assert stream is capture.frame_of(line)[0]
 
 
-def test_raw_channels_are_told_under_the_name_of_bundled_ones(capture: CaptureReader):
+def test_raw_channels_have_the_names_of_bundled_ones(capture: CaptureReader):
     raw = BOOK.replace(b"P.100ms", b"P.raw")
     assert capture.frame_of(raw) == capture.frame_of(BOOK)
 
@@ -78,18 +78,18 @@ def test_raw_channels_are_told_under_the_name_of_bundled_ones(capture: CaptureRe
         (b"\xff\xfe\x00", UNKNOWN),
     ],
 )
-def test_lines_of_no_stream_are_as_they_are(capture: CaptureReader, line: bytes, stream):
+def test_lines_without_a_stream_are_passed_unchanged(capture: CaptureReader, line: bytes, stream):
     assert capture.frame_of(line) == (stream, line)
 
 
-def test_a_line_that_was_cut_off_still_belongs_to_its_stream(capture: CaptureReader):
+def test_a_truncated_line_still_belongs_to_its_stream(capture: CaptureReader):
     line = TRADE[:120]
     stream, text = capture.frame_of(line)
     assert (stream.name, text) == ("trades.BTC-PERPETUAL.100ms", line)
     assert not capture.trades_of(line)
 
 
-def test_trades_are_read_digit_for_digit(capture: CaptureReader):
+def test_trades_are_read_exactly(capture: CaptureReader):
     (trade,) = capture.trades_of(TRADE)
     assert (trade.trade_id, trade.price, trade.size) == (5, "56168.5", "60.0")
     assert (trade.time_ns, trade.taker_buys) == (9_000_000, False)
@@ -98,11 +98,11 @@ def test_trades_are_read_digit_for_digit(capture: CaptureReader):
 
 
 @pytest.mark.parametrize("price", ["null", '"NaN"', '""', "-1", "[]"])
-def test_a_trade_with_a_strange_price_is_no_history(capture: CaptureReader, price: str):
+def test_a_trade_with_a_strange_price_is_ignored(capture: CaptureReader, price: str):
     assert not capture.trades_of(TRADE.replace(b"56168.5", price.encode()))
 
 
-def test_a_snapshot_says_whose_it_is(capture: CaptureReader):
+def test_a_snapshot_has_its_symbol(capture: CaptureReader):
     symbol, book = capture.snapshot_of(REST_BOOK) or ("", None)
     assert symbol == "BTC-PERPETUAL"
     assert book is not None

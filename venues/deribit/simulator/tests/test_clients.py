@@ -1,4 +1,4 @@
-"""Real clients against the pretend Deribit: ccxt as it comes, and raw sockets on real captures."""
+"""Real clients against the simulated Deribit: the unmodified ccxt, and raw sockets on captures."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the pretend Deribit answers on a websocket and to REST calls."""
+"""What the simulated Deribit answers on a websocket and to REST calls."""
 
 import json
 from decimal import Decimal
@@ -128,13 +128,15 @@ async def test_methods_are_the_same_over_the_websocket(exchange, session, market
         ('{"id":1,"method":"public/ticker","params":{"instrument_name":"NOPE"}}', -32602),
     ],
 )
-async def test_wrong_requests_are_refused(exchange, session, market_view, text: str, code: int):
+async def test_wrong_requests_are_rejected(exchange, session, market_view, text: str, code: int):
     (answer,) = await exchange.receive(session, text, market_view)
     assert json.loads(answer)["error"]["code"] == code
     assert not session.streams
 
 
-async def test_who_asks_too_much_is_told_and_sent_away(exchange, session, market_view):
+async def test_a_connection_without_credits_gets_an_error_and_is_closed(
+    exchange, session, market_view
+):
     channels = [f"quote.{BTC}"]
     for _ in range(10):
         (answer,) = await say(exchange, session, market_view, "public/subscribe", channels=channels)
@@ -149,7 +151,7 @@ async def test_who_asks_too_much_is_told_and_sent_away(exchange, session, market
     assert session.closing
 
 
-async def test_heartbeats_ask_a_silent_client(exchange, session, market_view):
+async def test_a_silent_client_gets_test_requests(exchange, session, market_view):
     def seconds(count: int) -> list[bytes]:
         return [said for _ in range(count) for said in exchange.tick(session, market_view)]
 
@@ -181,7 +183,7 @@ async def test_the_book_is_cut_to_the_depth(exchange, market_view):
     assert all(amount % 10 == 0 for _, amount in whole["bids"])
 
 
-async def test_trades_by_number_leave_no_hole(exchange, market_view):
+async def test_trades_by_number_are_consecutive(exchange, market_view):
     method = "get_last_trades_by_instrument"
     newest = await asked(
         exchange, market_view, method, instrument_name=BTC, count=50, sorting="asc"
@@ -243,7 +245,7 @@ async def test_candles_follow_one_another(exchange, market_view, resolution: str
         ("dance", {}, -32601),
     ],
 )
-async def test_wrong_calls_are_refused_in_deribits_words(
+async def test_wrong_calls_are_rejected_with_deribits_errors(
     exchange, market_view, method, query, code
 ):
     answer = await ask(exchange, market_view, method, **query)
@@ -272,7 +274,7 @@ async def test_instruments_have_what_clients_read(exchange, market_view):
     assert await asked(exchange, market_view, "get_time") == OPENING_NS // 10**6 + 5_000
 
 
-async def test_a_halted_instrument_says_so():
+async def test_a_halted_instrument_has_the_state_halted():
     exchange = deribit_futures()
     market_view = SimulatedMarketView(Market("1", OPENING_NS, 100, exchange.instruments), exchange)
     market_view.relist("ETH-PERPETUAL", halted=True, tick_size="0.5")
@@ -282,6 +284,6 @@ async def test_a_halted_instrument_says_so():
     assert ticker["state"] == "halted"
 
 
-def test_every_failure_has_words(exchange: ExchangeDialect):
+def test_every_failure_has_a_body(exchange: ExchangeDialect):
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["error"]["code"] > 0

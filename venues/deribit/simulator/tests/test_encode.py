@@ -172,7 +172,7 @@ async def test_candles_come_by_the_clock():
     assert abs(candle["volume"] - base) < Decimal("0.0001")
 
 
-async def test_nobody_listening_means_no_frames():
+async def test_no_frames_without_subscribers():
     show = Show()
     show.run(OPENING_NS + 2 * SECOND_NS)
     assert not any(show.said.values())

@@ -1,4 +1,4 @@
-"""ccxt as it comes has an account at the pretend Deribit: orders over REST."""
+"""Orders over REST at the simulated Deribit, with the unmodified ccxt client."""
 
 import base64
 
@@ -73,7 +73,7 @@ async def test_a_market_order_fills_and_opens_a_position(client):
     assert await client.fetch_positions([SYMBOL]) == []
 
 
-async def test_post_only_is_refused_or_gets_another_price(client):
+async def test_post_only_is_rejected_or_gets_another_price(client):
     price = to_tick(await price_of(client) * 1.01)
     with pytest.raises(ccxt.InvalidOrder, match="11054"):
         await client.create_order(SYMBOL, "limit", "buy", 100, price, {"postOnly": True})
@@ -85,7 +85,7 @@ async def test_post_only_is_refused_or_gets_another_price(client):
     assert answer["result"]["trades"] == []
 
 
-async def test_what_is_not_filled_at_once_is_cancelled(client):
+async def test_an_unfilled_immediate_order_is_cancelled(client):
     price = await price_of(client)
     low, high = to_tick(price * 0.9), to_tick(price * 1.02)
     for force in ("IOC", "FOK"):
@@ -115,7 +115,7 @@ async def test_stops_wait_for_their_price(client):
     assert await client.fetch_open_orders(SYMBOL) == []
 
 
-async def test_reduce_only_needs_something_to_reduce(client):
+async def test_reduce_only_without_a_position_is_rejected(client):
     with pytest.raises(ccxt.ExchangeError, match="11030"):
         await client.create_order(SYMBOL, "market", "sell", 100, None, {"reduceOnly": True})
     await client.create_order(SYMBOL, "market", "buy", 100)
@@ -123,7 +123,7 @@ async def test_reduce_only_needs_something_to_reduce(client):
     assert done["filled"] == 100
 
 
-async def test_labels_are_no_ids(client):
+async def test_several_orders_can_have_one_label(client):
     low = to_tick(await price_of(client) * 0.9)
     for _ in range(2):
         await client.create_order(SYMBOL, "limit", "buy", 100, low, {"label": "twice"})
@@ -160,14 +160,14 @@ async def test_all_orders_are_cancelled_by_instrument(client):
         ({"label": "x" * 65}, -32602, ccxt.BadRequest),
     ],
 )
-async def test_wrong_orders_are_refused_in_deribits_words(client, changes, code: int, error):
+async def test_wrong_orders_are_rejected_with_deribits_errors(client, changes, code: int, error):
     usual = {"instrument_name": NATIVE, "amount": "100", "type": "limit", "price": "40000"}
     with pytest.raises(error, match=f'"code":{code}'):
         await client.private_get_buy({**usual, **changes})
     assert await client.fetch_open_orders(SYMBOL) == []
 
 
-async def test_what_is_done_cannot_be_cancelled(client):
+async def test_a_final_order_cannot_be_cancelled(client):
     order = await client.create_order(SYMBOL, "market", "sell", 100)
     with pytest.raises(ccxt.InvalidOrder, match="11044"):
         await client.cancel_order(order["id"])
@@ -175,7 +175,7 @@ async def test_what_is_done_cannot_be_cancelled(client):
         await client.cancel_order("1")
 
 
-async def test_accounts_know_nothing_of_each_other(client):
+async def test_accounts_do_not_see_each_others_orders(client):
     low = to_tick(await price_of(client) * 0.9)
     order = await client.create_order(SYMBOL, "limit", "buy", 100, low)
     async with ccxt_client(client.urls["api"]["rest"], **credentials(KEYS[1])) as other:
@@ -185,20 +185,20 @@ async def test_accounts_know_nothing_of_each_other(client):
 
 
 @pytest.mark.parametrize("config", [{"apiKey": "nobody"}, {"secret": "guessed"}])
-async def test_a_wrong_key_is_refused(client, config):
+async def test_a_wrong_key_is_rejected(client, config):
     async with ccxt_client(client.urls["api"]["rest"], **{**KEY, **config}) as wrong:
         with pytest.raises(ccxt.AuthenticationError, match="13004"):
             await wrong.fetch_balance()
 
 
-async def test_a_wrong_clock_is_refused(client):
+async def test_a_wrong_clock_is_rejected(client):
     now = client.milliseconds
     client.milliseconds = lambda: now() - 70_000
     with pytest.raises(ccxt.AuthenticationError, match="timestamp_expired"):
         await client.fetch_balance()
 
 
-async def test_tokens_and_names_open_an_account_too(client):
+async def test_tokens_and_basic_credentials_authenticate_too(client):
     base = client.urls["api"]["rest"] + "/api/v2"
     summary = f"{base}/private/get_account_summary?currency=BTC"
     query = f"client_id={KEY['apiKey']}&client_secret={KEY['secret']}"

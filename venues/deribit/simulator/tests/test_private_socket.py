@@ -1,4 +1,4 @@
-"""ccxt as it comes hears of its account at the pretend Deribit; and orders by websocket."""
+"""Account streams and websocket orders at the simulated Deribit, with the unmodified ccxt."""
 
 import asyncio
 import itertools
@@ -31,7 +31,7 @@ async def client(base):
         yield it
 
 
-async def test_streams_tell_orders_fills_and_balances(client):
+async def test_streams_report_orders_fills_and_balances(client):
     watches = (client.watch_orders(), client.watch_my_trades(), client.watch_balance())
     orders, trades, balance = (asyncio.create_task(watch) for watch in watches)
     names = ("user.orders.any.any.raw", "user.trades.any.any.raw", "user.portfolio.BTC")
@@ -47,7 +47,7 @@ async def test_streams_tell_orders_fills_and_balances(client):
     assert (await balance)["info"]["currency"] == "BTC"
 
 
-async def test_a_wrong_secret_opens_nothing(base):
+async def test_a_wrong_secret_is_rejected(base):
     async with ccxt_client(base, **{**KEY, "secret": "guessed"}) as wrong:
         async with aiohttp.ClientSession() as session:
             socket = Socket(await session.ws_connect(base + PATH))
@@ -143,7 +143,7 @@ async def test_a_lost_connection_cancels_its_orders(client, socket):
     assert left["status"] == "open"
 
 
-async def test_orders_of_a_connection_usually_outlive_it(client, socket):
+async def test_orders_outlive_their_connection_by_default(client, socket):
     price = await far_price(socket)
     limit = {"instrument_name": NATIVE, "amount": 100, "type": "limit", "price": price}
     await socket.get("private/buy", **limit)
@@ -163,7 +163,7 @@ async def go_wrong(base: str, **fault) -> None:
             assert response.status == 200, await response.text()
 
 
-async def test_orders_end_with_their_market(base, client, socket):
+async def test_orders_are_cancelled_when_their_market_is_delisted(base, client, socket):
     price = await far_price(socket)
     order = await client.create_order(SYMBOL, "limit", "buy", 100, price)
     await socket.get("private/subscribe", channels=["user.orders.any.any.raw"])
@@ -173,7 +173,7 @@ async def test_orders_end_with_their_market(base, client, socket):
     assert (await client.fetch_order(order["id"]))["status"] == "canceled"
 
 
-async def test_an_order_may_be_taken_though_the_answer_says_otherwise(base, client, socket):
+async def test_an_order_is_accepted_although_its_answer_is_an_error(base, client, socket):
     price = await far_price(socket)
     limit = {"instrument_name": NATIVE, "amount": 100, "type": "limit", "price": price}
     await go_wrong(base, fault="answer_500", path="private/buy")
@@ -183,7 +183,7 @@ async def test_an_order_may_be_taken_though_the_answer_says_otherwise(base, clie
     assert found["order_state"] == "open"
 
 
-def test_orders_are_calls_that_can_fail():
+def test_failures_of_order_messages_are_written():
     deribit = deribit_futures()
     text = '{"jsonrpc":"2.0","id":5,"method":"private/buy","params":{}}'
     assert deribit.path_of(text) == "private/buy"

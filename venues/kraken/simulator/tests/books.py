@@ -57,7 +57,7 @@ class ClientBook:
         return zlib.crc32("".join(texts).encode())
 
 
-class Teller:
+class BookPublisher:
     """An exchange with one book, which says what it is told to, with right checksums."""
 
     def __init__(self, symbol: str = "BTC/USDT", ask: str = "20.0") -> None:

@@ -60,14 +60,14 @@ def test_a_line_belongs_to_a_stream(
         assert stream is capture.frame_of(line)[0]
 
 
-def test_what_the_client_of_then_asked_for_is_learned_from_the_answers(capture: CaptureReader):
+def test_subscriptions_of_a_capture_are_learned_from_its_answers(capture: CaptureReader):
     assert capture.frame_of(BOOK_REPLY) == (CONVERSATION, BOOK_REPLY)
     assert capture.frame_of(TICKER_REPLY) == (CONVERSATION, TICKER_REPLY)
     assert capture.frame_of(BOOK)[0].name == "book-25 BTC/USD"
     assert capture.frame_of(TICKER)[0].name == "ticker-bbo BTC/USD"
 
 
-def test_without_answers_the_depth_is_that_of_the_first_book(capture: CaptureReader):
+def test_without_answers_the_depth_fits_the_first_book(capture: CaptureReader):
     levels = b",".join(b'{"price":%d.0,"qty":1.00000000}' % price for price in range(11, 31))
     snapshot = BOOK.replace(b'"asks":[]', b'"asks":[%b]' % levels)
     assert capture.frame_of(snapshot)[0].name == "book-25 BTC/USD"
@@ -89,18 +89,18 @@ def test_without_answers_the_depth_is_that_of_the_first_book(capture: CaptureRea
         (b"\xff\xfe\x00", UNKNOWN),
     ],
 )
-def test_lines_of_no_stream_are_as_they_are(capture: CaptureReader, line: bytes, stream):
+def test_lines_without_a_stream_are_passed_unchanged(capture: CaptureReader, line: bytes, stream):
     assert capture.frame_of(line) == (stream, line)
 
 
-def test_a_line_that_was_cut_off_still_belongs_to_its_stream(capture: CaptureReader):
+def test_a_truncated_line_still_belongs_to_its_stream(capture: CaptureReader):
     line = TRADE[:80]
     stream, text = capture.frame_of(line)
     assert (stream.name, text) == ("trade BTC/USD", line)
     assert capture.trades_of(line) == []
 
 
-def test_trades_are_read_digit_for_digit(capture: CaptureReader):
+def test_trades_are_read_exactly(capture: CaptureReader):
     first, second = capture.trades_of(TRADE)
     assert (first.trade_id, first.price, first.size) == (106799953, "81205.1", "0.00003630")
     assert (first.time_ns, first.taker_buys) == (1_788_481_280_564_568_000, True)
@@ -108,7 +108,7 @@ def test_trades_are_read_digit_for_digit(capture: CaptureReader):
 
 
 @pytest.mark.parametrize("price", ["NaN", "", "1e-7", "-1", "1.2.3", "null"])
-def test_a_trade_with_a_strange_price_is_no_history(capture: CaptureReader, price: str):
+def test_a_trade_with_a_strange_price_is_ignored(capture: CaptureReader, price: str):
     assert capture.trades_of(TRADE.replace(b"81205.1", price.encode())) == []
 
 
@@ -131,7 +131,7 @@ def test_instruments_have_the_digits_that_were_seen(capture: CaptureReader):
     ]
 
 
-def test_nothing_of_the_feed_is_the_answer_to_a_call(capture: CaptureReader):
+def test_a_frame_of_the_feed_is_no_snapshot(capture: CaptureReader):
     assert capture.snapshot_of(BOOK) is None
     assert capture.sequence_of(BOOK) == 0
 

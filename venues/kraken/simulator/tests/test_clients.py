@@ -1,4 +1,4 @@
-"""Real clients against the pretend Kraken: ccxt as it comes, and raw sockets on real captures."""
+"""Real clients against the simulated Kraken: ccxt as it comes, and raw sockets on real captures."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the pretend Kraken answers on a websocket and to REST calls."""
+"""What the simulated Kraken answers on a websocket and to REST calls."""
 
 import json
 from decimal import Decimal
@@ -73,9 +73,7 @@ async def test_the_greeting_comes_before_the_first_answer(exchange, market_view,
     assert json.loads(second)["method"] == "pong"
 
 
-async def test_each_symbol_is_acknowledged_alone_then_its_book_comes(
-    exchange, market_view, session
-):
+async def test_each_symbol_is_acknowledged_before_its_book(exchange, market_view, session):
     params = {"channel": "book", "depth": 25, "symbol": ["BTC/USDT", "ETH/USDT"]}
     answers = await say(exchange, session, market_view, method="subscribe", params=params, req_id=7)
     replies, books = answers[:2], answers[2:]
@@ -109,9 +107,7 @@ async def test_a_trade_subscription_begins_with_fifty_trades(
     assert ids == list(range(ids[-1] - 49, ids[-1] + 1))
 
 
-async def test_other_subscriptions_begin_with_what_is_known(
-    exchange, market_view, session: Session
-):
+async def test_tickers_and_candles_begin_with_a_snapshot(exchange, market_view, session: Session):
     params = {"channel": "ticker", "symbol": ["SOL/USDT"], "event_trigger": "bbo"}
     _, ticker = await say(exchange, session, market_view, method="subscribe", params=params)
     figures = ticker["data"][0]
@@ -148,13 +144,13 @@ async def test_other_subscriptions_begin_with_what_is_known(
         ({"method": "subscribe", "params": {"channel": 5}}, "Malformed request"),
     ],
 )
-async def test_wrong_requests_are_refused(exchange, market_view, session, call: dict, error: str):
+async def test_wrong_requests_are_rejected(exchange, market_view, session, call: dict, error: str):
     (answer,) = await say(exchange, session, market_view, **call)
     assert (answer["error"], answer["success"]) == (error, False)
     assert not session.streams
 
 
-async def test_one_wrong_symbol_does_not_spoil_the_others(exchange, market_view, session: Session):
+async def test_a_wrong_symbol_does_not_affect_the_others(exchange, market_view, session: Session):
     params = {"channel": "trade", "symbol": ["BTC/USDT", "NOPE/USDT"], "snapshot": False}
     refused, done = await say(exchange, session, market_view, method="subscribe", params=params)
     assert (refused["symbol"], refused["success"]) == ("NOPE/USDT", False)
@@ -179,7 +175,7 @@ async def test_depth_is_the_book_now_cut_to_the_count(exchange, market_view):
     assert all(len(row[1].partition(".")[2]) == 3 for row in book["bids"])
 
 
-async def test_trades_since_a_time_leave_no_hole(exchange, market_view):
+async def test_trades_since_a_time_are_consecutive(exchange, market_view):
     newest = await asked(exchange, market_view, "Trades", pair=PAIR, count=50)
     ids = [row[6] for row in newest[PAIR]]
     assert ids == list(range(ids[0], ids[0] + 50))
@@ -208,7 +204,7 @@ async def test_candles_follow_one_another(exchange, market_view, minutes: int):
     assert rest == rows[1:] or len(rows) == 720
 
 
-async def test_every_name_of_a_pair_is_understood(exchange, market_view):
+async def test_a_pair_is_found_by_each_of_its_names(exchange, market_view):
     pairs = await asked(exchange, market_view, "AssetPairs")
     assert pairs["XBTUSDT"]["wsname"] == "XBT/USDT"
     assert pairs["XETHXXBT"]["altname"] == "ETHXBT"
@@ -233,18 +229,20 @@ async def test_every_name_of_a_pair_is_understood(exchange, market_view):
         ("Gossip", {}, "EGeneral:Unknown method"),
     ],
 )
-async def test_wrong_calls_are_refused_in_krakens_words(exchange, market_view, name, query, error):
+async def test_wrong_calls_are_rejected_with_krakens_errors(
+    exchange, market_view, name, query, error
+):
     answer = await exchange.answer(RestRequest("GET", f"/0/public/{name}", query), market_view)
     assert answer.status == 200
     assert json.loads(answer.body) == {"error": [error]}
 
 
-def test_every_failure_has_words(exchange: ExchangeDialect):
+def test_every_failure_has_a_body(exchange: ExchangeDialect):
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["error"][0].startswith("E")
 
 
-def test_a_bad_checksum_is_another_one_and_nothing_else(exchange: ExchangeDialect):
+def test_a_bad_checksum_changes_only_the_checksum(exchange: ExchangeDialect):
     stream = StreamRegistry(make_stream).get("book-10 BTC/USDT")
     frame = b'{"channel":"book","data":[{"bids":[],"checksum":681655668}]}'
     ((_, wrong),) = exchange.faults["bad_checksum"]((stream, frame))

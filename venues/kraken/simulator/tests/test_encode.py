@@ -86,7 +86,7 @@ async def test_snapshot_and_updates_make_the_markets_book(show: Show, depth: int
         assert book.levels(name) == [tuple(level) for level in levels[:depth]]
 
 
-async def test_a_level_that_is_pushed_out_is_not_mentioned_and_comes_back(show: Show):
+async def test_a_level_that_is_pushed_out_is_left_out_and_comes_back(show: Show):
     show.run(OPENING_NS + 6 * SECOND_NS)
     book, pushed, returned = ClientBook(10), set[str](), set[str]()
     for frame in show.said["book-10 BTC/USDT"]:
@@ -113,7 +113,7 @@ async def test_a_second_subscription_joins_the_first(show: Show):
         assert book.checksum() == frame["data"][0]["checksum"]
 
 
-async def test_who_came_before_the_market_gets_the_whole_book_when_it_opens():
+async def test_a_subscription_before_the_opening_gets_the_whole_book():
     show = Show()
     await show.subscribe()
     show.run(OPENING_NS + 2 * SECOND_NS)
@@ -182,7 +182,7 @@ async def test_candles_come_once_a_second_and_once_more_when_they_are_over():
     assert Decimal(past["volume"]) == volume
 
 
-async def test_nobody_listening_means_no_frames():
+async def test_no_frames_without_subscribers():
     show = Show()
     show.run(OPENING_NS + 2 * SECOND_NS)
     assert not show.said

@@ -1,4 +1,4 @@
-"""ccxt as it comes has an account at the pretend Kraken: orders over REST."""
+"""Orders over REST at the simulated Kraken, with the unmodified ccxt client."""
 
 import asyncio
 
@@ -73,14 +73,14 @@ async def test_a_market_order_fills_and_pays(client):
     assert {trade["id"] for trade in again} == {trade["id"] for trade in trades}
 
 
-async def test_a_market_order_for_so_much_money(client):
+async def test_a_market_order_can_have_a_value(client):
     ack = await client.create_market_order_with_cost(SYMBOL, "buy", 500)
     order = await client.fetch_order(ack["id"], SYMBOL)
     assert order["info"]["oflags"] == "fciq,viqc"
     assert 490 < float(order["info"]["cost"]) <= 500
 
 
-async def test_post_only_is_refused_when_it_would_take(client):
+async def test_post_only_is_rejected_when_it_would_take(client):
     price = round(await price_of(client) * 1.01, 1)
     with pytest.raises(ccxt.ExchangeError, match="EOrder:Post only order"):
         await client.create_order(SYMBOL, "limit", "buy", 0.01, price, {"postOnly": True})
@@ -91,7 +91,7 @@ async def test_post_only_is_refused_when_it_would_take(client):
     assert (order["status"], order["postOnly"]) == ("open", True)
 
 
-async def test_what_is_not_filled_at_once_is_cancelled(client):
+async def test_an_unfilled_immediate_order_is_cancelled(client):
     price = await price_of(client)
     low, high = round(price * 0.9, 1), round(price * 1.02, 1)
     for force in ("IOC", "FOK"):
@@ -176,7 +176,7 @@ async def test_several_orders_are_cancelled_by_their_ids(client):
         ({"deadline": "2020-01-01T00:00:00Z"}, "EService:Deadline elapsed", ccxt.ExchangeError),
     ],
 )
-async def test_wrong_orders_are_refused_in_krakens_words(client, changes, words: str, error):
+async def test_wrong_orders_are_rejected_with_krakens_errors(client, changes, words: str, error):
     usual = {"pair": "XBTUSDT", "type": "buy", "ordertype": "limit", "volume": "0.01"}
     with pytest.raises(error, match=words):
         await client.private_post_addorder({**usual, "price": "40000", **changes})
@@ -203,7 +203,7 @@ async def test_a_client_id_is_free_again_when_its_order_is_done(client):
     assert known["id"] == second["id"]
 
 
-async def test_what_is_done_cannot_be_cancelled(client):
+async def test_a_final_order_cannot_be_cancelled(client):
     ack = await client.create_order(SYMBOL, "market", "sell", 0.01)
     with pytest.raises(ccxt.OrderNotFound, match="EOrder:Unknown order"):
         await client.cancel_order(ack["id"], SYMBOL)
@@ -213,7 +213,7 @@ async def test_what_is_done_cannot_be_cancelled(client):
         await client.fetch_order("nonsense", SYMBOL)
 
 
-async def test_accounts_know_nothing_of_each_other(client):
+async def test_accounts_do_not_see_each_others_orders(client):
     low = round(await price_of(client) * 0.9, 1)
     ack = await client.create_order(SYMBOL, "limit", "buy", 0.01, low)
     base = client.urls["api"]["private"]
@@ -227,7 +227,7 @@ async def test_accounts_know_nothing_of_each_other(client):
         assert (await may.private_post_withdrawmethods())["result"] == []
 
 
-async def test_a_wrong_key_is_refused(client):
+async def test_a_wrong_key_is_rejected(client):
     base = client.urls["api"]["private"]
     async with ccxt_client(base, **{**KEY, "apiKey": "nobody"}) as wrong:
         with pytest.raises(ccxt.AuthenticationError, match="EAPI:Invalid key"):
@@ -244,7 +244,7 @@ async def test_nonces_must_grow(client):
         await client.fetch_balance()
 
 
-def test_ids_can_be_told_again():
+def test_order_numbers_can_be_computed_from_ids():
     ids = [order_id(number) for number in range(1, 1000)]
     assert len(set(ids)) == 999
     assert [order_number(one) for one in ids] == list(range(1, 1000))

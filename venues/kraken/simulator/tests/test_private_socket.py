@@ -1,4 +1,4 @@
-"""ccxt as it comes has an account at the pretend Kraken: what it hears, and orders by websocket."""
+"""Account streams and websocket orders at the simulated Kraken, with the unmodified ccxt."""
 
 import asyncio
 
@@ -33,7 +33,7 @@ async def price_of(client) -> float:
     return (await client.fetch_ticker(SYMBOL))["last"]
 
 
-async def test_streams_tell_orders_fills_and_balances(client):
+async def test_streams_report_orders_fills_and_balances(client):
     before = (await client.watch_balance())["USDT"]["total"]
     balance = asyncio.create_task(client.watch_balance())
     trades = asyncio.create_task(client.watch_my_trades())
@@ -105,7 +105,7 @@ async def account(base, client):
         yield Account(socket, token)
 
 
-async def test_a_feed_begins_with_what_there_is(client, account):
+async def test_a_feed_begins_with_open_orders_and_trades(client, account):
     low = round(await price_of(client) * 0.9, 1)
     ack = await client.create_order(SYMBOL, "limit", "buy", 0.01, low)
     await client.create_order(SYMBOL, "market", "buy", 0.01)
@@ -119,7 +119,7 @@ async def test_a_feed_begins_with_what_there_is(client, account):
     assert {trade["exec_type"] for trade in trades} == {"trade"}
 
 
-async def test_messages_are_numbered_and_tell_what_changed(client, account):
+async def test_messages_are_numbered_and_have_the_changes(client, account):
     low = round(await price_of(client) * 0.9, 1)
     await account.say("subscribe", channel="executions")
     assert (await account.hear(channel="executions"))["data"] == []
@@ -157,7 +157,7 @@ async def test_numbers_have_all_their_places(client, account):
     assert '"limit_price":50000.0,' in text
 
 
-async def test_who_has_no_token_is_refused(account):
+async def test_a_message_without_a_valid_token_is_rejected(account):
     account.token = "guessed"
     for method in ("add_order", "cancel_all", "subscribe"):
         await account.say(method, channel="executions")
@@ -165,7 +165,7 @@ async def test_who_has_no_token_is_refused(account):
         assert (reply["success"], reply["error"]) == (False, "ESession:Invalid session")
 
 
-async def test_a_feed_cannot_be_had_twice(account):
+async def test_a_second_subscription_to_a_feed_is_rejected(account):
     for channel in ("executions", "balances"):
         await account.say("subscribe", channel=channel)
         assert (await account.hear(channel=channel))["type"] == "snapshot"
@@ -184,7 +184,7 @@ async def go_wrong(base: str, **fault) -> None:
             assert response.status == 200, await response.text()
 
 
-async def test_orders_end_with_their_market(base, client, account):
+async def test_orders_are_cancelled_when_their_market_is_delisted(base, client, account):
     low = round(await price_of(client) * 0.9, 1)
     ack = await client.create_order(SYMBOL, "limit", "buy", 0.01, low)
     await account.say("subscribe", channel="executions")
@@ -197,7 +197,7 @@ async def test_orders_end_with_their_market(base, client, account):
         await client.create_order(SYMBOL, "limit", "buy", 0.01, low)
 
 
-async def test_an_order_may_be_taken_though_the_answer_says_otherwise(base, client, account):
+async def test_an_order_is_accepted_although_its_answer_is_an_error(base, client, account):
     limit = {"order_type": "limit", "side": "buy", "symbol": SYMBOL, "order_qty": 0.1}
     await go_wrong(base, fault="answer_500", path="add_order")
     await account.say("add_order", **limit, limit_price=40_000, cl_ord_id="lost")
@@ -206,7 +206,7 @@ async def test_an_order_may_be_taken_though_the_answer_says_otherwise(base, clie
     assert order["status"] == "open"
 
 
-def test_orders_are_calls_that_can_fail():
+def test_failures_of_order_messages_are_written():
     text = '{"method":"add_order","params":{},"req_id":5}'
     dialect = kraken_spot()
     assert dialect.path_of(text) == "add_order"
