@@ -4,30 +4,30 @@ from collections.abc import Callable, Collection
 
 from core.playback.log import LogReader, PlayLog
 from kit.base.cursor import Channel, Cursor
-from kit.execution.market_source import Reached
+from kit.execution.market_feed import FeedPosition
 from kit.marketdata.delivery.subscription import SymbolFilter
 
 
 class PlayedFeed:
-    """A ``MarketDataSource``. Nothing is published twice when a play is repeated."""
+    """A ``ResumableMarketFeed``. Nothing is published twice when a play is repeated."""
 
     def __init__(self, log: PlayLog) -> None:
         self._log = log
         self._reader: LogReader | None = None
-        self._before: Reached = {}
+        self._before: FeedPosition = {}
 
     def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> LogReader:
         self._before = self.reached()
         self._reader = self._log.follow(channels, symbols, self._before)
         return self._reader
 
-    def reached(self) -> Reached:
+    def reached(self) -> FeedPosition:
         reader = self._reader
         if reader is None or self._is_other():
             return self._before
         return {channel: Cursor(self._log.epoch, at) for channel, at in reader.positions.items()}
 
-    def go_on(self, reached: Reached, there: Callable[[], None]) -> None:
+    def go_on(self, reached: FeedPosition, there: Callable[[], None]) -> None:
         self._before = reached
         self._log.when_at(reached, there)
 

@@ -11,7 +11,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.cursor import Channel
 from kit.base.errors import Draining, SubscriberTooSlow
 from kit.base.numbers import to_decimal
-from kit.execution.market_source import BookSource, PublishedBatch
+from kit.execution.market_feed import MarketFeed, VerifiedBooks
 from kit.marketdata.model.batches import Batch
 
 TRADES: Channel = types_pb2.CHANNEL_TRADES
@@ -59,7 +59,7 @@ class MarketReference:
 class FeedPrices:
     """Prices from a feed: the best prices of its books, and the trades that a listener wants."""
 
-    def __init__(self, feed: PublishedBatch, books: BookSource) -> None:
+    def __init__(self, feed: MarketFeed, books: VerifiedBooks) -> None:
         self._feed = feed
         self._books = books
         self._listeners: list[TradeListener] = []

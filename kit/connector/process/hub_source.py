@@ -8,12 +8,12 @@ from kit.base.numbers import to_decimal
 from kit.connector.books.book_manager import BookManager
 from kit.connector.books.synchronized_book import BookState
 from kit.connector.host.hub import Hub, HubReader
-from kit.execution.market_source import Reached
+from kit.execution.market_feed import FeedPosition
 from kit.marketdata.delivery.subscription import SymbolFilter
 
 
 class HubFeed:
-    """A ``MarketDataSource``. A venue does not tell what it has told before."""
+    """A ``ResumableMarketFeed``. A venue does not tell what it has told before."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -21,10 +21,10 @@ class HubFeed:
     def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> HubReader:
         return self._hub.reader({}, earliest=(), latest=channels, symbols=symbols)
 
-    def reached(self) -> Reached:
+    def reached(self) -> FeedPosition:
         return {}
 
-    def go_on(self, reached: Reached, there: Callable[[], None]) -> None:
+    def go_on(self, reached: FeedPosition, there: Callable[[], None]) -> None:
         """It goes on from now."""
 
     def is_behind(self) -> bool:
@@ -35,7 +35,7 @@ class HubFeed:
 
 
 class HubBooks:
-    """``kit.execution.market_source.BookSource``."""
+    """``kit.execution.market_feed.VerifiedBooks``."""
 
     def __init__(self, book_manager: BookManager) -> None:
         self._book_manager = book_manager

@@ -83,7 +83,7 @@ class Ear:
         self.symbols = set(symbols)
         self.heard = []
 
-    def hear(self, symbol, price):
+    def on_trade(self, symbol, price):
         assert symbol in self.symbols
         self.heard.append(price)
 

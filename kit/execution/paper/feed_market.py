@@ -10,7 +10,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.cursor import Channel
 from kit.base.errors import Draining, SubscriberTooSlow
 from kit.base.numbers import to_decimal
-from kit.execution.market_source import BookSource, MarketDataSource, Reached, Reader
+from kit.execution.market_feed import FeedPosition, FeedReader, ResumableMarketFeed, VerifiedBooks
 from kit.execution.paper.market import (
     BookLevel,
     BookUnproven,
@@ -39,12 +39,14 @@ Timed = tuple[int, MarketEvent]
 class FeedMarket:
     """``kit.execution.paper.market.Market``. It reads the feed only while something is watched."""
 
-    def __init__(self, feed: MarketDataSource, books: BookSource, hear: MarketListener) -> None:
+    def __init__(
+        self, feed: ResumableMarketFeed, books: VerifiedBooks, hear: MarketListener
+    ) -> None:
         self._feed = feed
         self._books = books
         self._hear = hear
         self._symbols: frozenset[str] = frozenset()
-        self._reader: Reader | None = None
+        self._reader: FeedReader | None = None
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -95,14 +97,14 @@ class FeedMarket:
     def book_time_ns(self, symbol: str) -> int:
         return self._books.time_ns(symbol)
 
-    def reached(self) -> Reached:
+    def reached(self) -> FeedPosition:
         return self._feed.reached()
 
-    def go_on(self, reached: Reached) -> None:
+    def go_on(self, reached: FeedPosition) -> None:
         # Orders find their places in the books as they are then.
         self._feed.go_on(reached, lambda: self._hear([]))
 
-    async def _read(self, reader: Reader) -> bool:
+    async def _read(self, reader: FeedReader) -> bool:
         """Tell what comes. Returns whether the process is stopping."""
         try:
             async for response in reader.responses():

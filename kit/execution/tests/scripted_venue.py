@@ -1,4 +1,4 @@
-"""A venue with prepared answers, on loopback: what a desk sends is kept as it came."""
+"""A venue on loopback that gives prepared answers, and keeps what a client sends."""
 
 import asyncio
 import json
@@ -14,12 +14,12 @@ from kit.connector.orders.execution_client import CcxtExecutionClient
 
 WAIT_S = 10.0
 DROP = "the connection is cut"
-"""An answer that never comes."""
+"""Cuts the connection in place of an answer."""
 
 
 @dataclass
-class Sent:
-    """One call, as it came."""
+class ReceivedCall:
+    """A REST call that the venue received."""
 
     method: str
     path: str
@@ -28,55 +28,55 @@ class Sent:
 
     @property
     def params(self) -> dict[str, str]:
-        """Of the query and of a body that is a form."""
+        """The parameters of the query and of a form body."""
         return {**self.query, **dict(parse_qsl(self.body))}
 
     @property
     def json(self) -> Any:
-        """The body."""
+        """The decoded body."""
         return json.loads(self.body)
 
 
 @dataclass
-class Answering:
-    """What it answers: the first prepared answer of a call, and the last one for ever."""
+class ScriptedVenue:
+    """Answers each call with its prepared answers in order, and repeats the last one."""
 
     base: str = ""
-    sent: list[Sent] = field(default_factory=list)
-    heard: list[str] = field(default_factory=list)
-    """What came over websockets."""
+    sent: list[ReceivedCall] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
+    """Paths of websockets that were opened, and messages received over them."""
     reply: Callable[[Any], list[Any]] = lambda message: []
-    """To what comes over websockets: the messages that follow."""
+    """Returns the answers to a websocket message."""
     greeting: list[Any] = field(default_factory=list)
-    """Said to each websocket at once."""
+    """Messages sent to each new websocket."""
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
     _paths: dict[int, str] = field(default_factory=dict)
     _answers: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
     def answer(self, path: str, *bodies: Any, status: int = 200) -> None:
-        """Prepare answers to a call, by the end of its path. A text is given as it is."""
+        """Prepare answers to a call, by the end of its path. A text is sent unchanged."""
         self._answers[path] = [
             (status, body if isinstance(body, str) else json.dumps(body)) for body in bodies
         ]
 
-    async def say(self, *messages: Any, path: str = "") -> None:
-        """To all websockets, or to those whose path ends so."""
+    async def send(self, *messages: Any, path: str = "") -> None:
+        """Send to all websockets, or to those whose path ends so."""
         for socket in [one for one in self.sockets if not one.closed]:
             for message in messages if self._paths[id(socket)].endswith(path) else ():
                 await socket.send_str(_text(message))
 
-    async def cut(self) -> None:
-        """End all websockets."""
+    async def disconnect(self) -> None:
+        """Close all websockets."""
         sockets, self.sockets = self.sockets, []
         for socket in sockets:
             await socket.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One call."""
+        """Handle a REST call, or a websocket."""
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._talk(request)
         body = (await request.read()).decode()
-        self.sent.append(Sent(request.method, request.path, dict(request.query), body))
+        self.sent.append(ReceivedCall(request.method, request.path, dict(request.query), body))
         found = [path for path in self._answers if request.path.endswith(path)]
         if not found:
             return web.Response(status=404, text=f"nothing at {request.path}")
@@ -90,14 +90,14 @@ class Answering:
     async def _talk(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        self.heard.append(request.path_qs)
+        self.received.append(request.path_qs)
         self._paths[id(socket)] = request.path
         self.sockets.append(socket)
         for message in self.greeting:
             await socket.send_str(_text(message))
         async for message in socket:
             if message.type == WSMsgType.TEXT:
-                self.heard.append(message.data)
+                self.received.append(message.data)
                 decoded = json.loads(message.data) if message.data[0] in "{[" else message.data
                 replies = self.reply(decoded)
                 for reply in replies:
@@ -108,9 +108,9 @@ class Answering:
 
 
 @asynccontextmanager
-async def answering() -> AsyncIterator[Answering]:
-    """On a free port."""
-    venue = Answering()
+async def scripted_venue() -> AsyncIterator[ScriptedVenue]:
+    """Serve a venue on a free port."""
+    venue = ScriptedVenue()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", venue.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -126,19 +126,19 @@ async def answering() -> AsyncIterator[Answering]:
 
 
 @asynccontextmanager
-async def signed_in(desk: CcxtExecutionClient) -> AsyncIterator[None]:
-    """A desk with its order socket only, which is open and signed in."""
-    assert desk.socket is not None
+async def signed_in(client: CcxtExecutionClient) -> AsyncIterator[None]:
+    """Run only the order socket of a client, until it is open and signed in."""
+    assert client.socket is not None
     try:
-        desk.socket.start()
-        await desk.socket.ready.wait()
+        client.socket.start()
+        await client.socket.ready.wait()
         yield
     finally:
-        await desk.close()
+        await client.close()
 
 
 async def take(events: Any, count: int) -> list[Any]:
-    """The next events of a desk."""
+    """The next events of a client."""
     return [await anext(events) for _ in range(count)]
 
 

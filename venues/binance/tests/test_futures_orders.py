@@ -21,7 +21,7 @@ from kit.execution.contract import (
 )
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
-from kit.execution.tests.scripted_venue import Answering, answering
+from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.private.keys import credentials
@@ -43,8 +43,8 @@ ALGO = {
 
 
 @asynccontextmanager
-async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
-    async with answering() as venue:
+async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
+    async with scripted_venue() as venue:
         given = Credentials("main", {"apiKey": "k", "secret": "s"})
         desk = orders.futures_execution_client(given, venue.base)
         try:

@@ -28,7 +28,7 @@ from kit.execution.contract import (
     Rejected,
 )
 from kit.execution.tests.client_session import ClientUnderTest, open_session
-from kit.execution.tests.scripted_venue import Answering, answering, signed_in
+from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, signed_in
 from venues.binance import orders
 from venues.binance.order_socket import BinanceOrderSocketCodec
 from venues.binance.simulator import DIALECTS
@@ -41,7 +41,7 @@ CODEC = BinanceOrderSocketCodec("spot")
 @asynccontextmanager
 async def open_desk(
     reply: Any, make: Any = orders.execution_client
-) -> AsyncIterator[tuple[Answering, CcxtExecutionClient, list[Any]]]:
+) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient, list[Any]]]:
     """A desk with its order socket only, and what is said on it."""
     asked: list[Any] = []
 
@@ -49,7 +49,7 @@ async def open_desk(
         asked.append(message)
         return [{"id": message["id"], **reply}]
 
-    async with answering() as venue:
+    async with scripted_venue() as venue:
         venue.reply = note
         desk = make(Credentials("main", {"apiKey": "k", "secret": "very-secret"}), venue.base)
         async with signed_in(desk):
@@ -87,7 +87,7 @@ async def test_an_order_goes_out_digit_for_digit_and_signed():
             "recvWindow": 10000,
         }
         assert not venue.sent
-        assert venue.heard[0] == "/ws-api/v3?returnRateLimits=false"
+        assert venue.received[0] == "/ws-api/v3?returnRateLimits=false"
 
 
 async def test_an_order_is_written_before_anything_else_is_done(monkeypatch):
@@ -162,7 +162,7 @@ async def test_futures_keep_their_stops_apart_here_too():
         assert asked[0]["params"]["triggerPrice"] == "60000.5"
         for one in asked:
             check_signed(one["params"])
-        assert venue.heard[0] == "/ws-fapi/v1?returnRateLimits=false"
+        assert venue.received[0] == "/ws-fapi/v1?returnRateLimits=false"
         assert not venue.sent
 
 

@@ -29,7 +29,7 @@ from kit.execution.contract import (
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
 from kit.execution.tests.crash_suite import check_orders_are_sent_once
-from kit.execution.tests.scripted_venue import DROP, Answering, answering
+from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, scripted_venue
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.private.keys import credentials
@@ -56,8 +56,8 @@ ORDER = {
 @asynccontextmanager
 async def spot_desk(
     key: str = "k", budget: RequestBudget | None = None
-) -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
-    async with answering() as venue:
+) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
+    async with scripted_venue() as venue:
         given = Credentials("main", {"apiKey": key, "secret": "very-secret"})
         desk = orders.execution_client(given, venue.base, budget=budget)
         try:

@@ -11,7 +11,7 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 from kit.base.errors import CredentialsRejected
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import Credentials, Fee, StreamInterrupted, VenueBalance
-from kit.execution.tests.scripted_venue import Answering, answering, take
+from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, take
 from venues.binance import orders
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
@@ -25,8 +25,8 @@ EXECUTION = {
 
 
 @asynccontextmanager
-async def spot_desk() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
-    async with answering() as venue:
+async def spot_desk() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
+    async with scripted_venue() as venue:
         desk = orders.execution_client(
             Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base
         )
@@ -54,7 +54,7 @@ async def test_the_account_is_followed_and_a_cut_is_told():
         (begun,) = await take(events, 1)
         assert isinstance(begun, StreamInterrupted)
         told = [{"subscriptionId": 0, "event": one} for one in (EXECUTION, trade, gone, position)]
-        await venue.say(*told)
+        await venue.send(*told)
         opened, fill, filled, cancelled, balance = await take(events, 5)
         assert opened.state == pb.ORDER_STATE_OPEN
         assert fill.fill_id == "77"
@@ -66,14 +66,16 @@ async def test_the_account_is_followed_and_a_cut_is_told():
         assert cancelled.client_order_id == CLIENT_ID
         assert cancelled.state == pb.ORDER_STATE_CANCELLED
         assert balance == VenueBalance("ETH", Decimal("10001.5"), Decimal(10000))
-        await venue.cut()
+        await venue.disconnect()
         (lost,) = await take(events, 1)
         assert isinstance(lost, StreamInterrupted)
-        await venue.say(json.dumps(told[0]), '{"subscriptionId":0,"event":{"e":"executionReport"}}')
+        await venue.send(
+            json.dumps(told[0]), '{"subscriptionId":0,"event":{"e":"executionReport"}}'
+        )
         again, lost = await take(events, 2)
         assert again == opened
         assert isinstance(lost, StreamInterrupted)
-        await venue.say({"subscriptionId": 0, "event": {"e": "eventStreamTerminated"}})
+        await venue.send({"subscriptionId": 0, "event": {"e": "eventStreamTerminated"}})
         (lost,) = await take(events, 1)
         assert "eventStreamTerminated" in lost.detail
         await events.aclose()
@@ -111,7 +113,7 @@ async def test_it_can_be_followed_again_after_an_end():
         for number in range(2):
             events = desk.follow()
             await take(events, 1)
-            await venue.say({"subscriptionId": 0, "event": {**EXECUTION, "i": number}})
+            await venue.send({"subscriptionId": 0, "event": {**EXECUTION, "i": number}})
             (order,) = await take(events, 1)
             assert order.venue_order_id == str(number)
             await events.aclose()

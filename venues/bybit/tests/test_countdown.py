@@ -43,7 +43,7 @@ async def test_the_account_is_followed_also_where_the_venue_does_not_watch(is_ta
         events = desk.follow()
         (begun,) = await take(events, 1)
         assert isinstance(begun, StreamInterrupted)
-        await venue.say({"topic": "order", "data": [ROW]})
+        await venue.send({"topic": "order", "data": [ROW]})
         (order,) = await take(events, 1)
         assert order.venue_order_id == ROW["orderId"]
         while len(asked) < 2:

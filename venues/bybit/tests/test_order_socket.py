@@ -16,7 +16,7 @@ from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.order_socket import LoggedIn, SocketReply
 from kit.connector.orders.user_stream import LoginRejected
 from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected, Verdict
-from kit.execution.tests.scripted_venue import Answering, answering, signed_in
+from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, signed_in
 from venues.bybit import orders
 from venues.bybit.order_socket import BybitOrderSocketCodec
 from venues.bybit.tests.test_orders import CLIENT_ID, KEY, WISH
@@ -25,7 +25,9 @@ TAKEN = {"retCode": 0, "retMsg": "OK", "data": {"orderId": "1523", "orderLinkId"
 
 
 @asynccontextmanager
-async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionClient, list[Any]]]:
+async def open_desk(
+    reply: Any,
+) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient, list[Any]]]:
     """A desk that has signed in, and what it said on its order socket."""
     asked: list[Any] = []
 
@@ -35,7 +37,7 @@ async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionC
             return [{"retCode": 0, "retMsg": "OK", "op": "auth", "connId": "c"}]
         return [{"reqId": message["reqId"], "op": message["op"], "connId": "c", **reply}]
 
-    async with answering() as venue:
+    async with scripted_venue() as venue:
         venue.reply = answer
         given = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
         desk = orders.execution_client(given, venue.base)
@@ -50,7 +52,7 @@ async def test_the_key_signs_in_before_the_first_order():
         text = f"GET/realtime{expires_ms}".encode()
         assert signature == hmac.new(b"very-secret", text, hashlib.sha256).hexdigest()
         assert (request["op"], key) == ("auth", "k")
-        assert venue.heard[0] == "/v5/trade"
+        assert venue.received[0] == "/v5/trade"
 
 
 async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():

@@ -26,7 +26,7 @@ from kit.execution.contract import (
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
 from kit.execution.tests.crash_suite import check_orders_are_sent_once
-from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
+from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, scripted_venue, take
 from kit.execution.tests.stop_suite import check_stops_are_amended
 from venues.bybit import orders
 from venues.bybit.simulator import DIALECTS
@@ -58,8 +58,8 @@ EXECUTION = {
 
 
 @asynccontextmanager
-async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
-    async with answering() as venue:
+async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
+    async with scripted_venue() as venue:
         desk = orders.execution_client(
             Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base
         )
@@ -236,7 +236,7 @@ async def test_the_account_is_followed():
         (begun,) = await take(events, 1)
         assert isinstance(begun, StreamInterrupted)
         coin = {"coin": "USDT", "walletBalance": "2", "locked": ""}
-        await venue.say(
+        await venue.send(
             {"topic": "order", "data": [ROW, {**ROW, "category": "linear"}]},
             {"topic": "execution", "data": [EXECUTION]},
             {"topic": "wallet", "data": [{"coin": [coin]}]},
@@ -245,7 +245,7 @@ async def test_the_account_is_followed():
         assert order.state == pb.ORDER_STATE_OPEN
         assert fill.client_order_id == CLIENT_ID
         assert balance == VenueBalance("USDT", Decimal(2), Decimal(2))
-        await venue.cut()
+        await venue.disconnect()
         (lost,) = await take(events, 1)
         assert isinstance(lost, StreamInterrupted)
         await events.aclose()

@@ -24,7 +24,7 @@ from kit.execution.contract import (
 )
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
-from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
+from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, scripted_venue, take
 from kit.execution.tests.stop_suite import check_stop_limits_wait
 from venues.coinbase import orders
 from venues.coinbase.simulator import DIALECTS
@@ -58,8 +58,8 @@ EVENT = {
 
 
 @asynccontextmanager
-async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
-    async with answering() as venue:
+async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
+    async with scripted_venue() as venue:
         desk = orders.execution_client(
             Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base
         )
@@ -289,7 +289,7 @@ async def test_the_account_is_followed_and_a_missing_message_is_told():
         events = desk.follow()
         (begun,) = await take(events, 1)
         assert isinstance(begun, StreamInterrupted)
-        await venue.say(told(1, EVENT, {**EVENT, "status": "FAILED"}), told(3, EVENT))
+        await venue.send(told(1, EVENT, {**EVENT, "status": "FAILED"}), told(3, EVENT))
         order, failed, lost = await take(events, 3)
         assert order.size == 1
         assert order.filled_size == Decimal("0.3")

@@ -17,7 +17,7 @@ from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.order_socket import LoggedIn, SocketReply
 from kit.connector.orders.user_stream import LoginRejected
 from kit.execution.contract import Accepted, Credentials, OrderRequest, OutcomeUnknown, Rejected
-from kit.execution.tests.scripted_venue import Answering, answering, signed_in
+from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, signed_in
 from venues.deribit import orders
 from venues.deribit.order_socket import DeribitOrderSocketCodec
 from venues.deribit.tests.test_orders import CLIENT_ID, KEY, ROW, WISH, done, failed
@@ -26,7 +26,9 @@ TAKEN = done({"order": ROW, "trades": []})
 
 
 @asynccontextmanager
-async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionClient, list[Any]]]:
+async def open_desk(
+    reply: Any,
+) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient, list[Any]]]:
     """A desk that has signed in, and what it said on its order socket."""
     asked: list[Any] = []
 
@@ -36,7 +38,7 @@ async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionC
             return [{"jsonrpc": "2.0", "id": message["id"], "result": {"scope": "trade"}}]
         return [{**reply, "id": message["id"]}]
 
-    async with answering() as venue:
+    async with scripted_venue() as venue:
         venue.reply = answer
         venue.answer("/get_currencies", done([{"currency": "BTC"}]))
         given = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
@@ -52,7 +54,7 @@ async def test_the_key_signs_in_and_its_secret_stays():
         assert sent["signature"] == hmac.new(b"very-secret", text, hashlib.sha256).hexdigest()
         assert (sent["grant_type"], sent["client_id"]) == ("client_signature", "k")
         assert "very-secret" not in json.dumps(asked)
-        assert venue.heard[0] == "/ws/api/v2"
+        assert venue.received[0] == "/ws/api/v2"
 
 
 async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
@@ -61,7 +63,7 @@ async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
         receipt = await desk.place(exact)
         assert isinstance(receipt, Accepted)
         assert receipt.venue_order_id == "4008699030"
-        assert '"amount":50.0000000000000000001,' in venue.heard[-1]
+        assert '"amount":50.0000000000000000001,' in venue.received[-1]
         assert asked[1] == {
             "jsonrpc": "2.0",
             "id": 1,

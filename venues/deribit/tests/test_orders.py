@@ -26,7 +26,7 @@ from kit.execution.contract import (
 )
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
-from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
+from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, scripted_venue, take
 from venues.deribit import orders
 from venues.deribit.simulator import DIALECTS
 from venues.deribit.simulator.authentication import credentials
@@ -51,8 +51,8 @@ ROW = {
 
 
 @asynccontextmanager
-async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
-    async with answering() as venue:
+async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
+    async with scripted_venue() as venue:
         venue.answer("/get_currencies", done([{"currency": "BTC"}, {"currency": "USDC"}]))
         given = Credentials("main", {"apiKey": "k", "secret": "s"})
         desk = orders.execution_client(given, venue.base, "rest")
@@ -227,7 +227,7 @@ async def test_an_error_reply_ends_the_connection_in_the_open():
         events = desk.follow()
         await take(events, 1)
         data = {"channel": "user.orders.any.any.raw", "data": ROW}
-        await venue.say({"method": "subscription", "params": data}, failed(11050, "bad_request"))
+        await venue.send({"method": "subscription", "params": data}, failed(11050, "bad_request"))
         order, lost = await take(events, 2)
         assert order.state == pb.ORDER_STATE_OPEN
         assert isinstance(lost, StreamInterrupted)

@@ -13,7 +13,7 @@ from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.order_socket import LoggedIn, SocketReply
 from kit.connector.orders.user_stream import LoginRejected
 from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected
-from kit.execution.tests.scripted_venue import Answering, answering, signed_in
+from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, signed_in
 from venues.kraken import orders
 from venues.kraken.order_socket import KrakenOrderSocketCodec
 from venues.kraken.tests.test_orders import CLIENT_ID, KEY, PAIR, WISH, done
@@ -22,7 +22,9 @@ TAKEN = {"result": {"order_id": "OUF4EM-FRGI2-MQMWZD", "cl_ord_id": CLIENT_ID}, 
 
 
 @asynccontextmanager
-async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionClient, list[Any]]]:
+async def open_desk(
+    reply: Any,
+) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient, list[Any]]]:
     """A desk with a token, and what it said on its order socket."""
     asked: list[Any] = []
 
@@ -35,7 +37,7 @@ async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionC
             return [{**head, "result": {"channel": "executions"}, "success": True}]
         return [{**head, **reply}]
 
-    async with answering() as venue:
+    async with scripted_venue() as venue:
         venue.reply = answer
         venue.answer("/Assets", done({"XXBT": {"altname": "XBT"}}))
         venue.answer("/AssetPairs", done({"XBTUSDT": PAIR}))
@@ -46,7 +48,7 @@ async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionC
             yield venue, desk, asked
 
 
-def posted(venue: Answering) -> set[str]:
+def posted(venue: ScriptedVenue) -> set[str]:
     return {one.path.rpartition("/")[2] for one in venue.sent}
 
 
@@ -58,14 +60,14 @@ async def test_the_token_is_kept_by_a_subscription():
             "snap_trades": False,
             "token": "t0ken",
         }
-        assert venue.heard[0] == "/v2"
+        assert venue.received[0] == "/v2"
 
 
 async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
     async with open_desk(TAKEN) as (venue, desk, asked):
         exact = replace(WISH, size=Decimal("0.10000000000000000001"), post_only=True)
         assert await desk.place(exact) == Accepted("OUF4EM-FRGI2-MQMWZD")
-        assert '"order_qty":0.10000000000000000001,' in venue.heard[-1]
+        assert '"order_qty":0.10000000000000000001,' in venue.received[-1]
         params = asked[1]["params"]
         assert (asked[1]["method"], asked[1]["req_id"]) == ("add_order", 1)
         assert params == {

@@ -24,7 +24,7 @@ from kit.execution.contract import (
 )
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
-from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
+from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, scripted_venue, take
 from kit.execution.tests.stop_suite import check_stops_are_amended
 from venues.kraken import orders
 from venues.kraken.simulator import DIALECTS
@@ -52,8 +52,8 @@ PAIR = {"altname": "XBTUSDT", "wsname": "XBT/USDT", "base": "XXBT", "quote": "US
 
 
 @asynccontextmanager
-async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
-    async with answering() as venue:
+async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
+    async with scripted_venue() as venue:
         venue.answer("/public/AssetPairs", done({"XBTUSDT": PAIR}))
         venue.answer("/public/Assets", done({"XXBT": {"altname": "XBT"}}))
         given = Credentials("main", {"apiKey": "k", "secret": "c2VjcmV0"})
@@ -228,14 +228,14 @@ async def test_the_account_is_followed_and_a_missing_message_is_told():
         events = desk.follow()
         (begun,) = await take(events, 1)
         assert isinstance(begun, StreamInterrupted)
-        await venue.say(whole % 2, trade)
+        await venue.send(whole % 2, trade)
         opened, fill, order = await take(events, 3)
         assert opened.size == Decimal("123456789.12345678")
         assert fill.client_order_id == CLIENT_ID
         assert fill.fees == (Fee("USDT", Decimal("1.6E-8")),)
         assert order.filled_size == Decimal("1E-8")
         assert order.state == pb.ORDER_STATE_PARTLY_FILLED
-        await venue.say(whole % 5)
+        await venue.send(whole % 5)
         (lost,) = await take(events, 1)
         assert "missing" in lost.detail
         await events.aclose()

@@ -17,7 +17,7 @@ from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.order_socket import LoggedIn, SocketReply
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 from kit.execution.contract import Accepted, Credentials, OrderRequest, OutcomeUnknown, Rejected
-from kit.execution.tests.scripted_venue import Answering, answering, signed_in
+from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, signed_in
 from venues.okx import orders
 from venues.okx.order_socket import OkxOrderSocketCodec
 from venues.okx.tests.test_orders import CLIENT_ID, KEY, WISH, done
@@ -26,7 +26,9 @@ TAKEN = done({"ordId": "3126", "clOrdId": CLIENT_ID, "sCode": "0", "sMsg": ""})
 
 
 @asynccontextmanager
-async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionClient, list[Any]]]:
+async def open_desk(
+    reply: Any,
+) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient, list[Any]]]:
     """A desk that has signed in, and what it said on its order socket."""
     asked: list[Any] = []
 
@@ -36,7 +38,7 @@ async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionC
             return [{"event": "login", "code": "0", "msg": "", "connId": "c"}]
         return [{"id": message["id"], "op": message["op"], **reply}]
 
-    async with answering() as venue:
+    async with scripted_venue() as venue:
         venue.reply = answer
         listed = done({"instId": "BTC-USDT", "instIdCode": 10458}, {"instId": "NEW-USDT"})
         venue.answer("/public/instruments", listed)
@@ -54,7 +56,7 @@ async def test_the_key_signs_in_before_the_first_order():
         signed = hmac.new(b"very-secret", text, hashlib.sha256).digest()
         assert login["sign"] == base64.b64encode(signed).decode()
         assert (login["apiKey"], login["passphrase"]) == ("k", "p")
-        assert venue.heard[0] == "/ws/v5/private"
+        assert venue.received[0] == "/ws/v5/private"
 
 
 async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():

@@ -25,7 +25,7 @@ from kit.execution.contract import (
 )
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
-from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
+from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, scripted_venue, take
 from venues.okx import orders
 from venues.okx.simulator import DIALECTS
 from venues.okx.simulator.private.keys import credentials
@@ -55,8 +55,10 @@ GONE = {"code": "51603", "msg": "Order does not exist", "data": []}
 
 
 @asynccontextmanager
-async def prepared(venue_id: str = "okx") -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
-    async with answering() as venue:
+async def prepared(
+    venue_id: str = "okx",
+) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
+    async with scripted_venue() as venue:
         secrets = {"apiKey": "k", "secret": "s", "password": "p"}
         desk = orders.execution_client(venue_id, Credentials("main", secrets), venue.base, "rest")
         try:
@@ -241,7 +243,7 @@ async def test_the_account_is_followed():
         (begun,) = await take(events, 1)
         assert isinstance(begun, StreamInterrupted)
         coin = {"ccy": "BTC", "cashBal": "1.5", "availBal": "1"}
-        await venue.say(
+        await venue.send(
             {"arg": {"channel": "orders", "instType": "SPOT"}, "data": [ROW]},
             {"arg": {"channel": "orders", "instType": "SPOT"}, "data": [met]},
             {"arg": {"channel": "account"}, "data": [{"details": [coin]}]},
@@ -253,7 +255,7 @@ async def test_the_account_is_followed():
         assert fill.fees == (Fee("BTC", Decimal("0.0005")),)
         assert order.filled_size == Decimal("0.5")
         assert balance == VenueBalance("BTC", Decimal("1.5"), Decimal(1))
-        await venue.say({"event": "notice", "code": "64008", "msg": "The connection will close"})
+        await venue.send({"event": "notice", "code": "64008", "msg": "The connection will close"})
         (lost,) = await take(events, 1)
         assert "64008" in lost.detail
         await events.aclose()

@@ -18,7 +18,7 @@ from kit.connector.orders.order_socket import LoggedIn, OrderSocket, SocketReply
 from kit.connector.orders.rest_session import ApiRequest, CcxtApi, QuerySession, RestSession
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected, Verdict
-from kit.execution.tests.scripted_venue import Answering, answering
+from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue
 
 REQUEST = ApiRequest("privatePostOrder", {"symbol": "BTCUSDT"}, operation="place")
 ERRORS = ErrorTable(
@@ -62,7 +62,7 @@ class Codec:
 class Place:
     """A venue, and one account's way to it."""
 
-    venue: Answering
+    venue: ScriptedVenue
     session: RestSession
     socket: OrderSocket
     written: asyncio.Queue[dict[str, Any]]
@@ -96,7 +96,7 @@ async def place(
     is_begun: bool = True,
     budget: RequestBudget | None = None,
 ) -> AsyncIterator[Place]:
-    async with answering() as venue:
+    async with scripted_venue() as venue:
         config = {"urls": {"api": {"private": venue.base}}}
         credentials = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
         api = CcxtApi("binance", ERRORS, config)
@@ -126,7 +126,7 @@ async def test_answers_find_their_calls_in_any_order():
         first, second = at.start(), at.start()
         numbers = [(await at.written.get())["n"] for _ in range(2)]
         assert numbers == [1, 2]
-        await at.venue.say({"n": 2, "answer": {"id": "b"}}, {"n": 1, "answer": {"id": "a"}})
+        await at.venue.send({"n": 2, "answer": {"id": "b"}}, {"n": 1, "answer": {"id": "a"}})
         assert await asyncio.gather(first, second) == [Accepted("a"), Accepted("b")]
         assert not at.venue.sent
 
@@ -139,7 +139,7 @@ async def test_what_is_not_answered_in_time_is_unclear_and_sent_once(monkeypatch
         monkeypatch.setattr(order_socket, "TIMEOUT_S", 10.0)
         again = at.start()
         await at.written.get()
-        await at.venue.say({"n": 1, "answer": {"id": "late"}}, {"n": 2, "answer": {"id": "b"}})
+        await at.venue.send({"n": 1, "answer": {"id": "late"}}, {"n": 2, "answer": {"id": "b"}})
         assert await again == Accepted("b")
         assert at.written.empty()
         assert not at.venue.sent
@@ -150,16 +150,16 @@ async def test_a_cut_leaves_open_what_was_written_and_nothing_is_sent_again():
         calls = [at.start(), at.start()]
         for _ in calls:
             await at.written.get()
-        await at.venue.say({"n": 1, "answer": {"id": "a"}})
+        await at.venue.send({"n": 1, "answer": {"id": "a"}})
         assert await calls[0] == Accepted("a")
-        await at.venue.cut()
+        await at.venue.disconnect()
         receipt = await calls[1]
         assert isinstance(receipt, OutcomeUnknown)
         assert "lost before the answer" in receipt.detail
         await at.socket.ready.wait()
         last = at.start()
         assert (await at.written.get())["n"] == 3
-        await at.venue.say({"n": 2, "answer": {"id": "late"}}, {"n": 3, "answer": {"id": "c"}})
+        await at.venue.send({"n": 2, "answer": {"id": "late"}}, {"n": 3, "answer": {"id": "c"}})
         assert await last == Accepted("c")
         assert not at.venue.sent
 
@@ -171,9 +171,9 @@ async def test_rest_is_used_while_nothing_can_be_written():
         await at.socket.ready.wait()
         called = at.start()
         await at.written.get()
-        await at.venue.say({"n": 1, "answer": {"id": "a"}})
+        await at.venue.send({"n": 1, "answer": {"id": "a"}})
         assert await called == Accepted("a")
-        await at.venue.cut()
+        await at.venue.disconnect()
         await at.until_shut()
         assert await at.send() == Accepted("by rest")
         assert len(at.venue.sent) == 2
@@ -189,7 +189,7 @@ async def test_other_words_are_said_where_the_call_has_them():
     async with place() as at:
         called = at.start(ApiRequest("privatePostOrder", {"a": "1"}, "", "place", {"b": "2"}))
         assert (await at.written.get())["params"] == {"b": "2"}
-        await at.venue.say({"n": 1, "answer": {"id": "a"}})
+        await at.venue.send({"n": 1, "answer": {"id": "a"}})
         assert await called == Accepted("a")
 
 
@@ -212,7 +212,7 @@ async def test_an_answer_means_what_it_means_over_rest(answer, status, expected)
     async with place() as at:
         called = at.start()
         await at.written.get()
-        await at.venue.say({"n": 1, "answer": answer, "status": status})
+        await at.venue.send({"n": 1, "answer": answer, "status": status})
         assert await called == expected
 
 
@@ -220,7 +220,7 @@ async def test_what_cannot_be_said_is_refused_and_what_cannot_be_understood_is_l
     async with place() as at:
         called = at.start()
         await at.written.get()
-        await at.venue.say("[1]", "pong", '{"n":', {"who": "knows"}, {"n": 1, "answer": {"id": 5}})
+        await at.venue.send("[1]", "pong", '{"n":', {"who": "knows"}, {"n": 1, "answer": {"id": 5}})
         assert await called == Accepted("5")
         nonsense = ApiRequest("privatePostOrder", {"size": {1, 2}}, operation="place")
         receipt = await at.send(nonsense)
@@ -234,13 +234,13 @@ async def test_nothing_is_said_before_the_key_has_signed_in():
     async with place(signs_in=True) as at:
         assert (await at.written.get())["op"] == "sign in"
         assert await at.send() == Accepted("by rest")
-        await at.venue.say({"say": "entered"})
+        await at.venue.send({"say": "entered"})
         await at.socket.ready.wait()
         called = at.start()
         assert (await at.written.get())["op"] == "place"
-        await at.venue.say({"n": 1, "answer": {"id": "a"}})
+        await at.venue.send({"n": 1, "answer": {"id": "a"}})
         assert await called == Accepted("a")
-        await at.venue.cut()
+        await at.venue.disconnect()
         await at.until_shut()
         assert await at.send() == Accepted("by rest")
         assert (await at.written.get())["op"] == "sign in"
@@ -268,7 +268,7 @@ async def test_a_venue_that_denies_the_key_is_not_asked_again_at_once():
     clock = StandingClock()
     async with place(signs_in=True, clock=clock) as at:
         assert (await at.written.get())["op"] == "sign in"
-        await at.venue.say({"say": "denied"})
+        await at.venue.send({"say": "denied"})
         while await clock.slept.get() != order_socket.LOGIN_RETRY_S:
             pass
         assert at.written.empty()
@@ -276,7 +276,7 @@ async def test_a_venue_that_denies_the_key_is_not_asked_again_at_once():
         while at.written.empty():
             clock.gone.release()
             await asyncio.sleep(0.001)
-        await at.venue.say({"say": "entered"})
+        await at.venue.send({"say": "entered"})
         await at.socket.ready.wait()
 
 
@@ -291,13 +291,13 @@ async def test_a_connection_that_is_to_end_takes_nothing_more_but_answers():
     async with place() as at:
         called = at.start()
         await at.written.get()
-        await at.venue.say({"say": "ended"})
+        await at.venue.send({"say": "ended"})
         await at.until_shut()
         assert await at.send() == Accepted("by rest")
-        await at.venue.say({"n": 1, "answer": {"id": "a"}})
+        await at.venue.send({"n": 1, "answer": {"id": "a"}})
         assert await called == Accepted("a")
         await at.socket.ready.wait()
-        assert at.venue.heard.count("/orders") == 2
+        assert at.venue.received.count("/orders") == 2
 
 
 async def test_an_old_connection_is_made_anew_before_the_venue_ends_it(monkeypatch):
@@ -305,12 +305,12 @@ async def test_an_old_connection_is_made_anew_before_the_venue_ends_it(monkeypat
     clock = StandingClock()
     async with place(clock=clock) as at:
         for _ in range(2):
-            assert at.venue.heard.count("/orders") == 1
+            assert at.venue.received.count("/orders") == 1
             assert await clock.slept.get() == order_socket.PING_S
             clock.gone.release()
         await at.until_shut()
         await at.socket.ready.wait()
-        assert at.venue.heard.count("/orders") == 2
+        assert at.venue.received.count("/orders") == 2
 
 
 async def test_a_connection_is_kept_alive_with_the_venues_own_word():
@@ -333,12 +333,12 @@ async def test_requests_wait_for_their_turn_and_a_rate_limit_suspends_the_budget
         urgent = at.start(cancel, Priority.CANCEL)
         assert (await at.written.get())["op"] == "cancel"
         answer = {"code": -3, "msg": "slow down"}
-        await at.venue.say({"n": 1, "answer": answer, "status": 429, "wait": 7})
+        await at.venue.send({"n": 1, "answer": answer, "status": 429, "wait": 7})
         for rejected in (await first, await second):
             assert isinstance(rejected, Rejected)
             assert rejected.reason == pb.REJECT_REASON_RATE_LIMIT
         assert 6 < budget.suspended_s() <= 7
-        await at.venue.say({"n": 2, "answer": {"id": "a"}})
+        await at.venue.send({"n": 2, "answer": {"id": "a"}})
         assert await urgent == Accepted("a")
         assert isinstance(await at.send(), Rejected)
         assert at.written.empty()
@@ -350,7 +350,7 @@ async def test_request_whose_socket_is_lost_while_it_waits_goes_by_rest():
     async with place(budget=budget) as at:
         first, second = at.start(), at.start()
         await at.written.get()
-        await at.venue.cut()
+        await at.venue.disconnect()
         assert isinstance(await first, OutcomeUnknown)
         assert await second == Accepted("by rest")
         assert len(at.venue.sent) == 1
@@ -364,7 +364,7 @@ async def test_a_caller_who_leaves_leaves_nothing_behind():
         await asyncio.gather(called, return_exceptions=True)
         again = at.start()
         await at.written.get()
-        await at.venue.say({"n": 1, "answer": {"id": "late"}}, {"n": 2, "answer": {"id": "b"}})
+        await at.venue.send({"n": 1, "answer": {"id": "late"}}, {"n": 2, "answer": {"id": "b"}})
         assert await again == Accepted("b")
         assert not at.socket._pending
 
@@ -385,5 +385,5 @@ async def test_no_more_than_so_many_wait_for_their_answers(monkeypatch):
         receipt = await at.send()
         assert isinstance(receipt, Rejected)
         assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
-        await at.venue.say({"n": 1, "answer": {"id": "a"}})
+        await at.venue.send({"n": 1, "answer": {"id": "a"}})
         assert await called == Accepted("a")

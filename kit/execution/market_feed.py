@@ -12,11 +12,11 @@ from typing import Protocol
 from kit.base.cursor import Channel, Cursor
 from kit.marketdata.delivery.subscription import SymbolFilter
 
-Reached = Mapping[Channel, Cursor]
+FeedPosition = Mapping[Channel, Cursor]
 """By channel, the cursor of the last batch that was read."""
 
 
-class Reader(Protocol):
+class FeedReader(Protocol):
     """Reads some channels."""
 
     def take(self) -> bytes:
@@ -30,20 +30,20 @@ class Reader(Protocol):
         """Stop reading."""
 
 
-class PublishedBatch(Protocol):
+class MarketFeed(Protocol):
     """All batches that a process publishes."""
 
-    def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> Reader:
+    def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> FeedReader:
         """Read channels of some symbols (empty: all), from now on. Raises TooManySubscribers."""
 
 
-class MarketDataSource(PublishedBatch, Protocol):
+class ResumableMarketFeed(MarketFeed, Protocol):
     """A source for a consumer that stores how far it has read."""
 
-    def reached(self) -> Reached:
+    def reached(self) -> FeedPosition:
         """Return how far it was read; empty for live data, which is never published again."""
 
-    def go_on(self, reached: Reached, there: Callable[[], None]) -> None:
+    def go_on(self, reached: FeedPosition, there: Callable[[], None]) -> None:
         """Skip what was read before, perhaps by another process. ``there`` is called when that
         position is reached again, before anything else is published."""
 
@@ -54,7 +54,7 @@ class MarketDataSource(PublishedBatch, Protocol):
         """Whether another recording is played than the one that was read before; true once."""
 
 
-class BookSource(Protocol):
+class VerifiedBooks(Protocol):
     """The books after all published batches."""
 
     def keeps(self, symbol: str) -> bool:
