@@ -61,24 +61,24 @@ def oco(*others):
 
 
 def approved(world, contents):
-    """All of them, for a minute."""
+    """Approve all orders for a minute."""
     ends_ns = world.clock.time_ns() + 60 * NANOSECONDS_PER_SECOND
     return [SIGNER.approve(content, name, ends_ns) for name, content in contents.items()]
 
 
 def flow(world):
-    """TradeFlow of the process that runs now."""
+    """The TradeFlow service of the current process."""
     return TradeFlowServicer("fake", {"main": world.account})
 
 
 async def place(world, contents):
-    """Place a group; gives its orders as they are told."""
+    """Place a group. Returns its orders as messages."""
     request = trade_flow_pb2.PlaceOrderGroupRequest(approved=approved(world, contents))
     return list((await flow(world).PlaceOrderGroup(request, None)).orders)
 
 
 async def placed(contents, **venue):
-    """A world where a group was placed, and its orders as the ledger has them."""
+    """A world where a group was placed, and its orders."""
     found = world(**venue)
     found.prices = Prices()
     found.start()
@@ -95,22 +95,22 @@ def entries(world, contents):
 
 
 def at_venue(world, entry):
-    """An order as the venue has it; None when it was never there."""
+    """The order at the venue; None if it never arrived."""
     return world.venue.by_client_id.get(entry.key)
 
 
 def fill(world, entry, size):
-    """Some of an order is filled."""
+    """Fill a part of an order."""
     world.venue.fill(at_venue(world, entry), Decimal(size))
 
 
 def standing(members):
-    """Where they all stand."""
+    """The names of the orders' states."""
     return [orders_pb2.OrderState.Name(one.state).removeprefix("ORDER_STATE_") for one in members]
 
 
 def live(world):
-    """What is open at the venue, by client order id."""
+    """The open orders at the venue, by client order id."""
     return {
         name: truth.now
         for name, truth in world.venue.by_client_id.items()

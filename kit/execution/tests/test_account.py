@@ -1,4 +1,4 @@
-"""An account as a whole, at a venue that keeps still."""
+"""An account as a whole, at a reliable venue."""
 
 import asyncio
 import errno
@@ -16,15 +16,15 @@ from kit.execution.tests.fake_venue import CAPABILITIES, limit_order
 from kit.execution.tests.simulated_process import SETTINGS, amend, run, started, verified, world
 
 
-def test_a_request_that_is_repeated_is_one_order():
+def test_repeated_request_is_one_order():
     async def scenario():
         found = await started()
         submitter = found.account.submitter
         twice = [submitter.submit(verified(limit_order(), "r")) for _ in range(5)]
-        entries = await asyncio.gather(*twice)
-        assert all(entry is entries[0] for entry in entries)
-        assert entries[0].state == states.OPEN
-        assert await submitter.submit(verified(limit_order(size="2.0"), "r")) is entries[0]
+        orders = await asyncio.gather(*twice)
+        assert all(order is orders[0] for order in orders)
+        assert orders[0].state == states.OPEN
+        assert await submitter.submit(verified(limit_order(size="2.0"), "r")) is orders[0]
         with pytest.raises(RequestIdReused):
             await submitter.submit(verified(limit_order(size="3"), "r"))
         assert list(found.venue.sends.values()) == [1]
@@ -32,21 +32,21 @@ def test_a_request_that_is_repeated_is_one_order():
         found.start()
         await found.ready()
         again = await found.account.submitter.submit(verified(limit_order(), "r"))
-        assert again.client_order_id == entries[0].client_order_id
+        assert again.client_order_id == orders[0].client_order_id
         assert list(found.venue.sends.values()) == [1]
 
     run(scenario())
 
 
-def test_a_caller_who_leaves_leaves_the_order():
+def test_order_is_placed_when_its_caller_leaves():
     async def scenario():
         found = await started()
         task = asyncio.ensure_future(found.account.submitter.submit(verified(limit_order(), "r")))
         await asyncio.sleep(0)
         task.cancel()
         await found.let_pass(1)
-        (entry,) = found.account.state.index.orders.values()
-        assert entry.state == states.OPEN
+        (order,) = found.account.state.index.orders.values()
+        assert order.state == states.OPEN
 
     run(scenario())
 
@@ -68,16 +68,16 @@ async def duplicate(request):
 
 
 @pytest.mark.parametrize("answer", [raises, hangs, unclear, duplicate])
-def test_no_clear_answer_is_unknown_and_is_asked_for(answer):
+def test_order_without_a_verdict_is_unknown_and_queried(answer):
     async def scenario():
         found = await started()
         found.account.client.verdicts = [answer]
-        entry = await found.account.submitter.submit(verified(limit_order(), "r"))
-        assert entry.state == states.UNKNOWN
+        order = await found.account.submitter.submit(verified(limit_order(), "r"))
+        assert order.state == states.UNKNOWN
         assert found.account.message().unknown_orders == 1
         began = found.venue.time
-        await found.until(lambda: entry.is_final)
-        assert (entry.state, entry.reject_reason) == (states.REJECTED, states.NEVER_ARRIVED)
+        await found.until(lambda: order.is_final)
+        assert (order.state, order.reject_reason) == (states.REJECTED, states.NEVER_ARRIVED)
         # Not before all that was under way has arrived and can be found.
         assert found.venue.time - began >= SETTINGS.arrival_s + 2 * CAPABILITIES.lag_s
         assert list(found.venue.sends.values()) == [1]
@@ -85,42 +85,42 @@ def test_no_clear_answer_is_unknown_and_is_asked_for(answer):
     run(scenario())
 
 
-def test_time_counts_from_when_nothing_more_is_sent():
+def test_not_found_counts_only_after_the_call_has_ended():
     async def scenario():
         found = await started()
         found.account.client.verdicts = [hangs]
         submitter = found.account.submitter
         placing = asyncio.ensure_future(submitter.submit(verified(limit_order(), "r")))
         await found.let_pass(0.1)
-        (entry,) = found.account.state.index.orders.values()
+        (order,) = found.account.state.index.orders.values()
         # From now on it is asked for, as it is to be cancelled.
-        await submitter.cancel(entry)
-        assert entry.state == states.SENT
+        await submitter.cancel(order)
+        assert order.state == states.SENT
         await placing
         began = found.venue.time
-        assert entry.state == states.UNKNOWN
-        await found.until(lambda: entry.is_final)
+        assert order.state == states.UNKNOWN
+        await found.until(lambda: order.is_final)
         assert found.venue.time - began >= SETTINGS.arrival_s + 2 * CAPABILITIES.lag_s
 
     run(scenario())
 
 
-def test_as_long_as_the_venue_does_not_answer_it_stays_unknown():
+def test_order_stays_unknown_while_the_venue_does_not_answer():
     async def scenario():
         found = await started()
         found.account.client.verdicts = [unclear]
-        entry = await found.account.submitter.submit(verified(limit_order(), "r"))
+        order = await found.account.submitter.submit(verified(limit_order(), "r"))
         found.account.client.failures = 10_000
         await found.let_pass(3600)
-        assert entry.state == states.UNKNOWN
+        assert order.state == states.UNKNOWN
         found.account.client.failures = 0
-        await found.until(lambda: entry.is_final)
-        assert entry.reject_reason == states.NEVER_ARRIVED
+        await found.until(lambda: order.is_final)
+        assert order.reject_reason == states.NEVER_ARRIVED
 
     run(scenario())
 
 
-def test_a_refusal_is_told():
+def test_rejection_is_reported_with_its_reason():
     async def scenario():
         found = await started()
 
@@ -128,9 +128,9 @@ def test_a_refusal_is_told():
             return Rejected(orders_pb2.REJECT_REASON_WOULD_TAKE, "would take")
 
         found.account.client.verdicts = [refuse]
-        entry = await found.account.submitter.submit(verified(limit_order(), "r"))
-        assert entry.state == states.REJECTED
-        assert (entry.reject_reason, entry.detail) == (
+        order = await found.account.submitter.submit(verified(limit_order(), "r"))
+        assert order.state == states.REJECTED
+        assert (order.reject_reason, order.detail) == (
             orders_pb2.REJECT_REASON_WOULD_TAKE,
             "would take",
         )
@@ -138,18 +138,18 @@ def test_a_refusal_is_told():
     run(scenario())
 
 
-def test_without_a_disk_nothing_is_sent_but_cancels_are():
+def test_without_a_disk_only_cancels_are_sent():
     async def scenario():
         found = await started()
         submitter = found.account.submitter
-        entry = await submitter.submit(verified(limit_order(), "r"))
+        order = await submitter.submit(verified(limit_order(), "r"))
         found.disk.error = OSError(errno.ENOSPC, "No space left on device")
         with pytest.raises(StoreUnavailable):
             await submitter.submit(verified(limit_order(), "s"))
         assert len(found.account.state.index.orders) == 1
         assert len(found.venue.sends) == 1
-        await submitter.cancel(entry)
-        assert entry.state == states.CANCELLED
+        await submitter.cancel(order)
+        assert order.state == states.CANCELLED
         found.disk.error = None
         await found.let_pass(2)
         assert (await submitter.submit(verified(limit_order(), "s"))).state == states.OPEN
@@ -161,7 +161,7 @@ def test_without_a_disk_nothing_is_sent_but_cancels_are():
     run(scenario())
 
 
-def test_a_disk_that_is_late_holds_back_an_order_whose_approval_has_ended():
+def test_order_is_not_sent_when_its_approval_expired_while_writing():
     async def scenario():
         found = await started()
         slow = found.offload
@@ -172,14 +172,14 @@ def test_a_disk_that_is_late_holds_back_an_order_whose_approval_has_ended():
 
         found.account.journal._bytes._offload = slower
         ends_ns = found.clock.time_ns() + NANOSECONDS_PER_SECOND
-        entry = await found.account.submitter.submit(verified(limit_order(), "r", ends_ns))
-        assert entry.state == states.REJECTED
+        order = await found.account.submitter.submit(verified(limit_order(), "r", ends_ns))
+        assert order.state == states.REJECTED
         assert not found.venue.sends
 
     run(scenario())
 
 
-def test_rights_that_are_not_needed_are_refused():
+def test_credentials_with_unneeded_rights_are_rejected():
     async def scenario():
         found = world()
         found.start()
@@ -197,7 +197,7 @@ def test_rights_that_are_not_needed_are_refused():
     run(scenario())
 
 
-def test_a_stream_that_is_refused_takes_no_orders():
+def test_account_takes_no_orders_while_its_stream_is_rejected():
     async def scenario():
         found = await started()
         follow = found.account.client.follow
@@ -222,7 +222,7 @@ def crash(event):
     raise ValueError(event)
 
 
-def test_a_venue_that_is_away_is_tried_again():
+def test_account_reconnects_when_the_venue_is_back():
     async def scenario():
         found = world()
         found.start()
@@ -234,30 +234,30 @@ def test_a_venue_that_is_away_is_tried_again():
     run(scenario())
 
 
-def test_amendments_are_done_once_and_known_again():
+def test_amendment_is_done_once_and_survives_a_restart():
     async def scenario():
         found = await started()
         amender = found.account.amender
-        entry = await found.account.submitter.submit(verified(limit_order(), "r"))
+        order = await found.account.submitter.submit(verified(limit_order(), "r"))
         wanted = limit_order(size="3", price="99")
-        await amend(amender, entry, wanted, "a")
-        assert (entry.size, entry.price) == (3, 99)
-        await amend(amender, entry, wanted, "a")
+        await amend(amender, order, wanted, "a")
+        assert (order.size, order.price) == (3, 99)
+        await amend(amender, order, wanted, "a")
         with pytest.raises(RequestIdReused):
-            await amend(amender, entry, limit_order(size="4"), "a")
+            await amend(amender, order, limit_order(size="4"), "a")
         with pytest.raises(RequestIdReused):
             await found.account.submitter.submit(verified(limit_order(), "a"))
         found.crash()
         found.start()
         await found.ready()
-        again = found.account.state.index.orders[entry.key]
+        again = found.account.state.index.orders[order.key]
         await found.until(lambda: (again.size, again.price) == (3, 99), 2)
         assert set(again.amendments) == {"a"}
 
     run(scenario())
 
 
-def test_an_acknowledgement_is_not_a_state():
+def test_acknowledged_order_is_queried_until_it_is_open():
     async def scenario():
         found = await started()
         found.venue.publishes = False
@@ -266,9 +266,9 @@ def test_an_acknowledgement_is_not_a_state():
             return Accepted(found.venue.arrive(request).now.venue_order_id)
 
         found.account.client.verdicts = [acknowledge]
-        entry = await found.account.submitter.submit(verified(limit_order(), "r"))
-        assert entry.state == states.ACKNOWLEDGED
-        await found.until(lambda: entry.state == states.OPEN, 5)
-        assert isinstance(found.venue.by_client_id[entry.key].now, VenueOrder)
+        order = await found.account.submitter.submit(verified(limit_order(), "r"))
+        assert order.state == states.ACKNOWLEDGED
+        await found.until(lambda: order.state == states.OPEN, 5)
+        assert isinstance(found.venue.by_client_id[order.key].now, VenueOrder)
 
     run(scenario())

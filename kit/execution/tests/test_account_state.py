@@ -114,7 +114,7 @@ ENDS = {
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(sorted(ENDS)), st.integers(0, 1 << 30), st.booleans())
-def test_any_order_of_news_ends_alike(end, seed, named):
+def test_updates_in_any_order_lead_to_the_same_state(end, seed, named):
     chance = random.Random(seed)
     updates = [*STORY, *ENDS[end]]
     twice = [*updates, *chance.sample(updates, 3)]
@@ -140,7 +140,7 @@ def test_any_order_of_news_ends_alike(end, seed, named):
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 1 << 30), st.integers(0, 30))
-def test_the_journal_gives_all_of_it_again(seed, count):
+def test_journal_restores_the_whole_state(seed, count):
     chance = random.Random(seed)
     state = account_state()
     order = sent(state)
@@ -164,7 +164,7 @@ def test_the_journal_gives_all_of_it_again(seed, count):
         )
 
 
-def test_sent_and_nothing_more_is_unknown_after_a_restart():
+def test_sent_order_without_an_update_is_unknown_after_a_restart():
     state = account_state()
     order = sent(state)
     index = OrderIndex()
@@ -183,7 +183,7 @@ def test_average_and_fees_are_exact():
     assert order_message(order).fees[0].amount == "0.00000000000000000001"
 
 
-def test_another_fee_is_said_and_taken():
+def test_changed_fee_is_reported_and_taken_over():
     state = account_state()
     order = sent(state)
     assert state.apply_fill(fill(1)) is FillResult.NEW
@@ -193,7 +193,7 @@ def test_another_fee_is_said_and_taken():
     assert order.fill_size == 1
 
 
-def test_a_missed_fill_is_added_to_what_was_cancelled():
+def test_missed_fill_is_added_to_a_cancelled_order():
     state = account_state()
     order = sent(state)
     state.apply_order(report(states.CANCELLED))
@@ -201,7 +201,7 @@ def test_a_missed_fill_is_added_to_what_was_cancelled():
     assert (order.state, order.filled_size) == (states.CANCELLED, 1)
 
 
-def test_a_fill_of_what_was_rejected_is_not_lost():
+def test_fill_of_a_rejected_order_makes_it_unknown():
     state = account_state()
     order = sent(state)
     state.transition(order, states.REJECTED, orders_pb2.REJECT_REASON_OTHER, "no")
@@ -212,7 +212,7 @@ def test_a_fill_of_what_was_rejected_is_not_lost():
     assert order.state == states.PARTLY_FILLED
 
 
-def test_news_without_our_id_wait_while_they_may_be_ours():
+def test_updates_without_our_id_are_kept_while_they_may_be_ours():
     state = account_state()
     order = sent(state)
     state.apply_fill(fill(1, client="", venue="v"))
@@ -224,7 +224,7 @@ def test_news_without_our_id_wait_while_they_may_be_ours():
     assert len(state.index.orders) == 2
 
 
-def test_more_filled_than_its_fills_is_asked_for():
+def test_order_with_missing_fills_is_queried():
     state = account_state()
     order = sent(state)
     state.apply_order(report(states.FILLED, "4"))
@@ -232,7 +232,7 @@ def test_more_filled_than_its_fills_is_asked_for():
     assert state._listener.in_doubt == [KEY]
 
 
-def test_what_ended_long_ago_is_forgotten_but_not_while_it_may_be_asked_again():
+def test_ended_order_is_forgotten_once_its_approval_has_expired():
     state = account_state()
     old, asked, open_order = (sent(state, key=str(n) * 32) for n in range(3))
     asked.approval_expires_time_ns = 1 << 62
@@ -252,7 +252,7 @@ def amended(state, order, size="9"):
     state.record_amendment(order, amendment.ended(AmendmentOutcome.DONE))
 
 
-def test_news_from_before_an_amendment_do_not_undo_it():
+def test_update_older_than_an_amendment_does_not_undo_it():
     state = account_state()
     order = sent(state)
     state.apply_order(report(at=1))
@@ -267,7 +267,7 @@ def test_news_from_before_an_amendment_do_not_undo_it():
     assert order.size == 8
 
 
-def test_of_an_amended_order_only_the_venue_says_that_it_is_whole():
+def test_amended_order_is_filled_only_when_the_venue_says_so():
     state = account_state()
     order = sent(state)
     amended(state, order, "3")
@@ -278,7 +278,7 @@ def test_of_an_amended_order_only_the_venue_says_that_it_is_whole():
     assert order.state == states.FILLED
 
 
-def test_what_the_venue_forgot_has_ended_as_its_fills_tell():
+def test_missing_order_ends_as_its_fills_say():
     for size, end in (("4", states.FILLED), ("1", states.CANCELLED)):
         state = account_state()
         order = sent(state)

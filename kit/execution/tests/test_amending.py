@@ -1,4 +1,4 @@
-"""Where an order wakes can be changed while it waits, here and at the venue."""
+"""Amendments of the stop price of an order, held here or at the venue."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -27,29 +27,29 @@ NATIVE = replace(CAPABILITIES, types=ALL_TYPES, amends_stop_price=True)
 
 
 async def waiting(kind=STOP, capabilities=CAPABILITIES, **more):
-    """A world with an order to sell that waits, here or at the venue, and what it is."""
+    """A world with an untriggered stop to sell, here or at the venue; its order and content."""
     found = world(capabilities=capabilities)
     found.prices = Prices()
     found.start()
     await found.ready()
     content = limit_order(type=kind, side=SELL, **{"price": "", "stop_price": "90"} | more)
-    entry = await found.account.submitter.submit(
+    order = await found.account.submitter.submit(
         verified(content, "r"), held_here=kind not in capabilities.types
     )
-    return found, entry, content
+    return found, order, content
 
 
 def again(found):
-    """The order as the process knows it that runs now."""
-    (entry,) = found.account.state.index.orders.values()
-    return entry
+    """The order in the process that runs now."""
+    (order,) = found.account.state.index.orders.values()
+    return order
 
 
-def test_a_stop_that_waits_here_wakes_at_its_new_price():
+def test_amended_local_stop_triggers_at_its_new_price():
     async def scenario():
-        found, entry, content = await waiting()
+        found, order, content = await waiting()
         content.stop_price = "95"
-        told = await amended(found, entry, content)
+        told = await amended(found, order, content)
         assert told.content.stop_price == "95"
         found.crash()
         found.start()
@@ -60,46 +60,46 @@ def test_a_stop_that_waits_here_wakes_at_its_new_price():
         assert order_message(again(found)).content.stop_price == "95"
         found.prices.trade("95")
         await found.let_pass(2)
-        sent = found.venue.by_client_id[entry.key].now
+        sent = found.venue.by_client_id[order.key].now
         assert (sent.type, sent.stop_price) == (orders_pb2.ORDER_TYPE_MARKET, None)
 
     run(scenario())
 
 
-def test_a_trailing_stop_follows_at_its_new_distance_from_the_best_price_so_far():
+def test_amended_trailing_stop_keeps_its_best_price():
     async def scenario():
-        found, entry, content = await waiting(TRAILING, stop_price="", trailing_offset="10")
+        found, order, content = await waiting(TRAILING, stop_price="", trailing_offset="10")
         found.prices.trade("100", "120", "115")
         content.trailing_offset = "5.5"
-        told = await amended(found, entry, content)
+        told = await amended(found, order, content)
         assert told.content.trailing_offset == "5.5"
         found.prices.trade("115")
         await found.let_pass(2)
         assert not found.venue.sends
         found.prices.trade("114.5")
         await found.let_pass(2)
-        assert found.venue.sends == {entry.key: 1}
+        assert found.venue.sends == {order.key: 1}
 
     run(scenario())
 
 
-def test_one_whose_price_was_reached_does_not_wait_any_more():
+def test_triggered_stop_cannot_be_amended():
     async def scenario():
-        found, entry, content = await waiting()
+        found, order, content = await waiting()
         found.account.readiness.state = 3
         found.prices.trade("90")
         found.account.readiness.state = 2
         content.stop_price = "80"
         with pytest.raises(InvalidOrder, match="was reached") as refused:
-            await amended(found, entry, content)
+            await amended(found, order, content)
         assert refused.value.metadata["field"] == "stop_price"
 
     run(scenario())
 
 
-def test_one_whose_price_is_reached_meanwhile_stays_as_it_was():
+def test_stop_triggered_during_its_amendment_is_unchanged():
     async def scenario():
-        found, entry, content = await waiting()
+        found, order, content = await waiting()
         commit = found.account.journal.commit
 
         async def reached_meanwhile(*also):
@@ -109,42 +109,42 @@ def test_one_whose_price_is_reached_meanwhile_stays_as_it_was():
         found.account.journal.commit = reached_meanwhile
         content.stop_price = "80"
         with pytest.raises(InvalidOrder, match="was reached"):
-            await amended(found, entry, content)
-        assert order_message(entry).content.stop_price == "90"
+            await amended(found, order, content)
+        assert order_message(order).content.stop_price == "90"
         await found.let_pass(2)
-        assert found.venue.sends == {entry.key: 1}
+        assert found.venue.sends == {order.key: 1}
 
     run(scenario())
 
 
 @pytest.mark.parametrize("step", range(1, 24))
-def test_whenever_the_process_dies_it_wakes_at_the_one_price_or_the_other(step):
+def test_stop_has_its_old_or_new_price_after_a_crash(step):
     async def scenario():
-        found, entry, content = await waiting()
+        found, order, content = await waiting()
         content.stop_price = "95"
         found.process.dies_at = found.process.steps + step
-        await found.do(amend(found.account.amender, entry, content, "a"))
+        await found.do(amend(found.account.amender, order, content, "a"))
         found.crash()
         found.start()
         await found.ready()
-        entry = again(found)
-        await amend(found.account.amender, entry, content, "a")
-        assert order_message(entry).content.stop_price == "95"
-        assert not entry.is_amending
+        order = again(found)
+        await amend(found.account.amender, order, content, "a")
+        assert order_message(order).content.stop_price == "95"
+        assert not order.is_amending
         found.prices.trade("95")
         await found.let_pass(5)
-        assert found.venue.sends == {entry.key: 1}
+        assert found.venue.sends == {order.key: 1}
 
     run(scenario())
 
 
-def test_at_a_venue_that_changes_stops_it_is_changed_there():
+def test_stop_is_amended_at_a_venue_that_supports_it():
     async def scenario():
-        found, entry, content = await waiting(STOP_LIMIT, NATIVE, price="89")
+        found, order, content = await waiting(STOP_LIMIT, NATIVE, price="89")
         content.stop_price = "95"
-        told = await amended(found, entry, content)
+        told = await amended(found, order, content)
         assert told.content.stop_price == "95"
-        at_venue = found.venue.by_client_id[entry.key].now
+        at_venue = found.venue.by_client_id[order.key].now
         assert (at_venue.stop_price, at_venue.price) == (Decimal(95), Decimal(89))
 
     run(scenario())
@@ -157,25 +157,25 @@ def test_at_a_venue_that_changes_stops_it_is_changed_there():
         (TRAILING, "trailing_offset", NATIVE, {"stop_price": "", "trailing_offset": "5"}),
     ],
 )
-def test_where_the_venue_cannot_the_field_is_named(kind, field, capabilities, terms):
+def test_unsupported_stop_amendment_names_the_field(kind, field, capabilities, terms):
     async def scenario():
-        found, entry, content = await waiting(kind, capabilities, **terms)
+        found, order, content = await waiting(kind, capabilities, **terms)
         setattr(content, field, "6")
         with pytest.raises(NotSupported, match=field) as refused:
-            await amended(found, entry, content)
+            await amended(found, order, content)
         assert refused.value.metadata["wanted"] == field
-        content.CopyFrom(entry.content)
+        content.CopyFrom(order.content)
         content.size = "1"
-        assert (await amended(found, entry, content, "b")).content.size == "1"
+        assert (await amended(found, order, content, "b")).content.size == "1"
 
     run(scenario())
 
 
 @pytest.mark.parametrize("was_done", [True, False])
-def test_without_an_answer_the_stop_price_tells_what_was_done(was_done):
+def test_stop_price_resolves_an_amendment_without_a_verdict(was_done):
     async def scenario():
-        found, entry, content = await waiting(STOP_LIMIT, NATIVE, price="89")
-        truth = found.venue.by_client_id[entry.key]
+        found, order, content = await waiting(STOP_LIMIT, NATIVE, price="89")
+        truth = found.venue.by_client_id[order.key]
 
         async def amend(key, request):
             if was_done:
@@ -184,55 +184,55 @@ def test_without_an_answer_the_stop_price_tells_what_was_done(was_done):
 
         found.account.client.amend = amend
         content.stop_price = "95"
-        await amended(found, entry, content)
-        assert entry.is_amending
-        await found.until(lambda: not entry.is_amending)
-        assert entry.stop_price == truth.now.stop_price == (95 if was_done else 90)
+        await amended(found, order, content)
+        assert order.is_amending
+        await found.until(lambda: not order.is_amending)
+        assert order.stop_price == truth.now.stop_price == (95 if was_done else 90)
 
     run(scenario())
 
 
-def test_what_the_venue_tells_of_before_does_not_bring_the_old_one_back():
+def test_old_update_does_not_restore_the_old_stop_price():
     async def scenario():
-        found, entry, content = await waiting(STOP_LIMIT, NATIVE, price="89")
-        before = found.venue.by_client_id[entry.key].now
+        found, order, content = await waiting(STOP_LIMIT, NATIVE, price="89")
+        before = found.venue.by_client_id[order.key].now
         content.stop_price = "95"
-        await amended(found, entry, content)
+        await amended(found, order, content)
         found.account.state.apply_order(replace(before, venue_time_ns=found.clock.time_ns()))
-        assert entry.stop_price == 95
+        assert order.stop_price == 95
         moved = replace(before, stop_price=Decimal(93), venue_time_ns=found.clock.time_ns())
         await found.let_pass(120)
         found.account.state.apply_order(
             replace(moved, venue_time_ns=found.clock.time_ns()), is_answer=True
         )
-        assert entry.stop_price == 93
+        assert order.stop_price == 93
 
     run(scenario())
 
 
-def test_a_type_without_a_stop_price_gets_none():
+def test_amendment_cannot_add_a_stop_price():
     async def scenario():
         found = world()
         found.start()
         await found.ready()
         content = limit_order()
-        entry = await found.account.submitter.submit(verified(content, "r"))
+        order = await found.account.submitter.submit(verified(content, "r"))
         content.stop_price = "95"
         with pytest.raises(InvalidOrder) as refused:
-            await amended(found, entry, content)
+            await amended(found, order, content)
         assert refused.value.metadata["field"] == "stop_price"
 
     run(scenario())
 
 
-def test_an_exit_wakes_at_its_new_price_and_so_does_its_next_attempt():
+def test_exit_and_its_retry_trigger_at_the_amended_price():
     async def scenario():
         contents = bracket()
-        found, (entry, profit, stop) = await placed(contents)
+        found, (order, profit, stop) = await placed(contents)
         content = contents["g2"]
         content.stop_price = "97"
         await amended(found, stop, content)
-        fill(found, entry, 2)
+        fill(found, order, 2)
         await found.let_pass(3)
         refusing(found, 1)
         found.prices.trade("97.5")
@@ -247,21 +247,21 @@ def test_an_exit_wakes_at_its_new_price_and_so_does_its_next_attempt():
     run(scenario())
 
 
-def test_a_journal_of_before_is_read():
+def test_journal_without_stop_prices_is_read():
     stood = states_of_before()
     decoded = records.decode(msgspec.msgpack.encode(stood))
     assert (decoded.is_triggered, decoded.stop_price, decoded.trailing_offset) == (True, None, None)
 
     async def scenario():
-        _, entry, _ = await waiting()
-        entry.restore(decoded)
-        assert entry.stop_price == 90
+        _, order, _ = await waiting()
+        order.restore(decoded)
+        assert order.stop_price == 90
 
     run(scenario())
 
 
 def states_of_before():
-    """Where an order stood, as it was written without a stop price."""
+    """An update of an order as it was written before it had a stop price."""
     times, best = (1, 2), None
     amounts = ("2", None, "0", None)
     return ["o", "k", "7", int(states.OPEN), *amounts, 0, "", True, False, *times, best, True]

@@ -74,11 +74,11 @@ def why(checked, check=None, now_ns=NOW_NS):
     return caught.value.metadata["why"]
 
 
-def test_the_text_that_is_signed_is_settled():
+def test_signed_text_is_fixed():
     assert statement(approved()).decode() == STATEMENT
 
 
-def test_a_good_approval_holds_until_its_end():
+def test_approval_is_valid_until_it_expires():
     verifier().verify(approved(), NOW_NS)
     assert why(approved(), now_ns=LATER_NS) == "expired"
 
@@ -104,7 +104,7 @@ def test_a_good_approval_holds_until_its_end():
         ("fencing_epoch", 8),
     ],
 )
-def test_nothing_of_it_may_differ(field, value):
+def test_change_of_any_field_invalidates_the_signature(field, value):
     assert why(approved(**{field: value})) == "signature"
 
 
@@ -112,57 +112,57 @@ def test_nothing_of_it_may_differ(field, value):
     ("field", "value"),
     [("group_id", "g2"), ("role", orders_pb2.GROUP_ROLE_ALTERNATIVE), ("count", 2)],
 )
-def test_nothing_of_its_group_may_differ(field, value):
+def test_change_of_the_group_invalidates_the_signature(field, value):
     changed = approved()
     setattr(changed.content.group, field, value)
     assert why(changed) == "signature"
 
 
-def test_an_order_that_stands_alone_says_so():
+def test_order_without_a_group_has_empty_group_fields():
     alone = approved()
     alone.content.ClearField("group")
     lines = statement(alone).decode().splitlines()
     assert lines[14:17] == ["group_id=", "group_role=UNSPECIFIED", "group_count=0"]
 
 
-def test_the_same_amount_in_other_digits_is_the_same_order():
+def test_trailing_zeros_do_not_invalidate_the_signature():
     assert verifier().verify(approved(size="0.1000"), NOW_NS).request_id == "r1"
 
 
-def test_a_field_cannot_pretend_to_be_two():
+def test_line_feed_in_a_field_is_rejected():
     assert why(approved(symbol="BTCUSDT\nside=SELL")) == "malformed"
 
 
 @pytest.mark.parametrize("text", ["x", "NaN", "Infinity", "1e999999", "1" * 90])
-def test_what_is_no_amount_is_not_signed(text):
+def test_text_that_is_no_amount_is_not_signed(text):
     assert why(approved(size=text)) == "malformed"
 
 
 @pytest.mark.parametrize("field", ["side", "type", "time_in_force"])
-def test_what_is_no_word_of_the_contract_is_not_signed(field):
+def test_unknown_enum_value_is_not_signed(field):
     assert why(approved(**{field: 99})) == "malformed"
 
 
-def test_an_authority_that_was_replaced_is_refused():
+def test_approval_of_a_replaced_authority_is_rejected():
     checking = verifier()
     checking.verify(approved(epoch=8), NOW_NS)
     assert why(approved(epoch=7), checking) == "stale_epoch"
     checking.verify(approved(epoch=8), NOW_NS)
 
 
-def test_a_refused_order_does_not_move_the_epoch():
+def test_rejected_approval_does_not_raise_the_epoch():
     checking = verifier()
     assert why(approved(epoch=9, size="5"), checking) == "signature"
     checking.verify(approved(epoch=7), NOW_NS)
 
 
-def test_unsigned_and_foreign_ones_are_refused():
+def test_unsigned_and_foreign_approvals_are_rejected():
     assert why(approved(signature=b"")) == "missing"
     assert why(signed_pb2.ApprovedOrder(content=CONTENT)) == "missing"
     assert why(approved(key_id="nobody")) == "unknown_key"
 
 
-def test_the_development_key_is_refused_in_the_live_world_only():
+def test_development_key_is_rejected_in_the_live_world_only():
     signed = approved(key_id=DEVELOPMENT_KEY_ID)
     verifier(live=False, key_id=DEVELOPMENT_KEY_ID).verify(signed, NOW_NS)
     assert why(signed, verifier(key_id=DEVELOPMENT_KEY_ID)) == "development_key"
@@ -193,11 +193,11 @@ def heartbeat_why(signed, checking=None, now_ns=NOW_NS):
     return caught.value.metadata["why"]
 
 
-def test_the_text_of_a_heartbeat_is_settled():
+def test_signed_text_of_a_heartbeat_is_fixed():
     assert heartbeat_statement(heartbeat()).decode() == HEARTBEAT
 
 
-def test_a_heartbeat_holds_near_its_time():
+def test_heartbeat_is_valid_near_its_time():
     check_heartbeat(heartbeat(), now_ns=NOW_NS + HEARTBEAT_NS - 1)
     check_heartbeat(heartbeat(), now_ns=NOW_NS - HEARTBEAT_NS + 1)
     assert heartbeat_why(heartbeat(), now_ns=NOW_NS + HEARTBEAT_NS) == "expired"
@@ -208,11 +208,11 @@ def test_a_heartbeat_holds_near_its_time():
     ("field", "value"),
     [("venue", "bybit"), ("account", "other"), ("fencing_epoch", 8), ("time_ns", NOW_NS + 1)],
 )
-def test_nothing_of_a_heartbeat_may_differ(field, value):
+def test_change_of_any_heartbeat_field_invalidates_the_signature(field, value):
     assert heartbeat_why(heartbeat(**{field: value})) == "signature"
 
 
-def test_heartbeats_that_nobody_who_may_has_signed_move_no_epoch():
+def test_rejected_heartbeat_does_not_raise_the_epoch():
     checking = verifier()
     stranger = Ed25519PrivateKey.from_private_bytes(bytes(32))
     forged = Signer("authority", stranger, 9).heartbeat("binance", "main", NOW_NS)
@@ -228,7 +228,7 @@ def test_heartbeats_that_nobody_who_may_has_signed_move_no_epoch():
     assert heartbeat_why(heartbeat(), checking) == "stale_epoch"
 
 
-def test_the_development_key_beats_outside_the_live_world_only():
+def test_development_key_signs_heartbeats_outside_the_live_world_only():
     signed = heartbeat(key_id=DEVELOPMENT_KEY_ID)
     check_heartbeat(signed, verifier(live=False, key_id=DEVELOPMENT_KEY_ID))
     assert heartbeat_why(signed, verifier(key_id=DEVELOPMENT_KEY_ID)) == "development_key"
@@ -246,5 +246,5 @@ def test_the_development_key_beats_outside_the_live_world_only():
         ("1234567890123456789012345678901.5", "1234567890123456789012345678901.5"),
     ],
 )
-def test_amounts_are_written_plainly_and_exactly(amount, text):
+def test_amounts_are_rendered_exactly_without_an_exponent(amount, text):
     assert plain(Decimal(amount)) == text

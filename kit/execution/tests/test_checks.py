@@ -1,4 +1,4 @@
-"""What can be refused before anything is sent, is, with the nearest valid value."""
+"""Checks reject an invalid order before it is sent, with the nearest valid value."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -34,7 +34,7 @@ def refusal(content, known=KNOWN):
     return caught.value.metadata
 
 
-def test_a_good_order_passes():
+def test_valid_order_passes():
     assert check(limit_order(size="2.000", price="100.50"), KNOWN) is False
     assert check(market(), KNOWN) is False
     later = limit_order(time_in_force=GTT, expire_time_ns=NOW_NS + 1)
@@ -49,14 +49,14 @@ def test_a_good_order_passes():
         *("٣", "1" * 41, "." + "1" * 41, "1.", ".5", "0x1"),
     ],
 )
-def test_what_is_no_amount_is_refused(field, text):
+def test_text_that_is_no_amount_is_rejected(field, text):
     found = refusal(limit_order(**{field: text}))
     assert found["field"] == field
     assert "decimal text" in found["allowed"]
 
 
 @given(st.text(max_size=60))
-def test_no_text_breaks_the_check(text):
+def test_any_text_passes_or_is_rejected(text):
     for field in ("size", "price", "stop_price", "trailing_offset"):
         with suppress(InvalidOrder):
             assert check(limit_order(**{field: text}), KNOWN) in (True, False)
@@ -92,7 +92,7 @@ def test_no_text_breaks_the_check(text):
         ({"type": orders_pb2.ORDER_TYPE_MARKET}, "price", ""),
     ],
 )
-def test_each_refusal_names_the_field_and_the_nearest(changes, field, nearest):
+def test_rejection_names_the_field_and_the_nearest_value(changes, field, nearest):
     found = refusal(limit_order(**changes))
     assert (found["field"], found["nearest"]) == (field, nearest)
 
@@ -102,7 +102,7 @@ def test_each_refusal_names_the_field_and_the_nearest(changes, field, nearest):
     st.decimals("0.01", 2000, places=2),
     st.sampled_from([types_pb2.SIDE_BUY, types_pb2.SIDE_SELL]),
 )
-def test_the_nearest_is_valid(size, price, side):
+def test_nearest_value_is_valid(size, price, side):
     best = BestPrices(Decimal(100), Decimal("100.5"))
     known = replace(KNOWN, best=best, band_percent=20)
     content = limit_order(size=f"{size:f}", price=f"{price:f}", side=side)
@@ -115,7 +115,7 @@ def test_the_nearest_is_valid(size, price, side):
     assert check(content, known) is False
 
 
-def test_prices_far_from_the_market_are_refused():
+def test_price_far_from_the_market_is_rejected():
     known = replace(KNOWN, best=BestPrices(Decimal(100), Decimal(101)), band_percent=10)
     assert refusal(limit_order(price="111.5"), known)["nearest"] == "111"
     sell = limit_order(price="89.5", side=types_pb2.SIDE_SELL)
@@ -125,7 +125,7 @@ def test_prices_far_from_the_market_are_refused():
     assert check(limit_order(price="500", side=types_pb2.SIDE_SELL), known) is False
 
 
-def test_what_the_account_does_not_have_is_refused():
+def test_order_above_the_balance_is_rejected():
     usdt = VenueBalance("USDT", Decimal(150), Decimal(10))
     btc = VenueBalance("BTC", Decimal("0.5"), Decimal("0.5"))
     known = replace(KNOWN, balances={"USDT": usdt, "BTC": btc})
@@ -135,20 +135,20 @@ def test_what_the_account_does_not_have_is_refused():
     assert check(limit_order(size="9"), replace(known, balances={})) is False
 
 
-def test_a_market_order_is_checked_at_the_best_price():
+def test_market_order_is_checked_at_the_best_price():
     known = replace(KNOWN, best=BestPrices(Decimal(100), Decimal(101)))
     assert refusal(market(size="0.01"), known)["field"] == "size"
     assert check(market(size="0.01"), KNOWN) is False
 
 
-def test_an_instrument_that_does_not_trade_is_refused():
+def test_instrument_that_does_not_trade_is_rejected():
     halted = types_pb2.Instrument()
     halted.CopyFrom(SPOT)
     halted.status = types_pb2.INSTRUMENT_STATUS_HALTED
     assert refusal(limit_order(), replace(KNOWN, instrument=halted))["field"] == "symbol"
 
 
-def test_what_the_venue_does_not_have_is_held_here_or_refused():
+def test_unsupported_type_is_held_here_or_rejected():
     plain = replace(KNOWN, capabilities=CAPABILITIES, has_prices=True)
     stop = limit_order(type=orders_pb2.ORDER_TYPE_STOP, price="", stop_price="90")
     assert check(stop, plain) is True
@@ -169,7 +169,7 @@ def test_what_the_venue_does_not_have_is_held_here_or_refused():
     assert len(STOPS) == 5
 
 
-def test_stops_that_the_venue_has_in_their_plain_form_only_wait_here_otherwise():
+def test_stop_with_unsupported_terms_is_held_here():
     stop = {"type": orders_pb2.ORDER_TYPE_STOP_LIMIT, "stop_price": "90"}
     capabilities = replace(KNOWN.capabilities, plain_stops_only=True)
     known = replace(KNOWN, capabilities=capabilities, has_prices=True)
@@ -187,7 +187,7 @@ def test_stops_that_the_venue_has_in_their_plain_form_only_wait_here_otherwise()
             check(limit_order(**stop, **terms), replace(known, has_prices=False))
 
 
-def test_a_held_order_may_end_at_a_time_that_the_venue_does_not_know():
+def test_order_held_here_may_be_good_till_time():
     capabilities = replace(CAPABILITIES, times_in_force=frozenset({GTC}))
     known = replace(KNOWN, capabilities=capabilities, has_prices=True)
     stop = limit_order(

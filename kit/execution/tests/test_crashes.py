@@ -29,7 +29,7 @@ STOPS = replace(CAPABILITIES, types=ALL_TYPES, amends_stop_price=True)
 
 
 class Trader:
-    """Wants some orders, some of them cancelled or changed, and asks until it has an answer."""
+    """Places orders, cancels or amends some, and repeats each request until it is answered."""
 
     def __init__(self, world, seed):
         self.world = world
@@ -43,7 +43,7 @@ class Trader:
         return content
 
     async def trade(self):
-        """All of it, in one life; gives True when nothing is left to ask for."""
+        """Place all orders in one run of the process."""
         await asyncio.gather(*(self._one(number) for number in range(ORDERS)))
 
     async def _one(self, number):
@@ -57,19 +57,19 @@ class Trader:
                     account.submitter.submit(verified(self.content(number), request_id))
                     for _ in "ab"
                 )
-                entry, same = await asyncio.gather(*twice)
+                order, same = await asyncio.gather(*twice)
             except (StoreUnavailable, VenuemeshError):
                 await self.world.clock.sleep(0.5)
                 continue
             break
-        assert entry is same
-        self.answered[request_id] = entry.client_order_id
+        assert order is same
+        self.answered[request_id] = order.client_order_id
         if number % 4 == 1:
-            await account.submitter.cancel(entry)
+            await account.submitter.cancel(order)
         if number % 4 == 2:
-            await self._amend(account, entry, number)
+            await self._amend(account, order, number)
 
-    async def _amend(self, account, entry, number):
+    async def _amend(self, account, order, number):
         content = orders_pb2.OrderContent()
         content.CopyFrom(self.content(number))
         content.size, content.price = "9", "101"
@@ -78,11 +78,11 @@ class Trader:
             content.CopyFrom(self.content(number))
             content.stop_price = "99"
         with suppress(InvalidOrder, StoreUnavailable):
-            await amend(account.amender, entry, content, f"a{number}")
+            await amend(account.amender, order, content, f"a{number}")
 
 
 async def live_and_die(seed, dies_at, lives=1, capabilities=CAPABILITIES):
-    """Trade, die at these steps, come again, and compare in the end."""
+    """Trade, kill the process at these steps, restart it, and compare with the venue."""
     world = World(seed, SETTINGS, capabilities=capabilities)
     trader = Trader(world, seed)
     steps = 0
@@ -109,7 +109,7 @@ async def live_and_die(seed, dies_at, lives=1, capabilities=CAPABILITIES):
 
 
 async def settle(world):
-    """Until nothing is in doubt, and all news have come."""
+    """Wait until nothing is in doubt, and all updates have arrived."""
     account = world.account
     await world.let_pass(60)
     await world.until(lambda: not account.resolver.open_inquiries and not account.readiness.detail)
@@ -125,52 +125,52 @@ def check_truth(world):
         assert key in index.orders, "lost"
         check_order(world, index.orders[key])
     assert set(index.orders) == {client_order_id("fake", "main", f"r{n}") for n in range(ORDERS)}
-    assert all(entry.state not in states.FINAL for entry in index.open.values())
+    assert all(order.state not in states.FINAL for order in index.open.values())
 
 
-def check_order(world, entry):
-    truth = world.venue.by_client_id.get(entry.client_order_id)
+def check_order(world, order):
+    truth = world.venue.by_client_id.get(order.client_order_id)
     if truth is None:
-        assert entry.state in (states.REJECTED, states.CANCELLED)
-        assert entry.state == states.REJECTED or world.venue.sends[entry.client_order_id] == 0
-        assert not entry.fills
+        assert order.state in (states.REJECTED, states.CANCELLED)
+        assert order.state == states.REJECTED or world.venue.sends[order.client_order_id] == 0
+        assert not order.fills
         return
     if not world.venue.capabilities.finds_by_client_id and not truth.now.filled_size:
         # It has ended without a trace: that it has is all that can be known.
-        assert entry.is_final == (truth.now.state in states.FINAL)
+        assert order.is_final == (truth.now.state in states.FINAL)
         return
     if not world.venue.capabilities.finds_by_client_id:
-        assert entry.is_final == (truth.now.state in states.FINAL)
+        assert order.is_final == (truth.now.state in states.FINAL)
     else:
-        assert entry.state == truth.now.state
-    assert entry.venue_order_id == truth.now.venue_order_id
-    assert entry.filled_size == truth.now.filled_size
+        assert order.state == truth.now.state
+    assert order.venue_order_id == truth.now.venue_order_id
+    assert order.filled_size == truth.now.filled_size
     fills = {
         fill.fill_id: fill.size
         for _, fill in world.venue.fills
         if fill.venue_order_id == truth.now.venue_order_id
     }
-    assert {fill.fill_id: fill.size for fill in entry.fills.values()} == fills
-    if not entry.is_final:
+    assert {fill.fill_id: fill.size for fill in order.fills.values()} == fills
+    if not order.is_final:
         told = truth.now.size, truth.now.price, truth.now.stop_price
-        assert (entry.size, entry.price, entry.stop_price) == told
-        assert not entry.cancel_requested
+        assert (order.size, order.price, order.stop_price) == told
+        assert not order.cancel_requested
 
 
-def test_without_a_crash_all_is_as_the_venue_says():
+def test_account_agrees_with_the_venue_without_a_crash():
     for seed in range(SEEDED_RUNS):
         assert run(live_and_die(seed, 0)) > 0
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_it_may_die_at_any_step(seed):
+def test_crash_at_any_step_is_recovered(seed):
     steps = run(live_and_die(seed, 0))
     assert steps > 100
     for step in range(1, min(steps, 700), STEPS_APART):
         run(live_and_die(seed, step))
 
 
-def test_a_venue_that_finds_only_what_is_open_is_enough():
+def test_crash_is_recovered_where_only_open_orders_are_found():
     capabilities = replace(CAPABILITIES, finds_by_client_id=False)
     for seed in range(SEEDED_RUNS // 2):
         chance = random.Random(seed)
@@ -179,13 +179,13 @@ def test_a_venue_that_finds_only_what_is_open_is_enough():
         )
 
 
-def test_it_may_die_again_and_again():
+def test_several_crashes_are_recovered():
     for seed in range(SEEDED_RUNS):
         chance = random.Random(seed)
         assert run(live_and_die(seed, chance.randint(1, 400), lives=chance.randint(1, 4))) > 0
 
 
-def test_stop_prices_that_are_changed_are_in_the_end_as_the_venue_has_them():
+def test_amended_stop_prices_agree_with_the_venue():
     for seed in range(SEEDED_RUNS):
         chance = random.Random(seed)
         assert run(live_and_die(seed, chance.randint(1, 400), capabilities=STOPS)) > 0

@@ -13,19 +13,19 @@ def load(environment):
     return credentials.load("okx_futures", "my-desk", environment)
 
 
-def test_they_are_read_from_the_environment():
+def test_credentials_are_read_from_the_environment():
     found = load({KEY: "k", SECRET_NAME: f" {SECRET}\n"})
     assert (found.account, found.secrets) == ("my-desk", {"apiKey": "k", "secret": SECRET})
 
 
-def test_or_from_files_which_go_before(tmp_path):
+def test_credentials_in_files_take_precedence(tmp_path):
     file = tmp_path / "secret"
     file.write_text(f"{SECRET}\n")
     found = load({KEY: "k", SECRET_NAME: "other", f"{SECRET_NAME}_FILE": str(file)})
     assert found.secrets["secret"] == SECRET
 
 
-def test_a_password_is_taken_where_there_is_one():
+def test_password_is_optional():
     name = "VENUEMESH_OKX_FUTURES_MY_DESK_PASSWORD"
     assert load({KEY: "k", SECRET_NAME: "s", name: "p"}).secrets["password"] == "p"
 
@@ -33,19 +33,19 @@ def test_a_password_is_taken_where_there_is_one():
 @pytest.mark.parametrize(
     "environment", [{}, {KEY: "k"}, {KEY: "k", SECRET_NAME: " "}, {SECRET_NAME: SECRET}]
 )
-def test_what_is_missing_is_named_and_nothing_else_shown(environment):
+def test_missing_variable_is_named_without_other_values(environment):
     with pytest.raises(SettingError) as caught:
         load(environment)
     assert "VENUEMESH_OKX_FUTURES_MY_DESK_" in str(caught.value)
     assert SECRET not in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path):
+def test_unreadable_file_is_named(tmp_path):
     with pytest.raises(SettingError, match="cannot be read"):
         load({KEY: "k", f"{SECRET_NAME}_FILE": str(tmp_path / "none")})
 
 
-def test_they_do_not_show_themselves():
+def test_repr_hides_the_secrets():
     found = load({KEY: "k", SECRET_NAME: SECRET})
     assert SECRET not in repr(found)
     assert SECRET not in f"{found}"

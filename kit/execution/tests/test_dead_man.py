@@ -1,4 +1,4 @@
-"""When nobody is at the wheel, all is cancelled."""
+"""All orders are cancelled when the heartbeats of the order authority stop."""
 
 from dataclasses import replace
 
@@ -10,20 +10,20 @@ from kit.execution.tests.fake_venue import CAPABILITIES, limit_order
 from kit.execution.tests.simulated_process import heartbeat, run, started, verified
 
 
-def test_silence_of_the_authority_cancels_all_and_a_heartbeat_ends_it():
+def test_silent_authority_cancels_all_until_a_heartbeat():
     async def scenario():
         found = await started(capabilities=replace(CAPABILITIES, countdown=True))
         account = found.account
-        entry = await account.submitter.submit(verified(limit_order(), "r"))
+        order = await account.submitter.submit(verified(limit_order(), "r"))
         await found.let_pass(60)
-        assert not entry.is_final
+        assert not order.is_final
         for _ in range(5):
             await account.heartbeat(heartbeat(account, 3))
             await found.let_pass(4)
-        assert not entry.is_final
+        assert not order.is_final
         assert set(found.venue.countdowns) == {15}
         account.client.failures = 3
-        await found.until(lambda: entry.is_final, 30)
+        await found.until(lambda: order.is_final, 30)
         assert account.message().dead_man_fired
         with pytest.raises(AccountNotReady, match="heartbeat"):
             account.check_ready()
@@ -34,7 +34,7 @@ def test_silence_of_the_authority_cancels_all_and_a_heartbeat_ends_it():
     run(scenario())
 
 
-def test_a_venue_that_does_not_count_down_is_asked_again_and_the_authority_is_still_heard():
+def test_failed_countdown_is_renewed_while_heartbeats_arrive():
     async def scenario():
         found = await started(capabilities=replace(CAPABILITIES, countdown=True))
         asked = []
@@ -44,27 +44,27 @@ def test_a_venue_that_does_not_count_down_is_asked_again_and_the_authority_is_st
             raise VenueUnavailable("no", venue="fake", detail="")
 
         found.account.client.countdown = refuse
-        entry = await found.account.submitter.submit(verified(limit_order(), "r"))
+        order = await found.account.submitter.submit(verified(limit_order(), "r"))
         for _ in range(5):
             await found.account.heartbeat(heartbeat(found.account, 3))
             await found.let_pass(4)
         assert 3 <= len(asked) <= 5
-        assert not entry.is_final
-        await found.until(lambda: entry.is_final, 30)
+        assert not order.is_final
+        await found.until(lambda: order.is_final, 30)
 
     run(scenario())
 
 
-def test_a_restart_knows_that_there_was_an_authority():
+def test_dead_man_switch_is_armed_after_a_restart():
     async def scenario():
         found = await started()
         await found.account.heartbeat(heartbeat(found.account, 9))
-        entry = await found.account.submitter.submit(verified(limit_order(), "r"))
+        order = await found.account.submitter.submit(verified(limit_order(), "r"))
         found.crash()
         found.start()
         await found.ready()
         assert found.account.verifier.fencing_epoch == 9
-        entry = found.account.state.index.orders[entry.key]
-        await found.until(lambda: entry.state == states.CANCELLED, 30)
+        order = found.account.state.index.orders[order.key]
+        await found.until(lambda: order.state == states.CANCELLED, 30)
 
     run(scenario())

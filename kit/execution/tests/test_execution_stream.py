@@ -1,4 +1,4 @@
-"""Whoever reads goes on where it was, or begins with what is true."""
+"""A reader resumes after its cursor, or starts with a snapshot."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ def details(events):
     return [one.order.detail if one.HasField("order") else "snapshot" for one in events]
 
 
-async def test_a_snapshot_comes_first_and_then_everything():
+async def test_reader_gets_a_snapshot_and_then_every_event():
     ring = executions()
     happen(ring, 1, 2)
     events = ring.read(None)
@@ -39,7 +39,7 @@ async def test_a_snapshot_comes_first_and_then_everything():
     assert [one.cursor.sequence for one in rest] == [3, 4]
 
 
-async def test_it_goes_on_after_a_cursor():
+async def test_reader_resumes_after_a_cursor():
     ring = executions()
     happen(ring, 1, 2, 3)
     assert details(await take(ring.read(Cursor(5, 1)), 2)) == ["2", "3"]
@@ -49,7 +49,7 @@ async def test_it_goes_on_after_a_cursor():
     assert details(await waiting) == ["4"]
 
 
-async def test_a_cursor_that_is_not_held_begins_anew():
+async def test_expired_cursor_starts_with_a_snapshot():
     ring = executions(events_max=2)
     happen(ring, 1, 2, 3, 4)
     for after in (Cursor(5, 1), Cursor(4, 3), Cursor(5, 9), Cursor(6, 1)):
@@ -57,7 +57,7 @@ async def test_a_cursor_that_is_not_held_begins_anew():
     assert details(await take(ring.read(Cursor(5, 2)), 2)) == ["3", "4"]
 
 
-async def test_a_slow_reader_gets_a_new_snapshot():
+async def test_slow_reader_gets_a_new_snapshot():
     ring = executions(events_max=3)
     happen(ring, 1)
     events = ring.read(None)
@@ -68,7 +68,7 @@ async def test_a_slow_reader_gets_a_new_snapshot():
     assert details(await take(events, 1)) == ["20"]
 
 
-async def test_many_readers_wait_at_once_and_end_together():
+async def test_all_readers_end_with_the_stream():
     ring = executions()
     happen(ring, 1)
 

@@ -35,7 +35,7 @@ PAUSES_S = [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60]
 
 
 def refusing(found, times, reason=TOO_LITTLE):
-    """The venue refuses the next orders; gives when each of them came."""
+    """Have the venue reject the next orders. Returns the times at which they arrived."""
     came = []
 
     async def refuse(request):
@@ -47,20 +47,20 @@ def refusing(found, times, reason=TOO_LITTLE):
 
 
 async def reached(found, entry, *exits):
-    """A bracket of 2 whose stop is reached, while its venue has nothing of the exits."""
+    """A bracket of 2 whose stop is triggered while no exit is at the venue."""
     fill(found, entry, 2)
     await found.let_pass(0.5)
     found.prices.trade("95")
 
 
 def attempt(found, name, number):
-    """One of the attempts of an exit; None when there was none."""
+    """An attempt of an exit; None if there is none."""
     key = client_order_id("fake", "main", f"{name}~{number}")
     return found.account.state.index.orders.get(key)
 
 
 def said(found):
-    """What was said to be left open, over the stream and in what comes first to who joins it."""
+    """What was published as left open, over the stream and in the snapshot."""
     account = found.account
     events = [one.difference for one in account.executions._events if one.HasField("difference")]
     told = [one for one in events if one.kind == LEFT_OPEN]
@@ -73,7 +73,7 @@ async def with_a_stop():
     return await placed(contents)
 
 
-def test_it_is_sent_again_with_growing_pauses_until_the_venue_takes_it():
+def test_exit_is_retried_with_growing_pauses():
     async def scenario():
         found, (entry, stop) = await with_a_stop()
         came = refusing(found, 4)
@@ -101,7 +101,7 @@ def test_it_is_sent_again_with_growing_pauses_until_the_venue_takes_it():
     run(scenario())
 
 
-def test_in_the_end_it_is_given_up_and_said_aloud_once():
+def test_last_attempt_is_published_as_left_open_once():
     async def scenario():
         found, (entry, _) = await with_a_stop()
         came = refusing(found, 100)
@@ -124,7 +124,7 @@ def test_in_the_end_it_is_given_up_and_said_aloud_once():
     run(scenario())
 
 
-def test_a_reason_that_does_not_pass_is_said_at_once():
+def test_lasting_rejection_is_published_at_once():
     async def scenario():
         found, (entry, _, stop) = await placed(bracket())
         came = refusing(found, 1, orders_pb2.REJECT_REASON_PERMISSION)
@@ -140,7 +140,7 @@ def test_a_reason_that_does_not_pass_is_said_at_once():
     run(scenario())
 
 
-def test_while_it_pauses_another_exit_may_go_out_and_two_never():
+def test_another_exit_may_be_sent_during_a_pause():
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
         refusing(found, 1)
@@ -161,7 +161,7 @@ def test_while_it_pauses_another_exit_may_go_out_and_two_never():
 
 
 @pytest.mark.parametrize("is_full", [False, True])
-def test_cancelling_all_ends_it_also_while_the_disk_is_full(is_full):
+def test_cancel_all_ends_retries_while_the_disk_is_full(is_full):
     async def scenario():
         found, (entry, _) = await with_a_stop()
         came = refusing(found, 1)
@@ -186,7 +186,7 @@ def test_cancelling_all_ends_it_also_while_the_disk_is_full(is_full):
     run(scenario())
 
 
-def test_a_full_disk_holds_it_up_and_no_longer():
+def test_retry_continues_after_a_full_disk():
     async def scenario():
         found, (entry, _) = await with_a_stop()
         refusing(found, 1)
@@ -203,7 +203,7 @@ def test_a_full_disk_holds_it_up_and_no_longer():
 
 
 @pytest.mark.parametrize("dies_after_s", [0, 0.001, 0.003, 0.006, 0.01, 0.1, 0.9, 1.5, 2.5])
-def test_a_restart_goes_on_with_it_and_knows_that_its_price_was_reached(dies_after_s):
+def test_restart_continues_a_triggered_retry(dies_after_s):
     async def scenario():
         found, (entry, _) = await with_a_stop()
         came = refusing(found, 2)
@@ -224,7 +224,7 @@ def test_a_restart_goes_on_with_it_and_knows_that_its_price_was_reached(dies_aft
 
 
 @pytest.mark.parametrize(("away_s", "is_sent"), [(5, True), (3600, False)])
-def test_a_rejection_that_is_on_disk_without_the_next_attempt_is_taken_up(away_s, is_sent):
+def test_rejection_on_disk_without_its_retry_is_retried(away_s, is_sent):
     async def scenario():
         found, (entry, _) = await with_a_stop()
         came = refusing(found, 1)
@@ -245,7 +245,7 @@ def test_a_rejection_that_is_on_disk_without_the_next_attempt_is_taken_up(away_s
     run(scenario())
 
 
-def test_an_amended_price_stays():
+def test_retry_keeps_an_amended_price():
     async def scenario():
         contents = bracket()
         found, (entry, profit, _) = await placed(contents)
@@ -260,7 +260,7 @@ def test_an_amended_price_stays():
     run(scenario())
 
 
-def test_one_whose_rejection_is_the_answer_to_who_placed_it_is_not_tried_again():
+def test_order_rejected_in_the_answer_to_its_caller_is_not_retried():
     async def scenario():
         found = world()
         found.prices = Prices()
@@ -283,7 +283,7 @@ def test_one_whose_rejection_is_the_answer_to_who_placed_it_is_not_tried_again()
     run(scenario())
 
 
-def test_one_that_was_lost_and_comes_back_is_not_there_beside_its_next_attempt():
+def test_late_exit_is_cancelled_when_its_retry_is_open():
     async def scenario():
         found, (entry, stop) = await with_a_stop()
         late = []
@@ -309,7 +309,7 @@ def test_one_that_was_lost_and_comes_back_is_not_there_beside_its_next_attempt()
     run(scenario())
 
 
-def test_what_was_rejected_by_the_stream_is_tried_again_too():
+def test_exit_rejected_over_the_stream_is_retried():
     async def scenario():
         found, (entry, profit, _) = await placed(bracket())
         fill(found, entry, 2)

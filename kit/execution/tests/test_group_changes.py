@@ -1,4 +1,4 @@
-"""A group whose orders are cancelled or amended, and one whose process ends."""
+"""Groups whose orders are cancelled or amended, or whose process is restarted."""
 
 import asyncio
 from decimal import Decimal
@@ -31,7 +31,7 @@ async def amended(world, entry, content, request_id="a"):
     return (await flow(world).AmendOrder(request, None)).order
 
 
-def test_one_that_is_cancelled_leaves_the_others_and_an_entry_leaves_its_exits():
+def test_cancelled_order_leaves_the_others_of_its_group():
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
         await found.account.submitter.cancel(profit)
@@ -47,7 +47,7 @@ def test_one_that_is_cancelled_leaves_the_others_and_an_entry_leaves_its_exits()
     run(scenario())
 
 
-def test_cancelling_all_ends_a_group_whatever_was_under_way():
+def test_cancel_all_ends_a_group():
     async def scenario():
         found, members = await placed(bracket())
         fill(found, members[0], "0.5")
@@ -60,7 +60,7 @@ def test_cancelling_all_ends_a_group_whatever_was_under_way():
     run(scenario())
 
 
-def test_silence_of_the_authority_ends_a_group():
+def test_silent_authority_ends_a_group():
     async def scenario():
         found, members = await placed(bracket())
         fill(found, members[0], 2)
@@ -72,7 +72,7 @@ def test_silence_of_the_authority_ends_a_group():
     run(scenario())
 
 
-def test_an_amendment_changes_the_price_and_not_the_size():
+def test_group_amendment_changes_the_price_only():
     async def scenario():
         contents = bracket()
         found, (entry, profit, _) = await placed(contents)
@@ -99,7 +99,7 @@ def test_an_amendment_changes_the_price_and_not_the_size():
     run(scenario())
 
 
-def test_a_restart_goes_on_with_what_was_being_worked():
+def test_restart_continues_the_work_of_a_group():
     async def scenario():
         contents = bracket()
         found, (entry, profit, stop) = await placed(contents)
@@ -124,7 +124,7 @@ def test_a_restart_goes_on_with_what_was_being_worked():
     run(scenario())
 
 
-def test_nothing_is_taken_back_that_could_not_be_replaced():
+def test_exit_is_not_cancelled_while_the_disk_is_full():
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
         fill(found, entry, 2)
@@ -140,7 +140,7 @@ def test_nothing_is_taken_back_that_could_not_be_replaced():
     run(scenario())
 
 
-def test_what_is_left_open_when_all_have_ended_is_said(caplog):
+def test_incomplete_group_is_logged(caplog):
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
         fill(found, entry, "1.5")
@@ -153,7 +153,7 @@ def test_what_is_left_open_when_all_have_ended_is_said(caplog):
     run(scenario())
 
 
-def test_an_amendment_does_not_bring_back_the_size_that_was_asked_for():
+def test_amendment_keeps_the_reduced_size():
     async def scenario():
         contents = bracket()
         found, (entry, profit, _) = await placed(contents)
@@ -168,7 +168,7 @@ def test_an_amendment_does_not_bring_back_the_size_that_was_asked_for():
     run(scenario())
 
 
-def test_an_amendment_that_meets_an_order_on_its_way_changes_nothing():
+def test_amendment_of_an_order_being_sent_lapses():
     async def scenario():
         contents = bracket()
         found, (entry, profit, _) = await placed(contents)

@@ -1,4 +1,4 @@
-"""A process that dies at any await: exits never close more than was opened, and the group ends.
+"""A process that dies at any await closes no more than was opened, and ends its groups.
 
 The default runs are a sample. VENUEMESH_CRASH_RUNS=10000 makes so many seeded runs, and dies at
 every step of the scenario instead of at some.
@@ -33,12 +33,12 @@ NATIVE = replace(CAPABILITIES, types=ALL_TYPES, amends_stop_price=True)
 MARKET = orders_pb2.ORDER_TYPE_MARKET
 LATEST_S = 40
 ATTEMPTS_S = 600
-"""So long all attempts of an exit may take, with questions for those that were lost."""
+"""How long all attempts of an exit may take, with queries for those without a verdict."""
 REASONS = sorted(PASSING - {orders_pb2.REJECT_REASON_NEVER_ARRIVED})
 
 
 class Watch:
-    """At the venue no two exits may be open at once, and their fills never more than is opened."""
+    """Checks that the venue never has two open exits, nor fills of more than was opened."""
 
     def __init__(self, world, names):
         self.world = world
@@ -70,7 +70,7 @@ class Watch:
         return self.world.venue.by_client_id.get(client_order_id("fake", "main", name))
 
     def there(self, names):
-        """Those of these orders that came to the venue, as whatever attempt."""
+        """Those of these orders that arrived at the venue, as any attempt."""
         after = [f"{name}{MARK}{number}" for name in names for number in range(2, ATTEMPTS_MAX + 1)]
         found = [self.truth(name) for name in (*names, *after)]
         return [one for one in found if one is not None]
@@ -82,14 +82,14 @@ class Watch:
         return entry.now.filled_size if entry is not None else Decimal(0)
 
     def market(self):
-        """What is at the venue as a market order is filled; in the end all exits are."""
+        """Fill the market orders at the venue; at the end, all exits."""
         for truth in self.there(self.names):
             if truth.now.type == MARKET:
                 self.world.venue.fill(truth, truth.now.size)
 
 
 def stir(world, watch, chance):
-    """Fills, and prices that wake and do not wake."""
+    """Schedule fills, and prices that trigger exits and that do not."""
 
     def fill(name):
         for truth in watch.there([name]):
@@ -104,7 +104,7 @@ def stir(world, watch, chance):
 
 
 def refuse(world, watch, chance, share):
-    """The venue refuses so many of all exits that it is sent, or takes and then rejects them."""
+    """Have the venue reject a number of exits, at once or after it accepted them."""
     desk = world.account.client
     take = desk.place
     first = client_order_id("fake", "main", watch.names[0])
@@ -126,7 +126,7 @@ def refuse(world, watch, chance, share):
 
 
 async def change(world, contents, number):
-    """Ask for another stop price of an exit, once."""
+    """Amend the stop price of an exit, once."""
     name, content = next(one for one in contents.items() if one[1].stop_price)
     wanted = orders_pb2.OrderContent()
     wanted.CopyFrom(content)
@@ -138,13 +138,13 @@ async def change(world, contents, number):
 
 
 def begin(world, contents, number):
-    """In the process that lives now, if it does."""
+    """Run something in the current process, if there is one."""
     if not world.process.is_dead:
         world.process.start(change(world, contents, number))
 
 
-async def request(world, contents):
-    """Ask until there is an answer, or it cannot be placed any more."""
+async def place_group(world, contents):
+    """Place a group; repeat the request until it is answered or rejected."""
     await world.ready()
     while True:
         try:
@@ -154,7 +154,7 @@ async def request(world, contents):
 
 
 async def live_and_die(seed, dies_at, lives=1, capabilities=CAPABILITIES, refused=0.0):
-    """Place a group while prices move, die at these steps, come again, and look in the end."""
+    """Place a group while prices move, kill the process at these steps, restart it, and check."""
     chance = random.Random(seed)
     world = World(seed, SETTINGS, capabilities=capabilities)
     world.instruments["BTCUSDT"] = SPOT
@@ -166,7 +166,7 @@ async def live_and_die(seed, dies_at, lives=1, capabilities=CAPABILITIES, refuse
         dying = life < lives and dies_at
         world.start(dies_at=dies_at if dying else 0)
         refuse(world, watch, chance, refused)
-        work = world.process.start(request(world, contents))
+        work = world.process.start(place_group(world, contents))
         world.venue.later(chance.uniform(0, LATEST_S), begin, world, contents, life)
         if chance.random() < 0.3:
             world.venue.later(chance.uniform(0, 5), world.disk.fail, OSError(28, "full"))
@@ -186,7 +186,7 @@ async def live_and_die(seed, dies_at, lives=1, capabilities=CAPABILITIES, refuse
 
 
 async def settle(world, watch, seconds):
-    """Until all prices were said and nothing is in doubt; then what is left is closed."""
+    """Wait for all prices and until nothing is in doubt; then close what is left."""
     await world.let_pass(seconds)
     account = world.account
     for price in ("94", "110", "94", "110"):
@@ -238,7 +238,7 @@ def check(world, watch):
 
 
 def check_tried(exits):
-    """None that waited here has ended with a rejection that may pass, but the last attempts."""
+    """Check that no exit held here ended with a passing rejection before its last attempt."""
     names = {one.request_id for one in exits}
     for one in exits:
         first, _, number = one.request_id.partition(MARK)
@@ -248,38 +248,38 @@ def check_tried(exits):
             assert f"{first}{MARK}{number + 1}" in names or number == ATTEMPTS_MAX
 
 
-def test_without_a_crash_no_more_is_closed_than_was_opened():
+def test_group_closes_no_more_than_was_opened():
     for seed in range(SEEDED_RUNS):
         assert run(live_and_die(seed, 0)) > 0
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_it_may_die_at_any_step(seed):
+def test_crash_at_any_step_is_recovered(seed):
     steps = run(live_and_die(seed, 0))
     assert steps > 100
     for step in range(1, min(steps, 900), STEPS_APART):
         run(live_and_die(seed, step))
 
 
-def test_stops_of_the_venue_are_kept_apart_too():
+def test_group_with_stops_of_the_venue_closes_no_more_than_was_opened():
     for seed in range(SEEDED_RUNS):
         chance = random.Random(seed)
         assert run(live_and_die(seed, chance.randint(1, 600), capabilities=NATIVE)) > 0
 
 
-def test_it_may_die_again_and_again():
+def test_several_crashes_are_recovered():
     for seed in range(SEEDED_RUNS):
         chance = random.Random(seed)
         lives = chance.randint(1, 4)
         assert run(live_and_die(seed, chance.randint(1, 500), lives=lives)) > 0
 
 
-def test_exits_that_are_rejected_are_tried_again_one_at_a_time():
+def test_rejected_exits_are_retried_one_at_a_time():
     for seed in range(SEEDED_RUNS):
         assert run(live_and_die(seed, 0, refused=0.7)) > 0
 
 
-def test_it_may_die_while_exits_are_rejected():
+def test_crash_during_retries_is_recovered():
     for seed in range(SEEDED_RUNS):
         chance = random.Random(seed)
         lives = chance.randint(1, 4)
@@ -287,7 +287,7 @@ def test_it_may_die_while_exits_are_rejected():
 
 
 @pytest.mark.parametrize("seed", [3, 4])
-def test_it_may_die_at_any_step_while_exits_are_rejected(seed):
+def test_crash_at_any_step_of_retries_is_recovered(seed):
     steps = run(live_and_die(seed, 0, refused=0.9))
     assert steps > 100
     for step in range(1, min(steps, 1500), STEPS_APART):

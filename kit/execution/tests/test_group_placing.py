@@ -1,4 +1,4 @@
-"""A group is placed as a whole or not at all; what is no group is refused with the reason."""
+"""A group is placed as a whole or not at all; an invalid one is rejected with the reason."""
 
 import asyncio
 from dataclasses import replace
@@ -95,7 +95,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_group_is_refused_and_nothing_is_written(name):
+def test_invalid_group_is_rejected_and_not_written(name):
     contents, field = REFUSED[name]
     if field == "price":
         contents[-1].price = "110.1"
@@ -121,7 +121,7 @@ def test_what_is_no_group_is_refused_and_nothing_is_written(name):
         ({"group_id": ""}, "group.group_id"),
     ],
 )
-def test_all_of_a_group_say_the_same_of_it(change, field):
+def test_members_that_disagree_about_the_group_are_rejected(change, field):
     contents = bracket()
     for name, value in change.items():
         setattr(contents["g2"].group, name, value)
@@ -135,7 +135,7 @@ def test_all_of_a_group_say_the_same_of_it(change, field):
     run(scenario())
 
 
-def test_a_request_id_is_of_one_order():
+def test_members_with_the_same_request_id_are_rejected():
     async def scenario():
         found = await ready()
         requests = approved(found, oco())
@@ -159,7 +159,7 @@ def test_stops_need_prices():
     run(scenario())
 
 
-def test_a_stop_with_terms_that_the_venue_does_not_have_is_not_the_one_at_the_venue():
+def test_stop_with_unsupported_terms_is_not_the_one_at_the_venue():
     stop_limit = orders_pb2.ORDER_TYPE_STOP_LIMIT
     odd = order(ALTERNATIVE, stop_limit, side=SELL, stop_price="95", price="94", post_only=True)
     usual = order(ALTERNATIVE, stop_limit, side=SELL, stop_price="95", price="94")
@@ -170,9 +170,9 @@ def test_a_stop_with_terms_that_the_venue_does_not_have_is_not_the_one_at_the_ve
     assert preferred([usual], replace(capabilities, types=frozenset())) is None
 
 
-def test_exits_are_not_held_against_what_there_is_now():
-    """Neither are the price of an exit and today's market far from each other, nor has the account
-    what it is going to buy."""
+def test_exits_are_not_checked_against_current_prices_and_balances():
+    """Neither the distance of an exit's price from the market nor the balance that it will need is
+    checked when the group is placed."""
 
     async def scenario():
         found = await ready()
@@ -184,7 +184,7 @@ def test_exits_are_not_held_against_what_there_is_now():
     run(scenario())
 
 
-def test_the_same_request_gives_the_same_orders():
+def test_repeated_group_request_returns_the_same_orders():
     async def scenario():
         found = await ready()
         twice = await asyncio.gather(place(found, bracket()), place(found, bracket()))
@@ -200,7 +200,7 @@ def test_the_same_request_gives_the_same_orders():
     run(scenario())
 
 
-def test_a_group_is_not_made_of_what_is_known_in_part_nor_of_an_id_that_is_used():
+def test_partly_known_group_and_used_group_id_are_rejected():
     async def scenario():
         found, _ = await placed(bracket())
         part = bracket()
@@ -217,7 +217,7 @@ def test_a_group_is_not_made_of_what_is_known_in_part_nor_of_an_id_that_is_used(
     run(scenario())
 
 
-def test_an_order_of_a_group_is_not_placed_alone():
+def test_order_with_a_group_cannot_be_placed_alone():
     async def scenario():
         found = await ready()
         (one, *_) = approved(found, bracket())
@@ -228,7 +228,7 @@ def test_an_order_of_a_group_is_not_placed_alone():
     run(scenario())
 
 
-def test_each_order_is_approved_by_itself():
+def test_each_member_needs_its_own_approval():
     async def scenario():
         found = await ready()
         requests = approved(found, bracket())
@@ -242,7 +242,7 @@ def test_each_order_is_approved_by_itself():
     run(scenario())
 
 
-def test_a_disk_that_is_full_leaves_nothing_of_a_group():
+def test_full_disk_leaves_no_member_of_a_group():
     async def scenario():
         found = await ready()
         found.disk.fail(OSError(28, "full"))
@@ -258,7 +258,7 @@ def test_a_disk_that_is_full_leaves_nothing_of_a_group():
 
 
 @pytest.mark.parametrize("contents", [bracket, oco])
-def test_a_group_that_was_not_sent_when_the_process_ended_is_rejected_as_a_whole(contents):
+def test_group_that_was_not_sent_before_a_crash_is_rejected(contents):
     async def scenario():
         found = await ready()
 
@@ -283,7 +283,7 @@ def test_a_group_that_was_not_sent_when_the_process_ended_is_rejected_as_a_whole
     run(scenario())
 
 
-def test_an_entry_that_waits_here_opens_its_group_when_it_is_woken():
+def test_entry_held_here_opens_its_group_when_triggered():
     async def scenario():
         contents = group(
             order(ENTRY, STOP, stop_price="120"), order(EXIT, LIMIT, side=SELL, price="130")
@@ -300,7 +300,7 @@ def test_an_entry_that_waits_here_opens_its_group_when_it_is_woken():
     run(scenario())
 
 
-def test_what_a_group_has_done_is_kept_as_long_as_it_goes_on():
+def test_ended_members_are_kept_while_their_group_is_open():
     async def scenario():
         contents = bracket()
         found, (opening, _, _) = await placed(contents)

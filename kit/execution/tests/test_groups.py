@@ -1,4 +1,4 @@
-"""Of the orders of a group one is at the venue, and together they fill no more than there is."""
+"""One exit of a group is at the venue, and together they fill no more than there is to close."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -33,7 +33,7 @@ NATIVE = replace(CAPABILITIES, types=ALL_TYPES)
 STEP_S = 3
 
 
-def test_exits_wait_until_the_entry_has_ended_then_one_is_at_the_venue():
+def test_exits_wait_for_the_end_of_the_entry():
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
         assert live(found).keys() == {entry.key}
@@ -55,7 +55,7 @@ def test_exits_wait_until_the_entry_has_ended_then_one_is_at_the_venue():
     run(scenario())
 
 
-def test_a_stop_that_is_reached_takes_the_other_back_and_closes_what_is_left():
+def test_triggered_stop_replaces_the_exit_at_the_venue():
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
         fill(found, entry, 2)
@@ -74,7 +74,7 @@ def test_a_stop_that_is_reached_takes_the_other_back_and_closes_what_is_left():
     run(scenario())
 
 
-def test_nothing_is_sent_before_the_end_of_the_other_is_known():
+def test_exit_is_sent_only_when_the_other_has_ended():
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
         fill(found, entry, 2)
@@ -97,7 +97,7 @@ def test_nothing_is_sent_before_the_end_of_the_other_is_known():
     run(scenario())
 
 
-def test_what_fills_while_it_is_taken_back_counts():
+def test_fill_during_a_cancellation_reduces_the_next_exit():
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
         fill(found, entry, 2)
@@ -118,7 +118,7 @@ def test_what_fills_while_it_is_taken_back_counts():
     run(scenario())
 
 
-def test_of_an_entry_that_is_partly_filled_the_rest_is_taken_back_first():
+def test_rest_of_a_partly_filled_entry_is_cancelled_first():
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
         found.prices.trade("95", "120")
@@ -138,7 +138,7 @@ def test_of_an_entry_that_is_partly_filled_the_rest_is_taken_back_first():
     run(scenario())
 
 
-def test_a_limit_exit_goes_out_when_its_price_comes_before_the_entry_is_full():
+def test_limit_exit_is_triggered_before_the_entry_is_filled():
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
         fill(found, entry, "0.7")
@@ -154,7 +154,7 @@ def test_a_limit_exit_goes_out_when_its_price_comes_before_the_entry_is_full():
 
 
 @pytest.mark.parametrize("state", [states.CANCELLED, states.REJECTED, states.EXPIRED])
-def test_an_entry_that_ends_without_a_fill_ends_its_exits(state):
+def test_entry_without_a_fill_ends_its_exits(state):
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
         found.venue.end(at_venue(found, entry), state)
@@ -166,7 +166,7 @@ def test_an_entry_that_ends_without_a_fill_ends_its_exits(state):
     run(scenario())
 
 
-def test_an_entry_that_is_refused_is_answered_with_its_exits_at_an_end():
+def test_rejected_entry_is_answered_with_cancelled_exits():
     async def scenario():
         found, _ = await placed(bracket())
 
@@ -187,7 +187,7 @@ def test_an_entry_that_is_refused_is_answered_with_its_exits_at_an_end():
     run(scenario())
 
 
-def test_what_the_entry_paid_in_what_it_bought_is_not_there_to_be_sold():
+def test_fee_in_the_base_asset_reduces_the_exit():
     async def scenario():
         found, (entry, profit, _) = await placed(bracket())
         truth = at_venue(found, entry)
@@ -203,7 +203,7 @@ def test_what_the_entry_paid_in_what_it_bought_is_not_there_to_be_sold():
     run(scenario())
 
 
-def test_fills_that_the_venue_keeps_to_itself_are_waited_for_but_not_for_ever():
+def test_missing_fills_of_the_entry_are_awaited_for_a_time():
     async def scenario():
         found, (entry, profit, _) = await placed(bracket())
         truth = at_venue(found, entry)
@@ -217,7 +217,7 @@ def test_fills_that_the_venue_keeps_to_itself_are_waited_for_but_not_for_ever():
     run(scenario())
 
 
-def test_of_alternatives_the_limit_order_is_at_the_venue():
+def test_limit_order_is_the_alternative_at_the_venue():
     async def scenario():
         found, (limit, stop) = await placed(oco())
         assert live(found).keys() == {limit.key}
@@ -230,7 +230,7 @@ def test_of_alternatives_the_limit_order_is_at_the_venue():
     run(scenario())
 
 
-def test_without_a_limit_order_a_stop_of_the_venue_is_there_the_cautious_one_first():
+def test_stop_of_the_venue_is_preferred_to_a_take_profit():
     async def scenario():
         others = (
             order(ALTERNATIVE, PROFIT, side=SELL, stop_price="110"),
@@ -248,7 +248,7 @@ def test_without_a_limit_order_a_stop_of_the_venue_is_there_the_cautious_one_fir
     run(scenario())
 
 
-def test_an_exit_that_is_a_stop_of_the_venue_rests_there_as_one():
+def test_exit_supported_by_the_venue_rests_there_as_a_stop():
     async def scenario():
         exits = (
             order(EXIT, PROFIT, side=SELL, stop_price="110"),
@@ -265,7 +265,7 @@ def test_an_exit_that_is_a_stop_of_the_venue_rests_there_as_one():
     run(scenario())
 
 
-def test_where_the_venue_has_no_stops_alternatives_that_are_stops_all_wait_here():
+def test_unsupported_stops_are_all_held_here():
     async def scenario():
         others = (
             order(ALTERNATIVE, PROFIT, side=SELL, stop_price="110"),
@@ -284,7 +284,7 @@ def test_where_the_venue_has_no_stops_alternatives_that_are_stops_all_wait_here(
 
 
 @pytest.mark.parametrize("state", [states.CANCELLED, states.EXPIRED])
-def test_when_the_one_at_the_venue_ends_the_others_stay_awake(state):
+def test_others_can_trigger_after_the_one_at_the_venue_ended(state):
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket(), capabilities=NATIVE)
         fill(found, entry, 2)
@@ -299,7 +299,7 @@ def test_when_the_one_at_the_venue_ends_the_others_stay_awake(state):
     run(scenario())
 
 
-def test_a_stop_limit_that_went_out_gives_way_to_another_one_that_is_reached():
+def test_sent_stop_limit_is_replaced_by_another_triggered_exit():
     async def scenario():
         exits = (
             order(EXIT, STOP_LIMIT, side=SELL, stop_price="95", price="94"),

@@ -1,4 +1,4 @@
-"""What was on the disk for certain is there again; what was not is cut."""
+"""Records that were certainly on disk are read again; a torn end is cut off."""
 
 import asyncio
 import errno
@@ -41,7 +41,7 @@ def file_of(payloads, durable=0):
 
 
 @given(PAYLOADS, st.integers(0, 10_000))
-def test_a_torn_end_is_cut(payloads, kept):
+def test_torn_end_is_cut_off(payloads, kept):
     data = file_of(payloads)
     torn = data[: min(kept, len(data))]
     found = read(torn + bytes(100))
@@ -53,7 +53,7 @@ def test_a_torn_end_is_cut(payloads, kept):
 
 
 @given(PAYLOADS, st.data())
-def test_damage_to_what_was_durable_is_not_cut(payloads, data):
+def test_damage_before_the_durable_end_is_an_error(payloads, data):
     payloads = [*payloads, b"last"]
     file = bytearray(file_of(payloads[:-1]))
     place = data.draw(st.integers(0, len(file) - 1))
@@ -63,7 +63,7 @@ def test_damage_to_what_was_durable_is_not_cut(payloads, data):
         read(bytes(file))
 
 
-async def test_what_could_not_be_read_is_not_written_over(tmp_path):
+async def test_unreadable_file_is_not_overwritten(tmp_path):
     damaged = bytearray(file_of([b"one", b"two", b"three"], durable=3))
     damaged[-3] ^= 0xFF
     file = tmp_path / "main.journal"
@@ -77,13 +77,13 @@ async def test_what_could_not_be_read_is_not_written_over(tmp_path):
     assert file.read_bytes() == bytes(damaged)
 
 
-def test_a_hole_in_what_was_not_durable_is_a_torn_end():
+def test_hole_after_the_durable_end_is_a_torn_end():
     first, second, third = (frame(b"x" * 90, number, 0) for number in (1, 2, 3))
     found = read(first + bytes(len(second)) + third)
     assert (found.payloads, found.torn_bytes) == ([b"x" * 90], len(second + third))
 
 
-async def test_what_was_committed_is_there_again():
+async def test_committed_records_are_read_again():
     disk = Disk()
     journal = journal_on(disk)
     assert journal.load() == []
@@ -98,7 +98,7 @@ async def test_what_was_committed_is_there_again():
     assert journal_on(disk).load()[-1] == b"four"
 
 
-async def test_what_nobody_waits_for_is_written_soon_or_with_the_next():
+async def test_appended_records_are_written_soon_or_with_a_commit():
     disk, clock = Disk(), ManualClock()
     writes = []
     write = disk.write
@@ -118,7 +118,7 @@ async def test_what_nobody_waits_for_is_written_soon_or_with_the_next():
     assert journal_on(disk).load() == [b"one", b"two", b"three", b"four"]
 
 
-async def test_those_who_wait_share_a_sync():
+async def test_concurrent_commits_share_a_sync():
     disk = Disk()
     syncs = []
     write = disk.write
@@ -144,7 +144,7 @@ async def test_those_who_wait_share_a_sync():
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
-async def test_a_disk_that_fails_refuses_and_heals(number):
+async def test_commits_fail_until_the_disk_is_repaired(number):
     disk = Disk()
     memory = [b"known"]
     journal = Journal(disk, inline, clock := ManualClock(), lambda: list(memory))
@@ -158,7 +158,7 @@ async def test_a_disk_that_fails_refuses_and_heals(number):
     assert journal_on(disk).load() == [b"known", b"taken"]
 
 
-async def test_one_who_left_does_not_disturb_the_others():
+async def test_cancelled_commit_does_not_affect_the_others():
     disk = Disk()
     journal = journal_on(disk)
     await journal.open()
@@ -170,7 +170,7 @@ async def test_one_who_left_does_not_disturb_the_others():
     assert journal_on(disk).load() == [b"left", b"stays"]
 
 
-async def test_it_does_not_grow_for_ever():
+async def test_journal_is_compacted():
     disk = Disk()
     journal = journal_on(disk, dump=[b"all that counts"])
     await journal.open()
@@ -180,7 +180,7 @@ async def test_it_does_not_grow_for_ever():
     assert journal_on(disk).load()[0] == b"all that counts"
 
 
-async def test_a_real_file_is_held_by_one(tmp_path):
+async def test_file_is_locked_by_one_process(tmp_path):
     store = FileStore(tmp_path / "fake", "main")
     with pytest.raises(StoreUnavailable, match="another process holds"):
         FileStore(tmp_path / "fake", "main")
@@ -218,7 +218,7 @@ asyncio.run(main())
 """
 
 
-def test_kill_9_loses_nothing_that_was_said(tmp_path):
+def test_committed_records_survive_kill_9(tmp_path):
     root = Path(__file__).parents[3]
     child = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path)],

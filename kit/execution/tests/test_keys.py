@@ -13,7 +13,7 @@ from kit.execution.keys import DEVELOPMENT_FILE, development_signer, known_keys,
 PUBLIC = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
 
 
-def test_a_key_of_the_settings_is_known_by_its_name(tmp_path):
+def test_key_in_the_settings_is_known_by_its_id(tmp_path):
     found = known_keys([public_text("authority", PUBLIC)], tmp_path, live=True)
     assert {name: key.public_bytes_raw() for name, key in found.items()} == {
         "authority": PUBLIC.public_bytes_raw()
@@ -27,12 +27,12 @@ def test_a_key_of_the_settings_is_known_by_its_name(tmp_path):
         *(public_text("", PUBLIC), public_text(DEVELOPMENT_KEY_ID, PUBLIC)),
     ],
 )
-def test_a_wrong_key_is_a_wrong_setting(tmp_path, text):
+def test_invalid_key_is_a_setting_error(tmp_path, text):
     with pytest.raises(SettingError):
         known_keys([text], tmp_path, live=True)
 
 
-def test_the_development_key_is_the_same_for_all_and_its_owners_alone(tmp_path):
+def test_development_key_is_shared_and_readable_by_its_owner_only(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: known_keys([], tmp_path, live=False), range(8)))
     assert len({one[DEVELOPMENT_KEY_ID].public_bytes_raw() for one in found}) == 1
@@ -42,6 +42,6 @@ def test_the_development_key_is_the_same_for_all_and_its_owners_alone(tmp_path):
     assert [one.name for one in file.parent.iterdir()] == [file.name]
 
 
-def test_the_live_world_has_none(tmp_path):
+def test_live_world_has_no_development_key(tmp_path):
     assert known_keys([], tmp_path, live=True) == {}
     assert not (tmp_path / DEVELOPMENT_FILE).exists()

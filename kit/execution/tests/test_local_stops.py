@@ -1,4 +1,4 @@
-"""Orders that the venue does not have wait here, and are sent once."""
+"""Stops that the venue does not support are held here, and sent once when triggered."""
 
 import asyncio
 from decimal import Decimal
@@ -31,10 +31,10 @@ async def holding(kind, side, **more):
     content = limit_order(type=kind, side=side, price="", **more)
     if kind == STOP_LIMIT:
         content.price = "100"
-    entry = await found.account.submitter.submit(verified(content, "r"), held_here=True)
-    assert (entry.state, order_message(entry).held_here) == (states.OPEN, True)
+    order = await found.account.submitter.submit(verified(content, "r"), held_here=True)
+    assert (order.state, order_message(order).held_here) == (states.OPEN, True)
     assert not found.venue.sends
-    return found, entry
+    return found, order
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ async def holding(kind, side, **more):
         (PROFIT, BUY, ["95", "90.5"], "90"),
     ],
 )
-def test_it_is_sent_when_its_price_is_reached(kind, side, keeps, wakes):
+def test_local_stop_is_sent_when_its_price_is_reached(kind, side, keeps, wakes):
     async def scenario():
-        found, entry = await holding(kind, side, stop_price="90")
+        found, order = await holding(kind, side, stop_price="90")
         found.prices.trade(*keeps)
         await found.let_pass(5)
         assert not found.venue.sends
@@ -57,13 +57,13 @@ def test_it_is_sent_when_its_price_is_reached(kind, side, keeps, wakes):
         await found.let_pass(5)
         found.prices.trade(wakes)
         await found.let_pass(5)
-        assert found.venue.sends == {entry.key: 1}
-        sent = found.venue.by_client_id[entry.key].now
+        assert found.venue.sends == {order.key: 1}
+        sent = found.venue.by_client_id[order.key].now
         is_limit = kind == STOP_LIMIT
         assert sent.type == (orders_pb2.ORDER_TYPE_LIMIT if is_limit else 1)
         assert sent.price == (Decimal(100) if is_limit else None)
-        assert order_message(entry).held_here is False
-        assert order_message(entry).content.type == kind
+        assert order_message(order).held_here is False
+        assert order_message(order).content.type == kind
 
     run(scenario())
 
@@ -84,9 +84,9 @@ def test_triggered_stop_and_reduction_have_priority_over_new_orders():
     ("side", "keeps", "wakes"),
     [(SELL, ["100", "120", "111"], "110"), (BUY, ["100", "80", "89"], "90")],
 )
-def test_a_trailing_stop_follows_the_best_price(side, keeps, wakes):
+def test_trailing_stop_follows_the_best_price(side, keeps, wakes):
     async def scenario():
-        found, entry = await holding(TRAILING, side, trailing_offset="10")
+        found, order = await holding(TRAILING, side, trailing_offset="10")
         found.prices.trade(*keeps)
         await found.let_pass(5)
         assert not found.venue.sends
@@ -98,14 +98,14 @@ def test_a_trailing_stop_follows_the_best_price(side, keeps, wakes):
         assert not found.venue.sends
         found.prices.trade(wakes)
         await found.let_pass(2)
-        assert found.venue.sends == {entry.key: 1}
+        assert found.venue.sends == {order.key: 1}
 
     run(scenario())
 
 
-def test_it_waits_until_the_account_is_ready_and_is_not_forgotten():
+def test_triggered_stop_waits_until_the_account_is_ready():
     async def scenario():
-        found, entry = await holding(STOP, SELL, stop_price="90")
+        found, order = await holding(STOP, SELL, stop_price="90")
         found.account._set_readiness(2, "not now")
         found.account.readiness.state = 3
         found.prices.trade("89")
@@ -115,30 +115,30 @@ def test_it_waits_until_the_account_is_ready_and_is_not_forgotten():
         found.start()
         await found.ready()
         await found.let_pass(3)
-        assert found.venue.sends == {entry.key: 1}
+        assert found.venue.sends == {order.key: 1}
 
     run(scenario())
 
 
-def test_a_full_disk_does_not_lose_it():
+def test_triggered_stop_is_sent_after_a_full_disk():
     async def scenario():
-        found, entry = await holding(STOP, SELL, stop_price="90")
+        found, order = await holding(STOP, SELL, stop_price="90")
         found.disk.error = OSError(28, "No space left on device")
         found.prices.trade("89")
         await found.let_pass(5)
         assert not found.venue.sends
-        assert entry.held_here
+        assert order.held_here
         found.disk.error = None
         await found.let_pass(5)
-        assert found.venue.sends == {entry.key: 1}
+        assert found.venue.sends == {order.key: 1}
 
     run(scenario())
 
 
 @pytest.mark.parametrize("step", range(1, 40, 2))
-def test_it_may_die_while_it_is_sent(step):
+def test_crash_while_a_stop_is_sent_is_recovered(step):
     async def scenario():
-        found, entry = await holding(STOP, SELL, stop_price="90")
+        found, order = await holding(STOP, SELL, stop_price="90")
         found.process.dies_at = found.process.steps + step
         found.prices.trade("89")
         await found.let_pass(5)
@@ -146,22 +146,22 @@ def test_it_may_die_while_it_is_sent(step):
         found.start()
         await found.ready()
         found.prices.trade("89")
-        entry = found.account.state.index.orders[entry.key]
+        order = found.account.state.index.orders[order.key]
         await found.until(
-            lambda: entry.state in (states.OPEN, states.REJECTED) and not entry.held_here
+            lambda: order.state in (states.OPEN, states.REJECTED) and not order.held_here
         )
-        arrived = entry.key in found.venue.by_client_id
-        assert entry.state == (states.OPEN if arrived else states.REJECTED)
-        assert found.venue.sends[entry.key] <= 1
+        arrived = order.key in found.venue.by_client_id
+        assert order.state == (states.OPEN if arrived else states.REJECTED)
+        assert found.venue.sends[order.key] <= 1
 
     run(scenario())
 
 
-def test_what_is_cancelled_or_over_is_not_sent():
+def test_cancelled_or_expired_stop_is_not_sent():
     async def scenario():
-        found, entry = await holding(STOP, SELL, stop_price="90")
-        await found.account.submitter.cancel(entry)
-        assert entry.state == states.CANCELLED
+        found, order = await holding(STOP, SELL, stop_price="90")
+        await found.account.submitter.cancel(order)
+        assert order.state == states.CANCELLED
         later = limit_order(
             type=STOP,
             side=SELL,
@@ -186,23 +186,23 @@ def test_what_is_cancelled_or_over_is_not_sent():
     run(scenario())
 
 
-def test_cancel_all_takes_those_that_are_held_too():
+def test_cancel_all_includes_local_stops():
     async def scenario():
         found, held = await holding(STOP, SELL, stop_price="90")
         other = await found.account.submitter.submit(verified(limit_order(), "s"))
         both = await found.account.submitter.cancel_all()
         assert both == [held, other]
-        assert {entry.state for entry in both} == {states.CANCELLED}
+        assert {order.state for order in both} == {states.CANCELLED}
 
     run(scenario())
 
 
 @pytest.mark.parametrize("is_compacted", [False, True])
-def test_what_is_written_of_it_while_it_leaves_does_not_bring_it_back(is_compacted):
+def test_update_written_while_a_stop_is_sent_does_not_hold_it_again(is_compacted):
     async def scenario():
-        found, entry = await holding(STOP, SELL, stop_price="90")
+        found, order = await holding(STOP, SELL, stop_price="90")
         account, disk = found.account, found.disk
-        entry.is_triggered = True
+        order.is_triggered = True
         kept = []
 
         async def take(request):
@@ -211,13 +211,13 @@ def test_what_is_written_of_it_while_it_leaves_does_not_bring_it_back(is_compact
             return Accepted(found.venue.arrive(request).now.venue_order_id)
 
         account.client.verdicts = [take]
-        leaving = asyncio.ensure_future(account.submitter.release(entry))
-        while not entry.is_sending:
+        leaving = asyncio.ensure_future(account.submitter.release(order))
+        while not order.is_sending:
             await asyncio.sleep(0)
         if is_compacted:
             account.journal._bytes._compact_at = 0
         else:
-            account.state.record_change(entry)
+            account.state.record_change(order)
             await account.journal.commit()
         await leaving
         found.crash()
@@ -225,10 +225,10 @@ def test_what_is_written_of_it_while_it_leaves_does_not_bring_it_back(is_compact
         disk.content = kept[0]
         found.start()
         await found.ready()
-        entry = found.account.state.index.orders[entry.key]
+        order = found.account.state.index.orders[order.key]
         found.prices.trade("80")
         await found.let_pass(60)
-        assert not entry.held_here
-        assert found.venue.sends == {entry.key: 1}
+        assert not order.held_here
+        assert found.venue.sends == {order.key: 1}
 
     run(scenario())

@@ -1,4 +1,4 @@
-"""Journal and venue are compared, and each difference is said."""
+"""Journal and venue are compared, and each difference is published."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ def differences(found):
     return [names.Name(one.kind).removeprefix("DIFFERENCE_KIND_") for one in found]
 
 
-def test_a_cut_stream_is_compared_before_new_orders():
+def test_interrupted_stream_is_reconciled_before_new_orders():
     async def scenario():
         found = await started()
         entry = await found.account.submitter.submit(verified(limit_order(), "r"))
@@ -61,7 +61,7 @@ def replace_truth(found, order):
     return type(truth)(order, 0, [(0, order)])
 
 
-def test_balances_that_fills_do_not_explain_are_said():
+def test_unexplained_balance_is_published():
     async def scenario():
         found = world()
         found.venue.balances = [VenueBalance("USDT", Decimal(1000), Decimal(1000))]
@@ -89,7 +89,7 @@ def test_balances_that_fills_do_not_explain_are_said():
     run(scenario())
 
 
-def test_many_orders_are_reconciled_in_time():
+def test_many_orders_are_reconciled_at_once():
     """Ten thousand in 5 s; by default a tenth of it."""
     many = 10_000 if LONG else 1_000
 
@@ -117,7 +117,7 @@ def test_many_orders_are_reconciled_in_time():
 
 
 class VenueOrderWish:
-    """An order that somebody places elsewhere."""
+    """An order that another program places."""
 
     def __init__(self, number):
         self.client_order_id = f"{number:032x}"

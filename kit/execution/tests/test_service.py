@@ -1,4 +1,4 @@
-"""TradeFlow over gRPC: what is refused, and how it is said."""
+"""TradeFlow over gRPC: orders, lists, streams, and the reasons of rejections."""
 
 import asyncio
 import random
@@ -94,7 +94,7 @@ async def refusal(call):
     return (info.reason, dict(info.metadata)) if info is not None else ("", {})
 
 
-async def test_an_order_from_beginning_to_end(tmp_path):
+async def test_order_is_placed_filled_and_published(tmp_path):
     async with serving(tmp_path) as served:
         order = await served.place()
         assert order.state == orders_pb2.ORDER_STATE_OPEN
@@ -124,7 +124,7 @@ async def test_an_order_from_beginning_to_end(tmp_path):
         assert found.order.average_price == fill.fill.price
 
 
-async def test_each_refusal_has_its_reason(tmp_path):
+async def test_rejection_has_its_reason(tmp_path):
     async with serving(tmp_path) as served:
         stub = served.stub
 
@@ -159,7 +159,7 @@ async def test_each_refusal_has_its_reason(tmp_path):
         assert (await refusal(stub.GetOrder(unknown)))[0] == "UNKNOWN_ORDER"
 
 
-async def test_an_authority_that_was_replaced_is_refused_after_a_restart_too(tmp_path):
+async def test_replaced_authority_is_rejected_after_a_restart(tmp_path):
     async with serving(tmp_path) as served:
         await served.place(epoch=7)
         heartbeat = served.stub.Heartbeat
@@ -176,7 +176,7 @@ async def test_an_authority_that_was_replaced_is_refused_after_a_restart_too(tmp
         assert (await served.place(epoch=7)).request_id == "r"
 
 
-async def test_a_heartbeat_that_is_said_again_keeps_nothing_alive(tmp_path):
+async def test_repeated_heartbeat_has_no_effect(tmp_path):
     async with serving(tmp_path) as served:
         first, second = served.heartbeat(1), served.heartbeat(1)
         await served.stub.Heartbeat(second)
@@ -188,7 +188,7 @@ async def test_a_heartbeat_that_is_said_again_keeps_nothing_alive(tmp_path):
 
 
 @pytest.mark.parametrize("size", ["2", "0.0001"])
-async def test_an_order_shows_its_authority_even_when_it_is_refused(tmp_path, size):
+async def test_rejected_order_still_raises_the_epoch(tmp_path, size):
     async with serving(tmp_path) as served:
         request = trade_flow_pb2.PlaceOrderRequest(approved=served.approved(size=size, epoch=7))
         await asyncio.gather(served.stub.PlaceOrder(request), return_exceptions=True)
@@ -198,7 +198,7 @@ async def test_an_order_shows_its_authority_even_when_it_is_refused(tmp_path, si
         assert (await refusal(served.stub.PlaceOrder(request)))[1]["why"] == "stale_epoch"
 
 
-async def test_lists_go_page_by_page(tmp_path):
+async def test_lists_are_paged(tmp_path):
     async with serving(tmp_path) as served:
         for number in range(5):
             order = await served.place(request_id=str(number), size="1")
@@ -227,7 +227,7 @@ async def test_lists_go_page_by_page(tmp_path):
         assert (await refusal(served.stub.ListFills(foreign)))[0] == "BAD_PAGE_TOKEN"
 
 
-async def test_what_an_account_has_and_how_it_is(tmp_path):
+async def test_balances_positions_and_accounts_are_listed(tmp_path):
     async with serving(tmp_path) as served:
         stub = served.stub
         balances = await stub.ListBalances(trade_flow_pb2.ListBalancesRequest(**WHERE))

@@ -22,12 +22,12 @@ REPORTED = [*states.AT_VENUE, *states.FINAL]
 
 
 @pytest.mark.parametrize(("before", "reported"), list(itertools.product(states.FINAL, REPORTED)))
-def test_what_is_final_stays(before, reported):
+def test_final_state_stays(before, reported):
     assert after_update(before, reported, 1, is_filled=False) == before
 
 
 @pytest.mark.parametrize("reported", REPORTED)
-def test_unknown_becomes_whatever_the_venue_says(reported):
+def test_unknown_becomes_the_reported_state(reported):
     assert after_update(states.UNKNOWN, reported, 0, is_filled=False) == reported
 
 
@@ -42,12 +42,12 @@ def test_unknown_becomes_whatever_the_venue_says(reported):
         (states.SENT, states.INTENDED),
     ],
 )
-def test_news_never_move_an_order_backwards(before, reported):
+def test_update_never_moves_an_order_backwards(before, reported):
     assert after_update(before, reported, 0, is_filled=False) == before
 
 
 @given(st.lists(st.sampled_from([*states.AT_VENUE, states.CANCELLED])), st.randoms())
-def test_order_and_number_of_news_do_not_matter(news, chance):
+def test_order_and_number_of_updates_do_not_matter(news, chance):
     def end(reported):
         state = states.SENT
         for one in reported:
@@ -59,21 +59,21 @@ def test_order_and_number_of_news_do_not_matter(news, chance):
     assert end(shuffled) == end(news)
 
 
-def test_what_is_partly_filled_is_not_rejected():
+def test_partly_filled_order_is_not_rejected():
     found = after_update(states.PARTLY_FILLED, states.REJECTED, 0, is_filled=True)
     assert found == states.CANCELLED
 
 
 @pytest.mark.parametrize("reported", REPORTED)
-def test_what_was_taken_for_lost_may_turn_up(reported):
+def test_order_that_never_arrived_may_be_reported(reported):
     found = after_update(states.REJECTED, reported, states.NEVER_ARRIVED, is_filled=False)
     assert found == reported
 
 
-def test_only_doubt_makes_unknown():
+def test_only_sent_or_rejected_orders_become_unknown():
     leads = {before for before in ALL if may_follow(before, states.UNKNOWN)}
     assert leads == {states.SENT, states.REJECTED}
 
 
-def test_this_process_never_says_filled():
+def test_only_the_venue_makes_an_order_filled():
     assert not any(may_follow(before, states.FILLED) for before in ALL)

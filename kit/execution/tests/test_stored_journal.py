@@ -1,7 +1,7 @@
 """A journal that an earlier version wrote is read exactly.
 
-``data/journal.hex`` is a journal with a record of every kind, of the version before the layers of
-the kit. ``data/journal_orders.txt`` is what that version made of it, as an ExecutionSnapshot.
+``stored_journal.hex`` is a journal with a record of every kind, of the version before the layers of
+the kit. ``stored_journal_orders.txt`` is what that version made of it, as an ExecutionSnapshot.
 """
 
 from collections import Counter
@@ -19,10 +19,10 @@ from kit.execution.orders.messages import order_message
 from kit.execution.tests.simulated_process import run, world
 from tests.support.manual_clock import ManualClock
 
-DATA = Path(__file__).parent / "data"
-JOURNAL = bytes.fromhex((DATA / "journal.hex").read_text())
+FOLDER = Path(__file__).parent
+JOURNAL = bytes.fromhex((FOLDER / "stored_journal.hex").read_text())
 SNAPSHOT = text_format.Parse(
-    (DATA / "journal_orders.txt").read_text(), trade_flow_pb2.ExecutionSnapshot()
+    (FOLDER / "stored_journal_orders.txt").read_text(), trade_flow_pb2.ExecutionSnapshot()
 )
 
 
@@ -48,7 +48,7 @@ def test_every_order_balance_and_position_is_restored():
     assert restored == SNAPSHOT
 
 
-def test_an_account_starts_from_it():
+def test_account_starts_from_an_older_journal():
     async def scenario():
         found = world()
         found.disk.content = bytearray(JOURNAL)
