@@ -15,7 +15,7 @@ _log = telemetry.logger("playback.books")
 
 
 class PlayedBooks:
-    """A ``BookSource`` of the played books."""
+    """A ``VerifiedBooks`` of the played books."""
 
     def __init__(self, wanted: Collection[str]) -> None:
         """``wanted`` are the symbols whose levels are kept: the record has them, and an account may

@@ -1,9 +1,9 @@
-"""Every error code that ccxt knows of our venues, against what the desks make of it.
+"""Checks our verdict on every error code that ccxt knows of our venues.
 
-Each code goes into an answer of the venue's form, through ccxt's own reading of errors and then
-through ours. Two things must agree: an error of the network, of time, or of a venue that is not
-well leaves an order unclear, never refused; and what is surely refused has the documented reason
-that ccxt's class stands for. Where we know better, EXPLAINED says why.
+Each code is put into an answer in the venue's form, and read by ccxt and then by our error tables.
+An error of the network, a timeout or an error inside the venue must be OutcomeUnknown, never
+Rejected. A certain rejection must have the reason that ccxt's error class stands for. ``EXPLAINED``
+lists the exceptions, each with its cause.
 """
 
 import json
@@ -26,7 +26,7 @@ from venues.deribit.errors import ERRORS as DERIBIT
 from venues.kraken.errors import ERRORS as KRAKEN
 from venues.okx.errors import ERRORS as OKX
 
-UNCLEAR = "UNCLEAR"
+UNKNOWN = "UNKNOWN"
 ANY_REASON = frozenset(
     name.removeprefix("REJECT_REASON_")
     for name, _ in pb.RejectReason.items()
@@ -34,7 +34,7 @@ ANY_REASON = frozenset(
 )
 EXPECTED: Mapping[str, frozenset[str]] = {
     "InsufficientFunds": frozenset({"INSUFFICIENT_FUNDS"}),
-    # ccxt has one class for what would match at once and for a stop that would wake at once.
+    # One class of ccxt for an order that would match and a stop that would trigger at once.
     "OrderImmediatelyFillable": frozenset({"WOULD_TAKE", "STOP_PRICE"}),
     "OrderNotFillable": frozenset({"WOULD_NOT_FILL"}),
     "DuplicateOrderId": frozenset({"DUPLICATE_ID"}),
@@ -47,22 +47,22 @@ EXPECTED: Mapping[str, frozenset[str]] = {
     "RestrictedLocation": frozenset({"PERMISSION"}),
     "ManualInteractionNeeded": frozenset({"PERMISSION"}),
     "NotSupported": frozenset({"NOT_SUPPORTED"}),
-    "OnMaintenance": frozenset({"MAINTENANCE", UNCLEAR}),
-    # A clock that is wrong: the call was turned away at the door.
+    "OnMaintenance": frozenset({"MAINTENANCE", UNKNOWN}),
+    # The clock is wrong: the venue rejected the call before it processed it.
     "InvalidNonce": frozenset({"OTHER"}),
-    # Timeouts, connections, venues that are busy or away, answers that make no sense.
-    "OperationFailed": frozenset({UNCLEAR}),
+    # Timeouts, lost connections, venues that are busy or away, answers that cannot be read.
+    "OperationFailed": frozenset({UNKNOWN}),
     "ExchangeError": ANY_REASON,
 }
-"""What may become of an error, by the nearest of its classes in ccxt. Others than the named ones
-are only known to be refusals."""
-INSIDE = "an error inside the venue, of which ccxt makes an ordinary refusal"
-TURNED_AWAY = "turned away before it came to where orders are made"
-NO_MATCH = "there was nothing to meet, or it may not be met: nothing was done"
-OTHER_API = "of another API of Binance, whose codes are positive"
-POST_ONLY = "a post-only order that could not be one"
-FULL = "too many orders, of which ccxt makes a lack of rights or too many calls"
-TOO_LARGE = "a position or an order that is too large, of which ccxt makes a lack of rights"
+"""The allowed verdicts, by the nearest error class of ccxt. Errors of other classes are only known
+to be rejections."""
+INSIDE = "an error inside the venue, which ccxt reads as an ordinary rejection"
+TURNED_AWAY = "rejected before it reached the matching engine"
+NO_MATCH = "there was nothing to match with, or it may not match: nothing was done"
+OTHER_API = "a code of another API of Binance, whose codes are positive"
+POST_ONLY = "a post-only order that would have matched"
+FULL = "too many orders, which ccxt reads as missing rights or too many calls"
+TOO_LARGE = "a position or an order that is too large, which ccxt reads as missing rights"
 EXPLAINED: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "binance": {
         "-1008": ("RATE_LIMIT", TURNED_AWAY),
@@ -77,12 +77,12 @@ EXPLAINED: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "-5021": ("WOULD_NOT_FILL", NO_MATCH),
         "-5022": ("WOULD_TAKE", POST_ONLY),
         "Rest API trading is not enabled.": ("INSTRUMENT", "of this market"),
-        "100001003": (UNCLEAR, OTHER_API),
-        "200003903": (UNCLEAR, OTHER_API),
-        "400002": (UNCLEAR, OTHER_API),
+        "100001003": (UNKNOWN, OTHER_API),
+        "200003903": (UNKNOWN, OTHER_API),
+        "400002": (UNKNOWN, OTHER_API),
     },
     "binance_futures": {
-        "-1004": (UNCLEAR, INSIDE),
+        "-1004": (UNKNOWN, INSIDE),
         "-1008": ("RATE_LIMIT", TURNED_AWAY),
         "-1112": ("WOULD_NOT_FILL", NO_MATCH),
         "-2020": ("WOULD_NOT_FILL", NO_MATCH),
@@ -92,35 +92,35 @@ EXPLAINED: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "Rest API trading is not enabled.": ("INSTRUMENT", "of this market"),
     },
     "bybit": {
-        "5004": (UNCLEAR, INSIDE),
-        "10016": (UNCLEAR, INSIDE),
-        "170001": (UNCLEAR, INSIDE),
-        "170032": (UNCLEAR, INSIDE),
-        "170146": (UNCLEAR, "an order whose creation took too long"),
-        "170147": (UNCLEAR, "a cancellation that took too long"),
-        "170149": (UNCLEAR, INSIDE),
-        "170150": (UNCLEAR, INSIDE),
-        "170234": (UNCLEAR, INSIDE),
+        "5004": (UNKNOWN, INSIDE),
+        "10016": (UNKNOWN, INSIDE),
+        "170001": (UNKNOWN, INSIDE),
+        "170032": (UNKNOWN, INSIDE),
+        "170146": (UNKNOWN, "an order whose creation took too long"),
+        "170147": (UNKNOWN, "a cancellation that took too long"),
+        "170149": (UNKNOWN, INSIDE),
+        "170150": (UNKNOWN, INSIDE),
+        "170234": (UNKNOWN, INSIDE),
     },
-    "coinbase": {"internal_server_error": (UNCLEAR, INSIDE)},
+    "coinbase": {"internal_server_error": (UNKNOWN, INSIDE)},
     "deribit": {
-        "10001": (UNCLEAR, "a failure of which nothing is told"),
+        "10001": (UNKNOWN, "a failure of which nothing is told"),
         "10013": ("TOO_MANY_ORDERS", FULL),
         "10014": ("TOO_MANY_ORDERS", FULL),
         "10015": ("TOO_MANY_ORDERS", FULL),
         "10016": ("SIZE", TOO_LARGE),
         "10017": ("SIZE", TOO_LARGE),
         "10018": ("SIZE", TOO_LARGE),
-        "11031": (UNCLEAR, "a failure of which nothing is told"),
+        "11031": (UNKNOWN, "a failure of which nothing is told"),
         "11035": ("TOO_MANY_ORDERS", FULL),
-        "11094": (UNCLEAR, INSIDE),
-        "13008": (UNCLEAR, "an input that is wrong, or an error inside the venue"),
+        "11094": (UNKNOWN, INSIDE),
+        "13008": (UNKNOWN, "an input that is wrong, or an error inside the venue"),
     },
     "kraken": {},
     "okx": {
         "51410": ("OTHER", "the order is being cancelled already"),
-        "Internal Server Error": (UNCLEAR, INSIDE),
-        "server error": (UNCLEAR, INSIDE),
+        "Internal Server Error": (UNKNOWN, INSIDE),
+        "server error": (UNKNOWN, INSIDE),
     },
 }
 
@@ -161,11 +161,12 @@ FORMS = {
     "kraken": Form("kraken", "https://api.kraken.com/0/private/AddOrder", 200, KRAKEN, ORDINARY),
     "okx": Form("okx", "https://www.okx.com/api/v5/trade/order", 200, OKX, ORDINARY),
 }
-"""OKX's swaps answer as its spot market does."""
+"""The swaps of OKX have the answers of its spot market."""
 
 
 def answers(venue: str, code: str) -> Iterator[dict[str, Any]]:
-    """In which an error comes. What is no number in ccxt's table is a part of the words."""
+    """Yield the answers that can carry an error. A key of ccxt's table that is not a number is part
+    of the message."""
     is_number = code.lstrip("-").isdigit()
     number, words = (int(code), "no") if is_number else (0, code)
     if venue.startswith("binance"):
@@ -188,8 +189,8 @@ def answers(venue: str, code: str) -> Iterator[dict[str, Any]]:
             yield {"code": "1", "msg": "", "data": [{"sCode": code, "sMsg": ""}]}
 
 
-def judged(form: Form, exchange: Any, status: int, body: str) -> tuple[Verdict, list[str]]:
-    """What comes of an answer, and the classes of ccxt's error."""
+def verdict_on(form: Form, exchange: Any, status: int, body: str) -> tuple[Verdict, list[str]]:
+    """Return our verdict on an answer, and the classes of ccxt's error."""
     classes: list[str] = []
     try:
         exchange.handle_errors(status, "", form.url, "POST", {}, body, json.loads(body), {}, "")
@@ -199,14 +200,14 @@ def judged(form: Form, exchange: Any, status: int, body: str) -> tuple[Verdict, 
     return form.errors.verdict(status, body, found, classes), classes
 
 
-def outcome_of(receipt: Verdict) -> str:
-    if isinstance(receipt, OutcomeUnknown):
-        return UNCLEAR
-    return pb.RejectReason.Name(receipt.reason).removeprefix("REJECT_REASON_")
+def outcome_of(verdict: Verdict) -> str:
+    if isinstance(verdict, OutcomeUnknown):
+        return UNKNOWN
+    return pb.RejectReason.Name(verdict.reason).removeprefix("REJECT_REASON_")
 
 
 def table_of(form: Form, exchange: Any) -> Iterator[str]:
-    """The codes of a venue, each once."""
+    """Yield the codes of a venue, each once."""
     seen: dict[str, None] = {}
     for section in form.sections:
         table = exchange.exceptions
@@ -217,15 +218,15 @@ def table_of(form: Form, exchange: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("venue", FORMS)
-def test_every_code_of_ccxt_is_judged_as_its_class_says_or_explained(venue):
+def test_verdict_on_every_code_of_ccxt_agrees_with_its_class_or_is_explained(venue):
     form, explained = FORMS[venue], EXPLAINED[venue]
     exchange = getattr(ccxt, form.exchange)()
     wrong, used = [], set()
     codes = list(table_of(form, exchange))
     for code in codes:
         for answer in answers(venue, code):
-            receipt, classes = judged(form, exchange, form.status, json.dumps(answer))
-            found = outcome_of(receipt)
+            verdict, classes = verdict_on(form, exchange, form.status, json.dumps(answer))
+            found = outcome_of(verdict)
             expected = next((EXPECTED[name] for name in classes if name in EXPECTED), ANY_REASON)
             if code in explained:
                 used.add(code)
@@ -233,23 +234,23 @@ def test_every_code_of_ccxt_is_judged_as_its_class_says_or_explained(venue):
             if found not in expected:
                 wrong.append((code, classes[:1], found, sorted(expected)))
     assert not wrong
-    assert used == set(explained), "an explanation that nothing needs"
+    assert used == set(explained), "an explanation that no code needs"
     assert len(codes) > 15
 
 
 @pytest.mark.parametrize("venue", FORMS)
-def test_what_is_unclear_does_not_become_a_refusal_without_ccxts_classes(venue):
-    """Answers that ccxt takes for ordinary ones are judged by our tables alone."""
+def test_unknown_outcome_is_no_rejection_without_the_classes_of_ccxt(venue):
+    """Our tables alone decide on answers that ccxt reads as ordinary ones."""
     form = FORMS[venue]
     exchange = getattr(ccxt, form.exchange)()
     wrong = []
     for code in table_of(form, exchange):
         for answer in answers(venue, code):
             body = json.dumps(answer)
-            receipt, classes = judged(form, exchange, form.status, body)
+            verdict, classes = verdict_on(form, exchange, form.status, body)
             error = form.errors.decode(body)
             is_own = venue not in ("binance", "binance_futures") or code in OWN_FAILURES
-            if error is not None and is_own and isinstance(receipt, OutcomeUnknown):
+            if error is not None and is_own and isinstance(verdict, OutcomeUnknown):
                 alone = form.errors.verdict_of_error(error)
                 if not isinstance(alone, OutcomeUnknown):
                     wrong.append((code, classes[:1]))
@@ -257,19 +258,19 @@ def test_what_is_unclear_does_not_become_a_refusal_without_ccxts_classes(venue):
 
 
 OWN_FAILURES = frozenset({"-1000", "-1001", "-1004", "-1006", "-1007", "-2012"})
-"""Binance's failures of orders; the others are of margin, savings and options."""
+"""Failures of orders at Binance; the other codes are of margin, savings and options."""
 
 
-def answers_as_they_came() -> Iterator[tuple[str, int, str, str]]:
-    """From the comments of ccxt's classes, where people have pasted them."""
+def recorded_answers() -> Iterator[tuple[str, int, str, str]]:
+    """Yield real answers that are quoted in the comments of ccxt's classes."""
     for line in (Path(__file__).parent / "answers.txt").read_text().splitlines():
         if not line.startswith("#"):
             venue, status, expected, body = line.split("\t")
             yield venue, int(status), expected, body
 
 
-@pytest.mark.parametrize(("venue", "status", "expected", "body"), list(answers_as_they_came()))
-def test_answers_as_they_came_have_their_reasons(venue, status, expected, body):
+@pytest.mark.parametrize(("venue", "status", "expected", "body"), list(recorded_answers()))
+def test_recorded_answer_has_its_reason(venue, status, expected, body):
     form = FORMS[venue]
-    receipt, _ = judged(form, getattr(ccxt, form.exchange)(), status, body)
-    assert outcome_of(receipt) == expected
+    verdict, _ = verdict_on(form, getattr(ccxt, form.exchange)(), status, body)
+    assert outcome_of(verdict) == expected
