@@ -172,12 +172,15 @@ class RowPublisher:
 
     @contextmanager
     def repeated_rows(self) -> Iterator[None]:
-        """Meanwhile, drop rows that the connection before has brought."""
+        """Drop rows that the previous connection has delivered. At the end the new connection may
+        still be behind it."""
         self._is_repeating = True
         try:
             yield
         finally:
             self._is_repeating = False
+            self._quotes.connection_replaced()
+            self.trade_sequencer.connection_replaced()
 
     def dropped_total(self) -> int:
         """Duplicates, and quotes that newer ones had overtaken."""

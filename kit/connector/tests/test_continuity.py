@@ -127,3 +127,20 @@ def test_quotes_that_pass_only_grow(sequences: list[int]) -> None:
     assert kept[-1] == max(sequences)
     assert len(kept) + check.dropped_total == len(sequences)
     assert {gap.reason for gap in gaps} <= {types_pb2.GAP_REASON_OUT_OF_ORDER}
+
+
+def test_a_new_connection_that_is_behind_repeats_quotes_without_a_gap() -> None:
+    check = quote_continuity()
+    assert feed(check, [quotes([7, 9])]) == ([7, 9], [])
+    check.connection_replaced()
+    assert feed(check, [quotes([8, 9, 10])]) == ([10], [])
+    kept, gaps = feed(check, [quotes([9])])
+    assert kept == []
+    assert [gap.reason for gap in gaps] == [types_pb2.GAP_REASON_OUT_OF_ORDER]
+
+
+def test_an_older_quote_of_the_same_connection_is_a_gap() -> None:
+    check = quote_continuity()
+    kept, gaps = feed(check, [quotes([9]), quotes([8])])
+    assert kept == [9]
+    assert [gap.reason for gap in gaps] == [types_pb2.GAP_REASON_OUT_OF_ORDER]

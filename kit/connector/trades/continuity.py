@@ -58,6 +58,8 @@ class _Seen:
     time_ns: int = 0
     reconnected: bool = False
     holes: list[tuple[int, int]] = field(default_factory=list)
+    repeated_up_to: int = 0
+    """Rows of the current connection up to this number were received over the previous one."""
 
 
 class Verdict(NamedTuple):
@@ -81,6 +83,12 @@ class Continuity(Generic[RowsT]):
         for symbol in symbols:
             if symbol in self._seen:
                 self._seen[symbol].reconnected = True
+
+    def connection_replaced(self) -> None:
+        """Another connection delivers from now on. Until it has caught up with the previous one,
+        its older rows are repetitions, not late rows."""
+        for seen in self._seen.values():
+            seen.repeated_up_to = seen.id
 
     def check(self, rows: RowsT) -> list[Segment[RowsT]]:
         """The rows to keep, in segments that begin where something is missing."""
@@ -160,6 +168,8 @@ class Continuity(Generic[RowsT]):
     def _advance(self, symbol: str, number: int, time_ns: int) -> None:
         seen = self._seen.setdefault(symbol, _Seen())
         seen.id, seen.time_ns, seen.reconnected = number, time_ns, False
+        if number > seen.repeated_up_to:
+            seen.repeated_up_to = 0
 
 
 def trade_continuity() -> Continuity[TradeRows]:
@@ -219,7 +229,8 @@ def _judge(seen: _Seen, links: Links, row: int) -> Verdict:
 def _judge_growing(seen: _Seen, number: int, may_repeat: bool) -> Verdict:
     if number > seen.id or (may_repeat and number == seen.id):
         return Verdict(True, types_pb2.GAP_REASON_RECONNECT if seen.reconnected else None)
-    return Verdict(False, types_pb2.GAP_REASON_OUT_OF_ORDER if number < seen.id else None)
+    is_late = number < seen.id and not seen.repeated_up_to
+    return Verdict(False, types_pb2.GAP_REASON_OUT_OF_ORDER if is_late else None)
 
 
 class TextIds:

@@ -94,6 +94,10 @@ class TradeSequencer:
         self._numbered.reconnected(names)
         self._texts.reconnected(names)
 
+    def connection_replaced(self) -> None:
+        """Another connection delivers from now on; see ``Continuity.connection_replaced``."""
+        self._numbered.connection_replaced()
+
     def left_s(self, hold: Hold) -> float:
         """For how long it may wait."""
         left_ns = self._waiting_until_ns.get(hold, 0) - self._clock.monotonic_ns()
