@@ -76,50 +76,54 @@ def test_a_book_with_one_side_has_no_best_prices(hub, books):
     assert FeedPrices(HubFeed(hub), HubBooks(books)).best(SYMBOL) is None
 
 
-class Ear:
-    """Writes down what it is told."""
+class TradeListener:
+    """Records the prices of the trades it receives."""
 
     def __init__(self, *symbols):
         self.symbols = set(symbols)
-        self.heard = []
+        self.prices = []
 
     def on_trade(self, symbol, price):
         assert symbol in self.symbols
-        self.heard.append(price)
+        self.prices.append(price)
 
 
-async def test_every_trade_is_told_in_order(hub, books):
-    prices, ear = FeedPrices(HubFeed(hub), HubBooks(books)), Ear(SYMBOL)
-    prices.listen(ear)
+async def test_every_trade_is_delivered_in_order(hub, books):
+    prices, listener = FeedPrices(HubFeed(hub), HubBooks(books)), TradeListener(SYMBOL)
+    prices.listen(listener)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
     hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([7, 8])))
     hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([9], price="0.25")))
-    await until(lambda: len(ear.heard) == 3)
+    await until(lambda: len(listener.prices) == 3)
     running.cancel()
-    assert ear.heard == [Decimal(7), Decimal(8), Decimal("0.25")]
+    assert listener.prices == [Decimal(7), Decimal(8), Decimal("0.25")]
 
 
-async def test_only_trades_that_somebody_waits_for_are_told(hub, books):
-    prices, ear, other = FeedPrices(HubFeed(hub), HubBooks(books)), Ear(), Ear("other")
-    prices.listen(ear)
+async def test_only_trades_of_wanted_symbols_are_delivered(hub, books):
+    prices, listener, other = (
+        FeedPrices(HubFeed(hub), HubBooks(books)),
+        TradeListener(),
+        TradeListener("other"),
+    )
+    prices.listen(listener)
     prices.listen(other)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
     for number in (7, 8, 9):
         hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([number])))
         await until(lambda: not hub.unread_bytes_share())
-        ear.symbols ^= {SYMBOL}
+        listener.symbols ^= {SYMBOL}
     hub.end(Draining("the venue is stopping"))
     await asyncio.wait_for(running, 5)
-    assert ear.heard == [Decimal(8)]
-    assert other.heard == []
+    assert listener.prices == [Decimal(8)]
+    assert other.prices == []
 
 
-async def test_who_falls_behind_hears_the_newest(books):
+async def test_a_listener_that_falls_behind_gets_the_newest_trade(books):
     hub = Hub("venue", 1, SystemClock(), Meter("venue"), ring_bytes_max=200)
-    prices, ear = FeedPrices(HubFeed(hub), HubBooks(books)), Ear(SYMBOL)
-    prices.listen(ear)
+    prices, listener = FeedPrices(HubFeed(hub), HubBooks(books)), TradeListener(SYMBOL)
+    prices.listen(listener)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
     for number in range(1, 50):
@@ -127,17 +131,17 @@ async def test_who_falls_behind_hears_the_newest(books):
     await asyncio.sleep(0)
     await until(lambda: not hub.unread_bytes_share())
     hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([99])))
-    await until(lambda: ear.heard)
+    await until(lambda: listener.prices)
     running.cancel()
-    assert ear.heard == [Decimal(99)]
+    assert listener.prices == [Decimal(99)]
 
 
 async def test_it_ends_with_the_venue(hub, books):
-    prices, ear = FeedPrices(HubFeed(hub), HubBooks(books)), Ear(SYMBOL)
-    prices.listen(ear)
+    prices, listener = FeedPrices(HubFeed(hub), HubBooks(books)), TradeListener(SYMBOL)
+    prices.listen(listener)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
     hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([7])))
     hub.end(Draining("the venue is stopping"))
     await asyncio.wait_for(running, 5)
-    assert ear.heard == [Decimal(7)]
+    assert listener.prices == [Decimal(7)]
