@@ -10,8 +10,8 @@ IN_DOUBT      An update is missing, or a check has failed. Updates are held unti
 A book that is not SYNCHRONIZED publishes each update as it comes, with epoch UNPROVEN_EPOCH: it is
 recorded, and belongs to no book. A gap stands before the first of them.
 
-Snapshots come over REST, beside the updates and possibly older than some of them, or over the feed,
-where each snapshot replaces the book.
+Snapshots come over REST, possibly older than some updates, or over the feed, where each snapshot
+replaces the book.
 """
 
 from collections.abc import Iterator, Sequence
@@ -85,19 +85,22 @@ class SynchronizedBook:
         self._held = HeldUpdates(rules.sequence)
         self._snapshot_requested = False
         self.waits_for_peer = False
-        """Whether a missing update may come from the peer replica. The gap is then published only
-        when it has not come in time."""
+        """Whether a missing update may come from the peer replica, before it counts as a gap."""
         self.expects_snapshot = False
-        """Whether our own new connection will begin with a snapshot of a book that has gone on from
-        the peer replica meanwhile."""
+        """Whether the next snapshot is that of our own new connection, and no reset."""
         self._misses_update = False
         """Whether an update of our own connection waits for one that the peer may bring."""
         self._waiting_since_ns = 0
 
     @property
     def held_count(self) -> int:
-        """Number of updates that wait for a snapshot or for a missing update."""
+        """Number of held updates."""
         return len(self._held)
+
+    @property
+    def needs_update_first(self) -> bool:
+        """Whether a REST snapshot is of no use before the next update has come."""
+        return not self._held and self._rule.ordering is Ordering.TIME
 
     def reset(self) -> None:
         """Drop the levels, the held updates and the scale, before a snapshot replaces them."""
@@ -140,8 +143,8 @@ class SynchronizedBook:
         return self.book.follow(updates, bids, asks, checksums, self.scale)
 
     def on_update(self, update: VenueBookUpdate, is_ahead: bool = False) -> Iterator[BookEvent]:
-        """Take the next update of the feed. ``is_ahead``: it is from the peer replica, which may be
-        ahead of our own connection; updates missing before it will still come."""
+        """Take the next update. ``is_ahead``: it is from the peer replica, which may be ahead of
+        our own connection; updates missing before it will still come."""
         if self.state is BookState.SYNCHRONIZED:
             yield from self._follow(update, is_ahead)
             return
@@ -157,8 +160,7 @@ class SynchronizedBook:
             yield from self._repair_from_held()
 
     def on_snapshot(self, snapshot: VenueBookUpdate) -> Iterator[BookEvent]:
-        """Take a snapshot from REST. It is ignored when updates between it and the held updates may
-        be missing."""
+        """Take a snapshot from REST, unless updates between it and the held ones are missing."""
         last = snapshot.numbers.last
         if self.state is BookState.SYNCHRONIZED or not self._held.show_all_since(last):
             return
@@ -183,12 +185,12 @@ class SynchronizedBook:
         yield from self._begin(other.snapshot(), [])
 
     def snapshot_requested(self) -> None:
-        """The feed was asked for a snapshot. It may leave out updates before it, so late updates
+        """The feed was asked for a snapshot, and may leave out updates before it: late updates
         cannot repair the book any more."""
         self._snapshot_requested = True
 
     def note_applied(self, update: VenueBookUpdate) -> None:
-        """Record that the book contains this update."""
+        """Record the last update that the book contains."""
         self.last_sequence = update.numbers.last
         self.venue_time_ns = update.venue_time_ns or self.venue_time_ns
         self.received_time_ns = update.received_time_ns
@@ -196,7 +198,7 @@ class SynchronizedBook:
             self.book.trim(LEVELS_MAX // 2)
 
     def on_failed_check(self, verdict: Verdict, update: VenueBookUpdate) -> Iterator[BookEvent]:
-        """This update was applied, and the book failed a check after it."""
+        """The book failed a check after this update was applied."""
         detail = f"{verdict.name.lower()} at {update.numbers.last}"
         yield self._break(FAILED_CHECKS[verdict], update, update.received_time_ns, detail)
         yield from _unproven(update)
@@ -204,8 +206,7 @@ class SynchronizedBook:
     def mark_in_doubt(
         self, reason: "GapReason.ValueType", now_ns: int, detail: str
     ) -> Iterator[BookEvent]:
-        """Updates may have been missed, for a reason outside their numbers, such as a lost
-        connection."""
+        """Updates may have been missed, for example with a lost connection."""
         if self.state is BookState.SYNCHRONIZED:
             yield self._break(reason, None, now_ns, detail)
         elif self._rule.ordering is not Ordering.SEQUENCE:

@@ -1,4 +1,4 @@
-"""Whole books for those that need one: from REST, or anew from the feed."""
+"""Request snapshots for books that need one, over REST or from the feed."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from kit.connector.contract.venue import SnapshotSource, VenueHistory
 
 SNAPSHOTS_AT_ONCE_MAX = 4
 FIRST_WAIT_S = 0.25
-COMING_WAIT_S = 3.0
-"""After a subscription the feed's snapshot is on its way; it is not asked for again before."""
+SNAPSHOT_WAIT_S = 3.0
+"""How long a snapshot of the feed may take after a subscription before it is requested again."""
 LOOK_AGAIN_S = 0.05
 
 _log = telemetry.logger("venue.resync")
 
 
 class BookResync:
-    """Asks for a snapshot of each book that wants one, again and again until it is proven."""
+    """Requests a snapshot of each book that needs one, with backoff, until it is synchronized."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class BookResync:
         self._running: set[str] = set()
 
     async def run(self) -> None:
-        """Endless."""
+        """Serve all books; runs until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._book_manager.snapshot_wanted.wait()
@@ -55,15 +55,20 @@ class BookResync:
     async def _prove(self, symbol: str) -> None:
         waits = backoff.delays(first_seconds=FIRST_WAIT_S)
         try:
-            if self._from_feed and not self._broken(symbol):
-                await self._comes(symbol)
+            if self._from_feed and not self._must_request(symbol):
+                await self._snapshot_came(symbol)
             while symbol in self._book_manager.wanting_snapshot():
-                if not await self._request(symbol):
+                if self._must_wait(symbol):
+                    await self._clock.sleep(FIRST_WAIT_S)
+                elif not await self._request(symbol):
                     await self._clock.sleep(next(waits))
         finally:
             self._running.discard(symbol)
 
-    def _broken(self, symbol: str) -> bool:
+    def _must_wait(self, symbol: str) -> bool:
+        return not self._from_feed and self._book_manager.books[symbol].needs_update_first
+
+    def _must_request(self, symbol: str) -> bool:
         book = self._book_manager.books.get(symbol)
         return book is not None and book.wanted_because in NEEDS_REQUEST
 
@@ -80,14 +85,14 @@ class BookResync:
         if symbol in self._book_manager.books:
             self._book_manager.books[symbol].snapshot_requested()
         self._renew_book(symbol)
-        return await self._comes(symbol)
+        return await self._snapshot_came(symbol)
 
-    async def _comes(self, symbol: str) -> bool:
-        """Wait until the feed's snapshot is there, or should be. Returns whether the book is proven
-        now: it may have broken again."""
+    async def _snapshot_came(self, symbol: str) -> bool:
+        """Wait until the feed's snapshot has come, or should have. Returns whether the book needs
+        none now: it may have come and the book be in doubt again."""
         books = self._book_manager.books
         epoch = books[symbol].epoch if symbol in books else 0
-        for _ in range(round(COMING_WAIT_S / LOOK_AGAIN_S)):
+        for _ in range(round(SNAPSHOT_WAIT_S / LOOK_AGAIN_S)):
             wanted = symbol in self._book_manager.wanting_snapshot()
             if not wanted or books[symbol].epoch != epoch:
                 break

@@ -1,4 +1,4 @@
-"""Asking for whole books: at once when one has broken, and not again while it may be coming."""
+"""Snapshots are requested at once for a broken book, and not while one may be on its way."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from venuemesh.common.v1 import types_pb2
 
 from kit.connector.books.book_manager import BookManager
-from kit.connector.books.sequence_rules import ChainRule
-from kit.connector.contract.venue import BookRules, SnapshotSource
-from kit.connector.process.book_resync import COMING_WAIT_S, BookResync
+from kit.connector.books.sequence_rules import ChainRule, TimeRule
+from kit.connector.contract.venue import BookRules, BookSnapshot, SnapshotSource
+from kit.connector.process.book_resync import SNAPSHOT_WAIT_S, BookResync
 from kit.marketdata.model.columns import BookRows, Levels, Numbers, Symbols
 from tests.support.waiting import until
 
@@ -60,14 +61,20 @@ def rows(last: int, previous: int) -> BookRows:
 class Stage:
     """A book that breaks, and a venue that may send it anew."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: BookRules = RULES) -> None:
         self.clock = Clock()
         self.asked_at_s: list[float] = []
         self.answer: Callable[[], None] = lambda: None
-        self.books = BookManager(RULES, lambda draft: None)
+        self.books = BookManager(rules, lambda draft: None)
         self.books.add([SYMBOL])
-        history: Any = None
-        self.resync = BookResync(self.books, SnapshotSource.FEED, history, self._renew, self.clock)
+        history: Any = self
+        self.resync = BookResync(self.books, rules.snapshots, history, self._renew, self.clock)
+
+    async def book(self, symbol: str) -> BookSnapshot:
+        """The REST book, which ends with the newest update."""
+        self._renew(symbol)
+        one = rows(self.books.books[symbol].last_sequence + 10, 0)
+        return BookSnapshot(int(one.last_sequence[0]), one.bids, one.asks, 1)
 
     def _renew(self, symbol: str) -> None:
         assert symbol == SYMBOL
@@ -84,21 +91,40 @@ async def stage() -> AsyncIterator[Stage]:
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_book_that_breaks_again_is_asked_for_again_at_once(stage: Stage) -> None:
+async def test_a_book_in_doubt_again_is_requested_again_at_once(stage: Stage) -> None:
     stage.answer = lambda: stage.books.on_rows(rows(10 * len(stage.asked_at_s), 0))
     stage.books.on_rows(rows(1, 0))
     for count in (1, 2, 3):
         stage.books.on_rows(rows(10 * count - 2, 10 * count - 4))
         await until(lambda count=count: len(stage.asked_at_s) == count)
         assert stage.books.wanting_snapshot() == []
-    assert stage.clock.slept_s < COMING_WAIT_S
+    assert stage.clock.slept_s < SNAPSHOT_WAIT_S
 
 
-async def test_a_book_that_is_coming_is_not_asked_for_again(stage: Stage) -> None:
+async def test_a_snapshot_on_its_way_is_not_requested_again(stage: Stage) -> None:
     stage.books.on_rows(rows(3, 2))
     await until(lambda: len(stage.asked_at_s) >= 2)
     first, second = stage.asked_at_s[:2]
-    assert first >= COMING_WAIT_S - 0.001
-    assert second - first >= COMING_WAIT_S
+    assert first >= SNAPSHOT_WAIT_S - 0.001
+    assert second - first >= SNAPSHOT_WAIT_S
     stage.books.on_rows(rows(9, 0))
     assert stage.books.wanting_snapshot() == []
+
+
+async def test_a_book_ordered_by_time_is_requested_after_its_next_update() -> None:
+    stage = Stage(BookRules(TimeRule(), SnapshotSource.REST))
+    running = asyncio.create_task(stage.resync.run())
+    try:
+        stage.books.on_rows(rows(1, 1))
+        await until(lambda: not stage.books.wanting_snapshot())
+        stage.books.mark_in_doubt([SYMBOL], types_pb2.GAP_REASON_RECONNECT, 1, "closed")
+        stage.books.snapshot_wanted.set()
+        slept_s = stage.clock.slept_s
+        await until(lambda: stage.clock.slept_s > slept_s + 10)
+        assert len(stage.asked_at_s) == 1
+        stage.books.on_rows(rows(15, 1))
+        await until(lambda: not stage.books.wanting_snapshot())
+        assert len(stage.asked_at_s) == 2
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
