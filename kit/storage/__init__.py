@@ -1,1 +1,1 @@
-"""The record: how it is kept in the database, and how a program reads it."""
+"""The record: its form in the database, and how programs read it."""

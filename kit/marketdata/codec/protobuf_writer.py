@@ -1,4 +1,4 @@
-"""Columns to protobuf's bytes, without a message in between."""
+"""Serialises columns to protobuf bytes, without message objects."""
 
 import ctypes
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from kit.marketdata.model.batches import Batch
 LENGTH_DELIMITED = 2
 VARINT_BYTES_MAX = 10
 COLUMN_BYTES_MAX = 30
-"""Tag and length of one column, and what is written beyond its end."""
+"""Room for tag and length of a column, and for bytes written beyond its end."""
 
 
-class ColumnKind(IntEnum):
-    """How a column is packed; the same numbers stand in kit/marketdata/native/columns.c."""
+class Packing(IntEnum):
+    """How a column is packed. kit/marketdata/native/columns.c has the same numbers."""
 
     VARINT = 0
     ZIGZAG = 1
@@ -32,7 +32,7 @@ class ColumnKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class LevelColumn:
-    """One number of each level: of each update the bids, then the asks."""
+    """A column with one number per level: in each update the bids, then the asks."""
 
     bids: IntColumn
     bid_counts: IntColumn
@@ -40,7 +40,7 @@ class LevelColumn:
     ask_counts: IntColumn
 
     def tolist(self) -> list[int]:
-        """In the order in which they are written."""
+        """The numbers in the order in which they are written."""
         bids, asks = iter(self.bids.tolist()), iter(self.asks.tolist())
         counts = zip(self.bid_counts.tolist(), self.ask_counts.tolist(), strict=True)
         return [
@@ -54,7 +54,7 @@ Column = IntColumn | LevelColumn | list[str]
 
 
 class ProtobufWriter:
-    """Writes one columns message, as the field of the message that holds it."""
+    """Writes a columns message as a field of the message that holds it."""
 
     def __init__(self, name: str, message: type[Message], holder: type[Message] = Batch) -> None:
         self._message = message
@@ -64,12 +64,12 @@ class ProtobufWriter:
         self._room = ctypes.create_string_buffer(0)
 
     def write(self, **columns: Column) -> bytes:
-        """Serialised; a field without a column is left out."""
+        """The serialised field; fields of the message without a column are omitted."""
         body = self.body(**columns)
         return b"".join((self._tag, _varint(len(body)), body))
 
     def body(self, **columns: Column) -> bytes:
-        """The columns message alone."""
+        """The serialised columns message without tag and length."""
         texts = {name: column for name, column in columns.items() if isinstance(column, list)}
         numbers = {name: column for name, column in columns.items() if not isinstance(column, list)}
         if native.library is None:
@@ -78,7 +78,7 @@ class ProtobufWriter:
         else:
             body = self._write_numbers(numbers)
             if texts:
-                # After the numbers: a reader takes fields in any order.
+                # After the numbers: protobuf readers accept any order of fields.
                 body += self._message(**texts).SerializeToString()
         return body
 
@@ -107,7 +107,7 @@ class ProtobufWriter:
         return ctypes.string_at(self._room, length)
 
     def _native_columns(self, columns: "Mapping[str, IntColumn | LevelColumn]") -> Any:
-        """Structures for these columns, kept for the next time."""
+        """C structures for these columns, cached."""
         names = frozenset(columns)
         if names not in self._native:
             made = (native.Column * len(columns))()
@@ -115,15 +115,15 @@ class ProtobufWriter:
                 descriptor = self._descriptors[name]
                 target.tag = descriptor.number << 3 | LENGTH_DELIMITED
                 levels = isinstance(column, LevelColumn)
-                target.kind = ColumnKind.LEVELS if levels else _kind(descriptor)
+                target.kind = Packing.LEVELS if levels else _kind(descriptor)
             self._native[names] = made
         return self._native[names]
 
 
-def _kind(field: FieldDescriptor) -> ColumnKind:
+def _kind(field: FieldDescriptor) -> Packing:
     if field.type == FieldDescriptor.TYPE_SFIXED64:
-        return ColumnKind.FIXED
-    return ColumnKind.ZIGZAG if field.type == FieldDescriptor.TYPE_SINT64 else ColumnKind.VARINT
+        return Packing.FIXED
+    return Packing.ZIGZAG if field.type == FieldDescriptor.TYPE_SINT64 else Packing.VARINT
 
 
 def _tag(field: Any) -> bytes:

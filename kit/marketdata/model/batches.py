@@ -1,17 +1,17 @@
-"""Reading batches: how much is in one, and the part of it that concerns some instruments."""
+"""Reads batches: number of rows, newest time, and the part for some instruments."""
 
 from collections.abc import Collection
 from typing import Any
 
 from venuemesh.marketdata.v1 import batch_pb2
 
-Batch = batch_pb2.MarketDataBatch
+from kit.marketdata.model.book_updates import LEVEL_COLUMNS
 
-LEVEL_COLUMNS = ("price", "size")
+Batch = batch_pb2.MarketDataBatch
 
 
 def columns_of(batch: Batch) -> Any:
-    """The columns message that is set, or None."""
+    """The columns message of a batch, or None."""
     kind = batch.WhichOneof("columns")
     return None if kind is None else getattr(batch, kind)
 
@@ -23,7 +23,7 @@ def row_count(batch: Batch) -> int:
 
 
 def newest_received_ns(batch: Batch) -> int:
-    """Receive time of the last row; 0 without rows."""
+    """Received time of the last row; 0 without rows."""
     columns = columns_of(batch)
     if columns is None or not columns.received_time_ns:
         return 0
@@ -32,9 +32,9 @@ def newest_received_ns(batch: Batch) -> int:
 
 
 def select(batch: Batch, symbols: Collection[str]) -> Batch | None:
-    """The part of a batch that concerns these symbols, or None when nothing does.
+    """The part of a batch for these symbols, or None when it has none.
 
-    Gaps that concern the whole channel are kept. The instrument entries keep their positions.
+    Gaps of the whole channel are kept. The instrument entries keep their positions.
     """
     wanted = {index for index, entry in enumerate(batch.instruments) if entry.symbol in symbols}
     gaps = [gap for gap in batch.gaps if not gap.symbol or gap.symbol in symbols]
@@ -54,11 +54,11 @@ def select(batch: Batch, symbols: Collection[str]) -> Batch | None:
     if kind == "book":
         result.book.CopyFrom(_select_book(batch.book, wanted))
     elif kind is not None:
-        _select_flat(getattr(batch, kind), getattr(result, kind), wanted)
+        _select_rows(getattr(batch, kind), getattr(result, kind), wanted)
     return result
 
 
-def _select_flat(source: Any, target: Any, wanted: set[int]) -> None:
+def _select_rows(source: Any, target: Any, wanted: set[int]) -> None:
     keep = [row for row, index in enumerate(source.instrument) if index in wanted]
     for field, column in source.ListFields():
         getattr(target, field.name).extend([column[row] for row in keep])

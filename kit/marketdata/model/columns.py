@@ -29,24 +29,24 @@ class Numbers:
 
     @classmethod
     def parse(cls, texts: Sequence[str]) -> "Numbers":
-        """From decimal texts. Raises NumberError."""
+        """Parse decimal texts. Raises NumberError."""
         return cls(*parse_column(texts))
 
     @classmethod
     def compact(cls, unscaled: IntColumn, decimals: IntColumn) -> "Numbers":
-        """With one number of places when all rows have the same."""
+        """Numbers with one count of decimal places where all rows have the same."""
         if len(decimals) == 0:
             return cls(unscaled, 0)
         first = int(decimals[0])
         return cls(unscaled, first if (decimals == first).all() else decimals)
 
     def take(self, rows: IntColumn) -> "Numbers":
-        """Only these rows."""
+        """These rows only."""
         decimals = self.decimals if isinstance(self.decimals, int) else self.decimals[rows]
         return Numbers(self.unscaled[rows], decimals)
 
     def spread(self, rows: IntColumn, count: int) -> "Numbers":
-        """A column of ``count`` rows, in which these rows have the numbers and the others 0."""
+        """A column of ``count`` rows with the numbers at these rows and 0 elsewhere."""
         unscaled, decimals = zeros(count), zeros(count)
         unscaled[rows], decimals[rows] = self.unscaled, self.decimals
         return Numbers.compact(unscaled, decimals)
@@ -57,14 +57,14 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Symbols:
-    """The distinct symbols of a row set, and each row's position among them."""
+    """The distinct symbols of rows, and each row's position among them."""
 
     names: list[str]
     row: IntColumn
 
     @classmethod
     def of(cls, symbols: Sequence[str]) -> "Symbols":
-        """In the order of first appearance."""
+        """Symbols in the order of first appearance."""
         names = list(dict.fromkeys(symbols))
         if len(names) == 1:
             return cls(names, np.zeros(len(symbols), dtype=np.int64))
@@ -72,12 +72,12 @@ class Symbols:
         return cls(names, np.fromiter(map(position.__getitem__, symbols), np.int64, len(symbols)))
 
     def take(self, rows: IntColumn) -> "Symbols":
-        """Of these rows only; names that none of them has are left out."""
+        """These rows only, without names that none of them has."""
         used, row = np.unique(self.row[rows], return_inverse=True)
         return Symbols([self.names[number] for number in used.tolist()], row)
 
     def counts(self) -> list[int]:
-        """Rows of each symbol."""
+        """Number of rows of each symbol."""
         counts: list[int] = np.bincount(self.row, minlength=len(self.names)).tolist()
         return counts
 
@@ -116,13 +116,13 @@ class Levels:
 
     @classmethod
     def parse(cls, pairs: Sequence[Sequence[str]]) -> "Levels":
-        """One update, from price and size texts. Raises NumberError."""
+        """Parse one update from pairs of price and size texts. Raises NumberError."""
         price = Numbers.parse([pair[0] for pair in pairs])
         size = Numbers.parse([pair[1] for pair in pairs])
         return cls(np.array([len(pairs)], dtype=np.int64), price, size)
 
     def take(self, rows: IntColumn) -> "Levels":
-        """Of these updates only."""
+        """These updates only."""
         kept = elements_of(self.count, rows)
         return Levels(self.count[rows], self.price.take(kept), self.size.take(kept))
 
@@ -201,7 +201,7 @@ class _Table:
         return len(self.symbols.row)
 
     def take(self, rows: IntColumn) -> Self:
-        """Only these rows."""
+        """These rows only."""
         names: Iterable[str] = vars(type(self))["__dataclass_fields__"]
         return type(self)(**{name: _take(getattr(self, name), rows) for name in names})
 
@@ -323,7 +323,7 @@ class CandleRows(_Table):
 
 
 def elements_of(counts: IntColumn, rows: IntColumn) -> IntColumn:
-    """The positions of the elements of some rows, where each row has so many, one after another."""
+    """The positions of the elements of some rows, where row i has ``counts[i]`` elements."""
     starts = np.cumsum(counts) - counts
     chosen = counts[rows]
     shift = starts[rows] - (np.cumsum(chosen) - chosen)

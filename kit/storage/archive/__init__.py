@@ -1,10 +1,12 @@
-"""The record as it is kept in the database, and how it is read back.
+"""The record in the database.
 
-``codec`` makes few bytes of batches of book updates and of frames, and batches of them again.
-``archive`` reads any channel of the record in the order in which it was received. Under it:
+``codec`` packs and unpacks batches of book updates and of frames. ``archive`` reads any channel of
+the record in the order of receipt. Its parts:
 
-    layout, decoded, compiled, reference    rows of a binary COPY, to columns
-    copy_out, slices                        from the server, a slice of time after another
-    tables, events                          rows of the tables, in order, to batches
-    books                                   blocks of book updates, to the same
+    copy_layout, copied_rows, compiled_decoder, reference_decoder
+                        rows of a binary COPY, as columns
+    copy_out, slices    rows from the server, one slice of time after another
+    tables, events      rows of SQL tables, in order, as batches
+    books               blocks of book updates, as batches and as whole books
+    bars                bars, as columns
 """

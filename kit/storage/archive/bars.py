@@ -130,7 +130,7 @@ class BarReader:
             column: table.numbers(column.name) for column in BAR_COLUMNS if column.kind.is_scaled
         }
         price_scale = _places(scaled, Kind.PRICE)
-        # The places of a value are the sum of both; prices that differ may need more.
+        # A value has the places of price and size together; the values may need more.
         size_scale = max(_places(scaled, Kind.SIZE), _places(scaled, Kind.VALUE) - price_scale)
         scales = {
             Kind.PRICE: price_scale,

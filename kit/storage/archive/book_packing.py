@@ -23,7 +23,7 @@ _HEAD_LENGTH = Struct("<I")
 
 
 def pack(head: Batch, rows: BookUpdates) -> bytes:
-    """A batch of these rows, before the general compression. ``head`` has no rows."""
+    """Pack a batch, before general compression. ``head``: the batch without rows."""
     write = ColumnWriter()
     write.add(rows.instrument)
     by_instrument = GroupedDifferences(rows.instrument)
@@ -46,7 +46,7 @@ def pack(head: Batch, rows: BookUpdates) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[Batch, BookUpdates]:
-    """What was packed. Raises MalformedColumns."""
+    """Unpack the head and rows of a batch. Raises MalformedColumns."""
     (length,) = _HEAD_LENGTH.unpack_from(data)
     head = Batch.FromString(data[_HEAD_LENGTH.size : _HEAD_LENGTH.size + length])
     read = ColumnReader(data, _HEAD_LENGTH.size + length)
@@ -55,7 +55,7 @@ def unpack(data: bytes) -> tuple[Batch, BookUpdates]:
     first_after, last_after_first = read.next(), read.next()
     if not len(instrument) == len(first_after) == len(last_after_first):
         raise MalformedColumns("columns differ in length")
-    # Each last id is the sum of both columns up to it.
+    # Each last id is the running sum of both columns.
     last_sequence = by_instrument.running_sums(first_after + last_after_first)
     snapshot = read.next()
     book_epoch = by_instrument.sums(read.next(), read.next())
@@ -82,9 +82,9 @@ def unpack(data: bytes) -> tuple[Batch, BookUpdates]:
 
 
 class _Runs:
-    """The levels of one side of one update are a run. Within it each price is told as the
-    difference to the one before; the first of it as the difference to the first of the run before,
-    of the same side of the same instrument."""
+    """Differences of prices. The levels of one side of one update are a run. Within it each price
+    is stored as the difference to the one before, and the first as the difference to the first
+    price of the previous run of the same side and instrument."""
 
     def __init__(self, instrument: IntColumn, bid_count: IntColumn, ask_count: IntColumn) -> None:
         if not len(instrument) == len(bid_count) == len(ask_count):
@@ -99,12 +99,12 @@ class _Runs:
         self._inner[self._starts] = False
 
     def differences(self, price: IntColumn) -> tuple[IntColumn, IntColumn, IntColumn]:
-        """First of each side of an instrument; of their later runs; within runs."""
+        """First price of each side, differences of later first prices, differences in runs."""
         firsts, changes = self._sides.differences(price[self._starts])
         return firsts, changes, np.diff(price, prepend=0)[self._inner]
 
     def sums(self, firsts: IntColumn, changes: IntColumn, within: IntColumn) -> IntColumn:
-        """The prices of which these are the differences."""
+        """The prices with these differences."""
         if len(within) != len(self._inner) - len(self._starts):
             raise MalformedColumns("columns differ in length")
         starts = self._sides.sums(firsts, changes)

@@ -1,8 +1,8 @@
-"""Blocks of book updates: read as they were published, and the books as of a moment.
+"""Reads blocks of book updates, and whole books as of a time.
 
-An update can have been received before the one that it follows: one that waited for a snapshot is
-published after it. So updates stay in the order in which they were published, and each counts as
-received when the newest one so far was.
+An update that waited for a snapshot is published after it, although it was received before it. So
+updates stay in the order of publication, and the received time of each counts as at least that of
+the updates before it.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -32,10 +32,10 @@ LAYOUT = (
     CopyColumn("batch", CopyKind.BYTES),
 )
 HELD_BACK = 2
-"""Blocks of a slice that wait for the next one: two that follow each other may have been received
-in the other order."""
+"""Blocks of a slice that wait for the next slice: consecutive blocks may have been received in the
+other order."""
 AROUND_MAX = 8
-"""Blocks that may reach over one moment."""
+"""Most blocks that span one point in time."""
 
 
 class Block(NamedTuple):
@@ -56,7 +56,7 @@ class BookReader:
         self._ids = ids
 
     async def events(self, start_ns: int, end_ns: int) -> AsyncGenerator[ChannelEvents, None]:
-        """Each book as of the start, then its updates."""
+        """A snapshot of each book at the start, then its updates."""
         first = await self.as_of(start_ns)
         if first is not None:
             yield first
@@ -70,7 +70,7 @@ class BookReader:
                     yield BookEvents(events.instruments, events.updates, times_ns)
 
     async def bounds(self) -> tuple[int, int]:
-        """The first and the last time; (0, -1) when there is nothing."""
+        """The first and the last received time; (0, -1) without rows."""
         query = (
             "SELECT min(first_received_time_ns), max(last_received_time_ns)"
             f" FROM book_batch_rows WHERE {self._whose()}"
@@ -79,7 +79,7 @@ class BookReader:
         return (0, -1) if first_ns is None or last_ns is None else (first_ns, last_ns)
 
     async def as_of(self, time_ns: int) -> BookEvents | None:
-        """A snapshot of each book as it was just before a time; None when nothing was known."""
+        """A snapshot of each book just before a time, or None without any."""
         since_ns = await self._snapshots_since(time_ns)
         if since_ns is None:
             return None
@@ -91,7 +91,7 @@ class BookReader:
         return _snapshots(books.items(), time_ns)
 
     async def symbols(self, until_ns: int) -> frozenset[str]:
-        """Those of which a whole book was received before a time."""
+        """The symbols of which a whole book was received before a time."""
         query = (
             "SELECT DISTINCT unnest(snapshot_instrument_ids) FROM book_batch_rows"
             f" WHERE {self._whose()} AND first_received_time_ns < {until_ns}"
@@ -120,7 +120,7 @@ class BookReader:
         return BookEvents(instruments, updates, np.maximum.accumulate(np.concatenate(times)))
 
     async def _blocks(self, start_ns: int, end_ns: int) -> AsyncGenerator[list[Block], None]:
-        """Blocks that have something between these times, in the order of their cursors."""
+        """Blocks with updates in a span, in the order of their cursors."""
         held: list[Block] = []
         slices = TimeSlices(self._read, start_ns, end_ns).all()
         async with aclosing(slices):
@@ -170,7 +170,7 @@ class BookReader:
         )
         if row[0] is not None:
             return int(row[0])
-        # The only ones may stand in a block that reaches over the time.
+        # The only snapshots may be in a block that spans the time.
         return time_ns if await self._around(time_ns) else None
 
     def _whose(self) -> str:

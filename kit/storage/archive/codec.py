@@ -1,7 +1,7 @@
-"""How batches are kept in the database: as they are, compressed, or as columns.
+"""Codecs of batches in the database: plain, compressed, or as packed columns.
 
-The number of the codec stands beside the bytes, in the column "codec", and never changes its
-meaning. Whatever it is, ``unpack`` gives the bytes of a MarketDataBatch back.
+The column "codec" beside the bytes holds the number of the codec, whose meaning never changes.
+``unpack`` returns the bytes of a MarketDataBatch for each of them.
 """
 
 from enum import IntEnum
@@ -15,36 +15,36 @@ from kit.storage.archive import book_packing
 from kit.storage.archive.packed_columns import MalformedColumns
 
 TEXT_LEVEL = 3
-"""Of Zstandard, for what has words in it. Higher ones cost much and gain a few per cent."""
+"""Zstandard level for texts. Higher levels cost much and gain a few per cent."""
 COLUMNS_LEVEL = 1
-"""Of Zstandard, for columns: higher ones gain nothing."""
+"""Zstandard level for packed columns. Higher levels gain nothing."""
 PACKED_NUMBERS_MIN = 16
-"""With fewer updates and levels the heads of the columns weigh more than what they save."""
+"""With fewer updates and levels, the heads of packed columns cost more than they save."""
 UNPACKED_BYTES_MAX = 1 << 30
 
 
 class Codec(IntEnum):
-    """What the bytes are."""
+    """Form of the bytes."""
 
     PLAIN = 0
     """A MarketDataBatch."""
     ZSTD = 1
     """A MarketDataBatch, compressed by Zstandard."""
     BOOK = 2
-    """Book updates as kit.storage.archive.book_packing packs them, compressed by Zstandard."""
+    """Book updates packed by kit.storage.archive.book_packing, compressed by Zstandard."""
 
 
 class MalformedArchive(ValueError):
-    """What is in the database is not what the codec makes."""
+    """The bytes in the database are not what the codec writes."""
 
 
 def pack(batch: bytes) -> tuple[Codec, bytes]:
-    """Any batch."""
+    """Compress any batch."""
     return Codec.ZSTD, _compressed(batch, TEXT_LEVEL)
 
 
 def pack_book(head: Batch, rows: BookUpdates) -> tuple[Codec, bytes]:
-    """A batch of book updates; ``head`` is all of it but its rows."""
+    """Pack a batch of book updates. ``head``: the batch without rows."""
     if len(rows) + len(rows.price) < PACKED_NUMBERS_MIN:
         return pack(_message(head, rows))
     return Codec.BOOK, _compressed(book_packing.pack(head, rows), COLUMNS_LEVEL)
@@ -59,8 +59,8 @@ def unpack(codec: int, data: bytes) -> bytes:
 
 
 def unpack_book(codec: int, data: bytes) -> tuple[Batch, BookUpdates]:
-    """A batch of book updates as its head and its rows, which costs less than the bytes of both.
-    Raises MalformedArchive."""
+    """The head and rows of a batch of book updates, at less cost than ``unpack``. Raises
+    MalformedArchive."""
     if codec == Codec.BOOK:
         try:
             return book_packing.unpack(_decompressed(data))
@@ -82,11 +82,11 @@ def _plain(codec: int, data: bytes) -> bytes:
             return data
         case Codec.ZSTD:
             return _decompressed(data)
-    raise MalformedArchive(f"there is no codec {codec}")
+    raise MalformedArchive(f"unknown codec {codec}; known are 0 to {max(Codec)}")
 
 
 def _compressed(data: bytes, level: int) -> bytes:
-    # One object for each call: they are cheap, and may not be used by two threads at a time.
+    # One object for each call: they are cheap, and not safe to share between threads.
     return zstandard.ZstdCompressor(level).compress(data)
 
 

@@ -1,4 +1,4 @@
-"""Reading rows of a COPY with the compiled reader."""
+"""Decodes rows of a COPY with the compiled code."""
 
 import ctypes
 from typing import Any
@@ -18,12 +18,12 @@ from kit.storage.archive.copy_layout import (
 )
 
 ROWS_MIN = 131_072
-"""Room of one usual slice at once: what is not used costs nothing, and growing costs a copy."""
+"""Initial room, for a usual slice: unused room costs nothing, and growing costs a copy."""
 POOL_BYTES_MIN = 65_536
 
 
 class CompiledDecoder:
-    """As ``Decoder``."""
+    """Implements ``Decoder``."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -66,7 +66,7 @@ class CompiledDecoder:
         return CopiedRows(columns)
 
     def _make_room(self, data_bytes: int) -> None:
-        """For all rows that so many bytes can hold."""
+        """Make room for all rows that this many bytes can hold."""
         rows = self.row_count + data_bytes // self._row_bytes_min + 1
         if rows > self._room:
             self._room = max(2 * self._room, rows, ROWS_MIN)

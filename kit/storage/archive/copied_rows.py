@@ -1,4 +1,4 @@
-"""Rows of a COPY as columns, whoever reads them."""
+"""Rows of a COPY as columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,38 +15,38 @@ Nulls = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class PooledBytes:
-    """Texts or bytes, by where they stand in a pool."""
+    """Texts or bytes, as positions in a pool of bytes."""
 
     pool: bytes
     start: IntColumn
     length: IntColumn
 
     def take(self, rows: IntColumn) -> "PooledBytes":
-        """Only these."""
+        """The values of these rows."""
         return PooledBytes(self.pool, self.start[rows], self.length[rows])
 
     def bytes(self) -> list[bytes]:
-        """All of them."""
+        """All values."""
         ends = (self.start + self.length).tolist()
         return [self.pool[start:end] for start, end in zip(self.start.tolist(), ends, strict=True)]
 
     def texts(self) -> list[str]:
-        """All of them, as UTF-8."""
+        """All values, decoded as UTF-8."""
         return [piece.decode() for piece in self.bytes()]
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedColumn:
-    """One column of a table; which parts it has depends on its kind."""
+    """One column; its kind determines which parts it has."""
 
     values: IntColumn
     seconds: IntColumn | None = None
-    """Decimal places, or lengths."""
+    """Decimal places of numbers, or lengths of texts."""
     nulls: Nulls | None = None
     pool: bytes = b""
 
     def take(self, rows: "IntColumn | slice") -> Self:
-        """Only these rows."""
+        """These rows only."""
         return type(self)(
             self.values[rows],
             None if self.seconds is None else self.seconds[rows],
@@ -56,7 +56,7 @@ class DecodedColumn:
 
     @classmethod
     def joined(cls, parts: "Sequence[Self]") -> Self:
-        """One after another."""
+        """One part after another."""
         first, pool = parts[0], b""
         values = [part.values for part in parts]
         if any(part.pool for part in parts):
@@ -97,22 +97,22 @@ class CopiedRows:
         return PooledBytes(column.pool, column.values, column.seconds)
 
     def nulls(self, name: str) -> Nulls:
-        """Where a column that may be null is so."""
+        """Whether each row is null, in a column that may be null."""
         nulls = self.columns[name].nulls
         assert nulls is not None
         return nulls
 
     def take(self, rows: "IntColumn | slice") -> "CopiedRows":
-        """Only these rows, in this order."""
+        """These rows only, in this order."""
         return CopiedRows({name: column.take(rows) for name, column in self.columns.items()})
 
     def with_integers(self, name: str, values: IntColumn) -> "CopiedRows":
-        """The same with one column more."""
+        """The same rows with one more column."""
         return CopiedRows({**self.columns, name: DecodedColumn(values)})
 
     @staticmethod
     def joined(parts: "Sequence[CopiedRows]") -> "CopiedRows":
-        """One after another; all have the same columns."""
+        """One part after another; all have the same columns."""
         if len(parts) == 1:
             return parts[0]
         names = parts[0].columns
@@ -122,18 +122,18 @@ class CopiedRows:
 
 
 class Decoder(Protocol):
-    """Takes the messages of one COPY, piece by piece."""
+    """Reads the messages of one COPY, piece by piece."""
 
     @property
     def row_count(self) -> int:
-        """Rows so far."""
+        """Rows read so far."""
 
     def feed(self, data: bytes) -> int:
-        """Read whole messages of data from the start; returns the bytes that were read. It stops
-        before a message that is cut off or of another type. Raises MalformedCopy."""
+        """Read whole messages from the start of data. Returns the number of bytes read. Stops
+        before an incomplete message or one of another type. Raises MalformedCopy."""
 
     def table(self) -> CopiedRows:
-        """All rows that were read."""
+        """All rows read."""
 
 
 def _joined(parts: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""What is asked for in a COPY, and how its bytes are read."""
+"""The columns that a COPY selects, and the errors of reading its bytes."""
 
 import struct
 from collections.abc import Sequence
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 MESSAGE_HEAD_BYTES = 5
-"""Type and length."""
+"""Type and length of a message."""
 MESSAGE_BYTES_MIN = 7
-"""Of a row without columns."""
+"""Size of a row without columns."""
 
 
 class CopyKind(IntEnum):
-    """What a column holds; the same numbers stand in kit/marketdata/native/copy.c."""
+    """Type of a column. kit/marketdata/native/copy.c has the same numbers."""
 
     INTEGER = 0
     """smallint, integer, bigint or boolean."""
     NUMERIC = 1
-    """Exact, with as few decimal places as each number needs."""
+    """numeric, read with as few decimal places as each number needs."""
     BYTES = 2
     """bytea or text."""
 
 
 class Fault(IntEnum):
-    """Why a row cannot be read; the same numbers stand in kit/marketdata/native/copy.c."""
+    """Why a row cannot be read. kit/marketdata/native/copy.c has the same numbers."""
 
     NONE = 0
     SHAPE = 1
@@ -32,7 +32,7 @@ class Fault(IntEnum):
 
 
 FAULT_WORDS = {
-    Fault.SHAPE: "has another shape than was asked for",
+    Fault.SHAPE: "has an unexpected shape",
     Fault.NULL: "is null",
     Fault.NUMBER: "is no number of at most 18 digits",
 }
@@ -40,26 +40,26 @@ FAULT_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class CopyColumn:
-    """One column of the answer."""
+    """One selected column."""
 
     name: str
     kind: CopyKind = CopyKind.INTEGER
     null: bool = False
-    """Whether rows may have no value there; it then reads as 0 or as nothing."""
+    """Whether it may be null; nulls read as 0 or as an empty value."""
 
 
 Layout = Sequence[CopyColumn]
 
 
 class MalformedCopy(ValueError):
-    """The rows are not what was asked for, or hold a number that is not kept exactly."""
+    """The rows have another shape than the layout, or hold a number of too many digits."""
 
 
 def framed(row: bytes | bytearray | memoryview) -> bytes:
-    """A row as the message by which the server sends it."""
+    """A row as the CopyData message in which the server sends it."""
     return b"".join((b"d", struct.pack(">i", len(row) + 4), row))
 
 
 def fault_text(fault: int, column: CopyColumn, row: int) -> str:
-    """In words."""
+    """The text of a fault."""
     return f"row {row}, column {column.name}: {FAULT_WORDS[Fault(fault)]}"

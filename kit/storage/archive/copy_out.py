@@ -1,9 +1,9 @@
-"""The answer of a COPY, read from the connection's socket as fast as it comes.
+"""Reads the response to a COPY directly from the connection's socket.
 
-libpq hands out one row at a time, which takes several times as long as everything else that is done
-with the row. So, between two statements of psycopg, its socket is read here: the server's messages
-are documented and few (https://www.postgresql.org/docs/current/protocol-flow.html, COPY). Where the
-connection is encrypted, the rows come from libpq.
+libpq returns one row at a time, which takes several times as long as all other work on the row. So
+between two statements of psycopg its socket is read here: the messages of the server are documented
+and few (https://www.postgresql.org/docs/current/protocol-flow.html, COPY). Where the connection is
+encrypted, the rows come from libpq.
 """
 
 import asyncio
@@ -25,28 +25,28 @@ from kit.storage.archive.reference_decoder import ReferenceDecoder
 READ_BYTES_MAX = 512 * 1024
 GATHER_BYTES_MIN = 128 * 1024
 GATHER_SECONDS = 0.001
-"""The server sends 8 KiB at a time. Taking each of them as it comes costs more than decoding it, so
-where more is to come, less than GATHER_BYTES_MIN is waited for so long."""
+"""The server sends 8 KiB at a time. Waking up for each costs more than decoding it, so after fewer
+than GATHER_BYTES_MIN bytes the reader waits this long for more."""
 SETTINGS = "SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather = 0; "
-"""Rows come as they are stored, from the first on: otherwise their order could differ from one time
-to the next."""
+"""Rows come in the order in which they are stored. Otherwise the order could differ between two
+reads."""
 
 
 class TooLarge(Exception):
-    """The answer has more bytes than were asked for; the connection is closed."""
+    """The response exceeds the allowed bytes; the connection is closed."""
 
 
 def decoder_for(layout: Layout) -> Decoder:
-    """The compiled one where there is one."""
+    """The compiled decoder where it is available, otherwise the reference."""
     return ReferenceDecoder(layout) if library is None else CompiledDecoder(layout)
 
 
 async def copy_out(
     connection: Connection, query: str, layout: Layout, bytes_max: int
 ) -> CopiedRows:
-    """All rows of a query, whose columns are those of the layout, in a transaction of the caller.
+    """All rows of a query with the columns of the layout, in a transaction of the caller.
 
-    Raises TooLarge, MalformedCopy, and what psycopg raises. After any of them the connection is
+    Raises TooLarge, MalformedCopy, and errors of psycopg. After any of them the connection is
     closed.
     """
     statement = f"{SETTINGS}COPY ({query}) TO STDOUT (FORMAT BINARY)"
@@ -98,7 +98,7 @@ async def _from_socket(
 
 def _check_room(bytes_left: int) -> None:
     if bytes_left < 0:
-        raise TooLarge("the answer has more bytes than were asked for")
+        raise TooLarge("the response exceeds the allowed bytes")
 
 
 def _query_message(statement: str) -> bytes:
@@ -107,7 +107,7 @@ def _query_message(statement: str) -> bytes:
 
 
 class _Answer:
-    """The messages by which the server answers a simple query."""
+    """Reads the messages of the server's response to a simple query."""
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
@@ -115,7 +115,7 @@ class _Answer:
         self.ended = False
 
     def feed(self, data: bytes) -> int:
-        """Read whole messages; returns the bytes that were read."""
+        """Read whole messages. Returns the number of bytes read."""
         at = 0
         while True:
             at += self._decoder.feed(data[at:] if at else data)
@@ -125,7 +125,7 @@ class _Answer:
             at += size
 
     def _other_message(self, data: bytes, at: int) -> int:
-        """Read a message that is no row; returns its bytes, 0 when it is cut off."""
+        """Read a message that is not a row. Returns its size, or 0 when it is incomplete."""
         if len(data) - at < MESSAGE_HEAD_BYTES:
             return 0
         kind, length = struct.unpack_from(">ci", data, at)
@@ -138,10 +138,10 @@ class _Answer:
         return int(1 + length)
 
     def raise_error(self) -> None:
-        """Raises what the server said, if it did."""
+        """Raise the error that the server reported, if any."""
         if self._error is not None:
             kind = _error_kind(self._error.get("C", ""))
-            raise kind(self._error.get("M", "an error without words"))
+            raise kind(self._error.get("M", "an error without a message"))
 
 
 def _error_fields(body: bytes) -> Iterator[tuple[str, str]]:

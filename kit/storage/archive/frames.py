@@ -1,4 +1,4 @@
-"""Raw frames of the record."""
+"""Reads recorded raw frames."""
 
 from collections.abc import AsyncGenerator
 
@@ -20,8 +20,8 @@ END_NS = 2**63 - 1
 async def frames(
     database: Database, venue: str, start_ns: int = 0, end_ns: int = 0
 ) -> AsyncGenerator[batch_pb2.FrameColumns, None]:
-    """Blocks of frames in the order in which they came; of the first and the last one some may have
-    been received outside the span. Raises StoreUnavailable."""
+    """Blocks of frames in the order of receipt. The first and the last block may hold frames from
+    outside the span. Raises StoreUnavailable."""
     async with database.transaction() as connection, connection.cursor("frames") as cursor:
         cursor.itersize = BLOCKS_AT_ONCE
         await cursor.execute(BLOCKS, [venue, start_ns, end_ns or END_NS])

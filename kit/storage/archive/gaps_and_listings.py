@@ -1,4 +1,4 @@
-"""What was told of a venue besides events: gaps, and what it listed."""
+"""Reads gaps and listings of a venue."""
 
 from collections.abc import AsyncIterator, Collection
 from typing import Any, NamedTuple
@@ -10,8 +10,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 from kit.base.cursor import Channel
 from kit.base.database import Connection
 
-# A hole in the trades is noticed a moment after the trade behind it was received, and stands before
-# that trade.
+# A gap in the trades is detected after the next trade was received, and stands before that trade.
 _GAPS = """
 SELECT channel, symbol, reason, last_id_before, first_id_after, last_time_ns, first_time_ns,
     detected_time_ns, detail, least(detected_time_ns, behind.received_time_ns) AS time_ns
@@ -35,25 +34,25 @@ ORDER BY valid_from_ns, symbol
 
 
 class TimedGap(NamedTuple):
-    """A gap and where it stands among the events of its channel."""
+    """A gap, and its place among the events of its channel."""
 
     channel: Channel
     time_ns: int
-    """Before what was received at this time."""
+    """The gap stands before events received at this time."""
     gap: types_pb2.Gap
 
 
 class InstrumentTerms(NamedTuple):
-    """What an instrument was like for some time."""
+    """The terms of an instrument for a period."""
 
     from_ns: int
     to_ns: int
-    """0: still."""
+    """0: still valid."""
     change: "batch_pb2.StatusChange.ValueType"
     definition: types_pb2.Instrument
 
     def is_valid_at(self, time_ns: int) -> bool:
-        """Whether the instrument was listed so at a time."""
+        """Whether the instrument was listed with these terms at a time."""
         delisted = self.change == batch_pb2.STATUS_CHANGE_DELISTED
         return not delisted and self.from_ns <= time_ns and not 0 < self.to_ns <= time_ns
 

@@ -1,9 +1,9 @@
-"""Columns of integers as few bytes, in a form that a general compressor makes small.
+"""Columns of integers in a form that a general compressor makes small.
 
-A column goes as its greatest common divisor, and what is left of each number divided by it. Numbers
-become unsigned (zigzag), and are written byte by byte: first the lowest byte of all, then the next.
-So bytes of one kind stand together, and the upper ones, which are nearly all zero, cost nearly
-nothing. All steps are whole-array operations, in both directions.
+A column is stored as its greatest common divisor and the quotients. Quotients become unsigned
+(zigzag) and are written by byte planes: first the lowest byte of all numbers, then the next. So
+similar bytes stand together, and the upper bytes, nearly all zero, cost almost nothing. All steps
+are whole-array operations in both directions.
 """
 
 from struct import Struct
@@ -14,22 +14,22 @@ from numpy.typing import NDArray
 from kit.base.numbers import IntColumn
 
 _HEAD = Struct("<BIq")
-"""Bytes of each number, numbers, common divisor."""
+"""Bytes per number, count of numbers, common divisor."""
 WIDTH_MAX = 8
 
 
 class MalformedColumns(ValueError):
-    """The bytes are not columns."""
+    """The bytes are not packed columns."""
 
 
 class ColumnWriter:
-    """Columns, one after another."""
+    """Packs columns one after another."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
 
     def add(self, values: IntColumn) -> None:
-        """Numbers of any size that an int64 has, and of any order."""
+        """Add a column of int64 numbers in any order."""
         divisor = int(np.gcd.reduce(values, initial=0)) or 1
         if divisor > 1:
             values = values // divisor
@@ -40,12 +40,12 @@ class ColumnWriter:
         self._parts.append(planes[:, :width].T.tobytes())
 
     def data(self) -> bytes:
-        """All of them."""
+        """The packed columns."""
         return b"".join(self._parts)
 
 
 class ColumnReader:
-    """Reads what a ColumnWriter wrote, in the same order. Methods raise MalformedColumns."""
+    """Unpacks the columns of a ColumnWriter, in the same order. Methods raise MalformedColumns."""
 
     def __init__(self, data: bytes, start: int = 0) -> None:
         self._data = data
@@ -73,9 +73,8 @@ class ColumnReader:
 
 
 class GroupedDifferences:
-    """Rows that belong to groups. A number is told as its difference to that of the row before of
-    the same group; the first of each group stands apart, so that one large number does not make
-    many small ones wide."""
+    """Differences between consecutive rows of the same group. The first number of each group is
+    stored apart, so that one large number does not widen many small ones."""
 
     def __init__(self, group: IntColumn) -> None:
         self._order = np.argsort(group, kind="stable")
@@ -84,7 +83,7 @@ class GroupedDifferences:
         self._is_first[1:] = ordered[1:] != ordered[:-1]
 
     def previous(self, values: IntColumn) -> IntColumn:
-        """Of each row the number of the row before in its group, 0 where there is none."""
+        """For each row the number of the previous row of its group, 0 for the first."""
         result = np.zeros(len(values), dtype=np.int64)
         ordered = values[self._order]
         before = np.zeros(len(values), dtype=np.int64)
@@ -99,12 +98,12 @@ class GroupedDifferences:
         return ordered[self._is_first], np.diff(ordered)[~self._is_first[1:]]
 
     def running_sums(self, steps: IntColumn) -> IntColumn:
-        """Of each row the sum of the steps of its group up to it."""
+        """For each row the sum of the steps of its group up to it."""
         ordered = steps[self._order]
         return self.sums(ordered[self._is_first], ordered[~self._is_first])
 
     def sums(self, firsts: IntColumn, differences: IntColumn) -> IntColumn:
-        """The values of which these are the differences."""
+        """The values with these differences."""
         if len(firsts) + len(differences) != len(self._order) or len(firsts) != self.count:
             raise MalformedColumns("columns differ in length")
         steps = np.empty(len(self._order), dtype=np.int64)
@@ -113,7 +112,7 @@ class GroupedDifferences:
         total = np.cumsum(steps)
         starts = np.flatnonzero(self._is_first)
         lengths = np.diff(starts, append=len(steps))
-        # What had been summed up when a group began does not belong to it.
+        # Subtract the sum of the groups before.
         total -= np.repeat(total[starts] - firsts, lengths)
         result = np.empty(len(steps), dtype=np.int64)
         result[self._order] = total
@@ -121,5 +120,5 @@ class GroupedDifferences:
 
     @property
     def count(self) -> int:
-        """Groups that have a row."""
+        """Number of groups with rows."""
         return int(self._is_first.sum())

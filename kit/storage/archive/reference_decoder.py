@@ -1,4 +1,4 @@
-"""Reading rows of a COPY in Python: how it is meant, and what decides where there is no compiler.
+"""Decodes rows of a COPY in Python: the reference, and the fallback without a C compiler.
 
 The formats: https://www.postgresql.org/docs/current/sql-copy.html (Binary Format), and for the
 messages around the rows .../protocol-message-formats.html (CopyData).
@@ -38,7 +38,7 @@ class _Faulty(Exception):
 
 
 class ReferenceDecoder:
-    """As ``Decoder``."""
+    """Implements ``Decoder``."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -123,7 +123,7 @@ class ReferenceDecoder:
         self.row_count += 1
 
     def _split(self, fields: bytes) -> Iterator[bytes | None]:
-        """The values of a row; a byte too many is a value that is one too many."""
+        """The values of a row; surplus bytes yield one surplus value."""
         at = 0
         for _ in self._layout:
             if len(fields) - at < struct.calcsize(">i"):
@@ -142,7 +142,7 @@ class ReferenceDecoder:
 
 
 def _read(column: CopyColumn, value: bytes | None, pool_length: int) -> tuple[int, int, bool]:
-    """Number, second number, and whether there is none."""
+    """The number, its second number, and whether the value is null."""
     if value is None:
         if not column.null:
             raise _Faulty(Fault.NULL)
@@ -159,7 +159,7 @@ def _read(column: CopyColumn, value: bytes | None, pool_length: int) -> tuple[in
 
 
 def _numeric(value: bytes) -> tuple[int, int]:
-    """Unscaled, with as few decimal places as it needs."""
+    """The unscaled number, and as few decimal places as it needs."""
     if len(value) < NUMERIC_HEAD.size:
         raise _Faulty(Fault.SHAPE)
     count, weight, sign, _ = NUMERIC_HEAD.unpack_from(value)

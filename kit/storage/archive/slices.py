@@ -1,7 +1,7 @@
-"""A range of time, read as slices that are small enough to be held in memory.
+"""Reads a time range in slices that fit in memory.
 
-Slices are read a little ahead of whoever takes them, over connections of their own. How long a
-slice is depends on how many rows the ones before had, and has no influence on what is read.
+Slices are read slightly ahead of the consumer, over connections of their own. The length of a slice
+follows from the number of rows in the slices before; it does not influence the result.
 """
 
 import asyncio
@@ -15,24 +15,25 @@ from kit.storage.archive.copy_out import TooLarge
 
 ROWS_USUAL = 100_000
 SLICE_BYTES_MAX = 32 * 1024 * 1024
-"""A slice that has more is cut in pieces, and read again."""
+"""A larger slice is split and read again."""
 PIECES = 8
-"""Where a quiet time ends, a slice may be a thousand times too long: so it is not just halved."""
+"""Parts of a split slice. After a quiet time a slice can be a thousand times too long, so halving
+would take too many steps."""
 FIRST_SLICE_NS = 60 * NANOSECONDS_PER_SECOND
 GROWTH_MAX = 8
 AHEAD = 2
-"""Slices that are being read, or wait to be taken."""
+"""Slices that are being read or wait for the consumer."""
 NO_LIMIT = 1 << 62
 
 RowsT = TypeVar("RowsT")
 Read = tuple[RowsT, int]
-"""Rows and how many they are."""
+"""Rows, and their number."""
 ReadSlice = Callable[[int, int, int], Coroutine[Any, Any, Read[RowsT]]]
-"""Start, end, most bytes; raises TooLarge."""
+"""Takes start, end and the largest number of bytes; raises TooLarge."""
 
 
 class _Span(Generic[RowsT]):
-    """A piece of the range, and who reads it."""
+    """A part of the range, and the task that reads it."""
 
     def __init__(self, start_ns: int, end_ns: int) -> None:
         self.start_ns = start_ns
@@ -44,14 +45,14 @@ class _Span(Generic[RowsT]):
         return self.end_ns - self.start_ns
 
     def pieces(self) -> "list[_Span[RowsT]]":
-        """What it is cut into, the last one first."""
+        """The parts of a split span, the last one first."""
         count = min(PIECES, self.length_ns)
         cuts = [self.start_ns + self.length_ns * piece // count for piece in range(count + 1)]
         return [_Span(start, end) for start, end in reversed(list(pairwise(cuts)))]
 
 
 class TimeSlices(Generic[RowsT]):
-    """Reads start <= t < end, in ns, slice after slice."""
+    """Reads start <= t < end, in ns, slice by slice."""
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class TimeSlices(Generic[RowsT]):
         self._spans: deque[_Span[RowsT]] = deque()
 
     async def all(self) -> AsyncGenerator[RowsT, None]:
-        """What each slice holds; those without rows are left out."""
+        """The rows of each slice that has some."""
         try:
             while self._read_ahead():
                 first = self._spans[0]
@@ -90,14 +91,14 @@ class TimeSlices(Generic[RowsT]):
             await self._cancel()
 
     def _read_ahead(self) -> bool:
-        """Begin to read the next slices; returns whether there are any."""
+        """Start to read the next slices. Returns whether there are any."""
         while len(self._spans) < AHEAD and self._next_ns < self._end_ns:
             start_ns = self._next_ns
             self._next_ns = min(start_ns + self._length_ns, self._end_ns)
             self._spans.append(_Span(start_ns, self._next_ns))
         for span in islice(self._spans, AHEAD):
             if span.task is None:
-                # What was received in one nanosecond has to be read at once.
+                # A slice of one nanosecond cannot be split.
                 bytes_max = SLICE_BYTES_MAX if span.length_ns > 1 else NO_LIMIT
                 reading = self._read(span.start_ns, span.end_ns, bytes_max)
                 span.task = asyncio.create_task(reading)

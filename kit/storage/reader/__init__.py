@@ -1,4 +1,4 @@
-"""Reads what was recorded into NumPy columns, and from there into Arrow::
+"""Reads the record into NumPy columns, and from there into Arrow::
 
     from kit.storage.reader import read_bars, read_trades
 
@@ -9,8 +9,8 @@
 
 The address is the gateway's, or that of a process that serves History. Ranges are
 start_ns <= t < end_ns of received time (bars: open time), in ns since the Unix epoch; 0 is open.
-Errors are those of gRPC; ``kit.base.errors.reason_of`` tells the reason. What is read is held in
-memory: ``stream`` and ``stream_bars`` give it in parts.
+Errors are those of gRPC; ``kit.base.errors.reason_of`` returns the reason. The result is held in
+memory; ``stream`` and ``stream_bars`` return it in parts.
 """
 
 from kit.storage.reader.client import (

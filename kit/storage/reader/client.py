@@ -1,4 +1,4 @@
-"""Asks History for columns."""
+"""Reads columns from History."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -19,7 +19,7 @@ async def stream(
     start_ns: int = 0,
     end_ns: int = 0,
 ) -> AsyncGenerator[Columns, None]:
-    """Some rows after others, as they come. Without symbols those of all instruments."""
+    """Rows in parts, as they arrive. Without symbols, rows of all instruments."""
     wanted = [symbols] if isinstance(symbols, str) else symbols
     time_range = history_pb2.TimeRange(start_time_ns=start_ns, end_time_ns=end_ns)
     request = history_pb2.ReadRequest(
@@ -40,7 +40,7 @@ async def stream_bars(
     end_ns: int = 0,
     as_of_ns: int = 0,
 ) -> AsyncGenerator[Columns, None]:
-    """Some bars after others; with ``as_of_ns`` as they stood at that time."""
+    """Bars in parts; with ``as_of_ns`` the revisions current at that time."""
     request = history_pb2.ReadBarsRequest(
         venue=venue,
         symbol=symbol,
@@ -98,7 +98,7 @@ async def read_quotes(
 async def read_book(
     address: str, venue: str, symbols: str | Sequence[str] = (), start_ns: int = 0, end_ns: int = 0
 ) -> Columns:
-    """All levels of all updates of books; each book begins with a snapshot."""
+    """All levels of all book updates; each book begins with a snapshot."""
     return await read(address, venue, types_pb2.CHANNEL_BOOK, symbols, start_ns, end_ns)
 
 
