@@ -1,4 +1,4 @@
-"""A bar as others see it: decimal text, for the database and for subscribers."""
+"""Bars as decimal text, for the database and for subscribers."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from kit.marketdata.model.columns import Scale
 
 
 class BarKey(NamedTuple):
-    """What names a bar. The key of the table "bars"."""
+    """The key of the table "bars"."""
 
     venue: str
     symbol: str
@@ -23,7 +23,7 @@ class BarKey(NamedTuple):
 
 
 class BarRecord(NamedTuple):
-    """One bar at one moment. The fields are columns of the table "bars", in their order."""
+    """A bar at one time. The fields are columns of the table "bars"."""
 
     venue: str
     symbol: str
@@ -49,12 +49,12 @@ class BarRecord(NamedTuple):
 
     @property
     def key(self) -> BarKey:
-        """What names it."""
+        """The key of the bar."""
         return BarKey(*self[:5])
 
 
 def time_bar_record(venue_id: str, bar: Bar) -> BarRecord:
-    """A time bar as it stands."""
+    """The record of a time bar."""
     return BarRecord(
         venue_id,
         bar.instrument.symbol,
@@ -70,7 +70,7 @@ def time_bar_record(venue_id: str, bar: Bar) -> BarRecord:
 
 
 def event_bar_record(venue_id: str, instrument: InstrumentBars, event: EventBar) -> BarRecord:
-    """A bar that ends with a trade, as it stands."""
+    """The record of an event bar."""
     bar = event.bar
     opened_ns, closed_ns = bar.total.first[0], bar.total.last[0]
     return BarRecord(
@@ -88,7 +88,7 @@ def event_bar_record(venue_id: str, instrument: InstrumentBars, event: EventBar)
 
 
 def message(found: BarRecord) -> bars_pb2.Bar:
-    """The record as subscribers get it."""
+    """The record as a message for subscribers."""
     return bars_pb2.Bar(
         venue=found.venue,
         symbol=found.symbol,

@@ -1,4 +1,4 @@
-"""Rows of the database, and what they are here."""
+"""Statements for stored bars and instruments, and the conversion of their rows."""
 
 import json
 from collections.abc import Sequence
@@ -64,9 +64,9 @@ UPSERT_INSTRUMENTS = (
 )
 
 BarRow = tuple[Any, ...]
-"""A row of a time bar, for ``bar_of_row``."""
+"""A row of a time bar, see ``bar_of_row``."""
 EventRow = tuple[Any, ...]
-"""A row of a bar that ends with a trade, for ``event_bar_of_row``."""
+"""A row of an event bar, see ``event_bar_of_row``."""
 InstrumentRow = tuple[Any, ...]
 """The columns of bar_instruments."""
 
@@ -82,7 +82,7 @@ async def after(
 async def overlapping(
     connection: Connection, venue_id: str, symbol: str, spans: Sequence[Span]
 ) -> list[BarRow]:
-    """The time bars of an instrument that overlap one of these times."""
+    """The time bars of an instrument that overlap any of these spans."""
     starts, stops = map(list, zip(*spans, strict=True))
     arguments = [_NAMES, _LENGTHS_NS, starts, stops, venue_id, symbol]
     return await (await connection.execute(_OVERLAPPING, arguments)).fetchall()
@@ -99,19 +99,19 @@ async def day(
 
 
 def bar_of_row(row: BarRow, instrument: InstrumentBars) -> Bar:
-    """A stored bar, at the scale that the instrument has now: it may have grown while loading."""
+    """A bar from its row, at the present scale of the instrument, which may have grown."""
     total = _total(row[3:15], instrument.scale)
     return Bar(instrument, (_LEVELS[row[1]], row[2]), total, *row[15:])
 
 
 def event_bar_of_row(row: EventRow, scale: Scale) -> tuple[int, int, PartialBar, int, bool, int]:
-    """Number, open time in ns, total, revision, final, and what was watched of it in ns."""
+    """Number, open time in ns, total, revision, final, and covered time in ns."""
     number, open_ns = row[:2]
     return (number, open_ns, _total(row[2:14], scale), *row[14:])
 
 
 def instrument_row(venue_id: str, instrument: InstrumentBars) -> InstrumentRow:
-    """What a restart needs to know of an instrument that has traded."""
+    """The row of an instrument, from which a restart continues."""
     holes = [
         [hole.start_ns, hole.end_ns, hole.last_id, hole.first_id, hole.whole_channel]
         for hole in instrument.coverage.holes
@@ -133,8 +133,19 @@ def instrument_row(venue_id: str, instrument: InstrumentBars) -> InstrumentRow:
 
 
 def read_instrument(row: InstrumentRow, events: EventBars | None) -> InstrumentBars:
-    """An instrument as it was stored. Its bars of other kinds are told what was stored of them."""
-    symbol, price_scale, size_scale, since_ns, newest_ns, ids, floor, fetched, holes, told = row
+    """An instrument from its row. Restores the state of ``events``, its bars of other kinds."""
+    (
+        symbol,
+        price_scale,
+        size_scale,
+        since_ns,
+        newest_ns,
+        ids,
+        floor,
+        fetched,
+        holes,
+        event_state,
+    ) = row
     fetched_ids = TradeIds(map(tuple, fetched)) if fetched else None
     instrument = InstrumentBars(
         symbol,
@@ -144,8 +155,8 @@ def read_instrument(row: InstrumentRow, events: EventBars | None) -> InstrumentB
         newest_ns,
     )
     if events is not None:
-        if told:
-            events.load(told)
+        if event_state:
+            events.load(event_state)
         else:
             events.begin(newest_ns)
         instrument.have(events)
@@ -153,7 +164,7 @@ def read_instrument(row: InstrumentRow, events: EventBars | None) -> InstrumentB
 
 
 def copy_line(record: BarRecord, written_ns: int) -> str:
-    """One line of COPY's text format. Only venue and symbol can hold what must be escaped."""
+    """A bar as a line of COPY's text format. Only venue and symbol can need escapes."""
     names = (record.venue.translate(_ESCAPES), record.symbol.translate(_ESCAPES))
     return "\t".join([*names, *map(str, record[2:]), str(written_ns)]) + "\n"
 

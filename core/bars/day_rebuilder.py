@@ -1,4 +1,4 @@
-"""Makes wanted days anew, one at a time. See ``remaking``."""
+"""Rebuilds the event bars of marked days, one day at a time. See ``remaking``."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -17,23 +17,23 @@ from kit.base.telemetry import Meter
 from kit.marketdata.model.columns import Scale
 
 Stored = Callable[[], AbstractAsyncContextManager[UnsavedChanges]]
-"""All that has happened is stored, and nothing happens while this is open. Gives where changes are
-left."""
+"""A context in which all changes are stored and no bars change. Yields the collection of new
+changes."""
 
 _log = telemetry.logger("bars")
 
 
 class DayRebuilder:
-    """What is done about the days that are wanted."""
+    """Chooses the next day, and rebuilds it when its trades are recorded."""
 
     def __init__(self, database: Database, subscribers: Subscribers, meter: Meter) -> None:
         self._database = database
         self._subscribers = subscribers
         self._task: RebuildTask | None = None
-        self._made = meter.counter("remade_days", "Days whose bars were made anew", "outcome")
+        self._made = meter.counter("remade_days", "Days whose event bars were rebuilt", "outcome")
 
     async def step(self, venues: FollowedVenues, store: Store, stored: Stored) -> bool:
-        """Make one day anew if one is wanted and recorded. Returns whether it did. Raises
+        """Rebuild one marked day whose trades are recorded. Returns whether there was one. Raises
         StoreUnavailable."""
         task = self._task = self._chosen(venues)
         if task is None or not task.may_begin(await store.recorded()):
@@ -56,7 +56,7 @@ class DayRebuilder:
         return True
 
     def _chosen(self, venues: FollowedVenues) -> RebuildTask | None:
-        """The task that is under way, or the next one."""
+        """The task in progress, or the next one."""
         task = self._task
         if task is None or not self._is_ours(venues, task) or task.log_is_full:
             return next_task(venues)
@@ -76,8 +76,8 @@ class DayRebuilder:
             stored = DayComparison(rows, removed, instrument.scale)
             bars, state = rebuild(task, text, trades)
             if sum(bar.total.trade_count for bar in bars) < stored.trade_count:
-                # The record does not reach back far enough; what is there is better.
-                _log.warning("bars not made anew: trades are not in the record", extra=_who(task))
+                # The record does not reach back far enough: keep the stored bars.
+                _log.warning("bars not rebuilt: trades are missing in the record", extra=_who(task))
                 self._made.labels("refused").inc()
                 continue
             records, keys = stored.changed(venue_id, instrument, text, bars)
@@ -95,7 +95,7 @@ class DayRebuilder:
 
 
 def _prepared(trades: Trades | None, scale: Scale, wanted: Scale) -> Trades | None:
-    """In order, at the scale that the instrument has now."""
+    """The trades in order, at the present scale of the instrument."""
     if trades is None:
         return None
     at_scale = trades._replace(

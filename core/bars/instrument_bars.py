@@ -1,4 +1,4 @@
-"""The bars of one instrument: trades gather as one-second partials, then roll up into every bar."""
+"""The bars of one instrument: trades become partial bars of one second, which roll up."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -17,14 +17,14 @@ from kit.marketdata.model.columns import Scale
 
 NO_DECIMALS = Scale()
 GATHERED_ROWS_MAX = 8192
-"""Trades that gather before they become partials; a few at a time cost more each."""
+"""Trades collected before they become partial bars; a few at a time cost more each."""
 
 Key = tuple[int, int]
 """Position in INTERVALS, and open time in ns."""
 
 
 class Bar:
-    """One bar as it stands. Equal only to itself."""
+    """A time bar in its present state. Equal only to itself."""
 
     __slots__ = ("covered_ns", "final", "instrument", "level", "open_ns", "revision", "total")
 
@@ -41,30 +41,30 @@ class Bar:
         self.level, self.open_ns = key
         self.total = total
         self.revision = revision
-        """Number of trades that came after the watermark had passed the end."""
+        """Number of trades that came after the watermark had passed the end of the bar."""
         self.final = final
         self.covered_ns = covered_ns
 
     @property
     def end_ns(self) -> int:
-        """Start of the next interval."""
+        """Start of the next bar."""
         return self.open_ns + INTERVALS[self.level].length_ns
 
 
 @dataclass(frozen=True, slots=True)
 class RollUpResult:
-    """What a fold has done."""
+    """The bars that a roll-up created and changed."""
 
     created: list[Bar]
     changed: list[Bar]
-    """Also those that were created."""
+    """Includes the created ones."""
 
 
 class InstrumentBars:
-    """What is known of one instrument, and those of its bars that are held in memory.
+    """The state of one instrument, and those of its bars that are in memory.
 
-    Bars that ended before a horizon may be in the database only. ``unloaded`` tells which of them
-    are needed before the next fold.
+    Bars that ended before a horizon may be in the database only. ``unloaded`` returns the times
+    whose bars must be loaded before the next roll-up.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class InstrumentBars:
     ) -> None:
         self.symbol = symbol
         self.scale = scale
-        """Of all numbers held here; the largest that any batch had."""
+        """Scale of all numbers in this object; the largest that any batch had."""
         self.seen = seen or TradeIds()
         self.coverage = coverage or Coverage()
         self.newest_ns = newest_ns
-        """Largest venue time of its trades."""
+        """Newest venue time of its trades."""
         self.events = events
-        """Bars of other kinds than time, if any are wanted."""
+        """Bars of other kinds than time, if any are configured."""
         self.bars: dict[Key, Bar] = {}
         self._gathered: list[Trades] = []
         self._gathered_rows = 0
@@ -95,22 +95,22 @@ class InstrumentBars:
             self.have(events)
 
     def have(self, events: EventBars) -> None:
-        """Make bars of other kinds, too. What they know is at the scale of now."""
+        """Set the bars of other kinds, whose numbers are at the present scale."""
         self.events = events
         self.grow_to(events.places)
 
     @property
     def waiting_partials_max(self) -> int:
-        """At least as many as ``waiting_partials``, told without work."""
+        """An upper bound of ``waiting_partials`` that costs nothing to compute."""
         return len(self._seconds) + self._gathered_rows
 
     def waiting_partials(self) -> int:
-        """Number of partials that have not become part of bars."""
+        """Partial bars that are not part of bars yet."""
         self._summarise()
         return len(self._seconds)
 
     def add(self, trades: Trades, scale: Scale, watermarks: Ints | None) -> None:
-        """Take trades in the order in which they came, with the watermark before each of them.
+        """Add trades in the order in which they came, with the watermark before each.
 
         Without watermarks none of them is late.
         """
@@ -120,14 +120,14 @@ class InstrumentBars:
             self.coverage.close(self.seen)
 
     def repair(self, trades: Trades, scale: Scale, watermark_ns: int) -> None:
-        """Take trades that were missing and have been fetched later. They may be of any time, so
-        they tell nothing of when watching began or of where a hole ends."""
+        """Add trades that a repair fetched. They may be of any time, so they neither begin coverage
+        nor end a hole."""
         fresh = self.seen.add_fetched(trades.trade_id)
         self._take(trades, scale, np.full(len(trades.time_ns), watermark_ns), fresh, fetched=True)
         self.coverage.close(self.seen)
 
     def fill(self, start_ns: int, end_ns: int) -> None:
-        """Nothing is missing any more between these times."""
+        """Remove holes between these times: a repair found the trades complete."""
         self.coverage.fill(start_ns, end_ns)
         if self.events is not None:
             self.events.recount(start_ns, end_ns)
@@ -162,7 +162,7 @@ class InstrumentBars:
             self._summarise()
 
     def add_gap(self, gap: types_pb2.Gap, channel_newest_ns: int) -> None:
-        """Trades may be missing before those that come next."""
+        """Add the hole of a gap before the next trades."""
         if self.coverage.since_ns is None:
             return
         whole_channel = not gap.symbol
@@ -180,7 +180,7 @@ class InstrumentBars:
         self.coverage.close(self.seen)
 
     def unloaded(self, horizon_ns: int) -> list[Span]:
-        """Times whose bars a fold would change, of which some may be in the database only."""
+        """Times whose bars a roll-up would change and that may be in the database only."""
         self._summarise()
         touched = self.coverage.touched
         if not touched and min(self._seconds, default=horizon_ns) >= horizon_ns:
@@ -192,14 +192,14 @@ class InstrumentBars:
         ]
 
     def restore(self, bars: Iterable[Bar], spans: Iterable[Span] = ()) -> list[Bar]:
-        """Take bars from the database, all that there are in these times. Returns those taken."""
+        """Add bars loaded from the database: all bars in these spans. Returns the new ones."""
         self._loaded.update(spans)
         taken = [bar for bar in bars if (bar.level, bar.open_ns) not in self.bars]
         self.bars.update({(bar.level, bar.open_ns): bar for bar in taken})
         return taken
 
     def roll_up(self) -> RollUpResult:
-        """Roll the partials up into bars of every interval."""
+        """Roll partial bars up into bars of every interval."""
         self._summarise()
         partials = sorted(self._seconds.items())
         created: list[Bar] = []
@@ -218,15 +218,15 @@ class InstrumentBars:
         return RollUpResult(created, list(changed))
 
     def settle(self, watermark_ns: int) -> list[EventBar]:
-        """Make bars that end with a trade of what the watermark has passed."""
+        """Make event bars from the trades that the watermark has passed."""
         return self.events.settle(watermark_ns, self.scale) if self.events else []
 
     def cover(self, bar: Bar, watermark_ns: int) -> None:
-        """Measure which part of a bar was watched, up to the watermark."""
+        """Measure the covered time of a bar, up to the watermark."""
         bar.covered_ns = self.coverage.covered_ns(bar.open_ns, min(bar.end_ns, watermark_ns))
 
     def grow_to(self, scale: Scale) -> None:
-        """Have at least the decimal places of a scale."""
+        """Convert all numbers to a scale that includes this one."""
         grown = Scale(max(scale.price, self.scale.price), max(scale.size, self.scale.size))
         price_factor = 10 ** (grown.price - self.scale.price)
         size_factor = 10 ** (grown.size - self.scale.size)
@@ -242,7 +242,7 @@ class InstrumentBars:
             self.events.rescale(price_factor, size_factor)
 
     def _summarise(self) -> None:
-        """Make one-second partials of the trades that have gathered."""
+        """Make one-second partial bars of the collected trades."""
         if not self._gathered:
             return
         trades = kernel.in_order(kernel.joined(self._gathered))
@@ -286,7 +286,7 @@ class InstrumentBars:
                 self._late[level, open_ns] += 1
 
     def _at_one_scale(self, trades: Trades, scale: Scale) -> Trades:
-        """These trades at the scale of all; the scale grows when they need it."""
+        """Trades at the scale of this object, which grows when they need it."""
         if scale == self.scale:
             return trades
         self.grow_to(scale)

@@ -1,10 +1,10 @@
-"""Days whose bars are made anew from the recorded trades: of the kinds that end with a trade.
+"""Rebuilds a day of event bars from the recorded trades.
 
-A late or a fetched trade moves every such bar after it, so that all of its day have to be made
-again. That waits until the recorder has stored the trade. Of the current day, bars keep being made
-meanwhile; what is settled from then on is kept in a log, and follows the recorded trades.
+A late or fetched trade changes every event bar after it, so all bars of its day are rebuilt. The
+rebuild waits until the recorder has stored the trade. For the current day new bars are made
+meanwhile; trades settled from then on are kept in a log and processed after the recorded ones.
 
-    wanted ──(the recorder has it)──▶ read, made ──(+ log)──▶ compared with what is stored
+    marked ──(recorded)──▶ read, rebuilt ──(+ log)──▶ compared with the stored bars
 """
 
 from collections.abc import Iterable
@@ -23,41 +23,41 @@ from kit.base.cursor import START, Cursor, StreamKey
 from kit.marketdata.model.columns import Scale
 
 LOG_ROWS_MAX = 200_000
-"""Trades that a log may hold; beyond that the current day is begun with once more."""
+"""Most trades in a log; beyond that the rebuild of the current day starts again."""
 
 
 @dataclass(frozen=True, slots=True)
 class RebuildTask:
-    """A day to be made anew."""
+    """A day to rebuild."""
 
     venue: VenueBars
     instrument: InstrumentBars
     events: EventBars
     day_ns: int
     until_ns: int
-    """Trades before this time are read from the record; those after it are in the log."""
+    """Trades before this time are read from the record; later ones are in the log."""
     wanted: dict[StreamKey, Cursor]
-    """How far the recorder must have got for the trades that it is about."""
+    """Positions that the recorder must have reached for the trades that marked the day."""
     needs: dict[StreamKey, Cursor]
-    """The same for all of its trades."""
+    """Positions that the recorder must have reached for all trades of the day."""
 
     @property
     def is_current(self) -> bool:
-        """Whether the day was not over when this began."""
+        """Whether the day was not over when the task began."""
         return self.until_ns < self.day_ns + DAY_NS
 
     def may_begin(self, recorded: dict[StreamKey, Cursor]) -> bool:
-        """Whether all that it needs is recorded."""
+        """Whether all trades that it needs are recorded."""
         return all(recorded.get(key, START) >= cursor for key, cursor in self.needs.items())
 
     @property
     def log_is_full(self) -> bool:
-        """Whether it has to begin once more."""
+        """Whether the task has to start again."""
         return sum(len(trades.time_ns) for trades in self.events.log or ()) > LOG_ROWS_MAX
 
 
 def next_task(venues: Iterable[VenueBars]) -> RebuildTask | None:
-    """The newest day that is wanted, with its log begun."""
+    """A task for the newest marked day, with its log started."""
     found = max(
         (
             (day_ns, venue.venue_id, instrument.symbol, venue, instrument, instrument.events)
@@ -73,7 +73,7 @@ def next_task(venues: Iterable[VenueBars]) -> RebuildTask | None:
         return None
     day_ns, _, _, venue, instrument, events = found
     wanted = dict(events.wanted[day_ns])
-    # Whatever bars have been made of has to be in the record, whichever batch it came with.
+    # All trades that bars were made of must be recorded, whichever batch they came with.
     needs = {key: max(cursor, wanted.get(key, START)) for key, cursor in venue.positions.items()}
     until_ns = min(day_ns + DAY_NS, events.settled_ns)
     if until_ns < day_ns + DAY_NS:
@@ -84,8 +84,8 @@ def next_task(venues: Iterable[VenueBars]) -> RebuildTask | None:
 def rebuild(
     task: RebuildTask, text: str, trades: Trades | None
 ) -> tuple[list[NumberedBar], SeriesState]:
-    """All bars of the day of one kind, from recorded trades in order and the log, and where the
-    series then stands."""
+    """All bars of one kind of the day, made from recorded trades in order and the log, and the
+    state of the series after them."""
     scale = task.instrument.scale
     bars: list[NumberedBar] = []
     state = SeriesState(task.day_ns)
@@ -101,7 +101,7 @@ def rebuild(
 
 
 class DayComparison:
-    """The bars of a kind and day as they are stored, beside those that were made anew."""
+    """Compares the stored bars of a kind and day with the rebuilt ones."""
 
     def __init__(self, rows: Iterable[EventRow], removed: dict[int, int], scale: Scale) -> None:
         self._stored = {row[0]: event_bar_of_row(row, scale) for row in rows}
@@ -109,13 +109,13 @@ class DayComparison:
 
     @property
     def trade_count(self) -> int:
-        """Of all stored bars."""
+        """Trades of all stored bars."""
         return sum(found[2].trade_count for found in self._stored.values())
 
     def changed(
         self, venue_id: str, instrument: InstrumentBars, text: str, bars: Iterable[NumberedBar]
     ) -> tuple[list[BarRecord], list[BarKey]]:
-        """What has to be written, and what has to go."""
+        """The records to write, and the keys to delete."""
         records: list[BarRecord] = []
         gone = dict(self._stored)
         keys: list[BarKey] = []
@@ -134,7 +134,7 @@ class DayComparison:
         return records, keys
 
     def removed_revisions(self, bars: Iterable[NumberedBar]) -> dict[int, int]:
-        """The newest revision of each number that was there once and is not any more."""
+        """The newest revision of each removed number."""
         numbers = {bar.number for bar in bars}
         gone = {number: found[3] for number, found in self._stored.items() if found[4]}
         known = {**self._removed, **gone}

@@ -1,7 +1,7 @@
-"""Bars of one kind, one after another: trades in, bars out, and what has to be known in between.
+"""The series of bars of one kind: makes bars from trades, and the state between them.
 
-``advance`` is the one function that makes them: while trades happen, when a stored day is made
-again, and when all are made at once. Each UTC day begins anew, with number 0.
+``advance`` is the only function that makes them: while trades happen, when a stored day is rebuilt,
+and when all bars are made at once. Each UTC day starts again with number 0.
 """
 
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ DAY_NS = BY_NAME["1d"].length_ns
 
 
 class SeriesState(NamedTuple):
-    """Where a series stands after some trades."""
+    """The state of a series after some trades."""
 
     day_ns: int = -1
-    """Start of the day of its last trade, ns since the Unix epoch. -1: there was none."""
+    """Start of the day of its last trade, ns since the Unix epoch. -1: no trade yet."""
     number: int = 0
-    """Of the bar that is open, or of the next one."""
+    """Number of the open bar, or of the next one."""
     opened: PartialBar | None = None
     carry: RuleState = RuleState()
 
@@ -40,9 +40,9 @@ class NumberedBar(NamedTuple):
 def advance(
     rule: Rule, state: SeriesState, trades: Trades
 ) -> tuple[list[NumberedBar], SeriesState]:
-    """The bars that end with these trades, which are in order and follow those before.
+    """Make the bars that end with these trades, which are in order and follow those before.
 
-    A day's last bar ends with the first trade of a later day.
+    The first trade of a later day ends the last bar of a day.
     """
     bars: list[NumberedBar] = []
     for day_ns, rows in _by_day(trades):
@@ -64,21 +64,21 @@ def advance(
 
 
 def pass_time(state: SeriesState, time_ns: int) -> tuple[list[NumberedBar], SeriesState]:
-    """No trade before this time will come: a day that has ended ends its last bar."""
+    """End the last bar of a day that is over at this time."""
     if state.opened is None or time_ns < state.day_ns + DAY_NS:
         return [], state
     return open_bars(state, final=True), state._replace(number=state.number + 1, opened=None)
 
 
 def open_bars(state: SeriesState, final: bool = False) -> list[NumberedBar]:
-    """The bar that is open, if one is."""
+    """The open bar, if there is one."""
     if state.opened is None:
         return []
     return [NumberedBar(state.day_ns, state.number, state.opened, final)]
 
 
 def rescale(state: SeriesState, price_factor: int, size_factor: int) -> SeriesState:
-    """The same in units that are smaller by these factors."""
+    """The same state in units smaller by these factors."""
     carry = state.carry
     return state._replace(
         opened=state.opened and kernel.rescale(state.opened, price_factor, size_factor),
@@ -90,7 +90,7 @@ def rescale(state: SeriesState, price_factor: int, size_factor: int) -> SeriesSt
 
 
 def day_of(time_ns: int) -> int:
-    """Start of the UTC day."""
+    """Start of the UTC day of a time, ns."""
     return time_ns - time_ns % DAY_NS
 
 

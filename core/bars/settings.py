@@ -17,39 +17,38 @@ class BarsSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8112
     """gRPC port, of Bars and Admin."""
     instance: str = ""
-    """Of several aggregators that share the instruments, the name of this one. The first needs
-    none. Each has a port of its own."""
+    """Name of this aggregator among several that share the instruments. The first needs none. Each
+    has a port of its own."""
     lease_seconds: float = 3.0
-    """Another aggregator takes over from one that has not been heard of for so long."""
+    """Time without renewal after which other aggregators take over."""
     kinds: tuple[str, ...] = ()
     """Bars to make besides those of time, for all instruments: tick:100, volume:5, value:100000,
     imbalance:50, runs:50, range:10, renko:10."""
     kinds_of: dict[str, tuple[str, ...]] = {}
-    """The same for one instrument, "venue/symbol", in place of kinds."""
+    """Kinds for one instrument, "venue/symbol", instead of ``kinds``."""
     lateness_ms: int = 2_000
-    """A bar is final when its venue's newest trade is this much later than its end. A trade that
-    comes later still amends the bar."""
+    """A bar is final when its venue's newest trade is this much later than its end. A later trade
+    still amends the bar."""
     ahead_max_ms: int = 60_000
-    """In the world live: a trade whose venue time is further ahead of our clock than this moves the
-    watermark no further."""
+    """In the world live: how far ahead of its received time a trade may move the watermark."""
     publish_interval_ms: int = 100
-    """How often subscribers may see a change."""
+    """Interval at which changes are published to subscribers."""
     store_interval_ms: int = 250
-    """How often changed bars are written."""
+    """Interval at which changed bars are stored."""
     kept_seconds: int = 120
-    """Final bars stay in memory this long, in venue time; a trade that comes later still reads its
-    bars from the database first."""
+    """Final bars stay in memory this long, in venue time. For a later trade, bars are loaded from
+    the database first."""
     read_entries_max: int = 64
-    """Entries of each stream that are read at once."""
+    """Entries of each stream per read."""
     waiting_bars_max: int = 50_000
-    """Changed bars that may wait for the database. When full, the streams are not read."""
+    """Most changed bars that wait for the database. When full, the streams are not read."""
     subscribers_max: int = 256
-    """Subscriptions that are served at a time."""
+    """Concurrent subscriptions."""
     subscriber_bars_max: int = 10_000
-    """Bars that may wait for one subscriber. When full, it is ended as too slow."""
+    """Most bars that wait for one subscriber. When full, the subscription ends as too slow."""
 
     def specs(self, venue_id: str, symbol: str) -> list[BarSpec]:
-        """What is to be made besides bars of time."""
+        """The kinds of bars to make besides time bars."""
         texts = self.kinds_of.get(f"{venue_id}/{symbol}", self.kinds)
         return [BarSpec.parse(text) for text in texts]
 
@@ -61,7 +60,9 @@ class BarsSettings(msgspec.Struct, frozen=True, kw_only=True):
                 except ValueError as error:
                     raise SettingError(f"bars.{key}", text, str(error)) from None
         if not INSTANCE.fullmatch(self.instance):
-            raise SettingError("bars.instance", self.instance, "must be small letters and digits")
+            raise SettingError(
+                "bars.instance", self.instance, "must be up to 16 lower-case letters and digits"
+            )
         if self.lease_seconds < LEASE_SECONDS_MIN:
             raise SettingError(
                 "bars.lease_seconds", self.lease_seconds, f"must be {LEASE_SECONDS_MIN} or more"

@@ -1,4 +1,4 @@
-"""Bars and what they rest on, in PostgreSQL: written together with the stream positions."""
+"""PostgreSQL: bars and the state they rest on, written together with the stream positions."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from kit.base.database import Connection, Database, load_positions
 RECORDER = "recorder"
 
 MakeVenue = Callable[[str, int, Collection[int], Mapping[StreamKey, Cursor]], VenueBars]
-"""From venue id, newest venue time in ns, shards and positions."""
+"""Makes a venue from id, newest venue time in ns, shards and positions."""
 ReadInstrument = Callable[[str, InstrumentRow], InstrumentBars]
-"""From venue id and row."""
+"""Makes an instrument from venue id and row."""
 
 _COLUMNS = (*BarRecord._fields, "written_time_ns")
 _NAMES = ", ".join(_COLUMNS)
@@ -77,21 +77,21 @@ _REMOVE = (
 
 
 class LeaseLost(Exception):
-    """Another aggregator has taken a shard over: drop what is in memory, begin anew."""
+    """Another aggregator has acquired a shard. Discard the state and load it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that has changed up to some positions. Nothing in it changes any more."""
+    """All changes up to some positions. Immutable."""
 
     shards: Collection[int]
-    """Those that it is about."""
+    """The shards that are written."""
     positions: Sequence[tuple[int, StreamKey, Cursor, int]]
     """Shard, stream, its position, and newest venue time in ns."""
     instruments: Sequence[InstrumentRow]
     bars: Sequence[BarRecord]
     removed: Sequence[BarKey] = ()
-    """Bars that are not there any more."""
+    """Bars to delete."""
 
 
 class Store:
@@ -110,15 +110,15 @@ class Store:
         read_instrument: ReadInstrument,
         kept_ns: int,
     ) -> list[VenueBars]:
-        """Take shards over from whoever had them: from now on no one else can write to them.
+        """Acquire shards: from now on no other aggregator can write to them.
 
-        Returns the venues as they were last stored, with the time bars that ended less than
-        kept_ns before their watermark. Shards that stand at other positions are in other venues.
+        Returns the venues as last stored, with the time bars that ended less than kept_ns before
+        their watermark. Shards at different positions are in different venues.
         """
         async with self._database.transaction() as connection:
             taken = await connection.execute(_ACQUIRE, [self._owner, list(shards)])
             self._epochs.update(await taken.fetchall())
-        # What the one before had under way is committed or refused by now.
+        # Transactions of the previous owner are committed or rejected by now.
         async with self._database.transaction() as connection:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             venues = await self._load_venues(connection, shards, make_venue)
@@ -127,13 +127,13 @@ class Store:
         return venues
 
     def forget(self, shards: Collection[int]) -> None:
-        """These shards are another's now."""
+        """Forget shards that another aggregator holds."""
         for shard in shards:
             self._epochs.pop(shard, None)
         self._saved = {key: value for key, value in self._saved.items() if key[0] not in shards}
 
     def moved(self, venue: VenueBars) -> list[tuple[int, StreamKey, Cursor, int]]:
-        """Positions of a venue that are not stored."""
+        """Positions of a venue that are not stored yet."""
         return [
             (shard, key, cursor, venue.watermark.newest_ns)
             for shard in sorted(venue.shards)
@@ -142,7 +142,7 @@ class Store:
         ]
 
     async def load_bars(self, venue_id: str, symbol: str, spans: Sequence[Span]) -> list[BarRow]:
-        """All stored time bars of an instrument that overlap one of these times."""
+        """All stored time bars of an instrument that overlap any of these spans."""
         async with self._database.transaction() as connection:
             return await database_rows.overlapping(connection, venue_id, symbol, spans)
 
@@ -155,7 +155,7 @@ class Store:
             return await database_rows.day(connection, venue_id, symbol, interval, day_ns)
 
     async def save(self, snapshot: Snapshot, now_ns: int) -> None:
-        """Write all of it or nothing. Raises LeaseLost when another has taken a shard over."""
+        """Write a snapshot in one transaction. Raises LeaseLost when a shard was lost."""
         async with self._database.transaction() as connection:
             await self._hold(connection, snapshot.shards)
             if snapshot.positions:
@@ -176,18 +176,18 @@ class Store:
             self._saved[shard, key] = cursor
 
     async def done(self) -> dict[StreamKey, Cursor]:
-        """Up to where every shard, of whichever aggregator, is stored."""
+        """The positions that all shards, of any aggregator, have stored."""
         async with self._database.transaction() as connection:
             found = await connection.execute(_DONE, [SHARDS])
             return {StreamKey.parse(row[0]): Cursor(row[1], row[2]) async for row in found}
 
     async def recorded(self) -> dict[StreamKey, Cursor]:
-        """Up to where trades are recorded."""
+        """The positions of the recorder."""
         async with self._database.transaction() as connection:
             return await load_positions(connection, RECORDER)
 
     async def _hold(self, connection: Connection, shards: Collection[int]) -> None:
-        """Keep others from taking the shards over before the commit."""
+        """Lock the shards, so that no other aggregator acquires them before the commit."""
         epochs = [self._epochs[shard] for shard in shards]
         held = await connection.execute(_HOLD, [list(shards), epochs])
         if held.rowcount != len(shards):

@@ -23,10 +23,10 @@ CHANNELS: tuple[Channel, ...] = (
     types_pb2.CHANNEL_STATUS,
     types_pb2.CHANNEL_FRAMES,
 )
-"""All that a venue's process may publish."""
+"""The channels that a venue process publishes."""
 
 CHANNEL_REPAIRS: Channel = types_pb2.CHANNEL_REPAIRS
-"""Beside these: a stream of each venue that core/repair alone writes."""
+"""One more stream per venue, which only core/repair writes."""
 
 
 class Cursor(NamedTuple):
@@ -39,10 +39,10 @@ class Cursor(NamedTuple):
         return f"{self.epoch}-{self.sequence}"
 
     def follows(self, before: "Cursor") -> bool:
-        """Whether no batch is missing between the two.
+        """Whether no batch is missing between two cursors.
 
-        The first batch of an epoch follows whatever was before: it carries the venue's own gap,
-        with the reason RESTART.
+        The first batch of an epoch follows any cursor: it carries a gap of the venue with the
+        reason RESTART.
         """
         if self.epoch == before.epoch:
             return self.sequence == before.sequence + 1
@@ -50,17 +50,17 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str | bytes) -> "Cursor":
-        """The cursor in its text form. Raises ValueError."""
+        """Parse the text form. Raises ValueError."""
         epoch, _, sequence = (text.decode() if isinstance(text, bytes) else text).partition("-")
         return cls(int(epoch), int(sequence))
 
     @classmethod
     def of(cls, message: types_pb2.Cursor) -> "Cursor":
-        """The cursor in a message."""
+        """Convert from a message."""
         return cls(message.epoch, message.sequence)
 
     def message(self) -> types_pb2.Cursor:
-        """As a message."""
+        """Convert to a message."""
         return types_pb2.Cursor(epoch=self.epoch, sequence=self.sequence)
 
 
@@ -69,7 +69,7 @@ START = Cursor(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class StreamKey:
-    """One venue and channel. As text it is the key of their Redis Stream."""
+    """A venue and a channel. The text form is the key of their Redis Stream."""
 
     venue: str
     channel: Channel
@@ -79,7 +79,7 @@ class StreamKey:
 
     @classmethod
     def parse(cls, text: str | bytes) -> "StreamKey":
-        """From the key in Redis. Raises ValueError."""
+        """Parse the key of a Redis Stream. Raises ValueError."""
         name = text.decode() if isinstance(text, bytes) else text
         venue, _, channel = name.removeprefix("md:{").partition("}:")
         return cls(venue, types_pb2.Channel.Value(f"CHANNEL_{channel.upper()}"))
@@ -92,14 +92,14 @@ def _stream_name(venue: str, channel: Channel) -> str:
 
 @cache
 def channel_name(channel: Channel) -> str:
-    """The channel in lower case without its prefix, for example "trades"."""
+    """Name of a channel in lower case without prefix, for example "trades"."""
     return types_pb2.Channel.Name(channel).removeprefix("CHANNEL_").lower()
 
 
 @cache
 def gap_reason_name(reason: "types_pb2.GapReason.ValueType") -> str:
-    """The reason in lower case without its prefix, for example "sequence"; "other" for a reason of
-    a later version."""
+    """Name of a gap reason in lower case without prefix, for example "sequence"; "other" for a
+    reason of a later version."""
     if reason not in types_pb2.GapReason.values():
         return "other"
     return types_pb2.GapReason.Name(reason).removeprefix("GAP_REASON_").lower()

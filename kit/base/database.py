@@ -1,8 +1,8 @@
-"""PostgreSQL: transactions, the schema, and how far each consumer of the streams has got.
+"""PostgreSQL: transactions, migrations, and the stream positions of consumers.
 
-A consumer keeps its positions here, in the same transaction as what it makes of the entries. They
-move only from where the consumer believes them to be: of two processes that consume the same
-entries, one commits and the other is told ``PositionMoved``.
+A consumer stores its positions in the same transaction as the rows that it makes of the entries.
+Positions move only from where the consumer last saw them: of two processes that consume the same
+entries, one commits and the other gets ``PositionMoved``.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ from kit.base.errors import SettingError, StoreUnavailable
 
 SCHEMA_DIR = Path(__file__).resolve().parents[2] / "schema"
 TROUBLE = "postgresql"
-"""Its name in ``DegradedReasons`` and in the metadata of StoreUnavailable."""
+"""Name of the database in ``DegradedReasons`` and in the metadata of StoreUnavailable."""
 CONNECTIONS_MAX = 4
 CONNECT_SECONDS_MAX = 5
 MIGRATION_LOCK = 7_466_083_219_551
-"""Any number that nothing else in the database locks."""
+"""Key of the advisory lock; nothing else in the database uses it."""
 
 UNAVAILABLE = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
-    # After a failover the connection may lead to a replica.
+    # After a failover the connection may be to a read-only replica.
     psycopg.errors.ReadOnlySqlTransaction,
 )
 
@@ -47,11 +47,11 @@ _log = telemetry.logger("database")
 
 
 class PositionMoved(Exception):
-    """Another process has moved this consumer's positions: drop what is in memory, load again."""
+    """Another process has moved this consumer's positions. Discard the state and load it again."""
 
 
 class Database:
-    """A few connections to one database, made when they are needed and kept for the next use."""
+    """A small pool of connections to one database, opened on demand."""
 
     def __init__(self, url: str, connections_max: int = CONNECTIONS_MAX) -> None:
         self._url = url
@@ -60,11 +60,11 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """All that is done with the connection, or nothing of it.
+        """A connection in a transaction, committed at the end of the context.
 
-        Raises StoreUnavailable when the database is away or goes away; what was done is then not
-        committed, or, when that happens during the commit itself, perhaps is. Other errors of
-        psycopg pass through. Waits while ``connections_max`` transactions are open.
+        Raises StoreUnavailable when the database is or becomes unavailable. The transaction is then
+        not committed; if it happens during the commit, it may be. Other errors of psycopg pass
+        through. Waits while ``connections_max`` transactions are open.
         """
         async with self._room:
             with _translated():
@@ -81,7 +81,7 @@ class Database:
                     await self._put_back(connection)
 
     async def close(self) -> None:
-        """End the connections that are not in use."""
+        """Close the idle connections."""
         while self._idle:
             await self._idle.pop().close()
 
@@ -91,7 +91,7 @@ class Database:
             try:
                 await connection.execute("BEGIN")
             except psycopg.OperationalError:
-                # It died while nobody used it: the server was restarted.
+                # It was closed while idle: the server was restarted.
                 await connection.close()
             else:
                 return connection
@@ -107,7 +107,7 @@ class Database:
 
 
 async def load_positions(connection: Connection, consumer: str) -> dict[StreamKey, Cursor]:
-    """The last entry of each stream that the consumer has done with."""
+    """The last entry of each stream that a consumer has processed."""
     rows = await connection.execute(
         "SELECT stream, epoch, sequence FROM stream_positions WHERE consumer = %s", [consumer]
     )
@@ -153,7 +153,7 @@ async def save_positions(
 
 
 async def migrate_when_there(url: str, troubles: DegradedReasons, clock: Clock) -> None:
-    """As migrate, but waits for a database that is away."""
+    """Migrate as soon as the database is available."""
     for delay_seconds in delays():
         try:
             await migrate(url)
@@ -188,13 +188,13 @@ async def migrate(url: str, schema_dir: Path = SCHEMA_DIR) -> None:
 
 
 def database_name(url: str) -> str:
-    """The database that a URL names. Unlike the URL it holds no password."""
+    """Name of the database in a URL; contains no password."""
     return str(conninfo_to_dict(url).get("dbname", ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file of the schema."""
+    """A file of the schema."""
 
     number: int
     name: str
@@ -203,7 +203,7 @@ class Migration:
 
     @classmethod
     def read(cls, path: Path) -> "Migration":
-        """From the file NNNN_name.sql."""
+        """Read the file NNNN_name.sql."""
         text = path.read_text()
         digest = hashlib.sha256(text.encode()).hexdigest()
         return cls(int(path.stem.partition("_")[0]), path.name, text, digest)
@@ -254,7 +254,7 @@ async def _create_database(url: str) -> None:
             name = sql.Identifier(database_name(url))
             await connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
         except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-            # Another process was faster.
+            # Another process has created it meanwhile.
             _log.debug("the database was created at the same time")
 
 
@@ -277,6 +277,6 @@ def _translated() -> Iterator[None]:
         yield
     except UNAVAILABLE as error:
         words = str(error).strip().splitlines() or [type(error).__name__]
-        # Only a server that is there gives its errors a code: it starts, stops, or has no room.
+        # Only a running server sends an error code: it starts, stops, or has no free connection.
         says = "is away" if error.sqlstate is None else "refuses"
         raise StoreUnavailable(f"PostgreSQL {says}: {words[0]}", store=TROUBLE) from error

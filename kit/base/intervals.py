@@ -1,7 +1,7 @@
 """The intervals of time bars, from one second to one week.
 
-Each interval is a whole number of the one before it, and opens where one of those opens, so that
-its bars can be made from theirs.
+The length of each interval is a multiple of the one before it, and its bars open where bars of the
+one before open. So bars of an interval can be made from those of the one before.
 """
 
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ _DAY_S = 24 * _HOUR_S
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A way to cut time into equal parts. Times are ns since the Unix epoch."""
+    """A division of time into equal parts. Times are ns since the Unix epoch."""
 
     name: str
     """For example "15m"."""
     length_ns: int
     first_open_ns: int = 0
-    """Some time at which a bar opens."""
+    """Any time at which a bar opens."""
 
     def open_ns(self, time_ns: int) -> int:
-        """When the bar opened that this time belongs to."""
+        """The open time of the bar that contains a time."""
         return time_ns - (time_ns - self.first_open_ns) % self.length_ns
 
 

@@ -1,7 +1,7 @@
 """Page tokens: opaque to the caller, bound to the request that they continue.
 
-A token holds a position and a fingerprint of the request's other fields, so that a token of another
-list, or a made-up one, is refused instead of answering something else.
+A token holds a position and a fingerprint of the request's other fields. A token of another list,
+or an invented one, is rejected.
 """
 
 import base64
@@ -21,22 +21,25 @@ Position = list[int | str]
 
 
 def page_size(asked: int, default: int, most: int) -> int:
-    """How many rows to give. Raises BadRequest above ``most``."""
+    """The number of rows of a page. Raises BadRequest above ``most``."""
     if asked > most:
         raise BadRequest(
-            "page_size is out of range", field="page_size", value=asked, allowed=f"0 to {most}"
+            f"page_size {asked} is above {most}",
+            field="page_size",
+            value=asked,
+            allowed=f"0 to {most}",
         )
     return asked or default
 
 
 def make_token(request: Message, position: Position) -> str:
-    """A token with which the same request goes on after ``position``."""
+    """A token that continues the same request after ``position``."""
     payload = json.dumps([_fingerprint(request), position], separators=(",", ":"))
     return base64.urlsafe_b64encode(payload.encode()).decode().rstrip("=")
 
 
 def read_token(request: Any) -> Position | None:
-    """The position in a request's page_token, None when it has none. Raises BadPageToken."""
+    """The position in a request's page_token, or None without a token. Raises BadPageToken."""
     token = request.page_token
     if not token:
         return None
@@ -44,7 +47,7 @@ def read_token(request: Any) -> Position | None:
         payload = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         fingerprint, position = json.loads(payload)
     except (binascii.Error, ValueError, TypeError):
-        raise BadPageToken("not a page token", page_token=token) from None
+        raise BadPageToken("page_token is not a page token", page_token=token) from None
     if fingerprint != _fingerprint(request) or not isinstance(position, list):
         raise BadPageToken("the page token belongs to another request", page_token=token)
     return position

@@ -1,8 +1,7 @@
-"""Commands to Redis that are sent hundreds of times a second.
+"""Sends commands to Redis with little overhead, for those sent hundreds of times a second.
 
-The client of redis-py makes a task and dozens of objects for each command, and encodes it in
-Python. Its connections, used directly as here and with the encoder of hiredis, need a third of the
-time.
+The client of redis-py makes a task and dozens of objects for each command, and encodes commands in
+Python. Using its connections directly, with the encoder of hiredis, takes a third of the time.
 """
 
 import asyncio
@@ -22,16 +21,16 @@ class RedisCommands:
     """Connections to one Redis, each used by one command at a time."""
 
     def __init__(self, url: str) -> None:
-        # Only its settings are used. RESP2, because its replies are lists on every server.
+        # Only the settings of the pool are used. RESP2: replies are lists on every server.
         self._settings = redis.ConnectionPool.from_url(url, protocol=2, socket_timeout=None)
         self._idle: list[AbstractConnection] = []
 
     async def call(
         self, *command: str | bytes | int, timeout_seconds: float | None = TIMEOUT_SECONDS
     ) -> Any:
-        """The reply, as Redis gives it. Raises RedisError.
+        """Send a command and return the reply of Redis. Raises RedisError.
 
-        An idle connection that turns out to be dead is replaced at once: Redis was restarted.
+        An idle connection that is closed, as after a restart of Redis, is replaced at once.
         """
         while self._idle:
             try:
@@ -42,7 +41,7 @@ class RedisCommands:
         return await self._call_on(connection, command, timeout_seconds)
 
     async def close(self) -> None:
-        """End the connections."""
+        """Close the idle connections."""
         while self._idle:
             await self._idle.pop().disconnect()
 
@@ -64,10 +63,10 @@ class RedisCommands:
             healthy = True
             raise
         except TimeoutError as error:
-            raise RedisTimeoutError(f"no answer within {timeout_seconds} s") from error
+            raise RedisTimeoutError(f"no reply within {timeout_seconds} s") from error
         finally:
             if healthy:
                 self._idle.append(connection)
             else:
-                # The rest of a reply may still come, which must not answer the next command.
+                # The rest of a reply may still arrive and must not answer the next command.
                 await connection.disconnect(nowait=True)
