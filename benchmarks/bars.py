@@ -30,9 +30,9 @@ from kit.marketdata.model.columns import Scale
 
 TRADES = 1_000_000
 CHUNK = 8_192
-"""Rows that the aggregator gathers at most before it makes partials of them."""
+"""Most trades that the aggregator collects before it makes partial bars of them."""
 BATCH = 500
-"""About what a batch holds when the path is at its limit."""
+"""Trades of a batch when the whole path is at its limit, roughly."""
 BATCHES_PER_FOLD = 64
 SCALE = Scale(2, 8)
 KINDS = (
@@ -48,7 +48,7 @@ START_NS = 1_722_816_000_000_000_000
 
 
 def run(options: Options) -> Report:
-    """Trades per second of one core."""
+    """Trades per second on one core."""
     trades = _market(TRADES)
     batches = _batches(trades)
     figures = [_figure("kernel, time", options, lambda: _time_bars(trades), "at least 2,000,000")]
@@ -98,7 +98,7 @@ def _process(batches: list[bytes]) -> None:
 
 
 def _market(count: int) -> Trades:
-    """A wandering price, about a hundred trades a second, the same each time."""
+    """A random walk of about a hundred trades per second, the same each time."""
     source = np.random.default_rng(7)
     steps = source.integers(-30, 31, count)
     return Trades(

@@ -127,16 +127,16 @@ async def _days(address: str) -> int:
 
 
 class _Server(PostgresProcess):
-    """A PostgreSQL whose processor time is asked for."""
+    """A PostgreSQL whose processor time is measured."""
 
     def cpu_seconds(self) -> float:
-        """Of the server and its sessions, also of those that have ended."""
+        """Processor time of the server and of its sessions, including ended ones."""
         return family_cpu_seconds(self._process.pid)
 
 
 @asynccontextmanager
 async def _database() -> AsyncIterator[_Server]:
-    # PostgreSQL does not run as root, and may not enter a folder that only root may.
+    # PostgreSQL does not run as root and cannot enter a folder that only root can.
     folder = Path(tempfile.mkdtemp(prefix="venuemesh-bench-"))
     folder.chmod(0o711)
     postgres = _Server(folder / "postgres", free_port())
@@ -156,7 +156,7 @@ async def _database() -> AsyncIterator[_Server]:
 
 @asynccontextmanager
 async def _history(url: str) -> AsyncIterator[tuple[str, int]]:
-    """Its address and process id."""
+    """Address and process id of the server."""
     port = measured_port()
     environment = {
         **os.environ,

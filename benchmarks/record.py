@@ -39,7 +39,7 @@ from tests.support.valkey_process import ValkeyProcess
 
 ROWS_WANTED = 400_000
 SETTINGS = RecorderSettings(block_age_ms=100)
-"""Nothing waits longer than rows do: the end of the tape would be waited for, not worked on."""
+"""Blocks wait no longer than rows: otherwise the benchmark would measure waiting at the end."""
 POLL_SECONDS = 0.005
 TABLES = ("trade_rows", "quote_rows", "book_batch_rows", "gap_rows", "stream_positions")
 PLAIN_SUFFIX = "_without_keys"
@@ -53,14 +53,14 @@ CREATE TABLE plain_book (
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """A Valkey and a PostgreSQL of our own."""
+    """A Valkey and a PostgreSQL for the benchmark alone."""
 
     valkey_url: str
     postgres_url: str
 
 
 def run(options: Options) -> Report:
-    """Rows per second, the share of a bare COPY, bytes on disk."""
+    """Rows per second, their share of a bare COPY, bytes on disk."""
     return asyncio.run(_run(options))
 
 
@@ -97,7 +97,7 @@ async def _run(options: Options) -> Report:
 
 @asynccontextmanager
 async def _servers() -> AsyncIterator[Servers]:
-    # PostgreSQL does not run as root, and may not enter a folder that only root may.
+    # PostgreSQL does not run as root and cannot enter a folder that only root can.
     folder = Path(tempfile.mkdtemp(prefix="venuemesh-bench-"))
     folder.chmod(0o711)
     valkey = ValkeyProcess(folder / "valkey", free_port())
@@ -125,7 +125,7 @@ async def _fill(servers: Servers, session: Published) -> None:
 
 
 async def _encoded(servers: Servers, session: Published) -> list[list[TableWrite]]:
-    """The rows as the recorder encodes them, in chunks of its size."""
+    """The rows as the recorder encodes them, in chunks of the recorder's size."""
     database = Database(servers.postgres_url)
     store = Store(database)
     chunk, found = Chunk({}), []
@@ -140,7 +140,7 @@ async def _encoded(servers: Servers, session: Published) -> list[list[TableWrite
 
 
 async def _record(servers: Servers, session: Published) -> float:
-    """Seconds until all of it is recorded."""
+    """Seconds until all batches are recorded."""
     await _empty(servers)
     streams, database = RedisStreams(servers.valkey_url), Database(servers.postgres_url)
     meter, clock = Meter("recorder"), SystemClock()
@@ -161,7 +161,7 @@ async def _record(servers: Servers, session: Published) -> float:
 
 
 async def _copy(servers: Servers, chunks: Sequence[Sequence[TableWrite]], suffix: str) -> float:
-    """Seconds until all of it is written."""
+    """Seconds until all rows are written."""
     await _empty(servers)
     database = Database(servers.postgres_url)
     async with database.transaction() as connection:
@@ -196,7 +196,7 @@ async def _make_plain(servers: Servers) -> None:
 
 
 async def _check(servers: Servers, session: Published) -> None:
-    """Raises ValueError when something is missing."""
+    """Raises ValueError when a row is missing."""
     async with await psycopg.AsyncConnection.connect(servers.postgres_url) as connection:
         found = await connection.execute(
             "SELECT (SELECT count(*) FROM trade_rows), (SELECT count(*) FROM quote_rows),"
@@ -209,7 +209,7 @@ async def _check(servers: Servers, session: Published) -> None:
 
 
 async def _sizes(servers: Servers, options: Options) -> list[Figure]:
-    """Bytes on disk, indexes included, of one session with its own pauses."""
+    """Bytes on disk, with indexes, of one session at its original pace."""
     session = published_slowly(options)
     await _fill(servers, session)
     await _record(servers, session)

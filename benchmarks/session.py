@@ -1,4 +1,4 @@
-"""A captured session as the batches that a venue's process publishes."""
+"""A captured session as the batches that a venue process publishes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,12 +27,12 @@ VENUE = "binance"
 EPOCH = 1_723_100_000_000
 FRAMES_PER_READ = 2_000
 GATHER_NS = 2_000_000
-"""As the pipeline gathers."""
+"""Frames per batch, as in the frame pipeline."""
 
 
 @dataclass(slots=True)
 class Published:
-    """Batches, and what is in them."""
+    """The batches of a session, and their content."""
 
     entries: list[StreamEntry] = field(default_factory=list)
     ends: dict[StreamKey, Cursor] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Published:
         return self.trade_count + self.quote_count + self.update_count
 
     def publish(self, channel: Channel, draft: BatchDraft) -> None:
-        """As the hub does."""
+        """Number a draft as the hub does."""
         key = StreamKey(VENUE, channel)
         before = self.ends.get(key, Cursor(EPOCH, 0))
         cursor = self.ends[key] = Cursor(EPOCH, before.sequence + 1)
@@ -64,7 +64,7 @@ class Published:
         self._count(Batch.FromString(batch))
 
     def plain_levels(self) -> Iterator[tuple[object, ...]]:
-        """A row for each level of the book, as a plain table has them."""
+        """One row for each level of the book, as in a plain table."""
         for entry in self.entries:
             batch = Batch.FromString(entry.batch)
             rows, at = batch.book, 0
@@ -91,7 +91,7 @@ class Published:
 
 
 def published(options: Options, events_wanted: int) -> Published:
-    """The session as often as it takes, as it comes from a busy socket. Call it within a loop."""
+    """The session, repeated as needed, without pauses. Call it within a running loop."""
     lines = options.lines()
     with TemporaryDirectory() as folder:
         file = Path(folder) / "frames.jsonl"
@@ -104,7 +104,7 @@ def published(options: Options, events_wanted: int) -> Published:
 
 
 def published_slowly(options: Options) -> Published:
-    """The session once, with the pauses that it had. Call it within a loop."""
+    """The session once, at its original pace. Call it within a running loop."""
     reads: list[tuple[list[bytes], int]] = []
     for frame, received_ns in zip(options.lines(), options.received_times_ns(), strict=True):
         if not reads or received_ns - reads[-1][1] > GATHER_NS:

@@ -1,5 +1,5 @@
-"""What is in a file of Binance frames, and what a database holds, row by row, small enough to keep
-a million of each in memory: of each row its key and a hash of all that it says."""
+"""The rows in a file of Binance frames and in a database, as the key of each row and a hash of its
+values, so that millions fit in memory."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -33,10 +33,10 @@ class Rows:
 
     hashes: dict[int, int] = field(default_factory=dict)
     doubled: int = 0
-    """Rows with the key of another one."""
+    """Rows whose key another row has."""
 
     def add(self, key: int, *values: object) -> None:
-        """One row."""
+        """Add a row."""
         self.doubled += key in self.hashes
         self.hashes[key] = hash((key, *values))
 
@@ -52,7 +52,7 @@ class Truth:
 
 
 def of_frames(lines: Iterable[bytes]) -> Truth:
-    """What the frames say."""
+    """The rows in a file of frames."""
     found, trades = Truth(), []
     in_snapshot = 0
     for line in lines:
@@ -71,7 +71,7 @@ def of_frames(lines: Iterable[bytes]) -> Truth:
             found.rows["book"].add(data["u"], data["U"], _levels(data["b"]), _levels(data["a"]))
         else:
             found.rows["quotes"].add(data["u"], *(_plain(data[key]) for key in "bBaA"))
-    # What the book contains that the venue was asked for at first is told with it.
+    # Updates that the first REST snapshot includes are published with that snapshot.
     book = found.rows["book"]
     book.hashes = {last: row for last, row in book.hashes.items() if last > in_snapshot}
     found.bars = bars(trades, 60)
@@ -79,7 +79,7 @@ def of_frames(lines: Iterable[bytes]) -> Truth:
 
 
 def of_database(url: str) -> Truth:
-    """What the database holds. Snapshots of the book are left out: they are not of the file."""
+    """The rows in the database, without snapshots of books, which are not in the file."""
     found = Truth()
     with psycopg.connect(url) as connection:
         for name, query in (("trades", TRADES), ("quotes", QUOTES)):
@@ -100,7 +100,7 @@ def _streamed(connection: psycopg.Connection[Any], query: str) -> Iterator[tuple
 
 
 def _updates(batch: batch_pb2.MarketDataBatch) -> Iterator[tuple[Any, ...]]:
-    """Last and first id, bids, asks of each update that is no snapshot."""
+    """Last id, first id, bids and asks of each update that is not a snapshot."""
     rows, start = batch.book, 0
     for row, place in enumerate(rows.instrument):
         scale = batch.instruments[place]
@@ -119,7 +119,7 @@ def _updates(batch: batch_pb2.MarketDataBatch) -> Iterator[tuple[Any, ...]]:
 
 
 def _plain(text: str) -> str:
-    """Without zeros at the end, as PostgreSQL writes it."""
+    """Decimal text without trailing zeros."""
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -1,4 +1,4 @@
-"""How much of each day of an instrument's trades was watched, and what is missing.
+"""Coverage of each day of an instrument's trades: how much was watched, and what is missing.
 
 What the bar aggregator knows is the summary that makes this cheap for any number of days: since
 when the instrument is watched, where trades may be missing, and in the bar of each day how many

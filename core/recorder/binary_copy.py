@@ -47,7 +47,7 @@ class Integers:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """As in Field."""
+        """The wire format: a big-endian integer."""
         return np.dtype(f">i{self.bytes_each}")
 
     def write(self, target: NDArray[Any]) -> None:

@@ -5,8 +5,8 @@ A column of texts becomes an integer column and the decimal places of each text:
     parse_column(["61837.63", "1e-3"])   ->  unscaled [6183763, 1], decimals [2, 3]
     parse_column(["61837.63", "61838.00"])  ->  unscaled [6183763, 6183800], decimals 2
 
-The value is unscaled / 10^decimals, where decimals is one number when all texts have the same,
-which is what most venues send. ``rescale`` brings a column to a wanted scale.
+The value is unscaled / 10^decimals. ``decimals`` is one number when all texts have the same number
+of places, as most venues send them. ``rescale`` converts a column to another scale.
 """
 
 import re
@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 DIGITS_MAX = 18
-"""More digits than these do not fit a 64-bit integer with certainty."""
+"""Most digits that certainly fit a 64-bit integer."""
 
 SMALL_COLUMN = 24
-"""Below this length plain Python is faster than numpy's fixed cost."""
+"""Up to this length plain Python is faster than the fixed cost of NumPy."""
 
 IntColumn = NDArray[np.int64]
 Places = int | IntColumn
@@ -38,7 +38,7 @@ class NumberError(ValueError):
 
 
 def parse_number(text: str) -> tuple[int, int]:
-    """One text as (unscaled, decimals). Raises NumberError."""
+    """Parse one text to (unscaled, decimals). Raises NumberError."""
     if _PLAIN.fullmatch(text):
         whole, _, fraction = text.partition(".")
         digits, decimals = whole + fraction, len(fraction)
@@ -50,14 +50,14 @@ def parse_number(text: str) -> tuple[int, int]:
 
 
 def parse_column(texts: Sequence[str]) -> tuple[IntColumn, Places]:
-    """Texts as (unscaled, decimals). Raises NumberError if any is not a number."""
+    """Parse texts to (unscaled, decimals). Raises NumberError if any is not a number."""
     if len(texts) <= SMALL_COLUMN:
         return _parse_each(texts)
     return parse_joined(",".join(texts).encode(), len(texts))
 
 
 def parse_joined(joined: bytes, count: int) -> tuple[IntColumn, Places]:
-    """As parse_column, of ``count`` texts joined by commas."""
+    """As parse_column, for ``count`` texts joined by commas."""
     if count == 0:
         return _EMPTY, 0
     if joined.translate(None, _PLAIN_BYTES) or joined.count(b"-"):
@@ -77,7 +77,7 @@ def parse_joined(joined: bytes, count: int) -> tuple[IntColumn, Places]:
 
 
 def _decimals(ends: IntColumn, dots: IntColumn, widths: IntColumn) -> Places:
-    """Digits after the point of each text, which ends before ``ends``. Raises NumberError."""
+    """Digits after the point of each text; text i ends before ``ends[i]``. Raises NumberError."""
     if len(dots) == 0:
         return 0
     if len(dots) == len(ends):
@@ -99,7 +99,7 @@ def most(decimals: Places) -> int:
 
 
 def rescale(unscaled: IntColumn, decimals: Places, scale: Places) -> IntColumn:
-    """The column at one scale (or one per row), which no row's decimals exceed.
+    """Convert a column to one scale (or one per row), which no row's decimals exceed.
 
     Raises NumberError when a value does not fit DIGITS_MAX digits at that scale.
     """
@@ -138,7 +138,7 @@ def to_decimal(unscaled: int, scale: int) -> Decimal:
 
 
 def _parse_unusual(text: str) -> tuple[str, int]:
-    """Texts like "1e-7", "+5" or ".5": legal JSON or common in the field, but rare."""
+    """Parse texts like "1e-7", "+5" or ".5", which are valid but rare."""
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -146,7 +146,7 @@ def _parse_unusual(text: str) -> tuple[str, int]:
     sign, digits, exponent = value.as_tuple()
     strange = "_" in text or text != text.strip()
     if strange or not isinstance(exponent, int) or abs(exponent) > DIGITS_MAX:
-        raise NumberError(f"not a number that can be kept: {text[:60]!r}")
+        raise NumberError(f"not a number that fits: {text[:60]!r}")
     figures = "".join(map(str, digits)) + "0" * max(exponent, 0)
     return ("-" if sign else "") + figures, max(-exponent, 0)
 
