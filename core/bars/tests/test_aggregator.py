@@ -69,7 +69,7 @@ async def test_stored_bars_equal_the_obvious_computation(rig: Rig) -> None:
     assert await rig.bars() == naive_bars(trades)
 
 
-async def test_a_restart_goes_on_where_it_was(rig: Rig) -> None:
+async def test_restart_resumes_at_its_position(rig: Rig) -> None:
     trades = market(600)
     expected = MemoryVenue()
     for part in in_batches(trades, cycle([20])):
@@ -83,7 +83,7 @@ async def test_a_restart_goes_on_where_it_was(rig: Rig) -> None:
     assert await rig.facts() == {key: stored[2:] for key, stored in expected.settled().items()}
 
 
-async def test_a_rival_makes_it_begin_anew_and_nothing_counts_twice(rig: Rig) -> None:
+async def test_lost_lease_restarts_without_counting_twice(rig: Rig) -> None:
     trades = market(400)
     rival = rig.new_aggregator(member="rival")
     async with rig.running():
@@ -95,7 +95,7 @@ async def test_a_rival_makes_it_begin_anew_and_nothing_counts_twice(rig: Rig) ->
     assert await rig.bars() == naive_bars(trades)
 
 
-async def test_connections_that_break_at_any_moment_lose_and_double_nothing(rig: Rig) -> None:
+async def test_broken_connections_lose_and_double_nothing(rig: Rig) -> None:
     batches = [as_batch(part) for part in in_batches(market(1500), cycle([5]))]
     source = random.Random(3)
     async with rig.running():
@@ -137,7 +137,7 @@ async def test_the_group_follows_so_that_the_stream_can_be_trimmed(rig: Rig) -> 
     assert rig.newest == Cursor(1, 2)
 
 
-async def test_entries_that_are_gone_lower_the_coverage(rig: Rig) -> None:
+async def test_missing_entries_lower_the_coverage(rig: Rig) -> None:
     await rig.append(batch([Trade(1, T)]))
     async with rig.running():
         await rig.stored()
@@ -167,7 +167,7 @@ async def test_a_hole_that_is_open_at_a_restart_ends_after_it(rig: Rig) -> None:
     assert (await rig.facts())["BTCUSDT", "15s", T] == (0, True, 11 * SECOND_NS)
 
 
-async def test_an_unreadable_entry_is_passed_over(rig: Rig) -> None:
+async def test_unreadable_entry_is_skipped(rig: Rig) -> None:
     broken = batch([Trade(1, T)])
     del broken.trades.price[0]
     async with rig.running():

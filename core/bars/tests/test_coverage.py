@@ -41,13 +41,13 @@ def end() -> "batch":
     return batch([trade(10**6, 3600, symbol="ETHUSDT")])
 
 
-def test_watching_begins_with_the_first_trade() -> None:
+def test_coverage_begins_with_the_first_trade() -> None:
     memory = MemoryVenue().take(batch([trade(1, 12)]), end())
     assert seconds(memory, "1m") == 48
     assert seconds(memory, "1s", 12) == 1
 
 
-def test_an_earlier_trade_that_comes_late_moves_the_beginning() -> None:
+def test_late_earlier_trade_moves_the_beginning() -> None:
     memory = MemoryVenue().take(batch([trade(2, 12)]), end())
     assert seconds(memory, "1m") == 48
     memory.take(batch([trade(1, 10.5)]))
@@ -136,7 +136,7 @@ def test_a_duplicate_does_not_end_a_hole() -> None:
     assert seconds(memory, "1m") == 35
 
 
-def test_after_a_reset_the_venue_counts_anew() -> None:
+def test_reset_of_the_venue_clears_ids() -> None:
     memory = MemoryVenue().take(batch([trade(1, 10), trade(2, 20)]))
     memory.take(batch([trade(1, 30)], [gap("VENUE_RESET")]), end())
     assert seconds(memory, "1m") == 40
@@ -183,7 +183,7 @@ def test_overlapping_holes_count_once(start, stop) -> None:
 
 @given(st.randoms(use_true_random=False), st.integers(2, 40), st.sampled_from([0.1, 0.5]))
 @settings(max_examples=50, deadline=None)
-def test_coverage_is_what_no_hole_has_taken_for_good(source, count, lost_share) -> None:
+def test_coverage_excludes_remaining_holes(source, count, lost_share) -> None:
     """Against an instant-by-instant computation, for a venue that reports every jump."""
     times = sorted(source.randint(0, 400) for _ in range(count))
     every = [trade(number, quarter / 4) for number, quarter in enumerate(times, start=1)]

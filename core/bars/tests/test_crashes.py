@@ -63,9 +63,7 @@ async def rig(valkey_url, postgres_url):
         yield rig
 
 
-async def test_killed_again_and_again_it_loses_and_doubles_nothing(
-    rig: Rig, valkey_url, postgres_url
-) -> None:
+async def test_repeated_kills_lose_and_double_nothing(rig: Rig, valkey_url, postgres_url) -> None:
     trades = market(4000, seed=7, span_s=300)
     batches = [as_batch(part) for part in in_batches(trades, cycle([1, 2, 9]))]
     source = random.Random(7)
@@ -89,7 +87,7 @@ async def test_killed_again_and_again_it_loses_and_doubles_nothing(
     assert await rig.facts() == {key: stored[2:] for key, stored in expected.settled().items()}
 
 
-async def test_of_three_that_share_one_after_another_is_killed(
+async def test_three_aggregators_are_killed_one_after_another(
     rig: Rig, valkey_url, postgres_url
 ) -> None:
     trades = shared_market(3000)
@@ -126,9 +124,7 @@ async def test_of_three_that_share_one_after_another_is_killed(
     assert await rig.events(final=True) == naive_events(trades, KINDS)
 
 
-async def test_a_subscription_is_passed_on_to_the_owner_whoever_it_is(
-    rig: Rig, valkey_url, postgres_url
-) -> None:
+async def test_subscription_is_forwarded_to_the_owner(rig: Rig, valkey_url, postgres_url) -> None:
     processes = [Process(valkey_url, postgres_url, str(number)) for number in (1, 2)]
     for process in processes:
         process.start()

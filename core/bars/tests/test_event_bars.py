@@ -77,7 +77,7 @@ def test_final_bars_equal_the_obvious_computation_however_the_stream_is_cut(trad
 
 @given(_markets())
 @settings(max_examples=20)
-def test_bars_that_stand_are_those_of_all_trades_so_far(trades) -> None:
+def test_open_bars_include_all_trades_so_far(trades) -> None:
     memory = MemoryVenue(lateness_ns=200 * SECOND_NS, kinds=KINDS).take(batch(trades))
     memory.roll_up()
     (instrument,) = memory.venue.instruments.values()
@@ -109,7 +109,7 @@ def test_a_price_that_jumps_over_bricks_ends_one_bar() -> None:
     assert closes == [1007, 1008, 1004, 1000]
 
 
-def test_a_trade_that_is_too_late_has_its_day_made_anew() -> None:
+def test_late_trade_marks_its_day_for_rebuild() -> None:
     memory = MemoryVenue(kinds=KINDS)
     memory.take(batch([Trade(1, T), Trade(3, T + 60 * SECOND_NS)]))
     memory.roll_up()
@@ -123,7 +123,7 @@ def test_a_trade_that_is_too_late_has_its_day_made_anew() -> None:
     assert memory.venue.instruments["BTCUSDT"].events.wanted == events.wanted
 
 
-def test_a_kind_that_is_new_has_the_current_day_made_anew() -> None:
+def test_new_kind_rebuilds_the_current_day() -> None:
     memory = MemoryVenue(kinds=("tick:3",))
     memory.take(batch([Trade(1, T), Trade(3, T + 60 * SECOND_NS)]))
     memory.roll_up()
@@ -151,7 +151,7 @@ def test_a_kind_is_written_in_one_way(text) -> None:
     "text",
     ["", "tick", "tick:", "tick:0", "tick:1.5", "tick:05", "volume:5.0", "volume:-1", "1m", "x:1"],
 )
-def test_what_is_no_kind_is_refused(text) -> None:
+def test_invalid_kind_is_rejected(text) -> None:
     with pytest.raises(ValueError, match=r"kind|size"):
         BarSpec.parse(text)
 

@@ -14,7 +14,7 @@ OLD_BAR = (
 )
 
 
-async def test_what_an_earlier_version_has_stored_is_carried_over(postgres_url, tmp_path) -> None:
+async def test_data_of_an_earlier_version_are_migrated(postgres_url, tmp_path) -> None:
     for file in SCHEMA_DIR.glob("[0-9]*.sql"):
         if file.name < "0006":
             shutil.copy(file, tmp_path)

@@ -71,7 +71,7 @@ async def test_a_fetched_trade_amends_an_old_bar_and_what_it_was_is_kept(rig: Ri
     assert kept == (*before, now[2])
 
 
-async def test_a_fill_gives_coverage_back(rig: Rig) -> None:
+async def test_repair_restores_coverage(rig: Rig) -> None:
     reconnect = types_pb2.Gap(symbol="BTCUSDT", reason=types_pb2.GAP_REASON_RECONNECT)
     async with rig.running():
         await rig.append(batch([Trade(0, T), Trade(0, T + 2 * SECOND_NS)]))
@@ -96,7 +96,7 @@ def test_a_fill_before_the_first_trade_counts_for_itself_only() -> None:
     assert memory.covered_ns("1m", T + 60 * SECOND_NS) == 28 * SECOND_NS
 
 
-def test_fetched_ids_below_the_floor_are_not_swallowed_and_count_once() -> None:
+def test_fetched_ids_below_the_floor_count_once() -> None:
     seen = TradeIds(ranges_max=2)
     seen.add(np.array([10, 20, 30]))
     assert seen.add(np.array([5])) == [False]
@@ -106,7 +106,7 @@ def test_fetched_ids_below_the_floor_are_not_swallowed_and_count_once() -> None:
     assert kept.add_fetched(np.array([6, 7])) == [False, True]
 
 
-async def test_other_kinds_wait_for_the_recorder_and_are_then_made_anew(rig: Rig) -> None:
+async def test_event_bars_are_rebuilt_after_the_recorder(rig: Rig) -> None:
     trades = trades_of(400)
     missing = trades[100:130]
     known = [trade for trade in trades if trade not in missing]
@@ -141,7 +141,7 @@ async def test_other_kinds_wait_for_the_recorder_and_are_then_made_anew(rig: Rig
     assert sorted(kept) == [(n, before[n], 0) for n in range(14, len(before))]
 
 
-async def test_the_current_day_goes_on_while_it_is_made_anew(rig: Rig) -> None:
+async def test_current_day_continues_during_its_rebuild(rig: Rig) -> None:
     trades = trades_of(600)
     late, rest = trades[100:103], [*trades[:100], *trades[103:]]
     async with rig.running():
@@ -165,7 +165,7 @@ async def test_the_current_day_goes_on_while_it_is_made_anew(rig: Rig) -> None:
     assert await rig.events(final=True) == naive_events(trades, KINDS)
 
 
-async def test_bars_that_are_not_there_any_more_are_removed_and_kept(rig: Rig) -> None:
+async def test_removed_bars_are_kept_as_revisions(rig: Rig) -> None:
     trades = [replace(trade, price=1000 + 5 * (trade.id % 2)) for trade in trades_of(40)]
     # With this one the price does not come back to where a brick ends.
     missing = Trade(100, T - 1, price=1003)
@@ -189,7 +189,7 @@ async def test_bars_that_are_not_there_any_more_are_removed_and_kept(rig: Rig) -
     assert {(key[0], key[1], key[3]) for key in gone} <= set(kept)
 
 
-async def test_what_the_record_has_lost_is_not_taken_from_the_bars(rig: Rig) -> None:
+async def test_trades_lost_from_the_record_stay_in_bars(rig: Rig) -> None:
     trades = trades_of(100)
     async with rig.running():
         await rig.append(batch([*trades, Trade(10_000, T + 2 * DAY_NS)]))

@@ -66,7 +66,7 @@ def folded(memory: MemoryVenue) -> list[BarRecord]:
     return [time_bar_record("binance", bar) for bar in memory.roll_up()]
 
 
-async def test_open_bars_come_first_as_they_stand() -> None:
+async def test_open_bars_are_sent_first() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T, price=12_345, size=10), Trade(2, T + 1)]))
     memory.roll_up()
     async with served(board_of(memory)) as bars:
@@ -93,14 +93,14 @@ async def test_open_bars_come_first_as_they_stand() -> None:
     )
 
 
-async def test_the_intervals_that_can_be_asked_for() -> None:
+async def test_intervals_are_listed() -> None:
     async with served(board_of(MemoryVenue())) as bars:
         asked = bars_pb2.ListIntervalsRequest(venue="binance", symbol="BTCUSDT")
         answer = await bars.ListIntervals(asked)
     assert list(answer.intervals) == [*(interval.name for interval in INTERVALS), "tick:2"]
 
 
-async def test_changes_and_the_final_form_come_after() -> None:
+async def test_changes_and_final_bars_are_sent_after() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T)]))
     memory.roll_up()
     subscribers = board_of(memory)
@@ -120,7 +120,7 @@ async def test_changes_and_the_final_form_come_after() -> None:
         call.cancel()
 
 
-async def test_other_instruments_are_not_shown() -> None:
+async def test_other_instruments_are_not_sent() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T), Trade(1, T, symbol="ETHUSDT")]))
     subscribers = board_of(memory)
     with subscribers.admit("binance", "ETHUSDT", ["1s"]) as reader:
@@ -129,7 +129,7 @@ async def test_other_instruments_are_not_shown() -> None:
         assert [bar.symbol for bar in await anext(updates)] == ["ETHUSDT"]
 
 
-async def test_a_slow_reader_gets_the_newest_form_once() -> None:
+async def test_slow_subscriber_gets_the_newest_state_once() -> None:
     memory = MemoryVenue()
     subscribers = board_of(memory)
     memory.take(batch([Trade(1, T)])).roll_up()
@@ -143,7 +143,7 @@ async def test_a_slow_reader_gets_the_newest_form_once() -> None:
     assert [bar.trade_count for bar in waiting] == [999]
 
 
-async def test_a_reader_that_is_far_too_slow_is_ended_and_delays_no_other() -> None:
+async def test_subscriber_far_behind_is_ended_and_delays_no_other() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T)]))
     memory.roll_up()
     subscribers = board_of(memory, bars_max=5)
@@ -188,7 +188,7 @@ async def test_an_update_interval_is_kept() -> None:
         ({"update_interval_ms": 60_001}, "update_interval_ms"),
     ],
 )
-async def test_a_wrong_request_is_refused(fields, field) -> None:
+async def test_invalid_request_is_rejected(fields, field) -> None:
     async with served(Subscribers(2, 2)) as bars:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await bars.Subscribe(request(**fields)).read()
@@ -203,7 +203,7 @@ async def until_watched(subscribers: Subscribers, *, watched: bool = True) -> No
             await asyncio.sleep(0.01)
 
 
-async def test_readers_are_limited_and_make_room_when_they_leave() -> None:
+async def test_subscribers_are_limited_and_free_their_slot() -> None:
     subscribers = Subscribers(subscribers_max=1, bars_max=2)
     async with served(subscribers) as bars:
         first = bars.Subscribe(request())
@@ -219,7 +219,7 @@ async def test_readers_are_limited_and_make_room_when_they_leave() -> None:
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-async def test_draining_ends_readers_with_its_reason(is_late: bool) -> None:
+async def test_draining_ends_subscribers_with_its_reason(is_late: bool) -> None:
     subscribers = Subscribers(subscribers_max=1, bars_max=2)
     async with served(subscribers) as bars:
         if is_late:
@@ -252,6 +252,6 @@ async def test_a_symbol_that_has_not_traded_yet_is_waited_for(valkey_url, postgr
 @pytest.mark.parametrize(
     "wrong", [{"lateness_ms": -1}, {"store_interval_ms": 0}, {"waiting_bars_max": 0}]
 )
-def test_wrong_settings_are_refused(wrong) -> None:
+def test_invalid_settings_are_rejected(wrong) -> None:
     with pytest.raises(SettingError):
         BarsSettings(**wrong)

@@ -19,7 +19,7 @@ def test_kinds_are_for_all_instruments_unless_one_has_its_own(tmp_path) -> None:
     assert found == [["tick:1000"], ["volume:50", "renko:25"], []]
 
 
-def test_kinds_and_names_are_told_by_the_environment() -> None:
+def test_kinds_and_names_come_from_the_environment() -> None:
     environment = {"VENUEMESH_BARS_KINDS": "tick:5, runs:20", "VENUEMESH_BARS_INSTANCE": "2"}
     settings = load(BarsSettings, "bars", environment)
     assert (settings.kinds, settings.instance) == (("tick:5", "runs:20"), "2")
@@ -35,6 +35,6 @@ def test_kinds_and_names_are_told_by_the_environment() -> None:
         {"store_interval_ms": 0},
     ],
 )
-def test_what_cannot_work_is_refused(wrong) -> None:
+def test_unusable_settings_are_rejected(wrong) -> None:
     with pytest.raises(SettingError):
         BarsSettings(**wrong)

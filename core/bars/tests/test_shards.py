@@ -64,7 +64,7 @@ def test_every_shard_goes_to_one_member(members) -> None:
 
 
 @given(MEMBERS, st.text(min_size=1, max_size=4))
-def test_one_who_comes_takes_from_the_others_and_nothing_else_moves(members, newcomer) -> None:
+def test_new_member_takes_shards_and_no_others_move(members, newcomer) -> None:
     before = {member: shards_for(member, members) for member in members - {newcomer}}
     members = members | {newcomer}
     for member, shards in before.items():
@@ -76,7 +76,7 @@ def test_the_shard_of_an_instrument_is_part_of_the_schema() -> None:
     assert len({shard_of("binance", symbol) for symbol in SYMBOLS}) > 8
 
 
-async def test_a_lease_is_one_members_until_it_runs_out(valkey_url) -> None:
+async def test_lease_belongs_to_one_member_until_it_expires(valkey_url) -> None:
     one, other = (Leases(valkey_url, name, 0.3) for name in ("one@a:1", "other@b:2"))
     try:
         assert await one.claim([1, 2]) == (["one@a:1"], {1, 2})
@@ -98,7 +98,7 @@ async def test_a_lease_is_one_members_until_it_runs_out(valkey_url) -> None:
         await other.close()
 
 
-async def test_one_that_was_taken_over_from_cannot_write(rig: Rig) -> None:
+async def test_previous_owner_cannot_write(rig: Rig) -> None:
     paused, other = Store(rig.database, "paused"), Store(rig.database, "other")
     nothing = Snapshot(shards=[3, 4], positions=[], instruments=[], bars=[])
 
@@ -116,7 +116,7 @@ async def test_one_that_was_taken_over_from_cannot_write(rig: Rig) -> None:
     ]
 
 
-async def test_those_that_come_and_go_lose_and_double_nothing(rig: Rig) -> None:
+async def test_joining_and_leaving_members_lose_and_double_nothing(rig: Rig) -> None:
     trades = market(2400)
     batches = [batch(part) for part in in_batches(trades, cycle([7, 1, 13]))]
     aggregators = {name: rig.new_aggregator("replay", name) for name in ("one", "two", "three")}
@@ -163,7 +163,7 @@ async def test_those_that_come_and_go_lose_and_double_nothing(rig: Rig) -> None:
     assert rows == [(0,)]
 
 
-async def test_one_that_was_stopped_for_too_long_begins_anew(rig: Rig) -> None:
+async def test_paused_aggregator_starts_again(rig: Rig) -> None:
     paused: Aggregator = rig.aggregator
     other = rig.new_aggregator("replay", "other")
     trades = market(300)

@@ -48,7 +48,7 @@ def test_trades_without_an_id_are_always_new() -> None:
     assert seen.ranges() == []
 
 
-def test_beyond_the_bound_the_lowest_range_is_let_go_and_counts_as_seen() -> None:
+def test_lowest_range_beyond_the_bound_counts_as_seen() -> None:
     seen = TradeIds(ranges_max=2)
     seen.add(np.array([10, 20, 30]))
     assert seen.ranges() == [(20, 20), (30, 30)]
@@ -66,7 +66,7 @@ def test_late_ids_are_counted() -> None:
     assert seen.late_total == 2
 
 
-def test_cleared_it_has_seen_nothing() -> None:
+def test_cleared_ids_are_new_again() -> None:
     seen = TradeIds([(1, 9)], floor=1)
     seen.clear()
     assert seen.add(np.array([1])) is None

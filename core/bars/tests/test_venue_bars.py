@@ -207,7 +207,7 @@ def test_a_batch_that_holds_only_a_gap_moves_no_time() -> None:
     assert not memory.is_final("1s", at(0))
 
 
-def test_malformed_batches_count_for_nothing() -> None:
+def test_malformed_batches_change_nothing() -> None:
     short = batch([Trade(1, at(0)), Trade(2, at(0))])
     del short.trades.size[1]
     stranger = batch([Trade(1, at(0))])
@@ -222,7 +222,7 @@ def test_malformed_batches_count_for_nothing() -> None:
     assert not memory.roll_up()
 
 
-def test_memory_holds_no_more_than_the_bars_of_the_time_that_is_kept() -> None:
+def test_memory_holds_only_bars_of_the_kept_time() -> None:
     memory = MemoryVenue()
     for second in range(0, 7200, 3):
         memory.take(batch([Trade(second + 1, at(second))]))

@@ -14,7 +14,7 @@ def _passed(watermark: Watermark, times: list[int], received: list[int] = ()) ->
 
 
 @given(st.lists(st.lists(st.integers(0, 40), min_size=1), min_size=1))
-def test_it_stands_before_each_trade_where_the_trades_before_have_brought_it(lists) -> None:
+def test_watermark_before_each_trade_follows_earlier_trades(lists) -> None:
     watermark, newest = Watermark(LATENESS_NS), 0
     for quarters in lists:
         times = [quarter * SECOND_NS // 4 for quarter in quarters]
@@ -36,7 +36,7 @@ def test_trades_in_order_are_never_late() -> None:
     assert _passed(Watermark(0), times) is None
 
 
-def test_a_date_far_ahead_of_its_receipt_moves_it_little() -> None:
+def test_date_far_ahead_of_receipt_moves_the_watermark_little() -> None:
     watermark = Watermark(LATENESS_NS, ahead_max_ns=SECOND_NS)
     now = 1000 * SECOND_NS
     _passed(watermark, [now, now * 9, now], [now, now, now])
@@ -46,7 +46,7 @@ def test_a_date_far_ahead_of_its_receipt_moves_it_little() -> None:
     assert replay.newest_ns == now * 9
 
 
-def test_it_never_falls_back() -> None:
+def test_watermark_never_falls() -> None:
     watermark = Watermark(LATENESS_NS, newest_ns=100)
     watermark.reach(50)
     _passed(watermark, [60])

@@ -28,7 +28,7 @@ async def reason(call):
     return caught.value.code(), errors.reason_of(caught.value)
 
 
-async def test_the_process_serves_what_was_recorded(process):
+async def test_process_serves_the_record(process):
     async with rpc.channel(process.address) as channel:
         history = history_pb2_grpc.HistoryStub(channel)
         request = history_pb2.ListTradesRequest(venue=VENUE, symbol=SYMBOL, page_size=2)

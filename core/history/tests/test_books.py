@@ -73,7 +73,7 @@ def asked(time_ns=0, **fields):
         (0, ["0.5"], "PROVEN", 9),
     ],
 )
-async def test_the_book_is_that_of_the_moment(recorded, time_ns, bids, state, sequence):
+async def test_book_is_rebuilt_at_a_time(recorded, time_ns, bids, state, sequence):
     answer = await recorded.at(asked(time_ns))
     assert (answer.book.venue, answer.book.symbol) == (VENUE, SYMBOL)
     assert [level.price for level in answer.book.bids] == bids
@@ -90,7 +90,7 @@ async def test_depth_is_per_side_and_bounded(recorded):
     assert caught.value.metadata["field"] == "depth"
 
 
-async def test_a_time_before_1970_is_refused(recorded):
+async def test_time_before_1970_is_rejected(recorded):
     with pytest.raises(BadRequest) as caught:
         await recorded.at(asked(-1))
     assert caught.value.metadata["field"] == "time_ns"

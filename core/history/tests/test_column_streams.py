@@ -96,7 +96,7 @@ async def test_bars_come_in_columns(database, stub):
     assert close == 1.7
 
 
-async def test_what_is_wrong_is_said(database, stub):
+async def test_invalid_requests_are_rejected(database, stub):
     await record_trades(database, [Trade(1)])
     backwards = history_pb2.TimeRange(start_time_ns=2, end_time_ns=1)
     for request, expected in (
@@ -121,7 +121,7 @@ async def test_what_is_wrong_is_said(database, stub):
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 0), (0, 9), (3, 12), (17, 0), (4, 5)])
-async def test_frames_come_as_they_came(database, stub, start, end):
+async def test_frames_are_read_in_the_order_of_receipt(database, stub, start, end):
     times = list(range(1, 21))
     await record_trades(database, [Trade(1)])
     async with database.transaction() as connection:
@@ -158,7 +158,7 @@ async def test_an_empty_range_has_nothing(database, stub):
     assert [answer async for answer in stub.Read(asked(range=empty))] == []
 
 
-async def test_a_reader_who_goes_makes_room_for_another(database, reading):
+async def test_reader_that_leaves_frees_a_slot(database, reading):
     await record_trades(database, [Trade(number) for number in range(1, 5)])
     first = reading.batches(asked())
     assert await anext(first)

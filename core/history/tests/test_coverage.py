@@ -67,7 +67,7 @@ async def days(database, **times):
     ]
 
 
-async def test_days_have_what_was_watched_of_them(database):
+async def test_days_state_their_watched_time(database):
     hole = FIRST_NS + 2 * DAY_NS - HOUR_NS, FIRST_NS + 2 * DAY_NS + 2 * HOUR_NS
     await watch(database, FIRST_NS + 6 * HOUR_NS, FIRST_NS + 3 * DAY_NS + 12 * HOUR_NS, [hole])
     await record_bars(database, [Bar("1d", FIRST_NS), Bar("1d", FIRST_NS + DAY_NS)])
@@ -93,12 +93,12 @@ async def test_days_have_what_was_watched_of_them(database):
     assert found == expected[1:3]
 
 
-async def test_a_hole_that_goes_on_covers_nothing(database):
+async def test_open_hole_has_no_coverage(database):
     await watch(database, FIRST_NS, FIRST_NS + 2 * DAY_NS, [(FIRST_NS + 6 * HOUR_NS, None)])
     assert await days(database) == [(0, 6, 24, 0, 0, 0), (1, 0, 24, 0, 0, 0)]
 
 
-async def test_what_repair_has_found_counts_until_it_is_filled(database):
+async def test_hole_found_by_repair_counts_until_it_is_filled(database):
     await watch(database, FIRST_NS, FIRST_NS + DAY_NS)
     async with database.transaction() as connection:
         for name, state in (("a", "OPEN"), ("b", "FILLED"), ("c", "UNAVAILABLE")):
@@ -133,7 +133,7 @@ async def test_imported_days_count_and_so_do_their_trades(database):
     assert await days(database) == [(0, 3, 3, 7, 0, 0), (1, 4, 24, 5, 0, 0)]
 
 
-async def test_nothing_known_is_an_empty_calendar(database):
+async def test_unwatched_instrument_has_no_days(database):
     assert await days(database) == []
     with pytest.raises(UnknownInstrument):
         await CoverageStore(database).days(
@@ -141,7 +141,7 @@ async def test_nothing_known_is_an_empty_calendar(database):
         )
 
 
-async def test_too_many_days_are_refused(database):
+async def test_too_many_days_are_rejected(database):
     await watch(database, 0, FIRST_NS)
     with pytest.raises(BadRequest) as caught:
         await days(database)

@@ -69,7 +69,7 @@ def levels(side):
 
 
 @given(STEPS)
-def test_at_every_moment_it_is_what_a_follower_had(steps):
+def test_past_book_equals_the_book_at_every_time(steps):
     tape = Tape(SYMBOLS)
     for kind, what in steps:
         if kind == "gap":
@@ -85,7 +85,7 @@ def test_at_every_moment_it_is_what_a_follower_had(steps):
             assert (levels(answer.book.bids), levels(answer.book.asks)) == (bids, asks)
 
 
-def test_it_says_what_it_rests_on():
+def test_response_states_its_cursor_and_times():
     rows = [
         Update("BTCUSDT", [(100, 5)], [(101, 7)], START_NS, snapshot=True),
         Update("BTCUSDT", [(99, 1)], [], START_NS + 5),
@@ -100,7 +100,7 @@ def test_it_says_what_it_rests_on():
     assert [level.price for level in answer.book.bids] == ["1", "0.99"]
 
 
-def test_updates_of_another_book_are_not_applied():
+def test_updates_of_another_epoch_are_not_applied():
     rows = [
         Update("BTCUSDT", [(100, 5)], [], START_NS, snapshot=True),
         Update("BTCUSDT", [(99, 1)], [], START_NS + 5, book_epoch=2),
@@ -111,7 +111,7 @@ def test_updates_of_another_book_are_not_applied():
     assert levels(answer.book.bids) == [(Decimal(1), Decimal("0.005"))]
 
 
-def test_numbers_that_do_not_fit_are_a_doubt():
+def test_numbers_that_do_not_fit_put_the_book_in_doubt():
     rows = [
         Update("BTCUSDT", [(10**17, 5)], [], START_NS, snapshot=True),
         Update("BTCUSDT", [(99, 1)], [], START_NS + 5, price_scale=12),
@@ -121,7 +121,7 @@ def test_numbers_that_do_not_fit_are_a_doubt():
     assert levels(answer.book.bids) == [(Decimal(10**15), Decimal("0.005"))]
 
 
-def test_without_a_snapshot_it_is_empty_and_says_why():
+def test_book_without_a_snapshot_is_empty_with_its_gap():
     answer = rebuilt([], [recorded_gap("", 3, START_NS)])
     assert answer.book.state == market_data_pb2.BOOK_STATE_EMPTY
     assert answer.doubt.cursor.sequence == 3

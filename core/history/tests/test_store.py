@@ -178,7 +178,7 @@ async def test_wrong_fields_are_named(database, fields, field):
     assert caught.value.metadata["field"] == field
 
 
-async def test_what_was_never_recorded_is_unknown(database):
+async def test_unrecorded_names_are_unknown(database):
     await record_trades(database, [Trade(1)])
     queries = ListStore(database)
     for venue, symbol in (("binance", "ETHUSDT"), ("kraken", "BTCUSDT"), ("binance", "BTC\0")):
@@ -323,7 +323,7 @@ async def test_bars_of_a_kind_that_share_a_time_come_by_number(database):
     ],
 )
 @pytest.mark.parametrize("order", [OLDEST, NEWEST])
-async def test_bars_as_they_stood(database, as_of_ns, expected, order):
+async def test_bars_as_of_a_time(database, as_of_ns, expected, order):
     await record_trades(database, [Trade(1)])
     await record_bars(
         database,
@@ -352,7 +352,7 @@ async def test_bars_as_they_stood(database, as_of_ns, expected, order):
     assert [(bar.revision, bar.close) for bar in found] == expected
 
 
-async def test_an_interval_that_there_is_not_is_refused(database):
+async def test_unknown_interval_is_rejected(database):
     with pytest.raises(BadRequest) as caught:
         await ListStore(database).bars(
             history_pb2.ListBarsRequest(venue=VENUE, symbol="BTCUSDT", interval="7m")
@@ -360,7 +360,7 @@ async def test_an_interval_that_there_is_not_is_refused(database):
     assert caught.value.metadata["field"] == "interval"
 
 
-async def test_gaps_come_by_cursor_with_those_of_the_whole_channel(database, postgres_url):
+async def test_gaps_are_ordered_by_cursor_with_gaps_of_the_channel(database, postgres_url):
     gaps = [
         types_pb2.Gap(symbol=symbol, reason=reason, detected_time_ns=time_ns, detail="x")
         for symbol, reason, time_ns in [

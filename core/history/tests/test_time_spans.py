@@ -13,7 +13,7 @@ def moments(spans):
 
 
 @given(SPANS, SPANS)
-def test_spans_are_sets_of_moments(spans, asked):
+def test_spans_are_sets_of_times(spans, asked):
     found = TimeSpans.of(spans)
     assert moments(found.pairs()) == moments(spans)
     assert all(start < end for start, end in found.pairs())

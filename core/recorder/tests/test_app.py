@@ -34,7 +34,7 @@ async def process(valkey_url, postgres_url):
             process.kill()
 
 
-async def test_the_process_records_and_tells_its_state(process, postgres_url):
+async def test_process_records_and_reports_its_state(process, postgres_url):
     assert recorded_trades(postgres_url) == expected_trades(trades(1, 3))
     async with rpc.channel(f"127.0.0.1:{process.port}") as channel:
         admin = admin_pb2_grpc.AdminStub(channel)
@@ -44,7 +44,7 @@ async def test_the_process_records_and_tells_its_state(process, postgres_url):
     assert process.stop() == 0
 
 
-async def test_a_database_of_a_newer_version_is_refused_in_one_line(valkey_url, postgres_url):
+async def test_newer_database_is_rejected_in_one_line(valkey_url, postgres_url):
     await migrate(postgres_url)
     with psycopg.connect(postgres_url) as connection:
         connection.execute("INSERT INTO schema_migrations VALUES (9999, '9999_later.sql', '')")

@@ -53,7 +53,7 @@ def test_numbers_of_one_scale_are_stored_exactly(connection, scale):
     assert {number.as_tuple().exponent for number in found} == {-scale}
 
 
-def test_zero_alone_is_stored(connection):
+def test_zero_is_stored(connection):
     assert stored(connection, [0], 8) == [Decimal(0)]
 
 

@@ -66,7 +66,7 @@ def updates(message):
     return found
 
 
-async def test_batches_that_follow_each_other_become_one(store, postgres_url):
+async def test_consecutive_batches_become_one_block(store, postgres_url):
     messages = [
         book_batch(Cursor(3, 1), [BTC, ETH, BTC], snapshot=True),
         book_batch(Cursor(3, 2), [ETH]),
@@ -125,7 +125,7 @@ async def test_a_gap_begins_a_block(store, postgres_url):
     assert [row[3:] for row in recorded_gaps(postgres_url)] == [(1, 3), (1, 4), (1, 7)]
 
 
-async def test_what_cannot_be_read_ends_a_block(store, postgres_url):
+async def test_unreadable_batch_ends_a_block(store, postgres_url):
     broken = book_batch(Cursor(1, 2))
     broken.book.price.append(1)
     await write(store, book_batch(Cursor(1, 1)), broken, book_batch(Cursor(1, 3)))
@@ -144,7 +144,7 @@ def frame_batch(cursor, frames):
     return message
 
 
-async def test_frames_come_back_as_they_were(store, postgres_url):
+async def test_frames_are_unpacked_unchanged(store, postgres_url):
     words = [
         f'{{"stream":"btcusdt@trade","data":{{"t":{number}}}}}'.encode() for number in range(50)
     ]
@@ -164,7 +164,7 @@ async def test_frames_come_back_as_they_were(store, postgres_url):
     assert len(packed) < sum(map(len, words)) / 3
 
 
-async def test_frames_that_contradict_themselves_are_a_gap(store, postgres_url):
+async def test_inconsistent_frames_are_a_gap(store, postgres_url):
     message = frame_batch(Cursor(1, 1), [b"a", b"b"])
     message.frames.connection.append(1)
     await write(store, message, key=FRAMES)

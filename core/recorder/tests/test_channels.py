@@ -65,7 +65,7 @@ def made(name, sequence, columns, **rows):
 
 
 @pytest.mark.parametrize("count", [1, 100])
-async def test_tickers_say_null_where_the_venue_says_nothing(store, postgres_url, count):
+async def test_unknown_ticker_values_are_null(store, postgres_url, count):
     message = made(
         "tickers",
         1,
@@ -140,7 +140,7 @@ def stored_candles(url):
     )
 
 
-async def test_of_a_candle_the_newest_state_is_kept(store, postgres_url):
+async def test_newest_state_of_a_candle_is_kept(store, postgres_url):
     await write(store, candles(1, (0, 100, False), (1, 5, False), (0, 150, True)))
     assert stored_candles(postgres_url) == [
         (0, Decimal("1.50"), True),
@@ -205,7 +205,7 @@ async def test_terms_do_not_overlap_when_the_clock_steps_back(store, postgres_ur
     assert still is None
 
 
-async def test_a_definition_that_cannot_be_kept_is_a_gap(store, postgres_url):
+async def test_invalid_definition_is_a_gap(store, postgres_url):
     message = status(1, ("BTC", LISTED, "0.01\0", 0))
     short = status(2, ("BTC", LISTED, "0.01", 0))
     short.status.change.append(LISTED)
@@ -234,7 +234,7 @@ def fill(before, after, outcome=types_pb2.FILL_OUTCOME_COMPLETE, **fields):
     )
 
 
-async def test_repairs_add_what_was_missing_and_close_the_gap(store, postgres_url):
+async def test_repairs_add_missing_trades_and_close_the_gap(store, postgres_url):
     rows = trades(1, 20)
     gap = types_pb2.Gap(
         symbol="BTCUSDT",
@@ -299,7 +299,7 @@ async def test_a_repair_is_written_once(store, postgres_url):
     assert TRADES not in await store.positions()
 
 
-async def test_repairs_that_contradict_themselves_are_a_gap(store, postgres_url):
+async def test_inconsistent_repairs_are_a_gap(store, postgres_url):
     bad = repair(1, trades(1, 2))
     bad.trades.price.append(1)
     other = repair(2, trades(1, 2), fill(2**63, 2**63 + 1))

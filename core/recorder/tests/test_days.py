@@ -55,7 +55,7 @@ def expected(numbered: list[Trade], texts: list[Trade]) -> list[tuple]:
     return sorted([*expected_trades(numbered), *expected_trades(texts)])
 
 
-async def test_a_packed_day_holds_the_same_and_takes_late_trades_once(timescale_url):
+async def test_compressed_day_keeps_rows_and_accepts_late_trades_once(timescale_url):
     await migrate(timescale_url)
     rows, texts = [*trades(1, 500), *trades(1, 500, ETH)], [Trade("one"), Trade("two", ETH)]
     await record(timescale_url, 1, rows)
@@ -74,7 +74,7 @@ async def test_a_packed_day_holds_the_same_and_takes_late_trades_once(timescale_
     assert sorted(recorded_trades(timescale_url)) == everything
 
 
-async def test_minutes_are_what_the_trades_make(any_database_url):
+async def test_minutes_equal_the_bars_of_the_trades(any_database_url):
     await migrate(any_database_url)
     # Of three trades at one time the ids tell the order.
     rows = [

@@ -90,7 +90,7 @@ async def test_by_default_everything_is_kept(stage):
     assert stage.meter.counters["storage_bytes"] > 0
 
 
-async def test_days_that_are_over_go_as_a_whole(native):
+async def test_expired_days_are_dropped_as_a_whole(native):
     await native.record(*(TODAY_NS - days * DAY_NS for days in (400, 8, 7, 6, 0)))
     # The last of its day: that day has ended less than seven days ago.
     await native.record(TODAY_NS - 6 * DAY_NS - 1, TODAY_NS - 7 * DAY_NS - 1)
@@ -100,7 +100,7 @@ async def test_days_that_are_over_go_as_a_whole(native):
     assert native.days() == [-7, -7, -6, 0]
 
 
-async def test_timescale_drops_what_is_old_by_policy(timescale_url):
+async def test_timescale_drops_old_days_by_policy(timescale_url):
     await migrate(timescale_url)
     stage = Stage(timescale_url)
     await stage.record(*(TODAY_NS - days * DAY_NS for days in (400, 8, 6, 0)))
@@ -129,7 +129,7 @@ async def test_a_day_is_made_before_rows_come(native):
     ) == [(True,)]
 
 
-async def test_times_that_cannot_be_right_stand_aside_and_are_kept(native):
+async def test_rows_with_impossible_times_are_kept_apart(native):
     wrong = (0, 1_500, -5, NOW_NS + 400 * DAY_NS, 2**62)
     await native.record(*wrong)
     with psycopg.connect(native.url) as connection:
@@ -144,7 +144,7 @@ async def test_times_that_cannot_be_right_stand_aside_and_are_kept(native):
     assert native.days() == sorted((time_ns - TODAY_NS) // DAY_NS for time_ns in wrong)
 
 
-async def test_old_rows_that_stand_aside_go_when_they_were_received_long_ago(native):
+async def test_old_rows_kept_apart_are_dropped_by_received_time(native):
     await native.record(1_500)
     with psycopg.connect(native.url) as connection:
         connection.execute("UPDATE trade_rows SET received_time_ns = 1600")
@@ -152,7 +152,7 @@ async def test_old_rows_that_stand_aside_go_when_they_were_received_long_ago(nat
     assert native.places() == {}
 
 
-async def test_rows_that_found_no_day_are_moved_into_it(native):
+async def test_rows_without_a_partition_are_moved_into_it(native):
     await native.record(TODAY_NS - 3 * DAY_NS)
     # As with a writer that makes no days, or one that had to wait too long for it.
     with psycopg.connect(native.url) as connection:
@@ -195,6 +195,6 @@ async def test_many_make_the_same_days(native):
 
 
 @pytest.mark.parametrize("days", [-1, 36_501])
-def test_days_that_make_no_sense_are_refused(days):
+def test_invalid_days_are_rejected(days):
     with pytest.raises(SettingError, match=r"storage\.keep_book_days"):
         StorageSettings(keep_book_days=days)

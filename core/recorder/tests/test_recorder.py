@@ -112,7 +112,7 @@ def unreadable(cursor: Cursor) -> list[bytes]:
     return [*others, *(message.SerializeToString() for message in messages)]
 
 
-async def test_batches_that_cannot_be_read_are_gaps(rig: Rig, postgres_url):
+async def test_unreadable_batches_are_gaps(rig: Rig, postgres_url):
     bad = unreadable(Cursor(1, 1))
     for number, message in enumerate(bad):
         await rig.append(
@@ -129,7 +129,7 @@ async def test_batches_that_cannot_be_read_are_gaps(rig: Rig, postgres_url):
 
 
 @pytest.mark.parametrize("rows", [2, 100])
-async def test_a_number_beyond_63_bits_cannot_be_read(rig: Rig, postgres_url, rows):
+async def test_number_beyond_63_bits_is_malformed(rig: Rig, postgres_url, rows):
     message = quote_batch(Cursor(1, 1), range(rows))
     message.quotes.sequence[-1] = 2**64 - 1
     await rig.append(entry(QUOTES, message), entry(QUOTES, quote_batch(Cursor(1, 2), range(rows))))
@@ -139,7 +139,7 @@ async def test_a_number_beyond_63_bits_cannot_be_read(rig: Rig, postgres_url, ro
     assert count(postgres_url, "quotes") == rows
 
 
-async def test_book_batches_that_contradict_themselves_are_gaps(rig: Rig, postgres_url):
+async def test_inconsistent_book_batches_are_gaps(rig: Rig, postgres_url):
     columns = ("snapshot", "bid_count", "price", "instrument", "received_time_ns")
     for number, column in enumerate(columns, 1):
         message = book_batch(Cursor(1, number))
@@ -165,7 +165,7 @@ async def test_an_entry_without_a_batch_is_a_gap(rig: Rig, valkey_url, postgres_
     assert recorded_gaps(postgres_url) == [("trades", None, "malformed", 1, 1)]
 
 
-async def test_entries_that_are_gone_leave_a_gap(rig: Rig, valkey_url, postgres_url):
+async def test_missing_entries_leave_a_gap(rig: Rig, valkey_url, postgres_url):
     entries = trade_entries(6)
     await rig.append(*entries[:2])
     async with rig.running():
@@ -193,7 +193,7 @@ async def test_entries_that_are_gone_leave_a_gap(rig: Rig, valkey_url, postgres_
     assert rig.meter.gaps_total == 2
 
 
-async def test_a_stream_that_begins_late_has_a_gap(rig: Rig, postgres_url):
+async def test_stream_with_a_late_start_has_a_gap(rig: Rig, postgres_url):
     await rig.append(*trade_entries(4)[2:])
     async with rig.running():
         await rig.recorded(TRADES, Cursor(1, 4))
@@ -230,7 +230,7 @@ async def test_a_gap_of_one_instrument_does_not_explain_a_hole(rig: Rig, postgre
     ]
 
 
-async def test_of_two_recorders_each_row_is_written_by_one(rig: Rig, valkey_url, postgres_url):
+async def test_two_recorders_write_each_row_once(rig: Rig, valkey_url, postgres_url):
     entries = trade_entries(400)
     quotes = [entry(QUOTES, quote_batch(Cursor(1, n), [n, n])) for n in range(1, 401)]
     async with rig_for(valkey_url, postgres_url) as second, second.running():
@@ -246,7 +246,9 @@ async def test_of_two_recorders_each_row_is_written_by_one(rig: Rig, valkey_url,
     assert recorded_gaps(postgres_url) == []
 
 
-async def test_a_stream_that_ends_before_what_is_recorded_is_a_trouble(rig: Rig, valkey_url):
+async def test_stream_ending_before_the_recorded_position_degrades_the_recorder(
+    rig: Rig, valkey_url
+):
     await rig.append(*trade_entries(5))
     async with rig.running():
         await rig.recorded(TRADES, Cursor(1, 5))
@@ -261,14 +263,14 @@ async def test_a_stream_that_ends_before_what_is_recorded_is_a_trouble(rig: Rig,
         await until(lambda: not rig.is_degraded)
 
 
-async def test_at_the_end_the_rest_is_recorded(rig: Rig, postgres_url):
+async def test_remaining_rows_are_recorded_at_shutdown(rig: Rig, postgres_url):
     await rig.append(*trade_entries(200))
     await rig.recorder.finish()
     assert recorded_trades(postgres_url) == expected_trades(trades(3, 600))
     assert await rig.streams.groups(TRADES) == {CONSUMER: Cursor(1, 200)}
 
 
-async def test_what_waits_is_counted(rig: Rig):
+async def test_waiting_entries_are_counted(rig: Rig):
     for each in trade_entries(7):
         await rig.append(each)
     await rig.recorder.finish()

@@ -94,7 +94,7 @@ def hang_up(connection, name):
     )
 
 
-async def test_a_database_that_may_only_be_read_is_waited_for(valkey_url, postgres_url):
+async def test_read_only_database_is_waited_for(valkey_url, postgres_url):
     """As a server that has become a replica."""
     tape = Tape()
     name = psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
@@ -143,7 +143,7 @@ async def test_a_free_connection_is_waited_for(valkey_url, postgres_url):
     tape.check(postgres_url)
 
 
-async def test_what_waits_is_seen_while_the_database_is_away(valkey_url, postgres_url):
+async def test_waiting_entries_are_measured_while_the_database_is_away(valkey_url, postgres_url):
     tape = Tape()
     name = psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
     administration = psycopg.conninfo.make_conninfo(postgres_url, dbname="postgres")

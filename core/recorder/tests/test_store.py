@@ -84,7 +84,7 @@ async def test_plain_sql_in_human_units_works(store, postgres_url):
     ),
     cut=st.integers(0, 120),
 )
-async def test_of_equal_ids_the_first_is_kept(postgres_url, rows, cut):
+async def test_first_of_equal_ids_is_kept(postgres_url, rows, cut):
     await migrate(postgres_url)
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("TRUNCATE trade_rows, stream_positions, gap_rows")
@@ -126,7 +126,7 @@ async def test_trades_with_numbers_and_texts_share_a_transaction(store, postgres
     assert len(recorded_trades(postgres_url)) == 5
 
 
-async def test_large_batches_are_stored_as_small_ones_are(store, postgres_url):
+async def test_large_batches_are_stored_like_small_ones(store, postgres_url):
     rows = [*trades(1, 200), *trades(1, 200, ETH), *trades(201, 200)]
     await write(store, entry(TRADES, trade_batch(Cursor(1, 1), rows)))
     assert recorded_trades(postgres_url) == expected_trades(rows)

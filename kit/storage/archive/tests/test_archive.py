@@ -93,7 +93,7 @@ async def test_batches_have_so_many_rows_and_numbers_without_a_hole(store):
     assert {(batch.venue, batch.channel) for batch in found} == {("binance", TRADES)}
 
 
-async def test_a_range_has_its_start_and_not_its_end(store):
+async def test_range_includes_its_start_and_not_its_end(store):
     archive, connection = store
     add_trades(connection, *(("BTCUSDT", number, number, 1) for number in range(5)))
     some = await read(archive, TRADES, (), START_NS + SECOND_NS, START_NS + 3 * SECOND_NS)
@@ -146,12 +146,12 @@ async def test_quotes_and_tickers_are_read(store):
     assert [*ticker.tickers.last_price, *ticker.tickers.high_price] == [125, 0]
 
 
-async def test_nothing_recorded_is_nothing_read(store):
+async def test_empty_record_reads_as_empty(store):
     archive, _ = store
     assert await read(archive) == []
 
 
-async def test_what_is_not_there_is_said(store):
+async def test_unknown_names_are_errors(store):
     archive, _ = store
     with pytest.raises(UnknownVenue):
         await anext(archive.batches("kraken", TRADES))

@@ -90,7 +90,7 @@ async def test_bars_as_they_stood_at_a_time(store):
     assert found == {9: [], 10: [1], 19: [1], 20: [2], 29: [2], 30: [3]}
 
 
-async def test_a_number_that_does_not_fit_is_said(store):
+async def test_number_that_does_not_fit_is_an_error(store):
     archive, connection = store
     add_bar(connection, 1, "12345678901234567.25")
     with pytest.raises(NotSupported, match="64 bits"):

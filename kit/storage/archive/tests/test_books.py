@@ -189,7 +189,7 @@ async def test_the_same_bytes_however_the_range_is_cut(store, monkeypatch):
     assert len(whole) > 3
 
 
-async def test_nothing_recorded_is_nothing_read(store):
+async def test_empty_record_reads_as_empty(store):
     archive, _ = store
     assert await read(archive) == []
     assert await read(archive, (), 5, 10) == []

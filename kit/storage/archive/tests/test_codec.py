@@ -143,7 +143,7 @@ def test_an_unknown_codec_is_rejected(codec_number):
         codec.unpack(codec_number, b"")
 
 
-def test_bytes_that_are_cut_off_are_refused():
+def test_truncated_bytes_are_rejected():
     number, data = codec.pack_book(head_of(1), book(50, 5))
     with pytest.raises(MalformedArchive):
         codec.unpack(number, data[: len(data) // 2])
@@ -151,6 +151,6 @@ def test_bytes_that_are_cut_off_are_refused():
         codec.unpack(number, b"no frame at all")
 
 
-def test_numbers_beyond_63_bits_are_not_taken():
+def test_numbers_beyond_63_bits_are_rejected():
     with pytest.raises(OverflowError):
         BookUpdates.of(batch_pb2.BookColumns(instrument=[0], first_sequence=[2**63]))

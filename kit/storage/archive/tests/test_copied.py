@@ -97,14 +97,14 @@ def read(reader, layout, data, step):
 
 @needs_native
 @given(copies(), st.sampled_from([1, 7, 64, 1 << 20]))
-def test_both_readers_say_the_same(made, step):
+def test_both_decoders_agree(made, step):
     columns, data = made
     layout = layout_of(columns)
     assert read(CompiledDecoder, layout, data, step) == read(ReferenceDecoder, layout, data, step)
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_what_the_server_sends_is_read_exactly(reader, postgres_url):
+def test_server_data_are_decoded_exactly(reader, postgres_url):
     prices = ["0", "1", "61837.63", "-0.00000001", "120000", "10000.0001", "999999999999999999"]
     with psycopg.connect(postgres_url) as connection:
         connection.execute("CREATE TABLE t (a bool, b int2, c int4, d int8, p numeric, t text)")

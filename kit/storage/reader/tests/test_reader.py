@@ -134,7 +134,7 @@ async def test_parts_join_at_the_larger_scale():
 
 
 @pytest.mark.parametrize("channel", [None, 1, 2, 3, 4, 5, 6])
-def test_nothing_has_the_columns_of_something(channel):
+def test_empty_result_has_all_columns(channel):
     table = no_rows(channel).to_arrow()
     assert table.num_rows == 0
     assert "symbol" in table.column_names
