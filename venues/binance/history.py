@@ -1,6 +1,5 @@
-"""Binance's REST answers, through ccxt: its limits, errors and quirks; the venue's exact texts.
+"""Binance's market data over REST: instruments, books, trades and candles, with exact numbers.
 
-ccxt's unified methods make floats of the numbers; its raw ones leave them as text.
 https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
 https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api
 """
@@ -30,12 +29,12 @@ INTERVALS = {name: name for name in _NAMES}
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """What differs between the markets' REST calls."""
+    """The REST calls of one market."""
 
     exchange: str
     """Class of ccxt."""
     methods: str
-    """How the names of ccxt's raw methods begin."""
+    """Prefix of ccxt's raw methods."""
     path: str
     intervals: Mapping[str, str]
     trades_max: int
@@ -91,8 +90,8 @@ class BinanceHistory:
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Trade]:
-        """From an id: out of the newest, or GET historicalTrades if it is older than they are; for
-        that Binance wants a key. A time is first looked up in aggTrades."""
+        """GET trades; from an id that is older than the newest trades GET historicalTrades, which
+        needs a key. A time is first looked up in aggTrades."""
         if self._aggregate:
             return await self._aggregates(symbol, first_trade_id, start_time_ns, count)
         if not first_trade_id and start_time_ns:

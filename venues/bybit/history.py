@@ -1,6 +1,5 @@
-"""Bybit's REST answers, through ccxt: its limits, errors and quirks; the venue's exact texts.
+"""Bybit's market data over REST: instruments, books, trades and candles, with exact numbers.
 
-ccxt's unified methods make floats of the numbers; its raw ones leave them as text.
 https://bybit-exchange.github.io/docs/v5/market/orderbook and its neighbours ``recent-trade``,
 ``kline`` and ``instrument``. Lists come newest first.
 """

@@ -1,6 +1,5 @@
-"""Coinbase's REST answers, through ccxt: its limits, errors and quirks; the venue's exact texts.
+"""Coinbase's market data over REST: instruments, books, trades and candles, with exact numbers.
 
-ccxt's unified methods make floats of the numbers; its raw ones leave texts as they are.
 https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/rest-api
 https://docs.cdp.coinbase.com/exchange/introduction/welcome
 """
@@ -25,14 +24,14 @@ from kit.marketdata.model.columns import Levels
 from venues.coinbase import instruments
 
 TRADES_MAX = 1000
-"""Of one answer, on both APIs."""
+"""Trades of one answer, on both APIs."""
 CANDLES_MAX = 300
-"""Of one answer of Exchange; Advanced Trade refuses a time in which 350 would fit."""
+"""Of one answer of Exchange; Advanced Trade rejects a period of 350 candles."""
 CALLS_MAX = 40
-"""Made for one question. More would take longer than anyone waits."""
+"""Calls for one question. More would take longer than a caller waits."""
 BOOK_DEPTH = 1000
 FIRST_WINDOW_S = 60
-"""Of the time in which Advanced Trade is asked for trades; it becomes what is needed."""
+"""First period for which Advanced Trade is asked for trades; it adapts to the answers."""
 ADVANCED_INTERVALS: Mapping[str, tuple[str, int]] = {
     "1m": ("ONE_MINUTE", 60),
     "5m": ("FIVE_MINUTE", 300),
@@ -53,7 +52,7 @@ EXCHANGE_INTERVALS: Mapping[str, int] = {
 }
 
 NOT_FOUND = re.compile(r'"NOT_FOUND"| NotFound')
-"""How the APIs call a product that they do not list; ccxt has no error of its own for it."""
+"""The APIs' error for an unknown product, for which ccxt has no class."""
 _TAKERS = {"BUY": types_pb2.SIDE_SELL, "SELL": types_pb2.SIDE_BUY}
 """By the side of the maker, which both APIs tell."""
 
@@ -102,8 +101,8 @@ class AdvancedHistory:
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
     ) -> list[Trade]:
-        """GET /api/v3/brokerage/market/products/BTC-USD/ticker, which knows times only: an id is
-        looked for from the newest trade back. Raises VenueUnavailable when it lies too far back."""
+        """GET /api/v3/brokerage/market/products/BTC-USD/ticker, which finds trades by time: an
+        id is searched from the newest trade back. Raises VenueUnavailable when it is too old."""
         if first_trade_id:
             return (await self._back_to(symbol, first_trade_id))[:count]
         if start_time_ns:
@@ -210,7 +209,7 @@ class ExchangeHistory:
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
     ) -> list[Trade]:
-        """GET /products/BTC-USD/trades, exact by id; a time is first looked for among the ids."""
+        """GET /products/BTC-USD/trades, exact by id; a time is first searched among the ids."""
         limit = min(count, TRADES_MAX)
         if not first_trade_id and not start_time_ns:
             return await self._before(symbol, 0, limit)

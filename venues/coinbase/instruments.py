@@ -21,7 +21,7 @@ NOT_MATCHING = (
 
 def is_alias(market: Mapping[str, Any]) -> bool:
     """Whether a market is another name of one that is listed too: BTC-USDC is traded in the book
-    of BTC-USD, and the feed tells it as BTC-USD."""
+    of BTC-USD, and the feed calls it BTC-USD."""
     return bool(market["info"].get("alias"))
 
 

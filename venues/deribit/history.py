@@ -1,6 +1,6 @@
-"""Deribit's REST answers, through ccxt: its limits, errors and quirks; the venue's exact texts.
+"""Deribit's market data over REST: instruments, books, trades and candles, with exact numbers.
 
-Deribit writes numbers bare, which ccxt reads as floats; here it is made to keep them as text.
+Deribit writes bare numbers, which ccxt would read as floats; here they are kept as texts.
 https://docs.deribit.com/api-reference/market-data
 """
 

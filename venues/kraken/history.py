@@ -1,6 +1,5 @@
-"""Kraken's REST answers, through ccxt: its limits, errors and quirks; the venue's exact texts.
+"""Kraken's market data over REST: instruments, books, trades and candles, with exact numbers.
 
-ccxt's unified methods make floats of the numbers; its raw ones leave them as text.
 https://docs.kraken.com/api/docs/rest-api/get-recent-trades and its neighbours.
 """
 
@@ -30,21 +29,21 @@ _exact = partial(json.loads, parse_float=str)
 BOOK_DEPTH = 500
 BOOK_SIZE_DECIMALS = 3
 TRADES_MAX = 1000
-"""Of one answer, of which there are many; of candles there are never more than 720."""
+"""Trades of one answer. An answer about candles has at most 720, and there is no second page."""
 INTERVALS = {
     "1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "4h": 240, "1d": 1440, "1w": 10_080,
 }  # fmt: skip
 """Minutes."""
 SAME_TIME_NS = 1_000
-"""Trades of one order have one time: what follows a trade is asked for from a little before it."""
+"""Trades of one order have one time: later trades are asked for from a little before it."""
 SEARCH_STEPS_MAX = 12
-"""Answers looked at to find a trade by its id."""
+"""Calls made to find a trade by its id."""
 SIDES = {"b": types_pb2.SIDE_BUY, "s": types_pb2.SIDE_SELL}
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A trade that is known: where it stands in time and in number."""
+    """The time and the number of a known trade."""
 
     time_ns: int
     trade_id: int
@@ -69,7 +68,7 @@ class KrakenHistory:
         self._pairs: dict[str, str] = {}
         """REST has other names: "BTC/USDT" is XBTUSDT, "ETH/BTC" is XETHXXBT."""
         self._newest_asked: dict[str, _Mark] = {}
-        """By symbol, the last trade of the last answer: the next one is asked from there."""
+        """By symbol, the last trade of the last answer: the next search starts there."""
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET /0/public/AssetPairs, without those that the feed does not carry."""
@@ -118,7 +117,7 @@ class KrakenHistory:
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Candle]:
-        """GET /0/public/OHLC, which has the last 720 whatever is asked for. Raises BadRequest for
+        """GET /0/public/OHLC, which always has the last 720. Raises BadRequest for
         an interval that the venue does not have."""
         minutes = known_interval(interval, INTERVALS)
         query = {"pair": await self._pair(symbol), "interval": minutes}
@@ -148,9 +147,9 @@ class KrakenHistory:
     async def _page_with(
         self, symbol: str, trade_id: int, start_time_ns: int
     ) -> list[market_data_pb2.Trade]:
-        """The answer in which a trade stands, or the oldest that is newer; [] when there is none.
+        """The answer that contains a trade, or the oldest answer after it; [] when there is none.
 
-        Each answer tells the time and the number of its trades, so that the next guess is better.
+        Each answer states times and numbers of its trades, which improves the next guess.
         """
         below, above = self._newest_asked.get(symbol), None
         if below is not None and below.trade_id >= trade_id:
@@ -173,7 +172,7 @@ class KrakenHistory:
                 return page
             since = _guess(trade_id, below, above, _pace_ns(first, last))
         raise VenueUnavailable(
-            f"{self._venue_id} has trade {trade_id}, but not where it was looked for",
+            f"{self._venue_id} has trade {trade_id}, but it was not found",
             venue=self._venue_id,
             detail=symbol,
         )
@@ -205,7 +204,7 @@ class KrakenHistory:
 
 
 def _guess(trade_id: int, below: _Mark | None, above: _Mark | None, pace_ns: int) -> int:
-    """Since when to ask next, ns: so that the trade stands early in the answer."""
+    """The start time of the next call, ns, so that the trade is early in the answer."""
     early_ns = TRADES_MAX // 4 * pace_ns
     if below is None:
         assert above is not None

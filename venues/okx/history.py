@@ -1,7 +1,6 @@
-"""OKX's REST answers, through ccxt: its limits, errors and quirks; the venue's exact texts.
+"""OKX's market data over REST: instruments, books, trades and candles, with exact numbers.
 
-ccxt's unified methods make floats of the numbers; its raw ones leave them as text. OKX answers the
-newest first, and pages by ``after``: what is older than an id or a time.
+OKX answers newest first, and pages by ``after``: rows older than an id or a time.
 https://www.okx.com/docs-v5/en/#order-book-trading-market-data
 """
 
@@ -26,9 +25,9 @@ BOOK_DEPTH = 400
 NEWEST_TRADES_MAX = 500
 TRADES_PAGE, CANDLES_PAGE = 100, 300
 BY_ID, BY_TIME = 1, 2
-"""Ways to page through history-trades."""
+"""Values of ``type``: paging of history-trades by id, and by time."""
 RECENT_CANDLES = 1_439
-"""So many of an interval are among the recent candles; older ones are history."""
+"""Recent candles of an interval; older ones are in history-candles."""
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 INTERVALS: Mapping[str, tuple[str, int]] = {
     "1s": ("1s", 1_000),
@@ -122,7 +121,7 @@ class OkxHistory:
     async def _trades_from(
         self, symbol: str, first_trade_id: int, count: int
     ) -> list[market_data_pb2.Trade]:
-        """Windows of ids, each asked for as what is older than its end."""
+        """Ask window by window of ids, each as the trades older than its end."""
         found: list[market_data_pb2.Trade] = []
         while len(found) < count:
             after = first_trade_id + TRADES_PAGE

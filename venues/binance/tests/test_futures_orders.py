@@ -1,4 +1,4 @@
-"""The desk of Binance's futures: what is not as on the spot market."""
+"""Binance's futures client: what differs from the spot market."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -46,14 +46,14 @@ ALGO = {
 async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
     async with scripted_venue() as venue:
         given = Credentials("main", {"apiKey": "k", "secret": "s"})
-        desk = orders.futures_execution_client(given, venue.base)
+        client = orders.futures_execution_client(given, venue.base)
         try:
-            yield venue, desk
+            yield venue, client
         finally:
-            await desk.close()
+            await client.close()
 
 
-def wish(**changes) -> OrderRequest:
+def order_request(**changes) -> OrderRequest:
     fields = {
         "client_order_id": CLIENT_ID,
         "symbol": "BTCUSDT",
@@ -80,10 +80,10 @@ def wish(**changes) -> OrderRequest:
         ({"type": pb.ORDER_TYPE_MARKET, "price": None}, {"type": "MARKET", "timeInForce": None}),
     ],
 )
-async def test_each_kind_of_order_has_its_words(changes, expected):
-    async with prepared() as (venue, desk):
+async def test_each_order_type_has_its_parameters(changes, expected):
+    async with prepared() as (venue, client):
         venue.answer("/fapi/v1/order", ORDER)
-        receipt = await desk.place(wish(**changes))
+        receipt = await client.place(order_request(**changes))
         assert isinstance(receipt, Accepted)
         assert receipt.order is not None
         assert receipt.order.size == Decimal("10.001")
@@ -93,26 +93,28 @@ async def test_each_kind_of_order_has_its_words(changes, expected):
 
 
 async def test_a_stop_goes_to_the_algo_service_and_is_found_there():
-    stop = wish(type=pb.ORDER_TYPE_STOP_LIMIT, stop_price=Decimal(100000), size=Decimal("0.002"))
+    stop = order_request(
+        type=pb.ORDER_TYPE_STOP_LIMIT, stop_price=Decimal(100000), size=Decimal("0.002")
+    )
     missing = {"code": -2013, "msg": "Order does not exist."}
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/algoOrder", ALGO)
-        receipt = await desk.place(stop)
+        receipt = await client.place(stop)
         assert isinstance(receipt, Accepted)
         sent = venue.sent[0].params
         assert sent["clientAlgoId"] == CLIENT_ID
         assert (sent["type"], sent["triggerPrice"]) == ("STOP", "100000")
         venue.answer("/fapi/v1/order", missing, status=400)
-        found = await desk.find(KEY)
+        found = await client.find(KEY)
         assert found is not None
         assert (found.type, found.state) == (pb.ORDER_TYPE_STOP_LIMIT, pb.ORDER_STATE_OPEN)
         venue.answer("/fapi/v1/order", {"code": -2011, "msg": "Unknown order sent."}, status=400)
         venue.answer("/algoOrder", {"algoId": 3358, "code": "200", "msg": "success"})
-        assert await desk.cancel(KEY) == Accepted("")
+        assert await client.cancel(KEY) == Accepted("")
         assert [one.path.rpartition("/")[2] for one in venue.sent[-2:]] == ["order", "algoOrder"]
         venue.answer("/algoOrder", missing, status=400)
-        assert await desk.find(KEY) is None
-        assert isinstance(await desk.cancel(KEY), Rejected)
+        assert await client.find(KEY) is None
+        assert isinstance(await client.cancel(KEY), Rejected)
 
 
 @pytest.mark.parametrize(
@@ -130,21 +132,21 @@ async def test_a_stop_goes_to_the_algo_service_and_is_found_there():
     ],
 )
 async def test_codes_of_futures_are_known(code, reason):
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/fapi/v1/order", {"code": code, "msg": "no"}, status=400)
-        receipt = await desk.place(wish())
+        receipt = await client.place(order_request())
         assert isinstance(receipt, Rejected)
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
 
 
-async def test_the_countdown_is_of_each_symbol_with_orders():
-    async with prepared() as (venue, desk):
+async def test_countdown_is_set_for_each_symbol_with_orders():
+    async with prepared() as (venue, client):
         venue.answer("/countdownCancelAll", {"symbol": "BTCUSDT", "countdownTime": "5500"})
-        await desk.countdown(5.5)
+        await client.countdown(5.5)
         assert not venue.sent
         venue.answer("/fapi/v1/order", ORDER)
-        await desk.place(wish())
-        await desk.countdown(5.5)
+        await client.place(order_request())
+        await client.countdown(5.5)
         params = venue.sent[-1].params
         assert (params["symbol"], params["countdownTime"]) == ("BTCUSDT", "5500")
 

@@ -1,4 +1,4 @@
-"""Binance's websocket API: what is said, how it is signed, and what is understood."""
+"""Binance's websocket API: login, requests and answers."""
 
 import hashlib
 import hmac
@@ -33,16 +33,16 @@ from venues.binance import orders
 from venues.binance.order_socket import BinanceOrderSocketCodec
 from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.private.keys import ed25519_credentials
-from venues.binance.tests.test_orders import CLIENT_ID, KEY, ORDER, REFUSALS, wish
+from venues.binance.tests.test_orders import CLIENT_ID, KEY, ORDER, REFUSALS, order_request
 
 CODEC = BinanceOrderSocketCodec("spot")
 
 
 @asynccontextmanager
-async def open_desk(
+async def open_client(
     reply: Any, make: Any = orders.execution_client
 ) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient, list[Any]]]:
-    """A desk with its order socket only, and what is said on it."""
+    """A client with its order socket only, and what is said on it."""
     asked: list[Any] = []
 
     def note(message: Any) -> list[Any]:
@@ -51,9 +51,9 @@ async def open_desk(
 
     async with scripted_venue() as venue:
         venue.reply = note
-        desk = make(Credentials("main", {"apiKey": "k", "secret": "very-secret"}), venue.base)
-        async with signed_in(desk):
-            yield venue, desk, asked
+        client = make(Credentials("main", {"apiKey": "k", "secret": "very-secret"}), venue.base)
+        async with signed_in(client):
+            yield venue, client, asked
 
 
 def check_signed(params: dict[str, Any]) -> None:
@@ -64,8 +64,8 @@ def check_signed(params: dict[str, Any]) -> None:
 
 
 async def test_an_order_goes_out_digit_for_digit_and_signed():
-    async with open_desk({"status": 200, "result": ORDER}) as (venue, desk, asked):
-        receipt = await desk.place(wish())
+    async with open_client({"status": 200, "result": ORDER}) as (venue, client, asked):
+        receipt = await client.place(order_request())
         assert isinstance(receipt, Accepted)
         assert receipt.order is not None
         assert receipt.order.size == Decimal("123456789.12345678")
@@ -90,24 +90,24 @@ async def test_an_order_goes_out_digit_for_digit_and_signed():
         assert venue.received[0] == "/ws-api/v3?returnRateLimits=false"
 
 
-async def test_an_order_is_written_before_anything_else_is_done(monkeypatch):
+async def test_order_is_written_to_the_socket_at_once(monkeypatch):
     written: list[str] = []
     budget = RequestBudget("binance", 100, SystemClock())
     make = partial(orders.execution_client, budget=budget)
-    async with open_desk({"status": 200, "result": ORDER}, make) as (_, desk, _):
+    async with open_client({"status": 200, "result": ORDER}, make) as (_, client, _):
         monkeypatch.setattr(Websocket, "send", lambda socket, text: written.append(text))
-        placing = desk.place(wish())
+        placing = client.place(order_request())
         placing.send(None)
         assert [json.loads(text)["method"] for text in written] == ["order.place"]
         placing.close()
 
 
-async def test_an_order_is_cancelled_and_amended_by_the_words_of_rest():
-    async with open_desk({"status": 200, "result": ORDER}) as (venue, desk, asked):
+async def test_cancel_and_amend_have_the_parameters_of_rest():
+    async with open_client({"status": 200, "result": ORDER}) as (venue, client, asked):
         venue.answer("/order", {**ORDER, "origQty": "2"})
-        await desk.cancel(KEY)
-        await desk.cancel_all("BTCUSDT")
-        await desk.amend(KEY, wish(size=Decimal(1)))
+        await client.cancel(KEY)
+        await client.cancel_all("BTCUSDT")
+        await client.amend(KEY, order_request(size=Decimal(1)))
         methods = [one["method"] for one in asked]
         assert methods == ["order.cancel", "openOrders.cancelAll", "order.amend.keepPriority"]
         assert asked[0]["params"]["origClientOrderId"] == CLIENT_ID
@@ -117,10 +117,10 @@ async def test_an_order_is_cancelled_and_amended_by_the_words_of_rest():
 
 
 @pytest.mark.parametrize(("status", "code", "words", "reason"), REFUSALS)
-async def test_a_refusal_means_what_it_means_over_rest(status, code, words, reason):
+async def test_rejection_means_the_same_as_over_rest(status, code, words, reason):
     reply = {"status": status, "error": {"code": code, "msg": words}}
-    async with open_desk(reply) as (venue, desk, _):
-        receipt = await desk.place(wish())
+    async with open_client(reply) as (venue, client, _):
+        receipt = await client.place(order_request())
         assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
         assert words in receipt.detail
@@ -137,25 +137,25 @@ async def test_a_refusal_means_what_it_means_over_rest(status, code, words, reas
         {"status": 200, "result": []},
     ],
 )
-async def test_what_may_have_been_done_is_unclear(reply):
-    async with open_desk(reply) as (venue, desk, asked):
-        receipt = await desk.place(wish())
+async def test_unclear_answer_is_an_unknown_outcome(reply):
+    async with open_client(reply) as (venue, client, asked):
+        receipt = await client.place(order_request())
         expected = Accepted if reply.get("result") == [] else OutcomeUnknown
         assert isinstance(receipt, expected), receipt
         assert len(asked) == 1
         assert not venue.sent
 
 
-async def test_futures_keep_their_stops_apart_here_too():
+async def test_futures_stops_go_to_the_algo_service():
     answer = {"status": 400, "error": {"code": -2011, "msg": "Unknown order sent."}}
-    async with open_desk(answer, orders.futures_execution_client) as (venue, desk, asked):
+    async with open_client(answer, orders.futures_execution_client) as (venue, client, asked):
         sell, kind = types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP
         price = Decimal("60000.5")
         stop = OrderRequest(CLIENT_ID, "BTCUSDT", sell, kind, Decimal(1), stop_price=price)
-        await desk.place(stop)
-        await desk.place(wish())
-        await desk.amend(KEY, wish())
-        await desk.cancel(KEY)
+        await client.place(stop)
+        await client.place(order_request())
+        await client.amend(KEY, order_request())
+        await client.cancel(KEY)
         assert [one["method"] for one in asked] == [
             "algoOrder.place", "order.place", "order.modify", "order.cancel", "algoOrder.cancel",
         ]  # fmt: skip
@@ -185,12 +185,12 @@ async def test_futures_keep_their_stops_apart_here_too():
         ({"event": {"e": "other"}}, None),
     ],
 )  # fmt: skip
-def test_what_is_heard(message, expected):
+def test_messages_are_decoded(message, expected):
     assert CODEC.decode(json.loads(json.dumps(message))) == expected
 
 
-def test_an_error_of_no_request_is_not_taken_for_an_answer():
-    with pytest.raises(ValueError, match="no request"):
+def test_error_without_a_request_is_no_reply():
+    with pytest.raises(ValueError, match="without a request"):
         CODEC.decode({"id": None, "status": 400, "error": {"code": -1135, "msg": "Invalid"}})
 
 

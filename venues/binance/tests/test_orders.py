@@ -1,4 +1,4 @@
-"""Binance's desk: what it sends, what it reads, what it calls unclear."""
+"""Binance's execution client: requests, answers and verdicts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -54,19 +54,19 @@ ORDER = {
 
 
 @asynccontextmanager
-async def spot_desk(
+async def spot_client(
     key: str = "k", budget: RequestBudget | None = None
 ) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
     async with scripted_venue() as venue:
         given = Credentials("main", {"apiKey": key, "secret": "very-secret"})
-        desk = orders.execution_client(given, venue.base, budget=budget)
+        client = orders.execution_client(given, venue.base, budget=budget)
         try:
-            yield venue, desk
+            yield venue, client
         finally:
-            await desk.close()
+            await client.close()
 
 
-def wish(**changes) -> OrderRequest:
+def order_request(**changes) -> OrderRequest:
     fields = {
         "client_order_id": CLIENT_ID,
         "symbol": "BTCUSDT",
@@ -79,9 +79,9 @@ def wish(**changes) -> OrderRequest:
 
 
 async def test_an_order_goes_out_digit_for_digit_and_comes_back_exact():
-    async with spot_desk() as (venue, desk):
+    async with spot_client() as (venue, client):
         venue.answer("/api/v3/order", ORDER)
-        receipt = await desk.place(wish())
+        receipt = await client.place(order_request())
         assert isinstance(receipt, Accepted)
         assert receipt.venue_order_id == "28"
         assert receipt.order == VenueOrder(
@@ -125,10 +125,10 @@ async def test_an_order_goes_out_digit_for_digit_and_comes_back_exact():
         ),
     ],
 )
-async def test_each_kind_of_order_has_its_words(changes, expected):
-    async with spot_desk() as (venue, desk):
+async def test_each_order_type_has_its_parameters(changes, expected):
+    async with spot_client() as (venue, client):
         venue.answer("/api/v3/order", ORDER)
-        await desk.place(wish(**changes))
+        await client.place(order_request(**changes))
         params = venue.sent[0].params
         assert {name: params.get(name) for name in expected} == expected
 
@@ -160,10 +160,10 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("status", "code", "words", "reason"), REFUSALS)
-async def test_what_the_venue_surely_did_not_do_is_refused(status, code, words, reason):
-    async with spot_desk() as (venue, desk):
+async def test_rejected_order_has_its_reason(status, code, words, reason):
+    async with spot_client() as (venue, client):
         venue.answer("/order", {"code": code, "msg": words}, status=status)
-        receipt = await desk.place(wish())
+        receipt = await client.place(order_request())
         assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
         assert words in receipt.detail
@@ -184,50 +184,50 @@ async def test_what_the_venue_surely_did_not_do_is_refused(status, code, words, 
         (200, DROP),
     ],
 )
-async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
-    async with spot_desk() as (venue, desk):
+async def test_unclear_answer_is_an_unknown_outcome_and_not_repeated(status, body):
+    async with spot_client() as (venue, client):
         venue.answer("/order", body, status=status)
-        assert isinstance(await desk.place(wish()), OutcomeUnknown)
+        assert isinstance(await client.place(order_request()), OutcomeUnknown)
         assert len(venue.sent) == 1
 
 
-async def test_nothing_is_sent_again_over_a_connection_that_broke():
-    async with spot_desk() as (venue, desk):
+async def test_request_is_not_repeated_after_a_lost_connection():
+    async with spot_client() as (venue, client):
         venue.answer("/order", ORDER, DROP)
-        await desk.find(KEY)
-        assert isinstance(await desk.cancel(KEY), OutcomeUnknown)
+        await client.find(KEY)
+        assert isinstance(await client.cancel(KEY), OutcomeUnknown)
         assert len(venue.sent) == 2
 
 
-async def test_a_venue_that_wants_to_be_left_alone_is_left_alone():
+async def test_rate_limited_venue_is_not_called_again():
     budget = RequestBudget("binance", 100, SystemClock())
-    async with spot_desk(budget=budget) as (venue, desk):
+    async with spot_client(budget=budget) as (venue, client):
         venue.answer("/order", {"code": -1003, "msg": "Too much."}, status=429)
         for _ in range(2):
-            receipt = await desk.place(wish())
+            receipt = await client.place(order_request())
             assert isinstance(receipt, Rejected)
             assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
         assert len(venue.sent) == 1
 
 
-async def test_what_was_never_sent_is_refused():
-    desk = orders.execution_client(
+async def test_order_without_connection_is_rejected_as_never_arrived():
+    client = orders.execution_client(
         Credentials("main", {"apiKey": "k", "secret": "s"}), "http://127.0.0.1:9"
     )
     try:
-        receipt = await desk.place(wish())
+        receipt = await client.place(order_request())
         assert isinstance(receipt, Rejected)
         assert receipt.reason == pb.REJECT_REASON_NEVER_ARRIVED
     finally:
-        await desk.close()
+        await client.close()
 
 
-async def test_a_cancelled_order_is_named_by_our_id():
-    async with spot_desk() as (venue, desk):
+async def test_cancelled_order_has_our_client_id():
+    async with spot_client() as (venue, client):
         answer = {**ORDER, "status": "CANCELED", "clientOrderId": "x", "executedQty": "0.3",
                   "cummulativeQuoteQty": "1.00000000", "origClientOrderId": CLIENT_ID}  # fmt: skip
         venue.answer("/order", answer)
-        receipt = await desk.cancel(KEY)
+        receipt = await client.cancel(KEY)
         assert isinstance(receipt, Accepted)
         assert receipt.order is not None
         assert receipt.order.client_order_id == CLIENT_ID
@@ -236,59 +236,59 @@ async def test_a_cancelled_order_is_named_by_our_id():
         assert venue.sent[0].method == "DELETE"
         assert venue.sent[0].params["origClientOrderId"] == CLIENT_ID
         venue.answer("/order", {"code": -2011, "msg": "Unknown order sent."}, status=400)
-        assert isinstance(await desk.cancel(KEY), Rejected)
+        assert isinstance(await client.cancel(KEY), Rejected)
 
 
-async def test_all_are_cancelled_symbol_by_symbol():
-    async with spot_desk() as (venue, desk):
+async def test_cancel_all_goes_symbol_by_symbol():
+    async with spot_client() as (venue, client):
         venue.answer("/openOrders", [ORDER, {**ORDER, "symbol": "ETHUSDT"}], [ORDER], [])
-        assert await desk.cancel_all() == Accepted("")
+        assert await client.cancel_all() == Accepted("")
         sent = [(one.method, one.params.get("symbol")) for one in venue.sent]
         assert sent == [("GET", None), ("DELETE", "BTCUSDT"), ("DELETE", "ETHUSDT")]
         venue.answer("/openOrders", {"code": -2011, "msg": "Unknown order sent."}, status=400)
-        assert await desk.cancel_all("BTCUSDT") == Accepted("")
+        assert await client.cancel_all("BTCUSDT") == Accepted("")
 
 
-async def test_only_a_smaller_size_can_be_amended():
-    async with spot_desk() as (venue, desk):
+async def test_amendment_to_a_larger_size_is_rejected():
+    async with spot_client() as (venue, client):
         venue.answer("/order", {**ORDER, "origQty": "2"})
         venue.answer("/keepPriority", {"executionId": 1, "amendedOrder": {"orderId": 28}})
-        refused = await desk.amend(KEY, wish(size=Decimal(1), price=Decimal(5)))
+        refused = await client.amend(KEY, order_request(size=Decimal(1), price=Decimal(5)))
         assert isinstance(refused, Rejected)
         assert refused.reason == pb.REJECT_REASON_NOT_SUPPORTED
         assert len(venue.sent) == 1
-        assert await desk.amend(KEY, wish(size=Decimal("1.5"))) == Accepted("28")
+        assert await client.amend(KEY, order_request(size=Decimal("1.5"))) == Accepted("28")
         sent = venue.sent[-1]
         assert (sent.method, sent.params["newQty"]) == ("PUT", "1.5")
         assert sent.params["newClientOrderId"] == CLIENT_ID
 
 
-async def test_an_unknown_order_is_none_and_a_silent_venue_an_error():
-    async with spot_desk() as (venue, desk):
+async def test_unknown_order_is_none_and_no_answer_an_error():
+    async with spot_client() as (venue, client):
         venue.answer("/order", {"code": -2013, "msg": "Order does not exist."}, status=400)
-        assert await desk.find(KEY) is None
+        assert await client.find(KEY) is None
         venue.answer("/order", {"code": -1007, "msg": "Timeout"}, status=504)
         with pytest.raises(VenueUnavailable):
-            await desk.find(KEY)
+            await client.find(KEY)
         venue.answer("/order", {**ORDER, "status": "FILLED", "executedQty": "123456789.12345678"})
-        found = await desk.find(KEY)
+        found = await client.find(KEY)
         assert found is not None
         assert found.state == pb.ORDER_STATE_FILLED
         venue.answer("/order", {**ORDER, "executedQty": "much"})
         with pytest.raises(VenueUnavailable):
-            await desk.find(KEY)
+            await client.find(KEY)
 
 
-async def test_fills_come_by_pages_exact():
+async def test_fills_of_all_pages_are_exact():
     row = {
         "symbol": "BTCUSDT", "id": 28457, "orderId": 28, "price": "4.00000100",
         "qty": "12.00000000", "commission": "0.000000000123456789012", "commissionAsset": "BNB",
         "time": 1499865549590, "isBuyer": True, "isMaker": False,
     }  # fmt: skip
     page = [{**row, "id": number} for number in range(1000)]
-    async with spot_desk() as (venue, desk):
+    async with spot_client() as (venue, client):
         venue.answer("/myTrades", page, [row])
-        fills = await desk.fills("BTCUSDT", 1_499_865_549_000_000_000)
+        fills = await client.fills("BTCUSDT", 1_499_865_549_000_000_000)
         assert len(fills) == 1001
         assert fills[-1] == VenueFill(
             symbol="BTCUSDT",
@@ -304,11 +304,11 @@ async def test_fills_come_by_pages_exact():
         )
         assert venue.sent[0].params["startTime"] == "1499865549000"
         assert venue.sent[1].params["fromId"] == "1000"
-        assert await desk.fills("BTCUSDT", 1_499_865_549_591_000_000) == []
+        assert await client.fills("BTCUSDT", 1_499_865_549_591_000_000) == []
 
 
 async def test_balances_and_rights():
-    async with spot_desk() as (venue, desk):
+    async with spot_client() as (venue, client):
         balances = [
             {"asset": "BTC", "free": "4723846.89208129", "locked": "0.00000001"},
             {"asset": "LTC", "free": "0.00000000", "locked": "0.00000000"},
@@ -317,17 +317,17 @@ async def test_balances_and_rights():
         restrictions = {"enableWithdrawals": True, "enableInternalTransfer": False}
         venue.answer("/account/apiRestrictions", restrictions)
         expected = VenueBalance("BTC", Decimal("4723846.8920813"), Decimal("4723846.89208129"))
-        assert await desk.balances() == [expected]
-        assert await desk.authenticate() == ["withdraw"]
-        assert await desk.positions() == []
+        assert await client.balances() == [expected]
+        assert await client.authenticate() == ["withdraw"]
+        assert await client.positions() == []
 
 
-async def test_a_wrong_key_is_refused_without_telling_it():
-    async with spot_desk(key="my-own-key") as (venue, desk):
+async def test_wrong_key_is_rejected_without_showing_it():
+    async with spot_client(key="my-own-key") as (venue, client):
         error = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
         venue.answer("/account", error, status=401)
         with pytest.raises(CredentialsRejected) as caught:
-            await desk.authenticate()
+            await client.authenticate()
         told = str(caught.value) + str(caught.value.metadata)
         assert "my-own-key" not in told
         assert "very-secret" not in told

@@ -25,18 +25,18 @@ EXECUTION = {
 
 
 @asynccontextmanager
-async def spot_desk() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
+async def spot_client() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
     async with scripted_venue() as venue:
-        desk = orders.execution_client(
+        client = orders.execution_client(
             Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base
         )
         try:
-            yield venue, desk
+            yield venue, client
         finally:
-            await desk.close()
+            await client.close()
 
 
-async def test_the_account_is_followed_and_a_cut_is_told():
+async def test_lost_connection_interrupts_the_stream():
     def reply(message):
         assert message["method"] == "userDataStream.subscribe.signature"
         return [{"id": message["id"], "status": 200, "result": {"subscriptionId": 0}}]
@@ -48,9 +48,9 @@ async def test_the_account_is_followed_and_a_cut_is_told():
     gone = {**EXECUTION, "c": "cancelling", "C": CLIENT_ID, "x": "CANCELED", "X": "CANCELED"}
     position = {"e": "outboundAccountPosition", "u": 1,
                 "B": [{"a": "ETH", "f": "10000.000000", "l": "1.5"}]}  # fmt: skip
-    async with spot_desk() as (venue, desk):
+    async with spot_client() as (venue, client):
         venue.reply = reply
-        events = desk.follow()
+        events = client.follow()
         (begun,) = await take(events, 1)
         assert isinstance(begun, StreamInterrupted)
         told = [{"subscriptionId": 0, "event": one} for one in (EXECUTION, trade, gone, position)]
@@ -81,37 +81,37 @@ async def test_the_account_is_followed_and_a_cut_is_told():
         await events.aclose()
 
 
-async def test_a_burst_is_heard_whole():
+async def test_burst_of_events_is_complete():
     def reply(message):
         return [
             {"id": message["id"], "status": 200, "result": {"subscriptionId": 0}},
             *({"subscriptionId": 0, "event": {**EXECUTION, "i": number}} for number in range(3000)),
         ]
 
-    async with spot_desk() as (venue, desk):
+    async with spot_client() as (venue, client):
         venue.reply = reply
-        events = desk.follow()
+        events = client.follow()
         found = await take(events, 3001)
         assert [int(order.venue_order_id) for order in found[1:]] == list(range(3000))
         await events.aclose()
 
 
-async def test_a_key_that_may_not_follow_is_refused():
-    async with spot_desk() as (venue, desk):
+async def test_key_without_stream_rights_is_rejected():
+    async with spot_client() as (venue, client):
         error = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
         venue.reply = lambda message: [{"id": message["id"], "status": 401, "error": error}]
         with pytest.raises(CredentialsRejected):
-            await anext(desk.follow())
+            await anext(client.follow())
 
 
-async def test_it_can_be_followed_again_after_an_end():
+async def test_stream_can_be_followed_again():
     def reply(message):
         return [{"id": message["id"], "status": 200, "result": {"subscriptionId": 0}}]
 
-    async with spot_desk() as (venue, desk):
+    async with spot_client() as (venue, client):
         venue.reply = reply
         for number in range(2):
-            events = desk.follow()
+            events = client.follow()
             await take(events, 1)
             await venue.send({"subscriptionId": 0, "event": {**EXECUTION, "i": number}})
             (order,) = await take(events, 1)

@@ -1,4 +1,4 @@
-"""What Bybit does when it is cut off from us."""
+"""Bybit's cancellation of all orders after a disconnection."""
 
 import asyncio
 from decimal import Decimal
@@ -17,18 +17,18 @@ SIZE = Decimal("0.01")
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(44.5, 45), (0.5, 3), (1000.0, 300)])
-async def test_the_time_is_set_within_what_the_venue_allows(seconds, expected):
-    async with prepared() as (venue, desk):
+async def test_countdown_is_clamped_to_the_venues_limits(seconds, expected):
+    async with prepared() as (venue, client):
         venue.answer("/disconnected-cancel-all", {"retCode": 0, "retMsg": "success"})
-        await desk.countdown(seconds)
+        await client.countdown(seconds)
         assert venue.sent[-1].json == {"product": "SPOT", "timeWindow": expected}
-        assert desk.capabilities.countdown
+        assert client.capabilities.countdown
         with pytest.raises(NotSupported):
-            await desk.countdown(0)
+            await client.countdown(0)
 
 
 @pytest.mark.parametrize("is_taken", [True, False])
-async def test_the_account_is_followed_also_where_the_venue_does_not_watch(is_taken):
+async def test_account_stream_works_without_cancel_on_disconnection(is_taken):
     asked = []
 
     def reply(message):
@@ -38,9 +38,9 @@ async def test_the_account_is_followed_also_where_the_venue_does_not_watch(is_ta
         ack = {"ret_msg": "", "op": "subscribe", "conn_id": "c", "req_id": message["req_id"]}
         return [{**ack, "success": is_taken or message["req_id"] != DISCONNECT_TOPIC}]
 
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.reply = reply
-        events = desk.follow()
+        events = client.follow()
         (begun,) = await take(events, 1)
         assert isinstance(begun, StreamInterrupted)
         await venue.send({"topic": "order", "data": [ROW]})
@@ -52,21 +52,21 @@ async def test_the_account_is_followed_also_where_the_venue_does_not_watch(is_ta
         await events.aclose()
 
 
-async def test_a_process_that_is_gone_has_its_orders_cancelled_by_the_simulated_exchange():
+async def test_simulated_exchange_cancels_orders_after_disconnection():
     async with open_session(subject("rest")) as session:
-        desk = session.make_client("other-key")
-        events = desk.follow()
+        client = session.make_client("other-key")
+        events = client.follow()
         assert isinstance(await anext(events), StreamInterrupted)
-        await desk.countdown(3)
+        await client.countdown(3)
         bid, _ = await session.best()
-        wish = session.request(bid - 50 * session.tick)
-        assert isinstance(await desk.place(wish), Accepted)
+        order_request = session.request(bid - 50 * session.tick)
+        assert isinstance(await client.place(order_request), Accepted)
         while not isinstance(event := await anext(events), VenueOrder):
             pass
-        assert event.client_order_id == wish.client_order_id
+        assert event.client_order_id == order_request.client_order_id
         assert len(session.engine.open_orders("other")) == 1
         await events.aclose()
-        await desk.close()
+        await client.close()
         while session.engine.open_orders("other"):
             await asyncio.sleep(0.05)
         (gone,) = session.engine.orders("other")

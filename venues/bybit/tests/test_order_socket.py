@@ -1,4 +1,4 @@
-"""Bybit's order websocket: what is said, and what is understood."""
+"""Bybit's order websocket: login, requests and answers."""
 
 import hashlib
 import hmac
@@ -19,16 +19,16 @@ from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Reject
 from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, signed_in
 from venues.bybit import orders
 from venues.bybit.order_socket import BybitOrderSocketCodec
-from venues.bybit.tests.test_orders import CLIENT_ID, KEY, WISH
+from venues.bybit.tests.test_orders import CLIENT_ID, KEY, REQUEST
 
 TAKEN = {"retCode": 0, "retMsg": "OK", "data": {"orderId": "1523", "orderLinkId": CLIENT_ID}}
 
 
 @asynccontextmanager
-async def open_desk(
+async def open_client(
     reply: Any,
 ) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient, list[Any]]]:
-    """A desk that has signed in, and what it said on its order socket."""
+    """A client that has signed in, and what it said on its order socket."""
     asked: list[Any] = []
 
     def answer(message: Any) -> list[Any]:
@@ -40,13 +40,13 @@ async def open_desk(
     async with scripted_venue() as venue:
         venue.reply = answer
         given = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
-        desk = orders.execution_client(given, venue.base)
-        async with signed_in(desk):
-            yield venue, desk, asked
+        client = orders.execution_client(given, venue.base)
+        async with signed_in(client):
+            yield venue, client, asked
 
 
-async def test_the_key_signs_in_before_the_first_order():
-    async with open_desk(TAKEN) as (venue, _, asked):
+async def test_key_logs_in_before_the_first_order():
+    async with open_client(TAKEN) as (venue, _, asked):
         (request,) = asked
         key, expires_ms, signature = request["args"]
         text = f"GET/realtime{expires_ms}".encode()
@@ -55,11 +55,11 @@ async def test_the_key_signs_in_before_the_first_order():
         assert venue.received[0] == "/v5/trade"
 
 
-async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
-    async with open_desk(TAKEN) as (venue, desk, asked):
-        assert await desk.place(WISH) == Accepted("1523")
-        assert await desk.amend(KEY, replace(WISH, size=Decimal("1.5"))) == Accepted("1523")
-        assert await desk.cancel(KEY) == Accepted("1523")
+async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
+    async with open_client(TAKEN) as (venue, client, asked):
+        assert await client.place(REQUEST) == Accepted("1523")
+        assert await client.amend(KEY, replace(REQUEST, size=Decimal("1.5"))) == Accepted("1523")
+        assert await client.cancel(KEY) == Accepted("1523")
         placed, amended, cancelled = asked[1:]
         assert (placed["reqId"], placed["op"]) == ("1", "order.create")
         assert placed["args"] == [
@@ -96,17 +96,17 @@ async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
         (10404, "op type is not found", pb.REJECT_REASON_OTHER),
     ],
 )
-async def test_a_refusal_has_its_reason(code, words, expected):
-    async with open_desk({"retCode": code, "retMsg": words, "data": {}}) as (venue, desk, _):
-        receipt: Verdict = await desk.place(WISH)
+async def test_rejection_has_its_reason(code, words, expected):
+    async with open_client({"retCode": code, "retMsg": words, "data": {}}) as (venue, client, _):
+        receipt: Verdict = await client.place(REQUEST)
         assert receipt == Rejected(expected, f"{code} {words}")
         assert not venue.sent
 
 
 @pytest.mark.parametrize("code", [10016, 10019, 170007])
-async def test_what_may_have_been_done_is_unclear(code):
-    async with open_desk({"retCode": code, "retMsg": "who knows"}) as (venue, desk, asked):
-        assert await desk.place(WISH) == OutcomeUnknown(f"{code} who knows")
+async def test_unclear_answer_is_an_unknown_outcome(code):
+    async with open_client({"retCode": code, "retMsg": "who knows"}) as (venue, client, asked):
+        assert await client.place(REQUEST) == OutcomeUnknown(f"{code} who knows")
         assert len(asked) == 2
         assert not venue.sent
 
@@ -126,10 +126,10 @@ async def test_what_may_have_been_done_is_unclear(code):
         ),
     ],
 )
-def test_what_is_heard(message, expected):
+def test_messages_are_decoded(message, expected):
     assert BybitOrderSocketCodec().decode(json.loads(json.dumps(message))) == expected
 
 
-def test_an_error_of_no_request_is_not_taken_for_an_answer():
+def test_error_without_a_request_is_no_reply():
     with pytest.raises(LookupError):
         BybitOrderSocketCodec().decode({"retCode": 10404, "retMsg": "op type is not found"})

@@ -1,4 +1,4 @@
-"""Bybit's desk: what it sends, what it reads, what it calls unclear."""
+"""Bybit's execution client: requests, answers and verdicts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,7 +34,7 @@ from venues.bybit.simulator.authentication import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTCUSDT", CLIENT_ID, "")
-WISH = OrderRequest(
+REQUEST = OrderRequest(
     client_order_id=CLIENT_ID,
     symbol="BTCUSDT",
     side=types_pb2.SIDE_BUY,
@@ -60,23 +60,23 @@ EXECUTION = {
 @asynccontextmanager
 async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
     async with scripted_venue() as venue:
-        desk = orders.execution_client(
+        client = orders.execution_client(
             Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base
         )
         try:
-            yield venue, desk
+            yield venue, client
         finally:
-            await desk.close()
+            await client.close()
 
 
 def done(result):
     return {"retCode": 0, "retMsg": "OK", "result": result, "time": 1}
 
 
-async def test_an_order_goes_out_digit_for_digit_and_is_only_taken():
-    async with prepared() as (venue, desk):
+async def test_order_is_sent_digit_for_digit_and_acknowledged_only():
+    async with prepared() as (venue, client):
         venue.answer("/create", done({"orderId": "fd4300ae", "orderLinkId": CLIENT_ID}))
-        assert await desk.place(WISH) == Accepted("fd4300ae")
+        assert await client.place(REQUEST) == Accepted("fd4300ae")
         (sent,) = venue.sent
         assert sent.json == {
             "category": "spot",
@@ -91,10 +91,10 @@ async def test_an_order_goes_out_digit_for_digit_and_is_only_taken():
 
 
 async def test_a_market_order_counts_in_the_base_currency():
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/create", done({"orderId": "1"}))
         buy, market = types_pb2.SIDE_BUY, pb.ORDER_TYPE_MARKET
-        await desk.place(OrderRequest(CLIENT_ID, "BTCUSDT", buy, market, Decimal("1E-8")))
+        await client.place(OrderRequest(CLIENT_ID, "BTCUSDT", buy, market, Decimal("1E-8")))
         assert venue.sent[0].json["marketUnit"] == "baseCoin"
         assert venue.sent[0].json["qty"] == "0.00000001"
 
@@ -123,10 +123,10 @@ async def test_a_market_order_counts_in_the_base_currency():
         (170999, "something new", "OTHER"),
     ],
 )
-async def test_what_the_venue_surely_did_not_do_is_refused(code, words, reason):
-    async with prepared() as (venue, desk):
+async def test_rejected_order_has_its_reason(code, words, reason):
+    async with prepared() as (venue, client):
         venue.answer("/create", {"retCode": code, "retMsg": words, "result": {}, "time": 1})
-        receipt = await desk.place(WISH)
+        receipt = await client.place(REQUEST)
         assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
 
@@ -143,17 +143,17 @@ async def test_what_the_venue_surely_did_not_do_is_refused(code, words, reason):
         (200, DROP),
     ],
 )
-async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
-    async with prepared() as (venue, desk):
+async def test_unclear_answer_is_an_unknown_outcome_and_not_repeated(status, body):
+    async with prepared() as (venue, client):
         venue.answer("/create", body, status=status)
-        assert isinstance(await desk.place(WISH), OutcomeUnknown)
+        assert isinstance(await client.place(REQUEST), OutcomeUnknown)
         assert len(venue.sent) == 1
 
 
-async def test_the_door_turns_away_who_comes_too_often():
-    async with prepared() as (venue, desk):
+async def test_too_many_calls_are_rejected_with_rate_limit():
+    async with prepared() as (venue, client):
         venue.answer("/create", "<html>403 Forbidden: access too frequent</html>", status=403)
-        receipt = await desk.place(WISH)
+        receipt = await client.place(REQUEST)
         assert isinstance(receipt, Rejected)
         assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
 
@@ -184,11 +184,11 @@ async def test_the_door_turns_away_who_comes_too_often():
         ({"orderStatus": "Filled"}, "FILLED", "UNSPECIFIED"),
     ],
 )
-async def test_each_state_of_an_order_is_told(changes, state, reason):
-    async with prepared() as (venue, desk):
+async def test_each_order_state_is_reported(changes, state, reason):
+    async with prepared() as (venue, client):
         venue.answer("/realtime", done({"list": []}))
         venue.answer("/history", done({"list": [{**ROW, **changes}]}))
-        found = await desk.find(KEY)
+        found = await client.find(KEY)
         assert found is not None
         assert found.state == pb.OrderState.Value(f"ORDER_STATE_{state}")
         assert found.reject_reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
@@ -198,31 +198,31 @@ async def test_each_state_of_an_order_is_told(changes, state, reason):
 
 
 async def test_fills_and_balances_are_exact():
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         pages = [
             done({"list": [EXECUTION], "nextPageCursor": "next"}),
             done({"list": [{**EXECUTION, "execId": "3", "execType": "Funding"}]}),
         ]
         venue.answer("/execution/list", *pages)
-        (fill,) = await desk.fills("BTCUSDT", 1_672_282_722_000_000_000)
+        (fill,) = await client.fills("BTCUSDT", 1_672_282_722_000_000_000)
         assert fill.size == Decimal("1E-8")
         assert fill.fees == (Fee("BTC", Decimal("0.000000000123")),)
         assert fill.liquidity == pb.LIQUIDITY_MAKER
         coin = {"coin": "BTC", "walletBalance": "9007199254740993.00000001", "locked": "0.5"}
         venue.answer("/wallet-balance", done({"list": [{"coin": [coin]}]}))
         total = Decimal("9007199254740993.00000001")
-        assert await desk.balances() == [VenueBalance("BTC", total, total - Decimal("0.5"))]
+        assert await client.balances() == [VenueBalance("BTC", total, total - Decimal("0.5"))]
 
 
 async def test_all_kinds_of_orders_are_cancelled():
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/cancel-all", done({"list": [], "success": "1"}))
-        assert await desk.cancel_all() == Accepted("")
+        assert await client.cancel_all() == Accepted("")
         kinds = [one.json["orderFilter"] for one in venue.sent]
         assert kinds == ["Order", "StopOrder", "tpslOrder"]
 
 
-async def test_the_account_is_followed():
+async def test_account_stream_yields_events():
     def reply(message):
         if message["op"] == "auth":
             return [{"success": True, "ret_msg": "", "op": "auth", "conn_id": "c"}]
@@ -230,9 +230,9 @@ async def test_the_account_is_followed():
         ack = {"success": True, "ret_msg": "", "op": "subscribe", "conn_id": "c"}
         return [{**ack, "req_id": message["req_id"]}]
 
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.reply = reply
-        events = desk.follow()
+        events = client.follow()
         (begun,) = await take(events, 1)
         assert isinstance(begun, StreamInterrupted)
         coin = {"coin": "USDT", "walletBalance": "2", "locked": ""}
@@ -251,12 +251,12 @@ async def test_the_account_is_followed():
         await events.aclose()
 
 
-async def test_a_key_that_may_not_follow_is_refused():
-    async with prepared() as (venue, desk):
+async def test_key_without_stream_rights_is_rejected():
+    async with prepared() as (venue, client):
         refusal = {"success": False, "ret_msg": "API key is invalid.", "op": "auth"}
         venue.reply = lambda message: [refusal]
         with pytest.raises(CredentialsRejected):
-            await anext(desk.follow())
+            await anext(client.follow())
 
 
 def subject(transport: Transport) -> ClientUnderTest:

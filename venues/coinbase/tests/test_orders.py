@@ -1,4 +1,4 @@
-"""Coinbase's desk: what it sends, what it reads, what it calls unclear."""
+"""Coinbase's execution client: requests, answers and verdicts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,7 +33,7 @@ from venues.coinbase.simulator.private.keys import credentials
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 HYPHENED = "01234567-89ab-cdef-0123-456789abcdef"
 KEY = OrderKey("BTC-USD", CLIENT_ID, "")
-WISH = OrderRequest(
+REQUEST = OrderRequest(
     client_order_id=CLIENT_ID,
     symbol="BTC-USD",
     side=types_pb2.SIDE_BUY,
@@ -60,13 +60,13 @@ EVENT = {
 @asynccontextmanager
 async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
     async with scripted_venue() as venue:
-        desk = orders.execution_client(
+        client = orders.execution_client(
             Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base
         )
         try:
-            yield venue, desk
+            yield venue, client
         finally:
-            await desk.close()
+            await client.close()
 
 
 def placed():
@@ -79,9 +79,9 @@ def refused(error="UNKNOWN_FAILURE_REASON", preview=""):
 
 
 async def test_an_order_goes_out_digit_for_digit_with_our_id():
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/orders", placed())
-        assert await desk.place(WISH) == Accepted("0000")
+        assert await client.place(REQUEST) == Accepted("0000")
         assert venue.sent[-1].json == {
             "client_order_id": HYPHENED,
             "product_id": "BTC-USD",
@@ -135,7 +135,7 @@ async def test_an_order_goes_out_digit_for_digit_with_our_id():
         ),
     ],
 )
-async def test_each_kind_of_order_has_its_words(changes, expected):
+async def test_each_order_type_has_its_parameters(changes, expected):
     fields = {
         "client_order_id": CLIENT_ID,
         "symbol": "BTC-USD",
@@ -144,9 +144,9 @@ async def test_each_kind_of_order_has_its_words(changes, expected):
         "size": Decimal(1),
         "price": Decimal(5),
     }
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/orders", placed())
-        await desk.place(OrderRequest(**{**fields, **changes}))
+        await client.place(OrderRequest(**{**fields, **changes}))
         assert venue.sent[-1].json["order_configuration"] == expected
 
 
@@ -159,15 +159,15 @@ async def test_each_kind_of_order_has_its_words(changes, expected):
         {"stop_price": None},
     ],
 )
-async def test_a_stop_with_terms_that_the_venue_does_not_have_is_not_sent(terms):
-    async with prepared() as (venue, desk):
+async def test_stop_with_unsupported_terms_is_not_sent(terms):
+    async with prepared() as (venue, client):
         stop = OrderRequest(CLIENT_ID, "BTC-USD", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP_LIMIT,
                     Decimal(1), Decimal(5), Decimal(4))  # fmt: skip
-        receipt = await desk.place(replace(stop, **terms))
+        receipt = await client.place(replace(stop, **terms))
         assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.REJECT_REASON_NOT_SUPPORTED
         assert not venue.sent
-        assert desk.capabilities.plain_stops_only
+        assert client.capabilities.plain_stops_only
 
 
 @pytest.mark.parametrize(
@@ -187,10 +187,10 @@ async def test_a_stop_with_terms_that_the_venue_does_not_have_is_not_sent(terms)
         (429, {"error": "rate_limit_exceeded", "message": "no"}, "RATE_LIMIT"),
     ],
 )
-async def test_what_the_venue_surely_did_not_do_is_refused(status, body, reason):
-    async with prepared() as (venue, desk):
+async def test_rejected_order_has_its_reason(status, body, reason):
+    async with prepared() as (venue, client):
         venue.answer("/orders", body, status=status)
-        receipt = await desk.place(WISH)
+        receipt = await client.place(REQUEST)
         assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
 
@@ -206,48 +206,48 @@ async def test_what_the_venue_surely_did_not_do_is_refused(status, body, reason)
         (200, DROP),
     ],
 )
-async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
-    async with prepared() as (venue, desk):
+async def test_unclear_answer_is_an_unknown_outcome_and_not_repeated(status, body):
+    async with prepared() as (venue, client):
         venue.answer("/orders", body, status=status)
-        assert isinstance(await desk.place(WISH), OutcomeUnknown)
+        assert isinstance(await client.place(REQUEST), OutcomeUnknown)
         assert len(venue.sent) == 1
 
 
 async def test_an_order_is_found_among_the_newest():
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         other = {**ROW, "client_order_id": "another"}
         pages = [
             {"orders": [other], "has_next": True, "cursor": "next"},
             {"orders": [{**ROW, "filled_size": "0.1"}], "has_next": False, "cursor": ""},
         ]
         venue.answer("/historical/batch", *pages)
-        found = await desk.find(KEY)
+        found = await client.find(KEY)
         assert found is not None
         assert found.client_order_id == CLIENT_ID
         assert found.state == pb.ORDER_STATE_PARTLY_FILLED
         assert found.size == Decimal("123456789.12345678")
         venue.answer("/historical/batch", {"orders": [other], "has_next": False})
-        assert await desk.find(KEY) is None
+        assert await client.find(KEY) is None
         many = {"orders": [other] * 250, "has_next": True, "cursor": "next"}
         venue.answer("/historical/batch", many)
         with pytest.raises(VenueUnavailable):
-            await desk.find(KEY)
+            await client.find(KEY)
 
 
 async def test_an_order_is_cancelled_by_the_venues_id():
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/historical/batch", {"orders": [ROW], "has_next": False})
         result = {"success": True, "failure_reason": "", "order_id": ROW["order_id"]}
         venue.answer("/batch_cancel", {"results": [result]})
-        assert await desk.cancel(KEY) == Accepted(ROW["order_id"])
+        assert await client.cancel(KEY) == Accepted(ROW["order_id"])
         assert venue.sent[-1].json == {"order_ids": [ROW["order_id"]]}
         gone = {**result, "success": False, "failure_reason": "UNKNOWN_CANCEL_ORDER"}
         venue.answer("/batch_cancel", {"results": [gone]})
-        assert isinstance(await desk.cancel(KEY), Rejected)
-        assert await desk.cancel_all() == Accepted("")
+        assert isinstance(await client.cancel(KEY), Rejected)
+        assert await client.cancel_all() == Accepted("")
         venue.answer("/historical/batch", {"orders": [], "has_next": False})
         before = len(venue.sent)
-        assert isinstance(await desk.cancel(KEY), Rejected)
+        assert isinstance(await client.cancel(KEY), Rejected)
         assert len(venue.sent) == before + 1
 
 
@@ -256,23 +256,23 @@ async def test_fills_balances_and_rights():
             "trade_time": "2021-05-31T09:59:59.123Z", "price": "61234.5", "size": "0.00000001",
             "commission": "0.000000000123", "product_id": "BTC-USD", "side": "BUY",
             "liquidity_indicator": "TAKER", "size_in_quote": False}  # fmt: skip
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/historical/fills", {"fills": [fill], "cursor": ""})
-        (found,) = await desk.fills("BTC-USD", 1_622_455_199_000_000_000)
+        (found,) = await client.fills("BTC-USD", 1_622_455_199_000_000_000)
         assert found.size == Decimal("1E-8")
         assert found.fees == (Fee("USD", Decimal("0.000000000123")),)
         assert found.venue_time_ns == 1622455199123000000
         row = {"currency": "BTC", "available_balance": {"value": "1.5"}, "hold": {"value": "0.5"}}
         venue.answer("/accounts", {"accounts": [row, row], "has_next": False, "cursor": ""})
-        assert await desk.balances() == [VenueBalance("BTC", Decimal(4), Decimal(3))]
+        assert await client.balances() == [VenueBalance("BTC", Decimal(4), Decimal(3))]
         venue.answer("/key_permissions", {"can_trade": True, "can_transfer": True})
-        assert await desk.authenticate() == ["withdraw"]
+        assert await client.authenticate() == ["withdraw"]
         venue.answer("/key_permissions", "Unauthorized\n", status=401)
         with pytest.raises(CredentialsRejected):
-            await desk.authenticate()
+            await client.authenticate()
 
 
-async def test_the_account_is_followed_and_a_missing_message_is_told():
+async def test_missing_stream_message_interrupts_the_stream():
     def reply(message):
         if message["channel"] != "user":
             return []
@@ -284,9 +284,9 @@ async def test_the_account_is_followed_and_a_missing_message_is_told():
         time = "2023-02-09T20:33:57.609931463Z"
         return {"channel": "user", "timestamp": time, "sequence_num": number, "events": events}
 
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.reply = reply
-        events = desk.follow()
+        events = client.follow()
         (begun,) = await take(events, 1)
         assert isinstance(begun, StreamInterrupted)
         await venue.send(told(1, EVENT, {**EVENT, "status": "FAILED"}), told(3, EVENT))

@@ -1,4 +1,4 @@
-"""Deribit's order websocket: what is said, and what is understood."""
+"""Deribit's order websocket: login, requests and answers."""
 
 import hashlib
 import hmac
@@ -20,16 +20,16 @@ from kit.execution.contract import Accepted, Credentials, OrderRequest, OutcomeU
 from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, signed_in
 from venues.deribit import orders
 from venues.deribit.order_socket import DeribitOrderSocketCodec
-from venues.deribit.tests.test_orders import CLIENT_ID, KEY, ROW, WISH, done, failed
+from venues.deribit.tests.test_orders import CLIENT_ID, KEY, REQUEST, ROW, done, failed
 
 TAKEN = done({"order": ROW, "trades": []})
 
 
 @asynccontextmanager
-async def open_desk(
+async def open_client(
     reply: Any,
 ) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient, list[Any]]]:
-    """A desk that has signed in, and what it said on its order socket."""
+    """A client that has signed in, and what it said on its order socket."""
     asked: list[Any] = []
 
     def answer(message: Any) -> list[Any]:
@@ -42,13 +42,13 @@ async def open_desk(
         venue.reply = answer
         venue.answer("/get_currencies", done([{"currency": "BTC"}]))
         given = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
-        desk = orders.execution_client(given, venue.base)
-        async with signed_in(desk):
-            yield venue, desk, asked
+        client = orders.execution_client(given, venue.base)
+        async with signed_in(client):
+            yield venue, client, asked
 
 
-async def test_the_key_signs_in_and_its_secret_stays():
-    async with open_desk(TAKEN) as (venue, _, asked):
+async def test_key_logs_in_without_sending_the_secret():
+    async with open_client(TAKEN) as (venue, _, asked):
         sent = asked[0]["params"]
         text = f"{sent['timestamp']}\n{sent['nonce']}\n".encode()
         assert sent["signature"] == hmac.new(b"very-secret", text, hashlib.sha256).hexdigest()
@@ -57,10 +57,10 @@ async def test_the_key_signs_in_and_its_secret_stays():
         assert venue.received[0] == "/ws/api/v2"
 
 
-async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
-    async with open_desk(TAKEN) as (venue, desk, asked):
-        exact = replace(WISH, size=Decimal("50.0000000000000000001"), post_only=True)
-        receipt = await desk.place(exact)
+async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
+    async with open_client(TAKEN) as (venue, client, asked):
+        exact = replace(REQUEST, size=Decimal("50.0000000000000000001"), post_only=True)
+        receipt = await client.place(exact)
         assert isinstance(receipt, Accepted)
         assert receipt.venue_order_id == "4008699030"
         assert '"amount":50.0000000000000000001,' in venue.received[-1]
@@ -79,11 +79,11 @@ async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
                 "reject_post_only": True,
             },
         }
-        assert isinstance(await desk.amend(KEY, WISH), Accepted)
-        assert isinstance(await desk.cancel(KEY), Accepted)
+        assert isinstance(await client.amend(KEY, REQUEST), Accepted)
+        assert isinstance(await client.cancel(KEY), Accepted)
         stop = OrderRequest(CLIENT_ID, "BTC-PERPETUAL", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP,
                     Decimal(50), stop_price=Decimal("60000.5"))  # fmt: skip
-        assert isinstance(await desk.place(stop), Accepted)
+        assert isinstance(await client.place(stop), Accepted)
         methods = [one["method"].removeprefix("private/") for one in asked[2:]]
         assert methods == ["edit_by_label", "cancel_by_label", "sell"]
         assert asked[-1]["params"]["trigger_price"] == 60000.5
@@ -99,18 +99,18 @@ async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
         (failed(13009, "unauthorized"), pb.REJECT_REASON_PERMISSION),
     ],
 )
-async def test_a_refusal_has_its_reason(error, expected):
-    async with open_desk(error) as (_, desk, asked):
-        receipt = await desk.place(WISH)
+async def test_rejection_has_its_reason(error, expected):
+    async with open_client(error) as (_, client, asked):
+        receipt = await client.place(REQUEST)
         assert isinstance(receipt, Rejected)
         assert receipt.reason == expected
         assert len(asked) == 2
 
 
 @pytest.mark.parametrize("code", [13888, 10040, 10001])
-async def test_what_may_have_been_done_is_unclear(code):
-    async with open_desk(failed(code, "who knows")) as (venue, desk, asked):
-        assert await desk.place(WISH) == OutcomeUnknown(f"{code} who knows")
+async def test_unclear_answer_is_an_unknown_outcome(code):
+    async with open_client(failed(code, "who knows")) as (venue, client, asked):
+        assert await client.place(REQUEST) == OutcomeUnknown(f"{code} who knows")
         assert len(asked) == 2
         assert not [one for one in venue.sent if one.path.endswith("/buy")]
 
@@ -129,5 +129,5 @@ async def test_what_may_have_been_done_is_unclear(code):
         ({"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": "heartbeat"}}, None),
     ],
 )
-def test_what_is_heard(message, expected):
+def test_messages_are_decoded(message, expected):
     assert DeribitOrderSocketCodec().decode(message) == expected

@@ -1,4 +1,4 @@
-"""Deribit's desk: what it sends, what it reads, what it calls unclear."""
+"""Deribit's execution client: requests, answers and verdicts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,7 +33,7 @@ from venues.deribit.simulator.authentication import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTC-PERPETUAL", CLIENT_ID, "")
-WISH = OrderRequest(
+REQUEST = OrderRequest(
     client_order_id=CLIENT_ID,
     symbol="BTC-PERPETUAL",
     side=types_pb2.SIDE_BUY,
@@ -55,11 +55,11 @@ async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]
     async with scripted_venue() as venue:
         venue.answer("/get_currencies", done([{"currency": "BTC"}, {"currency": "USDC"}]))
         given = Credentials("main", {"apiKey": "k", "secret": "s"})
-        desk = orders.execution_client(given, venue.base, "rest")
+        client = orders.execution_client(given, venue.base, "rest")
         try:
-            yield venue, desk
+            yield venue, client
         finally:
-            await desk.close()
+            await client.close()
 
 
 def done(result):
@@ -71,9 +71,9 @@ def failed(code, message="no", **data):
 
 
 async def test_an_order_goes_out_digit_for_digit_with_its_label():
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/buy", done({"order": ROW, "trades": []}))
-        receipt = await desk.place(WISH)
+        receipt = await client.place(REQUEST)
         assert isinstance(receipt, Accepted)
         assert receipt.order is not None
         assert receipt.order.client_order_id == CLIENT_ID
@@ -86,7 +86,7 @@ async def test_an_order_goes_out_digit_for_digit_with_its_label():
             "price": "61234.5",
             "time_in_force": "good_til_cancelled",
         }
-        wish = OrderRequest(
+        order_request = OrderRequest(
             client_order_id=CLIENT_ID,
             symbol="BTC_USDC-PERPETUAL",
             side=types_pb2.SIDE_SELL,
@@ -97,7 +97,7 @@ async def test_an_order_goes_out_digit_for_digit_with_its_label():
             reduce_only=True,
         )
         venue.answer("/sell", done({"order": ROW, "trades": []}))
-        await desk.place(wish)
+        await client.place(order_request)
         sent = venue.sent[-1].query
         assert (sent["post_only"], sent["reject_post_only"]) == ("true", "true")
         assert (sent["reduce_only"], sent["amount"]) == ("true", "0.00000001")
@@ -126,10 +126,10 @@ async def test_an_order_goes_out_digit_for_digit_with_its_label():
         (failed(10020, "invalid_or_unsupported_instrument"), "INSTRUMENT"),
     ],
 )
-async def test_what_the_venue_surely_did_not_do_is_refused(error, reason):
-    async with prepared() as (venue, desk):
+async def test_rejected_order_has_its_reason(error, reason):
+    async with prepared() as (venue, client):
         venue.answer("/buy", error, status=400)
-        receipt = await desk.place(WISH)
+        receipt = await client.place(REQUEST)
         assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
 
@@ -146,40 +146,40 @@ async def test_what_the_venue_surely_did_not_do_is_refused(error, reason):
         (200, DROP),
     ],
 )
-async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
-    async with prepared() as (venue, desk):
+async def test_unclear_answer_is_an_unknown_outcome_and_not_repeated(status, body):
+    async with prepared() as (venue, client):
         venue.answer("/buy", body, status=status)
-        assert isinstance(await desk.place(WISH), OutcomeUnknown)
+        assert isinstance(await client.place(REQUEST), OutcomeUnknown)
         assert len([one for one in venue.sent if one.path.endswith("/buy")]) == 1
 
 
 async def test_an_order_is_found_by_its_label_also_when_it_is_old():
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         older = {**ROW, "order_id": "1", "creation_timestamp": 1}
         venue.answer("/get_order_state_by_label", done([older, ROW]))
-        found = await desk.find(KEY)
+        found = await client.find(KEY)
         assert found is not None
         assert found.venue_order_id == "4008699030"
         assert venue.sent[-1].query == {"currency": "BTC", "label": CLIENT_ID}
         venue.answer("/get_order_state_by_label", done([]))
         past = {**ROW, "order_state": "cancelled", "filled_amount": 10.0}
         venue.answer("/get_order_history_by_instrument", done([{**ROW, "label": ""}, past]))
-        found = await desk.find(KEY)
+        found = await client.find(KEY)
         assert found is not None
         assert found.state == pb.ORDER_STATE_CANCELLED
         assert found.filled_size == Decimal(10)
         venue.answer("/get_order_history_by_instrument", done([]))
-        assert await desk.find(KEY) is None
+        assert await client.find(KEY) is None
 
 
-async def test_what_is_gone_cannot_be_cancelled():
-    async with prepared() as (venue, desk):
+async def test_order_that_is_gone_cannot_be_cancelled():
+    async with prepared() as (venue, client):
         venue.answer("/cancel_by_label", done(0))
-        assert isinstance(await desk.cancel(KEY), Rejected)
+        assert isinstance(await client.cancel(KEY), Rejected)
         venue.answer("/cancel_by_label", done(1))
-        assert await desk.cancel(KEY) == Accepted("")
+        assert await client.cancel(KEY) == Accepted("")
         venue.answer("/cancel_all", done(0))
-        assert await desk.cancel_all() == Accepted("")
+        assert await client.cancel_all() == Accepted("")
 
 
 async def test_fills_balances_and_positions_are_exact():
@@ -189,42 +189,42 @@ async def test_fills_balances_and_positions_are_exact():
         ',"amount":9007199254740993.1,"fee":1e-8,"fee_currency":"BTC","liquidity":"M",'
         '"timestamp":1550657341322}]}}'
     )
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/get_user_trades_by_instrument_and_time", trade)
-        (fill,) = await desk.fills("BTC-PERPETUAL", 1_550_657_341_000_000_000)
+        (fill,) = await client.fills("BTC-PERPETUAL", 1_550_657_341_000_000_000)
         assert fill.size == Decimal("9007199254740993.1")
         assert fill.fees == (Fee("BTC", Decimal("1E-8")),)
         row = '{"currency":"BTC","balance":1.50000000000000000001,"available_funds":1}'
         venue.answer("/get_account_summaries", '{"result":{"summaries":[' + row + "]}}")
         expected = VenueBalance("BTC", Decimal("1.50000000000000000001"), Decimal(1))
-        assert await desk.balances() == [expected]
+        assert await client.balances() == [expected]
         held = {"instrument_name": "BTC-PERPETUAL", "size": -50.0, "average_price": 61000.5,
                 "floating_profit_loss": 1e-05, "estimated_liquidation_price": 0}  # fmt: skip
         venue.answer("/get_positions", done([held]), done([]))
-        assert await desk.positions() == [
+        assert await client.positions() == [
             VenuePosition("BTC-PERPETUAL", Decimal(-50), Decimal("61000.5"), Decimal("0.00001"))
         ]
         venue.answer("/public/auth", done({"scope": "account:read wallet:read_write"}))
-        assert await desk.authenticate() == ["withdraw"]
+        assert await client.authenticate() == ["withdraw"]
         assert "client_secret" not in venue.sent[-1].query
 
 
-async def test_a_key_that_may_not_follow_is_refused():
-    async with prepared() as (venue, desk):
+async def test_key_without_stream_rights_is_rejected():
+    async with prepared() as (venue, client):
         venue.reply = lambda message: [{"id": message["id"], **failed(13004, "invalid")}]
         with pytest.raises(CredentialsRejected):
-            await anext(desk.follow())
+            await anext(client.follow())
 
 
-async def test_an_error_reply_ends_the_connection_in_the_open():
+async def test_error_reply_ends_the_connection_with_a_reason():
     def reply(message):
         if message["method"] == "public/auth":
             return [{"id": message["id"], **done({"access_token": "t"})}]
         return [{"id": message["id"], **done(message["params"]["channels"])}]
 
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.reply = reply
-        events = desk.follow()
+        events = client.follow()
         await take(events, 1)
         data = {"channel": "user.orders.any.any.raw", "data": ROW}
         await venue.send({"method": "subscription", "params": data}, failed(11050, "bad_request"))

@@ -1,4 +1,4 @@
-"""Stops on Deribit: another id once their price is reached, and one order all the same."""
+"""Stops on Deribit: a triggered stop has another id, and is the same order to us."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -49,12 +49,19 @@ OWN_KEY = replace(KEY, venue_order_id="SLTS-1")
         ),
     ],
 )
-async def test_each_kind_of_stop_has_its_words(kind, price, expected):
-    wish = OrderRequest(CLIENT_ID, "BTC-PERPETUAL", types_pb2.SIDE_SELL, kind, Decimal(50),
-                price and Decimal(price), stop_price=Decimal("60000.5"))  # fmt: skip
-    async with prepared() as (venue, desk):
+async def test_each_stop_type_has_its_parameters(kind, price, expected):
+    order_request = OrderRequest(
+        CLIENT_ID,
+        "BTC-PERPETUAL",
+        types_pb2.SIDE_SELL,
+        kind,
+        Decimal(50),
+        price and Decimal(price),
+        stop_price=Decimal("60000.5"),
+    )
+    async with prepared() as (venue, client):
         venue.answer("/sell", done({"order": STOP, "trades": []}))
-        receipt = await desk.place(wish)
+        receipt = await client.place(order_request)
         assert isinstance(receipt, Accepted)
         assert receipt.order is not None
         assert (receipt.order.type, receipt.order.state) == (
@@ -68,7 +75,7 @@ async def test_each_kind_of_stop_has_its_words(kind, price, expected):
             "trigger_price": "60000.5",
         }
         count = len(venue.sent)
-        await check_unsupported_stops(desk, wish)
+        await check_unsupported_stops(client, order_request)
         assert len(venue.sent) == count
 
 
@@ -80,21 +87,28 @@ async def test_each_kind_of_stop_has_its_words(kind, price, expected):
         ("4008", "/edit", {}),
     ],
 )
-async def test_a_stop_gets_another_trigger_price_while_it_waits(order_id, path, expected):
-    wish = OrderRequest(CLIENT_ID, "BTC-PERPETUAL", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP_LIMIT,
-                Decimal(50), Decimal(59999), stop_price=Decimal("60000.5"))  # fmt: skip
+async def test_trigger_price_of_an_untriggered_stop_is_amended(order_id, path, expected):
+    order_request = OrderRequest(
+        CLIENT_ID,
+        "BTC-PERPETUAL",
+        types_pb2.SIDE_SELL,
+        pb.ORDER_TYPE_STOP_LIMIT,
+        Decimal(50),
+        Decimal(59999),
+        stop_price=Decimal("60000.5"),
+    )
     named = {"order_id": order_id}
     if not order_id:
         named = {"instrument_name": "BTC-PERPETUAL", "label": CLIENT_ID}
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer(path, done({"order": STOP, "trades": []}))
         key = OrderKey("BTC-PERPETUAL", CLIENT_ID, order_id)
-        assert isinstance(await desk.amend(key, wish), Accepted)
+        assert isinstance(await client.amend(key, order_request), Accepted)
         assert venue.sent[-1].query == {**named, "amount": "50", "price": "59999", **expected}
 
 
 @pytest.mark.parametrize("label", ["", CLIENT_ID])
-async def test_what_a_stop_makes_is_heard_of_as_the_same_order(label):
+async def test_order_of_a_triggered_stop_has_the_stops_client_id(label):
     decoder, heard = DeribitUserStreamDecoder(DeribitAccountApi()), []
     for row in (STOP, WOKEN, {**MADE, "label": label}):
         params = {"channel": ORDERS, "data": row}
@@ -111,45 +125,45 @@ async def test_what_a_stop_makes_is_heard_of_as_the_same_order(label):
 
 @pytest.mark.parametrize("key", [KEY, OWN_KEY])
 @pytest.mark.parametrize("label", ["", CLIENT_ID])
-async def test_a_stop_is_found_before_and_after_its_price_is_reached(key, label):
+async def test_stop_is_found_before_and_after_its_trigger(key, label):
     made = {**MADE, "label": label}
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/get_order_state", done(STOP))
         venue.answer("/get_order_state_by_label", done([STOP]))
-        found = await desk.find(key)
+        found = await client.find(key)
         assert found is not None
         assert (found.type, found.state) == (pb.ORDER_TYPE_STOP_LIMIT, pb.ORDER_STATE_OPEN)
         venue.answer("/get_order_state", done(WOKEN))
         venue.answer("/get_order_state_by_label", done([WOKEN, *([made] if label else [])]))
         venue.answer("/get_open_orders_by_instrument", done([]))
         venue.answer("/get_order_history_by_instrument", done([]))
-        between = await desk.find(key)
+        between = await client.find(key)
         assert between is not None
         assert between.state == pb.ORDER_STATE_OPEN
         venue.answer("/get_open_orders_by_instrument", done([made]))
-        after = await desk.find(key)
+        after = await client.find(key)
         assert after is not None
         assert (after.venue_order_id, after.client_order_id) == ("4008", CLIENT_ID)
         ended = {**made, "order_state": "filled", "filled_amount": 50.0}
         venue.answer("/get_open_orders_by_instrument", done([]))
         venue.answer("/get_order_history_by_instrument", done([ended]))
         if not label:
-            after = await desk.find(key)
+            after = await client.find(key)
             assert after is not None
             assert after.state == pb.ORDER_STATE_FILLED
 
 
-async def test_an_order_without_a_label_is_led_back_by_the_stop_that_has_made_it():
+async def test_order_without_a_label_gets_the_client_id_of_its_stop():
     other = {**MADE, "order_id": "4009", "trigger_order_id": "SLTS-2"}
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/get_order_state", done(MADE), done(WOKEN))
-        found = await desk.find(OrderKey("BTC-PERPETUAL", "", "4008"))
+        found = await client.find(OrderKey("BTC-PERPETUAL", "", "4008"))
         assert found is not None
         assert found.client_order_id == CLIENT_ID
         gone = failed(10004, "order_not_found")
         venue.answer("/get_order_state", gone, status=400)
         venue.answer("/get_open_orders", done([MADE, other, WOKEN]))
-        ours, theirs = await desk.open_orders()
+        ours, theirs = await client.open_orders()
         assert (ours.client_order_id, theirs.client_order_id) == (CLIENT_ID, "")
 
 

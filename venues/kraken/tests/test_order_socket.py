@@ -1,4 +1,4 @@
-"""Kraken's order websocket: what is said, and what is understood."""
+"""Kraken's order websocket: login, requests and answers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,16 +16,16 @@ from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Reject
 from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, signed_in
 from venues.kraken import orders
 from venues.kraken.order_socket import KrakenOrderSocketCodec
-from venues.kraken.tests.test_orders import CLIENT_ID, KEY, PAIR, WISH, done
+from venues.kraken.tests.test_orders import CLIENT_ID, KEY, PAIR, REQUEST, done
 
 TAKEN = {"result": {"order_id": "OUF4EM-FRGI2-MQMWZD", "cl_ord_id": CLIENT_ID}, "success": True}
 
 
 @asynccontextmanager
-async def open_desk(
+async def open_client(
     reply: Any,
 ) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient, list[Any]]]:
-    """A desk with a token, and what it said on its order socket."""
+    """A client with a token, and what it said on its order socket."""
     asked: list[Any] = []
 
     def answer(message: Any) -> list[Any]:
@@ -43,9 +43,9 @@ async def open_desk(
         venue.answer("/AssetPairs", done({"XBTUSDT": PAIR}))
         venue.answer("/GetWebSocketsToken", done({"token": "t0ken", "expires": 900}))
         given = Credentials("main", {"apiKey": "k", "secret": "c2VjcmV0"})
-        desk = orders.execution_client(given, venue.base)
-        async with signed_in(desk):
-            yield venue, desk, asked
+        client = orders.execution_client(given, venue.base)
+        async with signed_in(client):
+            yield venue, client, asked
 
 
 def posted(venue: ScriptedVenue) -> set[str]:
@@ -53,7 +53,7 @@ def posted(venue: ScriptedVenue) -> set[str]:
 
 
 async def test_the_token_is_kept_by_a_subscription():
-    async with open_desk(TAKEN) as (venue, _, asked):
+    async with open_client(TAKEN) as (venue, _, asked):
         assert asked[0]["params"] == {
             "channel": "executions",
             "snap_orders": False,
@@ -63,31 +63,31 @@ async def test_the_token_is_kept_by_a_subscription():
         assert venue.received[0] == "/v2"
 
 
-async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
-    async with open_desk(TAKEN) as (venue, desk, asked):
-        exact = replace(WISH, size=Decimal("0.10000000000000000001"), post_only=True)
-        assert await desk.place(exact) == Accepted("OUF4EM-FRGI2-MQMWZD")
+async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
+    async with open_client(TAKEN) as (venue, client, asked):
+        exact = replace(REQUEST, size=Decimal("0.10000000000000000001"), post_only=True)
+        assert await client.place(exact) == Accepted("OUF4EM-FRGI2-MQMWZD")
         assert '"order_qty":0.10000000000000000001,' in venue.received[-1]
         params = asked[1]["params"]
         assert (asked[1]["method"], asked[1]["req_id"]) == ("add_order", 1)
         assert params == {
-            "symbol": WISH.symbol,
+            "symbol": REQUEST.symbol,
             "side": "buy",
             "order_type": "limit",
             "order_qty": 0.1,
             "cl_ord_id": CLIENT_ID,
             "fee_preference": "quote",
-            "limit_price": float(WISH.price or 0),
+            "limit_price": float(REQUEST.price or 0),
             "time_in_force": "gtc",
             "post_only": True,
             "token": "t0ken",
         }
-        assert await desk.amend(KEY, WISH) == Accepted("")
-        assert await desk.cancel(KEY) == Accepted("")
+        assert await client.amend(KEY, REQUEST) == Accepted("")
+        assert await client.cancel(KEY) == Accepted("")
         assert [one["method"] for one in asked[2:]] == ["amend_order", "cancel_order"]
         assert asked[-1]["params"]["cl_ord_id"] == [CLIENT_ID]
-        market = replace(WISH, type=pb.ORDER_TYPE_MARKET, price=None)
-        assert isinstance(await desk.place(market), Accepted)
+        market = replace(REQUEST, type=pb.ORDER_TYPE_MARKET, price=None)
+        assert isinstance(await client.place(market), Accepted)
         assert asked[-1]["params"]["order_type"] == "market"
         assert posted(venue) == {"Assets", "AssetPairs", "GetWebSocketsToken"}
 
@@ -99,10 +99,10 @@ async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
         {"time_in_force": pb.TIME_IN_FORCE_GOOD_TILL_TIME, "expire_time_ns": 2 * 10**18},
     ],
 )
-async def test_what_is_said_otherwise_goes_by_rest(changes):
-    async with open_desk(TAKEN) as (venue, desk, asked):
+async def test_order_with_other_parameters_goes_by_rest(changes):
+    async with open_client(TAKEN) as (venue, client, asked):
         venue.answer("/AddOrder", done({"txid": ["OA"], "descr": {}}))
-        assert await desk.place(replace(WISH, **changes)) == Accepted("OA")
+        assert await client.place(replace(REQUEST, **changes)) == Accepted("OA")
         assert len(asked) == 1
         assert "AddOrder" in posted(venue)
 
@@ -116,17 +116,21 @@ async def test_what_is_said_otherwise_goes_by_rest(changes):
         ("ESession:Invalid session", pb.REJECT_REASON_PERMISSION),
     ],
 )
-async def test_a_refusal_has_its_reason(error, expected):
-    async with open_desk({"error": error, "success": False}) as (venue, desk, _):
-        receipt = await desk.place(WISH)
+async def test_rejection_has_its_reason(error, expected):
+    async with open_client({"error": error, "success": False}) as (venue, client, _):
+        receipt = await client.place(REQUEST)
         assert isinstance(receipt, Rejected)
         assert receipt.reason == expected
         assert "AddOrder" not in posted(venue)
 
 
-async def test_what_may_have_been_done_is_unclear():
-    async with open_desk({"error": "EService:Unavailable", "success": False}) as (venue, desk, _):
-        assert isinstance(await desk.place(WISH), OutcomeUnknown)
+async def test_unclear_answer_is_an_unknown_outcome():
+    async with open_client({"error": "EService:Unavailable", "success": False}) as (
+        venue,
+        client,
+        _,
+    ):
+        assert isinstance(await client.place(REQUEST), OutcomeUnknown)
         assert "AddOrder" not in posted(venue)
 
 
@@ -147,5 +151,5 @@ async def test_what_may_have_been_done_is_unclear():
         ),
     ],
 )  # fmt: skip
-def test_what_is_heard(message, expected):
+def test_messages_are_decoded(message, expected):
     assert KrakenOrderSocketCodec().decode(message) == expected

@@ -1,4 +1,4 @@
-"""Kraken's desk: what it sends, what it reads, what it calls unclear."""
+"""Kraken's execution client: requests, answers and verdicts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,7 +32,7 @@ from venues.kraken.simulator.authentication import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTC/USDT", CLIENT_ID, "")
-WISH = OrderRequest(
+REQUEST = OrderRequest(
     client_order_id=CLIENT_ID,
     symbol="BTC/USDT",
     side=types_pb2.SIDE_BUY,
@@ -57,11 +57,11 @@ async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]
         venue.answer("/public/AssetPairs", done({"XBTUSDT": PAIR}))
         venue.answer("/public/Assets", done({"XXBT": {"altname": "XBT"}}))
         given = Credentials("main", {"apiKey": "k", "secret": "c2VjcmV0"})
-        desk = orders.execution_client(given, venue.base, "rest")
+        client = orders.execution_client(given, venue.base, "rest")
         try:
-            yield venue, desk
+            yield venue, client
         finally:
-            await desk.close()
+            await client.close()
 
 
 def done(result):
@@ -69,9 +69,9 @@ def done(result):
 
 
 async def test_an_order_goes_out_digit_for_digit():
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/AddOrder", done({"descr": {}, "txid": ["OUF4EM-FRGI2-MQMWZD"]}))
-        assert await desk.place(WISH) == Accepted("OUF4EM-FRGI2-MQMWZD")
+        assert await client.place(REQUEST) == Accepted("OUF4EM-FRGI2-MQMWZD")
         sent = venue.sent[-1].params
         del sent["nonce"]
         assert sent == {
@@ -100,9 +100,9 @@ async def test_an_order_goes_out_digit_for_digit():
     ],
 )
 async def test_each_kind_of_order_has_its_prices(kind, prices, expected):
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/AddOrder", done({"txid": ["O"]}))
-        await desk.place(
+        await client.place(
             OrderRequest(CLIENT_ID, "BTC/USDT", types_pb2.SIDE_SELL, kind, Decimal(1), **prices)
         )
         sent = venue.sent[-1].params
@@ -131,10 +131,10 @@ async def test_each_kind_of_order_has_its_prices(kind, prices, expected):
         ("EGeneral:Invalid arguments", "OTHER"),
     ],
 )
-async def test_what_the_venue_surely_did_not_do_is_refused(words, reason):
-    async with prepared() as (venue, desk):
+async def test_rejected_order_has_its_reason(words, reason):
+    async with prepared() as (venue, client):
         venue.answer("/AddOrder", {"error": [words]})
-        receipt = await desk.place(WISH)
+        receipt = await client.place(REQUEST)
         assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
         assert words in receipt.detail
@@ -153,27 +153,27 @@ async def test_what_the_venue_surely_did_not_do_is_refused(words, reason):
         (200, DROP),
     ],
 )
-async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
-    async with prepared() as (venue, desk):
+async def test_unclear_answer_is_an_unknown_outcome_and_not_repeated(status, body):
+    async with prepared() as (venue, client):
         venue.answer("/AddOrder", body, status=status)
-        assert isinstance(await desk.place(WISH), OutcomeUnknown)
+        assert isinstance(await client.place(REQUEST), OutcomeUnknown)
         assert len([one for one in venue.sent if one.path.endswith("AddOrder")]) == 1
 
 
-async def test_without_its_names_nothing_is_sent():
-    async with prepared() as (venue, desk):
+async def test_nothing_is_sent_before_the_names_are_known():
+    async with prepared() as (venue, client):
         venue.answer("/public/AssetPairs", "<html>502</html>", status=502)
-        assert isinstance(await desk.place(WISH), Rejected)
+        assert isinstance(await client.place(REQUEST), Rejected)
         assert not [one for one in venue.sent if one.path.endswith("AddOrder")]
 
 
 async def test_an_order_is_found_by_our_id():
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         closed = {**ROW, "status": "canceled", "vol_exec": "0.3", "cost": "1.00000",
                   "closetm": 1688148500.123456, "reason": "User requested"}  # fmt: skip
         venue.answer("/OpenOrders", done({"open": {}}))
         venue.answer("/ClosedOrders", done({"closed": {"OQCLML": closed}, "count": 1}))
-        found = await desk.find(KEY)
+        found = await client.find(KEY)
         assert found is not None
         assert found.state == pb.ORDER_STATE_CANCELLED
         assert (found.symbol, found.venue_order_id) == ("BTC/USDT", "OQCLML")
@@ -182,17 +182,17 @@ async def test_an_order_is_found_by_our_id():
         assert found.average_price == Decimal("3.3333333333333333")
         assert found.venue_time_ns == 1688148500123456000
         venue.answer("/ClosedOrders", done({"closed": {}, "count": 0}))
-        assert await desk.find(KEY) is None
+        assert await client.find(KEY) is None
 
 
 async def test_fills_and_balances_are_exact():
     trade = {"ordertxid": "OQCLML", "pair": "XBTUSDT", "time": "1688667796.8802", "type": "buy",
              "price": "61234.50000", "cost": "1", "fee": "0.00016", "vol": "0.02000001",
              "trade_id": 40274859, "maker": True}  # fmt: skip
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         pages = [done({"trades": {f"T{page}": trade}, "count": 2}) for page in range(2)]
         venue.answer("/TradesHistory", *pages)
-        fills = await desk.fills("", 1_688_667_796_000_000_000)
+        fills = await client.fills("", 1_688_667_796_000_000_000)
         assert [fill.fill_id for fill in fills] == ["T0", "T1"]
         assert fills[0].size == Decimal("0.02000001")
         assert fills[0].fees == (Fee("USDT", Decimal("0.00016")),)
@@ -200,10 +200,10 @@ async def test_fills_and_balances_are_exact():
         row = {"balance": "9007199254740993.0000000001", "hold_trade": "1"}
         venue.answer("/BalanceEx", done({"XXBT": row}))
         total = Decimal("9007199254740993.0000000001")
-        assert await desk.balances() == [VenueBalance("BTC", total, total - 1)]
+        assert await client.balances() == [VenueBalance("BTC", total, total - 1)]
 
 
-async def test_the_account_is_followed_and_a_missing_message_is_told():
+async def test_missing_stream_message_interrupts_the_stream():
     def reply(message):
         assert message["params"]["token"] == "token"
         result = {"channel": "executions"}
@@ -222,10 +222,10 @@ async def test_the_account_is_followed_and_a_missing_message_is_told():
         '"cost":0.00061,"fees":[{"asset":"USDT","qty":0.000000016}],'
         '"timestamp":"2022-12-25T09:31:00Z"}]}'
     )
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/GetWebSocketsToken", done({"token": "token", "expires": 900}))
         venue.reply = reply
-        events = desk.follow()
+        events = client.follow()
         (begun,) = await take(events, 1)
         assert isinstance(begun, StreamInterrupted)
         await venue.send(whole % 2, trade)

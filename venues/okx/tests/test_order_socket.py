@@ -1,4 +1,4 @@
-"""OKX's order websocket: what is said, and what is understood."""
+"""OKX's order websocket: login, requests and answers."""
 
 import base64
 import hashlib
@@ -20,16 +20,16 @@ from kit.execution.contract import Accepted, Credentials, OrderRequest, OutcomeU
 from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, signed_in
 from venues.okx import orders
 from venues.okx.order_socket import OkxOrderSocketCodec
-from venues.okx.tests.test_orders import CLIENT_ID, KEY, WISH, done
+from venues.okx.tests.test_orders import CLIENT_ID, KEY, REQUEST, done
 
 TAKEN = done({"ordId": "3126", "clOrdId": CLIENT_ID, "sCode": "0", "sMsg": ""})
 
 
 @asynccontextmanager
-async def open_desk(
+async def open_client(
     reply: Any,
 ) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient, list[Any]]]:
-    """A desk that has signed in, and what it said on its order socket."""
+    """A client that has signed in, and what it said on its order socket."""
     asked: list[Any] = []
 
     def answer(message: Any) -> list[Any]:
@@ -43,14 +43,14 @@ async def open_desk(
         listed = done({"instId": "BTC-USDT", "instIdCode": 10458}, {"instId": "NEW-USDT"})
         venue.answer("/public/instruments", listed)
         secrets = {"apiKey": "k", "secret": "very-secret", "password": "p"}
-        desk = orders.execution_client("okx", Credentials("main", secrets), venue.base)
-        async with signed_in(desk):
+        client = orders.execution_client("okx", Credentials("main", secrets), venue.base)
+        async with signed_in(client):
             venue.sent.clear()
-            yield venue, desk, asked
+            yield venue, client, asked
 
 
-async def test_the_key_signs_in_before_the_first_order():
-    async with open_desk(TAKEN) as (venue, _, asked):
+async def test_key_logs_in_before_the_first_order():
+    async with open_client(TAKEN) as (venue, _, asked):
         (login,) = asked[0]["args"]
         text = f"{login['timestamp']}GET/users/self/verify".encode()
         signed = hmac.new(b"very-secret", text, hashlib.sha256).digest()
@@ -59,12 +59,12 @@ async def test_the_key_signs_in_before_the_first_order():
         assert venue.received[0] == "/ws/v5/private"
 
 
-async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
-    async with open_desk(TAKEN) as (venue, desk, asked):
-        assert await desk.place(WISH) == Accepted("3126")
-        assert await desk.amend(KEY, replace(WISH, size=Decimal("1.5"))) == Accepted("3126")
-        assert await desk.cancel(KEY) == Accepted("3126")
-        assert isinstance(await desk.place(replace(WISH, symbol="NEW-USDT")), Accepted)
+async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
+    async with open_client(TAKEN) as (venue, client, asked):
+        assert await client.place(REQUEST) == Accepted("3126")
+        assert await client.amend(KEY, replace(REQUEST, size=Decimal("1.5"))) == Accepted("3126")
+        assert await client.cancel(KEY) == Accepted("3126")
+        assert isinstance(await client.place(replace(REQUEST, symbol="NEW-USDT")), Accepted)
         placed, amended, cancelled, new = asked[1:]
         assert (placed["id"], placed["op"]) == ("1", "order")
         assert placed["args"] == [
@@ -89,9 +89,9 @@ async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
 async def test_a_stop_goes_by_rest():
     stop = OrderRequest(CLIENT_ID, "BTC-USDT", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP, Decimal(1),
                 stop_price=Decimal(5))  # fmt: skip
-    async with open_desk(TAKEN) as (venue, desk, asked):
+    async with open_client(TAKEN) as (venue, client, asked):
         venue.answer("/order-algo", done({"algoId": "7", "sCode": "0", "sMsg": ""}))
-        assert await desk.place(stop) == Accepted("7")
+        assert await client.place(stop) == Accepted("7")
         assert len(asked) == len(venue.sent) == 1
 
 
@@ -104,19 +104,23 @@ async def test_a_stop_goes_by_rest():
         ("50011", pb.REJECT_REASON_RATE_LIMIT),
     ],
 )
-async def test_a_refusal_has_its_reason(code, expected):
+async def test_rejection_has_its_reason(code, expected):
     row = {"ordId": "", "sCode": code, "sMsg": "no"}
-    async with open_desk({"code": "1", "msg": "", "data": [row]}) as (venue, desk, _):
-        assert await desk.place(WISH) == Rejected(expected, f"{code} no")
+    async with open_client({"code": "1", "msg": "", "data": [row]}) as (venue, client, _):
+        assert await client.place(REQUEST) == Rejected(expected, f"{code} no")
         assert not venue.sent
-    async with open_desk({"code": code, "msg": "no", "data": []}) as (venue, desk, _):
-        assert await desk.place(WISH) == Rejected(expected, f"{code} no")
+    async with open_client({"code": code, "msg": "no", "data": []}) as (venue, client, _):
+        assert await client.place(REQUEST) == Rejected(expected, f"{code} no")
 
 
 @pytest.mark.parametrize("code", ["50004", "50026", "50001"])
-async def test_what_may_have_been_done_is_unclear(code):
-    async with open_desk({"code": code, "msg": "who knows", "data": []}) as (venue, desk, asked):
-        assert await desk.place(WISH) == OutcomeUnknown(f"{code} who knows")
+async def test_unclear_answer_is_an_unknown_outcome(code):
+    async with open_client({"code": code, "msg": "who knows", "data": []}) as (
+        venue,
+        client,
+        asked,
+    ):
+        assert await client.place(REQUEST) == OutcomeUnknown(f"{code} who knows")
         assert len(asked) == 2
         assert not venue.sent
 
@@ -138,5 +142,5 @@ async def test_what_may_have_been_done_is_unclear(code):
         ({"event": "channel-conn-count", "channel": "orders"}, None),
     ],
 )
-def test_what_is_heard(message, expected):
+def test_messages_are_decoded(message, expected):
     assert OkxOrderSocketCodec("SPOT").decode(message) == expected

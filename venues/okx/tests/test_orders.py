@@ -1,4 +1,4 @@
-"""OKX's desks: what they send, what they read, what they call unclear."""
+"""OKX's execution clients: requests, answers and verdicts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,7 +32,7 @@ from venues.okx.simulator.private.keys import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTC-USDT", CLIENT_ID, "")
-WISH = OrderRequest(
+REQUEST = OrderRequest(
     client_order_id=CLIENT_ID,
     symbol="BTC-USDT",
     side=types_pb2.SIDE_BUY,
@@ -60,21 +60,21 @@ async def prepared(
 ) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
     async with scripted_venue() as venue:
         secrets = {"apiKey": "k", "secret": "s", "password": "p"}
-        desk = orders.execution_client(venue_id, Credentials("main", secrets), venue.base, "rest")
+        client = orders.execution_client(venue_id, Credentials("main", secrets), venue.base, "rest")
         try:
-            yield venue, desk
+            yield venue, client
         finally:
-            await desk.close()
+            await client.close()
 
 
 def done(*rows):
     return {"code": "0", "msg": "", "data": list(rows)}
 
 
-async def test_an_order_goes_out_digit_for_digit_and_is_only_taken():
-    async with prepared() as (venue, desk):
+async def test_order_is_sent_digit_for_digit_and_acknowledged_only():
+    async with prepared() as (venue, client):
         venue.answer("/trade/order", done({"ordId": "3126", "sCode": "0", "sMsg": ""}))
-        assert await desk.place(WISH) == Accepted("3126")
+        assert await client.place(REQUEST) == Accepted("3126")
         assert venue.sent[-1].json == {
             "instId": "BTC-USDT",
             "tdMode": "cash",
@@ -85,24 +85,32 @@ async def test_an_order_goes_out_digit_for_digit_and_is_only_taken():
             "px": "61234.5",
         }
         buy, market = types_pb2.SIDE_BUY, pb.ORDER_TYPE_MARKET
-        await desk.place(OrderRequest(CLIENT_ID, "BTC-USDT", buy, market, Decimal("0.1")))
+        await client.place(OrderRequest(CLIENT_ID, "BTC-USDT", buy, market, Decimal("0.1")))
         assert venue.sent[-1].json["tgtCcy"] == "base_ccy"
         assert venue.sent[-1].json["ordType"] == "market"
 
 
 async def test_a_swap_counts_contracts_and_may_only_reduce():
-    async with prepared("okx_futures") as (venue, desk):
+    async with prepared("okx_futures") as (venue, client):
         venue.answer("/trade/order", done({"ordId": "1", "sCode": "0"}))
-        wish = OrderRequest(CLIENT_ID, "BTC-USDT-SWAP", types_pb2.SIDE_SELL, pb.ORDER_TYPE_LIMIT,
-                    Decimal("0.01"), Decimal(5), reduce_only=True, post_only=True)  # fmt: skip
-        await desk.place(wish)
+        order_request = OrderRequest(
+            CLIENT_ID,
+            "BTC-USDT-SWAP",
+            types_pb2.SIDE_SELL,
+            pb.ORDER_TYPE_LIMIT,
+            Decimal("0.01"),
+            Decimal(5),
+            reduce_only=True,
+            post_only=True,
+        )
+        await client.place(order_request)
         sent = venue.sent[-1].json
         assert (sent["tdMode"], sent["sz"], sent["reduceOnly"]) == ("cross", "0.01", True)
         assert sent["ordType"] == "post_only"
         row = {"instId": "BTC-USDT-SWAP", "pos": "3", "posSide": "short", "avgPx": "61000.1",
                "upl": "-12.5", "liqPx": ""}  # fmt: skip
         venue.answer("/account/positions", done(row, {**row, "pos": "0"}))
-        assert await desk.positions() == [
+        assert await client.positions() == [
             VenuePosition("BTC-USDT-SWAP", Decimal(-3), Decimal("61000.1"), Decimal("-12.5"))
         ]
 
@@ -123,14 +131,14 @@ async def test_a_swap_counts_contracts_and_may_only_reduce():
     ],
 )
 async def test_the_code_of_the_order_counts(code, reason):
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         row = {"ordId": "", "clOrdId": CLIENT_ID, "sCode": code, "sMsg": "no"}
         venue.answer("/trade/order", {"code": "1", "msg": "All operations failed", "data": [row]})
-        receipt = await desk.place(WISH)
+        receipt = await client.place(REQUEST)
         assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
         venue.answer("/trade/order", {"code": "2", "msg": "", "data": [row]})
-        again = await desk.place(WISH)
+        again = await client.place(REQUEST)
         assert isinstance(again, Rejected), again
         assert again.reason == receipt.reason
 
@@ -145,10 +153,10 @@ async def test_the_code_of_the_order_counts(code, reason):
         (401, "50102", "OTHER"),
     ],
 )
-async def test_what_is_turned_away_is_refused(status, code, reason):
-    async with prepared() as (venue, desk):
+async def test_call_that_was_turned_away_is_rejected(status, code, reason):
+    async with prepared() as (venue, client):
         venue.answer("/trade/order", {"code": code, "msg": "no", "data": []}, status=status)
-        receipt = await desk.place(WISH)
+        receipt = await client.place(REQUEST)
         assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
 
@@ -165,10 +173,10 @@ async def test_what_is_turned_away_is_refused(status, code, reason):
         (200, DROP),
     ],
 )
-async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
-    async with prepared() as (venue, desk):
+async def test_unclear_answer_is_an_unknown_outcome_and_not_repeated(status, body):
+    async with prepared() as (venue, client):
         venue.answer("/trade/order", body, status=status)
-        assert isinstance(await desk.place(WISH), OutcomeUnknown)
+        assert isinstance(await client.place(REQUEST), OutcomeUnknown)
         assert len(venue.sent) == 1
 
 
@@ -183,10 +191,10 @@ async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
         ({"state": "canceled", "cancelSource": "14"}, "EXPIRED", "UNSPECIFIED"),
     ],
 )
-async def test_each_state_of_an_order_is_told(changes, state, reason):
-    async with prepared() as (venue, desk):
+async def test_each_order_state_is_reported(changes, state, reason):
+    async with prepared() as (venue, client):
         venue.answer("/trade/order", done({**ROW, **changes}))
-        found = await desk.find(KEY)
+        found = await client.find(KEY)
         assert found is not None
         assert found.state == pb.OrderState.Value(f"ORDER_STATE_{state}")
         assert found.reject_reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
@@ -194,25 +202,25 @@ async def test_each_state_of_an_order_is_told(changes, state, reason):
         assert venue.sent[-1].query["clOrdId"] == CLIENT_ID
 
 
-async def test_an_order_that_is_gone_is_none_and_cannot_be_cancelled():
-    async with prepared() as (venue, desk):
+async def test_unknown_order_is_none_and_cannot_be_cancelled():
+    async with prepared() as (venue, client):
         venue.answer("/trade/order", GONE)
         venue.answer("/trade/order-algo", GONE)
-        assert await desk.find(KEY) is None
+        assert await client.find(KEY) is None
         row = {"sCode": "51400", "sMsg": "Cancellation failed as the order has been canceled"}
         venue.answer("/cancel-order", {"code": "1", "msg": "", "data": [row]})
         venue.answer("/cancel-algos", {"code": "1", "msg": "", "data": [row]})
-        assert isinstance(await desk.cancel(KEY), Rejected)
+        assert isinstance(await client.cancel(KEY), Rejected)
         venue.answer("/orders-pending", done(ROW))
         venue.answer("/orders-algo-pending", done())
-        assert await desk.cancel_all() == Accepted("")
+        assert await client.cancel_all() == Accepted("")
 
 
 async def test_fills_balances_and_rights():
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         page = [{**FILL, "tradeId": str(number), "billId": str(number)} for number in range(100)]
         venue.answer("/trade/fills-history", done(*page), done(FILL))
-        fills = await desk.fills("BTC-USDT", 1_597_026_383_000_000_000)
+        fills = await client.fills("BTC-USDT", 1_597_026_383_000_000_000)
         assert len(fills) == 101
         assert venue.sent[1].query["after"] == "99"
         assert fills[-1].fees == (Fee("BTC", Decimal("0.000000000123")),)
@@ -220,15 +228,15 @@ async def test_fills_balances_and_rights():
         coin = {"ccy": "BTC", "cashBal": "1.50000000000000000001", "availBal": "1"}
         venue.answer("/account/balance", done({"details": [coin]}))
         expected = VenueBalance("BTC", Decimal("1.50000000000000000001"), Decimal(1))
-        assert await desk.balances() == [expected]
+        assert await client.balances() == [expected]
         venue.answer("/account/config", done({"perm": "read_only,withdraw,trade"}))
-        assert await desk.authenticate() == ["withdraw"]
+        assert await client.authenticate() == ["withdraw"]
         venue.answer("/cancel-all-after", done({"triggerTime": "1"}))
-        await desk.countdown(3)
+        await client.countdown(3)
         assert venue.sent[-1].json == {"timeOut": "10"}
 
 
-async def test_the_account_is_followed():
+async def test_account_stream_yields_events():
     def reply(message):
         if message["op"] == "login":
             return [{"event": "login", "code": "0", "msg": "", "connId": "a"}]
@@ -237,9 +245,9 @@ async def test_the_account_is_followed():
     met = {**ROW, "state": "partially_filled", "accFillSz": "0.5", "avgPx": "61234.5",
            "tradeId": "123", "fillSz": "0.5", "fillPx": "61234.5", "fillFee": "-0.0005",
            "fillFeeCcy": "BTC", "execType": "M", "fillTime": "1597026383085"}  # fmt: skip
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.reply = reply
-        events = desk.follow()
+        events = client.follow()
         (begun,) = await take(events, 1)
         assert isinstance(begun, StreamInterrupted)
         coin = {"ccy": "BTC", "cashBal": "1.5", "availBal": "1"}
@@ -261,11 +269,11 @@ async def test_the_account_is_followed():
         await events.aclose()
 
 
-async def test_a_key_that_may_not_follow_is_refused():
-    async with prepared() as (venue, desk):
+async def test_key_without_stream_rights_is_rejected():
+    async with prepared() as (venue, client):
         venue.reply = lambda message: [{"event": "error", "code": "60009", "msg": "Login failed."}]
         with pytest.raises(CredentialsRejected):
-            await anext(desk.follow())
+            await anext(client.follow())
 
 
 def subject(venue_id: str, transport: Transport = "websocket") -> ClientUnderTest:

@@ -1,4 +1,4 @@
-"""Stops on OKX: kept apart until their price is reached, and one order all the same."""
+"""Stops on OKX: algo orders until their trigger, and the same order to us after it."""
 
 from decimal import Decimal
 
@@ -44,13 +44,20 @@ ALGO = {
     ],
 )
 @pytest.mark.parametrize("buys", [True, False])
-async def test_a_stop_goes_to_where_they_are_kept(kind, price, expected, buys):
+async def test_stop_goes_to_the_algo_orders(kind, price, expected, buys):
     side = types_pb2.SIDE_BUY if buys else types_pb2.SIDE_SELL
-    wish = OrderRequest(CLIENT_ID, "BTC-USDT", side, kind, Decimal("0.5"), price and Decimal(price),
-                stop_price=Decimal("60000.5"))  # fmt: skip
-    async with prepared() as (venue, desk):
+    order_request = OrderRequest(
+        CLIENT_ID,
+        "BTC-USDT",
+        side,
+        kind,
+        Decimal("0.5"),
+        price and Decimal(price),
+        stop_price=Decimal("60000.5"),
+    )
+    async with prepared() as (venue, client):
         venue.answer("/order-algo", done({"algoId": "3126000", "sCode": "0", "sMsg": ""}))
-        assert await desk.place(wish) == Accepted("3126000")
+        assert await client.place(order_request) == Accepted("3126000")
         form = "sl" if "slTriggerPx" in expected else "tp"
         spends = {"tgtCcy": "base_ccy"} if buys and price is None else {}
         assert venue.sent[-1].json == expected | spends | {
@@ -62,10 +69,10 @@ async def test_a_stop_goes_to_where_they_are_kept(kind, price, expected, buys):
             "algoClOrdId": CLIENT_ID,
             f"{form}TriggerPxType": "last",
         }
-        await check_unsupported_stops(desk, wish)
+        await check_unsupported_stops(client, order_request)
         assert len(venue.sent) == 1
         venue.answer("/amend-algos", done({"algoId": "3126000", "sCode": "0", "sMsg": ""}))
-        assert await desk.amend(KEY, wish) == Accepted("3126000")
+        assert await client.amend(KEY, order_request) == Accepted("3126000")
         new = {f"new{name[:1].upper()}{name[1:]}": value for name, value in expected.items()}
         assert venue.sent[-1].json == new | {
             "instId": "BTC-USDT",
@@ -75,11 +82,11 @@ async def test_a_stop_goes_to_where_they_are_kept(kind, price, expected, buys):
         }
 
 
-async def test_a_stop_is_found_before_and_after_its_price_is_reached():
-    async with prepared() as (venue, desk):
+async def test_stop_is_found_before_and_after_its_trigger():
+    async with prepared() as (venue, client):
         venue.answer("/trade/order", GONE)
         venue.answer("/trade/order-algo", done(ALGO))
-        found = await desk.find(KEY)
+        found = await client.find(KEY)
         assert found is not None
         assert (found.type, found.state) == (pb.ORDER_TYPE_STOP_LIMIT, pb.ORDER_STATE_OPEN)
         assert (found.stop_price, found.price) == (Decimal(60000), Decimal(59999))
@@ -87,56 +94,56 @@ async def test_a_stop_is_found_before_and_after_its_price_is_reached():
         assert venue.sent[-1].query["algoClOrdId"] == CLIENT_ID
         made = {**ROW, "clOrdId": "", "algoClOrdId": CLIENT_ID, "ordId": "4000"}
         venue.answer("/trade/order-algo", done({**ALGO, "state": "effective"}))
-        between = await desk.find(KEY)
+        between = await client.find(KEY)
         assert between is not None
         assert between.state == pb.ORDER_STATE_OPEN
         woken = {**ALGO, "state": "effective", "ordIdList": ["4000"]}
         venue.answer("/trade/order-algo", done(woken))
         venue.answer("/trade/order", GONE, done(made))
-        woken_order = await desk.find(KEY)
+        woken_order = await client.find(KEY)
         assert woken_order is not None
         assert (woken_order.venue_order_id, woken_order.client_order_id) == ("4000", CLIENT_ID)
         assert venue.sent[-1].query["ordId"] == "4000"
         venue.answer("/trade/order", GONE)
-        assert await desk.find(KEY) is None
+        assert await client.find(KEY) is None
 
 
-async def test_a_stop_is_cancelled_where_it_is():
+async def test_stop_is_cancelled_among_stops_or_orders():
     key = OrderKey("BTC-USDT", CLIENT_ID, "3126000")
     no = {"sCode": "51400", "sMsg": "Cancellation failed as the order does not exist."}
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/cancel-order", {"code": "1", "msg": "", "data": [no]})
         venue.answer("/cancel-algos", done({"algoId": "3126000", "sCode": "0", "sMsg": ""}))
-        assert await desk.cancel(key) == Accepted("3126000")
+        assert await client.cancel(key) == Accepted("3126000")
         assert venue.sent[0].json == {"instId": "BTC-USDT", "ordId": "3126000"}
         assert venue.sent[1].json == [{"instId": "BTC-USDT", "algoClOrdId": CLIENT_ID}]
         venue.answer("/cancel-order", {"code": "1", "msg": "", "data": [{**no, "sCode": "50026"}]})
-        assert isinstance(await desk.cancel(key), OutcomeUnknown)
+        assert isinstance(await client.cancel(key), OutcomeUnknown)
         assert len(venue.sent) == 3
 
 
-async def test_all_are_cancelled_each_where_it_is():
+async def test_cancel_all_reaches_orders_and_stops():
     no = {"sCode": "51400", "sMsg": "Cancellation failed as the order does not exist."}
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/orders-algo-pending", done(ALGO), done())
         venue.answer("/orders-pending", done(ROW))
         absent = {"code": "1", "msg": "", "data": [no]}
         venue.answer("/cancel-order", absent, done({"ordId": "3126", "sCode": "0", "sMsg": ""}))
         venue.answer("/cancel-algos", done({"algoId": "3126000", "sCode": "0", "sMsg": ""}))
-        assert await desk.cancel_all() == Accepted("")
+        assert await client.cancel_all() == Accepted("")
         acts = [one.path.rpartition("/")[2] for one in venue.sent if one.method == "POST"]
         assert acts == ["cancel-order", "cancel-algos", "cancel-order"]
 
 
 async def test_all_kinds_of_stops_are_open_orders():
-    async with prepared() as (venue, desk):
+    async with prepared() as (venue, client):
         venue.answer("/orders-pending", done(ROW))
         others = {"algoClOrdId": "", "slTriggerPx": "", "slOrdPx": ""}
         trigger = {**ALGO, **others, "algoId": "8", "ordType": "trigger", "triggerPx": "5",
                    "ordPx": "-1"}  # fmt: skip
         trailing = {**ALGO, **others, "algoId": "9", "ordType": "move_order_stop"}
         venue.answer("/orders-algo-pending", done(ALGO), done(trigger), done(trailing))
-        stop, other, trailed, order = await desk.open_orders("BTC-USDT")
+        stop, other, trailed, order = await client.open_orders("BTC-USDT")
         assert (stop.venue_order_id, order.venue_order_id) == ("3126000", "3126")
         assert (other.type, other.stop_price) == (pb.ORDER_TYPE_STOP, Decimal(5))
         assert (trailed.type, trailed.client_order_id) == (pb.ORDER_TYPE_TRAILING_STOP, "")
@@ -144,7 +151,7 @@ async def test_all_kinds_of_stops_are_open_orders():
         assert kinds == ["conditional,oco", "trigger", "move_order_stop", None]
 
 
-async def test_a_stop_is_followed_to_the_order_that_it_makes():
+async def test_stream_reports_the_order_of_a_triggered_stop():
     events: list[object] = []
     decoder = OkxUserStreamDecoder("SPOT")
     pushed = {"arg": {"channel": "orders-algo", "instType": "SPOT"}}

@@ -1,4 +1,4 @@
-"""Orders over a venue's websocket: what is written once, what is unclear, when REST is used."""
+"""Orders over a venue's websocket: sent once, unknown outcomes, and when REST is used."""
 
 import asyncio
 import json
@@ -121,7 +121,7 @@ async def place(
             await session.close()
 
 
-async def test_answers_find_their_calls_in_any_order():
+async def test_answers_match_their_requests_in_any_order():
     async with place() as at:
         first, second = at.start(), at.start()
         numbers = [(await at.written.get())["n"] for _ in range(2)]
@@ -131,7 +131,7 @@ async def test_answers_find_their_calls_in_any_order():
         assert not at.venue.sent
 
 
-async def test_what_is_not_answered_in_time_is_unclear_and_sent_once(monkeypatch):
+async def test_request_without_answer_is_unknown_and_sent_once(monkeypatch):
     monkeypatch.setattr(order_socket, "TIMEOUT_S", 0.05)
     async with place() as at:
         assert await at.send() == OutcomeUnknown("no answer in 0.05 s")
@@ -145,7 +145,7 @@ async def test_what_is_not_answered_in_time_is_unclear_and_sent_once(monkeypatch
         assert not at.venue.sent
 
 
-async def test_a_cut_leaves_open_what_was_written_and_nothing_is_sent_again():
+async def test_lost_connection_makes_pending_requests_unknown():
     async with place() as at:
         calls = [at.start(), at.start()]
         for _ in calls:
@@ -164,7 +164,7 @@ async def test_a_cut_leaves_open_what_was_written_and_nothing_is_sent_again():
         assert not at.venue.sent
 
 
-async def test_rest_is_used_while_nothing_can_be_written():
+async def test_requests_go_by_rest_while_the_socket_is_not_open():
     async with place(is_begun=False) as at:
         assert await at.send() == Accepted("by rest")
         at.socket.start()
@@ -179,13 +179,13 @@ async def test_rest_is_used_while_nothing_can_be_written():
         assert len(at.venue.sent) == 2
 
 
-async def test_what_the_websocket_does_not_take_goes_by_rest():
+async def test_request_without_operation_goes_by_rest():
     async with place() as at:
         assert await at.send(ApiRequest("privatePostOrder")) == Accepted("by rest")
         assert at.written.empty()
 
 
-async def test_other_words_are_said_where_the_call_has_them():
+async def test_socket_parameters_replace_those_of_rest():
     async with place() as at:
         called = at.start(ApiRequest("privatePostOrder", {"a": "1"}, "", "place", {"b": "2"}))
         assert (await at.written.get())["params"] == {"b": "2"}
@@ -208,7 +208,7 @@ async def test_other_words_are_said_where_the_call_has_them():
         ({"no": "id"}, 200, OutcomeUnknown("the answer cannot be read: KeyError('id')")),
     ],
 )  # fmt: skip
-async def test_an_answer_means_what_it_means_over_rest(answer, status, expected):
+async def test_answer_means_the_same_as_over_rest(answer, status, expected):
     async with place() as at:
         called = at.start()
         await at.written.get()
@@ -216,7 +216,7 @@ async def test_an_answer_means_what_it_means_over_rest(answer, status, expected)
         assert await called == expected
 
 
-async def test_what_cannot_be_said_is_refused_and_what_cannot_be_understood_is_left(monkeypatch):
+async def test_unencodable_request_is_rejected_and_unreadable_message_ignored(monkeypatch):
     async with place() as at:
         called = at.start()
         await at.written.get()
@@ -230,7 +230,7 @@ async def test_what_cannot_be_said_is_refused_and_what_cannot_be_understood_is_l
         assert not at.venue.sent
 
 
-async def test_nothing_is_said_before_the_key_has_signed_in():
+async def test_nothing_is_sent_before_login():
     async with place(signs_in=True) as at:
         assert (await at.written.get())["op"] == "sign in"
         assert await at.send() == Accepted("by rest")
@@ -264,7 +264,7 @@ class StandingClock(SystemClock):
             await self.gone.acquire()
 
 
-async def test_a_venue_that_denies_the_key_is_not_asked_again_at_once():
+async def test_login_is_retried_late_after_a_rejected_key():
     clock = StandingClock()
     async with place(signs_in=True, clock=clock) as at:
         assert (await at.written.get())["op"] == "sign in"
@@ -280,14 +280,14 @@ async def test_a_venue_that_denies_the_key_is_not_asked_again_at_once():
         await at.socket.ready.wait()
 
 
-async def test_a_sign_in_that_gets_no_answer_is_begun_anew(monkeypatch):
+async def test_login_without_answer_is_repeated(monkeypatch):
     monkeypatch.setattr(order_socket, "TIMEOUT_S", 0.05)
     async with place(signs_in=True) as at:
         for _ in range(2):
             assert (await at.written.get())["op"] == "sign in"
 
 
-async def test_a_connection_that_is_to_end_takes_nothing_more_but_answers():
+async def test_retired_connection_takes_answers_only():
     async with place() as at:
         called = at.start()
         await at.written.get()
@@ -300,7 +300,7 @@ async def test_a_connection_that_is_to_end_takes_nothing_more_but_answers():
         assert at.venue.received.count("/orders") == 2
 
 
-async def test_an_old_connection_is_made_anew_before_the_venue_ends_it(monkeypatch):
+async def test_old_connection_is_replaced_before_the_venue_ends_it(monkeypatch):
     monkeypatch.setattr(order_socket, "LIFETIME_S", 2 * order_socket.PING_S)
     clock = StandingClock()
     async with place(clock=clock) as at:
@@ -313,7 +313,7 @@ async def test_an_old_connection_is_made_anew_before_the_venue_ends_it(monkeypat
         assert at.venue.received.count("/orders") == 2
 
 
-async def test_a_connection_is_kept_alive_with_the_venues_own_word():
+async def test_connection_is_kept_alive_with_the_venues_own_message():
     class Pinging(Codec):
         ping = '{"op":"ping"}'
 
@@ -356,7 +356,7 @@ async def test_request_whose_socket_is_lost_while_it_waits_goes_by_rest():
         assert len(at.venue.sent) == 1
 
 
-async def test_a_caller_who_leaves_leaves_nothing_behind():
+async def test_cancelled_caller_leaves_no_pending_request():
     async with place() as at:
         called = at.start()
         await at.written.get()
@@ -369,7 +369,7 @@ async def test_a_caller_who_leaves_leaves_nothing_behind():
         assert not at.socket._pending
 
 
-async def test_what_waits_when_the_desk_is_closed_is_unclear():
+async def test_pending_request_is_unknown_when_the_client_closes():
     async with place() as at:
         called = at.start()
         await at.written.get()
@@ -377,7 +377,7 @@ async def test_what_waits_when_the_desk_is_closed_is_unclear():
         assert isinstance(await called, OutcomeUnknown)
 
 
-async def test_no_more_than_so_many_wait_for_their_answers(monkeypatch):
+async def test_pending_requests_are_limited(monkeypatch):
     monkeypatch.setattr(order_socket, "PENDING_MAX", 1)
     async with place() as at:
         called = at.start()
