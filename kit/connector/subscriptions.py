@@ -1,4 +1,4 @@
-"""What a venue process is subscribed to, and how each subscription does."""
+"""The subscriptions of a venue process, and figures of each."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class _Figures:
     received_time_ns: int = 0
     rejected: bool = False
     stale: str = ""
-    """What is odd about its silence; empty: nothing."""
+    """Why it counts as stale; "" when it does not."""
 
 
 class Subscriptions:
@@ -44,8 +44,8 @@ class Subscriptions:
             self._figures.pop(symbol, None)
             self._idle.pop(symbol, None)
 
-    def unlisted(self, symbols: Iterable[str]) -> list[str]:
-        """Those among them that nobody asked for."""
+    def not_subscribed(self, symbols: Iterable[str]) -> list[str]:
+        """Those of these instruments that are not subscribed to."""
         return [symbol for symbol in symbols if symbol not in self._figures]
 
     def reject(self, symbols: Iterable[str], channels: Iterable[Channel]) -> None:
@@ -56,35 +56,35 @@ class Subscriptions:
                     self._figures[symbol][channel].rejected = True
 
     def events_total(self, symbol: str, channel: Channel) -> int:
-        """That were published; 0 of what nobody asked for."""
+        """Number of published events; 0 without a subscription."""
         figures = self._figures.get(symbol, {}).get(channel)
         return figures.events_total if figures is not None else 0
 
     def received_time_ns(self, symbol: str, channel: Channel) -> int:
-        """When the last event came; 0: none yet."""
+        """Receive time of the last event; 0 before the first."""
         figures = self._figures.get(symbol, {}).get(channel)
         return figures.received_time_ns if figures is not None else 0
 
-    def idle(self, symbol: str, why: str) -> None:
-        """The venue does not let it trade; an empty reason: it does."""
+    def set_idle(self, symbol: str, why: str) -> None:
+        """Note why the venue does not let the instrument trade; "" when it does."""
         if symbol in self._figures:
             self._idle[symbol] = why
 
-    def stale(self, symbol: str, channel: Channel, detail: str) -> None:
-        """It is silent beyond its own usual pace. The next event ends that."""
+    def mark_stale(self, symbol: str, channel: Channel, detail: str) -> None:
+        """Mark it as silent beyond its usual pace, until its next event."""
         if symbol in self._figures:
             self._figures[symbol][channel].stale = detail
 
     def is_stale(self, symbol: str, channel: Channel) -> bool:
-        """Whether it is known to be."""
+        """Whether it is marked as stale."""
         return symbol in self._figures and bool(self._figures[symbol][channel].stale)
 
     def is_rejected(self, symbol: str, channel: Channel) -> bool:
-        """Whether the venue will not serve it."""
+        """Whether the venue has rejected it."""
         return symbol in self._figures and self._figures[symbol][channel].rejected
 
-    def note(self, channel: Channel, draft: BatchDraft) -> None:
-        """Count what is about to be published."""
+    def count_published(self, channel: Channel, draft: BatchDraft) -> None:
+        """Count the events and gaps of a batch that is published."""
         for entry, events in zip(draft.instruments, draft.event_counts, strict=True):
             if entry.symbol in self._figures:
                 figures = self._figures[entry.symbol][channel]
@@ -118,7 +118,7 @@ def _state(
     figures: _Figures, channel: Channel, in_doubt: bool, connected: bool
 ) -> "admin_pb2.SubscriptionState.ValueType":
     if channel == types_pb2.CHANNEL_STATUS:
-        # It needs no connection, and is told of all that is listed.
+        # It needs no connection, and covers all listed instruments.
         return admin_pb2.SUBSCRIPTION_STATE_LIVE
     if figures.rejected:
         return admin_pb2.SUBSCRIPTION_STATE_REFUSED

@@ -14,7 +14,7 @@ from tests.integration.mesh import Mesh
 from tests.integration.web import open_page, running_browser
 
 FOLDER = "tests/integration"
-LONGEST_FIRST = ("test_twins", "replayed", "test_repair", "test_web_data", "simulated")
+LONGEST_FIRST = ("test_replicas", "replayed", "test_repair", "test_web_data", "simulated")
 """So that no worker is left with one of them when the others have ended."""
 
 

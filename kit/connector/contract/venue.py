@@ -1,13 +1,13 @@
-"""What a venue folder supplies. Everything else of a connector is the kit's.
+"""The contract of a venue folder. Everything else of a connector is in the kit.
 
 A folder ``venues/<exchange>`` has a ``catalog.py`` with ``VENUES``, a dict from venue id to a
-function that makes a Venue for a place. The parts of a Venue:
+function that makes a Venue for an environment. The parts of a Venue:
 
-Wire          how to reach a feed: addresses, subscriptions, keep-alive, what its answers mean
-FrameKind     frames that begin alike, and the pure functions that turn them into rows
+FeedProtocol  how to reach a feed: addresses, subscriptions, keep-alive, control messages
+FrameKind     frames with a common text, and the pure functions that turn them into rows
 BookRules     how updates of a book join, and how a book proves itself
-History       what is asked over REST
-Limits        what the venue allows
+VenueHistory  requests over REST
+VenueLimits   what the venue allows
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -47,23 +47,23 @@ class FrameKind:
     pattern: bytes
     """A text within the ``window_bytes`` of the feed protocol."""
     parsers: Sequence[Parse]
-    """Each frame goes through all of them. Empty: known, and of no interest."""
+    """Each frame goes through all of them. Empty: the frames are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class ControlMessage:
-    """What a frame of no FrameKind means: a reply, a heartbeat, a notice."""
+    """A frame of no FrameKind: a response to a request, a heartbeat, a notice."""
 
     rejection: str = ""
-    """The venue's words when it refuses a request."""
+    """The venue's message when it rejects a request."""
     rejected_symbols: Sequence[str] = ()
-    """Whose subscriptions are refused for good, where the refusal says so."""
+    """Instruments whose subscriptions are rejected for good, where the message says so."""
     replies: Sequence[str] = ()
-    """Messages that must be sent back, on the same connection."""
+    """Messages to send back on the same connection."""
     is_closing: bool = False
-    """The venue will close this connection: move to another one now, and miss nothing."""
+    """The venue will close the connection: open another one, and move to it without a gap."""
     is_broken: bool = False
-    """The venue has given this connection up: make it anew."""
+    """The venue has given the connection up: reconnect."""
 
 
 class FeedProtocol(Protocol):
@@ -71,11 +71,11 @@ class FeedProtocol(Protocol):
 
     @property
     def channels(self) -> frozenset[Channel]:
-        """What comes over it; a lost connection breaks these."""
+        """The channels that come over it; a lost connection interrupts these."""
 
     @property
     def kinds(self) -> Sequence[FrameKind]:
-        """Of its frames. The first that matches decides."""
+        """The kinds of its frames. The first whose pattern is found decides."""
 
     @property
     def window_bytes(self) -> int:
@@ -92,13 +92,13 @@ class FeedProtocol(Protocol):
         """Messages that end those subscriptions."""
 
     def renew_book(self, symbol: str, request_id: int) -> list[str]:
-        """Messages that make the venue send this book anew; none where it comes over REST."""
+        """Messages that make the venue send this book again; none where it comes over REST."""
 
     def ping(self, request_id: int) -> str | None:
         """The venue's own keep-alive message; None: a websocket ping frame."""
 
     def read_control_message(self, frame: bytes) -> ControlMessage:
-        """Raises FrameError when it is nothing that the venue is known to say."""
+        """Read a frame of no kind. Raises FrameError when the venue documents no such frame."""
 
 
 class UpdateNumbers(NamedTuple):
@@ -115,9 +115,9 @@ class SequenceResult(Enum):
 
     APPLY = "apply"
     STALE = "stale"
-    """Already contained: ignore it."""
+    """Contained already: ignore it."""
     GAP = "gap"
-    """Something between is missing."""
+    """Updates between are missing."""
 
 
 class Ordering(Enum):

@@ -1,12 +1,12 @@
-"""Subscriptions that have died while everything around them lives.
+"""Finds subscriptions that are dead while their connection lives.
 
-A connection can be well and one channel of one instrument on it dead: the venue has forgotten it.
-So each is measured by its own past. One that was regular and is now silent for many times its
-longest silence of the last quarter of an hour, and longer than the venue's minimum
-(Limits.stale_after_s), is stale: Admin shows it, a gap is told, and it is subscribed to anew, it
-alone where the venue allows that. Stays it silent, the next try waits twice as long.
+Each channel of each instrument is measured by its own past. A subscription that was regular is
+stale when it is silent for many times its longest silence of the last quarter of an hour, and for
+longer than the venue's minimum (VenueLimits.stale_after_s). Admin then shows STALE, a gap is
+published, and the channel is subscribed to again, alone where the venue allows that. If the
+subscription stays silent, the delay before the next try doubles.
 
-Silence counts only while something else comes: when everything is silent, the exchange rests, or a
+Silence counts only while other events arrive: when everything is silent, the exchange rests or a
 replay is over, and no subscription is to blame.
 """
 
@@ -22,13 +22,13 @@ from kit.connector.host.venue_host import VenueHost
 
 LOOK_S = 1.0
 SILENCES = 8
-"""So many times its longest usual silence is far beyond its pace."""
+"""A silence of so many times the longest usual one is stale."""
 WINDOW_LOOKS = 450
 """The longest silence of this window and of the one before it is usual: 7 to 15 minutes."""
 EVENTS_MIN = 20
-"""Fewer tell nothing of a pace."""
+"""Fewer events say nothing about a pace."""
 LOOKS_MIN = 60
-"""So long it must have been regular."""
+"""It must have been measured for so long."""
 TRIES_DOUBLED_MAX = 6
 
 _log = telemetry.logger("venue.staleness")
@@ -40,12 +40,12 @@ Subscription = tuple[str, Channel]
 
 @dataclass(slots=True)
 class _Pace:
-    """What is known of one channel of one instrument. Times are in looks."""
+    """Figures of one channel of one instrument. Times are in looks."""
 
     events_total: int
     """At the last look."""
     events: int = 0
-    """Since it was begun to be measured."""
+    """Since the start of the measurement."""
     looks: int = 0
     silence: int = 0
     """Since the last event, or since the last try to end it."""
@@ -55,26 +55,26 @@ class _Pace:
     tries: int = 0
 
     def come(self, events_total: int) -> None:
-        """There were events since the last look."""
+        """Note new events since the last look."""
         self.longest = max(self.longest, self.silence + 1)
         self.events += events_total - self.events_total
         self.events_total = events_total
         self.silence = self.tries = 0
 
     def look(self) -> None:
-        """One more."""
+        """Note a look."""
         self.looks += 1
         if self.looks % WINDOW_LOOKS == 0:
             self.longest_before, self.longest = self.longest, 1
 
     def bound_s(self, minimum_s: float) -> float:
-        """Of silence, beyond which it is stale."""
+        """The silence beyond which it is stale."""
         usual_s = max(self.longest, self.longest_before) * LOOK_S
         return float(max(minimum_s, SILENCES * usual_s) * 2 ** min(self.tries, TRIES_DOUBLED_MAX))
 
     @property
     def is_regular(self) -> bool:
-        """Whether it has a pace at all."""
+        """Whether its pace is known."""
         return self.events >= EVENTS_MIN and self.looks >= LOOKS_MIN
 
 
@@ -89,13 +89,13 @@ class StalenessMonitor:
         self._paces: dict[tuple[str, Channel], _Pace] = {}
 
     async def run(self) -> None:
-        """Endless."""
+        """Look until cancelled."""
         while True:
             await self._clock.sleep(LOOK_S)
             self.look()
 
     def look(self) -> None:
-        """See what has come since the last time."""
+        """Measure what has come since the last look, and renew what is stale."""
         silent: list[Subscription] = []
         something_came = False
         for subscription, pace in self._measured():
@@ -112,7 +112,7 @@ class StalenessMonitor:
                 self._silent(*subscription)
 
     def _measured(self) -> Iterator[tuple[Subscription, _Pace]]:
-        """Those that could bring something. The others are not silent."""
+        """The subscriptions that could bring events; the others are not silent."""
         subscriptions = self._host.subscriptions
         doubted = set(self._host.book_manager.wanting_snapshot())
         known, self._paces = self._paces, {}
@@ -127,8 +127,8 @@ class StalenessMonitor:
                     pace.silence = 0
 
     def _waits(self, symbol: str, channel: Channel, doubted: bool) -> bool:
-        """Whether its silence has a reason: it is refused, or a book for whose snapshot others
-        ask."""
+        """Whether its silence has a reason: it is rejected, or a book whose snapshot is being
+        requested."""
         subscriptions = self._host.subscriptions
         if subscriptions.is_rejected(symbol, channel):
             return True
@@ -144,7 +144,7 @@ class StalenessMonitor:
         pace.tries += 1
         usual_s = max(pace.longest, pace.longest_before) * LOOK_S
         detail = f"silent for {silence_s:.0f} s, usually for up to {usual_s:.0f} s"
-        self._host.subscriptions.stale(symbol, channel, detail)
+        self._host.subscriptions.mark_stale(symbol, channel, detail)
         self._host.meter.count("stale_subscriptions_total")
         name = types_pb2.Channel.Name(channel)
         _log.warning("stale", extra={"symbol": symbol, "channel": name, "detail": detail})

@@ -1,8 +1,8 @@
-"""The hub: one writer numbers the batches, many readers follow at their own pace.
+"""The hub: one writer numbers batches, many readers follow at their own pace.
 
-Each channel has a ring that holds the newest batches up to a bound in bytes. A reader is a
-position in the rings and nothing more, so it costs the writer one wake-up, and a slow one delays
-nobody: when the ring has moved on past its position, that reader ends with its cursor.
+Each channel has a ring that keeps the newest batches up to a bound in bytes. A reader is only a
+position in the rings: it costs the writer one wake-up, and a slow reader delays nobody. A reader
+whose position is no longer in the ring ends with its cursor.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from kit.marketdata.model.batches import Batch
 RING_BYTES_MAX = 16 * 1024 * 1024
 READERS_MAX = 64
 FRESH_BATCHES = 256
-"""Of each channel: what was made for one reader of these is kept for the next one."""
+"""Batches per channel whose derived forms, made for one reader, are kept for the next."""
 
 
 class Ring:
-    """The newest batches of one channel, in order, without holes."""
+    """The newest batches of one channel, in order and without holes."""
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
@@ -36,7 +36,7 @@ class Ring:
         self.bytes_ever = 0
 
     def append(self, publication: Publication) -> None:
-        """Hold one more; let go of the oldest while there are too many bytes."""
+        """Add a batch; drop the oldest ones beyond the bound of bytes."""
         self.last = publication.cursor.sequence
         self._held[self.last] = publication
         self.bytes += publication.size
@@ -49,7 +49,7 @@ class Ring:
             self.first += 1
 
     def after(self, sequence: int, bytes_max: int) -> Iterable[Publication]:
-        """Batches after this one, at least one if there is any, up to a number of bytes."""
+        """Batches after this sequence, up to a number of bytes but at least one if there is any."""
         size = 0
         for number in range(max(sequence + 1, self.first), self.last + 1):
             publication = self._held[number]
@@ -59,13 +59,13 @@ class Ring:
                 return
 
     def clear(self) -> None:
-        """Start again from number 1."""
+        """Drop all batches and start again from sequence 1."""
         self._held.clear()
         self.first, self.last, self.bytes = 1, 0, 0
 
 
 class Hub:
-    """The rings of one venue, and who reads them."""
+    """The rings of one venue, and their readers."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Hub:
         """Says in each batch whether a connection is lost; None while there is no peer replica."""
 
     def publish(self, channel: Channel, draft: BatchDraft) -> Cursor:
-        """Number a batch, hold it, wake its readers. After the end: nothing, the cursor stays."""
+        """Number a batch, keep it and wake its readers. Does nothing after the end."""
         if self._end is not None:
             return self.cursor(channel)
         ring = self._rings[channel]
@@ -118,15 +118,15 @@ class Hub:
         return cursor
 
     def cursor(self, channel: Channel) -> Cursor:
-        """The last batch of a channel; its sequence is 0 before the first."""
+        """Cursor of the last batch of a channel; its sequence is 0 before the first."""
         return Cursor(self.epoch, self._rings[channel].last)
 
     def ring(self, channel: Channel) -> Ring:
-        """What is held of a channel."""
+        """The ring of a channel."""
         return self._rings[channel]
 
     def start_epoch(self, epoch: int) -> None:
-        """Begin a new epoch: every reader of the old one ends, and takes a gap."""
+        """Start a new epoch: every reader of the old one ends, and its client records a gap."""
         self.epoch = epoch
         for channel, ring in self._rings.items():
             ring.clear()
@@ -141,7 +141,7 @@ class Hub:
         latest: Iterable[Channel],
         symbols: SymbolFilter,
     ) -> "HubReader":
-        """A reader of some channels, each from a cursor, from the earliest or from now.
+        """A reader of some channels: each from a cursor, from the earliest batch, or from now.
 
         Raises CursorExpired when a cursor is not held, TooManySubscribers.
         """
@@ -155,7 +155,7 @@ class Hub:
         return reader
 
     def end(self, error: VenuemeshError) -> None:
-        """Publish nothing more. Each reader takes what is held, and ends with this error."""
+        """Publish nothing more. Each reader takes what is kept, and ends with this error."""
         self._end = error
         for reader in self._readers:
             for channel in CHANNELS:
@@ -167,17 +167,17 @@ class Hub:
             raise self._end
 
     def leave(self, reader: "HubReader") -> None:
-        """The reader is gone. Its position counts until another one reads."""
+        """Forget a reader. Its position counts until another one reads."""
         self._readers.discard(reader)
         for channel, position in reader.positions.items():
             self._left_at[channel] = max(self._left_at[channel], position)
         self.on_read()
 
     def unread_bytes_share(self) -> float:
-        """How full the fullest ring is with what its slowest reader has not taken, 0 to 1.
+        """The share, 0 to 1, of the fullest ring that its slowest reader has not taken.
 
-        Without a reader, what has come since the last one left counts. A feed that can wait (a
-        replay) waits on this; a live one cannot, and its ring moves on.
+        Without a reader, batches since the last one left count. A replay waits while this is high;
+        a live feed cannot wait.
         """
         return max(self._unread_share(channel) for channel in CHANNELS)
 
@@ -233,7 +233,7 @@ class Hub:
 
 
 class HubReader:
-    """One subscriber: a position per channel."""
+    """One reader: a position per channel."""
 
     def __init__(self, hub: Hub, positions: dict[Channel, int], symbols: SymbolFilter) -> None:
         self.positions = positions
@@ -243,14 +243,14 @@ class HubReader:
         self._wake = asyncio.Event()
 
     def wake(self, channel: Channel) -> None:
-        """Something has come in this channel."""
+        """A batch was published on this channel."""
         if channel in self.positions:
             self._wake.set()
 
     def take(self) -> bytes:
-        """What has come, as the bytes of a SubscribeResponse; b"" for nothing.
+        """New batches as the bytes of a SubscribeResponse; b"" when there are none.
 
-        Raises SubscriberTooSlow when a ring has moved on past this reader.
+        Raises SubscriberTooSlow when a batch after its position is no longer kept.
         """
         parts: list[bytes] = []
         for channel, position in self.positions.items():
@@ -267,9 +267,9 @@ class HubReader:
         return b"".join(parts)
 
     async def responses(self) -> AsyncIterator[bytes]:
-        """Response after response, each holds what came while the last was being sent.
+        """Responses, each with the batches that came while the last one was being sent.
 
-        Raises what the hub was ended with, when all is taken.
+        Raises the error that the hub was ended with, once all batches are taken.
         """
         try:
             while True:

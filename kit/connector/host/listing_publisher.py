@@ -84,7 +84,7 @@ class ListingPublisher:
         subscriptions = self._host.subscriptions
         for symbol in subscriptions.symbols:
             idle = _why_idle(listed.get(symbol))
-            subscriptions.idle(symbol, idle)
+            subscriptions.set_idle(symbol, idle)
             if idle == DELISTED:
                 self._on_delisted(symbol)
             elif symbol in self._missing_since_ns:
@@ -131,7 +131,7 @@ class ListingPublisher:
                 [one.change for one in some],
                 self._host.clock.time_ns(),
             )
-            self._host.subscriptions.note(CHANNEL_STATUS, draft)
+            self._host.subscriptions.count_published(CHANNEL_STATUS, draft)
             self._host.hub.publish(CHANNEL_STATUS, draft)
 
 

@@ -15,7 +15,7 @@ from kit.base.numbers import NumberError
 from kit.base.telemetry import Meter
 from kit.connector.books.book_manager import BookManager
 from kit.connector.contract.venue import SnapshotSource, Venue
-from kit.connector.replica.merging import SourceMerger
+from kit.connector.replica.source_merger import SourceMerger
 from kit.connector.subscriptions import Subscriptions
 from kit.connector.trades.continuity import quote_continuity, without_overtaken
 from kit.connector.trades.trade_sequencer import TradeSequencer
@@ -144,7 +144,7 @@ class RowPublisher:
         covers it."""
         names = list(symbols)
         covered = self.merger.covered(channels)
-        self.merger.cover.lean(names, covered)
+        self.merger.cover.rely_on_peer(names, covered)
         if types_pb2.CHANNEL_TRADES in covered:
             self.trade_sequencer.reconnected(names, is_covered=True)
         if types_pb2.CHANNEL_BOOK in covered:
@@ -226,14 +226,14 @@ class RowPublisher:
         self.book_manager.on_peer_snapshots(rows.take(np.flatnonzero(rows.snapshot)))
         rows = rows.take(np.flatnonzero(rows.snapshot == 0))
         if len(rows):
-            leans = self.merger.cover.leans
+            leans = self.merger.cover.relies_on_peer
             names = rows.symbols.names
             ahead = {name for name in names if not leans(name, types_pb2.CHANNEL_BOOK)}
             self.book_manager.on_rows(rows, ahead)
 
     def _subscribed(self, rows: Rows) -> Rows:
         """Skip symbols that nobody has subscribed to."""
-        unlisted = set(self.subscriptions.unlisted(rows.symbols.names))
+        unlisted = set(self.subscriptions.not_subscribed(rows.symbols.names))
         if not unlisted:
             return rows
         for name in unlisted:
@@ -257,7 +257,7 @@ class RowPublisher:
         return rows.take(np.flatnonzero(rows.received_time_ns > newest_ns))
 
     def _publish(self, channel: Channel, draft: BatchDraft) -> None:
-        self.subscriptions.note(channel, draft)
+        self.subscriptions.count_published(channel, draft)
         if self.merger.is_active:
             self.merger.count(channel, draft.events)
         self._hub.publish(channel, draft)

@@ -86,7 +86,7 @@ class PeerReplica:
         """Whether a peer was ever seen."""
         host.meter.gauge(
             "twin_covers", "1: what our connections miss comes from the other process"
-        ).set_function(lambda: self._merger.cover.stands)
+        ).set_function(lambda: self._merger.cover.is_active)
 
     async def run(self, directory: Directory) -> None:
         """Follow the peer until cancelled."""
@@ -122,7 +122,7 @@ class PeerReplica:
         if silent_s > SILENCE_S:
             self._on_lost("the other process is silent")
         elif self._connected_since_ns and self._passed_s(self._connected_since_ns) >= COVER_DELAY_S:
-            self._merger.cover.begin()
+            self._merger.cover.start()
             if not self._includes_all:
                 self._includes_all = True
                 for channel, cursor in self._positions.items():
@@ -151,19 +151,19 @@ class PeerReplica:
             links.clear()
         self._includes_all = False
         self._connected_since_ns = 0
-        self._merger.cover.end("the other process was restarted")
+        self._merger.cover.stop("the other process was restarted")
 
     def _on_batch(self, is_disconnected: bool) -> None:
         self._received_ns = self._clock.time_ns()
         if is_disconnected:
             self._connected_since_ns = 0
-            self._merger.cover.end("the other process has lost its own")
+            self._merger.cover.stop("the other process has lost its own")
         elif not self._connected_since_ns:
             self._connected_since_ns = self._received_ns
 
     def _on_lost(self, why: str) -> None:
         self._connected_since_ns = 0
-        self._merger.cover.end(why)
+        self._merger.cover.stop(why)
 
     def _on_own_loss(self) -> None:
         """Let the peer know at once, on a channel where a batch without rows says nothing else."""
@@ -179,7 +179,7 @@ class PeerReplica:
         """From the next batch on ours include the peer's up to here; not while trades wait."""
         if not self._includes_all or channel in (CHANNEL_BOOK, CHANNEL_STATUS):
             return
-        if channel == CHANNEL_TRADES and self._host.trade_sequencer.holds:
+        if channel == CHANNEL_TRADES and self._host.trade_sequencer.held:
             return
         self._host.hub.replica_cursors[channel] = cursor
 

@@ -1,4 +1,4 @@
-"""Missing trades are asked for at once, while the later ones wait; see trade_sequencer.py."""
+"""Requests missing trades at once, while later ones are held; see trades/trade_sequencer.py."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from kit.base.clock import Clock
 from kit.base.errors import VenuemeshError
 from kit.base.telemetry import Meter
 from kit.connector.contract.venue import VenueHistory
-from kit.connector.trades.holds import Hold, NumberedHold
+from kit.connector.trades.held_trades import HeldNumberedTrades, HeldTrades
 from kit.connector.trades.trade_sequencer import TradeSequencer
 from kit.marketdata.model.columns import Numbers, Symbols, TradeRows
 
 BEHIND_WAIT_S = 0.25
-"""Before a history is asked again that was not as far as the feed."""
+"""Delay before the next request to a history that is behind the feed."""
 
 _log = telemetry.logger("venue.refill")
 
 
 class TradeRefill:
-    """Asks for the trades of each hole, once. What the venue does not give in time is a gap."""
+    """Requests the trades of each hole. Those that do not come in time are a gap."""
 
     def __init__(
         self,
@@ -38,12 +38,12 @@ class TradeRefill:
         self._patience_s = patience_s
         self._meter = meter
         self._clock = clock
-        self._running: set[Hold] = set()
+        self._running: set[HeldTrades] = set()
         for name in ("refilled_trades_total", "refill_failures_total"):
             self._meter.count(name, 0)
 
     async def run(self) -> None:
-        """Endless."""
+        """Request until cancelled."""
         wanted = self._trade_sequencer.refill_wanted
         self._trade_sequencer.patience_s = self._patience_s
         try:
@@ -51,14 +51,14 @@ class TradeRefill:
                 while True:
                     await wanted.wait()
                     wanted.clear()
-                    for hold in self._trade_sequencer.holds.values():
+                    for hold in self._trade_sequencer.held.values():
                         if hold not in self._running:
                             self._running.add(hold)
                             group.create_task(self._fill(hold))
         finally:
             self._trade_sequencer.patience_s = 0
 
-    async def _fill(self, hold: Hold) -> None:
+    async def _fill(self, hold: HeldTrades) -> None:
         why = ""
         try:
             async with asyncio.timeout(self._trade_sequencer.left_s(hold)):
@@ -77,25 +77,27 @@ class TradeRefill:
             _log.warning("trades stay missing", extra={"symbol": hold.symbol, "detail": why})
         self._trade_sequencer.release(hold, why)
 
-    async def _ask(self, hold: Hold) -> None:
-        while self._trade_sequencer.holds.get(hold.symbol) is hold:
-            question = hold.question()
-            if question is None:
+    async def _ask(self, hold: HeldTrades) -> None:
+        while self._trade_sequencer.held.get(hold.symbol) is hold:
+            request = hold.next_request()
+            if request is None:
                 return
-            if hold.behind:
+            if hold.incomplete_responses:
                 await self._clock.sleep(BEHIND_WAIT_S)
             found = await self._history.trades(
-                hold.symbol, question.first_trade_id, question.start_time_ns, question.count
+                hold.symbol, request.first_trade_id, request.start_time_ns, request.count
             )
             rows = _rows(found, hold, self._clock.time_ns()) if found else None
-            self._meter.count("refilled_trades_total", hold.answered(question, rows))
+            self._meter.count("refilled_trades_total", hold.on_response(request, rows))
 
 
-def _rows(trades: Sequence[market_data_pb2.Trade], hold: Hold, received_time_ns: int) -> TradeRows:
-    """As if the feed had brought them. Raises ValueError."""
+def _rows(
+    trades: Sequence[market_data_pb2.Trade], hold: HeldTrades, received_time_ns: int
+) -> TradeRows:
+    """The trades as rows of the feed. Raises ValueError."""
     count = len(trades)
     texts = [trade.trade_id for trade in trades]
-    numbered = isinstance(hold, NumberedHold)
+    numbered = isinstance(hold, HeldNumberedTrades)
     ids = np.array([int(text) for text in texts] if numbered else [0] * count, dtype=np.int64)
     return TradeRows(
         symbols=Symbols.of([hold.symbol] * count),

@@ -34,12 +34,12 @@ class VenueController:
         venue_id, subscriptions = self._host.venue.venue_id, self._host.subscriptions
         listed = await self._host.instruments.all()
         wanted, unwanted = list(dict.fromkeys(add)), set(remove)
-        for symbol in [*wanted, *subscriptions.unlisted(unwanted)]:
+        for symbol in [*wanted, *subscriptions.not_subscribed(unwanted)]:
             if symbol not in listed:
                 raise UnknownInstrument(
                     f"{venue_id} does not list {symbol}", venue=venue_id, symbol=symbol
                 )
-        self.subscribe(subscriptions.unlisted(wanted))
+        self.subscribe(subscriptions.not_subscribed(wanted))
         removed = [symbol for symbol in subscriptions.symbols if symbol in unwanted]
         self._feed.remove(removed)
         self._host.unsubscribe(removed)

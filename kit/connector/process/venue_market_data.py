@@ -39,7 +39,7 @@ class VenueMarketData:
         self._republisher = republisher
 
     def require_subscribed(self, symbol: str) -> None:
-        if self._host.subscriptions.unlisted([symbol]):
+        if self._host.subscriptions.not_subscribed([symbol]):
             raise UnknownInstrument(
                 f"{self.venue_id} is not subscribed to {symbol!r}",
                 venue=self.venue_id,

@@ -123,7 +123,7 @@ class Stage:
 
     async def filled(self) -> None:
         """Wait until nothing waits."""
-        await until(lambda: not self.keeper.holds)
+        await until(lambda: not self.keeper.held)
 
     def _publish(self, draft: BatchDraft) -> None:
         self._hub.publish(TRADES, draft)

@@ -55,7 +55,7 @@ class Half:
         self.connected = True
         nothing: Any = None
         host = replace(stage.host, venue=stage.venue)
-        self.twin = PeerReplica(host, name, nothing, lambda: self.connected)
+        self.replica = PeerReplica(host, name, nothing, lambda: self.connected)
         self.reader = stage.hub.reader({}, CHANNELS, (), frozenset())
         self.waiting: list[bytes] = []
         """What it has published and the other has not heard yet."""
@@ -102,7 +102,7 @@ class Pair:
         other.collect()
         some, other.waiting = other.waiting[:count], other.waiting[count:]
         for payload in some:
-            half.twin.take(payload)
+            half.replica.take(payload)
         half.collect()
 
     def other(self, half: Half) -> Half:
@@ -123,7 +123,7 @@ class Pair:
             half.stage.hub.publish(CHANNEL_STATUS, BatchDraft())
         self.settle()
         for half in self.halves:
-            half.twin.look()
+            half.replica.look()
 
     def begin(self) -> None:
         """Both cover each other, and have heard the event 0."""
@@ -133,7 +133,7 @@ class Pair:
         for _ in range(3):
             self.pass_time(COVER_DELAY_S)
         for half in self.halves:
-            assert half.stage.host.row_publisher.merger.cover.stands
+            assert half.stage.host.row_publisher.merger.cover.is_active
 
 
 def numbers_of(batches: list[batch_pb2.MarketDataBatch], channel: Channel) -> list[int]:
@@ -294,32 +294,32 @@ async def test_a_cut_connection_is_no_gap_while_the_other_one_stands(pair):
 async def test_when_both_are_cut_each_says_so(pair):
     pair.elder.cut()
     pair.settle()
-    assert not pair.younger.stage.host.row_publisher.merger.cover.stands
+    assert not pair.younger.stage.host.row_publisher.merger.cover.is_active
     pair.younger.cut()
     pair.settle()
     for half in pair.halves:
         assert {gap.reason for gap in half.gaps()} == {types_pb2.GAP_REASON_RECONNECT}
 
 
-async def test_when_the_twin_falls_silent_what_leaned_on_it_is_told(pair):
+async def test_a_silent_peer_ends_the_cover_and_reports_the_loss(pair):
     pair.elder.cut()
     pair.settle()
     assert pair.elder.gaps() == []
     pair.elder.stage.clock.now_ns += int((SILENCE_S + 1) * SECOND_NS)
-    pair.elder.twin.look()
+    pair.elder.replica.look()
     pair.elder.collect()
     (gap,) = pair.elder.gaps()
     assert (gap.symbol, gap.reason) == (SYMBOL, types_pb2.GAP_REASON_RECONNECT)
     assert "silent" in gap.detail
 
 
-async def test_a_hole_that_the_twin_does_not_fill_is_a_gap_after_a_moment(pair):
+async def test_a_hole_that_the_peer_does_not_fill_becomes_a_gap(pair):
     pair.elder.hear(update(3))
-    pair.elder.twin.look()
+    pair.elder.replica.look()
     pair.elder.collect()
     assert pair.elder.gaps() == []
     pair.elder.stage.clock.now_ns += SECOND_NS
-    pair.elder.twin.look()
+    pair.elder.replica.look()
     pair.elder.collect()
     assert [gap.reason for gap in pair.elder.gaps()] == [types_pb2.GAP_REASON_SEQUENCE]
 
@@ -328,10 +328,10 @@ async def test_nothing_is_claimed_while_trades_wait(pair):
     before = dict(pair.elder.stage.hub.replica_cursors)
     pair.younger.hear(trade(5))
     pair.younger.stage.host.trade_sequencer.release(
-        pair.younger.stage.host.trade_sequencer.holds[SYMBOL]
+        pair.younger.stage.host.trade_sequencer.held[SYMBOL]
     )
     pair.settle()
-    assert pair.elder.stage.host.trade_sequencer.holds
+    assert pair.elder.stage.host.trade_sequencer.held
     assert pair.elder.stage.hub.replica_cursors[TRADES] == before[TRADES]
 
 
@@ -349,7 +349,7 @@ async def test_states_come_once_by_their_time(pair):
         assert prices == [1, 2, 3]
 
 
-async def test_with_one_process_batches_say_nothing_of_a_twin():
+async def test_batches_of_a_single_process_have_no_replica_cursor():
     half = Half("venue", 1_000, SnapshotSource.FEED)
     half.hear(*event(0, whole=True))
     half.collect()

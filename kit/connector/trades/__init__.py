@@ -1,1 +1,1 @@
-"""Every trade once and in order."""
+"""Publishes each trade once and in order, or reports a gap."""

@@ -1,8 +1,7 @@
-"""Whether anything is missing: trades by their ids, quotes by their growing ids or times.
+"""Finds missing rows: trades by their ids, quotes by growing ids or times.
 
-Rows go in, segments come out: each a set of gaps and the rows that follow them. The usual case,
-where everything follows what was before, is checked by numpy for the whole row set; only a set with
-something odd in it is looked at row by row.
+Rows go in; gaps, each with the rows that follow it, come out. NumPy checks the usual case, where
+every row follows the one before, for all rows at once; otherwise rows are checked one by one.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,36 +17,36 @@ from kit.marketdata.model.columns import QuoteRows, TradeRows
 TEXT_IDS_MAX = 5_000
 """Ids remembered per instrument: more than a venue sends again."""
 HOLES_MAX = 256
-"""Open holes remembered per instrument; a late trade of an older hole counts as a duplicate."""
+"""Open holes per instrument; a late trade of an older hole counts as a duplicate."""
 
 RowsT = TypeVar("RowsT", TradeRows, QuoteRows)
 
 
 @dataclass(frozen=True, slots=True)
-class Segment(Generic[RowsT]):
+class CheckedRows(Generic[RowsT]):
     """Gaps, and the rows after them."""
 
     gaps: list[types_pb2.Gap]
     rows: RowsT
 
 
-class Links(NamedTuple):
-    """What tells how rows follow each other."""
+class RowNumbers(NamedTuple):
+    """The numbers that show how rows follow each other."""
 
     number: IntColumn
     before: IntColumn | None
-    """The number that must have come before; None where numbers only grow."""
+    """The number of the row that must come before; None where numbers only grow."""
     may_repeat: bool = False
-    """Growing numbers: whether the same one may come again."""
+    """Whether a growing number may repeat."""
 
 
-class Last(NamedTuple):
+class LastRow(NamedTuple):
     """The newest row of an instrument."""
 
     number: int
     time_ns: int
     reconnected: bool
-    """There is a new connection since."""
+    """Whether the connection was made again since."""
 
 
 @dataclass(slots=True)
@@ -62,8 +61,8 @@ class _Seen:
     """Rows of the current connection up to this number were received over the previous one."""
 
 
-class Verdict(NamedTuple):
-    """Whether to keep a row, and why there is a gap before it, if there is."""
+class RowVerdict(NamedTuple):
+    """Whether to keep a row, and the reason of the gap before it, if there is one."""
 
     keep: bool
     reason: "types_pb2.GapReason.ValueType | None" = None
@@ -72,14 +71,14 @@ class Verdict(NamedTuple):
 class Continuity(Generic[RowsT]):
     """The newest number of each instrument of a channel, and what is missing before it."""
 
-    def __init__(self, links: Callable[[RowsT], Links]) -> None:
-        self._links: Callable[[RowsT], Links] = links
+    def __init__(self, links: Callable[[RowsT], RowNumbers]) -> None:
+        self._links: Callable[[RowsT], RowNumbers] = links
         self._seen: dict[str, _Seen] = {}
         self.dropped_total = 0
-        """Rows left out: duplicates, and quotes that a newer one had overtaken."""
+        """Number of dropped rows: duplicates, and quotes older than the newest one."""
 
     def reconnected(self, symbols: Iterable[str]) -> None:
-        """These instruments have a new connection; their next row tells what was missed."""
+        """These instruments have a new connection; their next row shows what was missed."""
         for symbol in symbols:
             if symbol in self._seen:
                 self._seen[symbol].reconnected = True
@@ -90,20 +89,20 @@ class Continuity(Generic[RowsT]):
         for seen in self._seen.values():
             seen.repeated_up_to = seen.id
 
-    def check(self, rows: RowsT) -> list[Segment[RowsT]]:
-        """The rows to keep, in segments that begin where something is missing."""
+    def check(self, rows: RowsT) -> list[CheckedRows[RowsT]]:
+        """The rows to keep, split where rows are missing."""
         links, times = self._links(rows), times_of(rows)
         if self._whole(rows, links, times):
-            return [Segment([], rows)]
+            return [CheckedRows([], rows)]
         return self._row_by_row(rows, links, times)
 
     def is_whole(self, rows: RowsT) -> bool:
-        """Whether everything follows; then, and only then, it counts as seen."""
+        """Whether every row follows the one before; only then the rows count as seen."""
         return self._whole(rows, self._links(rows), times_of(rows))
 
     def without_known(self, rows: RowsT) -> RowsT:
-        """Without what another connection has brought: rows whose numbers are not above the newest,
-        of instruments of which nothing older is missing. They are counted as dropped."""
+        """Drop rows that another connection has brought: their numbers are not above the newest
+        one, and nothing older of the instrument is missing."""
         number = self._links(rows).number
         known = np.zeros(len(rows.symbols.names), dtype=np.int64)
         for place, name in enumerate(rows.symbols.names):
@@ -116,12 +115,12 @@ class Continuity(Generic[RowsT]):
         self.dropped_total += len(rows) - len(fresh)
         return rows.take(fresh)
 
-    def last(self, symbol: str) -> Last | None:
+    def last(self, symbol: str) -> LastRow | None:
         """The newest row of an instrument; None before the first."""
         seen = self._seen.get(symbol)
-        return None if seen is None else Last(seen.id, seen.time_ns, seen.reconnected)
+        return None if seen is None else LastRow(seen.id, seen.time_ns, seen.reconnected)
 
-    def _whole(self, rows: RowsT, links: Links, times: IntColumn) -> bool:
+    def _whole(self, rows: RowsT, links: RowNumbers, times: IntColumn) -> bool:
         parts = list(rows.symbols.rows_of())
         if not all(self._joins(name, links, part) for name, part in parts):
             return False
@@ -130,7 +129,7 @@ class Continuity(Generic[RowsT]):
             self._advance(name, int(links.number[newest]), int(times[newest]))
         return True
 
-    def _joins(self, symbol: str, links: Links, part: IntColumn) -> bool:
+    def _joins(self, symbol: str, links: RowNumbers, part: IntColumn) -> bool:
         seen = self._seen.get(symbol)
         if seen is not None:
             if seen.reconnected:
@@ -139,13 +138,15 @@ class Continuity(Generic[RowsT]):
                 return False
         return len(part) == 1 or _all_follow(links, part)
 
-    def _row_by_row(self, rows: RowsT, links: Links, times: IntColumn) -> list[Segment[RowsT]]:
+    def _row_by_row(
+        self, rows: RowsT, links: RowNumbers, times: IntColumn
+    ) -> list[CheckedRows[RowsT]]:
         starts: list[tuple[int, types_pb2.Gap]] = []
         kept: list[int] = []
         for row, symbol in enumerate(rows.symbols.per_row()):
             number, time_ns = int(links.number[row]), int(times[row])
             seen = self._seen.get(symbol)
-            verdict = Verdict(True) if seen is None else _judge(seen, links, row)
+            verdict = RowVerdict(True) if seen is None else _judge(seen, links, row)
             if seen is not None and verdict.reason is not None:
                 gap = types_pb2.Gap(
                     symbol=symbol,
@@ -173,31 +174,31 @@ class Continuity(Generic[RowsT]):
 
 
 def trade_continuity() -> Continuity[TradeRows]:
-    """Each id follows the one before. A late trade that fills a hole is kept, any other old one is
+    """For ids that follow each other. A late trade that fills a hole is kept; any other old one is
     a duplicate."""
-    return Continuity(lambda rows: Links(rows.trade_id, rows.previous_id))
+    return Continuity(lambda rows: RowNumbers(rows.trade_id, rows.previous_id))
 
 
 def quote_continuity() -> Continuity[QuoteRows]:
-    """Ids grow, or times where there are no ids. A quote that a newer one has overtaken is not
-    passed on: it is wrong by now."""
+    """For ids that grow, or times where there are no ids. A quote older than the newest one is
+    dropped: it is no longer true."""
     return Continuity(_quote_links)
 
 
-def _quote_links(rows: QuoteRows) -> Links:
+def _quote_links(rows: QuoteRows) -> RowNumbers:
     if rows.sequence[0]:
-        return Links(rows.sequence, None)
-    return Links(times_of(rows), None, may_repeat=True)
+        return RowNumbers(rows.sequence, None)
+    return RowNumbers(times_of(rows), None, may_repeat=True)
 
 
-def _follows(last: int, links: Links, row: int) -> bool:
+def _follows(last: int, links: RowNumbers, row: int) -> bool:
     if links.before is not None:
         return int(links.before[row]) == last
     number = int(links.number[row])
     return number > last or (links.may_repeat and number == last)
 
 
-def _all_follow(links: Links, part: IntColumn) -> bool:
+def _all_follow(links: RowNumbers, part: IntColumn) -> bool:
     number = links.number[part]
     if links.before is not None:
         return bool((links.before[part[1:]] == number[:-1]).all())
@@ -205,36 +206,36 @@ def _all_follow(links: Links, part: IntColumn) -> bool:
     return bool((grown >= (0 if links.may_repeat else 1)).all())
 
 
-def _judge(seen: _Seen, links: Links, row: int) -> Verdict:
+def _judge(seen: _Seen, links: RowNumbers, row: int) -> RowVerdict:
     number = int(links.number[row])
     if links.before is None:
         return _judge_growing(seen, number, links.may_repeat)
     before = int(links.before[row])
     if before <= seen.id < number:
-        # Usually they are equal; a print that sums up several trades may overlap after a reconnect.
-        return Verdict(True)
+        # Usually they are equal; an aggregate trade may overlap after a reconnect.
+        return RowVerdict(True)
     if number > seen.id:
         seen.holes.append((seen.id + 1, before))
         del seen.holes[:-HOLES_MAX]
         missed = types_pb2.GAP_REASON_RECONNECT
-        return Verdict(True, missed if seen.reconnected else types_pb2.GAP_REASON_SEQUENCE)
+        return RowVerdict(True, missed if seen.reconnected else types_pb2.GAP_REASON_SEQUENCE)
     for index, (first, last) in enumerate(seen.holes):
         if first <= number <= last:
             rest = [(first, before), (number + 1, last)]
             seen.holes[index : index + 1] = [hole for hole in rest if hole[0] <= hole[1]]
-            return Verdict(True, types_pb2.GAP_REASON_OUT_OF_ORDER)
-    return Verdict(False)
+            return RowVerdict(True, types_pb2.GAP_REASON_OUT_OF_ORDER)
+    return RowVerdict(False)
 
 
-def _judge_growing(seen: _Seen, number: int, may_repeat: bool) -> Verdict:
+def _judge_growing(seen: _Seen, number: int, may_repeat: bool) -> RowVerdict:
     if number > seen.id or (may_repeat and number == seen.id):
-        return Verdict(True, types_pb2.GAP_REASON_RECONNECT if seen.reconnected else None)
+        return RowVerdict(True, types_pb2.GAP_REASON_RECONNECT if seen.reconnected else None)
     is_late = number < seen.id and not seen.repeated_up_to
-    return Verdict(False, types_pb2.GAP_REASON_OUT_OF_ORDER if is_late else None)
+    return RowVerdict(False, types_pb2.GAP_REASON_OUT_OF_ORDER if is_late else None)
 
 
-class TextIds:
-    """Trades whose ids are texts: none twice, and whether one is missing cannot be known."""
+class TextIdContinuity:
+    """Trades with text ids: repeated ones are dropped; missing ones cannot be seen."""
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, None]] = {}
@@ -242,7 +243,7 @@ class TextIds:
         self._gap_end_ns: dict[str, int] = {}
         self._reconnected: set[str] = set()
         self.dropped_total = 0
-        """Trades that had come before."""
+        """Number of repeated trades."""
 
     def reconnected(self, symbols: Iterable[str]) -> None:
         """These instruments have a new connection: trades may have been missed."""
@@ -253,19 +254,19 @@ class TextIds:
         return symbol in self._reconnected
 
     def missed_nothing(self, symbol: str) -> None:
-        """What was missed of this instrument since the last connection is there now."""
+        """The trades that were missed since the last connection are there now."""
         self._reconnected.discard(symbol)
 
     def gap_end_ns(self, symbol: str) -> int:
-        """Time of the first trade after the newest gap that was told; 0: none was."""
+        """Time of the first trade after the newest published gap; 0 without a gap."""
         return self._gap_end_ns.get(symbol, 0)
 
     def knows(self, symbol: str, trade_id: str) -> bool:
-        """Whether this trade has come, lately."""
+        """Whether this trade was seen lately."""
         return trade_id in self._known.get(symbol, ())
 
-    def check(self, rows: TradeRows) -> list[Segment[TradeRows]]:
-        """The rows to keep, in segments that begin where something may be missing."""
+    def check(self, rows: TradeRows) -> list[CheckedRows[TradeRows]]:
+        """The rows to keep, split where rows may be missing."""
         assert rows.trade_id_text is not None
         starts: list[tuple[int, types_pb2.Gap]] = []
         kept: list[int] = []
@@ -285,7 +286,7 @@ class TextIds:
             self._newest[symbol] = int(times[row])
             kept.append(row)
         if len(kept) == len(rows) and not starts:
-            return [Segment([], rows)]
+            return [CheckedRows([], rows)]
         return cut(rows, kept, starts)
 
     def _gap(self, symbol: str, rows: TradeRows, row: int, time_ns: int) -> types_pb2.Gap:
@@ -298,18 +299,18 @@ class TextIds:
         )
 
 
-def without_spent(segment: Segment[TradeRows]) -> Segment[TradeRows]:
-    """Without the ids that no trade belongs to; the same segment when there are none."""
+def without_spent(segment: CheckedRows[TradeRows]) -> CheckedRows[TradeRows]:
+    """Drop ids that belong to no trade; the same rows when there are none."""
     rows = segment.rows
     if rows.spent is None or not rows.spent.any():
         return segment
-    return Segment(segment.gaps, rows.take(np.flatnonzero(rows.spent == 0)))
+    return CheckedRows(segment.gaps, rows.take(np.flatnonzero(rows.spent == 0)))
 
 
-def without_overtaken(segment: Segment[RowsT]) -> Segment[RowsT]:
-    """Without gaps that tell of rows which came too late: those that come a second time do."""
+def without_overtaken(segment: CheckedRows[RowsT]) -> CheckedRows[RowsT]:
+    """Drop OUT_OF_ORDER gaps: repeated rows from another connection are late by nature."""
     gaps = [gap for gap in segment.gaps if gap.reason != types_pb2.GAP_REASON_OUT_OF_ORDER]
-    return segment if len(gaps) == len(segment.gaps) else Segment(gaps, segment.rows)
+    return segment if len(gaps) == len(segment.gaps) else CheckedRows(gaps, segment.rows)
 
 
 def times_of(rows: TradeRows | QuoteRows) -> IntColumn:
@@ -319,15 +320,15 @@ def times_of(rows: TradeRows | QuoteRows) -> IntColumn:
 
 def cut(
     rows: RowsT, kept: list[int], starts: list[tuple[int, types_pb2.Gap]]
-) -> list[Segment[RowsT]]:
+) -> list[CheckedRows[RowsT]]:
     """Split the kept rows at the places where gaps are."""
     gaps_at: dict[int, list[types_pb2.Gap]] = {}
     for place, gap in starts:
         gaps_at.setdefault(place, []).append(gap)
     places: list[int] = sorted({0, *gaps_at})
-    segments: list[Segment[RowsT]] = []
+    segments: list[CheckedRows[RowsT]] = []
     for place, stop in zip(places, [*places[1:], len(kept)], strict=True):
         part = rows.take(np.array(kept[place:stop], dtype=np.int64))
         if len(part) or place in gaps_at:
-            segments.append(Segment(gaps_at.get(place, []), part))
+            segments.append(CheckedRows(gaps_at.get(place, []), part))
     return segments

@@ -1,8 +1,7 @@
-"""Trades of all instruments: rows in, published batches out. Every trade comes once and in order,
-or lies inside a gap.
+"""Publishes the trades of all instruments: each once and in order, or inside a gap.
 
-Where one is missing, the later trades of that instrument alone wait while the venue is asked for it
-(kit/connector/process/trade_refill.py). They wait for a bounded time, and only so many of them.
+Where a trade is missing, later trades of that instrument alone are held back while it is requested
+from the venue (kit/connector/process/trade_refill.py), for a bounded time and up to a bound.
 """
 
 import asyncio
@@ -16,21 +15,21 @@ from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.numbers import IntColumn, NumberError
 from kit.connector.subscriptions import Subscriptions
 from kit.connector.trades.continuity import (
-    Last,
-    Segment,
-    TextIds,
+    CheckedRows,
+    LastRow,
+    TextIdContinuity,
     times_of,
     trade_continuity,
     without_overtaken,
     without_spent,
 )
-from kit.connector.trades.holds import Hold, NumberedHold, TextHold
+from kit.connector.trades.held_trades import HeldNumberedTrades, HeldTextTrades, HeldTrades
 from kit.marketdata.codec import encode
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.columns import TradeRows
 
 HELD_ROWS_MAX = 50_000
-"""Trades that wait, of all instruments together; with more, the hole stays one."""
+"""Held trades of all instruments together; beyond that, a hole is published as a gap."""
 
 NOT_THERE = "the venue does not have them"
 TOO_MANY = f"more than {HELD_ROWS_MAX} trades would have to wait"
@@ -38,58 +37,58 @@ LOST_AGAIN = "the connection was lost again"
 
 
 class TradeSequencer:
-    """Judges every trade and publishes those that are new."""
+    """Checks every trade and publishes the new ones."""
 
     def __init__(
         self, publish: Callable[[BatchDraft], object], subscriptions: Subscriptions, clock: Clock
     ) -> None:
-        self.holds: dict[str, Hold] = {}
-        """What waits, by symbol."""
+        self.held: dict[str, HeldTrades] = {}
+        """Held trades by symbol."""
         self.refill_wanted = asyncio.Event()
         self.patience_s = 0.0
-        """So long trades may wait; 0: there is nobody who asks for the missing ones."""
+        """How long trades may be held; 0 while nobody requests missing ones."""
         self._publish = publish
         self._subscriptions = subscriptions
         self._clock = clock
         self._numbered = trade_continuity()
-        self._texts = TextIds()
-        self._waiting_until_ns: dict[Hold, int] = {}
+        self._texts = TextIdContinuity()
+        self._waiting_until_ns: dict[HeldTrades, int] = {}
         self._dropped = 0
 
     @property
     def dropped_total(self) -> int:
-        """Duplicates."""
+        """Number of dropped duplicates."""
         return self._dropped + self._numbered.dropped_total + self._texts.dropped_total
 
     def on_rows(self, rows: TradeRows, overlapping: bool = False) -> None:
-        """Trades of the feed. ``overlapping``: many have come already. Raises NumberError before
-        any change."""
+        """Publish or hold trades of the feed. ``overlapping`` says that many came before. Raises
+        NumberError, and changes nothing, when a number cannot be written."""
         numbered = rows.trade_id_text is None and rows.previous_id is not None
-        if overlapping and numbered and self.holds.keys().isdisjoint(rows.symbols.names):
+        if overlapping and numbered and self.held.keys().isdisjoint(rows.symbols.names):
             rows = self._numbered.without_known(rows)
             if not len(rows):
                 return
-        # Written before the check: rows that cannot be written must not count as seen.
+        # Encoded before the check: rows that cannot be written must not count as seen.
         whole = encode.rows(rows)
         for segment in self._checked(rows):
             if overlapping and rows.previous_id is None:
                 segment = without_overtaken(segment)
             self._publish_segment(segment, rows, whole)
-        if self.holds:
-            # What waits comes after those that did not have to.
+        if self.held:
+            # Held trades are published after those that were not held.
             self._end_waits(rows.symbols.names)
             if overlapping:
                 self._go_on(rows.symbols.names)
 
     def reconnected(self, symbols: Iterable[str], is_covered: bool = False) -> None:
-        """These instruments have a new connection; some of their trades may have been missed.
-        ``is_covered``: the twin brings them; only a hole in their numbers is one."""
+        """These instruments have a new connection: some of their trades may have been missed.
+        ``is_covered`` says that a peer replica brings them; then only a hole in ids counts."""
         names = set(symbols)
         if is_covered:
             self._numbered.reconnected(names)
             return
-        for hold in [hold for hold in self.holds.values() if hold.symbol in names]:
-            if isinstance(hold, TextHold):
+        for hold in [hold for hold in self.held.values() if hold.symbol in names]:
+            if isinstance(hold, HeldTextTrades):
                 self.release(hold, LOST_AGAIN)
         self._numbered.reconnected(names)
         self._texts.reconnected(names)
@@ -98,19 +97,19 @@ class TradeSequencer:
         """Another connection delivers from now on; see ``Continuity.connection_replaced``."""
         self._numbered.connection_replaced()
 
-    def left_s(self, hold: Hold) -> float:
-        """For how long it may wait."""
+    def left_s(self, hold: HeldTrades) -> float:
+        """How long these trades may still be held."""
         left_ns = self._waiting_until_ns.get(hold, 0) - self._clock.monotonic_ns()
         return left_ns / NANOSECONDS_PER_SECOND
 
-    def release(self, hold: Hold, why: str = "") -> None:
-        """Publish what waits. ``why``: what became of the trades that are still missing. A hold
-        that has ended already is left alone."""
-        if self.holds.get(hold.symbol) is not hold:
+    def release(self, hold: HeldTrades, why: str = "") -> None:
+        """Publish held trades. ``why`` is the detail of the gap where trades are still missing.
+        Does nothing when they were released before."""
+        if self.held.get(hold.symbol) is not hold:
             return
-        del self.holds[hold.symbol], self._waiting_until_ns[hold]
+        del self.held[hold.symbol], self._waiting_until_ns[hold]
         self._dropped += hold.duplicates
-        if self._subscriptions.unlisted([hold.symbol]) or not hold.row_count:
+        if self._subscriptions.not_subscribed([hold.symbol]) or not hold.row_count:
             return
         rows = hold.rows()
         if rows.trade_id_text is not None and hold.is_whole:
@@ -121,11 +120,11 @@ class TradeSequencer:
                 _explain(gap, hold, why or NOT_THERE)
             self._publish_segment(segment)
 
-    def _checked(self, rows: TradeRows) -> list[Segment[TradeRows]]:
+    def _checked(self, rows: TradeRows) -> list[CheckedRows[TradeRows]]:
         numbered = rows.trade_id_text is None
-        nobody_waits = self.holds.keys().isdisjoint(rows.symbols.names)
+        nobody_waits = self.held.keys().isdisjoint(rows.symbols.names)
         if numbered and nobody_waits and self._numbered.is_whole(rows):
-            return [Segment([], rows)]
+            return [CheckedRows([], rows)]
         if self.patience_s:
             rows = self._keep_back(rows)
         if not len(rows):
@@ -133,10 +132,10 @@ class TradeSequencer:
         return self._numbered.check(rows) if numbered else self._texts.check(rows)
 
     def _keep_back(self, rows: TradeRows) -> TradeRows:
-        """Without those that have to wait."""
+        """Hold trades after a hole; return the others."""
         held: list[int] = []
         for symbol, part in list(rows.symbols.rows_of()):
-            hold = self.holds.get(symbol)
+            hold = self.held.get(symbol)
             start = 0
             if hold is None:
                 hold, start = self._hold_from(symbol, rows, part)
@@ -149,8 +148,10 @@ class TradeSequencer:
             return rows
         return rows.take(np.delete(np.arange(len(rows)), held))
 
-    def _hold_from(self, symbol: str, rows: TradeRows, part: IntColumn) -> tuple[Hold | None, int]:
-        """A hold for the part of the rows that is after a hole, and where that begins."""
+    def _hold_from(
+        self, symbol: str, rows: TradeRows, part: IntColumn
+    ) -> tuple[HeldTrades | None, int]:
+        """Where a hole is found: what holds the rows after it, and where they begin."""
         if rows.trade_id_text is not None:
             return self._hold_after_connection(symbol, rows.trade_id_text, part)
         if rows.previous_id is None:
@@ -160,51 +161,51 @@ class TradeSequencer:
         for place, row in enumerate(part.tolist()):
             number = int(rows.trade_id[row])
             if last is not None and rows.previous_id[row] > last.number:
-                return NumberedHold(symbol, last), place
+                return HeldNumberedTrades(symbol, last), place
             if last is None or number > last.number:
-                last = Last(number, int(times[row]), False)
+                last = LastRow(number, int(times[row]), False)
         return None, 0
 
     def _hold_after_connection(
         self, symbol: str, texts: list[str], part: IntColumn
-    ) -> tuple[Hold | None, int]:
+    ) -> tuple[HeldTrades | None, int]:
         if self._texts.may_miss(symbol):
             knows = partial(self._texts.knows, symbol)
             for place, row in enumerate(part.tolist()):
                 if not knows(texts[row]):
-                    return TextHold(symbol, knows, self._texts.gap_end_ns(symbol)), place
+                    return HeldTextTrades(symbol, knows, self._texts.gap_end_ns(symbol)), place
         return None, 0
 
-    def _begin(self, hold: Hold) -> None:
+    def _begin(self, hold: HeldTrades) -> None:
         patience_ns = int(self.patience_s * NANOSECONDS_PER_SECOND)
         self._waiting_until_ns[hold] = self._clock.monotonic_ns() + patience_ns
-        self.holds[hold.symbol] = hold
+        self.held[hold.symbol] = hold
         self.refill_wanted.set()
 
     def _end_waits(self, symbols: Iterable[str]) -> None:
-        """Where nothing is missing any more, and where the most wait when too many do."""
-        for hold in [self.holds[symbol] for symbol in symbols if symbol in self.holds]:
+        """Release trades that miss nothing more, and the largest groups beyond the bound."""
+        for hold in [self.held[symbol] for symbol in symbols if symbol in self.held]:
             if hold.is_whole:
                 self.release(hold)
-        while sum(hold.row_count for hold in self.holds.values()) > HELD_ROWS_MAX:
-            self.release(max(self.holds.values(), key=lambda hold: hold.row_count), TOO_MANY)
+        while sum(hold.row_count for hold in self.held.values()) > HELD_ROWS_MAX:
+            self.release(max(self.held.values(), key=lambda hold: hold.row_count), TOO_MANY)
 
     def _go_on(self, symbols: Iterable[str]) -> None:
-        """Publish what waits before the first that is missing: the twin may wait for it, and hold
-        what is missing here."""
-        for hold in [self.holds[symbol] for symbol in symbols if symbol in self.holds]:
-            ready = hold.ready() if isinstance(hold, NumberedHold) else None
+        """Publish held trades before the first missing one: the peer may be waiting for them while
+        it holds what is missing here."""
+        for hold in [self.held[symbol] for symbol in symbols if symbol in self.held]:
+            ready = hold.ready() if isinstance(hold, HeldNumberedTrades) else None
             if ready is not None:
                 for segment in self._numbered.check(ready):
                     self._publish_segment(segment)
 
     def _publish_segment(
         self,
-        segment: Segment[TradeRows],
+        segment: CheckedRows[TradeRows],
         rows: TradeRows | None = None,
         whole: BatchDraft | None = None,
     ) -> None:
-        """``whole``: the draft of ``rows``, of which the segment is a part."""
+        """``whole`` is the draft of ``rows``, of which the segment is a part."""
         real = without_spent(segment)
         if whole is not None and real.rows is rows:
             self._publish(whole)
@@ -216,17 +217,17 @@ class TradeSequencer:
 
 
 def _drafts(rows: TradeRows) -> list[BatchDraft]:
-    """One, or one of each row where their numbers do not fit into a common scale."""
+    """One draft, or one per row where their numbers do not fit one scale."""
     try:
         return [encode.rows(rows)]
     except NumberError:
         return [encode.rows(rows.take(np.array([row]))) for row in range(len(rows))]
 
 
-def _explain(gap: types_pb2.Gap, hold: Hold, why: str) -> None:
-    """Say in a gap what became of its trades."""
+def _explain(gap: types_pb2.Gap, hold: HeldTrades, why: str) -> None:
+    """Add to a gap why its trades are missing."""
     if gap.reason == types_pb2.GAP_REASON_OUT_OF_ORDER:
         return
     gap.detail = why
-    if isinstance(hold, NumberedHold) and hold.reconnected_before(gap.first_id_after):
+    if isinstance(hold, HeldNumberedTrades) and hold.reconnected_before(gap.first_id_after):
         gap.reason = types_pb2.GAP_REASON_RECONNECT

@@ -16,7 +16,7 @@ from tests.integration import recorded
 from tests.integration.mesh import CALL_SECONDS_MAX, VENUE, Mesh, metadata, new_folder, running
 from tests.integration.orders import TICK, Desk, limit
 from tests.integration.replayed import expected
-from tests.integration.twins import admin, pause
+from tests.integration.replicas import admin, pause
 
 pytestmark = pytest.mark.integration
 

@@ -1,4 +1,4 @@
-"""One stream of two sources: our own connections, and what the twin publishes."""
+"""Merges rows of our own connections and of a peer replica into one stream."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -8,25 +8,29 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import Channel, channel_name
 from kit.base.telemetry import Meter
-from kit.connector.replica.cover import PeerCoverage, Tell
-from kit.connector.replica.newest import LatestRows
+from kit.connector.replica.latest_rows import LatestRows
+from kit.connector.replica.peer_coverage import PeerCoverage, ReportLoss
 from kit.connector.trades.continuity import Continuity
 from kit.marketdata.model.columns import BookRows, QuoteRows, Rows, TradeRows
 
 
 class SourceMerger:
-    """What of two sources is kept. Of one source everything is."""
+    """Keeps the first of each row of two sources; of a single source, all rows."""
 
     def __init__(
-        self, same_books: bool, tell: Tell, covered: Callable[[bool], None], meter: Meter
+        self,
+        same_books: bool,
+        report_loss: ReportLoss,
+        covered: Callable[[bool], None],
+        meter: Meter,
     ) -> None:
-        """``same_books``: the numbers of book updates are the same on all connections."""
+        """``same_books`` says that book update numbers are the same on all connections."""
         self.same_books = same_books
-        self.cover = PeerCoverage(tell, covered)
+        self.cover = PeerCoverage(report_loss, covered)
         self.is_active = False
-        """Whether there was ever a twin."""
+        """Whether rows of a peer ever came."""
         self.is_from_peer = False
-        """Whether what is taken now is the twin's."""
+        """Whether the current rows are the peer's."""
         self._newest = LatestRows()
         self._same_quotes = False
         self._counter = meter.counter(
@@ -35,12 +39,12 @@ class SourceMerger:
 
     @property
     def dropped_total(self) -> int:
-        """Rows that both have brought and that have no number."""
+        """Number of dropped rows without a number that both sources brought."""
         return self._newest.dropped_total
 
     @contextmanager
     def taking_from_peer(self) -> Iterator[None]:
-        """What is taken meanwhile is the twin's."""
+        """Meanwhile, rows are the peer's."""
         self.is_active = self.is_from_peer = True
         try:
             yield
@@ -48,23 +52,23 @@ class SourceMerger:
             self.is_from_peer = False
 
     def covered(self, channels: Collection[Channel]) -> frozenset[Channel]:
-        """Those of which nothing is missed without a connection of our own."""
-        if not self.cover.stands:
+        """Those of these channels that the peer covers."""
+        if not self.cover.is_active:
             return frozenset()
         books = [types_pb2.CHANNEL_BOOK] if self.same_books else []
         quotes = [types_pb2.CHANNEL_QUOTES] if self._same_quotes else []
         return frozenset(channels).intersection([types_pb2.CHANNEL_TRADES, *books, *quotes])
 
     def first_of_each(self, rows: Rows, channel: Channel, quotes: Continuity[QuoteRows]) -> Rows:
-        """Without what has come already. Trades and books are told apart by those who keep them;
-        books that cannot be told apart are left to our own connections."""
+        """Drop repeated rows. Trades and book updates are compared later, by their numbers; books
+        without common numbers come only from our own connections."""
         if not self.is_from_peer:
-            self.cover.heard(rows.symbols.names, channel)
+            self.cover.on_own_rows(rows.symbols.names, channel)
         if isinstance(rows, TradeRows):
             return rows
         if isinstance(rows, BookRows):
-            is_foreign = self.is_from_peer and not self.same_books
-            return rows.take(np.array([], dtype=np.int64)) if is_foreign else rows
+            is_peers = self.is_from_peer and not self.same_books
+            return rows.take(np.array([], dtype=np.int64)) if is_peers else rows
         if isinstance(rows, QuoteRows):
             is_numbered = bool(rows.sequence[0] > 0)
             self._same_quotes = is_numbered or bool(rows.venue_time_ns[0] > 0)

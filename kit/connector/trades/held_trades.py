@@ -1,7 +1,7 @@
-"""Trades of one instrument that wait, because some before them are missing.
+"""Trades of one instrument that are held back because trades before them are missing.
 
-A hold knows what to ask the venue for, takes what it answers, and in the end gives all that there
-is, in order. It does no I/O.
+Held trades know which trades to request from the venue's history, take the responses, and in the
+end return all trades in order. They do no I/O.
 """
 
 from bisect import bisect_left, bisect_right
@@ -12,92 +12,92 @@ from typing import Protocol
 import numpy as np
 
 from kit.base.numbers import IntColumn
-from kit.connector.trades.continuity import Last, times_of
+from kit.connector.trades.continuity import LastRow, times_of
 from kit.marketdata.model.columns import Numbers, Symbols, TradeRows, zeros
 
 PAGE_MAX = 1_000
-"""Trades that are asked for at once."""
+"""Trades of one request."""
 NEWEST = 100
-"""Asked for where ids have no order; Bybit keeps 60."""
+"""Trades of a request where ids have no order; Bybit keeps 60."""
 BEHIND_MAX = 3
-"""So many answers in a row may end before the hole does: a venue's history may be a bit late."""
+"""So many responses in a row may end before the hole does: a venue's history may be late."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What to ask History.trades for."""
+class TradesRequest:
+    """Arguments of VenueHistory.trades."""
 
     first_trade_id: int
     last_trade_id: int
-    """Of those that are missing; 0, as the first: the newest, whatever their ids are."""
+    """The last missing id. Both ids are 0 to request the newest trades, whatever their ids."""
     start_time_ns: int
     count: int
 
 
-class Hold(Protocol):
-    """What waits, and what is missing before it."""
+class HeldTrades(Protocol):
+    """Held trades, and which are missing before them."""
 
     @property
     def symbol(self) -> str:
-        """Whose trades."""
+        """The instrument."""
 
     @property
     def row_count(self) -> int:
-        """Trades that wait here, fetched ones included."""
+        """Number of held trades, with those from the history."""
 
     @property
     def duplicates(self) -> int:
-        """Trades that were left out, as they wait here already."""
+        """Number of dropped trades that are held already."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is missing any more."""
+        """Whether no trade is missing any more."""
 
     @property
-    def behind(self) -> int:
-        """Answers in a row that ended before the hole did."""
+    def incomplete_responses(self) -> int:
+        """Number of responses in a row that ended before the hole does."""
 
     def add(self, rows: TradeRows) -> None:
-        """What has come over the feed: later trades, and late ones."""
+        """Hold trades of the feed: later trades, and late ones."""
 
-    def question(self) -> Question | None:
-        """What to ask next; None: nothing, as all is there or the venue has said what it has."""
+    def next_request(self) -> TradesRequest | None:
+        """The next request, or None when no trade is missing or the venue has no more."""
 
-    def answered(self, question: Question, rows: TradeRows | None) -> int:
-        """What the venue has, oldest first. Returns how many of them were missing."""
+    def on_response(self, request: TradesRequest, rows: TradeRows | None) -> int:
+        """Hold the missing trades of a response, oldest first. Returns how many there were."""
 
     def rows(self) -> TradeRows:
-        """All that there is, in order."""
+        """All held trades in order."""
 
 
-class NumberedHold:
-    """Where ids show which trades are missing."""
+class HeldNumberedTrades:
+    """Held trades whose numeric ids show which ones are missing."""
 
-    def __init__(self, symbol: str, last: Last) -> None:
-        """``last``: the newest trade before the hole."""
+    def __init__(self, symbol: str, last: LastRow) -> None:
+        """``last`` is the newest trade before the hole."""
         self.symbol = symbol
         self.last = last
-        self.row_count = self.duplicates = self.behind = 0
+        self.row_count = self.duplicates = self.incomplete_responses = 0
         self._missing: list[tuple[int, int]] = []
-        """First and last ids of each hole, in their order."""
+        """First and last ids of each hole, ascending."""
         self._first = 0
-        """After the hole that began this."""
+        """The first id after the first hole."""
         self._top = last.number
         self._asked_to = 0
-        """Of ids up to this one the venue has said what it has."""
+        """The venue has responded for ids up to this one."""
         self._parts: list[TradeRows] = []
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is missing any more."""
+        """Whether no trade is missing any more."""
         return not self._missing
 
     def reconnected_before(self, trade_id: int) -> bool:
-        """Whether this trade, or an earlier one that waits here, is the first of a connection."""
+        """Whether this trade, or an earlier held one, is the first of a connection."""
         return self.last.reconnected and trade_id <= self._first
 
     def add(self, rows: TradeRows) -> None:
-        """What has come over the feed: later trades, and late ones."""
+        """Hold trades of the feed: later trades, and late ones."""
         assert rows.previous_id is not None
         numbers, befores = rows.trade_id.tolist(), rows.previous_id.tolist()
         places = [
@@ -110,25 +110,25 @@ class NumberedHold:
         if places:
             self._parts.append(_take(rows, places))
 
-    def question(self) -> Question | None:
-        """From the first id of which the venue has said nothing to one after the last missing one:
-        with that in the answer, it had all of them by then."""
+    def next_request(self) -> TradesRequest | None:
+        """A request from the first missing id that the venue has not responded for to one after the
+        last missing one: a response with that one is complete."""
         left = [one for one in self._missing if one[1] > self._asked_to]
         if not left:
             return None
         first, last = max(left[0][0], self._asked_to + 1), left[-1][1]
-        return Question(first, last, self.last.time_ns, min(PAGE_MAX, last - first + 2))
+        return TradesRequest(first, last, self.last.time_ns, min(PAGE_MAX, last - first + 2))
 
-    def answered(self, question: Question, rows: TradeRows | None) -> int:
-        """What the venue has, oldest first. Returns how many of them were missing."""
+    def on_response(self, request: TradesRequest, rows: TradeRows | None) -> int:
+        """Hold the missing trades of a response, oldest first. Returns how many there were."""
         newest = 0 if rows is None else int(rows.trade_id.max())
-        if newest >= question.first_trade_id:
-            self.behind = 0
-            self._asked_to = min(newest, question.last_trade_id)
+        if newest >= request.first_trade_id:
+            self.incomplete_responses = 0
+            self._asked_to = min(newest, request.last_trade_id)
         else:
-            self.behind += 1
-            if self.behind >= BEHIND_MAX:
-                self._asked_to = question.last_trade_id
+            self.incomplete_responses += 1
+            if self.incomplete_responses >= BEHIND_MAX:
+                self._asked_to = request.last_trade_id
         if rows is None:
             return 0
         places = [place for place, one in enumerate(rows.trade_id.tolist()) if self._misses(one)]
@@ -137,7 +137,7 @@ class NumberedHold:
         return len(places)
 
     def ready(self) -> TradeRows | None:
-        """Those before the first that is missing, by id; they wait no more."""
+        """Release the trades before the first missing one, by id; None when there are none."""
         if not self._missing or self._missing[0][0] <= self.last.number + 1:
             return None
         rows = self.rows()
@@ -145,11 +145,11 @@ class NumberedHold:
         ready, rest = (rows.take(np.flatnonzero(some)) for some in (is_ready, ~is_ready))
         self._parts, self.row_count = [rest], len(rest)
         newest = int(ready.trade_id[-1])
-        self.last = Last(newest, int(times_of(ready)[-1]), self.last.reconnected)
+        self.last = LastRow(newest, int(times_of(ready)[-1]), self.last.reconnected)
         return ready
 
     def rows(self) -> TradeRows:
-        """All that there is, by id."""
+        """All held trades by id."""
         whole = joined(self._parts)
         return whole.take(np.argsort(whole.trade_id, kind="stable"))
 
@@ -160,11 +160,11 @@ class NumberedHold:
                 self._first = self._first or before + 1
             self._top = number
             return True
-        # An older one is judged when the hold ends: it may be late for a hole of before.
+        # An older one is checked at the release: it may fill an earlier hole.
         return self._is_filled(before + 1, number) or number <= self.last.number
 
     def _is_filled(self, first: int, last: int) -> bool:
-        """Whether some of these ids were missing; they are not any more."""
+        """Mark these ids as no longer missing. Returns whether one of them was."""
         start = bisect_left(self._missing, first, key=_last)
         stop = bisect_right(self._missing, last, key=_first)
         if start >= stop:
@@ -181,15 +181,15 @@ class NumberedHold:
         return place < len(self._missing) and self._missing[place][0] <= number
 
 
-class TextHold:
-    """Where ids are texts without an order: after a new connection the venue's newest trades show
-    what was missed, if they reach back to one that came before."""
+class HeldTextTrades:
+    """Held trades whose ids are texts without an order. After a reconnect, the venue's newest
+    trades show what was missed if they reach back to a known trade."""
 
     def __init__(self, symbol: str, knows: Callable[[str], bool], gap_end_ns: int) -> None:
-        """``knows``: whether a trade of this id came before. ``gap_end_ns``: time of the first
-        trade after the newest gap that was told; what was missed before that is not filled in."""
+        """``knows`` says whether a trade with this id was seen. ``gap_end_ns`` is the time of the
+        first trade after the newest published gap; trades before it are not filled in."""
         self.symbol = symbol
-        self.row_count = self.duplicates = self.behind = 0
+        self.row_count = self.duplicates = self.incomplete_responses = 0
         self.is_whole = False
         self._is_known = knows
         self._gap_end_ns = gap_end_ns
@@ -198,7 +198,7 @@ class TextHold:
         self._parts: list[TradeRows] = []
 
     def add(self, rows: TradeRows) -> None:
-        """What has come over the feed."""
+        """Hold trades of the feed."""
         places = []
         for place, text in enumerate(_texts(rows)):
             if text not in self._held and not self._is_known(text):
@@ -209,19 +209,19 @@ class TextHold:
         if places:
             self._parts.append(_take(rows, places))
 
-    def question(self) -> Question | None:
-        """The newest trades, once there is a useful answer."""
-        return None if self._is_answered else Question(0, 0, 0, NEWEST)
+    def next_request(self) -> TradesRequest | None:
+        """A request for the newest trades, until a response is useful."""
+        return None if self._is_answered else TradesRequest(0, 0, 0, NEWEST)
 
-    def answered(self, question: Question, rows: TradeRows | None) -> int:
-        """The venue's newest trades. Those between what came before and the first that waits here
-        are what was missed; later ones come over the feed."""
+    def on_response(self, request: TradesRequest, rows: TradeRows | None) -> int:
+        """Hold the trades between the last known one and the first held one: these were missed.
+        Later ones come over the feed."""
         texts = [] if rows is None else _texts(rows)
         known = self._first_known(rows)
         end = next((place for place, text in enumerate(texts) if text in self._held), None)
         if end is None:
-            self.behind += 1
-            self._is_answered = self.behind >= BEHIND_MAX
+            self.incomplete_responses += 1
+            self._is_answered = self.incomplete_responses >= BEHIND_MAX
             return 0
         self._is_answered, self.is_whole = True, known is not None
         if rows is None or known is None:
@@ -234,7 +234,7 @@ class TextHold:
         return len(places)
 
     def rows(self) -> TradeRows:
-        """All that there is, in order."""
+        """All held trades in order."""
         return joined(self._parts)
 
     def _first_known(self, rows: TradeRows | None) -> int | None:
@@ -248,7 +248,7 @@ class TextHold:
 
 
 def joined(parts: Sequence[TradeRows]) -> TradeRows:
-    """Trades of one instrument, one part after another."""
+    """Concatenate trades of one instrument."""
 
     def column(name: str) -> IntColumn:
         return np.concatenate([getattr(part, name) for part in parts])

@@ -10,7 +10,7 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from tests.integration import recorded
 from tests.integration.mesh import SYMBOL, VENUE, Mesh, metadata
-from tests.integration.twins import (
+from tests.integration.replicas import (
     ELDER,
     NAMES,
     YOUNGER,
