@@ -1,4 +1,4 @@
-"""Admin, the same on every process. What only a venue can do is passed in."""
+"""The Admin service, the same on every process; a venue process passes in a VenueControl."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -21,22 +21,22 @@ class VenueControl(Protocol):
     """What Admin can do to a venue's connections."""
 
     def subscriptions(self) -> Iterable[admin_pb2.Subscription]:
-        """Per instrument and channel."""
+        """One entry per instrument and channel."""
 
     async def update(self, add: Iterable[str], remove: Iterable[str]) -> list[str]:
-        """Change the instruments. Returns all symbols after it. Raises UnknownInstrument."""
+        """Change the instruments. Returns all symbols afterwards. Raises UnknownInstrument."""
 
     def conformance(self) -> admin_pb2.ConformanceScore | None:
-        """How the connector did when the cards were last played."""
+        """The score of the connector when the conformance cards were last played."""
 
     async def reconnect(self) -> None:
-        """Drop the connections and make them anew."""
+        """Drop the connections and connect again."""
 
     async def pause(self) -> None:
-        """Drop the connections and stay apart."""
+        """Drop the connections and stay disconnected."""
 
     async def resume(self) -> None:
-        """End a pause."""
+        """Connect again after a pause."""
 
 
 class AdminServicer(admin_pb2_grpc.AdminServicer):

@@ -1,4 +1,4 @@
-"""Time, injected: nothing reads the system's clock but through here."""
+"""The clock that is injected wherever code reads the time or waits."""
 
 import asyncio
 import time
@@ -9,22 +9,22 @@ NANOSECONDS_PER_SECOND = 1_000_000_000
 
 
 class Clock(Protocol):
-    """What the code needs to know about time."""
+    """A source of time."""
 
     def time_ns(self) -> int:
         """Wall clock, ns since the Unix epoch. May step back."""
 
     def monotonic_ns(self) -> int:
-        """Never steps back. Its zero means nothing."""
+        """Monotonic time in ns; its zero has no meaning."""
 
     async def sleep(self, seconds: float) -> None:
-        """Wait that long."""
+        """Wait for so many seconds."""
 
 
 class SystemClock:
     """The machine's clock."""
 
-    # The functions themselves: reading the time is part of the path of every frame.
+    # The functions themselves, not wrappers: every frame reads the time.
     time_ns = staticmethod(time.time_ns)
     monotonic_ns = staticmethod(time.monotonic_ns)
 

@@ -1,4 +1,4 @@
-"""What a process lacks at the moment, and the state that follows from it."""
+"""The reasons why a process is degraded, and the state that follows from them."""
 
 from kit.base import telemetry
 from kit.base.telemetry import Meter
@@ -7,7 +7,7 @@ _log = telemetry.logger("troubles")
 
 
 class DegradedReasons:
-    """Named troubles. While there is any, the process is DEGRADED and its detail tells them."""
+    """Named reasons. While there is one, the process is DEGRADED, and its detail lists them."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -15,14 +15,14 @@ class DegradedReasons:
         meter.serving()
 
     def report(self, about: str, detail: str) -> None:
-        """Something is wrong with this. Logged when it begins and when it changes."""
+        """Add or change a reason. Logged when it is new or different."""
         if self._details.get(about) != detail:
             _log.warning("trouble began", extra={"about": about, "detail": detail})
             self._details[about] = detail
             self._show()
 
     def clear(self, about: str) -> None:
-        """It is well again, or gone."""
+        """Remove a reason, if it is there."""
         if self._details.pop(about, None) is not None:
             _log.info("trouble ended", extra={"about": about})
             self._show()

@@ -1,4 +1,4 @@
-"""Finding the other processes, and being found: the client of the Registry."""
+"""The client of the Registry: registers this process and finds the others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,7 +18,7 @@ ServiceStatus = registry_pb2.ServiceStatus
 
 
 class Directory:
-    """One connection to the registry, shared by all that a process asks of it."""
+    """One connection to the registry for all calls of a process."""
 
     def __init__(self, address: str) -> None:
         self._channel = rpc.channel(address)
@@ -27,12 +27,12 @@ class Directory:
     async def announce(
         self, instance: Callable[[], ServiceInstance], status: Callable[[], ServiceStatus]
     ) -> None:
-        """Be known, for as long as this runs. Survives a registry that is away or forgets. When
-        something about the process is another, it is told anew."""
+        """Keep the process registered until cancelled, also while the registry restarts. Registers
+        again when ``instance`` returns something different."""
         waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         while True:
             try:
-                await self._register_and_beat(instance, status)
+                await self._register_and_send_heartbeats(instance, status)
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.NOT_FOUND:
                     waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
@@ -41,7 +41,7 @@ class Directory:
                 await asyncio.sleep(next(waits))
 
     async def withdraw(self, service_id: str) -> None:
-        """Be forgotten at once. A registry that is away forgets by itself."""
+        """Unregister at once. A registry that is away removes the entry when heartbeats stop."""
         request = registry_pb2.UnregisterRequest(service_id=service_id)
         try:
             await self._registry.Unregister(request, timeout=1.0)
@@ -49,13 +49,13 @@ class Directory:
             _log.debug("not unregistered", extra={"detail": error.details()})
 
     async def services(self, kind: str = "") -> Sequence[registry_pb2.Service]:
-        """Who is there now. Raises grpc.aio.AioRpcError when the registry is away."""
+        """The registered services. Raises grpc.aio.AioRpcError when the registry is away."""
         request = registry_pb2.ListServicesRequest(kind=kind)
         response = await self._registry.ListServices(request, timeout=CALL_TIMEOUT_S)
         return response.services
 
     async def watch(self, kind: str = "") -> AsyncIterator[Sequence[registry_pb2.Service]]:
-        """Who is there, now and at each change; endless, across restarts of the registry."""
+        """The registered services, now and at each change, across restarts of the registry."""
         waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         while True:
             call = self._registry.Watch(registry_pb2.WatchRequest(kind=kind))
@@ -73,14 +73,16 @@ class Directory:
         """End the connection."""
         await self._channel.close()
 
-    async def _register_and_beat(
+    async def _register_and_send_heartbeats(
         self, instance: Callable[[], ServiceInstance], status: Callable[[], ServiceStatus]
     ) -> None:
-        told = instance()
+        registered_as = instance()
         registered = await self._registry.Register(
-            registry_pb2.RegisterRequest(instance=told), timeout=CALL_TIMEOUT_S
+            registry_pb2.RegisterRequest(instance=registered_as), timeout=CALL_TIMEOUT_S
         )
-        while instance() == told:
-            beat = registry_pb2.HeartbeatRequest(service_id=told.service_id, status=status())
-            await self._registry.Heartbeat(beat, timeout=CALL_TIMEOUT_S)
+        while instance() == registered_as:
+            heartbeat = registry_pb2.HeartbeatRequest(
+                service_id=registered_as.service_id, status=status()
+            )
+            await self._registry.Heartbeat(heartbeat, timeout=CALL_TIMEOUT_S)
             await asyncio.sleep(registered.heartbeat_interval_ms / 1000)

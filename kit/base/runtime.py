@@ -39,8 +39,8 @@ from kit.base.telemetry import Meter
 VERSION = "0.1.0"
 METRICS_PORT_OFFSET = 10_000
 DRAIN_SECONDS_MAX = 5.0
-SETTLED_SECONDS = 30.0
-"""So long after its start a process has loaded what it loads when that is first needed."""
+FREEZE_SECONDS = 30.0
+"""So long after its start a process has loaded its lazily loaded modules."""
 PARENT_CHECK_SECONDS = 1.0
 EXIT_WRONG_SETTING = 2
 
@@ -51,7 +51,7 @@ Task = Callable[[], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a process is."""
+    """The identity of a process."""
 
     service_id: str
     """Unique in the mesh and the same after a restart, for example "binance"."""
@@ -64,7 +64,7 @@ class Identity:
 
 
 class Runtime:
-    """What surrounds the work of one process."""
+    """Server, tasks and registration of one process."""
 
     def __init__(self, identity: Identity, mesh: MeshSettings) -> None:
         self.identity = identity
@@ -92,35 +92,35 @@ class Runtime:
         self._service_names.append(descriptor.full_name)
 
     def describe(self, service_names: Iterable[str]) -> None:
-        """Let reflection tell of these services too, which other processes serve."""
+        """Include these services of other processes in reflection."""
         self._described += service_names
 
     def answer_rest(self, handler: grpc.GenericRpcHandler) -> None:
-        """Ask this for a handler when no service here has the called method."""
+        """Use this handler for methods that no service of this process has."""
         self._rest = handler
 
     def run_task(self, name: str, task: Task) -> None:
-        """Run this beside the server. When it fails, the process ends."""
+        """Run a task beside the server. When it fails, the process ends."""
         self._tasks.append((name, task))
 
     def when_draining(self, callback: Callable[[], None]) -> None:
-        """Call this when the process is told to stop, to end streams that have no end."""
+        """Call this when the process is told to stop, so that endless streams end."""
         self._when_draining.append(callback)
 
     def at_end(self, finish: Callable[[], Awaitable[None]]) -> None:
-        """Call this after the tasks have ended, last registered first."""
+        """Call this after the tasks have ended; the last one registered is called first."""
         self._finish.append(finish)
 
     def report_epoch(self, epoch: Callable[[], int]) -> None:
-        """Let the registry know the epoch of a venue."""
+        """Send the epoch of a venue to the registry."""
         self._epoch = epoch
 
     def control_venue(self, venue: VenueControl) -> None:
-        """Let Admin act on the connections of a venue."""
+        """Let Admin control the connections of a venue."""
         self._venue = venue
 
     def stop(self) -> None:
-        """End the process in good order."""
+        """Drain and end the process."""
         self._stopping.set()
 
     async def run(self) -> None:
@@ -135,7 +135,7 @@ class Runtime:
                     for name, task in [
                         *self._tasks,
                         ("watch parent", lambda: watch_parent(self.stop)),
-                        ("settle", settle),
+                        ("freeze objects", freeze_objects),
                     ]
                 ]
                 announcing = group.create_task(
@@ -221,17 +221,17 @@ class Runtime:
             loop.add_signal_handler(number, self.stop)
 
 
-async def settle() -> None:
-    """Have the garbage collector pass over what the start has made, which stays: looking at all of
-    it takes 20 to 70 ms, now and then, in which a process does nothing else."""
+async def freeze_objects() -> None:
+    """Exclude the objects of the start from garbage collection: scanning all of them blocks the
+    process for 20 to 70 ms each time."""
     gc.freeze()
-    await asyncio.sleep(SETTLED_SECONDS)
+    await asyncio.sleep(FREEZE_SECONDS)
     gc.collect()
     gc.freeze()
 
 
 async def watch_parent(stop: Callable[[], None]) -> None:
-    """Stop with the supervisor that started us, also when it was killed."""
+    """Stop when the supervisor that started this process ends, also when it is killed."""
     if "VENUEMESH_SUPERVISOR_PID" not in os.environ:
         return
     supervisor = int(os.environ["VENUEMESH_SUPERVISOR_PID"])

@@ -84,7 +84,7 @@ class OncePerKind:
 
 
 class Meter:
-    """The figures that every process keeps. Names follow Prometheus' conventions."""
+    """The metrics of a process. Names follow the conventions of Prometheus."""
 
     def __init__(self, service_id: str) -> None:
         self.registry = CollectorRegistry()
@@ -124,7 +124,7 @@ class Meter:
         return Gauge(f"venuemesh_{name}", help_text, labels, registry=self.registry)
 
     def batch(self, channel: str, events: int) -> None:
-        """One batch was handled."""
+        """Count a batch."""
         self.events_total += events
         if channel not in self._by_channel:
             self._by_channel[channel] = (
@@ -136,25 +136,23 @@ class Meter:
         batches_counter.inc()
 
     def gap(self, reason: str) -> None:
-        """One gap was seen."""
+        """Count a gap."""
         self.gaps_total += 1
         self._gaps.labels(reason).inc()
 
     def reconnect(self) -> None:
-        """A connection was made again."""
+        """Count a reconnect."""
         self.reconnects_total += 1
         self._reconnects.inc()
 
     def lag(self, age_ms: float) -> None:
-        """The newest event of a batch was this old when it was handled."""
+        """Observe the age of the newest event of a batch when it was handled."""
         self.lag_ms = age_ms
         self._lag.observe(age_ms)
 
     def waiting(self, entries: int) -> None:
-        """So many stream entries wait.
-
-        Less than none is none: a reader may move on while its stream is asked for its end.
-        """
+        """Set the number of stream entries that wait; negative numbers count as 0, as a reader may
+        move on while the end of its stream is being requested."""
         self.lag_entries = max(0, entries)
         self._lag_entries.set(self.lag_entries)
 
@@ -163,11 +161,11 @@ class Meter:
         self.counters[name] = self.counters.get(name, 0) + amount
 
     def serving(self) -> None:
-        """The process does its work."""
+        """Set the state SERVING."""
         self.state, self.detail = registry_pb2.SERVICE_STATE_SERVING, ""
 
     def degraded(self, detail: str) -> None:
-        """The process runs without something that it needs."""
+        """Set the state DEGRADED: the process lacks something that it needs."""
         self.state, self.detail = registry_pb2.SERVICE_STATE_DEGRADED, detail
 
     def status(self) -> registry_pb2.ServiceStatus:
@@ -200,7 +198,7 @@ class Meter:
 
 
 def resident_bytes() -> int:
-    """Memory of this process that is in RAM now; 0 where the system does not tell."""
+    """Resident memory of this process; 0 where the system does not report it."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_SIZE_BYTES
     except OSError:

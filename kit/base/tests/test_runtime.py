@@ -10,13 +10,13 @@ from kit.base import runtime
 
 @pytest.fixture
 def settling(monkeypatch):
-    monkeypatch.setattr(runtime, "SETTLED_SECONDS", 0.01)
+    monkeypatch.setattr(runtime, "FREEZE_SECONDS", 0.01)
     yield
     gc.unfreeze()
 
 
 async def test_what_the_start_has_made_is_not_looked_at_again(settling):
-    running = asyncio.create_task(runtime.settle())
+    running = asyncio.create_task(runtime.freeze_objects())
     await asyncio.sleep(0)
     at_start = gc.get_freeze_count()
     later: list[list[int]] = [[] for _ in range(1_000)]

@@ -13,7 +13,7 @@ class EpochFile:
         self._path = path
 
     def last(self) -> int | None:
-        """The epoch before this start, None when there was none."""
+        """The last epoch before this start, or None."""
         try:
             return int(self._path.read_text())
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What a venue lists, kept from one time that it was asked to the next."""
+"""The instruments that a venue lists, cached between requests."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ NONE: Listed = {}
 
 
 class Difference(NamedTuple):
-    """What has changed about an instrument, and the instrument as it is now."""
+    """A change of an instrument, and the instrument after it."""
 
     change: "batch_pb2.StatusChange.ValueType"
     instrument: Instrument
@@ -33,7 +33,7 @@ class InstrumentCache:
         self._fetching = asyncio.Lock()
 
     async def all(self) -> Listed:
-        """As they were last had. Raises VenueUnavailable when they were never had."""
+        """The cached list; requested when there is none. Raises VenueUnavailable, RateLimited."""
         if not self._listed:
             async with self._fetching:
                 if not self._listed:
@@ -41,18 +41,18 @@ class InstrumentCache:
         return self._listed
 
     async def refresh(self) -> Listed:
-        """Ask the venue anew. What was had is kept when that fails: raises VenueUnavailable, also
-        when the venue lists nothing, and RateLimited."""
+        """Request the list again. When that fails, the cached list stays: raises VenueUnavailable,
+        also for an empty list, and RateLimited."""
         async with self._fetching:
             self._listed = await self._fetch()
         return self._listed
 
     def known(self, symbol: str) -> Instrument | None:
-        """One of them, as it was last had; None when it is not listed, or nothing was ever had."""
+        """A cached instrument, or None when it is not listed or no list was received yet."""
         return self._listed.get(symbol)
 
     async def require(self, symbol: str) -> Instrument:
-        """One of them. Raises UnknownInstrument."""
+        """One instrument. Raises UnknownInstrument, VenueUnavailable, RateLimited."""
         listed = await self.all()
         if symbol not in listed:
             raise UnknownInstrument(
@@ -63,14 +63,14 @@ class InstrumentCache:
     async def _fetch(self) -> Listed:
         rows = await self._history.instruments()
         if not rows:
-            # No exchange has nothing to trade. It is in trouble, or answers something else.
+            # No exchange lists nothing: it is in trouble, or the response is something else.
             message = f"{self._venue_id} lists no instruments"
             raise VenueUnavailable(message, venue=self._venue_id, detail="empty list")
         return {row.symbol: row for row in sorted(rows, key=lambda row: row.symbol)}
 
 
 def differences(before: Listed, now: Listed) -> Iterator[Difference]:
-    """What has changed from one list to the next, by symbol. An instrument whose status is DELISTED
+    """The changes from one list to the next, by symbol. An instrument with the status DELISTED
     counts as not listed."""
     for symbol in sorted({*before, *now}):
         old, new = _if_listed(before.get(symbol)), _if_listed(now.get(symbol))
@@ -107,4 +107,4 @@ STATUS_CHANGES = {
     types_pb2.INSTRUMENT_STATUS_HALTED: batch_pb2.STATUS_CHANGE_HALTED,
     types_pb2.INSTRUMENT_STATUS_TRADING: batch_pb2.STATUS_CHANGE_RESUMED,
 }
-"""By the status that an instrument has come to."""
+"""The change that leads to a status."""

@@ -1,4 +1,4 @@
-"""What a venue's process publishes, for those who trade in it: its hub, and its proven books."""
+"""The hub and books of a venue process as market data of its accounts."""
 
 from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
