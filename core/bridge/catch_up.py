@@ -11,7 +11,7 @@ from core.bridge.tail import Tail
 from kit.base.clock import Clock
 from kit.base.cursor import START, Cursor, StreamKey, channel_name
 from kit.base.errors import CursorExpired
-from kit.marketdata.delivery.stream_continuity import goes_on, joins
+from kit.marketdata.delivery.stream_continuity import continues, joins
 from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 from kit.marketdata.delivery.subscription import (
     LosslessBuffer,
@@ -83,7 +83,7 @@ class CatchUp:
         position = self._positions[entry.key]
         same_epoch = position.epoch == entry.cursor.epoch
         follows = joins(position, entry.cursor, decoded.header)
-        if entry.key in self._unseen and not same_epoch and not goes_on(position, decoded.header):
+        if entry.key in self._unseen and not same_epoch and not continues(position, decoded.header):
             # The first batch of an epoch follows any other; whether that one was the last of its
             # own epoch only the stream can tell.
             follows = follows and await self._streams.holds(entry.key, position)

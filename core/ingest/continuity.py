@@ -5,7 +5,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
 from kit.base.cursor import START, Cursor, StreamKey, channel_name
-from kit.marketdata.delivery.stream_continuity import goes_on, tells_of_hole
+from kit.marketdata.delivery.stream_continuity import continues, has_channel_gap
 from kit.marketdata.delivery.streams import StreamEntry
 
 
@@ -47,11 +47,11 @@ def entries_for(
 def _joins(newest: Cursor, cursor: Cursor, header: wire_pb2.BatchHeader) -> bool:
     if cursor.epoch == newest.epoch:
         return cursor.follows(newest)
-    if goes_on(newest, header):
+    if continues(newest, header):
         return True
     # The end of the previous epoch may have been lost with the venue's process. A venue states so
     # in the first batch of its new epoch; if it does not, a gap is added here.
-    return cursor.follows(newest) and tells_of_hole(header)
+    return cursor.follows(newest) and has_channel_gap(header)
 
 
 def _gap(key: StreamKey, newest: Cursor, cursor: Cursor, now_ns: int) -> StreamEntry:

@@ -93,7 +93,7 @@ class BookManager:
                 continue
             done, verdict = book.apply_run(part, sheet.bids, sheet.asks, rows.checksum)
             if self._rules.depth:
-                dropped.append(book.book.fallen())
+                dropped.append(book.book.dropped_levels())
             if done:
                 good.append(part[:done])
                 book.note_applied(sheet.update(int(part[done - 1])))

@@ -361,7 +361,7 @@ class SynchronizedBook:
     def _with_dropped_levels(self, update: VenueBookUpdate) -> VenueBookUpdate:
         """The update that was set last, with the removal of levels beyond the depth."""
         sides = Changes.joined([update.bids]), Changes.joined([update.asks])
-        bids, asks = map(Changes.removing, sides, self.book.fallen())
+        bids, asks = map(Changes.removing, sides, self.book.dropped_levels())
         return update._replace(bids=bids.of(0), asks=asks.of(0))
 
     def _set(self, update: VenueBookUpdate) -> Verdict:

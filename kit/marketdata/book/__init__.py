@@ -45,9 +45,9 @@ class Book:
         book wrong. Returns how many were right."""
         return self._store.follow(updates, bids, asks, checksums, scale)
 
-    def fallen(self) -> tuple[DroppedLevels, DroppedLevels]:
+    def dropped_levels(self) -> tuple[DroppedLevels, DroppedLevels]:
         """The bids and asks that fell out of the depth when the book followed updates last."""
-        return self._store.fallen()
+        return self._store.dropped_levels()
 
     def replace(self, bids: Side, asks: Side) -> None:
         """Forget everything, then set levels."""

@@ -29,7 +29,7 @@ class Store(Protocol):
     ) -> tuple[int, Verdict]:
         """As Book.follow."""
 
-    def fallen(self) -> tuple[DroppedLevels, DroppedLevels]:
+    def dropped_levels(self) -> tuple[DroppedLevels, DroppedLevels]:
         """As Book.fallen."""
 
     def bids(self, depth: int | None = None) -> Side:
@@ -80,7 +80,7 @@ class _Plain:
     def level_count(self) -> int:
         return max(len(self._bids), len(self._asks))
 
-    def fallen(self) -> tuple[DroppedLevels, DroppedLevels]:
+    def dropped_levels(self) -> tuple[DroppedLevels, DroppedLevels]:
         bids, asks = (
             DroppedLevels(*np.array(pairs, dtype=np.int64).reshape(-1, 2).T)
             for pairs in self._fallen
@@ -171,7 +171,7 @@ class _Compiled:
         )
         return done, Verdict(self._verdict.value)
 
-    def fallen(self) -> tuple[DroppedLevels, DroppedLevels]:
+    def dropped_levels(self) -> tuple[DroppedLevels, DroppedLevels]:
         bids, asks = (
             DroppedLevels(*columns[:, : cuts.count].copy())
             for columns, cuts in zip(

@@ -1,4 +1,4 @@
-"""Serving a reader the newest state at an interval: the mailbox of conflated subscriptions."""
+"""Serves a reader the newest state at an interval: the buffer of conflated subscriptions."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -103,7 +103,7 @@ class ConflatedBuffer:
         self._urgent.set()
 
     async def responses(self) -> AsyncIterator[bytes]:
-        """Messages for the reader's stream, until the mailbox is ended; raises its error."""
+        """Messages for the reader's stream, until the buffer is ended; raises its error."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:

@@ -1,12 +1,12 @@
-"""Serving many readers from one writer: each is bounded, and none is in the way of another.
+"""Serves many readers from one writer: each is bounded, and none delays another.
 
 A server keeps one ``Subscribers``. Its writer calls ``publish`` with each batch; each reader owns a
-mailbox that gathers what concerns it until its stream sends the next message::
+buffer that gathers batches until its stream sends the next message::
 
     with subscribers.admit() as subscriptions:
-        mailbox = LosslessBuffer(buffer_bytes_max)
-        subscriptions.join(key, mailbox, symbols)
-        async for response in mailbox.responses():
+        buffer = LosslessBuffer(buffer_bytes_max)
+        subscriptions.join(key, buffer, symbols)
+        async for response in buffer.responses():
             yield response
 
 A response is the bytes of a SubscribeResponse, whose only field is ``repeated MarketDataBatch
@@ -78,7 +78,7 @@ class Publication:
         self._framed: dict[SymbolFilter, bytes | None] | None = None
 
     def age(self) -> None:
-        """Keep no more than the bytes from now on: few readers come so late."""
+        """Keep only the bytes from now on: few readers need an old batch."""
         self._is_fresh = False
         self._message = self._selected = self._framed = None
 
@@ -93,7 +93,7 @@ class Publication:
         return message
 
     def select(self, symbols: SymbolFilter) -> batch_pb2.MarketDataBatch | None:
-        """What concerns these symbols, or None when nothing does. Not to be changed."""
+        """The rows and gaps of these symbols, or None without any. Not to be changed."""
         if not symbols:
             return self.message
         known = self._selected or {}
@@ -105,7 +105,7 @@ class Publication:
         return selected
 
     def framed_for(self, symbols: SymbolFilter) -> bytes | None:
-        """What concerns these symbols, framed, or None when nothing does."""
+        """The rows and gaps of these symbols, framed, or None without any."""
         if not symbols:
             return self.framed
         known = self._framed or {}
@@ -124,21 +124,21 @@ class Publication:
 
 
 class SubscriberBuffer(Protocol):
-    """Where a writer leaves batches for one reader. Never waits."""
+    """Where a writer puts batches for one reader. Never waits."""
 
     def offer(self, publication: Publication, symbols: SymbolFilter) -> None:
-        """Take what concerns these symbols (none named: all)."""
+        """Add the rows and gaps of these symbols; of all symbols when none is named."""
 
     def end(self, error: VenuemeshError) -> None:
-        """Serve nothing further; the reader gets this error."""
+        """Serve nothing more; the reader gets this error."""
 
 
 class LosslessBuffer:
     """Every batch in order, as long as no more than ``buffer_bytes_max`` wait.
 
-    A batch that does not fit ends the mailbox with SubscriberTooSlow, which names the last batch
+    A batch that does not fit ends the buffer with SubscriberTooSlow, which names the last batch
     that was handed out (an empty cursor: none was); what waited is let go, as the reader gets it
-    again from that cursor. An empty mailbox takes a batch of any size: otherwise a large one could
+    again from that cursor. An empty buffer takes a batch of any size: otherwise a large one could
     never be delivered.
     """
 
@@ -184,7 +184,7 @@ class LosslessBuffer:
     def take(self) -> bytes:
         """What waits, up to RESPONSE_BYTES_MAX unless one batch alone is larger; b"" for nothing.
 
-        Raises the error that the mailbox was ended with.
+        Raises the error that the buffer was ended with.
         """
         if self._error is not None:
             raise self._error
@@ -202,7 +202,7 @@ class LosslessBuffer:
         return b"".join(frames)
 
     async def responses(self) -> AsyncIterator[bytes]:
-        """Messages for the reader's stream, until the mailbox is ended; raises its error."""
+        """Messages for the reader's stream, until the buffer is ended; raises its error."""
         while True:
             await self._wake.wait()
             yield self.take()
@@ -218,11 +218,11 @@ class LosslessBuffer:
 
 
 class Subscription:
-    """What one admitted reader has joined."""
+    """The channels that one admitted reader has joined."""
 
     def __init__(
         self,
-        by_key: "dict[StreamKey, dict[Subscription, _Seat]]",
+        by_key: "dict[StreamKey, dict[Subscription, _Membership]]",
         end: Callable[[], VenuemeshError | None],
     ) -> None:
         self._by_key = by_key
@@ -232,44 +232,44 @@ class Subscription:
     def join(
         self,
         key: StreamKey,
-        mailbox: SubscriberBuffer,
+        buffer: SubscriberBuffer,
         symbols: SymbolFilter = ALL_SYMBOLS,
         after: Cursor = START,
     ) -> None:
         """Deliver from the next batch on, but only batches after this cursor."""
         error = self._end()
         if error is not None:
-            mailbox.end(error)
-        self._by_key.setdefault(key, {})[self] = _Seat(mailbox, symbols, after)
+            buffer.end(error)
+        self._by_key.setdefault(key, {})[self] = _Membership(buffer, symbols, after)
         self._keys.append(key)
 
     def leave(self) -> None:
         """Deliver nothing further."""
         for key in self._keys:
-            seats = self._by_key[key]
-            del seats[self]
-            if not seats:
+            memberships = self._by_key[key]
+            del memberships[self]
+            if not memberships:
                 del self._by_key[key]
         self._keys.clear()
 
 
-class _Seat:
-    """How one reader takes part in one channel."""
+class _Membership:
+    """The buffer and filter of one reader in one channel."""
 
-    __slots__ = ("after", "mailbox", "symbols")
+    __slots__ = ("after", "buffer", "symbols")
 
-    def __init__(self, mailbox: SubscriberBuffer, symbols: SymbolFilter, after: Cursor) -> None:
-        self.mailbox = mailbox
+    def __init__(self, buffer: SubscriberBuffer, symbols: SymbolFilter, after: Cursor) -> None:
+        self.buffer = buffer
         self.symbols = symbols
         self.after = after
 
 
 class Subscribers:
-    """The readers of one server; so many and no more."""
+    """The readers of one server, up to a maximum."""
 
     def __init__(self, subscribers_max: int) -> None:
         self._subscribers_max = subscribers_max
-        self._seats: dict[StreamKey, dict[Subscription, _Seat]] = {}
+        self._memberships: dict[StreamKey, dict[Subscription, _Membership]] = {}
         self._admitted: set[Subscription] = set()
         self._end: VenuemeshError | None = None
 
@@ -278,16 +278,16 @@ class Subscribers:
 
     def joined(self, key: StreamKey) -> int:
         """How many readers a channel has."""
-        return len(self._seats.get(key, ()))
+        return len(self._memberships.get(key, ()))
 
     @contextmanager
     def admit(self) -> Iterator[Subscription]:
-        """A place for one reader for as long as it reads. Raises TooManySubscribers."""
+        """Admit one reader for as long as it reads. Raises TooManySubscribers."""
         if len(self._admitted) >= self._subscribers_max:
             raise TooManySubscribers(
                 f"{self._subscribers_max} readers are being served", limit=self._subscribers_max
             )
-        subscription = Subscription(self._seats, lambda: self._end)
+        subscription = Subscription(self._memberships, lambda: self._end)
         self._admitted.add(subscription)
         try:
             yield subscription
@@ -296,17 +296,17 @@ class Subscribers:
             self._admitted.discard(subscription)
 
     def end(self, error: VenuemeshError) -> None:
-        """End every mailbox with this, those too that are about to join."""
+        """End every buffer with this error, also those that join later."""
         self._end = error
-        for seats in self._seats.values():
-            for seat in seats.values():
-                seat.mailbox.end(error)
+        for memberships in self._memberships.values():
+            for membership in memberships.values():
+                membership.buffer.end(error)
 
     def publish(self, publication: Publication) -> None:
-        """Leave one batch with every reader of its channel."""
-        seats = self._seats.get(publication.key)
-        if seats is None:
+        """Offer a batch to every reader of its channel."""
+        memberships = self._memberships.get(publication.key)
+        if memberships is None:
             return
-        for seat in seats.values():
-            if publication.cursor > seat.after:
-                seat.mailbox.offer(publication, seat.symbols)
+        for membership in memberships.values():
+            if publication.cursor > membership.after:
+                membership.buffer.offer(publication, membership.symbols)

@@ -9,7 +9,7 @@ import numpy as np
 from kit.base.numbers import IntColumn, Places
 from kit.marketdata import native
 from kit.marketdata.frames.decoded import Decoded
-from kit.marketdata.frames.layout import Field, Node, Part, Place
+from kit.marketdata.frames.layout import Field, MemberKey, Node, Part
 from kit.marketdata.model.columns import Levels, Numbers, Symbols
 
 ROWS_MIN = 1_024
@@ -210,7 +210,7 @@ def _numbers(values: IntColumn, decimals: IntColumn, uniform: int) -> Numbers:
     return Numbers(values.copy(), decimals.copy() if uniform < 0 else uniform)
 
 
-def _place(place: Place) -> native.Place:
+def _place(place: MemberKey) -> native.Place:
     if isinstance(place, int):
         return native.Place(None, -1 - place)
     return native.Place(place.encode(), len(place.encode()))

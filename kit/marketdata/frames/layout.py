@@ -37,7 +37,7 @@ class Sides(IntEnum):
     BOTH = 2
 
 
-Place = int | str
+MemberKey = int | str
 """Where a number of a level stands: a position in a list, or the name of a member."""
 
 
@@ -45,23 +45,23 @@ class LevelList(NamedTuple):
     """A list of price levels, each a list or an object."""
 
     sides: Sides
-    price: Place
-    size: Place
-    side: Place = -1
+    price: MemberKey
+    size: MemberKey
+    side: MemberKey = -1
     bid: str = ""
 
     @classmethod
-    def bids(cls, price: Place, size: Place) -> "LevelList":
+    def bids(cls, price: MemberKey, size: MemberKey) -> "LevelList":
         """[["61837.63","0.02"],…] with (0, 1), [{"price":…,"qty":…},…] with ("price", "qty")."""
         return cls(Sides.BIDS, price, size)
 
     @classmethod
-    def asks(cls, price: Place, size: Place) -> "LevelList":
+    def asks(cls, price: MemberKey, size: MemberKey) -> "LevelList":
         """The same for asks."""
         return cls(Sides.ASKS, price, size)
 
     @classmethod
-    def sided(cls, price: Place, size: Place, side: Place, bid: str) -> "LevelList":
+    def sided(cls, price: MemberKey, size: MemberKey, side: MemberKey, bid: str) -> "LevelList":
         """One list for both; a level is a bid when its side is this text."""
         return cls(Sides.BOTH, price, size, side, bid)
 

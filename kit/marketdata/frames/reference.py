@@ -12,7 +12,7 @@ import numpy as np
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.numbers import NumberError, parse_number
 from kit.marketdata.frames.decoded import Decoded, FrameError
-from kit.marketdata.frames.layout import Field, LevelList, Node, Part, Place, Sides
+from kit.marketdata.frames.layout import Field, LevelList, MemberKey, Node, Part, Sides
 from kit.marketdata.model.columns import Levels, Numbers, Symbols
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -152,14 +152,14 @@ def _read_levels(layout: LevelList, elements: Any, rows: _Rows) -> None:
         (rows.bids if bid else rows.asks).append(pair)
 
 
-def _number_text(element: Any, place: Place) -> str:
+def _number_text(element: Any, place: MemberKey) -> str:
     found = _member(element, place)
     if not isinstance(found, str):
         raise FrameError("a level has no price or no size")
     return found
 
 
-def _member(element: Any, place: Place) -> Any:
+def _member(element: Any, place: MemberKey) -> Any:
     if isinstance(element, list) and isinstance(place, int) and place < len(element):
         return element[place]
     if isinstance(element, dict) and isinstance(place, str) and place in element:

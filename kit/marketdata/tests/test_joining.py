@@ -6,7 +6,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
 from kit.base.cursor import START, Cursor
-from kit.marketdata.delivery.stream_continuity import goes_on, joins, tells_of_hole
+from kit.marketdata.delivery.stream_continuity import continues, has_channel_gap, joins
 
 BEFORE = Cursor(1000, 7)
 
@@ -48,5 +48,5 @@ def test_a_batch_that_cannot_be_read_explains_nothing():
 
 
 def test_nothing_goes_on_after_the_beginning():
-    assert not goes_on(START, batch(Cursor(2000, 40)))
-    assert not tells_of_hole(batch(Cursor(2000, 40)))
+    assert not continues(START, batch(Cursor(2000, 40)))
+    assert not has_channel_gap(batch(Cursor(2000, 40)))
