@@ -33,7 +33,7 @@ TICK = Decimal("0.01")
 _numbers = itertools.count(1)
 
 
-class Desk:
+class OrderCaller:
     """What a client does."""
 
     def __init__(self, mesh: Mesh, account: str = ACCOUNT) -> None:

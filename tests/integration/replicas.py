@@ -24,7 +24,7 @@ BestPrices = tuple[Decimal, Decimal]
 Batch = batch_pb2.MarketDataBatch
 
 
-class Streams:
+class StreamReader:
     """What ingest has written."""
 
     def __init__(self, mesh: Mesh) -> None:
@@ -49,7 +49,7 @@ class Streams:
 class StreamBooks(threading.Thread):
     """Follows the books of the stream by the contract alone."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: StreamReader) -> None:
         super().__init__(daemon=True)
         self.best: dict[int, BestPrices] = {}
         """Of SYMBOL, by update id, where the book counts as proven."""
@@ -123,7 +123,7 @@ class TrueBooks(threading.Thread):
 @contextmanager
 def watched(mesh: Mesh) -> Iterator[tuple[StreamBooks, TrueBooks]]:
     """Both of them, while this is open."""
-    followed, true = StreamBooks(Streams(mesh)), TrueBooks(mesh)
+    followed, true = StreamBooks(StreamReader(mesh)), TrueBooks(mesh)
     followed.start()
     true.start()
     try:
@@ -143,7 +143,7 @@ def two() -> Iterator[Mesh]:
 
 def wait_until_covered(mesh: Mesh) -> None:
     """Until each process brings what the other one would miss, and a reader is told so."""
-    streams = Streams(mesh)
+    streams = StreamReader(mesh)
 
     def covered() -> bool:
         said = [streams.newest(channel) for channel in ("trades", "quotes", "tickers", "candles")]
@@ -182,7 +182,7 @@ def exchange_ids(mesh: Mesh, first_id: int, last_id: int) -> list[int]:
 def streamed_ids(mesh: Mesh, after: str = "0") -> list[int]:
     """Ids of the trades of SYMBOL in the stream, as they stand there."""
     found: list[int] = []
-    streams = Streams(mesh)
+    streams = StreamReader(mesh)
     while entries := streams.batches("trades", after):
         after = entries[-1][0]
         for _, batch in entries:

@@ -13,7 +13,16 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
 from tests.integration.mesh import ROOT, SYMBOL, VENUE, new_folder, running
-from tests.integration.orders import HEADER, HERE, TICK, Desk, at_exchange, buy, limit, refused
+from tests.integration.orders import (
+    HEADER,
+    HERE,
+    TICK,
+    OrderCaller,
+    at_exchange,
+    buy,
+    limit,
+    refused,
+)
 from tests.integration.simulation import SIMULATE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -32,61 +41,61 @@ def mesh():
     """A mesh whose account takes orders."""
     with new_folder() as data, running(data, *SIMULATE) as mesh:
         mesh.wait_until_running()
-        mesh.wait_until(lambda: Desk(mesh).is_ready(), "the account is ready")
-        mesh.wait_until(lambda: Desk(mesh).best_bid() > 0, "there is a book")
+        mesh.wait_until(lambda: OrderCaller(mesh).is_ready(), "the account is ready")
+        mesh.wait_until(lambda: OrderCaller(mesh).best_bid() > 0, "there is a book")
         yield mesh
 
 
 @pytest.fixture
-def desk(mesh):
+def caller(mesh):
     """A client."""
-    return Desk(mesh)
+    return OrderCaller(mesh)
 
 
-def test_an_order_rests_at_the_exchange_until_it_is_cancelled(mesh, desk):
-    order = desk.place(desk.resting())
+def test_an_order_rests_at_the_exchange_until_it_is_cancelled(mesh, caller):
+    order = caller.place(caller.resting())
     assert order.state == OPEN, order
     (there,) = at_exchange(mesh)[order.client_order_id]
     assert (there["status"], Decimal(there["price"])) == ("NEW", Decimal(order.content.price))
-    assert order.client_order_id in desk.open()
-    assert desk.cancel(order.client_order_id).state == CANCELLED
-    assert order.client_order_id not in desk.open()
+    assert order.client_order_id in caller.open()
+    assert caller.cancel(order.client_order_id).state == CANCELLED
+    assert order.client_order_id not in caller.open()
     (there,) = at_exchange(mesh)[order.client_order_id]
     assert there["status"] == "CANCELED"
 
 
-def test_what_is_bought_is_paid_for_to_the_last_digit(mesh, desk):
-    before = desk.balances()
-    order = desk.place(buy("0.02"))
-    mesh.wait_until(lambda: desk.order(order.client_order_id).state == FILLED, "it is filled")
+def test_what_is_bought_is_paid_for_to_the_last_digit(mesh, caller):
+    before = caller.balances()
+    order = caller.place(buy("0.02"))
+    mesh.wait_until(lambda: caller.order(order.client_order_id).state == FILLED, "it is filled")
 
     def moved():
-        after = desk.balances()
+        after = caller.balances()
         return after["BTC"] - before["BTC"], after["USDT"] - before["USDT"]
 
     def filled():
-        return sum(Decimal(fill.size) for fill in desk.fills(order.client_order_id))
+        return sum(Decimal(fill.size) for fill in caller.fills(order.client_order_id))
 
     # The answer to the order may say FILLED before the account stream reports its fills.
     mesh.wait_until(lambda: filled() == Decimal("0.02"), "its fills are known")
-    fills = desk.fills(order.client_order_id)
+    fills = caller.fills(order.client_order_id)
     paid = sum(Decimal(fill.price) * Decimal(fill.size) for fill in fills)
     fees = sum(Decimal(fill.fee.amount) for fill in fills)
     assert {fill.fee.asset for fill in fills} == {"BTC"}
     mesh.wait_until(lambda: moved() == (Decimal("0.02") - fees, -paid), "the balances are right")
 
 
-def test_the_same_request_is_the_same_order(mesh, desk):
-    content = desk.resting()
-    approved = desk.approved(content, "twice")
+def test_the_same_request_is_the_same_order(mesh, caller):
+    content = caller.resting()
+    approved = caller.approved(content, "twice")
     with ThreadPoolExecutor(4) as pool:
-        orders = list(pool.map(lambda _: desk.send(approved), range(4)))
+        orders = list(pool.map(lambda _: caller.send(approved), range(4)))
     (name,) = {order.client_order_id for order in orders}
     assert len(at_exchange(mesh)[name]) == 1
     other = limit("0.03", content.price)
-    reason, metadata = refused(lambda: desk.place(other, "twice"))
+    reason, metadata = refused(lambda: caller.place(other, "twice"))
     assert (reason, metadata["request_id"]) == ("REQUEST_ID_REUSED", "twice")
-    desk.cancel(name)
+    caller.cancel(name)
 
 
 @pytest.mark.parametrize(
@@ -100,25 +109,25 @@ def test_the_same_request_is_the_same_order(mesh, desk):
         (buy("0.01", price="5"), "price"),
     ],
 )
-def test_an_order_that_cannot_be_is_refused_before_it_is_sent(mesh, desk, content, field):
+def test_an_order_that_cannot_be_is_refused_before_it_is_sent(mesh, caller, content, field):
     sent_before = sum(map(len, at_exchange(mesh).values()))
-    reason, metadata = refused(lambda: desk.place(content))
+    reason, metadata = refused(lambda: caller.place(content))
     assert (reason, metadata["field"]) == ("INVALID_ORDER", field)
     assert sum(map(len, at_exchange(mesh).values())) == sent_before
 
 
-def test_an_order_needs_an_approval_of_just_this_order(desk):
-    approved = desk.approved(desk.resting())
+def test_an_order_needs_an_approval_of_just_this_order(caller):
+    approved = caller.approved(caller.resting())
     approved.content.size = "5"
-    reason, metadata = refused(lambda: desk.send(approved))
+    reason, metadata = refused(lambda: caller.send(approved))
     assert (reason, metadata["why"]) == ("APPROVAL_REFUSED", "signature")
     approved.ClearField("signature")
-    assert refused(lambda: desk.send(approved))[1]["why"] == "missing"
+    assert refused(lambda: caller.send(approved))[1]["why"] == "missing"
 
 
-def bracket(desk, stop_price, group_id):
+def bracket(caller, stop_price, group_id):
     """To buy at market; a limit order to sell far above, and a stop."""
-    far = str((desk.best_bid() * 3 / 2).quantize(TICK))
+    far = str((caller.best_bid() * 3 / 2).quantize(TICK))
     contents = [
         buy("0.02"),
         limit("0.02", far),
@@ -129,41 +138,41 @@ def bracket(desk, stop_price, group_id):
         content.side = types_pb2.SIDE_BUY if is_entry else types_pb2.SIDE_SELL
         role = orders_pb2.GROUP_ROLE_ENTRY if is_entry else orders_pb2.GROUP_ROLE_EXIT
         content.group.CopyFrom(orders_pb2.OrderGroup(group_id=group_id, role=role, count=3))
-    approved = [desk.approved(one, f"{group_id}-{place}") for place, one in enumerate(contents)]
+    approved = [caller.approved(one, f"{group_id}-{place}") for place, one in enumerate(contents)]
     request = trade_flow_pb2.PlaceOrderGroupRequest(venue=VENUE, approved=approved)
-    return [one.client_order_id for one in desk.call("PlaceOrderGroup", request).orders]
+    return [one.client_order_id for one in caller.call("PlaceOrderGroup", request).orders]
 
 
-def test_of_a_bracket_one_exit_is_at_the_exchange_and_one_closes_it(mesh, desk):
-    deep = str((desk.best_bid() / 2).quantize(TICK))
-    entry, profit, stop = bracket(desk, deep, "waits")
-    mesh.wait_until(lambda: desk.order(profit).venue_order_id, "the limit order is out")
+def test_of_a_bracket_one_exit_is_at_the_exchange_and_one_closes_it(mesh, caller):
+    deep = str((caller.best_bid() / 2).quantize(TICK))
+    entry, profit, stop = bracket(caller, deep, "waits")
+    mesh.wait_until(lambda: caller.order(profit).venue_order_id, "the limit order is out")
     (there,) = at_exchange(mesh)[profit]
-    bought = desk.order(entry)
+    bought = caller.order(entry)
     assert bought.state == FILLED
     fees = sum(Decimal(fee.amount) for fee in bought.fees if fee.asset == "BTC")
     assert fees > 0
     assert Decimal("0.02") - fees - Decimal("0.00001") < Decimal(there["origQty"])
     assert Decimal(there["origQty"]) <= Decimal("0.02") - fees
     assert there["status"] == "NEW"
-    assert desk.order(stop).held_here
+    assert caller.order(stop).held_here
     assert stop not in at_exchange(mesh)
-    assert desk.order(stop).content.size == desk.order(profit).content.size
-    desk.call("CancelAllOrders", trade_flow_pb2.CancelAllOrdersRequest(**HERE))
-    mesh.wait_until(lambda: desk.order(stop).state == CANCELLED, "the group has ended")
+    assert caller.order(stop).content.size == caller.order(profit).content.size
+    caller.call("CancelAllOrders", trade_flow_pb2.CancelAllOrdersRequest(**HERE))
+    mesh.wait_until(lambda: caller.order(stop).state == CANCELLED, "the group has ended")
     # A stop above the market is reached by the next trade.
-    high = str((desk.best_bid() * 5 / 4).quantize(TICK))
-    entry, profit, stop = bracket(desk, high, "closes")
-    mesh.wait_until(lambda: desk.order(stop).state == FILLED, "the stop has closed it")
-    mesh.wait_until(lambda: desk.order(profit).state == CANCELLED, "the other is taken back")
-    closed = desk.order(stop)
+    high = str((caller.best_bid() * 5 / 4).quantize(TICK))
+    entry, profit, stop = bracket(caller, high, "closes")
+    mesh.wait_until(lambda: caller.order(stop).state == FILLED, "the stop has closed it")
+    mesh.wait_until(lambda: caller.order(profit).state == CANCELLED, "the other is taken back")
+    closed = caller.order(stop)
     assert Decimal(closed.filled_size) == Decimal(closed.content.size) < Decimal("0.02")
-    assert not Decimal(desk.order(profit).filled_size)
+    assert not Decimal(caller.order(profit).filled_size)
     assert all(len(orders) == 1 for orders in at_exchange(mesh).values())
 
 
-def test_scripts_place_orders_over_rest(mesh, desk):
-    content = MessageToDict(desk.resting(), preserving_proto_field_name=True)
+def test_scripts_place_orders_over_rest(mesh, caller):
+    content = MessageToDict(caller.resting(), preserving_proto_field_name=True)
     status, answer = mesh.post("/v1/approvals", {"content": content, "request_id": "by-rest"})
     assert status == 200, answer
     path = f"/v1/venues/{VENUE}/orders"
@@ -177,9 +186,9 @@ def test_scripts_place_orders_over_rest(mesh, desk):
     assert (status, answer["order"]["state"]) == (200, "ORDER_STATE_CANCELLED")
 
 
-def test_scripts_place_groups_over_rest(mesh, desk):
-    entry = desk.resting()
-    profit = limit(entry.size, str((desk.best_bid() * 2).quantize(TICK)))
+def test_scripts_place_groups_over_rest(mesh, caller):
+    entry = caller.resting()
+    profit = limit(entry.size, str((caller.best_bid() * 2).quantize(TICK)))
     profit.side = types_pb2.SIDE_SELL
     approved = []
     for content, role in ((entry, "GROUP_ROLE_ENTRY"), (profit, "GROUP_ROLE_EXIT")):
@@ -196,18 +205,18 @@ def test_scripts_place_groups_over_rest(mesh, desk):
     assert closing["held_here"]
     mesh.post(f"{path}/{opening['client_order_id']}:cancel", {"account": HERE["account"]})
     name = closing["client_order_id"]
-    mesh.wait_until(lambda: desk.order(name).state == CANCELLED, "there is nothing to close")
+    mesh.wait_until(lambda: caller.order(name).state == CANCELLED, "there is nothing to close")
     status, answer = mesh.post("/v1/approvals:heartbeat", HERE)
     assert (status, answer["heartbeat"]["key_id"]) == (200, "development")
 
 
-def test_executions_follow_each_other_without_a_hole(desk):
+def test_executions_follow_each_other_without_a_hole(caller):
     request = trade_flow_pb2.StreamExecutionsRequest(**HERE)
-    stream = desk.flow.StreamExecutions(request, metadata=HEADER, timeout=60)
+    stream = caller.flow.StreamExecutions(request, metadata=HEADER, timeout=60)
     first = next(stream)
     assert first.WhichOneof("event") == "snapshot"
-    order = desk.place(desk.resting())
-    desk.cancel(order.client_order_id)
+    order = caller.place(caller.resting())
+    caller.cancel(order.client_order_id)
     states, sequence = [], first.cursor.sequence
     for event in stream:
         assert event.cursor.sequence == sequence + 1
@@ -221,7 +230,7 @@ def test_executions_follow_each_other_without_a_hole(desk):
     assert states == sorted(states)
 
 
-def test_the_command_line_places_and_cancels(mesh, desk):
+def test_the_command_line_places_and_cancels(mesh, caller):
     def ordered(*words):
         command = [sys.executable, "-m", "ops.cli", "order", *words, "--data", str(mesh.data)]
         environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "COLUMNS": "200"}
@@ -231,21 +240,21 @@ def test_the_command_line_places_and_cancels(mesh, desk):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    price = desk.resting().price
+    price = caller.resting().price
     assert "open" in ordered("place", VENUE, SYMBOL, "buy", "0.01", "--price", price)
-    (name,) = desk.open()
+    (name,) = caller.open()
     assert name in ordered("list", VENUE)
     assert "cancelled" in ordered("cancel", VENUE, name)
     assert "ready" in ordered("accounts", VENUE)
 
 
-def test_kill_9_while_orders_are_placed_sends_none_twice_and_loses_none(mesh, desk):
-    contents = [desk.resting(f"0.0{number}") for number in range(1, 10)]
-    requests = [desk.approved(one, f"crash-{place}") for place, one in enumerate(contents * 3)]
+def test_kill_9_while_orders_are_placed_sends_none_twice_and_loses_none(mesh, caller):
+    contents = [caller.resting(f"0.0{number}") for number in range(1, 10)]
+    requests = [caller.approved(one, f"crash-{place}") for place, one in enumerate(contents * 3)]
 
     def send(approved):
         try:
-            return desk.send(approved)
+            return caller.send(approved)
         except grpc.RpcError as error:
             return error
 
@@ -256,25 +265,25 @@ def test_kill_9_while_orders_are_placed_sends_none_twice_and_loses_none(mesh, de
         answers = [one.result() for one in sending]
     answered = {order.client_order_id for order in answers if isinstance(order, orders_pb2.Order)}
     assert answered
-    mesh.wait_until(desk.is_ready, "the account is ready again")
-    mesh.wait_until(lambda: desk.best_bid() > 0, "there is a book")
+    mesh.wait_until(caller.is_ready, "the account is ready again")
+    mesh.wait_until(lambda: caller.best_bid() > 0, "there is a book")
     there = at_exchange(mesh)
     assert all(len(orders) == 1 for orders in there.values())
     assert answered <= there.keys()
     still_open = {name for name, (one,) in there.items() if one["status"] == "NEW"}
-    mesh.wait_until(lambda: desk.open().keys() == still_open, "both know the same open orders")
-    assert {order.state for order in desk.open().values()} == {OPEN}
+    mesh.wait_until(lambda: caller.open().keys() == still_open, "both know the same open orders")
+    assert {order.state for order in caller.open().values()} == {OPEN}
     # The same requests again: what was there stays one order, what was lost on its way stays lost,
     # and what was never written down is placed now.
-    again = [desk.place(approved.content, approved.request_id) for approved in requests]
+    again = [caller.place(approved.content, approved.request_id) for approved in requests]
     lost = [order for order in again if order.state != OPEN]
     assert {order.reject_reason for order in lost} <= {orders_pb2.REJECT_REASON_NEVER_ARRIVED}
     there = at_exchange(mesh)
     assert all(len(orders) == 1 for orders in there.values())
     assert not {order.client_order_id for order in lost} & there.keys()
     request = trade_flow_pb2.CancelAllOrdersRequest(**HERE)
-    cancelled = desk.call("CancelAllOrders", request).orders
+    cancelled = caller.call("CancelAllOrders", request).orders
     assert len(cancelled) == len(requests) - len(lost)
-    mesh.wait_until(lambda: not desk.open(), "nothing is open")
+    mesh.wait_until(lambda: not caller.open(), "nothing is open")
     statuses = {one["status"] for (one,) in at_exchange(mesh).values()}
     assert statuses <= {"CANCELED", "FILLED"}

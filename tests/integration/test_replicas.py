@@ -15,7 +15,7 @@ from tests.integration.replicas import (
     NAMES,
     YOUNGER,
     StreamBooks,
-    Streams,
+    StreamReader,
     TrueBooks,
     exchange_ids,
     is_consecutive,
@@ -61,7 +61,7 @@ def covered(mesh, books):
 
 def read_process(mesh: Mesh) -> str:
     """Whose batches stand in the streams now."""
-    epoch = Streams(mesh).epoch()
+    epoch = StreamReader(mesh).epoch()
     status, found = mesh.get("/v1/services?kind=venue")
     assert status == 200
     instances = [service["instance"] for service in found["services"]]
@@ -71,7 +71,7 @@ def read_process(mesh: Mesh) -> str:
 def wait_for_other(mesh: Mesh, epoch: int) -> float:
     """Until the streams go on in another epoch. Returns how long it took, s."""
     began = time.monotonic()
-    streams = Streams(mesh)
+    streams = StreamReader(mesh)
     mesh.wait_until(lambda: streams.epoch() != epoch, "the streams go on", HUNG_SECONDS_MAX)
     return time.monotonic() - began
 
@@ -98,7 +98,7 @@ def check_books(followed: StreamBooks, true: TrueBooks) -> None:
 
 def test_kill_9_of_either_loses_nothing(mesh, books, record_property):
     chance = random.Random(7)
-    streams = Streams(mesh)
+    streams = StreamReader(mesh)
     before = gaps(mesh)
     for _ in range(KILLS):
         time.sleep(chance.uniform(0, 0.5))  # Any moment will do.
@@ -132,7 +132,7 @@ def test_quotes_never_go_back(mesh):
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_cut_connection_of_one_is_no_gap(mesh, books, place):
     before = gaps(mesh)
-    epoch = Streams(mesh).epoch()
+    epoch = StreamReader(mesh).epoch()
     read = read_process(mesh)
     cut = read if place == 0 else next(name for name in NAMES if name != read)
     told = len(books[0].gaps)
@@ -141,7 +141,7 @@ def test_a_cut_connection_of_one_is_no_gap(mesh, books, place):
     resume(mesh, cut)
     wait_until_covered(mesh)
     wait_for_more(mesh)
-    assert Streams(mesh).epoch() == epoch
+    assert StreamReader(mesh).epoch() == epoch
     assert gaps(mesh) == before
     ids = [trade.trade_id for trade in recorded.trades(mesh)]
     assert ids == exchange_ids(mesh, ids[0], ids[-1])
@@ -154,7 +154,7 @@ def test_a_cut_connection_of_one_is_no_gap(mesh, books, place):
 
 def test_one_that_hangs_is_left_and_cannot_write_when_it_wakes(mesh, books):
     before = gaps(mesh)
-    streams = Streams(mesh)
+    streams = StreamReader(mesh)
     epoch = streams.epoch()
     hung = read_process(mesh)
     pid = mesh.children()[hung]["pid"]
@@ -182,8 +182,8 @@ def test_the_gateway_asks_one_that_lives(mesh):
     def book() -> market_data_pb2.GetOrderBookResponse:
         return stub.GetOrderBook(request, metadata=metadata(), timeout=10)
 
-    assert book().cursor.epoch == Streams(mesh).epoch()
-    epoch = Streams(mesh).epoch()
+    assert book().cursor.epoch == StreamReader(mesh).epoch()
+    epoch = StreamReader(mesh).epoch()
     mesh.kill(read_process(mesh))
     # A call that is on its way to the one that dies may be lost; the next one finds the other.
     mesh.wait_until(lambda: book().cursor.epoch > epoch, "an answer", ANSWER_SECONDS_MAX)

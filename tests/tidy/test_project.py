@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from tests.tidy import links, prose, siblings, sizes, words
+from tests.tidy import links, prose, retired_names, siblings, sizes, words
 from tests.tidy.project import ROOT, File, Finding, read_project
 from tests.tidy.waivers import Waiver, complaints, read_waivers
 
@@ -22,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     words.swallowed_error,
     words.sleeping_test,
     prose.assertions,
+    retired_names.retired_name,
 )
 PROJECT_RULES: tuple[ProjectRule, ...] = (
     prose.docstrings,

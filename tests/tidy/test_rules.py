@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tidy import links, prose, siblings, sizes, words
+from tests.tidy import links, prose, retired_names, siblings, sizes, words
 from tests.tidy.project import File, Finding, read_project
 from tests.tidy.waivers import Waiver, complaints
 
@@ -274,3 +274,13 @@ def test_a_link_to_nothing_is_found() -> None:
     assert not list(links.dead_links([there, File("docs/page.md", text)]))
     for text in (b"[a](gone.md)", b"[a](there.md#gone)", b"`docs/gone.md`", b"[a](#gone)"):
         assert list(links.dead_links([there, File("docs/page.md", text)]))
+
+
+def test_a_retired_name_is_found_where_it_says_nothing() -> None:
+    found = retired_names.retired_name
+    assert list(found(python("class Pilot: ...", "kit/execution/a.py")))
+    assert list(found(python("class Entry: ...", "kit/execution/a.py")))
+    assert not list(found(python("class Entry: ...", "core/ledger/a.py")))
+    assert list(found(File("venues/x/hearing.py", b"")))
+    assert list(found(File("proto/venuemesh/history/v1/a.proto", b"enum Order {\n")))
+    assert not list(found(File("proto/venuemesh/tradeflow/v1/a.proto", b"message Fill {\n")))

@@ -24,7 +24,7 @@ from tests.support.manual_clock import ManualClock
 CANCEL, PROTECT, NEW, QUESTION, BACKFILL = Priority
 
 
-class Desk:
+class BudgetCallers:
     """Callers of a budget, and the order in which they had their turn."""
 
     def __init__(self, per_second: float, **bounds: float) -> None:
@@ -45,20 +45,20 @@ class Desk:
 
 
 async def test_turns_come_at_the_pace_after_a_burst() -> None:
-    desk = Desk(per_second=2, burst=3)
+    callers = BudgetCallers(per_second=2, burst=3)
     for number in range(7):
-        await desk.ask(number, NEW)
-    assert desk.served == [0, 1, 2]
-    await desk.clock.advance(0.4)
-    assert desk.served == [0, 1, 2]
+        await callers.ask(number, NEW)
+    assert callers.served == [0, 1, 2]
+    await callers.clock.advance(0.4)
+    assert callers.served == [0, 1, 2]
     for expected in range(4, 8):
-        await desk.clock.advance(0.5)
-        assert len(desk.served) == expected
+        await callers.clock.advance(0.5)
+        assert len(callers.served) == expected
 
 
 async def test_what_matters_more_goes_first_and_equals_in_their_order() -> None:
-    desk = Desk(per_second=1, burst=1)
-    await desk.ask("first", BACKFILL)
+    callers = BudgetCallers(per_second=1, burst=1)
+    await callers.ask("first", BACKFILL)
     asked = [
         ("b1", BACKFILL),
         ("q", QUESTION),
@@ -68,24 +68,24 @@ async def test_what_matters_more_goes_first_and_equals_in_their_order() -> None:
         ("c", CANCEL),
     ]
     for name, priority in asked:
-        await desk.ask(name, priority)
-    await desk.clock.advance(10)
-    assert desk.served == ["first", "c", "p", "n", "q", "b1", "b2"]
+        await callers.ask(name, priority)
+    await callers.clock.advance(10)
+    assert callers.served == ["first", "c", "p", "n", "q", "b1", "b2"]
 
 
 async def test_slow_calls_leave_room_for_what_cannot_wait() -> None:
-    desk = Desk(per_second=1000, burst=100)
+    callers = BudgetCallers(per_second=1000, burst=100)
     for number in range(CONCURRENT_MAX + 3):
-        await desk.ask(number, BACKFILL, seconds=60)
-    assert len(desk.served) == CONCURRENT_MAX - 1
-    await desk.ask("cancel", CANCEL)
-    assert desk.served[-1] == "cancel"
-    await desk.clock.advance(61)
-    assert len(desk.served) == CONCURRENT_MAX + 4
+        await callers.ask(number, BACKFILL, seconds=60)
+    assert len(callers.served) == CONCURRENT_MAX - 1
+    await callers.ask("cancel", CANCEL)
+    assert callers.served[-1] == "cancel"
+    await callers.clock.advance(61)
+    assert len(callers.served) == CONCURRENT_MAX + 4
 
 
 async def test_a_turn_that_is_free_is_taken_without_a_step_between() -> None:
-    budget = Desk(per_second=1, burst=1).budget
+    budget = BudgetCallers(per_second=1, burst=1).budget
     turn = budget.turn(NEW)
     with pytest.raises(StopIteration):
         turn.__aenter__().send(None)
@@ -93,50 +93,50 @@ async def test_a_turn_that_is_free_is_taken_without_a_step_between() -> None:
 
 
 async def test_who_comes_does_not_overtake_who_waits() -> None:
-    desk = Desk(per_second=1000, burst=100, concurrent_max=2)
-    async with desk.budget.turn(NEW):
-        await desk.ask("waits", NEW)
-        assert not desk.served
-    async with desk.budget.turn(BACKFILL):
-        assert desk.served == ["waits"]
+    callers = BudgetCallers(per_second=1000, burst=100, concurrent_max=2)
+    async with callers.budget.turn(NEW):
+        await callers.ask("waits", NEW)
+        assert not callers.served
+    async with callers.budget.turn(BACKFILL):
+        assert callers.served == ["waits"]
 
 
 async def test_nobody_asks_while_it_is_closed() -> None:
-    desk = Desk(per_second=1, burst=1)
-    await desk.ask("first", NEW)
-    await desk.ask("waits", CANCEL)
-    desk.budget.suspend(30)
-    await desk.ask("late", CANCEL)
-    for task in desk.tasks[1:]:
+    callers = BudgetCallers(per_second=1, burst=1)
+    await callers.ask("first", NEW)
+    await callers.ask("waits", CANCEL)
+    callers.budget.suspend(30)
+    await callers.ask("late", CANCEL)
+    for task in callers.tasks[1:]:
         with pytest.raises(RateLimited) as refused:
             await task
         assert int(refused.value.metadata["retry_after_ms"]) == 30_000
-    desk.budget.suspend(5)
-    assert desk.budget.suspended_s() == 30
-    await desk.clock.advance(31)
-    await desk.ask("after", NEW)
-    assert desk.served == ["first", "after"]
+    callers.budget.suspend(5)
+    assert callers.budget.suspended_s() == 30
+    await callers.clock.advance(31)
+    await callers.ask("after", NEW)
+    assert callers.served == ["first", "after"]
 
 
 async def test_who_gives_up_waiting_takes_nothing() -> None:
-    desk = Desk(per_second=1, burst=1)
+    callers = BudgetCallers(per_second=1, burst=1)
     for name in ("first", "second", "third"):
-        await desk.ask(name, NEW)
-    desk.tasks[1].cancel()
-    await desk.clock.advance(1.01)
-    assert desk.served == ["first", "third"]
+        await callers.ask(name, NEW)
+    callers.tasks[1].cancel()
+    await callers.clock.advance(1.01)
+    assert callers.served == ["first", "third"]
 
 
 async def test_more_than_so_many_do_not_wait() -> None:
-    desk = Desk(per_second=1, burst=1)
-    await desk.ask("first", NEW)
+    callers = BudgetCallers(per_second=1, burst=1)
+    await callers.ask("first", NEW)
     for number in range(WAITING_MAX):
-        desk.tasks.append(asyncio.create_task(desk._call(number, NEW, 0.0)))
-    await desk.ask("too many", NEW)
-    assert desk.budget.waiting_count == WAITING_MAX
+        callers.tasks.append(asyncio.create_task(callers._call(number, NEW, 0.0)))
+    await callers.ask("too many", NEW)
+    assert callers.budget.waiting_count == WAITING_MAX
     with pytest.raises(RateLimited):
-        await desk.tasks[-1]
-    for task in desk.tasks:
+        await callers.tasks[-1]
+    for task in callers.tasks:
         task.cancel()
 
 

@@ -29,7 +29,7 @@ class Listener:
         self.heard.append(reason)
 
 
-class Desk:
+class RawFrameFixture:
     """Raw frames over pretended sockets."""
 
     def __init__(self):
@@ -49,42 +49,42 @@ class Desk:
 
 
 async def test_frames_are_passed_on_whole_and_in_order():
-    desk = Desk()
-    (first, listener), (second, _) = desk.open(), desk.open()
+    fixture = RawFrameFixture()
+    (first, listener), (second, _) = fixture.open(), fixture.open()
     first.open()
     first.say(b'{"a":1}', b"\0\xff")
-    times = [desk.clock.time_ns()] * 2
-    await desk.clock.advance(1)
+    times = [fixture.clock.time_ns()] * 2
+    await fixture.clock.advance(1)
     second.say(b"b")
     first.close("gone")
-    desk.raw.publish()
-    (batch,) = desk.batches()
+    fixture.raw.publish()
+    (batch,) = fixture.batches()
     assert batch.channel == types_pb2.CHANNEL_FRAMES
     assert list(batch.frames.frame) == [b'{"a":1}', b"\0\xff", b"b"]
     assert list(batch.frames.connection) == [1, 1, 2]
-    assert list(batch.frames.received_time_ns) == [*times, desk.clock.time_ns()]
+    assert list(batch.frames.received_time_ns) == [*times, fixture.clock.time_ns()]
     assert [entry.symbol for entry in batch.instruments] == [""]
     assert listener.heard == ["opened", [b'{"a":1}', b"\0\xff"], "gone"]
 
 
 async def test_they_are_published_without_being_asked():
-    desk = Desk()
-    socket, _ = desk.open()
+    fixture = RawFrameFixture()
+    socket, _ = fixture.open()
     socket.say(b"a")
     found = []
-    await until(lambda: found.extend(desk.batches()) or found)
+    await until(lambda: found.extend(fixture.batches()) or found)
     assert list(found[0].frames.frame) == [b"a"]
-    desk.raw.publish()
-    assert desk.batches() == []
+    fixture.raw.publish()
+    assert fixture.batches() == []
 
 
 async def test_many_bytes_do_not_wait():
-    desk = Desk()
-    socket, _ = desk.open()
+    fixture = RawFrameFixture()
+    socket, _ = fixture.open()
     socket.say(b"x" * (GATHERED_BYTES_MAX - 1))
-    assert desk.batches() == []
+    assert fixture.batches() == []
     socket.say(b"y")
-    (batch,) = desk.batches()
+    (batch,) = fixture.batches()
     assert len(batch.frames.frame) == 2
 
 

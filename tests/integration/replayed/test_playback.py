@@ -14,7 +14,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from tests.integration import recorded
 from tests.integration.mesh import CALL_SECONDS_MAX, VENUE, Mesh, metadata, new_folder, running
-from tests.integration.orders import TICK, Desk, limit
+from tests.integration.orders import TICK, OrderCaller, limit
 from tests.integration.replayed import expected
 from tests.integration.replicas import admin, pause
 
@@ -123,22 +123,22 @@ def test_a_play_goes_on_after_kill(replayed):
 
 def test_orders_on_paper_are_filled_by_what_was_recorded_also_after_kill(replayed):
     with played(replayed, "--speed", slowly(replayed)) as mesh:
-        desk = Desk(mesh, PAPER)
-        mesh.wait_until(desk.is_ready, "the account on paper is ready")
-        mesh.wait_until(lambda: 0 < desk.best_bid() < FALLEN, "the market has fallen")
+        caller = OrderCaller(mesh, PAPER)
+        mesh.wait_until(caller.is_ready, "the account on paper is ready")
+        mesh.wait_until(lambda: 0 < caller.best_bid() < FALLEN, "the market has fallen")
         pause(mesh, VENUE)
-        bid, before = desk.best_bid(), desk.balances()
+        bid, before = caller.best_bid(), caller.balances()
         everything = expected.events(replayed, 0)
         happens = expected.events(replayed, played_until_ns(mesh))
         lowest, highest = (most(expected.prices(happens)) for most in (min, max))
         wanted = ((bid + 3 * lowest) / 4).quantize(TICK)
         price = expected.untouched_price(wanted, TICK, everything)
         assert lowest < price < bid
-        buys = desk.place(limit("1", str(price), account=PAPER))
+        buys = caller.place(limit("1", str(price), account=PAPER))
         # Such prices were traded before, and are not any more.
         dear = highest + 5
         assert dear < max(expected.prices(everything))
-        sells = desk.place(limit("0.5", str(dear), account=PAPER, side=types_pb2.SIDE_SELL))
+        sells = caller.place(limit("0.5", str(dear), account=PAPER, side=types_pb2.SIDE_SELL))
         assert {buys.state, sells.state} == {orders_pb2.ORDER_STATE_OPEN}
         # It goes on from its beginning, as fast as it can to where it was.
         mesh.kill(VENUE)
@@ -148,16 +148,16 @@ def test_orders_on_paper_are_filled_by_what_was_recorded_also_after_kill(replaye
         wanted_sizes = expected.bought(price, Decimal(1), happens)
         assert sum(wanted_sizes) == 1
         mesh.wait_until(
-            lambda: len(desk.fills(buys.client_order_id)) >= len(wanted_sizes), "it is filled"
+            lambda: len(caller.fills(buys.client_order_id)) >= len(wanted_sizes), "it is filled"
         )
-        fills = desk.fills(buys.client_order_id)[::-1]
+        fills = caller.fills(buys.client_order_id)[::-1]
         assert [Decimal(fill.size) for fill in fills] == wanted_sizes
         assert {Decimal(fill.price) for fill in fills} == {price}
-        assert desk.order(buys.client_order_id).state == orders_pb2.ORDER_STATE_FILLED
-        assert desk.order(sells.client_order_id).state == orders_pb2.ORDER_STATE_OPEN
-        assert not desk.fills(sells.client_order_id)
+        assert caller.order(buys.client_order_id).state == orders_pb2.ORDER_STATE_FILLED
+        assert caller.order(sells.client_order_id).state == orders_pb2.ORDER_STATE_OPEN
+        assert not caller.fills(sells.client_order_id)
         fees = sum(Decimal(fill.fee.amount) for fill in fills)
-        after = desk.balances()
+        after = caller.balances()
         assert after["USDT"] == before["USDT"] - price
         assert after["BTC"] == before["BTC"] + 1 - fees
 

@@ -41,7 +41,7 @@ async def told(seed: int, depth: int) -> list[tuple[str, bytes]]:
     return frames
 
 
-class Line:
+class LossyConnection:
     """A bad connection: what arrives of the frames of one symbol."""
 
     def __init__(self, chance: random.Random) -> None:
@@ -77,7 +77,7 @@ def check_top(books: Books, symbol: str, truth: ClientBook) -> None:
 @pytest.mark.parametrize(("seed", "depth"), [(1, 10), (2, 10), (3, 25)])
 async def test_what_a_proven_book_shows_is_right_whatever_happens(seed: int, depth: int) -> None:
     frames = await told(seed, depth)
-    line = Line(random.Random(seed))
+    line = LossyConnection(random.Random(seed))
     books = Books(depth, *SYMBOLS)
     truths = {symbol: ClientBook(depth) for symbol in SYMBOLS}
     was: dict[bytes, int] = {}

@@ -59,7 +59,7 @@ class Codec:
 
 
 @dataclass
-class Place:
+class SocketFixture:
     """A venue, and one account's way to it."""
 
     venue: ScriptedVenue
@@ -95,7 +95,7 @@ async def place(
     clock: Any = None,
     is_begun: bool = True,
     budget: RequestBudget | None = None,
-) -> AsyncIterator[Place]:
+) -> AsyncIterator[SocketFixture]:
     async with scripted_venue() as venue:
         config = {"urls": {"api": {"private": venue.base}}}
         credentials = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
@@ -115,7 +115,7 @@ async def place(
                 made.start()
             if is_begun and not signs_in:
                 await made.ready.wait()
-            yield Place(venue, session, made, written)
+            yield SocketFixture(venue, session, made, written)
         finally:
             await made.close()
             await session.close()
