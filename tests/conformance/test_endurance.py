@@ -16,6 +16,8 @@ EVENTS = 12_000
 SHARE = 0.05
 """Few books change in so short a time: of a hundredth of the frames none may be of a book."""
 
+CHECKS_MIN = 100
+
 
 async def lose(make: VenueFactory) -> EnduranceResult:
     """What becomes of a feed that loses frames."""
@@ -25,8 +27,12 @@ async def lose(make: VenueFactory) -> EnduranceResult:
 
 async def test_a_correct_connector_passes_and_a_blind_rule_is_detected() -> None:
     right, wrong = await asyncio.gather(lose(discovery.require(VENUE)), lose(blind))
-    assert right.wrong == []
-    assert right.events >= EVENTS
-    assert right.checked > 100
-    assert 0 < len(right.recovery_s) <= right.gaps
+    runs = [right]
+    while sum(run.checked for run in runs) <= CHECKS_MIN:
+        # On a busy machine books are in doubt for longer, and fewer can be checked.
+        runs.append(await lose(discovery.require(VENUE)))
+    for run in runs:
+        assert run.wrong == []
+        assert run.events >= EVENTS
+        assert 0 < len(run.recovery_s) <= run.gaps
     assert any("was never at the exchange" in line for line in wrong.wrong)
