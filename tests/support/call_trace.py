@@ -4,14 +4,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import NamedTuple
+from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT_FOLDERS = ("kit", "venues", "core", "gateway", "ops")
 
+_start = threading.Thread.start
 _part: ContextVar[str] = ContextVar("part", default="")
 
 
@@ -43,7 +46,8 @@ class CallTrace:
         threading.setprofile(self._profile)
         sys.setprofile(self._profile)
         try:
-            yield self
+            with patch.object(threading.Thread, "start", _start_in_part):
+                yield self
         finally:
             sys.setprofile(None)
             threading.setprofile(None)
@@ -92,6 +96,12 @@ class CallTrace:
         place = self._known[code]
         if place is not None:
             self.calls[Call(_part.get(), *place)] = None
+
+
+def _start_in_part(thread: threading.Thread) -> None:
+    """Start a thread in the part of its creator; a thread has a context of its own."""
+    thread.run = partial(copy_context().run, thread.run)  # type: ignore[method-assign]
+    _start(thread)
 
 
 def _place_of(code: CodeType) -> tuple[str, str] | None:

@@ -1,8 +1,8 @@
 """Reads a path from ARCHITECTURE.md: which functions do what to a tick or an order, part by part.
 
-A path is a section with tables of three columns (file, function, what it does) under headings that
-name a part of the mesh. A paragraph "Helpers: ..." names files that others on the path call, and
-"Background tasks ...: ..." files that may run at the same time.
+A path is a section with lists under headings that name a part of the mesh. An entry is
+"- [`file:function`](file) what it does". A paragraph "Helpers: ..." names files that others on the
+path call, and "Background tasks ...: ..." files that may run at the same time.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tests.support.call_trace import ROOT, CallTrace
 
-ROW = re.compile(r"\| \[`(?P<file>[^`]+)`\]\((?P=file)\) \| `(?P<function>[^`]+)` \| \S.* \|")
+ENTRY = re.compile(r"- \[`(?P<file>[^`:]+):(?P<function>[^`]+)`\]\((?P=file)\) \S.*")
 FILE = re.compile(r"`([^`]+\.py)`")
 
 
@@ -19,7 +19,7 @@ class DocumentedPath:
     """A path as it is documented."""
 
     functions: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    """File and function of each row, by part."""
+    """File and function of each entry, by part."""
     helpers: set[str] = field(default_factory=set)
     """Files that any part may call."""
     background: set[str] = field(default_factory=set)
@@ -27,7 +27,8 @@ class DocumentedPath:
 
     @classmethod
     def read(cls, heading: str) -> "DocumentedPath":
-        """The section of ARCHITECTURE.md with this heading of the second level."""
+        """The section of ARCHITECTURE.md with this heading of the second level. Raises ValueError
+        for an entry of another form, and for a section without entries."""
         text = (ROOT / "ARCHITECTURE.md").read_text()
         section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
         found, part = cls(), ""
@@ -38,18 +39,21 @@ class DocumentedPath:
                 found.helpers.update(FILE.findall(block))
             elif block.startswith("Background tasks "):
                 found.background.update(FILE.findall(block))
-            for row in ROW.finditer(block):
-                found.functions.setdefault(part, []).append((row["file"], row["function"]))
+            for line in block.splitlines():
+                if line.startswith("- "):
+                    found.functions.setdefault(part, []).append(_entry(line))
+        if not found.functions:
+            raise ValueError(f"the section {heading!r} lists no functions")
         return found
 
     def differences(self, trace: CallTrace) -> list[str]:
         """What ran and is not documented, and what is documented and did not run."""
         found: list[str] = []
         used: set[str] = set()
-        for part, rows in self.functions.items():
+        for part, entries in self.functions.items():
             ran = trace.functions(part)
             used |= ran.keys()
-            documented = {file for file, _ in rows}
+            documented = {file for file, _ in entries}
             found += [
                 f"{part}: {file} ran and is not documented: {', '.join(ran[file])}"
                 for file in ran
@@ -57,8 +61,16 @@ class DocumentedPath:
             ]
             found += [
                 f"{part}: {file} did not run {function}"
-                for file, function in rows
+                for file, function in entries
                 if function not in ran.get(file, ())
             ]
         found += [f"the helper {file} did not run" for file in sorted(self.helpers - used)]
         return found
+
+
+def _entry(line: str) -> tuple[str, str]:
+    """File and function of an entry."""
+    match = ENTRY.fullmatch(line)
+    if match is None:
+        raise ValueError(f"not an entry of a path: {line}")
+    return match["file"], match["function"]
