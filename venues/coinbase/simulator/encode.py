@@ -1,59 +1,53 @@
-"""A simulated market's events as frames of Coinbase's two feeds."""
+"""A simulated market's events as frames of Coinbase's two feeds.
 
-from collections.abc import Collection, Iterator
+Documentation:
+https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/advanced-trade-asyncapi.json
+https://docs.cdp.coinbase.com/exchange/websocket-feed/channels
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+
+import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Frame, MarketView, Stream
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
+from kit.simulator.exchange.candles import day_of
+from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.history import Candle, TradePrint
-from kit.simulator.listing import Listing
 from kit.simulator.market import Step
 from kit.simulator.published import Changes, PublishedBooks
-from venues.coinbase.simulator import advanced, exchange
-from venues.coinbase.simulator.candles import FEED_INTERVAL_S, Ticker, interval_start
-from venues.coinbase.simulator.streams import (
-    ADVANCED,
-    ADVANCED_CHANNELS,
-    EXCHANGE,
-    EXCHANGE_CHANNELS,
-    HEARTBEATS,
-    CoinbaseStreams,
+from kit.simulator.texts import short
+from venues.coinbase.simulator.candles import (
+    FEED_INTERVAL,
+    Ticker,
+    advanced_frame,
+    advanced_ticker,
+    candle_frame,
+    exchange_ticker,
+    micro_text,
 )
+from venues.coinbase.simulator.instruments import product_id
+from venues.coinbase.simulator.streams import ADVANCED, CHANNELS, EXCHANGE, stream_name
 
 BOOK_INTERVAL_NS = 50 * NANOSECONDS_PER_MILLISECOND
 TRADES_INTERVAL_NS = 250 * NANOSECONDS_PER_MILLISECOND
-"""Of market_trades; matches come as they happen."""
+"""Of market_trades. Exchange sends each match at once."""
 CANDLES_INTERVAL_NS = NANOSECONDS_PER_SECOND
-BATCH_INTERVAL_NS = 5 * NANOSECONDS_PER_SECOND
-"""Of ticker_batch."""
-DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
+TICKER_BATCH_INTERVAL_NS = 5 * NANOSECONDS_PER_SECOND
 DEPTH_MAX = 5_000
-RECENT_TRADES = 50
-"""With which a subscription to market_trades begins."""
-RECENT_CANDLES = 100
+TRADES_SHOWN = 50
+CANDLES_SHOWN = 100
+"""What a subscription begins with."""
 
-
-def product_id(instrument: Instrument) -> str:
-    """``BTC-USD``"""
-    return f"{instrument.base}-{instrument.quote}"
-
-
-def listing(instrument: Instrument) -> Listing:
-    """A simulated instrument as Coinbase lists it."""
-    return Listing(
-        product_id(instrument),
-        instrument.base,
-        instrument.quote,
-        tick_size=instrument.price_text(1),
-        lot_size=instrument.size_text(1),
-        minimum_notional="0.000016" if instrument.quote == "BTC" else "1",
-    )
+Levels = Iterable[Sequence[str]]
+"""Prices and sizes."""
 
 
 @dataclass(slots=True)
-class _Desk:
-    """What is known of one product, and its streams by feed and channel."""
+class _Market:
+    """One product: its streams by feed and channel, and what was published."""
 
     instrument: Instrument
     product: str
@@ -63,192 +57,174 @@ class _Desk:
     quote: BestQuote | None = None
     last: TradePrint | None = None
     traded: bool = False
-    """Within this step."""
-    gathered: list[TradePrint] = field(default_factory=list)
-    """Trades that market_trades has not told yet."""
+    """Whether it was traded in this step."""
+    unpublished: list[TradePrint] = field(default_factory=list)
+    """Trades since the last frame of market_trades."""
     day: Candle | None = None
     day_ns: int = 0
-    """When the last 24 hours were added up; they are again after a second."""
+    """When ``day``, the last 24 hours, was computed; it is valid for a second."""
 
 
-class Encoder:
-    """Remembers what the feeds have not said yet, and with what a new subscription begins."""
+class CoinbaseEncoder:
+    """Remembers what the feeds have published, and writes what a subscription begins with."""
 
-    def __init__(self, streams: CoinbaseStreams) -> None:
+    def __init__(self, streams: StreamRegistry) -> None:
         self._streams = streams
         self._books = PublishedBooks()
-        self._desks: dict[Instrument, _Desk] = {}
-        self._by_product: dict[str, _Desk] = {}
+        self._markets: dict[Instrument, _Market] = {}
+        self._by_product: dict[str, _Market] = {}
 
     def encode(
         self, step: Step, wanted: Collection[Stream], market_view: MarketView
     ) -> list[Frame]:
-        """The frames of a step, in the order of what happened."""
+        """The frames of a step, in the order of the events."""
         frames: list[Frame] = []
         for event in step.events:
-            desk = self._desks.get(event.instrument) or self._open_desk(event.instrument)
+            market = self._markets.get(event.instrument) or self._add_market(event.instrument)
             if type(event) is LevelChange:
-                desk.sequence = event.sequence
+                market.sequence = event.sequence
             elif type(event) is BestQuote:
-                desk.quote = event
+                market.quote = event
             elif type(event) is Trade:
-                one = _note_trade(desk, event)
-                stream = desk.streams[EXCHANGE, "matches"]
+                trade = _note_trade(market, event)
+                stream = market.streams[EXCHANGE, "matches"]
                 if stream in wanted:
                     # Each trade changes a level right after it; the match has that number.
-                    frame = exchange.match(desk.product, "match", one, desk.sequence + 1)
+                    frame = _match(market.product, "match", trade, market.sequence + 1)
                     frames.append((stream, frame))
         self._books.note(step)
-        for desk in self._desks.values():
-            frames.extend(self._at_the_end(desk, step.time_ns, wanted, market_view))
+        for market in self._markets.values():
+            frames.extend(self._step_frames(market, step.time_ns, wanted, market_view))
         return frames
 
     def first_frames(
         self, feed: str, channel: str, product: str, market_view: MarketView
     ) -> list[bytes]:
-        """With what a subscription begins. Nothing, where no market is simulated."""
-        desk = self._by_product.get(product)
-        if desk is None:
+        """What a subscription begins with; nothing in a replay."""
+        market = self._by_product.get(product)
+        if market is None:
             return []
-        now_ns = market_view.time_ns()
-        if feed == EXCHANGE:
-            return list(self._first_of_exchange(desk, channel, market_view))
-        return list(self._first_of_advanced(desk, channel, now_ns, market_view))
+        if channel in ("ticker", "ticker_batch"):
+            ticker = self._ticker(market, market_view)
+            if ticker is None:
+                return []
+            if feed == EXCHANGE:
+                return [exchange_ticker(ticker)]
+            return [advanced_ticker(channel, market_view.time_ns(), "snapshot", ticker)]
+        if channel == "level2":
+            return self._snapshot(feed, market, market_view.time_ns())
+        if channel == "matches" and market.last is not None:
+            return [_match(product, "last_match", market.last, market.sequence)]
+        if channel == "market_trades":
+            return _recent_trades(market, market_view)
+        if channel == "candles":
+            found = _candles(market, market_view, CANDLES_SHOWN)
+            return [candle_frame(product, market_view.time_ns(), "snapshot", found)]
+        return []
 
     def heartbeat(self, product: str, market_view: MarketView) -> list[bytes]:
-        """Of a product, on Exchange."""
-        desk = self._by_product.get(product)
-        if desk is None or desk.last is None:
+        """The heartbeat of a product on Exchange: one frame, or none before the first trade."""
+        market = self._by_product.get(product)
+        if market is None or market.last is None:
             return []
-        now_ns, last_id = market_view.time_ns(), desk.last.trade_id
-        return [exchange.heartbeat(product, desk.sequence, last_id, now_ns)]
+        beat = {
+            "type": "heartbeat",
+            "last_trade_id": market.last.trade_id,
+            "product_id": product,
+            "sequence": market.sequence,
+            "time": micro_text(market_view.time_ns()),
+        }
+        return [msgspec.json.encode(beat)]
 
-    def _open_desk(self, instrument: Instrument) -> _Desk:
+    def _add_market(self, instrument: Instrument) -> _Market:
         product = product_id(instrument)
-        names = [(ADVANCED, channel) for channel in ADVANCED_CHANNELS if channel != HEARTBEATS]
-        names += [(EXCHANGE, channel) for channel in EXCHANGE_CHANNELS]
-        streams = {name: self._streams.get(*name, product) for name in names}
-        known = {name: stream for name, stream in streams.items() if stream is not None}
-        desk = self._desks[instrument] = _Desk(instrument, product, known)
-        self._by_product[product] = desk
-        return desk
+        streams = {
+            (feed, channel): self._streams.get(stream_name(feed, channel, product))
+            for feed, channels in CHANNELS.items()
+            for channel in channels
+        }
+        market = self._markets[instrument] = _Market(instrument, product, streams)
+        self._by_product[product] = market
+        return market
 
-    def _at_the_end(
-        self, desk: _Desk, now_ns: int, wanted: Collection[Stream], market_view: MarketView
+    def _step_frames(
+        self, market: _Market, now_ns: int, wanted: Collection[Stream], market_view: MarketView
     ) -> Iterator[Frame]:
-        """Of a step: what is told by the clock, and the ticker of what was traded."""
+        """At the end of a step: what is sent at intervals, and the ticker after trades."""
         if now_ns % BOOK_INTERVAL_NS == 0:
-            changes = self._books.changes(desk.instrument)
+            changes = self._books.changes(market.instrument)
             if changes is not None and changes.previous:
-                yield from _book_frames(desk, changes, now_ns, wanted)
+                yield from _book_frames(market, changes, now_ns, wanted)
             elif changes is not None:
-                yield from self._whole_books(desk, now_ns, wanted)
-        if now_ns % TRADES_INTERVAL_NS == 0 and desk.gathered:
-            gathered, desk.gathered = desk.gathered, []
-            stream = desk.streams[ADVANCED, "market_trades"]
+                yield from self._snapshots(market, now_ns, wanted)
+        if now_ns % TRADES_INTERVAL_NS == 0 and market.unpublished:
+            trades, market.unpublished = market.unpublished, []
+            stream = market.streams[ADVANCED, "market_trades"]
             if stream in wanted:
-                yield stream, advanced.trades(desk.product, now_ns, "update", gathered)
-        if desk.traded:
-            desk.traded = False
-            yield from self._ticker_frames(desk, "ticker", now_ns, wanted, market_view)
-        if now_ns % BATCH_INTERVAL_NS == 0:
-            yield from self._ticker_frames(desk, "ticker_batch", now_ns, wanted, market_view)
-        stream = desk.streams[ADVANCED, "candles"]
+                yield stream, _advanced_trades(market.product, now_ns, "update", trades)
+        if market.traded:
+            market.traded = False
+            yield from self._ticker_frames(market, "ticker", now_ns, wanted, market_view)
+        if now_ns % TICKER_BATCH_INTERVAL_NS == 0:
+            yield from self._ticker_frames(market, "ticker_batch", now_ns, wanted, market_view)
+        stream = market.streams[ADVANCED, "candles"]
         if now_ns % CANDLES_INTERVAL_NS == 0 and stream in wanted:
-            yield (
-                stream,
-                advanced.candles(desk.product, now_ns, "update", _candles(desk, market_view, 1)),
-            )
+            found = _candles(market, market_view, 1)
+            yield stream, candle_frame(market.product, now_ns, "update", found)
 
-    def _whole_books(self, desk: _Desk, now_ns: int, wanted: Collection[Stream]) -> Iterator[Frame]:
-        """At the end of the first interval, for those who were there before the market opened."""
-        book = self._books.snapshot(desk.instrument, DEPTH_MAX)
-        stream = desk.streams[ADVANCED, "level2"]
-        if stream in wanted:
-            yield stream, advanced.book(desk.product, now_ns, "snapshot", book.bids, book.asks)
-        stream = desk.streams[EXCHANGE, "level2"]
-        if stream in wanted:
-            yield stream, exchange.snapshot(desk.product, book.bids, book.asks)
+    def _snapshots(
+        self, market: _Market, now_ns: int, wanted: Collection[Stream]
+    ) -> Iterator[Frame]:
+        """After the first interval, for subscriptions that are older than the market."""
+        for feed in (ADVANCED, EXCHANGE):
+            stream = market.streams[feed, "level2"]
+            if stream in wanted:
+                for frame in self._snapshot(feed, market, now_ns):
+                    yield stream, frame
+
+    def _snapshot(self, feed: str, market: _Market, now_ns: int) -> list[bytes]:
+        """The book as published so far; nothing before its first interval."""
+        book = self._books.snapshot(market.instrument, DEPTH_MAX)
+        if not book.sequence:
+            return []
+        if feed == ADVANCED:
+            return [_advanced_book(market.product, now_ns, "snapshot", book.bids, book.asks)]
+        sides = {"asks": list(book.asks), "bids": list(book.bids)}
+        frame = {"type": "snapshot", "product_id": market.product, **sides}
+        return [msgspec.json.encode(frame)]
 
     def _ticker_frames(
         self,
-        desk: _Desk,
+        market: _Market,
         channel: str,
         now_ns: int,
         wanted: Collection[Stream],
         market_view: MarketView,
     ) -> Iterator[Frame]:
-        of_advanced, of_exchange = desk.streams[ADVANCED, channel], desk.streams[EXCHANGE, channel]
-        if of_advanced not in wanted and of_exchange not in wanted:
+        advanced, exchange = (market.streams[feed, channel] for feed in (ADVANCED, EXCHANGE))
+        if advanced not in wanted and exchange not in wanted:
             return
-        one = self._ticker(desk, market_view)
-        if one is not None and of_advanced in wanted:
-            yield of_advanced, advanced.ticker(channel, now_ns, "update", one)
-        if one is not None and of_exchange in wanted:
-            yield of_exchange, exchange.ticker(one)
+        ticker = self._ticker(market, market_view)
+        if ticker is not None and advanced in wanted:
+            yield advanced, advanced_ticker(channel, now_ns, "update", ticker)
+        if ticker is not None and exchange in wanted:
+            yield exchange, exchange_ticker(ticker)
 
-    def _first_of_advanced(
-        self, desk: _Desk, channel: str, now_ns: int, market_view: MarketView
-    ) -> Iterator[bytes]:
-        product = desk.product
-        if channel == "level2":
-            book = self._books.snapshot(desk.instrument, DEPTH_MAX)
-            if book.sequence:
-                yield advanced.book(product, now_ns, "snapshot", book.bids, book.asks)
-        elif channel == "market_trades":
-            told = desk.gathered[0].trade_id if desk.gathered else None
-            recent = market_view.history(product).latest(RECENT_TRADES + len(desk.gathered))
-            prints = [one for one in recent if told is None or one.trade_id < told]
-            if prints:  # a snapshot without a trade ends the receive loop of ccxt
-                yield advanced.trades(product, now_ns, "snapshot", prints)
-        elif channel == "candles":
-            yield advanced.candles(
-                product, now_ns, "snapshot", _candles(desk, market_view, RECENT_CANDLES)
-            )
-        elif channel in ("ticker", "ticker_batch"):
-            one = self._ticker(desk, market_view)
-            if one is not None:
-                yield advanced.ticker(channel, now_ns, "snapshot", one)
-
-    def _first_of_exchange(
-        self, desk: _Desk, channel: str, market_view: MarketView
-    ) -> Iterator[bytes]:
-        if channel == "level2":
-            book = self._books.snapshot(desk.instrument, DEPTH_MAX)
-            if book.sequence:
-                yield exchange.snapshot(desk.product, book.bids, book.asks)
-        elif channel == "matches" and desk.last is not None:
-            yield exchange.match(desk.product, "last_match", desk.last, desk.sequence)
-        elif channel in ("ticker", "ticker_batch"):
-            one = self._ticker(desk, market_view)
-            if one is not None:
-                yield exchange.ticker(one)
-
-    def _ticker(self, desk: _Desk, market_view: MarketView) -> Ticker | None:
+    def _ticker(self, market: _Market, market_view: MarketView) -> Ticker | None:
         """None: there was no trade yet, or a side of the book is empty."""
-        last, quote, now_ns = desk.last, desk.quote, market_view.time_ns()
+        last, quote, now_ns = market.last, market.quote, market_view.time_ns()
         if last is None or quote is None or not quote.bid_lots or not quote.ask_lots:
             return None
-        if desk.day is None or now_ns - desk.day_ns >= NANOSECONDS_PER_SECOND:
-            first_ns = now_ns - DAY_NS
-            history = market_view.history(desk.product)
-            days = history.candles(lambda at_ns: first_ns, first_ns, now_ns)
-            if not days:
+        if market.day is None or now_ns - market.day_ns >= NANOSECONDS_PER_SECOND:
+            market.day, market.day_ns = day_of(market_view, market.product), now_ns
+            if market.day is None:
                 return None
-            desk.day, desk.day_ns = days[0], now_ns
-        price_text, size_text = desk.instrument.price_text, desk.instrument.size_text
+        price_text, size_text = market.instrument.price_text, market.instrument.size_text
         return Ticker(
-            product=desk.product,
-            sequence=desk.sequence,
-            trade_id=last.trade_id,
-            price=last.price,
-            size=last.size,
-            taker_buys=last.taker_buys,
-            time_ns=last.time_ns,
-            open=f"{desk.day.open:f}",
-            high=f"{desk.day.high:f}",
-            low=f"{desk.day.low:f}",
-            volume=f"{desk.day.volume:f}",
+            product=market.product,
+            sequence=market.sequence,
+            trade=last,
+            day=market.day,
             bid=price_text(quote.bid_ticks),
             bid_size=size_text(quote.bid_lots),
             ask=price_text(quote.ask_ticks),
@@ -256,37 +232,106 @@ class Encoder:
         )
 
 
-def _note_trade(desk: _Desk, trade: Trade) -> TradePrint:
-    one = desk.last = TradePrint(
+def trade_order_ids(trade_id: int) -> tuple[str, str]:
+    """The ids of a trade's maker order and taker order when they belong to no account."""
+    digits = (f"{trade_id * 2 + party:032x}" for party in (0, 1))
+    maker, taker = (
+        "-".join((one[:8], one[8:12], one[12:16], one[16:20], one[20:])) for one in digits
+    )
+    return maker, taker
+
+
+def _note_trade(market: _Market, trade: Trade) -> TradePrint:
+    one = market.last = TradePrint(
         trade.trade_id,
-        desk.instrument.price_text(trade.price_ticks),
-        desk.instrument.size_text(trade.size_lots),
+        market.instrument.price_text(trade.price_ticks),
+        market.instrument.size_text(trade.size_lots),
         trade.time_ns,
         trade.taker_buys,
     )
-    desk.traded = True
-    desk.gathered.append(one)
+    market.traded = True
+    market.unpublished.append(one)
     return one
 
 
+def _recent_trades(market: _Market, market_view: MarketView) -> list[bytes]:
+    """Those that no frame will have any more; ccxt fails on a snapshot without trades."""
+    first = market.unpublished[0].trade_id if market.unpublished else None
+    recent = market_view.history(market.product).latest(TRADES_SHOWN + len(market.unpublished))
+    found = [one for one in recent if first is None or one.trade_id < first]
+    if not found:
+        return []
+    return [_advanced_trades(market.product, market_view.time_ns(), "snapshot", found)]
+
+
+def _candles(market: _Market, market_view: MarketView, count: int) -> list[Candle]:
+    """The newest candles, oldest first."""
+    now_ns, length_ns = market_view.time_ns(), FEED_INTERVAL.seconds * NANOSECONDS_PER_SECOND
+    first_ns = FEED_INTERVAL.start_ns(now_ns) - (count - 1) * length_ns
+    history = market_view.history(market.product)
+    return list(history.candles(FEED_INTERVAL.start_ns, first_ns, now_ns))
+
+
 def _book_frames(
-    desk: _Desk, changes: Changes, now_ns: int, wanted: Collection[Stream]
+    market: _Market, changes: Changes, now_ns: int, wanted: Collection[Stream]
 ) -> Iterator[Frame]:
-    price_text, size_text = desk.instrument.price_text, desk.instrument.size_text
+    price_text, size_text = market.instrument.price_text, market.instrument.size_text
     bids, asks = (
         [(price_text(ticks), size_text(lots)) for ticks, lots in side]
         for side in (changes.bids, changes.asks)
     )
-    of_advanced, of_exchange = desk.streams[ADVANCED, "level2"], desk.streams[EXCHANGE, "level2"]
-    if of_advanced in wanted:
-        yield of_advanced, advanced.book(desk.product, now_ns, "update", bids, asks)
-    if of_exchange in wanted:
-        yield of_exchange, exchange.update(desk.product, now_ns, bids, asks)
+    advanced, exchange = (market.streams[feed, "level2"] for feed in (ADVANCED, EXCHANGE))
+    if advanced in wanted:
+        yield advanced, _advanced_book(market.product, now_ns, "update", bids, asks)
+    if exchange in wanted:
+        yield exchange, _exchange_update(market.product, now_ns, bids, asks)
 
 
-def _candles(desk: _Desk, market_view: MarketView, count: int) -> list[Candle]:
-    """The newest of five minutes."""
-    start_of = interval_start(FEED_INTERVAL_S)
-    now_ns = market_view.time_ns()
-    first_ns = start_of(now_ns) - (count - 1) * FEED_INTERVAL_S * NANOSECONDS_PER_SECOND
-    return list(market_view.history(desk.product).candles(start_of, first_ns, now_ns))
+def _advanced_book(product: str, time_ns: int, kind: str, bids: Levels, asks: Levels) -> bytes:
+    """``{"channel":"l2_data",…}``; ``kind`` is "snapshot" or "update"."""
+    at = micro_text(time_ns)
+    updates = [
+        f'{{"side":"{side}","event_time":"{at}","price_level":"{short(price)}",'
+        f'"new_quantity":"{short(size)}"}}'
+        for side, levels in (("bid", bids), ("offer", asks))
+        for price, size in levels
+    ]
+    event = f'{{"type":"{kind}","product_id":"{product}","updates":[{",".join(updates)}]}}'
+    return advanced_frame("l2_data", time_ns, event, '"client_id":"",')
+
+
+def _advanced_trades(product: str, time_ns: int, kind: str, prints: Sequence[TradePrint]) -> bytes:
+    """``{"channel":"market_trades",…}``, newest first; the side is the maker's."""
+    rows = [
+        f'{{"product_id":"{product}","trade_id":"{one.trade_id}","price":"{short(one.price)}",'
+        f'"size":"{short(one.size)}","time":"{micro_text(one.time_ns)}",'
+        f'"side":"{"SELL" if one.taker_buys else "BUY"}"}}'
+        for one in reversed(prints)
+    ]
+    event = f'{{"type":"{kind}","trades":[{",".join(rows)}]}}'
+    return advanced_frame("market_trades", time_ns, event)
+
+
+def _exchange_update(product: str, time_ns: int, bids: Levels, asks: Levels) -> bytes:
+    """``{"type":"l2update",…}``; numbers have all their decimal places."""
+    changes = ",".join(
+        f'["{side}","{price}","{size}"]'
+        for side, levels in (("buy", bids), ("sell", asks))
+        for price, size in levels
+    )
+    return (
+        f'{{"type":"l2update","product_id":"{product}","changes":[{changes}],'
+        f'"time":"{micro_text(time_ns)}"}}'
+    ).encode()
+
+
+def _match(product: str, kind: str, one: TradePrint, sequence: int) -> bytes:
+    """``kind`` is "match", or "last_match" for the trade before a subscription; the side is the
+    maker's."""
+    maker, taker = trade_order_ids(one.trade_id)
+    return (
+        f'{{"type":"{kind}","trade_id":{one.trade_id},"maker_order_id":"{maker}",'
+        f'"taker_order_id":"{taker}","side":"{"sell" if one.taker_buys else "buy"}",'
+        f'"size":"{short(one.size)}","price":"{short(one.price)}","product_id":"{product}",'
+        f'"sequence":{sequence},"time":"{micro_text(one.time_ns)}"}}'
+    ).encode()

@@ -1,54 +1,63 @@
-"""Coinbase's streams: a channel of one of its feeds, of one product."""
+"""Names of Coinbase's streams: ``advanced.level2.BTC-USD``, ``exchange.matches.BTC-USD``.
 
-import re
+Coinbase has two feeds. Advanced Trade numbers the frames of each connection, so its frames are made
+with a mark in place of the number.
+"""
+
 from collections.abc import Mapping
 
 from kit.simulator.dialect import Channel, Stream
 
-ADVANCED = "advanced"
-EXCHANGE = "exchange"
-PRODUCT = re.compile(r"[A-Z0-9]+-[A-Z0-9-]+")
-PRODUCTS_MAX = 100_000
-"""More names than these come from garbage, and are not remembered."""
+ADVANCED, EXCHANGE = "advanced", "exchange"
 HEARTBEATS = "heartbeats"
-"""A channel of Advanced Trade that is about the connection, not about products."""
-ADVANCED_CHANNELS: Mapping[str, Channel] = {
-    "level2": Channel.BOOK,
-    "market_trades": Channel.TRADES,
-    "ticker": Channel.TICKERS,
-    "ticker_batch": Channel.TICKERS,
-    "candles": Channel.CANDLES,
-    HEARTBEATS: Channel.OTHER,
+"""A channel of Advanced Trade without products."""
+USER = "user"
+"""The channel of an account, on both feeds."""
+CHANNELS: Mapping[str, Mapping[str, Channel]] = {
+    ADVANCED: {
+        "level2": Channel.BOOK,
+        "market_trades": Channel.TRADES,
+        "ticker": Channel.TICKERS,
+        "ticker_batch": Channel.TICKERS,
+        "candles": Channel.CANDLES,
+        HEARTBEATS: Channel.OTHER,
+    },
+    EXCHANGE: {
+        "level2": Channel.BOOK,
+        "matches": Channel.TRADES,
+        "ticker": Channel.TICKERS,
+        "ticker_batch": Channel.TICKERS,
+        "heartbeat": Channel.OTHER,
+    },
 }
-EXCHANGE_CHANNELS: Mapping[str, Channel] = {
-    "level2": Channel.BOOK,
-    "matches": Channel.TRADES,
-    "ticker": Channel.TICKERS,
-    "ticker_batch": Channel.TICKERS,
-    "heartbeat": Channel.OTHER,
-}
-CHANNELS = {ADVANCED: ADVANCED_CHANNELS, EXCHANGE: EXCHANGE_CHANNELS}
-SAME = {"level2_batch": "level2", "level2_50": "level2"}
-"""Other names of channels of Exchange. On the real one level2 needs a key and comes as it happens,
-the others every 50 ms; here all are what needs no key."""
+"""By feed."""
+ALIASES = {"level2_batch": "level2", "level2_50": "level2"}
+"""Other names of a channel of Exchange. The real level2 needs a key and sends each change, the
+others send every 50 ms; here all of them do, without a key."""
+ACCOUNT_STREAM = Stream(USER, Channel.OTHER, "")
+SEQUENCE_MARK = b'"sequence_num":#'
+"""Stands where the number of a connection goes. It is no JSON, so nothing else looks like it."""
 
 
-class CoinbaseStreams:
-    """Every stream that was ever named, one object per feed, channel and product."""
+def channel_name(feed: str, channel: str) -> str:
+    """The channel of a feed by its first name; "" when the feed does not have it."""
+    name = ALIASES.get(channel, channel) if feed == EXCHANGE else channel
+    return name if name in CHANNELS[feed] else ""
 
-    def __init__(self) -> None:
-        self._made: dict[tuple[str, str, str], Stream] = {}
 
-    def get(self, feed: str, channel: str, product: str) -> Stream | None:
-        """The stream, known or not to the exchange: a name is all that it needs. None: the feed
-        has no such channel."""
-        if feed == EXCHANGE:
-            channel = SAME.get(channel, channel)
-        key = feed, channel, product
-        stream = self._made.get(key)
-        if stream is None and channel in CHANNELS[feed]:
-            name = ".".join(filter(None, key))
-            stream = Stream(name, CHANNELS[feed][channel], product)
-            if len(self._made) < PRODUCTS_MAX:
-                self._made[key] = stream
-        return stream
+def stream_name(feed: str, channel: str, product: str = "") -> str:
+    """The name of a channel of one product."""
+    return ".".join(filter(None, (feed, channel, product)))
+
+
+def make_stream(name: str) -> Stream:
+    """The stream of a name."""
+    feed, _, rest = name.partition(".")
+    channel, _, product = rest.partition(".")
+    return Stream(name, CHANNELS.get(feed, {}).get(channel, Channel.OTHER), product)
+
+
+def numbered(payload: bytes, number: int) -> bytes | None:
+    """A frame with its number; None: the frame has no mark, and is not counted."""
+    head, mark, tail = payload.partition(SEQUENCE_MARK)
+    return b'%b"sequence_num":%d%b' % (head, number, tail) if mark else None

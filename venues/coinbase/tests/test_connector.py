@@ -23,7 +23,7 @@ from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from tests.support.raw_client import RawClient, raw_client
 from venues.coinbase.catalog import spot
-from venues.coinbase.simulator import Coinbase
+from venues.coinbase.simulator import coinbase_spot
 from venues.coinbase.simulator.tests.running import running
 
 OPENING_NS = 1_790_000_000_000_000_000
@@ -242,7 +242,7 @@ async def test_a_replayed_session_ends_with_the_books_of_the_file(captures: Path
 
 async def recorded_session(until_ns: int) -> list[bytes]:
     """What one connection to Advanced Trade hears of a market, from its first word."""
-    pretended = Coinbase()
+    pretended = coinbase_spot()
     market = Market("1", OPENING_NS, 200, pretended.instruments)
     market_view = SimulatedMarketView(market, pretended)
     session = pretended.open("/", {})

@@ -28,7 +28,7 @@ from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, scripted_ven
 from kit.execution.tests.stop_suite import check_stop_limits_wait
 from venues.coinbase import orders
 from venues.coinbase.simulator import DIALECTS
-from venues.coinbase.simulator.private.keys import credentials
+from venues.coinbase.simulator.authentication import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 HYPHENED = "01234567-89ab-cdef-0123-456789abcdef"

@@ -3,16 +3,17 @@
 import pytest
 
 from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel
+from kit.simulator.exchange.capture import CaptureReader
+from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import Listing
-from venues.coinbase.simulator.advanced import numbered
-from venues.coinbase.simulator.capture import CoinbaseCapture
-from venues.coinbase.simulator.streams import CoinbaseStreams
+from venues.coinbase.simulator.capture import capture_reader
+from venues.coinbase.simulator.streams import make_stream, numbered
 from venues.coinbase.tests import test_parse as real
 
 
 @pytest.fixture
-def capture() -> CoinbaseCapture:
-    return CoinbaseCapture(CoinbaseStreams())
+def capture() -> CaptureReader:
+    return capture_reader(StreamRegistry(make_stream))
 
 
 @pytest.mark.parametrize(
@@ -72,24 +73,24 @@ def test_lines_of_no_stream_are_as_they_are(capture, line: bytes, stream) -> Non
     assert capture.frame_of(line) == (stream, line)
 
 
-def test_a_frame_of_two_products_is_for_all(capture: CoinbaseCapture) -> None:
+def test_a_frame_of_two_products_is_for_all(capture: CaptureReader) -> None:
     line = real.ADVANCED_TRADES.replace(b"ETH-USD", b"BTC-USD", 1)
     assert capture.frame_of(line)[0] is UNKNOWN
 
 
-def test_a_trade_is_read_digit_for_digit(capture: CoinbaseCapture) -> None:
+def test_a_trade_is_read_digit_for_digit(capture: CaptureReader) -> None:
     trade = capture.trade_of(real.MATCH)
     assert trade is not None
     assert (trade.trade_id, trade.price, trade.size) == (280232, "0.00001305", "985")
     assert (trade.time_ns, trade.taker_buys) == (1618677817089723000, True)
 
 
-def test_a_frame_of_advanced_has_many_trades(capture: CoinbaseCapture) -> None:
+def test_a_frame_of_advanced_has_many_trades(capture: CaptureReader) -> None:
     _, line = capture.frame_of(real.ADVANCED_TRADES)
-    first, second = capture.trades_of(line)
-    assert (first.trade_id, first.size, first.taker_buys) == (846149799, "1", False)
-    assert (second.trade_id, second.price, second.taker_buys) == (846149798, "2668.35", True)
-    assert capture.trade_of(line) == first
+    older, newer = capture.trades_of(line)
+    assert (newer.trade_id, newer.size, newer.taker_buys) == (846149799, "1", False)
+    assert (older.trade_id, older.price, older.taker_buys) == (846149798, "2668.35", True)
+    assert capture.trade_of(line) == older
     assert capture.trades_of(line[:-3]) == []
 
 
@@ -99,7 +100,7 @@ def test_a_trade_with_a_strange_price_is_no_history(capture, price: bytes) -> No
     assert capture.trade_of(real.MATCH.replace(b"2021-04-17T", b"soon")) is None
 
 
-def test_a_snapshot_belongs_to_the_product_of_its_address(capture: CoinbaseCapture) -> None:
+def test_a_snapshot_belongs_to_the_product_of_its_address(capture: CaptureReader) -> None:
     body = b'{"bids":[["0.1135","35",1]],"asks":[["0.1137","10113.4",4]],"sequence":406959136}'
     for url in ("/products/DOGE-USD/book?level=2", "products_DOGE-USD_book_level_2"):
         product, book = capture.snapshot_of(body, url) or ("", None)
@@ -111,7 +112,7 @@ def test_a_snapshot_belongs_to_the_product_of_its_address(capture: CoinbaseCaptu
     assert capture.snapshot_of(b"\xff") is None
 
 
-def test_instruments_have_the_digits_that_were_seen(capture: CoinbaseCapture) -> None:
+def test_instruments_have_the_digits_that_were_seen(capture: CaptureReader) -> None:
     lines = [real.MATCH, real.SNAPSHOT, real.UPDATE, real.TICKER, b"garbage"]
     assert capture.listings_of(lines) == [
         Listing("SKL-BTC", "SKL", "BTC", "0.00000001", "1", "0", derived=True),
@@ -119,5 +120,5 @@ def test_instruments_have_the_digits_that_were_seen(capture: CoinbaseCapture) ->
     ]
 
 
-def test_updates_of_books_have_no_number(capture: CoinbaseCapture) -> None:
+def test_updates_of_books_have_no_number(capture: CaptureReader) -> None:
     assert capture.sequence_of(real.UPDATE) == 0

@@ -8,7 +8,8 @@ import pytest
 
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
-from venues.coinbase.simulator import Coinbase, CoinbaseSession
+from venues.coinbase.simulator import coinbase_spot
+from venues.coinbase.simulator.websocket import CoinbaseSession
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -20,7 +21,7 @@ class Show:
     """A market and all that it says about Bitcoin, on both feeds."""
 
     def __init__(self, events_per_second: int = 1_000) -> None:
-        self.exchange = Coinbase()
+        self.exchange = coinbase_spot()
         self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
         self.market_view = SimulatedMarketView(self.market, self.exchange)
         self.sessions: list[CoinbaseSession] = []

@@ -6,8 +6,8 @@ import ccxt
 import pytest
 
 from kit.simulator.matching.contract import KEYS
-from venues.coinbase.simulator.private.keys import credentials
-from venues.coinbase.simulator.private.rows import ORDERS, made_id, number_of
+from venues.coinbase.simulator.authentication import credentials
+from venues.coinbase.simulator.rows import ORDERS, made_id, number_of
 from venues.coinbase.simulator.tests.running import ccxt_client, running
 
 KEY = credentials(KEYS[0])

@@ -9,7 +9,7 @@ import pytest
 
 from kit.simulator.matching.contract import KEYS
 from tests.support.raw_client import until_subscribed
-from venues.coinbase.simulator.private.keys import exchange_credentials
+from venues.coinbase.simulator.authentication import exchange_credentials
 from venues.coinbase.simulator.tests.running import ccxt_client, running
 
 KEY = exchange_credentials(KEYS[0])

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from kit.simulator.matching.contract import KEYS
-from venues.coinbase.simulator.private.keys import credentials
+from venues.coinbase.simulator.authentication import credentials
 from venues.coinbase.simulator.tests.running import ccxt_client, running
 
 KEY = credentials(KEYS[0])

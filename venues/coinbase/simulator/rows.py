@@ -1,7 +1,9 @@
-"""Orders, fills and accounts as Advanced Trade writes them; and ids as both APIs do.
+"""Orders, fills, accounts and ids as Coinbase's two APIs write them.
 
+Documentation:
 https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/orders/get-order
-All ids are UUIDs: the engine's own number, so stirred that it can be told again from them.
+https://docs.cdp.coinbase.com/api-reference/exchange-api/rest-api/orders/get-single-order
+All ids are UUIDs. An id is the number of the engine times a constant, so it can be reversed.
 """
 
 import uuid
@@ -19,8 +21,9 @@ from kit.simulator.matching.contract import (
     Status,
 )
 from kit.simulator.texts import plain
-from venues.coinbase.simulator.answers import FIAT, NAMES
-from venues.coinbase.simulator.times import micro_text
+from venues.coinbase.simulator.candles import micro_text
+from venues.coinbase.simulator.instruments import FIAT, asset_name
+from venues.coinbase.simulator.rest import Row
 
 SPACE = 2**128
 FACTOR = 0x9E3779B97F4A7C15F39CC0605CEDC835
@@ -29,7 +32,6 @@ NUMBERS_MAX = 2**48
 AVERAGE_PLACES = 16
 ZERO = Decimal(0)
 
-Row = dict[str, object]
 STATUSES = {
     Status.UNTRIGGERED: "OPEN",
     Status.OPEN: "OPEN",
@@ -56,16 +58,16 @@ REASONS = {
     RejectCode.WOULD_NOT_FILL: "Fill or kill",
 }
 ORDERS, FILLS, ACCOUNTS, USERS = range(4)
-"""Kinds of things that have ids."""
+"""Kinds of ids."""
 
 
 def made_id(kind: int, number: int) -> str:
-    """A UUID for the thing of this number."""
+    """The UUID of a number."""
     return str(uuid.UUID(int=(number * 4 + kind) * FACTOR % SPACE))
 
 
 def number_of(kind: int, text: str) -> int:
-    """The number in an id; 0, which nothing has, when it is none of ours."""
+    """The number in a UUID; 0, which is no number of the engine, for any other text."""
     try:
         value = uuid.UUID(text).int * UNDO % SPACE
     except ValueError:
@@ -75,17 +77,17 @@ def number_of(kind: int, text: str) -> int:
 
 
 def order_id(order: OrderView) -> str:
-    """Of an order."""
+    """The id of an order."""
     return made_id(ORDERS, order.order_id)
 
 
 def fill_id(fill: FillView) -> str:
-    """Of one side of a trade."""
+    """The id of one side of a trade."""
     return made_id(FILLS, fill.trade_id * 2 + fill.is_maker)
 
 
-def status(order: OrderView) -> str:
-    """What an immediate order leaves is cancelled; what has waited too long is expired."""
+def advanced_status(order: OrderView) -> str:
+    """``OPEN``; of expired orders only those with an end time are ``EXPIRED``."""
     expired = order.status is Status.EXPIRED
     waited = order.ticket.lifetime is Lifetime.GOOD_TILL_TIME
     return "EXPIRED" if expired and waited else STATUSES[order.status]
@@ -99,7 +101,7 @@ def order_type(order: OrderView) -> str:
 
 
 def configuration(order: OrderView) -> Row:
-    """What was ordered, in the form in which it is ordered."""
+    """``{"limit_limit_gtc":{"base_size":"1","limit_price":"5","post_only":false}}``"""
     ticket = order.ticket
     if ticket.kind is OrderKind.MARKET:
         if ticket.value is not None:
@@ -122,19 +124,19 @@ def configuration(order: OrderView) -> Row:
     return {f"limit_limit_{name}": {**limit, "post_only": ticket.post_only, **ends}}
 
 
-def order_row(order: OrderView, fills: Sequence[FillView], user: str) -> Row:
-    """An order over REST. ``fills`` are its own."""
+def advanced_order_row(order: OrderView, fills: Sequence[FillView]) -> Row:
+    """An order of Advanced Trade over REST, with its fills."""
     ticket, fees = order.ticket, sum((fill.fee for fill in fills), ZERO)
     share = order.filled * 100 / ticket.size if ticket.size else ZERO
     sign = 1 if ticket.buys else -1
     return {
         "order_id": order_id(order),
         "product_id": ticket.symbol,
-        "user_id": user,
+        "user_id": user_id(order.account),
         "order_configuration": configuration(order),
         "side": "BUY" if ticket.buys else "SELL",
         "client_order_id": ticket.client_id,
-        "status": status(order),
+        "status": advanced_status(order),
         "time_in_force": LIFETIMES[ticket.lifetime],
         "created_time": micro_text(order.created_ns),
         "completion_percentage": plain(round(share, 2)),
@@ -163,9 +165,9 @@ def order_row(order: OrderView, fills: Sequence[FillView], user: str) -> Row:
     }
 
 
-def feed_row(order: OrderView, fills: Sequence[FillView], user: str) -> Row:
-    """An order on the channel ``user``."""
-    ticket, row = order.ticket, order_row(order, fills, user)
+def advanced_feed_row(order: OrderView, fills: Sequence[FillView]) -> Row:
+    """An order of Advanced Trade on the channel ``user``, with its fills."""
+    ticket, row = order.ticket, advanced_order_row(order, fills)
     same = (
         "order_id",
         "client_order_id",
@@ -199,13 +201,13 @@ def feed_row(order: OrderView, fills: Sequence[FillView], user: str) -> Row:
         "reject_Reason": "",
         "contract_expiry_type": "UNKNOWN_CONTRACT_EXPIRY_TYPE",
         "risk_managed_by": "UNKNOWN_RISK_MANAGEMENT_TYPE",
-        "retail_portfolio_id": user,
+        "retail_portfolio_id": user_id(order.account),
     }
 
 
-def fill_row(fill: FillView, user: str) -> Row:
-    """One side of a trade."""
-    at = micro_text(fill.time_ns)
+def advanced_fill_row(fill: FillView) -> Row:
+    """A fill of Advanced Trade."""
+    at, user = micro_text(fill.time_ns), user_id(fill.order.account)
     return {
         "entry_id": fill_id(fill).replace("-", ""),
         "trade_id": fill_id(fill),
@@ -225,12 +227,12 @@ def fill_row(fill: FillView, user: str) -> Row:
     }
 
 
-def account_row(balance: BalanceView, market_view: MarketView, user: str) -> Row:
-    """What is held of one asset."""
+def advanced_account_row(balance: BalanceView, market_view: MarketView) -> Row:
+    """The account of one asset at Advanced Trade."""
     asset, at = balance.asset, micro_text(0)
     return {
-        "uuid": made_id(ACCOUNTS, int.from_bytes(asset.encode()[:5], "big")),
-        "name": f"{NAMES.get(asset, asset)} Wallet",
+        "uuid": account_id(asset),
+        "name": f"{asset_name(asset)} Wallet",
         "currency": asset,
         "available_balance": {"value": plain(balance.free), "currency": asset},
         "default": True,
@@ -241,21 +243,21 @@ def account_row(balance: BalanceView, market_view: MarketView, user: str) -> Row
         "type": "ACCOUNT_TYPE_FIAT" if asset in FIAT else "ACCOUNT_TYPE_CRYPTO",
         "ready": True,
         "hold": {"value": plain(balance.locked), "currency": asset},
-        "retail_portfolio_id": user,
+        "retail_portfolio_id": user_id(balance.account),
         "platform": "ACCOUNT_PLATFORM_CONSUMER",
     }
 
 
-def old_account_row(balance: BalanceView) -> Row:
-    """The same in the words of the older API."""
+def wallet_row(balance: BalanceView) -> Row:
+    """The account of one asset in the older API: the total alone."""
     asset = balance.asset
     kind = "fiat" if asset in FIAT else "crypto"
     return {
         "id": asset,
-        "name": f"{NAMES.get(asset, asset)} Wallet",
+        "name": f"{asset_name(asset)} Wallet",
         "primary": False,
         "type": "fiat" if asset in FIAT else "wallet",
-        "currency": {"code": asset, "name": NAMES.get(asset, asset), "type": kind},
+        "currency": {"code": asset, "name": asset_name(asset), "type": kind},
         "balance": {"amount": plain(balance.total), "currency": asset},
         "created_at": micro_text(0),
         "updated_at": micro_text(0),
@@ -267,24 +269,29 @@ def old_account_row(balance: BalanceView) -> Row:
 
 
 def user_id(account: str) -> str:
-    """Of an account, always the same."""
+    """The id of an account's owner."""
     return made_id(USERS, int.from_bytes(account.encode()[:5], "big"))
 
 
+def account_id(asset: str) -> str:
+    """The id of the account of an asset."""
+    return made_id(ACCOUNTS, int.from_bytes(asset.encode()[:5], "big"))
+
+
 def average(order: OrderView) -> Decimal:
-    """Price of what is filled."""
+    """The average price of an order's fills; 0 before the first."""
     return round(order.filled_value / order.filled, AVERAGE_PLACES) if order.filled else ZERO
 
 
 def trigger_status(order: OrderView) -> str:
-    """Of a stop order."""
+    """``STOP_PENDING``; ``INVALID_ORDER_TYPE`` for an order that is no stop."""
     if order.ticket.stop_price is None:
         return "INVALID_ORDER_TYPE"
     return "STOP_PENDING" if order.status is Status.UNTRIGGERED else "STOP_TRIGGERED"
 
 
 def cancel_message(order: OrderView) -> str:
-    """Why an order is not open any more."""
+    """Why Advanced Trade has closed an order; "" for one that is open or filled."""
     if not order.is_final or order.status is Status.FILLED:
         return ""
     if order.why is not None:
@@ -296,3 +303,92 @@ def _held(order: OrderView) -> Decimal:
     if order.is_final or order.ticket.price is None:
         return ZERO
     return order.left * order.ticket.price if order.ticket.buys else order.left
+
+
+def exchange_order_row(order: OrderView, fills: Sequence[FillView]) -> Row:
+    """An order of Exchange, with its fills."""
+    ticket, fees = order.ticket, sum((fill.fee for fill in fills), ZERO)
+    row: Row = {
+        "id": order_id(order),
+        "product_id": ticket.symbol,
+        "profile_id": user_id(order.account),
+        "side": "buy" if ticket.buys else "sell",
+        "type": "market" if ticket.price is None else "limit",
+        "time_in_force": SHORT_LIFETIMES[ticket.lifetime].replace("GTD", "GTT"),
+        "post_only": ticket.post_only,
+        "created_at": micro_text(order.created_ns),
+        "fill_fees": f"{fees:.16f}",
+        "filled_size": f"{order.filled:.8f}",
+        "executed_value": f"{order.filled_value:.16f}",
+        "market_type": "spot",
+        "status": exchange_status(order),
+        "settled": order.status is Status.FILLED,
+    }
+    if ticket.price is not None:
+        row["price"] = f"{ticket.price:.8f}"
+    if ticket.value is not None:
+        row["funds"] = row["specified_funds"] = f"{ticket.value:.8f}"
+    else:
+        row["size"] = f"{ticket.size:.8f}"
+    if ticket.client_id:
+        row["client_oid"] = ticket.client_id
+    if ticket.stop_price is not None:
+        row["stop"], row["stop_price"] = stop_type(order), f"{ticket.stop_price:.8f}"
+    if ticket.expires_ns:
+        row["expire_time"] = micro_text(ticket.expires_ns)
+    if order.is_final:
+        row["done_at"] = micro_text(order.updated_ns)
+        row["done_reason"] = done_reason(order)
+    return row
+
+
+def exchange_status(order: OrderView) -> str:
+    """``open``; ``active`` for a stop that waits."""
+    if order.is_final:
+        return "done"
+    return "active" if order.status is Status.UNTRIGGERED else "open"
+
+
+def done_reason(order: OrderView) -> str:
+    """Why Exchange has closed an order."""
+    return "filled" if order.status is Status.FILLED else "canceled"
+
+
+def stop_type(order: OrderView) -> str:
+    """``entry`` is reached when the price rises, ``loss`` when it falls."""
+    stops = order.ticket.kind in (OrderKind.STOP, OrderKind.STOP_LIMIT)
+    return "entry" if stops is order.ticket.buys else "loss"
+
+
+def exchange_fill_row(fill: FillView) -> Row:
+    """A fill of Exchange."""
+    user = user_id(fill.order.account)
+    return {
+        "trade_id": fill.trade_id,
+        "product_id": fill.order.ticket.symbol,
+        "order_id": order_id(fill.order),
+        "user_id": user,
+        "profile_id": user,
+        "liquidity": "M" if fill.is_maker else "T",
+        "price": f"{fill.price:.8f}",
+        "size": f"{fill.size:.8f}",
+        "fee": f"{fill.fee:.16f}",
+        "created_at": micro_text(fill.time_ns),
+        "side": "buy" if fill.order.ticket.buys else "sell",
+        "settled": True,
+        "usd_volume": f"{fill.price * fill.size:.16f}",
+        "market_type": "spot",
+    }
+
+
+def exchange_account_row(balance: BalanceView) -> Row:
+    """The account of one asset at Exchange."""
+    return {
+        "id": account_id(balance.asset),
+        "currency": balance.asset,
+        "balance": f"{balance.total:.16f}",
+        "hold": f"{balance.locked:.16f}",
+        "available": f"{balance.free:.16f}",
+        "profile_id": user_id(balance.account),
+        "trading_enabled": True,
+    }

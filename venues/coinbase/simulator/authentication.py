@@ -1,5 +1,6 @@
-"""Whose call it is: keys and signatures of Coinbase.
+"""API keys and signatures of Coinbase.
 
+Documentation:
 https://docs.cdp.coinbase.com/coinbase-app/authentication-authorization/api-key-authentication
 https://docs.cdp.coinbase.com/exchange/rest-api/authentication
 
@@ -11,6 +12,7 @@ Exchange         an HMAC-SHA256, in base64, of time, method, path and body; and 
 import base64
 import binascii
 import hashlib
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
@@ -20,25 +22,30 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from kit.accounting.fees import FeeAsset, FeeTier
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import MarketView, RestRequest, RestResponse
+from kit.simulator.dialect import MarketView, RestRequest
+from kit.simulator.exchange.rest import ApiCall, engine_of
 from kit.simulator.exchange.signing import is_base64_signature, is_same
 from kit.simulator.matching.contract import (
     IdScope,
     Key,
-    MatchingEngine,
     MatchingRules,
     RejectCode,
     SelfTrade,
     Status,
 )
 from kit.simulator.texts import whole
-from venues.coinbase.simulator.answers import CoinbaseApiError
+from venues.coinbase.simulator.errors import (
+    ADVANCED_ERRORS,
+    EXCHANGE_ERRORS,
+    UNAUTHORIZED,
+    exchange_error,
+)
 
 ORGANIZATION = "organizations/00000000-0000-4000-8000-000000000000/apiKeys/"
 ISSUERS = ("cdp", "coinbase-cloud")
 LIFETIME_S_MAX = 120
 CLOCK_S_MAX = 30
-"""So far a clock may be off."""
+"""The largest error of a client's clock."""
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 HALF = 32
 """Bytes of one half of a signature."""
@@ -70,16 +77,8 @@ _header = msgspec.json.Decoder(_Header)
 _claims = msgspec.json.Decoder(_Claims)
 
 
-class Unauthorized(CoinbaseApiError):
-    """Advanced Trade does not know who asks, and says no more than that."""
-
-    def __init__(self) -> None:
-        super().__init__(401, {})
-        self.answer = RestResponse(b"Unauthorized\n", 401, content_type="text/plain")
-
-
 def credentials(key: Key) -> dict[str, str]:
-    """What a client of Advanced Trade is given, by ccxt's names: an EC secret as PEM."""
+    """The key of a client of Advanced Trade by ccxt's names; the EC secret is PEM."""
     pem = _ec_secret(key).private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,
@@ -89,82 +88,77 @@ def credentials(key: Key) -> dict[str, str]:
 
 
 def exchange_credentials(key: Key) -> dict[str, str]:
-    """What a client of Exchange is given."""
+    """The key of a client of Exchange by ccxt's names; the secret is base64."""
     secret = base64.b64encode(_hmac_secret(key)).decode()
     return {"apiKey": key.key, "secret": secret, "password": key.password}
 
 
-def engine_of(market_view: MarketView) -> MatchingEngine:
-    """Where orders are matched. Raises Refusal: a replay has no accounts."""
-    if market_view.engine is None:
-        raise CoinbaseApiError(503, {"error": "UNAVAILABLE", "message": "Service unavailable"})
-    return market_view.engine
-
-
-def key_of_call(request: RestRequest, market_view: MarketView) -> Key:
-    """Who has signed a call to Advanced Trade. Raises Refusal."""
+def authenticate_advanced(request: RestRequest, call: ApiCall) -> Key:
+    """The key that signed a call to Advanced Trade. Raises ApiError."""
     kind, _, token = request.header("authorization").partition(" ")
     if kind != "Bearer":
-        raise Unauthorized
-    key, claims = _read(token, market_view)
+        raise UNAUTHORIZED
+    key, claims = _read_token(token, call.market_view)
     method, _, address = claims.uri.partition(" ")
     place = address.partition("://")[2] or address
     if method != request.method or not place.endswith(request.path):
-        raise Unauthorized
+        raise UNAUTHORIZED
     return key
 
 
 def key_of_token(token: str, market_view: MarketView) -> Key:
-    """Who has signed a message to the websocket of Advanced Trade. Raises Refusal."""
-    return _read(token, market_view)[0]
+    """The key that signed a message to the websocket of Advanced Trade. Raises ApiError."""
+    return _read_token(token, market_view)[0]
 
 
-def key_of_exchange_call(request: RestRequest, market_view: MarketView) -> Key:
-    """Who has signed a call to Exchange. Raises Refusal."""
+def authenticate_exchange(request: RestRequest, call: ApiCall) -> Key:
+    """The key that signed a call to Exchange. Raises ApiError."""
     query = f"?{request.raw_query}" if request.raw_query else ""
     names = ("key", "sign", "timestamp", "passphrase")
     fields = {name: request.header(f"cb-access-{name}") for name in names}
     body = request.body.decode(errors="replace")
-    return key_of_exchange(fields, f"{request.method}{request.path}{query}{body}", market_view)
+    signed = f"{request.method}{request.path}{query}{body}"
+    return key_of_signature(fields, signed, call.market_view)
 
 
-def key_of_exchange(fields: dict[str, str], said: str, market_view: MarketView) -> Key:
-    """Who has signed a text, by key, sign, timestamp and passphrase. Raises Refusal."""
-    for name, field in (("KEY", "key"), ("SIGN", "sign"), ("TIMESTAMP", "timestamp")):
-        if not fields.get(field):
-            raise CoinbaseApiError(400, {"message": f"CB-ACCESS-{name} header is required"})
+def key_of_signature(fields: Mapping[str, str], signed: str, market_view: MarketView) -> Key:
+    """The key of a text at Exchange, by ``key``, ``sign``, ``timestamp`` and ``passphrase``. Raises
+    ApiError."""
+    for name in ("key", "sign", "timestamp"):
+        if not fields.get(name):
+            raise exchange_error(f"CB-ACCESS-{name.upper()} header is required")
     time_s = whole(fields["timestamp"].partition(".")[0])
     if time_s is None:
-        raise CoinbaseApiError(400, {"message": "invalid timestamp"})
+        raise exchange_error("invalid timestamp")
     if abs(time_s - market_view.time_ns() // NANOSECONDS_PER_SECOND) > CLOCK_S_MAX:
-        raise CoinbaseApiError(400, {"message": "request timestamp expired"})
-    key = engine_of(market_view).key(fields["key"])
+        raise exchange_error("request timestamp expired")
+    key = engine_of(market_view, EXCHANGE_ERRORS).key(fields["key"])
     if key is None:
-        raise CoinbaseApiError(401, {"message": "Invalid API Key"})
-    text = fields["timestamp"] + said
+        raise exchange_error("Invalid API Key", 401)
+    text = fields["timestamp"] + signed
     if not is_base64_signature(fields["sign"], _hmac_secret(key), text.encode()):
-        raise CoinbaseApiError(401, {"message": "invalid signature"})
+        raise exchange_error("invalid signature", 401)
     if not is_same(fields.get("passphrase", ""), key.password):
-        raise CoinbaseApiError(401, {"message": "Invalid Passphrase"})
+        raise exchange_error("Invalid Passphrase", 401)
     return key
 
 
-def _read(token: str, market_view: MarketView) -> tuple[Key, _Claims]:
-    """Raises Refusal."""
+def _read_token(token: str, market_view: MarketView) -> tuple[Key, _Claims]:
+    """Raises ApiError."""
     head, _, rest = token.partition(".")
     body, _, signature = rest.partition(".")
     try:
         header, claims = _header.decode(_bytes(head)), _claims.decode(_bytes(body))
         raw = _bytes(signature)
     except (binascii.Error, msgspec.DecodeError, UnicodeEncodeError):
-        raise Unauthorized from None
-    key = engine_of(market_view).key(header.kid.rpartition("/")[2])
+        raise UNAUTHORIZED from None
+    key = engine_of(market_view, ADVANCED_ERRORS).key(header.kid.rpartition("/")[2])
     now_s = market_view.time_ns() // NANOSECONDS_PER_SECOND
     in_time = claims.nbf - CLOCK_S_MAX <= now_s < claims.exp <= claims.nbf + LIFETIME_S_MAX
     if key is None or header.alg != "ES256" or claims.iss not in ISSUERS or not in_time:
-        raise Unauthorized
+        raise UNAUTHORIZED
     if header.kid != claims.sub or header.kid != ORGANIZATION + key.key or len(raw) != 2 * HALF:
-        raise Unauthorized
+        raise UNAUTHORIZED
     halves = (int.from_bytes(raw[:HALF], "big"), int.from_bytes(raw[HALF:], "big"))
     try:
         _ec_secret(key).public_key().verify(
@@ -173,7 +167,7 @@ def _read(token: str, market_view: MarketView) -> tuple[Key, _Claims]:
             ec.ECDSA(hashes.SHA256()),
         )
     except InvalidSignature:
-        raise Unauthorized from None
+        raise UNAUTHORIZED from None
     return key, claims
 
 

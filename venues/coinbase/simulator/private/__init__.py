@@ -1,1 +1,0 @@
-"""The private side of Coinbase, as its clients see it."""
