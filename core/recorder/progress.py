@@ -57,7 +57,7 @@ class Progress:
             await self._clock.sleep(LOOK_INTERVAL_SECONDS)
 
     async def commit(self) -> None:
-        """Let the entries go that are recorded."""
+        """Acknowledge the recorded entries, so that they may be trimmed."""
         recorded = {key: self._recorded[key] for key in self.keys if key in self._recorded}
         moved = {key: at for key, at in recorded.items() if self._committed.get(key) != at}
         await self._streams.commit(CONSUMER, moved)
@@ -69,7 +69,7 @@ class Progress:
         self._meter.waiting(waiting)
         still_ns = self._clock.monotonic_ns() - self._written_ns
         if waiting and still_ns > LOOK_INTERVAL_SECONDS * 10**9:
-            # Nothing is written although something waits: what waits is at least so old.
+            # Nothing is written while entries wait: they are at least this old.
             self._meter.lag_ms = max(self._meter.lag_ms, still_ns / NANOSECONDS_PER_MILLISECOND)
         await self.commit()
 

@@ -27,11 +27,11 @@ _log = telemetry.logger("recorder")
 
 
 class Recorder:
-    """Records all streams, in runs.
+    """Records all streams in runs.
 
-    A run begins at the positions in the database and ends when Redis or PostgreSQL goes away or
-    refuses, or when another recorder has moved the positions; what is in memory is then dropped,
-    and the next run reads it again. Within a run one chunk is written while the next is read.
+    A run starts at the positions in the database. It ends when Redis or PostgreSQL fails, or when
+    another recorder has moved the positions; the rows in memory are then dropped, and the next run
+    reads them again. Within a run, one chunk is written while the next one is read.
     """
 
     def __init__(
@@ -59,13 +59,14 @@ class Recorder:
         )
 
     async def run(self) -> None:
-        """Endless."""
+        """Record until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.progress.run())
             group.create_task(self._run_on())
 
     async def finish(self) -> None:
-        """Record what the streams still hold, at the end of the process. Bounded in time."""
+        """Record the remaining entries of the streams at the end of the process. Bounded in
+        time."""
         try:
             async with asyncio.timeout(FINISH_SECONDS_MAX):
                 buffers = await self._begin()
@@ -114,13 +115,13 @@ class Recorder:
                 await self._clock.sleep(self._pause_ns(buffers) / NANOSECONDS_PER_SECOND)
 
     def _pause_ns(self, buffers: ChunkBuffers) -> int:
-        """Until something is due, but no longer than rows that come meanwhile may wait."""
+        """Wait until a chunk is due, at most as long as new rows may wait."""
         now_ns = self._clock.monotonic_ns()
         left_ns = min(buffer.left_ns(now_ns) for buffer in buffers.waiting())
         return max(0, min(left_ns, self._settings.chunk_age_ms * NANOSECONDS_PER_MILLISECOND))
 
     async def _fill(self, buffers: ChunkBuffers, block_ms: int | None = None) -> int:
-        """Read what comes next. Returns the most entries that any one stream gave."""
+        """Read the next entries. Returns the largest number of entries of one stream."""
         keys = self.progress.keys
         if not keys:
             await self._clock.sleep((block_ms or 0) / 1000)
@@ -164,7 +165,7 @@ class Recorder:
             self._meter.gap(gap_reason_name(found.gap.reason))
 
     def _is_well(self) -> None:
-        """Something was written, or there was nothing to write."""
+        """Note that a chunk was written, or that there was none to write."""
         self._troubles.clear(TROUBLE)
         self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
 

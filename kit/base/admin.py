@@ -18,7 +18,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class VenueControl(Protocol):
-    """What Admin can do to a venue's connections."""
+    """Actions of Admin on a venue's connections."""
 
     def subscriptions(self) -> Iterable[admin_pb2.Subscription]:
         """One entry per instrument and channel."""

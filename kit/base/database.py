@@ -168,10 +168,10 @@ async def migrate_when_there(url: str, troubles: DegradedReasons, clock: Clock) 
 async def migrate(url: str, schema_dir: Path = SCHEMA_DIR) -> None:
     """Bring the database to the schema of this version; create it if the server has none.
 
-    The files ``NNNN_*.sql`` are applied in the order of their numbers, each once and in a
-    transaction of its own. Several processes may call it at the same time. Raises SettingError when
-    the database holds a schema that these files did not make, a newer one among them, and when it
-    cannot take one of the files; StoreUnavailable when it is away. Nothing of that file stays.
+    The files ``NNNN_*.sql`` are applied in the order of their numbers, each once and in its own
+    transaction. Several processes may call it at the same time. Raises SettingError when
+    the schema of the database was not made by these files (it may be newer), or when a file fails,
+    which is then rolled back; StoreUnavailable when the database is unavailable.
     """
     files = [Migration.read(path) for path in sorted(schema_dir.glob("[0-9]*.sql"))]
     with _translated():

@@ -18,7 +18,7 @@ VenuemeshError
 ├── NotSupported          FAILED_PRECONDITION  ask another process
 ├── PortInUse             FAILED_PRECONDITION  stop what uses it, or configure another
 ├── InvalidOrder          INVALID_ARGUMENT     correct the order
-├── ApprovalRejected       PERMISSION_DENIED    have the order approved anew
+├── ApprovalRejected       PERMISSION_DENIED    request a new approval
 ├── RequestIdReused       ALREADY_EXISTS       use a new request id
 ├── UnknownOrder          NOT_FOUND            no such order is known
 ├── UnknownAccount        NOT_FOUND            see TradeFlow.ListAccounts
@@ -26,7 +26,7 @@ VenuemeshError
 ├── CredentialsRejected    PERMISSION_DENIED    correct the account's credentials
 └── InternalError         INTERNAL             look up error_id in the log
 
-SettingError stands apart: it stops a process before it serves anyone.
+SettingError is not in this tree: it stops a process before it serves requests.
 The reasons and their metadata are documented in proto/venuemesh/common/v1/errors.proto.
 """
 
@@ -219,7 +219,7 @@ class InternalError(VenuemeshError):
 
 
 class SettingError(Exception):
-    """A setting is wrong. Says the key, the value and what is allowed."""
+    """A setting is invalid. The text has the key, the value and the allowed values."""
 
     def __init__(self, key: str, value: object, allowed: str) -> None:
         super().__init__(f"setting {key} = {value!r}: {allowed}")
@@ -236,7 +236,7 @@ def trailing_metadata(error: VenuemeshError) -> tuple[tuple[str, bytes], ...]:
 
 
 def error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo | None:
-    """The reason and metadata that a server gave, or None when it gave none."""
+    """The reason and metadata of a server's error, or None."""
     for key, value in error.trailing_metadata() or ():
         if key != STATUS_DETAILS_KEY:
             continue
@@ -249,6 +249,6 @@ def error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo | Non
 
 
 def reason_of(error: grpc.aio.AioRpcError) -> str:
-    """The reason that a server gave, or "" when it gave none."""
+    """The reason of a server's error, or ""."""
     info = error_info(error)
     return info.reason if info is not None else ""

@@ -1,7 +1,7 @@
 """The intervals of time bars, from one second to one week.
 
-The length of each interval is a multiple of the one before it, and its bars open where bars of the
-one before open. So bars of an interval can be made from those of the one before.
+The length of each interval is a multiple of the previous length, and its bars open where bars of
+the previous interval open. So the bars of an interval can be made from bars of the previous one.
 """
 
 from dataclasses import dataclass

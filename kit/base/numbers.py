@@ -57,7 +57,7 @@ def parse_column(texts: Sequence[str]) -> tuple[IntColumn, Places]:
 
 
 def parse_joined(joined: bytes, count: int) -> tuple[IntColumn, Places]:
-    """As parse_column, for ``count`` texts joined by commas."""
+    """Like parse_column, for ``count`` texts joined by commas."""
     if count == 0:
         return _EMPTY, 0
     if joined.translate(None, _PLAIN_BYTES) or joined.count(b"-"):
@@ -128,7 +128,7 @@ def plain_text(number: str | int) -> str:
 
 
 def plain_text_or_empty(number: str | int | None) -> str:
-    """As plain_text; "" for None and "", by which venues say that they do not state a number."""
+    """Like plain_text; "" for None and "", with which venues mark a missing number."""
     return "" if number is None or number == "" else plain_text(number)
 
 

@@ -21,14 +21,14 @@ from kit.base.errors import RateLimited
 CONCURRENT_MAX = 5
 """Calls in flight. Calls behind them wait here, where they have an order."""
 RESERVED_FOR_URGENT = 1
-"""Of these, reserved for CANCEL and PROTECT."""
+"""The part that is reserved for CANCEL and PROTECT."""
 WAITING_MAX = 1_000
 
 _log = telemetry.logger("kit.base.request_budget")
 
 
 class Priority(IntEnum):
-    """What a call is for, the most urgent first."""
+    """The purpose of a call, most urgent first."""
 
     CANCEL = 0
     """Cancels an order."""
@@ -38,7 +38,7 @@ class Priority(IntEnum):
     NEW = 2
     """Places or amends an order."""
     QUESTION = 3
-    """Answers someone who waits."""
+    """A caller waits for the answer."""
     BACKFILL = 4
     """Reads the past."""
 
@@ -72,7 +72,7 @@ class _Suspension:
     """Shared by the budgets of one venue."""
 
     until_ns: int = 0
-    """Of the monotonic clock."""
+    """Monotonic clock time."""
 
 
 class RequestBudget:
@@ -115,7 +115,7 @@ class RequestBudget:
         return max(0.0, left_ns / NANOSECONDS_PER_SECOND)
 
     def suspend(self, seconds: float) -> None:
-        """Let no call out for so long. Calls that wait fail with RateLimited."""
+        """Block all calls for a time. Waiting calls fail with RateLimited."""
         until_ns = self._clock.monotonic_ns() + int(seconds * NANOSECONDS_PER_SECOND)
         if until_ns > self._suspension.until_ns:
             _log.warning("calls suspended", extra={"venue": self._venue_id, "seconds": seconds})

@@ -14,8 +14,8 @@ from kit.base.errors import InternalError, VenuemeshError, trailing_metadata
 
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 STREAM_WRITER = ("venuemesh-stream-writer", "1")
-"""Metadata of a call by which a process of the mesh says that it writes what it reads to the
-streams, so that its cursors are those of the streams. The gateway takes it from every call."""
+"""Metadata of calls from a process of the mesh that writes the data that it reads to the streams,
+so that its cursors equal those of the streams. The gateway removes it from every call."""
 
 # Without the window limits one slow reader makes the sender hold tens of megabytes for it.
 OPTIONS: tuple[tuple[str, int], ...] = (

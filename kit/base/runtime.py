@@ -7,8 +7,8 @@ A process is wired in its ``app.py``::
     runtime.run_task("recorder", recorder.run)
     await runtime.run()
 
-It ends when it is told to (SIGTERM, SIGINT, Admin.Drain, or its supervisor being gone), or when one
-of its tasks fails: a process that cannot do its work ends, and is started again.
+It ends on SIGTERM, SIGINT or Admin.Drain, when its supervisor has ended, or when one of its tasks
+fails: a process that cannot do its work ends and is restarted.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ VERSION = "0.1.0"
 METRICS_PORT_OFFSET = 10_000
 DRAIN_SECONDS_MAX = 5.0
 FREEZE_SECONDS = 30.0
-"""So long after its start a process has loaded its lazily loaded modules."""
+"""How long after its start a process has imported its lazily loaded modules."""
 PARENT_CHECK_SECONDS = 1.0
 EXIT_WRONG_SETTING = 2
 
@@ -58,9 +58,9 @@ class Identity:
     kind: str
     """venue, ingest, recorder, bars, bridge or registry."""
     name: str
-    """For a venue its id, otherwise as kind."""
+    """The venue id, or the kind of other processes."""
     port: int
-    """Of its gRPC server. Metrics are served on port + 10000."""
+    """gRPC port. Metrics are served on port + 10000."""
 
 
 class Runtime:
@@ -104,7 +104,7 @@ class Runtime:
         self._tasks.append((name, task))
 
     def when_draining(self, callback: Callable[[], None]) -> None:
-        """Call this when the process is told to stop, so that endless streams end."""
+        """Call this when the process must stop, so that endless streams end."""
         self._when_draining.append(callback)
 
     def at_end(self, finish: Callable[[], Awaitable[None]]) -> None:
@@ -124,7 +124,7 @@ class Runtime:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Serve until told to stop. Raises what a failed task raised."""
+        """Serve until stopped. Re-raises the exception of a failed task."""
         instance = self._instance()
         health_servicer = await self._start_server(instance)
         self._listen_for_signals()

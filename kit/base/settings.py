@@ -23,12 +23,12 @@ SettingsT = TypeVar("SettingsT", bound=msgspec.Struct)
 
 
 class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What every process knows about the mesh that it is part of."""
+    """Settings of the mesh that every process has."""
 
     world: str = "simulate"
     """simulate, replay or live."""
     data_dir: str = "data"
-    """Where the process may keep files."""
+    """Folder for the files of the process."""
     host: str = "127.0.0.1"
     """Address that servers listen on."""
     advertise_host: str = ""

@@ -183,7 +183,7 @@ class Meter:
         )
 
     def serve(self, host: str, port: int) -> None:
-        """Answer Prometheus on this port from a thread of its own."""
+        """Serve metrics to Prometheus on this port in a separate thread."""
         start_http_server(port, host, registry=self.registry)
 
     def _rate(self) -> float:

@@ -1,7 +1,7 @@
 """A websocket client that reconnects.
 
-The socket is thin: it delivers whole messages, those of one read together with the time of the
-read, and does not look into them. A handler is called in this order: opened, frames, closed,
+The socket delivers whole messages, grouped by read with the time of the read, and does not parse
+them. A handler is called in this order: opened, frames, closed,
 opened, …
 """
 
@@ -26,9 +26,9 @@ from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 READ_BYTES = 512 * 1024
-"""Read from the socket at once: under load, what is read together is parsed together."""
+"""Bytes per read of the socket: under load, messages of one read are parsed together."""
 STEADY_S = 30.0
-"""A connection that lived so long was good: the next failure starts with a short delay."""
+"""A connection that lived this long resets the backoff to the shortest delay."""
 RETRY_AFTER_S_MAX = 600.0
 """The longest Retry-After of a rejected handshake that is respected."""
 
@@ -75,7 +75,8 @@ class Websocket:
         return self._connection is not None and self._connection.is_open
 
     def send(self, text: str) -> None:
-        """Send a message; without a connection it is dropped, as opened() sends what is needed."""
+        """Send a message; without a connection it is dropped, because opened() sends the
+        subscriptions."""
         if self._connection is not None:
             self._connection.send(text)
 

@@ -1,13 +1,13 @@
-"""How the updates of Binance's books join.
+"""Sequence rules of Binance's book updates.
 
 https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
-"How to manage a local order book correctly": an update covers the ids U to u; it is ignored when
-u is not newer than the book, and there is a hole when U is greater than the book's id plus one.
-The whole book comes over REST, with lastUpdateId as the id before the first update.
+"How to manage a local order book correctly": an update covers the ids U to u. It is ignored when u
+is not newer than the book, and updates are missing when U is greater than the book's id plus one.
+The snapshot comes from REST; its lastUpdateId is the id before the first update.
 
 https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
-Ids of futures are shared by all symbols, so U says nothing; each update names as pu the u of the
-one before it. Between pu and U nothing happened to this book.
+Futures share their ids between all symbols, so U proves nothing; pu of each update is u of the
+previous update of the same book. No update of this book lies between pu and U.
 """
 
 from kit.base.numbers import IntColumn
@@ -16,21 +16,21 @@ from kit.connector.contract.venue import BookRules, SequenceResult, SnapshotSour
 
 
 class FuturesRule(OverlapRule):
-    """As spot's, with the ids that follow pu for those from U on.
+    """The rule of spot, with pu plus one in place of U.
 
-    Binance says: the first update after a snapshot has U <= lastUpdateId <= u, each other one has
-    the u before as its pu. Both are cases of this rule. A book between pu and u is one that a
-    snapshot has brought there, and may take the update, as sizes are absolute.
+    Binance documents U <= lastUpdateId <= u for the first update after a snapshot, and pu equal to
+    the previous u for all others. This rule covers both cases. An id of the book between pu and u
+    comes from a snapshot; the update may be applied because sizes are absolute.
     """
 
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
-        """pu must not be greater than the id before."""
+        """pu must not be greater than the previous id."""
         return super().after_update(last, update._replace(first=update.previous + 1))
 
     def run_joins(
         self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn
     ) -> bool:
-        """The same, for many updates at once."""
+        """Like ``continues``, for many updates."""
         return super().run_joins(last, previous + 1, lasts, previous)
 
 

@@ -46,7 +46,7 @@ FUTURES_LIMITS = VenueLimits(
     symbols_per_connection=200,  # 1024 streams, at most four for each symbol
     symbols_per_message=50,
     messages_per_second=8,  # ten incoming messages per second, our pings and pongs included
-    ping_interval_s=20,  # the venue pings every three minutes, too seldom to tell a dead line
+    ping_interval_s=20,  # the venue pings every three minutes, too seldom to see a dead one
     silence_s=60,
     lifetime_s=24 * 3600,
     requests_per_second=2,  # a snapshot weighs 20 of 2400 a minute
@@ -98,7 +98,7 @@ def futures(place: Environment) -> Venue:
             "Binance",
             "perpetual",
             Maturity.PROVEN,
-            # Single trades leave out the ids of what is no trade of the market.
+            # Single trades skip the ids of trades outside the order book.
             trade_numbering=(TradeNumbering.CONSECUTIVE if aggregate else TradeNumbering.SKIPPING),
         ),
         feed_protocols=(

@@ -1,7 +1,7 @@
-"""How to reach Binance's feeds: combined streams, and SUBSCRIBE messages.
+"""Connections to Binance's feeds: combined streams and SUBSCRIBE messages.
 
-Spot has one address. Futures have two, each with streams of its own: what is subscribed to at the
-wrong one is acknowledged, and never comes.
+Spot has one address. Futures have two with different streams: a subscription at the wrong address
+is acknowledged, but delivers nothing.
 https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
 """
@@ -18,12 +18,12 @@ from kit.marketdata.frames import FrameError
 from venues.binance import parse
 
 WINDOW_BYTES = 64
-"""The name of a stream stands within so many bytes: {"stream":"btcusdt@trade","data":…"""
+"""The name of a stream ends within this many bytes: {"stream":"btcusdt@trade","data":…"""
 SHUTDOWN = "serverShutdown"
 
 
 class Stream(NamedTuple):
-    """What is subscribed to for each symbol."""
+    """The streams that are subscribed to for each symbol."""
 
     name: str
     channel: Channel
@@ -50,7 +50,7 @@ SPOT_STREAMS = (
     Stream("depth@100ms", types_pb2.CHANNEL_BOOK, FrameKind("book", b"@depth", [parse.book])),
     *_SUMMARIES,
 )
-"""All but the trades, of which there are two kinds to choose from."""
+"""All streams except trades, which have two variants."""
 FUTURES_PUBLIC_STREAMS = (
     Stream(
         "bookTicker",
@@ -61,14 +61,14 @@ FUTURES_PUBLIC_STREAMS = (
         "depth@100ms", types_pb2.CHANNEL_BOOK, FrameKind("book", b"@depth", [parse.futures_book])
     ),
 )
-"""Of the route /public, which also has the single trades."""
+"""The streams of the route /public, which also has the single trades."""
 FUTURES_MARKET_STREAMS = (
     Stream(
         "markPrice@1s", types_pb2.CHANNEL_MARKS, FrameKind("marks", b"@markPrice", [parse.marks])
     ),
     *_SUMMARIES,
 )
-"""Of the route /market, which also has the trades that are summed up."""
+"""The streams of the route /market, which also has the aggregate trades."""
 
 
 class _Error(msgspec.Struct):
@@ -94,14 +94,14 @@ class BinanceFeedProtocol:
     window_bytes = WINDOW_BYTES
 
     def __init__(self, base_url: str, streams: Sequence[Stream]) -> None:
-        """The address without the last part, and what it serves."""
+        """The address without its last part, and the streams that it serves."""
         self.channels = frozenset(stream.channel for stream in streams)
         self.kinds = [stream.kind for stream in streams]
         self._url = f"{base_url}/stream"
         self._names = [stream.name for stream in streams]
 
     def url(self, symbols: Sequence[str]) -> str:
-        """The same for all symbols: what is wanted is said in messages."""
+        """One address for all symbols: subscriptions are sent as messages."""
         return self._url
 
     def subscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
@@ -113,16 +113,16 @@ class BinanceFeedProtocol:
         return [self._request("UNSUBSCRIBE", symbols, request_id)]
 
     def renew_book(self, symbol: str, request_id: int) -> list[str]:
-        """None: whole books come over REST."""
+        """None: book snapshots come from REST."""
         return []
 
     def ping(self, request_id: int) -> str | None:
-        """None: a websocket ping frame is all that Binance knows."""
+        """None: Binance supports only websocket ping frames."""
         return None
 
     def read_control_message(self, frame: bytes) -> ControlMessage:
-        """An answer to a request, or the news that the server will go. Raises FrameError for what
-        is neither."""
+        """Decode an answer to a request, or the announcement of a shutdown. Raises FrameError for
+        any other frame."""
         try:
             decoded = msgspec.json.decode(frame, type=_Notice)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -38,7 +38,7 @@ class Api:
     path: str
     intervals: Mapping[str, str]
     trades_max: int
-    """That historicalTrades gives in one answer."""
+    """Trades in one answer of historicalTrades."""
     candles_max: int
 
 
@@ -63,7 +63,7 @@ class BinanceHistory:
         aggregate: bool = False,
         budget: RequestBudget | None = None,
     ) -> None:
-        """With ``aggregate`` trades are those of @aggTrade, which have their own ids."""
+        """``aggregate``: return the trades of @aggTrade, which have their own ids."""
         self.venue_id = venue_id
         self._aggregate = aggregate
         self._api = api
@@ -71,7 +71,7 @@ class BinanceHistory:
         self._rest = CcxtRest(venue_id, api.exchange, _config(api, base_url), budget)
 
     async def instruments(self) -> list[types_pb2.Instrument]:
-        """GET exchangeInfo. Of futures the perpetuals: dated ones are left out."""
+        """GET exchangeInfo. Of futures, only perpetuals are returned."""
 
         def read(markets: list[Mapping[str, Any]]) -> list[types_pb2.Instrument]:
             return [
@@ -90,8 +90,8 @@ class BinanceHistory:
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Trade]:
-        """GET trades; from an id that is older than the newest trades GET historicalTrades, which
-        needs a key. A time is first looked up in aggTrades."""
+        """GET trades, or GET historicalTrades for older ids, which needs a key. A time is first
+        looked up in aggTrades."""
         if self._aggregate:
             return await self._aggregates(symbol, first_trade_id, start_time_ns, count)
         if not first_trade_id and start_time_ns:

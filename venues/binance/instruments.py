@@ -26,7 +26,7 @@ KINDS = {
     "spot": types_pb2.INSTRUMENT_KIND_SPOT,
     "swap": types_pb2.INSTRUMENT_KIND_PERPETUAL,
 }
-"""By ccxt's type of a market. What is of another type is not listed."""
+"""Kinds by ccxt's market type. Markets of other types are not listed."""
 
 
 def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument:
@@ -36,7 +36,7 @@ def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument
     "tickSize":"0.01000000",…},{"filterType":"LOT_SIZE","stepSize":"0.00001000",…},
     {"filterType":"NOTIONAL","minNotional":"5.00000000",…}],…}
 
-    Futures say {"filterType":"MIN_NOTIONAL","notional":"100"}; pricePrecision is not their tick.
+    Futures have {"filterType":"MIN_NOTIONAL","notional":"100"}; pricePrecision is not their tick.
     Their sizes are in base units, so a contract is one unit.
     """
     info = market["info"]

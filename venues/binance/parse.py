@@ -1,6 +1,6 @@
-"""Binance frames to rows. No I/O, no clock, no state: bytes in, columns out.
+"""Parses Binance frames into columns, without I/O, clock or state.
 
-Spot and USD-M futures write alike; where they do not, there is a function for each. Documentation:
+Spot and USD-M futures have the same formats; where they differ, each has a function. Documentation:
 https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams and
 https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
 """
@@ -29,7 +29,7 @@ INTERVALS_S = {
     "1h": 3600, "2h": 7200, "4h": 14_400, "6h": 21_600, "8h": 28_800, "12h": 43_200,
     "1d": 86_400, "3d": 259_200, "1w": 604_800,
 }  # fmt: skip
-"""All but the month, which has no length."""
+"""All intervals except the month, which has no fixed length."""
 
 TRADE = FrameSchema(
     "data",
@@ -150,7 +150,7 @@ def trades(frames: Frames) -> TradeRows:
 
 
 def futures_trades(frames: Frames) -> TradeRows:
-    """Frames of <symbol>@trade of futures, which also tell of trades outside the order book.
+    """Frames of <symbol>@trade of futures, which also include trades outside the order book.
 
     {"stream":"btcusdt@trade","data":{"e":"trade","E":1723161256322,"T":1723161256322,"s":"BTCUSDT",
     "t":5266583935,"p":"61800.30","q":"0.006","X":"MARKET","m":false}}
@@ -167,13 +167,14 @@ def futures_trades(frames: Frames) -> TradeRows:
 
 
 def aggregates(frames: Frames) -> TradeRows:
-    """Frames of <symbol>@aggTrade, of spot and futures: what one order took at one price.
+    """Frames of <symbol>@aggTrade, of spot and futures: the fills of one order at one price.
 
     {"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1616202009196,"a":389551486,
     "s":"BTCUSDT","p":"58665.00","q":"0.043","f":621622993,"l":621622993,"T":1616202009188,
     "m":false}}
 
-    a: its own id, which counts by one; f and l: the ids of the trades in it. Raises FrameError.
+    a: the id of the aggregate trade, consecutive; f and l: the ids of the trades in it. Raises
+    FrameError.
     """
     return _trade_rows(AGGREGATE.decode(frames), frames, "a")
 
@@ -195,7 +196,7 @@ def futures_quotes(frames: Frames) -> QuoteRows:
     {"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":5123107839020,"s":"BTCUSDT",
     "b":"61800.20","B":"2.507","a":"61800.30","A":"2.510","T":1723161256313,"E":1723161256313}}
 
-    T: when it was so, ms; E: when it was sent. Raises FrameError.
+    T: transaction time, ms; E: send time. Raises FrameError.
     """
     found = FUTURES_QUOTE.decode(frames)
     return _quote_rows(found, frames, _time_ns(found, "T"))
@@ -221,7 +222,7 @@ def futures_book(frames: Frames) -> BookRows:
     "s":"BTCUSDT","U":475776377463,"u":475776380184,"pu":475776377452,
     "b":[["35729.77","1.600"]],"a":[["35819.20","0.211"]]}}
 
-    pu: u of the update before. Ids are shared by all symbols, so U is seldom pu + 1. T: when the
+    pu: u of the previous update. Ids are shared by all symbols, so U is seldom pu + 1. T: when the
     book changed, ms. Raises FrameError.
     """
     found = FUTURES_DEPTH.decode(frames)

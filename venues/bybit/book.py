@@ -1,11 +1,11 @@
-"""How the updates of a Bybit book join.
+"""Sequence rules of Bybit's book updates.
 
 https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook
-Each subscription begins with the whole book, and so does each restart of the venue's service, with
-update id 1, in the middle of everything. The updates after it count on by one.
+A snapshot starts each subscription. After a restart of its service, the venue sends a snapshot with
+update id 1 on the existing subscription. The updates after a snapshot have consecutive ids.
 
-The venue removes by itself, with a size of 0, each level that falls out of the depth: in the
-captures both sides have exactly as many levels after each update as before. So nothing is cut here.
+The venue removes each level beyond the depth with a size of 0: in the captures, both sides have the
+same number of levels after each update as before. So the book is not truncated here.
 """
 
 from kit.connector.books.sequence_rules import CountingRule

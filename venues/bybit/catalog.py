@@ -14,13 +14,14 @@ from venues.bybit.history import BybitHistory
 VENUE_ID = "bybit"
 LIVE_FEED = "wss://stream.bybit.com"
 DEPTH_USUAL = "200"
-"""REST counts the updates of this depth, so that a book can be compared with its answer."""
+"""REST snapshots have the update ids of this depth, so books of this depth can be compared with
+them."""
 
 PROFILE = VenueProfile(
     exchange="Bybit",
     segment="spot",
     maturity=Maturity.PROVEN,
-    notes="Trade ids do not tell what is missing; REST keeps the newest 60 trades. "
+    notes="Trade ids do not show missing trades; REST has the newest 60 trades.  "
     "Option depth: levels of the book, 50 (every 20 ms), 200 or 1000 (every 200 ms).",
     trade_history=(),
     skipped_cards={"VFY-2": "the simulator answers REST from its feed, so it has no old answer"},
@@ -31,7 +32,7 @@ LIMITS = VenueLimits(
     messages_per_second=50,
     ping_interval_s=20,
     silence_s=60,
-    requests_per_second=20,  # 120 are allowed, shared with all that runs at this address
+    requests_per_second=20,  # 120 are allowed, shared by all clients at this address
     orders_per_second=10,  # 20 of each kind
     orders_at_once=10,
 )

@@ -1,4 +1,4 @@
-"""How to reach Bybit's spot feed.
+"""Connections to Bybit's spot feed.
 
 One websocket for all topics, wss://stream.bybit.com/v5/public/spot:
 https://bybit-exchange.github.io/docs/v5/ws/connect
@@ -18,7 +18,7 @@ from venues.bybit import parse
 PATH = "/v5/public/spot"
 DEPTHS = ("50", "200", "1000")
 ALREADY_SUBSCRIBED = "error:already subscribed"
-"""Says that what was asked for is so: no refusal."""
+"""The error of a repeated subscription; it is not a rejection."""
 REFUSED_TOPICS = re.compile(r"Invalid symbol :\[([^\]]*)\]")
 
 
@@ -63,7 +63,7 @@ class BybitFeedProtocol:
         )
 
     def url(self, symbols: Sequence[str]) -> str:
-        """The same for all symbols: what is wanted is said in messages."""
+        """One address for all symbols: subscriptions are sent as messages."""
         return self._url
 
     def subscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
@@ -79,7 +79,7 @@ class BybitFeedProtocol:
         return [_request("unsubscribe", self._all_topics(symbol), request_id) for symbol in symbols]
 
     def renew_book(self, symbol: str, request_id: int) -> list[str]:
-        """Unsubscribe and subscribe again: the whole book comes with each subscription."""
+        """Unsubscribe and subscribe again: each subscription starts with a snapshot."""
         topics = [self._book_topic + symbol]
         return [_request(what, topics, request_id) for what in ("unsubscribe", "subscribe")]
 
@@ -88,7 +88,7 @@ class BybitFeedProtocol:
         return msgspec.json.encode({"req_id": str(request_id), "op": "ping"}).decode()
 
     def read_control_message(self, frame: bytes) -> ControlMessage:
-        """A pong or an acknowledgement says nothing; a refusal names topics, if it is about some.
+        """Decode a pong, an acknowledgement, or a rejection, which may name topics.
 
         {"success":false,"ret_msg":"Invalid symbol :[tickers.NOPEUSDT]","op":"subscribe",…}
         """

@@ -1,7 +1,7 @@
 """Bybit's market data over REST: instruments, books, trades and candles, with exact numbers.
 
 https://bybit-exchange.github.io/docs/v5/market/orderbook and its neighbours ``recent-trade``,
-``kline`` and ``instrument``. Lists come newest first.
+``kline`` and ``instrument``. Lists are newest first.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ INTERVALS = {
 }
 SIDES = {"Buy": types_pb2.SIDE_BUY, "Sell": types_pb2.SIDE_SELL}
 REST_HOSTS = ("spot", "futures", "v2", "public", "private")
-"""ccxt's names for the one REST address."""
+"""ccxt's names of the single REST address."""
 
 
 class BybitHistory:
@@ -83,7 +83,7 @@ class BybitHistory:
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Trade]:
-        """GET /v5/market/recent-trade, which knows the newest 60 and nothing before. Ids grow."""
+        """GET /v5/market/recent-trade, which has only the newest 60 trades. Ids increase."""
         query = {"symbol": symbol, "limit": TRADES_MAX}
         found = await self._backfill("publicGetV5MarketRecentTrade", query, _trade)
         if first_trade_id:

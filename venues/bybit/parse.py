@@ -1,4 +1,4 @@
-"""Bybit v5 spot frames to rows. No I/O, no clock, no state: bytes in, columns out.
+"""Parses Bybit v5 spot frames into columns, without I/O, clock or state.
 
 Documentation: https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook and its
 neighbours ``trade``, ``ticker`` and ``kline``.
@@ -20,9 +20,9 @@ from kit.marketdata.model.columns import (
 
 SIDES = {"Buy": SIDE_BUY, "Sell": SIDE_SELL}
 INTERVALS_S = {"1": 60}
-"""Of the candles that are subscribed to, by the venue's name."""
+"""Lengths of the subscribed candles, by the venue's interval name."""
 FIRST_UPDATE_ID = 1
-"""The update id after a restart of the venue's service, which always tells the whole book."""
+"""The update id of the snapshot after a restart of the venue's service."""
 
 TRADE = FrameSchema(
     "data[]",
@@ -107,14 +107,14 @@ def trades(frames: Frames) -> TradeRows:
 
 
 def quotes(frames: Frames) -> QuoteRows:
-    """Frames of orderbook.1.<symbol>, which are always whole: the best bid and ask.
+    """Frames of orderbook.1.<symbol>, which are always snapshots: the best bid and ask.
 
     {"topic":"orderbook.1.BTCUSDT","ts":1786613159749,"type":"snapshot","data":{"s":"BTCUSDT",
     "b":[["63705.3","2.045546"]],"a":[["63705.4","2.334566"]],"u":72212457,"seq":112603120278},
     "cts":1786613159748}
 
-    u begins anew when the venue restarts its service; seq, which is the matching engine's, does
-    not, and is the sequence here. cts: time of the matching engine, ms. Raises FrameError.
+    u restarts when the venue restarts its service; seq comes from the matching engine and does not,
+    so it is the sequence here. cts: time of the matching engine, ms. Raises FrameError.
     """
     found = QUOTE.decode(frames)
     found.among("type", {"snapshot": 1})
@@ -209,6 +209,6 @@ def candles(frames: Frames) -> CandleRows:
 
 
 def _symbols_of(topics: Symbols) -> Symbols:
-    """What topics such as "kline.1.BTCUSDT" are about."""
+    """The symbols of topics such as "kline.1.BTCUSDT"."""
     symbols = Symbols.of([topic.rpartition(".")[2] for topic in topics.names])
     return Symbols(symbols.names, symbols.row[topics.row])

@@ -1,4 +1,4 @@
-"""Books that ccxt.pro keeps: copied at once, published as changes, and never called proven."""
+"""Books that ccxt.pro keeps: copied immediately, published as changes, and never proven."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -20,11 +20,11 @@ BOOK = BookRules(
 )
 
 Sizes = dict[float, float]
-"""By price."""
+"""Sizes by price."""
 
 
 class BookCopy:
-    """The levels of one book that were published last. ccxt.pro changes its own book in place."""
+    """The last published levels of one book. ccxt.pro changes its own book in place."""
 
     def __init__(self, symbol: str, depth: int) -> None:
         self._symbol = symbol
@@ -34,11 +34,11 @@ class BookCopy:
         self._has_snapshot = False
 
     def forget(self) -> None:
-        """Publish the next book whole."""
+        """Publish the next book as a snapshot."""
         self._bids, self._asks, self._has_snapshot = {}, {}, False
 
     def changes(self, book: Mapping[str, Any], received_time_ns: int) -> BookRows | None:
-        """The levels that differ now, at first the whole book; None when none does."""
+        """The changed levels, at first the whole book; None without changes."""
         bids, asks = self._top(book["bids"]), self._top(book["asks"])
         changed = _changes(self._bids, bids), _changes(self._asks, asks)
         snapshot, self._has_snapshot = not self._has_snapshot, True

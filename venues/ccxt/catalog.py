@@ -1,7 +1,6 @@
 """Venues by name: each exchange of ccxt.pro, with its id, port and parts.
 
-Nothing is listed here and nothing of ccxt is loaded before a venue runs: the names are those of
-ccxt's files.
+The names are read from ccxt's files, so ccxt is not loaded before a venue runs.
 """
 
 import json
@@ -35,15 +34,15 @@ ALIASES = {
     "huobi": "htx",
     "okex": "okx",
 }
-"""Names that ccxt has given up, and what it says now."""
+"""Former names of ccxt, with their present names."""
 
 LIMITS = VenueLimits(
-    symbols_per_connection=1_000,  # ccxt spreads them over sockets as it thinks fit
+    symbols_per_connection=1_000,  # ccxt distributes them over sockets itself
     symbols_per_message=1,
     messages_per_second=10,
     ping_interval_s=15,
     silence_s=40,  # answers to pings count, so this is a dead socket
-    requests_per_second=5,  # ccxt paces itself by exchange besides
+    requests_per_second=5,  # ccxt also limits its own rate per exchange
 )
 
 
@@ -68,7 +67,7 @@ def _venue(name: str, port: int, place: Environment) -> Venue:
         raise SettingError(
             f"venues.{venue_id}.options.config",
             place.options.get("config", ""),
-            f'in the world {place.world} it must have "urls" of a pretended exchange',
+            f'in the world {place.world} it must have "urls" of a simulated exchange',
         )
     budget = place.request_budget(venue_id, LIMITS)
     exchange = CcxtExchange(ALIASES.get(name, name), config, budget)

@@ -1,8 +1,8 @@
-"""The feed: one watcher per stream, and what happens when ccxt fails it.
+"""The feed: one watcher per stream, and its recovery from errors of ccxt.
 
-Each channel of each instrument is a task of its own that does nothing but watch and hand over.
-ccxt subscribes when it is watched, and makes the sockets. When a socket breaks, each watcher on it
-gets an error, tells of its own gap, and watches again.
+Each channel of each instrument has a task that watches the stream and passes on its data. ccxt
+subscribes on the first watch call and opens the sockets. When a socket breaks, each watcher on it
+gets an error, publishes its own gap, and watches again.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from venues.ccxt.exchange import CURRENT, CcxtExchange, break_socket
 from venues.ccxt.streams import BOOK, FEATURES, KINDS, Surroundings
 
 LOOK_S = 0.25
-"""How long at most something lies in ccxt's caches."""
+"""The longest time that data stays in ccxt's caches."""
 FIRST_ANSWER_S = 30.0
-"""A book comes with the subscription. When it does not, ccxt waits for what was refused."""
+"""How long to wait for the first book of a subscription: ccxt waits forever for a rejected one."""
 UNWATCH_S = 5.0
 
 _log = telemetry.logger("venues.ccxt.feed")
@@ -39,17 +39,17 @@ class Stream:
 
     @property
     def connected(self) -> bool:
-        """Whether something can come."""
+        """Whether the stream can deliver data."""
         return self.client is not None and self.client.isConnected and self.client.error is None
 
     @property
     def can_unwatch(self) -> bool:
-        """Whether ccxt can end this subscription alone."""
+        """Whether ccxt can end this subscription without closing its socket."""
         feature = FEATURES[self.channel]
         return bool(self._around.exchange.has.get(f"unW{feature.removeprefix('w')}"))
 
     async def run(self) -> None:
-        """Watch, endless; until the exchange refuses it."""
+        """Watch until cancelled, or until the exchange rejects the subscription."""
         from ccxt.base import errors
 
         refusals = (
@@ -68,7 +68,7 @@ class Stream:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
-                # ccxt cancels who waits for a socket that it closes.
+                # When ccxt closes a socket, it cancels the tasks that wait for it.
                 self._lost("ccxt closed the socket", socket_is_bad=True)
             except refusals as error:
                 self.refused = True
@@ -78,36 +78,36 @@ class Stream:
                 return
             except errors.ExchangeError as error:
                 self._lost(repr(error)[:200], socket_is_bad=False)
-            except Exception as error:  # whatever ccxt raises to its watchers
+            except Exception as error:  # ccxt raises any exception to its watchers
                 self._lost(repr(error)[:200], socket_is_bad=True)
             if self._answered:
                 waits = backoff.delays()
             await self._around.clock.sleep(next(waits))
 
     def sweep(self) -> None:
-        """Take what lies in ccxt's caches."""
+        """Take the data in ccxt's caches."""
         self._kind.sweep()
 
     def break_socket(self, reason: str) -> None:
-        """Its socket is of no use any more."""
+        """Handle the loss of its socket."""
         if self.client is not None:
             break_socket(self.client, reason)
 
     async def unwatch(self) -> bool:
-        """End the subscription alone. Returns whether that was possible; if not, it ends with its
+        """End only this subscription. Returns whether that was possible; if not, it ends with its
         socket."""
         if not self.can_unwatch:
             return False
         try:
             async with asyncio.timeout(UNWATCH_S):
                 await self._kind.unwatch()
-        except Exception as error:  # whatever ccxt raises
+        except Exception as error:  # ccxt raises any exception
             _log.info("not unsubscribed", extra={"symbol": self.symbol, "detail": repr(error)})
             return False
         return True
 
     def forget(self) -> None:
-        """It is not watched any more."""
+        """Stop watching."""
         self.client = None
         self._kind.forget()
 
@@ -144,23 +144,23 @@ class CcxtFeed:
 
     @property
     def connected(self) -> bool:
-        """Whether all streams that are not refused can come."""
+        """Whether all streams that were not rejected can deliver data."""
         wanted = [stream for stream in self._streams if not stream.refused]
         return bool(wanted) and all(stream.connected for stream in wanted)
 
     def carries(self, symbol: str, channel: Channel) -> bool:
-        """Whether this can come now."""
+        """Whether this stream can deliver data."""
         streams = self._of(symbol, channel)
         return bool(streams) and all(stream.connected for stream in streams)
 
     def add(self, symbols: Iterable[str]) -> None:
-        """Watch these."""
+        """Start to watch streams."""
         for symbol in symbols:
             for channel in self._channels:
                 self._streams[Stream(self._around, symbol, channel)] = None
 
     def remove(self, symbols: Iterable[str]) -> None:
-        """Watch these no more."""
+        """Stop watching streams."""
         unwanted = set(symbols)
         for stream in [one for one in self._streams if one.symbol in unwanted]:
             _end(self._streams.pop(stream))
@@ -168,17 +168,17 @@ class CcxtFeed:
             stream.forget()
 
     def renew_book(self, symbol: str) -> None:
-        """Have ccxt make this book anew."""
+        """Make ccxt rebuild a book."""
         self.renew(symbol, BOOK)
 
     def renew(self, symbol: str, channel: Channel) -> frozenset[Channel]:
-        """Make a subscription anew. What else is on its socket tells of its own gaps."""
+        """Renew a subscription. Other streams of the same socket publish their own gaps."""
         streams = self._of(symbol, channel)
         self._asides += [self._renew(stream) for stream in streams]
         return frozenset(stream.channel for stream in streams)
 
     def reconnect(self) -> None:
-        """Break every socket; they are made again."""
+        """Break every socket; they are reopened."""
         self._around.exchange.break_all("dropped")
 
     def set_paused(self, is_paused: bool) -> None:
@@ -216,7 +216,7 @@ class CcxtFeed:
                     self._streams[stream] = group.create_task(stream.run())
 
     async def _renew(self, stream: Stream) -> None:
-        """A watcher that waits for what was ended would wait for ever, so it begins anew too."""
+        """A watcher of an ended subscription would wait forever, so it is restarted."""
         if not await stream.unwatch():
             stream.break_socket(f"a new subscription of {stream.symbol} is needed")
         elif stream in self._streams:
@@ -229,7 +229,7 @@ class CcxtFeed:
 
 
 class CcxtSource:
-    """What the process asks for its feed."""
+    """The interface of the feed to the process."""
 
     def __init__(
         self, exchange: CcxtExchange, depth: int, consecutive: bool, silence_s: float
@@ -241,12 +241,12 @@ class CcxtSource:
 
     @property
     def channels(self) -> frozenset[Channel]:
-        """Those that ccxt.pro has for this exchange."""
+        """The channels that ccxt.pro supports for this exchange."""
         has = self.exchange.has
         return frozenset(channel for channel, feature in FEATURES.items() if has.get(feature))
 
     def feed(self, sink: RowSink, clock: Clock) -> CcxtFeed:
-        """None of the sockets is made yet."""
+        """Create the feed without opening sockets."""
         around = Surroundings(self.exchange, sink, clock, self._depth, self._consecutive)
         return CcxtFeed(around, self.channels, self._silence_s)
 

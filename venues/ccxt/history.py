@@ -29,7 +29,7 @@ from venues.ccxt.parse import (
 ReadT = TypeVar("ReadT")
 
 NEWEST_ASKED = 500
-"""Trades that are searched for one by its id; exchanges give 100 to 1000 at a time."""
+"""Trades to search for an id; exchanges return 100 to 1000 per call."""
 
 
 class CcxtHistory:
@@ -41,7 +41,7 @@ class CcxtHistory:
         self._clock = SystemClock()
 
     async def instruments(self) -> list[types_pb2.Instrument]:
-        """load_markets, loaded again each time. Markets without a symbol are left out."""
+        """load_markets, without its cache. Markets without a symbol are left out."""
 
         def read(markets: Mapping[str, Any]) -> list[types_pb2.Instrument]:
             mode = self._exchange.api.precisionMode
@@ -136,7 +136,7 @@ def _trade(trade: Mapping[str, Any], trade_id: str) -> market_data_pb2.Trade:
 
 
 def _candles(answer: list[list[Any]]) -> list[market_data_pb2.Candle]:
-    """Of rows [open time ms, open, high, low, close, volume]."""
+    """Parse rows [open time ms, open, high, low, close, volume]."""
     return [
         candle(int(row[0]) * NANOSECONDS_PER_MILLISECOND, *map(plain, row[1:6])) for row in answer
     ]

@@ -42,7 +42,7 @@ def instrument(venue_id: str, market: Mapping[str, Any], mode: int) -> types_pb2
 
 
 def _step(precision: float | None, mode: int) -> str:
-    """Empty where ccxt does not know it, or counts significant digits."""
+    """Empty where ccxt does not know the step, or counts significant digits."""
     if precision is None:
         return ""
     if mode == TICK_SIZE:

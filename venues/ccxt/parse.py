@@ -1,7 +1,7 @@
-"""What ccxt.pro returns, as columns: pure.
+"""Parses the results of ccxt.pro into columns, without I/O, clock or state.
 
-ccxt makes floats of numbers. A float of at most 15 digits is written again exactly as it was sent
-(trailing zeros apart); of a longer one the text is looked for in ``info``, the raw answer.
+ccxt converts numbers to floats. A float of at most 15 digits is formatted exactly as it was sent
+(without trailing zeros); the text of a longer one is searched in ``info``, the raw answer.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ Unified = Mapping[str, Any]
 
 
 def plain(value: float | str | None) -> str:
-    """A number of ccxt as text: the shortest that is the same float. None is "0"."""
+    """A number of ccxt as the shortest text with the same float. "0" for None."""
     if value is None:
         return "0"
     return value if isinstance(value, str) else repr(value).removesuffix(".0")
@@ -48,19 +48,19 @@ def raw_numbers(info: Any) -> dict[float, str]:
 
 
 def time_ns(unified: Unified) -> int:
-    """Of the exchange; 0 where it does not say."""
+    """The time of the exchange, or 0 if it states none."""
     return int(unified.get("timestamp") or 0) * NANOSECONDS_PER_MILLISECOND
 
 
 def side(trade: Unified) -> "types_pb2.Side.ValueType":
-    """Of the taker; some exchanges do not say."""
+    """The side of the taker; some exchanges do not state it."""
     return SIDES.get(trade.get("side") or "", SIDE_UNSAID)
 
 
 def trades(
     symbol: str, found: Sequence[Unified], received_time_ns: int, consecutive: bool
 ) -> TradeRows:
-    """Trades in their order. With ``consecutive`` ids their numbers can show a hole. Raises
+    """Trades in their order. ``consecutive``: a gap in the ids means missing trades. Raises
     NumberError."""
     raw = [raw_numbers(trade.get("info")) for trade in found]
     ids = trade_ids(found)
@@ -80,8 +80,8 @@ def trades(
 
 
 def trade_ids(found: Sequence[Unified]) -> list[str]:
-    """The exchange's ids. Where it gives none, they are made of what the trade is, so that one that
-    is sent again has the same."""
+    """The exchange's ids. Missing ids are computed from the trade, so that a repeated trade has
+    the same id."""
     alike: Counter[str] = Counter()
     ids: list[str] = []
     for trade in found:
@@ -96,7 +96,7 @@ def trade_ids(found: Sequence[Unified]) -> list[str]:
 
 
 def is_whole_trade(trade: Unified) -> bool:
-    """Whether it has a price and a size."""
+    """Whether a trade has a price and a size."""
     return trade.get("price") is not None and trade.get("amount") is not None
 
 
@@ -120,7 +120,7 @@ def quotes(symbol: str, ticker: Unified, received_time_ns: int) -> QuoteRows | N
 
 
 def tickers(symbol: str, ticker: Unified, received_time_ns: int) -> TickerRows | None:
-    """24-hour figures. None without a last price. Raises NumberError."""
+    """24-hour statistics. None without a last price. Raises NumberError."""
     if ticker.get("last") is None:
         return None
     raw = raw_numbers(ticker.get("info"))

@@ -1,11 +1,11 @@
-"""How the updates of a Coinbase book join: by nothing that is in them.
+"""Sequence rules of Coinbase's book updates, which have no numbers.
 
-Neither feed numbers the updates of a book; both promise that level2 loses none:
+Neither feed numbers the updates of a book; both guarantee the delivery of level2:
 https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websocket-channels
 https://docs.cdp.coinbase.com/exchange/websocket-feed/channels
-So an update always follows the one before. What proves a book is around it: on Advanced Trade the
-number of each frame of the connection (``parse.advanced_sequence``), on both that a best bid is
-below the best ask. A whole book comes first, over the feed, and again after a new subscription.
+So every update is taken as the successor of the previous one. Two other checks prove a book: on
+Advanced Trade, the number of each frame of the connection (``parse.advanced_sequence``); on both, a
+best bid below the best ask. A snapshot over the feed starts each subscription.
 """
 
 from kit.connector.books.sequence_rules import UnnumberedRule

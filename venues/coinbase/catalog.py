@@ -26,15 +26,15 @@ ADVANCED_FEED = "wss://advanced-trade-ws.coinbase.com"
 EXCHANGE_FEED = "wss://ws-feed.exchange.coinbase.com"
 
 ADVANCED_LIMITS = VenueLimits(
-    symbols_per_connection=10,  # a lost frame may be of any of them, so all of them begin anew
+    symbols_per_connection=10,  # a lost frame may belong to any book, so all books restart
     symbols_per_message=10,
-    messages_per_second=4,  # eight without a key, of one address
+    messages_per_second=4,  # eight without a key, per address
     ping_interval_s=20,
     silence_s=15,  # a heartbeat comes every second
-    requests_per_second=8,  # ten, of one address
+    requests_per_second=8,  # ten, per address
     orders_per_second=10,  # 15 to 30, by key
     orders_at_once=15,
-    connections_per_minute=240,  # eight a second, of one address
+    connections_per_minute=240,  # eight a second, per address
 )
 EXCHANGE_LIMITS = VenueLimits(
     symbols_per_connection=50,
@@ -42,10 +42,10 @@ EXCHANGE_LIMITS = VenueLimits(
     messages_per_second=4,
     ping_interval_s=20,
     silence_s=15,  # a heartbeat comes every second for each product
-    requests_per_second=8,  # ten, of one address
+    requests_per_second=8,  # ten, per address
     orders_per_second=10,  # 15 to 30, by key
     orders_at_once=15,
-    connections_per_minute=240,  # eight a second, of one address
+    connections_per_minute=240,  # eight a second, per address
 )
 
 HOUSE = FeeSchedule(Decimal("0.004"), Decimal("0.006"), fees_in_quote=True)

@@ -1,4 +1,4 @@
-"""How to reach Coinbase's two feeds of spot markets.
+"""Connections to Coinbase's two feeds of spot markets.
 
 Advanced Trade, one channel per message:
 https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websocket-overview
@@ -20,13 +20,13 @@ from venues.coinbase import parse
 ADVANCED_CHANNELS = ("level2", "market_trades", "ticker", "candles")
 EXCHANGE_CHANNELS = ("level2_batch", "matches", "ticker", "heartbeat")
 TOO_SLOW = "ErrSlowConsume"
-"""The last words to a client that reads too slowly."""
+"""The last message to a client that reads too slowly."""
 REFUSED = re.compile(r"([A-Z0-9]+-[A-Z0-9-]+) is (?:not a valid product|delisted)")
 
 
 class _Message(msgspec.Struct):
-    """Of Advanced Trade, {"channel":"subscriptions",…}, of Exchange, {"type":"subscriptions",…};
-    of both, {"type":"error","message":"authentication failure","reason":"…"}."""
+    """Advanced Trade: {"channel":"subscriptions",…}; Exchange: {"type":"subscriptions",…}; both:
+    {"type":"error","message":"authentication failure","reason":"…"}."""
 
     channel: str = ""
     type: str = ""
@@ -60,7 +60,7 @@ class CoinbaseAdvancedFeedProtocol:
         self._url = base_url
 
     def url(self, symbols: Sequence[str]) -> str:
-        """The same for all symbols: what is wanted is said in messages."""
+        """One address for all symbols: subscriptions are sent as messages."""
         return self._url
 
     def subscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
@@ -76,7 +76,7 @@ class CoinbaseAdvancedFeedProtocol:
         return _advanced("unsubscribe", ADVANCED_CHANNELS, symbols)
 
     def renew_book(self, symbol: str, request_id: int) -> list[str]:
-        """A new subscription to level2 begins with a whole book."""
+        """A new subscription to level2 starts with a snapshot."""
         again = [_advanced(verb, ["level2"], [symbol]) for verb in ("unsubscribe", "subscribe")]
         return [message for messages in again for message in messages]
 
@@ -85,7 +85,7 @@ class CoinbaseAdvancedFeedProtocol:
         return None
 
     def read_control_message(self, frame: bytes) -> ControlMessage:
-        """What was subscribed to, or an error. Raises FrameError."""
+        """Decode the active subscriptions, or an error. Raises FrameError."""
         message = _read(frame)
         if message.channel == "subscriptions":
             return ControlMessage()
@@ -103,7 +103,7 @@ class CoinbaseExchangeFeedProtocol:
             types_pb2.CHANNEL_TICKERS,
         }
     )
-    # {"type":"match",… and {"type":"last_match",… name their product late. Whole books and changes
+    # {"type":"match",… and {"type":"last_match",… name their product late. Snapshots and changes
     # are one kind, so that their order is kept; they name their product at once.
     kinds: Sequence[FrameKind] = (
         FrameKind("trades", b'match"', (parse.exchange_trades,)),
@@ -117,7 +117,7 @@ class CoinbaseExchangeFeedProtocol:
         self._url = base_url
 
     def url(self, symbols: Sequence[str]) -> str:
-        """The same for all symbols: what is wanted is said in messages."""
+        """One address for all symbols: subscriptions are sent as messages."""
         return self._url
 
     def subscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
@@ -129,7 +129,7 @@ class CoinbaseExchangeFeedProtocol:
         return [_exchange("unsubscribe", EXCHANGE_CHANNELS, symbols)]
 
     def renew_book(self, symbol: str, request_id: int) -> list[str]:
-        """A new subscription to level2_batch begins with a whole book."""
+        """A new subscription to level2_batch starts with a snapshot."""
         return [
             _exchange(verb, ["level2_batch"], [symbol]) for verb in ("unsubscribe", "subscribe")
         ]
@@ -139,7 +139,7 @@ class CoinbaseExchangeFeedProtocol:
         return None
 
     def read_control_message(self, frame: bytes) -> ControlMessage:
-        """What was subscribed to, or an error. Raises FrameError."""
+        """Decode the active subscriptions, or an error. Raises FrameError."""
         message = _read(frame)
         if message.type == "subscriptions":
             return ControlMessage()

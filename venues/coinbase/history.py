@@ -26,9 +26,9 @@ from venues.coinbase import instruments
 TRADES_MAX = 1000
 """Trades of one answer, on both APIs."""
 CANDLES_MAX = 300
-"""Of one answer of Exchange; Advanced Trade rejects a period of 350 candles."""
+"""Candles in one answer of Exchange; Advanced Trade rejects a period of 350 candles."""
 CALLS_MAX = 40
-"""Calls for one question. More would take longer than a caller waits."""
+"""Calls for one request. More would take longer than a caller waits."""
 BOOK_DEPTH = 1000
 FIRST_WINDOW_S = 60
 """First period for which Advanced Trade is asked for trades; it adapts to the answers."""
@@ -54,7 +54,7 @@ EXCHANGE_INTERVALS: Mapping[str, int] = {
 NOT_FOUND = re.compile(r'"NOT_FOUND"| NotFound')
 """The APIs' error for an unknown product, for which ccxt has no class."""
 _TAKERS = {"BUY": types_pb2.SIDE_SELL, "SELL": types_pb2.SIDE_BUY}
-"""By the side of the maker, which both APIs tell."""
+"""Sides of the taker by the side of the maker, which both APIs state."""
 
 Trade = market_data_pb2.Trade
 Candle = market_data_pb2.Candle
@@ -101,8 +101,8 @@ class AdvancedHistory:
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
     ) -> list[Trade]:
-        """GET /api/v3/brokerage/market/products/BTC-USD/ticker, which finds trades by time: an
-        id is searched from the newest trade back. Raises VenueUnavailable when it is too old."""
+        """GET /api/v3/brokerage/market/products/BTC-USD/ticker, which finds trades by time: an id
+        is searched backwards from the newest trade. Raises VenueUnavailable when it is too old."""
         if first_trade_id:
             return (await self._back_to(symbol, first_trade_id))[:count]
         if start_time_ns:
@@ -131,7 +131,7 @@ class AdvancedHistory:
         return await _candles(between, interval_s, start_time_ns, count, now_s)
 
     async def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         await self._rest.close()
 
     async def _back_to(self, symbol: str, trade_id: int) -> list[Trade]:
@@ -167,8 +167,9 @@ class AdvancedHistory:
         return [found[number] for number in sorted(found)][:count]
 
     async def _trades_of(self, symbol: str, query: Mapping[str, object]) -> list[Trade]:
-        """Of {"trades":[{"trade_id":"995098663","product_id":"BTC-USD","price":"68923.67",
-        "size":"0.00064","time":"2026-04-07T00:28:58.544778Z","side":"SELL",…},…]}, oldest first."""
+        """Parse {"trades":[{"trade_id":"995098663","product_id":"BTC-USD","price":"68923.67",
+        "size":"0.00064","time":"2026-04-07T00:28:58.544778Z","side":"SELL",…},…]} into rows, oldest
+        first."""
         method = "v3PublicGetBrokerageMarketProductsProductIdTicker"
         return await self._rest.get(method, {"product_id": symbol, **query}, _advanced_trades)
 
@@ -194,7 +195,7 @@ class ExchangeHistory:
 
     async def book(self, symbol: str) -> BookSnapshot:
         """GET /products/BTC-USD/book?level=2: {"bids":[["0.1135","35",1],…],"asks":[…],
-        "sequence":406959136,…}; the sequence is none that level2 frames have."""
+        "sequence":406959136,…}; level2 frames do not have this sequence."""
 
         def read(answer: Any) -> BookSnapshot:
             bids, asks = (
@@ -236,11 +237,11 @@ class ExchangeHistory:
         return await _candles(between, interval_s, start_time_ns, count, now_s)
 
     async def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         await self._rest.close()
 
     async def _first_at(self, symbol: str, start_ns: int) -> int:
-        """The id of the first trade at or after a time; 0: there is none yet."""
+        """The id of the first trade at or after a time, or 0 if there is none yet."""
         page = await self._before(symbol, 0, TRADES_MAX)
         last = int(page[-1].trade_id) if page else 0
         earlier, later, step = 0, 0, TRADES_MAX
@@ -292,7 +293,7 @@ class _Rest:
         read: Callable[[Any], AnswerT],
         priority: Priority = Priority.BACKFILL,
     ) -> AnswerT:
-        """What ``read`` makes of the answer to a raw call. Raises UnknownInstrument."""
+        """Make a raw call and parse its answer with ``read``. Raises UnknownInstrument."""
         try:
             return await self._ccxt.get(priority, method, query, read)
         except VenueUnavailable as error:
@@ -329,7 +330,7 @@ async def _candles(
     count: int,
     now_s: int,
 ) -> list[Candle]:
-    """Candles of as many calls as it takes. The venue leaves out those without a trade."""
+    """Candles from as many calls as necessary. The venue omits candles without a trade."""
     if start_ns:
         first_s = -(-start_ns // (interval_s * NANOSECONDS_PER_SECOND)) * interval_s
     else:
@@ -365,12 +366,12 @@ def _exchange_candles(rows: Any) -> list[Candle]:
 
 
 def _candle(row: Sequence[Any]) -> Candle:
-    """Of [open time s, open, high, low, close, volume]."""
+    """Parse [open time s, open, high, low, close, volume]."""
     return candle(int(row[0]) * NANOSECONDS_PER_SECOND, *row[1:])
 
 
 def _trade(row: Mapping[str, Any]) -> Trade:
-    """Of either API."""
+    """Close a client of either API."""
     return Trade(
         trade_id=str(row["trade_id"]),
         price=plain_text(row["price"]),

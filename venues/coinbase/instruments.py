@@ -16,12 +16,12 @@ NOT_MATCHING = (
     "auction_mode",
     "view_only",
 )
-"""Flags of a product whose orders do not match now; those of a limit_only one still do."""
+"""Flags of a product whose orders are not matched now; limit_only is not one of them."""
 
 
 def is_alias(market: Mapping[str, Any]) -> bool:
-    """Whether a market is another name of one that is listed too: BTC-USDC is traded in the book
-    of BTC-USD, and the feed calls it BTC-USD."""
+    """Whether a market is an alias of another listed market: BTC-USDC is traded in the book of
+    BTC-USD, and the feed calls it BTC-USD."""
     return bool(market["info"].get("alias"))
 
 

@@ -1,4 +1,4 @@
-"""Coinbase's frames to rows. No I/O, no clock, no state: bytes in, columns out.
+"""Parses Coinbase frames into columns, without I/O, clock or state.
 
 https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websocket-channels
 https://docs.cdp.coinbase.com/exchange/websocket-feed/channels
@@ -162,8 +162,8 @@ def advanced_book(frames: Frames) -> BookRows:
     "events":[{"type":"snapshot","product_id":"BTC-USD","updates":[{"side":"offer",
     "event_time":"2026-09-07T01:57:58.894355Z","price_level":"79944.1","new_quantity":"1.2"},…]}]}
 
-    A new_quantity of 0 removes the level. timestamp: when the frame was sent. Nothing in a frame
-    numbers the updates of one book. Raises FrameError.
+    A new_quantity of 0 removes the level. timestamp: when the frame was sent. The updates of one
+    book have no numbers. Raises FrameError.
     """
     found = ADVANCED_BOOK.decode(frames)
     return BookRows(
@@ -205,7 +205,7 @@ def advanced_quotes(frames: Frames) -> QuoteRows:
 
 
 def advanced_tickers(frames: Frames) -> TickerRows:
-    """The same frames: what they say of the last 24 hours, which is all but the first price.
+    """The 24-hour statistics of the same frames, without the open price.
 
     Raises FrameError.
     """
@@ -223,13 +223,13 @@ def advanced_tickers(frames: Frames) -> TickerRows:
 
 
 def advanced_candles(frames: Frames) -> CandleRows:
-    """Frames of candles: five minutes each, told again every second while they grow.
+    """Frames of five-minute candles, repeated every second while they change.
 
     {"channel":"candles","timestamp":"2026-09-22T23:19:47Z","sequence_num":3,"events":[
     {"type":"update","candles":[{"start":"1790119200","high":"3","low":"1","open":"2","close":"3",
     "volume":"4","product_id":"BTC-USD"}]}]}
 
-    start: s. Nothing says that a candle is final. Raises FrameError.
+    start: s. No field marks a candle as final. Raises FrameError.
     """
     found = ADVANCED_CANDLE.decode(frames)
     return CandleRows(
@@ -272,13 +272,13 @@ def exchange_trades(frames: Frames) -> TradeRows:
 
 
 def exchange_book(frames: Frames) -> BookRows:
-    """Frames of level2 and level2_batch: whole books and changes, in the order in which they came.
+    """Frames of level2 and level2_batch: snapshots and changes, in received order.
 
     {"type":"snapshot","product_id":"SKL-GBP","asks":[["0.5762","2865.9"],…],"bids":[…]}
     {"type":"l2update","product_id":"SKL-BTC","changes":[["sell","0.00001306","660.5"]],
     "time":"2021-04-17T16:43:37.075687Z"}
 
-    A size of 0 removes the level. Nothing numbers the updates. Raises FrameError.
+    A size of 0 removes the level. Updates have no numbers. Raises FrameError.
     """
     found = EXCHANGE_BOOK.decode(frames)
     return BookRows(
@@ -320,7 +320,7 @@ def exchange_quotes(frames: Frames) -> QuoteRows:
 
 
 def exchange_tickers(frames: Frames) -> TickerRows:
-    """The same frames: what they say of the last 24 hours. Raises FrameError."""
+    """The 24-hour statistics of the same frames. Raises FrameError."""
     found = EXCHANGE_TICKER.decode(frames)
     return TickerRows(
         symbols=found.symbols("product_id"),

@@ -1,12 +1,12 @@
-"""How the updates of a Deribit book join.
+"""Sequence rules of Deribit's book updates.
 
-https://docs.deribit.com/subscriptions/orderbook/bookinstrument_nameinterval: each change names
-the change_id before it in prev_change_id; when that is another than the last one seen, something
-is missing. change_id counts for many instruments together, so it jumps from one change to the next.
+https://docs.deribit.com/subscriptions/orderbook/bookinstrument_nameinterval: prev_change_id of
+each change is the change_id of the previous one; any other value means that changes are missing.
+Instruments share change_id, so it is not consecutive within a book.
 """
 
 from kit.connector.books.sequence_rules import ChainRule
 from kit.connector.contract.venue import BookRules, SnapshotSource
 
 BOOK = BookRules(sequence=ChainRule(), snapshots=SnapshotSource.FEED, same_everywhere=True)
-"""A whole book comes first after each subscription, all levels of it, so depth needs no bound."""
+"""Each subscription starts with a snapshot of all levels, so depth needs no bound."""

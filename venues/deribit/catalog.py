@@ -23,12 +23,12 @@ VENUE_ID = "deribit"
 LIVE_FEED = "wss://www.deribit.com"
 
 FUNDING_PERIOD_NS = 8 * 3600 * NANOSECONDS_PER_SECOND
-"""Deribit charges funding all the time; `current_funding` is the rate of eight hours."""
+"""Deribit charges funding continuously; `current_funding` is the rate of eight hours."""
 LIMITS = VenueLimits(
     symbols_per_connection=100,  # five channels each
     symbols_per_message=50,  # a request may have 32 KiB, this has about 8
-    messages_per_second=3,  # of a subscription: 3,000 credits, of which 10,000 a second come back
-    ping_interval_s=None,  # the venue asks, as set_heartbeat has told it to
+    messages_per_second=3,  # a subscription costs 3,000 credits; 10,000 a second are refilled
+    ping_interval_s=None,  # the venue sends test requests, because of set_heartbeat
     silence_s=40,
     requests_per_second=10,
     orders_per_second=4,  # 5 in the lowest tier

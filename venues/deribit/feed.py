@@ -1,10 +1,10 @@
-"""How to reach Deribit's feed: JSON-RPC 2.0 over one websocket.
+"""Connections to Deribit's feed: JSON-RPC 2.0 over one websocket.
 
 https://docs.deribit.com/articles/json-rpc-overview, /articles/notifications and
 /api-reference/session-management/public-set_heartbeat
 
-The answer to a subscription lists the channels that were accepted; what is not in it was refused.
-An answer repeats the id of its request, so our ids say what was asked: "7 subscribe BTC-PERPETUAL".
+The answer to a subscription lists the accepted channels; all others were rejected. An answer
+repeats the id of its request, so our ids describe the request: "7 subscribe BTC-PERPETUAL".
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from venues.deribit import parse
 STREAMS = ("trades.{}.100ms", "quote.{}", "book.{}.100ms", "ticker.{}.100ms", "chart.trades.{}.1")
 BOOK_STREAM = "book.{}.100ms"
 HEARTBEAT_S = 15
-"""The venue speaks at least this often, and wants an answer; it allows no less than 10."""
+"""Interval of the venue's test requests, which must be answered; the minimum is 10."""
 TOO_MANY_REQUESTS = 10028
 """The venue ends the session after this error."""
 REFUSED_SHOWN_MAX = 20
@@ -67,7 +67,7 @@ class DeribitFeedProtocol:
         self._url = f"{base_url}/ws/api/v2"
 
     def url(self, symbols: Sequence[str]) -> str:
-        """The same for all symbols: what is wanted is said in messages."""
+        """One address for all symbols: subscriptions are sent as messages."""
         return self._url
 
     def subscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
@@ -82,7 +82,7 @@ class DeribitFeedProtocol:
         return [_request(f"{request_id} unsubscribe", "public/unsubscribe", channels)]
 
     def renew_book(self, symbol: str, request_id: int) -> list[str]:
-        """A new subscription begins with a new snapshot."""
+        """A new subscription starts with a snapshot."""
         channels = {"channels": _named([BOOK_STREAM], [symbol])}
         return [
             _request(f"{request_id} unsubscribe", "public/unsubscribe", channels),
@@ -94,9 +94,9 @@ class DeribitFeedProtocol:
         return _request(f"{request_id} test", "public/test", {})
 
     def read_control_message(self, frame: bytes) -> ControlMessage:
-        """A test request is answered; a refused channel and an error are told. With a subscription
-        comes the wish for heartbeats, which is harmless when there are some already. Raises
-        FrameError for what is neither an answer nor a heartbeat."""
+        """Decode a test request, a rejected channel or an error. The answer to a subscription is
+        followed by a request for heartbeats, which may be repeated without harm. Raises
+        FrameError for frames that are neither an answer nor a heartbeat."""
         try:
             message = msgspec.json.decode(frame, type=_Message)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -117,7 +117,7 @@ def _refused(error: _Error) -> ControlMessage:
 
 
 def _accepted(asked: int | str | None, result: msgspec.Raw) -> ControlMessage:
-    """What of a subscription was accepted, and what was therefore refused."""
+    """The accepted channels of a subscription, and the rejected ones."""
     verb, *symbols = str(asked).partition(" ")[2].split(" ")
     streams = {"subscribe": STREAMS, "renew": (BOOK_STREAM,)}.get(verb, ())
     if not streams:

@@ -33,7 +33,7 @@ RESOLUTIONS = {
 }  # fmt: skip
 SIDES = {"buy": types_pb2.SIDE_BUY, "sell": types_pb2.SIDE_SELL}
 WRONG_INSTRUMENT = '"param":"instrument_name"'
-"""In the venue's error about a name that it does not list."""
+"""Text of the venue's error for an unknown instrument."""
 
 _exact = msgspec.json.Decoder(float_hook=str)
 
@@ -81,7 +81,7 @@ class DeribitHistory:
         query: dict[str, Any] = {"instrument_name": symbol, "count": min(count, COUNT_MAX)}
         method = "publicGetGetLastTradesByInstrument"
         if first_trade_id:
-            # Both ends, so that it does not matter from which end the venue counts.
+            # Both bounds are set, so that it does not matter from which one the venue counts.
             query["start_seq"] = first_trade_id
             query["end_seq"] = first_trade_id + query["count"] - 1
         elif start_time_ns:
@@ -130,7 +130,7 @@ class DeribitHistory:
         query: Mapping[str, Any],
         read: Callable[[Any], ReadT],
     ) -> ReadT:
-        """What ``read`` makes of the ``result`` of a call about one instrument. Raises
+        """Call for one instrument and parse the ``result`` with ``read``. Raises
         UnknownInstrument."""
         try:
             return await self._rest.get(

@@ -13,7 +13,7 @@ KINDS = {
     "future": types_pb2.INSTRUMENT_KIND_FUTURE,
     "option": types_pb2.INSTRUMENT_KIND_OPTION,
 }
-"""Combos are of no kind: each is a bundle of others."""
+"""Combos have no kind, because each consists of other instruments."""
 
 
 def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument:

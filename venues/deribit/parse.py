@@ -1,4 +1,4 @@
-"""Deribit frames to rows. No I/O, no clock, no state: bytes in, columns out.
+"""Parses Deribit frames into columns, without I/O, clock or state.
 
 Documentation: https://docs.deribit.com/articles/notifications and the pages of the channels
 """
@@ -108,8 +108,9 @@ def trades(frames: Frames) -> TradeRows:
     "tick_direction":1,"price":56168.0,"mark_price":56172.08,"instrument_name":"BTC-PERPETUAL",
     "index_price":56173.74,"direction":"buy","amount":5580.0}]}}
 
-    trade_seq counts the trades of an instrument, so it is the id that shows holes; trade_id counts
-    those of a whole currency. direction: the taker's. timestamp: ms. Raises FrameError.
+    trade_seq numbers the trades of an instrument, so it is the id that shows missing trades;
+    trade_id numbers the trades of a currency. direction: the taker's. timestamp: ms. Raises
+    FrameError.
     """
     found = TRADE.decode(frames)
     trade_seq = found.integers("trade_seq")
@@ -217,14 +218,14 @@ def marks(frames: Frames) -> MarkRows:
 
 
 def candles(frames: Frames) -> CandleRows:
-    """Frames of chart.trades.<instrument>.1: the candle of this minute, which grows.
+    """Frames of chart.trades.<instrument>.1: the candle of the current minute.
 
     {"jsonrpc":"2.0","method":"subscription","params":{"channel":"chart.trades.BTC-PERPETUAL.1",
     "data":{"volume":0.02120555,"tick":1654079340000,"open":31595.5,"low":31595.5,"high":31595.5,
     "cost":670.0,"close":31595.5}}}
 
-    tick: its begin, ms. volume in base units, cost in quote units. Nothing says that a candle is
-    final: the next one does. Raises FrameError.
+    tick: open time, ms. volume in base units, cost in quote units. No field marks a candle as
+    final: it is final when the next one starts. Raises FrameError.
     """
     found = CANDLE.decode(frames)
     symbols, interval_s = _charts(found.symbols("params.channel"))

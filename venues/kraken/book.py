@@ -1,9 +1,9 @@
-"""How a Kraken book is kept and proven.
+"""How a Kraken book is maintained and proven.
 
-https://docs.kraken.com/api/docs/guides/spot-ws-book-v2: updates carry no numbers, so nothing says
-that one follows the other. What proves them is the checksum in each: CRC-32 of the ten best levels
-of either side after the update. The book ends at the depth that was subscribed to; what falls out
-of it is not announced, and what comes back into it is sent again.
+https://docs.kraken.com/api/docs/guides/spot-ws-book-v2: updates have no numbers, so a
+missing update is found only by the checksum in each update: CRC-32 of the ten best levels of each
+side after the update. The book has the subscribed depth; the venue does not announce levels that
+leave it, and sends levels again that return to it.
 """
 
 from kit.connector.books.sequence_rules import UnnumberedRule
@@ -11,11 +11,11 @@ from kit.connector.contract.venue import BookRules, SnapshotSource
 from kit.marketdata.book.checksum import Checksum
 
 DEPTHS = (10, 25, 100, 500, 1000)
-"""What may be subscribed to."""
+"""Depths that may be subscribed to."""
 
 
 def rules(depth: int) -> BookRules:
-    """Of books that are subscribed to with this depth."""
+    """The rules of books with this subscribed depth."""
     return BookRules(
         sequence=UnnumberedRule(),
         snapshots=SnapshotSource.FEED,

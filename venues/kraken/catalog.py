@@ -26,13 +26,13 @@ DEPTH_USUAL = "100"
 SPOT_LIMITS = VenueLimits(
     symbols_per_connection=200,  # Kraken states no limit; four channels for each symbol
     symbols_per_message=50,
-    messages_per_second=10,  # nor here; other clients do not pace themselves
+    messages_per_second=10,  # no documented limit; other clients do not limit their rate
     ping_interval_s=30,  # a connection without a subscription is closed after about 60 s
     silence_s=10,  # a heartbeat comes every second
     requests_per_second=1,
-    orders_per_second=0.9,  # a counter of 60 that falls by one a second
+    orders_per_second=0.9,  # a counter up to 60 that decreases by one a second
     orders_at_once=15,
-    connections_per_minute=15,  # about 150 in ten minutes at its door
+    connections_per_minute=15,  # about 150 in ten minutes at the edge
 )
 
 

@@ -1,4 +1,4 @@
-"""How to reach Kraken's spot feed.
+"""Connections to Kraken's spot feed.
 
 WebSocket API v2, wss://ws.kraken.com/v2:
 https://docs.kraken.com/api/docs/guides/spot-ws-intro
@@ -28,7 +28,7 @@ class _Reply(msgspec.Struct):
 
 
 class KrakenFeedProtocol:
-    """One connection for everything."""
+    """One connection for all channels."""
 
     channels = frozenset(
         {
@@ -53,7 +53,7 @@ class KrakenFeedProtocol:
         )
 
     def url(self, symbols: Sequence[str]) -> str:
-        """The same for all symbols: what is wanted is said in messages."""
+        """One address for all symbols: subscriptions are sent as messages."""
         return self._url
 
     def subscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
@@ -66,7 +66,7 @@ class KrakenFeedProtocol:
         return [_request("unsubscribe", one, symbols, request_id) for one in self._subscriptions]
 
     def renew_book(self, symbol: str, request_id: int) -> list[str]:
-        """Out and in again: a subscription begins with a snapshot."""
+        """Unsubscribe and subscribe again: a subscription starts with a snapshot."""
         methods: Sequence[_Method] = ("unsubscribe", "subscribe")
         return [_request(method, self._book, [symbol], request_id) for method in methods]
 
@@ -75,7 +75,7 @@ class KrakenFeedProtocol:
         return msgspec.json.encode({"method": "ping", "req_id": request_id}).decode()
 
     def read_control_message(self, frame: bytes) -> ControlMessage:
-        """An acknowledgement, which comes for each symbol alone, or a pong."""
+        """Decode an acknowledgement, which is sent per symbol, or a pong."""
         try:
             reply = msgspec.json.decode(frame, type=_Reply)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

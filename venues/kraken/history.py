@@ -33,9 +33,9 @@ TRADES_MAX = 1000
 INTERVALS = {
     "1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "4h": 240, "1d": 1440, "1w": 10_080,
 }  # fmt: skip
-"""Minutes."""
+"""Lengths of intervals in minutes."""
 SAME_TIME_NS = 1_000
-"""Trades of one order have one time: later trades are asked for from a little before it."""
+"""Trades of one order share a time, so later trades are requested from slightly before it."""
 SEARCH_STEPS_MAX = 12
 """Calls made to find a trade by its id."""
 SIDES = {"b": types_pb2.SIDE_BUY, "s": types_pb2.SIDE_SELL}
@@ -66,12 +66,12 @@ class KrakenHistory:
         # The times of trades have more digits than a float keeps.
         self._rest = CcxtRest(venue_id, "kraken", config, budget, _exact)
         self._pairs: dict[str, str] = {}
-        """REST has other names: "BTC/USDT" is XBTUSDT, "ETH/BTC" is XETHXXBT."""
+        """Symbols in REST: "BTC/USDT" is XBTUSDT, "ETH/BTC" is XETHXXBT."""
         self._newest_asked: dict[str, _Mark] = {}
-        """By symbol, the last trade of the last answer: the next search starts there."""
+        """The last trade of the last answer, by symbol; the next search starts there."""
 
     async def instruments(self) -> list[types_pb2.Instrument]:
-        """GET /0/public/AssetPairs, without those that the feed does not carry."""
+        """GET /0/public/AssetPairs, without pairs that the feed does not have."""
 
         def read(markets: list[Mapping[str, Any]]) -> list[types_pb2.Instrument]:
             named = [(instruments.native_symbol(market), market) for market in markets]
@@ -84,7 +84,8 @@ class KrakenHistory:
 
     async def book(self, symbol: str) -> BookSnapshot:
         """GET /0/public/Depth: {"error":[],"result":{"XBTUSDT":{"asks":[["64746.20000","0.002",
-        1784518777],…],"bids":…}}}. Unnumbered, and sizes are cut to three decimal places."""
+        1784518777],…],"bids":…}}}. It has no sequence, and sizes are truncated to three decimal
+        places."""
 
         def read(answer: Mapping[str, Any]) -> BookSnapshot:
             (sides,) = answer["result"].values()
@@ -102,8 +103,8 @@ class KrakenHistory:
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Trade]:
-        """GET /0/public/Trades. Kraken finds trades by time only; with an id, the time at which to
-        begin the search is a help."""
+        """GET /0/public/Trades. Kraken finds trades by time only; with an id, a start time
+        speeds up the search."""
         if first_trade_id:
             found = await self._trades_from(symbol, first_trade_id, start_time_ns, count)
         elif start_time_ns:
@@ -180,7 +181,7 @@ class KrakenHistory:
     async def _page(
         self, symbol: str, since_ns: int | None, count: int
     ) -> list[market_data_pb2.Trade]:
-        """The oldest trades later than a time, or the newest of all; oldest first."""
+        """The oldest trades after a time, or the newest trades; oldest first."""
         query: dict[str, Any] = {"pair": await self._pair(symbol), "count": count}
         if since_ns is not None:
             query["since"] = since_ns
@@ -228,8 +229,8 @@ def _mark(trade: market_data_pb2.Trade) -> _Mark:
 
 
 def _rows(answer: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-    """The list in {"error":[],"result":{"XBTUSDT":[…],"last":…}}; its name is not always the one
-    that was asked for."""
+    """The list in {"error":[],"result":{"XBTUSDT":[…],"last":…}}; its key may differ from the
+    requested name."""
     lists: list[Sequence[Any]] = [
         value for name, value in answer["result"].items() if name != "last"
     ]

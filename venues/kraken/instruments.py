@@ -8,7 +8,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.numbers import format_scaled, plain_text_or_empty
 
 ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
-"""Names of assets in REST that the feed (v2) has given up."""
+"""Asset names of REST that the feed (v2) no longer uses."""
 STATUSES = {
     "online": types_pb2.INSTRUMENT_STATUS_TRADING,
     "limit_only": types_pb2.INSTRUMENT_STATUS_TRADING,
@@ -22,7 +22,7 @@ STATUSES = {
 
 
 def native_symbol(market: Mapping[str, Any]) -> str:
-    """As the feed names it: wsname "XBT/USDT" is "BTC/USDT". "" for what it does not carry."""
+    """The symbol in the feed: wsname "XBT/USDT" is "BTC/USDT". "" if the feed does not have it."""
     base, slash, quote = (market["info"].get("wsname") or "").partition("/")
     return f"{ASSETS.get(base, base)}/{ASSETS.get(quote, quote)}" if slash else ""
 

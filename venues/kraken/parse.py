@@ -1,4 +1,4 @@
-"""Kraken spot frames to rows. No I/O, no clock, no state: bytes in, columns out.
+"""Parses Kraken spot frames into columns, without I/O, clock or state.
 
 Documentation: https://docs.kraken.com/api/docs/websocket-v2/book and its neighbours. Numbers are
 JSON numbers with all their trailing zeros.
@@ -87,13 +87,14 @@ CANDLE = FrameSchema(
 
 
 def trades(frames: Frames) -> TradeRows:
-    """Frames of the channel trade. A subscription begins with the newest fifty, oldest first.
+    """Frames of the channel trade. A subscription starts with the newest fifty trades, oldest
+    first.
 
     {"channel":"trade","type":"update","data":[{"symbol":"BTC/USD","side":"buy","price":81205.1,
     "qty":0.00003630,"ord_type":"limit","trade_id":106799953,
     "timestamp":"2026-09-04T00:21:20.564568Z"}]}
 
-    side: the taker's. trade_id grows by one. Raises FrameError.
+    side: the taker's. trade_id is consecutive. Raises FrameError.
     """
     found = TRADE.decode(frames)
     trade_id = found.integers("trade_id")
@@ -133,9 +134,9 @@ def quotes(frames: Frames) -> QuoteRows:
 
 
 def tickers(frames: Frames) -> TickerRows:
-    """The figures of 24 hours in the same frames as ``quotes``.
+    """The 24-hour statistics of the same frames as ``quotes``.
 
-    change: last minus the price 24 hours ago, which is not given itself. Raises FrameError.
+    change: last minus the price 24 hours ago, which is not in the frame. Raises FrameError.
     """
     found = TICKER.decode(frames)
     return TickerRows(
@@ -175,7 +176,7 @@ def book(frames: Frames) -> BookRows:
 
 
 def candles(frames: Frames) -> CandleRows:
-    """Frames of the channel ohlc. A subscription begins with the candles of the last minutes.
+    """Frames of the channel ohlc. A subscription starts with the candles of the last minutes.
 
     {"channel":"ohlc","type":"update","timestamp":"2026-09-10T17:35:52.114514810Z","data":[{
     "symbol":"BTC/USDT","open":77499.9,"high":77509.2,"low":77467.5,"close":77509.2,"trades":15,
@@ -215,8 +216,8 @@ def _difference(one: Numbers, other: Numbers) -> Numbers:
     return Numbers(unscaled - rescale(other.unscaled, other.decimals, scale), scale)
 
 
-# A data frame begins {"channel":"trade", an answer {"method": or {"error":. The window is shorter
-# than the beginning of an acknowledgement, which has the channel's name further on.
+# A data frame starts with {"channel":"trade", an answer with {"method": or {"error":. The window
+# ends before the name of the channel in an acknowledgement.
 WINDOW_BYTES = 24
 KINDS = (
     FrameKind("book", b'{"channel":"book"', (book,)),

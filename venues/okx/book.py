@@ -1,9 +1,9 @@
-"""How the updates of an OKX book join, and how a book proves itself.
+"""Sequence rules and checksums of OKX's book updates.
 
 https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-book-channel
-Each update names the seqId of the one before it, prevSeqId; a snapshot says -1. Two exceptions are
-legal: an update with nothing in it repeats its seqId as prevSeqId about once a minute, and after
-maintenance the numbering may begin anew, in an update whose seqId is below its prevSeqId.
+prevSeqId of each update is seqId of the previous one; a snapshot has -1. Two exceptions are valid:
+an empty update repeats its seqId as prevSeqId about once a minute, and after maintenance the
+numbering may restart in an update whose seqId is below its prevSeqId.
 """
 
 from kit.base.numbers import IntColumn
@@ -20,20 +20,20 @@ BOOK_LEVELS = 400
 
 
 class OkxBookRule:
-    """prevSeqId must be the seqId before, whether the numbers grow or not."""
+    """prevSeqId must be the previous seqId, whether or not the numbers increase."""
 
     ordering = Ordering.SEQUENCE
 
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
-        """A seqId below the book's, whose prevSeqId is another, is a hole and not simply old: it is
-        what comes after a missed update that began the numbering anew, and a book that ignored all
-        of those would be wrong in silence."""
+        """A seqId below the book's with another prevSeqId means missing updates, not an old update:
+        it follows a missed update that restarted the numbering. A book that ignored such updates
+        would be wrong without notice."""
         if update.previous == last:
             return SequenceResult.APPLY
         return SequenceResult.STALE if update.last == last else SequenceResult.GAP
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
-        """What was said before the snapshot is old. An update that reaches over it may follow, as
+        """Updates before the snapshot are old. An update that spans the snapshot may be applied, as
         sizes are absolute."""
         if update.previous == last:
             return SequenceResult.APPLY
@@ -44,7 +44,7 @@ class OkxBookRule:
     def run_joins(
         self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn
     ) -> bool:
-        """An unbroken chain."""
+        """Each prevSeqId is the seqId of the previous update."""
         return bool(previous[0] == last and (previous[1:] == lasts[:-1]).all())
 
 

@@ -31,15 +31,15 @@ LIVE_FEED = "wss://ws.okx.com:8443"
 SKIPPED_CARDS = {"VFY-2": "the simulator answers REST from its feed, so it has no old answer"}
 
 LIMITS = VenueLimits(
-    symbols_per_connection=100,  # none is documented but the size of a request
+    symbols_per_connection=100,  # only the size of a request is documented
     symbols_per_message=100,  # 40 kB of the 64 kB that a request may have
-    messages_per_second=5,  # 480 an hour; a start needs a few, a book that is asked for anew two
-    ping_interval_s=15,  # what is silent for 30 s is closed
+    messages_per_second=5,  # 480 an hour; a start needs a few, a new book snapshot two
+    ping_interval_s=15,  # a connection that is silent for 30 s is closed
     silence_s=30,
     requests_per_second=10,
     orders_per_second=20,  # 60 in two seconds, per instrument
     orders_at_once=30,
-    stale_after_s=90,  # a book in which nothing happens says so about once a minute
+    stale_after_s=90,  # a book without changes gets an empty update about once a minute
 )
 
 
@@ -74,8 +74,8 @@ def futures(place: Environment) -> Venue:
             "OKX",
             "perpetual",
             Maturity.PREVIEW,
-            notes="Sizes count contracts. Mark, index and funding come in rows of their own. "
-            "No captured session of swaps has been read, only single frames.",
+            notes="Sizes count contracts. Mark, index and funding have separate rows. "
+            "Swaps were tested with single captured frames, not with a captured session.",
             trade_numbering=TradeNumbering.SKIPPING,
             skipped_cards=SKIPPED_CARDS,
         ),

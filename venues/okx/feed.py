@@ -1,7 +1,7 @@
-"""How to reach OKX's feeds: addresses, subscriptions, keep-alive, and what its answers mean.
+"""Connections to OKX's feeds: addresses, subscriptions, keep-alive and answers.
 
 https://www.okx.com/docs-v5/en/#overview-websocket
-wss://ws.okx.com:8443/ws/v5/public has all channels of market data but candles, which are at
+wss://ws.okx.com:8443/ws/v5/public has all channels of market data except candles, which are at
 /ws/v5/business. A subscription is confirmed for each of its arguments.
 """
 
@@ -18,25 +18,26 @@ from venues.okx import parse
 
 PING, PONG = "ping", b"pong"
 SERVICE_UPGRADE = "64008"
-"""The code of the notice that stands before the end of a connection, by about a minute."""
+"""The code of the notice about a minute before the end of a connection."""
 NO_SUCH_CHANNEL = "60018"
 QUIET_EVENTS = frozenset({"subscribe", "unsubscribe", "channel-conn-count"})
 """Answers that only confirm."""
 WINDOW_BYTES = 48
-"""A frame begins {"arg":{"channel":"trades","instId":…; a confirmation begins with its event."""
+"""A frame starts with {"arg":{"channel":"trades","instId":…; a confirmation starts with its
+event."""
 REFUSED = re.compile(r"channel:([^,]+),instId:([^ ]+)")
 
 InstrumentOf = Callable[[str], str]
-"""What a channel calls an instrument."""
+"""The name of an instrument in a channel."""
 
 
 def by_symbol(symbol: str) -> str:
-    """As everywhere."""
+    """The symbol itself, as in most channels."""
     return symbol
 
 
 def by_index(symbol: str) -> str:
-    """BTC-USDT-SWAP stands on the index BTC-USDT."""
+    """The index of a swap: BTC-USDT for BTC-USDT-SWAP."""
     return symbol.removesuffix(parse.SWAP)
 
 
@@ -64,7 +65,7 @@ CARRIES: Mapping[str, tuple[Channel, Parse]] = {
     "index-tickers": (types_pb2.CHANNEL_MARKS, parse.indexes),
     "candle1m": (types_pb2.CHANNEL_CANDLES, parse.candles),
 }
-"""What comes over each of OKX's channels, and how it is read."""
+"""The data of each of OKX's channels, and its parser."""
 
 
 class _Event(msgspec.Struct):
@@ -92,7 +93,7 @@ class OkxFeedProtocol:
         ]
 
     def url(self, symbols: Sequence[str]) -> str:
-        """The same for all symbols: what is wanted is said in messages."""
+        """One address for all symbols: subscriptions are sent as messages."""
         return self._url
 
     def subscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
@@ -104,18 +105,18 @@ class OkxFeedProtocol:
         return [_request("unsubscribe", self._arguments(symbols), request_id)]
 
     def renew_book(self, symbol: str, request_id: int) -> list[str]:
-        """Leave the book and come back: a subscription begins with a snapshot."""
+        """Unsubscribe and subscribe again: a subscription starts with a snapshot."""
         if "books" not in self._channels:
             return []
         book = [{"channel": "books", "instId": symbol}]
         return [_request(word, book, request_id) for word in ("unsubscribe", "subscribe")]
 
     def ping(self, request_id: int) -> str | None:
-        """A text, which is answered with "pong"."""
+        """The text "ping", which is answered with "pong"."""
         return PING
 
     def read_control_message(self, frame: bytes) -> ControlMessage:
-        """ "pong", and events, which may be written over several lines."""
+        """Decode "pong", or an event, which may span several lines."""
         if frame == PONG:
             return ControlMessage()
         try:
@@ -132,8 +133,8 @@ class OkxFeedProtocol:
         raise FrameError(f"neither data nor an answer: {said.event[:40]!r}")
 
     def _refused(self, text: str) -> list[str]:
-        """Instruments that are not there: a refusal of the first channel says so. Another one can
-        be missing alone, as where an index goes by another name."""
+        """Instruments that do not exist, found by the rejection of the first channel. Other
+        channels may be rejected alone, for example where an index has another name."""
         first = next(iter(self._channels))
         return [symbol for channel, symbol in REFUSED.findall(text) if channel == first]
 

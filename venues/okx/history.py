@@ -1,6 +1,6 @@
 """OKX's market data over REST: instruments, books, trades and candles, with exact numbers.
 
-OKX answers newest first, and pages by ``after``: rows older than an id or a time.
+Answers are newest first, and are paged by ``after``: rows older than an id or a time.
 https://www.okx.com/docs-v5/en/#order-book-trading-market-data
 """
 
@@ -44,7 +44,7 @@ INTERVALS: Mapping[str, tuple[str, int]] = {
     "1d": ("1Dutc", DAY_MS),
     "1w": ("1Wutc", 7 * DAY_MS),
 }
-"""OKX's names, and lengths, ms. From six hours on its plain names mean days of Hong Kong."""
+"""OKX's names and lengths in ms. From six hours on, names without "utc" mean days of Hong Kong."""
 
 
 class OkxHistory:
@@ -59,7 +59,7 @@ class OkxHistory:
         *,
         budget: RequestBudget | None = None,
     ) -> None:
-        """``market_type``: of ccxt, "spot" or "swap"."""
+        """``market_type``: the market type of ccxt, "spot" or "swap"."""
         self._venue_id = venue_id
         self._clock = clock
         self._rest = CcxtRest(venue_id, "okx", _config(market_type, base_url), budget)
@@ -72,7 +72,7 @@ class OkxHistory:
 
     async def book(self, symbol: str) -> BookSnapshot:
         """GET /api/v5/market/books: {"asks":[["41006.8","0.60038921","0","1"],…],"bids":…,"ts":…,
-        "seqId":…}, in a list of one. Where it has no seqId, the sequence is 0."""
+        "seqId":…}, in a list of one. Without a seqId, the sequence is 0."""
         query = {"instId": symbol, "sz": BOOK_DEPTH}
 
         def read(row: Mapping[str, Any]) -> BookSnapshot:
@@ -93,7 +93,8 @@ class OkxHistory:
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Trade]:
         """GET /api/v5/market/history-trades from an id, 100 a call; a time is looked up first.
-        The newest: GET /api/v5/market/trades. Single matches, where the feed puts some together."""
+        Newest trades: GET /api/v5/market/trades. Returns single matches; the
+        feed may combine them."""
         if not first_trade_id and start_time_ns:
             first_trade_id = await self._first_trade_at(symbol, start_time_ns)
             if not first_trade_id:
@@ -121,7 +122,7 @@ class OkxHistory:
     async def _trades_from(
         self, symbol: str, first_trade_id: int, count: int
     ) -> list[market_data_pb2.Trade]:
-        """Ask window by window of ids, each as the trades older than its end."""
+        """Request windows of ids, each as the trades older than its end."""
         found: list[market_data_pb2.Trade] = []
         while len(found) < count:
             after = first_trade_id + TRADES_PAGE
@@ -134,7 +135,7 @@ class OkxHistory:
         return found[:count]
 
     async def _first_trade_at(self, symbol: str, start_time_ns: int) -> int:
-        """The id after the newest trade before that time; 0 where none is kept from then."""
+        """The id after the newest trade before that time, or 0 if there is none."""
         start_ms = first_millisecond(start_time_ns)
         before = await self._history_trades(symbol, BY_TIME, start_ms, 1)
         return int(before[0].trade_id) + 1 if before else 0
@@ -142,7 +143,7 @@ class OkxHistory:
     async def _history_trades(
         self, symbol: str, kind: int, after: int, limit: int
     ) -> list[market_data_pb2.Trade]:
-        """Newest first."""
+        """Request one page, newest first."""
         query = {"instId": symbol, "type": kind, "after": after, "limit": limit}
         return await self._get(Priority.BACKFILL, "publicGetMarketHistoryTrades", query, _trade)
 
@@ -154,7 +155,7 @@ class OkxHistory:
         method = "publicGetMarketCandles" if recent else "publicGetMarketHistoryCandles"
         found: list[market_data_pb2.Candle] = []
         while len(found) < count:
-            # Both bounds are left out of the answer.
+            # Both bounds are exclusive.
             end_ms = start_ms + CANDLES_PAGE * length_ms
             bounds = {"before": start_ms - 1, "after": end_ms, "limit": CANDLES_PAGE}
             page = await self._get(Priority.BACKFILL, method, {**query, **bounds}, _candle)

@@ -27,7 +27,7 @@ def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument
     "ctVal":"0.01","ctMult":"1","ctValCcy":"BTC","ctType":"linear","state":"live",…}
 
     Sizes of swaps count contracts of ctVal times ctMult units of ctValCcy, which is the base of a
-    linear swap and the quote of an inverse one. OKX has no smallest notional.
+    linear swap and the quote of an inverse one. OKX has no minimum notional.
     """
     info = market["info"]
     return types_pb2.Instrument(

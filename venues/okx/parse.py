@@ -1,7 +1,7 @@
-"""OKX frames to rows. No I/O, no clock, no state: bytes in, columns out.
+"""Parses OKX frames into columns, without I/O, clock or state.
 
-Documentation: https://www.okx.com/docs-v5/en/#order-book-trading-market-data and, for what swaps
-are valued at, https://www.okx.com/docs-v5/en/#public-data-websocket
+Documentation: https://www.okx.com/docs-v5/en/#order-book-trading-market-data and, for mark, index
+and funding of swaps, https://www.okx.com/docs-v5/en/#public-data-websocket
 """
 
 import msgspec
@@ -35,7 +35,7 @@ from kit.marketdata.model.columns import (
 SIDES = {"buy": SIDE_BUY, "sell": SIDE_SELL}
 SNAPSHOT = {"snapshot": 1, "update": 0}
 SWAP = "-SWAP"
-"""How the name of a swap ends; without it, it is the name of the swap's index."""
+"""Suffix of the name of a swap; the name of its index has no suffix."""
 MINUTE_S = 60
 CANDLE_PLACES_MIN = 7
 """Candles of before 2023 end here: without the volume in quote units, and without confirm."""
@@ -114,8 +114,8 @@ def trades(frames: Frames) -> TradeRows:
     "tradeId":"338476307","px":"30236","sz":"0.0002","side":"buy","ts":"1652459224818",
     "count":"3","source":"0","seqId":1234}]}
 
-    side: the taker's. One row may stand for ``count`` matches of a taker at one price; tradeId is
-    the last of them, so the one before the row is tradeId - count. sz of swaps: contracts. Raises
+    side: the taker's. A row may combine ``count`` matches of a taker at one price; tradeId is the
+    last one, so the trade before the row has the id tradeId - count. sz of swaps: contracts. Raises
     FrameError.
     """
     found = TRADE.decode(frames)
@@ -133,13 +133,13 @@ def trades(frames: Frames) -> TradeRows:
 
 
 def quotes(frames: Frames) -> QuoteRows:
-    """Frames of the channel bbo-tbt. A side without orders is empty, and 0 here.
+    """Frames of the channel bbo-tbt. A side without orders is empty in the frame and 0 in the row.
 
     {"arg":{"channel":"bbo-tbt","instId":"BTC-USDT"},"data":[{"asks":[["31774.7","0.14368878","0",
     "3"]],"bids":[["31774.6","0.3392211","0","3"]],"ts":"1654032991947","seqId":363996337}]}
 
-    seqId is not used: it grows from push to push, but begins anew after maintenance, and the quotes
-    from then on would all seem old. Raises FrameError.
+    seqId is not used: it increases, but restarts after maintenance, and all later quotes would seem
+    old. Raises FrameError.
     """
     found = QUOTE.decode(frames)
     bid_price, bid_size = found.bids.best()

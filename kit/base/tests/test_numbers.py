@@ -1,4 +1,4 @@
-"""Numbers: what the text says is what the integer is."""
+"""Parsed integers have the exact value of the text."""
 
 from decimal import Decimal
 

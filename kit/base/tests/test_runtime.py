@@ -1,4 +1,4 @@
-"""What surrounds the work of a process."""
+"""The environment of a process."""
 
 import asyncio
 import gc

@@ -18,7 +18,7 @@ Handler = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 
 class Sink:
-    """Notes what it is told."""
+    """Records its calls."""
 
     def __init__(self) -> None:
         self.opened_count = 0

@@ -1,7 +1,7 @@
 """Publishes whole books at an interval, so that a book of any moment can be rebuilt quickly.
 
-A snapshot changes nothing: it has the book's own epoch and last update id, and a reader that
-replaces its book by it has the same book.
+A snapshot changes nothing: it has the epoch and last update id of the book, and a reader that
+replaces its book with it has the same book.
 """
 
 from typing import NamedTuple
@@ -58,7 +58,7 @@ class BookSnapshots:
             self._publish_snapshot(oldest, now_ns)
 
     def _publish_snapshot(self, book: SynchronizedBook, now_ns: int) -> None:
-        # What was received before is published before.
+        # Publish frames that were received earlier first.
         self._host.pipeline.flush()
         if book.state is BookState.SYNCHRONIZED:
             received_ns = max(book.received_time_ns, self._clock.time_ns() - HELD_BACK_NS)

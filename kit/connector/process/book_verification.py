@@ -1,9 +1,9 @@
-"""Whether our book is the venue's: its REST book beside what we have published.
+"""Compares our published book with the venue's REST book.
 
-The two are never had at the same moment, so ours is watched as a reader would, from a while before
-the question on. Where the venue says with which update its book ends, ours is taken as it was after
-that update. Where it does not, levels that ours has changed in the time around can agree and cannot
-differ.
+The two books are from different moments, so ours is followed like a reader follows it, from before
+the REST request. If the answer has an update id, it is compared with our book after that update.
+Without an id, levels that changed in ours around the request may match but do not count as
+differences.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ from kit.marketdata.book import Levels as Pairs
 from kit.marketdata.model.columns import Levels, Numbers, Scale
 
 TOLERANCE_S = 1.0
-"""By so much may one of the venue's two ways of telling be behind the other."""
+"""The longest delay between the venue's feed and its REST API."""
 TRIES = 3
 COMING_S_MAX = 3.0
-"""So long an update may take that the REST answer contains already."""
+"""The longest delay of an update that the REST answer already contains."""
 LOOK_AGAIN_S = 0.02
 WAITING_MAX = 10
 TOLD_MAX = 10
@@ -50,8 +50,8 @@ class BookVerifier:
         self._waiting = 0
 
     async def verify(self, symbol: str, depth: int) -> Response:
-        """The best levels of a book. What is not the same at once is looked at again, unless it was
-        compared at the same update. Raises VenueUnavailable, RateLimited, UnknownInstrument."""
+        """Compare the best levels of a book. A difference is checked a second time, unless both
+        books were at the same update. Raises VenueUnavailable, RateLimited, UnknownInstrument."""
         if self._waiting >= WAITING_MAX:
             text = "too many books wait to be verified"
             raise RateLimited(text, venue=self._host.venue.venue_id, retry_after_ms=1000)
@@ -96,8 +96,8 @@ class BookVerifier:
         return compare(watched, theirs, depth, self._host.venue.book.depth)
 
     async def _come(self, watched: "Watched", sequence: int) -> None:
-        """Watch until ours contains the venue's update; without a number, for as long as it may
-        be behind."""
+        """Follow our book until it contains the venue's update; without an id, for the longest
+        delay."""
         if not sequence:
             await self._clock.sleep(TOLERANCE_S)
         self._read(watched)
@@ -113,7 +113,7 @@ class BookVerifier:
 
 
 class Update(NamedTuple):
-    """What was published of a book at once."""
+    """The rows of a book in one batch."""
 
     last: int
     scale: Scale
@@ -122,7 +122,7 @@ class Update(NamedTuple):
 
 
 class Watched:
-    """A book as it was, and what was published of it since."""
+    """A book at one moment, and its later published updates."""
 
     def __init__(self, book: SynchronizedBook, reader: HubReader) -> None:
         self.symbol = book.symbol
@@ -131,17 +131,17 @@ class Watched:
         self.start = Update(self.last, book.scale, book.book.bids(), book.book.asks())
         self.updates: list[Update] = []
         self.broken = ""
-        """Why it cannot be followed any more."""
+        """Why the book cannot be followed further, or empty."""
         self._reader = reader
 
     @property
     def scale(self) -> Scale:
-        """At which all its numbers are integers."""
+        """The scale at which all its numbers are integers."""
         scales = [update.scale for update in (self.start, *self.updates)]
         return Scale(max(one.price for one in scales), max(one.size for one in scales))
 
     def read(self) -> None:
-        """Take in what was published meanwhile."""
+        """Apply the batches that were published meanwhile."""
         response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
         for batch in response.batches:
             if batch.gaps:
@@ -161,7 +161,7 @@ class Watched:
                     self._follow(update, snapshot=False)
                 elif columns.book_epoch[row] != self._epoch:
                     self._follow(update, snapshot=True)
-                # A snapshot of the same epoch tells what is known.
+                # A snapshot of the same epoch changes nothing.
 
     def _follow(self, update: Update, *, snapshot: bool) -> None:
         if snapshot or update.last < self.last:
@@ -171,7 +171,7 @@ class Watched:
 
 
 class Comparison(NamedTuple):
-    """Of two books."""
+    """The comparison of two books."""
 
     verdict: "market_data_pb2.BookVerdict.ValueType"
     reason: str = ""
@@ -180,17 +180,17 @@ class Comparison(NamedTuple):
     compared: int = 0
     different: Sequence[market_data_pb2.LevelDifference] = ()
     exact: bool = False
-    """Both are of the same update."""
+    """Both books are at the same update."""
 
     @property
     def final(self) -> bool:
-        """Whether another look could not say anything else."""
+        """Whether a second comparison could not have another result."""
         return self.verdict == AGREES or (self.verdict == DIFFERS and self.exact)
 
 
 def compare(watched: Watched, theirs: BookSnapshot, depth: int, depth_kept: int) -> Comparison:
-    """The best ``depth`` levels of a side, as far as both books reach. ``depth_kept``: how far ours
-    does; 0: as far as there are levels."""
+    """Compare the best ``depth`` levels of a side, as far as both books reach. ``depth_kept``: the
+    depth of ours; 0: all levels."""
     sequence = theirs.last_sequence
     if watched.broken:
         return Comparison(NOT_COMPARABLE, watched.broken, sequence, watched.last)
@@ -230,29 +230,29 @@ SIDES = (types_pb2.SIDE_BUY, types_pb2.SIDE_SELL)
 
 
 class _Seen(NamedTuple):
-    """One side of our book at the moment that counts."""
+    """One side of our book at the compared moment."""
 
     sizes: dict[int, int]
-    """By price."""
+    """Sizes by price."""
     also: dict[int, set[int]]
-    """What levels were before that changed about that moment; 0: there was none. They may have been
-    something else in between, so that they can agree and cannot differ."""
+    """Earlier sizes of levels that changed about that moment; 0: no level. Such levels may
+    match one of the sizes, but do not count as differences."""
 
     def take(self, levels: Pairs, keep: bool) -> None:
-        """Set levels; ``keep`` what was before."""
+        """Set levels; ``keep``: remember the earlier sizes."""
         for price, size in levels:
             if keep:
                 self.also.setdefault(price, set()).add(self.sizes.get(price, 0))
             self.sizes[price] = size
 
     def has_been(self, price: int, size: int, grain: int) -> bool:
-        """Whether the level was so. Sizes are told in steps of ``grain``."""
+        """Whether the level had this size. Sizes are rounded to steps of ``grain``."""
         ours = {self.sizes.get(price, 0), *self.also.get(price, ())}
         return any(abs(one - size) < grain for one in ours)
 
 
 def _at(watched: Watched, sequence: int, scale: Scale) -> tuple[int, list[_Seen]]:
-    """Our book after an update, 0: about all this time; and the update that it ends with."""
+    """Our book after an update (0: during the whole time), and its last update id."""
     last = watched.start.last
     seen = [_Seen(dict(side), {}) for side in _scaled(watched.start, scale)]
     for update in watched.updates:
@@ -262,7 +262,7 @@ def _at(watched: Watched, sequence: int, scale: Scale) -> tuple[int, list[_Seen]
         for one, levels in zip(seen, _scaled(update, scale), strict=True):
             one.take(levels, keep=not exact)
         if sequence and not exact:
-            # It is of several changes, of which the venue's book has some.
+            # It combines several changes, and the venue's book contains only some of them.
             break
         last = update.last
     return last, seen
@@ -281,7 +281,7 @@ def _common(
     told = sorted(sign * price for price in theirs)
     ends = [keys[:depth][-1] for keys in (held, told) if keys]
     if len(held) < depth and not (depth_kept and len(held) >= depth_kept):
-        # That is all there is, and not where we stop to look.
+        # The side has no more levels; it was not truncated here.
         ends = ends[1:] if held else ends
     reach = min(ends, default=None)
     keys = sorted({*held, *told})

@@ -1,4 +1,4 @@
-"""The market of an account on paper: what a process publishes, as it publishes it."""
+"""The market of a paper account: the batches of a process, as they are published."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ CHANNELS: tuple[Channel, ...] = (
     types_pb2.CHANNEL_BOOK,
     types_pb2.CHANNEL_MARKS,
 )
-"""Of two events that came at once, a trade is told before the book that it is in."""
+"""Of two events with the same time, a trade comes before the book update."""
 BUYS = {types_pb2.SIDE_BUY: True, types_pb2.SIDE_SELL: False}
 
 Timed = tuple[int, MarketEvent]
@@ -37,7 +37,8 @@ Timed = tuple[int, MarketEvent]
 
 
 class FeedMarket:
-    """``kit.execution.paper.market.Market``. It reads the feed only while something is watched."""
+    """``kit.execution.paper.market.Market``. The feed is read only while an instrument is
+    watched."""
 
     def __init__(
         self, feed: ResumableMarketFeed, books: VerifiedBooks, hear: MarketListener
@@ -101,11 +102,11 @@ class FeedMarket:
         return self._feed.reached()
 
     def go_on(self, reached: FeedPosition) -> None:
-        # Orders find their places in the books as they are then.
+        # Orders get their queue places in the books of that moment.
         self._feed.go_on(reached, lambda: self._hear([]))
 
     async def _read(self, reader: FeedReader) -> bool:
-        """Tell what comes. Returns whether the process is stopping."""
+        """Pass on new events. Returns whether the process is stopping."""
         try:
             async for response in reader.responses():
                 self._tell(response)
@@ -141,10 +142,10 @@ class FeedMarket:
         newest_ns = dict.fromkeys(CHANNELS, 0)
         for batch in batches:
             for time_ns, event in _events(batch, self._symbols):
-                # Within a channel nothing changes places.
+                # The order within a channel is kept.
                 newest_ns[batch.channel] = max(newest_ns[batch.channel], time_ns)
                 timed.append((newest_ns[batch.channel], event))
-        # Channels come one after the other; what happened is told in the order of its coming.
+        # Channels are read one after the other; events are passed on in received order.
         timed.sort(key=lambda event: event[0])
         if timed:
             self._hear([event for _, event in timed])
@@ -157,10 +158,10 @@ def _events(batch: Batch, symbols: Iterable[str]) -> Iterator[Timed]:
         case types_pb2.CHANNEL_MARKS:
             yield from _marks(batch)
         case types_pb2.CHANNEL_BOOK:
-            # A gap stands before the first row of its batch.
+            # A gap precedes the first row of its batch.
             first_ns = min(batch.book.received_time_ns, default=batch.published_time_ns)
             for gap in batch.gaps:
-                # One without a symbol concerns them all.
+                # A gap without a symbol concerns all symbols.
                 time_ns = min(gap.detected_time_ns or first_ns, first_ns)
                 for symbol in [gap.symbol] if gap.symbol else sorted(symbols):
                     yield time_ns, BookUnproven(symbol)

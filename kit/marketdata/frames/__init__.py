@@ -1,11 +1,11 @@
-"""Frames as they came, and reading them: a schema says which members, columns come out.
+"""Frames as received, and schemas that read members of frames into columns.
 
     TRADE = Schema("data[]", {"px": Field.DECIMAL, "ts": Field.INTEGER}, {"arg.instId": Field.TEXT})
     found = TRADE.decode(frames)
     found.numbers("px"), found.integers("ts"), found.symbols("arg.instId")
 
-Many frames are read in one go. The compiled reader takes those that are plain, which on a healthy
-feed is all of them; whenever one is not, the reference reader reads the whole set and decides.
+Many frames are read in one call. The compiled reader reads common JSON, which is all of a healthy
+feed. If it does not support one frame, the reference reader reads the whole set.
 """
 
 import ctypes
@@ -36,7 +36,7 @@ __all__ = [
 
 class Frames:
     """Messages of a feed with their receive times, ns since the Unix epoch, and the positions of
-    their sources in a list that someone else has."""
+    their sources in a list that the caller holds."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Frames:
         return [self.buffer[start:end] for start, end in ranges]
 
     def take(self, rows: IntColumn) -> "Frames":
-        """Only these; the bytes are shared."""
+        """A selection of the frames; the bytes are shared."""
         chosen = object.__new__(Frames)
         chosen.buffer = self.buffer
         chosen.received_time_ns = self.received_time_ns[rows]
@@ -70,13 +70,13 @@ class Frames:
         return chosen
 
     def one_by_one(self) -> "list[Frames]":
-        """Each alone."""
+        """Split into single frames."""
         return [self.take(np.array([row])) for row in range(len(self))]
 
 
 class FramePatterns:
-    """Tells frames apart by texts within their first ``window_bytes``, or, where that is negative,
-    within so many bytes at their end. The first pattern found decides."""
+    """Classifies frames by texts within their first ``window_bytes``, or within their last bytes if
+    it is negative. The first pattern that is found decides."""
 
     def __init__(self, patterns: Sequence[bytes], window_bytes: int) -> None:
         self._patterns = tuple(patterns)
@@ -86,7 +86,7 @@ class FramePatterns:
         self._lengths = lengths.tobytes()
 
     def classify(self, frames: Frames) -> IntColumn:
-        """For each frame the number of its pattern, or the number of patterns for none."""
+        """The index of the pattern of each frame; the number of patterns for frames without one."""
         kinds = np.zeros(len(frames), dtype=np.int64)
         if native.library is None:
             size = self._window_bytes
@@ -114,11 +114,11 @@ class FramePatterns:
 
 
 class FrameSchema:
-    """Which members of a frame are wanted.
+    """The members of a frame to read.
 
-    ``rows`` is the way to the rows: names of members, with "[]" after a list, such as "data",
-    "data[]" or "events[].trades[]"; "" is the frame itself. ``fields`` are members of a row, also
-    of objects in it ("stats.volume"). ``outer`` are members above the rows, with their whole way.
+    ``rows`` is the path to the rows: names of members, with "[]" after a list, such as "data",
+    "data[]" or "events[].trades[]"; "" is the frame itself. ``fields`` are members of a row or of
+    objects in it ("stats.volume"). ``outer`` are members outside the rows, with their full paths.
     """
 
     def __init__(
@@ -128,7 +128,8 @@ class FrameSchema:
         self._plan: Plan | None = None
 
     def decode(self, frames: Frames) -> Decoded:
-        """Columns of all frames. Raises FrameError when one of them is not as the schema says."""
+        """Read the columns of all frames. Raises FrameError when a frame does not match the
+        schema."""
         found = self._decode_compiled(frames) if native.library is not None else None
         return found if found is not None else reference.decode(self._tree, frames.payloads)
 

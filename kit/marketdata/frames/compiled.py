@@ -1,4 +1,4 @@
-"""Reading frames with the compiled reader, which takes those that are plain."""
+"""Reads frames with the compiled reader, which supports common JSON."""
 
 import ctypes
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from kit.marketdata.model.columns import Levels, Numbers, Symbols
 ROWS_MIN = 1_024
 LEVELS_MIN = 16_384
 ROW_BYTES_MIN = 16
-"""No row that a venue sends is shorter."""
+"""A lower bound of the bytes of a row."""
 LEVEL_BYTES_MIN = 5
-"""The shortest level is [1,1]."""
+"""Bytes of the shortest level, [1,1]."""
 
 
 class Plan:
-    """The arrays that the compiled reader fills. Kept and filled again: making them costs more."""
+    """The arrays that the compiled reader fills. They are reused, because allocation is slower."""
 
     def __init__(self, root: Node, frame_count: int, buffer_bytes: int) -> None:
         leaves = list(_leaves(root))
@@ -49,13 +49,14 @@ class Plan:
         self._pointers = ctypes.addressof(self._root), ctypes.addressof(self._output)
 
     def holds(self, frame_count: int, buffer_bytes: int) -> bool:
-        """Whether there is room for so many frames."""
+        """Whether the arrays have space for the frames."""
         in_lists = buffer_bytes // ROW_BYTES_MIN if self._innermost else 0
         levels = buffer_bytes // LEVEL_BYTES_MIN if self._level_capacity else 0
         return max(frame_count, in_lists) <= self._row_capacity and levels <= self._level_capacity
 
     def decode(self, buffer: bytes, starts: bytes, ends: bytes, count: int) -> Decoded | None:
-        """None when a frame is not plain. ``starts`` and ``ends`` are int64 columns."""
+        """Read frames, or return None when one is not supported. ``starts`` and ``ends`` are int64
+        columns."""
         assert native.library is not None
         out = self._output
         for levels in (out.bids, out.asks):
@@ -82,8 +83,8 @@ class Plan:
         return Decoded(columns, frame, bids, asks)
 
     def _ways(self, counts: list[int]) -> "list[IntColumn | None]":
-        """For each scope the row that each row of the innermost scope belongs to; None: its own,
-        as when every frame has one row."""
+        """For each scope, the row to which each row of the innermost scope belongs; None: the rows
+        are the same, as when every frame has one row."""
         ways: list[IntColumn | None] = [None]
         for scope in range(self._innermost, 0, -1):
             parents = self._parents[scope, : counts[scope]]
@@ -98,7 +99,7 @@ class Plan:
         return native.Levels(*pointers, 0, self._level_capacity)
 
     def _fill(self, made: native.Node, node: Node) -> None:
-        """Make a native node of a node, and of all below it."""
+        """Convert a node and its descendants to native nodes."""
         key = node.key.encode()
         made.key, made.key_length, made.kind = key, len(key), node.kind
         made.optional, made.scope = node.optional, node.scope
@@ -118,7 +119,7 @@ class Plan:
 
 
 class _Column:
-    """The values of one leaf: integers, times and flags are as they are."""
+    """The values of one leaf; integers, times and flags are not converted."""
 
     def __init__(self, node: Node, made: native.Node, capacity: int) -> None:
         self.name, self.scope = node.name, node.scope
@@ -127,10 +128,10 @@ class _Column:
         made.values = native.address(self._values)
 
     def begin(self) -> None:
-        """Forget what was read before."""
+        """Clear the values of the previous read."""
 
     def read(self, buffer: bytes, count: int, way: IntColumn | None) -> Any:
-        """A copy of what was read, one for each row that the way leads to."""
+        """A copy of the values, one for each row on the path."""
         return _along(self._values, count, way)
 
 
@@ -150,7 +151,7 @@ class _Decimals(_Column):
 
 
 class _Identifiers(_Decimals):
-    """Texts by where they begin and end."""
+    """Texts by their start and end offsets."""
 
     def read(self, buffer: bytes, count: int, way: IntColumn | None) -> Any:
         starts, ends = (_along(one, count, way).tolist() for one in (self._values, self._second))
@@ -158,7 +159,7 @@ class _Identifiers(_Decimals):
 
 
 class _Texts(_Column):
-    """Texts by their number among the distinct ones."""
+    """Texts by their index among the distinct texts."""
 
     def __init__(self, node: Node, made: native.Node, capacity: int) -> None:
         super().__init__(node, made, capacity)

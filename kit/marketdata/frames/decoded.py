@@ -1,4 +1,4 @@
-"""What a schema reads from frames: columns, one row for each row of the innermost list."""
+"""The columns that a schema reads, with one value for each row of the innermost list."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from kit.marketdata.model.columns import Levels, Numbers, Symbols
 
 
 class FrameError(ValueError):
-    """A frame is not what it promises to be."""
+    """A frame does not match its schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class Decoded:
         return column
 
     def among(self, name: str, meanings: Mapping[str, int]) -> IntColumn:
-        """A TEXT field, each text as what it means. Raises FrameError for any other text."""
+        """A TEXT field, each text replaced by its value in a mapping. Raises FrameError for other
+        texts."""
         texts = self.symbols(name)
         unknown = [text for text in texts.names if text not in meanings]
         if unknown:

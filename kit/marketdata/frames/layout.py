@@ -1,4 +1,4 @@
-"""What a schema is made of: fields, level lists, and the tree that readers walk."""
+"""The parts of a schema: fields, lists of levels, and the tree that readers traverse."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 
 class Field(IntEnum):
-    """What a member of a frame holds. Numbers stand bare or as a text; both are exact."""
+    """The type of a member. Numbers may be JSON numbers or texts; both are exact."""
 
     TEXT = 0
-    """A short text that repeats, such as a symbol."""
+    """A short repeated text, such as a symbol."""
     IDENTIFIER = 1
     """A text that does not repeat."""
     INTEGER = 2
@@ -21,7 +21,7 @@ class Field(IntEnum):
 
 
 class Part(IntEnum):
-    """Kinds of a node beside those of Field; the same numbers stand in native/frames.c."""
+    """Node kinds that are not fields; native/frames.c has the same numbers."""
 
     OBJECT = 10
     ROWS = 11
@@ -30,7 +30,7 @@ class Part(IntEnum):
 
 
 class Sides(IntEnum):
-    """Which side a list of levels is about."""
+    """The sides of a list of levels."""
 
     BIDS = 0
     ASKS = 1
@@ -38,7 +38,7 @@ class Sides(IntEnum):
 
 
 MemberKey = int | str
-"""Where a number of a level stands: a position in a list, or the name of a member."""
+"""The place of a number in a level: an index of a list, or the name of a member."""
 
 
 class LevelList(NamedTuple):
@@ -57,17 +57,17 @@ class LevelList(NamedTuple):
 
     @classmethod
     def asks(cls, price: MemberKey, size: MemberKey) -> "LevelList":
-        """The same for asks."""
+        """The list of asks."""
         return cls(Sides.ASKS, price, size)
 
     @classmethod
     def sided(cls, price: MemberKey, size: MemberKey, side: MemberKey, bid: str) -> "LevelList":
-        """One list for both; a level is a bid when its side is this text."""
+        """The text that marks bids in a list of both sides."""
         return cls(Sides.BOTH, price, size, side, bid)
 
 
 class Optional(NamedTuple):
-    """A member that may be absent or null: 0, "" or no levels then."""
+    """A member that may be absent or null, which reads as 0, "" or no levels."""
 
     content: Field | LevelList
 
@@ -82,21 +82,21 @@ def optional(content: Field | LevelList) -> Optional:
 
 @dataclass(slots=True)
 class Node:
-    """A member that is wanted, or the way to one."""
+    """A requested member, or a node on the path to one."""
 
     key: str
     kind: Field | Part
     scope: int
-    """How many lists of rows stand above it."""
+    """Number of lists of rows above it."""
     name: str = ""
-    """By which the reader of a schema asks for it."""
+    """The name in the schema."""
     optional: bool = False
     levels: LevelList | None = None
     children: "list[Node]" = field(default_factory=list)
 
 
 def make_tree(rows: str, fields: Mapping[str, Content], outer: Mapping[str, Content]) -> Node:
-    """The tree of a schema; its root is a frame. Raises ValueError for a path that cannot be."""
+    """The tree of a schema; its root is a frame. Raises ValueError for a contradictory path."""
     root = Node("", Part.OBJECT, 0)
     if rows:
         _way(root, rows)
@@ -120,7 +120,7 @@ def _add(root: Node, path: str, name: str, content: Content) -> None:
 
 
 def _way(root: Node, path: str) -> Node:
-    """The object at a path, made where it is not there yet."""
+    """Get or create the object at a path."""
     at = root
     for member in path.split("."):
         key = member.removesuffix("[]")

@@ -1,5 +1,5 @@
-"""Reading frames in plain Python: what decides when a frame is not plain, and where no C compiler
-was."""
+"""Reads frames in Python: the reference for the compiled reader, and its replacement without a C
+compiler or for frames that it does not support."""
 
 import json
 import re
@@ -22,20 +22,20 @@ NOTHING: dict[Field | Part, object] = {
     Field.IDENTIFIER: "",
     Field.DECIMAL: "0",
 }
-"""What an optional member is when it is not there; 0 for all other kinds."""
+"""Values of absent optional members; 0 for all other kinds."""
 TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8})(?:\.([0-9]{1,9}))?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 
 
 class _Bare(str):
-    """A number outside of quotes, as it was written."""
+    """The text of a JSON number."""
 
     __slots__ = ()
 
 
 class _Rows:
-    """What was read so far."""
+    """The values that were read so far."""
 
     def __init__(self, root: Node) -> None:
         self.leaves = list(_leaves(root))
@@ -62,7 +62,7 @@ def decode(root: Node, payloads: Sequence[bytes]) -> Decoded:
 
 
 def _read_object(node: Node, value: Any, outer: dict[str, Any], rows: _Rows, frame: int) -> None:
-    """Gather the leaves of an object; what has no list of rows below it is a row."""
+    """Collect the leaves of an object; an object without a list of rows below it is a row."""
     found = dict(outer)
     lists: list[tuple[Node, list[Any]]] = []
     _gather(node, value, found, lists)
