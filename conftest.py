@@ -1,7 +1,7 @@
-"""What every test may ask for: a real Valkey and a real PostgreSQL.
+"""Fixtures for all tests: a real Valkey and a real PostgreSQL.
 
-One server of each per run, on a free port, in a temporary folder. Each test gets them empty. They
-end with the run, also when it is interrupted or killed.
+One server of each per run, on a free port, in a temporary folder. They are empty at
+the start of each test, and end with the run, also when it is interrupted or killed.
 """
 
 import itertools
@@ -29,11 +29,11 @@ READY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 10.0
 LOOK_AGAIN_SECONDS = 0.02
 
-# Examples of each property that does not say how many. With ``--hypothesis-profile thorough`` it
+# Default number of examples of a property. With ``--hypothesis-profile thorough`` it
 # takes its time.
 EXAMPLES, EXAMPLES_THOROUGH = 40, 1_000
 for _name, _examples in (("venuemesh", EXAMPLES), ("thorough", EXAMPLES_THOROUGH)):
-    # A busy machine makes an example slow, which says nothing about the code.
+    # No deadline: a slow example may be caused by a busy machine.
     hypothesis.settings.register_profile(
         _name,
         max_examples=_examples,
@@ -47,7 +47,7 @@ _database_numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def _folder() -> Iterator[Path]:
-    # Not below pytest's own folder, which no other user may enter.
+    # Not in pytest's own folder, which other users cannot enter.
     folder = Path(tempfile.mkdtemp(prefix="venuemesh-test-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -101,7 +101,7 @@ def postgres_url(_postgres_server: int) -> Iterator[str]:
 
 @pytest.fixture
 def timescale_url() -> Iterator[str]:
-    """As postgres_url, on a server with TimescaleDB; tests that need it are skipped without one."""
+    """Like postgres_url, on a server with TimescaleDB; without one, the test is skipped."""
     server = os.environ.get("VENUEMESH_TIMESCALE_URL")
     if server is None:
         pytest.skip("no TimescaleDB: set VENUEMESH_TIMESCALE_URL to a superuser's URL of a server")
@@ -121,7 +121,7 @@ def any_database_url(request: pytest.FixtureRequest) -> str:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
+    """A free port of the loopback."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

@@ -1,6 +1,6 @@
 """One venue's process as a whole: 200 symbols at 20,000 events/s, over its socket and its gRPC.
 
-A pretended exchange in a process of its own runs 200 markets; the venue's process subscribes to all
+A simulated exchange in a process of its own runs 200 markets; the venue's process subscribes to all
 of them, keeps and proves their books, and one reader takes every batch. The processor time is that
 of the venue's process with all its threads, its memory what it does not share.
 """
@@ -140,7 +140,7 @@ def _crowded() -> Dialect:
 
 
 async def exchange(port: int) -> None:
-    """The pretended exchange, until it is killed."""
+    """The simulated exchange, until it is killed."""
     chosen = SimulatorSettings(port=port, events_per_second=MARKET_EVENTS_PER_SECOND)
     simulator = Simulator("simulate", chosen, {VENUE: _crowded}, SystemClock())
     await simulator.start("127.0.0.1")

@@ -1,4 +1,4 @@
-"""Frames of a venue in quantity: what its pretended exchange says of a busy market.
+"""Frames of a venue in quantity: what its simulated exchange says of a busy market.
 
 Real captures of most venues are short. These frames have the same form, and books whose updates
 join and whose checksums hold, so that nobody can skip the work.

@@ -1,4 +1,4 @@
-"""The whole mesh, started as a user starts it and judged from outside.
+"""Tests of the whole mesh, started as by a user and checked from outside.
 
-What is true is computed from the captures by ``capture.py``, which knows nothing of the project.
+Expected results are computed from the captures by ``capture.py``, which does not use the project.
 """

@@ -22,7 +22,7 @@ class Trade(NamedTuple):
     price: Decimal
     size: Decimal
     side: str
-    """Of the taker: buy or sell."""
+    """Side of the taker: buy or sell."""
     time_ns: int
 
 
@@ -46,7 +46,7 @@ class BookUpdate(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """What happened in one interval."""
+    """The trades of one interval."""
 
     open: Decimal
     high: Decimal
@@ -112,7 +112,7 @@ def lines(file: Path) -> list[bytes]:
 
 
 def read(frames: Iterable[bytes]) -> Capture:
-    """What the frames say. Raises ValueError for a frame that is none of these four."""
+    """Read the frames. Raises ValueError for a frame of another kind."""
     found = Capture()
     for frame in frames:
         message = json.loads(frame)

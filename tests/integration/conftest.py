@@ -1,4 +1,4 @@
-"""What the tests of the whole mesh share."""
+"""Fixtures of the tests of the whole mesh."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ from tests.integration.web import open_page, running_browser
 
 FOLDER = "tests/integration"
 LONGEST_FIRST = ("test_replicas", "replayed", "test_repair", "test_web_data", "simulated")
-"""So that no worker is left with one of them when the others have ended."""
+"""The slowest tests, which start first, so that no worker runs one alone at the end."""
 
 
 class ByMesh(LoadScopeScheduling):
@@ -26,23 +26,23 @@ class ByMesh(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByMesh:
-    """How tests are given to workers when they are played side by side."""
+    """The distribution of tests to parallel workers."""
     return ByMesh(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first."""
+    """Order the tests, slowest first."""
     items.sort(key=lambda item: place(LONGEST_FIRST, mesh_of(item.nodeid)))
 
 
 def mesh_of(nodeid: str) -> str:
-    """What the tests have in common that use the same mesh."""
+    """The group of tests that share a mesh."""
     file = PurePosixPath(nodeid.partition("::")[0])
     return file.stem if str(file.parent) == FOLDER else file.parent.name
 
 
 def place(names: Sequence[str], name: str) -> int:
-    """Where a name stands; behind all others when it is none of them."""
+    """The index of a name, or the number of names for other ones."""
     return names.index(name) if name in names else len(names)
 
 
@@ -60,7 +60,7 @@ def long_capture(captures: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def truth(long_capture: Path) -> Capture:
-    """What is in the long capture."""
+    """The events of the long capture."""
     return capture.read(capture.lines(long_capture))
 
 
@@ -73,7 +73,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any, studio: str) -> Iterator[Any]:
-    """A page in it, where Studio is; each file says which one."""
+    """A browser page of Studio; each file chooses the page."""
     with open_page(browser) as page:
         yield page
 

@@ -1,4 +1,4 @@
-"""Subscribers in threads of their own, who come back when they are thrown out."""
+"""Subscribers in separate threads that resubscribe when their subscription ends."""
 
 import threading
 from collections import Counter
@@ -20,7 +20,7 @@ BestPrices = tuple[Decimal, Decimal]
 
 
 class Reader(Protocol):
-    """What a subscriber asks for, and what becomes of it."""
+    """The subscription of a follower, and its results."""
 
     def subscribe(self, channel: grpc.Channel) -> grpc.Call:
         """Call for a stream of batches."""
@@ -81,12 +81,12 @@ class LiveTrades:
 
     def __init__(self) -> None:
         self.counts: Counter[int] = Counter()
-        """How often each trade id came."""
+        """Number of receptions of each trade id."""
         self.gaps: list[types_pb2.Gap] = []
         self._cursor = types_pb2.Cursor()
 
     def subscribe(self, channel: grpc.Channel) -> grpc.Call:
-        """From the batch after the last one."""
+        """Resume after the last batch."""
         resume_after = types_pb2.ChannelCursor(
             channel=types_pb2.CHANNEL_TRADES, cursor=self._cursor
         )
@@ -104,8 +104,8 @@ class LiveTrades:
 
 
 class BookWatcher:
-    """Follows a venue's book by the contract alone, and says when a book that counts as proven is
-    not the true one."""
+    """Follows a venue's book by the API contract, and reports a book that is marked proven but
+    differs from the expected one."""
 
     def __init__(self, truth: Mapping[int, BestPrices]) -> None:
         self.proven = False
@@ -120,7 +120,7 @@ class BookWatcher:
         self._cursor: types_pb2.Cursor | None = None
 
     def subscribe(self, channel: grpc.Channel) -> grpc.Call:
-        """From the earliest batch that is held, or after the last one."""
+        """Start at the earliest kept batch, or resume after the last one."""
         request = market_data_pb2.SubscribeRequest(
             venue=VENUE,
             channels=[types_pb2.CHANNEL_BOOK],
@@ -131,7 +131,7 @@ class BookWatcher:
         return market_data_pb2_grpc.MarketDataStub(channel).Subscribe(request, metadata=metadata())
 
     def take(self, batch: batch_pb2.MarketDataBatch) -> None:
-        """Apply its updates, each of which is to lead to the true best prices."""
+        """Apply its updates and check the best prices after each."""
         self._cursor = batch.cursor
         if batch.gaps:
             self.proven = False
@@ -168,7 +168,7 @@ class QuoteWatcher:
         self.sequences: list[int] = []
 
     def subscribe(self, channel: grpc.Channel) -> grpc.Call:
-        """From the earliest batch that is held."""
+        """Start at the earliest kept batch."""
         request = market_data_pb2.SubscribeRequest(
             venue=VENUE,
             channels=[types_pb2.CHANNEL_QUOTES],

@@ -1,4 +1,4 @@
-"""A real mesh in a folder of its own: started as a user does, looked at from outside."""
+"""A real mesh in its own folder, started as by a user and observed from outside."""
 
 import json
 import os
@@ -22,11 +22,11 @@ import psycopg
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE_PORTS = range(10_000, 20_000, 25)
-"""With their metrics below those that the system gives to outgoing connections."""
+"""The ports and their metrics ports are below the ephemeral ports of the system."""
 WORKERS_MAX = 8
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS_MAX
-"""Of the tests that are played side by side. Each has ports of its own: a mesh that is starting
-does not listen on all of its own yet."""
+"""Workers of parallel tests. Each has its own ports, because a starting mesh does not listen on all
+of its ports yet."""
 METRICS_PORT_OFFSET = 10_000
 START_SECONDS_MAX = 100.0
 STOP_SECONDS_MAX = 60.0
@@ -36,9 +36,9 @@ LOOK_AGAIN_SECONDS_MAX = 0.25
 """Each look makes work for the mesh: what takes longer is looked at less often."""
 LOG_LINES = 8
 MARK = "VENUEMESH_TEST_MESH"
-"""In the environment of every process of a mesh: how those that it leaves behind are found."""
+"""In the environment of every process of a mesh, to find processes that are left running."""
 NOT_YET = (OSError, psycopg.Error, grpc.RpcError, json.JSONDecodeError, LookupError)
-"""What looking at something fails with while it is not there."""
+"""Errors of reading something that does not exist yet."""
 
 VENUE = "binance"
 SYMBOL = "BTCUSDT"
@@ -71,7 +71,7 @@ class Mesh:
             )
 
     def state(self) -> dict[str, Any]:
-        """What the supervisor tells other shells."""
+        """The state that the supervisor writes for other shells."""
         state: dict[str, Any] = json.loads((self.data / "state.json").read_bytes())
         return state
 
@@ -114,7 +114,7 @@ class Mesh:
         return page
 
     def replay(self) -> dict[str, Any]:
-        """Where the tape is."""
+        """Position in the capture."""
         return next(iter(self.get("/replay/status", port="simulator")[1]["venues"]))
 
     def sql(self, query: str, *values: object) -> list[tuple[Any, ...]]:
@@ -123,7 +123,7 @@ class Mesh:
             try:
                 return self._database.execute(query.encode(), values or None).fetchall()
             except psycopg.OperationalError:
-                # The server was killed since. Whether it is back is seen below.
+                # The server was killed; the next read shows whether it is back.
                 self._database.close()
         url = f"postgresql://postgres@127.0.0.1:{self.port('postgres')}/venuemesh"
         self._database = psycopg.connect(url, connect_timeout=2, autocommit=True)
@@ -137,7 +137,7 @@ class Mesh:
     def wait_until(
         self, condition: Callable[[], object], what: str, seconds: float = START_SECONDS_MAX
     ) -> None:
-        """Look until it is true. Raises AssertionError with what is known of the mesh."""
+        """Wait until a condition is true. Raises AssertionError with the state of the mesh."""
         deadline = time.monotonic() + seconds
         pause = LOOK_AGAIN_SECONDS
         trouble: Exception | None = None
@@ -209,7 +209,7 @@ class Mesh:
         return found
 
     def describe(self) -> str:
-        """The end of what it has said, and the troubles of its processes, for a failed test."""
+        """The end of its output and the errors of its processes, for a failed test."""
         parts = [self.output.read_text()]
         for log in sorted((self.data / "logs").glob("*.log")):
             said = [line for line in log.read_text().splitlines() if '"level": "info"' not in line]
@@ -237,7 +237,7 @@ class Mesh:
 
 @contextmanager
 def new_folder() -> Iterator[Path]:
-    """A data folder. Not below pytest's own, which PostgreSQL's user may not enter."""
+    """A data folder, not in pytest's own folder, which PostgreSQL's user cannot enter."""
     data = Path(tempfile.mkdtemp(prefix="venuemesh-test-"))
     try:
         yield data
@@ -265,9 +265,9 @@ def replaying(frames: Path, speed: str, *arguments: str) -> Iterator[Mesh]:
 
 
 def free_base_port() -> int:
-    """The first of a row of ports that nobody listens on.
+    """The first of a range of free ports.
 
-    Which row is left to chance: two runs at once must not meet.
+    The range is random, so that two concurrent runs do not collide.
     """
     rows = BASE_PORTS[WORKER::WORKERS_MAX]
     for number in random.sample(rows, len(rows)):
@@ -289,5 +289,5 @@ def _is_free(port: int) -> bool:
 
 
 def metadata(venue: str = VENUE) -> Sequence[tuple[str, str]]:
-    """What tells the gateway which venue a gRPC call is for."""
+    """Metadata that names the venue of a gRPC call to the gateway."""
     return [("venuemesh-venue", venue)]

@@ -1,4 +1,4 @@
-"""Orders through the gateway of a mesh, and the same orders as the pretended exchange has them."""
+"""Orders through the gateway of a mesh, and the same orders as the simulated exchange has them."""
 
 import hashlib
 import hmac
@@ -34,7 +34,7 @@ _numbers = itertools.count(1)
 
 
 class OrderCaller:
-    """What a client does."""
+    """A client of one account."""
 
     def __init__(self, mesh: Mesh, account: str = ACCOUNT) -> None:
         self.mesh = mesh
@@ -44,11 +44,11 @@ class OrderCaller:
         self._market = market_data_pb2_grpc.MarketDataStub(mesh.channel)
 
     def call(self, method: str, request: Any) -> Any:
-        """Of TradeFlow."""
+        """Metadata for calls of TradeFlow."""
         return getattr(self.flow, method)(request, metadata=HEADER, timeout=CALL_SECONDS_MAX)
 
     def is_ready(self) -> bool:
-        """Whether the account takes orders."""
+        """Whether the account accepts orders."""
         request = trade_flow_pb2.ListAccountsRequest(venue=VENUE)
         accounts = self.call("ListAccounts", request).accounts
         ready = trade_flow_pb2.ACCOUNT_STATE_READY
@@ -77,19 +77,19 @@ class OrderCaller:
         return self.call("CancelOrder", request).order
 
     def order(self, client_order_id: str) -> orders_pb2.Order:
-        """As it is known now."""
+        """The current state of an order."""
         request = trade_flow_pb2.GetOrderRequest(client_order_id=client_order_id, **self.here)
         return self.call("GetOrder", request).order
 
     def open(self) -> dict[str, orders_pb2.Order]:
-        """By client order id."""
+        """Open orders by client order id."""
         found = self.call(
             "ListOpenOrders", trade_flow_pb2.ListOpenOrdersRequest(**self.here)
         ).orders
         return {order.client_order_id: order for order in found}
 
     def fills(self, client_order_id: str) -> list[orders_pb2.Fill]:
-        """Of one order, newest first."""
+        """Fills of one order, newest first."""
         request = trade_flow_pb2.ListFillsRequest(client_order_id=client_order_id, **self.here)
         return list(self.call("ListFills", request).fills)
 
@@ -111,18 +111,18 @@ class OrderCaller:
 
 
 def limit(size: str, price: str, **fields: object) -> orders_pb2.OrderContent:
-    """To buy at a price."""
+    """A limit order to buy."""
     return buy(size, type=orders_pb2.ORDER_TYPE_LIMIT, price=price, **fields)
 
 
 def buy(size: str, **fields: Any) -> orders_pb2.OrderContent:
-    """To buy, at whatever price unless it says more."""
+    """An order to buy, at market unless further fields are given."""
     usual = {"type": orders_pb2.ORDER_TYPE_MARKET, "symbol": SYMBOL, "side": types_pb2.SIDE_BUY}
     return orders_pb2.OrderContent(size=size, **{**usual, **HERE, **fields})
 
 
 def at_exchange(mesh: Mesh) -> dict[str, list[dict[str, Any]]]:
-    """All orders of the account by client order id, as the exchange tells whoever signs."""
+    """All orders of the account at the exchange, by client order id, read with a signed call."""
     query = urlencode({"symbol": SYMBOL, "limit": 1000, "timestamp": time.time_ns() // 10**6})
     signature = hmac.new(b"demo-secret", query.encode(), hashlib.sha256).hexdigest()
     path = f"/{VENUE}/api/v3/allOrders?{query}&signature={signature}"

@@ -1,4 +1,4 @@
-"""What a mesh has recorded, read from its database with plain SQL."""
+"""The record of a mesh, read from its database with SQL."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -17,7 +17,7 @@ TRADES = (
 )
 QUOTES = "SELECT sequence, bid_price, bid_size, ask_price, ask_size FROM quote_rows ORDER BY ctid"
 NEWEST = " DESC LIMIT 1"
-"""After one of the above: what is looked at again and again while waiting."""
+"""Queries that are repeated while waiting."""
 
 
 class Gap(NamedTuple):
@@ -32,7 +32,7 @@ class Gap(NamedTuple):
 
     @property
     def missing(self) -> range:
-        """The ids that it says are missing."""
+        """The missing ids of the gap."""
         if not self.last_id_before or not self.first_id_after:
             return range(0)
         return range(self.last_id_before + 1, self.first_id_after)
@@ -58,7 +58,7 @@ def last_trade(mesh: Mesh) -> Trade:
 
 
 def trades_after(mesh: Mesh, trade_id: int) -> int:
-    """How many trades have a greater id."""
+    """Number of trades with a greater id."""
     rows = mesh.sql(
         "SELECT count(*) FROM trades WHERE venue = %s AND symbol = %s AND trade_id > %s",
         *(VENUE, SYMBOL, trade_id),
@@ -67,7 +67,7 @@ def trades_after(mesh: Mesh, trade_id: int) -> int:
 
 
 def trade_count(mesh: Mesh) -> int:
-    """How many trades are recorded, of whatever instrument."""
+    """Number of recorded trades of all instruments."""
     return int(mesh.sql("SELECT count(*) FROM trade_rows")[0][0])
 
 
@@ -82,8 +82,7 @@ def last_quote(mesh: Mesh) -> Quote:
 
 
 def gaps(mesh: Mesh) -> list[Gap]:
-    """The gaps in the order of their streams, without those of books before their first
-    snapshot."""
+    """Gaps in stream order, without gaps of books before their first snapshot."""
     rows = mesh.sql(
         "SELECT channel, symbol, reason, last_id_before, first_id_after, detected_time_ns"
         " FROM gaps WHERE reason <> 'unproven' ORDER BY channel, epoch, sequence"
@@ -110,7 +109,7 @@ def book_updates(mesh: Mesh) -> list[RecordedUpdate]:
 
 
 def last_book_update(mesh: Mesh) -> RecordedUpdate:
-    """Of the newest batch. Raises LookupError while there is none."""
+    """The cursor of the newest batch. Raises LookupError without one."""
     rows = mesh.sql(
         "SELECT codec, batch FROM book_batch_rows WHERE venue = %s AND update_count > 0"
         " ORDER BY epoch DESC, sequence DESC LIMIT 1",

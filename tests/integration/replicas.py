@@ -1,4 +1,4 @@
-"""A mesh whose venue has two processes, what its streams say, and what the exchange says."""
+"""A mesh with two processes of a venue, its streams, and the state of the exchange."""
 
 import threading
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ Batch = batch_pb2.MarketDataBatch
 
 
 class StreamReader:
-    """What ingest has written."""
+    """Reads the entries that ingest has written."""
 
     def __init__(self, mesh: Mesh) -> None:
         self._redis = redis.Redis(port=mesh.port("valkey"))
@@ -36,7 +36,7 @@ class StreamReader:
         return Batch.FromString(entries[0][1][b"b"])
 
     def epoch(self, channel: str = "trades") -> int:
-        """Of the newest entry: it tells the process that is read."""
+        """Epoch of the newest entry, which identifies the process that is read."""
         return self.newest(channel).cursor.epoch
 
     def batches(self, channel: str, after: str = "0") -> list[tuple[str, Batch]]:
@@ -52,7 +52,7 @@ class StreamBooks(threading.Thread):
     def __init__(self, streams: StreamReader) -> None:
         super().__init__(daemon=True)
         self.best: dict[int, BestPrices] = {}
-        """Of SYMBOL, by update id, where the book counts as proven."""
+        """Best prices of SYMBOL by update id, while the book is marked proven."""
         self.wrong: list[str] = []
         self.gaps: list[str] = []
         self.handovers = 0
@@ -68,7 +68,7 @@ class StreamBooks(threading.Thread):
                 self._take(batch)
 
     def end(self) -> None:
-        """Stop, with what has come so far."""
+        """Stop and return the entries so far."""
         self._stopping.set()
         self.join()
 
@@ -115,7 +115,7 @@ class TrueBooks(threading.Thread):
             self.best[found["lastUpdateId"]] = best
 
     def end(self) -> None:
-        """Stop, with what was said so far."""
+        """Stop and return the messages so far."""
         self._stopping.set()
         self.join()
 
@@ -142,7 +142,7 @@ def two() -> Iterator[Mesh]:
 
 
 def wait_until_covered(mesh: Mesh) -> None:
-    """Until each process brings what the other one would miss, and a reader is told so."""
+    """Wait until each process can replace the other, and readers know it."""
     streams = StreamReader(mesh)
 
     def covered() -> bool:
@@ -154,7 +154,7 @@ def wait_until_covered(mesh: Mesh) -> None:
 
 
 def admin(mesh: Mesh, name: str) -> "admin_pb2_grpc.AdminStub":
-    """Of one of the two processes, directly."""
+    """Call one of the two processes directly."""
     channel = grpc.insecure_channel(f"127.0.0.1:{mesh.port(name)}")
     return admin_pb2_grpc.AdminStub(channel)
 
@@ -195,7 +195,7 @@ def streamed_ids(mesh: Mesh, after: str = "0") -> list[int]:
 
 
 def is_consecutive(ids: list[int]) -> bool:
-    """Whether each follows the one before."""
+    """Whether the numbers are consecutive."""
     return all(other == one + 1 for one, other in pairwise(ids))
 
 

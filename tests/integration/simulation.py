@@ -1,4 +1,4 @@
-"""A mesh in the world simulate: one run that is ended by Ctrl-C, and what the exchange says."""
+"""A mesh in the world simulate: one run that ends with Ctrl-C, and the state of the exchange."""
 
 import time
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ TRADES_MIN = 20
 
 @dataclass(frozen=True)
 class FirstRun:
-    """What there was to see of it."""
+    """The observations of the run."""
 
     data: Path
     first_tick_seconds: float
-    """From the start of ``up`` to the first trade that a subscriber of the gateway had."""
+    """Seconds from the start of ``up`` to the first trade of a subscriber of the gateway."""
     trades: list[Trade]
-    """By the word of the exchange, from the first one that was recorded."""
+    """Trades at the exchange, from the first recorded one on."""
     exit_code: int
     leftovers: dict[int, str]
 
@@ -43,7 +43,7 @@ def run_once(data: Path) -> FirstRun:
 
 
 def exchange_trades(mesh: Mesh, first_id: int) -> list[Trade]:
-    """Trades as the pretended exchange tells them over its own REST."""
+    """Trades of the simulated exchange, read over its REST API."""
     path = f"/{VENUE}/api/v3/historicalTrades?symbol={SYMBOL}&limit=1000&fromId={first_id}"
     return [
         Trade(

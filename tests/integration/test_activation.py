@@ -32,7 +32,7 @@ def newcomer(mesh):
     assert deactivate(mesh)[0] == 200
 
 
-def test_a_venue_that_was_activated_is_everywhere(newcomer):
+def test_an_activated_venue_is_in_every_list(newcomer):
     newcomer.wait_until(lambda: venue_is(newcomer, NEWCOMER, "SERVICE_STATE_SERVING"), "it serves")
     assert first_trade(newcomer).venue == NEWCOMER
     newcomer.wait_until(lambda: recorded(newcomer) > 0, "its trades are recorded")
@@ -41,9 +41,9 @@ def test_a_venue_that_was_activated_is_everywhere(newcomer):
     assert newcomer.port(NEWCOMER) == catalog(newcomer)["port"]
 
 
-def test_a_venue_that_was_deactivated_is_nowhere(mesh):
+def test_a_deactivated_venue_is_in_no_list(mesh):
     activate(mesh)
-    # One that has just begun does not yet know what it is to do when it is told to end.
+    # A process that has just started does not handle signals yet.
     mesh.wait_until(lambda: venue_is(mesh, NEWCOMER, "SERVICE_STATE_SERVING"), "it serves")
     before = {name: child["pid"] for name, child in mesh.children().items() if name != NEWCOMER}
     status, answer = deactivate(mesh)
@@ -59,7 +59,7 @@ def test_a_venue_that_was_deactivated_is_nowhere(mesh):
 
 
 @pytest.mark.parametrize("victim", [NEWCOMER, "registry"])
-def test_who_was_killed_comes_back(newcomer, victim):
+def test_a_killed_process_is_restarted(newcomer, victim):
     restarts = newcomer.children()[victim]["restarts"]
     newcomer.kill(victim)
     newcomer.wait_until(
@@ -95,12 +95,12 @@ def deactivate(mesh):
 
 
 def catalog(mesh, venue=NEWCOMER):
-    """What the catalog says of a venue."""
+    """The entry of a venue in the catalog."""
     return mesh.get(f"/v1/catalog/{venue}")[1]["venue"]
 
 
 def venue_is(mesh, venue, state):
-    """Whether the catalog says so."""
+    """Whether the catalog has this state."""
     return catalog(mesh, venue)["running"]["state"] == state
 
 
@@ -110,7 +110,7 @@ def services(mesh):
 
 
 def recorded(mesh):
-    """How many of its trades are in the database."""
+    """Number of its trades in the database."""
     return mesh.sql("SELECT count(*) FROM trades WHERE venue = %s", NEWCOMER)[0][0]
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 FRAMES = 600
 """Good ones that are played."""
 TIMES = 3
-"""How often each bad one is."""
+"""Number of copies of each bad frame."""
 LARGE_BYTES = 20 * 1024 * 1024
 
 
@@ -25,7 +25,7 @@ def event(stream, **data):
 
 
 def bad_frames(trade, quote, update):
-    """Every kind of rubbish, some of which takes the place of an event that is still to come."""
+    """Every kind of invalid frame; some have the ids of later events."""
     known = {"s": "BTCUSDT", "t": trade.trade_id, "T": 1723161255342, "m": True}
     good = known | {"p": "61837.63", "q": "0.02"}
     ticker = {"s": "BTCUSDT", "u": quote.sequence, "b": "1", "B": "1", "a": "2", "A": "1"}
@@ -70,7 +70,7 @@ def good(short_capture):
 
 @pytest.fixture(scope="module")
 def truth(good):
-    """What is in them."""
+    """The events of the frames."""
     return capture.read(good)
 
 
@@ -107,7 +107,7 @@ def test_a_number_with_an_exponent_is_read_exactly(mesh):
     assert recorded.trades(mesh)[-1].size == Decimal("0.0000001")
 
 
-def test_the_feed_went_on_without_a_gap(mesh):
+def test_the_feed_continued_without_a_gap(mesh):
     assert recorded.gaps(mesh) == []
     status = mesh.get(f"/v1/services/{VENUE}/status")[1]
     assert status["status"]["reconnects_total"] == "0"

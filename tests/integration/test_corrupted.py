@@ -1,4 +1,4 @@
-"""A capture with frames missing, doubled and swapped: every hole is told, no wrong book is proven.
+"""A capture with missing, doubled and swapped frames: holes are gaps, and wrong books unproven.
 
 The capture has three parts: damaged frames; a pause, in which the book stays in doubt; a fresh
 snapshot as REST would answer it, and the rest of the frames.
@@ -20,10 +20,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 SEED = 2
 SHARE = 0.01
-"""Of the frames that are dropped, that are doubled, and that are swapped."""
+"""Shares of dropped, doubled and swapped frames."""
 SWAP_DISTANCE_MAX = 40
 UNTOUCHED_FRAMES = 50
-"""At the beginning and at the end of the damaged part."""
+"""Undamaged frames at the start and the end of the damaged part."""
 HELD_UPDATES = 3
 """Book updates that came before the fresh snapshot did, and are not in it."""
 FRAME_NS = 1_000_000
@@ -32,15 +32,15 @@ PAUSE_NS = 6_000_000_000
 
 @dataclass(frozen=True)
 class Damaged:
-    """What is played, and what is true."""
+    """The played frames and the expected results."""
 
     frames: list[bytes]
     pause_at: int
     """Number of frames before the pause."""
     whole: Capture
-    """What was in the frames before they were damaged."""
+    """The events of the frames before the damage."""
     played: Capture
-    """What is in the frames that are played."""
+    """The events of the played frames."""
     best: dict[int, tuple[Decimal, Decimal]]
     """The true best prices after each update id."""
 
@@ -129,7 +129,7 @@ def watch_states(running, damaged, states):
 
 
 def wait_for_the_end(running, damaged, book_watcher):
-    """Until all is recorded and seen."""
+    """Wait until all events are recorded and received."""
     last = damaged.played.updates[-1].last
     running.wait_until(lambda: book_watcher.last == last, "the book is followed to its end")
     expected = len(kept_trades(damaged.played))
@@ -171,7 +171,7 @@ def test_missing_trades_are_exactly_those_of_the_gaps(mesh, damaged):
     assert told - found == missing
 
 
-def test_quotes_never_go_back(mesh, damaged, quote_watcher):
+def test_quotes_never_step_back(mesh, damaged, quote_watcher):
     newest, expected = 0, []
     for quote in damaged.played.quotes:
         if quote.sequence > newest:
@@ -181,14 +181,14 @@ def test_quotes_never_go_back(mesh, damaged, quote_watcher):
     assert quote_watcher.sequences == [quote.sequence for quote in expected]
 
 
-def test_a_book_that_is_proven_is_the_true_one(mesh, damaged, book_watcher):
+def test_a_proven_book_is_correct(mesh, damaged, book_watcher):
     assert book_watcher.wrong == []
     # All of the updates before the first hole and after the fresh snapshot, at least.
     assert book_watcher.checked > len(damaged.played.updates) / 3
     assert damaged.played.snapshots[-1].last in book_watcher.snapshots
 
 
-def test_the_first_hole_of_the_book_is_told(mesh, damaged):
+def test_the_first_hole_of_the_book_is_a_gap(mesh, damaged):
     there = {update.first for update in damaged.played.updates}
     missing = next(u.first for u in damaged.whole.joining_updates if u.first not in there)
     assert missing in recorded.missing_ids(recorded.gaps(mesh), "book")

@@ -1,6 +1,6 @@
-"""kill -9 of everything but the venue, again and again while a capture is played: nothing is lost.
+"""Repeated kill -9 of all processes except the venue during a replay loses nothing.
 
-What a venue process had in its hands when it is killed is lost, and then its gaps say so.
+A killed venue process loses the events that it had not published, and publishes gaps for them.
 """
 
 import random
@@ -24,7 +24,7 @@ SPEED = "1.5"
 
 @pytest.fixture(scope="module")
 def truth(short_capture):
-    """What is in the capture that is played here."""
+    """The events of the played capture."""
     return capture.read(capture.lines(short_capture))
 
 
@@ -64,11 +64,11 @@ def kill_until_played(mesh):
     return kills
 
 
-def test_each_was_killed_and_came_back(survivor):
+def test_each_process_was_killed_and_restarted(survivor):
     assert set(survivor.kills) == set(VICTIMS)
     restarts = {name: child["restarts"] for name, child in survivor.children().items()}
     assert {name: restarts[name] for name in VICTIMS} == survivor.kills
-    # Nobody ended by itself because somebody else was away.
+    # No process ended because another one was unavailable.
     assert "ended with code" not in survivor.output.read_text()
 
 
@@ -84,7 +84,7 @@ def test_quotes_and_book_are_complete(survivor, truth):
 
 
 @pytest.mark.parametrize(("interval", "seconds"), [("1s", 1), ("1m", 60)])
-def test_bars_are_those_of_the_trades(interval, seconds, survivor, truth):
+def test_bars_equal_bars_of_the_trades(interval, seconds, survivor, truth):
     assert recorded.bars(survivor, interval) == capture.bars(truth.trades, seconds)
 
 
@@ -97,6 +97,6 @@ def test_no_gap_is_recorded(survivor):
     assert recorded.gaps(survivor) == []
 
 
-def test_nothing_is_left_behind(survivor):
+def test_no_process_is_left_running(survivor):
     assert survivor.stop() == 0
     assert survivor.leftovers() == {}

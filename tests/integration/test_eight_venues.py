@@ -1,4 +1,4 @@
-"""All venues at once, from their pretended exchanges to the database and to live readers."""
+"""All venues at once, from their simulated exchanges to the database and to live readers."""
 
 from collections.abc import Iterator
 from typing import Any

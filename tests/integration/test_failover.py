@@ -1,5 +1,5 @@
-"""Redis fails over to a replica that has not got everything yet: ingest writes what it lacks from
-the venue's ring, and whoever had read that already passes over it."""
+"""Redis fails over to a replica that lacks entries: ingest writes them again from the venue's
+ring, and readers that already had them skip them."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ SPEED = "2"
 URL_VARIABLE = "VENUEMESH_REDIS_URL"
 FRAMES_BEFORE = 800
 TRADES_AHEAD = 50
-"""So many are recorded that the replica has not got."""
+"""Recorded entries that the replica lacks."""
 
 
 class Pair:
@@ -47,7 +47,7 @@ class Pair:
         self._tell(1, "REPLICAOF", "127.0.0.1", str(self._ports[0]))
 
     def follows(self) -> bool:
-        """Whether the replica has what there was."""
+        """Whether the replica has all earlier entries."""
         with redis.Redis(port=self._ports[1]) as client:
             return client.info("replication")["master_link_status"] == "up"
 
@@ -91,7 +91,7 @@ def pair() -> Iterator[Pair]:
 
 @pytest.fixture(scope="module")
 def truth(short_capture):
-    """What is in the capture that is played here."""
+    """The events of the played capture."""
     return capture.read(capture.lines(short_capture))
 
 
@@ -127,7 +127,7 @@ def test_quotes_and_book_are_complete(survivor, truth):
     assert [found.update for found in rest] == truth.joining_updates
 
 
-def test_bars_are_those_of_the_trades(survivor, truth):
+def test_bars_equal_bars_of_the_trades(survivor, truth):
     assert recorded.bars(survivor, "1s") == capture.bars(truth.trades, 1)
 
 

@@ -1,4 +1,4 @@
-"""A venue process whose exchange changes what it lists."""
+"""A venue process whose exchange changes its list of instruments."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -82,7 +82,7 @@ async def test_an_empty_list_is_degraded_and_nothing_is_delisted(
         assert told(venue) == before
 
 
-async def test_the_process_lives_through_a_delisting(
+async def test_the_process_survives_a_delisting(
     pretended: SimulatedExchange, tmp_path: Path
 ) -> None:
     symbol = pretended.symbols[0]

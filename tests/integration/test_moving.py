@@ -31,7 +31,7 @@ TRADES = types_pb2.CHANNEL_TRADES
 
 @pytest.fixture(scope="module")
 def simulator_url() -> Iterator[str]:
-    """A process of its own."""
+    """Start a separate process."""
     port = free_port()
     words = [str(port), str(LIFETIME_S), *VENUES]
     process = subprocess.Popen(
@@ -53,12 +53,12 @@ def short_lived(venue_id: str, simulator_url: str) -> Venue:
 
 
 def moves(made: Connector) -> int:
-    """Of all lines together."""
+    """Trades of all connections together."""
     return int(made.meter.counters.get("moved_connections_total", 0))
 
 
 async def answers(url: str) -> None:
-    """Wait until somebody does."""
+    """Wait until a connection does."""
 
     def asked() -> bool:
         try:
@@ -82,7 +82,7 @@ async def follow(venue_id: str, simulator_url: str) -> Connector:
         return made
 
 
-async def test_nothing_is_missed_and_no_gap_told(simulator_url: str) -> None:
+async def test_no_event_is_missed_and_no_gap_published(simulator_url: str) -> None:
     await answers(simulator_url)
     async with asyncio.timeout(100):
         followed = await asyncio.gather(*[follow(one, simulator_url) for one in VENUES])
@@ -113,7 +113,7 @@ def check_ids(venue_id: str, made: Connector, symbol: str) -> None:
 @pytest.mark.parametrize(
     ("venue_id", "fault"), [("binance", "server_shutdown"), ("okx", "service_upgrade")]
 )
-async def test_a_venue_that_says_that_it_will_go_is_left_in_time(venue_id: str, fault: str) -> None:
+async def test_a_venue_that_announces_its_end_is_left_in_time(venue_id: str, fault: str) -> None:
     async with exchange(venue_id, find_dialects()[venue_id], events_per_second=100) as pretended:
         venue = discovery.require(venue_id)(Environment("simulate", pretended.url))
         async with connector(venue, pretended.symbols[:SYMBOLS]) as made:

@@ -64,7 +64,7 @@ def test_an_order_rests_at_the_exchange_until_it_is_cancelled(mesh, caller):
     assert there["status"] == "CANCELED"
 
 
-def test_what_is_bought_is_paid_for_to_the_last_digit(mesh, caller):
+def test_balances_after_a_purchase_are_exact(mesh, caller):
     before = caller.balances()
     order = caller.place(buy("0.02"))
     mesh.wait_until(lambda: caller.order(order.client_order_id).state == FILLED, "it is filled")
@@ -85,7 +85,7 @@ def test_what_is_bought_is_paid_for_to_the_last_digit(mesh, caller):
     mesh.wait_until(lambda: moved() == (Decimal("0.02") - fees, -paid), "the balances are right")
 
 
-def test_the_same_request_is_the_same_order(mesh, caller):
+def test_a_repeated_request_returns_the_same_order(mesh, caller):
     content = caller.resting()
     approved = caller.approved(content, "twice")
     with ThreadPoolExecutor(4) as pool:
@@ -109,14 +109,14 @@ def test_the_same_request_is_the_same_order(mesh, caller):
         (buy("0.01", price="5"), "price"),
     ],
 )
-def test_an_order_that_cannot_be_is_refused_before_it_is_sent(mesh, caller, content, field):
+def test_an_invalid_order_is_rejected_before_it_is_sent(mesh, caller, content, field):
     sent_before = sum(map(len, at_exchange(mesh).values()))
     reason, metadata = refused(lambda: caller.place(content))
     assert (reason, metadata["field"]) == ("INVALID_ORDER", field)
     assert sum(map(len, at_exchange(mesh).values())) == sent_before
 
 
-def test_an_order_needs_an_approval_of_just_this_order(caller):
+def test_an_approval_of_another_order_is_rejected(caller):
     approved = caller.approved(caller.resting())
     approved.content.size = "5"
     reason, metadata = refused(lambda: caller.send(approved))
@@ -126,7 +126,7 @@ def test_an_order_needs_an_approval_of_just_this_order(caller):
 
 
 def bracket(caller, stop_price, group_id):
-    """To buy at market; a limit order to sell far above, and a stop."""
+    """A market buy order with a far limit sell order and a stop."""
     far = str((caller.best_bid() * 3 / 2).quantize(TICK))
     contents = [
         buy("0.02"),
@@ -143,7 +143,7 @@ def bracket(caller, stop_price, group_id):
     return [one.client_order_id for one in caller.call("PlaceOrderGroup", request).orders]
 
 
-def test_of_a_bracket_one_exit_is_at_the_exchange_and_one_closes_it(mesh, caller):
+def test_one_exit_of_a_bracket_is_at_the_exchange_and_one_closes_it(mesh, caller):
     deep = str((caller.best_bid() / 2).quantize(TICK))
     entry, profit, stop = bracket(caller, deep, "waits")
     mesh.wait_until(lambda: caller.order(profit).venue_order_id, "the limit order is out")
@@ -210,7 +210,7 @@ def test_scripts_place_groups_over_rest(mesh, caller):
     assert (status, answer["heartbeat"]["key_id"]) == (200, "development")
 
 
-def test_executions_follow_each_other_without_a_hole(caller):
+def test_executions_are_consecutive(caller):
     request = trade_flow_pb2.StreamExecutionsRequest(**HERE)
     stream = caller.flow.StreamExecutions(request, metadata=HEADER, timeout=60)
     first = next(stream)

@@ -38,7 +38,7 @@ def on_paper(make, *given, **fields):
 
 
 def truth(caller):
-    """What the pretended venue knows of the account."""
+    """The state of the account at the paper venue."""
     fills = caller.call("ListFills", trade_flow_pb2.ListFillsRequest(**caller.here)).fills
     opened = caller.open()
     return (
@@ -48,13 +48,13 @@ def truth(caller):
     )
 
 
-def test_the_account_is_on_paper_and_has_what_the_settings_say(caller):
+def test_the_account_is_a_paper_account_with_the_balances_of_the_settings(caller):
     accounts = caller.call("ListAccounts", trade_flow_pb2.ListAccountsRequest(venue=VENUE)).accounts
     assert [(one.account, one.paper) for one in accounts] == [(ACCOUNT, True)]
     assert caller.balances()["USDT"] == 100_000
 
 
-def test_an_order_fills_at_what_the_book_displays(mesh, caller):
+def test_an_order_fills_at_the_displayed_prices(mesh, caller):
     before = caller.balances()
     order = caller.place(on_paper(buy, "0.5"))
     assert order.state == orders_pb2.ORDER_STATE_FILLED, MessageToDict(order)
@@ -71,7 +71,7 @@ def test_an_order_fills_at_what_the_book_displays(mesh, caller):
     mesh.wait_until(lambda: moved() == (Decimal("0.5") - fees, -paid), "the balances are right")
 
 
-def test_those_that_wait_are_filled_by_what_the_capture_trades(mesh, caller):
+def test_resting_orders_are_filled_by_trades_of_the_capture(mesh, caller):
     bid = caller.best_bid()
     buys = on_paper(limit, "0.001", str(bid), post_only=True)
     sells = on_paper(limit, "0.001", str(bid + 1), post_only=True, side=types_pb2.SIDE_SELL)
@@ -92,7 +92,7 @@ def test_a_post_only_order_does_not_take(caller):
     assert order.reject_reason == orders_pb2.REJECT_REASON_WOULD_TAKE
 
 
-def test_nothing_is_lost_and_nothing_made_up_by_kill_9(mesh, caller):
+def test_kill_9_neither_loses_nor_invents_fills(mesh, caller):
     resting = caller.place(caller.resting("0.01"))
     assert resting.state == orders_pb2.ORDER_STATE_OPEN
     cancelled = caller.place(caller.resting("0.02"))
@@ -107,6 +107,6 @@ def test_nothing_is_lost_and_nothing_made_up_by_kill_9(mesh, caller):
     assert again.client_order_id == resting.client_order_id
 
 
-def test_a_real_account_is_not_there(caller):
+def test_a_real_account_does_not_exist(caller):
     reason, _ = refused(lambda: OrderCaller(caller.mesh).balances())
     assert reason == "UNKNOWN_ACCOUNT"

@@ -22,7 +22,7 @@ def switched_on():
     del os.environ[SWITCH]
 
 
-def test_the_tape_is_what_was_played(switched_on, short_capture, tmp_path):
+def test_the_recorded_frames_equal_the_played_ones(switched_on, short_capture, tmp_path):
     played = [line for line in capture.lines(short_capture) if b"lastUpdateId" not in line[:20]]
     with replaying(short_capture, "max") as mesh:
         mesh.wait_until(lambda: mesh.replay()["finished"], "the tape has been played")

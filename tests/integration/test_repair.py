@@ -16,7 +16,7 @@ from tests.integration.simulation import TRADES_MIN, exchange_trades
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 SETTINGS = {
-    # A venue's process would ask for what it misses at once; here everything is a hole.
+    # Refills are off: otherwise the venue's process would request missing trades immediately.
     "VENUEMESH_VENUES_BINANCE_REFILL_S": "0",
     "VENUEMESH_VENUES_BYBIT_REFILL_S": "0",
     "VENUEMESH_REPAIR_SETTLE_S": "1",
@@ -33,16 +33,16 @@ CUTS = (
     {"fault": "drop", "channel": "trades", "count": 5, "probability": 0.2, "at_s": 180},
     {"fault": "disconnect", "channel": "trades", "at_s": 240},
 )
-"""Of a captured session, in seconds of its own time."""
+"""Times of a captured session, in seconds of its own time."""
 REPAIR_SECONDS_MAX = 120.0
 DROPPED = 12
 AWAY_CALLS = 8
-"""So many attempts to connect fail: longer than Bybit's newest 60 trades reach back."""
+"""Failing connection attempts: the outage is longer than Bybit's newest 60 trades."""
 
 
 @pytest.fixture(scope="module")
 def cut_session() -> Iterator[Mesh]:
-    """A mesh of two exchanges, of which nothing is mended by itself."""
+    """A mesh of two exchanges without automatic repair."""
     arguments = ("--world", "simulate", "--seed", "7", "--venues", "binance,bybit")
     with (
         mock.patch.dict(os.environ, SETTINGS | BY_HAND),
@@ -80,7 +80,7 @@ def drop(mesh: Mesh) -> None:
 
 
 def gaps_of(mesh: Mesh) -> list[tuple[str | None, int]]:
-    """How each gap in the trades of the instrument has ended, and how many trades are missing."""
+    """State of each trade gap of the instrument, and the number of missing trades."""
     return mesh.sql(
         "SELECT fill_outcome, first_id_after - last_id_before - 1 FROM gaps"
         " WHERE venue = %s AND symbol = %s AND channel = 'trades' AND reason = 'sequence'",
@@ -90,12 +90,12 @@ def gaps_of(mesh: Mesh) -> list[tuple[str | None, int]]:
 
 
 def missing(mesh: Mesh) -> int:
-    """Trades that gaps have told of. A machine that stalls may cut others besides."""
+    """Missing trades of the gaps. A stalled machine may cause further ones."""
     return sum(count for _, count in gaps_of(mesh))
 
 
 def holes(mesh: Mesh, venue: str, symbol: str = SYMBOL) -> list[repair_pb2.Hole]:
-    """As Repair tells of them, through the gateway."""
+    """The jobs of Repair, read through the gateway."""
     request = repair_pb2.ListHolesRequest(venue=venue, symbol=symbol)
     return list(repair_pb2_grpc.RepairStub(mesh.channel).ListHoles(request).holes)
 
@@ -110,7 +110,7 @@ def open_trades(mesh: Mesh) -> int:
 
 
 def states(mesh: Mesh, venue: str) -> set[int]:
-    """Of the holes of the instrument."""
+    """States of the holes of the instrument."""
     return {hole.state for hole in holes(mesh, venue)}
 
 
@@ -125,7 +125,7 @@ def quality(mesh: Mesh, venue: str) -> float:
 
 
 def is_whole(mesh: Mesh) -> bool:
-    """Whether the score is. What a stalled machine has cut besides is mended, too."""
+    """Whether the score is full. Holes caused by a stalled machine are repaired, too."""
     if repair_pb2.HOLE_STATE_OPEN in states(mesh, VENUE):
         start(mesh, VENUE, "")
     return quality(mesh, VENUE) == 1
@@ -138,7 +138,7 @@ def start(mesh: Mesh, venue: str, repair_id: str) -> repair_pb2.RepairJob:
 
 
 def job(mesh: Mesh, repair_id: str) -> repair_pb2.RepairJob:
-    """As it stands."""
+    """The current repair job."""
     request = repair_pb2.GetRepairRequest(repair_id=repair_id)
     return repair_pb2_grpc.RepairStub(mesh.channel).GetRepair(request).job
 
@@ -153,7 +153,7 @@ def assert_whole(mesh: Mesh) -> None:
     ]
 
 
-def test_a_captured_session_with_holes_is_made_whole(cut_capture, truth):
+def test_holes_of_a_captured_session_are_filled(cut_capture, truth):
     mesh = cut_capture
     count = len(truth.trades)
     mesh.wait_until(
@@ -183,7 +183,7 @@ def test_a_hole_is_found_repaired_and_proven(cut_session):
     mesh = cut_session
     drop(mesh)
     mesh.wait_until(lambda: states(mesh, VENUE) == {repair_pb2.HOLE_STATE_OPEN}, "it is found")
-    mesh.wait_until(lambda: quality(mesh, VENUE) < 1, "the score tells")
+    mesh.wait_until(lambda: quality(mesh, VENUE) < 1, "the score is lower")
     start(mesh, VENUE, "first")
     watched = repair_pb2_grpc.RepairStub(mesh.channel).WatchRepair(
         repair_pb2.WatchRepairRequest(repair_id="first"), timeout=REPAIR_SECONDS_MAX
@@ -201,7 +201,7 @@ def test_a_hole_is_found_repaired_and_proven(cut_session):
     mesh.wait_until(lambda: is_whole(mesh), "the score is whole again")
 
 
-def test_a_repair_that_is_killed_goes_on(cut_session):
+def test_a_killed_repair_is_resumed(cut_session):
     mesh = cut_session
     for _ in range(2):
         drop(mesh)
@@ -223,7 +223,7 @@ def test_a_repair_that_is_killed_goes_on(cut_session):
     assert_whole(mesh)
 
 
-def test_where_the_exchange_cannot_give_the_trades_the_gap_stays(cut_session):
+def test_a_gap_stays_when_the_exchange_no_longer_has_the_trades(cut_session):
     mesh = cut_session
     order(mesh, "rest_503", venue="bybit", path="/v5/public", count=AWAY_CALLS)
     order(mesh, "disconnect", venue="bybit", channel="trades", symbol=SYMBOL, count=1)
@@ -239,4 +239,4 @@ def test_where_the_exchange_cannot_give_the_trades_the_gap_stays(cut_session):
         " AND channel = 'trades'", SYMBOL,
     )}  # fmt: skip
     assert outcomes <= {"unavailable", "partial"}
-    mesh.wait_until(lambda: quality(mesh, "bybit") < 1, "the score tells")
+    mesh.wait_until(lambda: quality(mesh, "bybit") < 1, "the score is lower")

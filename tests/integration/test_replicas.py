@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 KILLS = 4
 SWITCH_SECONDS_MAX = 5.0
-"""Generous: this machine may be busy. What it took is in the report."""
+"""A generous limit for busy machines; the report has the measured time."""
 HUNG_SECONDS_MAX = 15.0
 ANSWER_SECONDS_MAX = 4.0
 """Before the registry knows that a process is lost."""
@@ -48,7 +48,7 @@ def mesh():
 
 @pytest.fixture(scope="module")
 def books(mesh):
-    """The books of the stream, and those of the exchange, from the beginning on."""
+    """Books of the stream and of the exchange, since the start."""
     with watched(mesh) as both:
         yield both
 
@@ -60,7 +60,7 @@ def covered(mesh, books):
 
 
 def read_process(mesh: Mesh) -> str:
-    """Whose batches stand in the streams now."""
+    """The process whose batches are in the streams now."""
     epoch = StreamReader(mesh).epoch()
     status, found = mesh.get("/v1/services?kind=venue")
     assert status == 200
@@ -69,7 +69,7 @@ def read_process(mesh: Mesh) -> str:
 
 
 def wait_for_other(mesh: Mesh, epoch: int) -> float:
-    """Until the streams go on in another epoch. Returns how long it took, s."""
+    """Wait until the streams continue in another epoch. Returns the time in s."""
     began = time.monotonic()
     streams = StreamReader(mesh)
     mesh.wait_until(lambda: streams.epoch() != epoch, "the streams go on", HUNG_SECONDS_MAX)
@@ -77,18 +77,18 @@ def wait_for_other(mesh: Mesh, epoch: int) -> float:
 
 
 def wait_for_more(mesh: Mesh) -> None:
-    """Until more trades are recorded."""
+    """Wait until more trades are recorded."""
     last = recorded.last_trade(mesh).trade_id
     mesh.wait_until(lambda: recorded.trades_after(mesh, last) > TRADES_MORE, "more trades")
 
 
 def gaps(mesh: Mesh) -> list[recorded.Gap]:
-    """What is recorded as missing."""
+    """The recorded gaps."""
     return recorded.gaps(mesh)
 
 
 def check_books(followed: StreamBooks, true: TrueBooks) -> None:
-    """No best price that counted as good was another than the exchange's."""
+    """Check that proven best prices equal the exchange's."""
     assert followed.wrong == []
     both = followed.best.keys() & true.best.keys()
     assert len(both) >= COMPARED_MIN
@@ -117,7 +117,7 @@ def test_kill_9_of_either_loses_nothing(mesh, books, record_property):
     check_books(*books)
 
 
-def test_quotes_never_go_back(mesh):
+def test_quotes_never_step_back(mesh):
     sequences = [
         row[0]
         for row in mesh.sql(
@@ -152,7 +152,7 @@ def test_a_cut_connection_of_one_is_no_gap(mesh, books, place):
         assert 'venuemesh_merged_events_total{channel="trades",origin="twin"}' in page
 
 
-def test_one_that_hangs_is_left_and_cannot_write_when_it_wakes(mesh, books):
+def test_a_hanging_process_is_replaced_and_cannot_write_afterwards(mesh, books):
     before = gaps(mesh)
     streams = StreamReader(mesh)
     epoch = streams.epoch()
@@ -175,7 +175,7 @@ def test_one_that_hangs_is_left_and_cannot_write_when_it_wakes(mesh, books):
     assert ids == exchange_ids(mesh, ids[0], ids[-1])
 
 
-def test_the_gateway_asks_one_that_lives(mesh):
+def test_the_gateway_calls_a_live_process(mesh):
     stub = market_data_pb2_grpc.MarketDataStub(mesh.channel)
     request = market_data_pb2.GetOrderBookRequest(venue=VENUE, symbol=SYMBOL)
 
@@ -191,7 +191,7 @@ def test_the_gateway_asks_one_that_lives(mesh):
     assert {one["instance"]["service_id"] for one in found["services"]} == {ELDER, YOUNGER}
 
 
-def test_when_both_die_a_gap_says_so(mesh):
+def test_the_death_of_both_is_a_gap(mesh):
     for name in NAMES:
         mesh.kill(name)
     wait_until_covered(mesh)

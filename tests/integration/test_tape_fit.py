@@ -1,4 +1,4 @@
-"""A tape that does not fit what the connector asks for: everybody who looks is told."""
+"""A capture that does not match the subscription of the connector is reported everywhere."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def tape(folder: Path) -> Path:
     return file
 
 
-def test_a_tape_of_another_book_depth_is_a_reason_everywhere(tmp_path):
+def test_a_capture_of_another_book_depth_is_reported_everywhere(tmp_path):
     arguments = ("--world", "replay", "--speed", "max", "--replay", f"kraken={tape(tmp_path)}")
     with new_folder() as data, running(data, *arguments) as mesh:
         mesh.wait_until(lambda: mesh.replay()["finished"], "the tape has been played")

@@ -1,4 +1,4 @@
-"""kill -9 of the venue process: what it had in its hands is lost, and recorded gaps say so."""
+"""kill -9 of the venue process loses unpublished events, and gaps are recorded for them."""
 
 import os
 import signal
@@ -22,12 +22,12 @@ NUMBERS = {"trades": "trade_id", "quotes": "sequence"}
 SECOND_NS = capture.NANOSECONDS_PER_SECOND
 END_SECONDS_MAX = 20.0
 BY_HAND = {"VENUEMESH_REPAIR_AUTOMATIC": "false"}
-"""What is missing stays missing, however long it takes to look at it."""
+"""Repair is off, so that missing trades stay missing."""
 
 
 @pytest.fixture(scope="module")
 def truth(short_capture):
-    """What is in the capture that is played here."""
+    """The events of the played capture."""
     return capture.read(capture.lines(short_capture))
 
 
@@ -52,7 +52,7 @@ def mesh(short_capture, truth):
 
 
 def recorded_epoch(running):
-    """The newest life of the venue of which something is recorded."""
+    """The newest recorded epoch of the venue."""
     return running.sql("SELECT coalesce(max(epoch), 0) FROM stream_positions")[0][0]
 
 
@@ -68,7 +68,7 @@ def kill_with_full_hands(running, frames):
 
 
 @pytest.mark.parametrize("channel", NUMBERS)
-def test_what_is_missing_is_exactly_what_the_gaps_say(channel, mesh, truth):
+def test_missing_trades_are_exactly_those_of_the_gaps(channel, mesh, truth):
     number = NUMBERS[channel]
     rows = mesh.sql(f"SELECT {number}, received_time_ns FROM {channel} ORDER BY {number}")
     expected = [event[0] for event in getattr(truth, channel)]
@@ -89,14 +89,14 @@ def test_each_restart_is_a_gap_of_each_channel(channel, mesh):
     assert reasons.count("restart") == len(KILLED_AT)
 
 
-def test_what_is_recorded_is_true(mesh, truth):
+def test_recorded_events_equal_those_of_the_capture(mesh, truth):
     assert set(recorded.trades(mesh)) <= set(truth.trades)
     assert set(recorded.quotes(mesh)) <= set(truth.quotes)
     for events in (recorded.trades(mesh), recorded.quotes(mesh)):
         assert all(one[0] < other[0] for one, other in pairwise(events))
 
 
-def test_the_book_goes_on_only_from_a_snapshot(mesh, truth):
+def test_the_book_continues_only_from_a_snapshot(mesh, truth):
     snapshot, *rest = recorded.book_updates(mesh)
     assert snapshot.snapshot
     assert [found.update for found in rest] == truth.joining_updates[: len(rest)]
@@ -107,7 +107,7 @@ def test_the_book_goes_on_only_from_a_snapshot(mesh, truth):
     assert served.state != market_data_pb2.BOOK_STATE_PROVEN
 
 
-def test_bars_say_that_they_are_not_complete(mesh, truth):
+def test_incomplete_bars_are_marked(mesh, truth):
     there = recorded.trades(mesh)
     mesh.wait_until(
         lambda: recorded.bars(mesh, "1s") == capture.bars(there, 1), "the bars of all trades"
@@ -119,7 +119,7 @@ def test_bars_say_that_they_are_not_complete(mesh, truth):
         assert covered.get(open_ns, 0) < SECOND_NS
 
 
-def test_nothing_outlives_a_supervisor_that_is_killed(mesh):
+def test_a_killed_supervisor_leaves_no_processes(mesh):
     mesh.process.kill()
     mesh.process.wait()
     deadline = time.monotonic() + END_SECONDS_MAX

@@ -1,4 +1,4 @@
-"""Studio tells what is missing, in a real headless browser: on the chart and on the data page."""
+"""Studio shows missing data on the chart and the data page, in a real headless browser."""
 
 import os
 from unittest import mock
@@ -14,7 +14,7 @@ from tests.integration.web import studio_of
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 SETTINGS = {
-    # Nothing is mended before the page asks for it.
+    # Nothing is repaired before the page requests it.
     "VENUEMESH_VENUES_BINANCE_REFILL_S": "0",
     "VENUEMESH_REPAIR_AUTOMATIC": "false",
     "VENUEMESH_REPAIR_SETTLE_S": "1",
@@ -24,7 +24,7 @@ SETTINGS = {
 }
 DROPPED = 12
 OPEN_COLOR, FILLED_COLOR = [227, 176, 75], [127, 159, 208]
-"""Of the marks of holes at the upper edge of the chart."""
+"""Selector of the hole markers at the upper edge of the chart."""
 NEWEST_MARK = """color => {
   const canvas = document.querySelector("[data-testid=chart] canvas");
   const row = canvas.getContext("2d").getImageData(0, 1, canvas.width, 1).data;
@@ -62,7 +62,7 @@ def order(mesh, fault, **fields):
 
 
 def open_holes(mesh):
-    """As Repair tells of them, through the gateway."""
+    """The jobs of Repair, read through the gateway."""
     wanted = repair_pb2.HOLE_STATE_OPEN
     request = repair_pb2.ListHolesRequest(venue=VENUE, symbol=SYMBOL, state=wanted)
     return repair_pb2_grpc.RepairStub(mesh.channel).ListHoles(request).holes
@@ -76,8 +76,8 @@ def cut(mesh):
 
 
 def point_at_hole(page, mesh, color):
-    """Move the pointer to the newest mark of a hole, until the chart tells of it. Returns what it
-    tells. Each new bar moves the mark."""
+    """Move the pointer to the newest hole marker until the chart shows its text. Returns the text.
+    Each new bar moves the marker."""
     box = page.get_by_test_id("chart").bounding_box()
     texts = []
 

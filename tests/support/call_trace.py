@@ -54,7 +54,7 @@ class CallTrace:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Keep what is called meanwhile."""
+        """Record calls within the context."""
         self._is_recording = True
         try:
             yield
@@ -63,7 +63,7 @@ class CallTrace:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """What is created meanwhile belongs to this part of the mesh."""
+        """Tasks and threads created within the context belong to this part of the mesh."""
         token = _part.set(name)
         try:
             yield

@@ -14,7 +14,7 @@ WAIT_SECONDS_MAX = 20.0
 
 @asynccontextmanager
 async def lasting(client: ClientT, *, with_markets: bool = False) -> AsyncIterator[ClientT]:
-    """For as long as a test may take, and closed then. ``with_markets``: it has loaded them."""
+    """A client with a test timeout, closed at the end. ``with_markets``: load markets first."""
     try:
         async with asyncio.timeout(WAIT_SECONDS_MAX):
             if with_markets:
@@ -25,7 +25,7 @@ async def lasting(client: ClientT, *, with_markets: bool = False) -> AsyncIterat
 
 
 class Wire:
-    """What ccxt's handlers need of a connection, when nobody waits for what they read."""
+    """A connection for ccxt's handlers without waiting tasks."""
 
     def __init__(self, url: str, subscriptions: dict[str, Any] | None = None) -> None:
         self.url = url

@@ -47,7 +47,7 @@ class DocumentedPath:
         return found
 
     def differences(self, trace: CallTrace) -> list[str]:
-        """What ran and is not documented, and what is documented and did not run."""
+        """Functions that ran undocumented, and documented functions that did not run."""
         found: list[str] = []
         used: set[str] = set()
         for part, entries in self.functions.items():

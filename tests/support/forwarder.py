@@ -18,7 +18,7 @@ class Forwarder:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lead_to(self, target_port: int) -> None:
-        """From now on; connections that there are end."""
+        """Forward to another address; existing connections are closed."""
         self._target_port = target_port
         self._hang_up()
 

@@ -1,4 +1,4 @@
-"""A clock whose time passes when the test says so."""
+"""A clock that the test advances."""
 
 import asyncio
 import heapq
@@ -7,11 +7,11 @@ from itertools import count
 from kit.base.clock import NANOSECONDS_PER_SECOND
 
 TURNS_TO_SETTLE = 20
-"""Of the event loop, in which those that were woken do what they have to."""
+"""Rounds of the event loop in which resumed tasks run."""
 
 
 class ManualClock:
-    """Sleepers wake in their order, each at its own time."""
+    """Advance the time; sleeping tasks resume in order, each at its time."""
 
     def __init__(self) -> None:
         self.now_ns = 1_000_000_000 * NANOSECONDS_PER_SECOND

@@ -29,6 +29,6 @@ class PostgresProcess:
         )
 
     def kill(self) -> None:
-        """As if the machine's memory had run out: nothing is ended in order."""
+        """Kill all processes, like the out-of-memory killer: without an orderly shutdown."""
         self._process.kill()
         self._process.wait()

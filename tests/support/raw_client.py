@@ -1,4 +1,4 @@
-"""A client of a running simulator that sees what is on the wire, unexplained."""
+"""A client of a running simulator with the raw messages of the wire."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +14,7 @@ WAIT_SECONDS_MAX = 20.0
 
 
 class RawClient:
-    """Websockets and REST calls of one venue, and what is to go wrong there."""
+    """Websockets, REST calls and faults of one venue."""
 
     def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
         self._session = session
@@ -27,7 +27,7 @@ class RawClient:
         return await self._session.ws_connect(self._base + path, max_msg_size=0)
 
     async def get(self, path: str, expected_status: int = 200) -> Any:
-        """What a REST call gives."""
+        """The answer of a REST call."""
         async with self._session.get(self._base + path) as response:
             assert response.status == expected_status, await response.text()
             return await response.json()
@@ -46,7 +46,7 @@ class RawClient:
 
 @asynccontextmanager
 async def raw_client(base: str) -> AsyncIterator[RawClient]:
-    """For as long as a test may take."""
+    """A client with a test timeout."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(WAIT_SECONDS_MAX):
         yield RawClient(session, base)
 

@@ -1,4 +1,4 @@
-"""A process: the pretended exchanges, whose connections live for some seconds only."""
+"""A process: the simulated exchanges, whose connections live for some seconds only."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ EVENTS_PER_SECOND = 100
 
 
 async def serve(port: int, lifetime_s: float, venues: list[str]) -> None:
-    """Until the process is ended."""
+    """Serve until the process ends."""
     known = find_dialects()
     dialects = {venue: short_lived(known[venue], lifetime_s) for venue in venues}
     chosen = SimulatorSettings(port=port, events_per_second=EVENTS_PER_SECOND, start_delay_ms=50)

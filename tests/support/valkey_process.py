@@ -18,7 +18,7 @@ if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, 9)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-"""Starts a program that Linux kills when this process is gone."""
+"""Starts a program that Linux kills when this process ends."""
 
 
 class ValkeyProcess:
@@ -50,7 +50,7 @@ class ValkeyProcess:
         self._process.wait()
 
     def remember(self) -> None:
-        """Take a copy of what is on disk, which ``forget`` goes back to."""
+        """Copy the files on disk, to which ``forget`` returns."""
         with redis.Redis.from_url(self.url) as client:
             # The answer to a write that waits for the append-only file comes after its sync.
             client.execute_command("WAITAOF", 1, 0, 5000)

@@ -21,7 +21,7 @@ PROFILE = VenueProfile(
     exchange="Bybit",
     segment="spot",
     maturity=Maturity.PROVEN,
-    notes="Trade ids do not show missing trades; REST has the newest 60 trades.  "
+    notes="Trade ids do not show missing trades; REST has the newest 60 trades. "
     "Option depth: levels of the book, 50 (every 20 ms), 200 or 1000 (every 200 ms).",
     trade_history=(),
     skipped_cards={"VFY-2": "the simulator answers REST from its feed, so it has no old answer"},

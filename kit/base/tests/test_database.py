@@ -71,7 +71,7 @@ async def test_a_migration_that_fails_leaves_nothing_behind(postgres_url, tmp_pa
     ("change", "words"),
     [("SELECT 2", "different here; name another"), (None, "unknown here; start a newer version")],
 )
-async def test_a_schema_that_others_made_is_refused(postgres_url, tmp_path, change, words):
+async def test_a_schema_that_others_made_is_rejected(postgres_url, tmp_path, change, words):
     folder = numbered(tmp_path, _0001_first="SELECT 1", _0002_second="SELECT 1")
     await migrate(postgres_url, folder)
     (folder / "0002_second.sql").unlink()

@@ -36,13 +36,13 @@ def test_one_scale_for_all_is_exact(texts: list[str]) -> None:
     "text",
     ["NaN", "Infinity", "", "-", ".", "1.2.3", "1,2", "1_000", " 12", "abc", " ", "0x10", "1e99"],
 )
-def test_what_is_not_a_number_is_refused(text: str, length: int) -> None:
+def test_what_is_not_a_number_is_rejected(text: str, length: int) -> None:
     with pytest.raises(numbers.NumberError):
         numbers.parse_column(["1.5"] * (length - 1) + [text])
 
 
 @pytest.mark.parametrize("length", [1, 100])
-def test_more_digits_than_fit_are_refused(length: int) -> None:
+def test_more_digits_than_fit_are_rejected(length: int) -> None:
     with pytest.raises(numbers.NumberError):
         numbers.parse_column(["1"] * (length - 1) + ["1234567890.1234567890"])
 

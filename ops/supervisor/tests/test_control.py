@@ -122,7 +122,7 @@ async def test_it_ends_with_the_mesh(mesh: Mesh, tmp_path: Path):
     assert wait_for_end(pid)
 
 
-async def test_a_taken_port_is_refused(mesh: Mesh, tmp_path: Path):
+async def test_a_taken_port_is_rejected(mesh: Mesh, tmp_path: Path):
     async with opened(mesh, tmp_path) as found:
         port = mesh.ports["one"] + 10_000
         with socket.socket() as taken:
@@ -137,7 +137,7 @@ async def test_a_taken_port_is_refused(mesh: Mesh, tmp_path: Path):
         await found.until("one", State.RUNNING)
 
 
-async def test_one_that_refuses_its_settings_ends_alone(mesh: Mesh, tmp_path: Path):
+async def test_a_service_that_rejects_its_settings_ends_alone(mesh: Mesh, tmp_path: Path):
     refusing = replace(mesh, options=replace(mesh.options, seed=13))
     async with opened(refusing, tmp_path) as found:
         await found.start("other")

@@ -32,7 +32,9 @@ def test_it_is_over_when_the_first_listens(first: socket.socket):
     assert started.is_over()
 
 
-def test_nobody_waits_for_ever(first: socket.socket, monkeypatch: pytest.MonkeyPatch):
+def test_a_head_start_ends_after_its_time_limit(
+    first: socket.socket, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(head_start, "SECONDS_MAX", 0.0)
     assert HeadStart(first.getsockname()[1]).is_over()
 

@@ -73,7 +73,7 @@ def test_a_store_that_was_named_is_not_started(
     assert mesh.environment()[variable] == value
 
 
-def test_a_venue_may_run_twice():
+def test_a_venue_may_have_two_processes():
     options = replace(OPTIONS, world="simulate", replays=(), replicas=("binance",))
     venue_ports = {"binance": 5060}
     assigned = ports.assign(venue_ports | ports.of_replicas(options.replicas, venue_ports))

@@ -27,7 +27,7 @@ def test_replays_are_read_in_order():
 
 
 @pytest.mark.parametrize("text", ["binance", "=/a", "binance=", "binance=/a,b"])
-def test_a_replay_that_is_no_venue_and_file_is_refused(text: str):
+def test_a_replay_without_venue_and_file_is_rejected(text: str):
     with pytest.raises(OperationsError, match="--replay"):
         parse_replays([text])
 
@@ -38,7 +38,7 @@ def test_a_speed_stays_as_it_was_written(text: str):
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "fast", "nan", "inf", ""])
-def test_a_wrong_speed_is_refused(text: str):
+def test_a_wrong_speed_is_rejected(text: str):
     with pytest.raises(OperationsError, match="greater than 0, and max"):
         parse_speed(text)
 
@@ -57,7 +57,7 @@ def test_a_wrong_speed_is_refused(text: str):
         (replace(replayed(Path("/a")), venues=("kraken",)), "--replay kraken=FILE"),
     ],
 )
-def test_what_does_not_go_together_is_refused(options: Options, words: str):
+def test_contradictory_options_are_rejected(options: Options, words: str):
     with pytest.raises(OperationsError) as refusal:
         check(options, KNOWN)
     assert words in str(refusal.value)
@@ -71,7 +71,7 @@ def test_a_good_capture_passes(tmp_path: Path):
     check(replayed(file), KNOWN)
 
 
-def test_unreadable_captures_are_refused(tmp_path: Path):
+def test_unreadable_captures_are_rejected(tmp_path: Path):
     whole = gzip.compress(b"".join(b'{"e":"trade","t":%d}\n' % number for number in range(999)))
     broken = {
         "cut.gz": whole[:-20],

@@ -30,7 +30,7 @@ def registered(service_id: str) -> registry_pb2.Service:
     )
 
 
-def test_a_running_process_is_told_of_by_the_registry():
+def test_the_state_of_a_running_process_comes_from_the_registry():
     found = rows([child("bars", restarts=2, pid=os.getpid())], {"bars": registered("bars")})
     assert [row.service for row in found] == ["bars"]
     assert (found[0].state, found[0].detail) == ("degraded", "no database")
@@ -39,7 +39,7 @@ def test_a_running_process_is_told_of_by_the_registry():
     assert found[0].memory_bytes > 1_000_000
 
 
-def test_what_has_died_is_not_told_of_by_the_registry():
+def test_the_state_of_a_dead_process_does_not_come_from_the_registry():
     dead = child("bars", "restarting", detail="killed by signal 9")
     found = rows([dead], {"bars": registered("bars")})
     assert (found[0].state, found[0].detail) == ("restarting", "killed by signal 9")
@@ -70,7 +70,7 @@ def test_durations(seconds: float, text: str):
     assert table.duration(seconds) == text
 
 
-def test_lines_are_printed_once_and_only_for_what_lasts(capsys: pytest.CaptureFixture[str]):
+def test_lines_are_printed_once_and_only_for_lasting_states(capsys: pytest.CaptureFixture[str]):
     lines = Lines("Venuemesh", "127.0.0.1:1")
     lines.changed([child("bars", "starting")])
     lines.changed([child("bars", "running")])

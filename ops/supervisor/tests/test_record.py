@@ -19,12 +19,12 @@ OPTIONS = Options(world="replay", venues=("binance",), data=Path("/data"), speed
 PORTS = ports.assign({"binance": 5060}, base_port=9400)
 
 
-def test_a_folder_and_what_of_it():
+def test_a_folder_with_a_time_range_and_symbols():
     (record,) = parse_replays(["binance=store:/a/data?from=2024-08-08&symbols=A,B"]).records
     assert record == Record("binance", Path("/a/data"), "2024-08-08", "", "A,B")
 
 
-def test_a_url_keeps_what_is_not_ours():
+def test_a_url_keeps_parameters_that_are_not_ours():
     text = "binance=store:postgresql://u:p@host:5433/db?sslmode=require&from=5&to=9"
     (record,) = parse_replays([text]).records
     assert record.store == "postgresql://u:p@host:5433/db?sslmode=require"
@@ -39,7 +39,7 @@ def test_a_url_keeps_what_is_not_ours():
         ("binance=store:/a?since=5", "since"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(text, words):
+def test_ambiguous_input_is_rejected(text, words):
     with pytest.raises(OperationsError, match=words):
         parse_replays([text])
 
@@ -85,13 +85,13 @@ def test_a_url_needs_no_server_of_ours():
         ({"records": (Record("binance", "postgresql://127.0.0.1:1/x"),)}, "is away"),
     ],
 )
-def test_what_cannot_be_played_is_refused(options, words):
+def test_a_store_that_cannot_be_played_is_rejected(options, words):
     with pytest.raises(OperationsError, match=words) as refusal:
         check(replace(OPTIONS, **options), ["binance", "kraken"])
     assert len(str(refusal.value).splitlines()) == 1
 
 
-def test_a_venue_that_was_never_recorded_is_refused(postgres_url):
+def test_a_venue_that_was_never_recorded_is_rejected(postgres_url):
     asyncio.run(migrate(postgres_url))
     options = replace(OPTIONS, records=(Record("binance", postgres_url),))
     with pytest.raises(OperationsError, match="no data of the venue 'binance' are recorded"):

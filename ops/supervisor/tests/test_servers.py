@@ -48,7 +48,7 @@ async def kill_and_await_return(watched: Watched, child: Child) -> None:
     await watched.until(lambda: child.pid not in (None, before) and child.state is State.RUNNING)
 
 
-async def test_valkey_keeps_what_was_synced(folder: Path):
+async def test_valkey_keeps_synced_entries(folder: Path):
     port = free_port()
     async with running(folder, valkey_service(folder / "valkey", port)) as (watched, child):
         with redis.Redis.from_url(valkey.url(port)) as client:
@@ -82,7 +82,7 @@ def endure(busy: psycopg.Connection) -> None:
         busy.execute(ENDLESS_QUERY)
 
 
-async def test_postgres_refuses_a_folder_that_is_no_cluster(folder: Path):
+async def test_postgres_rejects_a_folder_without_a_cluster(folder: Path):
     (folder / "postgres" / postgres.CLUSTER).mkdir(parents=True)
     watched = Watched(folder, postgres_service(folder / "postgres", free_port()))
     with pytest.raises(Exception, match="postgres does not start"):

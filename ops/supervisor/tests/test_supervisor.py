@@ -36,7 +36,7 @@ async def running(folder: Path, *services: Service) -> AsyncIterator[Watched]:
             watched.supervisor.stop()
 
 
-async def test_restarts_what_was_killed(tmp_path: Path):
+async def test_a_killed_service_is_restarted(tmp_path: Path):
     async with running(tmp_path, service("a", SLEEPS), service("b", SLEEPS)) as watched:
         a, b = watched.children["a"], watched.children["b"]
         await watched.until_running()
@@ -48,7 +48,7 @@ async def test_restarts_what_was_killed(tmp_path: Path):
     assert a.state is State.STOPPED
 
 
-async def test_what_is_patient_steps_back_with_all_that_it_starts(tmp_path: Path):
+async def test_a_low_priority_service_and_its_children_have_a_higher_nice_value(tmp_path: Path):
     told = tmp_path / "told"
 
     async def has_told() -> bool:
@@ -63,7 +63,7 @@ async def test_what_is_patient_steps_back_with_all_that_it_starts(tmp_path: Path
     assert int(told.read_text()) == min(ours + 7, 19)
 
 
-async def test_restarts_what_ended_by_itself_and_says_how(tmp_path: Path):
+async def test_a_service_that_ended_is_restarted_and_its_exit_is_logged(tmp_path: Path):
     script = "echo x >> lives; [ $(wc -l < lives) -ge 3 ] && exec sleep 60; exit 7"
     lives = tmp_path / "lives"
 
@@ -90,7 +90,7 @@ async def test_a_wrong_setting_stops_everything_with_its_words(tmp_path: Path):
     assert watched.children["good"].pid is None
 
 
-async def test_what_never_gets_ready_is_given_up(tmp_path: Path):
+async def test_a_service_that_never_gets_ready_is_stopped(tmp_path: Path):
     async def never() -> bool:
         return False
 
@@ -109,7 +109,7 @@ async def test_a_failed_preparation_is_reported(tmp_path: Path):
         await watched.supervisor.run()
 
 
-async def test_waits_for_what_it_starts_from(tmp_path: Path):
+async def test_a_service_waits_for_its_dependencies(tmp_path: Path):
     file = tmp_path / "configuration"
     waits = service("late", SLEEPS, may_start=file.exists)
     async with running(tmp_path, waits, service("other", SLEEPS)) as watched:
@@ -153,7 +153,7 @@ async def test_a_second_stop_does_not_wait(tmp_path: Path):
     assert watched.supervisor.killed
 
 
-async def test_what_does_not_hear_is_ended_by_force(tmp_path: Path):
+async def test_a_service_that_ignores_the_signal_is_killed(tmp_path: Path):
     async with running(tmp_path, trapping(tmp_path, "deaf", "", StopTurn.CONSUMERS)) as watched:
         await watched.until_running()
         child = watched.children["deaf"]
@@ -177,7 +177,7 @@ asyncio.run(main())
 """
 
 
-def test_nothing_outlives_a_killed_supervisor(tmp_path: Path):
+def test_a_killed_supervisor_leaves_no_processes(tmp_path: Path):
     command = [sys.executable, "-c", SUPERVISING, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
         pids = [int(pid) for pid in supervisor.stdout.readline().split()]

@@ -1,1 +1,1 @@
-"""What a mesh that has played a long capture tells of it. None of these tests changes it."""
+"""Tests of a mesh that has played a long capture. They do not change the mesh."""

@@ -1,4 +1,4 @@
-"""What an order that waits where nobody else does is filled by, read from a record by itself."""
+"""Expected fills of an order that is alone at its price, computed from a record."""
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -13,7 +13,7 @@ from tests.integration.mesh import Mesh
 
 
 class Traded(NamedTuple):
-    """A trade, and who took."""
+    """A trade with the side of its taker."""
 
     price: Decimal
     size: Decimal
@@ -38,13 +38,13 @@ def events(mesh: Mesh, since_ns: int) -> list[Event]:
 
 
 def prices(happened: Sequence[Event]) -> list[Decimal]:
-    """Of the trades."""
+    """The scale of the trades."""
     return [event.price for event in happened if isinstance(event, Traded)]
 
 
 def bought(price: Decimal, size: Decimal, happened: Sequence[Event]) -> list[Decimal]:
-    """The sizes by which an order to buy is filled, of which nothing stood before it: by trades at
-    its price or below, and by what is newly offered there."""
+    """Fill sizes of a buy order at the front of its queue: by trades at its price or below, and by
+    newly offered sizes there."""
     offered: dict[Decimal, Decimal] = {}
     sizes = (part for event in happened for part in _parts(price, event, offered))
     found = []
@@ -57,7 +57,7 @@ def bought(price: Decimal, size: Decimal, happened: Sequence[Event]) -> list[Dec
 
 
 def untouched_price(wanted: Decimal, tick: Decimal, happened: Sequence[Event]) -> Decimal:
-    """The first price from this one down at which nobody waits to buy in all that time."""
+    """The highest price up to this one without bids in the whole time."""
     busy = {
         price
         for event in happened

@@ -25,7 +25,7 @@ def levels(side):
     return {Decimal(level["price"]): Decimal(level["size"]) for level in side}
 
 
-def test_the_newest_book_of_the_record_is_the_venues_own(replayed):
+def test_the_newest_recorded_book_equals_the_venues_book(replayed):
     live = get(replayed, f"/v1/venues/{VENUE}/instruments/{SYMBOL}/book?depth=5000")
     past = get(replayed, BOOK)["book"]
     assert past["state"] == "BOOK_STATE_PROVEN"
@@ -34,7 +34,7 @@ def test_the_newest_book_of_the_record_is_the_venues_own(replayed):
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
-def test_a_book_on_the_way_is_what_its_updates_make(replayed, part):
+def test_a_book_of_any_moment_equals_its_applied_updates(replayed, part):
     rows = asyncio.run(read_book(replayed.gateway, VENUE, SYMBOL))
     times_ns = np.maximum.accumulate(rows["received_time_ns"])
     moment_ns = int(times_ns[int(len(rows) * part)])
@@ -51,7 +51,7 @@ def test_a_book_on_the_way_is_what_its_updates_make(replayed, part):
         assert levels(past[name]) == expected
 
 
-def test_a_program_reads_what_is_in_the_file(replayed, truth):
+def test_a_client_program_reads_the_events_of_the_file(replayed, truth):
     trades = asyncio.run(read_trades(replayed.gateway, VENUE, SYMBOL))
     unit = Decimal(1).scaleb(-trades.scales["price"])
     found = {

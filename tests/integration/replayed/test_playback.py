@@ -1,4 +1,4 @@
-"""What a mesh recorded is played into a second one, which then has recorded the same."""
+"""The record of a mesh is played into a second mesh, which records the same."""
 
 import hashlib
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def rows(mesh: Mesh, table: str) -> list[tuple[object, ...]]:
 
 
 def wait_until_same(first: Mesh, second: Mesh) -> None:
-    """Wait for the counts; what is in the rows is for the tests."""
+    """Wait for the counts of rows; the tests compare the rows."""
 
     def counts(mesh: Mesh) -> list[tuple[object, ...]]:
         return mesh.sql(
@@ -77,7 +77,7 @@ def wait_until_same(first: Mesh, second: Mesh) -> None:
 
 
 @pytest.mark.parametrize("table", ROWS)
-def test_the_second_record_is_the_first(table, replayed, second):
+def test_the_second_record_equals_the_first(table, replayed, second):
     assert rows(second, table) == rows(replayed, table)
 
 
@@ -85,7 +85,7 @@ def test_the_second_record_has_the_same_books(replayed, second):
     assert recorded.book_updates(second) == recorded.book_updates(replayed)
 
 
-def test_the_book_that_is_served_is_the_one_that_was(replayed, second):
+def test_the_served_book_equals_the_recorded_book(replayed, second):
     request = market_data_pb2.GetOrderBookRequest(venue=VENUE, symbol="BTCUSDT", depth=1000)
     books = [
         market_data_pb2_grpc.MarketDataStub(mesh.channel).GetOrderBook(request, metadata=metadata())
@@ -105,7 +105,7 @@ def test_two_plays_give_the_same_bytes(replayed, second):
         assert digest(third, event_count) == digest(second, event_count)
 
 
-def test_a_play_goes_on_after_kill(replayed):
+def test_a_killed_playback_is_resumed(replayed):
     before = 0
     with played(replayed, "--speed", slowly(replayed)) as mesh:
         for service in (VENUE, "ingest", VENUE):
@@ -121,7 +121,7 @@ def test_a_play_goes_on_after_kill(replayed):
         assert rows(mesh, "gaps") == rows(replayed, "gaps")
 
 
-def test_orders_on_paper_are_filled_by_what_was_recorded_also_after_kill(replayed):
+def test_paper_orders_are_filled_by_recorded_trades_also_after_kill(replayed):
     with played(replayed, "--speed", slowly(replayed)) as mesh:
         caller = OrderCaller(mesh, PAPER)
         mesh.wait_until(caller.is_ready, "the account on paper is ready")
@@ -140,7 +140,7 @@ def test_orders_on_paper_are_filled_by_what_was_recorded_also_after_kill(replaye
         assert dear < max(expected.prices(everything))
         sells = caller.place(limit("0.5", str(dear), account=PAPER, side=types_pb2.SIDE_SELL))
         assert {buys.state, sells.state} == {orders_pb2.ORDER_STATE_OPEN}
-        # It goes on from its beginning, as fast as it can to where it was.
+        # It restarts at the beginning and catches up at full speed.
         mesh.kill(VENUE)
         mesh.wait_until(
             lambda: recorded.trade_count(mesh) == recorded.trade_count(replayed), "it has ended"
@@ -178,7 +178,7 @@ def slowly(replayed: Mesh) -> str:
 
 
 def digest(mesh: Mesh, event_count: int) -> str:
-    """Of all batches that the venue's process holds, in the order in which they come."""
+    """Rows of all kept batches of the venue's process, in order."""
     request = market_data_pb2.SubscribeRequest(
         venue=VENUE, channels=CHANNELS, start_at=market_data_pb2.START_AT_EARLIEST
     )

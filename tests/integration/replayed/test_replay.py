@@ -26,7 +26,7 @@ def test_every_quote_is_recorded_once_in_order(replayed, truth):
     assert recorded.quotes(replayed) == truth.quotes
 
 
-def test_every_book_update_joins_the_one_before(replayed, truth):
+def test_book_updates_are_consecutive(replayed, truth):
     first, *rest = recorded.book_updates(replayed)
     assert first.snapshot
     assert not any(found.snapshot for found in rest)
@@ -45,7 +45,7 @@ def test_the_book_of_the_record_is_the_book_of_the_file(replayed, truth):
     assert rebuilt.snapshot() == expected.snapshot()
 
 
-def test_the_book_that_is_served_is_proven_and_right(replayed, truth):
+def test_the_served_book_is_proven_and_correct(replayed, truth):
     expected = Book(truth.snapshots[0])
     for update in truth.joining_updates:
         expected.apply(update)
@@ -60,12 +60,12 @@ def test_the_book_that_is_served_is_proven_and_right(replayed, truth):
 
 
 @pytest.mark.parametrize("interval", SECONDS)
-def test_bars_in_the_database_are_those_of_the_trades(interval, replayed, truth):
+def test_bars_in_the_database_equal_bars_of_the_trades(interval, replayed, truth):
     assert recorded.bars(replayed, interval) == capture.bars(truth.trades, SECONDS[interval])
 
 
 @pytest.mark.parametrize("interval", SECONDS)
-def test_bars_of_history_are_those_of_the_trades(interval, replayed, truth):
+def test_bars_of_history_equal_bars_of_the_trades(interval, replayed, truth):
     length_ns = SECONDS[interval] * capture.NANOSECONDS_PER_SECOND
     listed = list_all(replayed, f"{SYMBOL}/bars", interval=interval, page_size=100)
     found = {int(bar["open_time_ns"]): as_bar(bar) for bar in listed}
@@ -74,11 +74,11 @@ def test_bars_of_history_are_those_of_the_trades(interval, replayed, truth):
     over_ns = truth.trades[-1].time_ns - LATENESS_NS
     final = [bar for bar in listed if bar["final"]]
     assert len(final) == sum(open_ns + length_ns <= over_ns for open_ns in found)
-    # From the first trade on, nothing went unwatched.
+    # All time since the first trade is covered.
     assert all(int(bar["covered_ns"]) == length_ns for bar in final[1:])
 
 
-def test_trades_of_history_are_those_of_the_file(replayed, truth):
+def test_trades_of_history_equal_trades_of_the_file(replayed, truth):
     listed = list_all(replayed, f"{SYMBOL}/trades", page_size=777)
     found = [(trade["trade_id"], Decimal(trade["price"]), trade["side"]) for trade in listed]
     assert found == [
@@ -92,7 +92,7 @@ def test_no_gap_is_recorded(replayed):
     assert {one["gap"]["reason"] for one in listed} <= {"GAP_REASON_UNPROVEN"}
 
 
-def test_no_process_had_to_be_started_again(replayed):
+def test_no_process_was_restarted(replayed):
     restarts = {name: child["restarts"] for name, child in replayed.children().items()}
     assert restarts == dict.fromkeys(SERVICES, 0)
 

@@ -173,7 +173,7 @@ def test_rest_gives_the_documented_reason(path, replayed):
     ("cursor", "why"),
     [({"epoch": "1", "sequence": "1"}, "other_epoch"), ({"epoch": str(2**63 - 2)}, "ahead")],
 )
-def test_a_live_cursor_of_another_epoch_is_refused_over_rest(cursor, why, replayed):
+def test_a_live_cursor_of_another_epoch_is_rejected_over_rest(cursor, why, replayed):
     resume_after = {"channel": "CHANNEL_TRADES", "cursor": cursor}
     selector = {"venue": VENUE, "channels": ["CHANNEL_TRADES"], "resume_after": [resume_after]}
     status, error = replayed.post("/v1/live:subscribe", {"selectors": [selector]})
@@ -188,8 +188,8 @@ def test_a_page_token_belongs_to_its_list(replayed):
     assert (status, error["details"][0]["reason"]) == (400, "BAD_PAGE_TOKEN")
 
 
-def test_no_bad_request_has_disturbed_the_mesh(replayed, truth):
-    """After all of the above: the numbers of the batches are still those of the record."""
+def test_bad_requests_do_not_change_the_batches(replayed, truth):
+    """Run last: the batches have the same sequence numbers as in the record."""
     status, book = replayed.get(f"/v1/venues/{VENUE}/instruments/{SYMBOL}/book")
     assert status == 200
     epochs = {epoch for (epoch,) in replayed.sql("SELECT DISTINCT epoch FROM book_batches")}

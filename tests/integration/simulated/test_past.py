@@ -1,4 +1,4 @@
-"""What a chart shows at the first start: the venue's past, joined with the bars made since."""
+"""At the first start, a chart shows the venue's past candles joined with new bars."""
 
 import time
 
@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 MINUTE_NS = 60_000_000_000
 DAY_MINUTES = 24 * 60
 SECONDS_MAX = 60.0
-"""Generous: this machine may be busy. What it took is in the report."""
+"""A generous limit for busy machines; the report has the measured time."""
 
 
 def minutes(mesh: Mesh, candles: str = "true") -> list[dict[str, str]]:
@@ -22,7 +22,7 @@ def minutes(mesh: Mesh, candles: str = "true") -> list[dict[str, str]]:
     return mesh.get(path)[1].get("bars", [])
 
 
-def test_a_day_of_bars_is_there_soon_after_the_first_start(record_property):
+def test_a_day_of_bars_exists_soon_after_the_first_start(record_property):
     began = time.monotonic()
     with new_folder() as data, running(data, *SIMULATE) as mesh:
         mesh.wait_until(lambda: len(minutes(mesh)) >= DAY_MINUTES, "a day of bars")
@@ -44,7 +44,7 @@ def test_a_day_of_bars_is_there_soon_after_the_first_start(record_property):
 
 
 def assert_prices_join(found: list[dict[str, str]]) -> None:
-    """The market goes on where its past has ended: no jump between two bars."""
+    """Check that the price does not jump between the past and the new bars."""
     pairs = zip(found[1:], found, strict=False)
     jumps = [abs(float(after["open"]) / float(before["close"]) - 1) for before, after in pairs]
     assert max(jumps) < 0.01

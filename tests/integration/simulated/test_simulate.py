@@ -18,12 +18,12 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 COMMAND_SECONDS_MAX = 30.0
 RESTART_IDS = 1_000
-"""Ids of the exchange begin anew with the time, ten for each ms."""
+"""Ids of the exchange restart from the time, ten per ms."""
 FIRST_TICK_SECONDS_MAX = 60.0
-"""Generous: this machine may be busy. What it took is in the report."""
+"""A generous limit for busy machines; the report has the measured time."""
 
 
-def test_the_first_tick_comes_soon(first_run, record_property):
+def test_the_first_tick_arrives_in_time(first_run, record_property):
     record_property("first_tick_seconds", round(first_run.first_tick_seconds, 1))
     assert first_run.first_tick_seconds < FIRST_TICK_SECONDS_MAX
 
@@ -78,7 +78,7 @@ def test_books_become_proven(simulated):
         assert Decimal(book["bids"][0]["price"]) < Decimal(book["asks"][0]["price"])
 
 
-def test_a_book_agrees_with_the_exchanges_own(simulated):
+def test_a_book_equals_the_exchanges_book(simulated):
     path = f"/v1/venues/{VENUE}/instruments/{SYMBOL}/book:verify"
     status, found = simulated.get(path)
     assert (status, found["verdict"]) == (200, "BOOK_VERDICT_AGREES"), found
@@ -86,7 +86,7 @@ def test_a_book_agrees_with_the_exchanges_own(simulated):
     assert int(found["venue_sequence"]) > 0
 
 
-def test_all_that_is_listed_is_told_to_readers(simulated):
+def test_readers_get_all_listed_instruments(simulated):
     listed = simulated.get(f"/v1/venues/{VENUE}/instruments")[1]["instruments"]
     request = market_data_pb2.SubscribeRequest(
         venue=VENUE,
@@ -102,7 +102,7 @@ def test_all_that_is_listed_is_told_to_readers(simulated):
     assert [row.symbol for row in told] == [row["symbol"] for row in listed]
 
 
-def test_status_tells_another_shell_the_truth(simulated):
+def test_status_in_another_shell_is_correct(simulated):
     done = venuemesh("status", "--json", "--data", str(simulated.data))
     status = json.loads(done.stdout)
     assert (done.returncode, status["running"], status["world"]) == (0, True, "simulate")
@@ -118,7 +118,7 @@ def test_status_tells_another_shell_the_truth(simulated):
         assert rows[name]["state"] == "serving"
 
 
-def test_a_second_mesh_on_the_same_folder_is_refused(simulated):
+def test_a_second_mesh_on_the_same_folder_is_rejected(simulated):
     done = venuemesh("up", "--data", str(simulated.data))
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -139,7 +139,7 @@ def venuemesh(*arguments):
 
 
 def is_alive(pid):
-    """Whether there is such a process."""
+    """Whether the process exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

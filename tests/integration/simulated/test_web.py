@@ -1,4 +1,4 @@
-"""What a browser does: gRPC-web through the gateway, and Studio in a real headless browser."""
+"""gRPC-web through the gateway, and Studio in a real headless browser."""
 
 import struct
 import urllib.request
@@ -134,7 +134,7 @@ def test_an_order_is_placed_and_cancelled_on_the_page(page, studio):
     assert "cancelled" in page.get_by_test_id("recent-order-row").first.inner_text().lower()
 
 
-def test_an_order_and_its_alternative_are_placed_together_on_the_page(page, studio):
+def test_a_group_is_placed_on_the_page(page, studio):
     page.goto(f"{studio}#/orders/{VENUE}")
     page.get_by_test_id("account-state").get_by_text("ready").wait_for()
     page.get_by_test_id("ticket-size").fill("0.01")

@@ -73,7 +73,7 @@ async def check_book(connector: Connector, exchange: RawClient, symbol: str) -> 
     await websocket.close()
 
 
-async def test_every_channel_comes_and_books_are_the_exchanges(
+async def test_every_channel_delivers_and_books_equal_the_exchanges(
     connector: Connector, exchange: RawClient
 ) -> None:
     channels = [channel for wire in connector.venue.feed_protocols for channel in wire.channels]
@@ -83,7 +83,7 @@ async def test_every_channel_comes_and_books_are_the_exchanges(
     assert connector.all_gaps == []
 
 
-async def test_trades_come_once_each_in_order(connector: Connector) -> None:
+async def test_each_trade_is_published_once_in_order(connector: Connector) -> None:
     await connector.until(lambda: len(connector.trade_ids("BTCUSDT")) > 100)
     for ids in map(connector.trade_ids, SYMBOLS):
         assert ids == list(range(ids[0], ids[0] + len(ids)))
@@ -103,14 +103,14 @@ async def test_aggregate_trades_are_chosen_by_an_option(base: str) -> None:
         assert "x@trade" not in "".join(sent)
 
 
-def test_another_option_is_refused() -> None:
+def test_another_option_is_rejected() -> None:
     for factory in VENUES.values():
         with pytest.raises(SettingError):
             factory(Environment("live", "", {"trades": "some"}))
 
 
 @pytest.mark.parametrize("fault", ["drop", "hole"])
-async def test_a_broken_book_is_a_gap_and_comes_back_right(
+async def test_a_broken_book_is_a_gap_and_recovers(
     connector: Connector, exchange: RawClient, fault: str
 ) -> None:
     venue = connector.venue.venue_id
@@ -126,7 +126,7 @@ async def test_a_broken_book_is_a_gap_and_comes_back_right(
         await check_book(connector, exchange, symbol)
 
 
-async def test_a_snapshot_from_before_the_hole_heals_nothing(
+async def test_a_snapshot_older_than_the_hole_does_not_prove_the_book(
     connector: Connector, exchange: RawClient
 ) -> None:
     order = {"venue": connector.venue.venue_id, "symbol": "BTCUSDT"}
@@ -139,7 +139,7 @@ async def test_a_snapshot_from_before_the_hole_heals_nothing(
 
 
 @pytest.mark.parametrize("fault", ["duplicate", "malformed", "unknown_event"])
-async def test_what_does_no_harm_is_no_gap(
+async def test_harmless_faults_are_no_gaps(
     connector: Connector, exchange: RawClient, fault: str
 ) -> None:
     order = {"venue": connector.venue.venue_id, "fault": fault, "symbol": "BTCUSDT"}
@@ -178,7 +178,7 @@ async def test_after_a_lost_connection_books_are_new_and_others_undisturbed(
 
 @pytest.mark.parametrize("base", ["binance_futures"], indirect=True)
 @pytest.mark.parametrize("fault", ["spent_trade_id", "insurance_fund"])
-async def test_what_is_no_trade_of_the_market_is_left_out(
+async def test_trades_outside_the_market_are_omitted(
     connector: Connector, exchange: RawClient, fault: str
 ) -> None:
     await connector.until(lambda: all(map(connector.trade_ids, SYMBOLS)))

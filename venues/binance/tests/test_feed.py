@@ -1,4 +1,4 @@
-"""What Binance is told, and what its answers mean."""
+"""Messages to Binance, and its answers."""
 
 import json
 
@@ -75,7 +75,7 @@ def test_each_route_of_futures_is_asked_for_its_own_streams() -> None:
         (market, b'{"stream":"!markPrice@arr","data":[]}', None),
     ],
 )
-def test_frames_are_told_apart_by_their_stream(
+def test_frames_are_classified_by_stream(
     wire: BinanceFeedProtocol, frame: bytes, kind: str | None
 ) -> None:
     patterns = FramePatterns([kind.pattern for kind in wire.kinds], wire.window_bytes)
@@ -91,7 +91,7 @@ def test_frames_are_told_apart_by_their_stream(
         (b'{"error":{"code":3,"msg":"Invalid JSON"},"id":null}', "3: Invalid JSON"),
     ],
 )
-def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str) -> None:
+def test_an_answer_states_rejections(reply: bytes, refusal: str) -> None:
     assert wire.read_control_message(reply).rejection == refusal
 
 
@@ -106,7 +106,7 @@ def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str) -> None:
         b"",
     ],
 )
-def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
+def test_a_data_frame_is_no_reply(frame: bytes) -> None:
     with pytest.raises(FrameError):
         wire.read_control_message(frame)
 

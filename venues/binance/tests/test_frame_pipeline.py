@@ -1,4 +1,4 @@
-"""From Binance's frames to numbered batches, rubbish included."""
+"""From Binance's frames to numbered batches, invalid frames included."""
 
 import json
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ def depth(first: int, last: int, price: str = "10.50") -> bytes:
 
 @pytest.fixture
 async def feed() -> AsyncIterator[Feed]:
-    """Nothing is told of its connection."""
+    """Opens a connection without messages."""
     feed = Feed(spot(PLACE), "BTCUSDT")
     yield feed
     assert not feed.connection.told
@@ -53,14 +53,16 @@ async def feed() -> AsyncIterator[Feed]:
         b'{"stream":"btcusdt@trade","data":"' + b"x" * 9_000_000 + b'"}',
     ],
 )
-async def test_rubbish_is_counted_and_the_rest_goes_on(feed: Feed, rubbish: bytes) -> None:
+async def test_invalid_frames_are_counted_and_the_others_are_read(
+    feed: Feed, rubbish: bytes
+) -> None:
     assert ids(feed.take(trade(1), rubbish, trade(2))) == [1, 2]
     assert ids(feed.take(trade(3))) == [3]
     assert feed.meter.counters["skipped_frames_total"] == 1
     assert feed.meter.gaps_total == 0
 
 
-async def test_an_odd_number_does_not_spoil_those_that_come_later(feed: Feed) -> None:
+async def test_an_odd_number_does_not_change_later_numbers(feed: Feed) -> None:
     (odd,) = feed.take(trade(1, price="1e-17"))
     (plain,) = feed.take(trade(2, price="61837.63000000"))
     assert (list(odd.trades.price), odd.instruments[0].price_scale) == ([1], 17)
@@ -73,7 +75,7 @@ async def test_a_number_that_does_not_fit_is_not_counted_as_seen(feed: Feed) -> 
     assert feed.meter.gaps_total == 0
 
 
-async def test_a_hole_is_told_before_the_trade_after_it(feed: Feed) -> None:
+async def test_a_gap_precedes_the_trade_after_the_hole(feed: Feed) -> None:
     first, second = feed.take(trade(1), trade(5))
     assert ids([first]) == [1]
     assert ids([second]) == [5]

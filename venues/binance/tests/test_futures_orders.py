@@ -92,7 +92,7 @@ async def test_each_order_type_has_its_parameters(changes, expected):
         assert {name: sent.get(name) for name in expected} == expected
 
 
-async def test_a_stop_goes_to_the_algo_service_and_is_found_there():
+async def test_a_stop_is_placed_and_listed_at_the_algo_service():
     stop = order_request(
         type=pb.ORDER_TYPE_STOP_LIMIT, stop_price=Decimal(100000), size=Decimal("0.002")
     )

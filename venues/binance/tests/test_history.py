@@ -55,7 +55,7 @@ async def test_instruments_of_futures(history: BinanceHistory) -> None:
 
 
 @both
-async def test_listings_may_be_odd(history: BinanceHistory, raw: RawClient) -> None:
+async def test_unusual_listings_are_read(history: BinanceHistory, raw: RawClient) -> None:
     venue = history.venue_id
     await raw.order(venue=venue, fault="halt", symbol="BTCUSDT")
     await raw.order(venue=venue, fault="tick_size", symbol="ETHUSDT", value="0.05")
@@ -121,7 +121,7 @@ async def test_older_trades_than_the_newest_are_had_too(history: BinanceHistory)
 
 
 @both
-async def test_candles_come_oldest_first(history: BinanceHistory) -> None:
+async def test_candles_are_oldest_first(history: BinanceHistory) -> None:
     newest = await history.candles("BTCUSDT", "1m", 0, 10)
     starts = [candle.open_time_ns for candle in newest]
     assert starts == list(range(starts[0], starts[0] + 10 * MINUTE_NS, MINUTE_NS))

@@ -42,7 +42,7 @@ CODEC = BinanceOrderSocketCodec("spot")
 async def open_client(
     reply: Any, make: Any = orders.execution_client
 ) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient, list[Any]]]:
-    """A client with its order socket only, and what is said on it."""
+    """A client with only its order socket, and the messages on it."""
     asked: list[Any] = []
 
     def note(message: Any) -> list[Any]:

@@ -78,7 +78,7 @@ def order_request(**changes) -> OrderRequest:
     return OrderRequest(**{**fields, **changes})
 
 
-async def test_an_order_goes_out_digit_for_digit_and_comes_back_exact():
+async def test_an_order_is_sent_and_read_with_exact_numbers():
     async with spot_client() as (venue, client):
         venue.answer("/api/v3/order", ORDER)
         receipt = await client.place(order_request())

@@ -239,7 +239,7 @@ def test_empty_sides_are_no_levels() -> None:
         (parse.marks, MARK.replace(b'"i":"58857.26693664",', b"")),
     ],
 )
-def test_what_is_malformed_is_refused(parser, frame: bytes) -> None:
+def test_malformed_frames_are_rejected(parser, frame: bytes) -> None:
     with pytest.raises(FrameError):
         parser(Frames([frame], [7]))
 

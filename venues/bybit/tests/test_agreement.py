@@ -1,4 +1,4 @@
-"""What we make of captured frames is what ccxt.pro makes of them."""
+"""Columns of captured frames equal the results of ccxt.pro."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The connector against the pretended Bybit, through the real kit: what is Bybit's own.
+"""The connector against the simulated Bybit, through the real kit: what is Bybit's own.
 
 What every connector must do is in the cards of kit/conformance.
 """
@@ -63,7 +63,7 @@ async def test_rest_counts_the_updates_of_the_book(connected: Connector) -> None
         ("service_restart", types_pb2.GAP_REASON_VENUE_RESET),
     ],
 )
-async def test_a_broken_book_is_a_gap_and_goes_on_right(
+async def test_a_broken_book_is_a_gap_and_recovers(
     connected: Connector, pretended: SimulatedExchange, fault: str, reason: int
 ) -> None:
     book = connected.book("BTCUSDT")
@@ -80,7 +80,7 @@ async def test_a_broken_book_is_a_gap_and_goes_on_right(
 
 
 @pytest.mark.parametrize("fault", ["service_restart", "same_update_id"])
-async def test_quotes_outlive_what_happens_to_update_ids(
+async def test_quotes_continue_when_update_ids_restart(
     connected: Connector, pretended: SimulatedExchange, fault: str
 ) -> None:
     quotes, before = types_pb2.CHANNEL_QUOTES, len(connected.batches)

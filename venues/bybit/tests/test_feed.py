@@ -1,4 +1,4 @@
-"""What Bybit is told, and what its answers mean."""
+"""Messages to Bybit, and its answers."""
 
 import json
 
@@ -58,7 +58,7 @@ def test_a_ping_is_a_message() -> None:
         ("", None),
     ],
 )
-def test_frames_are_told_apart_by_their_topic(topic: str, kind: str | None) -> None:
+def test_frames_are_classified_by_topic(topic: str, kind: str | None) -> None:
     patterns = FramePatterns([one.pattern for one in wire.kinds], wire.window_bytes)
     (found,) = patterns.classify(Frames([b'{"topic":"%b","ts":1}' % topic.encode()], [1])).tolist()
     names = [*(one.name for one in wire.kinds), None]
@@ -93,7 +93,7 @@ def test_frames_are_told_apart_by_their_topic(topic: str, kind: str | None) -> N
         ),
     ],
 )
-def test_an_answer_tells_whether_it_refuses(reply, refusal: str, symbols) -> None:
+def test_an_answer_states_rejections(reply, refusal: str, symbols) -> None:
     answer = wire.read_control_message(json.dumps(reply).encode())
     assert (answer.rejection, answer.rejected_symbols) == (refusal, symbols)
 
@@ -102,7 +102,7 @@ def test_an_answer_tells_whether_it_refuses(reply, refusal: str, symbols) -> Non
     "frame",
     [b'{"topic":"liquidation.BTCUSDT"}', b"not json", b'{"op":"\xff"}', b"[]", b"", b'{"op":1}'],
 )
-def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
+def test_a_data_frame_is_no_reply(frame: bytes) -> None:
     with pytest.raises(FrameError):
         wire.read_control_message(frame)
 

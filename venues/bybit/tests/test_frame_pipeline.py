@@ -1,4 +1,4 @@
-"""From Bybit's frames to numbered batches, rubbish included."""
+"""From Bybit's frames to numbered batches, invalid frames included."""
 
 import json
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ def quote(sequence: int, number: int) -> bytes:
 
 @pytest.fixture
 async def feed() -> AsyncIterator[Feed]:
-    """Nothing is told of its connection."""
+    """Opens a connection without messages."""
     feed = Feed(spot(Environment("replay", "http://127.0.0.1:1")), "BTCUSDT")
     yield feed
     assert not feed.connection.told
@@ -61,19 +61,21 @@ def ids(batches: list[batch_pb2.MarketDataBatch]) -> list[str]:
         b'{"topic":"publicTrade.BTCUSDT","data":"' + b"x" * 9_000_000 + b'"}',
     ],
 )
-async def test_rubbish_is_counted_and_the_rest_goes_on(feed: Feed, rubbish: bytes) -> None:
+async def test_invalid_frames_are_counted_and_the_others_are_read(
+    feed: Feed, rubbish: bytes
+) -> None:
     assert ids(feed.take(trade(1), rubbish, trade(2))) == ["1", "2"]
     assert ids(feed.take(trade(3))) == ["3"]
     assert feed.meter.counters["skipped_frames_total"] == 1
     assert feed.meter.gaps_total == 0
 
 
-async def test_a_trade_that_comes_again_is_dropped(feed: Feed) -> None:
+async def test_a_repeated_trade_is_dropped(feed: Feed) -> None:
     assert ids(feed.take(trade(1), trade(5), trade(1))) == ["1", "5"]
     assert reasons(feed.take(trade(5))) == []
 
 
-async def test_trades_after_a_reconnect_may_be_missing_some(feed: Feed) -> None:
+async def test_missing_trades_after_a_reconnect_are_a_gap(feed: Feed) -> None:
     feed.take(trade(1))
     feed.reconnect()
     batches = feed.take(trade(1), trade(2))
@@ -81,13 +83,13 @@ async def test_trades_after_a_reconnect_may_be_missing_some(feed: Feed) -> None:
     assert reasons(batches) == [types_pb2.GAP_REASON_RECONNECT]
 
 
-async def test_a_best_quote_that_is_told_again_is_dropped(feed: Feed) -> None:
+async def test_a_repeated_best_quote_is_dropped(feed: Feed) -> None:
     (batch,) = feed.take(quote(7, 70), quote(7, 70), quote(9, 71))
     assert list(batch.quotes.sequence) == [7, 9]
     assert reasons([batch]) == []
 
 
-async def test_quotes_go_on_when_update_ids_begin_anew(feed: Feed) -> None:
+async def test_quotes_continue_when_update_ids_restart(feed: Feed) -> None:
     feed.take(quote(7, 70))
     (batch,) = feed.take(quote(9, 1))
     assert (list(batch.quotes.sequence), reasons([batch])) == ([9], [])
@@ -107,7 +109,7 @@ async def test_a_book_begins_with_the_whole_of_it(feed: Feed) -> None:
     assert feed.book("BTCUSDT").state is BookState.SYNCHRONIZED
 
 
-async def test_a_skipped_update_is_a_gap_until_the_whole_book_comes(feed: Feed) -> None:
+async def test_a_skipped_update_is_a_gap_until_the_next_snapshot(feed: Feed) -> None:
     feed.take(book(100, kind="snapshot"), book(101))
     (batch,) = feed.take(book(103, price="11"))
     assert reasons([batch]) == [types_pb2.GAP_REASON_SEQUENCE]
@@ -130,7 +132,7 @@ async def test_a_restart_of_the_service_replaces_the_book(feed: Feed, before: li
     assert bid_prices(feed) == [13, 12]
 
 
-async def test_a_refused_symbol_is_shown_as_refused(feed: Feed) -> None:
+async def test_a_rejected_symbol_has_the_state_refused(feed: Feed) -> None:
     refusal = {"success": False, "ret_msg": "Invalid symbol :[tickers.BTCUSDT]", "op": "subscribe"}
     feed.take(json.dumps(refusal).encode())
     rows = feed.subscriptions.rows([], connected=True)

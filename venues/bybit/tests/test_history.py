@@ -53,7 +53,7 @@ async def test_a_book_is_as_deep_and_counts_as_its_topic(
     assert book.bids.price.unscaled[0] > 0
 
 
-async def test_the_newest_trades_come_oldest_first(history: BybitHistory, raw: RawClient) -> None:
+async def test_the_newest_trades_are_oldest_first(history: BybitHistory, raw: RawClient) -> None:
     websocket = await subscribed(raw, "publicTrade.BTCUSDT")
     rows = (await websocket.receive_json())["data"]
     trades = await history.trades("BTCUSDT", 0, 0, 1000)
@@ -68,7 +68,7 @@ async def test_the_newest_trades_come_oldest_first(history: BybitHistory, raw: R
     assert await history.trades("BTCUSDT", 0, trades[-1].venue_time_ns + 10**15, 5) == []
 
 
-async def test_candles_come_oldest_first(history: BybitHistory) -> None:
+async def test_candles_are_oldest_first(history: BybitHistory) -> None:
     newest = await history.candles("BTCUSDT", "1m", 0, 10)
     starts = [candle.open_time_ns for candle in newest]
     assert starts == list(range(starts[0], starts[0] + 10 * MINUTE_NS, MINUTE_NS))

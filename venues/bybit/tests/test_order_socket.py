@@ -28,7 +28,7 @@ TAKEN = {"retCode": 0, "retMsg": "OK", "data": {"orderId": "1523", "orderLinkId"
 async def open_client(
     reply: Any,
 ) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient, list[Any]]]:
-    """A client that has signed in, and what it said on its order socket."""
+    """A signed-in client and its messages on the order socket."""
     asked: list[Any] = []
 
     def answer(message: Any) -> list[Any]:

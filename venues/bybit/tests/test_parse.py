@@ -98,7 +98,7 @@ def test_a_book_update() -> None:
     ("kind", "update_id", "snapshot"),
     [(b"snapshot", b"217107085", 1), (b"delta", b"2", 0), (b"delta", b"1", 1)],
 )
-def test_a_whole_book_says_so_or_begins_to_count_anew(kind, update_id, snapshot: int) -> None:
+def test_a_snapshot_is_marked_or_has_update_id_1(kind, update_id, snapshot: int) -> None:
     frame = BOOK.replace(b"delta", kind).replace(b"217107085", update_id)
     assert parse.book(Frames([frame], [7])).snapshot.tolist() == [snapshot]
 
@@ -157,7 +157,7 @@ def test_a_candle() -> None:
         (parse.trades, b"\xff\xfe"),
     ],
 )
-def test_what_is_malformed_is_refused(parser, frame: bytes) -> None:
+def test_malformed_frames_are_rejected(parser, frame: bytes) -> None:
     with pytest.raises(FrameError):
         parser(Frames([frame], [7]))
 

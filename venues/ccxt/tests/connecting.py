@@ -1,4 +1,4 @@
-"""The connector on a pretended exchange that ccxt.pro takes for a real one: feed, books and hub of
+"""The connector on a simulated exchange that ccxt.pro takes for a real one: feed, books and hub of
 a venue process, without its services."""
 
 import asyncio
@@ -26,7 +26,7 @@ WAIT_S = 20.0
 
 
 def addresses(name: str, base: str) -> dict:
-    """What ccxt must be told to take a pretended exchange for the real one."""
+    """What ccxt must be told to take a simulated exchange for the real one."""
     feed = base.replace("http", "ws")
     if name == "binance":
         keys = ("public", "private", "v1", "sapi", "fapiPublic", "dapiPublic")

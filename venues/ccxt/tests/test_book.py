@@ -44,7 +44,7 @@ def test_changes_make_the_same_book(states: list[tuple[dict[int, int], dict[int,
         assert (bids, asks) == state
 
 
-def test_nothing_is_said_when_nothing_has_changed() -> None:
+def test_nothing_is_published_without_changes() -> None:
     copy = BookCopy("A", 100)
     book = live({1: 2}, {3: 4}, nonce=7)
     first = copy.changes(book, 1)
@@ -69,7 +69,7 @@ def test_the_object_may_change_after_it_was_read() -> None:
     assert changed.bids.size.unscaled.tolist() == [9]
 
 
-def test_only_the_best_levels_are_told() -> None:
+def test_only_the_best_levels_are_sent() -> None:
     copy = BookCopy("A", 1)
     copy.changes(live({5: 1, 4: 1}, {}), 1)
     rows = copy.changes(live({4: 1}, {}), 2)

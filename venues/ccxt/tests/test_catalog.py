@@ -32,13 +32,13 @@ def test_every_exchange_has_a_port_of_its_own() -> None:
     assert not listed & set(ports)
 
 
-def test_names_that_ccxt_has_given_up_mean_what_it_says_now() -> None:
+def test_former_names_of_ccxt_mean_their_present_names() -> None:
     assert set(catalog.ALIASES.values()) <= set(ccxt_client.streaming_ids())
     assert not set(catalog.ALIASES) & set(ccxt_client.streaming_ids())
 
 
 @pytest.mark.parametrize("name", ["ccxt:nowhere", "ccxt:", "ccxt:../x", "nowhere"])
-def test_an_unknown_name_is_refused_with_those_that_are_known(name: str) -> None:
+def test_an_unknown_name_is_rejected_with_those_that_are_known(name: str) -> None:
     with pytest.raises(SettingError, match=r"gate|binance"):
         discovery.require(name)
 
@@ -47,12 +47,12 @@ def test_an_unknown_name_is_refused_with_those_that_are_known(name: str) -> None
     "options",
     [{"config": "no json"}, {"config": "[]"}, {"depth": "0"}, {"depth": "x"}, {"trade_ids": "y"}],
 )
-def test_a_wrong_option_is_refused(options: dict[str, str]) -> None:
+def test_a_wrong_option_is_rejected(options: dict[str, str]) -> None:
     with pytest.raises(SettingError, match=r"venues\.ccxt_gate\.options"):
         discovery.require("ccxt:gate")(Environment("live", "", options))
 
 
-def test_an_exchange_that_nobody_pretends_needs_the_world_live() -> None:
+def test_an_exchange_without_a_simulator_needs_the_world_live() -> None:
     with pytest.raises(SettingError, match="urls"):
         discovery.require("ccxt:gate")(Environment("simulate", ""))
 
@@ -63,7 +63,7 @@ def test_channels_are_those_that_ccxt_has() -> None:
     assert types_pb2.CHANNEL_QUOTES not in channels
 
 
-def test_nothing_of_ccxt_is_loaded_before_a_venue_runs() -> None:
+def test_ccxt_is_not_loaded_before_a_venue_runs() -> None:
     program = (
         "import sys; from kit.connector.contract import discovery\n"
         "from kit.connector.contract.venue import Environment\n"

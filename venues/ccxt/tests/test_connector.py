@@ -71,7 +71,7 @@ async def test_a_book_is_that_of_the_exchange() -> None:
 
 @pytest.mark.parametrize("name", ["binance", "kraken", "okx", "bybit"])
 @pytest.mark.parametrize("fault", ["disconnect", "malformed"])
-async def test_a_broken_socket_is_a_gap_and_is_made_anew(name: str, fault: str) -> None:
+async def test_a_broken_socket_is_a_gap_and_is_reopened(name: str, fault: str) -> None:
     """A frame that is cut in half ends ccxt's own receive loop without a word."""
     async with connected(name, [SYMBOL]) as (connector, pretended):
         await connector.until(lambda: connector.rows(TRADES) > 2)
@@ -124,7 +124,7 @@ async def test_a_burst_that_is_too_large_is_a_gap() -> None:
         assert not consecutive(connector.trade_ids(SYMBOL))
 
 
-async def test_ids_that_count_show_what_ccxt_has_lost() -> None:
+async def test_consecutive_ids_show_trades_that_ccxt_lost() -> None:
     async with connected("binance", [SYMBOL], trade_ids="consecutive") as (connector, pretended):
         await connector.until(lambda: connector.rows(TRADES) > 20)
         assert connector.gaps(TRADES) == []
@@ -134,7 +134,7 @@ async def test_ids_that_count_show_what_ccxt_has_lost() -> None:
 
 
 @pytest.mark.parametrize("name", ["okx", "kraken"])
-async def test_a_book_can_be_had_anew(name: str) -> None:
+async def test_a_new_subscription_gets_a_new_snapshot(name: str) -> None:
     """Alone on OKX, with its whole socket on Kraken."""
     async with connected(name, [SYMBOL]) as (connector, _):
         doubted = types_pb2.GAP_REASON_CROSSED
@@ -144,7 +144,7 @@ async def test_a_book_can_be_had_anew(name: str) -> None:
         assert [gap.reason for gap in connector.gaps(BOOK)] == [doubted]
 
 
-async def test_what_is_not_wanted_any_more_ends_and_the_rest_goes_on() -> None:
+async def test_an_unsubscribed_stream_ends_and_the_others_continue() -> None:
     async with connected("bybit", [SYMBOL, "ETH/USDT"]) as (connector, _):
         connector.feed.remove([SYMBOL])
         connector.host.book_manager.remove([SYMBOL])
@@ -175,7 +175,7 @@ async def test_a_pause_is_a_gap() -> None:
         await begins_again(connector, since)
 
 
-async def test_what_is_held_of_trades_is_let_go() -> None:
+async def test_kept_trades_are_released() -> None:
     async with connected("binance", [SYMBOL]) as (connector, _):
         await connector.until(lambda: connector.rows(TRADES) > 50)
         await connector.until(lambda: len(exchange_of(connector.venue).api.trades[SYMBOL]) < 20)

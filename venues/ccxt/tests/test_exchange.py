@@ -39,7 +39,9 @@ async def test_a_message_that_cannot_be_handled_ends_its_socket(
     assert exchange.sockets() == []
 
 
-async def test_who_was_just_answered_hears_of_a_lost_socket_too(exchange: CcxtExchange) -> None:
+async def test_a_watcher_between_two_calls_gets_the_error_of_a_lost_socket(
+    exchange: CcxtExchange,
+) -> None:
     watcher: Any = SimpleNamespace(client=None)
     CURRENT.set(watcher)
     exchange.api._note(URL)

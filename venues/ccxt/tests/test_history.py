@@ -53,7 +53,7 @@ async def test_a_book_has_both_sides(history: VenueHistory) -> None:
     assert book.bids.price.unscaled[0] > 0
 
 
-async def test_the_newest_trades_come_oldest_first(history: VenueHistory) -> None:
+async def test_the_newest_trades_are_oldest_first(history: VenueHistory) -> None:
     trades = await history.trades(SYMBOL, 0, 0, 20)
     ids = [int(trade.trade_id) for trade in trades]
     assert ids == list(range(ids[0], ids[0] + 20))
@@ -68,7 +68,7 @@ async def test_an_id_that_is_too_old_is_not_answered_with_newer_ones(history: Ve
         await history.trades(SYMBOL, 1, 0, 10)
 
 
-async def test_candles_come_oldest_first(history: VenueHistory) -> None:
+async def test_candles_are_oldest_first(history: VenueHistory) -> None:
     candles = await history.candles(SYMBOL, "1m", 0, 5)
     opens = [candle.open_time_ns for candle in candles]
     assert len(opens) == 5
@@ -85,7 +85,7 @@ async def test_refusals_are_our_errors(pretended: SimulatedExchange, history: Ve
         await history.book(SYMBOL)
 
 
-async def test_what_ccxt_does_not_have_is_said(
+async def test_methods_missing_in_ccxt_are_errors(
     history: VenueHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(history._exchange.api.has, "fetchTrades", False)

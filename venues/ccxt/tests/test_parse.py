@@ -35,7 +35,7 @@ def test_a_trade_has_the_exchanges_own_text() -> None:
     assert (rows.trade_id_text, rows.trade_id.tolist()) == (["7"], [0])
 
 
-def test_more_digits_than_a_float_has_come_from_the_raw_answer() -> None:
+def test_digits_beyond_a_float_come_from_the_raw_answer() -> None:
     size = "123456789012.12345"
     trade = TRADE | {"amount": float(size), "info": {"q": [{"deep": size}]}}
     rows = parse.trades("A", [trade], RECEIVED_NS, consecutive=False)
@@ -68,7 +68,7 @@ def test_trades_without_an_id_get_one_that_a_repetition_shares() -> None:
     assert parse.trade_ids([bare]) == [first]
 
 
-def test_a_side_that_is_not_said_is_not_guessed() -> None:
+def test_a_missing_side_is_not_guessed() -> None:
     sides = [{"side": "buy"}, {"side": None}, {}]
     assert [parse.side(one) for one in sides] == [SIDE_BUY, 0, 0]
 
@@ -90,6 +90,6 @@ def test_a_ticker_needs_a_last_price_only() -> None:
 
 
 @pytest.mark.parametrize("price", [float("nan"), float("inf"), 1e30])
-def test_what_is_no_number_of_ours_is_refused(price: float) -> None:
+def test_unsupported_numbers_are_rejected(price: float) -> None:
     with pytest.raises(NumberError):
         parse.trades("A", [TRADE | {"price": price, "info": {}}], RECEIVED_NS, consecutive=False)

@@ -59,7 +59,7 @@ def filled(cache: ArrayCache, *numbers: int) -> ArrayCache:
     return cache
 
 
-def test_a_trade_that_came_while_nobody_waited_is_swept_up() -> None:
+def test_a_trade_between_two_watch_calls_is_read_from_the_cache() -> None:
     sink = FakeSink()
     cache = filled(ArrayCache(100), 1)
     stream = Trades(surroundings(sink, trades={SYMBOL: cache}), SYMBOL)
@@ -79,7 +79,7 @@ def test_each_trade_is_taken_once_and_none_is_held() -> None:
     assert (sink.ids, len(cache), sink.told) == (["1", "2", "3"], 0, [])
 
 
-def test_a_full_cache_is_a_gap_before_what_is_left() -> None:
+def test_a_full_cache_is_a_gap_before_the_remaining_trades() -> None:
     sink = FakeSink()
     cache = filled(ArrayCache(2), 1, 2, 3)
     Trades(surroundings(sink, trades={SYMBOL: cache}), SYMBOL).take(())
@@ -96,13 +96,13 @@ def test_a_trade_that_cannot_be_written_costs_no_other() -> None:
     assert sink.ids == ["1", "3"]
 
 
-def test_an_exchange_without_a_cache_of_trades_is_believed_what_it_returns() -> None:
+def test_without_a_cache_the_returned_trades_are_used() -> None:
     sink = FakeSink()
     Trades(surroundings(sink), SYMBOL).take([trade(1), {"id": "2", "price": None}])
     assert sink.ids == ["1"]
 
 
-def test_a_book_that_ccxt_is_making_anew_is_not_read() -> None:
+def test_a_book_that_ccxt_rebuilds_is_not_read() -> None:
     sink = FakeSink()
     old = {"bids": [[1.0, 1.0]], "asks": [[2.0, 1.0]]}
     books = {SYMBOL: old}

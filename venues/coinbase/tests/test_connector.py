@@ -46,7 +46,7 @@ async def exchange(base: str) -> AsyncIterator[RawClient]:
 
 @asynccontextmanager
 async def connecting(base: str, feed: str, symbols: Iterable[str]) -> AsyncIterator[Connector]:
-    """With every book proven."""
+    """Connect and wait until every book is proven."""
     place = Environment("simulate", base.rpartition("/")[0], {"feed": feed})
     async with connector(spot(place), symbols) as connected:
         await connected.until(connected.synchronized, "synchronized books")
@@ -76,7 +76,7 @@ def trade_ids(connected: Connector, symbol: str) -> list[int]:
 
 
 def check_trades(connected: Connector) -> None:
-    """None is missing, and each came once."""
+    """Check that each trade was published exactly once."""
     for symbol in SYMBOLS:
         ids = trade_ids(connected, symbol)
         first = min(ids, default=0)
@@ -108,7 +108,7 @@ async def check_book(connected: Connector, symbol: str) -> None:
             await connected.next_batch()
 
 
-async def test_every_channel_comes_and_books_are_the_exchanges(connected: Connector) -> None:
+async def test_every_channel_delivers_and_books_equal_the_exchanges(connected: Connector) -> None:
     wire = connected.venue.feed_protocols[0]
     await connected.until(lambda: all(connected.count(one) > 3 for one in wire.channels), "rows")
     for symbol in SYMBOLS:
@@ -116,7 +116,7 @@ async def test_every_channel_comes_and_books_are_the_exchanges(connected: Connec
     assert connected.all_gaps == []
 
 
-async def test_trades_come_once_each_in_order(connected: Connector) -> None:
+async def test_each_trade_is_published_once_in_order(connected: Connector) -> None:
     await connected.until(lambda: len(trade_ids(connected, "BTC-USD")) > 60, "trades")
     check_trades(connected)
 
@@ -135,7 +135,7 @@ async def test_a_hole_in_the_numbers_breaks_all_books_of_the_connection(
         await check_book(advanced, symbol)
 
 
-async def test_trades_missed_by_advanced_come_with_the_new_subscription(
+async def test_trades_missed_on_advanced_arrive_with_the_new_subscription(
     advanced: Connector, exchange: RawClient
 ) -> None:
     await advanced.until(lambda: trade_ids(advanced, "BTC-USD"), "trades")
@@ -146,7 +146,7 @@ async def test_trades_missed_by_advanced_come_with_the_new_subscription(
     assert ids == list(range(ids[0], ids[0] + len(ids)))
 
 
-async def test_a_lost_connection_is_a_gap_and_comes_back(
+async def test_a_lost_connection_is_a_gap_and_is_reopened(
     connected: Connector, exchange: RawClient
 ) -> None:
     await exchange.order(fault="disconnect", symbol="BTC-USD", channel="book")
@@ -167,7 +167,7 @@ async def test_the_last_words_to_a_slow_reader_move_the_connection(
 
 
 @pytest.mark.parametrize("fault", ["error", "malformed", "unknown_event"])
-async def test_what_does_no_harm_is_no_gap(
+async def test_harmless_faults_are_no_gaps(
     connected: Connector, exchange: RawClient, fault: str
 ) -> None:
     await exchange.order(fault=fault, symbol="BTC-USD", channel="book", count=3)
@@ -201,7 +201,7 @@ async def test_a_lost_update_of_exchange_is_found_when_the_book_crosses(
     assert of_exchange.book("ETH-USD").epoch == 1
 
 
-async def test_a_product_that_is_not_listed_is_refused(of_exchange: Connector) -> None:
+async def test_a_product_that_is_not_listed_is_rejected(of_exchange: Connector) -> None:
     of_exchange.add(["NOPE-USD"])
     await of_exchange.until(lambda: of_exchange.skipped, "a refusal")
     await check_book(of_exchange, "BTC-USD")
@@ -261,7 +261,7 @@ async def recorded_session(until_ns: int) -> list[bytes]:
     return [session.shape(text) for text in heard]
 
 
-async def test_a_recording_of_advanced_is_numbered_anew(tmp_path: Path) -> None:
+async def test_a_capture_of_advanced_gets_new_numbers(tmp_path: Path) -> None:
     lines = await recorded_session(OPENING_NS + 5 * 10**9)
     file = tmp_path / "frames.jsonl"
     file.write_bytes(b"".join(line + b"\n" for line in lines))

@@ -1,4 +1,4 @@
-"""What Coinbase is told, and what its answers mean."""
+"""Messages to Coinbase, and its answers."""
 
 import json
 
@@ -45,7 +45,7 @@ def kind_of(wire: CoinbaseAdvancedFeedProtocol | CoinbaseExchangeFeedProtocol, f
     return [*(kind.name for kind in wire.kinds), "none"][number]
 
 
-def test_advanced_is_told_each_channel_by_itself() -> None:
+def test_advanced_gets_one_subscription_per_channel() -> None:
     products = ["BTC-USD", "ETH-USD"]
     assert messages(ADVANCED.subscribe(products, 7)) == [
         {"type": "subscribe", "channel": "heartbeats"},
@@ -59,7 +59,7 @@ def test_advanced_is_told_each_channel_by_itself() -> None:
     ] * 4
 
 
-def test_exchange_is_told_all_channels_at_once() -> None:
+def test_exchange_gets_one_subscription_for_all_channels() -> None:
     channels = ["level2_batch", "matches", "ticker", "heartbeat"]
     for make, verb in ((EXCHANGE.subscribe, "subscribe"), (EXCHANGE.unsubscribe, "unsubscribe")):
         assert messages(make(["BTC-USD"], 7)) == [
@@ -91,7 +91,7 @@ def test_a_book_is_renewed_by_subscribing_again() -> None:
         (b"", "none"),
     ],
 )
-def test_frames_of_advanced_are_told_apart_by_their_channel(frame: bytes, kind: str) -> None:
+def test_frames_of_advanced_are_classified_by_channel(frame: bytes, kind: str) -> None:
     assert kind_of(ADVANCED, frame) == kind
 
 
@@ -109,7 +109,7 @@ def test_frames_of_advanced_are_told_apart_by_their_channel(frame: bytes, kind: 
         (b"", "none"),
     ],
 )
-def test_frames_of_exchange_are_told_apart_by_their_type(frame: bytes, kind: str) -> None:
+def test_frames_of_exchange_are_classified_by_type(frame: bytes, kind: str) -> None:
     assert kind_of(EXCHANGE, frame) == kind
 
 
@@ -131,13 +131,13 @@ def test_every_captured_frame_is_known(captures) -> None:
         (EXCHANGE, NOT_LISTED, "Failed to subscribe: FOO-USD is not a valid product"),
     ],
 )
-def test_an_answer_tells_whether_it_refuses(wire, frame: bytes, words: str) -> None:
+def test_an_answer_states_rejections(wire, frame: bytes, words: str) -> None:
     answer = wire.read_control_message(frame)
     assert answer.rejection == words
     assert not answer.is_broken
 
 
-def test_products_that_are_refused_for_good_are_named() -> None:
+def test_products_that_are_rejected_for_good_are_named() -> None:
     assert list(EXCHANGE.read_control_message(NOT_LISTED).rejected_symbols) == ["FOO-USD"]
     gone = NOT_LISTED.replace(b"is not a valid product", b"is delisted")
     assert list(EXCHANGE.read_control_message(gone).rejected_symbols) == ["FOO-USD"]
@@ -152,7 +152,7 @@ def test_the_last_words_to_a_slow_reader_mean_a_move() -> None:
 @pytest.mark.parametrize(
     "frame", [b'{"type":"neverHeardOf"}', b"not json", b'{"message":"\xff"}', b"[]", b""]
 )
-def test_what_answers_nothing_is_no_answer(wire, frame: bytes) -> None:
+def test_a_data_frame_is_no_answer(wire, frame: bytes) -> None:
     with pytest.raises(FrameError):
         wire.read_control_message(frame)
 
@@ -171,6 +171,6 @@ def test_the_feed_is_chosen_by_an_option() -> None:
         spot(Environment(**live, options={"feed": "carrier pigeon"}))
 
 
-def test_the_pretended_feed_stands_where_the_simulator_is() -> None:
+def test_the_simulated_feed_has_the_address_of_the_simulator() -> None:
     place = Environment("simulate", "http://127.0.0.1:8300")
     assert spot(place).feed_protocols[0].url([]) == "ws://127.0.0.1:8300/coinbase"

@@ -100,7 +100,7 @@ async def test_a_jump_in_the_numbers_breaks_the_connection(open_feed) -> None:
     assert len(feed.connection.breaks) == 1
 
 
-async def test_a_frame_that_comes_twice_is_taken_once(open_feed) -> None:
+async def test_a_repeated_frame_is_read_once(open_feed) -> None:
     feed = open_feed("advanced")
     first, second = advanced_trades(0, 1), advanced_trades(1, 2)
     assert ids(feed.take(first, first, second)) == [1, 2]
@@ -118,7 +118,9 @@ async def test_answers_and_heartbeats_are_counted_too(open_feed) -> None:
 
 
 @pytest.mark.parametrize("rubbish", [ERROR, b"not json", b"", b"\xff", advanced_trades(1, 2)[:80]])
-async def test_what_has_no_number_is_counted_and_the_rest_goes_on(open_feed, rubbish) -> None:
+async def test_frames_without_a_number_are_counted_and_the_others_are_read(
+    open_feed, rubbish
+) -> None:
     feed = open_feed("advanced")
     assert ids(feed.take(advanced_trades(0, 1), rubbish, advanced_trades(1, 2))) == [1, 2]
     assert feed.connection.breaks == []
@@ -148,7 +150,7 @@ async def test_a_book_of_advanced_begins_with_a_whole_one(open_feed) -> None:
 
 
 @pytest.mark.parametrize("feed_name", ["advanced", "exchange"])
-async def test_a_crossed_book_is_in_doubt_until_it_is_told_anew(open_feed, feed_name) -> None:
+async def test_a_crossed_book_is_in_doubt_until_a_new_snapshot(open_feed, feed_name) -> None:
     frames = {
         "advanced": (
             advanced_book(0, "snapshot", ("bid", "10", "1"), ("offer", "11", "1")),
@@ -177,7 +179,7 @@ async def test_an_update_before_the_whole_book_is_not_applied_to_it(open_feed) -
     assert feed.book("BTC-USD").state is BookState.SYNCHRONIZED
 
 
-async def test_the_last_match_tells_what_was_missed(open_feed) -> None:
+async def test_last_match_shows_missed_trades(open_feed) -> None:
     feed = open_feed("exchange")
     assert ids(feed.take(match(1, "last_match"), match(2))) == [1, 2]
     feed.host.row_publisher.on_connection_lost(["BTC-USD"], CHANNELS, "lost")

@@ -63,7 +63,7 @@ async def test_a_book(history: History) -> None:
     assert book.received_time_ns
 
 
-async def test_the_newest_trades_come_oldest_first(some_trades: list) -> None:
+async def test_the_newest_trades_are_oldest_first(some_trades: list) -> None:
     ids = [int(trade.trade_id) for trade in some_trades]
     assert ids == list(range(ids[0], ids[0] + 50))
     assert all(trade.side for trade in some_trades)
@@ -84,7 +84,7 @@ async def test_trades_from_a_time(history: History, some_trades: list) -> None:
     assert await history.trades("BTC-USD", 0, start_ns + 60 * MINUTE_NS, 10) == []
 
 
-async def test_candles_come_oldest_first(history: History) -> None:
+async def test_candles_are_oldest_first(history: History) -> None:
     newest = await history.candles("BTC-USD", "1m", 0, 10)
     starts = [candle.open_time_ns for candle in newest]
     assert starts == list(range(starts[0], starts[0] + 10 * MINUTE_NS, MINUTE_NS))

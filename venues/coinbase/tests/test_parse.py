@@ -78,7 +78,7 @@ def pairs(*texts: tuple[str, str]) -> list[tuple[Decimal, Decimal]]:
     return [(Decimal(price), Decimal(size)) for price, size in texts]
 
 
-def test_trades_of_advanced_come_oldest_first_with_the_takers_side() -> None:
+def test_trades_of_advanced_are_oldest_first_with_the_takers_side() -> None:
     rows = parse.advanced_trades(Frames([ADVANCED_TRADES, ADVANCED_TRADES], [7, 8]))
     assert rows.symbols.per_row() == ["ETH-USD"] * 4
     assert rows.trade_id.tolist() == [846149798, 846149799] * 2
@@ -132,7 +132,7 @@ def test_a_ticker_of_advanced_is_a_quote_and_figures() -> None:
     assert decimals(ticker.volume) == [Decimal("3974.98800786")]
 
 
-def test_a_candle_of_advanced_is_never_said_to_be_closed() -> None:
+def test_a_candle_of_advanced_is_never_marked_closed() -> None:
     rows = parse.advanced_candles(Frames([ADVANCED_CANDLES], [7]))
     assert rows.interval_s.tolist() == [300]
     assert rows.open_time_ns.tolist() == [1790119200 * SECOND_NS]
@@ -209,7 +209,7 @@ def test_a_ticker_of_exchange_is_a_quote_and_figures() -> None:
         (parse.advanced_trades, b"[]"),
     ],
 )
-def test_what_is_malformed_is_refused(parser, frame: bytes) -> None:
+def test_malformed_frames_are_rejected(parser, frame: bytes) -> None:
     with pytest.raises(FrameError):
         parser(Frames([frame], [7]))
 

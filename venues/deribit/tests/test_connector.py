@@ -43,7 +43,7 @@ async def raw(base: str) -> AsyncIterator[RawClient]:
 
 
 def connected(base: str, *symbols: str) -> AbstractAsyncContextManager[Connector]:
-    """What is lost stays lost."""
+    """Connect without refills of missing trades."""
     place = Environment("simulate", base.rpartition("/")[0])
     return connector_of(deribit(place), symbols, refills=False)
 
@@ -115,9 +115,7 @@ async def test_a_hole_in_a_book_heals_and_disturbs_no_other(
     assert connector.skipped == int(refused)
 
 
-async def test_a_frame_that_comes_twice_changes_nothing(
-    connector: Connector, raw: RawClient
-) -> None:
+async def test_a_repeated_frame_changes_nothing(connector: Connector, raw: RawClient) -> None:
     for channel in ("book", "trades"):
         await raw.order(venue="deribit", fault="duplicate", symbol=BTC, channel=channel)
     await until(lambda: connector.host.row_publisher.dropped_total() >= 2)
@@ -161,7 +159,7 @@ async def test_after_a_reconnect_the_book_is_the_new_one(
         assert gap.reason == types_pb2.GAP_REASON_RECONNECT
 
 
-async def test_a_test_request_disturbs_nothing(connector: Connector, raw: RawClient) -> None:
+async def test_a_test_request_changes_no_data(connector: Connector, raw: RawClient) -> None:
     await raw.order(venue="deribit", fault="test_request", channel="book", count=3)
     before = connector.book(BTC).last_sequence
     await until(lambda: connector.book(BTC).last_sequence > before + 50)
@@ -190,7 +188,7 @@ async def test_the_exchange_is_content_with_the_answer_to_its_test_request() -> 
     assert TEST_REQUEST in said
 
 
-async def test_an_instrument_that_is_not_listed_is_refused(base: str) -> None:
+async def test_an_instrument_that_is_not_listed_is_rejected(base: str) -> None:
     async with connected(base, BTC, "NOPE-PERPETUAL") as connector:
         await until(lambda: connector.synchronized(BTC))
         await until(lambda: connector.skipped)

@@ -1,4 +1,4 @@
-"""What Deribit is told, and what its answers mean."""
+"""Messages to Deribit, and its answers."""
 
 import json
 
@@ -52,14 +52,14 @@ def test_unsubscribing_names_the_same_channels() -> None:
     assert message["params"] == {"channels": channels(BTC)}
 
 
-def test_a_book_is_renewed_by_subscribing_to_it_anew() -> None:
+def test_a_book_is_renewed_by_a_new_subscription() -> None:
     stop, start = map(json.loads, wire.renew_book(BTC, 9))
     assert (stop["method"], start["method"]) == ("public/unsubscribe", "public/subscribe")
     for message in (stop, start):
         assert message["params"] == {"channels": ["book.BTC-PERPETUAL.100ms"]}
 
 
-def test_what_was_accepted_is_no_refusal() -> None:
+def test_an_accepted_channel_is_not_rejected() -> None:
     asked = asked_with(wire.subscribe([BTC, ETH], 7))
     understood = wire.read_control_message(answer(asked, channels(ETH) + channels(BTC)))
     assert (understood.rejection, list(understood.rejected_symbols)) == ("", [])
@@ -76,14 +76,14 @@ def test_with_a_subscription_heartbeats_are_wanted() -> None:
     assert wire.read_control_message(answer(heartbeat["id"], "ok")) == ControlMessage()
 
 
-def test_a_channel_that_is_not_in_the_answer_was_refused() -> None:
+def test_a_channel_missing_in_the_answer_is_rejected() -> None:
     asked = asked_with(wire.subscribe([BTC, ETH], 7))
     understood = wire.read_control_message(answer(asked, [*channels(BTC)[1:], *channels(ETH)]))
     assert understood.rejection == "not accepted: trades.BTC-PERPETUAL.100ms"
     assert list(understood.rejected_symbols) == []
 
 
-def test_an_instrument_without_any_channel_was_refused_for_good() -> None:
+def test_an_instrument_without_any_channel_was_rejected_for_good() -> None:
     asked = asked_with(wire.subscribe([BTC, ETH], 7))
     understood = wire.read_control_message(answer(asked, channels(BTC)))
     assert all(name in understood.rejection for name in channels(ETH))
@@ -118,7 +118,7 @@ def test_a_test_request_is_answered_and_a_heartbeat_is_not() -> None:
         ),
     ],
 )
-def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str, broken: bool) -> None:
+def test_an_answer_states_rejections(reply: bytes, refusal: str, broken: bool) -> None:
     understood = wire.read_control_message(reply)
     assert (understood.rejection, understood.is_broken) == (refusal, broken)
 
@@ -134,6 +134,6 @@ def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str, broken: 
         answer("7 subscribe BTC-PERPETUAL", "ok"),
     ],
 )
-def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
+def test_a_data_frame_is_no_reply(frame: bytes) -> None:
     with pytest.raises(FrameError):
         wire.read_control_message(frame)

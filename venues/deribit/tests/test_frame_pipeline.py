@@ -1,4 +1,4 @@
-"""From Deribit's frames to numbered batches, rubbish included."""
+"""From Deribit's frames to numbered batches, invalid frames included."""
 
 import json
 from collections.abc import AsyncIterator
@@ -51,7 +51,7 @@ def book(change_id: int, previous: int = 0, bid: float = 10.5, symbol: str = BTC
 
 @pytest.fixture
 async def feed() -> AsyncIterator[Feed]:
-    """Nothing is told of its connection but answers."""
+    """Opens a connection with answers only."""
     feed = Feed(deribit(PLACE), BTC, ETH)
     yield feed
     assert not feed.connection.breaks
@@ -72,27 +72,29 @@ async def feed() -> AsyncIterator[Feed]:
         framed(f"trades.{BTC}.100ms", "x" * 9_000_000),
     ],
 )
-async def test_rubbish_is_counted_and_the_rest_goes_on(feed: Feed, rubbish: bytes) -> None:
+async def test_invalid_frames_are_counted_and_the_others_are_read(
+    feed: Feed, rubbish: bytes
+) -> None:
     assert ids(feed.take(trades(1), rubbish, trades(2, 3))) == [1, 2, 3]
     assert ids(feed.take(trades(4))) == [4]
     assert feed.meter.counters["skipped_frames_total"] == 1
     assert feed.meter.gaps_total == 0
 
 
-async def test_what_was_never_asked_for_is_no_rubbish(feed: Feed) -> None:
+async def test_unrequested_channels_are_not_invalid(feed: Feed) -> None:
     grouped = framed(f"book.{BTC}.none.20.100ms", {"bids": [[1.0, 1.0]], "asks": []})
     assert feed.take(grouped, framed("platform_state", {"locked": "false"})) == []
     assert "skipped_frames_total" not in feed.meter.counters
 
 
-async def test_an_exponent_does_not_spoil_numbers_that_come_later(feed: Feed) -> None:
+async def test_an_exponent_does_not_change_later_numbers(feed: Feed) -> None:
     (odd,) = feed.take(trades(1, price=5e-05))
     (plain,) = feed.take(trades(2, price=61837.5))
     assert (list(odd.trades.price), odd.instruments[0].price_scale) == ([5], 5)
     assert (list(plain.trades.price), plain.instruments[0].price_scale) == ([618375], 1)
 
 
-async def test_a_hole_within_a_frame_is_told_before_the_trade_after_it(feed: Feed) -> None:
+async def test_a_gap_for_a_hole_within_a_frame_precedes_the_next_trade(feed: Feed) -> None:
     first, second = feed.take(trades(1, 2, 5))
     assert (ids([first]), ids([second])) == ([1, 2], [5])
     assert reasons([second]) == [types_pb2.GAP_REASON_SEQUENCE]
@@ -120,7 +122,7 @@ async def test_a_broken_chain_is_a_gap_of_that_book_alone(feed: Feed) -> None:
     assert [price for price, _ in feed.book(BTC).book.bids()] == [125, 115]
 
 
-async def test_a_snapshot_leaves_nothing_of_the_book_before(feed: Feed) -> None:
+async def test_a_snapshot_replaces_the_whole_book(feed: Feed) -> None:
     feed.take(book(15, bid=19.5), book(20, 15, bid=18.5))
     feed.take(book(50, bid=11.5))
     assert [price for price, _ in feed.book(BTC).book.bids()] == [115]
@@ -133,7 +135,7 @@ async def test_a_test_request_goes_to_its_own_connection(feed: Feed) -> None:
     assert json.loads(answer.replies[0])["method"] == "public/test"
 
 
-async def test_a_refused_symbol_is_shown_as_refused(feed: Feed) -> None:
+async def test_a_rejected_symbol_has_the_state_refused(feed: Feed) -> None:
     accepted = [stream.format(BTC) for stream in STREAMS]
     asked = json.loads(feed.venue.feed_protocols[0].subscribe([BTC, ETH], 1)[0])["id"]
     feed.take(json.dumps({"jsonrpc": "2.0", "id": asked, "result": accepted}).encode())

@@ -59,7 +59,7 @@ async def test_a_book_is_whole_and_exact(history: DeribitHistory) -> None:
     assert all(size % 100 == 0 for size in book.asks.size.unscaled.tolist())
 
 
-async def test_trades_come_oldest_first_and_from_a_number(
+async def test_trades_are_oldest_first_and_start_at_a_number(
     history: DeribitHistory, raw: RawClient
 ) -> None:
     websocket = await subscribed(raw, f"trades.{BTC}.100ms")
@@ -81,7 +81,7 @@ async def test_trades_come_oldest_first_and_from_a_number(
     assert await history.trades(BTC, numbers[-1] + 10**6, 0, 5) == []
 
 
-async def test_candles_come_oldest_first(history: DeribitHistory) -> None:
+async def test_candles_are_oldest_first(history: DeribitHistory) -> None:
     newest = await history.candles(BTC, "1m", 0, 10)
     starts = [candle.open_time_ns for candle in newest]
     assert starts == list(range(starts[0], starts[0] + 10 * MINUTE_NS, MINUTE_NS))

@@ -172,7 +172,7 @@ async def test_an_order_is_found_by_its_label_also_when_it_is_old():
         assert await client.find(KEY) is None
 
 
-async def test_order_that_is_gone_cannot_be_cancelled():
+async def test_a_final_order_cannot_be_cancelled():
     async with prepared() as (venue, client):
         venue.answer("/cancel_by_label", done(0))
         assert isinstance(await client.cancel(KEY), Rejected)

@@ -103,7 +103,7 @@ def pairs(levels: Levels) -> list[tuple[Decimal, Decimal]]:
         (b"", "none"),
     ],
 )
-def test_frames_are_told_apart_by_their_channel(payload: bytes, kind: str) -> None:
+def test_frames_are_classified_by_channel(payload: bytes, kind: str) -> None:
     (number,) = PATTERNS.classify(Frames([payload], [1])).tolist()
     assert NAMES[number] == kind
 
@@ -212,7 +212,7 @@ def test_a_candle_is_of_the_instrument_of_its_channel() -> None:
         (parse.trades, b"\xff\xfe"),
     ],
 )
-def test_what_is_malformed_is_refused(parser: Parse, payload: bytes) -> None:
+def test_malformed_frames_are_rejected(parser: Parse, payload: bytes) -> None:
     with pytest.raises(FrameError):
         parser(Frames([payload], [7]))
 

@@ -1,4 +1,4 @@
-"""What we make of captured frames is what ccxt.pro makes of them."""
+"""Columns of captured frames equal the results of ccxt.pro."""
 
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ async def test_books_agree(exchange, captures: Path) -> None:
                 assert [level[:2] for level in theirs[name]] == ours
 
 
-async def test_ccxt_goes_on_where_we_doubt(exchange, captures: Path) -> None:
+async def test_ccxt_keeps_a_book_that_is_in_doubt_here(exchange, captures: Path) -> None:
     """It does not look at checksums, so that its book is wrong after a jump: crossed, here."""
     for _, lines in captured(captures):
         books = Books(10, "BTC/USD")
@@ -57,7 +57,7 @@ async def test_trades_agree(exchange) -> None:
         assert [trade["side"] for trade in theirs] == ["buy", "sell"]
 
 
-async def test_tickers_agree_but_for_what_ccxt_leaves_out(exchange) -> None:
+async def test_tickers_agree_except_members_that_ccxt_omits(exchange) -> None:
     """ccxt reckons the opening price from last and change as we do, and knows no time."""
     for line in heard(exchange, Wire(URL), [TICKER]):
         tickers, quotes = (read(Frames([line], [1])) for read in (parse.tickers, parse.quotes))

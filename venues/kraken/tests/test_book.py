@@ -144,7 +144,7 @@ def test_a_wrong_checksum_is_a_gap_until_the_next_whole_book() -> None:
     assert as_written(book, book.book.bids()) == [("10.0", "9.00000000"), ("9.0", "8.00000000")]
 
 
-def test_a_whole_book_that_is_wrong_proves_nothing() -> None:
+def test_a_wrong_snapshot_does_not_prove_the_book() -> None:
     books, told = Books(10, "BTC/USDT"), BookPublisher()
     books.take([told.begin("9.0", off_by=1)])
     assert books.of("BTC/USDT").state is not BookState.SYNCHRONIZED

@@ -35,7 +35,7 @@ async def exchange(base: str) -> AsyncIterator[RawClient]:
 
 @asynccontextmanager
 async def connecting(base: str, depth: int) -> AsyncIterator[Connector]:
-    """With every book proven."""
+    """Connect and wait until every book is proven."""
     place = Environment("simulate", base.rpartition("/")[0], {"depth": str(depth)})
     async with connector(spot(place), SYMBOLS) as connected:
         await connected.until(connected.synchronized, "synchronized books")
@@ -54,7 +54,7 @@ def trade_ids(connected: Connector, symbol: str) -> list[int]:
 
 
 def check_trades(connected: Connector) -> None:
-    """None is missing, and each came once."""
+    """Check that each trade was published exactly once."""
     for symbol in SYMBOLS:
         ids = trade_ids(connected, symbol)
         first = min(ids, default=0)
@@ -82,7 +82,7 @@ async def check_book(
     await websocket.close()
 
 
-async def test_every_channel_comes_and_books_are_the_exchanges(
+async def test_every_channel_delivers_and_books_equal_the_exchanges(
     connected: Connector, exchange: RawClient
 ) -> None:
     wire = connected.venue.feed_protocols[0]
@@ -92,13 +92,13 @@ async def test_every_channel_comes_and_books_are_the_exchanges(
     assert connected.all_gaps == []
 
 
-async def test_trades_come_once_each_in_order(connected: Connector) -> None:
+async def test_each_trade_is_published_once_in_order(connected: Connector) -> None:
     await connected.until(lambda: len(trade_ids(connected, "BTC/USDT")) > 100, "trades")
     check_trades(connected)
 
 
 @pytest.mark.parametrize(("fault", "count"), [("bad_checksum", 1), ("drop", 5)])
-async def test_a_broken_book_is_a_gap_and_comes_back_right(
+async def test_a_broken_book_is_a_gap_and_recovers(
     base: str, exchange: RawClient, fault: str, count: int
 ) -> None:
     async with connecting(base, DEPTH_SMALL) as connected:
@@ -116,7 +116,7 @@ async def test_a_broken_book_is_a_gap_and_comes_back_right(
 
 
 @pytest.mark.parametrize("fault", ["duplicate", "malformed", "unknown_event"])
-async def test_what_does_no_harm_is_no_gap(
+async def test_harmless_faults_are_no_gaps(
     connected: Connector, exchange: RawClient, fault: str
 ) -> None:
     order = {"venue": "kraken", "fault": fault, "symbol": "BTC/USDT", "channel": "book"}

@@ -1,4 +1,4 @@
-"""What Kraken is told, and what its answers mean."""
+"""Messages to Kraken, and its answers."""
 
 import json
 
@@ -39,7 +39,7 @@ def test_a_subscription_has_a_message_for_each_channel() -> None:
     assert {(one["method"], one["req_id"]) for one in messages} == {("subscribe", 7)}
 
 
-def test_the_end_of_a_subscription_says_the_same_without_a_snapshot() -> None:
+def test_an_unsubscription_equals_its_subscription_without_the_snapshot() -> None:
     messages = [json.loads(one) for one in wire.unsubscribe(["BTC/USDT"], 8)]
     assert len(messages) == 4
     assert messages[2] == {
@@ -71,9 +71,7 @@ def test_a_ping_is_a_message_of_krakens_own() -> None:
         (b'{"error":"Malformed request","success":false}', "Malformed request (all)", ()),
     ],
 )
-def test_an_answer_tells_whether_it_refuses(
-    reply: bytes, refusal: str, symbols: tuple[str, ...]
-) -> None:
+def test_an_answer_states_rejections(reply: bytes, refusal: str, symbols: tuple[str, ...]) -> None:
     answer = wire.read_control_message(reply)
     assert (answer.rejection, tuple(answer.rejected_symbols)) == (refusal, symbols)
     assert not answer.is_closing
@@ -83,7 +81,7 @@ def test_an_answer_tells_whether_it_refuses(
 @pytest.mark.parametrize(
     "frame", [b'{"event":"neverHeardOf"}', b"not json", b'{"error":"\xff"}', b"[]", b"", b"{}"]
 )
-def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
+def test_a_data_frame_is_no_reply(frame: bytes) -> None:
     with pytest.raises(FrameError):
         wire.read_control_message(frame)
 

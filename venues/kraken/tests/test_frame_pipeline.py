@@ -1,4 +1,4 @@
-"""From Kraken's frames to numbered batches, rubbish included."""
+"""From Kraken's frames to numbered batches, invalid frames included."""
 
 import json
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ def trades(
 
 @pytest.fixture
 async def feed() -> AsyncIterator[Feed]:
-    """Nothing is told of its connection."""
+    """Opens a connection without messages."""
     feed = Feed(spot(Environment("replay", "http://127.0.0.1:1")), "BTC/USDT")
     yield feed
     assert not feed.connection.told
@@ -51,21 +51,23 @@ async def feed() -> AsyncIterator[Feed]:
         b'{"channel":"trade","data":"' + b"x" * 9_000_000 + b'"}',
     ],
 )
-async def test_rubbish_is_counted_and_the_rest_goes_on(feed: Feed, rubbish: bytes) -> None:
+async def test_invalid_frames_are_counted_and_the_others_are_read(
+    feed: Feed, rubbish: bytes
+) -> None:
     assert ids(feed.take(trades(1), rubbish, trades(2))) == [1, 2]
     assert ids(feed.take(trades(3))) == [3]
     assert feed.meter.counters["skipped_frames_total"] == 1
     assert feed.meter.gaps_total == 0
 
 
-async def test_signs_of_life_say_nothing(feed: Feed) -> None:
+async def test_heartbeats_change_nothing(feed: Feed) -> None:
     status = b'{"channel":"status","type":"update","data":[{"system":"online"}]}'
     pong = b'{"method":"pong","req_id":1,"time_in":"x","time_out":"x"}'
     assert feed.take(b'{"channel":"heartbeat"}', status, pong) == []
     assert not feed.meter.counters.get("skipped_frames_total")
 
 
-async def test_a_hole_is_told_before_the_trade_after_it(feed: Feed) -> None:
+async def test_a_gap_precedes_the_trade_after_the_hole(feed: Feed) -> None:
     first, second = feed.take(trades(1, 2), trades(5, 6))
     assert (ids([first]), ids([second])) == ([1, 2], [5, 6])
     assert reasons([second]) == [types_pb2.GAP_REASON_SEQUENCE]
@@ -95,7 +97,7 @@ async def test_a_ticker_is_a_quote_too(feed: Feed) -> None:
     assert list(tickers.tickers.open_price) == [853717]
 
 
-async def test_a_candle_comes_through(feed: Feed) -> None:
+async def test_a_candle_is_published(feed: Feed) -> None:
     (batch,) = feed.take(CANDLES % CANDLE)
     assert list(batch.candles.interval_s) == [60]
     assert list(batch.candles.closed) == [False]
@@ -123,7 +125,7 @@ async def test_a_missed_update_is_found_by_the_next(feed: Feed) -> None:
     assert (list(begun.book.snapshot), list(went_on.book.snapshot)) == ([True], [False])
 
 
-async def test_what_was_held_is_older_than_the_snapshot(feed: Feed) -> None:
+async def test_kept_updates_are_older_than_the_snapshot(feed: Feed) -> None:
     book = BookPublisher()
     feed.take(book.begin("10.0"))
     feed.reconnect()
@@ -134,7 +136,7 @@ async def test_what_was_held_is_older_than_the_snapshot(feed: Feed) -> None:
     assert (list(begun.book.price), list(went_on.book.price)) == ([110, 120, 200], [130])
 
 
-async def test_a_refused_symbol_is_shown_as_refused(feed: Feed) -> None:
+async def test_a_rejected_symbol_has_the_state_refused(feed: Feed) -> None:
     refusal = {
         "error": "Currency pair not supported BTC/USDT",
         "method": "subscribe",

@@ -47,7 +47,7 @@ async def test_instruments(history: KrakenHistory) -> None:
     assert {"DOGE/USDT", "ETH/BTC"} <= found.keys()
 
 
-async def test_listings_may_be_odd(history: KrakenHistory, raw: RawClient) -> None:
+async def test_unusual_listings_are_read(history: KrakenHistory, raw: RawClient) -> None:
     await raw.order(venue="kraken", fault="halt", symbol="BTC/USDT")
     await raw.order(venue="kraken", fault="tick_size", symbol="ETH/USDT", value="0.05")
     await raw.order(venue="kraken", fault="symbol_twice", symbol="SOL/USDT")
@@ -88,7 +88,7 @@ async def test_trades_are_those_of_the_feed(history: KrakenHistory, raw: RawClie
     assert since[0].trade_id == trade.trade_id
 
 
-async def test_candles_come_oldest_first(history: KrakenHistory) -> None:
+async def test_candles_are_oldest_first(history: KrakenHistory) -> None:
     newest = await history.candles("BTC/USDT", "1m", 0, 10)
     starts = [candle.open_time_ns for candle in newest]
     assert starts == list(range(starts[0], starts[0] + 10 * MINUTE_NS, MINUTE_NS))
@@ -170,7 +170,7 @@ async def test_a_page_is_full_while_there_are_trades() -> None:
     assert ids(found) == list(range(4_999, 4_999 + TRADES_MAX))
 
 
-async def test_what_is_not_there_is_not_found() -> None:
+async def test_missing_data_is_not_found() -> None:
     past = Past(1_000, 5_000)
     assert await past.trades("BTC/USDT", 6_000, 0, 10) == []
     assert ids(await past.trades("BTC/USDT", 5, 0, 3)) == [1000, 1001, 1002]

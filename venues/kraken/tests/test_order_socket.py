@@ -25,7 +25,7 @@ TAKEN = {"result": {"order_id": "OUF4EM-FRGI2-MQMWZD", "cl_ord_id": CLIENT_ID}, 
 async def open_client(
     reply: Any,
 ) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient, list[Any]]]:
-    """A client with a token, and what it said on its order socket."""
+    """A client with a token and its messages on the order socket."""
     asked: list[Any] = []
 
     def answer(message: Any) -> list[Any]:

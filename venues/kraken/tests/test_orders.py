@@ -160,7 +160,7 @@ async def test_unclear_answer_is_an_unknown_outcome_and_not_repeated(status, bod
         assert len([one for one in venue.sent if one.path.endswith("AddOrder")]) == 1
 
 
-async def test_nothing_is_sent_before_the_names_are_known():
+async def test_nothing_is_sent_before_the_symbols_are_known():
     async with prepared() as (venue, client):
         venue.answer("/public/AssetPairs", "<html>502</html>", status=502)
         assert isinstance(await client.place(REQUEST), Rejected)

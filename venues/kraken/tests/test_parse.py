@@ -73,7 +73,7 @@ def kind_of(frame: bytes) -> str:
         (b"", ""),
     ],
 )
-def test_frames_are_told_apart_by_their_channel(frame: bytes, name: str) -> None:
+def test_frames_are_classified_by_channel(frame: bytes, name: str) -> None:
     assert kind_of(frame) == name
 
 
@@ -192,7 +192,7 @@ def test_a_candle_is_closed_when_the_next_is_in_the_same_frame() -> None:
         (parse.trades, b"\xff\xfe"),
     ],
 )
-def test_what_is_malformed_is_refused(parser, frame: bytes) -> None:
+def test_malformed_frames_are_rejected(parser, frame: bytes) -> None:
     with pytest.raises(FrameError):
         parser(Frames([frame], [7]))
 

@@ -19,7 +19,7 @@ OPENING_NS = 1_790_000_000_000_000_000
 FRAMES = 1_500
 FAULT_SHARE = 0.01
 RENEWAL_FRAMES = 20
-"""So many frames pass before a book that was asked for anew comes."""
+"""Frames between a new subscription and its snapshot."""
 SYMBOLS = ("BTC/USDT", "DOGE/USDT")
 
 
@@ -75,7 +75,7 @@ def check_top(books: Books, symbol: str, truth: ClientBook) -> None:
 
 
 @pytest.mark.parametrize(("seed", "depth"), [(1, 10), (2, 10), (3, 25)])
-async def test_what_a_proven_book_shows_is_right_whatever_happens(seed: int, depth: int) -> None:
+async def test_a_proven_book_is_correct_under_every_fault(seed: int, depth: int) -> None:
     frames = await told(seed, depth)
     line = LossyConnection(random.Random(seed))
     books = Books(depth, *SYMBOLS)

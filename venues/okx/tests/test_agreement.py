@@ -1,4 +1,4 @@
-"""What we make of captured frames is what ccxt.pro makes of them."""
+"""Columns of captured frames equal the results of ccxt.pro."""
 
 import json
 from collections.abc import Iterator

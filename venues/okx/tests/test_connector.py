@@ -33,7 +33,7 @@ async def exchange(base: str) -> AsyncIterator[RawClient]:
 
 @asynccontextmanager
 async def connected(base: str, symbols: Iterable[str]) -> AsyncIterator[Connector]:
-    """With every book proven. What is lost stays lost."""
+    """Connect without refills and wait until every book is proven."""
     address, _, venue_id = base.rpartition("/")
     venue = VENUES[venue_id](Environment("simulate", address))
     async with connector_of(venue, symbols, refills=False) as connector:
@@ -66,7 +66,7 @@ async def check_all(connector: Connector, symbols: tuple[str, ...] = SPOT) -> No
 
 
 @pytest.mark.parametrize(("venue_id", "symbols"), [("okx", SPOT), ("okx_futures", SWAPS)])
-async def test_every_channel_comes_and_books_are_the_exchanges(venue_id, symbols) -> None:
+async def test_every_channel_delivers_and_books_equal_the_exchanges(venue_id, symbols) -> None:
     async with (
         running("simulate", venue_id, events_per_second=1_000) as base,
         connected(base, symbols) as connector,
@@ -96,7 +96,7 @@ async def test_all_that_swaps_are_valued_at_reaches_the_swap() -> None:
         assert told["next_funding_time_ns"] % (8 * 3_600_000_000_000) == 0
 
 
-async def test_trades_come_once_each_in_order(connector: Connector) -> None:
+async def test_each_trade_is_published_once_in_order(connector: Connector) -> None:
     await connector.until(lambda: len(connector.trade_ids(FIRST)) > 100)
     for symbol in SPOT:
         ids = connector.trade_ids(symbol)
@@ -128,7 +128,7 @@ async def test_a_lost_trade_is_a_gap_with_both_ids(
         ("checksum_wrong", types_pb2.GAP_REASON_CHECKSUM),
     ],
 )
-async def test_a_broken_book_is_a_gap_and_comes_back_right(
+async def test_a_broken_book_is_a_gap_and_recovers(
     connector: Connector, exchange: RawClient, fault: str, reason: int
 ) -> None:
     epoch = connector.book(FIRST).epoch
@@ -152,7 +152,7 @@ async def test_a_broken_book_is_a_gap_and_comes_back_right(
         "error_without_id",
     ],
 )
-async def test_what_does_no_harm_is_no_gap(
+async def test_harmless_faults_are_no_gaps(
     connector: Connector, exchange: RawClient, fault: str
 ) -> None:
     await exchange.order(venue="okx", fault=fault, symbol=FIRST, channel="book", count=3)
@@ -177,7 +177,7 @@ async def test_a_missed_restart_of_the_numbering_is_a_hole(
     await check_all(connector)
 
 
-async def test_a_lost_connection_is_a_gap_and_comes_back(
+async def test_a_lost_connection_is_a_gap_and_is_reopened(
     connector: Connector, exchange: RawClient
 ) -> None:
     await exchange.order(venue="okx", fault="disconnect", symbol=FIRST, channel="book")
@@ -193,7 +193,7 @@ async def connections(exchange: RawClient) -> int:
     return venue["connections"]
 
 
-async def test_after_the_notice_of_a_service_upgrade_nothing_is_missed(
+async def test_no_event_is_missed_after_the_notice_of_a_service_upgrade(
     connector: Connector, exchange: RawClient
 ) -> None:
     await connector.until(lambda: connector.trade_ids(FIRST))

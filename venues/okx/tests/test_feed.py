@@ -1,4 +1,4 @@
-"""What OKX is told, and what its answers mean."""
+"""Messages to OKX, and its answers."""
 
 import json
 
@@ -119,7 +119,7 @@ def test_an_answer_is_understood(frame: bytes, answer: ControlMessage) -> None:
     "frame",
     [b'{"e":"neverHeardOf"}', b'{"event":"neverHeardOf"}', b"not json", b"\xff", b"[]", b""],
 )
-def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
+def test_a_data_frame_is_no_reply(frame: bytes) -> None:
     with pytest.raises(FrameError):
         spot.read_control_message(frame)
 

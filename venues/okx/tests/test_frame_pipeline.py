@@ -1,4 +1,4 @@
-"""From OKX's frames to numbered batches, rubbish included."""
+"""From OKX's frames to numbered batches, invalid frames included."""
 
 import json
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ def quote(time_ms: int, sequence: int) -> bytes:
 
 @pytest.fixture
 async def feed() -> AsyncIterator[Feed]:
-    """Nothing is told of its connection but answers."""
+    """Opens a connection with answers only."""
     feed = Feed(VENUES["okx_futures"](Environment("replay", "http://127.0.0.1:1")), SWAP)
     yield feed
     assert not feed.connection.breaks
@@ -58,14 +58,16 @@ async def feed() -> AsyncIterator[Feed]:
         b'{"arg":{"channel":"trades"},"data":"' + b"x" * 9_000_000 + b'"}',
     ],
 )
-async def test_rubbish_is_counted_and_the_rest_goes_on(feed: Feed, rubbish: bytes) -> None:
+async def test_invalid_frames_are_counted_and_the_others_are_read(
+    feed: Feed, rubbish: bytes
+) -> None:
     assert ids(feed.take(trade(1), rubbish, trade(2))) == [1, 2]
     assert ids(feed.take(trade(3))) == [3]
     assert feed.skipped == 1
     assert feed.meter.gaps_total == 0
 
 
-async def test_a_hole_is_told_before_the_trade_after_it(feed: Feed) -> None:
+async def test_a_gap_precedes_the_trade_after_the_hole(feed: Feed) -> None:
     first, second = feed.take(trade(1), trade(5))
     assert ids([first]) == [1]
     assert ids([second]) == [5]
@@ -73,14 +75,14 @@ async def test_a_hole_is_told_before_the_trade_after_it(feed: Feed) -> None:
     assert (second.gaps[0].last_id_before, second.gaps[0].first_id_after) == (1, 5)
 
 
-async def test_a_trade_that_stands_for_several_is_no_hole(feed: Feed) -> None:
+async def test_a_trade_of_several_matches_is_no_hole(feed: Feed) -> None:
     assert ids(feed.take(trade(1), trade(5, count=4), trade(6))) == [1, 5, 6]
     assert feed.meter.gaps_total == 0
     (batch,) = feed.take(trade(10, count=3))
     assert (batch.gaps[0].last_id_before, batch.gaps[0].first_id_after) == (6, 8)
 
 
-async def test_quotes_go_on_when_ids_begin_anew(feed: Feed) -> None:
+async def test_quotes_continue_when_ids_restart(feed: Feed) -> None:
     (before,) = feed.take(quote(1, 900), quote(2, 901))
     (after,) = feed.take(quote(3, 5), quote(4, 6))
     assert len(before.quotes.instrument) == len(after.quotes.instrument) == 2
@@ -101,7 +103,7 @@ async def test_a_book_follows_through_all_that_is_legal(feed: Feed) -> None:
     assert feed.meter.gaps_total == 0
 
 
-async def test_a_hole_in_a_book_is_told_and_healed_by_a_snapshot(feed: Feed) -> None:
+async def test_a_hole_in_a_book_is_a_gap_until_a_snapshot(feed: Feed) -> None:
     feed.take(book(-1, 10))
     (doubt,) = feed.take(book(12, 13, "10.6"))
     kept = feed.book(SWAP)
@@ -126,7 +128,7 @@ async def test_marks_and_candles_become_batches(feed: Feed) -> None:
     assert feed.skipped == 0
 
 
-async def test_what_concerns_the_connection_is_told_to_it(feed: Feed) -> None:
+async def test_a_notice_of_the_end_closes_the_connection(feed: Feed) -> None:
     feed.take(b"pong", b'{"event":"notice","code":"64008","msg":"x","connId":"a"}')
     assert [answer.is_closing for answer in feed.connection.answers] == [False, True]
     assert feed.skipped == 0

@@ -109,7 +109,7 @@ async def test_trades_from_a_time(history: OkxHistory) -> None:
     assert await history.trades(SYMBOL, 0, 1, 10) == []
 
 
-async def test_candles_come_oldest_first(history: OkxHistory) -> None:
+async def test_candles_are_oldest_first(history: OkxHistory) -> None:
     newest = await history.candles(SYMBOL, "1m", 0, 400)
     starts = [candle.open_time_ns for candle in newest]
     assert starts == list(range(starts[0], starts[0] + 400 * MINUTE_NS, MINUTE_NS))

@@ -29,7 +29,7 @@ TAKEN = done({"ordId": "3126", "clOrdId": CLIENT_ID, "sCode": "0", "sMsg": ""})
 async def open_client(
     reply: Any,
 ) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient, list[Any]]]:
-    """A client that has signed in, and what it said on its order socket."""
+    """A signed-in client and its messages on the order socket."""
     asked: list[Any] = []
 
     def answer(message: Any) -> list[Any]:

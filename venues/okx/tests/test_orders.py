@@ -90,7 +90,7 @@ async def test_order_is_sent_digit_for_digit_and_acknowledged_only():
         assert venue.sent[-1].json["ordType"] == "market"
 
 
-async def test_a_swap_counts_contracts_and_may_only_reduce():
+async def test_a_swap_size_is_in_contracts_and_may_be_reduce_only():
     async with prepared("okx_futures") as (venue, client):
         venue.answer("/trade/order", done({"ordId": "1", "sCode": "0"}))
         order_request = OrderRequest(

@@ -69,7 +69,7 @@ def test_a_trade() -> None:
 @pytest.mark.parametrize(
     ("count", "before"), [(b'"count":"3",', 304), (b'"count":"1",', 306), (b"", 306)]
 )
-def test_a_trade_may_stand_for_several(count: bytes, before: int) -> None:
+def test_a_trade_may_combine_several_matches(count: bytes, before: int) -> None:
     rows = parse.trades(Frames([TRADE.replace(b'"count":"3",', count)], [7]))
     assert rows.previous_id is not None
     assert rows.previous_id.tolist() == [338476000 + before]
@@ -91,7 +91,7 @@ def test_a_quote() -> None:
     assert rows.venue_time_ns.tolist() == [1654032991947_000_000]
 
 
-def test_ids_that_may_begin_anew_do_not_order_quotes() -> None:
+def test_ids_that_may_restart_do_not_order_quotes() -> None:
     assert parse.quotes(Frames([QUOTE], [7])).sequence.tolist() == [0]
 
 
@@ -120,7 +120,7 @@ def test_a_book_update() -> None:
     assert decimals(rows.asks.size) == [Decimal("1.2112"), Decimal(0)] * 2
 
 
-def test_a_snapshot_follows_nothing() -> None:
+def test_a_snapshot_has_no_predecessor() -> None:
     whole = BOOK.replace(b'"update"', b'"snapshot"').replace(b"123456", b"-1")
     rows = parse.book(Frames([whole], [7]))
     assert rows.snapshot.tolist() == [1]
@@ -146,7 +146,7 @@ def test_a_ticker() -> None:
     assert rows.venue_time_ns.tolist() == [1654166073135_000_000]
 
 
-def test_marks_come_in_rows_of_their_own() -> None:
+def test_marks_have_separate_rows() -> None:
     mark, index, funding = (
         parse.marks(Frames([MARK], [7])),
         parse.indexes(Frames([INDEX], [7])),
@@ -216,7 +216,7 @@ def test_a_candle() -> None:
         (parse.candles, b"\xff\xfe"),
     ],
 )
-def test_what_is_malformed_is_refused(parser, frame: bytes) -> None:
+def test_malformed_frames_are_rejected(parser, frame: bytes) -> None:
     with pytest.raises(FrameError):
         parser(Frames([frame], [7]))
 

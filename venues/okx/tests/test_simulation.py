@@ -16,7 +16,7 @@ from venues.okx.book import BOOK
 UPDATES = 1_500
 FAULT_SHARE = 0.02
 RENEWAL_FRAMES = 20
-"""So many frames pass before a book that was asked for anew comes."""
+"""Frames between a new subscription and its snapshot."""
 
 Side = dict[int, int]
 

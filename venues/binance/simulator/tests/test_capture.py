@@ -1,4 +1,4 @@
-"""Which stream a captured line belongs to, and what it says."""
+"""Classifying and reading captured lines."""
 
 import pytest
 
@@ -83,7 +83,7 @@ def test_a_trade_is_read_digit_for_digit(capture: BinanceCapture):
 
 
 @pytest.mark.parametrize("kind", ["NA", "INSURANCE_FUND", "ADL"])
-def test_what_was_not_traded_in_the_order_book_is_no_history(capture: BinanceCapture, kind: str):
+def test_trades_outside_the_order_book_are_not_in_the_history(capture: BinanceCapture, kind: str):
     market = TRADE.replace(b'"m":true', b'"X":"MARKET","m":true')
     assert capture.trade_of(combined("btcusdt@trade", market)) is not None
     other = market.replace(b"MARKET", kind.encode())
@@ -97,7 +97,7 @@ def test_a_mark_is_read_digit_for_digit(capture: BinanceCapture):
     assert capture.mark_of(b"garbage") is None
 
 
-def test_who_asks_for_another_speed_hears_the_captured_one():
+def test_a_subscription_with_another_speed_gets_the_captured_speed():
     streams = BinanceStreams()
     asked_before = streams.asked(b"btcusdt@depth@500ms")
     recorded, _ = BinanceCapture(streams).frame_of(combined("btcusdt@depth@0ms", BOOK))

@@ -1,4 +1,4 @@
-"""What the pretend Binance answers on a websocket and to REST calls."""
+"""Answers of the simulated Binance on websockets and over REST."""
 
 import json
 from decimal import Decimal
@@ -71,14 +71,14 @@ async def test_subscribing_and_unsubscribing(exchange: Binance, market_view: Sim
         ('{"method":"DANCE","id":1}', 2),
     ],
 )
-async def test_wrong_requests_are_refused(exchange, market_view, text: str, code: int):
+async def test_wrong_requests_are_rejected(exchange, market_view, text: str, code: int):
     session = exchange.open("/ws", {})
     answer = await say(exchange, session, market_view, text)
     assert answer.get("error", answer)["code"] == code
     assert not session.streams
 
 
-async def test_too_many_streams_are_refused(exchange: Binance, market_view: SimulatedMarketView):
+async def test_too_many_streams_are_rejected(exchange: Binance, market_view: SimulatedMarketView):
     session = exchange.open("/ws", {})
     assert session is not None
     names = [f"s{number}@trade" for number in range(1_025)]
@@ -188,13 +188,15 @@ async def test_weeks_begin_on_monday_and_months_on_the_first(exchange, market_vi
         ("/api/v3/exchangeInfo", {"symbols": "NOPE"}, -1100),
     ],
 )
-async def test_wrong_calls_are_refused_in_binances_words(exchange, market_view, path, query, code):
+async def test_wrong_calls_are_rejected_with_errors_of_binance(
+    exchange, market_view, path, query, code
+):
     answer = await ask(exchange, market_view, path, **query)
     assert answer.status == 400
     assert json.loads(answer.body)["code"] == code
 
 
-async def test_exchange_info_has_what_clients_read(exchange, market_view):
+async def test_exchange_info_has_all_members_that_clients_read(exchange, market_view):
     info = await asked(exchange, market_view, "/api/v3/exchangeInfo")
     symbols = {one["symbol"]: one for one in info["symbols"]}
     assert {"BTCUSDT", "ETHUSDT", "SOLUSDT"} <= symbols.keys()

@@ -26,7 +26,7 @@ NAMES = [
 
 
 class Show:
-    """A market and all that it says about Bitcoin."""
+    """A market and all its frames about Bitcoin."""
 
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = Binance(SPOT)
@@ -118,7 +118,7 @@ async def test_partial_books_are_the_top_of_the_book(show: Show):
     assert last["bids"][0][0] == f"{best / 100:.2f}000000"
 
 
-async def test_candles_and_tickers_come_by_the_clock():
+async def test_candles_and_tickers_are_sent_by_the_clock():
     show = Show(events_per_second=100)
     await show.subscribe()
     minute_ns = 60 * SECOND_NS
@@ -136,7 +136,7 @@ async def test_candles_and_tickers_come_by_the_clock():
     assert len(show.said["btcusdt@ticker"]) == len(show.said["btcusdt@miniTicker"])
 
 
-async def test_nobody_listening_means_no_frames():
+async def test_no_frames_without_subscribers():
     show = Show()
     show.run(OPENING_NS + 2 * SECOND_NS)
     assert not any(show.said.values())

@@ -28,7 +28,7 @@ UPDATE = (
         (FUTURES, "insurance_fund", TRADES, TRADE, {"p": "123600.30", "X": "INSURANCE_FUND"}),
     ],
 )
-def test_a_fault_changes_what_it_is_named_for(segment, name, stream, frame, changed):
+def test_a_fault_changes_only_the_data_in_its_name(segment, name, stream, frame, changed):
     fault = segment.faults[name]
     ((same_stream, text),) = fault((stream, frame))
     assert same_stream is stream
@@ -39,7 +39,7 @@ def test_a_fault_changes_what_it_is_named_for(segment, name, stream, frame, chan
 
 
 @pytest.mark.parametrize("segment", [SPOT, FUTURES])
-def test_a_shutdown_is_told_before_the_frame(segment):
+def test_a_shutdown_is_announced_before_the_frame(segment):
     notice, frame = segment.faults["server_shutdown"]((TRADES, TRADE))
     assert frame == (TRADES, TRADE)
     assert json.loads(notice[1]) == {"e": "serverShutdown", "E": 5}

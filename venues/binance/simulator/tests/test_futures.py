@@ -131,7 +131,7 @@ async def test_trades_and_quotes_have_both_times_and_their_own_digits(show: Show
     assert aggregate["l"] == trade["t"]
 
 
-async def test_marks_come_by_the_clock_and_on_request(show: Show):
+async def test_marks_are_sent_by_the_clock_and_on_request(show: Show):
     show.run(6)
     said = show.said["/market/stream"]
     assert len(said["btcusdt@markPrice@1s"]) == 3 * len(said["btcusdt@markPrice"])
@@ -168,12 +168,12 @@ async def test_exchange_info_lists_perpetuals(show: Show):
         ("aggTrades", {"symbol": "BTCUSDT", "startTime": 0, "endTime": 3_600_001}, -1127),
     ],
 )
-async def test_wrong_calls_are_refused_in_binances_words(show: Show, path, query, code):
+async def test_wrong_calls_are_rejected_with_errors_of_binance(show: Show, path, query, code):
     answer = await ask(show.exchange, show.market_view, f"/fapi/v1/{path}", **query)
     assert (answer.status, json.loads(answer.body)["code"]) == (400, code)
 
 
-async def test_depth_says_when_it_was(show: Show):
+async def test_depth_has_its_transaction_time(show: Show):
     book = await asked(show.exchange, show.market_view, "/fapi/v1/depth", symbol="BTCUSDT", limit=5)
     assert list(book) == ["lastUpdateId", "E", "T", "bids", "asks"]
     assert [len(book["bids"]), len(book["asks"])] == [5, 5]

@@ -76,13 +76,15 @@ async def test_a_signed_order_is_taken(exchange, market_view, engine):
         ({"recvWindow": "²"}, -1131),
     ],
 )
-async def test_who_cannot_show_who_he_is_gets_nothing(exchange, market_view, engine, changes, code):
+async def test_a_request_without_valid_credentials_is_rejected(
+    exchange, market_view, engine, changes, code
+):
     request = signed("POST", ORDER, **(LIMIT | changes))
     assert await error_of(exchange, market_view, request) == code
     assert not engine.found
 
 
-async def test_what_cannot_be_answered_as_it_was_asked_is_not_done(exchange, market_view, engine):
+async def test_a_request_that_cannot_be_answered_is_not_executed(exchange, market_view, engine):
     request = signed("POST", ORDER, **LIMIT, newOrderRespType="SOME")
     assert await error_of(exchange, market_view, request) == -1102
     assert not engine.found
@@ -94,12 +96,12 @@ async def test_what_cannot_be_answered_as_it_was_asked_is_not_done(exchange, mar
 
 
 @pytest.mark.parametrize("timestamp", [NOW_MS + 999, NOW_MS - 5_000])
-async def test_a_clock_may_be_a_little_wrong(exchange, market_view, timestamp):
+async def test_a_small_clock_error_is_accepted(exchange, market_view, timestamp):
     request = signed("POST", ORDER, **LIMIT, timestamp=timestamp)
     assert (await called(exchange, market_view, request))[0] == 200
 
 
-async def test_what_was_not_signed_is_not_believed(exchange, market_view, engine):
+async def test_an_unsigned_request_is_rejected(exchange, market_view, engine):
     request = signed("POST", ORDER, **LIMIT)
     forged = replace(request, body=request.body.replace(b"0.01", b"9.01"))
     assert await error_of(exchange, market_view, forged) == -1022
@@ -189,7 +191,7 @@ async def test_a_cancel_has_an_id_of_its_own(exchange, market_view):
     assert await error_of(exchange, market_view, wrong) == -2039
 
 
-async def test_a_replacement_that_fails_says_which_half(exchange, market_view, engine):
+async def test_a_failed_replacement_names_the_failed_half(exchange, market_view, engine):
     path = "/api/v3/order/cancelReplace"
     await called(exchange, market_view, signed("POST", ORDER, **LIMIT))
     replacing = LIMIT | {"cancelReplaceMode": "STOP_ON_FAILURE"}
@@ -226,7 +228,7 @@ async def test_weights_and_orders_are_counted(exchange, market_view):
 
 
 @pytest.mark.parametrize(("name", "may"), [("demo", False), ("withdraw", True)])
-async def test_what_a_key_may_do(exchange, market_view, name, may):
+async def test_permissions_of_a_key_are_enforced(exchange, market_view, name, may):
     path = "/sapi/v1/account/apiRestrictions"
     request = signed("GET", path, f"{name}-secret", f"{name}-key")
     _, body = await called(exchange, market_view, request)
@@ -250,7 +252,7 @@ async def test_a_trail_in_basis_points_is_a_distance(exchange, market_view, engi
     assert engine.found[1].ticket.trail == 500
 
 
-async def test_without_a_house_nobody_trades(exchange):
+async def test_orders_without_a_matching_engine_are_rejected(exchange):
     market_view = FakeMarketView(None, [])
     assert await error_of(exchange, market_view, signed("POST", ORDER, **LIMIT)) == -1016
 
@@ -281,7 +283,7 @@ async def test_a_logon_takes_the_place_of_signatures(exchange, market_view, engi
     assert again["error"]["code"] == -2014
 
 
-async def test_an_account_is_told_of_until_it_ends(exchange, market_view, engine):
+async def test_account_events_are_sent_until_the_listen_key_ends(exchange, market_view, engine):
     session = exchange.open("/ws-api/v3", {})
     told: list[dict] = []
     session.report = lambda stream, payload: told.append(json.loads(payload))

@@ -62,7 +62,7 @@ async def test_fills_and_balances_agree():
         assert after["BTC"]["total"] - before["BTC"]["total"] == pytest.approx(bought)
 
 
-async def test_how_long_an_order_may_wait():
+async def test_times_in_force_of_orders():
     async with running("simulate") as base, trading_client(base) as client:
         price = await far_price(client)
         for lifetime in ("IOC", "FOK"):
@@ -78,7 +78,7 @@ async def test_how_long_an_order_may_wait():
             await client.create_order(SYMBOL, "limit", "buy", 0.01, price * 2, maker)
 
 
-async def test_what_the_exchange_does_not_take():
+async def test_orders_that_the_exchange_rejects():
     async with running("simulate") as base, trading_client(base) as client:
         price = await far_price(client)
         named = {"clientOrderId": "once"}
@@ -95,7 +95,7 @@ async def test_what_the_exchange_does_not_take():
             await client.create_order(SYMBOL, "limit", "buy", 0.00001, price)
 
 
-async def test_wrong_keys_are_told_apart():
+async def test_wrong_keys_have_different_errors():
     async with running("simulate") as base:
         cases = (("demo-key", "wrong", "-1022"), ("nobody", "demo-secret", "-2015"))
         for key, secret, code in cases:
@@ -114,7 +114,7 @@ async def test_wrong_keys_are_told_apart():
             assert rights["enableWithdrawals"] is True
 
 
-async def test_another_client_of_the_account_hears_what_happens():
+async def test_another_client_of_the_account_gets_its_events():
     async with (
         running("simulate") as base,
         trading_client(base) as client,

@@ -59,7 +59,7 @@ async def test_a_position_is_opened_and_closed():
         assert sum(one["amount"] for one in fills) == pytest.approx(0.1)
 
 
-async def test_how_long_an_order_may_wait():
+async def test_times_in_force_of_orders():
     async with running("simulate", VENUE) as base, trading_futures_client(base) as client:
         price = await far_price(client)
         for lifetime in ("IOC", "FOK"):
@@ -80,7 +80,7 @@ async def test_how_long_an_order_may_wait():
             await client.create_order(SYMBOL, "limit", "buy", 0.01, price, params)
 
 
-async def test_another_client_of_the_account_hears_what_happens():
+async def test_another_client_of_the_account_gets_its_events():
     async with (
         running("simulate", VENUE) as base,
         trading_futures_client(base) as client,

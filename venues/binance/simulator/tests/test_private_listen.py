@@ -65,7 +65,7 @@ async def listen_key(exchange: Binance, market_view: FakeMarketView, method: str
 
 
 def listening(exchange: Binance, path: str, **query: str) -> tuple[object, list[dict]]:
-    """A connection, and what it is told."""
+    """A connection and the messages that it gets."""
     session = exchange.open(path, query)
     assert session is not None
     told: list[dict] = []
@@ -127,7 +127,7 @@ async def test_a_combined_connection_names_the_listen_key(exchange, market_view,
     assert len(told) == 1
 
 
-async def test_an_unknown_listen_key_hears_nothing(exchange, market_view, engine):
+async def test_an_unknown_listen_key_gets_no_events(exchange, market_view, engine):
     _, told = listening(exchange, "/private/ws", listenKey="nobody")
     engine.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(0)), "fill"))
     assert not told
@@ -190,7 +190,7 @@ async def test_refusals_by_their_codes(exchange, market_view, engine, refusal, c
     assert body["code"] == code
 
 
-async def test_each_of_a_batch_stands_alone(exchange, market_view):
+async def test_orders_of_a_batch_are_independent(exchange, market_view):
     batch = json.dumps([LIMIT, LIMIT | {"side": "HOLD"}, LIMIT | {"newClientOrderId": "third"}])
     request = signed("POST", f"{ROOT}/batchOrders", batchOrders=batch)
     _, rows = await called(exchange, market_view, request)
@@ -202,7 +202,7 @@ async def test_each_of_a_batch_stands_alone(exchange, market_view):
     assert [row.get("code", row.get("status")) for row in rows] == ["CANCELED", -2011]
 
 
-async def test_an_acknowledgement_says_nothing_of_fills(exchange, market_view, engine):
+async def test_an_acknowledgement_has_no_fills(exchange, market_view, engine):
     engine.status = Status.EXPIRED
     request = signed("POST", f"{ROOT}/order", **LIMIT)
     assert (await called(exchange, market_view, request))[1]["status"] == "NEW"
@@ -210,7 +210,7 @@ async def test_an_acknowledgement_says_nothing_of_fills(exchange, market_view, e
     assert (await called(exchange, market_view, request))[1]["status"] == "EXPIRED"
 
 
-async def test_what_cannot_be_answered_as_it_was_asked_is_not_done(exchange, market_view, engine):
+async def test_a_request_that_cannot_be_answered_is_not_executed(exchange, market_view, engine):
     request = signed("POST", f"{ROOT}/order", **LIMIT, newOrderRespType="SOME")
     assert (await called(exchange, market_view, request))[1]["code"] == -1130
     assert not engine.found
@@ -233,7 +233,7 @@ async def test_a_countdown_reaches_the_engine(exchange, market_view, engine):
     assert engine.countdown == ("demo", 1.5)
 
 
-async def test_a_wrong_signature_gets_nothing(exchange, market_view, engine):
+async def test_a_wrong_signature_is_rejected(exchange, market_view, engine):
     request = signed("POST", f"{ROOT}/order", "wrong", **LIMIT)
     status, body = await called(exchange, market_view, request)
     assert (status, body["code"]) == (400, -1022)

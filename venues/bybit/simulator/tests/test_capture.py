@@ -1,4 +1,4 @@
-"""Which topic a captured line belongs to, and what it says."""
+"""Classifying and reading captured lines."""
 
 import pytest
 

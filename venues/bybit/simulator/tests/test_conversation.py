@@ -1,4 +1,4 @@
-"""What the simulated Bybit answers on a websocket and to REST calls."""
+"""Answers of the simulated Bybit on websockets and over REST."""
 
 import json
 from decimal import Decimal
@@ -208,7 +208,7 @@ async def test_wrong_calls_are_rejected_with_bybits_errors(
     assert envelope["retMsg"].startswith(words)
 
 
-async def test_instruments_have_what_clients_read(exchange, market_view):
+async def test_instruments_have_all_members_that_clients_read(exchange, market_view):
     found = (await asked(exchange, market_view, "instruments-info"))["list"]
     symbols = {one["symbol"]: one for one in found}
     assert {"BTCUSDT", "ETHUSDT", "SOLUSDT"} <= symbols.keys()

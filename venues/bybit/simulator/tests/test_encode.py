@@ -24,7 +24,7 @@ TOPICS = [
 
 
 class Show:
-    """A market and all that it says about Bitcoin."""
+    """A market and all its frames about Bitcoin."""
 
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = bybit_spot()
@@ -153,7 +153,7 @@ async def test_numbers_have_no_trailing_zeros(show: Show):
     assert not [text for text in texts if "." in text and text[-1] in "0."]
 
 
-async def test_candles_and_tickers_come_by_the_clock():
+async def test_candles_and_tickers_are_sent_by_the_clock():
     show = Show(events_per_second=100)
     show.run(OPENING_NS + SECOND_NS)
     await show.say("subscribe", "kline.1.BTCUSDT", "tickers.BTCUSDT", "publicTrade.BTCUSDT")
@@ -172,7 +172,7 @@ async def test_candles_and_tickers_come_by_the_clock():
     assert float(ticker["lowPrice24h"]) <= float(ticker["lastPrice"])
 
 
-async def test_a_restart_of_the_service_begins_update_ids_anew(show: Show):
+async def test_update_ids_restart_with_the_service(show: Show):
     topic = "orderbook.200.BTCUSDT"
     restart = show.exchange.faults["service_restart"]
     show.run(OPENING_NS + 2 * SECOND_NS)

@@ -16,8 +16,8 @@ def running(world: str, **fields) -> AbstractAsyncContextManager[str]:
 def ccxt_client(
     base: str, feed: str, **config: object
 ) -> AbstractAsyncContextManager[ccxt.pro.Exchange]:
-    """ccxt as it comes, with other addresses. ``config`` is what it is given besides: keys. On
-    Exchange it wants a key for books; any will do."""
+    """ccxt unmodified, with other addresses. ``config``: further configuration, such as keys. On
+    Exchange, ccxt needs any key for books."""
     websocket = base.replace("http", "ws")
     if feed == "advanced":
         urls = {"rest": base, "ws": websocket}

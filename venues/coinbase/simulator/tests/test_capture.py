@@ -1,4 +1,4 @@
-"""Which stream a captured line belongs to, and what it says."""
+"""Classifying and reading captured lines."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def test_lines_of_exchange_are_passed_on_as_they_are(capture, line, name, channe
         (real.ADVANCED_CANDLES, "advanced.candles.BTC-USD", Channel.CANDLES),
     ],
 )
-def test_lines_of_advanced_get_the_number_of_whoever_hears_them(
+def test_lines_of_advanced_get_the_numbers_of_their_connection(
     capture, line, name, channel
 ) -> None:
     stream, text = capture.frame_of(line)

@@ -44,7 +44,7 @@ async def test_unmodified_ccxt_trades_on_a_simulated_market(feed: str) -> None:
 
 
 @BOTH
-async def test_ccxt_tells_the_other_side_on_advanced(feed: str) -> None:
+async def test_ccxt_has_the_side_of_the_maker_on_advanced(feed: str) -> None:
     """ccxt turns the maker's side into the taker's on Exchange only. The raw side tells which."""
     async with (
         running("simulate", events_per_second=1_000) as base,
@@ -124,7 +124,7 @@ async def test_a_lost_frame_of_advanced_leaves_a_hole_in_the_numbers() -> None:
         assert found == number + 1
 
 
-async def test_what_a_slow_reader_is_told_last() -> None:
+async def test_a_slow_reader_gets_a_last_error() -> None:
     async with running("simulate", events_per_second=1_000) as base, raw_client(base) as client:
         websocket = await client.connect()
         await subscribe(websocket, "level2")
@@ -162,7 +162,7 @@ async def test_a_halted_product_cannot_be_traded_on_either_api() -> None:
         assert first["trading_disabled"] is second["trading_disabled"] is True
 
 
-async def test_who_does_not_subscribe_is_shown_out() -> None:
+async def test_a_connection_without_subscriptions_is_closed() -> None:
     async with running("simulate") as base, raw_client(base) as client:
         websocket = await client.connect()
         assert (await websocket.receive()).type is aiohttp.WSMsgType.CLOSE

@@ -1,4 +1,4 @@
-"""What the pretend Coinbase answers on a websocket and to REST calls."""
+"""Answers of the simulated Coinbase on websockets and over REST."""
 
 import json
 from decimal import Decimal
@@ -100,7 +100,7 @@ async def test_a_subscription_to_advanced_begins_with_data_then_the_answer(talk:
     assert ticker["events"][0]["tickers"][0]["product_id"] == "BTC-USD"
 
 
-async def test_all_that_a_connection_to_advanced_hears_is_counted(talk: Talk) -> None:
+async def test_all_frames_of_a_connection_to_advanced_are_counted(talk: Talk) -> None:
     frames = await talk.say(channel="heartbeats")
     frames += await talk.say(channel="candles", product_ids=["BTC-USD", "NOPE-USD"])
     frames += talk.tick()
@@ -143,7 +143,9 @@ async def test_exchange_answers_first_and_then_begins(talk: Talk) -> None:
         ({"channels": []}, "no channel or no product"),
     ],
 )
-async def test_what_exchange_refuses(talk: Talk, message: dict, words: str) -> None:
+async def test_invalid_messages_to_exchange_are_rejected(
+    talk: Talk, message: dict, words: str
+) -> None:
     (answer,) = await talk.say(**message)
     assert (answer["type"], answer["reason"]) == ("error", words)
     assert not talk.session.streams
@@ -157,7 +159,7 @@ async def test_what_exchange_refuses(talk: Talk, message: dict, words: str) -> N
         {"type": "dance", "channel": "level2"},
     ],
 )
-async def test_what_advanced_refuses(talk: Talk, message: dict) -> None:
+async def test_invalid_messages_to_advanced_are_rejected(talk: Talk, message: dict) -> None:
     (answer,) = await talk.say(**message)
     assert answer["type"] == "error"
     assert "sequence_num" not in answer
@@ -165,7 +167,7 @@ async def test_what_advanced_refuses(talk: Talk, message: dict) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", '{"type":5}', '{"channels":[5],"product_ids":["BTC-USD"]}'])
-async def test_what_is_no_message_is_refused(talk: Talk, text: str) -> None:
+async def test_an_invalid_message_is_rejected(talk: Talk, text: str) -> None:
     (answer,) = await talk.say_text(text)
     assert answer["type"] == "error"
 
@@ -265,13 +267,13 @@ async def test_candles_are_the_same_on_both(exchange, market_view) -> None:
         ("/products/BTC-USD/candles", {"start": 0, "end": OPENING_S}, 400),
     ],
 )
-async def test_wrong_calls_are_refused(exchange, market_view, path, query, status) -> None:
+async def test_wrong_calls_are_rejected(exchange, market_view, path, query, status) -> None:
     answer = await ask(exchange, market_view, path, **query)
     assert answer.status == status
     assert json.loads(answer.body)
 
 
-async def test_products_have_what_clients_read(exchange, market_view) -> None:
+async def test_products_have_all_members_that_clients_read(exchange, market_view) -> None:
     first = (await asked(exchange, market_view, f"{MARKET}/products"))["products"]
     second = await asked(exchange, market_view, "/products")
     assert [one["product_id"] for one in first] == [one["id"] for one in second]

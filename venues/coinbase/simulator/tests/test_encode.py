@@ -138,7 +138,7 @@ async def test_trades_of_advanced_are_newest_first_and_none_twice(show: Show) ->
         seen = ids[0]
 
 
-async def test_tickers_come_with_trades_and_tell_the_best_prices(show: Show) -> None:
+async def test_tickers_are_sent_with_trades_and_have_the_best_prices(show: Show) -> None:
     show.run(OPENING_NS + 4 * SECOND_NS)
     tickers = show.said["exchange ticker"]
     sequences = [ticker["sequence"] for ticker in tickers]
@@ -156,7 +156,7 @@ async def test_tickers_come_with_trades_and_tell_the_best_prices(show: Show) -> 
     assert "best_bid" not in batched[0]
 
 
-async def test_candles_of_five_minutes_come_every_second(show: Show) -> None:
+async def test_five_minute_candles_are_sent_every_second(show: Show) -> None:
     show.run(OPENING_NS + 4 * SECOND_NS)
     first, *later = [frame["events"][0] for frame in show.said["advanced candles"]]
     assert (first["type"], len(first["candles"])) == ("snapshot", 100)
@@ -167,7 +167,7 @@ async def test_candles_of_five_minutes_come_every_second(show: Show) -> None:
     assert newest["product_id"] == "BTC-USD"
 
 
-async def test_who_came_before_the_opening_gets_whole_books_too() -> None:
+async def test_a_subscription_before_the_opening_gets_snapshots() -> None:
     show = Show()
     await show.subscribe()
     show.run(OPENING_NS + SECOND_NS)
@@ -177,7 +177,7 @@ async def test_who_came_before_the_opening_gets_whole_books_too() -> None:
     assert kinds == ["snapshot", *["update"] * (len(kinds) - 1)]
 
 
-def test_nobody_listening_means_no_frames() -> None:
+def test_no_frames_without_subscribers() -> None:
     show = Show()
     show.run(OPENING_NS + 2 * SECOND_NS)
     assert not show.said

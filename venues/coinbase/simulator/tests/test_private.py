@@ -1,4 +1,4 @@
-"""ccxt as it comes has an account at the pretend Advanced Trade: orders over REST."""
+"""ccxt as it comes has an account at the simulated Advanced Trade: orders over REST."""
 
 import uuid
 
@@ -79,7 +79,7 @@ async def test_a_market_order_for_so_much_money(client):
     assert 490 < float(order["info"]["filled_value"]) <= 500
 
 
-async def test_post_only_is_refused_when_it_would_take(client):
+async def test_post_only_is_rejected_when_it_would_take(client):
     price = round(await price_of(client) * 1.01, 2)
     with pytest.raises(ccxt.ExchangeError, match="INVALID_LIMIT_PRICE_POST_ONLY"):
         await client.create_order(SYMBOL, "limit", "buy", 0.01, price, {"postOnly": True})
@@ -90,7 +90,7 @@ async def test_post_only_is_refused_when_it_would_take(client):
     assert (order["status"], order["postOnly"]) == ("open", True)
 
 
-async def test_what_is_not_filled_at_once_is_cancelled(client):
+async def test_an_unfilled_immediate_order_is_cancelled(client):
     price = await price_of(client)
     low, high = round(price * 0.9, 2), round(price * 1.02, 2)
     for force in ("IOC", "FOK"):
@@ -165,7 +165,9 @@ GTC = "limit_limit_gtc"
         ({"client_order_id": ""}, {}, "INVALID_ARGUMENT", ccxt.BadRequest),
     ],
 )
-async def test_wrong_orders_are_refused_in_coinbases_words(client, changes, terms, words, error):
+async def test_wrong_orders_are_rejected_with_errors_of_coinbase(
+    client, changes, terms, words, error
+):
     limit = {"base_size": "0.01", "limit_price": "40000", **terms}
     body = {"client_order_id": "x", "product_id": "BTC-USD", "side": "BUY"}
     with pytest.raises(error, match=words):
@@ -186,7 +188,7 @@ async def test_a_refusal_is_an_answer_with_status_200(client):
     assert said["error_response"]["error"] == "INSUFFICIENT_FUND"
 
 
-async def test_what_is_done_cannot_be_changed(client):
+async def test_a_final_order_cannot_be_changed(client):
     ack = await client.create_order(SYMBOL, "market", "sell", 0.01)
     with pytest.raises(ccxt.BadRequest):
         await client.cancel_order(ack["id"])
@@ -199,7 +201,7 @@ async def test_what_is_done_cannot_be_changed(client):
     assert edited["success"] is False
 
 
-async def test_accounts_know_nothing_of_each_other(client, base):
+async def test_accounts_do_not_see_each_others_orders(client, base):
     low = round(await price_of(client) * 0.9, 2)
     ack = await client.create_order(SYMBOL, "limit", "buy", 0.01, low)
     async with ccxt_client(base, "advanced", **credentials(KEYS[1])) as other:
@@ -208,7 +210,7 @@ async def test_accounts_know_nothing_of_each_other(client, base):
             await other.cancel_order(ack["id"])
 
 
-async def test_keys_tell_what_they_may(base):
+async def test_a_key_states_its_permissions(base):
     for key, may in ((KEYS[0], False), (KEYS[2], True)):
         async with ccxt_client(base, "advanced", **credentials(key)) as one:
             found = await one.v3_private_get_brokerage_key_permissions()
@@ -216,7 +218,7 @@ async def test_keys_tell_what_they_may(base):
             assert found["can_transfer"] is may
 
 
-async def test_a_wrong_key_is_refused(base):
+async def test_a_wrong_key_is_rejected(base):
     wrong = {"apiKey": KEY["apiKey"], "secret": credentials(KEYS[1])["secret"]}
     nobody = {**KEY, "apiKey": KEY["apiKey"] + "s"}
     for config in (wrong, nobody):
@@ -225,7 +227,7 @@ async def test_a_wrong_key_is_refused(base):
                 await client.v3_private_get_brokerage_accounts()
 
 
-async def test_a_wrong_clock_is_refused(client):
+async def test_a_wrong_clock_is_rejected(client):
     now = client.seconds
     client.seconds = lambda: now() - 200
     with pytest.raises(ccxt.AuthenticationError, match="Unauthorized"):
@@ -242,7 +244,7 @@ async def test_a_signature_is_for_one_call(client, base):
         await client.fetch(f"{base}/api/v3/brokerage/accounts", "GET", {})
 
 
-def test_ids_can_be_told_again():
+def test_order_ids_can_be_computed_from_ids():
     ids = [made_id(ORDERS, number) for number in range(1, 1000)]
     assert len(set(ids)) == 999
     assert [number_of(ORDERS, one) for one in ids] == list(range(1, 1000))

@@ -84,7 +84,7 @@ async def test_post_only_is_rejected_when_it_would_take(client):
     assert (await client.fetch_order(ack["id"]))["status"] == "open"
 
 
-async def test_what_is_not_filled_at_once_is_cancelled(client):
+async def test_an_unfilled_immediate_order_is_cancelled(client):
     price = await price_of(client)
     low, high = round(price * 0.9, 2), round(price * 1.02, 2)
     for force in ("IOC", "FOK"):
@@ -134,7 +134,9 @@ async def test_all_orders_are_cancelled_by_product(client):
         ({"client_oid": "x"}, "client_oid", ccxt.ExchangeError),
     ],
 )
-async def test_wrong_orders_are_refused_in_coinbases_words(client, changes, words: str, error):
+async def test_wrong_orders_are_rejected_with_errors_of_coinbase(
+    client, changes, words: str, error
+):
     usual = {"product_id": "BTC-USD", "side": "buy", "type": "limit", "size": "0.01"}
     with pytest.raises(error, match=words):
         await client.private_post_orders({**usual, "price": "40000", **changes})
@@ -149,7 +151,7 @@ async def test_wrong_orders_are_refused_in_coinbases_words(client, changes, word
         ({"password": "guessed"}, "Invalid Passphrase"),
     ],
 )
-async def test_a_wrong_key_is_refused(base, config, words: str):
+async def test_a_wrong_key_is_rejected(base, config, words: str):
     async with ccxt_client(base, "exchange", **{**KEY, **config}) as wrong:
         with pytest.raises(ccxt.AuthenticationError, match=words):
             await wrong.private_get_accounts()
@@ -158,14 +160,14 @@ async def test_a_wrong_key_is_refused(base, config, words: str):
             await wrong.watch_orders(SYMBOL)
 
 
-async def test_a_wrong_clock_is_refused(client):
+async def test_a_wrong_clock_is_rejected(client):
     now = client.nonce()
     client.nonce = lambda: now - 60
     with pytest.raises(ccxt.ExchangeError, match="request timestamp expired"):
         await client.fetch_balance()
 
 
-async def test_accounts_know_nothing_of_each_other(client, base):
+async def test_accounts_do_not_see_each_others_orders(client, base):
     low = round(await price_of(client) * 0.9, 2)
     ack = await client.create_order(SYMBOL, "limit", "buy", 0.01, low)
     async with ccxt_client(base, "exchange", **exchange_credentials(KEYS[1])) as other:
@@ -174,7 +176,7 @@ async def test_accounts_know_nothing_of_each_other(client, base):
             await other.cancel_order(ack["id"])
 
 
-async def test_streams_tell_orders_and_fills(base, client):
+async def test_streams_report_orders_and_fills(base, client):
     orders = asyncio.create_task(client.watch_orders(SYMBOL))
     trades = asyncio.create_task(client.watch_my_trades(SYMBOL))
     await until_subscribed(base, "user")
@@ -187,7 +189,7 @@ async def test_streams_tell_orders_and_fills(base, client):
     assert client.orders[-1]["id"] == ack["id"]
 
 
-async def test_an_order_is_told_step_by_step(base, client):
+async def test_each_change_of_an_order_is_reported(base, client):
     price = await price_of(client)
     async with aiohttp.ClientSession() as session:
         socket = await session.ws_connect(base)

@@ -1,4 +1,4 @@
-"""ccxt as it comes hears of its account at the pretend Advanced Trade."""
+"""ccxt as it comes hears of its account at the simulated Advanced Trade."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ async def price_of(client) -> float:
     return (await client.fetch_trades(SYMBOL, limit=1))[-1]["price"]
 
 
-async def test_an_orders_life_is_told(client):
+async def test_order_events_are_reported(client):
     low = round(await price_of(client) * 0.9, 2)
     first = await client.create_order(SYMBOL, "limit", "buy", 0.01, low)
     (order,) = await client.watch_orders(SYMBOL)
@@ -68,7 +68,7 @@ async def test_messages_of_a_connection_are_numbered(base, client):
         assert (rows[0]["leaves_quantity"], float(rows[0]["limit_price"])) == ("0.01", low)
 
 
-async def test_who_has_not_signed_hears_nothing(base, client):
+async def test_an_unsigned_subscription_gets_no_events(base, client):
     async with aiohttp.ClientSession() as session:
         socket = await session.ws_connect(base)
         call = {"type": "subscribe", "channel": "user", "product_ids": []}

@@ -17,7 +17,7 @@ def running(world: str, **fields) -> AbstractAsyncContextManager[str]:
 
 
 def ccxt_client(base: str, **config: object) -> AbstractAsyncContextManager[ccxt.pro.deribit]:
-    """ccxt as it comes, with other addresses. ``config`` is what it is given besides: keys."""
+    """ccxt unmodified, with other addresses. ``config``: further configuration, such as keys."""
     addresses = {"rest": base, "ws": base.replace("http", "ws") + PATH}
     given = {"enableRateLimit": False, "urls": {"api": addresses}, **config}
     return lasting(ccxt.pro.deribit(given))

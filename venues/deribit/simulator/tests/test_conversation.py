@@ -1,4 +1,4 @@
-"""What the simulated Deribit answers on a websocket and to REST calls."""
+"""Answers of the simulated Deribit on websockets and over REST."""
 
 import json
 from decimal import Decimal
@@ -253,7 +253,7 @@ async def test_wrong_calls_are_rejected_with_deribits_errors(
     assert json.loads(answer.body)["error"]["code"] == code
 
 
-async def test_instruments_have_what_clients_read(exchange, market_view):
+async def test_instruments_have_all_members_that_clients_read(exchange, market_view):
     entries = await asked(exchange, market_view, "get_instruments", currency="any", kind="future")
     instruments = {one["instrument_name"]: one for one in entries}
     one = instruments[BTC]

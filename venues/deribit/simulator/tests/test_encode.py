@@ -23,7 +23,7 @@ NAMES = [TRADES, QUOTE, BOOK, TICKER, CHART, GROUPED]
 
 
 class Show:
-    """A market and all that it says about Bitcoin."""
+    """A market and all its frames about Bitcoin."""
 
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = deribit_futures()
@@ -152,7 +152,7 @@ async def test_tickers_have_figures_and_marks(show: Show):
     assert last["current_funding"] == Decimal(mark.funding_rate)
 
 
-async def test_candles_come_by_the_clock():
+async def test_candles_are_sent_by_the_clock():
     show = Show(events_per_second=100)
     await show.subscribe()
     end_ns = OPENING_NS - OPENING_NS % MINUTE_NS + MINUTE_NS + 2 * SECOND_NS
@@ -199,5 +199,5 @@ def test_numbers_are_bare_and_exact(value: str, text: bytes):
     ("units", "scale", "text"),
     [(372405, 1, "37240.5"), (372400, 1, "37240.0"), (20, 0, "20.0"), (265050, 2, "2650.5")],
 )
-def test_prices_are_written_alike(units: int, scale: int, text: str):
+def test_prices_have_the_same_text_everywhere(units: int, scale: int, text: str):
     assert plain(units, scale) == text

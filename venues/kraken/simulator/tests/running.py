@@ -15,7 +15,7 @@ def running(world: str, **fields) -> AbstractAsyncContextManager[str]:
 
 
 def ccxt_client(base: str, **config: object) -> AbstractAsyncContextManager[ccxt.pro.kraken]:
-    """ccxt as it comes, with other addresses. ``config`` is what it is given besides: keys."""
+    """ccxt unmodified, with other addresses. ``config``: further configuration, such as keys."""
     feed = base.replace("http", "ws")
     sockets = {"publicV2": f"{feed}/v2", "privateV2": f"{feed}/v2/", "private": f"{feed}/"}
     urls = {"api": {"public": base, "private": base, "ws": sockets}}

@@ -83,7 +83,7 @@ async def test_a_capture_with_rest_bodies_answers_with_them(captures: Path):
         assert await client.get("/0/public/AssetPairs") == recorded
 
 
-async def test_heartbeats_come_once_there_is_a_subscription():
+async def test_heartbeats_start_with_the_first_subscription():
     async with running("simulate") as base, raw_client(base) as client:
         websocket = await client.connect("/v2")
         assert (await websocket.receive_json())["channel"] == "status"

@@ -1,4 +1,4 @@
-"""What the simulated Kraken answers on a websocket and to REST calls."""
+"""Answers of the simulated Kraken on websockets and over REST."""
 
 import json
 from decimal import Decimal
@@ -67,7 +67,9 @@ async def test_a_connection_is_greeted_once(exchange, market_view, session: Sess
     assert exchange.open("/v1", {}) is None
 
 
-async def test_the_greeting_comes_before_the_first_answer(exchange, market_view, session: Session):
+async def test_the_greeting_is_sent_before_the_first_answer(
+    exchange, market_view, session: Session
+):
     first, second = await exchange.receive(session, '{"method":"ping"}', market_view)
     assert json.loads(first)["channel"] == "status"
     assert json.loads(second)["method"] == "pong"

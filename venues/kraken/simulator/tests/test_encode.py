@@ -86,7 +86,7 @@ async def test_snapshot_and_updates_make_the_markets_book(show: Show, depth: int
         assert book.levels(name) == [tuple(level) for level in levels[:depth]]
 
 
-async def test_a_level_that_is_pushed_out_is_left_out_and_comes_back(show: Show):
+async def test_a_level_beyond_the_depth_is_omitted_and_sent_again(show: Show):
     show.run(OPENING_NS + 6 * SECOND_NS)
     book, pushed, returned = ClientBook(10), set[str](), set[str]()
     for frame in show.said["book-10 BTC/USDT"]:
@@ -163,7 +163,7 @@ async def test_quotes_follow_the_best_of_the_book(show: Show):
     assert all(Decimal(one["low"]) <= Decimal(one["last"]) for one in quotes)
 
 
-async def test_candles_come_once_a_second_and_once_more_when_they_are_over():
+async def test_candles_are_sent_every_second_and_when_they_close():
     show = Show(events_per_second=100)
     await show.subscribe()
     minute_ns = 60 * SECOND_NS

@@ -1,4 +1,4 @@
-"""Which stream a captured line belongs to, and what it says."""
+"""Classifying and reading captured lines."""
 
 import pytest
 
@@ -130,7 +130,7 @@ def test_instruments_have_the_digits_that_were_seen(capture: OkxCapture):
     ]  # fmt: skip
 
 
-def test_marks_say_each_what_they_say(capture: OkxCapture):
+def test_each_mark_row_has_only_its_own_values(capture: OkxCapture):
     swap = "BTC-USDT-SWAP"
     assert capture.mark_of(MARK) == (swap, Mark("1.6", "", "", 0))
     assert capture.mark_of(INDEX) == (swap, Mark("", "1.5", "", 0))

@@ -45,7 +45,7 @@ async def test_unmodified_ccxt_trades_on_a_simulated_market(venue_id, symbol, co
         assert live[-1][0] % 60_000 == 0
 
 
-async def test_unmodified_ccxt_learns_what_a_swap_is_valued_at():
+async def test_unmodified_ccxt_reads_mark_index_and_funding():
     symbol = "ETH/USDT:USDT"
     async with (
         running("simulate", "okx_futures", events_per_second=500) as base,

@@ -1,4 +1,4 @@
-"""What the pretend OKX answers on a websocket and to REST calls."""
+"""Answers of the simulated OKX on websockets and over REST."""
 
 import json
 from decimal import Decimal
@@ -121,7 +121,9 @@ async def test_candles_and_tickers_begin_with_the_newest(
         ("public", "neverHeardOf", "BTC-USDT"),
     ],
 )
-async def test_what_is_not_there_is_refused(exchange, market_view, access, channel, name):
+async def test_an_unknown_channel_or_symbol_is_rejected(
+    exchange, market_view, access, channel, name
+):
     session = opened(exchange, access)
     good = ("trades" if access == "public" else "trades-all", "BTC-USDT")
     refused, *confirmed = await say(
@@ -135,7 +137,7 @@ async def test_what_is_not_there_is_refused(exchange, market_view, access, chann
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"op":"subscribe"}', '{"op":"dance","args":[{}]}', '{"op":5}', "PING"]
 )
-async def test_wrong_requests_are_refused(
+async def test_wrong_requests_are_rejected(
     exchange: Okx, market_view: SimulatedMarketView, text: str
 ):
     (answer,) = await exchange.receive(opened(exchange), text, market_view)
@@ -249,7 +251,7 @@ async def test_volumes_of_swaps_count_contracts(exchange: Okx, market_view: Simu
         assert middle == (quote if dialect is exchange else volume * contract)
 
 
-async def test_what_swaps_are_valued_at_can_be_asked(
+async def test_mark_index_and_funding_of_swaps_can_be_requested(
     exchange: Okx, market_view: SimulatedMarketView
 ):
     swaps = DIALECTS["okx_futures"]()
@@ -278,12 +280,14 @@ async def test_what_swaps_are_valued_at_can_be_asked(
         ("public/instruments", {"instType": "SPOT", "instId": "NOPE"}, "51001"),
     ],
 )
-async def test_wrong_calls_are_refused_in_okxs_words(exchange, market_view, path, query, code):
+async def test_wrong_calls_are_rejected_with_errors_of_okx(
+    exchange, market_view, path, query, code
+):
     answer = await ask(exchange, market_view, path, **query)
     assert (answer.status, json.loads(answer.body)["code"]) == (200, code)
 
 
-async def test_instruments_have_what_clients_read(exchange, market_view):
+async def test_instruments_have_all_members_that_clients_read(exchange, market_view):
     rows = await asked(exchange, market_view, "public/instruments", instType="SPOT")
     found = {row["instId"]: row for row in rows}
     assert {"BTC-USDT", "ETH-USDT", "SOL-USDT"} <= found.keys()

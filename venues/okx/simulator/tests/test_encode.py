@@ -21,7 +21,7 @@ BUSINESS = ("trades-all", "candle1m")
 
 
 class Show:
-    """A market and all that it says about one instrument."""
+    """A market and all its frames about one instrument."""
 
     def __init__(self, venue_id: str = "okx", events_per_second: float = 1_000) -> None:
         self.exchange: Okx = DIALECTS[venue_id]()
@@ -147,7 +147,7 @@ async def test_snapshot_and_updates_make_the_markets_book(venue_id: str):
     assert follower.sequence == show.market.sequence(show.instrument)
 
 
-async def test_whoever_comes_later_joins_the_others():
+async def test_a_later_subscriber_joins_the_same_stream():
     show = Show()
     first = await with_book(show)
     follow(show, first, 1.02)
@@ -161,7 +161,7 @@ async def test_whoever_comes_later_joins_the_others():
     assert numbers(second.levels()) == market_book(show)
 
 
-async def test_what_is_asked_for_before_the_market_opens_comes_then():
+async def test_a_subscription_before_the_opening_gets_data_at_the_opening():
     show = Show("okx_futures")
     assert await show.subscribe("public", "books", "funding-rate", "tickers") == []
     show.run(1)
@@ -173,7 +173,7 @@ async def test_what_is_asked_for_before_the_market_opens_comes_then():
     assert len(show.rows("funding-rate")) == 1
 
 
-async def test_a_book_that_nobody_follows_is_forgotten():
+async def test_a_book_without_subscribers_is_removed():
     show = Show()
     await with_book(show)
     show.sessions.clear()
@@ -185,7 +185,7 @@ async def test_a_book_that_nobody_follows_is_forgotten():
     follow(show, follower, 1)
 
 
-async def test_a_quiet_book_says_so_every_minute():
+async def test_a_quiet_book_gets_an_empty_update_every_minute():
     show = Show(events_per_second=1e-6)
     follower = await with_book(show)
     before = follower.sequence
@@ -251,7 +251,7 @@ async def test_checksums_may_be_zero_or_wrong():
     ("name", "event", "code"),
     [("service_upgrade", "notice", "64008"), ("error_without_id", "error", "60018")],
 )
-async def test_a_connection_is_told_things_without_an_id(name: str, event: str, code: str):
+async def test_announcements_to_a_connection_have_no_id(name: str, event: str, code: str):
     show = Show()
     await show.subscribe_to_all()
     faults = show.exchange.faults
@@ -306,7 +306,7 @@ async def test_small_books_are_the_top_of_the_book():
     assert last["instId"] == show.symbol
 
 
-async def test_candles_and_tickers_come_by_the_clock():
+async def test_candles_and_tickers_are_sent_by_the_clock():
     show = Show(events_per_second=100)
     await show.subscribe_to_all()
     show.run(62 - OPENING_NS // SECOND_NS % 60)
@@ -319,7 +319,7 @@ async def test_candles_and_tickers_come_by_the_clock():
     assert rows[-1][4] == show.rows("tickers")[-1]["last"]
 
 
-async def test_what_swaps_are_valued_at_comes_in_three_channels():
+async def test_mark_index_and_funding_of_swaps_have_three_channels():
     show = Show("okx_futures", events_per_second=100)
     show.run(1)
     begun = await show.subscribe_to_all()
@@ -334,7 +334,7 @@ async def test_what_swaps_are_valued_at_comes_in_three_channels():
         assert abs(Decimal(row[key]) / price - 1) < Decimal("0.02")
 
 
-async def test_nobody_listening_means_no_frames():
+async def test_no_frames_without_subscribers():
     show = Show()
     show.run(2)
     assert not show.said

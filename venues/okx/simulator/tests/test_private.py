@@ -94,7 +94,9 @@ async def test_a_signed_order_is_taken(exchange, market_view, engine):
         ({"at_ms": NOW_MS + 30_001}, "50102"),
     ],
 )
-async def test_who_cannot_show_who_he_is_gets_nothing(exchange, market_view, engine, changes, code):
+async def test_a_request_without_valid_credentials_is_rejected(
+    exchange, market_view, engine, changes, code
+):
     status, body = await called(exchange, market_view, signed("POST", ORDER, LIMIT, **changes))
     assert (status, body["code"], body["data"]) == (401, code, [])
     assert not engine.found
@@ -159,7 +161,7 @@ async def test_orders_that_make_no_sense(exchange, market_view, engine, changes,
     assert not engine.found
 
 
-async def test_each_of_a_batch_stands_alone(exchange, market_view):
+async def test_orders_of_a_batch_are_independent(exchange, market_view):
     request = signed("POST", "trade/batch-orders", [LIMIT, LIMIT | {"px": ""}])
     status, body = await called(exchange, market_view, request)
     assert (status, body["code"]) == (200, "2")
@@ -173,7 +175,7 @@ async def test_each_of_a_batch_stands_alone(exchange, market_view):
     )
 
 
-async def test_a_market_buy_counts_quote_unless_it_says_base(exchange, market_view, engine):
+async def test_a_market_buy_size_is_in_quote_unless_base_is_set(exchange, market_view, engine):
     await called(exchange, market_view, signed("POST", ORDER, MARKET))
     base = MARKET | {"tgtCcy": "base_ccy"}
     await called(exchange, market_view, signed("POST", ORDER, base))
@@ -184,7 +186,7 @@ async def test_a_market_buy_counts_quote_unless_it_says_base(exchange, market_vi
     ]  # fmt: skip
 
 
-async def test_what_an_order_may_meet(exchange, market_view, engine):
+async def test_an_order_can_have_a_self_trade_mode(exchange, market_view, engine):
     await called(exchange, market_view, signed("POST", ORDER, LIMIT | {"stpMode": "cancel_both"}))
     assert engine.found[1].ticket.self_trade is SelfTrade.CANCEL_BOTH
 
@@ -249,7 +251,7 @@ async def test_a_countdown_reaches_the_engine(exchange, market_view, engine):
     assert (await called(exchange, market_view, short))[1]["code"] == "51000"
 
 
-async def test_without_a_house_nobody_trades(exchange):
+async def test_orders_without_a_matching_engine_are_rejected(exchange):
     market_view = market_view_of(exchange, None)
     status, body = await called(exchange, market_view, signed("POST", ORDER, LIMIT))
     assert (status, body["code"]) == (503, "50001")
@@ -261,7 +263,7 @@ async def said(exchange: Okx, session, market_view: FakeMarketView, content: dic
 
 
 def private(exchange: Okx) -> tuple[object, list[dict]]:
-    """A connection, and what it is told."""
+    """A connection and the messages that it gets."""
     session = exchange.open("/ws/v5/private", {})
     assert session is not None
     told: list[dict] = []
@@ -309,7 +311,7 @@ async def test_an_order_over_the_websocket_names_its_instrument_by_code(
     assert engine.found[1].ticket.symbol == "ETH-USDT"
 
 
-async def test_a_subscription_hears_its_kind_once(exchange, market_view, engine):
+async def test_a_repeated_subscription_gets_events_once(exchange, market_view, engine):
     session, told = private(exchange)
     await said(exchange, session, market_view, login())
     spot = {"channel": "orders", "instType": "SPOT"}
@@ -335,7 +337,7 @@ async def test_a_subscription_hears_its_kind_once(exchange, market_view, engine)
     assert len(told) == 3
 
 
-async def test_who_logs_in_twice_hears_once(exchange, market_view, engine):
+async def test_a_second_login_does_not_duplicate_events(exchange, market_view, engine):
     session, told = private(exchange)
     for _ in range(2):
         (answer,) = await said(exchange, session, market_view, login())
@@ -346,7 +348,7 @@ async def test_who_logs_in_twice_hears_once(exchange, market_view, engine):
     assert len(told) == 1
 
 
-async def test_money_and_positions_begin_with_all_there_is(swaps, engine):
+async def test_balances_and_positions_begin_with_a_snapshot(swaps, engine):
     market_view = market_view_of(swaps, engine)
     session, told = private(swaps)
     await said(swaps, session, market_view, login())
@@ -370,7 +372,7 @@ async def test_money_and_positions_begin_with_all_there_is(swaps, engine):
     assert [len(one) for one in repeated] == [0, 0, 0, 0, 2]
 
 
-async def test_the_fate_of_a_lost_operation_is_not_told(exchange):
+async def test_the_outcome_of_a_lost_operation_is_unknown(exchange):
     text = json.dumps({"id": "9", "op": "order", "args": [LIMIT]})
     assert exchange.path_of(text) == "order"
     assert exchange.path_of('{"op":"login","args":[]}') == ""

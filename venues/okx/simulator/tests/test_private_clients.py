@@ -93,7 +93,7 @@ async def test_an_order_is_acknowledged_before_its_fate_is_known():
         assert (order["status"], order["postOnly"]) == ("open", True)
 
 
-async def test_what_the_exchange_does_not_take():
+async def test_orders_that_the_exchange_rejects():
     async with running("simulate") as base, trading_client(base) as client:
         price = await far_price(client)
         await client.create_order(SYMBOL, "limit", "buy", 0.01, price, {"clientOrderId": NAME})
@@ -181,7 +181,7 @@ async def test_an_algo_order_is_watched():
         assert (told["id"], told["status"]) == (order["id"], "canceled")
 
 
-async def test_wrong_keys_are_told_apart():
+async def test_wrong_keys_have_different_errors():
     async with running("simulate") as base:
         cases = (
             ("nobody", "demo-secret", "demo-password", "50111"),
@@ -206,7 +206,7 @@ async def test_wrong_keys_are_told_apart():
 @pytest.mark.parametrize(
     ("venue", "symbol", "size"), [("okx", SYMBOL, 0.01), ("okx_futures", SWAP, 3)]
 )
-async def test_another_client_of_the_account_hears_what_happens(venue, symbol, size):
+async def test_another_client_of_the_account_gets_its_events(venue, symbol, size):
     async with (
         running("simulate", venue) as base,
         trading_client(base) as client,
@@ -252,7 +252,7 @@ async def test_an_order_that_waits_is_met_by_another_account():
         assert closed["fee"]["currency"] == "USDT"
 
 
-async def test_positions_are_told():
+async def test_positions_are_reported():
     async with (
         running("simulate", "okx_futures") as base,
         trading_client(base) as client,
