@@ -50,7 +50,7 @@ SIMULATOR_ORDER_ROLES = (
 """What it has besides where the simulated exchange takes orders: all of them."""
 SIMULATOR_FAULTS = "faults.py"
 """What it may have for the faults of this exchange alone."""
-SIMULATORS_BEFORE_TABLES = ("binance", "okx")
+SIMULATORS_BEFORE_TABLES = ("binance",)
 """Their simulators do not state their dialect as tables yet."""
 
 

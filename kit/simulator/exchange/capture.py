@@ -38,6 +38,11 @@ def no_marks(stream: Stream) -> MarkParser | None:
     return None
 
 
+def unchanged(listing: Listing) -> Listing:
+    """The exchange has spot alone, or symbols that show nothing more."""
+    return listing
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureReader:
     """``CaptureFormat`` of an exchange, from the parsers of its connector."""
@@ -52,6 +57,8 @@ class CaptureReader:
     """Symbol ("" when it does not say) and book of a snapshot line or a REST body with its URL."""
     marks_of: Callable[[Stream], MarkParser | None] = no_marks
     """The parser of the marks in a stream."""
+    complete: Callable[[Listing], Listing] = unchanged
+    """Adds what a symbol shows of a derivative."""
     trade_number: Callable[[str], int] = int
     """The number in a trade id that is a text. Raises ValueError."""
     keeps_zeros: bool = False
@@ -132,16 +139,18 @@ class CaptureReader:
         return rows.symbols.names[0], Mark(mark, index, funding, due_ns)
 
     def listings_of(self, lines: Iterable[bytes]) -> Sequence[Listing]:
-        """The instruments that some lines are about, with the places that their numbers have."""
+        """The instruments that some lines are about, with the places that their numbers have. A
+        frame of marks alone is no proof that its instrument trades."""
         by_symbol: dict[str, dict[Channel, list[bytes]]] = {}
         for line in lines:
             stream = self.frame_of(line)[0]
-            if stream.symbol and stream.channel is not Channel.OTHER:
+            if stream.symbol and stream.channel not in (Channel.OTHER, Channel.MARKS):
                 by_symbol.setdefault(stream.symbol, {}).setdefault(stream.channel, []).append(line)
-        return [
+        found = [
             Listing(symbol, *self.assets_of(symbol), *self._steps(frames), "0", derived=True)
             for symbol, frames in by_symbol.items()
         ]
+        return [self.complete(listing) for listing in found]
 
     def _steps(self, frames: Mapping[Channel, Sequence[bytes]]) -> tuple[str, str]:
         """The tick and the lot of an instrument, by its frames."""

@@ -1,68 +1,59 @@
-"""OKX's candle bars: when each begins; a candle and the last 24 hours in OKX's words."""
+"""OKX's candle intervals, candles and tickers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from decimal import Decimal
 
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import MarketView
+from kit.simulator.exchange.candles import DAY_S, WEEK, CandleInterval, day_of
 from kit.simulator.history import Candle
 from kit.simulator.listing import Listing
 from kit.simulator.texts import plain
-from venues.okx.simulator.listings import TYPES, volumes
+from venues.okx.simulator.instruments import TYPES
 
-HOUR_S, DAY_S = 3_600, 86_400
-SECONDS = {
-    "1s": 1, "1m": 60, "3m": 180, "5m": 300, "15m": 900, "30m": 1_800,
-    "1H": HOUR_S, "2H": 2 * HOUR_S, "4H": 4 * HOUR_S,
-}  # fmt: skip
-LONG_SECONDS = {"6H": 6 * HOUR_S, "12H": 12 * HOUR_S, "1D": DAY_S, "1W": 7 * DAY_S}
-"""Days of Hong Kong; with "utc" behind the name, days of UTC."""
+HOUR_S = 3_600
 HONG_KONG_S = 8 * HOUR_S
-MONDAY_S = 4 * DAY_S
-"""Weeks begin on Monday; the Unix epoch was a Thursday."""
+LENGTHS_S = {"6H": 6 * HOUR_S, "12H": 12 * HOUR_S, "1D": DAY_S}
+"""They begin with the day in Hong Kong; with "utc" after the name, with the day in UTC."""
+INTERVALS = {
+    "1s": CandleInterval(1),
+    **{f"{minutes}m": CandleInterval(60 * minutes) for minutes in (1, 3, 5, 15, 30)},
+    **{f"{hours}H": CandleInterval(HOUR_S * hours) for hours in (1, 2, 4)},
+    **{name: CandleInterval(length, -HONG_KONG_S) for name, length in LENGTHS_S.items()},
+    **{f"{name}utc": CandleInterval(length) for name, length in LENGTHS_S.items()},
+    "1W": CandleInterval(WEEK.seconds, WEEK.first_open_s - HONG_KONG_S),
+    "1Wutc": WEEK,
+}
 
 
-def bar_start(bar: str) -> Callable[[int], int] | None:
-    """For a bar's name, the function from a time to the start of its interval, both ns since the
-    Unix epoch. None: there is no such bar."""
-    plain_name = bar.removesuffix("utc")
-    seconds = LONG_SECONDS.get(plain_name) or SECONDS.get(bar)
-    if seconds is None:
-        return None
-    offset_s = MONDAY_S if plain_name == "1W" else 0
-    if bar in LONG_SECONDS:
-        offset_s -= HONG_KONG_S
-    length_ns, offset_ns = seconds * NANOSECONDS_PER_SECOND, offset_s * NANOSECONDS_PER_SECOND
-
-    def start_of(time_ns: int) -> int:
-        return time_ns - (time_ns - offset_ns) % length_ns
-
-    return start_of
+def milliseconds(time_ns: int) -> str:
+    """A time as OKX writes it."""
+    return str(time_ns // NANOSECONDS_PER_MILLISECOND)
 
 
 def candle_row(candle: Candle, listing: Listing, closed: bool) -> list[str]:
     """``["start ms","open","high","low","close","vol","volCcy","volCcyQuote","confirm"]``"""
-    return [
-        str(candle.start_ns // NANOSECONDS_PER_MILLISECOND),
-        plain(candle.open),
-        plain(candle.high),
-        plain(candle.low),
-        plain(candle.close),
-        *volumes(candle, listing),
-        "1" if closed else "0",
-    ]
+    prices = map(plain, (candle.open, candle.high, candle.low, candle.close))
+    volumes = _volumes(candle, listing)
+    return [milliseconds(candle.start_ns), *prices, *volumes, "1" if closed else "0"]
 
 
-def ticker(
-    day: Candle, listing: Listing, last_size: str, best: Sequence[str], now_ns: int
-) -> dict[str, str]:
-    """The last 24 hours, given as one candle. ``best``: bid, its size, ask, its size."""
-    bid, bid_size, ask, ask_size = best
-    volume, currency_volume, _ = volumes(day, listing)
+def ticker_row(
+    market_view: MarketView, listing: Listing, best: Sequence[str]
+) -> dict[str, str] | None:
+    """The last 24 hours; None before the first trade. ``best``: bid, its size, ask, its size."""
+    day = day_of(market_view, listing.symbol)
+    if day is None:
+        return None
+    newest = market_view.history(listing.symbol).latest(1)
+    volume, currency_volume, _ = _volumes(day, listing)
     opened = plain(day.open)
+    bid, bid_size, ask, ask_size = best
     return {
         "instType": TYPES[listing.kind],
         "instId": listing.symbol,
         "last": plain(day.close),
-        "lastSz": last_size,
+        "lastSz": newest[0].size if newest else "",
         "askPx": ask,
         "askSz": ask_size,
         "bidPx": bid,
@@ -74,5 +65,14 @@ def ticker(
         "sodUtc8": opened,
         "volCcy24h": currency_volume,
         "vol24h": volume,
-        "ts": str(now_ns // NANOSECONDS_PER_MILLISECOND),
+        "ts": milliseconds(market_view.time_ns()),
     }
+
+
+def _volumes(candle: Candle, listing: Listing) -> tuple[str, str, str]:
+    """``vol``, in the unit of sizes; ``volCcy``, for spot in quote units, for swaps in base units;
+    and ``volCcyQuote``, in quote units."""
+    contract = Decimal(listing.contract_size or 1)
+    value = candle.quote_volume * contract
+    in_currency = candle.volume * contract if listing.contract_size else value
+    return plain(candle.volume), plain(in_currency), plain(value)

@@ -4,9 +4,9 @@ Documentation: https://www.okx.com/docs-v5/en/#order-book-trading-market-data
 """
 
 import itertools
-from collections.abc import Collection, Iterator
+import zlib
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -14,59 +14,121 @@ from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.base.numbers import format_scaled
 from kit.simulator.dialect import Channel, Frame, MarketView, Stream
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
-from kit.simulator.listing import BookSnapshot, Listing
+from kit.simulator.exchange.candles import open_candles
+from kit.simulator.exchange.streams import StreamRegistry
+from kit.simulator.listing import BookSnapshot, Listing, Mark
 from kit.simulator.market import BookView, Step
-from venues.okx.simulator.books import BOOK_LEVELS, SMALL_BOOK_LEVELS, SaidBook, Side, Writing
-from venues.okx.simulator.candles import bar_start, candle_row
-from venues.okx.simulator.listings import Segment
-from venues.okx.simulator.rest import funding_row, index_row, mark_row, ticker_row
-from venues.okx.simulator.streams import CANDLE, OkxStreams, argument, parts
+from venues.okx.simulator.candles import INTERVALS, candle_row, milliseconds, ticker_row
+from venues.okx.simulator.instruments import TYPES, Segment
+from venues.okx.simulator.streams import CANDLE, argument
 
+BOOK_LEVELS, SMALL_BOOK_LEVELS, CHECKSUM_LEVELS = 400, 5, 25
 QUOTE_INTERVAL_NS = 10 * NANOSECONDS_PER_MILLISECOND
 BOOK_INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
 MARK_INTERVAL_NS = 200 * NANOSECONDS_PER_MILLISECOND
 SUMMARY_INTERVAL_NS = NANOSECONDS_PER_SECOND
 FUNDING_INTERVAL_NS = 60 * NANOSECONDS_PER_SECOND
+FUNDING_PERIOD_NS = 8 * 3_600 * NANOSECONDS_PER_SECOND
 QUIET_BOOK_NS = 60 * NANOSECONDS_PER_SECOND
-"""A book in which nothing happens says that it is still there, this often."""
+"""An empty update is sent when a book has not changed for so long."""
+NO_PREVIOUS = -1
+"""prevSeqId of a snapshot."""
+INDEX_DAY = ("high24h", "low24h", "open24h", "sodUtc0", "sodUtc8")
+
+Side = Mapping[int, int]
+"""Lots by ticks, best level first. In an update 0 lots: the level is no longer among the best."""
+Row = Mapping[str, object]
 
 
 @dataclass(slots=True)
-class _Desk:
-    """One instrument's streams, and what they have not said yet."""
+class _Book:
+    """The best levels of a book, as published to all subscribers."""
+
+    sequence: int
+    bids: Side
+    asks: Side
+    time_ns: int
+    """When the last frame was sent."""
+
+
+@dataclass(slots=True)
+class _Market:
+    """One instrument: its streams, and what is not published yet."""
 
     instrument: Instrument
     listing: Listing
-    writing: Writing
     trades: Stream
     every_trade: Stream
     quote: Stream
     book: Stream
     small_book: Stream
     sequence: int = 0
-    """Of the last change of a level."""
+    """The sequence of the last change of a level."""
     matches: list[Trade] = field(default_factory=list)
-    """Of the step."""
+    """The trades of the step."""
     best: BestQuote | None = None
-    """The newest, while it was not told."""
-    said: SaidBook | None = None
-    """None while nobody asks for the book."""
+    published: _Book | None = None
+    """None: the book has no subscribers."""
     restarted_at: int = 0
-    """The sequence after which the numbering was begun anew; see ``Encoder.restart``."""
+    """The sequence after which the ids begin anew; see ``OkxEncoder.restart``."""
 
     def number(self, sequence: int) -> int:
         """The seqId of a sequence."""
         return sequence - self.restarted_at
 
+    def price(self, ticks: int) -> str:
+        """Without trailing zeros."""
+        return format_scaled(ticks * self.instrument.tick_units, self.instrument.price_scale)
 
-class Encoder:
-    """Remembers what was said of books, and what has not been said yet."""
+    def size(self, lots: int) -> str:
+        """Without trailing zeros."""
+        return format_scaled(lots * self.instrument.lot_units, self.instrument.size_scale)
 
-    def __init__(self, streams: OkxStreams, segment: Segment) -> None:
+    def levels(self, side: Side) -> str:
+        """``[["price","size","0","orders"]]``; each level counts as one order."""
+        texts = [
+            f'["{self.price(ticks)}","{self.size(lots)}","0","{1 if lots else 0}"]'
+            for ticks, lots in side.items()
+        ]
+        return f"[{','.join(texts)}]"
+
+    def frame(self, action: str, bids: Side, asks: Side, previous: int, book: _Book) -> bytes:
+        """``{"arg","action","data":[{"asks","bids","ts","checksum","prevSeqId","seqId"}]}``"""
+        return (
+            f'{{"arg":{argument(self.book).decode()},"action":"{action}","data":[{{'
+            f'"asks":{self.levels(asks)},"bids":{self.levels(bids)},'
+            f'"ts":"{milliseconds(book.time_ns)}","checksum":{self._checksum(book)},'
+            f'"prevSeqId":{previous},"seqId":{self.number(book.sequence)}}}]}}'
+        ).encode()
+
+    def snapshot(self, book: _Book) -> bytes:
+        """A frame with the whole book."""
+        return self.frame("snapshot", book.bids, book.asks, NO_PREVIOUS, book)
+
+    def update(self, before: _Book, book: _Book) -> bytes:
+        """A frame with the levels that have changed."""
+        bids, asks = _changes(before.bids, book.bids), _changes(before.asks, book.asks)
+        return self.frame("update", bids, asks, self.number(before.sequence), book)
+
+    def _checksum(self, book: _Book) -> int:
+        """CRC-32, signed, of "bid:size:ask:size:…" over the best 25 levels per side."""
+        sides = (itertools.islice(one.items(), CHECKSUM_LEVELS) for one in (book.bids, book.asks))
+        texts: list[str] = []
+        for pair in itertools.zip_longest(*sides):
+            for ticks, lots in filter(None, pair):
+                texts += (self.price(ticks), self.size(lots))
+        unsigned = zlib.crc32(":".join(texts).encode())
+        return unsigned - 2**32 if unsigned >= 2**31 else unsigned
+
+
+class OkxEncoder:
+    """Writes the frames of a simulated market. Remembers what each book has published."""
+
+    def __init__(self, streams: StreamRegistry, segment: Segment) -> None:
         self._streams = streams
         self._segment = segment
-        self._desks: dict[Instrument, _Desk] = {}
-        self._by_symbol: dict[str, _Desk] = {}
+        self._markets: dict[Instrument, _Market] = {}
+        self._by_symbol: dict[str, _Market] = {}
         self._books: BookView | None = None
 
     def encode(
@@ -75,124 +137,113 @@ class Encoder:
         """The frames of a step."""
         opening, self._books = self._books is None, step.books
         for event in step.events:
-            desk = self._desks.get(event.instrument) or self._open_desk(event.instrument)
+            market = self._markets.get(event.instrument) or self._open_market(event.instrument)
             if type(event) is LevelChange:
-                desk.sequence = event.sequence
+                market.sequence = event.sequence
             elif type(event) is BestQuote:
-                desk.best = event
+                market.best = event
             elif type(event) is Trade:
-                desk.matches.append(event)
+                market.matches.append(event)
         frames: list[Frame] = []
-        if opening:
-            # For those who were there before there was anything to say.
-            frames += [(one, text) for one in wanted for text in self.greeting(one, market_view)]
-        for desk in self._desks.values():
-            frames.extend(_trade_frames(desk, wanted))
+        if opening:  # for subscriptions from before the first step
+            frames += [(one, text) for one in wanted for text in self.first(one, market_view)]
+        for market in self._markets.values():
+            frames.extend(_trade_frames(market, wanted))
             if step.time_ns % QUOTE_INTERVAL_NS == 0:
-                frames.extend(_quote_frames(desk, wanted))
+                frames.extend(_quote_frames(market, wanted))
             if step.time_ns % BOOK_INTERVAL_NS == 0:
-                frames.extend(self._book_frames(desk, step.time_ns, wanted))
+                frames.extend(self._book_frames(market, step.time_ns, wanted))
         if step.time_ns % MARK_INTERVAL_NS == 0:
             frames.extend(self._summaries(step.time_ns, wanted, market_view))
         return frames
 
-    def greeting(self, stream: Stream, market_view: MarketView) -> list[bytes]:
-        """What a subscription begins with: the book, or the newest figures. Nothing where there
-        was no step, as with a tape: that says only what was said."""
-        desk = self._by_symbol.get(stream.symbol)
-        if desk is None:
+    def first(self, stream: Stream, market_view: MarketView) -> list[bytes]:
+        """The first frames of a subscription: the book, or the newest values. None before the first
+        step, and in a replay."""
+        market = self._by_symbol.get(stream.symbol)
+        if market is None:
             return []
         now_ns = market_view.time_ns()
-        if stream is desk.book:
-            # Whoever comes later joins what the others know, so that the next update fits all.
-            desk.said = desk.said or self._book_now(desk, now_ns)
-            return [desk.said.snapshot(stream, desk.writing, desk.number(desk.said.sequence))]
-        if stream is desk.small_book:
-            return [self._small_book_frame(desk, now_ns)]
+        if stream is market.book:
+            # A later subscriber gets the published book, so that the next update follows it.
+            market.published = market.published or self._book_now(market, now_ns)
+            return [market.snapshot(market.published)]
+        if stream is market.small_book:
+            return [self._small_book_frame(market, now_ns)]
         return [text for _, text in self._summary(stream, now_ns, market_view)]
 
-    def told(self, symbol: str) -> BookSnapshot | None:
-        """A book as it was told last. None while nobody follows it."""
-        desk = self._by_symbol.get(symbol)
-        if desk is None or desk.said is None:
+    def published(self, symbol: str) -> BookSnapshot | None:
+        """The book as published; None: it has no subscribers."""
+        market = self._by_symbol.get(symbol)
+        if market is None or market.published is None:
             return None
-        writing = desk.writing
+        book = market.published
         bids, asks = (
-            [(writing.price(ticks), writing.size(lots)) for ticks, lots in side.items()]
-            for side in (desk.said.bids, desk.said.asks)
+            [(market.price(ticks), market.size(lots)) for ticks, lots in side.items()]
+            for side in (book.bids, book.asks)
         )
-        return BookSnapshot(desk.number(desk.said.sequence), bids, asks)
+        return BookSnapshot(market.number(book.sequence), bids, asks)
 
     def restart(self, stream: Stream) -> bytes | None:
-        """Begin the numbering of a book anew, as after maintenance: an update with nothing in it,
-        whose seqId is below its prevSeqId. None: nobody was told of this book."""
-        desk = self._by_symbol.get(stream.symbol)
-        if desk is None or stream is not desk.book or desk.said is None:
+        """Begin the ids of a book anew, as after maintenance: an empty update whose seqId is below
+        its prevSeqId. None: the stream is no published book."""
+        market = self._by_symbol.get(stream.symbol)
+        if market is None or stream is not market.book or market.published is None:
             return None
-        said = desk.said
-        before = desk.number(said.sequence)
-        desk.restarted_at = said.sequence - 1
-        return said.update(stream, desk.writing, (before, desk.number(said.sequence)), said)
+        book = market.published
+        previous = market.number(book.sequence)
+        market.restarted_at = book.sequence - 1
+        return market.frame("update", {}, {}, previous, book)
 
-    def _open_desk(self, instrument: Instrument) -> _Desk:
+    def _open_market(self, instrument: Instrument) -> _Market:
         listing = self._segment.listing(instrument)
-        symbol = listing.symbol
-        tick, lot = instrument.tick_units, instrument.lot_units
-        stream = self._streams.get
-        desk = _Desk(
+        stream, symbol = self._streams.get, listing.symbol
+        market = _Market(
             instrument,
             listing,
-            Writing(
-                price=lambda ticks: format_scaled(ticks * tick, instrument.price_scale),
-                size=lambda lots: format_scaled(lots * lot, instrument.size_scale),
-            ),
-            trades=stream("trades", symbol),
-            every_trade=stream("trades-all", symbol),
-            quote=stream("bbo-tbt", symbol),
-            book=stream("books", symbol),
-            small_book=stream("books5", symbol),
+            trades=stream(f"trades:{symbol}"),
+            every_trade=stream(f"trades-all:{symbol}"),
+            quote=stream(f"bbo-tbt:{symbol}"),
+            book=stream(f"books:{symbol}"),
+            small_book=stream(f"books5:{symbol}"),
         )
-        self._desks[instrument] = self._by_symbol[symbol] = desk
-        return desk
+        self._markets[instrument] = self._by_symbol[symbol] = market
+        return market
 
-    def _top(self, desk: _Desk, count: int) -> tuple[Side, Side]:
+    def _top(self, market: _Market, count: int) -> tuple[Side, Side]:
         """The best bids and asks now."""
         assert self._books is not None
         levels = self._books.levels
-        bids, asks = (levels(desk.instrument, is_bid, count) for is_bid in (True, False))
-        return dict(bids), dict(asks)
+        bids, asks = (dict(levels(market.instrument, is_bid, count)) for is_bid in (True, False))
+        return bids, asks
 
-    def _book_now(self, desk: _Desk, time_ns: int) -> SaidBook:
-        return SaidBook(desk.sequence, *self._top(desk, BOOK_LEVELS), time_ns)
+    def _book_now(self, market: _Market, time_ns: int) -> _Book:
+        return _Book(market.sequence, *self._top(market, BOOK_LEVELS), time_ns)
 
     def _book_frames(
-        self, desk: _Desk, time_ns: int, wanted: Collection[Stream]
+        self, market: _Market, time_ns: int, wanted: Collection[Stream]
     ) -> Iterator[Frame]:
-        if desk.small_book in wanted:
-            yield desk.small_book, self._small_book_frame(desk, time_ns)
-        before = desk.said
+        if market.small_book in wanted:
+            yield market.small_book, self._small_book_frame(market, time_ns)
+        before = market.published
         if before is None:
             return
-        if desk.book not in wanted:
-            desk.said = None
-            return
-        if desk.sequence != before.sequence:
-            now = desk.said = self._book_now(desk, time_ns)
+        if market.book not in wanted:
+            market.published = None
+        elif market.sequence != before.sequence:
+            market.published = self._book_now(market, time_ns)
+            yield market.book, market.update(before, market.published)
         elif time_ns - before.time_ns >= QUIET_BOOK_NS:
-            now = before
-            now.time_ns = time_ns
-        else:
-            return
-        numbers = desk.number(before.sequence), desk.number(now.sequence)
-        yield desk.book, now.update(desk.book, desk.writing, numbers, before)
+            before.time_ns = time_ns
+            yield market.book, market.update(before, before)
 
-    def _small_book_frame(self, desk: _Desk, time_ns: int) -> bytes:
-        bids, asks = map(desk.writing.levels, self._top(desk, SMALL_BOOK_LEVELS))
+    def _small_book_frame(self, market: _Market, time_ns: int) -> bytes:
+        bids, asks = map(market.levels, self._top(market, SMALL_BOOK_LEVELS))
         row = (
-            f'{{"asks":{asks},"bids":{bids},"instId":"{desk.listing.symbol}",'
-            f'"ts":"{_milliseconds(time_ns)}","seqId":{desk.number(desk.sequence)}}}'
+            f'{{"asks":{asks},"bids":{bids},"instId":"{market.listing.symbol}",'
+            f'"ts":"{milliseconds(time_ns)}","seqId":{market.number(market.sequence)}}}'
         )
-        return wrapped(desk.small_book, row.encode())
+        return _framed(market.small_book, row.encode())
 
     def _summaries(
         self, time_ns: int, wanted: Collection[Stream], market_view: MarketView
@@ -211,97 +262,106 @@ class Encoder:
                 yield from self._summary(stream, time_ns, market_view)
 
     def _summary(self, stream: Stream, time_ns: int, market_view: MarketView) -> Iterator[Frame]:
-        desk = self._by_symbol.get(stream.symbol)
-        if desk is None:
+        market = self._by_symbol.get(stream.symbol)
+        if market is None:
             return
-        channel, name = parts(stream)
-        rows: list[Any] = []
-        if channel.startswith(CANDLE):
-            rows = self._candles(desk, channel.removeprefix(CANDLE), time_ns, market_view)
+        channel, _, name = stream.name.partition(":")
+        row: Row | None = None
+        if stream.channel is Channel.CANDLES:
+            interval = INTERVALS[channel.removeprefix(CANDLE)]
+            start_ns = interval.start_ns(time_ns)
+            for candle in open_candles(market_view, stream.symbol, interval, time_ns):
+                values = candle_row(candle, market.listing, candle.start_ns < start_ns)
+                yield stream, _framed(stream, msgspec.json.encode(values))
         elif stream.channel is Channel.TICKERS:
-            rows = self._ticker(desk, market_view)
+            row = ticker_row(market_view, market.listing, self._best(market))
         elif stream.channel is Channel.MARKS:
-            rows = _mark(desk, channel, name, market_view)
-        for row in rows:
-            yield stream, wrapped(stream, msgspec.json.encode(row))
+            row = _mark_row(market.listing, channel, name, market_view)
+        if row is not None:
+            yield stream, _framed(stream, msgspec.json.encode(row))
 
-    def _candles(self, desk: _Desk, bar: str, time_ns: int, market_view: MarketView) -> list[Any]:
-        """The candle now, and before it, for a second, the one that has just ended."""
-        start_of = bar_start(bar)
-        if start_of is None:
-            return []
-        start_ns = start_of(time_ns)
-        just_ended = time_ns - start_ns < SUMMARY_INTERVAL_NS
-        first_ns = start_of(start_ns - 1) if just_ended else start_ns
-        found = market_view.history(desk.listing.symbol).candles(start_of, first_ns, time_ns)
-        return [candle_row(candle, desk.listing, candle.start_ns < start_ns) for candle in found]
-
-    def _ticker(self, desk: _Desk, market_view: MarketView) -> list[Any]:
-        writing = desk.writing
-        best = [
-            text
-            for side in self._top(desk, 1)
-            for ticks, lots in (side or {0: 0}).items()
-            for text in ((writing.price(ticks), writing.size(lots)) if lots else ("", ""))
-        ]
-        row = ticker_row(market_view, desk.listing, best)
-        return [] if row is None else [row]
+    def _best(self, market: _Market) -> list[str]:
+        """Bid, its size, ask, its size; empty texts for an empty side."""
+        found: list[str] = []
+        for side in self._top(market, 1):
+            level = next(iter(side.items()), None)
+            found += (market.price(level[0]), market.size(level[1])) if level else ("", "")
+        return found
 
 
-def wrapped(stream: Stream, row: bytes) -> bytes:
+def funding_row(mark: Mark, listing: Listing, now_ns: int) -> Row:
+    """The rate, when it is exchanged (``fundingTime``), and when the next one is."""
+    return {
+        "formulaType": "withRate",
+        "fundingRate": mark.funding_rate,
+        "fundingTime": milliseconds(mark.next_funding_time_ns),
+        "instId": listing.symbol,
+        "instType": TYPES[listing.kind],
+        "method": "current_period",
+        "nextFundingRate": "",
+        "nextFundingTime": milliseconds(mark.next_funding_time_ns + FUNDING_PERIOD_NS),
+        "ts": milliseconds(now_ns),
+    }
+
+
+def _mark_row(listing: Listing, channel: str, name: str, market_view: MarketView) -> Row | None:
+    mark, now_ns = market_view.mark(listing.symbol), market_view.time_ns()
+    if mark is None:
+        return None
+    if channel == "funding-rate":
+        return funding_row(mark, listing, now_ns)
+    named = {"instId": name, "ts": milliseconds(now_ns)}
+    if channel == "index-tickers":
+        return {**named, "idxPx": mark.index_price, **dict.fromkeys(INDEX_DAY, mark.index_price)}
+    return {**named, "instType": TYPES[listing.kind], "markPx": mark.mark_price}
+
+
+def _changes(before: Side, after: Side) -> Side:
+    """New sizes by price; 0 for a level that is gone, or has fallen out of the depth."""
+    changed = dict.fromkeys(before.keys() - after.keys(), 0)
+    changed.update(after.items() - before.items())
+    return changed
+
+
+def _framed(stream: Stream, row: bytes) -> bytes:
     """``{"arg":{"channel":"tickers","instId":"BTC-USDT"},"data":[…]}``"""
-    return b'{"arg":%b,"data":[%b]}' % (argument(*parts(stream)), row)
+    return b'{"arg":%b,"data":[%b]}' % (argument(stream), row)
 
 
-def _trade_frames(desk: _Desk, wanted: Collection[Stream]) -> Iterator[Frame]:
-    """Matches in a row at one price are one row, under the id of the last."""
-    matches, desk.matches = desk.matches, []
-    if desk.trades in wanted:
+def _trade_frames(market: _Market, wanted: Collection[Stream]) -> Iterator[Frame]:
+    """Successive matches at one price are one row, with the id of the last."""
+    matches, market.matches = market.matches, []
+    if market.trades in wanted:
         for _, run in itertools.groupby(matches, lambda one: (one.price_ticks, one.taker_buys)):
             *others, last = run
             lots = sum(one.size_lots for one in others) + last.size_lots
-            rest = f',"count":"{len(others) + 1}","seqId":{desk.number(desk.sequence)}'
-            yield desk.trades, wrapped(desk.trades, _trade_row(desk, last, lots, rest))
-    if desk.every_trade in wanted:
+            rest = f',"count":"{len(others) + 1}","seqId":{market.number(market.sequence)}'
+            yield market.trades, _framed(market.trades, _trade_row(market, last, lots, rest))
+    if market.every_trade in wanted:
         for one in matches:
-            row = _trade_row(desk, one, one.size_lots, "")
-            yield desk.every_trade, wrapped(desk.every_trade, row)
+            row = _trade_row(market, one, one.size_lots, "")
+            yield market.every_trade, _framed(market.every_trade, row)
 
 
-def _trade_row(desk: _Desk, trade: Trade, lots: int, rest: str) -> bytes:
+def _trade_row(market: _Market, trade: Trade, lots: int, rest: str) -> bytes:
     """``{"instId","tradeId","px","sz","side":the taker's,"ts","source","count","seqId"}``"""
-    row = (
-        f'{{"instId":"{desk.listing.symbol}","tradeId":"{trade.trade_id}",'
-        f'"px":"{desk.writing.price(trade.price_ticks)}","sz":"{desk.writing.size(lots)}",'
+    return (
+        f'{{"instId":"{market.listing.symbol}","tradeId":"{trade.trade_id}",'
+        f'"px":"{market.price(trade.price_ticks)}","sz":"{market.size(lots)}",'
         f'"side":"{"buy" if trade.taker_buys else "sell"}",'
-        f'"ts":"{_milliseconds(trade.time_ns)}","source":"0"{rest}}}'
-    )
-    return row.encode()
+        f'"ts":"{milliseconds(trade.time_ns)}","source":"0"{rest}}}'
+    ).encode()
 
 
-def _quote_frames(desk: _Desk, wanted: Collection[Stream]) -> Iterator[Frame]:
+def _quote_frames(market: _Market, wanted: Collection[Stream]) -> Iterator[Frame]:
     """``{"asks":[["price","size","0","orders"]],"bids":[…],"ts","seqId"}``: the newest only."""
-    best, desk.best = desk.best, None
-    if best is None or desk.quote not in wanted:
+    best, market.best = market.best, None
+    if best is None or market.quote not in wanted:
         return
     sides = ((best.ask_ticks, best.ask_lots), (best.bid_ticks, best.bid_lots))
-    asks, bids = (desk.writing.levels({ticks: lots} if lots else {}) for ticks, lots in sides)
+    asks, bids = (market.levels({ticks: lots} if lots else {}) for ticks, lots in sides)
     row = (
-        f'{{"asks":{asks},"bids":{bids},"ts":"{_milliseconds(best.time_ns)}",'
-        f'"seqId":{desk.number(best.sequence)}}}'
+        f'{{"asks":{asks},"bids":{bids},"ts":"{milliseconds(best.time_ns)}",'
+        f'"seqId":{market.number(best.sequence)}}}'
     )
-    yield desk.quote, wrapped(desk.quote, row.encode())
-
-
-def _mark(desk: _Desk, channel: str, name: str, market_view: MarketView) -> list[Any]:
-    mark = market_view.mark(desk.listing.symbol)
-    if mark is None:
-        return []
-    if channel == "index-tickers":
-        return [index_row(mark, name, market_view.time_ns())]
-    make = mark_row if channel == "mark-price" else funding_row
-    return [make(mark, desk.listing, market_view.time_ns())]
-
-
-def _milliseconds(time_ns: int) -> int:
-    return time_ns // NANOSECONDS_PER_MILLISECOND
+    yield market.quote, _framed(market.quote, row.encode())

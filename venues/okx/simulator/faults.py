@@ -1,20 +1,23 @@
-"""What goes wrong at OKX in particular: names of faults, and what becomes of a frame.
+"""Faults of OKX alone. Each returns what is sent in place of a frame.
 
-empty_update        an update of the book with nothing in it follows: its seqId is its prevSeqId
-sequence_restart    an update with nothing in it follows, after which the ids begin anew
-checksum_zero       the checksum is 0, as it has been at OKX since June 2026
-checksum_wrong      the checksum is of another book
-service_upgrade     the notice 64008 comes before the frame, and the end half a minute later
-error_without_id    an error event that answers nothing comes before the frame
+empty_update        the frame, then an empty update of the book: its seqId is its prevSeqId
+sequence_restart    the frame, then an empty update, after which the ids begin anew
+checksum_zero       the frame with the checksum 0, as it has been at OKX since June 2026
+checksum_wrong      the frame with the checksum of another book
+service_upgrade     the notice 64008, then the frame; the connection is closed half a minute later
+error_without_id    an error event that answers no request, then the frame
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from kit.simulator.dialect import Channel, Frame
-from venues.okx.simulator.encode import Encoder
-from venues.okx.simulator.streams import argument, parts
+from kit.simulator.exchange.dialect import FrameFault
+from venues.okx.simulator.encode import OkxEncoder
+from venues.okx.simulator.streams import argument
 
+CONNECTION = "a4d3ae55"
+"""The id of every connection."""
 SERVICE_UPGRADE = (
     b'{"event":"notice","msg":"The connection will soon be closed for a service upgrade. Please '
     b'reconnect.","code":"64008","connId":"a4d3ae55"}'
@@ -28,11 +31,9 @@ CHECKSUM = re.compile(rb'"checksum":(-?[0-9]+)')
 SEQUENCE = re.compile(rb'"seqId":([0-9]+)')
 TIME = re.compile(rb'"ts":"([0-9]+)"')
 
-Fault = Callable[[Frame], Sequence[Frame]]
 
-
-def faults(encoder: Encoder) -> Mapping[str, Fault]:
-    """By name. ``encoder`` numbers the books that are simulated."""
+def faults(encoder: OkxEncoder) -> Mapping[str, FrameFault]:
+    """The faults by name. ``encoder`` has the simulated books."""
 
     def restart(frame: Frame) -> Sequence[Frame]:
         update = encoder.restart(frame[0])
@@ -58,7 +59,7 @@ def _empty_update(frame: Frame) -> Sequence[Frame]:
         b'{"arg":%b,"action":"update","data":[{"asks":[],"bids":[],"ts":"%b","checksum":%b,'
         b'"prevSeqId":%b,"seqId":%b}]}'
     ) % (
-        argument(*parts(stream)),
+        argument(stream),
         time.group(1),
         checksum.group(1) if checksum else b"0",
         sequence.group(1),

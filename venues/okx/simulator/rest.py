@@ -1,254 +1,171 @@
-"""OKX's REST answers.
+"""OKX's public REST calls.
 
 Documentation: https://www.okx.com/docs-v5/en/#order-book-trading-market-data
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import MarketView, RestRequest, RestResponse
-from kit.simulator.history import TradeHistory, TradePrint
-from kit.simulator.listing import BookSnapshot, InstrumentKind, Listing, Mark
-from kit.simulator.texts import short, whole
-from venues.okx.simulator.candles import bar_start, candle_row, ticker
-from venues.okx.simulator.listings import SUFFIX, TYPES
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import RestResponse
+from kit.simulator.exchange.paging import page_by_id
+from kit.simulator.exchange.rest import ApiCall, ApiError, Route, public
+from kit.simulator.history import TradePrint
+from kit.simulator.listing import BookSnapshot, InstrumentKind, Listing
+from kit.simulator.texts import short
+from venues.okx.simulator.candles import INTERVALS, candle_row, milliseconds, ticker_row
+from venues.okx.simulator.encode import Row, funding_row
+from venues.okx.simulator.errors import NO_INSTRUMENT, missing
+from venues.okx.simulator.instruments import TYPES
 
 ROOT = "/api/v5/"
-INSTRUMENT_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION")
-BOOK_LEVELS_MAX = 400
+INSTRUMENTS_PATH = f"{ROOT}public/instruments"
+INSTRUMENT_TYPES = dict.fromkeys(("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION"))
+LEVELS_MAX = 400
+ROWS_DEFAULT = 100
 TRADES_MAX, HISTORY_TRADES_MAX, CANDLES_MAX = 500, 100, 300
-USUAL = 100
 BY_TIME = "2"
 TIME_END_NS = 2**63
-DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
-FUNDING_INTERVAL_MS = 8 * 3_600_000
-NO_SUCH_INSTRUMENT = "Instrument ID, Instrument ID code, or Spread ID doesn't exist."
-FAILURES: Mapping[int, bytes] = {
-    418: b'{"code":"50011","data":[],"msg":"Too Many Requests"}',
-    429: b'{"code":"50011","data":[],"msg":"Too Many Requests"}',
-    500: b'{"code":"50026","data":[],"msg":"System error. Try again later"}',
-    503: b'{"code":"50001","data":[],"msg":"Service temporarily unavailable. Try again later"}',
-}
+TIME_END_MS = TIME_END_NS // NANOSECONDS_PER_MILLISECOND
+
+Books = Callable[[str], BookSnapshot | None]
+"""The book of a symbol as its channel has published it."""
 
 
-Told = Callable[[str], BookSnapshot | None]
+def accept(call: ApiCall, result: object) -> RestResponse:
+    """``{"code":"0","data":[…],"msg":""}`` of rows; a whole body or answer stays as it is."""
+    if isinstance(result, RestResponse):
+        return result
+    if isinstance(result, dict):
+        return RestResponse(msgspec.json.encode(result))
+    return RestResponse(msgspec.json.encode({"code": "0", "data": result, "msg": ""}))
 
 
-class OkxApiError(Exception):
-    """The exchange does not do what it was asked. It says so in an answer of status 200."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.body = msgspec.json.encode({"code": code, "data": [], "msg": message})
+def reject(call: ApiCall, error: ApiError) -> RestResponse:
+    """``{"code":"51001","data":[],"msg":"…"}``"""
+    body: Row = {"code": error.code, "data": [], "msg": error.message}
+    return RestResponse(msgspec.json.encode(body), error.status)
 
 
-async def answer(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
-    """One call. ``told``: the books as the feed has told them last, where it has."""
-    handler = HANDLERS.get(request.path.removeprefix(ROOT))
-    if handler is None or not request.path.startswith(ROOT):
-        return RestResponse(b'{"msg":"Not Found","code":"404"}', status=404)
-    try:
-        return await handler(request, market_view, told)
-    except OkxApiError as refusal:
-        return RestResponse(refusal.body)
+def required(call: ApiCall, name: str) -> str:
+    """A parameter that must not be empty. Raises ApiError."""
+    text = call.text(name)
+    if not text:
+        raise missing(name)
+    return text
 
 
-async def _time(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
-    return _answer([{"ts": _milliseconds(market_view.time_ns())}])
+def listing_of(call: ApiCall) -> Listing:
+    """The instrument of ``instId``. Raises ApiError."""
+    required(call, "instId")
+    return call.listing("instId")
 
 
-async def _instruments(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
-    wanted = request.query.get("instType", "")
-    if wanted not in INSTRUMENT_TYPES:
-        raise OkxApiError("51000", "Parameter instType error")
-    listings = [one for one in market_view.listings() if TYPES[one.kind] == wanted]
-    if not listings:
-        return _answer([])
-    recorded = market_view.recorded(f"{request.path}/instType/{wanted}") or market_view.recorded(
-        request.path
-    )
-    if recorded is not None:
-        return RestResponse(recorded)
-    rows = [_instrument(one, code) for code, one in enumerate(listings, start=1)]
-    name = request.query.get("instId")
-    if name is not None:
-        rows = [row for row in rows if row["instId"] == name]
-        if not rows:
-            raise OkxApiError("51001", NO_SUCH_INSTRUMENT)
-    return _answer(rows)
+def routes(books: Books) -> dict[str, Route]:
+    """The public calls."""
 
+    async def order_book(call: ApiCall) -> list[Row]:
+        depth, symbol = call.limit(1, LEVELS_MAX, "sz"), listing_of(call).symbol
+        book = books(symbol) or await call.market_view.book(symbol)
+        if book is None:
+            raise call.errors.unavailable
+        sides = {"asks": _levels(book.asks[:depth]), "bids": _levels(book.bids[:depth])}
+        return [{**sides, "ts": str(call.now_ms), "seqId": book.sequence}]
 
-async def _book(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
-    depth = _number(request, "sz", 1, BOOK_LEVELS_MAX)
-    symbol = _listing(request, market_view).symbol
-    book = told(symbol) or await market_view.book(symbol)
-    if book is None:
-        return RestResponse(FAILURES[503], status=503)
-    row = {
-        **book_sides(book, depth),
-        "ts": _milliseconds(market_view.time_ns()),
-        "seqId": book.sequence,
+    handlers: Mapping[str, Callable[[ApiCall], object]] = {
+        "public/instruments": _instruments,
+        "public/funding-rate": _funding_rate,
+        "market/books": order_book,
+        "market/trades": _trades,
+        "market/history-trades": _history_trades,
+        "market/candles": _candles,
+        "market/history-candles": _candles,
+        "market/ticker": _ticker,
     }
-    return _answer([row])
+    return public({f"GET {ROOT}{path}": handle for path, handle in handlers.items()})
 
 
-async def _trades(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
-    limit = _number(request, "limit", USUAL, TRADES_MAX)
-    listing = _listing(request, market_view)
-    return _trade_rows(market_view.history(listing.symbol).latest(limit), listing)
+def _instruments(call: ApiCall) -> object:
+    """In a replay the recorded answer, if there is one."""
+    call.choice("instType", INSTRUMENT_TYPES)
+    kind, view = call.text("instType"), call.market_view
+    rows = [
+        _instrument(one, code)
+        for code, one in enumerate(view.listings(), start=1)
+        if TYPES[one.kind] == kind
+    ]
+    recorded = view.recorded(f"{INSTRUMENTS_PATH}/instType/{kind}")
+    recorded = recorded or view.recorded(INSTRUMENTS_PATH)
+    if not rows or recorded is None:
+        name = call.text("instId")
+        found = [row for row in rows if name in ("", row["instId"])]
+        if rows and not found:
+            raise NO_INSTRUMENT
+        return found
+    return RestResponse(recorded)
 
 
-async def _history_trades(
-    request: RestRequest, market_view: MarketView, told: Told
-) -> RestResponse:
+def _funding_rate(call: ApiCall) -> list[Row]:
+    listing = listing_of(call)
+    mark = call.market_view.mark(listing.symbol)
+    if mark is None:
+        raise NO_INSTRUMENT
+    return [funding_row(mark, listing, call.now_ns)]
+
+
+def _trades(call: ApiCall) -> list[Row]:
+    symbol, limit = listing_of(call).symbol, call.limit(ROWS_DEFAULT, TRADES_MAX)
+    return [_trade(one, symbol) for one in reversed(call.market_view.history(symbol).latest(limit))]
+
+
+def _history_trades(call: ApiCall) -> list[Row]:
     """``type`` 1: ``after`` and ``before`` are ids, both left out; 2: ``after`` is a time. With
     ``before`` alone the newest are given, as OKX does."""
-    limit = _number(request, "limit", USUAL, HISTORY_TRADES_MAX)
-    listing = _listing(request, market_view)
-    history = market_view.history(listing.symbol)
-    if "after" not in request.query:
-        return _trade_rows(history.latest(limit), listing)
-    after = _number(request, "after", 0)
-    if request.query.get("type") == BY_TIME:
-        end_ns = after * NANOSECONDS_PER_MILLISECOND - 1
-        return _trade_rows(_before(history, lambda trade: trade.time_ns <= end_ns, limit), listing)
-    first = _number(request, "before", -1)
-    older = _before(history, lambda trade: first < trade.trade_id < after, limit)
-    return _trade_rows(older, listing)
+    symbol, limit = listing_of(call).symbol, call.limit(ROWS_DEFAULT, HISTORY_TRADES_MAX)
+    history = call.market_view.history(symbol)
+    if not call.text("after"):
+        return [_trade(one, symbol) for one in reversed(history.latest(limit))]
+    after = call.integer("after")
+    newest_first = reversed(history.from_id(0, TIME_END_NS))
+    if call.text("type") == BY_TIME:
+        end_ns = after * NANOSECONDS_PER_MILLISECOND
+        earlier = [one for one in newest_first if one.time_ns < end_ns]
+        return [_trade(one, symbol) for one in earlier[:limit]]
+    above = call.integer("before") if call.text("before") else None
+    page = page_by_id(list(newest_first), lambda one: one.trade_id, limit, after, above)
+    return [_trade(one, symbol) for one in page]
 
 
-async def _candles(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
-    """Newest first; ``after`` and ``before`` are begins, both left out."""
-    start_of = bar_start(request.query.get("bar", "1m"))
-    if start_of is None:
-        raise OkxApiError("51000", "Parameter bar error")
-    limit = _number(request, "limit", USUAL, CANDLES_MAX)
-    listing = _listing(request, market_view)
-    end_ns = _number(request, "after", TIME_END_NS) * NANOSECONDS_PER_MILLISECOND - 1
-    start_ns = _number(request, "before", -1) * NANOSECONDS_PER_MILLISECOND + 1
-    found = market_view.history(listing.symbol).candles(
-        start_of, start_ns, min(end_ns, TIME_END_NS)
+def _candles(call: ApiCall) -> list[list[str]]:
+    """Newest first; ``after`` and ``before`` are start times, both left out."""
+    call = call.having({"bar": call.text("bar", "1m")})
+    interval = call.choice("bar", INTERVALS)
+    limit, listing = call.limit(ROWS_DEFAULT, CANDLES_MAX), listing_of(call)
+    end_ns = call.integer("after", TIME_END_MS) * NANOSECONDS_PER_MILLISECOND - 1
+    start_ns = call.integer("before", 0) * NANOSECONDS_PER_MILLISECOND + 1
+    found = call.market_view.history(listing.symbol).candles(
+        interval.start_ns, start_ns, min(end_ns, TIME_END_NS)
     )
-    now_start_ns = start_of(market_view.time_ns())
-    return _answer(
-        [
-            candle_row(candle, listing, candle.start_ns < now_start_ns)
-            for candle in reversed(found[-limit:])
-        ]
-    )
+    open_ns = interval.start_ns(call.now_ns)
+    return [candle_row(one, listing, one.start_ns < open_ns) for one in reversed(found[-limit:])]
 
 
-async def _ticker(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
-    listing = _listing(request, market_view)
-    book = await market_view.book(listing.symbol)
-    row = ticker_row(market_view, listing, best_of(book))
-    return _answer([] if row is None else [row])
+async def _ticker(call: ApiCall) -> list[Row]:
+    listing = listing_of(call)
+    book = await call.market_view.book(listing.symbol)
+    sides = (book.bids, book.asks) if book else ((), ())
+    best = [short(text) for side in sides for text in (side[0][:2] if side else ("", ""))]
+    row = ticker_row(call.market_view, listing, best)
+    return [] if row is None else [row]
 
 
-async def _mark_price(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
-    listing, mark = _mark_of(request, market_view)
-    return _answer([mark_row(mark, listing, market_view.time_ns())])
+def _levels(side: Sequence[Sequence[str]]) -> list[tuple[str, str, str, str]]:
+    """``[["price","size","0","orders"]]``; each level counts as one order."""
+    return [(short(price), short(size), "0", "1") for price, size, *_ in side]
 
 
-async def _funding_rate(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
-    listing, mark = _mark_of(request, market_view)
-    return _answer([funding_row(mark, listing, market_view.time_ns())])
-
-
-async def _index_tickers(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
-    name = request.query.get("instId", "")
-    mark = market_view.mark(name + SUFFIX)
-    if mark is None:
-        raise OkxApiError("51001", NO_SUCH_INSTRUMENT)
-    return _answer([index_row(mark, name, market_view.time_ns())])
-
-
-Handler = Callable[[RestRequest, MarketView, Told], Awaitable[RestResponse]]
-HANDLERS: Mapping[str, Handler] = {
-    "public/time": _time,
-    "public/instruments": _instruments,
-    "public/mark-price": _mark_price,
-    "public/funding-rate": _funding_rate,
-    "market/books": _book,
-    "market/trades": _trades,
-    "market/history-trades": _history_trades,
-    "market/candles": _candles,
-    "market/history-candles": _candles,
-    "market/ticker": _ticker,
-    "market/index-tickers": _index_tickers,
-}
-
-
-def book_sides(book: BookSnapshot, depth: int) -> dict[str, list[tuple[str, str, str, str]]]:
-    """``{"asks":[["price","size","0","orders"]],"bids":[]}``; each level counts as one order."""
-    return {
-        name: [(short(price), short(size), "0", "1") for price, size, *_ in side[:depth]]
-        for name, side in (("asks", book.asks), ("bids", book.bids))
-    }
-
-
-def best_of(book: BookSnapshot | None) -> Sequence[str]:
-    """Bid, its size, ask, its size; empty texts where there is none."""
-    sides = ((), ()) if book is None else (book.bids, book.asks)
-    return [short(text) for side in sides for text in (side[0][:2] if side else ("", ""))]
-
-
-def ticker_row(
-    market_view: MarketView, listing: Listing, best: Sequence[str]
-) -> dict[str, str] | None:
-    """A ticker; None before the first trade."""
-    now_ns = market_view.time_ns()
-    history = market_view.history(listing.symbol)
-    first_ns = now_ns - DAY_NS
-    days = history.candles(lambda at_ns: first_ns, first_ns, now_ns)
-    if not days:
-        return None
-    newest = history.latest(1)
-    last_size = newest[0].size if newest else ""
-    return ticker(days[0], listing, last_size, best, now_ns)
-
-
-def mark_row(mark: Mark, listing: Listing, now_ns: int) -> dict[str, str]:
-    """``{"instType","instId","markPx","ts"}``"""
-    return {
-        "instType": TYPES[listing.kind],
-        "instId": listing.symbol,
-        "markPx": mark.mark_price,
-        "ts": _milliseconds(now_ns),
-    }
-
-
-def index_row(mark: Mark, name: str, now_ns: int) -> dict[str, str]:
-    """``{"instId":"BTC-USDT","idxPx",…,"ts"}``; its last 24 hours are not simulated."""
-    figures = ("high24h", "low24h", "open24h", "sodUtc0", "sodUtc8")
-    return {
-        "instId": name,
-        "idxPx": mark.index_price,
-        **dict.fromkeys(figures, mark.index_price),
-        "ts": _milliseconds(now_ns),
-    }
-
-
-def funding_row(mark: Mark, listing: Listing, now_ns: int) -> dict[str, str]:
-    """``{"fundingRate","fundingTime":when it is exchanged,"nextFundingTime":the time after}``"""
-    funding_ms = mark.next_funding_time_ns // NANOSECONDS_PER_MILLISECOND
-    return {
-        "formulaType": "withRate",
-        "fundingRate": mark.funding_rate,
-        "fundingTime": str(funding_ms),
-        "instId": listing.symbol,
-        "instType": TYPES[listing.kind],
-        "method": "current_period",
-        "nextFundingRate": "",
-        "nextFundingTime": str(funding_ms + FUNDING_INTERVAL_MS),
-        "ts": _milliseconds(now_ns),
-    }
-
-
-def trade_row(trade: TradePrint, symbol: str) -> dict[str, str]:
+def _trade(trade: TradePrint, symbol: str) -> Row:
     """``{"instId","tradeId","px","sz","side":the taker's,"ts","source"}``"""
     return {
         "instId": symbol,
@@ -257,50 +174,11 @@ def trade_row(trade: TradePrint, symbol: str) -> dict[str, str]:
         "sz": short(trade.size),
         "side": "buy" if trade.taker_buys else "sell",
         "source": "0",
-        "ts": _milliseconds(trade.time_ns),
+        "ts": milliseconds(trade.time_ns),
     }
 
 
-def _before(
-    history: TradeHistory[Any], wanted: Callable[[TradePrint], bool], limit: int
-) -> Sequence[TradePrint]:
-    """The newest of those that are wanted."""
-    return [trade for trade in history.from_id(0, TIME_END_NS) if wanted(trade)][-limit:]
-
-
-def _trade_rows(trades: Iterable[TradePrint], listing: Listing) -> RestResponse:
-    return _answer([trade_row(trade, listing.symbol) for trade in trades][::-1])
-
-
-def _listing(request: RestRequest, market_view: MarketView) -> Listing:
-    name = request.query.get("instId", "")
-    if not name:
-        raise OkxApiError("50014", "Parameter instId cannot be empty.")
-    for listing in market_view.listings():
-        if listing.symbol == name:
-            return listing
-    raise OkxApiError("51001", NO_SUCH_INSTRUMENT)
-
-
-def _mark_of(request: RestRequest, market_view: MarketView) -> tuple[Listing, Mark]:
-    listing = _listing(request, market_view)
-    mark = market_view.mark(listing.symbol)
-    if mark is None:
-        raise OkxApiError("51001", NO_SUCH_INSTRUMENT)
-    return listing, mark
-
-
-def _number(request: RestRequest, name: str, usual: int, most: int | None = None) -> int:
-    text = request.query.get(name, "")
-    if not text:
-        return usual
-    number = whole(text)
-    if number is None:
-        raise OkxApiError("51000", f"Parameter {name} error")
-    return number if most is None else min(number, most)
-
-
-def _instrument(listing: Listing, code: int) -> dict[str, object]:
+def _instrument(listing: Listing, code: int) -> Row:
     marks = {"simulator": "tick and lot as seen in a capture"} if listing.derived else {}
     is_swap = listing.kind is InstrumentKind.PERPETUAL
     index = f"{listing.base}-{listing.quote}" if is_swap else ""
@@ -333,11 +211,3 @@ def _instrument(listing: Listing, code: int) -> dict[str, object]:
         "tickSz": listing.tick_size,
         "uly": index,
     }
-
-
-def _milliseconds(time_ns: int) -> str:
-    return str(time_ns // NANOSECONDS_PER_MILLISECOND)
-
-
-def _answer(rows: list[Any]) -> RestResponse:
-    return RestResponse(msgspec.json.encode({"code": "0", "msg": "", "data": rows}))

@@ -28,7 +28,7 @@ from kit.execution.tests.client_suite import ORDER_CHECKS, Check
 from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, scripted_venue, take
 from venues.okx import orders
 from venues.okx.simulator import DIALECTS
-from venues.okx.simulator.private.keys import credentials
+from venues.okx.simulator.authentication import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTC-USDT", CLIENT_ID, "")

@@ -3,13 +3,15 @@
 import pytest
 
 from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel
+from kit.simulator.exchange.capture import CaptureReader
+from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import InstrumentKind, Listing, Mark
-from venues.okx.simulator.capture import OkxCapture
-from venues.okx.simulator.streams import OkxStreams, argument
+from venues.okx.simulator.capture import capture_reader
+from venues.okx.simulator.streams import argument, make_stream
 
 
 def frame(channel: str, name: str, row: bytes, action: bytes = b"") -> bytes:
-    return b'{"arg":%b,%b"data":[%b]}' % (argument(channel, name), action, row)
+    return b'{"arg":%b,%b"data":[%b]}' % (argument(make_stream(f"{channel}:{name}")), action, row)
 
 
 TRADE = frame(
@@ -26,15 +28,17 @@ BOOK = frame(
 QUOTE = frame("bbo-tbt", "BTC-USDT", b'{"asks":[["1.625","3","0","1"]],"bids":[],"ts":"1"}')
 CANDLE = frame("candle1m", "BTC-USDT", b'["1654154580000","1","1","1","1","1","1","1","0"]')
 INDEX = frame("index-tickers", "BTC-USDT", b'{"instId":"BTC-USDT","idxPx":"1.5","ts":"1"}')
-MARK = frame("mark-price", "BTC-USDT-SWAP", b'{"instId":"BTC-USDT-SWAP","markPx":"1.6"}')
+MARK = frame("mark-price", "BTC-USDT-SWAP", b'{"instId":"BTC-USDT-SWAP","markPx":"1.6","ts":"1"}')
 FUNDING = frame(
-    "funding-rate", "BTC-USDT-SWAP", b'{"fundingRate":"0.0001","fundingTime":"1646323200000"}'
+    "funding-rate",
+    "BTC-USDT-SWAP",
+    b'{"instId":"BTC-USDT-SWAP","fundingRate":"0.0001","fundingTime":"1646323200000"}',
 )
 
 
 @pytest.fixture
-def capture() -> OkxCapture:
-    return OkxCapture(OkxStreams())
+def capture() -> CaptureReader:
+    return capture_reader(StreamRegistry(make_stream))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +54,7 @@ def capture() -> OkxCapture:
     ],
 )
 def test_a_line_belongs_to_the_channel_of_its_instrument(
-    capture: OkxCapture, line: bytes, name: str, channel: Channel, symbol: str
+    capture: CaptureReader, line: bytes, name: str, channel: Channel, symbol: str
 ):
     spaced = line.replace(b'":', b'": ').replace(b'"arg": ', b'"arg":')
     for _ in range(2):
@@ -77,11 +81,11 @@ def test_a_line_belongs_to_the_channel_of_its_instrument(
         (b"\xff\xfe\x00", UNKNOWN),
     ],
 )
-def test_lines_of_no_stream_are_as_they_are(capture: OkxCapture, line: bytes, stream):
+def test_lines_of_no_stream_are_as_they_are(capture: CaptureReader, line: bytes, stream):
     assert capture.frame_of(line) == (stream, line)
 
 
-def test_a_line_that_was_cut_off_still_belongs_to_its_stream(capture: OkxCapture):
+def test_a_line_that_was_cut_off_still_belongs_to_its_stream(capture: CaptureReader):
     capture.frame_of(TRADE)
     line = TRADE[:60]
     stream, text = capture.frame_of(line)
@@ -89,7 +93,7 @@ def test_a_line_that_was_cut_off_still_belongs_to_its_stream(capture: OkxCapture
     assert capture.trade_of(line) is None
 
 
-def test_a_trade_is_read_digit_for_digit(capture: OkxCapture):
+def test_a_trade_is_read_digit_for_digit(capture: CaptureReader):
     trade = capture.trade_of(TRADE)
     assert trade is not None
     assert (trade.trade_id, trade.price, trade.size) == (5, "61837.63", "0.02")
@@ -100,11 +104,11 @@ def test_a_trade_is_read_digit_for_digit(capture: OkxCapture):
 
 
 @pytest.mark.parametrize("price", ["NaN", "", "1e-7", "-1", "1.2.3"])
-def test_a_trade_with_a_strange_price_is_no_history(capture: OkxCapture, price: str):
+def test_a_trade_with_a_strange_price_is_no_history(capture: CaptureReader, price: str):
     assert capture.trade_of(TRADE.replace(b"61837.63", price.encode())) is None
 
 
-def test_a_snapshot_belongs_to_the_symbol_of_its_address(capture: OkxCapture):
+def test_a_snapshot_belongs_to_the_symbol_of_its_address(capture: CaptureReader):
     body = b'{"code":"0","data":[{"asks":[],"bids":[["1.5","2","0","1"]],"ts":"1","seqId":7}]}'
     for url in (
         "/api/v5/market/books?instId=BTC-USDT&sz=400",
@@ -119,7 +123,7 @@ def test_a_snapshot_belongs_to_the_symbol_of_its_address(capture: OkxCapture):
     assert capture.snapshot_of(b'{"code":"0","data":[]}') is None
 
 
-def test_instruments_have_the_digits_that_were_seen(capture: OkxCapture):
+def test_instruments_have_the_digits_that_were_seen(capture: CaptureReader):
     swap = TRADE.replace(b"BTC-USDT", b"ETH-USDT-SWAP").replace(b"0.02", b"7")
     assert capture.listings_of([TRADE, BOOK, QUOTE, swap, CANDLE, INDEX, b"garbage"]) == [
         Listing("BTC-USDT", "BTC", "USDT", "0.001", "0.01", "0", derived=True),
@@ -130,7 +134,7 @@ def test_instruments_have_the_digits_that_were_seen(capture: OkxCapture):
     ]  # fmt: skip
 
 
-def test_each_mark_row_has_only_its_own_values(capture: OkxCapture):
+def test_each_mark_row_has_only_its_own_values(capture: CaptureReader):
     swap = "BTC-USDT-SWAP"
     assert capture.mark_of(MARK) == (swap, Mark("1.6", "", "", 0))
     assert capture.mark_of(INDEX) == (swap, Mark("", "1.5", "", 0))
@@ -139,7 +143,7 @@ def test_each_mark_row_has_only_its_own_values(capture: OkxCapture):
     assert capture.mark_of(TRADE) is None
 
 
-def test_the_sequence_of_a_book_frame(capture: OkxCapture):
+def test_the_sequence_of_a_book_frame(capture: CaptureReader):
     assert capture.sequence_of(BOOK) == 9
     assert capture.sequence_of(b"garbage") == 0
 
@@ -147,7 +151,7 @@ def test_the_sequence_of_a_book_frame(capture: OkxCapture):
 @pytest.mark.parametrize(
     "line", [b'{"arg":"\xff"}', TRADE.replace(b"61837.63", b"\xff"), b"\x00\xff\x9d", MARK[:-9]]
 )
-def test_bytes_that_are_no_text_are_passed_on_as_they_are(line: bytes, capture: OkxCapture):
+def test_bytes_that_are_no_text_are_passed_on_as_they_are(line: bytes, capture: CaptureReader):
     assert capture.frame_of(line)[1] == line
     assert capture.trade_of(line) is None
     assert capture.snapshot_of(line) is None

@@ -6,10 +6,12 @@ from decimal import Decimal
 import pytest
 
 from kit.simulator.dialect import RestRequest, RestResponse, Session
+from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.market import Market
 from kit.simulator.simulate import SimulatedMarketView
-from venues.okx.simulator import DIALECTS, NOTICE_S, Okx
+from venues.okx.simulator import DIALECTS
 from venues.okx.simulator.faults import SERVICE_UPGRADE
+from venues.okx.simulator.websocket import NOTICE_S
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -17,11 +19,11 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
-def exchange() -> Okx:
+def exchange() -> ExchangeDialect:
     return DIALECTS["okx"]()
 
 
-def market_view_of(exchange: Okx) -> SimulatedMarketView:
+def market_view_of(exchange: ExchangeDialect) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
     market_view = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
@@ -31,18 +33,23 @@ def market_view_of(exchange: Okx) -> SimulatedMarketView:
 
 
 @pytest.fixture(scope="module")
-def market_view(exchange: Okx) -> SimulatedMarketView:
+def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
     return market_view_of(exchange)
 
 
-def opened(exchange: Okx, access: str = "public") -> Session:
+def opened(exchange: ExchangeDialect, access: str = "public") -> Session:
     session = exchange.open(f"/ws/v5/{access}", {})
     assert session is not None
     return session
 
 
 async def say(
-    exchange: Okx, session: Session, market_view: SimulatedMarketView, word: str, *arguments, **rest
+    exchange: ExchangeDialect,
+    session: Session,
+    market_view: SimulatedMarketView,
+    word: str,
+    *arguments,
+    **rest,
 ):
     named = [dict(zip(("channel", "instId"), one, strict=True)) for one in arguments]
     text = json.dumps({"op": word, "args": named, **rest})
@@ -50,13 +57,15 @@ async def say(
 
 
 async def ask(
-    exchange: Okx, market_view: SimulatedMarketView, path: str, **query: object
+    exchange: ExchangeDialect, market_view: SimulatedMarketView, path: str, **query: object
 ) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
     return await exchange.answer(RestRequest("GET", f"/api/v5/{path}", texts), market_view)
 
 
-async def asked(exchange: Okx, market_view: SimulatedMarketView, path: str, **query: object):
+async def asked(
+    exchange: ExchangeDialect, market_view: SimulatedMarketView, path: str, **query: object
+):
     answer = await ask(exchange, market_view, path, **query)
     assert answer.status == 200, answer.body
     body = json.loads(answer.body)
@@ -64,7 +73,9 @@ async def asked(exchange: Okx, market_view: SimulatedMarketView, path: str, **qu
     return body["data"]
 
 
-async def test_subscribing_and_unsubscribing(exchange: Okx, market_view: SimulatedMarketView):
+async def test_subscribing_and_unsubscribing(
+    exchange: ExchangeDialect, market_view: SimulatedMarketView
+):
     session = opened(exchange)
     trades, quotes = ("trades", "BTC-USDT"), ("bbo-tbt", "ETH-USDT")
     first, second = await say(exchange, session, market_view, "subscribe", trades, quotes, id="7")
@@ -82,7 +93,9 @@ async def test_subscribing_and_unsubscribing(exchange: Okx, market_view: Simulat
     assert await exchange.receive(session, "ping", market_view) == [b"pong"]
 
 
-async def test_a_book_begins_with_a_snapshot(exchange: Okx, market_view: SimulatedMarketView):
+async def test_a_book_begins_with_a_snapshot(
+    exchange: ExchangeDialect, market_view: SimulatedMarketView
+):
     said = await say(exchange, opened(exchange), market_view, "subscribe", ("books", "BTC-USDT"))
     snapshot = said[1]
     assert snapshot["action"] == "snapshot"
@@ -97,7 +110,7 @@ async def test_a_book_begins_with_a_snapshot(exchange: Okx, market_view: Simulat
 
 
 async def test_candles_and_tickers_begin_with_the_newest(
-    exchange: Okx, market_view: SimulatedMarketView
+    exchange: ExchangeDialect, market_view: SimulatedMarketView
 ):
     session = opened(exchange, "business")
     _, candle = await say(exchange, session, market_view, "subscribe", ("candle1m", "BTC-USDT"))
@@ -138,18 +151,22 @@ async def test_an_unknown_channel_or_symbol_is_rejected(
     "text", ["{", "[]", '{"op":"subscribe"}', '{"op":"dance","args":[{}]}', '{"op":5}', "PING"]
 )
 async def test_wrong_requests_are_rejected(
-    exchange: Okx, market_view: SimulatedMarketView, text: str
+    exchange: ExchangeDialect, market_view: SimulatedMarketView, text: str
 ):
     (answer,) = await exchange.receive(opened(exchange), text, market_view)
     assert json.loads(answer)["code"] == "60012"
 
 
-@pytest.mark.parametrize("path", ["/ws/v5/personal", "/ws/v5", "/public", "/api/v5/public/time"])
-def test_there_are_three_addresses(exchange: Okx, path: str):
+@pytest.mark.parametrize(
+    "path", ["/ws/v5/personal", "/ws/v5", "/public", "/api/v5/public/instruments"]
+)
+def test_there_are_three_addresses(exchange: ExchangeDialect, path: str):
     assert exchange.open(path, {}) is None
 
 
-def test_a_connection_ends_after_its_notice(exchange: Okx, market_view: SimulatedMarketView):
+def test_a_connection_ends_after_its_notice(
+    exchange: ExchangeDialect, market_view: SimulatedMarketView
+):
     session = opened(exchange)
     assert session.shape is not None
     assert session.shape(b"pong") == b"pong"
@@ -238,7 +255,9 @@ async def test_candles_follow_one_another(exchange, market_view, bar, length_ms,
         assert between == rows[1:3]
 
 
-async def test_volumes_of_swaps_count_contracts(exchange: Okx, market_view: SimulatedMarketView):
+async def test_volumes_of_swaps_count_contracts(
+    exchange: ExchangeDialect, market_view: SimulatedMarketView
+):
     swaps = DIALECTS["okx_futures"]()
     swap_view = market_view_of(swaps)
     for dialect, its_view, name, contract in (
@@ -251,19 +270,16 @@ async def test_volumes_of_swaps_count_contracts(exchange: Okx, market_view: Simu
         assert middle == (quote if dialect is exchange else volume * contract)
 
 
-async def test_mark_index_and_funding_of_swaps_can_be_requested(
-    exchange: Okx, market_view: SimulatedMarketView
+async def test_funding_of_swaps_can_be_requested(
+    exchange: ExchangeDialect, market_view: SimulatedMarketView
 ):
     swaps = DIALECTS["okx_futures"]()
     swap_view = market_view_of(swaps)
     name = "BTC-USDT-SWAP"
-    (mark,) = await asked(swaps, swap_view, "public/mark-price", instType="SWAP", instId=name)
-    (index,) = await asked(swaps, swap_view, "market/index-tickers", instId="BTC-USDT")
     (funding,) = await asked(swaps, swap_view, "public/funding-rate", instId=name)
-    assert abs(Decimal(mark["markPx"]) / Decimal(index["idxPx"]) - 1) < Decimal("0.01")
     assert int(funding["fundingTime"]) > OPENING_NS // 10**6
     assert int(funding["nextFundingTime"]) - int(funding["fundingTime"]) == 8 * HOUR_MS
-    answer = await ask(exchange, market_view, "public/mark-price", instId="BTC-USDT")
+    answer = await ask(exchange, market_view, "public/funding-rate", instId="BTC-USDT")
     assert json.loads(answer.body)["code"] == "51001"
 
 
@@ -275,7 +291,7 @@ async def test_mark_index_and_funding_of_swaps_can_be_requested(
         ("market/books", {"instId": "BTC-USDT", "sz": "many"}, "51000"),
         ("market/history-trades", {"instId": "BTC-USDT", "after": "-5"}, "51000"),
         ("market/candles", {"instId": "BTC-USDT", "bar": "7m"}, "51000"),
-        ("market/index-tickers", {"instId": "BTC-USDT"}, "51001"),
+        ("public/funding-rate", {"instId": "BTC-USDT"}, "51001"),
         ("public/instruments", {}, "51000"),
         ("public/instruments", {"instType": "SPOT", "instId": "NOPE"}, "51001"),
     ],
@@ -300,8 +316,6 @@ async def test_instruments_have_all_members_that_clients_read(exchange, market_v
     assert one == [found["ETH-USDT"]]
     for other in ("SWAP", "FUTURES", "OPTION"):
         assert await asked(exchange, market_view, "public/instruments", instType=other) == []
-    (time,) = await asked(exchange, market_view, "public/time")
-    assert time == {"ts": str(OPENING_NS // 10**6 + 5_000)}
     swaps = DIALECTS["okx_futures"]()
     (swap, *_) = await asked(swaps, market_view_of(swaps), "public/instruments", instType="SWAP")
     assert (swap["ctVal"], swap["ctValCcy"], swap["uly"]) == ("0.01", "BTC", "BTC-USDT")
@@ -315,6 +329,6 @@ async def test_a_halted_instrument_is_listed_as_suspended(exchange, market_view)
     assert (states["ETH-USDT"], states["BTC-USDT"]) == ("suspend", "live")
 
 
-def test_every_failure_has_words(exchange: Okx):
+def test_every_failure_has_words(exchange: ExchangeDialect):
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["code"].startswith("50")

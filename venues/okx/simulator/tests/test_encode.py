@@ -8,10 +8,11 @@ from decimal import Decimal
 import pytest
 
 from kit.simulator.dialect import Frame, Session
+from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
-from venues.okx.simulator import DIALECTS, Okx
-from venues.okx.simulator.books import BOOK_LEVELS
+from venues.okx.simulator import DIALECTS
+from venues.okx.simulator.encode import BOOK_LEVELS
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -24,7 +25,7 @@ class Show:
     """A market and all its frames about one instrument."""
 
     def __init__(self, venue_id: str = "okx", events_per_second: float = 1_000) -> None:
-        self.exchange: Okx = DIALECTS[venue_id]()
+        self.exchange: ExchangeDialect = DIALECTS[venue_id]()
         self.instrument = self.exchange.instruments[0]
         self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
         self.market_view = SimulatedMarketView(self.market, self.exchange)

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.matching.contract import (
     BalanceChanged,
     BalanceView,
@@ -15,7 +16,7 @@ from kit.simulator.matching.contract import (
     Status,
 )
 from kit.simulator.matching.tests.fake_engine import NOW_MS, FakeMarketView, FakeMatchingEngine
-from venues.okx.simulator import DIALECTS, Okx
+from venues.okx.simulator import DIALECTS
 from venues.okx.simulator.tests.signing import login, signed
 
 LIMIT = {
@@ -32,12 +33,12 @@ ORDER = "trade/order"
 
 
 @pytest.fixture
-def exchange() -> Okx:
+def exchange() -> ExchangeDialect:
     return DIALECTS["okx"]()
 
 
 @pytest.fixture
-def swaps() -> Okx:
+def swaps() -> ExchangeDialect:
     return DIALECTS["okx_futures"]()
 
 
@@ -46,21 +47,25 @@ def engine() -> FakeMatchingEngine:
     return FakeMatchingEngine()
 
 
-def market_view_of(exchange: Okx, engine: FakeMatchingEngine | None) -> FakeMarketView:
+def market_view_of(exchange: ExchangeDialect, engine: FakeMatchingEngine | None) -> FakeMarketView:
     return FakeMarketView(engine, [exchange.list(one) for one in exchange.instruments])
 
 
 @pytest.fixture
-def market_view(exchange: Okx, engine: FakeMatchingEngine) -> FakeMarketView:
+def market_view(exchange: ExchangeDialect, engine: FakeMatchingEngine) -> FakeMarketView:
     return market_view_of(exchange, engine)
 
 
-async def called(exchange: Okx, market_view: FakeMarketView, request) -> tuple[int, dict]:
+async def called(
+    exchange: ExchangeDialect, market_view: FakeMarketView, request
+) -> tuple[int, dict]:
     answer = await exchange.answer(request, market_view)
     return answer.status, json.loads(answer.body)
 
 
-async def item_of(exchange: Okx, market_view: FakeMarketView, request) -> tuple[str, str]:
+async def item_of(
+    exchange: ExchangeDialect, market_view: FakeMarketView, request
+) -> tuple[str, str]:
     """The codes of the answer and of its only item."""
     status, body = await called(exchange, market_view, request)
     assert status == 200, body
@@ -257,12 +262,14 @@ async def test_orders_without_a_matching_engine_are_rejected(exchange):
     assert (status, body["code"]) == (503, "50001")
 
 
-async def said(exchange: Okx, session, market_view: FakeMarketView, content: dict) -> list[dict]:
+async def said(
+    exchange: ExchangeDialect, session, market_view: FakeMarketView, content: dict
+) -> list[dict]:
     answers = await exchange.receive(session, json.dumps(content), market_view)
     return [json.loads(answer) for answer in answers]
 
 
-def private(exchange: Okx) -> tuple[object, list[dict]]:
+def private(exchange: ExchangeDialect) -> tuple[object, list[dict]]:
     """A connection and the messages that it gets."""
     session = exchange.open("/ws/v5/private", {})
     assert session is not None

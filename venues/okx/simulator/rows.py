@@ -1,20 +1,18 @@
-"""Orders, fills, balances and positions in OKX's words.
+"""Orders, fills, balances and positions as OKX writes them, over REST and websocket alike.
 
 Documentation: https://www.okx.com/docs-v5/en/#order-book-trading-trade and #trading-account. A stop
-is an algo order until it triggers; then it is an order like any other.
+is an algo order until it triggers; then it is also an order.
 """
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.matching.contract import (
     STOPS,
     BalanceView,
     FillView,
     Lifetime,
-    MatchingRules,
     OrderTicket,
     OrderView,
     PositionView,
@@ -23,12 +21,19 @@ from kit.simulator.matching.contract import (
     Status,
 )
 from kit.simulator.texts import plain
-from venues.okx.simulator.listings import TYPES
+from venues.okx.simulator.authentication import MATCHING_RULES, SELF_TRADE_DEFAULT
+from venues.okx.simulator.candles import milliseconds
+from venues.okx.simulator.instruments import TYPES
 
-ORDER_ID_FIRST = 2_000_000_000_000_000_000
+ORDER_IDS_BEGIN = 2_000_000_000_000_000_000
 """OKX's ids have 19 digits, more than a float can hold."""
-ALGO_ID_FIRST = 3_000_000_000_000_000_000
-STATES: Mapping[Status, str] = {
+ALGO_IDS_BEGIN = 3_000_000_000_000_000_000
+PRICE_STEP = Decimal("1e-10")
+LEVERAGE_STEP = Decimal("0.01")
+ZERO = Decimal(0)
+
+Row = dict[str, object]
+STATES = {
     Status.UNTRIGGERED: "live",
     Status.OPEN: "live",
     Status.PARTLY_FILLED: "partially_filled",
@@ -37,85 +42,41 @@ STATES: Mapping[Status, str] = {
     Status.EXPIRED: "canceled",
     Status.REJECTED: "canceled",
 }
-ORDER_TYPES: Mapping[Lifetime, str] = {
+ORDER_TYPES = {
     Lifetime.GOOD_TILL_CANCEL: "limit",
     Lifetime.GOOD_TILL_TIME: "limit",
     Lifetime.IMMEDIATE_OR_CANCEL: "ioc",
     Lifetime.FILL_OR_KILL: "fok",
 }
-FORMS: Mapping[str, tuple[str, str]] = {
+FORMS = {
     "trigger": ("triggerPx", "ordPx"),
     "sl": ("slTriggerPx", "slOrdPx"),
     "tp": ("tpTriggerPx", "tpOrdPx"),
 }
-"""How the stop price and the price of an algo order are called, by the form in which it came."""
-CANCEL_SOURCES: Mapping[RejectCode, str] = {
+"""The fields of the stop price and the price of an algo order, by the form in which it came."""
+CANCEL_SOURCES = {
     RejectCode.WOULD_NOT_FILL: "13",
     RejectCode.WOULD_TAKE: "31",
     RejectCode.SELF_TRADE: "32",
 }
-"""Why the exchange has cancelled an order by itself. "1": its owner has, "14": the rest of an
-order that was to be filled at once."""
-SELF_TRADES: Mapping[SelfTrade, str] = {
+"""Why the exchange has cancelled an order. "1": the client has cancelled it, "14": the rest of an
+immediate order."""
+SELF_TRADES = {
     SelfTrade.ALLOW: "",
     SelfTrade.CANCEL_OLDEST: "cancel_maker",
     SelfTrade.CANCEL_NEWEST: "cancel_taker",
     SelfTrade.CANCEL_BOTH: "cancel_both",
 }
-SELF_TRADE_USUAL = SelfTrade.CANCEL_OLDEST
-REFUSALS: Mapping[RejectCode, tuple[str, str]] = {
-    RejectCode.UNKNOWN_SYMBOL: (
-        "51001",
-        "Instrument ID, Instrument ID code, or Spread ID doesn't exist.",
-    ),
-    RejectCode.HALTED: ("51022", "Contract suspended"),
-    RejectCode.TICK: ("51000", "Parameter px error"),
-    RejectCode.LOT: ("51121", "Order quantity must be a multiple of the lot size."),
-    RejectCode.SIZE_MIN: ("51020", "Your order should meet or exceed the minimum order amount."),
-    RejectCode.NOTIONAL_MIN: (
-        "51020",
-        "Your order should meet or exceed the minimum order amount.",
-    ),
-    RejectCode.PRICE_BAND: ("51006", "Order price is not within the price limit"),
-    RejectCode.FUNDS: ("51008", "Order failed. Insufficient balance in account"),
-    RejectCode.WOULD_TAKE: ("51019", "Post-only order would take liquidity"),
-    RejectCode.WOULD_NOT_FILL: ("51109", "There is no available order that can be matched"),
-    RejectCode.REDUCE_ONLY: (
-        "51169",
-        "Order failed because you don't have any positions in this direction to reduce or close.",
-    ),
-    RejectCode.STOP_WOULD_TRIGGER: (
-        "51280",
-        "SL trigger price cannot be higher than the last price",
-    ),
-    RejectCode.DUPLICATE_ID: ("51016", "Client order ID already exists."),
-    RejectCode.UNKNOWN_ORDER: (
-        "51400",
-        "Order cancellation failed as the order has been filled, canceled or does not exist.",
-    ),
-    RejectCode.FINISHED: (
-        "51400",
-        "Order cancellation failed as the order has been filled, canceled or does not exist.",
-    ),
-    RejectCode.TOO_MANY: ("51174", "The number of pending orders reached the upper limit."),
-    RejectCode.SELF_TRADE: ("51000", "Parameter stpMode error"),
-    RejectCode.MALFORMED: ("51000", "Parameter sz error"),
-}
-
-
-def milliseconds(time_ns: int) -> str:
-    """As OKX writes times."""
-    return str(time_ns // NANOSECONDS_PER_MILLISECOND)
 
 
 def order_id(order: OrderView) -> str:
     """``ordId``"""
-    return str(ORDER_ID_FIRST + order.order_id)
+    return str(ORDER_IDS_BEGIN + order.order_id)
 
 
 def algo_id(order: OrderView) -> str:
     """``algoId``"""
-    return str(ALGO_ID_FIRST + order.order_id)
+    return str(ALGO_IDS_BEGIN + order.order_id)
 
 
 def is_conditional(order: OrderView) -> bool:
@@ -124,17 +85,15 @@ def is_conditional(order: OrderView) -> bool:
 
 
 def is_order(order: OrderView) -> bool:
-    """Whether it has come to the book."""
+    """Whether it has entered the book."""
     return not is_conditional(order) or order.triggered
 
 
-def order_row(
-    order: OrderView, listing: Listing, fills: Sequence[FillView]
-) -> dict[str, str | list[str]]:
-    """An order; ``fills``: all of its own until now, oldest first."""
+def order_row(order: OrderView, listing: Listing, fills: Sequence[FillView]) -> Row:
+    """An order. ``fills`` are its own, oldest first."""
     ticket, last = order.ticket, fills[-1] if fills else None
     spot = listing.kind is InstrumentKind.SPOT
-    triggered = is_conditional(order)
+    was_algo = is_conditional(order)
     by_value = ticket.value is not None
     market = ticket.price is None
     return {
@@ -143,34 +102,34 @@ def order_row(
         "tgtCcy": ("quote_ccy" if by_value else "base_ccy") if spot and market else "",
         "ccy": "",
         "ordId": order_id(order),
-        "clOrdId": "" if triggered else ticket.client_id,
-        "algoId": algo_id(order) if triggered else "",
-        "algoClOrdId": ticket.client_id if triggered else "",
+        "clOrdId": "" if was_algo else ticket.client_id,
+        "algoId": algo_id(order) if was_algo else "",
+        "algoClOrdId": ticket.client_id if was_algo else "",
         "tag": "",
         "px": "" if ticket.price is None else plain(ticket.price),
         "sz": plain(ticket.value if ticket.value is not None else ticket.size),
         "notionalUsd": "",
         "ordType": _type_in_book(ticket),
-        "side": side(ticket),
+        "side": _side(ticket),
         "posSide": "" if spot else "net",
         "tdMode": "cash" if spot else "cross",
         "accFillSz": plain(order.filled),
-        "avgPx": average(order, listing),
+        "avgPx": _average(order, listing),
         "fillPx": plain(last.price) if last else "",
         "fillSz": plain(last.size) if last else "0",
         "fillTime": milliseconds(last.time_ns) if last else "",
         "tradeId": str(last.trade_id) if last else "",
         "state": STATES[order.status],
-        "stpMode": SELF_TRADES[ticket.self_trade or SELF_TRADE_USUAL],
+        "stpMode": SELF_TRADES[ticket.self_trade or SELF_TRADE_DEFAULT],
         "lever": "" if spot else "10",
-        "fee": plain(-sum((one.fee for one in fills), Decimal(0))),
-        "feeCcy": last.fee_asset if last else (_fee_asset(ticket, listing)),
+        "fee": plain(-sum((one.fee for one in fills), ZERO)),
+        "feeCcy": last.fee_asset if last else _fee_asset(ticket, listing),
         "rebate": "0",
         "rebateCcy": "",
         "pnl": "0",
         "category": "normal",
         "source": "",
-        "cancelSource": cancel_source(order),
+        "cancelSource": _cancel_source(order),
         "cancelSourceReason": "",
         "reduceOnly": str(ticket.reduce_only).lower(),
         "attachAlgoOrds": [],
@@ -179,8 +138,8 @@ def order_row(
     }
 
 
-def algo_row(order: OrderView, listing: Listing, form: str) -> dict[str, str | list[str]]:
-    """An algo order; ``form``: see ``algo_type``."""
+def algo_row(order: OrderView, listing: Listing, form: str) -> Row:
+    """An algo order. ``form`` is one of FORMS, or ``move_order_stop``."""
     ticket = order.ticket
     prices = {"triggerPx": "", "ordPx": "", "slTriggerPx": "", "slOrdPx": ""}
     prices |= {"tpTriggerPx": "", "tpOrdPx": ""}
@@ -199,7 +158,7 @@ def algo_row(order: OrderView, listing: Listing, form: str) -> dict[str, str | l
         "ordId": order_id(order) if triggered else "",
         "ordIdList": [order_id(order)] if triggered else [],
         "ordType": algo_type(form),
-        "side": side(ticket),
+        "side": _side(ticket),
         "posSide": "" if spot else "net",
         "tdMode": "cash" if spot else "cross",
         "tgtCcy": "base_ccy" if spot and ticket.buys and ticket.price is None else "",
@@ -210,7 +169,7 @@ def algo_row(order: OrderView, listing: Listing, form: str) -> dict[str, str | l
         "callbackRatio": "",
         "state": algo_state(order),
         "actualSz": plain(order.filled),
-        "actualPx": average(order, listing),
+        "actualPx": _average(order, listing),
         "actualSide": "",
         "failCode": "",
         "lever": "" if spot else "10",
@@ -223,32 +182,29 @@ def algo_row(order: OrderView, listing: Listing, form: str) -> dict[str, str | l
 
 
 def algo_type(form: str) -> str:
-    """OKX's ordType of a form: a stop loss and a take profit are both ``conditional``."""
+    """The ordType of a form: a stop loss and a take profit are both ``conditional``."""
     return "conditional" if form in ("sl", "tp") else form
 
 
 def algo_state(order: OrderView) -> str:
-    """It is effective once it has triggered."""
+    """``live``, ``effective`` after the trigger, or ``canceled``."""
     if is_order(order):
         return "effective"
     return "live" if order.status is Status.UNTRIGGERED else "canceled"
 
 
-def side(ticket: OrderTicket) -> str:
-    """``buy`` or ``sell``"""
+def _side(ticket: OrderTicket) -> str:
     return "buy" if ticket.buys else "sell"
 
 
-def average(order: OrderView, listing: Listing) -> str:
-    """Mean price of what is filled."""
+def _average(order: OrderView, listing: Listing) -> str:
     if not order.filled:
         return ""
     size = order.filled * Decimal(listing.contract_size or 1)
-    return plain((order.filled_value / size).quantize(Decimal("1e-10")))
+    return plain((order.filled_value / size).quantize(PRICE_STEP))
 
 
-def cancel_source(order: OrderView) -> str:
-    """Empty: it was not cancelled."""
+def _cancel_source(order: OrderView) -> str:
     if order.why is not None and order.why in CANCEL_SOURCES and order.is_final:
         return CANCEL_SOURCES[order.why]
     if order.status is Status.EXPIRED:
@@ -256,20 +212,20 @@ def cancel_source(order: OrderView) -> str:
     return "1" if order.status is Status.CANCELLED else ""
 
 
-def fill_row(fill: FillView, listing: Listing) -> dict[str, str]:
-    """As trade/fills gives it. A fee that is paid is negative."""
+def fill_row(fill: FillView, listing: Listing) -> Row:
+    """A fill. A fee that is paid is negative."""
     return {
         "instType": TYPES[listing.kind],
         "instId": fill.order.ticket.symbol,
         "tradeId": str(fill.trade_id),
         "ordId": order_id(fill.order),
         "clOrdId": fill.order.ticket.client_id,
-        "billId": str(ORDER_ID_FIRST + fill.trade_id),
+        "billId": str(ORDER_IDS_BEGIN + fill.trade_id),
         "tag": "",
         "fillPx": plain(fill.price),
         "fillSz": plain(fill.size),
         "fillPnl": "0",
-        "side": side(fill.order.ticket),
+        "side": _side(fill.order.ticket),
         "posSide": "net",
         "execType": "M" if fill.is_maker else "T",
         "fee": plain(-fill.fee),
@@ -279,9 +235,16 @@ def fill_row(fill: FillView, listing: Listing) -> dict[str, str]:
     }
 
 
-def balance_row(balance: BalanceView, gain: Decimal, now_ms: int) -> dict[str, str]:
-    """One of ``details``; ``gain``: of the positions that are settled in it, not realized yet."""
-    available = plain(max(balance.free + min(gain, Decimal(0)), Decimal(0)))
+def account_row(balances: Sequence[BalanceView], gains: Mapping[str, Decimal], now_ms: int) -> Row:
+    """The trading account. ``gains`` are the unrealized profits of positions, by the asset that
+    settles them. The value in dollars is not computed."""
+    details = [_balance_row(one, gains.get(one.asset, ZERO), now_ms) for one in balances]
+    unknown = dict.fromkeys(("totalEq", "adjEq", "imr", "mmr", "mgnRatio", "notionalUsd"), "")
+    return {"uTime": str(now_ms), **unknown, "isoEq": "0", "ordFroz": "", "details": details}
+
+
+def _balance_row(balance: BalanceView, gain: Decimal, now_ms: int) -> Row:
+    available = plain(max(balance.free + min(gain, ZERO), ZERO))
     return {
         "ccy": balance.asset,
         "eq": plain(balance.total + gain),
@@ -297,46 +260,33 @@ def balance_row(balance: BalanceView, gain: Decimal, now_ms: int) -> dict[str, s
     }
 
 
-def account_row(
-    balances: Sequence[BalanceView], gains: Mapping[str, Decimal], now_ms: int
-) -> dict[str, object]:
-    """As account/balance gives it; what all is worth in dollars is not worked out."""
-    zero = Decimal(0)
-    details = [balance_row(one, gains.get(one.asset, zero), now_ms) for one in balances]
-    figures = dict.fromkeys(("totalEq", "adjEq", "imr", "mmr", "mgnRatio", "notionalUsd"), "")
-    return {"uTime": str(now_ms), **figures, "isoEq": "0", "ordFroz": "", "details": details}
-
-
-def position_row(
-    position: PositionView, listing: Listing, rules: MatchingRules, now_ms: int
-) -> dict[str, str]:
-    """As account/positions gives it."""
-    worth = abs(position.size) * position.mark_price * Decimal(listing.contract_size or 1)
-    until = position.liquidation_price
+def position_row(position: PositionView, listing: Listing, now_ms: int) -> Row:
+    """A position with cross margin."""
+    value = abs(position.size) * position.mark_price * Decimal(listing.contract_size or 1)
+    liquidation, rules = position.liquidation_price, MATCHING_RULES[listing.kind]
+    margin = position.margin
     return {
         "instType": TYPES[listing.kind],
         "instId": position.symbol,
         "mgnMode": "cross",
-        "posId": str(ORDER_ID_FIRST),
+        "posId": str(ORDER_IDS_BEGIN),
         "posSide": "net",
         "pos": plain(position.size),
         "availPos": plain(position.size),
         "ccy": listing.settle,
-        "avgPx": plain(position.entry_price.quantize(Decimal("1e-10"))) if position.size else "",
+        "avgPx": plain(position.entry_price.quantize(PRICE_STEP)) if position.size else "",
         "markPx": plain(position.mark_price),
         "last": plain(position.mark_price),
         "upl": plain(position.unrealized),
-        "uplRatio": plain((position.unrealized / position.margin).quantize(Decimal("1e-10")))
-        if position.margin
-        else "",
+        "uplRatio": plain((position.unrealized / margin).quantize(PRICE_STEP)) if margin else "",
         "realizedPnl": plain(position.realized),
-        "lever": plain((1 / rules.initial_margin).quantize(Decimal("0.01"))),
-        "liqPx": "" if until is None else plain(until.quantize(Decimal("1e-10"))),
-        "imr": plain(position.margin),
-        "mmr": plain(worth * rules.maintenance_margin),
+        "lever": plain((1 / rules.initial_margin).quantize(LEVERAGE_STEP)),
+        "liqPx": "" if liquidation is None else plain(liquidation.quantize(PRICE_STEP)),
+        "imr": plain(margin),
+        "mmr": plain(value * rules.maintenance_margin),
         "margin": "",
         "mgnRatio": "",
-        "notionalUsd": plain(worth),
+        "notionalUsd": plain(value),
         "adl": "1",
         "cTime": str(now_ms),
         "uTime": str(now_ms),

@@ -1,1 +1,0 @@
-"""The private side of OKX, as its clients see it."""
