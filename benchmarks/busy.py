@@ -1,8 +1,8 @@
-"""One venue's process as a whole: 200 symbols at 20,000 events/s, over its socket and its gRPC.
+"""A whole venue process: 200 symbols at 20,000 events/s, from its socket to its gRPC server.
 
-A simulated exchange in a process of its own runs 200 markets; the venue's process subscribes to all
-of them, keeps and proves their books, and one reader takes every batch. The processor time is that
-of the venue's process with all its threads, its memory what it does not share.
+A simulated exchange in a separate process runs 200 markets. The venue's process subscribes to all
+of them, maintains and proves their books, and one reader gets every batch. Measured are the
+processor time of the venue's process with all its threads, and its unshared memory.
 """
 
 import asyncio
@@ -102,7 +102,7 @@ class _Reader:
         self.rows = 0
 
     async def read(self, channel: grpc.aio.Channel) -> None:
-        """Until it is cancelled."""
+        """Run until cancelled."""
         request = market_data_pb2.SubscribeRequest(
             venue=VENUE, channels=CHANNELS, start_at=market_data_pb2.START_AT_EARLIEST
         )
@@ -111,7 +111,7 @@ class _Reader:
 
 
 async def _proven(channel: grpc.aio.Channel) -> int:
-    """How many books are proven; none while the venue has not begun."""
+    """Number of proven books; 0 before the start of the venue."""
     stub = market_data_pb2_grpc.MarketDataStub(channel)
     try:
         listed = await stub.ListInstruments(market_data_pb2.ListInstrumentsRequest(venue=VENUE))
@@ -133,7 +133,7 @@ def _rows(batch: bytes) -> int:
 
 
 def _crowded() -> Dialect:
-    """The venue's dialect with 200 markets instead of its own."""
+    """The venue's dialect with 200 other markets."""
     dialect = find_dialects()[VENUE]()
     dialect.instruments = instruments(dialect.instruments[0])
     return dialect

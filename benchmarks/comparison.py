@@ -2,8 +2,8 @@
 
     python -m benchmarks.comparison [ORDERS] [SEED]
 
-Each order must fill alike in both, to the last digit of its fees; so must what they refuse, and all
-balances and books. The first difference ends it with an error. Each core compares other rules.
+Fills, exact fees, rejections, balances and books must be equal in both. The first difference ends
+the run with an error. Each core compares other rules.
 """
 
 import sys

@@ -62,12 +62,12 @@ def _measure(file: Path) -> dict[str, float]:
 
 
 def instruments(like: Instrument) -> list[Instrument]:
-    """As many as are wanted, all alike."""
+    """Make this number of equal instruments."""
     return [replace(like, base=f"C{number:03}", share=1.0) for number in range(SYMBOLS)]
 
 
 def update_seconds() -> float:
-    """Of one update on a book that stays as large as it is."""
+    """Time of one update of a book of constant size."""
     chance = np.random.default_rng(1)
     prices = np.arange(10_000, 10_000 + LEVELS, dtype=np.int64)
     book, nothing = Book(), Side.of([])
@@ -86,7 +86,7 @@ def update_seconds() -> float:
 
 
 def read(file: Path) -> Feed:
-    """What ``write`` wrote."""
+    """Read the frames that ``write`` wrote."""
     head, *frames = file.read_bytes().splitlines()
     told = msgspec.json.decode(head)
     books = {
@@ -98,7 +98,7 @@ def read(file: Path) -> Feed:
 
 
 def _resident_bytes() -> int:
-    """Of this process, the frames that it was given included."""
+    """Memory of this process, including its input frames."""
     pages = Path("/proc/self/statm").read_text().split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 

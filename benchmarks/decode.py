@@ -1,8 +1,8 @@
-"""One core: frames to numbered, serialised batches, books kept; against peers on the same frames.
+"""One core: frames to numbered, serialised batches with books; compared with other libraries.
 
-The peers are run in turn with ours, in processes of their own, so that a change of the machine's
-speed falls on all. Processor time is counted. ccxt.pro and cryptofeed stop at Python objects; ours
-goes on to the bytes that travel.
+Ours and the other libraries run in turns in separate processes, so that a change of the machine's
+speed affects all. Processor time is measured. ccxt.pro and cryptofeed end at Python objects; ours
+ends at serialised bytes.
 """
 
 import asyncio

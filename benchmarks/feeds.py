@@ -1,7 +1,7 @@
-"""Frames of a venue in quantity: what its simulated exchange says of a busy market.
+"""Many frames of a venue, made by its simulated exchange from a busy market.
 
-Real captures of most venues are short. These frames have the same form, and books whose updates
-join and whose checksums hold, so that nobody can skip the work.
+Real captures of most venues are short. These frames have the same
+format, consecutive book updates and valid checksums, so that no check can be skipped.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,14 +24,14 @@ SEED = "benchmark"
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What came over one connection."""
+    """The frames of one connection."""
 
     venue: Venue
     wire: FeedProtocol
     symbols: tuple[str, ...]
     frames: list[bytes]
     books: dict[str, BookSnapshot]
-    """As they were at the beginning, for venues whose books come over REST."""
+    """Snapshots at the start, for venues with book snapshots over REST."""
 
 
 async def make(

@@ -1,7 +1,7 @@
 """From the venue's socket to a subscriber of the bridge, at about 10,000 events/s.
 
-The session is played so much faster that its events come at that rate on the average; the bursts of
-the real market are in it. Each event's age is taken when the subscriber has it.
+The session is played faster to reach that average rate; it has the bursts of the real market. The
+age of each event is measured when the subscriber gets it.
 """
 
 import tempfile
@@ -25,7 +25,7 @@ REPEATS = 3
 WARM_UP_SECONDS = 2.0
 """Left out: connections are made and memory is got in this time."""
 KNOWN_SECONDS = 0.5
-"""A venue that is not known is refused at once; before the first event nothing else is said."""
+"""An unknown venue is rejected immediately; before the first event there is no other message."""
 SECONDS_MAX = 120
 REQUEST = live_pb2.SubscribeRequest(selectors=[live_pb2.Selector(venue=VENUE, channels=CHANNELS)])
 
@@ -55,7 +55,7 @@ def run(options: Options) -> Report:
 
 
 def _speed(lines: list[bytes]) -> float:
-    """How many times faster than recorded gives the wanted rate."""
+    """The speed relative to the record that gives the requested rate."""
     times = [int(line.split(b'"E":', 1)[1].split(b",", 1)[0]) for line in lines if b'"E":' in line]
     return EVENTS_PER_SECOND * (max(times) - min(times)) / 1000 / len(lines)
 
@@ -91,7 +91,7 @@ def _is_listed(mesh: Mesh, kind: str) -> bool:
 
 
 def _knows_venue(mesh: Mesh) -> bool:
-    """Whether the bridge does: it hears of venues from the registry, a moment later than we."""
+    """Whether the bridge knows the venue: it reads the registry, slightly later than we do."""
     with grpc.insecure_channel(f"127.0.0.1:{mesh.port('bridge')}") as channel:
         call = live_pb2_grpc.LiveStub(channel).Subscribe(REQUEST, timeout=KNOWN_SECONDS)
         try:

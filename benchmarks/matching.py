@@ -1,9 +1,9 @@
 """One core: orders matched per second, in processor time.
 
-``book`` is price and time alone: orders of accounts that meet, wait and are cancelled, while nobody
-keeps the accounts. ``house`` is all that an account's order goes through: checks, money held, the
-book, fills with fees and balances. ``derivatives`` the same with positions and margin. ``crowd`` is
-what makes a market without accounts: quotes, trades and cancels of nobody.
+``order book`` is only price-time priority: orders match, rest and are cancelled, without accounts.
+``matching engine`` is the whole path of an account's order: checks, reserved balances, the book,
+fills with fees and balances. ``derivatives`` is the same with positions and margin. ``simulated
+participants`` make a market without accounts: quotes, trades and cancels.
 """
 
 import random
@@ -33,7 +33,7 @@ ORDERS = 100_000
 DERIVATIVE_ORDERS = 20_000
 ACCOUNTS = 20
 OPEN_MAX = 40
-"""Of one account; an older one is cancelled for each that is new."""
+"""Open orders of one account; for each new order, the oldest one is cancelled."""
 COIN = Instrument("COIN", "USDT", 2, 3, 1, 100.0, 1.0, 0.03, 1.0)
 SPOT = Listing("COINUSDT", "COIN", "USDT", "0.01", "0.001", "0")
 SWAP = Listing(
@@ -47,10 +47,10 @@ RICH = MatchingRules(
 def run(options: Options) -> Report:
     """Orders per second of one core."""
     figures = [
-        _figure("book", options, _book, "at least 100,000"),
-        _figure("house", options, lambda: _house(SPOT, ORDERS)),
-        _figure("derivatives", options, lambda: _house(SWAP, DERIVATIVE_ORDERS)),
-        _figure("crowd", options, _crowd),
+        _figure("order book", options, _book, "at least 100,000"),
+        _figure("matching engine", options, lambda: _matching_engine(SPOT, ORDERS)),
+        _figure("derivatives", options, lambda: _matching_engine(SWAP, DERIVATIVE_ORDERS)),
+        _figure("simulated participants", options, _participants),
     ]
     return Report("matching: orders, one core", figures)
 
@@ -113,7 +113,7 @@ def _book() -> Callable[[], int]:
     return work
 
 
-def _house(listing: Listing, count: int) -> Callable[[], int]:
+def _matching_engine(listing: Listing, count: int) -> Callable[[], int]:
     """Orders of twenty accounts around a price, the same each time; half of them trade at once."""
     events: list[MarketEvent] = []
     house = ExchangeAccounts(
@@ -159,7 +159,7 @@ def _ticket(source: random.Random, symbol: str) -> OrderTicket:
     return OrderTicket(symbol, buys, OrderKind.LIMIT, size, Decimal(ticks) / 100)
 
 
-def _crowd() -> Callable[[], int]:
+def _participants() -> Callable[[], int]:
     book = OrderBook(COIN, 1)
     flow = OrderFlow(COIN, book, PriceProcess(COIN, "7"), "7", 1.0)
     flow.open(0)

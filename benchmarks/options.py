@@ -1,4 +1,4 @@
-"""What the benchmarks work on."""
+"""The input of the benchmarks."""
 
 import gzip
 import os
@@ -36,7 +36,7 @@ class Options:
         return _read(self.frames).splitlines()
 
     def received_times_ns(self) -> list[int]:
-        """When each frame was received. Raises OperationsError when nobody noted it."""
+        """The received time of each frame. Raises OperationsError if the capture has none."""
         found = sorted(self.frames.parent.glob("recv_ns.txt*"))
         if not found:
             raise OperationsError(f"no recv_ns.txt beside {self.frames}")

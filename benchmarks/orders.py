@@ -1,11 +1,11 @@
-"""An order's way: from a client's call of PlaceOrder to bytes on the venue's socket.
+"""Latency of an order: from a client's call of PlaceOrder to bytes on the venue's socket.
 
 A venue's process takes orders over gRPC as in a mesh, with its journal on this machine's disk, once
-over the exchange's order websocket and once by REST. The exchange is a pretended one; between the
-two stands a relay in the client's own process, which notes by the same clock when the bytes of an
-order come by. Orders rest far from the market, come one after another at half the pace that the
-venue allows, and are cancelled at the end. In the same run bare ccxt places the same orders through
-the same relay, from its own call on: without gRPC, approval, checks and journal.
+over the exchange's order websocket and once by REST. The exchange is simulated. A relay between the
+two, in the client's process, records the time of an order's bytes with the same clock. Orders rest
+far from the market, come one after another at half the pace that the venue allows, and are
+cancelled at the end. In the same run bare ccxt places the same orders through the same relay, from
+its own call on: without gRPC, approval, checks and journal.
 """
 
 import asyncio
@@ -48,20 +48,20 @@ LOOK_AGAIN_SECONDS = 0.2
 APPROVED_NS = 60 * 10**9
 PEER = ROOT / "benchmarks" / "peers" / "ccxt_orders.py"
 METHODS = {"websocket": "createOrderWs", "rest": "createOrder"}
-"""Of bare ccxt."""
+"""Results of bare ccxt."""
 TARGETS = {50: "under 1.5", 99: "under 5"}
 
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """Of the orders of one run that went one way, ms."""
+    """Times of the orders of one run over one transport, ms."""
 
     to_socket: list[float]
-    """From the call to the venue's socket."""
+    """Time from the call to the venue's socket."""
     answered: list[float]
-    """From the call to its answer."""
+    """Time from the call to its answer."""
     bare: list[float]
-    """From ccxt's call to the venue's socket."""
+    """Time from ccxt's call to the venue's socket."""
 
 
 def run(options: Options) -> Report:
@@ -169,7 +169,7 @@ async def _place_all(
 
 
 async def _place_bare(url: str, transport: str, came: list[float], price: str) -> list[float]:
-    """The same with ccxt alone, in a process of its own."""
+    """The same with ccxt alone, in a separate process."""
     secrets = demo.credentials(VENUE, ACCOUNT)
     assert secrets is not None
     job = {
@@ -199,7 +199,7 @@ def _pause_s() -> float:
 
 
 async def _far_price(channel: grpc.aio.Channel) -> str:
-    """Where an order rests."""
+    """The price of a resting order."""
     stub = market_data_pb2_grpc.MarketDataStub(channel)
     request = market_data_pb2.GetOrderBookRequest(venue=VENUE, symbol=SYMBOL, depth=1)
     async for _ in _tries():

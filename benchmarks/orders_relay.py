@@ -1,11 +1,11 @@
-"""Stands between who trades and the exchange, and notes when an order comes by."""
+"""A relay between a client and the exchange that records the times of orders."""
 
 import asyncio
 import time
 from typing import Self
 
 UPGRADE = b"/ws-api/"
-"""In the first words of a connection over which orders may be placed."""
+"""Text in the first bytes of a connection for orders."""
 REST_MARK, SOCKET_MARK = b"POST /binance/api/v3/order", b"order.place"
 LENGTH_IN_TWO_BYTES = 126
 
@@ -59,8 +59,8 @@ class Relay:
 
 
 def unmasked(data: bytes) -> bytes:
-    """What a client's websocket frame says: each byte is that of a key of four, added. RFC 6455,
-    5.3. Frames of up to 64 KiB, each at the beginning of what is read."""
+    """The payload of a client's websocket frame, unmasked with its four-byte key (RFC 6455, 5.3).
+    Supports frames of up to 64 KiB at the start of the data."""
     if len(data) < 2:
         return b""
     start = 4 if data[1] & 0x7F == LENGTH_IN_TWO_BYTES else 2

@@ -1,7 +1,7 @@
 """The whole path on this machine: exchange server, venue, ingest, Redis, recorder, bars and bridge.
 
-A real session is played as fast as it is read, repeated with ids and times that go on, until the
-recorder, the bars and the bridge have all of it. Nothing may be missing in the database afterwards.
+A real session, repeated with continuing ids and times, is played as fast as it is read, until the
+recorder, the bars and the bridge have all events. The database must then be complete.
 """
 
 import json
@@ -61,9 +61,9 @@ def run(options: Options) -> Report:
 def write_repeated(
     lines: list[bytes], repeats: int, file: Path, received_ns: Sequence[int] = ()
 ) -> tuple[int, int]:
-    """The session several times in a row; ``received_ns``, its receive times, become those of the
-    tape. Returns its events and trades."""
-    # To the last change of the book, so that the next round's numbers join.
+    """Repeat the session; ``received_ns``, its received times, are extended accordingly. Returns
+    its numbers of events and trades."""
+    # End at the last change of the book, so that the next round has consecutive ids.
     last = max(number for number, line in enumerate(lines) if b"@depth" in line[:40])
     lines = lines[: last + 1]
     body = [line for line in lines if SNAPSHOT_MARK not in line[:20]]
@@ -92,7 +92,7 @@ def _write_times(lines: list[bytes], repeats: int, file: Path, received_ns: Sequ
 
 
 def _spans(body: list[bytes]) -> dict[str, int]:
-    """How far one session reaches in ids and in time."""
+    """The length of one session in ids and time."""
     found: dict[str, list[int]] = {"t": [], "u": [], "E": []}
     first_update = 0
     for line in body:
@@ -128,7 +128,7 @@ def _moved(line: bytes, spans: dict[str, int], times: int) -> bytes:
 
 
 def _seconds_for(mesh: Mesh, trades: int) -> float:
-    """From the first frame played until every consumer has everything."""
+    """The time from the first played frame until every consumer has all events."""
     while not mesh.replay()["frames_played"]:
         time.sleep(POLL_SECONDS)
     started = time.perf_counter()

@@ -1,8 +1,8 @@
-"""A recorded past, read from PostgreSQL and played to a subscriber as fast as it reads.
+"""A record in PostgreSQL, played to a subscriber as fast as it reads.
 
-A real session with its own pauses is recorded by the recorder's own means, and repeated in the
-database with ids and times that go on. Then it is read by the archive alone, and played by a
-playback process to one reader of MarketData.Subscribe, who counts the rows of every batch.
+A real session with its pauses is recorded by the recorder, and repeated in the database with
+continuing ids and times. It is then read by the archive alone, and played by a playback process to
+one reader of MarketData.Subscribe, which counts the rows of every batch.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class _Server(PostgresProcess):
     """A PostgreSQL whose processor time is asked for."""
 
     def cpu_seconds(self) -> float:
-        """Of the server and its sessions."""
+        """Processor time of the server and its sessions."""
         return family_cpu_seconds(self._process.pid)
 
 

@@ -1,4 +1,4 @@
-"""What the processes of a mesh use."""
+"""Resource usage of the processes of a mesh."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ def cpu_seconds(mesh: Mesh) -> dict[str, float]:
 
 
 def family_cpu_seconds(pid: int) -> float:
-    """Of a process and those below it, also of those that have ended."""
+    """Processor time of a process and its descendants, including ended ones."""
     used = 0.0
     for member in _family(pid):
         with suppress(OSError):
@@ -33,7 +33,7 @@ def family_cpu_seconds(pid: int) -> float:
 
 
 def family_megabytes(pid: int) -> float:
-    """Memory of a process and those below it, MiB; what they share with others in proportion."""
+    """Proportional memory (PSS) of a process and its descendants, MiB."""
     return sum(map(_proportional_kib, _family(pid))) / KIBIBYTES_PER_MEBIBYTE
 
 
@@ -44,13 +44,13 @@ def resident_mb(mesh: Mesh) -> float:
 
 
 def measured_port() -> int:
-    """A free port, with room for that of its metrics above it."""
+    """A free port whose metrics port is valid."""
     return next(port for port in iter(free_port, None) if port < PORT_MAX)
 
 
 @asynccontextmanager
 async def spawned(words: Sequence[str], environment: Mapping[str, str]) -> AsyncIterator[Process]:
-    """A module of the project in a process of its own, killed at the end."""
+    """Run a module of the project in a separate process, killed at the end."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", *words), env=environment, stdout=DEVNULL, stderr=DEVNULL, cwd=ROOT
     )
@@ -75,7 +75,7 @@ def _family(pid: int) -> list[int]:
 
 
 def _cpu(pid: int) -> float:
-    """Own time, and that of ended children, each in user and in system mode."""
+    """User and system time of the process and its ended children."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / TICKS_PER_SECOND
 

@@ -1,11 +1,11 @@
 """The recorder against a bare binary COPY of the same rows into the same database.
 
-A real session, repeated with ids and times that go on, stands in the streams as a venue published
-it. The recorder reads it from there, decodes it, encodes it and writes it, with its positions and
-its guards against doubles. The bare COPY gets the encoded rows for nothing. Both write into the
-same tables with the same keys, in turns; a third one writes into tables without any key.
+A real session, repeated with continuing ids and times, is in the streams as published by a venue.
+The recorder reads, decodes, encodes and writes it, with its positions and its duplicate checks. The
+bare COPY gets rows that are already encoded. Both write into the same tables with the same keys, in
+turns; a third run writes into tables without keys.
 
-What the rows take on disk is measured on one session with its own pauses.
+The disk space of the rows is measured with one session with its pauses.
 """
 
 import asyncio

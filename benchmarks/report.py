@@ -1,4 +1,4 @@
-"""What a benchmark found, as a table and as JSON."""
+"""Results of a benchmark, as a table and as JSON."""
 
 import json
 import statistics
@@ -14,11 +14,11 @@ class Figure:
     unit: str
     runs: Sequence[float]
     target: str = ""
-    """What it should be, in words. Empty: nothing was promised."""
+    """The target as text. Empty: no target."""
 
     @property
     def median(self) -> float:
-        """Of the runs."""
+        """Values of the runs."""
         return statistics.median(self.runs)
 
 
@@ -32,7 +32,7 @@ class Report:
 
 
 def as_table(report: Report) -> str:
-    """For people."""
+    """The report as a table."""
     rows: list[tuple[str, ...]] = [("figure", "median", "min", "max", "unit", "target")]
     for figure in report.figures:
         numbers = (figure.median, min(figure.runs), max(figure.runs))
@@ -46,7 +46,7 @@ def as_table(report: Report) -> str:
 
 
 def as_json(reports: Sequence[Report]) -> str:
-    """For programs: one object."""
+    """The report as one JSON object."""
     found = [
         {
             **asdict(report),

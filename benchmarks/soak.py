@@ -1,10 +1,10 @@
-"""``./venuemesh soak record``: a long replay while one process after another is killed.
+"""``./venuemesh soak record``: a long replay during which processes are killed.
 
-Every few seconds one of them dies with kill -9, in random order, each once before any dies again.
-At the end the database is compared with the file that was played, row by row.
+Every few seconds one process is killed with kill -9, in random order, each once before any is
+killed again. At the end the database is compared row by row with the played file.
 
-The venue's process is spared unless it is asked for: a tape is played once, and what a venue had in
-its hands when it dies is a gap, of which Repair fetches the trades from the venue's history.
+The venue's process is killed only on request: a capture is played once, and the unpublished events
+of a killed venue are a gap, for which Repair fetches the trades from the venue's history.
 """
 
 import argparse
@@ -29,12 +29,12 @@ from kit.marketdata.delivery.streams import KEYS_SET
 from tests.integration.mesh import VENUE, Mesh, replaying
 
 NEVER_KILLED = "simulator"
-"""It is the exchange: what it does not say never happened."""
+"""It is the exchange: events that it does not send do not exist."""
 START_DELAY_MS = "10000"
 """The tape waits for as long, so that most of the mesh is there when it begins."""
 LOOK_AGAIN_SECONDS = 0.2
 QUIET_SECONDS = 20.0
-"""So long nothing more is written at the end."""
+"""The time without writes that marks the end."""
 END_SECONDS_MAX = 600.0
 COUNTS = """
 SELECT (SELECT count(*) FROM trade_rows), (SELECT count(*) FROM quote_rows),
@@ -107,9 +107,9 @@ def _is_played(mesh: Mesh) -> bool:
 
 
 def _wait_until_quiet(mesh: Mesh) -> None:
-    """Until everyone has what stood in the streams a while ago, and nothing more is written.
+    """Wait until all consumers have read the streams and nothing more is written.
 
-    The venue's checkpoints go on, so the streams themselves never end.
+    The venue sends checkpoints, so the streams themselves never end.
     """
     mesh.wait_until_running()
     last: object = None
@@ -137,7 +137,7 @@ def _ends(mesh: Mesh) -> dict[str, Cursor]:
 
 
 def _have(mesh: Mesh, ends: Mapping[str, Cursor]) -> bool:
-    """Whether everyone who keeps a position in a stream has passed its end of before."""
+    """Whether every consumer of a stream has passed its earlier end."""
     rows = mesh.sql("SELECT stream, epoch, sequence FROM stream_positions")
     return all(Cursor(epoch, sequence) >= ends.get(name, START) for name, epoch, sequence in rows)
 

@@ -1,8 +1,8 @@
-"""Each venue's frames to serialised batches on one core, beside ccxt.pro on the same frames.
+"""Each venue's frames to serialised batches on one core, compared with ccxt.pro.
 
-Ours keeps and proves the books, checks all ids and goes on to the bytes that travel; ccxt.pro stops
-at Python objects and, on most venues, proves nothing. Run in turn, in processes of their own;
-processor time is counted.
+Ours maintains and proves the books, checks all ids and ends at serialised bytes; ccxt.pro ends at
+Python objects and, on most venues, proves nothing. They run in turns in separate processes;
+processor time is measured.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ def _measure(command: list[str]) -> float:
 
 
 def write(feed: Feed, file: Path) -> None:
-    """For ccxt: a line that tells the venue, then the frames."""
+    """The input of ccxt: a line with the venue, then the frames."""
     head = {
         "venue": feed.venue.venue_id,
         "symbols": feed.symbols,
@@ -89,7 +89,7 @@ def write(feed: Feed, file: Path) -> None:
 
 
 class Silent:
-    """A connection whose control messages nobody needs."""
+    """A connection that ignores control messages."""
 
     def on_control_message(self, message: ControlMessage) -> None:
         """Do nothing."""

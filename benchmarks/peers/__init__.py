@@ -1,1 +1,1 @@
-"""Other libraries at the same work. Each file runs in an environment of its own, never in ours."""
+"""Other libraries doing the same work. Each file runs in a separate environment, never in ours."""

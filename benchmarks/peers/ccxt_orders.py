@@ -1,4 +1,4 @@
-"""ccxt.pro places orders on Binance, one after another. Prints when each was asked for, as JSON.
+"""ccxt.pro places orders on Binance, one after another. Prints the call times as JSON.
 
 Run as ``python ccxt_orders.py JOB``, where the job is JSON: {"url", "key", "secret", "method",
 "price", "size", "pause_s", "count"}; the method is createOrder or createOrderWs. The times are
@@ -15,7 +15,7 @@ import ccxt.pro
 
 
 def client(job: dict[str, Any]) -> Any:
-    """As anybody would make it, but for the address."""
+    """A usual client with another address."""
     rest, feed = f"{job['url']}/api/v3", job["url"].replace("http", "ws", 1)
     streams = {"spot": f"{feed}/stream", "ws-api": {"spot": f"{feed}/ws-api/v3"}}
     urls = {"public": rest, "private": rest, "sapi": f"{job['url']}/sapi/v1", "ws": streams}

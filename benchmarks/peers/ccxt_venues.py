@@ -1,7 +1,7 @@
 """ccxt.pro reads a file of a venue's frames. Prints {"frames": …, "seconds": …} as JSON.
 
 Run with the interpreter of the peers' environment: ``python ccxt_venues.py FRAMES``. The first line
-of the file tells the venue, its symbols and the books that come over REST.
+of the file has the venue, its symbols and its REST book snapshots.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ QUOTES = ("USDT", "USD", "BTC")
 
 
 class Client:
-    """What ccxt's handlers need of a connection: everything is subscribed to."""
+    """A connection for ccxt's handlers with all subscriptions."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -54,11 +54,11 @@ class Everything(dict[str, object]):
         return True
 
     def __delitem__(self, key: str) -> None:
-        """It goes on as if it were there."""
+        """Continue as if the snapshot had arrived."""
 
 
 def market(exchange: Any, venue: str, symbol: str) -> Any:
-    """As ccxt would have loaded it."""
+    """The market as ccxt would load it."""
     contract = venue in ("binance_futures", "okx_futures", "deribit")
     plain = symbol.replace("-SWAP", "").replace("-PERPETUAL", "USD").replace("/", "")
     plain = plain.replace("-", "")

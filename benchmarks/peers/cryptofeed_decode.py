@@ -28,7 +28,7 @@ def as_aggregate(frame: bytes) -> str:
 
 
 async def ignore(*_: object) -> None:
-    """What a user would do with an event."""
+    """The callback of a user."""
     return
 
 

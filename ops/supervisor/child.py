@@ -19,7 +19,7 @@ LOOK_AGAIN_SECONDS = 0.05
 STARTS_BEFORE_READY_MAX = 5
 NICEST = 19
 REFUSAL = "venuemesh: "
-"""Prefix of the line in which a process says why it does not start."""
+"""Prefix of the line with the reason why a process does not start."""
 
 
 class State(StrEnum):
@@ -46,7 +46,7 @@ class Patience:
 
 
 class Useless(Exception):
-    """A restart does not help. The message says why."""
+    """A restart does not help. The message has the reason."""
 
 
 class Child:

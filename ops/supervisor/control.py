@@ -1,7 +1,7 @@
-"""The small service by which the catalog lets venues be started and stopped.
+"""The service through which the catalog starts and stops venues.
 
 It listens on the loopback only, and no route of the gateway leads to it: the registry process
-checks what is asked, and passes it on.
+checks the requests and forwards them.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class SupervisorServicer(supervisor_pb2_grpc.SupervisorServicer):
     def __init__(self, mesh: Mesh, supervisor: Supervisor) -> None:
         self._mesh = mesh
         self._supervisor = supervisor
-        # One after the other: a port is free when the process that had it has ended.
+        # Sequential, because a port is free only when its previous process has ended.
         self._turn = asyncio.Lock()
 
     async def StartVenue(

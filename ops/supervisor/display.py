@@ -1,4 +1,4 @@
-"""What ``up`` shows while it runs: a live table in a terminal, lines at changes elsewhere."""
+"""The output of ``up``: a live table in a terminal, otherwise a line per change."""
 
 import asyncio
 import time
@@ -79,7 +79,7 @@ class Lines:
         print(text, flush=True)
 
     def changed(self, children: Sequence[ChildState]) -> None:
-        """Print what is new."""
+        """Print the changes."""
         for child in children:
             state = f"{child.state} ({child.detail})" if child.detail else child.state
             if child.state not in PASSING and self._shown.get(child.service) != state:
@@ -128,7 +128,7 @@ class LiveTable:
                         self._draw(live, registered)
                         await asyncio.sleep(REFRESH_SECONDS)
                 finally:
-                    # What stays on the terminal is how it ended.
+                    # The final state stays on the terminal.
                     self._draw(live, {})
         finally:
             await directory.close()

@@ -1,8 +1,7 @@
-"""The first venue starts before the other ones, together with the simulator if there is one.
+"""Starts the first venue before the others, together with the simulator if there is one.
 
-A start is work for the processor, most of all. When all start at once on few cores, the simulator
-is late, and every venue waits for it. With a head start it is there early, and so are the first
-prices.
+Starting a process needs much CPU. If all start at once on few cores, the simulator is late, and
+every venue waits for it. A head start makes the first prices available earlier.
 """
 
 import socket

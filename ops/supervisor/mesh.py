@@ -1,4 +1,4 @@
-"""A local mesh as a list of services: which processes there are, and what each is told."""
+"""A local mesh as a list of services: its processes and their settings."""
 
 import os
 import sys
@@ -19,33 +19,34 @@ ROOT = Path(__file__).resolve().parents[2]
 STUDIO_FOLDER = ROOT / "studio" / "dist"
 CONSUMERS = ("recorder", "bars", "bridge", "history", "repair")
 PATIENT = frozenset({"recorder", "bars", "history", "repair"})
-"""Not on the way of a tick to its reader: when CPU is short, these wait and catch up."""
+"""Services that are not on the path of a tick: when CPU is scarce, they fall behind and catch
+up."""
 NICENESS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """What is to be run, and where."""
+    """The processes to run, and their ports."""
 
     options: Options
     ports: Mapping[str, int]
-    """Of all known venues, also of those that are not to run yet."""
+    """Ports of all known venues, including stopped ones."""
     settings: MeshSettings
-    """From venuemesh.toml and the environment: says which stores are not ours to start."""
+    """From venuemesh.toml and the environment: names external stores."""
 
     @property
     def has_own_valkey(self) -> bool:
-        """Whether to start a Valkey; not when another was named."""
+        """Whether to start a Valkey; false if redis_url names another server."""
         return self.settings.redis_url == MeshSettings().redis_url
 
     @property
     def has_own_postgres(self) -> bool:
-        """Whether to start a PostgreSQL; not when another was named."""
+        """Whether to start a PostgreSQL; false if database_url names another server."""
         return self.settings.database_url == MeshSettings().database_url
 
     @property
     def has_simulator(self) -> bool:
-        """Whether exchanges are pretended."""
+        """Whether exchanges are simulated."""
         only_records = bool(self.options.records) and not self.options.replays
         return self.options.world != "live" and not only_records
 
@@ -78,7 +79,7 @@ class Mesh:
 
     @property
     def headline(self) -> str:
-        """What runs, in one line."""
+        """The running mesh in one line."""
         options = self.options
         venues = ", ".join(options.venues)
         return f"Venuemesh · {self.gateway} · {options.world} · {venues} · {options.data}"
@@ -132,7 +133,7 @@ class Mesh:
             yield self._process(name, StopTurn.CONSUMERS)
 
     def venue_service(self, venue: str) -> Service:
-        """The process of one of the known venues, or of who plays its record."""
+        """The process of a known venue, or the playback of its record."""
         for played in self.options.records:
             if played.venue == venue:
                 own_port, port = self.ports[record.SERVICE], self.ports[venue]
@@ -170,7 +171,7 @@ class Mesh:
         return envoy_service(self.options.data / "envoy", self.ports["envoy admin"])
 
     def environment(self) -> dict[str, str]:
-        """What every process is told. It wins over venuemesh.toml."""
+        """Environment of every process; takes precedence over venuemesh.toml."""
         numbers = self.ports
         told = {
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "gen"))),

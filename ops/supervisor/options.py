@@ -30,10 +30,10 @@ class Options:
     records: tuple[Record, ...] = ()
     """Recorded pasts to play in the world replay, one of a venue at most."""
     speed: str | None = None
-    """How many times faster than the clock; "max" is as fast as it is read. None: as configured."""
+    """Multiple of clock speed; "max": as fast as it is read. None: as configured."""
     seed: int | None = None
     seconds: float | None = None
-    """How long to run. None: until stopped."""
+    """Running time. None: until stopped."""
     base_port: int | None = None
     replicas: tuple[str, ...] = ()
     """Venues that run as two replicas."""
@@ -82,7 +82,8 @@ def parse_speed(text: str) -> str:
 
 
 def check(options: Options, known_venues: Sequence[str]) -> None:
-    """Raises OperationsError when the options do not go together or name what is not there."""
+    """Check the options. Raises OperationsError if they contradict each other or name missing
+    files."""
     replays = Replays(options.replays, options.records)
     for venue in (*options.venues, *replays.venues):
         if venue not in known_venues:

@@ -29,11 +29,11 @@ class Record:
     from_time: str = ""
     to_time: str = ""
     symbols: str = ""
-    """With commas between them. Empty: all."""
+    """Separated by commas. Empty: all."""
 
     @classmethod
     def parse(cls, venue: str, text: str) -> "Record":
-        """From what stands behind ``store:``. Raises OperationsError."""
+        """Parse the text after ``store:``. Raises OperationsError."""
         parts = urlsplit(text)
         asked = dict(parse_qsl(parts.query))
         for name in ("from", "to"):
@@ -55,14 +55,15 @@ class Record:
         return self.store
 
     def url(self, own_port: int) -> str:
-        """Of the PostgreSQL with the record; ``own_port`` is that of one that is started for it."""
+        """URL of the PostgreSQL with the record; ``own_port``: the port of a server started for
+        it."""
         if isinstance(self.store, str):
             return self.store
         running = state.read(self.store) if folder.in_use(self.store) else None
         return postgres.url(running.ports["postgres"] if running is not None else own_port)
 
     def environment(self, own_port: int, port: int, speed: "str | None") -> dict[str, str]:
-        """What the process that plays it is told."""
+        """Settings of the playback process."""
         told = {
             "PORT": str(port),
             "VENUE": self.venue,

@@ -49,6 +49,6 @@ class Service:
     is_ready: Callable[[], Awaitable[bool]] = when_started
     """Asked until it is true, after each start."""
     niceness: int = 0
-    """How far it steps back when there is less CPU than wanted: 0 not at all, 19 furthest."""
+    """The nice value: from 0 to 19 (lowest priority)."""
     refuses_settings: bool = False
     """Whether exit code 2 means a wrong setting, as it does for the mesh's own processes."""

@@ -18,7 +18,7 @@ EXIT_KILLED = 130
 
 
 class Session:
-    """From start to stop."""
+    """One run of a mesh."""
 
     def __init__(self, mesh: Mesh, display: Display) -> None:
         self._mesh = mesh
@@ -28,7 +28,8 @@ class Session:
         self._display = display
 
     async def run(self) -> int:
-        """Run to the end. Returns the exit code; raises OperationsError when it cannot go on."""
+        """Run until stopped. Returns the exit code; raises OperationsError if the mesh cannot
+        run."""
         self._supervisor.listen_for_signals()
         beside = [
             asyncio.create_task(Studio().build(self._logs / "studio.log", self._display.say)),
@@ -56,12 +57,12 @@ class Session:
             ports=self._ports([child.service for child in children]),
             children=children,
         )
-        # On a full disk other shells see old figures; the mesh itself goes on.
+        # On a full disk other shells see an old state; the mesh itself continues.
         with suppress(OSError):
             state.write(self._mesh.options.data, described)
 
     def _ports(self, running: Collection[str]) -> dict[str, int]:
-        """As they are used now, with venues that were started or stopped meanwhile."""
+        """The ports in use, with venues that were started or stopped later."""
         mesh = self._mesh
         absent = mesh.known_venues - frozenset(running)
         used = mesh.own_ports() | {venue: mesh.ports[venue] for venue in mesh.known_venues}

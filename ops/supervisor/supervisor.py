@@ -17,7 +17,7 @@ STOP_SECONDS_MAX = 10.0
 
 
 class Supervisor:
-    """Keeps a set of services alive until it is told to stop."""
+    """Keeps a set of services running until it is stopped."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Supervisor:
         self._patience = patience
         self.children = [self._child(service) for service in services]
         self.killed = False
-        """Whether it was stopped without regard for order."""
+        """Whether it was stopped by force, not in order."""
         self._group = asyncio.TaskGroup()
         self._stopping = asyncio.Event()
         self._failure = ""
@@ -55,7 +55,7 @@ class Supervisor:
 
     @property
     def stopping(self) -> bool:
-        """Whether it has been told to stop, so that nothing may be added."""
+        """Whether it is stopping, so that no service may be added."""
         return self._stopping.is_set()
 
     def child(self, name: str) -> Child | None:
@@ -88,7 +88,7 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGINT, self.stop)
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            # Otherwise it was started with nohup, to go on without a terminal.
+            # Otherwise it was started with nohup, to continue without a terminal.
             loop.add_signal_handler(signal.SIGHUP, self.stop)
 
     async def _keep(self, child: Child) -> None:
@@ -100,7 +100,7 @@ class Supervisor:
             self._stopping.set()
 
     async def _keep_apart(self, child: Child) -> None:
-        # The child says why itself, for as long as it is listed.
+        # The child has the reason while it is listed.
         with suppress(Useless):
             await child.keep_running()
 

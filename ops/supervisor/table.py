@@ -1,4 +1,4 @@
-"""How rows look in a terminal."""
+"""Formats rows for a terminal."""
 
 import time
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def _number(value: float | None, digits: int = 0) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In the two largest units: 12s, 3m05s, 2h07m, 4d03h."""
+    """A duration in its two largest units: 12s, 3m05s, 2h07m, 4d03h."""
     whole = max(0, int(seconds))
     if whole < 60:
         return f"{whole}s"

@@ -35,7 +35,7 @@ def trapping(folder: Path, name: str, reaction: str, turn: StopTurn) -> Service:
 
 
 class Watched:
-    """A supervisor of which a test can wait for a state."""
+    """A supervisor with a method to wait for a state."""
 
     def __init__(self, folder: Path, *services: Service) -> None:
         self._news = asyncio.Event()
@@ -56,7 +56,7 @@ class Watched:
 
 
 def wait_for_end(pid: int) -> bool:
-    """Whether a process that need not be ours ends in time."""
+    """Whether any process ends in time."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:

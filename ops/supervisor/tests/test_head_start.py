@@ -1,4 +1,4 @@
-"""Who has a head start, and for how long."""
+"""The services with a head start, and its length."""
 
 import socket
 from dataclasses import replace

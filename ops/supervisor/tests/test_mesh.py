@@ -1,4 +1,4 @@
-"""Which processes a mesh has, and what they are told."""
+"""The processes of a mesh and their settings."""
 
 from dataclasses import replace
 from pathlib import Path

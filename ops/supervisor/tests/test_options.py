@@ -1,4 +1,4 @@
-"""What makes no sense is refused before anything starts."""
+"""Contradictory options are rejected before a process starts."""
 
 import gzip
 from dataclasses import replace

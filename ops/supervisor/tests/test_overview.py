@@ -1,4 +1,4 @@
-"""What is shown of a mesh."""
+"""The overview of a mesh."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The real servers under the supervisor: killed, they come back with what they held."""
+"""Real servers under the supervisor: after kill -9 they restart with their data."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What is started is kept alive, and ends with its supervisor."""
+"""Services are restarted, and end with their supervisor."""
 
 import asyncio
 import os
