@@ -58,7 +58,7 @@ def order_error(
 
 
 INVALID_SIDE = order_error("INVALID_SIDE", "PREVIEW_INVALID_SIDE")
-_INVALID_ORDER = order_error("UNSUPPORTED_ORDER_CONFIGURATION", "PREVIEW_INVALID_ORDER_CONFIG")
+_MALFORMED = "UNSUPPORTED_ORDER_CONFIGURATION"
 _POST_ONLY = "INVALID_LIMIT_PRICE_POST_ONLY"
 _NO_FUNDS = "Insufficient balance in source account"
 
@@ -83,7 +83,7 @@ ADVANCED_ERRORS = ApiErrors(
         RejectCode.UNKNOWN_ORDER: order_error(),
         RejectCode.FINISHED: order_error(),
         RejectCode.TOO_MANY: order_error(COMMANDER),
-        RejectCode.MALFORMED: _INVALID_ORDER,
+        RejectCode.MALFORMED: order_error(_MALFORMED, "PREVIEW_INVALID_ORDER_CONFIG"),
     },
     unavailable=ApiError("UNAVAILABLE", "Service unavailable", 503),
     unknown_symbol=ApiError("NOT_FOUND", "product_id is not found", 404),

@@ -190,12 +190,12 @@ def exchange_create(call: ApiCall) -> Row:
         if error.refusal is not RejectCode.WOULD_TAKE:
             raise
         return _not_booked(call, call.errors.of(error))
-    pending = {"status": "pending", "settled": False, "filled_size": f"{Decimal(0):.8f}"}
+    pending = {"status": "pending", "filled_size": f"{Decimal(0):.8f}"}
     nothing = f"{Decimal(0):.16f}"
-    row = exchange_order_row(order, ())
+    row = {**exchange_order_row(order, ()), **pending}
     for name in ("done_at", "done_reason"):
         row.pop(name, None)
-    return {**row, **pending, "executed_value": nothing, "fill_fees": nothing}
+    return {**row, "executed_value": nothing, "fill_fees": nothing}
 
 
 def exchange_cancel(call: ApiCall) -> str:

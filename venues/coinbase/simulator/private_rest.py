@@ -4,7 +4,7 @@ Documentation: https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/re
 https://docs.cdp.coinbase.com/api-reference/exchange-api/rest-api
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
@@ -40,6 +40,7 @@ from venues.coinbase.simulator.rows import (
 )
 
 RowT = TypeVar("RowT")
+OrderRow = Callable[[OrderView, Sequence[FillView]], Row]
 OPEN_STATES = ("open", "pending", "active")
 CURSOR_DIGITS_MAX = 12
 
@@ -70,14 +71,9 @@ def _fills_of_time(call: ApiCall, start: str, end: str, product: str = "") -> li
     return [one for one in fills if one.time_ns < end_ns]
 
 
-def _advanced_rows(call: ApiCall, orders: Sequence[OrderView]) -> list[Row]:
+def _rows(call: ApiCall, orders: Sequence[OrderView], row: OrderRow) -> list[Row]:
     fills = fills_by_order(orders, call.engine)
-    return [advanced_order_row(one, fills.get(one.order_id, ())) for one in orders]
-
-
-def _exchange_rows(call: ApiCall, orders: Sequence[OrderView]) -> list[Row]:
-    fills = fills_by_order(orders, call.engine)
-    return [exchange_order_row(one, fills.get(one.order_id, ())) for one in orders]
+    return [row(one, fills.get(one.order_id, ())) for one in orders]
 
 
 def _advanced_accounts(call: ApiCall) -> Row:
@@ -88,14 +84,12 @@ def _advanced_accounts(call: ApiCall) -> Row:
 
 def _wallets(call: ApiCall) -> Row:
     """The accounts of the older API."""
-    pages = {"ending_before": None, "starting_after": None, "previous_ending_before": None}
-    more = {"next_starting_after": None, "limit": 250, "order": "desc"}
     rows = [wallet_row(one) for one in call.engine.balances(call.account)]
-    return {"pagination": {**pages, **more}, "data": rows}
+    return {"pagination": {"next_starting_after": None, "limit": 250}, "data": rows}
 
 
 def _advanced_order(call: ApiCall) -> Row:
-    return {"order": _advanced_rows(call, [advanced_order(call)])[0]}
+    return {"order": _rows(call, [advanced_order(call)], advanced_order_row)[0]}
 
 
 def _advanced_orders(call: ApiCall) -> Row:
@@ -110,7 +104,7 @@ def _advanced_orders(call: ApiCall) -> Row:
         and (not ids or order_id(one) in ids)
     ]
     page, cursor = _page(call, chosen)
-    rows = _advanced_rows(call, page)
+    rows = _rows(call, page, advanced_order_row)
     return {"orders": rows, "sequence": "0", "has_next": bool(cursor), "cursor": cursor}
 
 
@@ -135,7 +129,6 @@ def _permissions(call: ApiCall) -> Row:
         "can_trade": True,
         "can_transfer": call.key.may_withdraw,
         "portfolio_uuid": user_id(call.account),
-        "portfolio_type": "DEFAULT",
     }
 
 
@@ -152,12 +145,6 @@ def _summary(call: ApiCall) -> Row:
             "taker_fee_rate": plain(tier.taker),
             "maker_fee_rate": plain(tier.maker),
         },
-        "margin_rate": None,
-        "goods_and_services_tax": None,
-        "advanced_trade_only_volume": plain(volume),
-        "advanced_trade_only_fees": "0",
-        "coinbase_pro_volume": "0",
-        "coinbase_pro_fees": "0",
     }
 
 
@@ -169,7 +156,7 @@ def _exchange_order(call: ApiCall) -> Row:
     order = exchange_order(call)
     if order is None:
         raise EXCHANGE_NO_ORDER
-    return _exchange_rows(call, [order])[0]
+    return _rows(call, [order], exchange_order_row)[0]
 
 
 def _exchange_orders(call: ApiCall) -> list[Row]:
@@ -180,7 +167,7 @@ def _exchange_orders(call: ApiCall) -> list[Row]:
         for one in _orders_of_time(call, call.text("product_id"))
         if "all" in wanted or exchange_status(one) in wanted
     ]
-    return _exchange_rows(call, chosen[: call.limit(ROWS_DEFAULT, ROWS_MAX)])
+    return _rows(call, chosen[: call.limit(ROWS_DEFAULT, ROWS_MAX)], exchange_order_row)
 
 
 def _exchange_fills(call: ApiCall) -> list[Row]:

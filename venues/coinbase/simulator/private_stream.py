@@ -80,11 +80,8 @@ class AdvancedAccountFeed:
         rows = [advanced_feed_row(one, fills_of(one, engine)) for one in orders]
         event: Row = {"type": kind, "orders": rows}
         if kind == "snapshot":
-            none: list[Row] = []
-            event["positions"] = {
-                "perpetual_futures_positions": none,
-                "expiring_futures_positions": none,
-            }
+            kinds = ("perpetual_futures_positions", "expiring_futures_positions")
+            event["positions"] = {name: [] for name in kinds}
         text = msgspec.json.encode(event).decode()
         return advanced_frame(USER, self.market_view.time_ns(), text, '"client_id":"",')
 

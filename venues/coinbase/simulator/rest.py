@@ -38,6 +38,9 @@ ROWS_DEFAULT, ROWS_MAX = 100, 1000
 LEVELS = {"1": 1, "2": 5000, "3": 5000}
 """How deep a book is. The real level 3 has single orders, this one is the same as level 2."""
 TIME_END_NS = 2**63
+LIMITS = ("cancel_only", "limit_only", "post_only", "auction_mode")
+NO_LIMITS = dict.fromkeys(LIMITS, False)
+NOT_DISABLED = dict.fromkeys((*LIMITS, "is_disabled", "view_only"), False)
 
 Row = dict[str, object]
 
@@ -95,11 +98,6 @@ async def _book_of(call: ApiCall) -> BookSnapshot:
     return book
 
 
-def _is_buy(one: TradePrint) -> bool:
-    """The side of a trade is the maker's."""
-    return not one.taker_buys
-
-
 def _advanced_products(call: ApiCall) -> Row:
     is_spot = call.text("product_type", "SPOT") == "SPOT"
     products = [_advanced_row(call, one) for one in call.listings()] if is_spot else []
@@ -117,37 +115,22 @@ def _advanced_row(call: ApiCall, one: Listing) -> Row:
         "price": "" if price is None else plain(price),
         "price_percentage_change_24h": "0",
         "volume_24h": "0",
-        "volume_percentage_change_24h": "0",
         "base_increment": one.lot_size,
         "quote_increment": one.tick_size,
         "quote_min_size": one.minimum_notional,
         "quote_max_size": "150000000",
         "base_min_size": one.lot_size,
         "base_max_size": "3400",
-        "base_name": asset_name(one.base),
-        "quote_name": asset_name(one.quote),
-        "watched": False,
-        "is_disabled": False,
-        "new": False,
         "status": "online",
-        "cancel_only": False,
-        "limit_only": False,
-        "post_only": False,
         "trading_disabled": one.halted,
-        "auction_mode": False,
+        **NOT_DISABLED,
         "product_type": "SPOT",
-        "quote_currency_id": one.quote,
-        "base_currency_id": one.base,
-        "fcm_trading_session_details": None,
-        "mid_market_price": "",
         "alias": "",
         "alias_to": [],
-        "base_display_symbol": one.base,
-        "quote_display_symbol": one.quote,
-        "view_only": False,
+        "quote_currency_id": one.quote,
+        "base_currency_id": one.base,
         "price_increment": one.tick_size,
         "display_name": one.symbol,
-        "product_venue": "CBE",
     }
 
 
@@ -162,7 +145,7 @@ async def _advanced_book(call: ApiCall) -> Row:
 
 
 async def _advanced_trades(call: ApiCall) -> Row:
-    """Newest first; of a time, the newest ones of it. The best bid and ask are of now."""
+    """Newest first; ``side`` is the maker's. The best bid and ask are of now."""
     product = call.listing("product_id").symbol
     limit = call.integer("limit", ROWS_DEFAULT, ROWS_MAX)
     times_ns = instant(call, "start", 0), instant(call, "end", TIME_END_NS)
@@ -174,7 +157,7 @@ async def _advanced_trades(call: ApiCall) -> Row:
             "price": short(one.price),
             "size": short(one.size),
             "time": micro_text(one.time_ns),
-            "side": "BUY" if _is_buy(one) else "SELL",
+            "side": "SELL" if one.taker_buys else "BUY",
             "bid": "",
             "ask": "",
             "exchange": "coinbase",
@@ -238,9 +221,7 @@ def _currency(asset: str) -> Row:
         "status": "online",
         "message": "",
         "max_precision": smallest,
-        "convertible_to": [],
         "details": {"type": "fiat" if is_fiat else "crypto"},
-        "default_network": "",
         "supported_networks": [],
     }
 
@@ -263,15 +244,9 @@ def _row(one: Listing) -> Row:
         "display_name": one.symbol,
         "min_market_funds": one.minimum_notional,
         "margin_enabled": False,
-        "post_only": False,
-        "limit_only": False,
-        "cancel_only": False,
         "status": "online",
-        "status_message": "",
         "trading_disabled": one.halted,
-        "fx_stablecoin": False,
-        "max_slippage_percentage": "0.02000000",
-        "auction_mode": False,
+        **NO_LIMITS,
     }
 
 
@@ -286,7 +261,6 @@ async def _book(call: ApiCall) -> Row:
         "asks": asks,
         "sequence": book.sequence,
         "auction_mode": False,
-        "auction": None,
         "time": micro_text(call.now_ns),
     }
 
@@ -331,9 +305,10 @@ async def _ticker(call: ApiCall) -> Row:
 
 
 def _trade(one: TradePrint) -> Row:
+    """``side`` is the maker's."""
     return {
         "trade_id": one.trade_id,
-        "side": "buy" if _is_buy(one) else "sell",
+        "side": "sell" if one.taker_buys else "buy",
         "size": one.size,
         "price": one.price,
         "time": micro_text(one.time_ns),

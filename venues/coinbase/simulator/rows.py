@@ -33,26 +33,22 @@ AVERAGE_PLACES = 16
 ZERO = Decimal(0)
 
 STATUSES = {
-    Status.UNTRIGGERED: "OPEN",
-    Status.OPEN: "OPEN",
-    Status.PARTLY_FILLED: "OPEN",
     Status.FILLED: "FILLED",
     Status.CANCELLED: "CANCELLED",
     Status.EXPIRED: "CANCELLED",
     Status.REJECTED: "FAILED",
 }
+"""Of orders that are final; all others are open."""
 LIFETIMES = {
-    Lifetime.GOOD_TILL_CANCEL: "GOOD_UNTIL_CANCELLED",
-    Lifetime.GOOD_TILL_TIME: "GOOD_UNTIL_DATE_TIME",
-    Lifetime.IMMEDIATE_OR_CANCEL: "IMMEDIATE_OR_CANCEL",
-    Lifetime.FILL_OR_KILL: "FILL_OR_KILL",
+    Lifetime.GOOD_TILL_CANCEL: ("GOOD_UNTIL_CANCELLED", "GTC"),
+    Lifetime.GOOD_TILL_TIME: ("GOOD_UNTIL_DATE_TIME", "GTD"),
+    Lifetime.IMMEDIATE_OR_CANCEL: ("IMMEDIATE_OR_CANCEL", "IOC"),
+    Lifetime.FILL_OR_KILL: ("FILL_OR_KILL", "FOK"),
 }
-SHORT_LIFETIMES = {
-    Lifetime.GOOD_TILL_CANCEL: "GTC",
-    Lifetime.GOOD_TILL_TIME: "GTD",
-    Lifetime.IMMEDIATE_OR_CANCEL: "IOC",
-    Lifetime.FILL_OR_KILL: "FOK",
-}
+"""The time in force over REST and on the feed."""
+IDS = ("order_id", "client_order_id", "product_id", "product_type")
+SHARED_FIELDS = (*IDS, "status", "filled_value", "total_fees", "trigger_status")
+"""What an order of Advanced Trade has over REST and on the feed."""
 REASONS = {
     RejectCode.SELF_TRADE: "Self trade prevention",
     RejectCode.WOULD_NOT_FILL: "Fill or kill",
@@ -90,7 +86,7 @@ def advanced_status(order: OrderView) -> str:
     """``OPEN``; of expired orders only those with an end time are ``EXPIRED``."""
     expired = order.status is Status.EXPIRED
     waited = order.ticket.lifetime is Lifetime.GOOD_TILL_TIME
-    return "EXPIRED" if expired and waited else STATUSES[order.status]
+    return "EXPIRED" if expired and waited else STATUSES.get(order.status, "OPEN")
 
 
 def order_type(order: OrderView) -> str:
@@ -127,8 +123,7 @@ def configuration(order: OrderView) -> Row:
 def advanced_order_row(order: OrderView, fills: Sequence[FillView]) -> Row:
     """An order of Advanced Trade over REST, with its fills."""
     ticket, fees = order.ticket, sum((fill.fee for fill in fills), ZERO)
-    share = order.filled * 100 / ticket.size if ticket.size else ZERO
-    sign = 1 if ticket.buys else -1
+    average = order.filled_value / order.filled if order.filled else ZERO
     return {
         "order_id": order_id(order),
         "product_id": ticket.symbol,
@@ -137,54 +132,30 @@ def advanced_order_row(order: OrderView, fills: Sequence[FillView]) -> Row:
         "side": "BUY" if ticket.buys else "SELL",
         "client_order_id": ticket.client_id,
         "status": advanced_status(order),
-        "time_in_force": LIFETIMES[ticket.lifetime],
+        "time_in_force": LIFETIMES[ticket.lifetime][0],
         "created_time": micro_text(order.created_ns),
-        "completion_percentage": plain(round(share, 2)),
         "filled_size": plain(order.filled),
-        "average_filled_price": plain(average(order)),
+        "average_filled_price": plain(round(average, AVERAGE_PLACES)),
         "fee": "",
-        "number_of_fills": str(len(fills)),
         "filled_value": plain(order.filled_value),
-        "pending_cancel": False,
         "size_in_quote": ticket.value is not None,
         "total_fees": plain(fees),
-        "size_inclusive_of_fees": False,
-        "total_value_after_fees": plain(order.filled_value + sign * fees),
         "trigger_status": trigger_status(order),
         "order_type": order_type(order),
         "reject_reason": "REJECT_REASON_UNSPECIFIED",
-        "settled": order.status is Status.FILLED,
         "product_type": "SPOT",
         "reject_message": "",
         "cancel_message": cancel_message(order),
-        "order_placement_source": "RETAIL_ADVANCED",
-        "outstanding_hold_amount": plain(_held(order)),
-        "is_liquidation": False,
         "last_fill_time": micro_text(fills[-1].time_ns) if fills else None,
-        "edit_history": [],
     }
 
 
 def advanced_feed_row(order: OrderView, fills: Sequence[FillView]) -> Row:
     """An order of Advanced Trade on the channel ``user``, with its fills."""
     ticket, row = order.ticket, advanced_order_row(order, fills)
-    same = (
-        "order_id",
-        "client_order_id",
-        "product_id",
-        "product_type",
-        "status",
-        "completion_percentage",
-        "filled_value",
-        "number_of_fills",
-        "total_fees",
-        "total_value_after_fees",
-        "trigger_status",
-        "outstanding_hold_amount",
-    )
     kinds = {"LIMIT": "Limit", "MARKET": "Market", "STOP_LIMIT": "Stop Limit"}
     return {
-        **{name: row[name] for name in same},
+        **{name: row[name] for name in SHARED_FIELDS},
         "avg_price": row["average_filled_price"],
         "cancel_reason": row["cancel_message"],
         "creation_time": row["created_time"],
@@ -195,41 +166,32 @@ def advanced_feed_row(order: OrderView, fills: Sequence[FillView]) -> Row:
         "order_side": row["side"],
         "order_type": kinds[order_type(order)],
         "post_only": "true" if ticket.post_only else "false",
-        "time_in_force": SHORT_LIFETIMES[ticket.lifetime],
+        "time_in_force": LIFETIMES[ticket.lifetime][1],
         "end_time": micro_text(ticket.expires_ns),
-        "start_time": micro_text(0),
-        "reject_Reason": "",
-        "contract_expiry_type": "UNKNOWN_CONTRACT_EXPIRY_TYPE",
-        "risk_managed_by": "UNKNOWN_RISK_MANAGEMENT_TYPE",
-        "retail_portfolio_id": user_id(order.account),
     }
 
 
 def advanced_fill_row(fill: FillView) -> Row:
     """A fill of Advanced Trade."""
-    at, user = micro_text(fill.time_ns), user_id(fill.order.account)
     return {
         "entry_id": fill_id(fill).replace("-", ""),
         "trade_id": fill_id(fill),
         "order_id": order_id(fill.order),
-        "trade_time": at,
-        "trade_type": "FILL",
+        "trade_time": micro_text(fill.time_ns),
         "price": plain(fill.price),
         "size": plain(fill.size),
         "commission": plain(fill.fee),
         "product_id": fill.order.ticket.symbol,
-        "sequence_timestamp": at,
         "liquidity_indicator": "MAKER" if fill.is_maker else "TAKER",
         "size_in_quote": False,
-        "user_id": user,
+        "user_id": user_id(fill.order.account),
         "side": "BUY" if fill.order.ticket.buys else "SELL",
-        "retail_portfolio_id": user,
     }
 
 
 def advanced_account_row(balance: BalanceView, market_view: MarketView) -> Row:
     """The account of one asset at Advanced Trade."""
-    asset, at = balance.asset, micro_text(0)
+    asset = balance.asset
     return {
         "uuid": account_id(asset),
         "name": f"{asset_name(asset)} Wallet",
@@ -237,14 +199,10 @@ def advanced_account_row(balance: BalanceView, market_view: MarketView) -> Row:
         "available_balance": {"value": plain(balance.free), "currency": asset},
         "default": True,
         "active": True,
-        "created_at": at,
+        "created_at": micro_text(0),
         "updated_at": micro_text(market_view.time_ns()),
-        "deleted_at": None,
         "type": "ACCOUNT_TYPE_FIAT" if asset in FIAT else "ACCOUNT_TYPE_CRYPTO",
-        "ready": True,
         "hold": {"value": plain(balance.locked), "currency": asset},
-        "retail_portfolio_id": user_id(balance.account),
-        "platform": "ACCOUNT_PLATFORM_CONSUMER",
     }
 
 
@@ -255,7 +213,6 @@ def wallet_row(balance: BalanceView) -> Row:
     return {
         "id": asset,
         "name": f"{asset_name(asset)} Wallet",
-        "primary": False,
         "type": "fiat" if asset in FIAT else "wallet",
         "currency": {"code": asset, "name": asset_name(asset), "type": kind},
         "balance": {"amount": plain(balance.total), "currency": asset},
@@ -263,8 +220,6 @@ def wallet_row(balance: BalanceView) -> Row:
         "updated_at": micro_text(0),
         "resource": "account",
         "resource_path": f"/v2/accounts/{asset}",
-        "allow_deposits": True,
-        "allow_withdrawals": True,
     }
 
 
@@ -276,11 +231,6 @@ def user_id(account: str) -> str:
 def account_id(asset: str) -> str:
     """The id of the account of an asset."""
     return made_id(ACCOUNTS, int.from_bytes(asset.encode()[:5], "big"))
-
-
-def average(order: OrderView) -> Decimal:
-    """The average price of an order's fills; 0 before the first."""
-    return round(order.filled_value / order.filled, AVERAGE_PLACES) if order.filled else ZERO
 
 
 def trigger_status(order: OrderView) -> str:
@@ -299,12 +249,6 @@ def cancel_message(order: OrderView) -> str:
     return "" if order.status is Status.EXPIRED else "User requested cancel"
 
 
-def _held(order: OrderView) -> Decimal:
-    if order.is_final or order.ticket.price is None:
-        return ZERO
-    return order.left * order.ticket.price if order.ticket.buys else order.left
-
-
 def exchange_order_row(order: OrderView, fills: Sequence[FillView]) -> Row:
     """An order of Exchange, with its fills."""
     ticket, fees = order.ticket, sum((fill.fee for fill in fills), ZERO)
@@ -314,15 +258,13 @@ def exchange_order_row(order: OrderView, fills: Sequence[FillView]) -> Row:
         "profile_id": user_id(order.account),
         "side": "buy" if ticket.buys else "sell",
         "type": "market" if ticket.price is None else "limit",
-        "time_in_force": SHORT_LIFETIMES[ticket.lifetime].replace("GTD", "GTT"),
+        "time_in_force": LIFETIMES[ticket.lifetime][1].replace("GTD", "GTT"),
         "post_only": ticket.post_only,
         "created_at": micro_text(order.created_ns),
         "fill_fees": f"{fees:.16f}",
         "filled_size": f"{order.filled:.8f}",
         "executed_value": f"{order.filled_value:.16f}",
-        "market_type": "spot",
         "status": exchange_status(order),
-        "settled": order.status is Status.FILLED,
     }
     if ticket.price is not None:
         row["price"] = f"{ticket.price:.8f}"
@@ -375,9 +317,6 @@ def exchange_fill_row(fill: FillView) -> Row:
         "fee": f"{fill.fee:.16f}",
         "created_at": micro_text(fill.time_ns),
         "side": "buy" if fill.order.ticket.buys else "sell",
-        "settled": True,
-        "usd_volume": f"{fill.price * fill.size:.16f}",
-        "market_type": "spot",
     }
 
 
@@ -390,5 +329,4 @@ def exchange_account_row(balance: BalanceView) -> Row:
         "hold": f"{balance.locked:.16f}",
         "available": f"{balance.free:.16f}",
         "profile_id": user_id(balance.account),
-        "trading_enabled": True,
     }

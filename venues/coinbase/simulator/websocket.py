@@ -239,12 +239,8 @@ def _change_account(session: CoinbaseSession, call: _Call, market_view: MarketVi
 
 def _exchange_account(call: _Call, market_view: MarketView) -> str:
     """The account that signed a message to Exchange. Raises ApiError."""
-    fields = {
-        "key": call.key,
-        "sign": call.signature,
-        "timestamp": str(call.timestamp),
-        "passphrase": call.passphrase,
-    }
+    fields = {"key": call.key, "sign": call.signature, "passphrase": call.passphrase}
+    fields["timestamp"] = str(call.timestamp)
     return key_of_signature(fields, SIGNED, market_view).account
 
 
@@ -279,6 +275,5 @@ def _exchange_error(message: str, reason: str) -> bytes:
 
 def _is_product(name: str, market_view: MarketView) -> bool:
     """Whether it is listed. The list in a capture has more products than were recorded."""
-    if any(one.symbol == name for one in market_view.listings()):
-        return True
-    return market_view.recorded("/products") is not None and PRODUCT.fullmatch(name) is not None
+    recorded = market_view.recorded("/products") is not None and PRODUCT.fullmatch(name)
+    return bool(recorded) or any(one.symbol == name for one in market_view.listings())

@@ -122,3 +122,9 @@ def test_instruments_have_the_digits_that_were_seen(capture: CaptureReader) -> N
 
 def test_updates_of_books_have_no_number(capture: CaptureReader) -> None:
     assert capture.sequence_of(real.UPDATE) == 0
+
+
+def test_trades_of_both_feeds_are_read_together(capture: CaptureReader) -> None:
+    _, line = capture.frame_of(real.ADVANCED_TRADES)
+    found = capture.trades_in([real.MATCH, line])
+    assert [trade.trade_id for trade in found] == [280232, 846149798, 846149799]
