@@ -50,8 +50,6 @@ SIMULATOR_ORDER_ROLES = (
 """What it has besides where the simulated exchange takes orders: all of them."""
 SIMULATOR_FAULTS = "faults.py"
 """What it may have for the faults of this exchange alone."""
-SIMULATORS_BEFORE_TABLES = ("binance",)
-"""Their simulators do not state their dialect as tables yet."""
 
 
 def service_folders(files: Iterable[File]) -> Iterator[Finding]:
@@ -83,7 +81,7 @@ def simulator_folders(files: Iterable[File]) -> Iterator[Finding]:
     found: defaultdict[str, set[str]] = defaultdict(set)
     for file in files:
         match file.path.split("/"):
-            case ["venues", venue, "simulator", name, *_] if venue not in SIMULATORS_BEFORE_TABLES:
+            case ["venues", venue, "simulator", name, *_]:
                 found[f"venues/{venue}/simulator"].add(name)
     for folder, names in found.items():
         trades = names & {*SIMULATOR_ORDER_ROLES}

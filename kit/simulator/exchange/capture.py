@@ -78,8 +78,9 @@ class CaptureReader:
         return self.trades_in([line])
 
     def _prints(self, rows: TradeRows, lines: Sequence[bytes]) -> Sequence[TradePrint]:
-        """The trades of a table. A frame with a strange number has none."""
-        texts = rows.trade_id_text
+        """The trades of a table. A frame with a strange number has none, nor has an id that was
+        spent without a trade."""
+        texts, spent = rows.trade_id_text, rows.spent
         columns = zip(
             rows.trade_id.tolist() if texts is None else texts,
             _texts(rows.price),
@@ -87,11 +88,14 @@ class CaptureReader:
             rows.venue_time_ns.tolist(),
             rows.side.tolist(),
             rows.received_time_ns.tolist(),
+            [0] * len(rows) if spent is None else spent.tolist(),
             strict=True,
         )
         found: list[tuple[int, TradePrint]] = []
         strange: set[int] = set()
-        for trade_id, price, size, time_ns, side, at in columns:
+        for trade_id, price, size, time_ns, side, at, is_spent in columns:
+            if is_spent:
+                continue
             try:
                 number = self.trade_number(str(trade_id))
             except ValueError:
@@ -143,9 +147,9 @@ class CaptureReader:
         frame of marks alone is no proof that its instrument trades."""
         by_symbol: dict[str, dict[Channel, list[bytes]]] = {}
         for line in lines:
-            stream = self.frame_of(line)[0]
+            stream, frame = self.frame_of(line)
             if stream.symbol and stream.channel not in (Channel.OTHER, Channel.MARKS):
-                by_symbol.setdefault(stream.symbol, {}).setdefault(stream.channel, []).append(line)
+                by_symbol.setdefault(stream.symbol, {}).setdefault(stream.channel, []).append(frame)
         found = [
             Listing(symbol, *self.assets_of(symbol), *self._steps(frames), "0", derived=True)
             for symbol, frames in by_symbol.items()

@@ -1,15 +1,14 @@
 """Lines of a Binance capture: combined (``{"stream":…,"data":…}``) or bare (only the data)."""
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal
+from collections.abc import Mapping
 
 import msgspec
 
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Frame, Stream
-from kit.simulator.history import TradePrint
-from kit.simulator.listing import BookSnapshot, Listing, Mark
+from kit.simulator.exchange.capture import CaptureReader, MarkParser, Parser
+from kit.simulator.listing import BookSnapshot
+from venues.binance import parse
 from venues.binance.simulator.streams import BinanceStreams
 
 COMBINED = b'{"stream":"'
@@ -25,37 +24,31 @@ BARE_STREAMS = {
     "24hrMiniTicker": "miniTicker",
     "markPriceUpdate": "markPrice@1s",
 }
-"""A bare frame does not say its speed; these are what clients ask for."""
+"""A bare frame does not carry its speed; these are the usual ones."""
 QUOTE_ASSETS = (
     "USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "TRY", "BRL", "GBP", "JPY", "BTC",
     "ETH", "BNB",
 )  # fmt: skip
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
-"""What a line that is no JSON, or no text at all, is refused with."""
 SYMBOL_IN_URL = re.compile(r"depth\b.*[?&]symbol=([A-Z0-9]+)|depth_symbol_([A-Z0-9]+)")
-
-
-MARKET = "MARKET"
-"""Futures: a trade of the order book. Others (of the insurance fund; an id that was used up without
-a trade) are in the stream, but in no REST answer."""
-Number = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(\.[0-9]+)?$")]
-
-
-class _Trade(msgspec.Struct):
-    t: int
-    p: Number
-    q: Number
-    T: int
-    m: bool
-    X: str = MARKET
+SPOT_PARSERS: Mapping[Channel, Parser] = {
+    Channel.TRADES: parse.trades,
+    Channel.QUOTES: parse.quotes,
+    Channel.BOOK: parse.book,
+}
+FUTURES_PARSERS: Mapping[Channel, Parser] = {
+    Channel.TRADES: parse.futures_trades,
+    Channel.QUOTES: parse.futures_quotes,
+    Channel.BOOK: parse.futures_book,
+}
 
 
 class _Kline(msgspec.Struct, frozen=True):
     i: str = ""
 
 
-class _Bare(msgspec.Struct):
-    """Any frame; ``stream`` and ``data`` only of a combined one that is written with spaces."""
+class _Line(msgspec.Struct):
+    """Any frame; ``stream`` and ``data`` only in a combined one that is written with spaces."""
 
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw(b"")
@@ -69,167 +62,92 @@ class _Bare(msgspec.Struct):
     id: msgspec.Raw = msgspec.Raw(b"")
 
 
-class _Numbers(msgspec.Struct):
-    """The prices and sizes of whichever frame."""
-
-    s: str = ""
-    p: str = ""
-    q: str = ""
-    b: str | list[tuple[str, str]] = ""
-    B: str = ""
-    a: str | int | list[tuple[str, str]] = ""
-    A: str = ""
-
-
 class _Snapshot(msgspec.Struct):
-    lastUpdateId: int  # noqa: N815 - Binance's word
+    lastUpdateId: int  # noqa: N815 - the field's name on the wire
     bids: list[tuple[str, str]]
     asks: list[tuple[str, str]]
 
 
-class _Mark(msgspec.Struct):
-    e: Literal["markPriceUpdate"]
-    s: str
-    p: str
-    i: str
-    r: str
-    T: int
-
-
-_trade = msgspec.json.Decoder(_Trade)
-_mark = msgspec.json.Decoder(_Mark)
-_bare = msgspec.json.Decoder(_Bare)
-_numbers = msgspec.json.Decoder(_Numbers)
+_line = msgspec.json.Decoder(_Line)
 _snapshot = msgspec.json.Decoder(_Snapshot)
 
 
-class BinanceCapture:
-    """Reads lines; keeps nothing but the streams' names."""
+def capture_reader(streams: BinanceStreams, parsers: Mapping[Channel, Parser]) -> CaptureReader:
+    """Reads lines with SPOT_PARSERS or FUTURES_PARSERS; ``streams`` keeps the names."""
 
-    def __init__(self, streams: BinanceStreams) -> None:
-        self._streams = streams
-
-    def frame_of(self, line: bytes) -> Frame:
-        stream = self._streams.known(line[COMBINED_LENGTH : line.find(b'"', COMBINED_LENGTH)])
+    def frame_of(line: bytes) -> Frame:
+        name = line[COMBINED_LENGTH : line.find(b'"', COMBINED_LENGTH)]
+        stream = streams.known(name)
         if stream is not None:
             return stream, line
         if line.startswith(COMBINED) and line.count(b'"', COMBINED_LENGTH):
-            name = line[COMBINED_LENGTH : line.find(b'"', COMBINED_LENGTH)]
-            return self._streams.recorded(name), line
+            return streams.recorded(name), line
         if line.startswith(SNAPSHOT_START):
             return SNAPSHOT, line
-        stream = self._unusual_stream(line)
+        stream = _uncombined_stream(streams, line)
         return stream, combined(stream.name, data_of(line)) if stream.symbol else line
 
-    def trade_of(self, line: bytes) -> TradePrint | None:
-        try:
-            trade = _trade.decode(data_of(line))
-        except UNREADABLE:
-            return None
-        if trade.X != MARKET:
-            return None
-        time_ns = trade.T * NANOSECONDS_PER_MILLISECOND
-        return TradePrint(trade.t, trade.p, trade.q, time_ns, not trade.m)
+    return CaptureReader(
+        frame_of=frame_of,
+        parsers=parsers,
+        assets_of=assets_of,
+        snapshot_of=snapshot_of,
+        marks_of=marks_of,
+    )
 
-    def mark_of(self, line: bytes) -> tuple[str, Mark] | None:
-        """``{"e":"markPriceUpdate","E","s","p":mark,"i":index,"r":funding,"T":next funding}``"""
-        try:
-            found = _mark.decode(data_of(line))
-        except UNREADABLE:
-            return None
-        next_ns = found.T * NANOSECONDS_PER_MILLISECOND
-        return found.s, Mark(found.p, found.i, found.r, next_ns)
 
-    def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
-        try:
-            found = _snapshot.decode(body)
-        except UNREADABLE:
-            return None
-        symbol = SYMBOL_IN_URL.search(url)
-        name = (symbol.group(1) or symbol.group(2)) if symbol else ""
-        return name, BookSnapshot(found.lastUpdateId, found.bids, found.asks)
+def marks_of(stream: Stream) -> MarkParser | None:
+    """The parser of ``@markPrice``."""
+    return parse.marks if stream.channel is Channel.MARKS else None
 
-    def sequence_of(self, line: bytes) -> int:
-        try:
-            return _bare.decode(data_of(line)).u
-        except UNREADABLE:
-            return 0
 
-    def listings_of(self, lines: Iterable[bytes]) -> Sequence[Listing]:
-        prices: dict[str, int] = {}
-        sizes: dict[str, int] = {}
-        for line in lines:
-            stream, _ = self.frame_of(line)
-            symbol = stream.symbol
-            if symbol:
-                # A mark price is computed, and has more digits than the tick.
-                marks = stream.channel is Channel.MARKS
-                found_prices, found_sizes = ([], []) if marks else _numbers_of(line)
-                prices[symbol] = max(prices.get(symbol, 0), _places(found_prices))
-                sizes[symbol] = max(sizes.get(symbol, 0), _places(found_sizes))
-        return [
-            Listing(symbol, *_split(symbol), _step(prices[symbol]), _step(sizes[symbol]), "0", True)
-            for symbol in prices
-        ]
+def snapshot_of(body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
+    """The symbol in the address, and the book of the answer to ``depth``."""
+    try:
+        found = _snapshot.decode(body)
+    except UNREADABLE:
+        return None
+    symbol = SYMBOL_IN_URL.search(url)
+    name = (symbol.group(1) or symbol.group(2)) if symbol else ""
+    return name, BookSnapshot(found.lastUpdateId, found.bids, found.asks)
 
-    def _unusual_stream(self, line: bytes) -> Stream:
-        try:
-            frame = _bare.decode(line)
-        except UNREADABLE:
-            return UNKNOWN if line else CONVERSATION
-        if frame.stream:
-            return self._streams.recorded(frame.stream.encode())
-        symbol = frame.s.lower()
-        if frame.e == "kline":
-            return self._streams.recorded(f"{symbol}@kline_{frame.k.i}".encode())
-        if frame.e in BARE_STREAMS:
-            return self._streams.recorded(f"{symbol}@{BARE_STREAMS[frame.e]}".encode())
-        if not frame.e and frame.u and frame.b and frame.B:
-            return self._streams.recorded(f"{symbol}@bookTicker".encode())
-        return CONVERSATION if frame.id or frame.result else UNKNOWN
+
+def assets_of(symbol: str) -> tuple[str, str]:
+    """Base and quote of ``BTCUSDT``; an unknown quote is empty."""
+    for quote in QUOTE_ASSETS:
+        if symbol.endswith(quote) and symbol != quote:
+            return symbol[: -len(quote)], quote
+    return symbol, ""
 
 
 def data_of(line: bytes) -> bytes:
-    """The event without its wrapper; a line that has none, or a damaged one, as it is."""
+    """The event of a combined frame; a bare or damaged line as it is."""
     if line.startswith(COMBINED):
         start = line.find(DATA, COMBINED_LENGTH)
         return line[start + len(DATA) : -1] if start > 0 else line
     try:
-        return bytes(_bare.decode(line).data) or line
+        return bytes(_line.decode(line).data) or line
     except UNREADABLE:
         return line
 
 
 def combined(name: str, data: bytes) -> bytes:
-    """The event in its wrapper."""
+    """The combined frame of an event."""
     return b"%b%b%b%b}" % (COMBINED, name.encode(), DATA, data)
 
 
-def _numbers_of(line: bytes) -> tuple[list[str], list[str]]:
+def _uncombined_stream(streams: BinanceStreams, line: bytes) -> Stream:
     try:
-        found = _numbers.decode(data_of(line))
+        frame = _line.decode(line)
     except UNREADABLE:
-        return [], []
-    prices, sizes = [found.p], [found.q, found.B, found.A]
-    for side in (found.b, found.a):
-        if isinstance(side, str):
-            prices.append(side)
-        elif isinstance(side, list):
-            prices.extend(level[0] for level in side)
-            sizes.extend(level[1] for level in side)
-    return prices, sizes
-
-
-def _places(texts: Iterable[str]) -> int:
-    return max((len(text.rstrip("0").partition(".")[2]) for text in texts), default=0)
-
-
-def _step(places: int) -> str:
-    return "0." + "1".rjust(places, "0") if places else "1"
-
-
-def _split(symbol: str) -> tuple[str, str]:
-    for quote in QUOTE_ASSETS:
-        if symbol.endswith(quote) and symbol != quote:
-            return symbol[: -len(quote)], quote
-    return symbol, ""
+        return UNKNOWN if line else CONVERSATION
+    symbol = frame.s.lower()
+    if frame.stream:
+        return streams.recorded(frame.stream.encode())
+    if frame.e == "kline":
+        return streams.recorded(f"{symbol}@kline_{frame.k.i}".encode())
+    if frame.e in BARE_STREAMS:
+        return streams.recorded(f"{symbol}@{BARE_STREAMS[frame.e]}".encode())
+    if not frame.e and frame.u and frame.b and frame.B:
+        return streams.recorded(f"{symbol}@bookTicker".encode())
+    return CONVERSATION if frame.id or frame.result else UNKNOWN

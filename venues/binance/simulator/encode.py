@@ -1,24 +1,213 @@
-"""A simulated market's events as Binance's frames."""
+"""A simulated market's events as Binance's frames: spot one way, USD-M futures another.
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import Any
+Documentation: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams and
+https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
 
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Channel, Frame, MarketView, Stream
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
+from kit.simulator.exchange.candles import day_before, open_candles
 from kit.simulator.market import Step
-from venues.binance.simulator.candles import DAY_NS, candle_event, interval_start, ticker_event
+from venues.binance.simulator.candles import INTERVALS, candle_event, ticker_event
 from venues.binance.simulator.capture import combined
-from venues.binance.simulator.messages import BookChange, LevelTexts, Messages, TickText
 from venues.binance.simulator.streams import BinanceStreams
 
 SUMMARY_INTERVAL_NS = NANOSECONDS_PER_SECOND
 PARTIAL_DEPTHS = (5, 10, 20)
 SLOW_MARK_INTERVAL_NS = 3 * NANOSECONDS_PER_SECOND
-"""Of ``@markPrice``; ``@markPrice@1s`` is as fast as all summaries."""
+"""How often ``@markPrice`` is sent; ``@markPrice@1s`` is as fast as all summaries."""
+SPOT_DECIMAL_PLACES = 8
+TickText = Callable[[int], str]
+"""Writes a whole number of ticks, or of lots."""
+LevelTexts = Sequence[Sequence[str]]
+"""Price and size of each level."""
+
+
+@dataclass(slots=True)
+class BookChange:
+    """The changes of a book since the last frame of its stream."""
+
+    previous: int = 0
+    """Last sequence of the frame before."""
+    first: int = 0
+    last: int = 0
+    bids: dict[int, int] = field(default_factory=dict)
+    """Ticks to lots."""
+    asks: dict[int, int] = field(default_factory=dict)
+
+
+class PaddedNumber:
+    """Writes whole numbers of ticks or lots with the eight places of all numbers of spot."""
+
+    def __init__(self, units: int, scale: int) -> None:
+        self._units = units
+        self._power = 10**scale
+        places = max(scale, 1)
+        self._pattern = f"%d.%0{places}d{'0' * (SPOT_DECIMAL_PLACES - places)}"
+
+    def text(self, count: int) -> str:
+        """For ticks of 0.01: 6183763 is "61837.63000000"."""
+        text: str = self._pattern % divmod(count * self._units, self._power)
+        return text
+
+
+class SpotMessages:
+    """Spot: numbers have eight places."""
+
+    best_match_row: Mapping[str, object] = {"isBestMatch": True}
+    """What a trade has besides over REST."""
+    best_match_flag: Mapping[str, object] = {"M": True}
+    """What an aggregated trade has besides over REST."""
+
+    speeds_ns: Mapping[str, int] = {
+        "@100ms": 100 * NANOSECONDS_PER_MILLISECOND,
+        "": NANOSECONDS_PER_SECOND,
+    }
+    """How often a book stream sends, by the end of its name."""
+
+    def price(self, instrument: Instrument) -> TickText:
+        """Writes this instrument's ticks."""
+        return PaddedNumber(instrument.tick_units, instrument.price_scale).text
+
+    def size(self, instrument: Instrument) -> TickText:
+        """Writes this instrument's lots."""
+        return PaddedNumber(1, instrument.size_scale).text
+
+    def number(self, number: Decimal) -> str:
+        """With eight places."""
+        return f"{number:.8f}"
+
+    def trade(self, symbol: str, trade: Trade, price: str, size: str) -> str:
+        """``{"e":"trade","E","s","t":id,"p","q","T","m":buyer is maker,"M"}``"""
+        time_ms = trade.time_ns // NANOSECONDS_PER_MILLISECOND
+        return (
+            f'{{"e":"trade","E":{time_ms},"s":"{symbol}","t":{trade.trade_id},"p":"{price}",'
+            f'"q":"{size}","T":{time_ms},"m":{_maker_bought(trade)},"M":true}}'
+        )
+
+    def aggregate(self, symbol: str, trade: Trade, price: str, size: str) -> str:
+        """``{"e":"aggTrade","E","s","a":id,"p","q","f":first,"l":last,"T","m","M"}``"""
+        time_ms, number = trade.time_ns // NANOSECONDS_PER_MILLISECOND, trade.trade_id
+        return (
+            f'{{"e":"aggTrade","E":{time_ms},"s":"{symbol}","a":{number},"p":"{price}",'
+            f'"q":"{size}","f":{number},"l":{number},"T":{time_ms},'
+            f'"m":{_maker_bought(trade)},"M":true}}'
+        )
+
+    def quote(self, symbol: str, quote: BestQuote, price: TickText, size: TickText) -> str:
+        """``{"u":update id,"s","b":bid,"B":its size,"a":ask,"A":its size}``"""
+        return (
+            f'{{"u":{quote.sequence},"s":"{symbol}",'
+            f'"b":"{price(quote.bid_ticks)}","B":"{size(quote.bid_lots)}",'
+            f'"a":"{price(quote.ask_ticks)}","A":"{size(quote.ask_lots)}"}}'
+        )
+
+    def book(self, symbol: str, change: BookChange, bids: str, asks: str, time_ns: int) -> str:
+        """``{"e":"depthUpdate","E","s","U":first,"u":last,"b":[["price","size"]],"a":[]}``"""
+        return (
+            f'{{"e":"depthUpdate","E":{time_ns // NANOSECONDS_PER_MILLISECOND},"s":"{symbol}",'
+            f'"U":{change.first},"u":{change.last},"b":[{bids}],"a":[{asks}]}}'
+        )
+
+    def partial(
+        self, symbol: str, change: BookChange, bids: LevelTexts, asks: LevelTexts, time_ns: int
+    ) -> bytes:
+        """As the REST answer."""
+        return self.depth_answer(change.last, bids, asks, time_ns)
+
+    def depth_answer(
+        self, sequence: int, bids: LevelTexts, asks: LevelTexts, time_ns: int
+    ) -> bytes:
+        """``{"lastUpdateId","bids":[["price","size"]],"asks":[]}``"""
+        return msgspec.json.encode({"lastUpdateId": sequence, "bids": bids, "asks": asks})
+
+
+class FuturesMessages:
+    """USD-M futures: numbers with their own digits, events with two times, books with ``pu``."""
+
+    best_match_row: Mapping[str, object] = {}
+    best_match_flag: Mapping[str, object] = {}
+
+    speeds_ns: Mapping[str, int] = {
+        "@100ms": 100 * NANOSECONDS_PER_MILLISECOND,
+        "": 250 * NANOSECONDS_PER_MILLISECOND,
+        "@500ms": 500 * NANOSECONDS_PER_MILLISECOND,
+    }
+
+    def price(self, instrument: Instrument) -> TickText:
+        """Writes this instrument's ticks."""
+        return instrument.price_text
+
+    def size(self, instrument: Instrument) -> TickText:
+        """Writes this instrument's lots."""
+        return instrument.size_text
+
+    def number(self, number: Decimal) -> str:
+        """With the digits that it has."""
+        return f"{number:f}"
+
+    def trade(self, symbol: str, trade: Trade, price: str, size: str) -> str:
+        """``{"e":"trade","E","T","s","t":id,"p","q","X":"MARKET","m":buyer is maker}``"""
+        time_ms = trade.time_ns // NANOSECONDS_PER_MILLISECOND
+        return (
+            f'{{"e":"trade","E":{time_ms},"T":{time_ms},"s":"{symbol}","t":{trade.trade_id},'
+            f'"p":"{price}","q":"{size}","X":"MARKET","m":{_maker_bought(trade)}}}'
+        )
+
+    def aggregate(self, symbol: str, trade: Trade, price: str, size: str) -> str:
+        """``{"e":"aggTrade","E","a":id,"s","p","q","f":first,"l":last,"T","m"}``"""
+        time_ms, number = trade.time_ns // NANOSECONDS_PER_MILLISECOND, trade.trade_id
+        return (
+            f'{{"e":"aggTrade","E":{time_ms},"a":{number},"s":"{symbol}","p":"{price}",'
+            f'"q":"{size}","f":{number},"l":{number},"T":{time_ms},"m":{_maker_bought(trade)}}}'
+        )
+
+    def quote(self, symbol: str, quote: BestQuote, price: TickText, size: TickText) -> str:
+        """``{"e":"bookTicker","u":update id,"s","b":bid,"B":its size,"a":ask,"A","T","E"}``"""
+        time_ms = quote.time_ns // NANOSECONDS_PER_MILLISECOND
+        return (
+            f'{{"e":"bookTicker","u":{quote.sequence},"s":"{symbol}",'
+            f'"b":"{price(quote.bid_ticks)}","B":"{size(quote.bid_lots)}",'
+            f'"a":"{price(quote.ask_ticks)}","A":"{size(quote.ask_lots)}",'
+            f'"T":{time_ms},"E":{time_ms}}}'
+        )
+
+    def book(self, symbol: str, change: BookChange, bids: str, asks: str, time_ns: int) -> str:
+        """``{"e":"depthUpdate","E","T","s","U":first,"u":last,"pu":the last u,"b","a"}``"""
+        time_ms = time_ns // NANOSECONDS_PER_MILLISECOND
+        return (
+            f'{{"e":"depthUpdate","E":{time_ms},"T":{time_ms},"s":"{symbol}","U":{change.first},'
+            f'"u":{change.last},"pu":{change.previous},"b":[{bids}],"a":[{asks}]}}'
+        )
+
+    def partial(
+        self, symbol: str, change: BookChange, bids: LevelTexts, asks: LevelTexts, time_ns: int
+    ) -> bytes:
+        """As an update, but with the best levels instead of the changed ones."""
+        bids_json, asks_json = (msgspec.json.encode(side).decode()[1:-1] for side in (bids, asks))
+        return self.book(symbol, change, bids_json, asks_json, time_ns).encode()
+
+    def depth_answer(
+        self, sequence: int, bids: LevelTexts, asks: LevelTexts, time_ns: int
+    ) -> bytes:
+        """``{"lastUpdateId","E":now,"T":time of the book,"bids":[["price","size"]],"asks":[]}``"""
+        time_ms = time_ns // NANOSECONDS_PER_MILLISECOND
+        body = {"lastUpdateId": sequence, "E": time_ms, "T": time_ms}
+        return msgspec.json.encode(body | {"bids": bids, "asks": asks})
+
+
+Messages = SpotMessages | FuturesMessages
+
+
+def _maker_bought(trade: Trade) -> str:
+    return "false" if trade.taker_buys else "true"
 
 
 def native_symbol(instrument: Instrument) -> str:
@@ -27,7 +216,7 @@ def native_symbol(instrument: Instrument) -> str:
 
 
 @dataclass(slots=True)
-class _Desk:
+class _Market:
     """One instrument's streams."""
 
     symbol: str
@@ -41,13 +230,13 @@ class _Desk:
     changes: dict[str, BookChange]
 
 
-class Encoder:
-    """Remembers only what a book stream has not said yet."""
+class BinanceEncoder:
+    """Remembers only the changes that a book stream has not sent yet."""
 
     def __init__(self, streams: BinanceStreams, messages: Messages) -> None:
         self._streams = streams
         self._messages = messages
-        self._desks: dict[Instrument, _Desk] = {}
+        self._markets: dict[Instrument, _Market] = {}
 
     def encode(
         self, step: Step, wanted: Collection[Stream], market_view: MarketView
@@ -55,134 +244,117 @@ class Encoder:
         """The frames of a step, in the order of what happened."""
         frames: list[Frame] = []
         for event in step.events:
-            desk = self._desks.get(event.instrument) or self._open_desk(event.instrument)
+            market = self._markets.get(event.instrument) or self._open_market(event.instrument)
             if type(event) is LevelChange:
-                _note_level(desk, event)
+                _note_level(market, event)
             elif type(event) is BestQuote:
-                if desk.quote in wanted:
-                    text = self._messages.quote(desk.symbol, event, desk.price, desk.size)
-                    frames.append(_frame(desk.quote, text))
+                if market.quote in wanted:
+                    text = self._messages.quote(market.symbol, event, market.price, market.size)
+                    frames.append(_frame(market.quote, text))
             elif type(event) is Trade:
-                frames.extend(self._trade_frames(desk, event, wanted))
+                frames.extend(self._trade_frames(market, event, wanted))
         for speed, interval_ns in self._messages.speeds_ns.items():
             if step.time_ns % interval_ns == 0:
-                for instrument, desk in self._desks.items():
-                    frames.extend(self._book_frames(instrument, desk, speed, step, wanted))
+                for instrument, market in self._markets.items():
+                    frames.extend(self._book_frames(instrument, market, speed, step, wanted))
         if step.time_ns % SUMMARY_INTERVAL_NS == 0:
             frames.extend(self._summaries(step.time_ns, wanted, market_view))
         return frames
 
-    def _open_desk(self, instrument: Instrument) -> _Desk:
+    def _open_market(self, instrument: Instrument) -> _Market:
         symbol = native_symbol(instrument)
         name = symbol.lower()
         stream = self._streams.get
         speeds = self._messages.speeds_ns
-        desk = self._desks[instrument] = _Desk(
+        market = self._markets[instrument] = _Market(
             symbol,
             price=self._messages.price(instrument),
             size=self._messages.size(instrument),
-            trade=stream(f"{name}@trade".encode()),
-            aggregate=stream(f"{name}@aggTrade".encode()),
-            quote=stream(f"{name}@bookTicker".encode()),
-            books={speed: stream(f"{name}@depth{speed}".encode()) for speed in speeds},
+            trade=stream(f"{name}@trade"),
+            aggregate=stream(f"{name}@aggTrade"),
+            quote=stream(f"{name}@bookTicker"),
+            books={speed: stream(f"{name}@depth{speed}") for speed in speeds},
             partials={
-                (count, speed): stream(f"{name}@depth{count}{speed}".encode())
+                (count, speed): stream(f"{name}@depth{count}{speed}")
                 for count in PARTIAL_DEPTHS
                 for speed in speeds
             },
             changes={speed: BookChange() for speed in speeds},
         )
-        return desk
+        return market
 
     def _trade_frames(
-        self, desk: _Desk, trade: Trade, wanted: Collection[Stream]
+        self, market: _Market, trade: Trade, wanted: Collection[Stream]
     ) -> Iterator[Frame]:
-        price, size = desk.price(trade.price_ticks), desk.size(trade.size_lots)
-        if desk.trade in wanted:
-            yield _frame(desk.trade, self._messages.trade(desk.symbol, trade, price, size))
-        if desk.aggregate in wanted:
-            yield _frame(desk.aggregate, self._messages.aggregate(desk.symbol, trade, price, size))
+        price, size = market.price(trade.price_ticks), market.size(trade.size_lots)
+        if market.trade in wanted:
+            yield _frame(market.trade, self._messages.trade(market.symbol, trade, price, size))
+        if market.aggregate in wanted:
+            yield _frame(
+                market.aggregate, self._messages.aggregate(market.symbol, trade, price, size)
+            )
 
     def _book_frames(
         self,
         instrument: Instrument,
-        desk: _Desk,
+        market: _Market,
         speed: str,
         step: Step,
         wanted: Collection[Stream],
     ) -> Iterator[Frame]:
-        change = desk.changes[speed]
+        change = market.changes[speed]
         if not change.first:
             return
-        desk.changes[speed] = BookChange(previous=change.last)
-        stream = desk.books[speed]
+        market.changes[speed] = BookChange(previous=change.last)
+        stream = market.books[speed]
         if stream in wanted:
             bids, asks = (
-                ",".join(f'["{desk.price(ticks)}","{desk.size(lots)}"]' for ticks, lots in side)
+                ",".join(f'["{market.price(ticks)}","{market.size(lots)}"]' for ticks, lots in side)
                 for side in (change.bids.items(), change.asks.items())
             )
-            text = self._messages.book(desk.symbol, change, bids, asks, step.time_ns)
+            text = self._messages.book(market.symbol, change, bids, asks, step.time_ns)
             yield _frame(stream, text)
-        for (count, partial_speed), partial in desk.partials.items():
+        for (count, partial_speed), partial in market.partials.items():
             if partial_speed == speed and partial in wanted:
-                top = _top(instrument, desk, step, count)
-                data = self._messages.partial(desk.symbol, change, *top, step.time_ns)
+                top = _top(instrument, market, step, count)
+                data = self._messages.partial(market.symbol, change, *top, step.time_ns)
                 yield partial, combined(partial.name, data)
 
     def _summaries(
         self, time_ns: int, wanted: Collection[Stream], market_view: MarketView
     ) -> Iterator[Frame]:
-        """Candles, tickers and marks, which are sent by the clock. The last frame of a candle says
-        that it is closed."""
+        """Candles, tickers and marks, which are sent by the clock."""
         symbols = {one.symbol for one in market_view.listings()}
         for stream in wanted:
-            if stream.symbol not in symbols:
-                continue
-            kind = stream.name.partition("@")[2]
-            if stream.channel is Channel.CANDLES:
-                events = self._candles(stream, kind.partition("_")[2], time_ns, market_view)
-            elif stream.channel is Channel.TICKERS:
-                events = self._tickers(stream, kind == "miniTicker", time_ns, market_view)
-            elif stream.channel is Channel.MARKS:
-                slow = kind == "markPrice" and time_ns % SLOW_MARK_INTERVAL_NS
-                events = [] if slow else _marks(stream.symbol, time_ns, market_view)
-            else:
-                continue
-            for event in events:
-                yield stream, combined(stream.name, msgspec.json.encode(event))
+            if stream.symbol in symbols:
+                for event in self._events(stream, time_ns, market_view):
+                    yield stream, combined(stream.name, msgspec.json.encode(event))
 
-    def _candles(
-        self, stream: Stream, interval: str, time_ns: int, market_view: MarketView
-    ) -> list[dict[str, Any]]:
-        start_of = interval_start(interval)
-        if start_of is None:
-            return []
-        start_ns = start_of(time_ns)
-        before_ns = start_of(start_ns - 1)
-        first_ns = before_ns if time_ns - start_ns < SUMMARY_INTERVAL_NS else start_ns
-        return [
-            candle_event(candle, interval, stream.symbol, time_ns, self._messages.number)
-            for candle in market_view.history(stream.symbol).candles(start_of, first_ns, time_ns)
-        ]
-
-    def _tickers(
-        self, stream: Stream, small: bool, time_ns: int, market_view: MarketView
-    ) -> list[dict[str, Any]]:
-        first_ns = time_ns - DAY_NS
-        return [
-            ticker_event(day, stream.symbol, time_ns, small, self._messages.number)
-            for day in market_view.history(stream.symbol).candles(
-                lambda at_ns: first_ns, first_ns, time_ns
-            )
-        ]
+    def _events(
+        self, stream: Stream, time_ns: int, market_view: MarketView
+    ) -> Iterator[dict[str, object]]:
+        number, symbol = self._messages.number, stream.symbol
+        kind = stream.name.partition("@")[2]
+        if stream.channel is Channel.CANDLES:
+            interval = kind.partition("_")[2]
+            for candle in open_candles(market_view, symbol, INTERVALS[interval], time_ns):
+                yield candle_event(candle, interval, symbol, time_ns, number)
+        elif stream.channel is Channel.TICKERS:
+            day = day_before(market_view, symbol, time_ns)
+            if day is not None:
+                yield ticker_event(day, symbol, time_ns, kind == "miniTicker", number)
+        elif stream.channel is Channel.MARKS and (
+            kind != "markPrice" or not time_ns % SLOW_MARK_INTERVAL_NS
+        ):
+            yield from _marks(symbol, time_ns, market_view)
 
 
 def _frame(stream: Stream, event: str) -> Frame:
     return stream, combined(stream.name, event.encode())
 
 
-def _note_level(desk: _Desk, event: LevelChange) -> None:
-    for change in desk.changes.values():
+def _note_level(market: _Market, event: LevelChange) -> None:
+    for change in market.changes.values():
         if not change.first:
             change.first = event.sequence
             change.previous = change.previous or event.sequence - 1
@@ -191,30 +363,28 @@ def _note_level(desk: _Desk, event: LevelChange) -> None:
         side[event.price_ticks] = event.size_lots
 
 
-def _marks(symbol: str, time_ns: int, market_view: MarketView) -> list[dict[str, Any]]:
+def _marks(symbol: str, time_ns: int, market_view: MarketView) -> Iterator[dict[str, object]]:
     """``{"e":"markPriceUpdate","E","s","p":mark,"P":settle,"i":index,"r":funding rate,"T"}``"""
     mark = market_view.mark(symbol)
-    if mark is None:
-        return []
-    event = {
-        "e": "markPriceUpdate",
-        "E": time_ns // NANOSECONDS_PER_MILLISECOND,
-        "s": symbol,
-        "p": mark.mark_price,
-        "P": mark.index_price,
-        "i": mark.index_price,
-        "r": mark.funding_rate,
-        "T": mark.next_funding_time_ns // NANOSECONDS_PER_MILLISECOND,
-    }
-    return [event]
+    if mark is not None:
+        yield {
+            "e": "markPriceUpdate",
+            "E": time_ns // NANOSECONDS_PER_MILLISECOND,
+            "s": symbol,
+            "p": mark.mark_price,
+            "P": mark.index_price,
+            "i": mark.index_price,
+            "r": mark.funding_rate,
+            "T": mark.next_funding_time_ns // NANOSECONDS_PER_MILLISECOND,
+        }
 
 
 def _top(
-    instrument: Instrument, desk: _Desk, step: Step, count: int
+    instrument: Instrument, market: _Market, step: Step, count: int
 ) -> tuple[LevelTexts, LevelTexts]:
     bids, asks = (
         [
-            (desk.price(ticks), desk.size(lots))
+            (market.price(ticks), market.size(lots))
             for ticks, lots in step.books.levels(instrument, is_bid, count)
         ]
         for is_bid in (True, False)

@@ -1,23 +1,23 @@
-"""What goes wrong at Binance and nowhere else. Each makes of a frame what is sent in its place.
+"""Faults of Binance alone. Each returns what is sent in place of a frame.
 
 first_id_gap        spot: a book update begins one id too late, so one seems to be missing
-previous_mismatch   futures: a book update follows one that never was
+previous_mismatch   futures: a book update follows one that was not sent
 spent_trade_id      futures: an id is used up without a trade, so price and size are 0
 insurance_fund      futures: a trade that was not made in the order book, far from its prices
-server_shutdown     an extra frame: the server says that it will go, which it then does
+server_shutdown     an extra frame: the server announces its shutdown
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 
 from kit.simulator.dialect import Channel, Frame
+from kit.simulator.exchange.dialect import FrameFault
 
 FIRST_ID = re.compile(rb'"U":(\d+)')
 PREVIOUS_ID = re.compile(rb'"pu":(\d+)')
 PRICE_AND_SIZE = re.compile(rb'"p":"[^"]*","q":"[^"]*","X":"MARKET"')
 PRICE = re.compile(rb'"p":"(\d+)([^"]*)","q":"([^"]*)","X":"MARKET"')
 EVENT_TIME = re.compile(rb'"E":(\d+)')
-FrameFault = Callable[[Frame], Sequence[Frame]]
 
 
 def first_id_gap(frame: Frame) -> Sequence[Frame]:

@@ -1,233 +1,259 @@
-"""Binance's REST answers.
+"""Binance's public REST calls.
 
 Documentation: https://developers.binance.com/docs/binance-spot-api-docs/rest-api and
 https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import MarketView, RestRequest, RestResponse
+from kit.simulator.dialect import RestRequest, RestResponse
+from kit.simulator.exchange.rest import ApiCall, ApiError, Route
 from kit.simulator.history import TradeHistory, TradePrint
-from kit.simulator.listing import Listing
-from kit.simulator.texts import whole
-from venues.binance.simulator.candles import candle_row, interval_start
-from venues.binance.simulator.messages import Messages
+from kit.simulator.listing import Listing, Mark
+from venues.binance.simulator.authentication import Limits
+from venues.binance.simulator.candles import INTERVALS, candle_row
+from venues.binance.simulator.encode import Messages
+from venues.binance.simulator.errors import (
+    INVALID_SYMBOL,
+    THROTTLED,
+    error_row,
+    illegal,
+    status_of,
+)
+from venues.binance.simulator.instruments import futures_symbol, listed, spot_symbol
 
-TIME_END_NS = 2**63
-FAILURES: Mapping[int, bytes] = {
-    418: b'{"code":-1003,"msg":"Way too much request weight used; IP banned. Please use WebSocket '
-    b'Streams for live updates to avoid bans."}',
-    429: b'{"code":-1003,"msg":"Too much request weight used; current limit is 6000 request weight '
-    b'per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API."}',
-    500: b'{"code":-1000,"msg":"An unknown error occurred while processing the request."}',
-    503: b'{"code":-1008,"msg":"Request throttled by system-level protection."}',
-}
+TIME_END_MS = 2**63 // NANOSECONDS_PER_MILLISECOND
+TRADES_DEFAULT, TRADES_MAX = 500, 1000
 INTEREST_RATE = "0.00010000"
+UNKNOWN_PATH = RestResponse(b'{"code":-1000,"msg":"no such path"}', status=404)
+OTHER_MARKETS = ("/fapi/v1/exchangeInfo", "/dapi/v1/exchangeInfo")
+"""ccxt loads the markets of all exchanges of Binance at once; those that this one has not are
+empty."""
+Row = dict[str, object]
 
 
-class BinanceApiError(Exception):
-    """The exchange does not do what it was asked."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pages:
+    """How much one call returns, and what it costs."""
 
-    def __init__(self, code: int, message: str, status: int = 400, **more: object) -> None:
-        """``more``: what the answer says besides."""
-        super().__init__(message)
-        self.error: dict[str, object] = {"code": code, "msg": message, **more}
-        self.status = status
-
-    @property
-    def body(self) -> bytes:
-        """Of the answer."""
-        return msgspec.json.encode(self.error)
-
-
-@dataclass(frozen=True, slots=True)
-class OrderLimit:
-    """So many orders in so long, of one account."""
-
-    interval: str
-    """As exchangeInfo writes it, for example "SECOND"."""
-    intervals: int
-    seconds: int
-    limit: int
-    header: str
-    """End of the name of the answer's header, for example "10S"."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one call gives."""
-
-    weight_per_minute: int
-    trades_max: int
-    historical_usual: int
+    historical_default: int
     historical_max: int
     candles_max: int
-    depth_usual: int
-    depth_max: int | None
+    depth_default: int
+    depth_max: int | None = None
     """Deeper ones are cut; None: see depths."""
     depths: Collection[int] = ()
-    """The only ones that can be asked for; empty: any."""
-    window_ms_max: int = TIME_END_NS
-    """Of trades by time."""
-    trades_usual: int = 500
-    orders: Sequence[OrderLimit] = ()
+    """The only depths that there are; empty: any."""
+    span_ms_max: int | None = None
+    """The longest time of aggregated trades."""
+    weights: Mapping[str, int]
+    """By the name of the call; others cost 1."""
+    depth_weights: Sequence[tuple[int, int]]
+    """The greatest depth, and what it costs."""
+
+
+SPOT_PAGES = Pages(
+    historical_default=500,
+    historical_max=1000,
+    candles_max=1000,
+    depth_default=100,
+    depth_max=5000,
+    weights={
+        "exchangeInfo": 20,
+        "trades": 25,
+        "historicalTrades": 25,
+        "aggTrades": 4,
+        "klines": 2,
+    },
+    depth_weights=((100, 5), (500, 25), (1_000, 50), (5_000, 250)),
+)
+FUTURES_PAGES = Pages(
+    historical_default=100,
+    historical_max=500,
+    candles_max=1500,
+    depth_default=500,
+    depths=(5, 10, 20, 50, 100, 500, 1000),
+    span_ms_max=3_600_000,
+    weights={"trades": 5, "historicalTrades": 20, "aggTrades": 20, "klines": 5},
+    depth_weights=((50, 2), (100, 5), (500, 10), (1_000, 20)),
+)
+
+
+def accept(call: ApiCall, result: object) -> RestResponse:
+    """The result alone."""
+    return RestResponse(msgspec.json.encode(result))
+
+
+def reject(call: ApiCall, error: ApiError) -> RestResponse:
+    """``{"code":-1121,"msg":"Invalid symbol."}``"""
+    return RestResponse(msgspec.json.encode(error_row(error)), status_of(error))
+
+
+def parameters(request: RestRequest) -> Mapping[str, str]:
+    """The parameters of the query and the form."""
+    form = request.body.decode(errors="replace")
+    sent = (*parse_qsl(form, keep_blank_values=True),)
+    return {**dict(sent), **request.query, **dict(parse_qsl(request.raw_query, True))}
+
+
+def spot_routes(messages: Messages, limits: Limits) -> dict[str, Route]:
+    """The public calls of spot."""
+    calls = _PublicCalls(messages, limits, SPOT_PAGES)
+    empty: Row = {"timezone": "UTC", "rateLimits": [], "symbols": []}
+    return {
+        **calls.routes("/api/v3", spot_symbol),
+        **{f"GET {path}": Route(lambda call: empty) for path in OTHER_MARKETS},
+    }
+
+
+def futures_routes(messages: Messages, limits: Limits) -> dict[str, Route]:
+    """The public calls of USD-M futures."""
+    calls = _PublicCalls(messages, limits, FUTURES_PAGES)
+    return {
+        **calls.routes("/fapi/v1", futures_symbol),
+        "GET /fapi/v1/premiumIndex": Route(_premium_index),
+    }
 
 
 @dataclass(frozen=True, slots=True)
-class RestApi:
-    """The public calls of one market."""
-
-    prefixes: Sequence[str]
-    """Of the paths; versions that answer alike."""
+class _PublicCalls:
     messages: Messages
     limits: Limits
-    symbol: Callable[[Listing], Mapping[str, object]]
-    """What exchangeInfo says of an instrument."""
-    marks: bool = False
-    """Whether there is a premiumIndex."""
-    absent: Collection[str] = field(default=())
-    """Paths that answer with an empty exchangeInfo: markets that this venue does not pretend, but
-    which ccxt asks for in the same breath."""
+    pages: Pages
 
-    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
-        """One call."""
-        if request.path in self.absent:
-            return _answer({"timezone": "UTC", "rateLimits": [], "symbols": []})
-        name = request.path
-        for prefix in self.prefixes:
-            name = name.removeprefix(prefix)
-        try:
-            return await self._answer(name, request, market_view)
-        except BinanceApiError as refusal:
-            return RestResponse(refusal.body, status=refusal.status)
-
-    async def _answer(
-        self, name: str, request: RestRequest, market_view: MarketView
-    ) -> RestResponse:
-        match name:
-            case "ping":
-                return RestResponse(b"{}")
-            case "time":
-                return _answer({"serverTime": _now_ms(market_view)})
-            case "exchangeInfo":
-                return self._exchange_info(request, market_view)
-            case "depth":
-                return await self._depth(request, market_view)
-            case "trades":
-                return _answer(self._trades(request, market_view))
-            case "historicalTrades":
-                return _answer(self._historical_trades(request, market_view))
-            case "aggTrades":
-                return _answer(self._aggregate_trades(request, market_view))
-            case "klines":
-                return _answer(self._candles(request, market_view))
-            case "premiumIndex" if self.marks:
-                return _answer(_premium_index(request, market_view))
-        return RestResponse(b'{"code":-1000,"msg":"no such path"}', status=404)
-
-    def _exchange_info(self, request: RestRequest, market_view: MarketView) -> RestResponse:
-        recorded = market_view.recorded(request.path)
-        if recorded is not None:
-            return RestResponse(recorded)
-        wanted = _wanted_symbols(request)
-        symbols = [self.symbol(listing) for listing in market_view.listings()]
-        if wanted:
-            symbols = [symbol for symbol in symbols if symbol["symbol"] in wanted]
-            if {symbol["symbol"] for symbol in symbols} != set(wanted):
-                raise BinanceApiError(-1121, "Invalid symbol.")
-        weight = ("REQUEST_WEIGHT", "MINUTE", 1, self.limits.weight_per_minute)
-        orders = [("ORDERS", one.interval, one.intervals, one.limit) for one in self.limits.orders]
-        names = ("rateLimitType", "interval", "intervalNum", "limit")
-        return _answer(
-            {
+    def routes(self, root: str, symbol_row: Callable[[Listing], Row]) -> dict[str, Route]:
+        def exchange_info(call: ApiCall) -> Row:
+            return {
                 "timezone": "UTC",
-                "serverTime": _now_ms(market_view),
-                "rateLimits": [dict(zip(names, limit, strict=True)) for limit in (weight, *orders)],
+                "serverTime": call.now_ms,
+                "rateLimits": self.limits.rows(),
                 "exchangeFilters": [],
-                "symbols": symbols,
+                "symbols": [symbol_row(listing) for listing in _listings(call)],
             }
-        )
 
-    async def _depth(self, request: RestRequest, market_view: MarketView) -> RestResponse:
-        symbol = _symbol_of(request, market_view)
-        limits = self.limits
-        limit = _number(request, "limit", limits.depth_usual, limits.depth_max)
-        if limits.depths and limit not in limits.depths:
-            raise BinanceApiError(-4021, f"{limit} is not valid depth limit.")
-        book = await market_view.book(symbol)
+        handlers: Mapping[str, Callable[[ApiCall], object]] = {
+            "time": lambda call: {"serverTime": call.now_ms},
+            "trades": self.trades,
+            "historicalTrades": self.historical_trades,
+            "aggTrades": self.aggregate_trades,
+            "klines": self.candles,
+        }
+        weights = self.pages.weights
+        return {
+            f"GET {root}/exchangeInfo": Route(
+                exchange_info, recorded=True, weight=weights.get("exchangeInfo", 1)
+            ),
+            f"GET {root}/depth": Route(self.depth, weight=0),
+            **{
+                f"GET {root}/{name}": Route(handle, weight=weights.get(name, 1))
+                for name, handle in handlers.items()
+            },
+        }
+
+    async def depth(self, call: ApiCall) -> msgspec.Raw:
+        """Its weight depends on the depth."""
+        pages, symbol = self.pages, listed(call).symbol
+        limit = call.integer("limit", pages.depth_default, pages.depth_max)
+        if pages.depths and limit not in pages.depths:
+            raise ApiError(-4021, f"{limit} is not valid depth limit.")
+        weight = next(cost for most, cost in pages.depth_weights if limit <= most)
+        self.limits.spend(weight, call.now_ns)
+        book = await call.market_view.book(symbol)
         if book is None:
-            return RestResponse(FAILURES[503], status=503)
+            raise THROTTLED
         bids, asks = book.bids[:limit], book.asks[:limit]
-        return RestResponse(
-            self.messages.depth_answer(book.sequence, bids, asks, market_view.time_ns())
-        )
+        return msgspec.Raw(self.messages.depth_answer(book.sequence, bids, asks, call.now_ns))
 
-    def _trades(self, request: RestRequest, market_view: MarketView) -> list[dict[str, object]]:
-        limit = _number(request, "limit", self.limits.trades_usual, self.limits.trades_max)
-        return [
-            self.messages.trade_row(one) for one in _history(request, market_view).latest(limit)
-        ]
+    def trades(self, call: ApiCall) -> list[Row]:
+        limit = call.integer("limit", TRADES_DEFAULT, TRADES_MAX)
+        return [self._trade_row(one) for one in _history(call).latest(limit)]
 
-    def _historical_trades(
-        self, request: RestRequest, market_view: MarketView
-    ) -> list[dict[str, object]]:
-        limits = self.limits
-        limit = _number(request, "limit", limits.historical_usual, limits.historical_max)
-        history = _history(request, market_view)
-        if "fromId" in request.query:
-            found = history.from_id(_number(request, "fromId", 0), limit)
-        else:
-            found = history.latest(limit)
-        return [self.messages.trade_row(one) for one in found]
+    def historical_trades(self, call: ApiCall) -> list[Row]:
+        pages, history = self.pages, _history(call)
+        limit = call.integer("limit", pages.historical_default, pages.historical_max)
+        by_id = "fromId" in call.parameters
+        found = history.from_id(call.integer("fromId"), limit) if by_id else history.latest(limit)
+        return [self._trade_row(one) for one in found]
 
-    def _aggregate_trades(
-        self, request: RestRequest, market_view: MarketView
-    ) -> list[dict[str, object]]:
-        limit = _number(request, "limit", self.limits.trades_usual, self.limits.trades_max)
-        history = _history(request, market_view)
+    def aggregate_trades(self, call: ApiCall) -> list[Row]:
+        """Each trade stands alone, under its own id."""
+        history, given = _history(call), call.parameters.keys()
+        limit = call.integer("limit", TRADES_DEFAULT, TRADES_MAX)
         found: Sequence[TradePrint]
-        if "fromId" in request.query:
-            found = history.from_id(_number(request, "fromId", 0), limit)
-        elif "startTime" in request.query or "endTime" in request.query:
-            start_ns, end_ns = _times_ns(request)
-            both = {"startTime", "endTime"} <= request.query.keys()
-            if both and end_ns - start_ns > self.limits.window_ms_max * NANOSECONDS_PER_MILLISECOND:
-                raise BinanceApiError(-1127, "More than 1 hours between startTime and endTime.")
-            found = history.between(start_ns, end_ns, limit)
+        if "fromId" in given:
+            found = history.from_id(call.integer("fromId"), limit)
+        elif given & {"startTime", "endTime"}:
+            found = history.between(*times_ns(call, self.pages.span_ms_max), limit)
         else:
             found = history.latest(limit)
-        return [self.messages.aggregate_row(one) for one in found]
+        return [self._aggregate_row(one) for one in found]
 
-    def _candles(self, request: RestRequest, market_view: MarketView) -> list[list[object]]:
-        interval = request.query.get("interval", "")
-        start_of = interval_start(interval)
-        if start_of is None:
-            raise BinanceApiError(-1120, "Invalid interval.")
-        limit = _number(request, "limit", self.limits.trades_usual, self.limits.candles_max)
-        found = _history(request, market_view).candles(start_of, *_times_ns(request))
-        chosen = found[:limit] if "startTime" in request.query else found[-limit:]
-        return [candle_row(candle, interval, self.messages.number) for candle in chosen]
+    def candles(self, call: ApiCall) -> list[list[object]]:
+        name = call.text("interval")
+        interval = call.choice("interval", INTERVALS, ApiError(-1120, "Invalid interval."))
+        limit = call.integer("limit", TRADES_DEFAULT, self.pages.candles_max)
+        found = _history(call).candles(interval.start_ns, *times_ns(call))
+        chosen = found[:limit] if "startTime" in call.parameters else found[-limit:]
+        return [candle_row(candle, name, self.messages.number) for candle in chosen]
+
+    def _trade_row(self, trade: TradePrint) -> Row:
+        """``{"id","price","qty","quoteQty","time","isBuyerMaker",…}``"""
+        price, size, number = Decimal(trade.price), Decimal(trade.size), self.messages.number
+        return {
+            "id": trade.trade_id,
+            "price": number(price),
+            "qty": number(size),
+            "quoteQty": number(price * size),
+            "time": trade.time_ns // NANOSECONDS_PER_MILLISECOND,
+            "isBuyerMaker": not trade.taker_buys,
+            **self.messages.best_match_row,
+        }
+
+    def _aggregate_row(self, trade: TradePrint) -> Row:
+        """``{"a","p","q","f","l","T","m",…}``"""
+        number = self.messages.number
+        return {
+            "a": trade.trade_id,
+            "p": number(Decimal(trade.price)),
+            "q": number(Decimal(trade.size)),
+            "f": trade.trade_id,
+            "l": trade.trade_id,
+            "T": trade.time_ns // NANOSECONDS_PER_MILLISECOND,
+            "m": not trade.taker_buys,
+            **self.messages.best_match_flag,
+        }
 
 
-def _premium_index(request: RestRequest, market_view: MarketView) -> object:
-    """``{"symbol","markPrice","indexPrice",…,"lastFundingRate","nextFundingTime","time"}``, or such
-    of all symbols."""
-    symbols = [listing.symbol for listing in market_view.listings()]
-    rows = [_mark(symbol, market_view) for symbol in symbols]
-    if "symbol" not in request.query:
-        return [row for row in rows if row]
-    return rows[symbols.index(_symbol_of(request, market_view))]
+def times_ns(call: ApiCall, span_ms_max: int | None = None) -> tuple[int, int]:
+    """``startTime`` and the end of the millisecond ``endTime``. Raises ApiError: both are given,
+    and too far apart."""
+    start_ms, end_ms = call.integer("startTime", 0), call.integer("endTime", TIME_END_MS)
+    are_both = {"startTime", "endTime"} <= call.parameters.keys()
+    if are_both and span_ms_max is not None and end_ms - start_ms > span_ms_max:
+        raise ApiError(-1127, "More than 1 hours between startTime and endTime.")
+    start_ns, end_ns = (one * NANOSECONDS_PER_MILLISECOND for one in (start_ms, end_ms + 1))
+    return start_ns, end_ns - 1
 
 
-def _mark(symbol: str, market_view: MarketView) -> dict[str, object]:
-    mark = market_view.mark(symbol)
-    if mark is None:
-        return {}
+def _premium_index(call: ApiCall) -> object:
+    """``{"symbol","markPrice","indexPrice",…,"lastFundingRate","nextFundingTime","time"}``, or the
+    rows of all symbols."""
+    if call.text("symbol"):
+        symbol = listed(call).symbol
+        mark = call.market_view.mark(symbol)
+        return {} if mark is None else _mark_row(call, symbol, mark)
+    marks = ((one.symbol, call.market_view.mark(one.symbol)) for one in call.listings())
+    return [_mark_row(call, symbol, mark) for symbol, mark in marks if mark is not None]
+
+
+def _mark_row(call: ApiCall, symbol: str, mark: Mark) -> Row:
     return {
         "symbol": symbol,
         "markPrice": mark.mark_price,
@@ -236,51 +262,23 @@ def _mark(symbol: str, market_view: MarketView) -> dict[str, object]:
         "lastFundingRate": mark.funding_rate,
         "interestRate": INTEREST_RATE,
         "nextFundingTime": mark.next_funding_time_ns // NANOSECONDS_PER_MILLISECOND,
-        "time": _now_ms(market_view),
+        "time": call.now_ms,
     }
 
 
-def _history(request: RestRequest, market_view: MarketView) -> TradeHistory[Any]:
-    return market_view.history(_symbol_of(request, market_view))
+def _history(call: ApiCall) -> TradeHistory[Any]:
+    return call.market_view.history(listed(call).symbol)
 
 
-def _symbol_of(request: RestRequest, market_view: MarketView) -> str:
-    symbol = request.query.get("symbol", "")
-    if not symbol:
-        raise BinanceApiError(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null.")
-    if all(listing.symbol != symbol for listing in market_view.listings()):
-        raise BinanceApiError(-1121, "Invalid symbol.")
-    return symbol
-
-
-def _number(request: RestRequest, name: str, usual: int, most: int | None = None) -> int:
-    number = whole(request.query.get(name, str(usual)))
-    if number is None:
-        raise BinanceApiError(-1100, f"Illegal characters found in parameter '{name}'.")
-    return number if most is None else min(number, most)
-
-
-def _times_ns(request: RestRequest) -> tuple[int, int]:
-    start_ms = _number(request, "startTime", 0)
-    end_ms = _number(request, "endTime", TIME_END_NS // NANOSECONDS_PER_MILLISECOND)
-    start_ns = start_ms * NANOSECONDS_PER_MILLISECOND
-    return start_ns, end_ms * NANOSECONDS_PER_MILLISECOND + NANOSECONDS_PER_MILLISECOND - 1
-
-
-def _wanted_symbols(request: RestRequest) -> list[str]:
-    if "symbol" in request.query:
-        return [request.query["symbol"]]
-    if "symbols" not in request.query:
-        return []
+def _listings(call: ApiCall) -> Sequence[Listing]:
+    """The instruments in ``symbols``, a JSON list, or in ``symbol``, or all."""
+    if "symbols" not in call.parameters:
+        return call.listings()
     try:
-        return msgspec.json.decode(request.query["symbols"], type=list[str])
+        names = msgspec.json.decode(call.text("symbols"), type=list[str])
     except msgspec.DecodeError:
-        raise BinanceApiError(-1100, "Illegal characters found in parameter 'symbols'.") from None
-
-
-def _now_ms(market_view: MarketView) -> int:
-    return market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
-
-
-def _answer(value: object) -> RestResponse:
-    return RestResponse(msgspec.json.encode(value))
+        raise illegal("symbols") from None
+    found = [one for one in call.market_view.listings() if one.symbol in names]
+    if {one.symbol for one in found} != set(names):
+        raise INVALID_SYMBOL
+    return found

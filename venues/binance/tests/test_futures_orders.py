@@ -24,7 +24,7 @@ from kit.execution.tests.client_suite import ORDER_CHECKS, Check
 from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
-from venues.binance.simulator.private.keys import credentials
+from venues.binance.simulator.authentication import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTCUSDT", CLIENT_ID, "")

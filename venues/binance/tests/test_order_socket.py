@@ -32,7 +32,7 @@ from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, si
 from venues.binance import orders
 from venues.binance.order_socket import BinanceOrderSocketCodec
 from venues.binance.simulator import DIALECTS
-from venues.binance.simulator.private.keys import ed25519_credentials
+from venues.binance.simulator.authentication import ed25519_credentials
 from venues.binance.tests.test_orders import CLIENT_ID, KEY, ORDER, REFUSALS, order_request
 
 CODEC = BinanceOrderSocketCodec("spot")

@@ -3,11 +3,19 @@
 import pytest
 
 from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel
+from kit.simulator.exchange.capture import CaptureReader
 from kit.simulator.listing import Listing, Mark
-from venues.binance.simulator.capture import BinanceCapture, data_of
+from venues.binance.simulator.capture import (
+    FUTURES_PARSERS,
+    SPOT_PARSERS,
+    capture_reader,
+    data_of,
+)
 from venues.binance.simulator.streams import BinanceStreams
 
 TRADE = b'{"e":"trade","E":1,"s":"BTCUSDT","t":5,"p":"61837.63000000","q":"0.02","T":9,"m":true}'
+ETH_TRADE = TRADE.replace(b"BTCUSDT", b"ETHBTC").replace(b"61837.63000000", b"0.04100000")
+ETH_TRADE = ETH_TRADE.replace(b"0.02", b"3.00000000")
 BOOK = b'{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":7,"u":9,"b":[["1.50","2.250"]],"a":[]}'
 QUOTE = b'{"u":50,"s":"BTCUSDT","b":"1.5","B":"2","a":"1.625","A":"3"}'
 MARK = (
@@ -18,8 +26,8 @@ KLINE = b'{"e":"kline","E":1,"s":"BTCUSDT","k":{"t":0,"T":59999,"s":"BTCUSDT","i
 
 
 @pytest.fixture
-def capture() -> BinanceCapture:
-    return BinanceCapture(BinanceStreams())
+def capture() -> CaptureReader:
+    return capture_reader(BinanceStreams(), SPOT_PARSERS)
 
 
 def combined(name: str, data: bytes) -> bytes:
@@ -38,7 +46,7 @@ def combined(name: str, data: bytes) -> bytes:
     ],
 )
 def test_combined_and_bare_lines_become_the_same_frame(
-    capture: BinanceCapture, data: bytes, name: str, channel: Channel
+    capture: CaptureReader, data: bytes, name: str, channel: Channel
 ):
     whole = combined(name, data)
     spaced = b'{"stream": "%b", "data": %b}' % (name.encode(), data)
@@ -64,18 +72,18 @@ def test_combined_and_bare_lines_become_the_same_frame(
         (b"\xff\xfe\x00", UNKNOWN),
     ],
 )
-def test_lines_of_no_stream_are_as_they_are(capture: BinanceCapture, line: bytes, stream):
+def test_lines_of_no_stream_are_as_they_are(capture: CaptureReader, line: bytes, stream):
     assert capture.frame_of(line) == (stream, line)
 
 
-def test_a_line_that_was_cut_off_still_belongs_to_its_stream(capture: BinanceCapture):
+def test_a_line_that_was_cut_off_still_belongs_to_its_stream(capture: CaptureReader):
     line = combined("btcusdt@trade", TRADE)[:60]
     stream, text = capture.frame_of(line)
     assert (stream.name, text) == ("btcusdt@trade", line)
     assert capture.trade_of(line) is None
 
 
-def test_a_trade_is_read_digit_for_digit(capture: BinanceCapture):
+def test_a_trade_is_read_digit_for_digit(capture: CaptureReader):
     trade = capture.trade_of(combined("btcusdt@trade", TRADE))
     assert trade is not None
     assert (trade.trade_id, trade.price, trade.size) == (5, "61837.63000000", "0.02")
@@ -83,14 +91,15 @@ def test_a_trade_is_read_digit_for_digit(capture: BinanceCapture):
 
 
 @pytest.mark.parametrize("kind", ["NA", "INSURANCE_FUND", "ADL"])
-def test_trades_outside_the_order_book_are_not_in_the_history(capture: BinanceCapture, kind: str):
+def test_trades_outside_the_order_book_are_not_in_the_history(kind: str):
+    capture = capture_reader(BinanceStreams(), FUTURES_PARSERS)
     market = TRADE.replace(b'"m":true', b'"X":"MARKET","m":true')
     assert capture.trade_of(combined("btcusdt@trade", market)) is not None
     other = market.replace(b"MARKET", kind.encode())
     assert capture.trade_of(combined("btcusdt@trade", other)) is None
 
 
-def test_a_mark_is_read_digit_for_digit(capture: BinanceCapture):
+def test_a_mark_is_read_digit_for_digit(capture: CaptureReader):
     mark = Mark("61800.12345678", "61799.5", "0.00010000", 9_000_000)
     assert capture.mark_of(combined("btcusdt@markPrice", MARK)) == ("BTCUSDT", mark)
     assert capture.mark_of(combined("btcusdt@bookTicker", QUOTE)) is None
@@ -99,23 +108,25 @@ def test_a_mark_is_read_digit_for_digit(capture: BinanceCapture):
 
 def test_a_subscription_with_another_speed_gets_the_captured_speed():
     streams = BinanceStreams()
-    asked_before = streams.asked(b"btcusdt@depth@500ms")
-    recorded, _ = BinanceCapture(streams).frame_of(combined("btcusdt@depth@0ms", BOOK))
+    asked_before = streams.subscribed("btcusdt@depth@500ms")
+    recorded, _ = capture_reader(streams, SPOT_PARSERS).frame_of(
+        combined("btcusdt@depth@0ms", BOOK)
+    )
     assert recorded.name == "btcusdt@depth@0ms"
-    assert streams.asked(b"btcusdt@depth@100ms") is recorded
-    assert streams.asked(b"btcusdt@depth") is recorded
-    assert streams.asked(b"btcusdt@depth@500ms") is asked_before
-    assert streams.asked(b"btcusdt@depth20@100ms") is not recorded
-    assert streams.asked(b"ethusdt@depth@100ms") is not recorded
+    assert streams.subscribed("btcusdt@depth@100ms") is recorded
+    assert streams.subscribed("btcusdt@depth") is recorded
+    assert streams.subscribed("btcusdt@depth@500ms") is asked_before
+    assert streams.subscribed("btcusdt@depth20@100ms") is not recorded
+    assert streams.subscribed("ethusdt@depth@100ms") is not recorded
 
 
 @pytest.mark.parametrize("price", ["NaN", "", "1e-7", "-1", "1.2.3"])
-def test_a_trade_with_a_strange_price_is_no_history(capture: BinanceCapture, price: str):
+def test_a_trade_with_a_strange_price_is_no_history(capture: CaptureReader, price: str):
     line = combined("btcusdt@trade", TRADE.replace(b"61837.63000000", price.encode()))
     assert capture.trade_of(line) is None
 
 
-def test_a_snapshot_belongs_to_the_symbol_of_its_address(capture: BinanceCapture):
+def test_a_snapshot_belongs_to_the_symbol_of_its_address(capture: CaptureReader):
     body = b'{"lastUpdateId":7,"bids":[["1.5","2"]],"asks":[]}'
     for url in (
         "/api/v3/depth?symbol=BTCUSDT&limit=1000",
@@ -130,12 +141,12 @@ def test_a_snapshot_belongs_to_the_symbol_of_its_address(capture: BinanceCapture
     assert capture.snapshot_of(b'{"symbols":[]}') is None
 
 
-def test_instruments_have_the_digits_that_were_seen(capture: BinanceCapture):
+def test_instruments_have_the_digits_that_were_seen(capture: CaptureReader):
     lines = [
         combined("btcusdt@trade", TRADE),
         combined("btcusdt@depth@100ms", BOOK),
         combined("btcusdt@bookTicker", QUOTE),
-        combined("ethbtc@aggTrade", b'{"e":"aggTrade","p":"0.04100000","q":"3.00000000"}'),
+        combined("ethbtc@trade", ETH_TRADE),
         combined("btcusdt@markPrice", MARK),
         combined("!ticker@arr", b"[]"),
         b"garbage",
@@ -146,7 +157,7 @@ def test_instruments_have_the_digits_that_were_seen(capture: BinanceCapture):
     ]
 
 
-def test_the_sequence_of_a_book_frame(capture: BinanceCapture):
+def test_the_sequence_of_a_book_frame(capture: CaptureReader):
     assert capture.sequence_of(combined("btcusdt@depth@100ms", BOOK)) == 9
     assert capture.sequence_of(b"garbage") == 0
 
@@ -155,7 +166,7 @@ def test_the_sequence_of_a_book_frame(capture: BinanceCapture):
     "line",
     [b'{"e":"\xff"}', combined("btcusdt@trade", b'{"s":"\xff","p":"\xfe"}'), b"\x00\xff\x9d"],
 )
-def test_bytes_that_are_no_text_are_passed_on_as_they_are(line: bytes, capture: BinanceCapture):
+def test_bytes_that_are_no_text_are_passed_on_as_they_are(line: bytes, capture: CaptureReader):
     assert capture.frame_of(line)[1] == line
     assert capture.trade_of(line) is None
     assert capture.snapshot_of(line) is None

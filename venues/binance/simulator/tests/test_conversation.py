@@ -6,10 +6,11 @@ from decimal import Decimal
 import pytest
 
 from kit.simulator.dialect import RestRequest, RestResponse, Session
+from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.faults import Faults
 from kit.simulator.market import Market
 from kit.simulator.simulate import SimulatedMarketView
-from venues.binance.simulator import SPOT, Binance
+from venues.binance.simulator import binance_spot
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -17,39 +18,43 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
-def exchange() -> Binance:
-    return Binance(SPOT)
+def exchange() -> ExchangeDialect:
+    return binance_spot()
 
 
 @pytest.fixture(scope="module")
-def market_view(exchange: Binance) -> SimulatedMarketView:
-    market = Market("1", OPENING_NS, 2_000, SPOT.instruments)
+def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
+    market = Market("1", OPENING_NS, 2_000, exchange.instruments)
     market_view = SimulatedMarketView(market, exchange)
     market_view.happened(market.advance(OPENING_NS + 5 * SECOND_NS))
     return market_view
 
 
 async def say(
-    exchange: Binance, session: Session, market_view: SimulatedMarketView, text: str
+    exchange: ExchangeDialect, session: Session, market_view: SimulatedMarketView, text: str
 ) -> dict:
     (answer,) = await exchange.receive(session, text, market_view)
     return json.loads(answer)
 
 
 async def ask(
-    exchange: Binance, market_view: SimulatedMarketView, path: str, **query: object
+    exchange: ExchangeDialect, market_view: SimulatedMarketView, path: str, **query: object
 ) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
     return await exchange.answer(RestRequest("GET", path, texts), market_view)
 
 
-async def asked(exchange: Binance, market_view: SimulatedMarketView, path: str, **query: object):
+async def asked(
+    exchange: ExchangeDialect, market_view: SimulatedMarketView, path: str, **query: object
+):
     answer = await ask(exchange, market_view, path, **query)
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
 
 
-async def test_subscribing_and_unsubscribing(exchange: Binance, market_view: SimulatedMarketView):
+async def test_subscribing_and_unsubscribing(
+    exchange: ExchangeDialect, market_view: SimulatedMarketView
+):
     session = exchange.open("/stream", {"streams": "ethusdt@trade"})
     assert session is not None
     subscribe = '{"method":"SUBSCRIBE","params":["btcusdt@trade","btcusdt@depth@100ms"],"id":7}'
@@ -78,7 +83,9 @@ async def test_wrong_requests_are_rejected(exchange, market_view, text: str, cod
     assert not session.streams
 
 
-async def test_too_many_streams_are_rejected(exchange: Binance, market_view: SimulatedMarketView):
+async def test_too_many_streams_are_rejected(
+    exchange: ExchangeDialect, market_view: SimulatedMarketView
+):
     session = exchange.open("/ws", {})
     assert session is not None
     names = [f"s{number}@trade" for number in range(1_025)]
@@ -87,7 +94,7 @@ async def test_too_many_streams_are_rejected(exchange: Binance, market_view: Sim
 
 
 async def test_a_raw_connection_gets_the_data_only(
-    exchange: Binance, market_view: SimulatedMarketView
+    exchange: ExchangeDialect, market_view: SimulatedMarketView
 ):
     whole = b'{"stream":"btcusdt@trade","data":{"e":"trade"}}'
     for path in ("/ws/btcusdt@trade", "/stream/ws/0"):
@@ -221,7 +228,7 @@ async def test_a_halted_symbol_is_listed_as_halted(exchange, market_view):
     assert (statuses["ETHUSDT"], statuses["BTCUSDT"]) == ("HALT", "TRADING")
 
 
-def test_every_failure_has_words(exchange: Binance):
+def test_every_failure_has_words(exchange: ExchangeDialect):
     assert Faults("binance", 1).quiet
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["code"] < 0

@@ -7,7 +7,7 @@ import pytest
 from kit.simulator.dialect import Session
 from kit.simulator.market import INSTRUMENTS, Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
-from venues.binance.simulator import SPOT, Binance
+from venues.binance.simulator import binance_spot
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -29,8 +29,8 @@ class Show:
     """A market and all its frames about Bitcoin."""
 
     def __init__(self, events_per_second: int = 1_000) -> None:
-        self.exchange = Binance(SPOT)
-        self.market = Market("1", OPENING_NS, events_per_second, SPOT.instruments)
+        self.exchange = binance_spot()
+        self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
         self.market_view = SimulatedMarketView(self.market, self.exchange)
         self.session = Session()
         self.said: dict[str, list[dict]] = {name: [] for name in NAMES}

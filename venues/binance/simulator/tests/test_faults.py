@@ -5,7 +5,7 @@ import json
 import pytest
 
 from kit.simulator.dialect import Channel, Stream
-from venues.binance.simulator import FUTURES, SPOT
+from venues.binance.simulator import binance_futures, binance_spot
 
 TRADES = Stream("btcusdt@trade", Channel.TRADES, "BTCUSDT")
 BOOK = Stream("btcusdt@depth@100ms", Channel.BOOK, "BTCUSDT")
@@ -20,16 +20,22 @@ UPDATE = (
 
 
 @pytest.mark.parametrize(
-    ("segment", "name", "stream", "frame", "changed"),
+    ("dialect", "name", "stream", "frame", "changed"),
     [
-        (SPOT, "first_id_gap", BOOK, UPDATE, {"U": 21}),
-        (FUTURES, "previous_mismatch", BOOK, UPDATE, {"pu": 11}),
-        (FUTURES, "spent_trade_id", TRADES, TRADE, {"p": "0", "q": "0", "X": "NA"}),
-        (FUTURES, "insurance_fund", TRADES, TRADE, {"p": "123600.30", "X": "INSURANCE_FUND"}),
+        (binance_spot, "first_id_gap", BOOK, UPDATE, {"U": 21}),
+        (binance_futures, "previous_mismatch", BOOK, UPDATE, {"pu": 11}),
+        (binance_futures, "spent_trade_id", TRADES, TRADE, {"p": "0", "q": "0", "X": "NA"}),
+        (
+            binance_futures,
+            "insurance_fund",
+            TRADES,
+            TRADE,
+            {"p": "123600.30", "X": "INSURANCE_FUND"},
+        ),
     ],
 )
-def test_a_fault_changes_only_the_data_in_its_name(segment, name, stream, frame, changed):
-    fault = segment.faults[name]
+def test_a_fault_changes_only_the_data_in_its_name(dialect, name, stream, frame, changed):
+    fault = dialect().faults[name]
     ((same_stream, text),) = fault((stream, frame))
     assert same_stream is stream
     before = json.loads(frame)["data"]
@@ -38,8 +44,8 @@ def test_a_fault_changes_only_the_data_in_its_name(segment, name, stream, frame,
     assert list(fault((other, frame))) == [(other, frame)]
 
 
-@pytest.mark.parametrize("segment", [SPOT, FUTURES])
-def test_a_shutdown_is_announced_before_the_frame(segment):
-    notice, frame = segment.faults["server_shutdown"]((TRADES, TRADE))
+@pytest.mark.parametrize("dialect", [binance_spot, binance_futures])
+def test_a_shutdown_is_announced_before_the_frame(dialect):
+    notice, frame = dialect().faults["server_shutdown"]((TRADES, TRADE))
     assert frame == (TRADES, TRADE)
     assert json.loads(notice[1]) == {"e": "serverShutdown", "E": 5}

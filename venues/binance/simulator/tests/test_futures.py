@@ -11,7 +11,7 @@ from kit.simulator.dialect import Session
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from tests.support.raw_client import lines_of, raw_client
-from venues.binance.simulator import FUTURES, Binance
+from venues.binance.simulator import binance_futures
 from venues.binance.simulator.tests.running import ccxt_futures_client, running
 from venues.binance.simulator.tests.test_conversation import ask, asked, say
 
@@ -41,8 +41,8 @@ class Show:
     """A market, and what is said of it by each route to those who ask for everything."""
 
     def __init__(self) -> None:
-        self.exchange = Binance(FUTURES)
-        self.market = Market("1", OPENING_NS, 1_000, FUTURES.instruments)
+        self.exchange = binance_futures()
+        self.market = Market("1", OPENING_NS, 1_000, self.exchange.instruments)
         self.market_view = SimulatedMarketView(self.market, self.exchange)
         self.sessions: dict[str, Session] = {}
         self.said: dict[str, dict[str, list[dict]]] = {}

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.matching.contract import RejectCode, Status
 from kit.simulator.matching.tests.fake_engine import NOW_MS, FakeMarketView, FakeMatchingEngine
-from venues.binance.simulator import SPOT, Binance
-from venues.binance.simulator.private.keys import ed25519_credentials
+from venues.binance.simulator import binance_spot
+from venues.binance.simulator.authentication import ed25519_credentials
 from venues.binance.simulator.tests.signing import by_ed25519, signed
 
 ORDER = "/api/v3/order"
@@ -25,8 +26,8 @@ LIMIT = {
 
 
 @pytest.fixture
-def exchange() -> Binance:
-    return Binance(SPOT)
+def exchange() -> ExchangeDialect:
+    return binance_spot()
 
 
 @pytest.fixture
@@ -35,16 +36,18 @@ def engine() -> FakeMatchingEngine:
 
 
 @pytest.fixture
-def market_view(exchange: Binance, engine: FakeMatchingEngine) -> FakeMarketView:
-    return FakeMarketView(engine, [exchange.list(one) for one in SPOT.instruments])
+def market_view(exchange: ExchangeDialect, engine: FakeMatchingEngine) -> FakeMarketView:
+    return FakeMarketView(engine, [exchange.list(one) for one in exchange.instruments])
 
 
-async def called(exchange: Binance, market_view: FakeMarketView, request) -> tuple[int, dict]:
+async def called(
+    exchange: ExchangeDialect, market_view: FakeMarketView, request
+) -> tuple[int, dict]:
     answer = await exchange.answer(request, market_view)
     return answer.status, json.loads(answer.body)
 
 
-async def error_of(exchange: Binance, market_view: FakeMarketView, request) -> int:
+async def error_of(exchange: ExchangeDialect, market_view: FakeMarketView, request) -> int:
     status, body = await called(exchange, market_view, request)
     assert status >= 400, body
     return body["code"]

@@ -7,7 +7,7 @@ import pytest
 
 from kit.simulator.matching.contract import KEYS
 from tests.support.raw_client import raw_client
-from venues.binance.simulator.private.keys import ed25519_credentials
+from venues.binance.simulator.authentication import ed25519_credentials
 from venues.binance.simulator.tests.running import running, trading_client
 
 SYMBOL = "BTC/USDT"

@@ -1,1 +1,0 @@
-"""The private side of Binance, as its clients see it."""

@@ -1,0 +1,354 @@
+"""The events of an account: the user data streams of spot and USD-M futures.
+
+Documentation: https://developers.binance.com/docs/binance-spot-api-docs/user-data-stream and
+https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-streams
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import MarketView, Session
+from kit.simulator.exchange.rest import ApiCall, ApiError, Route
+from kit.simulator.exchange.streams import AccountStreams, symbol_of
+from kit.simulator.matching.contract import (
+    AccountEvent,
+    BalanceChanged,
+    BalanceView,
+    Cause,
+    MatchingEngine,
+    OrderChanged,
+    OrderView,
+    PositionChanged,
+    PositionView,
+    RejectCode,
+    Status,
+)
+from venues.binance.simulator.capture import combined
+from venues.binance.simulator.rows import (
+    FUTURES_TYPES,
+    IN_MATCH,
+    NO_LIST,
+    SPOT_LIFETIMES,
+    ZERO,
+    algo_id,
+    algo_status,
+    average_price,
+    is_conditional,
+    is_order,
+    milliseconds,
+    order_status,
+    order_type,
+    padded_number,
+    plain_number,
+    self_trade_mode,
+    side_of,
+    time_in_force,
+    type_in_book,
+)
+
+USER_STREAM = "user"
+LISTEN_KEY_LIFETIME_NS = 3_600 * NANOSECONDS_PER_SECOND
+NO_TRADE = -1
+EXECUTIONS: Mapping[Cause, str] = {
+    Cause.NEW: "NEW",
+    Cause.TRIGGERED: "NEW",
+    Cause.AMENDED: "REPLACED",
+    Cause.FILLED: "TRADE",
+    Cause.CANCELLED: "CANCELED",
+    Cause.EXPIRED: "EXPIRED",
+    Cause.REJECTED: "REJECTED",
+}
+REASONS: Mapping[str, str] = {"funding": "FUNDING_FEE", "deposit": "DEPOSIT"}
+"""Reasons of account updates; all others are ORDER."""
+Row = dict[str, object]
+EventRows = Callable[[AccountEvent, MarketView], list[Row]]
+
+
+def spot_event_rows(cancel_id: Callable[[], str]) -> EventRows:
+    """The events of spot. ``cancel_id`` is the client id of the cancel that is being done."""
+
+    def rows(event: AccountEvent, market_view: MarketView) -> list[Row]:
+        now_ms = milliseconds(market_view.time_ns())
+        if isinstance(event, OrderChanged):
+            return [execution_report(event, cancel_id(), now_ms)]
+        if isinstance(event, BalanceChanged):
+            return [account_position(event.balance, now_ms)]
+        return []
+
+    return rows
+
+
+def futures_event_rows(event: AccountEvent, market_view: MarketView) -> list[Row]:
+    """The events of futures. A balance whose locked part alone has changed is not reported."""
+    now_ms = milliseconds(market_view.time_ns())
+    if isinstance(event, BalanceChanged):
+        return [balance_update(event, now_ms)] if event.why != "order" else []
+    if isinstance(event, PositionChanged):
+        return [position_update(event.position, event.why, now_ms)]
+    order, rows = event.order, []
+    if is_order(order):
+        rows.append(order_update(event, now_ms))
+    triggers = event.cause is Cause.TRIGGERED or not is_order(order)
+    if is_conditional(order) and (triggers or order.is_final):
+        rows.append(algo_update(order, now_ms))
+    return rows
+
+
+def execution_report(event: OrderChanged, cancel_id: str, now_ms: int) -> Row:
+    """``{"e":"executionReport",…}``. For a cancel, "c" is the id of the cancel, and "C"
+    the id of the order."""
+    order, fill, ticket = event.order, event.fill, event.order.ticket
+    cancelled = event.cause is Cause.CANCELLED and bool(cancel_id)
+    works = order.status in (Status.OPEN, Status.PARTLY_FILLED)
+    price, size = (fill.price, fill.size) if fill is not None else (ZERO, ZERO)
+    report: Row = {
+        "e": "executionReport",
+        "E": now_ms,
+        "s": ticket.symbol,
+        "c": cancel_id if cancelled else ticket.client_id,
+        "S": side_of(ticket),
+        "o": order_type(ticket),
+        "f": SPOT_LIFETIMES[ticket.lifetime],
+        "q": padded_number(order.ticket.size),
+        "p": padded_number(ticket.price or ZERO),
+        "P": padded_number(ticket.stop_price or ZERO),
+        "F": padded_number(ZERO),
+        "g": NO_LIST,
+        "C": ticket.client_id if cancelled else "",
+        "x": "TRADE_PREVENTION" if order_status(order) == IN_MATCH else EXECUTIONS[event.cause],
+        "X": order_status(order),
+        "r": "NONE" if order.status is not Status.REJECTED else _reject_reason(order),
+        "i": order.order_id,
+        "l": padded_number(size),
+        "z": padded_number(order.filled),
+        "L": padded_number(price),
+        "n": padded_number(fill.fee) if fill is not None else "0",
+        "N": fill.fee_asset if fill is not None else None,
+        "T": milliseconds(order.updated_ns if fill is None else fill.time_ns),
+        "t": NO_TRADE if fill is None else fill.trade_id,
+        "v": NO_TRADE,
+        "I": order.order_id,
+        "w": works,
+        "m": fill is not None and fill.is_maker,
+        "M": fill is not None,
+        "O": milliseconds(order.created_ns),
+        "Z": padded_number(order.filled_value),
+        "Y": padded_number(price * size),
+        "Q": padded_number(ticket.value or ZERO),
+        "V": self_trade_mode(ticket),
+    }
+    if order.status is not Status.UNTRIGGERED:
+        report["W"] = milliseconds(order.created_ns)
+    return report
+
+
+def account_position(balance: BalanceView, now_ms: int) -> Row:
+    """``{"e":"outboundAccountPosition","E","u","B":[{"a":asset,"f":free,"l":locked}]}``"""
+    row = {"a": balance.asset, "f": padded_number(balance.free), "l": padded_number(balance.locked)}
+    return {"e": "outboundAccountPosition", "E": now_ms, "u": now_ms, "B": [row]}
+
+
+def order_update(event: OrderChanged, now_ms: int) -> Row:
+    """``{"e":"ORDER_TRADE_UPDATE","E","T","o":{…}}``"""
+    order, fill, ticket = event.order, event.fill, event.order.ticket
+    time_ms = milliseconds(order.updated_ns if fill is None else fill.time_ns)
+    status = order_status(order)
+    row: Row = {
+        "s": ticket.symbol,
+        "c": ticket.client_id,
+        "S": side_of(ticket),
+        "o": type_in_book(ticket),
+        "f": time_in_force(ticket),
+        "q": plain_number(ticket.size),
+        "p": plain_number(ticket.price or ZERO),
+        "ap": average_price(order),
+        "sp": plain_number(ticket.stop_price or ZERO),
+        "x": "AMENDMENT" if event.cause is Cause.AMENDED else EXECUTIONS[event.cause],
+        "X": status,
+        "i": order.order_id,
+        "l": plain_number(fill.size if fill is not None else ZERO),
+        "z": plain_number(order.filled),
+        "L": plain_number(fill.price if fill is not None else ZERO),
+        "T": time_ms,
+        "t": fill.trade_id if fill is not None else 0,
+        "b": "0",
+        "a": "0",
+        "m": fill is not None and fill.is_maker,
+        "R": ticket.reduce_only,
+        "wt": "CONTRACT_PRICE",
+        "ot": FUTURES_TYPES[ticket.kind],
+        "ps": "BOTH",
+        "cp": False,
+        "rp": "0",
+        "pP": False,
+        "si": 0,
+        "ss": 0,
+        "V": self_trade_mode(ticket),
+        "pm": "NONE",
+        "gtd": milliseconds(ticket.expires_ns),
+    }
+    if status == IN_MATCH:
+        row["x"] = "EXPIRED"
+    if fill is not None:
+        row |= {"n": plain_number(fill.fee), "N": fill.fee_asset}
+    return {"e": "ORDER_TRADE_UPDATE", "E": now_ms, "T": time_ms, "o": row}
+
+
+def algo_update(order: OrderView, now_ms: int) -> Row:
+    """``{"e":"ALGO_UPDATE","E","T","o":{…}}``"""
+    ticket = order.ticket
+    triggered = is_order(order)
+    row = {
+        "caid": ticket.client_id,
+        "aid": algo_id(order),
+        "at": "CONDITIONAL",
+        "o": FUTURES_TYPES[ticket.kind],
+        "s": ticket.symbol,
+        "S": side_of(ticket),
+        "ps": "BOTH",
+        "f": time_in_force(ticket),
+        "q": plain_number(ticket.size),
+        "X": algo_status(order),
+        "ai": str(order.order_id) if triggered else "",
+        "ap": average_price(order),
+        "aq": plain_number(order.filled),
+        "act": type_in_book(ticket) if triggered else "0",
+        "tp": plain_number(ticket.stop_price or ZERO),
+        "p": plain_number(ticket.price or ZERO),
+        "V": self_trade_mode(ticket),
+        "wt": "CONTRACT_PRICE",
+        "pm": "NONE",
+        "cp": False,
+        "pP": False,
+        "R": ticket.reduce_only,
+        "tt": milliseconds(order.updated_ns) if triggered else 0,
+        "gtd": milliseconds(ticket.expires_ns),
+        "rm": "",
+    }
+    time_ms = milliseconds(order.updated_ns)
+    return {"e": "ALGO_UPDATE", "T": time_ms, "E": now_ms, "o": row}
+
+
+def balance_update(event: BalanceChanged, now_ms: int) -> Row:
+    """``{"e":"ACCOUNT_UPDATE",…}`` of one asset."""
+    total = plain_number(event.balance.total)
+    asset = event.balance.asset
+    row: Row = {"a": asset, "wb": total, "cw": total, "bc": "0"}
+    return account_update(event.why, now_ms, [row], [])
+
+
+def position_update(position: PositionView, why: str, now_ms: int) -> Row:
+    """``{"e":"ACCOUNT_UPDATE",…}`` of one position."""
+    row: Row = {
+        "s": position.symbol,
+        "pa": plain_number(position.size),
+        "ep": plain_number(position.entry_price),
+        "bep": plain_number(position.entry_price),
+        "cr": plain_number(position.realized),
+        "up": plain_number(position.unrealized),
+        "mt": "cross",
+        "iw": "0",
+        "ps": "BOTH",
+        "ma": "USDT",
+    }
+    return account_update(why, now_ms, [], [row])
+
+
+def account_update(why: str, now_ms: int, balances: list[Row], positions: list[Row]) -> Row:
+    """``{"e":"ACCOUNT_UPDATE","E","T","a":{"m":reason,"B":[],"P":[]}}``"""
+    changes = {"m": REASONS.get(why, "ORDER"), "B": balances, "P": positions}
+    return {"e": "ACCOUNT_UPDATE", "E": now_ms, "T": now_ms, "a": changes}
+
+
+@dataclass(slots=True)
+class ListenKey:
+    """A key for the stream of one account, until it expires."""
+
+    name: str
+    account: str
+    engine: MatchingEngine
+    market_view: MarketView
+    expires_ns: int
+
+
+class ListenKeys:
+    """The listen keys of a market; each account has at most one."""
+
+    def __init__(self, rows: EventRows) -> None:
+        self._rows = rows
+        self._by_account: dict[str, ListenKey] = {}
+        self._made = 0
+        self._streams = AccountStreams()
+        self._listeners: dict[int, tuple[ListenKey, Callable[[], None]]] = {}
+        """By the identity of the session."""
+
+    def routes(self) -> dict[str, Route]:
+        """The calls about listen keys."""
+        path = "/fapi/v1/listenKey"
+        return {
+            f"POST {path}": Route(self._start, signed=True),
+            f"PUT {path}": Route(self._keep, signed=True),
+        }
+
+    def _start(self, call: ApiCall) -> Row:
+        """``{"listenKey":…}``: a new one, or the one that there is, for another hour."""
+        found = self._valid(call)
+        if found is None:
+            self._made += 1
+            name = hashlib.sha256(f"{call.account}/{self._made}".encode()).hexdigest()
+            found = ListenKey(name, call.account, call.engine, call.market_view, 0)
+            self._by_account[call.account] = found
+        found.expires_ns = call.now_ns + LISTEN_KEY_LIFETIME_NS
+        return {"listenKey": found.name}
+
+    def _keep(self, call: ApiCall) -> Row:
+        if self._valid(call) is None:
+            raise ApiError(-1125, "This listenKey does not exist.")
+        return self._start(call)
+
+    def attach(self, session: Session, name: str) -> None:
+        """Report the account's events to a connection. With an unknown key it receives none."""
+        found = next((one for one in self._by_account.values() if one.name == name), None)
+        if found is None:
+            return
+        listen_key = found
+
+        def report(event: AccountEvent) -> None:
+            stream = self._streams.get(USER_STREAM, symbol_of(event))
+            for row in self._rows(event, listen_key.market_view):
+                session.report(stream, combined(name, msgspec.json.encode(row)))
+
+        number = id(session)
+        self._listeners[number] = (listen_key, listen_key.engine.listen(listen_key.account, report))
+        session.when_closed.append(lambda: self._leave(number))
+
+    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
+        """Report to a connection that its key has expired; it receives no more events."""
+        listen_key, _ = self._listeners.get(id(session), (None, None))
+        if listen_key is None or market_view.time_ns() < listen_key.expires_ns:
+            return []
+        self._leave(id(session))
+        now_ms = milliseconds(market_view.time_ns())
+        row = {"e": "listenKeyExpired", "E": now_ms, "listenKey": listen_key.name}
+        frame = combined(listen_key.name, msgspec.json.encode(row))
+        session.report(self._streams.get(USER_STREAM), frame)
+        if self._by_account.get(listen_key.account) is listen_key:
+            del self._by_account[listen_key.account]
+        return []
+
+    def _valid(self, call: ApiCall) -> ListenKey | None:
+        found = self._by_account.get(call.account)
+        return found if found and call.now_ns < found.expires_ns else None
+
+    def _leave(self, number: int) -> None:
+        found = self._listeners.pop(number, None)
+        if found is not None:
+            found[1]()
+
+
+def _reject_reason(order: OrderView) -> str:
+    return "INSUFFICIENT_BALANCES" if order.why is RejectCode.FUNDS else "UNKNOWN_ERROR"
