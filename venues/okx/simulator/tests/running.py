@@ -14,7 +14,7 @@ def running(world: str, venue_id: str = "okx", **fields) -> AbstractAsyncContext
 
 
 def ccxt_client(base: str) -> AbstractAsyncContextManager[ccxt.pro.okx]:
-    """ccxt as it comes, with other addresses."""
+    """Unmodified ccxt with the addresses of the simulator."""
     return lasting(ccxt.pro.okx(_config(base)))
 
 

@@ -1,4 +1,4 @@
-"""Calls signed as clients sign them."""
+"""Calls and logins with the signatures of a client."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ from kit.simulator.matching.tests.fake_engine import NOW_MS
 
 
 def signature(text: str, secret: str = "demo-secret") -> str:
-    """Of a text."""
+    """The signature of a text."""
     made = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
     return base64.b64encode(made).decode()
 
@@ -20,7 +20,7 @@ def signature(text: str, secret: str = "demo-secret") -> str:
 def signed(
     method: str, path: str, content: object = None, at_ms: int = NOW_MS, **changes: str
 ) -> RestRequest:
-    """A call as a client sends it. ``changes``: other headers, or without their text none."""
+    """A signed call. ``changes`` are other headers, or empty ones."""
     path = f"/api/v5/{path}"
     query = urlencode(content) if method == "GET" and isinstance(content, dict) else ""
     body = json.dumps(content) if method == "POST" and content is not None else ""
@@ -35,12 +35,12 @@ def signed(
     }
     for name, text in changes.items():
         headers[f"OK-ACCESS-{name.upper()}"] = text
-    asked = content if isinstance(content, dict) and query else {}
-    return RestRequest(method, path, asked, body.encode(), query, headers)
+    parameters = content if isinstance(content, dict) and query else {}
+    return RestRequest(method, path, parameters, body.encode(), query, headers)
 
 
 def login(at_ms: int = NOW_MS, **changes: str) -> dict:
-    """What a client logs in with."""
+    """A login message."""
     seconds = str(at_ms // 1_000)
     fields = {
         "apiKey": "demo-key",

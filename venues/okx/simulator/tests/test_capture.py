@@ -81,11 +81,11 @@ def test_a_line_belongs_to_the_channel_of_its_instrument(
         (b"\xff\xfe\x00", UNKNOWN),
     ],
 )
-def test_lines_of_no_stream_are_as_they_are(capture: CaptureReader, line: bytes, stream):
+def test_lines_without_a_stream_are_passed_unchanged(capture: CaptureReader, line: bytes, stream):
     assert capture.frame_of(line) == (stream, line)
 
 
-def test_a_line_that_was_cut_off_still_belongs_to_its_stream(capture: CaptureReader):
+def test_a_truncated_line_still_belongs_to_its_stream(capture: CaptureReader):
     capture.frame_of(TRADE)
     line = TRADE[:60]
     stream, text = capture.frame_of(line)
@@ -104,11 +104,11 @@ def test_a_trade_is_read_digit_for_digit(capture: CaptureReader):
 
 
 @pytest.mark.parametrize("price", ["NaN", "", "1e-7", "-1", "1.2.3"])
-def test_a_trade_with_a_strange_price_is_no_history(capture: CaptureReader, price: str):
+def test_a_trade_with_an_invalid_price_is_ignored(capture: CaptureReader, price: str):
     assert capture.trade_of(TRADE.replace(b"61837.63", price.encode())) is None
 
 
-def test_a_snapshot_belongs_to_the_symbol_of_its_address(capture: CaptureReader):
+def test_a_snapshot_belongs_to_the_symbol_of_its_url(capture: CaptureReader):
     body = b'{"code":"0","data":[{"asks":[],"bids":[["1.5","2","0","1"]],"ts":"1","seqId":7}]}'
     for url in (
         "/api/v5/market/books?instId=BTC-USDT&sz=400",
@@ -151,7 +151,7 @@ def test_the_sequence_of_a_book_frame(capture: CaptureReader):
 @pytest.mark.parametrize(
     "line", [b'{"arg":"\xff"}', TRADE.replace(b"61837.63", b"\xff"), b"\x00\xff\x9d", MARK[:-9]]
 )
-def test_bytes_that_are_no_text_are_passed_on_as_they_are(line: bytes, capture: CaptureReader):
+def test_bytes_that_are_not_text_are_passed_unchanged(line: bytes, capture: CaptureReader):
     assert capture.frame_of(line)[1] == line
     assert capture.trade_of(line) is None
     assert capture.snapshot_of(line) is None

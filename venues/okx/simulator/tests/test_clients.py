@@ -1,4 +1,4 @@
-"""Real clients against the pretend OKX: ccxt as it comes, and raw sockets on real captures."""
+"""Clients of the simulated OKX: unmodified ccxt, and raw websockets on real captures."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from venues.okx.simulator.tests.running import ccxt_client, running
     ("venue_id", "symbol", "contract_size"),
     [("okx", "BTC/USDT", None), ("okx_futures", "BTC/USDT:USDT", 0.01)],
 )
-async def test_unmodified_ccxt_trades_on_a_simulated_market(venue_id, symbol, contract_size):
+async def test_unmodified_ccxt_reads_a_simulated_market(venue_id, symbol, contract_size):
     async with (
         running("simulate", venue_id, events_per_second=1_000) as base,
         ccxt_client(base) as client,
@@ -103,7 +103,7 @@ async def test_unmodified_ccxt_follows_a_replayed_book(captures: Path):
         assert min(times) >= 1_652_459_225_000
 
 
-async def test_a_capture_with_rest_bodies_answers_with_them(captures: Path):
+async def test_recorded_rest_bodies_are_the_answers(captures: Path):
     for name in ("btc_usdt_2022", "okcoin_2023"):
         folder = captures / "okx" / name
         async with (

@@ -43,30 +43,30 @@ def opened(exchange: ExchangeDialect, access: str = "public") -> Session:
     return session
 
 
-async def say(
+async def send(
     exchange: ExchangeDialect,
     session: Session,
     market_view: SimulatedMarketView,
-    word: str,
+    operation: str,
     *arguments,
     **rest,
 ):
     named = [dict(zip(("channel", "instId"), one, strict=True)) for one in arguments]
-    text = json.dumps({"op": word, "args": named, **rest})
+    text = json.dumps({"op": operation, "args": named, **rest})
     return [json.loads(one) for one in await exchange.receive(session, text, market_view)]
 
 
-async def ask(
+async def get(
     exchange: ExchangeDialect, market_view: SimulatedMarketView, path: str, **query: object
 ) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
     return await exchange.answer(RestRequest("GET", f"/api/v5/{path}", texts), market_view)
 
 
-async def asked(
+async def rows_of(
     exchange: ExchangeDialect, market_view: SimulatedMarketView, path: str, **query: object
 ):
-    answer = await ask(exchange, market_view, path, **query)
+    answer = await get(exchange, market_view, path, **query)
     assert answer.status == 200, answer.body
     body = json.loads(answer.body)
     assert body["code"] == "0", body
@@ -78,7 +78,7 @@ async def test_subscribing_and_unsubscribing(
 ):
     session = opened(exchange)
     trades, quotes = ("trades", "BTC-USDT"), ("bbo-tbt", "ETH-USDT")
-    first, second = await say(exchange, session, market_view, "subscribe", trades, quotes, id="7")
+    first, second = await send(exchange, session, market_view, "subscribe", trades, quotes, id="7")
     assert first == {
         "id": "7",
         "event": "subscribe",
@@ -87,7 +87,7 @@ async def test_subscribing_and_unsubscribing(
     }
     assert second["arg"]["channel"] == "bbo-tbt"
     assert set(session.streams) == {"trades:BTC-USDT", "bbo-tbt:ETH-USDT"}
-    (gone,) = await say(exchange, session, market_view, "unsubscribe", trades)
+    (gone,) = await send(exchange, session, market_view, "unsubscribe", trades)
     assert gone["event"] == "unsubscribe"
     assert set(session.streams) == {"bbo-tbt:ETH-USDT"}
     assert await exchange.receive(session, "ping", market_view) == [b"pong"]
@@ -96,8 +96,10 @@ async def test_subscribing_and_unsubscribing(
 async def test_a_book_begins_with_a_snapshot(
     exchange: ExchangeDialect, market_view: SimulatedMarketView
 ):
-    said = await say(exchange, opened(exchange), market_view, "subscribe", ("books", "BTC-USDT"))
-    snapshot = said[1]
+    answers = await send(
+        exchange, opened(exchange), market_view, "subscribe", ("books", "BTC-USDT")
+    )
+    snapshot = answers[1]
     assert snapshot["action"] == "snapshot"
     (row,) = snapshot["data"]
     assert row["prevSeqId"] == -1
@@ -113,8 +115,8 @@ async def test_candles_and_tickers_begin_with_the_newest(
     exchange: ExchangeDialect, market_view: SimulatedMarketView
 ):
     session = opened(exchange, "business")
-    _, candle = await say(exchange, session, market_view, "subscribe", ("candle1m", "BTC-USDT"))
-    _, ticker = await say(
+    _, candle = await send(exchange, session, market_view, "subscribe", ("candle1m", "BTC-USDT"))
+    _, ticker = await send(
         exchange, opened(exchange), market_view, "subscribe", ("tickers", "BTC-USDT")
     )
     assert candle["data"][0][8] == "0"
@@ -131,7 +133,7 @@ async def test_candles_and_tickers_begin_with_the_newest(
         ("public", "trades", "NO-SUCH"),
         ("public", "trades", "BTC-USDT-SWAP"),
         ("public", "index-tickers", "BTC-USDT"),
-        ("public", "neverHeardOf", "BTC-USDT"),
+        ("public", "unknownChannel", "BTC-USDT"),
     ],
 )
 async def test_an_unknown_channel_or_symbol_is_rejected(
@@ -139,11 +141,11 @@ async def test_an_unknown_channel_or_symbol_is_rejected(
 ):
     session = opened(exchange, access)
     good = ("trades" if access == "public" else "trades-all", "BTC-USDT")
-    refused, *confirmed = await say(
+    rejected, *confirmed = await send(
         exchange, session, market_view, "subscribe", (channel, name), good
     )
-    assert (refused["event"], refused["code"]) == ("error", "60018")
-    assert f"channel:{channel},instId:{name} doesn't exist" in refused["msg"]
+    assert (rejected["event"], rejected["code"]) == ("error", "60018")
+    assert f"channel:{channel},instId:{name} doesn't exist" in rejected["msg"]
     assert [one["event"] for one in confirmed] == ["subscribe"]
 
 
@@ -164,7 +166,7 @@ def test_there_are_three_addresses(exchange: ExchangeDialect, path: str):
     assert exchange.open(path, {}) is None
 
 
-def test_a_connection_ends_after_its_notice(
+def test_a_connection_is_closed_after_its_notice(
     exchange: ExchangeDialect, market_view: SimulatedMarketView
 ):
     session = opened(exchange)
@@ -179,40 +181,40 @@ def test_a_connection_ends_after_its_notice(
     assert session.closing == "service upgrade"
 
 
-async def test_books_are_the_book_now_cut_to_the_size(exchange, market_view):
-    (book,) = await asked(exchange, market_view, "market/books", instId="BTC-USDT", sz=5)
+async def test_a_book_has_the_requested_number_of_levels(exchange, market_view):
+    (book,) = await rows_of(exchange, market_view, "market/books", instId="BTC-USDT", sz=5)
     assert len(book["bids"]) == len(book["asks"]) == 5
     bids, asks = ([Decimal(level[0]) for level in book[side]] for side in ("bids", "asks"))
     assert bids == sorted(bids, reverse=True)
     assert asks == sorted(asks)
     assert bids[0] < asks[0]
-    (whole,) = await asked(exchange, market_view, "market/books", instId="BTC-USDT", sz=400)
+    (whole,) = await rows_of(exchange, market_view, "market/books", instId="BTC-USDT", sz=400)
     assert whole["bids"][:5] == book["bids"]
     assert all(
         not text.endswith("0") or "." not in text for level in whole["bids"] for text in level
     )
 
 
-async def test_trades_by_id_leave_no_hole(exchange, market_view):
-    newest = await asked(exchange, market_view, "market/trades", instId="BTC-USDT", limit=500)
+async def test_trades_by_id_have_no_gap(exchange, market_view):
+    newest = await rows_of(exchange, market_view, "market/trades", instId="BTC-USDT", limit=500)
     ids = [int(trade["tradeId"]) for trade in newest]
     assert ids == list(range(ids[0], ids[0] - 500, -1))
     path = "market/history-trades"
-    page = await asked(
+    page = await rows_of(
         exchange, market_view, path, instId="BTC-USDT", type=1, after=ids[10], limit=100
     )
     assert page == newest[11:111]
-    few = await asked(
+    few = await rows_of(
         exchange, market_view, path, instId="BTC-USDT", after=ids[10], before=ids[14], limit=100
     )
     assert few == newest[11:14]
-    alone = await asked(exchange, market_view, path, instId="BTC-USDT", before=ids[50], limit=9)
+    alone = await rows_of(exchange, market_view, path, instId="BTC-USDT", before=ids[50], limit=9)
     assert alone == newest[:9]
 
 
-async def test_trades_of_a_time(exchange, market_view):
+async def test_trades_before_a_time(exchange, market_view):
     end_ms = OPENING_NS // 10**6 + 3_000
-    found = await asked(
+    found = await rows_of(
         exchange,
         market_view,
         "market/history-trades",
@@ -223,7 +225,7 @@ async def test_trades_of_a_time(exchange, market_view):
     )
     (newest, *_) = found
     assert all(int(one["ts"]) < end_ms for one in found)
-    (later,) = await asked(
+    (later,) = await rows_of(
         exchange, market_view, "market/history-trades", instId="BTC-USDT",
         after=int(newest["tradeId"]) + 2, limit=1,
     )  # fmt: skip
@@ -242,20 +244,20 @@ async def test_trades_of_a_time(exchange, market_view):
     ],
 )
 async def test_candles_follow_one_another(exchange, market_view, bar, length_ms, begins_ms):
-    rows = await asked(exchange, market_view, "market/candles", instId="BTC-USDT", bar=bar)
+    rows = await rows_of(exchange, market_view, "market/candles", instId="BTC-USDT", bar=bar)
     starts = [int(row[0]) for row in rows]
     assert starts == list(range(starts[0], starts[-1] - 1, -length_ms))
     assert all(start % length_ms == begins_ms for start in starts)
     assert [row[8] for row in rows] == ["0"] + ["1"] * (len(rows) - 1)
     if len(rows) > 3:
-        between = await asked(
+        between = await rows_of(
             exchange, market_view, "market/history-candles", instId="BTC-USDT", bar=bar,
             after=starts[0], before=starts[3],
         )  # fmt: skip
         assert between == rows[1:3]
 
 
-async def test_volumes_of_swaps_count_contracts(
+async def test_volumes_of_swaps_are_in_contracts(
     exchange: ExchangeDialect, market_view: SimulatedMarketView
 ):
     swaps = DIALECTS["okx_futures"]()
@@ -264,7 +266,7 @@ async def test_volumes_of_swaps_count_contracts(
         (exchange, market_view, "ETH-USDT", Decimal(1)),
         (swaps, swap_view, "ETH-USDT-SWAP", Decimal("0.1")),
     ):
-        (row,) = await asked(dialect, its_view, "market/candles", instId=name, bar="1m", limit=1)
+        (row,) = await rows_of(dialect, its_view, "market/candles", instId=name, bar="1m", limit=1)
         low, high, volume, middle, quote = (Decimal(row[place]) for place in (3, 2, 5, 6, 7))
         assert low * volume * contract <= quote <= high * volume * contract
         assert middle == (quote if dialect is exchange else volume * contract)
@@ -276,10 +278,10 @@ async def test_funding_of_swaps_can_be_requested(
     swaps = DIALECTS["okx_futures"]()
     swap_view = market_view_of(swaps)
     name = "BTC-USDT-SWAP"
-    (funding,) = await asked(swaps, swap_view, "public/funding-rate", instId=name)
+    (funding,) = await rows_of(swaps, swap_view, "public/funding-rate", instId=name)
     assert int(funding["fundingTime"]) > OPENING_NS // 10**6
     assert int(funding["nextFundingTime"]) - int(funding["fundingTime"]) == 8 * HOUR_MS
-    answer = await ask(exchange, market_view, "public/funding-rate", instId="BTC-USDT")
+    answer = await get(exchange, market_view, "public/funding-rate", instId="BTC-USDT")
     assert json.loads(answer.body)["code"] == "51001"
 
 
@@ -299,36 +301,36 @@ async def test_funding_of_swaps_can_be_requested(
 async def test_wrong_calls_are_rejected_with_errors_of_okx(
     exchange, market_view, path, query, code
 ):
-    answer = await ask(exchange, market_view, path, **query)
+    answer = await get(exchange, market_view, path, **query)
     assert (answer.status, json.loads(answer.body)["code"]) == (200, code)
 
 
 async def test_instruments_have_all_members_that_clients_read(exchange, market_view):
-    rows = await asked(exchange, market_view, "public/instruments", instType="SPOT")
+    rows = await rows_of(exchange, market_view, "public/instruments", instType="SPOT")
     found = {row["instId"]: row for row in rows}
     assert {"BTC-USDT", "ETH-USDT", "SOL-USDT"} <= found.keys()
     assert found["BTC-USDT"]["tickSz"] == "0.1"
     assert found["BTC-USDT"]["lotSz"] == "0.00000001"
     assert "simulator" not in found["BTC-USDT"]
-    one = await asked(
+    one = await rows_of(
         exchange, market_view, "public/instruments", instType="SPOT", instId="ETH-USDT"
     )
     assert one == [found["ETH-USDT"]]
     for other in ("SWAP", "FUTURES", "OPTION"):
-        assert await asked(exchange, market_view, "public/instruments", instType=other) == []
+        assert await rows_of(exchange, market_view, "public/instruments", instType=other) == []
     swaps = DIALECTS["okx_futures"]()
-    (swap, *_) = await asked(swaps, market_view_of(swaps), "public/instruments", instType="SWAP")
+    (swap, *_) = await rows_of(swaps, market_view_of(swaps), "public/instruments", instType="SWAP")
     assert (swap["ctVal"], swap["ctValCcy"], swap["uly"]) == ("0.01", "BTC", "BTC-USDT")
 
 
 async def test_a_halted_instrument_is_listed_as_suspended(exchange, market_view):
     market_view.relist("ETH-USDT", halted=True)
-    rows = await asked(exchange, market_view, "public/instruments", instType="SPOT")
+    rows = await rows_of(exchange, market_view, "public/instruments", instType="SPOT")
     market_view.relist("ETH-USDT", halted=False)
     states = {row["instId"]: row["state"] for row in rows}
     assert (states["ETH-USDT"], states["BTC-USDT"]) == ("suspend", "live")
 
 
-def test_every_failure_has_words(exchange: ExchangeDialect):
+def test_every_failure_has_a_body(exchange: ExchangeDialect):
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["code"].startswith("50")

@@ -1,4 +1,4 @@
-"""Frames of a simulated market: the book that they make is the market's own."""
+"""Frames of a simulated market: a client that follows them has the book of the market."""
 
 import json
 import zlib
@@ -21,7 +21,7 @@ MARKS = ("mark-price", "index-tickers", "funding-rate")
 BUSINESS = ("trades-all", "candle1m")
 
 
-class Show:
+class SimulatedExchange:
     """A market and all its frames about one instrument."""
 
     def __init__(self, venue_id: str = "okx", events_per_second: float = 1_000) -> None:
@@ -30,12 +30,12 @@ class Show:
         self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
         self.market_view = SimulatedMarketView(self.market, self.exchange)
         self.symbol = self.exchange.list(self.instrument).symbol
-        self.said: dict[str, list[dict]] = {}
+        self.frames: dict[str, list[dict]] = {}
         self.sessions: list[Session] = []
         self.fault: Callable[[Frame], list[Frame]] | None = None
 
     async def subscribe(self, access: str, *channels: str) -> list[dict]:
-        """Returns what the subscriptions begin with."""
+        """Return the first frames of the subscriptions."""
         session = self.exchange.open(f"/ws/v5/{access}", {})
         assert session is not None
         arguments = [
@@ -51,7 +51,7 @@ class Show:
         return [answer for answer in answers if "event" not in answer]
 
     async def subscribe_to_all(self) -> list[dict]:
-        """As above, of every channel of the instrument."""
+        """Subscribe to every channel of the instrument."""
         marks = MARKS if self.symbol.endswith("SWAP") else ()
         first = await self.subscribe("public", *PUBLIC, *marks)
         return first + await self.subscribe("business", *BUSINESS)
@@ -68,10 +68,10 @@ class Show:
                     said = json.loads(text)
                     channel = said["arg"]["channel"]
                     assert f"{channel}:{said['arg']['instId']}" == stream.name
-                    self.said.setdefault(channel, []).append(said)
+                    self.frames.setdefault(channel, []).append(said)
 
     def rows(self, channel: str) -> list[dict]:
-        return [row for said in self.said[channel] for row in said["data"]]
+        return [row for said in self.frames[channel] for row in said["data"]]
 
 
 class Follower:
@@ -109,7 +109,7 @@ class Follower:
         return zlib.crc32(":".join(text for pair in pairs for text in pair).encode())
 
 
-def market_book(show: Show) -> list[list[tuple[Decimal, Decimal]]]:
+def market_book(show: SimulatedExchange) -> list[list[tuple[Decimal, Decimal]]]:
     instrument = show.instrument
     return [
         [
@@ -124,23 +124,23 @@ def numbers(levels: list[list[tuple[str, str]]]) -> list[list[tuple[Decimal, Dec
     return [[(Decimal(price), Decimal(size)) for price, size in side] for side in levels]
 
 
-async def with_book(show: Show) -> Follower:
-    """Someone who has subscribed to the book, at a time between two updates."""
+async def with_book(show: SimulatedExchange) -> Follower:
+    """A client that has subscribed to the book between two updates."""
     show.run(1.03)
     (snapshot,) = await show.subscribe("public", "books")
     return Follower(snapshot)
 
 
-def follow(show: Show, follower: Follower, seconds: float) -> None:
-    show.said.clear()
+def follow(show: SimulatedExchange, follower: Follower, seconds: float) -> None:
+    show.frames.clear()
     show.run(seconds)
-    for said in show.said.get("books", []):
+    for said in show.frames.get("books", []):
         follower.take(said)
 
 
 @pytest.mark.parametrize("venue_id", ["okx", "okx_futures"])
-async def test_snapshot_and_updates_make_the_markets_book(venue_id: str):
-    show = Show(venue_id, events_per_second=3_000)
+async def test_a_snapshot_and_updates_make_the_book_of_the_market(venue_id: str):
+    show = SimulatedExchange(venue_id, events_per_second=3_000)
     follower = await with_book(show)
     follow(show, follower, 4.97)
     assert follower.checked > 40
@@ -149,24 +149,24 @@ async def test_snapshot_and_updates_make_the_markets_book(venue_id: str):
 
 
 async def test_a_later_subscriber_joins_the_same_stream():
-    show = Show()
+    show = SimulatedExchange()
     first = await with_book(show)
     follow(show, first, 1.02)
     (snapshot,) = await show.subscribe("public", "books")
     second = Follower(snapshot)
     assert (second.sequence, second.levels()) == (first.sequence, first.levels())
     follow(show, second, 0.95)
-    for said in show.said["books"]:
+    for said in show.frames["books"]:
         first.take(said)
     assert second.levels() == first.levels()
     assert numbers(second.levels()) == market_book(show)
 
 
 async def test_a_subscription_before_the_opening_gets_data_at_the_opening():
-    show = Show("okx_futures")
+    show = SimulatedExchange("okx_futures")
     assert await show.subscribe("public", "books", "funding-rate", "tickers") == []
     show.run(1)
-    snapshot, *updates = show.said["books"]
+    snapshot, *updates = show.frames["books"]
     follower = Follower(snapshot)
     for update in updates:
         follower.take(update)
@@ -175,11 +175,11 @@ async def test_a_subscription_before_the_opening_gets_data_at_the_opening():
 
 
 async def test_a_book_without_subscribers_is_removed():
-    show = Show()
+    show = SimulatedExchange()
     await with_book(show)
     show.sessions.clear()
     show.run(1.03)
-    show.said.clear()
+    show.frames.clear()
     (snapshot,) = await show.subscribe("public", "books")
     follower = Follower(snapshot)
     assert numbers(follower.levels()) == market_book(show)
@@ -187,7 +187,7 @@ async def test_a_book_without_subscribers_is_removed():
 
 
 async def test_a_quiet_book_gets_an_empty_update_every_minute():
-    show = Show(events_per_second=1e-6)
+    show = SimulatedExchange(events_per_second=1e-6)
     follower = await with_book(show)
     before = follower.sequence
     follow(show, follower, 125)
@@ -198,8 +198,8 @@ async def test_a_quiet_book_gets_an_empty_update_every_minute():
     assert int(second["ts"]) - int(first["ts"]) == 60_000
 
 
-def once(show: Show, name: str) -> None:
-    """Let a fault act on the next book frame."""
+def once(show: SimulatedExchange, name: str) -> None:
+    """Apply a fault to the next book frame."""
 
     def act(frame: Frame) -> list[Frame]:
         changed = list(show.exchange.faults[name](frame))
@@ -210,8 +210,8 @@ def once(show: Show, name: str) -> None:
     show.fault = act
 
 
-async def test_a_restart_of_the_numbering_is_one_legal_step():
-    show = Show()
+async def test_a_restart_of_the_ids_is_one_valid_update():
+    show = SimulatedExchange()
     follower = await with_book(show)
     once(show, "sequence_restart")
     follow(show, follower, 2)
@@ -227,8 +227,8 @@ async def test_a_restart_of_the_numbering_is_one_legal_step():
     assert snapshot["data"][0]["seqId"] == follower.sequence
 
 
-async def test_an_empty_update_is_legal():
-    show = Show()
+async def test_an_empty_update_is_valid():
+    show = SimulatedExchange()
     follower = await with_book(show)
     once(show, "empty_update")
     follow(show, follower, 1)
@@ -237,8 +237,8 @@ async def test_an_empty_update_is_legal():
     assert follower.checked == 12
 
 
-async def test_checksums_may_be_zero_or_wrong():
-    show = Show()
+async def test_faults_make_checksums_zero_or_wrong():
+    show = SimulatedExchange()
     follower = await with_book(show)
     once(show, "checksum_zero")
     follow(show, follower, 1)
@@ -253,14 +253,14 @@ async def test_checksums_may_be_zero_or_wrong():
     [("service_upgrade", "notice", "64008"), ("error_without_id", "error", "60018")],
 )
 async def test_announcements_to_a_connection_have_no_id(name: str, event: str, code: str):
-    show = Show()
+    show = SimulatedExchange()
     await show.subscribe_to_all()
     faults = show.exchange.faults
     stream = next(iter(show.sessions[0].streams.values()))
     frame = (stream, b'{"arg":{}}')
-    told, same = faults[name](frame)
+    notice, same = faults[name](frame)
     assert same == frame
-    said = json.loads(told[1])
+    said = json.loads(notice[1])
     assert (said["event"], said["code"]) == (event, code)
     assert "id" not in said
     assert faults["empty_update"](frame) == [frame]
@@ -268,7 +268,7 @@ async def test_announcements_to_a_connection_have_no_id(name: str, event: str, c
 
 
 async def test_trades_and_quotes_agree_with_history():
-    show = Show(events_per_second=6_000)
+    show = SimulatedExchange(events_per_second=6_000)
     await show.subscribe_to_all()
     show.run(4)
     every, trades = show.rows("trades-all"), show.rows("trades")
@@ -298,7 +298,7 @@ async def test_trades_and_quotes_agree_with_history():
 
 
 async def test_small_books_are_the_top_of_the_book():
-    show = Show()
+    show = SimulatedExchange()
     await show.subscribe_to_all()
     show.run(2)
     last = show.rows("books5")[-1]
@@ -308,7 +308,7 @@ async def test_small_books_are_the_top_of_the_book():
 
 
 async def test_candles_and_tickers_are_sent_by_the_clock():
-    show = Show(events_per_second=100)
+    show = SimulatedExchange(events_per_second=100)
     await show.subscribe_to_all()
     show.run(62 - OPENING_NS // SECOND_NS % 60)
     rows = show.rows("candle1m")
@@ -321,21 +321,21 @@ async def test_candles_and_tickers_are_sent_by_the_clock():
 
 
 async def test_mark_index_and_funding_of_swaps_have_three_channels():
-    show = Show("okx_futures", events_per_second=100)
+    show = SimulatedExchange("okx_futures", events_per_second=100)
     show.run(1)
     begun = await show.subscribe_to_all()
-    told = {said["arg"]["channel"]: said["data"][0] for said in begun}
-    assert set(MARKS) <= told.keys()
+    first = {frame["arg"]["channel"]: frame["data"][0] for frame in begun}
+    assert set(MARKS) <= first.keys()
     show.run(60)
     assert len(show.rows("mark-price")) == len(show.rows("index-tickers")) == 300
     assert len(show.rows("funding-rate")) == 1
-    assert told["index-tickers"]["instId"] == "BTC-USDT"
+    assert first["index-tickers"]["instId"] == "BTC-USDT"
     price = Decimal(show.rows("trades")[-1]["px"])
-    for row, key in ((show.rows("mark-price")[-1], "markPx"), (told["index-tickers"], "idxPx")):
+    for row, key in ((show.rows("mark-price")[-1], "markPx"), (first["index-tickers"], "idxPx")):
         assert abs(Decimal(row[key]) / price - 1) < Decimal("0.02")
 
 
 async def test_no_frames_without_subscribers():
-    show = Show()
+    show = SimulatedExchange()
     show.run(2)
-    assert not show.said
+    assert not show.frames

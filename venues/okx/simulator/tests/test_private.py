@@ -1,4 +1,4 @@
-"""Keys, items and refusals of the pretended OKX."""
+"""Keys, orders and errors of the simulated OKX, over REST and websocket."""
 
 import json
 from decimal import Decimal
@@ -73,7 +73,7 @@ async def item_of(
     return body["code"], row["sCode"]
 
 
-async def test_a_signed_order_is_taken(exchange, market_view, engine):
+async def test_a_signed_order_is_accepted(exchange, market_view, engine):
     item = LIMIT | {"clOrdId": "mine", "tag": "x"}
     _, body = await called(exchange, market_view, signed("POST", ORDER, item))
     (row,) = body["data"]
@@ -117,7 +117,7 @@ async def test_a_query_is_signed_too(exchange, market_view):
 
 
 @pytest.mark.parametrize("refusal", list(RejectCode))
-async def test_every_refusal_of_the_engine_has_a_code(exchange, market_view, engine, refusal):
+async def test_every_rejection_of_the_engine_has_a_code(exchange, market_view, engine, refusal):
     engine.refuses = refusal
     code, item_code = await item_of(exchange, market_view, signed("POST", ORDER, LIMIT))
     assert code == "1"
@@ -135,7 +135,7 @@ async def test_every_refusal_of_the_engine_has_a_code(exchange, market_view, eng
         (RejectCode.UNKNOWN_SYMBOL, "51001"),
     ],
 )
-async def test_refusals_by_their_codes(exchange, market_view, engine, refusal, code):
+async def test_rejections_by_their_codes(exchange, market_view, engine, refusal, code):
     engine.refuses = refusal
     assert await item_of(exchange, market_view, signed("POST", ORDER, LIMIT)) == ("1", code)
 
@@ -146,7 +146,7 @@ async def test_refusals_by_their_codes(exchange, market_view, engine, refusal, c
         ({"instId": ""}, "50014"),
         ({"instId": "NO-PE"}, "51001"),
         ({"side": "hold"}, "51000"),
-        ({"ordType": "wish"}, "51000"),
+        ({"ordType": "unknown"}, "51000"),
         ({"tdMode": "cross"}, "51010"),
         ({"tdMode": ""}, "50014"),
         ({"px": ""}, "51204"),
@@ -160,7 +160,7 @@ async def test_refusals_by_their_codes(exchange, market_view, engine, refusal, c
         ({"attachAlgoOrds": [{"slTriggerPx": "1"}]}, "51000"),
     ],
 )
-async def test_orders_that_make_no_sense(exchange, market_view, engine, changes, code):
+async def test_invalid_orders_are_rejected(exchange, market_view, engine, changes, code):
     request = signed("POST", ORDER, LIMIT | changes)
     assert await item_of(exchange, market_view, request) == ("1", code)
     assert not engine.found
@@ -196,7 +196,7 @@ async def test_an_order_can_have_a_self_trade_mode(exchange, market_view, engine
     assert engine.found[1].ticket.self_trade is SelfTrade.CANCEL_BOTH
 
 
-async def test_the_sixty_first_order_of_two_seconds_is_too_many(exchange, market_view):
+async def test_the_sixty_first_order_in_two_seconds_is_rejected(exchange, market_view):
     batch = signed("POST", "trade/batch-orders", [LIMIT] * 20)
     for _ in range(3):
         assert (await called(exchange, market_view, batch))[1]["code"] == "0"
@@ -229,16 +229,18 @@ async def test_algo_orders_become_stops(exchange, market_view, engine, item, kin
     assert ticket.kind.value == kind
     if ticket.trail is not None:
         assert ticket.trail == 500
-    asked = {"ordType": item["ordType"]}
-    request = signed("GET", "trade/orders-algo-pending", asked)
+    query = {"ordType": item["ordType"]}
+    request = signed("GET", "trade/orders-algo-pending", query)
     (found,) = (await called(exchange, market_view, request))[1]["data"]
     names = [name for name in item if name not in ("orderPx", "callbackRatio")]
     assert [found[name] for name in names] == [item[name] for name in names]
-    hidden = {"instId": "BTC-USDT", "clOrdId": "mine"}
-    assert (await called(exchange, market_view, signed("GET", ORDER, hidden)))[1]["code"] == "51603"
+    by_client_id = {"instId": "BTC-USDT", "clOrdId": "mine"}
+    assert (await called(exchange, market_view, signed("GET", ORDER, by_client_id)))[1][
+        "code"
+    ] == "51603"
 
 
-async def test_a_stop_for_so_much_of_the_quote_currency_is_not_known(exchange, market_view):
+async def test_a_stop_in_quote_units_is_rejected(exchange, market_view):
     named = ("instId", "tdMode", "side", "sz")
     stop = {"ordType": "conditional", "slTriggerPx": "51000", "slOrdPx": "-1"}
     item = {name: LIMIT[name] for name in named} | stop
@@ -262,7 +264,7 @@ async def test_orders_without_a_matching_engine_are_rejected(exchange):
     assert (status, body["code"]) == (503, "50001")
 
 
-async def said(
+async def send(
     exchange: ExchangeDialect, session, market_view: FakeMarketView, content: dict
 ) -> list[dict]:
     answers = await exchange.receive(session, json.dumps(content), market_view)
@@ -273,9 +275,9 @@ def private(exchange: ExchangeDialect) -> tuple[object, list[dict]]:
     """A connection and the messages that it gets."""
     session = exchange.open("/ws/v5/private", {})
     assert session is not None
-    told: list[dict] = []
-    session.report = lambda stream, payload: told.append(json.loads(payload))
-    return session, told
+    received: list[dict] = []
+    session.report = lambda stream, payload: received.append(json.loads(payload))
+    return session, received
 
 
 @pytest.mark.parametrize(
@@ -290,12 +292,12 @@ def private(exchange: ExchangeDialect) -> tuple[object, list[dict]]:
 )
 async def test_a_login_that_fails(exchange, market_view, changes, code):
     session, _ = private(exchange)
-    (answer,) = await said(exchange, session, market_view, login(**changes))
+    (answer,) = await send(exchange, session, market_view, login(**changes))
     assert (answer["event"], answer["code"]) == ("error", code)
     orders = {"op": "subscribe", "args": [{"channel": "orders", "instType": "ANY"}]}
-    (answer,) = await said(exchange, session, market_view, orders)
+    (answer,) = await send(exchange, session, market_view, orders)
     assert answer["code"] == "60011"
-    (answer,) = await said(
+    (answer,) = await send(
         exchange, session, market_view, {"id": "1", "op": "order", "args": [LIMIT]}
     )
     assert (answer["id"], answer["code"]) == ("1", "60011")
@@ -305,13 +307,13 @@ async def test_an_order_over_the_websocket_names_its_instrument_by_code(
     exchange, market_view, engine
 ):
     session, _ = private(exchange)
-    await said(exchange, session, market_view, login())
-    (answer,) = await said(
+    await send(exchange, session, market_view, login())
+    (answer,) = await send(
         exchange, session, market_view, {"id": "7", "op": "order", "args": [LIMIT]}
     )
     assert (answer["code"], answer["data"][0]["sCode"]) == ("1", "50014")
     item = {name: text for name, text in LIMIT.items() if name != "instId"} | {"instIdCode": 2}
-    (answer,) = await said(
+    (answer,) = await send(
         exchange, session, market_view, {"id": "8", "op": "order", "args": [item]}
     )
     assert (answer["id"], answer["op"], answer["code"]) == ("8", "order", "0")
@@ -319,11 +321,11 @@ async def test_an_order_over_the_websocket_names_its_instrument_by_code(
 
 
 async def test_a_repeated_subscription_gets_events_once(exchange, market_view, engine):
-    session, told = private(exchange)
-    await said(exchange, session, market_view, login())
+    session, received = private(exchange)
+    await send(exchange, session, market_view, login())
     spot = {"channel": "orders", "instType": "SPOT"}
     for argument in (spot, spot, {"channel": "orders", "instType": "SWAP"}):
-        (answer,) = await said(
+        (answer,) = await send(
             exchange, session, market_view, {"op": "subscribe", "args": [argument]}
         )
         assert answer["event"] == "subscribe"
@@ -332,35 +334,35 @@ async def test_a_repeated_subscription_gets_events_once(exchange, market_view, e
     await called(exchange, market_view, signed("POST", "trade/amend-order", amend))
     cancel = {"instId": "BTC-USDT", "clOrdId": "mine"}
     await called(exchange, market_view, signed("POST", "trade/cancel-order", cancel))
-    rows = [one["data"][0] for one in told]
+    rows = [one["data"][0] for one in received]
     assert [(row["state"], row["amendResult"], row["reqId"]) for row in rows] == [
         ("live", "", ""), ("live", "0", "r1"), ("canceled", "", ""),
     ]  # fmt: skip
     assert [row["cancelSource"] for row in rows] == ["", "", "1"]
-    assert [one["arg"] for one in told] == [spot] * 3
-    for forget in session.when_closed:
-        forget()
+    assert [one["arg"] for one in received] == [spot] * 3
+    for close in session.when_closed:
+        close()
     await called(exchange, market_view, signed("POST", ORDER, LIMIT))
-    assert len(told) == 3
+    assert len(received) == 3
 
 
 async def test_a_second_login_does_not_duplicate_events(exchange, market_view, engine):
-    session, told = private(exchange)
+    session, received = private(exchange)
     for _ in range(2):
-        (answer,) = await said(exchange, session, market_view, login())
+        (answer,) = await send(exchange, session, market_view, login())
         assert (answer["event"], answer["code"]) == ("login", "0")
     argument = {"channel": "orders", "instType": "ANY"}
-    await said(exchange, session, market_view, {"op": "subscribe", "args": [argument]})
+    await send(exchange, session, market_view, {"op": "subscribe", "args": [argument]})
     await called(exchange, market_view, signed("POST", ORDER, LIMIT))
-    assert len(told) == 1
+    assert len(received) == 1
 
 
 async def test_balances_and_positions_begin_with_a_snapshot(swaps, engine):
     market_view = market_view_of(swaps, engine)
-    session, told = private(swaps)
-    await said(swaps, session, market_view, login())
+    session, received = private(swaps)
+    await send(swaps, session, market_view, login())
     arguments = [{"channel": "account"}, {"channel": "positions", "instType": "ANY"}]
-    answers = await said(swaps, session, market_view, {"op": "subscribe", "args": arguments})
+    answers = await send(swaps, session, market_view, {"op": "subscribe", "args": arguments})
     assert [one.get("eventType") for one in answers] == [None, "snapshot", None, "snapshot"]
     assert answers[1]["data"][0]["details"][0]["availBal"] == "990"
     assert answers[3]["data"] == []
@@ -371,7 +373,7 @@ async def test_balances_and_positions_begin_with_a_snapshot(swaps, engine):
     engine.held = [held]
     engine.tell(PositionChanged(held, "fill"))
     engine.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(999), Decimal(10)), "fill"))
-    position, money = (one["data"][0] for one in told)
+    position, money = (one["data"][0] for one in received)
     assert (position["pos"], position["upl"], position["liqPx"]) == ("-5", "50", "60000")
     assert (position["notionalUsd"], position["mmr"]) == ("2450", "12.25")
     assert money["details"][0]["eq"] == "1050"
@@ -387,7 +389,7 @@ async def test_the_outcome_of_a_lost_operation_is_unknown(exchange):
     assert (answer["id"], answer["op"], answer["code"]) == ("9", "order", "50004")
 
 
-async def test_swaps_count_contracts(swaps, engine):
+async def test_sizes_of_swaps_are_contracts(swaps, engine):
     market_view = market_view_of(swaps, engine)
     assert await item_of(swaps, market_view, signed("POST", ORDER, SWAP)) == ("0", "0")
     (row,) = (await called(swaps, market_view, signed("GET", "trade/orders-pending")))[1]["data"]

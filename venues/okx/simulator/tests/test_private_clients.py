@@ -1,4 +1,4 @@
-"""The unmodified ccxt trades on the pretended OKX: spot and swaps."""
+"""Unmodified ccxt trades on the simulated OKX: spot and swaps."""
 
 import asyncio
 
@@ -73,7 +73,7 @@ async def test_fills_and_balances_agree():
         assert closed["average"] == pytest.approx(order["average"])
 
 
-async def test_an_order_is_acknowledged_before_its_fate_is_known():
+async def test_an_order_is_acknowledged_before_it_is_cancelled():
     async with running("simulate") as base, trading_client(base) as client:
         price = await far_price(client)
         cases = (
@@ -109,9 +109,9 @@ async def test_orders_that_the_exchange_rejects():
             {"symbol": SYMBOL, "type": "limit", "side": "buy", "amount": size, "price": price}
             for size in (0.01, 900_000)
         ]
-        taken, refused = await client.create_orders(orders)
-        assert taken["info"]["sCode"] == "0"
-        assert (refused["status"], refused["info"]["sCode"]) == ("rejected", "51008")
+        accepted, rejected = await client.create_orders(orders)
+        assert accepted["info"]["sCode"] == "0"
+        assert (rejected["status"], rejected["info"]["sCode"]) == ("rejected", "51008")
 
 
 async def test_a_position_is_opened_and_closed():
@@ -130,7 +130,7 @@ async def test_a_position_is_opened_and_closed():
         assert await client.fetch_positions() == []
 
 
-async def test_an_algo_order_waits_for_its_price():
+async def test_an_algo_order_is_placed_found_changed_and_cancelled():
     async with running("simulate") as base, trading_client(base) as client:
         price = await far_price(client)
         stop = {"stopPrice": price}
@@ -167,18 +167,18 @@ async def test_an_algo_order_is_watched():
         trading_client(base) as watcher,
     ):
         algo = {"trigger": True}
-        hearing = asyncio.create_task(watcher.watch_orders(SYMBOL, params=algo))
+        watching = asyncio.create_task(watcher.watch_orders(SYMBOL, params=algo))
         await subscribed(base, "orders-algo")
         stop = {"stopLossPrice": await far_price(client), "clientOrderId": NAME}
         order = await client.create_order(SYMBOL, "market", "sell", 0.01, None, stop)
-        (told,) = await hearing
-        assert (told["id"], told["status"]) == (order["id"], "open")
-        assert told["info"]["algoClOrdId"] == NAME
-        hearing = asyncio.create_task(watcher.watch_orders(SYMBOL, params=algo))
+        (event,) = await watching
+        assert (event["id"], event["status"]) == (order["id"], "open")
+        assert event["info"]["algoClOrdId"] == NAME
+        watching = asyncio.create_task(watcher.watch_orders(SYMBOL, params=algo))
         await asyncio.sleep(0)
         await client.cancel_order(order["id"], SYMBOL, algo)
-        (told,) = await hearing
-        assert (told["id"], told["status"]) == (order["id"], "canceled")
+        (event,) = await watching
+        assert (event["id"], event["status"]) == (order["id"], "canceled")
 
 
 async def test_wrong_keys_have_different_errors():
@@ -191,7 +191,7 @@ async def test_wrong_keys_have_different_errors():
         for *names, code in cases:
             with pytest.raises(ccxt.AuthenticationError, match=code):
                 async with trading_client(base, *names):
-                    raise AssertionError("currencies were told to a stranger")
+                    raise AssertionError("the client loaded currencies with a wrong key")
         async with trading_client(base) as client:
             client.nonce = lambda: client.milliseconds() - 31_000
             with pytest.raises(ccxt.InvalidNonce):
@@ -213,16 +213,16 @@ async def test_another_client_of_the_account_gets_its_events(venue, symbol, size
         trading_client(base) as watcher,
     ):
         price = await far_price(client, symbol)
-        hearing = asyncio.create_task(watcher.watch_orders(symbol))
+        watching = asyncio.create_task(watcher.watch_orders(symbol))
         await subscribed(base, "orders")
         order = await client.create_order(symbol, "limit", "buy", size, price)
-        (told,) = await hearing
-        assert (told["id"], told["status"], told["price"]) == (order["id"], "open", price)
-        hearing = asyncio.create_task(watcher.watch_orders(symbol))
+        (event,) = await watching
+        assert (event["id"], event["status"], event["price"]) == (order["id"], "open", price)
+        watching = asyncio.create_task(watcher.watch_orders(symbol))
         await asyncio.sleep(0)
         await client.edit_order(order["id"], symbol, "limit", "buy", size, price - 10)
-        (told,) = await hearing
-        assert (told["price"], told["info"]["amendResult"]) == (price - 10, "0")
+        (event,) = await watching
+        assert (event["price"], event["info"]["amendResult"]) == (price - 10, "0")
         fills = asyncio.create_task(watcher.watch_my_trades(symbol))
         assert (await watcher.watch_balance())["USDT"]["total"] > 0
         await subscribed(base, "account")
@@ -232,20 +232,20 @@ async def test_another_client_of_the_account_gets_its_events(venue, symbol, size
         assert fill["fee"]["cost"] < 0
 
 
-async def test_an_order_that_waits_is_met_by_another_account():
+async def test_an_open_order_is_filled_by_another_account():
     names = ("other-key", "other-secret", "other-password")
     async with (
         running("simulate") as base,
         trading_client(base) as maker,
         trading_client(base, *names) as taker,
     ):
-        hearing = asyncio.create_task(maker.watch_my_trades(SYMBOL))
+        watching = asyncio.create_task(maker.watch_my_trades(SYMBOL))
         await subscribed(base, "orders")
         book = await maker.fetch_order_book(SYMBOL, 5)
         price = book["asks"][0][0] + 1
         order = await maker.create_order(SYMBOL, "limit", "sell", 0.01, price)
         await taker.create_order(SYMBOL, "market", "buy", 8)
-        (fill, *_) = await hearing
+        (fill, *_) = await watching
         assert (fill["order"], fill["takerOrMaker"], fill["price"]) == (order["id"], "maker", price)
         closed = await maker.fetch_order(order["id"], SYMBOL)
         assert (closed["status"], closed["average"]) == ("closed", price)
@@ -259,17 +259,17 @@ async def test_positions_are_reported():
         trading_client(base) as watcher,
     ):
         assert await watcher.watch_positions() == []
-        hearing = asyncio.create_task(watcher.watch_positions())
+        watching = asyncio.create_task(watcher.watch_positions())
         await asyncio.sleep(0)
         await client.create_order(SWAP, "market", "buy", 4)
-        (position,) = await hearing
+        (position,) = await watching
         while position["contracts"] < 4:
             (position,) = await watcher.watch_positions()
         assert (position["side"], position["contracts"]) == ("long", 4)
 
 
 async def subscribed(base: str, channel: str) -> None:
-    """Wait until someone hears this channel."""
+    """Wait until a client is subscribed to this channel."""
     async with raw_client(base) as raw:
         while True:
             (venue,) = (await raw.get("/../status"))["venues"]
