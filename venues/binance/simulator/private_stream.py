@@ -236,18 +236,18 @@ def algo_update(order: OrderView, now_ms: int) -> Row:
 def balance_update(event: BalanceChanged, now_ms: int) -> Row:
     """``{"e":"ACCOUNT_UPDATE",…}`` of one asset."""
     total = plain_number(event.balance.total)
-    asset = event.balance.asset
-    row: Row = {"a": asset, "wb": total, "cw": total, "bc": "0"}
-    return account_update(event.why, now_ms, [row], [])
+    row = {"a": event.balance.asset, "wb": total, "cw": total, "bc": "0"}
+    return _account_update(event.why, now_ms, B=[row], P=[])
 
 
 def position_update(position: PositionView, why: str, now_ms: int) -> Row:
     """``{"e":"ACCOUNT_UPDATE",…}`` of one position."""
-    row: Row = {
+    entry_price = plain_number(position.entry_price)
+    row = {
         "s": position.symbol,
         "pa": plain_number(position.size),
-        "ep": plain_number(position.entry_price),
-        "bep": plain_number(position.entry_price),
+        "ep": entry_price,
+        "bep": entry_price,
         "cr": plain_number(position.realized),
         "up": plain_number(position.unrealized),
         "mt": "cross",
@@ -255,13 +255,12 @@ def position_update(position: PositionView, why: str, now_ms: int) -> Row:
         "ps": "BOTH",
         "ma": "USDT",
     }
-    return account_update(why, now_ms, [], [row])
+    return _account_update(why, now_ms, B=[], P=[row])
 
 
-def account_update(why: str, now_ms: int, balances: list[Row], positions: list[Row]) -> Row:
-    """``{"e":"ACCOUNT_UPDATE","E","T","a":{"m":reason,"B":[],"P":[]}}``"""
-    changes = {"m": REASONS.get(why, "ORDER"), "B": balances, "P": positions}
-    return {"e": "ACCOUNT_UPDATE", "E": now_ms, "T": now_ms, "a": changes}
+def _account_update(why: str, now_ms: int, **changes: list[dict[str, str]]) -> Row:
+    reason = {"m": REASONS.get(why, "ORDER")}
+    return {"e": "ACCOUNT_UPDATE", "E": now_ms, "T": now_ms, "a": {**reason, **changes}}
 
 
 @dataclass(slots=True)

@@ -157,6 +157,11 @@ def test_instruments_have_the_digits_that_were_seen(capture: CaptureReader):
     ]
 
 
+def test_bare_lines_show_the_same_steps(capture: CaptureReader):
+    expected = Listing("BTCUSDT", "BTC", "USDT", "0.001", "0.01", "0", derived=True)
+    assert capture.listings_of([TRADE, BOOK, QUOTE]) == [expected]
+
+
 def test_the_sequence_of_a_book_frame(capture: CaptureReader):
     assert capture.sequence_of(combined("btcusdt@depth@100ms", BOOK)) == 9
     assert capture.sequence_of(b"garbage") == 0
