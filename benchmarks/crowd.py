@@ -62,7 +62,7 @@ def _measure(file: Path) -> dict[str, float]:
 
 
 def instruments(like: Instrument) -> list[Instrument]:
-    """Make this number of equal instruments."""
+    """SYMBOLS instruments with the terms of one."""
     return [replace(like, base=f"C{number:03}", share=1.0) for number in range(SYMBOLS)]
 
 

@@ -48,7 +48,7 @@ LOOK_AGAIN_SECONDS = 0.2
 APPROVED_NS = 60 * 10**9
 PEER = ROOT / "benchmarks" / "peers" / "ccxt_orders.py"
 METHODS = {"websocket": "createOrderWs", "rest": "createOrder"}
-"""Results of bare ccxt."""
+"""Methods of bare ccxt, by transport."""
 TARGETS = {50: "under 1.5", 99: "under 5"}
 
 

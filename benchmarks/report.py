@@ -18,7 +18,7 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """Values of the runs."""
+        """The median of the runs."""
         return statistics.median(self.runs)
 
 

@@ -72,7 +72,7 @@ class _Suspension:
     """Shared by the budgets of one venue."""
 
     until_ns: int = 0
-    """Monotonic clock time."""
+    """End of the suspension, monotonic clock time."""
 
 
 class RequestBudget:

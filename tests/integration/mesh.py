@@ -114,7 +114,7 @@ class Mesh:
         return page
 
     def replay(self) -> dict[str, Any]:
-        """Position in the capture."""
+        """The state of the replay of the capture."""
         return next(iter(self.get("/replay/status", port="simulator")[1]["venues"]))
 
     def sql(self, query: str, *values: object) -> list[tuple[Any, ...]]:

@@ -44,7 +44,7 @@ class OrderCaller:
         self._market = market_data_pb2_grpc.MarketDataStub(mesh.channel)
 
     def call(self, method: str, request: Any) -> Any:
-        """Metadata for calls of TradeFlow."""
+        """Call a method of TradeFlow."""
         return getattr(self.flow, method)(request, metadata=HEADER, timeout=CALL_SECONDS_MAX)
 
     def is_ready(self) -> bool:

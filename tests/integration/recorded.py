@@ -17,7 +17,7 @@ TRADES = (
 )
 QUOTES = "SELECT sequence, bid_price, bid_size, ask_price, ask_size FROM quote_rows ORDER BY ctid"
 NEWEST = " DESC LIMIT 1"
-"""Queries that are repeated while waiting."""
+"""Suffix of the queries above: only the newest row, for repeated reads while waiting."""
 
 
 class Gap(NamedTuple):
@@ -109,7 +109,7 @@ def book_updates(mesh: Mesh) -> list[RecordedUpdate]:
 
 
 def last_book_update(mesh: Mesh) -> RecordedUpdate:
-    """The cursor of the newest batch. Raises LookupError without one."""
+    """The last update of the newest batch. Raises LookupError without one."""
     rows = mesh.sql(
         "SELECT codec, batch FROM book_batch_rows WHERE venue = %s AND update_count > 0"
         " ORDER BY epoch DESC, sequence DESC LIMIT 1",

@@ -68,7 +68,7 @@ class StreamBooks(threading.Thread):
                 self._take(batch)
 
     def end(self) -> None:
-        """Stop and return the entries so far."""
+        """Stop reading; the results so far remain."""
         self._stopping.set()
         self.join()
 
@@ -115,7 +115,7 @@ class TrueBooks(threading.Thread):
             self.best[found["lastUpdateId"]] = best
 
     def end(self) -> None:
-        """Stop and return the messages so far."""
+        """Stop reading; the results so far remain."""
         self._stopping.set()
         self.join()
 
@@ -154,7 +154,7 @@ def wait_until_covered(mesh: Mesh) -> None:
 
 
 def admin(mesh: Mesh, name: str) -> "admin_pb2_grpc.AdminStub":
-    """Call one of the two processes directly."""
+    """The Admin service of one of the two processes, without the gateway."""
     channel = grpc.insecure_channel(f"127.0.0.1:{mesh.port(name)}")
     return admin_pb2_grpc.AdminStub(channel)
 

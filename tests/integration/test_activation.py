@@ -100,7 +100,7 @@ def catalog(mesh, venue=NEWCOMER):
 
 
 def venue_is(mesh, venue, state):
-    """Whether the catalog has this state."""
+    """Whether the catalog states that the venue is in this state."""
     return catalog(mesh, venue)["running"]["state"] == state
 
 

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 SEED = 2
 SHARE = 0.01
-"""Shares of dropped, doubled and swapped frames."""
+"""The share of frames that is dropped, that is doubled, and that is swapped."""
 SWAP_DISTANCE_MAX = 40
 UNTOUCHED_FRAMES = 50
 """Undamaged frames at the start and the end of the damaged part."""

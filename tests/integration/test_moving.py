@@ -31,7 +31,7 @@ TRADES = types_pb2.CHANNEL_TRADES
 
 @pytest.fixture(scope="module")
 def simulator_url() -> Iterator[str]:
-    """Start a separate process."""
+    """URL of a simulator in a separate process."""
     port = free_port()
     words = [str(port), str(LIFETIME_S), *VENUES]
     process = subprocess.Popen(
@@ -53,12 +53,12 @@ def short_lived(venue_id: str, simulator_url: str) -> Venue:
 
 
 def moves(made: Connector) -> int:
-    """Trades of all connections together."""
+    """Number of replaced connections."""
     return int(made.meter.counters.get("moved_connections_total", 0))
 
 
 async def answers(url: str) -> None:
-    """Wait until a connection does."""
+    """Wait until a server answers at the URL."""
 
     def asked() -> bool:
         try:

@@ -33,7 +33,7 @@ CUTS = (
     {"fault": "drop", "channel": "trades", "count": 5, "probability": 0.2, "at_s": 180},
     {"fault": "disconnect", "channel": "trades", "at_s": 240},
 )
-"""Times of a captured session, in seconds of its own time."""
+"""Faults during a captured session, at seconds of its own time."""
 REPAIR_SECONDS_MAX = 120.0
 DROPPED = 12
 AWAY_CALLS = 8
@@ -138,7 +138,7 @@ def start(mesh: Mesh, venue: str, repair_id: str) -> repair_pb2.RepairJob:
 
 
 def job(mesh: Mesh, repair_id: str) -> repair_pb2.RepairJob:
-    """The current repair job."""
+    """The current state of a repair job."""
     request = repair_pb2.GetRepairRequest(repair_id=repair_id)
     return repair_pb2_grpc.RepairStub(mesh.channel).GetRepair(request).job
 

@@ -24,7 +24,7 @@ SETTINGS = {
 }
 DROPPED = 12
 OPEN_COLOR, FILLED_COLOR = [227, 176, 75], [127, 159, 208]
-"""Selector of the hole markers at the upper edge of the chart."""
+"""Colors of the hole markers at the upper edge of the chart."""
 NEWEST_MARK = """color => {
   const canvas = document.querySelector("[data-testid=chart] canvas");
   const row = canvas.getContext("2d").getImageData(0, 1, canvas.width, 1).data;

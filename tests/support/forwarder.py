@@ -18,7 +18,7 @@ class Forwarder:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lead_to(self, target_port: int) -> None:
-        """Forward to another address; existing connections are closed."""
+        """Forward to another port from now on; existing connections are closed."""
         self._target_port = target_port
         self._hang_up()
 

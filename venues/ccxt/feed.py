@@ -89,7 +89,7 @@ class Stream:
         self._kind.sweep()
 
     def break_socket(self, reason: str) -> None:
-        """Handle the loss of its socket."""
+        """Break its socket, which is unusable."""
         if self.client is not None:
             break_socket(self.client, reason)
 
@@ -229,7 +229,7 @@ class CcxtFeed:
 
 
 class CcxtSource:
-    """The interface of the feed to the process."""
+    """The market data of one exchange, as its venue process reads it."""
 
     def __init__(
         self, exchange: CcxtExchange, depth: int, consecutive: bool, silence_s: float

@@ -371,7 +371,7 @@ def _candle(row: Sequence[Any]) -> Candle:
 
 
 def _trade(row: Mapping[str, Any]) -> Trade:
-    """Close a client of either API."""
+    """Parse a trade of either API."""
     return Trade(
         trade_id=str(row["trade_id"]),
         price=plain_text(row["price"]),

@@ -171,7 +171,7 @@ class Watched:
 
 
 class Comparison(NamedTuple):
-    """The comparison of two books."""
+    """The result of comparing two books."""
 
     verdict: "market_data_pb2.BookVerdict.ValueType"
     reason: str = ""
@@ -180,7 +180,7 @@ class Comparison(NamedTuple):
     compared: int = 0
     different: Sequence[market_data_pb2.LevelDifference] = ()
     exact: bool = False
-    """Both books are at the same update."""
+    """Whether both books are at the same update."""
 
     @property
     def final(self) -> bool:

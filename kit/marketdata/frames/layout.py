@@ -57,7 +57,7 @@ class LevelList(NamedTuple):
 
     @classmethod
     def asks(cls, price: MemberKey, size: MemberKey) -> "LevelList":
-        """The list of asks."""
+        """A list of asks."""
         return cls(Sides.ASKS, price, size)
 
     @classmethod
@@ -89,7 +89,7 @@ class Node:
     scope: int
     """Number of lists of rows above it."""
     name: str = ""
-    """The name in the schema."""
+    """The name of the field in the schema."""
     optional: bool = False
     levels: LevelList | None = None
     children: "list[Node]" = field(default_factory=list)

@@ -38,7 +38,7 @@ def events(mesh: Mesh, since_ns: int) -> list[Event]:
 
 
 def prices(happened: Sequence[Event]) -> list[Decimal]:
-    """The scale of the trades."""
+    """The prices of the trades."""
     return [event.price for event in happened if isinstance(event, Traded)]
 
 

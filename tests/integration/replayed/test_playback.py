@@ -178,7 +178,7 @@ def slowly(replayed: Mesh) -> str:
 
 
 def digest(mesh: Mesh, event_count: int) -> str:
-    """Rows of all kept batches of the venue's process, in order."""
+    """A digest of all kept batches of the venue's process, in order."""
     request = market_data_pb2.SubscribeRequest(
         venue=VENUE, channels=CHANNELS, start_at=market_data_pb2.START_AT_EARLIEST
     )
