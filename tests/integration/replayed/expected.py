@@ -86,7 +86,10 @@ def _updates(mesh: Mesh) -> Iterator[tuple[int, BookUpdate]]:
     rows = mesh.sql("SELECT codec, batch FROM book_batch_rows ORDER BY epoch, sequence")
     for kind, packed in rows:
         batch = batch_pb2.MarketDataBatch.FromString(codec.unpack(kind, packed))
-        updates = recorded.updates_of(batch)
-        for received_ns, one in zip(batch.book.received_time_ns, updates, strict=True):
+        columns = batch.book
+        # Updates of epoch 0 belong to no book.
+        times = zip(columns.received_time_ns, columns.book_epoch, strict=True)
+        proven_ns = [received_ns for received_ns, book_epoch in times if book_epoch]
+        for received_ns, one in zip(proven_ns, recorded.updates_of(batch), strict=True):
             newest_ns = max(newest_ns, received_ns)
             yield newest_ns, one.update
