@@ -32,7 +32,7 @@ ROWS = {
     " quote_volume, trade_count, covered_ns, revision, final",
 }
 
-PLAY_SECONDS = 20.0
+PLAY_SECONDS = 40.0
 PAPER = "paper"
 FALLEN = 61_760
 """Of the best bid, a third of the way through the capture."""
