@@ -102,7 +102,6 @@ class _Reader:
         self.rows = 0
 
     async def read(self, channel: grpc.aio.Channel) -> None:
-        """Read until cancelled."""
         request = market_data_pb2.SubscribeRequest(
             venue=VENUE, channels=CHANNELS, start_at=market_data_pb2.START_AT_EARLIEST
         )

@@ -34,7 +34,6 @@ def compare(rules: tuple[FeeAsset, SelfTrade], seed: int, wanted: int) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Returns the exit code."""
     wanted = int(arguments[0]) if arguments else ORDERS
     seed = int(arguments[1]) if len(arguments) > 1 else 1
     with ProcessPoolExecutor() as cores:

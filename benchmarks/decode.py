@@ -102,11 +102,9 @@ class Silent:
     """A connection on which nothing but data comes."""
 
     def on_control_message(self, message: ControlMessage) -> None:
-        """It does not."""
         raise ValueError(f"not data: {message}")
 
     def on_missing_frame(self, detail: str) -> None:
-        """It is not."""
         raise ValueError(detail)
 
 

@@ -36,7 +36,6 @@ class Rows:
     """Rows whose key another row has."""
 
     def add(self, key: int, *values: object) -> None:
-        """Add a row."""
         self.doubled += key in self.hashes
         self.hashes[key] = hash((key, *values))
 

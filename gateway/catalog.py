@@ -41,7 +41,6 @@ class Catalog:
         self._registry = registry
 
     async def venues(self) -> list[catalog_pb2.Venue]:
-        """All venues, by id."""
         return list(await asyncio.gather(*map(self.venue, sorted(self._installed))))
 
     async def venue(self, venue_id: str) -> catalog_pb2.Venue:

@@ -42,7 +42,6 @@ class Endpoint:
 
     @classmethod
     def parse(cls, address: str, healthy: bool = True) -> "Endpoint":
-        """Parse host:port."""
         host, _, port = address.rpartition(":")
         return cls(host, int(port), healthy)
 
@@ -58,7 +57,6 @@ class Target:
 
     @property
     def cluster(self) -> str:
-        """Name of the cluster."""
         return f"{self.contract.name}/{self.key}" if self.key else self.contract.name
 
 

@@ -35,7 +35,6 @@ _TRANSCODER_TYPE = f"{_TYPES}.http.grpc_json_transcoder.v3.GrpcJsonTranscoder"
 
 
 def public(host: str, port: int, hosts: Sequence[str], folder: Path) -> Json:
-    """The public listener."""
     filters = [
         _filter("rbac", f"{_TYPES}.http.rbac.v3.RBAC", rules=_foreign_pages(hosts)),
         _filter("cors", f"{_TYPES}.http.cors.v3.Cors"),
@@ -124,7 +123,6 @@ def connection_limit(connections_max: int) -> Json:
 
 
 def socket_address(host: str, port: int) -> Json:
-    """A TCP address."""
     return {"socket_address": {"address": host, "port_value": port}}
 
 

@@ -16,7 +16,6 @@ URL = "wss://stream.binance.com:9443/stream/ws"
 
 
 async def one_pass(lines: list[bytes]) -> float:
-    """Seconds for all frames."""
     exchange = ccxt.pro.binance({"options": {"tradesLimit": 1000}})
     market = exchange.safe_market_structure(
         {

@@ -31,7 +31,6 @@ def client(job: dict[str, Any]) -> Any:
 
 
 async def place_all(job: dict[str, Any]) -> list[float]:
-    """Monotonic seconds."""
     exchange = client(job)
     try:
         await exchange.load_markets()

@@ -40,7 +40,6 @@ class Client:
         self.lastPong = 0
 
     def resolve(self, result: object, name: str | None = None) -> object:
-        """Nobody waits."""
         return result
 
     def reject(self, error: Exception, name: str | None = None) -> None:
@@ -88,7 +87,6 @@ def market(exchange: Any, venue: str, symbol: str) -> Any:
 
 
 async def one_pass(head: dict[str, Any], frames: list[bytes]) -> float:
-    """Seconds for all frames."""
     name, url = CLASSES[head["venue"]]
     exchange = getattr(ccxt.pro, name)({"options": OPTIONS})
     markets = [market(exchange, head["venue"], symbol) for symbol in head["symbols"]]

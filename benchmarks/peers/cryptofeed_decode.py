@@ -49,7 +49,6 @@ def make_feed(snapshot: dict) -> Binance:
 
 
 async def one_pass(lines: list[bytes]) -> float:
-    """Seconds for all frames."""
     snapshot = next(json.loads(line) for line in lines if b"lastUpdateId" in line[:20])
     feed = make_feed(snapshot)
     frames = [as_aggregate(line) for line in lines if b"lastUpdateId" not in line[:20]]

@@ -69,7 +69,6 @@ class Coverage:
             self.since_ns = time_ns
 
     def add(self, hole: Hole) -> None:
-        """Add a hole."""
         if hole in self.holes:
             return
         self.holes.append(hole)

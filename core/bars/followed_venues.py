@@ -35,7 +35,6 @@ class FollowedVenues:
         self.join()
 
     def give_up(self, shards: Collection[int]) -> None:
-        """Remove shards."""
         self.shards -= set(shards)
         for venue in self.venues:
             venue.leave(shards)

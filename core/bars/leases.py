@@ -81,7 +81,6 @@ class Leases:
         await self._call("ZREM", MEMBERS, self.member)
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._commands.close()
 
     async def _call(self, *command: str | int) -> Any:

@@ -89,7 +89,6 @@ class Tick:
     def ends(
         self, trades: Trades, opened: PartialBar | None, carry: RuleState
     ) -> tuple[list[int], RuleState]:
-        """As Rule.ends."""
         first = self._size - (opened.trade_count if opened else 0)
         return list(range(first, len(trades.time_ns) + 1, self._size)), carry
 
@@ -103,7 +102,6 @@ class Volume:
     def ends(
         self, trades: Trades, opened: PartialBar | None, carry: RuleState
     ) -> tuple[list[int], RuleState]:
-        """As Rule.ends."""
         held = opened.volume if opened else 0
         sums = list(accumulate(trades.size.tolist(), initial=held))
         return _filled(sums, self._size), carry
@@ -118,7 +116,6 @@ class Value:
     def ends(
         self, trades: Trades, opened: PartialBar | None, carry: RuleState
     ) -> tuple[list[int], RuleState]:
-        """As Rule.ends."""
         held = opened.quote_volume if opened else 0
         prices = trades.price.tolist()
         sums = list(accumulate(map(mul, prices, trades.size.tolist()), initial=held))
@@ -137,7 +134,6 @@ class Imbalance:
     def ends(
         self, trades: Trades, opened: PartialBar | None, carry: RuleState
     ) -> tuple[list[int], RuleState]:
-        """As Rule.ends."""
         signs, carry = signed(trades, carry)
         ends: list[int] = []
         begin, theta = -(opened.trade_count if opened else 0), carry.buys - carry.sells
@@ -176,7 +172,6 @@ class Runs:
     def ends(
         self, trades: Trades, opened: PartialBar | None, carry: RuleState
     ) -> tuple[list[int], RuleState]:
-        """As Rule.ends."""
         signs, carry = signed(trades, carry)
         buys = [carry.buys, *(np.cumsum(signs > 0) + carry.buys).tolist()]
         sells = [carry.sells, *(np.cumsum(signs < 0) + carry.sells).tolist()]
@@ -218,7 +213,6 @@ class Range:
     def ends(
         self, trades: Trades, opened: PartialBar | None, carry: RuleState
     ) -> tuple[list[int], RuleState]:
-        """As Rule.ends."""
         prices = trades.price.tolist()
         ends: list[int] = []
         size, count = self._size, len(prices)
@@ -247,7 +241,6 @@ class Renko:
     def ends(
         self, trades: Trades, opened: PartialBar | None, carry: RuleState
     ) -> tuple[list[int], RuleState]:
-        """As Rule.ends."""
         prices = trades.price.tolist()
         size, ends = self._size, []
         anchor = prices[0] if carry.anchor is None else carry.anchor

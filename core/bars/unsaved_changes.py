@@ -46,12 +46,10 @@ class UnsavedChanges:
         return records
 
     def add_records(self, records: Iterable[BarRecord]) -> None:
-        """Note records to write."""
         for found in records:
             self._events[found.key] = found
 
     def remove(self, keys: Iterable[BarKey]) -> None:
-        """Note bars to delete."""
         for key in keys:
             self._removed[key] = None
 

@@ -184,7 +184,6 @@ class VenueBars:
             self.hold(bar)
 
     def held(self) -> list[Bar]:
-        """The bars in memory."""
         return [bar for _, _, bar in (*self._open, *self._evictable)]
 
     def leave(self, shards: Collection[int]) -> None:

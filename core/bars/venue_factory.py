@@ -20,7 +20,6 @@ class VenueFactory:
         self._world = world
 
     def new_venue(self, venue_id: str, shards: Collection[int]) -> VenueBars:
-        """A venue without history."""
         return self.make_venue(venue_id, 0, shards, {})
 
     def make_venue(

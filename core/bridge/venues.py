@@ -88,7 +88,6 @@ class Venues:
             raise UnknownInstrument(f"{venue} does not list {symbol!r}", venue=venue, symbol=symbol)
 
     async def close(self) -> None:
-        """End the connections."""
         for connected in self._connected.values():
             await connected.channel.close()
 

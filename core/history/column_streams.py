@@ -39,7 +39,6 @@ class ColumnStreams:
         self._readers = 0
 
     async def batches(self, request: history_pb2.ReadRequest) -> AsyncGenerator[bytes, None]:
-        """Responses of Read."""
         if request.channel not in READABLE:
             allowed = " ".join(map(types_pb2.Channel.Name, READABLE))
             raise requests.bad("channel", request.channel, allowed)
@@ -66,7 +65,6 @@ class ColumnStreams:
         return frames(self._database, request.venue, start_ns, end_ns)
 
     async def bars(self, request: history_pb2.ReadBarsRequest) -> AsyncGenerator[bytes, None]:
-        """Responses of ReadBars."""
         interval = requests.interval(request.interval)
         as_of_ns = requests.not_negative("as_of_time_ns", request.as_of_time_ns)
         start_ns, end_ns = _bounds(request)

@@ -38,7 +38,6 @@ class ListStore:
         return list(map(list_queries.trade, rows)), token
 
     async def quotes(self, request: history_pb2.ListQuotesRequest) -> Page[history_pb2.Quote]:
-        """Quotes by received time."""
         values, newest_first = _times(request), requests.newest_first(request)
         async with self._database.transaction() as connection:
             values["instrument_id"] = await instrument_id(connection, request)

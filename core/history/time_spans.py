@@ -20,7 +20,6 @@ class TimeSpans:
 
     @classmethod
     def of(cls, spans: Iterable[Span]) -> Self:
-        """The union of spans."""
         ordered = np.array(
             sorted(span for span in spans if span[0] < span[1]), dtype=np.int64
         ).reshape(-1, 2)
@@ -34,7 +33,6 @@ class TimeSpans:
         return len(self.starts)
 
     def pairs(self) -> list[Span]:
-        """All spans."""
         return list(zip(self.starts.tolist(), self.ends.tolist(), strict=True))
 
     def missing_in(self, span: Span) -> list[Span]:

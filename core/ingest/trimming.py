@@ -87,7 +87,6 @@ class Trimmer:
         )
 
     async def run(self) -> None:
-        """Run forever."""
         while True:
             try:
                 await self.look()

@@ -21,7 +21,6 @@ class VenueDiscovery:
         self._writers: dict[str, VenueWriter] = {}
 
     async def run(self) -> None:
-        """Run forever."""
         async with asyncio.TaskGroup() as group:
             async for services in self._directory.watch(VENUE):
                 self._follow(services, group)

@@ -45,11 +45,9 @@ class PlaybackController:
         raise self._refusal("connections")
 
     async def pause(self) -> None:
-        """Stop publishing."""
         self._player.pause()
 
     async def resume(self) -> None:
-        """Continue publishing."""
         self._player.resume()
 
     def _refusal(self, wanted: str) -> NotSupported:

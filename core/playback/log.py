@@ -252,7 +252,6 @@ class LogReader:
         self._wake.set()
 
     def published(self, cursor: Cursor, channel: Channel, *, again: bool) -> None:
-        """Note a published batch."""
         if again and self._once and channel in self.positions:
             self.positions[channel] = cursor.sequence
 
@@ -261,7 +260,6 @@ class LogReader:
         self.positions = dict.fromkeys(self.positions, 0)
 
     def leave(self) -> None:
-        """Stop reading."""
         self._log.leave(self)
 
     def take(self) -> bytes:

@@ -50,17 +50,14 @@ class Player:
         self._audience.set()
 
     def pause(self) -> None:
-        """Stop publishing."""
         self._going.clear()
 
     def resume(self) -> None:
-        """Continue publishing."""
         self._anchor = None
         self._going.set()
 
     @property
     def paused(self) -> bool:
-        """Whether it is paused."""
         return not self._going.is_set()
 
     async def run(self, windows: AsyncGenerator[Window, None], symbols: Iterable[str]) -> None:

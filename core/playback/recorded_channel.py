@@ -97,7 +97,6 @@ class ChannelWindow:
 
     @property
     def events(self) -> int:
-        """Number of rows."""
         return 0 if self._events is None else len(self._events)
 
     @property

@@ -48,7 +48,6 @@ class PlaybackSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def window_ns(self) -> int:
-        """Of recorded time."""
         speed = parse_speed(self.speed)
         window_ms = self.window_ms or (WINDOW_MS if speed is not None else WINDOW_MAX_MS)
         return max(int(window_ms * NANOSECONDS_PER_MILLISECOND * (speed or 1)), 1)

@@ -110,7 +110,6 @@ class Nullable:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """As in Field."""
         return self.field.dtype
 
     def write(self, target: NDArray[Any]) -> None:

@@ -24,7 +24,6 @@ class ChunkBuffer:
         self._due_ns = 0
 
     def add(self, entry: StreamEntry, now_ns: int, monotonic_ns: int) -> MalformedBatch | None:
-        """As Chunk.add."""
         if not self.chunk.positions:
             self._due_ns = monotonic_ns + self._age_ns
         return self.chunk.add(entry, now_ns)

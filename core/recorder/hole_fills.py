@@ -75,7 +75,6 @@ class HoleFills:
     days_ns: Sequence[int] = ()
 
     async def write(self, connection: Connection, *, careful: bool) -> int:
-        """As in Rows."""
         for found in self.found:
             fill = found.fill
             values = {

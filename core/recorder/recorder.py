@@ -59,7 +59,6 @@ class Recorder:
         )
 
     async def run(self) -> None:
-        """Record until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.progress.run())
             group.create_task(self._run_on())

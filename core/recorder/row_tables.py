@@ -29,7 +29,6 @@ class RowTable:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns of integers."""
         return tuple(column.name for column in self.columns)
 
     @property

@@ -50,7 +50,6 @@ class EncodedRows:
     days_ns: Sequence[int] = ()
 
     async def write(self, connection: Connection, *, careful: bool) -> int:
-        """As in Rows."""
         if careful or self.staged:
             return await _write_new(connection, self)
         await self.send(connection, self.table)
@@ -80,11 +79,9 @@ class PlainRows:
 
     @property
     def row_count(self) -> int:
-        """Number of rows."""
         return len(self.rows)
 
     async def write(self, connection: Connection, *, careful: bool) -> int:
-        """As in Rows."""
         if careful or self.staged:
             return await _write_new(connection, self)
         await self.send(connection, self.table)

@@ -83,7 +83,6 @@ class CandleComparison:
         self._clock = clock
 
     async def run(self) -> None:
-        """Run forever."""
         while True:
             try:
                 await self.look()

@@ -65,7 +65,6 @@ class HoleFinder:
         """Gaps of all instruments whose end was published."""
 
     async def run(self) -> None:
-        """Run forever."""
         while True:
             try:
                 await self.look()

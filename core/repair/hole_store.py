@@ -234,7 +234,6 @@ class HoleStore:
         return job
 
     async def job(self, repair_id: str) -> Job | None:
-        """One of them."""
         async with self._database.transaction() as connection:
             return await _job(connection, repair_id)
 

@@ -63,7 +63,6 @@ class Hole:
     detail: str = ""
 
     def message(self) -> repair_pb2.Hole:
-        """Return the protobuf message."""
         return repair_pb2.Hole(
             hole_id=self.hole_id,
             venue=self.venue,
@@ -135,7 +134,6 @@ class Job:
         return self.state in LIVE
 
     def message(self) -> repair_pb2.RepairJob:
-        """Return the protobuf message."""
         return repair_pb2.RepairJob(
             repair_id=self.repair_id,
             venue=self.venue,

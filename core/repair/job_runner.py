@@ -79,7 +79,6 @@ class JobRunner:
         self._called = asyncio.Event()
 
     async def run(self) -> None:
-        """Run forever."""
         try:
             while True:
                 try:

@@ -24,7 +24,6 @@ class RepairMetrics:
         self._past_candles.labels(venue).inc(count)
 
     def found(self, venue: str, holes: int) -> None:
-        """Count new holes."""
         if holes:
             self._found.labels(venue).inc(holes)
 

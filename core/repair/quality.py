@@ -65,7 +65,6 @@ class Parts(NamedTuple):
 
     @property
     def score(self) -> float:
-        """Their product."""
         return self.coverage * self.freshness * self.agreement
 
 
@@ -125,7 +124,6 @@ class Quality:
         self._clock = clock
 
     async def run(self) -> None:
-        """Run forever."""
         computed = 0
         while True:
             try:

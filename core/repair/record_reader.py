@@ -125,7 +125,6 @@ class RecordReader:
             return [Listed(*row) for row in await found.fetchall()]
 
     async def instrument(self, venue: str, symbol: str) -> Instrument | None:
-        """One of them."""
         async with self._database.transaction() as connection:
             found = await connection.execute(
                 f"{_INSTRUMENTS} WHERE venue = %s AND symbol = %s".encode(), [venue, symbol]

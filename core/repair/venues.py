@@ -130,7 +130,6 @@ class Venues:
             raise NotAvailable(f"{venue} returned a value that is not a number") from error
 
     async def close(self) -> None:
-        """End the connections."""
         for _, channel in self._channels.values():
             await channel.close()
         await self._registry.close()

@@ -44,7 +44,6 @@ class TradedVolume:
         """[day, atoms]"""
 
     def add(self, atoms: int, time_ns: int) -> None:
-        """Count a trade."""
         if time_ns >= self._today_end_ns:
             day = time_ns // DAY_NS
             self._today_end_ns = (day + 1) * DAY_NS

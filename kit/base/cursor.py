@@ -56,11 +56,9 @@ class Cursor(NamedTuple):
 
     @classmethod
     def of(cls, message: types_pb2.Cursor) -> "Cursor":
-        """Convert from a message."""
         return cls(message.epoch, message.sequence)
 
     def message(self) -> types_pb2.Cursor:
-        """Convert to a message."""
         return types_pb2.Cursor(epoch=self.epoch, sequence=self.sequence)
 
 

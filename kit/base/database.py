@@ -81,7 +81,6 @@ class Database:
                     await self._put_back(connection)
 
     async def close(self) -> None:
-        """Close the idle connections."""
         while self._idle:
             await self._idle.pop().close()
 

@@ -70,7 +70,6 @@ class Directory:
             await asyncio.sleep(next(waits))
 
     async def close(self) -> None:
-        """End the connection."""
         await self._channel.close()
 
     async def _register_and_send_heartbeats(

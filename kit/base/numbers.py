@@ -133,7 +133,6 @@ def plain_text_or_empty(number: str | int | None) -> str:
 
 
 def to_decimal(unscaled: int, scale: int) -> Decimal:
-    """The value, exact."""
     return Decimal(unscaled).scaleb(-scale)
 
 

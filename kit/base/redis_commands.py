@@ -41,7 +41,6 @@ class RedisCommands:
         return await self._call_on(connection, command, timeout_seconds)
 
     async def close(self) -> None:
-        """Close the idle connections."""
         while self._idle:
             await self._idle.pop().disconnect()
 

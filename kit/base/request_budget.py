@@ -63,7 +63,6 @@ class TokenBucket:
         return max(0.0, (1 - self._tokens) / self._per_second) if self._tokens < 1 - 1e-6 else 0.0
 
     def take(self) -> None:
-        """Use one token."""
         self._tokens -= 1
 
 

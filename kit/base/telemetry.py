@@ -124,7 +124,6 @@ class Meter:
         return Gauge(f"venuemesh_{name}", help_text, labels, registry=self.registry)
 
     def batch(self, channel: str, events: int) -> None:
-        """Count a batch."""
         self.events_total += events
         if channel not in self._by_channel:
             self._by_channel[channel] = (
@@ -136,12 +135,10 @@ class Meter:
         batches_counter.inc()
 
     def gap(self, reason: str) -> None:
-        """Count a gap."""
         self.gaps_total += 1
         self._gaps.labels(reason).inc()
 
     def reconnect(self) -> None:
-        """Count a reconnect."""
         self.reconnects_total += 1
         self._reconnects.inc()
 
@@ -161,7 +158,6 @@ class Meter:
         self.counters[name] = self.counters.get(name, 0) + amount
 
     def serving(self) -> None:
-        """Set the state SERVING."""
         self.state, self.detail = registry_pb2.SERVICE_STATE_SERVING, ""
 
     def degraded(self, detail: str) -> None:

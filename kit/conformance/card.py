@@ -38,7 +38,6 @@ class CardContext:
 
     @property
     def venue(self) -> Venue:
-        """The venue under test."""
         return self.connector.venue
 
 

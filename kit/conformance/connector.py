@@ -65,7 +65,6 @@ class Connector:
         return int(self.meter.counters.get("skipped_frames_total", 0))
 
     def add(self, symbols: Iterable[str]) -> None:
-        """Subscribe to more instruments."""
         added = list(symbols)
         self.host.subscribe(added)
         self.feed.add(added)

@@ -70,7 +70,6 @@ class SimulatedExchange:
         )
 
     def clear(self) -> None:
-        """End all faults."""
         self._simulator.venue(self.venue_id).faults.clear()
 
     @contextmanager

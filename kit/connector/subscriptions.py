@@ -30,7 +30,6 @@ class Subscriptions:
 
     @property
     def symbols(self) -> list[str]:
-        """By name."""
         return sorted(self._figures)
 
     def add(self, symbols: Iterable[str]) -> None:

@@ -26,17 +26,14 @@ _ROUNDING = Context(prec=400, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation,
 
 
 def add(first: Decimal, second: Decimal) -> Decimal:
-    """The sum, exact."""
     return EXACT.add(first, second)
 
 
 def subtract(first: Decimal, second: Decimal) -> Decimal:
-    """The difference, exact."""
     return EXACT.subtract(first, second)
 
 
 def product(first: Decimal, second: Decimal) -> Decimal:
-    """The product, exact."""
     return EXACT.multiply(first, second)
 
 

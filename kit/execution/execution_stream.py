@@ -41,7 +41,6 @@ class ExecutionStream:
         self._wake()
 
     def close(self) -> None:
-        """End all readers."""
         self._is_closed = True
         self._wake()
 

@@ -86,7 +86,6 @@ class Connection:
         await self._write(self._queue.open(outgoing_frames, self.session.shape), wait)
 
     def post(self, outgoing_frames: Iterable[OutgoingFrame]) -> None:
-        """Send them at once."""
         pending = self._queue.open(outgoing_frames, self.session.shape)
         if not self.stalled and self.open:
             self._send_now(pending)
@@ -103,7 +102,6 @@ class Connection:
             self._transport.write(_headers[len(text)] + text)
 
     async def ping(self, payload: bytes) -> None:
-        """Send a ping frame."""
         if not self.stalled and self.open:
             await self._websocket.ping(payload)
 

@@ -18,16 +18,9 @@ def credentials(venue_id: str, account: str) -> Mapping[str, str] | None:
             continue
         if venue_id not in importlib.import_module(name).DIALECTS:
             continue
-        for module in (f"{name}.authentication", f"{name}.private.keys"):
-            if _exists(module):
-                found: Mapping[str, str] = importlib.import_module(module).credentials(key)
-                return found
+        if importlib.util.find_spec(f"{name}.authentication") is None:
+            return None
+        authentication = importlib.import_module(f"{name}.authentication")
+        found: Mapping[str, str] = authentication.credentials(key)
+        return found
     return None
-
-
-def _exists(module: str) -> bool:
-    package = module.rpartition(".")[0]
-    return (
-        importlib.util.find_spec(package) is not None
-        and importlib.util.find_spec(module) is not None
-    )

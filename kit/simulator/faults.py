@@ -139,7 +139,6 @@ class Faults:
 
     @property
     def quiet(self) -> bool:
-        """Whether frames pass unchanged."""
         return not self._on_frames and not self._held
 
     def register(self, name: str, act: Callable[[FaultCommand], None]) -> None:
@@ -161,7 +160,6 @@ class Faults:
             self._waiting.append(fault)
 
     def clear(self) -> None:
-        """Switch all faults off."""
         self._waiting, self._on_frames, self._elsewhere = [], [], []
 
     def status(self) -> Sequence[dict[str, object]]:

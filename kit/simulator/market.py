@@ -92,7 +92,6 @@ class Market:
             self.open(instrument)
 
     def open(self, instrument: Instrument) -> None:
-        """Add an instrument."""
         name = f"{self.seed}/{instrument.base}/{instrument.quote}"
         currency = QUOTE_CURRENCIES.get(instrument.quote, instrument.quote)
         price = PriceProcess(instrument, f"{self._price_seed}/{instrument.base}/{currency}")

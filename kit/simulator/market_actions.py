@@ -24,7 +24,6 @@ class MarketActions:
         self._market_view = market_view
 
     def register_with(self, faults: Faults) -> None:
-        """Register the actions."""
         faults.register(MarketAction.CLOCK_SKEW, self.skew_clock)
         faults.register(MarketAction.CALM, self.calm)
         faults.register(MarketAction.BURST, self.burst)

@@ -47,7 +47,6 @@ class SimulatorServer:
         }
 
     def application(self) -> web.Application:
-        """What aiohttp serves."""
         app = web.Application(client_max_size=MESSAGE_BYTES_MAX)
         app.router.add_get("/status", self._get_status)
         app.router.add_get("/replay/status", self._get_replay_status)

@@ -71,12 +71,10 @@ class SimulatedMarketView:
         return self._histories[self._instruments[symbol]]
 
     async def book(self, symbol: str) -> BookSnapshot | None:
-        """The current book."""
         instrument = self._instruments.get(symbol)
         return None if instrument is None else self._book(instrument)
 
     def books(self) -> Mapping[str, BookSnapshot]:
-        """All current books."""
         return {symbol: self._book(one) for symbol, one in self._instruments.items()}
 
     def _book(self, instrument: Instrument) -> BookSnapshot:
@@ -147,7 +145,6 @@ class SimulatedMarketView:
 
     @property
     def engine(self) -> MatchingEngine | None:
-        """Where orders are matched."""
         return self._engine
 
     def recorded(self, path: str) -> bytes | None:
@@ -209,7 +206,6 @@ class MarketRunner:
             self._advance_market()
 
     async def run(self) -> None:
-        """Run until cancelled."""
         while True:
             await self._awake.wait()
             if self._speed is None:

@@ -69,12 +69,10 @@ class Venue:
             self.on_activity()
 
     def join(self, connection: Connection) -> None:
-        """Add a connection."""
         self.connections.append(connection)
         self.subscriptions_changed()
 
     def leave(self, connection: Connection) -> None:
-        """Remove a connection."""
         self.connections.remove(connection)
         self.touch()
         self._sent_to_gone += connection.frames_sent
@@ -157,7 +155,6 @@ class Venue:
             await connection.send_held()
 
     async def close_all(self, code: int, reason: str) -> None:
-        """End all connections."""
         for task in self._closing:
             task.cancel()
         for connection in list(self.connections):

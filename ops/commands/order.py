@@ -63,7 +63,6 @@ class _Desk:
         }
 
     async def do(self) -> None:
-        """What was asked."""
         async with rpc.channel(self._gateway) as channel:
             stub = trade_flow_pb2_grpc.TradeFlowStub(channel)
             if self._chosen.verb == "watch":

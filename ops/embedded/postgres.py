@@ -85,7 +85,6 @@ def command(folder: Path, port: int, **overrides: str) -> Command:
 
 
 def url(port: int, database: str = DATABASE) -> str:
-    """The URL for clients."""
     return f"postgresql://{SUPERUSER}@{LOOPBACK}:{port}/{database}"
 
 

@@ -20,7 +20,6 @@ def binary() -> Path:
 
 
 def prepare(folder: Path) -> None:
-    """Create the data folder."""
     folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -49,7 +48,6 @@ def command(folder: Path, port: int) -> Command:
 
 
 def url(port: int) -> str:
-    """The URL for clients."""
     return f"redis://{LOOPBACK}:{port}/0"
 
 

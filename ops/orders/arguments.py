@@ -22,7 +22,6 @@ ACCOUNT = "demo"
 
 
 def parser() -> argparse.ArgumentParser:
-    """All verbs."""
     found = OneLineParser("order", "Place, cancel and look at orders of a running mesh.")
     verbs = found.add_subparsers(
         dest="verb", required=True, metavar="VERB", parser_class=argparse.ArgumentParser

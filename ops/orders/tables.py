@@ -8,7 +8,6 @@ from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
 
 def orders(found: Iterable[orders_pb2.Order]) -> Table:
-    """One line each."""
     names = (
         "id",
         "symbol",
@@ -55,7 +54,6 @@ def _group(group: orders_pb2.OrderGroup) -> str:
 
 
 def fills(found: Iterable[orders_pb2.Fill]) -> Table:
-    """One line each."""
     names = ("fill", "symbol", "side", "size", "price", "fee", "as", "order")
     return _table(names, map(fill_cells, found))
 
@@ -76,12 +74,10 @@ def fill_cells(fill: orders_pb2.Fill) -> Sequence[str]:
 
 
 def balances(found: Iterable[orders_pb2.Balance]) -> Table:
-    """One line each."""
     return _table(("asset", "total", "free"), ((one.asset, one.total, one.free) for one in found))
 
 
 def positions(found: Iterable[orders_pb2.Position]) -> Table:
-    """One line each."""
     names = ("symbol", "size", "entry", "unrealized", "liquidation")
     return _table(
         names,
@@ -99,7 +95,6 @@ def positions(found: Iterable[orders_pb2.Position]) -> Table:
 
 
 def accounts(found: Iterable[trade_flow_pb2.Account]) -> Table:
-    """One line each."""
     names = ("account", "state", "open", "unknown", "detail")
     return _table(names, map(account_cells, found))
 

@@ -75,11 +75,9 @@ class Lines:
         self.say(headline)
 
     def say(self, text: str) -> None:
-        """Print it."""
         print(text, flush=True)
 
     def changed(self, children: Sequence[ChildState]) -> None:
-        """Print the changes."""
         for child in children:
             state = f"{child.state} ({child.detail})" if child.detail else child.state
             if child.state not in PASSING and self._shown.get(child.service) != state:
@@ -112,11 +110,9 @@ class LiveTable:
         self._notes = [*self._notes, text][-NOTES_MAX:]
 
     def changed(self, children: Sequence[ChildState]) -> None:
-        """Draw these next."""
         self._children = children
 
     async def run(self) -> None:
-        """Draw until cancelled."""
         directory, problems = Directory(self._registry), LastingProblems()
         try:
             with Live(console=Console(), auto_refresh=False) as live:

@@ -46,7 +46,6 @@ class Mesh:
 
     @property
     def has_simulator(self) -> bool:
-        """Whether exchanges are simulated."""
         only_records = bool(self.options.records) and not self.options.replays
         return self.options.world != "live" and not only_records
 
@@ -64,12 +63,10 @@ class Mesh:
 
     @property
     def registry(self) -> str:
-        """host:port."""
         return f"{LOOPBACK}:{self.ports['registry']}"
 
     @property
     def known_venues(self) -> frozenset[str]:
-        """Those that could run."""
         return frozenset(self.ports) - frozenset(ports.DEFAULTS) - frozenset(self.replicas)
 
     @property

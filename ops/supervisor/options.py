@@ -47,7 +47,6 @@ class Replays(NamedTuple):
 
     @property
     def venues(self) -> tuple[str, ...]:
-        """Each once."""
         of_files = (venue for venue, _ in self.files)
         return tuple(dict.fromkeys([*of_files, *(record.venue for record in self.records)]))
 

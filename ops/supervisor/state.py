@@ -49,7 +49,6 @@ def describe(child: Child) -> ChildState:
 
 
 def write(folder: Path, state: MeshState) -> None:
-    """Replace the file atomically."""
     fresh = folder / f"{STATE_FILE}.new"
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
     fresh.replace(folder / STATE_FILE)

@@ -70,5 +70,4 @@ def duration(seconds: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Local time of day."""
     return time.strftime("%H:%M:%S", time.localtime(seconds))

@@ -1,34 +1,49 @@
 """Documentation and assertions: what code owes to its reader."""
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 
 from tests.tidy.project import File, Finding
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+EMPTY_WORDS_MAX = 4
+ADDS_SOMETHING = re.compile(
+    r"[`{}\"0-9<>_=/]|Raises|None|Metadata|Section|POST|GET|UTC|HMAC|Unix|RFC|\b(ns|ms)\b"
+)
 CHECK_PREFIXES = ("assert", "check", "expect", "raises", "warns", "fail")
 
 
 def docstrings(files: Iterable[File]) -> Iterator[Finding]:
-    """Public modules, classes and functions say what they are.
+    """Modules and public classes have a docstring.
 
-    A method needs no words of its own where a Protocol documents it, or a base class does: gRPC
-    servicers are documented in the contract.
+    Functions and methods have one only if it adds something to the name and the types.
     """
-    sources = [file for file in files if file.is_python and not file.is_test]
-    documented = {name for file in sources for name in _protocol_methods(file.tree)}
-    for file in sources:
-        if not file.text.strip():
+    for file in files:
+        if not file.is_python or file.is_test or not file.text.strip():
             continue
         if ast.get_docstring(file.tree) is None:
-            yield _undocumented(file, 1, "module")
-        for node in _public(file.tree.body):
-            if ast.get_docstring(node) is None:
-                yield _undocumented(file, node.lineno, node.name)
-            if isinstance(node, ast.ClassDef) and not _inherits(node):
-                for method in _public(node.body):
-                    if method.name not in documented and ast.get_docstring(method) is None:
-                        yield _undocumented(file, method.lineno, f"{node.name}.{method.name}")
+            yield Finding("docstrings", file.path, 1, "module has no docstring")
+        for node in file.tree.body:
+            is_public_class = isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+            if is_public_class and ast.get_docstring(node) is None:
+                text = f"{node.name} has no docstring"
+                yield Finding("docstrings", file.path, node.lineno, text)
+
+
+def empty_docstring(file: File) -> Iterator[Finding]:
+    """No docstring of a function is a few plain words that only repeat its name.
+
+    Shapes, units, errors, values and literals add something, however short. A docstring that is the
+    whole body of a Protocol's method stays.
+    """
+    for node in file.nodes if not file.is_test else ():
+        if not isinstance(node, Function) or len(node.body) == 1:
+            continue
+        text = ast.get_docstring(node) or ""
+        if text and len(text.split()) <= EMPTY_WORDS_MAX and not ADDS_SOMETHING.search(text):
+            finding = f"{node.name}: {text!r} adds nothing; say more, or nothing"
+            yield Finding("empty_docstring", file.path, node.lineno, finding)
 
 
 def assertions(file: File) -> Iterator[Finding]:
@@ -54,29 +69,3 @@ def _checks(node: ast.AST) -> bool:
     called = node.func
     name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
     return name.lstrip("_").startswith(CHECK_PREFIXES)
-
-
-def _public(body: Iterable[ast.stmt]) -> Iterator[Function | ast.ClassDef]:
-    for node in body:
-        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
-            yield node
-
-
-def _inherits(node: ast.ClassDef) -> bool:
-    return any(ast.unparse(base) not in ("Protocol", "msgspec.Struct") for base in node.bases)
-
-
-def _protocol_methods(tree: ast.Module) -> Iterator[str]:
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and "Protocol" in map(_base_name, node.bases):
-            for method in _public(node.body):
-                if ast.get_docstring(method) is not None:
-                    yield method.name
-
-
-def _base_name(base: ast.expr) -> str:
-    return ast.unparse(base.value if isinstance(base, ast.Subscript) else base)
-
-
-def _undocumented(file: File, line: int, name: str) -> Finding:
-    return Finding("docstrings", file.path, line, f"{name} has no docstring")

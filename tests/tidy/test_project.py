@@ -22,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     words.swallowed_error,
     words.sleeping_test,
     prose.assertions,
+    prose.empty_docstring,
     retired_names.retired_name,
 )
 PROJECT_RULES: tuple[ProjectRule, ...] = (

@@ -121,7 +121,6 @@ class BinanceHistory:
         return await self._backfill("Klines", query, _candle)
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._rest.close()
 
     async def _aggregates(

@@ -136,7 +136,6 @@ class BinanceSpotOrderApi:
         )
 
     def cancel(self, key: OrderKey) -> Sequence[ApiRequest]:
-        """DELETE order."""
         return [ApiRequest("privateDeleteOrder", key_params(key), operation="order.cancel")]
 
     def cancel_all(self, symbol: str) -> Sequence[ApiRequest]:
@@ -214,7 +213,6 @@ class BinanceFuturesOrderApi:
         return ApiRequest("fapiPrivatePutOrder", params, operation="order.modify")
 
     def cancel(self, key: OrderKey) -> Sequence[ApiRequest]:
-        """DELETE order, or algoOrder."""
         return [
             ApiRequest("fapiPrivateDeleteOrder", futures_key_params(key), operation="order.cancel"),
             ApiRequest(

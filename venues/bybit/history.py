@@ -107,7 +107,6 @@ class BybitHistory:
         return [one for one in found if one.open_time_ns >= start_time_ns]
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._rest.close()
 
     async def _backfill(

@@ -56,7 +56,6 @@ class CcxtExchange:
 
     @property
     def api(self) -> Any:
-        """ccxt's own object."""
         if self._made is None:
             loaded = ccxt_client.load_streaming(self._exchange_id)
             guarded = type(self._exchange_id, (_Guarded, loaded), {})
@@ -82,12 +81,10 @@ class CcxtExchange:
                     break_socket(client, f"silent for {silent_s:.0f} s")
 
     def break_all(self, reason: str) -> None:
-        """End every socket."""
         for client in self.sockets():
             break_socket(client, reason)
 
     async def close(self) -> None:
-        """End all connections."""
         if self._made is not None:
             await self._made.close()
 

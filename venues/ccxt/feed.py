@@ -107,7 +107,6 @@ class Stream:
         return True
 
     def forget(self) -> None:
-        """Stop watching."""
         self.client = None
         self._kind.forget()
 
@@ -154,13 +153,11 @@ class CcxtFeed:
         return bool(streams) and all(stream.connected for stream in streams)
 
     def add(self, symbols: Iterable[str]) -> None:
-        """Start to watch streams."""
         for symbol in symbols:
             for channel in self._channels:
                 self._streams[Stream(self._around, symbol, channel)] = None
 
     def remove(self, symbols: Iterable[str]) -> None:
-        """Stop watching streams."""
         unwanted = set(symbols)
         for stream in [one for one in self._streams if one.symbol in unwanted]:
             _end(self._streams.pop(stream))
@@ -197,7 +194,6 @@ class CcxtFeed:
         """Do nothing: ccxt cannot be made to wait."""
 
     async def run(self) -> None:
-        """Keep all streams, endless."""
         async with asyncio.TaskGroup() as group:
             while True:
                 self._start(group)

@@ -131,7 +131,6 @@ class AdvancedHistory:
         return await _candles(between, interval_s, start_time_ns, count, now_s)
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._rest.close()
 
     async def _back_to(self, symbol: str, trade_id: int) -> list[Trade]:
@@ -237,7 +236,6 @@ class ExchangeHistory:
         return await _candles(between, interval_s, start_time_ns, count, now_s)
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._rest.close()
 
     async def _first_at(self, symbol: str, start_ns: int) -> int:

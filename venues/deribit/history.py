@@ -117,7 +117,6 @@ class DeribitHistory:
         return inside[:count] if start_ms else inside[-count:]
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._rest.close()
 
     def _now_ms(self) -> int:

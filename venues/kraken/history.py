@@ -128,7 +128,6 @@ class KrakenHistory:
         return [one for one in found if one.open_time_ns >= start_time_ns][:count]
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._rest.close()
 
     async def _trades_from(

@@ -44,7 +44,6 @@ LIMITS = VenueLimits(
 
 
 def spot(place: Environment) -> Venue:
-    """OKX spot."""
     return _venue(
         place,
         "okx",
@@ -64,7 +63,6 @@ def spot(place: Environment) -> Venue:
 
 
 def futures(place: Environment) -> Venue:
-    """OKX perpetual swaps."""
     return _venue(
         place,
         "okx_futures",

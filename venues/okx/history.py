@@ -116,7 +116,6 @@ class OkxHistory:
         return await self._candles_from(query, length_ms, first_millisecond(start_time_ns), count)
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._rest.close()
 
     async def _trades_from(

@@ -47,7 +47,6 @@ class OkxUserStreamDecoder:
 
     @property
     def subscription_count(self) -> int:
-        """One for each channel."""
         return len(self._channels) + 1
 
     def subscriptions(self, exchange: Any) -> Sequence[Subscription]:

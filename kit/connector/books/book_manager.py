@@ -329,7 +329,6 @@ class _Sheet:
         return _Sheet(self.rows, self.bids.removing(bids), self.asks.removing(asks))
 
     def take(self, kept: IntColumn) -> "_Sheet":
-        """Only these rows."""
         return _Sheet(self.rows.take(kept), self.bids.take(kept), self.asks.take(kept))
 
 

@@ -43,7 +43,6 @@ class HeldUpdates:
             del self._updates[: HELD_UPDATES_MAX // 2]
 
     def clear(self) -> None:
-        """Drop all of them."""
         self._updates.clear()
 
     def take(self) -> list[VenueBookUpdate]:
@@ -52,7 +51,6 @@ class HeldUpdates:
         return sorted(updates, key=lambda update: update.numbers.first)
 
     def rescale(self, price_factor: int, size_factor: int) -> None:
-        """Multiply prices and sizes."""
         factors = np.int64(price_factor), np.int64(size_factor)
         self._updates = [
             update._replace(bids=_times(update.bids, *factors), asks=_times(update.asks, *factors))

@@ -106,7 +106,6 @@ class UnnumberedRule:
     ordering = Ordering.NONE
 
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
-        """Always joins."""
         return SequenceResult.APPLY
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
@@ -116,5 +115,4 @@ class UnnumberedRule:
     def run_joins(
         self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn
     ) -> bool:
-        """Always."""
         return True

@@ -94,7 +94,6 @@ class SynchronizedBook:
 
     @property
     def held_count(self) -> int:
-        """Number of held updates."""
         return len(self._held)
 
     @property

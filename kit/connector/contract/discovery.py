@@ -21,7 +21,6 @@ FAMILY_MARK = ":"
 
 
 def venues() -> dict[str, VenueFactory]:
-    """By venue id."""
     found: dict[str, VenueFactory] = {}
     for module in _catalogs():
         found.update(module.VENUES)

@@ -103,7 +103,6 @@ class WebsocketConnection:
         self._request(self._protocol.subscribe, symbols)
 
     def unsubscribe(self, symbols: Sequence[str]) -> None:
-        """End these subscriptions."""
         self._request(self._protocol.unsubscribe, symbols)
 
     def resubscribe(self, symbol: str) -> None:
@@ -140,19 +139,16 @@ class WebsocketConnection:
             self._socket.drop()
 
     def opened(self, socket: object) -> None:
-        """Part of WebsocketHandler."""
         self.opened_ns = self._clock.monotonic_ns()
         self._opening = _Opening(self)
         self._send_queue.clear()
         self._owner.on_opened(self)
 
     def frames(self, payloads: list[bytes], received_time_ns: int) -> None:
-        """Part of WebsocketHandler."""
         if self.receiver is not None:
             self.receiver.add(payloads, received_time_ns, self._opening)
 
     def closed(self, reason: str) -> None:
-        """Part of WebsocketHandler."""
         self._send_queue.clear()
         self._owner.on_lost(self, reason)
 

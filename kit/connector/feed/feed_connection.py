@@ -50,7 +50,6 @@ class FeedConnection:
 
     @property
     def connected(self) -> bool:
-        """Whether data can arrive."""
         return self._current is not None and self._current.connected
 
     @property
@@ -67,7 +66,6 @@ class FeedConnection:
             connection.subscribe(symbols)
 
     def remove(self, symbols: Sequence[str]) -> None:
-        """End these subscriptions."""
         for symbol in symbols:
             self.symbols.pop(symbol, None)
         for connection in self.connections:
@@ -113,7 +111,6 @@ class FeedConnection:
                 self.detach()
 
     def on_opened(self, connection: WebsocketConnection) -> None:
-        """Subscribe to everything."""
         _log.info("connected", extra={"symbols": len(self.symbols)})
         connection.subscribe(list(self.symbols))
         if connection is self._successor:
@@ -139,7 +136,6 @@ class FeedConnection:
                 self._abandon_successor()
 
     def on_closing(self, connection: WebsocketConnection) -> None:
-        """Replace the connection now."""
         if connection is self._current:
             self._move_at_ns = 0.0
         elif connection is self._successor:

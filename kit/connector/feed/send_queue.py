@@ -43,7 +43,6 @@ class SendQueue:
         self._filled.clear()
 
     async def run(self) -> None:
-        """Send until cancelled."""
         while True:
             await self._filled.wait()
             message, _ = self._waiting.popleft()

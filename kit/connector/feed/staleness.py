@@ -62,7 +62,6 @@ class _Pace:
         self.silence = self.tries = 0
 
     def look(self) -> None:
-        """Note a look."""
         self.looks += 1
         if self.looks % WINDOW_LOOKS == 0:
             self.longest_before, self.longest = self.longest, 1
@@ -89,7 +88,6 @@ class StalenessMonitor:
         self._paces: dict[tuple[str, Channel], _Pace] = {}
 
     async def run(self) -> None:
-        """Look until cancelled."""
         while True:
             await self._clock.sleep(LOOK_S)
             self.look()

@@ -284,7 +284,6 @@ class HubReader:
             self._hub.leave(self)
 
     def leave(self) -> None:
-        """Read no more."""
         self._hub.leave(self)
 
     def _too_slow(self, channel: Channel, position: int) -> SubscriberTooSlow:

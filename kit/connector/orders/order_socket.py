@@ -124,7 +124,6 @@ class OrderSocket:
         self._connecting = asyncio.create_task(self._socket.run())
 
     async def close(self) -> None:
-        """Close the connection."""
         self.ready.clear()
         if self._connecting is not None:
             self._connecting.cancel()

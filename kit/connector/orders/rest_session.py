@@ -177,7 +177,6 @@ class RestSession:
         return self.errors.verdict(status, text, self.errors.find_error(body), ccxt_classes)
 
     async def close(self) -> None:
-        """Close the connections."""
         if self._exchange is not None:
             await self._exchange.close()
 

@@ -83,7 +83,6 @@ def side(text: str) -> Side:
 
 
 def is_buy(order: OrderRequest) -> bool:
-    """Whether an order buys."""
     return order.side == types_pb2.SIDE_BUY
 
 
@@ -95,7 +94,6 @@ def order_state(state: OrderState, filled_size: Decimal) -> OrderState:
 
 
 def liquidity(is_maker: bool) -> "orders_pb2.Liquidity.ValueType":
-    """MAKER or TAKER."""
     return orders_pb2.LIQUIDITY_MAKER if is_maker else orders_pb2.LIQUIDITY_TAKER
 
 

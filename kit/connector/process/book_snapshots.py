@@ -37,7 +37,6 @@ class BookSnapshots:
         self._last: dict[str, _Snapshot] = {}
 
     async def run(self) -> None:
-        """Publish snapshots until cancelled."""
         while True:
             await self._clock.sleep(self._pause_s())
             self.look()

@@ -16,7 +16,6 @@ class ScoreFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write(data_dir: Path, venue_id: str, score: ScoreFile) -> None:
-    """Keep a score."""
     file = _file(data_dir, venue_id)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(msgspec.json.encode(score))

@@ -43,7 +43,6 @@ class TradeRefill:
             self._meter.count(name, 0)
 
     async def run(self) -> None:
-        """Request until cancelled."""
         wanted = self._trade_sequencer.refill_wanted
         self._trade_sequencer.patience_s = self._patience_s
         try:

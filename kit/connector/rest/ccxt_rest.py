@@ -41,7 +41,6 @@ class CcxtRest:
 
     @property
     def exchange(self) -> Any:
-        """ccxt's object."""
         if self._exchange is None:
             self._exchange = ccxt_client.load(self._exchange_id)(self._config)
             self._exchange.request_budget = self._budget
@@ -74,7 +73,6 @@ class CcxtRest:
         return await ccxt_client.call(self.venue_id, self._budget, Priority.QUESTION, ask)
 
     async def close(self) -> None:
-        """Close the connections."""
         if self._exchange is not None:
             await self._exchange.close()
 

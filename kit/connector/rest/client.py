@@ -55,7 +55,6 @@ class RestClient:
             raise VenueUnavailable(text, venue=self._venue_id, detail=repr(error)) from error
 
     async def close(self) -> None:
-        """Close the connections."""
         if self._session is not None:
             await self._session.close()
 

@@ -57,7 +57,6 @@ class TradeSequencer:
 
     @property
     def dropped_total(self) -> int:
-        """Number of dropped duplicates."""
         return self._dropped + self._numbered.dropped_total + self._texts.dropped_total
 
     def on_rows(self, rows: TradeRows, overlapping: bool = False) -> None:

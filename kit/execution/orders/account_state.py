@@ -176,7 +176,6 @@ class AccountState:
         return order
 
     def apply_fill(self, update: VenueFill) -> FillResult:
-        """Apply a fill."""
         known = self.index.find_fill(update.symbol, update.fill_id)
         if known is not None:
             return self._apply_known_fill(*known, update)

@@ -84,13 +84,11 @@ def fill_message(venue: str, account: str, fill: OrderFill) -> orders_pb2.Fill:
 
 
 def balance_message(balance: VenueBalance) -> orders_pb2.Balance:
-    """Render a balance."""
     total, free = plain(balance.total), plain(balance.free)
     return orders_pb2.Balance(asset=balance.asset, total=total, free=free)
 
 
 def position_message(position: VenuePosition) -> orders_pb2.Position:
-    """Render a position."""
     return orders_pb2.Position(
         symbol=position.symbol,
         size=plain(position.size),

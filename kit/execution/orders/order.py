@@ -95,32 +95,26 @@ class Order:
 
     @property
     def symbol(self) -> str:
-        """Native symbol."""
         return self.request.symbol
 
     @property
     def side(self) -> Side:
-        """Buy or sell."""
         return self.request.side
 
     @property
     def type(self) -> OrderType:
-        """The type as requested."""
         return self.request.type
 
     @property
     def size(self) -> Decimal:
-        """The current size."""
         return self.request.size
 
     @property
     def price(self) -> Decimal | None:
-        """The current limit price."""
         return self.request.price
 
     @property
     def stop_price(self) -> Decimal | None:
-        """The current stop price."""
         return self.request.stop_price
 
     @property
@@ -201,7 +195,6 @@ class Order:
         )
 
     def add_fill(self, fill: OrderFill) -> None:
-        """Count a new fill."""
         self.fills[fill.fill_id] = fill
         self.fill_size = amounts.add(self.fill_size, fill.size)
         value = amounts.product(fill.price, fill.size)

@@ -55,7 +55,6 @@ class OrderIndex:
         self._by_venue_id[order.symbol, venue_order_id] = order
 
     def add(self, order: Order) -> None:
-        """Add a new order."""
         self.orders[order.key] = order
         self.open[order.key] = order
         if order.group_id:
@@ -86,7 +85,6 @@ class OrderIndex:
         self.by_amendment[amendment.request_id] = order
 
     def add_fill(self, order: Order, fill: OrderFill) -> None:
-        """Add a new fill."""
         order.add_fill(fill)
         self._fill_number += 1
         self.fills[self._fill_number] = fill

@@ -81,7 +81,6 @@ class PaperExchange:
         self._new_fills: list[FillRecord] = []
 
     def place(self, request: OrderRequest) -> Verdict:
-        """Place an order."""
         self._follow(request.symbol)
         try:
             order = self._draft(request)
@@ -93,7 +92,6 @@ class PaperExchange:
         return _taken(order)
 
     def amend(self, key: OrderKey, request: OrderRequest) -> Verdict:
-        """Amend an order."""
         self._follow(key.symbol)
         order = self._open(key)
         try:
@@ -107,7 +105,6 @@ class PaperExchange:
         return _taken(order)
 
     def cancel(self, key: OrderKey) -> Verdict:
-        """Cancel an order."""
         self._follow(key.symbol)
         order = self._open(key)
         if order is not None:
@@ -126,7 +123,6 @@ class PaperExchange:
         return Accepted("")
 
     def on_events(self, events: Sequence[MarketEvent]) -> None:
-        """Take in market events."""
         self._fill_simulator.on_events(events)
         self._watch()
 
@@ -150,12 +146,10 @@ class PaperExchange:
         return None if order is None else order.as_venue_order()
 
     def open_orders(self, symbol: str) -> list[VenueOrder]:
-        """Oldest first."""
         found = sorted(self._order_entry.orders(symbol), key=lambda order: order.number)
         return [order.as_venue_order() for order in found]
 
     def fills(self, symbol: str, since_ns: int) -> list[VenueFill]:
-        """Oldest first."""
         return [
             venue_fill(fill)
             for fill in self._fills

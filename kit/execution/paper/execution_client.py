@@ -255,7 +255,6 @@ class _News:
         self._come = asyncio.Event()
 
     def put(self, event: AccountEvent) -> None:
-        """For the follower."""
         self._events.append(event)
         self.idle.clear()
         self._come.set()

@@ -55,7 +55,6 @@ class FillSimulator:
         """The venue's time of the last known change of each book."""
 
     def on_events(self, events: Sequence[MarketEvent]) -> None:
-        """Take in market events."""
         for event in events:
             match event:
                 case BookUpdated():

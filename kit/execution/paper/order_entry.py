@@ -105,7 +105,6 @@ class OrderEntry:
         reason: RejectReason = NO_REASON,
         detail: str = "",
     ) -> None:
-        """Make an order final."""
         order.state, order.reason, order.detail = state, reason, detail
         order.updated_time_ns = self._now_ns()
         self._remove(order)

@@ -68,7 +68,6 @@ class PaperOrder:
 
     @property
     def symbol(self) -> str:
-        """The instrument's symbol."""
         return self.terms.symbol
 
     @property
@@ -107,7 +106,6 @@ class PaperOrder:
         return average_price(weight, self.filled, is_inverse=is_inverse)
 
     def add_fill(self, price: Decimal, size: Decimal, time_ns: int) -> None:
-        """Count a fill."""
         self.filled = add(self.filled, size)
         self.value = add(self.value, product(price, size))
         if self.terms.contract.is_inverse:
@@ -150,7 +148,6 @@ class PaperOrder:
         )
 
     def record(self) -> OrderRecord:
-        """Return the order's record."""
         request = self.request
         return OrderRecord(
             number=self.number,

@@ -166,7 +166,6 @@ class PaperWallet:
         return sorted(self._wallet.totals)
 
     def total(self, asset: str) -> Decimal:
-        """Return a balance."""
         return amount_of(self._wallet.totals.get(asset, 0))
 
     def balance(self, asset: str) -> VenueBalance:

@@ -74,7 +74,6 @@ class Changes:
         )
 
     def of(self, update: int) -> Side:
-        """Those of one update."""
         begin = int(self.start[update])
         end = begin + int(self.count[update])
         return Side(self.price[begin:end], self.size[begin:end])

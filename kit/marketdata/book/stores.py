@@ -272,7 +272,6 @@ class _Table:
 
 
 def new_store(proof: Proof) -> Store:
-    """An empty one."""
     if native.library is None:
         return _Plain(proof)
     looks = proof.depth or proof.uncrossed or proof.checksum is not Checksum.NONE
@@ -280,5 +279,4 @@ def new_store(proof: Proof) -> Store:
 
 
 def _column_pair(levels: int) -> IntColumn:
-    """Keys and sizes."""
     return np.empty((2, levels), dtype=np.int64)

@@ -37,7 +37,6 @@ class BatchDraft:
 
     @property
     def events(self) -> int:
-        """Rows."""
         return sum(self.event_counts)
 
     def after(self, gaps: Sequence[types_pb2.Gap]) -> "BatchDraft":

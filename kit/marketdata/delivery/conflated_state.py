@@ -90,7 +90,6 @@ class ConflatedRows:
         return bool(self._newest or self._gaps)
 
     def add(self, publication: Publication, symbols: SymbolFilter) -> None:
-        """The next batch."""
         batch = publication.message
         self._published_time_ns = batch.published_time_ns
         self._gaps.add(batch.gaps, symbols)
@@ -104,7 +103,6 @@ class ConflatedRows:
                 self._newest[key] = entry, batch, row
 
     def take(self) -> Iterator[Batch]:
-        """One batch."""
         merged = Batch(
             venue=self._key.venue,
             channel=self._key.channel,
@@ -140,7 +138,6 @@ class ConflatedTrades:
         return bool(self._batches)
 
     def add(self, publication: Publication, symbols: SymbolFilter) -> None:
-        """The next batch."""
         batch = publication.select(symbols)
         if batch is None:
             return
@@ -218,7 +215,6 @@ class ConflatedBook:
         return bool(self._gaps)
 
     def add(self, publication: Publication, symbols: SymbolFilter) -> None:
-        """The next batch."""
         batch = publication.message
         self._published_time_ns = batch.published_time_ns
         self._gaps.add(batch.gaps, symbols)

@@ -185,7 +185,6 @@ class RedisStreams:
         return {_text(row["name"]): Cursor.parse(row["last-delivered-id"]) for row in rows}
 
     async def length(self, key: StreamKey) -> int:
-        """Number of entries held."""
         return int(await self._call(self._redis.xlen(str(key))))
 
     async def trim_before(self, key: StreamKey, cursor: Cursor) -> int:
@@ -210,7 +209,6 @@ class RedisStreams:
         return int(info["used_memory"])
 
     async def close(self) -> None:
-        """End the connections."""
         await self._commands.close()
         await self._redis.aclose()
 

@@ -244,7 +244,6 @@ class Subscription:
         self._keys.append(key)
 
     def leave(self) -> None:
-        """Deliver nothing further."""
         for key in self._keys:
             memberships = self._by_key[key]
             del memberships[self]

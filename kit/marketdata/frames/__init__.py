@@ -56,7 +56,6 @@ class Frames:
 
     @cached_property
     def payloads(self) -> list[bytes]:
-        """The messages."""
         ranges = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
         return [self.buffer[start:end] for start, end in ranges]
 
@@ -70,7 +69,6 @@ class Frames:
         return chosen
 
     def one_by_one(self) -> "list[Frames]":
-        """Split into single frames."""
         return [self.take(np.array([row])) for row in range(len(self))]
 
 

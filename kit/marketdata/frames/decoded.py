@@ -28,12 +28,10 @@ class Decoded:
         return len(self.frame)
 
     def symbols(self, name: str) -> Symbols:
-        """A TEXT field."""
         column: Symbols = self.columns[name]
         return column
 
     def identifiers(self, name: str) -> list[str]:
-        """An IDENTIFIER field."""
         column: list[str] = self.columns[name]
         return column
 
@@ -43,7 +41,6 @@ class Decoded:
         return column
 
     def numbers(self, name: str) -> Numbers:
-        """A DECIMAL field."""
         column: Numbers = self.columns[name]
         return column
 

@@ -57,7 +57,6 @@ class LevelList(NamedTuple):
 
     @classmethod
     def asks(cls, price: MemberKey, size: MemberKey) -> "LevelList":
-        """A list of asks."""
         return cls(Sides.ASKS, price, size)
 
     @classmethod

@@ -57,7 +57,6 @@ class BookUpdates:
 
     @classmethod
     def joined(cls, parts: "Sequence[Self]") -> Self:
-        """One part after another."""
         if len(parts) == 1:
             return parts[0]
         return cls(

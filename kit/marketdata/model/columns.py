@@ -41,7 +41,6 @@ class Numbers:
         return cls(unscaled, first if (decimals == first).all() else decimals)
 
     def take(self, rows: IntColumn) -> "Numbers":
-        """These rows only."""
         decimals = self.decimals if isinstance(self.decimals, int) else self.decimals[rows]
         return Numbers(self.unscaled[rows], decimals)
 
@@ -122,7 +121,6 @@ class Levels:
         return cls(np.array([len(pairs)], dtype=np.int64), price, size)
 
     def take(self, rows: IntColumn) -> "Levels":
-        """These updates only."""
         kept = elements_of(self.count, rows)
         return Levels(self.count[rows], self.price.take(kept), self.size.take(kept))
 
@@ -201,7 +199,6 @@ class _Table:
         return len(self.symbols.row)
 
     def take(self, rows: IntColumn) -> Self:
-        """These rows only."""
         names: Iterable[str] = vars(type(self))["__dataclass_fields__"]
         return type(self)(**{name: _take(getattr(self, name), rows) for name in names})
 

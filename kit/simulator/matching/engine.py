@@ -58,7 +58,6 @@ class Engine:
         self._expiring: list[tuple[int, int, Order]] = []
 
     def open_book(self, instrument: Instrument, listing: Listing, orders: OrderBook) -> None:
-        """List one more instrument."""
         book = InstrumentBook(instrument, listing, orders)
         self.books[book.symbol] = self._book_of[instrument] = book
         orders.handler = self

@@ -60,7 +60,6 @@ class ExchangeAccounts:
         return self._engine.settlement.ledger
 
     def enter(self, instrument: Instrument, listing: Listing, book: OrderBook) -> None:
-        """List one more instrument."""
         self._engine.open_book(instrument, listing, book)
 
     def relist(self, listing: Listing) -> None:

@@ -129,7 +129,6 @@ class OrderBook:
             self._quote(events, time_ns)
 
     def remove(self, order: Order, time_ns: int, events: list[MarketEvent]) -> None:
-        """Remove a resting order."""
         self._shorten(order, order.left, time_ns, events)
 
     def reduce(self, order: Order, lots: int, time_ns: int, events: list[MarketEvent]) -> None:

@@ -59,7 +59,6 @@ class Archive:
         self._database = Database(database_url)
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._database.close()
 
     async def batches(

@@ -39,7 +39,6 @@ class MalformedArchive(ValueError):
 
 
 def pack(batch: bytes) -> tuple[Codec, bytes]:
-    """Compress any batch."""
     return Codec.ZSTD, _compressed(batch, TEXT_LEVEL)
 
 

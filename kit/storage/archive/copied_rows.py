@@ -26,7 +26,6 @@ class PooledBytes:
         return PooledBytes(self.pool, self.start[rows], self.length[rows])
 
     def bytes(self) -> list[bytes]:
-        """All values."""
         ends = (self.start + self.length).tolist()
         return [self.pool[start:end] for start, end in zip(self.start.tolist(), ends, strict=True)]
 
@@ -46,7 +45,6 @@ class DecodedColumn:
     pool: bytes = b""
 
     def take(self, rows: "IntColumn | slice") -> Self:
-        """These rows only."""
         return type(self)(
             self.values[rows],
             None if self.seconds is None else self.seconds[rows],
@@ -56,7 +54,6 @@ class DecodedColumn:
 
     @classmethod
     def joined(cls, parts: "Sequence[Self]") -> Self:
-        """One part after another."""
         first, pool = parts[0], b""
         values = [part.values for part in parts]
         if any(part.pool for part in parts):

@@ -40,7 +40,6 @@ class ColumnWriter:
         self._parts.append(planes[:, :width].T.tobytes())
 
     def data(self) -> bytes:
-        """The packed columns."""
         return b"".join(self._parts)
 
 
@@ -52,7 +51,6 @@ class ColumnReader:
         self._at = start
 
     def next(self) -> IntColumn:
-        """The next column."""
         if self._at + _HEAD.size > len(self._data):
             raise MalformedColumns("a column is missing")
         width, count, divisor = _HEAD.unpack_from(self._data, self._at)

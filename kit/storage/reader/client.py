@@ -84,14 +84,12 @@ async def read_bars(
 async def read_trades(
     address: str, venue: str, symbols: str | Sequence[str] = (), start_ns: int = 0, end_ns: int = 0
 ) -> Columns:
-    """All trades."""
     return await read(address, venue, types_pb2.CHANNEL_TRADES, symbols, start_ns, end_ns)
 
 
 async def read_quotes(
     address: str, venue: str, symbols: str | Sequence[str] = (), start_ns: int = 0, end_ns: int = 0
 ) -> Columns:
-    """All quotes."""
     return await read(address, venue, types_pb2.CHANNEL_QUOTES, symbols, start_ns, end_ns)
 
 
@@ -105,14 +103,12 @@ async def read_book(
 async def read_tickers(
     address: str, venue: str, symbols: str | Sequence[str] = (), start_ns: int = 0, end_ns: int = 0
 ) -> Columns:
-    """All tickers."""
     return await read(address, venue, types_pb2.CHANNEL_TICKERS, symbols, start_ns, end_ns)
 
 
 async def read_marks(
     address: str, venue: str, symbols: str | Sequence[str] = (), start_ns: int = 0, end_ns: int = 0
 ) -> Columns:
-    """All marks."""
     return await read(address, venue, types_pb2.CHANNEL_MARKS, symbols, start_ns, end_ns)
 
 

@@ -40,7 +40,6 @@ LIMITS = VenueLimits(
 
 
 def spot(place: Environment) -> Venue:
-    """Examplex spot."""
     base_url = place.rest(VENUE_ID) or LIVE_REST
     budget = place.request_budget(VENUE_ID, LIMITS)
     return Venue(

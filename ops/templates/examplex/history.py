@@ -117,7 +117,6 @@ class ExamplexHistory:
         return [_candle(row) for row in rows]
 
     async def close(self) -> None:
-        """End the connections."""
         await self._client.close()
 
 

@@ -73,15 +73,12 @@ class SpotMessages:
     """How often a book stream sends, by the end of its name."""
 
     def price(self, instrument: Instrument) -> TickText:
-        """Writes this instrument's ticks."""
         return PaddedNumber(instrument.tick_units, instrument.price_scale).text
 
     def size(self, instrument: Instrument) -> TickText:
-        """Writes this instrument's lots."""
         return PaddedNumber(1, instrument.size_scale).text
 
     def number(self, number: Decimal) -> str:
-        """With eight places."""
         return f"{number:.8f}"
 
     def trade(self, symbol: str, trade: Trade, price: str, size: str) -> str:
@@ -119,7 +116,6 @@ class SpotMessages:
     def partial(
         self, symbol: str, change: BookChange, bids: LevelTexts, asks: LevelTexts, time_ns: int
     ) -> bytes:
-        """As the REST answer."""
         return self.depth_answer(change.last, bids, asks, time_ns)
 
     def depth_answer(
@@ -142,11 +138,9 @@ class FuturesMessages:
     }
 
     def price(self, instrument: Instrument) -> TickText:
-        """Writes this instrument's ticks."""
         return instrument.price_text
 
     def size(self, instrument: Instrument) -> TickText:
-        """Writes this instrument's lots."""
         return instrument.size_text
 
     def number(self, number: Decimal) -> str:

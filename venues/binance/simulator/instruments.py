@@ -50,7 +50,6 @@ ASSET_PRECISION = 8
 
 
 def spot_listing(instrument: Instrument) -> Listing:
-    """A listing of spot."""
     return _listing(instrument, SpotMessages(), SPOT_NOTIONAL_MIN[instrument.quote])
 
 

@@ -87,7 +87,6 @@ FUTURES_PAGES = Pages(
 
 
 def accept(call: ApiCall, result: object) -> RestResponse:
-    """The result alone."""
     return RestResponse(msgspec.json.encode(result))
 
 

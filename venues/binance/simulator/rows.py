@@ -96,7 +96,6 @@ def plain_number(number: Decimal) -> str:
 
 
 def milliseconds(time_ns: int) -> int:
-    """Nanoseconds as milliseconds."""
     return time_ns // NANOSECONDS_PER_MILLISECOND
 
 
@@ -249,7 +248,6 @@ def futures_acknowledged_row(order: OrderView) -> Row:
 
 
 def algo_row(order: OrderView) -> Row:
-    """A conditional order."""
     ticket = order.ticket
     triggered = is_order(order)
     return {

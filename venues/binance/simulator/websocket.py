@@ -100,7 +100,6 @@ class ApiSession(Session):
     subscribed: int = 0
 
     def end_all(self) -> None:
-        """End all subscriptions."""
         while self.subscriptions:
             self.subscriptions.popitem()[1][1]()
 
@@ -138,7 +137,6 @@ class BinanceWebsocket:
         return session
 
     async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
-        """Answer a message."""
         if isinstance(session, ApiSession):
             return [self._api.answer(session, text, market_view)]
         assert isinstance(session, StreamSession)

@@ -94,7 +94,6 @@ class _Market:
         return format_scaled(ticks * self.instrument.tick_units, self.instrument.price_scale)
 
     def size(self, lots: int) -> str:
-        """Likewise."""
         return format_scaled(lots * self.instrument.lot_units, self.instrument.size_scale)
 
     def levels(self, levels: Iterable[tuple[int, int]]) -> str:

@@ -32,5 +32,4 @@ def update_id_skip(frame: Frame) -> Sequence[Frame]:
 
 
 def same_update_id(frame: Frame) -> Sequence[Frame]:
-    """A best quote twice."""
     return [frame, frame] if frame[0].channel is Channel.QUOTES else [frame]

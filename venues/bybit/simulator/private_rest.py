@@ -86,7 +86,6 @@ class _Queries:
         )
 
     def order_history(self, call: ApiCall) -> Row:
-        """Those that are done."""
         if not is_spot(call):
             return _page(call, [])
         start_ns, end_ns = _span_ns(call)
@@ -96,7 +95,6 @@ class _Queries:
         )
 
     def executions(self, call: ApiCall) -> Row:
-        """Newest first."""
         if not is_spot(call) or call.text("execType", "Trade") != "Trade":
             return _page(call, [])
         start_ns, end_ns = _span_ns(call)

@@ -56,8 +56,6 @@ def _answer(call: ApiCall, code: int | str, message: str, result: object) -> Res
 
 
 def routes(books: Books) -> dict[str, Route]:
-    """The public calls."""
-
     async def order_book(call: ApiCall) -> Row:
         """``u`` is the one of the topic of 200 levels, as deep as that goes."""
         symbol, limit = _spot_symbol(call), call.integer("limit", DEPTH_DEFAULT, DEPTH_MAX)

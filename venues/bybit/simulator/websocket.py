@@ -93,7 +93,6 @@ class BybitWebsocket:
         return BybitSession(path=path, name=f"simulated-{next(self._connections)}")
 
     async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
-        """Answer a message."""
         assert isinstance(session, BybitSession)
         try:
             call = _call.decode(text)

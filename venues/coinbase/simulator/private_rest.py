@@ -58,14 +58,12 @@ def _any_of(call: ApiCall, *names: str) -> set[str]:
 
 
 def _orders_of_time(call: ApiCall, product: str = "") -> list[OrderView]:
-    """Newest first."""
     start_ns, end_ns = instant(call, "start_date", 0), instant(call, "end_date", TIME_END_NS)
     orders = reversed(call.engine.orders(call.account, product))
     return [one for one in orders if start_ns <= one.created_ns < end_ns]
 
 
 def _fills_of_time(call: ApiCall, start: str, end: str, product: str = "") -> list[FillView]:
-    """Newest first."""
     start_ns, end_ns = instant(call, start, 0), instant(call, end, TIME_END_NS)
     fills = reversed(call.engine.fills(call.account, product, start_ns))
     return [one for one in fills if one.time_ns < end_ns]
@@ -93,7 +91,6 @@ def _advanced_order(call: ApiCall) -> Row:
 
 
 def _advanced_orders(call: ApiCall) -> Row:
-    """Newest first, in pages."""
     states, ids = _any_of(call, "order_status"), _any_of(call, "order_ids")
     products = _any_of(call, "product_id", "product_ids")
     chosen = [
@@ -109,7 +106,6 @@ def _advanced_orders(call: ApiCall) -> Row:
 
 
 def _advanced_fills(call: ApiCall) -> Row:
-    """Newest first, in pages."""
     orders = _any_of(call, "order_id", "order_ids")
     products = _any_of(call, "product_id", "product_ids")
     chosen = [
@@ -171,7 +167,6 @@ def _exchange_orders(call: ApiCall) -> list[Row]:
 
 
 def _exchange_fills(call: ApiCall) -> list[Row]:
-    """Newest first."""
     product, order = call.text("product_id"), call.text("order_id")
     if not product and not order:
         raise exchange_error("Either product_id or order_id is required")

@@ -58,7 +58,6 @@ class AdvancedAccountFeed:
     """The products that it is subscribed to; empty: all."""
 
     def frames_of(self, event: AccountEvent) -> Iterator[Frame]:
-        """Orders alone are reported."""
         if not isinstance(event, OrderChanged) or USER not in self.session.streams:
             return
         if self._is_wanted(event.order):

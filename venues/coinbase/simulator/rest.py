@@ -46,7 +46,6 @@ Row = dict[str, object]
 
 
 def accept(call: ApiCall, result: object) -> RestResponse:
-    """The result as JSON."""
     if isinstance(result, RestResponse):
         return result
     return RestResponse(msgspec.json.encode(result))

@@ -303,7 +303,6 @@ def stop_type(order: OrderView) -> str:
 
 
 def exchange_fill_row(fill: FillView) -> Row:
-    """A fill of Exchange."""
     user = user_id(fill.order.account)
     return {
         "trade_id": fill.trade_id,

@@ -118,7 +118,6 @@ class CoinbaseWebsocket:
         return CoinbaseSession() if path.strip("/") == "" else None
 
     async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
-        """Subscribe or unsubscribe."""
         assert isinstance(session, CoinbaseSession)
         try:
             call = _call.decode(text)

@@ -38,7 +38,6 @@ UNKNOWN_METHOD = msgspec.json.encode({"jsonrpc": "2.0", "error": error_row(METHO
 
 
 def deribit_futures() -> ExchangeDialect:
-    """The dialect of Deribit."""
     streams, authentication = StreamRegistry(make_stream), DeribitAuthentication()
     encoder, faults = DeribitEncoder(streams), DeribitFaults()
     websocket = DeribitWebsocket(streams, encoder, authentication, faults)

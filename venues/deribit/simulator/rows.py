@@ -99,7 +99,6 @@ def order_number(text: str) -> int:
 
 
 def order_row(order: OrderView, listing: Listing) -> Row:
-    """An order."""
     ticket = order.ticket
     at_market = ticket.kind not in PRICED
     row: Row = {
@@ -311,7 +310,6 @@ def _with_currency(order: OrderView, text: str) -> str:
 
 
 def _average(order: OrderView) -> Decimal:
-    """By size."""
     if order.average_price is not None:
         return round(order.average_price, PRICE_PLACES)
     return round(order.filled_value / order.filled, PRICE_PLACES) if order.filled else ZERO

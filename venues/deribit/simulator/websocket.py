@@ -115,7 +115,6 @@ class DeribitWebsocket:
         return listing(instrument)
 
     async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
-        """Answer a message."""
         assert isinstance(session, DeribitSession)
         session.active = True
         try:

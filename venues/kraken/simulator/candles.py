@@ -23,7 +23,6 @@ def rfc3339(time_ns: int, places: int = 6) -> str:
 
 
 def vwap(candle: Candle) -> Decimal:
-    """The volume-weighted average price."""
     return candle.quote_volume / candle.volume if candle.volume else candle.close
 
 

@@ -43,7 +43,6 @@ _reply = msgspec.json.Decoder(_Reply)
 
 
 def capture_reader(streams: StreamRegistry) -> CaptureReader:
-    """Reads lines."""
     return CaptureReader(
         frame_of=_Lines(streams).frame_of,
         parsers=PARSERS,

@@ -118,7 +118,6 @@ def _open_orders(call: ApiCall) -> Row:
 
 
 def _closed_orders(call: ApiCall) -> Row:
-    """Newest first, in pages."""
     start_ns, end_ns = _span_ns(call)
     orders = [
         one
@@ -147,7 +146,6 @@ def _query_orders(call: ApiCall) -> Row:
 
 
 def _trades_history(call: ApiCall) -> Row:
-    """Newest first, in pages."""
     start_ns, end_ns = _span_ns(call)
     fills = [
         fill
@@ -191,7 +189,6 @@ def _span_ns(call: ApiCall) -> tuple[int, int]:
 
 
 def _order_rows(call: ApiCall, orders: Sequence[OrderView]) -> Row:
-    """By id."""
     fills = fills_by_order(orders, call.engine)
     return {
         order_id(one.order_id): order_row(
@@ -202,7 +199,6 @@ def _order_rows(call: ApiCall, orders: Sequence[OrderView]) -> Row:
 
 
 def _trade_rows(call: ApiCall, fills: Sequence[FillView]) -> Row:
-    """By id."""
     return {
         execution_id(fill): trade_row(fill, call.traded(fill.order.ticket.symbol)) for fill in fills
     }

@@ -132,7 +132,6 @@ def seconds(time_ns: int) -> msgspec.Raw:
 
 
 def bare(value: Decimal, places_min: int = 0) -> msgspec.Raw:
-    """A number of JSON."""
     return msgspec.Raw(number(value, places_min).encode())
 
 

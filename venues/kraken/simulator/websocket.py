@@ -99,7 +99,6 @@ class KrakenWebsocket:
         return KrakenSession() if path.strip("/") == PATH else None
 
     async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
-        """Answer a message."""
         assert isinstance(session, KrakenSession)
         answers = _greeting(session)
         try:

@@ -77,11 +77,9 @@ class _Market:
         return sequence - self.restarted_at
 
     def price(self, ticks: int) -> str:
-        """Without trailing zeros."""
         return format_scaled(ticks * self.instrument.tick_units, self.instrument.price_scale)
 
     def size(self, lots: int) -> str:
-        """Without trailing zeros."""
         return format_scaled(lots * self.instrument.lot_units, self.instrument.size_scale)
 
     def levels(self, side: Side) -> str:

@@ -33,7 +33,6 @@ def invalid(name: str) -> ApiError:
 
 
 def missing(name: str) -> ApiError:
-    """A parameter is required."""
     return ApiError("50014", f"Parameter {name} can not be empty.")
 
 

@@ -351,7 +351,6 @@ def _choice(call: ApiCall, name: str, choices: Mapping[str, ChoiceT]) -> ChoiceT
 
 
 def _amount(call: ApiCall, name: str) -> Decimal:
-    """A number above zero."""
     number = amount(required(call, name))
     if not number:
         raise invalid(name)

@@ -63,8 +63,6 @@ def listing_of(call: ApiCall) -> Listing:
 
 
 def routes(books: Books) -> dict[str, Route]:
-    """The public calls."""
-
     async def order_book(call: ApiCall) -> list[Row]:
         depth, symbol = call.limit(1, LEVELS_MAX, "sz"), listing_of(call).symbol
         book = books(symbol) or await call.market_view.book(symbol)

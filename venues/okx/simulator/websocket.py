@@ -99,7 +99,6 @@ class OkxWebsocket:
         return session
 
     async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
-        """Answer a message."""
         assert isinstance(session, OkxSession)
         if text == "ping":
             return [b"pong"]

@@ -29,7 +29,6 @@ RULES = ConnectionRules(
 
 
 def examplex() -> ExchangeDialect:
-    """The dialect of Examplex."""
     streams = StreamRegistry(make_stream)
     encoder = ExamplexEncoder(streams)
     websocket = ExamplexWebsocket(streams, encoder)

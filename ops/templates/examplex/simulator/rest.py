@@ -17,7 +17,6 @@ LIMIT_MAX = 1000
 
 
 def accept(call: ApiCall, result: object) -> RestResponse:
-    """The result alone."""
     return RestResponse(msgspec.json.encode(result))
 
 

@@ -49,7 +49,6 @@ class ExamplexWebsocket:
         return found
 
     async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
-        """Answer a message."""
         try:
             call = _call.decode(text)
         except msgspec.DecodeError as error:
