@@ -37,18 +37,27 @@ def test_the_newest_recorded_book_equals_the_venues_book(replayed):
 def test_a_book_of_any_moment_equals_its_applied_updates(replayed, part):
     rows = asyncio.run(read_book(replayed.gateway, VENUE, SYMBOL))
     times_ns = np.maximum.accumulate(rows["received_time_ns"])
-    moment_ns = int(times_ns[int(len(rows) * part)])
-    sides = {}
-    price_unit, size_unit = (Decimal(1).scaleb(-rows.scales[name]) for name in ("price", "size"))
-    for row in np.flatnonzero(times_ns <= moment_ns).tolist():
-        side = sides.setdefault(int(rows["side"][row]) == BID, {})
-        side[int(rows["price"][row]) * price_unit] = int(rows["size"][row]) * size_unit
+    # Updates before the first snapshot belong to no book: their epoch is 0.
+    proven = np.flatnonzero(rows["book_epoch"])
+    moment_ns = int(times_ns[proven[int(len(proven) * part)]])
     past = get(replayed, f"{BOOK}&time_ns={moment_ns}")["book"]
     assert past["state"] == "BOOK_STATE_PROVEN"
-    for is_bid, name in ((True, "bids"), (False, "asks")):
-        best = sorted((price for price, size in sides[is_bid].items() if size), reverse=is_bid)
-        expected = {price: sides[is_bid][price] for price in best[:5000]}
-        assert levels(past[name]) == expected
+    bids, asks = book_of(rows, proven[times_ns[proven] <= moment_ns])
+    assert levels(past["bids"]) == {price: bids[price] for price in sorted(bids)[-5000:]}
+    assert levels(past["asks"]) == {price: asks[price] for price in sorted(asks)[:5000]}
+
+
+def book_of(rows, positions):
+    """The sizes by price of bids and asks after the rows at these positions."""
+    price_unit, size_unit = (Decimal(1).scaleb(-rows.scales[name]) for name in ("price", "size"))
+    bids, asks, epoch = {}, {}, None
+    for row in positions.tolist():
+        if rows["book_epoch"][row] != epoch:
+            epoch = rows["book_epoch"][row]
+            bids, asks = {}, {}
+        side = bids if rows["side"][row] == BID else asks
+        side[int(rows["price"][row]) * price_unit] = int(rows["size"][row]) * size_unit
+    return [{price: size for price, size in side.items() if size} for side in (bids, asks)]
 
 
 def test_a_client_program_reads_the_events_of_the_file(replayed, truth):
