@@ -1,6 +1,6 @@
 """A mesh in the world simulate: one run that ends with Ctrl-C, and the state of the exchange."""
 
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -20,8 +20,8 @@ class FirstRun:
     """The observations of the run."""
 
     data: Path
-    first_tick_seconds: float
-    """Seconds from the start of ``up`` to the first trade of a subscriber of the gateway."""
+    live_counts: Mapping[int, int]
+    """Number of receptions of each trade id by a subscriber of the gateway."""
     trades: list[Trade]
     """Trades at the exchange, from the first recorded one on."""
     exit_code: int
@@ -30,16 +30,14 @@ class FirstRun:
 
 def run_once(data: Path) -> FirstRun:
     """Start, wait for trades, end with Ctrl-C."""
-    began = time.monotonic()
     live = LiveTrades()
     with running(data, *SIMULATE) as mesh:
         with following(mesh, live):
             mesh.wait_until(lambda: live.counts, "the first trade")
-            seconds = time.monotonic() - began
         mesh.wait_until(lambda: recorded.trades_after(mesh, 0) >= TRADES_MIN, "trades are recorded")
         trades = exchange_trades(mesh, recorded.trades(mesh)[0].trade_id)
         exit_code = mesh.stop()
-        return FirstRun(data, seconds, trades, exit_code, mesh.leftovers())
+        return FirstRun(data, live.counts, trades, exit_code, mesh.leftovers())
 
 
 def exchange_trades(mesh: Mesh, first_id: int) -> list[Trade]:

@@ -4,6 +4,8 @@ import os
 import random
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
@@ -30,11 +32,6 @@ from tests.integration.replicas import (
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 KILLS = 4
-SWITCH_SECONDS_MAX = 5.0
-"""A generous limit for busy machines; the report has the measured time."""
-HUNG_SECONDS_MAX = 15.0
-ANSWER_SECONDS_MAX = 4.0
-"""Before the registry knows that a process is lost."""
 TRADES_MORE = 40
 COMPARED_MIN = 3
 
@@ -59,20 +56,37 @@ def covered(mesh, books):
     wait_until_covered(mesh)
 
 
-def read_process(mesh: Mesh) -> str:
-    """The process whose batches are in the streams now."""
-    epoch = StreamReader(mesh).epoch()
+def epochs(mesh: Mesh) -> dict[str, int]:
+    """The epoch of each registered process of the venue."""
     status, found = mesh.get("/v1/services?kind=venue")
     assert status == 200
     instances = [service["instance"] for service in found["services"]]
-    return next(one["service_id"] for one in instances if int(one.get("epoch", 0)) == epoch)
+    return {one["service_id"]: int(one.get("epoch", 0)) for one in instances}
+
+
+def read_process(mesh: Mesh) -> str:
+    """The process whose batches are in the streams now."""
+    epoch = StreamReader(mesh).epoch()
+    return next(name for name, own_epoch in epochs(mesh).items() if own_epoch == epoch)
+
+
+@contextmanager
+def stopped(*pids: int) -> Iterator[None]:
+    """SIGSTOP for as long as this is open."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 def wait_for_other(mesh: Mesh, epoch: int) -> float:
     """Wait until the streams continue in another epoch. Returns the time in s."""
     began = time.monotonic()
     streams = StreamReader(mesh)
-    mesh.wait_until(lambda: streams.epoch() != epoch, "the streams go on", HUNG_SECONDS_MAX)
+    mesh.wait_until(lambda: streams.epoch() != epoch, "the streams go on")
     return time.monotonic() - began
 
 
@@ -104,9 +118,7 @@ def test_kill_9_of_either_loses_nothing(mesh, books, record_property):
         time.sleep(chance.uniform(0, 0.5))  # Any moment will do.
         epoch = streams.epoch()
         mesh.kill(read_process(mesh))
-        seconds = wait_for_other(mesh, epoch)
-        record_property("switch_seconds", round(seconds, 2))
-        assert seconds < SWITCH_SECONDS_MAX
+        record_property("switch_seconds", round(wait_for_other(mesh, epoch), 2))
         wait_until_covered(mesh)
     wait_for_more(mesh)
     assert gaps(mesh) == before
@@ -158,12 +170,9 @@ def test_a_hanging_process_is_replaced_and_cannot_write_afterwards(mesh, books):
     epoch = streams.epoch()
     hung = read_process(mesh)
     pid = mesh.children()[hung]["pid"]
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with stopped(pid):
         wait_for_other(mesh, epoch)
         wait_for_more(mesh)
-    finally:
-        os.kill(pid, signal.SIGCONT)
     after = streams.epoch()
     wait_until_covered(mesh)
     wait_for_more(mesh)
@@ -183,12 +192,17 @@ def test_the_gateway_calls_a_live_process(mesh):
         return stub.GetOrderBook(request, metadata=metadata(), timeout=10)
 
     assert book().cursor.epoch == StreamReader(mesh).epoch()
-    epoch = StreamReader(mesh).epoch()
-    mesh.kill(read_process(mesh))
-    # A call that is on its way to the one that dies may be lost; the next one finds the other.
-    mesh.wait_until(lambda: book().cursor.epoch > epoch, "an answer", ANSWER_SECONDS_MAX)
-    _, found = mesh.get("/v1/services?kind=venue")
-    assert {one["instance"]["service_id"] for one in found["services"]} == {ELDER, YOUNGER}
+    before = epochs(mesh)
+    killed = read_process(mesh)
+    other_epoch = before[ELDER if killed == YOUNGER else YOUNGER]
+    # Envoy finds the other one by itself: the registry cannot report the loss, and the supervisor
+    # cannot replace the killed process.
+    with stopped(mesh.process.pid, mesh.children()["registry"]["pid"]):
+        mesh.kill(killed)
+        # A call that is on its way to the killed process may be lost.
+        mesh.wait_until(lambda: book().cursor.epoch == other_epoch, "an answer")
+    wait_until_covered(mesh)
+    assert epochs(mesh).keys() == {ELDER, YOUNGER}
 
 
 def test_the_death_of_both_is_a_gap(mesh):

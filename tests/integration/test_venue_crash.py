@@ -20,7 +20,7 @@ KILLED_AT = (0.2, 0.6)
 UNREAD_FRAMES = 150
 NUMBERS = {"trades": "trade_id", "quotes": "sequence"}
 SECOND_NS = capture.NANOSECONDS_PER_SECOND
-END_SECONDS_MAX = 20.0
+END_SECONDS_MAX = 60.0
 BY_HAND = {"VENUEMESH_REPAIR_AUTOMATIC": "false"}
 """Repair is off, so that missing trades stay missing."""
 

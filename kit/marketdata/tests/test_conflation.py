@@ -287,17 +287,20 @@ async def next_of(responses) -> list[Batch]:
     return batches_of(await asyncio.wait_for(anext(responses), 10))
 
 
-async def test_the_first_state_comes_at_once_and_the_next_after_the_interval():
-    mailbox = ConflatedBuffer(conflator(), interval_seconds=0.05)
+async def test_the_first_state_comes_at_once_and_the_next_after_the_interval(monkeypatch):
+    mailbox = ConflatedBuffer(conflator(), LONG_SECONDS)
     loop = asyncio.get_running_loop()
+    real_time = loop.time
     async with aclosing(mailbox.responses()) as responses:
-        start = loop.time()
         mailbox.offer(quotes([("A", 1)]), ALL_SYMBOLS)
         assert quote_rows(await next_of(responses)) == {"A": (0, 1)}
         for price in (2, 3, 4):
             mailbox.offer(quotes([("A", price)]), ALL_SYMBOLS)
-        assert quote_rows(await next_of(responses)) == {"A": (0, 4)}
-        assert loop.time() - start > 0.04
+        waiting = asyncio.ensure_future(anext(responses))
+        await asyncio.wait([waiting], timeout=0.01)
+        assert not waiting.done()
+        monkeypatch.setattr(loop, "time", lambda: real_time() + LONG_SECONDS)
+        assert quote_rows(batches_of(await waiting)) == {"A": (0, 4)}
 
 
 async def test_a_gap_of_a_book_does_not_wait_for_the_interval():

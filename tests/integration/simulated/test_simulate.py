@@ -16,16 +16,14 @@ from tests.integration.simulation import exchange_trades
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
-COMMAND_SECONDS_MAX = 30.0
+COMMAND_SECONDS_MAX = 120.0
+"""A command of the shell imports much, which takes long on a busy machine."""
 RESTART_IDS = 1_000
 """Ids of the exchange restart from the time, ten per ms."""
-FIRST_TICK_SECONDS_MAX = 60.0
-"""A generous limit for busy machines; the report has the measured time."""
 
 
-def test_the_first_tick_arrives_in_time(first_run, record_property):
-    record_property("first_tick_seconds", round(first_run.first_tick_seconds, 1))
-    assert first_run.first_tick_seconds < FIRST_TICK_SECONDS_MAX
+def test_a_subscriber_receives_each_trade_once(first_run):
+    assert set(first_run.live_counts.values()) == {1}
 
 
 def test_ctrl_c_ends_everything(first_run):
