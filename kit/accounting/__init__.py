@@ -1,5 +1,6 @@
 """Exact accounting of trades: positions, fees, margin, funding, profit, liquidation and triggers.
 
+amounts    exact arithmetic with decimal amounts
 money      amounts as integers of 10^-18, and exact ratios of them
 contract   an instrument's units, and the value of a size at a price
 position   size, average entry price, realised and unrealised profit of one instrument

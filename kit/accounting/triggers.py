@@ -2,7 +2,7 @@
 
 A stop that buys and a take-profit that sells trigger when the price rises to the trigger price; a
 stop that sells and a take-profit that buys when it falls to it. The trigger price of a trailing
-stop follows the price at a distance and never moves away from it again.
+stop keeps a distance to the best price so far.
 """
 
 from decimal import Decimal
@@ -21,10 +21,14 @@ def is_triggered(price: Price, trigger_price: Price, on_rise: bool) -> bool:
     return price >= trigger_price if on_rise else price <= trigger_price
 
 
-def trailing_price(price: int, trigger_price: int, distance: int, buys: bool) -> int:
-    """Return the trigger price of a trailing stop after a trade. ``trigger_price``: the one before
-    it, or 0 if there was none."""
-    if buys:
-        near = price + distance
-        return min(trigger_price, near) if trigger_price else near
-    return max(trigger_price, price - distance)
+def best_price(price: Price, best: Price | None, buys: bool) -> Price:
+    """Return the best price that a trailing stop has seen after one more price: the lowest if it
+    buys, the highest if it sells. ``best``: the one before; None if there was none."""
+    if best is None:
+        return price
+    return min(price, best) if buys else max(price, best)
+
+
+def trailing_price(best: Price, distance: Price, buys: bool) -> Price:
+    """Return the trigger price of a trailing stop. Decimals are added in the current context."""
+    return best + distance if buys else best - distance

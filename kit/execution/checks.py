@@ -12,39 +12,19 @@ from decimal import Decimal
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.accounting import amounts
+from kit.accounting.amounts import ZERO
 from kit.base.errors import InvalidOrder, NotSupported
-from kit.execution import amounts
-from kit.execution.amounts import ZERO
 from kit.execution.approval import plain
 from kit.execution.contract import OrderCapabilities, VenueBalance
+from kit.execution.order_types import CONDITIONAL, IMMEDIATE, TYPES, WITH_PRICE, WITH_STOP_PRICE
 from kit.execution.orders.request import time_in_force_of
 from kit.execution.prices import BestPrices
 
 AMOUNT = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?")
-STOPS = frozenset(
-    {
-        orders_pb2.ORDER_TYPE_STOP,
-        orders_pb2.ORDER_TYPE_STOP_LIMIT,
-        orders_pb2.ORDER_TYPE_TAKE_PROFIT,
-        orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT,
-        orders_pb2.ORDER_TYPE_TRAILING_STOP,
-    }
-)
-TYPES = STOPS | {orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT}
-WITH_PRICE = frozenset(
-    {
-        orders_pb2.ORDER_TYPE_LIMIT,
-        orders_pb2.ORDER_TYPE_STOP_LIMIT,
-        orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT,
-    }
-)
-WITH_STOP_PRICE = STOPS - {orders_pb2.ORDER_TYPE_TRAILING_STOP}
 GOOD_TILL_CANCEL = orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
 GOOD_TILL_TIME = orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME
 TIMES_IN_FORCE = frozenset(orders_pb2.TimeInForce.values())
-IMMEDIATE = frozenset(
-    {orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL, orders_pb2.TIME_IN_FORCE_FILL_OR_KILL}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +60,7 @@ def check(
         _check_notional(size, reference, inputs.instrument)
     if price is not None and content.type == orders_pb2.ORDER_TYPE_LIMIT:
         _check_band(content.side, price, inputs)
-    if not held_here and not is_amendment and content.type not in STOPS:
+    if not held_here and not is_amendment and content.type not in CONDITIONAL:
         _check_balance(content, size, reference, inputs)
     return held_here
 
@@ -89,8 +69,8 @@ def is_supported(content: orders_pb2.OrderContent, capabilities: OrderCapabiliti
     """Whether the venue has this order type, and for a stop also these terms."""
     time_in_force = time_in_force_of(content)
     is_plain = time_in_force == GOOD_TILL_CANCEL and not content.post_only
-    has_allowed_terms = content.type not in STOPS or is_plain or not capabilities.plain_stops_only
-    return content.type in capabilities.types and has_allowed_terms
+    any_terms = content.type not in CONDITIONAL or not capabilities.plain_stops_only
+    return content.type in capabilities.types and (any_terms or is_plain)
 
 
 def _check_words(content: orders_pb2.OrderContent) -> None:
@@ -108,7 +88,7 @@ def _check_types(content: orders_pb2.OrderContent, inputs: CheckInputs) -> bool:
     capabilities = inputs.capabilities
     name = orders_pb2.OrderType.Name(content.type)
     time_in_force = time_in_force_of(content)
-    held_here = content.type in STOPS and not is_supported(content, capabilities)
+    held_here = content.type in CONDITIONAL and not is_supported(content, capabilities)
     if held_here and not inputs.has_prices:
         text = f"the venue has no such {name}, and this process has no prices to hold it here"
         raise NotSupported(text, service="TradeFlow", wanted=name)

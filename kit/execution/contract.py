@@ -45,6 +45,11 @@ class OrderRequest:
     post_only: bool = False
     reduce_only: bool = False
 
+    @property
+    def buys(self) -> bool:
+        """Whether it buys; otherwise it sells."""
+        return self.side == types_pb2.SIDE_BUY
+
 
 @dataclass(frozen=True, slots=True)
 class OrderKey:

@@ -8,15 +8,15 @@ them when it is their turn.
 
 import asyncio
 from collections.abc import Collection
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
-from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.accounting.amounts import EXACT, ZERO
+from kit.accounting.triggers import best_price, is_triggered, trailing_price, triggers_on_rise
 from kit.base import telemetry
-from kit.execution import amounts
-from kit.execution.amounts import ZERO
 from kit.execution.groups.groups import Groups
+from kit.execution.order_types import TAKE_PROFITS
 from kit.execution.orders import states
 from kit.execution.orders.amendments import STOP_REACHED
 from kit.execution.orders.order import Order
@@ -27,11 +27,7 @@ from kit.execution.tasks import wait_for_event
 PAUSE_S = 1.0
 """How often orders expire, best prices are written to the journal, and an order that could not be
 sent is tried again."""
-TRIGGERED_BY_BETTER_PRICES = (
-    orders_pb2.ORDER_TYPE_TAKE_PROFIT,
-    orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT,
-    orders_pb2.ORDER_TYPE_LIMIT,
-)
+TRIGGERED_BY_BETTER_PRICES = TAKE_PROFITS | {orders_pb2.ORDER_TYPE_LIMIT}
 
 _log = telemetry.logger("orders.local_stops")
 
@@ -110,23 +106,21 @@ class LocalStopOrders:
                     self._state.transition(order, states.EXPIRED, detail="its time has passed")
 
     def _trail(self, order: Order, price: Decimal) -> None:
-        best = order.best_price
-        sells = order.side == types_pb2.SIDE_SELL
-        if best is None or (price > best if sells else price < best):
-            order.best_price = price
+        best = best_price(price, order.best_price, order.buys)
+        if best != order.best_price:
+            order.best_price = best
             self._moved[order.key] = order
 
 
 def _is_reached(order: Order, price: Decimal) -> bool:
-    sells = order.side == types_pb2.SIDE_SELL
     if order.type == orders_pb2.ORDER_TYPE_TRAILING_STOP:
-        offset = order.trailing_offset or ZERO
         best = order.best_price if order.best_price is not None else price
-        stop = amounts.subtract(best, offset) if sells else amounts.add(best, offset)
+        with localcontext(EXACT):
+            stop = trailing_price(best, order.trailing_offset or ZERO, order.buys)
     elif order.type == orders_pb2.ORDER_TYPE_LIMIT:
         # A limit order that waits for its turn in a group: it would be filled at its price.
         stop = order.price if order.price is not None else price
     else:
         stop = order.stop_price if order.stop_price is not None else price
-    falls = sells != (order.type in TRIGGERED_BY_BETTER_PRICES)
-    return price <= stop if falls else price >= stop
+    on_rise = triggers_on_rise(order.buys, order.type in TRIGGERED_BY_BETTER_PRICES)
+    return is_triggered(price, stop, on_rise)

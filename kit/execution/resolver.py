@@ -14,11 +14,11 @@ from itertools import count
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.accounting import amounts
 from kit.base import telemetry
 from kit.base.backoff import delays
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import VenuemeshError
-from kit.execution import amounts
 from kit.execution.context import AccountContext
 from kit.execution.contract import Accepted, ExecutionClient, OrderKey, VenueFill, VenueOrder
 from kit.execution.orders import states

@@ -19,9 +19,10 @@ from kit.execution.context import AccountContext
 from kit.execution.contract import Accepted, ExecutionClient, Rejected, VenueOrder, Verdict
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.records import GroupIntent, OrderIntent, OrderSent, Record
+from kit.execution.order_types import CONDITIONAL
 from kit.execution.orders import states
 from kit.execution.orders.account_state import AccountState
-from kit.execution.orders.order import TRIGGERED_TYPES, Order
+from kit.execution.orders.order import Order
 from kit.execution.orders.request import digest_of
 from kit.execution.resolver import Resolver
 from kit.execution.tasks import BackgroundTasks
@@ -335,5 +336,5 @@ def _may_be(order: Order, content: orders_pb2.OrderContent) -> bool:
 def _priority_of(order: Order) -> Priority:
     """PROTECT for an order that limits a loss: a reduction, or a stop or take-profit, also after it
     was triggered here and became a market or limit order."""
-    protects = order.request.reduce_only or order.request.type in TRIGGERED_TYPES
+    protects = order.request.reduce_only or order.request.type in CONDITIONAL
     return Priority.PROTECT if protects else Priority.NEW

@@ -27,6 +27,7 @@ from kit.execution.contract import (
     Transport,
     Verdict,
 )
+from kit.execution.order_types import WITH_PRICE
 from venues.binance.account import (
     FUTURES_TYPE_NAMES,
     TYPE_NAMES,
@@ -108,7 +109,7 @@ class BinanceSpotOrderApi:
             raise Unsupported("no such order on Binance spot")
         params = {
             "symbol": order.symbol,
-            "side": "BUY" if venue_text.is_buy(order) else "SELL",
+            "side": "BUY" if order.buys else "SELL",
             "type": "LIMIT_MAKER" if order.post_only else kind,
             "quantity": plain(order.size),
             "newClientOrderId": order.client_order_id,
@@ -118,7 +119,7 @@ class BinanceSpotOrderApi:
             params["price"] = plain(order.price)
         if order.stop_price is not None:
             params["stopPrice"] = plain(order.stop_price)
-        if order.type in venue_text.LIMITS and not order.post_only:
+        if order.type in WITH_PRICE and not order.post_only:
             if order.time_in_force not in TIMES_IN_FORCE:
                 raise Unsupported("Binance spot has no orders that end at a time")
             params["timeInForce"] = TIMES_IN_FORCE[order.time_in_force]
@@ -182,7 +183,7 @@ class BinanceFuturesOrderApi:
             raise Unsupported("no such order on Binance futures")
         params = {
             "symbol": order.symbol,
-            "side": "BUY" if venue_text.is_buy(order) else "SELL",
+            "side": "BUY" if order.buys else "SELL",
             "type": kind,
             "quantity": plain(order.size),
         }
@@ -190,7 +191,7 @@ class BinanceFuturesOrderApi:
             params["price"] = plain(order.price)
         if order.reduce_only:
             params["reduceOnly"] = "true"
-        if order.type in venue_text.LIMITS:
+        if order.type in WITH_PRICE:
             params |= _futures_lifetime(order)
         self._symbols.add(order.symbol)
         if order.stop_price is not None:
@@ -206,7 +207,7 @@ class BinanceFuturesOrderApi:
             raise Unsupported("Binance futures change limit orders only")
         params = {
             **futures_key_params(key),
-            "side": "BUY" if venue_text.is_buy(order) else "SELL",
+            "side": "BUY" if order.buys else "SELL",
             "quantity": plain(order.size),
             "price": plain(order.price),
         }

@@ -23,6 +23,7 @@ from kit.execution.contract import (
     VenueOrder,
     VenuePosition,
 )
+from kit.execution.orders import states
 
 ORDERS_PAGE, FILLS_PAGE = 50, 100
 WEEK_MS = 7 * 86_400_000
@@ -88,7 +89,7 @@ class BybitAccountApi:
         if symbol:
             query["symbol"] = symbol
         found = [order_of(row) async for row in _pages(queries, "privateGetV5OrderRealtime", query)]
-        return [order for order in found if order.state not in venue_text.FINAL]
+        return [order for order in found if order.state not in states.FINAL]
 
     async def fills(
         self, queries: QuerySession, symbol: str, since_time_ns: int
@@ -125,7 +126,7 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
     filled = venue_text.amount(row["cumExecQty"])
     state, reason = STATES[row["orderStatus"]], orders_pb2.REJECT_REASON_UNSPECIFIED
     why = row.get("rejectReason") or "EC_NoError"
-    if state in venue_text.FINAL and state != orders_pb2.ORDER_STATE_FILLED:
+    if state in states.FINAL and state != orders_pb2.ORDER_STATE_FILLED:
         state, reason = ENDINGS.get(why, (state, reason))
     is_limit = row["orderType"] == "Limit"
     stop_price = venue_text.amount_or_none(row.get("triggerPrice"))

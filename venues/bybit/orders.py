@@ -12,7 +12,6 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.request_budget import RequestBudget
-from kit.connector.orders import venue_text
 from kit.connector.orders.api import Unsupported, VenueApi
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import ApiRequest, CcxtApi, RestSession
@@ -26,6 +25,7 @@ from kit.execution.contract import (
     Transport,
     Verdict,
 )
+from kit.execution.order_types import WITH_PRICE, WITH_STOP_PRICE
 from venues.bybit.account import BybitAccountApi, key_params
 from venues.bybit.errors import ERRORS
 from venues.bybit.order_socket import BybitOrderSocketCodec
@@ -60,12 +60,7 @@ class BybitOrderApi:
     """Spot, of a unified account."""
 
     capabilities = OrderCapabilities(
-        types=frozenset(
-            {orders_pb2.ORDER_TYPE_MARKET}
-            | venue_text.LIMITS
-            | venue_text.STOPS
-            | venue_text.TAKE_PROFITS
-        ),
+        types=frozenset({orders_pb2.ORDER_TYPE_MARKET} | WITH_PRICE | WITH_STOP_PRICE),
         times_in_force=frozenset(TIMES_IN_FORCE),
         amends_stop_price=True,
         countdown=True,
@@ -81,11 +76,11 @@ class BybitOrderApi:
         params = {
             "category": "spot",
             "symbol": order.symbol,
-            "side": "Buy" if venue_text.is_buy(order) else "Sell",
+            "side": "Buy" if order.buys else "Sell",
             "qty": plain(order.size),
             "orderLinkId": order.client_order_id,
         }
-        if order.type in venue_text.LIMITS and order.price is not None:
+        if order.type in WITH_PRICE and order.price is not None:
             lifetime = "PostOnly" if order.post_only else TIMES_IN_FORCE[order.time_in_force]
             limit = {"orderType": "Limit", "price": plain(order.price), "timeInForce": lifetime}
             params |= limit

@@ -14,7 +14,6 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.request_budget import RequestBudget
-from kit.connector.orders import venue_text
 from kit.connector.orders.api import Unsupported, VenueApi
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import ApiRequest, CcxtApi, RestSession
@@ -87,7 +86,7 @@ class CoinbaseOrderApi:
         params = {
             "client_order_id": as_uuid(order.client_order_id),
             "product_id": order.symbol,
-            "side": "BUY" if venue_text.is_buy(order) else "SELL",
+            "side": "BUY" if order.buys else "SELL",
             "order_configuration": _configuration(order),
         }
         return ApiRequest("v3PrivatePostBrokerageOrders", params)
@@ -141,7 +140,7 @@ def _configuration(order: OrderRequest) -> dict[str, Any]:
         if kind in ("limit_limit_gtc", "limit_limit_gtd"):
             limit["post_only"] = order.post_only
         return {kind: limit}
-    rises = venue_text.is_buy(order) == (order.type == orders_pb2.ORDER_TYPE_STOP_LIMIT)
+    rises = order.buys == (order.type == orders_pb2.ORDER_TYPE_STOP_LIMIT)
     is_plain = order.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
     if order.stop_price is None or order.post_only or not is_plain:
         raise Unsupported("no such stop on Coinbase")

@@ -12,7 +12,6 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.request_budget import RequestBudget
-from kit.connector.orders import venue_text
 from kit.connector.orders.api import Unsupported, VenueApi
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import ApiRequest, CcxtApi, RestSession
@@ -28,6 +27,7 @@ from kit.execution.contract import (
     Transport,
     Verdict,
 )
+from kit.execution.order_types import WITH_STOP_PRICE
 from venues.deribit.account import TYPES, DeribitAccountApi, order_of
 from venues.deribit.errors import ERRORS, NOTHING
 from venues.deribit.order_socket import DeribitOrderSocketCodec
@@ -42,7 +42,7 @@ TIMES_IN_FORCE = {
     orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "fill_or_kill",
 }
 STOPS: Mapping[OrderType, str] = {
-    kind: name for name, kind in TYPES.items() if kind in venue_text.STOPS | venue_text.TAKE_PROFITS
+    kind: name for name, kind in TYPES.items() if kind in WITH_STOP_PRICE
 }
 
 
@@ -98,7 +98,7 @@ class DeribitOrderApi:
             params |= {"post_only": "true", "reject_post_only": "true"}
         if order.reduce_only:
             params["reduce_only"] = "true"
-        if venue_text.is_buy(order):
+        if order.buys:
             return ApiRequest("privateGetBuy", params, operation="private/buy")
         return ApiRequest("privateGetSell", params, operation="private/sell")
 

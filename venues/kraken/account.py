@@ -26,6 +26,7 @@ from kit.execution.contract import (
     VenueOrder,
     VenuePosition,
 )
+from kit.execution.order_types import WITH_STOP_PRICE
 from venues.kraken.instruments import ASSETS, native_symbol
 
 PAGE = 50
@@ -148,7 +149,7 @@ def order_of(name: str, row: Mapping[str, Any], names: RestNames) -> VenueOrder:
     "vol_exec":"0.375","cost":"22875.00000","closetm":…,"reason":null,…}"""
     described = row["descr"]
     kind = TYPES[described["ordertype"]]
-    stops = kind in venue_text.STOPS | venue_text.TAKE_PROFITS
+    stops = kind in WITH_STOP_PRICE
     first, second = (
         None
         if str(described[field]).startswith(("+", "-"))

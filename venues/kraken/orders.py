@@ -16,7 +16,6 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import UnknownInstrument
 from kit.base.request_budget import RequestBudget
-from kit.connector.orders import venue_text
 from kit.connector.orders.api import Unsupported, VenueApi
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import ApiRequest, CcxtApi, RestSession
@@ -31,6 +30,7 @@ from kit.execution.contract import (
     Transport,
     Verdict,
 )
+from kit.execution.order_types import WITH_PRICE
 from venues.kraken.account import TYPES, KrakenAccountApi, RestNames, key_params
 from venues.kraken.errors import ERRORS
 from venues.kraken.order_socket import ADD, AMEND, CANCEL, KrakenOrderSocketCodec
@@ -95,7 +95,7 @@ class KrakenOrderApi:
             raise Unsupported("no such order on Kraken")
         params = {
             "pair": self._pair(order.symbol),
-            "type": "buy" if venue_text.is_buy(order) else "sell",
+            "type": "buy" if order.buys else "sell",
             "ordertype": TYPE_NAMES[order.type],
             "volume": plain(order.size),
             "cl_ord_id": order.client_order_id,
@@ -105,7 +105,7 @@ class KrakenOrderApi:
             params["price"] = f"+{plain(order.trailing_offset)}"
         prices = [one for one in (order.stop_price, order.price) if one is not None]
         params |= {name: plain(one) for name, one in zip(("price", "price2"), prices, strict=False)}
-        if order.type in venue_text.LIMITS:
+        if order.type in WITH_PRICE:
             params["timeinforce"] = TIMES_IN_FORCE[order.time_in_force]
             if order.expire_time_ns:
                 params["expiretm"] = str(order.expire_time_ns // NANOSECONDS_PER_SECOND)
@@ -179,7 +179,7 @@ def _socket_order(order: OrderRequest) -> dict[str, Any] | None:
         return None
     params: dict[str, Any] = {
         "symbol": order.symbol,
-        "side": "buy" if venue_text.is_buy(order) else "sell",
+        "side": "buy" if order.buys else "sell",
         "order_type": "limit" if is_limit else "market",
         "order_qty": _number(order.size),
         "cl_ord_id": order.client_order_id,

@@ -14,7 +14,6 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.request_budget import RequestBudget
-from kit.connector.orders import venue_text
 from kit.connector.orders.api import Unsupported, VenueApi
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import ApiRequest, CcxtApi, RestSession
@@ -93,7 +92,7 @@ class OkxOrderApi:
         params: dict[str, Any] = {
             "instId": order.symbol,
             "tdMode": "cross" if self._is_swap else "cash",
-            "side": "buy" if venue_text.is_buy(order) else "sell",
+            "side": "buy" if order.buys else "sell",
             "sz": plain(order.size),
         }
         if order.reduce_only:
@@ -152,7 +151,7 @@ class OkxOrderApi:
         if order.post_only or not is_plain:
             raise Unsupported("no such stop on OKX")
         params = {"ordType": "conditional", "algoClOrdId": order.client_order_id, **_prices(order)}
-        if not self._is_swap and order.price is None and venue_text.is_buy(order):
+        if not self._is_swap and order.price is None and order.buys:
             params["tgtCcy"] = "base_ccy"
         return params
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit.accounting.triggers import is_triggered, trailing_price, triggers_on_rise
+from kit.accounting.triggers import best_price, is_triggered, trailing_price, triggers_on_rise
 
 
 @pytest.mark.parametrize(
@@ -16,13 +16,15 @@ def test_stops_and_take_profits_wait_for_opposite_directions(buys, is_take_profi
 
 
 def test_a_trailing_stop_follows_the_price_and_never_moves_away():
-    sells, buys = 0, 0
+    high = low = None
     for price, sell_stop, buy_stop in (
         (100, 95, 105),
         (103, 98, 105),
         (97, 98, 102),
         (99, 98, 102),
     ):
-        sells = trailing_price(price, sells, 5, buys=False)
-        buys = trailing_price(price, buys, 5, buys=True)
+        high = best_price(price, high, buys=False)
+        low = best_price(price, low, buys=True)
+        sells = trailing_price(high, 5, buys=False)
+        buys = trailing_price(low, 5, buys=True)
         assert (sells, buys) == (sell_stop, buy_stop)

@@ -1,40 +1,17 @@
 """Conversions between a venue's texts and the contract's types. Pure; ValueError for a text that is
 no amount."""
 
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.accounting import prices
+from kit.accounting.amounts import EXACT
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.execution.client_order_ids import of_uuid
-from kit.execution.contract import OrderRequest, OrderState, OrderType, Side
-
-AVERAGE_PLACES = Decimal("1e-16")
-_wide = Context(prec=60, rounding=ROUND_HALF_EVEN)
-
-STOPS = frozenset({orders_pb2.ORDER_TYPE_STOP, orders_pb2.ORDER_TYPE_STOP_LIMIT})
-TAKE_PROFITS = frozenset(
-    {orders_pb2.ORDER_TYPE_TAKE_PROFIT, orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT}
-)
-LIMITS = frozenset(
-    {
-        orders_pb2.ORDER_TYPE_LIMIT,
-        orders_pb2.ORDER_TYPE_STOP_LIMIT,
-        orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT,
-    }
-)
-"""Types with a limit price."""
-FINAL = frozenset(
-    {
-        orders_pb2.ORDER_STATE_FILLED,
-        orders_pb2.ORDER_STATE_CANCELLED,
-        orders_pb2.ORDER_STATE_REJECTED,
-        orders_pb2.ORDER_STATE_EXPIRED,
-    }
-)
-"""States that do not change any more."""
+from kit.execution.contract import OrderState, OrderType, Side
 
 
 def amount(value: Any) -> Decimal:
@@ -56,10 +33,8 @@ def amount_or_none(value: Any) -> Decimal | None:
 
 
 def average_price(value: Decimal, size: Decimal) -> Decimal | None:
-    """The average price of fills of this total value, to 16 decimal places; None without fills."""
-    if not size:
-        return None
-    return (_wide.divide(value, size)).quantize(AVERAGE_PLACES, context=_wide).normalize(_wide)
+    """Return the average price of fills with this total value, or None without fills."""
+    return prices.average_price(value, size, is_inverse=False).normalize(EXACT) if size else None
 
 
 def time_ns(milliseconds: Any) -> int:
@@ -80,10 +55,6 @@ def own_client_order_id(client_id: Any) -> str:
 def side(text: str) -> Side:
     """The side called "buy" or "sell", in any case."""
     return {"buy": types_pb2.SIDE_BUY, "sell": types_pb2.SIDE_SELL}[text.lower()]
-
-
-def is_buy(order: OrderRequest) -> bool:
-    return order.side == types_pb2.SIDE_BUY
 
 
 def order_state(state: OrderState, filled_size: Decimal) -> OrderState:

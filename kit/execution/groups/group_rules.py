@@ -13,6 +13,7 @@ from kit.base.errors import BadRequest, InvalidOrder, NotSupported
 from kit.execution import checks
 from kit.execution.client_order_ids import REQUEST_ID
 from kit.execution.groups.plan import preferred
+from kit.execution.order_types import CONDITIONAL, IMMEDIATE, TYPES
 from kit.execution.submitter import GroupMember
 from kit.execution.verifier import VerifiedOrder
 
@@ -107,10 +108,10 @@ def _check_types(contents: Sequence[orders_pb2.OrderContent]) -> None:
     turns = [content for content in contents if content.group.role != ENTRY]
     for content in turns:
         name = orders_pb2.OrderType.Name
-        if content.type != LIMIT and content.type not in checks.STOPS:
-            value = name(content.type) if content.type in checks.TYPES else str(content.type)
+        if content.type != LIMIT and content.type not in CONDITIONAL:
+            value = name(content.type) if content.type in TYPES else str(content.type)
             raise _invalid("type", value, "a limit order, a stop or a take-profit")
-        if content.type == LIMIT and content.time_in_force in checks.IMMEDIATE:
+        if content.type == LIMIT and content.time_in_force in IMMEDIATE:
             value = orders_pb2.TimeInForce.Name(content.time_in_force)
             raise _invalid("time_in_force", value, "a time in force with which a limit order rests")
     limits = [content for content in turns if content.type == LIMIT]

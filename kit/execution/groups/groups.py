@@ -11,9 +11,9 @@ from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
+from kit.accounting.amounts import ZERO
 from kit.base import telemetry
 from kit.base.errors import VenuemeshError
-from kit.execution.amounts import ZERO
 from kit.execution.approval import plain
 from kit.execution.groups import exit_retry, plan
 from kit.execution.orders import states

@@ -12,9 +12,9 @@ from decimal import Decimal
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.accounting import amounts
+from kit.accounting.amounts import ZERO
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.execution import amounts
-from kit.execution.amounts import ZERO
 from kit.execution.approval import plain
 from kit.execution.checks import is_supported, size_min_of
 from kit.execution.contract import OrderCapabilities

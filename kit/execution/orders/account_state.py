@@ -11,9 +11,9 @@ from typing import Protocol
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.accounting.amounts import ZERO
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.execution.amounts import ZERO
 from kit.execution.contract import OrderState, RejectReason, VenueFill, VenueOrder
 from kit.execution.journal.records import (
     Amendment,

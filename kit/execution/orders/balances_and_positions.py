@@ -10,9 +10,9 @@ from decimal import Decimal
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
+from kit.accounting import amounts
+from kit.accounting.amounts import ZERO
 from kit.base.clock import Clock
-from kit.execution import amounts
-from kit.execution.amounts import ZERO
 from kit.execution.approval import plain
 from kit.execution.contract import VenueBalance, VenuePosition
 from kit.execution.journal.records import BalanceRecord, OrderFill, PositionRecord, Record

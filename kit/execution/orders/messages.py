@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.execution.amounts import ZERO
+from kit.accounting.amounts import ZERO
 from kit.execution.approval import plain
 from kit.execution.contract import VenueBalance, VenueOrder, VenuePosition
 from kit.execution.journal.records import OrderFill

@@ -5,8 +5,9 @@ from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.execution import amounts
-from kit.execution.amounts import ZERO
+from kit.accounting import amounts
+from kit.accounting.amounts import ZERO
+from kit.accounting.prices import average_price, fill_weight
 from kit.execution.contract import (
     OrderKey,
     OrderRequest,
@@ -24,18 +25,11 @@ from kit.execution.journal.records import (
     OrderIntent,
     OrderUpdate,
 )
+from kit.execution.order_types import TRIGGERED_TYPES
 from kit.execution.orders import states
 from kit.execution.orders.request import read_request
 
 ONE_AT_VENUE = (orders_pb2.GROUP_ROLE_ALTERNATIVE, orders_pb2.GROUP_ROLE_EXIT)
-TRIGGERED_TYPES: dict[OrderType, OrderType] = {
-    orders_pb2.ORDER_TYPE_STOP: orders_pb2.ORDER_TYPE_MARKET,
-    orders_pb2.ORDER_TYPE_STOP_LIMIT: orders_pb2.ORDER_TYPE_LIMIT,
-    orders_pb2.ORDER_TYPE_TAKE_PROFIT: orders_pb2.ORDER_TYPE_MARKET,
-    orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT: orders_pb2.ORDER_TYPE_LIMIT,
-    orders_pb2.ORDER_TYPE_TRAILING_STOP: orders_pb2.ORDER_TYPE_MARKET,
-}
-"""The type that an order held here is sent as, once its stop price is reached."""
 
 
 @dataclass(slots=True)
@@ -102,6 +96,10 @@ class Order:
         return self.request.side
 
     @property
+    def buys(self) -> bool:
+        return self.request.buys
+
+    @property
     def type(self) -> OrderType:
         return self.request.type
 
@@ -148,7 +146,9 @@ class Order:
         fills."""
         if self.lacks_fills and self.reported_average_price is not None:
             return self.reported_average_price
-        return amounts.mean(self.fill_value, self.fill_size) if self.fill_size else None
+        if not self.fill_size:
+            return None
+        return average_price(self.fill_value, self.fill_size, is_inverse=False)
 
     @property
     def is_amending(self) -> bool:
@@ -197,8 +197,8 @@ class Order:
     def add_fill(self, fill: OrderFill) -> None:
         self.fills[fill.fill_id] = fill
         self.fill_size = amounts.add(self.fill_size, fill.size)
-        value = amounts.product(fill.price, fill.size)
-        self.fill_value = amounts.add(self.fill_value, value)
+        weight = fill_weight(fill.price, fill.size, is_inverse=False)
+        self.fill_value = amounts.add(self.fill_value, weight)
         for asset, amount in fill.fees:
             self.fees[asset] = amounts.add(self.fees.get(asset, ZERO), amount)
 

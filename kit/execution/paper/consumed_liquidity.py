@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
-from kit.execution.amounts import ZERO, add, subtract
+from kit.accounting.amounts import ZERO, add, subtract
 
 LEVELS_MAX = 10_000
 """Most levels that are remembered; the oldest is forgotten first."""

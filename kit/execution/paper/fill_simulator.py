@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.execution.amounts import ZERO, subtract
+from kit.accounting.amounts import ZERO, subtract
 from kit.execution.paper.consumed_liquidity import ConsumedLiquidity, LevelKey
 from kit.execution.paper.market import (
     BookUnproven,

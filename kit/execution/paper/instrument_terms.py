@@ -5,10 +5,10 @@ from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
 
+from kit.accounting import amounts
+from kit.accounting.amounts import ZERO
 from kit.accounting.contract import Assets, Contract
 from kit.accounting.money import atoms_of
-from kit.execution import amounts
-from kit.execution.amounts import ZERO
 
 DEFAULT_STEP = Decimal("1e-8")
 KINDS = (

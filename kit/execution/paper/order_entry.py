@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.execution.amounts import ZERO, add, subtract, total
+from kit.accounting.amounts import ZERO, add, subtract, total
 from kit.execution.contract import OrderState, RejectReason
 from kit.execution.paper.market import Market
 from kit.execution.paper.orders import OrderRejection, PaperOrder

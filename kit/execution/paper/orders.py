@@ -6,8 +6,8 @@ from decimal import Decimal
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.accounting.amounts import ZERO, add, product, subtract
 from kit.accounting.prices import average_price, fill_weight
-from kit.execution.amounts import ZERO, add, product, subtract
 from kit.execution.contract import (
     Fee,
     OrderRequest,
@@ -16,6 +16,7 @@ from kit.execution.contract import (
     VenueFill,
     VenueOrder,
 )
+from kit.execution.order_types import IMMEDIATE
 from kit.execution.orders import states
 from kit.execution.paper.instrument_terms import InstrumentTerms
 from kit.execution.paper.queue_position import QueuePosition
@@ -23,9 +24,6 @@ from kit.execution.paper.records import FillRecord, OrderRecord
 
 PREFIX = "paper-"
 """Prefix of order and fill ids, so that they cannot be taken for a real venue's."""
-AT_ONCE = frozenset(
-    {orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL, orders_pb2.TIME_IN_FORCE_FILL_OR_KILL}
-)
 WAITS = "the book is in doubt: the order waits for it"
 
 
@@ -73,7 +71,7 @@ class PaperOrder:
     @property
     def buys(self) -> bool:
         """Whether it buys; otherwise it sells."""
-        return self.request.side == types_pb2.SIDE_BUY
+        return self.request.buys
 
     @property
     def price(self) -> Decimal | None:
@@ -93,7 +91,7 @@ class PaperOrder:
     @property
     def rests(self) -> bool:
         """Whether the part that is not filled at once rests in the book."""
-        return self.price is not None and self.request.time_in_force not in AT_ONCE
+        return self.price is not None and self.request.time_in_force not in IMMEDIATE
 
     @property
     def average_price(self) -> Decimal | None:

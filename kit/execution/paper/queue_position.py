@@ -8,7 +8,7 @@ as that is possible, so the size ahead is never more than the displayed size.
 
 from decimal import Decimal
 
-from kit.execution.amounts import ZERO, add, subtract
+from kit.accounting.amounts import ZERO, add, subtract
 
 
 class QueuePosition:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from kit.execution.amounts import ZERO, subtract
+from kit.accounting.amounts import ZERO, subtract
 from kit.execution.paper.consumed_liquidity import ConsumedLiquidity, LevelKey
 from kit.execution.paper.market import Market
 from kit.execution.paper.orders import PaperOrder

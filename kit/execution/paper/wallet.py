@@ -7,6 +7,7 @@ from decimal import Decimal
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.accounting.amounts import ZERO, add
 from kit.accounting.contract import Contract
 from kit.accounting.fees import FeeAsset, FeeCalculator, FeeTier
 from kit.accounting.funding import FundingMark, FundingSchedule
@@ -16,7 +17,6 @@ from kit.accounting.position import Position
 from kit.accounting.spot import SpotCalculator
 from kit.accounting.wallet import InsufficientFunds, Wallet
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.execution.amounts import ZERO, add
 from kit.execution.contract import VenueBalance, VenuePosition
 from kit.execution.paper.instrument_terms import InstrumentTerms, terms_of
 from kit.execution.paper.market import MarkReported

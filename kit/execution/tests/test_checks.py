@@ -11,8 +11,9 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import InvalidOrder, NotSupported
-from kit.execution.checks import STOPS, CheckInputs, check
+from kit.execution.checks import CheckInputs, check
 from kit.execution.contract import VenueBalance
+from kit.execution.order_types import CONDITIONAL
 from kit.execution.prices import BestPrices
 from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES, limit_order
 from kit.execution.tests.simulated_process import SPOT
@@ -166,7 +167,7 @@ def test_unsupported_type_is_held_here_or_rejected():
     only_limit = replace(CAPABILITIES, types=frozenset({orders_pb2.ORDER_TYPE_LIMIT}))
     with pytest.raises(NotSupported):
         check(market(), replace(plain, capabilities=only_limit))
-    assert len(STOPS) == 5
+    assert len(CONDITIONAL) == 5
 
 
 def test_stop_with_unsupported_terms_is_held_here():

@@ -5,7 +5,7 @@ The price that triggers them is the last trade's.
 
 import heapq
 
-from kit.accounting.triggers import is_triggered, trailing_price, triggers_on_rise
+from kit.accounting.triggers import best_price, is_triggered, trailing_price, triggers_on_rise
 from kit.simulator.matching.contract import OrderKind, Status
 from kit.simulator.matching.order import Order
 
@@ -68,4 +68,5 @@ def _triggers_on_rise(order: Order) -> bool:
 
 def _trail(order: Order, ticks: int) -> None:
     if ticks:
-        order.stop_ticks = trailing_price(ticks, order.stop_ticks, order.trail_ticks, order.buys)
+        near = trailing_price(ticks, order.trail_ticks, order.buys)
+        order.stop_ticks = best_price(near, order.stop_ticks or None, order.buys)

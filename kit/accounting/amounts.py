@@ -1,7 +1,8 @@
-"""Arithmetic with amounts that rounds nothing away unsaid.
+"""Exact arithmetic with decimal amounts.
 
-Python's own context keeps 28 digits and rounds silently. This one keeps so many that what an
-exchange can write is never rounded, and raises decimal.Inexact where it would be.
+Python's default context keeps 28 digits and rounds silently. ``EXACT`` keeps 400 digits, more than
+any number of an exchange needs, and raises decimal.Inexact instead of rounding. Functions that
+round say so.
 """
 
 from collections.abc import Iterable
@@ -18,7 +19,6 @@ from decimal import (
 )
 
 ZERO = Decimal(0)
-AVERAGE_PLACES = Decimal("1e-16")
 EXACT = Context(
     prec=400, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow, Inexact]
 )
@@ -38,16 +38,11 @@ def product(first: Decimal, second: Decimal) -> Decimal:
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:
-    """The sum of all, exact; 0 of none."""
+    """Return the sum of all amounts; 0 if there are none."""
     found = ZERO
     for amount in amounts:
         found = EXACT.add(found, amount)
     return found
-
-
-def mean(value: Decimal, size: Decimal) -> Decimal:
-    """Value by size with up to 16 decimal places, the last one rounded half to even."""
-    return _ROUNDING.divide(value, size).quantize(AVERAGE_PLACES, context=_ROUNDING)
 
 
 def is_multiple(amount: Decimal, step: Decimal) -> bool:
@@ -56,28 +51,33 @@ def is_multiple(amount: Decimal, step: Decimal) -> bool:
 
 
 def floor_to(amount: Decimal, step: Decimal) -> Decimal:
-    """The nearest whole number of steps that is not more."""
+    """Return the largest multiple of a step that is not above an amount."""
     return _whole(amount, step, ROUND_FLOOR)
 
 
 def ceil_to(amount: Decimal, step: Decimal) -> Decimal:
-    """The nearest whole number of steps that is not less."""
+    """Return the smallest multiple of a step that is not below an amount."""
     return _whole(amount, step, ROUND_CEILING)
 
 
 def nearest_to(amount: Decimal, step: Decimal) -> Decimal:
-    """The nearest whole number of steps."""
+    """Return the nearest multiple of a step; of two, the even one."""
     return _whole(amount, step, ROUND_HALF_EVEN)
 
 
 def steps_up(amount: Decimal, step: Decimal) -> Decimal:
-    """How many steps are not less than an amount."""
+    """Return the smallest whole number of steps that is not below an amount."""
     return _ROUNDING.divide(amount, step).to_integral_value(rounding=ROUND_CEILING)
 
 
 def quotient(first: Decimal, second: Decimal) -> Decimal:
-    """One by the other, rounded far behind what an exchange can write."""
+    """Return first / second, rounded to 400 digits."""
     return _ROUNDING.divide(first, second)
+
+
+def rounded(amount: Decimal, step: Decimal) -> Decimal:
+    """Return an amount with as many decimal places as ``step``, rounded half to even."""
+    return _ROUNDING.quantize(amount, step)
 
 
 def _whole(amount: Decimal, step: Decimal, rounding: str) -> Decimal:
