@@ -2,5 +2,5 @@
 
 It only reads, from the tables that the recorder, the bar aggregator and Repair write. ``store``
 answers the lists, ``column_streams`` the streams, ``book_store`` the books, and ``coverage_store``
-says how complete each day is; ``service`` is the gRPC service History.
+says how complete each day of a channel is; ``service`` is the gRPC service History.
 """

@@ -1,9 +1,9 @@
-"""Coverage of each day of an instrument's trades: how much was watched, and what is missing.
+"""Coverage of each day of a channel of an instrument: how much was watched, and what is missing.
 
-What the bar aggregator knows is the summary that makes this cheap for any number of days: since
-when the instrument is watched, where trades may be missing, and in the bar of each day how many
-there were. Beside it stand what Repair has found to be missing, and what was imported. Trades are
-counted one by one only on days that were both watched and imported.
+The summary of the bar aggregator makes this cheap for trades: since when the instrument is watched,
+where trades may be missing, and in the bar of each day how many there were. Beside it stand what
+Repair has found to be missing, and what was imported. Trades are counted one by one only on days
+that were both watched and imported. ``channel_coverage`` reads the gaps of the other channels.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,15 +15,17 @@ from venuemesh.history.v1 import history_pb2
 from venuemesh.repair.v1 import repair_pb2
 
 from core.history import requests
+from core.history.channel_coverage import END_OF_TIME_NS, TABLES, book_record, row_record
 from core.history.store import instrument_id
 from core.history.time_spans import Span, TimeSpans
-from kit.base.cursor import StreamKey
+from kit.base.cursor import Channel, StreamKey
 from kit.base.database import Connection, Database
 from kit.base.numbers import IntColumn
 
 DAY_NS = 86_400 * 10**9
 DAYS_MAX = 10_000
-END_OF_TIME_NS = 2**63 - 1
+CHANNELS = tuple(sorted((types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_BOOK, *TABLES)))
+"""The channels whose coverage is known."""
 
 _WATCHED = b"""
     SELECT since_time_ns, holes,
@@ -62,15 +64,15 @@ _GAPS = f"""
 
 @dataclass(frozen=True, slots=True)
 class CoverageFacts:
-    """Recorded facts about the coverage of an instrument's trades."""
+    """Recorded facts about the coverage of a channel of an instrument."""
 
     watched: Span
     missing: TimeSpans
-    """Times in which trades may be missing."""
-    found_by_repair: Sequence[Span]
-    """Missing times that no gap covers."""
-    imported: Sequence[tuple[int, int, int]]
-    """Imported spans: start, end, number of trades that were new."""
+    """Times in which events may be missing."""
+    found_by_repair: Sequence[Span] = ()
+    """Missing times of trades that no gap covers."""
+    imported: Sequence[tuple[int, int, int]] = ()
+    """Imported spans of trades: start, end, number of trades that were new."""
 
     @property
     def counted(self) -> TimeSpans:
@@ -92,17 +94,18 @@ class CoverageStore:
 
     async def days(self, request: history_pb2.ListCoverageRequest) -> list[history_pb2.DayCoverage]:
         """The coverage of each day, ascending."""
+        channel = channel_of(request)
         start_ns, end_ns = requests.times(request)
         async with self._database.transaction() as connection:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            number = await instrument_id(connection, request)
-            stream = StreamKey(request.venue, types_pb2.CHANNEL_TRADES)
             values: dict[str, object] = {
                 "venue": request.venue,
                 "symbol": request.symbol,
-                "instrument_id": number,
-                "stream": str(stream),
+                "instrument_id": await instrument_id(connection, request),
+                "stream": str(StreamKey(request.venue, channel)),
             }
+            if channel != types_pb2.CHANNEL_TRADES:
+                return await _other_days(connection, channel, values, (start_ns, end_ns))
             known = await _known(connection, values)
             days_ns = _days(known.counted, start_ns, end_ns)
             if not len(days_ns):
@@ -111,6 +114,28 @@ class CoverageStore:
             trades = await _trade_counts(connection, values, known, days_ns)
             gaps = await (await connection.execute(_GAPS, values)).fetchall()
         return _coverage(known, days_ns, trades, gaps)
+
+
+def channel_of(request: history_pb2.ListCoverageRequest) -> Channel:
+    """The requested channel. Raises BadRequest."""
+    channel = request.channel or types_pb2.CHANNEL_TRADES
+    if channel not in CHANNELS:
+        raise requests.bad("channel", channel, " ".join(map(types_pb2.Channel.Name, CHANNELS)))
+    return channel
+
+
+async def _other_days(
+    connection: Connection, channel: Channel, values: dict[str, object], times: Span
+) -> list[history_pb2.DayCoverage]:
+    """The days of a channel other than trades."""
+    if channel == types_pb2.CHANNEL_BOOK:
+        record = await book_record(connection, values)
+    else:
+        record = await row_record(connection, channel, values)
+    known = CoverageFacts(record.watched, TimeSpans.of(record.gaps))
+    days_ns = _days(known.counted, *times)
+    gaps = [(start_ns, end_ns, None) for start_ns, end_ns in record.gaps]
+    return _coverage(known, days_ns, np.zeros_like(days_ns), gaps)
 
 
 async def _known(connection: Connection, values: dict[str, object]) -> CoverageFacts:

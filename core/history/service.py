@@ -9,7 +9,7 @@ from venuemesh.history.v1 import history_pb2, history_pb2_grpc
 
 from core.history.book_store import BookStore
 from core.history.column_streams import ColumnStreams
-from core.history.coverage_store import CoverageStore
+from core.history.coverage_store import CoverageStore, channel_of
 from core.history.store import ListStore
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -72,7 +72,8 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
     async def ListCoverage(
         self, request: history_pb2.ListCoverageRequest, context: Context
     ) -> history_pb2.ListCoverageResponse:
-        return history_pb2.ListCoverageResponse(days=await self._coverage.days(request))
+        days = await self._coverage.days(request)
+        return history_pb2.ListCoverageResponse(days=days, channel=channel_of(request))
 
     async def ListQuality(
         self, request: history_pb2.ListQualityRequest, context: Context

@@ -96,7 +96,8 @@ async def read_quotes(
 async def read_book(
     address: str, venue: str, symbols: str | Sequence[str] = (), start_ns: int = 0, end_ns: int = 0
 ) -> Columns:
-    """All levels of all book updates; each book begins with a snapshot."""
+    """All levels of all book updates. Each book begins with a snapshot; updates of ``book_epoch`` 0
+    belong to no book."""
     return await read(address, venue, types_pb2.CHANNEL_BOOK, symbols, start_ns, end_ns)
 
 

@@ -60,6 +60,24 @@ def book_of(rows, positions):
     return [{price: size for price, size in side.items() if size} for side in (bids, asks)]
 
 
+def test_coverage_of_a_book_leaves_out_gaps_up_to_the_next_snapshot(replayed):
+    rows = asyncio.run(read_book(replayed.gateway, VENUE, SYMBOL))
+    times_ns = np.maximum.accumulate(rows["received_time_ns"])
+    snapshots_ns = times_ns[(rows["snapshot"] != 0) & (rows["book_epoch"] != 0)].tolist()
+    query = "SELECT detected_time_ns FROM gaps WHERE channel = 'book' AND symbol = %s"
+    gaps_ns = [detected_ns for (detected_ns,) in replayed.sql(query, SYMBOL)]
+    assert gaps_ns
+    missing = {}
+    for gap_ns in gaps_ns:
+        end_ns = min(time_ns for time_ns in snapshots_ns if time_ns >= gap_ns)
+        missing[end_ns] = max(missing.get(end_ns, 0), end_ns - gap_ns)
+    answer = get(replayed, f"/v1/history/{VENUE}/{SYMBOL}/coverage?channel=CHANNEL_BOOK")
+    assert answer["channel"] == "CHANNEL_BOOK"
+    expected_ns = sum(int(day["expected_ns"]) for day in answer["days"])
+    covered_ns = sum(int(day["covered_ns"]) for day in answer["days"])
+    assert expected_ns - covered_ns == sum(missing.values()) > 0
+
+
 def test_a_client_program_reads_the_events_of_the_file(replayed, truth):
     trades = asyncio.run(read_trades(replayed.gateway, VENUE, SYMBOL))
     unit = Decimal(1).scaleb(-trades.scales["price"])
