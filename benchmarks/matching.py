@@ -161,7 +161,7 @@ def _ticket(source: random.Random, symbol: str) -> OrderTicket:
 
 def _participants() -> Callable[[], int]:
     book = OrderBook(COIN, 1)
-    flow = OrderFlow(COIN, book, PriceProcess(COIN, "7"), "7", 1.0)
+    flow = OrderFlow(COIN, book, PriceProcess(COIN, "7", 0), "7", 1.0)
     flow.open(0)
 
     def work() -> int:

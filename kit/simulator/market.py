@@ -94,7 +94,8 @@ class Market:
     def open(self, instrument: Instrument) -> None:
         name = f"{self.seed}/{instrument.base}/{instrument.quote}"
         currency = QUOTE_CURRENCIES.get(instrument.quote, instrument.quote)
-        price = PriceProcess(instrument, f"{self._price_seed}/{instrument.base}/{currency}")
+        price_seed = f"{self._price_seed}/{instrument.base}/{currency}"
+        price = PriceProcess(instrument, price_seed, self.time_ns)
         first_id = self.time_ns // NANOSECONDS_PER_MILLISECOND * IDS_PER_MILLISECOND
         book = OrderBook(instrument, first_id)
         rate = self._orders_per_share * instrument.share

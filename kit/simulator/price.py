@@ -4,6 +4,9 @@ It is a sum of smooth noises, each with a period four times longer than the one 
 strong, so that it moves like a random walk at every scale from seconds to weeks. Because it is a
 function of time, not a walk that starts somewhere, a restarted market goes on where the clock is,
 and the past can be computed as well as the present.
+
+The past has whole minutes only, and no noise of less than a minute. Its last half hour is bent so
+that its last minute ends at the price at which the market opens.
 """
 
 import math
@@ -22,6 +25,9 @@ PERIOD_RATIO = 4
 SLOW_FROM = 3
 """Index of the first period longer than a minute."""
 SECONDS_PER_DAY = 86_400
+MINUTE_S = 60
+BEND_S = 30 * MINUTE_S
+"""How long before the opening the past is bent towards the opening price."""
 MASK_64 = 0xFFFF_FFFF_FFFF_FFFF
 NOISE_DEVIATION = 0.72
 """Of smoothed noise between normal values: how much of their deviation is left."""
@@ -30,7 +36,7 @@ NOISE_DEVIATION = 0.72
 class PriceProcess:
     """The fair price of one instrument."""
 
-    def __init__(self, instrument: Instrument, seed: str) -> None:
+    def __init__(self, instrument: Instrument, seed: str, opening_ns: int) -> None:
         self._instrument = instrument
         periods_s = [SHORTEST_PERIOD_S * PERIOD_RATIO**step for step in range(PERIOD_COUNT)]
         per_second = instrument.volatility / math.sqrt(SECONDS_PER_DAY)
@@ -38,20 +44,35 @@ class PriceProcess:
             Noise(f"{seed}/{period_s}", period_s, per_second * math.sqrt(period_s))
             for period_s in periods_s
         ]
+        opening_s = opening_ns / NANOSECONDS_PER_SECOND
+        self._past_end_s = opening_s - opening_s % MINUTE_S
+        past_end = self._slow_change(np.array([self._past_end_s]))
+        self._bend = self._change(opening_s) - float(past_end[0])
 
     def at(self, time_ns: int) -> float:
         """The fair price at this time."""
-        seconds = time_ns / NANOSECONDS_PER_SECOND
-        change = sum([noise.at(seconds) for noise in self._noises])
+        change = self._change(time_ns / NANOSECONDS_PER_SECOND)
         return self._instrument.start_price * math.exp(change)
 
     def smoothed(self, start_ns: int, step_ns: int, count: int) -> FloatColumn:
         """Like ``at`` for many times, without the noise of less than a minute: for the past, in
         minutes."""
         seconds = (start_ns + step_ns * np.arange(count)) / NANOSECONDS_PER_SECOND
-        change = np.sum([noise.at_all(seconds) for noise in self._noises[SLOW_FROM:]], axis=0)
+        left_s = self._past_end_s - seconds
+        share = np.where(left_s < 0, 0, np.maximum(1 - left_s / BEND_S, 0))
+        change = self._slow_change(seconds) + share * self._bend
         prices: FloatColumn = self._instrument.start_price * np.exp(change)
         return prices
+
+    def _change(self, seconds: float) -> float:
+        """The logarithm of the price relative to the start price."""
+        return sum([noise.at(seconds) for noise in self._noises])
+
+    def _slow_change(self, seconds: FloatColumn) -> FloatColumn:
+        """The same for many times, without the noise of less than a minute."""
+        noises = [noise.at_all(seconds) for noise in self._noises[SLOW_FROM:]]
+        change: FloatColumn = np.sum(noises, axis=0)
+        return change
 
 
 class Noise:

@@ -7,7 +7,7 @@ import pytest
 
 from kit.simulator.history import HOUR_NS, MINUTE_NS, Candle, TradeHistory, TradePrint
 from kit.simulator.market import DAY_NS, INSTRUMENTS, PAST_DAYS, Market
-from kit.simulator.price import Noise
+from kit.simulator.price import BEND_S, Noise
 
 OPENING_NS = 1_700_000_000_000_000_000 + 41 * MINUTE_NS
 BITCOIN = INSTRUMENTS[0]
@@ -69,16 +69,32 @@ def test_candles_are_the_same_whatever_the_bounds(history):
     assert history.candles(start_of(HOUR_NS), 0, OPENING_NS)[-1] == hours[-1]
 
 
-def test_the_past_before_the_last_day_is_the_same_for_a_market_that_opens_later():
+def test_the_past_before_the_last_half_hour_is_the_same_for_a_market_that_opens_later():
     later = Market("1", OPENING_NS + HOUR_NS, 200, INSTRUMENTS)
     asked = start_of(MINUTE_NS), OPENING_NS - 2 * DAY_NS, OPENING_NS
     first, second = (
         list(history_of(market).candles(*asked))
         for market in (Market("1", OPENING_NS, 200, INSTRUMENTS), later)
     )
-    assert first == second[: len(first)]
+    bent = BEND_S // 60
+    assert first[:-bent] == second[: len(first) - bent]
+    assert first != second[: len(first)]
     other = history_of(Market("2", OPENING_NS, 200, INSTRUMENTS)).candles(*asked)
     assert list(other) != first
+
+
+@pytest.mark.parametrize("instrument", INSTRUMENTS, ids=lambda each: f"{each.base}{each.quote}")
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_the_past_ends_where_the_market_opens(seed, instrument):
+    opening_ns = OPENING_NS + 59 * 10**9
+    market = Market(seed, opening_ns, 200, INSTRUMENTS)
+    before = market.minutes(instrument, 0, opening_ns)
+    ((bid, _),) = market.levels(instrument, True, 1)
+    ((ask, _),) = market.levels(instrument, False, 1)
+    close = before[-1].close * 10**instrument.price_scale / instrument.tick_units
+    assert bid - 1 <= close <= ask + 1
+    # The way there has no jump either: a minute moves by less than half a per cent.
+    assert all(abs(minute.close / minute.open - 1) < 0.005 for minute in before[-60:])
 
 
 def test_there_is_no_past_below_a_minute(history):
