@@ -1,6 +1,6 @@
 """The subscriptions of a venue process, and figures of each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from venuemesh.admin.v1 import admin_pb2
@@ -106,11 +106,20 @@ class Subscriptions:
                 received_time_ns=figures.received_time_ns,
                 events_total=figures.events_total,
                 gaps_total=figures.gaps_total,
-                detail="; ".join(filter(None, (self._idle.get(symbol), figures.stale))),
+                detail="; ".join(self._details(symbol, channel, symbol in in_doubt)),
             )
             for symbol in self.symbols
             for channel, figures in self._figures[symbol].items()
         ]
+
+    def _details(self, symbol: str, channel: Channel, in_doubt: bool) -> Iterator[str]:
+        figures = self._figures[symbol][channel]
+        if idle := self._idle.get(symbol):
+            yield idle
+        if figures.stale:
+            yield figures.stale
+        if in_doubt and channel == types_pb2.CHANNEL_BOOK and not figures.events_total:
+            yield "no update has come since the subscription"
 
 
 def _state(

@@ -1,5 +1,6 @@
 """What a SynchronizedBook takes in (VenueBookUpdate), and what it gives out to be published."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,3 +44,9 @@ class GapEvent:
 
 
 BookEvent = UpdateEvent | GapEvent
+
+
+def unproven(update: VenueBookUpdate) -> Iterator[UpdateEvent]:
+    """The event of an update that belongs to no book, unless it is published already."""
+    if not update.is_published:
+        yield UpdateEvent(update, snapshot=False, epoch=UNPROVEN_EPOCH)

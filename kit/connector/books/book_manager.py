@@ -67,8 +67,16 @@ class BookManager:
         self.snapshot_wanted.set()
 
     def in_doubt_count(self) -> int:
-        """Number of books that need a snapshot. Safe to call from other threads, as metrics do."""
-        return sum(book.wanted_since_ns > 0 for book in list(self.books.values()))
+        """Number of books in doubt. Safe to call from other threads, as metrics do."""
+        return sum(_is_in_doubt(book) for book in list(self.books.values()))
+
+    def in_doubt(self) -> list[str]:
+        """Symbols of the books that need a snapshot, or that have brought nothing in time."""
+        return [
+            symbol
+            for symbol, book in self.books.items()
+            if _is_in_doubt(book) and symbol not in self._suspended
+        ]
 
     def on_rows(self, rows: BookRows, ahead: Container[str] = ()) -> None:
         """Take updates from the feed, of added symbols. Raises NumberError before any change.
@@ -127,6 +135,23 @@ class BookManager:
         builder.publish()
         if self.wanting_snapshot():
             self.snapshot_wanted.set()
+
+    def mark_overdue(self, symbols: Iterable[str], now_ns: int) -> None:
+        """Nothing of these books has come in time after their subscription."""
+        builder = BookBatchBuilder(self._publish)
+        for symbol in symbols:
+            builder.take(self.books[symbol], [self.books[symbol].mark_overdue(now_ns)])
+        builder.publish()
+
+    def awaited(self) -> list[str]:
+        """Symbols of the books of which nothing has come, and which are not overdue."""
+        return [
+            symbol
+            for symbol, book in self.books.items()
+            if book.state is BookState.EMPTY
+            and not _is_in_doubt(book)
+            and symbol not in self._suspended
+        ]
 
     def expect_snapshots(self, symbols: Iterable[str]) -> None:
         """Our own connection is lost while the peer replica goes on. The snapshots with which the
@@ -338,6 +363,10 @@ def _numbers(rows: BookRows, row: int) -> UpdateNumbers:
         int(rows.last_sequence[row]),
         int(rows.previous_sequence[row]),
     )
+
+
+def _is_in_doubt(book: SynchronizedBook) -> bool:
+    return book.wanted_since_ns > 0 or book.is_overdue
 
 
 def _take(

@@ -22,11 +22,11 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import DIGITS_MAX, IntColumn, NumberError
 from kit.connector.books.book_events import (
-    UNPROVEN_EPOCH,
     BookEvent,
     GapEvent,
     UpdateEvent,
     VenueBookUpdate,
+    unproven,
 )
 from kit.connector.books.held_updates import HeldUpdates
 from kit.connector.contract.venue import (
@@ -80,6 +80,8 @@ class SynchronizedBook:
         """Since when a snapshot is needed; 0 when none is."""
         self.wanted_because: GapReason.ValueType = types_pb2.GAP_REASON_UNSPECIFIED
         """Why a snapshot is needed; unspecified for the first one."""
+        self.is_overdue = False
+        """Whether nothing has come in time after the subscription, and nothing since."""
         self._rules = rules
         self._rule = rules.sequence
         self._held = HeldUpdates(rules.sequence)
@@ -148,9 +150,9 @@ class SynchronizedBook:
             yield from self._follow(update, is_ahead)
             return
         if self.state is BookState.EMPTY and not self.wanted_since_ns:
-            yield self._gap(
-                types_pb2.GAP_REASON_UNPROVEN, update, update.received_time_ns, "no snapshot yet"
-            )
+            if not self.is_overdue:
+                detail, now_ns = "no snapshot yet", update.received_time_ns
+                yield self._gap(types_pb2.GAP_REASON_UNPROVEN, update, now_ns, detail)
             self._want(update.received_time_ns, types_pb2.GAP_REASON_UNSPECIFIED)
         yield from self._hold_unproven(update)
         if self._can_repair_from_held and (
@@ -200,7 +202,7 @@ class SynchronizedBook:
         """The book failed a check after this update was applied."""
         detail = f"{verdict.name.lower()} at {update.numbers.last}"
         yield self._break(FAILED_CHECKS[verdict], update, update.received_time_ns, detail)
-        yield from _unproven(update)
+        yield from unproven(update)
 
     def mark_in_doubt(
         self, reason: "GapReason.ValueType", now_ns: int, detail: str
@@ -225,6 +227,11 @@ class SynchronizedBook:
         elif waited_ns > PEER_LEAD_NS_MAX:
             self._held.clear()
             self._waiting_since_ns = 0
+
+    def mark_overdue(self, now_ns: int) -> GapEvent:
+        """Nothing has come in time after the subscription."""
+        self.is_overdue = True
+        return self._gap(types_pb2.GAP_REASON_UNPROVEN, None, now_ns, "no update has come yet")
 
     def snapshot(self) -> VenueBookUpdate:
         """All levels, as one update."""
@@ -251,7 +258,7 @@ class SynchronizedBook:
             if self._rule.ordering is Ordering.SEQUENCE:
                 yield from self._hold_unproven(update)
             else:
-                yield from _unproven(update)
+                yield from unproven(update)
 
     def _apply_held(self) -> Iterator[BookEvent]:
         """Apply the held updates that join after a missing update has come from the peer."""
@@ -377,7 +384,7 @@ class SynchronizedBook:
         self.epoch += 1
         self.wanted_since_ns = 0
         self.wanted_because = types_pb2.GAP_REASON_UNSPECIFIED
-        self._snapshot_requested = self.expects_snapshot = False
+        self._snapshot_requested = self.expects_snapshot = self.is_overdue = False
         self._misses_update, self._waiting_since_ns = False, 0
         return UpdateEvent(snapshot, snapshot=True, epoch=self.epoch)
 
@@ -389,11 +396,5 @@ class SynchronizedBook:
 
     def _hold_unproven(self, update: VenueBookUpdate) -> Iterator[BookEvent]:
         """Hold an update while there is no book to apply it to, and publish it as it came."""
-        yield from _unproven(update)
+        yield from unproven(update)
         self._held.add(update._replace(is_published=True))
-
-
-def _unproven(update: VenueBookUpdate) -> Iterator[UpdateEvent]:
-    """Publish an update that belongs to no book, once."""
-    if not update.is_published:
-        yield UpdateEvent(update, snapshot=False, epoch=UNPROVEN_EPOCH)

@@ -4,6 +4,7 @@ from kit.connector.contract.source import Feed
 from kit.connector.contract.venue import CHANNEL_STATUS
 from kit.connector.host.listing_publisher import ListingPublisher
 from kit.connector.host.venue_host import VenueHost
+from kit.connector.process.first_updates import FirstUpdateMonitor
 from kit.connector.process.peer_replica import PeerReplica
 from kit.connector.process.replay_status import ReplayStatus
 from kit.marketdata.codec.encode import BatchDraft
@@ -28,6 +29,7 @@ class CheckpointPublisher:
         self._listing = listing
         self._replica = replica
         self._replay = replay
+        self._first_updates = FirstUpdateMonitor(host.book_manager, host.clock)
         self._published = dict.fromkeys(host.subscriptions.channels, 0)
         """The sequence of each channel at the last look."""
         host.meter.gauge(
@@ -38,6 +40,7 @@ class CheckpointPublisher:
         """Publish and report until cancelled."""
         while True:
             await self._host.clock.sleep(CHECKPOINT_INTERVAL_S)
+            self._first_updates.look()
             self._report_state()
             self._publish()
 

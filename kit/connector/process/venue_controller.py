@@ -21,7 +21,7 @@ class VenueController:
 
     def subscriptions(self) -> list[admin_pb2.Subscription]:
         """One entry per instrument and channel."""
-        doubted = self._host.book_manager.wanting_snapshot()
+        doubted = self._host.book_manager.in_doubt()
         return self._host.subscriptions.rows(doubted, self._feed.connected)
 
     def conformance(self) -> admin_pb2.ConformanceScore | None:

@@ -54,7 +54,7 @@ class Watched:
         self.stage.host.pipeline.flush()
 
     def state(self, symbol: str, channel: Channel) -> "admin_pb2.SubscriptionState.ValueType":
-        doubted = self.stage.host.book_manager.wanting_snapshot()
+        doubted = self.stage.host.book_manager.in_doubt()
         rows = self.stage.subscriptions.rows(doubted, connected=True)
         return next(row.state for row in rows if (row.symbol, row.channel) == (symbol, channel))
 
