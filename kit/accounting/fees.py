@@ -1,5 +1,6 @@
 """Fees of fills, by tier and by maker or taker."""
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,20 +62,14 @@ class FeeCalculator:
         """``tiers``: by rising volume, the first from 0. ``places``: decimals of a fee; digits
         beyond them are cut off."""
         self._unit: int = 10 ** (ATOM_PLACES - places)
-        self._rates = [(self._rate(tier.maker), self._rate(tier.taker)) for tier in tiers]
+        self._rates = [(self._rate(tier.taker), self._rate(tier.maker)) for tier in tiers]
         self._starts = [atoms_of(tier.volume_from) for tier in tiers[1:]]
         rates = [max(tier.maker, tier.taker) for tier in tiers]
         self._highest = Ratio.of(max(Decimal(0), *rates))
 
     def fee(self, atoms: int, volume: TradedVolume, is_maker: bool) -> int:
         """Return the fee of a fill of this value, in atoms; negative for a rebate."""
-        tier = 0
-        for start in self._starts:
-            if volume.atoms < start:
-                break
-            tier += 1
-        maker, taker = self._rates[tier]
-        above, below = maker if is_maker else taker
+        above, below = self._rates[bisect_right(self._starts, volume.atoms)][is_maker]
         if above < 0:
             return -(-above * atoms // below * self._unit)
         return above * atoms // below * self._unit

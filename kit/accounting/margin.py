@@ -37,15 +37,15 @@ class MarginCalculator:
         """Count an order's value, of which ``reserved`` is counted already. Orders that need no
         more margin than before are always admitted. Raises InsufficientFunds."""
         asset, position = contract.settle, wallet.position(contract)
-        before = self.required(wallet, asset)
         position.expect(buys, value - reserved)
-        after = self.required(wallet, asset)
-        if after > before:
-            total, fee = wallet.totals[asset], self._fees.highest(value)
-            if after > total - fee:
-                position.expect(buys, reserved - value)
-                raise InsufficientFunds(asset, after + fee, total)
-        self._lock(wallet, asset, after)
+        required = self.required(wallet, asset)
+        total, fee = wallet.totals[asset], self._fees.highest(value)
+        if required > total - fee:
+            position.expect(buys, reserved - value)
+            if required > self.required(wallet, asset):
+                raise InsufficientFunds(asset, required + fee, total)
+            position.expect(buys, value - reserved)
+        self._lock(wallet, asset, required)
 
     def resize(
         self, wallet: Wallet, contract: Contract, buys: bool, value: int, reserved: int

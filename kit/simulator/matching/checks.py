@@ -1,7 +1,8 @@
 """Validation of new orders: their fields, their numbers and the rules of the market."""
 
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec import structs
 
 from kit.simulator.matching.contract import (
     PRICED,
@@ -40,7 +41,7 @@ def draft(
     else:
         probe = Order(0, account, ticket, 0, 0, time_ns, mode)
         lots = _lots_for(book, probe, ticket.value)
-        ticket = replace(ticket, size=book.size(lots))
+        ticket = structs.replace(ticket, size=book.size(lots))
     order = Order(0, account, ticket, ticks, lots, time_ns, mode)
     if ticket.stop_price is not None:
         order.stop_ticks = book.ticks(ticket.stop_price)

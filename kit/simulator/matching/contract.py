@@ -114,8 +114,7 @@ class IdScope(StrEnum):
     RETURNS = "ever, and the first order is given again"
 
 
-@dataclass(frozen=True, slots=True)
-class OrderTicket:
+class OrderTicket(msgspec.Struct, frozen=True, gc=False):
     """An order as a client requests it."""
 
     symbol: str

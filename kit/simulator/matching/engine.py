@@ -3,7 +3,8 @@
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+
+from msgspec import structs
 
 from kit.accounting.money import amount_of, atoms_of
 from kit.simulator.events import Instrument, MarketEvent, Trade
@@ -249,7 +250,7 @@ class Engine:
                 gone = order.left - there
                 book.orders.reduce(order, gone, self._market_ns, self._events)
                 order.lots -= gone
-                order.ticket = replace(order.ticket, size=book.size(order.lots))
+                order.ticket = structs.replace(order.ticket, size=book.size(order.lots))
                 self._tell(account, book, order, Cause.AMENDED)
         inner, self._events = self._events, outer
         return inner

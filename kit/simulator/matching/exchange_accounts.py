@@ -3,8 +3,9 @@
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec import structs
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.events import Instrument, MarketEvent
@@ -242,18 +243,18 @@ class ExchangeAccounts:
                 raise OrderRejected(
                     RejectCode.SIZE_MIN, "the new size must be above the filled size"
                 )
-            ticket = replace(ticket, size=size)
+            ticket = structs.replace(ticket, size=size)
         if price is not None:
             if not order.ticks:
                 raise OrderRejected(RejectCode.MALFORMED, "the order has no price")
             changed.ticks = book.ticks(price)
             check_band(book, changed.ticks, self.rules)
-            ticket = replace(ticket, price=price)
+            ticket = structs.replace(ticket, price=price)
         if stop_price is not None:
             if not order.stop_ticks or order.waits:
                 raise OrderRejected(RejectCode.MALFORMED, "the order waits for no stop price")
             changed.stop_ticks = book.ticks(stop_price)
-            ticket = replace(ticket, stop_price=stop_price)
+            ticket = structs.replace(ticket, stop_price=stop_price)
         changed.ticket = ticket
         check_notional(book, changed)
         return changed

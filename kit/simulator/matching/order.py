@@ -22,69 +22,44 @@ OPEN, ALLOW = Status.OPEN, SelfTrade.ALLOW
 IMMEDIATE_OR_CANCEL, FILL_OR_KILL = Lifetime.IMMEDIATE_OR_CANCEL, Lifetime.FILL_OR_KILL
 
 
-class Order:
-    """A mutable order. A level's lots of the background order flow are an order as well."""
+class Order(msgspec.Struct, eq=False, gc=False):
+    """A mutable order, compared by identity. A level's lots of the background order flow are an
+    order as well. It refers to no account or book, so the garbage collector need not visit it."""
 
-    __slots__ = (
-        "account",
-        "amended",
-        "buys",
-        "created_ns",
-        "inverse_weight",
-        "is_final",
-        "left",
-        "locked",
-        "lots",
-        "number",
-        "self_trade",
-        "status",
-        "stop_ticks",
-        "ticket",
-        "ticks",
-        "trail_ticks",
-        "triggered",
-        "turnover",
-        "updated_ns",
-        "waits",
-        "why",
-    )
+    number: int
+    account: str
+    ticket: OrderTicket
+    ticks: int
+    """0: a market order."""
+    lots: int
+    created_ns: int
+    self_trade: SelfTrade = ALLOW
+    buys: bool = False
+    """As the ticket says."""
+    left: int = 0
+    updated_ns: int = 0
+    turnover: int = 0
+    """Sum of ticks times lots of its fills."""
+    inverse_weight: int = 0
+    """Sum of lots / ticks of its fills, times 10^36; only of an inverse contract."""
+    locked: int = 0
+    """Reserved atoms of the asset that it pays with; of a derivative, the atoms of value that count
+    for margin."""
+    stop_ticks: int = 0
+    trail_ticks: int = 0
+    waits: bool = False
+    """Whether it rests in the book."""
+    status: Status = OPEN
+    is_final: bool = False
+    """Whether it can no longer change."""
+    why: RejectCode | None = None
+    amended: int = 0
+    triggered: bool = False
 
-    def __init__(
-        self,
-        number: int,
-        account: str,
-        ticket: OrderTicket,
-        ticks: int,
-        lots: int,
-        time_ns: int,
-        self_trade: SelfTrade = ALLOW,
-    ) -> None:
-        self.number = number
-        self.account = account
-        self.ticket = ticket
-        self.buys = ticket.buys
-        self.ticks = ticks
-        """0: a market order."""
-        self.lots = self.left = lots
-        self.turnover = 0
-        """Sum of ticks times lots of its fills."""
-        self.inverse_weight = 0
-        """Sum of lots / ticks of its fills, times 10^36; only of an inverse contract."""
-        self.locked = 0
-        """Reserved atoms of the asset that it pays with; of a derivative, the atoms of value that
-        count for margin."""
-        self.stop_ticks = 0
-        self.trail_ticks = 0
-        self.waits = False
-        """Whether it rests in the book."""
-        self.status = OPEN
-        self.is_final = False
-        """Whether it can no longer change."""
-        self.why: RejectCode | None = None
-        self.created_ns = self.updated_ns = time_ns
-        self.amended = 0
-        self.triggered = False
-        self.self_trade = self_trade
+    def __post_init__(self) -> None:
+        self.buys = self.ticket.buys
+        self.left = self.lots
+        self.updated_ns = self.created_ns
 
     @property
     def rests(self) -> bool:

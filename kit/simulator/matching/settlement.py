@@ -1,8 +1,9 @@
 """Accounts pay: open orders reserve funds or margin, and fills change balances and positions."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec import structs
 
 from kit.accounting.fees import FeeCalculator
 from kit.accounting.margin import MarginCalculator
@@ -147,4 +148,4 @@ def _cut_to_position(account: Account, book: InstrumentBook, order: Order) -> No
     if order.left > reducible:
         order.lots -= order.left - reducible
         order.left = reducible
-        order.ticket = replace(order.ticket, size=book.size(order.lots))
+        order.ticket = structs.replace(order.ticket, size=book.size(order.lots))

@@ -5,8 +5,9 @@ A post-only order that would take gets a price at which it does not, unless ``re
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec import structs
 
 from kit.simulator.exchange.market import known_listings
 from kit.simulator.exchange.rest import ApiCall
@@ -44,7 +45,7 @@ async def place(buys: bool, call: ApiCall) -> OrderView:
     ticket = _ticket(buys, call, listing)
 
     def attempt(price: Decimal | None) -> OrderView:
-        return call.engine.place(call.account, replace(ticket, price=price))
+        return call.engine.place(call.account, structs.replace(ticket, price=price))
 
     return await _done(attempt, ticket.price, ticket, call, listing)
 

@@ -1,6 +1,5 @@
 """A house whose engine is a list of what it was asked, for the tests of what exchanges say."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 from msgspec import structs
@@ -49,7 +48,7 @@ class FakeMatchingEngine:
 
     def amend(self, account, order_id, size, price, stop_price=None) -> OrderView:
         order = self.order(account, order_id)
-        ticket = replace(
+        ticket = structs.replace(
             order.ticket, size=size or order.ticket.size, price=price or order.ticket.price
         )
         return self._keep(structs.replace(order, ticket=ticket), Cause.AMENDED)
