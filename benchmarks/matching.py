@@ -12,18 +12,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from venuemesh.tradeflow.v1 import orders_pb2
+
 from benchmarks.options import Options
 from benchmarks.report import Figure, Report
+from kit.execution.order_types import side_of
 from kit.simulator.events import Instrument, MarketEvent, Trade
 from kit.simulator.flow import OrderFlow
 from kit.simulator.listing import InstrumentKind, Listing, Mark
-from kit.simulator.matching.contract import (
-    MatchingRules,
-    OrderKind,
-    OrderRejected,
-    OrderTicket,
-    SelfTrade,
-)
+from kit.simulator.matching.contract import MatchingRules, OrderRejected, OrderTicket, SelfTrade
 from kit.simulator.matching.exchange_accounts import ExchangeAccounts
 from kit.simulator.matching.order import Order
 from kit.simulator.matching.order_book import OrderBook
@@ -156,7 +153,9 @@ def _ticket(source: random.Random, symbol: str) -> OrderTicket:
     buys = source.random() < 0.5
     ticks = 10_000 + round(source.gauss(0, 20))
     size = Decimal(source.randint(1, 4_000)) / 1000
-    return OrderTicket(symbol, buys, OrderKind.LIMIT, size, Decimal(ticks) / 100)
+    return OrderTicket(
+        symbol, side_of(buys), orders_pb2.ORDER_TYPE_LIMIT, size, Decimal(ticks) / 100
+    )
 
 
 def _participants() -> Callable[[], int]:

@@ -5,10 +5,10 @@ one without a clear verdict is found out by querying the venue for the order.
 """
 
 import asyncio
-from dataclasses import replace
 from decimal import Decimal
 from weakref import WeakValueDictionary
 
+from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import InvalidOrder, NotSupported, RequestIdReused
@@ -117,7 +117,7 @@ class Amender:
             request = read_request(content, order.client_order_id)
             if order.group_id:
                 # The group sets the size of its orders, and may have reduced it meanwhile.
-                request = replace(request, size=order.size)
+                request = structs.replace(request, size=order.size)
             was_held_here = order.held_here
             amendment = Amendment(
                 key=order.key,

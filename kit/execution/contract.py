@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol, TypeAlias
 
+import msgspec
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
@@ -26,8 +27,7 @@ Transport: TypeAlias = Literal["websocket", "rest"]
 REST. "rest": by REST only."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRequest:
+class OrderRequest(msgspec.Struct, frozen=True, gc=False):
     """An order for a venue. It has passed the checks."""
 
     client_order_id: str

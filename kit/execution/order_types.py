@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
+from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.execution.contract import OrderType
+from kit.execution.contract import OrderType, Side
 
 TRIGGERED_TYPES: Mapping[OrderType, OrderType] = {
     orders_pb2.ORDER_TYPE_STOP: orders_pb2.ORDER_TYPE_MARKET,
@@ -33,3 +34,8 @@ IMMEDIATE = frozenset(
     {orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL, orders_pb2.TIME_IN_FORCE_FILL_OR_KILL}
 )
 """Times in force of orders that never rest in the book."""
+
+
+def side_of(buys: bool) -> Side:
+    """Return the side of an order that buys, or of one that sells."""
+    return types_pb2.SIDE_BUY if buys else types_pb2.SIDE_SELL

@@ -1,8 +1,9 @@
 """One order in memory: what was requested, what the venue reported, and its fills."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
+from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting import amounts
@@ -190,7 +191,7 @@ class Order:
         time_in_force = request.time_in_force
         if kind == orders_pb2.ORDER_TYPE_MARKET:
             time_in_force = orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
-        return replace(
+        return structs.replace(
             request, type=kind, stop_price=None, trailing_offset=None, time_in_force=time_in_force
         )
 
@@ -224,7 +225,7 @@ class Order:
         trailing_offset: Decimal | None = None,
     ) -> None:
         """Set size and price; a stop price or an offset of None leaves that as it is."""
-        self.request = replace(
+        self.request = structs.replace(
             self.request,
             size=size,
             price=price,

@@ -1,9 +1,9 @@
 """Orders enter the book: checks, immediate fills, resting."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 
+from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting.amounts import ZERO, add, subtract, total
@@ -80,7 +80,7 @@ class OrderEntry:
         before = order.request
         keeps = price == before.price and size <= before.size
         is_unproven = self._display.is_unproven(order.symbol)
-        order.request = replace(before, size=size, price=price)
+        order.request = structs.replace(before, size=size, price=price)
         try:
             if keeps or is_unproven:
                 self._wallet.admit(order, 0)
@@ -223,7 +223,7 @@ class OrderEntry:
             if not order.request.reduce_only or order.left <= there:
                 continue
             if there:
-                order.request = replace(order.request, size=add(order.filled, there))
+                order.request = structs.replace(order.request, size=add(order.filled, there))
                 self._wallet.release(order)
                 self._changed(order)
             else:

@@ -1,9 +1,9 @@
 """The wallet of a paper account: ``kit.accounting`` with decimal amounts at its border."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from decimal import Decimal
 
+from msgspec import structs
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
@@ -208,7 +208,7 @@ class PaperWallet:
         if not reducible:
             raise OrderRejection(orders_pb2.REJECT_REASON_REDUCE_ONLY, "there is no position")
         if order.left > reducible:
-            order.request = replace(order.request, size=add(order.filled, reducible))
+            order.request = structs.replace(order.request, size=add(order.filled, reducible))
 
     def _required(self, order: PaperOrder) -> int:
         """Funds of a spot order, or the value of a derivative order at its price or the price of

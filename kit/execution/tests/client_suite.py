@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
+from msgspec import structs
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
@@ -193,7 +194,7 @@ async def _check_amendment(session: ClientSession) -> None:
     request = session.request(bid - 50 * session.tick)
     key = await session.place(request)
     await session.query_until(key, pb.ORDER_STATE_OPEN)
-    smaller = replace(request, size=request.size / 2)
+    smaller = structs.replace(request, size=request.size / 2)
     verdict = await session.client.amend(key, smaller)
     assert isinstance(verdict, Accepted), verdict
     while (found := await session.client.find(key)) is None or found.size != smaller.size:

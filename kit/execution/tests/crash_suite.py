@@ -56,7 +56,7 @@ class RestartedAccount:
 
         def counted(engine: Any, account: str, ticket: Any) -> Any:
             if account == ACCOUNT:
-                self.received[ticket.client_id] += 1
+                self.received[ticket.client_order_id] += 1
                 self.arrived.set()
             return place(engine, account, ticket)
 

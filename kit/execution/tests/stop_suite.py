@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
@@ -56,7 +57,7 @@ async def check_unsupported_stops(client: ExecutionClient, stop: OrderRequest) -
         {"stop_price": None},
     )
     for terms in unsupported:
-        verdict = await client.place(replace(stop, **terms))
+        verdict = await client.place(structs.replace(stop, **terms))
         assert isinstance(verdict, Rejected), verdict
         assert verdict.reason == pb.REJECT_REASON_NOT_SUPPORTED
 
@@ -140,7 +141,7 @@ async def _check_amended_stop(session: ClientSession, kind: OrderType) -> None:
     placed = await session.place(request)
     await session.wait_for_state(request, pb.ORDER_STATE_OPEN)
     for steps, key in ((100, placed), (200, replace(placed, venue_order_id=""))):
-        amended = replace(request, stop_price=request.stop_price - steps * session.tick)
+        amended = structs.replace(request, stop_price=request.stop_price - steps * session.tick)
         verdict = await client.amend(key, amended)
         assert isinstance(verdict, Accepted), verdict
         update = await _wait_for_stop_price(session, amended)

@@ -3,14 +3,21 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from kit.simulator.matching.contract import FillView, MatchingEngine, OrderKind, OrderView
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.execution.contract import OrderType
+from kit.simulator.matching.contract import FillView, MatchingEngine, OrderView
 
 
-def stop_kind(takes_profit: bool, at_market: bool) -> OrderKind:
+def stop_kind(takes_profit: bool, at_market: bool) -> OrderType:
     """The kind of an order that waits for a price."""
     if takes_profit:
-        return OrderKind.TAKE_PROFIT if at_market else OrderKind.TAKE_PROFIT_LIMIT
-    return OrderKind.STOP if at_market else OrderKind.STOP_LIMIT
+        return (
+            orders_pb2.ORDER_TYPE_TAKE_PROFIT
+            if at_market
+            else orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT
+        )
+    return orders_pb2.ORDER_TYPE_STOP if at_market else orders_pb2.ORDER_TYPE_STOP_LIMIT
 
 
 def fills_of(order: OrderView, engine: MatchingEngine) -> list[FillView]:

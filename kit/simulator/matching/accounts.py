@@ -35,8 +35,8 @@ class Account:
         number, ticket = order.number, order.ticket
         self.open[number] = self.by_number[number] = order
         self.orders.append(order)
-        if ticket.client_id:
-            self.by_client_id[ticket.client_id] = order
+        if ticket.client_order_id:
+            self.by_client_id[ticket.client_order_id] = order
         if ticket.reduce_only:
             self.reducing[number] = order
         if len(self.orders) > REMEMBERED_MAX:
@@ -64,8 +64,8 @@ class Account:
             self.orders.append(order)
             return
         del self.by_number[order.number]
-        if self.by_client_id.get(order.ticket.client_id) is order:
-            del self.by_client_id[order.ticket.client_id]
+        if self.by_client_id.get(order.ticket.client_order_id) is order:
+            del self.by_client_id[order.ticket.client_order_id]
 
 
 class ExchangeLedger:

@@ -3,22 +3,12 @@
 from decimal import Decimal
 
 from msgspec import structs
+from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.simulator.matching.contract import (
-    PRICED,
-    STOPS,
-    Lifetime,
-    MatchingRules,
-    OrderKind,
-    OrderRejected,
-    OrderTicket,
-    RejectCode,
-)
+from kit.execution.order_types import IMMEDIATE, WITH_PRICE, WITH_STOP_PRICE
+from kit.simulator.matching.contract import MatchingRules, OrderRejected, OrderTicket, RejectCode
 from kit.simulator.matching.instrument_book import InstrumentBook, value_in_atoms
-from kit.simulator.matching.order import Order, ends_at_once
-
-LIMIT, MARKET, TRAILING_STOP = OrderKind.LIMIT, OrderKind.MARKET, OrderKind.TRAILING_STOP
-GOOD_TILL_TIME = Lifetime.GOOD_TILL_TIME
+from kit.simulator.matching.order import Order
 
 
 def draft(
@@ -27,7 +17,7 @@ def draft(
     """Return the order that a ticket asks for, without a number. Raises OrderRejected."""
     if book.halted:
         raise OrderRejected(RejectCode.HALTED)
-    if ticket.expires_ns and ticket.expires_ns <= time_ns:
+    if ticket.expire_time_ns and ticket.expire_time_ns <= time_ns:
         raise OrderRejected(RejectCode.MALFORMED, "the expiry time is in the past")
     _check_shape(ticket)
     ticks = 0
@@ -45,8 +35,8 @@ def draft(
     order = Order(0, account, ticket, ticks, lots, time_ns, mode)
     if ticket.stop_price is not None:
         order.stop_ticks = book.ticks(ticket.stop_price)
-    if ticket.trail is not None:
-        order.trail_ticks = book.ticks(ticket.trail)
+    if ticket.trailing_offset is not None:
+        order.trail_ticks = book.ticks(ticket.trailing_offset)
     if book.notional_min:
         check_notional(book, order)
     return order
@@ -80,31 +70,32 @@ def check_fills(book: InstrumentBook, order: Order) -> None:
 
 def _check_shape(ticket: OrderTicket) -> None:
     """Raise OrderRejected if the fields do not fit the kind of order."""
-    kind = ticket.kind
-    is_priced = kind is LIMIT or kind in PRICED
+    is_priced = ticket.type in WITH_PRICE
     if is_priced is not (ticket.price is not None):
         raise OrderRejected(
             RejectCode.MALFORMED, "limit orders need a price; other orders must not have one"
         )
-    trails = kind is TRAILING_STOP
-    stops = kind is not LIMIT and not trails and kind in STOPS
+    trails = ticket.type == orders_pb2.ORDER_TYPE_TRAILING_STOP
+    stops = ticket.type in WITH_STOP_PRICE
     if stops is not (ticket.stop_price is not None):
         raise OrderRejected(
             RejectCode.MALFORMED, "stop orders need a stop price; other orders must not have one"
         )
-    if trails is not (ticket.trail is not None):
+    if trails is not (ticket.trailing_offset is not None):
         raise OrderRejected(
             RejectCode.MALFORMED, "trailing stops need a trail; other orders must not have one"
         )
-    if ticket.value is not None and (kind is not MARKET or ticket.size):
+    is_market = ticket.type == orders_pb2.ORDER_TYPE_MARKET
+    if ticket.value is not None and (not is_market or ticket.size):
         raise OrderRejected(
             RejectCode.MALFORMED, "only a market order without a size can have a value"
         )
-    if ticket.post_only and (not is_priced or ends_at_once(ticket.lifetime)):
+    if ticket.post_only and (not is_priced or ticket.time_in_force in IMMEDIATE):
         raise OrderRejected(
             RejectCode.MALFORMED, "a post-only order must be a limit order that can rest"
         )
-    if (ticket.lifetime is GOOD_TILL_TIME) is not bool(ticket.expires_ns):
+    is_good_till_time = ticket.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME
+    if is_good_till_time is not bool(ticket.expire_time_ns):
         raise OrderRejected(
             RejectCode.MALFORMED,
             "good-till-time orders need an expiry time; others must not have one",

@@ -1,8 +1,11 @@
 """The interface between the matching engine and the dialects of the exchanges.
 
-Amounts are ``Decimal`` in the units in which the exchange lists them (its tick and lot). The engine
-is deterministic: the same seed and the same calls at the same times give the same fills. Calls are
-synchronous and take no simulated time; the server adds latency.
+An order is the ``OrderRequest`` of the order model with the terms of an exchange's own interface.
+The views are the engine's own: an exchange knows more than it reports to a client, such as stops
+that wait, its own reject codes and the accounts. Amounts are ``Decimal`` in the units in which the
+exchange lists them (its tick and lot). The engine is deterministic: the same seed and the same
+calls at the same times give the same fills. Calls are synchronous and take no simulated time; the
+server adds latency.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,35 +17,7 @@ from typing import Protocol
 import msgspec
 
 from kit.accounting.fees import FeeAsset, FeeTier
-
-
-class OrderKind(StrEnum):
-    """The type of an order."""
-
-    MARKET = "market"
-    LIMIT = "limit"
-    STOP = "stop"
-    STOP_LIMIT = "stop limit"
-    TAKE_PROFIT = "take profit"
-    TAKE_PROFIT_LIMIT = "take profit limit"
-    TRAILING_STOP = "trailing stop"
-
-
-PRICED = frozenset({OrderKind.LIMIT, OrderKind.STOP_LIMIT, OrderKind.TAKE_PROFIT_LIMIT})
-"""Kinds with a limit price. The others trade at any price."""
-STOPS = frozenset(OrderKind) - {OrderKind.MARKET, OrderKind.LIMIT}
-"""Kinds that wait for a trigger price before they enter the book."""
-STOP_PRICED = STOPS - {OrderKind.TRAILING_STOP}
-"""Stop kinds with a fixed stop price."""
-
-
-class Lifetime(StrEnum):
-    """How long an order stays open; the time in force."""
-
-    GOOD_TILL_CANCEL = "good till cancel"
-    IMMEDIATE_OR_CANCEL = "immediate or cancel"
-    FILL_OR_KILL = "fill or kill"
-    GOOD_TILL_TIME = "good till time"
+from kit.execution.contract import OrderRequest
 
 
 class Status(StrEnum):
@@ -114,25 +89,14 @@ class IdScope(StrEnum):
     RETURNS = "ever, and the first order is given again"
 
 
-class OrderTicket(msgspec.Struct, frozen=True, gc=False):
-    """An order as a client requests it."""
+class OrderTicket(OrderRequest, frozen=True, kw_only=True, gc=False):
+    """An order as a client of the exchange requests it: an ``OrderRequest`` with the terms that
+    only the exchange's own interface has. Its client order id is the client's text as it came."""
 
-    symbol: str
-    buys: bool
-    kind: OrderKind
-    size: Decimal
-    """In base units or contracts. 0 where ``value`` is set."""
-    price: Decimal | None = None
-    stop_price: Decimal | None = None
-    trail: Decimal | None = None
-    """Distance of a trailing stop, in price units."""
-    lifetime: Lifetime = Lifetime.GOOD_TILL_CANCEL
-    expires_ns: int = 0
-    post_only: bool = False
-    reduce_only: bool = False
-    client_id: str = ""
+    client_order_id: str = ""
     value: Decimal | None = None
-    """Amount of the quote asset that a market order is for, instead of a size."""
+    """Amount of the quote asset that a market order is for, instead of a size; ``size`` is 0
+    then."""
     self_trade: SelfTrade | None = None
     """None: as the rules of the exchange say."""
 

@@ -5,8 +5,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import structs
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting.money import amount_of, atoms_of
+from kit.execution.order_types import side_of
 from kit.simulator.events import Instrument, MarketEvent, Trade
 from kit.simulator.listing import Listing
 from kit.simulator.matching.accounts import Account
@@ -19,7 +21,6 @@ from kit.simulator.matching.contract import (
     Cause,
     MatchingRules,
     OrderChanged,
-    OrderKind,
     OrderRejected,
     OrderTicket,
     PositionChanged,
@@ -28,7 +29,7 @@ from kit.simulator.matching.contract import (
 )
 from kit.simulator.matching.instrument_book import InstrumentBook
 from kit.simulator.matching.mark_prices import FindMark, MarkPrices
-from kit.simulator.matching.order import FILL_OR_KILL, OPEN, WEIGHT_SCALE, Fill, Order
+from kit.simulator.matching.order import OPEN, WEIGHT_SCALE, Fill, Order
 from kit.simulator.matching.order_book import OrderBook
 from kit.simulator.matching.settlement import Settlement
 from kit.simulator.matching.stops import is_reached
@@ -111,7 +112,9 @@ class Engine:
         """Liquidate a position with a reduce-only market order."""
         lots = account.wallet.position(book.contract).size
         size = book.size(abs(lots))
-        ticket = OrderTicket(book.symbol, lots < 0, OrderKind.MARKET, size, reduce_only=True)
+        ticket = OrderTicket(
+            book.symbol, side_of(lots < 0), orders_pb2.ORDER_TYPE_MARKET, size, reduce_only=True
+        )
         order = Order(0, account.name, ticket, 0, abs(lots), self.time_ns)
         self._begin(account, book, order)
         self._meet(account, book, order)
@@ -192,7 +195,7 @@ class Engine:
 
     def _admit(self, account: Account, book: InstrumentBook, order: Order, *, enters: bool) -> None:
         ticket = order.ticket
-        if enters and ticket.lifetime is FILL_OR_KILL:
+        if enters and ticket.time_in_force == orders_pb2.TIME_IN_FORCE_FILL_OR_KILL:
             check_fills(book, order)
         if enters and ticket.post_only and book.orders.would_take(order.buys, order.ticks):
             raise OrderRejected(RejectCode.WOULD_TAKE)
@@ -262,8 +265,8 @@ class Engine:
         self._number += 1
         order.number = self._number
         account.begin(order)
-        if order.ticket.expires_ns:
-            heapq.heappush(self._expiring, (order.ticket.expires_ns, order.number, order))
+        if order.ticket.expire_time_ns:
+            heapq.heappush(self._expiring, (order.ticket.expire_time_ns, order.number, order))
         if is_published and account.listeners:
             self._tell(account, book, order, Cause.NEW)
 

@@ -83,7 +83,7 @@ class ExchangeAccounts:
     def place(self, account: str, ticket: OrderTicket) -> OrderView:
         engine = self._engine
         holder, book = engine.account(account), self._book(ticket.symbol)
-        before = self._same_id(holder, ticket.client_id) if ticket.client_id else None
+        before = self._same_id(holder, ticket.client_order_id) if ticket.client_order_id else None
         if before is not None:
             return self._view(before)
         if len(holder.open) >= self.rules.open_orders_max:

@@ -4,13 +4,8 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.simulator.matching.contract import (
-    Lifetime,
-    OrderTicket,
-    RejectCode,
-    SelfTrade,
-    Status,
-)
+from kit.execution.order_types import IMMEDIATE
+from kit.simulator.matching.contract import OrderTicket, RejectCode, SelfTrade, Status
 
 BACKGROUND = ""
 """The account of the background order flow."""
@@ -19,7 +14,6 @@ WEIGHT_UNIT = Decimal(WEIGHT_SCALE)
 """Of ``Order.inverse_weight``."""
 # A member of an enum takes longer to look up than to use.
 OPEN, ALLOW = Status.OPEN, SelfTrade.ALLOW
-IMMEDIATE_OR_CANCEL, FILL_OR_KILL = Lifetime.IMMEDIATE_OR_CANCEL, Lifetime.FILL_OR_KILL
 
 
 class Order(msgspec.Struct, eq=False, gc=False):
@@ -64,12 +58,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
     @property
     def rests(self) -> bool:
         """Whether the part that is not filled at once rests in the book."""
-        return self.ticks != 0 and not ends_at_once(self.ticket.lifetime)
-
-
-def ends_at_once(lifetime: Lifetime) -> bool:
-    """Whether an order never rests in the book."""
-    return lifetime is IMMEDIATE_OR_CANCEL or lifetime is FILL_OR_KILL
+        return self.ticks != 0 and self.ticket.time_in_force not in IMMEDIATE
 
 
 class Fill(msgspec.Struct, frozen=True, gc=False):

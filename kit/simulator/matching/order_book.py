@@ -11,13 +11,19 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Protocol
 
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.execution.order_types import side_of
 from kit.simulator.events import BestQuote, Instrument, LevelChange, MarketEvent, Trade
 from kit.simulator.levels import Side
-from kit.simulator.matching.contract import OrderKind, OrderTicket, SelfTrade
+from kit.simulator.matching.contract import OrderTicket, SelfTrade
 from kit.simulator.matching.order import ALLOW, BACKGROUND, Order
 
 LevelQueue = OrderedDict[int, Order]
-_ANY = {buys: OrderTicket("", buys, OrderKind.LIMIT, Decimal(0)) for buys in (True, False)}
+_ANY = {
+    buys: OrderTicket("", side_of(buys), orders_pb2.ORDER_TYPE_LIMIT, Decimal(0))
+    for buys in (True, False)
+}
 ANY_PRICE = 1 << 62
 
 

@@ -11,12 +11,7 @@ from kit.accounting.money import Ratio, amount_of
 from kit.accounting.spot import SpotCalculator
 from kit.accounting.wallet import InsufficientFunds
 from kit.simulator.matching.accounts import Account, ExchangeLedger
-from kit.simulator.matching.contract import (
-    MatchingRules,
-    OrderRejected,
-    PositionView,
-    RejectCode,
-)
+from kit.simulator.matching.contract import MatchingRules, OrderRejected, PositionView, RejectCode
 from kit.simulator.matching.instrument_book import InstrumentBook
 from kit.simulator.matching.mark_prices import MarkPrices
 from kit.simulator.matching.order import Order

@@ -5,11 +5,12 @@ The price that triggers them is the last trade's.
 
 import heapq
 
-from kit.accounting.triggers import best_price, is_triggered, trailing_price, triggers_on_rise
-from kit.simulator.matching.contract import OrderKind, Status
-from kit.simulator.matching.order import Order
+from venuemesh.tradeflow.v1 import orders_pb2
 
-TAKE_PROFITS = frozenset({OrderKind.TAKE_PROFIT, OrderKind.TAKE_PROFIT_LIMIT})
+from kit.accounting.triggers import best_price, is_triggered, trailing_price, triggers_on_rise
+from kit.execution.order_types import TAKE_PROFITS
+from kit.simulator.matching.contract import Status
+from kit.simulator.matching.order import Order
 
 
 class Stops:
@@ -27,7 +28,7 @@ class Stops:
 
     def add(self, order: Order, last_ticks: int) -> None:
         """Let an order wait, or wait for another price than before."""
-        if order.ticket.kind is OrderKind.TRAILING_STOP:
+        if order.ticket.type == orders_pb2.ORDER_TYPE_TRAILING_STOP:
             self._trailing[order.number] = order
             _trail(order, last_ticks)
         elif _triggers_on_rise(order):
@@ -63,7 +64,7 @@ def is_reached(order: Order, ticks: int) -> bool:
 
 
 def _triggers_on_rise(order: Order) -> bool:
-    return triggers_on_rise(order.buys, order.ticket.kind in TAKE_PROFITS)
+    return triggers_on_rise(order.buys, order.ticket.type in TAKE_PROFITS)
 
 
 def _trail(order: Order, ticks: int) -> None:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
 from kit.simulator.fault_commands import FaultCommand
@@ -13,7 +15,6 @@ from kit.simulator.listing import Listing
 from kit.simulator.market import INSTRUMENTS, Market, Step
 from kit.simulator.market_actions import MarketActions
 from kit.simulator.matching.contract import (
-    OrderKind,
     OrderRejected,
     OrderTicket,
     OrderView,
@@ -180,7 +181,9 @@ def test_orders_wait_out_a_halt_and_end_with_the_listing(world: World):
     assert engine is not None
 
     def bid(symbol: str = "BTCUSDT") -> OrderView:
-        ticket = OrderTicket(symbol, True, OrderKind.LIMIT, Decimal(1), Decimal(100))
+        ticket = OrderTicket(
+            symbol, types_pb2.SIDE_BUY, orders_pb2.ORDER_TYPE_LIMIT, Decimal(1), Decimal(100)
+        )
         return engine.place("demo", ticket)
 
     waiting, other = bid(), bid("ETHUSDT")
@@ -210,6 +213,8 @@ def test_orders_keep_to_a_new_tick_size(world: World):
     assert engine is not None
     world.order("tick_size", value="0.5")
     for price, fits in (("100.5", True), ("100.25", False)):
-        ticket = OrderTicket("BTCUSDT", True, OrderKind.LIMIT, Decimal(1), Decimal(price))
+        ticket = OrderTicket(
+            "BTCUSDT", types_pb2.SIDE_BUY, orders_pb2.ORDER_TYPE_LIMIT, Decimal(1), Decimal(price)
+        )
         with nullcontext() if fits else pytest.raises(OrderRejected):
             engine.place("demo", ticket)

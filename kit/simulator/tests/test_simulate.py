@@ -5,13 +5,15 @@ from collections.abc import Callable, Collection, Sequence
 from decimal import ROUND_DOWN, Decimal
 
 import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.simulator.dialect import Frame, MarketView, Session, Stream
 from kit.simulator.events import LevelChange, Trade
 from kit.simulator.faults import Faults
 from kit.simulator.history import MINUTE_NS
 from kit.simulator.market import INSTRUMENTS, Market, Step
-from kit.simulator.matching.contract import OrderKind, OrderTicket, Status
+from kit.simulator.matching.contract import OrderTicket, Status
 from kit.simulator.simulate import LEAD_IN_NS, STEP_NS, MarketRunner, SimulatedMarketView
 from kit.simulator.tests.fakes import FakeClock, FakeExchange
 from kit.simulator.venue import INTEREST_NS, Venue
@@ -169,9 +171,13 @@ async def test_a_client_order_trades_with_the_public_book():
     assert before is not None
     price = Decimal(before.bids[0][0]).quantize(Decimal(1), ROUND_DOWN) - 2
     size = Decimal(before.bids[0][1])
-    bid = OrderTicket("BTCUSDT", True, OrderKind.LIMIT, Decimal("0.00001"), price)
+    bid = OrderTicket(
+        "BTCUSDT", types_pb2.SIDE_BUY, orders_pb2.ORDER_TYPE_LIMIT, Decimal("0.00001"), price
+    )
     resting = engine.place("demo", bid)
-    taken = engine.place("demo", OrderTicket("BTCUSDT", False, OrderKind.MARKET, size))
+    taken = engine.place(
+        "demo", OrderTicket("BTCUSDT", types_pb2.SIDE_SELL, orders_pb2.ORDER_TYPE_MARKET, size)
+    )
     assert taken.status is Status.FILLED
     book = await world.market_view.book("BTCUSDT")
     assert book is not None

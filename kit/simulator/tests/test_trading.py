@@ -6,15 +6,15 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.execution.order_types import side_of
 from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.market import INSTRUMENTS, Market
 from kit.simulator.matching.contract import (
     FillView,
-    Lifetime,
     MatchingRules,
-    OrderKind,
     OrderRejected,
     OrderTicket,
     OrderView,
@@ -27,7 +27,12 @@ from kit.simulator.tests.test_market import OPENING_NS, Rebuilt, rebuild
 BTC = INSTRUMENTS[0]
 STEPS = 400
 ACCOUNTS = ("demo", "other")
-STOPS = (OrderKind.STOP, OrderKind.TAKE_PROFIT, OrderKind.STOP_LIMIT, OrderKind.TRAILING_STOP)
+STOPS = (
+    orders_pb2.ORDER_TYPE_STOP,
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT,
+    orders_pb2.ORDER_TYPE_STOP_LIMIT,
+    orders_pb2.ORDER_TYPE_TRAILING_STOP,
+)
 
 
 class Spot(FakeExchange):
@@ -93,34 +98,34 @@ class Trading:
 
     def limit(self, account: str) -> OrderView:
         source, expires_ns = self._random, 0
-        lifetime = source.choice(list(Lifetime))
-        if lifetime is Lifetime.GOOD_TILL_TIME:
+        time_in_force = source.choice(orders_pb2.TimeInForce.values()[1:])
+        if time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME:
             expires_ns = self.market.time_ns + source.randint(1, 300_000_000)
         return self.engine.place(
             account,
             OrderTicket(
                 "BTCUSDT",
-                source.random() < 0.5,
-                OrderKind.LIMIT,
+                side_of(source.random() < 0.5),
+                orders_pb2.ORDER_TYPE_LIMIT,
                 self.size(),
                 self.price(30),
-                lifetime=lifetime,
-                expires_ns=expires_ns,
+                time_in_force=time_in_force,
+                expire_time_ns=expires_ns,
                 reduce_only=source.random() < 0.2,
             ),
         )
 
     def stop(self, account: str) -> OrderView:
         kind, trails = self._random.choice(STOPS), Decimal(self._random.randint(1, 500)) / 100
-        is_trailing = kind is OrderKind.TRAILING_STOP
+        is_trailing = kind == orders_pb2.ORDER_TYPE_TRAILING_STOP
         return self.engine.place(
             account,
             OrderTicket(
                 "BTCUSDT",
-                self._random.random() < 0.5,
+                side_of(self._random.random() < 0.5),
                 kind,
                 self.size(),
-                self.price(5) if kind is OrderKind.STOP_LIMIT else None,
+                self.price(5) if kind == orders_pb2.ORDER_TYPE_STOP_LIMIT else None,
                 None if is_trailing else self.price(5),
                 trails if is_trailing else None,
             ),

@@ -11,22 +11,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import msgspec
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.execution.contract import OrderType
+from kit.execution.order_types import CONDITIONAL, WITH_PRICE, WITH_STOP_PRICE, side_of
 from kit.simulator.exchange.market import whole_ticks
 from kit.simulator.exchange.orders import fills_of
 from kit.simulator.exchange.rest import ApiCall, ApiError
-from kit.simulator.matching.contract import (
-    PRICED,
-    STOP_PRICED,
-    STOPS,
-    Lifetime,
-    OrderKind,
-    OrderRejected,
-    OrderTicket,
-    OrderView,
-    SelfTrade,
-)
+from kit.simulator.matching.contract import OrderRejected, OrderTicket, OrderView, SelfTrade
 from venues.binance.simulator import rows
 from venues.binance.simulator.authentication import ORDER_FORM
 from venues.binance.simulator.errors import (
@@ -49,15 +42,15 @@ from venues.binance.simulator.instruments import check_filters, listed, traded_p
 from venues.binance.simulator.rows import Row
 
 SIDES = {"BUY": True, "SELL": False}
-SPOT_LIFETIMES = {
-    "GTC": Lifetime.GOOD_TILL_CANCEL,
-    "IOC": Lifetime.IMMEDIATE_OR_CANCEL,
-    "FOK": Lifetime.FILL_OR_KILL,
+SPOT_TIMES_IN_FORCE = {
+    "GTC": orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL,
+    "IOC": orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
+    "FOK": orders_pb2.TIME_IN_FORCE_FILL_OR_KILL,
 }
-FUTURES_LIFETIMES = {
-    **SPOT_LIFETIMES,
-    "GTX": Lifetime.GOOD_TILL_CANCEL,
-    "GTD": Lifetime.GOOD_TILL_TIME,
+FUTURES_TIMES_IN_FORCE = {
+    **SPOT_TIMES_IN_FORCE,
+    "GTX": orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL,
+    "GTD": orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME,
 }
 FUTURES_KINDS = {name: kind for kind, name in rows.FUTURES_TYPES.items()}
 SELF_TRADES: Mapping[str, SelfTrade] = {name: mode for mode, name in rows.SELF_TRADES.items()}
@@ -69,10 +62,10 @@ CALLBACK_RATE_MIN, CALLBACK_RATE_MAX = Decimal("0.1"), Decimal(10)
 
 
 @dataclass(frozen=True, slots=True)
-class OrderType:
-    """A type of orders of spot: the parameters that it needs, and those that it needs one of."""
+class SpotOrderType:
+    """A spot order type: the parameters that it needs, and those of which it needs one."""
 
-    kind: OrderKind
+    kind: OrderType
     needs: tuple[str, ...] = ()
     one_of: tuple[str, ...] = ()
     post_only: bool = False
@@ -80,13 +73,19 @@ class OrderType:
 
 _LIMIT = ("timeInForce", "quantity", "price")
 SPOT_TYPES = {
-    "LIMIT": OrderType(OrderKind.LIMIT, _LIMIT),
-    "LIMIT_MAKER": OrderType(OrderKind.LIMIT, ("quantity", "price"), post_only=True),
-    "MARKET": OrderType(OrderKind.MARKET, one_of=("quantity", "quoteOrderQty")),
-    "STOP_LOSS": OrderType(OrderKind.STOP, ("quantity",), ("stopPrice", "trailingDelta")),
-    "STOP_LOSS_LIMIT": OrderType(OrderKind.STOP_LIMIT, (*_LIMIT, "stopPrice")),
-    "TAKE_PROFIT": OrderType(OrderKind.TAKE_PROFIT, ("quantity", "stopPrice")),
-    "TAKE_PROFIT_LIMIT": OrderType(OrderKind.TAKE_PROFIT_LIMIT, (*_LIMIT, "stopPrice")),
+    "LIMIT": SpotOrderType(orders_pb2.ORDER_TYPE_LIMIT, _LIMIT),
+    "LIMIT_MAKER": SpotOrderType(
+        orders_pb2.ORDER_TYPE_LIMIT, ("quantity", "price"), post_only=True
+    ),
+    "MARKET": SpotOrderType(orders_pb2.ORDER_TYPE_MARKET, one_of=("quantity", "quoteOrderQty")),
+    "STOP_LOSS": SpotOrderType(
+        orders_pb2.ORDER_TYPE_STOP, ("quantity",), ("stopPrice", "trailingDelta")
+    ),
+    "STOP_LOSS_LIMIT": SpotOrderType(orders_pb2.ORDER_TYPE_STOP_LIMIT, (*_LIMIT, "stopPrice")),
+    "TAKE_PROFIT": SpotOrderType(orders_pb2.ORDER_TYPE_TAKE_PROFIT, ("quantity", "stopPrice")),
+    "TAKE_PROFIT_LIMIT": SpotOrderType(
+        orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT, (*_LIMIT, "stopPrice")
+    ),
 }
 
 
@@ -141,7 +140,7 @@ class SpotOrders:
         order = order_named(call)
         if order is None:
             raise NO_ORDER
-        own_id = order.ticket.client_id
+        own_id = order.ticket.client_order_id
         if client_id(call, "newClientOrderId") not in ("", own_id):
             raise ApiError(-2038, "This simulator does not give an order another client id.")
         size = amount(call, "newQty")
@@ -202,9 +201,9 @@ def spot_ticket(call: ApiCall, own_id: str) -> OrderTicket:
     buys = chosen(call, "side", SIDES, INVALID_SIDE)
     order_type = chosen(call, "type", SPOT_TYPES, INVALID_ORDER_TYPE)
     given = _check_form(call, order_type)
-    lifetime = Lifetime.GOOD_TILL_CANCEL
+    lifetime = orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
     if "timeInForce" in given:
-        lifetime = call.choice("timeInForce", SPOT_LIFETIMES, INVALID_TIME_IN_FORCE)
+        lifetime = call.choice("timeInForce", SPOT_TIMES_IN_FORCE, INVALID_TIME_IN_FORCE)
     amounts = {one: amount(call, one) for one in given - {"timeInForce", "trailingDelta"}}
     for name, value in amounts.items():
         if not value:
@@ -214,11 +213,11 @@ def spot_ticket(call: ApiCall, own_id: str) -> OrderTicket:
         share = Decimal(call.integer("trailingDelta")) / BASIS_POINTS
         if not share:
             raise ApiError(-1013, "Filter failure: TRAILING_DELTA")
-        kind = OrderKind.TRAILING_STOP
+        kind = orders_pb2.ORDER_TYPE_TRAILING_STOP
         trail = whole_ticks(traded_price(call.market_view, listing) * share, listing)
     return OrderTicket(
         listing.symbol,
-        buys,
+        side_of(buys),
         kind,
         amounts.get("quantity", rows.ZERO),
         amounts.get("price"),
@@ -226,7 +225,7 @@ def spot_ticket(call: ApiCall, own_id: str) -> OrderTicket:
         trail,
         lifetime,
         post_only=order_type.post_only,
-        client_id=own_id,
+        client_order_id=own_id,
         value=amounts.get("quoteOrderQty"),
         self_trade=_self_trade(call),
     )
@@ -242,7 +241,7 @@ def order_named(
             order: OrderView | None = call.engine.order(call.account, call.integer(id_name))
         except OrderRejected:
             order = None
-        if order is not None and own_id not in ("", order.ticket.client_id):
+        if order is not None and own_id not in ("", order.ticket.client_order_id):
             raise ApiError(-2039, "Client order ID is not correct for this order ID.")
     elif own_id:
         order = call.engine.by_client_id(call.account, own_id)
@@ -260,7 +259,7 @@ class FuturesOrders:
 
     def place(self, call: ApiCall) -> Row:
         """``POST /fapi/v1/order``"""
-        if FUTURES_KINDS.get(required(call, "type")) in STOPS:
+        if FUTURES_KINDS.get(required(call, "type")) in CONDITIONAL:
             text = "Order type not supported for this endpoint. "
             raise ApiError(-4120, text + "Please use the Algo Order API endpoints instead.")
         own_id = self._ids.of(call, "newClientOrderId")
@@ -277,7 +276,7 @@ class FuturesOrders:
         """``POST /fapi/v1/algoOrder``"""
         if required(call, "algoType") != "CONDITIONAL":
             raise missing("algoType")
-        if FUTURES_KINDS.get(required(call, "type")) not in STOPS:
+        if FUTURES_KINDS.get(required(call, "type")) not in CONDITIONAL:
             raise INVALID_ORDER_TYPE
         ticket = futures_ticket(call, self._ids.of(call, "clientAlgoId"), "triggerPrice")
         return rows.algo_row(call.engine.place(call.account, ticket))
@@ -293,35 +292,35 @@ def futures_ticket(call: ApiCall, own_id: str, stop_name: str) -> OrderTicket:
     if flag(call, "closePosition"):
         raise ApiError(-4136, "Target strategy invalid for orderType; closePosition")
     time_in_force = "GTC"
-    if kind is OrderKind.LIMIT:
+    if kind == orders_pb2.ORDER_TYPE_LIMIT:
         time_in_force = required(call, "timeInForce")
-    elif kind in PRICED:
+    elif kind in WITH_PRICE:
         time_in_force = call.text("timeInForce", time_in_force)
-    lifetime = FUTURES_LIFETIMES.get(time_in_force)
+    lifetime = FUTURES_TIMES_IN_FORCE.get(time_in_force)
     if lifetime is None:
         raise INVALID_TIME_IN_FORCE
     size = amount(call, "quantity")
     if not size:
         raise NO_QUANTITY
     trail = None
-    if kind is OrderKind.TRAILING_STOP:
+    if kind == orders_pb2.ORDER_TYPE_TRAILING_STOP:
         rate = amount(call, "callbackRate")
         if not CALLBACK_RATE_MIN <= rate <= CALLBACK_RATE_MAX:
             raise ApiError(-4130, "Invalid callback rate.")
         trail = whole_ticks(traded_price(call.market_view, listing) * rate / PERCENT, listing)
     return OrderTicket(
         listing.symbol,
-        buys,
+        side_of(buys),
         kind,
         size,
-        _price(call, "price") if kind in PRICED else None,
-        _price(call, stop_name) if kind in STOP_PRICED else None,
+        _price(call, "price") if kind in WITH_PRICE else None,
+        _price(call, stop_name) if kind in WITH_STOP_PRICE else None,
         trail,
         lifetime,
-        _expires_ns(call) if lifetime is Lifetime.GOOD_TILL_TIME else 0,
+        _expires_ns(call) if lifetime == orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME else 0,
         post_only=time_in_force == "GTX",
         reduce_only=flag(call, "reduceOnly"),
-        client_id=own_id,
+        client_order_id=own_id,
         self_trade=_self_trade(call),
     )
 
@@ -331,7 +330,7 @@ def _self_trade(call: ApiCall) -> SelfTrade | None:
     return call.choice(name, SELF_TRADES, malformed(name)) if name in call.parameters else None
 
 
-def _check_form(call: ApiCall, order_type: OrderType) -> set[str]:
+def _check_form(call: ApiCall, order_type: SpotOrderType) -> set[str]:
     """The parameters of ORDER_FORM that are given. Raises ApiError."""
     given = {one for one in ORDER_FORM if call.text(one)}
     for one in ORDER_FORM:

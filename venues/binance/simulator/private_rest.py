@@ -324,7 +324,7 @@ def _cancel_conditional(call: ApiCall) -> Row:
     if order is None or rows.is_order(order):
         raise UNKNOWN_ORDER
     call.engine.cancel(call.account, order.order_id)
-    ids: Row = {"algoId": rows.algo_id(order), "clientAlgoId": order.ticket.client_id}
+    ids: Row = {"algoId": rows.algo_id(order), "clientAlgoId": order.ticket.client_order_id}
     return ids | {"code": "200", "msg": "success"}
 
 

@@ -32,7 +32,7 @@ from venues.binance.simulator.rows import (
     FUTURES_TYPES,
     IN_MATCH,
     NO_LIST,
-    SPOT_LIFETIMES,
+    SPOT_TIMES_IN_FORCE,
     ZERO,
     algo_id,
     algo_status,
@@ -109,16 +109,16 @@ def execution_report(event: OrderChanged, cancel_id: str, now_ms: int) -> Row:
         "e": "executionReport",
         "E": now_ms,
         "s": ticket.symbol,
-        "c": cancel_id if cancelled else ticket.client_id,
+        "c": cancel_id if cancelled else ticket.client_order_id,
         "S": side_of(ticket),
         "o": order_type(ticket),
-        "f": SPOT_LIFETIMES[ticket.lifetime],
+        "f": SPOT_TIMES_IN_FORCE[ticket.time_in_force],
         "q": padded_number(order.ticket.size),
         "p": padded_number(ticket.price or ZERO),
         "P": padded_number(ticket.stop_price or ZERO),
         "F": padded_number(ZERO),
         "g": NO_LIST,
-        "C": ticket.client_id if cancelled else "",
+        "C": ticket.client_order_id if cancelled else "",
         "x": "TRADE_PREVENTION" if order_status(order) == IN_MATCH else EXECUTIONS[event.cause],
         "X": order_status(order),
         "r": "NONE" if order.status is not Status.REJECTED else _reject_reason(order),
@@ -159,7 +159,7 @@ def order_update(event: OrderChanged, now_ms: int) -> Row:
     status = order_status(order)
     row: Row = {
         "s": ticket.symbol,
-        "c": ticket.client_id,
+        "c": ticket.client_order_id,
         "S": side_of(ticket),
         "o": type_in_book(ticket),
         "f": time_in_force(ticket),
@@ -180,7 +180,7 @@ def order_update(event: OrderChanged, now_ms: int) -> Row:
         "m": fill is not None and fill.is_maker,
         "R": ticket.reduce_only,
         "wt": "CONTRACT_PRICE",
-        "ot": FUTURES_TYPES[ticket.kind],
+        "ot": FUTURES_TYPES[ticket.type],
         "ps": "BOTH",
         "cp": False,
         "rp": "0",
@@ -189,7 +189,7 @@ def order_update(event: OrderChanged, now_ms: int) -> Row:
         "ss": 0,
         "V": self_trade_mode(ticket),
         "pm": "NONE",
-        "gtd": milliseconds(ticket.expires_ns),
+        "gtd": milliseconds(ticket.expire_time_ns),
     }
     if status == IN_MATCH:
         row["x"] = "EXPIRED"
@@ -203,10 +203,10 @@ def algo_update(order: OrderView, now_ms: int) -> Row:
     ticket = order.ticket
     triggered = is_order(order)
     row = {
-        "caid": ticket.client_id,
+        "caid": ticket.client_order_id,
         "aid": algo_id(order),
         "at": "CONDITIONAL",
-        "o": FUTURES_TYPES[ticket.kind],
+        "o": FUTURES_TYPES[ticket.type],
         "s": ticket.symbol,
         "S": side_of(ticket),
         "ps": "BOTH",
@@ -226,7 +226,7 @@ def algo_update(order: OrderView, now_ms: int) -> Row:
         "pP": False,
         "R": ticket.reduce_only,
         "tt": milliseconds(order.updated_ns) if triggered else 0,
-        "gtd": milliseconds(ticket.expires_ns),
+        "gtd": milliseconds(ticket.expire_time_ns),
         "rm": "",
     }
     time_ms = milliseconds(order.updated_ns)

@@ -9,15 +9,15 @@ like any other, under the same client id.
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
+from venuemesh.tradeflow.v1 import orders_pb2
+
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.execution.contract import OrderType, TimeInForce
+from kit.execution.order_types import CONDITIONAL, WITH_PRICE
 from kit.simulator.matching.contract import (
-    PRICED,
-    STOPS,
     BalanceView,
     FillView,
-    Lifetime,
     MatchingRules,
-    OrderKind,
     OrderTicket,
     OrderView,
     PositionView,
@@ -35,31 +35,31 @@ STATUSES: Mapping[Status, str] = {
     Status.EXPIRED: "EXPIRED",
     Status.REJECTED: "REJECTED",
 }
-SPOT_TYPES: Mapping[OrderKind, str] = {
-    OrderKind.MARKET: "MARKET",
-    OrderKind.LIMIT: "LIMIT",
-    OrderKind.STOP: "STOP_LOSS",
-    OrderKind.STOP_LIMIT: "STOP_LOSS_LIMIT",
-    OrderKind.TAKE_PROFIT: "TAKE_PROFIT",
-    OrderKind.TAKE_PROFIT_LIMIT: "TAKE_PROFIT_LIMIT",
-    OrderKind.TRAILING_STOP: "STOP_LOSS",
+SPOT_TYPES: Mapping[OrderType, str] = {
+    orders_pb2.ORDER_TYPE_MARKET: "MARKET",
+    orders_pb2.ORDER_TYPE_LIMIT: "LIMIT",
+    orders_pb2.ORDER_TYPE_STOP: "STOP_LOSS",
+    orders_pb2.ORDER_TYPE_STOP_LIMIT: "STOP_LOSS_LIMIT",
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT: "TAKE_PROFIT",
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT: "TAKE_PROFIT_LIMIT",
+    orders_pb2.ORDER_TYPE_TRAILING_STOP: "STOP_LOSS",
 }
-FUTURES_TYPES: Mapping[OrderKind, str] = {
-    OrderKind.MARKET: "MARKET",
-    OrderKind.LIMIT: "LIMIT",
-    OrderKind.STOP: "STOP_MARKET",
-    OrderKind.STOP_LIMIT: "STOP",
-    OrderKind.TAKE_PROFIT: "TAKE_PROFIT_MARKET",
-    OrderKind.TAKE_PROFIT_LIMIT: "TAKE_PROFIT",
-    OrderKind.TRAILING_STOP: "TRAILING_STOP_MARKET",
+FUTURES_TYPES: Mapping[OrderType, str] = {
+    orders_pb2.ORDER_TYPE_MARKET: "MARKET",
+    orders_pb2.ORDER_TYPE_LIMIT: "LIMIT",
+    orders_pb2.ORDER_TYPE_STOP: "STOP_MARKET",
+    orders_pb2.ORDER_TYPE_STOP_LIMIT: "STOP",
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT: "TAKE_PROFIT_MARKET",
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT: "TAKE_PROFIT",
+    orders_pb2.ORDER_TYPE_TRAILING_STOP: "TRAILING_STOP_MARKET",
 }
-FUTURES_LIFETIMES: Mapping[Lifetime, str] = {
-    Lifetime.GOOD_TILL_CANCEL: "GTC",
-    Lifetime.IMMEDIATE_OR_CANCEL: "IOC",
-    Lifetime.FILL_OR_KILL: "FOK",
-    Lifetime.GOOD_TILL_TIME: "GTD",
+FUTURES_TIMES_IN_FORCE: Mapping[TimeInForce, str] = {
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "GTC",
+    orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "IOC",
+    orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "FOK",
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME: "GTD",
 }
-SPOT_LIFETIMES = {**FUTURES_LIFETIMES, Lifetime.GOOD_TILL_TIME: "GTC"}
+SPOT_TIMES_IN_FORCE = {**FUTURES_TIMES_IN_FORCE, orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME: "GTC"}
 ALGO_ID_FIRST = 1_000_000_000
 """The id of a conditional order is the engine's and this, so that none is an order's too."""
 ALGO_STATUSES: Mapping[Status, str] = {
@@ -106,9 +106,9 @@ def side_of(ticket: OrderTicket) -> str:
 
 def order_type(ticket: OrderTicket) -> str:
     """The type of an order of spot; a post-only order is a ``LIMIT_MAKER``."""
-    if ticket.post_only and ticket.kind is OrderKind.LIMIT:
+    if ticket.post_only and ticket.type == orders_pb2.ORDER_TYPE_LIMIT:
         return "LIMIT_MAKER"
-    return SPOT_TYPES[ticket.kind]
+    return SPOT_TYPES[ticket.type]
 
 
 def order_status(order: OrderView) -> str:
@@ -130,7 +130,7 @@ def order_row(order: OrderView) -> Row:
         "symbol": ticket.symbol,
         "orderId": order.order_id,
         "orderListId": NO_LIST,
-        "clientOrderId": ticket.client_id,
+        "clientOrderId": ticket.client_order_id,
         "stopPrice": padded_number(ticket.stop_price or ZERO),
         "icebergQty": padded_number(ZERO),
         "time": created_ms,
@@ -168,7 +168,7 @@ def acknowledged_row(order: OrderView) -> Row:
         "symbol": order.ticket.symbol,
         "orderId": order.order_id,
         "orderListId": NO_LIST,
-        "clientOrderId": order.ticket.client_id,
+        "clientOrderId": order.ticket.client_order_id,
         "transactTime": milliseconds(order.updated_ns),
     }
 
@@ -177,7 +177,7 @@ def cancelled_row(order: OrderView, cancel_id: str) -> Row:
     """A cancelled order of spot; ``clientOrderId`` is the id of the cancel."""
     return {
         "symbol": order.ticket.symbol,
-        "origClientOrderId": order.ticket.client_id,
+        "origClientOrderId": order.ticket.client_order_id,
         "orderId": order.order_id,
         "orderListId": NO_LIST,
         "clientOrderId": cancel_id,
@@ -200,7 +200,7 @@ def futures_fill_row(fill: FillView) -> Row:
 
 def is_conditional(order: OrderView) -> bool:
     """Whether it is an order of the algo service, or was one before it triggered."""
-    return order.ticket.kind in STOPS
+    return order.ticket.type in CONDITIONAL
 
 
 def is_order(order: OrderView) -> bool:
@@ -216,7 +216,7 @@ def futures_order_row(order: OrderView) -> Row:
         "orderId": order.order_id,
         "symbol": ticket.symbol,
         "status": order_status(order),
-        "clientOrderId": ticket.client_id,
+        "clientOrderId": ticket.client_order_id,
         "price": plain_number(ticket.price or ZERO),
         "avgPrice": average_price(order),
         "origQty": plain_number(ticket.size),
@@ -233,9 +233,9 @@ def futures_order_row(order: OrderView) -> Row:
         "workingType": "CONTRACT_PRICE",
         "priceMatch": "NONE",
         "selfTradePreventionMode": self_trade_mode(ticket),
-        "goodTillDate": milliseconds(ticket.expires_ns),
+        "goodTillDate": milliseconds(ticket.expire_time_ns),
         "priceProtect": False,
-        "origType": FUTURES_TYPES[ticket.kind],
+        "origType": FUTURES_TYPES[ticket.type],
         "time": milliseconds(order.created_ns),
         "updateTime": milliseconds(order.updated_ns),
     }
@@ -252,9 +252,9 @@ def algo_row(order: OrderView) -> Row:
     triggered = is_order(order)
     return {
         "algoId": algo_id(order),
-        "clientAlgoId": ticket.client_id,
+        "clientAlgoId": ticket.client_order_id,
         "algoType": "CONDITIONAL",
-        "orderType": FUTURES_TYPES[ticket.kind],
+        "orderType": FUTURES_TYPES[ticket.type],
         "symbol": ticket.symbol,
         "side": side_of(ticket),
         "positionSide": "BOTH",
@@ -275,7 +275,7 @@ def algo_row(order: OrderView) -> Row:
         "createTime": milliseconds(order.created_ns),
         "updateTime": milliseconds(order.updated_ns),
         "triggerTime": milliseconds(order.updated_ns) if triggered else 0,
-        "goodTillDate": milliseconds(ticket.expires_ns),
+        "goodTillDate": milliseconds(ticket.expire_time_ns),
     }
 
 
@@ -291,12 +291,12 @@ def algo_status(order: OrderView) -> str:
 
 def time_in_force(ticket: OrderTicket) -> str:
     """``timeInForce`` of futures; a post-only order has ``GTX``."""
-    return "GTX" if ticket.post_only else FUTURES_LIFETIMES[ticket.lifetime]
+    return "GTX" if ticket.post_only else FUTURES_TIMES_IN_FORCE[ticket.time_in_force]
 
 
 def type_in_book(ticket: OrderTicket) -> str:
     """The type of an order of futures in the book."""
-    return "LIMIT" if ticket.kind in PRICED else "MARKET"
+    return "LIMIT" if ticket.type in WITH_PRICE else "MARKET"
 
 
 def average_price(order: OrderView) -> str:
@@ -386,8 +386,8 @@ def _state(order: OrderView) -> Row:
         "origQuoteOrderQty": padded_number(ticket.value or ZERO),
         "cummulativeQuoteQty": padded_number(order.filled_value),
         "status": order_status(order),
-        "timeInForce": SPOT_LIFETIMES[ticket.lifetime]
-        if ticket.kind is not OrderKind.MARKET
+        "timeInForce": SPOT_TIMES_IN_FORCE[ticket.time_in_force]
+        if ticket.type != orders_pb2.ORDER_TYPE_MARKET
         else "GTC",
         "type": order_type(ticket),
         "side": side_of(ticket),

@@ -10,15 +10,16 @@ from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
+from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.execution.contract import OrderType
+from kit.execution.order_types import side_of
 from kit.simulator.exchange.market import last_price
 from kit.simulator.exchange.memory import BoundedCache
 from kit.simulator.exchange.orders import stop_kind
 from kit.simulator.exchange.rest import ApiCall, ApiError
 from kit.simulator.matching.contract import (
-    Lifetime,
     MatchingEngine,
-    OrderKind,
     OrderTicket,
     OrderView,
     RejectCode,
@@ -40,19 +41,19 @@ StructT = TypeVar("StructT", bound=msgspec.Struct)
 WINDOW_S_MIN, WINDOW_S_MAX = 3, 300
 HELD_MAX = 10_000
 CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{0,36}")
-LIFETIMES = {
-    "": Lifetime.GOOD_TILL_CANCEL,
-    "GTC": Lifetime.GOOD_TILL_CANCEL,
-    "PostOnly": Lifetime.GOOD_TILL_CANCEL,
-    "IOC": Lifetime.IMMEDIATE_OR_CANCEL,
-    "FOK": Lifetime.FILL_OR_KILL,
+TIMES_IN_FORCE = {
+    "": orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL,
+    "GTC": orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL,
+    "PostOnly": orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL,
+    "IOC": orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
+    "FOK": orders_pb2.TIME_IN_FORCE_FILL_OR_KILL,
 }
 ORDINARY, STOP, TAKE_PROFIT_STOP_LOSS = "Order", "StopOrder", "tpslOrder"
 STOP_TYPES = {STOP: "Stop", TAKE_PROFIT_STOP_LOSS: "tpslOrder"}
 CHOICES = (
     ("side", ("Buy", "Sell"), ApiError(170117, "Invalid side.")),
     ("order_type", ("Market", "Limit"), ApiError(170116, "Invalid orderType.")),
-    ("time_in_force", LIFETIMES, ApiError(170115, "Invalid timeInForce.")),
+    ("time_in_force", TIMES_IN_FORCE, ApiError(170115, "Invalid timeInForce.")),
     (
         "order_filter",
         (ORDINARY, STOP, TAKE_PROFIT_STOP_LOSS),
@@ -230,27 +231,31 @@ def _ticket(wanted: _Create, call: ApiCall) -> OrderTicket:
     stop_price = _optional("triggerPrice", wanted.trigger_price)
     if wanted.order_filter != ORDINARY and stop_price is None:
         raise ApiError(170202, "Please enter the TP/SL price.")
-    lifetime = Lifetime.IMMEDIATE_OR_CANCEL if at_market else LIFETIMES[wanted.time_in_force]
+    time_in_force = (
+        orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
+        if at_market
+        else TIMES_IN_FORCE[wanted.time_in_force]
+    )
     return OrderTicket(
         symbol=wanted.symbol,
-        buys=buys,
-        kind=_kind(wanted.symbol, buys, at_market, stop_price, call),
+        side=side_of(buys),
+        type=_kind(wanted.symbol, buys, at_market, stop_price, call),
         size=Decimal(0) if by_value else quantity,
         value=quantity if by_value else None,
         price=None if at_market else _number("price", wanted.price),
         stop_price=stop_price,
-        lifetime=lifetime,
+        time_in_force=time_in_force,
         post_only=wanted.time_in_force == "PostOnly" and not at_market,
-        client_id=wanted.order_link_id,
+        client_order_id=wanted.order_link_id,
     )
 
 
 def _kind(
     symbol: str, buys: bool, at_market: bool, stop_price: Decimal | None, call: ApiCall
-) -> OrderKind:
+) -> OrderType:
     """A spot order does not say which way the price must go; the last price decides."""
     if stop_price is None:
-        return OrderKind.MARKET if at_market else OrderKind.LIMIT
+        return orders_pb2.ORDER_TYPE_MARKET if at_market else orders_pb2.ORDER_TYPE_LIMIT
     last = last_price(call.market_view, symbol)
     rises = last is None or stop_price >= last
     return stop_kind(rises is not buys, at_market)
@@ -272,4 +277,4 @@ def _unreadable(name: str) -> ApiError:
 
 
 def _acknowledged(order: OrderView) -> Row:
-    return {"orderId": order_id(order), "orderLinkId": order.ticket.client_id}
+    return {"orderId": order_id(order), "orderLinkId": order.ticket.client_order_id}

@@ -9,18 +9,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
 
+from venuemesh.tradeflow.v1 import orders_pb2
+
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.execution.order_types import WITH_PRICE
 from kit.simulator.dialect import MarketView
 from kit.simulator.exchange.market import in_dollars
-from kit.simulator.matching.contract import (
-    PRICED,
-    BalanceView,
-    FillView,
-    Lifetime,
-    OrderView,
-    RejectCode,
-    Status,
-)
+from kit.simulator.matching.contract import BalanceView, FillView, OrderView, RejectCode, Status
 from kit.simulator.texts import plain, whole
 
 ORDER_IDS_BEGIN = 1_900_000_000_000_000_000
@@ -41,11 +36,11 @@ REASONS = {
     RejectCode.WOULD_NOT_FILL: "EC_CancelForNoFullFill",
     RejectCode.SELF_TRADE: "EC_BySelfMatch",
 }
-LIFETIMES = {
-    Lifetime.GOOD_TILL_CANCEL: "GTC",
-    Lifetime.GOOD_TILL_TIME: "GTC",
-    Lifetime.IMMEDIATE_OR_CANCEL: "IOC",
-    Lifetime.FILL_OR_KILL: "FOK",
+TIMES_IN_FORCE = {
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "GTC",
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME: "GTC",
+    orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "IOC",
+    orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "FOK",
 }
 
 
@@ -83,7 +78,7 @@ def order_row(order: OrderView, fills: Sequence[FillView], stop_type: str) -> Ro
     paid = {asset: plain(fee) for asset, fee in fees.items()}
     return {
         "orderId": order_id(order),
-        "orderLinkId": ticket.client_id,
+        "orderLinkId": ticket.client_order_id,
         "blockTradeId": "",
         "symbol": ticket.symbol,
         "price": plain(ticket.price or ZERO),
@@ -100,11 +95,11 @@ def order_row(order: OrderView, fills: Sequence[FillView], stop_type: str) -> Ro
         "cumExecQty": plain(filled),
         "cumExecValue": plain(order.filled_value),
         "cumExecFee": next(iter(paid.values()), "0"),
-        "timeInForce": "PostOnly" if ticket.post_only else LIFETIMES[ticket.lifetime],
-        "orderType": "Limit" if ticket.kind in PRICED else "Market",
+        "timeInForce": "PostOnly" if ticket.post_only else TIMES_IN_FORCE[ticket.time_in_force],
+        "orderType": "Limit" if ticket.type in WITH_PRICE else "Market",
         "stopOrderType": stop_type,
         "orderIv": "",
-        "marketUnit": "" if ticket.kind in PRICED else by_value,
+        "marketUnit": "" if ticket.type in WITH_PRICE else by_value,
         "triggerPrice": plain(ticket.stop_price or ZERO),
         "takeProfit": "0",
         "stopLoss": "0",
@@ -134,12 +129,12 @@ def execution_row(fill: FillView, stop_type: str) -> Row:
     return {
         "symbol": ticket.symbol,
         "orderId": order_id(fill.order),
-        "orderLinkId": ticket.client_id,
+        "orderLinkId": ticket.client_order_id,
         "side": "Buy" if ticket.buys else "Sell",
         "orderPrice": plain(ticket.price or ZERO),
         "orderQty": plain(ticket.size if ticket.value is None else ticket.value),
         "leavesQty": plain(fill.order.left),
-        "orderType": "Limit" if ticket.kind in PRICED else "Market",
+        "orderType": "Limit" if ticket.type in WITH_PRICE else "Market",
         "stopOrderType": stop_type,
         "execFee": plain(fill.fee),
         "execId": str(fill.trade_id),

@@ -5,11 +5,11 @@ import hmac
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.connector.orders.execution_client import CcxtExecutionClient
@@ -58,7 +58,9 @@ async def test_key_logs_in_before_the_first_order():
 async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
     async with open_client(TAKEN) as (venue, client, asked):
         assert await client.place(REQUEST) == Accepted("1523")
-        assert await client.amend(KEY, replace(REQUEST, size=Decimal("1.5"))) == Accepted("1523")
+        assert await client.amend(KEY, structs.replace(REQUEST, size=Decimal("1.5"))) == Accepted(
+            "1523"
+        )
         assert await client.cancel(KEY) == Accepted("1523")
         placed, amended, cancelled = asked[1:]
         assert (placed["reqId"], placed["op"]) == ("1", "order.create")

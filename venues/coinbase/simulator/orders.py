@@ -13,19 +13,14 @@ from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.execution.contract import OrderType, TimeInForce
+from kit.execution.order_types import CONDITIONAL, side_of
 from kit.simulator.exchange.orders import stop_kind
 from kit.simulator.exchange.rest import ApiCall, ApiError
-from kit.simulator.matching.contract import (
-    STOPS,
-    Lifetime,
-    OrderKind,
-    OrderRejected,
-    OrderTicket,
-    OrderView,
-    RejectCode,
-)
+from kit.simulator.matching.contract import OrderRejected, OrderTicket, OrderView, RejectCode
 from kit.simulator.texts import amount, instant_ns
 from venues.coinbase.simulator.candles import micro_text
 from venues.coinbase.simulator.errors import (
@@ -51,27 +46,30 @@ CANCEL_OK, CANCEL_UNKNOWN = "UNKNOWN_CANCEL_FAILURE_REASON", "UNKNOWN_CANCEL_ORD
 CLIENT = "client:"
 """Comes before a client's id in a path of Exchange."""
 WAITS_S = {"min": 60, "hour": 3600, "day": 86_400}
-LIMIT, STOP_LIMIT = OrderKind.LIMIT, OrderKind.STOP_LIMIT
-CONFIGURATIONS: Mapping[str, tuple[OrderKind, Lifetime]] = {
-    "market_market_ioc": (OrderKind.MARKET, Lifetime.IMMEDIATE_OR_CANCEL),
-    "sor_limit_ioc": (LIMIT, Lifetime.IMMEDIATE_OR_CANCEL),
-    "limit_limit_fok": (LIMIT, Lifetime.FILL_OR_KILL),
-    "limit_limit_gtc": (LIMIT, Lifetime.GOOD_TILL_CANCEL),
-    "limit_limit_gtd": (LIMIT, Lifetime.GOOD_TILL_TIME),
-    "stop_limit_stop_limit_gtc": (STOP_LIMIT, Lifetime.GOOD_TILL_CANCEL),
-    "stop_limit_stop_limit_gtd": (STOP_LIMIT, Lifetime.GOOD_TILL_TIME),
+LIMIT, STOP_LIMIT = orders_pb2.ORDER_TYPE_LIMIT, orders_pb2.ORDER_TYPE_STOP_LIMIT
+CONFIGURATIONS: Mapping[str, tuple[OrderType, TimeInForce]] = {
+    "market_market_ioc": (
+        orders_pb2.ORDER_TYPE_MARKET,
+        orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
+    ),
+    "sor_limit_ioc": (LIMIT, orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL),
+    "limit_limit_fok": (LIMIT, orders_pb2.TIME_IN_FORCE_FILL_OR_KILL),
+    "limit_limit_gtc": (LIMIT, orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL),
+    "limit_limit_gtd": (LIMIT, orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME),
+    "stop_limit_stop_limit_gtc": (STOP_LIMIT, orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL),
+    "stop_limit_stop_limit_gtd": (STOP_LIMIT, orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME),
 }
 """The kinds of orders of Advanced Trade. Its direction makes a stop one that takes a profit."""
 EDIT_REASONS: Mapping[RejectCode, str] = {
     RejectCode.UNKNOWN_ORDER: "ORDER_NOT_FOUND",
     RejectCode.FINISHED: "ONLY_OPEN_ORDERS_CAN_BE_EDITED",
 }
-TYPES = {"limit": OrderKind.LIMIT, "market": OrderKind.MARKET}
-LIFETIMES = {
-    "GTC": Lifetime.GOOD_TILL_CANCEL,
-    "GTT": Lifetime.GOOD_TILL_TIME,
-    "IOC": Lifetime.IMMEDIATE_OR_CANCEL,
-    "FOK": Lifetime.FILL_OR_KILL,
+TYPES = {"limit": orders_pb2.ORDER_TYPE_LIMIT, "market": orders_pb2.ORDER_TYPE_MARKET}
+TIMES_IN_FORCE = {
+    "GTC": orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL,
+    "GTT": orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME,
+    "IOC": orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
+    "FOK": orders_pb2.TIME_IN_FORCE_FILL_OR_KILL,
 }
 
 DEFAULTS = {"type": "limit", "time_in_force": "GTC"}
@@ -123,7 +121,7 @@ def advanced_create(call: ApiCall) -> Row:
         "order_id": order_id(order),
         "product_id": order.ticket.symbol,
         "side": "BUY" if order.ticket.buys else "SELL",
-        "client_order_id": order.ticket.client_id,
+        "client_order_id": order.ticket.client_order_id,
         "attached_order_id": "",
     }
     return {
@@ -139,7 +137,7 @@ def advanced_edit(call: ApiCall) -> Row:
     try:
         order = call.engine.order(call.account, number_of(ORDERS, body.order_id))
         ticket = order.ticket
-        if (ticket.kind, ticket.lifetime) != CONFIGURATIONS["limit_limit_gtc"]:
+        if (ticket.type, ticket.time_in_force) != CONFIGURATIONS["limit_limit_gtc"]:
             raise order_error("ONLY_LIMIT_ORDER_EDITS_SUPPORTED")
         size, price = _optional(body.size), _optional(body.price)
         if size is not None and size <= order.filled:
@@ -232,30 +230,34 @@ def _advanced_ticket(body: _Create, call: ApiCall) -> OrderTicket:
     name, terms = next(iter(body.order_configuration.items()), ("", _Terms()))
     if len(body.order_configuration) != 1 or name not in CONFIGURATIONS:
         raise OrderRejected(RejectCode.MALFORMED)
-    kind, lifetime = CONFIGURATIONS[name]
-    buys, at_market = body.side == "BUY", kind is OrderKind.MARKET
-    if kind is STOP_LIMIT:
+    kind, time_in_force = CONFIGURATIONS[name]
+    buys, at_market = body.side == "BUY", kind == orders_pb2.ORDER_TYPE_MARKET
+    if kind == STOP_LIMIT:
         rises = terms.stop_direction != "STOP_DIRECTION_STOP_DOWN"
         kind = stop_kind(rises is not buys, at_market=False)
     value = _optional(terms.quote_size) if at_market else None
     size = None if value is not None else _optional(terms.base_size)
     if size is None and value is None:
         raise OrderRejected(RejectCode.SIZE_MIN)
-    expires_ns = instant_ns(terms.end_time) if lifetime is Lifetime.GOOD_TILL_TIME else 0
+    expires_ns = (
+        instant_ns(terms.end_time)
+        if time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME
+        else 0
+    )
     if expires_ns is None:
         raise OrderRejected(RejectCode.MALFORMED)
     return OrderTicket(
         symbol=body.product_id,
-        buys=buys,
-        kind=kind,
+        side=side_of(buys),
+        type=kind,
         size=size or Decimal(0),
         value=value,
         price=None if at_market else _optional(terms.limit_price),
-        stop_price=_optional(terms.stop_price) if kind in STOPS else None,
-        lifetime=lifetime,
-        expires_ns=expires_ns,
+        stop_price=_optional(terms.stop_price) if kind in CONDITIONAL else None,
+        time_in_force=time_in_force,
+        expire_time_ns=expires_ns,
         post_only=terms.post_only,
-        client_id=body.client_order_id,
+        client_order_id=body.client_order_id,
     )
 
 
@@ -270,13 +272,13 @@ def _exchange_ticket(call: ApiCall) -> OrderTicket:
     client_id = call.text("client_oid")
     if client_id and not _is_uuid(client_id):
         raise exchange_error("client_oid must be a valid UUID")
-    lifetime = call.choice("time_in_force", LIFETIMES)
-    at_market, expires_ns = kind is OrderKind.MARKET, 0
+    time_in_force = call.choice("time_in_force", TIMES_IN_FORCE)
+    at_market, expires_ns = kind == orders_pb2.ORDER_TYPE_MARKET, 0
     value = _number(call, "funds") if at_market and call.text("funds") else None
     stop_price = _number(call, "stop_price") if call.text("stop_price") else None
     if at_market:
-        lifetime = Lifetime.IMMEDIATE_OR_CANCEL
-    elif lifetime is Lifetime.GOOD_TILL_TIME:
+        time_in_force = orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
+    elif time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME:
         wrong = exchange_error("cancel_after must be min, hour or day")
         wait_s = call.choice("cancel_after", WAITS_S, wrong)
         expires_ns = call.now_ns + wait_s * NANOSECONDS_PER_SECOND
@@ -285,16 +287,16 @@ def _exchange_ticket(call: ApiCall) -> OrderTicket:
         kind = stop_kind(rises is not buys, at_market)
     return OrderTicket(
         symbol=product,
-        buys=buys,
-        kind=kind,
+        side=side_of(buys),
+        type=kind,
         size=Decimal(0) if value is not None else _number(call, "size"),
         value=value,
         price=None if at_market else _number(call, "price"),
         stop_price=stop_price,
-        lifetime=lifetime,
-        expires_ns=expires_ns,
+        time_in_force=time_in_force,
+        expire_time_ns=expires_ns,
         post_only=call.flag("post_only") and not at_market,
-        client_id=client_id,
+        client_order_id=client_id,
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.simulator.dialect import Frame, MarketView, Session
 from kit.simulator.exchange.orders import fills_of
@@ -21,7 +22,6 @@ from kit.simulator.matching.contract import (
     AccountEvent,
     Cause,
     FillView,
-    Lifetime,
     OrderChanged,
     OrderRejected,
     OrderView,
@@ -44,7 +44,7 @@ from venues.coinbase.simulator.rows import (
 from venues.coinbase.simulator.streams import ACCOUNT_STREAM, USER
 
 ORDERS_PER_FRAME = 50
-RESTING = (Lifetime.GOOD_TILL_CANCEL, Lifetime.GOOD_TILL_TIME)
+RESTING = (orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL, orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME)
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ class ExchangeAccountFeed:
             yield self._frame(order, "activate", _stop(order))
         elif event.cause in (Cause.NEW, Cause.TRIGGERED):
             yield self._frame(order, "received", _terms(order))
-            if order.ticket.price is not None and order.ticket.lifetime in RESTING:
+            if order.ticket.price is not None and order.ticket.time_in_force in RESTING:
                 # The engine reports the fills at once; the order rests if it is open after them.
                 asyncio.get_running_loop().call_soon(self._report_open, order.order_id)
         elif event.cause is Cause.AMENDED:
@@ -177,8 +177,8 @@ def _terms(order: OrderView) -> Row:
         row["size"] = plain(ticket.size)
     if ticket.price is not None:
         row["price"] = plain(ticket.price)
-    if ticket.client_id:
-        row["client_oid"] = ticket.client_id
+    if ticket.client_order_id:
+        row["client_oid"] = ticket.client_order_id
     return row
 
 

@@ -10,16 +10,10 @@ import uuid
 from collections.abc import Sequence
 from decimal import Decimal
 
+from venuemesh.tradeflow.v1 import orders_pb2
+
 from kit.simulator.dialect import MarketView
-from kit.simulator.matching.contract import (
-    BalanceView,
-    FillView,
-    Lifetime,
-    OrderKind,
-    OrderView,
-    RejectCode,
-    Status,
-)
+from kit.simulator.matching.contract import BalanceView, FillView, OrderView, RejectCode, Status
 from kit.simulator.texts import plain
 from venues.coinbase.simulator.candles import micro_text
 from venues.coinbase.simulator.instruments import FIAT, asset_name
@@ -39,11 +33,11 @@ STATUSES = {
     Status.REJECTED: "FAILED",
 }
 """Of orders that are final; all others are open."""
-LIFETIMES = {
-    Lifetime.GOOD_TILL_CANCEL: ("GOOD_UNTIL_CANCELLED", "GTC"),
-    Lifetime.GOOD_TILL_TIME: ("GOOD_UNTIL_DATE_TIME", "GTD"),
-    Lifetime.IMMEDIATE_OR_CANCEL: ("IMMEDIATE_OR_CANCEL", "IOC"),
-    Lifetime.FILL_OR_KILL: ("FILL_OR_KILL", "FOK"),
+TIMES_IN_FORCE = {
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: ("GOOD_UNTIL_CANCELLED", "GTC"),
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME: ("GOOD_UNTIL_DATE_TIME", "GTD"),
+    orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: ("IMMEDIATE_OR_CANCEL", "IOC"),
+    orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: ("FILL_OR_KILL", "FOK"),
 }
 """The time in force over REST and on the feed."""
 IDS = ("order_id", "client_order_id", "product_id", "product_type")
@@ -85,7 +79,7 @@ def fill_id(fill: FillView) -> str:
 def advanced_status(order: OrderView) -> str:
     """``OPEN``; of expired orders only those with an end time are ``EXPIRED``."""
     expired = order.status is Status.EXPIRED
-    waited = order.ticket.lifetime is Lifetime.GOOD_TILL_TIME
+    waited = order.ticket.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME
     return "EXPIRED" if expired and waited else STATUSES.get(order.status, "OPEN")
 
 
@@ -93,29 +87,29 @@ def order_type(order: OrderView) -> str:
     """``LIMIT``"""
     if order.ticket.stop_price is not None:
         return "STOP_LIMIT"
-    return "MARKET" if order.ticket.kind is OrderKind.MARKET else "LIMIT"
+    return "MARKET" if order.ticket.type == orders_pb2.ORDER_TYPE_MARKET else "LIMIT"
 
 
 def configuration(order: OrderView) -> Row:
     """``{"limit_limit_gtc":{"base_size":"1","limit_price":"5","post_only":false}}``"""
     ticket = order.ticket
-    if ticket.kind is OrderKind.MARKET:
+    if ticket.type == orders_pb2.ORDER_TYPE_MARKET:
         if ticket.value is not None:
             return {"market_market_ioc": {"quote_size": plain(ticket.value)}}
         return {"market_market_ioc": {"base_size": plain(ticket.size)}}
-    ends = {"end_time": micro_text(ticket.expires_ns)} if ticket.expires_ns else {}
+    ends = {"end_time": micro_text(ticket.expire_time_ns)} if ticket.expire_time_ns else {}
     name = "gtd" if ends else "gtc"
     limit = {"base_size": plain(ticket.size), "limit_price": plain(ticket.price or ZERO)}
     if ticket.stop_price is not None:
-        up = (ticket.kind is OrderKind.STOP_LIMIT) is ticket.buys
+        up = (ticket.type == orders_pb2.ORDER_TYPE_STOP_LIMIT) is ticket.buys
         stop: Row = {
             "stop_price": plain(ticket.stop_price),
             "stop_direction": f"STOP_DIRECTION_STOP_{'UP' if up else 'DOWN'}",
         }
         return {f"stop_limit_stop_limit_{name}": {**limit, **stop, **ends}}
-    if ticket.lifetime is Lifetime.IMMEDIATE_OR_CANCEL:
+    if ticket.time_in_force == orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL:
         return {"sor_limit_ioc": limit}
-    if ticket.lifetime is Lifetime.FILL_OR_KILL:
+    if ticket.time_in_force == orders_pb2.TIME_IN_FORCE_FILL_OR_KILL:
         return {"limit_limit_fok": limit}
     return {f"limit_limit_{name}": {**limit, "post_only": ticket.post_only, **ends}}
 
@@ -130,9 +124,9 @@ def advanced_order_row(order: OrderView, fills: Sequence[FillView]) -> Row:
         "user_id": user_id(order.account),
         "order_configuration": configuration(order),
         "side": "BUY" if ticket.buys else "SELL",
-        "client_order_id": ticket.client_id,
+        "client_order_id": ticket.client_order_id,
         "status": advanced_status(order),
-        "time_in_force": LIFETIMES[ticket.lifetime][0],
+        "time_in_force": TIMES_IN_FORCE[ticket.time_in_force][0],
         "created_time": micro_text(order.created_ns),
         "filled_size": plain(order.filled),
         "average_filled_price": plain(round(average, AVERAGE_PLACES)),
@@ -166,8 +160,8 @@ def advanced_feed_row(order: OrderView, fills: Sequence[FillView]) -> Row:
         "order_side": row["side"],
         "order_type": kinds[order_type(order)],
         "post_only": "true" if ticket.post_only else "false",
-        "time_in_force": LIFETIMES[ticket.lifetime][1],
-        "end_time": micro_text(ticket.expires_ns),
+        "time_in_force": TIMES_IN_FORCE[ticket.time_in_force][1],
+        "end_time": micro_text(ticket.expire_time_ns),
     }
 
 
@@ -258,7 +252,7 @@ def exchange_order_row(order: OrderView, fills: Sequence[FillView]) -> Row:
         "profile_id": user_id(order.account),
         "side": "buy" if ticket.buys else "sell",
         "type": "market" if ticket.price is None else "limit",
-        "time_in_force": LIFETIMES[ticket.lifetime][1].replace("GTD", "GTT"),
+        "time_in_force": TIMES_IN_FORCE[ticket.time_in_force][1].replace("GTD", "GTT"),
         "post_only": ticket.post_only,
         "created_at": micro_text(order.created_ns),
         "fill_fees": f"{fees:.16f}",
@@ -272,12 +266,12 @@ def exchange_order_row(order: OrderView, fills: Sequence[FillView]) -> Row:
         row["funds"] = row["specified_funds"] = f"{ticket.value:.8f}"
     else:
         row["size"] = f"{ticket.size:.8f}"
-    if ticket.client_id:
-        row["client_oid"] = ticket.client_id
+    if ticket.client_order_id:
+        row["client_oid"] = ticket.client_order_id
     if ticket.stop_price is not None:
         row["stop"], row["stop_price"] = stop_type(order), f"{ticket.stop_price:.8f}"
-    if ticket.expires_ns:
-        row["expire_time"] = micro_text(ticket.expires_ns)
+    if ticket.expire_time_ns:
+        row["expire_time"] = micro_text(ticket.expire_time_ns)
     if order.is_final:
         row["done_at"] = micro_text(order.updated_ns)
         row["done_reason"] = done_reason(order)
@@ -298,7 +292,7 @@ def done_reason(order: OrderView) -> str:
 
 def stop_type(order: OrderView) -> str:
     """``entry`` is reached when the price rises, ``loss`` when it falls."""
-    stops = order.ticket.kind in (OrderKind.STOP, OrderKind.STOP_LIMIT)
+    stops = order.ticket.type in (orders_pb2.ORDER_TYPE_STOP, orders_pb2.ORDER_TYPE_STOP_LIMIT)
     return "entry" if stops is order.ticket.buys else "loss"
 
 

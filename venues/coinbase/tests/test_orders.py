@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
@@ -163,7 +163,7 @@ async def test_stop_with_unsupported_terms_is_not_sent(terms):
     async with prepared() as (venue, client):
         stop = OrderRequest(CLIENT_ID, "BTC-USD", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP_LIMIT,
                     Decimal(1), Decimal(5), Decimal(4))  # fmt: skip
-        receipt = await client.place(replace(stop, **terms))
+        receipt = await client.place(structs.replace(stop, **terms))
         assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.REJECT_REASON_NOT_SUPPORTED
         assert not venue.sent

@@ -8,20 +8,13 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from msgspec import structs
+from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.execution.order_types import WITH_PRICE, WITH_STOP_PRICE, side_of
 from kit.simulator.exchange.market import known_listings
 from kit.simulator.exchange.rest import ApiCall
 from kit.simulator.listing import Listing
-from kit.simulator.matching.contract import (
-    PRICED,
-    STOP_PRICED,
-    Lifetime,
-    OrderKind,
-    OrderRejected,
-    OrderTicket,
-    OrderView,
-    RejectCode,
-)
+from kit.simulator.matching.contract import OrderRejected, OrderTicket, OrderView, RejectCode
 from kit.simulator.texts import amount
 from venues.deribit.simulator.errors import rejection, wrong
 from venues.deribit.simulator.rows import ORDER_TYPES, is_trigger_id, order_number
@@ -30,11 +23,11 @@ LABEL_LENGTH_MAX = 64
 REPRICED_MAX = 2
 """How often a post-only order gets another price."""
 KINDS = {name: kind for kind, name in ORDER_TYPES.items()}
-LIFETIMES = {
-    "good_til_cancelled": Lifetime.GOOD_TILL_CANCEL,
-    "good_til_day": Lifetime.GOOD_TILL_CANCEL,
-    "immediate_or_cancel": Lifetime.IMMEDIATE_OR_CANCEL,
-    "fill_or_kill": Lifetime.FILL_OR_KILL,
+TIMES_IN_FORCE = {
+    "good_til_cancelled": orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL,
+    "good_til_day": orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL,
+    "immediate_or_cancel": orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
+    "fill_or_kill": orders_pb2.TIME_IN_FORCE_FILL_OR_KILL,
 }
 ALREADY_CLOSED = rejection(10010, "already_closed")
 
@@ -103,34 +96,34 @@ def _ticket(buys: bool, call: ApiCall, listing: Listing) -> OrderTicket:
     kind = KINDS.get(call.text("type", "limit"))
     if kind is None:
         raise wrong("type", "must be one of " + ", ".join(KINDS))
-    lifetime = LIFETIMES.get(call.text("time_in_force", "good_til_cancelled"))
-    if lifetime is None:
-        raise wrong("time_in_force", "must be one of " + ", ".join(LIFETIMES))
+    time_in_force = TIMES_IN_FORCE.get(call.text("time_in_force", "good_til_cancelled"))
+    if time_in_force is None:
+        raise wrong("time_in_force", "must be one of " + ", ".join(TIMES_IN_FORCE))
     label = call.text("label")
     if len(label) > LABEL_LENGTH_MAX:
         raise wrong("label", f"must be at most {LABEL_LENGTH_MAX} characters long")
     size, price = _size(call, listing), _optional(call, "price")
     if size is None:
         raise wrong("amount", "value is required")
-    if kind in PRICED and price is None:
+    if kind in WITH_PRICE and price is None:
         raise wrong("price", "value is required")
     stop_price, trail = (_optional(call, f"trigger_{name}") for name in ("price", "offset"))
-    if kind in STOP_PRICED and stop_price is None:
+    if kind in WITH_STOP_PRICE and stop_price is None:
         raise wrong("trigger_price", "value is required")
-    if kind is OrderKind.MARKET:
-        lifetime = Lifetime.IMMEDIATE_OR_CANCEL
+    if kind == orders_pb2.ORDER_TYPE_MARKET:
+        time_in_force = orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
     return OrderTicket(
         symbol=listing.symbol,
-        buys=buys,
-        kind=kind,
+        side=side_of(buys),
+        type=kind,
         size=size,
-        price=price if kind in PRICED else None,
-        stop_price=stop_price if kind in STOP_PRICED else None,
-        trail=trail if kind is OrderKind.TRAILING_STOP else None,
-        lifetime=lifetime,
-        post_only=call.flag("post_only") and kind in PRICED,
+        price=price if kind in WITH_PRICE else None,
+        stop_price=stop_price if kind in WITH_STOP_PRICE else None,
+        trailing_offset=trail if kind == orders_pb2.ORDER_TYPE_TRAILING_STOP else None,
+        time_in_force=time_in_force,
+        post_only=call.flag("post_only") and kind in WITH_PRICE,
         reduce_only=call.flag("reduce_only"),
-        client_id=label,
+        client_order_id=label,
     )
 
 

@@ -97,7 +97,7 @@ def _order_state_by_label(call: ApiCall) -> list[Row]:
     found = [
         one
         for one in call.engine.orders(call.account)
-        if one.ticket.client_id == label and one.ticket.symbol in listings
+        if one.ticket.client_order_id == label and one.ticket.symbol in listings
     ]
     stops = [triggered_row(one, call.traded(one.ticket.symbol)) for one in found if one.triggered]
     return _rows(call, reversed(found)) + stops
@@ -203,7 +203,7 @@ def _labelled(call: ApiCall) -> list[OrderView]:
     """The open orders with the label."""
     label = call.text("label")
     orders = call.engine.open_orders(call.account)
-    return [one for one in orders if label and one.ticket.client_id == label]
+    return [one for one in orders if label and one.ticket.client_order_id == label]
 
 
 def _rows(call: ApiCall, orders: Iterable[OrderView]) -> list[Row]:

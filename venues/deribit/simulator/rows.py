@@ -8,18 +8,17 @@ stop is an order of its own until it triggers; the order that it makes has anoth
 from collections.abc import Iterable
 from decimal import Decimal
 
+from venuemesh.tradeflow.v1 import orders_pb2
+
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.execution.order_types import CONDITIONAL, WITH_PRICE
 from kit.simulator.dialect import MarketView
 from kit.simulator.exchange.market import known_listings
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
-    PRICED,
-    STOPS,
     BalanceView,
     FillView,
-    Lifetime,
     MatchingEngine,
-    OrderKind,
     OrderTicket,
     OrderView,
     PositionView,
@@ -39,19 +38,19 @@ ZERO = Decimal(0)
 
 Row = dict[str, object]
 ORDER_TYPES = {
-    OrderKind.MARKET: "market",
-    OrderKind.LIMIT: "limit",
-    OrderKind.STOP: "stop_market",
-    OrderKind.STOP_LIMIT: "stop_limit",
-    OrderKind.TAKE_PROFIT: "take_market",
-    OrderKind.TAKE_PROFIT_LIMIT: "take_limit",
-    OrderKind.TRAILING_STOP: "trailing_stop",
+    orders_pb2.ORDER_TYPE_MARKET: "market",
+    orders_pb2.ORDER_TYPE_LIMIT: "limit",
+    orders_pb2.ORDER_TYPE_STOP: "stop_market",
+    orders_pb2.ORDER_TYPE_STOP_LIMIT: "stop_limit",
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT: "take_market",
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT: "take_limit",
+    orders_pb2.ORDER_TYPE_TRAILING_STOP: "trailing_stop",
 }
-LIFETIMES = {
-    Lifetime.GOOD_TILL_CANCEL: "good_til_cancelled",
-    Lifetime.GOOD_TILL_TIME: "good_til_day",
-    Lifetime.IMMEDIATE_OR_CANCEL: "immediate_or_cancel",
-    Lifetime.FILL_OR_KILL: "fill_or_kill",
+TIMES_IN_FORCE = {
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "good_til_cancelled",
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME: "good_til_day",
+    orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "immediate_or_cancel",
+    orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "fill_or_kill",
 }
 STATES = {
     Status.UNTRIGGERED: "untriggered",
@@ -90,7 +89,7 @@ def is_trigger_id(text: str) -> bool:
 
 def is_waiting(order: OrderView) -> bool:
     """Whether an order is a stop that has not triggered."""
-    return order.ticket.kind in STOPS and not order.triggered
+    return order.ticket.type in CONDITIONAL and not order.triggered
 
 
 def order_number(text: str) -> int:
@@ -100,14 +99,14 @@ def order_number(text: str) -> int:
 
 def order_row(order: OrderView, listing: Listing) -> Row:
     ticket = order.ticket
-    at_market = ticket.kind not in PRICED
+    at_market = ticket.type not in WITH_PRICE
     row: Row = {
         "order_id": order_id(order),
         "order_state": STATES[order.status],
         "order_type": ("market" if at_market else "limit")
         if order.triggered
-        else ORDER_TYPES[ticket.kind],
-        "time_in_force": LIFETIMES[ticket.lifetime],
+        else ORDER_TYPES[ticket.type],
+        "time_in_force": TIMES_IN_FORCE[ticket.time_in_force],
         "instrument_name": ticket.symbol,
         "direction": "buy" if ticket.buys else "sell",
         "price": "market_price" if at_market else number(ticket.price or ZERO),
@@ -116,7 +115,7 @@ def order_row(order: OrderView, listing: Listing) -> Row:
         "contracts": number(contracts(f"{ticket.size}", listing)),
         "filled_amount": number(order.filled),
         "max_show": number(ticket.size),
-        "label": ticket.client_id,
+        "label": ticket.client_order_id,
         "post_only": ticket.post_only,
         "reject_post_only": False,
         "reduce_only": ticket.reduce_only,
@@ -147,7 +146,7 @@ def triggered_row(order: OrderView, listing: Listing) -> Row:
     made = {
         "order_id": trigger_id(order),
         "order_state": "triggered",
-        "order_type": ORDER_TYPES[order.ticket.kind],
+        "order_type": ORDER_TYPES[order.ticket.type],
         "triggered": True,
     }
     row.pop("cancel_reason", None)
@@ -168,7 +167,7 @@ def trade_row(fill: FillView, listing: Listing, market_view: MarketView) -> Row:
         "reduce_only": ticket.reduce_only,
         "price": number(fill.price),
         "post_only": ticket.post_only,
-        "order_type": ORDER_TYPES[ticket.kind],
+        "order_type": ORDER_TYPES[ticket.type],
         "order_id": order_id(order),
         "matching_id": None,
         "mmp": False,
@@ -183,8 +182,8 @@ def trade_row(fill: FillView, listing: Listing, market_view: MarketView) -> Row:
         "amount": number(fill.size),
         "api": True,
     }
-    if ticket.client_id:
-        row["label"] = ticket.client_id
+    if ticket.client_order_id:
+        row["label"] = ticket.client_order_id
     return row
 
 
@@ -297,8 +296,8 @@ def _trigger(ticket: OrderTicket) -> Row:
     row: Row = {}
     if ticket.stop_price is not None:
         row["trigger_price"] = row["stop_price"] = number(ticket.stop_price)
-    if ticket.trail is not None:
-        row["trigger_offset"] = number(ticket.trail)
+    if ticket.trailing_offset is not None:
+        row["trigger_offset"] = number(ticket.trailing_offset)
     if row:
         row |= {"trigger": "last_price", "triggered": False}
     return row

@@ -5,11 +5,11 @@ import hmac
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
@@ -59,7 +59,7 @@ async def test_key_logs_in_without_sending_the_secret():
 
 async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
     async with open_client(TAKEN) as (venue, client, asked):
-        exact = replace(REQUEST, size=Decimal("50.0000000000000000001"), post_only=True)
+        exact = structs.replace(REQUEST, size=Decimal("50.0000000000000000001"), post_only=True)
         receipt = await client.place(exact)
         assert isinstance(receipt, Accepted)
         assert receipt.venue_order_id == "4008699030"

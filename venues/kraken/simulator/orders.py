@@ -9,19 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from venuemesh.tradeflow.v1 import orders_pb2
+
 from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.execution.order_types import WITH_PRICE, WITH_STOP_PRICE, side_of
 from kit.simulator.exchange.market import last_price, whole_ticks
 from kit.simulator.exchange.rest import ApiCall, ApiError
 from kit.simulator.listing import Listing
-from kit.simulator.matching.contract import (
-    PRICED,
-    STOP_PRICED,
-    Lifetime,
-    OrderKind,
-    OrderRejected,
-    OrderTicket,
-    OrderView,
-)
+from kit.simulator.matching.contract import OrderRejected, OrderTicket, OrderView
 from kit.simulator.texts import amount, instant_ns, whole
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.errors import DEADLINE_ELAPSED, UNKNOWN_ORDER, invalid
@@ -34,11 +29,11 @@ CLIENT_ID = re.compile(
 )
 """A UUID with or without hyphens, or a short text."""
 KINDS = {name: kind for kind, name in ORDER_TYPES.items()}
-LIFETIMES = {
-    "gtc": Lifetime.GOOD_TILL_CANCEL,
-    "ioc": Lifetime.IMMEDIATE_OR_CANCEL,
-    "fok": Lifetime.FILL_OR_KILL,
-    "gtd": Lifetime.GOOD_TILL_TIME,
+TIMES_IN_FORCE = {
+    "gtc": orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL,
+    "ioc": orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
+    "fok": orders_pb2.TIME_IN_FORCE_FILL_OR_KILL,
+    "gtd": orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME,
 }
 SECONDS_DIGITS_MAX = 11
 TIMEOUT_S_MAX = 86_400
@@ -56,7 +51,7 @@ class OrderRequest:
     stop_price: str = ""
     trail: str = ""
     """``+100`` in the quote currency, ``+5%`` of the price."""
-    lifetime: str = "gtc"
+    time_in_force: str = "gtc"
     expires: str = ""
     """Seconds since 1970, ``+30`` seconds from now, or RFC 3339."""
     deadline: str = ""
@@ -72,31 +67,35 @@ def ticket_of(request: OrderRequest, call: ApiCall) -> OrderTicket:
         raise invalid("ordertype")
     if request.side not in ("buy", "sell"):
         raise invalid("type")
-    lifetime = LIFETIMES.get(request.lifetime.lower())
-    if lifetime is None or (lifetime is Lifetime.GOOD_TILL_TIME) is not bool(request.expires):
+    time_in_force = TIMES_IN_FORCE.get(request.time_in_force.lower())
+    if time_in_force is None or (
+        time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME
+    ) is not bool(request.expires):
         raise invalid("timeinforce")
-    if kind is OrderKind.MARKET:
-        lifetime = Lifetime.IMMEDIATE_OR_CANCEL
+    if kind == orders_pb2.ORDER_TYPE_MARKET:
+        time_in_force = orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
     if request.client_id and CLIENT_ID.fullmatch(request.client_id) is None:
         raise invalid("cl_ord_id")
     check_deadline(request.deadline, call)
-    if request.post_only and kind is not OrderKind.LIMIT:
+    if request.post_only and kind != orders_pb2.ORDER_TYPE_LIMIT:
         raise invalid("oflags")
     listing = request.listing
     volume = _size(request.volume, listing, request.by_value)
     return OrderTicket(
         symbol=listing.symbol,
-        buys=request.side == "buy",
-        kind=kind,
+        side=side_of(request.side == "buy"),
+        type=kind,
         size=Decimal(0) if request.by_value else volume,
         value=volume if request.by_value else None,
-        price=_price(request.limit_price, listing) if kind in PRICED else None,
-        stop_price=_price(request.stop_price, listing) if kind in STOP_PRICED else None,
-        trail=_trail(request, call) if kind is OrderKind.TRAILING_STOP else None,
-        lifetime=lifetime,
-        expires_ns=_instant_ns(request.expires, call) if request.expires else 0,
+        price=_price(request.limit_price, listing) if kind in WITH_PRICE else None,
+        stop_price=_price(request.stop_price, listing) if kind in WITH_STOP_PRICE else None,
+        trailing_offset=_trail(request, call)
+        if kind == orders_pb2.ORDER_TYPE_TRAILING_STOP
+        else None,
+        time_in_force=time_in_force,
+        expire_time_ns=_instant_ns(request.expires, call) if request.expires else 0,
         post_only=request.post_only,
-        client_id=request.client_id,
+        client_order_id=request.client_id,
     )
 
 

@@ -74,7 +74,7 @@ def _add(call: ApiCall) -> Row:
         limit_price=price2 if stops else price,
         stop_price=price if stops else "",
         trail=price if kind == "trailing-stop" else "",
-        lifetime=call.text("timeinforce", "gtc"),
+        time_in_force=call.text("timeinforce", "gtc"),
         expires=call.text("expiretm", "0").removeprefix("0"),
         deadline=call.text("deadline"),
         post_only="post" in flags,
@@ -180,7 +180,7 @@ def _withdrawal_methods(call: ApiCall) -> list[Row]:
 
 
 def _is_named(order: OrderView, call: ApiCall) -> bool:
-    return call.text("cl_ord_id") in ("", order.ticket.client_id)
+    return call.text("cl_ord_id") in ("", order.ticket.client_order_id)
 
 
 def _span_ns(call: ApiCall) -> tuple[int, int]:

@@ -10,19 +10,13 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import MarketView
 from kit.simulator.exchange.market import in_dollars
 from kit.simulator.listing import Listing
-from kit.simulator.matching.contract import (
-    FillView,
-    Lifetime,
-    OrderKind,
-    OrderView,
-    RejectCode,
-    Status,
-)
+from kit.simulator.matching.contract import FillView, OrderView, RejectCode, Status
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.instruments import LONG, pair_of
 
@@ -36,19 +30,19 @@ ZERO = Decimal(0)
 
 Row = dict[str, object]
 ORDER_TYPES = {
-    OrderKind.MARKET: "market",
-    OrderKind.LIMIT: "limit",
-    OrderKind.STOP: "stop-loss",
-    OrderKind.STOP_LIMIT: "stop-loss-limit",
-    OrderKind.TAKE_PROFIT: "take-profit",
-    OrderKind.TAKE_PROFIT_LIMIT: "take-profit-limit",
-    OrderKind.TRAILING_STOP: "trailing-stop",
+    orders_pb2.ORDER_TYPE_MARKET: "market",
+    orders_pb2.ORDER_TYPE_LIMIT: "limit",
+    orders_pb2.ORDER_TYPE_STOP: "stop-loss",
+    orders_pb2.ORDER_TYPE_STOP_LIMIT: "stop-loss-limit",
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT: "take-profit",
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT: "take-profit-limit",
+    orders_pb2.ORDER_TYPE_TRAILING_STOP: "trailing-stop",
 }
-LIFETIMES = {
-    Lifetime.GOOD_TILL_CANCEL: "GTC",
-    Lifetime.GOOD_TILL_TIME: "GTD",
-    Lifetime.IMMEDIATE_OR_CANCEL: "IOC",
-    Lifetime.FILL_OR_KILL: "FOK",
+TIMES_IN_FORCE = {
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "GTC",
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME: "GTD",
+    orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "IOC",
+    orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "FOK",
 }
 REST_STATUSES = {
     Status.UNTRIGGERED: "open",
@@ -109,7 +103,10 @@ def ledger_id(number: int) -> str:
 
 def is_expired(order: OrderView) -> bool:
     """Whether its time was over. Kraken cancels what an immediate order leaves."""
-    return order.status is Status.EXPIRED and order.ticket.lifetime is Lifetime.GOOD_TILL_TIME
+    return (
+        order.status is Status.EXPIRED
+        and order.ticket.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME
+    )
 
 
 def asset_name(asset: str) -> str:
@@ -146,9 +143,9 @@ def described(order: OrderView, listing: Listing) -> str:
     size = number(ticket.size if ticket.value is None else ticket.value, places(listing.lot_size))
     deep = places(listing.tick_size)
     words = f"{'buy' if ticket.buys else 'sell'} {size} {pair_of(listing).altname} @ "
-    if ticket.kind is OrderKind.TRAILING_STOP:
-        return f"{words}trailing stop +{number(ticket.trail or ZERO, deep)}"
-    words += ORDER_TYPES[ticket.kind].removesuffix("-limit").replace("-", " ")
+    if ticket.type == orders_pb2.ORDER_TYPE_TRAILING_STOP:
+        return f"{words}trailing stop +{number(ticket.trailing_offset or ZERO, deep)}"
+    words += ORDER_TYPES[ticket.type].removesuffix("-limit").replace("-", " ")
     if ticket.stop_price is not None:
         words += f" {number(ticket.stop_price, deep)}"
         words += f" -> limit {number(ticket.price, deep)}" if ticket.price is not None else ""
@@ -163,7 +160,7 @@ def order_row(order: OrderView, listing: Listing, fills: Sequence[FillView]) -> 
     deep, lots = places(listing.tick_size), places(listing.lot_size)
     limit, stop = ticket.price or ZERO, ticket.stop_price
     prices = (limit, ZERO) if stop is None else (stop, limit)
-    trail = f"+{number(ticket.trail, deep)}" if ticket.trail is not None else ""
+    trail = f"+{number(ticket.trailing_offset, deep)}" if ticket.trailing_offset is not None else ""
     average = order.filled_value / order.filled if order.filled else ZERO
     row: Row = {
         "refid": None,
@@ -171,12 +168,12 @@ def order_row(order: OrderView, listing: Listing, fills: Sequence[FillView]) -> 
         "status": "expired" if is_expired(order) else REST_STATUSES[order.status],
         "opentm": seconds(order.created_ns),
         "starttm": 0,
-        "expiretm": seconds(ticket.expires_ns) if ticket.expires_ns else 0,
+        "expiretm": seconds(ticket.expire_time_ns) if ticket.expire_time_ns else 0,
         "descr": {
             "pair": pair.altname,
             "aclass": "forex",
             "type": "buy" if ticket.buys else "sell",
-            "ordertype": ORDER_TYPES[ticket.kind],
+            "ordertype": ORDER_TYPES[ticket.type],
             "price": trail or (number(prices[0], deep) if prices[0] else "0"),
             "price2": number(prices[1], deep) if prices[1] else "0",
             "leverage": "none",
@@ -194,9 +191,9 @@ def order_row(order: OrderView, listing: Listing, fills: Sequence[FillView]) -> 
         "oflags": _flags(order),
         "trades": [execution_id(fill) for fill in fills],
     }
-    if ticket.client_id:
-        row["cl_ord_id"] = ticket.client_id
-    if ticket.stop_price is not None or ticket.trail is not None:
+    if ticket.client_order_id:
+        row["cl_ord_id"] = ticket.client_order_id
+    if ticket.stop_price is not None or ticket.trailing_offset is not None:
         row["trigger"] = "last"
     if order.is_final:
         row["closetm"] = seconds(order.updated_ns)
@@ -214,7 +211,7 @@ def trade_row(fill: FillView, listing: Listing) -> Row:
         "aclass": "forex",
         "time": seconds(fill.time_ns),
         "type": "buy" if ticket.buys else "sell",
-        "ordertype": ORDER_TYPES[ticket.kind],
+        "ordertype": ORDER_TYPES[ticket.type],
         "price": number(fill.price, COST_PLACES),
         "cost": number(fill.price * fill.size, COST_PLACES),
         "fee": number(fill.fee, COST_PLACES),
@@ -235,11 +232,11 @@ def whole_order(order: OrderView, listing: Listing) -> Row:
         **named(order),
         "symbol": ticket.symbol,
         "side": "buy" if ticket.buys else "sell",
-        "order_type": ORDER_TYPES[ticket.kind],
+        "order_type": ORDER_TYPES[ticket.type],
         "order_qty": bare(ticket.size, lots),
         "cum_qty": bare(order.filled, lots),
         "cum_cost": bare(order.filled_value, COST_PLACES),
-        "time_in_force": LIFETIMES[ticket.lifetime],
+        "time_in_force": TIMES_IN_FORCE[ticket.time_in_force],
         "post_only": ticket.post_only,
         "reduce_only": False,
         "margin": False,
@@ -262,16 +259,16 @@ def whole_order(order: OrderView, listing: Listing) -> Row:
             "price_type": "static",
             "status": "untriggered" if order.status is Status.UNTRIGGERED else "triggered",
         }
-    if ticket.expires_ns:
-        row["expire_time"] = rfc3339(ticket.expires_ns)
+    if ticket.expire_time_ns:
+        row["expire_time"] = rfc3339(ticket.expire_time_ns)
     return row
 
 
 def named(order: OrderView) -> Row:
     """The ids of an order."""
     row: Row = {"order_id": order_id(order.order_id), "order_userref": 0}
-    if order.ticket.client_id:
-        row["cl_ord_id"] = order.ticket.client_id
+    if order.ticket.client_order_id:
+        row["cl_ord_id"] = order.ticket.client_order_id
     return row
 
 
@@ -304,7 +301,7 @@ def execution_row(fill: FillView, listing: Listing, market_view: MarketView) -> 
         "liquidity_ind": "m" if fill.is_maker else "t",
         "cost": bare(fill.price * fill.size, COST_PLACES),
         "order_status": "partially_filled",
-        "order_type": ORDER_TYPES[ticket.kind],
+        "order_type": ORDER_TYPES[ticket.type],
         "fees": [{"asset": paid_in, "qty": bare(fill.fee, COST_PLACES)}],
         "fee_usd_equiv": bare(round(dollars, COST_PLACES), COST_PLACES),
         "timestamp": rfc3339(fill.time_ns),

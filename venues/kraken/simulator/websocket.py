@@ -213,7 +213,7 @@ def _add(call: ApiCall) -> Iterator[Row | ApiError]:
         limit_price=call.text("limit_price"),
         stop_price="" if trails else trigger,
         trail=f"{trigger}{percent}" if trails else "",
-        lifetime=call.text("time_in_force", "gtc"),
+        time_in_force=call.text("time_in_force", "gtc"),
         expires=call.text("expire_time"),
         deadline=call.text("deadline"),
         post_only=call.flag("post_only"),
@@ -222,16 +222,16 @@ def _add(call: ApiCall) -> Iterator[Row | ApiError]:
     )
     order = call.engine.place(call.account, ticket_of(request, call))
     result: Row = {"order_id": order_id(order.order_id)}
-    if order.ticket.client_id:
-        result["cl_ord_id"] = order.ticket.client_id
+    if order.ticket.client_order_id:
+        result["cl_ord_id"] = order.ticket.client_order_id
     yield result
 
 
 def _amend(call: ApiCall) -> Iterator[Row | ApiError]:
     order = amend(call, call.text("order_id"))
     named: Row = {"amend_id": amend_id(order), "order_id": order_id(order.order_id)}
-    if order.ticket.client_id:
-        named["cl_ord_id"] = order.ticket.client_id
+    if order.ticket.client_order_id:
+        named["cl_ord_id"] = order.ticket.client_order_id
     yield named
 
 

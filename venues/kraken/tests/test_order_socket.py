@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.connector.orders.execution_client import CcxtExecutionClient
@@ -65,7 +65,7 @@ async def test_the_token_is_kept_by_a_subscription():
 
 async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
     async with open_client(TAKEN) as (venue, client, asked):
-        exact = replace(REQUEST, size=Decimal("0.10000000000000000001"), post_only=True)
+        exact = structs.replace(REQUEST, size=Decimal("0.10000000000000000001"), post_only=True)
         assert await client.place(exact) == Accepted("OUF4EM-FRGI2-MQMWZD")
         assert '"order_qty":0.10000000000000000001,' in venue.received[-1]
         params = asked[1]["params"]
@@ -86,7 +86,7 @@ async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
         assert await client.cancel(KEY) == Accepted("")
         assert [one["method"] for one in asked[2:]] == ["amend_order", "cancel_order"]
         assert asked[-1]["params"]["cl_ord_id"] == [CLIENT_ID]
-        market = replace(REQUEST, type=pb.ORDER_TYPE_MARKET, price=None)
+        market = structs.replace(REQUEST, type=pb.ORDER_TYPE_MARKET, price=None)
         assert isinstance(await client.place(market), Accepted)
         assert asked[-1]["params"]["order_type"] == "market"
         assert posted(venue) == {"Assets", "AssetPairs", "GetWebSocketsToken"}
@@ -102,7 +102,7 @@ async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
 async def test_order_with_other_parameters_goes_by_rest(changes):
     async with open_client(TAKEN) as (venue, client, asked):
         venue.answer("/AddOrder", done({"txid": ["OA"], "descr": {}}))
-        assert await client.place(replace(REQUEST, **changes)) == Accepted("OA")
+        assert await client.place(structs.replace(REQUEST, **changes)) == Accepted("OA")
         assert len(asked) == 1
         assert "AddOrder" in posted(venue)
 

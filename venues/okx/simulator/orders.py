@@ -11,16 +11,16 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.execution.order_types import side_of
 from kit.simulator.exchange.market import last_price, whole_ticks
 from kit.simulator.exchange.memory import BoundedCache
 from kit.simulator.exchange.orders import stop_kind
 from kit.simulator.exchange.rest import ApiCall, ApiError
 from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.matching.contract import (
-    Lifetime,
-    OrderKind,
     OrderRejected,
     OrderTicket,
     OrderView,
@@ -63,12 +63,12 @@ AT_MARKET = "-1"
 TRIGGER, TRAILING = "trigger", "move_order_stop"
 CLIENT_ID = re.compile(r"[A-Za-z0-9]{0,32}")
 SIDES = {"buy": True, "sell": False}
-LIFETIMES = {
-    "market": Lifetime.GOOD_TILL_CANCEL,
-    "limit": Lifetime.GOOD_TILL_CANCEL,
-    "post_only": Lifetime.GOOD_TILL_CANCEL,
-    "ioc": Lifetime.IMMEDIATE_OR_CANCEL,
-    "fok": Lifetime.FILL_OR_KILL,
+TIMES_IN_FORCE = {
+    "market": orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL,
+    "limit": orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL,
+    "post_only": orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL,
+    "ioc": orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
+    "fok": orders_pb2.TIME_IN_FORCE_FILL_OR_KILL,
 }
 SELF_TRADES: Mapping[str, SelfTrade | None] = {
     "": None,
@@ -95,7 +95,7 @@ class OkxOrders:
 
     def form_of(self, order: OrderView) -> str:
         """The form in which an algo order came: one of FORMS, or ``move_order_stop``."""
-        if order.ticket.kind is OrderKind.TRAILING_STOP:
+        if order.ticket.type == orders_pb2.ORDER_TYPE_TRAILING_STOP:
             return TRAILING
         return self._forms.get(order.order_id) or self._newest_form
 
@@ -272,7 +272,7 @@ def _ticket(call: ApiCall, listing: Listing) -> OrderTicket:
     name = required(call, "ordType")
     if name == "optimal_limit_ioc" and not spot:
         name = "market"
-    if name not in LIFETIMES:
+    if name not in TIMES_IN_FORCE:
         raise invalid("ordType")
     at_market, buys, size = name == "market", _choice(call, "side", SIDES), _amount(call, "sz")
     target = call.text("tgtCcy") or ("quote_ccy" if buys else "base_ccy")
@@ -283,14 +283,14 @@ def _ticket(call: ApiCall, listing: Listing) -> OrderTicket:
         raise NO_LIMIT_PRICE
     return OrderTicket(
         listing.symbol,
-        buys,
-        OrderKind.MARKET if at_market else OrderKind.LIMIT,
+        side_of(buys),
+        orders_pb2.ORDER_TYPE_MARKET if at_market else orders_pb2.ORDER_TYPE_LIMIT,
         Decimal(0) if by_value else size,
         None if at_market else _amount(call, "px"),
-        lifetime=LIFETIMES[name],
+        time_in_force=TIMES_IN_FORCE[name],
         post_only=name == "post_only",
         reduce_only=call.flag("reduceOnly") and not spot,
-        client_id=_client_id(call, "clOrdId"),
+        client_order_id=_client_id(call, "clOrdId"),
         value=size if by_value else None,
         self_trade=call.choice("stpMode", SELF_TRADES),
     )
@@ -304,7 +304,7 @@ def _algo_ticket(call: ApiCall, listing: Listing) -> tuple[OrderTicket, str]:
     last = last_price(call.market_view, listing.symbol)
     if last is None:
         raise ERRORS.rejections[RejectCode.HALTED]
-    kind, stop, price, trail = OrderKind.TRAILING_STOP, None, None, None
+    kind, stop, price, trail = orders_pb2.ORDER_TYPE_TRAILING_STOP, None, None, None
     if form == TRIGGER:
         stop, price = _amount(call, "triggerPx"), _limit_price(call, "orderPx")
         kind = stop_kind((stop >= last) is not buys, price is None)
@@ -323,14 +323,14 @@ def _algo_ticket(call: ApiCall, listing: Listing) -> tuple[OrderTicket, str]:
         raise invalid("tgtCcy")  # the engine has no stops for an amount of the quote currency
     ticket = OrderTicket(
         listing.symbol,
-        buys,
+        side_of(buys),
         kind,
         _amount(call, "sz"),
         price,
         stop,
         trail,
         reduce_only=call.flag("reduceOnly") and not spot,
-        client_id=_client_id(call, "algoClOrdId") or _client_id(call, "clOrdId"),
+        client_order_id=_client_id(call, "algoClOrdId") or _client_id(call, "clOrdId"),
     )
     return ticket, form
 
@@ -381,9 +381,9 @@ def _client_id(call: ApiCall, name: str) -> str:
 
 
 def _ids(order: OrderView, call: ApiCall) -> Row:
-    ids = {"ordId": order_id(order), "clOrdId": order.ticket.client_id}
+    ids = {"ordId": order_id(order), "clOrdId": order.ticket.client_order_id}
     return {**ids, "tag": call.text("tag")}
 
 
 def _algo_ids(order: OrderView) -> Row:
-    return {"algoId": algo_id(order), "algoClOrdId": order.ticket.client_id}
+    return {"algoId": algo_id(order), "algoClOrdId": order.ticket.client_order_id}

@@ -7,12 +7,13 @@ is an algo order until it triggers; then it is also an order.
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.execution.order_types import CONDITIONAL
 from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.matching.contract import (
-    STOPS,
     BalanceView,
     FillView,
-    Lifetime,
     OrderTicket,
     OrderView,
     PositionView,
@@ -43,10 +44,10 @@ STATES = {
     Status.REJECTED: "canceled",
 }
 ORDER_TYPES = {
-    Lifetime.GOOD_TILL_CANCEL: "limit",
-    Lifetime.GOOD_TILL_TIME: "limit",
-    Lifetime.IMMEDIATE_OR_CANCEL: "ioc",
-    Lifetime.FILL_OR_KILL: "fok",
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "limit",
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME: "limit",
+    orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "ioc",
+    orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "fok",
 }
 FORMS = {
     "trigger": ("triggerPx", "ordPx"),
@@ -81,7 +82,7 @@ def algo_id(order: OrderView) -> str:
 
 def is_conditional(order: OrderView) -> bool:
     """Whether it is an algo order, or was one before it triggered."""
-    return order.ticket.kind in STOPS
+    return order.ticket.type in CONDITIONAL
 
 
 def is_order(order: OrderView) -> bool:
@@ -102,9 +103,9 @@ def order_row(order: OrderView, listing: Listing, fills: Sequence[FillView]) -> 
         "tgtCcy": ("quote_ccy" if by_value else "base_ccy") if spot and market else "",
         "ccy": "",
         "ordId": order_id(order),
-        "clOrdId": "" if was_algo else ticket.client_id,
+        "clOrdId": "" if was_algo else ticket.client_order_id,
         "algoId": algo_id(order) if was_algo else "",
-        "algoClOrdId": ticket.client_id if was_algo else "",
+        "algoClOrdId": ticket.client_order_id if was_algo else "",
         "tag": "",
         "px": "" if ticket.price is None else plain(ticket.price),
         "sz": plain(ticket.value if ticket.value is not None else ticket.size),
@@ -153,7 +154,7 @@ def algo_row(order: OrderView, listing: Listing, form: str) -> Row:
         "instType": TYPES[listing.kind],
         "instId": ticket.symbol,
         "algoId": algo_id(order),
-        "algoClOrdId": ticket.client_id,
+        "algoClOrdId": ticket.client_order_id,
         "clOrdId": "",
         "ordId": order_id(order) if triggered else "",
         "ordIdList": [order_id(order)] if triggered else [],
@@ -165,7 +166,7 @@ def algo_row(order: OrderView, listing: Listing, form: str) -> Row:
         "sz": plain(ticket.size),
         **prices,
         "triggerPxType": "last",
-        "callbackSpread": "" if ticket.trail is None else plain(ticket.trail),
+        "callbackSpread": "" if ticket.trailing_offset is None else plain(ticket.trailing_offset),
         "callbackRatio": "",
         "state": algo_state(order),
         "actualSz": plain(order.filled),
@@ -219,7 +220,7 @@ def fill_row(fill: FillView, listing: Listing) -> Row:
         "instId": fill.order.ticket.symbol,
         "tradeId": str(fill.trade_id),
         "ordId": order_id(fill.order),
-        "clOrdId": fill.order.ticket.client_id,
+        "clOrdId": fill.order.ticket.client_order_id,
         "billId": str(ORDER_IDS_BEGIN + fill.trade_id),
         "tag": "",
         "fillPx": plain(fill.price),
@@ -296,7 +297,7 @@ def position_row(position: PositionView, listing: Listing, now_ms: int) -> Row:
 def _type_in_book(ticket: OrderTicket) -> str:
     if ticket.price is None:
         return "market"
-    return "post_only" if ticket.post_only else ORDER_TYPES[ticket.lifetime]
+    return "post_only" if ticket.post_only else ORDER_TYPES[ticket.time_in_force]
 
 
 def _fee_asset(ticket: OrderTicket, listing: Listing) -> str:

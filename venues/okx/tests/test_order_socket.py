@@ -5,11 +5,11 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
@@ -62,9 +62,11 @@ async def test_key_logs_in_before_the_first_order():
 async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
     async with open_client(TAKEN) as (venue, client, asked):
         assert await client.place(REQUEST) == Accepted("3126")
-        assert await client.amend(KEY, replace(REQUEST, size=Decimal("1.5"))) == Accepted("3126")
+        assert await client.amend(KEY, structs.replace(REQUEST, size=Decimal("1.5"))) == Accepted(
+            "3126"
+        )
         assert await client.cancel(KEY) == Accepted("3126")
-        assert isinstance(await client.place(replace(REQUEST, symbol="NEW-USDT")), Accepted)
+        assert isinstance(await client.place(structs.replace(REQUEST, symbol="NEW-USDT")), Accepted)
         placed, amended, cancelled, new = asked[1:]
         assert (placed["id"], placed["op"]) == ("1", "order")
         assert placed["args"] == [

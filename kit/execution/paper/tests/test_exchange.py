@@ -1,9 +1,9 @@
 """Orders on paper against a market that is told by hand."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.contract import Accepted, Rejected
@@ -225,13 +225,13 @@ def test_what_is_not_subscribed_to_cannot_be_traded(floor):
 
 def test_an_amended_order_keeps_its_place_when_it_only_gets_smaller(floor):
     receipt = floor.place(99, 2)
-    request = replace(floor.request(99, 1), client_order_id="")
+    request = structs.replace(floor.request(99, 1), client_order_id="")
     assert isinstance(floor.exchange.amend(floor.key(receipt), request), Accepted)
     floor.market.change(True, 99, 20)
     floor.market.trade(99, 6)
     assert floor.now(receipt).state == FILLED
     other = floor.place(99, 1)
-    floor.exchange.amend(floor.key(other), replace(request, size=D(2)))
+    floor.exchange.amend(floor.key(other), structs.replace(request, size=D(2)))
     floor.market.trade(99, 19)
     assert floor.filled(other) == 0
     floor.market.trade(99, 3)

@@ -1,19 +1,19 @@
 """What is asked of the engine, and whose fills are whose."""
 
 import pytest
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.simulator.exchange.orders import fills_by_order, fills_of, stop_kind
-from kit.simulator.matching.contract import OrderKind
 from kit.simulator.matching.tests.markets import Market
 
 
 @pytest.mark.parametrize(
     ("takes_profit", "at_market", "expected"),
     [
-        (False, True, OrderKind.STOP),
-        (False, False, OrderKind.STOP_LIMIT),
-        (True, True, OrderKind.TAKE_PROFIT),
-        (True, False, OrderKind.TAKE_PROFIT_LIMIT),
+        (False, True, orders_pb2.ORDER_TYPE_STOP),
+        (False, False, orders_pb2.ORDER_TYPE_STOP_LIMIT),
+        (True, True, orders_pb2.ORDER_TYPE_TAKE_PROFIT),
+        (True, False, orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT),
     ],
 )
 def test_each_kind_of_stop(takes_profit, at_market, expected):

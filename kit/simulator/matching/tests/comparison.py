@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable
 from decimal import Decimal
 
+from venuemesh.tradeflow.v1 import orders_pb2
+
 from kit.accounting.fees import FeeAsset, FeeTier
 from kit.accounting.money import amount_of
+from kit.execution.order_types import side_of
 from kit.simulator.matching.contract import (
     FillView,
-    Lifetime,
     MatchingRules,
-    OrderKind,
     OrderRejected,
     OrderTicket,
     RejectCode,
@@ -29,10 +30,10 @@ TIERS = (
     FeeTier(Decimal("0.0012"), Decimal("0.0019")),
     FeeTier(Decimal("-0.0001"), Decimal("0.0007"), Decimal(2_000_000)),
 )
-LIFETIMES = (
-    *[Lifetime.GOOD_TILL_CANCEL] * 6,
-    Lifetime.IMMEDIATE_OR_CANCEL,
-    Lifetime.FILL_OR_KILL,
+TIMES_IN_FORCE = (
+    *[orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL] * 6,
+    orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
+    orders_pb2.TIME_IN_FORCE_FILL_OR_KILL,
 )
 CHECK_EVERY = 500
 SPREAD = 25
@@ -105,17 +106,29 @@ class Comparison:
     def _place(self, buys: bool, ticks: int, lots: int) -> None:
         account = self._random.choice(ACCOUNTS)
         is_market = self._random.random() < 0.08
-        lifetime = Lifetime.GOOD_TILL_CANCEL if is_market else self._random.choice(LIFETIMES)
+        time_in_force = (
+            orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
+            if is_market
+            else self._random.choice(TIMES_IN_FORCE)
+        )
         post_only = (
-            not is_market and lifetime is Lifetime.GOOD_TILL_CANCEL and self._random.random() < 0.2
+            not is_market
+            and time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
+            and self._random.random() < 0.2
         )
         price = None if is_market else Decimal(ticks) / 100
         size = Decimal(lots) / 1000
-        kind = OrderKind.MARKET if is_market else OrderKind.LIMIT
+        kind = orders_pb2.ORDER_TYPE_MARKET if is_market else orders_pb2.ORDER_TYPE_LIMIT
         ticket = OrderTicket(
-            SYMBOL, buys, kind, size, price, lifetime=lifetime, post_only=post_only
+            SYMBOL,
+            side_of(buys),
+            kind,
+            size,
+            price,
+            time_in_force=time_in_force,
+            post_only=post_only,
         )
-        expected = self.reference.place(account, buys, size, price, lifetime, post_only)
+        expected = self.reference.place(account, buys, size, price, time_in_force, post_only)
         try:
             order = self.market.house.place(account, ticket)
         except OrderRejected as refused:

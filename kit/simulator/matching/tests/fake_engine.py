@@ -68,7 +68,7 @@ class FakeMatchingEngine:
         return self.found[order_id]
 
     def by_client_id(self, account: str, client_id: str) -> OrderView | None:
-        named = [one for one in self.orders(account) if one.ticket.client_id == client_id]
+        named = [one for one in self.orders(account) if one.ticket.client_order_id == client_id]
         return named[-1] if named else None
 
     def open_orders(self, account: str, symbol: str = "") -> list[OrderView]:

@@ -4,16 +4,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.execution.order_types import side_of
 from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.listing import Listing, Mark
-from kit.simulator.matching.contract import (
-    AccountEvent,
-    Lifetime,
-    MatchingRules,
-    OrderKind,
-    OrderTicket,
-    OrderView,
-)
+from kit.simulator.matching.contract import AccountEvent, MatchingRules, OrderTicket, OrderView
 from kit.simulator.matching.exchange_accounts import ExchangeAccounts
 from kit.simulator.matching.order_book import OrderBook
 
@@ -50,13 +46,13 @@ class Market:
         self, account: str, side: str, size: str, price: str | None = None, **more: Any
     ) -> OrderView:
         """Place one: a limit order where there is a price."""
-        kind = OrderKind.MARKET if price is None else OrderKind.LIMIT
-        fields: dict[str, Any] = {"symbol": self.symbol, "kind": kind, **more}
-        for name in ("stop_price", "trail", "value"):
+        kind = orders_pb2.ORDER_TYPE_MARKET if price is None else orders_pb2.ORDER_TYPE_LIMIT
+        fields: dict[str, Any] = {"symbol": self.symbol, "type": kind, **more}
+        for name in ("stop_price", "trailing_offset", "value"):
             if name in fields:
                 fields[name] = Decimal(fields[name])
         limit = None if price is None else Decimal(price)
-        ticket = OrderTicket(buys=side == "buy", size=Decimal(size), price=limit, **fields)
+        ticket = OrderTicket(side=side_of(side == "buy"), size=Decimal(size), price=limit, **fields)
         return self.house.place(account, ticket)
 
     def has(self, account: str, asset: str) -> tuple[Decimal, Decimal]:
@@ -71,5 +67,5 @@ class Market:
         return heard
 
 
-IOC = Lifetime.IMMEDIATE_OR_CANCEL
-FOK = Lifetime.FILL_OR_KILL
+IOC = orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
+FOK = orders_pb2.TIME_IN_FORCE_FILL_OR_KILL

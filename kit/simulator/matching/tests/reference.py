@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
+from venuemesh.tradeflow.v1 import orders_pb2
+
 from kit.accounting.fees import FeeAsset, FeeTier
-from kit.simulator.matching.contract import Lifetime, RejectCode, SelfTrade
+from kit.execution.contract import TimeInForce
+from kit.simulator.matching.contract import RejectCode, SelfTrade
 
 CROWD = "crowd"
 PLACES = Decimal("0.00000001")
@@ -25,7 +28,7 @@ class Waiting:
     size: Decimal
     left: Decimal
     arrival: int
-    lifetime: Lifetime = Lifetime.GOOD_TILL_CANCEL
+    time_in_force: TimeInForce = orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
     post_only: bool = False
     end: str = ""
 
@@ -76,11 +79,11 @@ class Reference:
         buys: bool,
         size: Decimal,
         price: Decimal | None,
-        lifetime: Lifetime,
+        time_in_force: TimeInForce,
         post_only: bool,
     ) -> Waiting | RejectCode:
         """A new order, or why not."""
-        order = Waiting(0, account, buys, price, size, size, 0, lifetime, post_only)
+        order = Waiting(0, account, buys, price, size, size, 0, time_in_force, post_only)
         refusal = self._refusal(order)
         if refusal not in (None, RejectCode.WOULD_NOT_FILL):
             assert refusal is not None
@@ -129,7 +132,9 @@ class Reference:
 
     def crowd_takes(self, buys: bool, price: Decimal, size: Decimal) -> None:
         """The crowd trades."""
-        taker = Waiting(0, CROWD, buys, price, size, size, 0, Lifetime.IMMEDIATE_OR_CANCEL)
+        taker = Waiting(
+            0, CROWD, buys, price, size, size, 0, orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
+        )
         self._run(taker)
 
     def crowd_cancels(self, buys: bool, price: Decimal, size: Decimal) -> None:
@@ -175,7 +180,9 @@ class Reference:
             return
         if not order.left:
             order.end = "filled"
-        elif order.price is None or order.lifetime is not Lifetime.GOOD_TILL_CANCEL:
+        elif (
+            order.price is None or order.time_in_force != orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
+        ):
             order.end = "expired"
         elif not self._joins_crowd(order):
             self._arrivals += 1
@@ -231,7 +238,10 @@ class Reference:
 
     def _refusal(self, order: Waiting) -> RejectCode | None:
         offers = list(self._offers(order))
-        if order.lifetime is Lifetime.FILL_OR_KILL and sum(size for _, size in offers) < order.size:
+        if (
+            order.time_in_force == orders_pb2.TIME_IN_FORCE_FILL_OR_KILL
+            and sum(size for _, size in offers) < order.size
+        ):
             return RejectCode.WOULD_NOT_FILL
         if order.post_only and self._would_take(order):
             return RejectCode.WOULD_TAKE

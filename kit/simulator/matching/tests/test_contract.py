@@ -3,8 +3,10 @@
 from decimal import Decimal
 
 import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.simulator.matching.contract import OrderKind, OrderTicket, OrderView, Status
+from kit.simulator.matching.contract import OrderTicket, OrderView, Status
 
 
 @pytest.mark.parametrize(
@@ -17,6 +19,8 @@ from kit.simulator.matching.contract import OrderKind, OrderTicket, OrderView, S
     ],
 )
 def test_an_order_knows_what_is_left(status, filled, is_final, left):
-    ticket = OrderTicket("BTCUSDT", True, OrderKind.LIMIT, Decimal(5), price=Decimal(1))
+    ticket = OrderTicket(
+        "BTCUSDT", types_pb2.SIDE_BUY, orders_pb2.ORDER_TYPE_LIMIT, Decimal(5), price=Decimal(1)
+    )
     order = OrderView(1, "demo", ticket, status, Decimal(filled), Decimal(filled), 0, 0)
     assert (order.is_final, order.left) == (is_final, Decimal(left))

@@ -86,9 +86,9 @@ def test_what_the_crowd_quotes_across_an_order_trades_with_it():
     [
         ("3", {}, Status.EXPIRED, "2"),
         ("1.5", {}, Status.FILLED, "1.5"),
-        ("3", {"price": "100", "lifetime": IOC}, Status.EXPIRED, "1"),
-        ("1.5", {"price": "100", "lifetime": FOK}, Status.EXPIRED, "0"),
-        ("1.5", {"price": "101", "lifetime": FOK}, Status.FILLED, "1.5"),
+        ("3", {"price": "100", "time_in_force": IOC}, Status.EXPIRED, "1"),
+        ("1.5", {"price": "100", "time_in_force": FOK}, Status.EXPIRED, "0"),
+        ("1.5", {"price": "101", "time_in_force": FOK}, Status.FILLED, "1.5"),
         ("0", {"value": "150.6"}, Status.FILLED, "1.5"),
         ("0", {"value": "150.7"}, Status.FILLED, "1.501"),
     ],
@@ -193,13 +193,13 @@ def test_a_client_id_is_the_only_one_within_its_scope(scope, while_open, afterwa
 
     def again() -> object:
         try:
-            found = market.order("demo", "buy", "1", "90", client_id="mine")
+            found = market.order("demo", "buy", "1", "90", client_order_id="mine")
         except OrderRejected as refused:
             return refused.refusal
         return "same" if found.order_id == first.order_id else "new"
 
-    first = market.order("demo", "buy", "1", "90", client_id="mine")
-    market.order("other", "buy", "1", "90", client_id="mine")
+    first = market.order("demo", "buy", "1", "90", client_order_id="mine")
+    market.order("other", "buy", "1", "90", client_order_id="mine")
     assert again() == while_open
     market.house.cancel_all("demo")
     assert again() == afterwards
@@ -267,7 +267,7 @@ def test_an_account_hears_all_in_order():
     market = Market()
     heard = market.hear("demo")
     market.order("other", "sell", "1", "100")
-    order = market.order("demo", "buy", "2", "100", lifetime=IOC)
+    order = market.order("demo", "buy", "2", "100", time_in_force=IOC)
     changes = [event for event in heard if isinstance(event, OrderChanged)]
     assert [event.cause for event in changes] == [Cause.NEW, Cause.FILLED, Cause.EXPIRED]
     assert changes[1].fill == market.house.fills("demo")[0]

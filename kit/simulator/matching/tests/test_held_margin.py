@@ -6,13 +6,12 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting.fees import FeeTier
 from kit.simulator.listing import Mark
 from kit.simulator.matching.contract import (
-    Lifetime,
     MatchingRules,
-    OrderKind,
     OrderRejected,
     OrderView,
     RejectCode,
@@ -84,9 +83,9 @@ def act(market: Market, source: random.Random, unit: int) -> None:
         return
     more: dict[str, object] = {"reduce_only": source.random() < 0.2}
     if chance < 0.4:
-        more |= {"kind": OrderKind.STOP_LIMIT, "stop_price": price}
+        more |= {"type": orders_pb2.ORDER_TYPE_STOP_LIMIT, "stop_price": price}
     elif chance < 0.5:
-        more |= {"lifetime": Lifetime.IMMEDIATE_OR_CANCEL}
+        more |= {"time_in_force": orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL}
     is_market = chance > 0.95
     side = source.choice(("buy", "sell"))
     market.order(name, side, str(size), None if is_market else price, **more)
@@ -120,7 +119,7 @@ def test_what_is_held_is_what_orders_and_positions_need(listed, asset, unit, sel
 def test_a_stop_that_has_triggered_is_held_once():
     market = Market(FREE, [LINEAR])
     marked(market, "60000")
-    limit = {"kind": OrderKind.STOP_LIMIT, "stop_price": "60500"}
+    limit = {"type": orders_pb2.ORDER_TYPE_STOP_LIMIT, "stop_price": "60500"}
     stop = market.order("demo", "buy", "10", "60400", **limit)
     assert market.has("demo", "USDT")[1] == 0
     market.order("other", "sell", "1", "60500")

@@ -3,14 +3,13 @@
 from decimal import Decimal
 
 import pytest
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.simulator.events import Trade
 from kit.simulator.matching.contract import (
     Cause,
-    Lifetime,
     MatchingRules,
     OrderChanged,
-    OrderKind,
     OrderRejected,
     RejectCode,
     Status,
@@ -37,10 +36,10 @@ def trade_at(market: Market, ticks: int) -> list:
 @pytest.mark.parametrize(
     ("kind", "side", "stop", "calm", "reaching"),
     [
-        (OrderKind.STOP, "buy", "100.5", 10_049, 10_050),
-        (OrderKind.STOP, "sell", "99.5", 9_951, 9_950),
-        (OrderKind.TAKE_PROFIT, "buy", "99.5", 9_951, 9_950),
-        (OrderKind.TAKE_PROFIT, "sell", "100.5", 10_049, 10_050),
+        (orders_pb2.ORDER_TYPE_STOP, "buy", "100.5", 10_049, 10_050),
+        (orders_pb2.ORDER_TYPE_STOP, "sell", "99.5", 9_951, 9_950),
+        (orders_pb2.ORDER_TYPE_TAKE_PROFIT, "buy", "99.5", 9_951, 9_950),
+        (orders_pb2.ORDER_TYPE_TAKE_PROFIT, "sell", "100.5", 10_049, 10_050),
     ],
 )
 def test_a_stop_waits_for_a_trade_at_its_price(kind, side, stop, calm, reaching):
@@ -48,7 +47,7 @@ def test_a_stop_waits_for_a_trade_at_its_price(kind, side, stop, calm, reaching)
     quoted(market)
     trade_at(market, 10_000)
     heard = market.hear("demo")
-    order = market.order("demo", side, "1", kind=kind, stop_price=stop)
+    order = market.order("demo", side, "1", type=kind, stop_price=stop)
     assert order.status is Status.UNTRIGGERED
     assert market.house.open_orders("demo") == [order]
     trade_at(market, calm)
@@ -66,7 +65,9 @@ def test_a_stop_limit_holds_its_money_and_waits_at_its_price():
     market = Market()
     quoted(market)
     trade_at(market, 10_000)
-    order = market.order("demo", "buy", "1", "100.2", kind=OrderKind.STOP_LIMIT, stop_price="100.5")
+    order = market.order(
+        "demo", "buy", "1", "100.2", type=orders_pb2.ORDER_TYPE_STOP_LIMIT, stop_price="100.5"
+    )
     assert market.has("demo", "USDT")[1] == D("100.2")
     assert not order.triggered
     trade_at(market, 10_050)
@@ -87,7 +88,9 @@ def test_a_trailing_stop_follows_the_price_one_way(side, path, filled_at):
     market = Market()
     quoted(market, 9_000, 11_000)
     trade_at(market, 10_000)
-    order = market.order("demo", side, "1", kind=OrderKind.TRAILING_STOP, trail="0.5")
+    order = market.order(
+        "demo", side, "1", type=orders_pb2.ORDER_TYPE_TRAILING_STOP, trailing_offset="0.5"
+    )
     for ticks in path:
         trade_at(market, ticks)
         assert market.house.order("demo", order.order_id).status is Status.UNTRIGGERED
@@ -101,7 +104,7 @@ def test_stops_trigger_each_other():
         market.book.rest(True, ticks, 1_000, 1)
     trade_at(market, 10_100)
     orders = [
-        market.order("demo", "sell", "1", kind=OrderKind.STOP, stop_price=price)
+        market.order("demo", "sell", "1", type=orders_pb2.ORDER_TYPE_STOP, stop_price=price)
         for price in ("99.0", "100.0")
     ]
     market.order("other", "sell", "1")
@@ -116,7 +119,7 @@ def test_a_stop_that_is_reached_already_is_refused_or_triggers():
         trade_at(market, 10_000)
 
     def place(market: Market):
-        return market.order("demo", "sell", "1", kind=OrderKind.STOP, stop_price="100")
+        return market.order("demo", "sell", "1", type=orders_pb2.ORDER_TYPE_STOP, stop_price="100")
 
     assert refusal(lambda: place(strict)) is RejectCode.STOP_WOULD_TRIGGER
     assert place(kind).status is Status.FILLED
@@ -126,7 +129,7 @@ def test_a_stop_without_money_ends_when_it_triggers():
     market = Market()
     quoted(market, lots=20_000_000)
     trade_at(market, 10_000)
-    order = market.order("demo", "buy", "9999", kind=OrderKind.STOP, stop_price="100.5")
+    order = market.order("demo", "buy", "9999", type=orders_pb2.ORDER_TYPE_STOP, stop_price="100.5")
     trade_at(market, 10_050)
     done = market.house.order("demo", order.order_id)
     assert (done.status, done.why, done.filled) == (Status.CANCELLED, RejectCode.FUNDS, D(0))
@@ -136,7 +139,7 @@ def test_a_stop_is_amended_and_cancelled():
     market = Market()
     quoted(market)
     trade_at(market, 10_000)
-    order = market.order("demo", "sell", "1", kind=OrderKind.STOP, stop_price="99.5")
+    order = market.order("demo", "sell", "1", type=orders_pb2.ORDER_TYPE_STOP, stop_price="99.5")
     market.house.amend("demo", order.order_id, D(2), None, D("99.2"))
     assert market.has("demo", "COIN")[1] == D(2)
     trade_at(market, 9_950)
@@ -152,7 +155,10 @@ def test_a_stop_is_amended_and_cancelled():
 def test_time_ends_orders():
     market = Market()
     second_ns = 1_000_000_000
-    late = {"lifetime": Lifetime.GOOD_TILL_TIME, "expires_ns": market.now_ns + second_ns}
+    late = {
+        "time_in_force": orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME,
+        "expire_time_ns": market.now_ns + second_ns,
+    }
     order = market.order("demo", "buy", "1", "90", **late)
     market.now_ns += second_ns - 1
     market.house.advance(market.now_ns)

@@ -58,7 +58,7 @@ async def test_a_signed_order_is_taken(exchange, market_view, engine):
     assert (status, body["status"], body["fills"]) == (200, "NEW", [])
     (order,) = engine.orders("demo")
     assert str(order.ticket.size) == "0.01"
-    assert order.ticket.client_id == body["clientOrderId"]
+    assert order.ticket.client_order_id == body["clientOrderId"]
     assert len(body["clientOrderId"]) == 22
 
 
@@ -252,7 +252,7 @@ async def test_a_trail_in_basis_points_is_a_distance(exchange, market_view, engi
     fields = {name: LIMIT[name] for name in ("symbol", "side", "quantity")}
     request = signed("POST", ORDER, **fields, type="STOP_LOSS", trailingDelta=100)
     assert (await called(exchange, market_view, request))[0] == 200
-    assert engine.found[1].ticket.trail == 500
+    assert engine.found[1].ticket.trailing_offset == 500
 
 
 async def test_orders_without_a_matching_engine_are_rejected(exchange):

@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.matching.contract import (
@@ -210,11 +211,11 @@ async def test_the_sixty_first_order_in_two_seconds_is_rejected(exchange, market
 @pytest.mark.parametrize(
     ("item", "kind"),
     [
-        ({"ordType": "trigger", "triggerPx": "51000", "orderPx": "-1"}, "stop"),
-        ({"ordType": "trigger", "triggerPx": "49000", "orderPx": "49100"}, "take profit limit"),
-        ({"ordType": "conditional", "slTriggerPx": "51000", "slOrdPx": "51100"}, "stop limit"),
-        ({"ordType": "conditional", "tpTriggerPx": "49000", "tpOrdPx": "-1"}, "take profit"),
-        ({"ordType": "move_order_stop", "callbackRatio": "0.01"}, "trailing stop"),
+        ({"ordType": "trigger", "triggerPx": "51000", "orderPx": "-1"}, "STOP"),
+        ({"ordType": "trigger", "triggerPx": "49000", "orderPx": "49100"}, "TAKE_PROFIT_LIMIT"),
+        ({"ordType": "conditional", "slTriggerPx": "51000", "slOrdPx": "51100"}, "STOP_LIMIT"),
+        ({"ordType": "conditional", "tpTriggerPx": "49000", "tpOrdPx": "-1"}, "TAKE_PROFIT"),
+        ({"ordType": "move_order_stop", "callbackRatio": "0.01"}, "TRAILING_STOP"),
     ],
 )
 async def test_algo_orders_become_stops(exchange, market_view, engine, item, kind):
@@ -226,9 +227,9 @@ async def test_algo_orders_become_stops(exchange, market_view, engine, item, kin
     (row,) = body["data"]
     assert (row["sCode"], row["algoClOrdId"]) == ("0", "mine")
     ticket = engine.found[1].ticket
-    assert ticket.kind.value == kind
-    if ticket.trail is not None:
-        assert ticket.trail == 500
+    assert ticket.type == pb.OrderType.Value(f"ORDER_TYPE_{kind}")
+    if ticket.trailing_offset is not None:
+        assert ticket.trailing_offset == 500
     query = {"ordType": item["ordType"]}
     request = signed("GET", "trade/orders-algo-pending", query)
     (found,) = (await called(exchange, market_view, request))[1]["data"]
