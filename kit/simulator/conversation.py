@@ -7,7 +7,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.simulator.connection import Connection
-from kit.simulator.dialect import Frame, MarketView, OrderEntry, Stream
+from kit.simulator.dialect import Frame, MarketView, Stream
 from kit.simulator.fault_commands import FaultCommand, FaultKind
 from kit.simulator.faults import Cut
 from kit.simulator.keepalive import keep_alive
@@ -82,7 +82,7 @@ class Conversation:
                 self._send(events)
                 events = []
                 await self._clock.sleep(command.seconds)
-            elif isinstance(self._venue.dialect, OrderEntry):
+            else:
                 answers = [self._venue.dialect.failure_of(text)]
         if events and faults.on_account_events({stream for stream, _ in events}) is not None:
             self._send(events)
@@ -94,8 +94,7 @@ class Conversation:
 
     def _failure(self, text: str) -> FaultCommand | None:
         """The fault that hits the answer to a message, if any."""
-        dialect = self._venue.dialect
-        path = dialect.path_of(text) if isinstance(dialect, OrderEntry) else ""
+        path = self._venue.dialect.path_of(text)
         return self._venue.faults.on_completed_call(path, over_websocket=True) if path else None
 
     def _report(self, stream: Stream, payload: bytes) -> None:

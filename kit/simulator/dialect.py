@@ -6,10 +6,10 @@ Dialect. The kit has markets, tapes, sockets and faults; a dialect has the wire 
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from kit.connector.contract import discovery
 from kit.simulator.events import Instrument
@@ -164,8 +164,12 @@ class CaptureFormat(Protocol):
         """The line as ``encode`` would have made it. Its stream may be SNAPSHOT, CONVERSATION or
         UNKNOWN. Must be fast, and must not raise."""
 
-    def trade_of(self, line: bytes) -> TradePrint | None:
-        """The trade in a frame of a trade stream; None when the line is damaged."""
+    def trades_in(self, lines: Sequence[bytes]) -> Sequence[TradePrint]:
+        """Return all trades in frames of trade streams; damaged frames are left out."""
+
+    def mark_of(self, line: bytes) -> tuple[str, Mark] | None:
+        """Return the symbol and the mark of a frame of marks or tickers, with empty texts where it
+        says nothing; None if it has no mark."""
 
     def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
         """The symbol ("" when it is missing) and book of a snapshot line or REST body."""
@@ -177,86 +181,65 @@ class CaptureFormat(Protocol):
         """The instruments that some lines are about, as far as the lines show."""
 
 
-@runtime_checkable
-class TradesFormat(Protocol):
-    """Part of a CaptureFormat whose frames can have several trades."""
-
-    def trades_of(self, line: bytes) -> Sequence[TradePrint]:
-        """All trades in a frame of a trade stream; none when the line is damaged."""
-
-
-@runtime_checkable
-class BatchTradesFormat(Protocol):
-    """Part of a CaptureFormat that reads many frames at once."""
-
-    def trades_in(self, lines: Sequence[bytes]) -> Sequence[TradePrint]:
-        """All trades in frames of trade streams; damaged frames are left out."""
-
-
-@runtime_checkable
-class MarkFormat(Protocol):
-    """Part of a CaptureFormat of an exchange with derivatives."""
-
-    def mark_of(self, line: bytes) -> tuple[str, Mark] | None:
-        """The symbol and the mark of a frame of marks or tickers, with empty texts where it says
-        nothing. None: it has no mark."""
+FrameFault = Callable[[Frame], Sequence[Frame]]
+"""Returns what is sent in place of a frame. It acts once for all subscribers of the frame, before
+their shapes. No frame: it is lost, though the shapes still count it. The frame alone: the fault
+does not concern it, and stays active."""
+Answer = Callable[[RestRequest, MarketView], Coroutine[Any, Any, RestResponse]]
+"""Answers a REST call."""
+Open = Callable[[str, Mapping[str, str]], Session | None]
+"""Opens a websocket at a path with a query; returns None if there is none."""
+Receive = Callable[[Session, str, MarketView], Coroutine[Any, Any, list[bytes]]]
+"""Answers a message of a client, and updates the streams of its session."""
+Tick = Callable[[Session, MarketView], list[bytes]]
+"""Returns the messages that a connection gets each second: heartbeats, test requests."""
+Encode = Callable[[Step, Collection[Stream], MarketView], Sequence[Frame]]
+"""Returns the frames of the wanted streams for a step of a simulated market."""
 
 
-@runtime_checkable
-class HasMatchingRules(Protocol):
-    """Part of a Dialect whose accounts do not trade by the default rules."""
-
-    matching_rules: MatchingRules
-    """Fees, ids, keys and other rules."""
+def silent(session: Session, market_view: MarketView) -> list[bytes]:
+    """The tick of an exchange that sends nothing by the clock."""
+    return []
 
 
-@runtime_checkable
-class OrderEntry(Protocol):
-    """Part of a Dialect whose websocket takes orders, so that faults of calls hit its messages
-    too."""
-
-    def path_of(self, text: str) -> str:
-        """The operation of a message, in place of a path: "order.place"; "" for other messages."""
-
-    def failure_of(self, text: str) -> bytes:
-        """The answer to such a message after an error inside the exchange."""
+def no_order(text: str) -> str:
+    """The operation of a message to an exchange whose websocket takes no orders."""
+    return ""
 
 
-class Dialect(Protocol):
-    """The wire format of one exchange."""
+def no_failure(text: str) -> bytes:
+    """Never called: no message of the exchange is an operation on orders."""
+    return b""
+
+
+@dataclass(slots=True, kw_only=True)
+class Dialect:
+    """The wire format of one exchange, put together from the parts of a venue's simulator."""
 
     hosts: Collection[str]
     """Its real host names: a request with one of them in its Host header is for this venue."""
     rules: ConnectionRules
-    capture: CaptureFormat
-    failures: Mapping[int, bytes]
-    """The bodies of failed calls, by HTTP status."""
     instruments: Sequence[Instrument]
     """The instruments of the simulated market."""
-    faults: Mapping[str, Callable[[Frame], Sequence[Frame]]]
-    """The faults of this exchange alone: by name, the frames in place of the frame that is hit.
-    It acts once for all subscribers of the frame, before their shapes. No frame: it is lost, though
-    the shapes still count it. The frame alone: the fault does not concern it, and stays active."""
-
-    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
-        """Open a websocket at this path; None: there is none."""
-
-    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
-        """Answer a message of the client, and update the session's streams."""
-
-    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
-        """The messages that a connection gets each second: heartbeats, test requests."""
-
-    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
-        """Answer one REST call."""
-
-    def list(self, instrument: Instrument) -> Listing:
-        """The listing of a simulated instrument."""
-
-    def encode(
-        self, step: Step, wanted: Collection[Stream], market_view: MarketView
-    ) -> Sequence[Frame]:
-        """The frames of the wanted streams for a step of a simulated market."""
+    failures: Mapping[int, bytes]
+    """The bodies of failed calls, by HTTP status."""
+    capture: CaptureFormat
+    list: Callable[[Instrument], Listing]
+    """Returns the listing of a simulated instrument."""
+    encode: Encode
+    answer: Answer
+    open: Open
+    receive: Receive
+    tick: Tick = silent
+    path_of: Callable[[str], str] = no_order
+    """Returns the operation of an order message over a websocket, in place of a path, for example
+    "order.place"; "" for other messages. Faults of calls hit these messages too."""
+    failure_of: Callable[[str], bytes] = no_failure
+    """Returns the answer to such a message after an error inside the exchange."""
+    matching_rules: MatchingRules = field(default_factory=MatchingRules)
+    """Fees, ids, keys and other rules of its accounts."""
+    faults: Mapping[str, FrameFault] = field(default_factory=dict)
+    """The faults of this exchange alone, by name."""
 
 
 def find_dialects() -> dict[str, Callable[[], Dialect]]:

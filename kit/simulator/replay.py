@@ -3,7 +3,7 @@
 import asyncio
 import bisect
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from aiohttp import WSCloseCode
 
@@ -11,15 +11,12 @@ from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.simulator.dialect import (
     SNAPSHOT,
-    BatchTradesFormat,
     CaptureFormat,
     Channel,
     Frame,
-    MarkFormat,
     Stream,
-    TradesFormat,
 )
-from kit.simulator.history import TradeHistory, TradePrint
+from kit.simulator.history import TradeHistory
 from kit.simulator.listing import BookSnapshot, Listing, Mark
 from kit.simulator.tape import Block, RecordedAnswer, Tape, TapeDamaged
 from kit.simulator.tape_fit import TapeFit
@@ -61,7 +58,7 @@ class ReplayMarketView:
         self._books: dict[str, BookSnapshot] = {}
         self._book_arrived = asyncio.Event()
         self._histories: dict[str, TradeHistory[bytes]] = {}
-        self._trades_of = _reader_of_trades(capture)
+        self._trades_of = capture.trades_in
         self._unread_marks: dict[Stream, bytes] = {}
         self._marks: dict[str, Mark] = {}
         self._answers = tape.recorded_answers()
@@ -97,8 +94,6 @@ class ReplayMarketView:
 
     def mark(self, symbol: str) -> Mark | None:
         """The newest values in the frames of marks and tickers."""
-        if not isinstance(self._capture, MarkFormat):
-            return None
         for line in self._unread_marks.values():
             found = self._capture.mark_of(line)
             if found is not None:
@@ -174,23 +169,6 @@ def _first_book_lines(frames: Sequence[Frame]) -> dict[str, bytes]:
         if stream.channel is _BOOK and stream is not SNAPSHOT:
             found.setdefault(stream.symbol, line)
     return found
-
-
-def _reader_of_trades(
-    capture: CaptureFormat,
-) -> Callable[[Sequence[bytes]], Iterable[TradePrint]]:
-    if isinstance(capture, BatchTradesFormat):
-        return capture.trades_in
-
-    def read(lines: Sequence[bytes]) -> Iterator[TradePrint]:
-        for line in lines:
-            if isinstance(capture, TradesFormat):
-                yield from capture.trades_of(line)
-            else:
-                trade = capture.trade_of(line)
-                yield from () if trade is None else (trade,)
-
-    return read
 
 
 def _joined(before: Mark | None, newest: Mark) -> Mark:

@@ -10,13 +10,13 @@ import msgspec
 
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.simulator.dialect import Dialect, Frame, HasMatchingRules
+from kit.simulator.dialect import Dialect, Frame
 from kit.simulator.events import Instrument, Trade
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.listing import BookSnapshot, InstrumentKind, Listing, Mark
 from kit.simulator.market import Market, Step
 from kit.simulator.marks import MarkProcess
-from kit.simulator.matching.contract import MatchingEngine, MatchingRules
+from kit.simulator.matching.contract import MatchingEngine
 from kit.simulator.matching.exchange_accounts import ExchangeAccounts
 from kit.simulator.venue import Venue
 
@@ -52,7 +52,7 @@ class SimulatedMarketView:
         self._newest_marks: dict[str, tuple[int, Mark | None]] = {}
         """With their times: trading accounts read them often."""
         self._histories: dict[Instrument, TradeHistory[Trade]] = {}
-        rules = dialect.matching_rules if isinstance(dialect, HasMatchingRules) else MatchingRules()
+        rules = dialect.matching_rules
         self._engine = ExchangeAccounts(
             rules, lambda: market.time_ns, self._exchange_time, market.add, self.mark
         )

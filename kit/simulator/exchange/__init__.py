@@ -1,6 +1,5 @@
 """What the simulated exchanges have in common; see ``kit/simulator/README.md``.
 
-dialect        a dialect, put together from the parts of a venue
 rest           routes, parameters, errors, and the way of a call through them
 parameters     forms and JSON as parameters
 streams        one object per stream name

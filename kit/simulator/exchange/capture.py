@@ -73,10 +73,6 @@ class CaptureReader:
                 found += self._prints(rows, lines)
         return found
 
-    def trades_of(self, line: bytes) -> Sequence[TradePrint]:
-        """The trades of one frame; none when it is damaged."""
-        return self.trades_in([line])
-
     def _prints(self, rows: TradeRows, lines: Sequence[bytes]) -> Sequence[TradePrint]:
         """The trades of a table. A frame with a strange number has none, nor has an id that was
         spent without a trade."""
@@ -112,10 +108,6 @@ class CaptureReader:
         if parser is not None:
             for first in range(0, len(lines), BATCH_LINES):
                 yield from _parsed(parser, lines[first : first + BATCH_LINES], first)
-
-    def trade_of(self, line: bytes) -> TradePrint | None:
-        """The first trade of a frame."""
-        return next(iter(self.trades_of(line)), None)
 
     def sequence_of(self, line: bytes) -> int:
         """The last sequence of a book frame; 0 when it cannot be read."""

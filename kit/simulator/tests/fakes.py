@@ -18,8 +18,9 @@ from kit.simulator.dialect import (
 )
 from kit.simulator.events import Instrument
 from kit.simulator.history import TradePrint
-from kit.simulator.listing import BookSnapshot, Listing
+from kit.simulator.listing import BookSnapshot, Listing, Mark
 from kit.simulator.market import INSTRUMENTS, Step
+from kit.simulator.matching.contract import MatchingRules
 
 
 class FakeClock:
@@ -56,9 +57,12 @@ class FakeCapture:
         name = "/".join(parts[:2])
         return self._streams.setdefault(name, Stream(name, Channel(parts[0]), parts[1])), line
 
-    def trade_of(self, line: bytes) -> TradePrint | None:
-        number = int(line.rsplit(b"/", 1)[1])
-        return TradePrint(number, "1", "1", number, True)
+    def trades_in(self, lines: Sequence[bytes]) -> Sequence[TradePrint]:
+        numbers = [self.sequence_of(line) for line in lines]
+        return [TradePrint(number, "1", "1", number, True) for number in numbers]
+
+    def mark_of(self, line: bytes) -> tuple[str, Mark] | None:
+        return None
 
     def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
         return url.rpartition("/")[2], BookSnapshot(int(body.rsplit(b"/", 1)[1]), [], [])
@@ -79,6 +83,7 @@ class FakeExchange:
     rules = ConnectionRules(20, 60, 5, 100, 86_400)
     failures: Mapping[int, bytes] = {429: b'{"error":"slower"}'}
     instruments: Sequence[Instrument] = INSTRUMENTS
+    matching_rules = MatchingRules()
 
     def __init__(self) -> None:
         self.streams: dict[str, Stream] = {}
@@ -116,6 +121,12 @@ class FakeExchange:
     def list(self, instrument: Instrument) -> Listing:
         symbol = instrument.base + instrument.quote
         return Listing(symbol, instrument.base, instrument.quote, "1", "1", "0")
+
+    def path_of(self, text: str) -> str:
+        return ""
+
+    def failure_of(self, text: str) -> bytes:
+        return b""
 
     def encode(
         self, step: Step, wanted: Collection[Stream], market_view: MarketView

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -223,9 +224,12 @@ async def test_played_trades_are_history(tmp_path: Path):
 
 async def test_all_trades_of_a_frame_are_remembered(tmp_path: Path):
     class Crowded(FakeCapture):
-        def trades_of(self, line: bytes) -> list[TradePrint]:
-            number = int(line.rsplit(b"/", 1)[1])
-            return [TradePrint(number + one, "1", "1", number, True) for one in range(3)]
+        def trades_in(self, lines: Sequence[bytes]) -> list[TradePrint]:
+            numbers = [self.sequence_of(line) for line in lines for _ in range(3)]
+            return [
+                TradePrint(number + at % 3, "1", "1", number, True)
+                for at, number in enumerate(numbers)
+            ]
 
     stage = Stage(tmp_path, ["trades/A/10", "trades/A/20"], speed=None)
     capture = Crowded(stage.exchange.streams)

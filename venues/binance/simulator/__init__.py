@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 
 from kit.simulator.dialect import ConnectionRules, Dialect
-from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.exchange.rest import ApiErrors, RestApi, Route
 from kit.simulator.market import INSTRUMENTS as SPOT_INSTRUMENTS
 from venues.binance.simulator import private_rest, rest
@@ -72,7 +71,7 @@ FUTURES_ORDER_LIMITS = (
 )
 
 
-def binance_spot() -> ExchangeDialect:
+def binance_spot() -> Dialect:
     """The dialect of Binance spot."""
     streams, messages, orders = BinanceStreams(), SpotMessages(), SpotOrders()
     limits = Limits(SPOT_WEIGHT_MAX, SPOT_ORDER_LIMITS)
@@ -81,7 +80,7 @@ def binance_spot() -> ExchangeDialect:
     events = spot_event_rows(lambda: orders.cancel_id)
     api = WebsocketApi("/ws-api/v3", methods, limits, SPOT_ERRORS, events)
     websocket = BinanceWebsocket(streams, api)
-    return ExchangeDialect(
+    return Dialect(
         hosts=SPOT_HOSTS,
         rules=SPOT_RULES,
         instruments=SPOT_INSTRUMENTS,
@@ -99,7 +98,7 @@ def binance_spot() -> ExchangeDialect:
     )
 
 
-def binance_futures() -> ExchangeDialect:
+def binance_futures() -> Dialect:
     """The dialect of Binance USD-M futures."""
     streams, messages = BinanceStreams(), FuturesMessages()
     limits = Limits(FUTURES_WEIGHT_MAX, FUTURES_ORDER_LIMITS)
@@ -109,7 +108,7 @@ def binance_futures() -> ExchangeDialect:
     api = WebsocketApi("/ws-fapi/v1", methods, limits, FUTURES_ERRORS)
     websocket = BinanceWebsocket(streams, api, listen_keys)
     routes = rest.futures_routes(messages, limits) | calls | listen_keys.routes()
-    return ExchangeDialect(
+    return Dialect(
         hosts=FUTURES_HOSTS,
         rules=FUTURES_RULES,
         instruments=FUTURES_INSTRUMENTS,

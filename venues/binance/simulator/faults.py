@@ -10,8 +10,7 @@ server_shutdown     an extra frame: the server announces its shutdown
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from kit.simulator.dialect import Channel, Frame
-from kit.simulator.exchange.dialect import FrameFault
+from kit.simulator.dialect import Channel, Frame, FrameFault
 
 FIRST_ID = re.compile(rb'"U":(\d+)')
 PREVIOUS_ID = re.compile(rb'"pu":(\d+)')

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 
 from kit.simulator.dialect import ConnectionRules, Dialect, RestResponse
-from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.exchange.rest import RestApi
 from kit.simulator.exchange.streams import StreamRegistry
 from venues.bybit.simulator import private_rest, rest
@@ -27,7 +26,7 @@ RULES = ConnectionRules(
 )
 
 
-def bybit_spot() -> ExchangeDialect:
+def bybit_spot() -> Dialect:
     """The dialect of Bybit spot."""
     streams, orders = StreamRegistry(make_stream), BybitOrders()
     encoder = BybitEncoder(streams)
@@ -45,7 +44,7 @@ def bybit_spot() -> ExchangeDialect:
         headers=private_rest.rate_headers,
     )
     websocket = BybitWebsocket(streams, encoder, orders)
-    return ExchangeDialect(
+    return Dialect(
         hosts=("api.bybit.com", "stream.bybit.com"),
         rules=RULES,
         instruments=INSTRUMENTS,

@@ -7,8 +7,7 @@ same_update_id    a best quote is sent again, with the same update id
 
 from collections.abc import Mapping, Sequence
 
-from kit.simulator.dialect import Channel, Frame
-from kit.simulator.exchange.dialect import FrameFault
+from kit.simulator.dialect import Channel, Frame, FrameFault
 from venues.bybit.simulator.encode import BybitEncoder
 
 

@@ -4,7 +4,6 @@ files."""
 from collections.abc import Callable, Mapping
 
 from kit.simulator.dialect import ConnectionRules, Dialect, MarketView, RestRequest, RestResponse
-from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.exchange.rest import RestApi
 from kit.simulator.exchange.streams import StreamRegistry
 from venues.coinbase.simulator import private_rest, rest
@@ -56,12 +55,12 @@ EXCHANGE_API = RestApi(
 )
 
 
-def coinbase_spot() -> ExchangeDialect:
+def coinbase_spot() -> Dialect:
     """The dialect of Coinbase's spot markets."""
     streams, early_updates = StreamRegistry(make_stream), EarlyUpdates()
     encoder = CoinbaseEncoder(streams)
     websocket = CoinbaseWebsocket(streams, encoder, early_updates.take)
-    return ExchangeDialect(
+    return Dialect(
         hosts=(
             "advanced-trade-ws.coinbase.com",
             "advanced-trade-ws-user.coinbase.com",

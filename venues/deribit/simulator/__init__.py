@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from kit.simulator.dialect import ConnectionRules, Dialect, RestResponse
-from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.exchange.rest import RestApi, Route, private, public
 from kit.simulator.exchange.streams import StreamRegistry
 from venues.deribit.simulator import private_rest, rest
@@ -37,7 +36,7 @@ RULES = ConnectionRules(
 UNKNOWN_METHOD = msgspec.json.encode({"jsonrpc": "2.0", "error": error_row(METHOD_NOT_FOUND)})
 
 
-def deribit_futures() -> ExchangeDialect:
+def deribit_futures() -> Dialect:
     streams, authentication = StreamRegistry(make_stream), DeribitAuthentication()
     encoder, faults = DeribitEncoder(streams), DeribitFaults()
     websocket = DeribitWebsocket(streams, encoder, authentication, faults)
@@ -52,7 +51,7 @@ def deribit_futures() -> ExchangeDialect:
         unknown=RestResponse(UNKNOWN_METHOD, BAD_REQUEST),
         authenticate=authentication.authenticate,
     )
-    return ExchangeDialect(
+    return Dialect(
         hosts=("www.deribit.com",),
         rules=RULES,
         instruments=INSTRUMENTS,

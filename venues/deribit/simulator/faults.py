@@ -10,8 +10,7 @@ too_many_requests   error 10028 in place of the frame; the connection ends withi
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from kit.simulator.dialect import Frame, Stream
-from kit.simulator.exchange.dialect import FrameFault
+from kit.simulator.dialect import Frame, FrameFault, Stream
 from venues.deribit.simulator.errors import TOO_MANY_REQUESTS
 
 PREVIOUS_ID = re.compile(rb'"prev_change_id":(\d+)')

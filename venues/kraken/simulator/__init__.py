@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 
 from kit.simulator.dialect import ConnectionRules, Dialect, RestResponse
-from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.exchange.rest import RestApi
 from kit.simulator.exchange.streams import StreamRegistry
 from venues.kraken.simulator import private_rest, rest
@@ -31,7 +30,7 @@ RULES = ConnectionRules(
 )
 
 
-def kraken_spot() -> ExchangeDialect:
+def kraken_spot() -> Dialect:
     """The dialect of Kraken spot."""
     streams, authentication = StreamRegistry(make_stream), KrakenAuthentication()
     encoder = KrakenEncoder(streams)
@@ -45,7 +44,7 @@ def kraken_spot() -> ExchangeDialect:
         authenticate=authentication.authenticate,
         parameters=parameters_of,
     )
-    return ExchangeDialect(
+    return Dialect(
         hosts=("api.kraken.com", "ws.kraken.com", "ws-auth.kraken.com"),
         rules=RULES,
         instruments=INSTRUMENTS,

@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from kit.simulator.dialect import ConnectionRules, Dialect, RestResponse
-from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.exchange.rest import RestApi
 from kit.simulator.exchange.streams import StreamRegistry
 from venues.okx.simulator import private_rest, rest
@@ -29,7 +28,7 @@ RULES = ConnectionRules(
 )
 
 
-def okx(segment: Segment, hosts: Collection[str]) -> ExchangeDialect:
+def okx(segment: Segment, hosts: Collection[str]) -> Dialect:
     """The dialect of OKX, with the instruments of one segment."""
     streams, orders = StreamRegistry(make_stream), OkxOrders()
     encoder = OkxEncoder(streams, segment)
@@ -42,7 +41,7 @@ def okx(segment: Segment, hosts: Collection[str]) -> ExchangeDialect:
         authenticate=authenticate,
     )
     websocket = OkxWebsocket(streams, encoder, orders)
-    return ExchangeDialect(
+    return Dialect(
         hosts=hosts,
         rules=RULES,
         instruments=segment.instruments,

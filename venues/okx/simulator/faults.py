@@ -11,8 +11,7 @@ error_without_id    an error event that answers no request, then the frame
 import re
 from collections.abc import Mapping, Sequence
 
-from kit.simulator.dialect import Channel, Frame
-from kit.simulator.exchange.dialect import FrameFault
+from kit.simulator.dialect import Channel, Frame, FrameFault
 from venues.okx.simulator.encode import OkxEncoder
 from venues.okx.simulator.streams import argument
 

@@ -7,7 +7,6 @@ orders come ``authentication``, ``private_rest``, ``orders``, ``rows`` and ``pri
 from collections.abc import Callable, Mapping
 
 from kit.simulator.dialect import ConnectionRules, Dialect, RestResponse
-from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.exchange.rest import RestApi
 from kit.simulator.exchange.streams import StreamRegistry
 from ops.templates.examplex.simulator import rest
@@ -28,7 +27,7 @@ RULES = ConnectionRules(
 )
 
 
-def examplex() -> ExchangeDialect:
+def examplex() -> Dialect:
     streams = StreamRegistry(make_stream)
     encoder = ExamplexEncoder(streams)
     websocket = ExamplexWebsocket(streams, encoder)
@@ -39,7 +38,7 @@ def examplex() -> ExchangeDialect:
         reject=rest.reject,
         unknown=RestResponse(NO_SUCH_PATH, status=404),
     )
-    return ExchangeDialect(
+    return Dialect(
         hosts=("feed.examplex.invalid", "api.examplex.invalid"),
         rules=RULES,
         instruments=INSTRUMENTS,

@@ -80,11 +80,11 @@ def test_a_line_that_was_cut_off_still_belongs_to_its_stream(capture: CaptureRea
     line = combined("btcusdt@trade", TRADE)[:60]
     stream, text = capture.frame_of(line)
     assert (stream.name, text) == ("btcusdt@trade", line)
-    assert capture.trade_of(line) is None
+    assert capture.trades_in([line]) == []
 
 
 def test_a_trade_is_read_digit_for_digit(capture: CaptureReader):
-    trade = capture.trade_of(combined("btcusdt@trade", TRADE))
+    trade = capture.trades_in([combined("btcusdt@trade", TRADE)])[0]
     assert trade is not None
     assert (trade.trade_id, trade.price, trade.size) == (5, "61837.63000000", "0.02")
     assert (trade.time_ns, trade.taker_buys) == (9_000_000, False)
@@ -94,9 +94,9 @@ def test_a_trade_is_read_digit_for_digit(capture: CaptureReader):
 def test_trades_outside_the_order_book_are_not_in_the_history(kind: str):
     capture = capture_reader(BinanceStreams(), FUTURES_PARSERS)
     market = TRADE.replace(b'"m":true', b'"X":"MARKET","m":true')
-    assert capture.trade_of(combined("btcusdt@trade", market)) is not None
+    assert capture.trades_in([combined("btcusdt@trade", market)]) != []
     other = market.replace(b"MARKET", kind.encode())
-    assert capture.trade_of(combined("btcusdt@trade", other)) is None
+    assert capture.trades_in([combined("btcusdt@trade", other)]) == []
 
 
 def test_a_mark_is_read_digit_for_digit(capture: CaptureReader):
@@ -123,7 +123,7 @@ def test_a_subscription_with_another_speed_gets_the_captured_speed():
 @pytest.mark.parametrize("price", ["NaN", "", "1e-7", "-1", "1.2.3"])
 def test_a_trade_with_a_strange_price_is_no_history(capture: CaptureReader, price: str):
     line = combined("btcusdt@trade", TRADE.replace(b"61837.63000000", price.encode()))
-    assert capture.trade_of(line) is None
+    assert capture.trades_in([line]) == []
 
 
 def test_a_snapshot_belongs_to_the_symbol_of_its_address(capture: CaptureReader):
@@ -173,7 +173,7 @@ def test_the_sequence_of_a_book_frame(capture: CaptureReader):
 )
 def test_bytes_that_are_no_text_are_passed_on_as_they_are(line: bytes, capture: CaptureReader):
     assert capture.frame_of(line)[1] == line
-    assert capture.trade_of(line) is None
+    assert capture.trades_in([line]) == []
     assert capture.snapshot_of(line) is None
     assert capture.sequence_of(line) == 0
     assert all(listing.tick_size == "1" for listing in capture.listings_of([line]))

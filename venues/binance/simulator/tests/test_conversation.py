@@ -5,8 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import RestRequest, RestResponse, Session
-from kit.simulator.exchange.dialect import ExchangeDialect
+from kit.simulator.dialect import Dialect, RestRequest, RestResponse, Session
 from kit.simulator.faults import Faults
 from kit.simulator.market import Market
 from kit.simulator.simulate import SimulatedMarketView
@@ -18,12 +17,12 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
-def exchange() -> ExchangeDialect:
+def exchange() -> Dialect:
     return binance_spot()
 
 
 @pytest.fixture(scope="module")
-def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
+def market_view(exchange: Dialect) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
     market_view = SimulatedMarketView(market, exchange)
     market_view.happened(market.advance(OPENING_NS + 5 * SECOND_NS))
@@ -31,30 +30,26 @@ def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
 
 
 async def say(
-    exchange: ExchangeDialect, session: Session, market_view: SimulatedMarketView, text: str
+    exchange: Dialect, session: Session, market_view: SimulatedMarketView, text: str
 ) -> dict:
     (answer,) = await exchange.receive(session, text, market_view)
     return json.loads(answer)
 
 
 async def ask(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView, path: str, **query: object
+    exchange: Dialect, market_view: SimulatedMarketView, path: str, **query: object
 ) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
     return await exchange.answer(RestRequest("GET", path, texts), market_view)
 
 
-async def asked(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView, path: str, **query: object
-):
+async def asked(exchange: Dialect, market_view: SimulatedMarketView, path: str, **query: object):
     answer = await ask(exchange, market_view, path, **query)
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
 
 
-async def test_subscribing_and_unsubscribing(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView
-):
+async def test_subscribing_and_unsubscribing(exchange: Dialect, market_view: SimulatedMarketView):
     session = exchange.open("/stream", {"streams": "ethusdt@trade"})
     assert session is not None
     subscribe = '{"method":"SUBSCRIBE","params":["btcusdt@trade","btcusdt@depth@100ms"],"id":7}'
@@ -83,9 +78,7 @@ async def test_wrong_requests_are_rejected(exchange, market_view, text: str, cod
     assert not session.streams
 
 
-async def test_too_many_streams_are_rejected(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView
-):
+async def test_too_many_streams_are_rejected(exchange: Dialect, market_view: SimulatedMarketView):
     session = exchange.open("/ws", {})
     assert session is not None
     names = [f"s{number}@trade" for number in range(1_025)]
@@ -94,7 +87,7 @@ async def test_too_many_streams_are_rejected(
 
 
 async def test_a_raw_connection_gets_the_data_only(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView
+    exchange: Dialect, market_view: SimulatedMarketView
 ):
     whole = b'{"stream":"btcusdt@trade","data":{"e":"trade"}}'
     for path in ("/ws/btcusdt@trade", "/stream/ws/0"):
@@ -228,7 +221,7 @@ async def test_a_halted_symbol_is_listed_as_halted(exchange, market_view):
     assert (statuses["ETHUSDT"], statuses["BTCUSDT"]) == ("HALT", "TRADING")
 
 
-def test_every_failure_has_words(exchange: ExchangeDialect):
+def test_every_failure_has_words(exchange: Dialect):
     assert Faults("binance", 1).quiet
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["code"] < 0

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from kit.simulator.exchange.dialect import ExchangeDialect
+from kit.simulator.dialect import Dialect
 from kit.simulator.matching.contract import RejectCode, Status
 from kit.simulator.matching.tests.fake_engine import NOW_MS, FakeMarketView, FakeMatchingEngine
 from venues.binance.simulator import binance_spot
@@ -26,7 +26,7 @@ LIMIT = {
 
 
 @pytest.fixture
-def exchange() -> ExchangeDialect:
+def exchange() -> Dialect:
     return binance_spot()
 
 
@@ -36,18 +36,16 @@ def engine() -> FakeMatchingEngine:
 
 
 @pytest.fixture
-def market_view(exchange: ExchangeDialect, engine: FakeMatchingEngine) -> FakeMarketView:
+def market_view(exchange: Dialect, engine: FakeMatchingEngine) -> FakeMarketView:
     return FakeMarketView(engine, [exchange.list(one) for one in exchange.instruments])
 
 
-async def called(
-    exchange: ExchangeDialect, market_view: FakeMarketView, request
-) -> tuple[int, dict]:
+async def called(exchange: Dialect, market_view: FakeMarketView, request) -> tuple[int, dict]:
     answer = await exchange.answer(request, market_view)
     return answer.status, json.loads(answer.body)
 
 
-async def error_of(exchange: ExchangeDialect, market_view: FakeMarketView, request) -> int:
+async def error_of(exchange: Dialect, market_view: FakeMarketView, request) -> int:
     status, body = await called(exchange, market_view, request)
     assert status >= 400, body
     return body["code"]

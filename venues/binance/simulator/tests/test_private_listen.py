@@ -5,8 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import RestRequest
-from kit.simulator.exchange.dialect import ExchangeDialect
+from kit.simulator.dialect import Dialect, RestRequest
 from kit.simulator.matching.contract import (
     BalanceChanged,
     BalanceView,
@@ -40,7 +39,7 @@ HOUR_NS = 3_600 * 10**9
 
 
 @pytest.fixture
-def exchange() -> ExchangeDialect:
+def exchange() -> Dialect:
     return binance_futures()
 
 
@@ -50,26 +49,22 @@ def engine() -> FakeMatchingEngine:
 
 
 @pytest.fixture
-def market_view(exchange: ExchangeDialect, engine: FakeMatchingEngine) -> FakeMarketView:
+def market_view(exchange: Dialect, engine: FakeMatchingEngine) -> FakeMarketView:
     return FakeMarketView(engine, [exchange.list(one) for one in exchange.instruments])
 
 
-async def called(
-    exchange: ExchangeDialect, market_view: FakeMarketView, request
-) -> tuple[int, dict]:
+async def called(exchange: Dialect, market_view: FakeMarketView, request) -> tuple[int, dict]:
     answer = await exchange.answer(request, market_view)
     return answer.status, json.loads(answer.body)
 
 
-async def listen_key(
-    exchange: ExchangeDialect, market_view: FakeMarketView, method: str = "POST"
-) -> dict:
+async def listen_key(exchange: Dialect, market_view: FakeMarketView, method: str = "POST") -> dict:
     """It needs a key, and no signature."""
     request = RestRequest(method, f"{ROOT}/listenKey", headers={"X-MBX-APIKEY": "demo-key"})
     return (await called(exchange, market_view, request))[1]
 
 
-def listening(exchange: ExchangeDialect, path: str, **query: str) -> tuple[object, list[dict]]:
+def listening(exchange: Dialect, path: str, **query: str) -> tuple[object, list[dict]]:
     """A connection and the messages that it gets."""
     session = exchange.open(path, query)
     assert session is not None

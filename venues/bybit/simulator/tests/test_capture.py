@@ -64,8 +64,8 @@ def test_lines_without_a_topic_are_passed_unchanged(capture: CaptureReader, line
 
 def test_trades_are_read_exactly(capture: CaptureReader):
     two = TRADE.replace(b"}]}", b'},{"i":"6","T":10,"p":"1","v":"2","S":"Buy","s":"BTCUSDT"}]}')
-    trade, other = capture.trades_of(two)
-    assert capture.trade_of(two) == trade
+    trade, other = capture.trades_in([two])
+    assert capture.trades_in([two])[0] == trade
     assert (other.trade_id, other.taker_buys) == (6, True)
     assert (trade.trade_id, trade.price, trade.size) == (2290000001162605275, "63311.4", "0.000001")
     assert (trade.time_ns, trade.taker_buys) == (9_000_000, False)
@@ -73,7 +73,7 @@ def test_trades_are_read_exactly(capture: CaptureReader):
 
 @pytest.mark.parametrize("price", ["NaN", "", "1e-7", "-1", "1.2.3"])
 def test_a_trade_with_a_strange_price_is_ignored(capture: CaptureReader, price: str):
-    assert capture.trade_of(TRADE.replace(b"63311.4", price.encode())) is None
+    assert capture.trades_in([TRADE.replace(b"63311.4", price.encode())]) == []
 
 
 def test_a_rest_book_has_its_symbol(capture: CaptureReader):
@@ -111,7 +111,7 @@ def test_the_sequence_of_a_book_frame(capture: CaptureReader):
 @pytest.mark.parametrize("line", [TRADE[:-30], TRADE.replace(b"63311.4", b"\xff"), b"\x00\xff\x9d"])
 def test_damaged_lines_are_passed_on_without_data(line: bytes, capture: CaptureReader):
     assert capture.frame_of(line)[1] == line
-    assert capture.trade_of(line) is None
+    assert capture.trades_in([line]) == []
     assert capture.snapshot_of(line) is None
     assert capture.sequence_of(line) == 0
     assert all(listing.tick_size == "1" for listing in capture.listings_of([line]))

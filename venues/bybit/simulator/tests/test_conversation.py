@@ -5,8 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import RestRequest, RestResponse, Session
-from kit.simulator.exchange.dialect import ExchangeDialect
+from kit.simulator.dialect import Dialect, RestRequest, RestResponse, Session
 from kit.simulator.market import Market
 from kit.simulator.simulate import SimulatedMarketView
 from venues.bybit.simulator import bybit_spot
@@ -18,12 +17,12 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
-def exchange() -> ExchangeDialect:
+def exchange() -> Dialect:
     return bybit_spot()
 
 
 @pytest.fixture(scope="module")
-def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
+def market_view(exchange: Dialect) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
     market_view = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
@@ -33,29 +32,27 @@ def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
 
 
 @pytest.fixture
-def session(exchange: ExchangeDialect) -> Session:
+def session(exchange: Dialect) -> Session:
     session = exchange.open(PUBLIC_PATH, {})
     assert session is not None
     return session
 
 
 async def say(
-    exchange: ExchangeDialect, session: Session, market_view: SimulatedMarketView, call
+    exchange: Dialect, session: Session, market_view: SimulatedMarketView, call
 ) -> list[dict]:
     text = call if isinstance(call, str) else json.dumps(call)
     return [json.loads(answer) for answer in await exchange.receive(session, text, market_view)]
 
 
 async def ask(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView, name: str, **query: object
+    exchange: Dialect, market_view: SimulatedMarketView, name: str, **query: object
 ) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
     return await exchange.answer(RestRequest("GET", f"/v5/market/{name}", texts), market_view)
 
 
-async def asked(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView, name: str, **query: object
-):
+async def asked(exchange: Dialect, market_view: SimulatedMarketView, name: str, **query: object):
     answer = await ask(exchange, market_view, name, **({"category": "spot"} | query))
     assert answer.status == 200
     envelope = json.loads(answer.body)
@@ -224,6 +221,6 @@ async def test_instruments_have_all_members_that_clients_read(exchange, market_v
     assert (await ask(exchange, market_view, "dance")).status == 404
 
 
-def test_every_failure_has_a_body(exchange: ExchangeDialect):
+def test_every_failure_has_a_body(exchange: Dialect):
     for status in (418, 429, 500):
         assert exchange.failures[status]

@@ -79,7 +79,7 @@ def test_a_frame_of_two_products_is_for_all(capture: CaptureReader) -> None:
 
 
 def test_a_trade_is_read_digit_for_digit(capture: CaptureReader) -> None:
-    trade = capture.trade_of(real.MATCH)
+    trade = capture.trades_in([real.MATCH])[0]
     assert trade is not None
     assert (trade.trade_id, trade.price, trade.size) == (280232, "0.00001305", "985")
     assert (trade.time_ns, trade.taker_buys) == (1618677817089723000, True)
@@ -87,17 +87,17 @@ def test_a_trade_is_read_digit_for_digit(capture: CaptureReader) -> None:
 
 def test_a_frame_of_advanced_has_many_trades(capture: CaptureReader) -> None:
     _, line = capture.frame_of(real.ADVANCED_TRADES)
-    older, newer = capture.trades_of(line)
+    older, newer = capture.trades_in([line])
     assert (newer.trade_id, newer.size, newer.taker_buys) == (846149799, "1", False)
     assert (older.trade_id, older.price, older.taker_buys) == (846149798, "2668.35", True)
-    assert capture.trade_of(line) == older
-    assert capture.trades_of(line[:-3]) == []
+    assert capture.trades_in([line])[0] == older
+    assert capture.trades_in([line[:-3]]) == []
 
 
 @pytest.mark.parametrize("price", [b"NaN", b"", b"1e-7", b"-1", b"1.2.3", b"\xff"])
 def test_a_trade_with_a_strange_price_is_no_history(capture, price: bytes) -> None:
-    assert capture.trade_of(real.MATCH.replace(b"0.00001305", price)) is None
-    assert capture.trade_of(real.MATCH.replace(b"2021-04-17T", b"soon")) is None
+    assert capture.trades_in([real.MATCH.replace(b"0.00001305", price)]) == []
+    assert capture.trades_in([real.MATCH.replace(b"2021-04-17T", b"soon")]) == []
 
 
 def test_a_snapshot_belongs_to_the_product_of_its_address(capture: CaptureReader) -> None:

@@ -5,8 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import RestRequest, RestResponse
-from kit.simulator.exchange.dialect import ExchangeDialect
+from kit.simulator.dialect import Dialect, RestRequest, RestResponse
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from venues.coinbase.simulator import coinbase_spot
@@ -19,12 +18,12 @@ MARKET = "/api/v3/brokerage/market"
 
 
 @pytest.fixture(scope="module")
-def exchange() -> ExchangeDialect:
+def exchange() -> Dialect:
     return coinbase_spot()
 
 
 @pytest.fixture(scope="module")
-def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
+def market_view(exchange: Dialect) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
     market_view = SimulatedMarketView(market, exchange)
     while market.time_ns < OPENING_NS + 5 * SECOND_NS:
@@ -35,7 +34,7 @@ def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
 
 
 @pytest.fixture
-def session(exchange: ExchangeDialect) -> CoinbaseSession:
+def session(exchange: Dialect) -> CoinbaseSession:
     found = exchange.open("/", {})
     assert isinstance(found, CoinbaseSession)
     return found
@@ -45,7 +44,7 @@ class Talk:
     """A conversation over one connection."""
 
     def __init__(
-        self, exchange: ExchangeDialect, market_view: SimulatedMarketView, session: CoinbaseSession
+        self, exchange: Dialect, market_view: SimulatedMarketView, session: CoinbaseSession
     ) -> None:
         self._exchange = exchange
         self._market_view = market_view
@@ -66,22 +65,18 @@ class Talk:
 
 
 @pytest.fixture
-def talk(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView, session: CoinbaseSession
-) -> Talk:
+def talk(exchange: Dialect, market_view: SimulatedMarketView, session: CoinbaseSession) -> Talk:
     return Talk(exchange, market_view, session)
 
 
 async def ask(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView, path: str, **query: object
+    exchange: Dialect, market_view: SimulatedMarketView, path: str, **query: object
 ) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
     return await exchange.answer(RestRequest("GET", path, texts), market_view)
 
 
-async def asked(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView, path: str, **query: object
-):
+async def asked(exchange: Dialect, market_view: SimulatedMarketView, path: str, **query: object):
     answer = await ask(exchange, market_view, path, **query)
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
@@ -172,7 +167,7 @@ async def test_an_invalid_message_is_rejected(talk: Talk, text: str) -> None:
     assert answer["type"] == "error"
 
 
-def test_both_feeds_are_at_the_root(exchange: ExchangeDialect) -> None:
+def test_both_feeds_are_at_the_root(exchange: Dialect) -> None:
     assert exchange.open("/", {}) is not None
     assert exchange.open("/api/v3/brokerage/time", {}) is None
 
@@ -287,7 +282,7 @@ async def test_products_have_all_members_that_clients_read(exchange, market_view
     assert (await asked(exchange, market_view, "/products/BTC-USD/ticker"))["trade_id"]
 
 
-def test_every_failure_has_words(exchange: ExchangeDialect) -> None:
+def test_every_failure_has_words(exchange: Dialect) -> None:
     for status in (418, 429, 500):
         failure = json.loads(exchange.failures[status])
         assert failure["error"]

@@ -86,20 +86,20 @@ def test_a_truncated_line_still_belongs_to_its_stream(capture: CaptureReader):
     line = TRADE[:120]
     stream, text = capture.frame_of(line)
     assert (stream.name, text) == ("trades.BTC-PERPETUAL.100ms", line)
-    assert not capture.trades_of(line)
+    assert not capture.trades_in([line])
 
 
 def test_trades_are_read_exactly(capture: CaptureReader):
-    (trade,) = capture.trades_of(TRADE)
+    (trade,) = capture.trades_in([TRADE])
     assert (trade.trade_id, trade.price, trade.size) == (5, "56168.5", "60.0")
     assert (trade.time_ns, trade.taker_buys) == (9_000_000, False)
     two = framed("trades.BTC-PERPETUAL.100ms", TRADE_DATA[:-1] + b"," + TRADE_DATA[1:])
-    assert len(capture.trades_of(two)) == 2
+    assert len(capture.trades_in([two])) == 2
 
 
 @pytest.mark.parametrize("price", ["null", '"NaN"', '""', "-1", "[]"])
 def test_a_trade_with_a_strange_price_is_ignored(capture: CaptureReader, price: str):
-    assert not capture.trades_of(TRADE.replace(b"56168.5", price.encode()))
+    assert not capture.trades_in([TRADE.replace(b"56168.5", price.encode())])
 
 
 def test_a_snapshot_has_its_symbol(capture: CaptureReader):

@@ -5,8 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import RestRequest, RestResponse, Session
-from kit.simulator.exchange.dialect import ExchangeDialect
+from kit.simulator.dialect import Dialect, RestRequest, RestResponse, Session
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from venues.deribit.simulator import deribit_futures
@@ -20,12 +19,12 @@ BTC = "BTC-PERPETUAL"
 
 
 @pytest.fixture(scope="module")
-def exchange() -> ExchangeDialect:
+def exchange() -> Dialect:
     return deribit_futures()
 
 
 @pytest.fixture(scope="module")
-def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
+def market_view(exchange: Dialect) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
     market_view = SimulatedMarketView(market, exchange)
     while market.time_ns < OPENING_NS + 5 * SECOND_NS:
@@ -36,7 +35,7 @@ def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
 
 
 @pytest.fixture
-def session(exchange: ExchangeDialect) -> Session:
+def session(exchange: Dialect) -> Session:
     session = exchange.open("/ws/api/v2", {})
     assert session is not None
     return session
@@ -49,15 +48,13 @@ async def say(exchange, session, market_view, method: str, **params) -> list[dic
 
 
 async def ask(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView, method: str, **query: object
+    exchange: Dialect, market_view: SimulatedMarketView, method: str, **query: object
 ) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
     return await exchange.answer(RestRequest("GET", f"/api/v2/public/{method}", texts), market_view)
 
 
-async def asked(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView, method: str, **query: object
-):
+async def asked(exchange: Dialect, market_view: SimulatedMarketView, method: str, **query: object):
     answer = await ask(exchange, market_view, method, **query)
     assert answer.status == 200, answer.body
     return json.loads(answer.body, parse_float=Decimal)["result"]
@@ -284,6 +281,6 @@ async def test_a_halted_instrument_has_the_state_halted():
     assert ticker["state"] == "halted"
 
 
-def test_every_failure_has_a_body(exchange: ExchangeDialect):
+def test_every_failure_has_a_body(exchange: Dialect):
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["error"]["code"] > 0

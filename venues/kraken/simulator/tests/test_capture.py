@@ -97,11 +97,11 @@ def test_a_truncated_line_still_belongs_to_its_stream(capture: CaptureReader):
     line = TRADE[:80]
     stream, text = capture.frame_of(line)
     assert (stream.name, text) == ("trade BTC/USD", line)
-    assert capture.trades_of(line) == []
+    assert capture.trades_in([line]) == []
 
 
 def test_trades_are_read_exactly(capture: CaptureReader):
-    first, second = capture.trades_of(TRADE)
+    first, second = capture.trades_in([TRADE])
     assert (first.trade_id, first.price, first.size) == (106799953, "81205.1", "0.00003630")
     assert (first.time_ns, first.taker_buys) == (1_788_481_280_564_568_000, True)
     assert (second.trade_id, second.taker_buys) == (106799954, False)
@@ -109,7 +109,7 @@ def test_trades_are_read_exactly(capture: CaptureReader):
 
 @pytest.mark.parametrize("price", ["NaN", "", "1e-7", "-1", "1.2.3", "null"])
 def test_a_trade_with_a_strange_price_is_ignored(capture: CaptureReader, price: str):
-    assert capture.trades_of(TRADE.replace(b"81205.1", price.encode())) == []
+    assert capture.trades_in([TRADE.replace(b"81205.1", price.encode())]) == []
 
 
 def test_times_have_up_to_nine_digits():
@@ -141,5 +141,5 @@ def test_a_frame_of_the_feed_is_no_snapshot(capture: CaptureReader):
 )
 def test_bytes_that_are_no_text_are_passed_on_as_they_are(line: bytes, capture: CaptureReader):
     assert capture.frame_of(line)[1] == line
-    assert capture.trades_of(line) == []
+    assert capture.trades_in([line]) == []
     assert all(listing.tick_size == "1" for listing in capture.listings_of([line]))

@@ -5,8 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import RestRequest, Session
-from kit.simulator.exchange.dialect import ExchangeDialect
+from kit.simulator.dialect import Dialect, RestRequest, Session
 from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.market import Market
 from kit.simulator.simulate import SimulatedMarketView
@@ -21,12 +20,12 @@ PAIR = "XBTUSDT"
 
 
 @pytest.fixture(scope="module")
-def exchange() -> ExchangeDialect:
+def exchange() -> Dialect:
     return kraken_spot()
 
 
 @pytest.fixture(scope="module")
-def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
+def market_view(exchange: Dialect) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, INSTRUMENTS)
     market_view = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
@@ -36,22 +35,20 @@ def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
 
 
 @pytest.fixture
-async def session(exchange: ExchangeDialect) -> Session:
+async def session(exchange: Dialect) -> Session:
     session = exchange.open("/v2", {})
     assert session is not None
     return session
 
 
 async def say(
-    exchange: ExchangeDialect, session: Session, market_view: SimulatedMarketView, **call
+    exchange: Dialect, session: Session, market_view: SimulatedMarketView, **call
 ) -> list[dict]:
     answers = await exchange.receive(session, json.dumps(call), market_view)
     return [one for one in map(json.loads, answers) if one.get("channel") != "status"]
 
 
-async def asked(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView, name: str, **query: object
-):
+async def asked(exchange: Dialect, market_view: SimulatedMarketView, name: str, **query: object):
     texts = {key: str(value) for key, value in query.items()}
     answer = await exchange.answer(RestRequest("GET", f"/0/public/{name}", texts), market_view)
     assert answer.status == 200, answer.body
@@ -239,12 +236,12 @@ async def test_wrong_calls_are_rejected_with_krakens_errors(
     assert json.loads(answer.body) == {"error": [error]}
 
 
-def test_every_failure_has_a_body(exchange: ExchangeDialect):
+def test_every_failure_has_a_body(exchange: Dialect):
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["error"][0].startswith("E")
 
 
-def test_a_bad_checksum_changes_only_the_checksum(exchange: ExchangeDialect):
+def test_a_bad_checksum_changes_only_the_checksum(exchange: Dialect):
     stream = StreamRegistry(make_stream).get("book-10 BTC/USDT")
     frame = b'{"channel":"book","data":[{"bids":[],"checksum":681655668}]}'
     ((_, wrong),) = exchange.faults["bad_checksum"]((stream, frame))

@@ -90,22 +90,22 @@ def test_a_truncated_line_still_belongs_to_its_stream(capture: CaptureReader):
     line = TRADE[:60]
     stream, text = capture.frame_of(line)
     assert (stream.name, text) == ("trades:BTC-USDT", line)
-    assert capture.trade_of(line) is None
+    assert capture.trades_in([line]) == []
 
 
 def test_a_trade_is_read_digit_for_digit(capture: CaptureReader):
-    trade = capture.trade_of(TRADE)
+    trade = capture.trades_in([TRADE])[0]
     assert trade is not None
     assert (trade.trade_id, trade.price, trade.size) == (5, "61837.63", "0.02")
     assert (trade.time_ns, trade.taker_buys) == (9_000_000, False)
     row = TRADE[TRADE.index(b'[{"') + 1 : -2]
     two = TRADE.replace(row, row + b"," + row.replace(b'"5"', b'"6"'))
-    assert [one.trade_id for one in capture.trades_of(two)] == [5, 6]
+    assert [one.trade_id for one in capture.trades_in([two])] == [5, 6]
 
 
 @pytest.mark.parametrize("price", ["NaN", "", "1e-7", "-1", "1.2.3"])
 def test_a_trade_with_an_invalid_price_is_ignored(capture: CaptureReader, price: str):
-    assert capture.trade_of(TRADE.replace(b"61837.63", price.encode())) is None
+    assert capture.trades_in([TRADE.replace(b"61837.63", price.encode())]) == []
 
 
 def test_a_snapshot_belongs_to_the_symbol_of_its_url(capture: CaptureReader):
@@ -153,7 +153,7 @@ def test_the_sequence_of_a_book_frame(capture: CaptureReader):
 )
 def test_bytes_that_are_not_text_are_passed_unchanged(line: bytes, capture: CaptureReader):
     assert capture.frame_of(line)[1] == line
-    assert capture.trade_of(line) is None
+    assert capture.trades_in([line]) == []
     assert capture.snapshot_of(line) is None
     assert capture.mark_of(line) is None
     assert capture.sequence_of(line) == 0

@@ -5,8 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import RestRequest, RestResponse, Session
-from kit.simulator.exchange.dialect import ExchangeDialect
+from kit.simulator.dialect import Dialect, RestRequest, RestResponse, Session
 from kit.simulator.market import Market
 from kit.simulator.simulate import SimulatedMarketView
 from venues.okx.simulator import DIALECTS
@@ -19,11 +18,11 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
-def exchange() -> ExchangeDialect:
+def exchange() -> Dialect:
     return DIALECTS["okx"]()
 
 
-def market_view_of(exchange: ExchangeDialect) -> SimulatedMarketView:
+def market_view_of(exchange: Dialect) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
     market_view = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
@@ -33,18 +32,18 @@ def market_view_of(exchange: ExchangeDialect) -> SimulatedMarketView:
 
 
 @pytest.fixture(scope="module")
-def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
+def market_view(exchange: Dialect) -> SimulatedMarketView:
     return market_view_of(exchange)
 
 
-def opened(exchange: ExchangeDialect, access: str = "public") -> Session:
+def opened(exchange: Dialect, access: str = "public") -> Session:
     session = exchange.open(f"/ws/v5/{access}", {})
     assert session is not None
     return session
 
 
 async def send(
-    exchange: ExchangeDialect,
+    exchange: Dialect,
     session: Session,
     market_view: SimulatedMarketView,
     operation: str,
@@ -57,15 +56,13 @@ async def send(
 
 
 async def get(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView, path: str, **query: object
+    exchange: Dialect, market_view: SimulatedMarketView, path: str, **query: object
 ) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
     return await exchange.answer(RestRequest("GET", f"/api/v5/{path}", texts), market_view)
 
 
-async def rows_of(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView, path: str, **query: object
-):
+async def rows_of(exchange: Dialect, market_view: SimulatedMarketView, path: str, **query: object):
     answer = await get(exchange, market_view, path, **query)
     assert answer.status == 200, answer.body
     body = json.loads(answer.body)
@@ -73,9 +70,7 @@ async def rows_of(
     return body["data"]
 
 
-async def test_subscribing_and_unsubscribing(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView
-):
+async def test_subscribing_and_unsubscribing(exchange: Dialect, market_view: SimulatedMarketView):
     session = opened(exchange)
     trades, quotes = ("trades", "BTC-USDT"), ("bbo-tbt", "ETH-USDT")
     first, second = await send(exchange, session, market_view, "subscribe", trades, quotes, id="7")
@@ -93,9 +88,7 @@ async def test_subscribing_and_unsubscribing(
     assert await exchange.receive(session, "ping", market_view) == [b"pong"]
 
 
-async def test_a_book_begins_with_a_snapshot(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView
-):
+async def test_a_book_begins_with_a_snapshot(exchange: Dialect, market_view: SimulatedMarketView):
     answers = await send(
         exchange, opened(exchange), market_view, "subscribe", ("books", "BTC-USDT")
     )
@@ -112,7 +105,7 @@ async def test_a_book_begins_with_a_snapshot(
 
 
 async def test_candles_and_tickers_begin_with_the_newest(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView
+    exchange: Dialect, market_view: SimulatedMarketView
 ):
     session = opened(exchange, "business")
     _, candle = await send(exchange, session, market_view, "subscribe", ("candle1m", "BTC-USDT"))
@@ -153,7 +146,7 @@ async def test_an_unknown_channel_or_symbol_is_rejected(
     "text", ["{", "[]", '{"op":"subscribe"}', '{"op":"dance","args":[{}]}', '{"op":5}', "PING"]
 )
 async def test_wrong_requests_are_rejected(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView, text: str
+    exchange: Dialect, market_view: SimulatedMarketView, text: str
 ):
     (answer,) = await exchange.receive(opened(exchange), text, market_view)
     assert json.loads(answer)["code"] == "60012"
@@ -162,12 +155,12 @@ async def test_wrong_requests_are_rejected(
 @pytest.mark.parametrize(
     "path", ["/ws/v5/personal", "/ws/v5", "/public", "/api/v5/public/instruments"]
 )
-def test_there_are_three_addresses(exchange: ExchangeDialect, path: str):
+def test_there_are_three_addresses(exchange: Dialect, path: str):
     assert exchange.open(path, {}) is None
 
 
 def test_a_connection_is_closed_after_its_notice(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView
+    exchange: Dialect, market_view: SimulatedMarketView
 ):
     session = opened(exchange)
     assert session.shape is not None
@@ -258,7 +251,7 @@ async def test_candles_follow_one_another(exchange, market_view, bar, length_ms,
 
 
 async def test_volumes_of_swaps_are_in_contracts(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView
+    exchange: Dialect, market_view: SimulatedMarketView
 ):
     swaps = DIALECTS["okx_futures"]()
     swap_view = market_view_of(swaps)
@@ -273,7 +266,7 @@ async def test_volumes_of_swaps_are_in_contracts(
 
 
 async def test_funding_of_swaps_can_be_requested(
-    exchange: ExchangeDialect, market_view: SimulatedMarketView
+    exchange: Dialect, market_view: SimulatedMarketView
 ):
     swaps = DIALECTS["okx_futures"]()
     swap_view = market_view_of(swaps)
@@ -331,6 +324,6 @@ async def test_a_halted_instrument_is_listed_as_suspended(exchange, market_view)
     assert (states["ETH-USDT"], states["BTC-USDT"]) == ("suspend", "live")
 
 
-def test_every_failure_has_a_body(exchange: ExchangeDialect):
+def test_every_failure_has_a_body(exchange: Dialect):
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["code"].startswith("50")

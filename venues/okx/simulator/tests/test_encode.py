@@ -7,8 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Frame, Session
-from kit.simulator.exchange.dialect import ExchangeDialect
+from kit.simulator.dialect import Dialect, Frame, Session
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from venues.okx.simulator import DIALECTS
@@ -25,7 +24,7 @@ class SimulatedExchange:
     """A market and all its frames about one instrument."""
 
     def __init__(self, venue_id: str = "okx", events_per_second: float = 1_000) -> None:
-        self.exchange: ExchangeDialect = DIALECTS[venue_id]()
+        self.exchange: Dialect = DIALECTS[venue_id]()
         self.instrument = self.exchange.instruments[0]
         self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
         self.market_view = SimulatedMarketView(self.market, self.exchange)

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.simulator.exchange.dialect import ExchangeDialect
+from kit.simulator.dialect import Dialect
 from kit.simulator.matching.contract import (
     BalanceChanged,
     BalanceView,
@@ -34,12 +34,12 @@ ORDER = "trade/order"
 
 
 @pytest.fixture
-def exchange() -> ExchangeDialect:
+def exchange() -> Dialect:
     return DIALECTS["okx"]()
 
 
 @pytest.fixture
-def swaps() -> ExchangeDialect:
+def swaps() -> Dialect:
     return DIALECTS["okx_futures"]()
 
 
@@ -48,25 +48,21 @@ def engine() -> FakeMatchingEngine:
     return FakeMatchingEngine()
 
 
-def market_view_of(exchange: ExchangeDialect, engine: FakeMatchingEngine | None) -> FakeMarketView:
+def market_view_of(exchange: Dialect, engine: FakeMatchingEngine | None) -> FakeMarketView:
     return FakeMarketView(engine, [exchange.list(one) for one in exchange.instruments])
 
 
 @pytest.fixture
-def market_view(exchange: ExchangeDialect, engine: FakeMatchingEngine) -> FakeMarketView:
+def market_view(exchange: Dialect, engine: FakeMatchingEngine) -> FakeMarketView:
     return market_view_of(exchange, engine)
 
 
-async def called(
-    exchange: ExchangeDialect, market_view: FakeMarketView, request
-) -> tuple[int, dict]:
+async def called(exchange: Dialect, market_view: FakeMarketView, request) -> tuple[int, dict]:
     answer = await exchange.answer(request, market_view)
     return answer.status, json.loads(answer.body)
 
 
-async def item_of(
-    exchange: ExchangeDialect, market_view: FakeMarketView, request
-) -> tuple[str, str]:
+async def item_of(exchange: Dialect, market_view: FakeMarketView, request) -> tuple[str, str]:
     """The codes of the answer and of its only item."""
     status, body = await called(exchange, market_view, request)
     assert status == 200, body
@@ -266,13 +262,13 @@ async def test_orders_without_a_matching_engine_are_rejected(exchange):
 
 
 async def send(
-    exchange: ExchangeDialect, session, market_view: FakeMarketView, content: dict
+    exchange: Dialect, session, market_view: FakeMarketView, content: dict
 ) -> list[dict]:
     answers = await exchange.receive(session, json.dumps(content), market_view)
     return [json.loads(answer) for answer in answers]
 
 
-def private(exchange: ExchangeDialect) -> tuple[object, list[dict]]:
+def private(exchange: Dialect) -> tuple[object, list[dict]]:
     """A connection and the messages that it gets."""
     session = exchange.open("/ws/v5/private", {})
     assert session is not None

@@ -32,10 +32,10 @@ def test_answers_and_the_unknown_have_streams_of_their_own() -> None:
 
 
 def test_a_trade_is_read() -> None:
-    trade = capture.trade_of(TRADE)
+    trade = capture.trades_in([TRADE])[0]
     assert trade is not None
     assert (trade.trade_id, trade.price, trade.taker_buys) == (17, "61800.10", True)
-    assert capture.trade_of(TRADE[:-1]) is None
+    assert capture.trades_in([TRADE[:-1]]) == []
 
 
 def test_a_book_is_read() -> None:
