@@ -38,7 +38,8 @@ class OrderRejection(Exception):
 
 @dataclass(slots=True, eq=False)
 class PaperOrder:
-    """One order and its queue position."""
+    """An ``OrderRequest`` at the simulated venue: what the venue alone knows of it, such as its
+    queue position and reserved funds. ``as_venue_order`` is what the account sees."""
 
     number: int
     request: OrderRequest
