@@ -10,6 +10,7 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/account/re
 """
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -169,7 +170,7 @@ class BinanceFuturesAccountApi:
             query = {"startTime": begin_ms, "endTime": end_ms, "limit": FILLS_MAX}
             params = {"symbol": symbol, **query}
             rows = await queries.ask("fapiPrivateGetUserTrades", params)
-            found += [futures_fill_of(row) for row in rows]
+            found += [fill_of(row) for row in rows]
             full = len(rows) == FILLS_MAX
             # Ask again from the last millisecond: it may have more fills.
             begin_ms = max(int(rows[-1]["time"]), begin_ms + 1) if full else end_ms + 1
@@ -192,40 +193,32 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
     "stopPrice":"0.0","updateTime":1499827319559,…}. A cancelled one has ours in
     ``origClientOrderId``: ``clientOrderId`` is then the id of the cancelling."""
     filled = venue_text.amount(row["executedQty"])
-    client_id = row.get("origClientOrderId") or row.get("clientOrderId")
-    return VenueOrder(
-        symbol=row["symbol"],
-        venue_order_id=str(row["orderId"]),
-        client_order_id=venue_text.own_client_order_id(client_id),
-        side=venue_text.side(row["side"]),
-        type=TYPES[row["type"]],
-        size=venue_text.amount(row["origQty"]),
-        price=venue_text.amount_or_none(row.get("price")),
-        state=STATES[row["status"]],
-        filled_size=filled,
-        average_price=venue_text.average_price(
-            venue_text.amount(row.get("cummulativeQuoteQty")), filled
-        ),
-        venue_time_ns=venue_text.time_ns(row.get("updateTime") or row.get("transactTime")),
-        stop_price=venue_text.amount_or_none(row.get("stopPrice")),
-        reject_reason=self_trade_reason(row["status"]),
-    )
+    value = venue_text.amount(row.get("cummulativeQuoteQty"))
+    return _order_of(row, TYPES[row["type"]], venue_text.average_price(value, filled))
+
+
+def futures_order_of(row: Mapping[str, Any]) -> VenueOrder:
+    """{"orderId":22542179,"symbol":"BTCUSDT","status":"NEW","clientOrderId":"…","price":"61000",
+    "avgPrice":"0.00","origQty":"10","executedQty":"0","type":"LIMIT","origType":"LIMIT",
+    "side":"BUY","stopPrice":"0","updateTime":1566818724722,…}"""
+    average_price = venue_text.amount_or_none(row["avgPrice"])
+    return _order_of(row, FUTURES_TYPES[row["origType"]], average_price)
 
 
 def fill_of(row: Mapping[str, Any]) -> VenueFill:
-    """{"symbol":"BNBBTC","id":28457,"orderId":100234,"price":"4.0","qty":"12.0",
+    """Spot: {"symbol":"BNBBTC","id":28457,"orderId":100234,"price":"4.0","qty":"12.0",
     "commission":"10.1","commissionAsset":"BNB","time":1499865549590,"isBuyer":true,
-    "isMaker":false,…}"""
+    "isMaker":false,…}. Futures have "side":"SELL" and "maker":false instead."""
     return VenueFill(
         symbol=row["symbol"],
         fill_id=str(row["id"]),
         venue_order_id=str(row["orderId"]),
-        client_order_id="",
-        side=venue_text.side("buy" if row["isBuyer"] else "sell"),
+        client_order_id=_client_order_id(row),
+        side=venue_text.side(row.get("side") or ("buy" if row["isBuyer"] else "sell")),
         price=venue_text.amount(row["price"]),
         size=venue_text.amount(row["qty"]),
         fees=fees_of(row["commissionAsset"], row["commission"]),
-        liquidity=venue_text.liquidity(row["isMaker"]),
+        liquidity=venue_text.liquidity(row["maker"] if "maker" in row else row["isMaker"]),
         venue_time_ns=venue_text.time_ns(row["time"]),
     )
 
@@ -234,28 +227,6 @@ def balance_of(asset: str, free: str, locked: str) -> VenueBalance:
     """A balance of the free and the locked amount."""
     available = venue_text.amount(free)
     return VenueBalance(asset, available + venue_text.amount(locked), available)
-
-
-def futures_order_of(row: Mapping[str, Any]) -> VenueOrder:
-    """{"orderId":22542179,"symbol":"BTCUSDT","status":"NEW","clientOrderId":"…","price":"61000",
-    "avgPrice":"0.00","origQty":"10","executedQty":"0","type":"LIMIT","origType":"LIMIT",
-    "side":"BUY","stopPrice":"0","updateTime":1566818724722,…}"""
-    filled = venue_text.amount(row["executedQty"])
-    return VenueOrder(
-        symbol=row["symbol"],
-        venue_order_id=str(row["orderId"]),
-        client_order_id=venue_text.own_client_order_id(row["clientOrderId"]),
-        side=venue_text.side(row["side"]),
-        type=FUTURES_TYPES[row["origType"]],
-        size=venue_text.amount(row["origQty"]),
-        price=venue_text.amount_or_none(row["price"]),
-        state=STATES[row["status"]],
-        filled_size=filled,
-        average_price=venue_text.amount_or_none(row["avgPrice"]) if filled else None,
-        venue_time_ns=venue_text.time_ns(row["updateTime"]),
-        stop_price=venue_text.amount_or_none(row.get("stopPrice")),
-        reject_reason=self_trade_reason(row["status"]),
-    )
 
 
 def algo_order_of(row: Mapping[str, Any]) -> VenueOrder:
@@ -277,24 +248,6 @@ def algo_order_of(row: Mapping[str, Any]) -> VenueOrder:
     )
 
 
-def futures_fill_of(row: Mapping[str, Any]) -> VenueFill:
-    """{"symbol":"BTCUSDT","id":698759,"orderId":25851813,"side":"SELL","price":"61000",
-    "qty":"0.002","commission":"-0.07819010","commissionAsset":"USDT","time":1569514978020,
-    "maker":false,…}"""
-    return VenueFill(
-        symbol=row["symbol"],
-        fill_id=str(row["id"]),
-        venue_order_id=str(row["orderId"]),
-        client_order_id="",
-        side=venue_text.side(row["side"]),
-        price=venue_text.amount(row["price"]),
-        size=venue_text.amount(row["qty"]),
-        fees=fees_of(row["commissionAsset"], row["commission"]),
-        liquidity=venue_text.liquidity(row["maker"]),
-        venue_time_ns=venue_text.time_ns(row["time"]),
-    )
-
-
 def futures_balance_of(row: Mapping[str, Any]) -> VenueBalance:
     """{"asset":"USDT","balance":"122.6","availableBalance":"23.7",…}"""
     total, free = venue_text.amount(row["balance"]), venue_text.amount(row["availableBalance"])
@@ -309,8 +262,35 @@ def futures_position_of(row: Mapping[str, Any]) -> VenuePosition:
         size=venue_text.amount(row["positionAmt"]),
         entry_price=venue_text.amount_or_none(row["entryPrice"]),
         unrealized_profit=venue_text.amount(row["unRealizedProfit"]),
-        liquidation_price=venue_text.amount_or_none(row["liquidationPrice"]),
+        liquidation_price=venue_text.amount_or_none(row.get("liquidationPrice")),
     )
+
+
+def _order_of(
+    row: Mapping[str, Any], order_type: OrderType, average_price: Decimal | None
+) -> VenueOrder:
+    filled = venue_text.amount(row["executedQty"])
+    return VenueOrder(
+        symbol=row["symbol"],
+        venue_order_id=str(row["orderId"]),
+        client_order_id=_client_order_id(row),
+        side=venue_text.side(row["side"]),
+        type=order_type,
+        size=venue_text.amount(row["origQty"]),
+        price=venue_text.amount_or_none(row.get("price")),
+        state=STATES[row["status"]],
+        filled_size=filled,
+        average_price=average_price if filled else None,
+        venue_time_ns=venue_text.time_ns(row.get("updateTime") or row.get("transactTime")),
+        stop_price=venue_text.amount_or_none(row.get("stopPrice")),
+        reject_reason=self_trade_reason(row["status"]),
+    )
+
+
+def _client_order_id(row: Mapping[str, Any]) -> str:
+    """Our id. A cancelled order has it in ``origClientOrderId``."""
+    given = row.get("origClientOrderId") or row.get("clientOrderId")
+    return venue_text.own_client_order_id(given)
 
 
 def fees_of(asset: str | None, paid: str) -> tuple[Fee, ...]:

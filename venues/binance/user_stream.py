@@ -1,16 +1,17 @@
 """The messages of Binance's user data streams, spot and futures.
 
-Amounts are texts: sizes are q and z, the average price is Z by the filled size or ap, fees are n.
+Events have the members of REST rows under names of one or two letters: they are renamed and read
+like REST rows.
 https://developers.binance.com/docs/binance-spot-api-docs/user-data-stream
 https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-streams
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import venue_text
 from kit.connector.orders.errors import VenueError
 from kit.connector.orders.user_stream import (
     LoginRejected,
@@ -19,22 +20,36 @@ from kit.connector.orders.user_stream import (
     Subscribed,
     Subscription,
 )
-from kit.execution.contract import (
-    AccountEvent,
-    VenueFill,
-    VenueOrder,
-    VenuePosition,
-)
+from kit.execution.contract import AccountEvent
 from venues.binance.account import (
     ALGO_STATES,
-    FUTURES_TYPES,
-    STATES,
-    TYPES,
+    algo_order_of,
     balance_of,
-    fees_of,
-    self_trade_reason,
+    fill_of,
+    futures_order_of,
+    futures_position_of,
+    order_of,
 )
 from venues.binance.errors import CODES, find_error
+
+_ORDER = {
+    "symbol": "s", "orderId": "i", "clientOrderId": "c", "side": "S", "origQty": "q", "price": "p",
+    "status": "X", "executedQty": "z", "updateTime": "T",
+}  # fmt: skip
+ORDER = _ORDER | {
+    "type": "o", "origClientOrderId": "C", "cummulativeQuoteQty": "Z", "stopPrice": "P",
+}  # fmt: skip
+"""By REST's name of a member, its name in an event."""
+FUTURES_ORDER = _ORDER | {"origType": "ot", "avgPrice": "ap", "stopPrice": "sp"}
+ALGO_ORDER = {
+    "symbol": "s", "algoId": "aid", "clientAlgoId": "caid", "side": "S", "orderType": "o",
+    "quantity": "q", "price": "p", "algoStatus": "X", "triggerPrice": "tp",
+}  # fmt: skip
+FILL = {
+    "id": "t", "price": "L", "qty": "l", "commission": "n", "commissionAsset": "N", "maker": "m",
+    "time": "T",
+}  # fmt: skip
+POSITION = {"symbol": "s", "positionAmt": "pa", "entryPrice": "ep", "unRealizedProfit": "up"}
 
 
 class BinanceSpotUserStreamDecoder:
@@ -85,7 +100,7 @@ class BinanceFuturesUserStreamDecoder:
         if kind == "ALGO_UPDATE":
             return _algo_events(message["o"], message["T"])
         if kind == "ACCOUNT_UPDATE":
-            return [_position(row) for row in message["a"]["P"]]
+            return [futures_position_of(_renamed(row, POSITION)) for row in message["a"]["P"]]
         if kind == "listenKeyExpired":
             return StreamClosed(kind)
         return () if kind else None
@@ -103,76 +118,23 @@ def _execution(event: Mapping[str, Any]) -> list[AccountEvent]:
     """{"e":"executionReport","s":"ETHBTC","c":"…","C":"","S":"BUY","o":"LIMIT","q":"1.0",
     "p":"0.1","P":"0.0","x":"NEW","X":"NEW","r":"NONE","i":4293153,"l":"0.0","z":"0.0","L":"0.0",
     "n":"0","N":null,"T":1499405658657,"t":-1,"m":false,"Z":"0.0",…}. The fill comes first."""
-    filled = venue_text.amount(event["z"])
-    client_id = venue_text.own_client_order_id(event.get("C") or event["c"])
-    order = VenueOrder(
-        symbol=event["s"],
-        venue_order_id=str(event["i"]),
-        client_order_id=client_id,
-        side=venue_text.side(event["S"]),
-        type=TYPES[event["o"]],
-        size=venue_text.amount(event["q"]),
-        price=venue_text.amount_or_none(event["p"]),
-        state=STATES[event["X"]],
-        filled_size=filled,
-        average_price=venue_text.average_price(venue_text.amount(event["Z"]), filled),
-        venue_time_ns=venue_text.time_ns(event["T"]),
-        stop_price=venue_text.amount_or_none(event.get("P")),
-        detail="" if event["r"] == "NONE" else event["r"],
-        reject_reason=self_trade_reason(event["X"]),
-    )
-    if event["x"] != "TRADE":
-        return [order]
-    fill = VenueFill(
-        symbol=event["s"],
-        fill_id=str(event["t"]),
-        venue_order_id=order.venue_order_id,
-        client_order_id=client_id,
-        side=order.side,
-        price=venue_text.amount(event["L"]),
-        size=venue_text.amount(event["l"]),
-        fees=fees_of(event["N"], event["n"]),
-        liquidity=venue_text.liquidity(event["m"]),
-        venue_time_ns=venue_text.time_ns(event["T"]),
-    )
-    return [fill, order]
+    row = _renamed(event, ORDER)
+    order = order_of(row)
+    if event["r"] != "NONE":
+        order = replace(order, detail=event["r"])
+    return [fill_of({**row, **_renamed(event, FILL)}), order] if event["x"] == "TRADE" else [order]
 
 
 def _futures_execution(event: Mapping[str, Any]) -> list[AccountEvent]:
     """{"s":"BTCUSDT","c":"…","S":"SELL","o":"LIMIT","ot":"LIMIT","q":"0.001","p":"61000",
     "ap":"0","sp":"0","x":"TRADE","X":"FILLED","i":8886774,"l":"0.001","z":"0.001","L":"61000",
     "N":"USDT","n":"0.01","T":1568879465650,"t":1,"m":false,…}. The fill comes first."""
-    filled = venue_text.amount(event["z"])
-    order = VenueOrder(
-        symbol=event["s"],
-        venue_order_id=str(event["i"]),
-        client_order_id=venue_text.own_client_order_id(event["c"]),
-        side=venue_text.side(event["S"]),
-        type=FUTURES_TYPES[event["ot"]],
-        size=venue_text.amount(event["q"]),
-        price=venue_text.amount_or_none(event["p"]),
-        state=STATES[event["X"]],
-        filled_size=filled,
-        average_price=venue_text.amount_or_none(event["ap"]) if filled else None,
-        venue_time_ns=venue_text.time_ns(event["T"]),
-        stop_price=venue_text.amount_or_none(event.get("sp")),
-        reject_reason=self_trade_reason(event["X"]),
-    )
+    row = _renamed(event, FUTURES_ORDER)
+    order = futures_order_of(row)
     if event["x"] not in ("TRADE", "CALCULATED"):
         return [order]
-    fill = VenueFill(
-        symbol=order.symbol,
-        fill_id=str(event["t"]),
-        venue_order_id=order.venue_order_id,
-        client_order_id=order.client_order_id,
-        side=order.side,
-        price=venue_text.amount(event["L"]),
-        size=venue_text.amount(event["l"]),
-        fees=fees_of(event.get("N"), event.get("n", "")),
-        liquidity=venue_text.liquidity(event["m"]),
-        venue_time_ns=order.venue_time_ns,
-    )
-    return [fill, order]
+    no_fee = {"commissionAsset": None, "commission": ""}
+    return [fill_of({**row, **no_fee, **_renamed(event, FILL)}), order]
 
 
 def _algo_events(event: Mapping[str, Any], time_ms: Any) -> list[AccountEvent]:
@@ -180,26 +142,10 @@ def _algo_events(event: Mapping[str, Any], time_ms: Any) -> list[AccountEvent]:
     "tp":"750","p":"750","rm":"",…}"""
     if event["X"] not in ALGO_STATES or event["X"].startswith("TRIGGER"):
         return []
-    order = VenueOrder(
-        symbol=event["s"],
-        venue_order_id=str(event["aid"]),
-        client_order_id=venue_text.own_client_order_id(event["caid"]),
-        side=venue_text.side(event["S"]),
-        type=FUTURES_TYPES[event["o"]],
-        size=venue_text.amount(event["q"]),
-        price=venue_text.amount_or_none(event["p"]),
-        state=ALGO_STATES[event["X"]],
-        filled_size=venue_text.amount(0),
-        venue_time_ns=venue_text.time_ns(time_ms),
-        detail=event.get("rm") or "",
-        stop_price=venue_text.amount_or_none(event["tp"]),
-    )
-    return [order]
+    order = algo_order_of({**_renamed(event, ALGO_ORDER), "updateTime": time_ms})
+    return [replace(order, detail=event.get("rm") or "")]
 
 
-def _position(row: Mapping[str, Any]) -> VenuePosition:
-    """{"s":"BTCUSDT","pa":"-0.01","ep":"61000.5","up":"1.2",…}"""
-    profit = venue_text.amount(row["up"])
-    return VenuePosition(
-        row["s"], venue_text.amount(row["pa"]), venue_text.amount_or_none(row["ep"]), profit
-    )
+def _renamed(event: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
+    """The members of an event under the names that REST has for them."""
+    return {name: event[key] for name, key in keys.items() if key in event}

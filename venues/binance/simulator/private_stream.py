@@ -29,24 +29,17 @@ from kit.simulator.matching.contract import (
 )
 from venues.binance.simulator.capture import combined
 from venues.binance.simulator.rows import (
-    FUTURES_TYPES,
     IN_MATCH,
-    NO_LIST,
-    SPOT_TIMES_IN_FORCE,
     ZERO,
-    algo_id,
-    algo_status,
-    average_price,
+    algo_row,
+    futures_order_row,
     is_conditional,
     is_order,
     milliseconds,
+    order_row,
     order_status,
-    order_type,
     padded_number,
     plain_number,
-    self_trade_mode,
-    side_of,
-    time_in_force,
     type_in_book,
 )
 
@@ -62,6 +55,27 @@ EXECUTIONS: Mapping[Cause, str] = {
     Cause.EXPIRED: "EXPIRED",
     Cause.REJECTED: "REJECTED",
 }
+EXECUTION_REPORT = {
+    "s": "symbol", "S": "side", "o": "type", "f": "timeInForce", "q": "origQty", "p": "price",
+    "P": "stopPrice", "F": "icebergQty", "g": "orderListId", "X": "status", "i": "orderId",
+    "z": "executedQty", "O": "time", "Z": "cummulativeQuoteQty", "Q": "origQuoteOrderQty",
+    "V": "selfTradePreventionMode",
+}  # fmt: skip
+"""By the name of a member in an event, its name in a row of REST."""
+ORDER_UPDATE = {
+    "s": "symbol", "c": "clientOrderId", "S": "side", "o": "type", "f": "timeInForce",
+    "q": "origQty", "p": "price", "ap": "avgPrice", "sp": "stopPrice", "X": "status",
+    "i": "orderId", "z": "executedQty", "R": "reduceOnly", "wt": "workingType", "ot": "origType",
+    "ps": "positionSide", "cp": "closePosition", "pP": "priceProtect", "pm": "priceMatch",
+    "V": "selfTradePreventionMode", "gtd": "goodTillDate",
+}  # fmt: skip
+ALGO_UPDATE = {
+    "caid": "clientAlgoId", "aid": "algoId", "at": "algoType", "o": "orderType", "s": "symbol",
+    "S": "side", "ps": "positionSide", "f": "timeInForce", "q": "quantity", "X": "algoStatus",
+    "ai": "actualOrderId", "ap": "actualPrice", "tp": "triggerPrice", "p": "price",
+    "wt": "workingType", "pm": "priceMatch", "cp": "closePosition", "pP": "priceProtect",
+    "R": "reduceOnly", "tt": "triggerTime", "gtd": "goodTillDate", "V": "selfTradePreventionMode",
+}  # fmt: skip
 REASONS: Mapping[str, str] = {"funding": "FUNDING_FEE", "deposit": "DEPOSIT"}
 """Reasons of account updates; all others are ORDER."""
 Row = dict[str, object]
@@ -103,28 +117,15 @@ def execution_report(event: OrderChanged, cancel_id: str, now_ms: int) -> Row:
     the id of the order."""
     order, fill, ticket = event.order, event.fill, event.order.ticket
     cancelled = event.cause is Cause.CANCELLED and bool(cancel_id)
-    works = order.status in (Status.OPEN, Status.PARTLY_FILLED)
     price, size = (fill.price, fill.size) if fill is not None else (ZERO, ZERO)
-    report: Row = {
+    report: Row = _renamed(order_row(order), EXECUTION_REPORT) | {
         "e": "executionReport",
         "E": now_ms,
-        "s": ticket.symbol,
         "c": cancel_id if cancelled else ticket.client_order_id,
-        "S": side_of(ticket),
-        "o": order_type(ticket),
-        "f": SPOT_TIMES_IN_FORCE[ticket.time_in_force],
-        "q": padded_number(order.ticket.size),
-        "p": padded_number(ticket.price or ZERO),
-        "P": padded_number(ticket.stop_price or ZERO),
-        "F": padded_number(ZERO),
-        "g": NO_LIST,
         "C": ticket.client_order_id if cancelled else "",
         "x": "TRADE_PREVENTION" if order_status(order) == IN_MATCH else EXECUTIONS[event.cause],
-        "X": order_status(order),
         "r": "NONE" if order.status is not Status.REJECTED else _reject_reason(order),
-        "i": order.order_id,
         "l": padded_number(size),
-        "z": padded_number(order.filled),
         "L": padded_number(price),
         "n": padded_number(fill.fee) if fill is not None else "0",
         "N": fill.fee_asset if fill is not None else None,
@@ -132,14 +133,10 @@ def execution_report(event: OrderChanged, cancel_id: str, now_ms: int) -> Row:
         "t": NO_TRADE if fill is None else fill.trade_id,
         "v": NO_TRADE,
         "I": order.order_id,
-        "w": works,
+        "w": order.status in (Status.OPEN, Status.PARTLY_FILLED),
         "m": fill is not None and fill.is_maker,
         "M": fill is not None,
-        "O": milliseconds(order.created_ns),
-        "Z": padded_number(order.filled_value),
         "Y": padded_number(price * size),
-        "Q": padded_number(ticket.value or ZERO),
-        "V": self_trade_mode(ticket),
     }
     if order.status is not Status.UNTRIGGERED:
         report["W"] = milliseconds(order.created_ns)
@@ -154,45 +151,19 @@ def account_position(balance: BalanceView, now_ms: int) -> Row:
 
 def order_update(event: OrderChanged, now_ms: int) -> Row:
     """``{"e":"ORDER_TRADE_UPDATE","E","T","o":{…}}``"""
-    order, fill, ticket = event.order, event.fill, event.order.ticket
+    order, fill = event.order, event.fill
     time_ms = milliseconds(order.updated_ns if fill is None else fill.time_ns)
-    status = order_status(order)
-    row: Row = {
-        "s": ticket.symbol,
-        "c": ticket.client_order_id,
-        "S": side_of(ticket),
-        "o": type_in_book(ticket),
-        "f": time_in_force(ticket),
-        "q": plain_number(ticket.size),
-        "p": plain_number(ticket.price or ZERO),
-        "ap": average_price(order),
-        "sp": plain_number(ticket.stop_price or ZERO),
-        "x": "AMENDMENT" if event.cause is Cause.AMENDED else EXECUTIONS[event.cause],
-        "X": status,
-        "i": order.order_id,
+    execution = "AMENDMENT" if event.cause is Cause.AMENDED else EXECUTIONS[event.cause]
+    row = _renamed(futures_order_row(order), ORDER_UPDATE) | {
+        "x": "EXPIRED" if order_status(order) == IN_MATCH else execution,
         "l": plain_number(fill.size if fill is not None else ZERO),
-        "z": plain_number(order.filled),
         "L": plain_number(fill.price if fill is not None else ZERO),
         "T": time_ms,
         "t": fill.trade_id if fill is not None else 0,
-        "b": "0",
-        "a": "0",
         "m": fill is not None and fill.is_maker,
-        "R": ticket.reduce_only,
-        "wt": "CONTRACT_PRICE",
-        "ot": FUTURES_TYPES[ticket.type],
-        "ps": "BOTH",
-        "cp": False,
-        "rp": "0",
-        "pP": False,
-        "si": 0,
-        "ss": 0,
-        "V": self_trade_mode(ticket),
-        "pm": "NONE",
-        "gtd": milliseconds(ticket.expire_time_ns),
+        **dict.fromkeys(("a", "b", "rp"), "0"),
+        **dict.fromkeys(("si", "ss"), 0),
     }
-    if status == IN_MATCH:
-        row["x"] = "EXPIRED"
     if fill is not None:
         row |= {"n": plain_number(fill.fee), "N": fill.fee_asset}
     return {"e": "ORDER_TRADE_UPDATE", "E": now_ms, "T": time_ms, "o": row}
@@ -200,33 +171,9 @@ def order_update(event: OrderChanged, now_ms: int) -> Row:
 
 def algo_update(order: OrderView, now_ms: int) -> Row:
     """``{"e":"ALGO_UPDATE","E","T","o":{…}}``"""
-    ticket = order.ticket
-    triggered = is_order(order)
-    row = {
-        "caid": ticket.client_order_id,
-        "aid": algo_id(order),
-        "at": "CONDITIONAL",
-        "o": FUTURES_TYPES[ticket.type],
-        "s": ticket.symbol,
-        "S": side_of(ticket),
-        "ps": "BOTH",
-        "f": time_in_force(ticket),
-        "q": plain_number(ticket.size),
-        "X": algo_status(order),
-        "ai": str(order.order_id) if triggered else "",
-        "ap": average_price(order),
+    row = _renamed(algo_row(order), ALGO_UPDATE) | {
         "aq": plain_number(order.filled),
-        "act": type_in_book(ticket) if triggered else "0",
-        "tp": plain_number(ticket.stop_price or ZERO),
-        "p": plain_number(ticket.price or ZERO),
-        "V": self_trade_mode(ticket),
-        "wt": "CONTRACT_PRICE",
-        "pm": "NONE",
-        "cp": False,
-        "pP": False,
-        "R": ticket.reduce_only,
-        "tt": milliseconds(order.updated_ns) if triggered else 0,
-        "gtd": milliseconds(ticket.expire_time_ns),
+        "act": type_in_book(order.ticket) if is_order(order) else "0",
         "rm": "",
     }
     time_ms = milliseconds(order.updated_ns)
@@ -347,6 +294,10 @@ class ListenKeys:
         found = self._listeners.pop(number, None)
         if found is not None:
             found[1]()
+
+
+def _renamed(row: Row, names: Mapping[str, str]) -> Row:
+    return {short: row[name] for short, name in names.items()}
 
 
 def _reject_reason(order: OrderView) -> str:
