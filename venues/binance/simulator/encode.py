@@ -5,42 +5,29 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Channel, Frame, MarketView, Stream
-from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
+from kit.simulator.events import BestQuote, Instrument, Trade
 from kit.simulator.exchange.candles import day_before, open_candles
 from kit.simulator.market import Step
+from kit.simulator.published import Changes, PublishedBooks
 from venues.binance.simulator.candles import INTERVALS, candle_event, ticker_event
 from venues.binance.simulator.capture import combined
 from venues.binance.simulator.streams import BinanceStreams
 
 SUMMARY_INTERVAL_NS = NANOSECONDS_PER_SECOND
-PARTIAL_DEPTHS = (5, 10, 20)
-SLOW_MARK_INTERVAL_NS = 3 * NANOSECONDS_PER_SECOND
-"""How often ``@markPrice`` is sent; ``@markPrice@1s`` is as fast as all summaries."""
+BOOK_INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
+"""Of ``@depth@100ms``, the only speed of books here."""
 SPOT_DECIMAL_PLACES = 8
 TickText = Callable[[int], str]
 """Writes a whole number of ticks, or of lots."""
 LevelTexts = Sequence[Sequence[str]]
 """Price and size of each level."""
-
-
-@dataclass(slots=True)
-class BookChange:
-    """The changes of a book since the last frame of its stream."""
-
-    previous: int = 0
-    """Last sequence of the frame before."""
-    first: int = 0
-    last: int = 0
-    bids: dict[int, int] = field(default_factory=dict)
-    """Ticks to lots."""
-    asks: dict[int, int] = field(default_factory=dict)
 
 
 class PaddedNumber:
@@ -65,12 +52,6 @@ class SpotMessages:
     """What a trade has besides over REST."""
     best_match_flag: Mapping[str, object] = {"M": True}
     """What an aggregated trade has besides over REST."""
-
-    speeds_ns: Mapping[str, int] = {
-        "@100ms": 100 * NANOSECONDS_PER_MILLISECOND,
-        "": NANOSECONDS_PER_SECOND,
-    }
-    """How often a book stream sends, by the end of its name."""
 
     def price(self, instrument: Instrument) -> TickText:
         return PaddedNumber(instrument.tick_units, instrument.price_scale).text
@@ -106,17 +87,12 @@ class SpotMessages:
             f'"a":"{price(quote.ask_ticks)}","A":"{size(quote.ask_lots)}"}}'
         )
 
-    def book(self, symbol: str, change: BookChange, bids: str, asks: str, time_ns: int) -> str:
+    def book(self, symbol: str, changes: Changes, bids: str, asks: str, time_ns: int) -> str:
         """``{"e":"depthUpdate","E","s","U":first,"u":last,"b":[["price","size"]],"a":[]}``"""
         return (
             f'{{"e":"depthUpdate","E":{time_ns // NANOSECONDS_PER_MILLISECOND},"s":"{symbol}",'
-            f'"U":{change.first},"u":{change.last},"b":[{bids}],"a":[{asks}]}}'
+            f'"U":{changes.first},"u":{changes.last},"b":[{bids}],"a":[{asks}]}}'
         )
-
-    def partial(
-        self, symbol: str, change: BookChange, bids: LevelTexts, asks: LevelTexts, time_ns: int
-    ) -> bytes:
-        return self.depth_answer(change.last, bids, asks, time_ns)
 
     def depth_answer(
         self, sequence: int, bids: LevelTexts, asks: LevelTexts, time_ns: int
@@ -130,12 +106,6 @@ class FuturesMessages:
 
     best_match_row: Mapping[str, object] = {}
     best_match_flag: Mapping[str, object] = {}
-
-    speeds_ns: Mapping[str, int] = {
-        "@100ms": 100 * NANOSECONDS_PER_MILLISECOND,
-        "": 250 * NANOSECONDS_PER_MILLISECOND,
-        "@500ms": 500 * NANOSECONDS_PER_MILLISECOND,
-    }
 
     def price(self, instrument: Instrument) -> TickText:
         return instrument.price_text
@@ -173,20 +143,14 @@ class FuturesMessages:
             f'"T":{time_ms},"E":{time_ms}}}'
         )
 
-    def book(self, symbol: str, change: BookChange, bids: str, asks: str, time_ns: int) -> str:
+    def book(self, symbol: str, changes: Changes, bids: str, asks: str, time_ns: int) -> str:
         """``{"e":"depthUpdate","E","T","s","U":first,"u":last,"pu":the last u,"b","a"}``"""
         time_ms = time_ns // NANOSECONDS_PER_MILLISECOND
         return (
-            f'{{"e":"depthUpdate","E":{time_ms},"T":{time_ms},"s":"{symbol}","U":{change.first},'
-            f'"u":{change.last},"pu":{change.previous},"b":[{bids}],"a":[{asks}]}}'
+            f'{{"e":"depthUpdate","E":{time_ms},"T":{time_ms},"s":"{symbol}","U":{changes.first},'
+            f'"u":{changes.last},"pu":{changes.previous or changes.first - 1},'
+            f'"b":[{bids}],"a":[{asks}]}}'
         )
-
-    def partial(
-        self, symbol: str, change: BookChange, bids: LevelTexts, asks: LevelTexts, time_ns: int
-    ) -> bytes:
-        """As an update, but with the best levels instead of the changed ones."""
-        bids_json, asks_json = (msgspec.json.encode(side).decode()[1:-1] for side in (bids, asks))
-        return self.book(symbol, change, bids_json, asks_json, time_ns).encode()
 
     def depth_answer(
         self, sequence: int, bids: LevelTexts, asks: LevelTexts, time_ns: int
@@ -219,9 +183,7 @@ class _Market:
     trade: Stream
     aggregate: Stream
     quote: Stream
-    books: dict[str, Stream]
-    partials: dict[tuple[int, str], Stream]
-    changes: dict[str, BookChange]
+    book: Stream
 
 
 class BinanceEncoder:
@@ -231,35 +193,34 @@ class BinanceEncoder:
         self._streams = streams
         self._messages = messages
         self._markets: dict[Instrument, _Market] = {}
+        self._books = PublishedBooks()
 
     def encode(
         self, step: Step, wanted: Collection[Stream], market_view: MarketView
     ) -> list[Frame]:
         """The frames of a step, in the order of what happened."""
         frames: list[Frame] = []
+        self._books.note(step)
         for event in step.events:
             market = self._markets.get(event.instrument) or self._open_market(event.instrument)
-            if type(event) is LevelChange:
-                _note_level(market, event)
-            elif type(event) is BestQuote:
+            if type(event) is BestQuote:
                 if market.quote in wanted:
                     text = self._messages.quote(market.symbol, event, market.price, market.size)
                     frames.append(_frame(market.quote, text))
             elif type(event) is Trade:
                 frames.extend(self._trade_frames(market, event, wanted))
-        for speed, interval_ns in self._messages.speeds_ns.items():
-            if step.time_ns % interval_ns == 0:
-                for instrument, market in self._markets.items():
-                    frames.extend(self._book_frames(instrument, market, speed, step, wanted))
+        if step.time_ns % BOOK_INTERVAL_NS == 0:
+            for instrument, market in self._markets.items():
+                changes = self._books.changes(instrument)
+                if changes is not None and market.book in wanted:
+                    frames.append(self._book_frame(market, changes, step.time_ns))
         if step.time_ns % SUMMARY_INTERVAL_NS == 0:
             frames.extend(self._summaries(step.time_ns, wanted, market_view))
         return frames
 
     def _open_market(self, instrument: Instrument) -> _Market:
         symbol = native_symbol(instrument)
-        name = symbol.lower()
-        stream = self._streams.get
-        speeds = self._messages.speeds_ns
+        name, stream = symbol.lower(), self._streams.get
         market = self._markets[instrument] = _Market(
             symbol,
             price=self._messages.price(instrument),
@@ -267,13 +228,7 @@ class BinanceEncoder:
             trade=stream(f"{name}@trade"),
             aggregate=stream(f"{name}@aggTrade"),
             quote=stream(f"{name}@bookTicker"),
-            books={speed: stream(f"{name}@depth{speed}") for speed in speeds},
-            partials={
-                (count, speed): stream(f"{name}@depth{count}{speed}")
-                for count in PARTIAL_DEPTHS
-                for speed in speeds
-            },
-            changes={speed: BookChange() for speed in speeds},
+            book=stream(f"{name}@depth@100ms"),
         )
         return market
 
@@ -288,31 +243,13 @@ class BinanceEncoder:
                 market.aggregate, self._messages.aggregate(market.symbol, trade, price, size)
             )
 
-    def _book_frames(
-        self,
-        instrument: Instrument,
-        market: _Market,
-        speed: str,
-        step: Step,
-        wanted: Collection[Stream],
-    ) -> Iterator[Frame]:
-        change = market.changes[speed]
-        if not change.first:
-            return
-        market.changes[speed] = BookChange(previous=change.last)
-        stream = market.books[speed]
-        if stream in wanted:
-            bids, asks = (
-                ",".join(f'["{market.price(ticks)}","{market.size(lots)}"]' for ticks, lots in side)
-                for side in (change.bids.items(), change.asks.items())
-            )
-            text = self._messages.book(market.symbol, change, bids, asks, step.time_ns)
-            yield _frame(stream, text)
-        for (count, partial_speed), partial in market.partials.items():
-            if partial_speed == speed and partial in wanted:
-                top = _top(instrument, market, step, count)
-                data = self._messages.partial(market.symbol, change, *top, step.time_ns)
-                yield partial, combined(partial.name, data)
+    def _book_frame(self, market: _Market, changes: Changes, time_ns: int) -> Frame:
+        bids, asks = (
+            ",".join(f'["{market.price(ticks)}","{market.size(lots)}"]' for ticks, lots in side)
+            for side in (changes.bids, changes.asks)
+        )
+        text = self._messages.book(market.symbol, changes, bids, asks, time_ns)
+        return _frame(market.book, text)
 
     def _summaries(
         self, time_ns: int, wanted: Collection[Stream], market_view: MarketView
@@ -328,33 +265,22 @@ class BinanceEncoder:
         self, stream: Stream, time_ns: int, market_view: MarketView
     ) -> Iterator[dict[str, object]]:
         number, symbol = self._messages.number, stream.symbol
-        kind = stream.name.partition("@")[2]
         if stream.channel is Channel.CANDLES:
-            interval = kind.partition("_")[2]
+            interval = stream.name.partition("_")[2]
             for candle in open_candles(market_view, symbol, INTERVALS[interval], time_ns):
                 yield candle_event(candle, interval, symbol, time_ns, number)
         elif stream.channel is Channel.TICKERS:
             day = day_before(market_view, symbol, time_ns)
             if day is not None:
-                yield ticker_event(day, symbol, time_ns, kind == "miniTicker", number)
-        elif stream.channel is Channel.MARKS and (
-            kind != "markPrice" or not time_ns % SLOW_MARK_INTERVAL_NS
-        ):
+                yield ticker_event(
+                    day, symbol, time_ns, stream.name.endswith("@miniTicker"), number
+                )
+        elif stream.channel is Channel.MARKS:
             yield from _marks(symbol, time_ns, market_view)
 
 
 def _frame(stream: Stream, event: str) -> Frame:
     return stream, combined(stream.name, event.encode())
-
-
-def _note_level(market: _Market, event: LevelChange) -> None:
-    for change in market.changes.values():
-        if not change.first:
-            change.first = event.sequence
-            change.previous = change.previous or event.sequence - 1
-        change.last = event.sequence
-        side = change.bids if event.is_bid else change.asks
-        side[event.price_ticks] = event.size_lots
 
 
 def _marks(symbol: str, time_ns: int, market_view: MarketView) -> Iterator[dict[str, object]]:
@@ -371,16 +297,3 @@ def _marks(symbol: str, time_ns: int, market_view: MarketView) -> Iterator[dict[
             "r": mark.funding_rate,
             "T": mark.next_funding_time_ns // NANOSECONDS_PER_MILLISECOND,
         }
-
-
-def _top(
-    instrument: Instrument, market: _Market, step: Step, count: int
-) -> tuple[LevelTexts, LevelTexts]:
-    bids, asks = (
-        [
-            (market.price(ticks), market.size(lots))
-            for ticks, lots in step.books.levels(instrument, is_bid, count)
-        ]
-        for is_bid in (True, False)
-    )
-    return bids, asks

@@ -148,13 +148,6 @@ class BinanceWebsocket:
             return [INVALID_JSON]
         if call.method in ("SUBSCRIBE", "UNSUBSCRIBE"):
             return [self._change_subscriptions(session, call)]
-        if call.method == "LIST_SUBSCRIPTIONS":
-            return [_result(list(session.streams), call.id)]
-        if call.method == "SET_PROPERTY" and call.params[:1] == ["combined"]:
-            session.shape = None if call.params[-1] is True else data_of
-            return [_result(None, call.id)]
-        if call.method == "GET_PROPERTY":
-            return [_result(session.shape is None, call.id)]
         return [_error(f"Invalid request: unknown method {call.method[:60]}", call.id)]
 
     def _change_subscriptions(self, session: StreamSession, call: _Subscription) -> bytes:

@@ -87,21 +87,18 @@ def candle_frame(product: str, time_ns: int, kind: str, found: Iterable[Candle])
     return advanced_frame("candles", time_ns, event)
 
 
-def advanced_ticker(channel: str, time_ns: int, kind: str, one: Ticker) -> bytes:
-    """A frame of ticker, or of ticker_batch, which leaves out the best bid and ask."""
-    quote = (
-        f',"best_bid":"{short(one.bid)}","best_ask":"{short(one.ask)}",'
-        f'"best_bid_quantity":"{short(one.bid_size)}","best_ask_quantity":"{short(one.ask_size)}"'
-    )
+def advanced_ticker(time_ns: int, kind: str, one: Ticker) -> bytes:
+    """A frame of Advanced Trade."""
     low, high = plain(one.day.low), plain(one.day.high)
     change = (Decimal(one.trade.price) / one.day.open - 1) * 100
     row = (
         f'{{"type":"ticker","product_id":"{one.product}","price":"{short(one.trade.price)}",'
         f'"volume_24_h":"{plain(one.day.volume)}","low_24_h":"{low}","high_24_h":"{high}",'
-        f'"low_52_w":"{low}","high_52_w":"{high}","price_percent_chg_24_h":"{change:.14f}"'
-        f"{quote if channel == 'ticker' else ''}}}"
+        f'"low_52_w":"{low}","high_52_w":"{high}","price_percent_chg_24_h":"{change:.14f}",'
+        f'"best_bid":"{short(one.bid)}","best_ask":"{short(one.ask)}",'
+        f'"best_bid_quantity":"{short(one.bid_size)}","best_ask_quantity":"{short(one.ask_size)}"}}'
     )
-    return advanced_frame(channel, time_ns, f'{{"type":"{kind}","tickers":[{row}]}}')
+    return advanced_frame("ticker", time_ns, f'{{"type":"{kind}","tickers":[{row}]}}')
 
 
 def exchange_ticker(one: Ticker) -> bytes:

@@ -35,7 +35,6 @@ BOOK_INTERVAL_NS = 50 * NANOSECONDS_PER_MILLISECOND
 TRADES_INTERVAL_NS = 250 * NANOSECONDS_PER_MILLISECOND
 """Of market_trades. Exchange sends each match at once."""
 CANDLES_INTERVAL_NS = NANOSECONDS_PER_SECOND
-TICKER_BATCH_INTERVAL_NS = 5 * NANOSECONDS_PER_SECOND
 DEPTH_MAX = 5_000
 TRADES_SHOWN = 50
 CANDLES_SHOWN = 100
@@ -104,13 +103,13 @@ class CoinbaseEncoder:
         market = self._by_product.get(product)
         if market is None:
             return []
-        if channel in ("ticker", "ticker_batch"):
+        if channel == "ticker":
             ticker = self._ticker(market, market_view)
             if ticker is None:
                 return []
             if feed == EXCHANGE:
                 return [exchange_ticker(ticker)]
-            return [advanced_ticker(channel, market_view.time_ns(), "snapshot", ticker)]
+            return [advanced_ticker(market_view.time_ns(), "snapshot", ticker)]
         if channel == "level2":
             return self._snapshot(feed, market, market_view.time_ns())
         if channel == "matches" and market.last is not None:
@@ -164,9 +163,7 @@ class CoinbaseEncoder:
                 yield stream, _advanced_trades(market.product, now_ns, "update", trades)
         if market.traded:
             market.traded = False
-            yield from self._ticker_frames(market, "ticker", now_ns, wanted, market_view)
-        if now_ns % TICKER_BATCH_INTERVAL_NS == 0:
-            yield from self._ticker_frames(market, "ticker_batch", now_ns, wanted, market_view)
+            yield from self._ticker_frames(market, now_ns, wanted, market_view)
         stream = market.streams[ADVANCED, "candles"]
         if now_ns % CANDLES_INTERVAL_NS == 0 and stream in wanted:
             found = _candles(market, market_view, 1)
@@ -194,19 +191,14 @@ class CoinbaseEncoder:
         return [msgspec.json.encode(frame)]
 
     def _ticker_frames(
-        self,
-        market: _Market,
-        channel: str,
-        now_ns: int,
-        wanted: Collection[Stream],
-        market_view: MarketView,
+        self, market: _Market, now_ns: int, wanted: Collection[Stream], market_view: MarketView
     ) -> Iterator[Frame]:
-        advanced, exchange = (market.streams[feed, channel] for feed in (ADVANCED, EXCHANGE))
+        advanced, exchange = (market.streams[feed, "ticker"] for feed in (ADVANCED, EXCHANGE))
         if advanced not in wanted and exchange not in wanted:
             return
         ticker = self._ticker(market, market_view)
         if ticker is not None and advanced in wanted:
-            yield advanced, advanced_ticker(channel, now_ns, "update", ticker)
+            yield advanced, advanced_ticker(now_ns, "update", ticker)
         if ticker is not None and exchange in wanted:
             yield exchange, exchange_ticker(ticker)
 

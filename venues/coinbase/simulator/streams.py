@@ -18,7 +18,6 @@ CHANNELS: Mapping[str, Mapping[str, Channel]] = {
         "level2": Channel.BOOK,
         "market_trades": Channel.TRADES,
         "ticker": Channel.TICKERS,
-        "ticker_batch": Channel.TICKERS,
         "candles": Channel.CANDLES,
         HEARTBEATS: Channel.OTHER,
     },
@@ -26,7 +25,6 @@ CHANNELS: Mapping[str, Mapping[str, Channel]] = {
         "level2": Channel.BOOK,
         "matches": Channel.TRADES,
         "ticker": Channel.TICKERS,
-        "ticker_batch": Channel.TICKERS,
         "heartbeat": Channel.OTHER,
     },
 }

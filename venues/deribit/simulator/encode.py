@@ -25,7 +25,6 @@ from venues.deribit.simulator.rest import tick_direction, ticker, trade_row
 START = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"'
 INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
 SUMMARY_INTERVAL_NS = NANOSECONDS_PER_SECOND
-GROUPED_DEPTHS = (1, 10, 20)
 DEPTH_MAX = 10_000
 
 
@@ -38,7 +37,6 @@ class _Market:
     trade: Stream
     quote: Stream
     book: Stream
-    grouped: dict[int, Stream]
     trades: list[Trade] = field(default_factory=list)
     last_price: Decimal = Decimal(0)
     direction: int = 0
@@ -102,9 +100,6 @@ class DeribitEncoder:
             trade=stream(f"trades.{symbol}.100ms"),
             quote=stream(f"quote.{symbol}"),
             book=stream(f"book.{symbol}.100ms"),
-            grouped={
-                count: stream(f"book.{symbol}.none.{count}.100ms") for count in GROUPED_DEPTHS
-            },
         )
         return market
 
@@ -122,9 +117,6 @@ class DeribitEncoder:
             previous = f'"prev_change_id":{changes.previous},'
             payload = _book_frame(market, "change", step.time_ns, changes.last, previous, *sides)
             yield market.book, payload
-        for count, stream in market.grouped.items():
-            if stream in wanted:
-                yield stream, _grouped_frame(market, stream, step, changes.last, count)
 
     def _summaries(
         self, step: Step, wanted: Collection[Stream], market_view: MarketView
@@ -217,25 +209,6 @@ def _changed_side(market: _Market, is_bid: bool, levels: Sequence[tuple[int, int
 def _snapshot_side(levels: Sequence[Sequence[str]]) -> str:
     rows = [["new", number(price), number(size)] for price, size in levels]
     return msgspec.json.encode(rows)[1:-1].decode()
-
-
-def _grouped_frame(
-    market: _Market, stream: Stream, step: Step, change_id: int, count: int
-) -> bytes:
-    """``{"timestamp","instrument_name","change_id","bids":[[32000.0,20.0]],"asks":[]}``"""
-    bids, asks = (
-        ",".join(
-            f"[{market.level(ticks, lots)}]"
-            for ticks, lots in step.books.levels(market.instrument, is_bid, count)
-        )
-        for is_bid in (True, False)
-    )
-    data = (
-        f'{{"timestamp":{step.time_ns // NANOSECONDS_PER_MILLISECOND},'
-        f'"instrument_name":"{market.symbol}","change_id":{change_id},'
-        f'"bids":[{bids}],"asks":[{asks}]}}'
-    )
-    return framed(stream.name, data.encode())
 
 
 def _best(market: _Market, step: Step) -> BookSnapshot:

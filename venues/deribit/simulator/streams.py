@@ -10,7 +10,6 @@ SYMBOL = r"([A-Za-z0-9_]+(?:-[A-Za-z0-9]+)+)"
 NAME = re.compile(
     rf"(trades|book|ticker)\.{SYMBOL}\.(?:100ms|raw)"
     rf"|(quote)\.{SYMBOL}"
-    rf"|(book)\.{SYMBOL}\.none\.(1|10|20)\.100ms"
     rf"|(chart\.trades)\.{SYMBOL}\.({'|'.join(INTERVALS)})"
 )
 RAW, SLOW = ".raw", ".100ms"
@@ -42,6 +41,5 @@ def make_stream(name: str) -> Stream:
     found = NAME.fullmatch(name)
     if found is None:
         return Stream(name, Channel.OTHER, "")
-    kind, symbol, *more = [part for part in found.groups() if part is not None]
-    grouped = kind == "book" and bool(more)
-    return Stream(name, Channel.OTHER if grouped else CHANNELS[kind], symbol)
+    kind, symbol, *_ = [part for part in found.groups() if part is not None]
+    return Stream(name, CHANNELS[kind], symbol)

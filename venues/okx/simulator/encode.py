@@ -5,7 +5,7 @@ Documentation: https://www.okx.com/docs-v5/en/#order-book-trading-market-data
 
 import itertools
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -22,7 +22,7 @@ from venues.okx.simulator.candles import INTERVALS, candle_row, milliseconds, ti
 from venues.okx.simulator.instruments import TYPES, Segment
 from venues.okx.simulator.streams import CANDLE, argument
 
-BOOK_LEVELS, SMALL_BOOK_LEVELS, CHECKSUM_LEVELS = 400, 5, 25
+BOOK_LEVELS, CHECKSUM_LEVELS = 400, 25
 QUOTE_INTERVAL_NS = 10 * NANOSECONDS_PER_MILLISECOND
 BOOK_INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
 MARK_INTERVAL_NS = 200 * NANOSECONDS_PER_MILLISECOND
@@ -58,10 +58,8 @@ class _Market:
     instrument: Instrument
     listing: Listing
     trades: Stream
-    every_trade: Stream
     quote: Stream
     book: Stream
-    small_book: Stream
     sequence: int = 0
     """The sequence of the last change of a level."""
     matches: list[Trade] = field(default_factory=list)
@@ -166,8 +164,6 @@ class OkxEncoder:
             # A later subscriber gets the published book, so that the next update follows it.
             market.published = market.published or self._book_now(market, now_ns)
             return [market.snapshot(market.published)]
-        if stream is market.small_book:
-            return [self._small_book_frame(market, now_ns)]
         return [text for _, text in self._summary(stream, now_ns, market_view)]
 
     def published(self, symbol: str) -> BookSnapshot | None:
@@ -200,10 +196,8 @@ class OkxEncoder:
             instrument,
             listing,
             trades=stream(f"trades:{symbol}"),
-            every_trade=stream(f"trades-all:{symbol}"),
             quote=stream(f"bbo-tbt:{symbol}"),
             book=stream(f"books:{symbol}"),
-            small_book=stream(f"books5:{symbol}"),
         )
         self._markets[instrument] = self._by_symbol[symbol] = market
         return market
@@ -221,8 +215,6 @@ class OkxEncoder:
     def _book_frames(
         self, market: _Market, time_ns: int, wanted: Collection[Stream]
     ) -> Iterator[Frame]:
-        if market.small_book in wanted:
-            yield market.small_book, self._small_book_frame(market, time_ns)
         before = market.published
         if before is None:
             return
@@ -234,14 +226,6 @@ class OkxEncoder:
         elif time_ns - before.time_ns >= QUIET_BOOK_NS:
             before.time_ns = time_ns
             yield market.book, market.update(before, before)
-
-    def _small_book_frame(self, market: _Market, time_ns: int) -> bytes:
-        bids, asks = map(market.levels, self._top(market, SMALL_BOOK_LEVELS))
-        row = (
-            f'{{"asks":{asks},"bids":{bids},"instId":"{market.listing.symbol}",'
-            f'"ts":"{milliseconds(time_ns)}","seqId":{market.number(market.sequence)}}}'
-        )
-        return _framed(market.small_book, row.encode())
 
     def _summaries(
         self, time_ns: int, wanted: Collection[Stream], market_view: MarketView
@@ -329,25 +313,22 @@ def _framed(stream: Stream, row: bytes) -> bytes:
 def _trade_frames(market: _Market, wanted: Collection[Stream]) -> Iterator[Frame]:
     """Successive matches at one price are one row, with the id of the last."""
     matches, market.matches = market.matches, []
-    if market.trades in wanted:
-        for _, run in itertools.groupby(matches, lambda one: (one.price_ticks, one.taker_buys)):
-            *others, last = run
-            lots = sum(one.size_lots for one in others) + last.size_lots
-            rest = f',"count":"{len(others) + 1}","seqId":{market.number(market.sequence)}'
-            yield market.trades, _framed(market.trades, _trade_row(market, last, lots, rest))
-    if market.every_trade in wanted:
-        for one in matches:
-            row = _trade_row(market, one, one.size_lots, "")
-            yield market.every_trade, _framed(market.every_trade, row)
+    if market.trades not in wanted:
+        return
+    for _, run in itertools.groupby(matches, lambda one: (one.price_ticks, one.taker_buys)):
+        trades = list(run)
+        yield market.trades, _framed(market.trades, _trade_row(market, trades))
 
 
-def _trade_row(market: _Market, trade: Trade, lots: int, rest: str) -> bytes:
+def _trade_row(market: _Market, trades: Sequence[Trade]) -> bytes:
     """``{"instId","tradeId","px","sz","side":the taker's,"ts","source","count","seqId"}``"""
+    last, lots = trades[-1], sum(one.size_lots for one in trades)
     return (
-        f'{{"instId":"{market.listing.symbol}","tradeId":"{trade.trade_id}",'
-        f'"px":"{market.price(trade.price_ticks)}","sz":"{market.size(lots)}",'
-        f'"side":"{"buy" if trade.taker_buys else "sell"}",'
-        f'"ts":"{milliseconds(trade.time_ns)}","source":"0"{rest}}}'
+        f'{{"instId":"{market.listing.symbol}","tradeId":"{last.trade_id}",'
+        f'"px":"{market.price(last.price_ticks)}","sz":"{market.size(lots)}",'
+        f'"side":"{"buy" if last.taker_buys else "sell"}",'
+        f'"ts":"{milliseconds(last.time_ns)}","source":"0",'
+        f'"count":"{len(trades)}","seqId":{market.number(market.sequence)}}}'
     ).encode()
 
 

@@ -11,16 +11,12 @@ PUBLIC = {
     "trades": Channel.TRADES,
     "bbo-tbt": Channel.QUOTES,
     "books": Channel.BOOK,
-    "books5": Channel.BOOK,
     "tickers": Channel.TICKERS,
     "mark-price": Channel.MARKS,
     "index-tickers": Channel.MARKS,
     "funding-rate": Channel.MARKS,
 }
-BUSINESS = {
-    "trades-all": Channel.TRADES,
-    **{f"{CANDLE}{name}": Channel.CANDLES for name in INTERVALS},
-}
+BUSINESS = {f"{CANDLE}{name}": Channel.CANDLES for name in INTERVALS}
 CHANNELS = PUBLIC | BUSINESS
 ACCOUNT_CHANNELS = {
     "account": "private",

@@ -17,8 +17,6 @@ NAMES = [
     "btcusdt@aggTrade",
     "btcusdt@bookTicker",
     "btcusdt@depth@100ms",
-    "btcusdt@depth",
-    "btcusdt@depth5@100ms",
     "btcusdt@kline_1m",
     "btcusdt@miniTicker",
     "btcusdt@ticker",
@@ -65,14 +63,13 @@ def levels(rows) -> dict[str, str]:
     return dict(rows)
 
 
-@pytest.mark.parametrize("stream", ["btcusdt@depth@100ms", "btcusdt@depth"])
-async def test_snapshot_and_updates_make_the_markets_book(show: Show, stream: str):
+async def test_snapshot_and_updates_make_the_markets_book(show: Show):
     show.run(OPENING_NS + SECOND_NS + 150_000_000)
     snapshot = await show.market_view.book("BTCUSDT")
     assert snapshot is not None
     bids, asks = levels(snapshot.bids), levels(snapshot.asks)
     show.run(OPENING_NS + 5 * SECOND_NS)
-    updates = [one for one in show.said[stream] if one["u"] > snapshot.sequence]
+    updates = [one for one in show.said["btcusdt@depth@100ms"] if one["u"] > snapshot.sequence]
     assert updates[0]["U"] <= snapshot.sequence + 1 <= updates[0]["u"]
     last = updates[0]["U"] - 1
     for update in updates:
@@ -107,15 +104,6 @@ async def test_trades_and_quotes_are_consecutive_and_agree_with_history(show: Sh
     assert sequences == sorted(sequences)
     assert len(sequences) > 100
     assert all(float(one["b"]) < float(one["a"]) for one in show.said["btcusdt@bookTicker"])
-
-
-async def test_partial_books_are_the_top_of_the_book(show: Show):
-    show.run(OPENING_NS + 2 * SECOND_NS)
-    last = show.said["btcusdt@depth5@100ms"][-1]
-    assert last["lastUpdateId"] == show.market.sequence(BTC)
-    assert [len(last[side]) for side in ("bids", "asks")] == [5, 5]
-    best = show.market.levels(BTC, True, 1)[0][0]
-    assert last["bids"][0][0] == f"{best / 100:.2f}000000"
 
 
 async def test_candles_and_tickers_are_sent_by_the_clock():

@@ -13,7 +13,7 @@ from venues.coinbase.simulator.websocket import CoinbaseSession
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
-ADVANCED = ("level2", "market_trades", "ticker", "ticker_batch", "candles")
+ADVANCED = ("level2", "market_trades", "ticker", "candles")
 EXCHANGE = ("level2_batch", "matches", "ticker")
 
 
@@ -151,9 +151,6 @@ async def test_tickers_are_sent_with_trades_and_have_the_best_prices(show: Show)
         assert Decimal(ticker["low_24h"]) <= Decimal(ticker["high_24h"])
     of_advanced = show.rows("ticker", "tickers")
     assert [row["price"] for row in of_advanced] == [one["price"] for one in tickers]
-    batched = show.rows("ticker_batch", "tickers")
-    assert batched
-    assert "best_bid" not in batched[0]
 
 
 async def test_five_minute_candles_are_sent_every_second(show: Show) -> None:

@@ -47,7 +47,7 @@ def capture() -> CaptureReader:
         (QUOTE, "quote.BTC_USDC-PERPETUAL", Channel.QUOTES, "BTC_USDC-PERPETUAL"),
         (CANDLE, "chart.trades.BTC-PERPETUAL.1", Channel.CANDLES, "BTC-PERPETUAL"),
         (TICKER, "ticker.BTC-PERPETUAL.100ms", Channel.TICKERS, "BTC-PERPETUAL"),
-        (GROUPED, "book.BTC-PERPETUAL.none.20.100ms", Channel.OTHER, "BTC-PERPETUAL"),
+        (GROUPED, "book.BTC-PERPETUAL.none.20.100ms", Channel.OTHER, ""),
     ],
 )
 def test_a_line_belongs_to_its_channel(capture, line, name, channel, symbol):

@@ -18,8 +18,7 @@ BTC = INSTRUMENTS[0]
 SYMBOL = "BTC-PERPETUAL"
 TRADES, QUOTE, BOOK = f"trades.{SYMBOL}.100ms", f"quote.{SYMBOL}", f"book.{SYMBOL}.100ms"
 TICKER, CHART = f"ticker.{SYMBOL}.100ms", f"chart.trades.{SYMBOL}.1"
-GROUPED = f"book.{SYMBOL}.none.10.100ms"
-NAMES = [TRADES, QUOTE, BOOK, TICKER, CHART, GROUPED]
+NAMES = [TRADES, QUOTE, BOOK, TICKER, CHART]
 
 
 class Show:
@@ -127,16 +126,6 @@ async def test_quotes_are_the_best_of_the_book(show: Show):
         now.bids[0][0],
         Decimal(now.bids[0][1]),
     ]
-
-
-async def test_grouped_books_are_the_top_of_the_book(show: Show):
-    show.run(OPENING_NS + 2 * SECOND_NS)
-    last = show.said[GROUPED][-1]
-    assert last["change_id"] == show.market.sequence(BTC)
-    assert [len(last[side]) for side in ("bids", "asks")] == [10, 10]
-    now = await show.market_view.book(SYMBOL)
-    assert now is not None
-    assert last["asks"] == [[Decimal(price), Decimal(size)] for price, size in now.asks[:10]]
 
 
 async def test_tickers_have_figures_and_marks(show: Show):

@@ -1,5 +1,6 @@
 """Frames of a simulated market: a client that follows them has the book of the market."""
 
+import itertools
 import json
 import zlib
 from collections.abc import Callable
@@ -15,9 +16,9 @@ from venues.okx.simulator.encode import BOOK_LEVELS
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
-PUBLIC = ("trades", "bbo-tbt", "books", "books5", "tickers")
+PUBLIC = ("trades", "bbo-tbt", "books", "tickers")
 MARKS = ("mark-price", "index-tickers", "funding-rate")
-BUSINESS = ("trades-all", "candle1m")
+BUSINESS = ("candle1m",)
 
 
 class SimulatedExchange:
@@ -270,40 +271,25 @@ async def test_trades_and_quotes_agree_with_history():
     show = SimulatedExchange(events_per_second=6_000)
     await show.subscribe_to_all()
     show.run(4)
-    every, trades = show.rows("trades-all"), show.rows("trades")
-    ids = [int(trade["tradeId"]) for trade in every]
-    assert ids == list(range(ids[0], ids[0] + len(ids)))
-    kept = show.market_view.history(show.symbol).from_id(ids[0], len(ids))
-    for trade, past in zip(every, kept, strict=True):
-        assert (Decimal(trade["px"]), Decimal(trade["sz"])) == (
-            Decimal(past.price),
-            Decimal(past.size),
-        )
-        assert (trade["side"] == "buy") is past.taker_buys
-        assert int(trade["ts"]) == past.time_ns // 10**6
+    trades = show.rows("trades")
     counts = [int(trade["count"]) for trade in trades]
     assert max(counts) > 1
-    position = 0
+    first_id = int(trades[0]["tradeId"]) - counts[0] + 1
+    history = show.market_view.history(show.symbol)
+    matches = iter(history.from_id(first_id, sum(counts)))
     for trade, count in zip(trades, counts, strict=True):
-        group, position = every[position : position + count], position + count
-        assert trade["tradeId"] == group[-1]["tradeId"]
-        assert Decimal(trade["sz"]) == sum(Decimal(one["sz"]) for one in group)
-        assert {(one["px"], one["side"]) for one in group} == {(trade["px"], trade["side"])}
-    assert position == len(every)
+        group = [next(matches) for _ in range(count)]
+        assert trade["tradeId"] == str(group[-1].trade_id)
+        assert int(trade["ts"]) == group[-1].time_ns // 10**6
+        assert Decimal(trade["sz"]) == sum(Decimal(one.size) for one in group)
+        price, buys = Decimal(trade["px"]), trade["side"] == "buy"
+        assert {(Decimal(one.price), one.taker_buys) for one in group} == {(price, buys)}
+    ids = [int(trade["tradeId"]) for trade in trades]
+    assert ids == [first_id - 1 + total for total in itertools.accumulate(counts)]
     quotes = show.rows("bbo-tbt")
     assert [row["seqId"] for row in quotes] == sorted({row["seqId"] for row in quotes})
     assert len(quotes) > 100
     assert all(Decimal(one["bids"][0][0]) < Decimal(one["asks"][0][0]) for one in quotes)
-
-
-async def test_small_books_are_the_top_of_the_book():
-    show = SimulatedExchange()
-    await show.subscribe_to_all()
-    show.run(2)
-    last = show.rows("books5")[-1]
-    top = [[tuple(level[:2]) for level in last[side]] for side in ("bids", "asks")]
-    assert numbers(top) == [side[:5] for side in market_book(show)]
-    assert last["instId"] == show.symbol
 
 
 async def test_candles_and_tickers_are_sent_by_the_clock():
