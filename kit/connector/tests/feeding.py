@@ -1,4 +1,4 @@
-"""An pipeline that is fed by hand, and what has come out of it."""
+"""A pipeline that is fed by hand, and what it has published."""
 
 from collections.abc import Iterable
 
@@ -46,7 +46,7 @@ def expect_unproven(batches: list[Batch], count: int) -> None:
 
 
 class Feed:
-    """An pipeline that is subscribed to some symbols."""
+    """A pipeline that is subscribed to some symbols."""
 
     def __init__(self, venue: Venue, *symbols: str) -> None:
         self.venue = venue
@@ -84,10 +84,14 @@ class Feed:
 
 
 def ids(batches: Iterable[Batch]) -> list[int]:
-    """Of trades."""
-    return [number for batch in batches for number in batch.trades.trade_id]
+    """The ids of trades; those that are texts as numbers."""
+    return [
+        int(number)
+        for batch in batches
+        for number in (batch.trades.trade_id_text or batch.trades.trade_id)
+    ]
 
 
 def reasons(batches: Iterable[Batch]) -> list["types_pb2.GapReason.ValueType"]:
-    """Of gaps."""
+    """The reasons of gaps."""
     return [gap.reason for batch in batches for gap in batch.gaps]

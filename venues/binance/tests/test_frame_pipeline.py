@@ -4,10 +4,14 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from venuemesh.common.v1 import types_pb2
 
 from kit.connector.contract.venue import Environment
 from kit.connector.tests.feeding import Feed, expect_unproven, ids
+from kit.connector.tests.frame_suite import (
+    check_invalid_frame,
+    check_missing_trades,
+    invalid_frames,
+)
 from venues.binance.catalog import futures, spot
 
 PLACE = Environment("replay", "http://127.0.0.1:1")
@@ -38,28 +42,20 @@ async def feed() -> AsyncIterator[Feed]:
 
 
 @pytest.mark.parametrize(
-    "rubbish",
-    [
-        b"not json",
-        b"",
-        b"\xff\xfe",
-        trade(9)[:-1],
-        trade(9, price="NaN"),
-        trade(9, price="1" * 40),
-        trade(9, symbol="NEVERLISTED"),
+    "invalid",
+    invalid_frames(
+        trade,
+        "NEVERLISTED",
         b'{"stream":"btcusdt@miniTicker","data":{}}',
         b'{"stream":"btcusdt@kline_1m","data":{}}',
         b'{"stream":"btcusdt@trade","data":[]}',
         b'{"stream":"btcusdt@trade","data":"' + b"x" * 9_000_000 + b'"}',
-    ],
+    ),
 )
-async def test_invalid_frames_are_counted_and_the_others_are_read(
-    feed: Feed, rubbish: bytes
+async def test_an_invalid_frame_is_counted_and_the_others_are_read(
+    feed: Feed, invalid: bytes
 ) -> None:
-    assert ids(feed.take(trade(1), rubbish, trade(2))) == [1, 2]
-    assert ids(feed.take(trade(3))) == [3]
-    assert feed.meter.counters["skipped_frames_total"] == 1
-    assert feed.meter.gaps_total == 0
+    check_invalid_frame(feed, trade, invalid)
 
 
 async def test_an_odd_number_does_not_change_later_numbers(feed: Feed) -> None:
@@ -75,11 +71,8 @@ async def test_a_number_that_does_not_fit_is_not_counted_as_seen(feed: Feed) -> 
     assert feed.meter.gaps_total == 0
 
 
-async def test_a_gap_precedes_the_trade_after_the_hole(feed: Feed) -> None:
-    first, second = feed.take(trade(1), trade(5))
-    assert ids([first]) == [1]
-    assert ids([second]) == [5]
-    assert [gap.reason for gap in second.gaps] == [types_pb2.GAP_REASON_SEQUENCE]
+async def test_a_gap_precedes_the_trade_after_missing_ones(feed: Feed) -> None:
+    check_missing_trades(feed, trade)
 
 
 async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:

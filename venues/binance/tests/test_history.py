@@ -6,12 +6,11 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import SystemClock
-from kit.base.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
-from tests.support.raw_client import RawClient, raw_client
+from tests.support.history_suite import check_book_errors, check_candles
+from tests.support.raw_client import RawClient
 from venues.binance.history import FUTURES_API, SPOT_API, BinanceHistory
 from venues.binance.simulator.tests.running import running
 
-MINUTE_NS = 60_000_000_000
 APIS = {"binance": SPOT_API, "binance_futures": FUTURES_API}
 both = pytest.mark.parametrize("base", APIS, indirect=True)
 
@@ -20,12 +19,6 @@ both = pytest.mark.parametrize("base", APIS, indirect=True)
 async def base(request) -> AsyncIterator[str]:
     async with running("simulate", request.param, events_per_second=2_000) as base:
         yield base
-
-
-@pytest.fixture
-async def raw(base: str) -> AsyncIterator[RawClient]:
-    async with raw_client(base) as client:
-        yield client
 
 
 @pytest.fixture
@@ -122,27 +115,9 @@ async def test_older_trades_than_the_newest_are_had_too(history: BinanceHistory)
 
 @both
 async def test_candles_are_oldest_first(history: BinanceHistory) -> None:
-    newest = await history.candles("BTCUSDT", "1m", 0, 10)
-    starts = [candle.open_time_ns for candle in newest]
-    assert starts == list(range(starts[0], starts[0] + 10 * MINUTE_NS, MINUTE_NS))
-    again = await history.candles("BTCUSDT", "1m", starts[0] + 1, 3)
-    assert [candle.open_time_ns for candle in again] == starts[1:4]
-    with pytest.raises(BadRequest):
-        await history.candles("BTCUSDT", "7m", 0, 1)
+    await check_candles(history, "BTCUSDT", "7m")
 
 
 @both
-async def test_refusals_are_our_errors(history: BinanceHistory, raw: RawClient) -> None:
-    with pytest.raises(UnknownInstrument):
-        await history.book("NOPEUSDT")
-    venue = history.venue_id
-    for fault, error in (
-        ("rest_429", RateLimited),
-        ("rest_418", RateLimited),
-        ("rest_500", VenueUnavailable),
-        ("rest_html", VenueUnavailable),
-    ):
-        await raw.order(venue=venue, fault=fault, path="depth")
-        with pytest.raises(error):
-            await history.book("BTCUSDT")
-    assert (await history.book("BTCUSDT")).last_sequence > 0
+async def test_errors_of_books_are_typed(history: BinanceHistory, raw: RawClient) -> None:
+    await check_book_errors(history, raw, "BTCUSDT", "NOPEUSDT", "depth")

@@ -6,24 +6,16 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import SystemClock
-from kit.base.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
-from tests.support.raw_client import RawClient, raw_client
+from tests.support.history_suite import check_book_errors, check_candles
+from tests.support.raw_client import RawClient
 from venues.bybit.history import BybitHistory
 from venues.bybit.simulator.tests.running import running, subscribed
-
-MINUTE_NS = 60_000_000_000
 
 
 @pytest.fixture
 async def base() -> AsyncIterator[str]:
     async with running("simulate", events_per_second=200) as base:
         yield base
-
-
-@pytest.fixture
-async def raw(base: str) -> AsyncIterator[RawClient]:
-    async with raw_client(base) as client:
-        yield client
 
 
 @pytest.fixture
@@ -69,22 +61,8 @@ async def test_the_newest_trades_are_oldest_first(history: BybitHistory, raw: Ra
 
 
 async def test_candles_are_oldest_first(history: BybitHistory) -> None:
-    newest = await history.candles("BTCUSDT", "1m", 0, 10)
-    starts = [candle.open_time_ns for candle in newest]
-    assert starts == list(range(starts[0], starts[0] + 10 * MINUTE_NS, MINUTE_NS))
-    again = await history.candles("BTCUSDT", "1m", starts[0] + 1, 3)
-    assert [candle.open_time_ns for candle in again] == starts[1:4]
-    with pytest.raises(BadRequest):
-        await history.candles("BTCUSDT", "1s", 0, 1)
+    await check_candles(history, "BTCUSDT", "1s")
 
 
-async def test_refusals_are_our_errors(history: BybitHistory, raw: RawClient) -> None:
-    with pytest.raises(UnknownInstrument):
-        await history.book("NOPEUSDT")
-    await raw.order(venue="bybit", fault="rest_429", path="orderbook")
-    with pytest.raises(RateLimited):
-        await history.book("BTCUSDT")
-    await raw.order(venue="bybit", fault="rest_html", path="orderbook")
-    with pytest.raises(VenueUnavailable):
-        await history.book("BTCUSDT")
-    assert (await history.book("BTCUSDT")).last_sequence
+async def test_errors_of_books_are_typed(history: BybitHistory, raw: RawClient) -> None:
+    await check_book_errors(history, raw, "BTCUSDT", "NOPEUSDT", "orderbook")

@@ -38,12 +38,6 @@ async def base() -> AsyncIterator[str]:
         yield base
 
 
-@pytest.fixture
-async def exchange(base: str) -> AsyncIterator[RawClient]:
-    async with raw_client(base) as client:
-        yield client
-
-
 @asynccontextmanager
 async def connecting(base: str, feed: str, symbols: Iterable[str]) -> AsyncIterator[Connector]:
     """Connect and wait until every book is proven."""
@@ -123,9 +117,9 @@ async def test_each_trade_is_published_once_in_order(connected: Connector) -> No
 
 @pytest.mark.parametrize("fault", ["sequence_gap", "drop", "reorder"])
 async def test_a_hole_in_the_numbers_breaks_all_books_of_the_connection(
-    advanced: Connector, exchange: RawClient, fault: str
+    advanced: Connector, raw: RawClient, fault: str
 ) -> None:
-    await exchange.order(fault=fault, symbol="ETH-USD", channel="book")
+    await raw.order(fault=fault, symbol="ETH-USD", channel="book")
     await advanced.until(lambda: advanced.all_gaps, "a gap")
     await advanced.until(advanced.synchronized, "synchronized books")
     assert {gap.symbol for gap in advanced.all_gaps} == set(SYMBOLS)
@@ -136,20 +130,20 @@ async def test_a_hole_in_the_numbers_breaks_all_books_of_the_connection(
 
 
 async def test_trades_missed_on_advanced_arrive_with_the_new_subscription(
-    advanced: Connector, exchange: RawClient
+    advanced: Connector, raw: RawClient
 ) -> None:
     await advanced.until(lambda: trade_ids(advanced, "BTC-USD"), "trades")
     before = len(trade_ids(advanced, "BTC-USD"))
-    await exchange.order(fault="disconnect", symbol="BTC-USD", channel="trades")
+    await raw.order(fault="disconnect", symbol="BTC-USD", channel="trades")
     await advanced.until(lambda: len(trade_ids(advanced, "BTC-USD")) > before + 20, "more")
     ids = trade_ids(advanced, "BTC-USD")
     assert ids == list(range(ids[0], ids[0] + len(ids)))
 
 
 async def test_a_lost_connection_is_a_gap_and_is_reopened(
-    connected: Connector, exchange: RawClient
+    connected: Connector, raw: RawClient
 ) -> None:
-    await exchange.order(fault="disconnect", symbol="BTC-USD", channel="book")
+    await raw.order(fault="disconnect", symbol="BTC-USD", channel="book")
     await connected.until(lambda: not connected.synchronized(), "a doubt")
     await connected.until(connected.synchronized, "synchronized books")
     for symbol in SYMBOLS:
@@ -158,9 +152,9 @@ async def test_a_lost_connection_is_a_gap_and_is_reopened(
 
 
 async def test_the_last_words_to_a_slow_reader_move_the_connection(
-    connected: Connector, exchange: RawClient
+    connected: Connector, raw: RawClient
 ) -> None:
-    await exchange.order(fault="slow_consumer", symbol="BTC-USD")
+    await raw.order(fault="slow_consumer", symbol="BTC-USD")
     await connected.until(lambda: not connected.synchronized(), "a doubt")
     await connected.until(connected.synchronized, "synchronized books")
     await check_book(connected, "BTC-USD")
@@ -168,18 +162,18 @@ async def test_the_last_words_to_a_slow_reader_move_the_connection(
 
 @pytest.mark.parametrize("fault", ["error", "malformed", "unknown_event"])
 async def test_harmless_faults_are_no_gaps(
-    connected: Connector, exchange: RawClient, fault: str
+    connected: Connector, raw: RawClient, fault: str
 ) -> None:
-    await exchange.order(fault=fault, symbol="BTC-USD", channel="book", count=3)
+    await raw.order(fault=fault, symbol="BTC-USD", channel="book", count=3)
     await connected.until(lambda: connected.skipped >= 3, "skips")
     await check_book(connected, "BTC-USD")
     assert connected.all_gaps == []
 
 
 async def test_an_update_before_the_whole_book_does_no_harm(
-    connected: Connector, exchange: RawClient
+    connected: Connector, raw: RawClient
 ) -> None:
-    await exchange.order(fault="update_before_snapshot", symbol="BTC-USD", channel="book")
+    await raw.order(fault="update_before_snapshot", symbol="BTC-USD", channel="book")
     started = connected.count(BOOK)
     await connected.until(lambda: connected.count(BOOK) > started + 10, "more")
     connected.feed.reconnect()
@@ -189,10 +183,10 @@ async def test_an_update_before_the_whole_book_does_no_harm(
 
 
 async def test_a_lost_update_of_exchange_is_found_when_the_book_crosses(
-    of_exchange: Connector, exchange: RawClient
+    of_exchange: Connector, raw: RawClient
 ) -> None:
     """Nothing else can show it: the market moves on until the stale level is crossed."""
-    await exchange.order(fault="drop", symbol="BTC-USD", channel="book", count=20)
+    await raw.order(fault="drop", symbol="BTC-USD", channel="book", count=20)
     await of_exchange.until(lambda: of_exchange.all_gaps, "a gap")
     await of_exchange.until(of_exchange.synchronized, "synchronized books")
     assert {gap.symbol for gap in of_exchange.all_gaps} == {"BTC-USD"}

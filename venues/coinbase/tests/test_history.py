@@ -6,8 +6,8 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import SystemClock
-from kit.base.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
-from tests.support.raw_client import RawClient, raw_client
+from tests.support.history_suite import check_book_errors, check_candles
+from tests.support.raw_client import RawClient
 from venues.coinbase.history import AdvancedHistory, ExchangeHistory
 from venues.coinbase.simulator.tests.running import running
 
@@ -19,12 +19,6 @@ History = AdvancedHistory | ExchangeHistory
 async def base() -> AsyncIterator[str]:
     async with running("simulate", events_per_second=2_000) as base:
         yield base
-
-
-@pytest.fixture
-async def raw(base: str) -> AsyncIterator[RawClient]:
-    async with raw_client(base) as client:
-        yield client
 
 
 @pytest.fixture(params=[AdvancedHistory, ExchangeHistory])
@@ -85,15 +79,10 @@ async def test_trades_from_a_time(history: History, some_trades: list) -> None:
 
 
 async def test_candles_are_oldest_first(history: History) -> None:
-    newest = await history.candles("BTC-USD", "1m", 0, 10)
-    starts = [candle.open_time_ns for candle in newest]
-    assert starts == list(range(starts[0], starts[0] + 10 * MINUTE_NS, MINUTE_NS))
-    again = await history.candles("BTC-USD", "1m", starts[0] + 1, 3)
-    assert [candle.open_time_ns for candle in again] == starts[1:4]
-    many = await history.candles("BTC-USD", "1m", starts[-1] - 699 * MINUTE_NS, 700)
-    assert len(many) == 700
-    with pytest.raises(BadRequest):
-        await history.candles("BTC-USD", "1s", 0, 1)
+    await check_candles(history, "BTC-USD", "1s")
+    (newest,) = await history.candles("BTC-USD", "1m", 0, 1)
+    start_ns = newest.open_time_ns - 699 * MINUTE_NS
+    assert len(await history.candles("BTC-USD", "1m", start_ns, 700)) == 700
 
 
 async def test_candles_are_exact(history: History, raw: RawClient) -> None:
@@ -104,16 +93,5 @@ async def test_candles_are_exact(history: History, raw: RawClient) -> None:
     assert stats["price"].startswith(candle.close[:4])
 
 
-async def test_refusals_are_our_errors(history: History, raw: RawClient) -> None:
-    with pytest.raises(UnknownInstrument):
-        await history.book("NOPE-USD")
-    for fault, error in (
-        ("rest_429", RateLimited),
-        ("rest_418", RateLimited),
-        ("rest_html", VenueUnavailable),
-        ("rest_500", VenueUnavailable),
-    ):
-        await raw.order(fault=fault, path="book")
-        with pytest.raises(error):
-            await history.book("BTC-USD")
-    assert len((await history.book("BTC-USD")).bids.price)
+async def test_errors_of_books_are_typed(history: History, raw: RawClient) -> None:
+    await check_book_errors(history, raw, "BTC-USD", "NOPE-USD", "book")

@@ -14,7 +14,7 @@ from kit.conformance.connector import connector as connector_of
 from kit.connector.contract.venue import Environment
 from kit.simulator.market import Market
 from kit.simulator.simulate import SimulatedMarketView
-from tests.support.raw_client import RawClient, raw_client
+from tests.support.raw_client import RawClient
 from tests.support.waiting import until
 from venues.deribit.catalog import deribit
 from venues.deribit.feed import DeribitFeedProtocol
@@ -34,12 +34,6 @@ EVENTS_PER_SECOND = 60
 async def base() -> AsyncIterator[str]:
     async with running("simulate", events_per_second=EVENTS_PER_SECOND) as base:
         yield base
-
-
-@pytest.fixture
-async def raw(base: str) -> AsyncIterator[RawClient]:
-    async with raw_client(base) as client:
-        yield client
 
 
 def connected(base: str, *symbols: str) -> AbstractAsyncContextManager[Connector]:

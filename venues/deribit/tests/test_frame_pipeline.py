@@ -6,13 +6,17 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from venuemesh.admin.v1 import admin_pb2
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import to_decimal
 from kit.connector.books.synchronized_book import BookState
 from kit.connector.contract.venue import Environment
 from kit.connector.tests.feeding import Feed, expect_unproven, ids, reasons
+from kit.connector.tests.frame_suite import (
+    check_invalid_frame,
+    invalid_frames,
+    refused_subscriptions,
+)
 from venues.deribit.catalog import deribit
 from venues.deribit.feed import BOOK_STREAM, STREAMS
 
@@ -25,7 +29,7 @@ def framed(channel: str, data: object) -> bytes:
     return f'{head}{json.dumps(channel)},"data":{json.dumps(data)}}}}}'.encode()
 
 
-def trades(*numbers: int, price: float = 10.5, symbol: str = BTC) -> bytes:
+def trades(*numbers: int, price: float | str = 10.5, symbol: str = BTC) -> bytes:
     rows = [
         {
             "trade_seq": number,
@@ -58,27 +62,21 @@ async def feed() -> AsyncIterator[Feed]:
 
 
 @pytest.mark.parametrize(
-    "rubbish",
-    [
-        b"not json",
-        b"",
-        b"\xff\xfe",
-        trades(9)[:-1],
+    "invalid",
+    invalid_frames(
+        trades,
+        "NEVER-LISTED",
         trades(9).replace(b"10.5", b"NaN"),
         trades(9).replace(b"10.5", b"1" * 40),
-        trades(9, symbol="NEVER-LISTED"),
         framed("neverHeardOf", {}),
         framed(f"trades.{BTC}.100ms", {}),
         framed(f"trades.{BTC}.100ms", "x" * 9_000_000),
-    ],
+    ),
 )
-async def test_invalid_frames_are_counted_and_the_others_are_read(
-    feed: Feed, rubbish: bytes
+async def test_an_invalid_frame_is_counted_and_the_others_are_read(
+    feed: Feed, invalid: bytes
 ) -> None:
-    assert ids(feed.take(trades(1), rubbish, trades(2, 3))) == [1, 2, 3]
-    assert ids(feed.take(trades(4))) == [4]
-    assert feed.meter.counters["skipped_frames_total"] == 1
-    assert feed.meter.gaps_total == 0
+    check_invalid_frame(feed, trades, invalid)
 
 
 async def test_unrequested_channels_are_not_invalid(feed: Feed) -> None:
@@ -139,9 +137,7 @@ async def test_a_rejected_symbol_has_the_state_refused(feed: Feed) -> None:
     accepted = [stream.format(BTC) for stream in STREAMS]
     asked = json.loads(feed.venue.feed_protocols[0].subscribe([BTC, ETH], 1)[0])["id"]
     feed.take(json.dumps({"jsonrpc": "2.0", "id": asked, "result": accepted}).encode())
-    rows = feed.subscriptions.rows([], connected=True)
-    refused = {row.symbol for row in rows if row.state == admin_pb2.SUBSCRIPTION_STATE_REFUSED}
-    assert refused == {ETH}
+    assert {row.symbol for row in refused_subscriptions(feed)} == {ETH}
 
 
 async def test_captured_books_are_proven_to_the_end(captures: Path) -> None:

@@ -11,25 +11,19 @@ from aiohttp.test_utils import TestServer
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import SystemClock
-from kit.base.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
-from tests.support.raw_client import RawClient, raw_client
+from kit.base.errors import UnknownInstrument, VenueUnavailable
+from tests.support.history_suite import check_book_errors, check_candles
+from tests.support.raw_client import RawClient
 from venues.deribit.history import DeribitHistory
 from venues.deribit.simulator.tests.running import running, subscribed
 
 BTC = "BTC-PERPETUAL"
-MINUTE_NS = 60_000_000_000
 
 
 @pytest.fixture
 async def base() -> AsyncIterator[str]:
     async with running("simulate", events_per_second=2_000) as base:
         yield base
-
-
-@pytest.fixture
-async def raw(base: str) -> AsyncIterator[RawClient]:
-    async with raw_client(base) as client:
-        yield client
 
 
 @pytest.fixture
@@ -82,27 +76,13 @@ async def test_trades_are_oldest_first_and_start_at_a_number(
 
 
 async def test_candles_are_oldest_first(history: DeribitHistory) -> None:
-    newest = await history.candles(BTC, "1m", 0, 10)
-    starts = [candle.open_time_ns for candle in newest]
-    assert starts == list(range(starts[0], starts[0] + 10 * MINUTE_NS, MINUTE_NS))
-    again = await history.candles(BTC, "1m", starts[0] + 1, 3)
-    assert [candle.open_time_ns for candle in again] == starts[1:4]
-    assert again[:2] == newest[1:3]
-    with pytest.raises(BadRequest):
-        await history.candles(BTC, "1s", 0, 1)
+    await check_candles(history, BTC, "1s")
 
 
-async def test_refusals_are_our_errors(history: DeribitHistory, raw: RawClient) -> None:
-    with pytest.raises(UnknownInstrument) as raised:
+async def test_errors_of_books_are_typed(history: DeribitHistory, raw: RawClient) -> None:
+    await check_book_errors(history, raw, BTC, "NOPE-PERPETUAL", "order_book")
+    with pytest.raises(UnknownInstrument, match="NOPE-PERPETUAL"):
         await history.book("NOPE-PERPETUAL")
-    assert "NOPE-PERPETUAL" in str(raised.value)
-    await raw.order(venue="deribit", fault="rest_429", path="order_book")
-    with pytest.raises(RateLimited):
-        await history.book(BTC)
-    await raw.order(venue="deribit", fault="rest_html", path="order_book")
-    with pytest.raises(VenueUnavailable):
-        await history.book(BTC)
-    assert (await history.book(BTC)).last_sequence
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.conformance.connector import Connector, connector
 from kit.connector.contract.venue import Environment
 from kit.simulator.texts import instant_ns
-from tests.support.raw_client import RawClient, raw_client
+from tests.support.raw_client import RawClient
 from venues.kraken.catalog import spot
 from venues.kraken.simulator.tests.books import ClientBook
 from venues.kraken.simulator.tests.running import running, subscribe
@@ -25,12 +25,6 @@ DEPTH, DEPTH_SMALL = 100, 10
 async def base() -> AsyncIterator[str]:
     async with running("simulate", events_per_second=300) as base:
         yield base
-
-
-@pytest.fixture
-async def exchange(base: str) -> AsyncIterator[RawClient]:
-    async with raw_client(base) as client:
-        yield client
 
 
 @asynccontextmanager
@@ -61,12 +55,10 @@ def check_trades(connected: Connector) -> None:
         assert ids == list(range(first, first + len(ids)))
 
 
-async def check_book(
-    connected: Connector, exchange: RawClient, symbol: str, depth: int = DEPTH
-) -> None:
+async def check_book(connected: Connector, raw: RawClient, symbol: str, depth: int = DEPTH) -> None:
     """The book is the one that a second client has, level by level, at the same time."""
     book, client = connected.book(symbol), ClientBook(depth)
-    websocket = await exchange.connect("/v2")
+    websocket = await raw.connect("/v2")
     await subscribe(websocket, "book", symbol, depth=depth)
     while True:
         text = (await websocket.receive()).data
@@ -83,12 +75,12 @@ async def check_book(
 
 
 async def test_every_channel_delivers_and_books_equal_the_exchanges(
-    connected: Connector, exchange: RawClient
+    connected: Connector, raw: RawClient
 ) -> None:
     wire = connected.venue.feed_protocols[0]
     await connected.until(lambda: all(connected.count(one) > 3 for one in wire.channels), "rows")
     for symbol in SYMBOLS:
-        await check_book(connected, exchange, symbol)
+        await check_book(connected, raw, symbol)
     assert connected.all_gaps == []
 
 
@@ -99,12 +91,12 @@ async def test_each_trade_is_published_once_in_order(connected: Connector) -> No
 
 @pytest.mark.parametrize(("fault", "count"), [("bad_checksum", 1), ("drop", 5)])
 async def test_a_broken_book_is_a_gap_and_recovers(
-    base: str, exchange: RawClient, fault: str, count: int
+    base: str, raw: RawClient, fault: str, count: int
 ) -> None:
     async with connecting(base, DEPTH_SMALL) as connected:
         epoch = connected.book("BTC/USDT").epoch
         order = {"venue": "kraken", "fault": fault, "symbol": "BTC/USDT", "channel": "book"}
-        await exchange.order(**order, count=count)
+        await raw.order(**order, count=count)
         await connected.until(lambda: connected.all_gaps, "a gap")
         await connected.until(connected.synchronized, "synchronized books")
         assert {(gap.symbol, gap.reason) for gap in connected.all_gaps} == {
@@ -112,57 +104,57 @@ async def test_a_broken_book_is_a_gap_and_recovers(
         }
         assert connected.book("BTC/USDT").epoch == epoch + len(connected.all_gaps)
         for symbol in SYMBOLS:
-            await check_book(connected, exchange, symbol, DEPTH_SMALL)
+            await check_book(connected, raw, symbol, DEPTH_SMALL)
 
 
 @pytest.mark.parametrize("fault", ["duplicate", "malformed", "unknown_event"])
 async def test_harmless_faults_are_no_gaps(
-    connected: Connector, exchange: RawClient, fault: str
+    connected: Connector, raw: RawClient, fault: str
 ) -> None:
     order = {"venue": "kraken", "fault": fault, "symbol": "BTC/USDT", "channel": "book"}
-    await exchange.order(**order, count=3)
+    await raw.order(**order, count=3)
     started = connected.count(BOOK)
     await connected.until(lambda: connected.count(BOOK) > started + 30, "more")
-    await check_book(connected, exchange, "BTC/USDT")
+    await check_book(connected, raw, "BTC/USDT")
     assert connected.all_gaps == []
 
 
 async def test_after_a_lost_connection_books_are_new_and_no_trade_is_missing(
-    connected: Connector, exchange: RawClient
+    connected: Connector, raw: RawClient
 ) -> None:
     await connected.until(lambda: all(trade_ids(connected, one) for one in SYMBOLS), "trades")
-    await exchange.order(venue="kraken", fault="disconnect", symbol="BTC/USDT", channel="book")
+    await raw.order(venue="kraken", fault="disconnect", symbol="BTC/USDT", channel="book")
     await connected.until(lambda: not connected.synchronized(), "a doubt")
     await connected.until(connected.synchronized, "synchronized books")
     for symbol in SYMBOLS:
-        await check_book(connected, exchange, symbol)
+        await check_book(connected, raw, symbol)
     assert {gap.reason for gap in connected.all_gaps} == {types_pb2.GAP_REASON_RECONNECT}
     assert {gap.symbol for gap in connected.all_gaps} == set(SYMBOLS)
     check_trades(connected)
 
 
 async def test_a_silent_symbol_does_not_silence_the_others(
-    connected: Connector, exchange: RawClient
+    connected: Connector, raw: RawClient
 ) -> None:
-    await exchange.order(venue="kraken", fault="silence", symbol="BTC/USDT", seconds=0)
+    await raw.order(venue="kraken", fault="silence", symbol="BTC/USDT", seconds=0)
     silent = []
     for _ in range(2):
         started = connected.count(BOOK)
         await connected.until(lambda rows=started: connected.count(BOOK) > rows + 30, "more")
         silent.append(connected.book("BTC/USDT").venue_time_ns)
     assert silent[0] == silent[1]
-    await exchange.clear_faults()
+    await raw.clear_faults()
     await connected.until(lambda: connected.all_gaps, "a gap")
     await connected.until(connected.synchronized, "synchronized books")
-    await check_book(connected, exchange, "BTC/USDT")
+    await check_book(connected, raw, "BTC/USDT")
 
 
 async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(
-    connected: Connector, exchange: RawClient
+    connected: Connector, raw: RawClient
 ) -> None:
     connected.add(["NOPE/USDT", "XRP/USDT"])
     book = connected.book("XRP/USDT")
     await connected.until(lambda: book.epoch == 1, "its book")
-    await check_book(connected, exchange, "XRP/USDT")
+    await check_book(connected, raw, "XRP/USDT")
     assert connected.book("NOPE/USDT").epoch == 0
     assert connected.all_gaps == []

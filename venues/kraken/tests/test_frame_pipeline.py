@@ -4,12 +4,17 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from venuemesh.admin.v1 import admin_pb2
 from venuemesh.common.v1 import types_pb2
 
 from kit.connector.books.book_events import UNPROVEN_EPOCH
 from kit.connector.contract.venue import Environment
 from kit.connector.tests.feeding import Feed, expect_unproven, ids, reasons
+from kit.connector.tests.frame_suite import (
+    check_invalid_frame,
+    check_missing_trades,
+    invalid_frames,
+    refused_subscriptions,
+)
 from venues.kraken.catalog import spot
 from venues.kraken.simulator.tests.books import BookPublisher
 from venues.kraken.tests.test_parse import CANDLE, CANDLES, TICKER
@@ -37,27 +42,20 @@ async def feed() -> AsyncIterator[Feed]:
 
 
 @pytest.mark.parametrize(
-    "rubbish",
-    [
-        b"not json",
-        b"",
-        b"\xff\xfe",
-        trades(9)[:-1],
+    "invalid",
+    invalid_frames(
+        trades,
+        "NEVER/LISTED",
         trades(9, price='"NaN"'),
-        trades(9, price="1" * 40),
-        trades(9, symbol="NEVER/LISTED"),
         b'{"channel":"level3","type":"update","data":[]}',
         b'{"channel":"trade","type":"update","data":5}',
         b'{"channel":"trade","data":"' + b"x" * 9_000_000 + b'"}',
-    ],
+    ),
 )
-async def test_invalid_frames_are_counted_and_the_others_are_read(
-    feed: Feed, rubbish: bytes
+async def test_an_invalid_frame_is_counted_and_the_others_are_read(
+    feed: Feed, invalid: bytes
 ) -> None:
-    assert ids(feed.take(trades(1), rubbish, trades(2))) == [1, 2]
-    assert ids(feed.take(trades(3))) == [3]
-    assert feed.meter.counters["skipped_frames_total"] == 1
-    assert feed.meter.gaps_total == 0
+    check_invalid_frame(feed, trades, invalid)
 
 
 async def test_heartbeats_change_nothing(feed: Feed) -> None:
@@ -67,10 +65,8 @@ async def test_heartbeats_change_nothing(feed: Feed) -> None:
     assert not feed.meter.counters.get("skipped_frames_total")
 
 
-async def test_a_gap_precedes_the_trade_after_the_hole(feed: Feed) -> None:
-    first, second = feed.take(trades(1, 2), trades(5, 6))
-    assert (ids([first]), ids([second])) == ([1, 2], [5, 6])
-    assert reasons([second]) == [types_pb2.GAP_REASON_SEQUENCE]
+async def test_a_gap_precedes_the_trade_after_missing_ones(feed: Feed) -> None:
+    check_missing_trades(feed, trades)
 
 
 async def test_the_trades_that_a_subscription_begins_with_fill_a_hole(feed: Feed) -> None:
@@ -144,6 +140,4 @@ async def test_a_rejected_symbol_has_the_state_refused(feed: Feed) -> None:
         "symbol": "BTC/USDT",
     }
     feed.take(json.dumps(refusal).encode())
-    rows = feed.subscriptions.rows([], connected=True)
-    refused = {row.channel for row in rows if row.state == admin_pb2.SUBSCRIPTION_STATE_REFUSED}
-    assert types_pb2.CHANNEL_BOOK in refused
+    assert types_pb2.CHANNEL_BOOK in {row.channel for row in refused_subscriptions(feed)}

@@ -7,12 +7,11 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import SystemClock
-from kit.base.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
-from tests.support.raw_client import RawClient, raw_client
+from tests.support.history_suite import check_book_errors, check_candles
+from tests.support.raw_client import RawClient
 from venues.kraken.history import SEARCH_STEPS_MAX, TRADES_MAX, KrakenHistory
 from venues.kraken.simulator.tests.running import running, subscribe
 
-MINUTE_NS = 60_000_000_000
 SECOND_NS = 1_000_000_000
 OPENING_NS = 1_700_000_000 * SECOND_NS
 
@@ -21,12 +20,6 @@ OPENING_NS = 1_700_000_000 * SECOND_NS
 async def base() -> AsyncIterator[str]:
     async with running("simulate", events_per_second=2_000) as base:
         yield base
-
-
-@pytest.fixture
-async def raw(base: str) -> AsyncIterator[RawClient]:
-    async with raw_client(base) as client:
-        yield client
 
 
 @pytest.fixture
@@ -89,25 +82,11 @@ async def test_trades_are_those_of_the_feed(history: KrakenHistory, raw: RawClie
 
 
 async def test_candles_are_oldest_first(history: KrakenHistory) -> None:
-    newest = await history.candles("BTC/USDT", "1m", 0, 10)
-    starts = [candle.open_time_ns for candle in newest]
-    assert starts == list(range(starts[0], starts[0] + 10 * MINUTE_NS, MINUTE_NS))
-    again = await history.candles("BTC/USDT", "1m", starts[0] + 1, 3)
-    assert [candle.open_time_ns for candle in again] == starts[1:4]
-    with pytest.raises(BadRequest):
-        await history.candles("BTC/USDT", "1s", 0, 1)
+    await check_candles(history, "BTC/USDT", "1s")
 
 
-async def test_refusals_are_our_errors(history: KrakenHistory, raw: RawClient) -> None:
-    with pytest.raises(UnknownInstrument):
-        await history.book("NOPE/USDT")
-    await raw.order(venue="kraken", fault="rest_429", path="Depth")
-    with pytest.raises(RateLimited):
-        await history.book("BTC/USDT")
-    await raw.order(venue="kraken", fault="rest_html", path="Depth")
-    with pytest.raises(VenueUnavailable):
-        await history.book("BTC/USDT")
-    assert (await history.book("BTC/USDT")).bids.count[0]
+async def test_errors_of_books_are_typed(history: KrakenHistory, raw: RawClient) -> None:
+    await check_book_errors(history, raw, "BTC/USDT", "NOPE/USDT", "Depth")
 
 
 class Past(KrakenHistory):

@@ -10,7 +10,7 @@ from kit.base.numbers import rescale
 from kit.conformance.connector import Connector
 from kit.conformance.connector import connector as connector_of
 from kit.connector.contract.venue import Environment
-from tests.support.raw_client import RawClient, raw_client
+from tests.support.raw_client import RawClient
 from venues.okx.catalog import VENUES
 from venues.okx.simulator.tests.running import running
 
@@ -23,12 +23,6 @@ FIRST = "BTC-USDT"
 async def base() -> AsyncIterator[str]:
     async with running("simulate", events_per_second=1_000) as base:
         yield base
-
-
-@pytest.fixture
-async def exchange(base: str) -> AsyncIterator[RawClient]:
-    async with raw_client(base) as client:
-        yield client
 
 
 @asynccontextmanager
@@ -104,11 +98,9 @@ async def test_each_trade_is_published_once_in_order(connector: Connector) -> No
     assert connector.all_gaps == []
 
 
-async def test_a_lost_trade_is_a_gap_with_both_ids(
-    connector: Connector, exchange: RawClient
-) -> None:
+async def test_a_lost_trade_is_a_gap_with_both_ids(connector: Connector, raw: RawClient) -> None:
     await connector.until(lambda: connector.trade_ids(FIRST))
-    await exchange.order(venue="okx", fault="drop", symbol=FIRST, channel="trades")
+    await raw.order(venue="okx", fault="drop", symbol=FIRST, channel="trades")
     await connector.until(lambda: connector.all_gaps)
     (gap,) = connector.all_gaps
     assert (gap.symbol, gap.reason) == (FIRST, types_pb2.GAP_REASON_SEQUENCE)
@@ -129,10 +121,10 @@ async def test_a_lost_trade_is_a_gap_with_both_ids(
     ],
 )
 async def test_a_broken_book_is_a_gap_and_recovers(
-    connector: Connector, exchange: RawClient, fault: str, reason: int
+    connector: Connector, raw: RawClient, fault: str, reason: int
 ) -> None:
     epoch = connector.book(FIRST).epoch
-    await exchange.order(venue="okx", fault=fault, symbol=FIRST, channel="book")
+    await raw.order(venue="okx", fault=fault, symbol=FIRST, channel="book")
     await connector.until(lambda: connector.all_gaps)
     await connector.until(connector.synchronized)
     assert [(gap.symbol, gap.reason) for gap in connector.all_gaps] == [(FIRST, reason)]
@@ -153,9 +145,9 @@ async def test_a_broken_book_is_a_gap_and_recovers(
     ],
 )
 async def test_harmless_faults_are_no_gaps(
-    connector: Connector, exchange: RawClient, fault: str
+    connector: Connector, raw: RawClient, fault: str
 ) -> None:
-    await exchange.order(venue="okx", fault=fault, symbol=FIRST, channel="book", count=3)
+    await raw.order(venue="okx", fault=fault, symbol=FIRST, channel="book", count=3)
     started = connector.count(types_pb2.CHANNEL_BOOK)
     await connector.until(lambda: connector.count(types_pb2.CHANNEL_BOOK) > started + 30)
     await check_all(connector)
@@ -165,10 +157,10 @@ async def test_harmless_faults_are_no_gaps(
 
 
 async def test_a_missed_restart_of_the_numbering_is_a_hole(
-    connector: Connector, exchange: RawClient
+    connector: Connector, raw: RawClient
 ) -> None:
     """All ids that follow are below the book's: they must not pass for old."""
-    await exchange.order(venue="okx", fault="sequence_restart", symbol=FIRST, channel="book")
+    await raw.order(venue="okx", fault="sequence_restart", symbol=FIRST, channel="book")
     await connector.until(lambda: connector.book(FIRST).last_sequence < 10_000)
     connector.book(FIRST).last_sequence += 10**9
     await connector.until(lambda: connector.all_gaps)
@@ -178,9 +170,9 @@ async def test_a_missed_restart_of_the_numbering_is_a_hole(
 
 
 async def test_a_lost_connection_is_a_gap_and_is_reopened(
-    connector: Connector, exchange: RawClient
+    connector: Connector, raw: RawClient
 ) -> None:
-    await exchange.order(venue="okx", fault="disconnect", symbol=FIRST, channel="book")
+    await raw.order(venue="okx", fault="disconnect", symbol=FIRST, channel="book")
     await connector.until(lambda: not connector.synchronized())
     await connector.until(connector.synchronized)
     await check_all(connector)
@@ -188,19 +180,19 @@ async def test_a_lost_connection_is_a_gap_and_is_reopened(
     assert {gap.symbol for gap in connector.all_gaps} == set(SPOT)
 
 
-async def connections(exchange: RawClient) -> int:
-    (venue,) = (await exchange.get("/../status"))["venues"]
+async def connections(raw: RawClient) -> int:
+    (venue,) = (await raw.get("/../status"))["venues"]
     return venue["connections"]
 
 
 async def test_no_event_is_missed_after_the_notice_of_a_service_upgrade(
-    connector: Connector, exchange: RawClient
+    connector: Connector, raw: RawClient
 ) -> None:
     await connector.until(lambda: connector.trade_ids(FIRST))
-    assert await connections(exchange) == 2
-    await exchange.order(venue="okx", fault="service_upgrade", symbol=FIRST, channel="book")
+    assert await connections(raw) == 2
+    await raw.order(venue="okx", fault="service_upgrade", symbol=FIRST, channel="book")
     for count in (3, 2):
-        while await connections(exchange) != count:
+        while await connections(raw) != count:
             await connector.next_batch()
     await check_all(connector)
     ids = connector.trade_ids(FIRST)

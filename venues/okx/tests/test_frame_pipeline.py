@@ -9,6 +9,11 @@ from venuemesh.common.v1 import types_pb2
 from kit.connector.books.synchronized_book import BookState
 from kit.connector.contract.venue import Environment
 from kit.connector.tests.feeding import Feed, expect_unproven, ids
+from kit.connector.tests.frame_suite import (
+    check_invalid_frame,
+    check_missing_trades,
+    invalid_frames,
+)
 from venues.okx.catalog import VENUES
 
 SWAP = "BTC-USDT-SWAP"
@@ -44,35 +49,23 @@ async def feed() -> AsyncIterator[Feed]:
 
 
 @pytest.mark.parametrize(
-    "rubbish",
-    [
-        b"not json",
-        b"",
-        b"\xff\xfe",
-        trade(9)[:-1],
-        trade(9, price="NaN"),
-        trade(9, price="1" * 40),
-        trade(9, symbol="NEVER-LISTED-SWAP"),
+    "invalid",
+    invalid_frames(
+        trade,
+        "NEVER-LISTED-SWAP",
         frame("price-limit", {"instId": SWAP}),
         frame("trades", {"instId": SWAP}),
         b'{"arg":{"channel":"trades"},"data":"' + b"x" * 9_000_000 + b'"}',
-    ],
+    ),
 )
-async def test_invalid_frames_are_counted_and_the_others_are_read(
-    feed: Feed, rubbish: bytes
+async def test_an_invalid_frame_is_counted_and_the_others_are_read(
+    feed: Feed, invalid: bytes
 ) -> None:
-    assert ids(feed.take(trade(1), rubbish, trade(2))) == [1, 2]
-    assert ids(feed.take(trade(3))) == [3]
-    assert feed.skipped == 1
-    assert feed.meter.gaps_total == 0
+    check_invalid_frame(feed, trade, invalid)
 
 
-async def test_a_gap_precedes_the_trade_after_the_hole(feed: Feed) -> None:
-    first, second = feed.take(trade(1), trade(5))
-    assert ids([first]) == [1]
-    assert ids([second]) == [5]
-    assert [gap.reason for gap in second.gaps] == [types_pb2.GAP_REASON_SEQUENCE]
-    assert (second.gaps[0].last_id_before, second.gaps[0].first_id_after) == (1, 5)
+async def test_a_gap_precedes_the_trade_after_missing_ones(feed: Feed) -> None:
+    check_missing_trades(feed, trade)
 
 
 async def test_a_trade_of_several_matches_is_no_hole(feed: Feed) -> None:

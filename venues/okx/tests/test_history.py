@@ -7,27 +7,21 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import SystemClock
-from kit.base.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
-from tests.support.raw_client import RawClient, raw_client
+from kit.base.errors import VenueUnavailable
+from tests.support.history_suite import check_book_errors, check_candles
+from tests.support.raw_client import RawClient
 from venues.okx.history import OkxHistory
 from venues.okx.instruments import instrument
 from venues.okx.simulator.tests.running import running
 
 SYMBOL = "BTC-USDT"
-MINUTE_NS = 60_000_000_000
-DAY_NS = 1_440 * MINUTE_NS
+DAY_NS = 86_400_000_000_000
 
 
 @pytest.fixture
 async def base() -> AsyncIterator[str]:
     async with running("simulate", events_per_second=4_000) as base:
         yield base
-
-
-@pytest.fixture
-async def raw(base: str) -> AsyncIterator[RawClient]:
-    async with raw_client(base) as client:
-        yield client
 
 
 @pytest.fixture
@@ -110,28 +104,13 @@ async def test_trades_from_a_time(history: OkxHistory) -> None:
 
 
 async def test_candles_are_oldest_first(history: OkxHistory) -> None:
-    newest = await history.candles(SYMBOL, "1m", 0, 400)
-    starts = [candle.open_time_ns for candle in newest]
-    assert starts == list(range(starts[0], starts[0] + 400 * MINUTE_NS, MINUTE_NS))
-    again = await history.candles(SYMBOL, "1m", starts[0] + 1, 350)
-    assert [candle.open_time_ns for candle in again] == starts[1:351]
-    assert again[0] == newest[1]
+    await check_candles(history, SYMBOL, "8h", count=400)
     (day,) = await history.candles(SYMBOL, "1d", 0, 1)
     assert day.open_time_ns % DAY_NS == 0
-    with pytest.raises(BadRequest):
-        await history.candles(SYMBOL, "8h", 0, 1)
 
 
-async def test_refusals_are_our_errors(history: OkxHistory, raw: RawClient) -> None:
-    with pytest.raises(UnknownInstrument):
-        await history.book("NO-SUCH")
-    await raw.order(venue="okx", fault="rest_429", path="books")
-    with pytest.raises(RateLimited):
-        await history.book(SYMBOL)
-    await raw.order(venue="okx", fault="rest_html", path="books")
-    with pytest.raises(VenueUnavailable):
-        await history.book(SYMBOL)
-    assert (await history.book(SYMBOL)).last_sequence
+async def test_errors_of_books_are_typed(history: OkxHistory, raw: RawClient) -> None:
+    await check_book_errors(history, raw, SYMBOL, "NO-SUCH", "books")
 
 
 class Odd:
