@@ -1,32 +1,26 @@
 """Binance's futures client: what differs from the spot market."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
 import pytest
-from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
     Accepted,
     Credentials,
     OrderKey,
-    OrderRequest,
     Rejected,
     Transport,
 )
+from kit.execution.tests.answer_suite import CLIENT_ID, ScriptedClient, limit_order, scripted_client
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
-from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.authentication import credentials
 
-CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTCUSDT", CLIENT_ID, "")
 ORDER = {
     "orderId": 22542179, "symbol": "BTCUSDT", "status": "NEW", "clientOrderId": CLIENT_ID,
@@ -42,27 +36,12 @@ ALGO = {
 }  # fmt: skip
 
 
-@asynccontextmanager
-async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
-    async with scripted_venue() as venue:
-        given = Credentials("main", {"apiKey": "k", "secret": "s"})
-        client = orders.futures_execution_client(given, venue.base)
-        try:
-            yield venue, client
-        finally:
-            await client.close()
+def prepared() -> ScriptedClient:
+    given = Credentials("main", {"apiKey": "k", "secret": "s"})
+    return scripted_client(lambda base: orders.futures_execution_client(given, base))
 
 
-def order_request(**changes) -> OrderRequest:
-    fields = {
-        "client_order_id": CLIENT_ID,
-        "symbol": "BTCUSDT",
-        "side": types_pb2.SIDE_BUY,
-        "type": pb.ORDER_TYPE_LIMIT,
-        "size": Decimal("10.001"),
-        "price": Decimal("61234.5"),
-    }
-    return OrderRequest(**{**fields, **changes})
+order_request = partial(limit_order, "BTCUSDT", size=Decimal("10.001"))
 
 
 @pytest.mark.parametrize(

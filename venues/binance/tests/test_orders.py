@@ -1,7 +1,5 @@
 """Binance's execution client: requests, answers and verdicts."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
 
@@ -12,13 +10,11 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 from kit.base.clock import SystemClock
 from kit.base.errors import CredentialsRejected, VenueUnavailable
 from kit.base.request_budget import RequestBudget
-from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
     Accepted,
     Credentials,
     Fee,
     OrderKey,
-    OrderRequest,
     OutcomeUnknown,
     Rejected,
     Transport,
@@ -26,15 +22,22 @@ from kit.execution.contract import (
     VenueFill,
     VenueOrder,
 )
+from kit.execution.tests.answer_suite import (
+    CLIENT_ID,
+    ScriptedClient,
+    check_rejection,
+    check_unknown_outcome,
+    limit_order,
+    scripted_client,
+)
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
 from kit.execution.tests.crash_suite import check_orders_are_sent_once
-from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, scripted_venue
+from kit.execution.tests.scripted_venue import DROP
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.authentication import credentials
 
-CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTCUSDT", CLIENT_ID, "")
 ORDER = {
     "symbol": "BTCUSDT",
@@ -53,29 +56,12 @@ ORDER = {
 }
 
 
-@asynccontextmanager
-async def spot_client(
-    key: str = "k", budget: RequestBudget | None = None
-) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
-    async with scripted_venue() as venue:
-        given = Credentials("main", {"apiKey": key, "secret": "very-secret"})
-        client = orders.execution_client(given, venue.base, budget=budget)
-        try:
-            yield venue, client
-        finally:
-            await client.close()
+def spot_client(key: str = "k", budget: RequestBudget | None = None) -> ScriptedClient:
+    given = Credentials("main", {"apiKey": key, "secret": "very-secret"})
+    return scripted_client(lambda base: orders.execution_client(given, base, budget=budget))
 
 
-def order_request(**changes) -> OrderRequest:
-    fields = {
-        "client_order_id": CLIENT_ID,
-        "symbol": "BTCUSDT",
-        "side": types_pb2.SIDE_BUY,
-        "type": pb.ORDER_TYPE_LIMIT,
-        "size": Decimal("123456789.12345678"),
-        "price": Decimal("61234.56"),
-    }
-    return OrderRequest(**{**fields, **changes})
+order_request = partial(limit_order, "BTCUSDT", price=Decimal("61234.56"))
 
 
 async def test_an_order_is_sent_and_read_with_exact_numbers():
@@ -163,10 +149,7 @@ REFUSALS = [
 async def test_rejected_order_has_its_reason(status, code, words, reason):
     async with spot_client() as (venue, client):
         venue.answer("/order", {"code": code, "msg": words}, status=status)
-        receipt = await client.place(order_request())
-        assert isinstance(receipt, Rejected), receipt
-        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
-        assert words in receipt.detail
+        await check_rejection(client, order_request(), reason, words)
         assert len(venue.sent) == 1
 
 
@@ -187,8 +170,7 @@ async def test_rejected_order_has_its_reason(status, code, words, reason):
 async def test_unclear_answer_is_an_unknown_outcome_and_not_repeated(status, body):
     async with spot_client() as (venue, client):
         venue.answer("/order", body, status=status)
-        assert isinstance(await client.place(order_request()), OutcomeUnknown)
-        assert len(venue.sent) == 1
+        await check_unknown_outcome(venue, client, order_request(), "/order")
 
 
 async def test_request_is_not_repeated_after_a_lost_connection():
@@ -204,9 +186,7 @@ async def test_rate_limited_venue_is_not_called_again():
     async with spot_client(budget=budget) as (venue, client):
         venue.answer("/order", {"code": -1003, "msg": "Too much."}, status=429)
         for _ in range(2):
-            receipt = await client.place(order_request())
-            assert isinstance(receipt, Rejected)
-            assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
+            await check_rejection(client, order_request(), "RATE_LIMIT")
         assert len(venue.sent) == 1
 
 

@@ -1,20 +1,17 @@
 """What is heard of an account on Binance's spot market, and that a cut is told."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.errors import CredentialsRejected
-from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import Credentials, Fee, StreamInterrupted, VenueBalance
-from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, take
+from kit.execution.tests.answer_suite import CLIENT_ID, ScriptedClient, scripted_client
+from kit.execution.tests.scripted_venue import take
 from venues.binance import orders
 
-CLIENT_ID = "0123456789abcdef0123456789abcdef"
 EXECUTION = {
     "e": "executionReport", "E": 1499405658658, "s": "BTCUSDT", "c": CLIENT_ID, "C": "",
     "S": "BUY", "o": "LIMIT", "f": "GTC", "q": "1.00000000", "p": "0.10264410",
@@ -24,16 +21,9 @@ EXECUTION = {
 }  # fmt: skip
 
 
-@asynccontextmanager
-async def spot_client() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
-    async with scripted_venue() as venue:
-        client = orders.execution_client(
-            Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base
-        )
-        try:
-            yield venue, client
-        finally:
-            await client.close()
+def spot_client() -> ScriptedClient:
+    given = Credentials("main", {"apiKey": "k", "secret": "s"})
+    return scripted_client(lambda base: orders.execution_client(given, base))
 
 
 async def test_lost_connection_interrupts_the_stream():

@@ -1,7 +1,5 @@
 """Bybit's execution client: requests, answers and verdicts."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
 
@@ -10,38 +8,35 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.errors import CredentialsRejected
-from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
     Accepted,
     Credentials,
     Fee,
     OrderKey,
     OrderRequest,
-    OutcomeUnknown,
-    Rejected,
     StreamInterrupted,
     Transport,
     VenueBalance,
 )
+from kit.execution.tests.answer_suite import (
+    CLIENT_ID,
+    ScriptedClient,
+    check_rejection,
+    check_unknown_outcome,
+    limit_order,
+    scripted_client,
+)
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
 from kit.execution.tests.crash_suite import check_orders_are_sent_once
-from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, scripted_venue, take
+from kit.execution.tests.scripted_venue import DROP, take
 from kit.execution.tests.stop_suite import check_stops_are_amended
 from venues.bybit import orders
 from venues.bybit.simulator import DIALECTS
 from venues.bybit.simulator.authentication import credentials
 
-CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTCUSDT", CLIENT_ID, "")
-REQUEST = OrderRequest(
-    client_order_id=CLIENT_ID,
-    symbol="BTCUSDT",
-    side=types_pb2.SIDE_BUY,
-    type=pb.ORDER_TYPE_LIMIT,
-    size=Decimal("123456789.12345678"),
-    price=Decimal("61234.56"),
-)
+REQUEST = limit_order("BTCUSDT", price=Decimal("61234.56"))
 ROW = {
     "orderId": "fd4300ae", "orderLinkId": CLIENT_ID, "category": "spot", "symbol": "BTCUSDT",
     "price": "61234.56", "qty": "123456789.12345678", "side": "Buy", "orderStatus": "New",
@@ -57,16 +52,9 @@ EXECUTION = {
 }  # fmt: skip
 
 
-@asynccontextmanager
-async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
-    async with scripted_venue() as venue:
-        client = orders.execution_client(
-            Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base
-        )
-        try:
-            yield venue, client
-        finally:
-            await client.close()
+def prepared() -> ScriptedClient:
+    given = Credentials("main", {"apiKey": "k", "secret": "s"})
+    return scripted_client(lambda base: orders.execution_client(given, base))
 
 
 def done(result):
@@ -126,9 +114,7 @@ async def test_a_market_order_counts_in_the_base_currency():
 async def test_rejected_order_has_its_reason(code, words, reason):
     async with prepared() as (venue, client):
         venue.answer("/create", {"retCode": code, "retMsg": words, "result": {}, "time": 1})
-        receipt = await client.place(REQUEST)
-        assert isinstance(receipt, Rejected), receipt
-        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+        await check_rejection(client, REQUEST, reason)
 
 
 @pytest.mark.parametrize(
@@ -146,16 +132,13 @@ async def test_rejected_order_has_its_reason(code, words, reason):
 async def test_unclear_answer_is_an_unknown_outcome_and_not_repeated(status, body):
     async with prepared() as (venue, client):
         venue.answer("/create", body, status=status)
-        assert isinstance(await client.place(REQUEST), OutcomeUnknown)
-        assert len(venue.sent) == 1
+        await check_unknown_outcome(venue, client, REQUEST, "/create")
 
 
 async def test_too_many_calls_are_rejected_with_rate_limit():
     async with prepared() as (venue, client):
         venue.answer("/create", "<html>403 Forbidden: access too frequent</html>", status=403)
-        receipt = await client.place(REQUEST)
-        assert isinstance(receipt, Rejected)
-        assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
+        await check_rejection(client, REQUEST, "RATE_LIMIT")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Coinbase's execution client: requests, answers and verdicts."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
@@ -10,37 +8,35 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.errors import CredentialsRejected, VenueUnavailable
-from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
     Accepted,
     Credentials,
     Fee,
     OrderKey,
     OrderRequest,
-    OutcomeUnknown,
     Rejected,
     StreamInterrupted,
     VenueBalance,
 )
+from kit.execution.tests.answer_suite import (
+    CLIENT_ID,
+    ScriptedClient,
+    check_rejection,
+    check_unknown_outcome,
+    limit_order,
+    scripted_client,
+)
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
-from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, scripted_venue, take
+from kit.execution.tests.scripted_venue import DROP, take
 from kit.execution.tests.stop_suite import check_stop_limits_wait
 from venues.coinbase import orders
 from venues.coinbase.simulator import DIALECTS
 from venues.coinbase.simulator.authentication import credentials
 
-CLIENT_ID = "0123456789abcdef0123456789abcdef"
 HYPHENED = "01234567-89ab-cdef-0123-456789abcdef"
 KEY = OrderKey("BTC-USD", CLIENT_ID, "")
-REQUEST = OrderRequest(
-    client_order_id=CLIENT_ID,
-    symbol="BTC-USD",
-    side=types_pb2.SIDE_BUY,
-    type=pb.ORDER_TYPE_LIMIT,
-    size=Decimal("123456789.12345678"),
-    price=Decimal("61234.5"),
-)
+REQUEST = limit_order("BTC-USD")
 ROW = {
     "order_id": "0000-000000-000000", "product_id": "BTC-USD", "side": "BUY",
     "client_order_id": HYPHENED, "status": "OPEN", "created_time": "2021-05-31T09:59:59Z",
@@ -57,16 +53,9 @@ EVENT = {
 }  # fmt: skip
 
 
-@asynccontextmanager
-async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
-    async with scripted_venue() as venue:
-        client = orders.execution_client(
-            Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base
-        )
-        try:
-            yield venue, client
-        finally:
-            await client.close()
+def prepared() -> ScriptedClient:
+    given = Credentials("main", {"apiKey": "k", "secret": "s"})
+    return scripted_client(lambda base: orders.execution_client(given, base))
 
 
 def placed():
@@ -190,9 +179,7 @@ async def test_stop_with_unsupported_terms_is_not_sent(terms):
 async def test_rejected_order_has_its_reason(status, body, reason):
     async with prepared() as (venue, client):
         venue.answer("/orders", body, status=status)
-        receipt = await client.place(REQUEST)
-        assert isinstance(receipt, Rejected), receipt
-        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+        await check_rejection(client, REQUEST, reason)
 
 
 @pytest.mark.parametrize(
@@ -209,8 +196,7 @@ async def test_rejected_order_has_its_reason(status, body, reason):
 async def test_unclear_answer_is_an_unknown_outcome_and_not_repeated(status, body):
     async with prepared() as (venue, client):
         venue.answer("/orders", body, status=status)
-        assert isinstance(await client.place(REQUEST), OutcomeUnknown)
-        assert len(venue.sent) == 1
+        await check_unknown_outcome(venue, client, REQUEST, "/orders")
 
 
 async def test_an_order_is_found_among_the_newest():

@@ -17,30 +17,28 @@ from kit.execution.contract import (
     Fee,
     OrderKey,
     OrderRequest,
-    OutcomeUnknown,
     Rejected,
     StreamInterrupted,
     Transport,
     VenueBalance,
     VenuePosition,
 )
+from kit.execution.tests.answer_suite import (
+    CLIENT_ID,
+    check_rejection,
+    check_unknown_outcome,
+    limit_order,
+    scripted_client,
+)
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
-from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, scripted_venue, take
+from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, take
 from venues.deribit import orders
 from venues.deribit.simulator import DIALECTS
 from venues.deribit.simulator.authentication import credentials
 
-CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTC-PERPETUAL", CLIENT_ID, "")
-REQUEST = OrderRequest(
-    client_order_id=CLIENT_ID,
-    symbol="BTC-PERPETUAL",
-    side=types_pb2.SIDE_BUY,
-    type=pb.ORDER_TYPE_LIMIT,
-    size=Decimal(50),
-    price=Decimal("61234.5"),
-)
+REQUEST = limit_order("BTC-PERPETUAL", size=Decimal(50))
 ROW = {
     "order_id": "4008699030", "order_state": "open", "label": CLIENT_ID, "api": True,
     "instrument_name": "BTC-PERPETUAL", "direction": "buy", "order_type": "limit",
@@ -52,14 +50,11 @@ ROW = {
 
 @asynccontextmanager
 async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
-    async with scripted_venue() as venue:
+    given = Credentials("main", {"apiKey": "k", "secret": "s"})
+    async with scripted_client(lambda base: orders.execution_client(given, base, "rest")) as found:
+        venue, _ = found
         venue.answer("/get_currencies", done([{"currency": "BTC"}, {"currency": "USDC"}]))
-        given = Credentials("main", {"apiKey": "k", "secret": "s"})
-        client = orders.execution_client(given, venue.base, "rest")
-        try:
-            yield venue, client
-        finally:
-            await client.close()
+        yield found
 
 
 def done(result):
@@ -129,9 +124,7 @@ async def test_an_order_goes_out_digit_for_digit_with_its_label():
 async def test_rejected_order_has_its_reason(error, reason):
     async with prepared() as (venue, client):
         venue.answer("/buy", error, status=400)
-        receipt = await client.place(REQUEST)
-        assert isinstance(receipt, Rejected), receipt
-        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+        await check_rejection(client, REQUEST, reason)
 
 
 @pytest.mark.parametrize(
@@ -149,8 +142,7 @@ async def test_rejected_order_has_its_reason(error, reason):
 async def test_unclear_answer_is_an_unknown_outcome_and_not_repeated(status, body):
     async with prepared() as (venue, client):
         venue.answer("/buy", body, status=status)
-        assert isinstance(await client.place(REQUEST), OutcomeUnknown)
-        assert len([one for one in venue.sent if one.path.endswith("/buy")]) == 1
+        await check_unknown_outcome(venue, client, REQUEST, "/buy")
 
 
 async def test_an_order_is_found_by_its_label_also_when_it_is_old():

@@ -16,30 +16,28 @@ from kit.execution.contract import (
     Fee,
     OrderKey,
     OrderRequest,
-    OutcomeUnknown,
     Rejected,
     StreamInterrupted,
     Transport,
     VenueBalance,
 )
+from kit.execution.tests.answer_suite import (
+    CLIENT_ID,
+    check_rejection,
+    check_unknown_outcome,
+    limit_order,
+    scripted_client,
+)
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
-from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, scripted_venue, take
+from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, take
 from kit.execution.tests.stop_suite import check_stops_are_amended
 from venues.kraken import orders
 from venues.kraken.simulator import DIALECTS
 from venues.kraken.simulator.authentication import credentials
 
-CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTC/USDT", CLIENT_ID, "")
-REQUEST = OrderRequest(
-    client_order_id=CLIENT_ID,
-    symbol="BTC/USDT",
-    side=types_pb2.SIDE_BUY,
-    type=pb.ORDER_TYPE_LIMIT,
-    size=Decimal("123456789.12345678"),
-    price=Decimal("61234.5"),
-)
+REQUEST = limit_order("BTC/USDT")
 ROW = {
     "refid": None, "userref": 0, "cl_ord_id": CLIENT_ID, "status": "open",
     "opentm": 1688148493.7708, "starttm": 0, "expiretm": 0,
@@ -53,15 +51,12 @@ PAIR = {"altname": "XBTUSDT", "wsname": "XBT/USDT", "base": "XXBT", "quote": "US
 
 @asynccontextmanager
 async def prepared() -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
-    async with scripted_venue() as venue:
+    given = Credentials("main", {"apiKey": "k", "secret": "c2VjcmV0"})
+    async with scripted_client(lambda base: orders.execution_client(given, base, "rest")) as found:
+        venue, _ = found
         venue.answer("/public/AssetPairs", done({"XBTUSDT": PAIR}))
         venue.answer("/public/Assets", done({"XXBT": {"altname": "XBT"}}))
-        given = Credentials("main", {"apiKey": "k", "secret": "c2VjcmV0"})
-        client = orders.execution_client(given, venue.base, "rest")
-        try:
-            yield venue, client
-        finally:
-            await client.close()
+        yield found
 
 
 def done(result):
@@ -134,10 +129,7 @@ async def test_each_kind_of_order_has_its_prices(kind, prices, expected):
 async def test_rejected_order_has_its_reason(words, reason):
     async with prepared() as (venue, client):
         venue.answer("/AddOrder", {"error": [words]})
-        receipt = await client.place(REQUEST)
-        assert isinstance(receipt, Rejected), receipt
-        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
-        assert words in receipt.detail
+        await check_rejection(client, REQUEST, reason, words)
 
 
 @pytest.mark.parametrize(
@@ -156,8 +148,7 @@ async def test_rejected_order_has_its_reason(words, reason):
 async def test_unclear_answer_is_an_unknown_outcome_and_not_repeated(status, body):
     async with prepared() as (venue, client):
         venue.answer("/AddOrder", body, status=status)
-        assert isinstance(await client.place(REQUEST), OutcomeUnknown)
-        assert len([one for one in venue.sent if one.path.endswith("AddOrder")]) == 1
+        await check_unknown_outcome(venue, client, REQUEST, "/AddOrder")
 
 
 async def test_nothing_is_sent_before_the_symbols_are_known():

@@ -1,7 +1,5 @@
 """OKX's execution clients: requests, answers and verdicts."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
@@ -9,37 +7,35 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.errors import CredentialsRejected
-from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
     Accepted,
     Credentials,
     Fee,
     OrderKey,
     OrderRequest,
-    OutcomeUnknown,
     Rejected,
     StreamInterrupted,
     Transport,
     VenueBalance,
     VenuePosition,
 )
+from kit.execution.tests.answer_suite import (
+    CLIENT_ID,
+    ScriptedClient,
+    check_rejection,
+    check_unknown_outcome,
+    limit_order,
+    scripted_client,
+)
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
-from kit.execution.tests.scripted_venue import DROP, ScriptedVenue, scripted_venue, take
+from kit.execution.tests.scripted_venue import DROP, take
 from venues.okx import orders
 from venues.okx.simulator import DIALECTS
 from venues.okx.simulator.authentication import credentials
 
-CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTC-USDT", CLIENT_ID, "")
-REQUEST = OrderRequest(
-    client_order_id=CLIENT_ID,
-    symbol="BTC-USDT",
-    side=types_pb2.SIDE_BUY,
-    type=pb.ORDER_TYPE_LIMIT,
-    size=Decimal("123456789.12345678"),
-    price=Decimal("61234.5"),
-)
+REQUEST = limit_order("BTC-USDT")
 ROW = {
     "instType": "SPOT", "instId": "BTC-USDT", "ordId": "3126", "clOrdId": CLIENT_ID,
     "px": "61234.5", "sz": "123456789.12345678", "side": "buy", "ordType": "limit",
@@ -54,17 +50,9 @@ FILL = {
 GONE = {"code": "51603", "msg": "Order does not exist", "data": []}
 
 
-@asynccontextmanager
-async def prepared(
-    venue_id: str = "okx",
-) -> AsyncIterator[tuple[ScriptedVenue, CcxtExecutionClient]]:
-    async with scripted_venue() as venue:
-        secrets = {"apiKey": "k", "secret": "s", "password": "p"}
-        client = orders.execution_client(venue_id, Credentials("main", secrets), venue.base, "rest")
-        try:
-            yield venue, client
-        finally:
-            await client.close()
+def prepared(venue_id: str = "okx") -> ScriptedClient:
+    given = Credentials("main", {"apiKey": "k", "secret": "s", "password": "p"})
+    return scripted_client(lambda base: orders.execution_client(venue_id, given, base, "rest"))
 
 
 def done(*rows):
@@ -134,13 +122,9 @@ async def test_the_code_of_the_order_counts(code, reason):
     async with prepared() as (venue, client):
         row = {"ordId": "", "clOrdId": CLIENT_ID, "sCode": code, "sMsg": "no"}
         venue.answer("/trade/order", {"code": "1", "msg": "All operations failed", "data": [row]})
-        receipt = await client.place(REQUEST)
-        assert isinstance(receipt, Rejected), receipt
-        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+        await check_rejection(client, REQUEST, reason)
         venue.answer("/trade/order", {"code": "2", "msg": "", "data": [row]})
-        again = await client.place(REQUEST)
-        assert isinstance(again, Rejected), again
-        assert again.reason == receipt.reason
+        await check_rejection(client, REQUEST, reason)
 
 
 @pytest.mark.parametrize(
@@ -156,9 +140,7 @@ async def test_the_code_of_the_order_counts(code, reason):
 async def test_call_that_was_turned_away_is_rejected(status, code, reason):
     async with prepared() as (venue, client):
         venue.answer("/trade/order", {"code": code, "msg": "no", "data": []}, status=status)
-        receipt = await client.place(REQUEST)
-        assert isinstance(receipt, Rejected), receipt
-        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+        await check_rejection(client, REQUEST, reason)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +158,7 @@ async def test_call_that_was_turned_away_is_rejected(status, code, reason):
 async def test_unclear_answer_is_an_unknown_outcome_and_not_repeated(status, body):
     async with prepared() as (venue, client):
         venue.answer("/trade/order", body, status=status)
-        assert isinstance(await client.place(REQUEST), OutcomeUnknown)
-        assert len(venue.sent) == 1
+        await check_unknown_outcome(venue, client, REQUEST, "/trade/order")
 
 
 @pytest.mark.parametrize(
