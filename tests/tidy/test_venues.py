@@ -16,6 +16,11 @@ HOST_NAME = re.compile(r"[a-z0-9-]+")
 ROW = re.compile(r"^\| \[`(\w+)`\]\((\S+)\) \|.*\| (\d+) \|$", re.MULTILINE)
 
 
+def test_a_missing_block_is_named() -> None:
+    with pytest.raises(AssertionError, match=r"compose.yml has nothing for \['bitstamp'\]: add"):
+        check_ports({}, {"bitstamp": 5066}, "docker-compose.yml")
+
+
 @pytest.fixture(scope="module")
 def ports() -> dict[str, int]:
     """The ports of the venues in this repository, by venue id."""
@@ -40,13 +45,22 @@ def containers(compose: str) -> Iterator[tuple[str, int]]:
         yield command[1], int(port)
 
 
+def check_ports(found: dict[str, int], ports: dict[str, int], place: str) -> None:
+    """Each venue is at a place, with the port of its catalog, and no other is."""
+    missing, unknown = sorted(ports.keys() - found.keys()), sorted(found.keys() - ports.keys())
+    assert not missing, f"{place} has nothing for {missing}: add what new-venue has printed"
+    assert not unknown, f"{place} has {unknown}, but venues/ has no such venue"
+    assert found == ports, f"{place}: the ports are not the ports of the catalogs"
+
+
 def test_every_venue_has_a_container(ports: dict[str, int]) -> None:
-    assert dict(containers((ROOT / "docker-compose.yml").read_text())) == ports
+    found = dict(containers((ROOT / "docker-compose.yml").read_text()))
+    check_ports(found, ports, "docker-compose.yml")
 
 
 def test_every_venue_has_a_row_in_the_readme(ports: dict[str, int]) -> None:
     rows = ROW.findall((ROOT / "README.md").read_text())
-    assert {venue_id: int(port) for venue_id, _, port in rows} == ports
+    check_ports({venue_id: int(port) for venue_id, _, port in rows}, ports, "README.md")
     assert all((ROOT / path).is_file() for _, path, _ in rows)
 
 
