@@ -19,6 +19,6 @@ def rules(depth: int) -> BookRules:
     return BookRules(
         sequence=UnnumberedRule(),
         snapshots=SnapshotSource.FEED,
-        checksum=Checksum.KRAKEN,
+        checksum=Checksum.ASKS_THEN_BIDS,
         depth=depth,
     )

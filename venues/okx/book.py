@@ -51,7 +51,7 @@ class OkxBookRule:
 BOOK = BookRules(
     sequence=OkxBookRule(),
     snapshots=SnapshotSource.FEED,
-    checksum=Checksum.OKX,
+    checksum=Checksum.INTERLEAVED,
     depth=BOOK_LEVELS,
 )
 """The channel keeps 400 levels. Its checksum has been 0 since June 2026; before, it proved the best

@@ -26,13 +26,13 @@ from kit.connector.books.sequence_rules import (
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import BookRules, SnapshotSource, UpdateNumbers
 from kit.marketdata.book import Book, Side
-from kit.marketdata.book.checksum import Checksum, kraken_checksum
+from kit.marketdata.book.checksum import Checksum, asks_then_bids_checksum
 
 RULES = BookRules(sequence=OverlapRule(), snapshots=SnapshotSource.REST)
 CHAINED = BookRules(sequence=ChainRule(), snapshots=SnapshotSource.FEED)
 COUNTED = BookRules(sequence=CountingRule(), snapshots=SnapshotSource.FEED)
 TIMED = BookRules(TimeRule(), SnapshotSource.REST)
-CHECKED = BookRules(UnnumberedRule(), SnapshotSource.FEED, Checksum.KRAKEN, depth=10)
+CHECKED = BookRules(UnnumberedRule(), SnapshotSource.FEED, Checksum.ASKS_THEN_BIDS, depth=10)
 
 
 @dataclass
@@ -252,7 +252,7 @@ def test_after_a_lost_connection_only_a_feed_snapshot_synchronizes() -> None:
 
 def test_after_a_wrong_checksum_only_a_snapshot_synchronizes() -> None:
     book, follower = SynchronizedBook("BTC/USD", CHECKED), Follower()
-    right = kraken_checksum([(100, 1)], [])
+    right = asks_then_bids_checksum([(100, 1)], [])
     follower.take(book.on_feed_snapshot(linked(0, 0, 100)._replace(checksum=right)))
     assert book.state is BookState.SYNCHRONIZED
     gap, unproven = book.on_update(linked(0, 0, 101)._replace(checksum=right))
@@ -260,7 +260,7 @@ def test_after_a_wrong_checksum_only_a_snapshot_synchronizes() -> None:
     assert gap.gap.reason == types_pb2.GAP_REASON_CHECKSUM
     assert isinstance(unproven, UpdateEvent)
     assert unproven.epoch == UNPROVEN_EPOCH
-    after = kraken_checksum([(102, 1), (101, 1), (100, 1)], [])
+    after = asks_then_bids_checksum([(102, 1), (101, 1), (100, 1)], [])
     events = list(book.on_update(linked(0, 0, 102)._replace(checksum=after)))
     assert [event.epoch for event in events] == [UNPROVEN_EPOCH]
     assert book.state is BookState.IN_DOUBT

@@ -117,7 +117,7 @@ async def test_the_checksum_is_that_of_the_example() -> None:
     ("rule", "checksum", "state"),
     [
         (CountingRule(), Checksum.NONE, market_data_pb2.BOOK_STATE_PROVEN),
-        (UnnumberedRule(), Checksum.KRAKEN, market_data_pb2.BOOK_STATE_PROVEN),
+        (UnnumberedRule(), Checksum.ASKS_THEN_BIDS, market_data_pb2.BOOK_STATE_PROVEN),
         (UnnumberedRule(), Checksum.NONE, market_data_pb2.BOOK_STATE_UNPROVEN),
         (TimeRule(), Checksum.NONE, market_data_pb2.BOOK_STATE_UNPROVEN),
     ],

@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { CHECKSUM_NONE, CHECKSUM_KRAKEN, CHECKSUM_OKX };
-enum { KRAKEN_LEVELS = 10, OKX_LEVELS = 25, NUMBER_BYTES_MAX = 24 };
+enum { CHECKSUM_NONE, CHECKSUM_ASKS_THEN_BIDS, CHECKSUM_INTERLEAVED };
+enum { ASKS_THEN_BIDS_LEVELS = 10, INTERLEAVED_LEVELS = 25, NUMBER_BYTES_MAX = 24 };
 enum { VERDICT_GOOD, VERDICT_CHECKSUM, VERDICT_CROSSED };
 
 struct side {
@@ -188,13 +188,14 @@ static uint8_t *write_decimal(uint8_t *out, uint64_t value, int64_t scale)
     return out;
 }
 
-static uint32_t kraken_checksum(const struct book *book)
+static uint32_t asks_then_bids_checksum(const struct book *book)
 {
     uint32_t crc = 0;
     const struct side *sides[] = {&book->asks, &book->bids};
     for (int which = 0; which < 2; which++) {
         const struct side *side = sides[which];
-        for (int64_t at = side->count - 1; at >= 0 && at >= side->count - KRAKEN_LEVELS; at--) {
+        int64_t last = side->count - ASKS_THEN_BIDS_LEVELS;
+        for (int64_t at = side->count - 1; at >= 0 && at >= last; at--) {
             uint8_t text[2 * NUMBER_BYTES_MAX], *end = text + sizeof text;
             int64_t key = side->keys[at];
             uint8_t *begin = write_digits(end, (uint64_t)side->sizes[at]);
@@ -205,11 +206,11 @@ static uint32_t kraken_checksum(const struct book *book)
     return crc;
 }
 
-static uint32_t okx_checksum(const struct book *book)
+static uint32_t interleaved_checksum(const struct book *book)
 {
-    uint8_t text[OKX_LEVELS * 4 * (NUMBER_BYTES_MAX + 1)], *out = text;
+    uint8_t text[INTERLEAVED_LEVELS * 4 * (NUMBER_BYTES_MAX + 1)], *out = text;
     const struct side *sides[] = {&book->bids, &book->asks};
-    for (int64_t level = 1; level <= OKX_LEVELS; level++)
+    for (int64_t level = 1; level <= INTERLEAVED_LEVELS; level++)
         for (int which = 0; which < 2; which++) {
             const struct side *side = sides[which];
             if (level > side->count)
@@ -231,10 +232,11 @@ static int64_t verdict_on(const struct book *book, const int64_t *checksum)
         return VERDICT_CROSSED;
     if (!checksum || book->checksum_kind == CHECKSUM_NONE)
         return VERDICT_GOOD;
-    if (book->checksum_kind == CHECKSUM_KRAKEN)
-        return kraken_checksum(book) == (uint32_t)*checksum ? VERDICT_GOOD : VERDICT_CHECKSUM;
-    return *checksum == 0 || okx_checksum(book) == (uint32_t)*checksum ? VERDICT_GOOD
-                                                                       : VERDICT_CHECKSUM;
+    if (book->checksum_kind == CHECKSUM_ASKS_THEN_BIDS)
+        return asks_then_bids_checksum(book) == (uint32_t)*checksum ? VERDICT_GOOD
+                                                                    : VERDICT_CHECKSUM;
+    return *checksum == 0 || interleaved_checksum(book) == (uint32_t)*checksum ? VERDICT_GOOD
+                                                                               : VERDICT_CHECKSUM;
 }
 
 /* Apply the updates that `rows` names, one after another, each with its proof. Stops behind the

@@ -8,7 +8,7 @@ import pytest
 
 from kit.marketdata import native
 from kit.marketdata.book import Book, Changes, Proof, Side, Verdict
-from kit.marketdata.book.checksum import Checksum, kraken_checksum, top_checksum
+from kit.marketdata.book.checksum import Checksum, asks_then_bids_checksum, top_checksum
 from kit.marketdata.model.columns import Scale
 
 LIBRARIES = [
@@ -106,14 +106,14 @@ def test_krakens_checksum(error: int) -> None:
     numbers = [text for side in (ASKS, BIDS) for pair in side for text in pair]
     text = "".join(number.replace(".", "").lstrip("0") for number in numbers)
     claimed = np.array([zlib.crc32(text.encode()) + error])
-    book = Book(Proof(Checksum.KRAKEN, depth=10))
+    book = Book(Proof(Checksum.ASKS_THEN_BIDS, depth=10))
     bids, asks = one_by_one([(scaled(BIDS), scaled(ASKS))])
     right, wrong = (1, Verdict.GOOD), (0, Verdict.CHECKSUM)
     assert book.follow(run_of(1), bids, asks, claimed, Scale(1, 8)) == (wrong if error else right)
 
 
 @pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("kind", [Checksum.KRAKEN, Checksum.OKX])
+@pytest.mark.parametrize("kind", [Checksum.ASKS_THEN_BIDS, Checksum.INTERLEAVED])
 def test_checksums_of_a_run_agree_with_the_reference(kind: Checksum, seed: int) -> None:
     source = random.Random(seed)
     scale = Scale(source.randrange(4), source.randrange(6))
@@ -122,7 +122,11 @@ def test_checksums_of_a_run_agree_with_the_reference(kind: Checksum, seed: int) 
     for bids, asks in updates:
         follower.apply(Side.of(bids), Side.of(asks))
         top = follower.bids(25), follower.asks(25)
-        whole = kraken_checksum(*top) if kind is Checksum.KRAKEN else top_checksum(*top, scale)
+        whole = (
+            asks_then_bids_checksum(*top)
+            if kind is Checksum.ASKS_THEN_BIDS
+            else top_checksum(*top, scale)
+        )
         claimed.append(whole - 2**32 if source.random() < 0.5 else whole)
     sides = one_by_one(updates)
     book = Book(Proof(kind, depth=12))
@@ -134,7 +138,7 @@ def test_checksums_of_a_run_agree_with_the_reference(kind: Checksum, seed: int) 
 
 
 def test_a_checksum_of_zero_says_nothing_on_okx() -> None:
-    book = Book(Proof(Checksum.OKX))
+    book = Book(Proof(Checksum.INTERLEAVED))
     sides = one_by_one([([(5, 1)], [])])
     assert book.follow(run_of(1), *sides, np.array([0]), Scale()) == (1, Verdict.GOOD)
 
