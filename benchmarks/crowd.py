@@ -25,7 +25,8 @@ from benchmarks.report import Figure, Report
 from benchmarks.venues import one_pass, write
 from kit.connector.contract.discovery import require
 from kit.connector.contract.venue import Environment
-from kit.marketdata.book import Book, Changes, Side
+from kit.marketdata.book.book import Book
+from kit.marketdata.book.levels import Changes, Side
 from kit.marketdata.model.columns import Scale
 from kit.simulator.events import Instrument
 from kit.simulator.listing import BookSnapshot

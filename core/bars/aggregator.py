@@ -89,7 +89,6 @@ class Aggregator:
         self._malformed = OncePerKind(_log)
         self._rebuilder = DayRebuilder(connections.database, subscribers, meter)
         self._shards = meter.gauge("shards", "Shards that this aggregator holds")
-        subscribers.open_bars = self.open_bars
         self._forget()
 
     async def run(self) -> None:

@@ -53,7 +53,8 @@ async def run(settings: BarsSettings, mesh: MeshSettings) -> None:
         await aggregator.run()
 
     peers = PeerAggregators(leases, aggregator.owns, clock)
-    runtime.serve(bars_pb2.DESCRIPTOR, "Bars", BarsServicer(subscribers, peers, settings, clock))
+    servicer = BarsServicer(subscribers, aggregator.open_bars, peers, settings, clock)
+    runtime.serve(bars_pb2.DESCRIPTOR, "Bars", servicer)
     runtime.run_task("aggregator", aggregate)
     runtime.when_draining(lambda: subscribers.end(Draining("the bar aggregator is stopping")))
     runtime.at_end(database.close)

@@ -1,11 +1,12 @@
 """The gRPC service Bars."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import grpc
 from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 
+from core.bars.bar_record import BarRecord
 from core.bars.forwarding import PeerAggregators
 from core.bars.settings import BarsSettings
 from core.bars.subscribers import OwnerChanged, Subscribers
@@ -18,6 +19,8 @@ UPDATE_INTERVAL_MS_MIN = 50
 UPDATE_INTERVAL_MS_MAX = 60_000
 
 Context = grpc.aio.ServicerContext[Any, Any]
+OpenBars = Callable[[str, str], Iterable[BarRecord]]
+"""The bars of an instrument that are not final, from venue id and symbol."""
 
 
 class BarsServicer(bars_pb2_grpc.BarsServicer):
@@ -25,9 +28,15 @@ class BarsServicer(bars_pb2_grpc.BarsServicer):
     that makes them."""
 
     def __init__(
-        self, subscribers: Subscribers, peers: PeerAggregators, settings: BarsSettings, clock: Clock
+        self,
+        subscribers: Subscribers,
+        open_bars: OpenBars,
+        peers: PeerAggregators,
+        settings: BarsSettings,
+        clock: Clock,
     ) -> None:
         self._subscribers = subscribers
+        self._open_bars = open_bars
         self._peers = peers
         self._settings = settings
         self._clock = clock
@@ -62,7 +71,9 @@ class BarsServicer(bars_pb2_grpc.BarsServicer):
     async def _shown(
         self, request: bars_pb2.SubscribeRequest, interval_ms: int
     ) -> AsyncIterator[bars_pb2.SubscribeResponse]:
-        with self._subscribers.admit(request.venue, request.symbol, request.intervals) as reader:
+        venue_id, symbol = request.venue, request.symbol
+        open_bars = self._open_bars(venue_id, symbol)
+        with self._subscribers.admit(venue_id, symbol, request.intervals, open_bars) as reader:
             async for bars in reader.updates(interval_ms, self._clock):
                 yield bars_pb2.SubscribeResponse(bars=bars)
 

@@ -1,7 +1,7 @@
 """Subscribers of bars, each served at its own pace."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 from venuemesh.bars.v1 import bars_pb2
@@ -14,9 +14,6 @@ from kit.base.intervals import INTERVALS
 
 InstrumentKey = tuple[str, str]
 """Venue id and symbol."""
-
-OpenBars = Callable[[str, str], Iterable[BarRecord]]
-"""The bars of an instrument that are not final, from venue id and symbol."""
 
 
 class OwnerChanged(Exception):
@@ -81,8 +78,6 @@ class Subscribers:
         self._shown_open: dict[InstrumentKey, frozenset[BarRecord]] = {}
         self._admitted = 0
         self._end: VenuemeshError | None = None
-        self.open_bars: OpenBars = lambda venue_id, symbol: ()
-        """Set by the aggregator."""
 
     @property
     def is_watched(self) -> bool:
@@ -90,7 +85,13 @@ class Subscribers:
         return bool(self._subscribers)
 
     @contextmanager
-    def admit(self, venue_id: str, symbol: str, intervals: Collection[str]) -> Iterator[Subscriber]:
+    def admit(
+        self,
+        venue_id: str,
+        symbol: str,
+        intervals: Collection[str],
+        open_bars: Iterable[BarRecord] = (),
+    ) -> Iterator[Subscriber]:
         """A subscriber for the time of the context, which starts with the open bars.
 
         No intervals means all time intervals. The instrument need not have traded yet. Raises
@@ -105,7 +106,7 @@ class Subscribers:
             )
         wanted = frozenset(intervals or (interval.name for interval in INTERVALS))
         subscriber = Subscriber(wanted, self._bars_max)
-        for bar in self.open_bars(venue_id, symbol):
+        for bar in open_bars:
             subscriber.offer(bar)
         key = venue_id, symbol
         self._subscribers.setdefault(key, set()).add(subscriber)

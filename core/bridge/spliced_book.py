@@ -6,7 +6,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.base.cursor import START, Cursor
 from kit.base.numbers import NumberError, most, parse_column, rescale
-from kit.marketdata.book import Side
+from kit.marketdata.book.levels import Side
 from kit.marketdata.book.local_book import BookUpdate, LocalBook
 from kit.marketdata.delivery.conflated_state import BookTop
 from kit.marketdata.model.columns import Scale

@@ -22,8 +22,8 @@ from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.base.cursor import START, Cursor
 from kit.base.numbers import NumberError, format_scaled
-from kit.marketdata.book import Levels
 from kit.marketdata.book.checksum import TOP_LEVELS, top_checksum
+from kit.marketdata.book.levels import Levels
 from kit.marketdata.book.local_book import BookUpdate, LocalBook, updates_by_book
 from kit.marketdata.model.book_updates import InstrumentScale
 from kit.marketdata.model.columns import Scale

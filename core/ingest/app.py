@@ -1,5 +1,6 @@
 """Wires ingest: settings, streams, venue writers and trimming."""
 
+from core.ingest.context import IngestContext
 from core.ingest.memory_budget import MemoryBudget
 from core.ingest.replicas import ReadReplicaGauge, VenueReplicas
 from core.ingest.settings import IngestSettings
@@ -28,20 +29,15 @@ async def run(settings: IngestSettings, mesh: MeshSettings) -> None:
     runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
     streams = RedisStreams(mesh.redis_url)
-    troubles = DegradedReasons(runtime.meter)
     memory = MemoryBudget(settings.redis_bytes_max, settings.waits_when_full(mesh.world))
-
+    degraded = DegradedReasons(runtime.meter)
+    context = IngestContext(streams, memory, settings, runtime.meter, degraded, clock)
     read_gauge = ReadReplicaGauge(runtime.meter)
 
     def writer(venue: str) -> VenueWriter:
-        replicas = VenueReplicas(clock)
-        return VenueWriter(
-            venue, replicas, read_gauge, streams, memory, settings, runtime.meter, troubles, clock
-        )
+        return VenueWriter(venue, VenueReplicas(clock), read_gauge, context)
 
     runtime.run_task("feeds", VenueDiscovery(runtime.directory, writer).run)
-    runtime.run_task(
-        "trimmer", Trimmer(streams, memory, settings, runtime.meter, troubles, clock).run
-    )
+    runtime.run_task("trimmer", Trimmer(context).run)
     runtime.at_end(streams.close)
     await runtime.run()

@@ -5,15 +5,11 @@ from collections.abc import Collection, Mapping
 
 from venuemesh.common.v1 import types_pb2
 
-from core.ingest.memory_budget import MemoryBudget
-from core.ingest.settings import IngestSettings
+from core.ingest.context import IngestContext
 from kit.base import telemetry
-from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.cursor import CHANNEL_REPAIRS, START, Channel, Cursor, StreamKey
-from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
-from kit.base.telemetry import Meter
-from kit.marketdata.delivery.streams import RedisStreams
 
 INTERVAL_SECONDS = 1.0
 FORCED_SHARE = 0.1
@@ -56,17 +52,10 @@ class Ages:
 class Trimmer:
     """Trims every stream once a second."""
 
-    def __init__(
-        self,
-        streams: RedisStreams,
-        memory: MemoryBudget,
-        settings: IngestSettings,
-        meter: Meter,
-        troubles: DegradedReasons,
-        clock: Clock,
-    ) -> None:
-        self._streams = streams
-        self._memory = memory
+    def __init__(self, context: IngestContext) -> None:
+        settings, meter = context.settings, context.meter
+        self._streams = context.streams
+        self._memory = context.memory
         self._keep_seconds = settings.keep_seconds
         self._required: dict[Channel, tuple[str, ...]] = {
             types_pb2.CHANNEL_TRADES: settings.trades_groups,
@@ -75,8 +64,8 @@ class Trimmer:
             CHANNEL_REPAIRS: settings.repairs_groups,
         }
         self._required_elsewhere = settings.other_groups
-        self._troubles = troubles
-        self._clock = clock
+        self._degraded = context.degraded
+        self._clock = context.clock
         self._ages: dict[StreamKey, Ages] = {}
         self._used = meter.gauge("redis_used_bytes", "Memory that Redis uses")
         self._trimmed = meter.counter(
@@ -146,9 +135,9 @@ class Trimmer:
 
     def _report(self) -> None:
         if not self._memory.is_full:
-            self._troubles.clear("redis memory")
+            self._degraded.clear("redis memory")
             return
         what = "the venues wait for memory" if self._memory.waits else "the oldest entries go"
-        self._troubles.report(
+        self._degraded.report(
             "redis memory", f"{self._memory.bytes_max} bytes are used; {what}, see the readers' lag"
         )

@@ -11,20 +11,17 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 from venuemesh.wire.v1 import wire_pb2
 
+from core.ingest.context import IngestContext
 from core.ingest.continuity import VenueBehind, entries_for
 from core.ingest.failover import Failover, plan
-from core.ingest.memory_budget import MemoryBudget
 from core.ingest.pending_entries import PendingEntries
 from core.ingest.replica_monitor import ReplicaMonitor
 from core.ingest.replicas import ReadReplicaGauge, Replica, VenueReplicas
-from core.ingest.settings import IngestSettings
 from kit.base import backoff, errors, rpc, telemetry
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.cursor import CHANNELS, START, Cursor, StreamKey, channel_name, gap_reason_name
-from kit.base.degradation import DegradedReasons
 from kit.base.errors import CursorExpired, StoreUnavailable, SubscriberTooSlow, VenueUnavailable
-from kit.base.telemetry import Meter
-from kit.marketdata.delivery.streams import RedisStreams, StreamEntry, StreamMoved, positions_of
+from kit.marketdata.delivery.streams import StreamEntry, StreamMoved, positions_of
 
 RETRY_SECONDS_MAX = 1.0
 RUN_ENDS = (
@@ -53,12 +50,7 @@ class VenueWriter:
         venue: str,
         replicas: VenueReplicas,
         read_gauge: ReadReplicaGauge,
-        streams: RedisStreams,
-        memory: MemoryBudget,
-        settings: IngestSettings,
-        meter: Meter,
-        troubles: DegradedReasons,
-        clock: Clock,
+        context: IngestContext,
     ) -> None:
         self.venue = venue
         self.replicas = replicas
@@ -66,12 +58,12 @@ class VenueWriter:
         """Whether the registry lists the venue. When it does not, the writer ends with its
         subscription."""
         self._read_gauge = read_gauge
-        self._streams = streams
-        self._memory = memory
-        self._settings = settings
-        self._meter = meter
-        self._troubles = troubles
-        self._clock = clock
+        self._streams = context.streams
+        self._memory = context.memory
+        self._settings = context.settings
+        self._meter = context.meter
+        self._degraded = context.degraded
+        self._clock = context.clock
         self._keys = [StreamKey(venue, channel) for channel in CHANNELS]
         self._registered: set[StreamKey] = set()
         self._expired: set[StreamKey] = set()
@@ -92,7 +84,7 @@ class VenueWriter:
                 await self._clock.sleep(next(self._waits))
             self._fails_over = False
             self._meter.reconnect()
-        self._troubles.clear(self._about)
+        self._degraded.clear(self._about)
 
     @property
     def _about(self) -> str:
@@ -101,7 +93,7 @@ class VenueWriter:
     async def _run_once(self) -> None:
         newest = {key: await self._streams.last(key) or START for key in self._keys}
         await self._register(key for key, cursor in newest.items() if cursor != START)
-        self._troubles.clear("redis")
+        self._degraded.clear("redis")
         instance = self._choose(max(cursor.epoch for cursor in newest.values()))
         failover = await plan(self._streams, newest, instance.epoch, self._expired)
         pending = PendingEntries(self._settings.pending_bytes_max)
@@ -139,7 +131,7 @@ class VenueWriter:
                 run.monitor.received()
                 if is_first:
                     is_first = False
-                    self._troubles.clear(self._about)
+                    self._degraded.clear(self._about)
                 for batch in wire_pb2.BatchFrames.FromString(response).batches:
                     await run.pending.put(self._entries(run, batch))
                     # Waiting for Redis is not silence of the venue.
@@ -198,16 +190,16 @@ class VenueWriter:
     def _run_ended(self, error: Exception) -> None:
         match error:
             case StoreUnavailable():
-                self._troubles.report("redis", error.message)
+                self._degraded.report("redis", error.message)
             case StreamMoved():
                 _log.info("another process has written to the stream", extra={"detail": str(error)})
             case grpc.aio.AioRpcError():
                 self._subscription_ended(error)
             case VenueUnavailable():
                 self._replica_failed()
-                self._troubles.report(self._about, str(error))
+                self._degraded.report(self._about, str(error))
             case _:
-                self._troubles.report(self._about, str(error))
+                self._degraded.report(self._about, str(error))
 
     def _replica_failed(self) -> None:
         """The replica that was read is lost; another one may be available."""
@@ -225,7 +217,7 @@ class VenueWriter:
         )
         if reason != SubscriberTooSlow.reason:
             self._replica_failed()
-            self._troubles.report(self._about, error.details() or error.code().name)
+            self._degraded.report(self._about, error.details() or error.code().name)
 
     def _cursor_expired(self, error: grpc.aio.AioRpcError) -> None:
         """Read that channel from its earliest batch in the next run, with a gap before it."""

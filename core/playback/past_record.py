@@ -9,7 +9,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from core.playback.tape import Play
 from kit.base.database import Database
 from kit.base.errors import BadRequest, UnknownInstrument
-from kit.marketdata.book import Levels
+from kit.marketdata.book.levels import Levels
 from kit.marketdata.model.columns import Scale
 from kit.storage.archive.archive import Archive
 from kit.storage.archive.book_events import BookEvents

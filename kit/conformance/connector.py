@@ -19,7 +19,8 @@ from kit.connector.host.venue_host import VenueHost
 from kit.connector.process.book_resync import BookResync
 from kit.connector.process.book_verification import BookVerifier
 from kit.connector.process.trade_refill import TradeRefill
-from kit.marketdata.book import Book, Levels, Side
+from kit.marketdata.book.book import Book
+from kit.marketdata.book.levels import Levels, Side
 from kit.marketdata.model.batches import Batch, columns_of
 from kit.marketdata.model.columns import Scale
 

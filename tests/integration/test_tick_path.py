@@ -19,6 +19,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from core.bars.settings import BarsSettings
 from core.bars.tests.rig import rig_for as bars_for
 from core.bridge.tests.fakes import Bridge
+from core.ingest.context import IngestContext
 from core.ingest.memory_budget import MemoryBudget
 from core.ingest.replicas import ReadReplicaGauge, Replica, VenueReplicas
 from core.ingest.settings import IngestSettings
@@ -163,17 +164,10 @@ class Mesh:
     async def _start_ingest(self, address: str, valkey_url: str) -> None:
         clock, meter, streams = ManualClock(), Meter("ingest"), RedisStreams(valkey_url)
         self._stack.push_async_callback(streams.close)
-        feed = VenueWriter(
-            VENUE,
-            VenueReplicas(clock, [Replica(VENUE, address)]),
-            ReadReplicaGauge(meter),
-            streams,
-            MemoryBudget(10**9, waits=False),
-            IngestSettings(),
-            meter,
-            DegradedReasons(meter),
-            clock,
-        )
+        memory, degraded = MemoryBudget(10**9, waits=False), DegradedReasons(meter)
+        context = IngestContext(streams, memory, IngestSettings(), meter, degraded, clock)
+        replicas = VenueReplicas(clock, [Replica(VENUE, address)])
+        feed = VenueWriter(VENUE, replicas, ReadReplicaGauge(meter), context)
         await self._run(feed.run())
 
     async def _start_bridge(self, address: str, valkey_url: str) -> None:

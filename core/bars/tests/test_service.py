@@ -23,10 +23,10 @@ T = MONDAY_NS
 
 
 @contextlib.asynccontextmanager
-async def served(subscribers: Subscribers):
+async def served(subscribers: Subscribers, open_bars=lambda venue_id, symbol: ()):
     """The service on a free port, and a stub that calls it."""
     server = rpc.server()
-    servicer = BarsServicer(subscribers, _Alone(), SETTINGS, CLOCK)
+    servicer = BarsServicer(subscribers, open_bars, _Alone(), SETTINGS, CLOCK)
     rpc.serve(server, bars_pb2.DESCRIPTOR.services_by_name["Bars"], servicer)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -51,14 +51,12 @@ def request(**fields) -> bars_pb2.SubscribeRequest:
     return bars_pb2.SubscribeRequest(**wanted)
 
 
-def board_of(memory: MemoryVenue, **bounds: int) -> Subscribers:
-    subscribers = Subscribers(**{"subscribers_max": 2, "bars_max": 100, **bounds})
-    subscribers.open_bars = lambda venue_id, symbol: [
+def open_bars_of(memory: MemoryVenue):
+    return lambda venue_id, symbol: [
         time_bar_record(venue_id, bar)
         for bar in memory.venue.instruments[symbol].bars.values()
         if not bar.final
     ]
-    return subscribers
 
 
 def folded(memory: MemoryVenue) -> list[BarRecord]:
@@ -69,7 +67,7 @@ def folded(memory: MemoryVenue) -> list[BarRecord]:
 async def test_open_bars_are_sent_first() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T, price=12_345, size=10), Trade(2, T + 1)]))
     memory.roll_up()
-    async with served(board_of(memory)) as bars:
+    async with served(Subscribers(2, 100), open_bars_of(memory)) as bars:
         call = bars.Subscribe(request(intervals=["1m", "1w"]))
         first = await call.read()
         call.cancel()
@@ -94,7 +92,7 @@ async def test_open_bars_are_sent_first() -> None:
 
 
 async def test_intervals_are_listed() -> None:
-    async with served(board_of(MemoryVenue())) as bars:
+    async with served(Subscribers(2, 100)) as bars:
         asked = bars_pb2.ListIntervalsRequest(venue="binance", symbol="BTCUSDT")
         answer = await bars.ListIntervals(asked)
     assert list(answer.intervals) == [*(interval.name for interval in INTERVALS), "tick:2"]
@@ -103,8 +101,8 @@ async def test_intervals_are_listed() -> None:
 async def test_changes_and_final_bars_are_sent_after() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T)]))
     memory.roll_up()
-    subscribers = board_of(memory)
-    async with served(subscribers) as bars:
+    subscribers = Subscribers(2, 100)
+    async with served(subscribers, open_bars_of(memory)) as bars:
         call = bars.Subscribe(request(intervals=["1s"]))
         await call.read()
         for number, second in ((2, 0.5), (3, 10), (4, 0.6)):
@@ -122,8 +120,8 @@ async def test_changes_and_final_bars_are_sent_after() -> None:
 
 async def test_other_instruments_are_not_sent() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T), Trade(1, T, symbol="ETHUSDT")]))
-    subscribers = board_of(memory)
-    with subscribers.admit("binance", "ETHUSDT", ["1s"]) as reader:
+    subscribers, open_bars = Subscribers(2, 100), open_bars_of(memory)("binance", "ETHUSDT")
+    with subscribers.admit("binance", "ETHUSDT", ["1s"], open_bars) as reader:
         subscribers.show(folded(memory))
         updates = reader.updates(50, CLOCK)
         assert [bar.symbol for bar in await anext(updates)] == ["ETHUSDT"]
@@ -131,9 +129,10 @@ async def test_other_instruments_are_not_sent() -> None:
 
 async def test_slow_subscriber_gets_the_newest_state_once() -> None:
     memory = MemoryVenue()
-    subscribers = board_of(memory)
+    subscribers = Subscribers(2, 100)
     memory.take(batch([Trade(1, T)])).roll_up()
-    with subscribers.admit("binance", "BTCUSDT", ["1d"]) as reader:
+    open_bars = open_bars_of(memory)("binance", "BTCUSDT")
+    with subscribers.admit("binance", "BTCUSDT", ["1d"], open_bars) as reader:
         for number in range(2, 1000):
             subscribers.show(
                 time_bar_record("binance", bar)
@@ -146,10 +145,11 @@ async def test_slow_subscriber_gets_the_newest_state_once() -> None:
 async def test_subscriber_far_behind_is_ended_and_delays_no_other() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T)]))
     memory.roll_up()
-    subscribers = board_of(memory, bars_max=5)
+    subscribers = Subscribers(subscribers_max=2, bars_max=5)
+    open_bars = open_bars_of(memory)("binance", "BTCUSDT")
     with (
-        subscribers.admit("binance", "BTCUSDT", ["1s"]) as slow,
-        subscribers.admit("binance", "BTCUSDT", ["1w"]) as other,
+        subscribers.admit("binance", "BTCUSDT", ["1s"], open_bars) as slow,
+        subscribers.admit("binance", "BTCUSDT", ["1w"], open_bars) as other,
     ):
         for number in range(2, 10):
             trade = Trade(number, T + number * SECOND_NS)
@@ -169,8 +169,8 @@ async def test_an_update_interval_is_kept() -> None:
 
     memory, watch = MemoryVenue().take(batch([Trade(1, T)])), Watch()
     memory.roll_up()
-    subscribers = board_of(memory)
-    with subscribers.admit("binance", "BTCUSDT", []) as reader:
+    subscribers, open_bars = Subscribers(2, 100), open_bars_of(memory)("binance", "BTCUSDT")
+    with subscribers.admit("binance", "BTCUSDT", [], open_bars) as reader:
         updates = reader.updates(400, watch)
         assert len(await anext(updates)) == 11
         subscribers.show(folded(memory.take(batch([Trade(2, T)]))))
@@ -237,7 +237,7 @@ async def test_a_symbol_that_has_not_traded_yet_is_waited_for(valkey_url, postgr
     async with (
         rig_for(valkey_url, postgres_url) as rig,
         rig.running(),
-        served(rig.subscribers) as bars,
+        served(rig.subscribers, rig.aggregator.open_bars) as bars,
     ):
         call = bars.Subscribe(request(intervals=["1s"]))
         await call.initial_metadata()

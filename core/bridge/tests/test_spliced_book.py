@@ -12,7 +12,8 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from core.bridge.spliced_book import HELD_MAX, SplicedBook, SpliceState
 from kit.base.cursor import Cursor
 from kit.base.numbers import format_scaled
-from kit.marketdata.book import Book, Levels, Side
+from kit.marketdata.book.book import Book
+from kit.marketdata.book.levels import Levels, Side
 from kit.marketdata.book.local_book import BookUpdate
 from kit.marketdata.model.columns import Scale
 

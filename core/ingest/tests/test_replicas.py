@@ -7,6 +7,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
+from core.ingest.context import IngestContext
 from core.ingest.memory_budget import MemoryBudget
 from core.ingest.replica_overlap import ReplicaOverlap
 from core.ingest.replicas import FAILED_S, ReadReplicaGauge, Replica, VenueReplicas
@@ -131,19 +132,11 @@ class Claiming(FakeVenue):
 async def feeding(url, *instances):
     meter = Meter("ingest")
     replicas, streams = VenueReplicas(SystemClock(), instances), RedisStreams(url)
-    settings = IngestSettings()
     memory = MemoryBudget(1_000_000_000, waits=True)
-    feed = VenueWriter(
-        VENUE,
-        replicas,
-        ReadReplicaGauge(meter),
-        streams,
-        memory,
-        settings,
-        meter,
-        DegradedReasons(meter),
-        SystemClock(),
+    context = IngestContext(
+        streams, memory, IngestSettings(), meter, DegradedReasons(meter), SystemClock()
     )
+    feed = VenueWriter(VENUE, replicas, ReadReplicaGauge(meter), context)
     task = asyncio.create_task(feed.run())
     try:
         yield feed

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from venuemesh.registry.v1 import registry_pb2
 
+from core.ingest.context import IngestContext
 from core.ingest.memory_budget import MemoryBudget
 from core.ingest.settings import IngestSettings
 from core.ingest.tests.fakes import QUOTES, TRADES, cursors
@@ -47,8 +48,10 @@ class Rig:
         self.meter = Meter("ingest")
         self.memory = MemoryBudget(given.redis_bytes_max, given.waits_when_full("simulate"))
         self.clock = FakeClock()
-        troubles = DegradedReasons(self.meter)
-        self.trimmer = Trimmer(self.streams, self.memory, given, self.meter, troubles, self.clock)
+        degraded = DegradedReasons(self.meter)
+        self.trimmer = Trimmer(
+            IngestContext(self.streams, self.memory, given, self.meter, degraded, self.clock)
+        )
 
     async def fill(self, *keys) -> None:
         for key in keys:

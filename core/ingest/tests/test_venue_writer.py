@@ -7,6 +7,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.registry.v1 import registry_pb2
 
 from conftest import free_port
+from core.ingest.context import IngestContext
 from core.ingest.memory_budget import MemoryBudget
 from core.ingest.replicas import ReadReplicaGauge, Replica, VenueReplicas
 from core.ingest.settings import IngestSettings
@@ -41,10 +42,7 @@ class Rig:
         self.streams = RedisStreams(url)
         self.meter = Meter("ingest")
         self.memory = MemoryBudget(1_000_000_000, waits=True)
-        self.feed = VenueWriter(
-            VENUE,
-            VenueReplicas(SystemClock()),
-            ReadReplicaGauge(self.meter),
+        context = IngestContext(
             self.streams,
             self.memory,
             IngestSettings(pending_bytes_max=4096, append_bytes_max=1024),
@@ -52,6 +50,8 @@ class Rig:
             DegradedReasons(self.meter),
             SystemClock(),
         )
+        gauge = ReadReplicaGauge(self.meter)
+        self.feed = VenueWriter(VENUE, VenueReplicas(SystemClock()), gauge, context)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.numbers import IntColumn
 from kit.connector.books.book_events import BookEvent, UpdateEvent
 from kit.connector.books.synchronized_book import SynchronizedBook
-from kit.marketdata.book import Changes
+from kit.marketdata.book.levels import Changes
 from kit.marketdata.codec import encode
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.columns import Scale, instrument_entry

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from venuemesh.common.v1 import types_pb2
 
 from kit.connector.contract.venue import UpdateNumbers
-from kit.marketdata.book import Side
+from kit.marketdata.book.levels import Side
 
 UNPROVEN_EPOCH = 0
 """The book epoch of updates that are published while there is no book to apply them to."""

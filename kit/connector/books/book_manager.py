@@ -12,7 +12,7 @@ from kit.connector.books.batch_builder import BookBatchBuilder, Publish
 from kit.connector.books.book_events import BookEvent, VenueBookUpdate
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import BookRules, BookSnapshot, Ordering, UpdateNumbers
-from kit.marketdata.book import Changes, DroppedLevels, Verdict
+from kit.marketdata.book.levels import Changes, DroppedLevels, Verdict
 from kit.marketdata.codec import encode
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.columns import (

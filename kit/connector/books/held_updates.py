@@ -6,7 +6,7 @@ import numpy as np
 
 from kit.connector.books.book_events import VenueBookUpdate
 from kit.connector.contract.venue import Ordering, SequenceResult, SequenceRule
-from kit.marketdata.book import Side
+from kit.marketdata.book.levels import Side
 
 HELD_UPDATES_MAX = 50_000
 

@@ -36,7 +36,8 @@ from kit.connector.contract.venue import (
     SnapshotSource,
     UpdateNumbers,
 )
-from kit.marketdata.book import ONLY, Book, Changes, Proof, Side, Verdict
+from kit.marketdata.book.book import Book
+from kit.marketdata.book.levels import ONLY, Changes, Proof, Side, Verdict
 from kit.marketdata.model.columns import Scale
 
 PEER_DELAY_NS_MAX = 300_000_000

@@ -21,7 +21,7 @@ from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import BookSnapshot
 from kit.connector.host.hub import Hub, HubReader
 from kit.connector.host.venue_host import VenueHost
-from kit.marketdata.book import Levels as Pairs
+from kit.marketdata.book.levels import Levels as Pairs
 from kit.marketdata.model.columns import Levels, Numbers, Scale
 
 TOLERANCE_S = 1.0

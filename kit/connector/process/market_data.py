@@ -13,8 +13,8 @@ from kit.base.cursor import CHANNELS, Channel, Cursor
 from kit.base.errors import BadRequest, NotSupported, UnknownInstrument
 from kit.base.numbers import format_scaled
 from kit.base.rpc import STREAM_WRITER
-from kit.marketdata.book import Levels
 from kit.marketdata.book.checksum import TOP_LEVELS, top_checksum
+from kit.marketdata.book.levels import Levels
 from kit.marketdata.delivery.subscription import SymbolFilter
 from kit.marketdata.model.columns import Scale
 

@@ -25,8 +25,9 @@ from kit.connector.books.sequence_rules import (
 )
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import BookRules, SnapshotSource, UpdateNumbers
-from kit.marketdata.book import Book, Side
+from kit.marketdata.book.book import Book
 from kit.marketdata.book.checksum import Checksum, asks_then_bids_checksum
+from kit.marketdata.book.levels import Side
 
 RULES = BookRules(sequence=OverlapRule(), snapshots=SnapshotSource.REST)
 CHAINED = BookRules(sequence=ChainRule(), snapshots=SnapshotSource.FEED)

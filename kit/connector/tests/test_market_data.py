@@ -24,8 +24,9 @@ from kit.connector.process.state_republisher import StateRepublisher
 from kit.connector.process.venue_market_data import VenueMarketData
 from kit.connector.tests.fakes import BOOK, BOOK_RULES, TRADES, Stage, book, trade
 from kit.connector.tests.test_verification import FakeHistory, answer, levels
-from kit.marketdata.book import Book, Side
+from kit.marketdata.book.book import Book
 from kit.marketdata.book.checksum import Checksum, top_checksum
+from kit.marketdata.book.levels import Side
 from kit.marketdata.model.columns import Scale
 
 EPOCH = 1

@@ -1,4 +1,4 @@
-"""What goes into a book and what comes out: levels of a side, changes of many updates, verdicts."""
+"""The values of a book: levels of a side, changes of many updates, proofs and verdicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Levels = list[tuple[int, int]]
 """Pairs of price and size, best first."""
 
 ONLY: IntColumn = np.zeros(1, dtype=np.int64)
-"""The update of a set that has but one."""
+"""Selects the first update, of changes with one update."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +45,23 @@ class Changes:
 
     @cached_property
     def start(self) -> IntColumn:
-        """Where those of each update begin."""
+        """Index of the first level of each update."""
         return np.cumsum(self.count) - self.count
 
     def take(self, updates: IntColumn) -> "Changes":
-        """Those of these updates only."""
+        """The changes of some of the updates."""
         kept = elements_of(self.count, updates)
         return Changes(self.price[kept], self.size[kept], self.count[updates])
 
     @classmethod
     def joined(cls, sides: Sequence[Side]) -> "Changes":
-        """Of one update after another."""
+        """Join sides, each of which is one update."""
         count = np.fromiter((len(side.price) for side in sides), np.int64, len(sides))
         price = np.concatenate([side.price for side in sides])
         return cls(price, np.concatenate([side.size for side in sides]), count)
 
     def removing(self, fallen: "DroppedLevels") -> "Changes":
-        """The same, and levels that are removed by updates, each at the end of its update."""
+        """These changes, and removals of dropped levels at the end of their updates."""
         if not len(fallen.update):
             return self
         owner = np.concatenate((np.repeat(np.arange(len(self.count)), self.count), fallen.update))
@@ -80,42 +80,42 @@ class Changes:
 
     @cached_property
     def pointers(self) -> native.Changes:
-        """For compiled code. What it points to must be contiguous, and lives as long as this."""
+        """Pointers to contiguous columns for compiled code, valid as long as this object."""
         columns = (self.price, self.size, self.start, self.count)
         self.__dict__["held"] = held = list(map(native.held, columns))
         return native.Changes(*map(native.address, held))
 
 
 class DroppedLevels(NamedTuple):
-    """Levels of one side that fell out of the depth of a book: readers must be told, as the venue
-    says nothing of them."""
+    """Levels of one side that were dropped beyond the depth of a book. They are published, because
+    the venue sends no update for them."""
 
     update: IntColumn
-    """The update at which it happened."""
+    """Index of the update that dropped the level."""
     price: IntColumn
 
 
 class Verdict(IntEnum):
-    """What the proof of a book says. The same numbers stand in kit/marketdata/native/books.c."""
+    """The result of checking a book; the numbers are those of kit/marketdata/native/books.c."""
 
     GOOD = 0
     CHECKSUM = 1
-    """The book is not what the venue's checksum says."""
+    """The book does not have the venue's checksum."""
     CROSSED = 2
     """The best bid is not below the best ask."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """How updates of a book prove that it is right, and how deep it is kept."""
+    """How a book is checked after each update, and its depth."""
 
     checksum: Checksum = Checksum.NONE
     depth: int = 0
     """Levels per side; 0: all."""
     uncrossed: bool = False
-    """Whether a crossed book is a wrong one."""
+    """Whether a crossed book is wrong."""
 
 
 def pairs(side: Side) -> Levels:
-    """Of each level its price and size."""
+    """The price and size of each level."""
     return list(zip(side.price.tolist(), side.size.tolist(), strict=True))

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kit.base.numbers import DIGITS_MAX, NumberError, rescale
-from kit.marketdata.book import Book, Levels, Side
+from kit.marketdata.book.book import Book
+from kit.marketdata.book.levels import Levels, Side
 from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale
 from kit.marketdata.model.columns import Scale, Symbols
 

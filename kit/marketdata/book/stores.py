@@ -1,4 +1,4 @@
-"""Where the levels of a book are kept: plainly, or in arrays that compiled code fills."""
+"""The levels of a book: in dicts (the reference), or in arrays that compiled code fills."""
 
 import ctypes
 from typing import Protocol
@@ -27,19 +27,19 @@ class Store(Protocol):
         checksums: IntColumn | None,
         scale: Scale,
     ) -> tuple[int, Verdict]:
-        """As Book.follow."""
+        """See ``Book.follow``."""
 
     def dropped_levels(self) -> tuple[DroppedLevels, DroppedLevels]:
-        """As Book.fallen."""
+        """See ``Book.dropped_levels``."""
 
     def bids(self, depth: int | None = None) -> Side:
-        """Best first; so many, or all."""
+        """Best first, up to a depth."""
 
     def asks(self, depth: int | None = None) -> Side:
-        """Best first; so many, or all."""
+        """Best first, up to a depth."""
 
     def level_count(self) -> int:
-        """Of the larger side."""
+        """Number of levels of the larger side."""
 
 
 class _Plain:
@@ -117,7 +117,7 @@ class _Plain:
 
 
 class _Arrangement(Protocol):
-    """How a side lies in its arrays."""
+    """The layout of a side in its arrays."""
 
     def holds(self, columns: IntColumn, levels: int) -> bool:
         """Whether there is room for so many levels."""
@@ -126,11 +126,11 @@ class _Arrangement(Protocol):
         """The same levels in columns with more room."""
 
     def best_first(self, side: native.Side, columns: IntColumn, depth: int | None) -> IntColumn:
-        """The levels in their order; so many, or all."""
+        """The levels in order, up to a depth."""
 
 
 class _Compiled:
-    """The same in arrays that compiled code fills."""
+    """The levels in arrays that compiled code fills."""
 
     def __init__(self, proof: Proof, arrangement: _Arrangement) -> None:
         self._arrangement = arrangement

@@ -14,7 +14,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.cursor import channel_name
 from kit.base.numbers import IntColumn, Places, rescale
-from kit.marketdata.book import Changes
+from kit.marketdata.book.levels import Changes
 from kit.marketdata.codec.protobuf_writer import Column, LevelColumn, ProtobufWriter
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.book_updates import BookUpdates

@@ -16,7 +16,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.cursor import StreamKey, channel_name
-from kit.marketdata.book import Levels
+from kit.marketdata.book.levels import Levels
 from kit.marketdata.delivery.subscription import Publication, SymbolFilter
 from kit.marketdata.model import columns
 from kit.marketdata.model.batches import Batch, row_count

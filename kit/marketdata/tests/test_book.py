@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from kit.marketdata import native
-from kit.marketdata.book import Book, Changes, Proof, Side, Verdict
+from kit.marketdata.book.book import Book
 from kit.marketdata.book.checksum import Checksum, asks_then_bids_checksum, top_checksum
+from kit.marketdata.book.levels import Changes, Proof, Side, Verdict
 from kit.marketdata.model.columns import Scale
 
 LIBRARIES = [

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.base.numbers import NumberError, to_decimal
-from kit.marketdata.book import Side
+from kit.marketdata.book.levels import Side
 from kit.marketdata.book.local_book import BookUpdate, LocalBook, LocalBooks, updates_by_book
 from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale
 from kit.marketdata.model.columns import Scale

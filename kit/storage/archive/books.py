@@ -13,7 +13,7 @@ import numpy as np
 
 from kit.base.database import Database
 from kit.base.numbers import IntColumn
-from kit.marketdata.book import Side
+from kit.marketdata.book.levels import Side
 from kit.marketdata.book.local_book import LocalBook, LocalBooks
 from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale
 from kit.storage.archive.book_events import BookEvents, joined

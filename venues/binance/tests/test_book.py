@@ -16,7 +16,7 @@ from kit.base.numbers import to_decimal
 from kit.connector.books.book_manager import BookManager
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import BookRules, BookSnapshot, SequenceResult, UpdateNumbers
-from kit.marketdata.book import Levels as BookLevels
+from kit.marketdata.book.levels import Levels as BookLevels
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.frames import Frames
 from kit.marketdata.model.columns import Levels
