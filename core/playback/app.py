@@ -1,25 +1,22 @@
-"""Wires a playback: record, tape, log, MarketData, and paper accounts."""
+"""Wires a playback: record, tape, hub, and the services of a venue."""
 
 import hashlib
 from pathlib import Path
-from typing import NamedTuple
 
 import psycopg
-from venuemesh.marketdata.v1 import market_data_pb2
 
 from core.playback.books import PlayedBooks
 from core.playback.control import PlaybackController
 from core.playback.epochs import PlayEpoch, PlayEpochManager
-from core.playback.log import PlayLog
 from core.playback.market_data import PlaybackMarketData
-from core.playback.paper_accounts import PaperAccounts
+from core.playback.paper_accounts import paper_accounts
 from core.playback.past_record import PastRecord
 from core.playback.player import Player
 from core.playback.settings import PlaybackSettings, parse_speed
-from core.playback.tape import CHANNELS, Play, windows
+from core.playback.tape import CHANNELS, Play, PlayContent, windows
 from kit.base import backoff, telemetry
 from kit.base import settings as setting_files
-from kit.base.clock import Clock, SystemClock
+from kit.base.clock import SystemClock
 from kit.base.database import Database
 from kit.base.errors import (
     Draining,
@@ -30,11 +27,12 @@ from kit.base.errors import (
 )
 from kit.base.runtime import Identity, Runtime, run_process
 from kit.base.settings import MeshSettings
+from kit.connector.host.hub import Hub
+from kit.connector.process import services
 from kit.connector.process.market_data import MarketDataServicer
 from kit.execution.accounts import paper_names
 from kit.execution.settings import OrdersSettings
 from kit.storage.archive.archive import Archive
-from kit.storage.archive.gaps_and_listings import InstrumentTerms
 
 SERVICE = "playback"
 
@@ -57,16 +55,6 @@ async def run(settings: PlaybackSettings, mesh: MeshSettings, orders: OrdersSett
     await Playback(settings, mesh, orders).run()
 
 
-class PlayContent(NamedTuple):
-    """The content of a play."""
-
-    play: Play
-    symbols: list[str]
-    terms: list[InstrumentTerms]
-    booked: frozenset[str]
-    """Symbols with recorded books."""
-
-
 class Playback:
     """The parts of the process."""
 
@@ -84,37 +72,39 @@ class Playback:
 
     async def run(self) -> None:
         """Read what the record has, then serve it."""
-        play, symbols, terms, booked = await self._when_there(self._clock)
-        runtime, settings = self._runtime, self._settings
-        speed = parse_speed(settings.speed)
+        content = await self._when_there()
+        play, symbols, terms, booked = content
+        runtime, settings, mesh = self._runtime, self._settings, self._mesh
         epochs = PlayEpoch(
-            Path(self._mesh.data_dir) / "epochs" / f"{play.venue}-playback",
+            Path(mesh.data_dir) / "epochs" / f"{play.venue}-playback",
             _fingerprint(settings, play),
             play.start_ns,
         )
-        log = PlayLog(play.venue, epochs.epoch, settings.held_bytes_max, runtime.meter)
-        names = paper_names(play.venue, self._mesh, self._orders)
-        books = PlayedBooks(booked if names else ())
-        player = Player(log, books, speed, runtime.meter, self._clock)
-        past = PastRecord(self._archive, self._database, play, symbols, terms)
+        hub = Hub(
+            play.venue,
+            epochs.epoch,
+            self._clock,
+            runtime.meter,
+            settings.held_bytes_max,
+            keeps_unread=True,
+        )
+        books = PlayedBooks(booked if paper_names(play.venue, mesh, self._orders) else ())
+        player = Player(hub, books, parse_speed(settings.speed), runtime.meter, self._clock)
+        past = PastRecord(self._archive, self._database, content, player)
+        source = PlaybackMarketData(hub, player, past, books)
+        servicer = MarketDataServicer(hub, PlayEpochManager(hub, epochs, player), source, past)
+        accounts = paper_accounts(hub, player, past, books, mesh, self._orders)
+        services.serve(runtime, servicer, accounts, PlaybackController(play, symbols, player))
         rows_max = settings.window_rows_max
         tape = windows(self._archive, play, terms, settings.window_ns, rows_max)
-        epoch_manager = PlayEpochManager(log, epochs, player)
-        servicer = MarketDataServicer(PlaybackMarketData(log, player, past, books, epoch_manager))
-        runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer, raw=["Subscribe"])
-        trading = PaperAccounts(
-            play.venue, self._mesh, self._orders, log, player, past, books, self._clock
-        )
-        trading.serve(runtime)
-        runtime.control_venue(PlaybackController(play, symbols, player))
-        runtime.when_draining(lambda: log.end(Draining("the playback is stopping")))
-        runtime.run_task("player", lambda: player.run(tape, past.symbols))
+        runtime.when_draining(lambda: hub.end(Draining("the playback is stopping")))
+        runtime.run_task("player", lambda: player.run(tape, symbols))
         runtime.at_end(self._archive.close)
         runtime.at_end(self._database.close)
         runtime.meter.serving()
         await runtime.run()
 
-    async def _when_there(self, clock: Clock) -> PlayContent:
+    async def _when_there(self) -> PlayContent:
         """Wait while the store is away: its server may be starting."""
         waits = backoff.delays()
         told = ""
@@ -125,7 +115,7 @@ class Playback:
                 if error.message != told:
                     told = error.message
                     _log.warning("the store of the record is away", extra={"detail": told})
-                await clock.sleep(next(waits))
+                await self._clock.sleep(next(waits))
 
     async def _found(self) -> PlayContent:
         """Raises SettingError when there is nothing to play."""

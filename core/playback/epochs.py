@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from core.playback.log import PlayLog
 from core.playback.player import Player
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.connector.host.hub import Hub
 
 
 class StoredEpoch(msgspec.Struct, frozen=True):
@@ -59,13 +59,13 @@ class PlayEpoch:
 class PlayEpochManager:
     """Starts the play in an epoch that is larger than that of the streams."""
 
-    def __init__(self, log: PlayLog, epochs: PlayEpoch, player: Player) -> None:
-        self._log = log
+    def __init__(self, hub: Hub, epochs: PlayEpoch, player: Player) -> None:
+        self._hub = hub
         self._epochs = epochs
         self._player = player
 
     def on_stream_epoch(self, epoch: int) -> None:
         """Start a newer epoch if the writer of the streams has seen a newer one."""
-        if epoch > self._log.epoch and not self._player.started:
+        if epoch > self._hub.epoch and not self._player.started:
             self._epochs.begin_above(epoch)
-            self._log.start_epoch(self._epochs.epoch)
+            self._hub.start_epoch(self._epochs.epoch)

@@ -1,9 +1,10 @@
-"""The log of a play as the market data source of paper accounts."""
+"""The hub of a play as the market data source of paper accounts."""
 
 from collections.abc import Callable, Collection
 
-from core.playback.log import LogReader, PlayLog
+from core.playback.player import Player
 from kit.base.cursor import Channel, Cursor
+from kit.connector.host.hub import Hub, HubReader
 from kit.execution.market_feed import FeedPosition
 from kit.marketdata.delivery.subscription import SymbolFilter
 
@@ -11,29 +12,30 @@ from kit.marketdata.delivery.subscription import SymbolFilter
 class PlayedFeed:
     """A ``ResumableMarketFeed``. Nothing is published twice when a play is repeated."""
 
-    def __init__(self, log: PlayLog) -> None:
-        self._log = log
-        self._reader: LogReader | None = None
+    def __init__(self, hub: Hub, player: Player) -> None:
+        self._hub = hub
+        self._player = player
+        self._reader: HubReader | None = None
         self._before: FeedPosition = {}
 
-    def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> LogReader:
+    def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> HubReader:
         self._before = self.reached()
-        self._reader = self._log.follow(channels, symbols, self._before)
+        self._reader = self._hub.follow(channels, symbols, self._before)
         return self._reader
 
     def reached(self) -> FeedPosition:
         reader = self._reader
         if reader is None or self._is_other():
             return self._before
-        return {channel: Cursor(self._log.epoch, at) for channel, at in reader.positions.items()}
+        return {channel: Cursor(self._hub.epoch, at) for channel, at in reader.positions.items()}
 
     def go_on(self, reached: FeedPosition, there: Callable[[], None]) -> None:
         self._before = reached
-        self._log.when_at(reached, there)
+        self._player.when_at(reached, there)
 
     def is_behind(self) -> bool:
         return self._is_other() or any(
-            at.sequence > self._log.cursor(channel).sequence
+            at.sequence > self._hub.cursor(channel).sequence
             for channel, at in self.reached().items()
         )
 
@@ -45,15 +47,18 @@ class PlayedFeed:
 
     def _is_other(self) -> bool:
         """Return whether another play was read before, and nothing of this one yet."""
-        return any(at.sequence and at.epoch != self._log.epoch for at in self._before.values())
+        return any(at.sequence and at.epoch != self._hub.epoch for at in self._before.values())
 
 
 class PlayedTrades:
     """A source of trades for prices. Batches that are repeated for readers who have them are
     skipped."""
 
-    def __init__(self, log: PlayLog) -> None:
-        self._log = log
+    def __init__(self, hub: Hub, player: Player) -> None:
+        self._hub = hub
+        self._player = player
 
-    def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> LogReader:
-        return self._log.follow(channels, symbols, {}, once=True)
+    def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> HubReader:
+        follower = self._hub.follow(channels, symbols)
+        self._player.skip_repeated(follower)
+        return follower

@@ -1,32 +1,48 @@
 """Publishes the windows of a tape: at the recorded pace, N times faster, or as fast as read."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
+from typing import NamedTuple
 
 from core.playback.books import PlayedBooks
-from core.playback.log import PlayLog
 from core.playback.tape import Window
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import Channel, Cursor
 from kit.base.telemetry import Meter
+from kit.connector.host.hub import Hub, HubReader
 
 _log = telemetry.logger("playback.player")
+
+
+class _Awaited(NamedTuple):
+    """A callback for a position of the play."""
+
+    epoch: int
+    reached: Mapping[Channel, Cursor]
+    there: Callable[[], None]
+
+    def is_before(self, hub: Hub) -> bool:
+        """Whether the hub is before the position."""
+        return any(
+            at.epoch == hub.epoch and at.sequence > hub.cursor(channel).sequence
+            for channel, at in self.reached.items()
+        )
 
 
 class Player:
     """Plays a tape once, starting with the first reader."""
 
     def __init__(
-        self, log: PlayLog, books: PlayedBooks, speed: float | None, meter: Meter, clock: Clock
+        self, hub: Hub, books: PlayedBooks, speed: float | None, meter: Meter, clock: Clock
     ) -> None:
         self.played_until_ns = 0
         """Everything before this received time has been published."""
         self.finished = False
         self.speed = speed
         """Times the recorded pace; None: as fast as it is read."""
-        self._log = log
+        self._hub = hub
         self._books = books
         self._meter = meter
         self._clock = clock
@@ -35,6 +51,8 @@ class Player:
         self._going.set()
         self._hurry: dict[Channel, int] = {}
         self._anchor: tuple[int, int] | None = None
+        self._skip_repeated: list[HubReader] = []
+        self._awaited: list[_Awaited] = []
 
     @property
     def started(self) -> bool:
@@ -45,9 +63,20 @@ class Player:
         """Start for a reader. What lies before all resume cursors of the same play is repeated at
         full speed, as no reader needs it."""
         for channel, cursor in resume_after.items():
-            if cursor.sequence > self._log.cursor(channel).sequence:
+            if cursor.sequence > self._hub.cursor(channel).sequence:
                 self._hurry[channel] = max(cursor.sequence, self._hurry.get(channel, 0))
         self._audience.set()
+
+    def skip_repeated(self, follower: HubReader) -> None:
+        """Hide batches from a follower that are repeated for readers who have them."""
+        self._skip_repeated.append(follower)
+
+    def when_at(self, reached: Mapping[Channel, Cursor], there: Callable[[], None]) -> None:
+        """Call ``there`` between two windows, once the play has reached these cursors of its epoch.
+        Never called if it has reached them already, or if another epoch starts."""
+        awaited = _Awaited(self._hub.epoch, reached, there)
+        if awaited.is_before(self._hub):
+            self._awaited.append(awaited)
 
     def pause(self) -> None:
         self._going.clear()
@@ -67,7 +96,7 @@ class Player:
             async for window in windows:
                 await self._going.wait()
                 await self._pace(window)
-                await self._log.room()
+                await self._hub.wait_until_read()
                 self._publish(window, symbols)
         self.finished = True
         self._meter.counters["finished"] = 1
@@ -87,7 +116,7 @@ class Player:
     def _hurries(self) -> bool:
         """Whether all channels are behind the resume cursors."""
         return bool(self._hurry) and all(
-            self._log.cursor(channel).sequence < sequence
+            self._hub.cursor(channel).sequence < sequence
             for channel, sequence in self._hurry.items()
         )
 
@@ -96,9 +125,18 @@ class Player:
         again = self._hurries()
         for channel, draft in window.batches:
             time_ns = draft.received_time_ns if draft.events else window.end_ns
-            self._log.publish(channel, draft, time_ns, again=again)
+            cursor = self._hub.publish(channel, draft, time_ns)
+            for follower in self._skip_repeated if again else ():
+                follower.skip(channel, cursor)
         self.played_until_ns = window.end_ns
         if window.book is not None:
             self._books.play(window.book, symbols)
-        self._log.tell_arrivals()
+        self._call_awaited()
         self._meter.counters["played_until_s"] = window.end_ns // NANOSECONDS_PER_SECOND
+
+    def _call_awaited(self) -> None:
+        hub, awaited = self._hub, self._awaited
+        self._awaited = [one for one in awaited if one.is_before(hub)]
+        for one in awaited:
+            if one.epoch == hub.epoch and not one.is_before(hub):
+                one.there()

@@ -45,6 +45,16 @@ class Play(NamedTuple):
     """Those that the record has."""
 
 
+class PlayContent(NamedTuple):
+    """The content of a play."""
+
+    play: Play
+    symbols: list[str]
+    terms: list[InstrumentTerms]
+    booked: frozenset[str]
+    """Symbols with recorded books."""
+
+
 class Window(NamedTuple):
     """What was received in a span of time."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from kit.execution.contract import ExecutionClient
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.files import FileStore, OneThread
 from kit.execution.keys import known_keys
+from kit.execution.market_feed import MarketFeed, ResumableMarketFeed, VerifiedBooks
 from kit.execution.paper.execution_client import PaperExecutionClient
-from kit.execution.paper.market import Market, MarketListener
+from kit.execution.paper.feed_market import FeedMarket
 from kit.execution.paper.rules import PaperRules
 from kit.execution.prices import FeedPrices, FindInstrument, MarketReference
 from kit.execution.service import TradeFlowServicer
@@ -41,6 +43,18 @@ def paper_names(venue: str, mesh: MeshSettings, settings: OrdersSettings) -> lis
     return names or ([PAPER_ACCOUNT] if mesh.world == "replay" else [])
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedMarket:
+    """What a process publishes, for the accounts that trade on it."""
+
+    instrument: FindInstrument
+    books: VerifiedBooks
+    trades: MarketFeed
+    """For the prices that orders are checked against and stops are triggered by."""
+    feed: Callable[[], ResumableMarketFeed]
+    """Makes the feed of one paper account."""
+
+
 class Accounts:
     """The accounts at one venue."""
 
@@ -50,8 +64,7 @@ class Accounts:
         mesh: MeshSettings,
         settings: OrdersSettings,
         clock: Clock,
-        instrument: FindInstrument,
-        prices: FeedPrices,
+        market: PublishedMarket,
     ) -> None:
         self.by_name: dict[str, Account] = {}
         self.paper_clients: dict[str, PaperExecutionClient] = {}
@@ -59,8 +72,9 @@ class Accounts:
         self._mesh = mesh
         self._settings = settings
         self._clock = clock
-        self._market = MarketReference(instrument, prices)
-        self._prices = prices
+        self._published = market
+        self._prices = FeedPrices(market.trades, market.books)
+        self._market = MarketReference(market.instrument, self._prices)
         self._threads: list[OneThread] = []
         self._keys: dict[bool, Mapping[str, Ed25519PublicKey]] = {}
         """The keys that may approve orders; by whether they are for real accounts."""
@@ -73,14 +87,12 @@ class Accounts:
         verifier = self._verifier(live=self._mesh.world == "live" and not is_paper)
         self.by_name[name] = Account(context, client, journal, verifier, self._market)
 
-    def add_paper(
-        self, name: str, rules: PaperRules, make_market: Callable[[MarketListener], Market]
-    ) -> None:
+    def add_paper(self, name: str, rules: PaperRules) -> None:
         """Add a paper account. Its client has only what this process publishes: no credentials, no
         address and no budget."""
         client = self.paper_clients[name] = PaperExecutionClient(
             rules,
-            make_market,
+            partial(FeedMarket, self._published.feed(), self._published.books),
             self._store(PAPER_FOLDER, name),
             self._thread(PAPER_FOLDER, name),
             self._clock,

@@ -50,7 +50,7 @@ async def process(pretended: SimulatedExchange, data: Path) -> AsyncIterator[Ven
 
 def told(venue: VenueProcess) -> list[tuple[str, int]]:
     """Symbol and change of each row of STATUS that is held."""
-    publications = venue.host.hub.ring(STATUS).after(0, 1 << 20)
+    publications = [publication for _, publication in venue.host.hub.ring(STATUS).after(0)]
     return [
         (definition.symbol, change)
         for publication in publications
@@ -114,5 +114,5 @@ async def test_a_restart_is_a_gap_of_status_too(
         checkpoint = venue.host.hub.cursor(STATUS).sequence + 2
         await until(lambda: venue.host.hub.cursor(STATUS).sequence >= checkpoint)
     async with process(pretended, tmp_path) as venue:
-        (first, *_) = venue.host.hub.ring(STATUS).after(0, 1)
+        _, first = next(venue.host.hub.ring(STATUS).after(0))
         assert [gap.reason for gap in first.message.gaps] == [types_pb2.GAP_REASON_RESTART]

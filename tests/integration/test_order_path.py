@@ -22,7 +22,7 @@ from kit.conformance.exchange import exchange
 from kit.connector.contract.venue import BookSnapshot, Environment
 from kit.connector.host.venue_host import VenueHost
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.process.order_accounts import VenueAccounts
+from kit.connector.process.order_accounts import venue_accounts
 from kit.connector.process.settings import VenueSettings
 from kit.execution.contract import Accepted, Credentials, OrderRequest
 from kit.execution.keys import development_signer
@@ -120,13 +120,13 @@ class Trading:
         host.book_manager.on_snapshot(SYMBOL, BookSnapshot(1, bids, asks, 0))
         mesh = MeshSettings(world="simulate", data_dir=str(self._data_dir))
         settings = OrdersSettings()
-        accounts = VenueAccounts(host, mesh, VenueSettings(), settings, demo.credentials)
+        accounts = venue_accounts(host, mesh, VenueSettings(), settings, demo.credentials)
         runtime: Any = Runtime()
         self._stack.push_async_callback(runtime.stop)
         accounts.serve(runtime)
         port = runtime.server.add_insecure_port("127.0.0.1:0")
         await runtime.server.start()
-        account = accounts.accounts.by_name[OWN]
+        account = accounts.by_name[OWN]
         assert isinstance(account.client, CcxtExecutionClient)
         socket = account.client.socket
         assert socket is not None

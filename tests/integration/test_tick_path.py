@@ -32,6 +32,7 @@ from kit.base.telemetry import Meter
 from kit.connector.contract.venue import BookSnapshot, Environment
 from kit.connector.feed.websocket_feed import WebsocketFeed
 from kit.connector.host.venue_host import VenueHost
+from kit.connector.process.book_verification import BookVerifier
 from kit.connector.process.market_data import MarketDataServicer
 from kit.connector.process.venue_market_data import VenueMarketData
 from kit.marketdata.delivery.streams import RedisStreams
@@ -154,8 +155,8 @@ class Mesh:
         snapshot = BookSnapshot(self.exchange.sequence, levels[0], levels[1], time.time_ns())
         host.book_manager.on_snapshot(SYMBOL, snapshot)
         unused: Any = None
-        source = VenueMarketData(host, unused, EpochsOfOthers(), unused)
-        servicer = MarketDataServicer(source)
+        source = VenueMarketData(host, BookVerifier(host), unused)
+        servicer = MarketDataServicer(host.hub, EpochsOfOthers(), source, venue.history)
         address = await self._serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer)
         await self._run(feed.run())
         await until(lambda: self.exchange.is_connected)

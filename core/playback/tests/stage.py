@@ -6,13 +6,13 @@ import numpy as np
 from venuemesh.common.v1 import types_pb2
 
 from core.playback.books import PlayedBooks
-from core.playback.log import PlayLog
 from core.playback.paper_feed import PlayedFeed
 from core.playback.player import Player
 from core.playback.recorded_channel import ChannelWindow
 from core.playback.tape import Window
 from kit.base.clock import SystemClock
 from kit.base.telemetry import Meter
+from kit.connector.host.hub import Hub
 from kit.execution.contract import OrderKey
 from kit.execution.paper.feed_market import FeedMarket
 from kit.execution.paper.tests.markets import LISTED, RULES, SYMBOL, PaperVenue
@@ -83,11 +83,11 @@ class Stage:
     """A play as fast as its windows come. ``steps``: what is on disk of the account."""
 
     def __init__(self, steps=(), *, epoch=EPOCH, books=(SYMBOL,)):
-        meter = Meter(VENUE)
-        self.log = PlayLog(VENUE, epoch, 1 << 20, meter)
+        meter, clock = Meter(VENUE), SystemClock()
+        self.hub = Hub(VENUE, epoch, clock, meter, 1 << 20, keeps_unread=True)
         self.books = PlayedBooks(books)
-        self.player = Player(self.log, self.books, None, meter, SystemClock())
-        self.feed = PlayedFeed(self.log)
+        self.player = Player(self.hub, self.books, None, meter, clock)
+        self.feed = PlayedFeed(self.hub, self.player)
         self.market = FeedMarket(self.feed, self.books, lambda events: self._hear(events))
         self.steps = list(steps)
         self.open()

@@ -7,7 +7,6 @@ import pytest
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from core.playback.books import PlayedBooks
-from core.playback.log import PlayLog
 from core.playback.paper_feed import PlayedTrades
 from core.playback.player import Player
 from core.playback.tests.stage import BOOK, EPOCH, SYMBOL, TRADES, VENUE, changes, sold, window
@@ -15,6 +14,7 @@ from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor
 from kit.base.errors import CursorExpired
 from kit.base.telemetry import Meter
+from kit.connector.host.hub import Hub
 from kit.execution.prices import FeedPrices
 from tests.support.waiting import until
 
@@ -22,12 +22,12 @@ ALL = frozenset()
 
 
 def make(bytes_max=1 << 20):
-    return PlayLog(VENUE, EPOCH, bytes_max, Meter(VENUE))
+    return Hub(VENUE, EPOCH, SystemClock(), Meter(VENUE), bytes_max, keeps_unread=True)
 
 
-def publish(log, *numbers):
+def publish(hub, *numbers):
     for number in numbers:
-        log.publish(TRADES, sold(number, 1, number), number)
+        hub.publish(TRADES, sold(number, 1, number), number)
 
 
 def heard(reader):
@@ -36,37 +36,37 @@ def heard(reader):
     return [price for batch in batches for price in batch.trades.price]
 
 
-def earliest(log):
-    return log.reader({}, earliest=[TRADES], latest=(), symbols=ALL)
+def earliest(hub):
+    return hub.reader({}, earliest=[TRADES], latest=(), symbols=ALL)
 
 
 def test_a_follower_hears_what_comes_from_now_on():
-    log = make()
-    publish(log, 1, 2)
-    follower = log.follow([TRADES], ALL, {})
-    publish(log, 3)
+    hub = make()
+    publish(hub, 1, 2)
+    follower = hub.follow([TRADES], ALL)
+    publish(hub, 3)
     assert heard(follower) == [3]
     assert follower.positions == {TRADES: 3}
 
 
 def test_a_follower_goes_on_where_it_was_when_the_play_has_come_there():
-    log = make()
-    follower = log.follow([TRADES], ALL, {TRADES: Cursor(EPOCH, 2)})
-    publish(log, 1, 2)
+    hub = make()
+    follower = hub.follow([TRADES], ALL, {TRADES: Cursor(EPOCH, 2)})
+    publish(hub, 1, 2)
     assert heard(follower) == []
-    publish(log, 3)
+    publish(hub, 3)
     assert heard(follower) == [3]
-    other = log.follow([TRADES], ALL, {TRADES: Cursor(EPOCH - 1, 9)})
-    publish(log, 4)
+    other = hub.follow([TRADES], ALL, {TRADES: Cursor(EPOCH - 1, 9)})
+    publish(hub, 4)
     assert heard(other) == [4]
 
 
 async def test_the_play_waits_for_a_follower():
-    log = make(bytes_max=200)
-    reader, follower = earliest(log), log.follow([TRADES], ALL, {})
-    publish(log, *range(20))
+    hub = make(bytes_max=200)
+    reader, follower = earliest(hub), hub.follow([TRADES], ALL)
+    publish(hub, *range(20))
     heard(reader)
-    waiting = asyncio.create_task(log.room())
+    waiting = asyncio.create_task(hub.wait_until_read())
     await asyncio.sleep(0)
     assert not waiting.done()
     assert heard(follower) == list(range(20))
@@ -74,30 +74,30 @@ async def test_the_play_waits_for_a_follower():
 
 
 async def test_what_the_last_reader_has_not_read_is_kept_whatever_followers_have_read():
-    log = make(bytes_max=200)
-    reader = earliest(log)
-    publish(log, 1)
+    hub = make(bytes_max=200)
+    reader = earliest(hub)
+    publish(hub, 1)
     heard(reader)
-    log.leave(reader)
-    follower = log.follow([TRADES], ALL, {})
-    publish(log, *range(2, 20))
+    hub.leave(reader)
+    follower = hub.follow([TRADES], ALL)
+    publish(hub, *range(2, 20))
     heard(follower)
     follower.leave()
-    waiting = asyncio.create_task(log.room())
+    waiting = asyncio.create_task(hub.wait_until_read())
     await asyncio.sleep(0)
     assert not waiting.done()
-    again = log.reader({TRADES: Cursor(EPOCH, 1)}, earliest=(), latest=(), symbols=ALL)
+    again = hub.reader({TRADES: Cursor(EPOCH, 1)}, earliest=(), latest=(), symbols=ALL)
     assert heard(again) == list(range(2, 20))
     await asyncio.wait_for(waiting, 5)
     with pytest.raises(CursorExpired):
-        log.reader({TRADES: Cursor(EPOCH - 1, 1)}, earliest=(), latest=(), symbols=ALL)
+        hub.reader({TRADES: Cursor(EPOCH - 1, 1)}, earliest=(), latest=(), symbols=ALL)
 
 
 def test_who_wants_it_once_is_not_told_what_is_made_again():
-    log = make()
-    once, follower = log.follow([TRADES], ALL, {}, once=True), log.follow([TRADES], ALL, {})
-    log.publish(TRADES, sold(1, 1, 1), 1, again=True)
-    log.publish(TRADES, sold(2, 1, 2), 2)
+    hub = make()
+    once, follower = hub.follow([TRADES], ALL), hub.follow([TRADES], ALL)
+    once.skip(TRADES, hub.publish(TRADES, sold(1, 1, 1), 1))
+    hub.publish(TRADES, sold(2, 1, 2), 2)
     assert heard(once) == [2]
     assert heard(follower) == [1, 2]
 
@@ -114,9 +114,9 @@ class PriceListener:
 
 
 async def test_a_stop_is_woken_by_what_is_played_and_by_nothing_that_is_made_again():
-    log, books, meter = make(), PlayedBooks([SYMBOL]), Meter(VENUE)
-    player = Player(log, books, None, meter, SystemClock())
-    prices, listener = FeedPrices(PlayedTrades(log), books), PriceListener()
+    hub, books, meter = make(), PlayedBooks([SYMBOL]), Meter(VENUE)
+    player = Player(hub, books, None, meter, SystemClock())
+    prices, listener = FeedPrices(PlayedTrades(hub, player), books), PriceListener()
     prices.listen(listener)
     listening = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
@@ -134,4 +134,4 @@ async def test_a_stop_is_woken_by_what_is_played_and_by_nothing_that_is_made_aga
     assert listener.prices == [Decimal(40)]
     assert prices.best(SYMBOL) == (Decimal(100), Decimal(103))
     assert prices.best("OTHER") is None
-    assert log.cursor(BOOK) == Cursor(EPOCH, 1)
+    assert hub.cursor(BOOK) == Cursor(EPOCH, 1)

@@ -150,7 +150,7 @@ async def test_an_epoch_that_is_raised_when_the_play_begins_is_another_past():
     await first.play([WHOLE, window(20, book=changes(20, [(99, 6)], []))])
     order = first.place(100, 1)
     second = Stage(first.steps)
-    second.log.start_epoch(EPOCH + 1)
+    second.hub.start_epoch(EPOCH + 1)
     await second.play([WHOLE])
     assert state(second, order) == pb.ORDER_STATE_CANCELLED
     assert state(second, second.place(99, 1)) == OPEN
@@ -189,4 +189,4 @@ async def test_books_whose_numbers_do_not_fit_are_let_go_and_the_play_goes_on():
     assert stage.market.levels("BTCUSDT", True, 1) is None
     assert isinstance(stage.place(99, 1), Rejected)
     await stage.play([window(30, book=changes(30, [(1, 1)], []))])
-    assert stage.log.cursor(BOOK).sequence == 3
+    assert stage.hub.cursor(BOOK).sequence == 3

@@ -1,17 +1,23 @@
 """The hub: one writer numbers batches, many readers follow at their own pace.
 
-Each channel has a ring that keeps the newest batches up to a bound in bytes. A reader is only a
-position in the rings: it costs the writer one wake-up, and a slow reader delays nobody. A reader
-whose position is no longer in the ring ends with its cursor.
+Each channel has a ring of its newest batches. A reader is only a position in the rings: it costs
+the writer one wake-up, and it gets the batches of its channels in the order of publication.
+
+An exchange does not wait, so a ring drops its oldest batches beyond a bound in bytes. A slow reader
+delays nobody: when its position is no longer in the ring, it ends with its cursor. A recorded past
+can wait (``keeps_unread``): its writer calls ``wait_until_read``, and no batch is dropped before
+every reader has taken it.
+
+Parts of the process itself, such as paper accounts, ``follow`` the hub. A follower is waited for
+like a reader, but it is no audience: without a reader, batches are kept for the next one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-
-from venuemesh.common.v1 import types_pb2
+import heapq
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
-from kit.base.cursor import CHANNELS, Channel, Cursor, StreamKey, channel_name
+from kit.base.cursor import CHANNELS, Channel, Cursor, StreamKey, channel_name, gap_reason_name
 from kit.base.errors import CursorExpired, SubscriberTooSlow, TooManySubscribers, VenuemeshError
 from kit.base.telemetry import Meter
 from kit.marketdata.codec.encode import BatchDraft
@@ -22,41 +28,43 @@ RING_BYTES_MAX = 16 * 1024 * 1024
 READERS_MAX = 64
 FRESH_BATCHES = 256
 """Batches per channel whose derived forms, made for one reader, are kept for the next."""
+UNREAD_SHARE_MAX = 0.5
+"""A writer that can wait does so while more than this share of a ring's bound is unread."""
+
+Numbered = tuple[int, Publication]
+"""A batch with its number among the batches of all channels."""
 
 
 class Ring:
     """The newest batches of one channel, in order and without holes."""
 
-    def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
-        self._held: dict[int, Publication] = {}
+    def __init__(self) -> None:
+        self._held: dict[int, Numbered] = {}
         self.first = 1
         self.last = 0
         self.bytes = 0
-        self.bytes_ever = 0
 
-    def append(self, publication: Publication) -> None:
-        """Add a batch; drop the oldest ones beyond the bound of bytes."""
+    def append(self, number: int, publication: Publication) -> None:
         self.last = publication.cursor.sequence
-        self._held[self.last] = publication
+        self._held[self.last] = number, publication
         self.bytes += publication.size
-        self.bytes_ever += publication.size
         aging = self._held.get(self.last - FRESH_BATCHES)
         if aging is not None:
-            aging.age()
-        while self.bytes > self._bytes_max and self.first < self.last:
-            self.bytes -= self._held.pop(self.first).size
-            self.first += 1
+            aging[1].age()
 
-    def after(self, sequence: int, bytes_max: int) -> Iterable[Publication]:
-        """Batches after this sequence, up to a number of bytes but at least one if there is any."""
-        size = 0
-        for number in range(max(sequence + 1, self.first), self.last + 1):
-            publication = self._held[number]
-            size += publication.size
-            yield publication
-            if size >= bytes_max:
-                return
+    def drop_first(self) -> None:
+        _, publication = self._held.pop(self.first)
+        self.bytes -= publication.size
+        self.first += 1
+
+    def after(self, sequence: int) -> Iterator[Numbered]:
+        """Yield the held batches after this sequence."""
+        return map(self._held.__getitem__, range(max(sequence + 1, self.first), self.last + 1))
+
+    @property
+    def first_number(self) -> int:
+        """The number of the oldest batch among those of all channels."""
+        return self._held[self.first][0]
 
     def clear(self) -> None:
         """Drop all batches and start again from sequence 1."""
@@ -73,16 +81,24 @@ class Hub:
         epoch: int,
         clock: Clock,
         meter: Meter,
-        ring_bytes_max: int = RING_BYTES_MAX,
+        bytes_max: int = RING_BYTES_MAX,
+        *,
+        keeps_unread: bool = False,
     ) -> None:
+        """``bytes_max`` is the bound of each ring. With ``keeps_unread`` it is the bound of all
+        rings together, which unread batches may exceed, and a cursor may be ahead of the hub: a
+        recorded past is published again after a restart, so the hub will reach it."""
         self.venue_id = venue_id
         self.epoch = epoch
         self._clock = clock
         self._meter = meter
-        self._ring_bytes_max = ring_bytes_max
-        self._rings = {channel: Ring(ring_bytes_max) for channel in CHANNELS}
+        self._bytes_max = bytes_max
+        self._keeps_unread = keeps_unread
+        self._rings = {channel: Ring() for channel in CHANNELS}
         self._keys = {channel: StreamKey(venue_id, channel) for channel in CHANNELS}
+        self._published = 0
         self._readers: set[HubReader] = set()
+        self._followers: set[HubReader] = set()
         self._left_at: dict[Channel, int] = dict.fromkeys(CHANNELS, 0)
         self._has_read = asyncio.Event()
         self._end: VenuemeshError | None = None
@@ -91,8 +107,11 @@ class Hub:
         self.is_disconnected: Callable[[], bool] | None = None
         """Says in each batch whether a connection is lost; None while there is no peer replica."""
 
-    def publish(self, channel: Channel, draft: BatchDraft) -> Cursor:
-        """Number a batch, keep it and wake its readers. Does nothing after the end."""
+    def publish(
+        self, channel: Channel, draft: BatchDraft, published_time_ns: int | None = None
+    ) -> Cursor:
+        """Number a batch, keep it and wake its readers. Does nothing after the end. A recorded
+        batch has a time of its own; otherwise it is published now."""
         if self._end is not None:
             return self.cursor(channel)
         ring = self._rings[channel]
@@ -104,16 +123,22 @@ class Hub:
             cursor=cursor.message(),
             instruments=draft.instruments,
             gaps=draft.gaps,
-            published_time_ns=now_ns,
+            published_time_ns=now_ns if published_time_ns is None else published_time_ns,
             twin_cursor=self.replica_cursors[channel].message()
             if channel in self.replica_cursors
             else None,
             unconnected=self.is_disconnected is not None and self.is_disconnected(),
         )
         batch = head.SerializeToString() + draft.columns
-        ring.append(Publication(self._keys[channel], cursor, batch))
-        self._measure(channel, draft, now_ns)
-        for reader in self._readers:
+        self._published += 1
+        ring.append(self._published, Publication(self._keys[channel], cursor, batch))
+        if self._keeps_unread:
+            self._drop_read()
+        else:
+            while ring.bytes > self._bytes_max and ring.first < ring.last:
+                ring.drop_first()
+        self._measure(channel, draft, now_ns if published_time_ns is None else 0)
+        for reader in (*self._readers, *self._followers):
             reader.wake(channel)
         return cursor
 
@@ -122,16 +147,20 @@ class Hub:
         return Cursor(self.epoch, self._rings[channel].last)
 
     def ring(self, channel: Channel) -> Ring:
-        """The ring of a channel."""
         return self._rings[channel]
 
     def start_epoch(self, epoch: int) -> None:
-        """Start a new epoch: every reader of the old one ends, and its client records a gap."""
+        """Start a new epoch. Readers of the old one end, and their clients record a gap. Followers
+        that cannot have missed a batch, because there was none, read on."""
+        is_first = not any(ring.last for ring in self._rings.values())
         self.epoch = epoch
+        if is_first:
+            for follower in self._followers:
+                follower.start_epoch(epoch)
         for channel, ring in self._rings.items():
             ring.clear()
             self._left_at[channel] = 0
-            for reader in self._readers:
+            for reader in (*self._readers, *self._followers):
                 reader.wake(channel)
 
     def reader(
@@ -154,10 +183,29 @@ class Hub:
         self._readers.add(reader)
         return reader
 
+    def follow(
+        self,
+        channels: Collection[Channel],
+        symbols: SymbolFilter,
+        after: Mapping[Channel, Cursor] | None = None,
+    ) -> "HubReader":
+        """A follower of some channels: from now on, or from cursors that are ahead of the hub."""
+        ahead = {
+            channel: cursor.sequence
+            for channel, cursor in (after or {}).items()
+            if cursor.epoch == self.epoch
+        }
+        positions = {
+            channel: max(ahead.get(channel, 0), self._rings[channel].last) for channel in channels
+        }
+        follower = HubReader(self, positions, symbols)
+        self._followers.add(follower)
+        return follower
+
     def end(self, error: VenuemeshError) -> None:
         """Publish nothing more. Each reader takes what is kept, and ends with this error."""
         self._end = error
-        for reader in self._readers:
+        for reader in (*self._readers, *self._followers):
             for channel in CHANNELS:
                 reader.wake(channel)
 
@@ -167,47 +215,62 @@ class Hub:
             raise self._end
 
     def leave(self, reader: "HubReader") -> None:
-        """Forget a reader. Its position counts until another one reads."""
-        self._readers.discard(reader)
-        for channel, position in reader.positions.items():
-            self._left_at[channel] = max(self._left_at[channel], position)
+        """Forget a reader. The position of the last one counts until another one reads."""
+        if reader in self._readers:
+            self._readers.discard(reader)
+            for channel, ring in self._rings.items():
+                position = min(reader.positions.get(channel, ring.last), ring.last)
+                self._left_at[channel] = max(self._left_at[channel], position)
+        self._followers.discard(reader)
         self.on_read()
 
     def unread_bytes_share(self) -> float:
-        """The share, 0 to 1, of the fullest ring that its slowest reader has not taken.
-
-        Without a reader, batches since the last one left count. A replay waits while this is high;
-        a live feed cannot wait.
-        """
-        return max(self._unread_share(channel) for channel in CHANNELS)
+        """The bytes that the slowest reader has not taken, over all channels, as a share of the
+        bound. Without a reader, batches since the last one left count."""
+        return sum(map(self._unread_bytes, CHANNELS)) / self._bytes_max
 
     async def wait_until_read(self) -> None:
-        """Wait until a reader takes a batch or leaves."""
-        self._has_read.clear()
-        await self._has_read.wait()
+        """Wait until readers have taken enough. A live feed cannot wait."""
+        while self.unread_bytes_share() > UNREAD_SHARE_MAX:
+            self._has_read.clear()
+            await self._has_read.wait()
 
     def on_read(self) -> None:
         """A reader has taken batches."""
         self._has_read.set()
 
-    def _unread_share(self, channel: Channel) -> float:
+    def _unread_bytes(self, channel: Channel) -> float:
         ring = self._rings[channel]
-        positions = [
-            reader.positions[channel] for reader in self._readers if channel in reader.positions
-        ]
-        position = min(positions) if positions else self._left_at[channel]
         held = ring.last - ring.first + 1
-        unread = min(ring.last - position, held)
-        if not held or not unread:
-            return 0.0
-        return ring.bytes * (unread / held) / self._ring_bytes_max
+        unread = min(ring.last - self._read_up_to(channel), held)
+        return ring.bytes * (unread / held) if unread > 0 else 0.0
+
+    def _read_up_to(self, channel: Channel) -> int:
+        """The last batch of a channel that all its readers and followers have. Where others read,
+        a channel without a reader counts as read."""
+        last = self._rings[channel].last
+        left_at = last if self._readers else self._left_at[channel]
+        readers = (*self._readers, *self._followers)
+        return min(left_at, *(reader.positions.get(channel, last) for reader in readers), last)
+
+    def _drop_read(self) -> None:
+        """Drop the oldest batches beyond the bound that all readers have."""
+        while sum(ring.bytes for ring in self._rings.values()) > self._bytes_max:
+            read = [
+                ring
+                for channel, ring in self._rings.items()
+                if ring.first <= self._read_up_to(channel)
+            ]
+            if not read:
+                return
+            min(read, key=lambda ring: ring.first_number).drop_first()
 
     def _checked(self, channel: Channel, cursor: Cursor) -> int:
         ring = self._rings[channel]
         why = ""
         if cursor.epoch != self.epoch:
             why = "other_epoch"
-        elif cursor.sequence > ring.last:
+        elif cursor.sequence > ring.last and not self._keeps_unread:
             why = "ahead"
         elif cursor.sequence < ring.first - 1:
             why = "too_old"
@@ -224,10 +287,8 @@ class Hub:
     def _measure(self, channel: Channel, draft: BatchDraft, now_ns: int) -> None:
         self._meter.batch(channel_name(channel), draft.events)
         for gap in draft.gaps:
-            self._meter.gap(
-                types_pb2.GapReason.Name(gap.reason).removeprefix("GAP_REASON_").lower()
-            )
-        if draft.received_time_ns:
+            self._meter.gap(gap_reason_name(gap.reason))
+        if draft.received_time_ns and now_ns:
             age_ns = now_ns - draft.received_time_ns
             self._meter.lag(age_ns / NANOSECONDS_PER_MILLISECOND)
 
@@ -237,6 +298,7 @@ class HubReader:
 
     def __init__(self, hub: Hub, positions: dict[Channel, int], symbols: SymbolFilter) -> None:
         self.positions = positions
+        """By channel, the sequence of its last batch, which the hub may not have reached yet."""
         self._hub = hub
         self._epoch = hub.epoch
         self._symbols = symbols
@@ -247,22 +309,39 @@ class HubReader:
         if channel in self.positions:
             self._wake.set()
 
+    def skip(self, channel: Channel, cursor: Cursor) -> None:
+        """Do not read the batches of a channel up to this one."""
+        if channel in self.positions:
+            self.positions[channel] = max(cursor.sequence, self.positions[channel])
+
+    def start_epoch(self, epoch: int) -> None:
+        """Read a new epoch from its first batch."""
+        self._epoch = epoch
+        self.positions = dict.fromkeys(self.positions, 0)
+
     def take(self) -> bytes:
         """New batches as the bytes of a SubscribeResponse; b"" when there are none.
 
         Raises SubscriberTooSlow when a batch after its position is no longer kept.
         """
-        parts: list[bytes] = []
+        unread: list[Iterator[Numbered]] = []
         for channel, position in self.positions.items():
             ring = self._hub.ring(channel)
             if position < ring.first - 1 or self._epoch != self._hub.epoch:
                 raise self._too_slow(channel, position)
-            for publication in ring.after(position, RESPONSE_BYTES_MAX):
-                framed = publication.framed_for(self._symbols)
-                if framed is not None:
-                    parts.append(framed)
-                self.positions[channel] = publication.cursor.sequence
-        if parts:
+            if position < ring.last:
+                unread.append(ring.after(position))
+        parts: list[bytes] = []
+        size = 0
+        for _, publication in unread[0] if len(unread) == 1 else heapq.merge(*unread):
+            self.positions[publication.key.channel] = publication.cursor.sequence
+            framed = publication.framed_for(self._symbols)
+            if framed is not None:
+                parts.append(framed)
+                size += len(framed)
+                if size >= RESPONSE_BYTES_MAX:
+                    break
+        if unread:
             self._hub.on_read()
         return b"".join(parts)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 from venuemesh.common.v1 import types_pb2
-from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.base import backoff, settings, telemetry
 from kit.base.clock import SystemClock
@@ -20,14 +19,20 @@ from kit.connector.feed.staleness import StalenessMonitor
 from kit.connector.feed.websocket_feed import WebsocketFeed
 from kit.connector.host.epoch_file import EpochFile
 from kit.connector.host.epoch_manager import EpochManager
+from kit.connector.host.hub import UNREAD_SHARE_MAX
 from kit.connector.host.listing_publisher import ListingPublisher
 from kit.connector.host.venue_host import VenueHost
+from kit.connector.process import services
 from kit.connector.process.book_resync import BookResync
 from kit.connector.process.book_snapshots import BookSnapshots
 from kit.connector.process.book_verification import BookVerifier
 from kit.connector.process.checkpoints import CheckpointPublisher
 from kit.connector.process.market_data import MarketDataServicer
-from kit.connector.process.order_accounts import PretendedCredentials, VenueAccounts, no_credentials
+from kit.connector.process.order_accounts import (
+    PretendedCredentials,
+    no_credentials,
+    venue_accounts,
+)
 from kit.connector.process.peer_replica import PeerReplica
 from kit.connector.process.replay_status import ReplayStatus
 from kit.connector.process.settings import VenueSettings
@@ -38,7 +43,6 @@ from kit.connector.process.venue_market_data import VenueMarketData
 from kit.execution.settings import OrdersSettings
 
 PRESSURE_CHECK_S = 0.005
-UNREAD_SHARE_MAX = 0.5
 ALL_SYMBOLS = "*"
 
 _log = telemetry.logger("venue.app")
@@ -98,18 +102,15 @@ class VenueProcess:
         self.replica = PeerReplica(self.host, service_id, self._epochs, lambda: self.feed.connected)
         self.control = VenueController(self.host, self.feed, data_dir)
         republisher = StateRepublisher(self.host, self.listing)
-        self.servicer = MarketDataServicer(
-            VenueMarketData(self.host, BookVerifier(self.host), self._epochs, republisher)
-        )
-        self._accounts = VenueAccounts(self.host, mesh, own, orders, pretended_credentials)
+        source = VenueMarketData(self.host, BookVerifier(self.host), republisher)
+        self.servicer = MarketDataServicer(self.host.hub, self._epochs, source, venue.history)
+        self._accounts = venue_accounts(self.host, mesh, own, orders, pretended_credentials)
 
     async def run(self) -> None:
         """Serve until told to stop."""
         runtime, host = self.runtime, self.host
         runtime.report_epoch(lambda: host.hub.epoch)
-        runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", self.servicer, raw=["Subscribe"])
-        self._accounts.serve(runtime)
-        runtime.control_venue(self.control)
+        services.serve(runtime, self.servicer, self._accounts, self.control)
         runtime.when_draining(self._end)
         self._run_tasks()
         runtime.at_end(host.venue.history.close)

@@ -19,7 +19,7 @@ class HubFeed:
         self._hub = hub
 
     def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> HubReader:
-        return self._hub.reader({}, earliest=(), latest=channels, symbols=symbols)
+        return self._hub.follow(channels, symbols)
 
     def reached(self) -> FeedPosition:
         return {}

@@ -1,4 +1,4 @@
-"""MarketData, served from a venue's hub and books, or from a recorded past."""
+"""MarketData, served from a hub: of a venue, or of a recorded past."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from kit.base.cursor import CHANNELS, Channel, Cursor
 from kit.base.errors import BadRequest, NotSupported, UnknownInstrument
 from kit.base.numbers import format_scaled
 from kit.base.rpc import STREAM_WRITER
+from kit.connector.host.hub import Hub
 from kit.marketdata.book.checksum import TOP_LEVELS, top_checksum
 from kit.marketdata.book.levels import Levels
-from kit.marketdata.delivery.subscription import SymbolFilter
 from kit.marketdata.model.columns import Scale
 
 DEPTH_DEFAULT, DEPTH_MAX = 20, 5_000
@@ -35,10 +35,6 @@ class ReadFrom:
     """Channels that start with the first batch that is held."""
     latest: Sequence[Channel]
     """Channels that start with the next batch."""
-    symbols: SymbolFilter
-    """Empty: all symbols."""
-    stream_epoch: int | None
-    """Epoch of the Redis Streams, if their writer asks; 0 while they are empty."""
     whole: bool
     """Whether the whole state is published again for the writer."""
 
@@ -55,12 +51,15 @@ class BookView(NamedTuple):
     asks: Levels
 
 
-class MarketDataSource(Protocol):
-    """What MarketData is answered from."""
+class EpochStarter(Protocol):
+    """Starts epochs of a hub."""
 
-    @property
-    def venue_id(self) -> str:
-        """The venue that is served."""
+    def on_stream_epoch(self, epoch: int) -> None:
+        """Start a newer epoch if the Redis Streams hold a newer one than the hub's."""
+
+
+class MarketDataSource(Protocol):
+    """What a process knows besides the batches of its hub."""
 
     async def instruments(self) -> Mapping[str, types_pb2.Instrument]:
         """The listed instruments by native symbol, ascending."""
@@ -68,8 +67,8 @@ class MarketDataSource(Protocol):
     def require_subscribed(self, symbol: str) -> None:
         """Raises UnknownInstrument for a symbol of which nothing is published."""
 
-    def responses(self, start: ReadFrom) -> AsyncIterator[bytes]:
-        """Serialised responses of a subscription. Raises CursorExpired, TooManySubscribers."""
+    def on_subscribed(self, start: ReadFrom) -> None:
+        """A reader has subscribed and has read nothing yet."""
 
     async def book(self, symbol: str, depth: int) -> tuple[Cursor, BookView | None]:
         """The last batch of the book channel, and the book that includes it; None if unknown."""
@@ -77,13 +76,17 @@ class MarketDataSource(Protocol):
     async def verify(self, symbol: str, depth: int) -> market_data_pb2.VerifyBookResponse:
         """Compare a book with the venue's own. Raises NotSupported."""
 
+
+class TradesAndCandles(Protocol):
+    """The past of a venue."""
+
     async def trades(
-        self, symbol: str, first_id: int, start_ns: int, count: int
+        self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
     ) -> Sequence[market_data_pb2.Trade]:
-        """Past trades from an id on, or from a time on if ``first_id`` is 0, oldest first."""
+        """Past trades from an id on, or from a time on if the id is 0, oldest first."""
 
     async def candles(
-        self, symbol: str, interval: str, start_ns: int, count: int
+        self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> Sequence[market_data_pb2.Candle]:
         """Past candles from a time on, oldest first. Raises BadRequest."""
 
@@ -91,8 +94,13 @@ class MarketDataSource(Protocol):
 class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     """Answers MarketData for one venue. Subscribe yields serialised responses."""
 
-    def __init__(self, source: MarketDataSource) -> None:
+    def __init__(
+        self, hub: Hub, epochs: EpochStarter, source: MarketDataSource, history: TradesAndCandles
+    ) -> None:
+        self._hub = hub
+        self._epochs = epochs
         self._source = source
+        self._history = history
 
     async def ListInstruments(
         self, request: market_data_pb2.ListInstrumentsRequest, context: Context
@@ -114,7 +122,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         if request.delivery.HasField("conflated"):
             raise NotSupported(
                 "a venue serves every event; Live serves conflated subscriptions",
-                service=self._source.venue_id,
+                service=self._hub.venue_id,
                 wanted="conflated",
             )
         channels = _channels(request)
@@ -132,16 +140,19 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         fresh = [channel for channel in channels if channel not in resume]
         earliest = request.start_at == market_data_pb2.START_AT_EARLIEST and not request.whole
         epoch = max((cursor.epoch for cursor in resume.values()), default=0)
-        return self._source.responses(
-            ReadFrom(
-                {channel: resume[channel] for channel in channels if channel in resume},
-                earliest=fresh if earliest else (),
-                latest=() if earliest else fresh,
-                symbols=frozenset(request.symbols),
-                stream_epoch=epoch if is_writer else None,
-                whole=request.whole,
-            )
+        if is_writer:
+            # Only the writer of the streams is believed: an epoch is a gap for every reader.
+            self._epochs.on_stream_epoch(epoch)
+        start = ReadFrom(
+            {channel: resume[channel] for channel in channels if channel in resume},
+            earliest=fresh if earliest else (),
+            latest=() if earliest else fresh,
+            whole=request.whole,
         )
+        symbols = frozenset(request.symbols)
+        reader = self._hub.reader(start.resume_after, start.earliest, start.latest, symbols)
+        self._source.on_subscribed(start)
+        return reader.responses()
 
     async def GetOrderBook(
         self, request: market_data_pb2.GetOrderBookRequest, context: Context
@@ -150,7 +161,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         self._source.require_subscribed(request.symbol)
         cursor, book = await self._source.book(request.symbol, max(depth, TOP_LEVELS))
         answer = market_data_pb2.GetOrderBookResponse(
-            venue=self._source.venue_id,
+            venue=self._hub.venue_id,
             symbol=request.symbol,
             state=market_data_pb2.BOOK_STATE_EMPTY if book is None else book.state,
             cursor=cursor.message(),
@@ -178,7 +189,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         position = paging.read_token(request)
         await self._require_listed(request.symbol)
         first = int(position[0]) if position else request.first_trade_id
-        trades = await self._source.trades(request.symbol, first, request.start_time_ns, size)
+        trades = await self._history.trades(request.symbol, first, request.start_time_ns, size)
         # Where ids are no numbers, nothing can be asked for from an id on.
         has_more = len(trades) == size and trades[-1].trade_id.isdecimal()
         return market_data_pb2.ListTradesResponse(
@@ -195,7 +206,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         position = paging.read_token(request)
         await self._require_listed(request.symbol)
         start_ns = int(position[0]) if position else request.start_time_ns
-        candles = await self._source.candles(request.symbol, request.interval, start_ns, size)
+        candles = await self._history.candles(request.symbol, request.interval, start_ns, size)
         return market_data_pb2.ListCandlesResponse(
             candles=candles,
             next_page_token=paging.make_token(request, [candles[-1].open_time_ns + 1])
@@ -205,7 +216,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
 
     async def _require_listed(self, symbol: str) -> None:
         if symbol not in await self._source.instruments():
-            venue = self._source.venue_id
+            venue = self._hub.venue_id
             raise UnknownInstrument(f"{venue} does not list {symbol!r}", venue=venue, symbol=symbol)
 
 

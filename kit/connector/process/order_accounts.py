@@ -2,20 +2,17 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 
 from kit.base.errors import SettingError
-from kit.base.runtime import Runtime
 from kit.base.settings import MeshSettings
+from kit.connector.contract.venue import Venue
 from kit.connector.host.venue_host import VenueHost
 from kit.connector.process.hub_source import HubBooks, HubFeed
 from kit.connector.process.settings import VenueSettings
 from kit.execution import credentials
-from kit.execution.accounts import Accounts, paper_names
+from kit.execution.accounts import Accounts, PublishedMarket, paper_names
 from kit.execution.contract import Credentials
-from kit.execution.paper.feed_market import FeedMarket
 from kit.execution.paper.rules import rules_of
-from kit.execution.prices import FeedPrices
 from kit.execution.settings import OrdersSettings
 
 DEMO_ACCOUNT = "demo"
@@ -30,72 +27,60 @@ def no_credentials(venue_id: str, account: str) -> None:
     """There is no simulated exchange."""
 
 
-class VenueAccounts:
-    """Of one venue. In the world simulate there is the account that everybody has there, in the
-    world replay one on paper; otherwise those that the settings name."""
+def venue_accounts(
+    host: VenueHost,
+    mesh: MeshSettings,
+    own: VenueSettings,
+    settings: OrdersSettings,
+    pretended_credentials: PretendedCredentials,
+) -> Accounts:
+    """The accounts of one venue. In the world simulate there is the account that everybody has
+    there, in the world replay a paper account; otherwise those that the settings name.
 
-    def __init__(
-        self,
-        host: VenueHost,
-        mesh: MeshSettings,
-        own: VenueSettings,
-        settings: OrdersSettings,
-        pretended_credentials: PretendedCredentials,
-    ) -> None:
-        """Raises SettingError for an account without credentials, or that the venue cannot have."""
-        venue = self._venue = host.venue
-        self._mesh = mesh
-        self._own = own
-        self._settings = settings
-        self._pretended_credentials = pretended_credentials
-        limits = venue.limits
-        budget = venue.request_budget
-        if budget is not None:
-            budget = budget.sibling(limits.orders_per_second, limits.orders_at_once)
-        books = HubBooks(host.book_manager)
-        self.accounts = Accounts(
-            venue.venue_id,
-            mesh,
-            settings,
-            host.clock,
-            host.instruments.known,
-            FeedPrices(HubFeed(host.hub), books),
-        )
-        for found in self._credentials():
-            assert venue.execution_client is not None
-            client = venue.execution_client(found, budget)
-            self.accounts.add(found.account, client, is_paper=mesh.world != "live")
-        for name in self._paper_names():
-            rules = rules_of(venue.venue_id, venue.house, settings)
-            self.accounts.add_paper(name, rules, partial(FeedMarket, HubFeed(host.hub), books))
+    Raises SettingError for an account without credentials, or that the venue cannot have.
+    """
+    venue = host.venue
+    market = PublishedMarket(
+        host.instruments.known,
+        HubBooks(host.book_manager),
+        HubFeed(host.hub),
+        lambda: HubFeed(host.hub),
+    )
+    accounts = Accounts(venue.venue_id, mesh, settings, host.clock, market)
+    if own.instance:
+        # Of two processes of a venue, one takes orders: an account has one journal.
+        return accounts
+    budget = venue.request_budget
+    if budget is not None:
+        budget = budget.sibling(venue.limits.orders_per_second, venue.limits.orders_at_once)
+    for found in _credentials(venue, mesh.world, settings, pretended_credentials):
+        assert venue.execution_client is not None
+        client = venue.execution_client(found, budget)
+        accounts.add(found.account, client, is_paper=mesh.world != "live")
+    for name in paper_names(venue.venue_id, mesh, settings):
+        if name in accounts.by_name:
+            what = "the pretended exchange has an account of this name"
+            raise SettingError("orders.paper_accounts", f"{venue.venue_id}/{name}", what)
+        accounts.add_paper(name, rules_of(venue.venue_id, venue.house, settings))
+    return accounts
 
-    def serve(self, runtime: Runtime) -> None:
-        """Take orders, where there is an account."""
-        self.accounts.serve(runtime)
 
-    def _credentials(self) -> Iterator[Credentials]:
-        venue_id, world = self._venue.venue_id, self._mesh.world
-        names = self._settings.accounts_of(venue_id)
-        if self._own.instance:
-            # Of two processes of a venue, one takes orders: an account has one journal.
-            return
-        if self._venue.execution_client is None or world == "replay":
-            if names and world == "live":
-                raise SettingError("orders.accounts", f"{venue_id}/{names[0]}", "takes no orders")
-            return
-        if world == "live":
-            for name in names:
-                yield credentials.load(venue_id, name, os.environ)
-            return
-        for name in names or [DEMO_ACCOUNT]:
-            secrets = self._pretended_credentials(venue_id, name)
-            if secrets is not None:
-                yield Credentials(name, secrets)
-
-    def _paper_names(self) -> list[str]:
-        venue_id = self._venue.venue_id
-        for name in self._settings.paper_accounts_of(venue_id):
-            if name in self.accounts.by_name:
-                what = "the pretended exchange has an account of this name"
-                raise SettingError("orders.paper_accounts", f"{venue_id}/{name}", what)
-        return [] if self._own.instance else paper_names(venue_id, self._mesh, self._settings)
+def _credentials(
+    venue: Venue,
+    world: str,
+    settings: OrdersSettings,
+    pretended_credentials: PretendedCredentials,
+) -> Iterator[Credentials]:
+    names = settings.accounts_of(venue.venue_id)
+    if venue.execution_client is None or world == "replay":
+        if names and world == "live":
+            raise SettingError("orders.accounts", f"{venue.venue_id}/{names[0]}", "takes no orders")
+        return
+    if world == "live":
+        for name in names:
+            yield credentials.load(venue.venue_id, name, os.environ)
+        return
+    for name in names or [DEMO_ACCOUNT]:
+        secrets = pretended_credentials(venue.venue_id, name)
+        if secrets is not None:
+            yield Credentials(name, secrets)

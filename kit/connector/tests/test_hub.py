@@ -56,6 +56,39 @@ def test_a_reader_gets_what_is_held_and_what_comes() -> None:
     assert reader.take() == b""
 
 
+def test_batches_of_several_channels_come_in_the_order_of_publication() -> None:
+    hub = make_hub()
+    reader = hub.reader({}, earliest=[BOOK, TRADES], latest=(), symbols=frozenset())
+    published = [TRADES, BOOK, BOOK, TRADES, BOOK]
+    for number, channel in enumerate(published):
+        hub.publish(channel, trade(number))
+    batches = market_data_pb2.SubscribeResponse.FromString(reader.take()).batches
+    assert [batch.channel for batch in batches] == published
+
+
+def test_a_follower_reads_on_in_a_new_epoch_if_it_has_missed_nothing() -> None:
+    hub = make_hub()
+    follower = hub.follow([TRADES], frozenset())
+    hub.start_epoch(2000)
+    hub.publish(TRADES, trade(1))
+    assert ids(follower.take()) == [1]
+    hub.start_epoch(3000)
+    with pytest.raises(SubscriberTooSlow):
+        follower.take()
+
+
+def test_only_what_every_reader_has_is_dropped_where_unread_batches_are_kept() -> None:
+    hub = Hub("binance", 1000, SystemClock(), Meter("binance"), 200, keeps_unread=True)
+    slow, quick = read_from(hub), read_from(hub, Cursor(1000, 30))
+    for number in range(1, 51):
+        hub.publish(TRADES, trade(number))
+    assert ids(quick.take()) == list(range(31, 51))
+    assert ids(slow.take()) == list(range(1, 51))
+    hub.publish(TRADES, trade(51))
+    assert hub.ring(TRADES).bytes <= 200
+    assert ids(slow.take()) == [51]
+
+
 def test_a_reader_resumes_after_its_cursor() -> None:
     hub = make_hub()
     cursors = [hub.publish(TRADES, trade(number)) for number in range(5)]

@@ -54,9 +54,8 @@ class Rig:
         listing = ListingPublisher(host, stage.feed)
         epochs = EpochManager(host, listing, EpochFile(folder / "epoch"))
         republisher = StateRepublisher(host, listing)
-        self.servicer = MarketDataServicer(
-            VenueMarketData(host, BookVerifier(host), epochs, republisher)
-        )
+        source = VenueMarketData(host, BookVerifier(host), republisher)
+        self.servicer = MarketDataServicer(host.hub, epochs, source, venue.history)
 
     async def order_book(self, **request: Any) -> market_data_pb2.GetOrderBookResponse:
         asked = market_data_pb2.GetOrderBookRequest(**request)
@@ -184,7 +183,7 @@ async def test_the_writer_of_the_streams_can(rig: Rig) -> None:
     hub = rig.stage.hub
     assert hub.epoch == newest + 1
     for channel in rig.stage.subscriptions.channels:
-        (first, *_) = hub.ring(channel).after(0, 1)
+        _, first = next(hub.ring(channel).after(0))
         gaps = first.message.gaps
         assert [gap.reason for gap in gaps] == [types_pb2.GAP_REASON_RESTART]
     # Who begins to read now needs whole books.

@@ -110,6 +110,7 @@ async def test_only_trades_of_wanted_symbols_are_delivered(hub, books):
     prices.listen(other)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
+    hub.reader({}, earliest=(), latest=(), symbols=frozenset())  # only followers can be behind
     for number in (7, 8, 9):
         hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([number])))
         await until(lambda: not hub.unread_bytes_share())
@@ -121,11 +122,12 @@ async def test_only_trades_of_wanted_symbols_are_delivered(hub, books):
 
 
 async def test_a_listener_that_falls_behind_gets_the_newest_trade(books):
-    hub = Hub("venue", 1, SystemClock(), Meter("venue"), ring_bytes_max=200)
+    hub = Hub("venue", 1, SystemClock(), Meter("venue"), bytes_max=200)
     prices, listener = FeedPrices(HubFeed(hub), HubBooks(books)), TradeListener(SYMBOL)
     prices.listen(listener)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
+    hub.reader({}, earliest=(), latest=(), symbols=frozenset())  # only followers can be behind
     for number in range(1, 50):
         hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([number])))
     await asyncio.sleep(0)

@@ -14,7 +14,7 @@ from kit.connector.contract.venue import Environment
 from kit.connector.host.venue_host import VenueHost
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.process import app
-from kit.connector.process.order_accounts import VenueAccounts, no_credentials
+from kit.connector.process.order_accounts import no_credentials, venue_accounts
 from kit.connector.process.settings import VenueSettings
 from kit.execution.approval import DEVELOPMENT_KEY_ID
 from kit.execution.keys import development_signer
@@ -52,7 +52,7 @@ def trading(tmp_path, monkeypatch):
         venue = catalog.spot(Environment(world, "http://127.0.0.1:1"))
         if world != "live":
             venue = replace(venue, execution_client=None)
-        return VenueAccounts(
+        return venue_accounts(
             VenueHost.of(venue, meter, clock),
             mesh,
             VenueSettings(instance=instance, port=1),
@@ -71,16 +71,16 @@ def served(made):
 
 async def test_a_replay_has_an_account_on_paper(trading):
     found = trading("replay")
-    assert list(found.accounts.by_name) == ["paper"]
-    assert found.accounts.by_name["paper"].message().paper
+    assert list(found.by_name) == ["paper"]
+    assert found.by_name["paper"].message().paper
     assert served(found).tasks == ["prices", "paper paper", "account paper"]
 
 
 async def test_live_has_those_that_are_named_and_of_each_kind_its_own_desk(trading):
-    assert not trading("live").accounts.by_name
+    assert not trading("live").by_name
     found = trading("live", accounts=("binance/main",), paper_accounts=("binance/try", "okx/x"))
-    assert sorted(found.accounts.by_name) == ["main", "try"]
-    main, paper = found.accounts.by_name["main"], found.accounts.by_name["try"]
+    assert sorted(found.by_name) == ["main", "try"]
+    main, paper = found.by_name["main"], found.by_name["try"]
     assert isinstance(main.client, CcxtExecutionClient)
     assert isinstance(paper.client, PaperExecutionClient)
     assert (main.message().paper, paper.message().paper) == (False, True)
@@ -92,27 +92,27 @@ async def test_the_development_key_signs_for_paper_and_never_for_a_real_account(
     signer = development_signer(tmp_path)
     content = orders_pb2.OrderContent(venue="binance", account="try", symbol="BTCUSDT", size="1")
     approved = signer.approve(content, "r", 2**62)
-    found.accounts.by_name["try"].verifier.verify(approved, 0)
+    found.by_name["try"].verifier.verify(approved, 0)
     with pytest.raises(ApprovalRejected) as refused:
-        found.accounts.by_name["main"].verifier.verify(approved, 0)
+        found.by_name["main"].verifier.verify(approved, 0)
     assert refused.value.metadata["why"] == "development_key"
     # Also where nobody asks for its name: that account does not know the key.
     approved.key_id = "other"
     with pytest.raises(ApprovalRejected):
-        found.accounts.by_name["main"].verifier.verify(approved, 0)
-    assert DEVELOPMENT_KEY_ID not in found.accounts.by_name["main"].verifier._public_keys
-    await found.accounts.by_name["main"].client.close()
+        found.by_name["main"].verifier.verify(approved, 0)
+    assert DEVELOPMENT_KEY_ID not in found.by_name["main"].verifier._public_keys
+    await found.by_name["main"].client.close()
 
 
 async def test_without_an_account_on_paper_live_makes_no_development_key(trading, tmp_path):
     found = trading("live", accounts=("binance/main",))
     served(found)
     assert not (tmp_path / "keys").exists()
-    await found.accounts.by_name["main"].client.close()
+    await found.by_name["main"].client.close()
 
 
 async def test_of_two_processes_one_has_the_accounts(trading):
-    assert not trading("replay", instance="b").accounts.by_name
+    assert not trading("replay", instance="b").by_name
 
 
 def test_an_account_is_real_or_on_paper():
@@ -142,10 +142,10 @@ def test_settings_that_make_no_sense_are_refused(trading, settings):
 
 async def test_fees_and_balances_are_as_set(trading):
     found = trading("replay", paper_fees=("binance:-0.0001:0.0002",), paper_balances=("USDT:5",))
-    running = asyncio.create_task(found.accounts.paper_clients["paper"].run())
-    balances = await asyncio.wait_for(found.accounts.paper_clients["paper"].balances(), 10)
+    running = asyncio.create_task(found.paper_clients["paper"].run())
+    balances = await asyncio.wait_for(found.paper_clients["paper"].balances(), 10)
     assert [(one.asset, str(one.total)) for one in balances] == [("USDT", "5")]
-    fees = found.accounts.paper_clients["paper"].exchange.wallet._rules.fee_schedule
+    fees = found.paper_clients["paper"].exchange.wallet._rules.fee_schedule
     assert (str(fees.maker), str(fees.taker)) == ("-0.0001", "0.0002")
     running.cancel()
 

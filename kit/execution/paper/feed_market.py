@@ -138,17 +138,17 @@ class FeedMarket:
     def _tell(self, response: bytes) -> None:
         self._begin()
         batches = market_data_pb2.SubscribeResponse.FromString(response).batches
-        timed: list[Timed] = []
+        timed: list[tuple[int, int, MarketEvent]] = []
         newest_ns = dict.fromkeys(CHANNELS, 0)
         for batch in batches:
             for time_ns, event in _events(batch, self._symbols):
                 # The order within a channel is kept.
                 newest_ns[batch.channel] = max(newest_ns[batch.channel], time_ns)
-                timed.append((newest_ns[batch.channel], event))
-        # Channels are read one after the other; events are passed on in received order.
-        timed.sort(key=lambda event: event[0])
+                timed.append((newest_ns[batch.channel], CHANNELS.index(batch.channel), event))
+        # Channels are published one after the other; events are passed on in received order.
+        timed.sort(key=lambda one: one[:2])
         if timed:
-            self._hear([event for _, event in timed])
+            self._hear([event for _, _, event in timed])
 
 
 def _events(batch: Batch, symbols: Iterable[str]) -> Iterator[Timed]:
