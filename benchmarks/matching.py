@@ -113,14 +113,14 @@ def _book() -> Callable[[], int]:
 def _matching_engine(listing: Listing, count: int) -> Callable[[], int]:
     """Orders of twenty accounts around a price, the same each time; half of them trade at once."""
     events: list[MarketEvent] = []
-    house = ExchangeAccounts(
+    exchange = ExchangeAccounts(
         RICH,
         lambda: 1,
         lambda time_ns: time_ns,
         events.extend,
         lambda symbol: Mark("100", "100", "0", 0),
     )
-    house.enter(COIN, listing, OrderBook(COIN, 1))
+    exchange.enter(COIN, listing, OrderBook(COIN, 1))
     source = random.Random(7)
     orders = [
         (f"account {source.randrange(ACCOUNTS)}", _ticket(source, listing.symbol))
@@ -130,21 +130,21 @@ def _matching_engine(listing: Listing, count: int) -> Callable[[], int]:
     def work() -> int:
         waiting: dict[str, list[int]] = {}
         for account, ticket in orders:
-            order = house.place(account, ticket)
+            order = exchange.place(account, ticket)
             if not order.is_final:
                 mine = waiting.setdefault(account, [])
                 mine.append(order.order_id)
                 if len(mine) > OPEN_MAX:
-                    _cancel(house, account, mine.pop(0))
+                    _cancel(exchange, account, mine.pop(0))
         events.clear()
         return count
 
     return work
 
 
-def _cancel(house: ExchangeAccounts, account: str, order_id: int) -> None:
+def _cancel(exchange: ExchangeAccounts, account: str, order_id: int) -> None:
     try:
-        house.cancel(account, order_id)
+        exchange.cancel(account, order_id)
     except OrderRejected:
         return  # filled by now
 

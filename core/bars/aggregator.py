@@ -34,7 +34,7 @@ from kit.base import telemetry
 from kit.base.backoff import delays
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import START, Cursor, StreamKey, channel_name, gap_reason_name
-from kit.base.database import TROUBLE, Database
+from kit.base.database import POSTGRESQL, Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter, OncePerKind
@@ -42,8 +42,8 @@ from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 from kit.marketdata.model.batches import Batch, newest_received_ns
 
 CONSUMER = "bars"
-STREAMS_TROUBLE = "redis"
-RECORD_TROUBLE = "record"
+REDIS_REASON = "redis"
+RECORD_REASON = "record"
 LOOK_SECONDS = 1.0
 """Interval of the search for new streams and of the measurement of lag."""
 REBUILD_SECONDS = 0.5
@@ -73,7 +73,7 @@ class Aggregator:
         connections: Connections,
         subscribers: Subscribers,
         meter: Meter,
-        troubles: DegradedReasons,
+        degraded_reasons: DegradedReasons,
         clock: Clock,
     ) -> None:
         self._factory = factory
@@ -83,7 +83,7 @@ class Aggregator:
         self._database = connections.database
         self._subscribers = subscribers
         self._meter = meter
-        self._troubles = troubles
+        self._degraded_reasons = degraded_reasons
         self._clock = clock
         self._kept_ns = factory.settings.kept_seconds * NANOSECONDS_PER_SECOND
         self._malformed = OncePerKind(_log)
@@ -151,9 +151,9 @@ class Aggregator:
             owned = frozenset(self._venues.shards)
             try:
                 members, granted = await self._leases.claim(wanted | owned)
-                self._troubles.clear(STREAMS_TROUBLE)
+                self._degraded_reasons.clear(REDIS_REASON)
             except StoreUnavailable as error:
-                self._troubles.report(STREAMS_TROUBLE, error.message)
+                self._degraded_reasons.report(REDIS_REASON, error.message)
                 await self._clock.sleep(self._leases.lease_seconds / CLAIMS_PER_LEASE)
                 continue
             wanted, before = shards_for(self._leases.member, members), wanted
@@ -172,9 +172,9 @@ class Aggregator:
                 shards, self._factory.make_venue, self._factory.read_instrument, self._kept_ns
             )
         except StoreUnavailable as error:
-            self._troubles.report(TROUBLE, error.message)
+            self._degraded_reasons.report(POSTGRESQL, error.message)
             return
-        self._troubles.clear(TROUBLE)
+        self._degraded_reasons.clear(POSTGRESQL)
         self._venues.adopt(shards, venues)
         for venue_id in self._venue_ids:
             self._venues.follow(venue_id)
@@ -209,15 +209,15 @@ class Aggregator:
                     if key.channel == types_pb2.CHANNEL_TRADES:
                         waiting += await self._lag(key)
                 self._meter.waiting(waiting)
-                self._troubles.clear(STREAMS_TROUBLE)
+                self._degraded_reasons.clear(REDIS_REASON)
                 # The slowest shard of all aggregators counts. Committed each time, as Redis may
                 # have lost an earlier commit.
                 await self._streams.commit(CONSUMER, await self._store.done())
             except StoreUnavailable as error:
-                if error.metadata.get("store") == TROUBLE:
+                if error.metadata.get("store") == POSTGRESQL:
                     _log.debug("not committed", extra={"detail": error.message})
                 else:
-                    self._troubles.report(STREAMS_TROUBLE, error.message)
+                    self._degraded_reasons.report(REDIS_REASON, error.message)
             await self._clock.sleep(LOOK_SECONDS)
 
     async def _lag(self, key: StreamKey) -> int:
@@ -240,11 +240,11 @@ class Aggregator:
             try:
                 entries = await self._streams.read(after, self._settings.read_entries_max, BLOCK_MS)
             except StoreUnavailable as error:
-                self._troubles.report(STREAMS_TROUBLE, error.message)
+                self._degraded_reasons.report(REDIS_REASON, error.message)
                 await self._clock.sleep(next(waits))
                 continue
             waits = delays()
-            self._troubles.clear(STREAMS_TROUBLE)
+            self._degraded_reasons.clear(REDIS_REASON)
             for entry in entries:
                 self._take(entry, after[entry.key])
             self._venues.join()
@@ -332,10 +332,10 @@ class Aggregator:
             try:
                 await self._store.save(snapshot, self._clock.time_ns())
             except StoreUnavailable as error:
-                self._troubles.report(TROUBLE, error.message)
+                self._degraded_reasons.report(POSTGRESQL, error.message)
                 await self._clock.sleep(delay_seconds)
             else:
-                self._troubles.clear(TROUBLE)
+                self._degraded_reasons.clear(POSTGRESQL)
                 return
 
     @asynccontextmanager
@@ -353,10 +353,10 @@ class Aggregator:
         while True:
             try:
                 busy = await self._rebuilder.step(self._venues, self._store, self._all_stored)
-                self._troubles.clear(RECORD_TROUBLE)
+                self._degraded_reasons.clear(RECORD_REASON)
             except StoreUnavailable as error:
                 busy = False
-                self._troubles.report(RECORD_TROUBLE, error.message)
+                self._degraded_reasons.report(RECORD_REASON, error.message)
             if not busy:
                 await self._clock.sleep(REBUILD_SECONDS)
 
@@ -368,10 +368,10 @@ class Aggregator:
                 try:
                     rows = await self._store.load_bars(venue.venue_id, instrument.symbol, spans)
                 except StoreUnavailable as error:
-                    self._troubles.report(TROUBLE, error.message)
+                    self._degraded_reasons.report(POSTGRESQL, error.message)
                     await self._clock.sleep(next(waits))
                 else:
-                    self._troubles.clear(TROUBLE)
+                    self._degraded_reasons.clear(POSTGRESQL)
                     bars = [bar_of_row(row, instrument) for row in rows]
                     venue.restore(instrument, bars, spans)
 

@@ -37,19 +37,19 @@ async def run(settings: BarsSettings, mesh: MeshSettings) -> None:
     member = f"{service_id}@{mesh.advertise_host or mesh.host}:{settings.port}"
     leases = Leases(mesh.redis_url, member, settings.lease_seconds)
     database = Database(mesh.database_url)
-    troubles = DegradedReasons(runtime.meter)
+    degraded_reasons = DegradedReasons(runtime.meter)
     subscribers = Subscribers(settings.subscribers_max, settings.subscriber_bars_max)
     aggregator = Aggregator(
         VenueFactory(settings, mesh.world),
         Connections(streams, leases, database),
         subscribers,
         runtime.meter,
-        troubles,
+        degraded_reasons,
         clock,
     )
 
     async def aggregate() -> None:
-        await migrate_when_there(mesh.database_url, troubles, clock)
+        await migrate_when_there(mesh.database_url, degraded_reasons, clock)
         await aggregator.run()
 
     peers = PeerAggregators(leases, aggregator.owns, clock)

@@ -33,7 +33,7 @@ async def run(settings: BridgeSettings, mesh: MeshSettings) -> None:
     streams = RedisStreams(mesh.redis_url)
     subscribers = Subscribers(settings.subscribers_max)
     venues = Venues(runtime.directory, clock)
-    troubles = DegradedReasons(runtime.meter)
+    degraded_reasons = DegradedReasons(runtime.meter)
 
     def publish(publication: Publication) -> None:
         # Books first: a subscriber who hears that one has changed may look it up at once.
@@ -41,7 +41,12 @@ async def run(settings: BridgeSettings, mesh: MeshSettings) -> None:
         subscribers.publish(publication)
 
     tail = Tail(
-        streams, publish, lambda key: books.entries_lost(key), runtime.meter, troubles, clock
+        streams,
+        publish,
+        lambda key: books.entries_lost(key),
+        runtime.meter,
+        degraded_reasons,
+        clock,
     )
     books = BookSplicer(venues, tail.position, clock)
     live = LiveServicer(streams, tail, subscribers, books, venues, settings, clock)

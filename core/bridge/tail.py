@@ -36,14 +36,14 @@ class Tail:
         publish: Callable[[Publication], None],
         entries_lost: Callable[[StreamKey], None],
         meter: Meter,
-        troubles: DegradedReasons,
+        degraded_reasons: DegradedReasons,
         clock: Clock,
     ) -> None:
         self._streams = streams
         self._publish = publish
         self._entries_lost = entries_lost
         self._meter = meter
-        self._troubles = troubles
+        self._degraded_reasons = degraded_reasons
         self._clock = clock
         self._positions: dict[StreamKey, Cursor] = {}
         self._committed: dict[StreamKey, Cursor] = {}
@@ -64,11 +64,11 @@ class Tail:
         while True:
             try:
                 await self._look()
-                self._troubles.clear("redis")
+                self._degraded_reasons.clear("redis")
                 waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
                 await self._read_for(LOOK_SECONDS)
             except StoreUnavailable as error:
-                self._troubles.report("redis", error.message)
+                self._degraded_reasons.report("redis", error.message)
                 await self._clock.sleep(next(waits))
 
     async def _look(self) -> None:

@@ -31,7 +31,7 @@ async def run(settings: HistorySettings, mesh: MeshSettings) -> None:
     runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
     database = Database(mesh.database_url)
-    troubles = DegradedReasons(runtime.meter)
+    degraded_reasons = DegradedReasons(runtime.meter)
     archive = Archive(mesh.database_url)
     history = HistoryServicer(
         ListStore(database),
@@ -40,7 +40,9 @@ async def run(settings: HistorySettings, mesh: MeshSettings) -> None:
         ColumnStreams(archive, database, settings.readers_max),
     )
     runtime.serve(history_pb2.DESCRIPTOR, "History", history, raw=("Read", "ReadBars"))
-    runtime.run_task("schema", lambda: migrate_when_there(mesh.database_url, troubles, clock))
+    runtime.run_task(
+        "schema", lambda: migrate_when_there(mesh.database_url, degraded_reasons, clock)
+    )
     for finish in (archive.close, database.close):
         runtime.at_end(finish)
     await runtime.run()

@@ -60,7 +60,7 @@ class Failover:
         overlap = self.overlaps.get(key)
         if overlap is None:
             return batch
-        if overlap.is_over(Cursor.of(header.twin_cursor), header.published_time_ns):
+        if overlap.is_over(Cursor.of(header.peer_cursor), header.published_time_ns):
             del self.overlaps[key]
             return batch
         return overlap.without(batch)
@@ -101,7 +101,7 @@ async def plan(
 def _covered_cursor(found: list[StreamEntry], epoch: int) -> Cursor | None:
     """Return up to which cursor the newest entry includes the replica of this epoch."""
     for entry in found:
-        cursor_of_other = Cursor.of(wire_pb2.BatchHeader.FromString(entry.batch).twin_cursor)
+        cursor_of_other = Cursor.of(wire_pb2.BatchHeader.FromString(entry.batch).peer_cursor)
         if cursor_of_other.epoch == epoch:
             return cursor_of_other
     return None

@@ -34,10 +34,10 @@ class ReplicaOverlap:
         for payload in batches:
             self._learn(Batch.FromString(payload))
 
-    def is_over(self, twin_cursor: Cursor, published_time_ns: int) -> bool:
+    def is_over(self, peer_cursor: Cursor, published_time_ns: int) -> bool:
         """Return whether no row from this batch on can be from the old replica: the new one has
         included all of it, or enough time has passed."""
-        if twin_cursor.epoch == self._last.epoch and twin_cursor >= self._last:
+        if peer_cursor.epoch == self._last.epoch and peer_cursor >= self._last:
             return True
         return published_time_ns - self._since_ns > OVER_AFTER_NS
 

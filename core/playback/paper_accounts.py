@@ -47,7 +47,7 @@ def paper_accounts(
 
 def _fee_schedule(venue_id: str, mesh: MeshSettings) -> FeeSchedule:
     try:
-        return discovery.require(venue_id)(Environment(mesh.world, mesh.simulator_url)).house
+        return discovery.require(venue_id)(Environment(mesh.world, mesh.simulator_url)).fee_schedule
     except SettingError:
         _log.warning("unknown venue: default fees apply")
         return DEFAULT_FEE_SCHEDULE

@@ -19,27 +19,27 @@ class PlayedFeed:
         self._before: FeedPosition = {}
 
     def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> HubReader:
-        self._before = self.reached()
+        self._before = self.position()
         self._reader = self._hub.follow(channels, symbols, self._before)
         return self._reader
 
-    def reached(self) -> FeedPosition:
+    def position(self) -> FeedPosition:
         reader = self._reader
         if reader is None or self._is_other():
             return self._before
         return {channel: Cursor(self._hub.epoch, at) for channel, at in reader.positions.items()}
 
-    def go_on(self, reached: FeedPosition, there: Callable[[], None]) -> None:
-        self._before = reached
-        self._player.when_at(reached, there)
+    def resume(self, position: FeedPosition, on_reached: Callable[[], None]) -> None:
+        self._before = position
+        self._player.when_at(position, on_reached)
 
     def is_behind(self) -> bool:
         return self._is_other() or any(
             at.sequence > self._hub.cursor(channel).sequence
-            for channel, at in self.reached().items()
+            for channel, at in self.position().items()
         )
 
-    def begins_anew(self) -> bool:
+    def recording_changed(self) -> bool:
         is_other = self._is_other()
         if is_other:
             self._before = {}

@@ -32,12 +32,12 @@ async def run(settings: RecorderSettings, storage: StorageSettings, mesh: MeshSe
     clock = SystemClock()
     streams = RedisStreams(mesh.redis_url)
     database = Database(mesh.database_url)
-    troubles = DegradedReasons(runtime.meter)
-    recorder = Recorder(streams, Store(database), settings, runtime.meter, troubles, clock)
-    partitions = PartitionManager(database, storage, runtime.meter, troubles, clock)
+    degraded_reasons = DegradedReasons(runtime.meter)
+    recorder = Recorder(streams, Store(database), settings, runtime.meter, degraded_reasons, clock)
+    partitions = PartitionManager(database, storage, runtime.meter, degraded_reasons, clock)
 
     async def record() -> None:
-        await migrate_when_there(mesh.database_url, troubles, clock)
+        await migrate_when_there(mesh.database_url, degraded_reasons, clock)
         runtime.at_end(recorder.finish)
         async with asyncio.TaskGroup() as group:
             group.create_task(partitions.run())

@@ -19,7 +19,7 @@ ROUND_DAYS_MAX = 32
 """Most days of a table that one round drops, or makes for rows without a partition."""
 PACKED_TABLES = ("trade_rows", "quote_rows", "ticker_rows", "mark_rows")
 """Tables that TimescaleDB may compress by columns."""
-TROUBLE = "storage"
+STORAGE_REASON = "storage"
 
 _log = telemetry.logger("recorder")
 
@@ -40,13 +40,13 @@ class PartitionManager:
         database: Database,
         settings: StorageSettings,
         meter: Meter,
-        troubles: DegradedReasons,
+        degraded_reasons: DegradedReasons,
         clock: Clock,
     ) -> None:
         self._database = database
         self._settings = settings
         self._meter = meter
-        self._troubles = troubles
+        self._degraded_reasons = degraded_reasons
         self._clock = clock
         self._bytes = meter.gauge("storage_bytes", "Size of a table with its indexes", "table")
         self._days = meter.gauge("storage_days", "Daily partitions of a table", "table")
@@ -63,9 +63,9 @@ class PartitionManager:
             except StoreUnavailable as error:
                 _log.debug("round skipped", extra={"detail": error.message})
             except psycopg.Error as error:
-                self._troubles.report(TROUBLE, str(error).partition("\n")[0])
+                self._degraded_reasons.report(STORAGE_REASON, str(error).partition("\n")[0])
             else:
-                self._troubles.clear(TROUBLE)
+                self._degraded_reasons.clear(STORAGE_REASON)
             await self._clock.sleep(ROUND_SECONDS)
 
     async def round(self) -> None:

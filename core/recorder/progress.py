@@ -15,13 +15,13 @@ class Progress:
     """Positions recorded in each stream, and the entries that wait."""
 
     def __init__(
-        self, streams: RedisStreams, meter: Meter, troubles: DegradedReasons, clock: Clock
+        self, streams: RedisStreams, meter: Meter, degraded_reasons: DegradedReasons, clock: Clock
     ) -> None:
         self.keys: list[StreamKey] = []
         """All streams in Redis."""
         self._streams = streams
         self._meter = meter
-        self._troubles = troubles
+        self._degraded_reasons = degraded_reasons
         self._clock = clock
         self._recorded: dict[StreamKey, Cursor] = {}
         self._committed: dict[StreamKey, Cursor] = {}
@@ -51,9 +51,9 @@ class Progress:
         while True:
             try:
                 await self._look()
-                self._troubles.clear("redis")
+                self._degraded_reasons.clear("redis")
             except StoreUnavailable as error:
-                self._troubles.report(error.metadata["store"], error.message)
+                self._degraded_reasons.report(error.metadata["store"], error.message)
             await self._clock.sleep(LOOK_INTERVAL_SECONDS)
 
     async def commit(self) -> None:
@@ -79,9 +79,9 @@ class Progress:
         recorded = self.recorded(key)
         if newest < recorded:
             detail = f"it ends at {newest}, before what is recorded: {recorded}"
-            self._troubles.report(str(key), detail)
+            self._degraded_reasons.report(str(key), detail)
             return 0
-        self._troubles.clear(str(key))
+        self._degraded_reasons.clear(str(key))
         if newest.epoch == recorded.epoch:
             return newest.sequence - recorded.sequence
         return await self._streams.length(key)

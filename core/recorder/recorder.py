@@ -11,7 +11,7 @@ from core.recorder.store import EncodedChunk, Store
 from kit.base import backoff, telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import channel_name, gap_reason_name
-from kit.base.database import TROUBLE, PositionMoved
+from kit.base.database import POSTGRESQL, PositionMoved
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter
@@ -40,16 +40,16 @@ class Recorder:
         store: Store,
         settings: RecorderSettings,
         meter: Meter,
-        troubles: DegradedReasons,
+        degraded_reasons: DegradedReasons,
         clock: Clock,
     ) -> None:
         self._streams = streams
         self._store = store
         self._settings = settings
         self._meter = meter
-        self._troubles = troubles
+        self._degraded_reasons = degraded_reasons
         self._clock = clock
-        self.progress = Progress(streams, meter, troubles, clock)
+        self.progress = Progress(streams, meter, degraded_reasons, clock)
         self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         self._unreadable = telemetry.OncePerKind(_log)
         self._unreadable_total = meter.counter(
@@ -98,7 +98,7 @@ class Recorder:
     async def _begin(self) -> ChunkBuffers:
         recorded = await self._store.positions()
         self.progress.begin(recorded, await self._streams.keys())
-        self._troubles.clear("redis")
+        self._degraded_reasons.clear("redis")
         return ChunkBuffers(recorded, self._settings)
 
     async def _read(self, buffers: ChunkBuffers, loads: asyncio.Queue[EncodedChunk]) -> None:
@@ -165,11 +165,11 @@ class Recorder:
 
     def _is_well(self) -> None:
         """Note that a chunk was written, or that there was none to write."""
-        self._troubles.clear(TROUBLE)
+        self._degraded_reasons.clear(POSTGRESQL)
         self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
 
     def _run_ended(self, error: Exception) -> None:
         if isinstance(error, StoreUnavailable):
-            self._troubles.report(error.metadata["store"], error.message)
+            self._degraded_reasons.report(error.metadata["store"], error.message)
         else:
             _log.warning("begin again", extra={"detail": str(error)})

@@ -39,7 +39,7 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
     """Run it in this event loop."""
     runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
-    troubles, metrics = DegradedReasons(runtime.meter), RepairMetrics(runtime.meter)
+    degraded_reasons, metrics = DegradedReasons(runtime.meter), RepairMetrics(runtime.meter)
     database = Database(mesh.database_url)
     streams = RedisStreams(mesh.redis_url)
     venues = Venues(runtime.directory, mesh.registry)
@@ -48,7 +48,7 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
     watchers = JobWatchers(settings.watchers_max)
     candles = CandleComparison(database, record, store, venues, settings, metrics, clock)
     finder = HoleFinder(
-        record, store, venues, candles, publisher, settings, metrics, troubles, clock
+        record, store, venues, candles, publisher, settings, metrics, degraded_reasons, clock
     )
     filler = HoleFiller(record, store, venues, publisher, clock)
     jobs = JobRunner(
@@ -62,7 +62,7 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
         watchers,
         settings,
         metrics,
-        troubles,
+        degraded_reasons,
         clock,
     )
     past_candles = PastCandles(database, record, venues, settings, metrics, clock)
@@ -73,7 +73,7 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
 
     def when_migrated(task: Task) -> Task:
         async def run_it() -> None:
-            await migrate_when_there(mesh.database_url, troubles, clock)
+            await migrate_when_there(mesh.database_url, degraded_reasons, clock)
             await task()
 
         return run_it

@@ -47,7 +47,7 @@ class HoleFinder:
         publisher: Publisher,
         settings: RepairSettings,
         metrics: RepairMetrics,
-        troubles: DegradedReasons,
+        degraded_reasons: DegradedReasons,
         clock: Clock,
     ) -> None:
         self._record = record
@@ -57,7 +57,7 @@ class HoleFinder:
         self._publisher = publisher
         self._settings = settings
         self._metrics = metrics
-        self._troubles = troubles
+        self._degraded_reasons = degraded_reasons
         self._clock = clock
         self._judged: dict[RecordedGap, dict[str, Hole | None]] = {}
         """By symbol: the hole, or None where nothing was recorded before the gap."""
@@ -68,9 +68,9 @@ class HoleFinder:
         while True:
             try:
                 await self.look()
-                self._troubles.clear("holes")
+                self._degraded_reasons.clear("holes")
             except StoreUnavailable as error:
-                self._troubles.report("holes", error.message)
+                self._degraded_reasons.report("holes", error.message)
             except StreamMoved as error:
                 _log.info("begins again", extra={"detail": str(error)})
             await self._clock.sleep(self._settings.find_interval_s)

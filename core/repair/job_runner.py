@@ -59,7 +59,7 @@ class JobRunner:
         watchers: JobWatchers,
         settings: RepairSettings,
         metrics: RepairMetrics,
-        troubles: DegradedReasons,
+        degraded_reasons: DegradedReasons,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -72,7 +72,7 @@ class JobRunner:
         self._watchers = watchers
         self._settings = settings
         self._metrics = metrics
-        self._troubles = troubles
+        self._degraded_reasons = degraded_reasons
         self._clock = clock
         self._running: dict[str, tuple[str, asyncio.Task[None]]] = {}
         """By venue: the id of the running job, and its task."""
@@ -83,9 +83,9 @@ class JobRunner:
             while True:
                 try:
                     await self._look()
-                    self._troubles.clear("jobs")
+                    self._degraded_reasons.clear("jobs")
                 except StoreUnavailable as error:
-                    self._troubles.report("jobs", error.message)
+                    self._degraded_reasons.report("jobs", error.message)
                 self._called.clear()
                 try:
                     async with asyncio.timeout(LOOK_SECONDS):

@@ -27,7 +27,7 @@ from kit.base.degradation import DegradedReasons
 from kit.base.errors import SettingError, StoreUnavailable
 
 SCHEMA_DIR = Path(__file__).resolve().parents[2] / "schema"
-TROUBLE = "postgresql"
+POSTGRESQL = "postgresql"
 """Name of the database in ``DegradedReasons`` and in the metadata of StoreUnavailable."""
 CONNECTIONS_MAX = 4
 CONNECT_SECONDS_MAX = 5
@@ -151,16 +151,16 @@ async def save_positions(
         raise PositionMoved(f"another process has moved the positions of {consumer}")
 
 
-async def migrate_when_there(url: str, troubles: DegradedReasons, clock: Clock) -> None:
+async def migrate_when_there(url: str, degraded_reasons: DegradedReasons, clock: Clock) -> None:
     """Migrate as soon as the database is available."""
     for delay_seconds in delays():
         try:
             await migrate(url)
         except StoreUnavailable as error:
-            troubles.report(TROUBLE, error.message)
+            degraded_reasons.report(POSTGRESQL, error.message)
             await clock.sleep(delay_seconds)
         else:
-            troubles.clear(TROUBLE)
+            degraded_reasons.clear(POSTGRESQL)
             return
 
 
@@ -278,4 +278,4 @@ def _translated() -> Iterator[None]:
         words = str(error).strip().splitlines() or [type(error).__name__]
         # Only a running server sends an error code: it starts, stops, or has no free connection.
         says = "is away" if error.sqlstate is None else "refuses"
-        raise StoreUnavailable(f"PostgreSQL {says}: {words[0]}", store=TROUBLE) from error
+        raise StoreUnavailable(f"PostgreSQL {says}: {words[0]}", store=POSTGRESQL) from error

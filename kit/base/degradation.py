@@ -3,7 +3,7 @@
 from kit.base import telemetry
 from kit.base.telemetry import Meter
 
-_log = telemetry.logger("troubles")
+_log = telemetry.logger("degradation")
 
 
 class DegradedReasons:
@@ -17,14 +17,14 @@ class DegradedReasons:
     def report(self, about: str, detail: str) -> None:
         """Add or change a reason. Logged when it is new or different."""
         if self._details.get(about) != detail:
-            _log.warning("trouble began", extra={"about": about, "detail": detail})
+            _log.warning("degraded reason added", extra={"about": about, "detail": detail})
             self._details[about] = detail
             self._show()
 
     def clear(self, about: str) -> None:
         """Remove a reason, if it is there."""
         if self._details.pop(about, None) is not None:
-            _log.info("trouble ended", extra={"about": about})
+            _log.info("degraded reason cleared", extra={"about": about})
             self._show()
 
     def _show(self) -> None:

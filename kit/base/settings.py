@@ -40,7 +40,7 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str = "postgresql://postgres@127.0.0.1:8432/venuemesh"
     """PostgreSQL 15 or newer, with or without TimescaleDB."""
     simulator_url: str = "http://127.0.0.1:8300"
-    """The pretend exchange, in the worlds simulate and replay."""
+    """Base address of the simulated exchanges, in the worlds simulate and replay."""
     log_level: str = "info"
     """debug, info, warning or error."""
 

@@ -40,17 +40,17 @@ class MarketFeed(Protocol):
 class ResumableMarketFeed(MarketFeed, Protocol):
     """A source for a consumer that stores how far it has read."""
 
-    def reached(self) -> FeedPosition:
+    def position(self) -> FeedPosition:
         """Return how far it was read; empty for live data, which is never published again."""
 
-    def go_on(self, reached: FeedPosition, there: Callable[[], None]) -> None:
-        """Skip what was read before, perhaps by another process. ``there`` is called when that
+    def resume(self, position: FeedPosition, on_reached: Callable[[], None]) -> None:
+        """Skip what was read before, perhaps by another process. ``on_reached`` is called when that
         position is reached again, before anything else is published."""
 
     def is_behind(self) -> bool:
-        """Whether the position given to ``go_on`` is not reached yet."""
+        """Whether the position given to ``resume`` is not reached yet."""
 
-    def begins_anew(self) -> bool:
+    def recording_changed(self) -> bool:
         """Whether another recording is played than the one that was read before; true once."""
 
 

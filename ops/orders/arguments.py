@@ -18,7 +18,7 @@ LIFETIMES = {
 }
 ID_BYTES = 8
 ACCOUNT = "demo"
-"""That of the pretended exchange."""
+"""That of the simulated exchange."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -23,8 +23,8 @@ def test_up_takes_both_spellings_for_one_venue():
 def test_a_venue_is_run_on_its_port_or_another_one(monkeypatch: pytest.MonkeyPatch):
     ran: list[tuple[str, int]] = []
 
-    def main(name: str, port: int, pretended_credentials: object) -> int:
-        assert pretended_credentials is demo.credentials
+    def main(name: str, port: int, simulated_credentials: object) -> int:
+        assert simulated_credentials is demo.credentials
         ran.append((name, port))
         return 0
 

@@ -48,7 +48,7 @@ def skips(venue_id: str) -> set[str]:
     return absent | SKIPS[venue_id]
 
 
-def test_there_is_a_pretended_exchange_for_every_venue() -> None:
+def test_there_is_a_simulated_exchange_for_every_venue() -> None:
     assert set(find_dialects()) == set(discovery.venues()) >= set(SKIPS)
 
 

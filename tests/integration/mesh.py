@@ -140,19 +140,19 @@ class Mesh:
         """Wait until a condition is true. Raises AssertionError with the state of the mesh."""
         deadline = time.monotonic() + seconds
         pause = LOOK_AGAIN_SECONDS
-        trouble: Exception | None = None
+        last_error: Exception | None = None
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise AssertionError(f"the mesh ended before {what}\n{self.describe()}")
             try:
                 if condition():
                     return
-                trouble = None
+                last_error = None
             except NOT_YET as error:
-                trouble = error
+                last_error = error
             time.sleep(pause)
             pause = min(pause * 1.2, LOOK_AGAIN_SECONDS_MAX)
-        raise AssertionError(f"{what}: not within {seconds:g} s ({trouble})\n{self.describe()}")
+        raise AssertionError(f"{what}: not within {seconds:g} s ({last_error})\n{self.describe()}")
 
     def wait_until_running(self) -> None:
         """Wait for every process."""

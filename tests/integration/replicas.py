@@ -19,7 +19,7 @@ from tests.integration.recorded import updates_of
 SIMULATE = ("--world", "simulate", "--seed", "7", "--venues", VENUE, "--replicas", VENUE)
 ELDER, YOUNGER = VENUE, f"{VENUE}-b"
 NAMES = (ELDER, YOUNGER)
-COVERED = "venuemesh_twin_covers 1.0"
+COVERED = "venuemesh_peer_covers 1.0"
 BestPrices = tuple[Decimal, Decimal]
 Batch = batch_pb2.MarketDataBatch
 
@@ -147,7 +147,7 @@ def wait_until_covered(mesh: Mesh) -> None:
 
     def covered() -> bool:
         said = [streams.newest(channel) for channel in ("trades", "quotes", "tickers", "candles")]
-        claims = all(batch.twin_cursor.epoch > batch.cursor.epoch for batch in said)
+        claims = all(batch.peer_cursor.epoch > batch.cursor.epoch for batch in said)
         return claims and all(COVERED in mesh.metrics(name) for name in NAMES)
 
     mesh.wait_until(covered, "each covers the other")

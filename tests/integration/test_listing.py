@@ -30,14 +30,14 @@ SERVING = registry_pb2.SERVICE_STATE_SERVING
 
 
 @asynccontextmanager
-async def process(pretended: SimulatedExchange, data: Path) -> AsyncIterator[VenueProcess]:
+async def process(simulated: SimulatedExchange, data: Path) -> AsyncIterator[VenueProcess]:
     """A venue process in this one, which looks every second."""
-    mesh = MeshSettings(data_dir=str(data), simulator_url=pretended.url, registry="127.0.0.1:1")
+    mesh = MeshSettings(data_dir=str(data), simulator_url=simulated.url, registry="127.0.0.1:1")
     port = free_port()
     while port + METRICS_PORT_OFFSET > 65_535:
         port = free_port()
     own = VenueSettings(port=port, instruments_refresh_s=1.0)
-    venue = discovery.require(VENUE)(Environment("simulate", pretended.url, {}))
+    venue = discovery.require(VENUE)(Environment("simulate", simulated.url, {}))
     made = VenueProcess(venue, mesh, own, OrdersSettings())
     task = asyncio.create_task(made.run())
     try:
@@ -61,55 +61,55 @@ def told(venue: VenueProcess) -> list[tuple[str, int]]:
 
 
 @pytest.fixture
-async def pretended() -> AsyncIterator[SimulatedExchange]:
+async def simulated() -> AsyncIterator[SimulatedExchange]:
     async with exchange(VENUE, find_dialects()[VENUE]) as made:
         yield made
 
 
 async def test_an_empty_list_is_degraded_and_nothing_is_delisted(
-    pretended: SimulatedExchange, tmp_path: Path
+    simulated: SimulatedExchange, tmp_path: Path
 ) -> None:
-    async with process(pretended, tmp_path) as venue:
+    async with process(simulated, tmp_path) as venue:
         meter = venue.runtime.meter
         await until(lambda: meter.state == SERVING and venue.feed.connected)
         before = told(venue)
-        pretended.order("empty_market_list", count=0)
+        simulated.order("empty_market_list", count=0)
         await until(lambda: meter.state == DEGRADED)
         assert "lists no instruments" in meter.detail
-        assert len(await venue.host.instruments.all()) == len(pretended.symbols)
-        pretended.clear()
+        assert len(await venue.host.instruments.all()) == len(simulated.symbols)
+        simulated.clear()
         await until(lambda: meter.state == SERVING)
         assert told(venue) == before
 
 
 async def test_the_process_survives_a_delisting(
-    pretended: SimulatedExchange, tmp_path: Path
+    simulated: SimulatedExchange, tmp_path: Path
 ) -> None:
-    symbol = pretended.symbols[0]
-    async with process(pretended, tmp_path) as venue:
+    symbol = simulated.symbols[0]
+    async with process(simulated, tmp_path) as venue:
         await until(venue.host.book_manager.in_doubt_count)
         await until(lambda: not venue.host.book_manager.in_doubt_count())
-        pretended.order("delist", symbol)
+        simulated.order("delist", symbol)
 
         def details() -> set[str]:
             return {one.detail for one in venue.control.subscriptions() if one.symbol == symbol}
 
         await until(lambda: details() == {"delisted"})
-        pretended.order("list", symbol)
+        simulated.order("list", symbol)
         await until(lambda: details() == {""})
         book = venue.host.book_manager.books[symbol]
         seen = book.last_sequence
         await until(lambda: book.last_sequence > seen and not book.wanted_since_ns)
         # It can be taken off while it is not listed, too.
-        pretended.order("delist", symbol)
+        simulated.order("delist", symbol)
         await until(lambda: details() == {"delisted"})
         assert symbol not in await venue.control.update([], [symbol])
 
 
 async def test_a_restart_is_a_gap_of_status_too(
-    pretended: SimulatedExchange, tmp_path: Path
+    simulated: SimulatedExchange, tmp_path: Path
 ) -> None:
-    async with process(pretended, tmp_path) as venue:
+    async with process(simulated, tmp_path) as venue:
         assert STATUS in venue.host.subscriptions.channels
         checkpoint = venue.host.hub.cursor(STATUS).sequence + 2
         await until(lambda: venue.host.hub.cursor(STATUS).sequence >= checkpoint)

@@ -114,17 +114,17 @@ def check_ids(venue_id: str, made: Connector, symbol: str) -> None:
     ("venue_id", "fault"), [("binance", "server_shutdown"), ("okx", "service_upgrade")]
 )
 async def test_a_venue_that_announces_its_end_is_left_in_time(venue_id: str, fault: str) -> None:
-    async with exchange(venue_id, find_dialects()[venue_id], events_per_second=100) as pretended:
-        venue = discovery.require(venue_id)(Environment("simulate", pretended.url))
-        async with connector(venue, pretended.symbols[:SYMBOLS]) as made:
+    async with exchange(venue_id, find_dialects()[venue_id], events_per_second=100) as simulated:
+        venue = discovery.require(venue_id)(Environment("simulate", simulated.url))
+        async with connector(venue, simulated.symbols[:SYMBOLS]) as made:
             await made.until(made.synchronized, "synchronized books")
-            lines = pretended.connections
-            pretended.order(fault, pretended.symbols[0], "trades", seconds=10)
+            lines = simulated.connections
+            simulated.order(fault, simulated.symbols[0], "trades", seconds=10)
             await made.until(lambda: moves(made), "a move")
-            await made.until(lambda: pretended.connections == lines, "the end of the old one")
-            count = made.row_count(TRADES, pretended.symbols[0])
+            await made.until(lambda: simulated.connections == lines, "the end of the old one")
+            count = made.row_count(TRADES, simulated.symbols[0])
             await made.until(
-                lambda: made.row_count(TRADES, pretended.symbols[0]) > count + 5, "more trades"
+                lambda: made.row_count(TRADES, simulated.symbols[0]) > count + 5, "more trades"
             )
             assert made.all_gaps == []
             assert made.meter.reconnects_total == 0

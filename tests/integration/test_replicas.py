@@ -161,7 +161,7 @@ def test_a_cut_connection_of_one_is_no_gap(mesh, books, place):
     check_books(*books)
     if place == 0:
         page = mesh.metrics(cut)
-        assert 'venuemesh_merged_events_total{channel="trades",origin="twin"}' in page
+        assert 'venuemesh_merged_events_total{channel="trades",origin="peer"}' in page
 
 
 def test_a_hanging_process_is_replaced_and_cannot_write_afterwards(mesh, books):

@@ -1,6 +1,7 @@
 """Names that were metaphors or stood for two things, and must not come back."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -59,6 +60,18 @@ RETIRED_FILES = {
     "speaking.py": "order_socket.py",
     "told.py": "a name that says what it holds",
 }
+RETIRED_WORDS = {
+    "begins_anew": "recording_changed",
+    "pretended": "simulated",
+    "pretended_exchange": "simulated_exchange",
+    "troubles": "degraded_reasons",
+    "twin_covers": "peer_covers",
+    "twin_cursor": "peer_cursor",
+}
+"""Names of functions, parameters, fields and metrics, and words of prose."""
+_WORD = re.compile(rf"(?:\b|(?<=venuemesh_))({'|'.join(RETIRED_WORDS)})\b")
+_RECORDS = ("docs/decisions/*", "CHANGELOG.md", "tests/tidy/*")
+"""Files that may name what was there before."""
 RETIRED_MESSAGES = {
     "message Fill ": "HoleFill, or Fill of an order in tradeflow",
     "enum Order ": "SortOrder",
@@ -67,7 +80,8 @@ RETIRED_MESSAGES = {
 
 
 def retired_name(file: File) -> Iterator[Finding]:
-    """No class and no file has a name that was retired."""
+    """No class, file, field or word has a name that was retired."""
+    yield from _retired_words(file)
     name = file.path.rpartition("/")[2]
     if name in RETIRED_FILES:
         text = f"{name}: call it {RETIRED_FILES[name]}"
@@ -84,3 +98,12 @@ def retired_name(file: File) -> Iterator[Finding]:
                 if line.startswith(start):
                     text = f"{line.strip()}: call it {instead}"
                     yield Finding("retired_name", file.path, number, text)
+
+
+def _retired_words(file: File) -> Iterator[Finding]:
+    if file.matches(_RECORDS):
+        return
+    for number, line in enumerate(file.lines, 1):
+        for word in _WORD.findall(line):
+            text = f"{word}: call it {RETIRED_WORDS[word]}"
+            yield Finding("retired_name", file.path, number, text)

@@ -122,7 +122,7 @@ def futures(place: Environment) -> Venue:
         default_symbols=("BTCUSDT", "ETHUSDT"),
         execution_client=partial(_futures_execution_client, place),
         request_budget=budget,
-        house=FeeSchedule(maker=Decimal("0.0002"), taker=Decimal("0.0005")),
+        fee_schedule=FeeSchedule(maker=Decimal("0.0002"), taker=Decimal("0.0005")),
     )
 
 

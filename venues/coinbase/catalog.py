@@ -48,7 +48,7 @@ EXCHANGE_LIMITS = VenueLimits(
     connections_per_minute=240,  # eight a second, per address
 )
 
-HOUSE = FeeSchedule(Decimal("0.004"), Decimal("0.006"), fees_in_quote=True)
+FEE_SCHEDULE = FeeSchedule(Decimal("0.004"), Decimal("0.006"), fees_in_quote=True)
 
 
 def spot(place: Environment) -> Venue:
@@ -74,7 +74,7 @@ def _advanced(place: Environment) -> Venue:
         default_symbols=("BTC-USD", "ETH-USD"),
         execution_client=partial(_execution_client, place),
         request_budget=budget,
-        house=HOUSE,
+        fee_schedule=FEE_SCHEDULE,
         connection_sequence=parse.advanced_sequence,
     )
 
@@ -92,7 +92,7 @@ def _exchange(place: Environment) -> Venue:
         default_symbols=("BTC-USD", "ETH-USD"),
         execution_client=partial(_execution_client, place),
         request_budget=budget,
-        house=HOUSE,
+        fee_schedule=FEE_SCHEDULE,
     )
 
 

@@ -57,7 +57,7 @@ def deribit(place: Environment) -> Venue:
         default_symbols=("BTC-PERPETUAL", "ETH-PERPETUAL"),
         execution_client=partial(_execution_client, place),
         request_budget=budget,
-        house=FeeSchedule(
+        fee_schedule=FeeSchedule(
             Decimal(0),
             Decimal("0.0005"),
             sizes_are_contracts=False,

@@ -57,7 +57,7 @@ def spot(place: Environment) -> Venue:
         default_symbols=("BTC/USDT", "ETH/USDT"),
         execution_client=partial(_execution_client, place),
         request_budget=budget,
-        house=FeeSchedule(Decimal("0.0025"), Decimal("0.0040"), fees_in_quote=True),
+        fee_schedule=FeeSchedule(Decimal("0.0025"), Decimal("0.0040"), fees_in_quote=True),
     )
 
 

@@ -58,7 +58,7 @@ def spot(place: Environment) -> Venue:
         ),
         channels=SPOT_CHANNELS,
         default_symbols=("BTC-USDT", "ETH-USDT"),
-        house=FeeSchedule(Decimal("0.0008"), Decimal("0.001")),
+        fee_schedule=FeeSchedule(Decimal("0.0008"), Decimal("0.001")),
     )
 
 
@@ -79,7 +79,7 @@ def futures(place: Environment) -> Venue:
         ),
         channels=SWAP_CHANNELS,
         default_symbols=("BTC-USDT-SWAP", "ETH-USDT-SWAP"),
-        house=FeeSchedule(Decimal("0.0002"), Decimal("0.0005")),
+        fee_schedule=FeeSchedule(Decimal("0.0002"), Decimal("0.0005")),
     )
 
 
@@ -92,7 +92,7 @@ def _venue(
     profile: VenueProfile,
     channels: Mapping[str, InstrumentOf],
     default_symbols: tuple[str, ...],
-    house: FeeSchedule,
+    fee_schedule: FeeSchedule,
 ) -> Venue:
     feed = f"{place.feed(venue_id, LIVE_FEED)}/ws/v5"
     budget = place.request_budget(venue_id, LIMITS)
@@ -112,7 +112,7 @@ def _venue(
         default_symbols=default_symbols,
         execution_client=partial(_execution_client, place, venue_id),
         request_budget=budget,
-        house=house,
+        fee_schedule=fee_schedule,
     )
 
 

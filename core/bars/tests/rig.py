@@ -53,7 +53,7 @@ class Rig:
     def new_aggregator(self, world: str = "replay", member: str = "bars") -> Aggregator:
         """An aggregator that knows nothing yet."""
         self.meter = Meter(member)
-        troubles = DegradedReasons(self.meter)
+        degraded_reasons = DegradedReasons(self.meter)
         leases = Leases(self.valkey_url, member, self.settings.lease_seconds)
         self.leases.append(leases)
         return Aggregator(
@@ -61,7 +61,7 @@ class Rig:
             Connections(self.streams, leases, self.database),
             self.subscribers,
             self.meter,
-            troubles,
+            degraded_reasons,
             SystemClock(),
         )
 

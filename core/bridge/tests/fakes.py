@@ -169,9 +169,9 @@ class Bridge:
         self.streams = RedisStreams(redis_url)
         self.subscribers = Subscribers(given.subscribers_max)
         self.venues = Venues(FakeDirectory(**{VENUE: venue_address}), clock)
-        troubles = DegradedReasons(self.meter)
+        degraded_reasons = DegradedReasons(self.meter)
         self.tail = Tail(
-            self.streams, self._publish, self._entries_lost, self.meter, troubles, clock
+            self.streams, self._publish, self._entries_lost, self.meter, degraded_reasons, clock
         )
         self.books = BookSplicer(self.venues, self.tail.position, clock)
         self.servicer = LiveServicer(

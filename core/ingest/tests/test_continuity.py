@@ -91,7 +91,7 @@ def test_ids_grow_and_every_hole_is_explained(offered):
 
 
 @pytest.mark.parametrize("key", [TRADES, QUOTES])
-def test_the_header_twin_reads_a_batch_like_the_batch_itself(key):
+def test_a_batch_header_has_the_values_of_the_batch(key):
     raw = batch_of(key, Cursor(3, 5), ("A", "B", "C"))
     batch = batch_pb2.MarketDataBatch.FromString(raw)
     header = wire_pb2.BatchHeader.FromString(raw)
@@ -107,16 +107,16 @@ def test_the_header_twin_reads_a_batch_like_the_batch_itself(key):
 
 
 @pytest.mark.parametrize("name", ["venue", "channel", "cursor", "gaps", "published_time_ns"])
-def test_the_twin_has_the_numbers_of_what_it_mirrors(name):
-    twin = wire_pb2.BatchHeader.DESCRIPTOR.fields_by_name[name]
+def test_header_fields_have_the_numbers_of_the_batch(name):
+    mirrored = wire_pb2.BatchHeader.DESCRIPTOR.fields_by_name[name]
     original = batch_pb2.MarketDataBatch.DESCRIPTOR.fields_by_name[name]
-    assert (twin.number, twin.type) == (original.number, original.type)
+    assert (mirrored.number, mirrored.type) == (original.number, original.type)
 
 
 @pytest.mark.parametrize("columns", list(map(channel_name, CHANNELS)))
-def test_the_twin_counts_rows_by_the_first_column(columns):
-    twin = wire_pb2.BatchHeader.DESCRIPTOR.fields_by_name[columns]
+def test_the_header_counts_rows_by_the_first_column(columns):
+    mirrored = wire_pb2.BatchHeader.DESCRIPTOR.fields_by_name[columns]
     original = batch_pb2.MarketDataBatch.DESCRIPTOR.fields_by_name[columns]
-    assert twin.number == original.number
-    counted = twin.message_type.fields_by_name["instrument"].number
+    assert mirrored.number == original.number
+    counted = mirrored.message_type.fields_by_name["instrument"].number
     assert original.message_type.fields_by_name["instrument"].number == counted

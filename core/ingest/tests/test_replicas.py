@@ -111,7 +111,7 @@ def test_an_overlap_ends_when_the_other_has_had_all():
 
 
 class Claiming(FakeVenue):
-    """Says in each batch up to where it includes the twin."""
+    """States in each batch up to which cursor it includes the other process."""
 
     def __init__(self, epoch, cursor_of_other):
         super().__init__(epoch)
@@ -122,7 +122,7 @@ class Claiming(FakeVenue):
         ring = self.rings[key.channel]
         for cursor, payload in list(ring.items())[-count:]:
             made = Batch.FromString(payload)
-            made.twin_cursor.CopyFrom(self.cursor_of_other.message())
+            made.peer_cursor.CopyFrom(self.cursor_of_other.message())
             # Each process has its own trades here, so that none is known.
             made.trades.trade_id[0] += self.epoch
             ring[cursor] = made.SerializeToString()

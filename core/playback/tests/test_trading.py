@@ -175,9 +175,9 @@ async def test_how_far_it_was_heard_is_known_when_nothing_is_watched_any_more():
     stage = Stage()
     await stage.play([WHOLE])
     stage.place(None, 1)
-    assert stage.feed.reached()[BOOK] == Cursor(EPOCH, 1)
+    assert stage.feed.position()[BOOK] == Cursor(EPOCH, 1)
     await stage.play([window(20, trades=[(100, 1)])])
-    assert stage.feed.reached()[TRADES].epoch == EPOCH
+    assert stage.feed.position()[TRADES].epoch == EPOCH
     assert not stage.feed.is_behind()
 
 

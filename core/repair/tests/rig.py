@@ -178,14 +178,14 @@ class Rig:
         """A process that knows nothing yet."""
         settings, clock, database = self.settings, self.clock, self.database
         self.meter = Meter("repair")
-        metrics, troubles = RepairMetrics(self.meter), DegradedReasons(self.meter)
+        metrics, degraded_reasons = RepairMetrics(self.meter), DegradedReasons(self.meter)
         self.record, self.store = RecordReader(database), HoleStore(database)
         self.watchers = JobWatchers(settings.watchers_max)
         self.publisher = Publisher(self.streams, clock)
         parts = self.record, self.store, self.venue
         self.candles = CandleComparison(database, *parts, settings, metrics, clock)
         self.finder = HoleFinder(
-            *parts, self.candles, self.publisher, settings, metrics, troubles, clock
+            *parts, self.candles, self.publisher, settings, metrics, degraded_reasons, clock
         )
         self.filler = HoleFiller(*parts, self.publisher, clock)
         self.jobs = JobRunner(
@@ -199,7 +199,7 @@ class Rig:
             self.watchers,
             settings,
             metrics,
-            troubles,
+            degraded_reasons,
             clock,
         )
         self.quality = Quality(database, self.record, self.store, settings, "replay", clock)

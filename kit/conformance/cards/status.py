@@ -78,10 +78,10 @@ async def empty(context: CardContext) -> None:
     since = await _look(context)
     context.exchange.order("empty_market_list", count=0)
     await context.connector.listing.refresh()
-    expect(context.connector.listing.trouble, "an empty list was taken for true")
+    expect(context.connector.listing.problem, "an empty list was taken for true")
     context.exchange.clear()
     await context.connector.listing.refresh()
-    expect(not context.connector.listing.trouble, context.connector.listing.trouble)
+    expect(not context.connector.listing.problem, context.connector.listing.problem)
     await more_updates(context, context.first)
     for symbol in context.symbols:
         expect(not _changes(context, symbol, since), f"{symbol} was told to have changed")

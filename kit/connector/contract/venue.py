@@ -332,13 +332,13 @@ class Environment:
         return RequestBudget(venue_id, limits.requests_per_second, SystemClock())
 
     def rest(self, venue_id: str) -> str | None:
-        """Base address of the pretended venue; None in the live world."""
+        """Base address of the simulated venue; None in the live world."""
         return None if self.world == "live" else f"{self.simulator_url}/{venue_id}"
 
     def feed(self, venue_id: str, live: str) -> str:
-        """Base address for websockets: the live one, or the pretended venue's."""
-        pretended = self.rest(venue_id)
-        return live if pretended is None else pretended.replace("http", "ws", 1)
+        """Base address for websockets: the live one, or the simulated venue's."""
+        simulated = self.rest(venue_id)
+        return live if simulated is None else simulated.replace("http", "ws", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +363,7 @@ class Venue:
     """Makes the execution client of one account; None: this venue takes no orders."""
     request_budget: RequestBudget | None = None
     """Of the REST calls of ``history``; None: they go out at once."""
-    house: FeeSchedule = DEFAULT_FEE_SCHEDULE
+    fee_schedule: FeeSchedule = DEFAULT_FEE_SCHEDULE
     """What trading there is like, for accounts on paper."""
 
     @property

@@ -124,7 +124,7 @@ class Hub:
             instruments=draft.instruments,
             gaps=draft.gaps,
             published_time_ns=now_ns if published_time_ns is None else published_time_ns,
-            twin_cursor=self.replica_cursors[channel].message()
+            peer_cursor=self.replica_cursors[channel].message()
             if channel in self.replica_cursors
             else None,
             unconnected=self.is_disconnected is not None and self.is_disconnected(),

@@ -63,7 +63,7 @@ class InstrumentCache:
     async def _fetch(self) -> Listed:
         rows = await self._history.instruments()
         if not rows:
-            # No exchange lists nothing: it is in trouble, or the response is something else.
+            # No exchange lists nothing: the exchange is failing, or the response is something else.
             message = f"{self._venue_id} lists no instruments"
             raise VenueUnavailable(message, venue=self._venue_id, detail="empty list")
         return {row.symbol: row for row in sorted(rows, key=lambda row: row.symbol)}

@@ -36,7 +36,7 @@ class ListingPublisher:
     """Publishes what the venue lists, and what changes about it."""
 
     def __init__(self, host: VenueHost, feed: SubscriptionSet) -> None:
-        self.trouble = ""
+        self.problem = ""
         """Why the list may be outdated; "" when it is not."""
         self._host = host
         self._feed = feed
@@ -65,7 +65,7 @@ class ListingPublisher:
         except Exception as error:  # An unreadable list must not end the feed.
             self._keep(f"the list cannot be read: {error!r}")
         else:
-            self.trouble = ""
+            self.problem = ""
             self._update(listed)
 
     def publish_all(self) -> None:
@@ -73,9 +73,9 @@ class ListingPublisher:
         self._publish(list(differences(NONE, self._published)))
 
     def _keep(self, why: str) -> None:
-        if why != self.trouble:
+        if why != self.problem:
             _log.warning("instruments not refreshed", extra={"detail": why})
-        self.trouble = f"instruments may have changed: {why}"
+        self.problem = f"instruments may have changed: {why}"
 
     def _update(self, listed: Listed) -> None:
         found = list(differences(self._published, listed))

@@ -29,7 +29,7 @@ from kit.connector.process.book_verification import BookVerifier
 from kit.connector.process.checkpoints import CheckpointPublisher
 from kit.connector.process.market_data import MarketDataServicer
 from kit.connector.process.order_accounts import (
-    PretendedCredentials,
+    SimulatedCredentials,
     no_credentials,
     venue_accounts,
 )
@@ -49,7 +49,7 @@ _log = telemetry.logger("venue.app")
 
 
 def main(
-    name: str, port: int = 0, pretended_credentials: PretendedCredentials = no_credentials
+    name: str, port: int = 0, simulated_credentials: SimulatedCredentials = no_credentials
 ) -> int:
     """Run a venue, on its usual port or another one. Returns the exit code."""
     mesh = settings.load(MeshSettings, settings.MESH_SECTION)
@@ -64,7 +64,7 @@ def main(
     venue = discovery.require(venue_id)(place)
 
     async def serve() -> None:
-        await VenueProcess(venue, mesh, own, orders, pretended_credentials).run()
+        await VenueProcess(venue, mesh, own, orders, simulated_credentials).run()
 
     return run_process(own.service_id(venue_id), mesh, serve)
 
@@ -78,7 +78,7 @@ class VenueProcess:
         mesh: MeshSettings,
         own: VenueSettings,
         orders: OrdersSettings,
-        pretended_credentials: PretendedCredentials = no_credentials,
+        simulated_credentials: SimulatedCredentials = no_credentials,
     ) -> None:
         clock = SystemClock()
         service_id = own.service_id(venue.venue_id)
@@ -104,7 +104,7 @@ class VenueProcess:
         republisher = StateRepublisher(self.host, self.listing)
         source = VenueMarketData(self.host, BookVerifier(self.host), republisher)
         self.servicer = MarketDataServicer(self.host.hub, self._epochs, source, venue.history)
-        self._accounts = venue_accounts(self.host, mesh, own, orders, pretended_credentials)
+        self._accounts = venue_accounts(self.host, mesh, own, orders, simulated_credentials)
 
     async def run(self) -> None:
         """Serve until told to stop."""

@@ -60,8 +60,8 @@ class CheckpointPublisher:
         meter.counters["dropped_rows_total"] = host.row_publisher.dropped_total()
         if host.subscriptions.symbols and not self._feed.connected:
             meter.degraded("no connection to the venue")
-        elif self._listing.trouble:
-            meter.degraded(self._listing.trouble)
+        elif self._listing.problem:
+            meter.degraded(self._listing.problem)
         elif self._replay is not None and self._replay.problem:
             meter.degraded(self._replay.problem)
         elif self._feed.connected:

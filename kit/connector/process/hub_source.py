@@ -13,7 +13,7 @@ from kit.marketdata.delivery.subscription import SymbolFilter
 
 
 class HubFeed:
-    """A ``ResumableMarketFeed``. A venue does not tell what it has told before."""
+    """A ``ResumableMarketFeed``. Live data is never published again."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -21,16 +21,16 @@ class HubFeed:
     def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> HubReader:
         return self._hub.follow(channels, symbols)
 
-    def reached(self) -> FeedPosition:
+    def position(self) -> FeedPosition:
         return {}
 
-    def go_on(self, reached: FeedPosition, there: Callable[[], None]) -> None:
-        """It goes on from now."""
+    def resume(self, position: FeedPosition, on_reached: Callable[[], None]) -> None:
+        """Do nothing: live data starts now."""
 
     def is_behind(self) -> bool:
         return False
 
-    def begins_anew(self) -> bool:
+    def recording_changed(self) -> bool:
         return False
 
 

@@ -18,7 +18,7 @@ from kit.execution.settings import OrdersSettings
 DEMO_ACCOUNT = "demo"
 """The account that everybody has at a simulated exchange."""
 
-PretendedCredentials = Callable[[str, str], Mapping[str, str] | None]
+SimulatedCredentials = Callable[[str, str], Mapping[str, str] | None]
 """The credentials of a venue's account at the simulated exchange, by ccxt's names; None where the
 venue takes no orders, or has no such account."""
 
@@ -32,7 +32,7 @@ def venue_accounts(
     mesh: MeshSettings,
     own: VenueSettings,
     settings: OrdersSettings,
-    pretended_credentials: PretendedCredentials,
+    simulated_credentials: SimulatedCredentials,
 ) -> Accounts:
     """The accounts of one venue. In the world simulate there is the account that everybody has
     there, in the world replay a paper account; otherwise those that the settings name.
@@ -53,15 +53,15 @@ def venue_accounts(
     budget = venue.request_budget
     if budget is not None:
         budget = budget.sibling(venue.limits.orders_per_second, venue.limits.orders_at_once)
-    for found in _credentials(venue, mesh.world, settings, pretended_credentials):
+    for found in _credentials(venue, mesh.world, settings, simulated_credentials):
         assert venue.execution_client is not None
         client = venue.execution_client(found, budget)
         accounts.add(found.account, client, is_paper=mesh.world != "live")
     for name in paper_names(venue.venue_id, mesh, settings):
         if name in accounts.by_name:
-            what = "the pretended exchange has an account of this name"
+            what = "the simulated exchange has an account of this name"
             raise SettingError("orders.paper_accounts", f"{venue.venue_id}/{name}", what)
-        accounts.add_paper(name, rules_of(venue.venue_id, venue.house, settings))
+        accounts.add_paper(name, rules_of(venue.venue_id, venue.fee_schedule, settings))
     return accounts
 
 
@@ -69,7 +69,7 @@ def _credentials(
     venue: Venue,
     world: str,
     settings: OrdersSettings,
-    pretended_credentials: PretendedCredentials,
+    simulated_credentials: SimulatedCredentials,
 ) -> Iterator[Credentials]:
     names = settings.accounts_of(venue.venue_id)
     if venue.execution_client is None or world == "replay":
@@ -81,6 +81,6 @@ def _credentials(
             yield credentials.load(venue.venue_id, name, os.environ)
         return
     for name in names or [DEMO_ACCOUNT]:
-        secrets = pretended_credentials(venue.venue_id, name)
+        secrets = simulated_credentials(venue.venue_id, name)
         if secrets is not None:
             yield Credentials(name, secrets)

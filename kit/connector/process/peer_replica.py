@@ -85,7 +85,7 @@ class PeerReplica:
         self.is_known = False
         """Whether a peer was ever seen."""
         host.meter.gauge(
-            "twin_covers", "1: what our connections miss comes from the other process"
+            "peer_covers", "1: what our connections miss comes from the other process"
         ).set_function(lambda: self._merger.cover.is_active)
 
     async def run(self, directory: Directory) -> None:

@@ -78,5 +78,5 @@ class SourceMerger:
 
     def count(self, channel: Channel, events: int) -> None:
         """Count events that were published by who brought them first."""
-        origin = "twin" if self.is_from_peer else "own"
+        origin = "peer" if self.is_from_peer else "own"
         self._counter.labels(channel_name(channel), origin).inc(events)

@@ -189,16 +189,16 @@ async def test_it_looks_at_its_interval(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("error", [VenueUnavailable("away"), KeyError("filters")])
-async def test_an_error_leaves_the_list_and_is_a_trouble(rig: Rig, error: Exception) -> None:
+async def test_an_error_keeps_the_list_and_is_a_problem(rig: Rig, error: Exception) -> None:
     await rig.start()
     rig.history.answer = error
     await rig.listing.refresh()
-    assert str(error).strip("'") in rig.listing.trouble
+    assert str(error).strip("'") in rig.listing.problem
     assert list(await rig.instruments.all()) == ["A", "B"]
     assert await rig.look() == []
-    assert "lists no instruments" in rig.listing.trouble
+    assert "lists no instruments" in rig.listing.problem
     assert await rig.look(one("A"), one("B")) == []
-    assert rig.listing.trouble == ""
+    assert rig.listing.problem == ""
 
 
 async def test_a_long_list_is_told_in_several_batches(rig: Rig) -> None:

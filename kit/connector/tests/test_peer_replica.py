@@ -249,11 +249,11 @@ def test_a_reader_who_goes_over_misses_nothing(story, data):
     async def check() -> None:
         pair = played(story)
         elder = [one for one in pair.elder.published if one.channel == TRADES]
-        said = [place for place, one in enumerate(elder) if one.HasField("twin_cursor")]
+        said = [place for place, one in enumerate(elder) if one.HasField("peer_cursor")]
         if not said:
             return
         last = data.draw(st.sampled_from(said))
-        after = Cursor.of(elder[last].twin_cursor)
+        after = Cursor.of(elder[last].peer_cursor)
         younger = [
             one
             for one in pair.younger.published
@@ -354,7 +354,7 @@ async def test_batches_of_a_single_process_have_no_replica_cursor():
     half.hear(*event(0, whole=True))
     half.collect()
     for batch in half.published:
-        assert not batch.HasField("twin_cursor")
+        assert not batch.HasField("peer_cursor")
         assert not batch.unconnected
         assert not batch.HasField("continues")
 

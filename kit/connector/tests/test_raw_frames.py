@@ -30,7 +30,7 @@ class Listener:
 
 
 class RawFrameFixture:
-    """Raw frames over pretended sockets."""
+    """Raw frames over simulated sockets."""
 
     def __init__(self):
         self.clock = ManualClock()

@@ -238,7 +238,7 @@ class PaperExchange:
         self._fills.extend(fill for _, fill in sorted(fills.items()))
         self.wallet.assets.clear()
         self.wallet.symbols.clear()
-        self._market.go_on(
+        self._market.resume(
             {
                 types_pb2.Channel.ValueType(one.channel): Cursor(one.epoch, one.sequence)
                 for one in reached
@@ -361,7 +361,7 @@ class PaperExchange:
 
     def _reached(self) -> tuple[StreamPositionRecord, ...]:
         return tuple(
-            StreamPositionRecord(channel, *at) for channel, at in self._market.reached().items()
+            StreamPositionRecord(channel, *at) for channel, at in self._market.position().items()
         )
 
 

@@ -1,8 +1,8 @@
-"""The desk of an account on paper.
+"""The execution client of a paper account.
 
-What is done travels to the pretended venue and back, as orders do, and meets the market as it is
-when it arrives. The venue's truth is on disk before any of it is told: answers to calls, news, and
-answers to questions.
+Requests and answers travel with a latency, as to a real venue, and an order meets the market as it
+is when it arrives. The simulated venue writes its state to disk before it publishes an event or
+answers a request.
 """
 
 import asyncio

@@ -98,12 +98,12 @@ class FeedMarket:
     def book_time_ns(self, symbol: str) -> int:
         return self._books.time_ns(symbol)
 
-    def reached(self) -> FeedPosition:
-        return self._feed.reached()
+    def position(self) -> FeedPosition:
+        return self._feed.position()
 
-    def go_on(self, reached: FeedPosition) -> None:
+    def resume(self, position: FeedPosition) -> None:
         # Orders get their queue places in the books of that moment.
-        self._feed.go_on(reached, lambda: self._hear([]))
+        self._feed.resume(position, lambda: self._hear([]))
 
     async def _read(self, reader: FeedReader) -> bool:
         """Pass on new events. Returns whether the process is stopping."""
@@ -119,7 +119,7 @@ class FeedMarket:
         return False
 
     def _begin(self) -> None:
-        if self._feed.begins_anew():
+        if self._feed.recording_changed():
             self._hear([MarketRestarted()])
 
     def _miss(self) -> None:

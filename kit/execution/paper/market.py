@@ -85,11 +85,11 @@ class MarketEvents(Protocol):
     def catch_up(self) -> None:
         """Deliver at once all events up to now."""
 
-    def reached(self) -> FeedPosition:
+    def position(self) -> FeedPosition:
         """Return how far events were delivered, to be stored with their effects. Empty: they are
         not delivered again."""
 
-    def go_on(self, reached: FeedPosition) -> None:
+    def resume(self, position: FeedPosition) -> None:
         """Continue after events that were delivered before, perhaps to another process. Until the
         stream has come to there again, nothing is delivered and no book is proven."""
 

@@ -105,24 +105,24 @@ def stir(world, watch, chance):
 
 def refuse(world, watch, chance, share):
     """Have the venue reject a number of exits, at once or after it accepted them."""
-    desk = world.account.client
-    take = desk.place
+    client = world.account.client
+    take = client.place
     first = client_order_id("fake", "main", watch.names[0])
 
     async def place(request, priority):
         is_entry = watch.is_bracket and request.client_order_id == first
         if is_entry or chance.random() >= share:
             return await take(request, priority)
-        assert not desk.is_dead()
+        assert not client.is_dead()
         world.venue.sends[request.client_order_id] += 1
         await world.clock.sleep(chance.uniform(0, 0.2))
         if chance.random() < 0.5:
             return Rejected(chance.choice(REASONS), "not now")
         truth = world.venue.arrive(request)
         world.venue.later(chance.uniform(0, 0.5), world.venue.end, truth, states.REJECTED)
-        return await desk._no_answer()
+        return await client._no_answer()
 
-    desk.place = place
+    client.place = place
 
 
 async def change(world, contents, number):

@@ -1,1 +1,1 @@
-"""A mesh on a pretended market, from its first tick on: in the shell and in the browser."""
+"""A mesh on a simulated market, from its first tick on: in the shell and in the browser."""

@@ -1,4 +1,4 @@
-"""The pretended market: from the first tick to Ctrl-C, and on from there with a second start."""
+"""The simulated market: from the first tick to Ctrl-C, and on from there with a second start."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The connector on a pretended Binance, through the real kit."""
+"""The connector on a simulated Binance, through the real kit."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager

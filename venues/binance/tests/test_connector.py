@@ -1,4 +1,4 @@
-"""The connectors against the pretended Binance, through the real kit."""
+"""The connectors against the simulated Binance, through the real kit."""
 
 from collections.abc import AsyncIterator
 from decimal import Decimal

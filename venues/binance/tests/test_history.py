@@ -1,4 +1,4 @@
-"""REST calls against the pretended Binance: exact numbers, oldest first."""
+"""REST calls against the simulated Binance: exact numbers, oldest first."""
 
 from collections.abc import AsyncIterator
 

@@ -24,14 +24,14 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
 
 @pytest.fixture
-async def pretended() -> AsyncIterator[SimulatedExchange]:
-    async with exchange(VENUE_ID, bybit_spot) as pretended:
-        yield pretended
+async def simulated() -> AsyncIterator[SimulatedExchange]:
+    async with exchange(VENUE_ID, bybit_spot) as simulated:
+        yield simulated
 
 
 @pytest.fixture
-async def connected(pretended: SimulatedExchange) -> AsyncIterator[Connector]:
-    async with connector(spot(Environment("simulate", pretended.url)), SYMBOLS) as connected:
+async def connected(simulated: SimulatedExchange) -> AsyncIterator[Connector]:
+    async with connector(spot(Environment("simulate", simulated.url)), SYMBOLS) as connected:
         await connected.until(connected.synchronized, "synchronized books")
         yield connected
 
@@ -64,11 +64,11 @@ async def test_rest_counts_the_updates_of_the_book(connected: Connector) -> None
     ],
 )
 async def test_a_broken_book_is_a_gap_and_recovers(
-    connected: Connector, pretended: SimulatedExchange, fault: str, reason: int
+    connected: Connector, simulated: SimulatedExchange, fault: str, reason: int
 ) -> None:
     book = connected.book("BTCUSDT")
     epoch = book.epoch
-    pretended.order(fault, "BTCUSDT", "book")
+    simulated.order(fault, "BTCUSDT", "book")
     await connected.until(lambda: connected.all_gaps, "a gap")
     await connected.until(connected.synchronized, "synchronized books")
     healed = book.last_sequence
@@ -81,10 +81,10 @@ async def test_a_broken_book_is_a_gap_and_recovers(
 
 @pytest.mark.parametrize("fault", ["service_restart", "same_update_id"])
 async def test_quotes_continue_when_update_ids_restart(
-    connected: Connector, pretended: SimulatedExchange, fault: str
+    connected: Connector, simulated: SimulatedExchange, fault: str
 ) -> None:
     quotes, before = types_pb2.CHANNEL_QUOTES, len(connected.batches)
-    pretended.order(fault, "BTCUSDT", "quotes", count=3)
+    simulated.order(fault, "BTCUSDT", "quotes", count=3)
     await connected.until(
         lambda: connected.row_count(quotes, "BTCUSDT", before) > 50, "quotes after the fault"
     )

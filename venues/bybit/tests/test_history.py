@@ -1,4 +1,4 @@
-"""REST calls against the pretend Bybit: exact numbers, oldest first."""
+"""REST calls against the simulated Bybit: exact numbers, oldest first."""
 
 from collections.abc import AsyncIterator
 

@@ -46,7 +46,7 @@ def addresses(name: str, base: str) -> dict:
 
 
 def venue(name: str, base: str, trades_max: int | None = None, **options: str) -> Venue:
-    """The venue of an exchange that is pretended at this address."""
+    """The venue of an exchange that is simulated at this address."""
     chosen: dict = {"fetchMarkets": {"types": ["spot"]}} if name == "binance" else {}
     if trades_max is not None:
         chosen["tradesLimit"] = trades_max
@@ -140,8 +140,8 @@ async def connected(
     **options: Any,
 ) -> AsyncIterator[tuple[Connector, SimulatedExchange]]:
     """With every book there."""
-    async with exchange(name, find_dialects()[name], events_per_second=200) as pretended:
-        made = adjust(venue(name, f"{pretended.url}/{name}", **options))
+    async with exchange(name, find_dialects()[name], events_per_second=200) as simulated:
+        made = adjust(venue(name, f"{simulated.url}/{name}", **options))
         await made.history.instruments()
         connector = Connector(made)
         connector.add(symbols)
@@ -149,7 +149,7 @@ async def connected(
         tasks = [asyncio.create_task(run()) for run in runs]
         try:
             await connector.until(connector.followed)
-            yield connector, pretended
+            yield connector, simulated
         finally:
             for task in tasks:
                 task.cancel()

@@ -55,9 +55,9 @@ async def test_every_channel_that_ccxt_has_arrives(name: str, symbol: str) -> No
 
 
 async def test_a_book_is_that_of_the_exchange() -> None:
-    async with connected("binance", [SYMBOL]) as (connector, pretended):
-        pretended.order("halt", "BTCUSDT")
-        truth = await pretended.book("BTCUSDT")
+    async with connected("binance", [SYMBOL]) as (connector, simulated):
+        simulated.order("halt", "BTCUSDT")
+        truth = await simulated.book("BTCUSDT")
         best = [Decimal(truth.bids[0][0]), Decimal(truth.asks[0][0])]
 
         def ours() -> list[Decimal]:
@@ -73,11 +73,11 @@ async def test_a_book_is_that_of_the_exchange() -> None:
 @pytest.mark.parametrize("fault", ["disconnect", "malformed"])
 async def test_a_broken_socket_is_a_gap_and_is_reopened(name: str, fault: str) -> None:
     """A frame that is cut in half ends ccxt's own receive loop without a word."""
-    async with connected(name, [SYMBOL]) as (connector, pretended):
+    async with connected(name, [SYMBOL]) as (connector, simulated):
         await connector.until(lambda: connector.rows(TRADES) > 2)
         since = len(connector.batches)
         for channel in ("trades", "book"):
-            pretended.order(fault, NATIVE[name], channel)
+            simulated.order(fault, NATIVE[name], channel)
         await begins_again(connector, since)
         ids = connector.trade_ids(SYMBOL)
         assert len(ids) == len(set(ids))
@@ -85,10 +85,10 @@ async def test_a_broken_socket_is_a_gap_and_is_reopened(name: str, fault: str) -
 
 
 async def test_a_socket_that_is_silent_and_deaf_is_given_up() -> None:
-    async with connected("okx", [SYMBOL], adjust=impatient) as (connector, pretended):
+    async with connected("okx", [SYMBOL], adjust=impatient) as (connector, simulated):
         await connector.until(lambda: connector.rows(TRADES) > 2)
         since = len(connector.batches)
-        pretended.order("stall", NATIVE["okx"])
+        simulated.order("stall", NATIVE["okx"])
         await begins_again(connector, since)
         reasons = {gap.reason for gap in connector.gaps(BOOK, since)}
         assert reasons == {types_pb2.GAP_REASON_RECONNECT}
@@ -107,28 +107,28 @@ async def test_a_socket_that_ccxt_closes_itself_is_a_gap() -> None:
 
 
 async def test_a_burst_of_trades_loses_none() -> None:
-    async with connected("binance", [SYMBOL]) as (connector, pretended):
+    async with connected("binance", [SYMBOL]) as (connector, simulated):
         await connector.until(lambda: connector.rows(TRADES) > 2)
-        pretended.order("burst", "BTCUSDT", value=str(BURST))
+        simulated.order("burst", "BTCUSDT", value=str(BURST))
         await connector.until(lambda: connector.rows(TRADES) > BURST + 10)
         assert consecutive(connector.trade_ids(SYMBOL))
         assert connector.gaps(TRADES) == []
 
 
 async def test_a_burst_that_is_too_large_is_a_gap() -> None:
-    async with connected("binance", [SYMBOL], trades_max=500) as (connector, pretended):
+    async with connected("binance", [SYMBOL], trades_max=500) as (connector, simulated):
         await connector.until(lambda: connector.rows(TRADES) > 2)
-        pretended.order("burst", "BTCUSDT", value=str(BURST))
+        simulated.order("burst", "BTCUSDT", value=str(BURST))
         await connector.until(lambda: connector.gaps(TRADES))
         assert {gap.reason for gap in connector.gaps(TRADES)} == {types_pb2.GAP_REASON_OVERFLOW}
         assert not consecutive(connector.trade_ids(SYMBOL))
 
 
 async def test_consecutive_ids_show_trades_that_ccxt_lost() -> None:
-    async with connected("binance", [SYMBOL], trade_ids="consecutive") as (connector, pretended):
+    async with connected("binance", [SYMBOL], trade_ids="consecutive") as (connector, simulated):
         await connector.until(lambda: connector.rows(TRADES) > 20)
         assert connector.gaps(TRADES) == []
-        pretended.order("drop", "BTCUSDT", "trades")
+        simulated.order("drop", "BTCUSDT", "trades")
         await connector.until(lambda: connector.gaps(TRADES))
         assert connector.gaps(TRADES)[0].reason == types_pb2.GAP_REASON_SEQUENCE
 

@@ -15,14 +15,14 @@ SYMBOL = "BTC/USDT"
 
 
 @pytest.fixture
-async def pretended() -> AsyncIterator[SimulatedExchange]:
+async def simulated() -> AsyncIterator[SimulatedExchange]:
     async with exchange("binance", find_dialects()["binance"], 500) as running:
         yield running
 
 
 @pytest.fixture
-async def history(pretended: SimulatedExchange) -> AsyncIterator[VenueHistory]:
-    asked = venue("binance", f"{pretended.url}/binance").history
+async def history(simulated: SimulatedExchange) -> AsyncIterator[VenueHistory]:
+    asked = venue("binance", f"{simulated.url}/binance").history
     await asked.instruments()
     yield asked
     await asked.close()
@@ -39,9 +39,9 @@ async def test_instruments_have_unified_symbols_and_exact_steps(history: VenueHi
 
 
 async def test_a_halted_market_is_listed_as_halted(
-    pretended: SimulatedExchange, history: VenueHistory
+    simulated: SimulatedExchange, history: VenueHistory
 ) -> None:
-    pretended.order("halt", "BTCUSDT")
+    simulated.order("halt", "BTCUSDT")
     listed = {one.symbol: one for one in await history.instruments()}
     assert listed[SYMBOL].status == types_pb2.INSTRUMENT_STATUS_HALTED
 
@@ -77,10 +77,10 @@ async def test_candles_are_oldest_first(history: VenueHistory) -> None:
         await history.candles(SYMBOL, "7m", 0, 5)
 
 
-async def test_refusals_are_our_errors(pretended: SimulatedExchange, history: VenueHistory) -> None:
+async def test_refusals_are_our_errors(simulated: SimulatedExchange, history: VenueHistory) -> None:
     with pytest.raises(UnknownInstrument):
         await history.trades("NO/WHERE", 0, 0, 1)
-    pretended.order("rest_html", path="depth")
+    simulated.order("rest_html", path="depth")
     with pytest.raises(VenueUnavailable):
         await history.book(SYMBOL)
 

@@ -1,4 +1,4 @@
-"""The connector against the pretended Coinbase, through the real kit: books are right or in doubt.
+"""The connector against the simulated Coinbase, through the real kit: books are right or in doubt.
 
 Books have no numbers to compare at; at the quiet pace of these markets ours and the exchange's are
 the same most of the time, and a wrong one would never be.
@@ -236,21 +236,21 @@ async def test_a_replayed_session_ends_with_the_books_of_the_file(captures: Path
 
 async def recorded_session(until_ns: int) -> list[bytes]:
     """What one connection to Advanced Trade hears of a market, from its first word."""
-    pretended = coinbase_spot()
-    market = Market("1", OPENING_NS, 200, pretended.instruments)
-    market_view = SimulatedMarketView(market, pretended)
-    session = pretended.open("/", {})
+    simulated = coinbase_spot()
+    market = Market("1", OPENING_NS, 200, simulated.instruments)
+    market_view = SimulatedMarketView(market, simulated)
+    session = simulated.open("/", {})
     assert session is not None
     heard: list[bytes] = []
     for channel in ("heartbeats", "level2", "market_trades", "ticker"):
         call = {"type": "subscribe", "channel": channel, "product_ids": list(SYMBOLS)}
-        heard += await pretended.receive(session, json.dumps(call), market_view)
+        heard += await simulated.receive(session, json.dumps(call), market_view)
     wanted = set(session.streams.values())
     while market.time_ns < until_ns:
         step = market.advance(market.time_ns + STEP_NS)
         market_view.happened(step)
-        heard += [text for _, text in pretended.encode(step, wanted, market_view)]
-        heard += pretended.tick(session, market_view) if step.time_ns % 10**9 == 0 else []
+        heard += [text for _, text in simulated.encode(step, wanted, market_view)]
+        heard += simulated.tick(session, market_view) if step.time_ns % 10**9 == 0 else []
     assert session.shape is not None
     return [session.shape(text) for text in heard]
 

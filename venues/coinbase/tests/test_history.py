@@ -1,4 +1,4 @@
-"""REST calls against the pretend Coinbase: exact numbers, oldest first, on both APIs."""
+"""REST calls against the simulated Coinbase: exact numbers, oldest first, on both APIs."""
 
 from collections.abc import AsyncIterator
 

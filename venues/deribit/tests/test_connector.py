@@ -1,4 +1,4 @@
-"""The connector against the pretend Deribit: proven books, unbroken trades, and every fault."""
+"""The connector against the simulated Deribit: proven books, unbroken trades, and every fault."""
 
 import asyncio
 from collections.abc import AsyncIterator

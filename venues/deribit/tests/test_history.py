@@ -1,4 +1,4 @@
-"""REST calls against the pretend Deribit: exact numbers, oldest first."""
+"""REST calls against the simulated Deribit: exact numbers, oldest first."""
 
 import json
 from collections.abc import AsyncIterator

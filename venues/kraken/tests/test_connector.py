@@ -1,4 +1,4 @@
-"""The connector against the pretended Kraken, through the real kit: books are right or in doubt."""
+"""The connector against the simulated Kraken, through the real kit: books are right or in doubt."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""REST calls against the pretend Kraken: exact numbers, oldest first; and trades found by id."""
+"""REST calls against the simulated Kraken: exact numbers, oldest first; and trades found by id."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The connector against the pretended OKX, through the real kit: books are right or in doubt."""
+"""The connector against the simulated OKX, through the real kit: books are right or in doubt."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager

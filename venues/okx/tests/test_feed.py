@@ -23,10 +23,10 @@ def test_candles_have_an_address_of_their_own() -> None:
     assert types_pb2.CHANNEL_MARKS in swaps.channels
 
 
-def test_a_pretended_venue_is_reached_by_its_id() -> None:
-    pretended = VENUES["okx_futures"](Environment("simulate", "http://127.0.0.1:8300"))
+def test_a_simulated_venue_is_reached_by_its_id() -> None:
+    simulated = VENUES["okx_futures"](Environment("simulate", "http://127.0.0.1:8300"))
     address = "ws://127.0.0.1:8300/okx_futures/ws/v5/public"
-    assert pretended.feed_protocols[0].url(["BTC-USDT-SWAP"]) == address
+    assert simulated.feed_protocols[0].url(["BTC-USDT-SWAP"]) == address
 
 
 def arguments(message: str) -> list[tuple[str, str]]:

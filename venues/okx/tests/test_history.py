@@ -1,4 +1,4 @@
-"""REST calls against the pretend OKX: exact numbers, oldest first."""
+"""REST calls against the simulated OKX: exact numbers, oldest first."""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -100,11 +100,11 @@ class FakeMarket:
     def book_time_ns(self, symbol):
         return self.times.get(symbol, 0)
 
-    def reached(self):
+    def position(self):
         return self.heard
 
-    def go_on(self, reached):
-        self.heard = reached
+    def resume(self, position):
+        self.heard = position
 
     def whole(self, bids=(), asks=(), symbol=SYMBOL, time_ns=0):
         """The book is this: pairs of price and size."""

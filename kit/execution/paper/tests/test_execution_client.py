@@ -1,4 +1,4 @@
-"""An account over a desk on paper: told after it is on disk, and the same after it was killed."""
+"""A paper account publishes an event after it is on disk, and has the same state after a crash."""
 
 import asyncio
 import errno
@@ -65,19 +65,19 @@ class PaperWorld:
     def start(self, dies_at=0):
         """Begin a process."""
         self.process = SimulatedProcess(dies_at)
-        self.desk = PaperExecutionClient(
+        self.client = PaperExecutionClient(
             self.rules, self._market, self.disk, self.offload(self.disk), self.clock, LISTED.get
         )
         jitter = random.Random(self.random.random())
         context = AccountContext("fake", "main", self.clock, SETTINGS, is_paper=True, jitter=jitter)
         self.account = Account(
             context,
-            self.desk,
+            self.client,
             AccountJournal(self.journal, self.offload(self.journal), self.clock),
             Verifier(KEYS, live=True),
             MarketReference(LISTED.get, self.prices),
         )
-        self.process.start(self.desk.run())
+        self.process.start(self.client.run())
         self.process.start(self.account.run())
 
     def offload(self, disk):
@@ -114,8 +114,8 @@ class PaperWorld:
         )
 
     def truth(self):
-        """What the pretended venue knows."""
-        exchange = self.desk.exchange
+        """What the simulated venue knows."""
+        exchange = self.client.exchange
         return exchange.open_orders(""), exchange.fills("", 0), exchange.balances()
 
     def known(self):
@@ -165,7 +165,7 @@ def test_an_order_takes_its_time_and_meets_the_book_as_it_is_then():
     run(scenario())
 
 
-def test_the_account_knows_what_the_pretended_venue_knows():
+def test_the_account_knows_what_the_simulated_venue_knows():
     async def scenario():
         world = await started()
         entry = await world.place("r", size="4", price="101.5")
@@ -196,7 +196,7 @@ def test_after_a_kill_all_is_as_it_was_and_orders_are_at_the_end_of_the_queue():
         entry = world.account.state.index.orders[waiting.key]
         # One more would have filled it; now all that is displayed stands before it again.
         world.market.trade(99, 5)
-        assert not world.desk.exchange.open_orders("")[0].filled_size
+        assert not world.client.exchange.open_orders("")[0].filled_size
         world.market.trade(99, "0.5")
         await world.until(lambda: entry.filled_size == Decimal("0.5"))
 
@@ -209,13 +209,13 @@ def test_a_stop_waits_in_the_account_and_meets_the_book_when_it_wakes():
         kind = pb.ORDER_TYPE_STOP
         content = limit_order("1", "", SYMBOL, type=kind, stop_price="98", side=SELL)
         entry = await world.account.submitter.submit(verified(content, "s"), held_here=True)
-        assert not world.desk.exchange.open_orders("")
+        assert not world.client.exchange.open_orders("")
         world.prices.tell("98.5")
         await world.let_pass(1)
         assert entry.held_here
         world.prices.tell("98")
         await world.until(lambda: entry.state == pb.ORDER_STATE_FILLED)
-        (fill,) = world.desk.exchange.fills("", 0)
+        (fill,) = world.client.exchange.fills("", 0)
         assert (fill.price, fill.size, fill.client_order_id) == (99, 1, entry.client_order_id)
 
     run(scenario())
@@ -247,7 +247,7 @@ def test_what_cannot_be_read_is_left_alone():
         before = bytes(world.disk.content)
         world.start()
         with pytest.raises(StoreUnavailable):
-            await world.desk.authenticate()
+            await world.client.authenticate()
         await world.let_pass(1)
         assert bytes(world.disk.content) == before
         assert world.account.readiness.detail
@@ -293,14 +293,14 @@ def test_who_follows_is_told_each_fill_once():
         heard = []
 
         async def listen():
-            async for event in world.desk.follow():
+            async for event in world.client.follow():
                 heard.append(event)  # noqa: PERF401 - as they come
 
         listening = asyncio.ensure_future(listen())
         entry = await world.place("r", size="3", price="102")
-        await world.desk.find(OrderKey(SYMBOL, "", entry.venue_order_id))
+        await world.client.find(OrderKey(SYMBOL, "", entry.venue_order_id))
         fills = [event for event in heard if isinstance(event, VenueFill)]
-        assert fills == world.desk.exchange.fills("", 0)
+        assert fills == world.client.exchange.fills("", 0)
         assert len(fills) == 2
         listening.cancel()
 
@@ -337,7 +337,7 @@ def test_killed_anywhere_account_and_venue_agree_and_nothing_is_done_twice(seed)
         await world.until(lambda: not world.account.state.unknown_count(), 600)
         await world.account.reconciler.run(is_first=False)
         await world.until(lambda: world.known() == world.as_venue_order(), 30)
-        exchange = world.desk.exchange
+        exchange = world.client.exchange
         ids = [fill.fill_id for fill in exchange.fills("", 0)]
         assert len(ids) == len(set(ids))
         totals = {one.asset: one.total for one in exchange.balances()}

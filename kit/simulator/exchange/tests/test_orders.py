@@ -29,20 +29,20 @@ def test_each_order_has_its_own_fills_oldest_first():
     market.now_ns += 1
     second = market.order("demo", "buy", "0.5", "101")
     waits = market.order("demo", "buy", "1", "90")
-    assert [(str(one.price), one.size) for one in fills_of(first, market.house)] == [
+    assert [(str(one.price), one.size) for one in fills_of(first, market.exchange)] == [
         ("100.00", 1),
         ("101.00", 1),
     ]
-    found = fills_by_order([second, waits, first], market.house)
-    assert list(found[first.order_id]) == fills_of(first, market.house)
+    found = fills_by_order([second, waits, first], market.exchange)
+    assert list(found[first.order_id]) == fills_of(first, market.exchange)
     assert [one.order.order_id for one in found[second.order_id]] == [second.order_id]
     assert not found.get(waits.order_id, ())
-    assert set(fills_by_order([first, waits], market.house)) == {first.order_id}
+    assert set(fills_by_order([first, waits], market.exchange)) == {first.order_id}
 
 
 def test_an_order_without_fills_reads_none(monkeypatch):
     market = Market()
     waits = market.order("demo", "buy", "1", "90")
-    monkeypatch.delattr(type(market.house), "fills")
-    assert fills_of(waits, market.house) == []
-    assert not fills_by_order([], market.house)
+    monkeypatch.delattr(type(market.exchange), "fills")
+    assert fills_of(waits, market.exchange) == []
+    assert not fills_by_order([], market.exchange)

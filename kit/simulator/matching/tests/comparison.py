@@ -66,7 +66,7 @@ class Comparison:
         self._newest: list[tuple[str, int]] = []
         self._heard: list[FillView] = []
         for account in ACCOUNTS:
-            self.market.house.listen(account, self._hear)
+            self.market.exchange.listen(account, self._hear)
 
     def run(self, actions: int) -> None:
         """Raises Disagreement."""
@@ -130,7 +130,7 @@ class Comparison:
         )
         expected = self.reference.place(account, buys, size, price, time_in_force, post_only)
         try:
-            order = self.market.house.place(account, ticket)
+            order = self.market.exchange.place(account, ticket)
         except OrderRejected as refused:
             self.refused += 1
             self._same("refusal", refused.refusal, expected)
@@ -146,17 +146,17 @@ class Comparison:
         if not self._newest:
             return
         account, number = self._random.choice(self._newest)
-        house, reference = self.market.house, self.reference
+        exchange, reference = self.market.exchange, self.reference
         change: Callable[[], object]
         if self._random.random() < 0.6:
             expected = reference.cancel(number)
-            change = lambda: house.cancel(account, number)  # noqa: E731
+            change = lambda: exchange.cancel(account, number)  # noqa: E731
         elif reference.orders[number].price is None:
             return
         else:
             size, price = Decimal(lots) / 1000, Decimal(ticks) / 100
             expected = reference.amend(number, size, price)
-            change = lambda: house.amend(account, number, size, price)  # noqa: E731
+            change = lambda: exchange.amend(account, number, size, price)  # noqa: E731
         try:
             change()
         except OrderRejected as refused:
@@ -193,12 +193,12 @@ class Comparison:
             self._same("book", levels, reference.levels(is_bid))
         sums = dict.fromkeys(START, Decimal(0))
         for account in ACCOUNTS:
-            for balance in market.house.balances(account):
+            for balance in market.exchange.balances(account):
                 asset = balance.asset
                 expected = reference.total(account, asset), reference.locked(account, asset)
                 self._same(f"{account} {asset}", (balance.total, balance.locked), expected)
                 sums[asset] += balance.total
-        ledger = market.house.ledger
+        ledger = market.exchange.ledger
         for asset, found in sums.items():
             rest = ledger.fees.get(asset, 0) + ledger.background.get(asset, 0)
             self._same("sum", found + amount_of(rest), START[asset] * len(ACCOUNTS))

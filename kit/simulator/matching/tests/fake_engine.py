@@ -1,4 +1,4 @@
-"""A house whose engine is a list of what it was asked, for the tests of what exchanges say."""
+"""An exchange whose engine is a list of what it was asked, for the tests of what exchanges say."""
 
 from decimal import Decimal
 

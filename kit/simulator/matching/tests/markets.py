@@ -1,4 +1,4 @@
-"""A small market of one or more books, and a house over it."""
+"""A small market of one or more books, and an exchange over them."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -29,7 +29,7 @@ class Market:
         self.now_ns = 1_000_000_000
         self.events: list[MarketEvent] = []
         self.marks: dict[str, Mark] = {}
-        self.house = ExchangeAccounts(
+        self.exchange = ExchangeAccounts(
             rules or MatchingRules(),
             lambda: self.now_ns,
             lambda time_ns: time_ns,
@@ -38,7 +38,7 @@ class Market:
         )
         self.books = {listing.symbol: OrderBook(one, 1_000) for one, listing in listed}
         for instrument, listing in listed:
-            self.house.enter(instrument, listing, self.books[listing.symbol])
+            self.exchange.enter(instrument, listing, self.books[listing.symbol])
         self.book = self.books[listed[0][1].symbol]
         self.symbol = listed[0][1].symbol
 
@@ -53,17 +53,17 @@ class Market:
                 fields[name] = Decimal(fields[name])
         limit = None if price is None else Decimal(price)
         ticket = OrderTicket(side=side_of(side == "buy"), size=Decimal(size), price=limit, **fields)
-        return self.house.place(account, ticket)
+        return self.exchange.place(account, ticket)
 
     def has(self, account: str, asset: str) -> tuple[Decimal, Decimal]:
         """(total, locked)"""
-        found = {one.asset: one for one in self.house.balances(account)}[asset]
+        found = {one.asset: one for one in self.exchange.balances(account)}[asset]
         return found.total, found.locked
 
     def hear(self, account: str) -> list[AccountEvent]:
         """All that it is told from now on."""
         heard: list[AccountEvent] = []
-        self.house.listen(account, heard.append)
+        self.exchange.listen(account, heard.append)
         return heard
 
 

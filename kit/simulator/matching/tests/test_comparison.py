@@ -23,7 +23,7 @@ def test_the_same_seed_and_calls_give_the_same_fills():
     for _ in range(2):
         agreement = Comparison(11, FeeAsset.RECEIVED, SelfTrade.CANCEL_OLDEST)
         agreement.run(ACTIONS)
-        house = agreement.market.house
-        runs.append((house.fills("ann"), house.orders("bob"), agreement.market.events))
+        exchange = agreement.market.exchange
+        runs.append((exchange.fills("ann"), exchange.orders("bob"), agreement.market.events))
     assert runs[0] == runs[1]
     assert runs[0][0]

@@ -41,14 +41,14 @@ def test_two_accounts_meet_and_pay():
         D(2),
         D(200),
     )
-    assert market.house.order("other", sold.order_id).status is Status.FILLED
+    assert market.exchange.order("other", sold.order_id).status is Status.FILLED
     assert market.has("demo", "COIN") == (D(1002) - D("0.004"), D(0))
     assert market.has("demo", "USDT") == (D(1_000_000) - 200, D(101))
     assert market.has("other", "USDT") == (D(1_000_200) - D("0.2"), D(0))
-    (fill,) = market.house.fills("demo")
+    (fill,) = market.exchange.fills("demo")
     assert (fill.price, fill.size, fill.fee, fill.fee_asset) == (D(100), D(2), D("0.004"), "COIN")
     assert not fill.is_maker
-    (other,) = market.house.fills("other")
+    (other,) = market.exchange.fills("other")
     assert (other.is_maker, other.trade_id, other.fee) == (True, fill.trade_id, D("0.2"))
     (trade,) = [event for event in market.events if type(event) is Trade]
     assert (trade.trade_id, trade.price_ticks, trade.size_lots) == (fill.trade_id, 10_000, 2_000)
@@ -64,11 +64,11 @@ def test_the_crowd_meets_orders_by_price_and_time():
     assert market.book.levels(False, 1) == [(10_000, 3_200)]
     events = market.book.take(True, 10_000, 900, 3)
     assert [event.size_lots for event in events if type(event) is Trade] == [500, 400]
-    assert market.house.order("demo", first.order_id).filled == D("0.4")
+    assert market.exchange.order("demo", first.order_id).filled == D("0.4")
     assert market.book.cancel(False, 10_000, 10_000, 4)
     assert market.book.levels(False, 1) == [(10_000, 1_600)]
     market.book.take(True, 10_000, 5_000, 5)
-    assert market.house.order("other", second.order_id).status is Status.FILLED
+    assert market.exchange.order("other", second.order_id).status is Status.FILLED
     assert market.book.best(False) is None
 
 
@@ -77,7 +77,7 @@ def test_what_the_crowd_quotes_across_an_order_trades_with_it():
     bid = market.order("demo", "buy", "1", "100")
     events = market.book.rest(False, 9_900, 1_500, 1)
     assert [type(event) for event in events][:2] == [Trade, LevelChange]
-    assert market.house.order("demo", bid.order_id).filled_value == D(100)
+    assert market.exchange.order("demo", bid.order_id).filled_value == D(100)
     assert market.book.levels(False, 1) == [(9_900, 500)]
 
 
@@ -100,7 +100,7 @@ def test_what_does_not_wait_is_final_at_once(size, more, status, filled):
     order = market.order("demo", "buy", size, **more)
     assert (order.status, order.filled) == (status, D(filled))
     assert order.why is (RejectCode.WOULD_NOT_FILL if filled == "0" else None)
-    assert market.house.open_orders("demo") == []
+    assert market.exchange.open_orders("demo") == []
     assert market.has("demo", "USDT")[1] == 0
 
 
@@ -108,7 +108,7 @@ def test_what_is_refused_changes_nothing():
     market = Market(MatchingRules(price_band=D("0.5"), open_orders_max=2))
     market.order("other", "sell", "1", "100")
     market.order("demo", "buy", "0.5", "100")
-    before = market.house.balances("demo"), market.book.levels(False, 5)
+    before = market.exchange.balances("demo"), market.book.levels(False, 5)
     cases = [
         (RejectCode.SIZE_MIN, {"size": "1E-30", "price": "100"}),
         (RejectCode.MALFORMED, {"size": "-1", "price": "100"}),
@@ -127,7 +127,7 @@ def test_what_is_refused_changes_nothing():
     ]
     for expected, fields in cases:
         assert refusal(lambda fields=fields: market.order("demo", "buy", **fields)) is expected
-    assert (market.house.balances("demo"), market.book.levels(False, 5)) == before
+    assert (market.exchange.balances("demo"), market.book.levels(False, 5)) == before
     for _ in range(2):
         market.order("demo", "buy", "1", "90")
     assert refusal(lambda: market.order("demo", "buy", "1", "90")) is RejectCode.TOO_MANY
@@ -147,7 +147,7 @@ def test_an_order_that_is_cancelled_frees_what_it_held():
     market = Market()
     order = market.order("demo", "buy", "2", "100")
     market.order("other", "sell", "0.5", "100")
-    cancelled = market.house.cancel("demo", order.order_id)
+    cancelled = market.exchange.cancel("demo", order.order_id)
     assert (cancelled.status, cancelled.filled, cancelled.left) == (
         Status.CANCELLED,
         D("0.5"),
@@ -155,28 +155,30 @@ def test_an_order_that_is_cancelled_frees_what_it_held():
     )
     assert market.has("demo", "USDT") == (D(1_000_000) - 50, D(0))
     assert market.book.best(True) is None
-    assert refusal(lambda: market.house.cancel("demo", order.order_id)) is RejectCode.FINISHED
-    assert refusal(lambda: market.house.cancel("other", order.order_id)) is RejectCode.UNKNOWN_ORDER
+    assert refusal(lambda: market.exchange.cancel("demo", order.order_id)) is RejectCode.FINISHED
+    assert (
+        refusal(lambda: market.exchange.cancel("other", order.order_id)) is RejectCode.UNKNOWN_ORDER
+    )
 
 
 def test_an_order_that_gets_smaller_keeps_its_place():
     market = Market()
     first = market.order("demo", "sell", "2", "100")
     second = market.order("other", "sell", "2", "100")
-    smaller = market.house.amend("demo", first.order_id, D(1), None)
+    smaller = market.exchange.amend("demo", first.order_id, D(1), None)
     assert (smaller.ticket.size, smaller.amended) == (D(1), 1)
     market.book.take(True, 10_000, 1_000, 1)
-    assert market.house.order("demo", first.order_id).status is Status.FILLED
-    market.house.amend("other", second.order_id, D(3), D("99"))
+    assert market.exchange.order("demo", first.order_id).status is Status.FILLED
+    market.exchange.amend("other", second.order_id, D(3), D("99"))
     assert market.book.levels(False, 5) == [(9_900, 3_000)]
     assert market.has("other", "COIN") == (D(1000), D(3))
     market.order("demo", "buy", "1", "98")
-    taken = market.house.amend("other", second.order_id, None, D("98"))
+    taken = market.exchange.amend("other", second.order_id, None, D("98"))
     assert taken.filled == D(1)
     for refused in ({"size": D(1)}, {"size": D(2000)}):
         with pytest.raises(OrderRejected):
-            market.house.amend("other", second.order_id, price=None, **refused)
-    assert market.house.order("other", second.order_id) == taken
+            market.exchange.amend("other", second.order_id, price=None, **refused)
+    assert market.exchange.order("other", second.order_id) == taken
 
 
 @pytest.mark.parametrize(
@@ -201,9 +203,9 @@ def test_a_client_id_is_the_only_one_within_its_scope(scope, while_open, afterwa
     first = market.order("demo", "buy", "1", "90", client_order_id="mine")
     market.order("other", "buy", "1", "90", client_order_id="mine")
     assert again() == while_open
-    market.house.cancel_all("demo")
+    market.exchange.cancel_all("demo")
     assert again() == afterwards
-    newest = market.house.by_client_id("demo", "mine")
+    newest = market.exchange.by_client_id("demo", "mine")
     assert newest is not None
     assert newest.account == "demo"
 
@@ -226,7 +228,7 @@ def test_orders_of_one_account_that_meet(mode, resting, taking, filled):
     taker = market.order("demo", "buy", size, "101")
     filled = size if taking is Status.FILLED else filled
     assert (taker.status, taker.filled) == (taking, D(filled))
-    assert market.house.order("demo", own.order_id).status is resting
+    assert market.exchange.order("demo", own.order_id).status is resting
     if taking is Status.CANCELLED:
         assert taker.why is RejectCode.SELF_TRADE
 
@@ -234,10 +236,10 @@ def test_orders_of_one_account_that_meet(mode, resting, taking, filled):
 def test_a_price_that_was_one_is_none_under_another_tick():
     market = Market()
     market.order("demo", "buy", "1", "99.98")
-    market.house.relist(replace(SPOT, tick_size="0.05"))
+    market.exchange.relist(replace(SPOT, tick_size="0.05"))
     assert refusal(lambda: market.order("demo", "buy", "1", "99.98")) is RejectCode.TICK
     market.order("demo", "buy", "1", "99.95")
-    market.house.relist(SPOT)
+    market.exchange.relist(SPOT)
     market.order("demo", "buy", "1", "99.98")
     assert market.book.levels(True, 5) == [(9_998, 2_000), (9_995, 1_000)]
 
@@ -247,16 +249,16 @@ def test_the_best_prices_are_told_whenever_orders_change_them():
     best = market.order("demo", "buy", "1", "100")
     market.order("demo", "buy", "2", "99")
     market.order("other", "buy", "3", "100")
-    market.house.amend("demo", best.order_id, D("0.5"), None)
-    market.house.cancel_all("other")
-    market.house.cancel("demo", best.order_id)
+    market.exchange.amend("demo", best.order_id, D("0.5"), None)
+    market.exchange.cancel_all("other")
+    market.exchange.cancel("demo", best.order_id)
     quotes = [(one.bid_ticks, one.bid_lots) for one in market.events if type(one) is BestQuote]
     expected = [(10_000, 1_000), (10_000, 4_000), (10_000, 3_500), (10_000, 500), (9_900, 2_000)]
     assert quotes == expected
 
 
 def test_sizes_are_counted_right_however_many_there_were():
-    book = Market().house._engine.books[SPOT.symbol]
+    book = Market().exchange._engine.books[SPOT.symbol]
     for lots in (*range(1, COUNTED_MAX + 3), 7):
         for size in (D(lots) / 1000, D(lots * 10) / 10_000):
             assert book.lots(size) == lots
@@ -270,10 +272,10 @@ def test_an_account_hears_all_in_order():
     order = market.order("demo", "buy", "2", "100", time_in_force=IOC)
     changes = [event for event in heard if isinstance(event, OrderChanged)]
     assert [event.cause for event in changes] == [Cause.NEW, Cause.FILLED, Cause.EXPIRED]
-    assert changes[1].fill == market.house.fills("demo")[0]
+    assert changes[1].fill == market.exchange.fills("demo")[0]
     assert changes[2].order == order
     balances = [event.balance for event in heard if isinstance(event, BalanceChanged)]
-    assert balances[-1] in market.house.balances("demo")
+    assert balances[-1] in market.exchange.balances("demo")
     assert next(one.locked for one in balances if one.asset == "USDT") == D(200)
 
 
@@ -283,14 +285,14 @@ def test_a_tier_begins_at_its_volume():
     for _ in range(2):
         market.order("other", "sell", "1", "100")
         market.order("demo", "buy", "1")
-    assert [fill.fee for fill in market.house.fills("demo")] == [D("0.2"), D("0.05")]
-    assert [fill.fee for fill in market.house.fills("other")] == [D("0.1"), D("-0.01")]
+    assert [fill.fee for fill in market.exchange.fills("demo")] == [D("0.2"), D("0.05")]
+    assert [fill.fee for fill in market.exchange.fills("other")] == [D("0.1"), D("-0.01")]
 
 
 def test_the_withdraw_key_says_what_it_may():
-    house = Market().house
-    assert {key.account for key in house.keys} == {"demo", "other"}
-    key = house.key("withdraw-key")
+    exchange = Market().exchange
+    assert {key.account for key in exchange.keys} == {"demo", "other"}
+    key = exchange.key("withdraw-key")
     assert key is not None
     assert key.may_withdraw
-    assert house.key("nobody") is None
+    assert exchange.key("nobody") is None

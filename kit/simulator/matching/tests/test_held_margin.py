@@ -34,7 +34,7 @@ ACTIONS = 400
 
 
 class Counted:
-    """Margin by the book of rules, from what the house shows of orders and positions."""
+    """Margin by the book of rules, from what the exchange shows of orders and positions."""
 
     def __init__(self, market: Market, asset: str, contract: str) -> None:
         self.market = market
@@ -43,11 +43,11 @@ class Counted:
 
     def held(self, account: str) -> Decimal:
         """Of what an account has."""
-        house, risks, worth, gain = self.market.house, {True: 0, False: 0}, 0, 0
-        for order in house.open_orders(account):
+        exchange, risks, worth, gain = self.market.exchange, {True: 0, False: 0}, 0, 0
+        for order in exchange.open_orders(account):
             if order.status is not Status.UNTRIGGERED and not order.ticket.reduce_only:
                 risks[order.ticket.buys] += self._value(order)
-        for position in house.positions(account):
+        for position in exchange.positions(account):
             worth = self._worth(position.size, Decimal(PRICE))
             gain = int(position.unrealized.scaleb(18))
         most = max(abs(worth + risks[True]), abs(worth - risks[False]))
@@ -68,18 +68,18 @@ class Counted:
 
 def act(market: Market, source: random.Random, unit: int) -> None:
     """One that an account may do."""
-    house, name = market.house, source.choice(ACCOUNTS)
+    exchange, name = market.exchange, source.choice(ACCOUNTS)
     chance, price = source.random(), str(PRICE + source.randint(-20, 20))
     if chance < 0.15:
-        orders = house.open_orders(name)
+        orders = exchange.open_orders(name)
         if orders:
-            house.cancel(name, source.choice(orders).order_id)
+            exchange.cancel(name, source.choice(orders).order_id)
         return
     size = source.randint(1, 40) * unit
     if chance < 0.3:
-        orders = house.open_orders(name)
+        orders = exchange.open_orders(name)
         if orders:
-            house.amend(name, source.choice(orders).order_id, D(size), D(price))
+            exchange.amend(name, source.choice(orders).order_id, D(size), D(price))
         return
     more: dict[str, object] = {"reduce_only": source.random() < 0.2}
     if chance < 0.4:
@@ -124,9 +124,9 @@ def test_a_stop_that_has_triggered_is_held_once():
     assert market.has("demo", "USDT")[1] == 0
     market.order("other", "sell", "1", "60500")
     market.order("other", "buy", "1", "60500", self_trade=SelfTrade.ALLOW)
-    assert market.house.order("demo", stop.order_id).status is Status.OPEN
+    assert market.exchange.order("demo", stop.order_id).status is Status.OPEN
     assert market.has("demo", "USDT")[1] == D("604")
-    market.house.cancel("demo", stop.order_id)
+    market.exchange.cancel("demo", stop.order_id)
     assert market.has("demo", "USDT")[1] == 0
 
 
@@ -136,7 +136,7 @@ def test_what_is_refused_holds_nothing():
     first = market.order("demo", "buy", "100", "60000")
     before = market.has("demo", "USDT")
     assert refusal(lambda: market.order("demo", "buy", "100", "60000")) is RejectCode.FUNDS
-    change = lambda: market.house.amend("demo", first.order_id, D(200), None)  # noqa: E731
+    change = lambda: market.exchange.amend("demo", first.order_id, D(200), None)  # noqa: E731
     assert refusal(change) is RejectCode.FUNDS
     assert market.has("demo", "USDT") == before == (D(10_000), D(6_000))
     with suppress(OrderRejected):
@@ -148,11 +148,11 @@ def test_an_order_that_has_ended_is_not_looked_at_when_positions_change():
     market = Market(FREE, [LINEAR])
     market.order("other", "sell", "10", "60000")
     market.order("demo", "buy", "10", "60000")
-    reducing = market.house._engine.account("demo").reducing
+    reducing = market.exchange._engine.account("demo").reducing
     taken = market.order("demo", "sell", "4", "60100", reduce_only=True)
     filled = market.order("demo", "sell", "6", "60050", reduce_only=True)
     assert list(reducing) == [taken.order_id, filled.order_id]
-    market.house.cancel("demo", taken.order_id)
+    market.exchange.cancel("demo", taken.order_id)
     market.order("other", "buy", "6", "60050")
-    assert market.house.order("demo", filled.order_id).status is Status.FILLED
+    assert market.exchange.order("demo", filled.order_id).status is Status.FILLED
     assert reducing == {}

@@ -45,7 +45,7 @@ def traded(market: Market, side: str, size: str, price: str) -> None:
 
 
 def position(market: Market, account: str = "demo") -> PositionView:
-    (found,) = market.house.positions(account)
+    (found,) = market.exchange.positions(account)
     return found
 
 
@@ -67,7 +67,7 @@ def test_a_linear_position_is_opened_reduced_and_turned():
     assert market.has("demo", "USDT")[0] == D(10_100) - 150
     assert market.has("other", "USDT")[0] == D(10_000) - 100 + 150
     traded(market, "buy", "20", "61000")
-    assert market.house.positions("demo") == market.house.positions("other") == []
+    assert market.exchange.positions("demo") == market.exchange.positions("other") == []
     assert market.has("demo", "USDT") == (D(9_950), D(0))
 
 
@@ -80,7 +80,7 @@ def test_an_inverse_position_wins_coins():
     traded(market, "sell", "30000", "50000")
     assert market.has("demo", "BTC")[0] == D("0.9")
     assert market.has("other", "BTC")[0] == D("1.1")
-    assert market.house.fills("demo")[1].order.filled_value == D(30_000) * 50_000
+    assert market.exchange.fills("demo")[1].order.filled_value == D(30_000) * 50_000
 
 
 def test_orders_need_margin_and_what_reduces_needs_none():
@@ -93,10 +93,10 @@ def test_orders_need_margin_and_what_reduces_needs_none():
     assert market.has("demo", "USDT")[1] == D(6_010)
     assert refusal(lambda: market.order("demo", "buy", "70", "60000")) is RejectCode.FUNDS
     market.order("other", "sell", "100", "60000")
-    assert market.house.order("demo", first.order_id).status is Status.FILLED
+    assert market.exchange.order("demo", first.order_id).status is Status.FILLED
     assert market.has("demo", "USDT")[1] == D(6_000)
     marked(market, "57000")
-    market.house.advance(market.now_ns)
+    market.exchange.advance(market.now_ns)
     assert market.has("demo", "USDT")[1] == D(5_700) + D(3_000)
     assert market.order("demo", "sell", "90", "60000").status is Status.OPEN
 
@@ -117,11 +117,11 @@ def test_a_reduce_only_order_is_never_larger_than_the_position():
     second = market.order("demo", "sell", "4", "61000", **only)
     third = market.order("demo", "sell", "2", "61100", **only)
     market.order("other", "buy", "7", "61000")
-    sizes = {order.order_id: order.left for order in market.house.open_orders("demo")}
+    sizes = {order.order_id: order.left for order in market.exchange.open_orders("demo")}
     assert sizes == {first.order_id: D(3), second.order_id: D(3), third.order_id: D(2)}
     market.order("other", "buy", "20", "61200")
-    assert market.house.positions("demo") == []
-    ends = [market.house.order("demo", one.order_id) for one in (second, third)]
+    assert market.exchange.positions("demo") == []
+    ends = [market.exchange.order("demo", one.order_id) for one in (second, third)]
     assert [one.status for one in ends] == [Status.CANCELLED] * 2
     assert {one.why for one in ends} == {RejectCode.REDUCE_ONLY}
 
@@ -133,11 +133,11 @@ def test_funding_is_paid_by_those_who_bought_to_those_who_sold(market_of, asset,
     marked(market, "60000", "0.001", due_ns)
     traded(market, "buy", "10", "60000")
     heard = market.hear("demo")
-    market.house.advance(market.now_ns)
+    market.exchange.advance(market.now_ns)
     before = market.has("demo", asset)[0], market.has("other", asset)[0]
     market.now_ns = due_ns
     marked(market, "61000", "0.5", due_ns + 10**12)
-    market.house.advance(market.now_ns)
+    market.exchange.advance(market.now_ns)
     after = market.has("demo", asset)[0], market.has("other", asset)[0]
     exact = D(paid) if paid else D(10) / 60_000 * D("0.001")
     assert abs(before[0] - after[0] - exact) < D("1e-17")
@@ -145,7 +145,7 @@ def test_funding_is_paid_by_those_who_bought_to_those_who_sold(market_of, asset,
     assert position(market).realized == after[0] - before[0]
     assert [event.why for event in heard] == ["funding", "funding"]
     market.now_ns += 10**9
-    market.house.advance(market.now_ns)
+    market.exchange.advance(market.now_ns)
     assert market.has("demo", asset)[0] == after[0]
 
 
@@ -169,16 +169,16 @@ def test_a_position_is_closed_at_its_liquidation_price(market_of, size, asset, s
     sign = 1 if side == "buy" else -1
     marked(market, f"{end + sign * end / 100_000:f}")
     market.now_ns += 10**9
-    market.house.advance(market.now_ns)
-    assert market.house.order("demo", waiting.order_id).status is Status.OPEN
+    market.exchange.advance(market.now_ns)
+    assert market.exchange.order("demo", waiting.order_id).status is Status.OPEN
     heard = market.hear("demo")
     marked(market, f"{end - sign * end / 100_000:f}")
     ticks = round(end / market.book.instrument.tick_units * 10)
     market.book.rest(side == "buy", ticks - sign * 4_000, 10**7, 1)
     market.now_ns += 10**9
-    market.house.advance(market.now_ns)
-    assert market.house.order("demo", waiting.order_id).why is RejectCode.FUNDS
-    assert market.house.positions("demo") == []
+    market.exchange.advance(market.now_ns)
+    assert market.exchange.order("demo", waiting.order_id).why is RejectCode.FUNDS
+    assert market.exchange.positions("demo") == []
     assert market.has("demo", asset) == (D(0), D(0))
     whys = {event.why for event in heard if isinstance(event, BalanceChanged | PositionChanged)}
     assert "liquidation" in whys
@@ -193,7 +193,7 @@ def test_the_average_price_of_an_inverse_order_is_harmonic():
     order = market.order("demo", "buy", "2000", "100000")
     assert order.average_price is not None
     assert round(order.average_price, 8) == D("66666.66666667")
-    assert [round(one.order.average_price or 0, 8) for one in market.house.fills("demo")] == [
+    assert [round(one.order.average_price or 0, 8) for one in market.exchange.fills("demo")] == [
         D(50_000),
         D("66666.66666667"),
     ]
@@ -204,7 +204,7 @@ def test_a_self_trade_keeps_the_fills_of_both_orders():
     market = Market(FREE, [LINEAR])
     market.order("demo", "sell", "3", "60000")
     market.order("demo", "buy", "3", "60000", self_trade=SelfTrade.ALLOW)
-    fills = market.house.fills("demo")
+    fills = market.exchange.fills("demo")
     assert [(one.trade_id, one.order.order_id, one.is_maker) for one in fills] == [
         (fills[0].trade_id, 1, True),
         (fills[0].trade_id, 2, False),

@@ -54,7 +54,7 @@ class Holding:
 
 def trade(market: Market, unit: int) -> int:
     """Random orders while the price wanders, and crashes once. Returns the last price."""
-    source, house, price = random.Random(3), market.house, 60_000
+    source, exchange, price = random.Random(3), market.exchange, 60_000
     tick = Decimal(market.book.instrument.price_text(1))
     for number in range(ACTIONS):
         price += source.choice((-50, 0, 50))
@@ -71,9 +71,9 @@ def trade(market: Market, unit: int) -> int:
             only = source.random() < 0.2
             market.order(name, side, str(size), str(limit), reduce_only=only)
         if number % 10 == 9:
-            house.cancel_all(source.choice(ACCOUNTS))
+            exchange.cancel_all(source.choice(ACCOUNTS))
         market.now_ns += 200_000_000
-        house.advance(market.now_ns)
+        exchange.advance(market.now_ns)
     return price
 
 
@@ -82,13 +82,13 @@ def trade(market: Market, unit: int) -> int:
 )
 def test_all_that_is_won_is_lost_by_someone(listed, asset: str, unit: int):
     market = Market(RULES, [listed])
-    house, symbol = market.house, market.symbol
+    exchange, symbol = market.exchange, market.symbol
     is_inverse = asset == "BTC"
     books = {name: Holding(is_inverse, listed[1].contract_size or "1") for name in ACCOUNTS}
     start = sum(market.has(name, asset)[0] for name in ACCOUNTS)
     price, liquidated = trade(market, unit), 0
     fills = sorted(
-        (fill for name in ACCOUNTS for fill in house.fills(name)),
+        (fill for name in ACCOUNTS for fill in exchange.fills(name)),
         key=lambda fill: (fill.trade_id, fill.is_maker),
     )
     assert len(fills) > ACTIONS / 3
@@ -97,7 +97,7 @@ def test_all_that_is_won_is_lost_by_someone(listed, asset: str, unit: int):
         books[fill.order.account].trade(Fraction(fill.price), Fraction(signed))
         liquidated += fill.order.ticket.price is None
     assert liquidated
-    held = {name: {one.symbol: one for one in house.positions(name)} for name in ACCOUNTS}
+    held = {name: {one.symbol: one for one in exchange.positions(name)} for name in ACCOUNTS}
     direction = -1 if is_inverse else 1
     for name, book in books.items():
         position = held[name].get(symbol)
@@ -105,12 +105,12 @@ def test_all_that_is_won_is_lost_by_someone(listed, asset: str, unit: int):
         if position is not None:
             gain = direction * (book.worth(Fraction(price), book.size) - book.cost)
             assert abs(Fraction(position.unrealized) - gain) < ACTIONS * ATOM
-    ledger = house.ledger
+    ledger = exchange.ledger
     rest = amount_of(ledger.fees.get(asset, 0) + ledger.background.get(asset, 0))
     total = sum(market.has(name, asset)[0] for name in ACCOUNTS) + rest
     costs = direction * sum(book.cost for book in books.values())
     assert abs(Fraction(total - start) - costs) < 10 * ACTIONS * ATOM
     for name in ACCOUNTS:
-        house.cancel_all(name)
+        exchange.cancel_all(name)
         if not held[name]:
             assert market.has(name, asset)[1] == 0

@@ -49,11 +49,11 @@ def test_a_stop_waits_for_a_trade_at_its_price(kind, side, stop, calm, reaching)
     heard = market.hear("demo")
     order = market.order("demo", side, "1", type=kind, stop_price=stop)
     assert order.status is Status.UNTRIGGERED
-    assert market.house.open_orders("demo") == [order]
+    assert market.exchange.open_orders("demo") == [order]
     trade_at(market, calm)
-    assert market.house.order("demo", order.order_id) == order
+    assert market.exchange.order("demo", order.order_id) == order
     events = trade_at(market, reaching)
-    done = market.house.order("demo", order.order_id)
+    done = market.exchange.order("demo", order.order_id)
     assert (done.status, done.filled) == (Status.FILLED, D(1))
     assert len([event for event in events if type(event) is Trade]) == 2
     causes = [event.cause for event in heard if isinstance(event, OrderChanged)]
@@ -71,7 +71,7 @@ def test_a_stop_limit_holds_its_money_and_waits_at_its_price():
     assert market.has("demo", "USDT")[1] == D("100.2")
     assert not order.triggered
     trade_at(market, 10_050)
-    triggered = market.house.order("demo", order.order_id)
+    triggered = market.exchange.order("demo", order.order_id)
     assert (triggered.status, triggered.triggered) == (Status.OPEN, True)
     assert market.book.levels(True, 1) == [(10_020, 1_000)]
     assert market.has("demo", "USDT")[1] == D("100.2")
@@ -93,9 +93,9 @@ def test_a_trailing_stop_follows_the_price_one_way(side, path, filled_at):
     )
     for ticks in path:
         trade_at(market, ticks)
-        assert market.house.order("demo", order.order_id).status is Status.UNTRIGGERED
+        assert market.exchange.order("demo", order.order_id).status is Status.UNTRIGGERED
     trade_at(market, filled_at)
-    assert market.house.order("demo", order.order_id).status is Status.FILLED
+    assert market.exchange.order("demo", order.order_id).status is Status.FILLED
 
 
 def test_stops_trigger_each_other():
@@ -108,7 +108,7 @@ def test_stops_trigger_each_other():
         for price in ("99.0", "100.0")
     ]
     market.order("other", "sell", "1")
-    done = [market.house.order("demo", order.order_id) for order in orders]
+    done = [market.exchange.order("demo", order.order_id) for order in orders]
     assert [order.filled_value for order in done] == [D(98), D(99)]
 
 
@@ -131,7 +131,7 @@ def test_a_stop_without_money_ends_when_it_triggers():
     trade_at(market, 10_000)
     order = market.order("demo", "buy", "9999", type=orders_pb2.ORDER_TYPE_STOP, stop_price="100.5")
     trade_at(market, 10_050)
-    done = market.house.order("demo", order.order_id)
+    done = market.exchange.order("demo", order.order_id)
     assert (done.status, done.why, done.filled) == (Status.CANCELLED, RejectCode.FUNDS, D(0))
 
 
@@ -140,15 +140,15 @@ def test_a_stop_is_amended_and_cancelled():
     quoted(market)
     trade_at(market, 10_000)
     order = market.order("demo", "sell", "1", type=orders_pb2.ORDER_TYPE_STOP, stop_price="99.5")
-    market.house.amend("demo", order.order_id, D(2), None, D("99.2"))
+    market.exchange.amend("demo", order.order_id, D(2), None, D("99.2"))
     assert market.has("demo", "COIN")[1] == D(2)
     trade_at(market, 9_950)
-    assert market.house.order("demo", order.order_id).status is Status.UNTRIGGERED
+    assert market.exchange.order("demo", order.order_id).status is Status.UNTRIGGERED
     with pytest.raises(OrderRejected):
-        market.house.amend("demo", order.order_id, None, None, D("99.6"))
-    assert market.house.cancel("demo", order.order_id).status is Status.CANCELLED
+        market.exchange.amend("demo", order.order_id, None, None, D("99.6"))
+    assert market.exchange.cancel("demo", order.order_id).status is Status.CANCELLED
     trade_at(market, 9_910)
-    assert market.house.fills("demo") == []
+    assert market.exchange.fills("demo") == []
     assert market.has("demo", "COIN") == (D(1000), D(0))
 
 
@@ -161,11 +161,11 @@ def test_time_ends_orders():
     }
     order = market.order("demo", "buy", "1", "90", **late)
     market.now_ns += second_ns - 1
-    market.house.advance(market.now_ns)
-    assert market.house.order("demo", order.order_id).status is Status.OPEN
+    market.exchange.advance(market.now_ns)
+    assert market.exchange.order("demo", order.order_id).status is Status.OPEN
     market.now_ns += 1
-    market.house.advance(market.now_ns)
-    assert market.house.order("demo", order.order_id).status is Status.EXPIRED
+    market.exchange.advance(market.now_ns)
+    assert market.exchange.order("demo", order.order_id).status is Status.EXPIRED
     assert market.book.best(True) is None
     assert refusal(lambda: market.order("demo", "buy", "1", "90", **late)) is RejectCode.MALFORMED
 
@@ -175,14 +175,14 @@ def test_a_dead_man_switch_cancels_all_unless_it_is_pressed_again():
     market.order("demo", "buy", "1", "90")
     other = market.order("other", "buy", "1", "90")
     for seconds in (1, 1, 0):
-        market.house.cancel_after("demo", seconds)
+        market.exchange.cancel_after("demo", seconds)
         market.now_ns += 999_999_999
-        market.house.advance(market.now_ns)
+        market.exchange.advance(market.now_ns)
     market.now_ns += 10**10
-    market.house.advance(market.now_ns)
-    assert len(market.house.open_orders("demo")) == 1
-    market.house.cancel_after("demo", 0.5)
+    market.exchange.advance(market.now_ns)
+    assert len(market.exchange.open_orders("demo")) == 1
+    market.exchange.cancel_after("demo", 0.5)
     market.now_ns += 500_000_000
-    market.house.advance(market.now_ns)
-    assert market.house.open_orders("demo") == []
-    assert market.house.open_orders("other") == [other]
+    market.exchange.advance(market.now_ns)
+    assert market.exchange.open_orders("demo") == []
+    assert market.exchange.open_orders("other") == [other]

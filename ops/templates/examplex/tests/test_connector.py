@@ -1,4 +1,4 @@
-"""The connector against the pretended Examplex: what is this exchange's own.
+"""The connector against the simulated Examplex: what is this exchange's own.
 
 What every connector must do is in the cards of kit/conformance.
 """
@@ -15,15 +15,15 @@ from ops.templates.examplex.simulator import examplex
 
 
 @pytest.fixture
-async def pretended() -> AsyncIterator[SimulatedExchange]:
-    async with exchange(VENUE_ID, examplex) as pretended:
-        yield pretended
+async def simulated() -> AsyncIterator[SimulatedExchange]:
+    async with exchange(VENUE_ID, examplex) as simulated:
+        yield simulated
 
 
 @pytest.fixture
-async def connected(pretended: SimulatedExchange) -> AsyncIterator[Connector]:
-    symbols = pretended.symbols[:2]
-    async with connector(spot(Environment("simulate", pretended.url)), symbols) as connected:
+async def connected(simulated: SimulatedExchange) -> AsyncIterator[Connector]:
+    symbols = simulated.symbols[:2]
+    async with connector(spot(Environment("simulate", simulated.url)), symbols) as connected:
         await connected.until(connected.synchronized, "synchronized books")
         yield connected
 
@@ -36,10 +36,10 @@ async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connected: Con
 
 
 async def test_a_lost_update_begins_a_new_epoch(
-    connected: Connector, pretended: SimulatedExchange
+    connected: Connector, simulated: SimulatedExchange
 ) -> None:
     book = connected.book("BTC-USD")
     epoch = book.epoch
-    pretended.order("drop", "BTC-USD", "book")
+    simulated.order("drop", "BTC-USD", "book")
     await connected.until(lambda: book.epoch > epoch, "a new epoch")
     assert book.epoch == epoch + 1

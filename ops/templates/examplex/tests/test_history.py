@@ -1,4 +1,4 @@
-"""What is asked of the pretended Examplex over REST, beyond what the cards ask."""
+"""What is asked of the simulated Examplex over REST, beyond what the cards ask."""
 
 from collections.abc import AsyncIterator
 
@@ -12,14 +12,14 @@ from ops.templates.examplex.simulator import examplex
 
 
 @pytest.fixture
-async def pretended() -> AsyncIterator[SimulatedExchange]:
-    async with exchange(VENUE_ID, examplex) as pretended:
-        yield pretended
+async def simulated() -> AsyncIterator[SimulatedExchange]:
+    async with exchange(VENUE_ID, examplex) as simulated:
+        yield simulated
 
 
 @pytest.fixture
-async def history(pretended: SimulatedExchange) -> AsyncIterator[VenueHistory]:
-    venue = spot(Environment("simulate", pretended.url))
+async def history(simulated: SimulatedExchange) -> AsyncIterator[VenueHistory]:
+    venue = spot(Environment("simulate", simulated.url))
     yield venue.history
     await venue.history.close()
 
@@ -56,9 +56,9 @@ async def test_what_there_is_not_is_an_error_that_says_so(history: VenueHistory)
 
 
 async def test_a_halted_market_is_listed_as_halted(
-    pretended: SimulatedExchange, history: VenueHistory
+    simulated: SimulatedExchange, history: VenueHistory
 ) -> None:
     before = {one.symbol: one.status for one in await history.instruments()}
-    pretended.order("halt", "ETH-USD")
+    simulated.order("halt", "ETH-USD")
     after = {one.symbol: one.status for one in await history.instruments()}
     assert {symbol for symbol in before if before[symbol] != after[symbol]} == {"ETH-USD"}

@@ -5,12 +5,12 @@ from contextlib import AbstractAsyncContextManager
 import ccxt.pro
 
 from tests.support.ccxt_client import lasting
-from tests.support.pretended_exchange import pretended_exchange
+from tests.support.simulated_exchange import simulated_exchange
 
 
 def running(world: str, venue: str = "binance", **fields) -> AbstractAsyncContextManager[str]:
     """The base address of one of Binance's venues on a free port."""
-    return pretended_exchange(world, venue, **fields)
+    return simulated_exchange(world, venue, **fields)
 
 
 def ccxt_client(base: str) -> AbstractAsyncContextManager[ccxt.pro.binance]:

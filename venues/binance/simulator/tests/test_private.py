@@ -1,4 +1,4 @@
-"""Keys, signatures and refusals of the pretend Binance's spot market."""
+"""Keys, signatures and refusals of the simulated Binance's spot market."""
 
 import hashlib
 import hmac

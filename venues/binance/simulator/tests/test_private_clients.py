@@ -1,4 +1,4 @@
-"""The unmodified ccxt trades on the pretended Binance spot market."""
+"""The unmodified ccxt trades on the simulated Binance spot market."""
 
 import asyncio
 

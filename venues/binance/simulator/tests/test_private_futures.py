@@ -1,4 +1,4 @@
-"""The unmodified ccxt trades on the pretended USD-M futures."""
+"""The unmodified ccxt trades on the simulated USD-M futures."""
 
 import asyncio
 

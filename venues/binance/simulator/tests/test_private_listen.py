@@ -1,4 +1,4 @@
-"""Listen keys, conditional orders and refusals of the pretended USD-M futures."""
+"""Listen keys, conditional orders and refusals of the simulated USD-M futures."""
 
 import json
 from decimal import Decimal

@@ -6,14 +6,14 @@ import aiohttp
 import ccxt.pro
 
 from tests.support.ccxt_client import lasting
-from tests.support.pretended_exchange import pretended_exchange
 from tests.support.raw_client import RawClient
+from tests.support.simulated_exchange import simulated_exchange
 from venues.bybit.simulator.websocket import PRIVATE_PATH, PUBLIC_PATH, TRADE_PATH
 
 
 def running(world: str, **fields) -> AbstractAsyncContextManager[str]:
     """The base address of Bybit on a free port."""
-    return pretended_exchange(world, "bybit", **fields)
+    return simulated_exchange(world, "bybit", **fields)
 
 
 def ccxt_client(base: str, **config: object) -> AbstractAsyncContextManager[ccxt.pro.bybit]:

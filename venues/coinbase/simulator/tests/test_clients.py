@@ -1,4 +1,4 @@
-"""Real clients against the pretend Coinbase: ccxt as it comes, and raw sockets on real captures."""
+"""Real clients against the simulated Coinbase: unmodified ccxt, and websockets on real captures."""
 
 import asyncio
 import json

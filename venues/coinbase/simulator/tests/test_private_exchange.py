@@ -1,4 +1,4 @@
-"""ccxt as it comes has an account at the pretend Coinbase Exchange."""
+"""ccxt as it comes has an account at the simulated Coinbase Exchange."""
 
 import asyncio
 import uuid

@@ -6,12 +6,12 @@ import aiohttp
 import ccxt.pro
 
 from tests.support.ccxt_client import lasting
-from tests.support.pretended_exchange import pretended_exchange
+from tests.support.simulated_exchange import simulated_exchange
 
 
 def running(world: str, **fields) -> AbstractAsyncContextManager[str]:
     """The base address of Kraken on a free port."""
-    return pretended_exchange(world, "kraken", **fields)
+    return simulated_exchange(world, "kraken", **fields)
 
 
 def ccxt_client(base: str, **config: object) -> AbstractAsyncContextManager[ccxt.pro.kraken]:

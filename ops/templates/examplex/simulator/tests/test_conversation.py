@@ -1,4 +1,4 @@
-"""What the pretended Examplex says to a client: compare it with the real one."""
+"""What the simulated Examplex says to a client: compare it with the real one."""
 
 import json
 
@@ -15,9 +15,9 @@ SUBSCRIBE = {"op": "subscribe", "id": 1, "channels": ["trades", "book"], "symbol
 @pytest.fixture
 async def websocket():
     async with (
-        exchange(VENUE_ID, examplex) as pretended,
+        exchange(VENUE_ID, examplex) as simulated,
         aiohttp.ClientSession() as client,
-        client.ws_connect(f"{pretended.url}/{VENUE_ID}/feed") as websocket,
+        client.ws_connect(f"{simulated.url}/{VENUE_ID}/feed") as websocket,
     ):
         yield websocket
 

@@ -13,7 +13,7 @@ STOP_SECONDS_MAX = 20.0
 
 
 @asynccontextmanager
-async def pretended_exchange(world: str, venue_id: str, **fields) -> AsyncIterator[str]:
+async def simulated_exchange(world: str, venue_id: str, **fields) -> AsyncIterator[str]:
     """Yields its base address, on a free port. ``fields`` are settings of the simulator."""
     chosen = SimulatorSettings(**{"port": 0, "start_delay_ms": 50, **fields})
     dialects = {venue_id: find_dialects()[venue_id]}
