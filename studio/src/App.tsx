@@ -1,8 +1,8 @@
 import { useMemo, useState } from "react";
 
-import { DataRoom } from "./record/DataRoom";
+import { DataContent } from "./record/DataContent";
 import { InstrumentPage } from "./instrument/InstrumentPage";
-import { MarketRoom } from "./market/MarketRoom";
+import { MarketContent } from "./market/MarketContent";
 import { MeshPage } from "./mesh/MeshPage";
 import { OrdersPage } from "./orders/OrdersPage";
 import {
@@ -21,7 +21,7 @@ import { StatusPlace } from "./ui/TopStatus";
 const HOME: MarketRoute = { page: "market", venue: "", symbol: "", interval: "1m" };
 const ORDERS_HOME: OrdersRoute = { page: "orders", venue: "", account: "" };
 
-/** The frame of all pages: where one is, where one can go. */
+/** The frame of all pages: navigation and status. */
 export function App() {
   const route = useRoute();
   const market = useLastMarket(route);
@@ -82,16 +82,16 @@ function Page({ route }: { readonly route: Route }) {
       room={(place) => {
         const { symbol } = place;
         return route.page === "market" ? (
-          <MarketRoom key={symbol} route={{ ...route, symbol }} place={place} />
+          <MarketContent key={symbol} route={{ ...route, symbol }} place={place} />
         ) : (
-          <DataRoom key={symbol} route={{ ...route, symbol }} place={place} />
+          <DataContent key={symbol} route={{ ...route, symbol }} place={place} />
         );
       }}
     />
   );
 }
 
-/** The market that was looked at last, so that the tabs lead back to it. */
+/** The market that was open last; the tabs return to it. */
 function useLastMarket(route: Route): MarketRoute {
   const [market, setMarket] = useState(HOME);
   const isInstrument = route.page === "market" || route.page === "data";
@@ -100,7 +100,7 @@ function useLastMarket(route: Route): MarketRoute {
   return market;
 }
 
-/** The account that was looked at last. */
+/** The account that was open last. */
 function useLastOrders(route: Route): OrdersRoute {
   const [orders, setOrders] = useState(ORDERS_HOME);
   const seen = route.page === "orders" ? route : orders;

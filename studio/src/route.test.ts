@@ -28,7 +28,7 @@ test.each<[Route, string]>([
   expect(parseRoute(hash)).toEqual(route);
 });
 
-test("an address that says nothing is the market with defaults", () => {
+test("an empty address is the market page with defaults", () => {
   const home = { page: "market", venue: "", symbol: "", interval: "1m" };
   expect(parseRoute("")).toEqual(home);
   expect(parseRoute("#/nowhere")).toEqual(home);

@@ -2,7 +2,7 @@ import { useSyncExternalStore } from "react";
 
 import { type Interval, isInterval } from "./market/intervals";
 
-/** What the address shows. It is a link that others can open. */
+/** The page that an address shows. Addresses can be shared. */
 export type Route = { readonly page: "mesh" } | OrdersRoute | InstrumentRoute;
 
 /** A page about one instrument. */
@@ -19,16 +19,16 @@ export interface DataRoute extends Instrument {
 
 export interface OrdersRoute {
   readonly page: "orders";
-  /** Empty: the first one that takes orders. */
+  /** Empty: the first venue with an account. */
   readonly venue: string;
-  /** Empty: the first one of the venue. */
+  /** Empty: the first of the venue. */
   readonly account: string;
 }
 
 interface Instrument {
-  /** Empty: the first one. */
+  /** Empty: the first venue. */
   readonly venue: string;
-  /** Empty: the first one of the venue. */
+  /** Empty: the first of the venue. */
   readonly symbol: string;
 }
 
@@ -36,7 +36,7 @@ const INTERVAL_DEFAULT: Interval = "1m";
 
 /**
  * Reads "#/market/<venue>/<symbol>/<interval>", "#/data/<venue>/<symbol>",
- * "#/orders/<venue>/<account>" or "#/mesh". What it cannot read is the market.
+ * "#/orders/<venue>/<account>" or "#/mesh". Any other address is the market page.
  */
 export function parseRoute(hash: string): Route {
   const [, page, venue = "", symbol = "", interval = ""] = hash.split("/").map(decode);
@@ -64,7 +64,7 @@ export function formatRoute(route: Route): string {
   return page === "data" ? instrument : `${instrument}/${route.interval}`;
 }
 
-/** Goes there; with `replace` the browser's back button does not come back here. */
+/** Navigates to a page. With `replace`, the browser's history has no entry for the current page. */
 export function go(route: Route, replace = false): void {
   const hash = formatRoute(route);
   if (hash === window.location.hash) return;

@@ -2,31 +2,31 @@ import { Code, ConnectError } from "@connectrpc/connect";
 
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb";
 
-/** Why a call failed, ready to be shown. */
+/** Why a call failed. */
 export interface Failure {
   /** Reason of the mesh's error list, for example "STORE_UNAVAILABLE"; otherwise the gRPC code. */
   readonly reason: string;
-  /** In words. */
+  /** The message. */
   readonly message: string;
-  /** True when the request itself was refused: the same request will hardly fare better. */
-  readonly refused: boolean;
-  /** What the mesh's error list promises for the reason, for example "field". */
+  /** True when the request itself was rejected: a retry will hardly succeed. */
+  readonly isRejected: boolean;
+  /** The metadata of the reason, for example "field". */
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
 export const STREAM_ENDED: Failure = {
   reason: "STREAM_ENDED",
   message: "The server ended the stream.",
-  refused: false,
+  isRejected: false,
 };
 
 const CONNECTION_LOST: Failure = {
   reason: "CONNECTION_LOST",
   message: "The gateway cannot be reached.",
-  refused: false,
+  isRejected: false,
 };
 
-const REFUSALS: ReadonlySet<Code> = new Set([
+const REJECTIONS: ReadonlySet<Code> = new Set([
   Code.InvalidArgument,
   Code.FailedPrecondition,
   Code.Unimplemented,
@@ -36,7 +36,7 @@ const REFUSALS: ReadonlySet<Code> = new Set([
 
 export function describeFailure(error: unknown): Failure {
   const status = ConnectError.from(error);
-  // How a browser tells of a connection that broke or was never made, each in its own words.
+  // The texts of different browsers for a connection that failed or was lost.
   if (status.cause instanceof TypeError) return CONNECTION_LOST;
   const info = status.findDetails(ErrorInfoSchema)[0];
   const reason = info?.reason ?? codeName(status.code);
@@ -44,7 +44,7 @@ export function describeFailure(error: unknown): Failure {
     reason,
     message: status.rawMessage || "The call failed without a message.",
     // A venue that is not registered may be starting; an unlisted instrument stays unlisted.
-    refused: REFUSALS.has(status.code) || reason === "UNKNOWN_INSTRUMENT",
+    isRejected: REJECTIONS.has(status.code) || reason === "UNKNOWN_INSTRUMENT",
     ...(info ? { metadata: info.metadata } : {}),
   };
 }

@@ -4,7 +4,7 @@ import { afterEach, expect, test, vi } from "vitest";
 
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb";
 import { describeFailure } from "./failure";
-import { delayMs, untilAnswered } from "./patience";
+import { delayMs, retryUntilAnswered } from "./retry";
 import { follow, type StreamState } from "./stream";
 
 afterEach(() => {
@@ -21,13 +21,13 @@ function scripted(scripts: { messages: string[]; error?: Error }[]) {
   };
 }
 
-function refusal(reason: string, code: Code): ConnectError {
+function apiError(reason: string, code: Code): ConnectError {
   const info = { reason, domain: "venuemesh" };
   const detail = { desc: ErrorInfoSchema, value: create(ErrorInfoSchema, info) };
   return new ConnectError("No such thing.", code, undefined, [detail]);
 }
 
-/** Follows the scripts until they are used up; tells what the handlers saw. */
+/** Follows the scripts to their end and returns the handler calls. */
 async function watch(scripts: { messages: string[]; error?: Error }[]) {
   const messages: string[] = [];
   const states: StreamState[] = [];
@@ -53,9 +53,9 @@ test("a stream that ends is opened again", async () => {
   expect(seen.phases).toEqual(["connecting", "live", "reconnecting", "live", "reconnecting"]);
 });
 
-test("a lost stream reconnects and says why, a refused one is an error", async () => {
-  const away = refusal("STORE_UNAVAILABLE", Code.Unavailable);
-  const unknown = refusal("UNKNOWN_INSTRUMENT", Code.NotFound);
+test("a lost stream reconnects with a reason, a rejected one is an error", async () => {
+  const away = apiError("STORE_UNAVAILABLE", Code.Unavailable);
+  const unknown = apiError("UNKNOWN_INSTRUMENT", Code.NotFound);
   const seen = await watch([
     { messages: [], error: away },
     { messages: [], error: unknown },
@@ -65,7 +65,7 @@ test("a lost stream reconnects and says why, a refused one is an error", async (
   expect(seen.states[2]).toMatchObject({ failure: { reason: "UNKNOWN_INSTRUMENT" } });
 });
 
-test("nothing is reported after stopping, and the call is let go", async () => {
+test("nothing is reported after stopping, and the call is aborted", async () => {
   const seen: string[] = [];
   let closed = false;
   const stop = follow(
@@ -108,9 +108,9 @@ test("a stream that is accepted and stays silent is live after a second", async 
   stop();
 });
 
-test("a question is asked until there is an answer, and no longer than wanted", async () => {
+test("a call is retried until it succeeds or is aborted", async () => {
   const failures: string[] = [];
-  const away = refusal("STORE_UNAVAILABLE", Code.Unavailable);
+  const away = apiError("STORE_UNAVAILABLE", Code.Unavailable);
   const controller = new AbortController();
   const answers = [away, away, "bars"];
   const ask = () => {
@@ -119,11 +119,11 @@ test("a question is asked until there is an answer, and no longer than wanted", 
   };
   const note = (failure: { reason: string }) => failures.push(failure.reason);
   const noWait = () => Promise.resolve();
-  expect(await untilAnswered(ask, controller.signal, note, noWait)).toBe("bars");
+  expect(await retryUntilAnswered(ask, controller.signal, note, noWait)).toBe("bars");
   expect(failures).toEqual(["STORE_UNAVAILABLE", "STORE_UNAVAILABLE"]);
   controller.abort();
   answers.push(away, "too late");
-  expect(await untilAnswered(ask, controller.signal, note, noWait)).toBeUndefined();
+  expect(await retryUntilAnswered(ask, controller.signal, note, noWait)).toBeUndefined();
 });
 
 test("delays double up to ten seconds and jitter takes off at most a half", () => {
@@ -134,10 +134,10 @@ test("delays double up to ten seconds and jitter takes off at most a half", () =
 
 test("a failure without details is named by its gRPC code", () => {
   const failure = describeFailure(new ConnectError("gone", Code.DeadlineExceeded));
-  expect(failure).toEqual({ reason: "DEADLINE_EXCEEDED", message: "gone", refused: false });
+  expect(failure).toEqual({ reason: "DEADLINE_EXCEEDED", message: "gone", isRejected: false });
 });
 
-test("a connection that breaks is told apart from an answer", () => {
+test("a lost connection differs from a response", () => {
   const failure = describeFailure(new TypeError("network error"));
-  expect(failure).toMatchObject({ reason: "CONNECTION_LOST", refused: false });
+  expect(failure).toMatchObject({ reason: "CONNECTION_LOST", isRejected: false });
 });

@@ -1,15 +1,15 @@
 import type { CallOptions } from "@connectrpc/connect";
 
 import { describeFailure, type Failure, STREAM_ENDED } from "./failure";
-import { delayMs, type Wait, waitMs } from "./patience";
+import { delayMs, type Wait, waitMs } from "./retry";
 
-/** Where a stream stands. */
+/** The state of a stream. */
 export type StreamState =
   | { readonly phase: "connecting" }
   | { readonly phase: "live" }
-  /** Lost; tried again after a short while. */
+  /** Lost; retried after a delay. */
   | { readonly phase: "reconnecting"; readonly failure: Failure }
-  /** Refused; tried again too, but a person should look at the reason. */
+  /** Rejected; retried too, but the user should read the reason. */
   | { readonly phase: "error"; readonly failure: Failure };
 
 export const CONNECTING: StreamState = { phase: "connecting" };
@@ -23,14 +23,14 @@ export interface StreamHandlers<Message> {
 export type OpenStream<Message> = (options: CallOptions) => AsyncIterable<Message>;
 
 /**
- * A stream that was accepted counts as live with its first message, or when it has held this long:
- * a quiet market sends nothing, and some servers accept before they refuse.
+ * An accepted stream counts as live with its first message, or after this time:
+ * a quiet market sends nothing, and some servers accept before they reject.
  */
 const SETTLE_MS = 1_000;
 
 /**
- * Keeps a server stream open: opens it, and opens it again with growing delays whenever it ends.
- * Returns what stops it. After that no handler is called.
+ * Keeps a server stream open: reopens it with growing delays whenever it ends.
+ * Returns a function that stops it. No handler is called after that.
  */
 export function follow<Message>(
   open: OpenStream<Message>,
@@ -69,7 +69,7 @@ async function run<Message>(
       for await (const message of open({ signal, onHeader })) {
         if (stopped()) return;
         goLive();
-        // Only a message proves that it works: from a server that hangs up at once, back off.
+        // Only a message resets the delay: a server may close each stream at once.
         failures = 0;
         handlers.onMessage(message);
       }
@@ -79,7 +79,7 @@ async function run<Message>(
       clearTimeout(settling);
     }
     if (stopped()) return;
-    handlers.onState({ phase: failure.refused ? "error" : "reconnecting", failure });
+    handlers.onState({ phase: failure.isRejected ? "error" : "reconnecting", failure });
     await wait(delayMs(failures, Math.random()), signal);
     failures += 1;
   }

@@ -25,17 +25,17 @@ export const admin = createClient(Admin, transport);
 export const tradeFlow = createClient(TradeFlow, transport);
 export const approvals = createClient(Approvals, transport);
 
-/** Many processes serve MarketData and TradeFlow; this header says which venue is meant. */
+/** Many processes serve MarketData and TradeFlow; this header names the venue. */
 export function toVenue(venue: string, signal: AbortSignal): CallOptions {
   return { ...ofVenue(venue), signal };
 }
 
-/** As toVenue, of a call that nothing but its end or its time ends. */
+/** Like toVenue, for a call that cannot be aborted. */
 export function ofVenue(venue: string): CallOptions {
   return { headers: { "venuemesh-venue": venue } };
 }
 
-/** Every process serves Admin; this header tells the gateway which one is meant. */
+/** Every process serves Admin; this header names the process. */
 export function toService(serviceId: string, signal: AbortSignal): CallOptions {
   return { headers: { "venuemesh-service": serviceId }, signal };
 }

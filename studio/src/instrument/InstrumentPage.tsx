@@ -9,25 +9,25 @@ import { firstSymbol, InstrumentList, type Instruments } from "./instruments";
 import { Notice, VenueGate } from "./VenueGate";
 import { pollStreamed, type Venue } from "./venues";
 
-/** Which instrument a room is about, and what else there is. */
+/** The instrument of a page, and the venue's other instruments. */
 export interface Place {
   readonly venues: readonly Venue[];
   readonly venue: Venue;
   readonly symbol: string;
   readonly instruments: Instruments;
-  /** Undefined while it is not loaded, or when the venue does not list it. */
+  /** Undefined while it loads, or if the venue does not list it. */
   readonly instrument: Instrument | undefined;
-  /** Native symbols. Undefined while they are not known. */
+  /** Native symbols. Undefined while they load. */
   readonly streamed: ReadonlySet<string> | undefined;
 }
 
 interface InstrumentPageProps {
   readonly route: InstrumentRoute;
-  /** The room of the instrument, with the symbol as its key. */
+  /** Renders the page of the instrument; use the symbol as its key. */
   readonly room: (place: Place) => ReactNode;
 }
 
-/** Finds out what the address means: which venue, which instrument. Then shows its room. */
+/** Resolves the venue and the instrument of the address, then shows the page. */
 export function InstrumentPage({ route, room }: InstrumentPageProps) {
   return (
     <VenueGate venue={route.venue} routeTo={(venue) => ({ ...route, venue, symbol: "" })}>

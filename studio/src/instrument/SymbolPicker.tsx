@@ -10,7 +10,7 @@ import { useShortcuts } from "../ui/shortcuts";
 import type { Place } from "./InstrumentPage";
 import { type Instruments, searchInstruments } from "./instruments";
 
-/** Rows of the list; who wants others types more. */
+/** Rows of the list. A longer text finds others. */
 const OPTIONS_MAX = 100;
 const NONE: ReadonlySet<string> = new Set();
 
@@ -19,7 +19,7 @@ interface SymbolPickerProps {
   readonly onPick: (symbol: string) => void;
 }
 
-/** The instrument, as a button that opens a search over all that the venue lists. */
+/** The instrument as a button that opens a search over the venue's instruments. */
 export function SymbolPicker({ place, onPick }: SymbolPickerProps) {
   const { symbol, instrument } = place;
   const [open, setOpen] = useState(false);
@@ -36,7 +36,7 @@ export function SymbolPicker({ place, onPick }: SymbolPickerProps) {
   return (
     <div className="symbol-picker">
       <button
-        // It may stand in a form, which it is not to send.
+        // The button may be inside a form, which it must not submit.
         type="button"
         className="symbol-button"
         data-testid="symbol-select"
@@ -151,7 +151,7 @@ function Option({ instrument, active, streamed, onPick }: OptionProps) {
         onPick(instrument);
       }}
     >
-      <span className={streamed ? "lamp on" : "lamp"} title={streamed ? "Streamed now" : ""} />
+      <span className={streamed ? "lamp on" : "lamp"} title={streamed ? "Subscribed" : ""} />
       <strong>{instrument.symbol}</strong>
       <span>{instrument.unifiedSymbol}</span>
       <small>{halted ? "halted" : kindText(instrument.kind)}</small>
@@ -166,6 +166,6 @@ function kindText(kind: InstrumentKind): string {
 function countText(instruments: Instruments, found: number): string {
   if (instruments.failure) return failureText(instruments.failure);
   if (!instruments.complete) return `${found} found, more are loading …`;
-  if (found === 0) return "Nothing like that is listed here.";
-  return found > OPTIONS_MAX ? `${found} found, type to narrow down` : `${found} found`;
+  if (found === 0) return "No matching instrument.";
+  return found > OPTIONS_MAX ? `${found} found, type to filter` : `${found} found`;
 }

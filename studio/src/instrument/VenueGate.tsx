@@ -7,17 +7,17 @@ import { useRunning } from "../state/running";
 import { pollVenues, type Venue } from "./venues";
 
 interface VenueGateProps {
-  /** As the address says it. Empty: the first one that suits. */
+  /** From the address. Empty: the first suitable venue. */
   readonly venue: string;
   readonly routeTo: (venue: string) => Route;
   /** Which venues the page is for. */
   readonly suits?: (venue: Venue) => boolean;
-  /** What a venue is that does not suit, for example "takes no orders". */
+  /** Text for an unsuitable venue, for example "has no trading account". */
   readonly unsuited?: string;
   readonly children: (venue: Venue, venues: readonly Venue[]) => ReactNode;
 }
 
-/** Finds the venue that the address names, and says what is the matter as long as it is away. */
+/** Finds the venue of the address, and shows a message while it is unavailable. */
 export function VenueGate(props: VenueGateProps) {
   const { routeTo, suits = anyVenue, unsuited = "", children } = props;
   const [poll] = useState(pollVenues);
@@ -40,7 +40,7 @@ export function VenueGate(props: VenueGateProps) {
   else if (value?.some(({ id }) => id === props.venue)) text = `“${props.venue}” ${unsuited}.`;
   else if (value && props.venue !== "") {
     text = `Venue “${props.venue}” is not registered. Waiting for it …`;
-  } else if (value && first === undefined) text = `Each venue that is registered ${unsuited}.`;
+  } else if (value && first === undefined) text = `Every registered venue ${unsuited}.`;
   return (
     <Notice text={text}>
       {venues?.map(({ id }) => (
@@ -56,14 +56,14 @@ function anyVenue(): boolean {
   return true;
 }
 
-/** The venue as last seen: a registry that restarts forgets it for a moment, its feed goes on. */
+/** Keeps the last known venue: after a restart, a registry misses it for a moment. */
 function useKept(found: Venue | undefined, id: string): Venue | undefined {
   const [kept, setKept] = useState(found);
   if (found && found !== kept) setKept(found);
   return found ?? (kept?.id === id ? kept : undefined);
 }
 
-/** A page that has nothing but a few words. */
+/** A page with a message only. */
 export function Notice(props: { readonly text: string; readonly children?: ReactNode }) {
   return (
     <main className="notice-page">

@@ -9,7 +9,7 @@ interface VenueSelectProps {
   readonly onChoose: (venue: string) => void;
 }
 
-/** The venue, and the others to choose from. */
+/** The selected venue and the list of venues. */
 export function VenueSelect({ venue, venues, onChoose }: VenueSelectProps) {
   const select = useRef<HTMLSelectElement>(null);
   useShortcuts(useMemo(() => ({ v: () => select.current?.focus() }), []));

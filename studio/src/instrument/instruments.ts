@@ -1,5 +1,5 @@
 import type { Failure } from "../api/failure";
-import { untilAnswered } from "../api/patience";
+import { retryUntilAnswered } from "../api/retry";
 import { marketData, toVenue } from "../api/transport";
 import type { Instrument } from "../gen/venuemesh/common/v1/types_pb";
 import { FrameStore } from "../state/frameStore";
@@ -41,7 +41,7 @@ export class InstrumentList {
     let pageToken = "";
     do {
       const request = { venue: this.venue, pageSize: PAGE_SIZE, pageToken };
-      const page = await untilAnswered(
+      const page = await retryUntilAnswered(
         () => marketData.listInstruments(request, toVenue(this.venue, signal)),
         signal,
         (failure) => {
@@ -57,7 +57,7 @@ export class InstrumentList {
   }
 }
 
-/** Without an instrument the trailing zeros are dropped, which is always right if not pretty. */
+/** Without an instrument, trailing zeros are dropped. */
 export function precisionOf(instrument: Instrument | undefined): Precision {
   return {
     price: decimalPlaces(instrument?.priceTick ?? ""),
@@ -66,8 +66,8 @@ export function precisionOf(instrument: Instrument | undefined): Precision {
 }
 
 /**
- * Instruments that a person may mean by a text, the likeliest first: the symbol itself, what is
- * streamed already, what begins with the text, what holds it.
+ * Instruments that match a text, best match first: the symbol itself, then
+ * subscribed ones, then those that begin with the text, then those that contain it.
  */
 export function searchInstruments(
   list: readonly Instrument[],
@@ -91,7 +91,7 @@ export function searchInstruments(
     .map(({ instrument }) => instrument);
 }
 
-/** What is streamed comes first, because there is something to see; otherwise what is listed. */
+/** Subscribed instruments first, because they have data; then all listed ones. */
 export function firstSymbol(
   instruments: Instruments,
   streamed: Polled<ReadonlySet<string>>,
@@ -101,7 +101,7 @@ export function firstSymbol(
   return streamed.value || streamed.failure ? (instruments.list[0]?.symbol ?? "") : "";
 }
 
-/** "BTC/USDT" and "btc-usdt" are looked for alike. */
+/** "BTC/USDT" and "btc-usdt" are equal in a search. */
 function searchable(text: string): string {
   return text.toUpperCase().replace(/[^A-Z0-9]/g, "");
 }

@@ -13,7 +13,7 @@ export interface Venue {
 
 const PAUSE_MS = 5_000;
 
-/** The venues of the mesh, as they come and go. */
+/** The venues of the mesh, from the registry. */
 export function pollVenues(): Poll<readonly Venue[]> {
   return new Poll(async (signal) => {
     const { services } = await registry.listServices({ kind: "venue" }, { signal });

@@ -12,7 +12,7 @@ interface BarLegendProps {
   readonly precision: Precision;
 }
 
-/** The numbers of one bar, exact: of the one under the pointer, otherwise of the newest. */
+/** The exact values of the bar under the pointer, otherwise of the newest bar. */
 export function BarLegend({ feed, hovered, precision }: BarLegendProps) {
   const newest = useFrameStore(feed.newest);
   const bar = (hovered === undefined ? undefined : feed.bar(hovered)) ?? newest;

@@ -7,13 +7,13 @@ import { bestStatus } from "./quote";
 import { Stat } from "../ui/Stat";
 
 const DOUBTS: Record<BookStatus, string> = {
-  waiting: "no proven book yet",
+  waiting: "waiting for a proven book",
   proven: "",
   in_doubt: "in doubt",
-  stale: "not current",
+  stale: "stale",
 };
 
-/** Best bid and ask and the spread between; plainly marked when they are not proven. */
+/** Best bid, best ask and spread, marked if they are not proven. */
 export function BestPrices({ feed, precision }: { feed: MarketFeed; precision: Precision }) {
   const quote = useFrameStore(feed.quote);
   const status = bestStatus(quote, useFrameStore(feed.book));

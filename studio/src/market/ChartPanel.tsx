@@ -25,7 +25,7 @@ interface ChartPanelProps {
   readonly precision: Precision;
 }
 
-/** Candles and volume of one interval, with its past as far as one scrolls, and its holes. */
+/** Candles and volume of one interval with its holes. Scrolling loads the past. */
 export function ChartPanel(props: ChartPanelProps) {
   const { feed, route, intervals, holes, precision } = props;
   const place = useRef<HTMLDivElement>(null);

@@ -6,14 +6,14 @@ import { formatDuration } from "../ui/format";
 import type { BarFeed } from "./barFeed";
 import type { MarketFeed } from "./marketFeed";
 
-/** Silence shorter than this is not worth a word. */
+/** Shorter silence is not shown. */
 const QUIET_MS = 5_000;
 
-/** Whether the page is live, and how long nothing has come if it is. */
+/** Whether the page is live, and the time since the last message. */
 export function FeedState({ feed, bars }: { readonly feed: MarketFeed; readonly bars: BarFeed }) {
   const streams = [useFrameStore(feed.state), useFrameStore(bars.state)];
   const quietMs = useQuietMs(feed);
-  const note = quietMs > QUIET_MS ? `nothing for ${formatDuration(quietMs)}` : "";
+  const note = quietMs > QUIET_MS ? `no data for ${formatDuration(quietMs)}` : "";
   return <ConnectionState streams={streams} note={note} />;
 }
 

@@ -4,12 +4,12 @@ import { Panel } from "../ui/Panel";
 import { GAP_NOTICES_MAX } from "./gaps";
 import type { MarketFeed } from "./marketFeed";
 
-/** Where events are, or may be, missing. */
+/** The gaps: times with events that are or may be missing. */
 export function GapList({ feed }: { readonly feed: MarketFeed }) {
   const gaps = useFrameStore(feed.gaps);
   const pastKnown = useFrameStore(feed.pastKnown);
   let count = gaps.length === GAP_NOTICES_MAX ? `newest ${gaps.length}` : String(gaps.length);
-  if (gaps.length === 0) count = pastKnown ? "none in the last hour" : "none seen yet";
+  if (gaps.length === 0) count = pastKnown ? "none in the last hour" : "none yet";
   return (
     <Panel
       title="Gaps"

@@ -10,7 +10,7 @@ interface HoleLegendProps {
   readonly holes: readonly HoleSpan[];
 }
 
-/** What the shades on the chart mean and how many there are; leads to all of them. */
+/** Legend and number of the chart's holes, linked to the data page. */
 export function HoleLegend({ route: { venue, symbol }, holes }: HoleLegendProps) {
   const counts = countLooks(holes);
   const present = LOOKS.filter((look) => counts[look] > 0);
@@ -19,7 +19,7 @@ export function HoleLegend({ route: { venue, symbol }, holes }: HoleLegendProps)
     <a
       className="hole-legend"
       href={formatRoute({ page: "data", venue, symbol })}
-      title="Times in which trades are, may be or were missing. Leads to the data of the instrument"
+      title="Times with missing trades. Click to open the data page of the instrument."
     >
       holes
       {present.map((look) => (

@@ -6,7 +6,7 @@ import {
   tradeCountText,
 } from "../record/holes";
 
-/** Room that the tip needs beside the pointer, pixels. */
+/** Space for the tip beside the pointer, pixels. */
 const WIDTH_PX = 300;
 const OFFSET_PX = 14;
 
@@ -17,7 +17,7 @@ interface HoleTipProps {
   readonly y: number;
 }
 
-/** What the hole under the pointer is. */
+/** Details of the hole under the pointer. */
 export function HoleTip({ hole, x, y }: HoleTipProps) {
   const left = x > WIDTH_PX + OFFSET_PX ? x - WIDTH_PX - OFFSET_PX : x + OFFSET_PX;
   const count = tradeCountText(hole);

@@ -29,7 +29,7 @@ interface InstrumentBarProps {
   readonly precision: Precision;
 }
 
-/** Which instrument this is, and how it stands. */
+/** The instrument, its last price and its day. */
 export function InstrumentBar(props: InstrumentBarProps) {
   const { route, place, feed, bars, precision } = props;
   return (

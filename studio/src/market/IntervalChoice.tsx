@@ -3,7 +3,7 @@ import { type Interval, intervalText, isTimeInterval, TIME_INTERVALS } from "./i
 
 interface IntervalChoiceProps {
   readonly route: MarketRoute;
-  /** What bars are made of, also of other kinds than time. Undefined while it is not known. */
+  /** The available intervals, of time and of other kinds. Undefined while they load. */
   readonly intervals: readonly Interval[] | undefined;
 }
 

@@ -10,12 +10,12 @@ import type { MarketFeed } from "./marketFeed";
 
 const STATES: Record<BookStatus, { readonly word: string; readonly text: string }> = {
   waiting: { word: "waiting", text: "Waiting for the first snapshot." },
-  proven: { word: "proven", text: "Every update since the snapshot is in." },
+  proven: { word: "proven", text: "Proven: every update since the snapshot is applied." },
   in_doubt: {
     word: "in doubt",
-    text: "An update is missing. These levels may be wrong until the next snapshot.",
+    text: "In doubt: an update is missing. Levels may be wrong until the next snapshot.",
   },
-  stale: { word: "stale", text: "Not current. These are the last levels that were seen." },
+  stale: { word: "stale", text: "Stale: these are the last known levels." },
 };
 
 /** The order book, twenty levels a side, with the sum of sizes as bars. */
@@ -25,7 +25,7 @@ export function Ladder({ feed, precision }: { feed: MarketFeed; precision: Preci
   const full = Math.max(sideTotal(book.bids), sideTotal(book.asks));
   return (
     <Panel
-      title="Book"
+      title="Order book"
       className="ladder"
       aside={
         <span className="book-state" data-testid="book-state" data-state={book.status} title={text}>
@@ -53,7 +53,7 @@ export function Ladder({ feed, precision }: { feed: MarketFeed; precision: Preci
   );
 }
 
-/** The distance between the sides, and how what rests is shared between them. */
+/** The spread, and the share of each side in the displayed size. */
 function Spread({ book, precision }: { book: Book; precision: Precision }) {
   const bid = book.bids[0]?.price;
   const ask = book.asks[0]?.price;
@@ -77,7 +77,7 @@ function Spread({ book, precision }: { book: Book; precision: Precision }) {
   );
 }
 
-/** The lines keep their places and only their texts change, which costs the browser least. */
+/** Rows stay and only their texts change, which is cheapest for the browser. */
 function LadderLines({ rows }: { readonly rows: readonly LadderRow[] }) {
   return rows.map((row, index) => <LadderLine key={index} {...row} />);
 }

@@ -6,18 +6,18 @@ import { startStreaming, type Venue } from "../instrument/venues";
 interface NotStreamedProps {
   readonly venue: Venue;
   readonly symbol: string;
-  /** False when the venue is known not to list the symbol. */
+  /** False if the venue does not list the symbol. */
   readonly listed: boolean;
 }
 
-/** Says why nothing comes, and offers to change that. */
+/** Says why there is no data, and offers to subscribe. */
 export function NotStreamed({ venue, symbol, listed }: NotStreamedProps) {
   const [answer, setAnswer] = useState("");
   const start = async () => {
-    setAnswer("Asking the venue …");
+    setAnswer("Subscribing …");
     try {
       await startStreaming(venue.serviceId, symbol);
-      setAnswer("Asked for. Waiting for the first event …");
+      setAnswer("Subscribed. Waiting for the first event …");
     } catch (error) {
       setAnswer(failureText(describeFailure(error)));
     }
@@ -31,7 +31,7 @@ export function NotStreamed({ venue, symbol, listed }: NotStreamedProps) {
   }
   return (
     <div className="not-streamed" role="status">
-      <span>{answer || `${venue.id} does not stream ${symbol} at present.`}</span>
+      <span>{answer || `${venue.id} is not subscribed to ${symbol}.`}</span>
       <button
         className="text-button"
         data-testid="start-streaming"

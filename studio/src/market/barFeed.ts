@@ -1,5 +1,5 @@
 import { describeFailure, type Failure } from "../api/failure";
-import { untilAnswered } from "../api/patience";
+import { retryUntilAnswered } from "../api/retry";
 import { CONNECTING, follow, type StreamState } from "../api/stream";
 import { bars, history } from "../api/transport";
 import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
@@ -10,12 +10,12 @@ import { barSlot, type Interval } from "./intervals";
 
 const UPDATE_INTERVAL_MS = 200;
 const PAGE_SIZE = 500;
-/** At a first start the venue's past arrives some seconds after the first bars. */
+/** At the first start, the venue's past candles arrive some seconds after the first bars. */
 const RELOAD_MS = 5_000;
 const RELOADS_MAX = 12;
 const DAY: Interval = "1d";
 
-/** What draws the bars. */
+/** A view that draws bars. */
 export interface BarView {
   /** Draw these bars and no others. */
   showAll(bars: readonly Bar[]): void;
@@ -50,7 +50,7 @@ export class BarFeed {
     readonly interval: Interval,
   ) {}
 
-  /** Lets a view draw the bars; returns what ends that. */
+  /** Attaches a view. Returns a function that detaches it. */
   attach(view: BarView): () => void {
     this.#view = view;
     view.showAll(this.#series.bars);
@@ -59,7 +59,7 @@ export class BarFeed {
     };
   }
 
-  /** Opens the stream and loads the newest page; returns what stops both. */
+  /** Opens the stream and loads the newest page. Returns a function that stops both. */
   start(): () => void {
     let past = new AbortController();
     const loadNewest = () => {
@@ -76,7 +76,7 @@ export class BarFeed {
       },
       onState: (state) => {
         this.state.set(state);
-        // What became final while the stream was away is in the database. The first state is
+        // Bars that became final while the stream was away are in the database. The first state is
         // "connecting": history does not wait for the stream.
         if (state.phase === "live" || state.phase === "connecting") loadNewest();
       },
@@ -100,7 +100,7 @@ export class BarFeed {
     return this.#series.find(slot);
   }
 
-  /** Loads the page before the oldest bar, unless that is under way or there is none. */
+  /** Loads the page before the oldest bar, unless it is loading or there is none. */
   async loadOlder(signal: AbortSignal): Promise<void> {
     const oldest = this.#series.bars[0];
     const { loading, complete } = this.past.latest;
@@ -117,14 +117,14 @@ export class BarFeed {
 
   async #loadNewest(signal: AbortSignal): Promise<void> {
     const known = this.#series.bars.at(-1);
-    const page = await untilAnswered(
+    const page = await retryUntilAnswered(
       () => this.#loadPage(0n, signal),
       signal,
       (failure) => {
         this.#failPast(failure);
       },
     );
-    // A page that does not reach what was there would leave a hole that looks like silence.
+    // A page that does not reach the present bars would leave an unmarked hole.
     const oldest = page?.at(-1);
     if (!known || !oldest || barSlot(oldest) <= barSlot(known)) return;
     this.#series.dropBefore(barSlot(oldest));

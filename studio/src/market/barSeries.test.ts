@@ -17,7 +17,7 @@ function bar(openTime: number, tradeCount = 1, rest: Rest = {}) {
 
 const times = (series: BarSeries) => series.bars.map((each) => Number(each.openTimeNs));
 
-test("live bars grow at the end and tell the chart what to draw", () => {
+test("live bars grow at the end and return what to draw", () => {
   const series = new BarSeries();
   expect(series.put(bar(10))).toEqual({ index: 0 });
   expect(series.put(bar(10, 2))).toEqual({ index: 0 });
@@ -38,7 +38,7 @@ test("an older state of a bar changes nothing", () => {
   expect(series.find(11n)).toBeUndefined();
 });
 
-test("a page of history in descending order goes before what is there", () => {
+test("a page of history in descending order is prepended", () => {
   const series = new BarSeries();
   series.put(bar(30, 9));
   expect(series.merge([bar(30, 1), bar(20), bar(10)])).toBe(true);
@@ -48,7 +48,7 @@ test("a page of history in descending order goes before what is there", () => {
   expect(times(series)).toEqual([20, 30]);
 });
 
-test("the oldest bars are given up when there are too many", () => {
+test("the oldest bars are dropped at the limit", () => {
   const series = new BarSeries();
   const page = Array.from({ length: BARS_MAX }, (_, index) => bar(index));
   series.merge(page);
@@ -59,7 +59,7 @@ test("the oldest bars are given up when there are too many", () => {
   expect(series.isFull).toBe(true);
 });
 
-test("a bar whose watched part has changed is drawn anew", () => {
+test("a bar with changed coverage is redrawn", () => {
   const series = new BarSeries();
   series.put(bar(10, 5, { final: true, coveredNs: 30n }));
   expect(series.put(bar(10, 5, { final: true, coveredNs: 20n }))).toEqual({ index: 0 });
@@ -69,7 +69,7 @@ test("a bar whose watched part has changed is drawn anew", () => {
   expect(series.find(10n)?.coveredNs).toBe(60n);
 });
 
-test("bars of other kinds are told apart by their number, not by their open time", () => {
+test("event bars are identified by number, not by open time", () => {
   const tick = (openTime: number, number: number, rest: Rest = {}) =>
     bar(openTime, 100, { interval: "tick:100", number, ...rest });
   const series = new BarSeries();

@@ -2,10 +2,10 @@ import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
 import { barSlot } from "./intervals";
 
 export const BARS_MAX = 20_000;
-/** How many go at once when there are too many, so that it does not happen with every bar. */
+/** Bars dropped at once at the limit, so that this is rare. */
 const BARS_DROPPED = 1_000;
 
-/** What a chart has to do: nothing, draw one bar (its index) or draw everything anew. */
+/** What to draw: nothing, one bar (its index) or everything. */
 export type BarChange = "nothing" | "all" | { readonly index: number };
 
 /** The bars of one chart: by slot, each once, at most BARS_MAX, oldest dropped first. */
@@ -24,13 +24,13 @@ export class BarSeries {
     this.#bars = this.#bars.slice(this.#position(slot));
   }
 
-  /** The bar as it stands now, also when it was amended. */
+  /** The current revision of a bar. */
   find(slot: bigint): Bar | undefined {
     const bar = this.#bars[this.#position(slot)];
     return bar && barSlot(bar) === slot ? bar : undefined;
   }
 
-  /** Takes one live bar; one that is older than what is there changes nothing. */
+  /** Adds one live bar. An older revision changes nothing. */
   put(bar: Bar): BarChange {
     const slot = barSlot(bar);
     const newest = this.#bars.at(-1);
@@ -50,7 +50,7 @@ export class BarSeries {
     return bar.openTimeNs === present.openTimeNs ? { index } : "all";
   }
 
-  /** Takes a page of history, in any order. Tells whether anything changed. */
+  /** Adds a page of history, in any order. Returns whether anything changed. */
   merge(page: readonly Bar[]): boolean {
     const bySlot = new Map(this.#bars.map((bar) => [barSlot(bar), bar]));
     let changed = false;
@@ -88,7 +88,7 @@ export class BarSeries {
   }
 }
 
-/** A page of history may be older than the stream: of two equal bars the better covered one. */
+/** A page of history may be older than the stream: of two equal bars, keep the one with more coverage. */
 function hasMore(bar: Bar, present: Bar): boolean {
   const progress = compareProgress(bar, present);
   return progress > 0 || (progress === 0 && bar.coveredNs > present.coveredNs);

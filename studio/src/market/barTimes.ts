@@ -1,6 +1,6 @@
 import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
 
-/** The least that two numbers of this size can differ by for sure. */
+/** The smallest difference of two numbers of this size that is exact. */
 const STEP_SECONDS = 1e-6;
 
 /**
@@ -12,7 +12,7 @@ export function barTime(bar: Bar, before: number | undefined): number {
   return before === undefined ? open : Math.max(open, before + STEP_SECONDS);
 }
 
-/** See barTime; of all bars of a chart. */
+/** The times of all bars of a chart; see barTime. */
 export function barTimes(bars: readonly Bar[]): number[] {
   const times: number[] = [];
   for (const bar of bars) times.push(barTime(bar, times.at(-1)));

@@ -106,7 +106,7 @@ test("a lost connection makes a proven book stale and leaves doubt as it is", ()
   expect(loseBook(doubted).status).toBe("in_doubt");
 });
 
-test("a best price is good only while quote and book both are", () => {
+test("a best price is good only while quote and book are proven", () => {
   const batch = create(MarketDataBatchSchema, {
     channel: Channel.QUOTES,
     instruments: INSTRUMENTS,

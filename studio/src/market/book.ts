@@ -8,13 +8,13 @@ export interface Level {
 }
 
 export type BookStatus =
-  /** Nothing has come yet. */
+  /** No snapshot yet. */
   | "waiting"
-  /** Every update since the snapshot is in. */
+  /** Every update since the snapshot is applied. */
   | "proven"
   /** An update is missing; the levels are the last proven ones and may be wrong. */
   | "in_doubt"
-  /** The stream or the venue is away; the levels are the last that were seen. */
+  /** The stream or the venue is away; the levels are the last known ones. */
   | "stale";
 
 /** The order book of one instrument. Bids from the highest price, asks from the lowest. */
@@ -49,7 +49,7 @@ export function applyBookBatch(book: Book, batch: MarketDataBatch, symbol: strin
   return next;
 }
 
-/** Marks a book that nothing keeps current; what is in doubt stays so. */
+/** Marks a proven book as stale; a book in doubt stays in doubt. */
 export function loseBook(book: Book): Book {
   return book.status === "proven" ? { ...book, status: "stale" } : book;
 }
@@ -69,7 +69,7 @@ function applyUpdate(
   const epoch = columns.bookEpoch[row] ?? 0;
   const lastSequence = columns.lastSequence[row] ?? 0n;
   if (columns.snapshot[row] === true) return { status: "proven", bids, asks, epoch, lastSequence };
-  // A change proves nothing by itself: it needs the proven book that it belongs to.
+  // A change applies only to the proven book of its epoch.
   if (book.status !== "proven" || epoch !== book.epoch) return book;
   return {
     status: "proven",

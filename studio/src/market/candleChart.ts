@@ -28,12 +28,12 @@ export interface Hovered {
   readonly y: number;
 }
 
-/** Bars left of the screen when older ones are asked for. */
+/** Older bars are requested when fewer bars than this are left of the screen. */
 const OLDER_MARGIN_BARS = 60;
 
 export interface ChartEvents {
   readonly onNeedOlder: () => void;
-  /** Undefined when the pointer has left. */
+  /** Undefined after the pointer has left. */
   readonly onHover: (hovered: Hovered | undefined) => void;
 }
 
@@ -126,7 +126,7 @@ export class CandleChart {
   };
 }
 
-/** A bar of which a part was not watched is hollow. */
+/** A bar without full coverage is hollow. */
 function candle(bar: Bar, time: UTCTimestamp) {
   const [open, close] = [Number(bar.open), Number(bar.close)];
   const whole = { time, open, high: Number(bar.high), low: Number(bar.low), close };

@@ -23,17 +23,17 @@ function gap(atSecond: bigint, channel = Channel.TRADES) {
 
 const filled: HoleSpan = { ...gap(990n).span, key: "hole", look: "filled" };
 
-test("holes that are known stand for their gaps", () => {
+test("known holes replace their gaps", () => {
   expect(chartHoles(list(filled), [gap(990n)])).toEqual([filled]);
 });
 
-test("a gap that is too new to have been judged is shown, an old one without a hole is not", () => {
+test("a new gap is shown, an old gap without a hole is not", () => {
   const fresh = gap(995n);
   expect(chartHoles(list(filled), [fresh, gap(900n)])).toEqual([filled, fresh.span]);
   expect(chartHoles(list(), [gap(995n, Channel.BOOK)])).toEqual([]);
 });
 
-test("while Repair does not answer every gap is shown, and nothing known is forgotten", () => {
+test("while Repair is away every gap is shown, and known holes stay", () => {
   const old = gap(900n);
   expect(chartHoles({ value: undefined, failure: undefined }, [old])).toEqual([old.span]);
   const away = { value: list(filled).value, failure: STREAM_ENDED };
@@ -48,7 +48,7 @@ function bar(interval: string, openSecond: number, closeSecond = openSecond) {
   });
 }
 
-test("a time has its place within its bar, between bars that are not there, and outside", () => {
+test("a time is placed within its bar, between missing bars, and outside", () => {
   const bars = [bar("1m", 60), bar("1m", 120), bar("1m", 300)];
   const at = (second: number) => timePosition(bars, BigInt(second) * SECOND);
   expect([60, 90, 120, 165].map(at)).toEqual([-0.5, 0, 0.5, 1.25]);
@@ -58,7 +58,7 @@ test("a time has its place within its bar, between bars that are not there, and 
   expect(timePosition([], 5n)).toBe(-0.5);
 });
 
-test("bars of other kinds are as long as their trades, and never share a time", () => {
+test("event bars span their trades and never share a time", () => {
   const bars = [bar("tick:2", 60, 70), bar("tick:2", 70, 70), bar("tick:2", 70, 80)];
   expect(timePosition(bars, 65n * SECOND)).toBe(0);
   expect(timePosition(bars, 75n * SECOND)).toBe(2);

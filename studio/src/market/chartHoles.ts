@@ -4,7 +4,7 @@ import type { Polled } from "../state/poll";
 import type { GapNotice } from "./gaps";
 import { barLengthNs } from "./intervals";
 
-/** Repair waits for trades that come late before it calls a gap a hole. */
+/** Repair waits for late trades before a gap becomes a hole. */
 const JUDGED_AFTER_NS = 30_000_000_000n;
 
 /**
@@ -39,7 +39,7 @@ export function countLooks(spans: readonly HoleSpan[]): Record<HoleLook, number>
 }
 
 /**
- * Where a time stands among bars by their open times: bar i reaches from i - 0.5 to i + 0.5. A
+ * Position of a time among bars by open time: bar i spans i - 0.5 to i + 0.5. A
  * time between two bars, in which nothing was traded, is the edge between them.
  */
 export function timePosition(bars: readonly Bar[], timeNs: bigint): number {

@@ -11,7 +11,7 @@ import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
 import { chartColors } from "./chartColors";
 import { timePosition } from "./chartHoles";
 
-/** A hole of a moment must be seen too. */
+/** Minimum width, so that a short hole is visible. */
 const WIDTH_MIN_PX = 4;
 const HATCH_STEP_PX = 7;
 const MARK_HEIGHT_PX = 3;
@@ -24,7 +24,7 @@ interface Paint {
   readonly dash: readonly number[];
 }
 
-/** Each look differs in pattern too, so that it does not hang on colours. */
+/** Each state has a pattern too, so that colour is not needed. */
 const PAINTS: Record<HoleLook, Paint> = {
   open: { color: chartColors.warn, opacity: 0.12, hatched: true, dash: [] },
   in_repair: { color: chartColors.accent, opacity: 0.12, hatched: true, dash: [4, 3] },
@@ -70,7 +70,7 @@ export class HolePaint implements ISeriesPrimitive {
     this.#attached?.requestUpdate();
   }
 
-  /** The hole under the pointer: the narrowest, when they lie upon each other. */
+  /** The hole under the pointer; of overlapping holes the narrowest. */
   spanAt(x: number): HoleSpan | undefined {
     const hit = this.#drawnSpans().filter(({ left, right }) => left - 2 <= x && x <= right + 2);
     hit.sort((one, other) => one.right - one.left - (other.right - other.left));

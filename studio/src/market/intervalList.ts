@@ -1,11 +1,11 @@
-import { untilAnswered } from "../api/patience";
+import { retryUntilAnswered } from "../api/retry";
 import { bars } from "../api/transport";
 import { FrameStore } from "../state/frameStore";
 import type { Interval } from "./intervals";
 
-/** What bars are made of an instrument, asked once. */
+/** The intervals of an instrument's bars, requested once. */
 export class IntervalList {
-  /** Undefined until the aggregator has answered. */
+  /** Undefined until the first response. */
   readonly state = new FrameStore<readonly Interval[] | undefined>(undefined);
 
   constructor(
@@ -23,11 +23,11 @@ export class IntervalList {
 
   async #load(signal: AbortSignal): Promise<void> {
     const { venue, symbol } = this;
-    const answer = await untilAnswered(
+    const answer = await retryUntilAnswered(
       () => bars.listIntervals({ venue, symbol }, { signal }),
       signal,
       () => {
-        // The chart says why there are no bars; the intervals of time are known without.
+        // The chart shows why there are no bars. Time intervals are always available.
       },
     );
     if (answer) this.state.set(answer.intervals);

@@ -15,7 +15,7 @@ test("intervals of time and of other kinds are known, others are not", () => {
   ]);
 });
 
-test("a bar is whole when all of its length was watched", () => {
+test("a bar is complete when all of its time is covered", () => {
   const time = create(BarSchema, { interval: "1s", final: true, coveredNs: 999_999_999n });
   expect([isIncomplete(time), coveragePercent(time)]).toEqual([true, 99]);
   const whole = { ...time, coveredNs: 1_000_000_000n };

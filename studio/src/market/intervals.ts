@@ -15,7 +15,7 @@ export const TIME_INTERVALS = [
   "1w",
 ] as const;
 
-/** What ends a bar: an interval of time, or "<kind>:<size>", for example "tick:100". */
+/** The rule that ends a bar: a time interval, or "<kind>:<size>", for example "tick:100". */
 export type Interval = string;
 
 const KINDS: ReadonlyMap<string, string> = new Map([
@@ -60,8 +60,8 @@ function kindOf(interval: Interval): string | undefined {
 }
 
 /**
- * The place of a bar among those of its interval, ascending; the same bar keeps it when trades that
- * came late move its open time.
+ * The ascending slot of a bar within its interval. A bar keeps its slot when late trades
+ * move its open time.
  */
 export function barSlot(bar: Bar): bigint {
   if (isTimeInterval(bar.interval)) return bar.openTimeNs;
@@ -74,17 +74,17 @@ export function barLengthNs(bar: Bar): bigint {
   return seconds > 0 ? BigInt(seconds) * SECOND_NS : bar.closeTimeNs - bar.openTimeNs;
 }
 
-/** True for a candle of the venue, of a time of which no trade was recorded. */
+/** True for a candle of the venue, where no trade was recorded. */
 export function isVenueCandle(bar: Bar): boolean {
   return bar.source === BarSource.VENUE_CANDLE;
 }
 
-/** True when a part of a finished bar was not watched, so that trades may be missing in it. */
+/** True if a final bar has no full coverage, so that trades may be missing in it. */
 export function isIncomplete(bar: Bar): boolean {
   return bar.final && !isVenueCandle(bar) && bar.coveredNs < barLengthNs(bar);
 }
 
-/** The watched part of a bar in whole percent, rounded down, so that 100 means all of it. */
+/** Coverage of a bar in whole percent, rounded down: 100 means all of it. */
 export function coveragePercent(bar: Bar): number {
   const lengthNs = barLengthNs(bar);
   return lengthNs > 0n ? Number((bar.coveredNs * 100n) / lengthNs) : 100;

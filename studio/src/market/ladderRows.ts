@@ -31,7 +31,7 @@ export function ladderRows(
   });
 }
 
-/** All that rests on a side, as a number to draw with. */
+/** Total size of a side, as a number for drawing. */
 export function sideTotal(levels: readonly Level[]): number {
   return levels.reduce((sum, level) => sum + toNumber(level.size), 0);
 }

@@ -1,4 +1,4 @@
-import { untilAnswered } from "../api/patience";
+import { retryUntilAnswered } from "../api/retry";
 import { CONNECTING, follow, type StreamState } from "../api/stream";
 import { history, live } from "../api/transport";
 import { Channel } from "../gen/venuemesh/common/v1/types_pb";
@@ -32,7 +32,7 @@ export class MarketFeed {
     readonly symbol: string,
   ) {}
 
-  /** Opens the stream; returns what closes it. */
+  /** Opens the stream. Returns a function that closes it. */
   start(): () => void {
     let past = new AbortController();
     const stop = follow((options) => live.subscribe(this.#request(), options), {
@@ -54,8 +54,8 @@ export class MarketFeed {
   }
 
   /**
-   * Takes the mark "proven" from quote and book, until new ones come: while the stream or the
-   * venue is away nothing tells what happens.
+   * Marks quote and book as stale until new ones arrive: while the stream or the
+   * venue is away, they may change unnoticed.
    */
   markStale(): void {
     this.quote.set(loseQuote(this.quote.latest));
@@ -97,12 +97,12 @@ export class MarketFeed {
     }
   }
 
-  /** Fills the tape and the gap list with what was recorded. The page does without meanwhile. */
+  /** Loads recorded trades and gaps in the background. */
   async #loadPast(signal: AbortSignal): Promise<void> {
     const { venue, symbol } = this;
     const startTimeNs = BigInt(Date.now() - GAPS_SINCE_MS) * 1_000_000n;
     const newest = { venue, symbol, order: SortOrder.NEWEST_FIRST, pageSize: TAPE_ROWS_MAX };
-    const past = await untilAnswered(
+    const past = await retryUntilAnswered(
       () =>
         Promise.all([
           history.listTrades(newest, { signal }),

@@ -43,12 +43,12 @@ export function applyQuoteBatch(quote: Quote, batch: MarketDataBatch, symbol: st
   return next;
 }
 
-/** Marks a quote that nothing keeps current; what is in doubt stays so. */
+/** Marks a proven quote as stale; a quote in doubt stays in doubt. */
 export function loseQuote(quote: Quote): Quote {
   return quote.status === "proven" ? { ...quote, status: "stale" } : quote;
 }
 
-/** A best price is as good as the worse of the quote and the book that it is the top of. */
+/** The state of a best price: the worse of quote and book. */
 export function bestStatus(quote: Quote, book: Book): BookStatus {
   const statuses = [quote.status, book.status];
   const worst = (["in_doubt", "stale", "waiting"] as const).find((status) =>

@@ -29,7 +29,7 @@ function tradeBatch(ids: number[], symbol = "BTCUSDT") {
 
 const idsOf = ({ rows }: { rows: readonly { id: string }[] }) => rows.map((row) => row.id);
 
-test("the newest trade stands first, and other instruments' trades do not", () => {
+test("the newest trade is first, and trades of other instruments are skipped", () => {
   let tape = applyTradeBatch(NO_TRADES, tradeBatch([1, 2]), "BTCUSDT");
   tape = applyTradeBatch(tape, tradeBatch([9], "ETHUSDT"), "BTCUSDT");
   tape = applyTradeBatch(tape, tradeBatch([3]), "BTCUSDT");
@@ -38,7 +38,7 @@ test("the newest trade stands first, and other instruments' trades do not", () =
   expect(new Set(tape.rows.map((row) => row.key)).size).toBe(3);
 });
 
-test("the tape is bounded and counts what it does not hold", () => {
+test("the tape is bounded and counts dropped trades", () => {
   const ids = Array.from({ length: TAPE_ROWS_MAX + 50 }, (_, index) => index + 1);
   const tape = applyTradeBatch(NO_TRADES, tradeBatch(ids), "BTCUSDT");
   expect(tape.rows).toHaveLength(TAPE_ROWS_MAX);
@@ -71,7 +71,7 @@ function gap(detected: number) {
   );
 }
 
-test("gap notices are told once, newest first, and bounded", () => {
+test("gap notices are unique, newest first, and bounded", () => {
   expect(gap(1)).toMatchObject({
     channel: "book",
     reason: "out of order",

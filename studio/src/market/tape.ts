@@ -53,7 +53,7 @@ export function applyTradeBatch(tape: Tape, batch: MarketDataBatch, symbol: stri
   };
 }
 
-/** Puts recorded trades (newest first) below what the live stream has brought already. */
+/** Adds recorded trades (newest first) below the live trades. */
 export function fillTape(tape: Tape, recorded: readonly Trade[]): Tape {
   const known = new Set(tape.rows.map(identity));
   const older = recorded.map(recordedRow).filter((row) => !known.has(identity(row)));

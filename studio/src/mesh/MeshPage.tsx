@@ -11,12 +11,12 @@ import { MeshRow } from "./MeshRow";
 import { ServiceDetail } from "./ServiceDetail";
 
 const COLUMNS: readonly [string, string][] = [
-  ["Service", "Its id in the registry"],
+  ["Service", "Service id"],
   ["Kind", ""],
   ["State", ""],
-  ["Events/s", "Since the heartbeat before, and over the last sixty heartbeats"],
-  ["Lag", "Stream entries that wait for it"],
-  ["Lag, time", "Age of the newest event when it was handled"],
+  ["Events/s", "Since the previous heartbeat, and over the last sixty"],
+  ["Lag", "Unread stream entries"],
+  ["Lag, time", "Age of the newest event when it was processed"],
   ["Gaps", "Since its start"],
   ["Reconnects", "Since its start"],
   ["Memory", "Resident"],
@@ -24,7 +24,7 @@ const COLUMNS: readonly [string, string][] = [
   ["Address", "Of its gRPC server"],
 ];
 
-/** Every process of the mesh and how it does. */
+/** Every process of the mesh and its state. */
 export function MeshPage() {
   const [feed] = useState(() => new MeshFeed());
   const [selected, setSelected] = useState<string>();

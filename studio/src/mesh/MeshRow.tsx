@@ -5,7 +5,7 @@ import { formatBytes, formatCount, formatDuration, formatMillis, formatRate } fr
 import { Sparkline } from "../ui/Sparkline";
 import type { MeshService } from "./meshFeed";
 
-/** Lags from which a person should look. */
+/** Lags that are highlighted. */
 const LAG_MS_HIGH = 1_000;
 const LAG_ENTRIES_HIGH = 1_000n;
 
@@ -20,7 +20,7 @@ export const MeshRow = memo(function MeshRow({ entry, selected, onSelect }: Mesh
   if (!instance) return null;
   const { serviceId, kind, name, startTimeNs, address } = instance;
   const state = ServiceState[status?.state ?? ServiceState.UNSPECIFIED].toLowerCase();
-  // By the registry's clock alone, so that a wrong clock of this computer does not matter.
+  // Uses the registry's clock only, because this computer's clock may be wrong.
   const uptimeMs = Number((heartbeatTimeNs - startTimeNs) / 1_000_000n);
   const toggle = () => {
     onSelect(selected ? undefined : serviceId);

@@ -19,7 +19,7 @@ interface ServiceDetailProps {
   readonly onClose: () => void;
 }
 
-/** One process more closely: what it says of itself over Admin. */
+/** Details of one process, from Admin. */
 export function ServiceDetail({ instance, onClose }: ServiceDetailProps) {
   const { serviceId, kind } = instance;
   const poll = useMemo(() => pollDetail(serviceId, kind === "venue"), [serviceId, kind]);

@@ -19,7 +19,7 @@ test("a rate is added with each heartbeat, not with each message", () => {
   expect(list[0]?.rates).toEqual([10, 20]);
 });
 
-test("rates are bounded and a service that left is forgotten", () => {
+test("rates are bounded, and a stopped service is removed", () => {
   let list: readonly MeshService[] = [];
   for (let beat = 1; beat <= 100; beat++) list = addRates(list, [service("bars", beat, beat)]);
   expect(list[0]?.rates).toHaveLength(60);

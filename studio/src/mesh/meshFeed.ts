@@ -14,7 +14,7 @@ export interface MeshService {
 /** Every process of the mesh, from the registry. */
 export class MeshFeed {
   readonly state = new FrameStore<StreamState>(CONNECTING);
-  /** By kind, then by name; undefined until the registry has answered. */
+  /** By kind, then by name; undefined until the registry's first response. */
   readonly services = new FrameStore<readonly MeshService[] | undefined>(undefined);
 
   start(): () => void {
@@ -29,7 +29,7 @@ export class MeshFeed {
   }
 }
 
-/** The new list, each service with its rates from before and one more if it has reported since. */
+/** The new list. Each service keeps its rates, plus one per new heartbeat. */
 export function addRates(
   before: readonly MeshService[],
   services: readonly Service[],

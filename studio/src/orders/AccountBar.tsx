@@ -6,7 +6,7 @@ import { go, type OrdersRoute } from "../route";
 import { formatCount } from "../ui/format";
 import { Stat } from "../ui/Stat";
 import type { AccountView } from "./accountView";
-import { accountWord } from "./words";
+import { accountLabel } from "./labels";
 
 interface AccountBarProps {
   readonly route: OrdersRoute;
@@ -18,7 +18,7 @@ interface AccountBarProps {
   readonly view: AccountView;
 }
 
-/** Which account this is, and whether it takes orders. */
+/** The account's name, its state, and the number of open orders. */
 export function AccountBar({ route, venues, accounts, account, name, view }: AccountBarProps) {
   const unknown = view.open.filter(({ state }) => state === OrderState.UNKNOWN).length;
   return (
@@ -39,7 +39,7 @@ export function AccountBar({ route, venues, accounts, account, name, view }: Acc
           go({ ...route, account: event.target.value });
         }}
       >
-        {!account && <option value={name}>{name} (not there)</option>}
+        {!account && <option value={name}>{name} (unknown account)</option>}
         {accounts.map((each) => (
           <option key={each.account} value={each.account}>
             {each.account}
@@ -57,7 +57,7 @@ export function AccountBar({ route, venues, accounts, account, name, view }: Acc
           label="Unknown"
           value={view.isKnown ? formatCount(unknown) : "—"}
           valueId="unknown-count"
-          title="Orders of which it is not known what has become of them"
+          title="Orders whose state at the venue is not known; the venue is being queried"
           {...(unknown > 0 ? { tone: "high" as const } : {})}
         />
       </div>
@@ -76,18 +76,21 @@ function AccountMarks({ account }: { readonly account: Account }) {
         title={detail}
       >
         <span className="lamp" aria-hidden="true" />
-        {accountWord(state)}
+        {accountLabel(state)}
       </strong>
       {paper ? (
-        <span className="account-mark" title="The venue only pretends: nothing real is traded">
+        <span className="account-mark" title="Orders are simulated. No real money is used.">
           paper
         </span>
       ) : (
-        <span className="account-mark real" title="What is placed here is traded at the venue">
+        <span
+          className="account-mark real"
+          title="Orders are executed at the venue with real money."
+        >
           real money
         </span>
       )}
-      {deadManFired && <span className="account-mark warn">dead-man switch fired</span>}
+      {deadManFired && <span className="account-mark warn">dead-man switch triggered</span>}
     </div>
   );
 }

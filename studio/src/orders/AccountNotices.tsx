@@ -4,7 +4,7 @@ import { type Account, AccountState } from "../gen/venuemesh/tradeflow/v1/trade_
 import { useFrameStore } from "../state/frameStore";
 import { formatDateTime } from "../ui/format";
 import type { ExecutionFeed } from "./executionFeed";
-import { accountWord } from "./words";
+import { accountLabel } from "./labels";
 
 interface AccountNoticesProps {
   readonly feed: ExecutionFeed;
@@ -12,7 +12,7 @@ interface AccountNoticesProps {
   readonly name: string;
 }
 
-/** What a person has to know before trusting the page. */
+/** Warnings about the account: disconnected, not ready, dead-man switch, positions without an exit. */
 export function AccountNotices({ feed, account, name }: AccountNoticesProps) {
   const lostTimeMs = useFrameStore(feed.lostTimeMs);
   const { leftOpen } = useFrameStore(feed.view);
@@ -22,26 +22,26 @@ export function AccountNotices({ feed, account, name }: AccountNoticesProps) {
     <>
       {isLost && lostTimeMs !== undefined && (
         <NoticeLine id="disconnected">
-          Disconnected: orders, fills and balances are as they were at{" "}
-          {formatDateTime(BigInt(lostTimeMs) * 1_000_000n)} UTC. Trying again …
+          Disconnected. Orders, fills and balances are as of{" "}
+          {formatDateTime(BigInt(lostTimeMs) * 1_000_000n)} UTC. Reconnecting …
         </NoticeLine>
       )}
       {!account && <NoticeLine id="no-account">The venue has no account “{name}”.</NoticeLine>}
       {account && account.state !== AccountState.READY && (
         <NoticeLine id="not-ready">
-          The account is {accountWord(account.state)}, and takes no orders now
+          The account is {accountLabel(account.state)} and accepts no orders
           {account.detail === "" ? "." : `: ${account.detail}`}
         </NoticeLine>
       )}
       {account?.deadManFired && (
         <NoticeLine id="dead-man">
-          The dead-man switch has fired: the order authority was silent, and all that was open was
-          cancelled. Its next sign of life ends this.
+          The dead-man switch was triggered: the order authority sent no heartbeat, and all open
+          orders were cancelled. The next heartbeat resets the switch.
         </NoticeLine>
       )}
       {leftOpen.map(({ clientOrderId, symbol, found, detail }) => (
         <NoticeLine key={clientOrderId} id="left-open">
-          Left open: {found} of {symbol}. {capitalized(detail)}.
+          Open without an exit: {found} of {symbol}. {capitalized(detail)}.
         </NoticeLine>
       ))}
     </>

@@ -1,25 +1,25 @@
 import { formatCount } from "../ui/format";
 import { closeDialog, Dialog } from "../ui/Dialog";
 import type { AccountView } from "./accountView";
-import type { Work } from "./work";
+import type { AccountSession } from "./accountSession";
 
 interface CancelAllDialogProps {
   readonly view: AccountView;
-  readonly work: Work;
+  readonly session: AccountSession;
   readonly onClose: () => void;
 }
 
-/** Asks before all open orders are taken back. */
-export function CancelAllDialog({ view, work, onClose }: CancelAllDialogProps) {
-  const { cancelling } = work;
-  const { venue, account } = cancelling;
+/** Asks for confirmation before all open orders are cancelled. */
+export function CancelAllDialog({ view, session, onClose }: CancelAllDialogProps) {
+  const { canceller } = session;
+  const { venue, account } = canceller;
   const count = view.open.length;
-  const orders = count === 1 ? "the one open order" : `all ${formatCount(count)} open orders`;
+  const orders = count === 1 ? "the open order" : `all ${formatCount(count)} open orders`;
   return (
     <Dialog title="Cancel all orders" id="cancel-all-dialog" onClose={onClose}>
       <p className="dialog-text">
-        Cancel {orders} on {venue}, account {account}, of all instruments, those placed elsewhere
-        too.
+        Cancel {orders} of account {account} on {venue}, in all instruments? Orders that were placed
+        elsewhere are cancelled too.
       </p>
       <p className="dialog-buttons">
         <button className="outline-button" data-testid="cancel-all-back" onClick={closeDialog}>
@@ -29,7 +29,7 @@ export function CancelAllDialog({ view, work, onClose }: CancelAllDialogProps) {
           className="text-button"
           data-testid="cancel-all-confirm"
           onClick={(event) => {
-            void cancelling.cancelAll();
+            void canceller.cancelAll();
             closeDialog(event);
           }}
         >

@@ -1,20 +1,20 @@
 import type { Difference } from "../gen/venuemesh/tradeflow/v1/differences_pb";
 import { Panel } from "../ui/Panel";
-import { differenceWord } from "./words";
+import { differenceLabel } from "./labels";
 
-/** Where the journal and the venue differed, and the venue was believed. */
+/** Differences between journal and venue that were resolved in favour of the venue. */
 export function DifferencesPanel(props: { readonly differences: readonly Difference[] }) {
   const { differences } = props;
   return (
     <Panel
-      title="Differences that were settled"
+      title="Reconciliation differences"
       aside={<span className="panel-note">{differences.length}</span>}
     >
       <div className="table-scroll">
         <table className="record-table">
           <thead>
             <tr>
-              {["Kind", "About", "Expected", "Found", "What is known"].map((name) => (
+              {["Kind", "Symbol", "Expected", "Found", "Details"].map((name) => (
                 <th key={name} scope="col">
                   {name}
                 </th>
@@ -25,7 +25,7 @@ export function DifferencesPanel(props: { readonly differences: readonly Differe
             {differences.map((difference, place) => (
               // The newest comes first, so that a row keeps its place when counted from the end.
               <tr key={differences.length - place} data-testid="difference-row">
-                <td>{differenceWord(difference.kind)}</td>
+                <td>{differenceLabel(difference.kind)}</td>
                 <td title={difference.clientOrderId}>{difference.symbol}</td>
                 <td>{difference.expected || "—"}</td>
                 <td>{difference.found || "—"}</td>

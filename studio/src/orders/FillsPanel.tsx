@@ -3,7 +3,7 @@ import { formatDateTime, formatTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { type AccountView, fillKey, FILLS_MAX } from "./accountView";
 import { ColumnHeads, SideMark } from "./OrderCells";
-import { liquidityWord } from "./words";
+import { liquidityLabel } from "./labels";
 
 const COLUMNS = ["Time, UTC", "Symbol", "Side", "Size", "Price", "Fee", "As", "Order"];
 
@@ -21,12 +21,12 @@ export function FillsPanel({ view: { fills, isKnown }, failure }: FillsPanelProp
       title="Fills"
       aside={
         <span className={failure ? "panel-note failed" : "panel-note"}>
-          {failure ? `Earlier ones are not known. ${failureText(failure)}` : count}
+          {failure ? `Earlier fills could not be loaded. ${failureText(failure)}` : count}
         </span>
       }
     >
       {fills.length === 0 ? (
-        <p className="empty">{isKnown ? "Nothing has been filled." : "Waiting …"}</p>
+        <p className="empty">{isKnown ? "No fills yet." : "Waiting …"}</p>
       ) : (
         <div className="table-scroll">
           <table className="record-table">
@@ -44,7 +44,7 @@ export function FillsPanel({ view: { fills, isKnown }, failure }: FillsPanelProp
                   <td className="number">
                     {fill.fee ? `${fill.fee.amount} ${fill.fee.asset}` : "—"}
                   </td>
-                  <td>{liquidityWord(fill.liquidity)}</td>
+                  <td>{liquidityLabel(fill.liquidity)}</td>
                   <td className="id">{fill.clientOrderId || fill.venueOrderId}</td>
                 </tr>
               ))}

@@ -1,6 +1,6 @@
 import { Side } from "../gen/venuemesh/common/v1/types_pb";
 import { type Order, OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import { flagsText, priceText, sideWord, stateWord, typeWord } from "./words";
+import { flagsText, priceText, sideLabel, stateLabel, typeLabel } from "./labels";
 
 /** What all tables of orders begin with. */
 export const ORDER_COLUMNS = [
@@ -47,7 +47,7 @@ export function OrderCells({ order }: { readonly order: Order }) {
       <td className="number">{content.size}</td>
       <td className="number">{priceText(content)}</td>
       <td>
-        {typeWord(content.type)}
+        {typeLabel(content.type)}
         {flags !== "" && <small> {flags}</small>}
       </td>
       <td className="number">{filledSize || "0"}</td>
@@ -56,7 +56,7 @@ export function OrderCells({ order }: { readonly order: Order }) {
   );
 }
 
-/** The state as a lamp and a word. */
+/** The state as a coloured label. */
 export function StateMark({ state }: { readonly state: OrderState }) {
   return (
     <strong
@@ -65,12 +65,12 @@ export function StateMark({ state }: { readonly state: OrderState }) {
       data-state={OrderState[state].toLowerCase()}
     >
       <span className="lamp" aria-hidden="true" />
-      {stateWord(state)}
+      {stateLabel(state)}
     </strong>
   );
 }
 
 export function SideMark({ side }: { readonly side: Side }) {
   const tone = side === Side.BUY ? "up" : side === Side.SELL ? "down" : "";
-  return <span className={tone}>{sideWord(side)}</span>;
+  return <span className={tone}>{sideLabel(side)}</span>;
 }

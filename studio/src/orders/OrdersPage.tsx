@@ -7,7 +7,7 @@ import type { OrdersRoute } from "../route";
 import { useFrameStore } from "../state/frameStore";
 import { useRunning } from "../state/running";
 import { pollAccounts } from "./accounts";
-import { OrdersRoom } from "./OrdersRoom";
+import { OrdersContent } from "./OrdersContent";
 
 /** Finds out what the address means: which venue, which account. Then shows its room. */
 export function OrdersPage({ route }: { readonly route: OrdersRoute }) {
@@ -16,7 +16,7 @@ export function OrdersPage({ route }: { readonly route: OrdersRoute }) {
       venue={route.venue}
       routeTo={(venue) => ({ ...route, venue, account: "" })}
       suits={takesOrders}
-      unsuited="takes no orders: it has no account"
+      unsuited="has no trading account"
     >
       {(venue, venues) => <VenueAccounts key={venue.id} {...{ route, venue, venues }} />}
     </VenueGate>
@@ -47,10 +47,10 @@ function VenueAccounts({ route, venue, venues }: VenueAccountsProps) {
   if (name !== undefined && polled.value) {
     const accounts = polled.value;
     return (
-      <OrdersRoom key={name} {...{ route, venue, venues, polled, accounts, name, onAccount }} />
+      <OrdersContent key={name} {...{ route, venue, venues, polled, accounts, name, onAccount }} />
     );
   }
-  let text = `Asking ${venue.id} for its accounts …`;
+  let text = `Loading the accounts of ${venue.id} …`;
   if (polled.failure) text = failureText(polled.failure);
   else if (polled.value) text = `${venue.id} has no account.`;
   return <Notice text={text} />;

@@ -5,47 +5,47 @@ import type { Account } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { useFrameStore } from "../state/frameStore";
 import { closeDialog, Dialog } from "../ui/Dialog";
 import { StateMark } from "./OrderCells";
-import { groupSentence } from "./group";
-import type { Placing, Submission } from "./placing";
-import { Refusal } from "./Refusal";
-import { worthOf } from "./sentence";
+import { groupText } from "./group";
+import type { OrderPlacer, Submission } from "./orderPlacer";
+import { FailureMessage } from "./FailureMessage";
+import { worthOf } from "./orderText";
 import { fieldOf, type TextField } from "./ticket";
-import { detailText } from "./words";
+import { detailText } from "./labels";
 
 interface ReviewDialogProps {
-  readonly placing: Placing;
+  readonly placer: OrderPlacer;
   readonly account: Account | undefined;
   readonly instrument: Instrument | undefined;
-  /** Puts a valid value into a field of the form. */
+  /** Sets a field of the form to a valid value. */
   readonly onCorrect: (field: TextField, value: string) => void;
 }
 
-/** Says in words what will be sent, sends it, and tells what has become of it. */
+/** Shows an order as a sentence, sends it, and shows the outcome. */
 export function ReviewDialog(props: ReviewDialogProps) {
-  const { placing, account, instrument } = props;
-  const shown = useFrameStore(placing.current);
+  const { placer, account, instrument } = props;
+  const shown = useFrameStore(placer.current);
   if (!shown) return null;
   const { content, others, requestId, phase, order } = shown;
   const worth = instrument?.symbol === content.symbol ? worthOf(content, instrument) : "";
   return (
     <Dialog
       key={requestId}
-      title={order ? "The order" : questionOf(shown)}
+      title={order ? "Order" : questionOf(shown)}
       id="review-dialog"
       isLocked={phase === "sending"}
       onClose={() => {
-        placing.close();
+        placer.close();
       }}
     >
       <p className="dialog-sentence" data-testid="review-text">
-        {groupSentence(content, others)}
+        {groupText(content, others)}
       </p>
       {!order && (
         <p className="dialog-text">
-          {worth !== "" && `Worth ${worth}. `}
+          {worth !== "" && `Value: ${worth}. `}
           {account?.paper
-            ? "Paper account: nothing real is traded."
-            : "Real money: it is traded at the venue."}
+            ? "Paper account: no real money is used."
+            : "Real money: the order is executed at the venue."}
         </p>
       )}
       <Outcome shown={shown} />
@@ -55,7 +55,7 @@ export function ReviewDialog(props: ReviewDialogProps) {
 }
 
 function questionOf({ others }: Submission): string {
-  return others.length === 0 ? "Send this order?" : "Send these orders together?";
+  return others.length === 0 ? "Send this order?" : "Send these orders?";
 }
 
 function Outcome({ shown: { phase, failure, isInDoubt, order } }: { readonly shown: Submission }) {
@@ -75,11 +75,11 @@ function Outcome({ shown: { phase, failure, isInDoubt, order } }: { readonly sho
   }
   return (
     <>
-      {failure && <Refusal failure={failure} />}
+      {failure && <FailureMessage failure={failure} />}
       {isInDoubt && (
         <p className="dialog-text" data-testid="review-doubt">
-          It is not known whether the order was placed. Trying again sends the same request: it
-          makes one order at most.
+          It is not known whether the order was placed. A retry sends the same request id, so at
+          most one order is placed.
         </p>
       )}
     </>
@@ -90,10 +90,10 @@ interface ButtonsProps extends ReviewDialogProps {
   readonly shown: Submission;
 }
 
-function Buttons({ placing, shown, onCorrect }: ButtonsProps) {
+function Buttons({ placer, shown, onCorrect }: ButtonsProps) {
   const { phase, failure, isInDoubt } = shown;
   const send = () => {
-    void placing.send();
+    void placer.send();
   };
   if (phase === "answered") {
     return (
@@ -105,9 +105,9 @@ function Buttons({ placing, shown, onCorrect }: ButtonsProps) {
     );
   }
   const { field = "", nearest = "" } = failure?.metadata ?? {};
-  // The same order is refused again, unless it was placed before it was refused.
-  const mayFareBetter = failure?.reason !== "INVALID_ORDER" || isInDoubt;
-  // In a group it may be the field of another one.
+  // An invalid order is rejected again, unless an earlier attempt may have placed it.
+  const canRetry = failure?.reason !== "INVALID_ORDER" || isInDoubt;
+  // In a group the field may belong to another order.
   const isKnown = nearest !== "" && shown.others.length === 0;
   const wrong = isKnown ? fieldOf(field) : undefined;
   return (
@@ -133,14 +133,14 @@ function Buttons({ placing, shown, onCorrect }: ButtonsProps) {
           Change to {nearest}
         </button>
       )}
-      {mayFareBetter && (
+      {canRetry && (
         <button
           className="text-button"
           data-testid="review-send"
           disabled={phase === "sending"}
           onClick={send}
         >
-          {phase === "failed" ? "Try again" : "Send order"}
+          {phase === "failed" ? "Retry" : "Send order"}
         </button>
       )}
     </ButtonRow>

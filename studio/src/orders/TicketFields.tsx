@@ -2,7 +2,7 @@ import { useId } from "react";
 
 import { type Instrument, InstrumentKind, Side } from "../gen/venuemesh/common/v1/types_pb";
 import {
-  canBeMaker,
+  canBePostOnly,
   isPriced,
   isStop,
   optionalFields,
@@ -11,7 +11,7 @@ import {
   type Ticket,
   wantedFields,
 } from "./ticket";
-import { ORDER_TYPES, sideWord, TIMES_IN_FORCE } from "./words";
+import { ORDER_TYPES, sideLabel, TIMES_IN_FORCE } from "./labels";
 
 const SIDES = [Side.BUY, Side.SELL] as const;
 
@@ -22,7 +22,7 @@ interface TicketFieldsProps {
   readonly onChange: (change: Partial<Ticket>) => void;
 }
 
-/** All that can be said of an order; fields that its type does not have are left out. */
+/** The fields of the order form. Fields that do not apply to the order type are hidden. */
 export function TicketFields({ ticket, instrument, problems, onChange }: TicketFieldsProps) {
   const wanted = new Set<TextField>([...wantedFields(ticket), ...optionalFields(ticket)]);
   const text = (field: TextField, label: string, hint = "") =>
@@ -53,11 +53,11 @@ export function TicketFields({ ticket, instrument, problems, onChange }: TicketF
       {text("size", `Size, ${sizeUnit(instrument)}`, sizeHint(instrument))}
       {text("price", `Price, ${quote}`, tick)}
       {text("stopPrice", `Stop price, ${quote}`, tick)}
-      {text("trailingOffset", `Distance, ${quote}`)}
+      {text("trailingOffset", `Trailing offset, ${quote}`)}
       {isPriced(ticket) && (
         <Choice
           id="time"
-          label="Waits"
+          label="Time in force"
           value={ticket.timeInForce}
           options={TIMES_IN_FORCE}
           onChange={(timeInForce) => {
@@ -65,10 +65,10 @@ export function TicketFields({ ticket, instrument, problems, onChange }: TicketF
           }}
         />
       )}
-      {text("minutes", "Time, minutes")}
-      {text("profit", `Then close at, ${quote}`, "a limit order, or nothing")}
-      {text("loss", `Or stop at, ${quote}`, "a stop, or nothing")}
-      {text("alternative", `Instead at, ${quote}`, alternativeHint(ticket))}
+      {text("minutes", "Expires after, minutes")}
+      {text("profit", `Take profit, ${quote}`, "optional: limit order")}
+      {text("loss", `Stop loss, ${quote}`, "optional: stop order")}
+      {text("alternative", `OCO price, ${quote}`, alternativeHint(ticket))}
       <Flags {...{ ticket, onChange }} />
     </>
   );
@@ -88,7 +88,7 @@ function SideChoice({ ticket, onChange }: Pick<TicketFieldsProps, "ticket" | "on
             onChange({ side });
           }}
         >
-          {sideWord(side)}
+          {sideLabel(side)}
         </button>
       ))}
     </div>
@@ -96,7 +96,7 @@ function SideChoice({ ticket, onChange }: Pick<TicketFieldsProps, "ticket" | "on
 }
 
 function Flags({ ticket, onChange }: Pick<TicketFieldsProps, "ticket" | "onChange">) {
-  const isMaker = canBeMaker(ticket);
+  const isMaker = canBePostOnly(ticket);
   return (
     <div className="ticket-flags">
       <label className="filter-box">
@@ -109,7 +109,7 @@ function Flags({ ticket, onChange }: Pick<TicketFieldsProps, "ticket" | "onChang
             onChange({ postOnly: event.target.checked });
           }}
         />
-        maker only
+        post-only
       </label>
       <label className="filter-box">
         <input
@@ -120,7 +120,7 @@ function Flags({ ticket, onChange }: Pick<TicketFieldsProps, "ticket" | "onChang
             onChange({ reduceOnly: event.target.checked });
           }}
         />
-        reduce only
+        reduce-only
       </label>
     </div>
   );
@@ -195,7 +195,7 @@ function Choice<Value extends number>(props: ChoiceProps<Value>) {
 }
 
 function alternativeHint(ticket: Ticket): string {
-  return `${isStop(ticket) ? "a limit order" : "a stop"} that does the same, or nothing`;
+  return `optional: alternative ${isStop(ticket) ? "limit order" : "stop"}`;
 }
 
 function sizeUnit(instrument: Instrument | undefined): string {
@@ -206,7 +206,7 @@ function sizeUnit(instrument: Instrument | undefined): string {
 }
 
 function sizeHint(instrument: Instrument | undefined): string {
-  return hintOf(["step", instrument?.sizeStep], ["at least", instrument?.sizeMin]);
+  return hintOf(["step", instrument?.sizeStep], ["minimum", instrument?.sizeMin]);
 }
 
 function hintOf(...parts: readonly (readonly [string, string | undefined])[]): string {

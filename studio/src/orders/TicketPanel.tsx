@@ -5,30 +5,30 @@ import { SymbolPicker } from "../instrument/SymbolPicker";
 import type { Account } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { useFrameStore } from "../state/frameStore";
 import { Panel } from "../ui/Panel";
-import { othersOf, groupSentence } from "./group";
-import { mayPlace, type Placing } from "./placing";
+import { linkedOrders, groupText } from "./group";
+import { mayPlace, type OrderPlacer } from "./orderPlacer";
 import { ReviewDialog } from "./ReviewDialog";
 import { contentOf, EMPTY_TICKET, problemsOf } from "./ticket";
 import { TicketFields } from "./TicketFields";
-import { useListed } from "./listed";
+import { useListedInstruments } from "./listedInstruments";
 
 interface TicketPanelProps {
   readonly venue: Venue;
   readonly account: Account | undefined;
-  /** Of the account. */
+  /** The account's name. */
   readonly name: string;
-  readonly placing: Placing;
+  readonly placer: OrderPlacer;
 }
 
-/** A form to place an order with, where somebody is there to approve it. */
+/** The order form. Without an approver, a note that orders cannot be placed here. */
 export function TicketPanel(props: TicketPanelProps) {
-  const approver = useFrameStore(props.placing.approver);
+  const approver = useFrameStore(props.placer.approver);
   if (!mayPlace(approver, props.account)) {
     return (
       <Panel title="New order" className="ticket">
         <p className="empty" data-testid="approved-only">
-          Orders of this account are placed by an approved client only. They can be watched and
-          cancelled here.
+          Orders of this account can be placed only by an approved client. Here you can watch and
+          cancel them.
         </p>
       </Panel>
     );
@@ -36,8 +36,8 @@ export function TicketPanel(props: TicketPanelProps) {
   return <TicketForm {...props} />;
 }
 
-function TicketForm({ venue, account, name, placing }: TicketPanelProps) {
-  const { symbol, instrument, instruments, streamed, pick } = useListed(venue);
+function TicketForm({ venue, account, name, placer }: TicketPanelProps) {
+  const { symbol, instrument, instruments, streamed, pick } = useListedInstruments(venue);
   const [ticket, setTicket] = useState(EMPTY_TICKET);
   const [isTried, setTried] = useState(false);
   const problems = problemsOf(ticket);
@@ -46,7 +46,7 @@ function TicketForm({ venue, account, name, placing }: TicketPanelProps) {
     if (symbol === "" || Object.keys(problems).length > 0) return;
     const nowNs = BigInt(Date.now()) * 1_000_000n;
     const content = contentOf(ticket, { venue: venue.id, account: name, symbol }, nowNs);
-    placing.review(content, othersOf(ticket, content));
+    placer.review(content, linkedOrders(ticket, content));
   };
   return (
     <>
@@ -69,13 +69,13 @@ function TicketForm({ venue, account, name, placing }: TicketPanelProps) {
             }}
           />
           <button className="text-button" type="submit" data-testid="ticket-review">
-            Review …
+            Review order …
           </button>
         </form>
-        <InDoubt placing={placing} />
+        <InDoubt placer={placer} />
       </Panel>
       <ReviewDialog
-        {...{ placing, account, instrument }}
+        {...{ placer, account, instrument }}
         onCorrect={(field, value) => {
           setTicket({ ...ticket, [field]: value });
         }}
@@ -84,31 +84,30 @@ function TicketForm({ venue, account, name, placing }: TicketPanelProps) {
   );
 }
 
-/** Orders of which nobody has said yet whether they were placed. */
-function InDoubt({ placing }: { readonly placing: Placing }) {
-  const inDoubt = useFrameStore(placing.inDoubt);
+/** Submitted orders whose outcome is unknown. */
+function InDoubt({ placer }: { readonly placer: OrderPlacer }) {
+  const inDoubt = useFrameStore(placer.inDoubt);
   return inDoubt.map((submission) => (
     <div key={submission.requestId} className="in-doubt" role="status" data-testid="order-in-doubt">
       <p>
-        It is not known whether this was placed:{" "}
-        {groupSentence(submission.content, submission.others)}.
+        Unknown whether this order was placed: {groupText(submission.content, submission.others)}.
       </p>
       <p className="dialog-buttons">
         <button
           className="outline-button"
           onClick={() => {
-            placing.forget(submission.requestId);
+            placer.forget(submission.requestId);
           }}
         >
-          Forget it
+          Dismiss
         </button>
         <button
           className="outline-button"
           onClick={() => {
-            placing.resume(submission);
+            placer.resume(submission);
           }}
         >
-          Try again …
+          Retry …
         </button>
       </p>
     </div>

@@ -18,11 +18,11 @@ import {
   applyEvent,
   ENDED_MAX,
   FILLS_MAX,
-  learnOrder,
-  NOTHING_KNOWN,
+  mergeOrder,
+  EMPTY_VIEW,
   orderKey,
   sortOpen,
-  vanished,
+  missingOrders,
 } from "./accountView";
 
 const { CANCELLED, FILLED, OPEN, PARTLY_FILLED, SENT, UNKNOWN } = OrderState;
@@ -46,8 +46,8 @@ function fill(fillId: string, time: number) {
 
 const ids = (orders: readonly Order[]) => orders.map(orderKey);
 
-test("an order moves from the open ones to those that have ended", () => {
-  let view = after(NOTHING_KNOWN, { case: "order", value: order("a", SENT, 1) });
+test("a final order moves from open orders to ended orders", () => {
+  let view = after(EMPTY_VIEW, { case: "order", value: order("a", SENT, 1) });
   view = after(view, { case: "order", value: order("a", PARTLY_FILLED, 2) });
   expect(view.open.map(({ state }) => state)).toEqual([PARTLY_FILLED]);
   view = after(view, { case: "order", value: order("a", FILLED, 3) });
@@ -55,9 +55,9 @@ test("an order moves from the open ones to those that have ended", () => {
   expect(ids(view.ended)).toEqual(["a"]);
 });
 
-test("an order of which nothing is known stays open, and is seen first", () => {
+test("an order in an unknown state stays open and is listed first", () => {
   const view = after(
-    NOTHING_KNOWN,
+    EMPTY_VIEW,
     { case: "order", value: order("a", OPEN) },
     { case: "order", value: order("lost", UNKNOWN) },
   );
@@ -65,20 +65,20 @@ test("an order of which nothing is known stays open, and is seen first", () => {
   expect(ids(sorted)).toEqual(["lost", "a"]);
 });
 
-test("orders that were placed elsewhere without an id are told apart by the venue's", () => {
+test("orders without a client order id are identified by the venue's id", () => {
   const external = (venueOrderId: string) =>
     create(OrderSchema, { venueOrderId, state: OPEN, external: true });
   const view = after(
-    NOTHING_KNOWN,
+    EMPTY_VIEW,
     { case: "order", value: external("1") },
     { case: "order", value: external("2") },
   );
   expect(ids(view.open)).toEqual(["venue:1", "venue:2"]);
 });
 
-test("a snapshot replaces what is open and held, and tells what has vanished", () => {
+test("a snapshot replaces open orders and holdings, and missing orders are found", () => {
   const before = after(
-    NOTHING_KNOWN,
+    EMPTY_VIEW,
     { case: "order", value: order("a", OPEN) },
     { case: "order", value: order("b", OPEN) },
     { case: "order", value: order("c", CANCELLED) },
@@ -93,7 +93,7 @@ test("a snapshot replaces what is open and held, and tells what has vanished", (
     ],
     positions: [{ symbol: "BTC-PERP", size: "-1" }],
   });
-  expect(ids(vanished(before, snapshot))).toEqual(["a"]);
+  expect(ids(missingOrders(before, snapshot))).toEqual(["a"]);
   const view = after(before, { case: "snapshot", value: snapshot });
   expect(view.isKnown).toBe(true);
   expect(ids(view.open)).toEqual(["b", "d"]);
@@ -102,9 +102,9 @@ test("a snapshot replaces what is open and held, and tells what has vanished", (
   expect(view.positions.map(({ size }) => size)).toEqual(["-1"]);
 });
 
-test("a balance or a position that is used up is gone, others keep every digit", () => {
+test("zero balances and positions are removed, others keep every digit", () => {
   const view = after(
-    NOTHING_KNOWN,
+    EMPTY_VIEW,
     { case: "balance", value: { asset: "USDT", total: "9007199254740993.10", free: "0" } },
     { case: "balance", value: { asset: "BTC", total: "1" } },
     { case: "balance", value: { asset: "BTC", total: "0" } },
@@ -115,28 +115,28 @@ test("a balance or a position that is used up is gone, others keep every digit",
   expect(view.positions).toEqual([]);
 });
 
-test("an answer that is older than what the stream has told changes nothing", () => {
+test("a response older than the view changes nothing", () => {
   const view = after(
-    NOTHING_KNOWN,
+    EMPTY_VIEW,
     { case: "order", value: order("a", PARTLY_FILLED, 5) },
     { case: "order", value: order("b", FILLED, 5) },
   );
-  expect(learnOrder(view, order("a", OPEN, 4))).toBe(view);
-  expect(learnOrder(view, order("b", OPEN, 9))).toBe(view);
-  expect(ids(learnOrder(view, order("a", CANCELLED, 6)).ended)).toEqual(["a", "b"]);
+  expect(mergeOrder(view, order("a", OPEN, 4))).toBe(view);
+  expect(mergeOrder(view, order("b", OPEN, 9))).toBe(view);
+  expect(ids(mergeOrder(view, order("a", CANCELLED, 6)).ended)).toEqual(["a", "b"]);
 });
 
-test("fills are known once, newest first, and bounded", () => {
-  const view = after(NOTHING_KNOWN, { case: "fill", value: fill("2", 2) });
+test("fills are unique, newest first, and bounded", () => {
+  const view = after(EMPTY_VIEW, { case: "fill", value: fill("2", 2) });
   const more = addFills(view, [fill("3", 3), fill("2", 2), fill("1", 1)]);
   expect(more.fills.map(({ fillId }) => fillId)).toEqual(["3", "2", "1"]);
   expect(addFills(more, [fill("1", 1)])).toBe(more);
   const many = Array.from({ length: FILLS_MAX + 5 }, (_, place) => fill(`m${place}`, place));
-  expect(addFills(NOTHING_KNOWN, many).fills).toHaveLength(FILLS_MAX);
+  expect(addFills(EMPTY_VIEW, many).fills).toHaveLength(FILLS_MAX);
 });
 
-test("orders that have ended are bounded, the last to end stay", () => {
-  let view = NOTHING_KNOWN;
+test("ended orders are bounded, the newest stay", () => {
+  let view = EMPTY_VIEW;
   for (let place = 1; place <= ENDED_MAX + 1; place++) {
     view = after(view, { case: "order", value: order(String(place), FILLED, place) });
   }
@@ -144,14 +144,14 @@ test("orders that have ended are bounded, the last to end stay", () => {
   expect(view.ended[0]?.clientOrderId).toBe(String(ENDED_MAX + 1));
 });
 
-test("what a group has left open stays to be seen, apart from what was settled", () => {
+test("positions left open by a group are listed apart from resolved differences", () => {
   const difference = (kind: DifferenceKind, found: string) =>
     create(DifferenceSchema, { kind, found });
   const before = difference(DifferenceKind.LEFT_OPEN, "1");
   const leftOpen = difference(DifferenceKind.LEFT_OPEN, "2");
   const settled = difference(DifferenceKind.FEE, "3");
   const view = after(
-    NOTHING_KNOWN,
+    EMPTY_VIEW,
     { case: "snapshot", value: create(ExecutionSnapshotSchema, { leftOpen: [before] }) },
     { case: "difference", value: leftOpen },
     { case: "difference", value: settled },

@@ -4,33 +4,33 @@ import type {
   ExecutionSnapshot,
   StreamExecutionsResponse,
 } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
-import { isFinal } from "./words";
+import { isFinal } from "./labels";
 
 export const ENDED_MAX = 200;
 export const FILLS_MAX = 200;
 export const DIFFERENCES_MAX = 50;
 
-/** What is known of an account. Amounts are the text that came. */
+/** Orders, fills, balances and positions of an account. Amounts are decimal text as received. */
 export interface AccountView {
-  /** Whether a snapshot has come. */
+  /** Whether a snapshot was received. */
   readonly isKnown: boolean;
   /** Orders that are not final. */
   readonly open: readonly Order[];
-  /** Orders that are final, the last to end first, at most ENDED_MAX. */
+  /** Final orders, newest first, at most ENDED_MAX. */
   readonly ended: readonly Order[];
   /** Newest first, at most FILLS_MAX. */
   readonly fills: readonly Fill[];
-  /** By asset, without those that are zero. */
+  /** Non-zero balances, by asset. */
   readonly balances: readonly Balance[];
-  /** By symbol, without those that are zero. */
+  /** Non-zero positions, by symbol. */
   readonly positions: readonly Position[];
-  /** What reconciling has found, newest first, at most DIFFERENCES_MAX. */
+  /** Differences found by reconciliation, newest first, at most DIFFERENCES_MAX. */
   readonly differences: readonly Difference[];
-  /** What groups have left open without an exit, oldest first, at most DIFFERENCES_MAX. */
+  /** Positions that groups left open without an exit, oldest first, at most DIFFERENCES_MAX. */
   readonly leftOpen: readonly Difference[];
 }
 
-export const NOTHING_KNOWN: AccountView = {
+export const EMPTY_VIEW: AccountView = {
   isKnown: false,
   open: [],
   ended: [],
@@ -41,12 +41,12 @@ export const NOTHING_KNOWN: AccountView = {
   leftOpen: [],
 };
 
-/** What tells an order from the others, also one that was placed elsewhere without an id. */
+/** A unique key of an order, also of one that was placed elsewhere without a client order id. */
 export function orderKey({ clientOrderId, venueOrderId }: Order): string {
   return clientOrderId || `venue:${venueOrderId}`;
 }
 
-/** The account after an event of its stream. */
+/** The view after an event of the account's stream. */
 export function applyEvent(view: AccountView, { event }: StreamExecutionsResponse): AccountView {
   switch (event.case) {
     case "snapshot":
@@ -66,14 +66,14 @@ export function applyEvent(view: AccountView, { event }: StreamExecutionsRespons
   }
 }
 
-/** The account after an answer to a call, which may be older than what the stream has told. */
-export function learnOrder(view: AccountView, order: Order): AccountView {
+/** The view after a response to a call, which may be older than the view. */
+export function mergeOrder(view: AccountView, order: Order): AccountView {
   const known = findOrder(view, order);
   if (known && (isFinal(known) || known.updatedTimeNs > order.updatedTimeNs)) return view;
   return putOrder(view, order);
 }
 
-/** Fills that are known already are left out. */
+/** The view with further fills. Known fills are skipped. */
 export function addFills(view: AccountView, fills: readonly Fill[]): AccountView {
   const known = new Set(view.fills.map(fillKey));
   const fresh = fills.filter((fill) => !known.has(fillKey(fill)));
@@ -88,13 +88,13 @@ export function fillKey({ symbol, fillId }: Fill): string {
   return `${symbol}/${fillId}`;
 }
 
-/** Open orders of before that a snapshot does not have: they ended unheard. */
-export function vanished(view: AccountView, snapshot: ExecutionSnapshot): readonly Order[] {
+/** Open orders that a snapshot does not have: they ended while the stream was away. */
+export function missingOrders(view: AccountView, snapshot: ExecutionSnapshot): readonly Order[] {
   const present = new Set(snapshot.orders.map(orderKey));
   return view.open.filter((order) => !present.has(orderKey(order)));
 }
 
-/** As they are shown: those of which nobody knows what has become first, then the newest. */
+/** Open orders in display order: orders in an unknown state first, then the newest. */
 export function sortOpen(open: readonly Order[], isUnknown: (order: Order) => boolean) {
   return [...open].sort(
     (left, right) =>

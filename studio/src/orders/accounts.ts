@@ -4,7 +4,7 @@ import { Poll } from "../state/poll";
 
 const PAUSE_MS = 5_000;
 
-/** The accounts of a venue, and whether they take orders. */
+/** Polls the accounts of a venue and their states. */
 export function pollAccounts(venue: string, client = tradeFlow): Poll<readonly Account[]> {
   return new Poll(
     async (signal) => (await client.listAccounts({ venue }, toVenue(venue, signal))).accounts,

@@ -45,8 +45,8 @@ async function eventually(check: () => void): Promise<void> {
   await vi.waitFor(check, { timeout: 4_000 });
 }
 
-test("it begins with the snapshot of the venue that the header names, then follows", async () => {
-  server.greetings = [[snapshot(4, [order("a")]), changed(5, order("b"))]];
+test("the feed starts with a snapshot of the venue in the header, then follows", async () => {
+  server.firstEvents = [[snapshot(4, [order("a")]), changed(5, order("b"))]];
   stop = feed.start();
   await eventually(() => {
     expect(openIds()).toEqual(["a", "b"]);
@@ -55,20 +55,20 @@ test("it begins with the snapshot of the venue that the header names, then follo
   expect(server.streams[0]?.resumeAfter).toBeUndefined();
   expect(server.venues[0]).toBe("binance");
   expect(heard.map(({ requestId }) => requestId)).toEqual(["r-a", "r-b"]);
-  server.tell({ ...at(6), event: { case: "account", value: { account: "demo" } } });
+  server.publish({ ...at(6), event: { case: "account", value: { account: "demo" } } });
   await eventually(() => {
-    expect(feed.accountTold.latest?.account).toBe("demo");
+    expect(feed.latestAccount.latest?.account).toBe("demo");
   });
 });
 
-test("a stream that was lost goes on after its cursor, and says so meanwhile", async () => {
-  server.greetings = [[snapshot(4, [order("a")])], [changed(5, order("a", FILLED))]];
+test("a lost stream resumes after its cursor and reports that it is disconnected", async () => {
+  server.firstEvents = [[snapshot(4, [order("a")])], [changed(5, order("a", FILLED))]];
   stop = feed.start();
   await eventually(() => {
     expect(openIds()).toEqual(["a"]);
   });
   expect(feed.lostTimeMs.latest).toBeUndefined();
-  server.hangUp();
+  server.closeStream();
   await eventually(() => {
     expect(feed.state.latest.phase).toBe("reconnecting");
   });
@@ -82,8 +82,8 @@ test("a stream that was lost goes on after its cursor, and says so meanwhile", a
   expect(feed.lostTimeMs.latest).toBeUndefined();
 });
 
-test("closed and opened again, it goes on where it was", async () => {
-  server.greetings = [[snapshot(4, [order("a")])], [changed(5, order("b"))]];
+test("a reopened feed resumes where it was", async () => {
+  server.firstEvents = [[snapshot(4, [order("a")])], [changed(5, order("b"))]];
   stop = feed.start();
   await eventually(() => {
     expect(openIds()).toEqual(["a"]);
@@ -95,8 +95,8 @@ test("closed and opened again, it goes on where it was", async () => {
   });
 });
 
-test("a hole between two events leads to a snapshot", async () => {
-  server.greetings = [
+test("missing events lead to a snapshot", async () => {
+  server.firstEvents = [
     [snapshot(4, [order("a")]), changed(6, order("b"))],
     [snapshot(6, [order("a"), order("b"), order("missed")])],
   ];
@@ -107,8 +107,8 @@ test("a hole between two events leads to a snapshot", async () => {
   expect(server.streams[1]?.resumeAfter).toBeUndefined();
 });
 
-test("an event of another epoch does not follow either", async () => {
-  server.greetings = [
+test("an event of another epoch leads to a snapshot", async () => {
+  server.firstEvents = [
     [snapshot(4, []), changed(5, order("b"), EPOCH + 1n)],
     [snapshot(5, [order("b")], EPOCH + 1n)],
   ];
@@ -119,30 +119,30 @@ test("an event of another epoch does not follow either", async () => {
   expect(server.streams).toHaveLength(2);
 });
 
-test("what a new snapshot does not have any more is asked for", async () => {
+test("orders missing in a new snapshot are requested", async () => {
   server.orders.set("a", order("a", FILLED));
-  server.greetings = [[snapshot(4, [order("a")])], [snapshot(1, [order("c")], EPOCH + 1n)]];
+  server.firstEvents = [[snapshot(4, [order("a")])], [snapshot(1, [order("c")], EPOCH + 1n)]];
   stop = feed.start();
   await eventually(() => {
     expect(openIds()).toEqual(["a"]);
   });
-  server.hangUp();
+  server.closeStream();
   await eventually(() => {
     expect(openIds()).toEqual(["c"]);
     expect(endedIds()).toEqual(["a"]);
   });
 });
 
-test("fills of before come with their orders, those of now are not doubled", async () => {
+test("past fills are loaded with their orders, and no fill appears twice", async () => {
   const past = { symbol: "BTCUSDT", fillId: "1", clientOrderId: "old", venueTimeNs: 1n };
   server.fills = [past, { symbol: "BTCUSDT", fillId: "0", clientOrderId: "gone", venueTimeNs: 0n }];
   server.orders.set("old", order("old", FILLED));
   const fill = { ...at(1), event: { case: "fill" as const, value: past } };
-  server.greetings = [[snapshot(0, []), fill]];
+  server.firstEvents = [[snapshot(0, []), fill]];
   stop = feed.start();
   await eventually(() => {
     expect(feed.view.latest.fills.map(({ fillId }) => fillId)).toEqual(["1", "0"]);
     expect(endedIds()).toEqual(["old"]);
   });
-  expect(feed.pastFailure.latest).toBeUndefined();
+  expect(feed.historyFailure.latest).toBeUndefined();
 });

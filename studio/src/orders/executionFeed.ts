@@ -1,7 +1,7 @@
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 
 import type { Failure } from "../api/failure";
-import { untilAnswered } from "../api/patience";
+import { retryUntilAnswered } from "../api/retry";
 import { CONNECTING, follow, type StreamState } from "../api/stream";
 import { ofVenue, toVenue, tradeFlow } from "../api/transport";
 import type { Cursor } from "../gen/venuemesh/common/v1/types_pb";
@@ -16,24 +16,24 @@ import {
   addFills,
   applyEvent,
   FILLS_MAX,
-  learnOrder,
-  NOTHING_KNOWN,
-  vanished,
+  mergeOrder,
+  EMPTY_VIEW,
+  missingOrders,
 } from "./accountView";
 
-/** Orders of the past that are asked for one by one. */
+/** Maximum number of past orders that are requested one by one. */
 const PAST_ORDERS_MAX = 50;
 
-/** What happens to the orders of one account. */
+/** The stream of executions of one account, and its recent history. */
 export class ExecutionFeed {
   readonly state = new FrameStore<StreamState>(CONNECTING);
-  readonly view = new FrameStore(NOTHING_KNOWN);
-  /** Why the fills of before the page was opened are not known. */
-  readonly pastFailure = new FrameStore<Failure | undefined>(undefined);
+  readonly view = new FrameStore(EMPTY_VIEW);
+  /** Why fills from before the page was opened could not be loaded. */
+  readonly historyFailure = new FrameStore<Failure | undefined>(undefined);
   /** When the stream was lost, by this computer's clock, ms. Undefined while it is live. */
   readonly lostTimeMs = new FrameStore<number | undefined>(undefined);
-  /** As the stream has told it last; it changes when it takes orders, or does not any more. */
-  readonly accountTold = new FrameStore<Account | undefined>(undefined);
+  /** The newest account of the stream. It changes when the account starts or stops accepting orders. */
+  readonly latestAccount = new FrameStore<Account | undefined>(undefined);
   readonly #onOrder: (order: Order) => void;
   readonly #client: Client<typeof TradeFlow>;
   #cursor: Cursor | undefined;
@@ -49,12 +49,12 @@ export class ExecutionFeed {
     this.#client = client;
   }
 
-  /** Opens the stream; returns what closes it. Opened again, it goes on where it was. */
+  /** Opens the stream after the last cursor. Returns a function that closes it. */
   start(): () => void {
     const stop = follow(
       (options) =>
         this.#client.streamExecutions(
-          { ...this.#whose(), ...(this.#cursor ? { resumeAfter: this.#cursor } : {}) },
+          { ...this.#accountKey(), ...(this.#cursor ? { resumeAfter: this.#cursor } : {}) },
           { ...options, ...ofVenue(this.venue) },
         ),
       {
@@ -72,12 +72,12 @@ export class ExecutionFeed {
     };
   }
 
-  /** Takes note of an order as a call has told it. */
+  /** Applies an order of a call's response. */
   learn(order: Order): void {
-    this.view.set(learnOrder(this.view.latest, order));
+    this.view.set(mergeOrder(this.view.latest, order));
   }
 
-  #whose() {
+  #accountKey() {
     return { venue: this.venue, account: this.account };
   }
 
@@ -96,31 +96,33 @@ export class ExecutionFeed {
   #take(message: StreamExecutionsResponse): void {
     const { cursor, event } = message;
     if (event.case === "snapshot") {
-      this.#lookUp(vanished(this.view.latest, event.value).map((order) => order.clientOrderId));
-    } else if (isHole(this.#cursor, cursor)) {
+      this.#lookUp(
+        missingOrders(this.view.latest, event.value).map((order) => order.clientOrderId),
+      );
+    } else if (hasGap(this.#cursor, cursor)) {
       // Without a cursor the next stream begins with a snapshot.
       this.#cursor = undefined;
-      throw new ConnectError("Events of the account were lost on the way.", Code.DataLoss);
+      throw new ConnectError("Events of the account were lost.", Code.DataLoss);
     }
     this.#cursor = cursor ?? this.#cursor;
     this.view.set(applyEvent(this.view.latest, message));
-    if (event.case === "account") this.accountTold.set(event.value);
+    if (event.case === "account") this.latestAccount.set(event.value);
     if (event.case === "order") this.#onOrder(event.value);
     if (event.case === "snapshot") event.value.orders.forEach(this.#onOrder);
   }
 
-  /** Fills of before, and what has become of their orders. The page does without meanwhile. */
+  /** Loads past fills and their orders in the background. */
   async #loadPast(signal: AbortSignal): Promise<void> {
-    const request = { ...this.#whose(), pageSize: FILLS_MAX };
-    const answer = await untilAnswered(
+    const request = { ...this.#accountKey(), pageSize: FILLS_MAX };
+    const answer = await retryUntilAnswered(
       () => this.#client.listFills(request, toVenue(this.venue, signal)),
       signal,
       (failure) => {
-        this.pastFailure.set(failure);
+        this.historyFailure.set(failure);
       },
     );
     if (!answer || signal.aborted) return;
-    this.pastFailure.set(undefined);
+    this.historyFailure.set(undefined);
     this.view.set(addFills(this.view.latest, answer.fills));
     this.#lookUp(this.#unknownOrders(answer.fills));
   }
@@ -136,12 +138,12 @@ export class ExecutionFeed {
     const wanted = [...new Set(clientOrderIds)].filter((id) => id !== "").slice(0, PAST_ORDERS_MAX);
     void Promise.all(
       wanted.map(async (clientOrderId) => {
-        const request = { ...this.#whose(), clientOrderId };
+        const request = { ...this.#accountKey(), clientOrderId };
         try {
           const { order } = await this.#client.getOrder(request, toVenue(this.venue, signal));
           if (order && !signal.aborted) this.#found(order);
         } catch {
-          // The order is not on the page then; its fills are, and the journal has it.
+          // The page then shows the fills without their order.
         }
       }),
     );
@@ -153,8 +155,8 @@ export class ExecutionFeed {
   }
 }
 
-/** Whether an event does not follow the one before it. */
-function isHole(before: Cursor | undefined, cursor: Cursor | undefined): boolean {
+/** Whether events are missing between two cursors. */
+function hasGap(before: Cursor | undefined, cursor: Cursor | undefined): boolean {
   if (!before || !cursor) return false;
   return cursor.epoch !== before.epoch || cursor.sequence !== before.sequence + 1n;
 }

@@ -25,31 +25,31 @@ import {
   TradeFlow,
 } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 
-type Told = MessageInitShape<typeof StreamExecutionsResponseSchema>;
+type StreamedEvent = MessageInitShape<typeof StreamExecutionsResponseSchema>;
 
-/** TradeFlow and Approvals in memory, for tests: they tell and answer what the test says. */
+/** TradeFlow and Approvals in memory. A test sets the responses and publishes the events. */
 export class FakeTradeFlow {
   readonly orders = new Map<string, Order>();
   readonly streams: StreamExecutionsRequest[] = [];
-  /** The header that names the venue, of each call. */
+  /** The header `venuemesh-venue` of each call. */
   readonly venues: (string | null)[] = [];
   readonly placed: PlaceOrderRequest[] = [];
   readonly groups: PlaceOrderGroupRequest[] = [];
   readonly cancelled: CancelOrderRequest[] = [];
-  /** What the next streams begin with. */
-  greetings: Told[][] = [];
+  /** The first events of the next streams. */
+  firstEvents: StreamedEvent[][] = [];
   fills: MessageInitShape<typeof FillSchema>[] = [];
   onApprove: () => void = () => undefined;
   onGroup: () => void = () => undefined;
   onPlace: (request: PlaceOrderRequest) => Order = accepted;
   onCancel: (request: CancelOrderRequest) => Order = () => this.#unknown();
-  #tell: ((told: Told | undefined) => void) | undefined;
+  #publish: ((event: StreamedEvent | undefined) => void) | undefined;
 
   readonly #transport = createRouterTransport(({ service }) => {
     service(Approvals, {
       approve: ({ content, requestId }) => {
         this.onApprove();
-        if (!content || requestId === "") throw refusal("BAD_REQUEST", Code.InvalidArgument);
+        if (!content || requestId === "") throw apiError("BAD_REQUEST", Code.InvalidArgument);
         return { approved: { content, requestId, keyId: "development" } };
       },
     });
@@ -81,23 +81,23 @@ export class FakeTradeFlow {
   readonly tradeFlow = createClient(TradeFlow, this.#transport);
   readonly approvals = createClient(Approvals, this.#transport);
 
-  /** Tells the stream that is open something. */
-  tell(told: Told): void {
-    this.#tell?.(told);
+  /** Publishes an event on the open stream. */
+  publish(event: StreamedEvent): void {
+    this.#publish?.(event);
   }
 
-  /** Ends the stream that is open. */
-  hangUp(): void {
-    this.#tell?.(undefined);
+  /** Ends the open stream. */
+  closeStream(): void {
+    this.#publish?.(undefined);
   }
 
   async *#stream(request: StreamExecutionsRequest, { requestHeader, signal }: HandlerContext) {
     this.streams.push(request);
     this.venues.push(requestHeader.get("venuemesh-venue"));
-    const waiting: (Told | undefined)[] = [...(this.greetings.shift() ?? [])];
+    const waiting: (StreamedEvent | undefined)[] = [...(this.firstEvents.shift() ?? [])];
     let wake: () => void = () => undefined;
-    this.#tell = (told) => {
-      waiting.push(told);
+    this.#publish = (event) => {
+      waiting.push(event);
       wake();
     };
     signal.addEventListener("abort", () => {
@@ -110,18 +110,18 @@ export class FakeTradeFlow {
         });
         continue;
       }
-      const told = waiting.shift();
-      if (!told) return;
-      yield told;
+      const event = waiting.shift();
+      if (!event) return;
+      yield event;
     }
   }
 
   #unknown(): never {
-    throw refusal("UNKNOWN_ORDER", Code.NotFound);
+    throw apiError("UNKNOWN_ORDER", Code.NotFound);
   }
 }
 
-/** An order as it was wanted, in the book. */
+/** The requested order, open in the book. */
 export function accepted({ approved }: PlaceOrderRequest): Order {
   return acceptedOf(approved);
 }
@@ -136,12 +136,12 @@ function acceptedOf(approved: ApprovedOrder | undefined): Order {
   });
 }
 
-export function refusal(
+export function apiError(
   reason: string,
   code: Code,
   metadata: Readonly<Record<string, string>> = {},
 ): ConnectError {
   const info = { reason, domain: "venuemesh", metadata };
   const detail = { desc: ErrorInfoSchema, value: create(ErrorInfoSchema, info) };
-  return new ConnectError("It is refused.", code, undefined, [detail]);
+  return new ConnectError("The call is rejected.", code, undefined, [detail]);
 }

@@ -8,16 +8,16 @@ import {
   OrderGroupSchema,
   OrderType,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import { sentenceOf } from "./sentence";
+import { orderText } from "./orderText";
 import { canHaveAlternative, isStop, type Ticket } from "./ticket";
 
-/** What is placed together with the order of a ticket without problems; often nothing. */
-export function othersOf(ticket: Ticket, first: OrderContent): readonly OrderContent[] {
+/** The orders that are placed together with the order of a valid ticket; often none. */
+export function linkedOrders(ticket: Ticket, first: OrderContent): readonly OrderContent[] {
   const instead = canHaveAlternative(ticket) ? ticket.alternative.trim() : "";
   return instead === "" ? exitsOf(ticket, first) : [alternativeOf(first, instead)];
 }
 
-/** What is to close an order once it is filled. */
+/** The exits that close the position of an entry: take-profit, stop, or both. */
 function exitsOf({ profit, loss }: Ticket, entry: OrderContent): readonly OrderContent[] {
   const { venue, account, symbol, size } = entry;
   const side = entry.side === Side.BUY ? Side.SELL : Side.BUY;
@@ -33,7 +33,7 @@ function exitsOf({ profit, loss }: Ticket, entry: OrderContent): readonly OrderC
   return exits;
 }
 
-/** The same at another price: of a stop a limit order, of the others a stop. */
+/** The other order of an OCO pair: a limit order for a stop, a stop for the other types. */
 function alternativeOf(first: OrderContent, at: string): OrderContent {
   const { venue, account, symbol, size, side, reduceOnly } = first;
   const where = isStop(first)
@@ -42,8 +42,8 @@ function alternativeOf(first: OrderContent, at: string): OrderContent {
   return create(OrderContentSchema, { venue, account, symbol, size, side, reduceOnly, ...where });
 }
 
-/** An order and what is placed with it, as the contract wants them: one of the same side is another
- * way to do the same, those of the other side close it. */
+/** The members of a group with their roles: an order of the same side is an alternative, orders of the
+ * other side are exits. */
 export function grouped(
   first: OrderContent,
   others: readonly OrderContent[],
@@ -60,14 +60,14 @@ export function grouped(
   });
 }
 
-/** All that will be sent, in words. */
-export function groupSentence(first: OrderContent, others: readonly OrderContent[]): string {
-  if (others.length === 0) return sentenceOf(first);
-  const rest = others.map(sentenceOf).join(". Or: ");
+/** An order and its linked orders as sentences. */
+export function groupText(first: OrderContent, others: readonly OrderContent[]): string {
+  if (others.length === 0) return orderText(first);
+  const rest = others.map(orderText).join(". Or: ");
   if (isAlternative(first, others)) {
-    return `${sentenceOf(first)}. Or: ${rest}. Both together fill no more than ${first.size}`;
+    return `${orderText(first)}. Or (OCO): ${rest}. Together they fill at most ${first.size}`;
   }
-  return `${sentenceOf(first)}. When it is filled: ${rest}`;
+  return `${orderText(first)}. After the fill: ${rest}`;
 }
 
 function isAlternative(first: OrderContent, others: readonly OrderContent[]): boolean {

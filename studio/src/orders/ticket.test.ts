@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 
 import { InstrumentKind, InstrumentSchema, Side } from "../gen/venuemesh/common/v1/types_pb";
 import { type OrderContent, OrderType, TimeInForce } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import { othersOf } from "./group";
-import { sentenceOf, worthOf } from "./sentence";
+import { linkedOrders } from "./group";
+import { orderText, worthOf } from "./orderText";
 import { contentOf, EMPTY_TICKET, fieldOf, problemsOf, type Ticket } from "./ticket";
 
 const ADDRESS = { venue: "binance", account: "demo", symbol: "BTCUSDT" };
@@ -19,17 +19,17 @@ const FULL: Ticket = {
 
 const content = (change: Partial<Ticket>) => contentOf({ ...FULL, ...change }, ADDRESS, NOW_NS);
 
-test("what is to close it may be left out, or must be an amount", () => {
+test("exit prices are optional and must be amounts", () => {
   expect(problemsOf(FULL)).toEqual({});
   expect(Object.keys(problemsOf({ ...FULL, profit: "x", loss: "0" }))).toEqual(["profit", "loss"]);
 });
 
-test("another way to do it is for an order that waits, and that nothing closes", () => {
+test("an alternative needs a resting order without exits", () => {
   const other = (change: Partial<Ticket>) => ({ ...FULL, alternative: "58000", ...change });
   expect(problemsOf(other({}))).toEqual({});
   expect(Object.keys(problemsOf(other({ alternative: "x" })))).toEqual(["alternative"]);
   expect(Object.keys(problemsOf(other({ loss: "50000" })))).toEqual(["alternative"]);
-  const placed = (change: Partial<Ticket>) => othersOf(other(change), content(change));
+  const placed = (change: Partial<Ticket>) => linkedOrders(other(change), content(change));
   const atOnce = { timeInForce: TimeInForce.FILL_OR_KILL };
   for (const change of [{ type: OrderType.MARKET }, atOnce]) {
     expect(problemsOf(other({ ...change, loss: "50000" }))).toEqual({});
@@ -45,11 +45,11 @@ test.each<[OrderType, Partial<OrderContent>]>([
 ])("beside an order of type %i waits one that does the same at another price", (type, other) => {
   const ticket = { ...FULL, type, alternative: "58000" };
   const first = contentOf(ticket, ADDRESS, NOW_NS);
-  expect(othersOf(ticket, first)).toMatchObject([{ ...ADDRESS, size: "0.01", ...other }]);
+  expect(linkedOrders(ticket, first)).toMatchObject([{ ...ADDRESS, size: "0.01", ...other }]);
 });
 
 test.each<[Partial<Ticket>, string]>([
-  [{ postOnly: true }, "Buy 0.01 BTCUSDT at 60000 on binance, account demo, as maker only"],
+  [{ postOnly: true }, "Buy 0.01 BTCUSDT at 60000 on binance, account demo, post-only"],
   [
     { type: OrderType.MARKET, side: Side.SELL },
     "Sell 0.01 BTCUSDT at the market price on binance, account demo",
@@ -57,50 +57,50 @@ test.each<[Partial<Ticket>, string]>([
   [
     { type: OrderType.STOP, side: Side.SELL },
     "Sell 0.01 BTCUSDT at the market price on binance, account demo, " +
-      "once the market has fallen to 59000",
+      "when the price falls to 59000",
   ],
   [
     { type: OrderType.STOP_LIMIT },
-    "Buy 0.01 BTCUSDT at 60000 on binance, account demo, once the market has risen to 59000",
+    "Buy 0.01 BTCUSDT at 60000 on binance, account demo, when the price rises to 59000",
   ],
   [
     { type: OrderType.TAKE_PROFIT, side: Side.SELL, reduceOnly: true },
     "Sell 0.01 BTCUSDT at the market price on binance, account demo, " +
-      "once the market has risen to 59000, only to make a position smaller",
+      "when the price rises to 59000, reduce-only",
   ],
   [
     { type: OrderType.TAKE_PROFIT_LIMIT },
-    "Buy 0.01 BTCUSDT at 60000 on binance, account demo, once the market has fallen to 59000",
+    "Buy 0.01 BTCUSDT at 60000 on binance, account demo, when the price falls to 59000",
   ],
   [
     { type: OrderType.TRAILING_STOP, side: Side.SELL },
     "Sell 0.01 BTCUSDT at the market price on binance, account demo, " +
-      "once the market has fallen by 150 from its highest price",
+      "when the price falls by 150 from its highest value",
   ],
   [
     { timeInForce: TimeInForce.IMMEDIATE_OR_CANCEL },
-    "Buy 0.01 BTCUSDT at 60000 on binance, account demo, cancelling what cannot be filled at once",
+    "Buy 0.01 BTCUSDT at 60000 on binance, account demo, immediate or cancel",
   ],
   [
     { timeInForce: TimeInForce.FILL_OR_KILL },
-    "Buy 0.01 BTCUSDT at 60000 on binance, account demo, all of it at once or nothing",
+    "Buy 0.01 BTCUSDT at 60000 on binance, account demo, fill or kill",
   ],
   [
     { timeInForce: TimeInForce.GOOD_TILL_TIME, minutes: "90" },
     "Buy 0.01 BTCUSDT at 60000 on binance, account demo, until 2024-08-08 15:55:00 UTC",
   ],
-])("%j is said in words", (change, sentence) => {
+])("%j is shown as a sentence", (change, sentence) => {
   expect(problemsOf({ ...FULL, ...change })).toEqual({});
-  expect(sentenceOf(content(change))).toBe(sentence);
+  expect(orderText(content(change))).toBe(sentence);
 });
 
-test("amounts stay the text that was typed, whatever its length", () => {
+test("amounts stay the typed text, whatever its length", () => {
   const sent = content({ size: " 0.000000000000000001 ", price: "9007199254740993.10" });
   expect(sent.size).toBe("0.000000000000000001");
   expect(sent.price).toBe("9007199254740993.10");
 });
 
-test("what the type does not have is not sent", () => {
+test("fields that the type does not have are not sent", () => {
   const sent = content({ type: OrderType.MARKET, postOnly: true });
   expect(sent).toMatchObject({ price: "", stopPrice: "", trailingOffset: "", postOnly: false });
   expect(sent.timeInForce).toBe(TimeInForce.UNSPECIFIED);
@@ -115,7 +115,7 @@ test.each(["", " ", "0", "0.000", "-1", "1e-30", "1,000", ".5", "1.", "NaN", "1"
   },
 );
 
-test("only what the type needs has to be there", () => {
+test("only the fields of the type are required", () => {
   const empty = { ...EMPTY_TICKET, minutes: "" };
   const wrong = (type: OrderType) => Object.keys(problemsOf({ ...empty, type }));
   expect(wrong(OrderType.MARKET)).toEqual(["size"]);
@@ -125,7 +125,7 @@ test("only what the type needs has to be there", () => {
   expect(wrong(OrderType.TRAILING_STOP)).toEqual(["size", "trailingOffset"]);
 });
 
-test.each(["", "0", "1.5", "-3", "600000"])("%j is no number of minutes", (minutes) => {
+test.each(["", "0", "1.5", "-3", "600000"])("%j is not a valid number of minutes", (minutes) => {
   const timed = { ...FULL, timeInForce: TimeInForce.GOOD_TILL_TIME };
   expect(problemsOf({ ...timed, minutes }).minutes).toBeTypeOf("string");
   expect(problemsOf({ ...timed, minutes: "15" })).toEqual({});
@@ -135,7 +135,7 @@ test("an error's field is found on the form", () => {
   expect(["size", "stop_price", "account"].map(fieldOf)).toEqual(["size", "stopPrice", undefined]);
 });
 
-test("the worth of a spot order is exact, and not said where it is another unit", () => {
+test("the value of a spot order is exact, and empty in other units", () => {
   const spot = create(InstrumentSchema, { kind: InstrumentKind.SPOT, quote: "USDT" });
   const perpetual = create(InstrumentSchema, { kind: InstrumentKind.PERPETUAL, quote: "USD" });
   expect(worthOf(content({ size: "0.012345678" }), spot)).toBe("740.74068 USDT");

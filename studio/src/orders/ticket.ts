@@ -8,12 +8,12 @@ import {
   TimeInForce,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 
-/** Longer amounts than any venue knows. */
+/** No venue has longer amounts. */
 const AMOUNT_LENGTH_MAX = 40;
 const MINUTES_MAX = 525_600;
 const MINUTE_NS = 60_000_000_000n;
 
-/** What was filled in. Amounts are the text that was typed, and stay text. */
+/** The values of the order form. Amounts stay the typed text. */
 export interface Ticket {
   readonly side: Side.BUY | Side.SELL;
   readonly type: OrderType;
@@ -22,23 +22,23 @@ export interface Ticket {
   readonly stopPrice: string;
   readonly trailingOffset: string;
   readonly timeInForce: TimeInForce;
-  /** How long GOOD_TILL_TIME is. */
+  /** Minutes until an order with GOOD_TILL_TIME expires. */
   readonly minutes: string;
-  /** Where a limit order is to close it, and where a stop is. Empty: nothing is. */
+  /** Prices of the take-profit and stop-loss exits. Empty: no exit. */
   readonly profit: string;
   readonly loss: string;
-  /** Where the same is to be done instead, by a stop or, where this is one, by a limit order. */
+  /** Price of the alternative (OCO) order: a stop, or a limit order if this one is a stop. */
   readonly alternative: string;
   readonly postOnly: boolean;
   readonly reduceOnly: boolean;
 }
 
-/** The fields that are typed. */
+/** Text fields of the form. */
 export type TextField =
   "size" | "price" | "stopPrice" | "trailingOffset" | "minutes" | "profit" | "loss" | "alternative";
 export type Problems = Readonly<Partial<Record<TextField, string>>>;
 
-/** Whose order it is to be, and of what. */
+/** Venue, account and symbol of an order. */
 export interface Address {
   readonly venue: string;
   readonly account: string;
@@ -78,7 +78,7 @@ const STOPS: ReadonlySet<OrderType> = new Set([
   OrderType.TRAILING_STOP,
 ]);
 const CLOSING = ["profit", "loss"] as const;
-/** As the contract names the fields, in its errors. */
+/** Fields by their names in API errors. */
 const CONTRACT_NAMES: Readonly<Record<string, TextField>> = {
   size: "size",
   price: "price",
@@ -86,36 +86,36 @@ const CONTRACT_NAMES: Readonly<Record<string, TextField>> = {
   trailing_offset: "trailingOffset",
 };
 
-/** Whether the type has a price of its own, and so a time to wait for it. */
+/** Whether the type has a limit price, and so a time in force. */
 export function isPriced({ type }: Ticket): boolean {
   return PRICED.has(type);
 }
 
-/** Whether the order can wait in the book, where it would be the maker. */
-export function canBeMaker(ticket: Ticket): boolean {
+/** Whether the order can rest in the book, so that it can be post-only. */
+export function canBePostOnly(ticket: Ticket): boolean {
   const { timeInForce } = ticket;
   const isAtOnce =
     timeInForce === TimeInForce.IMMEDIATE_OR_CANCEL || timeInForce === TimeInForce.FILL_OR_KILL;
   return isPriced(ticket) && !isAtOnce;
 }
 
-/** Whether it limits a loss; what is there instead takes a gain then. */
+/** Whether the type is a stop. Its alternative is then a limit order. */
 export function isStop({ type }: { readonly type: OrderType }): boolean {
   return STOPS.has(type);
 }
 
-/** Whether the order waits, so that another one can wait for another price instead. */
+/** Whether the order can rest, so that it can have an alternative (OCO). */
 export function canHaveAlternative(ticket: Ticket): boolean {
   const { type } = ticket;
-  return type === OrderType.LIMIT ? canBeMaker(ticket) : type !== OrderType.MARKET;
+  return type === OrderType.LIMIT ? canBePostOnly(ticket) : type !== OrderType.MARKET;
 }
 
-/** The fields that may stay empty. */
+/** Optional fields. */
 export function optionalFields(ticket: Ticket): readonly TextField[] {
   return canHaveAlternative(ticket) ? [...CLOSING, "alternative"] : CLOSING;
 }
 
-/** The fields that have to be typed. */
+/** Required fields. */
 export function wantedFields(ticket: Ticket): readonly TextField[] {
   const fields: TextField[] = ["size"];
   if (isPriced(ticket)) fields.push("price");
@@ -125,7 +125,7 @@ export function wantedFields(ticket: Ticket): readonly TextField[] {
   return fields;
 }
 
-/** What cannot be sent as it is. Steps and limits are the venue's to judge. */
+/** Invalid fields with the reason. The venue checks ticks, steps and limits. */
 export function problemsOf(ticket: Ticket): Problems {
   const typed = optionalFields(ticket).filter((field) => ticket[field].trim() !== "");
   const found = [...wantedFields(ticket), ...typed].flatMap((field) => {
@@ -133,12 +133,12 @@ export function problemsOf(ticket: Ticket): Problems {
     return problem === undefined ? [] : [[field, problem]];
   });
   if (typed.includes("alternative") && typed.length > 1) {
-    found.push(["alternative", "is not for an order that something closes"]);
+    found.push(["alternative", "cannot be combined with take profit or stop loss"]);
   }
   return Object.fromEntries(found) as Problems;
 }
 
-/** The order that a ticket without problems stands for; what its type does not have is left out. */
+/** The order of a valid ticket. Fields that do not apply to its type are empty. */
 export function contentOf(ticket: Ticket, address: Address, nowNs: bigint): OrderContent {
   const wanted = new Set(wantedFields(ticket));
   const text = (field: TextField) => (wanted.has(field) ? ticket[field].trim() : "");
@@ -153,26 +153,26 @@ export function contentOf(ticket: Ticket, address: Address, nowNs: bigint): Orde
     trailingOffset: text("trailingOffset"),
     timeInForce: isPriced(ticket) ? ticket.timeInForce : TimeInForce.UNSPECIFIED,
     expireTimeNs: wanted.has("minutes") ? nowNs + BigInt(text("minutes")) * MINUTE_NS : 0n,
-    postOnly: ticket.postOnly && canBeMaker(ticket),
+    postOnly: ticket.postOnly && canBePostOnly(ticket),
     reduceOnly,
   });
 }
 
-/** The field of a ticket that an error names; undefined when it is none of them. */
+/** The form field of a field name in an API error, or undefined. */
 export function fieldOf(contractName: string): TextField | undefined {
   return CONTRACT_NAMES[contractName];
 }
 
 function amountProblem(text: string): string | undefined {
   const amount = text.trim();
-  if (amount === "") return "is missing";
-  if (!/^\d+(\.\d+)?$/.test(amount)) return "must be digits with at most one point";
-  if (amount.length > AMOUNT_LENGTH_MAX) return "has too many digits";
-  return /^[0.]+$/.test(amount) ? "must be above zero" : undefined;
+  if (amount === "") return "is required";
+  if (!/^\d+(\.\d+)?$/.test(amount)) return "must be a decimal number";
+  if (amount.length > AMOUNT_LENGTH_MAX) return "is too long";
+  return /^[0.]+$/.test(amount) ? "must be greater than zero" : undefined;
 }
 
 function minutesProblem({ minutes }: Ticket): string | undefined {
   const isWhole = /^[1-9]\d{0,6}$/.test(minutes.trim());
   if (isWhole && Number(minutes) <= MINUTES_MAX) return undefined;
-  return "must be a whole number of minutes, up to a year";
+  return "must be whole minutes, at most one year";
 }

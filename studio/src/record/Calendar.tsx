@@ -13,7 +13,7 @@ import {
 
 const TIP_WIDTH_PX = 190;
 const WEEKDAYS = ["Mon", "", "Wed", "", "Fri", "", "Sun"];
-/** What a key adds to the day that has the focus. */
+/** Days that a key adds to the focused day. */
 const STEPS: Readonly<Record<string, number>> = {
   ArrowUp: -1,
   ArrowDown: 1,
@@ -39,7 +39,7 @@ interface Pointed {
   readonly top: number;
 }
 
-/** A column per week, a cell per day. The arrow keys go from day to day, Enter chooses one. */
+/** A column per week, a cell per day. The arrow keys move between days, Enter selects one. */
 export function Calendar({ days, chosenDayNs, onChoose }: CalendarProps) {
   const grid = useRef<HTMLDivElement>(null);
   const [active, setActive] = useState(days.length - 1);

@@ -19,7 +19,7 @@ interface CoveragePanelProps {
   readonly onLater: (() => void) | undefined;
 }
 
-/** A year of days: how much of each was watched. */
+/** A year of days with the coverage of each. */
 export function CoveragePanel(props: CoveragePanelProps) {
   const { days, lastDayNs, chosenDayNs, onChoose, onEarlier, onLater } = props;
   const cells = useMemo(() => calendarDays(lastDayNs, days.value ?? []), [lastDayNs, days.value]);
@@ -63,9 +63,9 @@ export function CoveragePanel(props: CoveragePanelProps) {
 
 function CoverageNote({ days: { value, failure } }: Pick<CoveragePanelProps, "days">) {
   if (failure) return <span className="panel-note failed">{failureText(failure)}</span>;
-  let text = "A day leads to its holes.";
+  let text = "Click a day to see its holes.";
   if (value === undefined) text = "Loading …";
-  else if (value.length === 0) text = "Nothing recorded in this time.";
+  else if (value.length === 0) text = "Nothing recorded in this period.";
   return <span className="panel-note">{text}</span>;
 }
 

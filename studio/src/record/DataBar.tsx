@@ -18,7 +18,7 @@ interface DataBarProps {
   readonly scores: Polled<readonly Quality[]>;
 }
 
-/** Which instrument this is, and how good its record is. */
+/** The instrument and the quality of its record. */
 export function DataBar({ route, place, days, known, scores }: DataBarProps) {
   const sum = sumCoverage(days.value ?? []);
   const isEmpty = sum.dayCount === 0;
@@ -47,9 +47,9 @@ export function DataBar({ route, place, days, known, scores }: DataBarProps) {
           title="From 0 to 1: coverage times freshness times agreement"
         />
         <Stat
-          label="Watched"
+          label="Coverage"
           value={isEmpty ? "—" : shareText(sum)}
-          title="Of the recorded days of the calendar"
+          title="Share of the recorded days without gaps"
         />
         <Stat label="Days" value={isEmpty ? "—" : formatCount(sum.dayCount)} />
         <Stat

@@ -15,10 +15,10 @@ import {
   tradeCountText,
 } from "./holes";
 import { hasEnded, type RepairFeed } from "./repairs";
-import { Unknown } from "./Unknown";
+import { EmptyPanel } from "./EmptyPanel";
 
-const COLUMNS = ["State", "From – to, UTC", "Length", "Missing", "Why", "What is known", ""];
-/** Rows on the page; one chooses a day to see others. */
+const COLUMNS = ["State", "From – to, UTC", "Length", "Missing", "Why", "Details", ""];
+/** Rows on the page. Select a day to see others. */
 const ROWS_MAX = 200;
 
 interface HolesPanelProps {
@@ -30,7 +30,7 @@ interface HolesPanelProps {
   readonly onClear: () => void;
 }
 
-/** The places where trades are missing, or were. */
+/** Holes in the recorded trades, filled or not. */
 export function HolesPanel({ polled, chosenDayNs, repairs, onClear }: HolesPanelProps) {
   const [unfilledOnly, setUnfilledOnly] = useState(false);
   const all = polled.value?.spans ?? [];
@@ -40,7 +40,7 @@ export function HolesPanel({ polled, chosenDayNs, repairs, onClear }: HolesPanel
       (chosenDayNs === undefined || isOfDay(span, chosenDayNs)),
   );
   const isNarrowed = unfilledOnly || chosenDayNs !== undefined;
-  const empty = isNarrowed && all.length > 0 ? "None of them." : "No hole has been found.";
+  const empty = isNarrowed && all.length > 0 ? "No matching holes." : "No holes.";
   return (
     <Panel
       title="Holes"
@@ -69,7 +69,7 @@ export function HolesPanel({ polled, chosenDayNs, repairs, onClear }: HolesPanel
       {spans.length > 0 ? (
         <HoleTable spans={spans.slice(0, ROWS_MAX)} repairs={repairs} />
       ) : (
-        <Unknown polled={polled} empty={empty} />
+        <EmptyPanel polled={polled} empty={empty} />
       )}
     </Panel>
   );
@@ -102,7 +102,7 @@ function HoleTable({ spans, repairs }: HoleTableProps) {
               span={span}
               isBusy={isBusy}
               onRepair={() => {
-                // One more on each side: a hole may begin and end at the same time.
+                // One nanosecond more on each side: a hole may begin and end at the same time.
                 const [startTimeNs, endTimeNs] = [span.startNs - 1n, span.endNs + 1n];
                 void repairs.begin({ startTimeNs, endTimeNs });
               }}

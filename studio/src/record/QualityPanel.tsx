@@ -5,14 +5,14 @@ import type { Polled } from "../state/poll";
 import { formatCount, formatDateTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { Stat } from "../ui/Stat";
-import { Unknown } from "./Unknown";
+import { EmptyPanel } from "./EmptyPanel";
 import { byWindow, nearestPoint, qualityFloor, qualityPoints, scoreText } from "./quality";
 
 interface QualityPanelProps {
   readonly polled: Polled<readonly Quality[]>;
 }
 
-/** The data-quality score over time, and what it is made of. */
+/** The data-quality score over time and its parts. */
 export function QualityPanel({ polled }: QualityPanelProps) {
   const [pointed, setPointed] = useState<number>();
   const [chosen, setChosen] = useState("");
@@ -33,7 +33,7 @@ export function QualityPanel({ polled }: QualityPanelProps) {
               <button
                 key={text}
                 aria-pressed={text === window?.text}
-                title={`Each score is about the ${text} before it`}
+                title={`Scores of the last ${text}`}
                 onClick={() => {
                   setChosen(text);
                 }}
@@ -51,7 +51,7 @@ export function QualityPanel({ polled }: QualityPanelProps) {
           <QualityLine scores={scores} pointed={pointed} onPoint={setPointed} />
         </>
       ) : (
-        <Unknown polled={polled} empty="No score has been computed yet." />
+        <EmptyPanel polled={polled} empty="No score has been computed yet." />
       )}
     </Panel>
   );
@@ -59,8 +59,8 @@ export function QualityPanel({ polled }: QualityPanelProps) {
 
 function QualityParts({ quality }: { readonly quality: Quality }) {
   const parts: [string, number, string][] = [
-    ["Coverage", quality.coverage, "Part of the window that was watched without a gap"],
-    ["Freshness", quality.freshness, "Part of the window in which the newest event was not stale"],
+    ["Coverage", quality.coverage, "Share of the window without gaps"],
+    ["Freshness", quality.freshness, "Share of the window with fresh data"],
     ["Agreement", quality.agreement, "1 less the share of bars that differ from the venue’s own"],
   ];
   return (
@@ -69,7 +69,7 @@ function QualityParts({ quality }: { readonly quality: Quality }) {
         label="Score"
         value={scoreText(quality.score)}
         valueId="quality-score"
-        title="The product of the parts"
+        title="Product of the parts"
       />
       {parts.map(([label, part, title]) => (
         <Stat key={label} label={label} value={scoreText(part)} title={title} />

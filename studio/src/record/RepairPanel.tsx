@@ -4,7 +4,7 @@ import { useFrameStore } from "../state/frameStore";
 import { formatCount } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { DAY_NS, dateText } from "./days";
-import { ALL_HOLES, hasEnded, progressOf, type RepairFeed, stateWord } from "./repairs";
+import { ALL_HOLES, hasEnded, progressOf, type RepairFeed, stateLabel } from "./repairs";
 
 interface RepairPanelProps {
   readonly feed: RepairFeed;
@@ -12,7 +12,7 @@ interface RepairPanelProps {
   readonly chosenDayNs: bigint | undefined;
 }
 
-/** Begins a repair and shows how far it is. */
+/** Starts a repair and shows its progress. */
 export function RepairPanel({ feed, chosenDayNs }: RepairPanelProps) {
   const job = useFrameStore(feed.current);
   const { isWaiting, failure } = useFrameStore(feed.asked);
@@ -98,12 +98,12 @@ function JobProgress({ job, feed }: { readonly job: RepairJob; readonly feed: Re
   );
 }
 
-/** The state as a lamp and a word. */
+/** The state as a coloured label. */
 export function JobState({ job }: { readonly job: RepairJob }) {
   return (
     <strong className="job-state" data-state={RepairState[job.state].toLowerCase()}>
       <span className="lamp" aria-hidden="true" />
-      {stateWord(job.state)}
+      {stateLabel(job.state)}
     </strong>
   );
 }

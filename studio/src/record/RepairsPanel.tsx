@@ -3,9 +3,9 @@ import type { Polled } from "../state/poll";
 import { formatCount, formatDateTime, formatMillis } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { JobState } from "./RepairPanel";
-import { Unknown } from "./Unknown";
+import { EmptyPanel } from "./EmptyPanel";
 
-const COLUMNS = ["Began, UTC", "State", "Holes", "Trades", "Took"];
+const COLUMNS = ["Started, UTC", "State", "Holes", "Trades", "Took"];
 const ROWS_MAX = 100;
 
 /** The repairs of the instrument, newest first. */
@@ -38,7 +38,7 @@ export function RepairsPanel({ polled }: { readonly polled: Polled<readonly Repa
           </table>
         </div>
       ) : (
-        <Unknown polled={polled} empty="Nothing has been repaired yet." />
+        <EmptyPanel polled={polled} empty="No repairs yet." />
       )}
     </Panel>
   );

@@ -41,7 +41,7 @@ test("the calendar begins on the Monday of 53 weeks and ends with the last day",
   expect(dayStart(LAST_DAY_NS + DAY_NS - 1n)).toBe(LAST_DAY_NS);
 });
 
-test("months stand over the weeks in which they begin", () => {
+test("months are labelled at the week in which they begin", () => {
   const months = calendarMonths(calendarDays(LAST_DAY_NS, []));
   expect(months[0]).toEqual([2, "Dec"]);
   expect(months.map(([, name]) => name)).toHaveLength(12);
@@ -53,21 +53,23 @@ test("a share is cut, so that 100 % means all of it", () => {
   expect(shareText({ coveredNs: 0n, expectedNs: 0n })).toBe("0.00 %");
 });
 
-test("levels tell what was watched from what was not recorded", () => {
+test("levels distinguish coverage from days without records", () => {
   const levels = [1, 0.99999, 0.95, 0.7, 0.1, 0].map((share) => levelOf(coverage(share)));
   expect(levels).toEqual(["whole", "almost", "most", "part", "little", "little"]);
   expect(levelOf(undefined)).toBe("nothing");
 });
 
-test("a day is told in words", () => {
+test("a day has a text", () => {
   const day = { startNs: LAST_DAY_NS, coverage: coverage(0.9, { openGapCount: 1 }) };
-  expect(dayText(day)).toBe("2026-11-21: 90.00 % watched, 1,234 trades, 1 open gap, 0 filled gaps");
+  expect(dayText(day)).toBe(
+    "2026-11-21: 90.00 % coverage, 1,234 trades, 1 open gap, 0 filled gaps",
+  );
   expect(dayText({ startNs: LAST_DAY_NS, coverage: undefined })).toBe(
     "2026-11-21: nothing recorded",
   );
 });
 
-test("days are summed up by their time, not by their shares", () => {
+test("days are summed by duration, not by share", () => {
   const short = create(DayCoverageSchema, { coveredNs: 1n, expectedNs: 1n, filledGapCount: 2 });
   const sum = sumCoverage([short, coverage(0.5, { openGapCount: 3 })]);
   expect(sum).toEqual({

@@ -2,11 +2,11 @@ import type { DayCoverage } from "../gen/venuemesh/history/v1/history_pb";
 import { formatCount } from "../ui/format";
 
 export const DAY_NS = 86_400_000_000_000n;
-/** The weeks of a year and the day or two over. */
+/** Weeks in a year, rounded up. */
 export const WEEKS = 53;
 const WEEKDAYS = 7;
 
-/** How much of a day was watched, worst last. */
+/** Coverage levels of a day, worst last. */
 export type Level = "nothing" | "whole" | "almost" | "most" | "part" | "little";
 
 export const LEVEL_WORDS: readonly [Level, string][] = [
@@ -18,7 +18,7 @@ export const LEVEL_WORDS: readonly [Level, string][] = [
   ["nothing", "nothing recorded"],
 ];
 
-/** Where the levels begin, in ten-thousandths, best first. */
+/** Lower bounds of the levels, in ten-thousandths, best first. */
 const LEVEL_STARTS: readonly [bigint, Level][] = [
   [10_000n, "whole"],
   [9_900n, "almost"],
@@ -31,11 +31,11 @@ const LEVEL_STARTS: readonly [bigint, Level][] = [
 export interface CalendarDay {
   /** 00:00 UTC, ns since the Unix epoch. */
   readonly startNs: bigint;
-  /** Undefined when nothing is known of the day. */
+  /** Undefined when nothing is recorded of the day. */
   readonly coverage: DayCoverage | undefined;
 }
 
-/** What is known of all days together. */
+/** Totals of all days. */
 export interface CoverageSum {
   readonly coveredNs: bigint;
   readonly expectedNs: bigint;
@@ -74,7 +74,7 @@ export function calendarMonths(days: readonly CalendarDay[]): readonly [number, 
     const name = monthName(days[index]?.startNs ?? 0n);
     if (name !== months.at(-1)?.[1]) months.push([index / WEEKDAYS, name]);
   }
-  // Two names of which the first has hardly a week would lie upon each other.
+  // Two labels would overlap when the first month has less than two weeks.
   const [first, second] = months;
   return first && second && second[0] - first[0] < 3 ? months.slice(1) : months;
 }
@@ -104,13 +104,13 @@ export function shareText(watched: Watched): string {
   return `${share / 100n}.${(share % 100n).toString().padStart(2, "0")} %`;
 }
 
-/** What a day was, in one line. */
+/** The coverage of a day in one line. */
 export function dayText({ startNs, coverage }: CalendarDay): string {
   const day = dateText(startNs);
   if (!coverage) return `${day}: nothing recorded`;
   const { tradeCount, openGapCount, filledGapCount } = coverage;
   return [
-    `${day}: ${shareText(coverage)} watched`,
+    `${day}: ${shareText(coverage)} coverage`,
     countText(tradeCount, "trade"),
     countText(openGapCount, "open gap"),
     countText(filledGapCount, "filled gap"),

@@ -7,7 +7,7 @@ import { spanLengthText, spanOfGap, spanOfHole, spanText, tradeCountText } from 
 
 const T = 1_723_127_100_123_000_000n;
 
-test("a hole says why it is one, where it stands and what is missing", () => {
+test("a hole has a reason, a state and a number of missing trades", () => {
   const hole = create(HoleSchema, {
     holeId: "h1",
     source: HoleSource.TRADE_IDS,
@@ -27,14 +27,14 @@ test("a hole says why it is one, where it stands and what is missing", () => {
   expect(tradeCountText(spanOfHole(ofGap))).toBe("");
 });
 
-test("a gap that does not say its times lies where it was noticed", () => {
+test("a gap without times is placed where it was noticed", () => {
   const gap = create(GapSchema, { reason: GapReason.OUT_OF_ORDER, detectedTimeNs: T });
   expect(spanOfGap("g", gap)).toMatchObject({ startNs: T, endNs: T, reason: "out of order" });
   const known = create(GapSchema, { lastTimeNs: 5n, firstTimeNs: 9n, detectedTimeNs: T });
   expect(spanOfGap("g", known)).toMatchObject({ startNs: 5n, endNs: 9n });
 });
 
-test("a hole over midnight says both days, and lengths suit their size", () => {
+test("a hole over midnight shows both days, and lengths have fitting units", () => {
   const day = 86_400_000_000_000n;
   const over = { ...spanOfGap("g", create(GapSchema, { detectedTimeNs: T })), endNs: T + day };
   expect(spanText(over)).toBe("2024-08-08 14:25:00.123 – 2024-08-09 14:25:00.123");

@@ -4,12 +4,12 @@ import { type Hole, HoleSource, HoleState } from "../gen/venuemesh/repair/v1/rep
 import { Poll } from "../state/poll";
 import { formatCount, formatDateTime, formatDuration, formatTime } from "../ui/format";
 
-/** The most that one answer holds. */
+/** Maximum page size. */
 const PAGE_SIZE = 1_000;
-/** No stream tells of holes; a watched repair asks at once when it has come further. */
+/** Holes have no stream. A watched repair refreshes them at each progress. */
 const PAUSE_MS = 5_000;
 
-/** Where a hole stands, as the pages show it. */
+/** State of a hole on the pages. */
 export type HoleLook = "open" | "in_repair" | "filled" | "unavailable";
 
 export const LOOK_WORDS: Record<HoleLook, string> = {
@@ -28,37 +28,37 @@ const LOOKS: Record<HoleState, HoleLook> = {
 };
 
 const SOURCE_WORDS: Record<HoleSource, string> = {
-  [HoleSource.UNSPECIFIED]: "not said",
+  [HoleSource.UNSPECIFIED]: "unspecified",
   [HoleSource.TRADE_IDS]: "trade ids jump",
   [HoleSource.GAP]: "gap",
   [HoleSource.CANDLES]: "differs from the venue’s candle",
 };
 
-/** A time in which trades are, or may be, missing, or were. */
+/** A time with trades that are, were or may be missing. */
 export interface HoleSpan {
   readonly key: string;
   readonly look: HoleLook;
   /** Venue times, ns since the Unix epoch. */
   readonly startNs: bigint;
   readonly endNs: bigint;
-  /** Why, in words. */
+  /** The reason as text. */
   readonly reason: string;
-  /** What is known beyond that, in words. May be empty. */
+  /** Further details as text. May be empty. */
   readonly detail: string;
-  /** How many trades are or were missing by their ids. Undefined where ids say nothing. */
+  /** How many trades are or were missing by their ids. Undefined if the ids do not show it. */
   readonly tradeCount: bigint | undefined;
 }
 
 export interface HoleList {
   /** Newest first. */
   readonly spans: readonly HoleSpan[];
-  /** When they were asked for, by this computer's clock, ns since the Unix epoch. */
+  /** Time of the request by this computer's clock, ns since the Unix epoch. */
   readonly askedNs: bigint;
   /** Whether there are older ones that are not in the list. */
   readonly isCut: boolean;
 }
 
-/** The holes of one instrument, as Repair knows them. */
+/** The holes of one instrument, from Repair. */
 export function pollHoles(venue: string, symbol: string): Poll<HoleList> {
   return new Poll(async (signal) => {
     const request = { venue, symbol, pageSize: PAGE_SIZE };
@@ -81,7 +81,7 @@ export function spanOfHole(hole: Hole): HoleSpan {
   };
 }
 
-/** A gap of the trades that Repair has not judged yet. Times that it does not say are near. */
+/** A gap in the trades that Repair has not assessed yet. Missing times are estimated. */
 export function spanOfGap(key: string, gap: Gap): HoleSpan {
   const endNs = gap.firstTimeNs || gap.detectedTimeNs;
   return {
@@ -116,7 +116,7 @@ export function spanLengthText({ startNs, endNs }: HoleSpan): string {
   return ms < 60_000 ? `${(ms / 1_000).toFixed(1)} s` : formatDuration(ms);
 }
 
-/** "12 trades", or nothing where ids do not tell. */
+/** "12 trades", or an empty text if the ids do not show it. */
 export function tradeCountText({ tradeCount }: HoleSpan): string {
   if (tradeCount === undefined) return "";
   return tradeCount === 1n ? "1 trade" : `${formatCount(tradeCount)} trades`;

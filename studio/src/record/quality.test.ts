@@ -21,7 +21,7 @@ test("the axis begins below the worst score", () => {
   expect(qualityFloor([quality(1, 1), quality(2, 0.3)])).toBe(0);
 });
 
-test("scores stand by their time, and the pointer finds the nearest", () => {
+test("scores are placed by time, and the pointer finds the nearest", () => {
   const points = qualityPoints([quality(100, 1), quality(200, 0.5), quality(500, 0)], 0);
   expect(points).toEqual([
     { x: 0, y: 0 },
@@ -32,7 +32,7 @@ test("scores stand by their time, and the pointer finds the nearest", () => {
   expect(qualityPoints([quality(100, 1)], 0)).toEqual([{ x: 1, y: 0 }]);
 });
 
-test("scores of windows of different lengths are told apart, the shortest first", () => {
+test("scores are grouped by window length, the shortest first", () => {
   const scores = [quality(1, 0.5, 24n * HOUR_NS), quality(1, 1), quality(2, 1)];
   expect(byWindow(scores).map(({ text, scores: some }) => [text, some.length])).toEqual([
     ["1h", 2],

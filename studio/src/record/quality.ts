@@ -1,9 +1,9 @@
 import type { Quality } from "../gen/venuemesh/history/v1/history_pb";
 
-/** Where the axis may begin: a score of 0.9995 is drawn on another scale than one of 0.3. */
+/** Possible lower ends of the axis, so that scores near 1 stay readable. */
 const FLOORS = [0.999, 0.99, 0.9, 0.5];
 
-/** Scores over windows of one length, as they were computed, oldest first. */
+/** Scores of windows of one length, oldest first. */
 export interface QualityWindow {
   /** "1h", "24h". */
   readonly text: string;
@@ -30,7 +30,7 @@ function windowText(lengthNs: bigint): string {
   return minutes % 60 === 0 ? `${minutes / 60}h` : `${minutes}m`;
 }
 
-/** "0.9987", cut: 1 means that nothing at all is missing. */
+/** "0.9987", rounded down: 1 means that nothing is missing. */
 export function scoreText(score: number): string {
   if (score >= 1) return "1";
   return (Math.floor(score * 10_000) / 10_000).toFixed(4);
@@ -42,7 +42,7 @@ export function qualityFloor(scores: readonly Quality[]): number {
   return FLOORS.find((floor) => least >= floor) ?? 0;
 }
 
-/** Where a score stands, both from 0 to 1: from the oldest to the newest, from top to bottom. */
+/** Position of a score, each from 0 to 1: oldest to newest, top to bottom. */
 export interface Point {
   readonly x: number;
   readonly y: number;
@@ -57,7 +57,7 @@ export function qualityPoints(scores: readonly Quality[], floor: number): readon
   }));
 }
 
-/** Index of the point that is nearest to a place from left, 0, to right, 1. -1 without points. */
+/** Index of the point nearest to a position from 0 (left) to 1 (right). -1 without points. */
 export function nearestPoint(points: readonly Point[], x: number): number {
   const distances = points.map((point) => Math.abs(point.x - x));
   return distances.indexOf(Math.min(...distances));

@@ -3,12 +3,12 @@ import type { DayCoverage, Quality } from "../gen/venuemesh/history/v1/history_p
 import { Poll } from "../state/poll";
 import { calendarStart, DAY_NS } from "./days";
 
-/** Nothing tells when a day or a score has changed; both do so slowly. */
+/** Days and scores have no stream; both change slowly. */
 const PAUSE_MS = 15_000;
-/** A day of scores, one a minute of each of two windows. */
+/** One day of scores: one a minute for each of two windows. */
 const SCORES_MAX = 2_880;
 
-/** What was watched of each day of the calendar that ends with this one. */
+/** The coverage of each day of the calendar that ends with this day. */
 export function pollCoverage(
   venue: string,
   symbol: string,

@@ -12,12 +12,12 @@ import { ALL_HOLES, progressOf, RepairFeed } from "./repairs";
 
 const { CANCELLED, DONE, QUEUED, RUNNING } = RepairState;
 
-/** Repair in memory: jobs that advance when the test says so. */
+/** Repair in memory. The test advances the jobs. */
 class Backend {
   readonly jobs = new Map<string, RepairJob>();
   readonly started: string[] = [];
   readonly #watching = new Set<AbortSignal>();
-  refusal: ConnectError | undefined;
+  failure: ConnectError | undefined;
   #changed: (() => void)[] = [];
 
   readonly client = createClient(
@@ -26,7 +26,7 @@ class Backend {
       service(Repair, {
         listRepairs: () => ({ jobs: [...this.jobs.values()].reverse() }),
         startRepair: ({ venue, symbol, repairId }) => {
-          if (this.refusal) throw this.refusal;
+          if (this.failure) throw this.failure;
           this.started.push(repairId);
           return { job: this.put({ repairId, venue, symbol, state: QUEUED, holeCount: 2 }) };
         },
@@ -90,7 +90,7 @@ async function untilState(state: RepairState): Promise<void> {
   });
 }
 
-test("a repair that was begun is watched until it is done", async () => {
+test("a started repair is watched until it is done", async () => {
   stop = feed.start();
   await feed.begin(ALL_HOLES);
   await untilState(QUEUED);
@@ -111,7 +111,7 @@ test("a repair that was begun is watched until it is done", async () => {
   expect(feed.stream.latest).toBeUndefined();
 });
 
-test("a repair that another began is watched, those of other instruments are not", async () => {
+test("a repair of another user is watched, repairs of other instruments are not", async () => {
   backend.put({ repairId: "other", symbol: "ETHUSDT", state: RUNNING });
   backend.put({ repairId: "auto", symbol: "BTCUSDT", state: RUNNING, holeCount: 3 });
   stop = feed.start();
@@ -143,8 +143,8 @@ test("a repair is cancelled", async () => {
   expect(feed.asked.latest).toEqual({ isWaiting: false, failure: undefined });
 });
 
-test("a refusal is told in words, and nothing is watched", async () => {
-  backend.refusal = new ConnectError("no room for one more repair", Code.ResourceExhausted);
+test("a rejection is shown as text, and nothing is watched", async () => {
+  backend.failure = new ConnectError("no room for one more repair", Code.ResourceExhausted);
   stop = feed.start();
   await feed.begin(ALL_HOLES);
   expect(feed.asked.latest).toMatchObject({
@@ -152,12 +152,12 @@ test("a refusal is told in words, and nothing is watched", async () => {
     failure: { reason: "RESOURCE_EXHAUSTED", message: "no room for one more repair" },
   });
   expect(feed.current.latest).toBeUndefined();
-  backend.refusal = undefined;
+  backend.failure = undefined;
   await feed.begin(ALL_HOLES);
   expect(feed.asked.latest.failure).toBeUndefined();
 });
 
-test("progress is what the repair is through with, filled or not", () => {
+test("progress counts processed holes, filled or not", () => {
   const job = (change: MessageInitShape<typeof RepairJobSchema>) =>
     create(RepairJobSchema, { state: RUNNING, ...change });
   expect(progressOf(job({ holeCount: 4, filledCount: 1, unavailableCount: 1 }))).toBe(0.5);

@@ -8,13 +8,13 @@ import { RepairState } from "../gen/venuemesh/repair/v1/repair_pb";
 import { FrameStore } from "../state/frameStore";
 import { Poll } from "../state/poll";
 
-/** The most that one answer holds; they are of all instruments of the venue. */
+/** Maximum page size; a page holds repairs of all instruments of the venue. */
 const PAGE_SIZE = 1_000;
 const PAUSE_MS = 5_000;
 const ID_BYTES = 8;
 
 const WORDS: Record<RepairState, string> = {
-  [RepairState.UNSPECIFIED]: "not said",
+  [RepairState.UNSPECIFIED]: "unspecified",
   [RepairState.QUEUED]: "queued",
   [RepairState.RUNNING]: "running",
   [RepairState.DONE]: "done",
@@ -30,14 +30,14 @@ export interface RepairRange {
 
 export const ALL_HOLES: RepairRange = { startTimeNs: 0n, endTimeNs: 0n };
 
-/** What was asked of Repair last. */
+/** The newest repair request. */
 export interface Asked {
   readonly isWaiting: boolean;
-  /** Why it was refused. */
+  /** Why it was rejected. */
   readonly failure: Failure | undefined;
 }
 
-export function stateWord(state: RepairState): string {
+export function stateLabel(state: RepairState): string {
   return WORDS[state];
 }
 
@@ -46,7 +46,7 @@ export function hasEnded({ state }: RepairJob): boolean {
 }
 
 /**
- * Part of the holes that the job is through with, from 0 to 1. One that is done has filled every
+ * Share of the holes that the job has processed, from 0 to 1. A finished job has processed every
  * hole, also one that was filled together with its neighbour and is not counted.
  */
 export function progressOf(job: RepairJob): number {
@@ -55,13 +55,13 @@ export function progressOf(job: RepairJob): number {
   return Math.min(1, (job.filledCount + job.unavailableCount) / job.holeCount);
 }
 
-/** The repairs of one instrument: what was, what is under way, and what one asks for. */
+/** The repairs of one instrument: past, running and requested. */
 export class RepairFeed {
   /** Newest first. */
   readonly jobs: Poll<readonly RepairJob[]>;
-  /** The one that is watched, or was watched last. */
+  /** The repair that is or was watched last. */
   readonly current = new FrameStore<RepairJob | undefined>(undefined);
-  /** Of the watch; undefined while there is nothing to watch. */
+  /** State of the watch stream; undefined while nothing is watched. */
   readonly stream = new FrameStore<StreamState | undefined>(undefined);
   readonly asked = new FrameStore<Asked>({ isWaiting: false, failure: undefined });
   readonly #onProgress: () => void;
@@ -82,7 +82,7 @@ export class RepairFeed {
     this.jobs = new Poll((signal) => this.#list(signal), PAUSE_MS);
   }
 
-  /** Lists repairs and watches the newest that has not ended; returns what stops all. */
+  /** Lists repairs and watches the newest running one. Returns a function that stops both. */
   start(): () => void {
     this.#controller = new AbortController();
     const stop = this.jobs.start();
@@ -93,15 +93,15 @@ export class RepairFeed {
     };
   }
 
-  /** Begins a repair and watches it. */
+  /** Starts a repair and watches it. */
   async begin(range: RepairRange): Promise<void> {
     const { venue, symbol } = this;
-    // The id is ours, so that the same request, sent twice, begins one repair.
+    // This page makes the id, so that a request sent twice starts one repair.
     const request = { venue, symbol, ...range, repairId: newRepairId() };
     await this.#ask(async (signal) => (await this.#client.startRepair(request, { signal })).job);
   }
 
-  /** Ends the repair; what it has mended stays. */
+  /** Cancels the repair. Filled holes stay filled. */
   async cancel({ repairId }: RepairJob): Promise<void> {
     await this.#ask(
       async (signal) => (await this.#client.cancelRepair({ repairId }, { signal })).job,

@@ -1,7 +1,7 @@
 import { useSyncExternalStore } from "react";
 
 /**
- * A value that may change many times per frame. Listeners hear of it once, in the next animation
+ * A value that may change many times per frame. Listeners are called once, in the next animation
  * frame, and only if it is another value by then. While the page is hidden no frame comes and
  * only the newest value is kept.
  */
@@ -43,7 +43,7 @@ export class FrameStore<Value> {
   };
 }
 
-/** The store's value; the component renders again in the frame after it changed. */
+/** The store's value. The component renders in the frame after a change. */
 export function useFrameStore<Value>(store: FrameStore<Value>): Value {
   return useSyncExternalStore(store.subscribe, store.shown);
 }

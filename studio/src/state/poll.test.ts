@@ -37,7 +37,7 @@ test("a refresh asks at once, also while an answer is under way", async () => {
   expect(answers).toHaveLength(3);
 });
 
-test("a failure keeps what was known, and is told", async () => {
+test("a failure keeps the last value and is reported", async () => {
   let isAway = false;
   const ask = () => (isAway ? Promise.reject(new Error("away")) : Promise.resolve("here"));
   const poll = new Poll<string>(ask, FOREVER_MS);

@@ -1,10 +1,10 @@
 import { describeFailure, type Failure } from "../api/failure";
-import { waitMs } from "../api/patience";
+import { waitMs } from "../api/retry";
 import { CONNECTING, type StreamState } from "../api/stream";
 import { FrameStore } from "./frameStore";
 
 export interface Polled<Value> {
-  /** The newest answer; kept when a later call fails. */
+  /** The newest response; kept when a later call fails. */
   readonly value: Value | undefined;
   /** Why the newest call failed. */
   readonly failure: Failure | undefined;
@@ -12,13 +12,13 @@ export interface Polled<Value> {
 
 const LIVE: StreamState = { phase: "live" };
 
-/** Whether what is polled is current, as for a stream. */
+/** The state of a poll, as for a stream. */
 export function polledState({ value, failure }: Polled<unknown>): StreamState {
-  if (failure) return { phase: failure.refused ? "error" : "reconnecting", failure };
+  if (failure) return { phase: failure.isRejected ? "error" : "reconnecting", failure };
   return value === undefined ? CONNECTING : LIVE;
 }
 
-/** Asks again and again, with a pause between an answer and the next question. */
+/** Repeats a call, with a delay after each response. */
 export class Poll<Value> {
   readonly state = new FrameStore<Polled<Value>>({ value: undefined, failure: undefined });
   readonly #ask: (signal: AbortSignal) => Promise<Value>;
@@ -38,7 +38,7 @@ export class Poll<Value> {
     };
   }
 
-  /** Asks again at once: what is known is out of date. An answer under way does not count. */
+  /** Repeats the call at once because the value is outdated. Ignores a pending response. */
   refresh(): void {
     this.#hurry.abort();
   }

@@ -2,12 +2,12 @@ import { useEffect } from "react";
 
 import { whileVisible } from "./visibility";
 
-/** Something that works from `start` until the function that it returns is called. */
+/** Something that runs from `start` until the returned function is called. */
 export interface Startable {
   start(): () => void;
 }
 
-/** Runs it while the component is on the page and the page is looked at. */
+/** Runs it while the component is mounted and the page is visible. */
 export function useRunning(thing: Startable): void {
   useEffect(() => whileVisible(() => thing.start()), [thing]);
 }

@@ -1,9 +1,9 @@
-/** A browser allows six connections per host, so a page that nobody sees gives its streams back. */
+/** A browser allows six connections per host, so a hidden page closes its streams. */
 const HIDDEN_MAX_MS = 60_000;
 
 /**
- * Runs `start` while the page is looked at: stops it when the page has been hidden for a minute,
- * starts it again when it is shown. Returns what ends both.
+ * Runs `start` while the page is visible: stops it when the page has been hidden for a minute,
+ * starts it again when it is shown. Returns a function that ends this.
  */
 export function whileVisible(start: () => () => void): () => void {
   let stop: (() => void) | undefined = start();

@@ -16,13 +16,13 @@ const WORST_FIRST: readonly StreamState["phase"][] = [
 ];
 
 interface ConnectionStateProps {
-  /** The streams that the page lives from; the worst one is shown. */
+  /** The streams of the page; the worst state is shown. */
   readonly streams: readonly StreamState[];
-  /** Added while all streams are live, for example how long nothing has come. */
+  /** Shown while all streams are live, for example the time since the last message. */
   readonly note?: string;
 }
 
-/** Whether what is on the page is live, and if not, why. */
+/** Whether the page is live, and if not, why. */
 export function ConnectionState({ streams, note = "" }: ConnectionStateProps) {
   const worst = WORST_FIRST.map((phase) => streams.find((state) => state.phase === phase)).find(
     (state) => state !== undefined,

@@ -4,13 +4,13 @@ interface DialogProps {
   readonly title: string;
   /** For tests. */
   readonly id: string;
-  /** While something is under way it cannot be closed. */
+  /** While true, the dialog cannot be closed. */
   readonly isLocked?: boolean;
   readonly onClose: () => void;
   readonly children: ReactNode;
 }
 
-/** A question that has to be answered before the page goes on. The first button has the focus. */
+/** A modal dialog. The first button has the focus. */
 export function Dialog({ title, id, isLocked = false, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
@@ -22,7 +22,7 @@ export function Dialog({ title, id, isLocked = false, onClose, children }: Dialo
       className="dialog"
       data-testid={id}
       aria-label={title}
-      // Some browsers let a second Escape through, whatever is answered to it.
+      // Some browsers close the dialog on a second Escape in spite of preventDefault.
       onCancel={(event) => {
         if (isLocked) event.preventDefault();
       }}
@@ -30,7 +30,7 @@ export function Dialog({ title, id, isLocked = false, onClose, children }: Dialo
         if (isLocked) dialog.current?.showModal();
         else onClose();
       }}
-      // Keys are for the dialog alone, not for the shortcuts of the page.
+      // Keeps keys from the shortcuts of the page.
       onKeyDown={(event) => {
         event.stopPropagation();
       }}
@@ -41,7 +41,7 @@ export function Dialog({ title, id, isLocked = false, onClose, children }: Dialo
   );
 }
 
-/** Closes the dialog around a button, so that the focus goes back to where it was before. */
+/** Closes the dialog around a button, which restores the focus. */
 export function closeDialog({ currentTarget }: SyntheticEvent<HTMLElement>): void {
   currentTarget.closest("dialog")?.close();
 }

@@ -5,7 +5,7 @@ const PATHS = {
   close: "M4 4l8 8M12 4l-8 8",
 } as const;
 
-/** A small drawn sign: not every computer has a glyph for it. */
+/** A small drawn icon; fonts may lack a glyph for it. */
 export function Icon({ name }: { readonly name: keyof typeof PATHS }) {
   return (
     <svg className="icon" viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">

@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 interface PanelProps {
   readonly title: string;
   readonly className?: string;
-  /** Stands at the right of the title. */
+  /** Shown at the right of the title. */
   readonly aside?: ReactNode;
   readonly children: ReactNode;
 }

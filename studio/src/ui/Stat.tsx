@@ -7,7 +7,7 @@ interface StatProps {
   readonly valueId?: string;
 }
 
-/** A small number with its name above. */
+/** A number with its label. */
 export function Stat({ label, value, title, tone, valueId }: StatProps) {
   return (
     <div className="stat" title={title}>

@@ -28,7 +28,7 @@ test.each(["", "1e-7", "NaN", ".5", "1.", "1,000", "--1"])("%j is not a decimal"
   expect(() => parseDecimal(text)).toThrow(RangeError);
 });
 
-test("aligning pads and drops zeros but never a digit that counts", () => {
+test("aligning pads and drops zeros but no significant digit", () => {
   expect(alignDecimals("1.5", 2)).toBe("1.50");
   expect(alignDecimals("1.50000000", 2)).toBe("1.50");
   expect(alignDecimals("1.23450000", 2)).toBe("1.2345");

@@ -1,9 +1,9 @@
 import { useEffect } from "react";
 
-/** What a key does; keys as KeyboardEvent.key says them. */
+/** Actions by KeyboardEvent.key. */
 export type Shortcuts = Readonly<Record<string, () => void>>;
 
-/** Runs shortcuts while the component is on the page. Keys typed into a field are left alone. */
+/** Runs shortcuts while the component is mounted. Ignores keys typed into a field. */
 export function useShortcuts(shortcuts: Shortcuts): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {

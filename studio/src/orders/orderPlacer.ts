@@ -2,7 +2,7 @@ import { equals } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
 
 import { describeFailure, type Failure } from "../api/failure";
-import { untilAnswered } from "../api/patience";
+import { retryUntilAnswered } from "../api/retry";
 import { approvals, ofVenue, tradeFlow } from "../api/transport";
 import type { Approvals } from "../gen/venuemesh/tradeflow/v1/approvals_pb";
 import {
@@ -13,13 +13,13 @@ import {
 import type { ApprovedOrder } from "../gen/venuemesh/tradeflow/v1/signed_pb";
 import type { Account, TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { FrameStore } from "../state/frameStore";
-import { CALL_MS_MAX } from "./cancelling";
+import { CALL_MS_MAX } from "./orderCanceller";
 import { grouped } from "./group";
 
 const ID_BYTES = 12;
-/** How a gateway says that nobody approves orders here. */
+/** Reasons that mean: the gateway has no approver. */
 const ABSENT: ReadonlySet<string> = new Set(["UNIMPLEMENTED", "NOT_FOUND", "UNKNOWN_SERVICE"]);
-/** Refusals besides those that a Failure knows: nothing was written, so nothing was sent. */
+/** Further rejections after which no order exists: nothing was written, so nothing was sent. */
 const NOTHING_WRITTEN: ReadonlySet<string> = new Set([
   "UNKNOWN_ACCOUNT",
   "UNKNOWN_SERVICE",
@@ -27,37 +27,37 @@ const NOTHING_WRITTEN: ReadonlySet<string> = new Set([
   "REQUEST_ID_REUSED",
 ]);
 
-/** One order on its way: what it is, and what has become of it. */
+/** An order that is being submitted, and its outcome. */
 export interface Submission {
   readonly content: OrderContent;
-  /** Placed with it, as a group: what is to close it once it is filled, or another way to do it. */
+  /** Orders that are placed with it as a group: exits, or an alternative. */
   readonly others: readonly OrderContent[];
-  /** The same for each try, so that however many there are, there is one order. */
+  /** The same for each attempt, so that at most one order is placed. */
   readonly requestId: string;
   readonly phase: "review" | "sending" | "failed" | "answered";
-  /** Why the last try failed. */
+  /** Why the last attempt failed. */
   readonly failure?: Failure;
-  /** Whether a try that failed may have placed it all the same. */
+  /** Whether a failed attempt may have placed the order. */
   readonly isInDoubt: boolean;
-  /** As the venue, or the account's stream, has told it. */
+  /** The newest state from the response or the account's stream. */
   readonly order?: Order;
 }
 
-/** Whether somebody is there who approves orders of pages. */
-export type Approver = "asked" | "there" | "absent";
+/** Whether the gateway has an approver for orders of this page. */
+export type Approver = "unknown" | "available" | "absent";
 
-/** Whether a page may place orders: somebody approves them, and nothing real hangs on them. */
+/** Whether this page may place orders: there is an approver, and the account is a paper account. */
 export function mayPlace(approver: Approver, account: Account | undefined): boolean {
   return approver !== "absent" && account?.paper !== false;
 }
 
-/** Places orders of one account: each is shown first, approved, then sent. */
-export class Placing {
-  /** The one that is shown. */
+/** Places orders of one account. Each order is reviewed, approved and sent. */
+export class OrderPlacer {
+  /** The submission under review. */
   readonly current = new FrameStore<Submission | undefined>(undefined);
-  /** Those of which it is not known whether they were placed, oldest first. */
+  /** Submissions whose outcome is unknown, oldest first. */
   readonly inDoubt = new FrameStore<readonly Submission[]>([]);
-  readonly approver = new FrameStore<Approver>("asked");
+  readonly approver = new FrameStore<Approver>("unknown");
   readonly #onOrder: (order: Order) => void;
   readonly #tradeFlow: Client<typeof TradeFlow>;
   readonly #approvals: Client<typeof Approvals>;
@@ -73,7 +73,7 @@ export class Placing {
     this.#approvals = clients.approvals;
   }
 
-  /** Finds out whether orders can be approved here. Returns what ends that. */
+  /** Checks whether there is an approver. Returns a function that stops the check. */
   start(): () => void {
     const controller = new AbortController();
     void this.#findApprover(controller.signal);
@@ -82,7 +82,7 @@ export class Placing {
     };
   }
 
-  /** Shows what will be sent. An order that is in doubt is the same one, not another. */
+  /** Shows an order for review. If an equal submission has an unknown outcome, resumes that one. */
   review(content: OrderContent, others: readonly OrderContent[] = []): void {
     const before = this.inDoubt.latest.find(
       (each) =>
@@ -98,12 +98,12 @@ export class Placing {
       this.current.set({ content, others, requestId: newId(), phase: "review", isInDoubt: false });
   }
 
-  /** Shows one again that is in doubt. */
+  /** Shows a submission with an unknown outcome again. */
   resume(submission: Submission): void {
     this.current.set(submission);
   }
 
-  /** Sends what is shown, or sends it again. */
+  /** Sends or resends the submission under review. */
   async send(): Promise<void> {
     const shown = this.current.latest;
     if (!shown || shown.phase === "sending" || shown.phase === "answered") return;
@@ -122,7 +122,7 @@ export class Placing {
     }
   }
 
-  /** Takes note of what the account's stream tells: it may settle what a call did not. */
+  /** Applies an order of the account's stream. It may resolve an unknown outcome. */
   see(order: Order): void {
     const { requestId } = order;
     if (requestId === "") return;
@@ -134,18 +134,18 @@ export class Placing {
     this.current.set({ content, others, requestId, phase: "answered", isInDoubt: false, order });
   }
 
-  /** Shows nothing any more. What is being sent is waited for. */
+  /** Closes the review, unless the order is being sent. */
   close(): void {
     if (this.current.latest?.phase !== "sending") this.current.set(undefined);
   }
 
-  /** A person has seen that it was placed, or was not. */
+  /** Removes a submission from the list of unknown outcomes. */
   forget(requestId: string): void {
     const left = this.inDoubt.latest.filter((each) => each.requestId !== requestId);
     if (left.length < this.inDoubt.latest.length) this.inDoubt.set(left);
   }
 
-  /** Has the order approved, or each one of its group. */
+  /** Requests approval for the order, or for each order of its group. */
   async #approve({ content, others, requestId }: Submission): Promise<readonly ApprovedOrder[]> {
     const members = others.length === 0 ? [content] : grouped(content, others, requestId);
     const asked = members.map(async (member, place) => {
@@ -158,7 +158,7 @@ export class Placing {
     return await Promise.all(asked);
   }
 
-  /** Places what was approved; gives the orders, the one that was filled in first. */
+  /** Places approved orders. Returns them, the order of the form first. */
   async #place(approved: readonly ApprovedOrder[]): Promise<readonly Order[]> {
     const { venue } = this;
     const options = { ...ofVenue(venue), timeoutMs: CALL_MS_MAX };
@@ -171,14 +171,14 @@ export class Placing {
       alone ? { venue, approved: alone } : { venue },
       options,
     );
-    if (!order) throw new Error("The answer has no order.");
+    if (!order) throw new Error("The response has no order.");
     return [order];
   }
 
   #fail(tried: Submission, failure: Failure, isSent: boolean): void {
     if (!isSent && ABSENT.has(failure.reason)) this.approver.set("absent");
     const { requestId } = tried;
-    // The stream may have been faster than the answer that did not come.
+    // The stream may have delivered the order although the response was lost.
     if (this.current.latest?.requestId === requestId && this.current.latest.order) return;
     const isInDoubt = tried.isInDoubt || (isSent && mayBeWritten(failure));
     const failed: Submission = { ...tried, phase: "failed", failure, isInDoubt };
@@ -187,29 +187,29 @@ export class Placing {
     if (this.current.latest?.requestId === requestId) this.current.set(failed);
   }
 
-  /** Who approves refuses an empty request; that signs nothing, and tells that he is there. */
+  /** Sends an empty request. An approver rejects it without signing, which shows that it is available. */
   async #findApprover(signal: AbortSignal): Promise<void> {
-    await untilAnswered(
+    await retryUntilAnswered(
       async () => {
         try {
           await this.#approvals.approve({}, { signal });
         } catch (error) {
           const failure = describeFailure(error);
           if (ABSENT.has(failure.reason)) this.approver.set("absent");
-          else if (failure.refused) this.approver.set("there");
+          else if (failure.isRejected) this.approver.set("available");
           else throw error;
         }
       },
       signal,
       () => {
-        this.approver.set("asked");
+        this.approver.set("unknown");
       },
     );
   }
 }
 
 function mayBeWritten(failure: Failure): boolean {
-  return !failure.refused && !NOTHING_WRITTEN.has(failure.reason);
+  return !failure.isRejected && !NOTHING_WRITTEN.has(failure.reason);
 }
 
 function newId(): string {

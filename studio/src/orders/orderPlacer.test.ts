@@ -10,21 +10,21 @@ import {
   OrderState,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { AccountSchema } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
-import { accepted, FakeTradeFlow, refusal } from "./fakeTradeFlow";
-import { groupSentence, othersOf } from "./group";
-import { mayPlace, Placing } from "./placing";
+import { accepted, FakeTradeFlow, apiError } from "./fakeTradeFlow";
+import { groupText, linkedOrders } from "./group";
+import { mayPlace, OrderPlacer } from "./orderPlacer";
 import { contentOf, EMPTY_TICKET } from "./ticket";
-import { flagsText } from "./words";
+import { flagsText } from "./labels";
 
 let server: FakeTradeFlow;
-let placing: Placing;
+let placer: OrderPlacer;
 let learnt: Order[];
 
 beforeEach(() => {
   vi.stubGlobal("requestAnimationFrame", () => 0);
   server = new FakeTradeFlow();
   learnt = [];
-  placing = new Placing("binance", "demo", (order) => learnt.push(order), server);
+  placer = new OrderPlacer("binance", "demo", (order) => learnt.push(order), server);
 });
 
 afterEach(() => {
@@ -34,7 +34,7 @@ afterEach(() => {
 const ADDRESS = { venue: "binance", account: "demo", symbol: "BTCUSDT" };
 const content = (size = "0.01") =>
   contentOf({ ...EMPTY_TICKET, size, price: "60000" }, ADDRESS, 0n);
-const shown = () => placing.current.latest;
+const shown = () => placer.current.latest;
 const sentIds = () => server.placed.map(({ approved }) => approved?.requestId);
 
 function failOnce(error: ConnectError): void {
@@ -44,24 +44,24 @@ function failOnce(error: ConnectError): void {
   };
 }
 
-test("a page places orders on paper only, and only where somebody approves them", () => {
+test("a page places only paper orders, and only with an approver", () => {
   const paper = create(AccountSchema, { account: "paper", paper: true });
   const real = create(AccountSchema, { account: "main" });
-  expect(mayPlace("there", paper)).toBe(true);
-  expect(mayPlace("asked", paper)).toBe(true);
+  expect(mayPlace("available", paper)).toBe(true);
+  expect(mayPlace("unknown", paper)).toBe(true);
   expect(mayPlace("absent", paper)).toBe(false);
-  expect(mayPlace("there", real)).toBe(false);
+  expect(mayPlace("available", real)).toBe(false);
 });
 
-test("nothing is sent before it was reviewed, then it is approved and placed once", async () => {
-  await placing.send();
+test("an order is sent after the review only, then approved and placed once", async () => {
+  await placer.send();
   expect(server.placed).toEqual([]);
-  placing.review(content());
+  placer.review(content());
   expect(shown()?.phase).toBe("review");
   expect(server.placed).toEqual([]);
-  const sending = placing.send();
+  const sending = placer.send();
   expect(shown()?.phase).toBe("sending");
-  await Promise.all([sending, placing.send()]);
+  await Promise.all([sending, placer.send()]);
   expect(sentIds()).toEqual([shown()?.requestId]);
   expect(shown()?.requestId).toMatch(/^studio-[0-9a-f]{24}$/);
   expect(server.placed[0]?.approved).toMatchObject({ content: content(), keyId: "development" });
@@ -70,16 +70,16 @@ test("nothing is sent before it was reviewed, then it is approved and placed onc
   expect(learnt).toHaveLength(1);
 });
 
-test("an order and what is to close it are placed together", async () => {
+test("an order and its exits are placed together", async () => {
   const ticket = { ...EMPTY_TICKET, size: "0.01", price: "60000", profit: "66000", loss: "58000" };
   const entry = contentOf(ticket, ADDRESS, 0n);
-  placing.review(entry, othersOf(ticket, entry));
-  expect(groupSentence(entry, shown()?.others ?? [])).toBe(
-    "Buy 0.01 BTCUSDT at 60000 on binance, account demo. When it is filled: " +
+  placer.review(entry, linkedOrders(ticket, entry));
+  expect(groupText(entry, shown()?.others ?? [])).toBe(
+    "Buy 0.01 BTCUSDT at 60000 on binance, account demo. After the fill: " +
       "Sell 0.01 BTCUSDT at 66000 on binance, account demo. Or: Sell 0.01 BTCUSDT at the market " +
-      "price on binance, account demo, once the market has fallen to 58000",
+      "price on binance, account demo, when the price falls to 58000",
   );
-  await placing.send();
+  await placer.send();
   expect(server.placed).toEqual([]);
   const id = shown()?.requestId ?? "";
   const approved = server.groups[0]?.approved ?? [];
@@ -97,16 +97,16 @@ test("an order and what is to close it are placed together", async () => {
   );
 });
 
-test("an order and the other way to do it are placed together", async () => {
+test("an order and its alternative are placed together", async () => {
   const ticket = { ...EMPTY_TICKET, size: "0.01", price: "66000", alternative: " 58000 " };
   const first = contentOf({ ...ticket, side: Side.SELL, reduceOnly: true }, ADDRESS, 0n);
-  placing.review(first, othersOf(ticket, first));
-  expect(groupSentence(first, shown()?.others ?? [])).toBe(
-    "Sell 0.01 BTCUSDT at 66000 on binance, account demo, only to make a position smaller. Or: " +
-      "Sell 0.01 BTCUSDT at the market price on binance, account demo, once the market has " +
-      "fallen to 58000, only to make a position smaller. Both together fill no more than 0.01",
+  placer.review(first, linkedOrders(ticket, first));
+  expect(groupText(first, shown()?.others ?? [])).toBe(
+    "Sell 0.01 BTCUSDT at 66000 on binance, account demo, reduce-only. Or (OCO): " +
+      "Sell 0.01 BTCUSDT at the market price on binance, account demo, when the price " +
+      "falls to 58000, reduce-only. Together they fill at most 0.01",
   );
-  await placing.send();
+  await placer.send();
   expect(server.placed).toEqual([]);
   const id = shown()?.requestId ?? "";
   const approved = server.groups[0]?.approved ?? [];
@@ -118,119 +118,119 @@ test("an order and the other way to do it are placed together", async () => {
   expect(learnt).toHaveLength(2);
 });
 
-test("a group that is in doubt is found again by all of its orders", async () => {
+test("a group with an unknown outcome is found again by all of its orders", async () => {
   const ticket = { ...EMPTY_TICKET, size: "0.01", price: "66000", alternative: "58000" };
   const first = contentOf(ticket, ADDRESS, 0n);
   server.onGroup = () => {
     throw new ConnectError("cut", Code.Unavailable);
   };
-  placing.review(first, othersOf(ticket, first));
-  await placing.send();
+  placer.review(first, linkedOrders(ticket, first));
+  await placer.send();
   const id = shown()?.requestId;
-  placing.review(first, othersOf({ ...ticket, alternative: "57000" }, first));
+  placer.review(first, linkedOrders({ ...ticket, alternative: "57000" }, first));
   expect(shown()).toMatchObject({ phase: "review", isInDoubt: false });
-  placing.review(first, othersOf(ticket, first));
+  placer.review(first, linkedOrders(ticket, first));
   expect(shown()).toMatchObject({ requestId: id, phase: "failed", isInDoubt: true });
 });
 
-test("each order has an id of its own", async () => {
+test("each order has a different request id", async () => {
   for (const size of ["0.01", "0.01"]) {
-    placing.review(content(size));
-    await placing.send();
-    placing.close();
+    placer.review(content(size));
+    await placer.send();
+    placer.close();
   }
   expect(new Set(sentIds()).size).toBe(2);
 });
 
-test("a try after a timeout is the same request, from the dialog or the form", async () => {
+test("a retry after a timeout sends the same request id, from the dialog or the form", async () => {
   failOnce(new ConnectError("no answer", Code.DeadlineExceeded));
-  placing.review(content());
-  await placing.send();
+  placer.review(content());
+  await placer.send();
   expect(shown()).toMatchObject({ phase: "failed", isInDoubt: true });
-  placing.close();
-  expect(placing.inDoubt.latest).toHaveLength(1);
-  placing.review(content("0.02"));
+  placer.close();
+  expect(placer.inDoubt.latest).toHaveLength(1);
+  placer.review(content("0.02"));
   expect(shown()).toMatchObject({ phase: "review", isInDoubt: false });
-  placing.review(content());
+  placer.review(content());
   expect(shown()).toMatchObject({ phase: "failed", isInDoubt: true });
-  await placing.send();
+  await placer.send();
   const [first, second] = sentIds();
   expect(second).toBe(first);
   expect(shown()?.phase).toBe("answered");
-  expect(placing.inDoubt.latest).toEqual([]);
+  expect(placer.inDoubt.latest).toEqual([]);
 });
 
-test("a refusal before anything was written leaves no doubt, and tells what is valid", async () => {
+test("a rejection before anything was written leaves no unknown outcome, and names a valid value", async () => {
   const metadata = { field: "price", value: "60000.001", nearest: "60000" };
-  failOnce(refusal("INVALID_ORDER", Code.InvalidArgument, metadata));
-  placing.review(content());
-  await placing.send();
+  failOnce(apiError("INVALID_ORDER", Code.InvalidArgument, metadata));
+  placer.review(content());
+  await placer.send();
   expect(shown()).toMatchObject({
     phase: "failed",
     isInDoubt: false,
     failure: { reason: "INVALID_ORDER", metadata },
   });
-  expect(placing.inDoubt.latest).toEqual([]);
+  expect(placer.inDoubt.latest).toEqual([]);
 });
 
-test("a doubt is not taken away by a later refusal", async () => {
+test("an unknown outcome stays unknown after a later rejection", async () => {
   failOnce(new ConnectError("cut", Code.Unavailable));
-  placing.review(content());
-  await placing.send();
-  failOnce(refusal("ACCOUNT_NOT_READY", Code.FailedPrecondition));
-  await placing.send();
+  placer.review(content());
+  await placer.send();
+  failOnce(apiError("ACCOUNT_NOT_READY", Code.FailedPrecondition));
+  await placer.send();
   expect(shown()).toMatchObject({ phase: "failed", isInDoubt: true });
-  expect(placing.inDoubt.latest).toHaveLength(1);
+  expect(placer.inDoubt.latest).toHaveLength(1);
 });
 
-test("a failure to approve places nothing, so there is no doubt", async () => {
+test("a failed approval places nothing and leaves no unknown outcome", async () => {
   server.onApprove = () => {
     throw new ConnectError("cut", Code.Unavailable);
   };
-  placing.review(content());
-  await placing.send();
+  placer.review(content());
+  await placer.send();
   expect(shown()).toMatchObject({ phase: "failed", isInDoubt: false });
   expect(server.placed).toEqual([]);
 });
 
-test("the account's stream settles what a call did not, and tells how it goes on", async () => {
+test("the account's stream resolves an unknown outcome and updates the order", async () => {
   failOnce(new ConnectError("cut", Code.Unavailable));
-  placing.review(content());
-  await placing.send();
+  placer.review(content());
+  await placer.send();
   const requestId = shown()?.requestId ?? "";
   const told = (state: OrderState, updatedTimeNs: bigint) =>
     create(OrderSchema, { requestId, state, updatedTimeNs });
-  placing.see(create(OrderSchema, { requestId: "another" }));
-  expect(placing.inDoubt.latest).toHaveLength(1);
-  placing.see(told(OrderState.UNKNOWN, 5n));
+  placer.see(create(OrderSchema, { requestId: "another" }));
+  expect(placer.inDoubt.latest).toHaveLength(1);
+  placer.see(told(OrderState.UNKNOWN, 5n));
   expect(shown()).toMatchObject({ phase: "answered", order: { state: OrderState.UNKNOWN } });
-  expect(placing.inDoubt.latest).toEqual([]);
-  placing.see(told(OrderState.FILLED, 7n));
-  placing.see(told(OrderState.OPEN, 6n));
+  expect(placer.inDoubt.latest).toEqual([]);
+  placer.see(told(OrderState.FILLED, 7n));
+  placer.see(told(OrderState.OPEN, 6n));
   expect(shown()?.order?.state).toBe(OrderState.FILLED);
 });
 
-test("while it is being sent it cannot be put away", async () => {
-  placing.review(content());
-  const sending = placing.send();
-  placing.close();
+test("the review cannot be closed while the order is being sent", async () => {
+  placer.review(content());
+  const sending = placer.send();
+  placer.close();
   expect(shown()?.phase).toBe("sending");
   await sending;
-  placing.close();
+  placer.close();
   expect(shown()).toBeUndefined();
 });
 
 test.each([
-  ["there", undefined],
+  ["available", undefined],
   ["absent", new ConnectError("no such service", Code.Unimplemented)],
-  ["absent", refusal("UNKNOWN_SERVICE", Code.NotFound)],
+  ["absent", apiError("UNKNOWN_SERVICE", Code.NotFound)],
 ])("who approves is %s", async (approver, error) => {
   server.onApprove = () => {
     if (error) throw error;
   };
-  const stop = placing.start();
+  const stop = placer.start();
   await vi.waitFor(() => {
-    expect(placing.approver.latest).toBe(approver);
+    expect(placer.approver.latest).toBe(approver);
   });
   stop();
   expect(server.placed).toEqual([]);

@@ -3,18 +3,20 @@ import { formatDateTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { type AccountView, ENDED_MAX, orderKey } from "./accountView";
 import { ColumnHeads, ORDER_COLUMNS, OrderCells } from "./OrderCells";
-import { detailText } from "./words";
+import { detailText } from "./labels";
 
 const COLUMNS = [...ORDER_COLUMNS, "Ended, UTC", "Why"];
 
 /** Orders that have ended, the last one first. */
-export function EndedPanel({ view: { ended, isKnown } }: { readonly view: AccountView }) {
+export function OrderHistoryPanel({ view: { ended, isKnown } }: { readonly view: AccountView }) {
   const count = ended.length === ENDED_MAX ? `newest ${ended.length}` : String(ended.length);
   return (
-    <Panel title="Recent orders" aside={<span className="panel-note">{count}</span>}>
+    <Panel title="Order history" aside={<span className="panel-note">{count}</span>}>
       {ended.length === 0 ? (
         <p className="empty">
-          {isKnown ? "Those that end from now on, or were filled before." : "Waiting …"}
+          {isKnown
+            ? "No orders yet. Orders appear here when they are filled, cancelled, rejected or expired."
+            : "Waiting …"}
         </p>
       ) : (
         <div className="table-scroll">

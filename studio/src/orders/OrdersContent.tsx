@@ -11,14 +11,14 @@ import { AccountBar } from "./AccountBar";
 import { AccountNotices } from "./AccountNotices";
 import { CancelAllDialog } from "./CancelAllDialog";
 import { DifferencesPanel } from "./DifferencesPanel";
-import { EndedPanel } from "./EndedPanel";
+import { OrderHistoryPanel } from "./OrderHistoryPanel";
 import { FillsPanel } from "./FillsPanel";
-import { BalancesPanel, PositionsPanel } from "./HoldingsPanels";
-import { OpenPanel } from "./OpenPanel";
+import { BalancesPanel, PositionsPanel } from "./BalancesAndPositions";
+import { OpenOrdersPanel } from "./OpenOrdersPanel";
 import { TicketPanel } from "./TicketPanel";
-import { useWork } from "./work";
+import { useAccountSession } from "./accountSession";
 
-interface OrdersRoomProps {
+interface OrdersContentProps {
   readonly route: OrdersRoute;
   readonly venue: Venue;
   readonly venues: readonly Venue[];
@@ -31,10 +31,10 @@ interface OrdersRoomProps {
 }
 
 /** One account: its orders, fills, balances and positions, and a form to place orders. */
-export function OrdersRoom(props: OrdersRoomProps) {
+export function OrdersContent(props: OrdersContentProps) {
   const { route, venue, venues, polled, accounts, name, onAccount } = props;
-  const work = useWork(venue.id, name, onAccount);
-  const { feed, placing } = work;
+  const session = useAccountSession(venue.id, name, onAccount);
+  const { feed, placer } = session;
   const [isCancellingAll, setCancellingAll] = useState(false);
   const view = useFrameStore(feed.view);
   const stream = useFrameStore(feed.state);
@@ -48,25 +48,25 @@ export function OrdersRoom(props: OrdersRoomProps) {
       <AccountNotices {...{ feed, account, name }} />
       <div className="orders-body">
         <div className="orders-main">
-          <OpenPanel
-            {...{ view, work }}
+          <OpenOrdersPanel
+            {...{ view, session }}
             onCancelAll={() => {
               setCancellingAll(true);
             }}
           />
-          <EndedPanel view={view} />
-          <FillsPanel view={view} failure={useFrameStore(feed.pastFailure)} />
+          <OrderHistoryPanel view={view} />
+          <FillsPanel view={view} failure={useFrameStore(feed.historyFailure)} />
           {view.differences.length > 0 && <DifferencesPanel differences={view.differences} />}
         </div>
         <div className="orders-side">
-          <TicketPanel {...{ venue, account, name, placing }} />
+          <TicketPanel {...{ venue, account, name, placer }} />
           <BalancesPanel view={view} />
           <PositionsPanel view={view} />
         </div>
       </div>
       {isCancellingAll && (
         <CancelAllDialog
-          {...{ view, work }}
+          {...{ view, session }}
           onClose={() => {
             setCancellingAll(false);
           }}

@@ -3,21 +3,26 @@ import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { type Order, OrderSchema, OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import { ALL_ORDERS, Cancelling } from "./cancelling";
-import { FakeTradeFlow, refusal } from "./fakeTradeFlow";
+import { ALL_ORDERS, OrderCanceller } from "./orderCanceller";
+import { FakeTradeFlow, apiError } from "./fakeTradeFlow";
 
 const OPEN = create(OrderSchema, { clientOrderId: "a", state: OrderState.OPEN });
 const GONE = create(OrderSchema, { clientOrderId: "a", state: OrderState.CANCELLED });
 
 let server: FakeTradeFlow;
 let learnt: Order[];
-let cancelling: Cancelling;
+let cancelling: OrderCanceller;
 
 beforeEach(() => {
   vi.stubGlobal("requestAnimationFrame", () => 0);
   server = new FakeTradeFlow();
   learnt = [];
-  cancelling = new Cancelling("binance", "demo", (order) => learnt.push(order), server.tradeFlow);
+  cancelling = new OrderCanceller(
+    "binance",
+    "demo",
+    (order) => learnt.push(order),
+    server.tradeFlow,
+  );
 });
 
 afterEach(() => {
@@ -40,9 +45,9 @@ test("an order is cancelled once, however often the button is pressed", async ()
   expect(cancelling.state.latest.waiting.size).toBe(0);
 });
 
-test("a refusal is told at its order, until it is tried again", async () => {
+test("a rejection is shown at its order until the next attempt", async () => {
   server.onCancel = () => {
-    throw refusal("VENUE_UNAVAILABLE", Code.Unavailable);
+    throw apiError("VENUE_UNAVAILABLE", Code.Unavailable);
   };
   await cancelling.cancel(OPEN);
   expect(cancelling.state.latest.failures.get("a")?.reason).toBe("VENUE_UNAVAILABLE");

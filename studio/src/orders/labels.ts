@@ -14,12 +14,12 @@ import {
 import { AccountState } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 
 const STATES: Record<OrderState, string> = {
-  [OrderState.UNSPECIFIED]: "not said",
-  [OrderState.INTENDED]: "not sent yet",
-  [OrderState.SENT]: "on its way",
-  [OrderState.ACKNOWLEDGED]: "taken",
+  [OrderState.UNSPECIFIED]: "unspecified",
+  [OrderState.INTENDED]: "pending",
+  [OrderState.SENT]: "sent",
+  [OrderState.ACKNOWLEDGED]: "acknowledged",
   [OrderState.OPEN]: "open",
-  [OrderState.PARTLY_FILLED]: "partly filled",
+  [OrderState.PARTLY_FILLED]: "partially filled",
   [OrderState.UNKNOWN]: "unknown",
   [OrderState.FILLED]: "filled",
   [OrderState.CANCELLED]: "cancelled",
@@ -27,11 +27,11 @@ const STATES: Record<OrderState, string> = {
   [OrderState.EXPIRED]: "expired",
 };
 
-/** Of the id of a group: enough to see which orders belong together. */
+/** Characters of a group id that are shown. */
 const GROUP_ID_SHOWN = 6;
-const UNKNOWN_MEANS = "What has become of it is not known. The venue is being asked.";
+const UNKNOWN_TEXT = "The state of the order is not known. The venue is being queried.";
 
-/** The types of order, in the order in which they are offered. */
+/** Order types, in the order of the menu. */
 export const ORDER_TYPES: readonly [OrderType, string][] = [
   [OrderType.LIMIT, "limit"],
   [OrderType.MARKET, "market"],
@@ -43,51 +43,51 @@ export const ORDER_TYPES: readonly [OrderType, string][] = [
 ];
 
 export const TIMES_IN_FORCE: readonly [TimeInForce, string][] = [
-  [TimeInForce.GOOD_TILL_CANCEL, "until cancelled"],
-  [TimeInForce.IMMEDIATE_OR_CANCEL, "at once, cancel the rest"],
-  [TimeInForce.FILL_OR_KILL, "at once, all or nothing"],
-  [TimeInForce.GOOD_TILL_TIME, "for a time"],
+  [TimeInForce.GOOD_TILL_CANCEL, "good till cancelled (GTC)"],
+  [TimeInForce.IMMEDIATE_OR_CANCEL, "immediate or cancel (IOC)"],
+  [TimeInForce.FILL_OR_KILL, "fill or kill (FOK)"],
+  [TimeInForce.GOOD_TILL_TIME, "good till time (GTT)"],
 ];
 
 const ACCOUNT_STATES: Record<AccountState, string> = {
-  [AccountState.UNSPECIFIED]: "not said",
+  [AccountState.UNSPECIFIED]: "unspecified",
   [AccountState.RECONCILING]: "reconciling",
   [AccountState.READY]: "ready",
   [AccountState.DISCONNECTED]: "disconnected",
-  [AccountState.REFUSED]: "refused",
+  [AccountState.REFUSED]: "rejected by the venue",
 };
 
-export function stateWord(state: OrderState): string {
+export function stateLabel(state: OrderState): string {
   return STATES[state];
 }
 
-export function accountWord(state: AccountState): string {
+export function accountLabel(state: AccountState): string {
   return ACCOUNT_STATES[state];
 }
 
-export function typeWord(type: OrderType): string {
-  return ORDER_TYPES.find(([each]) => each === type)?.[1] ?? "not said";
+export function typeLabel(type: OrderType): string {
+  return ORDER_TYPES.find(([each]) => each === type)?.[1] ?? "unspecified";
 }
 
-export function sideWord(side: Side): string {
-  if (side === Side.UNSPECIFIED) return "Not said";
+export function sideLabel(side: Side): string {
+  if (side === Side.UNSPECIFIED) return "Unspecified";
   return side === Side.BUY ? "Buy" : "Sell";
 }
 
-export function liquidityWord(liquidity: Liquidity): string {
-  return liquidity === Liquidity.UNSPECIFIED ? "not said" : Liquidity[liquidity].toLowerCase();
+export function liquidityLabel(liquidity: Liquidity): string {
+  return liquidity === Liquidity.UNSPECIFIED ? "unspecified" : Liquidity[liquidity].toLowerCase();
 }
 
-export function differenceWord(kind: DifferenceKind): string {
-  return kind === DifferenceKind.UNSPECIFIED ? "not said" : plain(DifferenceKind[kind]);
+export function differenceLabel(kind: DifferenceKind): string {
+  return kind === DifferenceKind.UNSPECIFIED ? "unspecified" : plain(DifferenceKind[kind]);
 }
 
-/** FILLED and those after it do not change any more. */
+/** Whether an order is final: filled, cancelled, rejected or expired. */
 export function isFinal({ state }: Order): boolean {
   return state >= OrderState.FILLED;
 }
 
-/** Prices of an order, however it finds its price. */
+/** The prices of an order: limit, stop, trailing offset, or market. */
 export function priceText({ type, price, stopPrice, trailingOffset }: OrderContent): string {
   const parts = [price];
   if (stopPrice !== "") parts.push(`stop ${stopPrice}`);
@@ -96,33 +96,33 @@ export function priceText({ type, price, stopPrice, trailingOffset }: OrderConte
   return parts.filter((part) => part !== "").join(", ");
 }
 
-/** What is special about an order besides its type. */
+/** Time in force, flags and group of an order. */
 export function flagsText({ content, heldHere, external }: Order): string {
   const time = TIMES_IN_FORCE.find(([each]) => each === content?.timeInForce);
   const flags = [
     time && time[0] !== TimeInForce.GOOD_TILL_CANCEL ? time[1] : "",
-    content?.postOnly ? "maker only" : "",
-    content?.reduceOnly ? "reduce only" : "",
-    heldHere ? "held here" : "",
+    content?.postOnly ? "post-only" : "",
+    content?.reduceOnly ? "reduce-only" : "",
+    heldHere ? "held by this process" : "",
     external ? "placed elsewhere" : "",
-    groupText(content?.group),
+    groupLabel(content?.group),
   ];
   return flags.filter((flag) => flag !== "").join(" · ");
 }
 
-/** What it is in its group, and the end of the group's id: "exit of …3f9a". */
-function groupText(group: OrderGroup | undefined): string {
+/** The role of an order in its group and the end of the group's id: "exit of …3f9a". */
+function groupLabel(group: OrderGroup | undefined): string {
   if (!group || group.role === GroupRole.UNSPECIFIED) return "";
   const { groupId } = group;
   const short = groupId.length > GROUP_ID_SHOWN ? `…${groupId.slice(-GROUP_ID_SHOWN)}` : groupId;
   return `${plain(GroupRole[group.role])} of ${short}`;
 }
 
-/** Why it stands where it stands. */
+/** The reason of an order's state. */
 export function detailText({ state, rejectReason, detail }: Order): string {
   const reason = rejectReason === RejectReason.UNSPECIFIED ? "" : plain(RejectReason[rejectReason]);
   const parts = [reason, detail].filter((part) => part !== "");
-  if (state === OrderState.UNKNOWN) parts.unshift(UNKNOWN_MEANS);
+  if (state === OrderState.UNKNOWN) parts.unshift(UNKNOWN_TEXT);
   return parts.join(": ").replace(".: ", ". ");
 }
 

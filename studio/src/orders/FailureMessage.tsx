@@ -1,21 +1,26 @@
 import type { Failure } from "../api/failure";
 
-interface RefusalProps {
+interface FailureMessageProps {
   readonly failure: Failure;
 }
 
-/** Why a call failed: reason, words, and what would be right where the server says it. */
-export function Refusal({ failure }: RefusalProps) {
+/** Why a call failed: the reason, the message, and a valid value if the server suggests one. */
+export function FailureMessage({ failure }: FailureMessageProps) {
   const { field, value, allowed, nearest, why } = failure.metadata ?? {};
   const facts: [string, string | undefined][] = [
     ["Field", field],
     ["Value", value],
     ["Allowed", allowed],
-    ["Nearest valid", nearest],
-    ["Why", why],
+    ["Nearest valid value", nearest],
+    ["Reason", why],
   ];
   return (
-    <div className="refusal" role="alert" data-testid="refusal" data-reason={failure.reason}>
+    <div
+      className="failure-message"
+      role="alert"
+      data-testid="failure-message"
+      data-reason={failure.reason}
+    >
       <p className="failed">
         <strong>{failure.reason}</strong> {failure.message}
       </p>

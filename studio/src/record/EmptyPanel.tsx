@@ -1,14 +1,14 @@
 import { failureText } from "../api/failure";
 import type { Polled } from "../state/poll";
 
-interface UnknownProps {
+interface EmptyPanelProps {
   readonly polled: Polled<unknown>;
-  /** What to say when the answer is that there is nothing. */
+  /** Text for an empty response. */
   readonly empty: string;
 }
 
-/** Why a panel has nothing to show: it failed, it is not known yet, or there is nothing. */
-export function Unknown({ polled: { value, failure }, empty }: UnknownProps) {
+/** The text of a panel without data: the failure, "Loading", or the text for an empty response. */
+export function EmptyPanel({ polled: { value, failure }, empty }: EmptyPanelProps) {
   if (failure) return <p className="empty failed">{failureText(failure)}</p>;
   return <p className="empty">{value === undefined ? "Loading …" : empty}</p>;
 }

@@ -8,8 +8,10 @@ import { useRunning } from "../state/running";
 
 type Chosen = Pick<Place, "symbol" | "instrument" | "instruments" | "streamed">;
 
-/** What the venue lists, and the instrument that is chosen of it: at first one that is streamed. */
-export function useListed(venue: Venue): Chosen & { readonly pick: (symbol: string) => void } {
+/** The instruments of a venue and the selected one; at first an instrument that is streamed. */
+export function useListedInstruments(
+  venue: Venue,
+): Chosen & { readonly pick: (symbol: string) => void } {
   const list = useMemo(() => new InstrumentList(venue.id), [venue.id]);
   const poll = useMemo(() => pollStreamed(venue.serviceId), [venue.serviceId]);
   useRunning(list);
@@ -18,7 +20,7 @@ export function useListed(venue: Venue): Chosen & { readonly pick: (symbol: stri
   const streamed = useFrameStore(poll.state);
   const first = firstSymbol(instruments, streamed);
   const [picked, pick] = useState("");
-  // What was offered first stays, whatever the venue streams later.
+  // The first selection stays, whatever the venue streams later.
   const [offered, setOffered] = useState("");
   if (offered === "" && first !== "") setOffered(first);
   const symbol = picked || offered;

@@ -19,17 +19,17 @@ import { RepairPanel } from "./RepairPanel";
 import { RepairFeed } from "./repairs";
 import { RepairsPanel } from "./RepairsPanel";
 
-/** A year, as the calendar's buttons go back and forth. */
+/** The step of the calendar's buttons: one year. */
 const YEAR_NS = 364n * DAY_NS;
 
-interface DataRoomProps {
+interface DataContentProps {
   /** With venue and symbol. */
   readonly route: DataRoute;
   readonly place: Place;
 }
 
-/** What is recorded of one instrument: coverage, quality, holes and their repair. */
-export function DataRoom({ route, place }: DataRoomProps) {
+/** The record of one instrument: coverage, quality, holes and repairs. */
+export function DataContent({ route, place }: DataContentProps) {
   const { venue, symbol } = place;
   const [today] = useState(() => dayStart(BigInt(Date.now()) * 1_000_000n));
   const [lastDayNs, setLastDayNs] = useState(today);
@@ -79,7 +79,7 @@ export function DataRoom({ route, place }: DataRoomProps) {
   );
 }
 
-/** Everything that the room asks for, while it is open. */
+/** All polls of the page, active while it is open. */
 function useRecord(venue: string, symbol: string, lastDayNs: bigint) {
   const coverage = useMemo(
     () => pollCoverage(venue, symbol, lastDayNs),

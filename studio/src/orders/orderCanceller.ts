@@ -7,19 +7,19 @@ import type { TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { FrameStore } from "../state/frameStore";
 import { orderKey } from "./accountView";
 
-/** The key of what is about all orders. */
+/** The key of a request to cancel all orders. */
 export const ALL_ORDERS = "";
 export const CALL_MS_MAX = 30_000;
 
-/** What was asked and not answered yet, and what was refused, by the keys of orders. */
-export interface Cancels {
+/** Pending cancel requests, and failures, by order key. */
+export interface CancelState {
   readonly waiting: ReadonlySet<string>;
   readonly failures: ReadonlyMap<string, Failure>;
 }
 
-/** Takes orders of one account back. */
-export class Cancelling {
-  readonly state = new FrameStore<Cancels>({ waiting: new Set(), failures: new Map() });
+/** Cancels orders of one account. */
+export class OrderCanceller {
+  readonly state = new FrameStore<CancelState>({ waiting: new Set(), failures: new Map() });
   readonly #onOrder: (order: Order) => void;
   readonly #client: Client<typeof TradeFlow>;
 
@@ -34,21 +34,21 @@ export class Cancelling {
   }
 
   async cancel(order: Order): Promise<void> {
-    const request = { ...this.#whose(), clientOrderId: order.clientOrderId };
+    const request = { ...this.#accountKey(), clientOrderId: order.clientOrderId };
     await this.#ask(orderKey(order), async (options) => {
       const answer = await this.#client.cancelOrder(request, options);
       return answer.order ? [answer.order] : [];
     });
   }
 
-  /** Those that were placed elsewhere too. */
+  /** Cancels all open orders, also those that were placed elsewhere. */
   async cancelAll(): Promise<void> {
     await this.#ask(ALL_ORDERS, async (options) => {
-      return (await this.#client.cancelAllOrders(this.#whose(), options)).orders;
+      return (await this.#client.cancelAllOrders(this.#accountKey(), options)).orders;
     });
   }
 
-  #whose() {
+  #accountKey() {
     return { venue: this.venue, account: this.account };
   }
 
@@ -65,8 +65,8 @@ export class Cancelling {
       failure = describeFailure(error);
     }
     const left = [...this.state.latest.waiting].filter((other) => other !== key);
-    const told = new Map(this.state.latest.failures);
-    if (failure) told.set(key, failure);
-    this.state.set({ waiting: new Set(left), failures: told });
+    const failed = new Map(this.state.latest.failures);
+    if (failure) failed.set(key, failure);
+    this.state.set({ waiting: new Set(left), failures: failed });
   }
 }

@@ -6,25 +6,26 @@ import { useFrameStore } from "../state/frameStore";
 import { formatCount, formatDateTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { type AccountView, orderKey, sortOpen } from "./accountView";
-import { ALL_ORDERS, type Cancels } from "./cancelling";
+import { ALL_ORDERS, type CancelState } from "./orderCanceller";
 import { ColumnHeads, ORDER_COLUMNS, OrderCells } from "./OrderCells";
-import { detailText } from "./words";
-import type { Work } from "./work";
+import { detailText } from "./labels";
+import type { AccountSession } from "./accountSession";
 
-const COLUMNS = [...ORDER_COLUMNS, "Placed, UTC", "What is known", "Cancel"];
+const COLUMNS = [...ORDER_COLUMNS, "Placed, UTC", "Details", "Cancel"];
 const ROWS_MAX = 200;
-const NO_ID = "It was placed elsewhere without an id: cancel it there, or cancel all";
+const NO_ID =
+  "This order was placed elsewhere without a client order id. Cancel it there, or cancel all.";
 
-interface OpenPanelProps {
+interface OpenOrdersPanelProps {
   readonly view: AccountView;
-  readonly work: Work;
+  readonly session: AccountSession;
   readonly onCancelAll: () => void;
 }
 
-/** Orders that are not final, each with a button that takes it back. */
-export function OpenPanel({ view, work, onCancelAll }: OpenPanelProps) {
-  const { cancelling } = work;
-  const cancels = useFrameStore(cancelling.state);
+/** Open orders, each with a button to cancel it. */
+export function OpenOrdersPanel({ view, session, onCancelAll }: OpenOrdersPanelProps) {
+  const { canceller } = session;
+  const cancels = useFrameStore(canceller.state);
   const orders = useMemo(() => sortOpen(view.open, isUnknown).slice(0, ROWS_MAX), [view.open]);
   const count = view.open.length;
   const failure = cancels.failures.get(ALL_ORDERS);
@@ -54,7 +55,7 @@ export function OpenPanel({ view, work, onCancelAll }: OpenPanelProps) {
       }
     >
       {orders.length === 0 ? (
-        <p className="empty">{view.isKnown ? "No order is open." : "Waiting for the account …"}</p>
+        <p className="empty">{view.isKnown ? "No open orders." : "Waiting for the account …"}</p>
       ) : (
         <div className="table-scroll">
           <table className="record-table">
@@ -66,7 +67,7 @@ export function OpenPanel({ view, work, onCancelAll }: OpenPanelProps) {
                   order={order}
                   cancels={cancels}
                   onCancel={() => {
-                    void cancelling.cancel(order);
+                    void canceller.cancel(order);
                   }}
                 />
               ))}
@@ -80,7 +81,7 @@ export function OpenPanel({ view, work, onCancelAll }: OpenPanelProps) {
 
 interface OpenRowProps {
   readonly order: Order;
-  readonly cancels: Cancels;
+  readonly cancels: CancelState;
   readonly onCancel: () => void;
 }
 

@@ -13,7 +13,7 @@ export function BalancesPanel({ view: { balances, isKnown } }: HoldingsProps) {
     <Panel title="Balances" className="holdings">
       <HoldingsTable
         names={["Asset", "Total", "Free"]}
-        empty={isKnown ? "The account has nothing." : "Waiting …"}
+        empty={isKnown ? "No balances." : "Waiting …"}
         rows={balances.map(({ asset, total, free }) => (
           <tr key={asset} data-testid="balance-row" data-asset={asset}>
             <th scope="row">{asset}</th>
@@ -31,8 +31,8 @@ export function PositionsPanel({ view: { positions, isKnown } }: HoldingsProps) 
   return (
     <Panel title="Positions" className="holdings">
       <HoldingsTable
-        names={["Symbol", "Size", "Entry", "Profit", "Liquidated at"]}
-        empty={isKnown ? "No position." : "Waiting …"}
+        names={["Symbol", "Size", "Entry", "Profit", "Liquidation price"]}
+        empty={isKnown ? "No positions." : "Waiting …"}
         rows={positions.map((position) => (
           <tr key={position.symbol} data-testid="position-row" data-symbol={position.symbol}>
             <th scope="row">{position.symbol}</th>

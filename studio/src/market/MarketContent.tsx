@@ -21,14 +21,14 @@ import { MarketFeed } from "./marketFeed";
 import { NotStreamed } from "./NotStreamed";
 import { TapePanel } from "./TapePanel";
 
-interface MarketRoomProps {
+interface MarketContentProps {
   /** With venue and symbol. */
   readonly route: MarketRoute;
   readonly place: Place;
 }
 
 /** One instrument: chart, depth ladder, trades, gaps. */
-export function MarketRoom({ route, place }: MarketRoomProps) {
+export function MarketContent({ route, place }: MarketContentProps) {
   const { venue, instruments, instrument, streamed } = place;
   const { symbol, interval } = route;
   const feed = useMemo(() => new MarketFeed(venue.id, symbol), [venue.id, symbol]);
