@@ -143,7 +143,7 @@ def test_a_group_is_placed_on_the_page(page, studio):
     page.get_by_test_id("ticket-review").click()
     words = page.get_by_test_id("review-text").inner_text()
     assert "at 50000" in words
-    assert "risen to 90000" in words
+    assert "rises to 90000" in words
     page.get_by_test_id("review-send").click()
     page.get_by_test_id("review-close").click()
     rows = page.get_by_test_id("open-order-row")
