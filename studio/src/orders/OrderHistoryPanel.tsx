@@ -15,7 +15,7 @@ export function OrderHistoryPanel({ view: { ended, isKnown } }: { readonly view:
       {ended.length === 0 ? (
         <p className="empty">
           {isKnown
-            ? "No orders yet. Orders appear here when they are filled, cancelled, rejected or expired."
+            ? "No orders yet. Filled, cancelled, rejected and expired orders appear here."
             : "Waiting …"}
         </p>
       ) : (

@@ -15,7 +15,7 @@ export interface AccountSession {
 /** By venue and account. Kept when the page is left, because outcomes may still be unknown. */
 const sessions = new Map<string, AccountSession>();
 
-/** The session of an account, active while the page is open. Calls `onAccount` when the account changes. */
+/** The session of an account, active while the page is open. `onAccount`: the account changed. */
 export function useAccountSession(
   venue: string,
   account: string,

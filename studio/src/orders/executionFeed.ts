@@ -32,7 +32,7 @@ export class ExecutionFeed {
   readonly historyFailure = new FrameStore<Failure | undefined>(undefined);
   /** When the stream was lost, by this computer's clock, ms. Undefined while it is live. */
   readonly lostTimeMs = new FrameStore<number | undefined>(undefined);
-  /** The newest account of the stream. It changes when the account starts or stops accepting orders. */
+  /** The newest account of the stream, with its state. */
   readonly latestAccount = new FrameStore<Account | undefined>(undefined);
   readonly #onOrder: (order: Order) => void;
   readonly #client: Client<typeof TradeFlow>;

@@ -42,8 +42,8 @@ function alternativeOf(first: OrderContent, at: string): OrderContent {
   return create(OrderContentSchema, { venue, account, symbol, size, side, reduceOnly, ...where });
 }
 
-/** The members of a group with their roles: an order of the same side is an alternative, orders of the
- * other side are exits. */
+/** The members of a group with their roles: an order of the same side is an alternative, orders of
+ * the other side are exits. */
 export function grouped(
   first: OrderContent,
   others: readonly OrderContent[],

@@ -160,7 +160,7 @@ test("a retry after a timeout sends the same request id, from the dialog or the 
   expect(placer.inDoubt.latest).toEqual([]);
 });
 
-test("a rejection before anything was written leaves no unknown outcome, and names a valid value", async () => {
+test("a rejection before anything was written has a known outcome and a valid value", async () => {
   const metadata = { field: "price", value: "60000.001", nearest: "60000" };
   failOnce(apiError("INVALID_ORDER", Code.InvalidArgument, metadata));
   placer.review(content());

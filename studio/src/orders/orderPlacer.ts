@@ -187,7 +187,7 @@ export class OrderPlacer {
     if (this.current.latest?.requestId === requestId) this.current.set(failed);
   }
 
-  /** Sends an empty request. An approver rejects it without signing, which shows that it is available. */
+  /** Sends an empty request. An approver rejects it, which shows that it is available. */
   async #findApprover(signal: AbortSignal): Promise<void> {
     await retryUntilAnswered(
       async () => {
