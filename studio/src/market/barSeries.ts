@@ -88,7 +88,7 @@ export class BarSeries {
   }
 }
 
-/** A page of history may be older than the stream: of two equal bars, keep the one with more coverage. */
+/** A page may be older than the stream: of two equal bars, keep the one with more coverage. */
 function hasMore(bar: Bar, present: Bar): boolean {
   const progress = compareProgress(bar, present);
   return progress > 0 || (progress === 0 && bar.coveredNs > present.coveredNs);

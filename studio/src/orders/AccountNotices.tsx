@@ -12,7 +12,7 @@ interface AccountNoticesProps {
   readonly name: string;
 }
 
-/** Warnings about the account: disconnected, not ready, dead-man switch, positions without an exit. */
+/** Warnings: disconnected, not ready, dead-man switch, positions without an exit. */
 export function AccountNotices({ feed, account, name }: AccountNoticesProps) {
   const lostTimeMs = useFrameStore(feed.lostTimeMs);
   const { leftOpen } = useFrameStore(feed.view);
