@@ -25,7 +25,7 @@ from ops.embedded import postgres, valkey
 from ops.embedded.command import LOOPBACK, Command
 
 ROOT = Path(__file__).resolve().parent
-READY_SECONDS_MAX = 30.0
+READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 10.0
 LOOK_AGAIN_SECONDS = 0.02
 

@@ -14,6 +14,7 @@ from venuemesh.registry.v1 import registry_pb2
 from kit.base import rpc
 from kit.base.directory import Directory
 from kit.base.errors import UnknownInstrument
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 MARKET_DATA = "venuemesh.marketdata.v1.MarketData"
 ADMIN = "venuemesh.admin.v1.Admin"
@@ -168,10 +169,10 @@ def status(
     return registry_pb2.ServiceStatus(state=state)
 
 
-async def eventually(condition: Callable[[], bool], seconds_max: float = 10.0) -> bool:
+async def eventually(condition: Callable[[], bool]) -> bool:
     """Whether it becomes so in time."""
     try:
-        async with asyncio.timeout(seconds_max):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             while not condition():
                 await asyncio.sleep(0.01)
     except TimeoutError:
@@ -179,9 +180,9 @@ async def eventually(condition: Callable[[], bool], seconds_max: float = 10.0) -
     return True
 
 
-async def succeeds(call: Callable[[], "grpc.aio.UnaryUnaryCall"], seconds_max: float = 10.0):
+async def succeeds(call: Callable[[], "grpc.aio.UnaryUnaryCall"]):
     """Repeat a call until it is answered. Returns the answer."""
-    async with asyncio.timeout(seconds_max):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         while True:
             try:
                 return await call()

@@ -24,6 +24,7 @@ from kit.base import rpc
 from kit.base.clock import SystemClock
 from kit.base.errors import NotSupported, PortInUse, UnknownVenue, reason_of
 from kit.base.settings import MeshSettings
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 PORTS = {
     "binance": 5060,
@@ -35,7 +36,6 @@ PORTS = {
     "okx_futures": 5068,
     "deribit": 5081,
 }
-SECONDS_MAX = 10
 DERIVATIVES = {"binance_futures", "okx_futures", "deribit"}
 COUNTED, SUMMED, FRAMES_COUNTED = (
     catalog_pb2.BOOK_PROOF_SEQUENCE,
@@ -158,7 +158,7 @@ async def test_of_two_processes_the_better_one_is_told_of(venues):
 
 
 async def test_the_door_has_the_catalog(directory, browser):
-    async with process(directory, "deribit"), asyncio.timeout(SECONDS_MAX):
+    async with process(directory, "deribit"), asyncio.timeout(WAIT_SECONDS_MAX):
         venue = {}
         while venue.get("running", {}).get("state") != "SERVICE_STATE_SERVING":
             async with browser.get("/v1/catalog/deribit") as response:

@@ -19,6 +19,7 @@ from gateway.tests.fakes import MARKET_DATA, UNLISTED, Process, process, succeed
 from kit.base import rpc
 from kit.base.errors import error_info, reason_of
 from kit.base.rpc import STREAM_WRITER
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 LIST = f"/{MARKET_DATA}/ListInstruments"
 SUBSCRIBE = f"/{MARKET_DATA}/Subscribe"
@@ -72,7 +73,7 @@ async def test_a_stream_delivers_each_message_at_once(directory, channel):
     async with process(directory, "streaming") as venue:
         await succeeds(lambda: stub.ListInstruments(_some(), metadata=to_venue("streaming")))
         call = stub.Subscribe(request, metadata=to_venue("streaming"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             for sequence in range(1, 4):
                 message = await call.read()
                 assert message.batches[0].cursor.sequence == sequence
@@ -179,7 +180,7 @@ async def test_the_registry_can_be_watched(directory, channel):
         services = (await call.read()).services
         return "watched" in {service.instance.service_id for service in services}
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         assert not await there()
         async with process(directory, "watched"):
             while not await there():
@@ -201,7 +202,7 @@ async def test_grpc_web_streams_each_message_at_once(directory, channel, browser
     async with process(directory, "web-stream") as venue:
         await succeeds(lambda: stub.ListInstruments(_some(), metadata=to_venue("web-stream")))
         request = _web_request(browser, SUBSCRIBE, market_data_pb2.SubscribeRequest(), "web-stream")
-        async with asyncio.timeout(5), request as response:
+        async with asyncio.timeout(WAIT_SECONDS_MAX), request as response:
             for sequence in range(1, 4):
                 flag, payload = await _web_frame(response)
                 message = market_data_pb2.SubscribeResponse.FromString(payload)
@@ -244,7 +245,7 @@ async def _web_frame(response: aiohttp.ClientResponse) -> tuple[int, bytes]:
 async def _web_unary_until_ok(
     browser: aiohttp.ClientSession, venue: str
 ) -> tuple[market_data_pb2.ListInstrumentsResponse, bytes]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         while True:
             async with _web_request(browser, LIST, _some(), venue) as response:
                 if "grpc-status" in response.headers:

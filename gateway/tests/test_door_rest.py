@@ -9,6 +9,7 @@ from gateway import contracts
 from gateway.contracts import PLACEHOLDER
 from gateway.tests.fakes import UNLISTED, process
 from kit.base.rpc import STREAM_WRITER
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 HTTP_OK = 200
 KNOWN_ORIGIN = {"Origin": "http://localhost:5173"}
@@ -61,7 +62,10 @@ async def test_nobody_outside_can_say_that_he_writes_the_streams(directory, brow
 async def test_a_stream_is_one_object_per_line(directory, browser):
     async with process(directory, "rest-stream") as venue:
         await until_ok(browser, "/v1/venues/rest-stream/instruments")
-        async with asyncio.timeout(5), browser.get("/v1/venues/rest-stream/stream") as response:
+        async with (
+            asyncio.timeout(WAIT_SECONDS_MAX),
+            browser.get("/v1/venues/rest-stream/stream") as response,
+        ):
             for sequence in range(1, 4):
                 message = json.loads(await response.content.readline())
                 assert message["batches"][0]["cursor"]["sequence"] == str(sequence)
@@ -79,7 +83,7 @@ async def test_a_body_fills_the_request(directory, browser):
 
 async def test_a_streaming_call_may_have_a_body(directory, browser):
     body = {"selectors": [{"venue": "one"}, {"venue": "two"}]}
-    async with process(directory, "bridge", kind="bridge"), asyncio.timeout(5):
+    async with process(directory, "bridge", kind="bridge"), asyncio.timeout(WAIT_SECONDS_MAX):
         status = 0
         while status != HTTP_OK:
             async with browser.post("/v1/live:subscribe", json=body) as response:
@@ -216,7 +220,7 @@ async def test_prometheus_finds_envoys_figures_and_nothing_else(door, browser):
 
 async def until_ok(browser, path):
     """The answer, as soon as Envoy has the route."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         while True:
             async with browser.get(path) as response:
                 if response.status == HTTP_OK:

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.tests.conftest import LOOPBACK, Door
 
-END_SECONDS_MAX = 30
+END_SECONDS_MAX = 60
 
 
 @pytest.fixture

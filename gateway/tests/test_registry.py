@@ -13,6 +13,7 @@ from gateway.service import RegistryServicer
 from gateway.tests.fakes import StillClock, eventually, instance, status
 from kit.base import rpc
 from kit.base.errors import BadRequest, TooManySubscribers, UnknownService, reason_of
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 BINANCE = instance("binance", "venue", "binance", "127.0.0.1:5060")
 KRAKEN = instance("kraken", "venue", "kraken", "kraken.mesh:5062")
@@ -145,19 +146,19 @@ async def test_waiting_ends_with_a_change(registry):
     await asyncio.sleep(0)
     assert not waiting.done()
     registry.register(BINANCE)
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, WAIT_SECONDS_MAX)
 
 
 async def test_waiting_ends_at_once_when_the_change_was_before(registry):
     seen = registry.revision
     registry.register(BINANCE)
-    await asyncio.wait_for(registry.wait_for_change(seen), 1)
+    await asyncio.wait_for(registry.wait_for_change(seen), WAIT_SECONDS_MAX)
     assert registry.revision > seen
 
 
 async def test_waiting_ends_with_the_time(registry):
     seen = registry.revision
-    await asyncio.wait_for(registry.wait_for_change(seen, 0.01), 1)
+    await asyncio.wait_for(registry.wait_for_change(seen, 0.01), WAIT_SECONDS_MAX)
     assert registry.revision == seen
 
 
@@ -183,7 +184,7 @@ async def served(registry):
 async def test_a_watch_gives_the_list_at_each_change(registry, served):
     _, stub = served
     call = stub.Watch(registry_pb2.WatchRequest(kind="venue"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         assert list((await call.read()).services) == []
         registry.register(BINANCE)
         while not (services := (await call.read()).services):
@@ -199,7 +200,7 @@ async def test_a_watch_repeats_the_list_with_the_heartbeats(registry, served, mo
     call = stub.Watch(registry_pb2.WatchRequest())
     await call.read()
     registry.heartbeat("binance", registry_pb2.ServiceStatus(events_total=7))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         while not (events := (await call.read()).services[0].status.events_total):
             pass
     assert events == 7

@@ -14,7 +14,7 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from tests.integration import capture, recorded
 from tests.integration.capture import Book, Capture
 from tests.integration.followers import BookWatcher, QuoteWatcher, following
-from tests.integration.mesh import SYMBOL, VENUE, metadata, new_folder, replaying
+from tests.integration.mesh import CALL_SECONDS_MAX, SYMBOL, VENUE, metadata, new_folder, replaying
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -143,7 +143,7 @@ def order_book(running):
     """The best prices as the venue serves them."""
     stub = market_data_pb2_grpc.MarketDataStub(running.channel)
     request = market_data_pb2.GetOrderBookRequest(venue=VENUE, symbol=SYMBOL, depth=1)
-    return stub.GetOrderBook(request, metadata=metadata(), timeout=5)
+    return stub.GetOrderBook(request, metadata=metadata(), timeout=CALL_SECONDS_MAX)
 
 
 def kept_trades(played):

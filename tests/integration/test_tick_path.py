@@ -40,7 +40,7 @@ from kit.marketdata.model.columns import Levels
 from tests.support.call_trace import CallTrace
 from tests.support.documented_path import DocumentedPath
 from tests.support.manual_clock import ManualClock
-from tests.support.waiting import until
+from tests.support.waiting import WAIT_SECONDS_MAX, until
 from venues.binance.catalog import spot
 
 VENUE, SYMBOL = "binance", "BTCUSDT"
@@ -131,7 +131,7 @@ class Mesh:
             published = [book.last_sequence for book in self._host.book_manager.books.values()]
         newest = {channel: self._host.hub.cursor(channel) for channel in CHANNELS}
         await until(lambda: self.received == newest)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             while not await self._is_stored(newest):
                 await asyncio.sleep(0.01)
 

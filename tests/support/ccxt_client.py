@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import ccxt.pro
 
+from tests.support.waiting import WAIT_SECONDS_MAX
+
 ClientT = TypeVar("ClientT", bound=ccxt.pro.Exchange)
-WAIT_SECONDS_MAX = 20.0
 
 
 @asynccontextmanager

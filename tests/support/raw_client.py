@@ -9,8 +9,7 @@ from typing import Any
 import aiohttp
 
 from kit.simulator.tape import Tape
-
-WAIT_SECONDS_MAX = 20.0
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 
 class RawClient:

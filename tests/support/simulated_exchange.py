@@ -8,8 +8,7 @@ from kit.base.clock import SystemClock
 from kit.simulator.app import Simulator
 from kit.simulator.dialect import find_dialects
 from kit.simulator.settings import SimulatorSettings
-
-STOP_SECONDS_MAX = 20.0
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 
 @asynccontextmanager
@@ -25,4 +24,4 @@ async def simulated_exchange(world: str, venue_id: str, **fields) -> AsyncIterat
         yield f"http://127.0.0.1:{simulator.port}/{venue_id}"
     finally:
         stopping.set()
-        await asyncio.wait_for(task, STOP_SECONDS_MAX)
+        await asyncio.wait_for(task, WAIT_SECONDS_MAX)

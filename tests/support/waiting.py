@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-WAIT_SECONDS_MAX = 30.0
+WAIT_SECONDS_MAX = 60.0
+"""Ends a test that hangs. On a busy machine the start of a process alone takes 20 s."""
 
 
 async def until(condition: Callable[[], object]) -> None:

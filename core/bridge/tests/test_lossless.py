@@ -22,7 +22,7 @@ from kit.base.cursor import Cursor
 from kit.base.errors import error_info
 from kit.marketdata.delivery.streams import StreamEntry
 from tests.support.valkey_process import ValkeyProcess
-from tests.support.waiting import until
+from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 
 def request(*channels, symbols=(), after: Cursor | None = None, buffer_bytes_max=0):
@@ -251,7 +251,7 @@ async def test_the_position_is_committed_for_trimming(bridge):
     await bridge.write_and_read(*(trades(number) for number in range(1, 6)))
 
     positions: list[Cursor | None] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         while after(5) not in positions:
             positions.append((await bridge.streams.groups(TRADES)).get("bridge"))
     assert set(positions) <= {None, after(0), after(5), Cursor(0, 0)}

@@ -28,6 +28,7 @@ from kit.base.database import Database, migrate
 from kit.marketdata.model.batches import Batch
 from kit.storage.archive import codec
 from kit.storage.archive.archive import Archive
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 READERS_MAX = 1
 
@@ -165,5 +166,5 @@ async def test_reader_that_leaves_frees_a_slot(database, reading):
     with pytest.raises(errors.TooManySubscribers):
         await anext(reading.batches(asked()))
     await first.aclose()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         assert [message async for message in reading.batches(asked())]

@@ -18,7 +18,7 @@ from core.ingest.tests.fakes import (
     serving,
     stored,
 )
-from tests.support.waiting import until
+from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 MAIN = "from core.ingest.app import main; raise SystemExit(main())"
 KILLS = 5
@@ -89,7 +89,7 @@ async def test_a_killed_ingest_loses_nothing_and_doubles_nothing(valkey_url, reg
         await venue.publish(count=1000)
         await until(lambda: newest(valkey_url) == venue.newest())
         ingest.process.terminate()
-        assert await asyncio.to_thread(ingest.process.wait, 15) == 0
+        assert await asyncio.to_thread(ingest.process.wait, WAIT_SECONDS_MAX) == 0
     assert dict(stored(valkey_url)) == venue.rings[TRADES.channel]
     assert cursors(valkey_url) == list(venue.rings[TRADES.channel])
 

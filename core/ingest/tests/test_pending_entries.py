@@ -6,6 +6,7 @@ from core.ingest.pending_entries import PendingEntries
 from core.ingest.tests.fakes import TRADES
 from kit.base.cursor import Cursor
 from kit.marketdata.delivery.streams import StreamEntry
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 
 def entries(*sizes: int) -> list[StreamEntry]:
@@ -27,7 +28,7 @@ async def test_the_reader_waits_while_too_much_waits():
     await asyncio.wait([reader], timeout=0.01)
     assert not reader.done()
     assert await pending.take(1) == entries(10)
-    await asyncio.wait_for(reader, 5)
+    await asyncio.wait_for(reader, WAIT_SECONDS_MAX)
 
 
 async def test_the_writer_waits_for_an_entry():
@@ -37,7 +38,7 @@ async def test_the_writer_waits_for_an_entry():
     await asyncio.wait([writer], timeout=0.01)
     assert not writer.done()
     await pending.put(entries(5))
-    assert await asyncio.wait_for(writer, 5) == entries(5)
+    assert await asyncio.wait_for(writer, WAIT_SECONDS_MAX) == entries(5)
 
 
 async def test_the_writer_gets_the_error_after_what_was_read_before_it():

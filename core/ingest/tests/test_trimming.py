@@ -16,6 +16,7 @@ from kit.base.degradation import DegradedReasons
 from kit.base.errors import SettingError
 from kit.base.telemetry import Meter
 from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 COUNT = 2_000
 BYTES_MAX = 1_000_000_000
@@ -167,7 +168,7 @@ async def test_when_full_the_venues_wait_and_nothing_unread_goes(valkey_url):
     assert not writer.done()
     rig.memory.bytes_max = BYTES_MAX
     await rig.trimmer.look()
-    await asyncio.wait_for(writer, 5)
+    await asyncio.wait_for(writer, WAIT_SECONDS_MAX)
     assert rig.meter.state == registry_pb2.SERVICE_STATE_SERVING
     await rig.streams.close()
 

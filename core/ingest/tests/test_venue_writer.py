@@ -30,7 +30,7 @@ from kit.base.rpc import STREAM_WRITER
 from kit.base.telemetry import Meter
 from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 from tests.support.valkey_process import ValkeyProcess
-from tests.support.waiting import until
+from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 OTHER = StreamKey("other", types_pb2.CHANNEL_UNSPECIFIED)
 
@@ -229,7 +229,7 @@ async def test_a_feed_ends_when_its_venue_is_gone_and_unlisted(valkey_url):
         rig.feed.listed = False
         await venue.publish()
         await until(lambda: len(cursors(valkey_url)) == 2)
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, WAIT_SECONDS_MAX)
     assert rig.meter.detail == ""
     await rig.streams.close()
 

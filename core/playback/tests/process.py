@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from conftest import free_port
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 PORTS_MAX = 50_000
 """Metrics are served on the port plus 10000, which must be a port, too."""
@@ -53,6 +54,6 @@ class PlaybackProcess:
 
     def refusal(self) -> tuple[int, str]:
         """Exit code and the line by which it says what is wrong."""
-        _, said = self.process.communicate(timeout=30)
+        _, said = self.process.communicate(timeout=WAIT_SECONDS_MAX)
         own = [line for line in said.decode().splitlines() if line.startswith("venuemesh: ")]
         return self.process.returncode, "\n".join(own)

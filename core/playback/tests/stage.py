@@ -21,6 +21,7 @@ from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale
 from kit.marketdata.model.columns import Numbers, Scale, Symbols, TradeRows
 from kit.storage.archive.book_events import BookEvents
 from kit.storage.archive.gaps_and_listings import TimedGap
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 TRADES, BOOK = types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_BOOK
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
@@ -108,7 +109,7 @@ class Stage:
                 yield one
 
         self.player.start(resume_after or {})
-        await asyncio.wait_for(self.player.run(tape(), LISTED), 10)
+        await asyncio.wait_for(self.player.run(tape(), LISTED), WAIT_SECONDS_MAX)
         self.market.catch_up()
         self._note()
 

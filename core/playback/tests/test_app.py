@@ -16,6 +16,7 @@ from core.playback.tests.recorded import HOLE, QUOTES, SECOND_NS, START_NS, TRAD
 from kit.base import errors, rpc
 from kit.base.database import migrate
 from kit.marketdata.model.batches import columns_of, row_count
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 CHANNELS = (
     types_pb2.CHANNEL_TRADES,
@@ -24,7 +25,6 @@ CHANNELS = (
     types_pb2.CHANNEL_STATUS,
 )
 ROWS = TRADES + QUOTES + UPDATES + len(recorded.SYMBOLS)
-WAIT_S = 30
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ async def read(channel, rows=ROWS, resume_after=()):
         start_at=market_data_pb2.START_AT_EARLIEST,
         resume_after=resume_after,
     )
-    call = stub.Subscribe(request, wait_for_ready=True, timeout=WAIT_S)
+    call = stub.Subscribe(request, wait_for_ready=True, timeout=WAIT_SECONDS_MAX)
     found, count = [], 0
     async for response in call:
         for batch in response.batches:
@@ -184,7 +184,7 @@ async def test_questions_are_answered_as_of_the_played_time(store, tmp_path):
 async def test_a_play_stands_still_and_goes_on(store, tmp_path):
     async with playing(store, tmp_path, speed="1", window_ms="10") as channel:
         admin = admin_pb2_grpc.AdminStub(channel)
-        await admin.Pause(admin_pb2.PauseRequest(), wait_for_ready=True, timeout=WAIT_S)
+        await admin.Pause(admin_pb2.PauseRequest(), wait_for_ready=True, timeout=WAIT_SECONDS_MAX)
         reading = asyncio.create_task(read(channel, 1))
         stub = market_data_pb2_grpc.MarketDataStub(channel)
         await stub.ListInstruments(market_data_pb2.ListInstrumentsRequest(venue=VENUE))

@@ -16,7 +16,7 @@ from kit.base.errors import CursorExpired
 from kit.base.telemetry import Meter
 from kit.connector.host.hub import Hub
 from kit.execution.prices import FeedPrices
-from tests.support.waiting import until
+from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 ALL = frozenset()
 
@@ -70,7 +70,7 @@ async def test_the_play_waits_for_a_follower():
     await asyncio.sleep(0)
     assert not waiting.done()
     assert heard(follower) == list(range(20))
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, WAIT_SECONDS_MAX)
 
 
 async def test_what_the_last_reader_has_not_read_is_kept_whatever_followers_have_read():
@@ -88,7 +88,7 @@ async def test_what_the_last_reader_has_not_read_is_kept_whatever_followers_have
     assert not waiting.done()
     again = hub.reader({TRADES: Cursor(EPOCH, 1)}, earliest=(), latest=(), symbols=ALL)
     assert heard(again) == list(range(2, 20))
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, WAIT_SECONDS_MAX)
     with pytest.raises(CursorExpired):
         hub.reader({TRADES: Cursor(EPOCH - 1, 1)}, earliest=(), latest=(), symbols=ALL)
 
@@ -128,7 +128,7 @@ async def test_a_stop_is_woken_by_what_is_played_and_by_nothing_that_is_made_aga
 
     # A reader has the first two trades already.
     player.start({TRADES: Cursor(EPOCH, 2)})
-    await asyncio.wait_for(player.run(tape(), [SYMBOL]), 5)
+    await asyncio.wait_for(player.run(tape(), [SYMBOL]), WAIT_SECONDS_MAX)
     await until(lambda: listener.prices)
     listening.cancel()
     assert listener.prices == [Decimal(40)]

@@ -16,8 +16,8 @@ from core.playback.tests.recorded import VENUE
 from kit.base import errors, rpc
 from kit.base.database import migrate
 from kit.execution.keys import development_signer
+from tests.support.waiting import WAIT_SECONDS_MAX
 
-WAIT_S = 30
 HERE = {"venue": VENUE, "account": "paper"}
 FAR = 2**62
 BUY = types_pb2.SIDE_BUY
@@ -45,7 +45,9 @@ class Client:
     async def until(self, condition):
         """Ask at the beginning, and whenever something happens, until it is so."""
         call = self.flow.StreamExecutions(
-            trade_flow_pb2.StreamExecutionsRequest(**HERE), wait_for_ready=True, timeout=WAIT_S
+            trade_flow_pb2.StreamExecutionsRequest(**HERE),
+            wait_for_ready=True,
+            timeout=WAIT_SECONDS_MAX,
         )
         async for _ in call:
             if await condition():
@@ -84,17 +86,17 @@ class Client:
         )
         approved = self._signer.approve(content, request_id, FAR)
         request = trade_flow_pb2.PlaceOrderRequest(venue=VENUE, approved=approved)
-        return (await self.flow.PlaceOrder(request, timeout=WAIT_S)).order
+        return (await self.flow.PlaceOrder(request, timeout=WAIT_SECONDS_MAX)).order
 
     async def order(self, order):
         request = trade_flow_pb2.GetOrderRequest(client_order_id=order.client_order_id, **HERE)
-        return (await self.flow.GetOrder(request, timeout=WAIT_S)).order
+        return (await self.flow.GetOrder(request, timeout=WAIT_SECONDS_MAX)).order
 
     async def fills(self, order):
         request = trade_flow_pb2.ListFillsRequest(
             client_order_id=order.client_order_id, page_size=500, **HERE
         )
-        return (await self.flow.ListFills(request, timeout=WAIT_S)).fills
+        return (await self.flow.ListFills(request, timeout=WAIT_SECONDS_MAX)).fills
 
     async def reached(self, order, *states):
         """Wait until it is in one of these states."""

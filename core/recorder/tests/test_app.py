@@ -19,6 +19,7 @@ from kit.base import rpc
 from kit.base.cursor import Cursor
 from kit.base.database import migrate
 from kit.base.runtime import EXIT_WRONG_SETTING
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ async def test_newer_database_is_rejected_in_one_line(valkey_url, postgres_url):
         connection.execute("INSERT INTO schema_migrations VALUES (9999, '9999_later.sql', '')")
     process = RecorderProcess(valkey_url, postgres_url)
     process.start(stderr=subprocess.PIPE, text=True)
-    _, words = process.process.communicate(timeout=30)
+    _, words = process.process.communicate(timeout=WAIT_SECONDS_MAX)
     assert process.process.returncode == EXIT_WRONG_SETTING
     last = words.strip().splitlines()[-1]
     assert last.startswith("venuemesh: setting mesh.database_url = ")

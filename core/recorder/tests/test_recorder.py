@@ -24,7 +24,7 @@ from core.recorder.tests.market import (
 from core.recorder.tests.rig import Rig, rig_for
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor, StreamKey
-from tests.support.waiting import until
+from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 EXPIRED = types_pb2.Gap(reason=types_pb2.GAP_REASON_CURSOR_EXPIRED)
 
@@ -65,7 +65,7 @@ async def test_every_stream_is_recorded(rig: Rig, postgres_url):
 async def test_the_group_follows_what_is_recorded(rig: Rig):
     await rig.append(*trade_entries(2))
     async with rig.running():
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             while (await rig.streams.groups(TRADES)).get(CONSUMER) != Cursor(1, 2):
                 assert await rig.position(TRADES) <= Cursor(1, 2)
                 await asyncio.sleep(0.01)

@@ -15,6 +15,7 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database, migrate
 from kit.base.intervals import BY_NAME
 from kit.base.telemetry import Meter
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 NOW_NS = 1_723_100_040 * NANOSECONDS_PER_SECOND + 30 * NANOSECONDS_PER_SECOND
 END_NS = NOW_NS - NOW_NS % MINUTE_NS
@@ -182,7 +183,7 @@ async def test_a_minute_that_has_just_ended_is_waited_for(rig):
 
 async def test_run_fetches_for_instruments_that_are_recorded_later(rig):
     task = asyncio.create_task(rig.past.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         while len(await rig.minutes()) < 1440:
             await asyncio.sleep(0.01)
         rig.venue.refusals = [busy(1.0)]

@@ -24,7 +24,7 @@ from core.repair.venues import NotAvailable, RetryLater
 from kit.base.cursor import Cursor
 from kit.marketdata.delivery.streams import StreamEntry
 from kit.marketdata.model.batches import Batch
-from tests.support.waiting import until
+from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 COMPLETE = types_pb2.FILL_OUTCOME_COMPLETE
 PARTIAL = types_pb2.FILL_OUTCOME_PARTIAL
@@ -69,7 +69,7 @@ async def test_new_holes_are_mended_by_themselves(rig):
         await made.finder.look()
         assert [hole.state for hole in await made.holes()] == [OPEN]
         async with made.running():
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(WAIT_SECONDS_MAX):
                 while [hole.state for hole in await made.holes()] != [FILLED]:
                     await asyncio.sleep(0.01)
         assert len(await made.ids()) == len(HISTORY)
@@ -273,7 +273,7 @@ async def test_a_job_that_is_cut_short_goes_on_and_nothing_is_doubled(rig):
         await made.recorded(without(70, *range(100, 500)))
         async with made.running(consumers=False):
             job = await made.jobs.start(VENUE, SYMBOL, 0, 0, "mine")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(WAIT_SECONDS_MAX):
                 while await made.publisher.ends(VENUE) < Cursor(1, 0):
                     await asyncio.sleep(0.01)
                 while "waits for" not in (await made.store.job("mine")).detail:
@@ -311,7 +311,7 @@ async def test_a_cancelled_job_leaves_its_holes_open(rig):
         made.venue.may_answer.clear()
         async with made.running():
             await made.jobs.start(VENUE, SYMBOL, 0, 0, "mine")
-            await asyncio.wait_for(made.venue.asking.wait(), 20)
+            await asyncio.wait_for(made.venue.asking.wait(), WAIT_SECONDS_MAX)
             await made.jobs.cancel("mine")
             job = await made.ended("mine")
             assert (job.state, made.published) == (CANCELLED, [])

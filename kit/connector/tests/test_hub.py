@@ -16,6 +16,7 @@ from kit.connector.host.hub import Hub
 from kit.marketdata.codec import encode
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.columns import Numbers, Symbols, TradeRows
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 TRADES, BOOK = types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_BOOK
 
@@ -136,7 +137,7 @@ async def test_a_waiting_reader_is_woken() -> None:
     waiting = asyncio.create_task(next_of(responses))
     await asyncio.sleep(0)
     hub.publish(TRADES, trade(7))
-    assert ids(await asyncio.wait_for(waiting, 1)) == [7]
+    assert ids(await asyncio.wait_for(waiting, WAIT_SECONDS_MAX)) == [7]
     await responses.aclose()
 
 
@@ -188,5 +189,5 @@ async def test_the_end_wakes_a_reader_that_waits() -> None:
     await asyncio.sleep(0)
     hub.end(Draining("the venue is stopping"))
     with pytest.raises(Draining):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             await waiting

@@ -26,7 +26,7 @@ from kit.execution.paper.market import (
 )
 from kit.marketdata.codec import encode
 from kit.marketdata.model.columns import BookRows, Levels, MarkRows, Numbers, Symbols
-from tests.support.waiting import until
+from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 TRADES, BOOK, MARKS = (
     types_pb2.CHANNEL_TRADES,
@@ -175,7 +175,7 @@ async def test_it_tells_as_it_comes_and_ends_with_the_venue(at):
     at.trade(8, symbol="OTHER")
     await until(lambda: len(at.heard) == 2)
     at.hub.end(Draining("the venue is stopping"))
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, WAIT_SECONDS_MAX)
     assert [event.symbol for event in at.heard] == [SYMBOL, "OTHER"]
 
 

@@ -19,7 +19,7 @@ from kit.connector.tests.refilling import SYMBOL, trades
 from kit.execution.prices import FeedPrices
 from kit.marketdata.codec import encode
 from kit.marketdata.model.columns import BookRows, Levels, Numbers, Symbols
-from tests.support.waiting import until
+from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 GAP = types_pb2.GAP_REASON_STALE
 
@@ -116,7 +116,7 @@ async def test_only_trades_of_wanted_symbols_are_delivered(hub, books):
         await until(lambda: not hub.unread_bytes_share())
         listener.symbols ^= {SYMBOL}
     hub.end(Draining("the venue is stopping"))
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, WAIT_SECONDS_MAX)
     assert listener.prices == [Decimal(8)]
     assert other.prices == []
 
@@ -145,5 +145,5 @@ async def test_it_ends_with_the_venue(hub, books):
     await asyncio.sleep(0)
     hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([7])))
     hub.end(Draining("the venue is stopping"))
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, WAIT_SECONDS_MAX)
     assert listener.prices == [Decimal(7)]

@@ -9,8 +9,7 @@ import pytest
 from aiohttp import web
 
 from kit.connector.process.replay_status import ReplayStatus
-
-WAIT_S = 10
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 
 class Simulator:
@@ -58,7 +57,7 @@ async def asking(simulator: Simulator) -> AsyncIterator[ReplayStatus]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         while not condition():
             await asyncio.sleep(0.01)
 

@@ -20,6 +20,7 @@ from kit.execution.approval import DEVELOPMENT_KEY_ID
 from kit.execution.keys import development_signer
 from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.settings import OrdersSettings
+from tests.support.waiting import WAIT_SECONDS_MAX
 from venues.binance import catalog
 
 
@@ -143,7 +144,7 @@ def test_settings_that_make_no_sense_are_refused(trading, settings):
 async def test_fees_and_balances_are_as_set(trading):
     found = trading("replay", paper_fees=("binance:-0.0001:0.0002",), paper_balances=("USDT:5",))
     running = asyncio.create_task(found.paper_clients["paper"].run())
-    balances = await asyncio.wait_for(found.paper_clients["paper"].balances(), 10)
+    balances = await asyncio.wait_for(found.paper_clients["paper"].balances(), WAIT_SECONDS_MAX)
     assert [(one.asset, str(one.total)) for one in balances] == [("USDT", "5")]
     fees = found.paper_clients["paper"].exchange.wallet._rules.fee_schedule
     assert (str(fees.maker), str(fees.taker)) == ("-0.0001", "0.0002")

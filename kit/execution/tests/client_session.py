@@ -27,8 +27,7 @@ from kit.execution.contract import (
 )
 from kit.simulator.dialect import Dialect
 from kit.simulator.matching.contract import Key, MatchingEngine
-
-TIMEOUT_S = 30.0
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,10 @@ class ClientSession:
 async def open_session(subject: ClientUnderTest) -> AsyncIterator[ClientSession]:
     """Follow a client of the account "demo" at a calm simulated exchange."""
     venue_id = subject.venue_id
-    async with asyncio.timeout(TIMEOUT_S), exchange(venue_id, subject.make_dialect, 200) as venue:
+    async with (
+        asyncio.timeout(WAIT_SECONDS_MAX),
+        exchange(venue_id, subject.make_dialect, 200) as venue,
+    ):
         engine = venue._simulator.market_view(venue_id).engine
         assert engine is not None
         keys = {key.key: key for key in engine.keys}

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl
 from aiohttp import WSMsgType, web
 
 from kit.connector.orders.execution_client import CcxtExecutionClient
+from tests.support.waiting import WAIT_SECONDS_MAX
 
-WAIT_S = 10.0
 DROP = "the connection is cut"
 """Cuts the connection in place of an answer."""
 
@@ -119,7 +119,7 @@ async def scripted_venue() -> AsyncIterator[ScriptedVenue]:
     await site.start()
     venue.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             yield venue
     finally:
         await runner.cleanup()

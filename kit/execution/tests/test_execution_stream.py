@@ -6,6 +6,7 @@ from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
 from kit.base.cursor import Cursor
 from kit.execution.execution_stream import Event, ExecutionStream
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 
 def executions(events_max=10):
@@ -18,7 +19,7 @@ def happen(ring, *numbers):
 
 
 async def take(events, count):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         return [await anext(events) for _ in range(count)]
 
 

@@ -26,6 +26,7 @@ from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import FakeClient, FakeVenue, limit_order
 from kit.execution.tests.simulated_process import KEY, KEYS, SPOT
 from kit.execution.verifier import Verifier
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 WHERE = {"venue": "fake", "account": "main"}
 
@@ -75,7 +76,7 @@ async def serving(folder):
     try:
         async with rpc.channel(f"127.0.0.1:{port}") as channel:
             stub = trade_flow_pb2_grpc.TradeFlowStub(channel)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(WAIT_SECONDS_MAX):
                 while not account.readiness.is_ready:
                     await asyncio.sleep(0.01)
             yield Served(account, stub, venue, clock)
@@ -212,7 +213,7 @@ async def test_lists_are_paged(tmp_path):
             orders += [order.request_id for order in page.orders]
             token = page.next_page_token
         assert (orders, token) == ([str(number) for number in range(5)], "")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             while len(served.account.state.index.fills) < 5:
                 await asyncio.sleep(0.01)
         fills, token = [], ""

@@ -17,6 +17,7 @@ from kit.marketdata.delivery.conflation import ConflatedBuffer, Conflator
 from kit.marketdata.delivery.subscription import ALL_SYMBOLS, Publication, SymbolFilter
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.columns import Scale
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 TRADES = StreamKey("binance", types_pb2.CHANNEL_TRADES)
 QUOTES = StreamKey("binance", types_pb2.CHANNEL_QUOTES)
@@ -284,7 +285,7 @@ def batches_of(response: bytes) -> list[Batch]:
 
 
 async def next_of(responses) -> list[Batch]:
-    return batches_of(await asyncio.wait_for(anext(responses), 10))
+    return batches_of(await asyncio.wait_for(anext(responses), WAIT_SECONDS_MAX))
 
 
 async def test_the_first_state_comes_at_once_and_the_next_after_the_interval(monkeypatch):
@@ -327,7 +328,7 @@ async def test_nothing_is_sent_for_a_book_in_doubt():
         await asyncio.wait([waiting], timeout=0.05)
         assert not waiting.done()
         mailbox.offer(quotes([("A", 1)]), ALL_SYMBOLS)
-        assert len(batches_of(await asyncio.wait_for(waiting, 10))) == 1
+        assert len(batches_of(await asyncio.wait_for(waiting, WAIT_SECONDS_MAX))) == 1
 
 
 async def test_an_ended_mailbox_raises_its_error():

@@ -11,8 +11,7 @@ from kit.base.clock import SystemClock
 from kit.simulator.app import Simulator
 from kit.simulator.settings import SimulatorSettings
 from kit.simulator.tests.fakes import FakeExchange
-
-WAIT_S = 10.0
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 
 class Client:
@@ -43,7 +42,7 @@ class Client:
         return websocket
 
     async def finished(self) -> dict:
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             while True:
                 (status,) = (await self.json("/replay/status"))["venues"]
                 if status["finished"]:
@@ -51,7 +50,7 @@ class Client:
 
 
 async def text_of(websocket: ClientWebSocketResponse) -> str:
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         message = await websocket.receive()
     assert message.type is WSMsgType.TEXT, message
     return message.data
@@ -79,4 +78,4 @@ async def running(
             yield Client(session, f"http://127.0.0.1:{simulator.port}")
     finally:
         stopping.set()
-        await asyncio.wait_for(task, WAIT_S)
+        await asyncio.wait_for(task, WAIT_SECONDS_MAX)

@@ -8,7 +8,8 @@ from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from kit.simulator.dialect import Channel, MarketView, RestRequest, RestResponse, Session, Stream
 from kit.simulator.tests.fakes import FakeExchange
-from kit.simulator.tests.running import WAIT_S, Client, running, text_of
+from kit.simulator.tests.running import Client, running, text_of
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 ACCOUNT = Stream("account", Channel.OTHER, "")
 
@@ -99,7 +100,7 @@ async def test_only_the_hit_connection_ends(fault: str, code: int):
         websocket = await connected(client)
         assert await client.fault(fault, channel="other") == 200
         await websocket.send_str("buy")
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             async for message in websocket:
                 assert message.type is WSMsgType.TEXT
         assert websocket.close_code == code
@@ -122,7 +123,7 @@ async def test_a_call_is_carried_out_and_answered_with_an_error_or_late():
         assert await client.get("/fake/buy") == (500, b"inside")
         assert await client.fault("answer_delay", path="buy", seconds=0.2) == 200
         late = asyncio.create_task(client.get("/fake/buy"))
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             while await client.get("/fake/count") != (200, b"2"):
                 await asyncio.sleep(0)
         assert not late.done()

@@ -9,9 +9,9 @@ from kit.simulator.connection import Connection
 from kit.simulator.dialect import ConnectionRules, Session
 from kit.simulator.keepalive import keep_alive
 from kit.simulator.tests.fakes import FakeClock, FakeExchange
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 RULES = ConnectionRules(20, 60, 5, 100, 86_400)
-WAIT_S = 5.0
 SECOND_NS = 1_000_000_000
 
 
@@ -61,7 +61,7 @@ class Ticking(FakeExchange):
 async def lived(wire: Wire, clock: FakeClock, rules: ConnectionRules) -> list[tuple[int, str]]:
     """What happened until its end, in seconds of its life."""
     born_s = clock.now_ns // SECOND_NS
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         await keep_alive(wire, Ticking(rules), None, clock)  # type: ignore[arg-type]
     return [(at_s - born_s, what) for at_s, what in wire.happened]
 

@@ -12,7 +12,8 @@ from kit.base.errors import SettingError
 from kit.simulator.app import Simulator
 from kit.simulator.settings import SimulatorSettings
 from kit.simulator.tests.fakes import FakeExchange
-from kit.simulator.tests.running import WAIT_S, quietly, running, text_of
+from kit.simulator.tests.running import quietly, running, text_of
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 
 @pytest.mark.parametrize(("fault", "code"), [("disconnect", 1001), ("reset", 1006)])
@@ -21,7 +22,7 @@ async def test_connections_are_closed_reset_or_stalled(fault: str, code: int):
         concerned = await client.subscribe("status/all")
         other = await client.subscribe("book/A")
         assert await client.fault(fault) == 200
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             async for message in concerned:
                 assert message.type is WSMsgType.TEXT
         assert concerned.close_code == code
@@ -33,7 +34,7 @@ async def test_a_stalled_connection_stays_open_and_silent():
     async with running() as client:
         stalled = await client.subscribe("status/all")
         assert await client.fault("stall") == 200
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             while (await client.json("/faults"))["faults"]:
                 await asyncio.sleep(0)
         later = await client.subscribe("status/all")
@@ -108,7 +109,7 @@ async def test_an_ignored_client_gets_no_answer():
         async with client.session.delete(client.base + "/faults") as response:
             assert response.status == 200
         await websocket.send_str("book/B")
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             while (text := await text_of(websocket)).isdigit():
                 pass
         assert text == "BOOK/B"
@@ -142,7 +143,7 @@ async def test_a_shutdown_closes_all_current_connections():
         assert await client.fault("server_shutdown", seconds=0.1) == 200
         later = await client.subscribe("status/all")
         for websocket in connections:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(WAIT_SECONDS_MAX):
                 async for message in websocket:
                     assert message.type is WSMsgType.TEXT
             assert websocket.close_code == 1001
@@ -158,7 +159,7 @@ async def test_a_shutdown_is_announced_as_the_venue_does():
     async with running(exchange=Polite) as client:
         websocket = await client.subscribe("status/all")
         assert await client.fault("server_shutdown", seconds=0.2) == 200
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             heard = [message.data async for message in websocket]
         assert heard.count("we go") == 1
         assert heard[-1].isdigit()

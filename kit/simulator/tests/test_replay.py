@@ -14,9 +14,9 @@ from kit.simulator.replay import TIMER_NS, Player, ReplayMarketView
 from kit.simulator.tape import Tape
 from kit.simulator.tests.fakes import FakeCapture, FakeClock, FakeExchange
 from kit.simulator.venue import Venue
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 START_NS = 1_700_000_000_000_000_000
-WAIT_S = 5.0
 
 
 class Listener:
@@ -68,7 +68,7 @@ class Stage:
         return listener
 
     async def play(self) -> None:
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             await self.player.run()
 
 
@@ -174,7 +174,7 @@ async def test_the_first_request_gets_the_first_book_of_a_fast_tape(tmp_path: Pa
 async def test_a_request_for_a_book_waits_for_the_first_one(tmp_path: Path):
     stage = Stage(tmp_path, ["book/A/4", "snapshot/5"], speed=None)
     stage.market_view = ReplayMarketView(
-        Tape([tmp_path / "frames.jsonl"]), stage.exchange.capture, WAIT_S
+        Tape([tmp_path / "frames.jsonl"]), stage.exchange.capture, WAIT_SECONDS_MAX
     )
     stage.player = Player(
         stage.venue, stage.market_view, Tape([tmp_path / "frames.jsonl"]), None, stage.clock

@@ -16,7 +16,8 @@ from kit.simulator.app import Simulator
 from kit.simulator.dialect import Session
 from kit.simulator.settings import SimulatorSettings
 from kit.simulator.tests.fakes import FakeExchange
-from kit.simulator.tests.running import WAIT_S, running, text_of
+from kit.simulator.tests.running import running, text_of
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 QUICK_RULES = replace(FakeExchange.rules, ping_interval_s=0.02, pong_timeout_s=0.1)
 
@@ -108,7 +109,7 @@ async def test_the_exchange_pings_and_ends_what_does_not_answer():
         silent = await client.subscribe("book/A", autoping=False)
         answering = await client.subscribe("book/A")
         reading = asyncio.create_task(answering.receive())
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             while (message := await silent.receive()).type is WSMsgType.PING:
                 continue
         assert (message.type, message.data) == (WSMsgType.CLOSE, 1001)
@@ -167,7 +168,7 @@ async def test_a_client_with_too_many_messages_is_disconnected():
         websocket = await client.subscribe("book/A")
         for _ in range(10):
             await websocket.send_str("book/A")
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             async for message in websocket:
                 assert message.data == "BOOK/A"
         assert websocket.close_code == 1008

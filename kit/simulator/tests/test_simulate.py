@@ -17,11 +17,11 @@ from kit.simulator.matching.contract import OrderTicket, Status
 from kit.simulator.simulate import LEAD_IN_NS, STEP_NS, MarketRunner, SimulatedMarketView
 from kit.simulator.tests.fakes import FakeClock, FakeExchange
 from kit.simulator.venue import INTEREST_NS, Venue
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
 HOUR_NS = 3_600 * SECOND_NS
-WAIT_S = 10.0
 
 
 class Witness(FakeExchange):
@@ -62,7 +62,7 @@ class World:
 
     async def run_until(self, condition: Callable[[], bool]) -> None:
         running = asyncio.create_task(self.runner.run())
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             while not condition():
                 await asyncio.sleep(0)
         running.cancel()

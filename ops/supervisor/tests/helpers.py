@@ -12,7 +12,7 @@ from ops.supervisor.child import Patience, State
 from ops.supervisor.service import Service, StopTurn
 from ops.supervisor.supervisor import Supervisor
 
-SECONDS_MAX = 20.0
+SECONDS_MAX = 60.0
 QUICK = Patience(first_seconds=0.01, most_seconds=0.02)
 
 SLEEPS = "exec sleep 60"

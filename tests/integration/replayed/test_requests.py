@@ -11,11 +11,10 @@ from venuemesh.live.v1 import live_pb2, live_pb2_grpc
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from tests.integration import recorded
-from tests.integration.mesh import SYMBOL, VENUE, metadata
+from tests.integration.mesh import CALL_SECONDS_MAX, SYMBOL, VENUE, metadata
 
 pytestmark = pytest.mark.integration
 
-CALL_SECONDS_MAX = 10.0
 DETAILS_KEY = "grpc-status-details-bin"
 UNKNOWN = "NEVERUSDT"
 TRADES, QUOTES = types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_QUOTES

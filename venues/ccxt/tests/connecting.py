@@ -19,10 +19,9 @@ from kit.connector.contract.venue import Environment, Venue
 from kit.connector.host.venue_host import VenueHost
 from kit.connector.process.book_resync import BookResync
 from kit.simulator.dialect import find_dialects
+from tests.support.waiting import WAIT_SECONDS_MAX
 from venues.ccxt import catalog
 from venues.ccxt.feed import CcxtFeed
-
-WAIT_S = 20.0
 
 
 def addresses(name: str, base: str) -> dict:
@@ -120,7 +119,7 @@ class Connector:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait for something that a batch brings."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
             while not condition():
                 self._heard.clear()
                 await self._heard.wait()

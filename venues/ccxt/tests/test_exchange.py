@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ccxt.base.errors import NetworkError
 
+from tests.support.waiting import WAIT_SECONDS_MAX
 from venues.ccxt.exchange import CURRENT, KEEP_ALIVE_MS_MAX, TRADES_MAX, CcxtExchange, break_socket
 
 URL = "ws://127.0.0.1:9/nowhere"
@@ -35,7 +36,7 @@ async def test_a_message_that_cannot_be_handled_ends_its_socket(
     waiting = client.future("anything")
     client.handle_message(SimpleNamespace(type=1, data=text))
     with pytest.raises(NetworkError, match="could not be handled"):
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, WAIT_SECONDS_MAX)
     assert exchange.sockets() == []
 
 

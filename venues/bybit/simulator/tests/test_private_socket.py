@@ -9,6 +9,7 @@ import pytest
 
 from kit.simulator.matching.contract import KEYS
 from tests.support.raw_client import until_subscribed
+from tests.support.waiting import WAIT_SECONDS_MAX
 from venues.bybit.simulator import bybit_spot
 from venues.bybit.simulator.authentication import credentials
 from venues.bybit.simulator.tests.running import ccxt_client, running
@@ -108,7 +109,7 @@ async def sockets(base):
 
 async def said(socket, call) -> dict:
     await socket.send_json(call)
-    return await socket.receive_json(timeout=5)
+    return await socket.receive_json(timeout=WAIT_SECONDS_MAX)
 
 
 async def signed(base) -> list:

@@ -9,6 +9,7 @@ import pytest
 
 from kit.simulator.matching.contract import KEYS
 from tests.support.raw_client import until_subscribed
+from tests.support.waiting import WAIT_SECONDS_MAX
 from venues.coinbase.simulator.authentication import exchange_credentials
 from venues.coinbase.simulator.tests.running import ccxt_client, running
 
@@ -195,15 +196,15 @@ async def test_each_change_of_an_order_is_reported(base, client):
         socket = await session.ws_connect(base)
         call = {"type": "subscribe", "product_ids": ["BTC-USD"], "channels": ["user"]}
         await socket.send_json({**call, **client.authenticate()})
-        said = await socket.receive_json(timeout=5)
+        said = await socket.receive_json(timeout=WAIT_SECONDS_MAX)
         assert said["channels"] == [{"name": "user", "product_ids": ["BTC-USD"]}]
         ack = await client.create_order(SYMBOL, "limit", "buy", 0.01, round(price * 0.9, 2))
         await client.cancel_order(ack["id"], SYMBOL)
-        told = [await socket.receive_json(timeout=5) for _ in range(3)]
+        told = [await socket.receive_json(timeout=WAIT_SECONDS_MAX) for _ in range(3)]
         assert [one["type"] for one in told] == ["received", "open", "done"]
         assert {one["order_id"] for one in told} == {ack["id"]}
         assert (told[1]["remaining_size"], told[2]["reason"]) == ("0.01", "canceled")
         await client.create_order(SYMBOL, "limit", "buy", 0.01, round(price * 1.02, 2))
-        kinds = [(await socket.receive_json(timeout=5))["type"] for _ in range(3)]
+        kinds = [(await socket.receive_json(timeout=WAIT_SECONDS_MAX))["type"] for _ in range(3)]
         assert kinds[:2] == ["received", "match"]
         assert kinds[2] in ("match", "done")

@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 
 from kit.simulator.matching.contract import KEYS
+from tests.support.waiting import WAIT_SECONDS_MAX
 from venues.coinbase.simulator.authentication import credentials
 from venues.coinbase.simulator.tests.running import ccxt_client, running
 
@@ -53,14 +54,14 @@ async def test_messages_of_a_connection_are_numbered(base, client):
         socket = await session.ws_connect(base)
         call = {"type": "subscribe", "channel": "user", "product_ids": ["BTC-USD"]}
         await socket.send_json({**call, "jwt": client.create_auth_token(client.seconds())})
-        told = [await socket.receive_json(timeout=5) for _ in range(2)]
+        told = [await socket.receive_json(timeout=WAIT_SECONDS_MAX) for _ in range(2)]
         assert [one["channel"] for one in told] == ["user", "subscriptions"]
         (event,) = told[0]["events"]
         assert (event["type"], event["orders"]) == ("snapshot", [])
         ack = await client.create_order(SYMBOL, "limit", "buy", 0.01, low)
         await client.create_order("ETH/USD", "limit", "buy", 0.01, 1_000)
         await client.cancel_order(ack["id"])
-        told += [await socket.receive_json(timeout=5) for _ in range(2)]
+        told += [await socket.receive_json(timeout=WAIT_SECONDS_MAX) for _ in range(2)]
         assert [one["sequence_num"] for one in told] == [0, 1, 2, 3]
         rows = [one["events"][0]["orders"][0] for one in told[2:]]
         assert [row["status"] for row in rows] == ["OPEN", "CANCELLED"]
@@ -74,5 +75,5 @@ async def test_an_unsigned_subscription_gets_no_events(base, client):
         call = {"type": "subscribe", "channel": "user", "product_ids": []}
         for jwt in ("", "a.b.c", client.create_auth_token(client.seconds() - 500)):
             await socket.send_json({**call, "jwt": jwt})
-            said = await socket.receive_json(timeout=5)
+            said = await socket.receive_json(timeout=WAIT_SECONDS_MAX)
             assert said == {"type": "error", "message": "authentication failure"}

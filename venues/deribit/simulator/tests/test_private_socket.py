@@ -9,6 +9,7 @@ import pytest
 
 from kit.simulator.matching.contract import KEYS
 from tests.support.raw_client import until_subscribed
+from tests.support.waiting import WAIT_SECONDS_MAX
 from venues.deribit.simulator import deribit_futures
 from venues.deribit.simulator.authentication import credentials
 from venues.deribit.simulator.tests.running import ccxt_client, running
@@ -77,7 +78,7 @@ class Socket:
         call = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         await self.socket.send_json(call)
         while True:
-            message = await self.socket.receive_json(timeout=5)
+            message = await self.socket.receive_json(timeout=WAIT_SECONDS_MAX)
             if message.get("id") == number:
                 return message
             self.told.append(message["params"])
@@ -89,7 +90,7 @@ class Socket:
     async def hear(self, count: int) -> list[dict]:
         """So many notifications in all."""
         while len(self.told) < count:
-            self.told.append((await self.socket.receive_json(timeout=5))["params"])
+            self.told.append((await self.socket.receive_json(timeout=WAIT_SECONDS_MAX))["params"])
         return self.told
 
 

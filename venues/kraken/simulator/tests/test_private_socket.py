@@ -8,6 +8,7 @@ import pytest
 
 from kit.simulator.matching.contract import KEYS
 from tests.support.raw_client import until_subscribed
+from tests.support.waiting import WAIT_SECONDS_MAX
 from venues.kraken.simulator import kraken_spot
 from venues.kraken.simulator.authentication import credentials
 from venues.kraken.simulator.tests.running import ccxt_client, running
@@ -91,7 +92,7 @@ class Account:
                 self.unheard.remove(message)
                 return message
         while True:
-            message = await self.socket.receive_json(timeout=5)
+            message = await self.socket.receive_json(timeout=WAIT_SECONDS_MAX)
             if members.items() <= message.items():
                 return message
             self.unheard.append(message)
@@ -152,7 +153,7 @@ async def test_numbers_have_all_their_places(client, account):
     await account.say("add_order", **limit, limit_price=50_000)
     text = ""
     while "pending_new" not in text:
-        text = (await account.socket.receive(timeout=5)).data
+        text = (await account.socket.receive(timeout=WAIT_SECONDS_MAX)).data
     assert '"order_qty":0.10000000' in text
     assert '"limit_price":50000.0,' in text
 
