@@ -234,6 +234,8 @@ class MarketRunner:
             _log.warning("the market is slower than its pace", extra={"behind_ns": behind_ns})
             self._skip(self._market.time_ns + behind_ns)
         await self.step(wait=False)
+        # Clients are served also while the market catches up.
+        await self._clock.sleep(0)
 
     def _advance_market(self) -> Sequence[Frame]:
         self._market_view.advance(self._market.time_ns)

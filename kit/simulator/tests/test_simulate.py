@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from decimal import ROUND_DOWN, Decimal
+from itertools import pairwise
 
 import pytest
 from venuemesh.common.v1 import types_pb2
@@ -30,11 +31,14 @@ class Witness(FakeExchange):
     def __init__(self) -> None:
         super().__init__()
         self.steps: list[Step] = []
+        self.spend: Callable[[], None] = lambda: None
+        """Called at each step, for example to let time pass."""
 
     def encode(
         self, step: Step, wanted: Collection[Stream], market_view: MarketView
     ) -> Sequence[Frame]:
         self.steps.append(step)
+        self.spend()
         return super().encode(step, wanted, market_view)
 
 
@@ -149,6 +153,24 @@ async def test_a_slow_market_skips_time_to_the_clock():
     steps = len(world.exchange.steps)
     await world.run_until(lambda: world.market.time_ns >= due_ns)
     assert len(world.exchange.steps) < steps + 10
+
+
+async def test_a_market_that_is_behind_lets_others_run_after_each_step():
+    world = World()
+    world.venue.touch()
+    world.venue.join(Visitor())
+    counts: list[int] = []
+
+    def spend() -> None:
+        world.clock.now_ns += 2 * STEP_NS
+
+    def has_run_often() -> bool:
+        counts.append(len(world.exchange.steps))
+        return counts[-1] > counts[0] + 300
+
+    world.exchange.spend = spend
+    await world.run_until(has_run_often)
+    assert all(after <= before + 1 for before, after in pairwise(counts))
 
 
 async def test_at_full_speed_time_stands_still_without_subscribers():
