@@ -21,6 +21,7 @@ RULES: tuple[Rule, ...] = (
     words.banned_name,
     words.swallowed_error,
     words.sleeping_test,
+    words.timed_test,
     prose.assertions,
     prose.empty_docstring,
     retired_names.retired_name,

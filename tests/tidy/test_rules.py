@@ -137,6 +137,17 @@ def test_tests_do_not_sleep() -> None:
     assert not list(words.sleeping_test(python(code, "kit/a.py")))
 
 
+def test_tests_assert_no_durations() -> None:
+    code = (
+        "assert time.monotonic() - began < 1\nassert loop.time() - began > 0.1\n"
+        "began = time.process_time()\nassert time.monotonic() < deadline\n"
+        "record(time.monotonic() - began)"
+    )
+    found = words.timed_test(python(code, "kit/tests/test_a.py"))
+    assert [finding.line for finding in found] == [1, 2, 3]
+    assert not list(words.timed_test(python(code, "benchmarks/a.py")))
+
+
 def test_modules_and_public_classes_have_docstrings() -> None:
     code = '"""Module."""\nclass Public: ...\nclass _Private: ...\ndef function(): ...\n'
     found = [finding.text.split()[0] for finding in prose.docstrings([python(code)])]

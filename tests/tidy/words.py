@@ -11,6 +11,17 @@ THIS_FOLDER = "tests/tidy/*"
 """Names the words in order to ban them."""
 
 TEST_SLEEP_SECONDS_MAX = 0.05
+STOPWATCHES = frozenset(
+    {
+        "time.process_time",
+        "time.process_time_ns",
+        "time.thread_time",
+        "time.thread_time_ns",
+        "time.perf_counter",
+        "time.perf_counter_ns",
+    }
+)
+"""Clocks that only measure durations."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +192,29 @@ def sleeping_test(file: File) -> Iterator[Finding]:
         ):
             text = f"sleeps {length.value} s: wait for what it waits for, with a timeout"
             yield Finding("sleeping_test", file.path, node.lineno, text)
+
+
+def timed_test(file: File) -> Iterator[Finding]:
+    """A test asserts no duration, which differs on a busy machine."""
+    if not (file.is_test and file.is_python):
+        return
+    for node in file.nodes:
+        if isinstance(node, ast.Assert) and any(map(_is_duration, ast.walk(node.test))):
+            text = "asserts a duration: assert an effect, an order or a count of calls"
+            yield Finding("timed_test", file.path, node.lineno, text)
+    for line, used in _names_used(file.tree):
+        if used in STOPWATCHES:
+            text = f"{used}: count operations; only benchmarks measure time"
+            yield Finding("timed_test", file.path, line, text)
+
+
+def _is_duration(node: ast.AST) -> bool:
+    """Whether the expression is ``clock() - before``."""
+    is_difference = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)
+    called = node.left if is_difference else None
+    if not isinstance(called, ast.Call):
+        return False
+    return _dotted(called.func) in CLOCK_NAMES or _dotted(called.func).endswith("loop.time")
 
 
 def _names_used(tree: ast.Module) -> Iterator[tuple[int, str]]:
