@@ -10,8 +10,7 @@ IN_DOUBT      An update is missing, or a check has failed. Updates are held unti
 A book that is not SYNCHRONIZED publishes each update as it comes, with epoch UNPROVEN_EPOCH: it is
 recorded, and belongs to no book. A gap stands before the first of them.
 
-Snapshots come over REST, possibly older than some updates, or over the feed, where each snapshot
-replaces the book.
+Snapshots come over REST, older than some updates, or over the feed, where each replaces the book.
 """
 
 from collections.abc import Iterator, Sequence
