@@ -113,6 +113,6 @@ async def test_a_restart_is_a_gap_of_status_too(
         assert STATUS in venue.host.subscriptions.channels
         checkpoint = venue.host.hub.cursor(STATUS).sequence + 2
         await until(lambda: venue.host.hub.cursor(STATUS).sequence >= checkpoint)
-    async with process(pretended, tmp_path) as venue:
+    async with process(simulated, tmp_path) as venue:
         _, first = next(venue.host.hub.ring(STATUS).after(0))
         assert [gap.reason for gap in first.message.gaps] == [types_pb2.GAP_REASON_RESTART]
