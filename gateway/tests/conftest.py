@@ -52,7 +52,7 @@ class Door:
         return self._running.pop("registry").wait(seconds_max)
 
     def end_registry(self, number: signal.Signals, seconds_max: float) -> int:
-        """Tell it to end. Returns its exit code."""
+        """Stop the registry. Returns its exit code."""
         process = self._running.pop("registry")
         process.send_signal(number)
         return process.wait(seconds_max)
@@ -130,7 +130,7 @@ def _is_free(port: int) -> bool:
 
 @pytest.fixture(scope="session")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    """One door for all tests; each registers processes of its own."""
+    """One gateway for all tests; each test registers its processes."""
     opened = Door(tmp_path_factory.mktemp("door"))
     try:
         opened.start_registry()

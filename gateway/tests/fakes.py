@@ -110,7 +110,7 @@ class FakeAdmin(admin_pb2_grpc.AdminServicer):
 
 
 class FakeBridge(live_pb2_grpc.LiveServicer):
-    """Answers with the venues that were asked for."""
+    """Returns the requested venues."""
 
     async def Subscribe(self, request, context):
         for selector in request.selectors:

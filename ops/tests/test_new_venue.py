@@ -1,4 +1,4 @@
-"""A new venue's name and port, and what is told about it. That it works is in tests/conformance."""
+"""A new venue's name and port, and the printed text. That it works is in tests/conformance."""
 
 from pathlib import Path
 

@@ -13,7 +13,7 @@ ONE_FAILED = _Played(TESTS_FAILED, ["tests/a.py::test_b"])
 
 @pytest.fixture
 def second_time(monkeypatch, tmp_path):
-    """What is played once more, and how that ends."""
+    """The second run of failed tests, and its exit code."""
 
     class SecondTime:
         def __init__(self):

@@ -67,12 +67,12 @@ class OrderCaller:
         return self.send(self.approved(content, request_id))
 
     def send(self, approved: signed_pb2.ApprovedOrder) -> orders_pb2.Order:
-        """Place what was approved."""
+        """Place an approved order."""
         request = trade_flow_pb2.PlaceOrderRequest(venue=VENUE, approved=approved)
         return self.call("PlaceOrder", request).order
 
     def cancel(self, client_order_id: str) -> orders_pb2.Order:
-        """Take it back."""
+        """Cancel an order."""
         request = trade_flow_pb2.CancelOrderRequest(client_order_id=client_order_id, **self.here)
         return self.call("CancelOrder", request).order
 
@@ -135,7 +135,7 @@ def at_exchange(mesh: Mesh) -> dict[str, list[dict[str, Any]]]:
 
 
 def refused(call: Callable[[], object]) -> tuple[str, dict[str, str]]:
-    """The reason and the metadata with which a call is refused."""
+    """The reason and the metadata of a rejected call."""
     with pytest.raises(grpc.RpcError) as caught:
         call()
     info = errors.error_info(caught.value)

@@ -31,7 +31,7 @@ class Call(NamedTuple):
 class CallTrace:
     """Records the functions that run in any thread, in the order of their first calls.
 
-    Threads are traced that begin after ``installed`` was entered. Parts of the mesh may share one
+    Threads that start after ``installed`` was entered are traced. Parts of the mesh may share one
     event loop: a task, a callback or a thread belongs to the part in whose ``part`` it was created.
     """
 
@@ -99,7 +99,7 @@ class CallTrace:
 
 
 def _start_in_part(thread: threading.Thread) -> None:
-    """Start a thread in the part of its creator; a thread has a context of its own."""
+    """Start a thread in the part of its creator; a thread has a separate context."""
     thread.run = partial(copy_context().run, thread.run)  # type: ignore[method-assign]
     _start(thread)
 

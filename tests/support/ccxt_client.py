@@ -1,4 +1,4 @@
-"""ccxt as it comes: a client of a running simulator, or given frames by hand."""
+"""The unmodified ccxt: a client of a running simulator, or fed with frames by a test."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ class Wire:
         self.subscriptions = {} if subscriptions is None else subscriptions
 
     def resolve(self, result: object, name: str) -> None:
-        """Nobody waits."""
+        """Do nothing, because no task waits."""
 
     def reject(self, error: Exception, name: object = None) -> None:
         raise error

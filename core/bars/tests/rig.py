@@ -76,7 +76,7 @@ class Rig:
     async def repair(
         self, trades: Sequence[Trade] = (), fills: Iterable[types_pb2.HoleFill] = ()
     ) -> None:
-        """Write what was fetched later."""
+        """Record trades that were fetched later."""
         await self.streams.register(REPAIRS)
         self.repaired = Cursor(self.repaired.epoch, self.repaired.sequence + 1)
         message = batch(trades)
@@ -144,7 +144,7 @@ class Rig:
         await eventually(is_there)
 
     async def forget_group(self) -> None:
-        """Undo what the aggregator has told Redis, as a crash of Redis can."""
+        """Remove the aggregator's group from Redis, as a crash of Redis can."""
         await self.streams.commit(CONSUMER, {KEY: Cursor(0, 0)})
 
     async def empty_streams(self) -> None:

@@ -104,7 +104,7 @@ def gap(key: StreamKey, sequence: int, symbol: str = "BTCUSDT") -> StreamEntry:
 
 
 class FakeVenue(market_data_pb2_grpc.MarketDataServicer):
-    """Lists instruments and tells its book."""
+    """Lists instruments and serves its book."""
 
     def __init__(self) -> None:
         self.book = market_data_pb2.GetOrderBookResponse(state=market_data_pb2.BOOK_STATE_IN_DOUBT)

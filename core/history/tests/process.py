@@ -1,4 +1,4 @@
-"""History as a process of its own."""
+"""History as a separate process."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A playback as a process of its own."""
+"""A playback as a separate process."""
 
 import os
 import subprocess
@@ -53,7 +53,7 @@ class PlaybackProcess:
         self.process.communicate()
 
     def refusal(self) -> tuple[int, str]:
-        """Exit code and the line by which it says what is wrong."""
+        """Exit code and the error line of a process that does not start."""
         _, said = self.process.communicate(timeout=WAIT_SECONDS_MAX)
         own = [line for line in said.decode().splitlines() if line.startswith("venuemesh: ")]
         return self.process.returncode, "\n".join(own)

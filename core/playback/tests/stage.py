@@ -34,7 +34,7 @@ def column(*numbers):
 
 
 def sold(price, size, time_ns):
-    """A trade of somebody who sells."""
+    """A trade with a selling taker."""
     return encode.rows(
         TradeRows(
             Symbols.of([SYMBOL]),

@@ -1,4 +1,4 @@
-"""The recorder as a process of its own."""
+"""The recorder as a separate process."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A recorder with what is around it."""
+"""A recorder with its streams, database and clock."""
 
 import asyncio
 from collections.abc import AsyncIterator

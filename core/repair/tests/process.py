@@ -1,4 +1,4 @@
-"""Repair as a process of its own, with a venue and a registry that it can ask."""
+"""Repair as a separate process, with a venue and a registry."""
 
 import os
 import subprocess

@@ -90,7 +90,7 @@ def gap(before: int, after: int, **fields) -> types_pb2.Gap:
 
 
 class FakeVenue:
-    """Tells what it is given to tell."""
+    """Returns the trades and candles that a test sets."""
 
     def __init__(self, history: Iterable[Trade], features: catalog_pb2.Features) -> None:
         self.history = list(history)
@@ -357,5 +357,5 @@ async def rig_of(
 
 
 def busy(seconds: float = 0.0) -> RetryLater:
-    """The refusal of a venue that wants to be left alone."""
+    """The error of a venue at its rate limit."""
     return RetryLater("left alone", seconds, is_limit=True)

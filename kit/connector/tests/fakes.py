@@ -115,7 +115,7 @@ class FakeWire:
 
 
 class FakeSocket:
-    """Opens and closes when it is told to."""
+    """Opens and closes on request of the test."""
 
     def __init__(self, url: str, handler: WebsocketHandler, clock: ManualClock) -> None:
         self.connected = False

@@ -349,7 +349,7 @@ async def started(**venue):
 
 
 def run(scenario):
-    """Run a coroutine in an event loop of its own with virtual time."""
+    """Run a coroutine in a new event loop with virtual time."""
     loop = VirtualLoop()
     try:
         return loop.run_until_complete(scenario)

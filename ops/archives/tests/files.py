@@ -67,6 +67,6 @@ async def take_file(
 
 
 def rows(url: str, query: str) -> list[tuple]:
-    """What is in the database now."""
+    """The rows of the database."""
     with psycopg.connect(url) as connection:
         return connection.execute(query.encode()).fetchall()

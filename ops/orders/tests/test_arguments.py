@@ -1,4 +1,4 @@
-"""What is typed becomes the order that is meant."""
+"""Command-line arguments become an order."""
 
 import pytest
 from venuemesh.common.v1 import types_pb2

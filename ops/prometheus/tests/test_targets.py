@@ -1,4 +1,4 @@
-"""What Prometheus is told to read."""
+"""The targets that Prometheus reads."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -28,7 +28,7 @@ def service(
 
 
 class Watched:
-    """A directory that tells these lists, one after another, and ends."""
+    """A directory that returns these lists, one after another, and ends."""
 
     def __init__(self, lists: Sequence[Sequence[registry_pb2.Service]]) -> None:
         self._lists = lists

@@ -25,7 +25,7 @@ from venues.ccxt.feed import CcxtFeed
 
 
 def addresses(name: str, base: str) -> dict:
-    """What ccxt must be told to take a simulated exchange for the real one."""
+    """Settings with which ccxt connects to a simulated exchange."""
     feed = base.replace("http", "ws")
     if name == "binance":
         keys = ("public", "private", "v1", "sapi", "fapiPublic", "dapiPublic")
@@ -56,7 +56,7 @@ def venue(name: str, base: str, trades_max: int | None = None, **options: str) -
 
 
 class Connector:
-    """What it has heard, and what became of it."""
+    """A connector with its published batches."""
 
     def __init__(self, made: Venue) -> None:
         clock, meter = SystemClock(), Meter(made.venue_id)
@@ -105,7 +105,7 @@ class Connector:
         )
 
     def gaps(self, channel: int, since: int = 0) -> list[types_pb2.Gap]:
-        """What was told to be missing."""
+        """The published gaps."""
         chosen = [batch for batch in self.batches[since:] if batch.channel == channel]
         return [gap for batch in chosen for gap in batch.gaps]
 

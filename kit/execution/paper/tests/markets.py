@@ -1,4 +1,4 @@
-"""A market whose events a test tells, and an exchange on paper in it."""
+"""A market with the events of a test, and a paper exchange in it."""
 
 import asyncio
 from decimal import Decimal

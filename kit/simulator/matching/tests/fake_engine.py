@@ -25,7 +25,7 @@ ZERO = Decimal(0)
 
 
 class FakeMatchingEngine:
-    """Takes every order and never fills one, unless it was told to refuse."""
+    """Accepts every order and fills none, or rejects them on request."""
 
     def __init__(self) -> None:
         self.keys = KEYS

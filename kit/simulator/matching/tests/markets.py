@@ -61,7 +61,7 @@ class Market:
         return found.total, found.locked
 
     def hear(self, account: str) -> list[AccountEvent]:
-        """All that it is told from now on."""
+        """All events from now on."""
         heard: list[AccountEvent] = []
         self.exchange.listen(account, heard.append)
         return heard

@@ -1,4 +1,4 @@
-"""The connector against the simulated Examplex: what is this exchange's own.
+"""The connector against the simulated Examplex: cases of this exchange alone.
 
 What every connector must do is in the cards of kit/conformance.
 """

@@ -1,4 +1,4 @@
-"""What Examplex is told, and what its answers mean."""
+"""Messages to Examplex, and the meaning of its answers."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What is asked of the simulated Examplex over REST, beyond what the cards ask."""
+"""REST calls to the simulated Examplex that the cards do not make."""
 
 from collections.abc import AsyncIterator
 

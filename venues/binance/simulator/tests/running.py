@@ -14,7 +14,7 @@ def running(world: str, venue: str = "binance", **fields) -> AbstractAsyncContex
 
 
 def ccxt_client(base: str) -> AbstractAsyncContextManager[ccxt.pro.binance]:
-    """ccxt as it comes, with other addresses. Its spot address must contain ``/stream``."""
+    """The unmodified ccxt, with other addresses. Its spot address must contain ``/stream``."""
     options = {"fetchMarkets": {"types": ["spot", "linear", "inverse"]}}
     urls = {
         "public": f"{base}/api/v3",
@@ -40,7 +40,7 @@ def ccxt_futures_client(base: str) -> AbstractAsyncContextManager[ccxt.pro.binan
 def trading_client(
     base: str, key: str = "demo-key", secret: str = "demo-secret", **more: object
 ) -> AbstractAsyncContextManager[ccxt.pro.binance]:
-    """ccxt as it comes, with a key and other addresses."""
+    """The unmodified ccxt, with a key and other addresses."""
     ws = base.replace("http", "ws")
     options = {
         "fetchMarkets": {"types": ["spot"]},

@@ -17,8 +17,8 @@ def running(world: str, **fields) -> AbstractAsyncContextManager[str]:
 
 
 def ccxt_client(base: str, **config: object) -> AbstractAsyncContextManager[ccxt.pro.bybit]:
-    """ccxt as it comes, with other addresses. Its spot address must contain ``spot``. ``config`` is
-    what it is given besides: keys."""
+    """The unmodified ccxt, with other addresses; its spot address must contain ``spot``. ``config``
+    has further settings, such as keys."""
     feed = base.replace("http", "ws")
     rest = dict.fromkeys(("spot", "futures", "v2", "public", "private"), base)
     private = {"contract": feed + PRIVATE_PATH, "trade": feed + TRADE_PATH}

@@ -24,7 +24,7 @@ def ccxt_client(base: str, **config: object) -> AbstractAsyncContextManager[ccxt
 
 
 async def subscribed(client: RawClient, *channels: str) -> aiohttp.ClientWebSocketResponse:
-    """A connection that has asked for these channels; the answer is not read yet."""
+    """A connection that has subscribed to these channels; the response is not read yet."""
     websocket = await client.connect(PATH)
     params = {"channels": list(channels)}
     call = {"jsonrpc": "2.0", "id": 1, "method": "public/subscribe", "params": params}

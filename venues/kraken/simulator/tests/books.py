@@ -58,7 +58,7 @@ class ClientBook:
 
 
 class BookPublisher:
-    """An exchange with one book, which says what it is told to, with right checksums."""
+    """An exchange with one book, which sends the updates of a test with correct checksums."""
 
     def __init__(self, symbol: str = "BTC/USDT", ask: str = "20.0") -> None:
         self.book = ClientBook(10)

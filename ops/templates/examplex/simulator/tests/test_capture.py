@@ -1,4 +1,4 @@
-"""Lines of a capture are told apart and read. Put lines of a real capture here."""
+"""Lines of a capture are classified and parsed. Put lines of a real capture here."""
 
 import pytest
 
