@@ -89,9 +89,15 @@ class OrderCaller:
         return {order.client_order_id: order for order in found}
 
     def fills(self, client_order_id: str) -> list[orders_pb2.Fill]:
-        """Fills of one order, newest first."""
+        """All fills of one order, newest first."""
         request = trade_flow_pb2.ListFillsRequest(client_order_id=client_order_id, **self.here)
-        return list(self.call("ListFills", request).fills)
+        found: list[orders_pb2.Fill] = []
+        while True:
+            page = self.call("ListFills", request)
+            found += page.fills
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
 
     def balances(self) -> dict[str, Decimal]:
         """Totals by asset."""
