@@ -53,20 +53,23 @@ SERVICES = frozenset(
 class Mesh:
     """One run of ``./venuemesh up``."""
 
-    def __init__(self, data: Path, base_port: int, *arguments: str, path: str) -> None:
+    def __init__(
+        self, data: Path, base_port: int, *arguments: str, path: str, root: Path = ROOT
+    ) -> None:
+        """``root``: the folder of the version to run."""
         self.data = data
         self.output = data / "up.out"
         self._channel: grpc.Channel | None = None
         self._database: psycopg.Connection | None = None
         command = [sys.executable, "-m", "ops.cli", "up", "--data", str(data)]
-        environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "PATH": path, MARK: str(data)}
+        environment = {"PYTHONPATH": f"{root}:{root / 'gen'}", "PATH": path, MARK: str(data)}
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [*command, "--base-port", str(base_port), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                cwd=ROOT,
+                cwd=root,
                 env=os.environ | environment,
             )
 
