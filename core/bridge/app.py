@@ -1,8 +1,11 @@
 """Wires the bridge: settings, streams, tail, books and the Live service."""
 
+from functools import partial
+
 from venuemesh.live.v1 import live_pb2
 
 from core.bridge.books import BookSplicer
+from core.bridge.catch_up import CatchUp
 from core.bridge.service import LiveServicer
 from core.bridge.settings import BridgeSettings
 from core.bridge.tail import Tail
@@ -49,7 +52,8 @@ async def run(settings: BridgeSettings, mesh: MeshSettings) -> None:
         clock,
     )
     books = BookSplicer(venues, tail.position, clock)
-    live = LiveServicer(streams, tail, subscribers, books, venues, settings, clock)
+    catch_up = partial(CatchUp, streams, tail, clock=clock)
+    live = LiveServicer(tail, catch_up, subscribers, books, venues, settings)
     runtime.serve(live_pb2.DESCRIPTOR, "Live", live, raw=("Subscribe",))
     runtime.run_task("tail", tail.run)
     runtime.run_task("venues", venues.run)

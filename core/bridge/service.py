@@ -1,6 +1,6 @@
 """Answers Live."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, aclosing
 from typing import Any
 
@@ -15,10 +15,8 @@ from core.bridge.selection import Conflation, Selection
 from core.bridge.settings import BridgeSettings
 from core.bridge.tail import Tail
 from core.bridge.venues import Venues
-from kit.base.clock import Clock
 from kit.base.errors import StoreUnavailable, UnknownService
 from kit.marketdata.delivery.conflation import ConflatedBuffer, Conflator
-from kit.marketdata.delivery.streams import RedisStreams
 from kit.marketdata.delivery.subscription import LosslessBuffer, Subscribers, Subscription
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -29,21 +27,20 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
 
     def __init__(
         self,
-        streams: RedisStreams,
         tail: Tail,
+        catch_up: Callable[[Sequence[Selection]], CatchUp],
         subscribers: Subscribers,
         books: BookSplicer,
         venues: Venues,
         settings: BridgeSettings,
-        clock: Clock,
     ) -> None:
-        self._streams = streams
+        """``catch_up`` starts the reader of what a lossless subscriber has missed."""
         self._tail = tail
+        self._catch_up = catch_up
         self._subscribers = subscribers
         self._books = books
         self._venues = venues
         self._settings = settings
-        self._clock = clock
 
     async def Subscribe(  # type: ignore[override]  # responses are serialised already
         self, request: live_pb2.SubscribeRequest, context: Context
@@ -79,7 +76,7 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
         subscription: Subscription,
     ) -> AsyncGenerator[bytes, None]:
         buffer = LosslessBuffer(selection.buffer_bytes(delivery, self._settings))
-        catch_up = CatchUp(self._streams, self._tail, selections, self._clock)
+        catch_up = self._catch_up(selections)
         async for response in catch_up.responses(subscription, buffer):
             yield response
         async for response in buffer.responses():

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import grpc
 from venuemesh.common.v1 import types_pb2
@@ -11,6 +12,7 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2, market_data_pb2_
 from venuemesh.registry.v1 import registry_pb2
 
 from core.bridge.books import BookSplicer
+from core.bridge.catch_up import CatchUp
 from core.bridge.service import LiveServicer
 from core.bridge.settings import BridgeSettings
 from core.bridge.tail import Tail
@@ -174,8 +176,9 @@ class Bridge:
             self.streams, self._publish, self._entries_lost, self.meter, degraded_reasons, clock
         )
         self.books = BookSplicer(self.venues, self.tail.position, clock)
+        catch_up = partial(CatchUp, self.streams, self.tail, clock=clock)
         self.servicer = LiveServicer(
-            self.streams, self.tail, self.subscribers, self.books, self.venues, given, clock
+            self.tail, catch_up, self.subscribers, self.books, self.venues, given
         )
         self.live: live_pb2_grpc.LiveStub
 
