@@ -3,6 +3,7 @@
 from venuemesh.repair.v1 import repair_pb2
 
 from core.repair.candle_comparison import CandleComparison
+from core.repair.context import RepairContext
 from core.repair.hole_filler import HoleFiller
 from core.repair.hole_finder import HoleFinder
 from core.repair.hole_store import HoleStore
@@ -45,28 +46,15 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
     venues = Venues(runtime.directory, mesh.registry)
     record, store = RecordReader(database), HoleStore(database)
     publisher = Publisher(streams, clock)
+    context = RepairContext(
+        database, record, store, venues, publisher, settings, metrics, degraded_reasons, clock
+    )
     watchers = JobWatchers(settings.watchers_max)
-    candles = CandleComparison(database, record, store, venues, settings, metrics, clock)
-    finder = HoleFinder(
-        record, store, venues, candles, publisher, settings, metrics, degraded_reasons, clock
-    )
-    filler = HoleFiller(record, store, venues, publisher, clock)
-    jobs = JobRunner(
-        store,
-        record,
-        venues,
-        finder,
-        filler,
-        candles,
-        publisher,
-        watchers,
-        settings,
-        metrics,
-        degraded_reasons,
-        clock,
-    )
-    past_candles = PastCandles(database, record, venues, settings, metrics, clock)
-    quality = Quality(database, record, store, settings, mesh.world, clock)
+    candles = CandleComparison(context)
+    finder = HoleFinder(context, candles)
+    jobs = JobRunner(context, finder, HoleFiller(context), candles, watchers)
+    past_candles = PastCandles(context)
+    quality = Quality(context, mesh.world)
 
     runtime.serve(repair_pb2.DESCRIPTOR, "Repair", RepairServicer(store, record, jobs, watchers))
     runtime.run_task("venues", venues.run)

@@ -12,16 +12,13 @@ from itertools import pairwise
 from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.repair.v1 import repair_pb2
 
-from core.repair.hole_store import TIME_MAX, HoleStore
+from core.repair.context import RepairContext
+from core.repair.hole_store import TIME_MAX
 from core.repair.holes import Hole, Span, new_hole
 from core.repair.joining import Trade
-from core.repair.metrics import RepairMetrics
-from core.repair.record_reader import MINUTE_NS, Candle, Instrument, RecordReader
-from core.repair.settings import RepairSettings
-from core.repair.venues import Features, NotAvailable, RetryLater, Venues
+from core.repair.record_reader import MINUTE_NS, Candle, Instrument
+from core.repair.venues import Features, NotAvailable, RetryLater
 from kit.base import telemetry
-from kit.base.clock import Clock
-from kit.base.database import Database
 from kit.base.errors import StoreUnavailable
 
 SETTLED_NS = 2 * MINUTE_NS
@@ -64,23 +61,14 @@ def compare(ours: Candle | None, theirs: Candle, sums_trades: bool) -> Verdict:
 class CandleComparison:
     """Compares minutes and stores the verdicts."""
 
-    def __init__(
-        self,
-        database: Database,
-        record: RecordReader,
-        store: HoleStore,
-        venues: Venues,
-        settings: RepairSettings,
-        metrics: RepairMetrics,
-        clock: Clock,
-    ) -> None:
-        self._database = database
-        self._record = record
-        self._store = store
-        self._venues = venues
-        self._settings = settings
-        self._metrics = metrics
-        self._clock = clock
+    def __init__(self, context: RepairContext) -> None:
+        self._database = context.database
+        self._record = context.record
+        self._store = context.store
+        self._venues = context.venues
+        self._settings = context.settings
+        self._metrics = context.metrics
+        self._clock = context.clock
 
     async def run(self) -> None:
         while True:

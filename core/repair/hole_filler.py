@@ -7,7 +7,7 @@ from typing import TypeVar
 from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.common.v1 import types_pb2
 
-from core.repair.hole_store import HoleStore
+from core.repair.context import RepairContext
 from core.repair.holes import Hole, Span
 from core.repair.joining import (
     AHEAD_MAX_NS,
@@ -19,10 +19,8 @@ from core.repair.joining import (
     join_equals,
     join_numbers,
 )
-from core.repair.publisher import Publisher
-from core.repair.record_reader import Instrument, RecordReader
-from core.repair.venues import Features, NotAvailable, RetryLater, Venues
-from kit.base.clock import Clock
+from core.repair.record_reader import Instrument
+from core.repair.venues import Features, NotAvailable, RetryLater
 from kit.base.cursor import Cursor
 from kit.base.numbers import NumberError
 
@@ -72,19 +70,12 @@ class Assessment:
 class HoleFiller:
     """Fills holes. Raises RetryLater when the venue does not answer."""
 
-    def __init__(
-        self,
-        record: RecordReader,
-        store: HoleStore,
-        venues: Venues,
-        publisher: Publisher,
-        clock: Clock,
-    ) -> None:
-        self._record = record
-        self._store = store
-        self._venues = venues
-        self._publisher = publisher
-        self._clock = clock
+    def __init__(self, context: RepairContext) -> None:
+        self._record = context.record
+        self._store = context.store
+        self._venues = context.venues
+        self._publisher = context.publisher
+        self._clock = context.clock
 
     async def fill(
         self,

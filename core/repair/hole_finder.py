@@ -10,17 +10,14 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.repair.v1 import repair_pb2
 
 from core.repair.candle_comparison import CandleComparison
-from core.repair.hole_store import TIME_MAX, HoleStore
+from core.repair.context import RepairContext
+from core.repair.hole_store import TIME_MAX
 from core.repair.holes import IN_REPAIR, OPEN, UNAVAILABLE, Hole, Span, new_hole
 from core.repair.joining import Trade
-from core.repair.metrics import RepairMetrics
-from core.repair.publisher import Publisher
-from core.repair.record_reader import Instrument, RecordedGap, RecordReader
-from core.repair.settings import RepairSettings
-from core.repair.venues import Features, RetryLater, Venues
+from core.repair.record_reader import Instrument, RecordedGap
+from core.repair.venues import Features, RetryLater
 from kit.base import telemetry
-from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.base.degradation import DegradedReasons
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import StoreUnavailable
 from kit.marketdata.delivery.streams import StreamMoved
 
@@ -38,27 +35,16 @@ _log = telemetry.logger("repair.finder")
 class HoleFinder:
     """Finds holes and adds them to the store."""
 
-    def __init__(
-        self,
-        record: RecordReader,
-        store: HoleStore,
-        venues: Venues,
-        candles: CandleComparison,
-        publisher: Publisher,
-        settings: RepairSettings,
-        metrics: RepairMetrics,
-        degraded_reasons: DegradedReasons,
-        clock: Clock,
-    ) -> None:
-        self._record = record
-        self._store = store
-        self._venues = venues
+    def __init__(self, context: RepairContext, candles: CandleComparison) -> None:
+        self._record = context.record
+        self._store = context.store
+        self._venues = context.venues
         self._candles = candles
-        self._publisher = publisher
-        self._settings = settings
-        self._metrics = metrics
-        self._degraded_reasons = degraded_reasons
-        self._clock = clock
+        self._publisher = context.publisher
+        self._settings = context.settings
+        self._metrics = context.metrics
+        self._degraded_reasons = context.degraded_reasons
+        self._clock = context.clock
         self._judged: dict[RecordedGap, dict[str, Hole | None]] = {}
         """By symbol: the hole, or None where nothing was recorded before the gap."""
         self._closed: set[RecordedGap] = set()

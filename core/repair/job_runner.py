@@ -10,21 +10,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from core.repair.candle_comparison import CandleComparison
+from core.repair.context import RepairContext
 from core.repair.hole_filler import COMPLETE, FillResult, HoleFiller
 from core.repair.hole_finder import HoleFinder
-from core.repair.hole_store import HoleStore
 from core.repair.holes import FILLED, OPEN, QUEUED, UNAVAILABLE, Hole, Job, Span
 from core.repair.job_watchers import JobWatchers
 from core.repair.joining import Trade
-from core.repair.metrics import RepairMetrics
-from core.repair.publisher import Publisher
-from core.repair.record_reader import Instrument, RecordReader
-from core.repair.settings import RepairSettings
-from core.repair.venues import Features, NotAvailable, RetryLater, Venues
+from core.repair.record_reader import Instrument
+from core.repair.venues import Features, NotAvailable, RetryLater
 from kit.base import backoff, telemetry
-from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.cursor import START, Cursor
-from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.marketdata.delivery.streams import StreamMoved
 
@@ -49,31 +45,24 @@ class JobRunner:
 
     def __init__(
         self,
-        store: HoleStore,
-        record: RecordReader,
-        venues: Venues,
+        context: RepairContext,
         finder: HoleFinder,
         filler: HoleFiller,
         candles: CandleComparison,
-        publisher: Publisher,
         watchers: JobWatchers,
-        settings: RepairSettings,
-        metrics: RepairMetrics,
-        degraded_reasons: DegradedReasons,
-        clock: Clock,
     ) -> None:
-        self._store = store
-        self._record = record
-        self._venues = venues
+        self._store = context.store
+        self._record = context.record
+        self._venues = context.venues
         self._finder = finder
         self._filler = filler
         self._candles = candles
-        self._publisher = publisher
+        self._publisher = context.publisher
         self._watchers = watchers
-        self._settings = settings
-        self._metrics = metrics
-        self._degraded_reasons = degraded_reasons
-        self._clock = clock
+        self._settings = context.settings
+        self._metrics = context.metrics
+        self._degraded_reasons = context.degraded_reasons
+        self._clock = context.clock
         self._running: dict[str, tuple[str, asyncio.Task[None]]] = {}
         """By venue: the id of the running job, and its task."""
         self._called = asyncio.Event()

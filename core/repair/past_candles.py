@@ -10,13 +10,11 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.repair.metrics import RepairMetrics
-from core.repair.record_reader import Candle, Listed, RecordReader
-from core.repair.settings import RepairSettings
-from core.repair.venues import NotAvailable, RetryLater, Venues
+from core.repair.context import RepairContext
+from core.repair.record_reader import Candle, Listed
+from core.repair.venues import NotAvailable, RetryLater
 from kit.base import telemetry
-from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.base.database import Database
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import StoreUnavailable
 from kit.base.intervals import BY_NAME, Interval
 
@@ -85,21 +83,13 @@ DEPTHS = tuple(
 class PastCandles:
     """Fetches them venue by venue, one call at a time each, and keeps to the bound of calls."""
 
-    def __init__(
-        self,
-        database: Database,
-        record: RecordReader,
-        venues: Venues,
-        settings: RepairSettings,
-        metrics: RepairMetrics,
-        clock: Clock,
-    ) -> None:
-        self._database = database
-        self._record = record
-        self._venues = venues
-        self._calls_max = settings.past_candle_calls_max
-        self._metrics = metrics
-        self._clock = clock
+    def __init__(self, context: RepairContext) -> None:
+        self._database = context.database
+        self._record = context.record
+        self._venues = context.venues
+        self._calls_max = context.settings.past_candle_calls_max
+        self._metrics = context.metrics
+        self._clock = context.clock
         self._done: set[tuple[int, str]] = set()
         """Instrument id and interval of what was fetched, or cannot be."""
         self._called_ns: dict[str, deque[int]] = {}

@@ -14,13 +14,12 @@ What lies before the first trade that was recorded does not count.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from core.repair.hole_store import HoleStore
+from core.repair.context import RepairContext
 from core.repair.holes import FILLED, Span
-from core.repair.record_reader import Instrument, RecordReader
-from core.repair.settings import RepairSettings
+from core.repair.record_reader import Instrument
 from kit.base import telemetry
-from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.base.database import Connection, Database
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.database import Connection
 from kit.base.errors import StoreUnavailable
 
 WINDOWS_NS = (3600 * NANOSECONDS_PER_SECOND, 24 * 3600 * NANOSECONDS_PER_SECOND)
@@ -107,21 +106,13 @@ def agreement(compared: int, unexplained: int) -> float:
 class Quality:
     """Computes and keeps the scores."""
 
-    def __init__(
-        self,
-        database: Database,
-        record: RecordReader,
-        store: HoleStore,
-        settings: RepairSettings,
-        world: str,
-        clock: Clock,
-    ) -> None:
-        self._database = database
-        self._record = record
-        self._store = store
-        self._settings = settings
+    def __init__(self, context: RepairContext, world: str) -> None:
+        self._database = context.database
+        self._record = context.record
+        self._store = context.store
+        self._settings = context.settings
         self._world = world
-        self._clock = clock
+        self._clock = context.clock
 
     async def run(self) -> None:
         computed = 0

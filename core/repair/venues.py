@@ -1,6 +1,7 @@
 """Calls the venue processes: their features, past trades and candles."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 
 import grpc
@@ -99,13 +100,9 @@ class Venues:
             page_size=PAGE_SIZE,
         )
         stub = await self._stub(venue)
-        try:
+        with _translated_errors(venue):
             answer = await stub.ListTrades(request, timeout=CALL_SECONDS_MAX)
             return [_trade(one) for one in answer.trades]
-        except grpc.aio.AioRpcError as error:
-            raise _translated(error) from error
-        except InvalidOperation as error:
-            raise NotAvailable(f"{venue} returned a value that is not a number") from error
 
     async def candles(
         self, venue: str, symbol: str, start_time_ns: int, interval: str = "1m"
@@ -116,7 +113,7 @@ class Venues:
             page_size=PAGE_SIZE,
         )  # fmt: skip
         stub = await self._stub(venue)
-        try:
+        with _translated_errors(venue):
             answer = await stub.ListCandles(request, timeout=CALL_SECONDS_MAX)
             return {
                 one.open_time_ns: Candle(
@@ -124,10 +121,6 @@ class Venues:
                 )
                 for one in answer.candles
             }
-        except grpc.aio.AioRpcError as error:
-            raise _translated(error) from error
-        except InvalidOperation as error:
-            raise NotAvailable(f"{venue} returned a value that is not a number") from error
 
     async def close(self) -> None:
         for _, channel in self._channels.values():
@@ -146,6 +139,16 @@ class Venues:
             channel = rpc.channel(address)
             self._channels[venue] = address, channel
         return market_data_pb2_grpc.MarketDataStub(channel)
+
+
+@contextmanager
+def _translated_errors(venue: str) -> Iterator[None]:
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise _translated(error) from error
+    except InvalidOperation as error:
+        raise NotAvailable(f"{venue} returned a value that is not a number") from error
 
 
 def _trade(told: market_data_pb2.Trade) -> Trade:

@@ -12,6 +12,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.repair.v1 import repair_pb2
 
 from core.repair.candle_comparison import CandleComparison
+from core.repair.context import RepairContext
 from core.repair.hole_filler import HoleFiller
 from core.repair.hole_finder import HoleFinder
 from core.repair.hole_store import HoleStore
@@ -182,27 +183,15 @@ class Rig:
         self.record, self.store = RecordReader(database), HoleStore(database)
         self.watchers = JobWatchers(settings.watchers_max)
         self.publisher = Publisher(self.streams, clock)
-        parts = self.record, self.store, self.venue
-        self.candles = CandleComparison(database, *parts, settings, metrics, clock)
-        self.finder = HoleFinder(
-            *parts, self.candles, self.publisher, settings, metrics, degraded_reasons, clock
+        context = RepairContext(
+            *(database, self.record, self.store, self.venue, self.publisher),
+            *(settings, metrics, degraded_reasons, clock),
         )
-        self.filler = HoleFiller(*parts, self.publisher, clock)
-        self.jobs = JobRunner(
-            self.store,
-            self.record,
-            self.venue,
-            self.finder,
-            self.filler,
-            self.candles,
-            self.publisher,
-            self.watchers,
-            settings,
-            metrics,
-            degraded_reasons,
-            clock,
-        )
-        self.quality = Quality(database, self.record, self.store, settings, "replay", clock)
+        self.candles = CandleComparison(context)
+        self.finder = HoleFinder(context, self.candles)
+        self.filler = HoleFiller(context)
+        self.jobs = JobRunner(context, self.finder, self.filler, self.candles, self.watchers)
+        self.quality = Quality(context, "replay")
 
     @asynccontextmanager
     async def running(self, consumers: bool = True) -> AsyncIterator[None]:

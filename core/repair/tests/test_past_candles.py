@@ -5,6 +5,8 @@ from decimal import Decimal
 
 import pytest
 
+from core.repair.context import RepairContext
+from core.repair.hole_store import HoleStore
 from core.repair.metrics import RepairMetrics
 from core.repair.past_candles import DEPTHS, PastCandles
 from core.repair.record_reader import MINUTE_NS, Candle, RecordReader
@@ -13,6 +15,7 @@ from core.repair.tests.rig import busy
 from core.repair.venues import NotAvailable, RetryLater
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database, migrate
+from kit.base.degradation import DegradedReasons
 from kit.base.intervals import BY_NAME
 from kit.base.telemetry import Meter
 from tests.support.waiting import WAIT_SECONDS_MAX
@@ -79,8 +82,12 @@ class Rig:
 
     def restart(self) -> None:
         """A process that remembers nothing."""
-        parts = self.settings, RepairMetrics(Meter("repair")), self.clock
-        self.past = PastCandles(self.database, RecordReader(self.database), self.venue, *parts)
+        meter, database = Meter("repair"), self.database
+        context = RepairContext(
+            *(database, RecordReader(database), HoleStore(database), self.venue, None),
+            *(self.settings, RepairMetrics(meter), DegradedReasons(meter), self.clock),
+        )
+        self.past = PastCandles(context)
 
     async def execute(self, text: str) -> list[tuple]:
         async with self.database.transaction() as connection:
