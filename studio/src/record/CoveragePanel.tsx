@@ -25,7 +25,7 @@ export function CoveragePanel(props: CoveragePanelProps) {
   const cells = useMemo(() => calendarDays(lastDayNs, days.value ?? []), [lastDayNs, days.value]);
   return (
     <Panel
-      title="Coverage"
+      title="Coverage of trades"
       className="coverage"
       aside={
         <>
