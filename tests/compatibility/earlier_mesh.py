@@ -188,7 +188,7 @@ def rows_of(connection: psycopg.Connection, columns: Columns) -> Rows:
 def missing_rows(before: Rows, after: Rows) -> Iterator[str]:
     for table, rows in before.items():
         lost = rows - after[table]
-        print(f"{table}: {rows.total()} rows before, {after[table].total()} after")
+        sys.stdout.write(f"{table}: {rows.total()} rows before, {after[table].total()} after\n")
         if lost:
             example = next(iter(lost))
             yield f"{table}: {lost.total()} rows are gone or changed, such as {example[:300]}"
@@ -270,7 +270,7 @@ def main() -> int:
     os.environ.update(SETTINGS)
     generate_code(ROOT)
     found = compared(arguments.commit, arguments.seconds)
-    print("\n".join(found) if found else "everything is as it was")
+    sys.stdout.write("\n".join(found or ["everything is as it was"]) + "\n")
     return 1 if found else 0
 
 
