@@ -14,7 +14,7 @@ from tests.integration.mesh import SYMBOL, VENUE, metadata, replaying
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
-SPEED = "1.5"
+SPEED = "1"
 KILLED_AT = (0.2, 0.6)
 """Shares of the tape. Between them a busy machine has time to start the venue again."""
 UNREAD_FRAMES = 150
