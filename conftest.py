@@ -29,6 +29,16 @@ READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 10.0
 LOOK_AGAIN_SECONDS = 0.02
 
+# File systems on disk slow down when databases are made and dropped for every test. So temporary
+# folders are in memory where there is plenty of it, and no other place is set.
+MEMORY_FOLDER, MEMORY_BYTES_MIN = Path("/dev/shm"), 4 << 30
+if (
+    "TMPDIR" not in os.environ
+    and MEMORY_FOLDER.is_dir()
+    and shutil.disk_usage(MEMORY_FOLDER).free >= MEMORY_BYTES_MIN
+):
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY_FOLDER)
+
 # Default number of examples of a property. With ``--hypothesis-profile thorough`` it
 # takes its time.
 EXAMPLES, EXAMPLES_THOROUGH = 40, 1_000
