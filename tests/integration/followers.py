@@ -13,7 +13,7 @@ from venuemesh.live.v1 import live_pb2, live_pb2_grpc
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2, market_data_pb2_grpc
 
 from tests.integration.capture import Book, BookUpdate
-from tests.integration.mesh import LOOK_AGAIN_SECONDS, VENUE, Mesh, metadata
+from tests.integration.mesh import LOOK_AGAIN_SECONDS, SYMBOL, VENUE, Mesh, metadata
 from tests.integration.recorded import RecordedUpdate, updates_of
 
 BestPrices = tuple[Decimal, Decimal]
@@ -77,7 +77,7 @@ class Follower:
 
 
 class LiveTrades:
-    """Every trade of the bridge, from the first one on, resumed by cursor."""
+    """Every trade of SYMBOL from the bridge, from the first one on, resumed by cursor."""
 
     def __init__(self) -> None:
         self.counts: Counter[int] = Counter()
@@ -91,7 +91,10 @@ class LiveTrades:
             channel=types_pb2.CHANNEL_TRADES, cursor=self._cursor
         )
         selector = live_pb2.Selector(
-            venue=VENUE, channels=[types_pb2.CHANNEL_TRADES], resume_after=[resume_after]
+            venue=VENUE,
+            channels=[types_pb2.CHANNEL_TRADES],
+            symbols=[SYMBOL],
+            resume_after=[resume_after],
         )
         request = live_pb2.SubscribeRequest(selectors=[selector])
         return live_pb2_grpc.LiveStub(channel).Subscribe(request)

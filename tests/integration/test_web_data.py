@@ -115,7 +115,7 @@ def test_the_calendar_is_reached_by_the_keyboard(page, studio, mesh):
     days = page.get_by_test_id("coverage-day")
     today = page.locator("[data-testid=coverage-day]:not([data-level=nothing])").last
     today.wait_for()
-    assert "watched" in today.get_attribute("aria-label")
+    assert "coverage" in today.get_attribute("aria-label")
     assert days.count() > 52 * 7
     for _ in range(50):
         page.keyboard.press("Tab")
