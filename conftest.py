@@ -22,7 +22,7 @@ import redis
 from psycopg.conninfo import make_conninfo
 
 from ops.embedded import postgres, valkey
-from ops.embedded.command import LOOPBACK, Command
+from ops.embedded.server_command import LOOPBACK, ServerCommand
 
 ROOT = Path(__file__).resolve().parent
 READY_SECONDS_MAX = 60.0
@@ -147,7 +147,7 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def _running(command: Command, ready: Callable[[], bool]) -> Iterator[None]:
+def _running(command: ServerCommand, ready: Callable[[], bool]) -> Iterator[None]:
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command.arguments, stdout=log, stderr=log, cwd="/", **command.spawn_options()

@@ -1,6 +1,6 @@
 """One core: trades to bars, in processor time.
 
-``kernel`` is columns in and bars out: all eleven intervals of time, and each other kind.
+``bar_arithmetic`` is columns in and bars out: all eleven intervals of time, and each other kind.
 ``process`` is what the aggregator does with the bytes of batches, short of the database: decoded,
 checked, deduplicated, counted and made into bars of time.
 """
@@ -16,11 +16,11 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from benchmarks.options import Options
 from benchmarks.report import Figure, Report
-from core.bars import kernel, series
+from core.bars import bar_arithmetic, series
+from core.bars.bar_arithmetic import TradeArrays
 from core.bars.bar_kinds import BarSpec
-from core.bars.kernel import Trades
 from core.bars.rules import rule
-from core.bars.series import SeriesState
+from core.bars.series import BarSeriesState
 from core.bars.venue_bars import VenueBars
 from core.bars.watermark import Watermark
 from kit.base.cursor import Cursor
@@ -68,22 +68,24 @@ def _figure(name: str, options: Options, work: Callable[[], None], target: str =
     return Figure(name, "trades/s", rates, target)
 
 
-def _time_bars(trades: Trades) -> None:
-    held: list[dict[int, kernel.PartialBar]] = [{} for _ in INTERVALS]
+def _time_bars(trades: TradeArrays) -> None:
+    held: list[dict[int, bar_arithmetic.PartialBar]] = [{} for _ in INTERVALS]
     for start in range(0, TRADES, CHUNK):
-        chunk = kernel.in_order(kernel.take(trades, slice(start, start + CHUNK)))
-        found = kernel.by_second(chunk)
+        chunk = bar_arithmetic.in_order(bar_arithmetic.take(trades, slice(start, start + CHUNK)))
+        found = bar_arithmetic.by_second(chunk)
         for bars, interval in zip(held, INTERVALS, strict=True):
-            found = kernel.roll_up(found, interval)
+            found = bar_arithmetic.roll_up(found, interval)
             for open_ns, total in found:
                 before = bars.get(open_ns)
-                bars[open_ns] = kernel.combine(before, total) if before else total
+                bars[open_ns] = bar_arithmetic.combine(before, total) if before else total
 
 
-def _other_bars(trades: Trades, text: str) -> None:
-    ends, state = rule(BarSpec.parse(text), SCALE), SeriesState()
+def _other_bars(trades: TradeArrays, text: str) -> None:
+    ends, state = rule(BarSpec.parse(text), SCALE), BarSeriesState()
     for start in range(0, TRADES, CHUNK):
-        chunk = kernel.in_recorded_order(kernel.take(trades, slice(start, start + CHUNK)))
+        chunk = bar_arithmetic.in_recorded_order(
+            bar_arithmetic.take(trades, slice(start, start + CHUNK))
+        )
         _, state = series.advance(ends, state, chunk)
 
 
@@ -97,11 +99,11 @@ def _process(batches: list[bytes]) -> None:
     venue.roll_up()
 
 
-def _market(count: int) -> Trades:
+def _market(count: int) -> TradeArrays:
     """A random walk of about a hundred trades per second, the same each time."""
     source = np.random.default_rng(7)
     steps = source.integers(-30, 31, count)
-    return Trades(
+    return TradeArrays(
         time_ns=START_NS + np.cumsum(source.integers(0, 20_000_000, count)),
         trade_id=np.arange(1, count + 1),
         price=6_000_000 + np.cumsum(steps),
@@ -111,12 +113,12 @@ def _market(count: int) -> Trades:
     )
 
 
-def _batches(trades: Trades) -> list[bytes]:
+def _batches(trades: TradeArrays) -> list[bytes]:
     found = []
     source = random.Random(7)
     start = 0
     while start < TRADES:
-        part = kernel.take(trades, slice(start, start + source.randint(1, 2 * BATCH)))
+        part = bar_arithmetic.take(trades, slice(start, start + source.randint(1, 2 * BATCH)))
         start += len(part.time_ns)
         batch = batch_pb2.MarketDataBatch(venue="binance", channel=types_pb2.CHANNEL_TRADES)
         batch.instruments.add(symbol="BTCUSDT", price_scale=SCALE.price, size_scale=SCALE.size)

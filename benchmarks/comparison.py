@@ -12,15 +12,15 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import count, repeat
 
 from kit.accounting.fees import FeeAsset
-from kit.simulator.matching.contract import SelfTrade
+from kit.simulator.matching.contract import SelfTradeMode
 from kit.simulator.matching.tests.comparison import Comparison
 
 ORDERS = 1_000_000
 ACTIONS_AT_ONCE = 10_000
-RULES = [(asset, mode) for asset in FeeAsset for mode in SelfTrade]
+RULES = [(asset, mode) for asset in FeeAsset for mode in SelfTradeMode]
 
 
-def compare(rules: tuple[FeeAsset, SelfTrade], seed: int, wanted: int) -> int:
+def compare(rules: tuple[FeeAsset, SelfTradeMode], seed: int, wanted: int) -> int:
     """Under one set of rules; print what was compared. Returns how many orders it were."""
     agreement = Comparison(seed, *rules)
     while agreement.orders < wanted:

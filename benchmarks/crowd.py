@@ -26,10 +26,10 @@ from benchmarks.venues import one_pass, write
 from kit.connector.contract.discovery import require
 from kit.connector.contract.venue import Environment
 from kit.marketdata.book.book import Book
-from kit.marketdata.book.levels import Changes, Side
+from kit.marketdata.book.levels import BookSide, SideChanges
 from kit.marketdata.model.columns import Scale
-from kit.simulator.events import Instrument
-from kit.simulator.listing import BookSnapshot
+from kit.simulator.listing import ExchangeBookSnapshot
+from kit.simulator.market_events import Instrument
 
 VENUE = "binance"
 SYMBOLS = 200
@@ -71,14 +71,14 @@ def update_seconds() -> float:
     """Time of one update of a book of constant size."""
     chance = np.random.default_rng(1)
     prices = np.arange(10_000, 10_000 + LEVELS, dtype=np.int64)
-    book, nothing = Book(), Side.of([])
-    book.apply(Side(prices, np.ones(LEVELS, dtype=np.int64)), nothing)
+    book, nothing = Book(), BookSide.of([])
+    book.apply(BookSide(prices, np.ones(LEVELS, dtype=np.int64)), nothing)
     updates = []
     for _ in range(UPDATES):
         chosen = chance.choice(prices, CHANGED)
-        updates.append(Side(chosen, chance.integers(1, 9, CHANGED)))
+        updates.append(BookSide(chosen, chance.integers(1, 9, CHANGED)))
     each = [updates[start : start + FLUSHED] for start in range(0, UPDATES, FLUSHED)]
-    changes = [(Changes.joined(some), Changes.joined([nothing] * FLUSHED)) for some in each]
+    changes = [(SideChanges.joined(some), SideChanges.joined([nothing] * FLUSHED)) for some in each]
     flush = np.arange(FLUSHED)
     started = time.process_time()
     for bids, asks in changes:
@@ -91,7 +91,7 @@ def read(file: Path) -> Feed:
     head, *frames = file.read_bytes().splitlines()
     told = msgspec.json.decode(head)
     books = {
-        symbol: BookSnapshot(book["nonce"], book["bids"], book["asks"])
+        symbol: ExchangeBookSnapshot(book["nonce"], book["bids"], book["asks"])
         for symbol, book in told["books"].items()
     }
     venue = require(VENUE)(Environment("simulate", "http://127.0.0.1:1"))

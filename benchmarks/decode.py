@@ -19,8 +19,8 @@ from kit.base.clock import SystemClock
 from kit.base.telemetry import Meter
 from kit.connector.contract.discovery import require
 from kit.connector.contract.venue import BookSnapshot, ControlMessage, Environment
-from kit.connector.host.venue_host import VenueHost
-from kit.marketdata.model.columns import Levels
+from kit.connector.publishing.feed_handler import FeedHandler
+from kit.marketdata.model.columns import PriceLevels
 
 SYMBOL = "BTCUSDT"
 SNAPSHOT_MARK = b"lastUpdateId"
@@ -72,18 +72,18 @@ async def _one_pass(lines: list[bytes]) -> float:
     venue = require("binance")(Environment("replay", "http://127.0.0.1:1"))
     (protocol,) = venue.feed_protocols
     source = Silent()
-    host = VenueHost.of(venue, Meter("binance"), clock)
-    host.subscribe([SYMBOL])
-    host.book_manager.on_snapshot(SYMBOL, snapshot_of(lines, clock.time_ns()))
+    feed_handler = FeedHandler.of(venue, Meter("binance"), clock)
+    feed_handler.subscribe([SYMBOL])
+    feed_handler.book_manager.on_snapshot(SYMBOL, snapshot_of(lines, clock.time_ns()))
     frames = [line for line in lines if SNAPSHOT_MARK not in line[:20]]
     reads = [
         frames[start : start + FRAMES_PER_READ] for start in range(0, len(frames), FRAMES_PER_READ)
     ]
-    buffer = host.pipeline.buffer(protocol)
+    buffer = feed_handler.pipeline.buffer(protocol)
     started = time.process_time()
     for read in reads:
         buffer.add(read, clock.time_ns(), source)
-        host.pipeline.flush()
+        feed_handler.pipeline.flush()
     return time.process_time() - started
 
 
@@ -92,8 +92,8 @@ def snapshot_of(lines: list[bytes], received_time_ns: int) -> BookSnapshot:
     found = next(json.loads(line) for line in lines if SNAPSHOT_MARK in line[:20])
     return BookSnapshot(
         last_sequence=found["lastUpdateId"],
-        bids=Levels.parse(found["bids"]),
-        asks=Levels.parse(found["asks"]),
+        bids=PriceLevels.parse(found["bids"]),
+        asks=PriceLevels.parse(found["asks"]),
         received_time_ns=received_time_ns,
     )
 

@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from kit.connector.contract.discovery import require
 from kit.connector.contract.venue import Environment, FeedProtocol, SnapshotSource, Venue
-from kit.simulator.dialect import Dialect, Session, find_dialects
-from kit.simulator.events import Instrument
-from kit.simulator.listing import BookSnapshot
-from kit.simulator.market import Market
-from kit.simulator.simulate import SimulatedMarketView
+from kit.simulator.dialect import Dialect, WebsocketSession, find_dialects
+from kit.simulator.listing import ExchangeBookSnapshot
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_events import Instrument
+from kit.simulator.market_runner import SimulatedMarketView
 
 OPENING_NS = 1_780_000_000 * 1_000_000_000
 STEP_NS = 5_000_000
@@ -30,7 +30,7 @@ class Feed:
     wire: FeedProtocol
     symbols: tuple[str, ...]
     frames: list[bytes]
-    books: dict[str, BookSnapshot]
+    books: dict[str, ExchangeBookSnapshot]
     """Snapshots at the start, for venues with book snapshots over REST."""
 
 
@@ -46,7 +46,7 @@ async def make(
     wire = venue.feed_protocols[0]
     dialect = find_dialects()[venue_id]()
     markets = others(dialect.instruments[0]) if others else dialect.instruments
-    market = Market(SEED, OPENING_NS, EVENTS_PER_SECOND, markets)
+    market = SimulatedMarket(SEED, OPENING_NS, EVENTS_PER_SECOND, markets)
     market_view = SimulatedMarketView(market, dialect)
     symbols = tuple(one.symbol for one in market_view.listings())[:symbol_count]
     market_view.happened(market.advance(OPENING_NS + STEP_NS))
@@ -70,7 +70,7 @@ async def make(
     return Feed(venue, wire, symbols, frames, books)
 
 
-def _open(dialect: Dialect, url: str, venue_id: str) -> Session:
+def _open(dialect: Dialect, url: str, venue_id: str) -> WebsocketSession:
     parts = urlsplit(url)
     query = {key: values[0] for key, values in parse_qs(parts.query).items()}
     session = dialect.open(parts.path.removeprefix(f"/{venue_id}"), query)
@@ -78,5 +78,5 @@ def _open(dialect: Dialect, url: str, venue_id: str) -> Session:
     return session
 
 
-def _shaped(session: Session, payload: bytes) -> bytes:
+def _shaped(session: WebsocketSession, payload: bytes) -> bytes:
     return payload if session.shape is None else session.shape(payload)

@@ -17,13 +17,13 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from benchmarks.options import Options
 from benchmarks.report import Figure, Report
 from kit.execution.order_types import side_of
-from kit.simulator.events import Instrument, MarketEvent, Trade
-from kit.simulator.flow import OrderFlow
-from kit.simulator.listing import InstrumentKind, Listing, Mark
-from kit.simulator.matching.contract import MatchingRules, OrderRejected, OrderTicket, SelfTrade
+from kit.simulator.listing import DerivativeMark, InstrumentKind, Listing
+from kit.simulator.market_events import Instrument, MarketEvent, Trade
+from kit.simulator.matching.contract import MatchingRules, OrderRejected, OrderTicket, SelfTradeMode
 from kit.simulator.matching.exchange_accounts import ExchangeAccounts
-from kit.simulator.matching.order import Order
+from kit.simulator.matching.order import MatchingOrder
 from kit.simulator.matching.order_book import OrderBook
+from kit.simulator.order_flow import OrderFlow
 from kit.simulator.price import PriceProcess
 
 ORDERS = 100_000
@@ -37,7 +37,7 @@ SWAP = Listing(
     "COIN-SWAP", "COIN", "USDT", "0.01", "0.001", "0", kind=InstrumentKind.PERPETUAL, settle="USDT"
 )
 RICH = MatchingRules(
-    start={"COIN": Decimal(10**9), "USDT": Decimal(10**9)}, self_trade=SelfTrade.ALLOW
+    start={"COIN": Decimal(10**9), "USDT": Decimal(10**9)}, self_trade=SelfTradeMode.ALLOW
 )
 
 
@@ -68,11 +68,11 @@ class _Nobody:
     """``Keeper`` of no accounts."""
 
     def filled(
-        self, taker: Order | None, maker: Order | None, trade: Trade
+        self, taker: MatchingOrder | None, maker: MatchingOrder | None, trade: Trade
     ) -> Sequence[MarketEvent]:
         return ()
 
-    def prevented(self, order: Order, time_ns: int) -> None:
+    def prevented(self, order: MatchingOrder, time_ns: int) -> None:
         """Nobody's orders meet their own."""
 
     def traded(
@@ -91,10 +91,10 @@ def _book() -> Callable[[], int]:
         assert ticket.price is not None
         ticks, lots = int(ticket.price * 100), int(ticket.size * 1000)
         account = f"account {source.randrange(ACCOUNTS)}"
-        orders.append(Order(number, account, ticket, ticks, lots, number))
+        orders.append(MatchingOrder(number, account, ticket, ticks, lots, number))
 
     def work() -> int:
-        waiting: deque[Order] = deque()
+        waiting: deque[MatchingOrder] = deque()
         events: list[MarketEvent] = []
         for order in orders:
             book.enter(order, order.created_ns, events)
@@ -118,7 +118,7 @@ def _matching_engine(listing: Listing, count: int) -> Callable[[], int]:
         lambda: 1,
         lambda time_ns: time_ns,
         events.extend,
-        lambda symbol: Mark("100", "100", "0", 0),
+        lambda symbol: DerivativeMark("100", "100", "0", 0),
     )
     exchange.enter(COIN, listing, OrderBook(COIN, 1))
     source = random.Random(7)

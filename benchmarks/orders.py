@@ -35,8 +35,8 @@ from benchmarks.report import Figure, Report
 from kit.base import rpc
 from kit.connector.contract.discovery import require
 from kit.connector.contract.venue import Environment
-from kit.execution.keys import development_signer
-from kit.simulator import demo
+from kit.execution.approval_keys import development_signer
+from kit.simulator import demo_accounts
 
 VENUE, SYMBOL, ACCOUNT = "binance", "BTCUSDT", "demo"
 ORDERS = 60
@@ -170,7 +170,7 @@ async def _place_all(
 
 async def _place_bare(url: str, transport: str, came: list[float], price: str) -> list[float]:
     """The same with ccxt alone, in a separate process."""
-    secrets = demo.credentials(VENUE, ACCOUNT)
+    secrets = demo_accounts.credentials(VENUE, ACCOUNT)
     assert secrets is not None
     job = {
         "url": f"{url}/{VENUE}",

@@ -33,7 +33,7 @@ def run(options: Options) -> Report:
     rates: list[float] = []
     memory: list[float] = []
     shares: dict[str, list[float]] = {}
-    # The tape waits until every process runs, so that none of their start is measured.
+    # The capture waits until every process runs, so that none of their start is measured.
     os.environ["VENUEMESH_SIMULATOR_START_DELAY_MS"] = str(START_DELAY_MS)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "frames.jsonl"
@@ -81,7 +81,7 @@ def write_repeated(
 
 
 def _write_times(lines: list[bytes], repeats: int, file: Path, received_ns: Sequence[int]) -> None:
-    """Beside the tape, as far apart as they were in each round."""
+    """Beside the capture, as far apart as they were in each round."""
     span_ns = received_ns[len(lines) - 1] - received_ns[0]
     is_event = [SNAPSHOT_MARK not in line[:20] for line in lines]
     with file.with_name("recv_ns.txt").open("w") as output:

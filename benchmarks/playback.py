@@ -27,7 +27,7 @@ from benchmarks.report import Figure, Report
 from benchmarks.session import VENUE, published_slowly
 from conftest import free_port
 from core.recorder.chunk import Chunk
-from core.recorder.store import Store
+from core.recorder.store import RecorderStore
 from kit.base import rpc
 from kit.base.cursor import Channel
 from kit.base.database import Database, migrate
@@ -104,7 +104,7 @@ async def _fill(url: str, options: Options) -> int:
     """Record the session, and repeat it. Returns the number of events."""
     session = published_slowly(options)
     database = Database(url)
-    store, chunk = Store(database), Chunk({})
+    store, chunk = RecorderStore(database), Chunk({})
     for entry in session.entries:
         chunk.add(entry, 1)
     await store.write(await store.prepare(chunk))

@@ -27,13 +27,13 @@ from conftest import free_port
 from core.recorder.chunk import Chunk
 from core.recorder.recorder import Recorder
 from core.recorder.settings import RecorderSettings
-from core.recorder.store import Store
-from core.recorder.table_writes import EncodedRows, TableWrite
+from core.recorder.store import RecorderStore
+from core.recorder.table_writes import BinaryCopyRows, TableWrite
 from kit.base.clock import SystemClock
 from kit.base.database import Database, migrate
 from kit.base.degradation import DegradedReasons
 from kit.base.telemetry import Meter
-from kit.marketdata.delivery.streams import RedisStreams
+from kit.marketdata.delivery.redis_streams import RedisStreams
 from tests.support.postgres_process import PostgresProcess
 from tests.support.valkey_process import ValkeyProcess
 
@@ -127,7 +127,7 @@ async def _fill(servers: Servers, session: Published) -> None:
 async def _encoded(servers: Servers, session: Published) -> list[list[TableWrite]]:
     """The rows as the recorder encodes them, in chunks of the recorder's size."""
     database = Database(servers.postgres_url)
-    store = Store(database)
+    store = RecorderStore(database)
     chunk, found = Chunk({}), []
     for entry in session.entries:
         chunk.add(entry, 1)
@@ -144,7 +144,9 @@ async def _record(servers: Servers, session: Published) -> float:
     await _empty(servers)
     streams, database = RedisStreams(servers.valkey_url), Database(servers.postgres_url)
     meter, clock = Meter("recorder"), SystemClock()
-    recorder = Recorder(streams, Store(database), SETTINGS, meter, DegradedReasons(meter), clock)
+    recorder = Recorder(
+        streams, RecorderStore(database), SETTINGS, meter, DegradedReasons(meter), clock
+    )
     started = time.perf_counter()
     task = asyncio.create_task(recorder.run())
     while any(recorder.progress.recorded(key) < end for key, end in session.ends.items()):
@@ -170,7 +172,7 @@ async def _copy(servers: Servers, chunks: Sequence[Sequence[TableWrite]], suffix
     for tables in chunks:
         async with database.transaction() as connection:
             for rows in tables:
-                if not isinstance(rows, EncodedRows) and suffix:
+                if not isinstance(rows, BinaryCopyRows) and suffix:
                     continue
                 await rows.send(connection, rows.table + suffix)  # type: ignore[attr-defined]
     seconds = time.perf_counter() - started

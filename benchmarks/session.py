@@ -16,11 +16,11 @@ from kit.base.numbers import to_decimal
 from kit.base.telemetry import Meter
 from kit.connector.contract.discovery import require
 from kit.connector.contract.venue import Environment
-from kit.connector.host.frame_pipeline import FramePipeline
-from kit.connector.host.row_publisher import RowPublisher
-from kit.connector.subscriptions import Subscriptions
+from kit.connector.publishing.frame_pipeline import FramePipeline
+from kit.connector.publishing.row_publisher import RowPublisher
+from kit.connector.subscriptions import VenueSubscriptions
 from kit.marketdata.codec.encode import BatchDraft
-from kit.marketdata.delivery.streams import StreamEntry
+from kit.marketdata.delivery.redis_streams import StreamEntry
 from kit.marketdata.model.batches import Batch, row_count
 
 VENUE = "binance"
@@ -118,7 +118,7 @@ def _published(reads: list[tuple[list[bytes], int]]) -> Published:
     clock, meter = SystemClock(), Meter(VENUE)
     venue = require(VENUE)(Environment("replay", "http://127.0.0.1:1"))
     (protocol,) = venue.feed_protocols
-    rows = RowPublisher(venue, found, Subscriptions(CHANNELS), meter, clock)
+    rows = RowPublisher(venue, found, VenueSubscriptions(CHANNELS), meter, clock)
     pipeline = FramePipeline(venue, rows)
     rows.subscriptions.add([SYMBOL])
     rows.book_manager.add([SYMBOL])

@@ -25,13 +25,13 @@ from benchmarks.options import Options
 from benchmarks.path import write_repeated
 from benchmarks.truth import Truth
 from kit.base.cursor import START, Cursor
-from kit.marketdata.delivery.streams import KEYS_SET
+from kit.marketdata.delivery.redis_streams import KEYS_SET
 from tests.integration.mesh import VENUE, Mesh, replaying
 
 NEVER_KILLED = "simulator"
 """It is the exchange: events that it does not send do not exist."""
 START_DELAY_MS = "10000"
-"""The tape waits for as long, so that most of the mesh is there when it begins."""
+"""The capture waits for as long, so that most of the mesh is there when it begins."""
 LOOK_AGAIN_SECONDS = 0.2
 QUIET_SECONDS = 20.0
 """The time without writes that marks the end."""
@@ -79,7 +79,7 @@ def _kill_until_played(
     mesh: Mesh, spared: set[str], every_seconds: float, chance: random.Random
 ) -> Counter[str]:
     """Returns how often each was killed."""
-    mesh.wait_until(lambda: mesh.replay()["frames_played"], "the tape begins")
+    mesh.wait_until(lambda: mesh.replay()["frames_played"], "the capture begins")
     kills: Counter[str] = Counter()
     turn: list[str] = []
     while not _is_played(mesh):

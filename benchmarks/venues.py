@@ -22,8 +22,8 @@ from benchmarks.report import Figure, Report
 from kit.base.clock import SystemClock
 from kit.base.telemetry import Meter
 from kit.connector.contract.venue import BookSnapshot, ControlMessage
-from kit.connector.host.venue_host import VenueHost
-from kit.marketdata.model.columns import Levels
+from kit.connector.publishing.feed_handler import FeedHandler
+from kit.marketdata.model.columns import PriceLevels
 
 VENUES = (
     "binance",
@@ -101,21 +101,21 @@ class Silent:
 async def one_pass(feed: Feed, frames_per_read: int = FRAMES_PER_READ) -> float:
     """Seconds for all frames. Raises ValueError when a book is not proven at the end."""
     clock, meter = SystemClock(), Meter(feed.venue.venue_id)
-    host = VenueHost.of(feed.venue, meter, clock)
-    host.subscribe(feed.symbols)
+    feed_handler = FeedHandler.of(feed.venue, meter, clock)
+    feed_handler.subscribe(feed.symbols)
     for symbol, book in feed.books.items():
-        bids, asks = Levels.parse(book.bids), Levels.parse(book.asks)
-        host.book_manager.on_snapshot(symbol, BookSnapshot(book.sequence, bids, asks, 1))
+        bids, asks = PriceLevels.parse(book.bids), PriceLevels.parse(book.asks)
+        feed_handler.book_manager.on_snapshot(symbol, BookSnapshot(book.sequence, bids, asks, 1))
     source = Silent()
     starts = range(0, len(feed.frames), frames_per_read)
     reads = [feed.frames[start : start + frames_per_read] for start in starts]
-    buffer = host.pipeline.buffer(feed.wire)
+    buffer = feed_handler.pipeline.buffer(feed.wire)
     started = time.process_time()
     for read in reads:
         buffer.add(read, clock.time_ns(), source)
-        host.pipeline.flush()
+        feed_handler.pipeline.flush()
     seconds = time.process_time() - started
-    doubted = host.book_manager.wanting_snapshot()
+    doubted = feed_handler.book_manager.wanting_snapshot()
     if doubted or meter.counters.get("skipped_frames_total"):
         raise ValueError(f"in doubt: {doubted}, counters: {meter.counters}")
     return seconds

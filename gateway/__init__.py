@@ -2,11 +2,13 @@
 
 Envoy carries the traffic; the registry process, which is this folder, tells it where to::
 
-    service, registry     who runs where: registrations, heartbeats, leases
-    contracts             the services, methods and REST paths, read from proto/
-    clusters, routes      which processes there are, and which calls go to them
-    listener, answers     the filters that a call passes, and what Envoy itself answers
-    configuration         all of this as files, which Envoy follows while it runs
-    unrouted              what a caller hears when nobody is there
-    web, openapi, docs    Studio's files and the API's documents
+    service, registry        who runs where: registrations, heartbeats, leases
+    service_contracts        the services, methods and REST paths, read from proto/
+    envoy_clusters           which processes there are
+    envoy_routes             which calls go to them
+    envoy_listeners          the filters that a call passes
+    envoy_errors             what Envoy itself answers
+    envoy_configuration      all of this as files, which Envoy follows while it runs
+    unrouted_calls           what a caller gets when no process serves a call
+    web, openapi, api_docs   Studio's files and the API's documents
 """

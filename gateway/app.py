@@ -6,21 +6,21 @@ from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.registry.v1 import registry_pb2
 from venuemesh.tradeflow.v1 import approvals_pb2
 
-from gateway import contracts, installed
-from gateway.activation import Activation
+from gateway import installed_venues, service_contracts
 from gateway.approvals import ApprovalsServicer
-from gateway.catalog import Catalog
-from gateway.configuration import Configuration
-from gateway.registry import Registry
+from gateway.catalog import VenueCatalog
+from gateway.envoy_configuration import EnvoyConfiguration
+from gateway.registry import ServiceRegistry
 from gateway.service import CatalogServicer, RegistryServicer
 from gateway.settings import GatewaySettings
-from gateway.unrouted import Unrouted
-from gateway.web import Pages
+from gateway.unrouted_calls import UnroutedCallHandler
+from gateway.venue_activation import VenueActivator
+from gateway.web import WebPages
 from kit.base import settings as kit_settings
 from kit.base.clock import SystemClock
-from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.execution.keys import development_signer
+from kit.execution.approval_keys import development_signer
 from kit.execution.settings import OrdersSettings
 
 SERVICE_ID = "registry"
@@ -29,24 +29,24 @@ SERVICE_ID = "registry"
 async def run(settings: GatewaySettings, mesh: MeshSettings, orders: OrdersSettings) -> None:
     """Serve until told to stop."""
     clock = SystemClock()
-    known = contracts.load()
-    registry = Registry(clock)
+    known = service_contracts.load()
+    registry = ServiceRegistry(clock)
     servicer = RegistryServicer(registry)
-    catalog = Catalog(installed.load(mesh), registry)
-    activation = Activation(catalog, registry, settings.supervisor, clock)
-    configuration = Configuration(settings, mesh, known, registry, clock)
-    pages = Pages(Path(settings.studio_dir), known)
+    catalog = VenueCatalog(installed_venues.load(mesh), registry)
+    activation = VenueActivator(catalog, registry, settings.supervisor, clock)
+    configuration = EnvoyConfiguration(settings, mesh, known, registry, clock)
+    pages = WebPages(Path(settings.studio_dir), known)
     # Written before the server starts: Envoy may be started once the registry answers.
     configuration.write()
-    runtime = Runtime(Identity(SERVICE_ID, "registry", "registry", settings.port), mesh)
-    runtime.serve(registry_pb2.DESCRIPTOR, "Registry", servicer)
-    runtime.serve(catalog_pb2.DESCRIPTOR, "Catalog", CatalogServicer(catalog, activation))
+    runtime = Runtime(ProcessIdentity(SERVICE_ID, "registry", "registry", settings.port), mesh)
+    runtime.serve(registry_pb2.DESCRIPTOR, "ServiceRegistry", servicer)
+    runtime.serve(catalog_pb2.DESCRIPTOR, "VenueCatalog", CatalogServicer(catalog, activation))
     if mesh.world != "live" or orders.paper_accounts:
         signer = development_signer(Path(mesh.data_dir))
         only = orders.paper_accounts if mesh.world == "live" else None
         approvals = ApprovalsServicer(signer, clock, only)
         runtime.serve(approvals_pb2.DESCRIPTOR, "Approvals", approvals)
-    runtime.answer_rest(Unrouted(known.services))
+    runtime.answer_rest(UnroutedCallHandler(known.services))
     runtime.describe(contract.name for contract in known.services)
     runtime.run_task("leases", registry.run)
     runtime.run_task("configuration", configuration.run)

@@ -8,9 +8,9 @@ from venuemesh.tradeflow.v1 import approvals_pb2, approvals_pb2_grpc
 
 from kit.base.clock import Clock
 from kit.base.errors import BadRequest
-from kit.execution.approval import Signer
+from kit.execution.approval import ApprovalSigner
+from kit.execution.approval_keys import APPROVED_NS
 from kit.execution.client_order_ids import REQUEST_ID
-from kit.execution.keys import APPROVED_NS
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -19,7 +19,7 @@ class ApprovalsServicer(approvals_pb2_grpc.ApprovalsServicer):
     """Serves Approvals with one signing key."""
 
     def __init__(
-        self, signer: Signer, clock: Clock, accounts: Collection[str] | None = None
+        self, signer: ApprovalSigner, clock: Clock, accounts: Collection[str] | None = None
     ) -> None:
         """``accounts``: the accounts to sign for, each as "venue/account"; None: all accounts."""
         self._signer = signer

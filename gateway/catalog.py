@@ -14,8 +14,8 @@ from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2
 
-from gateway.installed import Installed
-from gateway.registry import Registry
+from gateway.installed_venues import Installed
+from gateway.registry import ServiceRegistry
 from kit.base import rpc
 from kit.base.errors import UnknownVenue
 
@@ -33,10 +33,10 @@ BEST_FIRST = (
 )
 
 
-class Catalog:
+class VenueCatalog:
     """All installed venues, with the registry's data on those that run."""
 
-    def __init__(self, installed: Installed, registry: Registry) -> None:
+    def __init__(self, installed: Installed, registry: ServiceRegistry) -> None:
         self._installed = installed
         self._registry = registry
 

@@ -11,7 +11,7 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorProto,
 )
 
-from gateway.contracts import Binding, Contract, Contracts, Method
+from gateway.service_contracts import ContractSet, RestBinding, RpcMethod, ServiceContract
 from kit.base.runtime import VERSION
 
 Json = dict[str, Any]
@@ -68,7 +68,7 @@ class _Enum:
     place: Place
 
 
-def document(contracts: Contracts) -> Json:
+def document(contracts: ContractSet) -> Json:
     """The OpenAPI document as a JSON object."""
     return _Writer(contracts).document()
 
@@ -76,7 +76,7 @@ def document(contracts: Contracts) -> Json:
 class _Writer:
     """Turns descriptors into schemas and collects those that are needed."""
 
-    def __init__(self, contracts: Contracts) -> None:
+    def __init__(self, contracts: ContractSet) -> None:
         self._contracts = contracts
         self._comments: dict[tuple[str, Place], str] = {}
         self._messages: dict[str, _Message] = {}
@@ -103,7 +103,9 @@ class _Writer:
             "components": {"schemas": schemas, "responses": {"Error": ERROR}},
         }
 
-    def _operation(self, contract: Contract, method: Method, binding: Binding) -> Json:
+    def _operation(
+        self, contract: ServiceContract, method: RpcMethod, binding: RestBinding
+    ) -> Json:
         request = self._messages[method.request]
         content = {"application/json": {"schema": self._reference(method.response)}}
         answer = "One object per line, as it happens." if method.streams else "The answer."
@@ -123,7 +125,7 @@ class _Writer:
             operation["requestBody"] = {"required": True, "content": body}
         return operation
 
-    def _parameters(self, request: _Message, binding: Binding) -> Iterator[Json]:
+    def _parameters(self, request: _Message, binding: RestBinding) -> Iterator[Json]:
         for name, field, comment in self._flat_fields(request):
             in_path = name in binding.fields
             if in_path or not binding.has_body:
@@ -211,7 +213,7 @@ class _Writer:
         properties = {"code": code, "message": message, "details": details}
         return {"type": "object", "properties": properties, "required": ["code", "message"]}
 
-    def _tag(self, contract: Contract) -> Json:
+    def _tag(self, contract: ServiceContract) -> Json:
         file, (_, place, *_rest) = contract.methods[0].file, contract.methods[0].place
         comment = self._comments[file, (SERVICES, place)]
         return {"name": _short(contract.name), "description": comment}

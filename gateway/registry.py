@@ -42,7 +42,7 @@ class _Entry:
     beat_monotonic_ns: int
 
 
-class Registry:
+class ServiceRegistry:
     """The processes of the mesh.
 
     ``revision`` grows whenever a process registers, leaves or changes its state.

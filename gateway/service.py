@@ -8,9 +8,9 @@ import grpc
 from venuemesh.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 
-from gateway.activation import Activation
-from gateway.catalog import Catalog
-from gateway.registry import HEARTBEAT_INTERVAL_MS, Registry
+from gateway.catalog import VenueCatalog
+from gateway.registry import HEARTBEAT_INTERVAL_MS, ServiceRegistry
+from gateway.venue_activation import VenueActivator
 from kit.base.errors import STATUS_DETAILS_KEY, ServiceUnavailable, TooManySubscribers, error_info
 
 WATCHERS_MAX = 256
@@ -21,7 +21,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class RegistryServicer(registry_pb2_grpc.RegistryServicer):
     """Serves one registry."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: ServiceRegistry) -> None:
         self.watchers = 0
         self._registry = registry
 
@@ -68,7 +68,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
 class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
     """Serves the catalog of installed venues."""
 
-    def __init__(self, catalog: Catalog, activation: Activation) -> None:
+    def __init__(self, catalog: VenueCatalog, activation: VenueActivator) -> None:
         self._catalog = catalog
         self._activation = activation
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from gateway.contracts import Contracts
-from gateway.docs import page
+from gateway.api_docs import page
 from gateway.openapi import document
+from gateway.service_contracts import ContractSet
 from kit.base.errors import SettingError
 
 ASSETS = "assets/"
@@ -51,10 +51,10 @@ NOT_BUILT = """<!doctype html>
 """
 
 
-class Pages:
+class WebPages:
     """Serves one Studio and one set of contracts."""
 
-    def __init__(self, studio: Path, contracts: Contracts) -> None:
+    def __init__(self, studio: Path, contracts: ContractSet) -> None:
         self._studio = studio.absolute()
         api = document(contracts)
         self._document = json.dumps(api, indent=1)

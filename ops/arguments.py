@@ -5,7 +5,7 @@ import sys
 from typing import NoReturn
 
 
-class OneLineParser(argparse.ArgumentParser):
+class OneLineErrorParser(argparse.ArgumentParser):
     """An argument parser that reports an error in one line."""
 
     def __init__(self, command: str, description: str) -> None:

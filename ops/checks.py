@@ -16,7 +16,7 @@ MAIN = "main"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CheckOutcome:
     """The outcome of a step."""
 
     word: str
@@ -32,21 +32,21 @@ class Outcome:
         return self.word == "failed"
 
 
-PASSED = Outcome("passed")
+PASSED = CheckOutcome("passed")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CheckStep:
     """One step of the check."""
 
     name: str
-    run: Callable[[], Outcome]
+    run: Callable[[], CheckOutcome]
 
 
-def command(*arguments: str) -> Callable[[], Outcome]:
+def command(*arguments: str) -> Callable[[], CheckOutcome]:
     """A step that passes if the command ends with 0."""
 
-    def run() -> Outcome:
+    def run() -> CheckOutcome:
         done = subprocess.run(
             arguments,
             cwd=ROOT,
@@ -56,20 +56,20 @@ def command(*arguments: str) -> Callable[[], Outcome]:
             text=True,
             check=False,
         )
-        return PASSED if done.returncode == 0 else Outcome("failed", output=done.stdout)
+        return PASSED if done.returncode == 0 else CheckOutcome("failed", output=done.stdout)
 
     return run
 
 
-def contracts_break() -> Outcome:
+def contracts_break() -> CheckOutcome:
     """Compare the contracts with those on main by ``buf breaking``."""
     if which("git") is None:
-        return Outcome("skipped", "git is not installed")
+        return CheckOutcome("skipped", "git is not installed")
     archive = subprocess.run(
         ["git", "archive", MAIN, "proto", "buf.yaml"], cwd=ROOT, capture_output=True, check=False
     )
     if archive.returncode != 0:
-        return Outcome("skipped", f"there is no branch {MAIN} to compare with")
+        return CheckOutcome("skipped", f"there is no branch {MAIN} to compare with")
     with tempfile.TemporaryDirectory() as name:
         before = Path(name)
         with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
@@ -85,12 +85,12 @@ def python(module: str, *arguments: str) -> Sequence[str]:
 
 
 STEPS = (
-    Step("format", command(tool("ruff"), "format", "--check", ".")),
-    Step("lint", command(tool("ruff"), "check", ".")),
-    Step("types", command(*python("mypy", "--no-error-summary", *CODE))),
-    Step("imports", command(tool("lint-imports"), "--no-cache")),
-    Step("proto format", command(tool("buf"), "format", "-d", "--exit-code", "proto")),
-    Step("proto lint", command(tool("buf"), "lint")),
-    Step("proto breaking", contracts_break),
-    Step("tidy", command(*python("pytest", "tests/tidy"))),
+    CheckStep("format", command(tool("ruff"), "format", "--check", ".")),
+    CheckStep("lint", command(tool("ruff"), "check", ".")),
+    CheckStep("types", command(*python("mypy", "--no-error-summary", *CODE))),
+    CheckStep("imports", command(tool("lint-imports"), "--no-cache")),
+    CheckStep("proto format", command(tool("buf"), "format", "-d", "--exit-code", "proto")),
+    CheckStep("proto lint", command(tool("buf"), "lint")),
+    CheckStep("proto breaking", contracts_break),
+    CheckStep("tidy", command(*python("pytest", "tests/tidy"))),
 )

@@ -15,7 +15,7 @@ COMMANDS = {
     "run": "run one service in the foreground",
     "order": "place, cancel and list orders",
     "export": "write recorded data to a Parquet or CSV file",
-    "frames": "write recorded raw frames as a tape for up --replay",
+    "frames": "write recorded raw frames as a capture for up --replay",
     "import": "add a file of trades or candles to the record",
     "conform": "run the conformance cards against connectors",
     "endure": "run connectors on a long feed with faults in 1 % of the frames",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from kit.base.runtime import METRICS_PORT_OFFSET
-from ops.embedded.command import LOOPBACK
+from ops.embedded.server_command import LOOPBACK
 from ops.errors import OperationsError
 
 PORT_MIN = 1

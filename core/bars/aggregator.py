@@ -21,15 +21,15 @@ from core.bars.batch_trades import MalformedBatch
 from core.bars.coverage import Span
 from core.bars.database_rows import bar_of_row
 from core.bars.day_rebuilder import DayRebuilder
-from core.bars.followed_venues import FollowedVenues
 from core.bars.instrument_bars import InstrumentBars
 from core.bars.leases import Leases
+from core.bars.owned_shards import OwnedShards
 from core.bars.shards import SHARDS, shard_of, shards_for
-from core.bars.store import LeaseLost, Store
-from core.bars.subscribers import Subscribers
+from core.bars.store import BarStore, LeaseLost
+from core.bars.subscribers import BarSubscribers
 from core.bars.unsaved_changes import UnsavedChanges
 from core.bars.venue_bars import VenueBars
-from core.bars.venue_factory import VenueFactory
+from core.bars.venue_bars_factory import VenueBarsFactory
 from kit.base import telemetry
 from kit.base.backoff import delays
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
@@ -37,8 +37,8 @@ from kit.base.cursor import START, Cursor, StreamKey, channel_name, gap_reason_n
 from kit.base.database import POSTGRESQL, Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
-from kit.base.telemetry import Meter, OncePerKind
-from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
+from kit.base.telemetry import LogDeduplicator, Meter
+from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 from kit.marketdata.model.batches import Batch, newest_received_ns
 
 CONSUMER = "bars"
@@ -56,7 +56,7 @@ _log = telemetry.logger("bars")
 
 
 @dataclass(frozen=True, slots=True)
-class Connections:
+class BackendConnections:
     """The servers that an aggregator uses."""
 
     streams: RedisStreams
@@ -69,9 +69,9 @@ class Aggregator:
 
     def __init__(
         self,
-        factory: VenueFactory,
-        connections: Connections,
-        subscribers: Subscribers,
+        factory: VenueBarsFactory,
+        connections: BackendConnections,
+        subscribers: BarSubscribers,
         meter: Meter,
         degraded_reasons: DegradedReasons,
         clock: Clock,
@@ -86,7 +86,7 @@ class Aggregator:
         self._degraded_reasons = degraded_reasons
         self._clock = clock
         self._kept_ns = factory.settings.kept_seconds * NANOSECONDS_PER_SECOND
-        self._malformed = OncePerKind(_log)
+        self._malformed = LogDeduplicator(_log)
         self._rebuilder = DayRebuilder(connections.database, subscribers, meter)
         self._shards = meter.gauge("shards", "Shards that this aggregator holds")
         self._forget()
@@ -132,8 +132,8 @@ class Aggregator:
         return [*bars, *_open_event_bars(venue_id, instrument)]
 
     def _forget(self) -> None:
-        self._store = Store(self._database, self._leases.member)
-        self._venues = FollowedVenues(self._factory.new_venue)
+        self._store = BarStore(self._database, self._leases.member)
+        self._venues = OwnedShards(self._factory.new_venue)
         self._changes = UnsavedChanges()
         self._venue_ids: set[str] = set()
         # Lock order: saving before rolling up.

@@ -2,21 +2,21 @@
 
 from venuemesh.bars.v1 import bars_pb2
 
-from core.bars.aggregator import Aggregator, Connections
-from core.bars.forwarding import PeerAggregators
+from core.bars.aggregator import Aggregator, BackendConnections
 from core.bars.leases import Leases
+from core.bars.peer_aggregators import PeerAggregators
 from core.bars.service import BarsServicer
 from core.bars.settings import BarsSettings
-from core.bars.subscribers import Subscribers
-from core.bars.venue_factory import VenueFactory
+from core.bars.subscribers import BarSubscribers
+from core.bars.venue_bars_factory import VenueBarsFactory
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database, migrate_when_there
 from kit.base.degradation import DegradedReasons
-from kit.base.errors import Draining
-from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.errors import ProcessDraining
+from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.marketdata.delivery.streams import RedisStreams
+from kit.marketdata.delivery.redis_streams import RedisStreams
 
 SERVICE = "bars"
 
@@ -31,17 +31,17 @@ def main() -> int:
 async def run(settings: BarsSettings, mesh: MeshSettings) -> None:
     """Run the bar aggregator in this event loop."""
     service_id = _service_id(settings)
-    runtime = Runtime(Identity(service_id, SERVICE, SERVICE, settings.port), mesh)
+    runtime = Runtime(ProcessIdentity(service_id, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
     streams = RedisStreams(mesh.redis_url)
     member = f"{service_id}@{mesh.advertise_host or mesh.host}:{settings.port}"
     leases = Leases(mesh.redis_url, member, settings.lease_seconds)
     database = Database(mesh.database_url)
     degraded_reasons = DegradedReasons(runtime.meter)
-    subscribers = Subscribers(settings.subscribers_max, settings.subscriber_bars_max)
+    subscribers = BarSubscribers(settings.subscribers_max, settings.subscriber_bars_max)
     aggregator = Aggregator(
-        VenueFactory(settings, mesh.world),
-        Connections(streams, leases, database),
+        VenueBarsFactory(settings, mesh.world),
+        BackendConnections(streams, leases, database),
         subscribers,
         runtime.meter,
         degraded_reasons,
@@ -56,7 +56,9 @@ async def run(settings: BarsSettings, mesh: MeshSettings) -> None:
     servicer = BarsServicer(subscribers, aggregator.open_bars, peers, settings, clock)
     runtime.serve(bars_pb2.DESCRIPTOR, "Bars", servicer)
     runtime.run_task("aggregator", aggregate)
-    runtime.when_draining(lambda: subscribers.end(Draining("the bar aggregator is stopping")))
+    runtime.when_draining(
+        lambda: subscribers.end(ProcessDraining("the bar aggregator is stopping"))
+    )
     runtime.at_end(database.close)
     runtime.at_end(streams.close)
     runtime.at_end(leases.close)

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from venuemesh.bars.v1 import bars_pb2
 
+from core.bars.bar_arithmetic import PartialBar
 from core.bars.event_bars import EventBar
-from core.bars.instrument_bars import Bar, InstrumentBars
-from core.bars.kernel import PartialBar
+from core.bars.instrument_bars import InstrumentBars, TimeBar
 from kit.base.intervals import INTERVALS
 from kit.base.numbers import format_scaled
 from kit.marketdata.model.columns import Scale
@@ -53,7 +53,7 @@ class BarRecord(NamedTuple):
         return BarKey(*self[:5])
 
 
-def time_bar_record(venue_id: str, bar: Bar) -> BarRecord:
+def time_bar_record(venue_id: str, bar: TimeBar) -> BarRecord:
     """The record of a time bar."""
     return BarRecord(
         venue_id,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from core.bars.kernel import Ints, Trades
+from core.bars.bar_arithmetic import Ints, TradeArrays
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.columns import Scale
 
@@ -35,7 +35,7 @@ class InstrumentTrades(NamedTuple):
 class BatchTrades(NamedTuple):
     """The trades of a batch in order, and their split by instrument."""
 
-    trades: Trades
+    trades: TradeArrays
     parts: Sequence[InstrumentTrades]
 
 
@@ -43,7 +43,7 @@ def read_trades(batch: Batch) -> BatchTrades:
     """The rows of a batch. Raises MalformedBatch."""
     source = batch.trades
     places = _integers(source.instrument)
-    trades = Trades(
+    trades = TradeArrays(
         _integers(source.venue_time_ns),
         _integers(source.trade_id),
         _integers(source.price),

@@ -20,7 +20,7 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class CoverageHole:
     """A time in which trades may be missing."""
 
     start_ns: int
@@ -45,14 +45,14 @@ class Hole:
         return needs_id or (self.end_ns is None and not self.whole_channel)
 
 
-class Coverage:
+class TradeCoverage:
     """The watched time of one instrument.
 
     At most ``HOLES_MAX`` holes are kept: beyond that the two oldest become one, from the start of
     the first to the end of the second. Coverage is then understated, never overstated.
     """
 
-    def __init__(self, since_ns: int | None = None, holes: Iterable[Hole] = ()) -> None:
+    def __init__(self, since_ns: int | None = None, holes: Iterable[CoverageHole] = ()) -> None:
         self.since_ns = since_ns
         """Venue time of the first trade. None: no trade yet."""
         self.holes = list(holes)
@@ -68,7 +68,7 @@ class Coverage:
             self.touched.append((time_ns, self.since_ns))
             self.since_ns = time_ns
 
-    def add(self, hole: Hole) -> None:
+    def add(self, hole: CoverageHole) -> None:
         if hole in self.holes:
             return
         self.holes.append(hole)
@@ -76,7 +76,7 @@ class Coverage:
             self.holes.sort(key=lambda hole: hole.start_ns)
             first, second, *rest = self.holes
             end_ns = max(first.span[1], second.span[1])
-            joined = Hole(first.start_ns, None if end_ns == END_OF_TIME_NS else end_ns)
+            joined = CoverageHole(first.start_ns, None if end_ns == END_OF_TIME_NS else end_ns)
             self.holes = [joined, *rest]
             self.touched.append(joined.span)
         self._change(hole.span)
@@ -105,10 +105,10 @@ class Coverage:
         if start_ns < self.since_ns:
             # The time between the repaired span and the first trade was never watched.
             if end_ns < self.since_ns:
-                self.holes.append(Hole(end_ns, self.since_ns))
+                self.holes.append(CoverageHole(end_ns, self.since_ns))
             self._change((start_ns, self.since_ns))
             self.since_ns = start_ns
-        rest: list[Hole] = []
+        rest: list[CoverageHole] = []
         for hole in self.holes:
             left = _without(hole, (start_ns, end_ns))
             if left != [hole]:
@@ -139,14 +139,14 @@ class Coverage:
             covered -= min(lost_to, stop_ns) - max(lost_from, start_ns)
         return covered
 
-    def _after_trade(self, hole: Hole, time_ns: int, trade_id: int) -> Hole:
+    def _after_trade(self, hole: CoverageHole, time_ns: int, trade_id: int) -> CoverageHole:
         if hole.end_ns is None and not hole.whole_channel and time_ns >= hole.start_ns:
             hole = replace(hole, end_ns=time_ns)
         if hole.last_id != NO_ID and hole.first_id == NO_ID and trade_id > hole.last_id:
             hole = replace(hole, first_id=trade_id)
         return hole
 
-    def _learn(self, index: int, hole: Hole) -> None:
+    def _learn(self, index: int, hole: CoverageHole) -> None:
         before, self.holes[index] = self.holes[index], hole
         if before.end_ns != hole.end_ns:
             self._change((hole.span[1], before.span[1]))
@@ -173,13 +173,13 @@ def merged(spans: Iterable[Span]) -> list[Span]:
     return result
 
 
-def _is_filled(hole: Hole, seen: TradeIds) -> bool:
+def _is_filled(hole: CoverageHole, seen: TradeIds) -> bool:
     return NO_ID not in (hole.last_id, hole.first_id) and seen.has_all(
         hole.last_id + 1, hole.first_id - 1
     )
 
 
-def _without(hole: Hole, span: Span) -> list[Hole]:
+def _without(hole: CoverageHole, span: Span) -> list[CoverageHole]:
     """The parts of a hole outside a span."""
     start_ns, end_ns = span
     if end_ns <= hole.start_ns or hole.span[1] <= start_ns:

@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from core.bars.bar_arithmetic import PartialBar
 from core.bars.bar_record import BarRecord
-from core.bars.coverage import Coverage, Hole, Span
-from core.bars.event_bars import EventBars
-from core.bars.instrument_bars import Bar, InstrumentBars
-from core.bars.kernel import PartialBar
+from core.bars.coverage import CoverageHole, Span, TradeCoverage
+from core.bars.event_bars import InstrumentEventBars
+from core.bars.instrument_bars import InstrumentBars, TimeBar
 from core.bars.series import DAY_NS
 from core.bars.trade_ids import TradeIds
 from kit.base.database import Connection
@@ -98,10 +98,10 @@ async def day(
     return bars, dict(await revisions.fetchall())
 
 
-def bar_of_row(row: BarRow, instrument: InstrumentBars) -> Bar:
+def bar_of_row(row: BarRow, instrument: InstrumentBars) -> TimeBar:
     """A bar from its row, at the present scale of the instrument, which may have grown."""
     total = _total(row[3:15], instrument.scale)
-    return Bar(instrument, (_LEVELS[row[1]], row[2]), total, *row[15:])
+    return TimeBar(instrument, (_LEVELS[row[1]], row[2]), total, *row[15:])
 
 
 def event_bar_of_row(row: EventRow, scale: Scale) -> tuple[int, int, PartialBar, int, bool, int]:
@@ -132,7 +132,7 @@ def instrument_row(venue_id: str, instrument: InstrumentBars) -> InstrumentRow:
     )
 
 
-def read_instrument(row: InstrumentRow, events: EventBars | None) -> InstrumentBars:
+def read_instrument(row: InstrumentRow, events: InstrumentEventBars | None) -> InstrumentBars:
     """An instrument from its row. Restores the state of ``events``, its bars of other kinds."""
     (
         symbol,
@@ -151,7 +151,7 @@ def read_instrument(row: InstrumentRow, events: EventBars | None) -> InstrumentB
         symbol,
         Scale(price_scale, size_scale),
         TradeIds(map(tuple, ids), floor, fetched=fetched_ids),
-        Coverage(since_ns, (Hole(*hole) for hole in holes)),
+        TradeCoverage(since_ns, (CoverageHole(*hole) for hole in holes)),
         newest_ns,
     )
     if events is not None:

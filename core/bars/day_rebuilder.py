@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from core.bars import kernel
-from core.bars.followed_venues import FollowedVenues
-from core.bars.kernel import Trades
+from core.bars import bar_arithmetic
+from core.bars.bar_arithmetic import TradeArrays
+from core.bars.owned_shards import OwnedShards
 from core.bars.rebuild_task import DayComparison, RebuildTask, next_task, rebuild
 from core.bars.recorded_trades import read_recorded_trades
-from core.bars.store import Store
-from core.bars.subscribers import Subscribers
+from core.bars.store import BarStore
+from core.bars.subscribers import BarSubscribers
 from core.bars.unsaved_changes import UnsavedChanges
 from kit.base import telemetry
 from kit.base.database import Database
@@ -26,13 +26,13 @@ _log = telemetry.logger("bars")
 class DayRebuilder:
     """Chooses the next day, and rebuilds it when its trades are recorded."""
 
-    def __init__(self, database: Database, subscribers: Subscribers, meter: Meter) -> None:
+    def __init__(self, database: Database, subscribers: BarSubscribers, meter: Meter) -> None:
         self._database = database
         self._subscribers = subscribers
         self._task: RebuildTask | None = None
         self._made = meter.counter("remade_days", "Days whose event bars were rebuilt", "outcome")
 
-    async def step(self, venues: FollowedVenues, store: Store, stored: Stored) -> bool:
+    async def step(self, venues: OwnedShards, store: BarStore, stored: Stored) -> bool:
         """Rebuild one marked day whose trades are recorded. Returns whether there was one. Raises
         StoreUnavailable."""
         task = self._task = self._chosen(venues)
@@ -55,7 +55,7 @@ class DayRebuilder:
         self._task = None
         return True
 
-    def _chosen(self, venues: FollowedVenues) -> RebuildTask | None:
+    def _chosen(self, venues: OwnedShards) -> RebuildTask | None:
         """The task in progress, or the next one."""
         task = self._task
         if task is None or not self._is_ours(venues, task) or task.log_is_full:
@@ -63,12 +63,16 @@ class DayRebuilder:
         return task
 
     @staticmethod
-    def _is_ours(venues: FollowedVenues, task: RebuildTask) -> bool:
+    def _is_ours(venues: OwnedShards, task: RebuildTask) -> bool:
         symbol = task.instrument.symbol
         return venues.instrument(task.venue.venue_id, symbol) is task.instrument
 
     async def _finish(
-        self, task: RebuildTask, trades: Trades | None, store: Store, changes: UnsavedChanges
+        self,
+        task: RebuildTask,
+        trades: TradeArrays | None,
+        store: BarStore,
+        changes: UnsavedChanges,
     ) -> None:
         events, instrument, venue_id = task.events, task.instrument, task.venue.venue_id
         for text in events.specs:
@@ -94,15 +98,15 @@ class DayRebuilder:
         changes.add_instruments(venue_id, [instrument])
 
 
-def _prepared(trades: Trades | None, scale: Scale, wanted: Scale) -> Trades | None:
+def _prepared(trades: TradeArrays | None, scale: Scale, wanted: Scale) -> TradeArrays | None:
     """The trades in order, at the present scale of the instrument."""
     if trades is None:
         return None
     at_scale = trades._replace(
-        price=kernel.times(trades.price, 10 ** (wanted.price - scale.price)),
-        size=kernel.times(trades.size, 10 ** (wanted.size - scale.size)),
+        price=bar_arithmetic.times(trades.price, 10 ** (wanted.price - scale.price)),
+        size=bar_arithmetic.times(trades.size, 10 ** (wanted.size - scale.size)),
     )
-    return kernel.in_recorded_order(at_scale)
+    return bar_arithmetic.in_recorded_order(at_scale)
 
 
 def _who(task: RebuildTask) -> dict[str, object]:

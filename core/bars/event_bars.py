@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from core.bars import kernel, series
+from core.bars import bar_arithmetic, series
+from core.bars.bar_arithmetic import PartialBar, TradeArrays
 from core.bars.bar_kinds import BarKind, BarSpec
-from core.bars.kernel import PartialBar, Trades
-from core.bars.rules import RuleState, rule
-from core.bars.series import NumberedBar, SeriesState
+from core.bars.rules import BarRuleState, rule
+from core.bars.series import BarSeriesState, SeriesBar
 from kit.base.cursor import Cursor, StreamKey
 from kit.marketdata.model.columns import Scale
 
@@ -26,16 +26,16 @@ class EventBar(NamedTuple):
     """An event bar in its present state."""
 
     interval: str
-    bar: NumberedBar
+    bar: SeriesBar
     revision: int = 0
 
 
-class EventBars:
+class InstrumentEventBars:
     """The event bars of one instrument, as of the stream positions."""
 
     def __init__(self, specs: Sequence[BarSpec]) -> None:
         self.specs = {spec.text: spec for spec in specs}
-        self.states = {text: SeriesState() for text in self.specs}
+        self.states = {text: BarSeriesState() for text in self.specs}
         self.settled_ns = 0
         """Trades before this time are part of bars."""
         self.wanted: dict[int, Needs] = {}
@@ -45,9 +45,9 @@ class EventBars:
         self.removed: dict[str, tuple[int, dict[int, int]]] = {}
         """For each kind a rebuilt day, and the revisions of its removed bars by number: a new bar
         with such a number continues the count."""
-        self.log: list[Trades] | None = None
+        self.log: list[TradeArrays] | None = None
         """Trades that were settled since someone began to make the current day anew."""
-        self._pending: list[Trades] = []
+        self._pending: list[TradeArrays] = []
 
     @property
     def places(self) -> Scale:
@@ -63,14 +63,14 @@ class EventBars:
             state.opened is not None for state in self.states.values()
         )
 
-    def add(self, trades: Trades) -> None:
+    def add(self, trades: TradeArrays) -> None:
         """Add new trades, in any order."""
         late = trades.time_ns < self.settled_ns
         if late.any():
             self.late_days.update(map(series.day_of, trades.time_ns[late].tolist()))
             if late.all():
                 return
-            trades = kernel.take(trades, ~late)
+            trades = bar_arithmetic.take(trades, ~late)
         self._pending.append(trades)
 
     def settle(self, time_ns: int, scale: Scale) -> list[EventBar]:
@@ -104,10 +104,10 @@ class EventBars:
         return open_bars
 
     def rebuilt(
-        self, text: str, state: SeriesState, scale: Scale
-    ) -> tuple[list[NumberedBar], SeriesState]:
+        self, text: str, state: BarSeriesState, scale: Scale
+    ) -> tuple[list[SeriesBar], BarSeriesState]:
         """Continue a rebuilt state of the current day with the trades in the log."""
-        log = kernel.joined(self.log) if self.log else None
+        log = bar_arithmetic.joined(self.log) if self.log else None
         bars, state = self._advanced(text, state, log, scale)
         ended, state = series.pass_time(state, self.settled_ns)
         return [*bars, *ended], state
@@ -119,8 +119,8 @@ class EventBars:
         for chunks in (self._pending, self.log or []):
             chunks[:] = [
                 trades._replace(
-                    price=kernel.times(trades.price, price_factor),
-                    size=kernel.times(trades.size, size_factor),
+                    price=bar_arithmetic.times(trades.price, price_factor),
+                    size=bar_arithmetic.times(trades.size, size_factor),
                 )
                 for trades in chunks
             ]
@@ -177,24 +177,26 @@ class EventBars:
                 self.late_days.add(series.day_of(self.settled_ns))
 
     def _advanced(
-        self, text: str, state: SeriesState, trades: Trades | None, scale: Scale
-    ) -> tuple[list[NumberedBar], SeriesState]:
+        self, text: str, state: BarSeriesState, trades: TradeArrays | None, scale: Scale
+    ) -> tuple[list[SeriesBar], BarSeriesState]:
         if trades is None:
             return [], state
         return series.advance(rule(self.specs[text], scale), state, trades)
 
-    def _split(self, time_ns: int | None) -> tuple[Trades | None, list[Trades]]:
+    def _split(self, time_ns: int | None) -> tuple[TradeArrays | None, list[TradeArrays]]:
         """The waiting trades before a time (None: all) in order, and the others."""
         if not self._pending:
             return None, []
-        trades = kernel.in_recorded_order(kernel.joined(self._pending))
+        trades = bar_arithmetic.in_recorded_order(bar_arithmetic.joined(self._pending))
         if time_ns is None:
             return trades, []
         stop = int(np.searchsorted(trades.time_ns, time_ns))
-        rest = [kernel.take(trades, slice(stop, None))] if stop < len(trades.time_ns) else []
-        return (kernel.take(trades, slice(0, stop)) if stop else None), rest
+        rest = (
+            [bar_arithmetic.take(trades, slice(stop, None))] if stop < len(trades.time_ns) else []
+        )
+        return (bar_arithmetic.take(trades, slice(0, stop)) if stop else None), rest
 
-    def _event(self, text: str, bar: NumberedBar) -> EventBar:
+    def _event(self, text: str, bar: SeriesBar) -> EventBar:
         day_ns, revisions = self.removed.get(text, (-1, {}))
         known = revisions.get(bar.number) if bar.day_ns == day_ns else None
         return EventBar(text, bar, 0 if known is None else known + 1)
@@ -203,24 +205,24 @@ class EventBars:
 _PRICED = (BarKind.RANGE, BarKind.RENKO)
 
 
-def _plain(trades: Trades) -> list[Any]:
+def _plain(trades: TradeArrays) -> list[Any]:
     return [None if column is None else column.tolist() for column in trades]
 
 
-def _columns(plain: Sequence[Any]) -> Trades:
+def _columns(plain: Sequence[Any]) -> TradeArrays:
     time_ns, trade_id, price, size, side, received_ns = map(_numbers, plain[:6])
     text = None if plain[6] is None else np.array(plain[6], dtype=object)
-    return Trades(time_ns, trade_id, price, size, side, received_ns, text)
+    return TradeArrays(time_ns, trade_id, price, size, side, received_ns, text)
 
 
-def _numbers(column: list[int]) -> kernel.Exact:
-    fits = max(map(abs, column), default=0) <= kernel.INT64_MAX
+def _numbers(column: list[int]) -> bar_arithmetic.Exact:
+    fits = max(map(abs, column), default=0) <= bar_arithmetic.INT64_MAX
     return np.array(column, dtype=np.int64 if fits else object)
 
 
-def _state(plain: Sequence[Any]) -> SeriesState:
+def _state(plain: Sequence[Any]) -> BarSeriesState:
     day_ns, number, opened, carry = plain
     if opened is not None:
         first, last, *rest = opened
         opened = PartialBar(tuple(first), tuple(last), *rest)
-    return SeriesState(day_ns, number, opened, RuleState(*carry))
+    return BarSeriesState(day_ns, number, opened, BarRuleState(*carry))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from core.bars import kernel
-from core.bars.coverage import Coverage, Hole, Span, merged
-from core.bars.event_bars import EventBar, EventBars
-from core.bars.kernel import Ints, PartialBar, Trades
+from core.bars import bar_arithmetic
+from core.bars.bar_arithmetic import Ints, PartialBar, TradeArrays
+from core.bars.coverage import CoverageHole, Span, TradeCoverage, merged
+from core.bars.event_bars import EventBar, InstrumentEventBars
 from core.bars.trade_ids import NO_ID, TradeIds
 from kit.base.intervals import INTERVALS, SECOND
 from kit.marketdata.model.columns import Scale
@@ -23,7 +23,7 @@ Key = tuple[int, int]
 """Position in INTERVALS, and open time in ns."""
 
 
-class Bar:
+class TimeBar:
     """A time bar in its present state. Equal only to itself."""
 
     __slots__ = ("covered_ns", "final", "instrument", "level", "open_ns", "revision", "total")
@@ -55,8 +55,8 @@ class Bar:
 class RollUpResult:
     """The bars that a roll-up created and changed."""
 
-    created: list[Bar]
-    changed: list[Bar]
+    created: list[TimeBar]
+    changed: list[TimeBar]
     """Includes the created ones."""
 
 
@@ -72,21 +72,21 @@ class InstrumentBars:
         symbol: str,
         scale: Scale = NO_DECIMALS,
         seen: TradeIds | None = None,
-        coverage: Coverage | None = None,
+        coverage: TradeCoverage | None = None,
         newest_ns: int = 0,
-        events: EventBars | None = None,
+        events: InstrumentEventBars | None = None,
     ) -> None:
         self.symbol = symbol
         self.scale = scale
         """Scale of all numbers in this object; the largest that any batch had."""
         self.seen = seen or TradeIds()
-        self.coverage = coverage or Coverage()
+        self.coverage = coverage or TradeCoverage()
         self.newest_ns = newest_ns
         """Newest venue time of its trades."""
         self.events = events
         """Bars of other kinds than time, if any are configured."""
-        self.bars: dict[Key, Bar] = {}
-        self._gathered: list[Trades] = []
+        self.bars: dict[Key, TimeBar] = {}
+        self._gathered: list[TradeArrays] = []
         self._gathered_rows = 0
         self._seconds: dict[int, PartialBar] = {}
         self._late: Counter[Key] = Counter()
@@ -94,7 +94,7 @@ class InstrumentBars:
         if events is not None:
             self.have(events)
 
-    def have(self, events: EventBars) -> None:
+    def have(self, events: InstrumentEventBars) -> None:
         """Set the bars of other kinds, whose numbers are at the present scale."""
         self.events = events
         self.grow_to(events.places)
@@ -109,7 +109,7 @@ class InstrumentBars:
         self._summarise()
         return len(self._seconds)
 
-    def add(self, trades: Trades, scale: Scale, watermarks: Ints | None) -> None:
+    def add(self, trades: TradeArrays, scale: Scale, watermarks: Ints | None) -> None:
         """Add trades in the order in which they came, with the watermark before each.
 
         Without watermarks none of them is late.
@@ -119,7 +119,7 @@ class InstrumentBars:
         if self.coverage.holes and self.seen.late_total > late_before:
             self.coverage.close(self.seen)
 
-    def repair(self, trades: Trades, scale: Scale, watermark_ns: int) -> None:
+    def repair(self, trades: TradeArrays, scale: Scale, watermark_ns: int) -> None:
         """Add trades that a repair fetched. They may be of any time, so they neither begin coverage
         nor end a hole."""
         fresh = self.seen.add_fetched(trades.trade_id)
@@ -134,7 +134,7 @@ class InstrumentBars:
 
     def _take(
         self,
-        trades: Trades,
+        trades: TradeArrays,
         scale: Scale,
         watermarks: Ints | None,
         fresh: list[bool] | None,
@@ -144,7 +144,7 @@ class InstrumentBars:
             rows = np.flatnonzero(fresh)
             if len(rows) == 0:
                 return
-            trades = kernel.take(trades, rows)
+            trades = bar_arithmetic.take(trades, rows)
             watermarks = None if watermarks is None else watermarks[rows]
         trades = self._at_one_scale(trades, scale)
         if watermarks is not None:
@@ -176,7 +176,7 @@ class InstrumentBars:
                 last_id = first_id = NO_ID
         start_ns = gap.last_time_ns or (channel_newest_ns if whole_channel else self.newest_ns)
         end_ns = gap.first_time_ns or None
-        self.coverage.add(Hole(start_ns, end_ns, last_id, first_id, whole_channel))
+        self.coverage.add(CoverageHole(start_ns, end_ns, last_id, first_id, whole_channel))
         self.coverage.close(self.seen)
 
     def unloaded(self, horizon_ns: int) -> list[Span]:
@@ -191,7 +191,7 @@ class InstrumentBars:
             span for span in merged(needed) if span[0] < horizon_ns and span not in self._loaded
         ]
 
-    def restore(self, bars: Iterable[Bar], spans: Iterable[Span] = ()) -> list[Bar]:
+    def restore(self, bars: Iterable[TimeBar], spans: Iterable[Span] = ()) -> list[TimeBar]:
         """Add bars loaded from the database: all bars in these spans. Returns the new ones."""
         self._loaded.update(spans)
         taken = [bar for bar in bars if (bar.level, bar.open_ns) not in self.bars]
@@ -202,10 +202,10 @@ class InstrumentBars:
         """Roll partial bars up into bars of every interval."""
         self._summarise()
         partials = sorted(self._seconds.items())
-        created: list[Bar] = []
-        changed: dict[Bar, None] = {}
+        created: list[TimeBar] = []
+        changed: dict[TimeBar, None] = {}
         for level, interval in enumerate(INTERVALS):
-            partials = kernel.roll_up(partials, interval) if level else partials
+            partials = bar_arithmetic.roll_up(partials, interval) if level else partials
             for open_ns, partial in partials:
                 bar = self._merge((level, open_ns), partial, created)
                 bar.revision += self._late.pop((level, open_ns), 0)
@@ -221,7 +221,7 @@ class InstrumentBars:
         """Make event bars from the trades that the watermark has passed."""
         return self.events.settle(watermark_ns, self.scale) if self.events else []
 
-    def cover(self, bar: Bar, watermark_ns: int) -> None:
+    def cover(self, bar: TimeBar, watermark_ns: int) -> None:
         """Measure the covered time of a bar, up to the watermark."""
         bar.covered_ns = self.coverage.covered_ns(bar.open_ns, min(bar.end_ns, watermark_ns))
 
@@ -235,9 +235,9 @@ class InstrumentBars:
         if price_factor == size_factor == 1:
             return
         for bar in self.bars.values():
-            bar.total = kernel.rescale(bar.total, price_factor, size_factor)
+            bar.total = bar_arithmetic.rescale(bar.total, price_factor, size_factor)
         for open_ns, partial in self._seconds.items():
-            self._seconds[open_ns] = kernel.rescale(partial, price_factor, size_factor)
+            self._seconds[open_ns] = bar_arithmetic.rescale(partial, price_factor, size_factor)
         if self.events is not None:
             self.events.rescale(price_factor, size_factor)
 
@@ -245,27 +245,27 @@ class InstrumentBars:
         """Make one-second partial bars of the collected trades."""
         if not self._gathered:
             return
-        trades = kernel.in_order(kernel.joined(self._gathered))
+        trades = bar_arithmetic.in_order(bar_arithmetic.joined(self._gathered))
         self._gathered, self._gathered_rows = [], 0
-        for open_ns, partial in kernel.by_second(trades):
+        for open_ns, partial in bar_arithmetic.by_second(trades):
             held = self._seconds.get(open_ns)
-            self._seconds[open_ns] = kernel.combine(held, partial) if held else partial
+            self._seconds[open_ns] = bar_arithmetic.combine(held, partial) if held else partial
 
-    def _merge(self, key: Key, partial: PartialBar, created: list[Bar]) -> Bar:
+    def _merge(self, key: Key, partial: PartialBar, created: list[TimeBar]) -> TimeBar:
         bar = self.bars.get(key)
         if bar is None:
-            bar = self.bars[key] = Bar(self, key, partial)
+            bar = self.bars[key] = TimeBar(self, key, partial)
             created.append(bar)
         else:
-            bar.total = kernel.combine(bar.total, partial)
+            bar.total = bar_arithmetic.combine(bar.total, partial)
         return bar
 
-    def _overlapping(self, spans: list[Span]) -> Iterable[Bar]:
+    def _overlapping(self, spans: list[Span]) -> Iterable[TimeBar]:
         for bar in self.bars.values():
             if any(start < bar.end_ns and bar.open_ns < stop for start, stop in spans):
                 yield bar
 
-    def _pass_holes(self, trades: Trades) -> None:
+    def _pass_holes(self, trades: TradeArrays) -> None:
         pairs = zip(trades.time_ns.tolist(), trades.trade_id.tolist(), strict=True)
         for time_ns, trade_id in pairs:
             self.coverage.pass_trade(time_ns, trade_id)
@@ -285,12 +285,12 @@ class InstrumentBars:
                     break
                 self._late[level, open_ns] += 1
 
-    def _at_one_scale(self, trades: Trades, scale: Scale) -> Trades:
+    def _at_one_scale(self, trades: TradeArrays, scale: Scale) -> TradeArrays:
         """Trades at the scale of this object, which grows when they need it."""
         if scale == self.scale:
             return trades
         self.grow_to(scale)
         return trades._replace(
-            price=kernel.times(trades.price, 10 ** (self.scale.price - scale.price)),
-            size=kernel.times(trades.size, 10 ** (self.scale.size - scale.size)),
+            price=bar_arithmetic.times(trades.price, 10 ** (self.scale.price - scale.price)),
+            size=bar_arithmetic.times(trades.size, 10 ** (self.scale.size - scale.size)),
         )

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.bars import series
+from core.bars.bar_arithmetic import PartialBar, TradeArrays
 from core.bars.bar_record import BarKey, BarRecord, event_bar_record
 from core.bars.database_rows import EventRow, event_bar_of_row
-from core.bars.event_bars import EventBar, EventBars
+from core.bars.event_bars import EventBar, InstrumentEventBars
 from core.bars.instrument_bars import InstrumentBars
-from core.bars.kernel import PartialBar, Trades
 from core.bars.rules import rule
-from core.bars.series import DAY_NS, NumberedBar, SeriesState
+from core.bars.series import DAY_NS, BarSeriesState, SeriesBar
 from core.bars.venue_bars import VenueBars
 from kit.base.cursor import START, Cursor, StreamKey
 from kit.marketdata.model.columns import Scale
@@ -32,7 +32,7 @@ class RebuildTask:
 
     venue: VenueBars
     instrument: InstrumentBars
-    events: EventBars
+    events: InstrumentEventBars
     day_ns: int
     until_ns: int
     """Trades before this time are read from the record; later ones are in the log."""
@@ -82,13 +82,13 @@ def next_task(venues: Iterable[VenueBars]) -> RebuildTask | None:
 
 
 def rebuild(
-    task: RebuildTask, text: str, trades: Trades | None
-) -> tuple[list[NumberedBar], SeriesState]:
+    task: RebuildTask, text: str, trades: TradeArrays | None
+) -> tuple[list[SeriesBar], BarSeriesState]:
     """All bars of one kind of the day, made from recorded trades in order and the log, and the
     state of the series after them."""
     scale = task.instrument.scale
-    bars: list[NumberedBar] = []
-    state = SeriesState(task.day_ns)
+    bars: list[SeriesBar] = []
+    state = BarSeriesState(task.day_ns)
     if trades is not None:
         bars, state = series.advance(rule(task.events.specs[text], scale), state, trades)
     ended, state = series.pass_time(state, task.until_ns)
@@ -113,7 +113,7 @@ class DayComparison:
         return sum(found[2].trade_count for found in self._stored.values())
 
     def changed(
-        self, venue_id: str, instrument: InstrumentBars, text: str, bars: Iterable[NumberedBar]
+        self, venue_id: str, instrument: InstrumentBars, text: str, bars: Iterable[SeriesBar]
     ) -> tuple[list[BarRecord], list[BarKey]]:
         """The records to write, and the keys to delete."""
         records: list[BarRecord] = []
@@ -133,7 +133,7 @@ class DayComparison:
             keys.append(BarKey(venue_id, instrument.symbol, text, found[1], number))
         return records, keys
 
-    def removed_revisions(self, bars: Iterable[NumberedBar]) -> dict[int, int]:
+    def removed_revisions(self, bars: Iterable[SeriesBar]) -> dict[int, int]:
         """The newest revision of each removed number."""
         numbers = {bar.number for bar in bars}
         gone = {number: found[3] for number, found in self._stored.items() if found[4]}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.bars.kernel import INT64_MAX, Exact, Trades
+from core.bars.bar_arithmetic import INT64_MAX, Exact, TradeArrays
 from kit.base.database import Database
 from kit.marketdata.model.columns import Scale
 
@@ -23,7 +23,7 @@ _SELECT = (
 
 async def read_recorded_trades(
     database: Database, venue_id: str, symbol: str, start_ns: int, stop_ns: int, scale: Scale
-) -> tuple[Trades | None, Scale]:
+) -> tuple[TradeArrays | None, Scale]:
     """The trades of a span in no particular order, or None without any, and their scale, which is
     at least ``scale``. Raises StoreUnavailable."""
     of = [venue_id, symbol, start_ns, stop_ns]
@@ -40,7 +40,7 @@ async def read_recorded_trades(
     if not rows:
         return None, scale
     times, ids, prices, sizes, sides, received, texts = zip(*rows, strict=True)
-    trades = Trades(
+    trades = TradeArrays(
         np.array(times),
         np.array(ids),
         _exact(list(map(int, prices))),

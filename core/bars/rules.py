@@ -22,8 +22,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from core.bars.bar_arithmetic import BUY, SELL, Ints, PartialBar, TradeArrays
 from core.bars.bar_kinds import BarKind, BarSpec
-from core.bars.kernel import BUY, SELL, Ints, PartialBar, Trades
 from kit.marketdata.model.columns import Scale
 
 UNIT = 1_000_000
@@ -32,7 +32,7 @@ MEMORY = 10
 """A new bar moves an expectation by 1 / MEMORY of the difference."""
 
 
-class RuleState(NamedTuple):
+class BarRuleState(NamedTuple):
     """State of a rule within a day, besides the open bar."""
 
     last_price: int = 0
@@ -51,71 +51,71 @@ class RuleState(NamedTuple):
     """Direction of the last brick: 1 up, -1 down, 0 without one."""
 
 
-class Rule(Protocol):
+class BarRule(Protocol):
     """Decides where bars of one kind and size end."""
 
     def ends(
-        self, trades: Trades, opened: PartialBar | None, carry: RuleState
-    ) -> tuple[list[int], RuleState]:
+        self, trades: TradeArrays, opened: PartialBar | None, carry: BarRuleState
+    ) -> tuple[list[int], BarRuleState]:
         """Find the ends of bars among trades of one day that follow those of the open bar. Returns
         the position after the last trade of each bar, ascending, and the new state."""
 
 
-def rule(spec: BarSpec, scale: Scale) -> Rule:
+def rule(spec: BarSpec, scale: Scale) -> BarRule:
     """The rule of a kind, for trades of this scale."""
     match spec.kind:
         case BarKind.TICK:
-            return Tick(spec.unscaled)
+            return TickBarRule(spec.unscaled)
         case BarKind.VOLUME:
-            return Volume(spec.at_scale(scale.size))
+            return VolumeBarRule(spec.at_scale(scale.size))
         case BarKind.VALUE:
-            return Value(spec.at_scale(scale.price + scale.size))
+            return ValueBarRule(spec.at_scale(scale.price + scale.size))
         case BarKind.IMBALANCE:
-            return Imbalance(spec.unscaled)
+            return ImbalanceBarRule(spec.unscaled)
         case BarKind.RUNS:
-            return Runs(spec.unscaled)
+            return RunsBarRule(spec.unscaled)
         case BarKind.RANGE:
-            return Range(spec.at_scale(scale.price))
+            return RangeBarRule(spec.at_scale(scale.price))
         case BarKind.RENKO:
-            return Renko(spec.at_scale(scale.price))
+            return RenkoBarRule(spec.at_scale(scale.price))
 
 
-class Tick:
+class TickBarRule:
     """A bar ends after a number of trades."""
 
     def __init__(self, size: int) -> None:
         self._size = size
 
     def ends(
-        self, trades: Trades, opened: PartialBar | None, carry: RuleState
-    ) -> tuple[list[int], RuleState]:
+        self, trades: TradeArrays, opened: PartialBar | None, carry: BarRuleState
+    ) -> tuple[list[int], BarRuleState]:
         first = self._size - (opened.trade_count if opened else 0)
         return list(range(first, len(trades.time_ns) + 1, self._size)), carry
 
 
-class Volume:
+class VolumeBarRule:
     """A bar ends when its volume reaches a size."""
 
     def __init__(self, size: int) -> None:
         self._size = size
 
     def ends(
-        self, trades: Trades, opened: PartialBar | None, carry: RuleState
-    ) -> tuple[list[int], RuleState]:
+        self, trades: TradeArrays, opened: PartialBar | None, carry: BarRuleState
+    ) -> tuple[list[int], BarRuleState]:
         held = opened.volume if opened else 0
         sums = list(accumulate(trades.size.tolist(), initial=held))
         return _filled(sums, self._size), carry
 
 
-class Value:
+class ValueBarRule:
     """A bar ends when its quote volume reaches a size."""
 
     def __init__(self, size: int) -> None:
         self._size = size
 
     def ends(
-        self, trades: Trades, opened: PartialBar | None, carry: RuleState
-    ) -> tuple[list[int], RuleState]:
+        self, trades: TradeArrays, opened: PartialBar | None, carry: BarRuleState
+    ) -> tuple[list[int], BarRuleState]:
         held = opened.quote_volume if opened else 0
         prices = trades.price.tolist()
         sums = list(accumulate(map(mul, prices, trades.size.tolist()), initial=held))
@@ -124,7 +124,7 @@ class Value:
         return _filled(sums, self._size), carry
 
 
-class Imbalance:
+class ImbalanceBarRule:
     """A bar ends when buys minus sells reach the expected imbalance in either direction."""
 
     def __init__(self, size: int) -> None:
@@ -132,8 +132,8 @@ class Imbalance:
         self._least = UNIT * isqrt(size) // size
 
     def ends(
-        self, trades: Trades, opened: PartialBar | None, carry: RuleState
-    ) -> tuple[list[int], RuleState]:
+        self, trades: TradeArrays, opened: PartialBar | None, carry: BarRuleState
+    ) -> tuple[list[int], BarRuleState]:
         signs, carry = signed(trades, carry)
         ends: list[int] = []
         begin, theta = -(opened.trade_count if opened else 0), carry.buys - carry.sells
@@ -147,14 +147,14 @@ class Imbalance:
             begin, theta, limit = row, 0, self._limit(carry)
         return ends, _counted(carry, signs, ends)
 
-    def _limit(self, carry: RuleState) -> int:
+    def _limit(self, carry: BarRuleState) -> int:
         """The expected imbalance of a bar."""
         if not carry.expected_trades:
             return NEVER
         expected = max(abs(carry.expected_sign), self._least)
         return -(-carry.expected_trades * expected // UNIT**2)
 
-    def _learn(self, carry: RuleState, count: int, theta: int) -> RuleState:
+    def _learn(self, carry: BarRuleState, count: int, theta: int) -> BarRuleState:
         mean = theta * UNIT // count
         if carry.expected_trades:
             mean = carry.expected_sign + (mean - carry.expected_sign) // MEMORY
@@ -163,15 +163,15 @@ class Imbalance:
         )
 
 
-class Runs:
+class RunsBarRule:
     """A bar ends when its buys or its sells reach the expected count."""
 
     def __init__(self, size: int) -> None:
         self._size = size
 
     def ends(
-        self, trades: Trades, opened: PartialBar | None, carry: RuleState
-    ) -> tuple[list[int], RuleState]:
+        self, trades: TradeArrays, opened: PartialBar | None, carry: BarRuleState
+    ) -> tuple[list[int], BarRuleState]:
         signs, carry = signed(trades, carry)
         buys = [carry.buys, *(np.cumsum(signs > 0) + carry.buys).tolist()]
         sells = [carry.sells, *(np.cumsum(signs < 0) + carry.sells).tolist()]
@@ -190,13 +190,13 @@ class Runs:
             carry = self._learn(carry, row - begin, buys[row] - bought)
             begin, bought, sold = row, buys[row], sells[row]
 
-    def _limit(self, carry: RuleState) -> int:
+    def _limit(self, carry: BarRuleState) -> int:
         """The expected count of the more frequent side."""
         trades = carry.expected_trades or self._size * UNIT
         share = carry.expected_sign if carry.expected_trades else UNIT // 2
         return max(1, -(-trades * max(share, UNIT - share) // UNIT**2))
 
-    def _learn(self, carry: RuleState, count: int, bought: int) -> RuleState:
+    def _learn(self, carry: BarRuleState, count: int, bought: int) -> BarRuleState:
         share = carry.expected_sign if carry.expected_trades else UNIT // 2
         return carry._replace(
             expected_sign=share + (bought * UNIT // count - share) // MEMORY,
@@ -204,15 +204,15 @@ class Runs:
         )
 
 
-class Range:
+class RangeBarRule:
     """A bar ends when its highest minus its lowest price reaches a size."""
 
     def __init__(self, size: int) -> None:
         self._size = size
 
     def ends(
-        self, trades: Trades, opened: PartialBar | None, carry: RuleState
-    ) -> tuple[list[int], RuleState]:
+        self, trades: TradeArrays, opened: PartialBar | None, carry: BarRuleState
+    ) -> tuple[list[int], BarRuleState]:
         prices = trades.price.tolist()
         ends: list[int] = []
         size, count = self._size, len(prices)
@@ -228,7 +228,7 @@ class Range:
         return ends, carry
 
 
-class Renko:
+class RenkoBarRule:
     """A bar ends when the price is one brick further than the last end, or two bricks back.
 
     Bricks stand on the day's first price. A trade that jumps over several of them ends one bar; the
@@ -239,8 +239,8 @@ class Renko:
         self._size = size
 
     def ends(
-        self, trades: Trades, opened: PartialBar | None, carry: RuleState
-    ) -> tuple[list[int], RuleState]:
+        self, trades: TradeArrays, opened: PartialBar | None, carry: BarRuleState
+    ) -> tuple[list[int], BarRuleState]:
         prices = trades.price.tolist()
         size, ends = self._size, []
         anchor = prices[0] if carry.anchor is None else carry.anchor
@@ -265,7 +265,7 @@ class Renko:
 NEVER = 2**63
 
 
-def signed(trades: Trades, carry: RuleState) -> tuple[Ints, RuleState]:
+def signed(trades: TradeArrays, carry: BarRuleState) -> tuple[Ints, BarRuleState]:
     """1 for each trade whose taker bought, -1 where it sold.
 
     Where the venue does not say, by the tick rule: as the price has moved since the trade before,
@@ -301,13 +301,13 @@ def _filled_by_some(sums: Sequence[int], size: int) -> list[int]:
     return ends
 
 
-def _expected_trades(carry: RuleState, count: int, size: int) -> int:
+def _expected_trades(carry: BarRuleState, count: int, size: int) -> int:
     before = carry.expected_trades or size * UNIT
     after = before + (count * UNIT - before) // MEMORY
     return min(max(after, size * UNIT // 2), 2 * size * UNIT)
 
 
-def _counted(carry: RuleState, signs: Ints, ends: Sequence[int]) -> RuleState:
+def _counted(carry: BarRuleState, signs: Ints, ends: Sequence[int]) -> BarRuleState:
     """With the buys and sells of the bar that is open after these rows."""
     rest = signs[ends[-1] :] if ends else signs
     buys, sells = (0, 0) if ends else (carry.buys, carry.sells)

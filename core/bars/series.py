@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from core.bars import kernel
-from core.bars.kernel import PartialBar, Trades
-from core.bars.rules import Rule, RuleState
+from core.bars import bar_arithmetic
+from core.bars.bar_arithmetic import PartialBar, TradeArrays
+from core.bars.rules import BarRule, BarRuleState
 from kit.base.intervals import BY_NAME
 
 DAY_NS = BY_NAME["1d"].length_ns
 
 
-class SeriesState(NamedTuple):
+class BarSeriesState(NamedTuple):
     """The state of a series after some trades."""
 
     day_ns: int = -1
@@ -25,10 +25,10 @@ class SeriesState(NamedTuple):
     number: int = 0
     """Number of the open bar, or of the next one."""
     opened: PartialBar | None = None
-    carry: RuleState = RuleState()
+    carry: BarRuleState = BarRuleState()
 
 
-class NumberedBar(NamedTuple):
+class SeriesBar(NamedTuple):
     """One bar of a day."""
 
     day_ns: int
@@ -38,50 +38,50 @@ class NumberedBar(NamedTuple):
 
 
 def advance(
-    rule: Rule, state: SeriesState, trades: Trades
-) -> tuple[list[NumberedBar], SeriesState]:
+    rule: BarRule, state: BarSeriesState, trades: TradeArrays
+) -> tuple[list[SeriesBar], BarSeriesState]:
     """Make the bars that end with these trades, which are in order and follow those before.
 
     The first trade of a later day ends the last bar of a day.
     """
-    bars: list[NumberedBar] = []
+    bars: list[SeriesBar] = []
     for day_ns, rows in _by_day(trades):
         if day_ns != state.day_ns:
             bars += open_bars(state, final=True)
-            state = SeriesState(day_ns)
+            state = BarSeriesState(day_ns)
         ends, carry = rule.ends(rows, state.opened, state.carry)
         starts = [0, *ends]
         if starts[-1] == len(rows.time_ns):
             starts.pop()
-        totals = kernel.summaries(rows, np.array(starts))
+        totals = bar_arithmetic.summaries(rows, np.array(starts))
         if state.opened is not None:
-            totals[0] = kernel.combine(state.opened, totals[0])
+            totals[0] = bar_arithmetic.combine(state.opened, totals[0])
         for number, total in enumerate(totals[: len(ends)], state.number):
-            bars.append(NumberedBar(day_ns, number, total, final=True))
+            bars.append(SeriesBar(day_ns, number, total, final=True))
         opened = totals[-1] if len(totals) > len(ends) else None
-        state = SeriesState(day_ns, state.number + len(ends), opened, carry)
+        state = BarSeriesState(day_ns, state.number + len(ends), opened, carry)
     return bars, state
 
 
-def pass_time(state: SeriesState, time_ns: int) -> tuple[list[NumberedBar], SeriesState]:
+def pass_time(state: BarSeriesState, time_ns: int) -> tuple[list[SeriesBar], BarSeriesState]:
     """End the last bar of a day that is over at this time."""
     if state.opened is None or time_ns < state.day_ns + DAY_NS:
         return [], state
     return open_bars(state, final=True), state._replace(number=state.number + 1, opened=None)
 
 
-def open_bars(state: SeriesState, final: bool = False) -> list[NumberedBar]:
+def open_bars(state: BarSeriesState, final: bool = False) -> list[SeriesBar]:
     """The open bar, if there is one."""
     if state.opened is None:
         return []
-    return [NumberedBar(state.day_ns, state.number, state.opened, final)]
+    return [SeriesBar(state.day_ns, state.number, state.opened, final)]
 
 
-def rescale(state: SeriesState, price_factor: int, size_factor: int) -> SeriesState:
+def rescale(state: BarSeriesState, price_factor: int, size_factor: int) -> BarSeriesState:
     """The same state in units smaller by these factors."""
     carry = state.carry
     return state._replace(
-        opened=state.opened and kernel.rescale(state.opened, price_factor, size_factor),
+        opened=state.opened and bar_arithmetic.rescale(state.opened, price_factor, size_factor),
         carry=carry._replace(
             last_price=carry.last_price * price_factor,
             anchor=None if carry.anchor is None else carry.anchor * price_factor,
@@ -94,7 +94,7 @@ def day_of(time_ns: int) -> int:
     return time_ns - time_ns % DAY_NS
 
 
-def _by_day(trades: Trades) -> Iterator[tuple[int, Trades]]:
+def _by_day(trades: TradeArrays) -> Iterator[tuple[int, TradeArrays]]:
     times = trades.time_ns
     if len(times) == 0:
         return
@@ -102,5 +102,5 @@ def _by_day(trades: Trades) -> Iterator[tuple[int, Trades]]:
     while start < len(times):
         day_ns = day_of(int(times[start]))
         stop = int(np.searchsorted(times, day_ns + DAY_NS))
-        yield day_ns, kernel.take(trades, slice(start, stop))
+        yield day_ns, bar_arithmetic.take(trades, slice(start, stop))
         start = stop

@@ -7,9 +7,9 @@ import grpc
 from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 
 from core.bars.bar_record import BarRecord
-from core.bars.forwarding import PeerAggregators
+from core.bars.peer_aggregators import PeerAggregators
 from core.bars.settings import BarsSettings
-from core.bars.subscribers import OwnerChanged, Subscribers
+from core.bars.subscribers import AggregatorChanged, BarSubscribers
 from kit.base.clock import Clock
 from kit.base.errors import BadRequest
 from kit.base.intervals import BY_NAME
@@ -29,7 +29,7 @@ class BarsServicer(bars_pb2_grpc.BarsServicer):
 
     def __init__(
         self,
-        subscribers: Subscribers,
+        subscribers: BarSubscribers,
         open_bars: OpenBars,
         peers: PeerAggregators,
         settings: BarsSettings,
@@ -53,7 +53,7 @@ class BarsServicer(bars_pb2_grpc.BarsServicer):
                 try:
                     async for response in self._shown(request, interval_ms):
                         yield response
-                except OwnerChanged:
+                except AggregatorChanged:
                     continue
             elif is_forwarded:
                 # The aggregator that forwarded the call looks for the owner again.

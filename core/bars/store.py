@@ -81,7 +81,7 @@ class LeaseLost(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class BarChangeSet:
     """All changes up to some positions. Immutable."""
 
     shards: Collection[int]
@@ -94,7 +94,7 @@ class Snapshot:
     """Bars to delete."""
 
 
-class Store:
+class BarStore:
     """Reads and writes for one aggregator. Methods raise StoreUnavailable."""
 
     def __init__(self, database: Database, owner: str = "bars") -> None:
@@ -154,7 +154,7 @@ class Store:
         async with self._database.transaction() as connection:
             return await database_rows.day(connection, venue_id, symbol, interval, day_ns)
 
-    async def save(self, snapshot: Snapshot, now_ns: int) -> None:
+    async def save(self, snapshot: BarChangeSet, now_ns: int) -> None:
         """Write a snapshot in one transaction. Raises LeaseLost when a shard was lost."""
         async with self._database.transaction() as connection:
             await self._hold(connection, snapshot.shards)

@@ -16,11 +16,11 @@ InstrumentKey = tuple[str, str]
 """Venue id and symbol."""
 
 
-class OwnerChanged(Exception):
+class AggregatorChanged(Exception):
     """Another aggregator now makes the bars of this instrument."""
 
 
-class Subscriber:
+class BarSubscriber:
     """One subscriber, with the newest state of each bar that changed since its last response.
 
     At most ``bars_max`` bars wait. A subscriber that falls further behind is ended with
@@ -32,7 +32,7 @@ class Subscriber:
         self._bars_max = bars_max
         self._waiting: dict[BarKey, bars_pb2.Bar] = {}
         self._wake = asyncio.Event()
-        self._error: VenuemeshError | OwnerChanged | None = None
+        self._error: VenuemeshError | AggregatorChanged | None = None
 
     @property
     def wants_events(self) -> bool:
@@ -49,7 +49,7 @@ class Subscriber:
             detail = f"the subscriber is too slow: more than {self._bars_max} bars wait for it"
             self.end(SubscriberTooSlow(detail, channel="bars", cursor=""))
 
-    def end(self, error: VenuemeshError | OwnerChanged) -> None:
+    def end(self, error: VenuemeshError | AggregatorChanged) -> None:
         """End the subscription with an error. The first error wins."""
         if self._error is None:
             self._error = error
@@ -68,13 +68,13 @@ class Subscriber:
             await clock.sleep(interval_ms / 1000)
 
 
-class Subscribers:
+class BarSubscribers:
     """All subscribers, by instrument."""
 
     def __init__(self, subscribers_max: int, bars_max: int) -> None:
         self._subscribers_max = subscribers_max
         self._bars_max = bars_max
-        self._subscribers: dict[InstrumentKey, set[Subscriber]] = {}
+        self._subscribers: dict[InstrumentKey, set[BarSubscriber]] = {}
         self._shown_open: dict[InstrumentKey, frozenset[BarRecord]] = {}
         self._admitted = 0
         self._end: VenuemeshError | None = None
@@ -91,7 +91,7 @@ class Subscribers:
         symbol: str,
         intervals: Collection[str],
         open_bars: Iterable[BarRecord] = (),
-    ) -> Iterator[Subscriber]:
+    ) -> Iterator[BarSubscriber]:
         """A subscriber for the time of the context, which starts with the open bars.
 
         No intervals means all time intervals. The instrument need not have traded yet. Raises
@@ -105,7 +105,7 @@ class Subscribers:
                 limit=self._subscribers_max,
             )
         wanted = frozenset(intervals or (interval.name for interval in INTERVALS))
-        subscriber = Subscriber(wanted, self._bars_max)
+        subscriber = BarSubscriber(wanted, self._bars_max)
         for bar in open_bars:
             subscriber.offer(bar)
         key = venue_id, symbol
@@ -132,7 +132,7 @@ class Subscribers:
         for key, subscribers in self._subscribers.items():
             if shard_of(*key) in shards:
                 for subscriber in subscribers:
-                    subscriber.end(OwnerChanged())
+                    subscriber.end(AggregatorChanged())
 
     def watched_events(self) -> list[InstrumentKey]:
         """The instruments with subscribers of bars of other kinds than time."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from core.bars.kernel import Ints
+from core.bars.bar_arithmetic import Ints
 
 NO_ID = 0
 """The id of a trade without an id, or with one that is not a number."""

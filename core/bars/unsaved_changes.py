@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable
 from core.bars.bar_record import BarKey, BarRecord, event_bar_record, time_bar_record
 from core.bars.database_rows import instrument_row
 from core.bars.event_bars import EventBar
-from core.bars.instrument_bars import Bar, InstrumentBars
+from core.bars.instrument_bars import InstrumentBars, TimeBar
 from core.bars.shards import shard_of
-from core.bars.store import Snapshot, Store
+from core.bars.store import BarChangeSet, BarStore
 from core.bars.venue_bars import VenueBars
 
 
@@ -15,7 +15,7 @@ class UnsavedChanges:
     """Bars and instruments that wait to be stored, in the order in which they changed."""
 
     def __init__(self) -> None:
-        self.bars: dict[Bar, str] = {}
+        self.bars: dict[TimeBar, str] = {}
         """Changed time bars, with the id of their venue."""
         self._instruments: dict[InstrumentBars, str] = {}
         self._events: dict[BarKey, BarRecord] = {}
@@ -28,7 +28,7 @@ class UnsavedChanges:
         """Note that the state of instruments has changed."""
         self._instruments.update(dict.fromkeys(instruments, venue_id))
 
-    def add_bars(self, venue_id: str, bars: Iterable[Bar]) -> list[BarRecord]:
+    def add_bars(self, venue_id: str, bars: Iterable[TimeBar]) -> list[BarRecord]:
         """Note changed time bars. Returns their records."""
         changed = list(bars)
         self.bars.update(dict.fromkeys(changed, venue_id))
@@ -65,13 +65,13 @@ class UnsavedChanges:
         self._removed = {k: None for k in self._removed if stays(k.venue, k.symbol)}
 
     def snapshot(
-        self, venues: Iterable[VenueBars], shards: Collection[int], store: Store
-    ) -> Snapshot | None:
+        self, venues: Iterable[VenueBars], shards: Collection[int], store: BarStore
+    ) -> BarChangeSet | None:
         """All changes, which are then forgotten; None when there are none."""
         positions = [position for venue in venues for position in store.moved(venue)]
         if not positions and not self._instruments and not len(self) and not self._removed:
             return None
-        snapshot = Snapshot(
+        snapshot = BarChangeSet(
             shards=sorted(shards),
             positions=positions,
             instruments=[instrument_row(v, i) for i, v in self._instruments.items()],

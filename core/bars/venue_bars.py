@@ -7,11 +7,11 @@ from types import MappingProxyType
 
 from venuemesh.common.v1 import types_pb2
 
+from core.bars.bar_arithmetic import take
 from core.bars.batch_trades import BatchTrades, read_trades
 from core.bars.coverage import Span
 from core.bars.event_bars import EventBar
-from core.bars.instrument_bars import Bar, InstrumentBars
-from core.bars.kernel import take
+from core.bars.instrument_bars import InstrumentBars, TimeBar
 from core.bars.shards import SHARDS, shard_of
 from core.bars.watermark import Watermark
 from kit.base.cursor import START, Cursor, StreamKey
@@ -59,8 +59,8 @@ class VenueBars:
         self._elsewhere: set[str] = set()
         self._checkpoints_count = checkpoints_count
         self._channel_starts: list[int] = []
-        self._open: list[tuple[int, int, Bar]] = []
-        self._evictable: list[tuple[int, int, Bar]] = []
+        self._open: list[tuple[int, int, TimeBar]] = []
+        self._evictable: list[tuple[int, int, TimeBar]] = []
         self._tie_break = count()
 
     @property
@@ -131,17 +131,17 @@ class VenueBars:
         """Partial bars that are not part of bars yet."""
         return sum(instrument.waiting_partials() for instrument in self.changed)
 
-    def hold(self, bar: Bar) -> None:
+    def hold(self, bar: TimeBar) -> None:
         """Track a bar that is in memory from now on."""
         heap = self._evictable if bar.final else self._open
         heapq.heappush(heap, (bar.end_ns, next(self._tie_break), bar))
 
-    def roll_up(self) -> list[Bar]:
+    def roll_up(self) -> list[TimeBar]:
         """Make time bars of the collected trades. Returns the bars that changed.
 
         Bars that ``unloaded`` names must have been restored before.
         """
-        changed: dict[Bar, None] = {}
+        changed: dict[TimeBar, None] = {}
         for instrument in self.changed:
             fold = instrument.roll_up()
             changed.update(dict.fromkeys(fold.changed))
@@ -183,7 +183,7 @@ class VenueBars:
         for bar in other.held():
             self.hold(bar)
 
-    def held(self) -> list[Bar]:
+    def held(self) -> list[TimeBar]:
         return [bar for _, _, bar in (*self._open, *self._evictable)]
 
     def leave(self, shards: Collection[int]) -> None:
@@ -195,7 +195,7 @@ class VenueBars:
             heap[:] = [item for item in heap if item[2].instrument.symbol not in gone]
             heapq.heapify(heap)
 
-    def evict(self, kept_ns: int, busy: Container[Bar]) -> None:
+    def evict(self, kept_ns: int, busy: Container[TimeBar]) -> None:
         """Drop bars that ended ``kept_ns`` before the watermark and are not in ``busy``."""
         self.horizon_ns = max(self.horizon_ns, self.watermark.time_ns - kept_ns)
         again = []
@@ -216,7 +216,7 @@ class VenueBars:
         self._watch_channel(instrument)
 
     def restore(
-        self, instrument: InstrumentBars, bars: Iterable[Bar], spans: Iterable[Span] = ()
+        self, instrument: InstrumentBars, bars: Iterable[TimeBar], spans: Iterable[Span] = ()
     ) -> None:
         """Add bars of an instrument loaded from the database: all bars in these spans."""
         for bar in instrument.restore(bars, spans):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.bars.kernel import Ints
+from core.bars.bar_arithmetic import Ints
 from kit.base.intervals import SECOND
 
 

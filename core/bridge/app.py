@@ -1,23 +1,23 @@
-"""Wires the bridge: settings, streams, tail, books and the Live service."""
+"""Wires the bridge: settings, streams, tailer, books and the Live service."""
 
 from functools import partial
 
 from venuemesh.live.v1 import live_pb2
 
-from core.bridge.books import BookSplicer
-from core.bridge.catch_up import CatchUp
+from core.bridge.backlog_reader import BacklogReader
+from core.bridge.live_book_manager import LiveBookManager
 from core.bridge.service import LiveServicer
 from core.bridge.settings import BridgeSettings
-from core.bridge.tail import Tail
-from core.bridge.venues import Venues
+from core.bridge.stream_tailer import StreamTailer
+from core.bridge.venue_clients import VenueClients
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.degradation import DegradedReasons
-from kit.base.errors import Draining
-from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.errors import ProcessDraining
+from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.marketdata.delivery.streams import RedisStreams
-from kit.marketdata.delivery.subscription import Publication, Subscribers
+from kit.marketdata.delivery.redis_streams import RedisStreams
+from kit.marketdata.delivery.subscription import PublishedBatch, Subscribers
 
 SERVICE = "bridge"
 
@@ -31,19 +31,19 @@ def main() -> int:
 
 async def run(settings: BridgeSettings, mesh: MeshSettings) -> None:
     """Run the bridge in this event loop."""
-    runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
     streams = RedisStreams(mesh.redis_url)
     subscribers = Subscribers(settings.subscribers_max)
-    venues = Venues(runtime.directory, clock)
+    venues = VenueClients(runtime.directory, clock)
     degraded_reasons = DegradedReasons(runtime.meter)
 
-    def publish(publication: Publication) -> None:
+    def publish(publication: PublishedBatch) -> None:
         # Books first: a subscriber who hears that one has changed may look it up at once.
         books.apply(publication)
         subscribers.publish(publication)
 
-    tail = Tail(
+    tailer = StreamTailer(
         streams,
         publish,
         lambda key: books.entries_lost(key),
@@ -51,14 +51,14 @@ async def run(settings: BridgeSettings, mesh: MeshSettings) -> None:
         degraded_reasons,
         clock,
     )
-    books = BookSplicer(venues, tail.position, clock)
-    catch_up = partial(CatchUp, streams, tail, clock=clock)
-    live = LiveServicer(tail, catch_up, subscribers, books, venues, settings)
+    books = LiveBookManager(venues, tailer.position, clock)
+    catch_up = partial(BacklogReader, streams, tailer, clock=clock)
+    live = LiveServicer(tailer, catch_up, subscribers, books, venues, settings)
     runtime.serve(live_pb2.DESCRIPTOR, "Live", live, raw=("Subscribe",))
-    runtime.run_task("tail", tail.run)
+    runtime.run_task("tail", tailer.run)
     runtime.run_task("venues", venues.run)
     runtime.run_task("books", books.run)
-    runtime.when_draining(lambda: subscribers.end(Draining("the bridge is stopping")))
+    runtime.when_draining(lambda: subscribers.end(ProcessDraining("the bridge is stopping")))
     runtime.at_end(streams.close)
     runtime.at_end(venues.close)
     await runtime.run()

@@ -8,13 +8,13 @@ import grpc
 from venuemesh.common.v1 import types_pb2
 from venuemesh.live.v1 import live_pb2, live_pb2_grpc
 
-from core.bridge import selection
-from core.bridge.books import BookSplicer
-from core.bridge.catch_up import CatchUp
-from core.bridge.selection import Conflation, Selection
+from core.bridge import subscription_request
+from core.bridge.backlog_reader import BacklogReader
+from core.bridge.live_book_manager import LiveBookManager
 from core.bridge.settings import BridgeSettings
-from core.bridge.tail import Tail
-from core.bridge.venues import Venues
+from core.bridge.stream_tailer import StreamTailer
+from core.bridge.subscription_request import ChannelSelection, ConflationOptions
+from core.bridge.venue_clients import VenueClients
 from kit.base.errors import StoreUnavailable, UnknownService
 from kit.marketdata.delivery.conflation import ConflatedBuffer, Conflator
 from kit.marketdata.delivery.subscription import LosslessBuffer, Subscribers, Subscription
@@ -27,15 +27,15 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
 
     def __init__(
         self,
-        tail: Tail,
-        catch_up: Callable[[Sequence[Selection]], CatchUp],
+        tailer: StreamTailer,
+        catch_up: Callable[[Sequence[ChannelSelection]], BacklogReader],
         subscribers: Subscribers,
-        books: BookSplicer,
-        venues: Venues,
+        books: LiveBookManager,
+        venues: VenueClients,
         settings: BridgeSettings,
     ) -> None:
         """``catch_up`` starts the reader of what a lossless subscriber has missed."""
-        self._tail = tail
+        self._tailer = tailer
         self._catch_up = catch_up
         self._subscribers = subscribers
         self._books = books
@@ -45,11 +45,11 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
     async def Subscribe(  # type: ignore[override]  # responses are serialised already
         self, request: live_pb2.SubscribeRequest, context: Context
     ) -> AsyncIterator[bytes]:
-        selections = selection.selections(request)
+        selections = subscription_request.selections(request)
         delivery = request.delivery
         conflation = None
         if delivery.WhichOneof("mode") == "conflated":
-            conflation = selection.conflation(delivery, self._settings)
+            conflation = subscription_request.conflation(delivery, self._settings)
         await self._require_known(selections)
         with self._subscribers.admit() as subscription:
             responses = (
@@ -61,21 +61,21 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
                 async for response in responses:
                     yield response
 
-    async def _require_known(self, selections: Sequence[Selection]) -> None:
-        if not self._tail.started:
+    async def _require_known(self, selections: Sequence[ChannelSelection]) -> None:
+        if not self._tailer.started:
             raise StoreUnavailable("Redis has not answered yet", store="redis")
         for venue, symbols in {one.key.venue: one.symbols for one in selections}.items():
-            if not self._tail.knows(venue) and not self._venues.knows(venue):
+            if not self._tailer.knows(venue) and not self._venues.knows(venue):
                 raise UnknownService(f"no venue {venue!r} is known", name=venue)
             await self._venues.require_listed(venue, symbols)
 
     async def _lossless(
         self,
-        selections: Sequence[Selection],
+        selections: Sequence[ChannelSelection],
         delivery: types_pb2.Delivery,
         subscription: Subscription,
     ) -> AsyncGenerator[bytes, None]:
-        buffer = LosslessBuffer(selection.buffer_bytes(delivery, self._settings))
+        buffer = LosslessBuffer(subscription_request.buffer_bytes(delivery, self._settings))
         catch_up = self._catch_up(selections)
         async for response in catch_up.responses(subscription, buffer):
             yield response
@@ -83,7 +83,10 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
             yield response
 
     async def _conflated(
-        self, selections: Sequence[Selection], conflation: Conflation, subscription: Subscription
+        self,
+        selections: Sequence[ChannelSelection],
+        conflation: ConflationOptions,
+        subscription: Subscription,
     ) -> AsyncGenerator[bytes, None]:
         conflator = Conflator(
             self._books, conflation.book_depth, self._settings.conflated_trades_max

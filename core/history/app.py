@@ -2,17 +2,17 @@
 
 from venuemesh.history.v1 import history_pb2
 
-from core.history.book_store import BookStore
-from core.history.column_streams import ColumnStreams
+from core.history.book_store import HistoricalBookStore
+from core.history.column_responses import ColumnResponses
 from core.history.coverage_store import CoverageStore
+from core.history.list_store import ListStore
 from core.history.service import HistoryServicer
 from core.history.settings import HistorySettings
-from core.history.store import ListStore
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database, migrate_when_there
 from kit.base.degradation import DegradedReasons
-from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.storage.archive.archive import Archive
 
@@ -28,16 +28,16 @@ def main() -> int:
 
 async def run(settings: HistorySettings, mesh: MeshSettings) -> None:
     """Run History in this event loop."""
-    runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
     database = Database(mesh.database_url)
     degraded_reasons = DegradedReasons(runtime.meter)
     archive = Archive(mesh.database_url)
     history = HistoryServicer(
         ListStore(database),
-        BookStore(database),
+        HistoricalBookStore(database),
         CoverageStore(database),
-        ColumnStreams(archive, database, settings.readers_max),
+        ColumnResponses(archive, database, settings.readers_max),
     )
     runtime.serve(history_pb2.DESCRIPTOR, "History", history, raw=("Read", "ReadBars"))
     runtime.run_task(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 
-from core.history import list_queries, requests
+from core.history import list_queries, request_checks
+from core.history.historical_book import HistoricalBook, StoredBookBatch
+from core.history.list_store import instrument_id
 from core.history.paged_list import Row
-from core.history.past_book import PastBook, StoredBatch
-from core.history.store import instrument_id
 from kit.base.cursor import START, Cursor
 from kit.base.database import Connection, Database
 
@@ -73,7 +73,7 @@ class BookRequest:
         }
 
 
-class BookStore:
+class HistoricalBookStore:
     """Rebuilds books. Methods raise BadRequest, UnknownInstrument and StoreUnavailable."""
 
     def __init__(self, database: Database) -> None:
@@ -85,8 +85,10 @@ class BookStore:
         """The book at a time."""
         depth = request.depth or DEPTH
         if depth > DEPTH_MAX:
-            raise requests.bad("depth", request.depth, f"0 to {DEPTH_MAX}")
-        time_ns = requests.not_negative("time_ns", request.time_ns) or requests.INT64_MAX
+            raise request_checks.bad("depth", request.depth, f"0 to {DEPTH_MAX}")
+        time_ns = (
+            request_checks.not_negative("time_ns", request.time_ns) or request_checks.INT64_MAX
+        )
         async with self._database.transaction() as connection:
             # Rows and gaps of one snapshot: the recorder writes them in one transaction.
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -103,8 +105,8 @@ class BookStore:
         return answer
 
 
-async def _rebuild(connection: Connection, wanted: BookRequest) -> PastBook:
-    book = PastBook(wanted.symbol, wanted.time_ns)
+async def _rebuild(connection: Connection, wanted: BookRequest) -> HistoricalBook:
+    book = HistoricalBook(wanted.symbol, wanted.time_ns)
     snapshot = await _snapshot(connection, wanted, book)
     start = START if snapshot is None else snapshot.cursor
     values = wanted.values(start, max(book.received_time_ns - LONGEST_ROW_NS, 0))
@@ -123,8 +125,8 @@ async def _rebuild(connection: Connection, wanted: BookRequest) -> PastBook:
 
 
 async def _snapshot(
-    connection: Connection, wanted: BookRequest, book: PastBook
-) -> StoredBatch | None:
+    connection: Connection, wanted: BookRequest, book: HistoricalBook
+) -> StoredBookBatch | None:
     """Begin the book with the newest snapshot before the time. Returns None without one."""
     before_ns = None
     for from_ns in (*(wanted.newest_ns - length_ns for length_ns in LOOK_BACK_NS), 0):
@@ -142,6 +144,6 @@ async def _snapshot(
     return None
 
 
-def _stored(row: Row) -> StoredBatch:
+def _stored(row: Row) -> StoredBookBatch:
     epoch, sequence, codec, data = row
-    return StoredBatch(Cursor(epoch, sequence), codec, data)
+    return StoredBookBatch(Cursor(epoch, sequence), codec, data)

@@ -14,10 +14,10 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 from venuemesh.repair.v1 import repair_pb2
 
-from core.history import requests
+from core.history import request_checks
 from core.history.channel_coverage import END_OF_TIME_NS, TABLES, book_record, row_record
-from core.history.store import instrument_id
-from core.history.time_spans import Span, TimeSpans
+from core.history.list_store import instrument_id
+from core.history.time_spans import Span, TimeSpanSet
 from kit.base.cursor import Channel, StreamKey
 from kit.base.database import Connection, Database
 from kit.base.numbers import IntColumn
@@ -63,11 +63,11 @@ _GAPS = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class CoverageFacts:
+class RecordedCoverage:
     """Recorded facts about the coverage of a channel of an instrument."""
 
     watched: Span
-    missing: TimeSpans
+    missing: TimeSpanSet
     """Times in which events may be missing."""
     found_by_repair: Sequence[Span] = ()
     """Missing times of trades that no gap covers."""
@@ -75,15 +75,15 @@ class CoverageFacts:
     """Imported spans of trades: start, end, number of trades that were new."""
 
     @property
-    def counted(self) -> TimeSpans:
+    def counted(self) -> TimeSpanSet:
         """The times that were watched or imported."""
-        return TimeSpans.of([self.watched, *(span[:2] for span in self.imported)])
+        return TimeSpanSet.of([self.watched, *(span[:2] for span in self.imported)])
 
     @property
-    def covered(self) -> TimeSpans:
+    def covered(self) -> TimeSpanSet:
         """The counted times that are not missing."""
         watched = self.missing.missing_in(self.watched)
-        return TimeSpans.of([*watched, *(span[:2] for span in self.imported)])
+        return TimeSpanSet.of([*watched, *(span[:2] for span in self.imported)])
 
 
 class CoverageStore:
@@ -95,7 +95,7 @@ class CoverageStore:
     async def days(self, request: history_pb2.ListCoverageRequest) -> list[history_pb2.DayCoverage]:
         """The coverage of each day, ascending."""
         channel = channel_of(request)
-        start_ns, end_ns = requests.times(request)
+        start_ns, end_ns = request_checks.times(request)
         async with self._database.transaction() as connection:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             values: dict[str, object] = {
@@ -120,7 +120,9 @@ def channel_of(request: history_pb2.ListCoverageRequest) -> Channel:
     """The requested channel. Raises BadRequest."""
     channel = request.channel or types_pb2.CHANNEL_TRADES
     if channel not in CHANNELS:
-        raise requests.bad("channel", channel, " ".join(map(types_pb2.Channel.Name, CHANNELS)))
+        raise request_checks.bad(
+            "channel", channel, " ".join(map(types_pb2.Channel.Name, CHANNELS))
+        )
     return channel
 
 
@@ -132,13 +134,13 @@ async def _other_days(
         record = await book_record(connection, values)
     else:
         record = await row_record(connection, channel, values)
-    known = CoverageFacts(record.watched, TimeSpans.of(record.gaps))
+    known = RecordedCoverage(record.watched, TimeSpanSet.of(record.gaps))
     days_ns = _days(known.counted, *times)
     gaps = [(start_ns, end_ns, None) for start_ns, end_ns in record.gaps]
     return _coverage(known, days_ns, np.zeros_like(days_ns), gaps)
 
 
-async def _known(connection: Connection, values: dict[str, object]) -> CoverageFacts:
+async def _known(connection: Connection, values: dict[str, object]) -> RecordedCoverage:
     watched, holes = (0, 0), []
     row = await (await connection.execute(_WATCHED, values)).fetchone()
     if row is not None:
@@ -150,15 +152,15 @@ async def _known(connection: Connection, values: dict[str, object]) -> CoverageF
         ]
     found = await (await connection.execute(_HOLES, values)).fetchall()
     imported = await (await connection.execute(_IMPORTED, values)).fetchall()
-    return CoverageFacts(
+    return RecordedCoverage(
         watched=watched,
-        missing=TimeSpans.of([*holes, *((row[0], row[1]) for row in found)]),
+        missing=TimeSpanSet.of([*holes, *((row[0], row[1]) for row in found)]),
         found_by_repair=[(row[0], row[1]) for row in found if row[2] != repair_pb2.HOLE_SOURCE_GAP],
         imported=[(row[0], row[1], row[2]) for row in imported],
     )
 
 
-def _days(counted: TimeSpans, start_ns: int, end_ns: int) -> IntColumn:
+def _days(counted: TimeSpanSet, start_ns: int, end_ns: int) -> IntColumn:
     """The days with counted times that begin in a range. Raises BadRequest."""
     if not len(counted):
         return np.zeros(0, dtype=np.int64)
@@ -166,12 +168,12 @@ def _days(counted: TimeSpans, start_ns: int, end_ns: int) -> IntColumn:
     last = min(end_ns, int(counted.ends[-1]))
     days_ns = np.arange(-(-first // DAY_NS), -(-last // DAY_NS), dtype=np.int64) * DAY_NS
     if len(days_ns) > DAYS_MAX:
-        raise requests.bad("range", f"{len(days_ns)} days", f"up to {DAYS_MAX} days")
+        raise request_checks.bad("range", f"{len(days_ns)} days", f"up to {DAYS_MAX} days")
     return days_ns[counted.within(days_ns, days_ns + DAY_NS) > 0]
 
 
 async def _trade_counts(
-    connection: Connection, values: dict[str, object], known: CoverageFacts, days_ns: IntColumn
+    connection: Connection, values: dict[str, object], known: RecordedCoverage, days_ns: IntColumn
 ) -> IntColumn:
     found = await (await connection.execute(_DAY_BARS, values)).fetchall()
     bars: dict[int, int] = dict(found)
@@ -191,7 +193,7 @@ async def _trade_counts(
 
 
 def _coverage(
-    known: CoverageFacts,
+    known: RecordedCoverage,
     days_ns: IntColumn,
     trades: IntColumn,
     gaps: Iterable[tuple[int, int, int | None]],

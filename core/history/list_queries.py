@@ -7,8 +7,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from core.history.paged_list import KeyedList, MergedList, Row, SortKey, TimedList
-from core.history.requests import INT64_MAX
+from core.history.paged_list import KeyOrderedList, MergedList, Row, SortKey, TimeOrderedList
+from core.history.request_checks import INT64_MAX
 from kit.base.clock import NANOSECONDS_PER_SECOND
 
 
@@ -17,7 +17,7 @@ def _decimals(*names: str) -> str:
     return ", ".join(f"trim_scale({name})::text" for name in names)
 
 
-TRADES = KeyedList(
+TRADES = KeyOrderedList(
     f"coalesce(trade_id_text, trade_id::text), {_decimals('price', 'size')}, side,"
     " received_time_ns",
     "trade_rows WHERE instrument_id = %(instrument_id)s"
@@ -30,7 +30,7 @@ TRADES = KeyedList(
 )
 
 _QUOTE_NUMBERS = ("bid_price", "bid_size", "ask_price", "ask_size")
-QUOTES = TimedList(
+QUOTES = TimeOrderedList(
     f"{_decimals(*_QUOTE_NUMBERS)}, venue_time_ns, sequence",
     "quote_rows",
     "instrument_id = %(instrument_id)s",
@@ -51,11 +51,11 @@ _BAR_CONDITION = (
     " AND open_time_ns >= %(start_ns)s AND open_time_ns < %(end_ns)s"
 )
 _BAR_KEY = (SortKey("open_time_ns"), SortKey("number"))
-BARS = KeyedList(_BAR_COLUMNS, f"bars WHERE {_BAR_CONDITION}", _BAR_KEY)
+BARS = KeyOrderedList(_BAR_COLUMNS, f"bars WHERE {_BAR_CONDITION}", _BAR_KEY)
 
 _CANDLE_NUMBERS = ("open", "high", "low", "close", "volume")
 _CANDLE_FIELDS = (*_CANDLE_NUMBERS, "close_time_ns", "final", "source")
-CANDLES = KeyedList(
+CANDLES = KeyOrderedList(
     f"{_decimals(*_CANDLE_NUMBERS)},"
     f" open_time_ns + interval_s::bigint * {NANOSECONDS_PER_SECOND}, closed,"
     f" {bars_pb2.BAR_SOURCE_VENUE_CANDLE}",
@@ -68,7 +68,7 @@ CANDLES = KeyedList(
 BARS_AND_CANDLES = MergedList(BARS, CANDLES)
 
 _NAMES = f"venue, symbol, interval, open_time_ns, number, {', '.join(_BAR_FIELDS)}, written_time_ns"
-BARS_AS_OF = KeyedList(
+BARS_AS_OF = KeyOrderedList(
     _BAR_COLUMNS,
     f"(SELECT {_NAMES}, {INT64_MAX} AS superseded_time_ns FROM bars UNION ALL"
     f" SELECT {_NAMES}, superseded_time_ns FROM bar_revisions) AS versions"
@@ -88,7 +88,7 @@ _GAP_FIELDS = (
     "detected_time_ns",
     "detail",
 )
-GAPS = KeyedList(
+GAPS = KeyOrderedList(
     ", ".join(_GAP_FIELDS),
     "gap_rows WHERE venue = %(venue)s"
     " AND (%(symbol)s = '' OR symbol IS NULL OR symbol = %(symbol)s)"
@@ -105,7 +105,7 @@ _QUALITY_FIELDS = (
     "agreement",
     "open_hole_count",
 )
-QUALITY = KeyedList(
+QUALITY = KeyOrderedList(
     ", ".join(_QUALITY_FIELDS),
     "quality_rows WHERE venue = %(venue)s AND (%(symbol)s = '' OR symbol = %(symbol)s)"
     " AND computed_time_ns >= %(start_ns)s AND computed_time_ns < %(end_ns)s",

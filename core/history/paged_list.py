@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from core.history.requests import INT64_MAX, INT64_MIN
+from core.history.request_checks import INT64_MAX, INT64_MIN
 from kit.base import paging
 from kit.base.database import Connection
 from kit.base.errors import BadPageToken
@@ -66,7 +66,7 @@ class SortKey:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyedList:
+class KeyOrderedList:
     """A list whose rows have a unique key."""
 
     columns: str
@@ -117,8 +117,8 @@ class MergedList:
     """The rows of two lists with equal keys, merged; where both have a key, the row of the upper
     list."""
 
-    upper: KeyedList
-    lower: KeyedList
+    upper: KeyOrderedList
+    lower: KeyOrderedList
 
     def check(self, position: Position) -> bool:
         return self.upper.check(position)
@@ -138,7 +138,7 @@ class MergedList:
 
 
 @dataclass(frozen=True, slots=True)
-class TimedList:
+class TimeOrderedList:
     """A list whose rows have a time and no key.
 
     Its BRIN index finds times but does not order them. So a page is searched in spans of time that

@@ -7,10 +7,10 @@ from typing import Any
 import grpc
 from venuemesh.history.v1 import history_pb2, history_pb2_grpc
 
-from core.history.book_store import BookStore
-from core.history.column_streams import ColumnStreams
+from core.history.book_store import HistoricalBookStore
+from core.history.column_responses import ColumnResponses
 from core.history.coverage_store import CoverageStore, channel_of
-from core.history.store import ListStore
+from core.history.list_store import ListStore
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -19,7 +19,11 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
     """Answers History from the database. Read and ReadBars yield serialised responses."""
 
     def __init__(
-        self, queries: ListStore, books: BookStore, coverage: CoverageStore, reading: ColumnStreams
+        self,
+        queries: ListStore,
+        books: HistoricalBookStore,
+        coverage: CoverageStore,
+        reading: ColumnResponses,
     ) -> None:
         self._queries = queries
         self._books = books

@@ -11,7 +11,7 @@ Span = tuple[int, int]
 """Start (inclusive) and end (exclusive), ns since the Unix epoch."""
 
 
-class TimeSpans:
+class TimeSpanSet:
     """A set of times, as ascending spans that neither touch nor overlap."""
 
     def __init__(self, starts: IntColumn, ends: IntColumn) -> None:

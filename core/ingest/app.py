@@ -2,17 +2,17 @@
 
 from core.ingest.context import IngestContext
 from core.ingest.memory_budget import MemoryBudget
-from core.ingest.replicas import ReadReplicaGauge, VenueReplicas
+from core.ingest.replicas import ActiveReplicaGauge, VenueReplicas
 from core.ingest.settings import IngestSettings
-from core.ingest.trimming import Trimmer
+from core.ingest.trimming import StreamTrimmer
 from core.ingest.venue_discovery import VenueDiscovery
 from core.ingest.venue_writer import VenueWriter
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.degradation import DegradedReasons
-from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.marketdata.delivery.streams import RedisStreams
+from kit.marketdata.delivery.redis_streams import RedisStreams
 
 SERVICE = "ingest"
 
@@ -26,18 +26,18 @@ def main() -> int:
 
 async def run(settings: IngestSettings, mesh: MeshSettings) -> None:
     """Run ingest in this event loop."""
-    runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
     streams = RedisStreams(mesh.redis_url)
     memory = MemoryBudget(settings.redis_bytes_max, settings.waits_when_full(mesh.world))
     degraded = DegradedReasons(runtime.meter)
     context = IngestContext(streams, memory, settings, runtime.meter, degraded, clock)
-    read_gauge = ReadReplicaGauge(runtime.meter)
+    read_gauge = ActiveReplicaGauge(runtime.meter)
 
     def writer(venue: str) -> VenueWriter:
         return VenueWriter(venue, VenueReplicas(clock), read_gauge, context)
 
     runtime.run_task("feeds", VenueDiscovery(runtime.directory, writer).run)
-    runtime.run_task("trimmer", Trimmer(context).run)
+    runtime.run_task("trimmer", StreamTrimmer(context).run)
     runtime.at_end(streams.close)
     await runtime.run()

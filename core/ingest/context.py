@@ -7,7 +7,7 @@ from core.ingest.settings import IngestSettings
 from kit.base.clock import Clock
 from kit.base.degradation import DegradedReasons
 from kit.base.telemetry import Meter
-from kit.marketdata.delivery.streams import RedisStreams
+from kit.marketdata.delivery.redis_streams import RedisStreams
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,22 +12,22 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
-from core.ingest.replica_overlap import LAST_ENTRIES, OVERLAPPING, ReplicaOverlap
+from core.ingest.replica_deduplicator import LAST_ENTRIES, OVERLAPPING, ReplicaDeduplicator
 from kit.base.cursor import START, Cursor, StreamKey
-from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
+from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 
 WHOLE = (types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_STATUS)
 
 
 @dataclass(frozen=True, slots=True)
-class Failover:
+class FailoverPlan:
     """How the streams of a venue continue; usually with the replica that wrote them so far."""
 
     after: Mapping[StreamKey, Cursor]
     """Cursors to resume after. Streams without one start with their earliest batch, or whole."""
     continued: dict[StreamKey, Cursor] = field(default_factory=dict)
     """The newest entries of the lost replica, for streams that continue without a hole."""
-    overlaps: dict[StreamKey, ReplicaOverlap] = field(default_factory=dict)
+    overlaps: dict[StreamKey, ReplicaDeduplicator] = field(default_factory=dict)
 
     @property
     def is_active(self) -> bool:
@@ -71,7 +71,7 @@ async def plan(
     newest: Mapping[StreamKey, Cursor],
     epoch: int,
     expired: Iterable[StreamKey],
-) -> Failover:
+) -> FailoverPlan:
     """Return how to continue with the replica of this epoch; 0 if its epoch is unknown."""
     known = {key: cursor for key, cursor in newest.items() if cursor != START}
     older = {key: cursor for key, cursor in known.items() if cursor.epoch < epoch}
@@ -85,17 +85,17 @@ async def plan(
     for key in expired:
         after.pop(key, None)
     if not covered:
-        return Failover(after)
+        return FailoverPlan(after)
     whole = {key: cursor for key, cursor in older.items() if key.channel in WHOLE}
     for key in older.keys() - covered.keys():
         after.pop(key, None)
     overlaps = {
-        key: ReplicaOverlap(key.channel, older[key], await _last_batches(streams, key))
+        key: ReplicaDeduplicator(key.channel, older[key], await _last_batches(streams, key))
         for key in covered
         if key.channel in OVERLAPPING
     }
     continued = {key: older[key] for key in covered.keys() & after.keys()}
-    return Failover(after, continued | whole, overlaps)
+    return FailoverPlan(after, continued | whole, overlaps)
 
 
 def _covered_cursor(found: list[StreamEntry], epoch: int) -> Cursor | None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from kit.marketdata.delivery.streams import StreamEntry
+from kit.marketdata.delivery.redis_streams import StreamEntry
 
 
 class PendingEntries:

@@ -20,7 +20,7 @@ class Replica(NamedTuple):
     """The epoch of its cursors; 0 if unknown."""
 
 
-class ReadReplicaGauge:
+class ActiveReplicaGauge:
     """Metric that shows which replica of each venue is read."""
 
     def __init__(self, meter: Meter) -> None:

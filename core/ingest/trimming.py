@@ -28,7 +28,7 @@ def read_by_all(groups: Mapping[str, Cursor], required: Collection[str]) -> Curs
     return min(groups[name] for name in required)
 
 
-class Ages:
+class EntryAgeSamples:
     """When entries were written, one sample per round: cursors do not contain the time."""
 
     def __init__(self, keep_seconds: float) -> None:
@@ -49,7 +49,7 @@ class Ages:
         return None
 
 
-class Trimmer:
+class StreamTrimmer:
     """Trims every stream once a second."""
 
     def __init__(self, context: IngestContext) -> None:
@@ -66,7 +66,7 @@ class Trimmer:
         self._required_elsewhere = settings.other_groups
         self._degraded = context.degraded
         self._clock = context.clock
-        self._ages: dict[StreamKey, Ages] = {}
+        self._ages: dict[StreamKey, EntryAgeSamples] = {}
         self._used = meter.gauge("redis_used_bytes", "Memory that Redis uses")
         self._trimmed = meter.counter(
             "trimmed_entries", "Entries deleted after all groups read them"
@@ -95,7 +95,7 @@ class Trimmer:
 
     async def _trim_read(self, key: StreamKey) -> None:
         now_ns = self._clock.monotonic_ns()
-        ages = self._ages.setdefault(key, Ages(self._keep_seconds))
+        ages = self._ages.setdefault(key, EntryAgeSamples(self._keep_seconds))
         ages.add(now_ns, await self._streams.last(key) or START)
         required = self._required.get(key.channel, self._required_elsewhere)
         read = read_by_all(await self._streams.groups(key), required)

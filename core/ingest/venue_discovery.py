@@ -7,7 +7,7 @@ from venuemesh.registry.v1 import registry_pb2
 
 from core.ingest.replicas import Replica
 from core.ingest.venue_writer import VenueWriter
-from kit.base.directory import Directory
+from kit.base.directory import ServiceDirectory
 
 VENUE = "venue"
 
@@ -15,7 +15,7 @@ VENUE = "venue"
 class VenueDiscovery:
     """Follows the registry. The writer of a venue that is gone ends by itself."""
 
-    def __init__(self, directory: Directory, make: Callable[[str], VenueWriter]) -> None:
+    def __init__(self, directory: ServiceDirectory, make: Callable[[str], VenueWriter]) -> None:
         self._directory = directory
         self._make = make
         self._writers: dict[str, VenueWriter] = {}

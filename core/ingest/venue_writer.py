@@ -11,24 +11,24 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 from venuemesh.wire.v1 import wire_pb2
 
+from core.ingest.batch_continuity import VenueCursorTooLow, entries_for
 from core.ingest.context import IngestContext
-from core.ingest.continuity import VenueBehind, entries_for
-from core.ingest.failover import Failover, plan
+from core.ingest.failover import FailoverPlan, plan
 from core.ingest.pending_entries import PendingEntries
 from core.ingest.replica_monitor import ReplicaMonitor
-from core.ingest.replicas import ReadReplicaGauge, Replica, VenueReplicas
+from core.ingest.replicas import ActiveReplicaGauge, Replica, VenueReplicas
 from kit.base import backoff, errors, rpc, telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.cursor import CHANNELS, START, Cursor, StreamKey, channel_name, gap_reason_name
 from kit.base.errors import CursorExpired, StoreUnavailable, SubscriberTooSlow, VenueUnavailable
-from kit.marketdata.delivery.streams import StreamEntry, StreamMoved, positions_of
+from kit.marketdata.delivery.redis_streams import StreamAppendConflict, StreamEntry, positions_of
 
 RETRY_SECONDS_MAX = 1.0
 RUN_ENDS = (
     DecodeError,
     StoreUnavailable,
-    StreamMoved,
-    VenueBehind,
+    StreamAppendConflict,
+    VenueCursorTooLow,
     VenueUnavailable,
     grpc.aio.AioRpcError,
 )
@@ -49,7 +49,7 @@ class VenueWriter:
         self,
         venue: str,
         replicas: VenueReplicas,
-        read_gauge: ReadReplicaGauge,
+        read_gauge: ActiveReplicaGauge,
         context: IngestContext,
     ) -> None:
         self.venue = venue
@@ -140,7 +140,7 @@ class VenueWriter:
             call.cancel()
         raise VenueUnavailable("the venue ended the subscription", venue=self.venue)
 
-    def _request(self, failover: Failover) -> market_data_pb2.SubscribeRequest:
+    def _request(self, failover: FailoverPlan) -> market_data_pb2.SubscribeRequest:
         return market_data_pb2.SubscribeRequest(
             venue=self.venue,
             channels=CHANNELS,
@@ -191,7 +191,7 @@ class VenueWriter:
         match error:
             case StoreUnavailable():
                 self._degraded.report("redis", error.message)
-            case StreamMoved():
+            case StreamAppendConflict():
                 _log.info("another process has written to the stream", extra={"detail": str(error)})
             case grpc.aio.AioRpcError():
                 self._subscription_ended(error)
@@ -266,7 +266,7 @@ class _Run:
     channel: grpc.aio.Channel
     newest: dict[StreamKey, Cursor]
     """Cursors after all that was read is written."""
-    failover: Failover
+    failover: FailoverPlan
     pending: PendingEntries
     monitor: ReplicaMonitor
 

@@ -1,36 +1,36 @@
-"""Wires a playback: record, tape, hub, and the services of a venue."""
+"""Wires a playback: record, windows, hub, and the services of a venue."""
 
 import hashlib
 from pathlib import Path
 
 import psycopg
 
-from core.playback.books import PlayedBooks
-from core.playback.control import PlaybackController
-from core.playback.epochs import PlayEpoch, PlayEpochManager
+from core.playback.books import PlaybackBooks
+from core.playback.controller import PlaybackController
+from core.playback.epochs import PlaybackEpochFile, PlaybackEpochManager
 from core.playback.market_data import PlaybackMarketData
 from core.playback.paper_accounts import paper_accounts
-from core.playback.past_record import PastRecord
-from core.playback.player import Player
+from core.playback.publisher import PlaybackPublisher
+from core.playback.record_windows import CHANNELS, PlaybackContent, PlaybackSelection, windows
+from core.playback.recorded_market_data import RecordedMarketData
 from core.playback.settings import PlaybackSettings, parse_speed
-from core.playback.tape import CHANNELS, Play, PlayContent, windows
 from kit.base import backoff, telemetry
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database
 from kit.base.errors import (
-    Draining,
+    ProcessDraining,
     SettingError,
     StoreUnavailable,
     UnknownInstrument,
     UnknownVenue,
 )
-from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.connector.host.hub import Hub
 from kit.connector.process import services
 from kit.connector.process.market_data import MarketDataServicer
-from kit.execution.accounts import paper_names
+from kit.connector.publishing.hub import Hub
+from kit.execution.account_registry import paper_names
 from kit.execution.settings import OrdersSettings
 from kit.storage.archive.archive import Archive
 
@@ -52,10 +52,10 @@ async def run(settings: PlaybackSettings, mesh: MeshSettings, orders: OrdersSett
     for key in ("venue", "database_url"):
         if not getattr(settings, key):
             raise SettingError(f"playback.{key}", "", "must be named")
-    await Playback(settings, mesh, orders).run()
+    await PlaybackService(settings, mesh, orders).run()
 
 
-class Playback:
+class PlaybackService:
     """The parts of the process."""
 
     def __init__(
@@ -66,45 +66,47 @@ class Playback:
         self._mesh = mesh
         self._orders = orders
         self._clock = SystemClock()
-        self._runtime = Runtime(Identity(venue, "venue", venue, settings.port), mesh)
+        self._runtime = Runtime(ProcessIdentity(venue, "venue", venue, settings.port), mesh)
         self._archive = Archive(settings.database_url)
         self._database = Database(settings.database_url)
 
     async def run(self) -> None:
         """Read what the record has, then serve it."""
         content = await self._when_there()
-        play, symbols, terms, booked = content
+        selection, symbols, terms, booked = content
         runtime, settings, mesh = self._runtime, self._settings, self._mesh
-        epochs = PlayEpoch(
-            Path(mesh.data_dir) / "epochs" / f"{play.venue}-playback",
-            _fingerprint(settings, play),
-            play.start_ns,
+        epochs = PlaybackEpochFile(
+            Path(mesh.data_dir) / "epochs" / f"{selection.venue}-playback",
+            _fingerprint(settings, selection),
+            selection.start_ns,
         )
         hub = Hub(
-            play.venue,
+            selection.venue,
             epochs.epoch,
             self._clock,
             runtime.meter,
             settings.held_bytes_max,
             keeps_unread=True,
         )
-        books = PlayedBooks(booked if paper_names(play.venue, mesh, self._orders) else ())
-        player = Player(hub, books, parse_speed(settings.speed), runtime.meter, self._clock)
-        past = PastRecord(self._archive, self._database, content, player)
+        books = PlaybackBooks(booked if paper_names(selection.venue, mesh, self._orders) else ())
+        player = PlaybackPublisher(
+            hub, books, parse_speed(settings.speed), runtime.meter, self._clock
+        )
+        past = RecordedMarketData(self._archive, self._database, content, player)
         source = PlaybackMarketData(hub, player, past, books)
-        servicer = MarketDataServicer(hub, PlayEpochManager(hub, epochs, player), source, past)
+        servicer = MarketDataServicer(hub, PlaybackEpochManager(hub, epochs, player), source, past)
         accounts = paper_accounts(hub, player, past, books, mesh, self._orders)
-        services.serve(runtime, servicer, accounts, PlaybackController(play, symbols, player))
+        services.serve(runtime, servicer, accounts, PlaybackController(selection, symbols, player))
         rows_max = settings.window_rows_max
-        tape = windows(self._archive, play, terms, settings.window_ns, rows_max)
-        runtime.when_draining(lambda: hub.end(Draining("the playback is stopping")))
-        runtime.run_task("player", lambda: player.run(tape, symbols))
+        record_windows = windows(self._archive, selection, terms, settings.window_ns, rows_max)
+        runtime.when_draining(lambda: hub.end(ProcessDraining("the playback is stopping")))
+        runtime.run_task("player", lambda: player.run(record_windows, symbols))
         runtime.at_end(self._archive.close)
         runtime.at_end(self._database.close)
         runtime.meter.serving()
         await runtime.run()
 
-    async def _when_there(self) -> PlayContent:
+    async def _when_there(self) -> PlaybackContent:
         """Wait while the store is away: its server may be starting."""
         waits = backoff.delays()
         told = ""
@@ -117,7 +119,7 @@ class Playback:
                     _log.warning("the store of the record is away", extra={"detail": told})
                 await self._clock.sleep(next(waits))
 
-    async def _found(self) -> PlayContent:
+    async def _found(self) -> PlaybackContent:
         """Raises SettingError when there is nothing to play."""
         settings, archive = self._settings, self._archive
         venue, symbols = settings.venue, tuple(settings.symbols)
@@ -146,16 +148,16 @@ class Playback:
                 f"nothing of {venue} was recorded then; the record has {first_ns} to {last_ns}"
             )
             raise SettingError("playback.from_time", span, allowed)
-        play = Play(venue, symbols, start_ns, end_ns, channels)
+        selection = PlaybackSelection(venue, symbols, start_ns, end_ns, channels)
         booked = await archive.symbols_with_books(venue, end_ns, symbols)
-        return PlayContent(play, list(instruments.names), terms, booked)
+        return PlaybackContent(selection, list(instruments.names), terms, booked)
 
 
-def _fingerprint(settings: PlaybackSettings, play: Play) -> str:
+def _fingerprint(settings: PlaybackSettings, selection: PlaybackSelection) -> str:
     """Return a hash of everything that the batches depend on."""
     parts = (
         settings.database_url,
-        play,
+        selection,
         settings.speed,
         settings.window_ms,
         settings.window_rows_max,

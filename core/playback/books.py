@@ -1,4 +1,4 @@
-"""The order books of a play after the last published window, for paper orders."""
+"""The order books of a playback after the last published window, for paper orders."""
 
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
@@ -14,7 +14,7 @@ WAITING_MAX = 1_000
 _log = telemetry.logger("playback.books")
 
 
-class PlayedBooks:
+class PlaybackBooks:
     """A ``VerifiedBooks`` of the played books."""
 
     def __init__(self, wanted: Collection[str]) -> None:

@@ -1,7 +1,7 @@
-"""The epoch of a play: the same on every run of the same play in the same data folder.
+"""The epoch of a playback: the same on every run of the same playback in the same data folder.
 
-The batches of a play are the same on every run. With the same epoch their cursors are the same too,
-so a reader's cursor stays valid after a restart of the process.
+The batches of a playback are the same on every run. With the same epoch their cursors are the same
+too, so a reader's cursor stays valid after a restart of the process.
 """
 
 import os
@@ -9,20 +9,20 @@ from pathlib import Path
 
 import msgspec
 
-from core.playback.player import Player
+from core.playback.publisher import PlaybackPublisher
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.connector.host.hub import Hub
+from kit.connector.publishing.hub import Hub
 
 
-class StoredEpoch(msgspec.Struct, frozen=True):
+class StoredPlaybackEpoch(msgspec.Struct, frozen=True):
     """The content of the file."""
 
     play: str
     epoch: int
 
 
-class PlayEpoch:
-    """Chooses the epoch of a play and stores it."""
+class PlaybackEpochFile:
+    """Chooses the epoch of a playback and stores it."""
 
     def __init__(self, path: Path, play: str, start_ns: int) -> None:
         self._path = path
@@ -40,9 +40,9 @@ class PlayEpoch:
         self.epoch = max(self.epoch, epoch + 1)
         self._write()
 
-    def _read(self) -> StoredEpoch | None:
+    def _read(self) -> StoredPlaybackEpoch | None:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=StoredEpoch)
+            return msgspec.json.decode(self._path.read_bytes(), type=StoredPlaybackEpoch)
         except (OSError, msgspec.MsgspecError):
             return None
 
@@ -50,16 +50,16 @@ class PlayEpoch:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_suffix(".new")
         with fresh.open("wb") as file:
-            file.write(msgspec.json.encode(StoredEpoch(self._play, self.epoch)))
+            file.write(msgspec.json.encode(StoredPlaybackEpoch(self._play, self.epoch)))
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
 
 
-class PlayEpochManager:
-    """Starts the play in an epoch that is larger than that of the streams."""
+class PlaybackEpochManager:
+    """Starts the playback in an epoch that is larger than that of the streams."""
 
-    def __init__(self, hub: Hub, epochs: PlayEpoch, player: Player) -> None:
+    def __init__(self, hub: Hub, epochs: PlaybackEpochFile, player: PlaybackPublisher) -> None:
         self._hub = hub
         self._epochs = epochs
         self._player = player

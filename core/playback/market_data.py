@@ -1,21 +1,23 @@
-"""The MarketDataSource of a play: the record up to the played time."""
+"""The MarketDataSource of a playback: the record up to the played time."""
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from core.playback.books import PlayedBooks
-from core.playback.past_record import PastRecord
-from core.playback.player import Player
+from core.playback.books import PlaybackBooks
+from core.playback.publisher import PlaybackPublisher
+from core.playback.recorded_market_data import RecordedMarketData
 from kit.base.cursor import Cursor
 from kit.base.errors import NotSupported
-from kit.connector.host.hub import Hub
-from kit.connector.process.market_data import BookView, ReadFrom
+from kit.connector.process.market_data import OrderBookView, SubscriptionStart
+from kit.connector.publishing.hub import Hub
 
 
 class PlaybackMarketData:
     """Serves the venue whose record is played."""
 
-    def __init__(self, hub: Hub, player: Player, past: PastRecord, books: PlayedBooks) -> None:
+    def __init__(
+        self, hub: Hub, player: PlaybackPublisher, past: RecordedMarketData, books: PlaybackBooks
+    ) -> None:
         self.instruments = past.instruments
         self.require_subscribed = past.require
         self._hub = hub
@@ -23,10 +25,10 @@ class PlaybackMarketData:
         self._past = past
         self._books = books
 
-    def on_subscribed(self, start: ReadFrom) -> None:
+    def on_subscribed(self, start: SubscriptionStart) -> None:
         self._player.start(start.resume_after)
 
-    async def book(self, symbol: str, depth: int) -> tuple[Cursor, BookView | None]:
+    async def book(self, symbol: str, depth: int) -> tuple[Cursor, OrderBookView | None]:
         cursor = self._hub.cursor(types_pb2.CHANNEL_BOOK)
         states = market_data_pb2.BookState
         doubted = symbol in self._books.doubted
@@ -37,7 +39,7 @@ class PlaybackMarketData:
         updates = book.updates
         levels = list(zip(updates.price.tolist(), updates.size.tolist(), strict=True))
         bid_count = int(updates.bid_count[0])
-        return cursor, BookView(
+        return cursor, OrderBookView(
             state,
             int(updates.book_epoch[0]),
             int(updates.last_sequence[0]),

@@ -1,20 +1,20 @@
-"""The paper accounts of a play."""
+"""The paper accounts of a playback."""
 
 import math
 from dataclasses import replace
 
-from core.playback.books import PlayedBooks
-from core.playback.paper_feed import PlayedFeed, PlayedTrades
-from core.playback.past_record import PastRecord
-from core.playback.player import Player
+from core.playback.books import PlaybackBooks
+from core.playback.paper_feed import PlaybackFeed, PlaybackTrades
+from core.playback.publisher import PlaybackPublisher
+from core.playback.recorded_market_data import RecordedMarketData
 from kit.base import telemetry
 from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
 from kit.base.settings import MeshSettings
 from kit.connector.contract import discovery
 from kit.connector.contract.venue import DEFAULT_FEE_SCHEDULE, Environment
-from kit.connector.host.hub import Hub
-from kit.execution.accounts import Accounts, PublishedMarket, paper_names
+from kit.connector.publishing.hub import Hub
+from kit.execution.account_registry import AccountRegistry, PublishedMarket, paper_names
 from kit.execution.paper.rules import FeeSchedule, rules_of
 from kit.execution.settings import OrdersSettings
 
@@ -23,17 +23,17 @@ _log = telemetry.logger("playback.trading")
 
 def paper_accounts(
     hub: Hub,
-    player: Player,
-    past: PastRecord,
-    books: PlayedBooks,
+    player: PlaybackPublisher,
+    past: RecordedMarketData,
+    books: PlaybackBooks,
     mesh: MeshSettings,
     settings: OrdersSettings,
-) -> Accounts:
-    """Return the accounts that trade in a play. Raises SettingError."""
+) -> AccountRegistry:
+    """Return the accounts that trade in a playback. Raises SettingError."""
     market = PublishedMarket(
-        past.instrument, books, PlayedTrades(hub, player), lambda: PlayedFeed(hub, player)
+        past.instrument, books, PlaybackTrades(hub, player), lambda: PlaybackFeed(hub, player)
     )
-    accounts = Accounts(hub.venue_id, mesh, settings, SystemClock(), market)
+    accounts = AccountRegistry(hub.venue_id, mesh, settings, SystemClock(), market)
     names = paper_names(hub.venue_id, mesh, settings)
     if names:
         rules = rules_of(hub.venue_id, _fee_schedule(hub.venue_id, mesh), settings)

@@ -1,18 +1,18 @@
-"""The hub of a play as the market data source of paper accounts."""
+"""The hub of a playback as the market data source of paper accounts."""
 
 from collections.abc import Callable, Collection
 
-from core.playback.player import Player
+from core.playback.publisher import PlaybackPublisher
 from kit.base.cursor import Channel, Cursor
-from kit.connector.host.hub import Hub, HubReader
+from kit.connector.publishing.hub import Hub, HubReader
 from kit.execution.market_feed import FeedPosition
 from kit.marketdata.delivery.subscription import SymbolFilter
 
 
-class PlayedFeed:
-    """A ``ResumableMarketFeed``. Nothing is published twice when a play is repeated."""
+class PlaybackFeed:
+    """A ``ResumableMarketFeed``. Nothing is published twice when a playback is repeated."""
 
-    def __init__(self, hub: Hub, player: Player) -> None:
+    def __init__(self, hub: Hub, player: PlaybackPublisher) -> None:
         self._hub = hub
         self._player = player
         self._reader: HubReader | None = None
@@ -46,15 +46,15 @@ class PlayedFeed:
         return is_other
 
     def _is_other(self) -> bool:
-        """Return whether another play was read before, and nothing of this one yet."""
+        """Return whether another playback was read before, and nothing of this one yet."""
         return any(at.sequence and at.epoch != self._hub.epoch for at in self._before.values())
 
 
-class PlayedTrades:
+class PlaybackTrades:
     """A source of trades for prices. Batches that are repeated for readers who have them are
     skipped."""
 
-    def __init__(self, hub: Hub, player: Player) -> None:
+    def __init__(self, hub: Hub, player: PlaybackPublisher) -> None:
         self._hub = hub
         self._player = player
 

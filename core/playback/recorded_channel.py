@@ -15,7 +15,7 @@ from kit.storage.archive.gaps_and_listings import TimedGap
 NEVER_NS = 1 << 63
 
 
-class RecordedChannel:
+class RecordedChannelReader:
     """Events and gaps of one channel, with as little read-ahead as needed."""
 
     def __init__(

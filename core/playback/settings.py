@@ -4,7 +4,7 @@ import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.errors import SettingError
-from kit.storage.archive.times import ALLOWED, parse_time
+from kit.storage.archive.time_text import ALLOWED, parse_time
 
 SPEED_MAX = "max"
 WINDOW_MS = 10
@@ -34,7 +34,7 @@ class PlaybackSettings(msgspec.Struct, frozen=True, kw_only=True):
     window_rows_max: int = 10_000
     """Rows of one window and channel; with more of them a window is shorter."""
     held_bytes_max: int = 32 * 1024 * 1024
-    """Batches that are held for readers. Half full of what the slowest has not read, the play
+    """Batches that are held for readers. Half full of what the slowest has not read, the playback
     waits."""
 
     def __post_init__(self) -> None:

@@ -5,14 +5,14 @@ import asyncio
 from core.recorder.partitions import PartitionManager
 from core.recorder.recorder import Recorder
 from core.recorder.settings import RecorderSettings, StorageSettings
-from core.recorder.store import Store
+from core.recorder.store import RecorderStore
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database, migrate_when_there
 from kit.base.degradation import DegradedReasons
-from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.marketdata.delivery.streams import RedisStreams
+from kit.marketdata.delivery.redis_streams import RedisStreams
 
 SERVICE = "recorder"
 STORAGE_SECTION = "storage"
@@ -28,12 +28,14 @@ def main() -> int:
 
 async def run(settings: RecorderSettings, storage: StorageSettings, mesh: MeshSettings) -> None:
     """Run the recorder in this event loop."""
-    runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
     streams = RedisStreams(mesh.redis_url)
     database = Database(mesh.database_url)
     degraded_reasons = DegradedReasons(runtime.meter)
-    recorder = Recorder(streams, Store(database), settings, runtime.meter, degraded_reasons, clock)
+    recorder = Recorder(
+        streams, RecorderStore(database), settings, runtime.meter, degraded_reasons, clock
+    )
     partitions = PartitionManager(database, storage, runtime.meter, degraded_reasons, clock)
 
     async def record() -> None:

@@ -8,7 +8,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from core.recorder.column_buffer import INT64_MAX, MalformedBatch
 from kit.base.cursor import Cursor, channel_name
-from kit.marketdata.delivery.streams import StreamEntry
+from kit.marketdata.delivery.redis_streams import StreamEntry
 from kit.marketdata.model.batches import Batch
 
 SCALE_MAX = 36

@@ -26,7 +26,7 @@ _NEGATIVE = 0x4000
 _LENGTH = Struct(">i")
 
 
-class Field(Protocol):
+class CopyField(Protocol):
     """One column of a table."""
 
     @property
@@ -38,7 +38,7 @@ class Field(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Integers:
+class IntegerField:
     """A column of smallint, integer or bigint, or of booleans as 0 and 1."""
 
     values: NDArray[Any]
@@ -55,7 +55,7 @@ class Integers:
 
 
 @dataclass(frozen=True, slots=True)
-class Numerics:
+class NumericField:
     """A column of numeric: value = unscaled / 10^scale, exact for any 64-bit integer.
 
     The value is sent as digits to the base 10000, the same number in all rows: PostgreSQL strips
@@ -102,10 +102,10 @@ class Numerics:
 
 
 @dataclass(frozen=True, slots=True)
-class Nullable:
+class NullableField:
     """A column of which some values are null."""
 
-    field: Field
+    field: CopyField
     is_null: NDArray[np.bool_]
 
     @property
@@ -118,7 +118,7 @@ class Nullable:
 
 
 def encode(
-    row_count: int, fields: Sequence[Field], texts: Sequence[bytes] | None = None
+    row_count: int, fields: Sequence[CopyField], texts: Sequence[bytes] | None = None
 ) -> list[Buffer]:
     """The rows, header and trailer included; each row's text, if any, is its last field.
 
@@ -137,18 +137,18 @@ def encode(
     data: Buffer = rows.view(np.uint8).data
     if texts is not None:
         data = b"".join(_with_texts(rows.tobytes(), rows.dtype.itemsize, texts))
-    elif any(isinstance(field, Nullable) for field in fields):
+    elif any(isinstance(field, NullableField) for field in fields):
         data = _without_nulls(rows, fields)
     return [HEADER, data, TRAILER]
 
 
-def _without_nulls(rows: NDArray[Any], fields: Sequence[Field]) -> Buffer:
+def _without_nulls(rows: NDArray[Any], fields: Sequence[CopyField]) -> Buffer:
     """Encode nulls, which have the length -1 and no bytes."""
     keep = np.ones((len(rows), rows.dtype.itemsize), dtype=bool)
     places = rows.dtype.fields
     assert places is not None
     for number, field in enumerate(fields):
-        if isinstance(field, Nullable):
+        if isinstance(field, NullableField):
             rows[f"length_{number}"][field.is_null] = -1
             dtype, start = places[f"value_{number}"][:2]
             keep[field.is_null, start : start + dtype.itemsize] = False

@@ -11,8 +11,8 @@ from core.recorder.gaps import GapBeforeBatch, gap_rows
 from core.recorder.pending_rows import PendingRows
 from core.recorder.table_writes import TableWrite
 from kit.base.cursor import START, Channel, Cursor, StreamKey
+from kit.marketdata.delivery.redis_streams import StreamEntry
 from kit.marketdata.delivery.stream_continuity import joins
-from kit.marketdata.delivery.streams import StreamEntry
 from kit.marketdata.model.batches import Batch, columns_of
 
 

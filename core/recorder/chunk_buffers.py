@@ -9,7 +9,7 @@ from core.recorder.column_buffer import MalformedBatch
 from core.recorder.settings import RecorderSettings
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.cursor import Channel, Cursor, StreamKey
-from kit.marketdata.delivery.streams import StreamEntry
+from kit.marketdata.delivery.redis_streams import StreamEntry
 
 BLOCK_CHANNELS = frozenset({types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_FRAMES})
 """Channels stored as blocks of bytes, which get smaller the more batches a block holds."""
@@ -43,7 +43,7 @@ class ChunkBuffer:
         return bool(self.chunk.positions)
 
 
-class ChunkBuffers:
+class RowAndBlockBuffers:
     """The chunk of rows, written soon, and the chunk of blocks, which collects for longer."""
 
     def __init__(self, positions: dict[StreamKey, Cursor], settings: RecorderSettings) -> None:

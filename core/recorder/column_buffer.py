@@ -18,7 +18,7 @@ InstrumentIds = Mapping[tuple[str, str], int]
 """(venue, symbol) to instrument_id."""
 
 
-class ScaledInstrument(NamedTuple):
+class VenueInstrumentScale(NamedTuple):
     """An instrument with the scale of its numbers in one or more batches."""
 
     venue: str

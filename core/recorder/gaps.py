@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from venuemesh.common.v1 import types_pb2
 
-from core.recorder.table_writes import PlainRows
+from core.recorder.table_writes import PythonRows
 from kit.base.cursor import Cursor, StreamKey
 
 COLUMNS = {
@@ -34,9 +34,9 @@ class GapBeforeBatch(NamedTuple):
     gap: types_pb2.Gap
 
 
-def gap_rows(gaps: Sequence[GapBeforeBatch]) -> PlainRows:
+def gap_rows(gaps: Sequence[GapBeforeBatch]) -> PythonRows:
     """Gaps as rows of gap_rows."""
-    return PlainRows(
+    return PythonRows(
         "gap_rows",
         ", ".join(COLUMNS),
         list(COLUMNS.values()),

@@ -5,29 +5,29 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
+from core.recorder.batch_blocks import ChannelBlocks, book_rows, frame_rows
 from core.recorder.batch_checks import check_book, check_frames, check_rows, trade_ids
-from core.recorder.blocks import Blocks, book_rows, frame_rows
 from core.recorder.column_buffer import (
     LARGE_BATCH_ROWS,
     ColumnBuffer,
     InstrumentIds,
     MalformedBatch,
     RepeatedField,
-    ScaledInstrument,
+    VenueInstrumentScale,
 )
-from core.recorder.hole_fills import (
-    HoleFill,
-    HoleFills,
+from core.recorder.instrument_terms import InstrumentTermsChange, InstrumentTermsUpdates, terms_of
+from core.recorder.repair_rows import (
+    GapClosures,
     RepairedTrade,
+    RepairOutcome,
     hole_fills_of,
     repaired_rows,
     trades_of,
 )
 from core.recorder.row_tables import ROW_TABLES, TEXT_TRADES, RowTable, rows_of
 from core.recorder.table_writes import TableWrite
-from core.recorder.terms import TermsChange, TermsChanges, terms_of
 from kit.base.cursor import StreamKey
-from kit.marketdata.delivery.streams import StreamEntry
+from kit.marketdata.delivery.redis_streams import StreamEntry
 from kit.marketdata.model.batches import Batch, row_count
 from kit.marketdata.model.book_updates import BookUpdates
 
@@ -36,18 +36,18 @@ class PendingRows:
     """Rows of batches, in the order in which they were read."""
 
     def __init__(self) -> None:
-        self._instruments: dict[ScaledInstrument, int] = {}
+        self._instruments: dict[VenueInstrumentScale, int] = {}
         """The instruments of rows, with their number in the column "place"."""
         self._tables = {
             channel: ColumnBuffer(("place", *table.names)) for channel, table in ROW_TABLES.items()
         }
         self._text_trades = ColumnBuffer(("place", *TEXT_TRADES.names))
         self._text_ids: list[str] = []
-        self._books = Blocks()
-        self._frames = Blocks()
-        self._terms: list[TermsChange] = []
+        self._books = ChannelBlocks()
+        self._frames = ChannelBlocks()
+        self._terms: list[InstrumentTermsChange] = []
         self._repaired: list[RepairedTrade] = []
-        self._fills: list[HoleFill] = []
+        self._fills: list[RepairOutcome] = []
 
     def add(self, entry: StreamEntry, batch: Batch) -> int:
         """Add the rows of a batch. Returns the number of events. Raises MalformedBatch, and has
@@ -99,11 +99,11 @@ class PendingRows:
         if self._frames.all():
             tables.append(frame_rows(self._frames.all()))
         if self._terms:
-            tables.append(TermsChanges(self._terms))
+            tables.append(InstrumentTermsUpdates(self._terms))
         if self._repaired:
             tables.append(repaired_rows(self._repaired, ids))
         if self._fills:
-            tables.append(HoleFills(self._fills))
+            tables.append(GapClosures(self._fills))
         return tables
 
     def _add_trades(self, entry: StreamEntry, batch: Batch) -> None:
@@ -137,7 +137,7 @@ class PendingRows:
         """The columns of a batch, with this object's numbers of instruments."""
         places = [
             self._instruments.setdefault(
-                ScaledInstrument(
+                VenueInstrumentScale(
                     entry.key.venue,
                     instrument.symbol,
                     instrument.price_scale,

@@ -4,18 +4,18 @@ import asyncio
 from collections import Counter
 
 from core.recorder.chunk import Chunk
-from core.recorder.chunk_buffers import ChunkBuffers
-from core.recorder.progress import Progress
+from core.recorder.chunk_buffers import RowAndBlockBuffers
+from core.recorder.recording_progress import RecordingProgress
 from core.recorder.settings import RecorderSettings
-from core.recorder.store import EncodedChunk, Store
+from core.recorder.store import EncodedChunk, RecorderStore
 from kit.base import backoff, telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import channel_name, gap_reason_name
-from kit.base.database import POSTGRESQL, PositionMoved
+from kit.base.database import POSTGRESQL, ConsumerPositionConflict
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter
-from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
+from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 
 READ_ENTRIES_MAX = 64
 """Entries of each stream that are read in one call."""
@@ -37,7 +37,7 @@ class Recorder:
     def __init__(
         self,
         streams: RedisStreams,
-        store: Store,
+        store: RecorderStore,
         settings: RecorderSettings,
         meter: Meter,
         degraded_reasons: DegradedReasons,
@@ -49,9 +49,9 @@ class Recorder:
         self._meter = meter
         self._degraded_reasons = degraded_reasons
         self._clock = clock
-        self.progress = Progress(streams, meter, degraded_reasons, clock)
+        self.progress = RecordingProgress(streams, meter, degraded_reasons, clock)
         self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
-        self._unreadable = telemetry.OncePerKind(_log)
+        self._unreadable = telemetry.LogDeduplicator(_log)
         self._unreadable_total = meter.counter(
             "unreadable_batches",
             "Batches that could not be read, each of which is a gap",
@@ -72,10 +72,10 @@ class Recorder:
                 while await self._fill(buffers):
                     await self._write_waiting(buffers)
                 await self.progress.commit()
-        except (StoreUnavailable, PositionMoved, TimeoutError) as error:
+        except (StoreUnavailable, ConsumerPositionConflict, TimeoutError) as error:
             _log.warning("ended before all was recorded", extra={"detail": str(error)})
 
-    async def _write_waiting(self, buffers: ChunkBuffers) -> None:
+    async def _write_waiting(self, buffers: RowAndBlockBuffers) -> None:
         for buffer in buffers.waiting():
             await self._write(await self._store.prepare(buffer.take()))
 
@@ -83,7 +83,7 @@ class Recorder:
         while True:
             try:
                 await self._run_once()
-            except* (StoreUnavailable, PositionMoved) as group:
+            except* (StoreUnavailable, ConsumerPositionConflict) as group:
                 for error in group.exceptions:
                     self._run_ended(error)
             await self._clock.sleep(next(self._waits))
@@ -95,13 +95,13 @@ class Recorder:
             group.create_task(self._read(buffers, loads))
             group.create_task(self._write_all(loads))
 
-    async def _begin(self) -> ChunkBuffers:
+    async def _begin(self) -> RowAndBlockBuffers:
         recorded = await self._store.positions()
         self.progress.begin(recorded, await self._streams.keys())
         self._degraded_reasons.clear("redis")
-        return ChunkBuffers(recorded, self._settings)
+        return RowAndBlockBuffers(recorded, self._settings)
 
-    async def _read(self, buffers: ChunkBuffers, loads: asyncio.Queue[EncodedChunk]) -> None:
+    async def _read(self, buffers: RowAndBlockBuffers, loads: asyncio.Queue[EncodedChunk]) -> None:
         while True:
             read = await self._fill(buffers, None if buffers.waiting() else IDLE_WAIT_MS)
             if not read and not buffers.waiting():
@@ -113,13 +113,13 @@ class Recorder:
             if drained and buffers.waiting():
                 await self._clock.sleep(self._pause_ns(buffers) / NANOSECONDS_PER_SECOND)
 
-    def _pause_ns(self, buffers: ChunkBuffers) -> int:
+    def _pause_ns(self, buffers: RowAndBlockBuffers) -> int:
         """Wait until a chunk is due, at most as long as new rows may wait."""
         now_ns = self._clock.monotonic_ns()
         left_ns = min(buffer.left_ns(now_ns) for buffer in buffers.waiting())
         return max(0, min(left_ns, self._settings.chunk_age_ms * NANOSECONDS_PER_MILLISECOND))
 
-    async def _fill(self, buffers: ChunkBuffers, block_ms: int | None = None) -> int:
+    async def _fill(self, buffers: RowAndBlockBuffers, block_ms: int | None = None) -> int:
         """Read the next entries. Returns the largest number of entries of one stream."""
         keys = self.progress.keys
         if not keys:
@@ -133,7 +133,7 @@ class Recorder:
         return max(Counter(entry.key for entry in entries).values(), default=0)
 
     def _take(
-        self, buffers: ChunkBuffers, entry: StreamEntry, now_ns: int, monotonic_ns: int
+        self, buffers: RowAndBlockBuffers, entry: StreamEntry, now_ns: int, monotonic_ns: int
     ) -> None:
         error = buffers.of(entry.key.channel).add(entry, now_ns, monotonic_ns)
         if error is not None:

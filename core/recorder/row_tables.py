@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from venuemesh.common.v1 import types_pb2
 
-from core.recorder.binary_copy import Field, Integers, Nullable, Numerics, encode
-from core.recorder.column_buffer import ColumnBuffer, InstrumentIds, ScaledInstrument
-from core.recorder.table_writes import EncodedRows, days_of
+from core.recorder.binary_copy import CopyField, IntegerField, NullableField, NumericField, encode
+from core.recorder.column_buffer import ColumnBuffer, InstrumentIds, VenueInstrumentScale
+from core.recorder.table_writes import BinaryCopyRows, days_of
 from kit.base.cursor import Channel
 from kit.base.numbers import IntColumn, Places
-from kit.marketdata.model.channels import TABLES, ChannelTable
-from kit.marketdata.model.columns import Column, Kind
+from kit.marketdata.model.channels import TABLES, ChannelSchema
+from kit.marketdata.model.columns import Column, ColumnKind
 
 
 @dataclass(frozen=True, slots=True)
 class RowTable:
     """An SQL table with one row for each event, and the columns that go into it."""
 
-    channel: ChannelTable
+    channel: ChannelSchema
     columns: tuple[Column, ...]
     """Fields of the batch's message."""
     text: str = ""
@@ -41,8 +41,8 @@ class RowTable:
         return f"({', '.join(('instrument_id', *key))}) DO UPDATE SET {', '.join(changes)}"
 
 
-def _row_table(table: ChannelTable, text: str = "") -> RowTable:
-    columns = [column for column in table.columns if column.kind is not Kind.TEXT]
+def _row_table(table: ChannelSchema, text: str = "") -> RowTable:
+    columns = [column for column in table.columns if column.kind is not ColumnKind.TEXT]
     return RowTable(table, tuple(one for one in columns if not text or one.unless != text), text)
 
 
@@ -56,21 +56,21 @@ TEXT_TRADES = _row_table(TABLES[types_pb2.CHANNEL_TRADES], "trade_id_text")
 def rows_of(
     table: RowTable,
     columns: ColumnBuffer,
-    instruments: Sequence[ScaledInstrument],
+    instruments: Sequence[VenueInstrumentScale],
     ids: InstrumentIds,
     texts: Sequence[str] | None = None,
-) -> EncodedRows:
+) -> BinaryCopyRows:
     """Rows for the SQL table. ``texts``: the values of its text column."""
     key = table.channel.key_columns
     place = _RowOrder(columns, instruments, ids, key)
-    fields: list[Field] = [Integers(place.instrument_id, 4)]
+    fields: list[CopyField] = [IntegerField(place.instrument_id, 4)]
     fields += [_field(column, columns, place) for column in table.columns]
     names = ["instrument_id", *table.names]
     ordered = None
     if texts is not None:
         names.append(table.text)
         ordered = [texts[row].encode() for row in np.arange(len(columns))[place.order].tolist()]
-    return EncodedRows(
+    return BinaryCopyRows(
         table=table.channel.sql_table,
         columns=", ".join(names),
         row_count=len(place.instrument_id),
@@ -81,17 +81,17 @@ def rows_of(
     )
 
 
-def _field(column: Column, columns: ColumnBuffer, place: "_RowOrder") -> Field:
+def _field(column: Column, columns: ColumnBuffer, place: "_RowOrder") -> CopyField:
     values = columns.column(column.name)[place.order]
-    field: Field
+    field: CopyField
     if column.kind.is_scaled:
-        field = Numerics(values, place.scale(column.kind.value))
+        field = NumericField(values, place.scale(column.kind.value))
     else:
-        if column.kind is Kind.SIDE:
+        if column.kind is ColumnKind.SIDE:
             known = (values == types_pb2.SIDE_BUY) | (values == types_pb2.SIDE_SELL)
             values = np.where(known, values, 0)
-        field = Integers(values, column.sql_bytes)
-    return Nullable(field, values == 0) if column.zero_is_null else field
+        field = IntegerField(values, column.sql_bytes)
+    return NullableField(field, values == 0) if column.zero_is_null else field
 
 
 class _RowOrder:
@@ -104,7 +104,7 @@ class _RowOrder:
     def __init__(
         self,
         columns: ColumnBuffer,
-        instruments: Sequence[ScaledInstrument],
+        instruments: Sequence[VenueInstrumentScale],
         ids: InstrumentIds,
         key: Sequence[str],
     ) -> None:

@@ -36,7 +36,7 @@ class EncodedChunk:
     tables: list[TableWrite]
 
 
-class Store:
+class RecorderStore:
     """Writes chunks. Methods raise StoreUnavailable."""
 
     def __init__(self, database: Database) -> None:
@@ -61,7 +61,8 @@ class Store:
     async def write(self, encoded: EncodedChunk) -> int:
         """Write all rows and the positions, or nothing. Returns how many rows were there already.
 
-        Raises PositionMoved when another recorder has written; the state in memory is then invalid.
+        Raises ConsumerPositionConflict when another recorder has written; the state in memory is
+        then invalid.
         """
         try:
             return await self._write(encoded, careful=False)

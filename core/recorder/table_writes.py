@@ -37,7 +37,7 @@ class TableWrite(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class EncodedRows:
+class BinaryCopyRows:
     """Rows encoded for binary COPY."""
 
     table: str
@@ -63,7 +63,7 @@ class EncodedRows:
 
 
 @dataclass(frozen=True, slots=True)
-class PlainRows:
+class PythonRows:
     """Rows as Python values, for tables with few rows or with arrays."""
 
     table: str
@@ -71,7 +71,7 @@ class PlainRows:
     types: Sequence[str]
     rows: Sequence[tuple[Any, ...]]
     staged: bool = False
-    """As in EncodedRows, like the next two."""
+    """As in BinaryCopyRows, like the next two."""
     on_conflict: str = "DO NOTHING"
     days_ns: Sequence[int] = ()
     condition: str = ""
@@ -95,7 +95,7 @@ class PlainRows:
                 await copy.write_row(row)
 
 
-async def _write_new(connection: Connection, rows: EncodedRows | PlainRows) -> int:
+async def _write_new(connection: Connection, rows: BinaryCopyRows | PythonRows) -> int:
     """Write through a staging table, which skips rows that are there."""
     staging = f"new_{rows.table}"
     await connection.execute(
@@ -103,7 +103,7 @@ async def _write_new(connection: Connection, rows: EncodedRows | PlainRows) -> i
     )
     await connection.execute(f"TRUNCATE {staging}".encode())
     await rows.send(connection, staging)
-    where = f"WHERE {rows.condition}" if isinstance(rows, PlainRows) and rows.condition else ""
+    where = f"WHERE {rows.condition}" if isinstance(rows, PythonRows) and rows.condition else ""
     new = await connection.execute(
         f"INSERT INTO {rows.table} ({rows.columns}) SELECT {rows.columns} FROM {staging} AS new"
         f" {where} ON CONFLICT {rows.on_conflict}".encode()

@@ -14,10 +14,10 @@ from venuemesh.repair.v1 import repair_pb2
 
 from core.repair.context import RepairContext
 from core.repair.hole_store import TIME_MAX
-from core.repair.holes import Hole, Span, new_hole
-from core.repair.joining import Trade
-from core.repair.record_reader import MINUTE_NS, Candle, Instrument
-from core.repair.venues import Features, NotAvailable, RetryLater
+from core.repair.holes import Hole, HoleSpan, new_hole
+from core.repair.record_reader import MINUTE_NS, MinuteCandle, TradedInstrument
+from core.repair.trade_merge import ExactTrade
+from core.repair.venue_clients import Features, PermanentVenueError, RetryableVenueError
 from kit.base import telemetry
 from kit.base.errors import StoreUnavailable
 
@@ -38,7 +38,7 @@ _SAVE = (
 _log = telemetry.logger("repair.candles")
 
 
-class Verdict(IntEnum):
+class CandleComparisonResult(IntEnum):
     """What a comparison says of our bar."""
 
     EQUAL = 0
@@ -49,16 +49,22 @@ class Verdict(IntEnum):
     """It has other prices."""
 
 
-def compare(ours: Candle | None, theirs: Candle, sums_trades: bool) -> Verdict:
+def compare(
+    ours: MinuteCandle | None, theirs: MinuteCandle, sums_trades: bool
+) -> CandleComparisonResult:
     """``sums_trades``: whether the venue's volume is the sum of its trades' sizes."""
     if ours is None:
-        return Verdict.LESS if theirs.volume else Verdict.EQUAL
+        return CandleComparisonResult.LESS if theirs.volume else CandleComparisonResult.EQUAL
     if sums_trades and ours.volume != theirs.volume:
-        return Verdict.LESS if ours.volume < theirs.volume else Verdict.MORE
-    return Verdict.EQUAL if ours[:4] == theirs[:4] else Verdict.OTHER
+        return (
+            CandleComparisonResult.LESS
+            if ours.volume < theirs.volume
+            else CandleComparisonResult.MORE
+        )
+    return CandleComparisonResult.EQUAL if ours[:4] == theirs[:4] else CandleComparisonResult.OTHER
 
 
-class CandleComparison:
+class CandleComparer:
     """Compares minutes and stores the verdicts."""
 
     def __init__(self, context: RepairContext) -> None:
@@ -91,11 +97,11 @@ class CandleComparison:
                 await self._step(instrument, from_ns, may_ask)
                 asked = self._venues.call_counts.get(instrument.venue, 0) - before
                 calls[instrument.venue] = calls.get(instrument.venue, 0) + asked
-            except (RetryLater, NotAvailable) as error:
+            except (RetryableVenueError, PermanentVenueError) as error:
                 calls[instrument.venue] = self._settings.candle_calls_max
                 _log.info("not compared", extra={"venue": instrument.venue, "detail": str(error)})
 
-    async def compare_asked(self, instrument: Instrument, start_ns: int, end_ns: int) -> None:
+    async def compare_asked(self, instrument: TradedInstrument, start_ns: int, end_ns: int) -> None:
         """The minutes of a time, as far as they have settled; an end of 0 is now. At most
         MINUTES_MAX, the newest."""
         first_ns = await self._first_minute_ns(instrument)
@@ -104,10 +110,10 @@ class CandleComparison:
         if since_ns < until_ns:
             try:
                 await self._compare(instrument, since_ns, until_ns, may_ask=True)
-            except (RetryLater, NotAvailable) as error:
+            except (RetryableVenueError, PermanentVenueError) as error:
                 _log.info("not compared", extra={"venue": instrument.venue, "detail": str(error)})
 
-    async def compare_again(self, instrument: Instrument, hole: Hole) -> str:
+    async def compare_again(self, instrument: TradedInstrument, hole: Hole) -> str:
         """The minutes of a hole that was filled. Returns what is to be said of them."""
         span = hole.span
         since_ns = max(_down(span.start_time_ns), await self._first_minute_ns(instrument))
@@ -119,7 +125,7 @@ class CandleComparison:
             return "its minutes are compared with the venue's candles when they have settled"
         try:
             found = await self._compare(instrument, since_ns, until_ns, True, hole)
-        except (RetryLater, NotAvailable) as error:
+        except (RetryableVenueError, PermanentVenueError) as error:
             return f"not compared with the venue's candles: {error}"
         unequal = {at: words for at, (verdict, words) in found.items() if verdict}
         if not found:
@@ -131,7 +137,7 @@ class CandleComparison:
             told[:DIFFERENCES_TOLD]
         )
 
-    async def _step(self, instrument: Instrument, from_ns: int, may_ask: bool) -> None:
+    async def _step(self, instrument: TradedInstrument, from_ns: int, may_ask: bool) -> None:
         since_ns = max(from_ns, await self._first_minute_ns(instrument))
         until_ns = min(await self._until_ns(instrument), since_ns + MINUTES_MAX * MINUTE_NS)
         if since_ns >= until_ns:
@@ -144,12 +150,12 @@ class CandleComparison:
 
     async def _compare(
         self,
-        instrument: Instrument,
+        instrument: TradedInstrument,
         since_ns: int,
         until_ns: int,
         may_ask: bool,
         filled: Hole | None = None,
-    ) -> Mapping[int, tuple[Verdict, str]]:
+    ) -> Mapping[int, tuple[CandleComparisonResult, str]]:
         """Verdict and explanation of each minute of which there is a candle of the venue's. What is
         ``filled`` explains nothing any more."""
         features = await self._venues.features(instrument.venue)
@@ -167,22 +173,24 @@ class CandleComparison:
         )
         holes = [one for one in unfilled if filled is None or one.hole_id != filled.hole_id]
         found = {at: (verdict, _explanation(at, holes)) for at, verdict in verdicts.items()}
-        for at in [at for at, seen in found.items() if seen == (Verdict.LESS, "")]:
+        for at in [at for at, seen in found.items() if seen == (CandleComparisonResult.LESS, "")]:
             if not _explanation(at, holes):
                 holes += await self._find(instrument, at, features)
-            found[at] = Verdict.LESS, _explanation(at, holes)
+            found[at] = CandleComparisonResult.LESS, _explanation(at, holes)
         await self._save(instrument, found)
         return found
 
-    async def _find(self, instrument: Instrument, open_ns: int, features: Features) -> list[Hole]:
+    async def _find(
+        self, instrument: TradedInstrument, open_ns: int, features: Features
+    ) -> list[Hole]:
         """The holes of a minute in which something is missing. None where every id is recorded: the
         candle is then at odds with the venue's own trades."""
         before, after = await self._record.edges(instrument, open_ns, open_ns + MINUTE_NS)
         if before is None or after is None:
             return []
-        spans = [Span(before.time_ns, after.time_ns)]
+        spans = [HoleSpan(before.time_ns, after.time_ns)]
         if features.trade_numbering and not instrument.text_ids:
-            spans = [Span(before.time_ns, after.time_ns, before.number, after.number)]
+            spans = [HoleSpan(before.time_ns, after.time_ns, before.number, after.number)]
         if features.trade_numbering == CONSECUTIVE and not instrument.text_ids:
             spans = jumps(await self._record.numbered(instrument, spans[0]))
         detail = f"the bar at {open_ns} ns is less than the venue's candle"
@@ -191,7 +199,9 @@ class CandleComparison:
         self._metrics.found(instrument.venue, await self._store.add_holes(holes))
         return holes
 
-    async def _save(self, instrument: Instrument, found: Mapping[int, tuple[Verdict, str]]) -> None:
+    async def _save(
+        self, instrument: TradedInstrument, found: Mapping[int, tuple[CandleComparisonResult, str]]
+    ) -> None:
         columns = [
             list(found),
             [int(verdict) for verdict, _ in found.values()],
@@ -200,21 +210,21 @@ class CandleComparison:
         async with self._database.transaction() as connection:
             await connection.execute(_SAVE, [instrument.venue, instrument.symbol, *columns])
 
-    async def _first_minute_ns(self, instrument: Instrument) -> int:
+    async def _first_minute_ns(self, instrument: TradedInstrument) -> int:
         """The first that was recorded as a whole."""
         first_ns = await self._record.first_time_ns(instrument)
         return TIME_MAX if first_ns is None else _down(first_ns) + MINUTE_NS
 
-    async def _until_ns(self, instrument: Instrument) -> int:
+    async def _until_ns(self, instrument: TradedInstrument) -> int:
         """The begin of the first minute that has not settled."""
         newest_ns = await self._record.venue_time_ns(instrument.venue)
         return _down(min(newest_ns, self._clock.time_ns()) - SETTLED_NS)
 
 
-def jumps(trades: Sequence[Trade]) -> list[Span]:
+def jumps(trades: Sequence[ExactTrade]) -> list[HoleSpan]:
     """Where the ids of trades in order jump."""
     return [
-        Span(one.time_ns, other.time_ns, one.number, other.number)
+        HoleSpan(one.time_ns, other.time_ns, one.number, other.number)
         for one, other in pairwise(trades)
         if other.number > one.number + 1
     ]

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from core.repair.hole_store import HoleStore
 from core.repair.metrics import RepairMetrics
-from core.repair.publisher import Publisher
+from core.repair.publisher import RepairPublisher
 from core.repair.record_reader import RecordReader
 from core.repair.settings import RepairSettings
-from core.repair.venues import Venues
+from core.repair.venue_clients import VenueClients
 from kit.base.clock import Clock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
@@ -20,8 +20,8 @@ class RepairContext:
     database: Database
     record: RecordReader
     store: HoleStore
-    venues: Venues
-    publisher: Publisher
+    venues: VenueClients
+    publisher: RepairPublisher
     settings: RepairSettings
     metrics: RepairMetrics
     degraded_reasons: DegradedReasons

@@ -9,17 +9,17 @@ from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.common.v1 import types_pb2
 from venuemesh.repair.v1 import repair_pb2
 
-from core.repair.candle_comparison import CandleComparison
+from core.repair.candle_comparison import CandleComparer
 from core.repair.context import RepairContext
 from core.repair.hole_store import TIME_MAX
-from core.repair.holes import IN_REPAIR, OPEN, UNAVAILABLE, Hole, Span, new_hole
-from core.repair.joining import Trade
-from core.repair.record_reader import Instrument, RecordedGap
-from core.repair.venues import Features, RetryLater
+from core.repair.holes import IN_REPAIR, OPEN, UNAVAILABLE, Hole, HoleSpan, new_hole
+from core.repair.record_reader import RecordedGap, TradedInstrument
+from core.repair.trade_merge import ExactTrade
+from core.repair.venue_clients import Features, RetryableVenueError
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import StoreUnavailable
-from kit.marketdata.delivery.streams import StreamMoved
+from kit.marketdata.delivery.redis_streams import StreamAppendConflict
 
 GAP_AGE_MAX_NS = 7 * 24 * 3600 * NANOSECONDS_PER_SECOND
 """Older gaps are examined only when a repair is requested."""
@@ -35,7 +35,7 @@ _log = telemetry.logger("repair.finder")
 class HoleFinder:
     """Finds holes and adds them to the store."""
 
-    def __init__(self, context: RepairContext, candles: CandleComparison) -> None:
+    def __init__(self, context: RepairContext, candles: CandleComparer) -> None:
         self._record = context.record
         self._store = context.store
         self._venues = context.venues
@@ -57,20 +57,20 @@ class HoleFinder:
                 self._degraded_reasons.clear("holes")
             except StoreUnavailable as error:
                 self._degraded_reasons.report("holes", error.message)
-            except StreamMoved as error:
+            except StreamAppendConflict as error:
                 _log.info("begins again", extra={"detail": str(error)})
             await self._clock.sleep(self._settings.find_interval_s)
 
     async def look(self) -> None:
         """Scan everything that is new, once."""
         scanned = await self._store.scanned()
-        by_venue: dict[str, list[Instrument]] = {}
+        by_venue: dict[str, list[TradedInstrument]] = {}
         for instrument in await self._record.instruments():
             by_venue.setdefault(instrument.venue, []).append(instrument)
         for venue, instruments in by_venue.items():
             try:
                 features = await self._venues.features(venue)
-            except RetryLater as error:
+            except RetryableVenueError as error:
                 _log.info("not looked at", extra={"venue": venue, "detail": str(error)})
                 continue
             for instrument in instruments:
@@ -85,9 +85,9 @@ class HoleFinder:
                 del self._judged[gap]
                 self._closed.discard(gap)
 
-    async def look_at(self, instrument: Instrument, start_ns: int, end_ns: int) -> None:
+    async def look_at(self, instrument: TradedInstrument, start_ns: int, end_ns: int) -> None:
         """Scan one instrument over a time range; an end of 0 is now, a start of 0 where the search
-        has got to. Raises RetryLater."""
+        has got to. Raises RetryableVenueError."""
         features = await self._venues.features(instrument.venue)
         scanned = (await self._store.scanned()).get((instrument.venue, instrument.symbol), (0, 0))
         if _is_consecutive(features) and not instrument.text_ids:
@@ -96,7 +96,7 @@ class HoleFinder:
         await self._candles.compare_asked(instrument, start_ns, end_ns)
 
     async def _scan(
-        self, instrument: Instrument, from_ns: int, until_ns: int, is_asked: bool = False
+        self, instrument: TradedInstrument, from_ns: int, until_ns: int, is_asked: bool = False
     ) -> None:
         """Jumps of ids, from a time on, in steps."""
         settled_ns = self._settled_ns()
@@ -117,7 +117,11 @@ class HoleFinder:
             from_ns = scan.scanned_time_ns
 
     async def _look_at_gaps(
-        self, venue: str, instruments: Sequence[Instrument], features: Features, oldest_ns: int
+        self,
+        venue: str,
+        instruments: Sequence[TradedInstrument],
+        features: Features,
+        oldest_ns: int,
     ) -> Sequence[RecordedGap]:
         gaps = await self._record.gaps(venue, oldest_ns, self._settled_ns())
         for gap in gaps:
@@ -127,11 +131,13 @@ class HoleFinder:
                     await self._judge(instrument, gap, features)
         return gaps
 
-    async def _judge(self, instrument: Instrument, gap: RecordedGap, features: Features) -> None:
+    async def _judge(
+        self, instrument: TradedInstrument, gap: RecordedGap, features: Features
+    ) -> None:
         numbered = features.trade_numbering != catalog_pb2.TRADE_NUMBERING_UNSPECIFIED
         if numbered and gap.last_id_before and gap.first_id_after and not instrument.text_ids:
             times = gap.last_time_ns or gap.first_time_ns, gap.first_time_ns
-            span = Span(*times, gap.last_id_before, gap.first_id_after)
+            span = HoleSpan(*times, gap.last_id_before, gap.first_id_after)
         else:
             before, after = await self._sides(instrument, gap)
             if after is None:
@@ -143,7 +149,7 @@ class HoleFinder:
             ids = (0, 0)
             if numbered and not instrument.text_ids:
                 ids = before.number, after.number
-            span = Span(before.time_ns, after.time_ns, *ids)
+            span = HoleSpan(before.time_ns, after.time_ns, *ids)
         now_ns = self._clock.time_ns()
         hole = new_hole(instrument.venue, instrument.symbol, BY_GAP, span, now_ns, gap.reason)
         await self._add(instrument, [hole])
@@ -170,13 +176,13 @@ class HoleFinder:
         self._closed.add(gap)
 
     async def _sides(
-        self, instrument: Instrument, gap: RecordedGap
-    ) -> tuple[Trade | None, Trade | None]:
+        self, instrument: TradedInstrument, gap: RecordedGap
+    ) -> tuple[ExactTrade | None, ExactTrade | None]:
         if gap.last_time_ns and gap.first_time_ns:
             return await self._record.edges(instrument, gap.last_time_ns + 1, gap.first_time_ns)
         return await self._record.around(instrument, gap.detected_time_ns)
 
-    async def _add(self, instrument: Instrument, holes: Iterable[Hole]) -> None:
+    async def _add(self, instrument: TradedInstrument, holes: Iterable[Hole]) -> None:
         self._metrics.found(instrument.venue, await self._store.add_holes(holes))
 
     def _settled_ns(self) -> int:

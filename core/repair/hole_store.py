@@ -17,9 +17,9 @@ from core.repair.holes import (
     RUNNING,
     UNAVAILABLE,
     Hole,
+    HoleSpan,
     HoleState,
-    Job,
-    Span,
+    RepairJob,
 )
 from kit.base import paging
 from kit.base.database import Connection, Database
@@ -127,7 +127,7 @@ class HoleStore:
         last = holes[size - 1]
         return holes[:size], paging.make_token(request, [last.span.end_time_ns, last.hole_id])
 
-    async def holes_of(self, job: Job, most: int) -> list[Hole]:
+    async def holes_of(self, job: RepairJob, most: int) -> list[Hole]:
         """Those that the job has not done with, newest first."""
         found = await self._rows(
             f"SELECT {_HOLE} FROM holes WHERE repair_id = %s AND state = %s"
@@ -173,7 +173,7 @@ class HoleStore:
         state: HoleState,
         trade_count: int,
         detail: str,
-        span: Span | None = None,
+        span: HoleSpan | None = None,
         not_before_ns: int = 0,
     ) -> None:
         """What has become of a hole. ``span``: what is left of it, where a part was had."""
@@ -198,7 +198,7 @@ class HoleStore:
             )
             await _count(connection, hole.repair_id)
 
-    async def add_job(self, job: Job, jobs_max: int) -> Job:
+    async def add_job(self, job: RepairJob, jobs_max: int) -> RepairJob:
         """A new job, or the one that has this id already. Raises RateLimited at the bound."""
         async with self._database.transaction() as connection:
             # One at a time, so that the bound holds and no instrument gets two automatic jobs.
@@ -233,13 +233,13 @@ class HoleStore:
             )
         return job
 
-    async def job(self, repair_id: str) -> Job | None:
+    async def job(self, repair_id: str) -> RepairJob | None:
         async with self._database.transaction() as connection:
             return await _job(connection, repair_id)
 
     async def list_jobs(
         self, request: repair_pb2.ListRepairsRequest, size: int
-    ) -> tuple[list[Job], str]:
+    ) -> tuple[list[RepairJob], str]:
         """A page, newest first. Raises BadPageToken."""
         position = _position(request, (int, str))
         found = await self._rows(
@@ -248,13 +248,13 @@ class HoleStore:
             " ORDER BY created_time_ns DESC, repair_id DESC LIMIT %s",
             [*[request.venue] * 2, *(position or (TIME_MAX, "")), size + 1],
         )
-        jobs = [Job(*row) for row in found]
+        jobs = [RepairJob(*row) for row in found]
         if len(jobs) <= size:
             return jobs, ""
         last = jobs[size - 1]
         return jobs[:size], paging.make_token(request, [last.created_time_ns, last.repair_id])
 
-    async def next_jobs(self) -> list[Job]:
+    async def next_jobs(self) -> list[RepairJob]:
         """Of each venue the job that is its turn: one that runs, one that was asked for, the
         oldest."""
         found = await self._rows(
@@ -262,14 +262,14 @@ class HoleStore:
             " ORDER BY venue, state DESC, automatic, created_time_ns, repair_id",
             [list(LIVE)],
         )
-        return [Job(*row) for row in found]
+        return [RepairJob(*row) for row in found]
 
     async def wanted(self, now_ns: int, most: int) -> list[tuple[str, str]]:
         """Instruments with open holes that no job is at: venue and symbol."""
         rows = await self._rows(_WANTED, [OPEN, now_ns, list(LIVE), most])
         return [(row[0], row[1]) for row in rows]
 
-    async def begin_job(self, job: Job, now_ns: int) -> None:
+    async def begin_job(self, job: RepairJob, now_ns: int) -> None:
         """It runs, and takes up its holes. Of those that the venue cannot fill only when it was
         asked for."""
         states = [OPEN] if job.automatic else [OPEN, UNAVAILABLE]
@@ -293,7 +293,7 @@ class HoleStore:
                 await connection.execute(_CLAIM, values)
                 await _count(connection, job.repair_id)
 
-    async def note(self, job: Job, detail: str, calls: int = 0) -> None:
+    async def note(self, job: RepairJob, detail: str, calls: int = 0) -> None:
         """What it does, and how often it has asked the venue since the last note."""
         await self._do(
             "UPDATE repair_jobs SET detail = %s, call_count = call_count + %s"
@@ -301,7 +301,7 @@ class HoleStore:
             [detail, calls, job.repair_id, RUNNING],
         )
 
-    async def end_job(self, job: Job, now_ns: int) -> None:
+    async def end_job(self, job: RepairJob, now_ns: int) -> None:
         """It has done what it could."""
         await self._do(
             "UPDATE repair_jobs SET ended_time_ns = %s,"
@@ -369,16 +369,16 @@ async def _count(connection: Connection, repair_id: str) -> None:
     await connection.execute(_COUNT, values)
 
 
-async def _job(connection: Connection, repair_id: str) -> Job | None:
+async def _job(connection: Connection, repair_id: str) -> RepairJob | None:
     found = await connection.execute(
         f"SELECT {_JOB} FROM repair_jobs WHERE repair_id = %s".encode(), [repair_id]
     )
     row = await found.fetchone()
-    return None if row is None else Job(*row)
+    return None if row is None else RepairJob(*row)
 
 
 def _hole(row: Sequence[Any]) -> Hole:
-    values: list[Any] = [*row[:5], Span(*row[5:9]), *row[9:]]
+    values: list[Any] = [*row[:5], HoleSpan(*row[5:9]), *row[9:]]
     return Hole(*values)
 
 

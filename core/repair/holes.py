@@ -24,7 +24,7 @@ LIVE = (QUEUED, RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class HoleSpan:
     """The recorded trades on both sides of a hole. Times are venue times in ns."""
 
     start_time_ns: int
@@ -37,7 +37,7 @@ class Span:
         """Whether ids state what is missing."""
         return self.last_id_before > 0 and self.first_id_after > 0
 
-    def overlaps(self, other: "Span") -> bool:
+    def overlaps(self, other: "HoleSpan") -> bool:
         """Return whether they overlap in time; two that share an edge do not."""
         return self.start_time_ns < other.end_time_ns and other.start_time_ns < self.end_time_ns
 
@@ -51,7 +51,7 @@ class Hole:
     symbol: str
     source: HoleSource
     state: HoleState
-    span: Span
+    span: HoleSpan
     reason: "types_pb2.GapReason.ValueType"
     found_time_ns: int
     attempt_count: int = 0
@@ -83,7 +83,7 @@ def new_hole(
     venue: str,
     symbol: str,
     source: HoleSource,
-    span: Span,
+    span: HoleSpan,
     now_ns: int,
     reason: "types_pb2.GapReason.ValueType" = types_pb2.GAP_REASON_UNSPECIFIED,
     detail: str = "",
@@ -108,7 +108,7 @@ def new_hole(
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class RepairJob:
     """The repair of the holes of one instrument."""
 
     repair_id: str

@@ -9,20 +9,20 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from core.repair.candle_comparison import CandleComparison
+from core.repair.candle_comparison import CandleComparer
 from core.repair.context import RepairContext
-from core.repair.hole_filler import COMPLETE, FillResult, HoleFiller
 from core.repair.hole_finder import HoleFinder
-from core.repair.holes import FILLED, OPEN, QUEUED, UNAVAILABLE, Hole, Job, Span
+from core.repair.hole_repairer import COMPLETE, HoleRepairer, HoleRepairResult
+from core.repair.holes import FILLED, OPEN, QUEUED, UNAVAILABLE, Hole, HoleSpan, RepairJob
 from core.repair.job_watchers import JobWatchers
-from core.repair.joining import Trade
-from core.repair.record_reader import Instrument
-from core.repair.venues import Features, NotAvailable, RetryLater
+from core.repair.record_reader import TradedInstrument
+from core.repair.trade_merge import ExactTrade
+from core.repair.venue_clients import Features, PermanentVenueError, RetryableVenueError
 from kit.base import backoff, telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.cursor import START, Cursor
 from kit.base.errors import StoreUnavailable
-from kit.marketdata.delivery.streams import StreamMoved
+from kit.marketdata.delivery.redis_streams import StreamAppendConflict
 
 ROUND_HOLES = 16
 """Holes that are filled before waiting until they are recorded."""
@@ -35,7 +35,7 @@ SOON_SECONDS = 5.0
 WANTED_MAX = 100
 AUTOMATIC = "auto-"
 
-Ask = Callable[[], Awaitable[Sequence[Trade]]]
+Ask = Callable[[], Awaitable[Sequence[ExactTrade]]]
 
 _log = telemetry.logger("repair.jobs")
 
@@ -47,15 +47,15 @@ class JobRunner:
         self,
         context: RepairContext,
         finder: HoleFinder,
-        filler: HoleFiller,
-        candles: CandleComparison,
+        repairer: HoleRepairer,
+        candles: CandleComparer,
         watchers: JobWatchers,
     ) -> None:
         self._store = context.store
         self._record = context.record
         self._venues = context.venues
         self._finder = finder
-        self._filler = filler
+        self._repairer = repairer
         self._candles = candles
         self._publisher = context.publisher
         self._watchers = watchers
@@ -87,7 +87,7 @@ class JobRunner:
 
     async def start(
         self, venue: str, symbol: str, start_ns: int, end_ns: int, repair_id: str
-    ) -> Job:
+    ) -> RepairJob:
         """Queue a requested job. Raises RateLimited when too many are queued."""
         job = self._new(repair_id or uuid.uuid4().hex, venue, symbol, start_ns, end_ns)
         known = await self._store.add_job(job, self._settings.jobs_max)
@@ -114,18 +114,20 @@ class JobRunner:
                 task = asyncio.create_task(self._run(job), name=f"repair {job.repair_id}")
                 self._running[job.venue] = job.repair_id, task
 
-    def _new(self, repair_id: str, venue: str, symbol: str, start_ns: int, end_ns: int) -> Job:
+    def _new(
+        self, repair_id: str, venue: str, symbol: str, start_ns: int, end_ns: int
+    ) -> RepairJob:
         now_ns = self._clock.time_ns()
-        return Job(
+        return RepairJob(
             repair_id, venue, symbol, QUEUED, False, start_ns, end_ns, 0, 0, 0, 0, 0, now_ns, 0, 0,
             "waits for its turn",
         )  # fmt: skip
 
-    async def _run(self, job: Job) -> None:
+    async def _run(self, job: RepairJob) -> None:
         """Run a job. After any error it is started again a moment later."""
         try:
             await self._run_once(job)
-        except (StoreUnavailable, StreamMoved, RetryLater) as error:
+        except (StoreUnavailable, StreamAppendConflict, RetryableVenueError) as error:
             _log.warning("a repair begins again", extra={"detail": str(error)})
             await self._clock.sleep(LOOK_SECONDS)
         except Exception:
@@ -135,7 +137,7 @@ class JobRunner:
             self._called.set()
             self._watchers.changed(job.repair_id)
 
-    async def _run_once(self, job: Job) -> None:
+    async def _run_once(self, job: RepairJob) -> None:
         instrument = await self._record.instrument(job.venue, job.symbol)
         if instrument is not None and job.state == QUEUED and not job.automatic:
             await self._finder.look_at(instrument, job.start_time_ns, job.end_time_ns)
@@ -148,10 +150,12 @@ class JobRunner:
         await self._store.end_job(job, self._clock.time_ns())
         _log.info("a repair has ended", extra={"repair_id": job.repair_id, "venue": job.venue})
 
-    async def _round(self, job: Job, instrument: Instrument, holes: Sequence[Hole]) -> None:
+    async def _round(
+        self, job: RepairJob, instrument: TradedInstrument, holes: Sequence[Hole]
+    ) -> None:
         features = await self._venues.features(job.venue)
-        done: list[FillResult] = []
-        taken: list[Span] = []
+        done: list[HoleRepairResult] = []
+        taken: list[HoleSpan] = []
         for hole in holes:
             if any(hole.span.overlaps(span) for span in taken):
                 # The other hole must be recorded first, or its trades would be fetched twice.
@@ -159,9 +163,9 @@ class JobRunner:
             taken.append(hole.span)
             try:
                 done.append(await self._fill(job, instrument, hole, features))
-            except RetryLater as error:
+            except RetryableVenueError as error:
                 await self._retry_later(hole, str(error))
-            except (StoreUnavailable, StreamMoved):
+            except (StoreUnavailable, StreamAppendConflict):
                 raise
             except Exception:
                 # A hole that fails must not keep the others from being filled.
@@ -173,14 +177,14 @@ class JobRunner:
             self._watchers.changed(job.repair_id)
 
     async def _fill(
-        self, job: Job, instrument: Instrument, hole: Hole, features: Features
-    ) -> FillResult:
-        async def retrying(ask: Ask) -> Sequence[Trade]:
+        self, job: RepairJob, instrument: TradedInstrument, hole: Hole, features: Features
+    ) -> HoleRepairResult:
+        async def retrying(ask: Ask) -> Sequence[ExactTrade]:
             return await self._ask(job, hole, ask)
 
-        return await self._filler.fill(instrument, hole, features, retrying)
+        return await self._repairer.fill(instrument, hole, features, retrying)
 
-    async def _end(self, instrument: Instrument, filled: FillResult) -> None:
+    async def _end(self, instrument: TradedInstrument, filled: HoleRepairResult) -> None:
         hole = filled.hole
         had = await self._record.count(instrument, hole.span) - filled.known_count
         if had < filled.published:
@@ -204,31 +208,32 @@ class JobRunner:
         not_before_ns = self._clock.time_ns() + int(wait_s * NANOSECONDS_PER_SECOND)
         await self._store.end_hole(hole, OPEN, 0, why, not_before_ns=not_before_ns)
 
-    async def _ask(self, job: Job, hole: Hole, ask: Ask) -> Sequence[Trade]:
+    async def _ask(self, job: RepairJob, hole: Hole, ask: Ask) -> Sequence[ExactTrade]:
         """Call the venue, wait as long as it says, and retry failures a few times."""
         tries, waits = 0, backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         while True:
             try:
                 told = await ask()
-            except RetryLater as error:
+            except RetryableVenueError as error:
                 tries += not error.is_limit
                 if tries >= TRIES_MAX:
                     raise
                 wait_s = error.seconds if error.is_limit else max(next(waits), error.seconds)
                 await self._note(job, f"waits {wait_s:.0f} s: {error}", 1)
                 await self._clock.sleep(wait_s)
-            except NotAvailable:
+            except PermanentVenueError:
                 await self._note(job, f"was refused {hole.hole_id}", 1)
                 raise
             else:
                 await self._note(job, f"was told {len(told)} trades of {hole.hole_id}", 1)
                 return told
 
-    async def _passed(self, job: Job, cursor: Cursor) -> None:
-        """Wait until all required consumers have read an entry. Raises RetryLater if it is lost."""
+    async def _passed(self, job: RepairJob, cursor: Cursor) -> None:
+        """Wait until all required consumers have read an entry. Raises RetryableVenueError if it is
+        lost."""
         while cursor != START:
             if await self._publisher.ends(job.venue) < cursor:
-                raise RetryLater("Redis has lost what was published", LOOK_SECONDS)
+                raise RetryableVenueError("Redis has lost what was published", LOOK_SECONDS)
             readers = await self._publisher.readers(job.venue)
             behind = [name for name in self._settings.wait_for if readers.get(name, START) < cursor]
             if not behind:
@@ -236,6 +241,6 @@ class JobRunner:
             await self._note(job, f"waits for {', '.join(behind)}")
             await self._clock.sleep(PASSED_LOOK_SECONDS)
 
-    async def _note(self, job: Job, detail: str, calls: int = 0) -> None:
+    async def _note(self, job: RepairJob, detail: str, calls: int = 0) -> None:
         await self._store.note(job, detail, calls)
         self._watchers.changed(job.repair_id)

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from core.repair.joining import Trade
-from core.repair.record_reader import Instrument
+from core.repair.record_reader import TradedInstrument
+from core.repair.trade_merge import ExactTrade
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
 from kit.marketdata.codec import encode
-from kit.marketdata.delivery.streams import RedisStreams, StreamEntry, StreamMoved
+from kit.marketdata.delivery.redis_streams import RedisStreams, StreamAppendConflict, StreamEntry
 from kit.marketdata.model.batches import Batch
-from kit.marketdata.model.columns import Numbers, Symbols, TradeRows
+from kit.marketdata.model.columns import NumberColumn, SymbolColumn, TradeRows
 
 TRADES_MAX = 2_000
 """In one entry."""
@@ -22,7 +22,7 @@ TRADES_MAX = 2_000
 _log = telemetry.logger("repair.publisher")
 
 
-class Publisher:
+class RepairPublisher:
     """Numbers and appends entries, each stream's after its newest. A run of the process is an
     epoch of its own, later than every one before it; so is what follows an end that Redis lost."""
 
@@ -35,13 +35,14 @@ class Publisher:
 
     async def publish(
         self,
-        instrument: Instrument,
-        trades: Sequence[Trade],
+        instrument: TradedInstrument,
+        trades: Sequence[ExactTrade],
         fills: Sequence[types_pb2.HoleFill] = (),
     ) -> Cursor:
         """Append trades of one instrument, then outcomes of its holes. Returns the last cursor.
 
-        Raises StoreUnavailable, StreamMoved, and NumberError for a trade that cannot be written.
+        Raises StoreUnavailable, StreamAppendConflict, and NumberError for a trade that cannot be
+        written.
         """
         key = StreamKey(instrument.venue, CHANNEL_REPAIRS)
         async with self._writing:
@@ -53,7 +54,7 @@ class Publisher:
                 entries.append(StreamEntry(key, newest, batch.SerializeToString()))
             try:
                 await self._streams.append_after({key: before}, entries)
-            except StreamMoved as error:
+            except StreamAppendConflict as error:
                 _log.warning("the stream has another end", extra={"detail": str(error)})
                 self._newest.pop(key)
                 self._epochs.pop(key)
@@ -63,7 +64,7 @@ class Publisher:
 
     async def close_gap(self, venue: str, fill: types_pb2.HoleFill) -> None:
         """Publish the outcome of a gap of all instruments. Raises as publish."""
-        await self.publish(Instrument(0, venue, "", text_ids=False), (), [fill])
+        await self.publish(TradedInstrument(0, venue, "", text_ids=False), (), [fill])
 
     async def ends(self, venue: str) -> Cursor:
         """The newest entry that the stream holds or has held; START before the first."""
@@ -87,7 +88,10 @@ class Publisher:
         return Cursor(epoch, newest.sequence + 1 if newest.epoch == epoch else 1)
 
     def _batches(
-        self, instrument: Instrument, trades: Sequence[Trade], fills: Sequence[types_pb2.HoleFill]
+        self,
+        instrument: TradedInstrument,
+        trades: Sequence[ExactTrade],
+        fills: Sequence[types_pb2.HoleFill],
     ) -> Iterable[Batch]:
         now_ns = self._clock.time_ns()
         starts = range(0, max(len(trades), 1), TRADES_MAX)
@@ -103,14 +107,16 @@ class Publisher:
             yield batch
 
 
-def _rows(instrument: Instrument, trades: Sequence[Trade], received_time_ns: int) -> TradeRows:
+def _rows(
+    instrument: TradedInstrument, trades: Sequence[ExactTrade], received_time_ns: int
+) -> TradeRows:
     count = len(trades)
     texts = [trade.trade_id for trade in trades]
     ids = [0] * count if instrument.text_ids else list(map(int, texts))
     return TradeRows(
-        symbols=Symbols.of([instrument.symbol] * count),
-        price=Numbers.parse([f"{trade.price:f}" for trade in trades]),
-        size=Numbers.parse([f"{trade.size:f}" for trade in trades]),
+        symbols=SymbolColumn.of([instrument.symbol] * count),
+        price=NumberColumn.parse([f"{trade.price:f}" for trade in trades]),
+        size=NumberColumn.parse([f"{trade.size:f}" for trade in trades]),
         side=np.array([trade.side for trade in trades], dtype=np.int64),
         venue_time_ns=np.array([trade.time_ns for trade in trades], dtype=np.int64),
         received_time_ns=np.full(count, received_time_ns, dtype=np.int64),

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from core.repair.context import RepairContext
-from core.repair.holes import FILLED, Span
-from core.repair.record_reader import Instrument
+from core.repair.holes import FILLED, HoleSpan
+from core.repair.record_reader import TradedInstrument
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Connection
@@ -47,7 +47,7 @@ _SAVE = (
 _log = telemetry.logger("repair.quality")
 
 
-class Active(NamedTuple):
+class ActivePeriod(NamedTuple):
     """A time in which there were trades, and how many."""
 
     start_ns: int
@@ -55,7 +55,7 @@ class Active(NamedTuple):
     trade_count: int
 
 
-class Parts(NamedTuple):
+class QualityFactors(NamedTuple):
     """What a score is made of."""
 
     coverage: float
@@ -67,7 +67,7 @@ class Parts(NamedTuple):
         return self.coverage * self.freshness * self.agreement
 
 
-def coverage(holes: Iterable[Span], start_ns: int, end_ns: int) -> float:
+def coverage(holes: Iterable[HoleSpan], start_ns: int, end_ns: int) -> float:
     """The part of a window that lies in no hole. 1 for an empty window."""
     if end_ns <= start_ns:
         return 1.0
@@ -81,7 +81,9 @@ def coverage(holes: Iterable[Span], start_ns: int, end_ns: int) -> float:
     return 1 - missing / (end_ns - start_ns)
 
 
-def freshness(active: Sequence[Active], start_ns: int, end_ns: int, stale_after_s: float) -> float:
+def freshness(
+    active: Sequence[ActivePeriod], start_ns: int, end_ns: int, stale_after_s: float
+) -> float:
     """The part of a window in which the newest trade was young enough. 0 where none was traded."""
     if end_ns <= start_ns:
         return 1.0
@@ -103,7 +105,7 @@ def agreement(compared: int, unexplained: int) -> float:
     return 1 - unexplained / compared if compared else 1.0
 
 
-class Quality:
+class QualityScorer:
     """Computes and keeps the scores."""
 
     def __init__(self, context: RepairContext, world: str) -> None:
@@ -145,7 +147,7 @@ class Quality:
     async def _save(
         self,
         connection: Connection,
-        instrument: Instrument,
+        instrument: TradedInstrument,
         now_ns: int,
         window: tuple[int, int],
         since_ns: int,
@@ -154,12 +156,12 @@ class Quality:
         counted = max(start_ns, since_ns), end_ns
         names = [instrument.venue, instrument.symbol]
         found = await connection.execute(_HOLES, [*names, FILLED, *counted])
-        holes = [Span(*row) for row in await found.fetchall()]
+        holes = [HoleSpan(*row) for row in await found.fetchall()]
         found = await connection.execute(_BARS, [*names, *counted])
-        active = [Active(*row) for row in await found.fetchall()]
+        active = [ActivePeriod(*row) for row in await found.fetchall()]
         found = await connection.execute(_CHECKS, [*names, *counted])
         compared, unexplained = (await found.fetchall())[0]
-        parts = Parts(
+        parts = QualityFactors(
             coverage(holes, *counted),
             freshness(active, *counted, self._settings.stale_after_s),
             agreement(compared, unexplained),

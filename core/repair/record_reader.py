@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from venuemesh.common.v1 import types_pb2
 
-from core.repair.holes import Span
-from core.repair.joining import Trade
+from core.repair.holes import HoleSpan
+from core.repair.trade_merge import ExactTrade
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.cursor import StreamKey
 from kit.base.database import Connection, Database
@@ -50,7 +50,7 @@ _IDS_WITHIN = (
 )
 
 
-class Instrument(NamedTuple):
+class TradedInstrument(NamedTuple):
     """One that was ever recorded."""
 
     instrument_id: int
@@ -60,7 +60,7 @@ class Instrument(NamedTuple):
     """Whether the ids of its trades are recorded as texts."""
 
 
-class Listed(NamedTuple):
+class RecordedInstrument(NamedTuple):
     """An instrument of which anything was ever recorded."""
 
     instrument_id: int
@@ -84,7 +84,7 @@ class RecordedGap(NamedTuple):
     detected_time_ns: int
 
 
-class Candle(NamedTuple):
+class MinuteCandle(NamedTuple):
     """A minute, as a bar of ours or as a venue's candle."""
 
     open: Decimal
@@ -95,10 +95,10 @@ class Candle(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class TradeIdScan:
     """Jumps of ids, and up to which time of trades that is all."""
 
-    jumps: Sequence[Span]
+    jumps: Sequence[HoleSpan]
     scanned_time_ns: int
     is_full: bool
     """Whether there may be more to look at right away."""
@@ -110,29 +110,31 @@ class RecordReader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def instruments(self) -> list[Instrument]:
+    async def instruments(self) -> list[TradedInstrument]:
         """All of which there are trades."""
         async with self._database.transaction() as connection:
             found = await connection.execute(f"{_INSTRUMENTS} ORDER BY venue, symbol".encode())
-            return [Instrument(*row) for row in await found.fetchall()]
+            return [TradedInstrument(*row) for row in await found.fetchall()]
 
-    async def listed(self) -> list[Listed]:
+    async def listed(self) -> list[RecordedInstrument]:
         """All of which anything was recorded."""
         async with self._database.transaction() as connection:
             found = await connection.execute(
                 "SELECT instrument_id, venue, symbol FROM instruments ORDER BY venue, symbol"
             )
-            return [Listed(*row) for row in await found.fetchall()]
+            return [RecordedInstrument(*row) for row in await found.fetchall()]
 
-    async def instrument(self, venue: str, symbol: str) -> Instrument | None:
+    async def instrument(self, venue: str, symbol: str) -> TradedInstrument | None:
         async with self._database.transaction() as connection:
             found = await connection.execute(
                 f"{_INSTRUMENTS} WHERE venue = %s AND symbol = %s".encode(), [venue, symbol]
             )
             row = await found.fetchone()
-            return None if row is None else Instrument(*row)
+            return None if row is None else TradedInstrument(*row)
 
-    async def scan(self, instrument: Instrument, from_ns: int, received_before_ns: int) -> Scan:
+    async def scan(
+        self, instrument: TradedInstrument, from_ns: int, received_before_ns: int
+    ) -> TradeIdScan:
         """Jumps of ids among trades of this venue time or later."""
         start_ns = max(from_ns - OVERLAP_NS, 0)
         async with self._database.transaction() as connection:
@@ -144,12 +146,12 @@ class RecordReader:
             )
             count, newest_ns = (await found.fetchall())[0]
             rows = await (await connection.execute(_JUMPS)).fetchall()
-            spans = [Span(row[1], row[3], row[0], row[2]) for row in rows]
+            spans = [HoleSpan(row[1], row[3], row[0], row[2]) for row in rows]
             # At its end a part of the trades may jump where the whole does not.
             jumps = [span for span in spans if not await _is_whole(connection, instrument, span)]
-        return Scan(jumps, max(from_ns, newest_ns), count == SCAN_ROWS_MAX)
+        return TradeIdScan(jumps, max(from_ns, newest_ns), count == SCAN_ROWS_MAX)
 
-    async def numbered(self, instrument: Instrument, span: Span) -> list[Trade]:
+    async def numbered(self, instrument: TradedInstrument, span: HoleSpan) -> list[ExactTrade]:
         """Trades from the one before the hole to the first after it, by id, both included."""
         inside = _within(instrument, span, span.last_id_before, span.first_id_after - 1)
         async with self._database.transaction() as connection:
@@ -165,9 +167,11 @@ class RecordReader:
                 _within(instrument, span, span.first_id_after, 2**63 - 1),
             )
             rows += await outer.fetchall()
-        return [Trade(*row) for row in rows]
+        return [ExactTrade(*row) for row in rows]
 
-    async def between(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Trade]:
+    async def between(
+        self, instrument: TradedInstrument, start_ns: int, end_ns: int
+    ) -> list[ExactTrade]:
         """Trades of a time, both ends included."""
         async with self._database.transaction() as connection:
             found = await connection.execute(
@@ -175,9 +179,9 @@ class RecordReader:
                 " AND venue_time_ns BETWEEN %s AND %s ORDER BY venue_time_ns LIMIT %s".encode(),
                 [instrument.instrument_id, start_ns, end_ns, SCAN_ROWS_MAX],
             )
-            return [Trade(*row) for row in await found.fetchall()]
+            return [ExactTrade(*row) for row in await found.fetchall()]
 
-    async def count(self, instrument: Instrument, span: Span) -> int:
+    async def count(self, instrument: TradedInstrument, span: HoleSpan) -> int:
         """Trades that are recorded within a hole; without ids those of its ends are counted too."""
         if span.has_ids:
             condition = _IDS_WITHIN
@@ -212,8 +216,8 @@ class RecordReader:
             return [RecordedGap(*row) for row in await found.fetchall()]
 
     async def around(
-        self, instrument: Instrument, received_time_ns: int
-    ) -> tuple[Trade | None, Trade | None]:
+        self, instrument: TradedInstrument, received_time_ns: int
+    ) -> tuple[ExactTrade | None, ExactTrade | None]:
         """The last trade that was received before this time, and the first one after it."""
         async with self._database.transaction() as connection:
             return (
@@ -221,7 +225,7 @@ class RecordReader:
                 await _next_to(connection, instrument, "received_time_ns >= %s", received_time_ns),
             )
 
-    async def first_time_ns(self, instrument: Instrument) -> int | None:
+    async def first_time_ns(self, instrument: TradedInstrument) -> int | None:
         """Time of the first trade that was recorded; None before it."""
         async with self._database.transaction() as connection:
             found = await connection.execute(
@@ -233,11 +237,11 @@ class RecordReader:
             return None if row is None else int(row[0])
 
     async def edges(
-        self, instrument: Instrument, start_ns: int, end_ns: int
-    ) -> tuple[Trade | None, Trade | None]:
+        self, instrument: TradedInstrument, start_ns: int, end_ns: int
+    ) -> tuple[ExactTrade | None, ExactTrade | None]:
         """The last trade before a time, and the first one at another or after it."""
         async with self._database.transaction() as connection:
-            found: list[Trade | None] = []
+            found: list[ExactTrade | None] = []
             for condition, order in (("< %s", "DESC"), (">= %s", "ASC")):
                 rows = await connection.execute(
                     f"SELECT {_TRADE} FROM trade_rows WHERE instrument_id = %s"
@@ -246,12 +250,12 @@ class RecordReader:
                     [instrument.instrument_id, end_ns if found else start_ns],
                 )
                 row = await rows.fetchone()
-                found.append(None if row is None else Trade(*row))
+                found.append(None if row is None else ExactTrade(*row))
             return found[0], found[1]
 
     async def minutes(
-        self, instrument: Instrument, start_ns: int, end_ns: int
-    ) -> dict[int, Candle]:
+        self, instrument: TradedInstrument, start_ns: int, end_ns: int
+    ) -> dict[int, MinuteCandle]:
         """Our bars of one minute that begin in this time."""
         async with self._database.transaction() as connection:
             found = await connection.execute(
@@ -259,11 +263,11 @@ class RecordReader:
                 " AND symbol = %s AND interval = '1m' AND open_time_ns >= %s AND open_time_ns < %s",
                 [instrument.venue, instrument.symbol, start_ns, end_ns],
             )
-            return {row[0]: Candle(*row[1:]) for row in await found.fetchall()}
+            return {row[0]: MinuteCandle(*row[1:]) for row in await found.fetchall()}
 
     async def venue_minutes(
-        self, instrument: Instrument, start_ns: int, end_ns: int
-    ) -> dict[int, Candle]:
+        self, instrument: TradedInstrument, start_ns: int, end_ns: int
+    ) -> dict[int, MinuteCandle]:
         """The venue's own final candles of one minute that were recorded."""
         async with self._database.transaction() as connection:
             found = await connection.execute(
@@ -272,7 +276,7 @@ class RecordReader:
                 " AND open_time_ns >= %s AND open_time_ns < %s",
                 [instrument.instrument_id, MINUTE_S, start_ns, end_ns],
             )
-            return {row[0]: Candle(*row[1:]) for row in await found.fetchall()}
+            return {row[0]: MinuteCandle(*row[1:]) for row in await found.fetchall()}
 
     async def venue_time_ns(self, venue: str) -> int:
         """How far the time of a venue's trades has got in all of the bars; 0 before the first."""
@@ -286,12 +290,12 @@ class RecordReader:
             return int((await found.fetchall())[0][0])
 
 
-def _within(instrument: Instrument, span: Span, first: int, last: int) -> list[Any]:
+def _within(instrument: TradedInstrument, span: HoleSpan, first: int, last: int) -> list[Any]:
     start_ns, end_ns = span.start_time_ns - SLACK_NS, span.end_time_ns + SLACK_NS
     return [instrument.instrument_id, first, last, start_ns, end_ns]
 
 
-async def _is_whole(connection: Connection, instrument: Instrument, span: Span) -> bool:
+async def _is_whole(connection: Connection, instrument: TradedInstrument, span: HoleSpan) -> bool:
     first, last = span.last_id_before + 1, span.first_id_after - 1
     found = await connection.execute(
         f"SELECT count(*) FROM trade_rows WHERE {_IDS_WITHIN}".encode(),
@@ -301,8 +305,8 @@ async def _is_whole(connection: Connection, instrument: Instrument, span: Span) 
 
 
 async def _next_to(
-    connection: Connection, instrument: Instrument, condition: str, received_time_ns: int
-) -> Trade | None:
+    connection: Connection, instrument: TradedInstrument, condition: str, received_time_ns: int
+) -> ExactTrade | None:
     """Of the newest trades: before that time the last one, otherwise the first."""
     order = "DESC" if "<" in condition else "ASC"
     found = await connection.execute(
@@ -312,4 +316,4 @@ async def _next_to(
         [instrument.instrument_id, SCAN_ROWS_MAX, received_time_ns],
     )
     row = await found.fetchone()
-    return None if row is None else Trade(*row)
+    return None if row is None else ExactTrade(*row)

@@ -7,7 +7,7 @@ import grpc
 from venuemesh.repair.v1 import repair_pb2, repair_pb2_grpc
 
 from core.repair.hole_store import HoleStore
-from core.repair.holes import Job
+from core.repair.holes import RepairJob
 from core.repair.job_runner import JobRunner
 from core.repair.job_watchers import JobWatchers
 from core.repair.record_reader import RecordReader
@@ -110,7 +110,7 @@ class RepairServicer(repair_pb2_grpc.RepairServicer):
                 await changed.wait()
                 self._watchers.require_open()
 
-    async def _job(self, repair_id: str) -> Job:
+    async def _job(self, repair_id: str) -> RepairJob:
         job = None if "\0" in repair_id else await self._store.job(repair_id)
         if job is None:
             raise BadRequest(

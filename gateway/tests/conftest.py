@@ -16,7 +16,7 @@ import grpc
 import pytest
 
 from kit.base import rpc
-from kit.base.directory import Directory
+from kit.base.directory import ServiceDirectory
 from kit.base.runtime import METRICS_PORT_OFFSET
 from ops.embedded import envoy
 
@@ -141,9 +141,9 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 
 
 @pytest.fixture
-async def directory(door: Door) -> AsyncIterator[Directory]:
+async def directory(door: Door) -> AsyncIterator[ServiceDirectory]:
     """How processes of the mesh find the registry: not through Envoy."""
-    opened = Directory(door.registry_address)
+    opened = ServiceDirectory(door.registry_address)
     yield opened
     await opened.close()
 

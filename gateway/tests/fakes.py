@@ -12,7 +12,7 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2, market_data_pb2_
 from venuemesh.registry.v1 import registry_pb2
 
 from kit.base import rpc
-from kit.base.directory import Directory
+from kit.base.directory import ServiceDirectory
 from kit.base.errors import UnknownInstrument
 from tests.support.waiting import WAIT_SECONDS_MAX
 
@@ -140,7 +140,7 @@ class Process:
 
 @asynccontextmanager
 async def process(
-    directory: Directory, service_id: str, kind: str = "venue", name: str = ""
+    directory: ServiceDirectory, service_id: str, kind: str = "venue", name: str = ""
 ) -> AsyncIterator[Process]:
     """A process that serves and announces itself."""
     opened = Process(service_id, kind, name or service_id)

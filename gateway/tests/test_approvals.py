@@ -7,9 +7,9 @@ from venuemesh.tradeflow.v1 import approvals_pb2, orders_pb2
 from gateway.approvals import ApprovalsServicer
 from kit.base.clock import SystemClock
 from kit.base.errors import ApprovalRejected, BadRequest
-from kit.execution.approval import DEVELOPMENT_KEY_ID, Signer
-from kit.execution.keys import APPROVED_NS
-from kit.execution.verifier import Verifier
+from kit.execution.approval import DEVELOPMENT_KEY_ID, ApprovalSigner
+from kit.execution.approval_keys import APPROVED_NS
+from kit.execution.approval_verifier import ApprovalVerifier
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 CONTENT = orders_pb2.OrderContent(venue="binance", account="demo", symbol="BTCUSDT", size="1")
@@ -18,30 +18,30 @@ CONTENT = orders_pb2.OrderContent(venue="binance", account="demo", symbol="BTCUS
 @pytest.fixture
 def servicer():
     """With a key of its own."""
-    return ApprovalsServicer(Signer(DEVELOPMENT_KEY_ID, KEY, 1), SystemClock())
+    return ApprovalsServicer(ApprovalSigner(DEVELOPMENT_KEY_ID, KEY, 1), SystemClock())
 
 
 async def test_what_it_approves_holds_for_a_while_and_not_in_the_live_world(servicer):
     request = approvals_pb2.ApproveRequest(content=CONTENT, request_id="r1")
     approved = (await servicer.Approve(request, None)).approved
     keys = {DEVELOPMENT_KEY_ID: KEY.public_key()}
-    Verifier(keys, live=False).verify(approved, approved.expires_time_ns - 1)
+    ApprovalVerifier(keys, live=False).verify(approved, approved.expires_time_ns - 1)
     left_s = (approved.expires_time_ns - SystemClock().time_ns()) / 1e9
     assert APPROVED_NS / 1e9 - 5 < left_s <= APPROVED_NS / 1e9
     with pytest.raises(ApprovalRejected):
-        Verifier(keys, live=True).verify(approved, 0)
+        ApprovalVerifier(keys, live=True).verify(approved, 0)
 
 
 async def test_a_heartbeat_that_it_signs_is_of_now(servicer):
     request = approvals_pb2.ApproveHeartbeatRequest(venue="binance", account="demo")
     beat = (await servicer.ApproveHeartbeat(request, None)).heartbeat
     keys = {DEVELOPMENT_KEY_ID: KEY.public_key()}
-    Verifier(keys, live=False).verify_heartbeat(beat, SystemClock().time_ns())
+    ApprovalVerifier(keys, live=False).verify_heartbeat(beat, SystemClock().time_ns())
     assert (beat.venue, beat.account) == ("binance", "demo")
 
 
 async def test_in_the_live_world_it_signs_for_accounts_on_paper_only():
-    signer = Signer(DEVELOPMENT_KEY_ID, KEY, 1)
+    signer = ApprovalSigner(DEVELOPMENT_KEY_ID, KEY, 1)
     servicer = ApprovalsServicer(signer, SystemClock(), ("binance/paper",))
     content = orders_pb2.OrderContent()
     content.CopyFrom(CONTENT)

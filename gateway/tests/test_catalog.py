@@ -14,12 +14,12 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.registry.v1 import registry_pb2
 from venuemesh.supervisor.v1 import supervisor_pb2, supervisor_pb2_grpc
 
-from gateway import installed
-from gateway.activation import Activation
-from gateway.catalog import Catalog
-from gateway.registry import LOST_AFTER_S, Registry
+from gateway import installed_venues
+from gateway.catalog import VenueCatalog
+from gateway.registry import LOST_AFTER_S, ServiceRegistry
 from gateway.service import CatalogServicer
 from gateway.tests.fakes import Process, StillClock, instance, process, status, succeeds
+from gateway.venue_activation import VenueActivator
 from kit.base import rpc
 from kit.base.clock import SystemClock
 from kit.base.errors import NotSupported, PortInUse, UnknownVenue, reason_of
@@ -57,13 +57,13 @@ SKIPPING = catalog_pb2.TRADE_NUMBERING_SKIPPING
 
 
 @pytest.fixture(scope="module")
-def venues() -> installed.Installed:
-    return installed.load(MeshSettings())
+def venues() -> installed_venues.Installed:
+    return installed_venues.load(MeshSettings())
 
 
 @pytest.fixture
-def registry() -> Registry:
-    return Registry(SystemClock())
+def registry() -> ServiceRegistry:
+    return ServiceRegistry(SystemClock())
 
 
 def test_every_venue_is_told_of_with_its_port(venues):
@@ -111,7 +111,7 @@ def test_features_are_those_of_the_connector(venues):
 
 def test_what_was_chosen_for_a_venue_counts(monkeypatch):
     monkeypatch.setenv("VENUEMESH_VENUES_KRAKEN_PORT", "7777")
-    assert installed.load(MeshSettings())["kraken"].port == 7777
+    assert installed_venues.load(MeshSettings())["kraken"].port == 7777
 
 
 def test_neither_ccxt_nor_a_connection_is_needed():
@@ -127,7 +127,7 @@ async def test_a_running_venue_says_how_it_does(venues, registry):
     await found.server.start()
     registry.register(found.instance)
     registry.heartbeat("binance", status())
-    venue = await Catalog(venues, registry).venue("binance")
+    venue = await VenueCatalog(venues, registry).venue("binance")
     await found.server.stop(None)
     assert venue.running.state == registry_pb2.SERVICE_STATE_SERVING
     assert venue.running.address == found.instance.address
@@ -138,7 +138,7 @@ async def test_a_running_venue_says_how_it_does(venues, registry):
 async def test_a_venue_that_does_not_answer_is_told_of_nevertheless(venues, registry):
     registry.register(instance("binance", "venue", "binance", "127.0.0.1:1"))
     registry.heartbeat("binance", status(registry_pb2.SERVICE_STATE_DEGRADED))
-    listed = await Catalog(venues, registry).venues()
+    listed = await VenueCatalog(venues, registry).venues()
     assert [venue.venue for venue in listed] == sorted(venues)
     running = {venue.venue: venue.running for venue in listed if venue.HasField("running")}
     assert list(running) == ["binance"]
@@ -148,12 +148,12 @@ async def test_a_venue_that_does_not_answer_is_told_of_nevertheless(venues, regi
 
 async def test_of_two_processes_the_better_one_is_told_of(venues):
     clock = StillClock()
-    registry = Registry(clock)
+    registry = ServiceRegistry(clock)
     registry.register(instance("binance", "venue", "binance", "127.0.0.1:1"))
     clock.pass_seconds(LOST_AFTER_S)
     registry.sweep()
     registry.register(instance("binance-2", "venue", "binance", "127.0.0.1:2"))
-    found = Catalog(venues, registry).process("binance")
+    found = VenueCatalog(venues, registry).process("binance")
     assert found.instance.service_id == "binance-2"
 
 
@@ -199,7 +199,7 @@ async def test_a_venue_that_is_not_installed(browser, call):
 class FakeSupervisor(supervisor_pb2_grpc.SupervisorServicer):
     """Its venues register themselves a moment after they were started."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: ServiceRegistry) -> None:
         self.registry = registry
         self.started: list[str] = []
         self.stopped: list[str] = []
@@ -219,17 +219,17 @@ class FakeSupervisor(supervisor_pb2_grpc.SupervisorServicer):
 
 @asynccontextmanager
 async def catalog_of(
-    venues: installed.Installed, supervisor: FakeSupervisor
+    venues: installed_venues.Installed, supervisor: FakeSupervisor
 ) -> AsyncIterator[catalog_pb2_grpc.CatalogStub]:
     """A catalog that has this supervisor."""
     servers = [rpc.server(), rpc.server()]
     ports = [server.add_insecure_port("127.0.0.1:0") for server in servers]
     rpc.serve(servers[0], supervisor_pb2.DESCRIPTOR.services_by_name["Supervisor"], supervisor)
-    catalog = Catalog(venues, supervisor.registry)
+    catalog = VenueCatalog(venues, supervisor.registry)
     address = f"127.0.0.1:{ports[0]}"
-    activation = Activation(catalog, supervisor.registry, address, SystemClock())
+    activation = VenueActivator(catalog, supervisor.registry, address, SystemClock())
     servicer = CatalogServicer(catalog, activation)
-    rpc.serve(servers[1], catalog_pb2.DESCRIPTOR.services_by_name["Catalog"], servicer)
+    rpc.serve(servers[1], catalog_pb2.DESCRIPTOR.services_by_name["VenueCatalog"], servicer)
     for server in servers:
         await server.start()
     try:

@@ -6,16 +6,16 @@ from asyncio.subprocess import DEVNULL
 
 import pytest
 
-from gateway import contracts
-from gateway.configuration import GRACE_S, MEMORY_FILE, Configuration
-from gateway.registry import Registry
+from gateway import service_contracts
+from gateway.envoy_configuration import GRACE_S, MEMORY_FILE, EnvoyConfiguration
+from gateway.registry import ServiceRegistry
 from gateway.settings import GatewaySettings
 from gateway.tests.fakes import ADMIN, LIVE, MARKET_DATA, StillClock, eventually, instance
 from kit.base.errors import SettingError
 from kit.base.settings import MeshSettings
 from ops.embedded import envoy
 
-CONTRACTS = contracts.load()
+CONTRACTS = service_contracts.load()
 BINANCE = instance("binance", "venue", "binance", "127.0.0.1:5060", MARKET_DATA, ADMIN)
 
 
@@ -23,8 +23,8 @@ class Files:
     """The configuration of a mesh, and how to read it."""
 
     def __init__(self, folder, clock, settings=None, **mesh):
-        self.registry = Registry(clock)
-        self.configuration = Configuration(
+        self.registry = ServiceRegistry(clock)
+        self.configuration = EnvoyConfiguration(
             settings or GatewaySettings(),
             MeshSettings(data_dir=str(folder), **mesh),
             CONTRACTS,

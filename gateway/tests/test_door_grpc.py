@@ -14,7 +14,7 @@ from venuemesh.history.v1 import history_pb2, history_pb2_grpc
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 
-from gateway import contracts
+from gateway import service_contracts
 from gateway.tests.fakes import MARKET_DATA, UNLISTED, Process, process, succeeds
 from kit.base import rpc
 from kit.base.errors import error_info, reason_of
@@ -162,7 +162,7 @@ async def test_reflection_lists_every_contract(door, channel):
     call = stub.ServerReflectionInfo(iter([request]))
     answer = await call.read()
     names = {service.name for service in answer.list_services_response.service}
-    assert {contract.name for contract in contracts.load().services} < names
+    assert {contract.name for contract in service_contracts.load().services} < names
     call.cancel()
 
 

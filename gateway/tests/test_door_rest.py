@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from gateway import contracts
-from gateway.contracts import PLACEHOLDER
+from gateway import service_contracts
+from gateway.service_contracts import PLACEHOLDER
 from gateway.tests.fakes import UNLISTED, process
 from kit.base.rpc import STREAM_WRITER
 from tests.support.waiting import WAIT_SECONDS_MAX
@@ -147,7 +147,7 @@ async def test_a_path_that_is_in_no_contract_is_not_found(browser):
 async def test_every_documented_path_is_routed(browser):
     async with browser.get("/openapi.json") as response:
         paths = (await response.json())["paths"]
-    bound = [m.binding for c in contracts.load().services for m in c.methods if m.binding]
+    bound = [m.binding for c in service_contracts.load().services for m in c.methods if m.binding]
     assert len(bound) == sum(len(verbs) for verbs in paths.values())
     for path, verbs in paths.items():
         for verb in verbs:

@@ -6,11 +6,11 @@ import re
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from gateway import contracts, docs, openapi
-from gateway.web import Pages
+from gateway import api_docs, openapi, service_contracts
+from gateway.web import WebPages
 from kit.base.errors import SettingError
 
-CONTRACTS = contracts.load()
+CONTRACTS = service_contracts.load()
 DOCUMENT = openapi.document(CONTRACTS)
 
 
@@ -28,7 +28,7 @@ def studio(tmp_path):
 
 @pytest.fixture
 async def client(studio):
-    async with TestClient(TestServer(Pages(studio, CONTRACTS).application())) as opened:
+    async with TestClient(TestServer(WebPages(studio, CONTRACTS).application())) as opened:
         yield opened
 
 
@@ -80,7 +80,7 @@ async def test_every_answer_tells_the_browser_to_be_strict(client, path):
 
 
 async def test_without_studio_the_page_says_how_to_build_it(tmp_path, studio):
-    pages = Pages(tmp_path / "later", CONTRACTS)
+    pages = WebPages(tmp_path / "later", CONTRACTS)
     async with TestClient(TestServer(pages.application())) as client:
         async with client.get("/") as response:
             assert response.status == 503
@@ -92,7 +92,7 @@ async def test_without_studio_the_page_says_how_to_build_it(tmp_path, studio):
 
 async def test_a_port_in_use_is_a_wrong_setting(client, studio):
     with pytest.raises(SettingError, match="web_port"):
-        await Pages(studio, CONTRACTS).run("127.0.0.1", client.port)
+        await WebPages(studio, CONTRACTS).run("127.0.0.1", client.port)
 
 
 async def test_the_documents_are_served(client):
@@ -162,4 +162,4 @@ def test_the_reasons_of_errors_are_documented():
 
 def test_the_page_escapes_what_it_shows():
     document = json.loads(json.dumps(DOCUMENT).replace("Recorded trades.", "<script>"))
-    assert "<script>" not in docs.page(document)
+    assert "<script>" not in api_docs.page(document)

@@ -8,7 +8,7 @@ from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 
 from gateway import registry as registry_module
 from gateway import service
-from gateway.registry import FORGOTTEN_AFTER_S, LOST_AFTER_S, Registry
+from gateway.registry import FORGOTTEN_AFTER_S, LOST_AFTER_S, ServiceRegistry
 from gateway.service import RegistryServicer
 from gateway.tests.fakes import StillClock, eventually, instance, status
 from kit.base import rpc
@@ -30,7 +30,7 @@ def clock():
 
 @pytest.fixture
 def registry(clock):
-    return Registry(clock)
+    return ServiceRegistry(clock)
 
 
 def ids(registry, kind=""):
@@ -173,7 +173,7 @@ async def test_it_sweeps_while_it_runs(registry):
 async def served(registry):
     """The registry over gRPC: its servicer and a stub."""
     server, servicer = rpc.server(), RegistryServicer(registry)
-    rpc.serve(server, registry_pb2.DESCRIPTOR.services_by_name["Registry"], servicer)
+    rpc.serve(server, registry_pb2.DESCRIPTOR.services_by_name["ServiceRegistry"], servicer)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with rpc.channel(f"127.0.0.1:{port}") as channel:

@@ -1,14 +1,14 @@
 """Exact accounting of trades: positions, fees, margin, funding, profit, liquidation and triggers.
 
-amounts    exact arithmetic with decimal amounts
-money      amounts as integers of 10^-18, and exact ratios of them
-contract   an instrument's units, and the value of a size at a price
-position   size, average entry price, realised and unrealised profit of one instrument
-prices     average prices of fills
-fees       fee tiers, maker and taker, and the traded volume that selects the tier
-wallet     balances, reserved amounts and positions of one account
-spot       reserved funds and settlement of spot orders
-margin     margin, settlement and liquidation prices of derivatives
-funding    when funding is due, and at which price and rate
-triggers   stop, take-profit and trailing-stop prices
+amounts         exact arithmetic with decimal amounts
+money           amounts as integers of 10^-18, and exact ratios of them
+contract        an instrument's units, and the value of a size at a price
+position        size, average entry price, realised and unrealised profit of one instrument
+average_prices  average prices of fills
+fees            fee tiers, maker and taker, and the traded volume that selects the tier
+wallet          balances, reserved amounts and positions of one account
+spot            reserved funds and settlement of spot orders
+margin          margin, settlement and liquidation prices of derivatives
+funding         when funding is due, and at which price and rate
+stop_triggers   stop, take-profit and trailing-stop prices
 """

@@ -27,7 +27,7 @@ class ContractKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Assets:
+class ContractAssets:
     """The assets of an instrument."""
 
     base: str
@@ -70,7 +70,7 @@ class Contract:
     def __init__(
         self,
         symbol: str,
-        assets: Assets,
+        assets: ContractAssets,
         multiplier: Decimal = Decimal(1),
         price_unit: Decimal = ATOM,
         size_unit: Decimal = ATOM,

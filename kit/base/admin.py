@@ -1,4 +1,4 @@
-"""The Admin service, the same on every process; a venue process passes in a VenueControl."""
+"""The Admin service, the same on every process; a venue process passes in a VenueAdmin."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -17,7 +17,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class VenueControl(Protocol):
+class VenueAdmin(Protocol):
     """Actions of Admin on a venue's connections."""
 
     def subscriptions(self) -> Iterable[admin_pb2.Subscription]:
@@ -47,7 +47,7 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         instance: registry_pb2.ServiceInstance,
         meter: Meter,
         drain: Callable[[], None],
-        venue: VenueControl | None = None,
+        venue: VenueAdmin | None = None,
     ) -> None:
         self._instance = instance
         self._meter = meter
@@ -131,7 +131,7 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
             conformance=self._venue_control.conformance() if self._venue_control else None,
         )
 
-    def _venue(self) -> VenueControl:
+    def _venue(self) -> VenueAdmin:
         if self._venue_control is None:
             raise NotSupported(
                 "this process has no venue connections",

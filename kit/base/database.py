@@ -2,7 +2,7 @@
 
 A consumer stores its positions in the same transaction as the rows that it makes of the entries.
 Positions move only from where the consumer last saw them: of two processes that consume the same
-entries, one commits and the other gets ``PositionMoved``.
+entries, one commits and the other gets ``ConsumerPositionConflict``.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 _log = telemetry.logger("database")
 
 
-class PositionMoved(Exception):
+class ConsumerPositionConflict(Exception):
     """Another process has moved this consumer's positions. Discard the state and load it again."""
 
 
@@ -121,8 +121,8 @@ async def save_positions(
 ) -> None:
     """Move positions from ``before`` (START where it has none) within the caller's transaction.
 
-    Call it first in the transaction: it holds the positions until the commit. Raises PositionMoved
-    when one of them is not where ``before`` says.
+    Call it first in the transaction: it holds the positions until the commit. Raises
+    ConsumerPositionConflict when one of them is not where ``before`` says.
     """
     keys = sorted(positions, key=str)
     names = list(map(str, keys))
@@ -148,7 +148,7 @@ async def save_positions(
         ],
     )
     if moved.rowcount != len(keys):
-        raise PositionMoved(f"another process has moved the positions of {consumer}")
+        raise ConsumerPositionConflict(f"another process has moved the positions of {consumer}")
 
 
 async def migrate_when_there(url: str, degraded_reasons: DegradedReasons, clock: Clock) -> None:

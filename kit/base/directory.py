@@ -17,7 +17,7 @@ ServiceInstance = registry_pb2.ServiceInstance
 ServiceStatus = registry_pb2.ServiceStatus
 
 
-class Directory:
+class ServiceDirectory:
     """One connection to the registry for all calls of a process."""
 
     def __init__(self, address: str) -> None:

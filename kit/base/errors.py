@@ -14,7 +14,7 @@ VenuemeshError
 ├── StoreUnavailable      UNAVAILABLE          try again later
 ├── Draining              UNAVAILABLE          try again, another instance answers
 ├── ServiceUnavailable    UNAVAILABLE          try again later
-├── ForeignOrigin           PERMISSION_DENIED    call from a known host
+├── OriginNotAllowed           PERMISSION_DENIED    call from a known host
 ├── NotSupported          FAILED_PRECONDITION  ask another process
 ├── PortInUse             FAILED_PRECONDITION  stop what uses it, or configure another
 ├── InvalidOrder          INVALID_ARGUMENT     correct the order
@@ -129,7 +129,7 @@ class StoreUnavailable(VenuemeshError):
     reason = "STORE_UNAVAILABLE"
 
 
-class Draining(VenuemeshError):
+class ProcessDraining(VenuemeshError):
     """No metadata."""
 
     code = grpc.StatusCode.UNAVAILABLE
@@ -143,7 +143,7 @@ class ServiceUnavailable(VenuemeshError):
     reason = "SERVICE_UNAVAILABLE"
 
 
-class ForeignOrigin(VenuemeshError):
+class OriginNotAllowed(VenuemeshError):
     """No metadata."""
 
     code = grpc.StatusCode.PERMISSION_DENIED

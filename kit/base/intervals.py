@@ -14,7 +14,7 @@ _DAY_S = 24 * _HOUR_S
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class BarInterval:
     """A division of time into equal parts. Times are ns since the Unix epoch."""
 
     name: str
@@ -28,8 +28,8 @@ class Interval:
         return time_ns - (time_ns - self.first_open_ns) % self.length_ns
 
 
-def _seconds(name: str, count: int, first_open_s: int = 0) -> Interval:
-    return Interval(name, count * NANOSECONDS_PER_SECOND, first_open_s * NANOSECONDS_PER_SECOND)
+def _seconds(name: str, count: int, first_open_s: int = 0) -> BarInterval:
+    return BarInterval(name, count * NANOSECONDS_PER_SECOND, first_open_s * NANOSECONDS_PER_SECOND)
 
 
 SECOND = _seconds("1s", 1)

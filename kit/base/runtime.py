@@ -30,8 +30,8 @@ from venuemesh.admin.v1 import admin_pb2
 from venuemesh.registry.v1 import registry_pb2
 
 from kit.base import rpc, telemetry
-from kit.base.admin import AdminServicer, VenueControl
-from kit.base.directory import Directory
+from kit.base.admin import AdminServicer, VenueAdmin
+from kit.base.directory import ServiceDirectory
 from kit.base.errors import SettingError
 from kit.base.settings import MeshSettings
 from kit.base.telemetry import Meter
@@ -50,7 +50,7 @@ Task = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ProcessIdentity:
     """The identity of a process."""
 
     service_id: str
@@ -66,11 +66,11 @@ class Identity:
 class Runtime:
     """Server, tasks and registration of one process."""
 
-    def __init__(self, identity: Identity, mesh: MeshSettings) -> None:
+    def __init__(self, identity: ProcessIdentity, mesh: MeshSettings) -> None:
         self.identity = identity
         self.mesh = mesh
         self.meter = Meter(identity.service_id)
-        self.directory = Directory(mesh.registry)
+        self.directory = ServiceDirectory(mesh.registry)
         self._server = rpc.server()
         self._service_names: list[str] = []
         self._described: list[str] = []
@@ -78,7 +78,7 @@ class Runtime:
         self._finish: list[Callable[[], Awaitable[None]]] = []
         self._when_draining: list[Callable[[], None]] = []
         self._stopping = asyncio.Event()
-        self._venue: VenueControl | None = None
+        self._venue: VenueAdmin | None = None
         self._rest: grpc.GenericRpcHandler | None = None
         self._started_ns = time.time_ns()
         self._epoch: Callable[[], int] = lambda: 0
@@ -115,7 +115,7 @@ class Runtime:
         """Send the epoch of a venue to the registry."""
         self._epoch = epoch
 
-    def control_venue(self, venue: VenueControl) -> None:
+    def control_venue(self, venue: VenueAdmin) -> None:
         """Let Admin control the connections of a venue."""
         self._venue = venue
 

@@ -62,7 +62,7 @@ def logger(name: str) -> logging.Logger:
     return logging.getLogger(f"{ROOT_LOGGER}.{name}")
 
 
-class OncePerKind:
+class LogDeduplicator:
     """Logs the first of each kind with its text, and counts the rest.
 
     A venue that sends the same malformed frame a thousand times a second must not fill the disk.

@@ -4,16 +4,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from kit.conformance.connector import Connector
-from kit.conformance.exchange import SimulatedExchange
+from kit.conformance.connector_under_test import ConnectorUnderTest
+from kit.conformance.simulated_exchange import SimulatedExchange
 from kit.connector.contract.venue import Venue, VenueLimits
 
 
-class CardFailed(Exception):
+class CardFailure(Exception):
     """The connector does not do what the card asks for. The text says what was seen."""
 
 
-class CardOutcome(Enum):
+class CardStatus(Enum):
     """How a card ended."""
 
     PASSED = "passed"
@@ -26,7 +26,7 @@ class CardContext:
     """The exchange and the connector that a card acts on."""
 
     exchange: SimulatedExchange
-    connector: Connector
+    connector: ConnectorUnderTest
     symbols: tuple[str, ...]
     """Subscribed instruments, all of their books synchronized. Cards inject faults into the first
     and watch the others."""
@@ -54,7 +54,7 @@ class ConformanceCard:
     title: str
     """What must hold, in a sentence."""
     action: Action
-    """Returns when it holds; raises CardFailed or TimeoutError when it does not."""
+    """Returns when it holds; raises CardFailure or TimeoutError when it does not."""
     skip_reason: SkipReason
     limits: Callable[[VenueLimits], VenueLimits]
     """The limits for this card, such as a shorter silence."""
@@ -85,7 +85,7 @@ class CardResult:
     """How a card ended for a venue."""
 
     card: ConformanceCard
-    outcome: CardOutcome
+    outcome: CardStatus
     detail: str
     seconds: float
 
@@ -110,6 +110,6 @@ def card(
 
 
 def expect(holds: object, seen: str) -> None:
-    """Raise CardFailed with what was seen, unless something holds."""
+    """Raise CardFailure with what was seen, unless something holds."""
     if not holds:
-        raise CardFailed(seen)
+        raise CardFailure(seen)

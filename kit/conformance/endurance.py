@@ -19,14 +19,14 @@ from decimal import Decimal
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import to_decimal
-from kit.conformance.connector import Connector, connector
-from kit.conformance.exchange import SimulatedExchange, exchange
+from kit.conformance.connector_under_test import ConnectorUnderTest, connector
+from kit.conformance.simulated_exchange import SimulatedExchange, exchange
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import Environment, TradeNumbering, VenueFactory
 from kit.marketdata.model.batches import Batch, columns_of
 from kit.simulator.dialect import Dialect
-from kit.simulator.events import Instrument, Trade
-from kit.simulator.market import Step
+from kit.simulator.market import MarketStep
+from kit.simulator.market_events import Instrument, Trade
 
 BOOK, TRADES = types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_TRADES
 FAULTS = ("drop", "duplicate", "reorder")
@@ -68,7 +68,7 @@ class EnduranceResult:
     """How long each book was in doubt, in ascending order."""
 
 
-class ExchangeRecord:
+class ExchangeStateLog:
     """Trades and recent books of the exchange."""
 
     def __init__(self, simulated: SimulatedExchange) -> None:
@@ -85,7 +85,7 @@ class ExchangeRecord:
         """Whether these were the best prices and sizes within the last seconds."""
         return best in self._states[symbol]
 
-    def _on_step(self, step: Step) -> None:
+    def _on_step(self, step: MarketStep) -> None:
         touched = set()
         for event in step.events:
             symbol = self._symbols[event.instrument]
@@ -111,7 +111,7 @@ async def endure(
     frames."""
     results: list[EnduranceResult] = []
     async with exchange(venue_id, dialect, events_per_second) as simulated:
-        record = ExchangeRecord(simulated)
+        record = ExchangeStateLog(simulated)
         venue = make(Environment("simulate", simulated.url, {}))
         async with connector(venue, simulated.symbols) as connected:
             await connected.until(connected.synchronized, "synchronized books")
@@ -127,8 +127,8 @@ class _FaultPhase:
     def __init__(
         self,
         simulated: SimulatedExchange,
-        connected: Connector,
-        record: ExchangeRecord,
+        connected: ConnectorUnderTest,
+        record: ExchangeStateLog,
         fault: str,
         share: float,
     ) -> None:

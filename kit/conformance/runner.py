@@ -10,13 +10,13 @@ from kit.conformance import cards
 from kit.conformance.card import (
     CARDS,
     CardContext,
-    CardFailed,
-    CardOutcome,
+    CardFailure,
     CardResult,
+    CardStatus,
     ConformanceCard,
 )
-from kit.conformance.connector import connector
-from kit.conformance.exchange import exchange
+from kit.conformance.connector_under_test import connector
+from kit.conformance.simulated_exchange import exchange
 from kit.connector.contract.venue import Environment, Venue, VenueFactory, VenueLimits
 from kit.simulator.dialect import Dialect
 
@@ -29,13 +29,13 @@ OnResult = Callable[[CardResult], None]
 
 
 @dataclass(frozen=True, slots=True)
-class VenueScore:
+class VenueCardResults:
     """The results of a venue, in the order of the cards."""
 
     venue_id: str
     results: Sequence[CardResult]
 
-    def cards(self, outcome: CardOutcome) -> list[str]:
+    def cards(self, outcome: CardStatus) -> list[str]:
         """The ids of the cards with this outcome."""
         return [result.card.card_id for result in self.results if result.outcome is outcome]
 
@@ -51,7 +51,7 @@ async def play(
     chosen: Sequence[ConformanceCard] = CARDS,
     options: dict[str, str] | None = None,
     on_result: OnResult = ignore,
-) -> VenueScore:
+) -> VenueCardResults:
     """Run cards one after another, and call ``on_result`` as each one ends. After a failed card
     the next one gets a new connector."""
 
@@ -76,15 +76,15 @@ async def play(
                     changes = left and (
                         left[0].needs_own_connector or results[-1].card.needs_own_connector
                     )
-                    if changes or results[-1].outcome is CardOutcome.FAILED:
+                    if changes or results[-1].outcome is CardStatus.FAILED:
                         break
         except TimeoutError as error:
             if len(left) < before:
                 raise
             while left:
                 detail = f"the connector did not start: {error}"
-                add(CardResult(left.pop(0), CardOutcome.FAILED, detail, 0.0))
-    return VenueScore(venue_id, results)
+                add(CardResult(left.pop(0), CardStatus.FAILED, detail, 0.0))
+    return VenueCardResults(venue_id, results)
 
 
 @asynccontextmanager
@@ -104,17 +104,17 @@ async def _context(
 
 async def _run_card(card: ConformanceCard, context: CardContext) -> CardResult:
     started = context.connector.now_s()
-    outcome, detail = CardOutcome.PASSED, ""
+    outcome, detail = CardStatus.PASSED, ""
     declared = context.venue.profile.skipped_cards.get(card.card_id, "")
     reason = declared or card.skip_reason(context.venue)
     if reason:
-        return CardResult(card, CardOutcome.SKIPPED, reason, 0.0)
+        return CardResult(card, CardStatus.SKIPPED, reason, 0.0)
     try:
         async with asyncio.timeout(CARD_SECONDS_MAX) as limit:
             await card.action(context)
-    except (CardFailed, TimeoutError, VenuemeshError) as failure:
+    except (CardFailure, TimeoutError, VenuemeshError) as failure:
         ran_out = f"did not end within {CARD_SECONDS_MAX:.0f} s" if limit.expired() else ""
-        outcome, detail = CardOutcome.FAILED, ran_out or str(failure)
+        outcome, detail = CardStatus.FAILED, ran_out or str(failure)
     except Exception as error:  # A connector that raises anything else has failed too.
-        outcome, detail = CardOutcome.FAILED, repr(error)
+        outcome, detail = CardStatus.FAILED, repr(error)
     return CardResult(card, outcome, detail, context.connector.now_s() - started)

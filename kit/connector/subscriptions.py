@@ -20,7 +20,7 @@ class _Figures:
     """Why it counts as stale; "" when it does not."""
 
 
-class Subscriptions:
+class VenueSubscriptions:
     """The instruments, each on every channel that the venue has, with its figures."""
 
     def __init__(self, channels: Iterable[Channel]) -> None:

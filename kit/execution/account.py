@@ -22,8 +22,7 @@ from kit.base.errors import (
     UnknownInstrument,
     VenuemeshError,
 )
-from kit.execution.amender import Amender
-from kit.execution.checks import CheckInputs
+from kit.execution.approval_verifier import ApprovalVerifier, VerifiedOrder
 from kit.execution.context import AccountContext
 from kit.execution.contract import (
     AccountEvent,
@@ -34,37 +33,38 @@ from kit.execution.contract import (
     VenueOrder,
     VenuePosition,
 )
-from kit.execution.dead_man import DeadManSwitch
+from kit.execution.dead_man_switch import DeadManSwitch
 from kit.execution.execution_stream import Event, ExecutionStream
-from kit.execution.groups.groups import Groups
+from kit.execution.groups.order_groups import OrderGroups
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.records import (
-    AuthorityRecord,
     BalanceRecord,
-    EpochRecord,
+    ExecutionEpochRecord,
+    FencingRecord,
     OrderFill,
     PositionRecord,
     Record,
 )
+from kit.execution.journal_recovery import recover
 from kit.execution.local_stops import LocalStopOrders
+from kit.execution.order_amender import OrderAmender
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
-from kit.execution.orders.messages import (
+from kit.execution.orders.order import Order
+from kit.execution.orders.order_messages import (
     balance_message,
     fill_message,
     order_message,
     position_message,
 )
-from kit.execution.orders.order import Order
-from kit.execution.prices import MarketReference
+from kit.execution.outcome_resolver import OutcomeResolver
+from kit.execution.pre_trade_checks import PreTradeCheckInputs
 from kit.execution.readiness import DISCONNECTED, READY, RECONCILING, REFUSED, Readiness, State
 from kit.execution.reconciler import Reconciler
-from kit.execution.recovery import recover
-from kit.execution.resolver import Resolver
+from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.submitter import OrderSubmitter
 from kit.execution.tasks import wait_for_event
 from kit.execution.venue_calls import answer_of
-from kit.execution.verifier import VerifiedOrder, Verifier
 
 FIRST_RETRY_S = 0.5
 SECOND_COMPARISON_S = 5.0
@@ -84,8 +84,8 @@ class Account:
         context: AccountContext,
         client: ExecutionClient,
         journal: AccountJournal,
-        verifier: Verifier,
-        market: MarketReference,
+        verifier: ApprovalVerifier,
+        market: ReferenceMarketData,
     ) -> None:
         self.context, self.client, self.market = context, client, market
         self.journal, self.verifier = journal, verifier
@@ -102,9 +102,9 @@ class Account:
         venue, name, clock = context.venue, context.account, context.clock
         self.state = AccountState(venue, name, clock, journal, self)
         self.balances_and_positions = BalancesAndPositions(clock, journal, market.instrument)
-        self.resolver = Resolver(client, self.state, context)
+        self.resolver = OutcomeResolver(client, self.state, context)
         self.submitter = OrderSubmitter(client, self.state, journal, self.resolver, context)
-        self.amender = Amender(self.submitter, self.resolver, context.settings.place_timeout_s)
+        self.amender = OrderAmender(self.submitter, self.resolver, context.settings.place_timeout_s)
         self.reconciler = Reconciler(
             client,
             self.state,
@@ -113,7 +113,7 @@ class Account:
             context,
             self._publish_difference,
         )
-        self.groups = Groups(self.submitter, market, self.readiness, self._publish_difference)
+        self.groups = OrderGroups(self.submitter, market, self.readiness, self._publish_difference)
         self.local_stops = LocalStopOrders(self.submitter, self.groups, self.readiness)
         self.dead_man = DeadManSwitch(self.submitter, context, self._publish_account)
         self.executions = ExecutionStream(0, context.settings.ring_events, self._snapshot)
@@ -209,14 +209,14 @@ class Account:
         text = f"account {name} takes no orders: {state}, {detail}"
         raise AccountNotReady(text, account=name, state=state, detail=detail)
 
-    def check_inputs(self, symbol: str) -> CheckInputs:
+    def check_inputs(self, symbol: str) -> PreTradeCheckInputs:
         """What an order is checked against now. Raises UnknownInstrument."""
         venue, market = self.context.venue, self.market
         instrument = market.instrument(symbol)
         if instrument is None:
             text = f"{venue} does not list {symbol!r}"
             raise UnknownInstrument(text, venue=venue, symbol=symbol)
-        return CheckInputs(
+        return PreTradeCheckInputs(
             instrument=instrument,
             capabilities=self.client.capabilities,
             now_ns=self.context.clock.time_ns(),
@@ -254,21 +254,21 @@ class Account:
     def update_unmatched(self, symbol: str, venue_order_id: str) -> None:
         self.resolver.watch_unmatched(symbol, venue_order_id)
 
-    def _authority(self) -> AuthorityRecord:
-        return AuthorityRecord(self.verifier.fencing_epoch, self._is_armed)
+    def _authority(self) -> FencingRecord:
+        return FencingRecord(self.verifier.fencing_epoch, self._is_armed)
 
     def _records(self) -> Iterator[Record]:
         self._forget()
-        yield EpochRecord(self._last_epoch)
+        yield ExecutionEpochRecord(self._last_epoch)
         yield self._authority()
         yield from self.state.index.records()
         yield from self.balances_and_positions.records()
 
     def _replay(self, record: Record) -> None:
         match record:
-            case EpochRecord():
+            case ExecutionEpochRecord():
                 self._last_epoch = max(self._last_epoch, record.epoch)
-            case AuthorityRecord():
+            case FencingRecord():
                 epoch = max(self.verifier.fencing_epoch, record.fencing_epoch)
                 self.verifier.fencing_epoch = epoch
                 self._is_armed = self._is_armed or record.armed

@@ -3,7 +3,8 @@
 An approval is a signature over a text with every field of the order (``statement``), so any
 language can make and check it without reproducing protobuf bytes. It names the account, expires,
 and carries the fencing epoch of the order authority: a new authority has a higher epoch, and
-approvals of the old one are rejected from then on. ``kit.execution.verifier`` checks approvals.
+approvals of the old one are rejected from then on. ``kit.execution.approval_verifier`` checks
+approvals.
 """
 
 from collections.abc import Mapping
@@ -73,7 +74,7 @@ def heartbeat_statement(heartbeat: signed_pb2.HeartbeatRequest) -> bytes:
     return _text(HEARTBEAT_VERSION, values)
 
 
-class Signer:
+class ApprovalSigner:
     """Approves orders, and signs heartbeats, with one key."""
 
     def __init__(self, key_id: str, private_key: Ed25519PrivateKey, fencing_epoch: int) -> None:

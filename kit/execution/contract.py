@@ -130,7 +130,7 @@ class VenuePosition:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class RequestAccepted:
     """The venue accepted the request. ``order`` is set where the answer contains the order."""
 
     venue_order_id: str
@@ -138,7 +138,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RequestRejected:
     """The venue rejected the request, or it was not sent; nothing was done."""
 
     reason: RejectReason
@@ -153,7 +153,7 @@ class OutcomeUnknown:
     detail: str
 
 
-Verdict = Accepted | Rejected | OutcomeUnknown
+Verdict = RequestAccepted | RequestRejected | OutcomeUnknown
 
 
 @dataclass(frozen=True, slots=True)

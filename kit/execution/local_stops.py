@@ -13,11 +13,11 @@ from decimal import Decimal, localcontext
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting.amounts import EXACT, ZERO
-from kit.accounting.triggers import best_price, is_triggered, trailing_price, triggers_on_rise
+from kit.accounting.stop_triggers import best_price, is_triggered, trailing_price, triggers_on_rise
 from kit.base import telemetry
-from kit.execution.groups.groups import Groups
+from kit.execution.groups.order_groups import OrderGroups
 from kit.execution.order_types import TAKE_PROFITS
-from kit.execution.orders import states
+from kit.execution.orders import order_states
 from kit.execution.orders.amendments import STOP_REACHED
 from kit.execution.orders.order import Order
 from kit.execution.readiness import Readiness
@@ -35,7 +35,9 @@ _log = telemetry.logger("orders.local_stops")
 class LocalStopOrders:
     """The orders of one account that are held here."""
 
-    def __init__(self, submitter: OrderSubmitter, groups: Groups, readiness: Readiness) -> None:
+    def __init__(
+        self, submitter: OrderSubmitter, groups: OrderGroups, readiness: Readiness
+    ) -> None:
         self._submitter = submitter
         self._groups = groups
         self._readiness = readiness
@@ -52,7 +54,7 @@ class LocalStopOrders:
 
     def order_changed(self, order: Order) -> None:
         """Hold an order from now on, or no longer."""
-        if order.held_here and order.state == states.OPEN:
+        if order.held_here and order.state == order_states.OPEN:
             self._by_symbol.setdefault(order.symbol, {})[order.key] = order
         elif order.was_held_here:
             waiting = self._by_symbol.get(order.symbol, {})
@@ -103,7 +105,9 @@ class LocalStopOrders:
         for waiting in list(self._by_symbol.values()):
             for order in list(waiting.values()):
                 if 0 < order.request.expire_time_ns <= now_ns:
-                    self._state.transition(order, states.EXPIRED, detail="its time has passed")
+                    self._state.transition(
+                        order, order_states.EXPIRED, detail="its time has passed"
+                    )
 
     def _trail(self, order: Order, price: Decimal) -> None:
         best = best_price(price, order.best_price, order.buys)

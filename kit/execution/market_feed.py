@@ -16,7 +16,7 @@ FeedPosition = Mapping[Channel, Cursor]
 """By channel, the cursor of the last batch that was read."""
 
 
-class FeedReader(Protocol):
+class MarketFeedReader(Protocol):
     """Reads some channels."""
 
     def take(self) -> bytes:
@@ -33,7 +33,7 @@ class FeedReader(Protocol):
 class MarketFeed(Protocol):
     """All batches that a process publishes."""
 
-    def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> FeedReader:
+    def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> MarketFeedReader:
         """Read channels of some symbols (empty: all), from now on. Raises TooManySubscribers."""
 
 

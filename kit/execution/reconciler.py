@@ -16,11 +16,11 @@ from kit.base.errors import NotSupported
 from kit.execution.approval import plain
 from kit.execution.context import AccountContext
 from kit.execution.contract import ExecutionClient, VenueFill, VenueOrder
-from kit.execution.orders import states
-from kit.execution.orders.account_state import AccountState, FillResult
+from kit.execution.orders import order_states
+from kit.execution.orders.account_state import AccountState, FillUpdateResult
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import Order
-from kit.execution.resolver import QUERIES_AT_ONCE, Resolver
+from kit.execution.outcome_resolver import QUERIES_AT_ONCE, OutcomeResolver
 from kit.execution.venue_calls import answer_of
 
 OVERLAP_NS = 60 * NANOSECONDS_PER_SECOND
@@ -39,7 +39,7 @@ class Reconciler:
         client: ExecutionClient,
         state: AccountState,
         balances_and_positions: BalancesAndPositions,
-        resolver: Resolver,
+        resolver: OutcomeResolver,
         context: AccountContext,
         publish: Callable[[Difference], None],
     ) -> None:
@@ -86,7 +86,7 @@ class Reconciler:
         return [
             order
             for order in self._state.index.open.values()
-            if not order.held_here and order.state not in (states.INTENDED, states.SENT)
+            if not order.held_here and order.state not in (order_states.INTENDED, order_states.SENT)
         ]
 
     def _apply_open_orders(self, reports: Iterable[VenueOrder]) -> Iterator[Difference]:
@@ -104,14 +104,14 @@ class Reconciler:
                         found=report.venue_order_id,
                         detail="placed by another program",
                     )
-            elif order.state == states.UNKNOWN:
+            elif order.state == order_states.UNKNOWN:
                 kind = differences_pb2.DIFFERENCE_KIND_RESOLVED
                 yield _difference(kind, order, "UNKNOWN", "OPEN")
             elif order.is_final:
                 yield _difference(
                     differences_pb2.DIFFERENCE_KIND_OTHER,
                     order,
-                    states.name_of(order.state),
+                    order_states.name_of(order.state),
                     "OPEN",
                     "the venue reports an order as open that has ended here",
                 )
@@ -119,7 +119,7 @@ class Reconciler:
 
     def _may_be_ours(self, report: VenueOrder) -> bool:
         return any(
-            order.state in states.IN_DOUBT
+            order.state in order_states.IN_DOUBT
             and not order.venue_order_id
             and order.symbol == report.symbol
             for order in self._state.index.open.values()
@@ -153,7 +153,7 @@ class Reconciler:
                 found = f"{plain(fill.size)} at {plain(fill.price)}"
                 yield _difference(kind, order, "", found, fill.fill_id)
             fees_before = self._fees(fill)
-            if self._state.apply_fill(fill) is FillResult.FEE_CHANGED and known is not None:
+            if self._state.apply_fill(fill) is FillUpdateResult.FEE_CHANGED and known is not None:
                 kind = differences_pb2.DIFFERENCE_KIND_FEE
                 yield _difference(kind, known[0], fees_before, self._fees(fill), fill.fill_id)
 
@@ -190,13 +190,17 @@ class Reconciler:
             return []
         report = replace(report, client_order_id=order.client_order_id)
         self._state.apply_order(report, is_answer=True)
-        if before == states.UNKNOWN and order.state != before:
+        if before == order_states.UNKNOWN and order.state != before:
             kind = differences_pb2.DIFFERENCE_KIND_RESOLVED
-        elif order.state in (states.CANCELLED, states.EXPIRED, states.REJECTED):
+        elif order.state in (order_states.CANCELLED, order_states.EXPIRED, order_states.REJECTED):
             kind = differences_pb2.DIFFERENCE_KIND_LOST_CANCEL
         else:
             return []
-        return [_difference(kind, order, states.name_of(before), states.name_of(order.state))]
+        return [
+            _difference(
+                kind, order, order_states.name_of(before), order_states.name_of(order.state)
+            )
+        ]
 
 
 def _difference(

@@ -1,8 +1,8 @@
 """TradeFlow for the accounts of one process.
 
-An order's way: it is verified (``Account.verify``), checked (``checks``), written to the journal
-and sent (``OrderSubmitter``); the venue's verdict and updates change its state (``AccountState``),
-and each change is published (``ExecutionStream``).
+An order's way: it is verified (``Account.verify``), checked (``pre_trade_checks``), written to the
+journal and sent (``OrderSubmitter``); the venue's verdict and updates change its state
+(``AccountState``), and each change is published (``ExecutionStream``).
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -22,12 +22,12 @@ from kit.base.errors import (
     UnknownVenue,
 )
 from kit.base.paging import make_token, page_size, read_token
-from kit.execution import checks
+from kit.execution import pre_trade_checks
 from kit.execution.account import Account
-from kit.execution.amender import check_size
 from kit.execution.groups import group_rules
-from kit.execution.orders.messages import fill_message, order_message
+from kit.execution.order_amender import check_size
 from kit.execution.orders.order import Order
+from kit.execution.orders.order_messages import fill_message, order_message
 
 PAGE_SIZE = 200
 PAGE_SIZE_MAX = 1000
@@ -53,7 +53,9 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
             group_rules.check_alone(content)
             verified = account.verify(approved)
             account.check_ready()
-            held_here = checks.check(verified.content, account.check_inputs(content.symbol))
+            held_here = pre_trade_checks.check(
+                verified.content, account.check_inputs(content.symbol)
+            )
             order = await account.submitter.submit(verified, held_here=held_here)
         await account.submitter.placed(order)
         return trade_flow_pb2.PlaceOrderResponse(order=order_message(order))
@@ -86,8 +88,8 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
             content = verified.content
             account.check_ready()
             account.amender.check(order, content)
-            checks.check(content, account.check_inputs(content.symbol), is_amendment=True)
-            check_size(order, checks.amount("size", content.size), content)
+            pre_trade_checks.check(content, account.check_inputs(content.symbol), is_amendment=True)
+            check_size(order, pre_trade_checks.amount("size", content.size), content)
             await account.amender.amend(order, verified)
         account.amender.raise_if_rejected(order, approved.request_id)
         return trade_flow_pb2.AmendOrderResponse(order=order_message(order))

@@ -14,25 +14,31 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import BadRequest, RequestIdReused, StoreUnavailable, VenueUnavailable
 from kit.base.request_budget import Priority
+from kit.execution.approval_verifier import VerifiedOrder, require_verified
 from kit.execution.client_order_ids import REQUEST_ID, client_order_id
 from kit.execution.context import AccountContext
-from kit.execution.contract import Accepted, ExecutionClient, Rejected, VenueOrder, Verdict
+from kit.execution.contract import (
+    ExecutionClient,
+    RequestAccepted,
+    RequestRejected,
+    VenueOrder,
+    Verdict,
+)
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.records import GroupIntent, OrderIntent, OrderSent, Record
 from kit.execution.order_types import CONDITIONAL
-from kit.execution.orders import states
+from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.order import Order
-from kit.execution.orders.request import digest_of
-from kit.execution.resolver import Resolver
+from kit.execution.orders.request_reader import digest_of
+from kit.execution.outcome_resolver import OutcomeResolver
 from kit.execution.tasks import BackgroundTasks
 from kit.execution.venue_calls import answer_of, verdict_of
-from kit.execution.verifier import VerifiedOrder, require_verified
 
 CALLS_AT_ONCE = 8
 
 
-class GroupMember(NamedTuple):
+class GroupOrder(NamedTuple):
     """An order of a group that has passed the checks."""
 
     order: VerifiedOrder
@@ -48,7 +54,7 @@ class OrderSubmitter:
         client: ExecutionClient,
         state: AccountState,
         journal: AccountJournal,
-        resolver: Resolver,
+        resolver: OutcomeResolver,
         context: AccountContext,
     ) -> None:
         self.client = client
@@ -92,7 +98,7 @@ class OrderSubmitter:
         await self.placed(order)
         return order
 
-    async def submit_group(self, members: Sequence[GroupMember]) -> list[Order]:
+    async def submit_group(self, members: Sequence[GroupOrder]) -> list[Order]:
         """Submit the orders of a new group: all are written in one record, then those that are not
         held here are sent. Raises StoreUnavailable; none was sent then."""
         for member in members:
@@ -146,7 +152,7 @@ class OrderSubmitter:
         await _each(self._query(order) for order in rest)
         for order in rest:
             self._resolver.watch(order)
-        if not isinstance(verdict, Accepted) and any(not order.is_final for order in rest):
+        if not isinstance(verdict, RequestAccepted) and any(not order.is_final for order in rest):
             raise VenueUnavailable(verdict.detail, detail=verdict.detail)
         return orders
 
@@ -174,7 +180,9 @@ class OrderSubmitter:
             self._placing.pop(order.key, None)
 
     def _open_here(self, order: Order) -> None:
-        self.state.transition(order, states.CANCELLED if order.cancel_requested else states.OPEN)
+        self.state.transition(
+            order, order_states.CANCELLED if order.cancel_requested else order_states.OPEN
+        )
 
     async def _send(self, order: Order) -> None:
         try:
@@ -216,7 +224,9 @@ class OrderSubmitter:
             return False
         detail = "not sent: writing it to the journal took too long"
         for order in orders:
-            self.state.transition(order, states.REJECTED, orders_pb2.REJECT_REASON_OTHER, detail)
+            self.state.transition(
+                order, order_states.REJECTED, orders_pb2.REJECT_REASON_OTHER, detail
+            )
         return True
 
     async def _release(self, order: Order) -> None:
@@ -246,7 +256,7 @@ class OrderSubmitter:
     async def _place(self, order: Order) -> None:
         if order.cancel_requested:
             detail = "cancelled before it was sent"
-            self.state.transition(order, states.CANCELLED, detail=detail)
+            self.state.transition(order, order_states.CANCELLED, detail=detail)
             return
         request = order.venue_request()
         # The request goes out first; its verdict cannot arrive before SENT is published.
@@ -256,7 +266,9 @@ class OrderSubmitter:
             verdict = await verdict_of(call, self._settings.place_timeout_s)
         except asyncio.CancelledError:
             self._publish_sent(order)
-            self.state.transition(order, states.UNKNOWN, detail="the process stopped meanwhile")
+            self.state.transition(
+                order, order_states.UNKNOWN, detail="the process stopped meanwhile"
+            )
             raise
         self._publish_sent(order)
         self._apply_verdict(order, verdict)
@@ -264,35 +276,35 @@ class OrderSubmitter:
     def _publish_sent(self, order: Order) -> None:
         if order.is_sending:
             order.is_sending = False
-            self.state.transition(order, states.SENT)
+            self.state.transition(order, order_states.SENT)
 
     def _apply_verdict(self, order: Order, verdict: Verdict) -> None:
-        if isinstance(verdict, Accepted):
+        if isinstance(verdict, RequestAccepted):
             self.state.apply_accepted(order, verdict.venue_order_id)
             if verdict.order is not None:
                 self.state.apply_order(verdict.order)
-            is_open = order.state != states.ACKNOWLEDGED
+            is_open = order.state != order_states.ACKNOWLEDGED
             if not order.is_final and (order.cancel_requested or not is_open):
                 self._resolver.watch(order)
         elif (
-            isinstance(verdict, Rejected)
+            isinstance(verdict, RequestRejected)
             and verdict.reason != orders_pb2.REJECT_REASON_DUPLICATE_ID
             and not order.was_at_venue
         ):
-            self.state.transition(order, states.REJECTED, verdict.reason, verdict.detail)
-        elif not self.state.transition(order, states.UNKNOWN, detail=verdict.detail):
+            self.state.transition(order, order_states.REJECTED, verdict.reason, verdict.detail)
+        elif not self.state.transition(order, order_states.UNKNOWN, detail=verdict.detail):
             # An update of the order arrived first, or the rejection contradicts it.
             self._resolver.watch(order)
 
     def _request_cancel(self, order: Order) -> None:
         order.cancel_requested = True
-        if order.held_here and order.state == states.OPEN:
-            self.state.transition(order, states.CANCELLED)
+        if order.held_here and order.state == order_states.OPEN:
+            self.state.transition(order, order_states.CANCELLED)
         else:
             self.state.record_change(order)
 
     async def _cancel(self, order: Order) -> None:
-        if order.state == states.INTENDED:
+        if order.state == order_states.INTENDED:
             # It is being written, and will not be sent.
             await self.placed(order)
             if order.is_final:

@@ -3,7 +3,7 @@
 In the world ``simulate`` its frames come from a seeded market, in the world ``replay`` from a file
 of captured frames. Connectors and other clients connect to it as to the real exchange.
 
-    world     market (simulate) or tape (replay)       what happens, in which order, when
+    world     market (simulate) or capture (replay)    what happens, in which order, when
     dialect   venues/<exchange>/simulator              how the exchange would say it
     venue     streams, connections                     who hears it
     faults    orders over HTTP or in a script          what goes wrong, or changes, on purpose

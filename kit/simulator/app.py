@@ -13,17 +13,17 @@ from kit.base.clock import Clock, SystemClock
 from kit.base.errors import SettingError
 from kit.base.runtime import run_process, watch_parent
 from kit.base.settings import MeshSettings
+from kit.simulator.capture_files import CaptureFiles
+from kit.simulator.capture_player import BOOK_WAIT_S_MAX, CapturePlayer, ReplayMarketView
 from kit.simulator.dialect import Dialect, MarketView, find_dialects
-from kit.simulator.fault_commands import FaultCommand, FaultKind, MarketAction, read_script
-from kit.simulator.faults import Faults
-from kit.simulator.market import Market
-from kit.simulator.market_actions import MarketActions
-from kit.simulator.replay import BOOK_WAIT_S_MAX, Player, ReplayMarketView
+from kit.simulator.fault_commands import FaultCommand, FaultKind, MarketActionKind, read_script
+from kit.simulator.faults import FaultInjector
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_actions import MarketActionRunner
+from kit.simulator.market_runner import LEAD_IN_NS, MarketRunner, SimulatedMarketView
 from kit.simulator.server import SimulatorServer
 from kit.simulator.settings import SimulatorSettings, parse_speed
-from kit.simulator.simulate import LEAD_IN_NS, MarketRunner, SimulatedMarketView
-from kit.simulator.tape import Tape
-from kit.simulator.venue import Venue
+from kit.simulator.venue import SimulatedVenue
 
 SHUTDOWN_SECONDS_MAX = 1.0
 
@@ -31,7 +31,7 @@ _log = telemetry.logger("simulator")
 
 
 class Simulator:
-    """The server, and the markets or tapes of its venues."""
+    """The server, and the markets or captures of its venues."""
 
     def __init__(
         self,
@@ -44,9 +44,9 @@ class Simulator:
         self.port = chosen.port
         self._clock = clock
         self._script = read_script(Path(chosen.faults)) if chosen.faults else []
-        self._players: list[Player] = []
+        self._players: list[CapturePlayer] = []
         self._runs: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        self._venues: dict[str, tuple[Venue, MarketView]] = {}
+        self._venues: dict[str, tuple[SimulatedVenue, MarketView]] = {}
         if world == "replay":
             self._build_replay(chosen, dialects)
         elif world == "simulate":
@@ -83,7 +83,7 @@ class Simulator:
                 await venue.close_all(WSCloseCode.GOING_AWAY, "the simulator stops")
             await self._runner.cleanup()
 
-    def venue(self, venue_id: str) -> Venue:
+    def venue(self, venue_id: str) -> SimulatedVenue:
         """One of the simulated venues."""
         return self._venues[venue_id][0]
 
@@ -94,21 +94,21 @@ class Simulator:
     def _build_replay(
         self, chosen: SimulatorSettings, dialects: Mapping[str, Callable[[], Dialect]]
     ) -> None:
-        tapes = chosen.tapes()
-        if not tapes:
+        captures = chosen.captures()
+        if not captures:
             raise SettingError("simulator.replay", "", "the world replay needs VENUE=FILE")
-        for venue_id, files in tapes.items():
+        for venue_id, files in captures.items():
             if venue_id not in dialects:
                 known = f"no such venue; allowed are {', '.join(sorted(dialects))}"
                 raise SettingError("simulator.replay", venue_id, known)
             dialect = dialects[venue_id]()
             venue = self._venue(venue_id, dialect, chosen)
-            tape = Tape(files)
+            capture_files = CaptureFiles(files)
             speed = parse_speed(chosen.speed)
             market_view = ReplayMarketView(
-                tape, dialect.capture, BOOK_WAIT_S_MAX, keeps_first=speed is None
+                capture_files, dialect.capture, BOOK_WAIT_S_MAX, keeps_first=speed is None
             )
-            player = Player(venue, market_view, tape, speed, self._clock)
+            player = CapturePlayer(venue, market_view, capture_files, speed, self._clock)
             self._players.append(player)
             self._runs.append(player.run)
             self._open(venue, market_view)
@@ -122,20 +122,24 @@ class Simulator:
             seed = f"{chosen.seed}/{venue_id}"
             opening_ns = self._clock.time_ns() - LEAD_IN_NS
             rate, instruments = chosen.events_per_second, dialect.instruments
-            market = Market(seed, opening_ns, rate, instruments, price_seed=str(chosen.seed))
+            market = SimulatedMarket(
+                seed, opening_ns, rate, instruments, price_seed=str(chosen.seed)
+            )
             venue = self._venue(venue_id, dialect, chosen)
             market_view = SimulatedMarketView(market, dialect)
-            MarketActions(market, market_view).register_with(venue.faults)
+            MarketActionRunner(market, market_view).register_with(venue.faults)
             self._runs.append(MarketRunner(venue, market_view, market, speed, self._clock).run)
             self._open(venue, market_view)
 
-    def _venue(self, venue_id: str, dialect: Dialect, chosen: SimulatorSettings) -> Venue:
-        faults = Faults(venue_id, chosen.seed, own=dialect.faults)
-        venue = Venue(venue_id, dialect, faults, self._clock, chosen.start_delay_ms / 1000)
-        faults.register(MarketAction.SERVER_SHUTDOWN, venue.shut_down)
+    def _venue(self, venue_id: str, dialect: Dialect, chosen: SimulatorSettings) -> SimulatedVenue:
+        faults = FaultInjector(venue_id, chosen.seed, own=dialect.faults)
+        venue = SimulatedVenue(venue_id, dialect, faults, self._clock, chosen.start_delay_ms / 1000)
+        faults.register(MarketActionKind.SERVER_SHUTDOWN, venue.shut_down)
         return venue
 
-    def _open(self, venue: Venue, market_view: SimulatedMarketView | ReplayMarketView) -> None:
+    def _open(
+        self, venue: SimulatedVenue, market_view: SimulatedMarketView | ReplayMarketView
+    ) -> None:
         """Serve a venue, and begin its fault script."""
 
         def keep_books(command: FaultCommand) -> None:

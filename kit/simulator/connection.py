@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from kit.base import telemetry
-from kit.simulator.dialect import Session, Stream
+from kit.simulator.dialect import ExchangeStream, WebsocketSession
 from kit.simulator.outgoing_frames import OutgoingFrame, OutgoingFrameQueue
 
 WRITE_WAIT_S_MAX = 120.0
@@ -46,14 +46,14 @@ class _Headers(dict[int, bytes]):
 _headers = _Headers()
 
 
-class Connection:
+class ClientConnection:
     """A client that is connected."""
 
     def __init__(
         self,
         websocket: web.WebSocketResponse,
         transport: asyncio.Transport,
-        session: Session,
+        session: WebsocketSession,
         now_ns: int,
     ) -> None:
         self.session = session
@@ -64,7 +64,7 @@ class Connection:
         """True: nothing is sent or read any more, without a closing frame."""
         self.subscribed = bool(session.streams)
         """Whether it has ever subscribed to anything."""
-        self.muted: set[Stream] = set()
+        self.muted: set[ExchangeStream] = set()
         """Streams that it is subscribed to, but gets nothing of."""
         self._queue = OutgoingFrameQueue()
         self._websocket = websocket

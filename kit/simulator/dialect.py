@@ -1,7 +1,7 @@
 """The dialect of an exchange: what a venue brings to be simulated. Found by folder, never by name.
 
 ``venues/<exchange>/simulator`` has a mapping ``DIALECTS`` from venue id to something that makes a
-Dialect. The kit has markets, tapes, sockets and faults; a dialect has the wire format.
+Dialect. The kit has markets, captures, sockets and faults; a dialect has the wire format.
 """
 
 import importlib
@@ -12,10 +12,10 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from kit.connector.contract import discovery
-from kit.simulator.events import Instrument
-from kit.simulator.history import TradeHistory, TradePrint
-from kit.simulator.listing import BookSnapshot, Listing, Mark
-from kit.simulator.market import Step
+from kit.simulator.history import HistoricalTrade, InstrumentTradeHistory
+from kit.simulator.listing import DerivativeMark, ExchangeBookSnapshot, Listing
+from kit.simulator.market import MarketStep
+from kit.simulator.market_events import Instrument
 from kit.simulator.matching.contract import MatchingEngine, MatchingRules
 
 
@@ -33,7 +33,7 @@ class Channel(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stream:
+class ExchangeStream:
     """One thing that a client can subscribe to. A dialect makes one object per name, so identity
     is enough to compare."""
 
@@ -44,27 +44,27 @@ class Stream:
     """The exchange's own, for example "BTCUSDT"; "" when the stream has more than one."""
 
 
-SNAPSHOT = Stream("a book snapshot", Channel.BOOK, "")
+SNAPSHOT = ExchangeStream("a book snapshot", Channel.BOOK, "")
 """Line of a capture that the exchange gave as the answer to a REST call."""
-CONVERSATION = Stream("an answer", Channel.OTHER, "")
+RESPONSE = ExchangeStream("an answer", Channel.OTHER, "")
 """Line of a capture that answered the client that recorded it: no client gets it."""
-UNKNOWN = Stream("unknown", Channel.OTHER, "")
+UNKNOWN = ExchangeStream("unknown", Channel.OTHER, "")
 """Line of a capture of an unknown kind. Every subscribed client gets it."""
 
-Frame = tuple[Stream, bytes]
+Frame = tuple[ExchangeStream, bytes]
 """A message of a stream, as the text of one websocket frame."""
 
 
-def _not_connected(stream: Stream, payload: bytes) -> None:
+def _not_connected(stream: ExchangeStream, payload: bytes) -> None:
     """There is no connection yet."""
 
 
 @dataclass(slots=True)
-class Session:
+class WebsocketSession:
     """The exchange's state of one websocket connection. A dialect with more state extends this
     dataclass."""
 
-    streams: dict[str, Stream] = field(default_factory=dict)
+    streams: dict[str, ExchangeStream] = field(default_factory=dict)
     """What it is subscribed to, by the name that the client used."""
     shape: Callable[[bytes], bytes] | None = None
     """Turns a payload into the one for this connection; None: it stays. Called once for each
@@ -72,7 +72,7 @@ class Session:
     delays: so a dialect that numbers the messages of a connection does it here."""
     closing: str = ""
     """Why the exchange closes this connection after the current answers; empty: it does not."""
-    report: Callable[[Stream, bytes], None] = _not_connected
+    report: Callable[[ExchangeStream, bytes], None] = _not_connected
     """Send an event of an account to this connection alone, at once, through the faults of its
     stream. Set when the connection is opened."""
     when_closed: list[Callable[[], None]] = field(default_factory=list)
@@ -139,13 +139,13 @@ class MarketView(Protocol):
     def listings(self) -> Sequence[Listing]:
         """The instruments."""
 
-    def history(self, symbol: str) -> TradeHistory[Any]:
+    def history(self, symbol: str) -> InstrumentTradeHistory[Any]:
         """Past trades, bounded. The symbol must be listed."""
 
-    async def book(self, symbol: str) -> BookSnapshot | None:
+    async def book(self, symbol: str) -> ExchangeBookSnapshot | None:
         """The book; in replay the newest that was really captured. None: there is none (yet)."""
 
-    def mark(self, symbol: str) -> Mark | None:
+    def mark(self, symbol: str) -> DerivativeMark | None:
         """The mark of a derivative; in a replay the last one of the capture. None: the symbol is no
         derivative, or there is no mark yet."""
 
@@ -161,17 +161,17 @@ class CaptureFormat(Protocol):
     """Reads the lines of a capture of this exchange."""
 
     def frame_of(self, line: bytes) -> Frame:
-        """The line as ``encode`` would have made it. Its stream may be SNAPSHOT, CONVERSATION or
+        """The line as ``encode`` would have made it. Its stream may be SNAPSHOT, RESPONSE or
         UNKNOWN. Must be fast, and must not raise."""
 
-    def trades_in(self, lines: Sequence[bytes]) -> Sequence[TradePrint]:
+    def trades_in(self, lines: Sequence[bytes]) -> Sequence[HistoricalTrade]:
         """Return all trades in frames of trade streams; damaged frames are left out."""
 
-    def mark_of(self, line: bytes) -> tuple[str, Mark] | None:
+    def mark_of(self, line: bytes) -> tuple[str, DerivativeMark] | None:
         """Return the symbol and the mark of a frame of marks or tickers, with empty texts where it
         says nothing; None if it has no mark."""
 
-    def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
+    def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, ExchangeBookSnapshot] | None:
         """The symbol ("" when it is missing) and book of a snapshot line or REST body."""
 
     def sequence_of(self, line: bytes) -> int:
@@ -187,17 +187,17 @@ their shapes. No frame: it is lost, though the shapes still count it. The frame 
 does not concern it, and stays active."""
 Answer = Callable[[RestRequest, MarketView], Coroutine[Any, Any, RestResponse]]
 """Answers a REST call."""
-Open = Callable[[str, Mapping[str, str]], Session | None]
+Open = Callable[[str, Mapping[str, str]], WebsocketSession | None]
 """Opens a websocket at a path with a query; returns None if there is none."""
-Receive = Callable[[Session, str, MarketView], Coroutine[Any, Any, list[bytes]]]
+Receive = Callable[[WebsocketSession, str, MarketView], Coroutine[Any, Any, list[bytes]]]
 """Answers a message of a client, and updates the streams of its session."""
-Tick = Callable[[Session, MarketView], list[bytes]]
+Tick = Callable[[WebsocketSession, MarketView], list[bytes]]
 """Returns the messages that a connection gets each second: heartbeats, test requests."""
-Encode = Callable[[Step, Collection[Stream], MarketView], Sequence[Frame]]
+Encode = Callable[[MarketStep, Collection[ExchangeStream], MarketView], Sequence[Frame]]
 """Returns the frames of the wanted streams for a step of a simulated market."""
 
 
-def silent(session: Session, market_view: MarketView) -> list[bytes]:
+def silent(session: WebsocketSession, market_view: MarketView) -> list[bytes]:
     """The tick of an exchange that sends nothing by the clock."""
     return []
 

@@ -87,7 +87,7 @@ class FaultKind(StrEnum):
     STALE_SNAPSHOT = "stale_snapshot"
 
 
-class MarketAction(StrEnum):
+class MarketActionKind(StrEnum):
     """The name of a market action, which happens at once."""
 
     SERVER_SHUTDOWN = "server_shutdown"
@@ -144,7 +144,7 @@ class FaultCommand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError("probability must be from 0 to 1")
         if self.count < 0 or self.at_s < 0:
             raise ValueError("count and at_s must not be negative")
-        if self.seconds < 0 and self.fault != MarketAction.CLOCK_SKEW:
+        if self.seconds < 0 and self.fault != MarketActionKind.CLOCK_SKEW:
             raise ValueError("seconds must not be negative")
         if self.fault == FaultKind.RESEND and not (self.value or "1").isdigit():
             raise ValueError("value must be a number of frames")

@@ -5,16 +5,16 @@ from typing import Any
 
 from kit.simulator.dialect import MarketView
 from kit.simulator.fault_commands import FaultKind
-from kit.simulator.history import TradeHistory
-from kit.simulator.listing import BookSnapshot, Listing, Mark
+from kit.simulator.history import InstrumentTradeHistory
+from kit.simulator.listing import DerivativeMark, ExchangeBookSnapshot, Listing
 from kit.simulator.matching.contract import MatchingEngine
-from kit.simulator.venue import Venue
+from kit.simulator.venue import SimulatedVenue
 
 
 class FaultedMarketView:
     """``MarketView`` for the length of one call."""
 
-    def __init__(self, market_view: MarketView, venue: Venue, path: str) -> None:
+    def __init__(self, market_view: MarketView, venue: SimulatedVenue, path: str) -> None:
         self._market_view = market_view
         self._venue = venue
         self._path = path
@@ -28,16 +28,16 @@ class FaultedMarketView:
             self._listings = self._shown_listings()
         return self._listings
 
-    def history(self, symbol: str) -> TradeHistory[Any]:
+    def history(self, symbol: str) -> InstrumentTradeHistory[Any]:
         return self._market_view.history(symbol)
 
-    async def book(self, symbol: str) -> BookSnapshot | None:
+    async def book(self, symbol: str) -> ExchangeBookSnapshot | None:
         fault = self._venue.faults.on_answer(FaultKind.STALE_SNAPSHOT, self._path, symbol)
         if fault is not None and symbol in self._venue.old_books:
             return self._venue.old_books[symbol]
         return await self._market_view.book(symbol)
 
-    def mark(self, symbol: str) -> Mark | None:
+    def mark(self, symbol: str) -> DerivativeMark | None:
         return self._market_view.mark(symbol)
 
     @property

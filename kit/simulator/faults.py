@@ -9,7 +9,7 @@ import msgspec
 
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Channel, Frame, Stream
+from kit.simulator.dialect import Channel, ExchangeStream, Frame
 from kit.simulator.fault_commands import (
     CUTS,
     LASTING,
@@ -53,11 +53,11 @@ _log = telemetry.logger("simulator.faults")
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class ConnectionDrop:
     """All connections that are subscribed to this stream end, in one of three ways."""
 
     kind: FaultKind
-    stream: Stream
+    stream: ExchangeStream
 
 
 class _Fault:
@@ -70,7 +70,7 @@ class _Fault:
         self._lasts = command.fault in LASTING
         self._until_ns = 0
 
-    def concerns(self, stream: Stream) -> bool:
+    def concerns(self, stream: ExchangeStream) -> bool:
         command = self.command
         if command.symbol and command.symbol != stream.symbol:
             return False
@@ -108,7 +108,7 @@ def _names(path: str, only_named: bool) -> Callable[[_Fault], bool]:
     return concerned
 
 
-class Faults:
+class FaultInjector:
     """The faults of one venue."""
 
     def __init__(
@@ -128,7 +128,7 @@ class Faults:
         self._waiting: list[_Fault] = []
         self._on_frames: list[_Fault] = []
         self._elsewhere: list[_Fault] = []
-        self._held: set[tuple[Stream, object]] = set()
+        self._held: set[tuple[ExchangeStream, object]] = set()
         for command in commands:
             self.add(command)
 
@@ -183,8 +183,11 @@ class Faults:
                 _log.warning("a fault command cannot be performed", extra=detail)
 
     def apply(
-        self, frames: Iterable[Frame], subscribed: Collection[Stream], connection: object = None
-    ) -> Iterator[list[OutgoingFrame] | Cut]:
+        self,
+        frames: Iterable[Frame],
+        subscribed: Collection[ExchangeStream],
+        connection: object = None,
+    ) -> Iterator[list[OutgoingFrame] | ConnectionDrop]:
         """The frames to send, and the cuts, in their order. ``connection``: the only one that gets
         them; None: all that are subscribed to their streams."""
         out: list[OutgoingFrame] = []
@@ -201,7 +204,7 @@ class Faults:
                 self._held.add((stream, connection))
             if fault in CUTS:
                 yield out
-                yield Cut(FaultKind(fault), stream)
+                yield ConnectionDrop(FaultKind(fault), stream)
                 out = []
             out += changed
         self._on_frames = self._left(self._on_frames)
@@ -211,7 +214,7 @@ class Faults:
         """Forget the held frames: no next frame will come."""
         self._held.clear()
 
-    def on_subscription(self, stream: Stream) -> FaultCommand | None:
+    def on_subscription(self, stream: ExchangeStream) -> FaultCommand | None:
         """The fault that hits a new subscription, if any."""
         return self._elsewhere_fires(ON_SUBSCRIPTIONS, lambda fault: fault.concerns(stream))
 
@@ -230,7 +233,7 @@ class Faults:
         path does not hit messages over a websocket."""
         return self._elsewhere_fires(ON_COMPLETED_CALLS, _names(path, only_named=over_websocket))
 
-    def on_account_events(self, streams: Collection[Stream]) -> FaultCommand | None:
+    def on_account_events(self, streams: Collection[ExchangeStream]) -> FaultCommand | None:
         """The fault that changes when events of an account are sent on these streams, if any."""
         return self._elsewhere_fires(
             ON_ACCOUNT_EVENTS, lambda fault: any(map(fault.concerns, streams))

@@ -26,7 +26,7 @@ PastSource = Callable[[StartOf, int, int], Sequence["Candle"]]
 """Candles of an interval that start between two times, made of the minutes before the second."""
 
 
-class TradePrint(msgspec.Struct, frozen=True, gc=False):
+class HistoricalTrade(msgspec.Struct, frozen=True, gc=False):
     """A past trade. Numbers are decimal text."""
 
     trade_id: int
@@ -52,7 +52,7 @@ class Candle(msgspec.Struct, gc=False):
     first_trade_id: int = -1
     last_trade_id: int = -1
 
-    def add(self, trade: TradePrint) -> None:
+    def add(self, trade: HistoricalTrade) -> None:
         """Count one more trade, in any order."""
         price, size = Decimal(trade.price), Decimal(trade.size)
         value = price * size
@@ -82,11 +82,13 @@ class Candle(msgspec.Struct, gc=False):
         self.last_trade_id = max(self.last_trade_id, later.last_trade_id)
 
 
-class TradeHistory(Generic[RawT]):
+class InstrumentTradeHistory(Generic[RawT]):
     """Trades by id, each once, and their minutes."""
 
     def __init__(
-        self, read: Callable[[Sequence[RawT]], Iterable[TradePrint]], trades_max: int = TRADES_MAX
+        self,
+        read: Callable[[Sequence[RawT]], Iterable[HistoricalTrade]],
+        trades_max: int = TRADES_MAX,
     ) -> None:
         """``read`` returns the trades in the values that ``note`` was given."""
         self._read = read
@@ -97,7 +99,7 @@ class TradeHistory(Generic[RawT]):
         self._minute_sources: list[Callable[[], Sequence[Candle]]] = []
         self._unread: list[RawT] = []
         self._ids: list[int] = []
-        self._trades: dict[int, TradePrint] = {}
+        self._trades: dict[int, HistoricalTrade] = {}
         self._minutes: dict[int, Candle] = {}
         self._minute_starts: list[int] = []
         self._hours: dict[int, Candle] = {}
@@ -114,21 +116,21 @@ class TradeHistory(Generic[RawT]):
         trades win."""
         self._minute_sources.append(source)
 
-    def latest(self, count: int) -> Sequence[TradePrint]:
+    def latest(self, count: int) -> Sequence[HistoricalTrade]:
         """The newest, oldest of them first."""
         self._catch_up()
         return [self._trades[trade_id] for trade_id in self._ids[-count:]]
 
-    def from_id(self, trade_id: int, count: int) -> Sequence[TradePrint]:
+    def from_id(self, trade_id: int, count: int) -> Sequence[HistoricalTrade]:
         """The trades from this id on, oldest first."""
         self._catch_up()
         start = bisect.bisect_left(self._ids, trade_id)
         return [self._trades[kept] for kept in self._ids[start : start + count]]
 
-    def between(self, start_ns: int, end_ns: int, count: int) -> Sequence[TradePrint]:
+    def between(self, start_ns: int, end_ns: int, count: int) -> Sequence[HistoricalTrade]:
         """The trades between two times, both included, by id; the oldest if there are more."""
         self._catch_up()
-        found: list[TradePrint] = []
+        found: list[HistoricalTrade] = []
         for trade_id in self._ids:
             if start_ns <= self._trades[trade_id].time_ns <= end_ns and len(found) < count:
                 found.append(self._trades[trade_id])
@@ -225,7 +227,7 @@ class TradeHistory(Generic[RawT]):
             self._hours.pop(start - start % HOUR_NS, None)
         del self._minute_starts[:-CANDLES_MAX]
 
-    def _keep(self, trade: TradePrint) -> None:
+    def _keep(self, trade: HistoricalTrade) -> None:
         self._trades[trade.trade_id] = trade
         if not self._ids or trade.trade_id > self._ids[-1]:
             self._ids.append(trade.trade_id)
@@ -246,7 +248,7 @@ class TradeHistory(Generic[RawT]):
         self._hours.pop(start - start % HOUR_NS, None)
 
 
-def _candle_of(trade: TradePrint, start_ns: int) -> Candle:
+def _candle_of(trade: HistoricalTrade, start_ns: int) -> Candle:
     price = Decimal(trade.price)
     candle = Candle(start_ns, price, price, price, price)
     candle.add(trade)

@@ -3,14 +3,14 @@
 from aiohttp import WSCloseCode
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.simulator.connection import Connection
+from kit.simulator.connection import ClientConnection
 from kit.simulator.dialect import ConnectionRules, Dialect, MarketView
 
 TICK_S = 1.0
 
 
 async def keep_alive(
-    connection: Connection, dialect: Dialect, market_view: MarketView, clock: Clock
+    connection: ClientConnection, dialect: Dialect, market_view: MarketView, clock: Clock
 ) -> None:
     """Send pings and ticks until the connection ends; close it when it breaks a rule."""
     rules = dialect.rules
@@ -38,7 +38,7 @@ async def keep_alive(
                 return
 
 
-def _broken_rule(connection: Connection, rules: ConnectionRules, now_ns: int) -> str:
+def _broken_rule(connection: ClientConnection, rules: ConnectionRules, now_ns: int) -> str:
     age_s = _passed_s(connection.opened_ns, now_ns)
     if age_s > rules.lifetime_s:
         return "lifetime is over"

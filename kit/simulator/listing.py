@@ -37,7 +37,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class BookSnapshot:
+class ExchangeBookSnapshot:
     """A book at one moment, best level first. Prices and sizes are decimal text."""
 
     sequence: int
@@ -46,7 +46,7 @@ class BookSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class DerivativeMark:
     """The mark of a derivative by its exchange's formula. Numbers are decimal text; unknown ones
     are empty, or 0."""
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.events import Instrument, MarketEvent
-from kit.simulator.flow import OrderFlow
+from kit.simulator.generated_candles import GeneratedCandles
 from kit.simulator.history import MINUTE_NS, Candle
+from kit.simulator.market_events import Instrument, MarketEvent
 from kit.simulator.matching.order_book import OrderBook
-from kit.simulator.past import PastCandles
+from kit.simulator.order_flow import OrderFlow
 from kit.simulator.price import PriceProcess
 
 INSTRUMENTS = (
@@ -34,7 +34,7 @@ PAST_DAYS = 30
 DAY_NS = 24 * 60 * MINUTE_NS
 
 
-class BookView(Protocol):
+class MarketBookView(Protocol):
     """Read access to the books of a market."""
 
     def levels(self, instrument: Instrument, is_bid: bool, count: int) -> Sequence[tuple[int, int]]:
@@ -42,13 +42,13 @@ class BookView(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MarketStep:
     """The events of a short time of a market."""
 
     time_ns: int
     """The end of the step."""
     events: Sequence[MarketEvent]
-    books: BookView
+    books: MarketBookView
     """As they are at the end of the step."""
 
 
@@ -62,7 +62,7 @@ class _InstrumentState:
     halted: bool = False
 
 
-class Market:
+class SimulatedMarket:
     """The same seed and opening time give the same events, as long as no client trades."""
 
     def __init__(
@@ -105,7 +105,7 @@ class Market:
         heapq.heappush(self._due, (self.time_ns + flow.wait_ns(), len(self.instruments)))
         self.instruments.append(instrument)
 
-    def advance(self, time_ns: int) -> Step:
+    def advance(self, time_ns: int) -> MarketStep:
         """Advance the market to a time."""
         if time_ns <= self._calm_until_ns:
             self._delay(time_ns - self.time_ns)
@@ -119,7 +119,7 @@ class Market:
             events += state.flow.act(due_ns)
             heapq.heapreplace(self._due, (due_ns + state.flow.wait_ns(), index))
         self.time_ns = time_ns
-        return Step(time_ns, events, self)
+        return MarketStep(time_ns, events, self)
 
     def pause(self, time_ns: int) -> None:
         """Skip to a time without events. After a long pause all quotes are made anew."""
@@ -185,14 +185,14 @@ class Market:
         last_ns = end_ns - end_ns % MINUTE_NS
         first_ns = max(start_ns - start_ns % MINUTE_NS, last_ns - HISTORY_MINUTES * MINUTE_NS)
         price = self._states[instrument].price
-        return list(PastCandles.minutes(instrument, price, first_ns, last_ns))
+        return list(GeneratedCandles.minutes(instrument, price, first_ns, last_ns))
 
     def past(
         self, instrument: Instrument, start_of: Callable[[int], int], start_ns: int, end_ns: int
-    ) -> PastCandles:
+    ) -> GeneratedCandles:
         """Candles of minutes between two times, the end left out, but not from before
         ``past_start_ns``; those of an interval that begins before the start are left out."""
         first_ns = max(-(-start_ns // MINUTE_NS) * MINUTE_NS, self.past_start_ns)
         price = self._states[instrument].price
-        minutes = PastCandles.minutes(instrument, price, first_ns, end_ns - end_ns % MINUTE_NS)
+        minutes = GeneratedCandles.minutes(instrument, price, first_ns, end_ns - end_ns % MINUTE_NS)
         return minutes.grouped(start_of).between(start_ns, end_ns)

@@ -4,11 +4,11 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.events import Instrument
-from kit.simulator.fault_commands import FaultCommand, MarketAction
-from kit.simulator.faults import Faults
-from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, SimulatedMarketView
+from kit.simulator.fault_commands import FaultCommand, MarketActionKind
+from kit.simulator.faults import FaultInjector
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_events import Instrument
+from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
 
 BURST_TRADES_USUAL = 2_000
 BURST_TRADES_MAX = 100_000
@@ -16,22 +16,22 @@ GRAIN_MAX_SHARE = 0.001
 """The coarsest tick size, relative to the price."""
 
 
-class MarketActions:
+class MarketActionRunner:
     """The actions on one market. Each raises ValueError when it cannot be performed."""
 
-    def __init__(self, market: Market, market_view: SimulatedMarketView) -> None:
+    def __init__(self, market: SimulatedMarket, market_view: SimulatedMarketView) -> None:
         self._market = market
         self._market_view = market_view
 
-    def register_with(self, faults: Faults) -> None:
-        faults.register(MarketAction.CLOCK_SKEW, self.skew_clock)
-        faults.register(MarketAction.CALM, self.calm)
-        faults.register(MarketAction.BURST, self.burst)
-        faults.register(MarketAction.HALT, self.halt)
-        faults.register(MarketAction.RESUME, self.resume)
-        faults.register(MarketAction.DELIST, self.delist)
-        faults.register(MarketAction.LIST, self.list)
-        faults.register(MarketAction.TICK_SIZE, self.set_tick_size)
+    def register_with(self, faults: FaultInjector) -> None:
+        faults.register(MarketActionKind.CLOCK_SKEW, self.skew_clock)
+        faults.register(MarketActionKind.CALM, self.calm)
+        faults.register(MarketActionKind.BURST, self.burst)
+        faults.register(MarketActionKind.HALT, self.halt)
+        faults.register(MarketActionKind.RESUME, self.resume)
+        faults.register(MarketActionKind.DELIST, self.delist)
+        faults.register(MarketActionKind.LIST, self.list)
+        faults.register(MarketActionKind.TICK_SIZE, self.set_tick_size)
 
     def skew_clock(self, command: FaultCommand) -> None:
         """Shift the exchange's clock by whole steps, so that streams keep their intervals."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from kit.simulator.dialect import Stream
+from kit.simulator.dialect import ExchangeStream
 
 Shape = Callable[[bytes], bytes] | None
 
@@ -33,7 +33,7 @@ class FaultAction(Enum):
 class OutgoingFrame:
     """A frame, and what a fault does to it."""
 
-    stream: Stream
+    stream: ExchangeStream
     payload: bytes
     action: FaultAction = FaultAction.SENT
 
@@ -42,7 +42,7 @@ class OutgoingFrameQueue:
     """Applies faults to the frames of one connection, and holds frames back."""
 
     def __init__(self) -> None:
-        self._held: dict[Stream, bytes] = {}
+        self._held: dict[ExchangeStream, bytes] = {}
 
     def open(self, outgoing_frames: Iterable[OutgoingFrame], shape: Shape) -> list[bytes]:
         """The payloads that the connection gets."""

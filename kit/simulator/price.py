@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.events import Instrument
+from kit.simulator.market_events import Instrument
 
 FloatColumn = NDArray[np.float64]
 SHORTEST_PERIOD_S = 1
@@ -41,7 +41,7 @@ class PriceProcess:
         periods_s = [SHORTEST_PERIOD_S * PERIOD_RATIO**step for step in range(PERIOD_COUNT)]
         per_second = instrument.volatility / math.sqrt(SECONDS_PER_DAY)
         self._noises = [
-            Noise(f"{seed}/{period_s}", period_s, per_second * math.sqrt(period_s))
+            PriceNoise(f"{seed}/{period_s}", period_s, per_second * math.sqrt(period_s))
             for period_s in periods_s
         ]
         opening_s = opening_ns / NANOSECONDS_PER_SECOND
@@ -75,7 +75,7 @@ class PriceProcess:
         return change
 
 
-class Noise:
+class PriceNoise:
     """Random values at the multiples of a period, joined by a smooth curve."""
 
     def __init__(self, seed: str, period_s: int, deviation: float) -> None:

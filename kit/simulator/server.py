@@ -14,12 +14,12 @@ from aiohttp import web
 
 from kit.base import telemetry
 from kit.base.clock import Clock
-from kit.simulator.connection import Connection
-from kit.simulator.conversation import Conversation
-from kit.simulator.dialect import MarketView, RestRequest, RestResponse, Session
+from kit.simulator.client_messages import ClientMessageHandler
+from kit.simulator.connection import ClientConnection
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse, WebsocketSession
 from kit.simulator.fault_commands import FaultCommand, FaultKind
 from kit.simulator.faulted_market_view import FaultedMarketView
-from kit.simulator.venue import Venue
+from kit.simulator.venue import SimulatedVenue
 
 CLOSE_WAIT_S = 1.0
 MESSAGE_BYTES_MAX = 1024 * 1024
@@ -33,7 +33,7 @@ class SimulatorServer:
 
     def __init__(
         self,
-        venues: Mapping[str, tuple[Venue, MarketView]],
+        venues: Mapping[str, tuple[SimulatedVenue, MarketView]],
         clock: Clock,
         replay_status: Callable[[], Sequence[Mapping[str, object]]],
     ) -> None:
@@ -128,12 +128,12 @@ class SimulatorServer:
             venue.faults.clear()
         return _json({})
 
-    def _chosen(self, request: web.Request) -> list[Venue]:
+    def _chosen(self, request: web.Request) -> list[SimulatedVenue]:
         wanted = request.query.get("venue")
         return [venue for name, (venue, _) in self._venues.items() if wanted in (None, name)]
 
     async def _fail_on_purpose(
-        self, venue: Venue, path: str, opens_websocket: bool
+        self, venue: SimulatedVenue, path: str, opens_websocket: bool
     ) -> web.Response | None:
         command = venue.faults.on_call(path, opens_websocket)
         if command is None:
@@ -149,7 +149,7 @@ class SimulatorServer:
         return _response(RestResponse(body, status, headers))
 
     async def _spoil_on_purpose(
-        self, venue: Venue, request: web.Request, path: str, answer: RestResponse
+        self, venue: SimulatedVenue, request: web.Request, path: str, answer: RestResponse
     ) -> RestResponse:
         """Apply faults to the answer of a call that was carried out."""
         command = venue.faults.on_completed_call(path)
@@ -170,7 +170,11 @@ class SimulatorServer:
         return first, "/" + rest
 
     async def _converse(
-        self, request: web.Request, venue: Venue, market_view: MarketView, session: Session
+        self,
+        request: web.Request,
+        venue: SimulatedVenue,
+        market_view: MarketView,
+        session: WebsocketSession,
     ) -> web.WebSocketResponse:
         websocket = web.WebSocketResponse(
             timeout=CLOSE_WAIT_S,
@@ -181,8 +185,8 @@ class SimulatorServer:
         )
         await websocket.prepare(request)
         transport = cast("asyncio.Transport", request.transport)
-        connection = Connection(websocket, transport, session, self._clock.monotonic_ns())
-        await Conversation(venue, market_view, connection, self._clock).hold(websocket)
+        connection = ClientConnection(websocket, transport, session, self._clock.monotonic_ns())
+        await ClientMessageHandler(venue, market_view, connection, self._clock).hold(websocket)
         return websocket
 
 

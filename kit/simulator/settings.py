@@ -23,7 +23,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     replay: list[str] = []
     """World replay: VENUE=FILE; the same venue more than once: one file after the other."""
     start_delay_ms: int = 600
-    """A tape starts when no client has subscribed for so long, so that all get its beginning.
+    """A capture starts when no client has subscribed for so long, so that all get its beginning.
     Longer than a client pauses between two messages to keep to the limits of an exchange."""
     faults: str = ""
     """File with faults to switch on, one JSON object per line, ``at_s`` seconds after the start."""
@@ -38,7 +38,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
             allowed = "allowed are 1 to 1000000"
             raise SettingError("simulator.events_per_second", self.events_per_second, allowed)
 
-    def tapes(self) -> dict[str, list[Path]]:
+    def captures(self) -> dict[str, list[Path]]:
         """The files to replay, by venue id."""
         found: dict[str, list[Path]] = {}
         for entry in self.replay:

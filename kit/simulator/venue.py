@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Iterable
 from aiohttp import WSCloseCode
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.simulator.connection import Connection
-from kit.simulator.dialect import UNKNOWN, Dialect, Frame, Stream
+from kit.simulator.connection import ClientConnection
+from kit.simulator.dialect import UNKNOWN, Dialect, ExchangeStream, Frame
 from kit.simulator.fault_commands import FaultCommand, FaultKind
-from kit.simulator.faults import Cut, Faults
-from kit.simulator.listing import BookSnapshot
+from kit.simulator.faults import ConnectionDrop, FaultInjector
+from kit.simulator.listing import ExchangeBookSnapshot
 from kit.simulator.outgoing_frames import OutgoingFrame
 
 INTEREST_NS = 60 * NANOSECONDS_PER_SECOND
@@ -19,31 +19,31 @@ RESENT_USUAL = 5
 RECENT_MAX = 10_000
 
 
-class Venue:
+class SimulatedVenue:
     """The connections of one venue. Delivers each frame to those that subscribed to its stream."""
 
     def __init__(
         self,
         venue_id: str,
         dialect: Dialect,
-        faults: Faults,
+        faults: FaultInjector,
         clock: Clock,
         start_delay_s: float = 0.0,
     ) -> None:
         self.venue_id = venue_id
         self.dialect = dialect
         self.faults = faults
-        self.connections: list[Connection] = []
-        self.wanted: Collection[Stream] = frozenset()
+        self.connections: list[ClientConnection] = []
+        self.wanted: Collection[ExchangeStream] = frozenset()
         """The streams with a subscriber."""
-        self.old_books: dict[str, BookSnapshot] = {}
+        self.old_books: dict[str, ExchangeBookSnapshot] = {}
         """The books at the time of a ``stale_snapshot`` command."""
         self.on_activity: Callable[[], None] | None = None
         """Called when a client connects or calls."""
         self._touched_ns = 0
         self._clock = clock
         self._start_delay_s = start_delay_s
-        self._readers: dict[Stream, list[Connection]] = {}
+        self._readers: dict[ExchangeStream, list[ClientConnection]] = {}
         self._changed = asyncio.Event()
         self._settled = False
         self._sent_to_gone = 0
@@ -68,11 +68,11 @@ class Venue:
         if self.on_activity is not None:
             self.on_activity()
 
-    def join(self, connection: Connection) -> None:
+    def join(self, connection: ClientConnection) -> None:
         self.connections.append(connection)
         self.subscriptions_changed()
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: ClientConnection) -> None:
         self.connections.remove(connection)
         self.touch()
         self._sent_to_gone += connection.frames_sent
@@ -80,7 +80,7 @@ class Venue:
 
     def subscriptions_changed(self) -> None:
         """Update the readers of each stream after a change of subscriptions."""
-        readers: dict[Stream, list[Connection]] = {}
+        readers: dict[ExchangeStream, list[ClientConnection]] = {}
         for connection in self.connections:
             if connection.stalled or not connection.open:
                 continue
@@ -101,8 +101,8 @@ class Venue:
     async def wait_for_subscribers(self) -> None:
         """Wait until a client is subscribed, and no other subscription follows for a while.
 
-        So a client that opens several connections, or subscribes in several messages, gets a tape
-        from its beginning on all of them.
+        So a client that opens several connections, or subscribes in several messages, gets a
+        capture from its beginning on all of them.
         """
         while not self._settled:
             self._changed.clear()
@@ -112,7 +112,9 @@ class Venue:
             await self._clock.sleep(self._start_delay_s)
             self._settled = not self._changed.is_set()
 
-    def subscribed(self, connection: Connection, stream: Stream) -> list[OutgoingFrame]:
+    def subscribed(
+        self, connection: ClientConnection, stream: ExchangeStream
+    ) -> list[OutgoingFrame]:
         """Apply faults to a new subscription. Returns the frames that are sent again."""
         command = self.faults.on_subscription(stream)
         if command is None:
@@ -143,7 +145,7 @@ class Venue:
             await self._send(frames, wait)
             return
         for part in self.faults.apply(frames, self._readers.keys()):
-            if isinstance(part, Cut):
+            if isinstance(part, ConnectionDrop):
                 await self._cut(part)
             else:
                 await self._send_outgoing(part, wait)
@@ -161,7 +163,7 @@ class Venue:
             await connection.close(code, reason)
 
     async def _send(self, frames: Iterable[Frame], wait: bool) -> None:
-        mail: dict[Connection, list[bytes]] = {one: [] for one in self.connections}
+        mail: dict[ClientConnection, list[bytes]] = {one: [] for one in self.connections}
         readers = {
             stream: [mail[one].append for one in found] for stream, found in self._readers.items()
         }
@@ -175,19 +177,19 @@ class Venue:
             await asyncio.gather(*sending)
 
     async def _send_outgoing(self, outgoing_frames: Iterable[OutgoingFrame], wait: bool) -> None:
-        mail: dict[Connection, list[OutgoingFrame]] = {}
+        mail: dict[ClientConnection, list[OutgoingFrame]] = {}
         for outgoing in outgoing_frames:
             for connection in self._readers.get(outgoing.stream, ()):
                 mail.setdefault(connection, []).append(outgoing)
         for connection, received in mail.items():
             await connection.send_outgoing(received, wait)
 
-    async def _close_later(self, connections: Iterable[Connection], seconds: float) -> None:
+    async def _close_later(self, connections: Iterable[ClientConnection], seconds: float) -> None:
         await self._clock.sleep(seconds)
         for connection in connections:
             await connection.close(WSCloseCode.GOING_AWAY, "shutting down")
 
-    async def _cut(self, cut: Cut) -> None:
+    async def _cut(self, cut: ConnectionDrop) -> None:
         for connection in self._readers.get(cut.stream, ()):
             if cut.kind is FaultKind.RESET:
                 connection.reset()

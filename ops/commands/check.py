@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ops.arguments import OneLineParser
-from ops.checks import STEPS, Outcome, Step
+from ops.arguments import OneLineErrorParser
+from ops.checks import STEPS, CheckOutcome, CheckStep
 
 WIDTH = 14
 AT_ONCE = 2
@@ -14,7 +14,7 @@ AT_ONCE = 2
 
 def run(arguments: Sequence[str]) -> int:
     """Run all steps, even if one fails. Returns 1 if any step failed."""
-    OneLineParser("check", run.__doc__ or "").parse_args(arguments)
+    OneLineErrorParser("check", run.__doc__ or "").parse_args(arguments)
     failed = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for step, (outcome, seconds) in zip(STEPS, pool.map(_timed, STEPS), strict=True):
@@ -28,7 +28,7 @@ def run(arguments: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-def _timed(step: Step) -> tuple[Outcome, float]:
+def _timed(step: CheckStep) -> tuple[CheckOutcome, float]:
     """The outcome, and the duration in s."""
     started = time.monotonic()
     return step.run(), time.monotonic() - started

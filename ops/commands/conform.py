@@ -11,21 +11,21 @@ from rich.console import Console
 from kit.base import settings
 from kit.base.errors import SettingError
 from kit.base.settings import MeshSettings
-from kit.conformance.card import CARDS, CardOutcome, CardResult, ConformanceCard
-from kit.conformance.runner import VenueScore, ignore, play
+from kit.conformance.card import CARDS, CardResult, CardStatus, ConformanceCard
+from kit.conformance.runner import VenueCardResults, ignore, play
 from kit.connector.contract import discovery
-from kit.connector.process import score
-from kit.connector.process.score import ScoreFile
+from kit.connector.process import conformance_score
+from kit.connector.process.conformance_score import ConformanceScoreFile
 from kit.simulator.dialect import find_dialects
-from ops.arguments import OneLineParser
+from ops.arguments import OneLineErrorParser
 
 EXIT_FAILED = 1
-STYLES = {CardOutcome.PASSED: "green", CardOutcome.FAILED: "bold red", CardOutcome.SKIPPED: "dim"}
+STYLES = {CardStatus.PASSED: "green", CardStatus.FAILED: "bold red", CardStatus.SKIPPED: "dim"}
 
 
 def run(arguments: Sequence[str]) -> int:
     """Returns 0 when no card failed."""
-    parser = OneLineParser("conform", "Run the conformance cards against connectors.")
+    parser = OneLineErrorParser("conform", "Run the conformance cards against connectors.")
     parser.add_argument("venues", nargs="*", metavar="VENUE", help="ids; default: all there are")
     parser.add_argument("--card", action="append", metavar="ID", help="only these cards")
     parser.add_argument("--json", action="store_true", help="one JSON object for each venue")
@@ -43,8 +43,8 @@ def run(arguments: Sequence[str]) -> int:
         found = asyncio.run(play(venue_id, make, dialect, cards, on_result=print_result))
         print(_json(found) if chosen.json else f"{venue_id}: {_counts(found)}", flush=True)
         if len(cards) == len(CARDS):
-            score.write(Path(mesh.data_dir), venue_id, _score_file(found))
-        good = good and not found.cards(CardOutcome.FAILED)
+            conformance_score.write(Path(mesh.data_dir), venue_id, _score_file(found))
+        good = good and not found.cards(CardStatus.FAILED)
     return 0 if good else EXIT_FAILED
 
 
@@ -56,11 +56,11 @@ def _cards(ids: Sequence[str]) -> list[ConformanceCard]:
     return [known[card_id] for card_id in ids] or list(CARDS)
 
 
-def _score_file(found: VenueScore) -> ScoreFile:
-    return ScoreFile(
-        passed=len(found.cards(CardOutcome.PASSED)),
-        failed_cards=found.cards(CardOutcome.FAILED),
-        skipped_cards=found.cards(CardOutcome.SKIPPED),
+def _score_file(found: VenueCardResults) -> ConformanceScoreFile:
+    return ConformanceScoreFile(
+        passed=len(found.cards(CardStatus.PASSED)),
+        failed_cards=found.cards(CardStatus.FAILED),
+        skipped_cards=found.cards(CardStatus.SKIPPED),
         played_time_ns=time.time_ns(),
     )
 
@@ -74,11 +74,11 @@ def _print_result(result: CardResult) -> None:
         print(f"{'':<24} {result.detail}", flush=True)
 
 
-def _counts(found: VenueScore) -> str:
-    return ", ".join(f"{len(found.cards(outcome))} {outcome.value}" for outcome in CardOutcome)
+def _counts(found: VenueCardResults) -> str:
+    return ", ".join(f"{len(found.cards(outcome))} {outcome.value}" for outcome in CardStatus)
 
 
-def _json(found: VenueScore) -> str:
+def _json(found: VenueCardResults) -> str:
     rows = [
         {
             "card": result.card.card_id,

@@ -11,7 +11,7 @@ from kit.base.errors import SettingError
 from kit.conformance.endurance import EVENTS_PER_SECOND, FAULTS, EnduranceResult, endure
 from kit.connector.contract import discovery
 from kit.simulator.dialect import find_dialects
-from ops.arguments import OneLineParser
+from ops.arguments import OneLineErrorParser
 
 EXIT_FAILED = 1
 EVENTS = 1_000_000
@@ -21,7 +21,9 @@ WRONG_SHOWN = 5
 
 def run(arguments: Sequence[str]) -> int:
     """Returns 0 when nothing was wrong."""
-    parser = OneLineParser("endure", "Connectors on a long feed with faults in 1 % of the frames.")
+    parser = OneLineErrorParser(
+        "endure", "Connectors on a long feed with faults in 1 % of the frames."
+    )
     parser.add_argument("venues", nargs="*", metavar="VENUE", help="ids; default: all there are")
     parser.add_argument("--events", type=int, default=EVENTS, help="of each venue")
     parser.add_argument(

@@ -16,8 +16,8 @@ from kit.base.settings import MeshSettings
 from kit.marketdata.model.batches import Batch
 from kit.storage.archive.archive import Archive
 from kit.storage.reader.columns import Columns, of_bars, of_batch
-from ops.archives.times import parse_time
-from ops.arguments import OneLineParser
+from ops.arguments import OneLineErrorParser
+from ops.data_files.time_text import parse_time
 from ops.errors import OperationsError
 
 CHANNELS = {
@@ -55,7 +55,7 @@ async def _export(chosen: argparse.Namespace, url: str, span: tuple[int, int], t
     # Imported here, because it is heavy and the arguments are checked first.
     import pyarrow as pa
 
-    from ops.archives.exporting import export, nothing_of
+    from ops.data_files.exporter import export, nothing_of
 
     archive = Archive(url)
     channel = CHANNELS.get(chosen.channel)
@@ -88,8 +88,8 @@ async def _parts(
             yield of_batch(Batch.FromString(message))
 
 
-def _parser() -> OneLineParser:
-    parser = OneLineParser("export", "Write recorded data to a file.")
+def _parser() -> OneLineErrorParser:
+    parser = OneLineErrorParser("export", "Write recorded data to a file.")
     parser.add_argument("file", metavar="FILE", help="an existing file is replaced")
     parser.add_argument("--venue", required=True, metavar="ID")
     parser.add_argument("--symbol", required=True, metavar="SYMBOL", help="the venue's own")

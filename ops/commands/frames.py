@@ -1,4 +1,4 @@
-"""``./venuemesh frames``: write recorded raw frames as a tape that ``up --replay`` plays."""
+"""``./venuemesh frames``: write recorded raw frames as a capture that ``up --replay`` plays."""
 
 import asyncio
 import gzip
@@ -10,19 +10,19 @@ from kit.base import settings
 from kit.base.database import Database
 from kit.base.errors import StoreUnavailable
 from kit.base.settings import MeshSettings
-from kit.storage.archive.frames import END_NS, frames
-from ops.archives.times import parse_time
-from ops.arguments import OneLineParser
+from kit.storage.archive.raw_frames import END_NS, frames
+from ops.arguments import OneLineErrorParser
+from ops.data_files.time_text import parse_time
 from ops.errors import OperationsError
 
-TAPE, TIMES = "frames.jsonl.gz", "recv_ns.txt.gz"
+FRAMES, TIMES = "frames.jsonl.gz", "recv_ns.txt.gz"
 
 
 def run(arguments: Sequence[str]) -> int:
     """Return 0 if the files were written."""
-    parser = OneLineParser("frames", "Write recorded raw frames as a tape for up --replay.")
+    parser = OneLineErrorParser("frames", "Write recorded raw frames as a capture for up --replay.")
     parser.add_argument("venue", metavar="VENUE", help="venue id")
-    parser.add_argument("folder", type=Path, help=f"where {TAPE} and {TIMES} are written")
+    parser.add_argument("folder", type=Path, help=f"where {FRAMES} and {TIMES} are written")
     parser.add_argument("--from", dest="start", metavar="TIME", help="first receive time")
     parser.add_argument("--to", dest="end", metavar="TIME", help="first receive time after it")
     parser.add_argument("--database", metavar="URL", help="default: mesh.database_url")
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
             f"no frames of {chosen.venue} are recorded in this range; "
             f"venues.{chosen.venue}.raw_frames = true records them"
         )
-    print(f"{count:,} frames in {chosen.folder / TAPE}")
+    print(f"{count:,} frames in {chosen.folder / FRAMES}")
     return 0
 
 
@@ -52,14 +52,15 @@ async def _write(url: str, venue: str, start_ns: int, end_ns: int, folder: Path)
     count = 0
     try:
         with ExitStack() as files:
-            tape = files.enter_context(gzip.open(folder / TAPE, "wb"))
+            capture_file = files.enter_context(gzip.open(folder / FRAMES, "wb"))
             times = files.enter_context(gzip.open(folder / TIMES, "wb"))
             async with aclosing(frames(database, venue, start_ns, end_ns)) as blocks:
                 async for block in blocks:
                     for frame, at_ns in zip(block.frame, block.received_time_ns, strict=True):
                         if start_ns <= at_ns < end_ns:
-                            # A tape has one frame per line; JSON allows a space for a line break.
-                            tape.write(frame.replace(b"\n", b" ") + b"\n")
+                            # A capture has one frame per line; JSON allows a space for a line
+                            # break.
+                            capture_file.write(frame.replace(b"\n", b" ") + b"\n")
                             times.write(b"%d\n" % at_ns)
                             count += 1
     finally:

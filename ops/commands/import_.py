@@ -12,7 +12,7 @@ from kit.base.database import migrate
 from kit.base.errors import StoreUnavailable
 from kit.base.settings import MeshSettings
 from kit.connector.contract import discovery
-from ops.arguments import OneLineParser
+from ops.arguments import OneLineErrorParser
 from ops.errors import OperationsError
 
 LAYOUTS = ("binance-archive", "parquet", "csv")
@@ -21,7 +21,7 @@ CONNECT_SECONDS_MAX = 5
 
 def run(arguments: Sequence[str]) -> int:
     """Return 0 if all rows of the file are in the record."""
-    parser = OneLineParser("import", "Add a file of trades or candles to the record.")
+    parser = OneLineErrorParser("import", "Add a file of trades or candles to the record.")
     parser.add_argument("file", metavar="FILE", help="Parquet, CSV, or a zip with one CSV in it")
     parser.add_argument("--venue", required=True, metavar="ID")
     parser.add_argument("--symbol", required=True, metavar="SYMBOL", help="the venue's own")
@@ -55,8 +55,8 @@ def _layout_of(file: Path) -> str:
 
 async def _import(file: Path, layout: str, venue: str, symbol: str, url: str) -> str:
     # Imported here, because it is heavy and the arguments are checked first.
-    from ops.archives.importing import Target, take
-    from ops.archives.reading import read
+    from ops.data_files.file_reader import read
+    from ops.data_files.importer import ImportTarget, take
 
     try:
         await migrate(url)
@@ -65,7 +65,7 @@ async def _import(file: Path, layout: str, venue: str, symbol: str, url: str) ->
         )
         async with connection:
             parts = read(file, layout, symbol, time.time_ns())
-            outcome = await take(connection, parts, Target(venue, symbol, file.name))
+            outcome = await take(connection, parts, ImportTarget(venue, symbol, file.name))
     except StoreUnavailable as error:
         raise OperationsError(f"{error.message}; is the mesh running?") from None
     except psycopg.Error as error:

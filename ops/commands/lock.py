@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ops.arguments import OneLineParser
+from ops.arguments import OneLineErrorParser
 from ops.errors import OperationsError
 from ops.project import ROOT
 
@@ -26,7 +26,7 @@ OPTIONS = (
 
 def run(arguments: Sequence[str]) -> int:
     """Return 0 if all locks were written. Raises OperationsError with the message of uv."""
-    parser = OneLineParser("lock", "Pin the dependencies again, with hashes.")
+    parser = OneLineErrorParser("lock", "Pin the dependencies again, with hashes.")
     parser.add_argument("--upgrade", action="store_true", help="take newer versions if allowed")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:

@@ -11,10 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops import ports, templates
-from ops.arguments import OneLineParser
+from ops.arguments import OneLineErrorParser
 from ops.errors import OperationsError
 from ops.project import ROOT, tool
-from ops.templates.variants import BOOK_SOURCES, END, RULES, TRADE_IDS, Choices, Edit, edits
+from ops.templates.variants import (
+    BOOK_SOURCES,
+    END,
+    RULES,
+    TRADE_IDS,
+    NewVenueOptions,
+    TemplateEdit,
+    edits,
+)
 from ops.venues import known_ports
 
 TEMPLATES = Path(templates.__file__).parent
@@ -55,7 +63,7 @@ LAST_STEP = """
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class NewVenuePlan:
     """What to write, and where."""
 
     name: str
@@ -64,20 +72,20 @@ class Plan:
     folder: Path
     """Of the package. It must not be there yet."""
     port: int
-    edits: Sequence[Edit]
+    edits: Sequence[TemplateEdit]
     """What differs from the template."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Returns 0. Raises OperationsError for a name that cannot be had."""
-    parser = OneLineParser("new-venue", "Make a folder for one more venue.")
+    parser = OneLineErrorParser("new-venue", "Make a folder for one more venue.")
     parser.add_argument("name", metavar="NAME", help="the venue's id, for example bitstamp")
     parser.add_argument(
         "--outside", metavar="FOLDER", type=Path, help="a package of its own, in a new folder"
     )
     _add_choices(parser)
     chosen = parser.parse_args(arguments)
-    choices = Choices(chosen.book, chosen.rule, chosen.trade_ids, chosen.quotes)
+    choices = NewVenueOptions(chosen.book, chosen.rule, chosen.trade_ids, chosen.quotes)
     plan = _plan(chosen.name, chosen.outside, list(edits(choices)))
     _copy(plan)
     if chosen.outside is not None:
@@ -88,7 +96,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _add_choices(parser: argparse.ArgumentParser) -> None:
-    usual = Choices()
+    usual = NewVenueOptions()
     parser.add_argument(
         "--book", choices=BOOK_SOURCES, default=usual.book, help="where snapshots come from"
     )
@@ -114,7 +122,7 @@ def free_port(taken: Collection[int]) -> int:
     return next(port for port in itertools.count(PORT_FIRST) if port not in taken)
 
 
-def _plan(name: str, outside: Path | None, changes: Sequence[Edit]) -> Plan:
+def _plan(name: str, outside: Path | None, changes: Sequence[TemplateEdit]) -> NewVenuePlan:
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         allowed = "2 to 24 small letters, digits and underscores, a letter first"
         raise OperationsError(f"{name[:60]!r} is no name for a venue: {allowed}")
@@ -127,17 +135,17 @@ def _plan(name: str, outside: Path | None, changes: Sequence[Edit]) -> Plan:
     if outside is not None and outside.exists():
         raise OperationsError(f"{outside} is there already: choose a new folder")
     port = free_port({*venues.values(), *ports.DEFAULTS.values()})
-    return Plan(name, f"venues.{name}" if outside is None else name, folder, port, changes)
+    return NewVenuePlan(name, f"venues.{name}" if outside is None else name, folder, port, changes)
 
 
-def _copy(plan: Plan) -> None:
+def _copy(plan: NewVenuePlan) -> None:
     source = TEMPLATES / TEMPLATE_NAME
     for file in sorted(source.rglob("*")):
         if file.suffix in (".py", ".md"):
             _copy_file(file, plan.folder / file.parent.relative_to(source), plan)
 
 
-def _copy_file(file: Path, folder: Path, plan: Plan) -> None:
+def _copy_file(file: Path, folder: Path, plan: NewVenuePlan) -> None:
     text = file.read_text()
     for edit in plan.edits:
         if TEMPLATES / TEMPLATE_NAME / edit.file == file:
@@ -151,7 +159,7 @@ def _copy_file(file: Path, folder: Path, plan: Plan) -> None:
     (folder / file.name).write_text(text)
 
 
-def _edited(text: str, edit: Edit) -> str:
+def _edited(text: str, edit: TemplateEdit) -> str:
     """Raises ValueError when the template does not have the text."""
     begin = text.index(edit.text)
     end = begin + len(edit.text)
@@ -160,7 +168,7 @@ def _edited(text: str, edit: Edit) -> str:
     return text[:begin] + edit.replacement + text[end:]
 
 
-def _left_to_do(plan: Plan, outside: Path | None, proof: str) -> str:
+def _left_to_do(plan: NewVenuePlan, outside: Path | None, proof: str) -> str:
     conform = f"./venuemesh conform {plan.name}"
     row = README_ROW.format(name=plan.name, port=plan.port, proof=proof)
     steps = LEFT_TO_DO + (LAST_STEP.format(row=row) if outside is None else "")

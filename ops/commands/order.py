@@ -18,7 +18,7 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2, trade
 
 from kit.base import errors, rpc, settings
 from kit.base.settings import MESH_SECTION, MeshSettings
-from kit.execution.keys import APPROVED_NS, development_signer
+from kit.execution.approval_keys import APPROVED_NS, development_signer
 from ops.errors import OperationsError
 from ops.orders import arguments, groups, tables
 from ops.supervisor import state

@@ -5,7 +5,7 @@ import importlib.util
 import pkgutil
 from collections.abc import Sequence
 
-from ops.arguments import OneLineParser
+from ops.arguments import OneLineErrorParser
 from ops.errors import OperationsError
 
 OUTSIDE_CORE = {"registry": "gateway.app", "simulator": "kit.simulator.app"}
@@ -13,7 +13,7 @@ OUTSIDE_CORE = {"registry": "gateway.app", "simulator": "kit.simulator.app"}
 
 def run(arguments: Sequence[str]) -> int:
     """Returns the exit code of the service."""
-    parser = OneLineParser("run", "Run one service in the foreground.")
+    parser = OneLineErrorParser("run", "Run one service in the foreground.")
     parser.add_argument("service", metavar="SERVICE", help=", ".join(services()))
     name = parser.parse_args(arguments).service
     known = services()

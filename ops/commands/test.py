@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from ops.project import ROOT
-from ops.studio import Studio
+from ops.studio_build import StudioBuild
 
 PYTEST = (sys.executable, "-m", "pytest")
 WHOLE_MESHES = "tests/integration"
@@ -50,7 +50,7 @@ def _building_studio() -> Iterator[None]:
     """Build Studio once, before several meshes would build it at the same time."""
 
     def build() -> None:
-        asyncio.run(Studio().build(STUDIO_LOG, print))
+        asyncio.run(StudioBuild().build(STUDIO_LOG, print))
 
     STUDIO_LOG.parent.mkdir(parents=True, exist_ok=True)
     building = threading.Thread(target=build, daemon=True)

@@ -11,14 +11,14 @@ from kit.base import settings as kit_settings
 from kit.base.settings import MeshSettings
 from kit.connector.contract import discovery
 from ops import ports
-from ops.arguments import OneLineParser
+from ops.arguments import OneLineErrorParser
 from ops.embedded import envoy
 from ops.errors import OperationsError
-from ops.supervisor import folder, options, state
-from ops.supervisor.display import Display, Lines, LiveTable
+from ops.supervisor import data_folder, options, state
+from ops.supervisor.display import Display, LineDisplay, LiveTable
 from ops.supervisor.mesh import Mesh
-from ops.supervisor.options import WORLDS, Options
-from ops.supervisor.session import Session
+from ops.supervisor.mesh_run import MeshRun
+from ops.supervisor.options import WORLDS, MeshOptions
 from ops.venues import known_ports
 
 LIVE_VENUES = ("binance",)
@@ -38,12 +38,12 @@ def run(arguments: Sequence[str]) -> int:
     own = _first(chosen.venues, venue_ports) | ports.of_replicas(chosen.replicas, venue_ports)
     assigned = ports.assign(own, chosen.base_port)
     mesh = Mesh(chosen, assigned, mesh_settings)
-    with folder.locked(chosen.data):
+    with data_folder.locked(chosen.data):
         _require_free_ports(mesh)
         state.remove(chosen.data)
         # One of an earlier run may name other ports.
         envoy.forget_configuration(chosen.data / envoy.FOLDER)
-        return asyncio.run(Session(mesh, _display(mesh)).run())
+        return asyncio.run(MeshRun(mesh, _display(mesh)).run())
 
 
 def _first(venues: Sequence[str], venue_ports: Mapping[str, int]) -> dict[str, int]:
@@ -54,11 +54,11 @@ def _first(venues: Sequence[str], venue_ports: Mapping[str, int]) -> dict[str, i
 def _display(mesh: Mesh) -> Display:
     if sys.stdout.isatty():
         return LiveTable(mesh.headline, mesh.registry)
-    return Lines(mesh.headline, mesh.registry)
+    return LineDisplay(mesh.headline, mesh.registry)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser("up", "Run the whole mesh in the foreground; Ctrl-C stops it.")
+    parser = OneLineErrorParser("up", "Run the whole mesh in the foreground; Ctrl-C stops it.")
     parser.add_argument("--world", choices=WORLDS, help="default: simulate")
     parser.add_argument(
         "--replay",
@@ -106,7 +106,7 @@ def _ids(text: str | None) -> tuple[str, ...]:
 
 def _options(
     arguments: argparse.Namespace, mesh: MeshSettings, known_venues: Sequence[str]
-) -> Options:
+) -> MeshOptions:
     world = arguments.world or mesh.world
     replays = options.parse_replays(arguments.replay)
     if arguments.venues is not None:
@@ -114,7 +114,7 @@ def _options(
     else:
         default = known_venues if world == "simulate" else LIVE_VENUES
         venues = replays.venues or tuple(default)
-    return Options(
+    return MeshOptions(
         world=world,
         venues=venues,
         data=(arguments.data or Path(mesh.data_dir)).expanduser().absolute(),

@@ -3,15 +3,15 @@
 import importlib
 from collections.abc import Sequence
 
-from ops.arguments import OneLineParser
+from ops.arguments import OneLineErrorParser
 
 APP = "kit.connector.process.app"
-SIMULATED_ACCOUNTS = "kit.simulator.demo"
+SIMULATED_ACCOUNTS = "kit.simulator.demo_accounts"
 
 
 def run(arguments: Sequence[str]) -> int:
     """Returns the exit code of the venue."""
-    parser = OneLineParser("venue", "Run one venue in the foreground.")
+    parser = OneLineErrorParser("venue", "Run one venue in the foreground.")
     parser.add_argument("venue", metavar="ID", help="for example binance, or ccxt:gate")
     parser.add_argument("--port", type=int, default=0, metavar="N", help="not its usual one")
     chosen = parser.parse_args(arguments)

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from ops.embedded.command import LOOPBACK, Command, package_folder
+from ops.embedded.server_command import LOOPBACK, ServerCommand, package_folder
 
 PACKAGE = "envoy"
 FOLDER = "envoy"
@@ -30,12 +30,12 @@ def forget_configuration(folder: Path) -> None:
     (folder / BOOTSTRAP_FILE).unlink(missing_ok=True)
 
 
-def command(folder: Path) -> Command:
+def command(folder: Path) -> ServerCommand:
     """Start it from the bootstrap file of the folder; logs go to standard error.
 
     One worker thread: it moves far more than the mesh makes, and each costs memory.
     """
-    return Command(
+    return ServerCommand(
         arguments=(
             str(binary()),
             "--config-path",

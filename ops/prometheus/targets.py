@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from venuemesh.registry.v1 import registry_pb2
 
 from kit.base import settings, telemetry
-from kit.base.directory import Directory
+from kit.base.directory import ServiceDirectory
 from kit.base.runtime import run_process
 from kit.base.settings import MeshSettings
 
@@ -25,14 +25,14 @@ _log = telemetry.logger("targets")
 Service = registry_pb2.Service
 
 
-class Watched(Protocol):
+class ServiceWatcher(Protocol):
     """The part of the directory that is used."""
 
     def watch(self) -> AsyncIterator[Sequence[Service]]:
         """The registered processes, now and at each change."""
 
 
-class Targets:
+class ScrapeTargets:
     """The processes whose metrics are scraped."""
 
     def __init__(self) -> None:
@@ -49,9 +49,9 @@ class Targets:
         return [_target(self._known[service_id]) for service_id in sorted(self._known)]
 
 
-async def follow(directory: Watched, file: Path) -> None:
+async def follow(directory: ServiceWatcher, file: Path) -> None:
     """Keep the file current, endlessly."""
-    targets = Targets()
+    targets = ScrapeTargets()
     written = ""
     file.parent.mkdir(parents=True, exist_ok=True)
     async for services in directory.watch():
@@ -82,7 +82,7 @@ def _replace(file: Path, content: str) -> None:
 
 
 async def _run(file: Path, mesh: MeshSettings) -> None:
-    directory = Directory(mesh.registry)
+    directory = ServiceDirectory(mesh.registry)
     try:
         await follow(directory, file)
     finally:

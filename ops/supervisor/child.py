@@ -13,7 +13,7 @@ from enum import StrEnum
 from kit.base import backoff
 from kit.base.runtime import EXIT_WRONG_SETTING
 from ops.supervisor.logs import ServiceLog
-from ops.supervisor.service import Service
+from ops.supervisor.service_spec import ServiceSpec
 
 LOOK_AGAIN_SECONDS = 0.05
 STARTS_BEFORE_READY_MAX = 5
@@ -22,7 +22,7 @@ REFUSAL = "venuemesh: "
 """Prefix of the line with the reason why a process does not start."""
 
 
-class State(StrEnum):
+class ProcessState(StrEnum):
     """The states of a supervised process."""
 
     WAITING = "waiting"
@@ -36,7 +36,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RestartDelays:
     """Delays before restarts."""
 
     first_seconds: float = 0.2
@@ -45,23 +45,23 @@ class Patience:
     """After running this long, the delay is reset."""
 
 
-class Useless(Exception):
+class UnrecoverableExit(Exception):
     """A restart does not help. The message has the reason."""
 
 
-class Child:
+class ChildProcess:
     """Starts its service and restarts it after each exit, until stopped."""
 
     def __init__(
         self,
-        service: Service,
+        service: ServiceSpec,
         log: ServiceLog,
         changed: Callable[[], None],
-        patience: Patience | None = None,
+        restart_delays: RestartDelays | None = None,
     ) -> None:
         self.service = service
         self.log = log
-        self.state = State.WAITING
+        self.state = ProcessState.WAITING
         self.since = time.time()
         """When it entered the state, s since the Unix epoch."""
         self.detail = ""
@@ -69,7 +69,7 @@ class Child:
         self.restarts = 0
         self.pid: int | None = None
         self._changed = changed
-        self._patience = patience or Patience()
+        self._restart_delays = restart_delays or RestartDelays()
         self._process: asyncio.subprocess.Process | None = None
         self._stop_asked = asyncio.Event()
         self._finished = asyncio.Event()
@@ -83,13 +83,13 @@ class Child:
             while not self._stop_asked.is_set():
                 began = time.monotonic()
                 await self._live_once()
-                if time.monotonic() - began >= self._patience.well_seconds:
+                if time.monotonic() - began >= self._restart_delays.well_seconds:
                     waits = self._waits()
                 if not await self._stop_asked_within(next(waits)):
                     self.restarts += 1
-            self._enter(State.STOPPED)
-        except Useless as error:
-            self._enter(State.STOPPED, str(error))
+            self._enter(ProcessState.STOPPED)
+        except UnrecoverableExit as error:
+            self._enter(ProcessState.STOPPED, str(error))
             raise
         finally:
             self._finished.set()
@@ -98,7 +98,7 @@ class Child:
         """Send SIGTERM, and SIGKILL if it has not exited after this long."""
         self._stop_asked.set()
         if self._is_alive():
-            self._enter(State.STOPPING)
+            self._enter(ProcessState.STOPPING)
             self._send(self.service.command.stop_signal)
         try:
             async with asyncio.timeout(seconds_max):
@@ -113,8 +113,8 @@ class Child:
         self._send(signal.SIGKILL)
 
     async def _live_once(self) -> None:
-        if self.state is State.WAITING:
-            self._enter(State.STARTING)
+        if self.state is ProcessState.WAITING:
+            self._enter(ProcessState.STARTING)
         try:
             await asyncio.to_thread(self.service.prepare)
             if not await self._may_start():
@@ -132,7 +132,7 @@ class Child:
 
     async def _may_start(self) -> bool:
         if not self.service.may_start():
-            self._enter(State.WAITING)
+            self._enter(ProcessState.WAITING)
         while not self._stop_asked.is_set() and not self.service.may_start():
             await self._stop_asked_within(LOOK_AGAIN_SECONDS)
         return not self._stop_asked.is_set()
@@ -149,8 +149,8 @@ class Child:
         self._process, self.pid = process, process.pid
         self._step_back(process.pid)
         self._starts += 1
-        if self.state is not State.STARTING:
-            self._enter(State.STARTING)
+        if self.state is not ProcessState.STARTING:
+            self._enter(ProcessState.STARTING)
         if self._stop_asked.is_set():
             # stop() came while there was no process yet that it could ask.
             self._send(command.stop_signal)
@@ -167,24 +167,26 @@ class Child:
         while not await self.service.is_ready():
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
         self._was_ready = True
-        if self.state is State.STARTING:
-            self._enter(State.RUNNING)
+        if self.state is ProcessState.STARTING:
+            self._enter(ProcessState.RUNNING)
 
     def _ended(self, code: int) -> None:
         if code == EXIT_WRONG_SETTING and self.service.refuses_settings and self.restarts == 0:
             line = self.log.last_line(REFUSAL) or self.log.last_line() or "no reason given"
-            raise Useless(f"{self.service.name}: {line.removeprefix(REFUSAL)}")
+            raise UnrecoverableExit(f"{self.service.name}: {line.removeprefix(REFUSAL)}")
         how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
         self._failed(how, final=not self._was_ready and self._starts >= STARTS_BEFORE_READY_MAX)
 
     def _failed(self, how: str, final: bool) -> None:
-        self._enter(State.RESTARTING, how)
+        self._enter(ProcessState.RESTARTING, how)
         if final:
             line = self.log.last_line()
             detail = f"{how}: {line}" if line else how
-            raise Useless(f"{self.service.name} does not start, {detail} (see {self.log.path})")
+            raise UnrecoverableExit(
+                f"{self.service.name} does not start, {detail} (see {self.log.path})"
+            )
 
-    def _enter(self, state: State, detail: str = "") -> None:
+    def _enter(self, state: ProcessState, detail: str = "") -> None:
         self.state, self.detail, self.since = state, detail, time.time()
         self._changed()
 
@@ -196,7 +198,7 @@ class Child:
         return self._process is not None and self._process.returncode is None
 
     def _waits(self) -> Iterator[float]:
-        return backoff.delays(self._patience.first_seconds, self._patience.most_seconds)
+        return backoff.delays(self._restart_delays.first_seconds, self._restart_delays.most_seconds)
 
     async def _stop_asked_within(self, seconds: float) -> bool:
         try:

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.live import Live
 from venuemesh.registry.v1 import registry_pb2
 
-from kit.base.directory import Directory
-from ops.supervisor import table
-from ops.supervisor.child import State
-from ops.supervisor.overview import read_registry, rows
+from kit.base.directory import ServiceDirectory
+from ops.supervisor import status_table
+from ops.supervisor.child import ProcessState
+from ops.supervisor.service_rows import read_registry, rows
 from ops.supervisor.state import ChildState
 
 REFRESH_SECONDS = 1.0
@@ -34,7 +34,7 @@ class Display(Protocol):
         """Show until cancelled."""
 
 
-class LastingProblems:
+class PersistentProblems:
     """Reasons of services that stay DEGRADED: each is reported once."""
 
     def __init__(self) -> None:
@@ -58,15 +58,15 @@ class LastingProblems:
             _, since = self._since.setdefault(service_id, (detail, now))
             if now - since >= LASTING_SECONDS and self._reported.get(service_id) != detail:
                 self._reported[service_id] = detail
-                lines.append(f"{table.clock(now)} {service_id} degraded: {detail}")
+                lines.append(f"{status_table.clock(now)} {service_id} degraded: {detail}")
         return lines
 
 
 # Ways to another state: in lines they would say everything twice.
-PASSING = frozenset({State.WAITING, State.STARTING, State.STOPPING})
+PASSING = frozenset({ProcessState.WAITING, ProcessState.STARTING, ProcessState.STOPPING})
 
 
-class Lines:
+class LineDisplay:
     """One line for each change that lasts."""
 
     def __init__(self, headline: str, registry: str) -> None:
@@ -82,11 +82,11 @@ class Lines:
             state = f"{child.state} ({child.detail})" if child.detail else child.state
             if child.state not in PASSING and self._shown.get(child.service) != state:
                 self._shown[child.service] = state
-                self.say(f"{table.clock(child.since)} {child.service} {state}")
+                self.say(f"{status_table.clock(child.since)} {child.service} {state}")
 
     async def run(self) -> None:
         """Report what services lack, until cancelled."""
-        directory, problems = Directory(self._registry), LastingProblems()
+        directory, problems = ServiceDirectory(self._registry), PersistentProblems()
         try:
             while True:
                 for line in problems.new(await read_registry(directory), time.time()):
@@ -113,7 +113,7 @@ class LiveTable:
         self._children = children
 
     async def run(self) -> None:
-        directory, problems = Directory(self._registry), LastingProblems()
+        directory, problems = ServiceDirectory(self._registry), PersistentProblems()
         try:
             with Live(console=Console(), auto_refresh=False) as live:
                 try:
@@ -132,4 +132,4 @@ class LiveTable:
     def _draw(self, live: Live, registered: Mapping[str, registry_pb2.Service]) -> None:
         text = "\n".join([self._headline, *self._notes])
         found = rows(self._children, registered)
-        live.update(table.render(text, found, time.time()), refresh=True)
+        live.update(status_table.render(text, found, time.time()), refresh=True)

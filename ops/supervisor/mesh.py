@@ -9,11 +9,11 @@ from pathlib import Path
 from kit.base.settings import MeshSettings
 from ops import ports
 from ops.embedded import envoy, postgres, valkey
-from ops.embedded.command import LOOPBACK, Command
-from ops.supervisor import record
-from ops.supervisor.head_start import HeadStart
-from ops.supervisor.options import Options
-from ops.supervisor.service import Service, StopTurn
+from ops.embedded.server_command import LOOPBACK, ServerCommand
+from ops.supervisor import playback_source
+from ops.supervisor.options import MeshOptions
+from ops.supervisor.service_spec import ServiceSpec, StopStage
+from ops.supervisor.startup_priority import StartupPriority
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIO_FOLDER = ROOT / "studio" / "dist"
@@ -28,7 +28,7 @@ NICENESS = 10
 class Mesh:
     """The processes to run, and their ports."""
 
-    options: Options
+    options: MeshOptions
     ports: Mapping[str, int]
     """Ports of all known venues, including stopped ones."""
     settings: MeshSettings
@@ -53,7 +53,7 @@ class Mesh:
     def record_folder(self) -> Path | None:
         """The data folder of another mesh, whose record is played and whose PostgreSQL is not
         running."""
-        folders = (record.own_folder for record in self.options.records)
+        folders = (chosen.own_folder for chosen in self.options.records)
         return next((folder for folder in folders if folder is not None), None)
 
     @property
@@ -101,50 +101,52 @@ class Mesh:
         own = {venue: self.ports[venue]}
         return {**own, **ports.metrics(own)}
 
-    def services(self) -> list[Service]:
+    def services(self) -> list[ServiceSpec]:
         """All of them, the ones that take longest to start first."""
         return [*self._stores(), *self._processes(), self._envoy()]
 
-    def _stores(self) -> Iterator[Service]:
+    def _stores(self) -> Iterator[ServiceSpec]:
         if self.has_own_postgres:
             yield postgres_service(self.options.data / "postgres", self.ports["postgres"])
         if self.record_folder is not None:
             folder = self.record_folder / "postgres"
-            yield postgres_service(folder, self.ports[record.SERVICE], record.SERVICE)
+            yield postgres_service(
+                folder, self.ports[playback_source.SERVICE], playback_source.SERVICE
+            )
         if self.has_own_valkey:
             yield valkey_service(self.options.data / "valkey", self.ports["valkey"])
 
-    def _processes(self) -> Iterator[Service]:
-        yield self._process("registry", StopTurn.GATEWAY)
+    def _processes(self) -> Iterator[ServiceSpec]:
+        yield self._process("registry", StopStage.GATEWAY)
         if self.has_simulator:
-            yield self._process("simulator", StopTurn.AROUND_VENUES)
+            yield self._process("simulator", StopStage.AROUND_VENUES)
         first, *others = self.options.venues
         yield self.venue_service(first)
-        head_start = HeadStart(self.ports["simulator" if self.has_simulator else first])
+        startup_priority = StartupPriority(self.ports["simulator" if self.has_simulator else first])
         for venue in others:
-            yield replace(self.venue_service(venue), may_start=head_start.is_over)
+            yield replace(self.venue_service(venue), may_start=startup_priority.is_over)
         for replica in self.replicas:
-            yield replace(self.replica_service(replica), may_start=head_start.is_over)
-        yield self._process("ingest", StopTurn.AROUND_VENUES)
+            yield replace(self.replica_service(replica), may_start=startup_priority.is_over)
+        yield self._process("ingest", StopStage.AROUND_VENUES)
         for name in CONSUMERS:
-            yield self._process(name, StopTurn.CONSUMERS)
+            yield self._process(name, StopStage.CONSUMERS)
 
-    def venue_service(self, venue: str) -> Service:
+    def venue_service(self, venue: str) -> ServiceSpec:
         """The process of a known venue, or the playback of its record."""
         for played in self.options.records:
             if played.venue == venue:
-                own_port, port = self.ports[record.SERVICE], self.ports[venue]
+                own_port, port = self.ports[playback_source.SERVICE], self.ports[venue]
                 told = played.environment(own_port, port, self.options.speed)
-                service = self._process("playback", StopTurn.VENUES)
+                service = self._process("playback", StopStage.VENUES)
                 environment = {**service.command.environment, **told}
                 command = replace(service.command, environment=environment)
                 return replace(service, name=venue, command=command)
-        return self._process(venue, StopTurn.VENUES, verb="venue")
+        return self._process(venue, StopStage.VENUES, verb="venue")
 
-    def replica_service(self, replica: str) -> Service:
+    def replica_service(self, replica: str) -> ServiceSpec:
         """The second process of a venue."""
         venue = self.replicas[replica]
-        service = self._process(venue, StopTurn.VENUES, verb="venue")
+        service = self._process(venue, StopStage.VENUES, verb="venue")
         section = f"VENUEMESH_VENUES_{venue.upper()}"
         told = {f"{section}_PORT": str(self.ports[replica])}
         told[f"{section}_INSTANCE"] = ports.REPLICA_INSTANCE
@@ -153,10 +155,10 @@ class Mesh:
             service, name=replica, command=replace(service.command, environment=environment)
         )
 
-    def _process(self, name: str, turn: StopTurn, verb: str = "run") -> Service:
+    def _process(self, name: str, turn: StopStage, verb: str = "run") -> ServiceSpec:
         arguments = (sys.executable, "-m", "ops.cli", verb, name)
-        command = Command(arguments=arguments, environment=self.environment())
-        return Service(
+        command = ServerCommand(arguments=arguments, environment=self.environment())
+        return ServiceSpec(
             name=name,
             command=command,
             stop_turn=turn,
@@ -164,7 +166,7 @@ class Mesh:
             refuses_settings=True,
         )
 
-    def _envoy(self) -> Service:
+    def _envoy(self) -> ServiceSpec:
         return envoy_service(self.options.data / "envoy", self.ports["envoy admin"])
 
     def environment(self) -> dict[str, str]:
@@ -213,39 +215,39 @@ class Mesh:
         return told
 
 
-def valkey_service(folder: Path, port: int) -> Service:
+def valkey_service(folder: Path, port: int) -> ServiceSpec:
     """Valkey on this folder and port."""
-    return Service(
+    return ServiceSpec(
         name="valkey",
         command=valkey.command(folder, port),
-        stop_turn=StopTurn.STORES,
+        stop_turn=StopStage.STORES,
         prepare=lambda: valkey.prepare(folder),
         is_ready=lambda: valkey.is_ready(port),
     )
 
 
-def postgres_service(folder: Path, port: int, name: str = "postgres") -> Service:
+def postgres_service(folder: Path, port: int, name: str = "postgres") -> ServiceSpec:
     """PostgreSQL on this folder and port."""
 
     async def is_ready() -> bool:
         return postgres.is_ready(folder)
 
-    return Service(
+    return ServiceSpec(
         name=name,
         command=postgres.command(folder, port),
-        stop_turn=StopTurn.STORES,
+        stop_turn=StopStage.STORES,
         niceness=NICENESS,
         prepare=lambda: postgres.prepare(folder),
         is_ready=is_ready,
     )
 
 
-def envoy_service(folder: Path, admin_port: int) -> Service:
+def envoy_service(folder: Path, admin_port: int) -> ServiceSpec:
     """Envoy on the files that the registry writes into this folder."""
-    return Service(
+    return ServiceSpec(
         name="envoy",
         command=envoy.command(folder),
-        stop_turn=StopTurn.GATEWAY,
+        stop_turn=StopStage.GATEWAY,
         may_start=lambda: envoy.has_configuration(folder),
         is_ready=lambda: envoy.is_ready(admin_port),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ops.errors import OperationsError
-from ops.supervisor.record import PREFIX, Record
+from ops.supervisor.playback_source import PREFIX, PlaybackSource
 
 WORLDS = ("simulate", "live", "replay")
 SPEED_MAX = "max"
@@ -18,7 +18,7 @@ CHECKED_BYTES_MAX = 256 * CHUNK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class MeshOptions:
     """A mesh to be run."""
 
     world: str
@@ -27,7 +27,7 @@ class Options:
     """Absolute."""
     replays: tuple[tuple[str, Path], ...] = ()
     """Venue and file of frames, in the world replay; a venue's files are played in this order."""
-    records: tuple[Record, ...] = ()
+    records: tuple[PlaybackSource, ...] = ()
     """Recorded pasts to play in the world replay, one of a venue at most."""
     speed: str | None = None
     """Multiple of clock speed; "max": as fast as it is read. None: as configured."""
@@ -39,11 +39,11 @@ class Options:
     """Venues that run as two replicas."""
 
 
-class Replays(NamedTuple):
-    """The tapes and records of the world replay."""
+class ReplaySources(NamedTuple):
+    """The captures and records of the world replay."""
 
     files: tuple[tuple[str, Path], ...]
-    records: tuple[Record, ...]
+    records: tuple[PlaybackSource, ...]
 
     @property
     def venues(self) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ class Replays(NamedTuple):
         return tuple(dict.fromkeys([*of_files, *(record.venue for record in self.records)]))
 
 
-def parse_replays(texts: Sequence[str]) -> Replays:
+def parse_replays(texts: Sequence[str]) -> ReplaySources:
     """``["binance=/a/frames.jsonl", "okx=store:/b/data"]``. Raises OperationsError."""
     files, records = [], []
     for text in texts:
@@ -59,12 +59,12 @@ def parse_replays(texts: Sequence[str]) -> Replays:
         if not separator or not venue or not name:
             raise OperationsError(f"--replay {text}: write it as VENUE=FILE or VENUE=store:STORE")
         if name.startswith(PREFIX):
-            records.append(Record.parse(venue, name.removeprefix(PREFIX)))
+            records.append(PlaybackSource.parse(venue, name.removeprefix(PREFIX)))
             continue
         if "," in name:
             raise OperationsError(f"--replay {text}: the name of a file may not have a comma")
         files.append((venue, Path(name).expanduser().absolute()))
-    return Replays(tuple(files), tuple(records))
+    return ReplaySources(tuple(files), tuple(records))
 
 
 def parse_speed(text: str) -> str:
@@ -80,10 +80,10 @@ def parse_speed(text: str) -> str:
     return text
 
 
-def check(options: Options, known_venues: Sequence[str]) -> None:
+def check(options: MeshOptions, known_venues: Sequence[str]) -> None:
     """Check the options. Raises OperationsError if they contradict each other or name missing
     files."""
-    replays = Replays(options.replays, options.records)
+    replays = ReplaySources(options.replays, options.records)
     for venue in (*options.venues, *replays.venues):
         if venue not in known_venues:
             raise OperationsError(f"no venue {venue!r}; there are {', '.join(known_venues)}")
@@ -91,7 +91,9 @@ def check(options: Options, known_venues: Sequence[str]) -> None:
         if venue not in options.venues:
             raise OperationsError(f"--replicas {venue}: it is not among --venues")
     if options.replicas and options.world == "replay":
-        raise OperationsError("--replicas does not go with --world replay: a tape is played once")
+        raise OperationsError(
+            "--replicas does not go with --world replay: a capture is played once"
+        )
     if not options.venues:
         raise OperationsError("name at least one venue with --venues")
     if options.seconds is not None and options.seconds <= 0:
@@ -99,7 +101,7 @@ def check(options: Options, known_venues: Sequence[str]) -> None:
     _check_world(options, replays)
 
 
-def _check_world(options: Options, replays: Replays) -> None:
+def _check_world(options: MeshOptions, replays: ReplaySources) -> None:
     if options.world == "replay":
         _check_replays(options, replays)
     elif replays.venues:
@@ -108,7 +110,7 @@ def _check_world(options: Options, replays: Replays) -> None:
         raise OperationsError("--speed and --seed are for the worlds simulate and replay")
 
 
-def _check_replays(options: Options, replays: Replays) -> None:
+def _check_replays(options: MeshOptions, replays: ReplaySources) -> None:
     for venue in options.venues:
         if venue not in replays.venues:
             raise OperationsError(f"--world replay needs a file: --replay {venue}=FILE")
@@ -123,7 +125,7 @@ def _check_replays(options: Options, replays: Replays) -> None:
                 check_capture(beside)
 
 
-def _check_records(options: Options) -> None:
+def _check_records(options: MeshOptions) -> None:
     named = [record.venue for record in options.records]
     for record in options.records:
         if record.venue not in options.venues:

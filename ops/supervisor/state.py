@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from ops.supervisor.child import Child
+from ops.supervisor.child import ChildProcess
 
 STATE_FILE = "state.json"
 
@@ -36,7 +36,7 @@ class MeshState(msgspec.Struct, frozen=True, kw_only=True):
     children: list[ChildState]
 
 
-def describe(child: Child) -> ChildState:
+def describe(child: ChildProcess) -> ChildState:
     """Return the current state of a process."""
     return ChildState(
         service=child.service.name,

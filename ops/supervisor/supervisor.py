@@ -8,9 +8,9 @@ from itertools import groupby
 from pathlib import Path
 
 from ops.errors import OperationsError
-from ops.supervisor.child import Child, Patience, Useless
+from ops.supervisor.child import ChildProcess, RestartDelays, UnrecoverableExit
 from ops.supervisor.logs import ServiceLog
-from ops.supervisor.service import Service
+from ops.supervisor.service_spec import ServiceSpec
 
 STOP_SECONDS_MAX = 10.0
 """A turn that takes longer is ended by force. The processes themselves drain for at most 5 s."""
@@ -21,14 +21,14 @@ class Supervisor:
 
     def __init__(
         self,
-        services: Sequence[Service],
+        services: Sequence[ServiceSpec],
         log_folder: Path,
         changed: Callable[[], None] = lambda: None,
-        patience: Patience | None = None,
+        restart_delays: RestartDelays | None = None,
     ) -> None:
         self._log_folder = log_folder
         self._changed = changed
-        self._patience = patience
+        self._restart_delays = restart_delays
         self.children = [self._child(service) for service in services]
         self.killed = False
         """Whether it was stopped by force, not in order."""
@@ -58,17 +58,17 @@ class Supervisor:
         """Whether it is stopping, so that no service may be added."""
         return self._stopping.is_set()
 
-    def child(self, name: str) -> Child | None:
+    def child(self, name: str) -> ChildProcess | None:
         """One of its children, if it has it."""
         return next((child for child in self.children if child.service.name == name), None)
 
-    def add(self, service: Service) -> None:
+    def add(self, service: ServiceSpec) -> None:
         """Start one more, while the others run. When it cannot be started, it alone ends."""
         child = self._child(service)
         self.children.append(child)
         self._group.create_task(self._keep_apart(child), name=service.name)
 
-    async def remove(self, child: Child) -> None:
+    async def remove(self, child: ChildProcess) -> None:
         """Stop one for good, while the others run."""
         await child.stop(STOP_SECONDS_MAX)
         self.children.remove(child)
@@ -91,25 +91,25 @@ class Supervisor:
             # Otherwise it was started with nohup, to continue without a terminal.
             loop.add_signal_handler(signal.SIGHUP, self.stop)
 
-    async def _keep(self, child: Child) -> None:
+    async def _keep(self, child: ChildProcess) -> None:
         try:
             await child.keep_running()
-        except Useless as error:
+        except UnrecoverableExit as error:
             # The first reason counts: what ends after it ends because of it.
             self._failure = self._failure or str(error)
             self._stopping.set()
 
-    async def _keep_apart(self, child: Child) -> None:
+    async def _keep_apart(self, child: ChildProcess) -> None:
         # The child has the reason while it is listed.
-        with suppress(Useless):
+        with suppress(UnrecoverableExit):
             await child.keep_running()
 
-    def _child(self, service: Service) -> Child:
+    def _child(self, service: ServiceSpec) -> ChildProcess:
         log = ServiceLog(self._log_folder, service.name)
-        return Child(service, log, self._changed, self._patience)
+        return ChildProcess(service, log, self._changed, self._restart_delays)
 
     async def _stop_in_turns(self) -> None:
-        def turn_of(child: Child) -> int:
+        def turn_of(child: ChildProcess) -> int:
             return child.service.stop_turn
 
         for _, turn in groupby(sorted(self.children, key=turn_of), key=turn_of):

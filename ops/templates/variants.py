@@ -12,7 +12,7 @@ BOOK_SOURCES = ("feed", "rest")
 TRADE_IDS = ("numeric", "text", "none")
 
 
-class Edit(NamedTuple):
+class TemplateEdit(NamedTuple):
     """Replace a text in a file of the template; with ``until``, everything from the text up to
     there."""
 
@@ -22,7 +22,7 @@ class Edit(NamedTuple):
     until: str = ""
 
 
-class Rule(NamedTuple):
+class SequenceRuleVariant(NamedTuple):
     """A sequence rule as the template uses it."""
 
     name: str
@@ -35,28 +35,30 @@ class Rule(NamedTuple):
 
 
 RULES = {
-    "chain": Rule("ChainRule", False, "Each update names the update before it."),
-    "counting": Rule(
-        "CountingRule",
+    "chain": SequenceRuleVariant(
+        "PreviousIdRule", False, "Each update names the update before it."
+    ),
+    "counting": SequenceRuleVariant(
+        "ConsecutiveIdRule",
         False,
         "The updates of a book count by one.",
         'found.integers("number")',
         expected="[20, 21]",
     ),
-    "overlap": Rule(
-        "OverlapRule",
+    "overlap": SequenceRuleVariant(
+        "RangeOverlapRule",
         True,
         "Each update covers a range of ids, which begins after the last id of the one before.",
         first_sequence='found.integers("previous") + 1',
     ),
-    "time": Rule(
-        "TimeRule",
+    "time": SequenceRuleVariant(
+        "TimestampRule",
         True,
         "Updates have the time of the book, and no numbers: a lost update does not show.",
         'found.integers("time")',
         expected="[1_781_885_870_259, 1_781_885_870_359]",
     ),
-    "none": Rule(
+    "none": SequenceRuleVariant(
         "UnnumberedRule",
         False,
         "Updates have neither numbers nor times: a lost update does not show.",
@@ -65,7 +67,7 @@ RULES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class NewVenueOptions:
     """The options of ``new-venue``."""
 
     book: str = "feed"
@@ -77,7 +79,7 @@ class Choices:
     has_quotes: bool = True
 
 
-def edits(choices: Choices) -> Iterator[Edit]:
+def edits(choices: NewVenueOptions) -> Iterator[TemplateEdit]:
     """The changes to the template. Raises OperationsError for choices that exclude each other."""
     rule = RULES[choices.rule]
     if choices.book == "rest" and not rule.works_with_rest:
@@ -89,158 +91,184 @@ def edits(choices: Choices) -> Iterator[Edit]:
     if (choices.book, choices.rule) != ("feed", "chain"):
         yield from _book_edits(choices.book, rule)
     if choices.rule in ("time", "none"):
-        yield Edit("tests/test_connector.py", "\n\nasync def test_a_lost_update", "\n", until=END)
+        yield TemplateEdit(
+            "tests/test_connector.py", "\n\nasync def test_a_lost_update", "\n", until=END
+        )
     if choices.trade_ids != "numeric":
         yield from _trade_id_edits(choices.trade_ids)
     if not choices.has_quotes:
         yield from _quote_edits()
 
 
-def _book_edits(source: str, rule: Rule) -> Iterator[Edit]:
+def _book_edits(source: str, rule: SequenceRuleVariant) -> Iterator[TemplateEdit]:
     origin = "over the feed, after a subscription" if source == "feed" else "over REST"
     text = f"Snapshots come {origin}.\n{rule.explanation}"
-    yield Edit("book.py", "A subscription begins", f"{text}\n\n", until="To change:")
+    yield TemplateEdit("book.py", "A subscription begins", f"{text}\n\n", until="To change:")
     for _ in range(2):
-        yield Edit("book.py", "ChainRule", rule.name)
-    yield Edit("book.py", "SnapshotSource.FEED", f"SnapshotSource.{source.upper()}")
-    yield Edit(
+        yield TemplateEdit("book.py", "PreviousIdRule", rule.name)
+    yield TemplateEdit("book.py", "SnapshotSource.FEED", f"SnapshotSource.{source.upper()}")
+    yield TemplateEdit(
         "README.md",
         "For an update with",
         f"`{rule.name}`: {text}\n\n",
         until="## Limits",
     )
-    yield Edit(
+    yield TemplateEdit(
         "parse.py",
         'sequence = found.integers("sequence")\n    return Book',
         f"sequence = {rule.sequence}\n    return Book",
     )
-    yield Edit("parse.py", "first_sequence=sequence", f"first_sequence={rule.first_sequence}")
-    yield Edit("tests/test_parse.py", "[100, 107]", rule.expected)
+    yield TemplateEdit(
+        "parse.py", "first_sequence=sequence", f"first_sequence={rule.first_sequence}"
+    )
+    yield TemplateEdit("tests/test_parse.py", "[100, 107]", rule.expected)
     last = rule.expected.strip("[]").partition(",")[0]
     read = "sequence_of(BOOK) == "
-    yield Edit("simulator/tests/test_capture.py", f"{read}100", read + last)
-    if rule.name == "TimeRule":
-        yield Edit("history.py", "    sequence: int\n    bids", "    time: int\n    bids")
-        yield Edit("history.py", '{"sequence":100,"bids"', '{"time":1781885870259,"bids"')
-        yield Edit("history.py", "last_sequence=answer.sequence", "last_sequence=answer.time")
-        yield Edit("history.py", "sequence counts as in the feed", "time is that of the book")
-    if rule.name == "CountingRule":
-        yield Edit("history.py", "last_sequence=answer.sequence", "last_sequence=0")
-        yield Edit("history.py", "sequence counts as in the feed", "it has no number of the feed")
+    yield TemplateEdit("simulator/tests/test_capture.py", f"{read}100", read + last)
+    if rule.name == "TimestampRule":
+        yield TemplateEdit("history.py", "    sequence: int\n    bids", "    time: int\n    bids")
+        yield TemplateEdit("history.py", '{"sequence":100,"bids"', '{"time":1781885870259,"bids"')
+        yield TemplateEdit(
+            "history.py", "last_sequence=answer.sequence", "last_sequence=answer.time"
+        )
+        yield TemplateEdit(
+            "history.py", "sequence counts as in the feed", "time is that of the book"
+        )
+    if rule.name == "ConsecutiveIdRule":
+        yield TemplateEdit("history.py", "last_sequence=answer.sequence", "last_sequence=0")
+        yield TemplateEdit(
+            "history.py", "sequence counts as in the feed", "it has no number of the feed"
+        )
     if source == "rest":
         nothing = '"""Nothing: the whole book comes over REST."""\n        return []\n\n    '
-        yield Edit("feed.py", '"""Unsubscribe and subscribe again', nothing, until="def ping")
-        yield Edit("feed.py", 'BOOK = "book"\n', "")
+        yield TemplateEdit(
+            "feed.py", '"""Unsubscribe and subscribe again', nothing, until="def ping"
+        )
+        yield TemplateEdit("feed.py", 'BOOK = "book"\n', "")
         renewed = "def test_a_book_is_renewed"
-        yield Edit("tests/test_feed.py", renewed, "", until='@pytest.mark.parametrize("channel"')
-        tape = "            # A tape has its own snapshots.\n"
-        yield Edit("simulator/websocket.py", tape, "", until="        return answers")
+        yield TemplateEdit(
+            "tests/test_feed.py", renewed, "", until='@pytest.mark.parametrize("channel"'
+        )
+        capture_file = "            # A capture has its own snapshots.\n"
+        yield TemplateEdit(
+            "simulator/websocket.py", capture_file, "", until="        return answers"
+        )
         file = "simulator/tests/test_conversation.py"
         snapshot = "    book = await websocket.receive_json(timeout=5)\n"
-        yield Edit(file, snapshot, "    last, updates = 0, 0\n", until="    while updates < 5")
+        yield TemplateEdit(
+            file, snapshot, "    last, updates = 0, 0\n", until="    while updates < 5"
+        )
         joined = 'assert frame["previous"] == last'
-        yield Edit(file, joined, 'assert last in (0, frame["previous"])')
+        yield TemplateEdit(file, joined, 'assert last in (0, frame["previous"])')
 
 
-def _trade_id_edits(trade_ids: str) -> Iterator[Edit]:
-    yield Edit("catalog.py", "    trade_numbering=TradeNumbering.CONSECUTIVE,\n", "")
-    yield Edit("parse.py", "        previous_id=trade_id - 1,\n", "")
+def _trade_id_edits(trade_ids: str) -> Iterator[TemplateEdit]:
+    yield TemplateEdit("catalog.py", "    trade_numbering=TradeNumbering.CONSECUTIVE,\n", "")
+    yield TemplateEdit("parse.py", "        previous_id=trade_id - 1,\n", "")
     given = "rows.previous_id is not None\n    assert rows.previous_id.tolist() == [16, 17]"
-    yield Edit("tests/test_parse.py", given, "rows.previous_id is None")
+    yield TemplateEdit("tests/test_parse.py", given, "rows.previous_id is None")
     if trade_ids == "text":
         yield from _text_id_edits()
         yield from _text_id_test_edits()
 
 
-def _text_id_edits() -> Iterator[Edit]:
-    yield Edit("catalog.py", "    TradeNumbering,\n", "    TradeHistory,\n")
-    yield Edit("catalog.py", "    notes=", "    trade_history=(TradeHistory.BY_TIME,),\n    notes=")
-    yield Edit("parse.py", '"id": Field.INTEGER', '"id": Field.IDENTIFIER')
-    yield Edit(
+def _text_id_edits() -> Iterator[TemplateEdit]:
+    yield TemplateEdit("catalog.py", "    TradeNumbering,\n", "    TradeHistory,\n")
+    yield TemplateEdit(
+        "catalog.py", "    notes=", "    trade_history=(TradeHistory.BY_TIME,),\n    notes="
+    )
+    yield TemplateEdit("parse.py", '"id": Field.INTEGER', '"id": Field.IDENTIFIER')
+    yield TemplateEdit(
         "parse.py",
         '    trade_id = found.integers("id")\n    return TradeRows(',
         "    return TradeRows(",
     )
-    yield Edit(
+    yield TemplateEdit(
         "parse.py",
         "trade_id=trade_id,",
         'trade_id=zeros(len(found.frame)),\n        trade_id_text=found.identifiers("id"),',
     )
-    yield Edit("parse.py", "QuoteRows, TradeRows", "QuoteRows, TradeRows, zeros")
-    yield Edit("parse.py", '"id":17', '"id":"t17"')
-    yield Edit("parse.py", "id: counts by one for each symbol", "id: a text, in no order")
-    yield Edit("history.py", "    id: int\n", "    id: str\n")
-    yield Edit("history.py", "trade_id=str(row.id)", "trade_id=row.id")
+    yield TemplateEdit("parse.py", "QuoteRows, TradeRows", "QuoteRows, TradeRows, zeros")
+    yield TemplateEdit("parse.py", '"id":17', '"id":"t17"')
+    yield TemplateEdit("parse.py", "id: counts by one for each symbol", "id: a text, in no order")
+    yield TemplateEdit("history.py", "    id: int\n", "    id: str\n")
+    yield TemplateEdit("history.py", "trade_id=str(row.id)", "trade_id=row.id")
     refusal = (
         "        if first_trade_id:\n"
         '            words = "trade ids have no order"\n'
         '            raise NotSupported(words, service=self._venue_id, wanted="from_id")\n'
         "        if start_time_ns:"
     )
-    yield Edit(
+    yield TemplateEdit(
         "history.py", "        if first_trade_id:", refusal, until='\n            query["start"]'
     )
-    yield Edit("history.py", "import BadRequest", "import BadRequest, NotSupported")
-    yield Edit("simulator/encode.py", '"id": trade.trade_id', '"id": f"t{trade.trade_id}"')
-    yield Edit("simulator/rest.py", '"id": trade.trade_id', '"id": f"t{trade.trade_id}"')
+    yield TemplateEdit("history.py", "import BadRequest", "import BadRequest, NotSupported")
+    yield TemplateEdit("simulator/encode.py", '"id": trade.trade_id', '"id": f"t{trade.trade_id}"')
+    yield TemplateEdit("simulator/rest.py", '"id": trade.trade_id', '"id": f"t{trade.trade_id}"')
     zeros = "        keeps_zeros=True,\n"
     number = "        trade_number=lambda text: int(text[1:]),\n"
-    yield Edit("simulator/capture.py", zeros, zeros + number)
+    yield TemplateEdit("simulator/capture.py", zeros, zeros + number)
 
 
-def _text_id_test_edits() -> Iterator[Edit]:
+def _text_id_test_edits() -> Iterator[TemplateEdit]:
     for file in ("tests/test_parse.py", "simulator/tests/test_capture.py"):
-        yield Edit(file, '"id":17', '"id":"t17"')
-    yield Edit("tests/test_parse.py", 'b":17,", b":18,"', "b'\"t17\"', b'\"t18\"'")
-    yield Edit(
+        yield TemplateEdit(file, '"id":17', '"id":"t17"')
+    yield TemplateEdit("tests/test_parse.py", 'b":17,", b":18,"', "b'\"t17\"', b'\"t18\"'")
+    yield TemplateEdit(
         "tests/test_parse.py",
         "rows.trade_id.tolist() == [17, 18]",
         'rows.trade_id_text == ["t17", "t18"]',
     )
-    yield Edit(
+    yield TemplateEdit(
         "tests/test_history.py",
         '    by_id = await history.trades("BTC-USD", int(middle.trade_id), 0, 5)\n',
         '    with pytest.raises(NotSupported):\n        await history.trades("BTC-USD", 1, 0, 5)\n',
     )
-    yield Edit("tests/test_history.py", "    assert by_id[0].trade_id == middle.trade_id\n", "")
-    yield Edit(
+    yield TemplateEdit(
+        "tests/test_history.py", "    assert by_id[0].trade_id == middle.trade_id\n", ""
+    )
+    yield TemplateEdit(
         "tests/test_history.py",
         "assert [len(by_id), len(by_time)] == [5, 5]",
         "assert len(by_time) == 5",
     )
-    yield Edit(
+    yield TemplateEdit(
         "tests/test_history.py", "import BadRequest, Unk", "import BadRequest, NotSupported, Unk"
     )
-    yield Edit(
+    yield TemplateEdit(
         "simulator/tests/test_conversation.py",
         "assert ids == list(range(ids[0], ids[0] + 10))",
         "assert len(set(ids)) == 10",
     )
 
 
-def _quote_edits() -> Iterator[Edit]:
-    yield Edit("parse.py", "QUOTE = FrameSchema", "", until="BOOK = FrameSchema")
-    yield Edit("parse.py", "def quotes(", "", until="def book(")
-    yield Edit("feed.py", '"trades", "quotes", "book"', '"trades", "book"')
-    yield Edit(
+def _quote_edits() -> Iterator[TemplateEdit]:
+    yield TemplateEdit("parse.py", "QUOTE = FrameSchema", "", until="BOOK = FrameSchema")
+    yield TemplateEdit("parse.py", "def quotes(", "", until="def book(")
+    yield TemplateEdit("feed.py", '"trades", "quotes", "book"', '"trades", "book"')
+    yield TemplateEdit(
         "feed.py",
         "types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_QUOTES, ",
         "types_pb2.CHANNEL_TRADES, ",
     )
-    yield Edit("feed.py", '        FrameKind("quotes", b\'"quotes"\', [parse.quotes]),\n', "")
-    yield Edit("feed.py", "Trades, quotes and books", "Trades and books")
-    yield Edit("simulator/streams.py", '"quotes": Channel.QUOTES, ', "")
-    yield Edit("simulator/streams.py", "``quotes:BTC-USD``, ", "")
-    yield Edit("simulator/capture.py", "    Channel.QUOTES: parse.quotes,\n", "")
-    yield Edit(
+    yield TemplateEdit(
+        "feed.py", '        FrameKind("quotes", b\'"quotes"\', [parse.quotes]),\n', ""
+    )
+    yield TemplateEdit("feed.py", "Trades, quotes and books", "Trades and books")
+    yield TemplateEdit("simulator/streams.py", '"quotes": Channel.QUOTES, ', "")
+    yield TemplateEdit("simulator/streams.py", "``quotes:BTC-USD``, ", "")
+    yield TemplateEdit("simulator/capture.py", "    Channel.QUOTES: parse.quotes,\n", "")
+    yield TemplateEdit(
         "simulator/encode.py",
         "            elif type(event) is BestQuote:\n",
         "",
         until="        if step.time_ns %",
     )
-    yield Edit("simulator/encode.py", "def _quote_frame", "", until="def _levels")
-    yield Edit("tests/test_parse.py", "QUOTE = (", "", until="SNAPSHOT = (")
-    yield Edit("tests/test_parse.py", "def test_a_quote_has", "", until="def test_a_book_begins")
+    yield TemplateEdit("simulator/encode.py", "def _quote_frame", "", until="def _levels")
+    yield TemplateEdit("tests/test_parse.py", "QUOTE = (", "", until="SNAPSHOT = (")
+    yield TemplateEdit(
+        "tests/test_parse.py", "def test_a_quote_has", "", until="def test_a_book_begins"
+    )
     for _ in range(2):
-        yield Edit("tests/test_feed.py", '"trades", "quotes", "book"', '"trades", "book"')
-    yield Edit("README.md", "| QUOTES |", "", until="| BOOK |")
+        yield TemplateEdit("tests/test_feed.py", '"trades", "quotes", "book"', '"trades", "book"')
+    yield TemplateEdit("README.md", "| QUOTES |", "", until="| BOOK |")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.studio import Studio
+from ops.studio_build import StudioBuild
 
 NPM = """#!/bin/sh
 echo "$@" >> ../calls
@@ -34,7 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 async def build(folder: Path) -> list[str]:
     said: list[str] = []
-    studio = Studio(folder / "studio", folder / "proto")
+    studio = StudioBuild(folder / "studio", folder / "proto")
     await studio.build(folder / "studio.log", said.append)
     return said
 
@@ -48,7 +48,7 @@ async def test_the_second_time_there_is_nothing_to_do(folder: Path):
     before = calls(folder)
     (folder / "calls").unlink()
     assert before == ["ci", "run build"]
-    Studio(folder / "studio", folder / "proto")
+    StudioBuild(folder / "studio", folder / "proto")
     assert await build(folder) == []
 
 

@@ -14,7 +14,7 @@ import pytest
 from ops import ports
 from ops.errors import OperationsError
 from ops.project import ROOT
-from ops.supervisor import folder, state
+from ops.supervisor import data_folder, state
 from ops.supervisor.tests.helpers import wait_for_end
 
 SERVICES = {
@@ -92,7 +92,7 @@ def test_ctrl_c_ends_everything_in_order(data: Path, base_port: int):
     assert stopped.index("binance") < stopped.index("ingest") < stopped.index("recorder")
     assert all(wait_for_end(pid) for pid in started)
     assert state.read(data) is None
-    assert not folder.in_use(data)
+    assert not data_folder.in_use(data)
 
 
 def test_after_kill_9_nothing_is_left_and_it_starts_again(data: Path, base_port: int):

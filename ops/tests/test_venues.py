@@ -3,7 +3,7 @@
 import pytest
 
 from kit.connector.contract import discovery
-from kit.simulator import demo
+from kit.simulator import demo_accounts
 from ops.commands import up, venue
 from ops.venues import known_ports
 
@@ -24,7 +24,7 @@ def test_a_venue_is_run_on_its_port_or_another_one(monkeypatch: pytest.MonkeyPat
     ran: list[tuple[str, int]] = []
 
     def main(name: str, port: int, simulated_credentials: object) -> int:
-        assert simulated_credentials is demo.credentials
+        assert simulated_credentials is demo_accounts.credentials
         ran.append((name, port))
         return 0
 

@@ -74,7 +74,7 @@ def version_of(commit: str) -> Iterator[Path]:
 def generate_code(root: Path) -> None:
     """Bring the stubs and the compiled parts of a version up to date."""
     environment = os.environ | {"PYTHONPATH": f"{root}:{root / 'gen'}"}
-    for module in ("ops.stubs", "ops.native"):
+    for module in ("ops.grpc_stubs", "ops.native_build"):
         subprocess.run([sys.executable, "-m", module], cwd=root, env=environment, check=True)
 
 

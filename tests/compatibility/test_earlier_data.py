@@ -16,12 +16,12 @@ import redis
 from core.bars.settings import BarsSettings
 from core.bars.tests import rig as bars_rig
 from core.recorder.chunk import Chunk
-from core.recorder.store import Store
+from core.recorder.store import RecorderStore
 from core.recorder.tests.market import BTC, Trade, trade_batch
 from kit.base.cursor import START, Cursor, StreamKey
 from kit.base.database import Database, migrate
 from kit.marketdata import native
-from kit.marketdata.delivery.streams import RedisStreams
+from kit.marketdata.delivery.redis_streams import RedisStreams
 from kit.storage.archive.archive import Archive
 
 DATA = json.loads(Path(__file__).with_name("earlier_data.json").read_text())
@@ -86,7 +86,7 @@ async def test_earlier_stream_entries_become_the_same_rows(valkey_url, database_
     streams, database = RedisStreams(valkey_url), Database(database_url)
     positions = dict.fromkeys(await streams.keys(), START)
     assert sorted(map(str, positions)) == sorted(DATA["streams"])
-    store = Store(database)
+    store = RecorderStore(database)
     chunk = Chunk(await store.positions())
     for entry in await streams.read(positions, 100, 1):
         assert chunk.add(entry, NOW_NS) is None

@@ -12,27 +12,27 @@ from kit.conformance import runner
 from kit.conformance.card import (
     CARDS,
     CardContext,
-    CardOutcome,
     CardResult,
+    CardStatus,
     ConformanceCard,
     applies,
     venue_limits,
 )
 from kit.conformance.runner import play
-from kit.connector.books.sequence_rules import OverlapRule, TimeRule
+from kit.connector.books.sequence_rules import RangeOverlapRule, TimestampRule
 from kit.connector.contract import discovery
 from kit.connector.contract.venue import (
     BookRules,
     Environment,
     FrameKind,
+    SequenceNumbers,
     SequenceResult,
     SnapshotSource,
     TradeNumbering,
-    UpdateNumbers,
     Venue,
 )
 from kit.marketdata.frames import Frames
-from kit.marketdata.model.columns import BookRows, Numbers, QuoteRows, TradeRows
+from kit.marketdata.model.columns import BookRows, NumberColumn, QuoteRows, TradeRows
 from kit.simulator.dialect import find_dialects
 
 pytestmark = pytest.mark.integration
@@ -73,7 +73,9 @@ def broken(kind: str, change: Callable) -> Callable[[Environment], Venue]:
 def rounded(rows: TradeRows) -> TradeRows:
     """Prices with too few digits."""
     assert isinstance(rows.price.decimals, int)
-    return replace(rows, price=Numbers(rows.price.unscaled // 10**8 * 10**8, rows.price.decimals))
+    return replace(
+        rows, price=NumberColumn(rows.price.unscaled // 10**8 * 10**8, rows.price.decimals)
+    )
 
 
 def other_side(rows: TradeRows) -> TradeRows:
@@ -95,14 +97,14 @@ def without_removals(rows: BookRows) -> BookRows:
     kept = rows.bids.size
     return replace(
         rows,
-        bids=replace(rows.bids, size=Numbers(np.maximum(kept.unscaled, 1), kept.decimals)),
+        bids=replace(rows.bids, size=NumberColumn(np.maximum(kept.unscaled, 1), kept.decimals)),
     )
 
 
-class BlindRule(OverlapRule):
+class BlindRule(RangeOverlapRule):
     """Claims to show missing updates, and does not."""
 
-    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_update(self, last: int, update: SequenceNumbers) -> SequenceResult:
         return SequenceResult.STALE if update.last <= last else SequenceResult.APPLY
 
     def run_joins(self, last, firsts, lasts, previous) -> bool:
@@ -157,13 +159,13 @@ async def test_a_broken_connector_fails_the_cards_about_it(make, cards) -> None:
     others = {"LST-1", "TRD-2", "QTE-2"}
     chosen = [card for card in CARDS if card.card_id in cards | others]
     score = await play(VENUE, make, find_dialects()[VENUE], chosen)
-    assert set(score.cards(CardOutcome.FAILED)) == cards
+    assert set(score.cards(CardStatus.FAILED)) == cards
 
 
 def ordered_by_time(environment: Environment) -> Venue:
     """A venue whose numbers only order updates and snapshots, as times do."""
     venue = discovery.require(VENUE)(environment)
-    return replace(venue, book=BookRules(TimeRule(), SnapshotSource.REST))
+    return replace(venue, book=BookRules(TimestampRule(), SnapshotSource.REST))
 
 
 async def test_books_ordered_by_time_equal_the_exchanges_after_reconnects() -> None:
@@ -173,7 +175,7 @@ async def test_books_ordered_by_time_equal_the_exchanges_after_reconnects() -> N
     failed = {result.card.card_id: result.detail for result in score.results if result.detail}
     reason = "nothing shows that an update of a book is missing"
     assert failed == dict.fromkeys(["BOK-3", "BOK-6"], reason)
-    assert set(score.cards(CardOutcome.PASSED)) == cards
+    assert set(score.cards(CardStatus.PASSED)) == cards
 
 
 def without_quotes(environment: Environment) -> Venue:
@@ -214,7 +216,7 @@ async def test_cards_are_skipped_by_what_the_venue_declares() -> None:
 
 @pytest.mark.parametrize(
     ("step_ns", "outcome"),
-    [(1_000_000, CardOutcome.FAILED), (1_000_000_000, CardOutcome.PASSED)],
+    [(1_000_000, CardStatus.FAILED), (1_000_000_000, CardStatus.PASSED)],
     ids=["milliseconds", "seconds"],
 )
 async def test_a_history_in_seconds_passes_where_it_is_declared(step_ns, outcome) -> None:
@@ -249,4 +251,4 @@ async def test_a_card_that_does_not_end_fails_after_its_time(
     (result,) = (
         await play(VENUE, discovery.require(VENUE), find_dialects()[VENUE], [endless])
     ).results
-    assert (result.outcome, result.detail) == (CardOutcome.FAILED, "did not end within 0 s")
+    assert (result.outcome, result.detail) == (CardStatus.FAILED, "did not end within 0 s")

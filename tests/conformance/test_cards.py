@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.conformance.card import CARDS, CardOutcome
-from kit.conformance.runner import VenueScore, play
+from kit.conformance.card import CARDS, CardStatus
+from kit.conformance.runner import VenueCardResults, play
 from kit.connector.contract import discovery
 from kit.connector.contract.venue import Environment
 from kit.simulator.dialect import find_dialects
@@ -53,7 +53,7 @@ def test_there_is_a_simulated_exchange_for_every_venue() -> None:
 
 
 @pytest.fixture(scope="module")
-def scores(request: pytest.FixtureRequest) -> Mapping[str, VenueScore | BaseException]:
+def scores(request: pytest.FixtureRequest) -> Mapping[str, VenueCardResults | BaseException]:
     """How the venues did that are asked for, or what went wrong."""
     chosen = {
         item.callspec.params["venue_id"]
@@ -63,11 +63,11 @@ def scores(request: pytest.FixtureRequest) -> Mapping[str, VenueScore | BaseExce
     return asyncio.run(play_all(sorted(chosen)))
 
 
-async def play_all(venue_ids: Collection[str]) -> Mapping[str, VenueScore | BaseException]:
+async def play_all(venue_ids: Collection[str]) -> Mapping[str, VenueCardResults | BaseException]:
     """The cards of several venues, a few venues at once."""
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def play_one(venue_id: str) -> VenueScore:
+    async def play_one(venue_id: str) -> VenueCardResults:
         async with room:
             return await play(venue_id, discovery.require(venue_id), find_dialects()[venue_id])
 
@@ -78,7 +78,7 @@ async def play_all(venue_ids: Collection[str]) -> Mapping[str, VenueScore | Base
 @pytest.mark.timeout(PLAY_SECONDS_MAX)
 @pytest.mark.parametrize("venue_id", sorted(discovery.venues()))
 def test_the_connector_passes(
-    venue_id: str, scores: Mapping[str, VenueScore | BaseException]
+    venue_id: str, scores: Mapping[str, VenueCardResults | BaseException]
 ) -> None:
     score = scores[venue_id]
     if isinstance(score, BaseException):
@@ -86,9 +86,9 @@ def test_the_connector_passes(
     failed = {
         result.card.card_id: result.detail
         for result in score.results
-        if result.outcome is CardOutcome.FAILED
+        if result.outcome is CardStatus.FAILED
     }
     assert failed == {}
     if venue_id in SKIPS:
-        assert set(score.cards(CardOutcome.SKIPPED)) == skips(venue_id)
+        assert set(score.cards(CardStatus.SKIPPED)) == skips(venue_id)
     assert len(score.results) == len(CARDS)

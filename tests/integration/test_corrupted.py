@@ -122,7 +122,7 @@ def mesh(damaged, book_watcher, quote_watcher, states):
 def watch_states(running, damaged, states):
     """Ask for the book in the pause."""
     running.wait_until(
-        lambda: running.replay()["frames_played"] >= damaged.pause_at, "the tape pauses"
+        lambda: running.replay()["frames_played"] >= damaged.pause_at, "the capture pauses"
     )
     states["in the pause"] = order_book(running)
     assert running.replay()["frames_played"] == damaged.pause_at, "too late to see the pause"

@@ -38,7 +38,7 @@ def live():
 def survivor(short_capture, truth, live):
     """A mesh that has played a capture while its processes were killed."""
     with replaying(short_capture, SPEED) as mesh, following(mesh, live):
-        mesh.wait_until(lambda: mesh.replay()["frames_played"], "the tape begins")
+        mesh.wait_until(lambda: mesh.replay()["frames_played"], "the capture begins")
         mesh.kills = kill_until_played(mesh)
         mesh.wait_until_running()
         wait_until_recorded(mesh, truth)

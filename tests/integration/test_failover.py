@@ -103,7 +103,7 @@ def survivor(short_capture, truth):
         with replaying(short_capture, SPEED) as mesh:
             mesh.wait_until(servers.follows, "the replica follows")
             mesh.wait_until(
-                lambda: mesh.replay()["frames_played"] > FRAMES_BEFORE, "the tape plays"
+                lambda: mesh.replay()["frames_played"] > FRAMES_BEFORE, "the capture plays"
             )
             servers.promote()
             had = recorded.trade_count(mesh)

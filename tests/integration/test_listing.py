@@ -12,7 +12,7 @@ from venuemesh.registry.v1 import registry_pb2
 from conftest import free_port
 from kit.base.runtime import METRICS_PORT_OFFSET
 from kit.base.settings import MeshSettings
-from kit.conformance.exchange import SimulatedExchange, exchange
+from kit.conformance.simulated_exchange import SimulatedExchange, exchange
 from kit.connector.contract import discovery
 from kit.connector.contract.venue import Environment
 from kit.connector.process.app import VenueProcess
@@ -50,7 +50,7 @@ async def process(simulated: SimulatedExchange, data: Path) -> AsyncIterator[Ven
 
 def told(venue: VenueProcess) -> list[tuple[str, int]]:
     """Symbol and change of each row of STATUS that is held."""
-    publications = [publication for _, publication in venue.host.hub.ring(STATUS).after(0)]
+    publications = [publication for _, publication in venue.feed_handler.hub.ring(STATUS).after(0)]
     return [
         (definition.symbol, change)
         for publication in publications
@@ -76,7 +76,7 @@ async def test_an_empty_list_is_degraded_and_nothing_is_delisted(
         simulated.order("empty_market_list", count=0)
         await until(lambda: meter.state == DEGRADED)
         assert "lists no instruments" in meter.detail
-        assert len(await venue.host.instruments.all()) == len(simulated.symbols)
+        assert len(await venue.feed_handler.instruments.all()) == len(simulated.symbols)
         simulated.clear()
         await until(lambda: meter.state == SERVING)
         assert told(venue) == before
@@ -87,8 +87,8 @@ async def test_the_process_survives_a_delisting(
 ) -> None:
     symbol = simulated.symbols[0]
     async with process(simulated, tmp_path) as venue:
-        await until(venue.host.book_manager.in_doubt_count)
-        await until(lambda: not venue.host.book_manager.in_doubt_count())
+        await until(venue.feed_handler.book_manager.in_doubt_count)
+        await until(lambda: not venue.feed_handler.book_manager.in_doubt_count())
         simulated.order("delist", symbol)
 
         def details() -> set[str]:
@@ -97,7 +97,7 @@ async def test_the_process_survives_a_delisting(
         await until(lambda: details() == {"delisted"})
         simulated.order("list", symbol)
         await until(lambda: details() == {""})
-        book = venue.host.book_manager.books[symbol]
+        book = venue.feed_handler.book_manager.books[symbol]
         seen = book.last_sequence
         await until(lambda: book.last_sequence > seen and not book.wanted_since_ns)
         # It can be taken off while it is not listed, too.
@@ -110,9 +110,9 @@ async def test_a_restart_is_a_gap_of_status_too(
     simulated: SimulatedExchange, tmp_path: Path
 ) -> None:
     async with process(simulated, tmp_path) as venue:
-        assert STATUS in venue.host.subscriptions.channels
-        checkpoint = venue.host.hub.cursor(STATUS).sequence + 2
-        await until(lambda: venue.host.hub.cursor(STATUS).sequence >= checkpoint)
+        assert STATUS in venue.feed_handler.subscriptions.channels
+        checkpoint = venue.feed_handler.hub.cursor(STATUS).sequence + 2
+        await until(lambda: venue.feed_handler.hub.cursor(STATUS).sequence >= checkpoint)
     async with process(simulated, tmp_path) as venue:
-        _, first = next(venue.host.hub.ring(STATUS).after(0))
+        _, first = next(venue.feed_handler.hub.ring(STATUS).after(0))
         assert [gap.reason for gap in first.message.gaps] == [types_pb2.GAP_REASON_RESTART]

@@ -12,8 +12,8 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from conftest import free_port
-from kit.conformance.connector import Connector, connector
-from kit.conformance.exchange import exchange
+from kit.conformance.connector_under_test import ConnectorUnderTest, connector
+from kit.conformance.simulated_exchange import exchange
 from kit.connector.contract import discovery
 from kit.connector.contract.venue import Environment, Venue
 from kit.simulator.dialect import find_dialects
@@ -52,7 +52,7 @@ def short_lived(venue_id: str, simulator_url: str) -> Venue:
     return replace(venue, limits=replace(venue.limits, lifetime_s=LIFETIME_S))
 
 
-def moves(made: Connector) -> int:
+def moves(made: ConnectorUnderTest) -> int:
     """Number of replaced connections."""
     return int(made.meter.counters.get("moved_connections_total", 0))
 
@@ -70,7 +70,7 @@ async def answers(url: str) -> None:
     await until(asked)
 
 
-async def follow(venue_id: str, simulator_url: str) -> Connector:
+async def follow(venue_id: str, simulator_url: str) -> ConnectorUnderTest:
     """Some instruments of a venue over MOVES lives of its connections and more."""
     venue = short_lived(venue_id, simulator_url)
     listed = [one.symbol for one in await venue.history.instruments()][:SYMBOLS]
@@ -96,7 +96,7 @@ async def test_no_event_is_missed_and_no_gap_published(simulator_url: str) -> No
             check_ids(venue_id, made, symbol)
 
 
-def check_ids(venue_id: str, made: Connector, symbol: str) -> None:
+def check_ids(venue_id: str, made: ConnectorUnderTest, symbol: str) -> None:
     """Every trade once, and where they are counted none left out."""
     rows = list(made.rows(TRADES, symbol))
     assert len(rows) > MOVES

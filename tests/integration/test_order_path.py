@@ -18,17 +18,17 @@ from kit.base import rpc
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.settings import MeshSettings
 from kit.base.telemetry import Meter
-from kit.conformance.exchange import exchange
+from kit.conformance.simulated_exchange import exchange
 from kit.connector.contract.venue import BookSnapshot, Environment
-from kit.connector.host.venue_host import VenueHost
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.process.order_accounts import venue_accounts
 from kit.connector.process.settings import VenueSettings
-from kit.execution.contract import Accepted, Credentials, OrderRequest
-from kit.execution.keys import development_signer
+from kit.connector.publishing.feed_handler import FeedHandler
+from kit.execution.approval_keys import development_signer
+from kit.execution.contract import Credentials, OrderRequest, RequestAccepted
 from kit.execution.settings import OrdersSettings
-from kit.marketdata.model.columns import Levels
-from kit.simulator import demo
+from kit.marketdata.model.columns import PriceLevels
+from kit.simulator import demo_accounts
 from tests.support.call_trace import CallTrace
 from tests.support.documented_path import DocumentedPath
 from tests.support.manual_clock import ManualClock
@@ -110,17 +110,19 @@ class Trading:
     async def _start_venue(self) -> str:
         venue = spot(Environment("simulate", self._exchange.url, limits_requests=True))
         self._stack.push_async_callback(venue.history.close)
-        host = VenueHost.of(venue, Meter(VENUE), self._clock)
-        await host.instruments.refresh()
-        host.subscribe([SYMBOL])
+        feed_handler = FeedHandler.of(venue, Meter(VENUE), self._clock)
+        await feed_handler.instruments.refresh()
+        feed_handler.subscribe([SYMBOL])
         book = await self._exchange.book(SYMBOL)
         tick_size = Decimal(self._exchange.tick_size(SYMBOL))
         self._price = max(Decimal(book.bids[0][0]), Decimal(book.asks[0][0]) - tick_size)
-        bids, asks = Levels.parse(book.bids), Levels.parse(book.asks)
-        host.book_manager.on_snapshot(SYMBOL, BookSnapshot(1, bids, asks, 0))
+        bids, asks = PriceLevels.parse(book.bids), PriceLevels.parse(book.asks)
+        feed_handler.book_manager.on_snapshot(SYMBOL, BookSnapshot(1, bids, asks, 0))
         mesh = MeshSettings(world="simulate", data_dir=str(self._data_dir))
         settings = OrdersSettings()
-        accounts = venue_accounts(host, mesh, VenueSettings(), settings, demo.credentials)
+        accounts = venue_accounts(
+            feed_handler, mesh, VenueSettings(), settings, demo_accounts.credentials
+        )
         runtime: Any = Runtime()
         self._stack.push_async_callback(runtime.stop)
         accounts.serve(runtime)
@@ -161,7 +163,7 @@ class Trading:
             price=self._price,
             time_in_force=orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
         )
-        assert isinstance(await self._other.place(sale), Accepted)
+        assert isinstance(await self._other.place(sale), RequestAccepted)
 
     async def _read_executions(self) -> None:
         request = trade_flow_pb2.StreamExecutionsRequest(venue=VENUE, account=OWN)
@@ -177,7 +179,7 @@ class Trading:
 
 
 def _credentials(account: str) -> Credentials:
-    secrets = demo.credentials(VENUE, account)
+    secrets = demo_accounts.credentials(VENUE, account)
     assert secrets is not None
     return Credentials(account, secrets)
 

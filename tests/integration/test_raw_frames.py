@@ -1,4 +1,4 @@
-"""Raw frames, recorded and written as a tape again: word for word what was played."""
+"""Raw frames, recorded and written as a capture again: word for word what was played."""
 
 import gzip
 import os
@@ -25,14 +25,14 @@ def switched_on():
 def test_the_recorded_frames_equal_the_played_ones(switched_on, short_capture, tmp_path):
     played = [line for line in capture.lines(short_capture) if b"lastUpdateId" not in line[:20]]
     with replaying(short_capture, "max") as mesh:
-        mesh.wait_until(lambda: mesh.replay()["finished"], "the tape has been played")
+        mesh.wait_until(lambda: mesh.replay()["finished"], "the capture has been played")
         count = "SELECT coalesce(sum(frame_count), 0) FROM frame_rows"
         mesh.wait_until(lambda: mesh.sql(count)[0][0] >= len(played), "all frames are recorded")
         url = f"postgresql://postgres@127.0.0.1:{mesh.port('postgres')}/venuemesh"
         assert frames.run([VENUE, str(tmp_path), "--database", url]) == 0
         assert recorded.gaps(mesh) == []
-    tape = gzip.decompress((tmp_path / frames.TAPE).read_bytes()).splitlines()
-    assert [line for line in tape if b'"stream"' in line[:20]] == played
+    capture_file = gzip.decompress((tmp_path / frames.FRAMES).read_bytes()).splitlines()
+    assert [line for line in capture_file if b'"stream"' in line[:20]] == played
     times = gzip.decompress((tmp_path / frames.TIMES).read_bytes()).split()
-    assert len(times) == len(tape)
+    assert len(times) == len(capture_file)
     assert sorted(map(int, times)) == list(map(int, times))

@@ -61,7 +61,7 @@ def cut_capture(long_capture: Path, tmp_path_factory: pytest.TempPathFactory) ->
     script.write_text("".join(json.dumps({"venue": VENUE, **cut}) + "\n" for cut in CUTS))
     settings = SETTINGS | {"VENUEMESH_SIMULATOR_FAULTS": str(script)}
     with mock.patch.dict(os.environ, settings), replaying(long_capture, "max") as mesh:
-        mesh.wait_until(lambda: mesh.replay()["finished"], "the tape has been played")
+        mesh.wait_until(lambda: mesh.replay()["finished"], "the capture has been played")
         yield mesh
 
 

@@ -17,7 +17,7 @@ BOOK = {
 }
 
 
-def tape(folder: Path) -> Path:
+def capture_file(folder: Path) -> Path:
     """A session that had subscribed to a book of ten levels; the connector wants a hundred."""
     result = {"channel": "book", "symbol": "BTC/USD", "depth": 10}
     reply = {"method": "subscribe", "result": result, "success": True}
@@ -27,9 +27,16 @@ def tape(folder: Path) -> Path:
 
 
 def test_a_capture_of_another_book_depth_is_reported_everywhere(tmp_path):
-    arguments = ("--world", "replay", "--speed", "max", "--replay", f"kraken={tape(tmp_path)}")
+    arguments = (
+        "--world",
+        "replay",
+        "--speed",
+        "max",
+        "--replay",
+        f"kraken={capture_file(tmp_path)}",
+    )
     with new_folder() as data, running(data, *arguments) as mesh:
-        mesh.wait_until(lambda: mesh.replay()["finished"], "the tape has been played")
+        mesh.wait_until(lambda: mesh.replay()["finished"], "the capture has been played")
         played = mesh.replay()
         assert (played["frames_fitting"], played["frames_not_subscribed"]) == (
             0,

@@ -21,7 +21,7 @@ from core.bars.tests.rig import rig_for as bars_for
 from core.bridge.tests.fakes import Bridge
 from core.ingest.context import IngestContext
 from core.ingest.memory_budget import MemoryBudget
-from core.ingest.replicas import ReadReplicaGauge, Replica, VenueReplicas
+from core.ingest.replicas import ActiveReplicaGauge, Replica, VenueReplicas
 from core.ingest.settings import IngestSettings
 from core.ingest.venue_writer import VenueWriter
 from core.recorder.tests.rig import rig_for as recorder_for
@@ -31,12 +31,12 @@ from kit.base.degradation import DegradedReasons
 from kit.base.telemetry import Meter
 from kit.connector.contract.venue import BookSnapshot, Environment
 from kit.connector.feed.websocket_feed import WebsocketFeed
-from kit.connector.host.venue_host import VenueHost
 from kit.connector.process.book_verification import BookVerifier
 from kit.connector.process.market_data import MarketDataServicer
 from kit.connector.process.venue_market_data import VenueMarketData
-from kit.marketdata.delivery.streams import RedisStreams
-from kit.marketdata.model.columns import Levels
+from kit.connector.publishing.feed_handler import FeedHandler
+from kit.marketdata.delivery.redis_streams import RedisStreams
+from kit.marketdata.model.columns import PriceLevels
 from tests.support.call_trace import CallTrace
 from tests.support.documented_path import DocumentedPath
 from tests.support.manual_clock import ManualClock
@@ -125,11 +125,13 @@ class Mesh:
     async def tick(self) -> None:
         """Send a tick, and wait until it has arrived everywhere."""
         await self.exchange.send_tick()
-        published = [book.last_sequence for book in self._host.book_manager.books.values()]
+        published = [book.last_sequence for book in self._feed_handler.book_manager.books.values()]
         while published != [self.exchange.sequence]:
             await asyncio.sleep(0)
-            published = [book.last_sequence for book in self._host.book_manager.books.values()]
-        newest = {channel: self._host.hub.cursor(channel) for channel in CHANNELS}
+            published = [
+                book.last_sequence for book in self._feed_handler.book_manager.books.values()
+            ]
+        newest = {channel: self._feed_handler.hub.cursor(channel) for channel in CHANNELS}
         await until(lambda: self.received == newest)
         async with asyncio.timeout(WAIT_SECONDS_MAX):
             while not await self._is_stored(newest):
@@ -147,16 +149,16 @@ class Mesh:
     async def _start_venue(self, base: str) -> str:
         venue = spot(Environment("simulate", base))
         self._stack.push_async_callback(venue.history.close)
-        self._host = host = VenueHost.of(venue, Meter(VENUE), ManualClock())
-        feed = WebsocketFeed(host)
-        host.subscribe([SYMBOL])
+        self._feed_handler = feed_handler = FeedHandler.of(venue, Meter(VENUE), ManualClock())
+        feed = WebsocketFeed(feed_handler)
+        feed_handler.subscribe([SYMBOL])
         feed.add([SYMBOL])
-        levels = [Levels.parse([(price, "1")]) for price in ("99.00", "101.00")]
+        levels = [PriceLevels.parse([(price, "1")]) for price in ("99.00", "101.00")]
         snapshot = BookSnapshot(self.exchange.sequence, levels[0], levels[1], time.time_ns())
-        host.book_manager.on_snapshot(SYMBOL, snapshot)
+        feed_handler.book_manager.on_snapshot(SYMBOL, snapshot)
         unused: Any = None
-        source = VenueMarketData(host, BookVerifier(host), unused)
-        servicer = MarketDataServicer(host.hub, EpochsOfOthers(), source, venue.history)
+        source = VenueMarketData(feed_handler, BookVerifier(feed_handler), unused)
+        servicer = MarketDataServicer(feed_handler.hub, EpochsOfOthers(), source, venue.history)
         address = await self._serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer)
         await self._run(feed.run())
         await until(lambda: self.exchange.is_connected)
@@ -168,15 +170,15 @@ class Mesh:
         memory, degraded = MemoryBudget(10**9, waits=False), DegradedReasons(meter)
         context = IngestContext(streams, memory, IngestSettings(), meter, degraded, clock)
         replicas = VenueReplicas(clock, [Replica(VENUE, address)])
-        feed = VenueWriter(VENUE, replicas, ReadReplicaGauge(meter), context)
+        feed = VenueWriter(VENUE, replicas, ActiveReplicaGauge(meter), context)
         await self._run(feed.run())
 
     async def _start_bridge(self, address: str, valkey_url: str) -> None:
         bridge = Bridge(valkey_url, address)
         for finish in (bridge.streams.close, bridge.venues.close):
             self._stack.push_async_callback(finish)
-        await self._run(bridge.tail.run(), bridge.venues.run(), bridge.books.run())
-        await until(lambda: bridge.tail.started and bridge.tail.knows(VENUE))
+        await self._run(bridge.tailer.run(), bridge.venues.run(), bridge.books.run())
+        await until(lambda: bridge.tailer.started and bridge.tailer.knows(VENUE))
         live = await self._serve(live_pb2.DESCRIPTOR, "Live", bridge.servicer)
         stub = live_pb2_grpc.LiveStub(await self._enter(rpc.channel(live)))
         selector = live_pb2.Selector(venue=VENUE, channels=CHANNELS, symbols=[SYMBOL])

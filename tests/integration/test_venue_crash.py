@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 SPEED = "1"
 KILLED_AT = (0.2, 0.6)
-"""Shares of the tape. Between them a busy machine has time to start the venue again."""
+"""Shares of the capture. Between them a busy machine has time to start the venue again."""
 UNREAD_FRAMES = 150
 NUMBERS = {"trades": "trade_id", "quotes": "sequence"}
 SECOND_NS = capture.NANOSECONDS_PER_SECOND
@@ -41,7 +41,7 @@ def mesh(short_capture, truth):
             running.wait_until(lambda epoch=epoch: recorded_epoch(running) > epoch, "it is read")
             epoch = recorded_epoch(running)
             kill_with_full_hands(running, int(share * frames))
-        running.wait_until(lambda: running.replay()["finished"], "the tape has been played")
+        running.wait_until(lambda: running.replay()["finished"], "the capture has been played")
         running.wait_until(
             lambda: recorded.last_trade(running) == truth.trades[-1], "the last trade"
         )
@@ -57,8 +57,10 @@ def recorded_epoch(running):
 
 
 def kill_with_full_hands(running, frames):
-    """Kill the venue at this place of the tape, with frames that it has not handled."""
-    running.wait_until(lambda: running.replay()["frames_played"] > frames, "its place on the tape")
+    """Kill the venue at this place of the capture, with frames that it has not handled."""
+    running.wait_until(
+        lambda: running.replay()["frames_played"] > frames, "its place on the capture"
+    )
     os.kill(running.children()[VENUE]["pid"], signal.SIGSTOP)
     stopped_at = running.replay()["frames_played"]
     running.wait_until(
@@ -102,7 +104,7 @@ def test_the_book_continues_only_from_a_snapshot(mesh, truth):
     assert [found.update for found in rest] == truth.joining_updates[: len(rest)]
     stub = market_data_pb2_grpc.MarketDataStub(mesh.channel)
     request = market_data_pb2.GetOrderBookRequest(venue=VENUE, symbol=SYMBOL)
-    # The only snapshot of the tape is older than what was missed.
+    # The only snapshot of the capture is older than what was missed.
     served = stub.GetOrderBook(request, metadata=metadata())
     assert served.state != market_data_pb2.BOOK_STATE_PROVEN
 

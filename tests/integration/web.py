@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ops.studio import Studio
+from ops.studio_build import StudioBuild
 from tests.integration.mesh import Mesh
 
 PAGE_WAIT_MS = 30_000
@@ -17,7 +17,7 @@ VIEWPORT = {"width": 1440, "height": 900}
 
 def studio_of(mesh: Mesh) -> str:
     """The address of Studio, once it is built."""
-    if not Studio().is_current():
+    if not StudioBuild().is_current():
         if shutil.which("npm") is None:
             pytest.skip("Studio is not built, and there is no npm to build it")
         mesh.wait_until(

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from kit.simulator.tape import Tape
+from kit.simulator.capture_files import CaptureFiles
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 
@@ -52,7 +52,7 @@ async def raw_client(base: str) -> AsyncIterator[RawClient]:
 
 def lines_of(file: Path) -> Iterator[bytes]:
     """The lines of a capture."""
-    for block in Tape([file]).blocks():
+    for block in CaptureFiles([file]).blocks():
         yield from block.lines
 
 

@@ -90,7 +90,7 @@ MONEY_PATHS = (
     "core/bars/*",
     "core/history/*",
     "kit/storage/reader/*",
-    "ops/archives/*",
+    "ops/data_files/*",
 )
 PROCESS_CODE = ("kit/*", "venues/*", "core/*", "gateway/*")
 SUPPRESS_NAMES = ("suppress", "contextlib.suppress")

@@ -16,8 +16,8 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import NotSupported
-from kit.connector.orders import venue_text
-from kit.connector.orders.rest_session import OrderNotFound, QuerySession
+from kit.connector.orders import text_conversion
+from kit.connector.orders.rest_session import OrderNotFound, RestQuerySession
 from kit.execution.contract import (
     Fee,
     OrderKey,
@@ -84,28 +84,28 @@ FUTURES_TYPES = {name: kind for kind, name in FUTURES_TYPE_NAMES.items()} | {
 class BinanceSpotAccountApi:
     """Spot."""
 
-    async def key_rights(self, queries: QuerySession) -> Sequence[str]:
+    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
         """Of the key; the account is asked for as well, as it needs other rights."""
         await queries.ask("privateGetAccount", {"omitZeroBalances": "true"})
         return await _key_rights(queries)
 
-    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
+    async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """GET order."""
         return order_of(await queries.ask("privateGetOrder", key_params(key)))
 
-    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, queries: RestQuerySession, symbol: str) -> list[VenueOrder]:
         """GET openOrders, all in one answer."""
         params = {"symbol": symbol} if symbol else {}
         return [order_of(row) for row in await queries.ask("privateGetOpenOrders", params)]
 
     async def fills(
-        self, queries: QuerySession, symbol: str, since_time_ns: int
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int
     ) -> list[VenueFill]:
         """GET myTrades, from a time and then on from each id."""
         if not symbol:
             raise NotSupported("fills of one symbol only", service="binance", wanted="all symbols")
         found: list[VenueFill] = []
-        query: dict[str, Any] = {"startTime": venue_text.milliseconds(since_time_ns)}
+        query: dict[str, Any] = {"startTime": text_conversion.milliseconds(since_time_ns)}
         while True:
             params = {"symbol": symbol, "limit": FILLS_MAX, **query}
             rows = await queries.ask("privateGetMyTrades", params)
@@ -114,12 +114,12 @@ class BinanceSpotAccountApi:
                 return found
             query = {"fromId": int(rows[-1]["id"]) + 1}
 
-    async def balances(self, queries: QuerySession) -> list[VenueBalance]:
+    async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """GET account: {"balances":[{"asset":"BTC","free":"4.1","locked":"0.2"},…],…}."""
         answer = await queries.ask("privateGetAccount", {"omitZeroBalances": "true"})
         return [balance_of(row["asset"], row["free"], row["locked"]) for row in answer["balances"]]
 
-    async def positions(self, queries: QuerySession) -> list[VenuePosition]:
+    async def positions(self, queries: RestQuerySession) -> list[VenuePosition]:
         """None: spot has no positions."""
         return []
 
@@ -131,12 +131,12 @@ class BinanceFuturesAccountApi:
         """``symbols``: with orders; filled here too."""
         self._symbols = symbols
 
-    async def key_rights(self, queries: QuerySession) -> Sequence[str]:
+    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
         """As on the spot market."""
         await queries.ask("fapiPrivateV3GetBalance")
         return await _key_rights(queries)
 
-    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
+    async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """GET order, or algoOrder of one that has not come to the book."""
         try:
             answer = await queries.ask("fapiPrivateGetOrder", futures_key_params(key))
@@ -145,7 +145,7 @@ class BinanceFuturesAccountApi:
             answer = await queries.ask("fapiPrivateGetAlgoOrder", algo_key_params(key))
             return algo_order_of(answer)
 
-    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, queries: RestQuerySession, symbol: str) -> list[VenueOrder]:
         """GET openOrders and openAlgoOrders."""
         params = {"symbol": symbol} if symbol else {}
         rows = await queries.ask("fapiPrivateGetOpenOrders", params)
@@ -155,7 +155,7 @@ class BinanceFuturesAccountApi:
         return found
 
     async def fills(
-        self, queries: QuerySession, symbol: str, since_time_ns: int
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int
     ) -> list[VenueFill]:
         """GET userTrades, week by week."""
         if not symbol:
@@ -163,7 +163,7 @@ class BinanceFuturesAccountApi:
                 "fills of one symbol only", service="binance_futures", wanted="all symbols"
             )
         now_ms = queries.exchange.milliseconds()
-        begin_ms = max(venue_text.milliseconds(since_time_ns), now_ms - KEPT_MS)
+        begin_ms = max(text_conversion.milliseconds(since_time_ns), now_ms - KEPT_MS)
         found: list[VenueFill] = []
         while begin_ms <= now_ms:
             end_ms = begin_ms + WEEK_MS - 1
@@ -176,12 +176,12 @@ class BinanceFuturesAccountApi:
             begin_ms = max(int(rows[-1]["time"]), begin_ms + 1) if full else end_ms + 1
         return found
 
-    async def balances(self, queries: QuerySession) -> list[VenueBalance]:
+    async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """GET balance."""
         answer = await queries.ask("fapiPrivateV3GetBalance")
         return [futures_balance_of(row) for row in answer]
 
-    async def positions(self, queries: QuerySession) -> list[VenuePosition]:
+    async def positions(self, queries: RestQuerySession) -> list[VenuePosition]:
         """GET positionRisk."""
         rows = await queries.ask("fapiPrivateV3GetPositionRisk")
         return [futures_position_of(row) for row in rows]
@@ -192,16 +192,16 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
     "executedQty":"0.0","cummulativeQuoteQty":"0.0","status":"NEW","type":"LIMIT","side":"BUY",
     "stopPrice":"0.0","updateTime":1499827319559,…}. A cancelled one has ours in
     ``origClientOrderId``: ``clientOrderId`` is then the id of the cancelling."""
-    filled = venue_text.amount(row["executedQty"])
-    value = venue_text.amount(row.get("cummulativeQuoteQty"))
-    return _order_of(row, TYPES[row["type"]], venue_text.average_price(value, filled))
+    filled = text_conversion.amount(row["executedQty"])
+    value = text_conversion.amount(row.get("cummulativeQuoteQty"))
+    return _order_of(row, TYPES[row["type"]], text_conversion.average_price(value, filled))
 
 
 def futures_order_of(row: Mapping[str, Any]) -> VenueOrder:
     """{"orderId":22542179,"symbol":"BTCUSDT","status":"NEW","clientOrderId":"…","price":"61000",
     "avgPrice":"0.00","origQty":"10","executedQty":"0","type":"LIMIT","origType":"LIMIT",
     "side":"BUY","stopPrice":"0","updateTime":1566818724722,…}"""
-    average_price = venue_text.amount_or_none(row["avgPrice"])
+    average_price = text_conversion.amount_or_none(row["avgPrice"])
     return _order_of(row, FUTURES_TYPES[row["origType"]], average_price)
 
 
@@ -214,19 +214,19 @@ def fill_of(row: Mapping[str, Any]) -> VenueFill:
         fill_id=str(row["id"]),
         venue_order_id=str(row["orderId"]),
         client_order_id=_client_order_id(row),
-        side=venue_text.side(row.get("side") or ("buy" if row["isBuyer"] else "sell")),
-        price=venue_text.amount(row["price"]),
-        size=venue_text.amount(row["qty"]),
+        side=text_conversion.side(row.get("side") or ("buy" if row["isBuyer"] else "sell")),
+        price=text_conversion.amount(row["price"]),
+        size=text_conversion.amount(row["qty"]),
         fees=fees_of(row["commissionAsset"], row["commission"]),
-        liquidity=venue_text.liquidity(row["maker"] if "maker" in row else row["isMaker"]),
-        venue_time_ns=venue_text.time_ns(row["time"]),
+        liquidity=text_conversion.liquidity(row["maker"] if "maker" in row else row["isMaker"]),
+        venue_time_ns=text_conversion.time_ns(row["time"]),
     )
 
 
 def balance_of(asset: str, free: str, locked: str) -> VenueBalance:
     """A balance of the free and the locked amount."""
-    available = venue_text.amount(free)
-    return VenueBalance(asset, available + venue_text.amount(locked), available)
+    available = text_conversion.amount(free)
+    return VenueBalance(asset, available + text_conversion.amount(locked), available)
 
 
 def algo_order_of(row: Mapping[str, Any]) -> VenueOrder:
@@ -236,21 +236,24 @@ def algo_order_of(row: Mapping[str, Any]) -> VenueOrder:
     return VenueOrder(
         symbol=row["symbol"],
         venue_order_id=str(row["algoId"]),
-        client_order_id=venue_text.own_client_order_id(row["clientAlgoId"]),
-        side=venue_text.side(row["side"]),
+        client_order_id=text_conversion.own_client_order_id(row["clientAlgoId"]),
+        side=text_conversion.side(row["side"]),
         type=FUTURES_TYPES[row["orderType"]],
-        size=venue_text.amount(row["quantity"]),
-        price=venue_text.amount_or_none(row["price"]),
+        size=text_conversion.amount(row["quantity"]),
+        price=text_conversion.amount_or_none(row["price"]),
         state=ALGO_STATES[row["algoStatus"]],
-        filled_size=venue_text.amount(0),
-        venue_time_ns=venue_text.time_ns(row["updateTime"]),
-        stop_price=venue_text.amount_or_none(row["triggerPrice"]),
+        filled_size=text_conversion.amount(0),
+        venue_time_ns=text_conversion.time_ns(row["updateTime"]),
+        stop_price=text_conversion.amount_or_none(row["triggerPrice"]),
     )
 
 
 def futures_balance_of(row: Mapping[str, Any]) -> VenueBalance:
     """{"asset":"USDT","balance":"122.6","availableBalance":"23.7",…}"""
-    total, free = venue_text.amount(row["balance"]), venue_text.amount(row["availableBalance"])
+    total, free = (
+        text_conversion.amount(row["balance"]),
+        text_conversion.amount(row["availableBalance"]),
+    )
     return VenueBalance(row["asset"], total, free)
 
 
@@ -259,30 +262,30 @@ def futures_position_of(row: Mapping[str, Any]) -> VenuePosition:
     "liquidationPrice":"0",…}"""
     return VenuePosition(
         symbol=row["symbol"],
-        size=venue_text.amount(row["positionAmt"]),
-        entry_price=venue_text.amount_or_none(row["entryPrice"]),
-        unrealized_profit=venue_text.amount(row["unRealizedProfit"]),
-        liquidation_price=venue_text.amount_or_none(row.get("liquidationPrice")),
+        size=text_conversion.amount(row["positionAmt"]),
+        entry_price=text_conversion.amount_or_none(row["entryPrice"]),
+        unrealized_profit=text_conversion.amount(row["unRealizedProfit"]),
+        liquidation_price=text_conversion.amount_or_none(row.get("liquidationPrice")),
     )
 
 
 def _order_of(
     row: Mapping[str, Any], order_type: OrderType, average_price: Decimal | None
 ) -> VenueOrder:
-    filled = venue_text.amount(row["executedQty"])
+    filled = text_conversion.amount(row["executedQty"])
     return VenueOrder(
         symbol=row["symbol"],
         venue_order_id=str(row["orderId"]),
         client_order_id=_client_order_id(row),
-        side=venue_text.side(row["side"]),
+        side=text_conversion.side(row["side"]),
         type=order_type,
-        size=venue_text.amount(row["origQty"]),
-        price=venue_text.amount_or_none(row.get("price")),
+        size=text_conversion.amount(row["origQty"]),
+        price=text_conversion.amount_or_none(row.get("price")),
         state=STATES[row["status"]],
         filled_size=filled,
         average_price=average_price if filled else None,
-        venue_time_ns=venue_text.time_ns(row.get("updateTime") or row.get("transactTime")),
-        stop_price=venue_text.amount_or_none(row.get("stopPrice")),
+        venue_time_ns=text_conversion.time_ns(row.get("updateTime") or row.get("transactTime")),
+        stop_price=text_conversion.amount_or_none(row.get("stopPrice")),
         reject_reason=self_trade_reason(row["status"]),
     )
 
@@ -290,12 +293,12 @@ def _order_of(
 def _client_order_id(row: Mapping[str, Any]) -> str:
     """Our id. A cancelled order has it in ``origClientOrderId``."""
     given = row.get("origClientOrderId") or row.get("clientOrderId")
-    return venue_text.own_client_order_id(given)
+    return text_conversion.own_client_order_id(given)
 
 
 def fees_of(asset: str | None, paid: str) -> tuple[Fee, ...]:
     """The fee of a fill; empty where the row states no asset."""
-    return (Fee(asset, venue_text.amount(paid)),) if asset else ()
+    return (Fee(asset, text_conversion.amount(paid)),) if asset else ()
 
 
 def self_trade_reason(status: str) -> RejectReason:
@@ -326,7 +329,7 @@ def algo_key_params(key: OrderKey) -> dict[str, str]:
     return {"algoId": key.venue_order_id}
 
 
-async def _key_rights(queries: QuerySession) -> list[str]:
+async def _key_rights(queries: RestQuerySession) -> list[str]:
     """GET /sapi/v1/account/apiRestrictions: {"enableWithdrawals":false,
     "enableInternalTransfer":false,"enableSpotAndMarginTrading":true,…}."""
     answer = await queries.ask("sapiGetAccountApiRestrictions")

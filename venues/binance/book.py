@@ -11,11 +11,11 @@ previous update of the same book. No update of this book lies between pu and U.
 """
 
 from kit.base.numbers import IntColumn
-from kit.connector.books.sequence_rules import OverlapRule
-from kit.connector.contract.venue import BookRules, SequenceResult, SnapshotSource, UpdateNumbers
+from kit.connector.books.sequence_rules import RangeOverlapRule
+from kit.connector.contract.venue import BookRules, SequenceNumbers, SequenceResult, SnapshotSource
 
 
-class FuturesRule(OverlapRule):
+class BinanceFuturesSequenceRule(RangeOverlapRule):
     """The rule of spot, with pu plus one in place of U.
 
     Binance documents U <= lastUpdateId <= u for the first update after a snapshot, and pu equal to
@@ -23,7 +23,7 @@ class FuturesRule(OverlapRule):
     comes from a snapshot; the update may be applied because sizes are absolute.
     """
 
-    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_update(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """pu must not be greater than the previous id."""
         return super().after_update(last, update._replace(first=update.previous + 1))
 
@@ -34,7 +34,9 @@ class FuturesRule(OverlapRule):
         return super().run_joins(last, previous + 1, lasts, previous)
 
 
-SPOT_BOOK = BookRules(sequence=OverlapRule(), snapshots=SnapshotSource.REST, same_everywhere=True)
+SPOT_BOOK = BookRules(
+    sequence=RangeOverlapRule(), snapshots=SnapshotSource.REST, same_everywhere=True
+)
 FUTURES_BOOK = BookRules(
-    sequence=FuturesRule(), snapshots=SnapshotSource.REST, same_everywhere=True
+    sequence=BinanceFuturesSequenceRule(), snapshots=SnapshotSource.REST, same_everywhere=True
 )

@@ -7,8 +7,8 @@ from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
 from kit.base.request_budget import RequestBudget
 from kit.connector.contract.venue import (
+    ConnectorMaturity,
     Environment,
-    Maturity,
     TradeNumbering,
     Venue,
     VenueLimits,
@@ -65,7 +65,7 @@ def spot(place: Environment) -> Venue:
         venue_id=venue_id,
         port=5060,
         profile=VenueProfile(
-            "Binance", "spot", Maturity.PROVEN, trade_numbering=TradeNumbering.CONSECUTIVE
+            "Binance", "spot", ConnectorMaturity.PROVEN, trade_numbering=TradeNumbering.CONSECUTIVE
         ),
         feed_protocols=(BinanceFeedProtocol(place.feed(venue_id, SPOT_FEED), streams),),
         book=SPOT_BOOK,
@@ -97,7 +97,7 @@ def futures(place: Environment) -> Venue:
         profile=VenueProfile(
             "Binance",
             "perpetual",
-            Maturity.PROVEN,
+            ConnectorMaturity.PROVEN,
             # Single trades skip the ids of trades outside the order book.
             trade_numbering=(TradeNumbering.CONSECUTIVE if aggregate else TradeNumbering.SKIPPING),
         ),

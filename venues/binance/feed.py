@@ -22,7 +22,7 @@ WINDOW_BYTES = 64
 SHUTDOWN = "serverShutdown"
 
 
-class Stream(NamedTuple):
+class BinanceStream(NamedTuple):
     """The streams that are subscribed to for each symbol."""
 
     name: str
@@ -30,40 +30,46 @@ class Stream(NamedTuple):
     kind: FrameKind
 
 
-TRADES = Stream("trade", types_pb2.CHANNEL_TRADES, FrameKind("trades", b'@trade"', [parse.trades]))
-AGGREGATE_TRADES = Stream(
+TRADES = BinanceStream(
+    "trade", types_pb2.CHANNEL_TRADES, FrameKind("trades", b'@trade"', [parse.trades])
+)
+AGGREGATE_TRADES = BinanceStream(
     "aggTrade", types_pb2.CHANNEL_TRADES, FrameKind("trades", b'@aggTrade"', [parse.aggregates])
 )
-FUTURES_TRADES = Stream(
+FUTURES_TRADES = BinanceStream(
     "trade", types_pb2.CHANNEL_TRADES, FrameKind("trades", b'@trade"', [parse.futures_trades])
 )
 _SUMMARIES = (
-    Stream("ticker", types_pb2.CHANNEL_TICKERS, FrameKind("tickers", b'@ticker"', [parse.tickers])),
-    Stream(
+    BinanceStream(
+        "ticker", types_pb2.CHANNEL_TICKERS, FrameKind("tickers", b'@ticker"', [parse.tickers])
+    ),
+    BinanceStream(
         "kline_1m", types_pb2.CHANNEL_CANDLES, FrameKind("candles", b"@kline_", [parse.candles])
     ),
 )
 SPOT_STREAMS = (
-    Stream(
+    BinanceStream(
         "bookTicker", types_pb2.CHANNEL_QUOTES, FrameKind("quotes", b'@bookTicker"', [parse.quotes])
     ),
-    Stream("depth@100ms", types_pb2.CHANNEL_BOOK, FrameKind("book", b"@depth", [parse.book])),
+    BinanceStream(
+        "depth@100ms", types_pb2.CHANNEL_BOOK, FrameKind("book", b"@depth", [parse.book])
+    ),
     *_SUMMARIES,
 )
 """All streams except trades, which have two variants."""
 FUTURES_PUBLIC_STREAMS = (
-    Stream(
+    BinanceStream(
         "bookTicker",
         types_pb2.CHANNEL_QUOTES,
         FrameKind("quotes", b'@bookTicker"', [parse.futures_quotes]),
     ),
-    Stream(
+    BinanceStream(
         "depth@100ms", types_pb2.CHANNEL_BOOK, FrameKind("book", b"@depth", [parse.futures_book])
     ),
 )
 """The streams of the route /public, which also has the single trades."""
 FUTURES_MARKET_STREAMS = (
-    Stream(
+    BinanceStream(
         "markPrice@1s", types_pb2.CHANNEL_MARKS, FrameKind("marks", b"@markPrice", [parse.marks])
     ),
     *_SUMMARIES,
@@ -93,7 +99,7 @@ class BinanceFeedProtocol:
 
     window_bytes = WINDOW_BYTES
 
-    def __init__(self, base_url: str, streams: Sequence[Stream]) -> None:
+    def __init__(self, base_url: str, streams: Sequence[BinanceStream]) -> None:
         """The address without its last part, and the streams that it serves."""
         self.channels = frozenset(stream.channel for stream in streams)
         self.kinds = [stream.kind for stream in streams]

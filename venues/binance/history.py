@@ -15,8 +15,13 @@ from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.numbers import plain_text
 from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.rest.ccxt_rest import CcxtRest, candle, first_millisecond, known_interval
-from kit.marketdata.model.columns import Levels
+from kit.connector.rest.ccxt_rest_client import (
+    CcxtRestClient,
+    candle,
+    first_millisecond,
+    known_interval,
+)
+from kit.marketdata.model.columns import PriceLevels
 from venues.binance import instruments
 
 ReadT = TypeVar("ReadT")
@@ -28,7 +33,7 @@ INTERVALS = {name: name for name in _NAMES}
 
 
 @dataclass(frozen=True, slots=True)
-class Api:
+class BinanceRestApi:
     """The REST calls of one market."""
 
     exchange: str
@@ -42,10 +47,10 @@ class Api:
     candles_max: int
 
 
-SPOT_API = Api(
+SPOT_API = BinanceRestApi(
     "binance", "public", "/api/v3", {"1s": "1s", **INTERVALS}, trades_max=1000, candles_max=1000
 )
-FUTURES_API = Api(
+FUTURES_API = BinanceRestApi(
     "binanceusdm", "fapiPublic", "/fapi/v1", INTERVALS, trades_max=500, candles_max=1500
 )
 
@@ -56,7 +61,7 @@ class BinanceHistory:
     def __init__(
         self,
         venue_id: str,
-        api: Api,
+        api: BinanceRestApi,
         base_url: str | None,
         clock: Clock,
         *,
@@ -68,7 +73,7 @@ class BinanceHistory:
         self._aggregate = aggregate
         self._api = api
         self._clock = clock
-        self._rest = CcxtRest(venue_id, api.exchange, _config(api, base_url), budget)
+        self._rest = CcxtRestClient(venue_id, api.exchange, _config(api, base_url), budget)
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET exchangeInfo. Of futures, only perpetuals are returned."""
@@ -154,13 +159,13 @@ class BinanceHistory:
     def _book(self, answer: Mapping[str, Any]) -> BookSnapshot:
         return BookSnapshot(
             last_sequence=int(answer["lastUpdateId"]),
-            bids=Levels.parse(answer["bids"]),
-            asks=Levels.parse(answer["asks"]),
+            bids=PriceLevels.parse(answer["bids"]),
+            asks=PriceLevels.parse(answer["asks"]),
             received_time_ns=self._clock.time_ns(),
         )
 
 
-def _config(api: Api, base_url: str | None) -> Mapping[str, Any]:
+def _config(api: BinanceRestApi, base_url: str | None) -> Mapping[str, Any]:
     options: dict[str, Any] = {"fetchCurrencies": False, "fetchMargins": False}
     if api is SPOT_API:
         options["fetchMarkets"] = {"types": ["spot"]}

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from kit.connector.orders.order_socket import LoggedIn, SocketMessage, SocketReply
-from kit.connector.orders.rest_session import QuerySession
+from kit.connector.orders.order_socket import LoginAccepted, OrderSocketReply, SocketMessage
+from kit.connector.orders.rest_session import RestQuerySession
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 
 LOGIN_NUMBER = 0
@@ -37,7 +37,7 @@ class BinanceOrderSocketCodec:
         make it three times as long."""
         return f"{exchange.urls['api']['ws']['ws-api'][self._market]}?returnRateLimits=false"
 
-    async def login(self, queries: QuerySession) -> Sequence[str]:
+    async def login(self, queries: RestQuerySession) -> Sequence[str]:
         """{"id":0,"method":"session.logon","params":{"apiKey":"…","signature":"…",…}}"""
         if not _is_ed25519(queries.exchange.secret):
             return ()
@@ -59,14 +59,18 @@ class BinanceOrderSocketCodec:
         number, status = message["id"], int(message["status"])
         error = message.get("error", {})
         if number == LOGIN_NUMBER:
-            return LoginRejected(f"{error.get('code')} {error.get('msg')}") if error else LoggedIn()
+            return (
+                LoginRejected(f"{error.get('code')} {error.get('msg')}")
+                if error
+                else LoginAccepted()
+            )
         if not error:
-            return SocketReply(int(number), message["result"], status)
+            return OrderSocketReply(int(number), message["result"], status)
         if number is None:
             raise ValueError(f"an error without a request: {error}")
         data = error.get("data") or {}
         wait_ms = int(data.get("retryAfter", 0)) - int(data.get("serverTime", 0))
-        return SocketReply(int(number), error, status, max(0, wait_ms) / 1000)
+        return OrderSocketReply(int(number), error, status, max(0, wait_ms) / 1000)
 
 
 def _is_ed25519(secret: str) -> bool:

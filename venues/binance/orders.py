@@ -13,17 +13,17 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.request_budget import RequestBudget
-from kit.connector.orders import venue_text
-from kit.connector.orders.api import Unsupported, VenueApi
+from kit.connector.orders import text_conversion
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.rest_session import ApiRequest, CcxtApi, RestSession
+from kit.connector.orders.rest_session import CcxtPrivateApi, OrderApiRequest, RestSession
+from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
 from kit.execution.approval import plain
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     OrderCapabilities,
     OrderKey,
     OrderRequest,
+    RequestAccepted,
     Transport,
     Verdict,
 )
@@ -102,11 +102,11 @@ class BinanceSpotOrderApi:
     )
     """The venue's trailing stops follow in basis points, not at a distance: they wait here."""
 
-    def place(self, order: OrderRequest) -> ApiRequest:
+    def place(self, order: OrderRequest) -> OrderApiRequest:
         """POST order. Post-only is a type of its own, LIMIT_MAKER."""
         kind = TYPE_NAMES.get(order.type)
         if kind is None or order.reduce_only:
-            raise Unsupported("no such order on Binance spot")
+            raise UnsupportedRequest("no such order on Binance spot")
         params = {
             "symbol": order.symbol,
             "side": "BUY" if order.buys else "SELL",
@@ -121,42 +121,44 @@ class BinanceSpotOrderApi:
             params["stopPrice"] = plain(order.stop_price)
         if order.type in WITH_PRICE and not order.post_only:
             if order.time_in_force not in TIMES_IN_FORCE:
-                raise Unsupported("Binance spot has no orders that end at a time")
+                raise UnsupportedRequest("Binance spot has no orders that end at a time")
             params["timeInForce"] = TIMES_IN_FORCE[order.time_in_force]
-        return ApiRequest("privatePostOrder", params, operation="order.place")
+        return OrderApiRequest("privatePostOrder", params, operation="order.place")
 
-    def amend(self, key: OrderKey, order: OrderRequest) -> ApiRequest:
+    def amend(self, key: OrderKey, order: OrderRequest) -> OrderApiRequest:
         """PUT order/amend/keepPriority, with the client id: the venue would make up a new one."""
         params = {
             **key_params(key),
             "newQty": plain(order.size),
             "newClientOrderId": order.client_order_id,
         }
-        return ApiRequest(
+        return OrderApiRequest(
             "PUT private", params, "order/amend/keepPriority", "order.amend.keepPriority"
         )
 
-    def cancel(self, key: OrderKey) -> Sequence[ApiRequest]:
-        return [ApiRequest("privateDeleteOrder", key_params(key), operation="order.cancel")]
+    def cancel(self, key: OrderKey) -> Sequence[OrderApiRequest]:
+        return [OrderApiRequest("privateDeleteOrder", key_params(key), operation="order.cancel")]
 
-    def cancel_all(self, symbol: str) -> Sequence[ApiRequest]:
+    def cancel_all(self, symbol: str) -> Sequence[OrderApiRequest]:
         """DELETE openOrders, of one symbol at a time."""
         params, operation = {"symbol": symbol}, "openOrders.cancelAll"
         return (
-            [ApiRequest("privateDeleteOpenOrders", params, operation=operation)] if symbol else ()
+            [OrderApiRequest("privateDeleteOpenOrders", params, operation=operation)]
+            if symbol
+            else ()
         )
 
-    def countdown(self, seconds: float) -> Sequence[ApiRequest]:
+    def countdown(self, seconds: float) -> Sequence[OrderApiRequest]:
         """None: spot has no countdown."""
-        raise Unsupported("Binance spot has no countdown")
+        raise UnsupportedRequest("Binance spot has no countdown")
 
     def verdict(self, answer: Any) -> Verdict:
         """An order; of an amendment {"amendedOrder":{…},…}; of openOrders a list of orders."""
         if isinstance(answer, list):
-            return Accepted("")
+            return RequestAccepted("")
         row = answer.get("amendedOrder", answer)
         order = order_of(row) if "origQty" in row else None
-        return Accepted(str(row["orderId"]), order)
+        return RequestAccepted(str(row["orderId"]), order)
 
 
 class BinanceFuturesOrderApi:
@@ -176,11 +178,11 @@ class BinanceFuturesOrderApi:
         """``symbols``: with orders; the venue counts down for each symbol. Filled here too."""
         self._symbols = symbols
 
-    def place(self, order: OrderRequest) -> ApiRequest:
+    def place(self, order: OrderRequest) -> OrderApiRequest:
         """POST order, or algoOrder for a stop. Post-only is a time in force, GTX."""
         kind = FUTURES_TYPE_NAMES.get(order.type)
         if kind is None:
-            raise Unsupported("no such order on Binance futures")
+            raise UnsupportedRequest("no such order on Binance futures")
         params = {
             "symbol": order.symbol,
             "side": "BUY" if order.buys else "SELL",
@@ -197,64 +199,66 @@ class BinanceFuturesOrderApi:
         if order.stop_price is not None:
             params |= {"algoType": "CONDITIONAL", "triggerPrice": plain(order.stop_price)}
             params["clientAlgoId"] = order.client_order_id
-            return ApiRequest("fapiPrivatePostAlgoOrder", params, operation="algoOrder.place")
+            return OrderApiRequest("fapiPrivatePostAlgoOrder", params, operation="algoOrder.place")
         params |= {"newClientOrderId": order.client_order_id, "newOrderRespType": "RESULT"}
-        return ApiRequest("fapiPrivatePostOrder", params, operation="order.place")
+        return OrderApiRequest("fapiPrivatePostOrder", params, operation="order.place")
 
-    def amend(self, key: OrderKey, order: OrderRequest) -> ApiRequest:
+    def amend(self, key: OrderKey, order: OrderRequest) -> OrderApiRequest:
         """PUT order; conditional orders cannot be changed."""
         if order.price is None or order.stop_price is not None:
-            raise Unsupported("Binance futures change limit orders only")
+            raise UnsupportedRequest("Binance futures change limit orders only")
         params = {
             **futures_key_params(key),
             "side": "BUY" if order.buys else "SELL",
             "quantity": plain(order.size),
             "price": plain(order.price),
         }
-        return ApiRequest("fapiPrivatePutOrder", params, operation="order.modify")
+        return OrderApiRequest("fapiPrivatePutOrder", params, operation="order.modify")
 
-    def cancel(self, key: OrderKey) -> Sequence[ApiRequest]:
+    def cancel(self, key: OrderKey) -> Sequence[OrderApiRequest]:
         return [
-            ApiRequest("fapiPrivateDeleteOrder", futures_key_params(key), operation="order.cancel"),
-            ApiRequest(
+            OrderApiRequest(
+                "fapiPrivateDeleteOrder", futures_key_params(key), operation="order.cancel"
+            ),
+            OrderApiRequest(
                 "fapiPrivateDeleteAlgoOrder", algo_key_params(key), operation="algoOrder.cancel"
             ),
         ]
 
-    def cancel_all(self, symbol: str) -> Sequence[ApiRequest]:
+    def cancel_all(self, symbol: str) -> Sequence[OrderApiRequest]:
         """DELETE allOpenOrders and algoOpenOrders, of one symbol at a time."""
         if not symbol:
             return ()
         names = ("AllOpenOrders", "AlgoOpenOrders")
-        return [ApiRequest(f"fapiPrivateDelete{name}", {"symbol": symbol}) for name in names]
+        return [OrderApiRequest(f"fapiPrivateDelete{name}", {"symbol": symbol}) for name in names]
 
-    def countdown(self, seconds: float) -> Sequence[ApiRequest]:
+    def countdown(self, seconds: float) -> Sequence[OrderApiRequest]:
         """POST countdownCancelAll, for each symbol that had an order."""
         method, time = "fapiPrivatePostCountdownCancelAll", str(int(seconds * 1000))
         symbols = sorted(self._symbols)
-        return [ApiRequest(method, {"symbol": one, "countdownTime": time}) for one in symbols]
+        return [OrderApiRequest(method, {"symbol": one, "countdownTime": time}) for one in symbols]
 
     def verdict(self, answer: Any) -> Verdict:
         """An order or an algo order; {"code":200,"msg":"…"} of a cancellation."""
         if "orderId" in answer:
-            return Accepted(str(answer["orderId"]), futures_order_of(answer))
+            return RequestAccepted(str(answer["orderId"]), futures_order_of(answer))
         if "algoStatus" in answer:
-            return Accepted(str(answer["algoId"]), algo_order_of(answer))
+            return RequestAccepted(str(answer["algoId"]), algo_order_of(answer))
         if str(answer["code"]) != "200":
             raise ValueError(f"code {answer['code']!r}")
-        return Accepted("")
+        return RequestAccepted("")
 
 
 def _futures_lifetime(order: OrderRequest) -> dict[str, str]:
     if order.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME:
         return {
             "timeInForce": "GTD",
-            "goodTillDate": str(venue_text.milliseconds(order.expire_time_ns)),
+            "goodTillDate": str(text_conversion.milliseconds(order.expire_time_ns)),
         }
     return {"timeInForce": "GTX" if order.post_only else TIMES_IN_FORCE[order.time_in_force]}
 
 
-def _spot_ccxt_api(base_url: str | None) -> CcxtApi:
+def _spot_ccxt_api(base_url: str | None) -> CcxtPrivateApi:
     options = {"defaultType": "spot", "fetchCurrencies": False}
     config: dict[str, Any] = {"options": options}
     if base_url is not None:
@@ -267,10 +271,10 @@ def _spot_ccxt_api(base_url: str | None) -> CcxtApi:
                 "ws": {"spot": f"{feed}/stream", "ws-api": {"spot": f"{feed}/ws-api/v3"}},
             }
         }
-    return CcxtApi("binance", ERRORS, config)
+    return CcxtPrivateApi("binance", ERRORS, config)
 
 
-def _futures_ccxt_api(base_url: str | None) -> CcxtApi:
+def _futures_ccxt_api(base_url: str | None) -> CcxtPrivateApi:
     options: dict[str, Any] = {
         "fetchCurrencies": False,
         "watchBalance": {"fetchBalanceSnapshot": False, "awaitBalanceSnapshot": False},
@@ -287,4 +291,4 @@ def _futures_ccxt_api(base_url: str | None) -> CcxtApi:
                 "ws": {"linear": f"{feed}/ws", "ws-api": {"linear": f"{feed}/ws-fapi/v1"}},
             }
         }
-    return CcxtApi("binanceusdm", ERRORS, config)
+    return CcxtPrivateApi("binanceusdm", ERRORS, config)

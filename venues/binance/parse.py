@@ -9,7 +9,7 @@ import numpy as np
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.numbers import IntColumn
-from kit.marketdata.frames import Decoded, Field, Frames, FrameSchema, LevelList
+from kit.marketdata.frames import DecodedFrames, Field, Frames, FrameSchema, LevelList
 from kit.marketdata.model.columns import (
     SIDE_BUY,
     SIDE_SELL,
@@ -301,7 +301,7 @@ def marks(frames: Frames) -> MarkRows:
 
 
 def _trade_rows(
-    found: Decoded, frames: Frames, number: str, spent: IntColumn | None = None
+    found: DecodedFrames, frames: Frames, number: str, spent: IntColumn | None = None
 ) -> TradeRows:
     trade_id = found.integers(number)
     return TradeRows(
@@ -317,7 +317,7 @@ def _trade_rows(
     )
 
 
-def _quote_rows(found: Decoded, frames: Frames, venue_time_ns: IntColumn) -> QuoteRows:
+def _quote_rows(found: DecodedFrames, frames: Frames, venue_time_ns: IntColumn) -> QuoteRows:
     return QuoteRows(
         symbols=found.symbols("s"),
         bid_price=found.numbers("b"),
@@ -331,7 +331,7 @@ def _quote_rows(found: Decoded, frames: Frames, venue_time_ns: IntColumn) -> Quo
 
 
 def _book_rows(
-    found: Decoded, frames: Frames, previous: IntColumn, venue_time_ns: IntColumn
+    found: DecodedFrames, frames: Frames, previous: IntColumn, venue_time_ns: IntColumn
 ) -> BookRows:
     return BookRows(
         symbols=found.symbols("s"),
@@ -347,5 +347,5 @@ def _book_rows(
     )
 
 
-def _time_ns(found: Decoded, name: str) -> IntColumn:
+def _time_ns(found: DecodedFrames, name: str) -> IntColumn:
     return found.integers(name) * NANOSECONDS_PER_MILLISECOND

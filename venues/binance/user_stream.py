@@ -17,8 +17,8 @@ from kit.connector.orders.user_stream import (
     LoginRejected,
     StreamClosed,
     StreamMessage,
-    Subscribed,
     Subscription,
+    SubscriptionConfirmed,
 )
 from kit.execution.contract import AccountEvent
 from venues.binance.account import (
@@ -69,7 +69,7 @@ class BinanceSpotUserStreamDecoder:
             return subscription_error(message["error"])
         if event is None:
             subscribed = (message.get("result") or {}).get("subscriptionId") is not None
-            return Subscribed("user data") if subscribed else None
+            return SubscriptionConfirmed("user data") if subscribed else None
         kind = event["e"]
         if kind == "executionReport":
             return _execution(event)

@@ -11,8 +11,8 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import venue_text
-from kit.connector.orders.rest_session import QuerySession
+from kit.connector.orders import text_conversion
+from kit.connector.orders.rest_session import RestQuerySession
 from kit.execution.contract import (
     Fee,
     OrderKey,
@@ -23,7 +23,7 @@ from kit.execution.contract import (
     VenueOrder,
     VenuePosition,
 )
-from kit.execution.orders import states
+from kit.execution.orders import order_states
 
 ORDERS_PAGE, FILLS_PAGE = 50, 100
 WEEK_MS = 7 * 86_400_000
@@ -67,14 +67,14 @@ ENDINGS: Mapping[str, tuple[OrderState, RejectReason]] = {
 class BybitAccountApi:
     """Spot, of a unified account."""
 
-    async def key_rights(self, queries: QuerySession) -> Sequence[str]:
+    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
         """GET /v5/user/query-api: {"readOnly":0,"permissions":{"Spot":["SpotTrade"],"Wallet":
         ["AccountTransfer","Withdraw"],…},…}."""
         answer = await queries.ask("privateGetV5UserQueryApi")
         wallet = answer["result"].get("permissions", {}).get("Wallet") or []
         return ["withdraw"] if any("Withdraw" in one for one in wallet) else []
 
-    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
+    async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """GET /v5/order/realtime for open and recent orders, then GET /v5/order/history."""
         for method in ("privateGetV5OrderRealtime", "privateGetV5OrderHistory"):
             answer = await queries.ask(method, {"category": "spot", **key_params(key)})
@@ -83,23 +83,23 @@ class BybitAccountApi:
                 return order_of(rows[0])
         return None
 
-    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, queries: RestQuerySession, symbol: str) -> list[VenueOrder]:
         """GET /v5/order/realtime."""
         query = {"category": "spot", "limit": ORDERS_PAGE}
         if symbol:
             query["symbol"] = symbol
         found = [order_of(row) async for row in _pages(queries, "privateGetV5OrderRealtime", query)]
-        return [order for order in found if order.state not in states.FINAL]
+        return [order for order in found if order.state not in order_states.FINAL]
 
     async def fills(
-        self, queries: QuerySession, symbol: str, since_time_ns: int
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int
     ) -> list[VenueFill]:
         """GET /v5/execution/list, week by week."""
         query: dict[str, Any] = {"category": "spot", "limit": FILLS_PAGE}
         if symbol:
             query["symbol"] = symbol
         now_ms = queries.exchange.milliseconds()
-        first_ms = max(venue_text.milliseconds(since_time_ns), now_ms - KEPT_MS)
+        first_ms = max(text_conversion.milliseconds(since_time_ns), now_ms - KEPT_MS)
         found: list[VenueFill] = []
         for begin_ms in range(first_ms, now_ms + 1, WEEK_MS):
             week = {**query, "startTime": begin_ms, "endTime": begin_ms + WEEK_MS - 1}
@@ -107,13 +107,13 @@ class BybitAccountApi:
             found += [fill_of(row) async for row in rows if row["execType"] == "Trade"]
         return found
 
-    async def balances(self, queries: QuerySession) -> list[VenueBalance]:
+    async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """GET /v5/account/wallet-balance."""
         query = {"accountType": "UNIFIED"}
         answer = await queries.ask("privateGetV5AccountWalletBalance", query)
         return [one for row in answer["result"]["list"] for one in balances_of(row)]
 
-    async def positions(self, queries: QuerySession) -> list[VenuePosition]:
+    async def positions(self, queries: RestQuerySession) -> list[VenuePosition]:
         """None: spot has no positions."""
         return []
 
@@ -123,30 +123,32 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
     "side":"Buy","orderStatus":"New","rejectReason":"EC_NoError","avgPrice":"","cumExecQty":"0",
     "orderType":"Limit","triggerPrice":"0","marketUnit":"","updatedTime":"1684738540561",…}. The row
     does not say from which side a stop is triggered: each is reported as a stop."""
-    filled = venue_text.amount(row["cumExecQty"])
+    filled = text_conversion.amount(row["cumExecQty"])
     state, reason = STATES[row["orderStatus"]], orders_pb2.REJECT_REASON_UNSPECIFIED
     why = row.get("rejectReason") or "EC_NoError"
-    if state in states.FINAL and state != orders_pb2.ORDER_STATE_FILLED:
+    if state in order_states.FINAL and state != orders_pb2.ORDER_STATE_FILLED:
         state, reason = ENDINGS.get(why, (state, reason))
     is_limit = row["orderType"] == "Limit"
-    stop_price = venue_text.amount_or_none(row.get("triggerPrice"))
-    kind = venue_text.limit_or_market(is_limit)
+    stop_price = text_conversion.amount_or_none(row.get("triggerPrice"))
+    kind = text_conversion.limit_or_market(is_limit)
     if stop_price is not None:
         kind = orders_pb2.ORDER_TYPE_STOP_LIMIT if is_limit else orders_pb2.ORDER_TYPE_STOP
     by_value = not is_limit and row.get("marketUnit") == "quoteCoin"
     return VenueOrder(
         symbol=row["symbol"],
         venue_order_id=row["orderId"],
-        client_order_id=venue_text.own_client_order_id(row.get("orderLinkId")),
-        side=venue_text.side(row["side"]),
+        client_order_id=text_conversion.own_client_order_id(row.get("orderLinkId")),
+        side=text_conversion.side(row["side"]),
         type=kind,
-        size=filled if by_value else venue_text.amount(row["qty"]),
-        price=venue_text.amount_or_none(row["price"]) if is_limit else None,
+        size=filled if by_value else text_conversion.amount(row["qty"]),
+        price=text_conversion.amount_or_none(row["price"]) if is_limit else None,
         state=state,
         filled_size=filled,
-        average_price=venue_text.average_price(venue_text.amount(row.get("cumExecValue")), filled)
-        or venue_text.amount_or_none(row.get("avgPrice")),
-        venue_time_ns=venue_text.time_ns(row["updatedTime"]),
+        average_price=text_conversion.average_price(
+            text_conversion.amount(row.get("cumExecValue")), filled
+        )
+        or text_conversion.amount_or_none(row.get("avgPrice")),
+        venue_time_ns=text_conversion.time_ns(row["updatedTime"]),
         reject_reason=reason,
         detail="" if why == "EC_NoError" else why,
         stop_price=stop_price,
@@ -161,15 +163,15 @@ def fill_of(row: Mapping[str, Any]) -> VenueFill:
         symbol=row["symbol"],
         fill_id=row["execId"],
         venue_order_id=row["orderId"],
-        client_order_id=venue_text.own_client_order_id(row.get("orderLinkId")),
-        side=venue_text.side(row["side"]),
-        price=venue_text.amount(row["execPrice"]),
-        size=venue_text.amount(row["execQty"]),
-        fees=(Fee(row["feeCurrency"], venue_text.amount(row["execFee"])),)
+        client_order_id=text_conversion.own_client_order_id(row.get("orderLinkId")),
+        side=text_conversion.side(row["side"]),
+        price=text_conversion.amount(row["execPrice"]),
+        size=text_conversion.amount(row["execQty"]),
+        fees=(Fee(row["feeCurrency"], text_conversion.amount(row["execFee"])),)
         if row.get("feeCurrency")
         else (),
-        liquidity=venue_text.liquidity(row["isMaker"]),
-        venue_time_ns=venue_text.time_ns(row["execTime"]),
+        liquidity=text_conversion.liquidity(row["isMaker"]),
+        venue_time_ns=text_conversion.time_ns(row["execTime"]),
     )
 
 
@@ -177,8 +179,8 @@ def balances_of(row: Mapping[str, Any]) -> list[VenueBalance]:
     """{"accountType":"UNIFIED","coin":[{"coin":"BTC","walletBalance":"1.5","locked":"0.5",…}]}"""
     found = []
     for coin in row["coin"]:
-        total = venue_text.amount(coin["walletBalance"])
-        free = total - venue_text.amount(coin.get("locked"))
+        total = text_conversion.amount(coin["walletBalance"])
+        free = total - text_conversion.amount(coin.get("locked"))
         found.append(VenueBalance(coin["coin"], total, free))
     return found
 
@@ -191,7 +193,7 @@ def key_params(key: OrderKey) -> dict[str, str]:
 
 
 async def _pages(
-    queries: QuerySession, method: str, query: Mapping[str, Any]
+    queries: RestQuerySession, method: str, query: Mapping[str, Any]
 ) -> AsyncIterator[Any]:
     cursor = ""
     while True:

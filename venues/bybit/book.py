@@ -8,7 +8,7 @@ The venue removes each level beyond the depth with a size of 0: in the captures,
 same number of levels after each update as before. So the book is not truncated here.
 """
 
-from kit.connector.books.sequence_rules import CountingRule
+from kit.connector.books.sequence_rules import ConsecutiveIdRule
 from kit.connector.contract.venue import BookRules, SnapshotSource
 
-BOOK = BookRules(sequence=CountingRule(), snapshots=SnapshotSource.FEED, same_everywhere=True)
+BOOK = BookRules(sequence=ConsecutiveIdRule(), snapshots=SnapshotSource.FEED, same_everywhere=True)

@@ -5,7 +5,13 @@ from functools import partial
 from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
 from kit.base.request_budget import RequestBudget
-from kit.connector.contract.venue import Environment, Maturity, Venue, VenueLimits, VenueProfile
+from kit.connector.contract.venue import (
+    ConnectorMaturity,
+    Environment,
+    Venue,
+    VenueLimits,
+    VenueProfile,
+)
 from kit.execution.contract import Credentials, ExecutionClient
 from venues.bybit.book import BOOK
 from venues.bybit.feed import DEPTHS, BybitFeedProtocol
@@ -20,7 +26,7 @@ them."""
 PROFILE = VenueProfile(
     exchange="Bybit",
     segment="spot",
-    maturity=Maturity.PROVEN,
+    maturity=ConnectorMaturity.PROVEN,
     notes="Trade ids do not show missing trades; REST has the newest 60 trades. "
     "Option depth: levels of the book, 50 (every 20 ms), 200 or 1000 (every 200 ms).",
     trade_history=(),

@@ -14,8 +14,13 @@ from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.numbers import plain_text
 from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.rest.ccxt_rest import CcxtRest, candle, first_millisecond, known_interval
-from kit.marketdata.model.columns import Levels
+from kit.connector.rest.ccxt_rest_client import (
+    CcxtRestClient,
+    candle,
+    first_millisecond,
+    known_interval,
+)
+from kit.marketdata.model.columns import PriceLevels
 from venues.bybit import instruments
 
 ReadT = TypeVar("ReadT")
@@ -55,7 +60,7 @@ class BybitHistory:
     ) -> None:
         self._venue_id = venue_id
         self._clock = clock
-        self._rest = CcxtRest(venue_id, "bybit", _config(base_url), budget)
+        self._rest = CcxtRestClient(venue_id, "bybit", _config(base_url), budget)
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET /v5/market/instruments-info."""
@@ -72,8 +77,8 @@ class BybitHistory:
         def read(result: Mapping[str, Any]) -> BookSnapshot:
             return BookSnapshot(
                 last_sequence=int(result["u"]),
-                bids=Levels.parse(result["b"]),
-                asks=Levels.parse(result["a"]),
+                bids=PriceLevels.parse(result["b"]),
+                asks=PriceLevels.parse(result["a"]),
                 received_time_ns=self._clock.time_ns(),
             )
 

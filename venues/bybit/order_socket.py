@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from kit.connector.orders.order_socket import LoggedIn, SocketMessage, SocketReply
-from kit.connector.orders.rest_session import QuerySession
+from kit.connector.orders.order_socket import LoginAccepted, OrderSocketReply, SocketMessage
+from kit.connector.orders.rest_session import RestQuerySession
 from kit.connector.orders.user_stream import LoginRejected
 
 SIGNED_MS = 10_000
@@ -28,7 +28,7 @@ class BybitOrderSocketCodec:
         """wss://stream.bybit.com/v5/trade"""
         return str(exchange.urls["api"]["ws"]["private"]["trade"])
 
-    async def login(self, queries: QuerySession) -> Sequence[str]:
+    async def login(self, queries: RestQuerySession) -> Sequence[str]:
         """{"op":"auth","args":["key",1662350400000,"signature"]}"""
         exchange = queries.exchange
         expires_ms = exchange.milliseconds() + SIGNED_MS
@@ -55,6 +55,6 @@ class BybitOrderSocketCodec:
             return None
         code, reason = message["retCode"], message.get("retMsg", "")
         if operation == "auth":
-            return LoggedIn() if code == 0 else LoginRejected(f"{code} {reason}")
+            return LoginAccepted() if code == 0 else LoginRejected(f"{code} {reason}")
         body = {"retCode": code, "retMsg": reason, "result": message.get("data", {})}
-        return SocketReply(int(message["reqId"]), body)
+        return OrderSocketReply(int(message["reqId"]), body)

@@ -12,16 +12,16 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.request_budget import RequestBudget
-from kit.connector.orders.api import Unsupported, VenueApi
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.rest_session import ApiRequest, CcxtApi, RestSession
+from kit.connector.orders.rest_session import CcxtPrivateApi, OrderApiRequest, RestSession
+from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
 from kit.execution.approval import plain
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     OrderCapabilities,
     OrderKey,
     OrderRequest,
+    RequestAccepted,
     Transport,
     Verdict,
 )
@@ -66,13 +66,13 @@ class BybitOrderApi:
         countdown=True,
     )
 
-    def place(self, order: OrderRequest) -> ApiRequest:
+    def place(self, order: OrderRequest) -> OrderApiRequest:
         """POST /v5/order/create. A stop has the filter StopOrder; the venue derives the side
         from which it is triggered from the market price."""
         if order.type not in self.capabilities.types or order.reduce_only:
-            raise Unsupported("no such order on Bybit spot")
+            raise UnsupportedRequest("no such order on Bybit spot")
         if order.time_in_force not in TIMES_IN_FORCE:
-            raise Unsupported("Bybit has no orders that end at a time")
+            raise UnsupportedRequest("Bybit has no orders that end at a time")
         params = {
             "category": "spot",
             "symbol": order.symbol,
@@ -88,49 +88,49 @@ class BybitOrderApi:
             params |= {"orderType": "Market", "marketUnit": "baseCoin"}
         if order.stop_price is not None:
             params |= {"orderFilter": "StopOrder", "triggerPrice": plain(order.stop_price)}
-        return ApiRequest("privatePostV5OrderCreate", params, operation="order.create")
+        return OrderApiRequest("privatePostV5OrderCreate", params, operation="order.create")
 
-    def amend(self, key: OrderKey, order: OrderRequest) -> ApiRequest:
+    def amend(self, key: OrderKey, order: OrderRequest) -> OrderApiRequest:
         """POST /v5/order/amend."""
         params = {"category": "spot", **key_params(key), "qty": plain(order.size)}
         if order.price is not None:
             params["price"] = plain(order.price)
         if order.stop_price is not None:
             params["triggerPrice"] = plain(order.stop_price)
-        return ApiRequest("privatePostV5OrderAmend", params, operation="order.amend")
+        return OrderApiRequest("privatePostV5OrderAmend", params, operation="order.amend")
 
-    def cancel(self, key: OrderKey) -> Sequence[ApiRequest]:
+    def cancel(self, key: OrderKey) -> Sequence[OrderApiRequest]:
         """POST /v5/order/cancel."""
         params = {"category": "spot", **key_params(key)}
-        return [ApiRequest("privatePostV5OrderCancel", params, operation="order.cancel")]
+        return [OrderApiRequest("privatePostV5OrderCancel", params, operation="order.cancel")]
 
-    def cancel_all(self, symbol: str) -> Sequence[ApiRequest]:
+    def cancel_all(self, symbol: str) -> Sequence[OrderApiRequest]:
         """POST /v5/order/cancel-all, of one kind of orders at a time."""
         params = {"category": "spot", **({"symbol": symbol} if symbol else {})}
         kinds = ("Order", "StopOrder", "tpslOrder")
         method = "privatePostV5OrderCancelAll"
-        return [ApiRequest(method, {**params, "orderFilter": kind}) for kind in kinds]
+        return [OrderApiRequest(method, {**params, "orderFilter": kind}) for kind in kinds]
 
-    def countdown(self, seconds: float) -> Sequence[ApiRequest]:
+    def countdown(self, seconds: float) -> Sequence[OrderApiRequest]:
         """POST /v5/order/disconnected-cancel-all: 3 to 300 seconds, counted from the
         loss of the private websocket or of its pings. No further call is needed while it is up, and
         no call ends the countdown."""
         if not seconds:
-            raise Unsupported("Bybit's cancel on disconnection cannot be switched off")
+            raise UnsupportedRequest("Bybit's cancel on disconnection cannot be switched off")
         window = max(WINDOW_S_MIN, min(WINDOW_S_MAX, -int(-seconds // 1)))
         params = {"product": "SPOT", "timeWindow": window}
-        return [ApiRequest("privatePostV5OrderDisconnectedCancelAll", params)]
+        return [OrderApiRequest("privatePostV5OrderDisconnectedCancelAll", params)]
 
     def verdict(self, answer: Any) -> Verdict:
         """{"retCode":0,"result":{"orderId":"…","orderLinkId":"…"},…}: received, nothing more."""
-        return Accepted(str(answer["result"].get("orderId", "")))
+        return RequestAccepted(str(answer["result"].get("orderId", "")))
 
 
-def _ccxt_api(base_url: str | None) -> CcxtApi:
+def _ccxt_api(base_url: str | None) -> CcxtPrivateApi:
     if base_url is None:
-        return CcxtApi("bybit", ERRORS)
+        return CcxtPrivateApi("bybit", ERRORS)
     feed = base_url.replace("http", "ws", 1)
     names = ("spot", "futures", "v2", "public", "private")
     private = {"contract": f"{feed}/v5/private", "trade": f"{feed}/v5/trade"}
     urls = {**dict.fromkeys(names, base_url), "ws": {"private": private}}
-    return CcxtApi("bybit", ERRORS, {"urls": {"api": urls}})
+    return CcxtPrivateApi("bybit", ERRORS, {"urls": {"api": urls}})

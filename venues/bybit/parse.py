@@ -12,7 +12,7 @@ from kit.marketdata.model.columns import (
     BookRows,
     CandleRows,
     QuoteRows,
-    Symbols,
+    SymbolColumn,
     TickerRows,
     TradeRows,
     zeros,
@@ -208,7 +208,7 @@ def candles(frames: Frames) -> CandleRows:
     )
 
 
-def _symbols_of(topics: Symbols) -> Symbols:
+def _symbols_of(topics: SymbolColumn) -> SymbolColumn:
     """The symbols of topics such as "kline.1.BTCUSDT"."""
-    symbols = Symbols.of([topic.rpartition(".")[2] for topic in topics.names])
-    return Symbols(symbols.names, symbols.row[topics.row])
+    symbols = SymbolColumn.of([topic.rpartition(".")[2] for topic in topics.names])
+    return SymbolColumn(symbols.names, symbols.row[topics.row])

@@ -11,8 +11,8 @@ from kit.connector.orders.user_stream import (
     LoginRejected,
     StreamClosed,
     StreamMessage,
-    Subscribed,
     Subscription,
+    SubscriptionConfirmed,
 )
 from venues.bybit.account import balances_of, fill_of, order_of
 
@@ -55,7 +55,7 @@ class BybitUserStreamDecoder:
             reason = str(message.get("ret_msg"))
             return LoginRejected(reason) if operation == "auth" else StreamClosed(reason)
         if operation == "subscribe":
-            return Subscribed("topics")
+            return SubscriptionConfirmed("topics")
         if topic == "order":
             return [order_of(row) for row in message["data"] if _is_spot(row)]
         if topic == "execution":

@@ -8,7 +8,7 @@ import numpy as np
 from kit.base.numbers import IntColumn
 from kit.connector.books.sequence_rules import UnnumberedRule
 from kit.connector.contract.venue import BookRules, SnapshotSource
-from kit.marketdata.model.columns import BookRows, Levels, Symbols
+from kit.marketdata.model.columns import BookRows, PriceLevels, SymbolColumn
 from venues.ccxt.parse import plain, time_ns
 
 # ccxt.pro does not number the updates of a book, and on many exchanges does not check their order.
@@ -23,7 +23,7 @@ Sizes = dict[float, float]
 """Sizes by price."""
 
 
-class BookCopy:
+class PublishedLevels:
     """The last published levels of one book. ccxt.pro changes its own book in place."""
 
     def __init__(self, symbol: str, depth: int) -> None:
@@ -47,7 +47,7 @@ class BookCopy:
             return None
         sequence = _column(book.get("nonce") or 0)
         return BookRows(
-            symbols=Symbols.of([self._symbol]),
+            symbols=SymbolColumn.of([self._symbol]),
             first_sequence=sequence,
             last_sequence=sequence,
             previous_sequence=_column(0),
@@ -69,9 +69,9 @@ class BookCopy:
         return sizes
 
 
-def whole_levels(side: Iterable[Sequence[Any]]) -> Levels:
+def whole_levels(side: Iterable[Sequence[Any]]) -> PriceLevels:
     """A side of a book from REST. Raises NumberError."""
-    return Levels.parse([(plain(level[0]), plain(level[1])) for level in side if level[1]])
+    return PriceLevels.parse([(plain(level[0]), plain(level[1])) for level in side if level[1]])
 
 
 def _changes(before: Sizes, now: Sizes) -> list[tuple[float, float]]:
@@ -79,8 +79,8 @@ def _changes(before: Sizes, now: Sizes) -> list[tuple[float, float]]:
     return gone + [(price, size) for price, size in now.items() if before.get(price) != size]
 
 
-def _levels(changes: Sequence[tuple[float, float]]) -> Levels:
-    return Levels.parse([(plain(price), plain(size)) for price, size in changes])
+def _levels(changes: Sequence[tuple[float, float]]) -> PriceLevels:
+    return PriceLevels.parse([(plain(price), plain(size)) for price, size in changes])
 
 
 def _column(value: int) -> IntColumn:

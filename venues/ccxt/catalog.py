@@ -9,15 +9,15 @@ from typing import Any
 
 from kit.base.errors import SettingError
 from kit.connector.contract.venue import (
+    ConnectorMaturity,
     Environment,
-    Maturity,
     TradeNumbering,
     Venue,
     VenueFactory,
     VenueLimits,
     VenueProfile,
 )
-from kit.connector.rest import ccxt_client
+from kit.connector.rest import ccxt_loader
 from venues.ccxt import book
 from venues.ccxt.exchange import CcxtExchange
 from venues.ccxt.feed import CcxtSource
@@ -48,7 +48,7 @@ LIMITS = VenueLimits(
 
 def named(name: str) -> VenueFactory:
     """The venue of an exchange. Raises SettingError."""
-    names = sorted({*ccxt_client.streaming_ids(), *ALIASES})
+    names = sorted({*ccxt_loader.streaming_ids(), *ALIASES})
     if name not in names:
         raise SettingError("venue", f"ccxt:{name}", f"ccxt.pro knows {', '.join(names)}")
     port = FIRST_PORT + names.index(name)
@@ -78,7 +78,7 @@ def _venue(name: str, port: int, place: Environment) -> Venue:
         profile=VenueProfile(
             exchange=name,
             segment="spot and derivatives",
-            maturity=Maturity.PREVIEW,
+            maturity=ConnectorMaturity.PREVIEW,
             notes="Through ccxt.pro: books are unproven, and trades may be missed unnoticed.",
             trade_numbering=(TradeNumbering.CONSECUTIVE if consecutive else TradeNumbering.NONE),
         ),

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from kit.base import telemetry
 from kit.base.request_budget import RequestBudget
-from kit.connector.rest import ccxt_client
+from kit.connector.rest import ccxt_loader
 
 TRADES_MAX = 10_000
 """Trades of one symbol that may come in one burst; ccxt's own 1000 lose the rest unsaid. They are
@@ -24,14 +24,14 @@ MILLISECONDS_PER_SECOND = 1_000
 _log = telemetry.logger("venues.ccxt.exchange")
 
 
-class Watcher(Protocol):
+class StreamWatcher(Protocol):
     """Who awaits one stream of an exchange."""
 
     client: Any
     """The socket of ccxt over which it comes."""
 
 
-CURRENT: ContextVar[Watcher | None] = ContextVar("current", default=None)
+CURRENT: ContextVar[StreamWatcher | None] = ContextVar("current", default=None)
 """Of the running task."""
 
 
@@ -57,7 +57,7 @@ class CcxtExchange:
     @property
     def api(self) -> Any:
         if self._made is None:
-            loaded = ccxt_client.load_streaming(self._exchange_id)
+            loaded = ccxt_loader.load_streaming(self._exchange_id)
             guarded = type(self._exchange_id, (_Guarded, loaded), {})
             usual = {"newUpdates": True, "options": {"tradesLimit": TRADES_MAX}}
             self._made = guarded(loaded.deep_extend(usual, self._config))

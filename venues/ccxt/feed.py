@@ -14,7 +14,7 @@ from kit.base.clock import Clock
 from kit.base.cursor import Channel
 from kit.connector.contract.source import RowSink
 from venues.ccxt.exchange import CURRENT, CcxtExchange, break_socket
-from venues.ccxt.streams import BOOK, FEATURES, KINDS, Surroundings
+from venues.ccxt.streams import BOOK, FEATURES, KINDS, StreamContext
 
 LOOK_S = 0.25
 """The longest time that data stays in ccxt's caches."""
@@ -25,10 +25,10 @@ UNWATCH_S = 5.0
 _log = telemetry.logger("venues.ccxt.feed")
 
 
-class Stream:
+class CcxtStream:
     """One channel of one instrument."""
 
-    def __init__(self, around: Surroundings, symbol: str, channel: Channel) -> None:
+    def __init__(self, around: StreamContext, symbol: str, channel: Channel) -> None:
         self.symbol = symbol
         self.channel = channel
         self.client: Any = None
@@ -133,11 +133,13 @@ class Stream:
 class CcxtFeed:
     """All streams of an exchange."""
 
-    def __init__(self, around: Surroundings, channels: Iterable[Channel], silence_s: float) -> None:
+    def __init__(
+        self, around: StreamContext, channels: Iterable[Channel], silence_s: float
+    ) -> None:
         self._around = around
         self._channels = tuple(channels)
         self._silence_s = silence_s
-        self._streams: dict[Stream, asyncio.Task[None] | None] = {}
+        self._streams: dict[CcxtStream, asyncio.Task[None] | None] = {}
         self._asides: list[Coroutine[Any, Any, object]] = []
         self._paused = False
 
@@ -155,7 +157,7 @@ class CcxtFeed:
     def add(self, symbols: Iterable[str]) -> None:
         for symbol in symbols:
             for channel in self._channels:
-                self._streams[Stream(self._around, symbol, channel)] = None
+                self._streams[CcxtStream(self._around, symbol, channel)] = None
 
     def remove(self, symbols: Iterable[str]) -> None:
         unwanted = set(symbols)
@@ -211,7 +213,7 @@ class CcxtFeed:
                 if task is None:
                     self._streams[stream] = group.create_task(stream.run())
 
-    async def _renew(self, stream: Stream) -> None:
+    async def _renew(self, stream: CcxtStream) -> None:
         """A watcher of an ended subscription would wait forever, so it is restarted."""
         if not await stream.unwatch():
             stream.break_socket(f"a new subscription of {stream.symbol} is needed")
@@ -220,7 +222,7 @@ class CcxtFeed:
             self._streams[stream] = None
             stream.forget()
 
-    def _of(self, symbol: str, channel: Channel) -> list[Stream]:
+    def _of(self, symbol: str, channel: Channel) -> list[CcxtStream]:
         return [one for one in self._streams if (one.symbol, one.channel) == (symbol, channel)]
 
 
@@ -243,7 +245,7 @@ class CcxtSource:
 
     def feed(self, sink: RowSink, clock: Clock) -> CcxtFeed:
         """Create the feed without opening sockets."""
-        around = Surroundings(self.exchange, sink, clock, self._depth, self._consecutive)
+        around = StreamContext(self.exchange, sink, clock, self._depth, self._consecutive)
         return CcxtFeed(around, self.channels, self._silence_s)
 
 

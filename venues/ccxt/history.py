@@ -11,8 +11,8 @@ from kit.base.errors import NotSupported, VenueUnavailable
 from kit.base.numbers import plain_text
 from kit.base.request_budget import Priority
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.rest import ccxt_client
-from kit.connector.rest.ccxt_rest import candle, first_millisecond, known_interval
+from kit.connector.rest import ccxt_loader
+from kit.connector.rest.ccxt_rest_client import candle, first_millisecond, known_interval
 from venues.ccxt import instruments
 from venues.ccxt.book import whole_levels
 from venues.ccxt.exchange import CcxtExchange
@@ -100,7 +100,7 @@ class CcxtHistory:
         async def ask() -> ReadT:
             return read(await getattr(self._exchange.api, method)(*arguments))
 
-        return await ccxt_client.call(self._venue_id, self._exchange.budget, priority, ask)
+        return await ccxt_loader.call(self._venue_id, self._exchange.budget, priority, ask)
 
     def _require(self, feature: str) -> None:
         if not self._exchange.has.get(feature):

@@ -13,7 +13,13 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.numbers import IntColumn
-from kit.marketdata.model.columns import Numbers, QuoteRows, Symbols, TickerRows, TradeRows
+from kit.marketdata.model.columns import (
+    NumberColumn,
+    QuoteRows,
+    SymbolColumn,
+    TickerRows,
+    TradeRows,
+)
 
 SIDES = {"buy": types_pb2.SIDE_BUY, "sell": types_pb2.SIDE_SELL}
 SIDE_UNSAID = types_pb2.SIDE_UNSPECIFIED
@@ -67,7 +73,7 @@ def trades(
     numbered = consecutive and all(one.isdecimal() for one in ids)
     numbers = _column([int(one) for one in ids] if numbered else [0] * len(ids))
     return TradeRows(
-        symbols=Symbols.of([symbol] * len(found)),
+        symbols=SymbolColumn.of([symbol] * len(found)),
         price=_numbers(found, raw, "price"),
         size=_numbers(found, raw, "amount"),
         side=_column([side(trade) for trade in found]),
@@ -108,7 +114,7 @@ def quotes(symbol: str, ticker: Unified, received_time_ns: int) -> QuoteRows | N
     raw = raw_numbers(ticker.get("info"))
     bid, bid_size, ask, ask_size = (_numbers([ticker], [raw], name) for name in names)
     return QuoteRows(
-        symbols=Symbols.of([symbol]),
+        symbols=SymbolColumn.of([symbol]),
         bid_price=bid,
         bid_size=bid_size,
         ask_price=ask,
@@ -127,7 +133,7 @@ def tickers(symbol: str, ticker: Unified, received_time_ns: int) -> TickerRows |
     names = ("last", "open", "high", "low", "baseVolume")
     last, opened, high, low, volume = (_numbers([ticker], [raw], name) for name in names)
     return TickerRows(
-        symbols=Symbols.of([symbol]),
+        symbols=SymbolColumn.of([symbol]),
         last_price=last,
         open_price=opened,
         high_price=high,
@@ -138,9 +144,11 @@ def tickers(symbol: str, ticker: Unified, received_time_ns: int) -> TickerRows |
     )
 
 
-def _numbers(found: Sequence[Unified], raw: Sequence[Mapping[float, str]], name: str) -> Numbers:
+def _numbers(
+    found: Sequence[Unified], raw: Sequence[Mapping[float, str]], name: str
+) -> NumberColumn:
     texts = [exact(one.get(name), known) for one, known in zip(found, raw, strict=True)]
-    return Numbers.parse(texts)
+    return NumberColumn.parse(texts)
 
 
 def _texts(info: Any) -> Iterator[str]:

@@ -16,7 +16,7 @@ from kit.base.numbers import NumberError
 from kit.connector.contract.source import RowSink
 from kit.marketdata.model.columns import Rows
 from venues.ccxt import parse
-from venues.ccxt.book import BookCopy
+from venues.ccxt.book import PublishedLevels
 from venues.ccxt.exchange import TRADES_MAX, CcxtExchange
 
 TRADES, QUOTES = types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_QUOTES
@@ -31,7 +31,7 @@ FEATURES: Mapping[Channel, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class StreamContext:
     """What all streams of a feed share."""
 
     exchange: CcxtExchange
@@ -47,7 +47,7 @@ class Surroundings:
         return self.clock.time_ns()
 
 
-class Kind(Protocol):
+class WatchedChannel(Protocol):
     """What is watched of one instrument."""
 
     async def watch(self) -> Any:
@@ -66,10 +66,10 @@ class Kind(Protocol):
         """Unsubscribe. Raises what ccxt does."""
 
 
-class Trades:
+class TradesChannel:
     """All of them are taken out of ccxt's cache, so that each comes once and none is held."""
 
-    def __init__(self, around: Surroundings, symbol: str) -> None:
+    def __init__(self, around: StreamContext, symbol: str) -> None:
         self._around = around
         self._symbol = symbol
         self._lying = 0
@@ -123,13 +123,13 @@ class Trades:
         )
 
 
-class Books:
+class BooksChannel:
     """Copied at once, as ccxt goes on changing the object that it has returned."""
 
-    def __init__(self, around: Surroundings, symbol: str) -> None:
+    def __init__(self, around: StreamContext, symbol: str) -> None:
         self._around = around
         self._symbol = symbol
-        self._copy = BookCopy(symbol, around.depth)
+        self._copy = PublishedLevels(symbol, around.depth)
         self._book: Any = None
 
     async def watch(self) -> Any:
@@ -160,10 +160,10 @@ class Books:
         return self._around.exchange.api.orderbooks or {}
 
 
-class Quotes:
+class QuotesChannel:
     """Best bid and ask."""
 
-    def __init__(self, around: Surroundings, symbol: str) -> None:
+    def __init__(self, around: StreamContext, symbol: str) -> None:
         self._around = around
         self._symbol = symbol
 
@@ -186,10 +186,10 @@ class Quotes:
         await self._around.exchange.api.un_watch_bids_asks([self._symbol])
 
 
-class Tickers:
+class TickersChannel:
     """24-hour figures."""
 
-    def __init__(self, around: Surroundings, symbol: str) -> None:
+    def __init__(self, around: StreamContext, symbol: str) -> None:
         self._around = around
         self._symbol = symbol
 
@@ -210,15 +210,15 @@ class Tickers:
         await self._around.exchange.api.un_watch_ticker(self._symbol)
 
 
-KINDS: Mapping[Channel, Callable[[Surroundings, str], Kind]] = {
-    TRADES: Trades,
-    QUOTES: Quotes,
-    BOOK: Books,
-    TICKERS: Tickers,
+KINDS: Mapping[Channel, Callable[[StreamContext, str], WatchedChannel]] = {
+    TRADES: TradesChannel,
+    QUOTES: QuotesChannel,
+    BOOK: BooksChannel,
+    TICKERS: TickersChannel,
 }
 
 
-def _hand_over(around: Surroundings, make: Callable[[], Rows | None]) -> bool:
+def _hand_over(around: StreamContext, make: Callable[[], Rows | None]) -> bool:
     """Returns whether the rows could be made and written."""
     try:
         rows = make()

@@ -14,8 +14,8 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import VenueUnavailable
-from kit.connector.orders import venue_text
-from kit.connector.orders.rest_session import OrderNotFound, QuerySession
+from kit.connector.orders import text_conversion
+from kit.connector.orders.rest_session import OrderNotFound, RestQuerySession
 from kit.execution.contract import (
     Fee,
     OrderKey,
@@ -26,7 +26,7 @@ from kit.execution.contract import (
     VenueOrder,
     VenuePosition,
 )
-from kit.marketdata.frames.reference import time_ns
+from kit.marketdata.frames.reference_reader import time_ns
 
 ORDERS_PAGE, FILLS_PAGE, ACCOUNTS_PAGE = 250, 250, 250
 SEARCHED_PAGES_MAX = 4
@@ -49,12 +49,12 @@ UP, DOWN = "STOP_DIRECTION_STOP_UP", "STOP_DIRECTION_STOP_DOWN"
 class CoinbaseAccountApi:
     """Spot."""
 
-    async def key_rights(self, queries: QuerySession) -> Sequence[str]:
+    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
         """GET key_permissions: {"can_view":true,"can_trade":true,"can_transfer":false,…}."""
         answer = await queries.ask("v3PrivateGetBrokerageKeyPermissions")
         return ["withdraw"] if answer["can_transfer"] else []
 
-    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
+    async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """GET orders/historical/{order_id}; by our id, a search among the newest orders of the
         product. Raises VenueUnavailable when it may be an older one."""
         if key.venue_order_id:
@@ -64,7 +64,10 @@ class CoinbaseAccountApi:
         seen = 0
         query = {"product_ids": key.symbol, "limit": ORDERS_PAGE}
         async for row in _pages(queries, "OrdersHistoricalBatch", query, "orders"):
-            if venue_text.own_client_order_id(row.get("client_order_id")) == key.client_order_id:
+            if (
+                text_conversion.own_client_order_id(row.get("client_order_id"))
+                == key.client_order_id
+            ):
                 return order_of(row)
             seen += 1
             if seen >= SEARCHED_PAGES_MAX * ORDERS_PAGE:
@@ -74,7 +77,7 @@ class CoinbaseAccountApi:
                 )
         raise OrderNotFound
 
-    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, queries: RestQuerySession, symbol: str) -> list[VenueOrder]:
         """GET orders/historical/batch."""
         query = {"order_status": "OPEN", "limit": ORDERS_PAGE}
         if symbol:
@@ -83,7 +86,7 @@ class CoinbaseAccountApi:
         return [order_of(row) async for row in rows]
 
     async def fills(
-        self, queries: QuerySession, symbol: str, since_time_ns: int
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int
     ) -> list[VenueFill]:
         """GET orders/historical/fills."""
         begin = datetime.fromtimestamp(since_time_ns // NANOSECONDS_PER_SECOND, UTC)
@@ -97,21 +100,21 @@ class CoinbaseAccountApi:
             fill_of(row) async for row in _pages(queries, "OrdersHistoricalFills", query, "fills")
         ]
 
-    async def balances(self, queries: QuerySession) -> list[VenueBalance]:
+    async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """GET accounts; an asset may have several."""
         found: dict[str, VenueBalance] = {}
         query = {"limit": ACCOUNTS_PAGE}
         async for row in _pages(queries, "Accounts", query, "accounts"):
             name = row["currency"]
-            free = venue_text.amount(row["available_balance"]["value"])
-            total = free + venue_text.amount(row["hold"]["value"])
+            free = text_conversion.amount(row["available_balance"]["value"])
+            total = free + text_conversion.amount(row["hold"]["value"])
             before = found.get(name)
             if before is not None:
                 total, free = total + before.total, free + before.free
             found[name] = VenueBalance(name, total, free)
         return list(found.values())
 
-    async def positions(self, queries: QuerySession) -> list[VenuePosition]:
+    async def positions(self, queries: RestQuerySession) -> list[VenuePosition]:
         """None: spot has no positions."""
         return []
 
@@ -122,22 +125,22 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
     "filled_size":"0","average_filled_price":"0","filled_value":"0","created_time":"…",
     "last_fill_time":null,"reject_reason":"…",…}"""
     kind, chosen = next(iter(row["order_configuration"].items()))
-    filled = venue_text.amount(row["filled_size"])
+    filled = text_conversion.amount(row["filled_size"])
     by_value = "base_size" not in chosen
     return VenueOrder(
         symbol=row["product_id"],
         venue_order_id=row["order_id"],
-        client_order_id=venue_text.own_client_order_id(row.get("client_order_id")),
-        side=venue_text.side(row["side"]),
+        client_order_id=text_conversion.own_client_order_id(row.get("client_order_id")),
+        side=text_conversion.side(row["side"]),
         type=_type(kind, chosen, row["side"]),
-        size=filled if by_value else venue_text.amount(chosen["base_size"]),
-        price=venue_text.amount_or_none(chosen.get("limit_price")),
-        state=venue_text.order_state(STATES[row["status"]], filled),
+        size=filled if by_value else text_conversion.amount(chosen["base_size"]),
+        price=text_conversion.amount_or_none(chosen.get("limit_price")),
+        state=text_conversion.order_state(STATES[row["status"]], filled),
         filled_size=filled,
-        average_price=venue_text.amount_or_none(row.get("average_filled_price")),
+        average_price=text_conversion.amount_or_none(row.get("average_filled_price")),
         venue_time_ns=time_ns(row.get("last_fill_time") or row["created_time"]),
         detail=row.get("reject_message") or row.get("cancel_message") or "",
-        stop_price=venue_text.amount_or_none(chosen.get("stop_price")),
+        stop_price=text_conversion.amount_or_none(chosen.get("stop_price")),
     )
 
 
@@ -145,19 +148,19 @@ def fill_of(row: Mapping[str, Any]) -> VenueFill:
     """{"entry_id":"…","trade_id":"…","order_id":"…","trade_time":"2021-05-31T09:59:59.123Z",
     "price":"61000","size":"0.001","commission":"1.25","product_id":"BTC-USD","side":"BUY",
     "liquidity_indicator":"MAKER","size_in_quote":false,…}"""
-    price, size = venue_text.amount(row["price"]), venue_text.amount(row["size"])
+    price, size = text_conversion.amount(row["price"]), text_conversion.amount(row["size"])
     if row.get("size_in_quote"):
-        size = venue_text.average_price(size, price) or size
+        size = text_conversion.average_price(size, price) or size
     return VenueFill(
         symbol=row["product_id"],
         fill_id=row["entry_id"],
         venue_order_id=row["order_id"],
         client_order_id="",
-        side=venue_text.side(row["side"]),
+        side=text_conversion.side(row["side"]),
         price=price,
         size=size,
-        fees=(Fee(row["product_id"].partition("-")[2], venue_text.amount(row["commission"])),),
-        liquidity=venue_text.liquidity(row["liquidity_indicator"] == "MAKER"),
+        fees=(Fee(row["product_id"].partition("-")[2], text_conversion.amount(row["commission"])),),
+        liquidity=text_conversion.liquidity(row["liquidity_indicator"] == "MAKER"),
         venue_time_ns=time_ns(row["trade_time"]),
     )
 
@@ -168,11 +171,11 @@ def _type(kind: str, chosen: Mapping[str, Any], side: str) -> OrderType:
         if rises == (side == "BUY"):
             return orders_pb2.ORDER_TYPE_STOP_LIMIT
         return orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT
-    return venue_text.limit_or_market(not kind.startswith("market"))
+    return text_conversion.limit_or_market(not kind.startswith("market"))
 
 
 async def _pages(
-    queries: QuerySession, name: str, query: Mapping[str, Any], field: str
+    queries: RestQuerySession, name: str, query: Mapping[str, Any], field: str
 ) -> AsyncIterator[Mapping[str, Any]]:
     cursor = ""
     while True:

@@ -8,8 +8,8 @@ from kit.base.errors import SettingError
 from kit.base.request_budget import RequestBudget
 from kit.connector.contract.venue import (
     Catalog,
+    ConnectorMaturity,
     Environment,
-    Maturity,
     TradeNumbering,
     Venue,
     VenueLimits,
@@ -20,7 +20,7 @@ from kit.execution.paper.rules import FeeSchedule
 from venues.coinbase import parse
 from venues.coinbase.book import BOOK
 from venues.coinbase.feed import CoinbaseAdvancedFeedProtocol, CoinbaseExchangeFeedProtocol
-from venues.coinbase.history import AdvancedHistory, ExchangeHistory
+from venues.coinbase.history import CoinbaseAdvancedHistory, CoinbaseExchangeHistory
 
 ADVANCED_FEED = "wss://advanced-trade-ws.coinbase.com"
 EXCHANGE_FEED = "wss://ws-feed.exchange.coinbase.com"
@@ -66,10 +66,12 @@ def _advanced(place: Environment) -> Venue:
     return Venue(
         venue_id="coinbase",
         port=5064,
-        profile=_profile(Maturity.PREVIEW, "over the Advanced Trade feed"),
+        profile=_profile(ConnectorMaturity.PREVIEW, "over the Advanced Trade feed"),
         feed_protocols=(CoinbaseAdvancedFeedProtocol(place.feed("coinbase", ADVANCED_FEED)),),
         book=BOOK,
-        history=AdvancedHistory("coinbase", place.rest("coinbase"), SystemClock(), budget=budget),
+        history=CoinbaseAdvancedHistory(
+            "coinbase", place.rest("coinbase"), SystemClock(), budget=budget
+        ),
         limits=ADVANCED_LIMITS,
         default_symbols=("BTC-USD", "ETH-USD"),
         execution_client=partial(_execution_client, place),
@@ -84,10 +86,12 @@ def _exchange(place: Environment) -> Venue:
     return Venue(
         venue_id="coinbase",
         port=5064,
-        profile=_profile(Maturity.PROVEN, "over the Exchange feed"),
+        profile=_profile(ConnectorMaturity.PROVEN, "over the Exchange feed"),
         feed_protocols=(CoinbaseExchangeFeedProtocol(place.feed("coinbase", EXCHANGE_FEED)),),
         book=BOOK,
-        history=ExchangeHistory("coinbase", place.rest("coinbase"), SystemClock(), budget=budget),
+        history=CoinbaseExchangeHistory(
+            "coinbase", place.rest("coinbase"), SystemClock(), budget=budget
+        ),
         limits=EXCHANGE_LIMITS,
         default_symbols=("BTC-USD", "ETH-USD"),
         execution_client=partial(_execution_client, place),
@@ -96,7 +100,7 @@ def _exchange(place: Environment) -> Venue:
     )
 
 
-def _profile(maturity: Maturity, notes: str) -> VenueProfile:
+def _profile(maturity: ConnectorMaturity, notes: str) -> VenueProfile:
     return VenueProfile(
         exchange="Coinbase",
         segment="spot",

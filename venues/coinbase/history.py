@@ -18,9 +18,9 @@ from kit.base.errors import UnknownInstrument, VenueUnavailable
 from kit.base.numbers import plain_text
 from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.rest.ccxt_rest import CcxtRest, candle, known_interval
-from kit.marketdata.frames.reference import time_ns
-from kit.marketdata.model.columns import Levels
+from kit.connector.rest.ccxt_rest_client import CcxtRestClient, candle, known_interval
+from kit.marketdata.frames.reference_reader import time_ns
+from kit.marketdata.model.columns import PriceLevels
 from venues.coinbase import instruments
 
 TRADES_MAX = 1000
@@ -61,7 +61,7 @@ Candle = market_data_pb2.Candle
 AnswerT = TypeVar("AnswerT")
 
 
-class AdvancedHistory:
+class CoinbaseAdvancedHistory:
     """Market data of the Advanced Trade API. Its public calls need no key."""
 
     def __init__(
@@ -86,7 +86,7 @@ class AdvancedHistory:
 
         def read(answer: Any) -> BookSnapshot:
             bids, asks = (
-                Levels.parse(
+                PriceLevels.parse(
                     [(level["price"], level["size"]) for level in answer["pricebook"][side]]
                 )
                 for side in ("bids", "asks")
@@ -173,7 +173,7 @@ class AdvancedHistory:
         return await self._rest.get(method, {"product_id": symbol, **query}, _advanced_trades)
 
 
-class ExchangeHistory:
+class CoinbaseExchangeHistory:
     """Market data of the Exchange API. Its public calls need no key."""
 
     def __init__(
@@ -198,7 +198,7 @@ class ExchangeHistory:
 
         def read(answer: Any) -> BookSnapshot:
             bids, asks = (
-                Levels.parse([(price, size) for price, size, _ in answer[side]])
+                PriceLevels.parse([(price, size) for price, size, _ in answer[side]])
                 for side in ("bids", "asks")
             )
             return BookSnapshot(0, bids, asks, self._clock.time_ns())
@@ -281,7 +281,7 @@ class _Rest:
         self._venue_id = venue_id
         # Candles of Exchange are bare numbers, which must not become floats.
         decode = functools.partial(json.loads, parse_float=str)
-        self._ccxt = CcxtRest(venue_id, exchange_id, config, budget, decode)
+        self._ccxt = CcxtRestClient(venue_id, exchange_id, config, budget, decode)
         self.close = self._ccxt.close
 
     async def get(

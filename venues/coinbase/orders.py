@@ -14,17 +14,17 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.request_budget import RequestBudget
-from kit.connector.orders.api import Unsupported, VenueApi
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.rest_session import ApiRequest, CcxtApi, RestSession
+from kit.connector.orders.rest_session import CcxtPrivateApi, OrderApiRequest, RestSession
+from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
 from kit.execution.approval import plain
 from kit.execution.client_order_ids import as_uuid
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     OrderCapabilities,
     OrderKey,
     OrderRequest,
+    RequestAccepted,
     Transport,
     Verdict,
 )
@@ -79,40 +79,40 @@ class CoinbaseOrderApi:
         fills_have_client_id=False,
     )
 
-    def place(self, order: OrderRequest) -> ApiRequest:
+    def place(self, order: OrderRequest) -> OrderApiRequest:
         """POST orders."""
         if order.type not in TYPES or order.reduce_only:
-            raise Unsupported("no such order on Coinbase")
+            raise UnsupportedRequest("no such order on Coinbase")
         params = {
             "client_order_id": as_uuid(order.client_order_id),
             "product_id": order.symbol,
             "side": "BUY" if order.buys else "SELL",
             "order_configuration": _configuration(order),
         }
-        return ApiRequest("v3PrivatePostBrokerageOrders", params)
+        return OrderApiRequest("v3PrivatePostBrokerageOrders", params)
 
-    def amend(self, key: OrderKey, order: OrderRequest) -> ApiRequest:
+    def amend(self, key: OrderKey, order: OrderRequest) -> OrderApiRequest:
         """POST orders/edit."""
         params = {"order_id": key.venue_order_id, "size": plain(order.size)}
         if order.price is not None:
             params["price"] = plain(order.price)
-        return ApiRequest("v3PrivatePostBrokerageOrdersEdit", params)
+        return OrderApiRequest("v3PrivatePostBrokerageOrdersEdit", params)
 
-    def cancel(self, key: OrderKey) -> Sequence[ApiRequest]:
+    def cancel(self, key: OrderKey) -> Sequence[OrderApiRequest]:
         """POST orders/batch_cancel."""
         return [
-            ApiRequest(
+            OrderApiRequest(
                 "v3PrivatePostBrokerageOrdersBatchCancel", {"order_ids": [key.venue_order_id]}
             )
         ]
 
-    def cancel_all(self, symbol: str) -> Sequence[ApiRequest]:
+    def cancel_all(self, symbol: str) -> Sequence[OrderApiRequest]:
         """None: the venue has no such call."""
         return ()
 
-    def countdown(self, seconds: float) -> Sequence[ApiRequest]:
+    def countdown(self, seconds: float) -> Sequence[OrderApiRequest]:
         """None: the venue has no countdown."""
-        raise Unsupported("Coinbase has no countdown")
+        raise UnsupportedRequest("Coinbase has no countdown")
 
     def verdict(self, answer: Any) -> Verdict:
         """{"success":true,"success_response":{"order_id":"…",…},…}, of a cancellation
@@ -121,10 +121,10 @@ class CoinbaseOrderApi:
         if error is not None:
             return ERRORS.verdict_of_error(error)
         if "results" in answer:
-            return Accepted(answer["results"][0]["order_id"])
+            return RequestAccepted(answer["results"][0]["order_id"])
         if answer["success"] is not True:
             raise ValueError("the answer states no success")
-        return Accepted((answer.get("success_response") or {}).get("order_id", ""))
+        return RequestAccepted((answer.get("success_response") or {}).get("order_id", ""))
 
 
 def _configuration(order: OrderRequest) -> dict[str, Any]:
@@ -143,13 +143,13 @@ def _configuration(order: OrderRequest) -> dict[str, Any]:
     rises = order.buys == (order.type == orders_pb2.ORDER_TYPE_STOP_LIMIT)
     is_plain = order.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
     if order.stop_price is None or order.post_only or not is_plain:
-        raise Unsupported("no such stop on Coinbase")
+        raise UnsupportedRequest("no such stop on Coinbase")
     stop = {"stop_price": plain(order.stop_price), "stop_direction": UP if rises else DOWN}
     return {STOP: {**limit, **stop}}
 
 
-def _ccxt_api(base_url: str | None) -> CcxtApi:
+def _ccxt_api(base_url: str | None) -> CcxtPrivateApi:
     if base_url is None:
-        return CcxtApi("coinbase", ERRORS)
+        return CcxtPrivateApi("coinbase", ERRORS)
     urls = {"rest": base_url, "ws": base_url.replace("http", "ws", 1)}
-    return CcxtApi("coinbase", ERRORS, {"urls": {"api": urls}})
+    return CcxtPrivateApi("coinbase", ERRORS, {"urls": {"api": urls}})

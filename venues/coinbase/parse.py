@@ -14,7 +14,7 @@ from kit.marketdata.model.columns import (
     SIDE_SELL,
     BookRows,
     CandleRows,
-    Numbers,
+    NumberColumn,
     QuoteRows,
     TickerRows,
     TradeRows,
@@ -213,7 +213,7 @@ def advanced_tickers(frames: Frames) -> TickerRows:
     return TickerRows(
         symbols=found.symbols("product_id"),
         last_price=found.numbers("price"),
-        open_price=Numbers(zeros(len(found)), 0),
+        open_price=NumberColumn(zeros(len(found)), 0),
         high_price=found.numbers("high_24_h"),
         low_price=found.numbers("low_24_h"),
         volume=found.numbers("volume_24_h"),

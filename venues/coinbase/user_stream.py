@@ -10,18 +10,18 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import venue_text
+from kit.connector.orders import text_conversion
 from kit.connector.orders.user_stream import (
     LoginRejected,
     StreamClosed,
     StreamMessage,
-    Subscribed,
     Subscription,
+    SubscriptionConfirmed,
 )
 from kit.execution.contract import (
     VenueOrder,
 )
-from kit.marketdata.frames.reference import time_ns
+from kit.marketdata.frames.reference_reader import time_ns
 from venues.coinbase.account import STATES
 
 TYPES = {
@@ -67,7 +67,7 @@ class CoinbaseUserStreamDecoder:
         channel = message.get("channel")
         if channel == "subscriptions":
             named = message["events"][0]["subscriptions"]
-            return Subscribed("user") if "user" in named else ()
+            return SubscriptionConfirmed("user") if "user" in named else ()
         if channel != "user":
             return ()
         at_ns = time_ns(message["timestamp"])
@@ -80,21 +80,21 @@ def _order(row: Mapping[str, Any], at_ns: int) -> VenueOrder:
     "order_type":"Limit","status":"OPEN","cumulative_quantity":"0","leaves_quantity":"0.1",
     "avg_price":"0","limit_price":"61000","stop_price":"",…}. The size is the filled and the
     remaining size together; ccxt takes the filled size alone for it."""
-    filled = venue_text.amount(row["cumulative_quantity"])
+    filled = text_conversion.amount(row["cumulative_quantity"])
     return VenueOrder(
         symbol=row["product_id"],
         venue_order_id=row["order_id"],
-        client_order_id=venue_text.own_client_order_id(row.get("client_order_id")),
-        side=venue_text.side(row["order_side"]),
+        client_order_id=text_conversion.own_client_order_id(row.get("client_order_id")),
+        side=text_conversion.side(row["order_side"]),
         type=TYPES.get(
             row["order_type"].upper().replace(" ", "_"), orders_pb2.ORDER_TYPE_UNSPECIFIED
         ),
-        size=filled + venue_text.amount(row["leaves_quantity"]),
-        price=venue_text.amount_or_none(row.get("limit_price")),
-        state=venue_text.order_state(STATES[row["status"]], filled),
+        size=filled + text_conversion.amount(row["leaves_quantity"]),
+        price=text_conversion.amount_or_none(row.get("limit_price")),
+        state=text_conversion.order_state(STATES[row["status"]], filled),
         filled_size=filled,
-        average_price=venue_text.amount_or_none(row.get("avg_price")),
+        average_price=text_conversion.amount_or_none(row.get("avg_price")),
         venue_time_ns=at_ns,
         detail=row.get("reject_reason") or row.get("cancel_reason") or "",
-        stop_price=venue_text.amount_or_none(row.get("stop_price")),
+        stop_price=text_conversion.amount_or_none(row.get("stop_price")),
     )

@@ -13,8 +13,8 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import venue_text
-from kit.connector.orders.rest_session import OrderNotFound, QuerySession
+from kit.connector.orders import text_conversion
+from kit.connector.orders.rest_session import OrderNotFound, RestQuerySession
 from kit.execution.contract import (
     Fee,
     OrderKey,
@@ -61,19 +61,19 @@ class DeribitAccountApi:
         self._stop_client_ids: dict[str, str] = {}
         """Our client ids of stops, by the venue's ids."""
 
-    async def prepare(self, queries: QuerySession) -> None:
+    async def prepare(self, queries: RestQuerySession) -> None:
         """GET public/get_currencies."""
         answer = await queries.ask("publicGetGetCurrencies")
         self.currencies = [row["currency"] for row in answer["result"]]
 
-    async def key_rights(self, queries: QuerySession) -> Sequence[str]:
+    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
         """GET public/auth: {"scope":"account:read trade:read_write wallet:read_write …"}. The
         secret is not sent: it signs here."""
         answer = await queries.ask("publicGetAuth", login_params(queries.exchange))
         scopes = answer["result"]["scope"].split()
         return ["withdraw"] if "wallet:read_write" in scopes else []
 
-    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
+    async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """GET private/get_order_state, or ..._by_label for recent orders, or the history. For a
         triggered stop, the order that it made, once the venue lists it."""
         if key.venue_order_id:
@@ -86,7 +86,7 @@ class DeribitAccountApi:
             row = await _made_by(queries, row) or row
         return await self._order(queries, row)
 
-    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, queries: RestQuerySession, symbol: str) -> list[VenueOrder]:
         """GET private/get_open_orders, or ..._by_instrument; stops included."""
         if symbol:
             named = {"instrument_name": symbol}
@@ -99,7 +99,7 @@ class DeribitAccountApi:
         return [await self._order(queries, row) for row in rows if row["order_state"] != TRIGGERED]
 
     async def fills(
-        self, queries: QuerySession, symbol: str, since_time_ns: int
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int
     ) -> list[VenueFill]:
         """GET private/get_user_trades_by_..._and_time, oldest first."""
         method, names = "privateGetGetUserTradesByCurrencyAndTime", self.currencies
@@ -109,7 +109,7 @@ class DeribitAccountApi:
             names = [symbol]
         found: list[VenueFill] = []
         for name in names:
-            begin_ms, more = venue_text.milliseconds(since_time_ns), True
+            begin_ms, more = text_conversion.milliseconds(since_time_ns), True
             while more:
                 query = {
                     kind: name,
@@ -128,12 +128,12 @@ class DeribitAccountApi:
                     begin_ms = last_ms if last_ms > begin_ms else begin_ms + 1
         return found
 
-    async def balances(self, queries: QuerySession) -> list[VenueBalance]:
+    async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """GET private/get_account_summaries."""
         answer = await queries.ask("privateGetGetAccountSummaries")
         return [balance_of(row) for row in answer["result"]["summaries"]]
 
-    async def positions(self, queries: QuerySession) -> list[VenuePosition]:
+    async def positions(self, queries: RestQuerySession) -> list[VenuePosition]:
         """GET private/get_positions, by currency."""
         found = []
         for currency in self.currencies:
@@ -144,14 +144,14 @@ class DeribitAccountApi:
     def client_order_id(self, row: Mapping[str, Any]) -> str:
         """Return our client id of an order: its label, or the label of the stop that made it, if
         that stop was seen; otherwise ""."""
-        own = venue_text.own_client_order_id(row.get("label"))
+        own = text_conversion.own_client_order_id(row.get("label"))
         if own and row["order_type"] in TYPES:
             self._stop_client_ids[row["order_id"]] = own
             if len(self._stop_client_ids) > STOPS_MAX:
                 del self._stop_client_ids[next(iter(self._stop_client_ids))]
         return own or self._stop_client_ids.get(row.get("trigger_order_id") or "", "")
 
-    async def _order(self, queries: QuerySession, row: Mapping[str, Any]) -> VenueOrder:
+    async def _order(self, queries: RestQuerySession, row: Mapping[str, Any]) -> VenueOrder:
         """The order with our client id, also where only the stop that made it has the label."""
         own, stop = self.client_order_id(row), row.get("trigger_order_id")
         if not own and stop:
@@ -161,7 +161,7 @@ class DeribitAccountApi:
                 own = ""
         return order_of(row, own)
 
-    async def _labelled(self, queries: QuerySession, key: OrderKey) -> Mapping[str, Any]:
+    async def _labelled(self, queries: RestQuerySession, key: OrderKey) -> Mapping[str, Any]:
         """Raises OrderNotFound."""
         query = {"currency": _currency(key.symbol), "label": key.client_order_id}
         rows = (await queries.ask("privateGetGetOrderStateByLabel", query))["result"]
@@ -183,25 +183,25 @@ def order_of(row: Mapping[str, Any], client_order_id: str = "") -> VenueOrder:
     "direction":"buy","order_type":"limit","price":61000.5,"amount":50.0,"filled_amount":0.0,
     "average_price":0.0,"time_in_force":"good_til_cancelled","last_update_timestamp":…,…}. The price
     of a market order is the text "market_price". ``client_order_id``: for a row without a label."""
-    filled = venue_text.amount(row.get("filled_amount"))
-    state = venue_text.order_state(STATES[row["order_state"]], filled)
+    filled = text_conversion.amount(row.get("filled_amount"))
+    state = text_conversion.order_state(STATES[row["order_state"]], filled)
     if state == orders_pb2.ORDER_STATE_CANCELLED and row.get("time_in_force") in IMMEDIATE:
         state = orders_pb2.ORDER_STATE_EXPIRED
     at_market = row["order_type"] in AT_MARKET
     return VenueOrder(
         symbol=row["instrument_name"],
         venue_order_id=row["order_id"],
-        client_order_id=venue_text.own_client_order_id(row.get("label")) or client_order_id,
-        side=venue_text.side(row["direction"]),
-        type=TYPES.get(row["order_type"]) or venue_text.limit_or_market(not at_market),
-        size=venue_text.amount(row["amount"]),
-        price=None if at_market else venue_text.amount_or_none(row.get("price")),
+        client_order_id=text_conversion.own_client_order_id(row.get("label")) or client_order_id,
+        side=text_conversion.side(row["direction"]),
+        type=TYPES.get(row["order_type"]) or text_conversion.limit_or_market(not at_market),
+        size=text_conversion.amount(row["amount"]),
+        price=None if at_market else text_conversion.amount_or_none(row.get("price")),
         state=state,
         filled_size=filled,
-        average_price=venue_text.amount_or_none(row.get("average_price")),
-        venue_time_ns=venue_text.time_ns(row["last_update_timestamp"]),
+        average_price=text_conversion.amount_or_none(row.get("average_price")),
+        venue_time_ns=text_conversion.time_ns(row["last_update_timestamp"]),
         detail=str(row.get("cancel_reason") or ""),
-        stop_price=venue_text.amount_or_none(row.get("trigger_price")),
+        stop_price=text_conversion.amount_or_none(row.get("trigger_price")),
     )
 
 
@@ -213,19 +213,22 @@ def fill_of(row: Mapping[str, Any]) -> VenueFill:
         symbol=row["instrument_name"],
         fill_id=row["trade_id"],
         venue_order_id=row["order_id"],
-        client_order_id=venue_text.own_client_order_id(row.get("label")),
-        side=venue_text.side(row["direction"]),
-        price=venue_text.amount(row["price"]),
-        size=venue_text.amount(row["amount"]),
-        fees=(Fee(row["fee_currency"], venue_text.amount(row["fee"])),),
-        liquidity=venue_text.liquidity(row.get("liquidity") == "M"),
-        venue_time_ns=venue_text.time_ns(row["timestamp"]),
+        client_order_id=text_conversion.own_client_order_id(row.get("label")),
+        side=text_conversion.side(row["direction"]),
+        price=text_conversion.amount(row["price"]),
+        size=text_conversion.amount(row["amount"]),
+        fees=(Fee(row["fee_currency"], text_conversion.amount(row["fee"])),),
+        liquidity=text_conversion.liquidity(row.get("liquidity") == "M"),
+        venue_time_ns=text_conversion.time_ns(row["timestamp"]),
     )
 
 
 def balance_of(row: Mapping[str, Any]) -> VenueBalance:
     """{"currency":"BTC","balance":1.5,"equity":1.50001,"available_funds":1.2,…}"""
-    total, free = venue_text.amount(row["balance"]), venue_text.amount(row["available_funds"])
+    total, free = (
+        text_conversion.amount(row["balance"]),
+        text_conversion.amount(row["available_funds"]),
+    )
     return VenueBalance(row["currency"].upper(), total, free)
 
 
@@ -234,21 +237,21 @@ def position_of(row: Mapping[str, Any]) -> VenuePosition:
     "floating_profit_loss":0.0001,"estimated_liquidation_price":…,…}"""
     return VenuePosition(
         symbol=row["instrument_name"],
-        size=venue_text.amount(row["size"]),
-        entry_price=venue_text.amount_or_none(row.get("average_price")),
-        unrealized_profit=venue_text.amount(row.get("floating_profit_loss")),
-        liquidation_price=venue_text.amount_or_none(row.get("estimated_liquidation_price")),
+        size=text_conversion.amount(row["size"]),
+        entry_price=text_conversion.amount_or_none(row.get("average_price")),
+        unrealized_profit=text_conversion.amount(row.get("floating_profit_loss")),
+        liquidation_price=text_conversion.amount_or_none(row.get("estimated_liquidation_price")),
     )
 
 
-async def _state(queries: QuerySession, order_id: str) -> Mapping[str, Any]:
+async def _state(queries: RestQuerySession, order_id: str) -> Mapping[str, Any]:
     """Raises OrderNotFound."""
     answer = await queries.ask("privateGetGetOrderState", {"order_id": order_id})
     row: Mapping[str, Any] = answer["result"]
     return row
 
 
-async def _made_by(queries: QuerySession, stop: Mapping[str, Any]) -> Mapping[str, Any] | None:
+async def _made_by(queries: RestQuerySession, stop: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The order that a stop made, among the open or the past orders."""
     named = {"instrument_name": stop["instrument_name"]}
     past = {**named, "count": HISTORY_PAGE, "include_unfilled": "true"}

@@ -5,8 +5,8 @@ each change is the change_id of the previous one; any other value means that cha
 Instruments share change_id, so it is not consecutive within a book.
 """
 
-from kit.connector.books.sequence_rules import ChainRule
+from kit.connector.books.sequence_rules import PreviousIdRule
 from kit.connector.contract.venue import BookRules, SnapshotSource
 
-BOOK = BookRules(sequence=ChainRule(), snapshots=SnapshotSource.FEED, same_everywhere=True)
+BOOK = BookRules(sequence=PreviousIdRule(), snapshots=SnapshotSource.FEED, same_everywhere=True)
 """Each subscription starts with a snapshot of all levels, so depth needs no bound."""

@@ -6,8 +6,8 @@ from functools import partial
 from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.request_budget import RequestBudget
 from kit.connector.contract.venue import (
+    ConnectorMaturity,
     Environment,
-    Maturity,
     TradeNumbering,
     Venue,
     VenueLimits,
@@ -45,7 +45,7 @@ def deribit(place: Environment) -> Venue:
         profile=VenueProfile(
             exchange="Deribit",
             segment="derivatives",
-            maturity=Maturity.PROVEN,
+            maturity=ConnectorMaturity.PROVEN,
             notes="Sizes are the venue's amounts: US dollars where the contract is inverse.",
             trade_numbering=TradeNumbering.CONSECUTIVE,
             candles_sum_trades=False,

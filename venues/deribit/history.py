@@ -17,8 +17,13 @@ from kit.base.errors import UnknownInstrument, VenueUnavailable
 from kit.base.numbers import plain_text
 from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.rest.ccxt_rest import CcxtRest, candle, first_millisecond, known_interval
-from kit.marketdata.model.columns import Levels, Numbers
+from kit.connector.rest.ccxt_rest_client import (
+    CcxtRestClient,
+    candle,
+    first_millisecond,
+    known_interval,
+)
+from kit.marketdata.model.columns import NumberColumn, PriceLevels
 from venues.deribit import instruments
 from venues.deribit.parse import CHART_SECONDS
 
@@ -52,7 +57,7 @@ class DeribitHistory:
         self._venue_id = venue_id
         self._clock = clock
         config = {} if base_url is None else {"urls": {"api": {"rest": base_url}}}
-        self._rest = CcxtRest(venue_id, "deribit", config, budget, _exact.decode)
+        self._rest = CcxtRestClient(venue_id, "deribit", config, budget, _exact.decode)
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET public/get_instruments."""
@@ -144,11 +149,11 @@ class DeribitHistory:
             ) from error
 
 
-def _levels(rows: Sequence[Sequence[Any]]) -> Levels:
-    return Levels(
+def _levels(rows: Sequence[Sequence[Any]]) -> PriceLevels:
+    return PriceLevels(
         count=np.array([len(rows)], dtype=np.int64),
-        price=Numbers.parse([str(row[0]) for row in rows]),
-        size=Numbers.parse([str(row[1]) for row in rows]),
+        price=NumberColumn.parse([str(row[0]) for row in rows]),
+        size=NumberColumn.parse([str(row[1]) for row in rows]),
     )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from kit.connector.orders.order_socket import LoggedIn, SocketMessage, SocketReply
-from kit.connector.orders.rest_session import QuerySession
+from kit.connector.orders.order_socket import LoginAccepted, OrderSocketReply, SocketMessage
+from kit.connector.orders.rest_session import RestQuerySession
 from kit.connector.orders.user_stream import LoginRejected
 
 LOGIN_NUMBER = 0
@@ -44,7 +44,7 @@ class DeribitOrderSocketCodec:
         """wss://www.deribit.com/ws/api/v2"""
         return str(exchange.urls["api"]["ws"])
 
-    async def login(self, queries: QuerySession) -> Sequence[str]:
+    async def login(self, queries: RestQuerySession) -> Sequence[str]:
         """{"jsonrpc":"2.0","id":0,"method":"public/auth","params":{"grant_type":
         "client_signature",…}}"""
         asked = login_params(queries.exchange)
@@ -63,8 +63,10 @@ class DeribitOrderSocketCodec:
         if number is None:
             return None
         if number == LOGIN_NUMBER:
-            return LoginRejected(f"{error['code']} {error['message']}") if error else LoggedIn()
-        return SocketReply(int(number), message, ERROR_STATUS if error else 200)
+            return (
+                LoginRejected(f"{error['code']} {error['message']}") if error else LoginAccepted()
+            )
+        return OrderSocketReply(int(number), message, ERROR_STATUS if error else 200)
 
 
 def _value(name: str, text: str) -> Any:

@@ -12,18 +12,18 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.request_budget import RequestBudget
-from kit.connector.orders.api import Unsupported, VenueApi
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.rest_session import ApiRequest, CcxtApi, RestSession
+from kit.connector.orders.rest_session import CcxtPrivateApi, OrderApiRequest, RestSession
+from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
 from kit.execution.approval import plain
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     OrderCapabilities,
     OrderKey,
     OrderRequest,
     OrderType,
-    Rejected,
+    RequestAccepted,
+    RequestRejected,
     Transport,
     Verdict,
 )
@@ -78,10 +78,10 @@ class DeribitOrderApi:
         has_positions=True,
     )
 
-    def place(self, order: OrderRequest) -> ApiRequest:
+    def place(self, order: OrderRequest) -> OrderApiRequest:
         """GET private/buy or private/sell."""
         if order.type not in self.capabilities.types or order.time_in_force not in TIMES_IN_FORCE:
-            raise Unsupported("no such order on Deribit")
+            raise UnsupportedRequest("no such order on Deribit")
         params = {
             "instrument_name": order.symbol,
             "amount": plain(order.size),
@@ -99,10 +99,10 @@ class DeribitOrderApi:
         if order.reduce_only:
             params["reduce_only"] = "true"
         if order.buys:
-            return ApiRequest("privateGetBuy", params, operation="private/buy")
-        return ApiRequest("privateGetSell", params, operation="private/sell")
+            return OrderApiRequest("privateGetBuy", params, operation="private/buy")
+        return OrderApiRequest("privateGetSell", params, operation="private/sell")
 
-    def amend(self, key: OrderKey, order: OrderRequest) -> ApiRequest:
+    def amend(self, key: OrderKey, order: OrderRequest) -> OrderApiRequest:
         """GET private/edit or private/edit_by_label. A triggered stop has become another order,
         with another id and without a trigger price."""
         params = {"amount": plain(order.size)}
@@ -115,45 +115,49 @@ class DeribitOrderApi:
             params |= {"post_only": "true", "reject_post_only": "true"}
         if key.venue_order_id:
             params["order_id"] = key.venue_order_id
-            return ApiRequest("privateGetEdit", params, operation="private/edit")
+            return OrderApiRequest("privateGetEdit", params, operation="private/edit")
         params |= {"instrument_name": key.symbol, "label": key.client_order_id}
-        return ApiRequest("privateGetEditByLabel", params, operation="private/edit_by_label")
+        return OrderApiRequest("privateGetEditByLabel", params, operation="private/edit_by_label")
 
-    def cancel(self, key: OrderKey) -> Sequence[ApiRequest]:
+    def cancel(self, key: OrderKey) -> Sequence[OrderApiRequest]:
         """GET private/cancel or private/cancel_by_label."""
         if key.venue_order_id:
             which = {"order_id": key.venue_order_id}
-            return [ApiRequest("privateGetCancel", which, operation="private/cancel")]
+            return [OrderApiRequest("privateGetCancel", which, operation="private/cancel")]
         which = {"label": key.client_order_id}
-        return [ApiRequest("privateGetCancelByLabel", which, operation="private/cancel_by_label")]
+        return [
+            OrderApiRequest("privateGetCancelByLabel", which, operation="private/cancel_by_label")
+        ]
 
-    def cancel_all(self, symbol: str) -> Sequence[ApiRequest]:
+    def cancel_all(self, symbol: str) -> Sequence[OrderApiRequest]:
         """GET private/cancel_all or private/cancel_all_by_instrument."""
         if symbol:
-            return [ApiRequest("privateGetCancelAllByInstrument", {"instrument_name": symbol})]
-        return [ApiRequest("privateGetCancelAll")]
+            return [OrderApiRequest("privateGetCancelAllByInstrument", {"instrument_name": symbol})]
+        return [OrderApiRequest("privateGetCancelAll")]
 
-    def countdown(self, seconds: float) -> Sequence[ApiRequest]:
+    def countdown(self, seconds: float) -> Sequence[OrderApiRequest]:
         """None. Deribit can cancel the orders of a connection when it is lost, but at once, and
         without the orders that were placed over REST."""
-        raise Unsupported("Deribit has no countdown")
+        raise UnsupportedRequest("Deribit has no countdown")
 
     def verdict(self, answer: Any) -> Verdict:
         """{"result":{"order":{…},"trades":[…]}}, of a cancellation {"result":{order}}; of several,
         how many: {"result":1}."""
         result = answer["result"]
         if isinstance(result, int):
-            nothing = Rejected(orders_pb2.REJECT_REASON_OTHER, f"{NOTHING} no such open order")
-            return Accepted("") if result else nothing
+            nothing = RequestRejected(
+                orders_pb2.REJECT_REASON_OTHER, f"{NOTHING} no such open order"
+            )
+            return RequestAccepted("") if result else nothing
         order = order_of(result.get("order", result))
-        return Accepted(order.venue_order_id, order)
+        return RequestAccepted(order.venue_order_id, order)
 
 
 def _stop(order: OrderRequest) -> dict[str, str]:
     """Raises Unsupported."""
     is_plain = order.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
     if order.stop_price is None or order.post_only or not is_plain:
-        raise Unsupported("no such stop on Deribit")
+        raise UnsupportedRequest("no such stop on Deribit")
     trigger = {"trigger": "last_price", "trigger_price": plain(order.stop_price)}
     if order.price is None:
         return {"type": STOPS[order.type], **trigger}
@@ -161,8 +165,8 @@ def _stop(order: OrderRequest) -> dict[str, str]:
     return {"type": STOPS[order.type], **trigger, **limit}
 
 
-def _ccxt_api(base_url: str | None) -> CcxtApi:
+def _ccxt_api(base_url: str | None) -> CcxtPrivateApi:
     if base_url is None:
-        return CcxtApi("deribit", ERRORS)
+        return CcxtPrivateApi("deribit", ERRORS)
     feed = f"{base_url.replace('http', 'ws', 1)}/ws/api/v2"
-    return CcxtApi("deribit", ERRORS, {"urls": {"api": {"rest": base_url, "ws": feed}}})
+    return CcxtPrivateApi("deribit", ERRORS, {"urls": {"api": {"rest": base_url, "ws": feed}}})

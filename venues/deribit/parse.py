@@ -15,9 +15,9 @@ from kit.marketdata.model.columns import (
     BookRows,
     CandleRows,
     MarkRows,
-    Numbers,
+    NumberColumn,
     QuoteRows,
-    Symbols,
+    SymbolColumn,
     TickerRows,
     TradeRows,
     zeros,
@@ -190,7 +190,7 @@ def tickers(frames: Frames) -> TickerRows:
     return TickerRows(
         symbols=found.symbols("instrument_name"),
         last_price=found.numbers("last_price"),
-        open_price=Numbers(zeros(len(frames)), 0),
+        open_price=NumberColumn(zeros(len(frames)), 0),
         high_price=found.numbers("stats.high"),
         low_price=found.numbers("stats.low"),
         volume=found.numbers("stats.volume"),
@@ -244,7 +244,7 @@ def candles(frames: Frames) -> CandleRows:
     )
 
 
-def _charts(channels: Symbols) -> tuple[Symbols, IntColumn]:
+def _charts(channels: SymbolColumn) -> tuple[SymbolColumn, IntColumn]:
     """Instruments and candle lengths, s, out of "chart.trades.BTC-PERPETUAL.1"."""
     names: list[str] = []
     seconds: list[int] = []
@@ -254,9 +254,9 @@ def _charts(channels: Symbols) -> tuple[Symbols, IntColumn]:
             raise FrameError(f"candles of {channel[:60]!r}")
         names.append(name)
         seconds.append(CHART_SECONDS[resolution])
-    distinct = Symbols.of(names)
+    distinct = SymbolColumn.of(names)
     lengths = np.array(seconds, dtype=np.int64)
-    return Symbols(distinct.names, distinct.row[channels.row]), lengths[channels.row]
+    return SymbolColumn(distinct.names, distinct.row[channels.row]), lengths[channels.row]
 
 
 UNREAD = (

@@ -10,8 +10,8 @@ from kit.connector.orders.user_stream import (
     LoginRejected,
     StreamClosed,
     StreamMessage,
-    Subscribed,
     Subscription,
+    SubscriptionConfirmed,
 )
 from kit.execution.contract import (
     VenueOrder,
@@ -69,7 +69,7 @@ class DeribitUserStreamDecoder:
         result = message.get("result")
         if isinstance(result, list):
             if {ORDERS, FILLS} <= set(result):
-                return Subscribed("channels")
+                return SubscriptionConfirmed("channels")
             return LoginRejected(f"only {', '.join(result) or 'no channel'} may be subscribed to")
         if message.get("method") != "subscription":
             return None

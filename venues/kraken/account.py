@@ -14,8 +14,8 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import CredentialsRejected
-from kit.connector.orders import venue_text
-from kit.connector.orders.rest_session import OrderNotFound, QuerySession
+from kit.connector.orders import text_conversion
+from kit.connector.orders.rest_session import OrderNotFound, RestQuerySession
 from kit.execution.contract import (
     Fee,
     OrderKey,
@@ -48,7 +48,7 @@ STATES: Mapping[str, OrderState] = {
 }
 
 
-class RestNames:
+class KrakenRestNames:
     """REST's names of markets and assets, which differ from those of the feed."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class RestNames:
         self.assets: dict[str, str] = {}
         """By REST's name: XXBT is BTC."""
 
-    async def load(self, queries: QuerySession) -> None:
+    async def load(self, queries: RestQuerySession) -> None:
         """GET Assets and AssetPairs."""
         assets = (await queries.ask("publicGetAssets"))["result"]
         names = {key: str(asset["altname"]) for key, asset in assets.items()}
@@ -78,10 +78,10 @@ class RestNames:
 class KrakenAccountApi:
     """Spot."""
 
-    def __init__(self, names: RestNames) -> None:
+    def __init__(self, names: KrakenRestNames) -> None:
         self._names = names
 
-    async def key_rights(self, queries: QuerySession) -> Sequence[str]:
+    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
         """Kraken does not report the rights of a key: a call that needs the right to withdraw is
         tried."""
         await queries.ask("privatePostBalanceEx")
@@ -91,7 +91,7 @@ class KrakenAccountApi:
             return ()
         return ("withdraw",)
 
-    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
+    async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """POST QueryOrders by the venue's id; OpenOrders and ClosedOrders by ours."""
         if key.venue_order_id:
             query = {"txid": key.venue_order_id}
@@ -104,14 +104,14 @@ class KrakenAccountApi:
                 return found
         raise OrderNotFound
 
-    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, queries: RestQuerySession, symbol: str) -> list[VenueOrder]:
         """POST OpenOrders, all in one answer."""
         answer = await queries.ask("privatePostOpenOrders")
         found = [order_of(name, row, self._names) for name, row in answer["result"]["open"].items()]
         return [order for order in found if symbol in ("", order.symbol)]
 
     async def fills(
-        self, queries: QuerySession, symbol: str, since_time_ns: int
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int
     ) -> list[VenueFill]:
         """POST TradesHistory, newest first, in pages. New trades shift rows to later pages."""
         query = {"start": str(since_time_ns // NANOSECONDS_PER_SECOND)}
@@ -125,17 +125,17 @@ class KrakenAccountApi:
             if not result["trades"] or skipped >= int(result["count"]):
                 return [fill for fill in found if symbol in ("", fill.symbol)]
 
-    async def balances(self, queries: QuerySession) -> list[VenueBalance]:
+    async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """POST BalanceEx: {"XXBT":{"balance":"1.5","hold_trade":"0.5"},…}."""
         answer = await queries.ask("privatePostBalanceEx")
         found = []
         for name, row in answer["result"].items():
-            total = venue_text.amount(row["balance"])
-            free = total - venue_text.amount(row.get("hold_trade"))
+            total = text_conversion.amount(row["balance"])
+            free = total - text_conversion.amount(row.get("hold_trade"))
             found.append(VenueBalance(self._names.assets.get(name, name), total, free))
         return found
 
-    async def positions(self, queries: QuerySession) -> list[VenuePosition]:
+    async def positions(self, queries: RestQuerySession) -> list[VenuePosition]:
         """None: spot has no positions."""
         return []
 
@@ -143,7 +143,7 @@ class KrakenAccountApi:
         return next((order_of(name, row, self._names) for name, row in rows.items()), None)
 
 
-def order_of(name: str, row: Mapping[str, Any], names: RestNames) -> VenueOrder:
+def order_of(name: str, row: Mapping[str, Any], names: KrakenRestNames) -> VenueOrder:
     """{"status":"open","cl_ord_id":"…","opentm":1688148493.7708,"descr":{"pair":"XBTUSDT",
     "type":"buy","ordertype":"limit","price":"61000.0","price2":"0",…},"vol":"1.25",
     "vol_exec":"0.375","cost":"22875.00000","closetm":…,"reason":null,…}"""
@@ -153,28 +153,28 @@ def order_of(name: str, row: Mapping[str, Any], names: RestNames) -> VenueOrder:
     first, second = (
         None
         if str(described[field]).startswith(("+", "-"))
-        else venue_text.amount_or_none(described[field])
+        else text_conversion.amount_or_none(described[field])
         for field in ("price", "price2")
     )
-    filled = venue_text.amount(row["vol_exec"])
+    filled = text_conversion.amount(row["vol_exec"])
     return VenueOrder(
         symbol=names.symbols[described["pair"]],
         venue_order_id=name,
-        client_order_id=venue_text.own_client_order_id(row.get("cl_ord_id")),
-        side=venue_text.side(described["type"]),
+        client_order_id=text_conversion.own_client_order_id(row.get("cl_ord_id")),
+        side=text_conversion.side(described["type"]),
         type=kind,
-        size=venue_text.amount(row["vol"]),
+        size=text_conversion.amount(row["vol"]),
         price=second if stops else first,
-        state=venue_text.order_state(STATES[row["status"]], filled),
+        state=text_conversion.order_state(STATES[row["status"]], filled),
         filled_size=filled,
-        average_price=venue_text.average_price(venue_text.amount(row["cost"]), filled),
+        average_price=text_conversion.average_price(text_conversion.amount(row["cost"]), filled),
         venue_time_ns=_time_ns(row.get("closetm") or row["opentm"]),
         detail=str(row.get("reason") or ""),
         stop_price=first if stops else None,
     )
 
 
-def fill_of(name: str, row: Mapping[str, Any], names: RestNames) -> VenueFill:
+def fill_of(name: str, row: Mapping[str, Any], names: KrakenRestNames) -> VenueFill:
     """{"ordertxid":"OQCLML-…","pair":"XBTUSDT","time":1688667796.8802,"type":"buy",
     "price":"61000.0","fee":"0.16","vol":"0.02","maker":true,…}"""
     symbol = names.symbols[row["pair"]]
@@ -183,11 +183,11 @@ def fill_of(name: str, row: Mapping[str, Any], names: RestNames) -> VenueFill:
         fill_id=name,
         venue_order_id=row["ordertxid"],
         client_order_id="",
-        side=venue_text.side(row["type"]),
-        price=venue_text.amount(row["price"]),
-        size=venue_text.amount(row["vol"]),
-        fees=(Fee(names.quotes[symbol], venue_text.amount(row["fee"])),),
-        liquidity=venue_text.liquidity(row["maker"]),
+        side=text_conversion.side(row["type"]),
+        price=text_conversion.amount(row["price"]),
+        size=text_conversion.amount(row["vol"]),
+        fees=(Fee(names.quotes[symbol], text_conversion.amount(row["fee"])),),
+        liquidity=text_conversion.liquidity(row["maker"]),
         venue_time_ns=_time_ns(row["time"]),
     )
 

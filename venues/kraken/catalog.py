@@ -7,8 +7,8 @@ from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
 from kit.base.request_budget import RequestBudget
 from kit.connector.contract.venue import (
+    ConnectorMaturity,
     Environment,
-    Maturity,
     TradeNumbering,
     Venue,
     VenueLimits,
@@ -46,7 +46,7 @@ def spot(place: Environment) -> Venue:
         profile=VenueProfile(
             exchange="Kraken",
             segment="spot",
-            maturity=Maturity.PROVEN,
+            maturity=ConnectorMaturity.PROVEN,
             notes="Books end at a chosen depth (option depth, 100); each message has a checksum.",
             trade_numbering=TradeNumbering.CONSECUTIVE,
         ),

@@ -18,8 +18,8 @@ from kit.base.errors import UnknownInstrument, VenueUnavailable
 from kit.base.numbers import plain_text
 from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.rest.ccxt_rest import CcxtRest, candle, known_interval
-from kit.marketdata.model.columns import Levels
+from kit.connector.rest.ccxt_rest_client import CcxtRestClient, candle, known_interval
+from kit.marketdata.model.columns import PriceLevels
 from venues.kraken import instruments
 
 ReadT = TypeVar("ReadT")
@@ -64,7 +64,7 @@ class KrakenHistory:
         self._clock = clock
         config = {} if base_url is None else {"urls": {"api": {"public": base_url}}}
         # The times of trades have more digits than a float keeps.
-        self._rest = CcxtRest(venue_id, "kraken", config, budget, _exact)
+        self._rest = CcxtRestClient(venue_id, "kraken", config, budget, _exact)
         self._pairs: dict[str, str] = {}
         """Symbols in REST: "BTC/USDT" is XBTUSDT, "ETH/BTC" is XETHXXBT."""
         self._newest_asked: dict[str, _Mark] = {}
@@ -91,8 +91,8 @@ class KrakenHistory:
             (sides,) = answer["result"].values()
             return BookSnapshot(
                 last_sequence=0,
-                bids=Levels.parse(sides["bids"]),
-                asks=Levels.parse(sides["asks"]),
+                bids=PriceLevels.parse(sides["bids"]),
+                asks=PriceLevels.parse(sides["asks"]),
                 received_time_ns=self._clock.time_ns(),
                 size_decimals=BOOK_SIZE_DECIMALS,
             )

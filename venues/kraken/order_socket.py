@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from kit.connector.orders.order_socket import LoggedIn, SocketMessage, SocketReply
-from kit.connector.orders.rest_session import QuerySession
+from kit.connector.orders.order_socket import LoginAccepted, OrderSocketReply, SocketMessage
+from kit.connector.orders.rest_session import RestQuerySession
 from kit.connector.orders.user_stream import LoginRejected
 
 SUBSCRIBED_NUMBER = 0
@@ -33,7 +33,7 @@ class KrakenOrderSocketCodec:
         """wss://ws-auth.kraken.com/v2"""
         return str(exchange.urls["api"]["ws"]["privateV2"])
 
-    async def login(self, queries: QuerySession) -> Sequence[str]:
+    async def login(self, queries: RestQuerySession) -> Sequence[str]:
         """{"method":"subscribe","params":{"channel":"executions","snap_orders":false,
         "snap_trades":false,"token":"…"},"req_id":0}"""
         answer = await queries.ask("privatePostGetWebSocketsToken")
@@ -55,12 +55,12 @@ class KrakenOrderSocketCodec:
             return None
         error = message.get("error")
         if number == SUBSCRIBED_NUMBER:
-            return LoggedIn() if message["success"] else LoginRejected(str(error))
+            return LoginAccepted() if message["success"] else LoginRejected(str(error))
         if not message["success"]:
-            return SocketReply(int(number), {"error": [str(error)]})
+            return OrderSocketReply(int(number), {"error": [str(error)]})
         result = message["result"]
         rest_result = {"txid": [result["order_id"]]} if method == ADD else {}
-        return SocketReply(int(number), {"error": [], "result": rest_result})
+        return OrderSocketReply(int(number), {"error": [], "result": rest_result})
 
     def _request(self, number: int, method: str, params: Mapping[str, Any]) -> str:
         signed = {**params, "token": self._token}

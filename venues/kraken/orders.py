@@ -16,22 +16,22 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import UnknownInstrument
 from kit.base.request_budget import RequestBudget
-from kit.connector.orders.api import Unsupported, VenueApi
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.rest_session import ApiRequest, CcxtApi, RestSession
+from kit.connector.orders.rest_session import CcxtPrivateApi, OrderApiRequest, RestSession
+from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
 from kit.execution.approval import plain
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     OrderCapabilities,
     OrderKey,
     OrderRequest,
     OrderType,
+    RequestAccepted,
     Transport,
     Verdict,
 )
 from kit.execution.order_types import WITH_PRICE
-from venues.kraken.account import TYPES, KrakenAccountApi, RestNames, key_params
+from venues.kraken.account import TYPES, KrakenAccountApi, KrakenRestNames, key_params
 from venues.kraken.errors import ERRORS
 from venues.kraken.order_socket import ADD, AMEND, CANCEL, KrakenOrderSocketCodec
 from venues.kraken.user_stream import KrakenUserStreamDecoder
@@ -60,7 +60,7 @@ def execution_client(
     """Return the execution client of one account. ``base_url``: of the simulator; None: the venue's
     own. Without a budget calls go out at once."""
     session = RestSession(VENUE_ID, _ccxt_api(base_url), credentials, budget)
-    names = RestNames()
+    names = KrakenRestNames()
     venue_api = VenueApi(
         KrakenOrderApi(names),
         KrakenAccountApi(names),
@@ -82,17 +82,17 @@ class KrakenOrderApi:
         fills_have_client_id=False,
     )
 
-    def __init__(self, names: RestNames) -> None:
+    def __init__(self, names: KrakenRestNames) -> None:
         self._names = names
 
-    def place(self, order: OrderRequest) -> ApiRequest:
+    def place(self, order: OrderRequest) -> OrderApiRequest:
         """POST AddOrder. The price of a stop is its limit's ``price2``."""
         if (
             order.type not in TYPE_NAMES
             or order.time_in_force not in TIMES_IN_FORCE
             or order.reduce_only
         ):
-            raise Unsupported("no such order on Kraken")
+            raise UnsupportedRequest("no such order on Kraken")
         params = {
             "pair": self._pair(order.symbol),
             "type": "buy" if order.buys else "sell",
@@ -110,14 +110,14 @@ class KrakenOrderApi:
             if order.expire_time_ns:
                 params["expiretm"] = str(order.expire_time_ns // NANOSECONDS_PER_SECOND)
         socket_params = _socket_order(order)
-        return ApiRequest(
+        return OrderApiRequest(
             "privatePostAddOrder",
             params,
             operation=ADD if socket_params else "",
             socket_params=socket_params,
         )
 
-    def amend(self, key: OrderKey, order: OrderRequest) -> ApiRequest:
+    def amend(self, key: OrderKey, order: OrderRequest) -> OrderApiRequest:
         """POST AmendOrder."""
         amounts = {
             "order_qty": order.size,
@@ -125,7 +125,7 @@ class KrakenOrderApi:
             "trigger_price": order.stop_price,
         }
         chosen = {name: one for name, one in amounts.items() if one is not None}
-        return ApiRequest(
+        return OrderApiRequest(
             "privatePostAmendOrder",
             {**key_params(key), **{name: plain(one) for name, one in chosen.items()}},
             operation=AMEND,
@@ -135,10 +135,10 @@ class KrakenOrderApi:
             },
         )
 
-    def cancel(self, key: OrderKey) -> Sequence[ApiRequest]:
+    def cancel(self, key: OrderKey) -> Sequence[OrderApiRequest]:
         """POST CancelOrder; the websocket takes a list of ids."""
         return [
-            ApiRequest(
+            OrderApiRequest(
                 "privatePostCancelOrder",
                 key_params(key),
                 operation=CANCEL,
@@ -146,14 +146,14 @@ class KrakenOrderApi:
             )
         ]
 
-    def cancel_all(self, symbol: str) -> Sequence[ApiRequest]:
+    def cancel_all(self, symbol: str) -> Sequence[OrderApiRequest]:
         """POST CancelAll, of all symbols only."""
-        return () if symbol else [ApiRequest("privatePostCancelAll")]
+        return () if symbol else [OrderApiRequest("privatePostCancelAll")]
 
-    def countdown(self, seconds: float) -> Sequence[ApiRequest]:
+    def countdown(self, seconds: float) -> Sequence[OrderApiRequest]:
         """POST CancelAllOrdersAfter, in whole seconds."""
         timeout = min(-int(-seconds // 1), COUNTDOWN_S_MAX)
-        return [ApiRequest("privatePostCancelAllOrdersAfter", {"timeout": timeout})]
+        return [OrderApiRequest("privatePostCancelAllOrdersAfter", {"timeout": timeout})]
 
     def verdict(self, answer: Any) -> Verdict:
         """{"error":[],"result":{"txid":["OUF4EM-FRGI2-MQMWZD"],"descr":{…}}}, {"amend_id":"…"} or
@@ -161,7 +161,7 @@ class KrakenOrderApi:
         result = answer["result"]
         if "count" in result and not isinstance(result["count"], int):
             raise ValueError(f"no count: {result['count']!r}")
-        return Accepted(result["txid"][0] if "txid" in result else "")
+        return RequestAccepted(result["txid"][0] if "txid" in result else "")
 
     def _pair(self, symbol: str) -> str:
         if symbol not in self._names.pairs:
@@ -204,11 +204,11 @@ def _number(amount: Decimal) -> msgspec.Raw:
     return msgspec.Raw(plain(amount).encode())
 
 
-def _ccxt_api(base_url: str | None) -> CcxtApi:
+def _ccxt_api(base_url: str | None) -> CcxtPrivateApi:
     if base_url is None:
-        return CcxtApi("kraken", ERRORS, in_sequence=True)
+        return CcxtPrivateApi("kraken", ERRORS, in_sequence=True)
     feed = base_url.replace("http", "ws", 1)
     sockets = {"public": feed, "private": f"{feed}/token", "privateV2": f"{feed}/v2"}
     urls = {"public": base_url, "private": base_url, "ws": sockets}
     # Nonces must grow.
-    return CcxtApi("kraken", ERRORS, {"urls": {"api": urls}}, in_sequence=True)
+    return CcxtPrivateApi("kraken", ERRORS, {"urls": {"api": urls}}, in_sequence=True)

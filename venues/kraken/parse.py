@@ -14,7 +14,7 @@ from kit.marketdata.model.columns import (
     SIDE_SELL,
     BookRows,
     CandleRows,
-    Numbers,
+    NumberColumn,
     QuoteRows,
     TickerRows,
     TradeRows,
@@ -209,11 +209,11 @@ def candles(frames: Frames) -> CandleRows:
     )
 
 
-def _difference(one: Numbers, other: Numbers) -> Numbers:
+def _difference(one: NumberColumn, other: NumberColumn) -> NumberColumn:
     places = np.maximum(one.decimals, other.decimals)
     scale: Places = int(places) if np.ndim(places) == 0 else places
     unscaled = rescale(one.unscaled, one.decimals, scale)
-    return Numbers(unscaled - rescale(other.unscaled, other.decimals, scale), scale)
+    return NumberColumn(unscaled - rescale(other.unscaled, other.decimals, scale), scale)
 
 
 # A data frame starts with {"channel":"trade", an answer with {"method": or {"error":. The window

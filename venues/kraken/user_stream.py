@@ -13,13 +13,13 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import venue_text
+from kit.connector.orders import text_conversion
 from kit.connector.orders.user_stream import (
     LoginRejected,
     StreamClosed,
     StreamMessage,
-    Subscribed,
     Subscription,
+    SubscriptionConfirmed,
 )
 from kit.execution.contract import (
     AccountEvent,
@@ -28,7 +28,7 @@ from kit.execution.contract import (
     VenueFill,
     VenueOrder,
 )
-from kit.marketdata.frames.reference import time_ns
+from kit.marketdata.frames.reference_reader import time_ns
 from venues.kraken.account import TYPES
 
 KNOWN_MAX = 10_000
@@ -90,12 +90,12 @@ class KrakenUserStreamDecoder:
         if row.get("exec_type") == "trade":
             events.append(_fill(row, known))
             if "cum_qty" not in row and "cum_qty" in known:
-                known["cum_qty"] = venue_text.amount(known["cum_qty"]) + venue_text.amount(
-                    row["last_qty"]
-                )
-                known["cum_cost"] = venue_text.amount(known["cum_cost"]) + venue_text.amount(
-                    row["cost"]
-                )
+                known["cum_qty"] = text_conversion.amount(
+                    known["cum_qty"]
+                ) + text_conversion.amount(row["last_qty"])
+                known["cum_cost"] = text_conversion.amount(
+                    known["cum_cost"]
+                ) + text_conversion.amount(row["cost"])
         known |= row
         if "order_qty" in known:
             events.append(_order(known))
@@ -107,7 +107,7 @@ class KrakenUserStreamDecoder:
 def _subscribed(message: Mapping[str, Any]) -> StreamMessage:
     """{"method":"subscribe","result":{"channel":"executions",…},"success":true,…}"""
     if message.get("success"):
-        return Subscribed(message["result"]["channel"])
+        return SubscriptionConfirmed(message["result"]["channel"])
     reason = str(message.get("error"))
     is_login_error = "permission" in reason.lower() or "invalid key" in reason.lower()
     return LoginRejected(reason) if is_login_error else StreamClosed(reason)
@@ -117,22 +117,24 @@ def _order(row: Mapping[str, Any]) -> VenueOrder:
     """{"order_id":"…","cl_ord_id":"…","symbol":"BTC/USDT","side":"buy","order_type":"limit",
     "order_qty":0.10000000,"limit_price":61000.0,"cum_qty":0,"cum_cost":0,"order_status":"new",
     "triggers":{"price":…},"timestamp":"2022-12-25T09:30:59.123456Z",…}"""
-    filled = venue_text.amount(row.get("cum_qty"))
+    filled = text_conversion.amount(row.get("cum_qty"))
     triggers = row.get("triggers") or {}
     return VenueOrder(
         symbol=row["symbol"],
         venue_order_id=row["order_id"],
-        client_order_id=venue_text.own_client_order_id(row.get("cl_ord_id")),
-        side=venue_text.side(row["side"]),
+        client_order_id=text_conversion.own_client_order_id(row.get("cl_ord_id")),
+        side=text_conversion.side(row["side"]),
         type=TYPES[row["order_type"]],
-        size=venue_text.amount(row["order_qty"]),
-        price=venue_text.amount_or_none(row.get("limit_price")),
-        state=venue_text.order_state(STATES[row["order_status"]], filled),
+        size=text_conversion.amount(row["order_qty"]),
+        price=text_conversion.amount_or_none(row.get("limit_price")),
+        state=text_conversion.order_state(STATES[row["order_status"]], filled),
         filled_size=filled,
-        average_price=venue_text.average_price(venue_text.amount(row.get("cum_cost")), filled),
+        average_price=text_conversion.average_price(
+            text_conversion.amount(row.get("cum_cost")), filled
+        ),
         venue_time_ns=time_ns(row["timestamp"]),
         detail=str(row.get("reason") or ""),
-        stop_price=venue_text.amount_or_none(row.get("stop_price") or triggers.get("price")),
+        stop_price=text_conversion.amount_or_none(row.get("stop_price") or triggers.get("price")),
     )
 
 
@@ -143,13 +145,15 @@ def _fill(row: Mapping[str, Any], known: Mapping[str, Any]) -> VenueFill:
         symbol=row["symbol"],
         fill_id=row["exec_id"],
         venue_order_id=row["order_id"],
-        client_order_id=venue_text.own_client_order_id(
+        client_order_id=text_conversion.own_client_order_id(
             row.get("cl_ord_id") or known.get("cl_ord_id")
         ),
-        side=venue_text.side(row["side"]),
-        price=venue_text.amount(row["last_price"]),
-        size=venue_text.amount(row["last_qty"]),
-        fees=tuple(Fee(fee["asset"], venue_text.amount(fee["qty"])) for fee in row.get("fees", ())),
-        liquidity=venue_text.liquidity(row["liquidity_ind"] == "m"),
+        side=text_conversion.side(row["side"]),
+        price=text_conversion.amount(row["last_price"]),
+        size=text_conversion.amount(row["last_qty"]),
+        fees=tuple(
+            Fee(fee["asset"], text_conversion.amount(fee["qty"])) for fee in row.get("fees", ())
+        ),
+        liquidity=text_conversion.liquidity(row["liquidity_ind"] == "m"),
         venue_time_ns=time_ns(row["timestamp"]),
     )

@@ -12,8 +12,8 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import venue_text
-from kit.connector.orders.rest_session import OrderNotFound, QuerySession
+from kit.connector.orders import text_conversion
+from kit.connector.orders.rest_session import OrderNotFound, RestQuerySession
 from kit.execution.contract import (
     Fee,
     OrderKey,
@@ -73,13 +73,13 @@ class OkxAccountApi:
         """``kind``: SPOT or SWAP."""
         self._kind = kind
 
-    async def key_rights(self, queries: QuerySession) -> Sequence[str]:
+    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
         """GET /api/v5/account/config: {"perm":"read_only,withdraw,trade",…}."""
         answer = await queries.ask("privateGetAccountConfig")
         rights = answer["data"][0].get("perm", "").split(",")
         return [right for right in rights if right == "withdraw"]
 
-    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
+    async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """GET /api/v5/trade/order; for a stop order-algo, and then the order that it made. An order
         that was cancelled without a fill is found for two hours."""
         try:
@@ -92,7 +92,7 @@ class OkxAccountApi:
             return await _order(queries, {"instId": key.symbol, "ordId": made[-1]})
         return algo_order_of(row)
 
-    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, queries: RestQuerySession, symbol: str) -> list[VenueOrder]:
         """GET /api/v5/trade/orders-pending and, by kind, orders-algo-pending. The stops first: one
         that is triggered meanwhile is then among the orders, instead of in neither list."""
         query = self._query(symbol)
@@ -105,21 +105,21 @@ class OkxAccountApi:
         return found + [order_of(row) async for row in rows]
 
     async def fills(
-        self, queries: QuerySession, symbol: str, since_time_ns: int
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int
     ) -> list[VenueFill]:
         """GET /api/v5/trade/fills for three days, fills-history for three months."""
-        since_ms = venue_text.milliseconds(since_time_ns)
+        since_ms = text_conversion.milliseconds(since_time_ns)
         recent = since_ms > queries.exchange.milliseconds() - RECENT_MS
         method = "privateGetTradeFills" if recent else "privateGetTradeFillsHistory"
         query = {**self._query(symbol), "begin": str(since_ms)}
         return [fill_of(row) async for row in _pages(queries, method, query, "billId")]
 
-    async def balances(self, queries: QuerySession) -> list[VenueBalance]:
+    async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """GET /api/v5/account/balance."""
         answer = await queries.ask("privateGetAccountBalance")
         return [one for row in answer["data"] for one in balances_of(row)]
 
-    async def positions(self, queries: QuerySession) -> list[VenuePosition]:
+    async def positions(self, queries: RestQuerySession) -> list[VenuePosition]:
         """GET /api/v5/account/positions."""
         answer = await queries.ask("privateGetAccountPositions", {"instType": self._kind})
         return [position_of(row) for row in answer["data"]]
@@ -133,7 +133,7 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
     """{"instId":"BTC-USDT","ordId":"3126","clOrdId":"…","px":"61000","sz":"0.1","side":"buy",
     "ordType":"limit","state":"live","accFillSz":"0","avgPx":"","cancelSource":"","tgtCcy":"",
     "algoClOrdId":"","uTime":"1597026383085",…}"""
-    filled = venue_text.amount(row["accFillSz"])
+    filled = text_conversion.amount(row["accFillSz"])
     state, reason = STATES[row["state"]], orders_pb2.REJECT_REASON_UNSPECIFIED
     source = row.get("cancelSource") or ""
     if state == orders_pb2.ORDER_STATE_CANCELLED and source in ENDINGS:
@@ -145,16 +145,16 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
     return VenueOrder(
         symbol=row["instId"],
         venue_order_id=row["ordId"],
-        client_order_id=venue_text.own_client_order_id(row.get("clOrdId"))
-        or venue_text.own_client_order_id(row.get("algoClOrdId")),
-        side=venue_text.side(row["side"]),
-        type=venue_text.limit_or_market(not at_market),
-        size=filled if by_value else venue_text.amount(row["sz"]),
-        price=venue_text.amount_or_none(row.get("px")),
+        client_order_id=text_conversion.own_client_order_id(row.get("clOrdId"))
+        or text_conversion.own_client_order_id(row.get("algoClOrdId")),
+        side=text_conversion.side(row["side"]),
+        type=text_conversion.limit_or_market(not at_market),
+        size=filled if by_value else text_conversion.amount(row["sz"]),
+        price=text_conversion.amount_or_none(row.get("px")),
         state=state,
         filled_size=filled,
-        average_price=venue_text.amount_or_none(row.get("avgPx")),
-        venue_time_ns=venue_text.time_ns(row["uTime"]),
+        average_price=text_conversion.amount_or_none(row.get("avgPx")),
+        venue_time_ns=text_conversion.time_ns(row["uTime"]),
         reject_reason=reason,
         detail=row.get("cancelSourceReason") or "",
     )
@@ -166,7 +166,7 @@ def algo_order_of(row: Mapping[str, Any]) -> VenueOrder:
     "slOrdPx":"-1","tpTriggerPx":"","tpOrdPx":"","triggerPx":"","ordPx":"","state":"live",
     "ordIdList":[],"failCode":"","cTime":"1724751378980","uTime":"1724751378980",…}. Orders placed
     elsewhere may have two stop prices: the stop-loss is reported."""
-    forms = [names for names in ALGO_PRICES if venue_text.amount_or_none(row.get(names[0]))]
+    forms = [names for names in ALGO_PRICES if text_conversion.amount_or_none(row.get(names[0]))]
     stop_name, price_name = forms[0] if forms else ALGO_PRICES[-1]
     price = row.get(price_name)
     at_market = price in (None, "", "-1")
@@ -178,19 +178,19 @@ def algo_order_of(row: Mapping[str, Any]) -> VenueOrder:
     return VenueOrder(
         symbol=row["instId"],
         venue_order_id=row["algoId"],
-        client_order_id=venue_text.own_client_order_id(row.get("algoClOrdId")),
-        side=venue_text.side(row["side"]),
+        client_order_id=text_conversion.own_client_order_id(row.get("algoClOrdId")),
+        side=text_conversion.side(row["side"]),
         type=_algo_type(row["ordType"], stop_name, at_market),
-        size=venue_text.amount(0 if by_value else row["sz"]),
-        price=None if at_market else venue_text.amount(price),
+        size=text_conversion.amount(0 if by_value else row["sz"]),
+        price=None if at_market else text_conversion.amount(price),
         state=state,
-        filled_size=venue_text.amount(0),
-        venue_time_ns=venue_text.time_ns(
+        filled_size=text_conversion.amount(0),
+        venue_time_ns=text_conversion.time_ns(
             row.get("uTime") or row.get("triggerTime") or row["cTime"]
         ),
         reject_reason=reason,
         detail=f"it could not be placed when its price was reached: {fail_code}" if reason else "",
-        stop_price=venue_text.amount_or_none(row.get(stop_name)),
+        stop_price=text_conversion.amount_or_none(row.get(stop_name)),
     )
 
 
@@ -202,13 +202,13 @@ def fill_of(row: Mapping[str, Any]) -> VenueFill:
         symbol=row["instId"],
         fill_id=row["tradeId"],
         venue_order_id=row["ordId"],
-        client_order_id=venue_text.own_client_order_id(row.get("clOrdId")),
-        side=venue_text.side(row["side"]),
-        price=venue_text.amount(row["fillPx"]),
-        size=venue_text.amount(row["fillSz"]),
+        client_order_id=text_conversion.own_client_order_id(row.get("clOrdId")),
+        side=text_conversion.side(row["side"]),
+        price=text_conversion.amount(row["fillPx"]),
+        size=text_conversion.amount(row["fillSz"]),
         fees=fees_of(row["feeCcy"], row["fee"]),
-        liquidity=venue_text.liquidity(row["execType"] == "M"),
-        venue_time_ns=venue_text.time_ns(row.get("fillTime") or row["ts"]),
+        liquidity=text_conversion.liquidity(row["execType"] == "M"),
+        venue_time_ns=text_conversion.time_ns(row.get("fillTime") or row["ts"]),
     )
 
 
@@ -217,8 +217,8 @@ def balances_of(row: Mapping[str, Any]) -> list[VenueBalance]:
     return [
         VenueBalance(
             coin["ccy"],
-            venue_text.amount(coin["cashBal"]),
-            venue_text.amount(coin.get("availBal") or coin.get("availEq")),
+            text_conversion.amount(coin["cashBal"]),
+            text_conversion.amount(coin.get("availBal") or coin.get("availEq")),
         )
         for coin in row["details"]
     ]
@@ -227,13 +227,13 @@ def balances_of(row: Mapping[str, Any]) -> list[VenueBalance]:
 def position_of(row: Mapping[str, Any]) -> VenuePosition:
     """{"instId":"BTC-USDT-SWAP","pos":"-3","posSide":"net","avgPx":"61000","upl":"12.5",
     "liqPx":"",…}. The position of one side alone has no sign."""
-    size = venue_text.amount(row["pos"])
+    size = text_conversion.amount(row["pos"])
     return VenuePosition(
         symbol=row["instId"],
         size=-abs(size) if row.get("posSide") == "short" else size,
-        entry_price=venue_text.amount_or_none(row.get("avgPx")),
-        unrealized_profit=venue_text.amount(row["upl"]) if row.get("upl") else None,
-        liquidation_price=venue_text.amount_or_none(row.get("liqPx")),
+        entry_price=text_conversion.amount_or_none(row.get("avgPx")),
+        unrealized_profit=text_conversion.amount(row["upl"]) if row.get("upl") else None,
+        liquidation_price=text_conversion.amount_or_none(row.get("liqPx")),
     )
 
 
@@ -263,10 +263,10 @@ def _algo_type(name: str, stop_name: str, at_market: bool) -> OrderType:
 
 def fees_of(asset: str, fee: str) -> tuple[Fee, ...]:
     """The fee of a fill, positive when it was paid; empty where the row states no asset."""
-    return (Fee(asset, -venue_text.amount(fee)),) if asset else ()
+    return (Fee(asset, -text_conversion.amount(fee)),) if asset else ()
 
 
-async def _order(queries: QuerySession, which: Mapping[str, str]) -> VenueOrder:
+async def _order(queries: RestQuerySession, which: Mapping[str, str]) -> VenueOrder:
     """Raises OrderNotFound."""
     answer = await queries.ask("privateGetTradeOrder", which)
     if not answer["data"]:
@@ -275,7 +275,7 @@ async def _order(queries: QuerySession, which: Mapping[str, str]) -> VenueOrder:
 
 
 async def _pages(
-    queries: QuerySession, method: str, query: Mapping[str, str], number: str
+    queries: RestQuerySession, method: str, query: Mapping[str, str], number: str
 ) -> AsyncIterator[Mapping[str, Any]]:
     """Newest first, each page after the last row of the one before."""
     after = ""

@@ -9,22 +9,22 @@ numbering may restart in an update whose seqId is below its prevSeqId.
 from kit.base.numbers import IntColumn
 from kit.connector.contract.venue import (
     BookRules,
-    Ordering,
+    SequenceNumbers,
     SequenceResult,
     SnapshotSource,
-    UpdateNumbers,
+    UpdateOrdering,
 )
 from kit.marketdata.book.checksum import Checksum
 
 BOOK_LEVELS = 400
 
 
-class OkxBookRule:
+class OkxSequenceRule:
     """prevSeqId must be the previous seqId, whether or not the numbers increase."""
 
-    ordering = Ordering.SEQUENCE
+    ordering = UpdateOrdering.SEQUENCE
 
-    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_update(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """A seqId below the book's with another prevSeqId means missing updates, not an old update:
         it follows a missed update that restarted the numbering. A book that ignored such updates
         would be wrong without notice."""
@@ -32,7 +32,7 @@ class OkxBookRule:
             return SequenceResult.APPLY
         return SequenceResult.STALE if update.last == last else SequenceResult.GAP
 
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_snapshot(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """Updates before the snapshot are old. An update that spans the snapshot may be applied, as
         sizes are absolute."""
         if update.previous == last:
@@ -49,7 +49,7 @@ class OkxBookRule:
 
 
 BOOK = BookRules(
-    sequence=OkxBookRule(),
+    sequence=OkxSequenceRule(),
     snapshots=SnapshotSource.FEED,
     checksum=Checksum.INTERLEAVED,
     depth=BOOK_LEVELS,

@@ -8,8 +8,8 @@ from kit.base.clock import SystemClock
 from kit.base.request_budget import RequestBudget
 from kit.connector.contract.venue import (
     Catalog,
+    ConnectorMaturity,
     Environment,
-    Maturity,
     TradeNumbering,
     Venue,
     VenueLimits,
@@ -52,7 +52,7 @@ def spot(place: Environment) -> Venue:
         profile=VenueProfile(
             "OKX",
             "spot",
-            Maturity.PROVEN,
+            ConnectorMaturity.PROVEN,
             trade_numbering=TradeNumbering.SKIPPING,
             skipped_cards=SKIPPED_CARDS,
         ),
@@ -71,7 +71,7 @@ def futures(place: Environment) -> Venue:
         profile=VenueProfile(
             "OKX",
             "perpetual",
-            Maturity.PREVIEW,
+            ConnectorMaturity.PREVIEW,
             notes="Sizes count contracts. Mark, index and funding have separate rows. "
             "Swaps were tested with single captured frames, not with a captured session.",
             trade_numbering=TradeNumbering.SKIPPING,

@@ -15,8 +15,13 @@ from kit.base.errors import VenueUnavailable
 from kit.base.numbers import plain_text
 from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.rest.ccxt_rest import CcxtRest, candle, first_millisecond, known_interval
-from kit.marketdata.model.columns import Levels
+from kit.connector.rest.ccxt_rest_client import (
+    CcxtRestClient,
+    candle,
+    first_millisecond,
+    known_interval,
+)
+from kit.marketdata.model.columns import PriceLevels
 from venues.okx import instruments
 
 ReadT = TypeVar("ReadT")
@@ -62,7 +67,7 @@ class OkxHistory:
         """``market_type``: the market type of ccxt, "spot" or "swap"."""
         self._venue_id = venue_id
         self._clock = clock
-        self._rest = CcxtRest(venue_id, "okx", _config(market_type, base_url), budget)
+        self._rest = CcxtRestClient(venue_id, "okx", _config(market_type, base_url), budget)
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET /api/v5/public/instruments."""
@@ -78,8 +83,8 @@ class OkxHistory:
         def read(row: Mapping[str, Any]) -> BookSnapshot:
             return BookSnapshot(
                 last_sequence=int(row["seqId"]) if "seqId" in row else 0,
-                bids=Levels.parse(row["bids"]),
-                asks=Levels.parse(row["asks"]),
+                bids=PriceLevels.parse(row["bids"]),
+                asks=PriceLevels.parse(row["asks"]),
                 received_time_ns=self._clock.time_ns(),
             )
 

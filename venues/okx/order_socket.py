@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from kit.connector.orders.order_socket import LoggedIn, SocketMessage, SocketReply
-from kit.connector.orders.rest_session import QuerySession
+from kit.connector.orders.order_socket import LoginAccepted, OrderSocketReply, SocketMessage
+from kit.connector.orders.rest_session import RestQuerySession
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 
 LOGIN_PATH = "GET/users/self/verify"
@@ -34,7 +34,7 @@ class OkxOrderSocketCodec:
         """wss://ws.okx.com:443/ws/v5/private"""
         return str(exchange.get_url("users", "private"))
 
-    async def login(self, queries: QuerySession) -> Sequence[str]:
+    async def login(self, queries: RestQuerySession) -> Sequence[str]:
         """{"op":"login","args":[{"apiKey":"…","passphrase":"…","timestamp":"1538054050",
         "sign":"…"}]}"""
         listed = await queries.ask("publicGetPublicInstruments", {"instType": self._kind})
@@ -68,10 +68,12 @@ class OkxOrderSocketCodec:
         event, number = message.get("event"), message.get("id")
         reason = f"{message.get('code')} {message.get('msg')}"
         if event == "login":
-            return LoggedIn() if str(message.get("code", "0")) == "0" else LoginRejected(reason)
+            return (
+                LoginAccepted() if str(message.get("code", "0")) == "0" else LoginRejected(reason)
+            )
         if event == "notice":
             return StreamClosed(reason)
         if number:
             body = {"code": message["code"], "msg": message.get("msg", "")}
-            return SocketReply(int(number), {**body, "data": message.get("data", [])})
+            return OrderSocketReply(int(number), {**body, "data": message.get("data", [])})
         return LoginRejected(reason) if event == "error" else None

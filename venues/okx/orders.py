@@ -14,17 +14,17 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.request_budget import RequestBudget
-from kit.connector.orders.api import Unsupported, VenueApi
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.rest_session import ApiRequest, CcxtApi, RestSession
+from kit.connector.orders.rest_session import CcxtPrivateApi, OrderApiRequest, RestSession
+from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
 from kit.execution.approval import plain
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     OrderCapabilities,
     OrderKey,
     OrderRequest,
     OrderType,
+    RequestAccepted,
     Transport,
     Verdict,
 )
@@ -85,10 +85,10 @@ class OkxOrderApi:
             countdown=True,
         )
 
-    def place(self, order: OrderRequest) -> ApiRequest:
+    def place(self, order: OrderRequest) -> OrderApiRequest:
         """POST /api/v5/trade/order, or order-algo of what waits for a price."""
         if order.type not in self.capabilities.types or order.time_in_force not in TIMES_IN_FORCE:
-            raise Unsupported("no such order on OKX")
+            raise UnsupportedRequest("no such order on OKX")
         params: dict[str, Any] = {
             "instId": order.symbol,
             "tdMode": "cross" if self._is_swap else "cash",
@@ -98,7 +98,7 @@ class OkxOrderApi:
         if order.reduce_only:
             params["reduceOnly"] = True
         if order.type in STOPS:
-            return ApiRequest("privatePostTradeOrderAlgo", params | self._stop(order))
+            return OrderApiRequest("privatePostTradeOrderAlgo", params | self._stop(order))
         params["clOrdId"] = order.client_order_id
         if order.type == orders_pb2.ORDER_TYPE_LIMIT and order.price is not None:
             kind = "post_only" if order.post_only else TIMES_IN_FORCE[order.time_in_force]
@@ -107,34 +107,38 @@ class OkxOrderApi:
             params["ordType"] = "market"
             if not self._is_swap:
                 params["tgtCcy"] = "base_ccy"
-        return ApiRequest("privatePostTradeOrder", params, operation="order")
+        return OrderApiRequest("privatePostTradeOrder", params, operation="order")
 
-    def amend(self, key: OrderKey, order: OrderRequest) -> ApiRequest:
+    def amend(self, key: OrderKey, order: OrderRequest) -> OrderApiRequest:
         """POST /api/v5/trade/amend-order; amend-algos of a stop, which does not find it after its
         trigger."""
         if order.type in STOPS:
             changes = {"newSz": plain(order.size), **_prices(order, is_new=True)}
-            return ApiRequest("privatePostTradeAmendAlgos", {**algo_key_params(key), **changes})
+            return OrderApiRequest(
+                "privatePostTradeAmendAlgos", {**algo_key_params(key), **changes}
+            )
         params = {**key_params(key), "newSz": plain(order.size)}
         if order.price is not None:
             params["newPx"] = plain(order.price)
-        return ApiRequest("privatePostTradeAmendOrder", params, operation="amend-order")
+        return OrderApiRequest("privatePostTradeAmendOrder", params, operation="amend-order")
 
-    def cancel(self, key: OrderKey) -> Sequence[ApiRequest]:
+    def cancel(self, key: OrderKey) -> Sequence[OrderApiRequest]:
         """POST /api/v5/trade/cancel-order, or cancel-algos, which wants a list."""
         return [
-            ApiRequest("privatePostTradeCancelOrder", key_params(key), operation="cancel-order"),
-            ApiRequest("privatePostTradeCancelAlgos", [algo_key_params(key)]),
+            OrderApiRequest(
+                "privatePostTradeCancelOrder", key_params(key), operation="cancel-order"
+            ),
+            OrderApiRequest("privatePostTradeCancelAlgos", [algo_key_params(key)]),
         ]
 
-    def cancel_all(self, symbol: str) -> Sequence[ApiRequest]:
+    def cancel_all(self, symbol: str) -> Sequence[OrderApiRequest]:
         """None: OKX has no such call for these orders."""
         return ()
 
-    def countdown(self, seconds: float) -> Sequence[ApiRequest]:
+    def countdown(self, seconds: float) -> Sequence[OrderApiRequest]:
         """POST /api/v5/trade/cancel-all-after: 0, or 10 to 120 seconds."""
         chosen = max(COUNTDOWN_S_MIN, min(COUNTDOWN_S_MAX, -int(-seconds // 1))) if seconds else 0
-        return [ApiRequest("privatePostTradeCancelAllAfter", {"timeOut": str(chosen)})]
+        return [OrderApiRequest("privatePostTradeCancelAllAfter", {"timeOut": str(chosen)})]
 
     def verdict(self, answer: Any) -> Verdict:
         """{"code":"0","data":[{"ordId":"3126","clOrdId":"…","sCode":"0",…}],"msg":""}; of stops
@@ -143,13 +147,13 @@ class OkxOrderApi:
         if error is not None:
             return ERRORS.verdict_of_error(error)
         row = answer["data"][0]
-        return Accepted(row["algoId"] if row.get("algoId") else row["ordId"])
+        return RequestAccepted(row["algoId"] if row.get("algoId") else row["ordId"])
 
     def _stop(self, order: OrderRequest) -> dict[str, Any]:
         """Raises Unsupported."""
         is_plain = order.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
         if order.post_only or not is_plain:
-            raise Unsupported("no such stop on OKX")
+            raise UnsupportedRequest("no such stop on OKX")
         params = {"ordType": "conditional", "algoClOrdId": order.client_order_id, **_prices(order)}
         if not self._is_swap and order.price is None and order.buys:
             params["tgtCcy"] = "base_ccy"
@@ -159,7 +163,7 @@ class OkxOrderApi:
 def _prices(order: OrderRequest, *, is_new: bool = False) -> dict[str, str]:
     """The stop price, and the price of the order that the stop makes. Raises Unsupported."""
     if order.stop_price is None:
-        raise Unsupported("no such stop on OKX")
+        raise UnsupportedRequest("no such stop on OKX")
     form = STOPS[order.type]
     part = f"new{form.capitalize()}" if is_new else form
     return {
@@ -169,8 +173,8 @@ def _prices(order: OrderRequest, *, is_new: bool = False) -> dict[str, str]:
     }
 
 
-def _ccxt_api(base_url: str | None) -> CcxtApi:
+def _ccxt_api(base_url: str | None) -> CcxtPrivateApi:
     if base_url is None:
-        return CcxtApi("okx", ERRORS)
+        return CcxtPrivateApi("okx", ERRORS)
     feed = f"{base_url.replace('http', 'ws', 1)}/ws/v5"
-    return CcxtApi("okx", ERRORS, {"urls": {"api": {"rest": base_url, "ws": feed}}})
+    return CcxtPrivateApi("okx", ERRORS, {"urls": {"api": {"rest": base_url, "ws": feed}}})

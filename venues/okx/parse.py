@@ -10,7 +10,7 @@ import numpy as np
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.numbers import IntColumn, NumberError
 from kit.marketdata.frames import (
-    Decoded,
+    DecodedFrames,
     Field,
     FrameError,
     Frames,
@@ -24,9 +24,9 @@ from kit.marketdata.model.columns import (
     BookRows,
     CandleRows,
     MarkRows,
-    Numbers,
+    NumberColumn,
     QuoteRows,
-    Symbols,
+    SymbolColumn,
     TickerRows,
     TradeRows,
     zeros,
@@ -230,7 +230,7 @@ def indexes(frames: Frames) -> MarkRows:
     """
     found = INDEX.decode(frames)
     named = found.symbols("instId")
-    symbols = Symbols([name + SWAP for name in named.names], named.row)
+    symbols = SymbolColumn([name + SWAP for name in named.names], named.row)
     return _mark_rows(frames, found, symbols, index_price=found.numbers("idxPx"))
 
 
@@ -272,14 +272,14 @@ def candles(frames: Frames) -> CandleRows:
             raise FrameError("a candle has too few numbers")
         counts = [len(frame.data) for frame in found]
         return CandleRows(
-            symbols=Symbols.of([frame.arg.instId for frame in found for _ in frame.data]),
+            symbols=SymbolColumn.of([frame.arg.instId for frame in found for _ in frame.data]),
             interval_s=np.full(len(rows), MINUTE_S, dtype=np.int64),
             open_time_ns=_integers([row[0] for row in rows]) * NANOSECONDS_PER_MILLISECOND,
-            open=Numbers.parse([row[1] for row in rows]),
-            high=Numbers.parse([row[2] for row in rows]),
-            low=Numbers.parse([row[3] for row in rows]),
-            close=Numbers.parse([row[4] for row in rows]),
-            volume=Numbers.parse([row[5] for row in rows]),
+            open=NumberColumn.parse([row[1] for row in rows]),
+            high=NumberColumn.parse([row[2] for row in rows]),
+            low=NumberColumn.parse([row[3] for row in rows]),
+            close=NumberColumn.parse([row[4] for row in rows]),
+            volume=NumberColumn.parse([row[5] for row in rows]),
             closed=np.array([row[CONFIRM:] == ["1"] for row in rows], dtype=np.int64),
             venue_time_ns=zeros(len(rows)),
             received_time_ns=np.repeat(frames.received_time_ns, counts),
@@ -290,15 +290,15 @@ def candles(frames: Frames) -> CandleRows:
 
 def _mark_rows(
     frames: Frames,
-    found: Decoded,
-    symbols: Symbols,
-    mark_price: Numbers | None = None,
-    index_price: Numbers | None = None,
-    funding_rate: Numbers | None = None,
+    found: DecodedFrames,
+    symbols: SymbolColumn,
+    mark_price: NumberColumn | None = None,
+    index_price: NumberColumn | None = None,
+    funding_rate: NumberColumn | None = None,
     next_funding_time_ns: IntColumn | None = None,
 ) -> MarkRows:
     nothing = zeros(len(found))
-    unsaid = Numbers(nothing, 0)
+    unsaid = NumberColumn(nothing, 0)
     return MarkRows(
         symbols=symbols,
         mark_price=unsaid if mark_price is None else mark_price,
@@ -310,7 +310,7 @@ def _mark_rows(
     )
 
 
-def _venue_time_ns(found: Decoded) -> IntColumn:
+def _venue_time_ns(found: DecodedFrames) -> IntColumn:
     return found.integers("ts") * NANOSECONDS_PER_MILLISECOND
 
 

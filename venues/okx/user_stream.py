@@ -10,13 +10,13 @@ https://www.okx.com/docs-v5/en/#order-book-trading-algo-trading-ws-algo-orders-c
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kit.connector.orders import venue_text
+from kit.connector.orders import text_conversion
 from kit.connector.orders.user_stream import (
     LoginRejected,
     StreamClosed,
     StreamMessage,
-    Subscribed,
     Subscription,
+    SubscriptionConfirmed,
 )
 from kit.execution.contract import (
     AccountEvent,
@@ -67,7 +67,7 @@ class OkxUserStreamDecoder:
         """{"arg":{"channel":"orders",…},"data":[…]} or {"event":"subscribe","arg":{…},…}."""
         event, arg = message.get("event"), message.get("arg") or {}
         if event == "subscribe":
-            return Subscribed(arg["channel"])
+            return SubscriptionConfirmed(arg["channel"])
         if event == "error":
             reason = f"{message.get('code')} {message.get('msg')}"
             return (
@@ -93,7 +93,7 @@ def _order_events(row: Mapping[str, Any]) -> list[AccountEvent]:
     """The fill first: {…,"tradeId":"123","fillPx":"61000","fillSz":"0.02","fillFee":"-0.00002",
     "fillFeeCcy":"BTC","execType":"M","fillTime":"1597026383085"}."""
     order = order_of(row)
-    if not row.get("tradeId") or not venue_text.amount(row.get("fillSz")):
+    if not row.get("tradeId") or not text_conversion.amount(row.get("fillSz")):
         return [order]
     fill = VenueFill(
         symbol=order.symbol,
@@ -101,10 +101,10 @@ def _order_events(row: Mapping[str, Any]) -> list[AccountEvent]:
         venue_order_id=order.venue_order_id,
         client_order_id=order.client_order_id,
         side=order.side,
-        price=venue_text.amount(row["fillPx"]),
-        size=venue_text.amount(row["fillSz"]),
+        price=text_conversion.amount(row["fillPx"]),
+        size=text_conversion.amount(row["fillSz"]),
         fees=fees_of(row["fillFeeCcy"], row["fillFee"]),
-        liquidity=venue_text.liquidity(row.get("execType") == "M"),
-        venue_time_ns=venue_text.time_ns(row["fillTime"]),
+        liquidity=text_conversion.liquidity(row.get("execType") == "M"),
+        venue_time_ns=text_conversion.time_ns(row["fillTime"]),
     )
     return [fill, order]

@@ -6,10 +6,10 @@ from fractions import Fraction
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
+from core.bars.bar_arithmetic import PartialBar
 from core.bars.bar_kinds import BarSpec
-from core.bars.event_bars import EventBars
-from core.bars.instrument_bars import Bar, InstrumentBars
-from core.bars.kernel import PartialBar
+from core.bars.event_bars import InstrumentEventBars
+from core.bars.instrument_bars import InstrumentBars, TimeBar
 from core.bars.tests.market import SECOND_NS, BarKey, NaiveBar
 from core.bars.tests.naive_events import EventKey
 from core.bars.venue_bars import VenueBars
@@ -33,7 +33,7 @@ class MemoryVenue:
         specs = [BarSpec.parse(text) for text in kinds]
 
         def make(symbol: str) -> InstrumentBars:
-            return InstrumentBars(symbol, events=EventBars(specs))
+            return InstrumentBars(symbol, events=InstrumentEventBars(specs))
 
         self.venue = VenueBars("binance", Watermark(lateness_ns), checkpoints_count, make)
         self.events: dict[EventKey, tuple[NaiveBar, bool]] = {}
@@ -52,7 +52,7 @@ class MemoryVenue:
         gaps: Iterable[types_pb2.Gap] = [gap, *message.gaps] if gap else message.gaps
         self.venue.take(cursor, message, gaps)
 
-    def roll_up(self, kept_ns: int | None = None) -> list[Bar]:
+    def roll_up(self, kept_ns: int | None = None) -> list[TimeBar]:
         """Fold, store, and evict what ended kept_ns before the watermark. Returns what changed."""
         for instrument in self.venue.changed:
             spans = instrument.unloaded(self.venue.horizon_ns)
@@ -110,10 +110,10 @@ class MemoryVenue:
             if symbol == instrument.symbol and overlaps:
                 assert scale == instrument.scale
                 key = (names[name], open_ns)
-                yield Bar(instrument, key, total, revision, final, covered_ns)
+                yield TimeBar(instrument, key, total, revision, final, covered_ns)
 
 
-def _key(bar: Bar) -> BarKey:
+def _key(bar: TimeBar) -> BarKey:
     return bar.instrument.symbol, INTERVALS[bar.level].name, bar.open_ns
 
 

@@ -11,21 +11,21 @@ import psycopg
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from core.bars.aggregator import CONSUMER, Aggregator, Connections
+from core.bars.aggregator import CONSUMER, Aggregator, BackendConnections
 from core.bars.leases import Leases
 from core.bars.settings import BarsSettings
 from core.bars.shards import SHARDS
-from core.bars.subscribers import Subscribers
+from core.bars.subscribers import BarSubscribers
 from core.bars.tests.market import BarKey, NaiveBar, Trade, batch
 from core.bars.tests.naive_events import DAY_NS, EventKey
-from core.bars.venue_factory import VenueFactory
+from core.bars.venue_bars_factory import VenueBarsFactory
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.database import Database, migrate
 from kit.base.degradation import DegradedReasons
 from kit.base.intervals import INTERVALS
 from kit.base.telemetry import Meter
-from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
+from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 
 KEY = StreamKey("binance", types_pb2.CHANNEL_TRADES)
 REPAIRS = StreamKey("binance", types_pb2.CHANNEL_REPAIRS)
@@ -44,7 +44,7 @@ class Rig:
         self.settings = settings
         self.streams = RedisStreams(valkey_url)
         self.database = Database(postgres_url)
-        self.subscribers = Subscribers(settings.subscribers_max, settings.subscriber_bars_max)
+        self.subscribers = BarSubscribers(settings.subscribers_max, settings.subscriber_bars_max)
         self.leases: list[Leases] = []
         self.newest = Cursor(1, 0)
         self.repaired = Cursor(7, 0)
@@ -57,8 +57,8 @@ class Rig:
         leases = Leases(self.valkey_url, member, self.settings.lease_seconds)
         self.leases.append(leases)
         return Aggregator(
-            VenueFactory(self.settings, world),
-            Connections(self.streams, leases, self.database),
+            VenueBarsFactory(self.settings, world),
+            BackendConnections(self.streams, leases, self.database),
             self.subscribers,
             self.meter,
             degraded_reasons,

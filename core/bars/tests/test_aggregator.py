@@ -11,7 +11,7 @@ from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch, naive_bar
 from core.bars.tests.memory import MemoryVenue
 from core.bars.tests.rig import KEY, Rig, eventually, in_batches, rig_for
 from kit.base.cursor import Cursor
-from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
+from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 from tests.support.waiting import until
 
 T = MONDAY_NS + 3600 * SECOND_NS

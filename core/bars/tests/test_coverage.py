@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 
-from core.bars.coverage import HOLES_MAX, Coverage, Hole
+from core.bars.coverage import HOLES_MAX, CoverageHole, TradeCoverage
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch
 from core.bars.tests.memory import MemoryVenue
 from kit.base.cursor import Cursor
@@ -160,9 +160,9 @@ def test_a_batch_that_cannot_be_read_is_a_hole() -> None:
 
 
 def test_too_many_holes_become_wider_ones() -> None:
-    coverage = Coverage(since_ns=0)
+    coverage = TradeCoverage(since_ns=0)
     for number in range(HOLES_MAX + 1):
-        coverage.add(Hole(number * 10, number * 10 + 1))
+        coverage.add(CoverageHole(number * 10, number * 10 + 1))
     assert len(coverage.holes) == HOLES_MAX
     assert coverage.covered_ns(0, 20) == 20 - 11 - 0
     assert coverage.covered_ns(20, 40) == 18
@@ -172,7 +172,9 @@ def test_too_many_holes_become_wider_ones() -> None:
     ("start", "stop"), [(0, 10), (10, 20), (12, 13), (13, 40), (30, 35), (38, 39), (0, 99)]
 )
 def test_overlapping_holes_count_once(start, stop) -> None:
-    coverage = Coverage(10, [Hole(11, 14), Hole(12, 13), Hole(18, 30), Hole(0, 5)])
+    coverage = TradeCoverage(
+        10, [CoverageHole(11, 14), CoverageHole(12, 13), CoverageHole(18, 30), CoverageHole(0, 5)]
+    )
     watched = [
         time
         for time in range(start, stop)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.bars.bar_kinds import BarKind, BarSpec
-from core.bars.event_bars import EventBars
+from core.bars.event_bars import InstrumentEventBars
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch
 from core.bars.tests.memory import MemoryVenue
 from core.bars.tests.naive_events import naive_events
@@ -62,7 +62,7 @@ def _restart(memory: MemoryVenue) -> None:
     """As after a kill: only what was dumped is known."""
     for instrument in memory.venue.instruments.values():
         dumped = json.loads(json.dumps(instrument.events.dump()))
-        instrument.events = EventBars([BarSpec.parse(text) for text in KINDS])
+        instrument.events = InstrumentEventBars([BarSpec.parse(text) for text in KINDS])
         instrument.events.load(dumped)
 
 
@@ -128,10 +128,10 @@ def test_new_kind_rebuilds_the_current_day() -> None:
     memory.take(batch([Trade(1, T), Trade(3, T + 60 * SECOND_NS)]))
     memory.roll_up()
     dumped = json.loads(json.dumps(memory.venue.instruments["BTCUSDT"].events.dump()))
-    events = EventBars([BarSpec.parse("tick:3"), BarSpec.parse("tick:5")])
+    events = InstrumentEventBars([BarSpec.parse("tick:3"), BarSpec.parse("tick:5")])
     events.load(dumped)
     assert events.late_days == {MONDAY_NS}
-    known = EventBars([BarSpec.parse("tick:3")])
+    known = InstrumentEventBars([BarSpec.parse("tick:3")])
     known.load(dumped)
     assert not known.late_days
 
@@ -139,7 +139,7 @@ def test_new_kind_rebuilds_the_current_day() -> None:
 def test_sizes_beyond_the_decimals_of_the_market_are_exact() -> None:
     spec = BarSpec.parse("volume:0.00005")
     assert (spec.at_scale(5), spec.at_scale(7), spec.at_scale(4)) == (5, 500, 1)
-    assert EventBars([spec, BarSpec.parse("range:0.125")]).places == Scale(3, 5)
+    assert InstrumentEventBars([spec, BarSpec.parse("range:0.125")]).places == Scale(3, 5)
 
 
 @pytest.mark.parametrize("text", [*KINDS, "volume:0.5", "tick:100"])

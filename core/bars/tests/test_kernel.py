@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.bars import kernel
-from core.bars.kernel import Trades
+from core.bars import bar_arithmetic
+from core.bars.bar_arithmetic import TradeArrays
 from kit.base.intervals import INTERVALS
 
 ROWS = st.lists(
@@ -21,8 +21,8 @@ ROWS = st.lists(
 )
 
 
-def trades(rows) -> Trades:
-    return Trades(*map(_exact, zip(*rows, strict=True)), np.zeros(len(rows)))
+def trades(rows) -> TradeArrays:
+    return TradeArrays(*map(_exact, zip(*rows, strict=True)), np.zeros(len(rows)))
 
 
 def _exact(column) -> np.ndarray:
@@ -30,22 +30,22 @@ def _exact(column) -> np.ndarray:
     return np.array(column, dtype=np.int64 if fits else object)
 
 
-def _lists(trades: Trades) -> list[list]:
+def _lists(trades: TradeArrays) -> list[list]:
     return [column.tolist() for column in trades[:5]]
 
 
 @given(ROWS)
 def test_order_is_by_time_and_id_and_then_as_they_came(rows) -> None:
-    ordered = kernel.in_order(trades(rows))
+    ordered = bar_arithmetic.in_order(trades(rows))
     assert list(zip(*_lists(ordered), strict=True)) == sorted(rows, key=lambda row: row[:2])
 
 
 @given(ROWS)
 def test_partials_of_seconds_add_up_to_those_of_every_interval(rows) -> None:
-    ordered = kernel.in_order(trades(rows))
-    partials = kernel.by_second(ordered)
+    ordered = bar_arithmetic.in_order(trades(rows))
+    partials = bar_arithmetic.by_second(ordered)
     for interval in INTERVALS[1:]:
-        partials = kernel.roll_up(partials, interval)
+        partials = bar_arithmetic.roll_up(partials, interval)
         groups: dict[int, list] = {}
         for row in zip(*_lists(ordered), strict=True):
             groups.setdefault(interval.open_ns(row[0]), []).append(row)
@@ -68,10 +68,10 @@ def test_a_smaller_unit_changes_no_amount(rows, price_places, size_places) -> No
     price, size = 10**price_places, 10**size_places
     finer = [(t, i, p * price, s * size, b) for t, i, p, s, b in rows]
     rescaled = [
-        (opened, kernel.rescale(partial, price, size))
-        for opened, partial in kernel.by_second(kernel.in_order(trades(rows)))
+        (opened, bar_arithmetic.rescale(partial, price, size))
+        for opened, partial in bar_arithmetic.by_second(bar_arithmetic.in_order(trades(rows)))
     ]
-    assert rescaled == kernel.by_second(kernel.in_order(trades(finer)))
+    assert rescaled == bar_arithmetic.by_second(bar_arithmetic.in_order(trades(finer)))
 
 
 def test_every_interval_opens_where_a_lower_one_opens() -> None:

@@ -3,7 +3,7 @@ import shutil
 import psycopg
 
 from core.bars.shards import SHARDS
-from core.bars.store import Store
+from core.bars.store import BarStore
 from core.bars.tests.market import MONDAY_NS
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.database import SCHEMA_DIR, Database, migrate
@@ -49,5 +49,5 @@ async def test_data_of_an_earlier_version_are_migrated(postgres_url, tmp_path) -
         )
         assert await rows.fetchall() == [(SHARDS, 6, 99)]
     database = Database(postgres_url)
-    assert await Store(database).done() == {StreamKey.parse("md:{binance}:trades"): Cursor(5, 6)}
+    assert await BarStore(database).done() == {StreamKey.parse("md:{binance}:trades"): Cursor(5, 6)}
     await database.close()

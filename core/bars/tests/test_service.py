@@ -6,16 +6,16 @@ import pytest
 from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 
 from core.bars.bar_record import BarRecord, time_bar_record
-from core.bars.forwarding import PeerAggregators
+from core.bars.peer_aggregators import PeerAggregators
 from core.bars.service import BarsServicer
 from core.bars.settings import BarsSettings
-from core.bars.subscribers import Subscribers
+from core.bars.subscribers import BarSubscribers
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch
 from core.bars.tests.memory import MemoryVenue
 from core.bars.tests.rig import rig_for
 from kit.base import rpc
 from kit.base.clock import SystemClock
-from kit.base.errors import Draining, SettingError, SubscriberTooSlow, error_info, reason_of
+from kit.base.errors import ProcessDraining, SettingError, SubscriberTooSlow, error_info, reason_of
 from kit.base.intervals import INTERVALS
 from tests.support.waiting import WAIT_SECONDS_MAX
 
@@ -23,7 +23,7 @@ T = MONDAY_NS
 
 
 @contextlib.asynccontextmanager
-async def served(subscribers: Subscribers, open_bars=lambda venue_id, symbol: ()):
+async def served(subscribers: BarSubscribers, open_bars=lambda venue_id, symbol: ()):
     """The service on a free port, and a stub that calls it."""
     server = rpc.server()
     servicer = BarsServicer(subscribers, open_bars, _Alone(), SETTINGS, CLOCK)
@@ -67,7 +67,7 @@ def folded(memory: MemoryVenue) -> list[BarRecord]:
 async def test_open_bars_are_sent_first() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T, price=12_345, size=10), Trade(2, T + 1)]))
     memory.roll_up()
-    async with served(Subscribers(2, 100), open_bars_of(memory)) as bars:
+    async with served(BarSubscribers(2, 100), open_bars_of(memory)) as bars:
         call = bars.Subscribe(request(intervals=["1m", "1w"]))
         first = await call.read()
         call.cancel()
@@ -92,7 +92,7 @@ async def test_open_bars_are_sent_first() -> None:
 
 
 async def test_intervals_are_listed() -> None:
-    async with served(Subscribers(2, 100)) as bars:
+    async with served(BarSubscribers(2, 100)) as bars:
         asked = bars_pb2.ListIntervalsRequest(venue="binance", symbol="BTCUSDT")
         answer = await bars.ListIntervals(asked)
     assert list(answer.intervals) == [*(interval.name for interval in INTERVALS), "tick:2"]
@@ -101,7 +101,7 @@ async def test_intervals_are_listed() -> None:
 async def test_changes_and_final_bars_are_sent_after() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T)]))
     memory.roll_up()
-    subscribers = Subscribers(2, 100)
+    subscribers = BarSubscribers(2, 100)
     async with served(subscribers, open_bars_of(memory)) as bars:
         call = bars.Subscribe(request(intervals=["1s"]))
         await call.read()
@@ -120,7 +120,7 @@ async def test_changes_and_final_bars_are_sent_after() -> None:
 
 async def test_other_instruments_are_not_sent() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T), Trade(1, T, symbol="ETHUSDT")]))
-    subscribers, open_bars = Subscribers(2, 100), open_bars_of(memory)("binance", "ETHUSDT")
+    subscribers, open_bars = BarSubscribers(2, 100), open_bars_of(memory)("binance", "ETHUSDT")
     with subscribers.admit("binance", "ETHUSDT", ["1s"], open_bars) as reader:
         subscribers.show(folded(memory))
         updates = reader.updates(50, CLOCK)
@@ -129,7 +129,7 @@ async def test_other_instruments_are_not_sent() -> None:
 
 async def test_slow_subscriber_gets_the_newest_state_once() -> None:
     memory = MemoryVenue()
-    subscribers = Subscribers(2, 100)
+    subscribers = BarSubscribers(2, 100)
     memory.take(batch([Trade(1, T)])).roll_up()
     open_bars = open_bars_of(memory)("binance", "BTCUSDT")
     with subscribers.admit("binance", "BTCUSDT", ["1d"], open_bars) as reader:
@@ -145,7 +145,7 @@ async def test_slow_subscriber_gets_the_newest_state_once() -> None:
 async def test_subscriber_far_behind_is_ended_and_delays_no_other() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T)]))
     memory.roll_up()
-    subscribers = Subscribers(subscribers_max=2, bars_max=5)
+    subscribers = BarSubscribers(subscribers_max=2, bars_max=5)
     open_bars = open_bars_of(memory)("binance", "BTCUSDT")
     with (
         subscribers.admit("binance", "BTCUSDT", ["1s"], open_bars) as slow,
@@ -169,7 +169,7 @@ async def test_an_update_interval_is_kept() -> None:
 
     memory, watch = MemoryVenue().take(batch([Trade(1, T)])), Watch()
     memory.roll_up()
-    subscribers, open_bars = Subscribers(2, 100), open_bars_of(memory)("binance", "BTCUSDT")
+    subscribers, open_bars = BarSubscribers(2, 100), open_bars_of(memory)("binance", "BTCUSDT")
     with subscribers.admit("binance", "BTCUSDT", [], open_bars) as reader:
         updates = reader.updates(400, watch)
         assert len(await anext(updates)) == 11
@@ -189,14 +189,14 @@ async def test_an_update_interval_is_kept() -> None:
     ],
 )
 async def test_invalid_request_is_rejected(fields, field) -> None:
-    async with served(Subscribers(2, 2)) as bars:
+    async with served(BarSubscribers(2, 2)) as bars:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await bars.Subscribe(request(**fields)).read()
     assert reason_of(caught.value) == "BAD_REQUEST"
     assert error_info(caught.value).metadata["field"] == field
 
 
-async def until_watched(subscribers: Subscribers, *, watched: bool = True) -> None:
+async def until_watched(subscribers: BarSubscribers, *, watched: bool = True) -> None:
     """A reader hears that it is served a moment before it reads."""
     async with asyncio.timeout(WAIT_SECONDS_MAX):
         while subscribers.is_watched is not watched:
@@ -204,7 +204,7 @@ async def until_watched(subscribers: Subscribers, *, watched: bool = True) -> No
 
 
 async def test_subscribers_are_limited_and_free_their_slot() -> None:
-    subscribers = Subscribers(subscribers_max=1, bars_max=2)
+    subscribers = BarSubscribers(subscribers_max=1, bars_max=2)
     async with served(subscribers) as bars:
         first = bars.Subscribe(request())
         await until_watched(subscribers)
@@ -220,14 +220,14 @@ async def test_subscribers_are_limited_and_free_their_slot() -> None:
 
 @pytest.mark.parametrize("is_late", [False, True])
 async def test_draining_ends_subscribers_with_its_reason(is_late: bool) -> None:
-    subscribers = Subscribers(subscribers_max=1, bars_max=2)
+    subscribers = BarSubscribers(subscribers_max=1, bars_max=2)
     async with served(subscribers) as bars:
         if is_late:
-            subscribers.end(Draining("stopping"))
+            subscribers.end(ProcessDraining("stopping"))
         call = bars.Subscribe(request())
         if not is_late:
             await until_watched(subscribers)
-            subscribers.end(Draining("stopping"))
+            subscribers.end(ProcessDraining("stopping"))
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call.read()
     assert reason_of(caught.value) == "DRAINING"

@@ -11,7 +11,7 @@ from core.bars.aggregator import Aggregator
 from core.bars.leases import Leases
 from core.bars.settings import BarsSettings
 from core.bars.shards import SHARDS, shard_of, shards_for
-from core.bars.store import LeaseLost, Snapshot, Store
+from core.bars.store import BarChangeSet, BarStore, LeaseLost
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch, naive_bars
 from core.bars.tests.naive_events import DAY_NS, naive_events
 from core.bars.tests.rig import Rig, eventually, in_batches, rig_for
@@ -99,8 +99,8 @@ async def test_lease_belongs_to_one_member_until_it_expires(valkey_url) -> None:
 
 
 async def test_previous_owner_cannot_write(rig: Rig) -> None:
-    paused, other = Store(rig.database, "paused"), Store(rig.database, "other")
-    nothing = Snapshot(shards=[3, 4], positions=[], instruments=[], bars=[])
+    paused, other = BarStore(rig.database, "paused"), BarStore(rig.database, "other")
+    nothing = BarChangeSet(shards=[3, 4], positions=[], instruments=[], bars=[])
 
     def no_venue(*_):
         raise AssertionError
@@ -180,7 +180,7 @@ async def test_paused_aggregator_starts_again(rig: Rig) -> None:
 
             await eventually(has_read)
             await paused._leases.leave(range(SHARDS))
-            thief = Store(rig.database, "thief")
+            thief = BarStore(rig.database, "thief")
             factory = other._factory
             await thief.acquire(range(SHARDS), factory.make_venue, factory.read_instrument, 0)
         await rig.append(batch(trades[200:]), batch([end()]))
@@ -193,7 +193,7 @@ async def test_streams_may_be_trimmed_up_to_the_slowest_shard(rig: Rig) -> None:
     async with rig.running():
         await rig.append(batch([Trade(1, T)]), batch([Trade(2, T)]))
         await rig.stored()
-    store = Store(rig.database)
+    store = BarStore(rig.database)
     (key,) = await store.done()
     assert await store.done() == {key: Cursor(1, 2)}
     await rig.query("UPDATE bar_positions SET sequence = 1 WHERE shard = 5 RETURNING 1")

@@ -11,19 +11,19 @@ from venuemesh.live.v1 import live_pb2, live_pb2_grpc
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2, market_data_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2
 
-from core.bridge.books import BookSplicer
-from core.bridge.catch_up import CatchUp
+from core.bridge.backlog_reader import BacklogReader
+from core.bridge.live_book_manager import LiveBookManager
 from core.bridge.service import LiveServicer
 from core.bridge.settings import BridgeSettings
-from core.bridge.tail import Tail
-from core.bridge.venues import Venues
+from core.bridge.stream_tailer import StreamTailer
+from core.bridge.venue_clients import VenueClients
 from kit.base import rpc
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.degradation import DegradedReasons
 from kit.base.telemetry import Meter
-from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
-from kit.marketdata.delivery.subscription import Publication, Subscribers
+from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
+from kit.marketdata.delivery.subscription import PublishedBatch, Subscribers
 from kit.marketdata.model.batches import Batch
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
@@ -170,19 +170,19 @@ class Bridge:
         self.meter = Meter("bridge")
         self.streams = RedisStreams(redis_url)
         self.subscribers = Subscribers(given.subscribers_max)
-        self.venues = Venues(FakeDirectory(**{VENUE: venue_address}), clock)
+        self.venues = VenueClients(FakeDirectory(**{VENUE: venue_address}), clock)
         degraded_reasons = DegradedReasons(self.meter)
-        self.tail = Tail(
+        self.tailer = StreamTailer(
             self.streams, self._publish, self._entries_lost, self.meter, degraded_reasons, clock
         )
-        self.books = BookSplicer(self.venues, self.tail.position, clock)
-        catch_up = partial(CatchUp, self.streams, self.tail, clock=clock)
+        self.books = LiveBookManager(self.venues, self.tailer.position, clock)
+        catch_up = partial(BacklogReader, self.streams, self.tailer, clock=clock)
         self.servicer = LiveServicer(
-            self.tail, catch_up, self.subscribers, self.books, self.venues, given
+            self.tailer, catch_up, self.subscribers, self.books, self.venues, given
         )
         self.live: live_pb2_grpc.LiveStub
 
-    def _publish(self, publication: Publication) -> None:
+    def _publish(self, publication: PublishedBatch) -> None:
         self.books.apply(publication)
         self.subscribers.publish(publication)
 
@@ -195,10 +195,10 @@ class Bridge:
         await self.streams.append(entries)
 
     async def write_and_read(self, *entries: StreamEntry) -> None:
-        """Write, and wait until the tail has handed it out."""
+        """Write, and wait until the tailer has handed it out."""
         await self.write(*entries)
         for entry in entries:
-            await until(lambda entry=entry: self.tail.position(entry.key) >= entry.cursor)
+            await until(lambda entry=entry: self.tailer.position(entry.key) >= entry.cursor)
 
     def subscribe(self, request: live_pb2.SubscribeRequest) -> "Reader":
         return Reader(self.live.Subscribe(request))
@@ -255,12 +255,13 @@ async def bridging(redis_url: str, venue: FakeVenue, **settings: int) -> AsyncIt
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     tasks = [
-        asyncio.create_task(run()) for run in (bridge.tail.run, bridge.venues.run, bridge.books.run)
+        asyncio.create_task(run())
+        for run in (bridge.tailer.run, bridge.venues.run, bridge.books.run)
     ]
     try:
         async with rpc.channel(f"127.0.0.1:{port}") as channel:
             bridge.live = live_pb2_grpc.LiveStub(channel)
-            await until(lambda: bridge.tail.started and bridge.venues.knows(VENUE))
+            await until(lambda: bridge.tailer.started and bridge.venues.knows(VENUE))
             yield bridge
     finally:
         await server.stop(None)

@@ -20,7 +20,7 @@ from core.bridge.tests.fakes import (
 )
 from kit.base.cursor import Cursor
 from kit.base.errors import error_info
-from kit.marketdata.delivery.streams import StreamEntry
+from kit.marketdata.delivery.redis_streams import StreamEntry
 from tests.support.valkey_process import ValkeyProcess
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
@@ -49,7 +49,7 @@ async def bridge(valkey_url):
 
 
 async def joined(bridge, count: int = 1) -> None:
-    """Until so many subscribers are served by the tail."""
+    """Until so many subscribers are served by the tailer."""
     await until(lambda: len(bridge.subscribers) >= count)
     # Joining follows admission without waiting for anything but the answer of Redis.
     await until(lambda: bridge.subscribers.joined(TRADES) >= count)
@@ -106,7 +106,7 @@ async def test_readers_who_resume_while_more_comes_get_no_hole_and_no_double(bri
     writing = asyncio.create_task(write())
     found = []
     for start in (1, 50, 100):
-        await until(lambda start=start: bridge.tail.position(TRADES).sequence > 100 + 3 * start)
+        await until(lambda start=start: bridge.tailer.position(TRADES).sequence > 100 + 3 * start)
         found.append(asyncio.create_task(resume(start)))
     assert [await each for each in found] == [
         list(range(start + 1, last + 1)) for start in (1, 50, 100)

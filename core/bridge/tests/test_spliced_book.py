@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from core.bridge.spliced_book import HELD_MAX, SplicedBook, SpliceState
+from core.bridge.live_book import HELD_MAX, LiveBook, LiveBookState
 from kit.base.cursor import Cursor
 from kit.base.numbers import format_scaled
 from kit.marketdata.book.book import Book
-from kit.marketdata.book.levels import Levels, Side
-from kit.marketdata.book.local_book import BookUpdate
+from kit.marketdata.book.levels import BookSide, Levels
+from kit.marketdata.book.local_book import LocalBookUpdate
 from kit.marketdata.model.columns import Scale
 
 DEPTH = 3
@@ -24,7 +24,7 @@ PRICE_SCALE, SIZE_SCALE = 2, 3
 class Step(NamedTuple):
     """What the stream has at one cursor."""
 
-    update: BookUpdate | None
+    update: LocalBookUpdate | None
     """None is a gap."""
     bids: Levels
     asks: Levels
@@ -54,13 +54,13 @@ class Venue:
                 self._epoch += 1
                 self._note(self._update(number, snapshot=True))
 
-    def _update(self, number: int, snapshot: bool) -> BookUpdate:
+    def _update(self, number: int, snapshot: bool) -> LocalBookUpdate:
         bids = {self._random.randint(1, 8): self._size() for _ in range(2)}
         asks = {self._random.randint(9, 16): self._size() for _ in range(2)}
         change = self._book.replace if snapshot else self._book.apply
-        change(Side.of(list(bids.items())), Side.of(list(asks.items())))
+        change(BookSide.of(list(bids.items())), BookSide.of(list(asks.items())))
         finer = self._random.choice([0, 0, 1, 3])
-        return BookUpdate(
+        return LocalBookUpdate(
             scale=Scale(PRICE_SCALE + finer, SIZE_SCALE + finer),
             snapshot=snapshot,
             epoch=self._epoch,
@@ -74,7 +74,7 @@ class Venue:
     def _size(self) -> int:
         return self._random.choice([0, 0, 1, 2, 10, 100])
 
-    def _note(self, update: BookUpdate | None) -> None:
+    def _note(self, update: LocalBookUpdate | None) -> None:
         bids, asks = self._book.bids(), self._book.asks()
         self.steps.append(Step(update, bids, asks, self._epoch, self._proven))
 
@@ -92,8 +92,8 @@ class Venue:
         )
 
 
-def scaled(levels: dict[int, int], factor: int) -> Side:
-    return Side.of([(price * factor, size * factor) for price, size in levels.items()])
+def scaled(levels: dict[int, int], factor: int) -> BookSide:
+    return BookSide.of([(price * factor, size * factor) for price, size in levels.items()])
 
 
 def level(pair: tuple[int, int]) -> market_data_pb2.Level:
@@ -110,7 +110,7 @@ def texts(levels: Levels, scale: Scale) -> list[tuple[str, str]]:
     ]
 
 
-def feed(book: SplicedBook, venue: Venue, sequence: int) -> None:
+def feed(book: LiveBook, venue: Venue, sequence: int) -> None:
     update = venue.steps[sequence - 1].update
     cursor = Cursor(1, sequence)
     if update is None:
@@ -119,7 +119,7 @@ def feed(book: SplicedBook, venue: Venue, sequence: int) -> None:
         book.on_update(cursor, update)
 
 
-def assert_true(book: SplicedBook, step: Step) -> None:
+def assert_true(book: LiveBook, step: Step) -> None:
     """The book equals the venue's book, and knows whether it can be relied on."""
     top = book.top(DEPTH)
     if not step.proven:
@@ -137,7 +137,7 @@ def test_a_spliced_book_is_the_venues_book(seed, start, waited, ahead):
     true at a cursor that may be ahead of what the stream had then, or before it."""
     venue = Venue(seed)
     venue.run(70)
-    book = SplicedBook(Cursor(1, start))
+    book = LiveBook(Cursor(1, start))
     fetched_at = start + waited
     true_at = max(start, fetched_at + ahead, 1)
     for sequence in range(start + 1, 71):
@@ -162,14 +162,14 @@ def test_a_book_that_its_venue_cannot_prove_is_shown_as_well():
     venue = updates_of(10)
     answer = venue.answer(8)
     answer.state = market_data_pb2.BOOK_STATE_UNPROVEN
-    book = SplicedBook(Cursor(1, 5))
+    book = LiveBook(Cursor(1, 5))
     assert book.on_snapshot(answer)
     assert_true(book, venue.steps[7])
 
 
 def test_an_answer_older_than_what_was_seen_is_of_no_use():
     venue = updates_of(10)
-    book = SplicedBook(Cursor(1, 5))
+    book = LiveBook(Cursor(1, 5))
     feed(book, venue, 6)
     assert not book.on_snapshot(venue.answer(4))
     assert book.top(DEPTH) is None
@@ -179,7 +179,7 @@ def test_an_answer_older_than_what_was_seen_is_of_no_use():
 
 def test_a_book_whose_entries_were_lost_is_not_shown_until_it_was_fetched():
     venue = updates_of(10)
-    book = SplicedBook(Cursor(1, 0))
+    book = LiveBook(Cursor(1, 0))
     feed(book, venue, 1)
     assert_true(book, venue.steps[0])
     book.require_snapshot(Cursor(1, 5))
@@ -192,26 +192,26 @@ def test_a_book_whose_entries_were_lost_is_not_shown_until_it_was_fetched():
 
 def test_an_update_of_another_epoch_than_the_book_is_not_applied():
     venue = updates_of(5)
-    book = SplicedBook(Cursor(1, 0))
+    book = LiveBook(Cursor(1, 0))
     feed(book, venue, 1)
     other = venue.steps[1].update._replace(epoch=7)
     book.on_update(Cursor(1, 2), other)
-    assert book.state is SpliceState.NEEDS_SNAPSHOT
+    assert book.state is LiveBookState.NEEDS_SNAPSHOT
     assert book.top(DEPTH) is None
 
 
 def test_numbers_that_have_no_common_scale_are_not_guessed():
     venue = updates_of(5)
-    book = SplicedBook(Cursor(1, 0))
+    book = LiveBook(Cursor(1, 0))
     feed(book, venue, 1)
     odd = venue.steps[1].update._replace(scale=Scale(40, 40))
     book.on_update(Cursor(1, 2), odd)
-    assert book.state is SpliceState.NEEDS_SNAPSHOT
+    assert book.state is LiveBookState.NEEDS_SNAPSHOT
 
 
 def test_what_is_held_is_bounded():
     venue = updates_of(2)
-    book = SplicedBook(Cursor(1, 0))
+    book = LiveBook(Cursor(1, 0))
     update = venue.steps[1].update
     for sequence in range(2, HELD_MAX + 10):
         book.on_update(Cursor(1, sequence), update)
@@ -225,7 +225,7 @@ def test_what_is_held_is_bounded():
 @pytest.mark.parametrize("depth", [1, 2])
 def test_the_top_is_made_anew_only_when_the_book_changes(depth):
     venue = updates_of(5)
-    book = SplicedBook(Cursor(1, 0))
+    book = LiveBook(Cursor(1, 0))
     feed(book, venue, 1)
     first = book.top(depth)
     assert book.top(depth) is first

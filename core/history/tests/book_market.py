@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from core.history.past_book import StoredBatch
+from core.history.historical_book import StoredBookBatch
 from core.history.tests.recorded import START_NS, VENUE, instrument_id
 from kit.base.cursor import Cursor
 from kit.base.database import Database
@@ -60,7 +60,7 @@ class Plain:
         return self.known, self.doubt, bids, sorted((p, s) for p, s in self.asks.items() if s)
 
 
-def stored(sequence: int, updates: Sequence[Update]) -> StoredBatch:
+def stored(sequence: int, updates: Sequence[Update]) -> StoredBookBatch:
     """These rows as one row of book_batch_rows."""
     head = Batch(venue=VENUE, channel=types_pb2.CHANNEL_BOOK)
     head.cursor.epoch, head.cursor.sequence = EPOCH, sequence
@@ -83,7 +83,7 @@ def stored(sequence: int, updates: Sequence[Update]) -> StoredBatch:
         size=[size for _, size in levels],
     )
     number, data = codec.pack_book(head, BookUpdates.of(columns))
-    return StoredBatch(Cursor(EPOCH, sequence), int(number), data)
+    return StoredBookBatch(Cursor(EPOCH, sequence), int(number), data)
 
 
 def recorded_gap(symbol: str, sequence: int, time_ns: int) -> history_pb2.RecordedGap:
@@ -136,7 +136,7 @@ class Tape:
         self._needs_snapshot |= {symbol} if symbol else set(self._plain)
         self._note()
 
-    def stored(self) -> list[StoredBatch]:
+    def stored(self) -> list[StoredBookBatch]:
         """As the recorder keeps it."""
         return [stored(sequence, rows) for sequence, rows in self.blocks]
 

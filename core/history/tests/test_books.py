@@ -3,7 +3,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from core.history.book_store import BookStore
+from core.history.book_store import HistoricalBookStore
 from core.history.tests.book_market import EPOCH, Update, record_book
 from core.history.tests.recorded import (
     START_NS,
@@ -48,7 +48,7 @@ async def recorded(database):
     await record_book(database, rows)
     gap = types_pb2.Gap(symbol=SYMBOL, detected_time_ns=QUIET_NS + 10)
     await record_gaps(database, [gap], types_pb2.CHANNEL_BOOK, (EPOCH, 9))
-    return BookStore(database)
+    return HistoricalBookStore(database)
 
 
 def asked(time_ns=0, **fields):
@@ -98,7 +98,7 @@ async def test_time_before_1970_is_rejected(recorded):
 
 async def test_an_instrument_without_books_is_empty(database):
     await record_trades(database, [Trade(1)])
-    answer = await BookStore(database).at(asked())
+    answer = await HistoricalBookStore(database).at(asked())
     assert answer.book.state == market_data_pb2.BOOK_STATE_EMPTY
     with pytest.raises(UnknownInstrument):
-        await BookStore(database).at(asked(symbol="NONE"))
+        await HistoricalBookStore(database).at(asked(symbol="NONE"))

@@ -9,11 +9,11 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2, history_pb2_grpc
 
 from conftest import free_port
-from core.history.book_store import BookStore
-from core.history.column_streams import ColumnStreams
+from core.history.book_store import HistoricalBookStore
+from core.history.column_responses import ColumnResponses
 from core.history.coverage_store import CoverageStore
+from core.history.list_store import ListStore
 from core.history.service import HistoryServicer
-from core.history.store import ListStore
 from core.history.tests.recorded import (
     START_NS,
     SYMBOL,
@@ -44,14 +44,14 @@ async def database(postgres_url):
 @pytest.fixture
 async def reading(postgres_url, database):
     archive = Archive(postgres_url)
-    yield ColumnStreams(archive, database, READERS_MAX)
+    yield ColumnResponses(archive, database, READERS_MAX)
     await archive.close()
 
 
 @pytest.fixture
 async def stub(database, reading):
     servicer = HistoryServicer(
-        ListStore(database), BookStore(database), CoverageStore(database), reading
+        ListStore(database), HistoricalBookStore(database), CoverageStore(database), reading
     )
     server = rpc.server()
     service = history_pb2.DESCRIPTOR.services_by_name["History"]

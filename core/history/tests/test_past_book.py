@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from core.history.past_book import PastBook
+from core.history.historical_book import HistoricalBook
 from core.history.tests.book_market import EPOCH, Tape, Update, recorded_gap, stored
 from core.history.tests.recorded import START_NS
 from kit.base.cursor import Cursor
@@ -47,7 +47,7 @@ STEPS = st.lists(
 
 def rebuilt(blocks, gaps, time_ns=LATE, symbol="BTCUSDT"):
     """As Books does it from the database."""
-    book = PastBook(symbol, time_ns)
+    book = HistoricalBook(symbol, time_ns)
     gaps = [
         gap
         for gap in gaps

@@ -3,7 +3,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from venuemesh.history.v1 import history_pb2
 
-from core.history.store import ListStore
+from core.history.list_store import ListStore
 from core.history.tests.paging import pages
 from core.history.tests.recorded import (
     ETH,

@@ -6,7 +6,7 @@ from venuemesh.bars.v1 import bars_pb2
 from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 
-from core.history.store import ListStore
+from core.history.list_store import ListStore
 from core.history.tests.paging import pages
 from core.history.tests.recorded import (
     BTC,

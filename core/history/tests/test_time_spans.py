@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.history.time_spans import TimeSpans
+from core.history.time_spans import TimeSpanSet
 
 SPANS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=8)
 
@@ -14,7 +14,7 @@ def moments(spans):
 
 @given(SPANS, SPANS)
 def test_spans_are_sets_of_times(spans, asked):
-    found = TimeSpans.of(spans)
+    found = TimeSpanSet.of(spans)
     assert moments(found.pairs()) == moments(spans)
     assert all(start < end for start, end in found.pairs())
     ends = [end for _, end in found.pairs()]

@@ -7,10 +7,10 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
-from core.ingest.continuity import VenueBehind, entries_for
+from core.ingest.batch_continuity import VenueCursorTooLow, entries_for
 from core.ingest.tests.fakes import QUOTES, TRADES, batch_of
 from kit.base.cursor import CHANNELS, START, Cursor, channel_name
-from kit.marketdata.delivery.streams import StreamEntry
+from kit.marketdata.delivery.redis_streams import StreamEntry
 
 
 def offer(newest: Cursor, cursor: Cursor, restart: bool = True) -> list[StreamEntry]:
@@ -67,7 +67,7 @@ def test_a_batch_that_is_there_is_not_written_again():
 
 
 def test_an_epoch_that_went_back_is_refused_with_both_positions():
-    with pytest.raises(VenueBehind, match=r"ends at 2-4.*offers 1-9"):
+    with pytest.raises(VenueCursorTooLow, match=r"ends at 2-4.*offers 1-9"):
         offer(Cursor(2, 4), Cursor(1, 9))
 
 
@@ -78,7 +78,7 @@ def test_ids_grow_and_every_hole_is_explained(offered):
     for cursor in offered:
         try:
             entries = offer(newest, cursor)
-        except VenueBehind:
+        except VenueCursorTooLow:
             assert cursor.epoch < newest.epoch
             continue
         for entry in entries:

@@ -5,7 +5,7 @@ import pytest
 from core.ingest.pending_entries import PendingEntries
 from core.ingest.tests.fakes import TRADES
 from kit.base.cursor import Cursor
-from kit.marketdata.delivery.streams import StreamEntry
+from kit.marketdata.delivery.redis_streams import StreamEntry
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 

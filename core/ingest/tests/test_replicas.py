@@ -9,8 +9,8 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from core.ingest.context import IngestContext
 from core.ingest.memory_budget import MemoryBudget
-from core.ingest.replica_overlap import ReplicaOverlap
-from core.ingest.replicas import FAILED_S, ReadReplicaGauge, Replica, VenueReplicas
+from core.ingest.replica_deduplicator import ReplicaDeduplicator
+from core.ingest.replicas import FAILED_S, ActiveReplicaGauge, Replica, VenueReplicas
 from core.ingest.settings import IngestSettings
 from core.ingest.tests.fakes import TRADES, VENUE, FakeVenue, cursors, serving, stored
 from core.ingest.venue_writer import VenueWriter
@@ -18,7 +18,7 @@ from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor
 from kit.base.degradation import DegradedReasons
 from kit.base.telemetry import Meter
-from kit.marketdata.delivery.streams import RedisStreams
+from kit.marketdata.delivery.redis_streams import RedisStreams
 from tests.support.manual_clock import ManualClock
 from tests.support.waiting import until
 
@@ -81,7 +81,7 @@ def batch(channel, numbers, symbol="BTCUSDT", **columns):
 
 def test_trades_of_both_come_once():
     channel = types_pb2.CHANNEL_TRADES
-    overlap = ReplicaOverlap(
+    overlap = ReplicaDeduplicator(
         channel, Cursor(1_000, 9), [batch(channel, [5, 6]), batch(channel, [7])]
     )
     kept = Batch.FromString(overlap.without(batch(channel, [4, 6, 7, 8])))
@@ -95,16 +95,16 @@ def test_trades_of_both_come_once():
 
 def test_quotes_do_not_go_back():
     channel = types_pb2.CHANNEL_QUOTES
-    overlap = ReplicaOverlap(channel, Cursor(1_000, 9), [batch(channel, [5, 8])])
+    overlap = ReplicaDeduplicator(channel, Cursor(1_000, 9), [batch(channel, [5, 8])])
     kept = Batch.FromString(overlap.without(batch(channel, [7, 8, 9])))
     assert list(kept.quotes.sequence) == [9]
-    timed = ReplicaOverlap(channel, Cursor(1_000, 9), [batch(channel, [0], times=[50])])
+    timed = ReplicaDeduplicator(channel, Cursor(1_000, 9), [batch(channel, [0], times=[50])])
     kept = Batch.FromString(timed.without(batch(channel, [0, 0, 0], times=[40, 50, 60])))
     assert list(kept.quotes.venue_time_ns) == [50, 60]
 
 
 def test_an_overlap_ends_when_the_other_has_had_all():
-    overlap = ReplicaOverlap(types_pb2.CHANNEL_TRADES, Cursor(1_000, 9), [])
+    overlap = ReplicaDeduplicator(types_pb2.CHANNEL_TRADES, Cursor(1_000, 9), [])
     assert not overlap.is_over(Cursor(1_000, 8), 0)
     assert overlap.is_over(Cursor(1_000, 9), 0)
     assert not overlap.is_over(Cursor(999, 20), 0)
@@ -136,7 +136,7 @@ async def feeding(url, *instances):
     context = IngestContext(
         streams, memory, IngestSettings(), meter, DegradedReasons(meter), SystemClock()
     )
-    feed = VenueWriter(VENUE, replicas, ReadReplicaGauge(meter), context)
+    feed = VenueWriter(VENUE, replicas, ActiveReplicaGauge(meter), context)
     task = asyncio.create_task(feed.run())
     try:
         yield feed

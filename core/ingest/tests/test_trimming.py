@@ -9,13 +9,13 @@ from core.ingest.context import IngestContext
 from core.ingest.memory_budget import MemoryBudget
 from core.ingest.settings import IngestSettings
 from core.ingest.tests.fakes import QUOTES, TRADES, cursors
-from core.ingest.trimming import Ages, Trimmer, read_by_all
+from core.ingest.trimming import EntryAgeSamples, StreamTrimmer, read_by_all
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import SettingError
 from kit.base.telemetry import Meter
-from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
+from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 COUNT = 2_000
@@ -50,7 +50,7 @@ class Rig:
         self.memory = MemoryBudget(given.redis_bytes_max, given.waits_when_full("simulate"))
         self.clock = FakeClock()
         degraded = DegradedReasons(self.meter)
-        self.trimmer = Trimmer(
+        self.trimmer = StreamTrimmer(
             IngestContext(self.streams, self.memory, given, self.meter, degraded, self.clock)
         )
 
@@ -90,7 +90,7 @@ def test_a_stream_that_nobody_must_read_is_not_trimmed():
 
 
 def test_entries_are_kept_for_a_while():
-    ages = Ages(keep_seconds=10)
+    ages = EntryAgeSamples(keep_seconds=10)
     for second in range(30):
         ages.add(second * NANOSECONDS_PER_SECOND, Cursor(1, second))
         old = ages.older_than_kept(second * NANOSECONDS_PER_SECOND)
@@ -98,7 +98,7 @@ def test_entries_are_kept_for_a_while():
 
 
 def test_a_stream_that_rests_can_be_trimmed_to_its_end():
-    ages = Ages(keep_seconds=10)
+    ages = EntryAgeSamples(keep_seconds=10)
     for second in range(30):
         ages.add(second * NANOSECONDS_PER_SECOND, START)
     assert ages.older_than_kept(30 * NANOSECONDS_PER_SECOND) == START

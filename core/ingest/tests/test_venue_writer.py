@@ -9,7 +9,7 @@ from venuemesh.registry.v1 import registry_pb2
 from conftest import free_port
 from core.ingest.context import IngestContext
 from core.ingest.memory_budget import MemoryBudget
-from core.ingest.replicas import ReadReplicaGauge, Replica, VenueReplicas
+from core.ingest.replicas import ActiveReplicaGauge, Replica, VenueReplicas
 from core.ingest.settings import IngestSettings
 from core.ingest.tests.fakes import (
     QUOTES,
@@ -28,7 +28,7 @@ from kit.base.cursor import Cursor, StreamKey
 from kit.base.degradation import DegradedReasons
 from kit.base.rpc import STREAM_WRITER
 from kit.base.telemetry import Meter
-from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
+from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 from tests.support.valkey_process import ValkeyProcess
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
@@ -50,7 +50,7 @@ class Rig:
             DegradedReasons(self.meter),
             SystemClock(),
         )
-        gauge = ReadReplicaGauge(self.meter)
+        gauge = ActiveReplicaGauge(self.meter)
         self.feed = VenueWriter(VENUE, VenueReplicas(SystemClock()), gauge, context)
 
 

@@ -1,24 +1,24 @@
-"""A play whose windows a test makes, and an account on paper in it."""
+"""A playback whose windows a test makes, and an account on paper in it."""
 
 import asyncio
 
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from core.playback.books import PlayedBooks
-from core.playback.paper_feed import PlayedFeed
-from core.playback.player import Player
+from core.playback.books import PlaybackBooks
+from core.playback.paper_feed import PlaybackFeed
+from core.playback.publisher import PlaybackPublisher
+from core.playback.record_windows import RecordWindow
 from core.playback.recorded_channel import ChannelWindow
-from core.playback.tape import Window
 from kit.base.clock import SystemClock
 from kit.base.telemetry import Meter
-from kit.connector.host.hub import Hub
+from kit.connector.publishing.hub import Hub
 from kit.execution.contract import OrderKey
-from kit.execution.paper.feed_market import FeedMarket
+from kit.execution.paper.market_feed_adapter import MarketFeedAdapter
 from kit.execution.paper.tests.markets import LISTED, RULES, SYMBOL, PaperVenue
 from kit.marketdata.codec import encode
 from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale
-from kit.marketdata.model.columns import Numbers, Scale, Symbols, TradeRows
+from kit.marketdata.model.columns import NumberColumn, Scale, SymbolColumn, TradeRows
 from kit.storage.archive.book_events import BookEvents
 from kit.storage.archive.gaps_and_listings import TimedGap
 from tests.support.waiting import WAIT_SECONDS_MAX
@@ -37,9 +37,9 @@ def sold(price, size, time_ns):
     """A trade with a selling taker."""
     return encode.rows(
         TradeRows(
-            Symbols.of([SYMBOL]),
-            Numbers.parse([str(price)]),
-            Numbers.parse([str(size)]),
+            SymbolColumn.of([SYMBOL]),
+            NumberColumn.parse([str(price)]),
+            NumberColumn.parse([str(size)]),
             column(SELL),
             column(time_ns),
             column(time_ns),
@@ -77,19 +77,19 @@ def window(time_ns, *, trades=(), book=None, gaps=()):
     taken = ChannelWindow(book, list(gaps))
     batches = [(TRADES, sold(*trade, time_ns)) for trade in trades]
     batches += [(BOOK, draft) for draft in taken.drafts()]
-    return Window(time_ns, time_ns + 1, batches, taken)
+    return RecordWindow(time_ns, time_ns + 1, batches, taken)
 
 
 class Stage:
-    """A play as fast as its windows come. ``steps``: what is on disk of the account."""
+    """A playback as fast as its windows come. ``steps``: what is on disk of the account."""
 
     def __init__(self, steps=(), *, epoch=EPOCH, books=(SYMBOL,)):
         meter, clock = Meter(VENUE), SystemClock()
         self.hub = Hub(VENUE, epoch, clock, meter, 1 << 20, keeps_unread=True)
-        self.books = PlayedBooks(books)
-        self.player = Player(self.hub, self.books, None, meter, clock)
-        self.feed = PlayedFeed(self.hub, self.player)
-        self.market = FeedMarket(self.feed, self.books, lambda events: self._hear(events))
+        self.books = PlaybackBooks(books)
+        self.player = PlaybackPublisher(self.hub, self.books, None, meter, clock)
+        self.feed = PlaybackFeed(self.hub, self.player)
+        self.market = MarketFeedAdapter(self.feed, self.books, lambda events: self._hear(events))
         self.steps = list(steps)
         self.open()
 
@@ -104,12 +104,12 @@ class Stage:
     async def play(self, windows, resume_after=None):
         """These windows, from the first on, and tell them."""
 
-        async def tape():
+        async def record_windows():
             for one in windows:
                 yield one
 
         self.player.start(resume_after or {})
-        await asyncio.wait_for(self.player.run(tape(), LISTED), WAIT_SECONDS_MAX)
+        await asyncio.wait_for(self.player.run(record_windows(), LISTED), WAIT_SECONDS_MAX)
         self.market.catch_up()
         self._note()
 

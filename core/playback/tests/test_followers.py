@@ -1,4 +1,4 @@
-"""Who trades in a play follows it inside the process: it waits for them, but not only for them."""
+"""Paper accounts follow a playback inside the process: it waits for them, but not only for them."""
 
 import asyncio
 from decimal import Decimal
@@ -6,16 +6,16 @@ from decimal import Decimal
 import pytest
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from core.playback.books import PlayedBooks
-from core.playback.paper_feed import PlayedTrades
-from core.playback.player import Player
+from core.playback.books import PlaybackBooks
+from core.playback.paper_feed import PlaybackTrades
+from core.playback.publisher import PlaybackPublisher
 from core.playback.tests.stage import BOOK, EPOCH, SYMBOL, TRADES, VENUE, changes, sold, window
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor
 from kit.base.errors import CursorExpired
 from kit.base.telemetry import Meter
-from kit.connector.host.hub import Hub
-from kit.execution.prices import FeedPrices
+from kit.connector.publishing.hub import Hub
+from kit.execution.reference_prices import FeedPrices
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 ALL = frozenset()
@@ -114,21 +114,21 @@ class PriceListener:
 
 
 async def test_a_stop_is_woken_by_what_is_played_and_by_nothing_that_is_made_again():
-    hub, books, meter = make(), PlayedBooks([SYMBOL]), Meter(VENUE)
-    player = Player(hub, books, None, meter, SystemClock())
-    prices, listener = FeedPrices(PlayedTrades(hub, player), books), PriceListener()
+    hub, books, meter = make(), PlaybackBooks([SYMBOL]), Meter(VENUE)
+    player = PlaybackPublisher(hub, books, None, meter, SystemClock())
+    prices, listener = FeedPrices(PlaybackTrades(hub, player), books), PriceListener()
     prices.listen(listener)
     listening = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
 
-    async def tape():
+    async def record_windows():
         yield window(10, book=changes(10, [(100, 5)], [(103, 4)], whole=True))
         for time_ns in (20, 30, 40):
             yield window(time_ns, trades=[(time_ns, 1)])
 
     # A reader has the first two trades already.
     player.start({TRADES: Cursor(EPOCH, 2)})
-    await asyncio.wait_for(player.run(tape(), [SYMBOL]), WAIT_SECONDS_MAX)
+    await asyncio.wait_for(player.run(record_windows(), [SYMBOL]), WAIT_SECONDS_MAX)
     await until(lambda: listener.prices)
     listening.cancel()
     assert listener.prices == [Decimal(40)]

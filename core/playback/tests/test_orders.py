@@ -1,4 +1,4 @@
-"""Orders on paper in the process of a play: placed, filled by what is recorded, and after kill."""
+"""Paper orders in the process of a playback: placed, filled by recorded data, and after a kill."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from core.playback.tests.process import PlaybackProcess
 from core.playback.tests.recorded import VENUE
 from kit.base import errors, rpc
 from kit.base.database import migrate
-from kit.execution.keys import development_signer
+from kit.execution.approval_keys import development_signer
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 HERE = {"venue": VENUE, "account": "paper"}

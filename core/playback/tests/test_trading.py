@@ -1,11 +1,11 @@
-"""Orders on paper meet what is played, also when the play is made again."""
+"""Orders on paper meet what is played, also when the playback is made again."""
 
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from core.playback.tests.stage import BOOK, EPOCH, TRADES, Stage, changes, doubt, window
 from kit.base.cursor import Cursor
-from kit.execution.contract import Accepted, Rejected
+from kit.execution.contract import RequestAccepted, RequestRejected
 
 OPEN = pb.ORDER_STATE_OPEN
 WHOLE = window(10, book=changes(10, [(100, 5), (99, 7)], [(103, 4)], whole=True))
@@ -19,7 +19,7 @@ def state(stage, receipt):
 async def test_an_order_takes_what_is_displayed_where_the_play_stands():
     stage = Stage()
     await stage.play([WHOLE, window(20, book=changes(20, [], [(102, 1)]))])
-    assert isinstance(stage.place(None, 3), Accepted)
+    assert isinstance(stage.place(None, 3), RequestAccepted)
     assert stage.fills() == [(102, 1), (103, 2)]
 
 
@@ -44,7 +44,7 @@ async def test_what_the_record_has_no_book_of_is_refused():
     stage = Stage(books=())
     await stage.play([WHOLE])
     receipt = stage.place(99, 1)
-    assert isinstance(receipt, Rejected)
+    assert isinstance(receipt, RequestRejected)
     assert receipt.reason == pb.REJECT_REASON_INSTRUMENT
 
 
@@ -187,6 +187,6 @@ async def test_books_whose_numbers_do_not_fit_are_let_go_and_the_play_goes_on():
     assert stage.market.levels("BTCUSDT", True, 1) == [(10**17, 1)]
     await stage.play([window(20, book=changes(20, [(1, 1)], [], places=5))])
     assert stage.market.levels("BTCUSDT", True, 1) is None
-    assert isinstance(stage.place(99, 1), Rejected)
+    assert isinstance(stage.place(99, 1), RequestRejected)
     await stage.play([window(30, book=changes(30, [(1, 1)], []))])
     assert stage.hub.cursor(BOOK).sequence == 3

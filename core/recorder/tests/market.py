@@ -10,7 +10,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.numbers import to_decimal
-from kit.marketdata.delivery.streams import StreamEntry
+from kit.marketdata.delivery.redis_streams import StreamEntry
 from kit.marketdata.model.batches import Batch
 from kit.storage.archive import codec
 

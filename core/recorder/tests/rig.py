@@ -8,14 +8,14 @@ from venuemesh.registry.v1 import registry_pb2
 
 from core.recorder.recorder import Recorder
 from core.recorder.settings import RecorderSettings
-from core.recorder.store import Store
+from core.recorder.store import RecorderStore
 from kit.base.clock import SystemClock
 from kit.base.cursor import START, Cursor, StreamKey
 from kit.base.database import Database, migrate
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter
-from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
+from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 SETTINGS = RecorderSettings(chunk_rows_max=500, chunk_age_ms=5, block_age_ms=20)
@@ -27,7 +27,7 @@ class Rig:
     def __init__(self, valkey_url: str, postgres_url: str) -> None:
         self.streams = RedisStreams(valkey_url)
         self.database = Database(postgres_url)
-        self.store = Store(self.database)
+        self.store = RecorderStore(self.database)
         self.meter = Meter("recorder")
         self.recorder = Recorder(
             self.streams,

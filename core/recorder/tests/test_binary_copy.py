@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.recorder.binary_copy import Integers, Numerics, encode
+from core.recorder.binary_copy import IntegerField, NumericField, encode
 from kit.base.numbers import to_decimal
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -26,7 +26,9 @@ def stored(connection, unscaled, scale):
     """What PostgreSQL reads from the encoded column."""
     connection.execute("TRUNCATE numbers")
     values = np.array(unscaled, dtype=np.int64)
-    data = encode(len(values), [Integers(np.arange(len(values)), 4), Numerics(values, scale)])
+    data = encode(
+        len(values), [IntegerField(np.arange(len(values)), 4), NumericField(values, scale)]
+    )
     with connection.cursor().copy("COPY numbers FROM STDIN (FORMAT BINARY)") as copy:
         for part in data:
             copy.write(part)
@@ -65,7 +67,7 @@ def test_texts_of_any_length_end_the_rows(connection, texts):
     places = np.arange(len(texts))
     data = encode(
         len(texts),
-        [Integers(places, 8), Integers(places % 7, 2)],
+        [IntegerField(places, 8), IntegerField(places % 7, 2)],
         [text.encode() for text in texts],
     )
     with connection.cursor().copy("COPY words FROM STDIN (FORMAT BINARY)") as copy:

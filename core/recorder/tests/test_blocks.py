@@ -5,7 +5,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from core.recorder.chunk import Chunk
-from core.recorder.store import Store
+from core.recorder.store import RecorderStore
 from core.recorder.tests.market import (
     BOOK,
     BTC,
@@ -30,7 +30,7 @@ NOW_NS = START_NS + 10**12
 async def store(postgres_url):
     await migrate(postgres_url)
     database = Database(postgres_url)
-    yield Store(database)
+    yield RecorderStore(database)
     await database.close()
 
 

@@ -8,7 +8,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from core.recorder.chunk import Chunk
-from core.recorder.store import Store
+from core.recorder.store import RecorderStore
 from core.recorder.tests.market import (
     START_NS,
     TRADES,
@@ -35,7 +35,7 @@ KEYS = {
 async def store(postgres_url):
     await migrate(postgres_url)
     database = Database(postgres_url)
-    yield Store(database)
+    yield RecorderStore(database)
     await database.close()
 
 

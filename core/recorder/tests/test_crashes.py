@@ -34,7 +34,7 @@ from core.recorder.tests.process import RecorderProcess
 from core.recorder.tests.rig import Rig, rig_for
 from kit.base.cursor import Cursor
 from kit.base.errors import StoreUnavailable
-from kit.marketdata.delivery.streams import StreamEntry
+from kit.marketdata.delivery.redis_streams import StreamEntry
 from tests.support.postgres_process import PostgresProcess
 from tests.support.valkey_process import ValkeyProcess
 from tests.support.waiting import WAIT_SECONDS_MAX, until

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from core.recorder.chunk import Chunk
-from core.recorder.store import Store
+from core.recorder.store import RecorderStore
 from core.recorder.tests.market import (
     BTC,
     ETH,
@@ -34,7 +34,7 @@ BAR = (
 async def record(url: str, number: int, rows: list[Trade]) -> int:
     """Returns how many were there already."""
     database = Database(url)
-    store = Store(database)
+    store = RecorderStore(database)
     chunk = Chunk(await store.positions())
     chunk.add(entry(TRADES, trade_batch(Cursor(1, number), rows)), START_NS)
     duplicates = await store.write(await store.prepare(chunk))

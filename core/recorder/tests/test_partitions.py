@@ -7,7 +7,7 @@ import pytest
 from core.recorder.chunk import Chunk
 from core.recorder.partitions import DAY_NS, PartitionManager
 from core.recorder.settings import StorageSettings
-from core.recorder.store import Store
+from core.recorder.store import RecorderStore
 from core.recorder.tests.market import TRADES, Trade, entry, trade_batch
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor
@@ -30,7 +30,7 @@ class Stage:
         self._number = 0
 
     async def record(self, *times_ns: int) -> None:
-        store = Store(self.database)
+        store = RecorderStore(self.database)
         self._number += 1
         rows = [
             replace(Trade(self._number * 100 + row), venue_time_ns=time_ns)

@@ -16,7 +16,7 @@ from core.recorder.tests.market import BOOK, TRADES
 from core.recorder.tests.rig import rig_for
 from core.recorder.tests.test_crashes import BATCHES, Tape
 from kit.base.cursor import Cursor
-from ops.embedded.access import give_folder, let_enter, system_user
+from ops.embedded.file_permissions import give_folder, let_enter, system_user
 from tests.support.waiting import until
 
 DISK = "16m"

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 
 from core.recorder.chunk import Chunk
-from core.recorder.store import Store
+from core.recorder.store import RecorderStore
 from core.recorder.tests.market import (
     BTC,
     ETH,
@@ -25,7 +25,7 @@ from core.recorder.tests.market import (
     trades,
 )
 from kit.base.cursor import Cursor
-from kit.base.database import Database, PositionMoved, migrate
+from kit.base.database import ConsumerPositionConflict, Database, migrate
 
 NOW_NS = START_NS + 10**12
 
@@ -34,7 +34,7 @@ NOW_NS = START_NS + 10**12
 async def store(postgres_url):
     await migrate(postgres_url)
     database = Database(postgres_url)
-    yield Store(database)
+    yield RecorderStore(database)
     await database.close()
 
 
@@ -89,7 +89,7 @@ async def test_first_of_equal_ids_is_kept(postgres_url, rows, cut):
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("TRUNCATE trade_rows, stream_positions, gap_rows")
     database = Database(postgres_url)
-    store = Store(database)
+    store = RecorderStore(database)
     parts = [part for part in (rows[:cut], rows[cut:]) if part]
     duplicates = [
         await write(store, entry(TRADES, trade_batch(Cursor(1, number), part)))
@@ -179,7 +179,7 @@ async def test_rows_and_positions_are_written_together_or_not_at_all(store, post
     first = entry(TRADES, trade_batch(Cursor(1, 1), trades(1, 3)))
     second = entry(TRADES, trade_batch(Cursor(1, 2), trades(4, 3)))
     await write(store, first)
-    with pytest.raises(PositionMoved):
+    with pytest.raises(ConsumerPositionConflict):
         await write(store, first, second, before={})
     assert count(postgres_url, "trades") == 3
     await write(store, second)

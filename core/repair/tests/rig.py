@@ -11,28 +11,28 @@ from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.common.v1 import types_pb2
 from venuemesh.repair.v1 import repair_pb2
 
-from core.repair.candle_comparison import CandleComparison
+from core.repair.candle_comparison import CandleComparer
 from core.repair.context import RepairContext
-from core.repair.hole_filler import HoleFiller
 from core.repair.hole_finder import HoleFinder
+from core.repair.hole_repairer import HoleRepairer
 from core.repair.hole_store import HoleStore
-from core.repair.holes import Hole, Job
+from core.repair.holes import Hole, RepairJob
 from core.repair.job_runner import JobRunner
 from core.repair.job_watchers import JobWatchers
-from core.repair.joining import Trade
 from core.repair.metrics import RepairMetrics
-from core.repair.publisher import Publisher
-from core.repair.quality import Quality
-from core.repair.record_reader import MINUTE_NS, Candle, Instrument, RecordReader
+from core.repair.publisher import RepairPublisher
+from core.repair.quality import QualityScorer
+from core.repair.record_reader import MINUTE_NS, MinuteCandle, RecordReader, TradedInstrument
 from core.repair.settings import RepairSettings
-from core.repair.venues import RetryLater
+from core.repair.trade_merge import ExactTrade
+from core.repair.venue_clients import RetryableVenueError
 from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
 from kit.base.database import Database, migrate
 from kit.base.degradation import DegradedReasons
 from kit.base.numbers import to_decimal
 from kit.base.telemetry import Meter
-from kit.marketdata.delivery.streams import RedisStreams
+from kit.marketdata.delivery.redis_streams import RedisStreams
 from kit.marketdata.model.batches import Batch
 
 VENUE, SYMBOL = "binance", "BTCUSDT"
@@ -64,16 +64,16 @@ GROUP BY open_time_ns
 """
 
 
-def trade(number: int | str, offset_s: float | None = None, size: str = "0.5") -> Trade:
+def trade(number: int | str, offset_s: float | None = None, size: str = "0.5") -> ExactTrade:
     """Trade n is n seconds after BEGIN_NS."""
     digits = int("".join(filter(str.isdigit, str(number))))
     seconds = digits if offset_s is None else offset_s
     price = Decimal(100 + digits % 7)
     time_ns = BEGIN_NS + int(seconds * NANOSECONDS_PER_SECOND)
-    return Trade(str(number), price, Decimal(size), 1 + digits % 2, time_ns)
+    return ExactTrade(str(number), price, Decimal(size), 1 + digits % 2, time_ns)
 
 
-def trades(*numbers: int | str) -> list[Trade]:
+def trades(*numbers: int | str) -> list[ExactTrade]:
     """Several."""
     return [trade(number) for number in numbers]
 
@@ -93,7 +93,7 @@ def gap(before: int, after: int, **fields) -> types_pb2.Gap:
 class FakeVenue:
     """Returns the trades and candles that a test sets."""
 
-    def __init__(self, history: Iterable[Trade], features: catalog_pb2.Features) -> None:
+    def __init__(self, history: Iterable[ExactTrade], features: catalog_pb2.Features) -> None:
         self.history = list(history)
         self.about = features
         self.call_counts: dict[str, int] = {}
@@ -104,7 +104,7 @@ class FakeVenue:
         """Raised by the next questions."""
         self.newest_only = 0
         """It knows only so many of the newest trades."""
-        self.minutes: dict[int, Candle] | None = None
+        self.minutes: dict[int, MinuteCandle] | None = None
         self.is_there = True
         self.asking = asyncio.Event()
         self.may_answer = asyncio.Event()
@@ -118,7 +118,7 @@ class FakeVenue:
 
     async def trades(
         self, venue: str, symbol: str, first_id: int, start_time_ns: int
-    ) -> Sequence[Trade]:
+    ) -> Sequence[ExactTrade]:
         self.call_counts[venue] = self.call_counts.get(venue, 0) + 1
         self.asked.append((first_id, start_time_ns))
         self.asking.set()
@@ -134,19 +134,19 @@ class FakeVenue:
 
     async def candles(
         self, venue: str, symbol: str, start_time_ns: int, interval: str = "1m"
-    ) -> dict[int, Candle]:
+    ) -> dict[int, MinuteCandle]:
         self.call_counts[venue] = self.call_counts.get(venue, 0) + 1
         found = self.minutes if self.minutes is not None else candles_of(self.history)
         return {at: one for at, one in found.items() if at >= start_time_ns}
 
 
-def candles_of(history: Iterable[Trade]) -> dict[int, Candle]:
+def candles_of(history: Iterable[ExactTrade]) -> dict[int, MinuteCandle]:
     """Minutes of these trades, which are in order."""
-    parts: dict[int, list[Trade]] = {}
+    parts: dict[int, list[ExactTrade]] = {}
     for one in history:
         parts.setdefault(one.time_ns - one.time_ns % MINUTE_NS, []).append(one)
     return {
-        at: Candle(
+        at: MinuteCandle(
             part[0].price,
             max(one.price for one in part),
             min(one.price for one in part),
@@ -182,16 +182,16 @@ class Rig:
         metrics, degraded_reasons = RepairMetrics(self.meter), DegradedReasons(self.meter)
         self.record, self.store = RecordReader(database), HoleStore(database)
         self.watchers = JobWatchers(settings.watchers_max)
-        self.publisher = Publisher(self.streams, clock)
+        self.publisher = RepairPublisher(self.streams, clock)
         context = RepairContext(
             *(database, self.record, self.store, self.venue, self.publisher),
             *(settings, metrics, degraded_reasons, clock),
         )
-        self.candles = CandleComparison(context)
+        self.candles = CandleComparer(context)
         self.finder = HoleFinder(context, self.candles)
-        self.filler = HoleFiller(context)
-        self.jobs = JobRunner(context, self.finder, self.filler, self.candles, self.watchers)
-        self.quality = Quality(context, "replay")
+        self.repairer = HoleRepairer(context)
+        self.jobs = JobRunner(context, self.finder, self.repairer, self.candles, self.watchers)
+        self.quality = QualityScorer(context, "replay")
 
     @asynccontextmanager
     async def running(self, consumers: bool = True) -> AsyncIterator[None]:
@@ -223,7 +223,9 @@ class Rig:
                 await self.streams.commit("recorder", done)
                 await self.streams.commit("bars", done)
 
-    async def recorded(self, found: Iterable[Trade], symbol: str = SYMBOL) -> Instrument | None:
+    async def recorded(
+        self, found: Iterable[ExactTrade], symbol: str = SYMBOL
+    ) -> TradedInstrument | None:
         """The record has these trades, too, and the bars of all its trades."""
         async with self.database.transaction() as connection:
             await connection.execute(
@@ -281,7 +283,7 @@ class Rig:
         )
         return [row[0] for row in rows]
 
-    async def ended(self, repair_id: str) -> Job:
+    async def ended(self, repair_id: str) -> RepairJob:
         """Wait until a job has ended."""
         async with asyncio.timeout(WAIT_S):
             while True:
@@ -290,7 +292,7 @@ class Rig:
                     return job
                 await asyncio.sleep(0.01)
 
-    async def mended(self, start_ns: int = 0, end_ns: int = 0) -> Job:
+    async def mended(self, start_ns: int = 0, end_ns: int = 0) -> RepairJob:
         """Ask for a repair, and wait for its end."""
         job = await self.jobs.start(VENUE, SYMBOL, start_ns, end_ns, "")
         return await self.ended(job.repair_id)
@@ -311,13 +313,13 @@ class Rig:
         await self.streams.close()
 
 
-def trades_of(batch: Batch) -> list[Trade]:
+def trades_of(batch: Batch) -> list[ExactTrade]:
     """The trades of a batch."""
     rows, found = batch.trades, []
     for row, instrument in enumerate(rows.instrument):
         scale = batch.instruments[instrument]
         found.append(
-            Trade(
+            ExactTrade(
                 rows.trade_id_text[row] if rows.trade_id_text else str(rows.trade_id[row]),
                 to_decimal(rows.price[row], scale.price_scale),
                 to_decimal(rows.size[row], scale.size_scale),
@@ -332,7 +334,7 @@ def trades_of(batch: Batch) -> list[Trade]:
 async def rig_of(
     valkey_url: str,
     postgres_url: str,
-    history: Iterable[Trade],
+    history: Iterable[ExactTrade],
     features: catalog_pb2.Features = CONSECUTIVE,
     settings: RepairSettings = SETTINGS,
 ) -> AsyncIterator[Rig]:
@@ -345,6 +347,6 @@ async def rig_of(
         await rig.close()
 
 
-def busy(seconds: float = 0.0) -> RetryLater:
+def busy(seconds: float = 0.0) -> RetryableVenueError:
     """The error of a venue at its rate limit."""
-    return RetryLater("left alone", seconds, is_limit=True)
+    return RetryableVenueError("left alone", seconds, is_limit=True)

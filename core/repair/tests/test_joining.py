@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.repair.holes import Span
-from core.repair.joining import (
+from core.repair.holes import HoleSpan
+from core.repair.trade_merge import (
     AHEAD_MAX_NS,
-    Trade,
-    Unjoinable,
+    ExactTrade,
+    TradeConflict,
     VenueTrades,
     in_order,
     join_equals,
@@ -23,15 +23,17 @@ BEGIN_NS = 1_723_100_000 * SECOND_NS
 
 def trade(number: int | str, size: str = "1", price: str = "100", at_s: float | None = None):
     seconds = at_s if at_s is not None else int("".join(filter(str.isdigit, str(number))))
-    return Trade(str(number), Decimal(price), Decimal(size), 1, BEGIN_NS + int(seconds * SECOND_NS))
+    return ExactTrade(
+        str(number), Decimal(price), Decimal(size), 1, BEGIN_NS + int(seconds * SECOND_NS)
+    )
 
 
-def trades(*numbers: int) -> list[Trade]:
+def trades(*numbers: int) -> list[ExactTrade]:
     return [trade(number) for number in numbers]
 
 
-def span(first: int, last: int) -> Span:
-    return Span(BEGIN_NS + first * SECOND_NS, BEGIN_NS + last * SECOND_NS, first, last)
+def span(first: int, last: int) -> HoleSpan:
+    return HoleSpan(BEGIN_NS + first * SECOND_NS, BEGIN_NS + last * SECOND_NS, first, last)
 
 
 def numbers(found) -> list[int]:
@@ -70,9 +72,9 @@ def test_a_time_outside_of_the_hole_is_not_believed():
 
 def test_a_seam_that_is_another_trade_joins_nothing():
     told = [trade(3, size="2"), *trades(4, 5, 6)]
-    with pytest.raises(Unjoinable, match="trade 3 is recorded as"):
+    with pytest.raises(TradeConflict, match="trade 3 is recorded as"):
         join(told, trades(3, 6), span(3, 6))
-    with pytest.raises(Unjoinable, match="trade 6"):
+    with pytest.raises(TradeConflict, match="trade 6"):
         join([*trades(3, 4, 5), trade(6, at_s=6.5)], trades(3, 6), span(3, 6))
 
 
@@ -106,10 +108,10 @@ def test_a_recorded_trade_that_sums_up_several_stands_for_them():
     joined = join(told, recorded, span(3, 9), consecutive=False)
     assert numbers(joined.missing) == [4, 5, 6]
     # What is told does not make up what is recorded.
-    with pytest.raises(Unjoinable, match="trade 9"):
+    with pytest.raises(TradeConflict, match="trade 9"):
         join(told, [*trades(3), trade(9, size="2.5")], span(3, 9), consecutive=False)
     # The gap has said that 7 is the first that it knows.
-    known = Span(BEGIN_NS, BEGIN_NS + 9 * SECOND_NS, 3, 7)
+    known = HoleSpan(BEGIN_NS, BEGIN_NS + 9 * SECOND_NS, 3, 7)
     joined = join(told, recorded, known, after=9, consecutive=False)
     assert numbers(joined.missing) == [4, 5, 6]
     assert joined.after
@@ -119,7 +121,7 @@ def test_of_a_sum_before_the_hole_only_the_end_is_told():
     recorded = [trade(3, size="5"), *trades(6)]
     joined = join(trades(3, 4, 5, 6), recorded, span(3, 6), consecutive=False)
     assert numbers(joined.missing) == [4, 5]
-    with pytest.raises(Unjoinable):
+    with pytest.raises(TradeConflict):
         join(trades(3, 4, 5, 6), [trade(3, size="0.5"), *trades(6)], span(3, 6), consecutive=False)
 
 
@@ -133,7 +135,7 @@ def test_order_and_repetitions_are_corrected(told, consecutive):
 
 
 def test_a_trade_that_is_told_twice_and_differently_spoils_the_answer():
-    with pytest.raises(Unjoinable, match="told twice"):
+    with pytest.raises(TradeConflict, match="told twice"):
         in_order([*trades(3, 4), trade(4, size="7")], numbered=True, now_ns=2 * BEGIN_NS)
 
 
@@ -162,7 +164,7 @@ def test_without_numbers_equal_trades_on_both_sides_prove_what_lies_between():
 
 def test_without_numbers_an_equal_id_with_another_size_proves_the_contrary():
     told = [trade("2b", size="3"), trade("3c"), trade("4d")]
-    with pytest.raises(Unjoinable, match="2b"):
+    with pytest.raises(TradeConflict, match="2b"):
         equals(told, [trade("2b"), trade("4d")], 2, 4)
 
 

@@ -5,14 +5,14 @@ from decimal import Decimal
 
 import pytest
 
+from core.repair.candle_backfill import DEPTHS, CandleBackfill
 from core.repair.context import RepairContext
 from core.repair.hole_store import HoleStore
 from core.repair.metrics import RepairMetrics
-from core.repair.past_candles import DEPTHS, PastCandles
-from core.repair.record_reader import MINUTE_NS, Candle, RecordReader
+from core.repair.record_reader import MINUTE_NS, MinuteCandle, RecordReader
 from core.repair.settings import RepairSettings
 from core.repair.tests.rig import busy
-from core.repair.venues import NotAvailable, RetryLater
+from core.repair.venue_clients import PermanentVenueError, RetryableVenueError
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database, migrate
 from kit.base.degradation import DegradedReasons
@@ -52,7 +52,7 @@ class History:
         self.clock = clock
         self.calls: list[tuple[str, str, int]] = []
         self.unknown: set[str] = set()
-        self.refusals: list[RetryLater] = []
+        self.refusals: list[RetryableVenueError] = []
         self.since_ns = 0
 
     def runs(self, venue: str) -> bool:
@@ -60,16 +60,16 @@ class History:
 
     async def candles(
         self, venue: str, symbol: str, start_time_ns: int, interval: str = "1m"
-    ) -> dict[int, Candle]:
+    ) -> dict[int, MinuteCandle]:
         self.calls.append((symbol, interval, start_time_ns))
         if self.refusals:
             raise self.refusals.pop(0)
         if interval in self.unknown:
-            raise NotAvailable("no such interval")
+            raise PermanentVenueError("no such interval")
         length_ns = BY_NAME[interval].length_ns
         start_ns = -(-max(start_time_ns, self.since_ns) // length_ns) * length_ns
         open_times = range(start_ns, self.clock.time_ns(), length_ns)[:1000]
-        return {at: Candle(*[Decimal(at // MINUTE_NS % 1000 + 1)] * 5) for at in open_times}
+        return {at: MinuteCandle(*[Decimal(at // MINUTE_NS % 1000 + 1)] * 5) for at in open_times}
 
 
 class Rig:
@@ -87,7 +87,7 @@ class Rig:
             *(database, RecordReader(database), HoleStore(database), self.venue, None),
             *(self.settings, RepairMetrics(meter), DegradedReasons(meter), self.clock),
         )
-        self.past = PastCandles(context)
+        self.past = CandleBackfill(context)
 
     async def execute(self, text: str) -> list[tuple]:
         async with self.database.transaction() as connection:
@@ -143,13 +143,13 @@ async def test_a_fetch_that_was_cut_short_goes_on_where_it_was(rig):
     first = rig.past.fetch(VENUE)
     done = rig.venue.candles
 
-    async def candles(*args) -> dict[int, Candle]:
+    async def candles(*args) -> dict[int, MinuteCandle]:
         if len(rig.venue.calls) == 1:
             raise busy(5)
         return await done(*args)
 
     rig.venue.candles = candles
-    with pytest.raises(RetryLater):
+    with pytest.raises(RetryableVenueError):
         await first
     assert len(await rig.minutes()) == 1000
     rig.venue.candles = done

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.repair.holes import Span
-from core.repair.quality import Active, Parts, agreement, coverage, freshness
+from core.repair.holes import HoleSpan
+from core.repair.quality import ActivePeriod, QualityFactors, agreement, coverage, freshness
 from core.repair.settings import RepairSettings
 from core.repair.tests.rig import SYMBOL, VENUE, rig_of, trades
 from kit.base.clock import NANOSECONDS_PER_SECOND as SECOND_NS
@@ -17,27 +17,27 @@ HISTORY = trades(*range(1, 601))
 
 def test_coverage_is_what_lies_in_no_hole():
     assert coverage([], 0, 100) == 1
-    assert coverage([Span(10, 20), Span(15, 30), Span(90, 200)], 0, 100) == 0.7
-    assert coverage([Span(-50, 200)], 0, 100) == 0
-    assert coverage([Span(0, 1)], 5, 5) == 1
+    assert coverage([HoleSpan(10, 20), HoleSpan(15, 30), HoleSpan(90, 200)], 0, 100) == 0.7
+    assert coverage([HoleSpan(-50, 200)], 0, 100) == 0
+    assert coverage([HoleSpan(0, 1)], 5, 5) == 1
 
 
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), max_size=8))
 def test_coverage_counts_every_moment_once(pairs):
-    holes = [Span(min(pair), max(pair)) for pair in pairs]
+    holes = [HoleSpan(min(pair), max(pair)) for pair in pairs]
     missing = {at for hole in holes for at in range(hole.start_time_ns, hole.end_time_ns)}
     assert coverage(holes, 0, 100) == pytest.approx(1 - len(missing) / 100)
 
 
 def test_an_instrument_is_stale_when_it_is_silent_for_longer_than_usual():
     end = 1000 * SECOND_NS
-    lively = [Active(at * SECOND_NS, (at + 60) * SECOND_NS, 600) for at in range(0, 960, 60)]
-    assert freshness([*lively, Active(960 * SECOND_NS, end, 400)], 0, end, 60) == 1
+    lively = [ActivePeriod(at * SECOND_NS, (at + 60) * SECOND_NS, 600) for at in range(0, 960, 60)]
+    assert freshness([*lively, ActivePeriod(960 * SECOND_NS, end, 400)], 0, end, 60) == 1
     # Silent for 400 s, of which 60 are allowed.
     silent = [one for one in lively if not 300 <= one.start_ns / SECOND_NS < 660]
     assert freshness(silent, 0, end, 60) == pytest.approx(1 - 300 / 1000)
     # One that trades every 300 s may be silent for 2400 s.
-    rare = [Active(at * SECOND_NS, at * SECOND_NS, 1) for at in range(0, 9000, 300)]
+    rare = [ActivePeriod(at * SECOND_NS, at * SECOND_NS, 1) for at in range(0, 9000, 300)]
     assert freshness(rare, 0, 10_800 * SECOND_NS, 60) == 1
     # The end of the window counts, too.
     assert freshness(lively[:5], 0, end, 60) == pytest.approx(1 - 640 / 1000)
@@ -48,7 +48,7 @@ def test_an_instrument_is_stale_when_it_is_silent_for_longer_than_usual():
 def test_agreement_is_the_share_that_differs_without_a_reason():
     assert agreement(0, 0) == 1
     assert agreement(10, 1) == pytest.approx(0.9)
-    assert Parts(0.5, 0.5, 0.5).score == 0.125
+    assert QualityFactors(0.5, 0.5, 0.5).score == 0.125
 
 
 @pytest.fixture

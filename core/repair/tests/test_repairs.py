@@ -20,9 +20,9 @@ from core.repair.tests.rig import (
     trade,
     trades,
 )
-from core.repair.venues import NotAvailable, RetryLater
+from core.repair.venue_clients import PermanentVenueError, RetryableVenueError
 from kit.base.cursor import Cursor
-from kit.marketdata.delivery.streams import StreamEntry
+from kit.marketdata.delivery.redis_streams import StreamEntry
 from kit.marketdata.model.batches import Batch
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
@@ -223,7 +223,7 @@ async def test_a_gap_whose_other_side_is_not_there_yet_waits(rig):
 
 async def test_a_busy_venue_is_waited_for_and_a_failing_one_tried_again(rig):
     async with rig(HISTORY) as made:
-        made.venue.refusals = [*[busy()] * 8, RetryLater("it fails", 0.0)]
+        made.venue.refusals = [*[busy()] * 8, RetryableVenueError("it fails", 0.0)]
         await made.recorded(without(70))
         async with made.running():
             job = await made.mended()
@@ -258,7 +258,7 @@ async def test_a_number_that_cannot_be_recorded_is_not_taken(rig):
 
 async def test_what_the_venue_cannot_do_is_not_tried_again(rig):
     async with rig(HISTORY) as made:
-        made.venue.refusals = [NotAvailable("there is no history")]
+        made.venue.refusals = [PermanentVenueError("there is no history")]
         await made.recorded(without(70))
         async with made.running():
             job = await made.mended()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from kit.accounting.contract import Assets, Contract, ContractKind
+from kit.accounting.contract import Contract, ContractAssets, ContractKind
 from kit.accounting.fees import FeeCalculator, FeeTier
 from kit.accounting.margin import MarginCalculator
 from kit.accounting.money import Ratio, amount_of, atoms_of
@@ -19,9 +19,11 @@ ATOM = Fraction(1, 10**18)
 INITIAL, MAINTENANCE = Ratio(1, 10), Ratio(1, 200)
 START = 10**6
 CONTRACTS = {
-    "linear": Contract("linear", Assets("BTC", "X", "X"), D("0.01"), D("0.1"), D("0.001")),
-    "inverse": Contract("inverse", Assets("X", "USD", "X"), D(10), D("0.5"), D(1)),
-    "quanto": Contract("quanto", Assets("ETH", "USD", "X"), D("0.0000011"), D("0.05"), D("0.5")),
+    "linear": Contract("linear", ContractAssets("BTC", "X", "X"), D("0.01"), D("0.1"), D("0.001")),
+    "inverse": Contract("inverse", ContractAssets("X", "USD", "X"), D(10), D("0.5"), D(1)),
+    "quanto": Contract(
+        "quanto", ContractAssets("ETH", "USD", "X"), D("0.0000011"), D("0.05"), D("0.5")
+    ),
 }
 SYMBOLS = st.sampled_from(sorted(CONTRACTS))
 FILLS = st.lists(
@@ -169,7 +171,7 @@ def test_an_order_is_admitted_if_its_margin_and_fee_are_there(symbol, buys, tick
 
 
 def test_the_assets_make_the_kind_of_contract():
-    kinds = [Assets("BTC", "USD", one).kind for one in ("", "USD", "BTC", "ETH")]
+    kinds = [ContractAssets("BTC", "USD", one).kind for one in ("", "USD", "BTC", "ETH")]
     assert kinds == [
         ContractKind.SPOT,
         ContractKind.LINEAR,

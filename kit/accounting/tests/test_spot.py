@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.accounting.contract import Assets, Contract
+from kit.accounting.contract import Contract, ContractAssets
 from kit.accounting.fees import FeeAsset, FeeCalculator, FeeTier
 from kit.accounting.money import ATOMS_PER_UNIT, atoms_of
 from kit.accounting.spot import SpotCalculator
 from kit.accounting.wallet import InsufficientFunds, Wallet
 
 D = Decimal
-CONTRACT = Contract("BTC/USD", Assets("BTC", "USD"), D(1), D("0.01"), D("0.0001"))
+CONTRACT = Contract("BTC/USD", ContractAssets("BTC", "USD"), D(1), D("0.01"), D("0.0001"))
 MAKER, TAKER = D("-0.0002"), D("0.0013")
 
 

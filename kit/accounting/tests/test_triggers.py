@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit.accounting.triggers import best_price, is_triggered, trailing_price, triggers_on_rise
+from kit.accounting.stop_triggers import best_price, is_triggered, trailing_price, triggers_on_rise
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import START, Cursor, StreamKey
 from kit.base.database import (
+    ConsumerPositionConflict,
     Database,
-    PositionMoved,
     load_positions,
     migrate,
     save_positions,
@@ -111,7 +111,7 @@ async def test_positions_that_another_process_moved_stay_where_they_are(database
     async with database.transaction() as connection:
         await save_positions(connection, "recorder", {TRADES: Cursor(1, 5)}, {TRADES: START})
     for stale in ({}, {TRADES: Cursor(1, 4)}):
-        with pytest.raises(PositionMoved):
+        with pytest.raises(ConsumerPositionConflict):
             async with database.transaction() as connection:
                 await save_positions(connection, "recorder", {TRADES: Cursor(1, 6)}, stale)
     async with database.transaction() as connection:
@@ -123,7 +123,7 @@ async def test_of_two_that_move_the_same_positions_one_commits(database):
         try:
             async with database.transaction() as connection:
                 await save_positions(connection, "recorder", {TRADES: to, BOOK: to}, {})
-        except PositionMoved:
+        except ConsumerPositionConflict:
             return False
         return True
 

@@ -1,25 +1,25 @@
 """The cards, by subject. Importing this package fills kit.conformance.card.CARDS."""
 
 from kit.conformance.cards import (
+    book_verification,
     books,
     faults,
     history,
     listing,
     quotes,
     status,
+    tickers_marks_candles,
     trades,
-    values,
-    verification,
 )
 
 __all__ = [
+    "book_verification",
     "books",
     "faults",
     "history",
     "listing",
     "quotes",
     "status",
+    "tickers_marks_candles",
     "trades",
-    "values",
-    "verification",
 ]

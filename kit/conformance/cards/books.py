@@ -8,8 +8,8 @@ from itertools import chain
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import to_decimal
-from kit.conformance.card import CardContext, CardFailed, card, expect
-from kit.conformance.connector import WAIT_SECONDS_MAX
+from kit.conformance.card import CardContext, CardFailure, card, expect
+from kit.conformance.connector_under_test import WAIT_SECONDS_MAX
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import BookProof, Venue
 
@@ -118,7 +118,7 @@ async def other_tick_size(context: CardContext) -> None:
     try:
         context.exchange.order("tick_size", context.first, value=f"{coarser:f}")
     except ValueError as error:
-        raise CardFailed(f"the simulator cannot change the tick size: {error}") from None
+        raise CardFailure(f"the simulator cannot change the tick size: {error}") from None
     await more_updates(context, context.first)
     await expect_equal(context, context.first)
 
@@ -213,7 +213,7 @@ async def expect_equal(context: CardContext, symbol: str, levels: int | None = B
                 # All updates have come, and a wrong level deep in the book can stay wrong for long.
                 break
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
-    raise CardFailed(f"{symbol}, {book.state.value}: {difference}")
+    raise CardFailure(f"{symbol}, {book.state.value}: {difference}")
 
 
 def _differences(ours: Sequence[Side], theirs: Sequence[Side], levels: int | None) -> Iterator[str]:

@@ -7,7 +7,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.conformance.card import CardContext, card, expect, short_silence
 from kit.conformance.cards.books import expect_equal
 from kit.conformance.cards.trades import more_trades, short
-from kit.connector.contract.venue import Ordering
+from kit.connector.contract.venue import UpdateOrdering
 
 BOOK = types_pb2.CHANNEL_BOOK
 ENOUGH = 20
@@ -55,7 +55,7 @@ async def skewed(context: CardContext) -> None:
         context.exchange.order("clock_skew", seconds=seconds)
         await more_trades(context, len(context.connector.batches), ENOUGH)
     # A book that is ordered by time is in doubt when the clock goes back.
-    is_by_time = context.venue.book.sequence.ordering is Ordering.TIME
+    is_by_time = context.venue.book.sequence.ordering is UpdateOrdering.TIME
     for symbol in () if is_by_time else context.symbols:
         gaps = context.connector.gaps(BOOK, symbol, since)
         expect(not gaps, f"{symbol}: {', '.join(map(short, gaps))}")

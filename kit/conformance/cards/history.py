@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 from kit.base.errors import RateLimited, VenuemeshError, VenueUnavailable
-from kit.conformance.card import CardContext, CardFailed, card, expect
-from kit.connector.contract.venue import TradeHistory
+from kit.conformance.card import CardContext, CardFailure, card, expect
+from kit.connector.contract.venue import TradeHistoryLookup
 
 COUNT = 20
 
@@ -17,7 +17,7 @@ async def trades(context: CardContext) -> None:
     expect(newest, "there are none")
     times = [one.venue_time_ns for one in newest]
     expect(times == sorted(times), "not oldest first")
-    if TradeHistory.BY_ID not in context.venue.profile.trade_history:
+    if TradeHistoryLookup.BY_ID not in context.venue.profile.trade_history:
         return
     begin = int(newest[len(newest) // 2].trade_id)
     found = await history.trades(context.first, begin, 0, COUNT)
@@ -68,4 +68,4 @@ async def _refused(context: CardContext, fault: str) -> VenuemeshError:
         return error
     finally:
         context.exchange.clear()
-    raise CardFailed(f"{fault} did not raise an error")
+    raise CardFailure(f"{fault} did not raise an error")

@@ -6,7 +6,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.errors import VenuemeshError
 from kit.conformance.card import CardContext, card, expect
-from kit.connector.host.instruments import InstrumentCache
+from kit.connector.publishing.instrument_cache import InstrumentCache
 
 
 @card("LST-1")

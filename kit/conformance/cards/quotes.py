@@ -3,7 +3,7 @@
 from venuemesh.common.v1 import types_pb2
 
 from kit.conformance.card import CardContext, card, expect
-from kit.conformance.cards.values import without_channel
+from kit.conformance.cards.tickers_marks_candles import without_channel
 
 QUOTES = types_pb2.CHANNEL_QUOTES
 ENOUGH = 20

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from kit.conformance.card import CardContext, CardFailed, card, expect
+from kit.conformance.card import CardContext, CardFailure, card, expect
 from kit.conformance.cards.books import expect_equal, more_updates
 
 STATUS = types_pb2.CHANNEL_STATUS
@@ -96,7 +96,7 @@ async def _change(
     try:
         context.exchange.order(act, context.first, value=value)
     except ValueError as error:
-        raise CardFailed(f"the simulator cannot do it: {error}") from None
+        raise CardFailure(f"the simulator cannot do it: {error}") from None
     await context.connector.listing.refresh()
     definition = await _told(context, context.first, since, change)
     for symbol in context.symbols[1:]:

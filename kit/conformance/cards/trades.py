@@ -6,7 +6,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import gap_reason_name
 from kit.base.numbers import to_decimal
-from kit.conformance.card import CardContext, CardFailed, card, expect
+from kit.conformance.card import CardContext, CardFailure, card, expect
 from kit.connector.contract.venue import TradeNumbering, Venue
 
 TRADES = types_pb2.CHANNEL_TRADES
@@ -170,7 +170,7 @@ def _expect_once(context: CardContext) -> None:
     ids = [one[0] for one in _trades(context)]
     if len(set(ids)) < len(ids):
         twice = next(trade_id for trade_id in ids if ids.count(trade_id) > 1)
-        raise CardFailed(f"trade {twice} came {ids.count(twice)} times")
+        raise CardFailure(f"trade {twice} came {ids.count(twice)} times")
 
 
 def short(gap: types_pb2.Gap) -> str:

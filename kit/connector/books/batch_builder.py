@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.numbers import IntColumn
 from kit.connector.books.book_events import BookEvent, UpdateEvent
 from kit.connector.books.synchronized_book import SynchronizedBook
-from kit.marketdata.book.levels import Changes
+from kit.marketdata.book.levels import SideChanges
 from kit.marketdata.codec import encode
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.columns import Scale, instrument_entry
@@ -48,8 +48,8 @@ class BookBatchBuilder:
         events = [event for _, _, event in self._rows]
         updates = [event.update for event in events]
         columns = encode.book(
-            Changes.joined([update.bids for update in updates]),
-            Changes.joined([update.asks for update in updates]),
+            SideChanges.joined([update.bids for update in updates]),
+            SideChanges.joined([update.asks for update in updates]),
             instrument=_column(position[book.symbol, scale] for book, scale, _ in self._rows),
             first_sequence=_column(update.numbers.first for update in updates),
             last_sequence=_column(update.numbers.last for update in updates),

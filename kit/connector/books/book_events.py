@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.connector.contract.venue import UpdateNumbers
-from kit.marketdata.book.levels import Side
+from kit.connector.contract.venue import SequenceNumbers
+from kit.marketdata.book.levels import BookSide
 
 UNPROVEN_EPOCH = 0
 """The book epoch of updates that are published while there is no book to apply them to."""
@@ -16,11 +16,11 @@ UNPROVEN_EPOCH = 0
 class VenueBookUpdate(NamedTuple):
     """One update or snapshot of a book, at the scale of the book."""
 
-    numbers: UpdateNumbers
+    numbers: SequenceNumbers
     venue_time_ns: int
     received_time_ns: int
-    bids: Side
-    asks: Side
+    bids: BookSide
+    asks: BookSide
     checksum: int | None = None
     """The venue's checksum of the book after this update."""
     is_published: bool = False

@@ -11,16 +11,16 @@ from kit.base.numbers import IntColumn, NumberError, rescale
 from kit.connector.books.batch_builder import BookBatchBuilder, Publish
 from kit.connector.books.book_events import BookEvent, VenueBookUpdate
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
-from kit.connector.contract.venue import BookRules, BookSnapshot, Ordering, UpdateNumbers
-from kit.marketdata.book.levels import Changes, DroppedLevels, Verdict
+from kit.connector.contract.venue import BookRules, BookSnapshot, SequenceNumbers, UpdateOrdering
+from kit.marketdata.book.levels import BookCheck, SideChanges, TruncatedLevels
 from kit.marketdata.codec import encode
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.columns import (
     BookRows,
-    Levels,
-    Numbers,
+    NumberColumn,
+    PriceLevels,
     Scale,
-    Symbols,
+    SymbolColumn,
     instrument_entry,
     zeros,
 )
@@ -91,7 +91,7 @@ class BookManager:
         sheet = _Sheet(rows, *self._scaled(rows.symbols, rows.bids, rows.asks))
         good: list[IntColumn] = []
         left: list[IntColumn] = []
-        dropped: list[tuple[DroppedLevels, DroppedLevels]] = []
+        dropped: list[tuple[TruncatedLevels, TruncatedLevels]] = []
         parts = self._synchronized(sheet)
         builder = BookBatchBuilder(self._publish)
         for book, part in parts:
@@ -105,7 +105,7 @@ class BookManager:
             if done:
                 good.append(part[:done])
                 book.note_applied(sheet.update(int(part[done - 1])))
-            if verdict is not Verdict.GOOD:
+            if verdict is not BookCheck.GOOD:
                 builder.take(book, book.on_failed_check(verdict, sheet.update(int(part[done]))))
                 left.append(part[done + 1 :])
         if good:
@@ -165,9 +165,9 @@ class BookManager:
         NumberError."""
         if symbol not in self.books:
             return True
-        bids, asks = self._scaled(Symbols.of([symbol]), snapshot.bids, snapshot.asks)
+        bids, asks = self._scaled(SymbolColumn.of([symbol]), snapshot.bids, snapshot.asks)
         book = self.books[symbol]
-        numbers = UpdateNumbers(snapshot.last_sequence, snapshot.last_sequence, 0)
+        numbers = SequenceNumbers(snapshot.last_sequence, snapshot.last_sequence, 0)
         whole = VenueBookUpdate(numbers, 0, snapshot.received_time_ns, bids.of(0), asks.of(0))
         builder = BookBatchBuilder(self._publish)
         builder.take(book, book.on_snapshot(whole))
@@ -177,7 +177,7 @@ class BookManager:
     def not_contained(self, rows: BookRows) -> BookRows:
         """Leave out updates that a book ordered by time contains. Where updates are numbered, the
         sequence rule sees them itself."""
-        if self._rules.sequence.ordering is not Ordering.TIME:
+        if self._rules.sequence.ordering is not UpdateOrdering.TIME:
             return rows
         newest = [self.books[name].last_sequence for name in rows.symbols.names]
         contained = rows.last_sequence < np.array(newest, dtype=np.int64)[rows.symbols.row]
@@ -295,9 +295,11 @@ class BookManager:
             if rows.snapshot[part].any() and book.state is not BookState.SYNCHRONIZED:
                 book.reset()
 
-    def _scaled(self, symbols: Symbols, *sides: Levels) -> "tuple[Changes, Changes]":
+    def _scaled(
+        self, symbols: SymbolColumn, *sides: PriceLevels
+    ) -> "tuple[SideChanges, SideChanges]":
         """The levels at the scales of their books, which grow where needed."""
-        owners = [Symbols(symbols.names, np.repeat(symbols.row, side.count)) for side in sides]
+        owners = [SymbolColumn(symbols.names, np.repeat(symbols.row, side.count)) for side in sides]
         prices = [owner.most([side.price]) for owner, side in zip(owners, sides, strict=True)]
         sizes = [owner.most([side.size]) for owner, side in zip(owners, sides, strict=True)]
         scales = [
@@ -307,7 +309,7 @@ class BookManager:
             )
         ]
         bids, asks = (
-            Changes(
+            SideChanges(
                 _at_scales(side.price, [scale.price for scale in scales], owner.row),
                 _at_scales(side.size, [scale.size for scale in scales], owner.row),
                 side.count,
@@ -328,8 +330,8 @@ class _Sheet:
     """Updates of several books, with their levels at the scales of the books."""
 
     rows: BookRows
-    bids: Changes
-    asks: Changes
+    bids: SideChanges
+    asks: SideChanges
 
     def update(self, row: int) -> VenueBookUpdate:
         """The update of a row."""
@@ -343,12 +345,12 @@ class _Sheet:
             None if rows.checksum is None else int(rows.checksum[row]),
         )
 
-    def removing(self, dropped: list[tuple[DroppedLevels, DroppedLevels]]) -> "_Sheet":
+    def removing(self, dropped: list[tuple[TruncatedLevels, TruncatedLevels]]) -> "_Sheet":
         """The same, with the removal of levels beyond the depth."""
         if not dropped:
             return self
         bids, asks = (
-            DroppedLevels(*map(np.concatenate, zip(*side, strict=True)))
+            TruncatedLevels(*map(np.concatenate, zip(*side, strict=True)))
             for side in zip(*dropped, strict=True)
         )
         return _Sheet(self.rows, self.bids.removing(bids), self.asks.removing(asks))
@@ -357,8 +359,8 @@ class _Sheet:
         return _Sheet(self.rows.take(kept), self.bids.take(kept), self.asks.take(kept))
 
 
-def _numbers(rows: BookRows, row: int) -> UpdateNumbers:
-    return UpdateNumbers(
+def _numbers(rows: BookRows, row: int) -> SequenceNumbers:
+    return SequenceNumbers(
         int(rows.first_sequence[row]),
         int(rows.last_sequence[row]),
         int(rows.previous_sequence[row]),
@@ -385,7 +387,7 @@ def _without_old(book: SynchronizedBook, rows: BookRows, part: IntColumn) -> Int
     return part[:0]
 
 
-def _at_scales(numbers: Numbers, scales: list[int], owner: IntColumn) -> IntColumn:
+def _at_scales(numbers: NumberColumn, scales: list[int], owner: IntColumn) -> IntColumn:
     """The numbers of levels, each at the scale of its book."""
     if scales.count(scales[0]) == len(scales):
         return rescale(numbers.unscaled, numbers.decimals, scales[0])

@@ -3,21 +3,21 @@
 import numpy as np
 
 from kit.base.numbers import IntColumn
-from kit.connector.contract.venue import Ordering, SequenceResult, UpdateNumbers
+from kit.connector.contract.venue import SequenceNumbers, SequenceResult, UpdateOrdering
 
 
-class OverlapRule:
+class RangeOverlapRule:
     """Updates cover ranges of ids; they join or overlap, which is fine as sizes are absolute."""
 
-    ordering = Ordering.SEQUENCE
+    ordering = UpdateOrdering.SEQUENCE
 
-    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_update(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """The first id must not be greater than the one before plus one."""
         if update.last <= last:
             return SequenceResult.STALE
         return SequenceResult.GAP if update.first > last + 1 else SequenceResult.APPLY
 
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_snapshot(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """The same as ``after_update``."""
         return self.after_update(last, update)
 
@@ -29,18 +29,18 @@ class OverlapRule:
         return bool((firsts <= before + 1).all() and (lasts > before).all())
 
 
-class ChainRule:
+class PreviousIdRule:
     """Each update names the one before it."""
 
-    ordering = Ordering.SEQUENCE
+    ordering = UpdateOrdering.SEQUENCE
 
-    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_update(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """``previous`` must be the number of the update before."""
         if update.previous == last:
             return SequenceResult.APPLY
         return SequenceResult.STALE if update.last <= last else SequenceResult.GAP
 
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_snapshot(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """The same as ``after_update``."""
         return self.after_update(last, update)
 
@@ -51,18 +51,18 @@ class ChainRule:
         return bool(previous[0] == last and (previous[1:] == lasts[:-1]).all())
 
 
-class CountingRule:
+class ConsecutiveIdRule:
     """Each update has the next number."""
 
-    ordering = Ordering.SEQUENCE
+    ordering = UpdateOrdering.SEQUENCE
 
-    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_update(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """``last`` counts by one."""
         if update.last == last + 1:
             return SequenceResult.APPLY
         return SequenceResult.STALE if update.last <= last else SequenceResult.GAP
 
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_snapshot(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """The same as ``after_update``."""
         return self.after_update(last, update)
 
@@ -73,20 +73,20 @@ class CountingRule:
         return bool(lasts[0] == last + 1 and (np.diff(lasts) == 1).all())
 
 
-class TimeRule:
+class TimestampRule:
     """Updates and REST snapshots carry the venue's time of the book, which the parser and
     ``VenueHistory.book`` write into their sequence numbers, in a unit of their choice.
 
     The time tells which updates a snapshot contains. It does not tell whether one is missing.
     """
 
-    ordering = Ordering.TIME
+    ordering = UpdateOrdering.TIME
 
-    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_update(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """Time must not go back: of updates in the wrong order, the book would keep the older."""
         return SequenceResult.GAP if update.last < last else SequenceResult.APPLY
 
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_snapshot(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """An update of the same time may be missing in the snapshot, and does no harm when it is
         contained, as sizes are absolute."""
         return SequenceResult.STALE if update.last < last else SequenceResult.APPLY
@@ -103,12 +103,12 @@ class UnnumberedRule:
     after it on the same connection follow it. Only a checksum or the numbers of the connection's
     frames can show a missing update."""
 
-    ordering = Ordering.NONE
+    ordering = UpdateOrdering.NONE
 
-    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_update(self, last: int, update: SequenceNumbers) -> SequenceResult:
         return SequenceResult.APPLY
 
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_snapshot(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """An update that was held came before the snapshot."""
         return SequenceResult.STALE
 

@@ -27,16 +27,16 @@ from kit.connector.books.book_events import (
     VenueBookUpdate,
     unproven,
 )
-from kit.connector.books.held_updates import HeldUpdates
+from kit.connector.books.buffered_updates import BufferedUpdates
 from kit.connector.contract.venue import (
     BookRules,
-    Ordering,
+    SequenceNumbers,
     SequenceResult,
     SnapshotSource,
-    UpdateNumbers,
+    UpdateOrdering,
 )
 from kit.marketdata.book.book import Book
-from kit.marketdata.book.levels import ONLY, Changes, Proof, Side, Verdict
+from kit.marketdata.book.levels import ONLY, BookCheck, BookConstraints, BookSide, SideChanges
 from kit.marketdata.model.columns import Scale
 
 PEER_DELAY_NS_MAX = 300_000_000
@@ -47,8 +47,8 @@ LEVELS_MAX = 20_000
 
 GapReason = types_pb2.GapReason
 FAILED_CHECKS = {
-    Verdict.CHECKSUM: types_pb2.GAP_REASON_CHECKSUM,
-    Verdict.CROSSED: types_pb2.GAP_REASON_CROSSED,
+    BookCheck.CHECKSUM: types_pb2.GAP_REASON_CHECKSUM,
+    BookCheck.CROSSED: types_pb2.GAP_REASON_CROSSED,
 }
 NEEDS_REQUEST = frozenset({types_pb2.GAP_REASON_SEQUENCE, *FAILED_CHECKS.values()})
 """Gap reasons after which the venue sends a snapshot only on request."""
@@ -73,7 +73,7 @@ class SynchronizedBook:
         self.venue_time_ns = 0
         self.received_time_ns = 0
         self.scale = Scale()
-        self.book = Book(Proof(rules.checksum, rules.depth, rules.crossing_is_wrong))
+        self.book = Book(BookConstraints(rules.checksum, rules.depth, rules.crossing_is_wrong))
         self.ignored_total = 0
         """Updates that the book contained already."""
         self.wanted_since_ns = 0
@@ -84,7 +84,7 @@ class SynchronizedBook:
         """Whether nothing has come in time after the subscription, and nothing since."""
         self._rules = rules
         self._rule = rules.sequence
-        self._held = HeldUpdates(rules.sequence)
+        self._held = BufferedUpdates(rules.sequence)
         self._snapshot_requested = False
         self.waits_for_peer = False
         """Whether a missing update may come from the peer replica, before it counts as a gap."""
@@ -101,11 +101,11 @@ class SynchronizedBook:
     @property
     def needs_update_first(self) -> bool:
         """Whether a REST snapshot is of no use before the next update has come."""
-        return not self._held and self._rule.ordering is Ordering.TIME
+        return not self._held and self._rule.ordering is UpdateOrdering.TIME
 
     def reset(self) -> None:
         """Drop the levels, the held updates and the scale, before a snapshot replaces them."""
-        self.book.replace(Side.of([]), Side.of([]))
+        self.book.replace(BookSide.of([]), BookSide.of([]))
         self.scale = Scale()
         self._held.clear()
 
@@ -119,7 +119,7 @@ class SynchronizedBook:
         self._held.rescale(price_factor, size_factor)
         self.scale = scale
 
-    def ignores(self, numbers: UpdateNumbers) -> bool:
+    def ignores(self, numbers: SequenceNumbers) -> bool:
         """Whether the book contains an update already. Counts it in that case."""
         if self.state is not BookState.SYNCHRONIZED:
             return False
@@ -133,12 +133,12 @@ class SynchronizedBook:
             return False
         if len(lasts) > 1:
             return self._rule.run_joins(self.last_sequence, firsts, lasts, previous)
-        numbers = UpdateNumbers(int(firsts[0]), int(lasts[0]), int(previous[0]))
+        numbers = SequenceNumbers(int(firsts[0]), int(lasts[0]), int(previous[0]))
         return self._rule.after_update(self.last_sequence, numbers) is SequenceResult.APPLY
 
     def apply_run(
-        self, updates: IntColumn, bids: Changes, asks: Changes, checksums: IntColumn | None
-    ) -> tuple[int, Verdict]:
+        self, updates: IntColumn, bids: SideChanges, asks: SideChanges, checksums: IntColumn | None
+    ) -> tuple[int, BookCheck]:
         """Apply updates that join. Returns how many passed the checks; the update after them, if
         any, has failed one: pass it to ``on_failed_check``."""
         return self.book.follow(updates, bids, asks, checksums, self.scale)
@@ -165,7 +165,7 @@ class SynchronizedBook:
         last = snapshot.numbers.last
         if self.state is BookState.SYNCHRONIZED or not self._held.show_all_since(last):
             return
-        if self._rule.ordering is Ordering.SEQUENCE and last < self.last_sequence:
+        if self._rule.ordering is UpdateOrdering.SEQUENCE and last < self.last_sequence:
             return
         held = self._held.after_snapshot(last)
         if held and self._rule.after_snapshot(last, held[0].numbers) is SequenceResult.GAP:
@@ -198,7 +198,7 @@ class SynchronizedBook:
         if self.book.level_count() > LEVELS_MAX:
             self.book.trim(LEVELS_MAX // 2)
 
-    def on_failed_check(self, verdict: Verdict, update: VenueBookUpdate) -> Iterator[BookEvent]:
+    def on_failed_check(self, verdict: BookCheck, update: VenueBookUpdate) -> Iterator[BookEvent]:
         """The book failed a check after this update was applied."""
         detail = f"{verdict.name.lower()} at {update.numbers.last}"
         yield self._break(FAILED_CHECKS[verdict], update, update.received_time_ns, detail)
@@ -210,7 +210,7 @@ class SynchronizedBook:
         """Updates may have been missed, for example with a lost connection."""
         if self.state is BookState.SYNCHRONIZED:
             yield self._break(reason, None, now_ns, detail)
-        elif self._rule.ordering is not Ordering.SEQUENCE:
+        elif self._rule.ordering is not UpdateOrdering.SEQUENCE:
             # Nothing would show that updates are missing after the held ones.
             self._held.clear()
 
@@ -236,11 +236,11 @@ class SynchronizedBook:
     def snapshot(self) -> VenueBookUpdate:
         """All levels, as one update."""
         return VenueBookUpdate(
-            UpdateNumbers(self.last_sequence, self.last_sequence, 0),
+            SequenceNumbers(self.last_sequence, self.last_sequence, 0),
             self.venue_time_ns,
             self.received_time_ns,
-            Side.of(self.book.bids()),
-            Side.of(self.book.asks()),
+            BookSide.of(self.book.bids()),
+            BookSide.of(self.book.asks()),
         )
 
     def _follow(self, update: VenueBookUpdate, is_ahead: bool = False) -> Iterator[BookEvent]:
@@ -255,7 +255,7 @@ class SynchronizedBook:
             self._misses_update = self._misses_update or not is_ahead
         else:
             yield self._break(types_pb2.GAP_REASON_SEQUENCE, update, update.received_time_ns, "")
-            if self._rule.ordering is Ordering.SEQUENCE:
+            if self._rule.ordering is UpdateOrdering.SEQUENCE:
                 yield from self._hold_unproven(update)
             else:
                 yield from unproven(update)
@@ -311,7 +311,7 @@ class SynchronizedBook:
         if (
             self.state is BookState.EMPTY
             or self._snapshot_requested
-            or self._rule.ordering is not Ordering.SEQUENCE
+            or self._rule.ordering is not UpdateOrdering.SEQUENCE
         ):
             return False
         if self.wanted_because == types_pb2.GAP_REASON_SEQUENCE:
@@ -328,7 +328,7 @@ class SynchronizedBook:
             join = self._rule.after_update(self.last_sequence, update.numbers)
             if join is SequenceResult.GAP:
                 waiting.append(update)
-            elif join is SequenceResult.APPLY and self._set(update) is not Verdict.GOOD:
+            elif join is SequenceResult.APPLY and self._set(update) is not BookCheck.GOOD:
                 self.wanted_because = types_pb2.GAP_REASON_CHECKSUM
                 waiting = held
                 break
@@ -341,9 +341,9 @@ class SynchronizedBook:
         self, snapshot: VenueBookUpdate, held: Sequence[VenueBookUpdate]
     ) -> Iterator[BookEvent]:
         """Start from a snapshot and the held updates that follow it."""
-        self.book.replace(Side.of([]), Side.of([]))
+        self.book.replace(BookSide.of([]), BookSide.of([]))
         verdict = self._set(snapshot)
-        if verdict is not Verdict.GOOD:
+        if verdict is not BookCheck.GOOD:
             yield from self.on_failed_check(verdict, snapshot._replace(is_published=True))
             return
         yield self._synchronize(snapshot)
@@ -359,23 +359,23 @@ class SynchronizedBook:
 
     def _apply(self, update: VenueBookUpdate) -> Iterator[BookEvent]:
         verdict = self._set(update)
-        if verdict is Verdict.GOOD:
+        if verdict is BookCheck.GOOD:
             yield UpdateEvent(self._with_dropped_levels(update), snapshot=False, epoch=self.epoch)
         else:
             yield from self.on_failed_check(verdict, update)
 
     def _with_dropped_levels(self, update: VenueBookUpdate) -> VenueBookUpdate:
         """The update that was set last, with the removal of levels beyond the depth."""
-        sides = Changes.joined([update.bids]), Changes.joined([update.asks])
-        bids, asks = map(Changes.removing, sides, self.book.dropped_levels())
+        sides = SideChanges.joined([update.bids]), SideChanges.joined([update.asks])
+        bids, asks = map(SideChanges.removing, sides, self.book.dropped_levels())
         return update._replace(bids=bids.of(0), asks=asks.of(0))
 
-    def _set(self, update: VenueBookUpdate) -> Verdict:
+    def _set(self, update: VenueBookUpdate) -> BookCheck:
         """Set the levels of one update, and check the book."""
-        sides = Changes.joined([update.bids]), Changes.joined([update.asks])
+        sides = SideChanges.joined([update.bids]), SideChanges.joined([update.asks])
         claimed = None if update.checksum is None else np.array([update.checksum], dtype=np.int64)
         _, verdict = self.book.follow(ONLY, *sides, claimed, self.scale)
-        if verdict is Verdict.GOOD:
+        if verdict is BookCheck.GOOD:
             self.note_applied(update)
         return verdict
 

@@ -27,7 +27,7 @@ from kit.execution.contract import Credentials, ExecutionClient, Transport
 from kit.execution.paper.rules import FeeSchedule
 from kit.marketdata.book.checksum import Checksum
 from kit.marketdata.frames import Frames
-from kit.marketdata.model.columns import Levels, Rows
+from kit.marketdata.model.columns import PriceLevels, Rows
 
 CHANNEL_STATUS: Channel = types_pb2.CHANNEL_STATUS
 DEFAULT_FEE_SCHEDULE = FeeSchedule()
@@ -101,7 +101,7 @@ class FeedProtocol(Protocol):
         """Read a frame of no kind. Raises FrameError when the venue documents no such frame."""
 
 
-class UpdateNumbers(NamedTuple):
+class SequenceNumbers(NamedTuple):
     """The numbers of a book update."""
 
     first: int
@@ -120,7 +120,7 @@ class SequenceResult(Enum):
     """Updates between are missing."""
 
 
-class Ordering(Enum):
+class UpdateOrdering(Enum):
     """What a sequence rule can tell about the updates of a book."""
 
     NONE = "none"
@@ -135,13 +135,13 @@ class SequenceRule(Protocol):
     """How the updates of a venue's book join. Pure. Common ones: books/sequence_rules.py."""
 
     @property
-    def ordering(self) -> Ordering:
+    def ordering(self) -> UpdateOrdering:
         """What the numbers of the updates can tell."""
 
-    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_update(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """May this update follow the update that ended with ``last``?"""
 
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
+    def after_snapshot(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """May this be the first update after a snapshot of ``last``?"""
 
     def run_joins(
@@ -187,12 +187,12 @@ class BookRules:
     told by them: so the updates of two connections make one book (process/peer_replica.py)."""
 
     def __post_init__(self) -> None:
-        if self.snapshots is SnapshotSource.REST and self.sequence.ordering is Ordering.NONE:
+        if self.snapshots is SnapshotSource.REST and self.sequence.ordering is UpdateOrdering.NONE:
             raise ValueError(
                 "REST snapshots need a sequence rule that tells which updates a snapshot contains:"
-                " number the updates, or use TimeRule with the venue's update times"
+                " number the updates, or use TimestampRule with the venue's update times"
             )
-        if self.same_everywhere and self.sequence.ordering is not Ordering.SEQUENCE:
+        if self.same_everywhere and self.sequence.ordering is not UpdateOrdering.SEQUENCE:
             raise ValueError("same_everywhere needs a sequence rule that shows missing updates")
 
 
@@ -202,8 +202,8 @@ class BookSnapshot:
 
     last_sequence: int
     """Of its last update, as the feed counts them; 0 where the answer does not say."""
-    bids: Levels
-    asks: Levels
+    bids: PriceLevels
+    asks: PriceLevels
     received_time_ns: int
     size_decimals: int | None = None
     """Sizes are cut to so many decimal places, where the answer knows them worse than the feed."""
@@ -258,7 +258,7 @@ class VenueLimits:
     """A subscription that is silent for less is left alone, however lively it was before."""
 
 
-class Maturity(Enum):
+class ConnectorMaturity(Enum):
     """How far a connector can be relied on."""
 
     PREVIEW = "preview"
@@ -267,7 +267,7 @@ class Maturity(Enum):
     """It reads real captures of the venue exactly."""
 
 
-class TradeHistory(Enum):
+class TradeHistoryLookup(Enum):
     """By what History.trades can find past trades."""
 
     BY_ID = "by id"
@@ -294,11 +294,14 @@ class VenueProfile:
     """For example "Binance"."""
     segment: str
     """"spot", "perpetual" or "derivatives"."""
-    maturity: Maturity
+    maturity: ConnectorMaturity
     credentials: Sequence[str] = ()
     """Names of what a live connection for market data needs; usually nothing."""
     notes: str = ""
-    trade_history: Sequence[TradeHistory] = (TradeHistory.BY_ID, TradeHistory.BY_TIME)
+    trade_history: Sequence[TradeHistoryLookup] = (
+        TradeHistoryLookup.BY_ID,
+        TradeHistoryLookup.BY_TIME,
+    )
     """Empty where a venue tells its newest trades only."""
     trade_numbering: TradeNumbering = TradeNumbering.NONE
     trade_time_step_ns: int = 1_000_000
@@ -371,7 +374,7 @@ class Venue:
         """What proves the books of this venue. Without any, a missed update goes unnoticed, and
         GetOrderBook calls a book UNPROVEN at best."""
         found = {
-            BookProof.SEQUENCE: self.book.sequence.ordering is Ordering.SEQUENCE,
+            BookProof.SEQUENCE: self.book.sequence.ordering is UpdateOrdering.SEQUENCE,
             BookProof.CHECKSUM: self.book.checksum is not Checksum.NONE,
             BookProof.CONNECTION_SEQUENCE: self.connection_sequence is not None,
         }

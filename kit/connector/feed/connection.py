@@ -10,7 +10,7 @@ from kit.base.clock import Clock
 from kit.base.websocket import WebsocketHandler
 from kit.connector.contract.venue import ControlMessage, FeedProtocol, VenueLimits
 from kit.connector.feed.send_queue import SendQueue
-from kit.connector.host.frame_pipeline import FrameSource
+from kit.connector.publishing.frame_pipeline import FrameSource
 
 MakeMessages = Callable[[Sequence[str], int], list[str]]
 
@@ -48,7 +48,7 @@ class FrameReceiver(Protocol):
         """Add messages that were read together."""
 
 
-class ConnectionOwner(Protocol):
+class ConnectionListener(Protocol):
     """Is told about the state of a connection."""
 
     def on_opened(self, connection: "WebsocketConnection") -> None:
@@ -66,7 +66,7 @@ class WebsocketConnection:
 
     def __init__(
         self,
-        owner: ConnectionOwner,
+        owner: ConnectionListener,
         protocol: FeedProtocol,
         limits: VenueLimits,
         open_socket: OpenSocket,

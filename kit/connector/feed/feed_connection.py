@@ -12,7 +12,7 @@ from kit.base.cursor import Channel
 from kit.connector.contract.venue import FeedProtocol
 from kit.connector.feed.connection import OpenSocket, WebsocketConnection
 from kit.connector.feed.standby_connection import StandbyConnection
-from kit.connector.host.venue_host import VenueHost
+from kit.connector.publishing.feed_handler import FeedHandler
 
 LOOK_INTERVAL_S = 0.5
 LEAD_S_MAX = 15 * 60.0
@@ -30,7 +30,7 @@ class FeedConnection:
 
     def __init__(
         self,
-        host: VenueHost,
+        feed_handler: FeedHandler,
         protocol: FeedProtocol,
         symbols: Sequence[str],
         open_socket: OpenSocket,
@@ -38,7 +38,7 @@ class FeedConnection:
         self.protocol = protocol
         self.symbols = dict.fromkeys(symbols)
         """In the order in which they were added."""
-        self._host = host
+        self._feed_handler = feed_handler
         self._open_socket = open_socket
         self._current: WebsocketConnection | None = None
         self._successor: WebsocketConnection | None = None
@@ -102,10 +102,10 @@ class FeedConnection:
         """Keep the connection, and replace it before the venue closes it, until cancelled."""
         async with asyncio.TaskGroup() as group:
             self._current = self._start(group)
-            self._current.receiver = self._host.pipeline.buffer(self.protocol)
+            self._current.receiver = self._feed_handler.pipeline.buffer(self.protocol)
             try:
                 while True:
-                    await self._host.clock.sleep(LOOK_INTERVAL_S)
+                    await self._feed_handler.clock.sleep(LOOK_INTERVAL_S)
                     self._look(group)
             finally:
                 self.detach()
@@ -114,11 +114,11 @@ class FeedConnection:
         _log.info("connected", extra={"symbols": len(self.symbols)})
         connection.subscribe(list(self.symbols))
         if connection is self._successor:
-            self._standby = StandbyConnection(self._host, self.protocol, list(self.symbols))
+            self._standby = StandbyConnection(self._feed_handler, self.protocol, list(self.symbols))
             connection.receiver = self._standby
         elif connection is self._current:
             if self._was_open:
-                self._host.meter.reconnect()
+                self._feed_handler.meter.reconnect()
             self._was_open = True
             self._plan_move()
 
@@ -130,7 +130,7 @@ class FeedConnection:
             _log.warning("disconnected", extra={"reason": reason})
             self.report_loss(reason)
             if self._standby is not None:
-                self._host.meter.reconnect()
+                self._feed_handler.meter.reconnect()
                 self._move(self._standby)
             else:
                 self._abandon_successor()
@@ -143,15 +143,15 @@ class FeedConnection:
 
     def report_loss(self, reason: str) -> None:
         """Publish what was received, then what may be missing from here on."""
-        self._host.pipeline.flush()
+        self._feed_handler.pipeline.flush()
         channels = self.protocol.channels
-        self._host.row_publisher.on_connection_lost(self.symbols, channels, reason)
+        self._feed_handler.row_publisher.on_connection_lost(self.symbols, channels, reason)
 
     def _look(self, group: asyncio.TaskGroup) -> None:
         if self._current is None or self._move_at_ns is None:
             return
         if self._successor is None:
-            now_ns = self._host.clock.monotonic_ns()
+            now_ns = self._feed_handler.clock.monotonic_ns()
             if now_ns >= self._move_at_ns and self._current.connected:
                 self._successor = self._start(group)
         elif self._standby is not None:
@@ -162,7 +162,7 @@ class FeedConnection:
 
     def _plan_move(self) -> None:
         self._move_at_ns = None
-        lifetime_s = self._host.venue.limits.lifetime_s
+        lifetime_s = self._feed_handler.venue.limits.lifetime_s
         if lifetime_s is not None and self._current is not None:
             lead_s = min(LEAD_S_MAX, lifetime_s * LEAD_SHARE_MAX) * random.uniform(0.6, 1)
             age_ns = (lifetime_s - lead_s) * NANOSECONDS_PER_SECOND
@@ -176,9 +176,9 @@ class FeedConnection:
             self._stop(old)
         standby.take_over()
         if self._current is not None:
-            self._current.receiver = self._host.pipeline.buffer(self.protocol)
+            self._current.receiver = self._feed_handler.pipeline.buffer(self.protocol)
         self._plan_move()
-        self._host.meter.count("moved_connections_total")
+        self._feed_handler.meter.count("moved_connections_total")
         _log.info("moved to a new connection", extra={"symbols": len(self.symbols)})
 
     def _abandon_successor(self) -> None:
@@ -187,14 +187,14 @@ class FeedConnection:
             self._stop(successor)
 
     def _start(self, group: asyncio.TaskGroup) -> WebsocketConnection:
-        host = self._host
+        feed_handler = self._feed_handler
         connection = WebsocketConnection(
             self,
             self.protocol,
-            host.venue.limits,
+            feed_handler.venue.limits,
             self._open_socket,
             list(self.symbols),
-            host.clock,
+            feed_handler.clock,
         )
         self._running[connection] = group.create_task(connection.run())
         return connection

@@ -18,7 +18,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.base import telemetry
 from kit.base.cursor import Channel
 from kit.connector.contract.source import SubscriptionRenewal
-from kit.connector.host.venue_host import VenueHost
+from kit.connector.publishing.feed_handler import FeedHandler
 
 LOOK_S = 1.0
 SILENCES = 8
@@ -80,11 +80,11 @@ class _Pace:
 class StalenessMonitor:
     """Watches every subscription of a venue."""
 
-    def __init__(self, host: VenueHost, feed: SubscriptionRenewal) -> None:
-        self._host = host
+    def __init__(self, feed_handler: FeedHandler, feed: SubscriptionRenewal) -> None:
+        self._feed_handler = feed_handler
         self._feed = feed
-        self._minimum_s = host.venue.limits.stale_after_s
-        self._clock = host.clock
+        self._minimum_s = feed_handler.venue.limits.stale_after_s
+        self._clock = feed_handler.clock
         self._paces: dict[tuple[str, Channel], _Pace] = {}
 
     async def run(self) -> None:
@@ -97,7 +97,7 @@ class StalenessMonitor:
         silent: list[Subscription] = []
         something_came = False
         for subscription, pace in self._measured():
-            events_total = self._host.subscriptions.events_total(*subscription)
+            events_total = self._feed_handler.subscriptions.events_total(*subscription)
             if events_total > pace.events_total:
                 pace.come(events_total)
                 something_came = True
@@ -111,8 +111,8 @@ class StalenessMonitor:
 
     def _measured(self) -> Iterator[tuple[Subscription, _Pace]]:
         """The subscriptions that could bring events; the others are not silent."""
-        subscriptions = self._host.subscriptions
-        doubted = set(self._host.book_manager.wanting_snapshot())
+        subscriptions = self._feed_handler.subscriptions
+        doubted = set(self._feed_handler.book_manager.wanting_snapshot())
         known, self._paces = self._paces, {}
         for symbol in subscriptions.symbols:
             for channel in subscriptions.channels:
@@ -127,7 +127,7 @@ class StalenessMonitor:
     def _waits(self, symbol: str, channel: Channel, doubted: bool) -> bool:
         """Whether its silence has a reason: it is rejected, or a book whose snapshot is being
         requested."""
-        subscriptions = self._host.subscriptions
+        subscriptions = self._feed_handler.subscriptions
         if subscriptions.is_rejected(symbol, channel):
             return True
         is_book = channel == types_pb2.CHANNEL_BOOK
@@ -142,12 +142,12 @@ class StalenessMonitor:
         pace.tries += 1
         usual_s = max(pace.longest, pace.longest_before) * LOOK_S
         detail = f"silent for {silence_s:.0f} s, usually for up to {usual_s:.0f} s"
-        self._host.subscriptions.mark_stale(symbol, channel, detail)
-        self._host.meter.count("stale_subscriptions_total")
+        self._feed_handler.subscriptions.mark_stale(symbol, channel, detail)
+        self._feed_handler.meter.count("stale_subscriptions_total")
         name = types_pb2.Channel.Name(channel)
         _log.warning("stale", extra={"symbol": symbol, "channel": name, "detail": detail})
         renewed = self._feed.renew(symbol, channel)
         for each in renewed:
             self._paces[symbol, each].silence = 0
-        self._host.pipeline.flush()
-        self._host.row_publisher.on_resubscribed(symbol, channel, renewed, detail)
+        self._feed_handler.pipeline.flush()
+        self._feed_handler.row_publisher.on_resubscribed(symbol, channel, renewed, detail)

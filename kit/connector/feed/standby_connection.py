@@ -16,10 +16,10 @@ from kit.base.cursor import Channel
 from kit.base.telemetry import Meter
 from kit.connector.books.synchronized_book import BookState
 from kit.connector.contract.venue import FeedProtocol, SnapshotSource
-from kit.connector.host.frame_pipeline import FramePipeline, FrameSource, ReceivedFrames
-from kit.connector.host.row_publisher import RowPublisher
-from kit.connector.host.venue_host import VenueHost
-from kit.connector.subscriptions import Subscriptions
+from kit.connector.publishing.feed_handler import FeedHandler
+from kit.connector.publishing.frame_pipeline import FramePipeline, FrameSource, ReceivedFrames
+from kit.connector.publishing.row_publisher import RowPublisher
+from kit.connector.subscriptions import VenueSubscriptions
 from kit.marketdata.codec.encode import BatchDraft
 
 COMPARE_S_MIN = 2.0
@@ -43,18 +43,20 @@ class _NullSink:
 class StandbyConnection:
     """What one opening of a new connection has brought so far."""
 
-    def __init__(self, host: VenueHost, protocol: FeedProtocol, symbols: Sequence[str]) -> None:
-        venue = host.venue
-        self._host = host
+    def __init__(
+        self, feed_handler: FeedHandler, protocol: FeedProtocol, symbols: Sequence[str]
+    ) -> None:
+        venue = feed_handler.venue
+        self._feed_handler = feed_handler
         self._protocol = protocol
-        self._clock = host.clock
+        self._clock = feed_handler.clock
         self._feed_sends_books = (
             types_pb2.CHANNEL_BOOK in protocol.channels
             and venue.book.snapshots is SnapshotSource.FEED
         )
-        self._subscriptions = Subscriptions(protocol.channels)
+        self._subscriptions = VenueSubscriptions(protocol.channels)
         publisher = RowPublisher(
-            venue, _NullSink(), self._subscriptions, Meter(venue.venue_id), host.clock
+            venue, _NullSink(), self._subscriptions, Meter(venue.venue_id), feed_handler.clock
         )
         self._book_manager = publisher.book_manager
         self._pipeline = FramePipeline(venue, publisher)
@@ -90,7 +92,7 @@ class StandbyConnection:
             return False
         if passed_s > COMPARE_S_MAX:
             return True
-        self._host.pipeline.flush()
+        self._feed_handler.pipeline.flush()
         self._pipeline.flush()
         return all(self._delivers(symbol) for symbol in symbols)
 
@@ -98,13 +100,13 @@ class StandbyConnection:
         """Publish from now on what this connection brings. The old one must bring nothing more."""
         self._pipeline.flush()
         books = self._book_manager if self._feed_sends_books else None
-        self._host.pipeline.take_over(self._protocol, self._held, books)
+        self._feed_handler.pipeline.take_over(self._protocol, self._held, books)
 
     def _delivers(self, symbol: str) -> bool:
         """Whether all channels have come here on which the current connection has brought events
         meanwhile."""
         since_ns = self._subscribed_ns + int(SUBSCRIBE_S_MAX * NANOSECONDS_PER_SECOND)
-        current = self._host.subscriptions
+        current = self._feed_handler.subscriptions
         silent = [
             channel
             for channel in self._protocol.channels
@@ -113,7 +115,7 @@ class StandbyConnection:
         ]
         if silent or not self._feed_sends_books:
             return not silent
-        is_proven = self._host.book_manager.books[symbol].state is BookState.SYNCHRONIZED
+        is_proven = self._feed_handler.book_manager.books[symbol].state is BookState.SYNCHRONIZED
         return not is_proven or self._book_manager.books[symbol].state is BookState.SYNCHRONIZED
 
     def _has_brought(self, symbol: str, channel: Channel) -> bool:

@@ -11,8 +11,8 @@ from kit.base.websocket import Websocket, WebsocketHandler
 from kit.connector.contract.venue import FeedProtocol
 from kit.connector.feed.connection import OpenSocket, Socket
 from kit.connector.feed.feed_connection import FeedConnection
-from kit.connector.feed.raw_frames import RawFrames
-from kit.connector.host.venue_host import VenueHost
+from kit.connector.feed.raw_frame_publisher import RawFramePublisher
+from kit.connector.publishing.feed_handler import FeedHandler
 
 ATTEMPTS_AT_ONCE = 10
 
@@ -22,16 +22,16 @@ class WebsocketFeed:
 
     def __init__(
         self,
-        host: VenueHost,
+        feed_handler: FeedHandler,
         open_socket: OpenSocket | None = None,
-        raw_frames: RawFrames | None = None,
+        raw_frames: RawFramePublisher | None = None,
     ) -> None:
         """``raw_frames`` records everything that arrives."""
-        self._host = host
-        self._venue = host.venue
+        self._feed_handler = feed_handler
+        self._venue = feed_handler.venue
         per_second = self._venue.limits.connections_per_minute / 60
         self._attempts = RequestBudget(
-            self._venue.venue_id, per_second, host.clock, burst=ATTEMPTS_AT_ONCE
+            self._venue.venue_id, per_second, feed_handler.clock, burst=ATTEMPTS_AT_ONCE
         )
         self._open = open_socket or self._open_socket
         if raw_frames is not None:
@@ -130,7 +130,7 @@ class WebsocketFeed:
                 waiting = waiting[room:]
         for start in range(0, len(waiting), size):
             some = waiting[start : start + size]
-            connection = FeedConnection(self._host, protocol, some, self._open)
+            connection = FeedConnection(self._feed_handler, protocol, some, self._open)
             self._connections[connection] = None
 
     def _open_socket(
@@ -139,7 +139,7 @@ class WebsocketFeed:
         return Websocket(
             url,
             handler,
-            self._host.clock,
+            self._feed_handler.clock,
             ping_interval_s=ping_interval_s,
             silence_s=self._venue.limits.silence_s,
             may_connect=self._may_connect,

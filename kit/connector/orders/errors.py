@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.execution.contract import OutcomeUnknown, Rejected, RejectReason, Verdict
+from kit.execution.contract import OutcomeUnknown, RejectReason, RequestRejected, Verdict
 
 DETAIL_MAX = 300
 """Characters of a venue's text that are kept."""
@@ -88,13 +88,15 @@ class ErrorTable:
 
     def is_not_found(self, verdict: Verdict) -> bool:
         """Whether a verdict says that there is no such open order."""
-        return isinstance(verdict, Rejected) and verdict.detail.startswith(tuple(self.not_found))
+        return isinstance(verdict, RequestRejected) and verdict.detail.startswith(
+            tuple(self.not_found)
+        )
 
     def verdict_of_error(self, error: VenueError) -> Verdict:
         """The verdict for an error that came in an answer which ccxt takes for a success."""
         if error.code in self.unclear:
             return OutcomeUnknown(str(error))
-        return Rejected(self._reason(error) or orders_pb2.REJECT_REASON_OTHER, str(error))
+        return RequestRejected(self._reason(error) or orders_pb2.REJECT_REASON_OTHER, str(error))
 
     def verdict(
         self, status: int, body: str, error: VenueError | None, ccxt_classes: list[str]
@@ -102,24 +104,24 @@ class ErrorTable:
         """The verdict for an answer which ccxt takes for an error. ``error``: found in ``body``;
         ``ccxt_classes``: of ccxt's exception and its bases, the nearest first."""
         if status in self.statuses:
-            return Rejected(self.statuses[status], f"HTTP {status} {body}"[:DETAIL_MAX])
+            return RequestRejected(self.statuses[status], f"HTTP {status} {body}"[:DETAIL_MAX])
         if error is None:
             return OutcomeUnknown(f"HTTP {status} {body}"[:DETAIL_MAX])
         if error.code in self.unclear:
             return OutcomeUnknown(str(error))
         reason = self._reason(error)
         if reason is not None:
-            return Rejected(reason, str(error))
+            return RequestRejected(reason, str(error))
         if status >= 500:
             return OutcomeUnknown(f"HTTP {status} {error}")
         known = next((CCXT_CLASSES[name] for name in ccxt_classes if name in CCXT_CLASSES), None)
         if known is not None:
-            return Rejected(known, str(error))
+            return RequestRejected(known, str(error))
         # ccxt's OperationFailed covers timeouts, a busy or unavailable venue, and answers that make
         # no sense: the venue may have executed the request.
         if "OperationFailed" in ccxt_classes:
             return OutcomeUnknown(str(error))
-        return Rejected(orders_pb2.REJECT_REASON_OTHER, str(error))
+        return RequestRejected(orders_pb2.REJECT_REASON_OTHER, str(error))
 
     def _reason(self, error: VenueError) -> "RejectReason | None":
         message = error.message.lower()

@@ -12,24 +12,24 @@ from kit.base.errors import (
     VenuemeshError,
 )
 from kit.base.request_budget import Priority
-from kit.connector.orders.api import Unsupported, VenueApi
 from kit.connector.orders.order_socket import OrderSocket
 from kit.connector.orders.rest_session import (
     UNREADABLE,
-    ApiRequest,
+    OrderApiRequest,
     OrderNotFound,
-    QuerySession,
+    RestQuerySession,
     RestSession,
 )
 from kit.connector.orders.user_stream import UserStream
+from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
 from kit.execution.contract import (
-    Accepted,
     AccountEvent,
     OrderCapabilities,
     OrderKey,
     OrderRequest,
     OutcomeUnknown,
-    Rejected,
+    RequestAccepted,
+    RequestRejected,
     Transport,
     VenueBalance,
     VenueFill,
@@ -63,20 +63,20 @@ class CcxtExecutionClient:
         return self._orders.capabilities
 
     async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
-        async def requests() -> Sequence[ApiRequest]:
+        async def requests() -> Sequence[OrderApiRequest]:
             return [self._orders.place(request)]
 
         return await self._send(requests, priority)
 
     async def amend(self, key: OrderKey, request: OrderRequest) -> Verdict:
-        async def requests() -> Sequence[ApiRequest]:
+        async def requests() -> Sequence[OrderApiRequest]:
             await self._check_amendment(key, request)
             return [self._orders.amend(await self._named(key, Priority.NEW), request)]
 
         return await self._send(requests, Priority.NEW)
 
     async def cancel(self, key: OrderKey) -> Verdict:
-        async def requests() -> Sequence[ApiRequest]:
+        async def requests() -> Sequence[OrderApiRequest]:
             return self._orders.cancel(await self._named(key, Priority.CANCEL))
 
         return await self._send(requests, Priority.CANCEL)
@@ -92,12 +92,12 @@ class CcxtExecutionClient:
         verdicts = [await self._try(requests, Priority.CANCEL) for requests in groups]
         # An order that is gone need not be cancelled.
         is_not_found = self._session.errors.is_not_found
-        return _worst(Accepted("") if is_not_found(one) else one for one in verdicts)
+        return _worst(RequestAccepted("") if is_not_found(one) else one for one in verdicts)
 
     async def countdown(self, seconds: float) -> None:
         try:
             requests = self._orders.countdown(seconds)
-        except Unsupported as error:
+        except UnsupportedRequest as error:
             raise NotSupported(
                 str(error), service=self._session.venue_id, wanted="countdown"
             ) from error
@@ -160,14 +160,14 @@ class CcxtExecutionClient:
             return
         order = await self._find(key, Priority.NEW)
         if order is not None and (order.price != request.price or order.size <= request.size):
-            raise Unsupported("the venue amends an order to a smaller size only")
+            raise UnsupportedRequest("the venue amends an order to a smaller size only")
 
     def _cancel_each(
         self, open_orders: Sequence[VenueOrder], symbol: str
-    ) -> list[list[ApiRequest]]:
+    ) -> list[list[OrderApiRequest]]:
         """The requests that cancel these orders: symbol by symbol where the venue can cancel all
         of a symbol, otherwise one by one."""
-        groups: list[list[ApiRequest]] = []
+        groups: list[list[OrderApiRequest]] = []
         for one in sorted({order.symbol for order in open_orders}):
             of_symbol = self._orders.cancel_all(one) if not symbol else ()
             groups += [[request] for request in of_symbol] or [
@@ -178,25 +178,25 @@ class CcxtExecutionClient:
         return groups
 
     async def _send(
-        self, requests: Callable[[], Awaitable[Sequence[ApiRequest]]], priority: Priority
+        self, requests: Callable[[], Awaitable[Sequence[OrderApiRequest]]], priority: Priority
     ) -> Verdict:
         """Do something, once. What fails before a request is sent has done nothing."""
         try:
             await self._prepare(priority)
             chosen = await requests()
         except OrderNotFound as error:
-            return Rejected(orders_pb2.REJECT_REASON_OTHER, f"no such order: {error}")
-        except Unsupported as error:
-            return Rejected(orders_pb2.REJECT_REASON_NOT_SUPPORTED, str(error))
+            return RequestRejected(orders_pb2.REJECT_REASON_OTHER, f"no such order: {error}")
+        except UnsupportedRequest as error:
+            return RequestRejected(orders_pb2.REJECT_REASON_NOT_SUPPORTED, str(error))
         except RateLimited as error:
-            return Rejected(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
+            return RequestRejected(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
         except UnknownInstrument as error:
-            return Rejected(orders_pb2.REJECT_REASON_INSTRUMENT, error.message)
+            return RequestRejected(orders_pb2.REJECT_REASON_INSTRUMENT, error.message)
         except VenuemeshError as error:
-            return Rejected(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error.message}")
+            return RequestRejected(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error.message}")
         return await self._try(chosen, priority)
 
-    async def _try(self, requests: Sequence[ApiRequest], priority: Priority) -> Verdict:
+    async def _try(self, requests: Sequence[OrderApiRequest], priority: Priority) -> Verdict:
         """Send one request after the other until one finds the order."""
         send = self._session.send if self.socket is None else self.socket.send
         verdict: Verdict = OutcomeUnknown("nothing was sent")
@@ -208,18 +208,18 @@ class CcxtExecutionClient:
 
     async def _prepare(self, priority: Priority) -> None:
         if not self._is_prepared:
-            await self._read(self._api.prepare(QuerySession(self._session, priority)))
+            await self._read(self._api.prepare(RestQuerySession(self._session, priority)))
             self._is_prepared = True
 
     async def _ask(
         self,
         priority: Priority,
-        question: Callable[Concatenate[QuerySession, P], Awaitable[AnswerT]],
+        question: Callable[Concatenate[RestQuerySession, P], Awaitable[AnswerT]],
         *arguments: P.args,
         **named: P.kwargs,
     ) -> AnswerT:
         await self._prepare(priority)
-        queries = QuerySession(self._session, priority)
+        queries = RestQuerySession(self._session, priority)
         return await self._read(question(queries, *arguments, **named))
 
     async def _read(self, question: Awaitable[AnswerT]) -> AnswerT:
@@ -235,11 +235,11 @@ def _key(order: VenueOrder) -> OrderKey:
 
 def _worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Of several verdicts: an unknown outcome first, then a rejection."""
-    worst: Verdict = Accepted("")
+    worst: Verdict = RequestAccepted("")
     for verdict in verdicts:
         if isinstance(verdict, OutcomeUnknown):
             return verdict
-        if isinstance(verdict, Rejected):
+        if isinstance(verdict, RequestRejected):
             worst = verdict
     return worst
 

@@ -26,14 +26,14 @@ from kit.connector.orders.errors import DETAIL_MAX
 from kit.connector.orders.rest_session import (
     TIMEOUT_MS,
     UNREADABLE,
-    ApiRequest,
-    QuerySession,
+    OrderApiRequest,
+    RestQuerySession,
     RestSession,
     exact,
 )
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 from kit.connector.rest import retry_after
-from kit.execution.contract import OutcomeUnknown, Rejected, Verdict
+from kit.execution.contract import OutcomeUnknown, RequestRejected, Verdict
 
 PING_S = 10.0
 SILENCE_S = 25.0
@@ -50,12 +50,12 @@ _log = telemetry.logger("kit.connector.orders.order_socket")
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedIn:
+class LoginAccepted:
     """The key has logged in; orders may be sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class SocketReply:
+class OrderSocketReply:
     """The answer to a request."""
 
     number: int
@@ -68,7 +68,7 @@ class SocketReply:
     """How long calls must be suspended, where the venue says so."""
 
 
-SocketMessage = SocketReply | LoggedIn | LoginRejected | StreamClosed | None
+SocketMessage = OrderSocketReply | LoginAccepted | LoginRejected | StreamClosed | None
 """StreamClosed: the venue is about to end the connection. None: a message of no interest here."""
 
 
@@ -81,9 +81,9 @@ class OrderSocketCodec(Protocol):
     def url(self, exchange: Any) -> str:
         """Return the address; ``exchange``: ccxt's object, which knows addresses and keys."""
 
-    async def login(self, queries: QuerySession) -> Sequence[str]:
-        """Return the messages that log in, until the venue confirms with LoggedIn. Empty: orders
-        may be sent at once."""
+    async def login(self, queries: RestQuerySession) -> Sequence[str]:
+        """Return the messages that log in, until the venue confirms with LoginAccepted. Empty:
+        orders may be sent at once."""
 
     def encode(self, exchange: Any, number: int, operation: str, params: Any) -> str:
         """Return a request, signed; its answer carries ``number``."""
@@ -107,7 +107,7 @@ class OrderSocket:
         """Keeps a connection, for as long as this is open."""
         self._keeping_alive: asyncio.Task[None] | None = None
         """Logs in and pings on the current connection."""
-        self._pending: dict[int, asyncio.Future[SocketReply | str]] = {}
+        self._pending: dict[int, asyncio.Future[OrderSocketReply | str]] = {}
         """Requests that were written, by number: the answer, or why there is none."""
         self._number = 0
         self._is_retiring = self._was_rejected = False
@@ -131,7 +131,7 @@ class OrderSocket:
             self.closed("the client was closed")
 
     async def send(
-        self, request: ApiRequest, priority: Priority, read: Callable[[Any], Verdict]
+        self, request: OrderApiRequest, priority: Priority, read: Callable[[Any], Verdict]
     ) -> Verdict:
         """Send a request that changes something, once: here, or by REST when it cannot be sent
         here. ``read`` makes a verdict of the answer."""
@@ -142,7 +142,7 @@ class OrderSocket:
                     if self.ready.is_set():
                         return await self._send(request, read)
             except RateLimited as error:
-                return Rejected(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
+                return RequestRejected(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
         return await self._session.send(request, priority, read)
 
     def opened(self, socket: Websocket) -> None:
@@ -160,9 +160,9 @@ class OrderSocket:
                 _log.warning("unreadable message", extra={"detail": repr(error), "text": text})
                 continue
             match message:
-                case SocketReply():
+                case OrderSocketReply():
                     self._resolve(message.number, message)
-                case LoggedIn():
+                case LoginAccepted():
                     self._become_ready()
                 case LoginRejected():
                     self._was_rejected = True
@@ -182,19 +182,23 @@ class OrderSocket:
         for number in list(self._pending):
             self._resolve(number, f"the connection was lost before the answer came: {reason}")
 
-    async def _send(self, request: ApiRequest, read: Callable[[Any], Verdict]) -> Verdict:
+    async def _send(self, request: OrderApiRequest, read: Callable[[Any], Verdict]) -> Verdict:
         assert self._socket is not None
         if len(self._pending) >= PENDING_MAX:
-            return Rejected(orders_pb2.REJECT_REASON_RATE_LIMIT, "too many calls have no answer")
+            return RequestRejected(
+                orders_pb2.REJECT_REASON_RATE_LIMIT, "too many calls have no answer"
+            )
         self._number = number = self._number + 1
         own = request.socket_params
         params = request.params if own is None else own
         try:
             text = self._codec.encode(self._session.exchange, number, request.operation, params)
         except UNREADABLE as error:
-            return Rejected(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error!r}"[:DETAIL_MAX])
+            return RequestRejected(
+                orders_pb2.REJECT_REASON_OTHER, f"not sent: {error!r}"[:DETAIL_MAX]
+            )
         loop = asyncio.get_running_loop()
-        answered: asyncio.Future[SocketReply | str] = loop.create_future()
+        answered: asyncio.Future[OrderSocketReply | str] = loop.create_future()
         self._pending[number] = answered
         expires = loop.call_later(TIMEOUT_S, self._resolve, number, f"no answer in {TIMEOUT_S:g} s")
         self._socket.send(text)
@@ -207,12 +211,12 @@ class OrderSocket:
                 self._socket.drop()
         return OutcomeUnknown(answer) if isinstance(answer, str) else self._verdict(answer, read)
 
-    def _resolve(self, number: int, answer: SocketReply | str) -> None:
+    def _resolve(self, number: int, answer: OrderSocketReply | str) -> None:
         answered = self._pending.pop(number, None)
         if answered is not None and not answered.done():
             answered.set_result(answer)
 
-    def _verdict(self, answer: SocketReply, read: Callable[[Any], Verdict]) -> Verdict:
+    def _verdict(self, answer: OrderSocketReply, read: Callable[[Any], Verdict]) -> Verdict:
         """An error means what it means over REST."""
         try:
             error = self._session.errors.find_error(answer.body)
@@ -224,7 +228,10 @@ class OrderSocket:
         headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
         retry_after.observe(self._session.budget, answer.status, headers)
         verdict = self._session.verdict(answer.status, answer.body)
-        if isinstance(verdict, Rejected) and verdict.reason == orders_pb2.REJECT_REASON_RATE_LIMIT:
+        if (
+            isinstance(verdict, RequestRejected)
+            and verdict.reason == orders_pb2.REJECT_REASON_RATE_LIMIT
+        ):
             retry_after.suspension_s(self._session.budget)
         return verdict
 
@@ -232,7 +239,7 @@ class OrderSocket:
         """Log in, and ping until the connection is old."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                queries = QuerySession(self._session, Priority.PROTECT)
+                queries = RestQuerySession(self._session, Priority.PROTECT)
                 messages = await self._codec.login(queries)
                 for text in messages:
                     socket.send(text)

@@ -24,8 +24,14 @@ from kit.base.errors import (
 )
 from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.orders.errors import CCXT_CLASSES, DETAIL_MAX, ErrorTable
-from kit.connector.rest import ccxt_client
-from kit.execution.contract import Credentials, OutcomeUnknown, Rejected, RejectReason, Verdict
+from kit.connector.rest import ccxt_loader
+from kit.execution.contract import (
+    Credentials,
+    OutcomeUnknown,
+    RejectReason,
+    RequestRejected,
+    Verdict,
+)
 
 TIMEOUT_MS = 10_000
 KEEP_ALIVE_MS = 15_000
@@ -56,7 +62,7 @@ _ATTEMPT: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
 
 
 @dataclass(frozen=True, slots=True)
-class ApiRequest:
+class OrderApiRequest:
     """A request that changes orders: for REST, and for the order websocket where it takes it."""
 
     method: str
@@ -73,7 +79,7 @@ class ApiRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class CcxtApi:
+class CcxtPrivateApi:
     """A venue's private API as ccxt knows it."""
 
     exchange_id: str
@@ -95,7 +101,7 @@ class RestSession:
     def __init__(
         self,
         venue_id: str,
-        api: CcxtApi,
+        api: CcxtPrivateApi,
         credentials: Credentials,
         budget: RequestBudget | None = None,
     ) -> None:
@@ -114,7 +120,7 @@ class RestSession:
     def exchange(self) -> Any:
         """ccxt's object, made on first use."""
         if self._exchange is None:
-            loaded = ccxt_client.load_streaming(self._api.exchange_id)
+            loaded = ccxt_loader.load_streaming(self._api.exchange_id)
             observed = type(self._api.exchange_id, (_AttemptObserver, loaded), {})
             defaults = {
                 "enableRateLimit": False,
@@ -129,7 +135,7 @@ class RestSession:
         return self._exchange
 
     async def send(
-        self, request: ApiRequest, priority: Priority, read: Callable[[Any], Verdict]
+        self, request: OrderApiRequest, priority: Priority, read: Callable[[Any], Verdict]
     ) -> Verdict:
         """Send a request that changes something, once. ``read`` makes a verdict of the answer."""
         attempt = _Attempt()
@@ -145,7 +151,7 @@ class RestSession:
         UnknownInstrument, CredentialsRejected, and OrderNotFound."""
         attempt = _Attempt()
         try:
-            return await self._call(ApiRequest(method, params), priority, attempt)
+            return await self._call(OrderApiRequest(method, params), priority, attempt)
         except VenuemeshError as error:
             found = self.errors.decode(attempt.body) if attempt.status else None
             if found is not None and found.code in self.errors.not_found:
@@ -180,7 +186,7 @@ class RestSession:
         if self._exchange is not None:
             await self._exchange.close()
 
-    async def _call(self, request: ApiRequest, priority: Priority, attempt: _Attempt) -> Any:
+    async def _call(self, request: OrderApiRequest, priority: Priority, attempt: _Attempt) -> Any:
         async def send() -> Any:
             async with self._sequence:
                 if not request.path:
@@ -190,7 +196,7 @@ class RestSession:
 
         before = _ATTEMPT.set(attempt)
         try:
-            return await ccxt_client.call(self.venue_id, self.budget, priority, send)
+            return await ccxt_loader.call(self.venue_id, self.budget, priority, send)
         finally:
             _ATTEMPT.reset(before)
 
@@ -198,10 +204,10 @@ class RestSession:
         detail = self._redacted(error.message)[:DETAIL_MAX]
         if not attempt.sent:
             # The budget is suspended, or ccxt does not accept the parameters.
-            return Rejected(_reason_not_sent(error), detail)
+            return RequestRejected(_reason_not_sent(error), detail)
         if not attempt.status:
             if never_connected(error):
-                return Rejected(orders_pb2.REJECT_REASON_NEVER_ARRIVED, detail)
+                return RequestRejected(orders_pb2.REJECT_REASON_NEVER_ARRIVED, detail)
             return OutcomeUnknown(detail)
         found = self.errors.decode(attempt.body)
         classes = class_names(error.__cause__)
@@ -216,7 +222,7 @@ class RestSession:
 
 
 @dataclass(frozen=True, slots=True)
-class QuerySession:
+class RestQuerySession:
     """Calls that change nothing, at one priority."""
 
     session: RestSession

@@ -28,7 +28,7 @@ _log = telemetry.logger("kit.connector.orders.user_stream")
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribed:
+class SubscriptionConfirmed:
     """The venue confirmed a subscription. One that is confirmed twice counts once, by ``name``."""
 
     name: str
@@ -48,7 +48,7 @@ class LoginRejected:
     reason: str
 
 
-StreamMessage = Sequence[AccountEvent] | Subscribed | StreamClosed | LoginRejected | None
+StreamMessage = Sequence[AccountEvent] | SubscriptionConfirmed | StreamClosed | LoginRejected | None
 """None: no account event; the message is for ccxt."""
 
 
@@ -175,13 +175,13 @@ class UserStream:
             _break_socket(client, message.reason)
             connection.end(message.reason)
             return True
-        if isinstance(message, Subscribed):
+        if isinstance(message, SubscriptionConfirmed):
             connection.subscribed.add(message.name)
         complete = len(connection.subscribed) >= self._decoder.subscription_count
         if complete and not connection.ready.is_set():
             connection.ready.set()
             self._queue.put_nowait(StreamInterrupted(self._interrupted_by))
-        if message is None or isinstance(message, Subscribed):
+        if message is None or isinstance(message, SubscriptionConfirmed):
             return False
         for event in message:
             self._queue.put_nowait(event)

@@ -8,23 +8,18 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base import backoff, settings, telemetry
 from kit.base.clock import SystemClock
-from kit.base.errors import Draining, VenuemeshError
-from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.errors import ProcessDraining, VenuemeshError
+from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.connector.contract import discovery
 from kit.connector.contract.source import Feed
 from kit.connector.contract.venue import Environment, Venue
-from kit.connector.feed.raw_frames import RawFrames
+from kit.connector.feed.raw_frame_publisher import RawFramePublisher
 from kit.connector.feed.staleness import StalenessMonitor
 from kit.connector.feed.websocket_feed import WebsocketFeed
-from kit.connector.host.epoch_file import EpochFile
-from kit.connector.host.epoch_manager import EpochManager
-from kit.connector.host.hub import UNREAD_SHARE_MAX
-from kit.connector.host.listing_publisher import ListingPublisher
-from kit.connector.host.venue_host import VenueHost
 from kit.connector.process import services
-from kit.connector.process.book_resync import BookResync
-from kit.connector.process.book_snapshots import BookSnapshots
+from kit.connector.process.book_snapshot_publisher import BookSnapshotPublisher
+from kit.connector.process.book_snapshot_requester import BookSnapshotRequester
 from kit.connector.process.book_verification import BookVerifier
 from kit.connector.process.checkpoints import CheckpointPublisher
 from kit.connector.process.market_data import MarketDataServicer
@@ -34,12 +29,17 @@ from kit.connector.process.order_accounts import (
     venue_accounts,
 )
 from kit.connector.process.peer_replica import PeerReplica
-from kit.connector.process.replay_status import ReplayStatus
+from kit.connector.process.replay_monitor import ReplayMonitor
 from kit.connector.process.settings import VenueSettings
 from kit.connector.process.state_republisher import StateRepublisher
-from kit.connector.process.trade_refill import TradeRefill
+from kit.connector.process.trade_backfill import TradeBackfill
 from kit.connector.process.venue_controller import VenueController
 from kit.connector.process.venue_market_data import VenueMarketData
+from kit.connector.publishing.epoch_file import EpochFile
+from kit.connector.publishing.epoch_manager import EpochManager
+from kit.connector.publishing.feed_handler import FeedHandler
+from kit.connector.publishing.hub import UNREAD_SHARE_MAX
+from kit.connector.publishing.listing_publisher import ListingPublisher
 from kit.execution.settings import OrdersSettings
 
 PRESSURE_CHECK_S = 0.005
@@ -82,7 +82,7 @@ class VenueProcess:
     ) -> None:
         clock = SystemClock()
         service_id = own.service_id(venue.venue_id)
-        identity = Identity(service_id, "venue", venue.venue_id, own.port or venue.port)
+        identity = ProcessIdentity(service_id, "venue", venue.venue_id, own.port or venue.port)
         self.runtime = Runtime(identity, mesh)
         self._mesh = mesh
         self._own = own
@@ -90,66 +90,78 @@ class VenueProcess:
         epoch_file = EpochFile(data_dir / "epochs" / service_id)
         self._epoch_before = epoch_file.last()
         epoch = epoch_file.next(clock)
-        self.host = VenueHost.of(venue, self.runtime.meter, clock, epoch, own.ring_bytes_max)
-        self._raw_frames = RawFrames(self.host.hub) if own.raw_frames else None
-        self.feed: Feed = (
-            WebsocketFeed(self.host, raw_frames=self._raw_frames)
-            if venue.source is None
-            else venue.source.feed(self.host.row_publisher, clock)
+        self.feed_handler = FeedHandler.of(
+            venue, self.runtime.meter, clock, epoch, own.ring_bytes_max
         )
-        self.listing = ListingPublisher(self.host, self.feed)
-        self._epochs = EpochManager(self.host, self.listing, epoch_file)
-        self.replica = PeerReplica(self.host, service_id, self._epochs, lambda: self.feed.connected)
-        self.control = VenueController(self.host, self.feed, data_dir)
-        republisher = StateRepublisher(self.host, self.listing)
-        source = VenueMarketData(self.host, BookVerifier(self.host), republisher)
-        self.servicer = MarketDataServicer(self.host.hub, self._epochs, source, venue.history)
-        self._accounts = venue_accounts(self.host, mesh, own, orders, simulated_credentials)
+        self._raw_frames = RawFramePublisher(self.feed_handler.hub) if own.raw_frames else None
+        self.feed: Feed = (
+            WebsocketFeed(self.feed_handler, raw_frames=self._raw_frames)
+            if venue.source is None
+            else venue.source.feed(self.feed_handler.row_publisher, clock)
+        )
+        self.listing = ListingPublisher(self.feed_handler, self.feed)
+        self._epochs = EpochManager(self.feed_handler, self.listing, epoch_file)
+        self.replica = PeerReplica(
+            self.feed_handler, service_id, self._epochs, lambda: self.feed.connected
+        )
+        self.control = VenueController(self.feed_handler, self.feed, data_dir)
+        republisher = StateRepublisher(self.feed_handler, self.listing)
+        source = VenueMarketData(self.feed_handler, BookVerifier(self.feed_handler), republisher)
+        self.servicer = MarketDataServicer(
+            self.feed_handler.hub, self._epochs, source, venue.history
+        )
+        self._accounts = venue_accounts(self.feed_handler, mesh, own, orders, simulated_credentials)
 
     async def run(self) -> None:
         """Serve until told to stop."""
-        runtime, host = self.runtime, self.host
-        runtime.report_epoch(lambda: host.hub.epoch)
+        runtime, feed_handler = self.runtime, self.feed_handler
+        runtime.report_epoch(lambda: feed_handler.hub.epoch)
         services.serve(runtime, self.servicer, self._accounts, self.control)
         runtime.when_draining(self._end)
         self._run_tasks()
-        runtime.at_end(host.venue.history.close)
+        runtime.at_end(feed_handler.venue.history.close)
         await runtime.run()
 
     def _run_tasks(self) -> None:
-        runtime, host, own = self.runtime, self.host, self._own
+        runtime, feed_handler, own = self.runtime, self.feed_handler, self._own
         runtime.run_task("feed", self.feed.run)
-        venue, clock = host.venue, host.clock
-        resync = BookResync(
-            host.book_manager, venue.book.snapshots, venue.history, self.feed.renew_book, clock
+        venue, clock = feed_handler.venue, feed_handler.clock
+        resync = BookSnapshotRequester(
+            feed_handler.book_manager,
+            venue.book.snapshots,
+            venue.history,
+            self.feed.renew_book,
+            clock,
         )
         runtime.run_task("resync", resync.run)
         if own.refill_s:
-            refill = TradeRefill(
-                host.trade_sequencer, venue.history, own.refill_s, host.meter, clock
+            refill = TradeBackfill(
+                feed_handler.trade_sequencer, venue.history, own.refill_s, feed_handler.meter, clock
             )
             runtime.run_task("refill", refill.run)
         if own.book_snapshot_interval_s:
-            publish = partial(host.hub.publish, types_pb2.CHANNEL_BOOK)
-            snapshots = BookSnapshots(host, publish, own.book_snapshot_interval_s)
+            publish = partial(feed_handler.hub.publish, types_pb2.CHANNEL_BOOK)
+            snapshots = BookSnapshotPublisher(feed_handler, publish, own.book_snapshot_interval_s)
             runtime.run_task("book snapshots", snapshots.run)
         runtime.run_task("start", self._start)
         runtime.run_task("replica", lambda: self.replica.run(runtime.directory))
         replay = None
         if self._mesh.world == "replay":
-            replay = ReplayStatus(venue.venue_id, self._mesh.simulator_url, clock)
+            replay = ReplayMonitor(venue.venue_id, self._mesh.simulator_url, clock)
             runtime.run_task("replay status", replay.run)
             runtime.run_task("replay pace", self._wait_for_readers)
         else:
-            # A tape is as it is: what it does not contain cannot be subscribed to again.
-            runtime.run_task("staleness", StalenessMonitor(host, self.feed).run)
-        checkpoints = CheckpointPublisher(host, self.feed, self.listing, self.replica, replay)
+            # A capture is as it is: what it does not contain cannot be subscribed to again.
+            runtime.run_task("staleness", StalenessMonitor(feed_handler, self.feed).run)
+        checkpoints = CheckpointPublisher(
+            feed_handler, self.feed, self.listing, self.replica, replay
+        )
         runtime.run_task("checkpoints", checkpoints.run)
 
     def _end(self) -> None:
         if self._raw_frames is not None:
             self._raw_frames.publish()
-        self.host.hub.end(Draining("the venue is stopping"))
+        self.feed_handler.hub.end(ProcessDraining("the venue is stopping"))
 
     async def _start(self) -> None:
         """Subscribe as soon as it is known to what, then keep the listing up to date."""
@@ -166,15 +178,15 @@ class VenueProcess:
         configured = list(self._own.symbols)
         if not configured:
             is_live = self._mesh.world == "live"
-            configured = list(self.host.venue.default_symbols) if is_live else [ALL_SYMBOLS]
+            configured = list(self.feed_handler.venue.default_symbols) if is_live else [ALL_SYMBOLS]
         waits = backoff.delays()
         while True:
             try:
-                listed = await self.host.instruments.all()
+                listed = await self.feed_handler.instruments.all()
                 break
             except VenuemeshError as error:
                 self.runtime.meter.degraded(error.message)
-                await self.host.clock.sleep(next(waits))
+                await self.feed_handler.clock.sleep(next(waits))
         if ALL_SYMBOLS in configured:
             return list(listed)
         for symbol in configured:
@@ -184,11 +196,11 @@ class VenueProcess:
 
     async def _wait_for_readers(self) -> None:
         """Stop reading a replay while a reader is behind, so that no ring moves past it."""
-        hub = self.host.hub
+        hub = self.feed_handler.hub
         while True:
             if hub.unread_bytes_share() > UNREAD_SHARE_MAX:
                 self.feed.set_reading(False)
                 await hub.wait_until_read()
             else:
                 self.feed.set_reading(True)
-                await self.host.clock.sleep(PRESSURE_CHECK_S)
+                await self.feed_handler.clock.sleep(PRESSURE_CHECK_S)

@@ -19,10 +19,10 @@ from kit.base.errors import RateLimited
 from kit.base.numbers import NumberError, format_scaled, most
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.host.hub import Hub, HubReader
-from kit.connector.host.venue_host import VenueHost
+from kit.connector.publishing.feed_handler import FeedHandler
+from kit.connector.publishing.hub import Hub, HubReader
 from kit.marketdata.book.levels import Levels as Pairs
-from kit.marketdata.model.columns import Levels, Numbers, Scale
+from kit.marketdata.model.columns import NumberColumn, PriceLevels, Scale
 
 TOLERANCE_S = 1.0
 """The longest delay between the venue's feed and its REST API."""
@@ -43,9 +43,9 @@ Response = market_data_pb2.VerifyBookResponse
 class BookVerifier:
     """Compares books, one at a time."""
 
-    def __init__(self, host: VenueHost) -> None:
-        self._host = host
-        self._clock = host.clock
+    def __init__(self, feed_handler: FeedHandler) -> None:
+        self._feed_handler = feed_handler
+        self._clock = feed_handler.clock
         self._turn = asyncio.Lock()
         self._waiting = 0
 
@@ -54,7 +54,7 @@ class BookVerifier:
         books were at the same update. Raises VenueUnavailable, RateLimited, UnknownInstrument."""
         if self._waiting >= WAITING_MAX:
             text = "too many books wait to be verified"
-            raise RateLimited(text, venue=self._host.venue.venue_id, retry_after_ms=1000)
+            raise RateLimited(text, venue=self._feed_handler.venue.venue_id, retry_after_ms=1000)
         self._waiting += 1
         try:
             async with self._turn:
@@ -63,13 +63,13 @@ class BookVerifier:
             self._waiting -= 1
 
     async def _verify(self, symbol: str, depth: int) -> Response:
-        found = Comparison(NOT_COMPARABLE)
+        found = BookComparison(NOT_COMPARABLE)
         for _ in range(TRIES):
             found = await self._compare(symbol, depth)
             if found.final:
                 break
         return Response(
-            venue=self._host.venue.venue_id,
+            venue=self._feed_handler.venue.venue_id,
             symbol=symbol,
             verdict=found.verdict,
             reason=found.reason,
@@ -80,22 +80,24 @@ class BookVerifier:
             differences=found.different[:TOLD_MAX],
         )
 
-    async def _compare(self, symbol: str, depth: int) -> "Comparison":
-        self._host.pipeline.flush()
-        book = self._host.book_manager.books.get(symbol)
+    async def _compare(self, symbol: str, depth: int) -> "BookComparison":
+        self._feed_handler.pipeline.flush()
+        book = self._feed_handler.book_manager.books.get(symbol)
         if book is None or book.state is not BookState.SYNCHRONIZED:
             await self._clock.sleep(TOLERANCE_S)
-            return Comparison(NOT_COMPARABLE, "our book is in doubt")
-        with _watching(self._host.hub, book) as watched:
+            return BookComparison(NOT_COMPARABLE, "our book is in doubt")
+        with _watching(self._feed_handler.hub, book) as watched:
             await self._clock.sleep(TOLERANCE_S)
             try:
-                theirs = await self._host.venue.history.book(symbol)
+                theirs = await self._feed_handler.venue.history.book(symbol)
             except NumberError as error:
-                return Comparison(NOT_COMPARABLE, f"the venue's answer is not readable: {error}")
+                return BookComparison(
+                    NOT_COMPARABLE, f"the venue's answer is not readable: {error}"
+                )
             await self._come(watched, theirs.last_sequence)
-        return compare(watched, theirs, depth, self._host.venue.book.depth)
+        return compare(watched, theirs, depth, self._feed_handler.venue.book.depth)
 
-    async def _come(self, watched: "Watched", sequence: int) -> None:
+    async def _come(self, watched: "ObservedBook", sequence: int) -> None:
         """Follow our book until it contains the venue's update; without an id, for the longest
         delay."""
         if not sequence:
@@ -107,12 +109,12 @@ class BookVerifier:
             await self._clock.sleep(LOOK_AGAIN_S)
             self._read(watched)
 
-    def _read(self, watched: "Watched") -> None:
-        self._host.pipeline.flush()
+    def _read(self, watched: "ObservedBook") -> None:
+        self._feed_handler.pipeline.flush()
         watched.read()
 
 
-class Update(NamedTuple):
+class BookUpdateRows(NamedTuple):
     """The rows of a book in one batch."""
 
     last: int
@@ -121,15 +123,15 @@ class Update(NamedTuple):
     asks: Pairs
 
 
-class Watched:
+class ObservedBook:
     """A book at one moment, and its later published updates."""
 
     def __init__(self, book: SynchronizedBook, reader: HubReader) -> None:
         self.symbol = book.symbol
         self.last = book.last_sequence
         self._epoch = book.epoch
-        self.start = Update(self.last, book.scale, book.book.bids(), book.book.asks())
-        self.updates: list[Update] = []
+        self.start = BookUpdateRows(self.last, book.scale, book.book.bids(), book.book.asks())
+        self.updates: list[BookUpdateRows] = []
         self.broken = ""
         """Why the book cannot be followed further, or empty."""
         self._reader = reader
@@ -156,21 +158,21 @@ class Watched:
                 )
                 entry, at = batch.instruments[place], end
                 scale = Scale(entry.price_scale, entry.size_scale)
-                update = Update(columns.last_sequence[row], scale, bids, asks)
+                update = BookUpdateRows(columns.last_sequence[row], scale, bids, asks)
                 if not columns.snapshot[row]:
                     self._follow(update, snapshot=False)
                 elif columns.book_epoch[row] != self._epoch:
                     self._follow(update, snapshot=True)
                 # A snapshot of the same epoch changes nothing.
 
-    def _follow(self, update: Update, *, snapshot: bool) -> None:
+    def _follow(self, update: BookUpdateRows, *, snapshot: bool) -> None:
         if snapshot or update.last < self.last:
             self.broken = "our book began anew meanwhile"
         self.updates.append(update)
         self.last = update.last
 
 
-class Comparison(NamedTuple):
+class BookComparison(NamedTuple):
     """The result of comparing two books."""
 
     verdict: "market_data_pb2.BookVerdict.ValueType"
@@ -188,15 +190,17 @@ class Comparison(NamedTuple):
         return self.verdict == AGREES or (self.verdict == DIFFERS and self.exact)
 
 
-def compare(watched: Watched, theirs: BookSnapshot, depth: int, depth_kept: int) -> Comparison:
+def compare(
+    watched: ObservedBook, theirs: BookSnapshot, depth: int, depth_kept: int
+) -> BookComparison:
     """Compare the best ``depth`` levels of a side, as far as both books reach. ``depth_kept``: the
     depth of ours; 0: all levels."""
     sequence = theirs.last_sequence
     if watched.broken:
-        return Comparison(NOT_COMPARABLE, watched.broken, sequence, watched.last)
+        return BookComparison(NOT_COMPARABLE, watched.broken, sequence, watched.last)
     if sequence and sequence < watched.start.last:
         reason = "the venue's answer is older than our book"
-        return Comparison(NOT_COMPARABLE, reason, sequence, watched.start.last)
+        return BookComparison(NOT_COMPARABLE, reason, sequence, watched.start.last)
     scale = Scale(
         max(
             watched.scale.price, most(theirs.bids.price.decimals), most(theirs.asks.price.decimals)
@@ -217,11 +221,11 @@ def compare(watched: Watched, theirs: BookSnapshot, depth: int, depth_kept: int)
                 told = _difference(side, price, ours.sizes.get(price, 0), size, scale)
                 different.append(told)
     if not compared:
-        return Comparison(NOT_COMPARABLE, "no level stands still", sequence, last)
+        return BookComparison(NOT_COMPARABLE, "no level stands still", sequence, last)
     reached = bool(sequence) and watched.last >= sequence
     reason = "" if reached else BEHIND if sequence else UNNUMBERED
     verdict = DIFFERS if different else AGREES
-    return Comparison(verdict, reason, sequence, last, compared, different, reached)
+    return BookComparison(verdict, reason, sequence, last, compared, different, reached)
 
 
 BEHIND = "the venue's last update is not in our book"
@@ -251,7 +255,7 @@ class _Seen(NamedTuple):
         return any(abs(one - size) < grain for one in ours)
 
 
-def _at(watched: Watched, sequence: int, scale: Scale) -> tuple[int, list[_Seen]]:
+def _at(watched: ObservedBook, sequence: int, scale: Scale) -> tuple[int, list[_Seen]]:
     """Our book after an update (0: during the whole time), and its last update id."""
     last = watched.start.last
     seen = [_Seen(dict(side), {}) for side in _scaled(watched.start, scale)]
@@ -288,19 +292,19 @@ def _common(
     return [sign * key for key in keys if reach is None or key <= reach]
 
 
-def _scaled(update: Update, scale: Scale) -> Iterator[Pairs]:
+def _scaled(update: BookUpdateRows, scale: Scale) -> Iterator[Pairs]:
     price_factor = 10 ** (scale.price - update.scale.price)
     size_factor = 10 ** (scale.size - update.scale.size)
     for side in (update.bids, update.asks):
         yield [(price * price_factor, size * size_factor) for price, size in side]
 
 
-def _sizes(levels: Levels, scale: Scale) -> dict[int, int]:
+def _sizes(levels: PriceLevels, scale: Scale) -> dict[int, int]:
     prices, sizes = _whole(levels.price, scale.price), _whole(levels.size, scale.size)
     return dict(zip(prices, sizes, strict=True))
 
 
-def _whole(numbers: Numbers, scale: int) -> list[int]:
+def _whole(numbers: NumberColumn, scale: int) -> list[int]:
     unscaled = numbers.unscaled.tolist()
     places = np.broadcast_to(numbers.decimals, len(unscaled)).tolist()
     return [one * 10 ** (scale - place) for one, place in zip(unscaled, places, strict=True)]
@@ -318,10 +322,10 @@ def _difference(
 
 
 @contextmanager
-def _watching(hub: Hub, book: SynchronizedBook) -> Iterator[Watched]:
+def _watching(hub: Hub, book: SynchronizedBook) -> Iterator[ObservedBook]:
     at = {types_pb2.CHANNEL_BOOK: hub.cursor(types_pb2.CHANNEL_BOOK)}
     reader = hub.reader(at, earliest=(), latest=(), symbols=frozenset([book.symbol]))
     try:
-        yield Watched(book, reader)
+        yield ObservedBook(book, reader)
     finally:
         hub.leave(reader)

@@ -2,11 +2,11 @@
 
 from kit.connector.contract.source import Feed
 from kit.connector.contract.venue import CHANNEL_STATUS
-from kit.connector.host.listing_publisher import ListingPublisher
-from kit.connector.host.venue_host import VenueHost
 from kit.connector.process.first_updates import FirstUpdateMonitor
 from kit.connector.process.peer_replica import PeerReplica
-from kit.connector.process.replay_status import ReplayStatus
+from kit.connector.process.replay_monitor import ReplayMonitor
+from kit.connector.publishing.feed_handler import FeedHandler
+from kit.connector.publishing.listing_publisher import ListingPublisher
 from kit.marketdata.codec.encode import BatchDraft
 
 CHECKPOINT_INTERVAL_S = 1.0
@@ -17,35 +17,35 @@ class CheckpointPublisher:
 
     def __init__(
         self,
-        host: VenueHost,
+        feed_handler: FeedHandler,
         feed: Feed,
         listing: ListingPublisher,
         replica: PeerReplica,
-        replay: ReplayStatus | None,
+        replay: ReplayMonitor | None,
     ) -> None:
-        """``replay`` is the status of the tape in the world replay."""
-        self._host = host
+        """``replay`` is the status of the capture in the world replay."""
+        self._feed_handler = feed_handler
         self._feed = feed
         self._listing = listing
         self._replica = replica
         self._replay = replay
-        self._first_updates = FirstUpdateMonitor(host.book_manager, host.clock)
-        self._published = dict.fromkeys(host.subscriptions.channels, 0)
+        self._first_updates = FirstUpdateMonitor(feed_handler.book_manager, feed_handler.clock)
+        self._published = dict.fromkeys(feed_handler.subscriptions.channels, 0)
         """The sequence of each channel at the last look."""
-        host.meter.gauge(
+        feed_handler.meter.gauge(
             "books_in_doubt", "Books that wait for a snapshot or an update"
-        ).set_function(host.book_manager.in_doubt_count)
+        ).set_function(feed_handler.book_manager.in_doubt_count)
 
     async def run(self) -> None:
         """Publish and report until cancelled."""
         while True:
-            await self._host.clock.sleep(CHECKPOINT_INTERVAL_S)
+            await self._feed_handler.clock.sleep(CHECKPOINT_INTERVAL_S)
             self._first_updates.look()
             self._report_state()
             self._publish()
 
     def _publish(self) -> None:
-        hub = self._host.hub
+        hub = self._feed_handler.hub
         for channel in self._published:
             cursor = hub.cursor(channel)
             # A peer replica needs to know that this process lives, connected or not.
@@ -56,9 +56,9 @@ class CheckpointPublisher:
             self._published[channel] = cursor.sequence
 
     def _report_state(self) -> None:
-        host, meter = self._host, self._host.meter
-        meter.counters["dropped_rows_total"] = host.row_publisher.dropped_total()
-        if host.subscriptions.symbols and not self._feed.connected:
+        feed_handler, meter = self._feed_handler, self._feed_handler.meter
+        meter.counters["dropped_rows_total"] = feed_handler.row_publisher.dropped_total()
+        if feed_handler.subscriptions.symbols and not self._feed.connected:
             meter.degraded("no connection to the venue")
         elif self._listing.problem:
             meter.degraded(self._listing.problem)

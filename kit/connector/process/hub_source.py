@@ -7,7 +7,7 @@ from kit.base.cursor import Channel
 from kit.base.numbers import to_decimal
 from kit.connector.books.book_manager import BookManager
 from kit.connector.books.synchronized_book import BookState
-from kit.connector.host.hub import Hub, HubReader
+from kit.connector.publishing.hub import Hub, HubReader
 from kit.execution.market_feed import FeedPosition
 from kit.marketdata.delivery.subscription import SymbolFilter
 

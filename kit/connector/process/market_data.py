@@ -13,7 +13,7 @@ from kit.base.cursor import CHANNELS, Channel, Cursor
 from kit.base.errors import BadRequest, NotSupported, UnknownInstrument
 from kit.base.numbers import format_scaled
 from kit.base.rpc import STREAM_WRITER
-from kit.connector.host.hub import Hub
+from kit.connector.publishing.hub import Hub
 from kit.marketdata.book.checksum import TOP_LEVELS, top_checksum
 from kit.marketdata.book.levels import Levels
 from kit.marketdata.model.columns import Scale
@@ -27,7 +27,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class ReadFrom:
+class SubscriptionStart:
     """Where a subscription starts in each channel."""
 
     resume_after: Mapping[Channel, Cursor]
@@ -39,7 +39,7 @@ class ReadFrom:
     """Whether the whole state is published again for the writer."""
 
 
-class BookView(NamedTuple):
+class OrderBookView(NamedTuple):
     """A book as GetOrderBook answers it. Levels are best first, at least as many as asked for."""
 
     state: "market_data_pb2.BookState.ValueType"
@@ -67,10 +67,10 @@ class MarketDataSource(Protocol):
     def require_subscribed(self, symbol: str) -> None:
         """Raises UnknownInstrument for a symbol of which nothing is published."""
 
-    def on_subscribed(self, start: ReadFrom) -> None:
+    def on_subscribed(self, start: SubscriptionStart) -> None:
         """A reader has subscribed and has read nothing yet."""
 
-    async def book(self, symbol: str, depth: int) -> tuple[Cursor, BookView | None]:
+    async def book(self, symbol: str, depth: int) -> tuple[Cursor, OrderBookView | None]:
         """The last batch of the book channel, and the book that includes it; None if unknown."""
 
     async def verify(self, symbol: str, depth: int) -> market_data_pb2.VerifyBookResponse:
@@ -143,7 +143,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         if is_writer:
             # Only the writer of the streams is believed: an epoch is a gap for every reader.
             self._epochs.on_stream_epoch(epoch)
-        start = ReadFrom(
+        start = SubscriptionStart(
             {channel: resume[channel] for channel in channels if channel in resume},
             earliest=fresh if earliest else (),
             latest=() if earliest else fresh,

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from kit.base.errors import SettingError
 from kit.base.settings import MeshSettings
 from kit.connector.contract.venue import Venue
-from kit.connector.host.venue_host import VenueHost
 from kit.connector.process.hub_source import HubBooks, HubFeed
 from kit.connector.process.settings import VenueSettings
+from kit.connector.publishing.feed_handler import FeedHandler
 from kit.execution import credentials
-from kit.execution.accounts import Accounts, PublishedMarket, paper_names
+from kit.execution.account_registry import AccountRegistry, PublishedMarket, paper_names
 from kit.execution.contract import Credentials
 from kit.execution.paper.rules import rules_of
 from kit.execution.settings import OrdersSettings
@@ -28,25 +28,25 @@ def no_credentials(venue_id: str, account: str) -> None:
 
 
 def venue_accounts(
-    host: VenueHost,
+    feed_handler: FeedHandler,
     mesh: MeshSettings,
     own: VenueSettings,
     settings: OrdersSettings,
     simulated_credentials: SimulatedCredentials,
-) -> Accounts:
+) -> AccountRegistry:
     """The accounts of one venue. In the world simulate there is the account that everybody has
     there, in the world replay a paper account; otherwise those that the settings name.
 
     Raises SettingError for an account without credentials, or that the venue cannot have.
     """
-    venue = host.venue
+    venue = feed_handler.venue
     market = PublishedMarket(
-        host.instruments.known,
-        HubBooks(host.book_manager),
-        HubFeed(host.hub),
-        lambda: HubFeed(host.hub),
+        feed_handler.instruments.known,
+        HubBooks(feed_handler.book_manager),
+        HubFeed(feed_handler.hub),
+        lambda: HubFeed(feed_handler.hub),
     )
-    accounts = Accounts(venue.venue_id, mesh, settings, host.clock, market)
+    accounts = AccountRegistry(venue.venue_id, mesh, settings, feed_handler.clock, market)
     if own.instance:
         # Of two processes of a venue, one takes orders: an account has one journal.
         return accounts

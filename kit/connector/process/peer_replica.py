@@ -23,13 +23,13 @@ from venuemesh.wire.v1 import wire_pb2
 from kit.base import backoff, errors, rpc, telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.cursor import START, Channel, Cursor
-from kit.base.directory import Directory
+from kit.base.directory import ServiceDirectory
 from kit.base.errors import CursorExpired
 from kit.connector.contract.venue import CHANNEL_STATUS
-from kit.connector.host.epoch_manager import EpochManager
-from kit.connector.host.venue_host import VenueHost
-from kit.connector.replica.previous_numbers import (
-    PreviousNumbers,
+from kit.connector.publishing.epoch_manager import EpochManager
+from kit.connector.publishing.feed_handler import FeedHandler
+from kit.connector.replica.previous_sequence import (
+    PreviousSequenceNumbers,
     trades_with_previous,
     updates_with_previous,
 )
@@ -59,23 +59,23 @@ class PeerReplica:
 
     def __init__(
         self,
-        host: VenueHost,
+        feed_handler: FeedHandler,
         service_id: str,
         epochs: EpochManager,
         is_connected: Callable[[], bool],
     ) -> None:
         """``is_connected`` says whether all connections of this process are open."""
-        self._host = host
+        self._feed_handler = feed_handler
         self._service_id = service_id
         self._epochs = epochs
         self._is_connected = is_connected
-        self._clock = host.clock
-        self._merger = host.row_publisher.merger
-        self._channels = sorted(host.venue.channels)
+        self._clock = feed_handler.clock
+        self._merger = feed_handler.row_publisher.merger
+        self._channels = sorted(feed_handler.venue.channels)
         self._address = ""
         self._listed = asyncio.Event()
         self._positions: dict[Channel, Cursor] = {}
-        self._links = {channel: PreviousNumbers() for channel in self._channels}
+        self._links = {channel: PreviousSequenceNumbers() for channel in self._channels}
         self._received_ns = 0
         self._is_subscribed = False
         self._connected_since_ns = 0
@@ -84,11 +84,11 @@ class PeerReplica:
         """Whether it is known which batches of the peer ours include."""
         self.is_known = False
         """Whether a peer was ever seen."""
-        host.meter.gauge(
+        feed_handler.meter.gauge(
             "peer_covers", "1: what our connections miss comes from the other process"
         ).set_function(lambda: self._merger.cover.is_active)
 
-    async def run(self, directory: Directory) -> None:
+    async def run(self, directory: ServiceDirectory) -> None:
         """Follow the peer until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_directory(directory))
@@ -112,7 +112,7 @@ class PeerReplica:
         if rows is not None:
             rows = self._with_previous(links, rows)
             if len(rows):
-                self._host.row_publisher.publish_from_peer(rows)
+                self._feed_handler.row_publisher.publish_from_peer(rows)
         self._include(batch.channel, cursor)
 
     def look(self) -> None:
@@ -127,7 +127,7 @@ class PeerReplica:
                 self._includes_all = True
                 for channel, cursor in self._positions.items():
                     self._include(channel, cursor)
-        self._host.book_manager.expire_waits(now_ns)
+        self._feed_handler.book_manager.expire_waits(now_ns)
 
     @property
     def _epoch(self) -> int:
@@ -141,7 +141,7 @@ class PeerReplica:
         self._forget()
         if not self.is_known:
             self.is_known = True
-            self._host.hub.is_disconnected = lambda: not self._is_connected()
+            self._feed_handler.hub.is_disconnected = lambda: not self._is_connected()
             self._merger.cover.on_own_loss = self._on_own_loss
         _log.info("batches of another process arrive", extra={"epoch": epoch})
 
@@ -167,11 +167,11 @@ class PeerReplica:
 
     def _on_own_loss(self) -> None:
         """Let the peer know at once, on a channel where a batch without rows says nothing else."""
-        self._host.hub.publish(CHANNEL_STATUS, BatchDraft())
+        self._feed_handler.hub.publish(CHANNEL_STATUS, BatchDraft())
 
-    def _with_previous(self, links: PreviousNumbers, rows: Rows) -> Rows:
+    def _with_previous(self, links: PreviousSequenceNumbers, rows: Rows) -> Rows:
         if isinstance(rows, TradeRows):
-            numbering = self._host.venue.profile.trade_numbering
+            numbering = self._feed_handler.venue.profile.trade_numbering
             return trades_with_previous(links, rows, numbering)
         return updates_with_previous(links, rows) if isinstance(rows, BookRows) else rows
 
@@ -179,11 +179,11 @@ class PeerReplica:
         """From the next batch on ours include the peer's up to here; not while trades wait."""
         if not self._includes_all or channel in (CHANNEL_BOOK, CHANNEL_STATUS):
             return
-        if channel == CHANNEL_TRADES and self._host.trade_sequencer.held:
+        if channel == CHANNEL_TRADES and self._feed_handler.trade_sequencer.held:
             return
-        self._host.hub.replica_cursors[channel] = cursor
+        self._feed_handler.hub.replica_cursors[channel] = cursor
 
-    async def _follow_directory(self, directory: Directory) -> None:
+    async def _follow_directory(self, directory: ServiceDirectory) -> None:
         """Keep the address of the peer."""
         async for services in directory.watch(KIND):
             self._address = self._address_of(services)
@@ -197,7 +197,7 @@ class PeerReplica:
         others = [
             (service.status.state == registry_pb2.SERVICE_STATE_LOST, service.instance)
             for service in services
-            if service.instance.name == self._host.venue.venue_id
+            if service.instance.name == self._feed_handler.venue.venue_id
             and service.instance.service_id != self._service_id
         ]
         others.sort(key=lambda other: (other[0], other[1].service_id))
@@ -207,7 +207,7 @@ class PeerReplica:
 
     def _avoid_same_epoch(self, other: registry_pb2.ServiceInstance) -> None:
         """Two processes that were started in the same millisecond must not have one epoch."""
-        if other.epoch == self._host.hub.epoch and other.service_id < self._service_id:
+        if other.epoch == self._feed_handler.hub.epoch and other.service_id < self._service_id:
             self._epochs.start_above(other.epoch)
 
     async def _watch(self) -> None:
@@ -244,7 +244,7 @@ class PeerReplica:
 
     def _request(self) -> market_data_pb2.SubscribeRequest:
         return market_data_pb2.SubscribeRequest(
-            venue=self._host.venue.venue_id,
+            venue=self._feed_handler.venue.venue_id,
             channels=self._channels,
             resume_after=[
                 types_pb2.ChannelCursor(channel=channel, cursor=cursor.message())

@@ -8,8 +8,8 @@ from kit.base.cursor import Channel
 from kit.connector.books.batch_builder import BookBatchBuilder
 from kit.connector.books.book_events import GapEvent, UpdateEvent
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
-from kit.connector.host.listing_publisher import ListingPublisher
-from kit.connector.host.venue_host import VenueHost
+from kit.connector.publishing.feed_handler import FeedHandler
+from kit.connector.publishing.listing_publisher import ListingPublisher
 from kit.marketdata.codec.encode import BatchDraft
 
 LEVELS_MAX = 20_000
@@ -19,8 +19,8 @@ LEVELS_MAX = 20_000
 class StateRepublisher:
     """Publishes whole books and the listing."""
 
-    def __init__(self, host: VenueHost, listing: ListingPublisher) -> None:
-        self._host = host
+    def __init__(self, feed_handler: FeedHandler, listing: ListingPublisher) -> None:
+        self._feed_handler = feed_handler
         self._listing = listing
 
     def publish(self, channels: Iterable[Channel]) -> None:
@@ -29,13 +29,13 @@ class StateRepublisher:
         continue on all channels together."""
         self._listing.publish_all()
         for channel in channels:
-            if channel in self._host.hub.replica_cursors:
-                self._host.hub.publish(channel, BatchDraft())
+            if channel in self._feed_handler.hub.replica_cursors:
+                self._feed_handler.hub.publish(channel, BatchDraft())
         self._publish_books()
 
     def _publish_books(self) -> None:
-        hub = self._host.hub
-        books = self._host.book_manager.books.values()
+        hub = self._feed_handler.hub
+        books = self._feed_handler.book_manager.books.values()
         builder = BookBatchBuilder(lambda draft: hub.publish(types_pb2.CHANNEL_BOOK, draft))
         for book in books:
             if book.state is not BookState.SYNCHRONIZED:
@@ -57,7 +57,7 @@ class StateRepublisher:
                 reason=types_pb2.GAP_REASON_RECONNECT,
                 last_id_before=book.last_sequence,
                 last_time_ns=book.venue_time_ns,
-                detected_time_ns=self._host.clock.time_ns(),
+                detected_time_ns=self._feed_handler.clock.time_ns(),
                 detail="in doubt where the stream continues with the other process",
             )
         )

@@ -7,32 +7,35 @@ from venuemesh.admin.v1 import admin_pb2
 
 from kit.base.errors import UnknownInstrument
 from kit.connector.contract.source import Feed
-from kit.connector.host.venue_host import VenueHost
-from kit.connector.process import score
+from kit.connector.process import conformance_score
+from kit.connector.publishing.feed_handler import FeedHandler
 
 
 class VenueController:
-    """Subscriptions and connections of one venue process; a ``VenueControl``."""
+    """Subscriptions and connections of one venue process; a ``VenueAdmin``."""
 
-    def __init__(self, host: VenueHost, feed: Feed, data_dir: Path) -> None:
-        self._host = host
+    def __init__(self, feed_handler: FeedHandler, feed: Feed, data_dir: Path) -> None:
+        self._feed_handler = feed_handler
         self._feed = feed
         self._data_dir = data_dir
 
     def subscriptions(self) -> list[admin_pb2.Subscription]:
         """One entry per instrument and channel."""
-        doubted = self._host.book_manager.in_doubt()
-        return self._host.subscriptions.rows(doubted, self._feed.connected)
+        doubted = self._feed_handler.book_manager.in_doubt()
+        return self._feed_handler.subscriptions.rows(doubted, self._feed.connected)
 
     def conformance(self) -> admin_pb2.ConformanceScore | None:
         """The score of the connector when the conformance cards were last played."""
-        return score.read(self._data_dir, self._host.venue.venue_id)
+        return conformance_score.read(self._data_dir, self._feed_handler.venue.venue_id)
 
     async def update(self, add: Iterable[str], remove: Iterable[str]) -> list[str]:
         """Change the instruments; the others are not disturbed. Returns all symbols afterwards.
         Raises UnknownInstrument."""
-        venue_id, subscriptions = self._host.venue.venue_id, self._host.subscriptions
-        listed = await self._host.instruments.all()
+        venue_id, subscriptions = (
+            self._feed_handler.venue.venue_id,
+            self._feed_handler.subscriptions,
+        )
+        listed = await self._feed_handler.instruments.all()
         wanted, unwanted = list(dict.fromkeys(add)), set(remove)
         for symbol in [*wanted, *subscriptions.not_subscribed(unwanted)]:
             if symbol not in listed:
@@ -42,13 +45,13 @@ class VenueController:
         self.subscribe(subscriptions.not_subscribed(wanted))
         removed = [symbol for symbol in subscriptions.symbols if symbol in unwanted]
         self._feed.remove(removed)
-        self._host.unsubscribe(removed)
+        self._feed_handler.unsubscribe(removed)
         return subscriptions.symbols
 
     def subscribe(self, symbols: Iterable[str]) -> None:
         """Subscribe to these instruments too."""
         added = list(symbols)
-        self._host.subscribe(added)
+        self._feed_handler.subscribe(added)
         self._feed.add(added)
 
     async def reconnect(self) -> None:

@@ -6,10 +6,10 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.cursor import Cursor
 from kit.base.errors import UnknownInstrument
 from kit.connector.books.synchronized_book import BookState
-from kit.connector.host.venue_host import VenueHost
 from kit.connector.process.book_verification import BookVerifier
-from kit.connector.process.market_data import BookView, ReadFrom
+from kit.connector.process.market_data import OrderBookView, SubscriptionStart
 from kit.connector.process.state_republisher import StateRepublisher
+from kit.connector.publishing.feed_handler import FeedHandler
 
 STATES = {
     BookState.EMPTY: market_data_pb2.BOOK_STATE_EMPTY,
@@ -22,32 +22,32 @@ class VenueMarketData:
     """Serves one venue."""
 
     def __init__(
-        self, host: VenueHost, verifier: BookVerifier, republisher: StateRepublisher
+        self, feed_handler: FeedHandler, verifier: BookVerifier, republisher: StateRepublisher
     ) -> None:
-        self.instruments = host.instruments.all
+        self.instruments = feed_handler.instruments.all
         self.verify = verifier.verify
-        self._host = host
+        self._feed_handler = feed_handler
         self._republisher = republisher
 
     def require_subscribed(self, symbol: str) -> None:
-        if self._host.subscriptions.not_subscribed([symbol]):
-            venue_id = self._host.venue.venue_id
+        if self._feed_handler.subscriptions.not_subscribed([symbol]):
+            venue_id = self._feed_handler.venue.venue_id
             raise UnknownInstrument(
                 f"{venue_id} is not subscribed to {symbol!r}", venue=venue_id, symbol=symbol
             )
 
-    def on_subscribed(self, start: ReadFrom) -> None:
+    def on_subscribed(self, start: SubscriptionStart) -> None:
         if start.whole:
             self._republisher.publish([*start.resume_after, *start.latest])
 
-    async def book(self, symbol: str, depth: int) -> tuple[Cursor, BookView | None]:
-        host = self._host
-        host.pipeline.flush()
-        book = host.book_manager.books[symbol]
+    async def book(self, symbol: str, depth: int) -> tuple[Cursor, OrderBookView | None]:
+        feed_handler = self._feed_handler
+        feed_handler.pipeline.flush()
+        book = feed_handler.book_manager.books[symbol]
         state = STATES[book.state]
-        if book.state is BookState.SYNCHRONIZED and not host.venue.book_proofs:
+        if book.state is BookState.SYNCHRONIZED and not feed_handler.venue.book_proofs:
             state = market_data_pb2.BOOK_STATE_UNPROVEN
-        view = BookView(
+        view = OrderBookView(
             state,
             book.epoch,
             book.last_sequence,
@@ -56,4 +56,4 @@ class VenueMarketData:
             book.book.bids(depth),
             book.book.asks(depth),
         )
-        return host.hub.cursor(types_pb2.CHANNEL_BOOK), view
+        return feed_handler.hub.cursor(types_pb2.CHANNEL_BOOK), view

@@ -12,12 +12,12 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 from kit.base.cursor import CHANNELS, Channel
 from kit.base.telemetry import Meter
 from kit.base.websocket import WebsocketHandler
-from kit.connector.books.sequence_rules import CountingRule
+from kit.connector.books.sequence_rules import ConsecutiveIdRule
 from kit.connector.contract.venue import (
     BookRules,
+    ConnectorMaturity,
     ControlMessage,
     FrameKind,
-    Maturity,
     SnapshotSource,
     Venue,
     VenueHistory,
@@ -25,14 +25,14 @@ from kit.connector.contract.venue import (
     VenueProfile,
 )
 from kit.connector.feed.websocket_feed import WebsocketFeed
-from kit.connector.host.venue_host import VenueHost
+from kit.connector.publishing.feed_handler import FeedHandler
 from kit.marketdata.frames import FrameError, Frames
 from kit.marketdata.model.columns import (
     BookRows,
-    Levels,
-    Numbers,
+    NumberColumn,
+    PriceLevels,
     QuoteRows,
-    Symbols,
+    SymbolColumn,
     TickerRows,
     TradeRows,
     zeros,
@@ -45,7 +45,7 @@ TRADES, QUOTES, BOOK = (
     types_pb2.CHANNEL_BOOK,
 )
 TICKERS = types_pb2.CHANNEL_TICKERS
-BOOK_RULES = BookRules(CountingRule(), SnapshotSource.FEED)
+BOOK_RULES = BookRules(ConsecutiveIdRule(), SnapshotSource.FEED)
 LIMITS: Mapping[str, Any] = {
     "symbols_per_connection": 10,
     "symbols_per_message": 2,
@@ -169,10 +169,10 @@ class Stage:
         self.wire = FakeWire()
         self.venue = _venue(self.wire, VenueLimits(**{**LIMITS, **limits}), rules)
         self.meter = Meter("somewhere")
-        self.host = VenueHost.of(self.venue, self.meter, self.clock)
-        self.hub = self.host.hub
-        self.subscriptions = self.host.subscriptions
-        self.feed = WebsocketFeed(self.host, self._open)
+        self.feed_handler = FeedHandler.of(self.venue, self.meter, self.clock)
+        self.hub = self.feed_handler.hub
+        self.subscriptions = self.feed_handler.subscriptions
+        self.feed = WebsocketFeed(self.feed_handler, self._open)
         self.batches: list[batch_pb2.MarketDataBatch] = []
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
         self._tasks: list[asyncio.Task[None]] = []
@@ -187,7 +187,7 @@ class Stage:
         return self.sockets[0]
 
     def add(self, *symbols: str) -> None:
-        self.host.subscribe(symbols)
+        self.feed_handler.subscribe(symbols)
         self.feed.add(symbols)
 
     def run(self, task: Callable[[], Any]) -> None:
@@ -200,7 +200,7 @@ class Stage:
 
     def heard(self) -> list[batch_pb2.MarketDataBatch]:
         """All that was published so far."""
-        self.host.pipeline.flush()
+        self.feed_handler.pipeline.flush()
         response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
         self.batches += response.batches
         return self.batches
@@ -230,7 +230,7 @@ def _venue(wire: FakeWire, limits: VenueLimits, rules: BookRules) -> Venue:
     return Venue(
         venue_id="somewhere",
         port=1,
-        profile=VenueProfile("Somewhere", "spot", Maturity.PREVIEW),
+        profile=VenueProfile("Somewhere", "spot", ConnectorMaturity.PREVIEW),
         feed_protocols=(wire,),
         book=rules,
         history=history,
@@ -239,10 +239,12 @@ def _venue(wire: FakeWire, limits: VenueLimits, rules: BookRules) -> Venue:
     )
 
 
-def _read(frames: Frames, name: str) -> tuple[list[dict[str, Any]], Symbols, Any, Numbers]:
+def _read(
+    frames: Frames, name: str
+) -> tuple[list[dict[str, Any]], SymbolColumn, Any, NumberColumn]:
     decoded = [json.loads(payload) for payload in frames.payloads]
     number = np.array([one["n"] for one in decoded], dtype=np.int64)
-    return decoded, Symbols.of([one[name] for one in decoded]), number, Numbers(number, 0)
+    return decoded, SymbolColumn.of([one[name] for one in decoded]), number, NumberColumn(number, 0)
 
 
 def _trades(frames: Frames) -> TradeRows:
@@ -277,6 +279,6 @@ def _books(frames: Frames) -> BookRows:
         None,
         none,
         frames.received_time_ns,
-        bids=Levels(none + 1, price, price),
-        asks=Levels(none, Numbers(number[:0], 0), Numbers(number[:0], 0)),
+        bids=PriceLevels(none + 1, price, price),
+        asks=PriceLevels(none, NumberColumn(number[:0], 0), NumberColumn(number[:0], 0)),
     )

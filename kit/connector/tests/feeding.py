@@ -11,7 +11,7 @@ from kit.base.telemetry import Meter
 from kit.connector.books.book_events import UNPROVEN_EPOCH
 from kit.connector.books.synchronized_book import SynchronizedBook
 from kit.connector.contract.venue import ControlMessage, Venue
-from kit.connector.host.venue_host import VenueHost
+from kit.connector.publishing.feed_handler import FeedHandler
 from kit.marketdata.model.batches import Batch
 
 RECEIVED_TIME_NS = 7
@@ -52,11 +52,13 @@ class Feed:
         self.venue = venue
         self.meter = Meter(venue.venue_id)
         self.connection = Connection()
-        self.host = VenueHost.of(venue, self.meter, SystemClock())
-        self.subscriptions = self.host.subscriptions
-        self.host.subscribe(symbols)
+        self.feed_handler = FeedHandler.of(venue, self.meter, SystemClock())
+        self.subscriptions = self.feed_handler.subscriptions
+        self.feed_handler.subscribe(symbols)
         self._symbols = symbols
-        self._reader = self.host.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
+        self._reader = self.feed_handler.hub.reader(
+            {}, earliest=CHANNELS, latest=(), symbols=frozenset()
+        )
 
     @property
     def skipped(self) -> int:
@@ -65,20 +67,20 @@ class Feed:
 
     def book(self, symbol: str) -> SynchronizedBook:
         """One book."""
-        return self.host.book_manager.books[symbol]
+        return self.feed_handler.book_manager.books[symbol]
 
     def take(self, *frames: bytes, wire: int = 0) -> list[Batch]:
         """What is published when these come over a connection of a wire, by its place."""
         wires = self.venue.feed_protocols
-        buffer = self.host.pipeline.buffer(wires[wire])
+        buffer = self.feed_handler.pipeline.buffer(wires[wire])
         buffer.add(list(frames), RECEIVED_TIME_NS, self.connection)
-        self.host.pipeline.flush()
+        self.feed_handler.pipeline.flush()
         taken = self._reader.take() or b""
         return list(market_data_pb2.SubscribeResponse.FromString(taken).batches)
 
     def reconnect(self) -> None:
         """The connection of the first wire has been made again."""
-        self.host.row_publisher.on_connection_lost(
+        self.feed_handler.row_publisher.on_connection_lost(
             self._symbols, self.venue.feed_protocols[0].channels, "closed"
         )
 

@@ -12,13 +12,13 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.clock import SystemClock
 from kit.base.cursor import CHANNELS
 from kit.base.telemetry import Meter
-from kit.connector.host.hub import Hub
-from kit.connector.process.trade_refill import TradeRefill
-from kit.connector.subscriptions import Subscriptions
+from kit.connector.process.trade_backfill import TradeBackfill
+from kit.connector.publishing.hub import Hub
+from kit.connector.subscriptions import VenueSubscriptions
 from kit.connector.trades.trade_sequencer import TradeSequencer
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.batches import Batch
-from kit.marketdata.model.columns import Numbers, Symbols, TradeRows, zeros
+from kit.marketdata.model.columns import NumberColumn, SymbolColumn, TradeRows, zeros
 from tests.support.waiting import until
 
 TRADES = types_pb2.CHANNEL_TRADES
@@ -31,11 +31,11 @@ def trades(
 ) -> TradeRows:
     """As the feed brings them; a price is the id, a time is too."""
     numbers = np.array(list(ids), dtype=np.int64)
-    prices = Numbers.parse([price or f"{number}.0" for number in numbers])
+    prices = NumberColumn.parse([price or f"{number}.0" for number in numbers])
     rows = TradeRows(
-        Symbols.of([symbol] * len(numbers)),
+        SymbolColumn.of([symbol] * len(numbers)),
         prices,
-        Numbers.parse(["1"] * len(numbers)),
+        NumberColumn.parse(["1"] * len(numbers)),
         zeros(len(numbers)) + 1,
         numbers,
         numbers,
@@ -101,7 +101,7 @@ class Stage:
         clock = Impatient()
         self.history = FakeHistory()
         self.meter = Meter("somewhere")
-        self.subscriptions = Subscriptions(CHANNELS)
+        self.subscriptions = VenueSubscriptions(CHANNELS)
         self.subscriptions.add([SYMBOL, OTHER])
         self._hub = Hub("somewhere", 1, clock, self.meter)
         self._reader = self._hub.reader({}, earliest=[TRADES], latest=(), symbols=frozenset())
@@ -112,7 +112,7 @@ class Stage:
 
     async def start(self, patience_s: float = PATIENCE_S) -> None:
         history: Any = self.history  # it is asked for trades alone
-        refill = TradeRefill(self.keeper, history, patience_s, self.meter, self._clock)
+        refill = TradeBackfill(self.keeper, history, patience_s, self.meter, self._clock)
         self._task = asyncio.create_task(refill.run())
         await asyncio.sleep(0)
 

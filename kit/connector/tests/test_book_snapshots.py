@@ -4,7 +4,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.connector.books.book_events import UNPROVEN_EPOCH
-from kit.connector.process.book_snapshots import BookSnapshots
+from kit.connector.process.book_snapshot_publisher import BookSnapshotPublisher
 from kit.connector.tests.fakes import BOOK, Stage, book
 
 INTERVAL_S = 60.0
@@ -21,7 +21,7 @@ def snapshots_of(stage, interval_s=INTERVAL_S):
     def publish(draft):
         stage.hub.publish(types_pb2.CHANNEL_BOOK, draft)
 
-    return BookSnapshots(stage.host, publish, interval_s)
+    return BookSnapshotPublisher(stage.feed_handler, publish, interval_s)
 
 
 def rows_of(stage):
@@ -74,7 +74,7 @@ async def began(stage, *symbols):
     """A connection over which whole books of these have come, of level 1."""
     socket = await stage.start(*symbols)
     socket.say(*(book(1, symbol, whole=True) for symbol in symbols))
-    stage.host.pipeline.flush()
+    stage.feed_handler.pipeline.flush()
     return socket
 
 
@@ -113,13 +113,13 @@ async def test_a_book_in_doubt_is_not_told(stage):
     snapshots = snapshots_of(stage)
     snapshots.look()
     socket.say(book(5))
-    stage.host.pipeline.flush()
+    stage.feed_handler.pipeline.flush()
     await stage.clock.advance(2 * INTERVAL_S)
     snapshots.look()
     assert [row[1] for row in rows_of(stage)] == [True, False]
     # Its own new beginning counts as a snapshot.
     socket.say(book(9, whole=True))
-    stage.host.pipeline.flush()
+    stage.feed_handler.pipeline.flush()
     snapshots.look()
     await stage.clock.advance(INTERVAL_S - 1)
     snapshots.look()
@@ -153,7 +153,7 @@ async def test_a_reader_has_the_same_book_with_and_without_them(stage):
     assert sum(row[1] for row in rows_of(stage)) > 20
     found = books_of(stage, with_snapshots=True)
     assert found == books_of(stage, with_snapshots=False)
-    ours = stage.host.book_manager.books
+    ours = stage.feed_handler.book_manager.books
     assert {symbol: dict(sides[0]) for symbol, sides in found.items()} == {
         symbol: dict(ours[symbol].book.bids()) for symbol in ("A", "B")
     }

@@ -17,22 +17,22 @@ from kit.connector.books.book_events import (
     VenueBookUpdate,
 )
 from kit.connector.books.sequence_rules import (
-    ChainRule,
-    CountingRule,
-    OverlapRule,
-    TimeRule,
+    ConsecutiveIdRule,
+    PreviousIdRule,
+    RangeOverlapRule,
+    TimestampRule,
     UnnumberedRule,
 )
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
-from kit.connector.contract.venue import BookRules, SnapshotSource, UpdateNumbers
+from kit.connector.contract.venue import BookRules, SequenceNumbers, SnapshotSource
 from kit.marketdata.book.book import Book
 from kit.marketdata.book.checksum import Checksum, asks_then_bids_checksum
-from kit.marketdata.book.levels import Side
+from kit.marketdata.book.levels import BookSide
 
-RULES = BookRules(sequence=OverlapRule(), snapshots=SnapshotSource.REST)
-CHAINED = BookRules(sequence=ChainRule(), snapshots=SnapshotSource.FEED)
-COUNTED = BookRules(sequence=CountingRule(), snapshots=SnapshotSource.FEED)
-TIMED = BookRules(TimeRule(), SnapshotSource.REST)
+RULES = BookRules(sequence=RangeOverlapRule(), snapshots=SnapshotSource.REST)
+CHAINED = BookRules(sequence=PreviousIdRule(), snapshots=SnapshotSource.FEED)
+COUNTED = BookRules(sequence=ConsecutiveIdRule(), snapshots=SnapshotSource.FEED)
+TIMED = BookRules(TimestampRule(), SnapshotSource.REST)
 CHECKED = BookRules(UnnumberedRule(), SnapshotSource.FEED, Checksum.ASKS_THEN_BIDS, depth=10)
 
 
@@ -55,11 +55,11 @@ def make_truth(seed: int, count: int) -> Truth:
         bids = [(source.randint(90, 99), source.randint(0, 3)) for _ in range(2)]
         asks = [(source.randint(100, 110), source.randint(0, 3)) for _ in range(2)]
         update = VenueBookUpdate(
-            UpdateNumbers(first, last, 0),
+            SequenceNumbers(first, last, 0),
             last,
             last,
-            Side.of(bids),
-            Side.of(asks),
+            BookSide.of(bids),
+            BookSide.of(asks),
         )
         book.apply(update.bids, update.asks)
         truth.updates.append(update)
@@ -70,7 +70,7 @@ def make_truth(seed: int, count: int) -> Truth:
 def snapshot_at(truth: Truth, number: int) -> VenueBookUpdate:
     bids, asks = truth.states[number]
     return VenueBookUpdate(
-        UpdateNumbers(number, number, 0), number, number, Side.of(bids), Side.of(asks)
+        SequenceNumbers(number, number, 0), number, number, BookSide.of(bids), BookSide.of(asks)
     )
 
 
@@ -217,8 +217,8 @@ def test_a_lost_connection_puts_the_book_in_doubt_once() -> None:
 
 
 def linked(first: int, previous: int, price: int) -> VenueBookUpdate:
-    level = Side.of([(price, 1)])
-    return VenueBookUpdate(UpdateNumbers(first, first, previous), first, first, level, Side.of([]))
+    numbers, level = SequenceNumbers(first, first, previous), BookSide.of([(price, 1)])
+    return VenueBookUpdate(numbers, first, first, level, BookSide.of([]))
 
 
 def test_a_feed_snapshot_replaces_the_book() -> None:
@@ -338,7 +338,7 @@ def timed(time: int, price: int) -> VenueBookUpdate:
 
 
 def timed_snapshot(time: int, *prices: int) -> VenueBookUpdate:
-    return timed(time, 0)._replace(bids=Side.of([(price, 1) for price in prices]))
+    return timed(time, 0)._replace(bids=BookSide.of([(price, 1) for price in prices]))
 
 
 def test_a_book_ordered_by_time_is_not_repaired_without_a_snapshot() -> None:
@@ -397,4 +397,4 @@ def test_rules_that_contradict_each_other_are_rejected() -> None:
     with pytest.raises(ValueError, match="which updates a snapshot contains"):
         BookRules(UnnumberedRule(), SnapshotSource.REST)
     with pytest.raises(ValueError, match="same_everywhere"):
-        BookRules(TimeRule(), SnapshotSource.REST, same_everywhere=True)
+        BookRules(TimestampRule(), SnapshotSource.REST, same_everywhere=True)

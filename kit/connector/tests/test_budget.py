@@ -18,7 +18,7 @@ from kit.base.request_budget import (
     RequestBudget,
     TokenBucket,
 )
-from kit.connector.rest import ccxt_client, retry_after
+from kit.connector.rest import ccxt_loader, retry_after
 from tests.support.manual_clock import ManualClock
 
 CANCEL, PROTECT, NEW, QUESTION, BACKFILL = Priority
@@ -170,7 +170,7 @@ async def asked(
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     address = f"http://127.0.0.1:{port}/api/v3"
-    client = ccxt_client.load("binance")({"urls": {"api": {"public": address}}})
+    client = ccxt_loader.load("binance")({"urls": {"api": {"public": address}}})
     client.request_budget = budget
     try:
         yield client, paths
@@ -195,7 +195,7 @@ async def test_a_venue_that_says_slow_down_closes_the_budget(
     async with asked(status, headers, budget) as (client, paths):
         for _ in range(3):
             with pytest.raises(RateLimited) as refused:
-                await ccxt_client.call("binance", budget, BACKFILL, client.publicGetTime)
+                await ccxt_loader.call("binance", budget, BACKFILL, client.publicGetTime)
             left_ms = int(refused.value.metadata["retry_after_ms"])
             assert seconds * 1000 - 5000 < left_ms <= seconds * 1000
         assert len(paths) == 1
@@ -205,7 +205,7 @@ async def test_without_a_budget_a_call_goes_at_once() -> None:
     async with asked(429, {"Retry-After": "37"}) as (client, paths):
         for _ in range(2):
             with pytest.raises(RateLimited):
-                await ccxt_client.call("binance", None, NEW, client.publicGetTime)
+                await ccxt_loader.call("binance", None, NEW, client.publicGetTime)
         assert len(paths) == 2
 
 

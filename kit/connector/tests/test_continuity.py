@@ -7,8 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 
-from kit.connector.trades.continuity import quote_continuity, trade_continuity, without_spent
-from kit.marketdata.model.columns import Numbers, QuoteRows, Symbols, TradeRows
+from kit.connector.trades.continuity_checker import (
+    quote_continuity,
+    trade_continuity,
+    without_spent,
+)
+from kit.marketdata.model.columns import NumberColumn, QuoteRows, SymbolColumn, TradeRows
 
 
 def column(values: list[int]) -> np.ndarray:
@@ -16,18 +20,18 @@ def column(values: list[int]) -> np.ndarray:
 
 
 def trades(ids: list[int], symbols: list[str] | None = None) -> TradeRows:
-    ones = Numbers.parse(["1"] * len(ids))
+    ones = NumberColumn.parse(["1"] * len(ids))
     times = column([number * 10 for number in ids])
     names = symbols or ["BTCUSDT"] * len(ids)
     side, numbers = column([1] * len(ids)), column(ids)
-    return TradeRows(Symbols.of(names), ones, ones, side, times, times, numbers, numbers - 1)
+    return TradeRows(SymbolColumn.of(names), ones, ones, side, times, times, numbers, numbers - 1)
 
 
 def quotes(sequences: list[int]) -> QuoteRows:
-    ones = Numbers.parse(["1"] * len(sequences))
+    ones = NumberColumn.parse(["1"] * len(sequences))
     times = column(sequences)
     names = ["BTCUSDT"] * len(sequences)
-    return QuoteRows(Symbols.of(names), ones, ones, ones, ones, times * 0, times, times)
+    return QuoteRows(SymbolColumn.of(names), ones, ones, ones, ones, times * 0, times, times)
 
 
 def feed(check, row_sets) -> tuple[list[int], list[types_pb2.Gap]]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kit.connector.host.epoch_file import EpochFile
+from kit.connector.publishing.epoch_file import EpochFile
 
 
 class SteppingClock:

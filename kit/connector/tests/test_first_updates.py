@@ -19,7 +19,7 @@ class Watched:
     def __init__(self, stage: Stage, socket: FakeSocket) -> None:
         self.stage = stage
         self.socket = socket
-        self.monitor = FirstUpdateMonitor(stage.host.book_manager, stage.clock)
+        self.monitor = FirstUpdateMonitor(stage.feed_handler.book_manager, stage.clock)
         self._number = 10
 
     async def pass_seconds(self, seconds: int) -> None:
@@ -27,7 +27,7 @@ class Watched:
             self._number += 1
             for symbol in "AB":
                 self.socket.say(trade(self._number, symbol))
-            self.stage.host.pipeline.flush()
+            self.stage.feed_handler.pipeline.flush()
             self.monitor.look()
             await self.stage.clock.advance(1)
 
@@ -35,7 +35,7 @@ class Watched:
         return [(gap.symbol, gap.reason) for gap in self.stage.gaps()]
 
     def subscription(self, symbol: str) -> admin_pb2.Subscription:
-        doubted = self.stage.host.book_manager.in_doubt()
+        doubted = self.stage.feed_handler.book_manager.in_doubt()
         rows = self.stage.subscriptions.rows(doubted, connected=True)
         return next(row for row in rows if (row.symbol, row.channel) == (symbol, BOOK))
 
@@ -59,7 +59,7 @@ async def test_book_without_a_first_update_is_a_gap_after_the_limit(watched: Wat
     assert silent.state == admin_pb2.SUBSCRIPTION_STATE_IN_DOUBT
     assert silent.detail == "no update has come since the subscription"
     assert (alive.state, alive.detail) == (admin_pb2.SUBSCRIPTION_STATE_LIVE, "")
-    assert watched.stage.host.book_manager.in_doubt_count() == 1
+    assert watched.stage.feed_handler.book_manager.in_doubt_count() == 1
 
 
 async def test_late_first_update_reports_no_second_gap(watched: Watched) -> None:
@@ -76,8 +76,8 @@ async def test_late_first_update_reports_no_second_gap(watched: Watched) -> None
 
 async def test_removed_and_added_subscription_has_the_whole_time_again(watched: Watched) -> None:
     await watched.pass_seconds(LIMIT_S - 1)
-    watched.stage.host.unsubscribe(["A"])
+    watched.stage.feed_handler.unsubscribe(["A"])
     watched.monitor.look()
-    watched.stage.host.subscribe(["A"])
+    watched.stage.feed_handler.subscribe(["A"])
     await watched.pass_seconds(LIMIT_S - 1)
     assert watched.gaps() == []

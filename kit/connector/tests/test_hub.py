@@ -10,12 +10,12 @@ from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor
-from kit.base.errors import CursorExpired, Draining, SubscriberTooSlow
+from kit.base.errors import CursorExpired, ProcessDraining, SubscriberTooSlow
 from kit.base.telemetry import Meter
-from kit.connector.host.hub import Hub
+from kit.connector.publishing.hub import Hub
 from kit.marketdata.codec import encode
 from kit.marketdata.codec.encode import BatchDraft
-from kit.marketdata.model.columns import Numbers, Symbols, TradeRows
+from kit.marketdata.model.columns import NumberColumn, SymbolColumn, TradeRows
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 TRADES, BOOK = types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_BOOK
@@ -26,8 +26,8 @@ def make_hub(ring_bytes_max: int = 1 << 20) -> Hub:
 
 
 def trade(number: int, symbol: str = "BTCUSDT") -> BatchDraft:
-    one, ones = np.array([1]), Numbers(np.array([1]), 0)
-    rows = TradeRows(Symbols.of([symbol]), ones, ones, one, one, one, np.array([number]))
+    one, ones = np.array([1]), NumberColumn(np.array([1]), 0)
+    rows = TradeRows(SymbolColumn.of([symbol]), ones, ones, one, one, one, np.array([number]))
     return encode.rows(rows)
 
 
@@ -170,11 +170,11 @@ async def test_at_the_end_a_reader_takes_what_is_held_and_no_more() -> None:
     hub = make_hub()
     reader = read_from(hub)
     hub.publish(TRADES, trade(1))
-    hub.end(Draining("the venue is stopping"))
+    hub.end(ProcessDraining("the venue is stopping"))
     assert hub.publish(TRADES, trade(2)) == Cursor(1000, 1)
     responses = reader.responses()
     assert ids(await anext(responses)) == [1]
-    with pytest.raises(Draining):
+    with pytest.raises(ProcessDraining):
         await anext(responses)
 
 
@@ -187,7 +187,7 @@ async def test_the_end_wakes_a_reader_that_waits() -> None:
     responses = read_from(hub).responses()
     waiting = asyncio.create_task(next_of(responses))
     await asyncio.sleep(0)
-    hub.end(Draining("the venue is stopping"))
-    with pytest.raises(Draining):
+    hub.end(ProcessDraining("the venue is stopping"))
+    with pytest.raises(ProcessDraining):
         async with asyncio.timeout(WAIT_SECONDS_MAX):
             await waiting

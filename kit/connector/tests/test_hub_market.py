@@ -8,24 +8,24 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import SystemClock
-from kit.base.errors import Draining
+from kit.base.errors import ProcessDraining
 from kit.base.telemetry import Meter
 from kit.connector.books.book_manager import BookManager
-from kit.connector.books.sequence_rules import ChainRule
+from kit.connector.books.sequence_rules import PreviousIdRule
 from kit.connector.contract.venue import BookRules, SnapshotSource
-from kit.connector.host.hub import Hub
 from kit.connector.process.hub_source import HubBooks, HubFeed
+from kit.connector.publishing.hub import Hub
 from kit.connector.tests.refilling import SYMBOL, trades
-from kit.execution.paper.feed_market import FeedMarket
 from kit.execution.paper.market import (
-    BookUnproven,
-    BookUpdated,
-    EventsLost,
-    MarkReported,
+    BookInvalidated,
+    BookLevelsChanged,
+    MarketEventsLost,
+    MarkPriceReported,
     TradeReported,
 )
+from kit.execution.paper.market_feed_adapter import MarketFeedAdapter
 from kit.marketdata.codec import encode
-from kit.marketdata.model.columns import BookRows, Levels, MarkRows, Numbers, Symbols
+from kit.marketdata.model.columns import BookRows, MarkRows, NumberColumn, PriceLevels, SymbolColumn
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 TRADES, BOOK, MARKS = (
@@ -45,10 +45,12 @@ def book(bids, asks, last, *, snapshot=True, symbol=SYMBOL):
 
     def levels(pairs):
         prices, sizes = zip(*pairs, strict=True) if pairs else ((), ())
-        return Levels(column(len(pairs)), Numbers(column(*prices), 1), Numbers(column(*sizes), 0))
+        return PriceLevels(
+            column(len(pairs)), NumberColumn(column(*prices), 1), NumberColumn(column(*sizes), 0)
+        )
 
     return BookRows(
-        symbols=Symbols.of([symbol]),
+        symbols=SymbolColumn.of([symbol]),
         first_sequence=column(last),
         last_sequence=column(last),
         previous_sequence=column(last - 1),
@@ -66,11 +68,11 @@ class Listening:
 
     def __init__(self, ring_bytes_max=1 << 20):
         self.hub = Hub("venue", 1, SystemClock(), Meter("venue"), ring_bytes_max)
-        rules = BookRules(ChainRule(), SnapshotSource.FEED)
+        rules = BookRules(PreviousIdRule(), SnapshotSource.FEED)
         self.books = BookManager(rules, lambda draft: self.hub.publish(BOOK, draft))
         self.books.add([SYMBOL, "OTHER"])
         self.heard = []
-        self.market = FeedMarket(HubFeed(self.hub), HubBooks(self.books), self.heard.extend)
+        self.market = MarketFeedAdapter(HubFeed(self.hub), HubBooks(self.books), self.heard.extend)
         self.market.watch(frozenset([SYMBOL]))
 
     def trade(self, *ids, symbol=SYMBOL):
@@ -90,7 +92,7 @@ def test_it_tells_at_once_what_has_come_up_to_now(at):
     assert at.heard == []
     at.market.catch_up()
     whole, changed, trade = at.heard
-    assert isinstance(whole, BookUpdated)
+    assert isinstance(whole, BookLevelsChanged)
     assert (whole.is_whole, len(whole.levels)) == (True, 2)
     assert changed.levels == [(True, D("10.0"), D(4)), (False, D("10.1"), D(0))]
     assert (changed.is_whole, changed.venue_time_ns) == (False, 2)
@@ -109,9 +111,9 @@ def test_a_trade_that_came_first_is_told_first(at):
     assert order == [
         (TradeReported, 4),
         (TradeReported, 5),
-        (BookUpdated, 5),
+        (BookLevelsChanged, 5),
         (TradeReported, 6),
-        (BookUpdated, 6),
+        (BookLevelsChanged, 6),
     ]
 
 
@@ -124,7 +126,7 @@ def test_books_are_shown_while_they_can_be_relied_on(at):
     at.books.mark_in_doubt([SYMBOL], types_pb2.GAP_REASON_RECONNECT, 9, "lost")
     assert at.market.levels(SYMBOL, True, 5) is None
     at.market.catch_up()
-    assert at.heard[-1] == BookUnproven(SYMBOL)
+    assert at.heard[-1] == BookInvalidated(SYMBOL)
     assert at.market.levels("never heard of", True, 5) is None
     assert at.market.keeps(SYMBOL)
     assert not at.market.keeps("never heard of")
@@ -132,17 +134,17 @@ def test_books_are_shown_while_they_can_be_relied_on(at):
 
 def test_marks_say_what_they_know(at):
     rows = MarkRows(
-        symbols=Symbols.of([SYMBOL]),
+        symbols=SymbolColumn.of([SYMBOL]),
         venue_time_ns=column(1),
         received_time_ns=column(2),
-        mark_price=Numbers.parse(["61000.5"]),
-        index_price=Numbers.parse(["0"]),
-        funding_rate=Numbers.parse(["-0.0001"]),
+        mark_price=NumberColumn.parse(["61000.5"]),
+        index_price=NumberColumn.parse(["0"]),
+        funding_rate=NumberColumn.parse(["-0.0001"]),
         next_funding_time_ns=column(77),
     )
     at.hub.publish(MARKS, encode.rows(rows))
     at.market.catch_up()
-    assert at.heard == [MarkReported(SYMBOL, D("61000.5"), D("-0.0001"), 77, 1)]
+    assert at.heard == [MarkPriceReported(SYMBOL, D("61000.5"), D("-0.0001"), 77, 1)]
 
 
 def test_what_is_not_watched_is_not_read(at):
@@ -174,7 +176,7 @@ async def test_it_tells_as_it_comes_and_ends_with_the_venue(at):
     await asyncio.sleep(0)
     at.trade(8, symbol="OTHER")
     await until(lambda: len(at.heard) == 2)
-    at.hub.end(Draining("the venue is stopping"))
+    at.hub.end(ProcessDraining("the venue is stopping"))
     await asyncio.wait_for(running, WAIT_SECONDS_MAX)
     assert [event.symbol for event in at.heard] == [SYMBOL, "OTHER"]
 
@@ -190,7 +192,7 @@ async def test_who_falls_behind_is_told_so_and_goes_on(runs):
         await until(lambda: at.heard)
     else:
         at.market.catch_up()
-    assert isinstance(at.heard[0], EventsLost)
+    assert isinstance(at.heard[0], MarketEventsLost)
     at.trade(99)
     if runs:
         await until(lambda: len(at.heard) == 2)

@@ -11,8 +11,8 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.errors import UnknownInstrument, VenueUnavailable
 from kit.connector.books.synchronized_book import BookState
-from kit.connector.host.instruments import InstrumentCache, differences
-from kit.connector.host.listing_publisher import ROWS_MAX, ListingPublisher
+from kit.connector.publishing.instrument_cache import InstrumentCache, differences
+from kit.connector.publishing.listing_publisher import ROWS_MAX, ListingPublisher
 from kit.connector.tests.fakes import (
     QUOTES,
     TRADES,
@@ -58,8 +58,8 @@ class Rig:
         self.history = FakeHistory(one("A"), one("B"))
         self.instruments = InstrumentCache("somewhere", self.history)  # type: ignore[arg-type]
         stage = self.stage
-        host = replace(stage.host, instruments=self.instruments)
-        self.listing = ListingPublisher(host, stage.feed)
+        feed_handler = replace(stage.feed_handler, instruments=self.instruments)
+        self.listing = ListingPublisher(feed_handler, stage.feed)
 
     async def start(self) -> FakeSocket:
         """Both instruments subscribed and flowing, all that is listed told."""
@@ -83,10 +83,10 @@ class Rig:
         rows = (trade, quote, ticker)
         frames = [make(number, symbol) for make in rows]
         socket.say(*frames, book(number, symbol, whole=whole))
-        self.stage.host.pipeline.flush()
+        self.stage.feed_handler.pipeline.flush()
 
     def state(self, symbol: str) -> BookState:
-        return self.stage.host.book_manager.books[symbol].state
+        return self.stage.feed_handler.book_manager.books[symbol].state
 
     def details(self, symbol: str) -> set[str]:
         rows = self.stage.subscriptions.rows([], True)
@@ -244,7 +244,7 @@ async def test_what_is_silent_too_is_let_go_until_it_is_listed_again(rig: Rig) -
     assert socket.words == words
     await rig.look(one("B"))
     assert socket.words == [*words, "-A"]
-    books = rig.stage.host.book_manager
+    books = rig.stage.feed_handler.book_manager
     assert rig.state("A") is BookState.IN_DOUBT
     assert books.wanting_snapshot() == []
     rig.flow(socket, "A", 11)  # What was on its way harms nobody.
@@ -264,7 +264,7 @@ async def test_what_is_removed_while_it_is_not_listed_is_forgotten(rig: Rig) -> 
     await rig.look(one("B"))
     rig.stage.subscriptions.remove(["A"])
     rig.stage.feed.remove(["A"])
-    rig.stage.host.book_manager.remove(["A"])
+    rig.stage.feed_handler.book_manager.remove(["A"])
     await rig.look(one("B"))
     words = list(socket.words)
     assert await rig.look(one("A"), one("B")) == [("A", "LISTED", TRADING)]

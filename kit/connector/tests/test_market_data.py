@@ -11,22 +11,22 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
 from kit.base.errors import BadRequest, CursorExpired, UnknownInstrument
 from kit.base.rpc import STREAM_WRITER
-from kit.connector.books.sequence_rules import CountingRule, TimeRule, UnnumberedRule
+from kit.connector.books.sequence_rules import ConsecutiveIdRule, TimestampRule, UnnumberedRule
 from kit.connector.books.synchronized_book import BookState
 from kit.connector.contract.venue import BookRules, SnapshotSource
-from kit.connector.host.epoch_file import EpochFile
-from kit.connector.host.epoch_manager import AHEAD_MAX_MS, EpochManager
-from kit.connector.host.instruments import InstrumentCache
-from kit.connector.host.listing_publisher import ListingPublisher
 from kit.connector.process.book_verification import AGREES, BookVerifier
 from kit.connector.process.market_data import MarketDataServicer
 from kit.connector.process.state_republisher import StateRepublisher
 from kit.connector.process.venue_market_data import VenueMarketData
+from kit.connector.publishing.epoch_file import EpochFile
+from kit.connector.publishing.epoch_manager import AHEAD_MAX_MS, EpochManager
+from kit.connector.publishing.instrument_cache import InstrumentCache
+from kit.connector.publishing.listing_publisher import ListingPublisher
 from kit.connector.tests.fakes import BOOK, BOOK_RULES, TRADES, Stage, book, trade
 from kit.connector.tests.test_verification import FakeHistory, answer, levels
 from kit.marketdata.book.book import Book
 from kit.marketdata.book.checksum import Checksum, top_checksum
-from kit.marketdata.book.levels import Side
+from kit.marketdata.book.levels import BookSide
 from kit.marketdata.model.columns import Scale
 
 EPOCH = 1
@@ -50,12 +50,12 @@ class Rig:
         self.history = FakeHistory()
         venue = replace(stage.venue, history=self.history)  # type: ignore[arg-type]
         instruments = InstrumentCache("somewhere", venue.history)
-        host = replace(stage.host, venue=venue, instruments=instruments)
-        listing = ListingPublisher(host, stage.feed)
-        epochs = EpochManager(host, listing, EpochFile(folder / "epoch"))
-        republisher = StateRepublisher(host, listing)
-        source = VenueMarketData(host, BookVerifier(host), republisher)
-        self.servicer = MarketDataServicer(host.hub, epochs, source, venue.history)
+        feed_handler = replace(stage.feed_handler, venue=venue, instruments=instruments)
+        listing = ListingPublisher(feed_handler, stage.feed)
+        epochs = EpochManager(feed_handler, listing, EpochFile(folder / "epoch"))
+        republisher = StateRepublisher(feed_handler, listing)
+        source = VenueMarketData(feed_handler, BookVerifier(feed_handler), republisher)
+        self.servicer = MarketDataServicer(feed_handler.hub, epochs, source, venue.history)
 
     async def order_book(self, **request: Any) -> market_data_pb2.GetOrderBookResponse:
         asked = market_data_pb2.GetOrderBookRequest(**request)
@@ -89,7 +89,7 @@ def followed(batches: list[batch_pb2.MarketDataBatch]) -> Book:
             end = at + bids
             levels = list(zip(batch.book.price[at:end], batch.book.size[at:end], strict=True))
             set_levels = kept.replace if batch.book.snapshot[row] else kept.apply
-            set_levels(Side.of(levels), Side.of([]))
+            set_levels(BookSide.of(levels), BookSide.of([]))
             at = end + batch.book.ask_count[row]
     return kept
 
@@ -116,10 +116,10 @@ async def test_the_checksum_is_that_of_the_example() -> None:
 @pytest.mark.parametrize(
     ("rule", "checksum", "state"),
     [
-        (CountingRule(), Checksum.NONE, market_data_pb2.BOOK_STATE_PROVEN),
+        (ConsecutiveIdRule(), Checksum.NONE, market_data_pb2.BOOK_STATE_PROVEN),
         (UnnumberedRule(), Checksum.ASKS_THEN_BIDS, market_data_pb2.BOOK_STATE_PROVEN),
         (UnnumberedRule(), Checksum.NONE, market_data_pb2.BOOK_STATE_UNPROVEN),
-        (TimeRule(), Checksum.NONE, market_data_pb2.BOOK_STATE_UNPROVEN),
+        (TimestampRule(), Checksum.NONE, market_data_pb2.BOOK_STATE_UNPROVEN),
     ],
     ids=["numbered", "checksum", "nothing", "time"],
 )
@@ -131,7 +131,7 @@ async def test_only_a_book_whose_missing_updates_show_is_proven(
     socket = await rig.stage.start("A")
     socket.say(book(10, whole=True))
     assert (await rig.order_book(symbol="A")).state == state
-    rig.stage.host.book_manager.mark_in_doubt(["A"], types_pb2.GAP_REASON_CROSSED, 1, "")
+    rig.stage.feed_handler.book_manager.mark_in_doubt(["A"], types_pb2.GAP_REASON_CROSSED, 1, "")
     doubted = await rig.order_book(symbol="A")
     assert doubted.state == market_data_pb2.BOOK_STATE_IN_DOUBT
     await rig.stage.stop()
@@ -177,7 +177,7 @@ async def test_a_reader_cannot_begin_an_epoch(rig: Rig) -> None:
 async def test_the_writer_of_the_streams_can(rig: Rig) -> None:
     socket = await rig.stage.start("A")
     socket.say(book(10, whole=True), trade(1))
-    rig.stage.host.pipeline.flush()
+    rig.stage.feed_handler.pipeline.flush()
     newest = rig.stage.clock.time_ns() // 1_000_000 + 5
     await rig.subscribe(newest, STREAM_WRITER)
     hub = rig.stage.hub
@@ -187,8 +187,8 @@ async def test_the_writer_of_the_streams_can(rig: Rig) -> None:
         gaps = first.message.gaps
         assert [gap.reason for gap in gaps] == [types_pb2.GAP_REASON_RESTART]
     # Who begins to read now needs whole books.
-    assert rig.stage.host.book_manager.books["A"].state is BookState.IN_DOUBT
-    assert rig.stage.host.book_manager.snapshot_wanted.is_set()
+    assert rig.stage.feed_handler.book_manager.books["A"].state is BookState.IN_DOUBT
+    assert rig.stage.feed_handler.book_manager.snapshot_wanted.is_set()
 
 
 async def test_nobody_can_begin_an_epoch_of_a_far_future(rig: Rig) -> None:

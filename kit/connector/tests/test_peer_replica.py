@@ -15,7 +15,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
 from kit.base.cursor import CHANNELS, Channel, Cursor
-from kit.connector.books.sequence_rules import CountingRule
+from kit.connector.books.sequence_rules import ConsecutiveIdRule
 from kit.connector.contract.venue import CHANNEL_STATUS, BookRules, SnapshotSource, TradeNumbering
 from kit.connector.process.peer_replica import COVER_DELAY_S, SILENCE_S, PeerReplica
 from kit.connector.process.state_republisher import StateRepublisher
@@ -24,10 +24,10 @@ from kit.marketdata.codec import decode
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.columns import (
     BookRows,
-    Levels,
-    Numbers,
+    NumberColumn,
+    PriceLevels,
     QuoteRows,
-    Symbols,
+    SymbolColumn,
     TickerRows,
     TradeRows,
     zeros,
@@ -42,20 +42,20 @@ class Half:
     """One process, its connection to the exchange in the test's hands."""
 
     def __init__(self, name: str, epoch: int, snapshots: SnapshotSource) -> None:
-        self.stage = stage = Stage(BookRules(CountingRule(), snapshots, same_everywhere=True))
+        self.stage = stage = Stage(BookRules(ConsecutiveIdRule(), snapshots, same_everywhere=True))
         stage.hub.start_epoch(epoch)
         stage.venue = replace(
             stage.venue,
             profile=replace(stage.venue.profile, trade_numbering=TradeNumbering.CONSECUTIVE),
         )
-        stage.host.row_publisher.merger.same_books = True
-        stage.host.trade_sequencer.patience_s = 3
+        stage.feed_handler.row_publisher.merger.same_books = True
+        stage.feed_handler.trade_sequencer.patience_s = 3
         stage.subscriptions.add([SYMBOL])
-        stage.host.book_manager.add([SYMBOL])
+        stage.feed_handler.book_manager.add([SYMBOL])
         self.connected = True
         nothing: Any = None
-        host = replace(stage.host, venue=stage.venue)
-        self.replica = PeerReplica(host, name, nothing, lambda: self.connected)
+        feed_handler = replace(stage.feed_handler, venue=stage.venue)
+        self.replica = PeerReplica(feed_handler, name, nothing, lambda: self.connected)
         self.reader = stage.hub.reader({}, CHANNELS, (), frozenset())
         self.waiting: list[bytes] = []
         """What it has published and the other has not heard yet."""
@@ -64,12 +64,12 @@ class Half:
     def hear(self, *rows: Any) -> None:
         """Over its own connection."""
         for one in rows:
-            self.stage.host.row_publisher.publish(one)
+            self.stage.feed_handler.row_publisher.publish(one)
 
     def cut(self) -> None:
         """Its own connection is lost."""
         self.connected = False
-        self.stage.host.row_publisher.on_connection_lost(
+        self.stage.feed_handler.row_publisher.on_connection_lost(
             [SYMBOL], [TRADES, QUOTES, BOOK, TICKERS], "cut"
         )
 
@@ -133,7 +133,7 @@ class Pair:
         for _ in range(3):
             self.pass_time(COVER_DELAY_S)
         for half in self.halves:
-            assert half.stage.host.row_publisher.merger.cover.is_active
+            assert half.stage.feed_handler.row_publisher.merger.cover.is_active
 
 
 def numbers_of(batches: list[batch_pb2.MarketDataBatch], channel: Channel) -> list[int]:
@@ -156,30 +156,30 @@ def column(number: int) -> Any:
 
 
 def trade(number: int) -> TradeRows:
-    price, one = Numbers(column(number + 1), 0), column(1)
-    symbols = Symbols.of([SYMBOL])
+    price, one = NumberColumn(column(number + 1), 0), column(1)
+    symbols = SymbolColumn.of([SYMBOL])
     # Ids begin with 1: 0 is none.
     return TradeRows(symbols, price, price, one, one, one, column(number + 1), column(number))
 
 
 def quote(number: int) -> QuoteRows:
-    price, one = Numbers(column(number + 1), 0), column(1)
+    price, one = NumberColumn(column(number + 1), 0), column(1)
     return QuoteRows(
-        Symbols.of([SYMBOL]), price, price, price, price, zeros(1), one, column(number + 1)
+        SymbolColumn.of([SYMBOL]), price, price, price, price, zeros(1), one, column(number + 1)
     )
 
 
 def ticker(time_ns: int, price: int) -> TickerRows:
-    last, none = Numbers(column(price), 0), Numbers(zeros(1), 0)
-    symbols = Symbols.of([SYMBOL])
+    last, none = NumberColumn(column(price), 0), NumberColumn(zeros(1), 0)
+    symbols = SymbolColumn.of([SYMBOL])
     return TickerRows(symbols, column(time_ns), column(1), last, none, none, none, none)
 
 
 def update(number: int, whole: bool = False) -> BookRows:
-    level = Numbers(column(number + 1), 0)
-    none = Numbers(zeros(0), 0)
+    level = NumberColumn(column(number + 1), 0)
+    none = NumberColumn(zeros(0), 0)
     return BookRows(
-        Symbols.of([SYMBOL]),
+        SymbolColumn.of([SYMBOL]),
         column(number),
         column(number),
         zeros(1),
@@ -187,8 +187,8 @@ def update(number: int, whole: bool = False) -> BookRows:
         None,
         zeros(1),
         column(1),
-        bids=Levels(column(1), level, level),
-        asks=Levels(column(0), none, none),
+        bids=PriceLevels(column(1), level, level),
+        asks=PriceLevels(column(0), none, none),
     )
 
 
@@ -272,7 +272,7 @@ async def pair():
     made = Pair()
     for half in made.halves:
         made_book = update(0, whole=True)
-        half.stage.host.book_manager.on_rows(made_book)
+        half.stage.feed_handler.book_manager.on_rows(made_book)
     made.begin()
     return made
 
@@ -294,7 +294,7 @@ async def test_a_cut_connection_is_no_gap_while_the_other_one_stands(pair):
 async def test_when_both_are_cut_each_says_so(pair):
     pair.elder.cut()
     pair.settle()
-    assert not pair.younger.stage.host.row_publisher.merger.cover.is_active
+    assert not pair.younger.stage.feed_handler.row_publisher.merger.cover.is_active
     pair.younger.cut()
     pair.settle()
     for half in pair.halves:
@@ -327,11 +327,10 @@ async def test_a_hole_that_the_peer_does_not_fill_becomes_a_gap(pair):
 async def test_nothing_is_claimed_while_trades_wait(pair):
     before = dict(pair.elder.stage.hub.replica_cursors)
     pair.younger.hear(trade(5))
-    pair.younger.stage.host.trade_sequencer.release(
-        pair.younger.stage.host.trade_sequencer.held[SYMBOL]
-    )
+    sequencer = pair.younger.stage.feed_handler.trade_sequencer
+    sequencer.release(sequencer.held[SYMBOL])
     pair.settle()
-    assert pair.elder.stage.host.trade_sequencer.held
+    assert pair.elder.stage.feed_handler.trade_sequencer.held
     assert pair.elder.stage.hub.replica_cursors[TRADES] == before[TRADES]
 
 
@@ -363,7 +362,7 @@ async def test_a_reader_who_goes_over_gets_whole_books_and_doubts(pair):
     half = pair.younger
     half.hear(update(1))
     half.stage.subscriptions.add(["B"])
-    half.stage.host.book_manager.add(["B"])
+    half.stage.feed_handler.book_manager.add(["B"])
     half.collect()
     told = len(half.published)
 
@@ -373,7 +372,8 @@ async def test_a_reader_who_goes_over_gets_whole_books_and_doubts(pair):
         def publish_all(self) -> None:
             """Nothing."""
 
-    StateRepublisher(half.stage.host, Listing()).publish([TRADES, BOOK])  # type: ignore[arg-type]
+    feed_handler = half.stage.feed_handler
+    StateRepublisher(feed_handler, Listing()).publish([TRADES, BOOK])  # type: ignore[arg-type]
     half.collect()
     books = [batch for batch in half.published[told:] if batch.channel == BOOK]
     assert [gap.symbol for batch in books for gap in batch.gaps] == ["B"]

@@ -8,17 +8,17 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import SystemClock
-from kit.base.errors import Draining
+from kit.base.errors import ProcessDraining
 from kit.base.telemetry import Meter
 from kit.connector.books.book_manager import BookManager
-from kit.connector.books.sequence_rules import ChainRule
+from kit.connector.books.sequence_rules import PreviousIdRule
 from kit.connector.contract.venue import BookRules, SnapshotSource
-from kit.connector.host.hub import Hub
 from kit.connector.process.hub_source import HubBooks, HubFeed
+from kit.connector.publishing.hub import Hub
 from kit.connector.tests.refilling import SYMBOL, trades
-from kit.execution.prices import FeedPrices
+from kit.execution.reference_prices import FeedPrices
 from kit.marketdata.codec import encode
-from kit.marketdata.model.columns import BookRows, Levels, Numbers, Symbols
+from kit.marketdata.model.columns import BookRows, NumberColumn, PriceLevels, SymbolColumn
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 GAP = types_pb2.GAP_REASON_STALE
@@ -31,12 +31,14 @@ def book(bids, asks, last=1):
         return np.array(numbers, dtype=np.int64)
 
     def levels(prices):
-        return Levels(
-            column(len(prices)), Numbers(column(*prices), 1), Numbers(column(*[1] * len(prices)), 0)
+        return PriceLevels(
+            column(len(prices)),
+            NumberColumn(column(*prices), 1),
+            NumberColumn(column(*[1] * len(prices)), 0),
         )
 
     return BookRows(
-        symbols=Symbols.of([SYMBOL]),
+        symbols=SymbolColumn.of([SYMBOL]),
         first_sequence=column(last),
         last_sequence=column(last),
         previous_sequence=column(0),
@@ -51,7 +53,7 @@ def book(bids, asks, last=1):
 
 @pytest.fixture
 def books():
-    keeper = BookManager(BookRules(ChainRule(), SnapshotSource.FEED), lambda draft: None)
+    keeper = BookManager(BookRules(PreviousIdRule(), SnapshotSource.FEED), lambda draft: None)
     keeper.add([SYMBOL])
     return keeper
 
@@ -115,7 +117,7 @@ async def test_only_trades_of_wanted_symbols_are_delivered(hub, books):
         hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([number])))
         await until(lambda: not hub.unread_bytes_share())
         listener.symbols ^= {SYMBOL}
-    hub.end(Draining("the venue is stopping"))
+    hub.end(ProcessDraining("the venue is stopping"))
     await asyncio.wait_for(running, WAIT_SECONDS_MAX)
     assert listener.prices == [Decimal(8)]
     assert other.prices == []
@@ -144,6 +146,6 @@ async def test_it_ends_with_the_venue(hub, books):
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
     hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([7])))
-    hub.end(Draining("the venue is stopping"))
+    hub.end(ProcessDraining("the venue is stopping"))
     await asyncio.wait_for(running, WAIT_SECONDS_MAX)
     assert listener.prices == [Decimal(7)]

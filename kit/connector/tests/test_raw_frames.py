@@ -5,9 +5,9 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
 from kit.base.cursor import CHANNELS
 from kit.base.telemetry import Meter
-from kit.connector.feed.raw_frames import GATHERED_BYTES_MAX, RawFrames
+from kit.connector.feed.raw_frame_publisher import GATHERED_BYTES_MAX, RawFramePublisher
 from kit.connector.feed.websocket_feed import WebsocketFeed
-from kit.connector.host.hub import Hub
+from kit.connector.publishing.hub import Hub
 from kit.connector.tests.fakes import TRADES, FakeSocket, Stage, trade
 from tests.support.manual_clock import ManualClock
 from tests.support.waiting import until
@@ -36,7 +36,7 @@ class RawFrameFixture:
         self.clock = ManualClock()
         self.hub = Hub("somewhere", 1, self.clock, Meter("somewhere"))
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
-        self.raw = RawFrames(self.hub)
+        self.raw = RawFramePublisher(self.hub)
         self._open = self.raw.over(lambda url, sink, _: FakeSocket(url, sink, self.clock))
 
     def open(self):
@@ -90,8 +90,8 @@ async def test_many_bytes_do_not_wait():
 
 async def test_a_session_handles_what_is_passed_on():
     stage = Stage()
-    raw = RawFrames(stage.hub)
-    stage.feed = WebsocketFeed(stage.host, stage._open, raw_frames=raw)
+    raw = RawFramePublisher(stage.hub)
+    stage.feed = WebsocketFeed(stage.feed_handler, stage._open, raw_frames=raw)
     try:
         socket = await stage.start("A")
         socket.say(trade(1), trade(2))

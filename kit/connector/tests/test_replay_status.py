@@ -1,4 +1,4 @@
-"""What the simulator says of a venue's tape reaches the venue process."""
+"""What the simulator says of a venue's capture reaches the venue process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from kit.connector.process.replay_status import ReplayStatus
+from kit.connector.process.replay_monitor import ReplayMonitor
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 
@@ -40,13 +40,13 @@ class Clock:
 
 
 @asynccontextmanager
-async def asking(simulator: Simulator) -> AsyncIterator[ReplayStatus]:
+async def asking(simulator: Simulator) -> AsyncIterator[ReplayMonitor]:
     app = web.Application()
     app.router.add_get("/replay/status", simulator.answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    status = ReplayStatus("binance", f"http://127.0.0.1:{runner.addresses[0][1]}", Clock())
+    status = ReplayMonitor("binance", f"http://127.0.0.1:{runner.addresses[0][1]}", Clock())
     task = asyncio.create_task(status.run())
     try:
         yield status

@@ -9,14 +9,14 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.connector.books.book_manager import BookManager
-from kit.connector.books.sequence_rules import ChainRule, TimeRule
+from kit.connector.books.sequence_rules import PreviousIdRule, TimestampRule
 from kit.connector.contract.venue import BookRules, BookSnapshot, SnapshotSource
-from kit.connector.process.book_resync import SNAPSHOT_WAIT_S, BookResync
-from kit.marketdata.model.columns import BookRows, Levels, Numbers, Symbols
+from kit.connector.process.book_snapshot_requester import SNAPSHOT_WAIT_S, BookSnapshotRequester
+from kit.marketdata.model.columns import BookRows, NumberColumn, PriceLevels, SymbolColumn
 from tests.support.waiting import until
 
 SYMBOL = "BTC-PERPETUAL"
-RULES = BookRules(sequence=ChainRule(), snapshots=SnapshotSource.FEED)
+RULES = BookRules(sequence=PreviousIdRule(), snapshots=SnapshotSource.FEED)
 
 
 class Clock:
@@ -42,10 +42,10 @@ def rows(last: int, previous: int) -> BookRows:
     def column(number: int) -> Any:
         return np.array([number], dtype=np.int64)
 
-    levels = Levels(column(1), Numbers(column(10), 0), Numbers(column(1), 0))
-    none = Levels(column(0), Numbers(column(0)[:0], 0), Numbers(column(0)[:0], 0))
+    levels = PriceLevels(column(1), NumberColumn(column(10), 0), NumberColumn(column(1), 0))
+    none = PriceLevels(column(0), NumberColumn(column(0)[:0], 0), NumberColumn(column(0)[:0], 0))
     return BookRows(
-        symbols=Symbols.of([SYMBOL]),
+        symbols=SymbolColumn.of([SYMBOL]),
         first_sequence=column(last),
         last_sequence=column(last),
         previous_sequence=column(previous),
@@ -68,7 +68,9 @@ class Stage:
         self.books = BookManager(rules, lambda draft: None)
         self.books.add([SYMBOL])
         history: Any = self
-        self.resync = BookResync(self.books, rules.snapshots, history, self._renew, self.clock)
+        self.resync = BookSnapshotRequester(
+            self.books, rules.snapshots, history, self._renew, self.clock
+        )
 
     async def book(self, symbol: str) -> BookSnapshot:
         """The REST book, which ends with the newest update."""
@@ -112,7 +114,7 @@ async def test_a_snapshot_on_its_way_is_not_requested_again(stage: Stage) -> Non
 
 
 async def test_a_book_ordered_by_time_is_requested_after_its_next_update() -> None:
-    stage = Stage(BookRules(TimeRule(), SnapshotSource.REST))
+    stage = Stage(BookRules(TimestampRule(), SnapshotSource.REST))
     running = asyncio.create_task(stage.resync.run())
     try:
         stage.books.on_rows(rows(1, 1))

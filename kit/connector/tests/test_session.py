@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.connector.books.sequence_rules import CountingRule
+from kit.connector.books.sequence_rules import ConsecutiveIdRule
 from kit.connector.books.synchronized_book import BookState
 from kit.connector.contract.venue import BookRules, SnapshotSource
 from kit.connector.feed.feed_connection import LEAD_SHARE_MAX
@@ -124,7 +124,7 @@ async def test_a_book_of_the_feed_goes_on_with_the_new_one_in_a_new_epoch(
 ) -> None:
     stage = make_stage(lifetime_s=LIFETIME_S)
     old, new = await moving(stage, "A")
-    kept = stage.host.book_manager.books["A"]
+    kept = stage.feed_handler.book_manager.books["A"]
     new.say(book(11, whole=True))
     for number in range(101, 109):
         assert (kept.epoch, kept.state) == (1, BookState.SYNCHRONIZED)
@@ -142,13 +142,15 @@ async def test_a_book_of_the_feed_goes_on_with_the_new_one_in_a_new_epoch(
 
 
 async def test_a_book_over_rest_goes_on_as_it_is(make_stage: MakeStage) -> None:
-    stage = make_stage(rules=BookRules(CountingRule(), SnapshotSource.REST), lifetime_s=LIFETIME_S)
+    stage = make_stage(
+        rules=BookRules(ConsecutiveIdRule(), SnapshotSource.REST), lifetime_s=LIFETIME_S
+    )
     old, new = await moving(stage, "A")
     for number in range(101, 160):
         spoken(old, new, number)
         await stage.clock.advance(0.1)
     stage.heard()
-    kept = stage.host.book_manager.books["A"]
+    kept = stage.feed_handler.book_manager.books["A"]
     assert not old.running
     assert (kept.epoch, kept.last_sequence) == (1, 70)
     assert stage.gaps() == []
@@ -201,8 +203,8 @@ async def test_a_book_that_never_comes_is_in_doubt_alone(make_stage: MakeStage) 
     assert [(gap.symbol, gap.reason) for gap in stage.gaps()] == [
         ("B", types_pb2.GAP_REASON_RECONNECT)
     ]
-    assert stage.host.book_manager.wanting_snapshot() == ["B"]
-    assert stage.host.book_manager.snapshot_wanted.is_set()
+    assert stage.feed_handler.book_manager.wanting_snapshot() == ["B"]
+    assert stage.feed_handler.book_manager.snapshot_wanted.is_set()
 
 
 async def test_a_venue_that_will_go_is_left_at_once(make_stage: MakeStage) -> None:
@@ -248,7 +250,7 @@ async def test_a_connection_that_ends_too_early_is_replaced_by_the_next(
         (types_pb2.GAP_REASON_RECONNECT, 10, 0),
         (types_pb2.GAP_REASON_RECONNECT, 100, 103),
     }
-    kept = stage.host.book_manager.books["A"]
+    kept = stage.feed_handler.book_manager.books["A"]
     assert (kept.state, kept.epoch, kept.last_sequence) == (BookState.SYNCHRONIZED, 2, 13)
     assert stage.meter.reconnects_total == 1
 

@@ -45,16 +45,16 @@ class Watched:
                     due = self._number % self.every_s.get(key, 1) == 0
                     if due and key not in self.dead and self.socket.connected:
                         self.socket.say(frame(10 + self._number, symbol))
-            self.stage.host.pipeline.flush()
+            self.stage.feed_handler.pipeline.flush()
             await self.stage.clock.advance(1)
 
     def whole(self, symbol: str) -> None:
         """The book comes anew."""
         self.socket.say(book(10 + self._number, symbol, whole=True))
-        self.stage.host.pipeline.flush()
+        self.stage.feed_handler.pipeline.flush()
 
     def state(self, symbol: str, channel: Channel) -> "admin_pb2.SubscriptionState.ValueType":
-        doubted = self.stage.host.book_manager.in_doubt()
+        doubted = self.stage.feed_handler.book_manager.in_doubt()
         rows = self.stage.subscriptions.rows(doubted, connected=True)
         return next(row.state for row in rows if (row.symbol, row.channel) == (symbol, channel))
 
@@ -65,7 +65,7 @@ async def watched() -> AsyncIterator[Watched]:
     socket = await stage.start("A", "B")
     for symbol in "AB":
         socket.say(book(10, symbol, whole=True))
-    staleness = StalenessMonitor(stage.host, stage.feed)
+    staleness = StalenessMonitor(stage.feed_handler, stage.feed)
     stage.run(staleness.run)
     yield Watched(stage, socket)
     await stage.stop()
@@ -85,7 +85,7 @@ async def test_a_channel_that_falls_silent_is_renewed_alone(watched: Watched) ->
     watched.dead.clear()
     watched.whole("A")
     assert watched.state("A", BOOK) == LIVE
-    assert watched.stage.host.book_manager.books["A"].state is BookState.SYNCHRONIZED
+    assert watched.stage.feed_handler.book_manager.books["A"].state is BookState.SYNCHRONIZED
     await watched.live(60)
     assert len(watched.stage.gaps()) == 1
     assert watched.state("B", BOOK) == LIVE
@@ -108,8 +108,8 @@ async def test_what_cannot_be_renewed_alone_is_renewed_with_its_instrument(
         (QUOTES, "A", types_pb2.GAP_REASON_RECONNECT),
         (BOOK, "A", types_pb2.GAP_REASON_STALE),
     ]
-    assert watched.stage.host.book_manager.wanting_snapshot() == ["A"]
-    assert watched.stage.host.book_manager.snapshot_wanted.is_set()
+    assert watched.stage.feed_handler.book_manager.wanting_snapshot() == ["A"]
+    assert watched.stage.feed_handler.book_manager.snapshot_wanted.is_set()
 
 
 async def test_each_has_its_own_pace(watched: Watched) -> None:

@@ -11,13 +11,13 @@ from kit.base.errors import ApprovalRejected, SettingError
 from kit.base.settings import MeshSettings
 from kit.base.telemetry import Meter
 from kit.connector.contract.venue import Environment
-from kit.connector.host.venue_host import VenueHost
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.process import app
 from kit.connector.process.order_accounts import no_credentials, venue_accounts
 from kit.connector.process.settings import VenueSettings
+from kit.connector.publishing.feed_handler import FeedHandler
 from kit.execution.approval import DEVELOPMENT_KEY_ID
-from kit.execution.keys import development_signer
+from kit.execution.approval_keys import development_signer
 from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.settings import OrdersSettings
 from tests.support.waiting import WAIT_SECONDS_MAX
@@ -54,7 +54,7 @@ def trading(tmp_path, monkeypatch):
         if world != "live":
             venue = replace(venue, execution_client=None)
         return venue_accounts(
-            VenueHost.of(venue, meter, clock),
+            FeedHandler.of(venue, meter, clock),
             mesh,
             VenueSettings(instance=instance, port=1),
             OrdersSettings(**settings),

@@ -10,7 +10,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.errors import RateLimited
 from kit.base.numbers import NumberError
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.process.book_snapshots import BookSnapshots
+from kit.connector.process.book_snapshot_publisher import BookSnapshotPublisher
 from kit.connector.process.book_verification import (
     AGREES,
     COMING_S_MAX,
@@ -23,7 +23,7 @@ from kit.connector.process.book_verification import (
     Response,
 )
 from kit.connector.tests.fakes import BOOK, FakeSocket, Stage, book
-from kit.marketdata.model.columns import Levels
+from kit.marketdata.model.columns import PriceLevels
 
 Pairs = list[tuple[str, str]]
 
@@ -34,7 +34,7 @@ def levels(*numbers: int) -> Pairs:
 
 
 def answer(sequence: int, bids: Pairs, size_decimals: int | None = None) -> BookSnapshot:
-    return BookSnapshot(sequence, Levels.parse(bids), Levels.parse([]), 1, size_decimals)
+    return BookSnapshot(sequence, PriceLevels.parse(bids), PriceLevels.parse([]), 1, size_decimals)
 
 
 class FakeHistory:
@@ -62,7 +62,7 @@ class Rig:
         self.history = FakeHistory()
         venue = replace(self.stage.venue, history=self.history)  # type: ignore[arg-type]
         stage = self.stage
-        self.verification = BookVerifier(replace(stage.host, venue=venue))
+        self.verification = BookVerifier(replace(stage.feed_handler, venue=venue))
 
     async def start(self) -> FakeSocket:
         socket = await self.stage.start("A")
@@ -97,7 +97,9 @@ async def test_books_of_the_same_update_agree(rig: Rig) -> None:
 async def test_a_book_that_is_told_anew_meanwhile_is_compared(rig: Rig) -> None:
     socket = await rig.start()
     stage = rig.stage
-    snapshots = BookSnapshots(stage.host, lambda draft: stage.hub.publish(BOOK, draft), 1.0)
+    snapshots = BookSnapshotPublisher(
+        stage.feed_handler, lambda draft: stage.hub.publish(BOOK, draft), 1.0
+    )
     snapshots.look()
     await stage.clock.advance(2)
 

@@ -1,7 +1,7 @@
 """Publishes the trades of all instruments: each once and in order, or inside a gap.
 
 Where a trade is missing, later trades of that instrument alone are held back while it is requested
-from the venue (kit/connector/process/trade_refill.py), for a bounded time and up to a bound.
+from the venue (kit/connector/process/trade_backfill.py), for a bounded time and up to a bound.
 """
 
 import asyncio
@@ -13,17 +13,21 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.numbers import IntColumn, NumberError
-from kit.connector.subscriptions import Subscriptions
-from kit.connector.trades.continuity import (
+from kit.connector.subscriptions import VenueSubscriptions
+from kit.connector.trades.buffered_trades import (
+    BufferedNumberedTrades,
+    BufferedTextIdTrades,
+    BufferedTrades,
+)
+from kit.connector.trades.continuity_checker import (
     CheckedRows,
     LastRow,
-    TextIdContinuity,
+    TextIdContinuityChecker,
     times_of,
     trade_continuity,
     without_overtaken,
     without_spent,
 )
-from kit.connector.trades.held_trades import HeldNumberedTrades, HeldTextTrades, HeldTrades
 from kit.marketdata.codec import encode
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.columns import TradeRows
@@ -40,9 +44,12 @@ class TradeSequencer:
     """Checks every trade and publishes the new ones."""
 
     def __init__(
-        self, publish: Callable[[BatchDraft], object], subscriptions: Subscriptions, clock: Clock
+        self,
+        publish: Callable[[BatchDraft], object],
+        subscriptions: VenueSubscriptions,
+        clock: Clock,
     ) -> None:
-        self.held: dict[str, HeldTrades] = {}
+        self.held: dict[str, BufferedTrades] = {}
         """Held trades by symbol."""
         self.refill_wanted = asyncio.Event()
         self.patience_s = 0.0
@@ -51,8 +58,8 @@ class TradeSequencer:
         self._subscriptions = subscriptions
         self._clock = clock
         self._numbered = trade_continuity()
-        self._texts = TextIdContinuity()
-        self._waiting_until_ns: dict[HeldTrades, int] = {}
+        self._texts = TextIdContinuityChecker()
+        self._waiting_until_ns: dict[BufferedTrades, int] = {}
         self._dropped = 0
 
     @property
@@ -87,7 +94,7 @@ class TradeSequencer:
             self._numbered.reconnected(names)
             return
         for hold in [hold for hold in self.held.values() if hold.symbol in names]:
-            if isinstance(hold, HeldTextTrades):
+            if isinstance(hold, BufferedTextIdTrades):
                 self.release(hold, LOST_AGAIN)
         self._numbered.reconnected(names)
         self._texts.reconnected(names)
@@ -96,12 +103,12 @@ class TradeSequencer:
         """Another connection delivers from now on; see ``Continuity.connection_replaced``."""
         self._numbered.connection_replaced()
 
-    def left_s(self, hold: HeldTrades) -> float:
+    def left_s(self, hold: BufferedTrades) -> float:
         """How long these trades may still be held."""
         left_ns = self._waiting_until_ns.get(hold, 0) - self._clock.monotonic_ns()
         return left_ns / NANOSECONDS_PER_SECOND
 
-    def release(self, hold: HeldTrades, why: str = "") -> None:
+    def release(self, hold: BufferedTrades, why: str = "") -> None:
         """Publish held trades. ``why`` is the detail of the gap where trades are still missing.
         Does nothing when they were released before."""
         if self.held.get(hold.symbol) is not hold:
@@ -149,7 +156,7 @@ class TradeSequencer:
 
     def _hold_from(
         self, symbol: str, rows: TradeRows, part: IntColumn
-    ) -> tuple[HeldTrades | None, int]:
+    ) -> tuple[BufferedTrades | None, int]:
         """Where a hole is found: what holds the rows after it, and where they begin."""
         if rows.trade_id_text is not None:
             return self._hold_after_connection(symbol, rows.trade_id_text, part)
@@ -160,22 +167,24 @@ class TradeSequencer:
         for place, row in enumerate(part.tolist()):
             number = int(rows.trade_id[row])
             if last is not None and rows.previous_id[row] > last.number:
-                return HeldNumberedTrades(symbol, last), place
+                return BufferedNumberedTrades(symbol, last), place
             if last is None or number > last.number:
                 last = LastRow(number, int(times[row]), False)
         return None, 0
 
     def _hold_after_connection(
         self, symbol: str, texts: list[str], part: IntColumn
-    ) -> tuple[HeldTrades | None, int]:
+    ) -> tuple[BufferedTrades | None, int]:
         if self._texts.may_miss(symbol):
             knows = partial(self._texts.knows, symbol)
             for place, row in enumerate(part.tolist()):
                 if not knows(texts[row]):
-                    return HeldTextTrades(symbol, knows, self._texts.gap_end_ns(symbol)), place
+                    return BufferedTextIdTrades(
+                        symbol, knows, self._texts.gap_end_ns(symbol)
+                    ), place
         return None, 0
 
-    def _begin(self, hold: HeldTrades) -> None:
+    def _begin(self, hold: BufferedTrades) -> None:
         patience_ns = int(self.patience_s * NANOSECONDS_PER_SECOND)
         self._waiting_until_ns[hold] = self._clock.monotonic_ns() + patience_ns
         self.held[hold.symbol] = hold
@@ -193,7 +202,7 @@ class TradeSequencer:
         """Publish held trades before the first missing one: the peer may be waiting for them while
         it holds what is missing here."""
         for hold in [self.held[symbol] for symbol in symbols if symbol in self.held]:
-            ready = hold.ready() if isinstance(hold, HeldNumberedTrades) else None
+            ready = hold.ready() if isinstance(hold, BufferedNumberedTrades) else None
             if ready is not None:
                 for segment in self._numbered.check(ready):
                     self._publish_segment(segment)
@@ -223,10 +232,10 @@ def _drafts(rows: TradeRows) -> list[BatchDraft]:
         return [encode.rows(rows.take(np.array([row]))) for row in range(len(rows))]
 
 
-def _explain(gap: types_pb2.Gap, hold: HeldTrades, why: str) -> None:
+def _explain(gap: types_pb2.Gap, hold: BufferedTrades, why: str) -> None:
     """Add to a gap why its trades are missing."""
     if gap.reason == types_pb2.GAP_REASON_OUT_OF_ORDER:
         return
     gap.detail = why
-    if isinstance(hold, HeldNumberedTrades) and hold.reconnected_before(gap.first_id_after):
+    if isinstance(hold, BufferedNumberedTrades) and hold.reconnected_before(gap.first_id_after):
         gap.reason = types_pb2.GAP_REASON_RECONNECT

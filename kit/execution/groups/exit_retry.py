@@ -12,10 +12,10 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import StoreUnavailable
 from kit.execution.journal.records import OrderIntent
-from kit.execution.orders import states
-from kit.execution.orders.messages import content_message
+from kit.execution.orders import order_states
 from kit.execution.orders.order import Order
-from kit.execution.orders.request import digest_of
+from kit.execution.orders.order_messages import content_message
+from kit.execution.orders.request_reader import digest_of
 from kit.execution.submitter import OrderSubmitter
 
 MARK = "~"
@@ -60,7 +60,7 @@ def is_retried(order: Order, members: Sequence[Order], now_ns: int) -> bool:
     The caller has the answer to one that was sent when its group was placed."""
     return bool(
         order.takes_turns
-        and order.state == states.REJECTED
+        and order.state == order_states.REJECTED
         and order.reject_reason in PASSING
         and order.was_held_here
         and not order.held_here
@@ -77,13 +77,13 @@ def missing_exits(members: Sequence[Order], now_ns: int) -> Iterator[Order]:
     exits = [one for one in members if one.takes_turns]
     is_open = any(not one.is_final for one in exits)
     for one in exits:
-        is_lost = one.state == states.REJECTED or not is_open
+        is_lost = one.state == order_states.REJECTED or not is_open
         is_recent = now_ns - one.updated_time_ns < RECENT_NS
         if is_lost and is_recent and _ended_by_itself(one) and _next_of(one, members) is None:
             yield one
 
 
-class ExitRetries:
+class ExitOrderRetries:
     """Makes the next attempts for the exits of one account."""
 
     def __init__(self, submitter: OrderSubmitter) -> None:
@@ -118,7 +118,7 @@ class ExitRetries:
     async def _write(self, attempt: Order) -> None:
         try:
             await self._journal.commit(attempt.intent())
-            state = states.CANCELLED if attempt.cancel_requested else states.OPEN
+            state = order_states.CANCELLED if attempt.cancel_requested else order_states.OPEN
             detail = f"rejected before; attempt {number_of(attempt)} of {ATTEMPTS_MAX}"
             detail = "" if attempt.cancel_requested else detail
             self._state.transition(attempt, state, detail=detail)
@@ -146,11 +146,11 @@ class ExitRetries:
 def _ended_by_itself(order: Order) -> bool:
     """Whether neither a fill, its caller nor its group ended an exit, and whether the answer to the
     caller did not say so."""
-    if not order.is_final or order.cancel_requested or order.state == states.FILLED:
+    if not order.is_final or order.cancel_requested or order.state == order_states.FILLED:
         return False
-    if order.state == states.REJECTED:
+    if order.state == order_states.REJECTED:
         return order.was_held_here and not order.held_here
-    return not (order.held_here and order.state == states.CANCELLED)
+    return not (order.held_here and order.state == order_states.CANCELLED)
 
 
 def _inherit_trigger(attempt: Order, before: Order) -> None:

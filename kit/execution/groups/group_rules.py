@@ -10,12 +10,12 @@ from decimal import Decimal
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base.errors import BadRequest, InvalidOrder, NotSupported
-from kit.execution import checks
+from kit.execution import pre_trade_checks
+from kit.execution.approval_verifier import VerifiedOrder
 from kit.execution.client_order_ids import REQUEST_ID
-from kit.execution.groups.plan import preferred
+from kit.execution.groups.group_plan import preferred
 from kit.execution.order_types import CONDITIONAL, IMMEDIATE, TYPES
-from kit.execution.submitter import GroupMember
-from kit.execution.verifier import VerifiedOrder
+from kit.execution.submitter import GroupOrder
 
 MEMBERS_MAX = 4
 ENTRY = orders_pb2.GROUP_ROLE_ENTRY
@@ -41,7 +41,7 @@ def check(approved: Sequence[signed_pb2.ApprovedOrder]) -> None:
         raise BadRequest(text, field="request_id", value=value, allowed=allowed)
     for field in SAME_FIELDS:
         _check_same(f"{field}", [getattr(content, field) for content in contents])
-    _check_same("size", [checks.amount("size", content.size) for content in contents])
+    _check_same("size", [pre_trade_checks.amount("size", content.size) for content in contents])
     _check_roles(contents)
     _check_types(contents)
 
@@ -54,7 +54,9 @@ def check_alone(content: orders_pb2.OrderContent) -> None:
         raise InvalidOrder(text, field="group", value=value, allowed="none", nearest="")
 
 
-def members(verified: Sequence[VerifiedOrder], inputs: checks.CheckInputs) -> Sequence[GroupMember]:
+def members(
+    verified: Sequence[VerifiedOrder], inputs: pre_trade_checks.PreTradeCheckInputs
+) -> Sequence[GroupOrder]:
     """Check each order of a group, and decide which are held here at first. Raises InvalidOrder,
     NotSupported."""
     contents = [one.content for one in verified]
@@ -70,10 +72,10 @@ def members(verified: Sequence[VerifiedOrder], inputs: checks.CheckInputs) -> Se
     found = []
     for order, content in zip(verified, contents, strict=True):
         is_exit = content.group.role == EXIT
-        held_here = checks.check(content, later if is_exit else inputs)
+        held_here = pre_trade_checks.check(content, later if is_exit else inputs)
         if content.group.role != ENTRY:
             held_here = content is not first
-        found.append(GroupMember(order, held_here))
+        found.append(GroupOrder(order, held_here))
     return found
 
 

@@ -1,7 +1,7 @@
 """Each step of an order, on disk before it is taken.
 
-records           the records, and their format on disk
-account_journal   the journal of one account
-journal           framed payloads in a file: group commit, repair, compaction
-files             the file, held by one process
+records          the records, and their format on disk
+account_journal  the journal of one account
+journal          framed payloads in a file: group commit, repair, compaction
+journal_file     the file, held by one process
 """

@@ -6,26 +6,26 @@ import msgspec
 
 from kit.base.clock import Clock
 from kit.execution.journal import records
-from kit.execution.journal.journal import Journal, JournalDamaged, Offload, Store
+from kit.execution.journal.journal import Journal, JournalCorrupted, JournalStorage, Offload
 from kit.execution.journal.records import Record
 
 
 class AccountJournal:
     """Reads the records of earlier runs once, then appends new ones."""
 
-    def __init__(self, store: Store, offload: Offload, clock: Clock) -> None:
+    def __init__(self, store: JournalStorage, offload: Offload, clock: Clock) -> None:
         self._bytes = Journal(store, offload, clock, self._snapshot)
         self._records: Callable[[], Iterable[Record]] = tuple
 
     def load(self) -> Iterator[Record]:
-        """Yield the records on disk, oldest first. Blocks. Raises JournalDamaged and
+        """Yield the records on disk, oldest first. Blocks. Raises JournalCorrupted and
         StoreUnavailable."""
         for payload in self._bytes.load():
             try:
                 yield records.decode(payload)
             except msgspec.DecodeError as error:
                 text = f"a record of the journal cannot be decoded: {error}"
-                raise JournalDamaged(text, store="journal") from error
+                raise JournalCorrupted(text, store="journal") from error
 
     async def open(self, snapshot: Callable[[], Iterable[Record]]) -> None:
         """Start writing. ``snapshot`` returns all that is known, as records: the file is rewritten

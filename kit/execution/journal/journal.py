@@ -34,7 +34,7 @@ LINGER_S = 0.005
 _log = telemetry.logger("orders.journal")
 
 
-class Store(Protocol):
+class JournalStorage(Protocol):
     """The storage of a journal. It is called from one thread at a time, off the event loop. Every
     method raises OSError."""
 
@@ -55,7 +55,7 @@ Offload = Callable[[Callable[[], None]], Awaitable[None]]
 """Runs a blocking function off the event loop, and waits for it."""
 
 
-class Contents(NamedTuple):
+class JournalContents(NamedTuple):
     """The content of a journal."""
 
     payloads: list[bytes]
@@ -64,7 +64,7 @@ class Contents(NamedTuple):
     """Bytes at the end that are no whole record."""
 
 
-class JournalDamaged(StoreUnavailable):
+class JournalCorrupted(StoreUnavailable):
     """A record that was certainly on disk cannot be read."""
 
 
@@ -72,7 +72,11 @@ class Journal:
     """A journal of payloads. ``dump`` returns payloads that replace all those written so far."""
 
     def __init__(
-        self, store: Store, offload: Offload, clock: Clock, dump: Callable[[], Iterable[bytes]]
+        self,
+        store: JournalStorage,
+        offload: Offload,
+        clock: Clock,
+        dump: Callable[[], Iterable[bytes]],
     ) -> None:
         self._store = store
         self._offload = offload
@@ -92,7 +96,7 @@ class Journal:
         """Why nothing can be written; empty while it can."""
 
     def load(self) -> list[bytes]:
-        """Return the payloads on disk. Blocks. Raises JournalDamaged, StoreUnavailable."""
+        """Return the payloads on disk. Blocks. Raises JournalCorrupted, StoreUnavailable."""
         try:
             contents = read(self._store.load())
         except OSError as error:
@@ -222,9 +226,9 @@ def frame(payload: bytes, number: int, durable: int) -> bytes:
     return HEADER.pack(MAGIC, len(payload), check, number, durable) + payload
 
 
-def read(data: bytes) -> Contents:
-    """Read the records of a file. Raises JournalDamaged when a record is missing that was certainly
-    on disk."""
+def read(data: bytes) -> JournalContents:
+    """Read the records of a file. Raises JournalCorrupted when a record is missing that was
+    certainly on disk."""
     payloads: list[bytes] = []
     position = last = durable = 0
     while (found := _record(data, position)) is not None:
@@ -237,8 +241,8 @@ def read(data: bytes) -> Contents:
     rest = data[position:].rstrip(b"\0")
     if max(durable, _durable_after(rest)) > last:
         text = f"record {last + 1} was on disk, and cannot be read"
-        raise JournalDamaged(text, store="journal")
-    return Contents(payloads, last, len(rest))
+        raise JournalCorrupted(text, store="journal")
+    return JournalContents(payloads, last, len(rest))
 
 
 def _record(data: bytes, position: int) -> tuple[bytes, int, int] | None:

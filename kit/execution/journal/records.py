@@ -132,7 +132,7 @@ class PositionRecord(msgspec.Struct, frozen=True, array_like=True, tag="p"):
     size: Decimal
 
 
-class AuthorityRecord(msgspec.Struct, frozen=True, array_like=True, tag="y"):
+class FencingRecord(msgspec.Struct, frozen=True, array_like=True, tag="y"):
     """The highest fencing epoch that was seen, and whether a heartbeat has armed the dead man's
     switch."""
 
@@ -140,7 +140,7 @@ class AuthorityRecord(msgspec.Struct, frozen=True, array_like=True, tag="y"):
     armed: bool
 
 
-class EpochRecord(msgspec.Struct, frozen=True, array_like=True, tag="e"):
+class ExecutionEpochRecord(msgspec.Struct, frozen=True, array_like=True, tag="e"):
     """The epoch of the execution stream of one run of the process."""
 
     epoch: int
@@ -156,8 +156,8 @@ Record = (
     | Amendment
     | BalanceRecord
     | PositionRecord
-    | AuthorityRecord
-    | EpochRecord
+    | FencingRecord
+    | ExecutionEpochRecord
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -22,10 +22,10 @@ from kit.execution.journal.records import (
     OrderFill,
     Record,
 )
-from kit.execution.orders import states
-from kit.execution.orders.messages import external_content_message
+from kit.execution.orders import order_states
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_index import OrderIndex
+from kit.execution.orders.order_messages import external_content_message
 
 UNMATCHED_ORDERS_MAX = 10_000
 AMENDED_TERMS_AFTER_NS = 60 * NANOSECONDS_PER_SECOND
@@ -34,7 +34,7 @@ AMENDED_TERMS_AFTER_NS = 60 * NANOSECONDS_PER_SECOND
 _log = telemetry.logger("orders.state")
 
 
-class FillResult(Enum):
+class FillUpdateResult(Enum):
     """What ``apply_fill`` did with a fill."""
 
     NEW = auto()
@@ -45,14 +45,14 @@ class FillResult(Enum):
     """No known order has its ids."""
 
 
-class RecordWriter(Protocol):
+class JournalRecordWriter(Protocol):
     """Where records are written without waiting: the account's journal."""
 
     def append(self, record: Record) -> None:
         """Write a record soon."""
 
 
-class StateListener(Protocol):
+class AccountStateListener(Protocol):
     """What an account does when its state changes."""
 
     def order_changed(self, order: Order) -> None:
@@ -72,7 +72,12 @@ class AccountState:
     """The orders and fills of one account. Not thread-safe."""
 
     def __init__(
-        self, venue: str, account: str, clock: Clock, journal: RecordWriter, listener: StateListener
+        self,
+        venue: str,
+        account: str,
+        clock: Clock,
+        journal: JournalRecordWriter,
+        listener: AccountStateListener,
     ) -> None:
         self.venue, self.account = venue, account
         self._clock = clock
@@ -84,7 +89,7 @@ class AccountState:
 
     def unknown_count(self) -> int:
         """How many orders have the state UNKNOWN."""
-        return sum(order.state == states.UNKNOWN for order in self.index.open.values())
+        return sum(order.state == order_states.UNKNOWN for order in self.index.open.values())
 
     def transition(
         self,
@@ -95,12 +100,12 @@ class AccountState:
     ) -> bool:
         """Set the state of an order, by a decision of this process. Returns False, and changes
         nothing, where the transition is not allowed."""
-        if not states.may_follow(order.state, state):
+        if not order_states.may_follow(order.state, state):
             return False
         self._set_state(order, state)
         order.reject_reason, order.detail = reason, detail
         self.record_change(order)
-        if state == states.UNKNOWN:
+        if state == order_states.UNKNOWN:
             self._listener.order_in_doubt(order)
         return True
 
@@ -117,7 +122,7 @@ class AccountState:
 
     def end_missing(self, order: Order, detail: str) -> None:
         """End an order that the venue had and no longer knows: its fills say how it ended."""
-        self._set_state(order, states.FILLED if order.is_full else states.CANCELLED)
+        self._set_state(order, order_states.FILLED if order.is_full else order_states.CANCELLED)
         order.detail = detail
         self.record_change(order)
 
@@ -141,9 +146,9 @@ class AccountState:
         """Apply the venue's acknowledgement of an order."""
         before = order.update()
         self.set_venue_order_id(order, venue_order_id)
-        state = states.after_update(
+        state = order_states.after_update(
             order.state,
-            states.ACKNOWLEDGED,
+            order_states.ACKNOWLEDGED,
             order.reject_reason,
             is_filled=order.filled_size > ZERO,
         )
@@ -175,34 +180,34 @@ class AccountState:
             self._listener.order_in_doubt(order)
         return order
 
-    def apply_fill(self, update: VenueFill) -> FillResult:
+    def apply_fill(self, update: VenueFill) -> FillUpdateResult:
         known = self.index.find_fill(update.symbol, update.fill_id)
         if known is not None:
             return self._apply_known_fill(*known, update)
         order = self.index.find(update.symbol, update.client_order_id, update.venue_order_id)
         if order is None:
             self._keep_unmatched(update)
-            return FillResult.UNMATCHED
+            return FillUpdateResult.UNMATCHED
         if not order.venue_order_id:
             self.set_venue_order_id(order, update.venue_order_id)
         if self.index.find_fill(update.symbol, update.fill_id) is not None:
-            return FillResult.KNOWN
+            return FillUpdateResult.KNOWN
         fill = _order_fill(order, update, self._clock.time_ns())
         self.index.add_fill(order, fill)
         self._journal.append(fill)
         self._listener.fill_added(fill)
-        if order.state == states.REJECTED:
+        if order.state == order_states.REJECTED:
             _log.error("rejected order has a fill", extra={"client_order_id": order.key})
-            self._set_state(order, states.UNKNOWN)
+            self._set_state(order, order_states.UNKNOWN)
             self._listener.order_in_doubt(order)
         elif not order.is_final:
             # Only the venue can say when an order that was amended is filled.
             is_filled = order.is_full and not order.amendments
-            self._set_state(order, states.FILLED if is_filled else states.PARTLY_FILLED)
+            self._set_state(order, order_states.FILLED if is_filled else order_states.PARTLY_FILLED)
             if order.is_full and not is_filled:
                 self._listener.order_in_doubt(order)
         self.record_change(order)
-        return FillResult.NEW
+        return FillUpdateResult.NEW
 
     def add_external(self, update: VenueOrder) -> Order:
         """Add an order that another program placed."""
@@ -229,7 +234,7 @@ class AccountState:
 
     def _apply_amounts(self, order: Order, update: VenueOrder, *, is_answer: bool) -> None:
         filled_size = update.filled_size
-        if update.state == states.FILLED:
+        if update.state == order_states.FILLED:
             filled_size = filled_size or order.size
         if update.average_price is not None and filled_size >= order.reported_filled_size:
             order.reported_average_price = update.average_price
@@ -262,16 +267,18 @@ class AccountState:
     def _apply_state(self, order: Order, update: VenueOrder) -> None:
         before = order.state
         is_filled = order.filled_size > ZERO
-        state = states.after_update(before, update.state, order.reject_reason, is_filled=is_filled)
-        if state in (states.ACKNOWLEDGED, states.OPEN) and is_filled:
-            state = states.PARTLY_FILLED
+        state = order_states.after_update(
+            before, update.state, order.reject_reason, is_filled=is_filled
+        )
+        if state in (order_states.ACKNOWLEDGED, order_states.OPEN) and is_filled:
+            state = order_states.PARTLY_FILLED
         if state == before:
             return
-        if before == states.REJECTED:
+        if before == order_states.REJECTED:
             _log.error("order that never arrived is there", extra={"client_order_id": order.key})
         self._set_state(order, state)
         order.reject_reason = orders_pb2.REJECT_REASON_UNSPECIFIED
-        if state == states.REJECTED:
+        if state == order_states.REJECTED:
             order.reject_reason = update.reject_reason or orders_pb2.REJECT_REASON_OTHER
         order.detail = update.detail
 
@@ -287,17 +294,17 @@ class AccountState:
         else:
             self.index.open[order.key] = order
 
-    def _apply_known_fill(self, order: Order, number: int, update: VenueFill) -> FillResult:
+    def _apply_known_fill(self, order: Order, number: int, update: VenueFill) -> FillUpdateResult:
         before = self.index.fills[number]
         fees = tuple((fee.asset, fee.amount) for fee in update.fees)
         if not fees or sorted(fees) == sorted(before.fees):
-            return FillResult.KNOWN
+            return FillUpdateResult.KNOWN
         after = _order_fill(order, update, before.received_time_ns)
         order.replace_fees(before, after)
         self.index.fills[number] = after
         self._journal.append(after)
         self.record_change(order)
-        return FillResult.FEE_CHANGED if before.fees else FillResult.KNOWN
+        return FillUpdateResult.FEE_CHANGED if before.fees else FillUpdateResult.KNOWN
 
     def _is_of_replaced_order(self, order: Order, update: VenueOrder) -> bool:
         """Whether an update is of the order that an amendment has replaced at the venue: where an
@@ -306,13 +313,15 @@ class AccountState:
         return bool(
             known
             and update.venue_order_id not in ("", known)
-            and update.state == states.CANCELLED
+            and update.state == order_states.CANCELLED
             and order.amendments
         )
 
     def _may_be_ours(self, symbol: str) -> bool:
         return any(
-            order.state in states.IN_DOUBT and not order.venue_order_id and order.symbol == symbol
+            order.state in order_states.IN_DOUBT
+            and not order.venue_order_id
+            and order.symbol == symbol
             for order in self.index.open.values()
         )
 

@@ -16,9 +16,9 @@ from kit.base.clock import Clock
 from kit.execution.approval import plain
 from kit.execution.contract import VenueBalance, VenuePosition
 from kit.execution.journal.records import BalanceRecord, OrderFill, PositionRecord, Record
-from kit.execution.orders.account_state import RecordWriter
-from kit.execution.orders.messages import balance_message, position_message
-from kit.execution.prices import FindInstrument
+from kit.execution.orders.account_state import JournalRecordWriter
+from kit.execution.orders.order_messages import balance_message, position_message
+from kit.execution.reference_prices import FindInstrument
 
 FILLS_MAX = 1000
 """Fills since the venue's last report; with more of them no difference is found."""
@@ -27,7 +27,9 @@ FILLS_MAX = 1000
 class BalancesAndPositions:
     """The balances and positions of one account."""
 
-    def __init__(self, clock: Clock, journal: RecordWriter, instrument: FindInstrument) -> None:
+    def __init__(
+        self, clock: Clock, journal: JournalRecordWriter, instrument: FindInstrument
+    ) -> None:
         self._clock = clock
         self._journal = journal
         self._instrument = instrument

@@ -8,7 +8,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting import amounts
 from kit.accounting.amounts import ZERO
-from kit.accounting.prices import average_price, fill_weight
+from kit.accounting.average_prices import average_price, fill_weight
 from kit.execution.contract import (
     OrderKey,
     OrderRequest,
@@ -27,8 +27,8 @@ from kit.execution.journal.records import (
     OrderUpdate,
 )
 from kit.execution.order_types import TRIGGERED_TYPES
-from kit.execution.orders import states
-from kit.execution.orders.request import read_request
+from kit.execution.orders import order_states
+from kit.execution.orders.request_reader import read_request
 
 ONE_AT_VENUE = (orders_pb2.GROUP_ROLE_ALTERNATIVE, orders_pb2.GROUP_ROLE_EXIT)
 
@@ -53,7 +53,7 @@ class Order:
     held_here: bool = False
     """Whether it still is."""
     venue_order_id: str = ""
-    state: OrderState = states.INTENDED
+    state: OrderState = order_states.INTENDED
     reported_filled_size: Decimal = ZERO
     """The filled size that the venue reported last; the fills may arrive later."""
     reported_average_price: Decimal | None = None
@@ -134,7 +134,7 @@ class Order:
     @property
     def is_final(self) -> bool:
         """Whether its state changes no more."""
-        return self.state in states.FINAL
+        return self.state in order_states.FINAL
 
     @property
     def filled_size(self) -> Decimal:
@@ -173,7 +173,7 @@ class Order:
             self.venue_order_id
             or self.fills
             or self.reported_filled_size
-            or self.state in states.AT_VENUE
+            or self.state in order_states.AT_VENUE
         )
 
     @property
@@ -315,5 +315,5 @@ def external_order(record: ExternalOrder) -> Order:
         content=content,
         created_time_ns=record.created_time_ns,
         external=True,
-        state=states.ACKNOWLEDGED,
+        state=order_states.ACKNOWLEDGED,
     )

@@ -14,7 +14,7 @@ from kit.execution.journal.records import (
     OrderUpdate,
     Record,
 )
-from kit.execution.orders import states
+from kit.execution.orders import order_states
 from kit.execution.orders.order import Order, external_order, intended_order
 
 FORGET_AFTER_NS = 3600 * NANOSECONDS_PER_SECOND
@@ -182,9 +182,9 @@ class OrderIndex:
         if isinstance(record, OrderSent):
             # It was written before the order was sent: whether it was sent is not known.
             order.held_here = False
-            order.state = states.UNKNOWN
+            order.state = order_states.UNKNOWN
             return
-        if record.held_here and not order.held_here and record.state not in states.FINAL:
+        if record.held_here and not order.held_here and record.state not in order_states.FINAL:
             # It was written while the order was being sent: the ``OrderSent`` before it holds.
             order.set_terms(record.size, record.price, record.stop_price)
             return

@@ -14,11 +14,11 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.cursor import Cursor
 from kit.execution.contract import (
-    Accepted,
     AccountEvent,
     OrderKey,
     OrderRequest,
-    Rejected,
+    RequestAccepted,
+    RequestRejected,
     VenueBalance,
     VenueFill,
     VenueOrder,
@@ -27,17 +27,17 @@ from kit.execution.contract import (
 )
 from kit.execution.paper.consumed_liquidity import ConsumedLiquidity
 from kit.execution.paper.fill_simulator import FillSimulator
-from kit.execution.paper.instrument_terms import InstrumentTerms
-from kit.execution.paper.market import Market, MarketEvent
-from kit.execution.paper.order_entry import OrderEntry
-from kit.execution.paper.orders import PREFIX, OrderRejection, PaperOrder, order_of, venue_fill
+from kit.execution.paper.instrument_terms import PaperInstrumentTerms
+from kit.execution.paper.market import MarketEvent, PaperMarket
+from kit.execution.paper.order_entry import PaperOrderEntry
+from kit.execution.paper.orders import PREFIX, PaperOrder, PaperOrderRejected, order_of, venue_fill
 from kit.execution.paper.records import (
-    AccountChange,
-    FillRecord,
-    InstrumentRecord,
-    OrderRecord,
-    PositionRecord,
-    StreamPositionRecord,
+    PaperAccountChange,
+    PaperFillRecord,
+    PaperInstrumentRecord,
+    PaperOrderRecord,
+    PaperPositionRecord,
+    StreamCursorRecord,
 )
 from kit.execution.paper.rules import PaperRules
 from kit.execution.paper.visible_book import VisibleBook
@@ -58,7 +58,7 @@ class PaperExchange:
     """The venue of one account."""
 
     def __init__(
-        self, rules: PaperRules, market: Market, clock: Clock, instrument: FindInstrument
+        self, rules: PaperRules, market: PaperMarket, clock: Clock, instrument: FindInstrument
     ) -> None:
         self._market = market
         self._clock = clock
@@ -66,7 +66,7 @@ class PaperExchange:
         self._liquidity = ConsumedLiquidity()
         self.wallet = PaperWallet(rules)
         book = VisibleBook(market, self._liquidity)
-        self._order_entry = OrderEntry(
+        self._order_entry = PaperOrderEntry(
             market, self.wallet, book, clock.time_ns, self._changed, self._filled
         )
         self._fill_simulator = FillSimulator(
@@ -75,18 +75,18 @@ class PaperExchange:
         self._orders: dict[int, PaperOrder] = {}
         self._by_client_id: dict[str, PaperOrder] = {}
         self._ended: deque[PaperOrder] = deque()
-        self._fills: deque[FillRecord] = deque(maxlen=FILLS_KEPT)
+        self._fills: deque[PaperFillRecord] = deque(maxlen=FILLS_KEPT)
         self._last_number = 0
         self._new_orders: dict[int, PaperOrder] = {}
-        self._new_fills: list[FillRecord] = []
+        self._new_fills: list[PaperFillRecord] = []
 
     def place(self, request: OrderRequest) -> Verdict:
         self._follow(request.symbol)
         try:
             order = self._draft(request)
             self._order_entry.enter(order)
-        except OrderRejection as error:
-            return Rejected(error.reason, error.words)
+        except PaperOrderRejected as error:
+            return RequestRejected(error.reason, error.words)
         finally:
             self._watch()
         return _taken(order)
@@ -96,10 +96,10 @@ class PaperExchange:
         order = self._open(key)
         try:
             if order is None or order.price is None or request.price is None:
-                raise OrderRejection(orders_pb2.REJECT_REASON_OTHER, FINISHED)
+                raise PaperOrderRejected(orders_pb2.REJECT_REASON_OTHER, FINISHED)
             self._order_entry.amend(order, request.size, request.price)
-        except OrderRejection as error:
-            return Rejected(error.reason, error.words)
+        except PaperOrderRejected as error:
+            return RequestRejected(error.reason, error.words)
         finally:
             self._watch()
         return _taken(order)
@@ -111,7 +111,7 @@ class PaperExchange:
             self._order_entry.end(order, orders_pb2.ORDER_STATE_CANCELLED)
         self._watch()
         if order is None:
-            return Rejected(orders_pb2.REJECT_REASON_OTHER, FINISHED)
+            return RequestRejected(orders_pb2.REJECT_REASON_OTHER, FINISHED)
         return _taken(order)
 
     def cancel_all(self, symbol: str) -> Verdict:
@@ -120,7 +120,7 @@ class PaperExchange:
         for order in self._order_entry.orders(symbol):
             self._order_entry.end(order, orders_pb2.ORDER_STATE_CANCELLED)
         self._watch()
-        return Accepted("")
+        return RequestAccepted("")
 
     def on_events(self, events: Sequence[MarketEvent]) -> None:
         self._fill_simulator.on_events(events)
@@ -165,14 +165,14 @@ class PaperExchange:
         """All that are not zero."""
         return [self.wallet.position(symbol) for symbol in sorted(self.wallet.held_symbols())]
 
-    def take_step(self) -> tuple[AccountChange, list[AccountEvent]] | None:
+    def take_step(self) -> tuple[PaperAccountChange, list[AccountEvent]] | None:
         """Return what has changed since the last call, as a record and as account events, or None
         if nothing has."""
         wallet = self.wallet
         if not (self._new_orders or self._new_fills or wallet.assets or wallet.symbols):
             return None
         assets, symbols = sorted(wallet.assets), sorted(wallet.symbols)
-        step = AccountChange(
+        step = PaperAccountChange(
             last_number=self._last_number,
             listed=tuple(map(self._listed, symbols)),
             orders=tuple(order.record() for order in self._new_orders.values()),
@@ -192,10 +192,10 @@ class PaperExchange:
         wallet.symbols.clear()
         return step, events
 
-    def steps(self) -> Iterator[AccountChange]:
+    def steps(self) -> Iterator[PaperAccountChange]:
         """Return the whole state as records."""
         wallet, number = self.wallet, self._last_number
-        yield AccountChange(
+        yield PaperAccountChange(
             number,
             listed=tuple(map(self._listed, wallet.terms)),
             totals=tuple((asset, wallet.total(asset)) for asset in wallet.known_assets()),
@@ -203,17 +203,17 @@ class PaperExchange:
             reached=self._reached(),
         )
         for order in self._orders.values():
-            yield AccountChange(number, orders=(order.record(),))
+            yield PaperAccountChange(number, orders=(order.record(),))
         for fill in self._fills:
-            yield AccountChange(number, fills=(fill,))
+            yield PaperAccountChange(number, fills=(fill,))
 
-    def load(self, steps: Iterable[AccountChange]) -> None:
+    def load(self, steps: Iterable[PaperAccountChange]) -> None:
         """Load the state from records; without records, start a new account."""
-        listed: dict[str, InstrumentRecord] = {}
-        orders: dict[int, OrderRecord] = {}
-        fills: dict[int, FillRecord] = {}
-        held: dict[str, PositionRecord] = {}
-        reached: Sequence[StreamPositionRecord] = ()
+        listed: dict[str, PaperInstrumentRecord] = {}
+        orders: dict[int, PaperOrderRecord] = {}
+        fills: dict[int, PaperFillRecord] = {}
+        held: dict[str, PaperPositionRecord] = {}
+        reached: Sequence[StreamCursorRecord] = ()
         is_new = True
         for step in steps:
             is_new = False
@@ -230,7 +230,7 @@ class PaperExchange:
             self.wallet.begin()
             return
         for one in listed.values():
-            self.wallet.terms[one.symbol] = InstrumentTerms(*msgspec.structs.astuple(one))
+            self.wallet.terms[one.symbol] = PaperInstrumentTerms(*msgspec.structs.astuple(one))
         for position in held.values():
             self.wallet.load_position(position)
         for _, stood in sorted(orders.items()):
@@ -255,26 +255,26 @@ class PaperExchange:
             self._order_entry.load(order)
 
     def _draft(self, request: OrderRequest) -> PaperOrder:
-        """Return a new order. Raises OrderRejection."""
+        """Return a new order. Raises PaperOrderRejected."""
         if request.client_order_id in self._by_client_id:
-            raise OrderRejection(
+            raise PaperOrderRejected(
                 orders_pb2.REJECT_REASON_DUPLICATE_ID, "the client order id is in use"
             )
         instrument = self._instrument(request.symbol)
         if instrument is None or instrument.status not in TRADES:
-            raise OrderRejection(
+            raise PaperOrderRejected(
                 orders_pb2.REJECT_REASON_INSTRUMENT, "the instrument does not trade now"
             )
         if instrument.kind == types_pb2.INSTRUMENT_KIND_UNSPECIFIED:
-            raise OrderRejection(orders_pb2.REJECT_REASON_INSTRUMENT, NO_TERMS)
+            raise PaperOrderRejected(orders_pb2.REJECT_REASON_INSTRUMENT, NO_TERMS)
         if not self._market.keeps(request.symbol):
-            raise OrderRejection(orders_pb2.REJECT_REASON_INSTRUMENT, NO_BOOK)
+            raise PaperOrderRejected(orders_pb2.REJECT_REASON_INSTRUMENT, NO_BOOK)
         terms = self.wallet.enter(instrument)
         if terms is None:
-            raise OrderRejection(orders_pb2.REJECT_REASON_NOT_SUPPORTED, NO_SUCH_KIND)
+            raise PaperOrderRejected(orders_pb2.REJECT_REASON_NOT_SUPPORTED, NO_SUCH_KIND)
         if len(self._order_entry.orders()) >= OPEN_MAX:
             words = f"{OPEN_MAX} orders are open"
-            raise OrderRejection(orders_pb2.REJECT_REASON_TOO_MANY_ORDERS, words)
+            raise PaperOrderRejected(orders_pb2.REJECT_REASON_TOO_MANY_ORDERS, words)
         now_ns = self._clock.time_ns()
         return PaperOrder(self._next_number(), request, terms, now_ns, updated_time_ns=now_ns)
 
@@ -336,7 +336,7 @@ class PaperExchange:
         fee: tuple[str, Decimal],
         is_maker: bool,
     ) -> None:
-        fill = FillRecord(
+        fill = PaperFillRecord(
             number=self._next_number(),
             order_number=order.number,
             symbol=order.symbol,
@@ -353,17 +353,17 @@ class PaperExchange:
         self._new_fills.append(fill)
         self._changed(order)
 
-    def _listed(self, symbol: str) -> InstrumentRecord:
+    def _listed(self, symbol: str) -> PaperInstrumentRecord:
         terms = self.wallet.terms[symbol]
-        return InstrumentRecord(
-            *(getattr(terms, name) for name in InstrumentRecord.__struct_fields__)
+        return PaperInstrumentRecord(
+            *(getattr(terms, name) for name in PaperInstrumentRecord.__struct_fields__)
         )
 
-    def _reached(self) -> tuple[StreamPositionRecord, ...]:
+    def _reached(self) -> tuple[StreamCursorRecord, ...]:
         return tuple(
-            StreamPositionRecord(channel, *at) for channel, at in self._market.position().items()
+            StreamCursorRecord(channel, *at) for channel, at in self._market.position().items()
         )
 
 
-def _taken(order: PaperOrder) -> Accepted:
-    return Accepted(f"{PREFIX}{order.number}", order.as_venue_order())
+def _taken(order: PaperOrder) -> RequestAccepted:
+    return RequestAccepted(f"{PREFIX}{order.number}", order.as_venue_order())

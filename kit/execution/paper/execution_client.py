@@ -30,12 +30,12 @@ from kit.execution.contract import (
     VenuePosition,
     Verdict,
 )
-from kit.execution.journal.journal import Journal, JournalDamaged, Offload, Store
+from kit.execution.journal.journal import Journal, JournalCorrupted, JournalStorage, Offload
 from kit.execution.paper import records
 from kit.execution.paper.exchange import FindInstrument, PaperExchange
 from kit.execution.paper.latency import LatencyQueue
-from kit.execution.paper.market import Market, MarketEvent, MarketListener
-from kit.execution.paper.records import AccountChange
+from kit.execution.paper.market import MarketEvent, MarketListener, PaperMarket
+from kit.execution.paper.records import PaperAccountChange
 from kit.execution.paper.rules import PaperRules
 
 Answer = TypeVar("Answer")
@@ -62,8 +62,8 @@ class PaperExecutionClient:
     def __init__(
         self,
         rules: PaperRules,
-        make_market: Callable[[MarketListener], Market],
-        store: Store,
+        make_market: Callable[[MarketListener], PaperMarket],
+        store: JournalStorage,
         offload: Offload,
         clock: Clock,
         instrument: FindInstrument,
@@ -232,13 +232,13 @@ class PaperExecutionClient:
                 self.exchange.expire()
                 self._note()
 
-    def _steps(self) -> Iterator[AccountChange]:
+    def _steps(self) -> Iterator[PaperAccountChange]:
         for payload in self._journal.load():
             try:
                 yield records.decode(payload)
             except msgspec.DecodeError as error:
                 text = f"a record of the paper account says nothing: {error}"
-                raise JournalDamaged(text, store="paper") from error
+                raise JournalCorrupted(text, store="paper") from error
 
     def _dump(self) -> Iterator[bytes]:
         return map(records.encode, self.exchange.steps())

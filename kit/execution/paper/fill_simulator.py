@@ -15,16 +15,16 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.accounting.amounts import ZERO, subtract
 from kit.execution.paper.consumed_liquidity import ConsumedLiquidity, LevelKey
 from kit.execution.paper.market import (
-    BookUnproven,
-    BookUpdated,
-    EventsLost,
-    Market,
+    BookInvalidated,
+    BookLevelsChanged,
     MarketEvent,
+    MarketEventsLost,
     MarketRestarted,
-    MarkReported,
+    MarkPriceReported,
+    PaperMarket,
     TradeReported,
 )
-from kit.execution.paper.order_entry import OrderEntry
+from kit.execution.paper.order_entry import PaperOrderEntry
 from kit.execution.paper.orders import PaperOrder
 from kit.execution.paper.visible_book import VisibleBook
 from kit.execution.paper.wallet import PaperWallet
@@ -39,8 +39,8 @@ class FillSimulator:
 
     def __init__(
         self,
-        market: Market,
-        order_entry: OrderEntry,
+        market: PaperMarket,
+        order_entry: PaperOrderEntry,
         wallet: PaperWallet,
         liquidity: ConsumedLiquidity,
         display: VisibleBook,
@@ -57,15 +57,15 @@ class FillSimulator:
     def on_events(self, events: Sequence[MarketEvent]) -> None:
         for event in events:
             match event:
-                case BookUpdated():
+                case BookLevelsChanged():
                     self._on_book(event)
                 case TradeReported():
                     self._on_trade(event)
-                case MarkReported():
+                case MarkPriceReported():
                     self._wallet.mark(event)
-                case BookUnproven():
+                case BookInvalidated():
                     self._mark_unproven(event.symbol)
-                case EventsLost():
+                case MarketEventsLost():
                     for symbol in self._order_entry.symbols():
                         self._mark_unproven(symbol)
                 case MarketRestarted():
@@ -116,7 +116,7 @@ class FillSimulator:
         book_ns = max(self._book_time_ns.get(trade.symbol, 0), order.joined_time_ns)
         return queue.trade(left, is_shown=not book_ns or trade.venue_time_ns <= book_ns)
 
-    def _on_book(self, event: BookUpdated) -> None:
+    def _on_book(self, event: BookLevelsChanged) -> None:
         symbol = event.symbol
         known_ns = self._book_time_ns.get(symbol, 0)
         self._book_time_ns[symbol] = event.venue_time_ns or known_ns
@@ -135,7 +135,7 @@ class FillSimulator:
                 self._show(order, event, sizes)
                 self._cross(order, sizes)
 
-    def _show(self, order: PaperOrder, event: BookUpdated, sizes: Sizes) -> None:
+    def _show(self, order: PaperOrder, event: BookLevelsChanged, sizes: Sizes) -> None:
         """Update an order's queue position from the new size of its level."""
         assert order.queue is not None
         assert order.price is not None

@@ -7,7 +7,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.accounting import amounts
 from kit.accounting.amounts import ZERO
-from kit.accounting.contract import Assets, Contract
+from kit.accounting.contract import Contract, ContractAssets
 from kit.accounting.money import atoms_of
 
 DEFAULT_STEP = Decimal("1e-8")
@@ -19,7 +19,7 @@ KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class InstrumentTerms:
+class PaperInstrumentTerms:
     """The terms of one instrument. Its ``contract`` counts prices and sizes in 10^-18."""
 
     symbol: str
@@ -35,7 +35,7 @@ class InstrumentTerms:
     contract: Contract = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        assets = Assets(self.base, self.quote, self.settle)
+        assets = ContractAssets(self.base, self.quote, self.settle)
         object.__setattr__(self, "contract", Contract(self.symbol, assets, self.multiplier))
 
     @property
@@ -54,7 +54,7 @@ class InstrumentTerms:
 
 def terms_of(
     instrument: types_pb2.Instrument, *, sizes_are_contracts: bool
-) -> InstrumentTerms | None:
+) -> PaperInstrumentTerms | None:
     """Return an instrument's terms, or None if its kind is not traded on paper."""
     if instrument.kind not in KINDS:
         return None
@@ -62,7 +62,7 @@ def terms_of(
     listed = instrument.unified_symbol.partition(":")[2].partition("-")[0]
     counts_contracts = sizes_are_contracts and not is_spot
     step = Decimal(instrument.size_step or 0)
-    return InstrumentTerms(
+    return PaperInstrumentTerms(
         symbol=instrument.symbol,
         base=instrument.base,
         quote=instrument.quote,

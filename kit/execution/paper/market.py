@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from kit.execution.market_feed import FeedPosition
 
 
-class BookLevel(NamedTuple):
+class BookLevelUpdate(NamedTuple):
     """The new size of a level; 0: the level is gone."""
 
     is_bid: bool
@@ -17,11 +17,11 @@ class BookLevel(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class BookUpdated:
+class BookLevelsChanged:
     """Levels of a book have changed."""
 
     symbol: str
-    levels: Sequence[BookLevel]
+    levels: Sequence[BookLevelUpdate]
     is_whole: bool
     """Whether these are all levels of the book."""
     venue_time_ns: int
@@ -29,7 +29,7 @@ class BookUpdated:
 
 
 @dataclass(frozen=True, slots=True)
-class BookUnproven:
+class BookInvalidated:
     """A book is not proven until its next snapshot."""
 
     symbol: str
@@ -48,7 +48,7 @@ class TradeReported:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkReported:
+class MarkPriceReported:
     """The mark price and funding of a derivative. None, or 0, if the row does not say."""
 
     symbol: str
@@ -59,7 +59,7 @@ class MarkReported:
     """By the venue's clock; the receive time if the venue does not say."""
 
 
-class EventsLost:
+class MarketEventsLost:
     """Events were lost because this reader was too slow."""
 
 
@@ -68,12 +68,17 @@ class MarketRestarted:
 
 
 MarketEvent = (
-    BookUpdated | BookUnproven | TradeReported | MarkReported | EventsLost | MarketRestarted
+    BookLevelsChanged
+    | BookInvalidated
+    | TradeReported
+    | MarkPriceReported
+    | MarketEventsLost
+    | MarketRestarted
 )
 MarketListener = Callable[[Sequence[MarketEvent]], None]
 
 
-class MarketEvents(Protocol):
+class PaperMarketEvents(Protocol):
     """The event stream of one venue."""
 
     async def run(self) -> None:
@@ -94,7 +99,7 @@ class MarketEvents(Protocol):
         stream has come to there again, nothing is delivered and no book is proven."""
 
 
-class MarketBooks(Protocol):
+class PaperMarketBooks(Protocol):
     """The books of one venue, as they are after all events that ``catch_up`` has delivered."""
 
     def keeps(self, symbol: str) -> bool:
@@ -110,5 +115,5 @@ class MarketBooks(Protocol):
         """Return the venue's time of a book; 0 if it does not say."""
 
 
-class Market(MarketEvents, MarketBooks, Protocol):
+class PaperMarket(PaperMarketEvents, PaperMarketBooks, Protocol):
     """Events and books of one venue."""

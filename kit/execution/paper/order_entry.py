@@ -8,8 +8,8 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting.amounts import ZERO, add, subtract, total
 from kit.execution.contract import OrderState, RejectReason
-from kit.execution.paper.market import Market
-from kit.execution.paper.orders import OrderRejection, PaperOrder
+from kit.execution.paper.market import PaperMarket
+from kit.execution.paper.orders import PaperOrder, PaperOrderRejected
 from kit.execution.paper.queue_position import QueuePosition
 from kit.execution.paper.visible_book import VisibleBook
 from kit.execution.paper.wallet import PaperWallet
@@ -19,12 +19,12 @@ OnFill = Callable[[PaperOrder, Decimal, Decimal, tuple[str, Decimal], bool], Non
 """Order, price, size, the fee's asset with the fee, and whether the order was the maker."""
 
 
-class OrderEntry:
+class PaperOrderEntry:
     """The open orders of one account."""
 
     def __init__(
         self,
-        market: Market,
+        market: PaperMarket,
         wallet: PaperWallet,
         display: VisibleBook,
         now_ns: Callable[[], int],
@@ -53,7 +53,7 @@ class OrderEntry:
         return [order for orders in self._open.values() for order in orders]
 
     def enter(self, order: PaperOrder) -> None:
-        """Take a new order. Raises OrderRejection without any effect."""
+        """Take a new order. Raises PaperOrderRejected without any effect."""
         if self._display.is_unproven(order.symbol):
             self._wallet.admit(order, 0)
             self._add(order)
@@ -71,10 +71,10 @@ class OrderEntry:
         self.waiting.add(order.symbol)
 
     def amend(self, order: PaperOrder, size: Decimal, price: Decimal) -> None:
-        """It keeps its place when only the size gets smaller. Raises OrderRejection without
+        """It keeps its place when only the size gets smaller. Raises PaperOrderRejected without
         any effect."""
         if size <= order.filled:
-            raise OrderRejection(
+            raise PaperOrderRejected(
                 orders_pb2.REJECT_REASON_SIZE, "the new size must be above the filled size"
             )
         before = order.request
@@ -86,7 +86,7 @@ class OrderEntry:
                 self._wallet.admit(order, 0)
             else:
                 self._check(order)
-        except OrderRejection:
+        except PaperOrderRejected:
             order.request = before
             raise
         order.updated_time_ns = self._now_ns()
@@ -136,20 +136,21 @@ class OrderEntry:
             self._reduce(order.symbol)
 
     def _check(self, order: PaperOrder) -> None:
-        """Reserve what an order needs. Raises OrderRejection, and reserves no more than before."""
+        """Reserve what an order needs. Raises PaperOrderRejected, and reserves no more than
+        before."""
         if order.request.post_only and self._display.crosses(order):
-            raise OrderRejection(
+            raise PaperOrderRejected(
                 orders_pb2.REJECT_REASON_WOULD_TAKE, "a post-only order would be filled at once"
             )
         if self._meets_own(order):
             words = "it would trade with an order of the same account"
-            raise OrderRejection(orders_pb2.REJECT_REASON_SELF_TRADE, words)
+            raise PaperOrderRejected(orders_pb2.REJECT_REASON_SELF_TRADE, words)
         offers = list(self._display.offers(order))
         if order.request.time_in_force == orders_pb2.TIME_IN_FORCE_FILL_OR_KILL:
             there = total(offer.size for offer in offers)
             if there < order.left:
                 words = f"only {there.normalize():f} can be filled at once"
-                raise OrderRejection(orders_pb2.REJECT_REASON_WOULD_NOT_FILL, words)
+                raise PaperOrderRejected(orders_pb2.REJECT_REASON_WOULD_NOT_FILL, words)
         cost = sum(order.terms.value(offer.price, offer.size) for offer in offers)
         self._wallet.admit(order, cost)
 
@@ -176,7 +177,7 @@ class OrderEntry:
         """Enter an order that has waited for the book. It is rejected now if its checks fail."""
         try:
             self._check(order)
-        except OrderRejection as error:
+        except PaperOrderRejected as error:
             self.end(order, orders_pb2.ORDER_STATE_REJECTED, error.reason, error.words)
         else:
             self._meet(order)

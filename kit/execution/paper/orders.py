@@ -7,7 +7,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting.amounts import ZERO, add, product, subtract
-from kit.accounting.prices import average_price, fill_weight
+from kit.accounting.average_prices import average_price, fill_weight
 from kit.execution.contract import (
     Fee,
     OrderRequest,
@@ -17,17 +17,17 @@ from kit.execution.contract import (
     VenueOrder,
 )
 from kit.execution.order_types import IMMEDIATE
-from kit.execution.orders import states
-from kit.execution.paper.instrument_terms import InstrumentTerms
+from kit.execution.orders import order_states
+from kit.execution.paper.instrument_terms import PaperInstrumentTerms
 from kit.execution.paper.queue_position import QueuePosition
-from kit.execution.paper.records import FillRecord, OrderRecord
+from kit.execution.paper.records import PaperFillRecord, PaperOrderRecord
 
 PREFIX = "paper-"
 """Prefix of order and fill ids, so that they cannot be taken for a real venue's."""
 WAITS = "the book is in doubt: the order waits for it"
 
 
-class OrderRejection(Exception):
+class PaperOrderRejected(Exception):
     """A request is rejected; nothing has changed."""
 
     def __init__(self, reason: RejectReason, words: str) -> None:
@@ -44,7 +44,7 @@ class PaperOrder:
     number: int
     request: OrderRequest
     """What the client asks for, with all amendments."""
-    terms: InstrumentTerms
+    terms: PaperInstrumentTerms
     created_time_ns: int
     filled: Decimal = ZERO
     value: Decimal = ZERO
@@ -87,7 +87,7 @@ class PaperOrder:
     @property
     def is_final(self) -> bool:
         """Whether it can no longer change."""
-        return self.state in states.FINAL
+        return self.state in order_states.FINAL
 
     @property
     def rests(self) -> bool:
@@ -146,9 +146,9 @@ class PaperOrder:
             detail=WAITS if waits else self.detail,
         )
 
-    def record(self) -> OrderRecord:
+    def record(self) -> PaperOrderRecord:
         request = self.request
-        return OrderRecord(
+        return PaperOrderRecord(
             number=self.number,
             client_order_id=request.client_order_id,
             symbol=self.symbol,
@@ -172,7 +172,7 @@ class PaperOrder:
         )
 
 
-def order_of(record: OrderRecord, terms: InstrumentTerms) -> PaperOrder:
+def order_of(record: PaperOrderRecord, terms: PaperInstrumentTerms) -> PaperOrder:
     """Return the order of a record. Its queue position is lost."""
     request = OrderRequest(
         client_order_id=record.client_order_id,
@@ -202,7 +202,7 @@ def order_of(record: OrderRecord, terms: InstrumentTerms) -> PaperOrder:
     )
 
 
-def venue_fill(record: FillRecord) -> VenueFill:
+def venue_fill(record: PaperFillRecord) -> VenueFill:
     """Return a fill as a venue reports it."""
     maker, taker = orders_pb2.LIQUIDITY_MAKER, orders_pb2.LIQUIDITY_TAKER
     return VenueFill(

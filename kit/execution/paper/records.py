@@ -10,7 +10,7 @@ from decimal import Decimal
 import msgspec
 
 
-class InstrumentRecord(msgspec.Struct, frozen=True, array_like=True):
+class PaperInstrumentRecord(msgspec.Struct, frozen=True, array_like=True):
     """The terms of a traded instrument."""
 
     symbol: str
@@ -22,7 +22,7 @@ class InstrumentRecord(msgspec.Struct, frozen=True, array_like=True):
     step: Decimal
 
 
-class OrderRecord(msgspec.Struct, frozen=True, array_like=True):
+class PaperOrderRecord(msgspec.Struct, frozen=True, array_like=True):
     """An order."""
 
     number: int
@@ -51,7 +51,7 @@ class OrderRecord(msgspec.Struct, frozen=True, array_like=True):
     """Sum of size / price of an inverse contract's fills; 0 in records of earlier versions."""
 
 
-class FillRecord(msgspec.Struct, frozen=True, array_like=True):
+class PaperFillRecord(msgspec.Struct, frozen=True, array_like=True):
     """A fill."""
 
     number: int
@@ -67,7 +67,7 @@ class FillRecord(msgspec.Struct, frozen=True, array_like=True):
     time_ns: int
 
 
-class PositionRecord(msgspec.Struct, frozen=True, array_like=True):
+class PaperPositionRecord(msgspec.Struct, frozen=True, array_like=True):
     """A position: size, cost, and realised profit in the settlement asset."""
 
     symbol: str
@@ -76,7 +76,7 @@ class PositionRecord(msgspec.Struct, frozen=True, array_like=True):
     realized: Decimal
 
 
-class StreamPositionRecord(msgspec.Struct, frozen=True, array_like=True):
+class StreamCursorRecord(msgspec.Struct, frozen=True, array_like=True):
     """The last batch of a channel that was read."""
 
     channel: int
@@ -84,29 +84,29 @@ class StreamPositionRecord(msgspec.Struct, frozen=True, array_like=True):
     sequence: int
 
 
-class AccountChange(msgspec.Struct, frozen=True, array_like=True):
+class PaperAccountChange(msgspec.Struct, frozen=True, array_like=True):
     """One change of an account. ``last_number``: the highest number of an order or fill."""
 
     last_number: int
-    listed: tuple[InstrumentRecord, ...] = ()
-    orders: tuple[OrderRecord, ...] = ()
-    fills: tuple[FillRecord, ...] = ()
+    listed: tuple[PaperInstrumentRecord, ...] = ()
+    orders: tuple[PaperOrderRecord, ...] = ()
+    fills: tuple[PaperFillRecord, ...] = ()
     totals: tuple[tuple[str, Decimal], ...] = ()
     """Balances by asset."""
-    held: tuple[PositionRecord, ...] = ()
-    reached: tuple[StreamPositionRecord, ...] = ()
+    held: tuple[PaperPositionRecord, ...] = ()
+    reached: tuple[StreamCursorRecord, ...] = ()
     """How far the market had been read; empty if it cannot be read again."""
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(AccountChange)
+_decoder = msgspec.msgpack.Decoder(PaperAccountChange)
 
 
-def encode(step: AccountChange) -> bytes:
+def encode(step: PaperAccountChange) -> bytes:
     """Return a change as bytes."""
     return _encoder.encode(step)
 
 
-def decode(payload: bytes) -> AccountChange:
+def decode(payload: bytes) -> PaperAccountChange:
     """Return the change in bytes. Raises msgspec.DecodeError."""
     return _decoder.decode(payload)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from kit.accounting.amounts import ZERO, subtract
 from kit.execution.paper.consumed_liquidity import ConsumedLiquidity, LevelKey
-from kit.execution.paper.market import Market
+from kit.execution.paper.market import PaperMarket
 from kit.execution.paper.orders import PaperOrder
 
 LEVELS_PER_READ = 32
@@ -23,7 +23,7 @@ class AvailableLevel(NamedTuple):
 class VisibleBook:
     """The books as one account sees them: size that it has taken cannot be taken again."""
 
-    def __init__(self, market: Market, liquidity: ConsumedLiquidity) -> None:
+    def __init__(self, market: PaperMarket, liquidity: ConsumedLiquidity) -> None:
         self._market = market
         self._liquidity = liquidity
 

@@ -18,10 +18,10 @@ from kit.accounting.spot import SpotCalculator
 from kit.accounting.wallet import InsufficientFunds, Wallet
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution.contract import VenueBalance, VenuePosition
-from kit.execution.paper.instrument_terms import InstrumentTerms, terms_of
-from kit.execution.paper.market import MarkReported
-from kit.execution.paper.orders import OrderRejection, PaperOrder
-from kit.execution.paper.records import PositionRecord
+from kit.execution.paper.instrument_terms import PaperInstrumentTerms, terms_of
+from kit.execution.paper.market import MarkPriceReported
+from kit.execution.paper.orders import PaperOrder, PaperOrderRejected
+from kit.execution.paper.records import PaperPositionRecord
 from kit.execution.paper.rules import PaperRules
 
 CONTINUOUS_PAYMENT_NS = 60 * NANOSECONDS_PER_SECOND
@@ -37,7 +37,7 @@ class PaperWallet:
     def __init__(self, rules: PaperRules) -> None:
         schedule = rules.fee_schedule
         fees = FeeCalculator([FeeTier(schedule.maker, schedule.taker)])
-        self.terms: dict[str, InstrumentTerms] = {}
+        self.terms: dict[str, PaperInstrumentTerms] = {}
         self.assets: set[str] = set()
         self.symbols: set[str] = set()
         self.traded: set[str] = set()
@@ -66,14 +66,14 @@ class PaperWallet:
         for asset, amount in totals:
             self._wallet.totals[asset] = atoms_of(amount)
 
-    def load_position(self, record: PositionRecord) -> None:
+    def load_position(self, record: PaperPositionRecord) -> None:
         """Set a position that was written before, of an instrument that is listed already."""
         contract = self.terms[record.symbol].contract
         numbers = map(atoms_of, (record.size, record.cost, record.realized))
         self._wallet.positions[record.symbol] = Position(contract, *numbers)
         self.traded.add(record.symbol)
 
-    def enter(self, instrument: types_pb2.Instrument) -> InstrumentTerms | None:
+    def enter(self, instrument: types_pb2.Instrument) -> PaperInstrumentTerms | None:
         """Return an instrument's terms of now, or None if it cannot be traded on paper."""
         contracts = self._rules.fee_schedule.sizes_are_contracts
         found = terms_of(instrument, sizes_are_contracts=contracts)
@@ -88,8 +88,8 @@ class PaperWallet:
 
     def admit(self, order: PaperOrder, market_cost: int) -> None:
         """Reserve what an order needs as it is now. ``market_cost``: the atoms that it would pay at
-        once, if it is a spot market order that buys. Raises OrderRejection, and reserves no more
-        than before."""
+        once, if it is a spot market order that buys. Raises PaperOrderRejected, and reserves no
+        more than before."""
         contract, wallet = order.terms.contract, self._wallet
         if order.request.reduce_only:
             self._cut_to_position(order)
@@ -135,7 +135,7 @@ class PaperWallet:
         size = 0 if position is None else position.size
         return max(ZERO, amount_of(-size if order.buys else size))
 
-    def mark(self, event: MarkReported) -> None:
+    def mark(self, event: MarkPriceReported) -> None:
         """Take in a mark price, and pay the funding that has become due."""
         symbol = event.symbol
         mark = FundingMark(
@@ -185,10 +185,10 @@ class PaperWallet:
         profit = 0 if unit_value is None else held.unrealized(unit_value)
         return VenuePosition(symbol, amount_of(held.size), held.entry_price(), amount_of(profit))
 
-    def position_record(self, symbol: str) -> PositionRecord:
+    def position_record(self, symbol: str) -> PaperPositionRecord:
         """Return a position for the disk."""
         held = self._wallet.position(self.terms[symbol].contract)
-        return PositionRecord(symbol, *map(amount_of, (held.size, held.cost, held.realized)))
+        return PaperPositionRecord(symbol, *map(amount_of, (held.size, held.cost, held.realized)))
 
     def _reserve_spot(self, order: PaperOrder, market_cost: int) -> None:
         contract, required = order.terms.contract, self._required(order)
@@ -201,12 +201,12 @@ class PaperWallet:
         order.reserved = required
 
     def _cut_to_position(self, order: PaperOrder) -> None:
-        """Make a reduce-only order no larger than the position. Raises OrderRejection."""
+        """Make a reduce-only order no larger than the position. Raises PaperOrderRejected."""
         if order.terms.is_spot:
-            raise OrderRejection(orders_pb2.REJECT_REASON_REDUCE_ONLY, "spot has no positions")
+            raise PaperOrderRejected(orders_pb2.REJECT_REASON_REDUCE_ONLY, "spot has no positions")
         reducible = self.reducible(order)
         if not reducible:
-            raise OrderRejection(orders_pb2.REJECT_REASON_REDUCE_ONLY, "there is no position")
+            raise PaperOrderRejected(orders_pb2.REJECT_REASON_REDUCE_ONLY, "there is no position")
         if order.left > reducible:
             order.request = structs.replace(order.request, size=add(order.filled, reducible))
 
@@ -240,7 +240,7 @@ class PaperWallet:
         self._wallet.totals[position.contract.settle] -= position.pay_funding()
         self._touch(self.terms[symbol])
 
-    def _touch(self, terms: InstrumentTerms) -> None:
+    def _touch(self, terms: PaperInstrumentTerms) -> None:
         if terms.is_spot:
             self.assets.update((terms.base, terms.quote))
         else:
@@ -248,5 +248,5 @@ class PaperWallet:
             self.symbols.add(terms.symbol)
 
 
-def _rejection(error: InsufficientFunds) -> OrderRejection:
-    return OrderRejection(orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS, str(error))
+def _rejection(error: InsufficientFunds) -> PaperOrderRejected:
+    return PaperOrderRejected(orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS, str(error))

@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.execution.contract import OrderRequest, OutcomeUnknown, Rejected
+from kit.execution.contract import OrderRequest, OutcomeUnknown, RequestRejected
 from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
@@ -47,7 +47,7 @@ async def check_rejection(
 ) -> None:
     """The order is rejected with a reason, and with the words of the venue."""
     receipt = await client.place(request)
-    assert isinstance(receipt, Rejected), receipt
+    assert isinstance(receipt, RequestRejected), receipt
     assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
     assert detail in receipt.detail
 

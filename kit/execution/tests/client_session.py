@@ -13,20 +13,20 @@ from typing import Any
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.conformance.exchange import SimulatedExchange, exchange
+from kit.conformance.simulated_exchange import SimulatedExchange, exchange
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     ExecutionClient,
     OrderKey,
     OrderRequest,
+    RequestAccepted,
     StreamInterrupted,
     VenueOrder,
 )
 from kit.simulator.dialect import Dialect
-from kit.simulator.matching.contract import Key, MatchingEngine
+from kit.simulator.matching.contract import ApiKey, MatchingEngine
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 
@@ -40,7 +40,7 @@ class ClientUnderTest:
     make_dialect: Callable[[], Dialect]
     make_client: Callable[[Credentials, str], ExecutionClient]
     """Makes a client of credentials and the exchange's address."""
-    credentials: Callable[[Key], Mapping[str, str]]
+    credentials: Callable[[ApiKey], Mapping[str, str]]
     """The credentials of a simulated key, by ccxt's names."""
     socket_path: str = ""
     """How faults name the order websocket; empty: orders are sent by REST."""
@@ -105,14 +105,14 @@ class ClientSession:
     async def place(self, request: OrderRequest) -> OrderKey:
         """Place an order that must be accepted. Returns its ids."""
         verdict = await self.client.place(request)
-        assert isinstance(verdict, Accepted), verdict
+        assert isinstance(verdict, RequestAccepted), verdict
         return OrderKey(self.symbol, request.client_order_id, verdict.venue_order_id)
 
     async def place_as_other(self, request: OrderRequest) -> None:
         """Have another account place an order that must be accepted."""
         other = self.make_client("other-key")
         try:
-            assert isinstance(await other.place(request), Accepted)
+            assert isinstance(await other.place(request), RequestAccepted)
         finally:
             await other.close()
 

@@ -14,10 +14,10 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.contract import (
-    Accepted,
     OrderKey,
     OutcomeUnknown,
-    Rejected,
+    RequestAccepted,
+    RequestRejected,
     StreamInterrupted,
     VenueBalance,
     VenueFill,
@@ -89,11 +89,11 @@ async def _check_resting_order(session: ClientSession) -> None:
     update = await session.wait_for_state(request, pb.ORDER_STATE_OPEN)
     assert (update.size, update.price) == (request.size, request.price)
     assert request.client_order_id in [one.client_order_id for one in await client.open_orders()]
-    assert isinstance(await client.cancel(key), Accepted)
+    assert isinstance(await client.cancel(key), RequestAccepted)
     await session.wait_for_state(request, pb.ORDER_STATE_CANCELLED)
     await session.query_until(key, pb.ORDER_STATE_CANCELLED)
     second = await client.cancel(key)
-    assert isinstance(second, Rejected), second
+    assert isinstance(second, RequestRejected), second
     unknown = OrderKey(session.symbol, client_order_id("test", "main", "never"), "")
     assert await client.find(unknown) is None
     assert not await client.open_orders(session.symbol)
@@ -106,11 +106,11 @@ async def _check_cancel_all(session: ClientSession) -> None:
     for request in requests:
         key = await session.place(request)
         await session.query_until(replace(key, venue_order_id=""), pb.ORDER_STATE_OPEN)
-    assert isinstance(await session.client.cancel_all(), Accepted)
+    assert isinstance(await session.client.cancel_all(), RequestAccepted)
     for request in requests:
         await session.wait_for_state(request, pb.ORDER_STATE_CANCELLED)
     assert not await session.client.open_orders()
-    assert isinstance(await session.client.cancel_all(session.symbol), Accepted)
+    assert isinstance(await session.client.cancel_all(session.symbol), RequestAccepted)
 
 
 async def _check_partial_fill(session: ClientSession) -> None:
@@ -144,7 +144,7 @@ async def _check_partial_fill(session: ClientSession) -> None:
     )
     expected = sorted((fill.fill_id, fill.size, fill.fees, fill.price) for fill in ours)
     assert published == (expected if session.subject.publishes_fills else [])
-    assert isinstance(await client.cancel(key), Accepted)
+    assert isinstance(await client.cancel(key), RequestAccepted)
     last = await session.query_until(key, pb.ORDER_STATE_CANCELLED)
     assert last.filled_size == found.filled_size
     if not session.subject.is_derivative:
@@ -174,7 +174,7 @@ async def _check_rejections(session: ClientSession) -> None:
     bid, _ = await session.best()
     too_large = session.request(bid - session.tick, session.size * 10**9)
     verdict = await session.client.place(too_large)
-    assert isinstance(verdict, Rejected), verdict
+    assert isinstance(verdict, RequestRejected), verdict
     assert verdict.reason in (
         pb.REJECT_REASON_INSUFFICIENT_FUNDS,
         pb.REJECT_REASON_SIZE,
@@ -196,11 +196,11 @@ async def _check_amendment(session: ClientSession) -> None:
     await session.query_until(key, pb.ORDER_STATE_OPEN)
     smaller = structs.replace(request, size=request.size / 2)
     verdict = await session.client.amend(key, smaller)
-    assert isinstance(verdict, Accepted), verdict
+    assert isinstance(verdict, RequestAccepted), verdict
     while (found := await session.client.find(key)) is None or found.size != smaller.size:
         await asyncio.sleep(0.05)
     assert found.client_order_id == request.client_order_id
-    assert isinstance(await session.client.cancel(key), Accepted)
+    assert isinstance(await session.client.cancel(key), RequestAccepted)
 
 
 async def _check_unknown_outcomes(session: ClientSession) -> None:
@@ -230,9 +230,9 @@ async def _check_unknown_outcomes(session: ClientSession) -> None:
         exchange.order(fault)
         request = session.request(price)
         verdict = await client.place(request)
-        assert isinstance(verdict, OutcomeUnknown | Rejected), verdict
+        assert isinstance(verdict, OutcomeUnknown | RequestRejected), verdict
         if fault == "rest_429":
-            assert isinstance(verdict, Rejected)
+            assert isinstance(verdict, RequestRejected)
             assert verdict.reason == pb.REJECT_REASON_RATE_LIMIT
         exchange.clear()
         assert await client.find(OrderKey(session.symbol, request.client_order_id, "")) is None
@@ -249,4 +249,4 @@ async def _check_interrupted_stream(session: ClientSession) -> None:
     request = session.request(bid - 50 * session.tick)
     await session.place(request)
     await session.wait_for_state(request, pb.ORDER_STATE_OPEN)
-    assert isinstance(await session.client.cancel_all(), Accepted)
+    assert isinstance(await session.client.cancel_all(), RequestAccepted)

@@ -20,15 +20,15 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 from kit.base.clock import SystemClock
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.account import Account
+from kit.execution.approval_verifier import ApprovalVerifier
 from kit.execution.context import AccountContext
 from kit.execution.journal.account_journal import AccountJournal
-from kit.execution.journal.files import FileStore, OneThread
+from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
 from kit.execution.orders.order import Order
-from kit.execution.prices import MarketReference
+from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.client_session import ClientSession
 from kit.execution.tests.simulated_process import KEYS, verified
-from kit.execution.verifier import Verifier
 
 SETTINGS = OrdersSettings(
     place_timeout_s=2, ask_timeout_s=5, arrival_s=0.2, noes=2, pause_max_s=0.2
@@ -66,13 +66,13 @@ class RestartedAccount:
     async def run(self, number: int) -> AsyncIterator[Account]:
         """Run a process until it is killed: the next one gets the journal as it is then."""
         client, folder = self.session.make_client("demo-key"), self.folder / str(number)
-        thread, clock = OneThread("journal"), SystemClock()
+        thread, clock = SingleThreadExecutor("journal"), SystemClock()
         account = Account(
             AccountContext(self.session.exchange.venue_id, ACCOUNT, clock, SETTINGS),
             client,
-            AccountJournal(FileStore(folder, ACCOUNT), thread, clock),
-            Verifier(KEYS, live=True),
-            MarketReference(lambda symbol: None),
+            AccountJournal(JournalFile(folder, ACCOUNT), thread, clock),
+            ApprovalVerifier(KEYS, live=True),
+            ReferenceMarketData(lambda symbol: None),
         )
         running = asyncio.create_task(account.run())
         try:

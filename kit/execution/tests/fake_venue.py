@@ -17,16 +17,16 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.errors import VenueUnavailable
 from kit.base.request_budget import Priority
 from kit.execution.contract import (
-    Accepted,
     Fee,
     OrderCapabilities,
     OutcomeUnknown,
-    Rejected,
+    RequestAccepted,
+    RequestRejected,
     StreamInterrupted,
     VenueFill,
     VenueOrder,
 )
-from kit.execution.orders import states
+from kit.execution.orders import order_states
 
 LAG_S = 2.0
 ARRIVAL_S = 9.5
@@ -95,7 +95,7 @@ class FakeVenue:
             type=request.type,
             size=request.size,
             price=request.price,
-            state=states.OPEN,
+            state=order_states.OPEN,
             filled_size=Decimal(0),
             venue_time_ns=self.clock.time_ns(),
             stop_price=request.stop_price,
@@ -121,16 +121,16 @@ class FakeVenue:
             self.later(at, self.fill, truth, half)
         elif outcome < 0.6:
             self.later(at, self.fill, truth, half)
-            self.later(at + 1, self.end, truth, states.CANCELLED)
+            self.later(at + 1, self.end, truth, order_states.CANCELLED)
         elif outcome < 0.65:
-            self.later(at, self.end, truth, states.EXPIRED)
+            self.later(at, self.end, truth, order_states.EXPIRED)
         elif outcome < 0.7:
-            self.later(at / 100, self.end, truth, states.REJECTED)
+            self.later(at / 100, self.end, truth, order_states.REJECTED)
 
     def fill(self, truth, size):
         order = truth.now
         size = min(size, order.size - order.filled_size)
-        if order.state in states.FINAL or size <= 0:
+        if order.state in order_states.FINAL or size <= 0:
             return
         filled = order.filled_size + size
         price = Decimal(100 + self._ids % 7)
@@ -149,7 +149,7 @@ class FakeVenue:
         lag = self.random.uniform(0, LAG_S) if self.unreliable else 0
         self.fills.append((self.time + lag, fill))
         self.publish(fill)
-        state = states.FILLED if filled == order.size else states.PARTLY_FILLED
+        state = order_states.FILLED if filled == order.size else order_states.PARTLY_FILLED
         truth.now = replace(order, state=state, filled_size=filled)
         self.change(truth)
 
@@ -158,10 +158,10 @@ class FakeVenue:
         return self.unreliable and self.capabilities.finds_by_client_id and self._ids % 2
 
     def end(self, truth, state):
-        if truth.now.state in states.FINAL:
+        if truth.now.state in order_states.FINAL:
             return
-        if state == states.REJECTED and truth.now.filled_size:
-            state = states.CANCELLED
+        if state == order_states.REJECTED and truth.now.filled_size:
+            state = order_states.CANCELLED
         truth.now = replace(truth.now, state=state)
         self.change(truth)
 
@@ -243,10 +243,10 @@ class FakeClient:
             truth = self.venue.arrive(request)
             await self._travel()
             order = truth.now if self.venue.random.random() < 0.5 else None
-            return Accepted(truth.now.venue_order_id, order)
+            return RequestAccepted(truth.now.venue_order_id, order)
         if chance < 0.62:
             await self._travel()
-            return Rejected(orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS, "too little")
+            return RequestRejected(orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS, "too little")
         if chance < 0.9:
             self.venue.later(self.venue.random.uniform(0, ARRIVAL_S), self.venue.arrive, request)
         return await self._no_answer()
@@ -256,18 +256,18 @@ class FakeClient:
         truth = self._truth(key)
         if (
             truth is None
-            or truth.now.state in states.FINAL
+            or truth.now.state in order_states.FINAL
             or request.size <= truth.now.filled_size
         ):
-            return Rejected(orders_pb2.REJECT_REASON_OTHER, "not open")
+            return RequestRejected(orders_pb2.REJECT_REASON_OTHER, "not open")
         await self._travel()
-        if truth.now.state in states.FINAL or request.size <= truth.now.filled_size:
-            return Rejected(orders_pb2.REJECT_REASON_OTHER, "not open")
+        if truth.now.state in order_states.FINAL or request.size <= truth.now.filled_size:
+            return RequestRejected(orders_pb2.REJECT_REASON_OTHER, "not open")
         if chance < 0.8:
             self.venue.amend(truth, request)
         await self._travel()
         if chance < 0.6:
-            return Accepted(truth.now.venue_order_id)
+            return RequestAccepted(truth.now.venue_order_id)
         return await self._no_answer()
 
     async def cancel(self, key):
@@ -276,11 +276,11 @@ class FakeClient:
         await self._travel()
         truth = self._truth(key)
         if chance < 0.8:
-            if truth is None or truth.now.state in states.FINAL:
-                return Rejected(orders_pb2.REJECT_REASON_OTHER, "unknown order")
-            self.venue.end(truth, states.CANCELLED)
+            if truth is None or truth.now.state in order_states.FINAL:
+                return RequestRejected(orders_pb2.REJECT_REASON_OTHER, "unknown order")
+            self.venue.end(truth, order_states.CANCELLED)
         if chance < 0.7:
-            return Accepted(truth.now.venue_order_id)
+            return RequestAccepted(truth.now.venue_order_id)
         return await self._no_answer()
 
     async def cancel_all(self, symbol=""):
@@ -289,8 +289,8 @@ class FakeClient:
         self._may_fail()
         for truth in self.venue.orders.values():
             if symbol in ("", truth.now.symbol):
-                self.venue.end(truth, states.CANCELLED)
-        return Accepted("")
+                self.venue.end(truth, order_states.CANCELLED)
+        return RequestAccepted("")
 
     async def find(self, key):
         self.venue.calls["find"] += 1
@@ -299,7 +299,7 @@ class FakeClient:
         truth = self._truth(key)
         if truth is None:
             return None
-        if not self.capabilities.finds_by_client_id and truth.now.state in states.FINAL:
+        if not self.capabilities.finds_by_client_id and truth.now.state in order_states.FINAL:
             return None
         return self.venue.visible(truth)
 
@@ -312,7 +312,7 @@ class FakeClient:
             order
             for order in visible
             if order is not None
-            and order.state not in states.FINAL
+            and order.state not in order_states.FINAL
             and symbol in ("", order.symbol)
         ]
 

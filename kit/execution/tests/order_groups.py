@@ -6,9 +6,9 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.execution.approval import Signer
+from kit.execution.approval import ApprovalSigner
 from kit.execution.client_order_ids import client_order_id
-from kit.execution.orders import states
+from kit.execution.orders import order_states
 from kit.execution.service import TradeFlowServicer
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import KEY, Prices, world
@@ -22,7 +22,7 @@ LIMIT = orders_pb2.ORDER_TYPE_LIMIT
 STOP = orders_pb2.ORDER_TYPE_STOP
 STOP_LIMIT = orders_pb2.ORDER_TYPE_STOP_LIMIT
 PROFIT = orders_pb2.ORDER_TYPE_TAKE_PROFIT
-SIGNER = Signer("authority", KEY, 1)
+SIGNER = ApprovalSigner("authority", KEY, 1)
 WHERE = {"venue": "fake", "account": "main"}
 
 
@@ -114,5 +114,5 @@ def live(world):
     return {
         name: truth.now
         for name, truth in world.venue.by_client_id.items()
-        if truth.now.state not in states.FINAL
+        if truth.now.state not in order_states.FINAL
     }

@@ -17,13 +17,13 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution.account import Account
-from kit.execution.approval import Signer
+from kit.execution.approval import ApprovalSigner
+from kit.execution.approval_verifier import ApprovalVerifier
 from kit.execution.context import AccountContext
 from kit.execution.journal.account_journal import AccountJournal
-from kit.execution.prices import BestPrices, MarketReference
+from kit.execution.reference_prices import BestPrices, ReferenceMarketData
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import FakeClient, FakeVenue
-from kit.execution.verifier import Verifier
 
 START_NS = 1_700_000_000 * NANOSECONDS_PER_SECOND
 BLOCK_BYTES = 512
@@ -49,8 +49,8 @@ SPOT = types_pb2.Instrument(
 
 def verified(content, request_id, expires_time_ns=NEVER_NS):
     """The order as the verifier makes it of an approval by the key of the tests."""
-    approved = Signer("authority", KEY, 1).approve(content, request_id, expires_time_ns)
-    return Verifier(KEYS, live=True).verify(approved, 0)
+    approved = ApprovalSigner("authority", KEY, 1).approve(content, request_id, expires_time_ns)
+    return ApprovalVerifier(KEYS, live=True).verify(approved, 0)
 
 
 async def amend(amender, order, content, request_id):
@@ -62,7 +62,7 @@ async def amend(amender, order, content, request_id):
 def heartbeat(account, fencing_epoch):
     """A heartbeat that is signed now."""
     context = account.context
-    signer = Signer("authority", KEY, fencing_epoch)
+    signer = ApprovalSigner("authority", KEY, fencing_epoch)
     return signer.heartbeat(context.venue, context.account, context.clock.time_ns())
 
 
@@ -291,8 +291,8 @@ class World:
             context,
             client,
             AccountJournal(self.disk, self.offload, self.clock),
-            Verifier(KEYS, live=True),
-            MarketReference(self.instruments.get, self.prices),
+            ApprovalVerifier(KEYS, live=True),
+            ReferenceMarketData(self.instruments.get, self.prices),
         )
         return process.start(self.account.run())
 

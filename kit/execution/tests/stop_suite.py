@@ -13,12 +13,12 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.contract import (
-    Accepted,
     ExecutionClient,
     OrderKey,
     OrderRequest,
     OrderType,
-    Rejected,
+    RequestAccepted,
+    RequestRejected,
     VenueFill,
     VenueOrder,
 )
@@ -58,7 +58,7 @@ async def check_unsupported_stops(client: ExecutionClient, stop: OrderRequest) -
     )
     for terms in unsupported:
         verdict = await client.place(structs.replace(stop, **terms))
-        assert isinstance(verdict, Rejected), verdict
+        assert isinstance(verdict, RequestRejected), verdict
         assert verdict.reason == pb.REJECT_REASON_NOT_SUPPORTED
 
 
@@ -111,14 +111,14 @@ async def _check_stop(session: ClientSession, kind: OrderType) -> None:
         assert (found.stop_price, found.price) == (request.stop_price, request.price), found
         assert found.venue_order_id == placed.venue_order_id
         assert found.client_order_id == request.client_order_id
-    assert isinstance(await client.cancel(key), Accepted)
+    assert isinstance(await client.cancel(key), RequestAccepted)
     await session.wait_for_state(request, pb.ORDER_STATE_CANCELLED)
     await session.query_until(key, pb.ORDER_STATE_CANCELLED)
-    assert isinstance(await client.cancel(key), Rejected)
+    assert isinstance(await client.cancel(key), RequestRejected)
     second = _stop_below(session, bid, kind)
     await session.place(second)
     await session.wait_for_state(second, pb.ORDER_STATE_OPEN)
-    assert isinstance(await client.cancel_all(), Accepted)
+    assert isinstance(await client.cancel_all(), RequestAccepted)
     await session.wait_for_state(second, pb.ORDER_STATE_CANCELLED)
     assert not await client.open_orders()
     reached = replace(
@@ -127,7 +127,7 @@ async def _check_stop(session: ClientSession, kind: OrderType) -> None:
         price=None if request.price is None else ask,
     )
     verdict = await client.place(reached)
-    assert isinstance(verdict, Rejected), verdict
+    assert isinstance(verdict, RequestRejected), verdict
     assert verdict.reason == pb.REJECT_REASON_STOP_PRICE
 
 
@@ -143,17 +143,17 @@ async def _check_amended_stop(session: ClientSession, kind: OrderType) -> None:
     for steps, key in ((100, placed), (200, replace(placed, venue_order_id=""))):
         amended = structs.replace(request, stop_price=request.stop_price - steps * session.tick)
         verdict = await client.amend(key, amended)
-        assert isinstance(verdict, Accepted), verdict
+        assert isinstance(verdict, RequestAccepted), verdict
         update = await _wait_for_stop_price(session, amended)
         found = await session.query_until(key, pb.ORDER_STATE_OPEN)
         (listed,) = await client.open_orders()
         for one in (update, found, listed):
             assert (one.stop_price, one.price) == (amended.stop_price, request.price), one
             assert (one.type, one.size, one.state) == (kind, session.size, pb.ORDER_STATE_OPEN)
-    assert isinstance(await client.cancel(key), Accepted)
+    assert isinstance(await client.cancel(key), RequestAccepted)
     await session.wait_for_state(request, pb.ORDER_STATE_CANCELLED)
     late = await client.amend(key, amended)
-    assert isinstance(late, Rejected), late
+    assert isinstance(late, RequestRejected), late
 
 
 async def _check_triggered_stop(session: ClientSession) -> None:
@@ -186,7 +186,7 @@ async def _check_triggered_stop(session: ClientSession) -> None:
     (listed,) = await client.open_orders()
     assert (listed.client_order_id, listed.price) == (limited.client_order_id, far)
     by_ids = OrderKey(session.symbol, limited.client_order_id, listed.venue_order_id)
-    assert isinstance(await client.cancel(by_ids), Accepted)
+    assert isinstance(await client.cancel(by_ids), RequestAccepted)
     await session.wait_for_state(limited, pb.ORDER_STATE_CANCELLED)
     for each in (by_ids, replace(by_ids, venue_order_id="")):
         ended = await session.query_until(each, pb.ORDER_STATE_CANCELLED)

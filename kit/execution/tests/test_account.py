@@ -9,8 +9,8 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import AccountNotReady, CredentialsRejected, RequestIdReused, StoreUnavailable
 from kit.execution.account import DISCONNECTED, READY, REFUSED
-from kit.execution.contract import Accepted, OutcomeUnknown, Rejected, VenueOrder
-from kit.execution.orders import states
+from kit.execution.contract import OutcomeUnknown, RequestAccepted, RequestRejected, VenueOrder
+from kit.execution.orders import order_states
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import CAPABILITIES, limit_order
 from kit.execution.tests.simulated_process import SETTINGS, amend, run, started, verified, world
@@ -23,7 +23,7 @@ def test_repeated_request_is_one_order():
         twice = [submitter.submit(verified(limit_order(), "r")) for _ in range(5)]
         orders = await asyncio.gather(*twice)
         assert all(order is orders[0] for order in orders)
-        assert orders[0].state == states.OPEN
+        assert orders[0].state == order_states.OPEN
         assert await submitter.submit(verified(limit_order(size="2.0"), "r")) is orders[0]
         with pytest.raises(RequestIdReused):
             await submitter.submit(verified(limit_order(size="3"), "r"))
@@ -46,7 +46,7 @@ def test_order_is_placed_when_its_caller_leaves():
         task.cancel()
         await found.let_pass(1)
         (order,) = found.account.state.index.orders.values()
-        assert order.state == states.OPEN
+        assert order.state == order_states.OPEN
 
     run(scenario())
 
@@ -64,7 +64,7 @@ async def unclear(request):
 
 
 async def duplicate(request):
-    return Rejected(orders_pb2.REJECT_REASON_DUPLICATE_ID, "known")
+    return RequestRejected(orders_pb2.REJECT_REASON_DUPLICATE_ID, "known")
 
 
 @pytest.mark.parametrize("answer", [raises, hangs, unclear, duplicate])
@@ -73,11 +73,14 @@ def test_order_without_a_verdict_is_unknown_and_queried(answer):
         found = await started()
         found.account.client.verdicts = [answer]
         order = await found.account.submitter.submit(verified(limit_order(), "r"))
-        assert order.state == states.UNKNOWN
+        assert order.state == order_states.UNKNOWN
         assert found.account.message().unknown_orders == 1
         began = found.venue.time
         await found.until(lambda: order.is_final)
-        assert (order.state, order.reject_reason) == (states.REJECTED, states.NEVER_ARRIVED)
+        assert (order.state, order.reject_reason) == (
+            order_states.REJECTED,
+            order_states.NEVER_ARRIVED,
+        )
         # Not before all that was under way has arrived and can be found.
         assert found.venue.time - began >= SETTINGS.arrival_s + 2 * CAPABILITIES.lag_s
         assert list(found.venue.sends.values()) == [1]
@@ -95,10 +98,10 @@ def test_not_found_counts_only_after_the_call_has_ended():
         (order,) = found.account.state.index.orders.values()
         # From now on it is asked for, as it is to be cancelled.
         await submitter.cancel(order)
-        assert order.state == states.SENT
+        assert order.state == order_states.SENT
         await placing
         began = found.venue.time
-        assert order.state == states.UNKNOWN
+        assert order.state == order_states.UNKNOWN
         await found.until(lambda: order.is_final)
         assert found.venue.time - began >= SETTINGS.arrival_s + 2 * CAPABILITIES.lag_s
 
@@ -112,10 +115,10 @@ def test_order_stays_unknown_while_the_venue_does_not_answer():
         order = await found.account.submitter.submit(verified(limit_order(), "r"))
         found.account.client.failures = 10_000
         await found.let_pass(3600)
-        assert order.state == states.UNKNOWN
+        assert order.state == order_states.UNKNOWN
         found.account.client.failures = 0
         await found.until(lambda: order.is_final)
-        assert order.reject_reason == states.NEVER_ARRIVED
+        assert order.reject_reason == order_states.NEVER_ARRIVED
 
     run(scenario())
 
@@ -125,11 +128,11 @@ def test_rejection_is_reported_with_its_reason():
         found = await started()
 
         async def refuse(request):
-            return Rejected(orders_pb2.REJECT_REASON_WOULD_TAKE, "would take")
+            return RequestRejected(orders_pb2.REJECT_REASON_WOULD_TAKE, "would take")
 
         found.account.client.verdicts = [refuse]
         order = await found.account.submitter.submit(verified(limit_order(), "r"))
-        assert order.state == states.REJECTED
+        assert order.state == order_states.REJECTED
         assert (order.reject_reason, order.detail) == (
             orders_pb2.REJECT_REASON_WOULD_TAKE,
             "would take",
@@ -149,10 +152,10 @@ def test_without_a_disk_only_cancels_are_sent():
         assert len(found.account.state.index.orders) == 1
         assert len(found.venue.sends) == 1
         await submitter.cancel(order)
-        assert order.state == states.CANCELLED
+        assert order.state == order_states.CANCELLED
         found.disk.error = None
         await found.let_pass(2)
-        assert (await submitter.submit(verified(limit_order(), "s"))).state == states.OPEN
+        assert (await submitter.submit(verified(limit_order(), "s"))).state == order_states.OPEN
         found.crash()
         found.start()
         await found.ready()
@@ -173,7 +176,7 @@ def test_order_is_not_sent_when_its_approval_expired_while_writing():
         found.account.journal._bytes._offload = slower
         ends_ns = found.clock.time_ns() + NANOSECONDS_PER_SECOND
         order = await found.account.submitter.submit(verified(limit_order(), "r", ends_ns))
-        assert order.state == states.REJECTED
+        assert order.state == order_states.REJECTED
         assert not found.venue.sends
 
     run(scenario())
@@ -263,12 +266,12 @@ def test_acknowledged_order_is_queried_until_it_is_open():
         found.venue.publishes = False
 
         async def acknowledge(request):
-            return Accepted(found.venue.arrive(request).now.venue_order_id)
+            return RequestAccepted(found.venue.arrive(request).now.venue_order_id)
 
         found.account.client.verdicts = [acknowledge]
         order = await found.account.submitter.submit(verified(limit_order(), "r"))
-        assert order.state == states.ACKNOWLEDGED
-        await found.until(lambda: order.state == states.OPEN, 5)
+        assert order.state == order_states.ACKNOWLEDGED
+        await found.until(lambda: order.state == order_states.OPEN, 5)
         assert isinstance(found.venue.by_client_id[order.key].now, VenueOrder)
 
     run(scenario())

@@ -12,11 +12,11 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.execution.contract import Fee, VenueFill, VenueOrder
 from kit.execution.journal import records
 from kit.execution.journal.records import Amendment, AmendmentOutcome, OrderIntent, OrderSent
-from kit.execution.orders import states
-from kit.execution.orders.account_state import AccountState, FillResult
-from kit.execution.orders.messages import order_message
+from kit.execution.orders import order_states
+from kit.execution.orders.account_state import AccountState, FillUpdateResult
 from kit.execution.orders.order_index import OrderIndex
-from kit.execution.orders.request import digest_of
+from kit.execution.orders.order_messages import order_message
+from kit.execution.orders.request_reader import digest_of
 from kit.execution.tests.fake_venue import limit_order
 from tests.support.manual_clock import ManualClock
 
@@ -55,11 +55,11 @@ def sent(state, size="4", key=KEY):
     intent = OrderIntent(key, "r", digest, content.SerializeToString(), 1, 0, False)
     order = state.index.add_intended(intent)
     state._journal.append(intent)
-    state.transition(order, states.SENT)
+    state.transition(order, order_states.SENT)
     return order
 
 
-def report(state=states.OPEN, filled="0", at=1, client=KEY, venue="v", size="4", price="100"):
+def report(state=order_states.OPEN, filled="0", at=1, client=KEY, venue="v", size="4", price="100"):
     return VenueOrder(
         "BTCUSDT",
         venue,
@@ -98,17 +98,17 @@ def apply(state, update):
 
 
 STORY = [
-    report(states.ACKNOWLEDGED, at=1),
-    report(states.OPEN, at=2),
+    report(order_states.ACKNOWLEDGED, at=1),
+    report(order_states.OPEN, at=2),
     fill(1),
-    report(states.PARTLY_FILLED, "1", at=3),
+    report(order_states.PARTLY_FILLED, "1", at=3),
     fill(2, "2", "103"),
-    report(states.PARTLY_FILLED, "3", at=4),
+    report(order_states.PARTLY_FILLED, "3", at=4),
 ]
 ENDS = {
-    states.FILLED: [fill(3, "1", "104"), report(states.FILLED, "4", at=5)],
-    states.CANCELLED: [report(states.CANCELLED, "3", at=5)],
-    states.EXPIRED: [report(states.EXPIRED, "3", at=5)],
+    order_states.FILLED: [fill(3, "1", "104"), report(order_states.FILLED, "4", at=5)],
+    order_states.CANCELLED: [report(order_states.CANCELLED, "3", at=5)],
+    order_states.EXPIRED: [report(order_states.EXPIRED, "3", at=5)],
 }
 
 
@@ -126,15 +126,15 @@ def test_updates_in_any_order_lead_to_the_same_state(end, seed, named):
         apply(state, one if named or chance.random() < 0.5 else replace(one, client_order_id=""))
     state.set_venue_order_id(order, "v")
     assert order.state == end
-    assert order.fill_size == (4 if end == states.FILLED else 3)
+    assert order.fill_size == (4 if end == order_states.FILLED else 3)
     assert order.filled_size == order.fill_size
     assert order.fees == {"USDT": Decimal("0.1") * len(order.fills)}
     assert len(state._listener.fills) == len(order.fills)
     assert not state.unmatched
     assert [one.key for one in state.index.orders.values()] == [KEY]
     moves = [message.state for message in state._listener.orders]
-    assert moves[0] == states.SENT
-    final = next(place for place, move in enumerate(moves) if move in states.FINAL)
+    assert moves[0] == order_states.SENT
+    final = next(place for place, move in enumerate(moves) if move in order_states.FINAL)
     assert set(moves[final:]) == {end}
 
 
@@ -144,7 +144,7 @@ def test_journal_restores_the_whole_state(seed, count):
     chance = random.Random(seed)
     state = account_state()
     order = sent(state)
-    updates = [*STORY, *ENDS[states.FILLED], report(venue="x", client="")]
+    updates = [*STORY, *ENDS[order_states.FILLED], report(venue="x", client="")]
     for one in chance.choices(updates, k=count):
         apply(state, one)
     again = OrderIndex()
@@ -169,9 +169,9 @@ def test_sent_order_without_an_update_is_unknown_after_a_restart():
     order = sent(state)
     index = OrderIndex()
     index.replay(state._journal[0])
-    assert index.orders[KEY].state == states.INTENDED
+    assert index.orders[KEY].state == order_states.INTENDED
     index.replay(OrderSent(order.key, 1))
-    assert index.orders[KEY].state == states.UNKNOWN
+    assert index.orders[KEY].state == order_states.UNKNOWN
 
 
 def test_average_and_fees_are_exact():
@@ -186,9 +186,9 @@ def test_average_and_fees_are_exact():
 def test_changed_fee_is_reported_and_taken_over():
     state = account_state()
     order = sent(state)
-    assert state.apply_fill(fill(1)) is FillResult.NEW
-    assert state.apply_fill(fill(1)) is FillResult.KNOWN
-    assert state.apply_fill(fill(1, fee="0.2")) is FillResult.FEE_CHANGED
+    assert state.apply_fill(fill(1)) is FillUpdateResult.NEW
+    assert state.apply_fill(fill(1)) is FillUpdateResult.KNOWN
+    assert state.apply_fill(fill(1, fee="0.2")) is FillUpdateResult.FEE_CHANGED
     assert order.fees == {"USDT": Decimal("0.2")}
     assert order.fill_size == 1
 
@@ -196,20 +196,20 @@ def test_changed_fee_is_reported_and_taken_over():
 def test_missed_fill_is_added_to_a_cancelled_order():
     state = account_state()
     order = sent(state)
-    state.apply_order(report(states.CANCELLED))
-    assert state.apply_fill(fill(1)) is FillResult.NEW
-    assert (order.state, order.filled_size) == (states.CANCELLED, 1)
+    state.apply_order(report(order_states.CANCELLED))
+    assert state.apply_fill(fill(1)) is FillUpdateResult.NEW
+    assert (order.state, order.filled_size) == (order_states.CANCELLED, 1)
 
 
 def test_fill_of_a_rejected_order_makes_it_unknown():
     state = account_state()
     order = sent(state)
-    state.transition(order, states.REJECTED, orders_pb2.REJECT_REASON_OTHER, "no")
+    state.transition(order, order_states.REJECTED, orders_pb2.REJECT_REASON_OTHER, "no")
     state.apply_fill(fill(1))
-    assert order.state == states.UNKNOWN
+    assert order.state == order_states.UNKNOWN
     assert state._listener.in_doubt == [KEY]
-    state.apply_order(report(states.PARTLY_FILLED, "1"), is_answer=True)
-    assert order.state == states.PARTLY_FILLED
+    state.apply_order(report(order_states.PARTLY_FILLED, "1"), is_answer=True)
+    assert order.state == order_states.PARTLY_FILLED
 
 
 def test_updates_without_our_id_are_kept_while_they_may_be_ours():
@@ -227,7 +227,7 @@ def test_updates_without_our_id_are_kept_while_they_may_be_ours():
 def test_order_with_missing_fills_is_queried():
     state = account_state()
     order = sent(state)
-    state.apply_order(report(states.FILLED, "4"))
+    state.apply_order(report(order_states.FILLED, "4"))
     assert order.lacks_fills
     assert state._listener.in_doubt == [KEY]
 
@@ -257,13 +257,13 @@ def test_update_older_than_an_amendment_does_not_undo_it():
     order = sent(state)
     state.apply_order(report(at=1))
     amended(state, order)
-    state.apply_order(report(states.PARTLY_FILLED, "1", at=2))
-    assert (order.size, order.state) == (9, states.PARTLY_FILLED)
-    state.apply_order(report(states.PARTLY_FILLED, "1", at=2), is_answer=True)
+    state.apply_order(report(order_states.PARTLY_FILLED, "1", at=2))
+    assert (order.size, order.state) == (9, order_states.PARTLY_FILLED)
+    state.apply_order(report(order_states.PARTLY_FILLED, "1", at=2), is_answer=True)
     assert (order.size, order.price) == (9, 101)
-    state.apply_order(report(states.PARTLY_FILLED, "1", at=3, size="9", price="101"))
+    state.apply_order(report(order_states.PARTLY_FILLED, "1", at=3, size="9", price="101"))
     # From here on the venue is believed again: somebody may amend it elsewhere.
-    state.apply_order(report(states.PARTLY_FILLED, "1", at=4, size="8", price="101"))
+    state.apply_order(report(order_states.PARTLY_FILLED, "1", at=4, size="8", price="101"))
     assert order.size == 8
 
 
@@ -272,14 +272,14 @@ def test_amended_order_is_filled_only_when_the_venue_says_so():
     order = sent(state)
     amended(state, order, "3")
     state.apply_fill(fill(1, "3"))
-    assert order.state == states.PARTLY_FILLED
+    assert order.state == order_states.PARTLY_FILLED
     assert state._listener.in_doubt == [KEY]
-    state.apply_order(report(states.FILLED, "3", size="3"), is_answer=True)
-    assert order.state == states.FILLED
+    state.apply_order(report(order_states.FILLED, "3", size="3"), is_answer=True)
+    assert order.state == order_states.FILLED
 
 
 def test_missing_order_ends_as_its_fills_say():
-    for size, end in (("4", states.FILLED), ("1", states.CANCELLED)):
+    for size, end in (("4", order_states.FILLED), ("1", order_states.CANCELLED)):
         state = account_state()
         order = sent(state)
         amended(state, order, "4")

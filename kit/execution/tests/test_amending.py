@@ -11,8 +11,8 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.errors import InvalidOrder, NotSupported
 from kit.execution.contract import OutcomeUnknown
 from kit.execution.journal import records
-from kit.execution.orders import states
-from kit.execution.orders.messages import order_message
+from kit.execution.orders import order_states
+from kit.execution.orders.order_messages import order_message
 from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES, limit_order
 from kit.execution.tests.order_groups import bracket, fill, live, placed
 from kit.execution.tests.simulated_process import Prices, amend, run, verified, world
@@ -264,4 +264,4 @@ def states_of_before():
     """An update of an order as it was written before it had a stop price."""
     times, best = (1, 2), None
     amounts = ("2", None, "0", None)
-    return ["o", "k", "7", int(states.OPEN), *amounts, 0, "", True, False, *times, best, True]
+    return ["o", "k", "7", int(order_states.OPEN), *amounts, 0, "", True, False, *times, best, True]

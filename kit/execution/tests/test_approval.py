@@ -10,12 +10,12 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 from kit.base.errors import ApprovalRejected
 from kit.execution.approval import (
     DEVELOPMENT_KEY_ID,
-    Signer,
+    ApprovalSigner,
     heartbeat_statement,
     plain,
     statement,
 )
-from kit.execution.verifier import HEARTBEAT_NS, Verifier
+from kit.execution.approval_verifier import HEARTBEAT_NS, ApprovalVerifier
 
 NOW_NS = 1_700_000_000_000_000_000
 LATER_NS = NOW_NS + 1
@@ -57,7 +57,7 @@ fencing_epoch=7
 def approved(key_id="authority", epoch=7, **changes):
     content = orders_pb2.OrderContent()
     content.CopyFrom(CONTENT)
-    found = Signer(key_id, KEY, epoch).approve(content, "r1", LATER_NS)
+    found = ApprovalSigner(key_id, KEY, epoch).approve(content, "r1", LATER_NS)
     for name, value in changes.items():
         target = found.content if hasattr(found.content, name) else found
         setattr(target, name, value)
@@ -65,7 +65,7 @@ def approved(key_id="authority", epoch=7, **changes):
 
 
 def verifier(live=True, key_id="authority"):
-    return Verifier({key_id: KEY.public_key()}, live=live)
+    return ApprovalVerifier({key_id: KEY.public_key()}, live=live)
 
 
 def why(checked, check=None, now_ns=NOW_NS):
@@ -177,7 +177,7 @@ time_ns=1700000000000000000
 
 
 def heartbeat(key_id="authority", **changes):
-    found = Signer(key_id, KEY, 7).heartbeat("binance", "main", NOW_NS)
+    found = ApprovalSigner(key_id, KEY, 7).heartbeat("binance", "main", NOW_NS)
     for name, value in changes.items():
         setattr(found, name, value)
     return found
@@ -215,7 +215,7 @@ def test_change_of_any_heartbeat_field_invalidates_the_signature(field, value):
 def test_rejected_heartbeat_does_not_raise_the_epoch():
     checking = verifier()
     stranger = Ed25519PrivateKey.from_private_bytes(bytes(32))
-    forged = Signer("authority", stranger, 9).heartbeat("binance", "main", NOW_NS)
+    forged = ApprovalSigner("authority", stranger, 9).heartbeat("binance", "main", NOW_NS)
     assert heartbeat_why(forged, checking) == "signature"
     assert heartbeat_why(heartbeat(signature=b""), checking) == "missing"
     assert heartbeat_why(heartbeat(key_id="nobody"), checking) == "unknown_key"
@@ -223,7 +223,7 @@ def test_rejected_heartbeat_does_not_raise_the_epoch():
     check_heartbeat(heartbeat(), checking)
     assert checking.fencing_epoch == 7
     checking.verify_heartbeat(
-        Signer("authority", KEY, 8).heartbeat("binance", "main", NOW_NS), NOW_NS
+        ApprovalSigner("authority", KEY, 8).heartbeat("binance", "main", NOW_NS), NOW_NS
     )
     assert heartbeat_why(heartbeat(), checking) == "stale_epoch"
 

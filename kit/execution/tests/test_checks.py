@@ -11,15 +11,15 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import InvalidOrder, NotSupported
-from kit.execution.checks import CheckInputs, check
 from kit.execution.contract import VenueBalance
 from kit.execution.order_types import CONDITIONAL
-from kit.execution.prices import BestPrices
+from kit.execution.pre_trade_checks import PreTradeCheckInputs, check
+from kit.execution.reference_prices import BestPrices
 from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES, limit_order
 from kit.execution.tests.simulated_process import SPOT
 
 NOW_NS = 1_000
-KNOWN = CheckInputs(SPOT, replace(CAPABILITIES, types=ALL_TYPES), NOW_NS)
+KNOWN = PreTradeCheckInputs(SPOT, replace(CAPABILITIES, types=ALL_TYPES), NOW_NS)
 GTT = orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME
 IOC = orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
 GTC = orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL

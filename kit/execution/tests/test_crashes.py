@@ -15,7 +15,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import InvalidOrder, StoreUnavailable, VenuemeshError
 from kit.execution.client_order_ids import client_order_id
-from kit.execution.orders import states
+from kit.execution.orders import order_states
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES, limit_order
 from kit.execution.tests.simulated_process import World, amend, run, verified
@@ -112,7 +112,7 @@ async def settle(world):
     """Wait until nothing is in doubt, and all updates have arrived."""
     account = world.account
     await world.let_pass(60)
-    await world.until(lambda: not account.resolver.open_inquiries and not account.readiness.detail)
+    await world.until(lambda: not account.resolver.open_queries and not account.readiness.detail)
     assert account.state.unknown_count() == 0
     assert not account.state.unmatched
 
@@ -125,22 +125,22 @@ def check_truth(world):
         assert key in index.orders, "lost"
         check_order(world, index.orders[key])
     assert set(index.orders) == {client_order_id("fake", "main", f"r{n}") for n in range(ORDERS)}
-    assert all(order.state not in states.FINAL for order in index.open.values())
+    assert all(order.state not in order_states.FINAL for order in index.open.values())
 
 
 def check_order(world, order):
     truth = world.venue.by_client_id.get(order.client_order_id)
     if truth is None:
-        assert order.state in (states.REJECTED, states.CANCELLED)
-        assert order.state == states.REJECTED or world.venue.sends[order.client_order_id] == 0
+        assert order.state in (order_states.REJECTED, order_states.CANCELLED)
+        assert order.state == order_states.REJECTED or world.venue.sends[order.client_order_id] == 0
         assert not order.fills
         return
     if not world.venue.capabilities.finds_by_client_id and not truth.now.filled_size:
         # It has ended without a trace: that it has is all that can be known.
-        assert order.is_final == (truth.now.state in states.FINAL)
+        assert order.is_final == (truth.now.state in order_states.FINAL)
         return
     if not world.venue.capabilities.finds_by_client_id:
-        assert order.is_final == (truth.now.state in states.FINAL)
+        assert order.is_final == (truth.now.state in order_states.FINAL)
     else:
         assert order.state == truth.now.state
     assert order.venue_order_id == truth.now.venue_order_id

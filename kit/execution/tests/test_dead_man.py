@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kit.base.errors import AccountNotReady, VenueUnavailable
-from kit.execution.orders import states
+from kit.execution.orders import order_states
 from kit.execution.tests.fake_venue import CAPABILITIES, limit_order
 from kit.execution.tests.simulated_process import heartbeat, run, started, verified
 
@@ -65,6 +65,6 @@ def test_dead_man_switch_is_armed_after_a_restart():
         await found.ready()
         assert found.account.verifier.fencing_epoch == 9
         order = found.account.state.index.orders[order.key]
-        await found.until(lambda: order.state == states.CANCELLED, 30)
+        await found.until(lambda: order.state == order_states.CANCELLED, 30)
 
     run(scenario())

@@ -7,10 +7,10 @@ import pytest
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.execution.client_order_ids import client_order_id
-from kit.execution.contract import OutcomeUnknown, Rejected
+from kit.execution.contract import OutcomeUnknown, RequestRejected
 from kit.execution.groups.exit_retry import ATTEMPTS_MAX
-from kit.execution.orders import states
-from kit.execution.orders.messages import order_message
+from kit.execution.orders import order_states
+from kit.execution.orders.order_messages import order_message
 from kit.execution.tests.order_groups import (
     EXIT,
     MARKET,
@@ -40,7 +40,7 @@ def refusing(found, times, reason=TOO_LITTLE):
 
     async def refuse(request):
         came.append(round(found.venue.time))
-        return Rejected(reason, "not now")
+        return RequestRejected(reason, "not now")
 
     found.account.client.verdicts = [refuse] * times
     return came
@@ -80,7 +80,7 @@ def test_exit_is_retried_with_growing_pauses():
         await reached(found, entry)
         await found.let_pass(2)
         again = order_message(attempt(found, "g1", 3))
-        assert (again.state, again.held_here) == (states.OPEN, True)
+        assert (again.state, again.held_here) == (order_states.OPEN, True)
         assert "attempt 3 of 12" in again.detail
         await found.let_pass(30)
         assert standing([stop]) == ["REJECTED"]
@@ -154,7 +154,7 @@ def test_another_exit_may_be_sent_during_a_pause():
         assert live(found).keys() == {stop.key}
         fill(found, stop, 2)
         await found.let_pass(3)
-        assert attempt(found, "g1", 2).state == states.CANCELLED
+        assert attempt(found, "g1", 2).state == order_states.CANCELLED
         assert not said(found)
 
     run(scenario())
@@ -175,11 +175,13 @@ def test_cancel_all_ends_retries_while_the_disk_is_full(is_full):
         await reached(found, entry)
         await found.let_pass(0.9)
         assert len(came) == 1
-        assert attempt(found, "g1", 2).state == (states.INTENDED if is_full else states.OPEN)
+        assert attempt(found, "g1", 2).state == (
+            order_states.INTENDED if is_full else order_states.OPEN
+        )
         await found.account.submitter.cancel_all()
         found.disk.fail(None)
         await found.let_pass(60)
-        assert attempt(found, "g1", 2).state == states.CANCELLED
+        assert attempt(found, "g1", 2).state == order_states.CANCELLED
         assert len(came) == 1
         assert not live(found)
 
@@ -270,14 +272,14 @@ def test_order_rejected_in_the_answer_to_its_caller_is_not_retried():
         contents = oco()
         orders = await place(found, contents)
         await found.let_pass(30)
-        assert [one.state for one in orders] == [states.REJECTED, states.OPEN]
+        assert [one.state for one in orders] == [order_states.REJECTED, order_states.OPEN]
         assert len(came) == 1
         assert not said(found)
         _, stop = entries(found, contents)
         found.prices.trade("95")
         refusing(found, 1)
         await found.let_pass(5)
-        assert stop.state == states.REJECTED
+        assert stop.state == order_states.REJECTED
         assert live(found).keys() == {attempt(found, "g1", 2).key}
 
     run(scenario())
@@ -296,7 +298,7 @@ def test_late_exit_is_cancelled_when_its_retry_is_open():
         await reached(found, entry)
         await found.until(lambda: live(found))
         again = attempt(found, "g1", 2)
-        assert stop.reject_reason == states.NEVER_ARRIVED
+        assert stop.reject_reason == order_states.NEVER_ARRIVED
         assert live(found).keys() == {again.key}
         found.venue.arrive(late[0])
         await found.let_pass(5)
@@ -314,7 +316,7 @@ def test_exit_rejected_over_the_stream_is_retried():
         found, (entry, profit, _) = await placed(bracket())
         fill(found, entry, 2)
         await found.let_pass(3)
-        found.venue.end(at_venue(found, profit), states.REJECTED)
+        found.venue.end(at_venue(found, profit), order_states.REJECTED)
         await found.let_pass(3)
         assert live(found).keys() == {attempt(found, "g1", 2).key}
         assert live(found)[attempt(found, "g1", 2).key].price == 110

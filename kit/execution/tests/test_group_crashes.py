@@ -16,10 +16,10 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import VenuemeshError
 from kit.execution.client_order_ids import client_order_id
-from kit.execution.contract import Rejected
-from kit.execution.groups import plan
+from kit.execution.contract import RequestRejected
+from kit.execution.groups import group_plan
 from kit.execution.groups.exit_retry import ATTEMPTS_MAX, MARK, PASSING
-from kit.execution.orders import states
+from kit.execution.orders import order_states
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES
 from kit.execution.tests.order_groups import bracket, oco, place
@@ -50,7 +50,7 @@ class Watch:
     def change(self, truth):
         self._change(truth)
         exits = self.there(self.exits)
-        live = [one for one in exits if one.now.state not in states.FINAL]
+        live = [one for one in exits if one.now.state not in order_states.FINAL]
         done = sum(one.now.filled_size for one in exits)
         # What is raised here nobody would hear of.
         if len(live) > 1:
@@ -117,9 +117,9 @@ def refuse(world, watch, chance, share):
         world.venue.sends[request.client_order_id] += 1
         await world.clock.sleep(chance.uniform(0, 0.2))
         if chance.random() < 0.5:
-            return Rejected(chance.choice(REASONS), "not now")
+            return RequestRejected(chance.choice(REASONS), "not now")
         truth = world.venue.arrive(request)
-        world.venue.later(chance.uniform(0, 0.5), world.venue.end, truth, states.REJECTED)
+        world.venue.later(chance.uniform(0, 0.5), world.venue.end, truth, order_states.REJECTED)
         return await client._no_answer()
 
     client.place = place
@@ -191,12 +191,12 @@ async def settle(world, watch, seconds):
     account = world.account
     for price in ("94", "110", "94", "110"):
         await world.until(
-            lambda: not account.resolver.open_inquiries and not account.readiness.detail
+            lambda: not account.resolver.open_queries and not account.readiness.detail
         )
         watch.market()
         world.prices.trade(price)
         await world.let_pass(30)
-    await world.until(lambda: not account.resolver.open_inquiries and not account.readiness.detail)
+    await world.until(lambda: not account.resolver.open_queries and not account.readiness.detail)
     assert account.state.unknown_count() == 0
 
 
@@ -221,9 +221,9 @@ def check(world, watch):
             if truth.now.stop_price is not None and not entry.is_final:
                 assert entry.stop_price == truth.now.stop_price
         assert entry.is_final or not entry.is_amending
-    entry = plan.entry_of(known)
-    exits = plan.exits_of(known)
-    left = plan.left_of(known, SPOT)
+    entry = group_plan.entry_of(known)
+    exits = group_plan.exits_of(known)
+    left = group_plan.left_of(known, SPOT)
     if left == 0 and (entry is None or entry.is_final):
         assert all(one.is_final for one in exits), "the group goes on"
     elif entry is None or entry.is_final:
@@ -243,7 +243,7 @@ def check_tried(exits):
     for one in exits:
         first, _, number = one.request_id.partition(MARK)
         number = int(number or 1)
-        is_passing = one.state == states.REJECTED and one.reject_reason in PASSING
+        is_passing = one.state == order_states.REJECTED and one.reject_reason in PASSING
         if is_passing and one.was_held_here and not one.held_here and not one.cancel_requested:
             assert f"{first}{MARK}{number + 1}" in names or number == ATTEMPTS_MAX
 

@@ -13,10 +13,10 @@ from kit.base.errors import (
     RequestIdReused,
     StoreUnavailable,
 )
-from kit.execution.groups.plan import preferred
+from kit.execution.groups.group_plan import preferred
 from kit.execution.journal.records import OrderSent
-from kit.execution.orders import states
-from kit.execution.prices import MarketReference
+from kit.execution.orders import order_states
+from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.tests.fake_venue import CAPABILITIES
 from kit.execution.tests.order_groups import (
     ALTERNATIVE,
@@ -151,7 +151,7 @@ def test_members_with_the_same_request_id_are_rejected():
 def test_stops_need_prices():
     async def scenario():
         found = await ready()
-        found.account.market = MarketReference(found.instruments.get)
+        found.account.market = ReferenceMarketData(found.instruments.get)
         with pytest.raises(NotSupported):
             await place(found, bracket())
         assert len(await place(found, bracket(limit_exit()))) == 2
@@ -278,7 +278,7 @@ def test_group_that_was_not_sent_before_a_crash_is_rejected(contents):
         await found.ready()
         assert set(standing(entries(found, contents()))) == {"REJECTED"}
         assert not found.venue.sends
-        assert {one.state for one in await place(found, contents())} == {states.REJECTED}
+        assert {one.state for one in await place(found, contents())} == {order_states.REJECTED}
 
     run(scenario())
 

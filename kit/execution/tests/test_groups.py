@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from kit.execution.contract import Fee, Rejected
-from kit.execution.orders import states
-from kit.execution.orders.messages import order_message
+from kit.execution.contract import Fee, RequestRejected
+from kit.execution.orders import order_states
+from kit.execution.orders.order_messages import order_message
 from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES
 from kit.execution.tests.order_groups import (
     ALTERNATIVE,
@@ -83,7 +83,7 @@ def test_exit_is_sent_only_when_the_other_has_ended():
 
         async def cancel(key):
             unanswered.append(key)
-            return Rejected(1, "no")
+            return RequestRejected(1, "no")
 
         cancelling, found.account.client.cancel = found.account.client.cancel, cancel
         found.prices.trade("95")
@@ -153,7 +153,9 @@ def test_limit_exit_is_triggered_before_the_entry_is_filled():
     run(scenario())
 
 
-@pytest.mark.parametrize("state", [states.CANCELLED, states.REJECTED, states.EXPIRED])
+@pytest.mark.parametrize(
+    "state", [order_states.CANCELLED, order_states.REJECTED, order_states.EXPIRED]
+)
 def test_entry_without_a_fill_ends_its_exits(state):
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
@@ -171,11 +173,11 @@ def test_rejected_entry_is_answered_with_cancelled_exits():
         found, _ = await placed(bracket())
 
         async def refuse(request):
-            return Rejected(2, "too little")
+            return RequestRejected(2, "too little")
 
         found.account.client.verdicts = [refuse]
         orders = await place(found, oco_of("x"))
-        assert [one.state for one in orders] == [states.REJECTED, states.CANCELLED]
+        assert [one.state for one in orders] == [order_states.REJECTED, order_states.CANCELLED]
 
     def oco_of(name):
         exits = [order(EXIT, STOP, side=SELL, stop_price="95")]
@@ -207,7 +209,7 @@ def test_missing_fills_of_the_entry_are_awaited_for_a_time():
     async def scenario():
         found, (entry, profit, _) = await placed(bracket())
         truth = at_venue(found, entry)
-        truth.now = replace(truth.now, state=states.FILLED, filled_size=Decimal(2))
+        truth.now = replace(truth.now, state=order_states.FILLED, filled_size=Decimal(2))
         found.venue.change(truth)
         await found.let_pass(5)
         assert profit.held_here
@@ -283,7 +285,7 @@ def test_unsupported_stops_are_all_held_here():
     run(scenario())
 
 
-@pytest.mark.parametrize("state", [states.CANCELLED, states.EXPIRED])
+@pytest.mark.parametrize("state", [order_states.CANCELLED, order_states.EXPIRED])
 def test_others_can_trigger_after_the_one_at_the_venue_ended(state):
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket(), capabilities=NATIVE)

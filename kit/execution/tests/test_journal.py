@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.base.errors import StoreUnavailable
-from kit.execution.journal.files import FileStore, OneThread
 from kit.execution.journal.journal import (
     COMPACT_BYTES_MIN,
     LINGER_S,
     Journal,
-    JournalDamaged,
+    JournalCorrupted,
     frame,
     read,
 )
+from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
 from kit.execution.tests.simulated_process import Disk
 from tests.support.manual_clock import ManualClock
 
@@ -59,7 +59,7 @@ def test_damage_before_the_durable_end_is_an_error(payloads, data):
     place = data.draw(st.integers(0, len(file) - 1))
     file[place] ^= 0xFF
     file += frame(payloads[-1], len(payloads), len(payloads) - 1)
-    with pytest.raises(JournalDamaged):
+    with pytest.raises(JournalCorrupted):
         read(bytes(file))
 
 
@@ -68,8 +68,8 @@ async def test_unreadable_file_is_not_overwritten(tmp_path):
     damaged[-3] ^= 0xFF
     file = tmp_path / "main.journal"
     file.write_bytes(damaged)
-    journal = journal_on(FileStore(tmp_path, "main"), dump=[b"nothing"])
-    with pytest.raises(JournalDamaged):
+    journal = journal_on(JournalFile(tmp_path, "main"), dump=[b"nothing"])
+    with pytest.raises(JournalCorrupted):
         journal.load()
     with pytest.raises(StoreUnavailable):
         await journal.commit(b"more")
@@ -181,10 +181,10 @@ async def test_journal_is_compacted():
 
 
 async def test_file_is_locked_by_one_process(tmp_path):
-    store = FileStore(tmp_path / "fake", "main")
+    store = JournalFile(tmp_path / "fake", "main")
     with pytest.raises(StoreUnavailable, match="another process holds"):
-        FileStore(tmp_path / "fake", "main")
-    thread = OneThread("journal")
+        JournalFile(tmp_path / "fake", "main")
+    thread = SingleThreadExecutor("journal")
     journal = journal_on(store, thread, dump=[b"before"])
     assert journal.load() == []
     await journal.open()
@@ -192,7 +192,7 @@ async def test_file_is_locked_by_one_process(tmp_path):
         await journal.commit(str(number).encode())
     await journal.close()
     thread.close()
-    again = FileStore(tmp_path / "fake", "main")
+    again = JournalFile(tmp_path / "fake", "main")
     assert journal_on(again).load() == [b"before", *(str(n).encode() for n in range(200))]
     again.close()
 
@@ -200,12 +200,12 @@ async def test_file_is_locked_by_one_process(tmp_path):
 KILLED = """
 import asyncio, pathlib, sys
 from kit.base.clock import SystemClock
-from kit.execution.journal.files import FileStore, OneThread
+from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
 from kit.execution.journal.journal import Journal
 
 async def main():
-    store = FileStore(pathlib.Path(sys.argv[1]), "main")
-    journal = Journal(store, OneThread("journal"), SystemClock(), lambda: [])
+    store = JournalFile(pathlib.Path(sys.argv[1]), "main")
+    journal = Journal(store, SingleThreadExecutor("journal"), SystemClock(), lambda: [])
     await journal.open()
     number = 0
     while True:
@@ -234,7 +234,7 @@ def test_committed_records_survive_kill_9(tmp_path):
     child.stdout.close()
     child.wait()
     said = 100 + len([line for line in rest if line])
-    store = FileStore(tmp_path, "main")
+    store = JournalFile(tmp_path, "main")
     found = [int(one) for one in journal_on(store).load()]
     store.close()
     assert found == list(range(len(found)))

@@ -8,7 +8,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kit.base.errors import SettingError
 from kit.execution.approval import DEVELOPMENT_KEY_ID
-from kit.execution.keys import DEVELOPMENT_FILE, development_signer, known_keys, public_text
+from kit.execution.approval_keys import (
+    DEVELOPMENT_FILE,
+    development_signer,
+    known_keys,
+    public_text,
+)
 
 PUBLIC = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
 

@@ -9,9 +9,9 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.request_budget import Priority
-from kit.execution.contract import Accepted
-from kit.execution.orders import states
-from kit.execution.orders.messages import order_message
+from kit.execution.contract import RequestAccepted
+from kit.execution.orders import order_states
+from kit.execution.orders.order_messages import order_message
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import SPOT, Prices, World, run, verified
 
@@ -32,7 +32,7 @@ async def holding(kind, side, **more):
     if kind == STOP_LIMIT:
         content.price = "100"
     order = await found.account.submitter.submit(verified(content, "r"), held_here=True)
-    assert (order.state, order_message(order).held_here) == (states.OPEN, True)
+    assert (order.state, order_message(order).held_here) == (order_states.OPEN, True)
     assert not found.venue.sends
     return found, order
 
@@ -148,10 +148,12 @@ def test_crash_while_a_stop_is_sent_is_recovered(step):
         found.prices.trade("89")
         order = found.account.state.index.orders[order.key]
         await found.until(
-            lambda: order.state in (states.OPEN, states.REJECTED) and not order.held_here
+            lambda: (
+                order.state in (order_states.OPEN, order_states.REJECTED) and not order.held_here
+            )
         )
         arrived = order.key in found.venue.by_client_id
-        assert order.state == (states.OPEN if arrived else states.REJECTED)
+        assert order.state == (order_states.OPEN if arrived else order_states.REJECTED)
         assert found.venue.sends[order.key] <= 1
 
     run(scenario())
@@ -161,7 +163,7 @@ def test_cancelled_or_expired_stop_is_not_sent():
     async def scenario():
         found, order = await holding(STOP, SELL, stop_price="90")
         await found.account.submitter.cancel(order)
-        assert order.state == states.CANCELLED
+        assert order.state == order_states.CANCELLED
         later = limit_order(
             type=STOP,
             side=SELL,
@@ -172,7 +174,7 @@ def test_cancelled_or_expired_stop_is_not_sent():
         )
         over = await found.account.submitter.submit(verified(later, "s"), held_here=True)
         await found.let_pass(12)
-        assert over.state == states.EXPIRED
+        assert over.state == order_states.EXPIRED
         found.prices.trade("80")
         await found.let_pass(3)
         found.crash()
@@ -192,7 +194,7 @@ def test_cancel_all_includes_local_stops():
         other = await found.account.submitter.submit(verified(limit_order(), "s"))
         both = await found.account.submitter.cancel_all()
         assert both == [held, other]
-        assert {order.state for order in both} == {states.CANCELLED}
+        assert {order.state for order in both} == {order_states.CANCELLED}
 
     run(scenario())
 
@@ -208,7 +210,7 @@ def test_update_written_while_a_stop_is_sent_does_not_hold_it_again(is_compacted
         async def take(request):
             await found.let_pass(1)
             kept.append(disk.content[: disk.synced])
-            return Accepted(found.venue.arrive(request).now.venue_order_id)
+            return RequestAccepted(found.venue.arrive(request).now.venue_order_id)
 
         account.client.verdicts = [take]
         leaving = asyncio.ensure_future(account.submitter.release(order))

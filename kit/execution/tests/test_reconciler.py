@@ -11,7 +11,7 @@ from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.base.errors import AccountNotReady
 from kit.execution.contract import StreamInterrupted, VenueBalance
-from kit.execution.orders import states
+from kit.execution.orders import order_states
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import SETTINGS, run, started, verified, world
 
@@ -36,8 +36,8 @@ def test_interrupted_stream_is_reconciled_before_new_orders():
         other = await found.account.submitter.submit(verified(limit_order(), "s"))
         found.venue.publishes = False
         found.venue.fill(found.venue.by_client_id[entry.key], Decimal(2))
-        found.venue.end(found.venue.by_client_id[other.key], states.CANCELLED)
-        external = replace(found.venue.by_client_id[other.key].now, state=states.OPEN)
+        found.venue.end(found.venue.by_client_id[other.key], order_states.CANCELLED)
+        external = replace(found.venue.by_client_id[other.key].now, state=order_states.OPEN)
         external = replace(external, venue_order_id="77", client_order_id="")
         found.venue.orders["77"] = replace_truth(found, external)
         found.venue.publishes = True
@@ -49,7 +49,7 @@ def test_interrupted_stream_is_reconciled_before_new_orders():
             found.account.check_ready()
         await found.ready()
         assert differences(found) == ["EXTERNAL_ORDER", "MISSED_FILL", "LOST_CANCEL"]
-        assert (entry.state, other.state) == (states.FILLED, states.CANCELLED)
+        assert (entry.state, other.state) == (order_states.FILLED, order_states.CANCELLED)
         (open_order,) = found.account.state.index.open.values()
         assert (open_order.external, open_order.venue_order_id) == (True, "77")
 
@@ -110,7 +110,7 @@ def calls_to_reconcile(many):
         assert len(found.account.state.index.open) == many
         found.venue.publishes = False
         for truth in truths[::2]:
-            found.venue.end(truth, states.CANCELLED)
+            found.venue.end(truth, order_states.CANCELLED)
         for truth in truths[1::4]:
             found.venue.fill(truth, Decimal(1))
         sys.setprofile(count)

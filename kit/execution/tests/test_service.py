@@ -15,17 +15,17 @@ from kit.base import rpc
 from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.errors import error_info
 from kit.execution.account import Account
-from kit.execution.approval import Signer
+from kit.execution.approval import ApprovalSigner
+from kit.execution.approval_verifier import ApprovalVerifier
 from kit.execution.context import AccountContext
 from kit.execution.contract import VenueBalance
 from kit.execution.journal.account_journal import AccountJournal
-from kit.execution.journal.files import FileStore, OneThread
-from kit.execution.prices import MarketReference
+from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
+from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.service import TradeFlowServicer
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import FakeClient, FakeVenue, limit_order
 from kit.execution.tests.simulated_process import KEY, KEYS, SPOT
-from kit.execution.verifier import Verifier
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 WHERE = {"venue": "fake", "account": "main"}
@@ -39,12 +39,14 @@ class Served:
     clock: SystemClock
 
     def approved(self, content=None, request_id="r", epoch=1, seconds=60, **more):
-        signer = Signer("authority", KEY, epoch)
+        signer = ApprovalSigner("authority", KEY, epoch)
         ends_ns = self.clock.time_ns() + seconds * NANOSECONDS_PER_SECOND
         return signer.approve(content or limit_order(**more), request_id, ends_ns)
 
     def heartbeat(self, epoch):
-        return Signer("authority", KEY, epoch).heartbeat(time_ns=self.clock.time_ns(), **WHERE)
+        return ApprovalSigner("authority", KEY, epoch).heartbeat(
+            time_ns=self.clock.time_ns(), **WHERE
+        )
 
     async def place(self, **more):
         approved = self.approved(**more)
@@ -57,15 +59,15 @@ async def serving(folder):
     clock = SystemClock()
     venue = FakeVenue(1, clock, unreliable=False)
     venue.balances = [VenueBalance("USDT", Decimal(10_000), Decimal(9_000))]
-    thread = OneThread("journal")
+    thread = SingleThreadExecutor("journal")
     settings = OrdersSettings()
     context = AccountContext("fake", "main", clock, settings, jitter=random.Random(1))
     account = Account(
         context,
         FakeClient(venue),
-        AccountJournal(FileStore(folder, "main"), thread, clock),
-        Verifier(KEYS, live=True),
-        MarketReference({"BTCUSDT": SPOT}.get),
+        AccountJournal(JournalFile(folder, "main"), thread, clock),
+        ApprovalVerifier(KEYS, live=True),
+        ReferenceMarketData({"BTCUSDT": SPOT}.get),
     )
     server = rpc.server()
     servicer = TradeFlowServicer("fake", {"main": account})

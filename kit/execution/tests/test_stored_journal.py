@@ -12,10 +12,10 @@ from venuemesh.tradeflow.v1 import trade_flow_pb2
 
 from kit.execution.journal import records
 from kit.execution.journal.journal import read
-from kit.execution.orders import states
+from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
-from kit.execution.orders.messages import order_message
+from kit.execution.orders.order_messages import order_message
 from kit.execution.tests.simulated_process import run, world
 from tests.support.manual_clock import ManualClock
 
@@ -56,7 +56,7 @@ def test_account_starts_from_an_older_journal():
         await found.let_pass(0.01)
         orders = {one.request_id: one for one in found.account.state.index.orders.values()}
         assert orders.keys() == {one.request_id for one in SNAPSHOT.orders}
-        assert orders["unanswered"].state == states.UNKNOWN
+        assert orders["unanswered"].state == order_states.UNKNOWN
         assert orders["stop"].held_here
         assert orders["trailing"].best_price is not None
         assert found.account.verifier.fencing_epoch == 1

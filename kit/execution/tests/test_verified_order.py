@@ -7,9 +7,9 @@ import pytest
 from mypy import api
 from venuemesh.tradeflow.v1 import signed_pb2
 
+from kit.execution.approval_verifier import VerifiedOrder
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import amend, run, started, verified
-from kit.execution.verifier import VerifiedOrder
 
 PROJECT = Path(__file__).parents[3]
 APPROVED = signed_pb2.ApprovedOrder(
@@ -65,10 +65,10 @@ def test_the_types_reject_every_other_argument(tmp_path):
     file.write_text(
         """
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
-from kit.execution.amender import Amender
+from kit.execution.order_amender import Amender
 from kit.execution.orders.order import Order
-from kit.execution.submitter import GroupMember, OrderSubmitter
-from kit.execution.verifier import VerifiedOrder, Verifier
+from kit.execution.submitter import GroupOrder, OrderSubmitter
+from kit.execution.approval_verifier import VerifiedOrder, Verifier
 
 
 async def bypass(
@@ -82,7 +82,7 @@ async def bypass(
     await submitter.submit(content)
     await submitter.submit(VerifiedOrder(approved, None))
     await submitter.submit(VerifiedOrder(approved))
-    await submitter.submit_group([GroupMember(approved, False)])
+    await submitter.submit_group([GroupOrder(approved, False)])
     await amender.amend(order, approved)
 
 

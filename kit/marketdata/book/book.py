@@ -1,20 +1,20 @@
 """An order book by price level (L2), in scaled integers."""
 
 from kit.base.numbers import IntColumn
+from kit.marketdata.book.level_stores import new_store
 from kit.marketdata.book.levels import (
     ONLY,
-    Changes,
-    DroppedLevels,
+    BookCheck,
+    BookConstraints,
+    BookSide,
     Levels,
-    Proof,
-    Side,
-    Verdict,
+    SideChanges,
+    TruncatedLevels,
     pairs,
 )
-from kit.marketdata.book.stores import new_store
 from kit.marketdata.model.columns import Scale
 
-UNPROVEN = Proof()
+UNPROVEN = BookConstraints()
 """Updates of all levels, without a depth or a checksum."""
 
 
@@ -23,31 +23,33 @@ class Book:
 
     __slots__ = ("_proof", "_store")
 
-    def __init__(self, proof: Proof = UNPROVEN) -> None:
+    def __init__(self, proof: BookConstraints = UNPROVEN) -> None:
         self._proof = proof
         self._store = new_store(proof)
 
-    def apply(self, bids: Side, asks: Side) -> None:
+    def apply(self, bids: BookSide, asks: BookSide) -> None:
         """Set levels; size 0 removes one. Of several changes of one price the last counts."""
-        self._store.follow(ONLY, Changes.joined([bids]), Changes.joined([asks]), None, Scale())
+        self._store.follow(
+            ONLY, SideChanges.joined([bids]), SideChanges.joined([asks]), None, Scale()
+        )
 
     def follow(
         self,
         updates: IntColumn,
-        bids: Changes,
-        asks: Changes,
+        bids: SideChanges,
+        asks: SideChanges,
         checksums: IntColumn | None,
         scale: Scale,
-    ) -> tuple[int, Verdict]:
+    ) -> tuple[int, BookCheck]:
         """Apply some of these updates and check the book after each. Stops after the first update
         that leaves a wrong book. Returns the number of right updates, and the last verdict."""
         return self._store.follow(updates, bids, asks, checksums, scale)
 
-    def dropped_levels(self) -> tuple[DroppedLevels, DroppedLevels]:
+    def dropped_levels(self) -> tuple[TruncatedLevels, TruncatedLevels]:
         """The bids and asks that the last ``follow`` dropped beyond the depth."""
         return self._store.dropped_levels()
 
-    def replace(self, bids: Side, asks: Side) -> None:
+    def replace(self, bids: BookSide, asks: BookSide) -> None:
         self._store = new_store(self._proof)
         self.apply(bids, asks)
 
@@ -62,7 +64,9 @@ class Book:
     def rescale(self, price_factor: int, size_factor: int) -> None:
         """Multiply all prices and sizes, for a scale with more decimal places."""
         sides = self._store.bids(), self._store.asks()
-        self.replace(*[Side(side.price * price_factor, side.size * size_factor) for side in sides])
+        self.replace(
+            *[BookSide(side.price * price_factor, side.size * size_factor) for side in sides]
+        )
 
     def trim(self, levels_max: int) -> None:
         """Keep the best levels of each side."""

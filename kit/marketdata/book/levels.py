@@ -21,21 +21,21 @@ ONLY: IntColumn = np.zeros(1, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class BookSide:
     """Levels of one side, or changes of them in order."""
 
     price: IntColumn
     size: IntColumn
 
     @classmethod
-    def of(cls, levels: Sequence[tuple[int, int]]) -> "Side":
+    def of(cls, levels: Sequence[tuple[int, int]]) -> "BookSide":
         """From pairs of price and size."""
         column = np.array(levels, dtype=np.int64).reshape(-1, 2)
         return cls(column[:, 0].copy(), column[:, 1].copy())
 
 
 @dataclass(frozen=True)
-class Changes:
+class SideChanges:
     """Levels of one side of many updates, one update after another, all at the books' scales."""
 
     price: IntColumn
@@ -48,45 +48,45 @@ class Changes:
         """Index of the first level of each update."""
         return np.cumsum(self.count) - self.count
 
-    def take(self, updates: IntColumn) -> "Changes":
+    def take(self, updates: IntColumn) -> "SideChanges":
         """The changes of some of the updates."""
         kept = elements_of(self.count, updates)
-        return Changes(self.price[kept], self.size[kept], self.count[updates])
+        return SideChanges(self.price[kept], self.size[kept], self.count[updates])
 
     @classmethod
-    def joined(cls, sides: Sequence[Side]) -> "Changes":
+    def joined(cls, sides: Sequence[BookSide]) -> "SideChanges":
         """Join sides, each of which is one update."""
         count = np.fromiter((len(side.price) for side in sides), np.int64, len(sides))
         price = np.concatenate([side.price for side in sides])
         return cls(price, np.concatenate([side.size for side in sides]), count)
 
-    def removing(self, fallen: "DroppedLevels") -> "Changes":
+    def removing(self, fallen: "TruncatedLevels") -> "SideChanges":
         """These changes, and removals of dropped levels at the end of their updates."""
         if not len(fallen.update):
             return self
         owner = np.concatenate((np.repeat(np.arange(len(self.count)), self.count), fallen.update))
         order = np.argsort(owner, kind="stable")
         none = np.zeros(len(fallen.price), dtype=np.int64)
-        return Changes(
+        return SideChanges(
             np.concatenate((self.price, fallen.price))[order],
             np.concatenate((self.size, none))[order],
             np.bincount(owner, minlength=len(self.count)),
         )
 
-    def of(self, update: int) -> Side:
+    def of(self, update: int) -> BookSide:
         begin = int(self.start[update])
         end = begin + int(self.count[update])
-        return Side(self.price[begin:end], self.size[begin:end])
+        return BookSide(self.price[begin:end], self.size[begin:end])
 
     @cached_property
-    def pointers(self) -> native.Changes:
+    def pointers(self) -> native.NativeLevelChanges:
         """Pointers to contiguous columns for compiled code, valid as long as this object."""
         columns = (self.price, self.size, self.start, self.count)
         self.__dict__["held"] = held = list(map(native.held, columns))
-        return native.Changes(*map(native.address, held))
+        return native.NativeLevelChanges(*map(native.address, held))
 
 
-class DroppedLevels(NamedTuple):
+class TruncatedLevels(NamedTuple):
     """Levels of one side that were dropped beyond the depth of a book. They are published, because
     the venue sends no update for them."""
 
@@ -95,7 +95,7 @@ class DroppedLevels(NamedTuple):
     price: IntColumn
 
 
-class Verdict(IntEnum):
+class BookCheck(IntEnum):
     """The result of checking a book; the numbers are those of kit/marketdata/native/books.c."""
 
     GOOD = 0
@@ -106,7 +106,7 @@ class Verdict(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class BookConstraints:
     """How a book is checked after each update, and its depth."""
 
     checksum: Checksum = Checksum.NONE
@@ -116,6 +116,6 @@ class Proof:
     """Whether a crossed book is wrong."""
 
 
-def pairs(side: Side) -> Levels:
+def pairs(side: BookSide) -> Levels:
     """The price and size of each level."""
     return list(zip(side.price.tolist(), side.size.tolist(), strict=True))

@@ -12,14 +12,14 @@ import numpy as np
 
 from kit.base.numbers import DIGITS_MAX, NumberError, rescale
 from kit.marketdata.book.book import Book
-from kit.marketdata.book.levels import Levels, Side
+from kit.marketdata.book.levels import BookSide, Levels
 from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale
-from kit.marketdata.model.columns import Scale, Symbols
+from kit.marketdata.model.columns import Scale, SymbolColumn
 
 NUMBER_BOUND = 10**DIGITS_MAX
 
 
-class BookUpdate(NamedTuple):
+class LocalBookUpdate(NamedTuple):
     """A snapshot of one book, or the changes of one or more consecutive updates of it."""
 
     scale: Scale
@@ -32,8 +32,8 @@ class BookUpdate(NamedTuple):
     """0 where the venue does not say."""
     received_time_ns: int
     """0 where it is not known."""
-    bids: Side
-    asks: Side
+    bids: BookSide
+    asks: BookSide
 
 
 class LocalBook:
@@ -48,7 +48,7 @@ class LocalBook:
         self.received_time_ns = 0
         self._levels = Book()
 
-    def apply(self, update: BookUpdate) -> None:
+    def apply(self, update: LocalBookUpdate) -> None:
         """Replace the levels by a snapshot, or change them. Whether an update's epoch is that of
         the book is for the caller to check.
 
@@ -61,7 +61,7 @@ class LocalBook:
         else:
             self._grow(update.scale)
             bids, asks = (
-                Side(
+                BookSide(
                     rescale(side.price, update.scale.price, self.scale.price),
                     rescale(side.size, update.scale.size, self.scale.size),
                 )
@@ -120,14 +120,14 @@ def updates_by_book(
     instruments: Sequence[InstrumentScale],
     updates: BookUpdates,
     symbols: Collection[str] | None = None,
-) -> Iterator[tuple[str, BookUpdate]]:
+) -> Iterator[tuple[str, LocalBookUpdate]]:
     """Split updates of many books by symbol, for those in ``symbols``, or for all.
 
     Updates of one symbol keep their order. Consecutive ones of the same epoch and scale become one
-    BookUpdate; a snapshot stays alone. Updates of epoch 0, which the venue could not apply to a
-    book, are left out.
+    LocalBookUpdate; a snapshot stays alone. Updates of epoch 0, which the venue could not apply to
+    a book, are left out.
     """
-    names = Symbols.of([symbol for symbol, _ in instruments])
+    names = SymbolColumn.of([symbol for symbol, _ in instruments])
     owner = names.row[updates.instrument]
     if symbols is not None:
         wanted = np.array([name in symbols for name in names.names], dtype=bool)[owner]
@@ -156,14 +156,14 @@ def updates_by_book(
         price, size, bids = updates.price[levels], updates.size[levels], is_bid[levels]
         yield (
             symbol,
-            BookUpdate(
+            LocalBookUpdate(
                 scale,
                 bool(snapshot[start]),
                 int(updates.book_epoch[start]),
                 int(updates.last_sequence[stop - 1]),
                 int(updates.venue_time_ns[stop - 1]),
                 int(updates.received_time_ns[stop - 1]),
-                Side(price[bids], size[bids]),
-                Side(price[~bids], size[~bids]),
+                BookSide(price[bids], size[bids]),
+                BookSide(price[~bids], size[~bids]),
             ),
         )

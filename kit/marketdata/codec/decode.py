@@ -12,14 +12,14 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.numbers import IntColumn
 from kit.marketdata.model.batches import Batch, columns_of
 from kit.marketdata.model.book_updates import BookUpdates
-from kit.marketdata.model.channels import TABLES, ChannelTable
+from kit.marketdata.model.channels import TABLES, ChannelSchema
 from kit.marketdata.model.columns import (
     BookRows,
-    Kind,
-    Levels,
-    Numbers,
+    ColumnKind,
+    NumberColumn,
+    PriceLevels,
     Rows,
-    Symbols,
+    SymbolColumn,
     zeros,
 )
 
@@ -35,17 +35,19 @@ def rows_of(batch: Batch) -> Rows | None:
     return None if table is None else _table_rows(batch, columns, table)
 
 
-def _table_rows(batch: Batch, columns: Any, table: ChannelTable) -> Rows:
+def _table_rows(batch: Batch, columns: Any, table: ChannelSchema) -> Rows:
     instrument = np.array(columns.instrument, dtype=np.int64)
     values: dict[str, Any] = {}
     for column in table.columns:
         found = getattr(columns, column.name)
-        if column.kind is Kind.TEXT:
+        if column.kind is ColumnKind.TEXT:
             values[column.name] = list(found) or None
             continue
         values[column.name] = numbers = np.array(found, dtype=np.int64)
         if column.kind.is_scaled:
-            values[column.name] = Numbers.compact(numbers, _scales(batch, column.kind)[instrument])
+            values[column.name] = NumberColumn.compact(
+                numbers, _scales(batch, column.kind)[instrument]
+            )
     return table.rows(symbols=_symbols(batch, instrument), **values)
 
 
@@ -56,13 +58,13 @@ def _book(batch: Batch) -> BookRows:
     position = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
     is_bid = position < updates.bid_count[owner]
     instrument = updates.instrument[owner]
-    price = updates.price, _scales(batch, Kind.PRICE)[instrument]
-    size = updates.size, _scales(batch, Kind.SIZE)[instrument]
+    price = updates.price, _scales(batch, ColumnKind.PRICE)[instrument]
+    size = updates.size, _scales(batch, ColumnKind.SIZE)[instrument]
     bids, asks = (
-        Levels(
+        PriceLevels(
             levels,
-            Numbers.compact(*(column[side] for column in price)),
-            Numbers.compact(*(column[side] for column in size)),
+            NumberColumn.compact(*(column[side] for column in price)),
+            NumberColumn.compact(*(column[side] for column in size)),
         )
         for levels, side in ((updates.bid_count, is_bid), (updates.ask_count, ~is_bid))
     )
@@ -80,13 +82,13 @@ def _book(batch: Batch) -> BookRows:
     )
 
 
-def _symbols(batch: Batch, instrument: IntColumn) -> Symbols:
+def _symbols(batch: Batch, instrument: IntColumn) -> SymbolColumn:
     """The symbol of each row. A symbol has two entries where its scale has changed."""
-    names = Symbols.of([entry.symbol for entry in batch.instruments])
+    names = SymbolColumn.of([entry.symbol for entry in batch.instruments])
     row = names.row[instrument]
-    return Symbols(names.names, row).take(np.arange(len(row)))
+    return SymbolColumn(names.names, row).take(np.arange(len(row)))
 
 
-def _scales(batch: Batch, kind: Kind) -> IntColumn:
+def _scales(batch: Batch, kind: ColumnKind) -> IntColumn:
     """Decimal places of the instrument entries."""
     return np.array([getattr(entry, kind.value) for entry in batch.instruments], dtype=np.int64)

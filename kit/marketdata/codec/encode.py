@@ -14,12 +14,18 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.cursor import channel_name
 from kit.base.numbers import IntColumn, Places, rescale
-from kit.marketdata.book.levels import Changes
+from kit.marketdata.book.levels import SideChanges
 from kit.marketdata.codec.protobuf_writer import Column, LevelColumn, ProtobufWriter
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.book_updates import BookUpdates
-from kit.marketdata.model.channels import TABLES, ChannelTable
-from kit.marketdata.model.columns import Kind, Scale, Symbols, TableRows, instrument_entry
+from kit.marketdata.model.channels import TABLES, ChannelSchema
+from kit.marketdata.model.columns import (
+    ColumnKind,
+    Scale,
+    SymbolColumn,
+    TableRows,
+    instrument_entry,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ def statuses(
     return BatchDraft(entries, counts, Batch(status=columns).SerializeToString(), received_time_ns)
 
 
-def book(bids: Changes, asks: Changes, **columns: IntColumn) -> bytes:
+def book(bids: SideChanges, asks: SideChanges, **columns: IntColumn) -> bytes:
     """The book columns of a batch, by the names of BookColumns' fields; ``bids`` and ``asks`` at
     the scales of the instrument entries."""
     columns["bid_count"], columns["ask_count"] = bids.count, asks.count
@@ -100,7 +106,7 @@ def book_updates(updates: BookUpdates) -> bytes:
     return _BOOK_UPDATES.write(**updates.columns())
 
 
-def _spread(scales: list[int], symbols: Symbols) -> Places:
+def _spread(scales: list[int], symbols: SymbolColumn) -> Places:
     """A scale of each symbol, as one for all rows or one per row."""
     if scales.count(scales[0]) == len(scales):
         return scales[0]
@@ -110,7 +116,7 @@ def _spread(scales: list[int], symbols: Symbols) -> Places:
 class _RowLayout:
     """How the rows of a channel are written."""
 
-    def __init__(self, table: ChannelTable) -> None:
+    def __init__(self, table: ChannelSchema) -> None:
         self.writer = ProtobufWriter(channel_name(table.channel), table.message)
         self.scaled = [table.names(kind) for kind in _SCALES]
         """The columns of each scale."""
@@ -121,7 +127,7 @@ class _RowLayout:
         """Each column with the position of its scale."""
 
 
-_SCALES = (Kind.PRICE, Kind.SIZE, Kind.RATE)
+_SCALES = (ColumnKind.PRICE, ColumnKind.SIZE, ColumnKind.RATE)
 """As in Scale."""
 _LAYOUTS = {table.rows: _RowLayout(table) for table in TABLES.values()}
 _BOOK = ProtobufWriter("book", batch_pb2.BookColumns)

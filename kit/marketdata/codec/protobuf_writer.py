@@ -21,7 +21,7 @@ COLUMN_BYTES_MAX = 30
 """Room for tag and length of a column, and for bytes written beyond its end."""
 
 
-class Packing(IntEnum):
+class ColumnPacking(IntEnum):
     """How a column is packed. kit/marketdata/native/columns.c has the same numbers."""
 
     VARINT = 0
@@ -110,20 +110,22 @@ class ProtobufWriter:
         """C structures for these columns, cached."""
         names = frozenset(columns)
         if names not in self._native:
-            made = (native.Column * len(columns))()
+            made = (native.NativeColumn * len(columns))()
             for target, (name, column) in zip(made, columns.items(), strict=True):
                 descriptor = self._descriptors[name]
                 target.tag = descriptor.number << 3 | LENGTH_DELIMITED
                 levels = isinstance(column, LevelColumn)
-                target.kind = Packing.LEVELS if levels else _kind(descriptor)
+                target.kind = ColumnPacking.LEVELS if levels else _kind(descriptor)
             self._native[names] = made
         return self._native[names]
 
 
-def _kind(field: FieldDescriptor) -> Packing:
+def _kind(field: FieldDescriptor) -> ColumnPacking:
     if field.type == FieldDescriptor.TYPE_SFIXED64:
-        return Packing.FIXED
-    return Packing.ZIGZAG if field.type == FieldDescriptor.TYPE_SINT64 else Packing.VARINT
+        return ColumnPacking.FIXED
+    return (
+        ColumnPacking.ZIGZAG if field.type == FieldDescriptor.TYPE_SINT64 else ColumnPacking.VARINT
+    )
 
 
 def _tag(field: Any) -> bytes:

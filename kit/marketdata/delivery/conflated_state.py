@@ -17,7 +17,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.cursor import StreamKey, channel_name
 from kit.marketdata.book.levels import Levels
-from kit.marketdata.delivery.subscription import Publication, SymbolFilter
+from kit.marketdata.delivery.subscription import PublishedBatch, SymbolFilter
 from kit.marketdata.model import columns
 from kit.marketdata.model.batches import Batch, row_count
 from kit.marketdata.model.columns import Scale
@@ -89,7 +89,7 @@ class ConflatedRows:
         """Whether there is anything to send."""
         return bool(self._newest or self._gaps)
 
-    def add(self, publication: Publication, symbols: SymbolFilter) -> None:
+    def add(self, publication: PublishedBatch, symbols: SymbolFilter) -> None:
         batch = publication.message
         self._published_time_ns = batch.published_time_ns
         self._gaps.add(batch.gaps, symbols)
@@ -137,7 +137,7 @@ class ConflatedTrades:
         """Whether there is anything to send."""
         return bool(self._batches)
 
-    def add(self, publication: Publication, symbols: SymbolFilter) -> None:
+    def add(self, publication: PublishedBatch, symbols: SymbolFilter) -> None:
         batch = publication.select(symbols)
         if batch is None:
             return
@@ -214,7 +214,7 @@ class ConflatedBook:
         """Whether the reader holds a book that it must no longer rely on."""
         return bool(self._gaps)
 
-    def add(self, publication: Publication, symbols: SymbolFilter) -> None:
+    def add(self, publication: PublishedBatch, symbols: SymbolFilter) -> None:
         batch = publication.message
         self._published_time_ns = batch.published_time_ns
         self._gaps.add(batch.gaps, symbols)

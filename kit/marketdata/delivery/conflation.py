@@ -13,7 +13,7 @@ from kit.marketdata.delivery.conflated_state import (
     ConflatedRows,
     ConflatedTrades,
 )
-from kit.marketdata.delivery.subscription import Publication, SymbolFilter, frame, responses_of
+from kit.marketdata.delivery.subscription import PublishedBatch, SymbolFilter, frame, responses_of
 from kit.marketdata.model.batches import Batch
 
 State = ConflatedBook | ConflatedRows | ConflatedTrades
@@ -40,7 +40,7 @@ class Conflator:
             isinstance(state, ConflatedBook) and state.urgent for state in self._states.values()
         )
 
-    def add(self, publication: Publication, symbols: SymbolFilter) -> None:
+    def add(self, publication: PublishedBatch, symbols: SymbolFilter) -> None:
         """The next batch of a channel."""
         self._state(publication.key).add(publication, symbols)
 
@@ -86,7 +86,7 @@ class ConflatedBuffer:
         self._urgent = asyncio.Event()
         self._error: VenuemeshError | None = None
 
-    def offer(self, publication: Publication, symbols: SymbolFilter) -> None:
+    def offer(self, publication: PublishedBatch, symbols: SymbolFilter) -> None:
         """Take what concerns these symbols."""
         self._conflator.add(publication, symbols)
         self._wake()

@@ -8,7 +8,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.cursor import START, Cursor
 
 
-class BatchPosition(Protocol):
+class SequencedBatch(Protocol):
     """The part of a batch that places it; a MarketDataBatch or a BatchHeader."""
 
     @property
@@ -20,7 +20,7 @@ class BatchPosition(Protocol):
         """The batch of another process of the venue that it continues."""
 
 
-def joins(before: Cursor, cursor: Cursor, batch: BatchPosition | None) -> bool:
+def joins(before: Cursor, cursor: Cursor, batch: SequencedBatch | None) -> bool:
     """Whether a reader that has everything up to ``before`` misses nothing without a gap: the batch
     is the next one, continues another process of the venue, or has a gap of the whole channel.
     ``batch`` is None when it cannot be read."""
@@ -29,11 +29,11 @@ def joins(before: Cursor, cursor: Cursor, batch: BatchPosition | None) -> bool:
     return batch is not None and (continues(before, batch) or has_channel_gap(batch))
 
 
-def continues(before: Cursor, batch: BatchPosition) -> bool:
+def continues(before: Cursor, batch: SequencedBatch) -> bool:
     """Whether the batch continues exactly this one, of another process of the venue."""
     return before != START and Cursor.of(batch.continues) == before
 
 
-def has_channel_gap(batch: BatchPosition) -> bool:
+def has_channel_gap(batch: SequencedBatch) -> bool:
     """Whether the batch has a gap of its whole channel."""
     return any(not gap.symbol for gap in batch.gaps)

@@ -11,7 +11,7 @@ buffer that gathers batches until its stream sends the next message::
 
 A response is the bytes of a SubscribeResponse, whose only field is ``repeated MarketDataBatch
 batches = 1``: the framed batches one after another. Batches that travel whole are never decoded,
-and what must be made of one for some readers is made once, in its ``Publication``.
+and what must be made of one for some readers is made once, in its ``PublishedBatch``.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ def responses_of(frames: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(gathered)
 
 
-class Publication:
+class PublishedBatch:
     """One batch on its way to many readers. Rings hold thousands, so what is made of a batch for
     its readers is kept while it is fresh only."""
 
@@ -126,7 +126,7 @@ class Publication:
 class SubscriberBuffer(Protocol):
     """Where a writer puts batches for one reader. Never waits."""
 
-    def offer(self, publication: Publication, symbols: SymbolFilter) -> None:
+    def offer(self, publication: PublishedBatch, symbols: SymbolFilter) -> None:
         """Add the rows and gaps of these symbols; of all symbols when none is named."""
 
     def end(self, error: VenuemeshError) -> None:
@@ -155,7 +155,7 @@ class LosslessBuffer:
         """Whether further batches are ignored."""
         return self._error is not None
 
-    def offer(self, publication: Publication, symbols: SymbolFilter = ALL_SYMBOLS) -> None:
+    def offer(self, publication: PublishedBatch, symbols: SymbolFilter = ALL_SYMBOLS) -> None:
         """Take what concerns these symbols, or end as too slow."""
         framed = publication.framed_for(symbols)
         if framed is not None:
@@ -301,7 +301,7 @@ class Subscribers:
             for membership in memberships.values():
                 membership.buffer.end(error)
 
-    def publish(self, publication: Publication) -> None:
+    def publish(self, publication: PublishedBatch) -> None:
         """Offer a batch to every reader of its channel."""
         memberships = self._memberships.get(publication.key)
         if memberships is None:

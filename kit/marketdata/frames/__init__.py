@@ -16,14 +16,14 @@ import numpy as np
 
 from kit.base.numbers import IntColumn
 from kit.marketdata import native
-from kit.marketdata.frames import reference
-from kit.marketdata.frames.compiled import Plan
-from kit.marketdata.frames.decoded import Decoded, FrameError
+from kit.marketdata.frames import reference_reader
+from kit.marketdata.frames.compiled_reader import CompiledSchema
+from kit.marketdata.frames.decoded_frames import DecodedFrames, FrameError
 from kit.marketdata.frames.layout import Content, Field, LevelList, make_tree, optional
 from kit.marketdata.model.columns import zeros
 
 __all__ = [
-    "Decoded",
+    "DecodedFrames",
     "Field",
     "FrameError",
     "FramePatterns",
@@ -123,18 +123,18 @@ class FrameSchema:
         self, rows: str, fields: Mapping[str, Content], outer: Mapping[str, Content] | None = None
     ) -> None:
         self._tree = make_tree(rows, fields, outer or {})
-        self._plan: Plan | None = None
+        self._plan: CompiledSchema | None = None
 
-    def decode(self, frames: Frames) -> Decoded:
+    def decode(self, frames: Frames) -> DecodedFrames:
         """Read the columns of all frames. Raises FrameError when a frame does not match the
         schema."""
         found = self._decode_compiled(frames) if native.library is not None else None
-        return found if found is not None else reference.decode(self._tree, frames.payloads)
+        return found if found is not None else reference_reader.decode(self._tree, frames.payloads)
 
-    def _decode_compiled(self, frames: Frames) -> Decoded | None:
+    def _decode_compiled(self, frames: Frames) -> DecodedFrames | None:
         count = len(frames)
         plan = self._plan
         if plan is None or not plan.holds(count, len(frames.buffer)):
-            plan = self._plan = Plan(self._tree, count, len(frames.buffer))
+            plan = self._plan = CompiledSchema(self._tree, count, len(frames.buffer))
         starts, ends = frames.starts.tobytes(), frames.ends.tobytes()
         return plan.decode(frames.buffer, starts, ends, count)

@@ -20,7 +20,7 @@ class Field(IntEnum):
     """RFC 3339 text, as ns since the Unix epoch."""
 
 
-class Part(IntEnum):
+class NodeKind(IntEnum):
     """Node kinds that are not fields; native/frames.c has the same numbers."""
 
     OBJECT = 10
@@ -29,7 +29,7 @@ class Part(IntEnum):
     LEVELS = 12
 
 
-class Sides(IntEnum):
+class LevelSides(IntEnum):
     """The sides of a list of levels."""
 
     BIDS = 0
@@ -44,7 +44,7 @@ MemberKey = int | str
 class LevelList(NamedTuple):
     """A list of price levels, each a list or an object."""
 
-    sides: Sides
+    sides: LevelSides
     price: MemberKey
     size: MemberKey
     side: MemberKey = -1
@@ -53,50 +53,50 @@ class LevelList(NamedTuple):
     @classmethod
     def bids(cls, price: MemberKey, size: MemberKey) -> "LevelList":
         """[["61837.63","0.02"],…] with (0, 1), [{"price":…,"qty":…},…] with ("price", "qty")."""
-        return cls(Sides.BIDS, price, size)
+        return cls(LevelSides.BIDS, price, size)
 
     @classmethod
     def asks(cls, price: MemberKey, size: MemberKey) -> "LevelList":
-        return cls(Sides.ASKS, price, size)
+        return cls(LevelSides.ASKS, price, size)
 
     @classmethod
     def sided(cls, price: MemberKey, size: MemberKey, side: MemberKey, bid: str) -> "LevelList":
         """The text that marks bids in a list of both sides."""
-        return cls(Sides.BOTH, price, size, side, bid)
+        return cls(LevelSides.BOTH, price, size, side, bid)
 
 
-class Optional(NamedTuple):
+class OptionalField(NamedTuple):
     """A member that may be absent or null, which reads as 0, "" or no levels."""
 
     content: Field | LevelList
 
 
-Content = Field | LevelList | Optional
+Content = Field | LevelList | OptionalField
 
 
-def optional(content: Field | LevelList) -> Optional:
+def optional(content: Field | LevelList) -> OptionalField:
     """A member that may be absent or null."""
-    return Optional(content)
+    return OptionalField(content)
 
 
 @dataclass(slots=True)
-class Node:
+class SchemaNode:
     """A requested member, or a node on the path to one."""
 
     key: str
-    kind: Field | Part
+    kind: Field | NodeKind
     scope: int
     """Number of lists of rows above it."""
     name: str = ""
     """The name of the field in the schema."""
     optional: bool = False
     levels: LevelList | None = None
-    children: "list[Node]" = field(default_factory=list)
+    children: "list[SchemaNode]" = field(default_factory=list)
 
 
-def make_tree(rows: str, fields: Mapping[str, Content], outer: Mapping[str, Content]) -> Node:
+def make_tree(rows: str, fields: Mapping[str, Content], outer: Mapping[str, Content]) -> SchemaNode:
     """The tree of a schema; its root is a frame. Raises ValueError for a contradictory path."""
-    root = Node("", Part.OBJECT, 0)
+    root = SchemaNode("", NodeKind.OBJECT, 0)
     if rows:
         _way(root, rows)
     for name, content in fields.items():
@@ -106,11 +106,11 @@ def make_tree(rows: str, fields: Mapping[str, Content], outer: Mapping[str, Cont
     return root
 
 
-def _add(root: Node, path: str, name: str, content: Content) -> None:
+def _add(root: SchemaNode, path: str, name: str, content: Content) -> None:
     *way, key = path.split(".")
     parent = _way(root, ".".join(way)) if way else root
-    wanted = content.content if isinstance(content, Optional) else content
-    node = Node(key, Part.LEVELS, parent.scope, name, isinstance(content, Optional))
+    wanted = content.content if isinstance(content, OptionalField) else content
+    node = SchemaNode(key, NodeKind.LEVELS, parent.scope, name, isinstance(content, OptionalField))
     if isinstance(wanted, LevelList):
         node.levels = wanted
     else:
@@ -118,19 +118,19 @@ def _add(root: Node, path: str, name: str, content: Content) -> None:
     parent.children.append(node)
 
 
-def _way(root: Node, path: str) -> Node:
+def _way(root: SchemaNode, path: str) -> SchemaNode:
     """Get or create the object at a path."""
     at = root
     for member in path.split("."):
         key = member.removesuffix("[]")
-        kind = Part.ROWS if member.endswith("[]") else Part.OBJECT
+        kind = NodeKind.ROWS if member.endswith("[]") else NodeKind.OBJECT
         found = next((child for child in at.children if child.key == key), None)
         if found is None:
-            found = Node(key, kind, at.scope)
-            if kind is Part.ROWS:
-                found.children.append(Node("", Part.OBJECT, at.scope + 1))
+            found = SchemaNode(key, kind, at.scope)
+            if kind is NodeKind.ROWS:
+                found.children.append(SchemaNode("", NodeKind.OBJECT, at.scope + 1))
             at.children.append(found)
         if found.kind is not kind:
             raise ValueError(f"{path}: {key} is both a list and an object")
-        at = found.children[0] if kind is Part.ROWS else found
+        at = found.children[0] if kind is NodeKind.ROWS else found
     return at

@@ -8,7 +8,7 @@ import numpy as np
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.numbers import IntColumn
-from kit.marketdata.model.columns import Column, Flag, Integer, Kind, Scale, Time, elements_of
+from kit.marketdata.model.columns import Column, ColumnKind, Flag, Integer, Scale, Time, elements_of
 
 LEVEL_COLUMNS = ("price", "size")
 """Columns with one number for each level; the others have one for each update."""
@@ -44,8 +44,8 @@ class BookUpdates:
     received_time_ns: Time
     bid_count: Integer
     ask_count: Integer
-    price: Annotated[IntColumn, Column(Kind.PRICE)]
-    size: Annotated[IntColumn, Column(Kind.SIZE)]
+    price: Annotated[IntColumn, Column(ColumnKind.PRICE)]
+    size: Annotated[IntColumn, Column(ColumnKind.SIZE)]
 
     def __len__(self) -> int:
         return len(self.instrument)

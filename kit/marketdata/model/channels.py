@@ -19,7 +19,7 @@ from kit.marketdata.model.book_updates import BookUpdates
 from kit.marketdata.model.columns import (
     CandleRows,
     Column,
-    Kind,
+    ColumnKind,
     MarkRows,
     QuoteRows,
     TableRows,
@@ -29,7 +29,7 @@ from kit.marketdata.model.columns import (
 
 
 @dataclass(frozen=True)
-class ChannelTable:
+class ChannelSchema:
     """A channel whose events are rows of one SQL table."""
 
     channel: Channel
@@ -51,7 +51,7 @@ class ChannelTable:
         """In the order in which they are written to a batch."""
         return columns_of(self.rows)
 
-    def names(self, *kinds: Kind) -> tuple[str, ...]:
+    def names(self, *kinds: ColumnKind) -> tuple[str, ...]:
         """The columns of these kinds."""
         return tuple(column.name for column in self.columns if column.kind in kinds)
 
@@ -65,11 +65,11 @@ def columns_of(rows: type[Any]) -> tuple[Column, ...]:
     return tuple(replace(metadata[0], name=name) for name, metadata in stated if metadata)
 
 
-TABLES: Mapping[Channel, ChannelTable] = MappingProxyType(
+TABLES: Mapping[Channel, ChannelSchema] = MappingProxyType(
     {
         table.channel: table
         for table in (
-            ChannelTable(
+            ChannelSchema(
                 types_pb2.CHANNEL_TRADES,
                 TradeRows,
                 batch_pb2.TradeColumns,
@@ -77,7 +77,7 @@ TABLES: Mapping[Channel, ChannelTable] = MappingProxyType(
                 day_column="venue_time_ns",
                 sort_columns=("venue_time_ns", "trade_id"),
             ),
-            ChannelTable(
+            ChannelSchema(
                 types_pb2.CHANNEL_QUOTES,
                 QuoteRows,
                 batch_pb2.QuoteColumns,
@@ -85,7 +85,7 @@ TABLES: Mapping[Channel, ChannelTable] = MappingProxyType(
                 day_column="received_time_ns",
                 sort_columns=("sequence", "venue_time_ns"),
             ),
-            ChannelTable(
+            ChannelSchema(
                 types_pb2.CHANNEL_TICKERS,
                 TickerRows,
                 batch_pb2.TickerColumns,
@@ -93,7 +93,7 @@ TABLES: Mapping[Channel, ChannelTable] = MappingProxyType(
                 day_column="received_time_ns",
                 sort_columns=("venue_time_ns",),
             ),
-            ChannelTable(
+            ChannelSchema(
                 types_pb2.CHANNEL_MARKS,
                 MarkRows,
                 batch_pb2.MarkColumns,
@@ -101,7 +101,7 @@ TABLES: Mapping[Channel, ChannelTable] = MappingProxyType(
                 day_column="received_time_ns",
                 sort_columns=("venue_time_ns",),
             ),
-            ChannelTable(
+            ChannelSchema(
                 types_pb2.CHANNEL_CANDLES,
                 CandleRows,
                 batch_pb2.CandleColumns,
@@ -114,12 +114,15 @@ TABLES: Mapping[Channel, ChannelTable] = MappingProxyType(
     }
 )
 BAR_COLUMNS = (
-    *(Column(Kind.TIME, name) for name in ("open_time_ns", "close_time_ns")),
-    *(Column(Kind.PRICE, name) for name in ("open", "high", "low", "close")),
-    *(Column(Kind.SIZE, name) for name in ("volume", "buy_volume")),
-    Column(Kind.VALUE, "quote_volume"),
-    *(Column(Kind.INTEGER, name) for name in ("number", "trade_count", "covered_ns", "revision")),
-    Column(Kind.FLAG, "final"),
+    *(Column(ColumnKind.TIME, name) for name in ("open_time_ns", "close_time_ns")),
+    *(Column(ColumnKind.PRICE, name) for name in ("open", "high", "low", "close")),
+    *(Column(ColumnKind.SIZE, name) for name in ("volume", "buy_volume")),
+    Column(ColumnKind.VALUE, "quote_volume"),
+    *(
+        Column(ColumnKind.INTEGER, name)
+        for name in ("number", "trade_count", "covered_ns", "revision")
+    ),
+    Column(ColumnKind.FLAG, "final"),
 )
 """Of bars: fields of history_pb2.BarColumns and columns of the SQL table ``bars``."""
 COLUMNS: Mapping[str, Mapping[str, Column]] = {

@@ -20,7 +20,7 @@ SIDE_SELL = int(types_pb2.SIDE_SELL)
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class NumberColumn:
     """A column of exact numbers: value = unscaled / 10^decimals."""
 
     unscaled: IntColumn
@@ -28,41 +28,41 @@ class Numbers:
     """One number for all rows, or one per row."""
 
     @classmethod
-    def parse(cls, texts: Sequence[str]) -> "Numbers":
+    def parse(cls, texts: Sequence[str]) -> "NumberColumn":
         """Parse decimal texts. Raises NumberError."""
         return cls(*parse_column(texts))
 
     @classmethod
-    def compact(cls, unscaled: IntColumn, decimals: IntColumn) -> "Numbers":
+    def compact(cls, unscaled: IntColumn, decimals: IntColumn) -> "NumberColumn":
         """Numbers with one count of decimal places where all rows have the same."""
         if len(decimals) == 0:
             return cls(unscaled, 0)
         first = int(decimals[0])
         return cls(unscaled, first if (decimals == first).all() else decimals)
 
-    def take(self, rows: IntColumn) -> "Numbers":
+    def take(self, rows: IntColumn) -> "NumberColumn":
         decimals = self.decimals if isinstance(self.decimals, int) else self.decimals[rows]
-        return Numbers(self.unscaled[rows], decimals)
+        return NumberColumn(self.unscaled[rows], decimals)
 
-    def spread(self, rows: IntColumn, count: int) -> "Numbers":
+    def spread(self, rows: IntColumn, count: int) -> "NumberColumn":
         """A column of ``count`` rows with the numbers at these rows and 0 elsewhere."""
         unscaled, decimals = zeros(count), zeros(count)
         unscaled[rows], decimals[rows] = self.unscaled, self.decimals
-        return Numbers.compact(unscaled, decimals)
+        return NumberColumn.compact(unscaled, decimals)
 
     def __len__(self) -> int:
         return len(self.unscaled)
 
 
 @dataclass(frozen=True, slots=True)
-class Symbols:
+class SymbolColumn:
     """The distinct symbols of rows, and each row's position among them."""
 
     names: list[str]
     row: IntColumn
 
     @classmethod
-    def of(cls, symbols: Sequence[str]) -> "Symbols":
+    def of(cls, symbols: Sequence[str]) -> "SymbolColumn":
         """Symbols in the order of first appearance."""
         names = list(dict.fromkeys(symbols))
         if len(names) == 1:
@@ -70,10 +70,10 @@ class Symbols:
         position = {name: index for index, name in enumerate(names)}
         return cls(names, np.fromiter(map(position.__getitem__, symbols), np.int64, len(symbols)))
 
-    def take(self, rows: IntColumn) -> "Symbols":
+    def take(self, rows: IntColumn) -> "SymbolColumn":
         """These rows only, without names that none of them has."""
         used, row = np.unique(self.row[rows], return_inverse=True)
-        return Symbols([self.names[number] for number in used.tolist()], row)
+        return SymbolColumn([self.names[number] for number in used.tolist()], row)
 
     def counts(self) -> list[int]:
         """Number of rows of each symbol."""
@@ -93,7 +93,7 @@ class Symbols:
         """The symbol of each row."""
         return [self.names[number] for number in self.row.tolist()]
 
-    def most(self, columns: Sequence[Numbers]) -> list[int]:
+    def most(self, columns: Sequence[NumberColumn]) -> list[int]:
         """The most decimal places that each symbol has in these columns; 0 for one without rows."""
         if len(self.names) == 1 or all(isinstance(column.decimals, int) for column in columns):
             places = max([most(column.decimals) for column in columns], default=0)
@@ -105,26 +105,26 @@ class Symbols:
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
+class PriceLevels:
     """Price levels of many book updates, one update after another."""
 
     count: IntColumn
     """Levels of each update."""
-    price: Numbers
-    size: Numbers
+    price: NumberColumn
+    size: NumberColumn
 
     @classmethod
-    def parse(cls, pairs: Sequence[Sequence[str]]) -> "Levels":
+    def parse(cls, pairs: Sequence[Sequence[str]]) -> "PriceLevels":
         """Parse one update from pairs of price and size texts. Raises NumberError."""
-        price = Numbers.parse([pair[0] for pair in pairs])
-        size = Numbers.parse([pair[1] for pair in pairs])
+        price = NumberColumn.parse([pair[0] for pair in pairs])
+        size = NumberColumn.parse([pair[1] for pair in pairs])
         return cls(np.array([len(pairs)], dtype=np.int64), price, size)
 
-    def take(self, rows: IntColumn) -> "Levels":
+    def take(self, rows: IntColumn) -> "PriceLevels":
         kept = elements_of(self.count, rows)
-        return Levels(self.count[rows], self.price.take(kept), self.size.take(kept))
+        return PriceLevels(self.count[rows], self.price.take(kept), self.size.take(kept))
 
-    def best(self) -> tuple[Numbers, Numbers]:
+    def best(self) -> tuple[NumberColumn, NumberColumn]:
         """Price and size of the first level of each update; 0 where it has none."""
         if (self.count == 1).all():
             return self.price, self.size
@@ -134,7 +134,7 @@ class Levels:
         return price.spread(some, len(self.count)), size.spread(some, len(self.count))
 
 
-class Kind(Enum):
+class ColumnKind(Enum):
     """What a column holds. The value of a scaled kind is the name of its scale."""
 
     PRICE = "price_scale"
@@ -161,7 +161,7 @@ class Column:
     """A column of a channel: an attribute of the row class, a field of the protobuf message and a
     column of the SQL table, all with the same name."""
 
-    kind: Kind
+    kind: ColumnKind
     name: str = ""
     """Set where the column is part of a table."""
     sql_bytes: int = 8
@@ -172,16 +172,16 @@ class Column:
     """A text column. Where a batch has it, this column holds nothing; null in the SQL table."""
 
 
-Price = Annotated[Numbers, Column(Kind.PRICE)]
-Size = Annotated[Numbers, Column(Kind.SIZE)]
-Time = Annotated[IntColumn, Column(Kind.TIME)]
-Integer = Annotated[IntColumn, Column(Kind.INTEGER)]
-TakerSide = Annotated[IntColumn, Column(Kind.SIDE, sql_bytes=2)]
-Flag = Annotated[IntColumn, Column(Kind.FLAG, sql_bytes=1)]
-PriceOrNull = Annotated[Numbers, Column(Kind.PRICE, zero_is_null=True)]
-SizeOrNull = Annotated[Numbers, Column(Kind.SIZE, zero_is_null=True)]
-RateOrNull = Annotated[Numbers, Column(Kind.RATE, zero_is_null=True)]
-TimeOrNull = Annotated[IntColumn, Column(Kind.TIME, zero_is_null=True)]
+Price = Annotated[NumberColumn, Column(ColumnKind.PRICE)]
+Size = Annotated[NumberColumn, Column(ColumnKind.SIZE)]
+Time = Annotated[IntColumn, Column(ColumnKind.TIME)]
+Integer = Annotated[IntColumn, Column(ColumnKind.INTEGER)]
+TakerSide = Annotated[IntColumn, Column(ColumnKind.SIDE, sql_bytes=2)]
+Flag = Annotated[IntColumn, Column(ColumnKind.FLAG, sql_bytes=1)]
+PriceOrNull = Annotated[NumberColumn, Column(ColumnKind.PRICE, zero_is_null=True)]
+SizeOrNull = Annotated[NumberColumn, Column(ColumnKind.SIZE, zero_is_null=True)]
+RateOrNull = Annotated[NumberColumn, Column(ColumnKind.RATE, zero_is_null=True)]
+TimeOrNull = Annotated[IntColumn, Column(ColumnKind.TIME, zero_is_null=True)]
 
 
 class _Table:
@@ -189,7 +189,7 @@ class _Table:
 
     __slots__ = ()
 
-    symbols: Symbols
+    symbols: SymbolColumn
     venue_time_ns: IntColumn
     """ns since the Unix epoch; 0 where the venue does not say."""
     received_time_ns: IntColumn
@@ -220,17 +220,17 @@ def _take(column: Any, rows: IntColumn) -> Any:
 class TradeRows(_Table):
     """Public trades, in the order in which they came."""
 
-    symbols: Symbols
+    symbols: SymbolColumn
     price: Price
     size: Size
     side: TakerSide
     venue_time_ns: Time
     received_time_ns: Time
-    trade_id: Annotated[IntColumn, Column(Kind.INTEGER, unless="trade_id_text")]
+    trade_id: Annotated[IntColumn, Column(ColumnKind.INTEGER, unless="trade_id_text")]
     """0 where the venue's ids are not numbers."""
     previous_id: IntColumn | None = None
     """The trade_id that must have come before; None where ids cannot show a gap. Not published."""
-    trade_id_text: Annotated[list[str] | None, Column(Kind.TEXT)] = None
+    trade_id_text: Annotated[list[str] | None, Column(ColumnKind.TEXT)] = None
     """The ids where they are not numbers."""
     spent: IntColumn | None = None
     """1: the venue used the id for something that is not a public trade. The row counts as received
@@ -241,7 +241,7 @@ class TradeRows(_Table):
 class QuoteRows(_Table):
     """Best bids and asks, in the order in which they came."""
 
-    symbols: Symbols
+    symbols: SymbolColumn
     bid_price: Price
     bid_size: Size
     ask_price: Price
@@ -257,7 +257,7 @@ class BookRows(_Table):
     """Changes of books, and whole books, as the venue sends them. Published updates are
     ``BookUpdates``."""
 
-    symbols: Symbols
+    symbols: SymbolColumn
     first_sequence: IntColumn
     last_sequence: IntColumn
     previous_sequence: IntColumn
@@ -268,15 +268,15 @@ class BookRows(_Table):
     """Of the book after the row, as the venue says; None where it does not."""
     venue_time_ns: IntColumn
     received_time_ns: IntColumn
-    bids: Levels
-    asks: Levels
+    bids: PriceLevels
+    asks: PriceLevels
 
 
 @dataclass(frozen=True, slots=True)
 class TickerRows(_Table):
     """Figures of the last 24 hours; 0 where the venue does not say."""
 
-    symbols: Symbols
+    symbols: SymbolColumn
     venue_time_ns: Time
     received_time_ns: Time
     last_price: PriceOrNull
@@ -291,7 +291,7 @@ class TickerRows(_Table):
 class MarkRows(_Table):
     """Mark price, index price and funding of derivatives; 0 where the row does not say."""
 
-    symbols: Symbols
+    symbols: SymbolColumn
     venue_time_ns: Time
     received_time_ns: Time
     mark_price: PriceOrNull
@@ -305,7 +305,7 @@ class MarkRows(_Table):
 class CandleRows(_Table):
     """Candles as the venue computes them; the same one comes again as it grows."""
 
-    symbols: Symbols
+    symbols: SymbolColumn
     venue_time_ns: Time
     received_time_ns: Time
     open: Price
@@ -313,7 +313,7 @@ class CandleRows(_Table):
     low: Price
     close: Price
     volume: Size
-    interval_s: Annotated[IntColumn, Column(Kind.INTEGER, sql_bytes=4)]
+    interval_s: Annotated[IntColumn, Column(ColumnKind.INTEGER, sql_bytes=4)]
     open_time_ns: Time
     closed: Flag
     """1: the venue says that the candle is final."""

@@ -1,8 +1,8 @@
 """The compiled part of the hot path, when there was a C compiler to build it; otherwise None.
 
-The C files beside this one are built by ``ops.native`` at the first start, into gen/. Everything
-works without them, slower: each function has a reference in Python, which decides whenever the
-compiled one does not.
+The C files beside this one are built by ``ops.native_build`` at the first start, into gen/.
+Everything works without them, slower: each function has a reference in Python, which decides
+whenever the compiled one does not.
 """
 
 import ctypes
@@ -34,17 +34,17 @@ _Byte = ctypes.c_char
 Count = ctypes.c_int64
 
 
-class Place(ctypes.Structure):
+class NativeMember(ctypes.Structure):
     """``struct place``."""
 
     _fields_ = (("key", ctypes.c_char_p), ("key_length", Count))
 
 
-class Node(ctypes.Structure):
+class NativeSchemaNode(ctypes.Structure):
     """``struct node``."""
 
 
-Node._fields_ = (
+NativeSchemaNode._fields_ = (
     ("key", ctypes.c_char_p),
     ("key_length", ctypes.c_int32),
     ("kind", ctypes.c_int32),
@@ -52,20 +52,20 @@ Node._fields_ = (
     ("scope", ctypes.c_int32),
     ("child_count", ctypes.c_int32),
     ("sides", ctypes.c_int32),
-    ("children", ctypes.POINTER(Node)),
+    ("children", ctypes.POINTER(NativeSchemaNode)),
     ("values", Pointer),
     ("decimals", Pointer),
     ("texts", Pointer),
     ("uniform", Count),
-    ("price", Place),
-    ("size", Place),
-    ("side", Place),
+    ("price", NativeMember),
+    ("size", NativeMember),
+    ("side", NativeMember),
     ("bid", ctypes.c_char_p),
     ("bid_length", Count),
 )
 
 
-class Levels(ctypes.Structure):
+class NativeLevels(ctypes.Structure):
     """``struct levels``."""
 
     _fields_ = (
@@ -81,7 +81,7 @@ class Levels(ctypes.Structure):
     )
 
 
-class Texts(ctypes.Structure):
+class NativeDistinctTexts(ctypes.Structure):
     """``struct texts``."""
 
     _fields_ = (
@@ -93,12 +93,12 @@ class Texts(ctypes.Structure):
     )
 
 
-class Output(ctypes.Structure):
+class NativeFrameOutput(ctypes.Structure):
     """``struct output``."""
 
     _fields_ = (
-        ("bids", Levels),
-        ("asks", Levels),
+        ("bids", NativeLevels),
+        ("asks", NativeLevels),
         ("parents", Pointer * SCOPES_MAX),
         ("counts", Count * SCOPES_MAX),
         ("row_capacity", Count),
@@ -106,26 +106,26 @@ class Output(ctypes.Structure):
     )
 
 
-class Side(ctypes.Structure):
+class NativeBookSide(ctypes.Structure):
     """``struct side``."""
 
     _fields_ = (("keys", Pointer), ("sizes", Pointer), ("count", Count), ("slots", Count))
 
 
-class Cuts(ctypes.Structure):
+class NativeTruncatedLevels(ctypes.Structure):
     """``struct cuts``."""
 
     _fields_ = (("updates", Pointer), ("keys", Pointer), ("count", Count))
 
 
-class Book(ctypes.Structure):
+class NativeBook(ctypes.Structure):
     """``struct book``."""
 
     _fields_ = (
-        ("bids", Side),
-        ("asks", Side),
-        ("bid_cuts", Cuts),
-        ("ask_cuts", Cuts),
+        ("bids", NativeBookSide),
+        ("asks", NativeBookSide),
+        ("bid_cuts", NativeTruncatedLevels),
+        ("ask_cuts", NativeTruncatedLevels),
         ("depth", Count),
         ("checksum_kind", Count),
         ("stop_when_crossed", Count),
@@ -134,13 +134,13 @@ class Book(ctypes.Structure):
     )
 
 
-class Changes(ctypes.Structure):
+class NativeLevelChanges(ctypes.Structure):
     """``struct changes``."""
 
     _fields_ = (("price", Pointer), ("size", Pointer), ("start", Pointer), ("count", Pointer))
 
 
-class Column(ctypes.Structure):
+class NativeColumn(ctypes.Structure):
     """``struct column``."""
 
     _fields_ = (
@@ -154,7 +154,7 @@ class Column(ctypes.Structure):
     )
 
 
-class CopiedColumn(ctypes.Structure):
+class NativeCopyColumn(ctypes.Structure):
     """``struct copied_column``."""
 
     _fields_ = (
@@ -166,7 +166,7 @@ class CopiedColumn(ctypes.Structure):
     )
 
 
-class Copied(ctypes.Structure):
+class NativeCopyRows(ctypes.Structure):
     """``struct copied``."""
 
     _fields_ = (

@@ -2,7 +2,7 @@
  *
  * The bytes are those of the connection: messages of one row each, header and trailer in the first
  * and the last. Every function writes into arrays that the caller owns and has sized. Nothing is
- * allocated, nothing is kept. kit/storage/archive/reference_decoder.py is the reference in Python.
+ * allocated or kept. The reference in Python: kit/storage/archive/reference_copy_decoder.py.
  */
 
 #include <stdint.h>

@@ -6,9 +6,9 @@ from kit.marketdata.model.book_updates import BookUpdates
 from kit.marketdata.model.columns import (
     CandleRows,
     MarkRows,
-    Numbers,
+    NumberColumn,
     QuoteRows,
-    Symbols,
+    SymbolColumn,
     TickerRows,
     TradeRows,
 )
@@ -31,9 +31,9 @@ def times(count):
 
 def trades():
     return TradeRows(
-        symbols=Symbols.of(["BTCUSDT", "ETHUSDT", "BTCUSDT", "ETHUSDT", "BTCUSDT"]),
-        price=Numbers.parse(["61837.63", "2500.1", "61837.6", "2500.15", "61840"]),
-        size=Numbers.parse(["0.00012", "3", "1.5", "0.0001", "12"]),
+        symbols=SymbolColumn.of(["BTCUSDT", "ETHUSDT", "BTCUSDT", "ETHUSDT", "BTCUSDT"]),
+        price=NumberColumn.parse(["61837.63", "2500.1", "61837.6", "2500.15", "61840"]),
+        size=NumberColumn.parse(["0.00012", "3", "1.5", "0.0001", "12"]),
         side=column(1, 2, 2, 1, 1),
         trade_id=column(3_700_000_001, 12, 3_700_000_002, 13, 3_700_000_004),
         previous_id=column(3_700_000_000, 11, 3_700_000_001, 12, 3_700_000_003),
@@ -43,9 +43,9 @@ def trades():
 
 def text_trades():
     return TradeRows(
-        symbols=Symbols.of(["SOLUSDT", "SOLUSDT"]),
-        price=Numbers.parse(["150.25", "150.5"]),
-        size=Numbers.parse(["1", "0.125"]),
+        symbols=SymbolColumn.of(["SOLUSDT", "SOLUSDT"]),
+        price=NumberColumn.parse(["150.25", "150.5"]),
+        size=NumberColumn.parse(["1", "0.125"]),
         side=column(2, 1),
         trade_id=column(0, 0),
         trade_id_text=["a-1", "ü-2"],
@@ -55,11 +55,11 @@ def text_trades():
 
 def quotes():
     return QuoteRows(
-        symbols=Symbols.of(["BTCUSDT", "BTCUSDT", "ETHUSDT"]),
-        bid_price=Numbers.parse(["61837.62", "61837.5", "2500"]),
-        bid_size=Numbers.parse(["1", "0.5", "7.25"]),
-        ask_price=Numbers.parse(["61837.63", "61837.75", "2500.01"]),
-        ask_size=Numbers.parse(["0.001", "2", "3"]),
+        symbols=SymbolColumn.of(["BTCUSDT", "BTCUSDT", "ETHUSDT"]),
+        bid_price=NumberColumn.parse(["61837.62", "61837.5", "2500"]),
+        bid_size=NumberColumn.parse(["1", "0.5", "7.25"]),
+        ask_price=NumberColumn.parse(["61837.63", "61837.75", "2500.01"]),
+        ask_size=NumberColumn.parse(["0.001", "2", "3"]),
         sequence=column(5, 7, 0),
         **times(3),
     )
@@ -67,22 +67,22 @@ def quotes():
 
 def tickers():
     return TickerRows(
-        symbols=Symbols.of(["BTCUSDT", "ETHUSDT"]),
-        last_price=Numbers.parse(["61837.63", "2500"]),
-        open_price=Numbers.parse(["60000", "0"]),
-        high_price=Numbers.parse(["62000.5", "2600"]),
-        low_price=Numbers.parse(["59000", "0"]),
-        volume=Numbers.parse(["123456.789", "0"]),
+        symbols=SymbolColumn.of(["BTCUSDT", "ETHUSDT"]),
+        last_price=NumberColumn.parse(["61837.63", "2500"]),
+        open_price=NumberColumn.parse(["60000", "0"]),
+        high_price=NumberColumn.parse(["62000.5", "2600"]),
+        low_price=NumberColumn.parse(["59000", "0"]),
+        volume=NumberColumn.parse(["123456.789", "0"]),
         **times(2),
     )
 
 
 def marks():
     return MarkRows(
-        symbols=Symbols.of(["BTCUSDT", "ETHUSDT", "BTCUSDT"]),
-        mark_price=Numbers.parse(["61836.1", "0", "61836.25"]),
-        index_price=Numbers.parse(["61835.123", "2499.5", "0"]),
-        funding_rate=Numbers.parse(["-0.000125", "0.0001", "0"]),
+        symbols=SymbolColumn.of(["BTCUSDT", "ETHUSDT", "BTCUSDT"]),
+        mark_price=NumberColumn.parse(["61836.1", "0", "61836.25"]),
+        index_price=NumberColumn.parse(["61835.123", "2499.5", "0"]),
+        funding_rate=NumberColumn.parse(["-0.000125", "0.0001", "0"]),
         next_funding_time_ns=column(START_NS + 5, 0, 0),
         **times(3),
     )
@@ -90,14 +90,14 @@ def marks():
 
 def candles():
     return CandleRows(
-        symbols=Symbols.of(["BTCUSDT", "ETHUSDT"]),
+        symbols=SymbolColumn.of(["BTCUSDT", "ETHUSDT"]),
         interval_s=column(60, 3600),
         open_time_ns=column(START_NS - START_NS % 60_000_000_000, START_NS - 10**12),
-        open=Numbers.parse(["61000", "2500.5"]),
-        high=Numbers.parse(["62000.25", "2501"]),
-        low=Numbers.parse(["60999.5", "2499"]),
-        close=Numbers.parse(["61837.63", "2500.75"]),
-        volume=Numbers.parse(["12.5", "100"]),
+        open=NumberColumn.parse(["61000", "2500.5"]),
+        high=NumberColumn.parse(["62000.25", "2501"]),
+        low=NumberColumn.parse(["60999.5", "2499"]),
+        close=NumberColumn.parse(["61837.63", "2500.75"]),
+        volume=NumberColumn.parse(["12.5", "100"]),
         closed=column(1, 0),
         **times(2),
     )

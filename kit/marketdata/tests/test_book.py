@@ -9,7 +9,7 @@ import pytest
 from kit.marketdata import native
 from kit.marketdata.book.book import Book
 from kit.marketdata.book.checksum import Checksum, asks_then_bids_checksum, top_checksum
-from kit.marketdata.book.levels import Changes, Proof, Side, Verdict
+from kit.marketdata.book.levels import BookCheck, BookConstraints, BookSide, SideChanges
 from kit.marketdata.model.columns import Scale
 
 LIBRARIES = [
@@ -39,7 +39,7 @@ def test_the_last_change_of_a_price_wins(seed: int, prices: int) -> None:
     for _ in range(60):
         bid_changes = changes(source, source.randrange(30), prices)
         ask_changes = changes(source, source.randrange(30), prices)
-        book.apply(Side.of(bid_changes), Side.of(ask_changes))
+        book.apply(BookSide.of(bid_changes), BookSide.of(ask_changes))
         bids.update(bid_changes)
         asks.update(ask_changes)
         wanted_bids = sorted((level for level in bids.items() if level[1]), reverse=True)
@@ -54,14 +54,14 @@ def test_the_last_change_of_a_price_wins(seed: int, prices: int) -> None:
 
 def test_replace_forgets_what_was() -> None:
     book = Book()
-    book.apply(Side.of([(1, 1)]), Side.of([(2, 2)]))
-    book.replace(Side.of([(3, 3)]), Side.of([]))
+    book.apply(BookSide.of([(1, 1)]), BookSide.of([(2, 2)]))
+    book.replace(BookSide.of([(3, 3)]), BookSide.of([]))
     assert (book.bids(), book.asks()) == ([(3, 3)], [])
 
 
 def test_a_larger_scale_keeps_the_values() -> None:
     book = Book()
-    book.apply(Side.of([(5, 2)]), Side.of([(7, 3)]))
+    book.apply(BookSide.of([(5, 2)]), BookSide.of([(7, 3)]))
     assert book.fits(10, 100, 1_000)
     assert not book.fits(1_000, 1, 1_000)
     book.rescale(10, 100)
@@ -71,7 +71,7 @@ def test_a_larger_scale_keeps_the_values() -> None:
 def test_trim_keeps_the_best() -> None:
     book = Book()
     levels = [(price, 1) for price in range(1, 11)]
-    book.apply(Side.of(levels), Side.of(levels))
+    book.apply(BookSide.of(levels), BookSide.of(levels))
     book.trim(2)
     assert (book.bids(), book.asks()) == ([(10, 1), (9, 1)], [(1, 1), (2, 1)])
 
@@ -79,14 +79,14 @@ def test_trim_keeps_the_best() -> None:
 def test_changes_may_be_a_view_of_other_columns() -> None:
     column = np.arange(1, 21, dtype=np.int64)
     book = Book()
-    book.apply(Side(column[::2], column[1::2]), Side.of([]))
+    book.apply(BookSide(column[::2], column[1::2]), BookSide.of([]))
     assert book.asks() == []
     assert book.bids(1) == [(19, 20)]
 
 
-def one_by_one(updates: list[tuple[list, list]]) -> tuple[Changes, Changes]:
+def one_by_one(updates: list[tuple[list, list]]) -> tuple[SideChanges, SideChanges]:
     sides = zip(*updates, strict=True)
-    bids, asks = (Changes.joined([Side.of(side) for side in found]) for found in sides)
+    bids, asks = (SideChanges.joined([BookSide.of(side) for side in found]) for found in sides)
     return bids, asks
 
 
@@ -107,9 +107,9 @@ def test_krakens_checksum(error: int) -> None:
     numbers = [text for side in (ASKS, BIDS) for pair in side for text in pair]
     text = "".join(number.replace(".", "").lstrip("0") for number in numbers)
     claimed = np.array([zlib.crc32(text.encode()) + error])
-    book = Book(Proof(Checksum.ASKS_THEN_BIDS, depth=10))
+    book = Book(BookConstraints(Checksum.ASKS_THEN_BIDS, depth=10))
     bids, asks = one_by_one([(scaled(BIDS), scaled(ASKS))])
-    right, wrong = (1, Verdict.GOOD), (0, Verdict.CHECKSUM)
+    right, wrong = (1, BookCheck.GOOD), (0, BookCheck.CHECKSUM)
     assert book.follow(run_of(1), bids, asks, claimed, Scale(1, 8)) == (wrong if error else right)
 
 
@@ -119,9 +119,9 @@ def test_checksums_of_a_run_agree_with_the_reference(kind: Checksum, seed: int) 
     source = random.Random(seed)
     scale = Scale(source.randrange(4), source.randrange(6))
     updates = [(changes(source, 8, 60), changes(source, 8, 60)) for _ in range(30)]
-    follower, claimed = Book(Proof(depth=12)), []
+    follower, claimed = Book(BookConstraints(depth=12)), []
     for bids, asks in updates:
-        follower.apply(Side.of(bids), Side.of(asks))
+        follower.apply(BookSide.of(bids), BookSide.of(asks))
         top = follower.bids(25), follower.asks(25)
         whole = (
             asks_then_bids_checksum(*top)
@@ -130,24 +130,24 @@ def test_checksums_of_a_run_agree_with_the_reference(kind: Checksum, seed: int) 
         )
         claimed.append(whole - 2**32 if source.random() < 0.5 else whole)
     sides = one_by_one(updates)
-    book = Book(Proof(kind, depth=12))
-    assert book.follow(run_of(30), *sides, np.array(claimed), scale) == (30, Verdict.GOOD)
+    book = Book(BookConstraints(kind, depth=12))
+    assert book.follow(run_of(30), *sides, np.array(claimed), scale) == (30, BookCheck.GOOD)
     assert (book.bids(), book.asks()) == (follower.bids(), follower.asks())
     claimed[17] ^= 1
-    again = Book(Proof(kind, depth=12))
-    assert again.follow(run_of(30), *sides, np.array(claimed), scale) == (17, Verdict.CHECKSUM)
+    again = Book(BookConstraints(kind, depth=12))
+    assert again.follow(run_of(30), *sides, np.array(claimed), scale) == (17, BookCheck.CHECKSUM)
 
 
 def test_a_checksum_of_zero_says_nothing_on_okx() -> None:
-    book = Book(Proof(Checksum.INTERLEAVED))
+    book = Book(BookConstraints(Checksum.INTERLEAVED))
     sides = one_by_one([([(5, 1)], [])])
-    assert book.follow(run_of(1), *sides, np.array([0]), Scale()) == (1, Verdict.GOOD)
+    assert book.follow(run_of(1), *sides, np.array([0]), Scale()) == (1, BookCheck.GOOD)
 
 
 def test_a_crossed_book_stops_a_run() -> None:
-    book = Book(Proof(uncrossed=True))
+    book = Book(BookConstraints(uncrossed=True))
     sides = one_by_one([([(5, 1)], [(6, 1)]), ([(6, 1)], []), ([(4, 1)], [])])
-    assert book.follow(run_of(3), *sides, None, Scale()) == (1, Verdict.CROSSED)
+    assert book.follow(run_of(3), *sides, None, Scale()) == (1, BookCheck.CROSSED)
 
 
 def test_only_the_named_updates_are_followed() -> None:
@@ -158,7 +158,7 @@ def test_only_the_named_updates_are_followed() -> None:
 
 
 def test_what_falls_out_of_the_depth_is_told() -> None:
-    book = Book(Proof(depth=2))
+    book = Book(BookConstraints(depth=2))
     updates = [([(5, 1), (6, 1)], [(8, 1)]), ([(7, 1)], [(10, 1), (9, 1)]), ([(4, 1)], [])]
     sides = one_by_one(updates)
     book.follow(run_of(3), *sides, None, Scale())
@@ -176,7 +176,7 @@ def test_what_falls_out_of_the_depth_is_told() -> None:
 def test_a_reader_of_all_that_is_told_has_the_same_book(seed: int) -> None:
     source = random.Random(seed)
     updates = [(changes(source, 8, 60), changes(source, 8, 60)) for _ in range(40)]
-    book, reader, sides = Book(Proof(depth=7)), Book(), one_by_one(updates)
+    book, reader, sides = Book(BookConstraints(depth=7)), Book(), one_by_one(updates)
     book.follow(run_of(40), *sides, None, Scale())
     told = [
         side.removing(fallen) for side, fallen in zip(sides, book.dropped_levels(), strict=True)

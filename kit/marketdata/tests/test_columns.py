@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kit.marketdata.model.columns import Numbers, Symbols
+from kit.marketdata.model.columns import NumberColumn, SymbolColumn
 
 
 @pytest.mark.parametrize(
@@ -15,5 +15,5 @@ from kit.marketdata.model.columns import Numbers, Symbols
     ],
 )
 def test_a_symbol_without_rows_has_no_decimal_places(texts: list[str], expected: list[int]) -> None:
-    symbols = Symbols(["BTC/USDT", "DOGE/USDT"], np.zeros(len(texts), dtype=np.int64))
-    assert symbols.most([Numbers.parse(texts)]) == expected
+    symbols = SymbolColumn(["BTC/USDT", "DOGE/USDT"], np.zeros(len(texts), dtype=np.int64))
+    assert symbols.most([NumberColumn.parse(texts)]) == expected

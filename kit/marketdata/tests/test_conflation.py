@@ -11,10 +11,10 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
 from kit.base.cursor import Cursor, StreamKey
-from kit.base.errors import Draining
+from kit.base.errors import ProcessDraining
 from kit.marketdata.delivery.conflated_state import BookTop
 from kit.marketdata.delivery.conflation import ConflatedBuffer, Conflator
-from kit.marketdata.delivery.subscription import ALL_SYMBOLS, Publication, SymbolFilter
+from kit.marketdata.delivery.subscription import ALL_SYMBOLS, PublishedBatch, SymbolFilter
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.columns import Scale
 from tests.support.waiting import WAIT_SECONDS_MAX
@@ -54,11 +54,11 @@ def publication(key: StreamKey, symbols: Iterable[str], gaps: Iterable[types_pb2
     ), names
 
 
-def publish(key: StreamKey, batch: Batch) -> Publication:
-    return Publication(key, Cursor(1, 1), batch.SerializeToString())
+def publish(key: StreamKey, batch: Batch) -> PublishedBatch:
+    return PublishedBatch(key, Cursor(1, 1), batch.SerializeToString())
 
 
-def quotes(rows: list[tuple[str, int]]) -> Publication:
+def quotes(rows: list[tuple[str, int]]) -> PublishedBatch:
     """Symbol and bid price of each row."""
     batch, names = publication(QUOTES, [symbol for symbol, _ in rows])
     for symbol, price in rows:
@@ -70,7 +70,7 @@ def quotes(rows: list[tuple[str, int]]) -> Publication:
     return publish(QUOTES, batch)
 
 
-def trades(rows: list[tuple[str, int]], gaps: Iterable[types_pb2.Gap] = ()) -> Publication:
+def trades(rows: list[tuple[str, int]], gaps: Iterable[types_pb2.Gap] = ()) -> PublishedBatch:
     """Symbol and trade id of each row."""
     batch, names = publication(TRADES, [symbol for symbol, _ in rows], gaps)
     for symbol, trade_id in rows:
@@ -81,7 +81,7 @@ def trades(rows: list[tuple[str, int]], gaps: Iterable[types_pb2.Gap] = ()) -> P
     return publish(TRADES, batch)
 
 
-def book_change(*symbols: str) -> Publication:
+def book_change(*symbols: str) -> PublishedBatch:
     """Something has changed in these books; what, the books know."""
     return publish(BOOK, publication(BOOK, symbols)[0])
 
@@ -336,8 +336,8 @@ async def test_an_ended_mailbox_raises_its_error():
     responses = mailbox.responses()
     mailbox.offer(quotes([("A", 1)]), ALL_SYMBOLS)
     await next_of(responses)
-    mailbox.end(Draining("for the test"))
-    with pytest.raises(Draining):
+    mailbox.end(ProcessDraining("for the test"))
+    with pytest.raises(ProcessDraining):
         await next_of(responses)
 
 

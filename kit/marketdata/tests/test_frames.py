@@ -14,7 +14,7 @@ from kit.base.numbers import to_decimal
 from kit.marketdata import native
 from kit.marketdata.codec import encode
 from kit.marketdata.frames import (
-    Decoded,
+    DecodedFrames,
     Field,
     FrameError,
     FramePatterns,
@@ -22,9 +22,9 @@ from kit.marketdata.frames import (
     FrameSchema,
     LevelList,
     optional,
-    reference,
+    reference_reader,
 )
-from kit.marketdata.model.columns import Levels, Numbers, Symbols, TradeRows
+from kit.marketdata.model.columns import NumberColumn, PriceLevels, SymbolColumn, TradeRows
 
 SCHEMA = FrameSchema(
     "data[]",
@@ -108,13 +108,13 @@ def frames(payloads: list[bytes]) -> Frames:
     return Frames(payloads, range(len(payloads)))
 
 
-def plain(column: Numbers) -> list[Decimal]:
+def plain(column: NumberColumn) -> list[Decimal]:
     places = column.decimals
     each = [places] * len(column) if isinstance(places, int) else places.tolist()
     return [to_decimal(*pair) for pair in zip(column.unscaled.tolist(), each, strict=True)]
 
 
-def pairs(levels: Levels) -> list[list[tuple[Decimal, Decimal]]]:
+def pairs(levels: PriceLevels) -> list[list[tuple[Decimal, Decimal]]]:
     rest = list(zip(plain(levels.price), plain(levels.size), strict=True))
     found = []
     for count in levels.count.tolist():
@@ -123,7 +123,7 @@ def pairs(levels: Levels) -> list[list[tuple[Decimal, Decimal]]]:
     return found
 
 
-def summary(found: Decoded) -> dict[str, object]:
+def summary(found: DecodedFrames) -> dict[str, object]:
     return {
         "s": found.symbols("s").per_row(),
         "i": found.integers("i").tolist(),
@@ -263,7 +263,7 @@ def test_a_level_is_two_numbers(
 
 @compiled
 def test_plain_frames_take_the_compiled_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reference, "decode", None)
+    monkeypatch.setattr(reference_reader, "decode", None)
     row = make_row(random.Random(1)) | {"d": "1.5", "b": [], "a": [], "x": 1.5, "n": []}
     row.pop("c", None)
     assert SCHEMA.decode(frames([frame(row)])).symbols("s").per_row() == [row["s"]]
@@ -291,9 +291,9 @@ def make_trades(numbers: list[tuple[int, int]]) -> TradeRows:
     count = len(numbers)
     price = np.array([price for price, _ in numbers], dtype=np.int64)
     return TradeRows(
-        Symbols.of([f"S{number % 3}" for number in range(count)]),
-        Numbers(price, 2),
-        Numbers(price, np.array([number % 4 for number in range(count)], dtype=np.int64)),
+        SymbolColumn.of([f"S{number % 3}" for number in range(count)]),
+        NumberColumn(price, 2),
+        NumberColumn(price, np.array([number % 4 for number in range(count)], dtype=np.int64)),
         np.array([1 + number % 2 for number in range(count)], dtype=np.int64),
         price,
         price,

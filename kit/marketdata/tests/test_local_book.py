@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.base.numbers import NumberError, to_decimal
-from kit.marketdata.book.levels import Side
-from kit.marketdata.book.local_book import BookUpdate, LocalBook, LocalBooks, updates_by_book
+from kit.marketdata.book.levels import BookSide
+from kit.marketdata.book.local_book import LocalBook, LocalBooks, LocalBookUpdate, updates_by_book
 from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale
 from kit.marketdata.model.columns import Scale
 
@@ -108,8 +108,8 @@ def test_updates_of_epoch_0_are_left_out():
 
 
 def update_of(scale, price, *, snapshot=False, venue_time_ns=0):
-    side = Side.of([(price, 1)])
-    return BookUpdate(scale, snapshot, 1, 1, venue_time_ns, 0, side, Side.of([]))
+    side = BookSide.of([(price, 1)])
+    return LocalBookUpdate(scale, snapshot, 1, 1, venue_time_ns, 0, side, BookSide.of([]))
 
 
 def test_a_number_without_a_common_scale_leaves_the_levels():

@@ -5,7 +5,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import START, Cursor, StreamKey
 from kit.base.errors import StoreUnavailable
-from kit.marketdata.delivery.streams import RedisStreams, StreamEntry, StreamMoved
+from kit.marketdata.delivery.redis_streams import RedisStreams, StreamAppendConflict, StreamEntry
 
 TRADES = StreamKey("binance", types_pb2.CHANNEL_TRADES)
 BOOK = StreamKey("binance", types_pb2.CHANNEL_BOOK)
@@ -33,7 +33,7 @@ async def test_entries_follow_the_newest_of_their_stream(streams):
 
 async def test_nothing_is_written_when_one_stream_has_moved(streams):
     await streams.append([entry(BOOK, 7)])
-    with pytest.raises(StreamMoved) as caught:
+    with pytest.raises(StreamAppendConflict) as caught:
         await streams.append_after({TRADES: START, BOOK: START}, [entry(TRADES, 1), entry(BOOK, 8)])
     assert (caught.value.key, caught.value.newest) == (BOOK, Cursor(5, 7))
     assert await streams.last(TRADES) is None
@@ -41,7 +41,7 @@ async def test_nothing_is_written_when_one_stream_has_moved(streams):
 
 async def test_a_stream_that_has_lost_its_end_is_noticed(streams):
     await streams.append([entry(TRADES, 1)])
-    with pytest.raises(StreamMoved) as caught:
+    with pytest.raises(StreamAppendConflict) as caught:
         await streams.append_after({TRADES: Cursor(5, 2)}, [entry(TRADES, 3)])
     assert caught.value.newest == Cursor(5, 1)
 

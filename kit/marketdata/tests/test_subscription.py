@@ -8,11 +8,11 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
 from kit.base.cursor import Cursor, StreamKey
-from kit.base.errors import Draining, SubscriberTooSlow, TooManySubscribers
+from kit.base.errors import ProcessDraining, SubscriberTooSlow, TooManySubscribers
 from kit.marketdata.delivery.subscription import (
     RESPONSE_BYTES_MAX,
     LosslessBuffer,
-    Publication,
+    PublishedBatch,
     Subscribers,
     frame,
     responses_of,
@@ -22,7 +22,7 @@ TRADES = StreamKey("binance", types_pb2.CHANNEL_TRADES)
 QUOTES = StreamKey("binance", types_pb2.CHANNEL_QUOTES)
 
 
-def trades(sequence: int, *symbols: str) -> Publication:
+def trades(sequence: int, *symbols: str) -> PublishedBatch:
     """One trade of each symbol; the sequence is its price and its trade id."""
     cursor = Cursor(1, sequence)
     batch = batch_pb2.MarketDataBatch(
@@ -36,7 +36,7 @@ def trades(sequence: int, *symbols: str) -> Publication:
             trade_id=[sequence] * len(symbols),
         ),
     )
-    return Publication(TRADES, cursor, batch.SerializeToString())
+    return PublishedBatch(TRADES, cursor, batch.SerializeToString())
 
 
 def sequences(response: bytes) -> list[int]:
@@ -206,8 +206,8 @@ def test_all_readers_can_be_ended_at_once():
     mailbox = LosslessBuffer(1000)
     with subscribers.admit() as subscription:
         subscription.join(TRADES, mailbox)
-        subscribers.end(Draining("for the test"))
-        with pytest.raises(Draining):
+        subscribers.end(ProcessDraining("for the test"))
+        with pytest.raises(ProcessDraining):
             mailbox.take()
 
 
@@ -215,9 +215,9 @@ def test_who_joins_when_all_are_ended_is_ended_too():
     subscribers = Subscribers(1)
     mailbox = LosslessBuffer(1000)
     with subscribers.admit() as subscription:
-        subscribers.end(Draining("for the test"))
+        subscribers.end(ProcessDraining("for the test"))
         subscription.join(TRADES, mailbox)
-        with pytest.raises(Draining):
+        with pytest.raises(ProcessDraining):
             mailbox.take()
 
 

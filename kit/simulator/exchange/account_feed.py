@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
-from kit.simulator.dialect import Frame, Session
+from kit.simulator.dialect import Frame, WebsocketSession
 from kit.simulator.matching.contract import AccountEvent, MatchingEngine
 
 
 def report_account(
-    session: Session,
+    session: WebsocketSession,
     engine: MatchingEngine,
     account: str,
     frames_of: Callable[[AccountEvent], Iterable[Frame]],

@@ -10,15 +10,15 @@ from kit.marketdata.model.columns import (
     SIDE_BUY,
     BookRows,
     MarkRows,
-    Numbers,
+    NumberColumn,
     QuoteRows,
     TradeRows,
     zeros,
 )
-from kit.simulator.dialect import Channel, Frame, Stream
-from kit.simulator.events import decimal_text
-from kit.simulator.history import TradePrint
-from kit.simulator.listing import BookSnapshot, Listing, Mark
+from kit.simulator.dialect import Channel, ExchangeStream, Frame
+from kit.simulator.history import HistoricalTrade
+from kit.simulator.listing import DerivativeMark, ExchangeBookSnapshot, Listing
+from kit.simulator.market_events import decimal_text
 
 Rows = TradeRows | QuoteRows | BookRows
 Parser = Callable[[Frames], Rows]
@@ -28,12 +28,12 @@ BATCH_LINES = 32
 halves are parsed again."""
 
 
-def no_snapshot(body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
+def no_snapshot(body: bytes, url: str = "") -> tuple[str, ExchangeBookSnapshot] | None:
     """The exchange's captures have no books over REST."""
     return None
 
 
-def no_marks(stream: Stream) -> MarkParser | None:
+def no_marks(stream: ExchangeStream) -> MarkParser | None:
     """The exchange has no derivatives."""
     return None
 
@@ -53,9 +53,9 @@ class CaptureReader:
     """What has prices and sizes, by the channel of a stream."""
     assets_of: Callable[[str], tuple[str, str]]
     """Base and quote of a symbol."""
-    snapshot_of: Callable[..., tuple[str, BookSnapshot] | None] = no_snapshot
+    snapshot_of: Callable[..., tuple[str, ExchangeBookSnapshot] | None] = no_snapshot
     """Symbol ("" when it does not say) and book of a snapshot line or a REST body with its URL."""
-    marks_of: Callable[[Stream], MarkParser | None] = no_marks
+    marks_of: Callable[[ExchangeStream], MarkParser | None] = no_marks
     """The parser of the marks in a stream."""
     complete: Callable[[Listing], Listing] = unchanged
     """Adds what a symbol shows of a derivative."""
@@ -65,15 +65,15 @@ class CaptureReader:
     """Whether the exchange writes each number with all its places, so that zeros at the end show
     the tick."""
 
-    def trades_in(self, lines: Sequence[bytes]) -> Sequence[TradePrint]:
+    def trades_in(self, lines: Sequence[bytes]) -> Sequence[HistoricalTrade]:
         """The trades of frames of trade streams, digit for digit; damaged frames are left out."""
-        found: list[TradePrint] = []
+        found: list[HistoricalTrade] = []
         for rows in self._tables(Channel.TRADES, lines):
             if isinstance(rows, TradeRows):
                 found += self._prints(rows, lines)
         return found
 
-    def _prints(self, rows: TradeRows, lines: Sequence[bytes]) -> Sequence[TradePrint]:
+    def _prints(self, rows: TradeRows, lines: Sequence[bytes]) -> Sequence[HistoricalTrade]:
         """The trades of a table. A frame with a strange number has none, nor has an id that was
         spent without a trade."""
         texts, spent = rows.trade_id_text, rows.spent
@@ -87,7 +87,7 @@ class CaptureReader:
             [0] * len(rows) if spent is None else spent.tolist(),
             strict=True,
         )
-        found: list[tuple[int, TradePrint]] = []
+        found: list[tuple[int, HistoricalTrade]] = []
         strange: set[int] = set()
         for trade_id, price, size, time_ns, side, at, is_spent in columns:
             if is_spent:
@@ -99,7 +99,7 @@ class CaptureReader:
                 continue
             if price[0] == "-" or price.encode() not in lines[at] or size.encode() not in lines[at]:
                 strange.add(at)
-            found.append((at, TradePrint(number, price, size, time_ns, side == SIDE_BUY)))
+            found.append((at, HistoricalTrade(number, price, size, time_ns, side == SIDE_BUY)))
         return [trade for at, trade in found if at not in strange]
 
     def _tables(self, channel: Channel, lines: Sequence[bytes]) -> Iterator[Rows]:
@@ -116,7 +116,7 @@ class CaptureReader:
                 return int(rows.last_sequence[-1])
         return 0
 
-    def mark_of(self, line: bytes) -> tuple[str, Mark] | None:
+    def mark_of(self, line: bytes) -> tuple[str, DerivativeMark] | None:
         """The symbol and the mark of a frame, empty where it says nothing; None: it is damaged, or
         has no marks."""
         parser = self.marks_of(self.frame_of(line)[0])
@@ -132,7 +132,7 @@ class CaptureReader:
         texts = (next(_texts(column)) for column in columns)
         mark, index, funding = (text if text.strip("0.") else "" for text in texts)
         due_ns = int(rows.next_funding_time_ns[0])
-        return rows.symbols.names[0], Mark(mark, index, funding, due_ns)
+        return rows.symbols.names[0], DerivativeMark(mark, index, funding, due_ns)
 
     def listings_of(self, lines: Iterable[bytes]) -> Sequence[Listing]:
         """The instruments that some lines are about, with the places that their numbers have. A
@@ -170,7 +170,7 @@ def _parsed(parser: Parser, lines: Sequence[bytes], first: int) -> Iterator[Rows
             yield from _parsed(parser, lines[middle:], first + middle)
 
 
-def _places(column: Numbers, keeps_zeros: bool) -> int:
+def _places(column: NumberColumn, keeps_zeros: bool) -> int:
     """The most decimal places of a column."""
     unscaled = column.unscaled
     decimals = zeros(len(column)) + column.decimals
@@ -182,7 +182,7 @@ def _places(column: Numbers, keeps_zeros: bool) -> int:
     return int(decimals.max(initial=0))
 
 
-def _columns(rows: Rows) -> tuple[Sequence[Numbers], Sequence[Numbers]]:
+def _columns(rows: Rows) -> tuple[Sequence[NumberColumn], Sequence[NumberColumn]]:
     """The columns of prices, and those of sizes."""
     if isinstance(rows, TradeRows):
         return [rows.price], [rows.size]
@@ -191,7 +191,7 @@ def _columns(rows: Rows) -> tuple[Sequence[Numbers], Sequence[Numbers]]:
     return [rows.bids.price, rows.asks.price], [rows.bids.size, rows.asks.size]
 
 
-def _texts(column: Numbers) -> Iterator[str]:
+def _texts(column: NumberColumn) -> Iterator[str]:
     """Each number with all its places."""
     decimals = column.decimals
     for at, unscaled in enumerate(column.unscaled.tolist()):

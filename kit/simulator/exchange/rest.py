@@ -13,13 +13,13 @@ from typing import TypeVar
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import MarketView, RestRequest, RestResponse
-from kit.simulator.exchange.market import known_listings
+from kit.simulator.exchange.listings_and_prices import known_listings
 from kit.simulator.listing import Listing
-from kit.simulator.matching.contract import Key, MatchingEngine, OrderRejected, RejectCode
-from kit.simulator.texts import DIGITS_MAX, whole
+from kit.simulator.matching.contract import ApiKey, MatchingEngine, OrderRejected, RejectCode
+from kit.simulator.text_conversion import DIGITS_MAX, whole
 
 ChoiceT = TypeVar("ChoiceT")
-NO_KEY = Key("", "", "", "")
+NO_KEY = ApiKey("", "", "", "")
 """The key of a call that needs none."""
 
 
@@ -65,7 +65,7 @@ class ApiCall:
     parameters: Mapping[str, str]
     market_view: MarketView
     errors: ApiErrors
-    key: Key = NO_KEY
+    key: ApiKey = NO_KEY
     """The API key that signed the call."""
     body: bytes = b""
 
@@ -89,7 +89,7 @@ class ApiCall:
         """The exchange's time, ms since the Unix epoch."""
         return self.market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
 
-    def signed_by(self, key: Key) -> "ApiCall":
+    def signed_by(self, key: ApiKey) -> "ApiCall":
         """The same call of an account."""
         return replace(self, key=key)
 
@@ -215,7 +215,7 @@ class RestApi:
     """The answer with an error."""
     unknown: RestResponse
     """The answer at a path without a route."""
-    authenticate: Callable[[RestRequest, ApiCall], Key] | None = None
+    authenticate: Callable[[RestRequest, ApiCall], ApiKey] | None = None
     """The key that signed a call. Raises ApiError."""
     parameters: Callable[[RestRequest], Mapping[str, str]] = query_of
     """Raises ApiError."""

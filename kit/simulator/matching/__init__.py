@@ -6,7 +6,7 @@ engine             the life of orders: admitted, matched, resting, triggered, fi
 order_book         one instrument's orders by price and time
 instrument_book    one listed instrument: its order book, rules and units
 order              orders and fills inside the engine
-checks             validation of new orders
+order_validation   validation of new orders
 stops              orders that wait for a trigger price
 accounts           balances, orders, fills and listeners of accounts
 settlement         reservations and payments, computed by ``kit.accounting``

@@ -5,32 +5,32 @@ from collections.abc import Iterator
 
 from kit.accounting.wallet import Wallet
 from kit.simulator.matching.contract import AccountEvent, Listener
-from kit.simulator.matching.order import Fill, Order
+from kit.simulator.matching.order import MatchingFill, MatchingOrder
 
 REMEMBERED_MAX = 100_000
 """Orders, and fills, of one account."""
 
 
-class Account:
+class ExchangeAccount:
     """One account of the exchange."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.wallet = Wallet()
-        self.open: dict[int, Order] = {}
+        self.open: dict[int, MatchingOrder] = {}
         """By number, oldest first."""
-        self.reducing: dict[int, Order] = {}
+        self.reducing: dict[int, MatchingOrder] = {}
         """The open orders that are reduce-only."""
-        self.by_number: dict[int, Order] = {}
-        self.by_client_id: dict[str, Order] = {}
+        self.by_number: dict[int, MatchingOrder] = {}
+        self.by_client_id: dict[str, MatchingOrder] = {}
         """The newest order of each client id."""
-        self.orders: deque[Order] = deque()
-        self.fills: deque[Fill] = deque(maxlen=REMEMBERED_MAX)
+        self.orders: deque[MatchingOrder] = deque()
+        self.fills: deque[MatchingFill] = deque(maxlen=REMEMBERED_MAX)
         self.cancel_at_ns = 0
         """When all orders are cancelled, by the exchange's clock; 0: never."""
         self.listeners: list[Listener] = []
 
-    def begin(self, order: Order) -> None:
+    def begin(self, order: MatchingOrder) -> None:
         """Remember a new order. When there are too many, forget the oldest one that is final."""
         number, ticket = order.number, order.ticket
         self.open[number] = self.by_number[number] = order
@@ -42,13 +42,13 @@ class Account:
         if len(self.orders) > REMEMBERED_MAX:
             self._forget(self.orders.popleft())
 
-    def end(self, order: Order) -> None:
+    def end(self, order: MatchingOrder) -> None:
         """Note that an order is final."""
         del self.open[order.number]
         if self.reducing:
             self.reducing.pop(order.number, None)
 
-    def open_of(self, symbol: str) -> Iterator[Order]:
+    def open_of(self, symbol: str) -> Iterator[MatchingOrder]:
         """Yield the open orders of one symbol, or of all if it is empty."""
         for order in list(self.open.values()):
             if symbol in ("", order.ticket.symbol):
@@ -59,7 +59,7 @@ class Account:
         for listener in list(self.listeners):
             listener(event)
 
-    def _forget(self, order: Order) -> None:
+    def _forget(self, order: MatchingOrder) -> None:
         if order.number in self.open:
             self.orders.append(order)
             return

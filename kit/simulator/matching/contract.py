@@ -20,7 +20,7 @@ from kit.accounting.fees import FeeAsset, FeeTier
 from kit.execution.contract import OrderRequest
 
 
-class Status(StrEnum):
+class OrderStatus(StrEnum):
     """The state of an order."""
 
     UNTRIGGERED = "untriggered"
@@ -34,7 +34,9 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
-FINAL = frozenset({Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.REJECTED})
+FINAL = frozenset(
+    {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED}
+)
 
 
 class RejectCode(StrEnum):
@@ -71,7 +73,7 @@ class OrderRejected(Exception):
         return self._words or self.refusal.value
 
 
-class SelfTrade(StrEnum):
+class SelfTradeMode(StrEnum):
     """Self-trade prevention: which of two matching orders of one account is cancelled."""
 
     ALLOW = "allow"
@@ -80,7 +82,7 @@ class SelfTrade(StrEnum):
     CANCEL_BOTH = "cancel both"
 
 
-class IdScope(StrEnum):
+class ClientIdScope(StrEnum):
     """Among which orders of an account a client id must be unique."""
 
     NONE = "none"
@@ -97,7 +99,7 @@ class OrderTicket(OrderRequest, frozen=True, kw_only=True, gc=False):
     value: Decimal | None = None
     """Amount of the quote asset that a market order is for, instead of a size; ``size`` is 0
     then."""
-    self_trade: SelfTrade | None = None
+    self_trade: SelfTradeMode | None = None
     """None: as the rules of the exchange say."""
 
 
@@ -109,7 +111,7 @@ class OrderView(msgspec.Struct, frozen=True, gc=False):
     account: str
     ticket: OrderTicket
     """The request with all amendments."""
-    status: Status
+    status: OrderStatus
     filled: Decimal
     filled_value: Decimal
     """Sum of price times size of its fills, in quote units (times the contract size)."""
@@ -182,7 +184,7 @@ class PositionView:
     """Realised profit since it was opened, funding included."""
 
 
-class Cause(StrEnum):
+class OrderEventCause(StrEnum):
     """The cause of an order event."""
 
     NEW = "new"
@@ -198,7 +200,7 @@ class OrderChanged(msgspec.Struct, frozen=True, gc=False):
     """An order is new or has changed. ``fill`` is set if the cause is FILLED."""
 
     order: OrderView
-    cause: Cause
+    cause: OrderEventCause
     fill: FillView | None = None
 
 
@@ -223,7 +225,7 @@ Listener = Callable[[AccountEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ApiKey:
     """An API key of the simulated exchange. The keys are public: nothing real depends on them."""
 
     key: str
@@ -234,9 +236,9 @@ class Key:
 
 
 KEYS = (
-    Key("demo-key", "demo-secret", "demo-password", "demo"),
-    Key("other-key", "other-secret", "other-password", "other"),
-    Key("withdraw-key", "withdraw-secret", "withdraw-password", "demo", may_withdraw=True),
+    ApiKey("demo-key", "demo-secret", "demo-password", "demo"),
+    ApiKey("other-key", "other-secret", "other-password", "other"),
+    ApiKey("withdraw-key", "withdraw-secret", "withdraw-password", "demo", may_withdraw=True),
 )
 
 
@@ -244,7 +246,7 @@ KEYS = (
 class MatchingRules:
     """The rules of an exchange."""
 
-    keys: Sequence[Key] = KEYS
+    keys: Sequence[ApiKey] = KEYS
     start: Mapping[str, Decimal] = field(default_factory=dict)
     """Initial balances of a new account, by asset. Of other assets it gets START_BASE if they are
     the base of an instrument, else START_QUOTE."""
@@ -253,14 +255,14 @@ class MatchingRules:
     fee_asset: FeeAsset = FeeAsset.RECEIVED
     fee_places: int = 8
     """Decimal places of a fee; digits beyond them are cut off."""
-    id_scope: IdScope = IdScope.OPEN
-    self_trade: SelfTrade = SelfTrade.CANCEL_NEWEST
+    id_scope: ClientIdScope = ClientIdScope.OPEN
+    self_trade: SelfTradeMode = SelfTradeMode.CANCEL_NEWEST
     open_orders_max: int = 1_000
     """Most open orders of one account."""
     price_band: Decimal | None = None
     """Largest distance of a price from the last one, as a share of it; None: no limit."""
-    outcomes: Mapping[RejectCode, Status] = field(
-        default_factory=lambda: {RejectCode.WOULD_NOT_FILL: Status.EXPIRED}
+    outcomes: Mapping[RejectCode, OrderStatus] = field(
+        default_factory=lambda: {RejectCode.WOULD_NOT_FILL: OrderStatus.EXPIRED}
     )
     """Reasons for which no OrderRejected is raised: the order is returned in this final state."""
     stops_trigger_at_once: bool = False
@@ -276,7 +278,7 @@ START_BASE = Decimal(1_000)
 START_QUOTE = Decimal(1_000_000)
 
 
-class OrderEntry(Protocol):
+class MatchingOrderEntry(Protocol):
     """Requests that change orders. Methods raise OrderRejected."""
 
     def place(self, account: str, ticket: OrderTicket) -> OrderView:
@@ -304,7 +306,7 @@ class OrderEntry(Protocol):
         """Cancel all orders unless this is called again within the time; 0 ends the countdown."""
 
 
-class OrderQueries(Protocol):
+class MatchingOrderQueries(Protocol):
     """Orders and fills that are remembered. Methods raise OrderRejected."""
 
     def order(self, account: str, order_id: int) -> OrderView:
@@ -323,12 +325,12 @@ class OrderQueries(Protocol):
         """Return fills since a time, oldest first."""
 
 
-class AccountQueries(Protocol):
+class MatchingAccountQueries(Protocol):
     """API keys, balances, positions and events of accounts."""
 
-    keys: Sequence[Key]
+    keys: Sequence[ApiKey]
 
-    def key(self, key: str) -> Key | None:
+    def key(self, key: str) -> ApiKey | None:
         """Return the API key of this name, or None if there is none."""
 
     def balances(self, account: str) -> list[BalanceView]:
@@ -342,5 +344,5 @@ class AccountQueries(Protocol):
         it."""
 
 
-class MatchingEngine(OrderEntry, OrderQueries, AccountQueries, Protocol):
+class MatchingEngine(MatchingOrderEntry, MatchingOrderQueries, MatchingAccountQueries, Protocol):
     """All accounts of one venue."""

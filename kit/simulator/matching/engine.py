@@ -9,36 +9,36 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting.money import amount_of, atoms_of
 from kit.execution.order_types import side_of
-from kit.simulator.events import Instrument, MarketEvent, Trade
 from kit.simulator.listing import Listing
-from kit.simulator.matching.accounts import Account
-from kit.simulator.matching.checks import check_fills
+from kit.simulator.market_events import Instrument, MarketEvent, Trade
+from kit.simulator.matching.accounts import ExchangeAccount
 from kit.simulator.matching.contract import (
     START_BASE,
     START_QUOTE,
     BalanceChanged,
     BalanceView,
-    Cause,
     MatchingRules,
     OrderChanged,
+    OrderEventCause,
     OrderRejected,
+    OrderStatus,
     OrderTicket,
     PositionChanged,
     RejectCode,
-    Status,
 )
 from kit.simulator.matching.instrument_book import InstrumentBook
-from kit.simulator.matching.mark_prices import FindMark, MarkPrices
-from kit.simulator.matching.order import OPEN, WEIGHT_SCALE, Fill, Order
+from kit.simulator.matching.mark_prices import FindMark, MarkPriceTable
+from kit.simulator.matching.order import OPEN, WEIGHT_SCALE, MatchingFill, MatchingOrder
 from kit.simulator.matching.order_book import OrderBook
+from kit.simulator.matching.order_validation import check_fills
 from kit.simulator.matching.settlement import Settlement
 from kit.simulator.matching.stops import is_reached
 
-PARTLY_FILLED, FILLED = Status.PARTLY_FILLED, Status.FILLED
-UNTRIGGERED = Status.UNTRIGGERED
+PARTLY_FILLED, FILLED = OrderStatus.PARTLY_FILLED, OrderStatus.FILLED
+UNTRIGGERED = OrderStatus.UNTRIGGERED
 
 
-class Engine:
+class OrderEngine:
     """All order books of a venue; ``ExecutionHandler`` of each."""
 
     def __init__(
@@ -47,8 +47,8 @@ class Engine:
         """``exchange_time``: the exchange's clock at a time of the market."""
         self.rules = rules
         self.books: dict[str, InstrumentBook] = {}
-        self.accounts: dict[str, Account] = {}
-        self.settlement = Settlement(rules, MarkPrices(self.books, find_mark))
+        self.accounts: dict[str, ExchangeAccount] = {}
+        self.settlement = Settlement(rules, MarkPriceTable(self.books, find_mark))
         self.time_ns = 0
         """The time of the current event, by the exchange's clock."""
         self.exchange_time = exchange_time
@@ -56,8 +56,8 @@ class Engine:
         self._events: list[MarketEvent] = []
         self._book_of: dict[Instrument, InstrumentBook] = {}
         self._number = 0
-        self._triggered: deque[Order] = deque()
-        self._expiring: list[tuple[int, int, Order]] = []
+        self._triggered: deque[MatchingOrder] = deque()
+        self._expiring: list[tuple[int, int, MatchingOrder]] = []
 
     def open_book(self, instrument: Instrument, listing: Listing, orders: OrderBook) -> None:
         book = InstrumentBook(instrument, listing, orders)
@@ -66,11 +66,11 @@ class Engine:
         for account in self.accounts.values():
             self._deposit_start(account)
 
-    def account(self, name: str) -> Account:
+    def account(self, name: str) -> ExchangeAccount:
         """Return an account. A new one is created with the initial balances of the rules."""
         found = self.accounts.get(name)
         if found is None:
-            found = self.accounts[name] = Account(name)
+            found = self.accounts[name] = ExchangeAccount(name)
             self._deposit_start(found)
         return found
 
@@ -84,7 +84,7 @@ class Engine:
         events, self._events = self._events, []
         return events
 
-    def place(self, account: Account, book: InstrumentBook, order: Order) -> None:
+    def place(self, account: ExchangeAccount, book: InstrumentBook, order: MatchingOrder) -> None:
         """Take a new order. Raises OrderRejected."""
         waits = order.stop_ticks != 0 or order.trail_ticks != 0
         try:
@@ -95,7 +95,7 @@ class Engine:
             outcome = self.rules.outcomes.get(refused.refusal)
             if outcome is None:
                 raise
-            self._begin(account, book, order, is_published=outcome is not Status.REJECTED)
+            self._begin(account, book, order, is_published=outcome is not OrderStatus.REJECTED)
             self._finish(account, book, order, outcome, refused.refusal)
             return
         if waits:
@@ -108,14 +108,14 @@ class Engine:
         if self._triggered:
             self._run_triggered()
 
-    def force(self, account: Account, book: InstrumentBook) -> None:
+    def force(self, account: ExchangeAccount, book: InstrumentBook) -> None:
         """Liquidate a position with a reduce-only market order."""
         lots = account.wallet.position(book.contract).size
         size = book.size(abs(lots))
         ticket = OrderTicket(
             book.symbol, side_of(lots < 0), orders_pb2.ORDER_TYPE_MARKET, size, reduce_only=True
         )
-        order = Order(0, account.name, ticket, 0, abs(lots), self.time_ns)
+        order = MatchingOrder(0, account.name, ticket, 0, abs(lots), self.time_ns)
         self._begin(account, book, order)
         self._meet(account, book, order)
         self._run_triggered()
@@ -127,15 +127,15 @@ class Engine:
             if not order.is_final:
                 account, book = self.accounts[order.account], self.books[order.ticket.symbol]
                 self._withdraw(book, order)
-                self._finish(account, book, order, Status.EXPIRED, None)
+                self._finish(account, book, order, OrderStatus.EXPIRED, None)
 
-    def cancel(self, order: Order, why: RejectCode | None = None) -> None:
+    def cancel(self, order: MatchingOrder, why: RejectCode | None = None) -> None:
         """Cancel an order that is not final."""
         account, book = self.accounts[order.account], self.books[order.ticket.symbol]
         self._withdraw(book, order)
-        self._finish(account, book, order, Status.CANCELLED, why)
+        self._finish(account, book, order, OrderStatus.CANCELLED, why)
 
-    def amend(self, order: Order, changed: Order) -> None:
+    def amend(self, order: MatchingOrder, changed: MatchingOrder) -> None:
         """Give an order the numbers of a changed copy. It keeps its queue position if only its size
         decreases. Raises OrderRejected."""
         account, book = self.accounts[order.account], self.books[order.ticket.symbol]
@@ -152,7 +152,7 @@ class Engine:
         order.stop_ticks, order.trail_ticks = changed.stop_ticks, changed.trail_ticks
         order.amended += 1
         order.updated_ns = self.time_ns
-        self._tell(account, book, order, Cause.AMENDED)
+        self._tell(account, book, order, OrderEventCause.AMENDED)
         if order.status is UNTRIGGERED:
             self._wait(book, order)
         elif not stays:
@@ -160,7 +160,7 @@ class Engine:
         self._run_triggered()
 
     def filled(
-        self, taker: Order | None, maker: Order | None, trade: Trade
+        self, taker: MatchingOrder | None, maker: MatchingOrder | None, trade: Trade
     ) -> Sequence[MarketEvent]:
         if trade.time_ns != self._market_ns:
             self.begin(trade.time_ns)
@@ -177,10 +177,10 @@ class Engine:
             self._triggered += book.stops.note(trade.price_ticks)
         return () if book.is_spot else self._reduce(book, taker, maker)
 
-    def prevented(self, order: Order, time_ns: int) -> None:
+    def prevented(self, order: MatchingOrder, time_ns: int) -> None:
         self.begin(time_ns)
         account, book = self.accounts[order.account], self.books[order.ticket.symbol]
-        self._finish(account, book, order, Status.CANCELLED, RejectCode.SELF_TRADE)
+        self._finish(account, book, order, OrderStatus.CANCELLED, RejectCode.SELF_TRADE)
 
     def traded(
         self, instrument: Instrument, low_ticks: int, high_ticks: int, time_ns: int
@@ -193,7 +193,9 @@ class Engine:
         book.orders.watched = bool(book.stops)
         return self.end()
 
-    def _admit(self, account: Account, book: InstrumentBook, order: Order, *, enters: bool) -> None:
+    def _admit(
+        self, account: ExchangeAccount, book: InstrumentBook, order: MatchingOrder, *, enters: bool
+    ) -> None:
         ticket = order.ticket
         if enters and ticket.time_in_force == orders_pb2.TIME_IN_FORCE_FILL_OR_KILL:
             check_fills(book, order)
@@ -201,13 +203,13 @@ class Engine:
             raise OrderRejected(RejectCode.WOULD_TAKE)
         self.settlement.admit(account, book, order, enters=enters)
 
-    def _check_stop(self, book: InstrumentBook, order: Order) -> None:
+    def _check_stop(self, book: InstrumentBook, order: MatchingOrder) -> None:
         """Raise OrderRejected for a stop price that is reached already."""
         reached = is_reached(order, book.orders.last_ticks)
         if reached and not self.rules.stops_trigger_at_once:
             raise OrderRejected(RejectCode.STOP_WOULD_TRIGGER)
 
-    def _wait(self, book: InstrumentBook, order: Order) -> None:
+    def _wait(self, book: InstrumentBook, order: MatchingOrder) -> None:
         """Let an order wait for its stop price."""
         book.stops.add(order, book.orders.last_ticks)
         book.orders.watched = True
@@ -223,16 +225,16 @@ class Engine:
             account, book = self.accounts[order.account], self.books[order.ticket.symbol]
             order.status, order.updated_ns = OPEN, self.time_ns
             order.triggered = True
-            self._tell(account, book, order, Cause.TRIGGERED)
+            self._tell(account, book, order, OrderEventCause.TRIGGERED)
             try:
                 self._admit(account, book, order, enters=True)
             except OrderRejected as refused:
                 why = refused.refusal
-                self._finish(account, book, order, Status.CANCELLED, why)
+                self._finish(account, book, order, OrderStatus.CANCELLED, why)
             else:
                 self._meet(account, book, order)
 
-    def _reduce(self, book: InstrumentBook, *traded: Order | None) -> Sequence[MarketEvent]:
+    def _reduce(self, book: InstrumentBook, *traded: MatchingOrder | None) -> Sequence[MarketEvent]:
         """Shrink or cancel reduce-only orders that exceed the position. Returns the changes of the
         book, because this may run in the middle of a match."""
         names = {one.account for one in traded if one and self.accounts[one.account].reducing}
@@ -254,12 +256,17 @@ class Engine:
                 book.orders.reduce(order, gone, self._market_ns, self._events)
                 order.lots -= gone
                 order.ticket = structs.replace(order.ticket, size=book.size(order.lots))
-                self._tell(account, book, order, Cause.AMENDED)
+                self._tell(account, book, order, OrderEventCause.AMENDED)
         inner, self._events = self._events, outer
         return inner
 
     def _begin(
-        self, account: Account, book: InstrumentBook, order: Order, *, is_published: bool = True
+        self,
+        account: ExchangeAccount,
+        book: InstrumentBook,
+        order: MatchingOrder,
+        *,
+        is_published: bool = True,
     ) -> None:
         """Number and remember an order. ``is_published``: tell the listeners that it is new."""
         self._number += 1
@@ -268,9 +275,9 @@ class Engine:
         if order.ticket.expire_time_ns:
             heapq.heappush(self._expiring, (order.ticket.expire_time_ns, order.number, order))
         if is_published and account.listeners:
-            self._tell(account, book, order, Cause.NEW)
+            self._tell(account, book, order, OrderEventCause.NEW)
 
-    def _meet(self, account: Account, book: InstrumentBook, order: Order) -> None:
+    def _meet(self, account: ExchangeAccount, book: InstrumentBook, order: MatchingOrder) -> None:
         """Match an order, then let it rest in the book or expire."""
         book.orders.enter(order, self._market_ns, self._events)
         if order.is_final:
@@ -279,15 +286,21 @@ class Engine:
             order.waits = True
             book.orders.add(order, self._market_ns, self._events)
         else:
-            self._finish(account, book, order, Status.EXPIRED, None)
+            self._finish(account, book, order, OrderStatus.EXPIRED, None)
 
-    def _withdraw(self, book: InstrumentBook, order: Order) -> None:
+    def _withdraw(self, book: InstrumentBook, order: MatchingOrder) -> None:
         if order.waits:
             order.waits = False
             book.orders.remove(order, self._market_ns, self._events)
 
     def _fill(
-        self, book: InstrumentBook, order: Order, trade: Trade, value: int, *, is_maker: bool
+        self,
+        book: InstrumentBook,
+        order: MatchingOrder,
+        trade: Trade,
+        value: int,
+        *,
+        is_maker: bool,
     ) -> None:
         account, ticks, lots = self.accounts[order.account], trade.price_ticks, trade.size_lots
         time_ns = order.updated_ns = self.time_ns
@@ -304,7 +317,7 @@ class Engine:
         if book.in_dollars:
             traded = contract.notional(ticks, lots) if contract.is_inverse else value
             account.wallet.volume.add(traded, time_ns)
-        fill = Fill(
+        fill = MatchingFill(
             trade.trade_id,
             order,
             ticks,
@@ -320,14 +333,14 @@ class Engine:
         )
         account.fills.append(fill)
         if account.listeners:
-            self._tell(account, book, order, Cause.FILLED, fill)
+            self._tell(account, book, order, OrderEventCause.FILLED, fill)
 
     def _finish(
         self,
-        account: Account,
+        account: ExchangeAccount,
         book: InstrumentBook,
-        order: Order,
-        status: Status,
+        order: MatchingOrder,
+        status: OrderStatus,
         why: RejectCode | None,
     ) -> None:
         order.status, order.why = status, why
@@ -336,15 +349,15 @@ class Engine:
         account.end(order)
         self.settlement.release(account, book, order)
         if account.listeners:
-            self._tell(account, book, order, Cause(status.value))
+            self._tell(account, book, order, OrderEventCause(status.value))
 
     def _tell(
         self,
-        account: Account,
+        account: ExchangeAccount,
         book: InstrumentBook,
-        order: Order,
-        cause: Cause,
-        fill: Fill | None = None,
+        order: MatchingOrder,
+        cause: OrderEventCause,
+        fill: MatchingFill | None = None,
     ) -> None:
         if not account.listeners:
             return
@@ -355,17 +368,17 @@ class Engine:
         if fill is not None and not book.is_spot:
             self.tell_position(account, book, why)
 
-    def tell_balances(self, account: Account, assets: Iterable[str], why: str) -> None:
+    def tell_balances(self, account: ExchangeAccount, assets: Iterable[str], why: str) -> None:
         """Tell the listeners of an account its balances."""
         for asset in assets if account.listeners else ():
             account.tell(BalanceChanged(self.balance(account, asset), why))
 
-    def tell_position(self, account: Account, book: InstrumentBook, why: str) -> None:
+    def tell_position(self, account: ExchangeAccount, book: InstrumentBook, why: str) -> None:
         """Tell the listeners of an account its position."""
         if account.listeners:
             account.tell(PositionChanged(self.settlement.position_view(account, book), why))
 
-    def balance(self, account: Account, asset: str) -> BalanceView:
+    def balance(self, account: ExchangeAccount, asset: str) -> BalanceView:
         """Return the balance of one asset."""
         wallet = account.wallet
         total = wallet.totals.get(asset, 0)
@@ -373,7 +386,7 @@ class Engine:
         locked = min(wallet.locked.get(asset, 0), max(total, 0))
         return BalanceView(account.name, asset, amount_of(total), amount_of(locked))
 
-    def _deposit_start(self, account: Account) -> None:
+    def _deposit_start(self, account: ExchangeAccount) -> None:
         """Credit the initial balance of each asset that the account does not have yet."""
         contracts, wallet = [book.contract for book in self.books.values()], account.wallet
         traded = {contract.base for contract in contracts}

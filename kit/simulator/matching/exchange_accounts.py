@@ -8,15 +8,14 @@ from decimal import Decimal
 from msgspec import structs
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.listing import Listing
-from kit.simulator.matching.accounts import Account, ExchangeLedger
-from kit.simulator.matching.checks import check_band, check_notional, draft
+from kit.simulator.market_events import Instrument, MarketEvent
+from kit.simulator.matching.accounts import ExchangeAccount, ExchangeLedger
 from kit.simulator.matching.contract import (
+    ApiKey,
     BalanceView,
+    ClientIdScope,
     FillView,
-    IdScope,
-    Key,
     Listener,
     MatchingRules,
     OrderRejected,
@@ -25,11 +24,12 @@ from kit.simulator.matching.contract import (
     PositionView,
     RejectCode,
 )
-from kit.simulator.matching.engine import Engine
+from kit.simulator.matching.engine import OrderEngine
 from kit.simulator.matching.instrument_book import InstrumentBook
 from kit.simulator.matching.mark_prices import FindMark
-from kit.simulator.matching.order import Order
+from kit.simulator.matching.order import MatchingOrder
 from kit.simulator.matching.order_book import OrderBook
+from kit.simulator.matching.order_validation import check_band, check_notional, draft
 from kit.simulator.matching.risk import RiskEngine
 
 
@@ -48,11 +48,11 @@ class ExchangeAccounts:
         market. ``emit``: receives the market events that orders of accounts cause. ``find_mark``:
         the mark of a symbol now."""
         self.rules = rules
-        self.keys: Sequence[Key] = rules.keys
+        self.keys: Sequence[ApiKey] = rules.keys
         self._keys = {key.key: key for key in rules.keys}
         self._now = now
         self._emit = emit
-        self._engine = Engine(rules, exchange_time, find_mark)
+        self._engine = OrderEngine(rules, exchange_time, find_mark)
         self._risk = RiskEngine(self._engine)
 
     @property
@@ -77,7 +77,7 @@ class ExchangeAccounts:
                     self._engine.cancel(order, RejectCode.UNKNOWN_SYMBOL)
         self._engine.books[symbol].delisted = True
 
-    def key(self, key: str) -> Key | None:
+    def key(self, key: str) -> ApiKey | None:
         return self._keys.get(key)
 
     def place(self, account: str, ticket: OrderTicket) -> OrderView:
@@ -198,42 +198,42 @@ class ExchangeAccounts:
             raise OrderRejected(RejectCode.UNKNOWN_SYMBOL)
         return book
 
-    def _view(self, order: Order) -> OrderView:
+    def _view(self, order: MatchingOrder) -> OrderView:
         return self._engine.books[order.ticket.symbol].view(order)
 
-    def _order(self, account: str, order_id: int) -> Order:
+    def _order(self, account: str, order_id: int) -> MatchingOrder:
         found = self._engine.account(account).by_number.get(order_id)
         if found is None:
             raise OrderRejected(RejectCode.UNKNOWN_ORDER)
         return found
 
-    def _open_order(self, account: str, order_id: int) -> Order:
+    def _open_order(self, account: str, order_id: int) -> MatchingOrder:
         found = self._order(account, order_id)
         if found.is_final:
             raise OrderRejected(RejectCode.FINISHED)
         return found
 
-    def _same_id(self, account: Account, client_id: str) -> Order | None:
+    def _same_id(self, account: ExchangeAccount, client_id: str) -> MatchingOrder | None:
         """Return the earlier order that answers a repeated client id, or None if the order is new.
         Raises OrderRejected if the id must not be used again."""
         scope = self.rules.id_scope
         before = account.by_client_id.get(client_id)
-        if before is None or scope is IdScope.NONE:
+        if before is None or scope is ClientIdScope.NONE:
             return None
-        if scope is IdScope.RETURNS:
+        if scope is ClientIdScope.RETURNS:
             return before
-        if scope is IdScope.OPEN and before.is_final:
+        if scope is ClientIdScope.OPEN and before.is_final:
             return None
         raise OrderRejected(RejectCode.DUPLICATE_ID)
 
     def _changed(
         self,
         book: InstrumentBook,
-        order: Order,
+        order: MatchingOrder,
         size: Decimal | None,
         price: Decimal | None,
         stop_price: Decimal | None,
-    ) -> Order:
+    ) -> MatchingOrder:
         """Return a copy of an order with changed numbers."""
         changed, ticket, filled = copy.copy(order), order.ticket, order.lots - order.left
         if size is not None:

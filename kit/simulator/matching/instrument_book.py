@@ -7,15 +7,15 @@ from decimal import Decimal, InvalidOperation
 
 from msgspec import structs
 
-from kit.accounting.contract import Assets, Contract
+from kit.accounting.average_prices import average_price
+from kit.accounting.contract import Contract, ContractAssets
 from kit.accounting.money import ATOM, EXACT, amount_of, atoms_of
-from kit.accounting.prices import average_price
-from kit.simulator.events import Instrument
 from kit.simulator.listing import InstrumentKind, Listing
+from kit.simulator.market_events import Instrument
 from kit.simulator.matching.contract import FillView, OrderRejected, OrderView, RejectCode
-from kit.simulator.matching.order import WEIGHT_UNIT, Fill, Order
+from kit.simulator.matching.order import WEIGHT_UNIT, MatchingFill, MatchingOrder
 from kit.simulator.matching.order_book import OrderBook
-from kit.simulator.matching.stops import Stops
+from kit.simulator.matching.stops import StopOrderBook
 
 DOLLARS = frozenset({"USD", "USDT", "USDC"})
 """Quote assets whose trades count for the traded volume."""
@@ -40,12 +40,12 @@ class InstrumentBook:
         settle = "" if self.is_spot else listing.settle or listing.quote
         self.contract = Contract(
             listing.symbol,
-            Assets(listing.base, listing.quote, settle),
+            ContractAssets(listing.base, listing.quote, settle),
             Decimal(listing.contract_size or 1),
             self.tick,
             self.lot,
         )
-        self.stops = Stops()
+        self.stops = StopOrderBook()
         self.grain = 1
         """Prices of orders are multiples of so many ticks."""
         self.notional_min = 0
@@ -91,7 +91,7 @@ class InstrumentBook:
         """Return lots as the exchange lists sizes."""
         return self.lot * lots
 
-    def view(self, order: Order) -> OrderView:
+    def view(self, order: MatchingOrder) -> OrderView:
         """Return an order as it is now."""
         turnover = order.turnover
         weight = order.inverse_weight
@@ -110,7 +110,7 @@ class InstrumentBook:
             self._average(weight, order.lots - order.left) if weight else None,
         )
 
-    def fill_view(self, fill: Fill) -> FillView:
+    def fill_view(self, fill: MatchingFill) -> FillView:
         """Return a fill, with its order as it was after the fill."""
         weight = fill.inverse_weight
         order = structs.replace(

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from kit.accounting.contract import Contract
 from kit.accounting.money import Ratio
-from kit.simulator.listing import Mark
+from kit.simulator.listing import DerivativeMark
 from kit.simulator.matching.instrument_book import InstrumentBook
 
-FindMark = Callable[[str], Mark | None]
+FindMark = Callable[[str], DerivativeMark | None]
 """The mark of a symbol now."""
 
 
@@ -21,7 +21,7 @@ class MarkPrice:
     lot_value: Ratio
 
 
-class MarkPrices:
+class MarkPriceTable:
     """Mark prices of all instruments of a venue."""
 
     def __init__(self, books: Mapping[str, InstrumentBook], find_mark: FindMark) -> None:
@@ -30,7 +30,7 @@ class MarkPrices:
         self._prices: dict[str, tuple[str | int, MarkPrice]] = {}
         """The newest by symbol, with the text of the mark, or the ticks, that it was made of."""
 
-    def mark(self, symbol: str) -> Mark | None:
+    def mark(self, symbol: str) -> DerivativeMark | None:
         """Return what the venue publishes of an instrument now."""
         return self._find_mark(symbol)
 

@@ -5,18 +5,18 @@ from decimal import Decimal
 import msgspec
 
 from kit.execution.order_types import IMMEDIATE
-from kit.simulator.matching.contract import OrderTicket, RejectCode, SelfTrade, Status
+from kit.simulator.matching.contract import OrderStatus, OrderTicket, RejectCode, SelfTradeMode
 
 BACKGROUND = ""
 """The account of the background order flow."""
 WEIGHT_SCALE: int = 10**36
 WEIGHT_UNIT = Decimal(WEIGHT_SCALE)
-"""Of ``Order.inverse_weight``."""
+"""Of ``MatchingOrder.inverse_weight``."""
 # A member of an enum takes longer to look up than to use.
-OPEN, ALLOW = Status.OPEN, SelfTrade.ALLOW
+OPEN, ALLOW = OrderStatus.OPEN, SelfTradeMode.ALLOW
 
 
-class Order(msgspec.Struct, eq=False, gc=False):
+class MatchingOrder(msgspec.Struct, eq=False, gc=False):
     """A mutable order, compared by identity. A level's lots of the background order flow are an
     order as well. It refers to no account or book, so the garbage collector need not visit it."""
 
@@ -27,7 +27,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
     """0: a market order."""
     lots: int
     created_ns: int
-    self_trade: SelfTrade = ALLOW
+    self_trade: SelfTradeMode = ALLOW
     buys: bool = False
     """As the ticket says."""
     left: int = 0
@@ -43,7 +43,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
     trail_ticks: int = 0
     waits: bool = False
     """Whether it rests in the book."""
-    status: Status = OPEN
+    status: OrderStatus = OPEN
     is_final: bool = False
     """Whether it can no longer change."""
     why: RejectCode | None = None
@@ -61,11 +61,11 @@ class Order(msgspec.Struct, eq=False, gc=False):
         return self.ticks != 0 and self.ticket.time_in_force not in IMMEDIATE
 
 
-class Fill(msgspec.Struct, frozen=True, gc=False):
+class MatchingFill(msgspec.Struct, frozen=True, gc=False):
     """An execution, with the order's numbers as they were after it."""
 
     trade_id: int
-    order: Order
+    order: MatchingOrder
     ticks: int
     lots: int
     fee: int
@@ -74,5 +74,5 @@ class Fill(msgspec.Struct, frozen=True, gc=False):
     time_ns: int
     filled: int
     turnover: int
-    status: Status
+    status: OrderStatus
     inverse_weight: int = 0

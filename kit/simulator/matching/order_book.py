@@ -14,12 +14,12 @@ from typing import Protocol
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.execution.order_types import side_of
-from kit.simulator.events import BestQuote, Instrument, LevelChange, MarketEvent, Trade
-from kit.simulator.levels import Side
-from kit.simulator.matching.contract import OrderTicket, SelfTrade
-from kit.simulator.matching.order import ALLOW, BACKGROUND, Order
+from kit.simulator.market_events import BestQuote, Instrument, LevelChange, MarketEvent, Trade
+from kit.simulator.matching.contract import OrderTicket, SelfTradeMode
+from kit.simulator.matching.order import ALLOW, BACKGROUND, MatchingOrder
+from kit.simulator.order_flow_book import SortedLevels
 
-LevelQueue = OrderedDict[int, Order]
+LevelQueue = OrderedDict[int, MatchingOrder]
 _ANY = {
     buys: OrderTicket("", side_of(buys), orders_pb2.ORDER_TYPE_LIMIT, Decimal(0))
     for buys in (True, False)
@@ -31,12 +31,12 @@ class ExecutionHandler(Protocol):
     """Receives the executions of a book. It may change the book during a call."""
 
     def filled(
-        self, taker: Order | None, maker: Order | None, trade: Trade
+        self, taker: MatchingOrder | None, maker: MatchingOrder | None, trade: Trade
     ) -> Sequence[MarketEvent]:
         """Two orders have traded, and their ``left`` is updated. None: the background order flow.
         Returns the changes of the book that this causes."""
 
-    def prevented(self, order: Order, time_ns: int) -> None:
+    def prevented(self, order: MatchingOrder, time_ns: int) -> None:
         """Self-trade prevention has removed an order from the book, or stopped a taker."""
 
     def traded(
@@ -58,8 +58,8 @@ class OrderBook:
         """Whether the handler wants to know the trades of the background order flow."""
         self._trade_id = first_id
         self._background_id = 0
-        self._bids = Side(1)
-        self._asks = Side(-1)
+        self._bids = SortedLevels(1)
+        self._asks = SortedLevels(-1)
         self._bid_queues: dict[int, LevelQueue] = {}
         self._ask_queues: dict[int, LevelQueue] = {}
         self._quoted = (0, 0, 0, 0)
@@ -108,7 +108,7 @@ class OrderBook:
             self._tell_background_traded(events, time_ns)
         return self._quote(events, time_ns)
 
-    def enter(self, order: Order, time_ns: int, events: list[MarketEvent]) -> None:
+    def enter(self, order: MatchingOrder, time_ns: int, events: list[MarketEvent]) -> None:
         """Match an order of an account and append the events. The rest is in ``order.left``."""
         buys = order.buys
         other = self._asks if buys else self._bids
@@ -117,7 +117,7 @@ class OrderBook:
             self._match(buys, limit, order.left, time_ns, order, events)
             self._quote(events, time_ns)
 
-    def add(self, order: Order, time_ns: int, events: list[MarketEvent]) -> None:
+    def add(self, order: MatchingOrder, time_ns: int, events: list[MarketEvent]) -> None:
         """Let an order rest at the end of its level. It must not cross the other side."""
         is_bid = order.buys
         side = self._bids if is_bid else self._asks
@@ -134,10 +134,12 @@ class OrderBook:
         if key == side.keys[-1]:
             self._quote(events, time_ns)
 
-    def remove(self, order: Order, time_ns: int, events: list[MarketEvent]) -> None:
+    def remove(self, order: MatchingOrder, time_ns: int, events: list[MarketEvent]) -> None:
         self._shorten(order, order.left, time_ns, events)
 
-    def reduce(self, order: Order, lots: int, time_ns: int, events: list[MarketEvent]) -> None:
+    def reduce(
+        self, order: MatchingOrder, lots: int, time_ns: int, events: list[MarketEvent]
+    ) -> None:
         """Take a part of a resting order out of the book. It keeps its queue position."""
         self._shorten(order, lots, time_ns, events)
         order.left -= lots
@@ -147,7 +149,7 @@ class OrderBook:
         other = self._asks if buys else self._bids
         return bool(other.keys) and other.keys[-1] >= ticks * other.sign
 
-    def offers(self, taker: Order) -> Iterator[tuple[int, int]]:
+    def offers(self, taker: MatchingOrder) -> Iterator[tuple[int, int]]:
         """Yield the (ticks, lots) that an order would trade with, best first, up to its limit."""
         side = self._asks if taker.buys else self._bids
         queues = self._ask_queues if taker.buys else self._bid_queues
@@ -161,7 +163,7 @@ class OrderBook:
             for order in queues[key].values():
                 if order.account != taker.account:
                     yield key * side.sign, order.left
-                elif taker.self_trade is not SelfTrade.CANCEL_OLDEST:
+                elif taker.self_trade is not SelfTradeMode.CANCEL_OLDEST:
                     return
 
     def _match(
@@ -170,7 +172,7 @@ class OrderBook:
         limit_ticks: int,
         lots: int,
         time_ns: int,
-        taker: Order | None,
+        taker: MatchingOrder | None,
         events: list[MarketEvent],
     ) -> int:
         """Return the lots that are left."""
@@ -192,8 +194,8 @@ class OrderBook:
         buys: bool,
         lots: int,
         time_ns: int,
-        taker: Order | None,
-        maker: Order | None,
+        taker: MatchingOrder | None,
+        maker: MatchingOrder | None,
         events: list[MarketEvent],
     ) -> int:
         """Trade with the first order of the best level. Return the lots that are left."""
@@ -229,18 +231,22 @@ class OrderBook:
             events.extend(self.handler.filled(taker, maker, trade))
         return taker.left
 
-    def _prevent(self, taker: Order, maker: Order, time_ns: int, events: list[MarketEvent]) -> bool:
+    def _prevent(
+        self, taker: MatchingOrder, maker: MatchingOrder, time_ns: int, events: list[MarketEvent]
+    ) -> bool:
         """Apply the taker's self-trade prevention. Return whether it ends the taker."""
         assert self.handler is not None
-        if taker.self_trade is not SelfTrade.CANCEL_NEWEST:
+        if taker.self_trade is not SelfTradeMode.CANCEL_NEWEST:
             self.remove(maker, time_ns, events)
             self.handler.prevented(maker, time_ns)
-        if taker.self_trade is SelfTrade.CANCEL_OLDEST:
+        if taker.self_trade is SelfTradeMode.CANCEL_OLDEST:
             return False
         self.handler.prevented(taker, time_ns)
         return True
 
-    def _shorten(self, order: Order, lots: int, time_ns: int, events: list[MarketEvent]) -> None:
+    def _shorten(
+        self, order: MatchingOrder, lots: int, time_ns: int, events: list[MarketEvent]
+    ) -> None:
         side = self._bids if order.buys else self._asks
         key = order.ticks * side.sign
         if lots == order.left:
@@ -259,7 +265,7 @@ class OrderBook:
             return
         self._background_id -= 1
         ticket = _ANY[is_bid]
-        queue[self._background_id] = Order(
+        queue[self._background_id] = MatchingOrder(
             self._background_id, BACKGROUND, ticket, ticks, lots, time_ns
         )
 
@@ -268,7 +274,9 @@ class OrderBook:
         if trades and self.watched and self.handler is not None:
             events.extend(self.handler.traded(self.instrument, min(trades), max(trades), time_ns))
 
-    def _change(self, side: Side, is_bid: bool, ticks: int, lots: int, time_ns: int) -> LevelChange:
+    def _change(
+        self, side: SortedLevels, is_bid: bool, ticks: int, lots: int, time_ns: int
+    ) -> LevelChange:
         side.set(ticks, lots)
         self.sequence += 1
         return LevelChange(self.instrument, self.sequence, is_bid, ticks, lots, time_ns)
@@ -285,11 +293,11 @@ class OrderBook:
         return events
 
 
-def _own(taker: Order, maker: Order) -> bool:
+def _own(taker: MatchingOrder, maker: MatchingOrder) -> bool:
     return maker.account == taker.account and taker.self_trade is not ALLOW
 
 
-def _drop(queues: dict[int, LevelQueue], key: int, order: Order) -> None:
+def _drop(queues: dict[int, LevelQueue], key: int, order: MatchingOrder) -> None:
     """Remove an order from its level, and the queue if only background lots are left in it."""
     queue = queues[key]
     del queue[order.number]

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 from kit.accounting.funding import FundingCharge, FundingMark, FundingSchedule
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.listing import Mark
-from kit.simulator.matching.accounts import Account
+from kit.simulator.listing import DerivativeMark
+from kit.simulator.matching.accounts import ExchangeAccount
 from kit.simulator.matching.contract import RejectCode
-from kit.simulator.matching.engine import Engine
+from kit.simulator.matching.engine import OrderEngine
 from kit.simulator.matching.instrument_book import InstrumentBook
 
 RISK_INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
@@ -16,7 +16,7 @@ RISK_INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
 class RiskEngine:
     """Watches the accounts of one matching engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: OrderEngine) -> None:
         self._engine = engine
         self._next_risk_ns = 0
         self._funding = FundingSchedule()
@@ -55,7 +55,7 @@ class RiskEngine:
                 for account in list(engine.accounts.values()):
                     self._pay(account, engine.books[symbol], charge)
 
-    def _pay(self, account: Account, book: InstrumentBook, charge: FundingCharge) -> None:
+    def _pay(self, account: ExchangeAccount, book: InstrumentBook, charge: FundingCharge) -> None:
         wallet, engine = account.wallet, self._engine
         position = wallet.positions.get(book.symbol)
         if position is None or not position.size:
@@ -80,7 +80,7 @@ class RiskEngine:
                 else:
                     margin.refresh(wallet, asset)
 
-    def _liquidate(self, account: Account, asset: str) -> None:
+    def _liquidate(self, account: ExchangeAccount, asset: str) -> None:
         """Cancel all orders and close all positions at the market. The exchange pays what the
         account then owes."""
         engine, wallet = self._engine, account.wallet
@@ -106,7 +106,7 @@ class RiskEngine:
             engine.tell_position(account, book, "liquidation")
 
 
-def _funding_mark(mark: Mark, market_ns: int) -> FundingMark:
+def _funding_mark(mark: DerivativeMark, market_ns: int) -> FundingMark:
     return FundingMark(
         Decimal(mark.mark_price) if mark.mark_price else None,
         Decimal(mark.funding_rate) if mark.funding_rate else None,

@@ -10,17 +10,17 @@ from kit.accounting.margin import MarginCalculator
 from kit.accounting.money import Ratio, amount_of
 from kit.accounting.spot import SpotCalculator
 from kit.accounting.wallet import InsufficientFunds
-from kit.simulator.matching.accounts import Account, ExchangeLedger
+from kit.simulator.matching.accounts import ExchangeAccount, ExchangeLedger
 from kit.simulator.matching.contract import MatchingRules, OrderRejected, PositionView, RejectCode
 from kit.simulator.matching.instrument_book import InstrumentBook
-from kit.simulator.matching.mark_prices import MarkPrices
-from kit.simulator.matching.order import Order
+from kit.simulator.matching.mark_prices import MarkPriceTable
+from kit.simulator.matching.order import MatchingOrder
 
 
 class Settlement:
     """Applies ``kit.accounting`` to the orders and fills of one venue."""
 
-    def __init__(self, rules: MatchingRules, prices: MarkPrices) -> None:
+    def __init__(self, rules: MatchingRules, prices: MarkPriceTable) -> None:
         fees = FeeCalculator(rules.tiers, rules.fee_places)
         self.ledger = ExchangeLedger()
         self.prices = prices
@@ -32,7 +32,9 @@ class Settlement:
         )
         self._spot = SpotCalculator(fees, rules.fee_asset)
 
-    def admit(self, account: Account, book: InstrumentBook, order: Order, *, enters: bool) -> None:
+    def admit(
+        self, account: ExchangeAccount, book: InstrumentBook, order: MatchingOrder, *, enters: bool
+    ) -> None:
         """Reserve what an order needs as it is now. ``enters``: it enters the book at once and does
         not wait for a stop price. Raises OrderRejected, and reserves no more than before."""
         wallet, contract, buys = account.wallet, book.contract, order.buys
@@ -54,14 +56,18 @@ class Settlement:
             raise OrderRejected(RejectCode.FUNDS) from None
         order.locked = required
 
-    def release(self, account: Account, book: InstrumentBook, order: Order) -> None:
+    def release(self, account: ExchangeAccount, book: InstrumentBook, order: MatchingOrder) -> None:
         """Release what a final order has reserved."""
         calculator = self._spot if book.is_spot else self.margin
         calculator.resize(account.wallet, book.contract, order.buys, 0, order.locked)
         order.locked = 0
 
     def settle(
-        self, account: Account, book: InstrumentBook, order: Order, fill: tuple[bool, int, int]
+        self,
+        account: ExchangeAccount,
+        book: InstrumentBook,
+        order: MatchingOrder,
+        fill: tuple[bool, int, int],
     ) -> tuple[int, str]:
         """Pay a fill, which is (is maker, lots, value in atoms) and is counted in ``order.left``.
         Return the fee in atoms and its asset."""
@@ -98,7 +104,7 @@ class Settlement:
         contract = book.contract
         return (contract.base, contract.quote) if book.is_spot else (contract.settle,)
 
-    def position_view(self, account: Account, book: InstrumentBook) -> PositionView:
+    def position_view(self, account: ExchangeAccount, book: InstrumentBook) -> PositionView:
         """Return a position as it is now."""
         position, margin = account.wallet.position(book.contract), self.margin
         now = self.prices.price(book.contract)
@@ -114,7 +120,7 @@ class Settlement:
             amount_of(position.realized),
         )
 
-    def _margin_value(self, book: InstrumentBook, order: Order) -> int:
+    def _margin_value(self, book: InstrumentBook, order: MatchingOrder) -> int:
         """The value of a derivative order at its price or the mark price."""
         contract = book.contract
         if order.ticks:
@@ -122,7 +128,7 @@ class Settlement:
         return self.prices.lot_value(contract).apply(order.left)
 
 
-def _market_cost(book: InstrumentBook, order: Order) -> int:
+def _market_cost(book: InstrumentBook, order: MatchingOrder) -> int:
     """What a market order would pay for the orders that it meets."""
     left, cost = order.left, 0
     for ticks, lots in book.orders.offers(order):
@@ -133,7 +139,7 @@ def _market_cost(book: InstrumentBook, order: Order) -> int:
     return cost
 
 
-def _cut_to_position(account: Account, book: InstrumentBook, order: Order) -> None:
+def _cut_to_position(account: ExchangeAccount, book: InstrumentBook, order: MatchingOrder) -> None:
     """Make a reduce-only order no larger than the position. Raises OrderRejected."""
     position = account.wallet.positions.get(book.symbol)
     held = 0 if position is None else position.size

@@ -4,22 +4,22 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from kit.simulator.dialect import (
-    CONVERSATION,
+    RESPONSE,
     SNAPSHOT,
     UNKNOWN,
     Channel,
     ConnectionRules,
+    ExchangeStream,
     Frame,
     MarketView,
     RestRequest,
     RestResponse,
-    Session,
-    Stream,
+    WebsocketSession,
 )
-from kit.simulator.events import Instrument
-from kit.simulator.history import TradePrint
-from kit.simulator.listing import BookSnapshot, Listing, Mark
-from kit.simulator.market import INSTRUMENTS, Step
+from kit.simulator.history import HistoricalTrade
+from kit.simulator.listing import DerivativeMark, ExchangeBookSnapshot, Listing
+from kit.simulator.market import INSTRUMENTS, MarketStep
+from kit.simulator.market_events import Instrument
 from kit.simulator.matching.contract import MatchingRules
 
 
@@ -43,7 +43,7 @@ class FakeClock:
 class FakeCapture:
     """Lines ``trades/A/7`` (channel, symbol, number); ``snapshot/7``; ``answer``."""
 
-    def __init__(self, streams: dict[str, Stream]) -> None:
+    def __init__(self, streams: dict[str, ExchangeStream]) -> None:
         self._streams = streams
 
     def frame_of(self, line: bytes) -> Frame:
@@ -51,21 +51,23 @@ class FakeCapture:
         if parts[0] == "snapshot":
             return SNAPSHOT, line
         if parts[0] in ("answer", ""):
-            return CONVERSATION, line
+            return RESPONSE, line
         if len(parts) != 3:
             return UNKNOWN, line
         name = "/".join(parts[:2])
-        return self._streams.setdefault(name, Stream(name, Channel(parts[0]), parts[1])), line
+        return self._streams.setdefault(
+            name, ExchangeStream(name, Channel(parts[0]), parts[1])
+        ), line
 
-    def trades_in(self, lines: Sequence[bytes]) -> Sequence[TradePrint]:
+    def trades_in(self, lines: Sequence[bytes]) -> Sequence[HistoricalTrade]:
         numbers = [self.sequence_of(line) for line in lines]
-        return [TradePrint(number, "1", "1", number, True) for number in numbers]
+        return [HistoricalTrade(number, "1", "1", number, True) for number in numbers]
 
-    def mark_of(self, line: bytes) -> tuple[str, Mark] | None:
+    def mark_of(self, line: bytes) -> tuple[str, DerivativeMark] | None:
         return None
 
-    def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
-        return url.rpartition("/")[2], BookSnapshot(int(body.rsplit(b"/", 1)[1]), [], [])
+    def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, ExchangeBookSnapshot] | None:
+        return url.rpartition("/")[2], ExchangeBookSnapshot(int(body.rsplit(b"/", 1)[1]), [], [])
 
     def sequence_of(self, line: bytes) -> int:
         return int(line.rsplit(b"/", 1)[1])
@@ -86,24 +88,26 @@ class FakeExchange:
     matching_rules = MatchingRules()
 
     def __init__(self) -> None:
-        self.streams: dict[str, Stream] = {}
+        self.streams: dict[str, ExchangeStream] = {}
         self.faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {}
         self.capture = FakeCapture(self.streams)
 
-    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
-        return Session() if path == "/ws" else None
+    def open(self, path: str, query: Mapping[str, str]) -> WebsocketSession | None:
+        return WebsocketSession() if path == "/ws" else None
 
-    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
+    async def receive(
+        self, session: WebsocketSession, text: str, market_view: MarketView
+    ) -> list[bytes]:
         for name in text.split(","):
             if name.startswith("-"):
                 del session.streams[name[1:]]
                 continue
             channel, _, symbol = name.partition("/")
-            stream = self.streams.setdefault(name, Stream(name, Channel(channel), symbol))
+            stream = self.streams.setdefault(name, ExchangeStream(name, Channel(channel), symbol))
             session.streams[name] = stream
         return [text.upper().encode()]
 
-    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
+    def tick(self, session: WebsocketSession, market_view: MarketView) -> list[bytes]:
         return []
 
     async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
@@ -129,7 +133,7 @@ class FakeExchange:
         return b""
 
     def encode(
-        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+        self, step: MarketStep, wanted: Collection[ExchangeStream], market_view: MarketView
     ) -> Sequence[Frame]:
         stream = self.streams.get("status/all")
         return [(stream, str(step.time_ns).encode())] if stream is not None else []

@@ -6,12 +6,19 @@ import aiohttp
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
-from kit.simulator.dialect import Channel, MarketView, RestRequest, RestResponse, Session, Stream
+from kit.simulator.dialect import (
+    Channel,
+    ExchangeStream,
+    MarketView,
+    RestRequest,
+    RestResponse,
+    WebsocketSession,
+)
 from kit.simulator.tests.fakes import FakeExchange
 from kit.simulator.tests.running import Client, running, text_of
 from tests.support.waiting import WAIT_SECONDS_MAX
 
-ACCOUNT = Stream("account", Channel.OTHER, "")
+ACCOUNT = ExchangeStream("account", Channel.OTHER, "")
 
 
 class Trading(FakeExchange):
@@ -21,9 +28,11 @@ class Trading(FakeExchange):
         super().__init__()
         self.failures = {500: b"inside"}
         self.bought = 0
-        self.sessions: list[Session] = []
+        self.sessions: list[WebsocketSession] = []
 
-    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
+    async def receive(
+        self, session: WebsocketSession, text: str, market_view: MarketView
+    ) -> list[bytes]:
         if session not in self.sessions:
             self.sessions.append(session)
         if text != "buy":

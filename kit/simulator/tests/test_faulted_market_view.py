@@ -2,26 +2,28 @@
 
 from pathlib import Path
 
+from kit.simulator.capture_files import CaptureFiles
+from kit.simulator.capture_player import ReplayMarketView
 from kit.simulator.fault_commands import FaultCommand
 from kit.simulator.faulted_market_view import FaultedMarketView
-from kit.simulator.faults import Faults
-from kit.simulator.listing import BookSnapshot
-from kit.simulator.replay import ReplayMarketView
-from kit.simulator.tape import Tape
+from kit.simulator.faults import FaultInjector
+from kit.simulator.listing import ExchangeBookSnapshot
 from kit.simulator.tests.fakes import FakeClock, FakeExchange
-from kit.simulator.venue import Venue
+from kit.simulator.venue import SimulatedVenue
 
 
 class World:
-    """A tape of two symbols, with what the exchange once answered at /info."""
+    """A capture of two symbols, with what the exchange once answered at /info."""
 
     def __init__(self, folder: Path) -> None:
         (folder / "frames.jsonl").write_text("trades/A/1\ntrades/B/2\n")
         (folder / "rest").mkdir()
         (folder / "rest" / "info.json").write_text("as recorded/5")
         exchange = FakeExchange()
-        self.market_view = ReplayMarketView(Tape([folder / "frames.jsonl"]), exchange.capture, 0.05)
-        self.venue = Venue("fake", exchange, Faults("fake", 1), FakeClock())
+        self.market_view = ReplayMarketView(
+            CaptureFiles([folder / "frames.jsonl"]), exchange.capture, 0.05
+        )
+        self.venue = SimulatedVenue("fake", exchange, FaultInjector("fake", 1), FakeClock())
 
     def order(self, fault: str, **fields) -> None:
         self.venue.faults.add(FaultCommand(venue="fake", fault=fault, **fields))
@@ -56,7 +58,7 @@ def test_a_recorded_body_is_not_used_when_a_fault_changes_the_listings(tmp_path:
 async def test_an_old_book_is_shown_of_the_named_symbol_once(tmp_path: Path):
     world = World(tmp_path)
     world.venue.faults.register("stale_snapshot", lambda order: None)
-    old = BookSnapshot(7, [], [])
+    old = ExchangeBookSnapshot(7, [], [])
     world.venue.old_books["A"] = old
     world.order("stale_snapshot", symbol="A")
     assert await world.call().book("B") is None

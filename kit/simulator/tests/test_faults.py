@@ -10,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.base.errors import SettingError
-from kit.simulator.dialect import Channel, Frame, Stream
+from kit.simulator.dialect import Channel, ExchangeStream, Frame
 from kit.simulator.fault_commands import FaultCommand, FaultKind, read_script
 from kit.simulator.faults import (
     NOTHING,
     UNKNOWN_EVENT,
-    Cut,
-    Faults,
+    ConnectionDrop,
+    FaultInjector,
 )
 from kit.simulator.outgoing_frames import OutgoingFrameQueue
 
-TRADES_A = Stream("trades/A", Channel.TRADES, "A")
-TRADES_B = Stream("trades/B", Channel.TRADES, "B")
-BOOK_A = Stream("book/A", Channel.BOOK, "A")
+TRADES_A = ExchangeStream("trades/A", Channel.TRADES, "A")
+TRADES_B = ExchangeStream("trades/B", Channel.TRADES, "B")
+BOOK_A = ExchangeStream("book/A", Channel.BOOK, "A")
 STREAMS = [TRADES_A, TRADES_B, BOOK_A]
 SECOND_NS = 1_000_000_000
 
@@ -32,15 +32,17 @@ def frames_of(count: int) -> list[Frame]:
     return [(STREAMS[number % 3], f"payload {number}".encode()) for number in range(count)]
 
 
-class Way(Faults):
+class Way(FaultInjector):
     """Faults, and one connection that hears everything that is heard."""
 
     mailbox: OutgoingFrameQueue
 
-    def applied(self, frames: list[Frame], heard=STREAMS, shape=None) -> list[Frame | Cut]:
-        found: list[Frame | Cut] = []
+    def applied(
+        self, frames: list[Frame], heard=STREAMS, shape=None
+    ) -> list[Frame | ConnectionDrop]:
+        found: list[Frame | ConnectionDrop] = []
         for part in self.apply(frames, heard):
-            if isinstance(part, Cut):
+            if isinstance(part, ConnectionDrop):
                 found.append(part)
                 continue
             for outgoing in part:
@@ -122,7 +124,7 @@ def test_extra_frames_are_sent_before_without_loss(fault):
 def test_cuts_stand_before_the_frame_that_they_waited_for(fault):
     frames = frames_of(3)
     found = faults_of(order(fault, symbol="B")).applied(frames)
-    assert found == [frames[0], Cut(FaultKind(fault), TRADES_B), *frames[1:]]
+    assert found == [frames[0], ConnectionDrop(FaultKind(fault), TRADES_B), *frames[1:]]
 
 
 def test_a_frame_without_subscribers_uses_no_fault():

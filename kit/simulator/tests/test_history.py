@@ -5,20 +5,28 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.simulator.history import HOUR_NS, MINUTE_NS, Candle, TradeHistory, TradePrint
+from kit.simulator.history import (
+    HOUR_NS,
+    MINUTE_NS,
+    Candle,
+    HistoricalTrade,
+    InstrumentTradeHistory,
+)
 
 SECOND_NS = 1_000_000_000
 
 
-def history_of(*trades: TradePrint, trades_max: int = 100) -> TradeHistory[TradePrint]:
-    history = TradeHistory[TradePrint](lambda trades: trades, trades_max)
+def history_of(
+    *trades: HistoricalTrade, trades_max: int = 100
+) -> InstrumentTradeHistory[HistoricalTrade]:
+    history = InstrumentTradeHistory[HistoricalTrade](lambda trades: trades, trades_max)
     for trade in trades:
         history.note(trade)
     return history
 
 
-def trade(trade_id: int, price: str = "10", size: str = "1", time_ns: int = 0) -> TradePrint:
-    return TradePrint(trade_id, price, size, time_ns, taker_buys=trade_id % 2 == 0)
+def trade(trade_id: int, price: str = "10", size: str = "1", time_ns: int = 0) -> HistoricalTrade:
+    return HistoricalTrade(trade_id, price, size, time_ns, taker_buys=trade_id % 2 == 0)
 
 
 def ids(trades) -> list[int]:

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from kit.simulator.connection import Connection
-from kit.simulator.dialect import ConnectionRules, Session
+from kit.simulator.connection import ClientConnection
+from kit.simulator.dialect import ConnectionRules, WebsocketSession
 from kit.simulator.keepalive import keep_alive
 from kit.simulator.tests.fakes import FakeClock, FakeExchange
 from tests.support.waiting import WAIT_SECONDS_MAX
@@ -15,11 +15,11 @@ RULES = ConnectionRules(20, 60, 5, 100, 86_400)
 SECOND_NS = 1_000_000_000
 
 
-class Wire(Connection):
+class Wire(ClientConnection):
     """A connection without a socket, which writes down what happens to it, and when."""
 
     def __init__(self, clock: FakeClock, answers: bool = True) -> None:
-        super().__init__(None, None, Session(), clock.now_ns)  # type: ignore[arg-type]
+        super().__init__(None, None, WebsocketSession(), clock.now_ns)  # type: ignore[arg-type]
         self.happened: list[tuple[int, str]] = []
         self._clock = clock
         self._answers = answers

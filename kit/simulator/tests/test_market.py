@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade, decimal_text
 from kit.simulator.history import MINUTE_NS
-from kit.simulator.market import INSTRUMENTS, Market
-from kit.simulator.simulate import STEP_NS
+from kit.simulator.market import INSTRUMENTS, SimulatedMarket
+from kit.simulator.market_events import BestQuote, Instrument, LevelChange, Trade, decimal_text
+from kit.simulator.market_runner import STEP_NS
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -61,7 +61,7 @@ class Rebuilt:
 @settings(max_examples=25, deadline=None)
 @given(seed=st.text(max_size=8), events_per_second=st.sampled_from([50, 2_000, 50_000]))
 def test_trades_books_and_quotes_agree(seed, events_per_second):
-    market = Market(seed, OPENING_NS, events_per_second, INSTRUMENTS)
+    market = SimulatedMarket(seed, OPENING_NS, events_per_second, INSTRUMENTS)
     rebuilt: dict[Instrument, Rebuilt] = {one: Rebuilt() for one in INSTRUMENTS}
     seconds = 3_000 / events_per_second
     step = market.advance(OPENING_NS + int(seconds * SECOND_NS))
@@ -98,7 +98,7 @@ def rebuild(rebuilt: dict[Instrument, Rebuilt], events) -> None:
 )
 def test_books_stay_whole_whatever_is_done_to_the_market(seed, does):
     instruments = INSTRUMENTS[:2]
-    market = Market(seed, OPENING_NS, 2_000, instruments)
+    market = SimulatedMarket(seed, OPENING_NS, 2_000, instruments)
     rebuilt: dict[Instrument, Rebuilt] = {}
     for what in [*does, "resume", "advance"]:
         if what == "pause":
@@ -123,7 +123,7 @@ def test_books_stay_whole_whatever_is_done_to_the_market(seed, does):
 
 def test_after_a_long_pause_a_market_is_where_one_that_never_paused_is():
     end_ns = OPENING_NS + 6 * 3_600 * SECOND_NS
-    paused = Market("5", OPENING_NS, 2_000, INSTRUMENTS[:1])
+    paused = SimulatedMarket("5", OPENING_NS, 2_000, INSTRUMENTS[:1])
     paused.advance(OPENING_NS + SECOND_NS)
     paused.pause(end_ns)
     paused.advance(end_ns + SECOND_NS)
@@ -137,7 +137,8 @@ def test_markets_of_one_world_trade_around_the_same_prices():
     spot = Instrument("BTC", "USDT", 2, 5, 1, 61_800.0, 0.05, 0.030, 4.0)
     inverse = Instrument("BTC", "USD", 1, 0, 5, 61_800.0, 3_000.0, 0.030, 4.0, lot_units=10)
     markets = [
-        Market(f"1/{one.quote}", OPENING_NS, 500, [one], price_seed="1") for one in (spot, inverse)
+        SimulatedMarket(f"1/{one.quote}", OPENING_NS, 500, [one], price_seed="1")
+        for one in (spot, inverse)
     ]
     fair = [market.fair_price(market.instruments[0], OPENING_NS) for market in markets]
     assert fair[0] == fair[1]
@@ -147,7 +148,7 @@ def test_markets_of_one_world_trade_around_the_same_prices():
 
 
 def test_the_same_seed_gives_the_same_market_in_steps_of_any_length():
-    markets = [Market("7", OPENING_NS, 500, INSTRUMENTS) for _ in range(2)]
+    markets = [SimulatedMarket("7", OPENING_NS, 500, INSTRUMENTS) for _ in range(2)]
     end_ns = OPENING_NS + 4 * SECOND_NS
     whole = list(markets[0].advance(end_ns).events)
     pieces = []
@@ -155,13 +156,13 @@ def test_the_same_seed_gives_the_same_market_in_steps_of_any_length():
         pieces += markets[1].advance(time_ns).events
     assert len(whole) > 2_000
     assert whole == pieces
-    other = Market("8", OPENING_NS, 500, INSTRUMENTS).advance(end_ns).events
+    other = SimulatedMarket("8", OPENING_NS, 500, INSTRUMENTS).advance(end_ns).events
     assert whole != list(other)
 
 
 @pytest.mark.parametrize("events_per_second", [200, 5_000])
 def test_the_rate_is_about_what_was_asked_for(events_per_second):
-    market = Market("1", OPENING_NS, events_per_second, INSTRUMENTS)
+    market = SimulatedMarket("1", OPENING_NS, events_per_second, INSTRUMENTS)
     market.advance(OPENING_NS)
     seconds = 10_000 // events_per_second
     events = market.advance(OPENING_NS + seconds * SECOND_NS).events
@@ -171,7 +172,7 @@ def test_the_rate_is_about_what_was_asked_for(events_per_second):
 
 
 def test_books_stay_deep_and_spreads_narrow():
-    market = Market("3", OPENING_NS, 2_000, INSTRUMENTS)
+    market = SimulatedMarket("3", OPENING_NS, 2_000, INSTRUMENTS)
     spreads = []
     for second in range(1, 31):
         market.advance(OPENING_NS + second * SECOND_NS)
@@ -184,7 +185,7 @@ def test_books_stay_deep_and_spreads_narrow():
 
 
 def test_minutes_before_the_opening_lead_to_it():
-    market = Market("1", OPENING_NS, 200, INSTRUMENTS)
+    market = SimulatedMarket("1", OPENING_NS, 200, INSTRUMENTS)
     minutes = market.minutes(INSTRUMENTS[0], 0, OPENING_NS)
     starts = [minute.start_ns for minute in minutes]
     assert starts == list(range(starts[0], OPENING_NS - OPENING_NS % MINUTE_NS, MINUTE_NS))
@@ -197,9 +198,9 @@ def test_minutes_before_the_opening_lead_to_it():
 
 
 def test_a_restarted_market_goes_on_at_the_same_price_with_new_ids():
-    before = Market("1", OPENING_NS, 200, INSTRUMENTS)
+    before = SimulatedMarket("1", OPENING_NS, 200, INSTRUMENTS)
     before.advance(OPENING_NS + SECOND_NS)
-    after = Market("1", OPENING_NS + SECOND_NS, 200, INSTRUMENTS)
+    after = SimulatedMarket("1", OPENING_NS + SECOND_NS, 200, INSTRUMENTS)
     prices = [one.levels(INSTRUMENTS[0], True, 1)[0][0] for one in (before, after)]
     assert prices[0] == pytest.approx(prices[1], rel=1e-3)
     assert after.sequence(INSTRUMENTS[0]) > before.sequence(INSTRUMENTS[0])

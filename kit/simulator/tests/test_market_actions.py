@@ -8,20 +8,20 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
 from kit.simulator.fault_commands import FaultCommand
-from kit.simulator.faults import Faults
+from kit.simulator.faults import FaultInjector
 from kit.simulator.listing import Listing
-from kit.simulator.market import INSTRUMENTS, Market, Step
-from kit.simulator.market_actions import MarketActions
+from kit.simulator.market import INSTRUMENTS, MarketStep, SimulatedMarket
+from kit.simulator.market_actions import MarketActionRunner
+from kit.simulator.market_events import BestQuote, Instrument, LevelChange, Trade
+from kit.simulator.market_runner import SimulatedMarketView
 from kit.simulator.matching.contract import (
     OrderRejected,
+    OrderStatus,
     OrderTicket,
     OrderView,
     RejectCode,
-    Status,
 )
-from kit.simulator.simulate import SimulatedMarketView
 from kit.simulator.tests.fakes import FakeExchange
 
 OPENING_NS = 1_790_000_000_000_000_000
@@ -38,16 +38,16 @@ class World:
     """A market of two instruments to which things can be ordered."""
 
     def __init__(self) -> None:
-        self.market = Market("1", OPENING_NS, 1_000, INSTRUMENTS[:2])
+        self.market = SimulatedMarket("1", OPENING_NS, 1_000, INSTRUMENTS[:2])
         self.market_view = SimulatedMarketView(self.market, Exchange())
-        self.faults = Faults("fake", 1)
-        MarketActions(self.market, self.market_view).register_with(self.faults)
+        self.faults = FaultInjector("fake", 1)
+        MarketActionRunner(self.market, self.market_view).register_with(self.faults)
         self.second()
 
     def order(self, fault: str, symbol: str = "BTCUSDT", **fields) -> None:
         self.faults.add(FaultCommand(venue="fake", fault=fault, symbol=symbol, **fields))
 
-    def second(self) -> Step:
+    def second(self) -> MarketStep:
         step = self.market.advance(self.market.time_ns + SECOND_NS)
         self.market_view.happened(step)
         return step
@@ -192,7 +192,7 @@ def test_orders_wait_out_a_halt_and_end_with_the_listing(world: World):
         bid()
     assert refused.value.refusal is RejectCode.HALTED
     world.second()
-    assert engine.order("demo", waiting.order_id).status is Status.OPEN
+    assert engine.order("demo", waiting.order_id).status is OrderStatus.OPEN
     world.order("resume")
     bid()
     world.order("delist")
@@ -202,9 +202,9 @@ def test_orders_wait_out_a_halt_and_end_with_the_listing(world: World):
         bid()
     assert refused.value.refusal is RejectCode.UNKNOWN_SYMBOL
     world.order("list")
-    assert bid().status is Status.OPEN
+    assert bid().status is OrderStatus.OPEN
     world.order("list", value="PEPE")
-    assert bid("PEPEUSDT").status is Status.OPEN
+    assert bid("PEPEUSDT").status is OrderStatus.OPEN
     assert "PEPE" in {balance.asset for balance in engine.balances("demo")}
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from kit.simulator.events import Instrument
-from kit.simulator.listing import InstrumentKind, Listing, Mark
-from kit.simulator.market import INSTRUMENTS, Market
-from kit.simulator.replay import ReplayMarketView
-from kit.simulator.simulate import SimulatedMarketView
-from kit.simulator.tape import Tape
+from kit.simulator.capture_files import CaptureFiles
+from kit.simulator.capture_player import ReplayMarketView
+from kit.simulator.listing import DerivativeMark, InstrumentKind, Listing
+from kit.simulator.market import INSTRUMENTS, SimulatedMarket
+from kit.simulator.market_events import Instrument
+from kit.simulator.market_runner import SimulatedMarketView
 from kit.simulator.tests.fakes import FakeCapture, FakeExchange
 
 OPENING_NS = 1_790_000_000_000_000_000
@@ -30,15 +30,15 @@ class Derivatives(FakeExchange):
 class MarkCapture(FakeCapture):
     """Lines ``marks/A/mark=5,funding=0.1``."""
 
-    def mark_of(self, line: bytes) -> tuple[str, Mark] | None:
+    def mark_of(self, line: bytes) -> tuple[str, DerivativeMark] | None:
         _, symbol, rest = line.decode().split("/")
         said = dict(part.split("=") for part in rest.split(","))
         price, rate = said.get("mark", ""), said.get("funding", "")
-        return symbol, Mark(price, "", rate, int(said.get("next", "0")))
+        return symbol, DerivativeMark(price, "", rate, int(said.get("next", "0")))
 
 
-def market_at(time_ns: int, seed: str = "1") -> tuple[Market, SimulatedMarketView]:
-    market = Market(seed, OPENING_NS, 500, INSTRUMENTS)
+def market_at(time_ns: int, seed: str = "1") -> tuple[SimulatedMarket, SimulatedMarketView]:
+    market = SimulatedMarket(seed, OPENING_NS, 500, INSTRUMENTS)
     market_view = SimulatedMarketView(market, Derivatives())
     market.advance(time_ns)
     return market, market_view
@@ -71,7 +71,7 @@ def test_spot_has_no_mark():
 def replayed(folder: Path, capture: FakeCapture, *lines: bytes) -> ReplayMarketView:
     file = folder / "frames.jsonl"
     file.write_bytes(b"\n".join(lines))
-    market_view = ReplayMarketView(Tape([file]), capture, 0.05)
+    market_view = ReplayMarketView(CaptureFiles([file]), capture, 0.05)
     market_view.played([capture.frame_of(line) for line in lines], OPENING_NS)
     return market_view
 
@@ -79,11 +79,11 @@ def replayed(folder: Path, capture: FakeCapture, *lines: bytes) -> ReplayMarketV
 def test_in_replay_a_mark_is_the_newest_of_the_capture(tmp_path: Path):
     lines = [b"marks/A/mark=5,next=7", b"marks/B/mark=1", b"tickers/A/funding=0.1"]
     market_view = replayed(tmp_path, MarkCapture({}), *lines)
-    assert market_view.mark("A") == Mark("5", "", "0.1", 7)
-    assert market_view.mark("B") == Mark("1", "", "", 0)
+    assert market_view.mark("A") == DerivativeMark("5", "", "0.1", 7)
+    assert market_view.mark("B") == DerivativeMark("1", "", "", 0)
     assert market_view.mark("C") is None
     market_view.played([MarkCapture({}).frame_of(b"marks/A/mark=6")], OPENING_NS)
-    assert market_view.mark("A") == Mark("6", "", "0.1", 7)
+    assert market_view.mark("A") == DerivativeMark("6", "", "0.1", 7)
 
 
 def test_a_capture_without_marks_has_none(tmp_path: Path):

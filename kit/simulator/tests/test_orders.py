@@ -180,9 +180,9 @@ async def test_a_market_changes_on_command():
 
 
 async def test_in_replay_a_market_cannot_be_changed(tmp_path: Path):
-    tape = tmp_path / "frames.jsonl"
-    tape.write_text("trades/A/1")
-    async with running("replay", replay=[f"fake={tape}"]) as client:
+    capture_file = tmp_path / "frames.jsonl"
+    capture_file.write_text("trades/A/1")
+    async with running("replay", replay=[f"fake={capture_file}"]) as client:
         assert await client.fault("halt", symbol="A") == 400
         assert await client.fault("stale_snapshot") == 200
 

@@ -5,9 +5,15 @@ from functools import partial
 import numpy as np
 import pytest
 
-from kit.simulator.history import HOUR_NS, MINUTE_NS, Candle, TradeHistory, TradePrint
-from kit.simulator.market import DAY_NS, INSTRUMENTS, PAST_DAYS, Market
-from kit.simulator.price import BEND_S, Noise
+from kit.simulator.history import (
+    HOUR_NS,
+    MINUTE_NS,
+    Candle,
+    HistoricalTrade,
+    InstrumentTradeHistory,
+)
+from kit.simulator.market import DAY_NS, INSTRUMENTS, PAST_DAYS, SimulatedMarket
+from kit.simulator.price import BEND_S, PriceNoise
 
 OPENING_NS = 1_700_000_000_000_000_000 + 41 * MINUTE_NS
 BITCOIN = INSTRUMENTS[0]
@@ -17,17 +23,17 @@ def start_of(length_ns: int):
     return lambda at_ns: at_ns - at_ns % length_ns
 
 
-def history_of(market: Market) -> TradeHistory[TradePrint]:
+def history_of(market: SimulatedMarket) -> InstrumentTradeHistory[HistoricalTrade]:
     """As a market view has it: the last day is kept, what is older is computed."""
-    history = TradeHistory[TradePrint](lambda trades: trades)
+    history = InstrumentTradeHistory[HistoricalTrade](lambda trades: trades)
     history.past = partial(market.past, BITCOIN)
     history.note_minutes(partial(market.minutes, BITCOIN, 0, market.time_ns))
     return history
 
 
 @pytest.fixture(scope="module")
-def history() -> TradeHistory[TradePrint]:
-    return history_of(Market("1", OPENING_NS, 200, INSTRUMENTS))
+def history() -> InstrumentTradeHistory[HistoricalTrade]:
+    return history_of(SimulatedMarket("1", OPENING_NS, 200, INSTRUMENTS))
 
 
 @pytest.fixture(scope="module")
@@ -70,16 +76,16 @@ def test_candles_are_the_same_whatever_the_bounds(history):
 
 
 def test_the_past_before_the_last_half_hour_is_the_same_for_a_market_that_opens_later():
-    later = Market("1", OPENING_NS + HOUR_NS, 200, INSTRUMENTS)
+    later = SimulatedMarket("1", OPENING_NS + HOUR_NS, 200, INSTRUMENTS)
     asked = start_of(MINUTE_NS), OPENING_NS - 2 * DAY_NS, OPENING_NS
     first, second = (
         list(history_of(market).candles(*asked))
-        for market in (Market("1", OPENING_NS, 200, INSTRUMENTS), later)
+        for market in (SimulatedMarket("1", OPENING_NS, 200, INSTRUMENTS), later)
     )
     bent = BEND_S // 60
     assert first[:-bent] == second[: len(first) - bent]
     assert first != second[: len(first)]
-    other = history_of(Market("2", OPENING_NS, 200, INSTRUMENTS)).candles(*asked)
+    other = history_of(SimulatedMarket("2", OPENING_NS, 200, INSTRUMENTS)).candles(*asked)
     assert list(other) != first
 
 
@@ -87,7 +93,7 @@ def test_the_past_before_the_last_half_hour_is_the_same_for_a_market_that_opens_
 @pytest.mark.parametrize("seed", ["1", "2", "3"])
 def test_the_past_ends_where_the_market_opens(seed, instrument):
     opening_ns = OPENING_NS + 59 * 10**9
-    market = Market(seed, opening_ns, 200, INSTRUMENTS)
+    market = SimulatedMarket(seed, opening_ns, 200, INSTRUMENTS)
     before = market.minutes(instrument, 0, opening_ns)
     ((bid, _),) = market.levels(instrument, True, 1)
     ((ask, _),) = market.levels(instrument, False, 1)
@@ -102,6 +108,6 @@ def test_there_is_no_past_below_a_minute(history):
 
 
 def test_noise_of_many_times_equals_noise_of_each():
-    noise = Noise("seed", 64, 0.03)
+    noise = PriceNoise("seed", 64, 0.03)
     seconds = np.array([0.0, 1.5, 64.0, 1_700_000_000.25])
     assert noise.at_all(seconds).tolist() == [noise.at(one) for one in seconds.tolist()]

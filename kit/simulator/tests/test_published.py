@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.simulator.events import Instrument
-from kit.simulator.market import INSTRUMENTS, Market
-from kit.simulator.published import PublishedBooks
+from kit.simulator.market import INSTRUMENTS, SimulatedMarket
+from kit.simulator.market_events import Instrument
+from kit.simulator.published_books import PublishedBooks
 
 OPENING_NS = 1_790_000_000_000_000_000
 STEP_NS = 5_000_000
@@ -34,7 +34,7 @@ class Follower:
                     side.pop(price, None)
 
 
-def texts(market: Market, instrument: Instrument) -> list[dict[str, str]]:
+def texts(market: SimulatedMarket, instrument: Instrument) -> list[dict[str, str]]:
     return [
         {
             instrument.price_text(ticks): instrument.size_text(lots)
@@ -55,7 +55,7 @@ def test_a_snapshot_and_the_changes_after_it_are_the_markets_book(
     seed, steps_per_interval, intervals_before, steps_ahead
 ):
     instruments = INSTRUMENTS[:2]
-    market = Market(seed, OPENING_NS, 5_000, instruments)
+    market = SimulatedMarket(seed, OPENING_NS, 5_000, instruments)
     published = PublishedBooks()
 
     def run(steps: int) -> None:
@@ -80,7 +80,7 @@ def test_a_snapshot_and_the_changes_after_it_are_the_markets_book(
 
 
 def test_a_snapshot_is_cut_to_its_depth_best_levels_first():
-    market = Market("1", OPENING_NS, 200, INSTRUMENTS[:1])
+    market = SimulatedMarket("1", OPENING_NS, 200, INSTRUMENTS[:1])
     published = PublishedBooks()
     published.note(market.advance(OPENING_NS + STEP_NS))
     (instrument,) = market.instruments

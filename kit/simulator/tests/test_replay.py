@@ -1,4 +1,4 @@
-"""A tape on its timeline: order, pace, audience, books. With a clock that no one waits for."""
+"""A capture on its timeline: order, pace, audience, books. With a clock that no one waits for."""
 
 import asyncio
 import contextlib
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from kit.simulator.dialect import Channel, Session, Stream
-from kit.simulator.faults import Faults
-from kit.simulator.history import TradePrint
-from kit.simulator.replay import TIMER_NS, Player, ReplayMarketView
-from kit.simulator.tape import Tape
+from kit.simulator.capture_files import CaptureFiles
+from kit.simulator.capture_player import TIMER_NS, CapturePlayer, ReplayMarketView
+from kit.simulator.dialect import Channel, ExchangeStream, WebsocketSession
+from kit.simulator.faults import FaultInjector
+from kit.simulator.history import HistoricalTrade
 from kit.simulator.tests.fakes import FakeCapture, FakeClock, FakeExchange
-from kit.simulator.venue import Venue
+from kit.simulator.venue import SimulatedVenue
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 START_NS = 1_700_000_000_000_000_000
@@ -22,7 +22,7 @@ START_NS = 1_700_000_000_000_000_000
 class Listener:
     """Stands where a connection would, and writes down what it hears and when."""
 
-    def __init__(self, session: Session, clock: FakeClock) -> None:
+    def __init__(self, session: WebsocketSession, clock: FakeClock) -> None:
         self.session = session
         self.heard: list[bytes] = []
         self.at_ns: list[int] = []
@@ -33,7 +33,7 @@ class Listener:
         self._clock = clock
 
     async def send(self, payloads: list[bytes], wait: bool) -> None:
-        assert wait, "a tape is played as fast as it is read"
+        assert wait, "a capture is played as fast as it is read"
         self.heard += payloads
         self.at_ns += [self._clock.now_ns] * len(payloads)
 
@@ -42,7 +42,7 @@ class Listener:
 
 
 class Stage:
-    """A tape of some lines, one each millisecond, and what plays it."""
+    """A capture of some lines, one each millisecond, and what plays it."""
 
     def __init__(
         self, folder: Path, lines: list[str], speed: float | None, times_ns: list[int] | None = None
@@ -53,15 +53,17 @@ class Stage:
             (folder / "recv_ns.txt").write_text("\n".join(map(str, times_ns)))
         self.clock = FakeClock()
         self.exchange = FakeExchange()
-        self.venue = Venue("fake", self.exchange, Faults("fake", 1), self.clock, 0.2)
-        tape = Tape([file])
-        self.market_view = ReplayMarketView(
-            tape, self.exchange.capture, 0.05, keeps_first=speed is None
+        self.venue = SimulatedVenue(
+            "fake", self.exchange, FaultInjector("fake", 1), self.clock, 0.2
         )
-        self.player = Player(self.venue, self.market_view, tape, speed, self.clock)
+        capture_files = CaptureFiles([file])
+        self.market_view = ReplayMarketView(
+            capture_files, self.exchange.capture, 0.05, keeps_first=speed is None
+        )
+        self.player = CapturePlayer(self.venue, self.market_view, capture_files, speed, self.clock)
 
     async def listener(self, names: str) -> Listener:
-        session = Session()
+        session = WebsocketSession()
         await self.exchange.receive(session, names, self.market_view)
         listener = Listener(session, self.clock)
         self.venue.join(listener)
@@ -88,7 +90,7 @@ async def test_each_connection_gets_its_streams_in_order_exactly_once(tmp_path: 
 async def test_unknown_lines_go_to_all_and_old_answers_to_none(tmp_path: Path):
     stage = Stage(tmp_path, ["trades/A/1", "garbage", "", "answer", "snapshot/1"], speed=None)
     listeners = [await stage.listener("trades/A"), await stage.listener("book/B")]
-    silent = Listener(Session(), stage.clock)
+    silent = Listener(WebsocketSession(), stage.clock)
     stage.venue.join(silent)
     await stage.play()
     assert listeners[0].heard == [b"trades/A/1", b"garbage"]
@@ -174,10 +176,10 @@ async def test_the_first_request_gets_the_first_book_of_a_fast_tape(tmp_path: Pa
 async def test_a_request_for_a_book_waits_for_the_first_one(tmp_path: Path):
     stage = Stage(tmp_path, ["book/A/4", "snapshot/5"], speed=None)
     stage.market_view = ReplayMarketView(
-        Tape([tmp_path / "frames.jsonl"]), stage.exchange.capture, WAIT_SECONDS_MAX
+        CaptureFiles([tmp_path / "frames.jsonl"]), stage.exchange.capture, WAIT_SECONDS_MAX
     )
-    stage.player = Player(
-        stage.venue, stage.market_view, Tape([tmp_path / "frames.jsonl"]), None, stage.clock
+    stage.player = CapturePlayer(
+        stage.venue, stage.market_view, CaptureFiles([tmp_path / "frames.jsonl"]), None, stage.clock
     )
     asked = asyncio.create_task(stage.market_view.book("A"))
     await asyncio.sleep(0)
@@ -224,16 +226,16 @@ async def test_played_trades_are_history(tmp_path: Path):
 
 async def test_all_trades_of_a_frame_are_remembered(tmp_path: Path):
     class Crowded(FakeCapture):
-        def trades_in(self, lines: Sequence[bytes]) -> list[TradePrint]:
+        def trades_in(self, lines: Sequence[bytes]) -> list[HistoricalTrade]:
             numbers = [self.sequence_of(line) for line in lines for _ in range(3)]
             return [
-                TradePrint(number + at % 3, "1", "1", number, True)
+                HistoricalTrade(number + at % 3, "1", "1", number, True)
                 for at, number in enumerate(numbers)
             ]
 
     stage = Stage(tmp_path, ["trades/A/10", "trades/A/20"], speed=None)
     capture = Crowded(stage.exchange.streams)
-    market_view = ReplayMarketView(Tape([tmp_path / "frames.jsonl"]), capture, 0.05)
+    market_view = ReplayMarketView(CaptureFiles([tmp_path / "frames.jsonl"]), capture, 0.05)
     market_view.played(
         [capture.frame_of(line) for line in (b"trades/A/10", b"trades/A/20")], START_NS
     )
@@ -245,7 +247,7 @@ async def test_a_tape_that_fits_no_subscription_says_so_at_once_and_at_its_end(
 ):
     stage = Stage(tmp_path, [f"book/A10/{n}" for n in range(1_376)], speed=None)
     for stream in ("book/A10", "book/A"):
-        stage.exchange.streams[stream] = Stream(stream, Channel.BOOK, "A")
+        stage.exchange.streams[stream] = ExchangeStream(stream, Channel.BOOK, "A")
     await stage.listener("book/A")
     assert stage.player.status()["problem"] == ""
     with caplog.at_level("ERROR", logger="venuemesh.simulator.replay"):
@@ -254,7 +256,7 @@ async def test_a_tape_that_fits_no_subscription_says_so_at_once_and_at_its_end(
     assert (status["frames_played"], status["frames_fitting"]) == (1_376, 0)
     assert status["frames_not_subscribed"] == {"book/A10": 1_376}
     assert "0 of 1,376 frames fit a subscription" in status["problem"]
-    assert "book/A (on the tape: book/A10)" in status["problem"]
+    assert "book/A (on the capture: book/A10)" in status["problem"]
     first, last = (record.detail for record in caplog.records)
     assert first.startswith("no frame fits a subscription")
     assert last == status["problem"]

@@ -13,7 +13,7 @@ from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
 from kit.simulator import keepalive
 from kit.simulator.app import Simulator
-from kit.simulator.dialect import Session
+from kit.simulator.dialect import WebsocketSession
 from kit.simulator.settings import SimulatorSettings
 from kit.simulator.tests.fakes import FakeExchange
 from kit.simulator.tests.running import running, text_of
@@ -23,7 +23,7 @@ QUICK_RULES = replace(FakeExchange.rules, ping_interval_s=0.02, pong_timeout_s=0
 
 
 @pytest.fixture
-def tape(tmp_path: Path) -> Path:
+def capture_file(tmp_path: Path) -> Path:
     """Frames of every length class of a websocket header, then many usual ones."""
     lines = ["status/A/".ljust(length, "0") for length in (125, 126, 127, 65_535, 65_536)]
     lines += [f"status/A/{number}" for number in range(20_000)]
@@ -56,11 +56,11 @@ async def test_a_simulated_market_publishes_in_steps_of_its_time():
         assert status["frames_sent"] >= 5
 
 
-async def test_a_replay_at_full_speed_delivers_every_frame_once_in_order(tape: Path):
-    async with running("replay", replay=[f"fake={tape}"], speed="max") as client:
+async def test_a_replay_at_full_speed_delivers_every_frame_once_in_order(capture_file: Path):
+    async with running("replay", replay=[f"fake={capture_file}"], speed="max") as client:
         websockets = await asyncio.gather(*(client.subscribe("status/A") for _ in range(2)))
         for websocket in websockets:
-            for line in tape.read_text().splitlines():
+            for line in capture_file.read_text().splitlines():
                 assert await text_of(websocket) == line
         status = await client.finished()
         assert (status["venue"], status["frames_played"]) == ("fake", 20_005)
@@ -151,7 +151,7 @@ async def test_each_connection_gets_its_tick(monkeypatch: pytest.MonkeyPatch):
 
         def open(self, path, query):
             numbers = itertools.count()
-            return Session(shape=lambda payload: b"%d %b" % (next(numbers), payload))
+            return WebsocketSession(shape=lambda payload: b"%d %b" % (next(numbers), payload))
 
     async with running(exchange=Ticking) as client:
         for name in ("book/A", "book/B"):

@@ -16,7 +16,7 @@ def load(**environment: str) -> SimulatorSettings:
 
 def test_tapes_are_by_venue_in_their_order():
     chosen = load(replay="binance=/a/one.jsonl,kraken=/b.gz,binance=/a/two.jsonl")
-    assert chosen.tapes() == {
+    assert chosen.captures() == {
         "binance": [Path("/a/one.jsonl"), Path("/a/two.jsonl")],
         "kraken": [Path("/b.gz")],
     }

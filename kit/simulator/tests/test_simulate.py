@@ -9,15 +9,15 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.simulator.dialect import Frame, MarketView, Session, Stream
-from kit.simulator.events import LevelChange, Trade
-from kit.simulator.faults import Faults
+from kit.simulator.dialect import ExchangeStream, Frame, MarketView, WebsocketSession
+from kit.simulator.faults import FaultInjector
 from kit.simulator.history import MINUTE_NS
-from kit.simulator.market import INSTRUMENTS, Market, Step
-from kit.simulator.matching.contract import OrderTicket, Status
-from kit.simulator.simulate import LEAD_IN_NS, STEP_NS, MarketRunner, SimulatedMarketView
+from kit.simulator.market import INSTRUMENTS, MarketStep, SimulatedMarket
+from kit.simulator.market_events import LevelChange, Trade
+from kit.simulator.market_runner import LEAD_IN_NS, STEP_NS, MarketRunner, SimulatedMarketView
+from kit.simulator.matching.contract import OrderStatus, OrderTicket
 from kit.simulator.tests.fakes import FakeClock, FakeExchange
-from kit.simulator.venue import INTEREST_NS, Venue
+from kit.simulator.venue import INTEREST_NS, SimulatedVenue
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 OPENING_NS = 1_790_000_000_000_000_000
@@ -30,12 +30,12 @@ class Witness(FakeExchange):
 
     def __init__(self) -> None:
         super().__init__()
-        self.steps: list[Step] = []
+        self.steps: list[MarketStep] = []
         self.spend: Callable[[], None] = lambda: None
         """Called at each step, for example to let time pass."""
 
     def encode(
-        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+        self, step: MarketStep, wanted: Collection[ExchangeStream], market_view: MarketView
     ) -> Sequence[Frame]:
         self.steps.append(step)
         self.spend()
@@ -46,11 +46,11 @@ class Visitor:
     """Stands where a connection would."""
 
     def __init__(self) -> None:
-        self.session = Session()
+        self.session = WebsocketSession()
         self.frames_sent = 0
         self.stalled = False
         self.open = True
-        self.muted: set[Stream] = set()
+        self.muted: set[ExchangeStream] = set()
 
 
 class World:
@@ -59,8 +59,8 @@ class World:
     def __init__(self, speed: float | None = 1.0) -> None:
         self.clock = FakeClock()
         self.exchange = Witness()
-        self.venue = Venue("fake", self.exchange, Faults("fake", 1), self.clock)
-        self.market = Market("1", OPENING_NS, 200, INSTRUMENTS[:2])
+        self.venue = SimulatedVenue("fake", self.exchange, FaultInjector("fake", 1), self.clock)
+        self.market = SimulatedMarket("1", OPENING_NS, 200, INSTRUMENTS[:2])
         self.market_view = SimulatedMarketView(self.market, self.exchange)
         self.runner = MarketRunner(self.venue, self.market_view, self.market, speed, self.clock)
 
@@ -200,7 +200,7 @@ async def test_a_client_order_trades_with_the_public_book():
     taken = engine.place(
         "demo", OrderTicket("BTCUSDT", types_pb2.SIDE_SELL, orders_pb2.ORDER_TYPE_MARKET, size)
     )
-    assert taken.status is Status.FILLED
+    assert taken.status is OrderStatus.FILLED
     book = await world.market_view.book("BTCUSDT")
     assert book is not None
     assert (book.sequence > before.sequence, book.bids[0] == before.bids[0]) == (True, False)
@@ -219,6 +219,6 @@ async def test_a_client_order_trades_with_the_public_book():
     )
     for _ in range(100_000):
         await world.runner.step(wait=False)
-        if engine.order("demo", resting.order_id).status is Status.FILLED:
+        if engine.order("demo", resting.order_id).status is OrderStatus.FILLED:
             break
     assert [fill.is_maker for fill in engine.fills("demo")] == [False, True]

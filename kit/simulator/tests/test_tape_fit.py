@@ -1,28 +1,28 @@
-"""Whether a tape fits what clients subscribe to, and what is said when it does not."""
+"""Whether a capture fits what clients subscribe to, and what is said when it does not."""
 
 import pytest
 
-from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Stream
-from kit.simulator.tape_fit import TapeFit
+from kit.simulator.capture_subscriptions import CaptureSubscriptionCheck
+from kit.simulator.dialect import RESPONSE, SNAPSHOT, UNKNOWN, Channel, ExchangeStream
 
-DIFFS = Stream("btcusdt@depth@100ms", Channel.BOOK, "BTCUSDT")
-TEN_LEVELS = Stream("btcusdt@depth10@100ms", Channel.BOOK, "BTCUSDT")
-TWENTY_LEVELS = Stream("btcusdt@depth20", Channel.BOOK, "BTCUSDT")
-OTHER_BOOK = Stream("ethusdt@depth10@100ms", Channel.BOOK, "ETHUSDT")
-TRADES = Stream("btcusdt@trade", Channel.TRADES, "BTCUSDT")
-TICKERS = Stream("btcusdt@ticker", Channel.TICKERS, "BTCUSDT")
+DIFFS = ExchangeStream("btcusdt@depth@100ms", Channel.BOOK, "BTCUSDT")
+TEN_LEVELS = ExchangeStream("btcusdt@depth10@100ms", Channel.BOOK, "BTCUSDT")
+TWENTY_LEVELS = ExchangeStream("btcusdt@depth20", Channel.BOOK, "BTCUSDT")
+OTHER_BOOK = ExchangeStream("ethusdt@depth10@100ms", Channel.BOOK, "ETHUSDT")
+TRADES = ExchangeStream("btcusdt@trade", Channel.TRADES, "BTCUSDT")
+TICKERS = ExchangeStream("btcusdt@ticker", Channel.TICKERS, "BTCUSDT")
 
 
 def test_the_nearest_stream_on_the_tape_is_named_before_a_frame_was_played():
-    fit = TapeFit("binance", [TEN_LEVELS, TWENTY_LEVELS, OTHER_BOOK])
+    fit = CaptureSubscriptionCheck("binance", [TEN_LEVELS, TWENTY_LEVELS, OTHER_BOOK])
     assert fit.problem == ""
     fit.subscribed([DIFFS])
-    assert "btcusdt@depth@100ms (on the tape: btcusdt@depth10@100ms)" in fit.problem
+    assert "btcusdt@depth@100ms (on the capture: btcusdt@depth10@100ms)" in fit.problem
     assert "venues.binance.options" in fit.problem
 
 
 def test_frames_that_fit_nothing_are_counted():
-    fit = TapeFit("binance", [TEN_LEVELS])
+    fit = CaptureSubscriptionCheck("binance", [TEN_LEVELS])
     fit.played([TEN_LEVELS] * 1_376, [DIFFS])
     assert fit.problem.startswith("no frame fits a subscription; ")
     fit.finish()
@@ -31,7 +31,7 @@ def test_frames_that_fit_nothing_are_counted():
 
 
 def test_one_channel_that_does_not_fit_is_a_problem_though_another_does():
-    fit = TapeFit("binance", [])
+    fit = CaptureSubscriptionCheck("binance", [])
     fit.played([TRADES, TEN_LEVELS, TRADES], [DIFFS, TRADES])
     assert fit.problem.startswith("some frames fit no subscription; ")
     assert "btcusdt@depth@100ms" in fit.problem
@@ -44,38 +44,40 @@ def test_one_channel_that_does_not_fit_is_a_problem_though_another_does():
         ([TRADES, OTHER_BOOK, UNKNOWN], [TRADES]),
         ([TRADES], [TRADES, TICKERS]),
         ([TEN_LEVELS, DIFFS, TRADES], [TRADES, DIFFS]),
-        ([SNAPSHOT, CONVERSATION, DIFFS], [DIFFS]),
+        ([SNAPSHOT, RESPONSE, DIFFS], [DIFFS]),
         ([TEN_LEVELS], []),
     ],
 )
 def test_a_tape_that_fits_is_no_problem(on_tape, wanted):
-    fit = TapeFit("binance", on_tape)
+    fit = CaptureSubscriptionCheck("binance", on_tape)
     fit.played(on_tape, wanted)
     fit.finish()
     assert fit.problem == ""
 
 
 def test_answers_to_calls_are_not_counted_as_frames_that_fit_nothing():
-    fit = TapeFit("binance", [])
-    fit.played([SNAPSHOT, CONVERSATION, TRADES], [TRADES])
+    fit = CaptureSubscriptionCheck("binance", [])
+    fit.played([SNAPSHOT, RESPONSE, TRADES], [TRADES])
     assert (fit.fitting, fit.unasked) == (1, {})
 
 
 def test_a_tape_without_any_of_the_symbols_says_what_it_has():
-    fit = TapeFit("binance", [OTHER_BOOK])
+    fit = CaptureSubscriptionCheck("binance", [OTHER_BOOK])
     fit.played([OTHER_BOOK], [DIFFS, TRADES])
-    assert "not on the tape: btcusdt@depth@100ms, btcusdt@trade" in fit.problem
-    assert "on the tape: ethusdt@depth10@100ms" in fit.problem
+    assert "not on the capture: btcusdt@depth@100ms, btcusdt@trade" in fit.problem
+    assert "on the capture: ethusdt@depth10@100ms" in fit.problem
 
 
 def test_a_tape_of_another_venue_is_recognised():
-    fit = TapeFit("kraken", [UNKNOWN])
+    fit = CaptureSubscriptionCheck("kraken", [UNKNOWN])
     fit.played([UNKNOWN], [DIFFS])
-    assert "no frame of the tape is one of kraken" in fit.problem
+    assert "no frame of the capture is one of kraken" in fit.problem
 
 
 def test_many_streams_are_not_all_named():
-    wanted = [Stream(f"s{n}@depth", Channel.BOOK, f"S{n}") for n in range(9)]
-    fit = TapeFit("binance", [Stream(f"s{n}@depth5", Channel.BOOK, f"S{n}") for n in range(9)])
+    wanted = [ExchangeStream(f"s{n}@depth", Channel.BOOK, f"S{n}") for n in range(9)]
+    fit = CaptureSubscriptionCheck(
+        "binance", [ExchangeStream(f"s{n}@depth5", Channel.BOOK, f"S{n}") for n in range(9)]
+    )
     fit.subscribed(wanted)
     assert "and 5 more" in fit.problem

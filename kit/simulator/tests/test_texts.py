@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.simulator.texts import DIGITS_MAX, amount, instant_ns, plain, short, whole
+from kit.simulator.text_conversion import DIGITS_MAX, amount, instant_ns, plain, short, whole
 
 
 @given(st.integers(0, 10**DIGITS_MAX - 1))

@@ -9,18 +9,18 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.execution.order_types import side_of
-from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.listing import InstrumentKind, Listing
-from kit.simulator.market import INSTRUMENTS, Market
+from kit.simulator.market import INSTRUMENTS, SimulatedMarket
+from kit.simulator.market_events import Instrument, MarketEvent
+from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
 from kit.simulator.matching.contract import (
     FillView,
     MatchingRules,
     OrderRejected,
     OrderTicket,
     OrderView,
-    SelfTrade,
+    SelfTradeMode,
 )
-from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from kit.simulator.tests.fakes import FakeExchange
 from kit.simulator.tests.test_market import OPENING_NS, Rebuilt, rebuild
 
@@ -37,7 +37,7 @@ STOPS = (
 
 class Spot(FakeExchange):
     matching_rules = MatchingRules(
-        self_trade=SelfTrade.CANCEL_OLDEST, stops_trigger_at_once=True, open_orders_max=50
+        self_trade=SelfTradeMode.CANCEL_OLDEST, stops_trigger_at_once=True, open_orders_max=50
     )
 
     def list(self, instrument: Instrument) -> Listing:
@@ -55,7 +55,7 @@ class Trading:
     """Two accounts that do this and that, between the steps of a market."""
 
     def __init__(self, exchange: FakeExchange) -> None:
-        self.market = Market("1", OPENING_NS, 2_000, [BTC])
+        self.market = SimulatedMarket("1", OPENING_NS, 2_000, [BTC])
         self.market_view = SimulatedMarketView(self.market, exchange)
         engine = self.market_view.engine
         assert engine is not None

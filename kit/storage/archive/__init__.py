@@ -3,7 +3,7 @@
 ``codec`` packs and unpacks batches of book updates and of frames. ``archive`` reads any channel of
 the record in the order of receipt. Its parts:
 
-    copy_layout, copied_rows, compiled_decoder, reference_decoder
+    copy_layout, copy_rows, compiled_copy_decoder, reference_copy_decoder
                         rows of a binary COPY, as columns
     copy_out, slices    rows from the server, one slice of time after another
     tables, events      rows of SQL tables, in order, as batches

@@ -13,14 +13,19 @@ from kit.base.errors import NotSupported, UnknownInstrument, UnknownVenue
 from kit.base.numbers import IntColumn
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.batches import Batch
-from kit.storage.archive.bars import BarReader, Series
+from kit.storage.archive.bars import BarReader, BarSeries
 from kit.storage.archive.book_events import BookEvents
 from kit.storage.archive.books import BookReader
 from kit.storage.archive.copy_out import copy_out
 from kit.storage.archive.events import ChannelEvents, TableEvents, in_portions
-from kit.storage.archive.gaps_and_listings import InstrumentTerms, TimedGap, gaps_of, terms_of
+from kit.storage.archive.gaps_and_listings import (
+    RecordedInstrumentTerms,
+    TimedGap,
+    gaps_of,
+    terms_of,
+)
 from kit.storage.archive.slices import TimeSlices
-from kit.storage.archive.tables import RANK, RECORD_TABLES, RecordTable
+from kit.storage.archive.tables import RANK, RECORD_TABLES, ArchiveTable
 
 EPOCH = 1
 """Epoch of the cursors of batches that are read from the record."""
@@ -115,7 +120,7 @@ class Archive:
         """Serialised BarColumns by open time, to which the range applies. Raises NotSupported when
         a number does not fit 64 bits."""
         await self.instruments(venue, [symbol])
-        reading = BarReader(self._database, Series(venue, symbol, interval, as_of_ns))
+        reading = BarReader(self._database, BarSeries(venue, symbol, interval, as_of_ns))
         async with aclosing(reading.columns(start_ns, end_ns, rows_max)) as messages:
             async for message in messages:
                 yield message
@@ -145,7 +150,9 @@ class Archive:
         async with self._database.transaction() as connection:
             return await gaps_of(connection, venue, channels, symbols)
 
-    async def terms(self, venue: str, symbols: Collection[str] = ()) -> list[InstrumentTerms]:
+    async def terms(
+        self, venue: str, symbols: Collection[str] = ()
+    ) -> list[RecordedInstrumentTerms]:
         """The listings and terms of instruments, in the order in which they began."""
         async with self._database.transaction() as connection:
             return await terms_of(connection, venue, symbols)
@@ -189,7 +196,7 @@ class TableReader:
     """Reads some instruments of one SQL table."""
 
     def __init__(
-        self, database: Database, table: RecordTable, instruments: RecordedInstruments
+        self, database: Database, table: ArchiveTable, instruments: RecordedInstruments
     ) -> None:
         self._database = database
         self._table = table

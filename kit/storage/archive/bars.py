@@ -10,18 +10,20 @@ from venuemesh.history.v1 import history_pb2
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database
 from kit.base.errors import NotSupported
-from kit.base.intervals import BY_NAME, Interval
+from kit.base.intervals import BY_NAME, BarInterval
 from kit.base.numbers import IntColumn, NumberError, most, rescale
 from kit.marketdata.codec.protobuf_writer import ProtobufWriter
 from kit.marketdata.model.channels import BAR_COLUMNS
-from kit.marketdata.model.columns import Column, Kind, Numbers
-from kit.storage.archive.copied_rows import CopiedRows
-from kit.storage.archive.copy_layout import CopyColumn, CopyKind, Layout, MalformedCopy
+from kit.marketdata.model.columns import Column, ColumnKind, NumberColumn
+from kit.storage.archive.copy_layout import CopyColumn, CopyColumnType, Layout, MalformedCopy
 from kit.storage.archive.copy_out import copy_out
+from kit.storage.archive.copy_rows import CopyRows
 from kit.storage.archive.slices import TimeSlices
 
 LAYOUT = tuple(
-    CopyColumn(column.name, CopyKind.NUMERIC if column.kind.is_scaled else CopyKind.INTEGER)
+    CopyColumn(
+        column.name, CopyColumnType.NUMERIC if column.kind.is_scaled else CopyColumnType.INTEGER
+    )
     for column in BAR_COLUMNS
 )
 TIME_LAYOUT = tuple(column for column in LAYOUT if column.name not in ("number", "close_time_ns"))
@@ -31,7 +33,7 @@ FIRST_SLICE_NS = 30 * 24 * 60 * 60 * NANOSECONDS_PER_SECOND
 _WRITER = ProtobufWriter("bars", history_pb2.BarColumns, history_pb2.ReadBarsResponse)
 
 
-class Series(NamedTuple):
+class BarSeries(NamedTuple):
     """The bars of one instrument and interval."""
 
     venue: str
@@ -41,7 +43,7 @@ class Series(NamedTuple):
     """The revisions that were current at this time; 0: the newest."""
 
     @property
-    def time_interval(self) -> Interval | None:
+    def time_interval(self) -> BarInterval | None:
         """The interval of time bars; None for other kinds."""
         return BY_NAME.get(self.interval)
 
@@ -69,7 +71,7 @@ class Series(NamedTuple):
 class BarReader:
     """Reads one series."""
 
-    def __init__(self, database: Database, series: Series) -> None:
+    def __init__(self, database: Database, series: BarSeries) -> None:
         self._database = database
         self._series = series
 
@@ -80,7 +82,7 @@ class BarReader:
         if not (start_ns and end_ns):
             first_ns, last_ns = await self._bounds()
             start_ns, end_ns = start_ns or first_ns, end_ns or last_ns + 1
-        waiting: list[CopiedRows] = []
+        waiting: list[CopyRows] = []
         count = 0
         slices = TimeSlices(self._read, start_ns, end_ns, first_slice_ns=FIRST_SLICE_NS)
         async with aclosing(slices.all()) as tables:
@@ -88,13 +90,13 @@ class BarReader:
                 waiting.append(table)
                 count += len(table)
                 if count >= rows_max:
-                    whole = CopiedRows.joined(waiting)
+                    whole = CopyRows.joined(waiting)
                     for start in range(0, count - rows_max + 1, rows_max):
                         yield self._message(whole.take(slice(start, start + rows_max)))
                     waiting = [whole.take(slice(count - count % rows_max, count))]
                     count %= rows_max
         if count:
-            yield self._message(CopiedRows.joined(waiting))
+            yield self._message(CopyRows.joined(waiting))
 
     async def _bounds(self) -> tuple[int, int]:
         series = self._series
@@ -108,7 +110,7 @@ class BarReader:
         assert row is not None
         return (0, -1) if row[0] is None else (row[0], row[1])
 
-    async def _read(self, start_ns: int, end_ns: int, bytes_max: int) -> tuple[CopiedRows, int]:
+    async def _read(self, start_ns: int, end_ns: int, bytes_max: int) -> tuple[CopyRows, int]:
         condition = f"open_time_ns >= {start_ns} AND open_time_ns < {end_ns}"
         query = self._series.query(condition)
         async with self._database.transaction() as connection:
@@ -125,17 +127,19 @@ class BarReader:
             return table, len(table)
         return table.take(np.lexsort((table.integers("number"), open_time_ns))), len(table)
 
-    def _message(self, table: CopiedRows) -> bytes:
+    def _message(self, table: CopyRows) -> bytes:
         scaled = {
             column: table.numbers(column.name) for column in BAR_COLUMNS if column.kind.is_scaled
         }
-        price_scale = _places(scaled, Kind.PRICE)
+        price_scale = _places(scaled, ColumnKind.PRICE)
         # A value has the places of price and size together; the values may need more.
-        size_scale = max(_places(scaled, Kind.SIZE), _places(scaled, Kind.VALUE) - price_scale)
+        size_scale = max(
+            _places(scaled, ColumnKind.SIZE), _places(scaled, ColumnKind.VALUE) - price_scale
+        )
         scales = {
-            Kind.PRICE: price_scale,
-            Kind.SIZE: size_scale,
-            Kind.VALUE: price_scale + size_scale,
+            ColumnKind.PRICE: price_scale,
+            ColumnKind.SIZE: size_scale,
+            ColumnKind.VALUE: price_scale + size_scale,
         }
         try:
             columns: dict[str, IntColumn] = {
@@ -156,7 +160,7 @@ class BarReader:
         )
 
 
-def _places(columns: Mapping[Column, Numbers], kind: Kind) -> int:
+def _places(columns: Mapping[Column, NumberColumn], kind: ColumnKind) -> int:
     """The most decimal places of the columns of a kind."""
     return max(most(found.decimals) for column, found in columns.items() if column.kind is kind)
 

@@ -13,10 +13,10 @@ from kit.base.numbers import IntColumn
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive.packed_columns import (
-    ColumnReader,
-    ColumnWriter,
     GroupedDifferences,
     MalformedColumns,
+    PackedColumnReader,
+    PackedColumnWriter,
 )
 
 _HEAD_LENGTH = Struct("<I")
@@ -24,7 +24,7 @@ _HEAD_LENGTH = Struct("<I")
 
 def pack(head: Batch, rows: BookUpdates) -> bytes:
     """Pack a batch, before general compression. ``head``: the batch without rows."""
-    write = ColumnWriter()
+    write = PackedColumnWriter()
     write.add(rows.instrument)
     by_instrument = GroupedDifferences(rows.instrument)
     write.add(rows.first_sequence - by_instrument.previous(rows.last_sequence))
@@ -49,7 +49,7 @@ def unpack(data: bytes) -> tuple[Batch, BookUpdates]:
     """Unpack the head and rows of a batch. Raises MalformedColumns."""
     (length,) = _HEAD_LENGTH.unpack_from(data)
     head = Batch.FromString(data[_HEAD_LENGTH.size : _HEAD_LENGTH.size + length])
-    read = ColumnReader(data, _HEAD_LENGTH.size + length)
+    read = PackedColumnReader(data, _HEAD_LENGTH.size + length)
     instrument = read.next()
     by_instrument = GroupedDifferences(instrument)
     first_after, last_after_first = read.next(), read.next()

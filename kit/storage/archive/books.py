@@ -13,14 +13,14 @@ import numpy as np
 
 from kit.base.database import Database
 from kit.base.numbers import IntColumn
-from kit.marketdata.book.levels import Side
+from kit.marketdata.book.levels import BookSide
 from kit.marketdata.book.local_book import LocalBook, LocalBooks
 from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale
 from kit.storage.archive.book_events import BookEvents, joined
 from kit.storage.archive.codec import unpack_book
-from kit.storage.archive.copied_rows import CopiedRows
-from kit.storage.archive.copy_layout import CopyColumn, CopyKind
+from kit.storage.archive.copy_layout import CopyColumn, CopyColumnType
 from kit.storage.archive.copy_out import copy_out
+from kit.storage.archive.copy_rows import CopyRows
 from kit.storage.archive.events import ChannelEvents
 from kit.storage.archive.slices import NO_LIMIT, TimeSlices
 
@@ -29,7 +29,7 @@ LAYOUT = (
     CopyColumn("sequence"),
     CopyColumn("update_count"),
     CopyColumn("codec"),
-    CopyColumn("batch", CopyKind.BYTES),
+    CopyColumn("batch", CopyColumnType.BYTES),
 )
 HELD_BACK = 2
 """Blocks of a slice that wait for the next slice: consecutive blocks may have been received in the
@@ -38,7 +38,7 @@ AROUND_MAX = 8
 """Most blocks that span one point in time."""
 
 
-class Block(NamedTuple):
+class BookBlock(NamedTuple):
     """A row of book_batch_rows, unpacked."""
 
     cursor: tuple[int, int]
@@ -102,7 +102,7 @@ class BookReader:
         ids = {number for (number,) in rows}
         return frozenset(symbol for symbol, number in self._ids.items() if number in ids)
 
-    def _events(self, blocks: Sequence[Block], start_ns: int, end_ns: int) -> BookEvents:
+    def _events(self, blocks: Sequence[BookBlock], start_ns: int, end_ns: int) -> BookEvents:
         """The updates of the wanted instruments that were received in a span of time."""
         parts, times = [], []
         for block in blocks:
@@ -119,9 +119,9 @@ class BookReader:
         instruments, updates = joined(parts)
         return BookEvents(instruments, updates, np.maximum.accumulate(np.concatenate(times)))
 
-    async def _blocks(self, start_ns: int, end_ns: int) -> AsyncGenerator[list[Block], None]:
+    async def _blocks(self, start_ns: int, end_ns: int) -> AsyncGenerator[list[BookBlock], None]:
         """Blocks with updates in a span, in the order of their cursors."""
-        held: list[Block] = []
+        held: list[BookBlock] = []
         slices = TimeSlices(self._read, start_ns, end_ns).all()
         async with aclosing(slices):
             async for blocks in slices:
@@ -133,7 +133,9 @@ class BookReader:
         if held:
             yield held
 
-    async def _read(self, start_ns: int, end_ns: int, bytes_max: int) -> tuple[list[Block], int]:
+    async def _read(
+        self, start_ns: int, end_ns: int, bytes_max: int
+    ) -> tuple[list[BookBlock], int]:
         """Blocks whose last update was received in a span of time."""
         table = await self._copy(
             f"last_received_time_ns >= {start_ns} AND last_received_time_ns < {end_ns}",
@@ -141,7 +143,7 @@ class BookReader:
         )
         return _unpacked(table), int(table.integers("update_count").sum())
 
-    async def _around(self, time_ns: int) -> list[Block]:
+    async def _around(self, time_ns: int) -> list[BookBlock]:
         """Blocks that begin before a time and end at it or later."""
         table = await self._copy(
             f"last_received_time_ns >= {time_ns} ORDER BY last_received_time_ns LIMIT {AROUND_MAX}",
@@ -150,7 +152,7 @@ class BookReader:
         blocks = _unpacked(table)
         return [block for block in blocks if int(block.updates.received_time_ns.min()) < time_ns]
 
-    async def _copy(self, condition: str, bytes_max: int) -> CopiedRows:
+    async def _copy(self, condition: str, bytes_max: int) -> CopyRows:
         names = ", ".join(column.name for column in LAYOUT)
         query = f"SELECT {names} FROM book_batch_rows WHERE {self._whose()} AND {condition}"
         async with self._database.transaction() as connection:
@@ -185,22 +187,22 @@ class BookReader:
         return row
 
 
-def _unpacked(table: CopiedRows) -> list[Block]:
+def _unpacked(table: CopyRows) -> list[BookBlock]:
     columns = (table.integers(name).tolist() for name in ("epoch", "sequence", "codec"))
     rows = zip(*columns, table.pooled("batch").bytes(), strict=True)
     return [_block((epoch, sequence), codec, data) for epoch, sequence, codec, data in rows]
 
 
-def _block(cursor: tuple[int, int], codec: int, data: bytes) -> Block:
+def _block(cursor: tuple[int, int], codec: int, data: bytes) -> BookBlock:
     head, updates = unpack_book(codec, data)
-    return Block(cursor, list(map(InstrumentScale.of, head.instruments)), updates)
+    return BookBlock(cursor, list(map(InstrumentScale.of, head.instruments)), updates)
 
 
 def _snapshots(books: Sequence[tuple[str, LocalBook]], time_ns: int) -> BookEvents | None:
     """Each book whole, received at a time; None when there is none."""
     if not books:
         return None
-    sides = [(Side.of(book.bids()), Side.of(book.asks())) for _, book in books]
+    sides = [(BookSide.of(book.bids()), BookSide.of(book.asks())) for _, book in books]
     levels = [side for both in sides for side in both]
     last_sequence = _column([book.last_sequence for _, book in books])
     updates = BookUpdates(

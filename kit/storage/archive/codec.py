@@ -23,7 +23,7 @@ PACKED_NUMBERS_MIN = 16
 UNPACKED_BYTES_MAX = 1 << 30
 
 
-class Codec(IntEnum):
+class ArchiveCodec(IntEnum):
     """Form of the bytes."""
 
     PLAIN = 0
@@ -38,20 +38,20 @@ class MalformedArchive(ValueError):
     """The bytes in the database are not what the codec writes."""
 
 
-def pack(batch: bytes) -> tuple[Codec, bytes]:
-    return Codec.ZSTD, _compressed(batch, TEXT_LEVEL)
+def pack(batch: bytes) -> tuple[ArchiveCodec, bytes]:
+    return ArchiveCodec.ZSTD, _compressed(batch, TEXT_LEVEL)
 
 
-def pack_book(head: Batch, rows: BookUpdates) -> tuple[Codec, bytes]:
+def pack_book(head: Batch, rows: BookUpdates) -> tuple[ArchiveCodec, bytes]:
     """Pack a batch of book updates. ``head``: the batch without rows."""
     if len(rows) + len(rows.price) < PACKED_NUMBERS_MIN:
         return pack(_message(head, rows))
-    return Codec.BOOK, _compressed(book_packing.pack(head, rows), COLUMNS_LEVEL)
+    return ArchiveCodec.BOOK, _compressed(book_packing.pack(head, rows), COLUMNS_LEVEL)
 
 
 def unpack(codec: int, data: bytes) -> bytes:
     """A serialised MarketDataBatch. Raises MalformedArchive."""
-    if codec != Codec.BOOK:
+    if codec != ArchiveCodec.BOOK:
         return _plain(codec, data)
     head, rows = unpack_book(codec, data)
     return _message(head, rows)
@@ -60,7 +60,7 @@ def unpack(codec: int, data: bytes) -> bytes:
 def unpack_book(codec: int, data: bytes) -> tuple[Batch, BookUpdates]:
     """The head and rows of a batch of book updates, at less cost than ``unpack``. Raises
     MalformedArchive."""
-    if codec == Codec.BOOK:
+    if codec == ArchiveCodec.BOOK:
         try:
             return book_packing.unpack(_decompressed(data))
         except (MalformedColumns, IndexError) as error:
@@ -77,11 +77,11 @@ def _message(head: Batch, rows: BookUpdates) -> bytes:
 
 def _plain(codec: int, data: bytes) -> bytes:
     match codec:
-        case Codec.PLAIN:
+        case ArchiveCodec.PLAIN:
             return data
-        case Codec.ZSTD:
+        case ArchiveCodec.ZSTD:
             return _decompressed(data)
-    raise MalformedArchive(f"unknown codec {codec}; known are 0 to {max(Codec)}")
+    raise MalformedArchive(f"unknown codec {codec}; known are 0 to {max(ArchiveCodec)}")
 
 
 def _compressed(data: bytes, level: int) -> bytes:

@@ -11,7 +11,7 @@ MESSAGE_BYTES_MIN = 7
 """Size of a row without columns."""
 
 
-class CopyKind(IntEnum):
+class CopyColumnType(IntEnum):
     """Type of a column. kit/marketdata/native/copy.c has the same numbers."""
 
     INTEGER = 0
@@ -22,7 +22,7 @@ class CopyKind(IntEnum):
     """bytea or text."""
 
 
-class Fault(IntEnum):
+class CopyErrorKind(IntEnum):
     """Why a row cannot be read. kit/marketdata/native/copy.c has the same numbers."""
 
     NONE = 0
@@ -32,9 +32,9 @@ class Fault(IntEnum):
 
 
 FAULT_WORDS = {
-    Fault.SHAPE: "has an unexpected shape",
-    Fault.NULL: "is null",
-    Fault.NUMBER: "is no number of at most 18 digits",
+    CopyErrorKind.SHAPE: "has an unexpected shape",
+    CopyErrorKind.NULL: "is null",
+    CopyErrorKind.NUMBER: "is no number of at most 18 digits",
 }
 
 
@@ -43,7 +43,7 @@ class CopyColumn:
     """One selected column."""
 
     name: str
-    kind: CopyKind = CopyKind.INTEGER
+    kind: CopyColumnType = CopyColumnType.INTEGER
     null: bool = False
     """Whether it may be null; nulls read as 0 or as an empty value."""
 
@@ -62,4 +62,4 @@ def framed(row: bytes | bytearray | memoryview) -> bytes:
 
 def fault_text(fault: int, column: CopyColumn, row: int) -> str:
     """The text of a fault."""
-    return f"row {row}, column {column.name}: {FAULT_WORDS[Fault(fault)]}"
+    return f"row {row}, column {column.name}: {FAULT_WORDS[CopyErrorKind(fault)]}"

@@ -17,10 +17,10 @@ from psycopg import errors
 
 from kit.base.database import Connection
 from kit.marketdata.native import library
-from kit.storage.archive.compiled_decoder import CompiledDecoder
-from kit.storage.archive.copied_rows import CopiedRows, Decoder
+from kit.storage.archive.compiled_copy_decoder import CompiledCopyDecoder
 from kit.storage.archive.copy_layout import MESSAGE_HEAD_BYTES, Layout, framed
-from kit.storage.archive.reference_decoder import ReferenceDecoder
+from kit.storage.archive.copy_rows import CopyDecoder, CopyRows
+from kit.storage.archive.reference_copy_decoder import ReferenceCopyDecoder
 
 READ_BYTES_MAX = 512 * 1024
 GATHER_BYTES_MIN = 128 * 1024
@@ -32,22 +32,20 @@ SETTINGS = "SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers
 reads."""
 
 
-class TooLarge(Exception):
+class ResponseTooLarge(Exception):
     """The response exceeds the allowed bytes; the connection is closed."""
 
 
-def decoder_for(layout: Layout) -> Decoder:
+def decoder_for(layout: Layout) -> CopyDecoder:
     """The compiled decoder where it is available, otherwise the reference."""
-    return ReferenceDecoder(layout) if library is None else CompiledDecoder(layout)
+    return ReferenceCopyDecoder(layout) if library is None else CompiledCopyDecoder(layout)
 
 
-async def copy_out(
-    connection: Connection, query: str, layout: Layout, bytes_max: int
-) -> CopiedRows:
+async def copy_out(connection: Connection, query: str, layout: Layout, bytes_max: int) -> CopyRows:
     """All rows of a query with the columns of the layout, in a transaction of the caller.
 
-    Raises TooLarge, MalformedCopy, and errors of psycopg. After any of them the connection is
-    closed.
+    Raises ResponseTooLarge, MalformedCopy, and errors of psycopg. After any of them the connection
+    is closed.
     """
     statement = f"{SETTINGS}COPY ({query}) TO STDOUT (FORMAT BINARY)"
     decoder = decoder_for(layout)
@@ -63,7 +61,7 @@ async def copy_out(
 
 
 async def _from_libpq(
-    connection: Connection, statement: str, decoder: Decoder, bytes_max: int
+    connection: Connection, statement: str, decoder: CopyDecoder, bytes_max: int
 ) -> None:
     settings, _, copy = statement.rpartition("; ")
     await connection.execute(settings.encode())
@@ -74,7 +72,7 @@ async def _from_libpq(
 
 
 async def _from_socket(
-    connection: Connection, statement: str, decoder: Decoder, bytes_max: int
+    connection: Connection, statement: str, decoder: CopyDecoder, bytes_max: int
 ) -> None:
     loop = asyncio.get_running_loop()
     answer = _Answer(decoder)
@@ -98,7 +96,7 @@ async def _from_socket(
 
 def _check_room(bytes_left: int) -> None:
     if bytes_left < 0:
-        raise TooLarge("the response exceeds the allowed bytes")
+        raise ResponseTooLarge("the response exceeds the allowed bytes")
 
 
 def _query_message(statement: str) -> bytes:
@@ -109,7 +107,7 @@ def _query_message(statement: str) -> bytes:
 class _Answer:
     """Reads the messages of the server's response to a simple query."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: CopyDecoder) -> None:
         self._decoder = decoder
         self._error: dict[str, str] | None = None
         self.ended = False

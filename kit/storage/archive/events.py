@@ -9,8 +9,8 @@ import numpy as np
 
 from kit.base.numbers import IntColumn
 from kit.marketdata.codec.encode import BatchDraft
-from kit.storage.archive.copied_rows import CopiedRows
-from kit.storage.archive.tables import TIME, RecordTable
+from kit.storage.archive.copy_rows import CopyRows
+from kit.storage.archive.tables import TIME, ArchiveTable
 
 
 class ChannelEvents(Protocol):
@@ -38,10 +38,10 @@ class ChannelEvents(Protocol):
 class TableEvents:
     """Rows of one SQL table."""
 
-    table: RecordTable
+    table: ArchiveTable
     names: Sequence[str]
     """The symbols that are read, sorted."""
-    rows: CopiedRows
+    rows: CopyRows
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,7 +54,7 @@ class TableEvents:
         return type(self)(self.table, self.names, self.rows.take(slice(start, stop)))
 
     def and_then(self, later: Sequence[Self]) -> Self:
-        rows = CopiedRows.joined([self.rows, *(events.rows for events in later)])
+        rows = CopyRows.joined([self.rows, *(events.rows for events in later)])
         return type(self)(self.table, self.names, rows)
 
     def drafts(self) -> Iterator[BatchDraft]:

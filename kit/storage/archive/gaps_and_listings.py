@@ -42,7 +42,7 @@ class TimedGap(NamedTuple):
     gap: types_pb2.Gap
 
 
-class InstrumentTerms(NamedTuple):
+class RecordedInstrumentTerms(NamedTuple):
     """The terms of an instrument for a period."""
 
     from_ns: int
@@ -71,11 +71,13 @@ async def gaps_of(
 
 async def terms_of(
     connection: Connection, venue: str, symbols: Collection[str]
-) -> list[InstrumentTerms]:
+) -> list[RecordedInstrumentTerms]:
     """All terms of these symbols (none: all), in order."""
     found = await connection.execute(_TERMS, _values(venue, symbols))
     return [
-        InstrumentTerms(from_ns, to_ns, change, ParseDict(definition, types_pb2.Instrument()))
+        RecordedInstrumentTerms(
+            from_ns, to_ns, change, ParseDict(definition, types_pb2.Instrument())
+        )
         async for from_ns, to_ns, change, definition in _rows(found)
     ]
 

@@ -22,7 +22,7 @@ class MalformedColumns(ValueError):
     """The bytes are not packed columns."""
 
 
-class ColumnWriter:
+class PackedColumnWriter:
     """Packs columns one after another."""
 
     def __init__(self) -> None:
@@ -43,8 +43,9 @@ class ColumnWriter:
         return b"".join(self._parts)
 
 
-class ColumnReader:
-    """Unpacks the columns of a ColumnWriter, in the same order. Methods raise MalformedColumns."""
+class PackedColumnReader:
+    """Unpacks the columns of a PackedColumnWriter, in the same order. Methods raise
+    MalformedColumns."""
 
     def __init__(self, data: bytes, start: int = 0) -> None:
         self._data = data

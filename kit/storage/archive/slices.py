@@ -11,7 +11,7 @@ from itertools import islice, pairwise
 from typing import Any, Generic, TypeVar
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.storage.archive.copy_out import TooLarge
+from kit.storage.archive.copy_out import ResponseTooLarge
 
 ROWS_USUAL = 100_000
 SLICE_BYTES_MAX = 32 * 1024 * 1024
@@ -29,7 +29,7 @@ RowsT = TypeVar("RowsT")
 Read = tuple[RowsT, int]
 """Rows, and their number."""
 ReadSlice = Callable[[int, int, int], Coroutine[Any, Any, Read[RowsT]]]
-"""Takes start, end and the largest number of bytes; raises TooLarge."""
+"""Takes start, end and the largest number of bytes; raises ResponseTooLarge."""
 
 
 class _Span(Generic[RowsT]):
@@ -77,7 +77,7 @@ class TimeSlices(Generic[RowsT]):
                 assert first.task is not None
                 try:
                     rows, count = await first.task
-                except TooLarge:
+                except ResponseTooLarge:
                     self._spans.popleft()
                     self._spans.extendleft(first.pieces())
                     self._length_ns = max(first.length_ns // PIECES, 1)

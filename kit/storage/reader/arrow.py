@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kit.base.numbers import IntColumn
 from kit.marketdata.model.channels import COLUMNS
-from kit.marketdata.model.columns import Kind
+from kit.marketdata.model.columns import ColumnKind
 
 PRECISION = 38
 PLACES, VALUE_PLACES = 18, 24
@@ -51,18 +51,18 @@ def _arrays(
             yield name, _named(values, BOOK_SIDES)
             continue
         match COLUMNS[channel][name].kind:
-            case Kind.TEXT:
+            case ColumnKind.TEXT:
                 yield name, pa.array(values, type=pa.string(), mask=values == "")
-            case Kind.SIDE:
+            case ColumnKind.SIDE:
                 yield name, _named(values, TRADE_SIDES)
-            case Kind.TIME:
+            case ColumnKind.TIME:
                 yield name.removesuffix("_ns"), times(values)
-            case Kind.FLAG:
+            case ColumnKind.FLAG:
                 yield name, pa.array(values != 0)
-            case Kind.INTEGER:
+            case ColumnKind.INTEGER:
                 yield name, pa.array(values)
             case kind:
-                places = VALUE_PLACES if kind is Kind.VALUE else PLACES
+                places = VALUE_PLACES if kind is ColumnKind.VALUE else PLACES
                 exact = pa.decimal128(PRECISION, places)
                 yield name, decimals(values, scales[name]).cast(exact)
 

@@ -13,7 +13,7 @@ from kit.base.numbers import IntColumn, rescale
 from kit.marketdata.model.batches import Batch, columns_of
 from kit.marketdata.model.book_updates import LEVEL_COLUMNS
 from kit.marketdata.model.channels import COLUMNS
-from kit.marketdata.model.columns import Kind
+from kit.marketdata.model.columns import ColumnKind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,8 +106,8 @@ def of_batch(batch: Batch) -> Columns:
 
 def of_bars(symbol: str, bars: history_pb2.BarColumns) -> Columns:
     """The rows of a message of bars."""
-    scale_of = {Kind.PRICE: bars.price_scale, Kind.SIZE: bars.size_scale}
-    scale_of[Kind.VALUE] = bars.price_scale + bars.size_scale
+    scale_of = {ColumnKind.PRICE: bars.price_scale, ColumnKind.SIZE: bars.size_scale}
+    scale_of[ColumnKind.VALUE] = bars.price_scale + bars.size_scale
     values: dict[str, NDArray[Any]] = {}
     scales: dict[str, int] = {}
     for field in bars.DESCRIPTOR.fields:
@@ -131,9 +131,9 @@ def no_rows(channel: Channel | None) -> Columns:
     return of_batch(batch)
 
 
-def _array(values: Sequence[Any], kind: Kind, count: int) -> NDArray[Any]:
+def _array(values: Sequence[Any], kind: ColumnKind, count: int) -> NDArray[Any]:
     """A column of ``count`` rows; texts that are missing are empty."""
-    if kind is not Kind.TEXT:
+    if kind is not ColumnKind.TEXT:
         return np.array(values, dtype=np.int64)
     return np.array(values, dtype=object) if values else np.full(count, "", dtype=object)
 
@@ -155,7 +155,7 @@ def _levels(
 
 
 def _rescaled(
-    values: IntColumn, batch: Batch, kind: Kind, instrument: IntColumn
+    values: IntColumn, batch: Batch, kind: ColumnKind, instrument: IntColumn
 ) -> tuple[int, IntColumn]:
     """All numbers of a column at the largest scale among the instruments."""
     each = [getattr(entry, kind.value) for entry in batch.instruments]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from venuemesh.registry.v1 import registry_pb2
 
-from ops.prometheus.targets import EXIT_USAGE, Targets, follow, main
+from ops.prometheus.targets import EXIT_USAGE, ScrapeTargets, follow, main
 
 SERVING = registry_pb2.SERVICE_STATE_SERVING
 LOST = registry_pb2.SERVICE_STATE_LOST
@@ -43,7 +43,7 @@ def ids(content: list[dict[str, dict[str, str]]]) -> list[str]:
 
 
 def test_a_target_says_where_and_who() -> None:
-    assert Targets().update([service("binance")]) == [
+    assert ScrapeTargets().update([service("binance")]) == [
         {
             "targets": ["binance:15060"],
             "labels": {"service_id": "binance", "kind": "venue", "name": "binance"},
@@ -52,13 +52,13 @@ def test_a_target_says_where_and_who() -> None:
 
 
 def test_who_says_good_bye_is_taken_out() -> None:
-    targets = Targets()
+    targets = ScrapeTargets()
     targets.update([service("binance"), service("bybit")])
     assert ids(targets.update([service("bybit")])) == ["bybit"]
 
 
 def test_who_is_lost_stays_until_it_is_back_and_leaves() -> None:
-    targets = Targets()
+    targets = ScrapeTargets()
     targets.update([service("binance", LOST)])
     assert ids(targets.update([])) == ["binance"]
     assert ids(targets.update([service("binance")])) == ["binance"]

@@ -7,23 +7,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ops.embedded.command import Command
-from ops.supervisor.child import Patience, State
-from ops.supervisor.service import Service, StopTurn
+from ops.embedded.server_command import ServerCommand
+from ops.supervisor.child import ProcessState, RestartDelays
+from ops.supervisor.service_spec import ServiceSpec, StopStage
 from ops.supervisor.supervisor import Supervisor
 
 SECONDS_MAX = 60.0
-QUICK = Patience(first_seconds=0.01, most_seconds=0.02)
+QUICK = RestartDelays(first_seconds=0.01, most_seconds=0.02)
 
 SLEEPS = "exec sleep 60"
 
 
-def service(name: str, script: str, turn: StopTurn = StopTurn.CONSUMERS, **more: Any) -> Service:
+def service(
+    name: str, script: str, turn: StopStage = StopStage.CONSUMERS, **more: Any
+) -> ServiceSpec:
     """A service that runs this shell script."""
-    return Service(name, Command(("/bin/sh", "-c", script)), turn, **more)
+    return ServiceSpec(name, ServerCommand(("/bin/sh", "-c", script)), turn, **more)
 
 
-def trapping(folder: Path, name: str, reaction: str, turn: StopTurn) -> Service:
+def trapping(folder: Path, name: str, reaction: str, turn: StopStage) -> ServiceSpec:
     """A service that is ready when it has set this reaction to being asked to end."""
     ready = folder / f"{name}.ready"
 
@@ -37,7 +39,7 @@ def trapping(folder: Path, name: str, reaction: str, turn: StopTurn) -> Service:
 class Watched:
     """A supervisor with a method to wait for a state."""
 
-    def __init__(self, folder: Path, *services: Service) -> None:
+    def __init__(self, folder: Path, *services: ServiceSpec) -> None:
         self._news = asyncio.Event()
         self.supervisor = Supervisor(services, folder, self._news.set, QUICK)
         self.children = {child.service.name: child for child in self.supervisor.children}
@@ -52,7 +54,7 @@ class Watched:
     async def until_running(self) -> None:
         """Wait until all are."""
         children = self.children.values()
-        await self.until(lambda: all(child.state is State.RUNNING for child in children))
+        await self.until(lambda: all(child.state is ProcessState.RUNNING for child in children))
 
 
 def wait_for_end(pid: int) -> bool:

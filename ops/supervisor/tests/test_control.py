@@ -15,13 +15,13 @@ from kit.base import rpc
 from kit.base.errors import error_info
 from kit.base.settings import MeshSettings
 from ops import ports
-from ops.embedded.command import LOOPBACK
+from ops.embedded.server_command import LOOPBACK
 from ops.errors import OperationsError
-from ops.supervisor import control
-from ops.supervisor.child import State
+from ops.supervisor import supervisor_service
+from ops.supervisor.child import ProcessState
 from ops.supervisor.mesh import Mesh
-from ops.supervisor.options import Options
-from ops.supervisor.service import Service, StopTurn
+from ops.supervisor.options import MeshOptions
+from ops.supervisor.service_spec import ServiceSpec, StopStage
 from ops.supervisor.tests.helpers import SLEEPS, Watched, service, wait_for_end
 
 VENUES = {"one": 5060, "other": 5061}
@@ -32,9 +32,9 @@ REFUSES = "echo 'venuemesh: setting key = 3: no such key' >&2; exit 2"
 class ShellMesh(Mesh):
     """One whose venues are shell scripts."""
 
-    def venue_service(self, venue: str) -> Service:
+    def venue_service(self, venue: str) -> ServiceSpec:
         script = REFUSES if venue == "other" and self.options.seed == 13 else SLEEPS
-        return service(venue, script, StopTurn.VENUES, refuses_settings=True)
+        return service(venue, script, StopStage.VENUES, refuses_settings=True)
 
 
 class Opened:
@@ -52,7 +52,7 @@ class Opened:
     async def stop(self, venue: str) -> None:
         await self._stub.StopVenue(supervisor_pb2.StopVenueRequest(venue=venue))
 
-    async def until(self, venue: str, state: State) -> None:
+    async def until(self, venue: str, state: ProcessState) -> None:
         await self.watched.until(
             lambda: (child := self.supervisor.child(venue)) is not None and child.state is state
         )
@@ -60,7 +60,7 @@ class Opened:
 
 @pytest.fixture
 def mesh(tmp_path: Path) -> Mesh:
-    options = Options(world="simulate", venues=(), data=tmp_path)
+    options = MeshOptions(world="simulate", venues=(), data=tmp_path)
     for base in BASE_PORTS:
         assigned = ports.assign(VENUES, base)
         try:
@@ -74,8 +74,8 @@ def mesh(tmp_path: Path) -> Mesh:
 @asynccontextmanager
 async def opened(mesh: Mesh, folder: Path) -> AsyncIterator[Opened]:
     """A supervisor at work, stopped at the end."""
-    watched = Watched(folder, service("registry", SLEEPS, StopTurn.GATEWAY))
-    async with asyncio.TaskGroup() as group, control.serving(mesh, watched.supervisor):
+    watched = Watched(folder, service("registry", SLEEPS, StopStage.GATEWAY))
+    async with asyncio.TaskGroup() as group, supervisor_service.serving(mesh, watched.supervisor):
         running = group.create_task(watched.supervisor.run())
         await watched.until_running()
         try:
@@ -94,7 +94,7 @@ async def test_a_venue_is_started_and_stopped_alone(mesh: Mesh, tmp_path: Path):
     async with opened(mesh, tmp_path) as found:
         before = found.watched.children["registry"].pid
         await found.start("one")
-        await found.until("one", State.RUNNING)
+        await found.until("one", ProcessState.RUNNING)
         pid = found.supervisor.child("one").pid
         await found.stop("one")
         assert wait_for_end(pid)
@@ -105,7 +105,7 @@ async def test_a_venue_is_started_and_stopped_alone(mesh: Mesh, tmp_path: Path):
 async def test_twice_is_as_good_as_once(mesh: Mesh, tmp_path: Path):
     async with opened(mesh, tmp_path) as found:
         await found.start("one")
-        await found.until("one", State.RUNNING)
+        await found.until("one", ProcessState.RUNNING)
         pid = found.supervisor.child("one").pid
         await found.start("one")
         assert found.supervisor.child("one").pid == pid
@@ -117,7 +117,7 @@ async def test_twice_is_as_good_as_once(mesh: Mesh, tmp_path: Path):
 async def test_it_ends_with_the_mesh(mesh: Mesh, tmp_path: Path):
     async with opened(mesh, tmp_path) as found:
         await found.start("one")
-        await found.until("one", State.RUNNING)
+        await found.until("one", ProcessState.RUNNING)
         pid = found.supervisor.child("one").pid
     assert wait_for_end(pid)
 
@@ -134,19 +134,19 @@ async def test_a_taken_port_is_rejected(mesh: Mesh, tmp_path: Path):
         assert error_info(caught.value).metadata == {"venue": "one", "port": str(port)}
         assert "one metrics" in caught.value.details()
         await found.start("one")
-        await found.until("one", State.RUNNING)
+        await found.until("one", ProcessState.RUNNING)
 
 
 async def test_a_service_that_rejects_its_settings_ends_alone(mesh: Mesh, tmp_path: Path):
     refusing = replace(mesh, options=replace(mesh.options, seed=13))
     async with opened(refusing, tmp_path) as found:
         await found.start("other")
-        await found.until("other", State.STOPPED)
+        await found.until("other", ProcessState.STOPPED)
         assert found.supervisor.child("other").detail == "other: setting key = 3: no such key"
-        assert found.watched.children["registry"].state is State.RUNNING
+        assert found.watched.children["registry"].state is ProcessState.RUNNING
         # It may be tried again.
         await found.start("other")
-        await found.until("other", State.STOPPED)
+        await found.until("other", ProcessState.STOPPED)
         assert names(found) == ["registry", "other"]
 
 
@@ -157,7 +157,7 @@ async def test_a_replay_has_only_the_venues_on_its_tapes(mesh: Mesh, tmp_path: P
             await found.start("other")
         assert error_info(caught.value).reason == "NOT_SUPPORTED"
         await found.start("one")
-        await found.until("one", State.RUNNING)
+        await found.until("one", ProcessState.RUNNING)
 
 
 async def test_only_venues_are_started_and_stopped(mesh: Mesh, tmp_path: Path):
@@ -166,4 +166,4 @@ async def test_only_venues_are_started_and_stopped(mesh: Mesh, tmp_path: Path):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await ask("registry")
             assert error_info(caught.value).reason == "UNKNOWN_VENUE"
-        assert found.watched.children["registry"].state is State.RUNNING
+        assert found.watched.children["registry"].state is ProcessState.RUNNING

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ops.errors import OperationsError
-from ops.supervisor import folder, state
+from ops.supervisor import data_folder, state
 from ops.supervisor.logs import LOG_BYTES_MAX, ServiceLog
 from ops.supervisor.state import ChildState, MeshState
 
@@ -21,19 +21,19 @@ MESH = MeshState(
 
 
 def test_one_mesh_at_a_time(tmp_path: Path):
-    assert not folder.in_use(tmp_path)
-    with folder.locked(tmp_path):
-        assert folder.in_use(tmp_path)
-        with pytest.raises(OperationsError, match="a mesh runs on"), folder.locked(tmp_path):
+    assert not data_folder.in_use(tmp_path)
+    with data_folder.locked(tmp_path):
+        assert data_folder.in_use(tmp_path)
+        with pytest.raises(OperationsError, match="a mesh runs on"), data_folder.locked(tmp_path):
             pytest.fail("two meshes on one folder")
-    assert not folder.in_use(tmp_path)
+    assert not data_folder.in_use(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path):
     (tmp_path / "file").touch()
     with (
         pytest.raises(OperationsError, match="cannot be written to"),
-        folder.locked(tmp_path / "file" / "data"),
+        data_folder.locked(tmp_path / "file" / "data"),
     ):
         pytest.fail("a folder in a file")
 

@@ -8,13 +8,13 @@ import pytest
 
 from kit.base.settings import MeshSettings
 from ops import ports
-from ops.embedded.command import LOOPBACK
-from ops.supervisor import head_start
-from ops.supervisor.head_start import HeadStart
+from ops.embedded.server_command import LOOPBACK
+from ops.supervisor import startup_priority
 from ops.supervisor.mesh import Mesh
-from ops.supervisor.options import Options
+from ops.supervisor.options import MeshOptions
+from ops.supervisor.startup_priority import StartupPriority
 
-OPTIONS = Options(world="simulate", venues=("one", "other"), data=Path("/data"))
+OPTIONS = MeshOptions(world="simulate", venues=("one", "other"), data=Path("/data"))
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def first():
 
 
 def test_it_is_over_when_the_first_listens(first: socket.socket):
-    started = HeadStart(first.getsockname()[1])
+    started = StartupPriority(first.getsockname()[1])
     assert not started.is_over()
     first.listen()
     assert started.is_over()
@@ -35,8 +35,8 @@ def test_it_is_over_when_the_first_listens(first: socket.socket):
 def test_a_head_start_ends_after_its_time_limit(
     first: socket.socket, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(head_start, "SECONDS_MAX", 0.0)
-    assert HeadStart(first.getsockname()[1]).is_over()
+    monkeypatch.setattr(startup_priority, "SECONDS_MAX", 0.0)
+    assert StartupPriority(first.getsockname()[1]).is_over()
 
 
 @pytest.mark.parametrize(("world", "leader"), [("simulate", "simulator"), ("live", "one")])

@@ -8,9 +8,9 @@ import pytest
 from kit.base.settings import MeshSettings
 from ops import ports
 from ops.supervisor.mesh import Mesh
-from ops.supervisor.options import Options
+from ops.supervisor.options import MeshOptions
 
-OPTIONS = Options(
+OPTIONS = MeshOptions(
     world="replay",
     venues=("binance",),
     data=Path("/data"),

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from ops.errors import OperationsError
-from ops.supervisor.options import Options, check, check_capture, parse_replays, parse_speed
+from ops.supervisor.options import MeshOptions, check, check_capture, parse_replays, parse_speed
 
 KNOWN = ["binance", "kraken"]
-SIMULATED = Options(world="simulate", venues=("binance",), data=Path("/data"))
+SIMULATED = MeshOptions(world="simulate", venues=("binance",), data=Path("/data"))
 
 
-def replayed(file: Path) -> Options:
+def replayed(file: Path) -> MeshOptions:
     return replace(SIMULATED, world="replay", replays=(("binance", file),))
 
 
@@ -57,7 +57,7 @@ def test_a_wrong_speed_is_rejected(text: str):
         (replace(replayed(Path("/a")), venues=("kraken",)), "--replay kraken=FILE"),
     ],
 )
-def test_contradictory_options_are_rejected(options: Options, words: str):
+def test_contradictory_options_are_rejected(options: MeshOptions, words: str):
     with pytest.raises(OperationsError) as refusal:
         check(options, KNOWN)
     assert words in str(refusal.value)

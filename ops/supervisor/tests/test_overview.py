@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 from venuemesh.registry.v1 import registry_pb2
 
-from ops.supervisor import table
-from ops.supervisor.display import LASTING_SECONDS, LastingProblems, Lines
-from ops.supervisor.overview import rows
+from ops.supervisor import status_table
+from ops.supervisor.display import LASTING_SECONDS, LineDisplay, PersistentProblems
+from ops.supervisor.service_rows import rows
 from ops.supervisor.state import ChildState
 
 
@@ -56,7 +56,7 @@ def test_the_table_holds_the_figures():
     found = rows([child("bars", restarts=2)], {"bars": registered("bars")})
     console = Console(width=120)
     with console.capture() as shown:
-        console.print(table.render("Venuemesh", found, now=1125.0))
+        console.print(status_table.render("Venuemesh", found, now=1125.0))
     text = shown.get()
     for part in ("Venuemesh", "bars", "degraded", "2m05s", "1,234", "no database"):
         assert part in text
@@ -67,11 +67,11 @@ def test_the_table_holds_the_figures():
     [(-1, "0s"), (59.9, "59s"), (185, "3m05s"), (7620, "2h07m"), (356_400, "4d03h")],
 )
 def test_durations(seconds: float, text: str):
-    assert table.duration(seconds) == text
+    assert status_table.duration(seconds) == text
 
 
 def test_lines_are_printed_once_and_only_for_lasting_states(capsys: pytest.CaptureFixture[str]):
-    lines = Lines("Venuemesh", "127.0.0.1:1")
+    lines = LineDisplay("Venuemesh", "127.0.0.1:1")
     lines.changed([child("bars", "starting")])
     lines.changed([child("bars", "running")])
     lines.changed([child("bars", "running")])
@@ -82,7 +82,7 @@ def test_lines_are_printed_once_and_only_for_lasting_states(capsys: pytest.Captu
 
 
 def test_a_problem_that_lasts_is_reported_once_and_again_when_it_is_another():
-    problems, service = LastingProblems(), registered("bars")
+    problems, service = PersistentProblems(), registered("bars")
     found = {"bars": service}
     assert problems.new(found, 100.0) == []
     assert problems.new(found, 100.0 + LASTING_SECONDS - 0.1) == []
@@ -96,7 +96,7 @@ def test_a_problem_that_lasts_is_reported_once_and_again_when_it_is_another():
 
 
 def test_a_problem_that_passes_is_not_reported():
-    problems, service = LastingProblems(), registered("bars")
+    problems, service = PersistentProblems(), registered("bars")
     problems.new({"bars": service}, 100.0)
     problems.new({}, 101.0)
     assert problems.new({"bars": service}, 100.0 + LASTING_SECONDS) == []

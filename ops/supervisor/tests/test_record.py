@@ -10,18 +10,18 @@ from kit.base.database import migrate
 from kit.base.settings import MeshSettings
 from ops import ports
 from ops.errors import OperationsError
-from ops.supervisor import folder
+from ops.supervisor import data_folder
 from ops.supervisor.mesh import Mesh
-from ops.supervisor.options import Options, check, parse_replays
-from ops.supervisor.record import Record
+from ops.supervisor.options import MeshOptions, check, parse_replays
+from ops.supervisor.playback_source import PlaybackSource
 
-OPTIONS = Options(world="replay", venues=("binance",), data=Path("/data"), speed="max")
+OPTIONS = MeshOptions(world="replay", venues=("binance",), data=Path("/data"), speed="max")
 PORTS = ports.assign({"binance": 5060}, base_port=9400)
 
 
 def test_a_folder_with_a_time_range_and_symbols():
     (record,) = parse_replays(["binance=store:/a/data?from=2024-08-08&symbols=A,B"]).records
-    assert record == Record("binance", Path("/a/data"), "2024-08-08", "", "A,B")
+    assert record == PlaybackSource("binance", Path("/a/data"), "2024-08-08", "", "A,B")
 
 
 def test_a_url_keeps_parameters_that_are_not_ours():
@@ -45,7 +45,7 @@ def test_ambiguous_input_is_rejected(text, words):
 
 
 def test_a_record_is_played_instead_of_the_venue(tmp_path):
-    record = Record("binance", tmp_path, to_time="9", symbols="A,B")
+    record = PlaybackSource("binance", tmp_path, to_time="9", symbols="A,B")
     mesh = Mesh(replace(OPTIONS, records=(record,)), PORTS, MeshSettings())
     services = {service.name: service for service in mesh.services()}
     assert "simulator" not in services
@@ -69,7 +69,7 @@ def test_a_record_is_played_instead_of_the_venue(tmp_path):
 
 
 def test_a_url_needs_no_server_of_ours():
-    record = Record("binance", "postgresql://host/db")
+    record = PlaybackSource("binance", "postgresql://host/db")
     mesh = Mesh(replace(OPTIONS, records=(record,)), PORTS, MeshSettings())
     assert "record" not in {service.name for service in mesh.services()}
     assert "record" not in mesh.own_ports()
@@ -78,11 +78,14 @@ def test_a_url_needs_no_server_of_ours():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"records": (Record("binance", Path("/nowhere")),)}, "no data folder of a mesh"),
-        ({"records": (Record("binance", Path("/data")),)}, "played into itself"),
-        ({"records": (Record("kraken", Path("/a")),)}, "needs a file"),
-        ({"world": "simulate", "records": (Record("binance", Path("/a")),)}, "--world replay"),
-        ({"records": (Record("binance", "postgresql://127.0.0.1:1/x"),)}, "is away"),
+        ({"records": (PlaybackSource("binance", Path("/nowhere")),)}, "no data folder of a mesh"),
+        ({"records": (PlaybackSource("binance", Path("/data")),)}, "played into itself"),
+        ({"records": (PlaybackSource("kraken", Path("/a")),)}, "needs a file"),
+        (
+            {"world": "simulate", "records": (PlaybackSource("binance", Path("/a")),)},
+            "--world replay",
+        ),
+        ({"records": (PlaybackSource("binance", "postgresql://127.0.0.1:1/x"),)}, "is away"),
     ],
 )
 def test_a_store_that_cannot_be_played_is_rejected(options, words):
@@ -93,13 +96,13 @@ def test_a_store_that_cannot_be_played_is_rejected(options, words):
 
 def test_a_venue_that_was_never_recorded_is_rejected(postgres_url):
     asyncio.run(migrate(postgres_url))
-    options = replace(OPTIONS, records=(Record("binance", postgres_url),))
+    options = replace(OPTIONS, records=(PlaybackSource("binance", postgres_url),))
     with pytest.raises(OperationsError, match="no data of the venue 'binance' are recorded"):
         check(options, ["binance"])
 
 
 def test_a_folder_in_use_is_read_from_its_own_server(tmp_path):
-    record = Record("binance", tmp_path)
+    record = PlaybackSource("binance", tmp_path)
     assert record.own_folder == tmp_path
-    with folder.locked(tmp_path):
+    with data_folder.locked(tmp_path):
         assert record.own_folder is None

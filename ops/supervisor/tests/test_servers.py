@@ -15,9 +15,9 @@ import redis
 
 from conftest import free_port
 from ops.embedded import envoy, postgres, valkey
-from ops.supervisor.child import Child, State
+from ops.supervisor.child import ChildProcess, ProcessState
 from ops.supervisor.mesh import envoy_service, postgres_service, valkey_service
-from ops.supervisor.service import Service
+from ops.supervisor.service_spec import ServiceSpec
 from ops.supervisor.tests.helpers import Watched
 
 ENDLESS_QUERY = "SELECT count(*) FROM (SELECT generate_series(1, 1e15::bigint)) AS numbers"
@@ -31,7 +31,9 @@ def folder():
 
 
 @asynccontextmanager
-async def running(folder: Path, service: Service) -> AsyncIterator[tuple[Watched, Child]]:
+async def running(
+    folder: Path, service: ServiceSpec
+) -> AsyncIterator[tuple[Watched, ChildProcess]]:
     watched = Watched(folder, service)
     async with asyncio.TaskGroup() as group:
         group.create_task(watched.supervisor.run())
@@ -42,10 +44,12 @@ async def running(folder: Path, service: Service) -> AsyncIterator[tuple[Watched
             watched.supervisor.stop()
 
 
-async def kill_and_await_return(watched: Watched, child: Child) -> None:
+async def kill_and_await_return(watched: Watched, child: ChildProcess) -> None:
     before = child.pid
     os.kill(before, signal.SIGKILL)
-    await watched.until(lambda: child.pid not in (None, before) and child.state is State.RUNNING)
+    await watched.until(
+        lambda: child.pid not in (None, before) and child.state is ProcessState.RUNNING
+    )
 
 
 async def test_valkey_keeps_synced_entries(folder: Path):
@@ -97,7 +101,7 @@ async def test_envoy_starts_when_it_is_configured(folder: Path):
     async with asyncio.TaskGroup() as group:
         group.create_task(watched.supervisor.run())
         try:
-            await watched.until(lambda: child.state is State.WAITING)
+            await watched.until(lambda: child.state is ProcessState.WAITING)
             address = f"{{address: 127.0.0.1, port_value: {port}}}"
             envoy.prepare(folder / "envoy")
             bootstrap = folder / "envoy" / "fresh"

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from ops.errors import OperationsError
-from ops.supervisor.child import State
-from ops.supervisor.service import Service, StopTurn
+from ops.supervisor.child import ProcessState
+from ops.supervisor.service_spec import ServiceSpec, StopStage
 from ops.supervisor.tests.helpers import (
     SECONDS_MAX,
     SLEEPS,
@@ -25,7 +25,7 @@ from ops.supervisor.tests.helpers import (
 
 
 @asynccontextmanager
-async def running(folder: Path, *services: Service) -> AsyncIterator[Watched]:
+async def running(folder: Path, *services: ServiceSpec) -> AsyncIterator[Watched]:
     """A supervisor at work, stopped at the end."""
     watched = Watched(folder, *services)
     async with asyncio.TaskGroup() as group:
@@ -42,10 +42,10 @@ async def test_a_killed_service_is_restarted(tmp_path: Path):
         await watched.until_running()
         before, untouched = a.pid, b.pid
         os.kill(before, signal.SIGKILL)
-        await watched.until(lambda: a.state is State.RUNNING and a.pid != before)
+        await watched.until(lambda: a.state is ProcessState.RUNNING and a.pid != before)
         assert a.restarts == 1
         assert (b.pid, b.restarts) == (untouched, 0)
-    assert a.state is State.STOPPED
+    assert a.state is ProcessState.STOPPED
 
 
 async def test_a_low_priority_service_and_its_children_have_a_higher_nice_value(tmp_path: Path):
@@ -74,7 +74,7 @@ async def test_a_service_that_ended_is_restarted_and_its_exit_is_logged(tmp_path
     async with running(tmp_path, flaky) as watched:
         child = watched.children["flaky"]
         await watched.until(lambda: child.detail == "ended with code 7")
-        await watched.until(lambda: child.state is State.RUNNING)
+        await watched.until(lambda: child.state is ProcessState.RUNNING)
         assert child.restarts == 2
 
 
@@ -86,7 +86,7 @@ async def test_a_wrong_setting_stops_everything_with_its_words(tmp_path: Path):
     with pytest.raises(OperationsError, match="bad: setting key = 3: no such key"):
         async with asyncio.timeout(SECONDS_MAX):
             await watched.supervisor.run()
-    assert watched.children["good"].state is State.STOPPED
+    assert watched.children["good"].state is ProcessState.STOPPED
     assert watched.children["good"].pid is None
 
 
@@ -114,16 +114,16 @@ async def test_a_service_waits_for_its_dependencies(tmp_path: Path):
     waits = service("late", SLEEPS, may_start=file.exists)
     async with running(tmp_path, waits, service("other", SLEEPS)) as watched:
         late = watched.children["late"]
-        await watched.until(lambda: watched.children["other"].state is State.RUNNING)
-        await watched.until(lambda: late.state is State.WAITING)
+        await watched.until(lambda: watched.children["other"].state is ProcessState.RUNNING)
+        await watched.until(lambda: late.state is ProcessState.WAITING)
         assert late.pid is None
         file.touch()
-        await watched.until(lambda: late.state is State.RUNNING)
+        await watched.until(lambda: late.state is ProcessState.RUNNING)
 
 
 async def test_stops_along_the_way_of_the_data(tmp_path: Path):
     order = tmp_path / "order"
-    turns = [StopTurn.STORES, StopTurn.VENUES, StopTurn.GATEWAY, StopTurn.CONSUMERS]
+    turns = [StopStage.STORES, StopStage.VENUES, StopStage.GATEWAY, StopStage.CONSUMERS]
     services = [
         trapping(tmp_path, turn.name, f"echo {turn.name} >> {order}; exit 0", turn)
         for turn in turns
@@ -137,24 +137,24 @@ async def test_stops_by_itself_after_a_time(tmp_path: Path):
     watched = Watched(tmp_path, service("a", SLEEPS))
     async with asyncio.timeout(SECONDS_MAX):
         await watched.supervisor.run(seconds=0.05)
-    assert watched.children["a"].state is State.STOPPED
+    assert watched.children["a"].state is ProcessState.STOPPED
     assert not watched.supervisor.killed
 
 
 async def test_a_second_stop_does_not_wait(tmp_path: Path):
-    deaf = trapping(tmp_path, "deaf", "", StopTurn.CONSUMERS)
+    deaf = trapping(tmp_path, "deaf", "", StopStage.CONSUMERS)
     watched = Watched(tmp_path, deaf)
     async with asyncio.timeout(SECONDS_MAX), asyncio.TaskGroup() as group:
         group.create_task(watched.supervisor.run())
         await watched.until_running()
         watched.supervisor.stop()
-        await watched.until(lambda: watched.children["deaf"].state is State.STOPPING)
+        await watched.until(lambda: watched.children["deaf"].state is ProcessState.STOPPING)
         watched.supervisor.stop()
     assert watched.supervisor.killed
 
 
 async def test_a_service_that_ignores_the_signal_is_killed(tmp_path: Path):
-    async with running(tmp_path, trapping(tmp_path, "deaf", "", StopTurn.CONSUMERS)) as watched:
+    async with running(tmp_path, trapping(tmp_path, "deaf", "", StopStage.CONSUMERS)) as watched:
         await watched.until_running()
         child = watched.children["deaf"]
         await child.stop(seconds_max=0.05)

@@ -7,7 +7,7 @@ To change: the rule (kit/connector/books/sequence_rules.py has four), the source
 (the feed or REST), the checksum if there is one, and the depth if the exchange cuts its books.
 """
 
-from kit.connector.books.sequence_rules import ChainRule
+from kit.connector.books.sequence_rules import PreviousIdRule
 from kit.connector.contract.venue import BookRules, SnapshotSource
 
-BOOK = BookRules(sequence=ChainRule(), snapshots=SnapshotSource.FEED)
+BOOK = BookRules(sequence=PreviousIdRule(), snapshots=SnapshotSource.FEED)

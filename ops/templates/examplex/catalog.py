@@ -7,8 +7,8 @@ here and a second entry in VENUES.
 
 from kit.base.clock import SystemClock
 from kit.connector.contract.venue import (
+    ConnectorMaturity,
     Environment,
-    Maturity,
     TradeNumbering,
     Venue,
     VenueLimits,
@@ -25,7 +25,7 @@ LIVE_REST = "https://api.examplex.invalid"
 PROFILE = VenueProfile(
     exchange="Examplex",
     segment="spot",
-    maturity=Maturity.PREVIEW,  # PROVEN when it reads real captures exactly
+    maturity=ConnectorMaturity.PREVIEW,  # PROVEN when it reads real captures exactly
     notes="A made-up exchange.",
     trade_numbering=TradeNumbering.CONSECUTIVE,
 )

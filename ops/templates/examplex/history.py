@@ -2,7 +2,8 @@
 
 To change: paths, queries, and the structs of the answers; numbers stay texts (``str``, or
 ``Decimal`` where the exchange writes bare numbers). For an exchange that ccxt knows use
-kit/connector/rest/ccxt_rest.py in place of RestClient: ccxt knows its limits, errors and quirks.
+kit/connector/rest/ccxt_rest_client.py in place of RestClient: ccxt knows its limits, errors and
+quirks.
 """
 
 import msgspec
@@ -13,10 +14,10 @@ from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.errors import BadRequest
 from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.rest.client import RestClient
-from kit.marketdata.model.columns import Levels
+from kit.connector.rest.rest_client import RestClient
+from kit.marketdata.model.columns import PriceLevels
 from ops.templates.examplex import instruments
-from ops.templates.examplex.instruments import Market, plain
+from ops.templates.examplex.instruments import ListedMarket, plain
 
 TRADES_MAX = 1000
 CANDLES_MAX = 1000
@@ -70,7 +71,7 @@ class ExamplexHistory:
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET /instruments."""
-        markets = await self._client.get("/instruments", list[Market], {})
+        markets = await self._client.get("/instruments", list[ListedMarket], {})
         return [instruments.instrument(self._venue_id, market) for market in markets]
 
     async def book(self, symbol: str) -> BookSnapshot:
@@ -79,8 +80,8 @@ class ExamplexHistory:
         answer = await self._client.get("/book", _Book, query, Priority.PROTECT, symbol=symbol)
         return BookSnapshot(
             last_sequence=answer.sequence,
-            bids=Levels.parse(answer.bids),
-            asks=Levels.parse(answer.asks),
+            bids=PriceLevels.parse(answer.bids),
+            asks=PriceLevels.parse(answer.asks),
             received_time_ns=self._clock.time_ns(),
         )
 

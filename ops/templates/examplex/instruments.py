@@ -14,7 +14,7 @@ STATUSES = {
 }
 
 
-class Market(msgspec.Struct):
+class ListedMarket(msgspec.Struct):
     """{"symbol":"BTC-USD","base":"BTC","quote":"USD","tick_size":"0.01","lot_size":"0.00001",
     "minimum_notional":"5","status":"trading"}."""
 
@@ -27,7 +27,7 @@ class Market(msgspec.Struct):
     status: str
 
 
-def instrument(venue_id: str, market: Market) -> types_pb2.Instrument:
+def instrument(venue_id: str, market: ListedMarket) -> types_pb2.Instrument:
     """One market of the list."""
     return types_pb2.Instrument(
         venue=venue_id,

@@ -14,6 +14,6 @@ from tests.integration.mesh import Mesh, replaying
 def replayed(long_capture: Path, truth: Capture) -> Iterator[Mesh]:
     """A mesh that has played the long capture as fast as it could, and recorded it."""
     with replaying(long_capture, "max") as mesh:
-        mesh.wait_until(lambda: mesh.replay()["finished"], "the tape has been played")
+        mesh.wait_until(lambda: mesh.replay()["finished"], "the capture has been played")
         wait_until_recorded(mesh, truth)
         yield mesh

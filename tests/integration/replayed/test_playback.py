@@ -124,7 +124,7 @@ def test_a_killed_playback_is_resumed(replayed):
 def test_paper_orders_are_filled_by_recorded_trades_also_after_kill(replayed):
     with played(replayed, "--speed", slowly(replayed)) as mesh:
         caller = OrderCaller(mesh, PAPER)
-        # A busy machine may start the services more slowly than the tape is played.
+        # A busy machine may start the services more slowly than the capture is played.
         mesh.wait_until(lambda: pause(mesh, VENUE) is None, "it is paused")
         mesh.wait_until(caller.is_ready, "the account on paper is ready")
         resume(mesh, VENUE)

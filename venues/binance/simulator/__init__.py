@@ -9,12 +9,16 @@ from venues.binance.simulator import private_rest, rest
 from venues.binance.simulator.authentication import (
     FUTURES_MATCHING_RULES,
     SPOT_MATCHING_RULES,
-    Limits,
-    OrderLimit,
+    BinanceRateLimits,
+    OrderRateLimit,
     authenticate,
 )
 from venues.binance.simulator.capture import FUTURES_PARSERS, SPOT_PARSERS, capture_reader
-from venues.binance.simulator.encode import BinanceEncoder, FuturesMessages, SpotMessages
+from venues.binance.simulator.encode import (
+    BinanceEncoder,
+    BinanceFuturesMessages,
+    BinanceSpotMessages,
+)
 from venues.binance.simulator.errors import FAILURES, FUTURES_ERRORS, SPOT_ERRORS
 from venues.binance.simulator.faults import FUTURES_FAULTS, SPOT_FAULTS
 from venues.binance.simulator.instruments import (
@@ -22,19 +26,19 @@ from venues.binance.simulator.instruments import (
     futures_listing,
     spot_listing,
 )
-from venues.binance.simulator.orders import FuturesOrders, SpotOrders
+from venues.binance.simulator.orders import BinanceFuturesOrders, BinanceSpotOrders
 from venues.binance.simulator.private_stream import (
-    ListenKeys,
+    ListenKeyRegistry,
     futures_event_rows,
     spot_event_rows,
 )
-from venues.binance.simulator.streams import BinanceStreams
+from venues.binance.simulator.streams import BinanceStreamRegistry
 from venues.binance.simulator.websocket import (
     FUTURES_METHODS,
     SPOT_METHODS,
     STREAMS_MAX,
     BinanceWebsocket,
-    WebsocketApi,
+    BinanceWebsocketApi,
 )
 
 SPOT_HOSTS = (
@@ -62,23 +66,23 @@ FUTURES_RULES = ConnectionRules(
 SPOT_WEIGHT_MAX, FUTURES_WEIGHT_MAX = 6_000, 2_400
 """Per minute."""
 SPOT_ORDER_LIMITS = (
-    OrderLimit("SECOND", 10, 10, 100, "10S"),
-    OrderLimit("DAY", 1, 86_400, 200_000, "1D"),
+    OrderRateLimit("SECOND", 10, 10, 100, "10S"),
+    OrderRateLimit("DAY", 1, 86_400, 200_000, "1D"),
 )
 FUTURES_ORDER_LIMITS = (
-    OrderLimit("SECOND", 10, 10, 300, "10S"),
-    OrderLimit("MINUTE", 1, 60, 1_200, "1M"),
+    OrderRateLimit("SECOND", 10, 10, 300, "10S"),
+    OrderRateLimit("MINUTE", 1, 60, 1_200, "1M"),
 )
 
 
 def binance_spot() -> Dialect:
     """The dialect of Binance spot."""
-    streams, messages, orders = BinanceStreams(), SpotMessages(), SpotOrders()
-    limits = Limits(SPOT_WEIGHT_MAX, SPOT_ORDER_LIMITS)
+    streams, messages, orders = BinanceStreamRegistry(), BinanceSpotMessages(), BinanceSpotOrders()
+    limits = BinanceRateLimits(SPOT_WEIGHT_MAX, SPOT_ORDER_LIMITS)
     calls = private_rest.spot_routes(orders)
     methods = {name: calls[path] for name, path in SPOT_METHODS.items()}
     events = spot_event_rows(lambda: orders.cancel_id)
-    api = WebsocketApi("/ws-api/v3", methods, limits, SPOT_ERRORS, events)
+    api = BinanceWebsocketApi("/ws-api/v3", methods, limits, SPOT_ERRORS, events)
     websocket = BinanceWebsocket(streams, api)
     return Dialect(
         hosts=SPOT_HOSTS,
@@ -100,12 +104,12 @@ def binance_spot() -> Dialect:
 
 def binance_futures() -> Dialect:
     """The dialect of Binance USD-M futures."""
-    streams, messages = BinanceStreams(), FuturesMessages()
-    limits = Limits(FUTURES_WEIGHT_MAX, FUTURES_ORDER_LIMITS)
-    listen_keys = ListenKeys(futures_event_rows)
-    calls = private_rest.futures_routes(FuturesOrders(), FUTURES_MATCHING_RULES)
+    streams, messages = BinanceStreamRegistry(), BinanceFuturesMessages()
+    limits = BinanceRateLimits(FUTURES_WEIGHT_MAX, FUTURES_ORDER_LIMITS)
+    listen_keys = ListenKeyRegistry(futures_event_rows)
+    calls = private_rest.futures_routes(BinanceFuturesOrders(), FUTURES_MATCHING_RULES)
     methods = {name: calls[path] for name, path in FUTURES_METHODS.items()}
-    api = WebsocketApi("/ws-fapi/v1", methods, limits, FUTURES_ERRORS)
+    api = BinanceWebsocketApi("/ws-fapi/v1", methods, limits, FUTURES_ERRORS)
     websocket = BinanceWebsocket(streams, api, listen_keys)
     routes = rest.futures_routes(messages, limits) | calls | listen_keys.routes()
     return Dialect(
@@ -127,7 +131,7 @@ def binance_futures() -> Dialect:
     )
 
 
-def _rest_api(routes: Mapping[str, Route], errors: ApiErrors, limits: Limits) -> RestApi:
+def _rest_api(routes: Mapping[str, Route], errors: ApiErrors, limits: BinanceRateLimits) -> RestApi:
     return RestApi(
         routes=routes,
         errors=errors,

@@ -20,8 +20,8 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import RestRequest
 from kit.simulator.exchange.rest import ApiCall, ApiError, Route
 from kit.simulator.exchange.signing import is_hex_signature
-from kit.simulator.matching.contract import Key, MatchingRules
-from kit.simulator.texts import whole
+from kit.simulator.matching.contract import ApiKey, MatchingRules
+from kit.simulator.text_conversion import whole
 from venues.binance.simulator.errors import KEY_REJECTED, missing
 from venues.binance.simulator.rows import SELF_TRADE_DEFAULT
 
@@ -61,19 +61,19 @@ FUTURES_MATCHING_RULES = MatchingRules(
 )
 
 
-def credentials(key: Key) -> dict[str, str]:
+def credentials(key: ApiKey) -> dict[str, str]:
     """A key with an HMAC secret, by ccxt's names."""
     return {"apiKey": key.key, "secret": key.secret}
 
 
-def ed25519_credentials(key: Key) -> dict[str, str]:
+def ed25519_credentials(key: ApiKey) -> dict[str, str]:
     """The same with an Ed25519 key as PEM, which ``session.logon`` needs. A simulated key takes
     signatures of both kinds."""
     pem = _ed25519(key).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return {"apiKey": key.key, "secret": pem.decode()}
 
 
-def authenticate(request: RestRequest, call: ApiCall) -> Key:
+def authenticate(request: RestRequest, call: ApiCall) -> ApiKey:
     """The key that signed a REST call. Raises ApiError."""
     key = key_named(call, request.header("X-MBX-APIKEY"))
     if request.path not in KEY_ONLY:
@@ -83,7 +83,7 @@ def authenticate(request: RestRequest, call: ApiCall) -> Key:
     return key
 
 
-def authenticate_message(call: ApiCall) -> Key:
+def authenticate_message(call: ApiCall) -> ApiKey:
     """The key that signed a message of the websocket API. Raises ApiError."""
     key = key_named(call, call.text("apiKey"))
     check_time(call)
@@ -91,7 +91,7 @@ def authenticate_message(call: ApiCall) -> Key:
     return key
 
 
-def key_named(call: ApiCall, name: str) -> Key:
+def key_named(call: ApiCall, name: str) -> ApiKey:
     """The API key of a name. Raises ApiError."""
     engine = call.engine
     if not KEY.fullmatch(name):
@@ -117,7 +117,7 @@ def check_time(call: ApiCall) -> None:
         raise ApiError(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 
-def check_signature(key: Key, payload: str, call: ApiCall) -> None:
+def check_signature(key: ApiKey, payload: str, call: ApiCall) -> None:
     """Check a signature: HMAC-SHA256 in hex, or Ed25519 in base64. Raises ApiError."""
     signature = call.text("signature")
     if not signature:
@@ -130,7 +130,7 @@ def check_signature(key: Key, payload: str, call: ApiCall) -> None:
     raise ApiError(-1022, "Signature for this request is not valid.")
 
 
-def is_signed_by_ed25519(key: Key, call: ApiCall) -> bool:
+def is_signed_by_ed25519(key: ApiKey, call: ApiCall) -> bool:
     """Whether the signature of a message is of the Ed25519 kind."""
     return _is_ed25519_signature(key, _message_payload(call), call.text("signature"))
 
@@ -160,7 +160,7 @@ def permissions(call: ApiCall) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderLimit:
+class OrderRateLimit:
     """The most orders of one account in a time."""
 
     interval: str
@@ -176,14 +176,14 @@ class OrderLimit:
         return _limit_row("ORDERS", self.interval, self.intervals, self.limit)
 
 
-class Limits:
+class BinanceRateLimits:
     """Counts calls and orders, in windows that begin at multiples of their length."""
 
-    def __init__(self, weight_max: int, orders: Sequence[OrderLimit]) -> None:
+    def __init__(self, weight_max: int, orders: Sequence[OrderRateLimit]) -> None:
         self._weight_max = weight_max
         self._order_limits = orders
         self._weight = (0, 0)
-        self._orders: dict[tuple[str, OrderLimit], tuple[int, int]] = {}
+        self._orders: dict[tuple[str, OrderRateLimit], tuple[int, int]] = {}
 
     def charge(self, route: Route, call: ApiCall) -> None:
         """Count a call. Raises ApiError: it has placed too many orders, or has parameters that the
@@ -231,7 +231,7 @@ class Limits:
             count = self._placed(account, limit, now_ns) + orders
             self._orders[account, limit] = (window, count)
 
-    def _placed(self, account: str, limit: OrderLimit, now_ns: int) -> int:
+    def _placed(self, account: str, limit: OrderRateLimit, now_ns: int) -> int:
         window, count = self._orders.get((account, limit), (0, 0))
         return count if window == now_ns // (limit.seconds * NANOSECONDS_PER_SECOND) else 0
 
@@ -252,7 +252,7 @@ def _message_payload(call: ApiCall) -> str:
     return "&".join(f"{name}={parameters[name]}" for name in names)
 
 
-def _is_ed25519_signature(key: Key, payload: str, signature: str) -> bool:
+def _is_ed25519_signature(key: ApiKey, payload: str, signature: str) -> bool:
     try:
         given = base64.b64decode(signature, validate=True)
         _ed25519(key).public_key().verify(given, payload.encode())
@@ -261,7 +261,7 @@ def _is_ed25519_signature(key: Key, payload: str, signature: str) -> bool:
     return True
 
 
-def _ed25519(key: Key) -> Ed25519PrivateKey:
+def _ed25519(key: ApiKey) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(key.secret.encode()).digest())
 
 

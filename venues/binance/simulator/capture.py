@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Frame, Stream
+from kit.simulator.dialect import RESPONSE, SNAPSHOT, UNKNOWN, Channel, ExchangeStream, Frame
 from kit.simulator.exchange.capture import CaptureReader, MarkParser, Parser
-from kit.simulator.listing import BookSnapshot
+from kit.simulator.listing import ExchangeBookSnapshot
 from venues.binance import parse
-from venues.binance.simulator.streams import BinanceStreams
+from venues.binance.simulator.streams import BinanceStreamRegistry
 
 COMBINED = b'{"stream":"'
 COMBINED_LENGTH = len(COMBINED)
@@ -72,7 +72,9 @@ _line = msgspec.json.Decoder(_Line)
 _snapshot = msgspec.json.Decoder(_Snapshot)
 
 
-def capture_reader(streams: BinanceStreams, parsers: Mapping[Channel, Parser]) -> CaptureReader:
+def capture_reader(
+    streams: BinanceStreamRegistry, parsers: Mapping[Channel, Parser]
+) -> CaptureReader:
     """Reads lines with SPOT_PARSERS or FUTURES_PARSERS; ``streams`` keeps the names."""
 
     def frame_of(line: bytes) -> Frame:
@@ -96,12 +98,12 @@ def capture_reader(streams: BinanceStreams, parsers: Mapping[Channel, Parser]) -
     )
 
 
-def marks_of(stream: Stream) -> MarkParser | None:
+def marks_of(stream: ExchangeStream) -> MarkParser | None:
     """The parser of ``@markPrice``."""
     return parse.marks if stream.channel is Channel.MARKS else None
 
 
-def snapshot_of(body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
+def snapshot_of(body: bytes, url: str = "") -> tuple[str, ExchangeBookSnapshot] | None:
     """The symbol in the address, and the book of the answer to ``depth``."""
     try:
         found = _snapshot.decode(body)
@@ -109,7 +111,7 @@ def snapshot_of(body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
         return None
     symbol = SYMBOL_IN_URL.search(url)
     name = (symbol.group(1) or symbol.group(2)) if symbol else ""
-    return name, BookSnapshot(found.lastUpdateId, found.bids, found.asks)
+    return name, ExchangeBookSnapshot(found.lastUpdateId, found.bids, found.asks)
 
 
 def assets_of(symbol: str) -> tuple[str, str]:
@@ -136,11 +138,11 @@ def combined(name: str, data: bytes) -> bytes:
     return b"%b%b%b%b}" % (COMBINED, name.encode(), DATA, data)
 
 
-def _uncombined_stream(streams: BinanceStreams, line: bytes) -> Stream:
+def _uncombined_stream(streams: BinanceStreamRegistry, line: bytes) -> ExchangeStream:
     try:
         frame = _line.decode(line)
     except UNREADABLE:
-        return UNKNOWN if line else CONVERSATION
+        return UNKNOWN if line else RESPONSE
     symbol = frame.s.lower()
     if frame.stream:
         return streams.recorded(frame.stream.encode())
@@ -150,4 +152,4 @@ def _uncombined_stream(streams: BinanceStreams, line: bytes) -> Stream:
         return streams.recorded(f"{symbol}@{BARE_STREAMS[frame.e]}".encode())
     if not frame.e and frame.u and frame.b and frame.B:
         return streams.recorded(f"{symbol}@bookTicker".encode())
-    return CONVERSATION if frame.id or frame.result else UNKNOWN
+    return RESPONSE if frame.id or frame.result else UNKNOWN

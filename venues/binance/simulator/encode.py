@@ -11,14 +11,14 @@ from decimal import Decimal
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Channel, Frame, MarketView, Stream
-from kit.simulator.events import BestQuote, Instrument, Trade
+from kit.simulator.dialect import Channel, ExchangeStream, Frame, MarketView
 from kit.simulator.exchange.candles import day_before, open_candles
-from kit.simulator.market import Step
-from kit.simulator.published import Changes, PublishedBooks
+from kit.simulator.market import MarketStep
+from kit.simulator.market_events import BestQuote, Instrument, Trade
+from kit.simulator.published_books import PublishedBookChanges, PublishedBooks
 from venues.binance.simulator.candles import INTERVALS, candle_event, ticker_event
 from venues.binance.simulator.capture import combined
-from venues.binance.simulator.streams import BinanceStreams
+from venues.binance.simulator.streams import BinanceStreamRegistry
 
 SUMMARY_INTERVAL_NS = NANOSECONDS_PER_SECOND
 BOOK_INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
@@ -30,7 +30,7 @@ LevelTexts = Sequence[Sequence[str]]
 """Price and size of each level."""
 
 
-class PaddedNumber:
+class FixedPlacesNumber:
     """Writes whole numbers of ticks or lots with the eight places of all numbers of spot."""
 
     def __init__(self, units: int, scale: int) -> None:
@@ -45,7 +45,7 @@ class PaddedNumber:
         return text
 
 
-class SpotMessages:
+class BinanceSpotMessages:
     """Spot: numbers have eight places."""
 
     best_match_row: Mapping[str, object] = {"isBestMatch": True}
@@ -54,10 +54,10 @@ class SpotMessages:
     """What an aggregated trade has besides over REST."""
 
     def price(self, instrument: Instrument) -> TickText:
-        return PaddedNumber(instrument.tick_units, instrument.price_scale).text
+        return FixedPlacesNumber(instrument.tick_units, instrument.price_scale).text
 
     def size(self, instrument: Instrument) -> TickText:
-        return PaddedNumber(1, instrument.size_scale).text
+        return FixedPlacesNumber(1, instrument.size_scale).text
 
     def number(self, number: Decimal) -> str:
         return f"{number:.8f}"
@@ -87,7 +87,9 @@ class SpotMessages:
             f'"a":"{price(quote.ask_ticks)}","A":"{size(quote.ask_lots)}"}}'
         )
 
-    def book(self, symbol: str, changes: Changes, bids: str, asks: str, time_ns: int) -> str:
+    def book(
+        self, symbol: str, changes: PublishedBookChanges, bids: str, asks: str, time_ns: int
+    ) -> str:
         """``{"e":"depthUpdate","E","s","U":first,"u":last,"b":[["price","size"]],"a":[]}``"""
         return (
             f'{{"e":"depthUpdate","E":{time_ns // NANOSECONDS_PER_MILLISECOND},"s":"{symbol}",'
@@ -101,7 +103,7 @@ class SpotMessages:
         return msgspec.json.encode({"lastUpdateId": sequence, "bids": bids, "asks": asks})
 
 
-class FuturesMessages:
+class BinanceFuturesMessages:
     """USD-M futures: numbers with their own digits, events with two times, books with ``pu``."""
 
     best_match_row: Mapping[str, object] = {}
@@ -143,7 +145,9 @@ class FuturesMessages:
             f'"T":{time_ms},"E":{time_ms}}}'
         )
 
-    def book(self, symbol: str, changes: Changes, bids: str, asks: str, time_ns: int) -> str:
+    def book(
+        self, symbol: str, changes: PublishedBookChanges, bids: str, asks: str, time_ns: int
+    ) -> str:
         """``{"e":"depthUpdate","E","T","s","U":first,"u":last,"pu":the last u,"b","a"}``"""
         time_ms = time_ns // NANOSECONDS_PER_MILLISECOND
         return (
@@ -161,7 +165,7 @@ class FuturesMessages:
         return msgspec.json.encode(body | {"bids": bids, "asks": asks})
 
 
-Messages = SpotMessages | FuturesMessages
+Messages = BinanceSpotMessages | BinanceFuturesMessages
 
 
 def _maker_bought(trade: Trade) -> str:
@@ -180,23 +184,23 @@ class _Market:
     symbol: str
     price: TickText
     size: TickText
-    trade: Stream
-    aggregate: Stream
-    quote: Stream
-    book: Stream
+    trade: ExchangeStream
+    aggregate: ExchangeStream
+    quote: ExchangeStream
+    book: ExchangeStream
 
 
 class BinanceEncoder:
     """Remembers only the changes that a book stream has not sent yet."""
 
-    def __init__(self, streams: BinanceStreams, messages: Messages) -> None:
+    def __init__(self, streams: BinanceStreamRegistry, messages: Messages) -> None:
         self._streams = streams
         self._messages = messages
         self._markets: dict[Instrument, _Market] = {}
         self._books = PublishedBooks()
 
     def encode(
-        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+        self, step: MarketStep, wanted: Collection[ExchangeStream], market_view: MarketView
     ) -> list[Frame]:
         """The frames of a step, in the order of what happened."""
         frames: list[Frame] = []
@@ -233,7 +237,7 @@ class BinanceEncoder:
         return market
 
     def _trade_frames(
-        self, market: _Market, trade: Trade, wanted: Collection[Stream]
+        self, market: _Market, trade: Trade, wanted: Collection[ExchangeStream]
     ) -> Iterator[Frame]:
         price, size = market.price(trade.price_ticks), market.size(trade.size_lots)
         if market.trade in wanted:
@@ -243,7 +247,7 @@ class BinanceEncoder:
                 market.aggregate, self._messages.aggregate(market.symbol, trade, price, size)
             )
 
-    def _book_frame(self, market: _Market, changes: Changes, time_ns: int) -> Frame:
+    def _book_frame(self, market: _Market, changes: PublishedBookChanges, time_ns: int) -> Frame:
         bids, asks = (
             ",".join(f'["{market.price(ticks)}","{market.size(lots)}"]' for ticks, lots in side)
             for side in (changes.bids, changes.asks)
@@ -252,7 +256,7 @@ class BinanceEncoder:
         return _frame(market.book, text)
 
     def _summaries(
-        self, time_ns: int, wanted: Collection[Stream], market_view: MarketView
+        self, time_ns: int, wanted: Collection[ExchangeStream], market_view: MarketView
     ) -> Iterator[Frame]:
         """Candles, tickers and marks, which are sent by the clock."""
         symbols = {one.symbol for one in market_view.listings()}
@@ -262,7 +266,7 @@ class BinanceEncoder:
                     yield stream, combined(stream.name, msgspec.json.encode(event))
 
     def _events(
-        self, stream: Stream, time_ns: int, market_view: MarketView
+        self, stream: ExchangeStream, time_ns: int, market_view: MarketView
     ) -> Iterator[dict[str, object]]:
         number, symbol = self._messages.number, stream.symbol
         if stream.channel is Channel.CANDLES:
@@ -279,7 +283,7 @@ class BinanceEncoder:
             yield from _marks(symbol, time_ns, market_view)
 
 
-def _frame(stream: Stream, event: str) -> Frame:
+def _frame(stream: ExchangeStream, event: str) -> Frame:
     return stream, combined(stream.name, event.encode())
 
 

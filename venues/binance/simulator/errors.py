@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.simulator import texts
+from kit.simulator import text_conversion
 from kit.simulator.exchange.rest import ApiCall, ApiError, ApiErrors, ChoiceT
 from kit.simulator.matching.contract import OrderRejected, RejectCode
 
@@ -156,7 +156,7 @@ def chosen(call: ApiCall, name: str, choices: Mapping[str, ChoiceT], error: ApiE
 def amount(call: ApiCall, name: str) -> Decimal:
     """A mandatory amount. Raises ApiError."""
     text = required(call, name)
-    found = texts.amount(text)
+    found = text_conversion.amount(text)
     if found is None:
         raise illegal(name, "^([0-9]{1,20})(\\.[0-9]{1,20})?$")
     if len(text.partition(".")[2].rstrip("0")) > PLACES_MAX:

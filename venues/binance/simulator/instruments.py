@@ -4,15 +4,15 @@ from dataclasses import replace
 from decimal import Decimal
 
 from kit.simulator.dialect import MarketView
-from kit.simulator.events import Instrument
-from kit.simulator.exchange.market import last_price
+from kit.simulator.exchange.listings_and_prices import last_price
 from kit.simulator.exchange.rest import ApiCall
 from kit.simulator.listing import InstrumentKind, Listing
+from kit.simulator.market_events import Instrument
 from kit.simulator.matching.contract import OrderTicket
 from venues.binance.simulator.encode import (
-    FuturesMessages,
+    BinanceFuturesMessages,
+    BinanceSpotMessages,
     Messages,
-    SpotMessages,
     native_symbol,
 )
 from venues.binance.simulator.errors import (
@@ -50,12 +50,12 @@ ASSET_PRECISION = 8
 
 
 def spot_listing(instrument: Instrument) -> Listing:
-    return _listing(instrument, SpotMessages(), SPOT_NOTIONAL_MIN[instrument.quote])
+    return _listing(instrument, BinanceSpotMessages(), SPOT_NOTIONAL_MIN[instrument.quote])
 
 
 def futures_listing(instrument: Instrument) -> Listing:
     """A listing of USD-M futures."""
-    listing = _listing(instrument, FuturesMessages(), FUTURES_NOTIONAL_MIN)
+    listing = _listing(instrument, BinanceFuturesMessages(), FUTURES_NOTIONAL_MIN)
     return replace(listing, kind=InstrumentKind.PERPETUAL, settle=instrument.quote)
 
 

@@ -16,10 +16,10 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.execution.contract import OrderType
 from kit.execution.order_types import CONDITIONAL, WITH_PRICE, WITH_STOP_PRICE, side_of
-from kit.simulator.exchange.market import whole_ticks
-from kit.simulator.exchange.orders import fills_of
+from kit.simulator.exchange.listings_and_prices import whole_ticks
+from kit.simulator.exchange.order_fills import fills_of
 from kit.simulator.exchange.rest import ApiCall, ApiError
-from kit.simulator.matching.contract import OrderRejected, OrderTicket, OrderView, SelfTrade
+from kit.simulator.matching.contract import OrderRejected, OrderTicket, OrderView, SelfTradeMode
 from venues.binance.simulator import rows
 from venues.binance.simulator.authentication import ORDER_FORM
 from venues.binance.simulator.errors import (
@@ -53,7 +53,7 @@ FUTURES_TIMES_IN_FORCE = {
     "GTD": orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME,
 }
 FUTURES_KINDS = {name: kind for kind, name in rows.FUTURES_TYPES.items()}
-SELF_TRADES: Mapping[str, SelfTrade] = {name: mode for mode, name in rows.SELF_TRADES.items()}
+SELF_TRADES: Mapping[str, SelfTradeMode] = {name: mode for mode, name in rows.SELF_TRADES.items()}
 RESTRICTIONS = {"ONLY_NEW": "NEW", "ONLY_PARTIALLY_FILLED": "PARTIALLY_FILLED"}
 CLIENT_ID_LENGTH = 22
 PERCENT, BASIS_POINTS = 100, 10_000
@@ -89,7 +89,7 @@ SPOT_TYPES = {
 }
 
 
-class ClientIds:
+class ClientIdGenerator:
     """Makes client ids for orders and cancels without one; no two are alike."""
 
     def __init__(self) -> None:
@@ -105,13 +105,13 @@ class ClientIds:
         return hashlib.sha256(seed.encode()).hexdigest()[:CLIENT_ID_LENGTH]
 
 
-class SpotOrders:
+class BinanceSpotOrders:
     """Places, amends and cancels orders of spot."""
 
     def __init__(self) -> None:
         self.cancel_id = ""
         """The client id of the cancel that the engine is doing; "" between cancels."""
-        self._ids = ClientIds()
+        self._ids = ClientIdGenerator()
 
     def place(self, call: ApiCall) -> Row:
         """``POST /api/v3/order``"""
@@ -251,11 +251,11 @@ def order_named(
     return order if order is not None and order.ticket.symbol == symbol else None
 
 
-class FuturesOrders:
+class BinanceFuturesOrders:
     """Places orders of futures."""
 
     def __init__(self) -> None:
-        self._ids = ClientIds()
+        self._ids = ClientIdGenerator()
 
     def place(self, call: ApiCall) -> Row:
         """``POST /fapi/v1/order``"""
@@ -325,7 +325,7 @@ def futures_ticket(call: ApiCall, own_id: str, stop_name: str) -> OrderTicket:
     )
 
 
-def _self_trade(call: ApiCall) -> SelfTrade | None:
+def _self_trade(call: ApiCall) -> SelfTradeMode | None:
     name = "selfTradePreventionMode"
     return call.choice(name, SELF_TRADES, malformed(name)) if name in call.parameters else None
 

@@ -42,7 +42,7 @@ from venues.binance.simulator.errors import (
     row_of,
 )
 from venues.binance.simulator.instruments import coins, listed
-from venues.binance.simulator.orders import FuturesOrders, SpotOrders, order_named
+from venues.binance.simulator.orders import BinanceFuturesOrders, BinanceSpotOrders, order_named
 from venues.binance.simulator.rest import TIME_END_MS
 from venues.binance.simulator.rows import (
     NOTIONAL_CAP,
@@ -65,7 +65,7 @@ NO_POSITION = PositionView("", "", ZERO, ZERO, ZERO, ZERO, None, ZERO, ZERO)
 Span = tuple[int, ApiError]
 
 
-def spot_routes(orders: SpotOrders) -> dict[str, Route]:
+def spot_routes(orders: BinanceSpotOrders) -> dict[str, Route]:
     """The calls of spot that need a key."""
     root = "/api/v3"
     return _wallet_routes() | {
@@ -82,7 +82,7 @@ def spot_routes(orders: SpotOrders) -> dict[str, Route]:
     }
 
 
-def futures_routes(orders: FuturesOrders, rules: MatchingRules) -> dict[str, Route]:
+def futures_routes(orders: BinanceFuturesOrders, rules: MatchingRules) -> dict[str, Route]:
     """The calls of USD-M futures that need a key."""
     root, account = "/fapi/v1", _FuturesAccount(rules)
     return _wallet_routes() | {

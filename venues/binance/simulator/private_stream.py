@@ -11,21 +11,21 @@ from dataclasses import dataclass
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import MarketView, Session
+from kit.simulator.dialect import MarketView, WebsocketSession
 from kit.simulator.exchange.rest import ApiCall, ApiError, Route
 from kit.simulator.exchange.streams import AccountStreams, symbol_of
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
     BalanceView,
-    Cause,
     MatchingEngine,
     OrderChanged,
+    OrderEventCause,
+    OrderStatus,
     OrderView,
     PositionChanged,
     PositionView,
     RejectCode,
-    Status,
 )
 from venues.binance.simulator.capture import combined
 from venues.binance.simulator.rows import (
@@ -46,14 +46,14 @@ from venues.binance.simulator.rows import (
 USER_STREAM = "user"
 LISTEN_KEY_LIFETIME_NS = 3_600 * NANOSECONDS_PER_SECOND
 NO_TRADE = -1
-EXECUTIONS: Mapping[Cause, str] = {
-    Cause.NEW: "NEW",
-    Cause.TRIGGERED: "NEW",
-    Cause.AMENDED: "REPLACED",
-    Cause.FILLED: "TRADE",
-    Cause.CANCELLED: "CANCELED",
-    Cause.EXPIRED: "EXPIRED",
-    Cause.REJECTED: "REJECTED",
+EXECUTIONS: Mapping[OrderEventCause, str] = {
+    OrderEventCause.NEW: "NEW",
+    OrderEventCause.TRIGGERED: "NEW",
+    OrderEventCause.AMENDED: "REPLACED",
+    OrderEventCause.FILLED: "TRADE",
+    OrderEventCause.CANCELLED: "CANCELED",
+    OrderEventCause.EXPIRED: "EXPIRED",
+    OrderEventCause.REJECTED: "REJECTED",
 }
 EXECUTION_REPORT = {
     "s": "symbol", "S": "side", "o": "type", "f": "timeInForce", "q": "origQty", "p": "price",
@@ -106,7 +106,7 @@ def futures_event_rows(event: AccountEvent, market_view: MarketView) -> list[Row
     order, rows = event.order, []
     if is_order(order):
         rows.append(order_update(event, now_ms))
-    triggers = event.cause is Cause.TRIGGERED or not is_order(order)
+    triggers = event.cause is OrderEventCause.TRIGGERED or not is_order(order)
     if is_conditional(order) and (triggers or order.is_final):
         rows.append(algo_update(order, now_ms))
     return rows
@@ -116,7 +116,7 @@ def execution_report(event: OrderChanged, cancel_id: str, now_ms: int) -> Row:
     """``{"e":"executionReport",…}``. For a cancel, "c" is the id of the cancel, and "C"
     the id of the order."""
     order, fill, ticket = event.order, event.fill, event.order.ticket
-    cancelled = event.cause is Cause.CANCELLED and bool(cancel_id)
+    cancelled = event.cause is OrderEventCause.CANCELLED and bool(cancel_id)
     price, size = (fill.price, fill.size) if fill is not None else (ZERO, ZERO)
     report: Row = _renamed(order_row(order), EXECUTION_REPORT) | {
         "e": "executionReport",
@@ -124,7 +124,7 @@ def execution_report(event: OrderChanged, cancel_id: str, now_ms: int) -> Row:
         "c": cancel_id if cancelled else ticket.client_order_id,
         "C": ticket.client_order_id if cancelled else "",
         "x": "TRADE_PREVENTION" if order_status(order) == IN_MATCH else EXECUTIONS[event.cause],
-        "r": "NONE" if order.status is not Status.REJECTED else _reject_reason(order),
+        "r": "NONE" if order.status is not OrderStatus.REJECTED else _reject_reason(order),
         "l": padded_number(size),
         "L": padded_number(price),
         "n": padded_number(fill.fee) if fill is not None else "0",
@@ -133,12 +133,12 @@ def execution_report(event: OrderChanged, cancel_id: str, now_ms: int) -> Row:
         "t": NO_TRADE if fill is None else fill.trade_id,
         "v": NO_TRADE,
         "I": order.order_id,
-        "w": order.status in (Status.OPEN, Status.PARTLY_FILLED),
+        "w": order.status in (OrderStatus.OPEN, OrderStatus.PARTLY_FILLED),
         "m": fill is not None and fill.is_maker,
         "M": fill is not None,
         "Y": padded_number(price * size),
     }
-    if order.status is not Status.UNTRIGGERED:
+    if order.status is not OrderStatus.UNTRIGGERED:
         report["W"] = milliseconds(order.created_ns)
     return report
 
@@ -153,7 +153,7 @@ def order_update(event: OrderChanged, now_ms: int) -> Row:
     """``{"e":"ORDER_TRADE_UPDATE","E","T","o":{…}}``"""
     order, fill = event.order, event.fill
     time_ms = milliseconds(order.updated_ns if fill is None else fill.time_ns)
-    execution = "AMENDMENT" if event.cause is Cause.AMENDED else EXECUTIONS[event.cause]
+    execution = "AMENDMENT" if event.cause is OrderEventCause.AMENDED else EXECUTIONS[event.cause]
     row = _renamed(futures_order_row(order), ORDER_UPDATE) | {
         "x": "EXPIRED" if order_status(order) == IN_MATCH else execution,
         "l": plain_number(fill.size if fill is not None else ZERO),
@@ -221,7 +221,7 @@ class ListenKey:
     expires_ns: int
 
 
-class ListenKeys:
+class ListenKeyRegistry:
     """The listen keys of a market; each account has at most one."""
 
     def __init__(self, rows: EventRows) -> None:
@@ -256,7 +256,7 @@ class ListenKeys:
             raise ApiError(-1125, "This listenKey does not exist.")
         return self._start(call)
 
-    def attach(self, session: Session, name: str) -> None:
+    def attach(self, session: WebsocketSession, name: str) -> None:
         """Report the account's events to a connection. With an unknown key it receives none."""
         found = next((one for one in self._by_account.values() if one.name == name), None)
         if found is None:
@@ -272,7 +272,7 @@ class ListenKeys:
         self._listeners[number] = (listen_key, listen_key.engine.listen(listen_key.account, report))
         session.when_closed.append(lambda: self._leave(number))
 
-    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
+    def tick(self, session: WebsocketSession, market_view: MarketView) -> list[bytes]:
         """Report to a connection that its key has expired; it receives no more events."""
         listen_key, _ = self._listeners.get(id(session), (None, None))
         if listen_key is None or market_view.time_ns() < listen_key.expires_ns:

@@ -15,9 +15,9 @@ import msgspec
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import RestRequest, RestResponse
 from kit.simulator.exchange.rest import ApiCall, ApiError, Route
-from kit.simulator.history import TradeHistory, TradePrint
-from kit.simulator.listing import Listing, Mark
-from venues.binance.simulator.authentication import Limits
+from kit.simulator.history import HistoricalTrade, InstrumentTradeHistory
+from kit.simulator.listing import DerivativeMark, Listing
+from venues.binance.simulator.authentication import BinanceRateLimits
 from venues.binance.simulator.candles import INTERVALS, candle_row
 from venues.binance.simulator.encode import Messages
 from venues.binance.simulator.errors import (
@@ -40,7 +40,7 @@ Row = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pages:
+class CallLimits:
     """How much one call returns, and what it costs."""
 
     historical_default: int
@@ -59,7 +59,7 @@ class Pages:
     """The greatest depth, and what it costs."""
 
 
-SPOT_PAGES = Pages(
+SPOT_PAGES = CallLimits(
     historical_default=500,
     historical_max=1000,
     candles_max=1000,
@@ -74,7 +74,7 @@ SPOT_PAGES = Pages(
     },
     depth_weights=((100, 5), (500, 25), (1_000, 50), (5_000, 250)),
 )
-FUTURES_PAGES = Pages(
+FUTURES_PAGES = CallLimits(
     historical_default=100,
     historical_max=500,
     candles_max=1500,
@@ -102,7 +102,7 @@ def parameters(request: RestRequest) -> Mapping[str, str]:
     return {**dict(sent), **request.query, **dict(parse_qsl(request.raw_query, True))}
 
 
-def spot_routes(messages: Messages, limits: Limits) -> dict[str, Route]:
+def spot_routes(messages: Messages, limits: BinanceRateLimits) -> dict[str, Route]:
     """The public calls of spot."""
     calls = _PublicCalls(messages, limits, SPOT_PAGES)
     empty: Row = {"timezone": "UTC", "rateLimits": [], "symbols": []}
@@ -112,7 +112,7 @@ def spot_routes(messages: Messages, limits: Limits) -> dict[str, Route]:
     }
 
 
-def futures_routes(messages: Messages, limits: Limits) -> dict[str, Route]:
+def futures_routes(messages: Messages, limits: BinanceRateLimits) -> dict[str, Route]:
     """The public calls of USD-M futures."""
     calls = _PublicCalls(messages, limits, FUTURES_PAGES)
     return {
@@ -124,8 +124,8 @@ def futures_routes(messages: Messages, limits: Limits) -> dict[str, Route]:
 @dataclass(frozen=True, slots=True)
 class _PublicCalls:
     messages: Messages
-    limits: Limits
-    pages: Pages
+    limits: BinanceRateLimits
+    pages: CallLimits
 
     def routes(self, root: str, symbol_row: Callable[[Listing], Row]) -> dict[str, Route]:
         def exchange_info(call: ApiCall) -> Row:
@@ -185,7 +185,7 @@ class _PublicCalls:
         """Each trade stands alone, under its own id."""
         history, given = _history(call), call.parameters.keys()
         limit = call.integer("limit", TRADES_DEFAULT, TRADES_MAX)
-        found: Sequence[TradePrint]
+        found: Sequence[HistoricalTrade]
         if "fromId" in given:
             found = history.from_id(call.integer("fromId"), limit)
         elif given & {"startTime", "endTime"}:
@@ -202,7 +202,7 @@ class _PublicCalls:
         chosen = found[:limit] if "startTime" in call.parameters else found[-limit:]
         return [candle_row(candle, name, self.messages.number) for candle in chosen]
 
-    def _trade_row(self, trade: TradePrint) -> Row:
+    def _trade_row(self, trade: HistoricalTrade) -> Row:
         """``{"id","price","qty","quoteQty","time","isBuyerMaker",…}``"""
         price, size, number = Decimal(trade.price), Decimal(trade.size), self.messages.number
         return {
@@ -215,7 +215,7 @@ class _PublicCalls:
             **self.messages.best_match_row,
         }
 
-    def _aggregate_row(self, trade: TradePrint) -> Row:
+    def _aggregate_row(self, trade: HistoricalTrade) -> Row:
         """``{"a","p","q","f","l","T","m",…}``"""
         number = self.messages.number
         return {
@@ -252,7 +252,7 @@ def _premium_index(call: ApiCall) -> object:
     return [_mark_row(call, symbol, mark) for symbol, mark in marks if mark is not None]
 
 
-def _mark_row(call: ApiCall, symbol: str, mark: Mark) -> Row:
+def _mark_row(call: ApiCall, symbol: str, mark: DerivativeMark) -> Row:
     return {
         "symbol": symbol,
         "markPrice": mark.mark_price,
@@ -265,7 +265,7 @@ def _mark_row(call: ApiCall, symbol: str, mark: Mark) -> Row:
     }
 
 
-def _history(call: ApiCall) -> TradeHistory[Any]:
+def _history(call: ApiCall) -> InstrumentTradeHistory[Any]:
     return call.market_view.history(listed(call).symbol)
 
 

@@ -18,22 +18,22 @@ from kit.simulator.matching.contract import (
     BalanceView,
     FillView,
     MatchingRules,
+    OrderStatus,
     OrderTicket,
     OrderView,
     PositionView,
     RejectCode,
-    SelfTrade,
-    Status,
+    SelfTradeMode,
 )
 
-STATUSES: Mapping[Status, str] = {
-    Status.UNTRIGGERED: "NEW",
-    Status.OPEN: "NEW",
-    Status.PARTLY_FILLED: "PARTIALLY_FILLED",
-    Status.FILLED: "FILLED",
-    Status.CANCELLED: "CANCELED",
-    Status.EXPIRED: "EXPIRED",
-    Status.REJECTED: "REJECTED",
+STATUSES: Mapping[OrderStatus, str] = {
+    OrderStatus.UNTRIGGERED: "NEW",
+    OrderStatus.OPEN: "NEW",
+    OrderStatus.PARTLY_FILLED: "PARTIALLY_FILLED",
+    OrderStatus.FILLED: "FILLED",
+    OrderStatus.CANCELLED: "CANCELED",
+    OrderStatus.EXPIRED: "EXPIRED",
+    OrderStatus.REJECTED: "REJECTED",
 }
 SPOT_TYPES: Mapping[OrderType, str] = {
     orders_pb2.ORDER_TYPE_MARKET: "MARKET",
@@ -62,24 +62,24 @@ FUTURES_TIMES_IN_FORCE: Mapping[TimeInForce, str] = {
 SPOT_TIMES_IN_FORCE = {**FUTURES_TIMES_IN_FORCE, orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME: "GTC"}
 ALGO_ID_FIRST = 1_000_000_000
 """The id of a conditional order is the engine's and this, so that none is an order's too."""
-ALGO_STATUSES: Mapping[Status, str] = {
-    Status.UNTRIGGERED: "NEW",
-    Status.OPEN: "TRIGGERED",
-    Status.PARTLY_FILLED: "TRIGGERED",
-    Status.FILLED: "FINISHED",
-    Status.CANCELLED: "CANCELED",
-    Status.EXPIRED: "FINISHED",
-    Status.REJECTED: "REJECTED",
+ALGO_STATUSES: Mapping[OrderStatus, str] = {
+    OrderStatus.UNTRIGGERED: "NEW",
+    OrderStatus.OPEN: "TRIGGERED",
+    OrderStatus.PARTLY_FILLED: "TRIGGERED",
+    OrderStatus.FILLED: "FINISHED",
+    OrderStatus.CANCELLED: "CANCELED",
+    OrderStatus.EXPIRED: "FINISHED",
+    OrderStatus.REJECTED: "REJECTED",
 }
 NO_LIST = -1
 IN_MATCH = "EXPIRED_IN_MATCH"
-SELF_TRADES: Mapping[SelfTrade, str] = {
-    SelfTrade.ALLOW: "NONE",
-    SelfTrade.CANCEL_OLDEST: "EXPIRE_MAKER",
-    SelfTrade.CANCEL_NEWEST: "EXPIRE_TAKER",
-    SelfTrade.CANCEL_BOTH: "EXPIRE_BOTH",
+SELF_TRADES: Mapping[SelfTradeMode, str] = {
+    SelfTradeMode.ALLOW: "NONE",
+    SelfTradeMode.CANCEL_OLDEST: "EXPIRE_MAKER",
+    SelfTradeMode.CANCEL_NEWEST: "EXPIRE_TAKER",
+    SelfTradeMode.CANCEL_BOTH: "EXPIRE_BOTH",
 }
-SELF_TRADE_DEFAULT = SelfTrade.CANCEL_OLDEST
+SELF_TRADE_DEFAULT = SelfTradeMode.CANCEL_OLDEST
 ZERO = Decimal(0)
 NOTIONAL_CAP = 1_000_000_000
 Row = dict[str, object]
@@ -113,7 +113,7 @@ def order_type(ticket: OrderTicket) -> str:
 
 def order_status(order: OrderView) -> str:
     """``EXPIRED_IN_MATCH`` when it would have traded with an order of its own account."""
-    ended = order.status in (Status.CANCELLED, Status.EXPIRED)
+    ended = order.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
     return IN_MATCH if ended and order.why is RejectCode.SELF_TRADE else STATUSES[order.status]
 
 
@@ -135,8 +135,8 @@ def order_row(order: OrderView) -> Row:
         "icebergQty": padded_number(ZERO),
         "time": created_ms,
         "updateTime": milliseconds(order.updated_ns),
-        "isWorking": order.status is not Status.UNTRIGGERED,
-        "workingTime": -1 if order.status is Status.UNTRIGGERED else created_ms,
+        "isWorking": order.status is not OrderStatus.UNTRIGGERED,
+        "workingTime": -1 if order.status is OrderStatus.UNTRIGGERED else created_ms,
     }
     return row | _state(order)
 
@@ -147,7 +147,7 @@ def placed_row(order: OrderView, fills: Iterable[FillView] | None) -> Row:
     ticket = order.ticket
     if ticket.stop_price is not None:
         row["stopPrice"] = padded_number(ticket.stop_price)
-    row["workingTime"] = -1 if order.status is Status.UNTRIGGERED else row["transactTime"]
+    row["workingTime"] = -1 if order.status is OrderStatus.UNTRIGGERED else row["transactTime"]
     if fills is not None:
         row["fills"] = [
             {
@@ -205,7 +205,7 @@ def is_conditional(order: OrderView) -> bool:
 
 def is_order(order: OrderView) -> bool:
     """Whether it has reached the book."""
-    waiting = (Status.UNTRIGGERED, Status.CANCELLED, Status.REJECTED)
+    waiting = (OrderStatus.UNTRIGGERED, OrderStatus.CANCELLED, OrderStatus.REJECTED)
     return not is_conditional(order) or bool(order.filled) or order.status not in waiting
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from kit.simulator.dialect import Channel, MarketView, Session, Stream
+from kit.simulator.dialect import Channel, ExchangeStream, MarketView, WebsocketSession
 from kit.simulator.exchange.rest import NO_KEY, ApiCall, ApiError, ApiErrors, Route
 from kit.simulator.exchange.streams import AccountStreams, symbol_of
-from kit.simulator.matching.contract import AccountEvent, Key, OrderRejected
+from kit.simulator.matching.contract import AccountEvent, ApiKey, OrderRejected
 from venues.binance.simulator.authentication import (
-    Limits,
+    BinanceRateLimits,
     authenticate_message,
     check_known,
     check_time,
@@ -23,9 +23,9 @@ from venues.binance.simulator.authentication import (
 )
 from venues.binance.simulator.capture import data_of
 from venues.binance.simulator.errors import KEY_REJECTED, error_row, status_of
-from venues.binance.simulator.private_stream import USER_STREAM, EventRows, ListenKeys
+from venues.binance.simulator.private_stream import USER_STREAM, EventRows, ListenKeyRegistry
 from venues.binance.simulator.rows import Row
-from venues.binance.simulator.streams import NAME, PUBLIC, BinanceStreams
+from venues.binance.simulator.streams import NAME, PUBLIC, BinanceStreamRegistry
 
 ROUTES = ("public", "market", "private")
 """The first part of a websocket's path at futures."""
@@ -81,7 +81,7 @@ _message = msgspec.json.Decoder(_Message)
 
 
 @dataclass(slots=True)
-class StreamSession(Session):
+class BinanceStreamSession(WebsocketSession):
     """A connection for streams."""
 
     route: str = ""
@@ -89,10 +89,10 @@ class StreamSession(Session):
 
 
 @dataclass(slots=True)
-class ApiSession(Session):
+class BinanceApiSession(WebsocketSession):
     """A connection to the websocket API."""
 
-    key: Key = NO_KEY
+    key: ApiKey = NO_KEY
     """The key of the logon."""
     logged_on_ms: int = 0
     subscriptions: dict[int, tuple[str, Callable[[], None]]] = field(default_factory=dict)
@@ -108,20 +108,23 @@ class BinanceWebsocket:
     """All websockets of a market."""
 
     def __init__(
-        self, streams: BinanceStreams, api: "WebsocketApi", listen_keys: ListenKeys | None = None
+        self,
+        streams: BinanceStreamRegistry,
+        api: "BinanceWebsocketApi",
+        listen_keys: ListenKeyRegistry | None = None,
     ) -> None:
         """``listen_keys``: the market has ROUTES, and listen keys in its addresses."""
         self._streams = streams
         self._api = api
         self._listen_keys = listen_keys
 
-    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
+    def open(self, path: str, query: Mapping[str, str]) -> WebsocketSession | None:
         """``/stream?streams=a/b`` wraps each event in its stream's name, ``/ws/a`` does not.
         Futures have a route before it; an address without one is served as ``/public``."""
         if path.rstrip("/") == self._api.path:
             return self._api.open()
         parts = path.strip("/").split("/")
-        session = StreamSession()
+        session = BinanceStreamSession()
         if self._listen_keys is not None:
             session.route = parts.pop(0) if parts[0] in ROUTES else ROUTES[0]
             name = query.get("listenKey") or query.get("streams") or "".join(parts[-1:])
@@ -136,10 +139,12 @@ class BinanceWebsocket:
         self._subscribe(session, filter(NAME.fullmatch, names))
         return session
 
-    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
-        if isinstance(session, ApiSession):
+    async def receive(
+        self, session: WebsocketSession, text: str, market_view: MarketView
+    ) -> list[bytes]:
+        if isinstance(session, BinanceApiSession):
             return [self._api.answer(session, text, market_view)]
-        assert isinstance(session, StreamSession)
+        assert isinstance(session, BinanceStreamSession)
         try:
             call = _subscription.decode(text)
         except msgspec.ValidationError as error:
@@ -150,7 +155,7 @@ class BinanceWebsocket:
             return [self._change_subscriptions(session, call)]
         return [_error(f"Invalid request: unknown method {call.method[:60]}", call.id)]
 
-    def _change_subscriptions(self, session: StreamSession, call: _Subscription) -> bytes:
+    def _change_subscriptions(self, session: BinanceStreamSession, call: _Subscription) -> bytes:
         names = [name for name in call.params if isinstance(name, str)]
         if len(names) != len(call.params) or not names:
             return _error("Invalid request: params must be names of streams", call.id)
@@ -165,23 +170,23 @@ class BinanceWebsocket:
         self._subscribe(session, names)
         return _result(None, call.id)
 
-    def _subscribe(self, session: StreamSession, names: Iterable[str]) -> None:
+    def _subscribe(self, session: BinanceStreamSession, names: Iterable[str]) -> None:
         """A stream of another route is accepted too, and then sends nothing."""
         for name in names:
             route = "public" if PUBLIC.fullmatch(name) else "market"
             is_served = session.route in ("", route)
             stream = self._streams.subscribed(name) if is_served else None
-            session.streams[name] = stream or Stream(name, Channel.OTHER, "")
+            session.streams[name] = stream or ExchangeStream(name, Channel.OTHER, "")
 
 
-class WebsocketApi:
+class BinanceWebsocketApi:
     """Calls over a connection, and at spot the events of its accounts."""
 
     def __init__(
         self,
         path: str,
         routes: Mapping[str, Route],
-        limits: Limits,
+        limits: BinanceRateLimits,
         errors: ApiErrors,
         event_rows: EventRows | None = None,
     ) -> None:
@@ -192,7 +197,7 @@ class WebsocketApi:
         self._errors = errors
         self._event_rows = event_rows
         self._streams = AccountStreams()
-        self._methods: dict[str, Callable[[ApiSession, ApiCall], object]] = {
+        self._methods: dict[str, Callable[[BinanceApiSession, ApiCall], object]] = {
             "session.logon": _log_on,
             "session.logout": _log_out,
             "session.status": _session_row,
@@ -204,13 +209,13 @@ class WebsocketApi:
                 "userDataStream.unsubscribe": self._unsubscribe,
             }
 
-    def open(self) -> ApiSession:
+    def open(self) -> BinanceApiSession:
         """The session of a new connection."""
-        session = ApiSession(messages_per_second_max=API_MESSAGES_PER_SECOND_MAX)
+        session = BinanceApiSession(messages_per_second_max=API_MESSAGES_PER_SECOND_MAX)
         session.when_closed.append(session.end_all)
         return session
 
-    def answer(self, session: ApiSession, text: str, market_view: MarketView) -> bytes:
+    def answer(self, session: BinanceApiSession, text: str, market_view: MarketView) -> bytes:
         """The answer to one message."""
         try:
             message = _message.decode(text)
@@ -245,7 +250,7 @@ class WebsocketApi:
         call_id = _message.decode(text).id
         return msgspec.json.encode({"id": call_id, "status": 500, "error": error})
 
-    def _signed(self, session: ApiSession, method: str, call: ApiCall) -> ApiCall:
+    def _signed(self, session: BinanceApiSession, method: str, call: ApiCall) -> ApiCall:
         """After a logon a message needs no signature."""
         if method not in self._routes:
             return call
@@ -254,7 +259,7 @@ class WebsocketApi:
         check_time(call)
         return call
 
-    def _result(self, session: ApiSession, method: str, call: ApiCall) -> object:
+    def _result(self, session: BinanceApiSession, method: str, call: ApiCall) -> object:
         route = self._routes.get(method)
         if route is not None:
             self._limits.charge(route, call)
@@ -264,16 +269,16 @@ class WebsocketApi:
             raise ApiError(-1020, "This operation is not supported.")
         return self._methods[method](session, call)
 
-    def _subscribe_signed(self, session: ApiSession, call: ApiCall) -> Row:
+    def _subscribe_signed(self, session: BinanceApiSession, call: ApiCall) -> Row:
         check_known(call.parameters, frozenset())
         return self._subscribe(session, call, authenticate_message(call))
 
-    def _subscribe_logged_on(self, session: ApiSession, call: ApiCall) -> Row:
+    def _subscribe_logged_on(self, session: BinanceApiSession, call: ApiCall) -> Row:
         if session.key is NO_KEY:
             raise KEY_REJECTED
         return self._subscribe(session, call, session.key)
 
-    def _subscribe(self, session: ApiSession, call: ApiCall, key: Key) -> Row:
+    def _subscribe(self, session: BinanceApiSession, call: ApiCall, key: ApiKey) -> Row:
         """``{"subscriptionId":0}``, and from now on the events of the account."""
         if any(account == key.account for account, _ in session.subscriptions.values()):
             raise ApiError(-2035, "User Data Stream subscription already active.")
@@ -290,7 +295,7 @@ class WebsocketApi:
         session.subscriptions[number] = (key.account, end)
         return {"subscriptionId": number}
 
-    def _unsubscribe(self, session: ApiSession, call: ApiCall) -> Row:
+    def _unsubscribe(self, session: BinanceApiSession, call: ApiCall) -> Row:
         wanted = call.text("subscriptionId")
         numbers = [one for one in session.subscriptions if wanted in ("", str(one))]
         if not numbers:
@@ -303,7 +308,7 @@ class WebsocketApi:
         return {}
 
 
-def _log_on(session: ApiSession, call: ApiCall) -> Row:
+def _log_on(session: BinanceApiSession, call: ApiCall) -> Row:
     key = authenticate_message(call)
     if not is_signed_by_ed25519(key, call):
         raise ApiError(-4056, "HMAC_SHA256 API key is not supported.")
@@ -311,13 +316,13 @@ def _log_on(session: ApiSession, call: ApiCall) -> Row:
     return _session_row(session, call)
 
 
-def _log_out(session: ApiSession, call: ApiCall) -> Row:
+def _log_out(session: BinanceApiSession, call: ApiCall) -> Row:
     session.key, session.logged_on_ms = NO_KEY, 0
     session.end_all()
     return _session_row(session, call)
 
 
-def _session_row(session: ApiSession, call: ApiCall) -> Row:
+def _session_row(session: BinanceApiSession, call: ApiCall) -> Row:
     logged_on_ms = session.logged_on_ms or None
     return {
         "apiKey": session.key.key or None,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kit.marketdata.frames import Frames
-from kit.marketdata.model.columns import SIDE_BUY, Numbers, Rows
+from kit.marketdata.model.columns import SIDE_BUY, NumberColumn, Rows
 from venues.binance.tests.test_book import Reading
 from venues.binance.tests.test_parse import FUTURES_KINDS, SPOT_KINDS, captured, decimals
 
@@ -88,7 +88,7 @@ def rows_of(capture: tuple[Ccxt, list[bytes]], wanted: str) -> Iterator[tuple[Cc
             yield client, rows.take(np.array([row])), json.loads(line)["data"]
 
 
-def floats(*columns: Numbers) -> list[float]:
+def floats(*columns: NumberColumn) -> list[float]:
     return [float(decimals(column)[0]) for column in columns]
 
 

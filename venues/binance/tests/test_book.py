@@ -15,11 +15,11 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.numbers import to_decimal
 from kit.connector.books.book_manager import BookManager
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
-from kit.connector.contract.venue import BookRules, BookSnapshot, SequenceResult, UpdateNumbers
+from kit.connector.contract.venue import BookRules, BookSnapshot, SequenceNumbers, SequenceResult
 from kit.marketdata.book.levels import Levels as BookLevels
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.frames import Frames
-from kit.marketdata.model.columns import Levels
+from kit.marketdata.model.columns import PriceLevels
 from venues.binance import parse
 from venues.binance.book import FUTURES_BOOK, SPOT_BOOK
 from venues.binance.tests.test_parse import captured
@@ -28,12 +28,12 @@ BEST = 20
 SNAPSHOT = b'{"lastUpdateId"'
 
 
-def spot(first: int, last: int) -> UpdateNumbers:
-    return UpdateNumbers(first, last, 0)
+def spot(first: int, last: int) -> SequenceNumbers:
+    return SequenceNumbers(first, last, 0)
 
 
-def futures(previous: int, last: int) -> UpdateNumbers:
-    return UpdateNumbers(last - 1, last, previous)
+def futures(previous: int, last: int) -> SequenceNumbers:
+    return SequenceNumbers(last - 1, last, previous)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def futures(previous: int, last: int) -> UpdateNumbers:
     ],
 )
 def test_an_update_follows_10(
-    rules: BookRules, numbers: UpdateNumbers, join: SequenceResult
+    rules: BookRules, numbers: SequenceNumbers, join: SequenceResult
 ) -> None:
     assert rules.sequence.after_update(10, numbers) is join
     assert rules.sequence.after_snapshot(10, numbers) is join
@@ -105,7 +105,7 @@ class Kept:
         self._keeper.on_rows(rows)
 
     def start(self, symbol: str, snapshot: dict) -> bool:
-        bids, asks = Levels.parse(snapshot["bids"]), Levels.parse(snapshot["asks"])
+        bids, asks = PriceLevels.parse(snapshot["bids"]), PriceLevels.parse(snapshot["asks"])
         return self._keeper.on_snapshot(
             symbol, BookSnapshot(snapshot["lastUpdateId"], bids, asks, 1)
         )

@@ -7,7 +7,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.errors import SettingError
-from kit.conformance.connector import WAIT_SECONDS_MAX, Connector
+from kit.conformance.connector_under_test import WAIT_SECONDS_MAX, ConnectorUnderTest
 from kit.connector.contract.venue import Environment
 from tests.support.raw_client import RawClient
 from venues.binance.catalog import VENUES
@@ -25,7 +25,7 @@ async def base(request) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def connector(base: str) -> AsyncIterator[Connector]:
+async def connector(base: str) -> AsyncIterator[ConnectorUnderTest]:
     """Its books have begun to follow updates, so that nothing which goes wrong with one is in the
     first snapshot already."""
     async with connected(base, SYMBOLS) as connector:
@@ -34,14 +34,14 @@ async def connector(base: str) -> AsyncIterator[Connector]:
         yield connector
 
 
-async def followed(connector: Connector, symbol: str) -> None:
+async def followed(connector: ConnectorUnderTest, symbol: str) -> None:
     """Wait for two updates of a book, of which the first may lie across the snapshot."""
     book = connector.book(symbol)
     for _ in range(2):
         await connector.until(lambda last=book.last_sequence: book.last_sequence > last)
 
 
-async def check_book(connector: Connector, raw: RawClient, symbol: str) -> None:
+async def check_book(connector: ConnectorUnderTest, raw: RawClient, symbol: str) -> None:
     """The book is the one that a second client has, level by level, at the same update."""
     book = connector.book(symbol)
     futures = connector.venue.venue_id == "binance_futures"
@@ -68,7 +68,7 @@ async def check_book(connector: Connector, raw: RawClient, symbol: str) -> None:
 
 
 async def test_every_channel_delivers_and_books_equal_the_exchanges(
-    connector: Connector, raw: RawClient
+    connector: ConnectorUnderTest, raw: RawClient
 ) -> None:
     channels = [channel for wire in connector.venue.feed_protocols for channel in wire.channels]
     await connector.until(lambda: all(connector.count(channel) > 3 for channel in channels))
@@ -77,7 +77,7 @@ async def test_every_channel_delivers_and_books_equal_the_exchanges(
     assert connector.all_gaps == []
 
 
-async def test_each_trade_is_published_once_in_order(connector: Connector) -> None:
+async def test_each_trade_is_published_once_in_order(connector: ConnectorUnderTest) -> None:
     await connector.until(lambda: len(connector.trade_ids("BTCUSDT")) > 100)
     for ids in map(connector.trade_ids, SYMBOLS):
         assert ids == list(range(ids[0], ids[0] + len(ids)))
@@ -105,7 +105,7 @@ def test_another_option_is_rejected() -> None:
 
 @pytest.mark.parametrize("fault", ["drop", "hole"])
 async def test_a_broken_book_is_a_gap_and_recovers(
-    connector: Connector, raw: RawClient, fault: str
+    connector: ConnectorUnderTest, raw: RawClient, fault: str
 ) -> None:
     venue = connector.venue.venue_id
     own = {"binance": "first_id_gap", "binance_futures": "previous_mismatch"}
@@ -121,7 +121,7 @@ async def test_a_broken_book_is_a_gap_and_recovers(
 
 
 async def test_a_snapshot_older_than_the_hole_does_not_prove_the_book(
-    connector: Connector, raw: RawClient
+    connector: ConnectorUnderTest, raw: RawClient
 ) -> None:
     order = {"venue": connector.venue.venue_id, "symbol": "BTCUSDT"}
     await raw.order(**order, fault="stale_snapshot", path="depth")
@@ -134,7 +134,7 @@ async def test_a_snapshot_older_than_the_hole_does_not_prove_the_book(
 
 @pytest.mark.parametrize("fault", ["duplicate", "malformed", "unknown_event"])
 async def test_harmless_faults_are_no_gaps(
-    connector: Connector, raw: RawClient, fault: str
+    connector: ConnectorUnderTest, raw: RawClient, fault: str
 ) -> None:
     order = {"venue": connector.venue.venue_id, "fault": fault, "symbol": "BTCUSDT"}
     await raw.order(**order, channel="book", count=3)
@@ -145,7 +145,7 @@ async def test_harmless_faults_are_no_gaps(
 
 
 async def test_updates_in_the_wrong_order_heal_without_a_snapshot(
-    connector: Connector, raw: RawClient
+    connector: ConnectorUnderTest, raw: RawClient
 ) -> None:
     order = {"venue": connector.venue.venue_id, "fault": "reorder", "symbol": "BTCUSDT"}
     await raw.order(**order, channel="book")
@@ -158,7 +158,7 @@ async def test_updates_in_the_wrong_order_heal_without_a_snapshot(
 
 
 async def test_after_a_lost_connection_books_are_new_and_others_undisturbed(
-    connector: Connector, raw: RawClient
+    connector: ConnectorUnderTest, raw: RawClient
 ) -> None:
     await connector.until(lambda: all(map(connector.trade_ids, SYMBOLS)))
     order = {"venue": connector.venue.venue_id, "fault": "disconnect", "symbol": "BTCUSDT"}
@@ -173,7 +173,7 @@ async def test_after_a_lost_connection_books_are_new_and_others_undisturbed(
 @pytest.mark.parametrize("base", ["binance_futures"], indirect=True)
 @pytest.mark.parametrize("fault", ["spent_trade_id", "insurance_fund"])
 async def test_trades_outside_the_market_are_omitted(
-    connector: Connector, raw: RawClient, fault: str
+    connector: ConnectorUnderTest, raw: RawClient, fault: str
 ) -> None:
     await connector.until(lambda: all(map(connector.trade_ids, SYMBOLS)))
     await raw.order(venue="binance_futures", fault=fault, symbol="BTCUSDT", count=3)
@@ -190,7 +190,7 @@ async def test_trades_outside_the_market_are_omitted(
 
 
 async def test_a_server_that_will_go_is_left_without_a_gap(
-    connector: Connector, raw: RawClient
+    connector: ConnectorUnderTest, raw: RawClient
 ) -> None:
     order = {"venue": connector.venue.venue_id, "fault": "server_shutdown", "symbol": "BTCUSDT"}
     await raw.order(**order, channel="book", seconds=WAIT_SECONDS_MAX)

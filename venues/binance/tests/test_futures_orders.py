@@ -8,10 +8,10 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     OrderKey,
-    Rejected,
+    RequestAccepted,
+    RequestRejected,
     Transport,
 )
 from kit.execution.tests.answer_suite import CLIENT_ID, ScriptedClient, limit_order, scripted_client
@@ -63,7 +63,7 @@ async def test_each_order_type_has_its_parameters(changes, expected):
     async with prepared() as (venue, client):
         venue.answer("/fapi/v1/order", ORDER)
         receipt = await client.place(order_request(**changes))
-        assert isinstance(receipt, Accepted)
+        assert isinstance(receipt, RequestAccepted)
         assert receipt.order is not None
         assert receipt.order.size == Decimal("10.001")
         sent = venue.sent[0].params
@@ -79,7 +79,7 @@ async def test_a_stop_is_placed_and_listed_at_the_algo_service():
     async with prepared() as (venue, client):
         venue.answer("/algoOrder", ALGO)
         receipt = await client.place(stop)
-        assert isinstance(receipt, Accepted)
+        assert isinstance(receipt, RequestAccepted)
         sent = venue.sent[0].params
         assert sent["clientAlgoId"] == CLIENT_ID
         assert (sent["type"], sent["triggerPrice"]) == ("STOP", "100000")
@@ -89,11 +89,11 @@ async def test_a_stop_is_placed_and_listed_at_the_algo_service():
         assert (found.type, found.state) == (pb.ORDER_TYPE_STOP_LIMIT, pb.ORDER_STATE_OPEN)
         venue.answer("/fapi/v1/order", {"code": -2011, "msg": "Unknown order sent."}, status=400)
         venue.answer("/algoOrder", {"algoId": 3358, "code": "200", "msg": "success"})
-        assert await client.cancel(KEY) == Accepted("")
+        assert await client.cancel(KEY) == RequestAccepted("")
         assert [one.path.rpartition("/")[2] for one in venue.sent[-2:]] == ["order", "algoOrder"]
         venue.answer("/algoOrder", missing, status=400)
         assert await client.find(KEY) is None
-        assert isinstance(await client.cancel(KEY), Rejected)
+        assert isinstance(await client.cancel(KEY), RequestRejected)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ async def test_codes_of_futures_are_known(code, reason):
     async with prepared() as (venue, client):
         venue.answer("/fapi/v1/order", {"code": code, "msg": "no"}, status=400)
         receipt = await client.place(order_request())
-        assert isinstance(receipt, Rejected)
+        assert isinstance(receipt, RequestRejected)
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
 
 
@@ -163,6 +163,6 @@ async def test_a_stop_waits_at_the_simulated_exchange(transport: Transport) -> N
         await session.wait_for_state(stop, pb.ORDER_STATE_OPEN)
         (waiting,) = await session.client.open_orders()
         assert waiting.stop_price == stop.stop_price
-        assert isinstance(await session.client.cancel(key), Accepted)
+        assert isinstance(await session.client.cancel(key), RequestAccepted)
         await session.wait_for_state(stop, pb.ORDER_STATE_CANCELLED)
         await session.query_until(key, pb.ORDER_STATE_CANCELLED)

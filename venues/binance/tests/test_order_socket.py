@@ -18,14 +18,14 @@ from kit.base.clock import SystemClock
 from kit.base.request_budget import RequestBudget
 from kit.base.websocket import Websocket
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.order_socket import LoggedIn, SocketReply
+from kit.connector.orders.order_socket import LoginAccepted, OrderSocketReply
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     OrderRequest,
     OutcomeUnknown,
-    Rejected,
+    RequestAccepted,
+    RequestRejected,
 )
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, signed_in
@@ -66,7 +66,7 @@ def check_signed(params: dict[str, Any]) -> None:
 async def test_an_order_goes_out_digit_for_digit_and_signed():
     async with open_client({"status": 200, "result": ORDER}) as (venue, client, asked):
         receipt = await client.place(order_request())
-        assert isinstance(receipt, Accepted)
+        assert isinstance(receipt, RequestAccepted)
         assert receipt.order is not None
         assert receipt.order.size == Decimal("123456789.12345678")
         (request,) = asked
@@ -121,7 +121,7 @@ async def test_rejection_means_the_same_as_over_rest(status, code, words, reason
     reply = {"status": status, "error": {"code": code, "msg": words}}
     async with open_client(reply) as (venue, client, _):
         receipt = await client.place(order_request())
-        assert isinstance(receipt, Rejected), receipt
+        assert isinstance(receipt, RequestRejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
         assert words in receipt.detail
         assert not venue.sent
@@ -140,7 +140,7 @@ async def test_rejection_means_the_same_as_over_rest(status, code, words, reason
 async def test_unclear_answer_is_an_unknown_outcome(reply):
     async with open_client(reply) as (venue, client, asked):
         receipt = await client.place(order_request())
-        expected = Accepted if reply.get("result") == [] else OutcomeUnknown
+        expected = RequestAccepted if reply.get("result") == [] else OutcomeUnknown
         assert isinstance(receipt, expected), receipt
         assert len(asked) == 1
         assert not venue.sent
@@ -169,16 +169,16 @@ async def test_futures_stops_go_to_the_algo_service():
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"id": 0, "status": 200, "result": {"apiKey": "k"}}, LoggedIn()),
+        ({"id": 0, "status": 200, "result": {"apiKey": "k"}}, LoginAccepted()),
         (
             {"id": 0, "status": 400, "error": {"code": -4056, "msg": "HMAC"}},
             LoginRejected("-4056 HMAC"),
         ),
-        ({"id": 3, "status": 200, "result": {"a": "1"}}, SocketReply(3, {"a": "1"})),
+        ({"id": 3, "status": 200, "result": {"a": "1"}}, OrderSocketReply(3, {"a": "1"})),
         (
             {"id": 3, "status": 429, "error": {"code": -1003, "msg": "Too much.", "data": {
                 "serverTime": 1659979373401, "retryAfter": 1659979375400}}},
-            SocketReply(3, {"code": -1003, "msg": "Too much.", "data": {
+            OrderSocketReply(3, {"code": -1003, "msg": "Too much.", "data": {
                 "serverTime": 1659979373401, "retryAfter": 1659979375400}}, 429, 1.999),
         ),
         ({"event": {"e": "serverShutdown", "E": 1}}, StreamClosed("the venue ends the connection")),
@@ -214,6 +214,6 @@ async def test_ed25519_key_logs_in_once(monkeypatch):
         bid, _ = await session.best()
         key = await session.place(session.request(bid - 50 * session.tick))
         cancelled = await session.client.cancel(replace(key, venue_order_id=""))
-        assert isinstance(cancelled, Accepted)
+        assert isinstance(cancelled, RequestAccepted)
         assert len(sent) == 2
         assert not any("signature" in params for params in sent)

@@ -11,12 +11,12 @@ from kit.base.clock import SystemClock
 from kit.base.errors import CredentialsRejected, VenueUnavailable
 from kit.base.request_budget import RequestBudget
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     Fee,
     OrderKey,
     OutcomeUnknown,
-    Rejected,
+    RequestAccepted,
+    RequestRejected,
     Transport,
     VenueBalance,
     VenueFill,
@@ -68,7 +68,7 @@ async def test_an_order_is_sent_and_read_with_exact_numbers():
     async with spot_client() as (venue, client):
         venue.answer("/api/v3/order", ORDER)
         receipt = await client.place(order_request())
-        assert isinstance(receipt, Accepted)
+        assert isinstance(receipt, RequestAccepted)
         assert receipt.venue_order_id == "28"
         assert receipt.order == VenueOrder(
             symbol="BTCUSDT",
@@ -196,7 +196,7 @@ async def test_order_without_connection_is_rejected_as_never_arrived():
     )
     try:
         receipt = await client.place(order_request())
-        assert isinstance(receipt, Rejected)
+        assert isinstance(receipt, RequestRejected)
         assert receipt.reason == pb.REJECT_REASON_NEVER_ARRIVED
     finally:
         await client.close()
@@ -208,7 +208,7 @@ async def test_cancelled_order_has_our_client_id():
                   "cummulativeQuoteQty": "1.00000000", "origClientOrderId": CLIENT_ID}  # fmt: skip
         venue.answer("/order", answer)
         receipt = await client.cancel(KEY)
-        assert isinstance(receipt, Accepted)
+        assert isinstance(receipt, RequestAccepted)
         assert receipt.order is not None
         assert receipt.order.client_order_id == CLIENT_ID
         assert receipt.order.state == pb.ORDER_STATE_CANCELLED
@@ -216,17 +216,17 @@ async def test_cancelled_order_has_our_client_id():
         assert venue.sent[0].method == "DELETE"
         assert venue.sent[0].params["origClientOrderId"] == CLIENT_ID
         venue.answer("/order", {"code": -2011, "msg": "Unknown order sent."}, status=400)
-        assert isinstance(await client.cancel(KEY), Rejected)
+        assert isinstance(await client.cancel(KEY), RequestRejected)
 
 
 async def test_cancel_all_goes_symbol_by_symbol():
     async with spot_client() as (venue, client):
         venue.answer("/openOrders", [ORDER, {**ORDER, "symbol": "ETHUSDT"}], [ORDER], [])
-        assert await client.cancel_all() == Accepted("")
+        assert await client.cancel_all() == RequestAccepted("")
         sent = [(one.method, one.params.get("symbol")) for one in venue.sent]
         assert sent == [("GET", None), ("DELETE", "BTCUSDT"), ("DELETE", "ETHUSDT")]
         venue.answer("/openOrders", {"code": -2011, "msg": "Unknown order sent."}, status=400)
-        assert await client.cancel_all("BTCUSDT") == Accepted("")
+        assert await client.cancel_all("BTCUSDT") == RequestAccepted("")
 
 
 async def test_amendment_to_a_larger_size_is_rejected():
@@ -234,10 +234,10 @@ async def test_amendment_to_a_larger_size_is_rejected():
         venue.answer("/order", {**ORDER, "origQty": "2"})
         venue.answer("/keepPriority", {"executionId": 1, "amendedOrder": {"orderId": 28}})
         refused = await client.amend(KEY, order_request(size=Decimal(1), price=Decimal(5)))
-        assert isinstance(refused, Rejected)
+        assert isinstance(refused, RequestRejected)
         assert refused.reason == pb.REJECT_REASON_NOT_SUPPORTED
         assert len(venue.sent) == 1
-        assert await client.amend(KEY, order_request(size=Decimal("1.5"))) == Accepted("28")
+        assert await client.amend(KEY, order_request(size=Decimal("1.5"))) == RequestAccepted("28")
         sent = venue.sent[-1]
         assert (sent.method, sent.params["newQty"]) == ("PUT", "1.5")
         assert sent.params["newClientOrderId"] == CLIENT_ID

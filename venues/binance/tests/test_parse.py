@@ -12,7 +12,7 @@ import pytest
 from kit.base.numbers import to_decimal
 from kit.connector.contract.venue import FrameKind
 from kit.marketdata.frames import FrameError, FramePatterns, Frames
-from kit.marketdata.model.columns import SIDE_BUY, SIDE_SELL, Levels, Numbers, Rows
+from kit.marketdata.model.columns import SIDE_BUY, SIDE_SELL, NumberColumn, PriceLevels, Rows
 from venues.binance import parse
 from venues.binance.feed import (
     AGGREGATE_TRADES,
@@ -74,13 +74,13 @@ MARK = (
 )
 
 
-def decimals(column: Numbers) -> list[Decimal]:
+def decimals(column: NumberColumn) -> list[Decimal]:
     places = column.decimals
     each = [places] * len(column) if isinstance(places, int) else places.tolist()
     return [to_decimal(*pair) for pair in zip(column.unscaled.tolist(), each, strict=True)]
 
 
-def texts(column: Numbers) -> list[str]:
+def texts(column: NumberColumn) -> list[str]:
     """With the decimal places of the wire."""
     return [f"{number:f}" for number in decimals(column)]
 
@@ -306,7 +306,7 @@ def test_every_frame_is_read_digit_for_digit(captures: Path, venue: str, name: s
     assert read + len(left) == len(lines)
 
 
-def same_levels(levels: Levels, wanted: list[list[list[str]]]) -> None:
+def same_levels(levels: PriceLevels, wanted: list[list[list[str]]]) -> None:
     assert levels.count.tolist() == [len(side) for side in wanted]
     flat = [level for side in wanted for level in side]
     assert texts(levels.price) == [price for price, _ in flat]

@@ -10,7 +10,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.numbers import to_decimal
-from kit.conformance.connector import Connector
+from kit.conformance.connector_under_test import ConnectorUnderTest
 from kit.connector.books.synchronized_book import BookState
 from venues.binance.simulator.tests.running import running
 from venues.binance.tests.connecting import connected
@@ -25,7 +25,7 @@ def data_of(lines: list[bytes], stream: str) -> list[dict]:
 
 
 def published(
-    connector: Connector, kind: str, number: str, *columns: tuple[str, str]
+    connector: ConnectorUnderTest, kind: str, number: str, *columns: tuple[str, str]
 ) -> Iterator[Row]:
     """The rows of a channel: symbol, number, and columns of prices and sizes."""
     for batch in connector.batches:
@@ -51,9 +51,9 @@ PRICE, SIZE = "price_scale", "size_scale"
 async def test_all_of_a_capture_is_published(captures: Path, venue: str) -> None:
     folder = captures / venue / "btcusdt_first30s"
     lines, reading = captured(folder), Reading.of(folder)
-    tape = f"{venue}={folder / 'frames.jsonl'}"
+    capture_file = f"{venue}={folder / 'frames.jsonl'}"
     async with (
-        running("replay", venue, replay=[tape], speed="max") as base,
+        running("replay", venue, replay=[capture_file], speed="max") as base,
         connected(base, ["BTCUSDT"]) as connector,
     ):
         trades, quotes = data_of(lines, "@trade"), data_of(lines, "@bookTicker")
@@ -91,9 +91,9 @@ async def test_each_symbol_of_a_capture_has_its_own_book(
 ) -> None:
     folder = captures / venue / name
     reading = Reading.of(folder)
-    tape = f"{venue}={folder / 'frames.jsonl'}"
+    capture_file = f"{venue}={folder / 'frames.jsonl'}"
     async with (
-        running("replay", venue, replay=[tape], speed="max") as base,
+        running("replay", venue, replay=[capture_file], speed="max") as base,
         connected(base, list(reading.updates), trades="aggregate") as connector,
     ):
         for symbol, updates in reading.updates.items():

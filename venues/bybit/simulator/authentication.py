@@ -17,14 +17,14 @@ from kit.simulator.dialect import MarketView, RestRequest
 from kit.simulator.exchange.rest import ApiCall, ApiError, engine_of
 from kit.simulator.exchange.signing import is_hex_signature
 from kit.simulator.matching.contract import (
-    IdScope,
-    Key,
+    ApiKey,
+    ClientIdScope,
     MatchingRules,
+    OrderStatus,
     RejectCode,
-    SelfTrade,
-    Status,
+    SelfTradeMode,
 )
-from kit.simulator.texts import whole
+from kit.simulator.text_conversion import whole
 from venues.bybit.simulator.errors import ERRORS, PARAMETER_ERROR
 
 RECEIVE_WINDOW_MS_DEFAULT = "5000"
@@ -34,23 +34,23 @@ EXPIRED, KEY_INVALID, SIGNATURE_WRONG = 10002, 10003, 10004
 
 MATCHING_RULES = MatchingRules(
     tiers=(FeeTier(maker=Decimal("0.001"), taker=Decimal("0.001")),),
-    id_scope=IdScope.EVER,
-    self_trade=SelfTrade.ALLOW,
+    id_scope=ClientIdScope.EVER,
+    self_trade=SelfTradeMode.ALLOW,
     open_orders_max=500,
     outcomes={
-        RejectCode.WOULD_TAKE: Status.CANCELLED,
-        RejectCode.WOULD_NOT_FILL: Status.CANCELLED,
+        RejectCode.WOULD_TAKE: OrderStatus.CANCELLED,
+        RejectCode.WOULD_NOT_FILL: OrderStatus.CANCELLED,
     },
 )
 """An order that its time in force forbids is accepted first, and cancelled then."""
 
 
-def credentials(key: Key) -> dict[str, str]:
+def credentials(key: ApiKey) -> dict[str, str]:
     """What a client is given, by ccxt's names."""
     return {"apiKey": key.key, "secret": key.secret}
 
 
-def authenticate(request: RestRequest, call: ApiCall) -> Key:
+def authenticate(request: RestRequest, call: ApiCall) -> ApiKey:
     """The key that signed a REST call. Raises ApiError."""
     name, stamp, signature = (
         request.header(f"x-bapi-{one}") for one in ("api-key", "timestamp", "sign")
@@ -69,7 +69,7 @@ def authenticate(request: RestRequest, call: ApiCall) -> Key:
     return key
 
 
-def key_of_socket(args: list[str | int], market_view: MarketView) -> Key | None:
+def key_of_socket(args: list[str | int], market_view: MarketView) -> ApiKey | None:
     """The key that signed ``[key, expires, signature]``; None: the signature is wrong or old.
     Raises ApiError."""
     if len(args) != 3:
@@ -102,5 +102,5 @@ def _payloads(request: RestRequest) -> Iterator[str]:
     yield unquote(request.raw_query)
 
 
-def _fits(signature: str, key: Key, text: str) -> bool:
+def _fits(signature: str, key: ApiKey, text: str) -> bool:
     return is_hex_signature(signature, key.secret.encode(), text.encode())

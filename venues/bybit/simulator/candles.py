@@ -3,7 +3,7 @@
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.exchange.candles import DAY_S, MONTH, WEEK, CandleInterval
 from kit.simulator.history import Candle
-from kit.simulator.texts import plain
+from kit.simulator.text_conversion import plain
 
 MINUTES = (1, 3, 5, 15, 30, 60, 120, 240, 360, 720)
 INTERVALS = {

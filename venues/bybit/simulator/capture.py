@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel, Frame
+from kit.simulator.dialect import RESPONSE, UNKNOWN, Channel, Frame
 from kit.simulator.exchange.capture import CaptureReader, Parser
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.listing import BookSnapshot
+from kit.simulator.listing import ExchangeBookSnapshot
 from venues.bybit import parse
 
 TOPIC = b'{"topic":"'
@@ -55,23 +55,23 @@ def capture_reader(streams: StreamRegistry) -> CaptureReader:
         try:
             frame = _line.decode(line)
         except UNREADABLE:
-            return UNKNOWN if line else CONVERSATION, line
+            return UNKNOWN if line else RESPONSE, line
         if frame.topic:
             return streams.named(frame.topic.encode()), line
-        return CONVERSATION if frame.op else UNKNOWN, line
+        return RESPONSE if frame.op else UNKNOWN, line
 
     return CaptureReader(
         frame_of=frame_of, parsers=PARSERS, assets_of=assets_of, snapshot_of=snapshot_of
     )
 
 
-def snapshot_of(body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
+def snapshot_of(body: bytes, url: str = "") -> tuple[str, ExchangeBookSnapshot] | None:
     """The symbol and the book of the answer to ``/v5/market/orderbook``."""
     try:
         found = _book_answer.decode(body).result
     except UNREADABLE:
         return None
-    return (found.s, BookSnapshot(found.u, found.b, found.a)) if found.s else None
+    return (found.s, ExchangeBookSnapshot(found.u, found.b, found.a)) if found.s else None
 
 
 def assets_of(symbol: str) -> tuple[str, str]:

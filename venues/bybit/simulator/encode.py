@@ -10,12 +10,12 @@ import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.base.numbers import format_scaled
-from kit.simulator.dialect import Channel, Frame, MarketView, Stream
-from kit.simulator.events import Instrument, LevelChange, Trade
+from kit.simulator.dialect import Channel, ExchangeStream, Frame, MarketView
 from kit.simulator.exchange.candles import day_before, open_candles
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.listing import BookSnapshot
-from kit.simulator.market import BookView, Step
+from kit.simulator.listing import ExchangeBookSnapshot
+from kit.simulator.market import MarketBookView, MarketStep
+from kit.simulator.market_events import Instrument, LevelChange, Trade
 from venues.bybit.simulator.candles import INTERVALS, candle_event, ticker_event
 from venues.bybit.simulator.instruments import native_symbol
 
@@ -39,7 +39,7 @@ class BookTopic:
     """An ``orderbook`` topic and the book that it has published so far, as lots by ticks."""
 
     market: "_Market"
-    stream: Stream
+    stream: ExchangeStream
     depth: int
     update_id: int = UPDATE_IDS_BEGIN
     bids: Mapping[int, int] = field(default_factory=dict)
@@ -49,13 +49,13 @@ class BookTopic:
     published_ns: int = 0
     """When it sent its last frame; 0: never."""
 
-    def book(self) -> BookSnapshot:
+    def book(self) -> ExchangeBookSnapshot:
         """The book as it was published."""
         bids, asks = (
             [(self.market.price(ticks), self.market.size(lots)) for ticks, lots in side.items()]
             for side in (self.bids, self.asks)
         )
-        return BookSnapshot(self.update_id, bids, asks)
+        return ExchangeBookSnapshot(self.update_id, bids, asks)
 
     def snapshot(self, time_ns: int) -> bytes:
         """The whole book as one frame."""
@@ -84,7 +84,7 @@ class _Market:
 
     instrument: Instrument
     symbol: str
-    trades: Stream
+    trades: ExchangeStream
     books: list[BookTopic] = field(default_factory=list)
     sequence: int = 0
     changed_ns: int = 0
@@ -107,14 +107,14 @@ class BybitEncoder:
     def __init__(self, streams: StreamRegistry) -> None:
         self._streams = streams
         self._markets: dict[Instrument, _Market] = {}
-        self._topics: dict[Stream, BookTopic] = {}
-        self._books: BookView | None = None
+        self._topics: dict[ExchangeStream, BookTopic] = {}
+        self._books: MarketBookView | None = None
         self._time_ns = 0
-        self._followed: Collection[Stream] = ()
+        self._followed: Collection[ExchangeStream] = ()
         """The streams that someone was subscribed to at the last step."""
 
     def encode(
-        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+        self, step: MarketStep, wanted: Collection[ExchangeStream], market_view: MarketView
     ) -> list[Frame]:
         """The frames of a step: trades, then books, then what is sent by the clock."""
         self._books, self._time_ns, self._followed = step.books, step.time_ns, wanted
@@ -137,7 +137,7 @@ class BybitEncoder:
             frames.extend(_summaries(step.time_ns, wanted, market_view))
         return frames
 
-    def book(self, stream: Stream) -> BookTopic | None:
+    def book(self, stream: ExchangeStream) -> BookTopic | None:
         """The book that a new subscriber gets first, so that the next update follows it. None:
         there is no simulated market, or it has not begun."""
         topic = self._topics.get(stream)
@@ -145,12 +145,12 @@ class BybitEncoder:
             self._catch_up(topic, self._books)
         return topic
 
-    def snapshot(self, stream: Stream) -> bytes | None:
+    def snapshot(self, stream: ExchangeStream) -> bytes | None:
         """The same as a frame."""
         topic = self.book(stream)
         return None if topic is None else topic.snapshot(self._time_ns)
 
-    def restart(self, stream: Stream) -> bytes | None:
+    def restart(self, stream: ExchangeStream) -> bytes | None:
         """A service restart of the exchange: the update ids of a book begin anew, with a
         snapshot. None: the stream is no simulated book."""
         topic = self._topics.get(stream)
@@ -170,7 +170,7 @@ class BybitEncoder:
         self._markets[instrument] = market
         return market
 
-    def _book_frames(self, topic: BookTopic, step: Step) -> Iterator[Frame]:
+    def _book_frames(self, topic: BookTopic, step: MarketStep) -> Iterator[Frame]:
         first = not topic.published_ns
         bids, asks = self._catch_up(topic, step.books)
         if bids or asks:
@@ -182,7 +182,7 @@ class BybitEncoder:
             topic.published_ns = step.time_ns
             yield topic.stream, topic.snapshot(step.time_ns)
 
-    def _catch_up(self, topic: BookTopic, books: BookView) -> tuple["_Changes", "_Changes"]:
+    def _catch_up(self, topic: BookTopic, books: MarketBookView) -> tuple["_Changes", "_Changes"]:
         """Bring a topic to the current book. Returns the changes of its bids and asks."""
         if not topic.behind:
             return [], []
@@ -224,7 +224,7 @@ def _trade_frames(market: _Market, trades: Sequence[Trade], time_ns: int) -> Ite
 
 
 def _summaries(
-    time_ns: int, wanted: Collection[Stream], market_view: MarketView
+    time_ns: int, wanted: Collection[ExchangeStream], market_view: MarketView
 ) -> Iterator[Frame]:
     """Candles and tickers, which are sent each second. The last frame of a candle says that it is
     closed."""
@@ -238,7 +238,9 @@ def _summaries(
             yield from _ticker_frames(stream, time_ns, market_view)
 
 
-def _candle_frames(stream: Stream, time_ns: int, market_view: MarketView) -> Iterator[Frame]:
+def _candle_frames(
+    stream: ExchangeStream, time_ns: int, market_view: MarketView
+) -> Iterator[Frame]:
     interval = stream.name.split(".")[1]
     for candle in open_candles(market_view, stream.symbol, INTERVALS[interval], time_ns):
         event = {
@@ -250,7 +252,9 @@ def _candle_frames(stream: Stream, time_ns: int, market_view: MarketView) -> Ite
         yield stream, msgspec.json.encode(event)
 
 
-def _ticker_frames(stream: Stream, time_ns: int, market_view: MarketView) -> Iterator[Frame]:
+def _ticker_frames(
+    stream: ExchangeStream, time_ns: int, market_view: MarketView
+) -> Iterator[Frame]:
     day = day_before(market_view, stream.symbol, time_ns)
     if day is not None:
         event = {

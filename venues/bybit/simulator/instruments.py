@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
-from kit.simulator.events import Instrument
 from kit.simulator.listing import Listing
-from kit.simulator.texts import plain
+from kit.simulator.market_events import Instrument
+from kit.simulator.text_conversion import plain
 
 INSTRUMENTS = (
     Instrument("BTC", "USDT", 1, 6, 1, 61_800.0, 0.05, 0.030, 4.0),

@@ -14,18 +14,18 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.execution.contract import OrderType
 from kit.execution.order_types import side_of
-from kit.simulator.exchange.market import last_price
-from kit.simulator.exchange.memory import BoundedCache
-from kit.simulator.exchange.orders import stop_kind
+from kit.simulator.exchange.bounded_cache import BoundedCache
+from kit.simulator.exchange.listings_and_prices import last_price
+from kit.simulator.exchange.order_fills import stop_kind
 from kit.simulator.exchange.rest import ApiCall, ApiError
 from kit.simulator.matching.contract import (
     MatchingEngine,
+    OrderStatus,
     OrderTicket,
     OrderView,
     RejectCode,
-    Status,
 )
-from kit.simulator.texts import amount
+from kit.simulator.text_conversion import amount
 from venues.bybit.simulator.errors import (
     ILLEGAL_CATEGORY,
     NO_ORDER,
@@ -166,7 +166,7 @@ class BybitOrders:
 
     def filter_of(self, order: OrderView) -> str:
         """The ``orderFilter`` of an order. A stop that has triggered is an ordinary order."""
-        if order.ticket.stop_price is None or order.status is not Status.UNTRIGGERED:
+        if order.ticket.stop_price is None or order.status is not OrderStatus.UNTRIGGERED:
             return ORDINARY
         return TAKE_PROFIT_STOP_LOSS if order.order_id in self._with_funds_held else STOP
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.exchange.orders import fills_by_order
+from kit.simulator.exchange.order_fills import fills_by_order
 from kit.simulator.exchange.paging import page_after
 from kit.simulator.exchange.rest import ApiCall, ApiError, Route, private
 from kit.simulator.matching.contract import FillView, OrderRejected, OrderView

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Frame, MarketView, Session
-from kit.simulator.exchange.orders import fills_of
+from kit.simulator.dialect import Frame, MarketView, WebsocketSession
+from kit.simulator.exchange.order_fills import fills_of
 from kit.simulator.exchange.rest import engine_of
 from kit.simulator.matching.contract import AccountEvent, BalanceChanged, OrderChanged
 from venues.bybit.simulator.errors import ERRORS
@@ -39,7 +39,7 @@ FAST_FIELDS = (
 class BybitAccountFeed:
     """Writes the events of an account for one connection."""
 
-    session: Session
+    session: WebsocketSession
     connection: str
     market_view: MarketView
     orders: BybitOrders

@@ -12,9 +12,9 @@ from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import RestResponse
 from kit.simulator.exchange.candles import day_of
 from kit.simulator.exchange.rest import ApiCall, ApiError, Route, public
-from kit.simulator.history import TradePrint
+from kit.simulator.history import HistoricalTrade
 from kit.simulator.listing import Listing
-from kit.simulator.texts import plain
+from kit.simulator.text_conversion import plain
 from venues.bybit.simulator.candles import INTERVALS, candle_row, ticker_event
 from venues.bybit.simulator.encode import BookTopic
 from venues.bybit.simulator.errors import ILLEGAL_CATEGORY, PARAMETER_ERROR, SYSTEM_ERROR
@@ -161,7 +161,7 @@ def _instrument(listing: Listing) -> Row:
     }
 
 
-def _trade(trade: TradePrint, symbol: str) -> Row:
+def _trade(trade: HistoricalTrade, symbol: str) -> Row:
     """``{"execId","symbol","price","size","side","time","isBlockTrade","isRPITrade"}``"""
     return {
         "execId": str(trade.trade_id),

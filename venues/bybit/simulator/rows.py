@@ -14,9 +14,15 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.execution.order_types import WITH_PRICE
 from kit.simulator.dialect import MarketView
-from kit.simulator.exchange.market import in_dollars
-from kit.simulator.matching.contract import BalanceView, FillView, OrderView, RejectCode, Status
-from kit.simulator.texts import plain, whole
+from kit.simulator.exchange.listings_and_prices import in_dollars
+from kit.simulator.matching.contract import (
+    BalanceView,
+    FillView,
+    OrderStatus,
+    OrderView,
+    RejectCode,
+)
+from kit.simulator.text_conversion import plain, whole
 
 ORDER_IDS_BEGIN = 1_900_000_000_000_000_000
 """Before the engine's own number, so that ids are as long as Bybit's."""
@@ -26,10 +32,10 @@ RATE_STEP = Decimal("0.00000001")
 
 Row = dict[str, object]
 OPEN_STATUSES = {
-    Status.UNTRIGGERED: "Untriggered",
-    Status.OPEN: "New",
-    Status.PARTLY_FILLED: "PartiallyFilled",
-    Status.FILLED: "Filled",
+    OrderStatus.UNTRIGGERED: "Untriggered",
+    OrderStatus.OPEN: "New",
+    OrderStatus.PARTLY_FILLED: "PartiallyFilled",
+    OrderStatus.FILLED: "Filled",
 }
 REASONS = {
     RejectCode.WOULD_TAKE: "EC_PostOnlyWillTakeLiquidity",
@@ -62,7 +68,7 @@ def order_status(order: OrderView) -> str:
         return "PartiallyFilledCanceled"
     if order.ticket.stop_price is not None:
         return "Deactivated" if order.why is None else "Rejected"
-    return "Rejected" if order.status is Status.REJECTED else "Cancelled"
+    return "Rejected" if order.status is OrderStatus.REJECTED else "Cancelled"
 
 
 def order_row(order: OrderView, fills: Sequence[FillView], stop_type: str) -> Row:
@@ -226,13 +232,13 @@ def _average(order: OrderView) -> Decimal:
 def _reason(order: OrderView) -> str:
     if order.why is not None:
         return REASONS.get(order.why, "EC_Others")
-    return "EC_NoImmediateQtyToFill" if order.status is Status.EXPIRED else "EC_NoError"
+    return "EC_NoImmediateQtyToFill" if order.status is OrderStatus.EXPIRED else "EC_NoError"
 
 
 def _cancel_type(order: OrderView) -> str:
     if order.why is RejectCode.SELF_TRADE:
         return "CancelBySmp"
-    by_user = order.status is Status.CANCELLED and order.why is None
+    by_user = order.status is OrderStatus.CANCELLED and order.why is None
     return "CancelByUser" if by_user else "UNKNOWN"
 
 

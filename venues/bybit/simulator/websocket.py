@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Channel, MarketView, Session, Stream
+from kit.simulator.dialect import Channel, ExchangeStream, MarketView, WebsocketSession
 from kit.simulator.exchange.account_feed import report_account
-from kit.simulator.exchange.memory import BoundedCache
+from kit.simulator.exchange.bounded_cache import BoundedCache
 from kit.simulator.exchange.rest import NO_KEY, ApiCall, ApiError, engine_of
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.matching.contract import Key, OrderRejected
+from kit.simulator.matching.contract import ApiKey, OrderRejected
 from venues.bybit.simulator.authentication import check_time, key_of_socket
 from venues.bybit.simulator.encode import BybitEncoder
 from venues.bybit.simulator.errors import ERRORS, PARAMETER_ERROR, SYSTEM_ERROR
@@ -59,12 +59,12 @@ _login = msgspec.json.Decoder(list[str | int])
 
 
 @dataclass(slots=True)
-class BybitSession(Session):
+class BybitSession(WebsocketSession):
     """A connection. Bybit repeats its name in every answer."""
 
     path: str = PUBLIC_PATH
     name: str = ""
-    key: Key = NO_KEY
+    key: ApiKey = NO_KEY
     reports: bool = False
     """Whether the events of the account are reported to it."""
     request_ids: BoundedCache[str, None] = field(
@@ -85,14 +85,16 @@ class BybitWebsocket:
         )
         self._connections = itertools.count(1)
 
-    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
+    def open(self, path: str, query: Mapping[str, str]) -> WebsocketSession | None:
         """One path for all topics of spot markets, and two for accounts."""
         path = path.rstrip("/")
         if path not in (PUBLIC_PATH, PRIVATE_PATH, TRADE_PATH):
             return None
         return BybitSession(path=path, name=f"simulated-{next(self._connections)}")
 
-    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
+    async def receive(
+        self, session: WebsocketSession, text: str, market_view: MarketView
+    ) -> list[bytes]:
         assert isinstance(session, BybitSession)
         try:
             call = _call.decode(text)
@@ -194,12 +196,12 @@ class BybitWebsocket:
         return operation(ApiCall({}, market_view, ERRORS, session.key, body=bytes(call.args[0])))
 
 
-def _no_topic(name: str) -> Stream:
-    return Stream(name, Channel.OTHER, "")
+def _no_topic(name: str) -> ExchangeStream:
+    return ExchangeStream(name, Channel.OTHER, "")
 
 
 def _objection(
-    session: BybitSession, streams: Mapping[str, Stream], market_view: MarketView
+    session: BybitSession, streams: Mapping[str, ExchangeStream], market_view: MarketView
 ) -> str:
     """Why a client cannot subscribe to these topics; "": it can. Bybit does not document its words
     for the limit of the length."""
@@ -220,7 +222,7 @@ def _objection(
     return ""
 
 
-def _signed_in(call: _Call, market_view: MarketView) -> Key | None:
+def _signed_in(call: _Call, market_view: MarketView) -> ApiKey | None:
     try:
         args = _login.decode(b"[%s]" % b",".join(map(bytes, call.args)))
     except msgspec.DecodeError:

@@ -13,8 +13,8 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import rescale, to_decimal
-from kit.conformance.connector import WAIT_SECONDS_MAX, Connector, connector
-from kit.conformance.exchange import SimulatedExchange, exchange
+from kit.conformance.connector_under_test import WAIT_SECONDS_MAX, ConnectorUnderTest, connector
+from kit.conformance.simulated_exchange import SimulatedExchange, exchange
 from kit.connector.contract.venue import Environment
 from venues.bybit.catalog import VENUE_ID, spot
 from venues.bybit.simulator import bybit_spot
@@ -30,13 +30,13 @@ async def simulated() -> AsyncIterator[SimulatedExchange]:
 
 
 @pytest.fixture
-async def connected(simulated: SimulatedExchange) -> AsyncIterator[Connector]:
+async def connected(simulated: SimulatedExchange) -> AsyncIterator[ConnectorUnderTest]:
     async with connector(spot(Environment("simulate", simulated.url)), SYMBOLS) as connected:
         await connected.until(connected.synchronized, "synchronized books")
         yield connected
 
 
-async def check_book(connected: Connector, symbol: str) -> None:
+async def check_book(connected: ConnectorUnderTest, symbol: str) -> None:
     """The book is the one that the exchange tells over REST, at the same update id."""
     book, history = connected.book(symbol), connected.venue.history
     theirs = await history.book(symbol)
@@ -50,7 +50,7 @@ async def check_book(connected: Connector, symbol: str) -> None:
         assert ours == list(zip(price.tolist(), size.tolist(), strict=True))
 
 
-async def test_rest_counts_the_updates_of_the_book(connected: Connector) -> None:
+async def test_rest_counts_the_updates_of_the_book(connected: ConnectorUnderTest) -> None:
     for symbol in SYMBOLS:
         await check_book(connected, symbol)
     assert connected.all_gaps == []
@@ -64,7 +64,7 @@ async def test_rest_counts_the_updates_of_the_book(connected: Connector) -> None
     ],
 )
 async def test_a_broken_book_is_a_gap_and_recovers(
-    connected: Connector, simulated: SimulatedExchange, fault: str, reason: int
+    connected: ConnectorUnderTest, simulated: SimulatedExchange, fault: str, reason: int
 ) -> None:
     book = connected.book("BTCUSDT")
     epoch = book.epoch
@@ -81,7 +81,7 @@ async def test_a_broken_book_is_a_gap_and_recovers(
 
 @pytest.mark.parametrize("fault", ["service_restart", "same_update_id"])
 async def test_quotes_continue_when_update_ids_restart(
-    connected: Connector, simulated: SimulatedExchange, fault: str
+    connected: ConnectorUnderTest, simulated: SimulatedExchange, fault: str
 ) -> None:
     quotes, before = types_pb2.CHANNEL_QUOTES, len(connected.batches)
     simulated.order(fault, "BTCUSDT", "quotes", count=3)
@@ -96,7 +96,9 @@ async def test_quotes_continue_when_update_ids_restart(
     assert connected.host.row_publisher.dropped_total() == (3 if fault == "same_update_id" else 0)
 
 
-async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connected: Connector) -> None:
+async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(
+    connected: ConnectorUnderTest,
+) -> None:
     connected.add(["NOPEUSDT", "XRPUSDT"])
     await connected.until(lambda: connected.synchronized("XRPUSDT"), "the book of the listed one")
     await check_book(connected, "XRPUSDT")

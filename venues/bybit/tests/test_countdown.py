@@ -6,10 +6,10 @@ from decimal import Decimal
 import pytest
 
 from kit.base.errors import NotSupported
-from kit.execution.contract import Accepted, StreamInterrupted, VenueOrder
+from kit.execution.contract import RequestAccepted, StreamInterrupted, VenueOrder
 from kit.execution.tests.client_session import open_session
 from kit.execution.tests.scripted_venue import take
-from kit.simulator.matching.contract import Status
+from kit.simulator.matching.contract import OrderStatus
 from venues.bybit.tests.test_orders import ROW, prepared, subject
 from venues.bybit.user_stream import DISCONNECT_TOPIC
 
@@ -60,7 +60,7 @@ async def test_simulated_exchange_cancels_orders_after_disconnection():
         await client.countdown(3)
         bid, _ = await session.best()
         order_request = session.request(bid - 50 * session.tick)
-        assert isinstance(await client.place(order_request), Accepted)
+        assert isinstance(await client.place(order_request), RequestAccepted)
         while not isinstance(event := await anext(events), VenueOrder):
             pass
         assert event.client_order_id == order_request.client_order_id
@@ -70,4 +70,4 @@ async def test_simulated_exchange_cancels_orders_after_disconnection():
         while session.engine.open_orders("other"):
             await asyncio.sleep(0.05)
         (gone,) = session.engine.orders("other")
-        assert gone.status is Status.CANCELLED
+        assert gone.status is OrderStatus.CANCELLED

@@ -13,9 +13,15 @@ from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.order_socket import LoggedIn, SocketReply
+from kit.connector.orders.order_socket import LoginAccepted, OrderSocketReply
 from kit.connector.orders.user_stream import LoginRejected
-from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected, Verdict
+from kit.execution.contract import (
+    Credentials,
+    OutcomeUnknown,
+    RequestAccepted,
+    RequestRejected,
+    Verdict,
+)
 from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, signed_in
 from venues.bybit import orders
 from venues.bybit.order_socket import BybitOrderSocketCodec
@@ -57,11 +63,11 @@ async def test_key_logs_in_before_the_first_order():
 
 async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
     async with open_client(TAKEN) as (venue, client, asked):
-        assert await client.place(REQUEST) == Accepted("1523")
-        assert await client.amend(KEY, structs.replace(REQUEST, size=Decimal("1.5"))) == Accepted(
-            "1523"
-        )
-        assert await client.cancel(KEY) == Accepted("1523")
+        assert await client.place(REQUEST) == RequestAccepted("1523")
+        assert await client.amend(
+            KEY, structs.replace(REQUEST, size=Decimal("1.5"))
+        ) == RequestAccepted("1523")
+        assert await client.cancel(KEY) == RequestAccepted("1523")
         placed, amended, cancelled = asked[1:]
         assert (placed["reqId"], placed["op"]) == ("1", "order.create")
         assert placed["args"] == [
@@ -101,7 +107,7 @@ async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
 async def test_rejection_has_its_reason(code, words, expected):
     async with open_client({"retCode": code, "retMsg": words, "data": {}}) as (venue, client, _):
         receipt: Verdict = await client.place(REQUEST)
-        assert receipt == Rejected(expected, f"{code} {words}")
+        assert receipt == RequestRejected(expected, f"{code} {words}")
         assert not venue.sent
 
 
@@ -116,7 +122,7 @@ async def test_unclear_answer_is_an_unknown_outcome(code):
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"retCode": 0, "retMsg": "OK", "op": "auth", "connId": "c"}, LoggedIn()),
+        ({"retCode": 0, "retMsg": "OK", "op": "auth", "connId": "c"}, LoginAccepted()),
         (
             {"retCode": 10004, "retMsg": "Invalid sign", "op": "auth"},
             LoginRejected("10004 Invalid sign"),
@@ -124,7 +130,7 @@ async def test_unclear_answer_is_an_unknown_outcome(code):
         ({"retCode": 0, "retMsg": "OK", "op": "pong", "data": ["1711002002529"]}, None),
         (
             {"reqId": "7", "op": "order.create", **TAKEN},
-            SocketReply(7, {"retCode": 0, "retMsg": "OK", "result": TAKEN["data"]}),
+            OrderSocketReply(7, {"retCode": 0, "retMsg": "OK", "result": TAKEN["data"]}),
         ),
     ],
 )

@@ -9,11 +9,11 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.errors import CredentialsRejected
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     Fee,
     OrderKey,
     OrderRequest,
+    RequestAccepted,
     StreamInterrupted,
     Transport,
     VenueBalance,
@@ -64,7 +64,7 @@ def done(result):
 async def test_order_is_sent_digit_for_digit_and_acknowledged_only():
     async with prepared() as (venue, client):
         venue.answer("/create", done({"orderId": "fd4300ae", "orderLinkId": CLIENT_ID}))
-        assert await client.place(REQUEST) == Accepted("fd4300ae")
+        assert await client.place(REQUEST) == RequestAccepted("fd4300ae")
         (sent,) = venue.sent
         assert sent.json == {
             "category": "spot",
@@ -200,7 +200,7 @@ async def test_fills_and_balances_are_exact():
 async def test_all_kinds_of_orders_are_cancelled():
     async with prepared() as (venue, client):
         venue.answer("/cancel-all", done({"list": [], "success": "1"}))
-        assert await client.cancel_all() == Accepted("")
+        assert await client.cancel_all() == RequestAccepted("")
         kinds = [one.json["orderFilter"] for one in venue.sent]
         assert kinds == ["Order", "StopOrder", "tpslOrder"]
 

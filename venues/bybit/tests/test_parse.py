@@ -8,7 +8,7 @@ import pytest
 
 from kit.base.numbers import to_decimal
 from kit.marketdata.frames import FrameError, Frames
-from kit.marketdata.model.columns import Levels, Numbers
+from kit.marketdata.model.columns import NumberColumn, PriceLevels
 from venues.bybit import parse
 
 TRADES = (
@@ -41,13 +41,13 @@ CANDLE = (
 )
 
 
-def decimals(column: Numbers) -> list[Decimal]:
+def decimals(column: NumberColumn) -> list[Decimal]:
     places = column.decimals
     each = [places] * len(column) if isinstance(places, int) else places.tolist()
     return [to_decimal(*pair) for pair in zip(column.unscaled.tolist(), each, strict=True)]
 
 
-def pairs(levels: Levels) -> list[tuple[Decimal, Decimal]]:
+def pairs(levels: PriceLevels) -> list[tuple[Decimal, Decimal]]:
     return list(zip(decimals(levels.price), decimals(levels.size), strict=True))
 
 

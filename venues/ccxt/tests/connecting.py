@@ -13,11 +13,11 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 from kit.base.clock import SystemClock
 from kit.base.cursor import CHANNELS
 from kit.base.telemetry import Meter
-from kit.conformance.exchange import SimulatedExchange, exchange
+from kit.conformance.simulated_exchange import SimulatedExchange, exchange
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import Environment, Venue
-from kit.connector.host.venue_host import VenueHost
-from kit.connector.process.book_resync import BookResync
+from kit.connector.process.book_snapshot_requester import BookSnapshotRequester
+from kit.connector.publishing.feed_handler import FeedHandler
 from kit.simulator.dialect import find_dialects
 from tests.support.waiting import WAIT_SECONDS_MAX
 from venues.ccxt import catalog
@@ -61,14 +61,14 @@ class Connector:
     def __init__(self, made: Venue) -> None:
         clock, meter = SystemClock(), Meter(made.venue_id)
         self.venue = made
-        self.host = VenueHost.of(made, meter, clock)
+        self.host = FeedHandler.of(made, meter, clock)
         self.hub = self.host.hub
         self.subscriptions = self.host.subscriptions
         assert made.source is not None
         feed = made.source.feed(self.host.row_publisher, clock)
         assert isinstance(feed, CcxtFeed)
         self.feed = feed
-        self.resync = BookResync(
+        self.resync = BookSnapshotRequester(
             self.host.book_manager,
             made.book.snapshots,
             made.history,

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.marketdata.model.columns import BookRows, Levels
-from venues.ccxt.book import BookCopy
+from kit.marketdata.model.columns import BookRows, PriceLevels
+from venues.ccxt.book import PublishedLevels
 
 LEVELS = st.dictionaries(st.integers(1, 30), st.integers(1, 5), max_size=12)
 
@@ -19,7 +19,7 @@ def live(bids: dict[int, int], asks: dict[int, int], nonce: int | None = None) -
     }
 
 
-def apply(side: dict[int, int], levels: Levels) -> None:
+def apply(side: dict[int, int], levels: PriceLevels) -> None:
     """As a reader does."""
     for price, size in zip(
         levels.price.unscaled.tolist(), levels.size.unscaled.tolist(), strict=True
@@ -32,7 +32,7 @@ def apply(side: dict[int, int], levels: Levels) -> None:
 
 @given(st.lists(st.tuples(LEVELS, LEVELS), min_size=1, max_size=8))
 def test_changes_make_the_same_book(states: list[tuple[dict[int, int], dict[int, int]]]) -> None:
-    copy = BookCopy("A", 100)
+    copy = PublishedLevels("A", 100)
     bids: dict[int, int] = {}
     asks: dict[int, int] = {}
     for number, state in enumerate(states):
@@ -45,7 +45,7 @@ def test_changes_make_the_same_book(states: list[tuple[dict[int, int], dict[int,
 
 
 def test_nothing_is_published_without_changes() -> None:
-    copy = BookCopy("A", 100)
+    copy = PublishedLevels("A", 100)
     book = live({1: 2}, {3: 4}, nonce=7)
     first = copy.changes(book, 1)
     assert isinstance(first, BookRows)
@@ -58,7 +58,7 @@ def test_nothing_is_published_without_changes() -> None:
 
 
 def test_the_object_may_change_after_it_was_read() -> None:
-    copy = BookCopy("A", 100)
+    copy = PublishedLevels("A", 100)
     book = live({1: 2}, {3: 4})
     rows = copy.changes(book, 1)
     book["bids"][0][1] = 9.0
@@ -70,7 +70,7 @@ def test_the_object_may_change_after_it_was_read() -> None:
 
 
 def test_only_the_best_levels_are_sent() -> None:
-    copy = BookCopy("A", 1)
+    copy = PublishedLevels("A", 1)
     copy.changes(live({5: 1, 4: 1}, {}), 1)
     rows = copy.changes(live({4: 1}, {}), 2)
     assert rows is not None
@@ -79,6 +79,8 @@ def test_only_the_best_levels_are_sent() -> None:
 
 
 def test_orders_of_one_price_are_one_level() -> None:
-    rows = BookCopy("A", 10).changes({"bids": [[2.0, 1.0, "x"], [2.0, 3.0, "y"]], "asks": []}, 1)
+    rows = PublishedLevels("A", 10).changes(
+        {"bids": [[2.0, 1.0, "x"], [2.0, 3.0, "y"]], "asks": []}, 1
+    )
     assert rows is not None
     assert rows.bids.size.unscaled.tolist() == [4]

@@ -8,8 +8,8 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.errors import SettingError
 from kit.connector.contract import discovery
-from kit.connector.contract.venue import Environment, Maturity
-from kit.connector.rest import ccxt_client
+from kit.connector.contract.venue import ConnectorMaturity, Environment
+from kit.connector.rest import ccxt_loader
 from venues.ccxt import catalog
 
 LIVE = Environment("live", "")
@@ -20,21 +20,21 @@ def test_both_spellings_name_a_venue_that_is_safe_everywhere(name: str) -> None:
     venue = discovery.require(name)(LIVE)
     assert venue.venue_id == discovery.venue_id(name)
     assert venue.venue_id.isidentifier()
-    assert venue.profile.maturity is Maturity.PREVIEW
+    assert venue.profile.maturity is ConnectorMaturity.PREVIEW
     assert not venue.book_proofs
 
 
 def test_every_exchange_has_a_port_of_its_own() -> None:
     listed = {make(LIVE).port for make in discovery.venues().values()}
-    names = {*ccxt_client.streaming_ids(), *catalog.ALIASES}
+    names = {*ccxt_loader.streaming_ids(), *catalog.ALIASES}
     ports = [catalog.named(name)(LIVE).port for name in names]
     assert len(set(ports)) == len(names)
     assert not listed & set(ports)
 
 
 def test_former_names_of_ccxt_mean_their_present_names() -> None:
-    assert set(catalog.ALIASES.values()) <= set(ccxt_client.streaming_ids())
-    assert not set(catalog.ALIASES) & set(ccxt_client.streaming_ids())
+    assert set(catalog.ALIASES.values()) <= set(ccxt_loader.streaming_ids())
+    assert not set(catalog.ALIASES) & set(ccxt_loader.streaming_ids())
 
 
 @pytest.mark.parametrize("name", ["ccxt:nowhere", "ccxt:", "ccxt:../x", "nowhere"])

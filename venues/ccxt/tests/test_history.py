@@ -6,7 +6,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.errors import BadRequest, NotSupported, UnknownInstrument, VenueUnavailable
-from kit.conformance.exchange import SimulatedExchange, exchange
+from kit.conformance.simulated_exchange import SimulatedExchange, exchange
 from kit.connector.contract.venue import VenueHistory
 from kit.simulator.dialect import find_dialects
 from venues.ccxt.tests.connecting import venue

@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.clock import SystemClock
 from kit.marketdata.model.columns import BookRows, Rows, TradeRows
 from venues.ccxt.exchange import CcxtExchange
-from venues.ccxt.streams import BOOK, TRADES, Books, Surroundings, Trades
+from venues.ccxt.streams import BOOK, TRADES, BooksChannel, StreamContext, TradesChannel
 
 SYMBOL = "A/B"
 
@@ -43,10 +43,10 @@ class FakeSink:
         return [one for row in rows for one in row.trade_id_text or ()]
 
 
-def surroundings(sink: FakeSink, **caches: Any) -> Surroundings:
+def context(sink: FakeSink, **caches: Any) -> StreamContext:
     api = SimpleNamespace(**{"trades": None, "orderbooks": None, **caches})
     exchange = cast("CcxtExchange", SimpleNamespace(api=api))
-    return Surroundings(exchange, sink, SystemClock(), depth=10, consecutive=False)
+    return StreamContext(exchange, sink, SystemClock(), depth=10, consecutive=False)
 
 
 def trade(number: int) -> dict:
@@ -62,7 +62,7 @@ def filled(cache: ArrayCache, *numbers: int) -> ArrayCache:
 def test_a_trade_between_two_watch_calls_is_read_from_the_cache() -> None:
     sink = FakeSink()
     cache = filled(ArrayCache(100), 1)
-    stream = Trades(surroundings(sink, trades={SYMBOL: cache}), SYMBOL)
+    stream = TradesChannel(context(sink, trades={SYMBOL: cache}), SYMBOL)
     stream.sweep()
     assert sink.ids == []
     stream.sweep()
@@ -72,7 +72,7 @@ def test_a_trade_between_two_watch_calls_is_read_from_the_cache() -> None:
 def test_each_trade_is_taken_once_and_none_is_held() -> None:
     sink = FakeSink()
     cache = filled(ArrayCache(100), 1, 2)
-    stream = Trades(surroundings(sink, trades={SYMBOL: cache}), SYMBOL)
+    stream = TradesChannel(context(sink, trades={SYMBOL: cache}), SYMBOL)
     stream.take(list(cache))
     filled(cache, 3)
     stream.take(list(cache))
@@ -82,7 +82,7 @@ def test_each_trade_is_taken_once_and_none_is_held() -> None:
 def test_a_full_cache_is_a_gap_before_the_remaining_trades() -> None:
     sink = FakeSink()
     cache = filled(ArrayCache(2), 1, 2, 3)
-    Trades(surroundings(sink, trades={SYMBOL: cache}), SYMBOL).take(())
+    TradesChannel(context(sink, trades={SYMBOL: cache}), SYMBOL).take(())
     assert sink.told == [(TRADES, types_pb2.GAP_REASON_OVERFLOW)]
     assert sink.ids == ["2", "3"]
 
@@ -91,14 +91,14 @@ def test_a_trade_that_cannot_be_written_costs_no_other() -> None:
     sink = FakeSink()
     sink.bad_ids = {"2"}
     cache = filled(ArrayCache(100), 1, 2, 3)
-    Trades(surroundings(sink, trades={SYMBOL: cache}), SYMBOL).take(())
+    TradesChannel(context(sink, trades={SYMBOL: cache}), SYMBOL).take(())
     assert sink.told == [(TRADES, types_pb2.GAP_REASON_MALFORMED)]
     assert sink.ids == ["1", "3"]
 
 
 def test_without_a_cache_the_returned_trades_are_used() -> None:
     sink = FakeSink()
-    Trades(surroundings(sink), SYMBOL).take([trade(1), {"id": "2", "price": None}])
+    TradesChannel(context(sink), SYMBOL).take([trade(1), {"id": "2", "price": None}])
     assert sink.ids == ["1"]
 
 
@@ -106,7 +106,7 @@ def test_a_book_that_ccxt_rebuilds_is_not_read() -> None:
     sink = FakeSink()
     old = {"bids": [[1.0, 1.0]], "asks": [[2.0, 1.0]]}
     books = {SYMBOL: old}
-    stream = Books(surroundings(sink, orderbooks=books), SYMBOL)
+    stream = BooksChannel(context(sink, orderbooks=books), SYMBOL)
     stream.take(old)
     old["bids"][0][1] = 3.0
     stream.sweep()
@@ -118,7 +118,7 @@ def test_a_book_that_ccxt_rebuilds_is_not_read() -> None:
 
 def test_a_book_that_cannot_be_written_is_in_doubt_until_it_can() -> None:
     sink = FakeSink()
-    stream = Books(surroundings(sink, orderbooks={}), SYMBOL)
+    stream = BooksChannel(context(sink, orderbooks={}), SYMBOL)
     stream.take({"bids": [[1e30, 1.0]], "asks": []})
     assert sink.told == [(BOOK, types_pb2.GAP_REASON_RECONNECT)]
     stream.take({"bids": [[1.0, 1.0]], "asks": []})
@@ -131,7 +131,7 @@ def test_a_new_beginning_forgets_the_old_levels() -> None:
     sink = FakeSink()
     book = {"bids": [[1.0, 1.0]], "asks": []}
     books = {SYMBOL: book}
-    stream = Books(surroundings(sink, orderbooks=books), SYMBOL)
+    stream = BooksChannel(context(sink, orderbooks=books), SYMBOL)
     stream.take(book)
     stream.forget()
     assert books == {}

@@ -20,7 +20,7 @@ from venues.coinbase.simulator.errors import (
     FAILURES,
     UNKNOWN_PATH,
 )
-from venues.coinbase.simulator.faults import EarlyUpdates, with_error, with_slow_consumer
+from venues.coinbase.simulator.faults import UpdatesBeforeSnapshot, with_error, with_slow_consumer
 from venues.coinbase.simulator.instruments import INSTRUMENTS, listing
 from venues.coinbase.simulator.streams import make_stream
 from venues.coinbase.simulator.websocket import CoinbaseWebsocket
@@ -57,7 +57,7 @@ EXCHANGE_API = RestApi(
 
 def coinbase_spot() -> Dialect:
     """The dialect of Coinbase's spot markets."""
-    streams, early_updates = StreamRegistry(make_stream), EarlyUpdates()
+    streams, early_updates = StreamRegistry(make_stream), UpdatesBeforeSnapshot()
     encoder = CoinbaseEncoder(streams)
     websocket = CoinbaseWebsocket(streams, encoder, early_updates.take)
     return Dialect(

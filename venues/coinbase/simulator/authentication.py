@@ -26,14 +26,14 @@ from kit.simulator.dialect import MarketView, RestRequest
 from kit.simulator.exchange.rest import ApiCall, engine_of
 from kit.simulator.exchange.signing import is_base64_signature, is_same
 from kit.simulator.matching.contract import (
-    IdScope,
-    Key,
+    ApiKey,
+    ClientIdScope,
     MatchingRules,
+    OrderStatus,
     RejectCode,
-    SelfTrade,
-    Status,
+    SelfTradeMode,
 )
-from kit.simulator.texts import whole
+from kit.simulator.text_conversion import whole
 from venues.coinbase.simulator.errors import (
     ADVANCED_ERRORS,
     EXCHANGE_ERRORS,
@@ -53,10 +53,10 @@ HALF = 32
 MATCHING_RULES = MatchingRules(
     tiers=(FeeTier(maker=Decimal("0.004"), taker=Decimal("0.006")),),
     fee_asset=FeeAsset.QUOTE,
-    id_scope=IdScope.RETURNS,
-    self_trade=SelfTrade.CANCEL_NEWEST,
+    id_scope=ClientIdScope.RETURNS,
+    self_trade=SelfTradeMode.CANCEL_NEWEST,
     open_orders_max=500,
-    outcomes={RejectCode.WOULD_NOT_FILL: Status.CANCELLED},
+    outcomes={RejectCode.WOULD_NOT_FILL: OrderStatus.CANCELLED},
 )
 
 
@@ -77,7 +77,7 @@ _header = msgspec.json.Decoder(_Header)
 _claims = msgspec.json.Decoder(_Claims)
 
 
-def credentials(key: Key) -> dict[str, str]:
+def credentials(key: ApiKey) -> dict[str, str]:
     """The key of a client of Advanced Trade by ccxt's names; the EC secret is PEM."""
     pem = _ec_secret(key).private_bytes(
         serialization.Encoding.PEM,
@@ -87,13 +87,13 @@ def credentials(key: Key) -> dict[str, str]:
     return {"apiKey": ORGANIZATION + key.key, "secret": pem.decode()}
 
 
-def exchange_credentials(key: Key) -> dict[str, str]:
+def exchange_credentials(key: ApiKey) -> dict[str, str]:
     """The key of a client of Exchange by ccxt's names; the secret is base64."""
     secret = base64.b64encode(_hmac_secret(key)).decode()
     return {"apiKey": key.key, "secret": secret, "password": key.password}
 
 
-def authenticate_advanced(request: RestRequest, call: ApiCall) -> Key:
+def authenticate_advanced(request: RestRequest, call: ApiCall) -> ApiKey:
     """The key that signed a call to Advanced Trade. Raises ApiError."""
     kind, _, token = request.header("authorization").partition(" ")
     if kind != "Bearer":
@@ -106,12 +106,12 @@ def authenticate_advanced(request: RestRequest, call: ApiCall) -> Key:
     return key
 
 
-def key_of_token(token: str, market_view: MarketView) -> Key:
+def key_of_token(token: str, market_view: MarketView) -> ApiKey:
     """The key that signed a message to the websocket of Advanced Trade. Raises ApiError."""
     return _read_token(token, market_view)[0]
 
 
-def authenticate_exchange(request: RestRequest, call: ApiCall) -> Key:
+def authenticate_exchange(request: RestRequest, call: ApiCall) -> ApiKey:
     """The key that signed a call to Exchange. Raises ApiError."""
     query = f"?{request.raw_query}" if request.raw_query else ""
     names = ("key", "sign", "timestamp", "passphrase")
@@ -121,7 +121,7 @@ def authenticate_exchange(request: RestRequest, call: ApiCall) -> Key:
     return key_of_signature(fields, signed, call.market_view)
 
 
-def key_of_signature(fields: Mapping[str, str], signed: str, market_view: MarketView) -> Key:
+def key_of_signature(fields: Mapping[str, str], signed: str, market_view: MarketView) -> ApiKey:
     """The key of a text at Exchange, by ``key``, ``sign``, ``timestamp`` and ``passphrase``. Raises
     ApiError."""
     for name in ("key", "sign", "timestamp"):
@@ -143,7 +143,7 @@ def key_of_signature(fields: Mapping[str, str], signed: str, market_view: Market
     return key
 
 
-def _read_token(token: str, market_view: MarketView) -> tuple[Key, _Claims]:
+def _read_token(token: str, market_view: MarketView) -> tuple[ApiKey, _Claims]:
     """Raises ApiError."""
     head, _, rest = token.partition(".")
     body, _, signature = rest.partition(".")
@@ -175,11 +175,11 @@ def _bytes(text: str) -> bytes:
     return base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
 
 
-def _ec_secret(key: Key) -> ec.EllipticCurvePrivateKey:
+def _ec_secret(key: ApiKey) -> ec.EllipticCurvePrivateKey:
     digest = hashlib.sha256(b"ec" + key.secret.encode()).digest()
     number = int.from_bytes(digest, "big") % (P256_ORDER - 1) + 1
     return ec.derive_private_key(number, ec.SECP256R1())
 
 
-def _hmac_secret(key: Key) -> bytes:
+def _hmac_secret(key: ApiKey) -> bytes:
     return hashlib.sha512(key.secret.encode()).digest()

@@ -10,8 +10,8 @@ import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.exchange.candles import CandleInterval
-from kit.simulator.history import Candle, TradePrint
-from kit.simulator.texts import plain, short
+from kit.simulator.history import Candle, HistoricalTrade
+from kit.simulator.text_conversion import plain, short
 
 NANOSECONDS_PER_MICROSECOND = 1_000
 FEED_INTERVAL = CandleInterval(300)
@@ -33,12 +33,12 @@ EXCHANGE_INTERVALS: Mapping[str, CandleInterval] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ticker:
+class CoinbaseTicker:
     """A product's last trade, best quote, and last 24 hours. Numbers are decimal text."""
 
     product: str
     sequence: int
-    trade: TradePrint
+    trade: HistoricalTrade
     day: Candle
     bid: str
     bid_size: str
@@ -87,7 +87,7 @@ def candle_frame(product: str, time_ns: int, kind: str, found: Iterable[Candle])
     return advanced_frame("candles", time_ns, event)
 
 
-def advanced_ticker(time_ns: int, kind: str, one: Ticker) -> bytes:
+def advanced_ticker(time_ns: int, kind: str, one: CoinbaseTicker) -> bytes:
     """A frame of Advanced Trade."""
     low, high = plain(one.day.low), plain(one.day.high)
     change = (Decimal(one.trade.price) / one.day.open - 1) * 100
@@ -101,7 +101,7 @@ def advanced_ticker(time_ns: int, kind: str, one: Ticker) -> bytes:
     return advanced_frame("ticker", time_ns, f'{{"type":"{kind}","tickers":[{row}]}}')
 
 
-def exchange_ticker(one: Ticker) -> bytes:
+def exchange_ticker(one: CoinbaseTicker) -> bytes:
     """A frame of Exchange. ``side`` is the taker's, unlike the one of a match."""
     trade, day = one.trade, one.day
     return (

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import msgspec
 
 from kit.marketdata.frames import Frames
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel, Frame, Stream
+from kit.simulator.dialect import RESPONSE, UNKNOWN, Channel, ExchangeStream, Frame
 from kit.simulator.exchange.capture import CaptureReader, Parser, Rows
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.listing import BookSnapshot
+from kit.simulator.listing import ExchangeBookSnapshot
 from venues.coinbase import parse
 from venues.coinbase.simulator.instruments import assets_of
 from venues.coinbase.simulator.streams import ADVANCED, EXCHANGE, SEQUENCE_MARK, stream_name
@@ -69,7 +69,7 @@ def capture_reader(streams: StreamRegistry) -> CaptureReader:
     )
 
 
-def snapshot_of(body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
+def snapshot_of(body: bytes, url: str = "") -> tuple[str, ExchangeBookSnapshot] | None:
     """The product of the URL, and the book of the body."""
     try:
         found = _book.decode(body)
@@ -77,7 +77,7 @@ def snapshot_of(body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
         return None
     product = BOOK_IN_URL.search(url)
     bids, asks = ([level[:2] for level in side] for side in (found.bids, found.asks))
-    return product.group(1) if product else "", BookSnapshot(found.sequence, bids, asks)
+    return product.group(1) if product else "", ExchangeBookSnapshot(found.sequence, bids, asks)
 
 
 class _Lines:
@@ -85,7 +85,7 @@ class _Lines:
 
     def __init__(self, streams: StreamRegistry) -> None:
         self._streams = streams
-        self._known: dict[tuple[bytes, bytes], Stream] = {}
+        self._known: dict[tuple[bytes, bytes], ExchangeStream] = {}
 
     def frame_of(self, line: bytes) -> Frame:
         """A frame of Advanced Trade loses its number: each connection counts for itself."""
@@ -103,9 +103,9 @@ class _Lines:
         try:
             frame = _line.decode(line)
         except UNREADABLE:
-            return (UNKNOWN if line else CONVERSATION), line
+            return (UNKNOWN if line else RESPONSE), line
         if (frame.channel or frame.type) in CONVERSATIONS:
-            return CONVERSATION, line
+            return RESPONSE, line
         if frame.channel:
             return self._advanced(frame.channel, line)
         channel = EXCHANGE_CHANNELS.get(frame.type)

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Frame, MarketView, Stream
-from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
+from kit.simulator.dialect import ExchangeStream, Frame, MarketView
 from kit.simulator.exchange.candles import day_of
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.history import Candle, TradePrint
-from kit.simulator.market import Step
-from kit.simulator.published import Changes, PublishedBooks
-from kit.simulator.texts import short
+from kit.simulator.history import Candle, HistoricalTrade
+from kit.simulator.market import MarketStep
+from kit.simulator.market_events import BestQuote, Instrument, LevelChange, Trade
+from kit.simulator.published_books import PublishedBookChanges, PublishedBooks
+from kit.simulator.text_conversion import short
 from venues.coinbase.simulator.candles import (
     FEED_INTERVAL,
-    Ticker,
+    CoinbaseTicker,
     advanced_frame,
     advanced_ticker,
     candle_frame,
@@ -50,14 +50,14 @@ class _Market:
 
     instrument: Instrument
     product: str
-    streams: dict[tuple[str, str], Stream]
+    streams: dict[tuple[str, str], ExchangeStream]
     sequence: int = 0
     """Of the last change of the book."""
     quote: BestQuote | None = None
-    last: TradePrint | None = None
+    last: HistoricalTrade | None = None
     traded: bool = False
     """Whether it was traded in this step."""
-    unpublished: list[TradePrint] = field(default_factory=list)
+    unpublished: list[HistoricalTrade] = field(default_factory=list)
     """Trades since the last frame of market_trades."""
     day: Candle | None = None
     day_ns: int = 0
@@ -74,7 +74,7 @@ class CoinbaseEncoder:
         self._by_product: dict[str, _Market] = {}
 
     def encode(
-        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+        self, step: MarketStep, wanted: Collection[ExchangeStream], market_view: MarketView
     ) -> list[Frame]:
         """The frames of a step, in the order of the events."""
         frames: list[Frame] = []
@@ -147,7 +147,11 @@ class CoinbaseEncoder:
         return market
 
     def _step_frames(
-        self, market: _Market, now_ns: int, wanted: Collection[Stream], market_view: MarketView
+        self,
+        market: _Market,
+        now_ns: int,
+        wanted: Collection[ExchangeStream],
+        market_view: MarketView,
     ) -> Iterator[Frame]:
         """At the end of a step: what is sent at intervals, and the ticker after trades."""
         if now_ns % BOOK_INTERVAL_NS == 0:
@@ -170,7 +174,7 @@ class CoinbaseEncoder:
             yield stream, candle_frame(market.product, now_ns, "update", found)
 
     def _snapshots(
-        self, market: _Market, now_ns: int, wanted: Collection[Stream]
+        self, market: _Market, now_ns: int, wanted: Collection[ExchangeStream]
     ) -> Iterator[Frame]:
         """After the first interval, for subscriptions that are older than the market."""
         for feed in (ADVANCED, EXCHANGE):
@@ -191,7 +195,11 @@ class CoinbaseEncoder:
         return [msgspec.json.encode(frame)]
 
     def _ticker_frames(
-        self, market: _Market, now_ns: int, wanted: Collection[Stream], market_view: MarketView
+        self,
+        market: _Market,
+        now_ns: int,
+        wanted: Collection[ExchangeStream],
+        market_view: MarketView,
     ) -> Iterator[Frame]:
         advanced, exchange = (market.streams[feed, "ticker"] for feed in (ADVANCED, EXCHANGE))
         if advanced not in wanted and exchange not in wanted:
@@ -202,7 +210,7 @@ class CoinbaseEncoder:
         if ticker is not None and exchange in wanted:
             yield exchange, exchange_ticker(ticker)
 
-    def _ticker(self, market: _Market, market_view: MarketView) -> Ticker | None:
+    def _ticker(self, market: _Market, market_view: MarketView) -> CoinbaseTicker | None:
         """None: there was no trade yet, or a side of the book is empty."""
         last, quote, now_ns = market.last, market.quote, market_view.time_ns()
         if last is None or quote is None or not quote.bid_lots or not quote.ask_lots:
@@ -212,7 +220,7 @@ class CoinbaseEncoder:
             if market.day is None:
                 return None
         price_text, size_text = market.instrument.price_text, market.instrument.size_text
-        return Ticker(
+        return CoinbaseTicker(
             product=market.product,
             sequence=market.sequence,
             trade=last,
@@ -233,8 +241,8 @@ def trade_order_ids(trade_id: int) -> tuple[str, str]:
     return maker, taker
 
 
-def _note_trade(market: _Market, trade: Trade) -> TradePrint:
-    one = market.last = TradePrint(
+def _note_trade(market: _Market, trade: Trade) -> HistoricalTrade:
+    one = market.last = HistoricalTrade(
         trade.trade_id,
         market.instrument.price_text(trade.price_ticks),
         market.instrument.size_text(trade.size_lots),
@@ -265,7 +273,7 @@ def _candles(market: _Market, market_view: MarketView, count: int) -> list[Candl
 
 
 def _book_frames(
-    market: _Market, changes: Changes, now_ns: int, wanted: Collection[Stream]
+    market: _Market, changes: PublishedBookChanges, now_ns: int, wanted: Collection[ExchangeStream]
 ) -> Iterator[Frame]:
     price_text, size_text = market.instrument.price_text, market.instrument.size_text
     bids, asks = (
@@ -292,7 +300,9 @@ def _advanced_book(product: str, time_ns: int, kind: str, bids: Levels, asks: Le
     return advanced_frame("l2_data", time_ns, event, '"client_id":"",')
 
 
-def _advanced_trades(product: str, time_ns: int, kind: str, prints: Sequence[TradePrint]) -> bytes:
+def _advanced_trades(
+    product: str, time_ns: int, kind: str, prints: Sequence[HistoricalTrade]
+) -> bytes:
     """``{"channel":"market_trades",…}``, newest first; the side is the maker's."""
     rows = [
         f'{{"product_id":"{product}","trade_id":"{one.trade_id}","price":"{short(one.price)}",'
@@ -317,7 +327,7 @@ def _exchange_update(product: str, time_ns: int, bids: Levels, asks: Levels) -> 
     ).encode()
 
 
-def _match(product: str, kind: str, one: TradePrint, sequence: int) -> bytes:
+def _match(product: str, kind: str, one: HistoricalTrade, sequence: int) -> bytes:
     """``kind`` is "match", or "last_match" for the trade before a subscription; the side is the
     maker's."""
     maker, taker = trade_order_ids(one.trade_id)

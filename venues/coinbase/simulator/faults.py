@@ -7,7 +7,7 @@ update_before_snapshot   a book update is sent twice, and again before the next 
 
 from collections.abc import Sequence
 
-from kit.simulator.dialect import Channel, Frame, Stream
+from kit.simulator.dialect import Channel, ExchangeStream, Frame
 from venues.coinbase.simulator.websocket import ADVANCED_INVALID, SLOW_CONSUMER
 
 
@@ -21,11 +21,11 @@ def with_slow_consumer(frame: Frame) -> Sequence[Frame]:
     return [frame, (frame[0], SLOW_CONSUMER)]
 
 
-class EarlyUpdates:
+class UpdatesBeforeSnapshot:
     """Book updates that are sent before the next snapshot of their stream."""
 
     def __init__(self) -> None:
-        self._updates: dict[Stream, bytes] = {}
+        self._updates: dict[ExchangeStream, bytes] = {}
 
     def keep(self, frame: Frame) -> Sequence[Frame]:
         """The frame of a book twice, and remembered; any other frame once."""
@@ -35,7 +35,7 @@ class EarlyUpdates:
         self._updates[stream] = payload
         return [frame, frame]
 
-    def take(self, stream: Stream) -> list[bytes]:
+    def take(self, stream: ExchangeStream) -> list[bytes]:
         """The update that is sent before a snapshot, if there is one."""
         update = self._updates.pop(stream, None)
         return [] if update is None else [update]

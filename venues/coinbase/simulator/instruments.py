@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from kit.simulator.dialect import MarketView
-from kit.simulator.events import Instrument
 from kit.simulator.listing import Listing
+from kit.simulator.market_events import Instrument
 
 INSTRUMENTS = (
     Instrument("BTC", "USD", 2, 8, 1, 61_800.0, 0.05, 0.030, 4.0),

@@ -18,10 +18,10 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution.contract import OrderType, TimeInForce
 from kit.execution.order_types import CONDITIONAL, side_of
-from kit.simulator.exchange.orders import stop_kind
+from kit.simulator.exchange.order_fills import stop_kind
 from kit.simulator.exchange.rest import ApiCall, ApiError
 from kit.simulator.matching.contract import OrderRejected, OrderTicket, OrderView, RejectCode
-from kit.simulator.texts import amount, instant_ns
+from kit.simulator.text_conversion import amount, instant_ns
 from venues.coinbase.simulator.candles import micro_text
 from venues.coinbase.simulator.errors import (
     ADVANCED_NO_ORDER,

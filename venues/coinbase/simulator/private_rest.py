@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
-from kit.simulator.exchange.orders import fills_by_order
+from kit.simulator.exchange.order_fills import fills_by_order
 from kit.simulator.exchange.rest import ApiCall, private
 from kit.simulator.matching.contract import FillView, OrderView
-from kit.simulator.texts import plain
+from kit.simulator.text_conversion import plain
 from venues.coinbase.simulator.authentication import MATCHING_RULES
 from venues.coinbase.simulator.errors import EXCHANGE_NO_ORDER, exchange_error
 from venues.coinbase.simulator.orders import (

@@ -15,19 +15,19 @@ from dataclasses import dataclass, field
 import msgspec
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.simulator.dialect import Frame, MarketView, Session
-from kit.simulator.exchange.orders import fills_of
+from kit.simulator.dialect import Frame, MarketView, WebsocketSession
+from kit.simulator.exchange.order_fills import fills_of
 from kit.simulator.exchange.rest import engine_of
 from kit.simulator.matching.contract import (
     AccountEvent,
-    Cause,
     FillView,
     OrderChanged,
+    OrderEventCause,
     OrderRejected,
+    OrderStatus,
     OrderView,
-    Status,
 )
-from kit.simulator.texts import plain
+from kit.simulator.text_conversion import plain
 from venues.coinbase.simulator.authentication import MATCHING_RULES
 from venues.coinbase.simulator.candles import advanced_frame, micro_text
 from venues.coinbase.simulator.encode import trade_order_ids
@@ -48,10 +48,10 @@ RESTING = (orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL, orders_pb2.TIME_IN_FORCE_G
 
 
 @dataclass(slots=True)
-class AdvancedAccountFeed:
+class CoinbaseAdvancedAccountFeed:
     """Writes the events of an account for one connection to Advanced Trade."""
 
-    session: Session
+    session: WebsocketSession
     account: str
     market_view: MarketView
     products: frozenset[str] = frozenset()
@@ -86,10 +86,10 @@ class AdvancedAccountFeed:
 
 
 @dataclass(slots=True)
-class ExchangeAccountFeed:
+class CoinbaseExchangeAccountFeed:
     """Writes the events of an account for one connection to Exchange."""
 
-    session: Session
+    session: WebsocketSession
     account: str
     market_view: MarketView
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -105,14 +105,14 @@ class ExchangeAccountFeed:
             yield self._frame(order, "match", self._match(event.fill))
             if order.is_final:
                 yield self._done(order)
-        elif event.cause is Cause.NEW and order.status is Status.UNTRIGGERED:
+        elif event.cause is OrderEventCause.NEW and order.status is OrderStatus.UNTRIGGERED:
             yield self._frame(order, "activate", _stop(order))
-        elif event.cause in (Cause.NEW, Cause.TRIGGERED):
+        elif event.cause in (OrderEventCause.NEW, OrderEventCause.TRIGGERED):
             yield self._frame(order, "received", _terms(order))
             if order.ticket.price is not None and order.ticket.time_in_force in RESTING:
                 # The engine reports the fills at once; the order rests if it is open after them.
                 asyncio.get_running_loop().call_soon(self._report_open, order.order_id)
-        elif event.cause is Cause.AMENDED:
+        elif event.cause is OrderEventCause.AMENDED:
             change: Row = {"reason": "modify_order", "new_size": plain(order.left)}
             price = plain(order.ticket.price or ZERO)
             yield self._frame(order, "change", {**change, "price": price})

@@ -12,12 +12,12 @@ import msgspec
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import RestRequest, RestResponse
 from kit.simulator.exchange.candles import CandleInterval
-from kit.simulator.exchange.market import last_price
+from kit.simulator.exchange.listings_and_prices import last_price
 from kit.simulator.exchange.parameters import json_parameters
 from kit.simulator.exchange.rest import ApiCall, ApiError, public
-from kit.simulator.history import TRADES_MAX, TradePrint
-from kit.simulator.listing import BookSnapshot, Listing
-from kit.simulator.texts import instant_ns, plain, short, whole
+from kit.simulator.history import TRADES_MAX, HistoricalTrade
+from kit.simulator.listing import ExchangeBookSnapshot, Listing
+from kit.simulator.text_conversion import instant_ns, plain, short, whole
 from venues.coinbase.simulator.candles import (
     ADVANCED_INTERVALS,
     EXCHANGE_INTERVALS,
@@ -90,7 +90,7 @@ def instant(call: ApiCall, name: str, default_ns: int) -> int:
     return found_ns
 
 
-async def _book_of(call: ApiCall) -> BookSnapshot:
+async def _book_of(call: ApiCall) -> ExchangeBookSnapshot:
     book = await call.market_view.book(call.listing("product_id").symbol)
     if book is None:
         raise call.errors.unavailable
@@ -303,7 +303,7 @@ async def _ticker(call: ApiCall) -> Row:
     return {**row, "bid": book.bids[0][0], "ask": book.asks[0][0], "volume": "0"}
 
 
-def _trade(one: TradePrint) -> Row:
+def _trade(one: HistoricalTrade) -> Row:
     """``side`` is the maker's."""
     return {
         "trade_id": one.trade_id,

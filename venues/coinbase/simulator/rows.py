@@ -13,8 +13,14 @@ from decimal import Decimal
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.simulator.dialect import MarketView
-from kit.simulator.matching.contract import BalanceView, FillView, OrderView, RejectCode, Status
-from kit.simulator.texts import plain
+from kit.simulator.matching.contract import (
+    BalanceView,
+    FillView,
+    OrderStatus,
+    OrderView,
+    RejectCode,
+)
+from kit.simulator.text_conversion import plain
 from venues.coinbase.simulator.candles import micro_text
 from venues.coinbase.simulator.instruments import FIAT, asset_name
 from venues.coinbase.simulator.rest import Row
@@ -27,10 +33,10 @@ AVERAGE_PLACES = 16
 ZERO = Decimal(0)
 
 STATUSES = {
-    Status.FILLED: "FILLED",
-    Status.CANCELLED: "CANCELLED",
-    Status.EXPIRED: "CANCELLED",
-    Status.REJECTED: "FAILED",
+    OrderStatus.FILLED: "FILLED",
+    OrderStatus.CANCELLED: "CANCELLED",
+    OrderStatus.EXPIRED: "CANCELLED",
+    OrderStatus.REJECTED: "FAILED",
 }
 """Of orders that are final; all others are open."""
 TIMES_IN_FORCE = {
@@ -78,7 +84,7 @@ def fill_id(fill: FillView) -> str:
 
 def advanced_status(order: OrderView) -> str:
     """``OPEN``; of expired orders only those with an end time are ``EXPIRED``."""
-    expired = order.status is Status.EXPIRED
+    expired = order.status is OrderStatus.EXPIRED
     waited = order.ticket.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME
     return "EXPIRED" if expired and waited else STATUSES.get(order.status, "OPEN")
 
@@ -231,16 +237,16 @@ def trigger_status(order: OrderView) -> str:
     """``STOP_PENDING``; ``INVALID_ORDER_TYPE`` for an order that is no stop."""
     if order.ticket.stop_price is None:
         return "INVALID_ORDER_TYPE"
-    return "STOP_PENDING" if order.status is Status.UNTRIGGERED else "STOP_TRIGGERED"
+    return "STOP_PENDING" if order.status is OrderStatus.UNTRIGGERED else "STOP_TRIGGERED"
 
 
 def cancel_message(order: OrderView) -> str:
     """Why Advanced Trade has closed an order; "" for one that is open or filled."""
-    if not order.is_final or order.status is Status.FILLED:
+    if not order.is_final or order.status is OrderStatus.FILLED:
         return ""
     if order.why is not None:
         return REASONS.get(order.why, order.why.value)
-    return "" if order.status is Status.EXPIRED else "User requested cancel"
+    return "" if order.status is OrderStatus.EXPIRED else "User requested cancel"
 
 
 def exchange_order_row(order: OrderView, fills: Sequence[FillView]) -> Row:
@@ -282,12 +288,12 @@ def exchange_status(order: OrderView) -> str:
     """``open``; ``active`` for a stop that waits."""
     if order.is_final:
         return "done"
-    return "active" if order.status is Status.UNTRIGGERED else "open"
+    return "active" if order.status is OrderStatus.UNTRIGGERED else "open"
 
 
 def done_reason(order: OrderView) -> str:
     """Why Exchange has closed an order."""
-    return "filled" if order.status is Status.FILLED else "canceled"
+    return "filled" if order.status is OrderStatus.FILLED else "canceled"
 
 
 def stop_type(order: OrderView) -> str:

@@ -6,7 +6,7 @@ with a mark in place of the number.
 
 from collections.abc import Mapping
 
-from kit.simulator.dialect import Channel, Stream
+from kit.simulator.dialect import Channel, ExchangeStream
 
 ADVANCED, EXCHANGE = "advanced", "exchange"
 HEARTBEATS = "heartbeats"
@@ -32,7 +32,7 @@ CHANNELS: Mapping[str, Mapping[str, Channel]] = {
 ALIASES = {"level2_batch": "level2", "level2_50": "level2"}
 """Other names of a channel of Exchange. The real level2 needs a key and sends each change, the
 others send every 50 ms; here all of them do, without a key."""
-ACCOUNT_STREAM = Stream(USER, Channel.OTHER, "")
+ACCOUNT_STREAM = ExchangeStream(USER, Channel.OTHER, "")
 SEQUENCE_MARK = b'"sequence_num":#'
 """Stands where the number of a connection goes. It is no JSON, so nothing else looks like it."""
 
@@ -48,11 +48,11 @@ def stream_name(feed: str, channel: str, product: str = "") -> str:
     return ".".join(filter(None, (feed, channel, product)))
 
 
-def make_stream(name: str) -> Stream:
+def make_stream(name: str) -> ExchangeStream:
     """The stream of a name."""
     feed, _, rest = name.partition(".")
     channel, _, product = rest.partition(".")
-    return Stream(name, CHANNELS.get(feed, {}).get(channel, Channel.OTHER), product)
+    return ExchangeStream(name, CHANNELS.get(feed, {}).get(channel, Channel.OTHER), product)
 
 
 def numbered(payload: bytes, number: int) -> bytes | None:

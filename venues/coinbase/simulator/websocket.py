@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from kit.simulator.dialect import MarketView, Session, Stream
+from kit.simulator.dialect import ExchangeStream, MarketView, WebsocketSession
 from kit.simulator.exchange.account_feed import report_account
 from kit.simulator.exchange.rest import ApiError, engine_of
 from kit.simulator.exchange.streams import StreamRegistry
@@ -21,7 +21,10 @@ from venues.coinbase.simulator.authentication import key_of_signature, key_of_to
 from venues.coinbase.simulator.candles import advanced_frame, nano_text
 from venues.coinbase.simulator.encode import CoinbaseEncoder
 from venues.coinbase.simulator.errors import ADVANCED_ERRORS, EXCHANGE_ERRORS
-from venues.coinbase.simulator.private_stream import AdvancedAccountFeed, ExchangeAccountFeed
+from venues.coinbase.simulator.private_stream import (
+    CoinbaseAdvancedAccountFeed,
+    CoinbaseExchangeAccountFeed,
+)
 from venues.coinbase.simulator.streams import (
     ACCOUNT_STREAM,
     ADVANCED,
@@ -70,7 +73,7 @@ _call = msgspec.json.Decoder(_Call)
 
 
 @dataclass(slots=True)
-class CoinbaseSession(Session):
+class CoinbaseSession(WebsocketSession):
     """A connection to either feed."""
 
     feed: str = ""
@@ -78,7 +81,7 @@ class CoinbaseSession(Session):
     frame_count: int = 0
     """How many frames of Advanced Trade were numbered."""
     heartbeat_count: int = 0
-    account_feed: AdvancedAccountFeed | ExchangeAccountFeed | None = None
+    account_feed: CoinbaseAdvancedAccountFeed | CoinbaseExchangeAccountFeed | None = None
 
     def numbered(self, payload: bytes) -> bytes:
         """The frame with its number on this connection, if it is counted."""
@@ -106,18 +109,20 @@ class CoinbaseWebsocket:
         self,
         streams: StreamRegistry,
         encoder: CoinbaseEncoder,
-        early_updates: Callable[[Stream], Sequence[bytes]],
+        early_updates: Callable[[ExchangeStream], Sequence[bytes]],
     ) -> None:
         """``early_updates``: what a fault sends before the snapshot of a stream."""
         self._streams = streams
         self._encoder = encoder
         self._early_updates = early_updates
 
-    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
+    def open(self, path: str, query: Mapping[str, str]) -> WebsocketSession | None:
         """A connection at the root; None elsewhere."""
         return CoinbaseSession() if path.strip("/") == "" else None
 
-    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
+    async def receive(
+        self, session: WebsocketSession, text: str, market_view: MarketView
+    ) -> list[bytes]:
         assert isinstance(session, CoinbaseSession)
         try:
             call = _call.decode(text)
@@ -134,7 +139,7 @@ class CoinbaseWebsocket:
                 return [ADVANCED_DENIED]
             return [_exchange_error("Authentication Failed", error.message)]
 
-    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
+    def tick(self, session: WebsocketSession, market_view: MarketView) -> list[bytes]:
         """Heartbeats: of the connection on Advanced Trade, of each product on Exchange."""
         assert isinstance(session, CoinbaseSession)
         session.heartbeat_count += 1
@@ -182,7 +187,9 @@ class CoinbaseWebsocket:
         if any(channel == USER for channel, _ in pairs):
             account = _exchange_account(call, market_view)
             if call.type == "subscribe" and session.account_feed is None:
-                feed = session.account_feed = ExchangeAccountFeed(session, account, market_view)
+                feed = session.account_feed = CoinbaseExchangeAccountFeed(
+                    session, account, market_view
+                )
                 engine = engine_of(market_view, EXCHANGE_ERRORS)
                 report_account(session, engine, account, feed.frames_of)
         first: list[bytes] = []
@@ -226,8 +233,8 @@ def _change_account(session: CoinbaseSession, call: _Call, market_view: MarketVi
         return []
     session.streams[USER] = ACCOUNT_STREAM
     products, feed = frozenset(call.product_ids), session.account_feed
-    if not isinstance(feed, AdvancedAccountFeed):
-        feed = AdvancedAccountFeed(session, account, market_view, products)
+    if not isinstance(feed, CoinbaseAdvancedAccountFeed):
+        feed = CoinbaseAdvancedAccountFeed(session, account, market_view, products)
         session.account_feed = feed
         engine = engine_of(market_view, ADVANCED_ERRORS)
         report_account(session, engine, account, feed.frames_of)

@@ -16,11 +16,11 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import most, rescale, to_decimal
-from kit.conformance.connector import WAIT_SECONDS_MAX, Connector, connector
+from kit.conformance.connector_under_test import WAIT_SECONDS_MAX, ConnectorUnderTest, connector
 from kit.connector.contract.venue import Environment
-from kit.marketdata.model.columns import Levels
-from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, SimulatedMarketView
+from kit.marketdata.model.columns import PriceLevels
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
 from tests.support.raw_client import RawClient, raw_client
 from venues.coinbase.catalog import spot
 from venues.coinbase.simulator import coinbase_spot
@@ -39,7 +39,9 @@ async def base() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def connecting(base: str, feed: str, symbols: Iterable[str]) -> AsyncIterator[Connector]:
+async def connecting(
+    base: str, feed: str, symbols: Iterable[str]
+) -> AsyncIterator[ConnectorUnderTest]:
     """Connect and wait until every book is proven."""
     place = Environment("simulate", base.rpartition("/")[0], {"feed": feed})
     async with connector(spot(place), symbols) as connected:
@@ -48,28 +50,28 @@ async def connecting(base: str, feed: str, symbols: Iterable[str]) -> AsyncItera
 
 
 @pytest.fixture(params=["advanced", "exchange"])
-async def connected(base: str, request: pytest.FixtureRequest) -> AsyncIterator[Connector]:
+async def connected(base: str, request: pytest.FixtureRequest) -> AsyncIterator[ConnectorUnderTest]:
     async with connecting(base, request.param, SYMBOLS) as connected:
         yield connected
 
 
 @pytest.fixture
-async def advanced(base: str) -> AsyncIterator[Connector]:
+async def advanced(base: str) -> AsyncIterator[ConnectorUnderTest]:
     async with connecting(base, "advanced", SYMBOLS) as connected:
         yield connected
 
 
 @pytest.fixture
-async def of_exchange(base: str) -> AsyncIterator[Connector]:
+async def of_exchange(base: str) -> AsyncIterator[ConnectorUnderTest]:
     async with connecting(base, "exchange", SYMBOLS) as connected:
         yield connected
 
 
-def trade_ids(connected: Connector, symbol: str) -> list[int]:
+def trade_ids(connected: ConnectorUnderTest, symbol: str) -> list[int]:
     return [columns.trade_id[row] for columns, row in connected.rows(TRADES, symbol)]
 
 
-def check_trades(connected: Connector) -> None:
+def check_trades(connected: ConnectorUnderTest) -> None:
     """Check that each trade was published exactly once."""
     for symbol in SYMBOLS:
         ids = trade_ids(connected, symbol)
@@ -77,11 +79,11 @@ def check_trades(connected: Connector) -> None:
         assert ids == list(range(first, first + len(ids)))
 
 
-async def check_book(connected: Connector, symbol: str) -> None:
+async def check_book(connected: ConnectorUnderTest, symbol: str) -> None:
     """The book is the one that the exchange tells over REST."""
     book = connected.book(symbol)
 
-    def at_our_scale(levels: Levels) -> list[tuple[int, int]]:
+    def at_our_scale(levels: PriceLevels) -> list[tuple[int, int]]:
         price = rescale(levels.price.unscaled, levels.price.decimals, book.scale.price)
         size = rescale(levels.size.unscaled, levels.size.decimals, book.scale.size)
         return list(zip(price.tolist(), size.tolist(), strict=True))
@@ -102,7 +104,9 @@ async def check_book(connected: Connector, symbol: str) -> None:
             await connected.next_batch()
 
 
-async def test_every_channel_delivers_and_books_equal_the_exchanges(connected: Connector) -> None:
+async def test_every_channel_delivers_and_books_equal_the_exchanges(
+    connected: ConnectorUnderTest,
+) -> None:
     wire = connected.venue.feed_protocols[0]
     await connected.until(lambda: all(connected.count(one) > 3 for one in wire.channels), "rows")
     for symbol in SYMBOLS:
@@ -110,14 +114,14 @@ async def test_every_channel_delivers_and_books_equal_the_exchanges(connected: C
     assert connected.all_gaps == []
 
 
-async def test_each_trade_is_published_once_in_order(connected: Connector) -> None:
+async def test_each_trade_is_published_once_in_order(connected: ConnectorUnderTest) -> None:
     await connected.until(lambda: len(trade_ids(connected, "BTC-USD")) > 60, "trades")
     check_trades(connected)
 
 
 @pytest.mark.parametrize("fault", ["sequence_gap", "drop", "reorder"])
 async def test_a_hole_in_the_numbers_breaks_all_books_of_the_connection(
-    advanced: Connector, raw: RawClient, fault: str
+    advanced: ConnectorUnderTest, raw: RawClient, fault: str
 ) -> None:
     await raw.order(fault=fault, symbol="ETH-USD", channel="book")
     await advanced.until(lambda: advanced.all_gaps, "a gap")
@@ -130,7 +134,7 @@ async def test_a_hole_in_the_numbers_breaks_all_books_of_the_connection(
 
 
 async def test_trades_missed_on_advanced_arrive_with_the_new_subscription(
-    advanced: Connector, raw: RawClient
+    advanced: ConnectorUnderTest, raw: RawClient
 ) -> None:
     await advanced.until(lambda: trade_ids(advanced, "BTC-USD"), "trades")
     before = len(trade_ids(advanced, "BTC-USD"))
@@ -141,7 +145,7 @@ async def test_trades_missed_on_advanced_arrive_with_the_new_subscription(
 
 
 async def test_a_lost_connection_is_a_gap_and_is_reopened(
-    connected: Connector, raw: RawClient
+    connected: ConnectorUnderTest, raw: RawClient
 ) -> None:
     await raw.order(fault="disconnect", symbol="BTC-USD", channel="book")
     await connected.until(lambda: not connected.synchronized(), "a doubt")
@@ -152,7 +156,7 @@ async def test_a_lost_connection_is_a_gap_and_is_reopened(
 
 
 async def test_the_last_words_to_a_slow_reader_move_the_connection(
-    connected: Connector, raw: RawClient
+    connected: ConnectorUnderTest, raw: RawClient
 ) -> None:
     await raw.order(fault="slow_consumer", symbol="BTC-USD")
     await connected.until(lambda: not connected.synchronized(), "a doubt")
@@ -162,7 +166,7 @@ async def test_the_last_words_to_a_slow_reader_move_the_connection(
 
 @pytest.mark.parametrize("fault", ["error", "malformed", "unknown_event"])
 async def test_harmless_faults_are_no_gaps(
-    connected: Connector, raw: RawClient, fault: str
+    connected: ConnectorUnderTest, raw: RawClient, fault: str
 ) -> None:
     await raw.order(fault=fault, symbol="BTC-USD", channel="book", count=3)
     await connected.until(lambda: connected.skipped >= 3, "skips")
@@ -171,7 +175,7 @@ async def test_harmless_faults_are_no_gaps(
 
 
 async def test_an_update_before_the_whole_book_does_no_harm(
-    connected: Connector, raw: RawClient
+    connected: ConnectorUnderTest, raw: RawClient
 ) -> None:
     await raw.order(fault="update_before_snapshot", symbol="BTC-USD", channel="book")
     started = connected.count(BOOK)
@@ -183,7 +187,7 @@ async def test_an_update_before_the_whole_book_does_no_harm(
 
 
 async def test_a_lost_update_of_exchange_is_found_when_the_book_crosses(
-    of_exchange: Connector, raw: RawClient
+    of_exchange: ConnectorUnderTest, raw: RawClient
 ) -> None:
     """Nothing else can show it: the market moves on until the stale level is crossed."""
     await raw.order(fault="drop", symbol="BTC-USD", channel="book", count=20)
@@ -195,7 +199,7 @@ async def test_a_lost_update_of_exchange_is_found_when_the_book_crosses(
     assert of_exchange.book("ETH-USD").epoch == 1
 
 
-async def test_a_product_that_is_not_listed_is_rejected(of_exchange: Connector) -> None:
+async def test_a_product_that_is_not_listed_is_rejected(of_exchange: ConnectorUnderTest) -> None:
     of_exchange.add(["NOPE-USD"])
     await of_exchange.until(lambda: of_exchange.skipped, "a refusal")
     await check_book(of_exchange, "BTC-USD")
@@ -237,7 +241,7 @@ async def test_a_replayed_session_ends_with_the_books_of_the_file(captures: Path
 async def recorded_session(until_ns: int) -> list[bytes]:
     """What one connection to Advanced Trade hears of a market, from its first word."""
     simulated = coinbase_spot()
-    market = Market("1", OPENING_NS, 200, simulated.instruments)
+    market = SimulatedMarket("1", OPENING_NS, 200, simulated.instruments)
     market_view = SimulatedMarketView(market, simulated)
     session = simulated.open("/", {})
     assert session is not None
@@ -261,7 +265,7 @@ async def test_a_capture_of_advanced_gets_new_numbers(tmp_path: Path) -> None:
     file.write_bytes(b"".join(line + b"\n" for line in lines))
     updates = sum(b'"l2_data"' in line[:30] for line in lines)
     async with (
-        # Longer than the pause between two of its messages: the tape begins when all are said.
+        # Longer than the pause between two of its messages: the capture begins when all are said.
         running("replay", replay=[f"coinbase={file}"], speed="max", start_delay_ms=600) as base,
         connecting(base, "advanced", SYMBOLS) as connected,
     ):

@@ -8,11 +8,11 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.clock import SystemClock
 from tests.support.history_suite import check_book_errors, check_candles
 from tests.support.raw_client import RawClient
-from venues.coinbase.history import AdvancedHistory, ExchangeHistory
+from venues.coinbase.history import CoinbaseAdvancedHistory, CoinbaseExchangeHistory
 from venues.coinbase.simulator.tests.running import running
 
 MINUTE_NS = 60_000_000_000
-History = AdvancedHistory | ExchangeHistory
+History = CoinbaseAdvancedHistory | CoinbaseExchangeHistory
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ async def base() -> AsyncIterator[str]:
         yield base
 
 
-@pytest.fixture(params=[AdvancedHistory, ExchangeHistory])
+@pytest.fixture(params=[CoinbaseAdvancedHistory, CoinbaseExchangeHistory])
 async def history(base: str, request: pytest.FixtureRequest) -> AsyncIterator[History]:
     history = request.param("coinbase", base, SystemClock())
     yield history

@@ -9,12 +9,12 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.errors import CredentialsRejected, VenueUnavailable
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     Fee,
     OrderKey,
     OrderRequest,
-    Rejected,
+    RequestAccepted,
+    RequestRejected,
     StreamInterrupted,
     VenueBalance,
 )
@@ -70,7 +70,7 @@ def refused(error="UNKNOWN_FAILURE_REASON", preview=""):
 async def test_an_order_goes_out_digit_for_digit_with_our_id():
     async with prepared() as (venue, client):
         venue.answer("/orders", placed())
-        assert await client.place(REQUEST) == Accepted("0000")
+        assert await client.place(REQUEST) == RequestAccepted("0000")
         assert venue.sent[-1].json == {
             "client_order_id": HYPHENED,
             "product_id": "BTC-USD",
@@ -153,7 +153,7 @@ async def test_stop_with_unsupported_terms_is_not_sent(terms):
         stop = OrderRequest(CLIENT_ID, "BTC-USD", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP_LIMIT,
                     Decimal(1), Decimal(5), Decimal(4))  # fmt: skip
         receipt = await client.place(structs.replace(stop, **terms))
-        assert isinstance(receipt, Rejected), receipt
+        assert isinstance(receipt, RequestRejected), receipt
         assert receipt.reason == pb.REJECT_REASON_NOT_SUPPORTED
         assert not venue.sent
         assert client.capabilities.plain_stops_only
@@ -225,15 +225,15 @@ async def test_an_order_is_cancelled_by_the_venues_id():
         venue.answer("/historical/batch", {"orders": [ROW], "has_next": False})
         result = {"success": True, "failure_reason": "", "order_id": ROW["order_id"]}
         venue.answer("/batch_cancel", {"results": [result]})
-        assert await client.cancel(KEY) == Accepted(ROW["order_id"])
+        assert await client.cancel(KEY) == RequestAccepted(ROW["order_id"])
         assert venue.sent[-1].json == {"order_ids": [ROW["order_id"]]}
         gone = {**result, "success": False, "failure_reason": "UNKNOWN_CANCEL_ORDER"}
         venue.answer("/batch_cancel", {"results": [gone]})
-        assert isinstance(await client.cancel(KEY), Rejected)
-        assert await client.cancel_all() == Accepted("")
+        assert isinstance(await client.cancel(KEY), RequestRejected)
+        assert await client.cancel_all() == RequestAccepted("")
         venue.answer("/historical/batch", {"orders": [], "has_next": False})
         before = len(venue.sent)
-        assert isinstance(await client.cancel(KEY), Rejected)
+        assert isinstance(await client.cancel(KEY), RequestRejected)
         assert len(venue.sent) == before + 1
 
 

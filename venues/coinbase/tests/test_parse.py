@@ -9,7 +9,7 @@ import pytest
 
 from kit.base.numbers import to_decimal
 from kit.marketdata.frames import FrameError, Frames
-from kit.marketdata.model.columns import SIDE_BUY, SIDE_SELL, Levels, Numbers
+from kit.marketdata.model.columns import SIDE_BUY, SIDE_SELL, NumberColumn, PriceLevels
 from venues.coinbase import parse
 
 SECOND_NS = 1_000_000_000
@@ -64,13 +64,13 @@ TICKER = (
 )
 
 
-def decimals(column: Numbers) -> list[Decimal]:
+def decimals(column: NumberColumn) -> list[Decimal]:
     places = column.decimals
     each = [places] * len(column) if isinstance(places, int) else places.tolist()
     return [to_decimal(*pair) for pair in zip(column.unscaled.tolist(), each, strict=True)]
 
 
-def levels(side: Levels) -> list[tuple[Decimal, Decimal]]:
+def levels(side: PriceLevels) -> list[tuple[Decimal, Decimal]]:
     return list(zip(decimals(side.price), decimals(side.size), strict=True))
 
 

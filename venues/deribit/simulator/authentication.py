@@ -16,18 +16,18 @@ from decimal import Decimal
 from kit.accounting.fees import FeeTier
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import RestRequest
-from kit.simulator.exchange.memory import BoundedCache
+from kit.simulator.exchange.bounded_cache import BoundedCache
 from kit.simulator.exchange.rest import ApiCall
 from kit.simulator.exchange.signing import is_hex_signature, is_same
 from kit.simulator.matching.contract import (
-    IdScope,
-    Key,
+    ApiKey,
+    ClientIdScope,
     MatchingRules,
+    OrderStatus,
     RejectCode,
-    SelfTrade,
-    Status,
+    SelfTradeMode,
 )
-from kit.simulator.texts import whole
+from kit.simulator.text_conversion import whole
 from venues.deribit.simulator.errors import rejection, unauthorized, wrong
 
 SIGNATURE_MS_MAX = 60_000
@@ -40,10 +40,10 @@ EXPIRED = rejection(13004, "invalid_credentials", reason="timestamp_expired")
 
 MATCHING_RULES = MatchingRules(
     tiers=(FeeTier(maker=Decimal(0), taker=Decimal("0.0005")),),
-    id_scope=IdScope.NONE,
-    self_trade=SelfTrade.CANCEL_NEWEST,
+    id_scope=ClientIdScope.NONE,
+    self_trade=SelfTradeMode.CANCEL_NEWEST,
     open_orders_max=500,
-    outcomes={RejectCode.WOULD_NOT_FILL: Status.CANCELLED},
+    outcomes={RejectCode.WOULD_NOT_FILL: OrderStatus.CANCELLED},
     initial_margin=Decimal("0.02"),
     maintenance_margin=Decimal("0.01"),
 )
@@ -51,12 +51,12 @@ MATCHING_RULES = MatchingRules(
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    key: Key
+    key: ApiKey
     until_ns: int
     refreshes: bool
 
 
-def credentials(key: Key) -> dict[str, str]:
+def credentials(key: ApiKey) -> dict[str, str]:
     """What a client is given, by ccxt's names."""
     return {"apiKey": key.key, "secret": key.secret}
 
@@ -68,7 +68,7 @@ class DeribitAuthentication:
         self._tokens: BoundedCache[str, _Token] = BoundedCache(TOKENS_MAX)
         self._numbers = itertools.count(1)
 
-    def authenticate(self, request: RestRequest, call: ApiCall) -> Key:
+    def authenticate(self, request: RestRequest, call: ApiCall) -> ApiKey:
         """The key that signed a call over HTTP. Raises ApiError."""
         text = request.header("authorization")
         kind, _, rest = text.partition(" ")
@@ -96,7 +96,7 @@ class DeribitAuthentication:
         """The answer of ``public/auth`` over HTTP. Raises ApiError."""
         return self.tokens_of(self.key_of_grant(call), False, call.now_ns)
 
-    def key_of_grant(self, call: ApiCall) -> Key:
+    def key_of_grant(self, call: ApiCall) -> ApiKey:
         """The key that ``public/auth`` is called with. Raises ApiError."""
         kind, name = call.text("grant_type"), call.text("client_id")
         if kind == "client_credentials":
@@ -113,14 +113,14 @@ class DeribitAuthentication:
             return token.key
         raise wrong("grant_type", "must be client_credentials or client_signature")
 
-    def key_of_token(self, text: str, now_ns: int) -> Key:
+    def key_of_token(self, text: str, now_ns: int) -> ApiKey:
         """The key of an access token. Raises ApiError."""
         token = self._tokens.get(text)
         if token is None or token.refreshes or token.until_ns < now_ns:
             raise unauthorized()
         return token.key
 
-    def tokens_of(self, key: Key, connection: bool, now_ns: int) -> dict[str, object]:
+    def tokens_of(self, key: ApiKey, connection: bool, now_ns: int) -> dict[str, object]:
         """``{"access_token","expires_in","refresh_token","scope","token_type","sid",…}``"""
         seconds = CONNECTION_TOKEN_S if connection else TOKEN_S
         scope = "account:read_write trade:read_write wallet:"
@@ -135,7 +135,7 @@ class DeribitAuthentication:
             "sid": f"{key.account}.{next(self._numbers)}",
         }
 
-    def _issue(self, key: Key, seconds: int, refreshes: bool, now_ns: int) -> str:
+    def _issue(self, key: ApiKey, seconds: int, refreshes: bool, now_ns: int) -> str:
         until_ns = now_ns + seconds * NANOSECONDS_PER_SECOND
         named = f"{key.key}/{key.secret}/{next(self._numbers)}"
         digest = hashlib.sha256(named.encode()).hexdigest()
@@ -144,21 +144,21 @@ class DeribitAuthentication:
         return text
 
 
-def _key_named(name: str, call: ApiCall) -> Key:
+def _key_named(name: str, call: ApiCall) -> ApiKey:
     key = call.engine.key(name)
     if key is None:
         raise INVALID
     return key
 
 
-def _key_with_secret(name: str, secret: str, call: ApiCall) -> Key:
+def _key_with_secret(name: str, secret: str, call: ApiCall) -> ApiKey:
     key = _key_named(name, call)
     if not is_same(secret, key.secret):
         raise INVALID
     return key
 
 
-def _check(key: Key, stamp: str, text: str, signature: str, call: ApiCall) -> None:
+def _check(key: ApiKey, stamp: str, text: str, signature: str, call: ApiCall) -> None:
     stamp_ms = whole(stamp)
     if stamp_ms is None or abs(stamp_ms - call.now_ms) > SIGNATURE_MS_MAX:
         raise EXPIRED

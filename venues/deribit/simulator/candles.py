@@ -10,9 +10,9 @@ from functools import lru_cache
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.events import decimal_text
 from kit.simulator.exchange.candles import DAY_S, CandleInterval
 from kit.simulator.history import Candle
+from kit.simulator.market_events import decimal_text
 
 MINUTES = (1, 3, 5, 10, 15, 30, 60, 120, 180, 360, 720)
 INTERVALS = {

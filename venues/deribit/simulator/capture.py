@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Frame, Stream
+from kit.simulator.dialect import RESPONSE, SNAPSHOT, UNKNOWN, Channel, ExchangeStream, Frame
 from kit.simulator.exchange.capture import CaptureReader, MarkParser, Parser
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.listing import BookSnapshot
+from kit.simulator.listing import ExchangeBookSnapshot
 from venues.deribit import parse
 from venues.deribit.simulator.encode import START
 from venues.deribit.simulator.instruments import NAME
@@ -74,17 +74,17 @@ def assets_of(symbol: str) -> tuple[str, str]:
     return (found["base"], found["quote"] or "USD") if found else (symbol, "")
 
 
-def snapshot_of(body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
+def snapshot_of(body: bytes, url: str = "") -> tuple[str, ExchangeBookSnapshot] | None:
     """The symbol and the book of the answer to ``public/get_order_book``."""
     try:
         found = _book.decode(_line.decode(body).result)
     except UNREADABLE:
         return None
     sides = ([tuple(map(str, level)) for level in side] for side in (found.bids, found.asks))
-    return found.instrument_name, BookSnapshot(found.change_id, *sides)
+    return found.instrument_name, ExchangeBookSnapshot(found.change_id, *sides)
 
 
-def _marks_of(stream: Stream) -> MarkParser | None:
+def _marks_of(stream: ExchangeStream) -> MarkParser | None:
     return parse.marks if stream.channel is Channel.TICKERS else None
 
 
@@ -92,14 +92,14 @@ def _unusual_frame(line: bytes, streams: StreamRegistry) -> Frame:
     try:
         found = _line.decode(line)
     except UNREADABLE:
-        return UNKNOWN if line else CONVERSATION, line
+        return UNKNOWN if line else RESPONSE, line
     if found.params.channel:
         name = found.params.channel
         return streams.get(bundled_name(name)), _bundled(name, line)
     if snapshot_of(line) is not None:
         return SNAPSHOT, line
     answered = found.result or found.error or found.method == "heartbeat"
-    return CONVERSATION if answered else UNKNOWN, line
+    return RESPONSE if answered else UNKNOWN, line
 
 
 def _bundled(name: str, line: bytes) -> bytes:

@@ -10,14 +10,14 @@ from decimal import Decimal
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Channel, Frame, MarketView, Stream
-from kit.simulator.events import BestQuote, Instrument, Trade
+from kit.simulator.dialect import Channel, ExchangeStream, Frame, MarketView
 from kit.simulator.exchange.candles import open_candles
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.history import TradePrint
-from kit.simulator.listing import BookSnapshot, Listing
-from kit.simulator.market import Step
-from kit.simulator.published import PublishedBooks
+from kit.simulator.history import HistoricalTrade
+from kit.simulator.listing import ExchangeBookSnapshot, Listing
+from kit.simulator.market import MarketStep
+from kit.simulator.market_events import BestQuote, Instrument, Trade
+from kit.simulator.published_books import PublishedBooks
 from venues.deribit.simulator.candles import INTERVALS, chart_event, number, plain
 from venues.deribit.simulator.instruments import is_inverse, listing, native_symbol
 from venues.deribit.simulator.rest import tick_direction, ticker, trade_row
@@ -34,9 +34,9 @@ class _Market:
 
     instrument: Instrument
     listing: Listing
-    trade: Stream
-    quote: Stream
-    book: Stream
+    trade: ExchangeStream
+    quote: ExchangeStream
+    book: ExchangeStream
     trades: list[Trade] = field(default_factory=list)
     last_price: Decimal = Decimal(0)
     direction: int = 0
@@ -64,7 +64,7 @@ class DeribitEncoder:
         self._books = PublishedBooks()
 
     def encode(
-        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+        self, step: MarketStep, wanted: Collection[ExchangeStream], market_view: MarketView
     ) -> list[Frame]:
         """The frames of a step, in the order of what happened."""
         frames: list[Frame] = []
@@ -104,7 +104,7 @@ class DeribitEncoder:
         return market
 
     def _book_frames(
-        self, market: _Market, step: Step, wanted: Collection[Stream]
+        self, market: _Market, step: MarketStep, wanted: Collection[ExchangeStream]
     ) -> Iterator[Frame]:
         changes = self._books.changes(market.instrument)
         if changes is None:
@@ -119,7 +119,7 @@ class DeribitEncoder:
             yield market.book, payload
 
     def _summaries(
-        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+        self, step: MarketStep, wanted: Collection[ExchangeStream], market_view: MarketView
     ) -> Iterator[Frame]:
         """Tickers and candles, which are sent each second."""
         markets = {market.symbol: market for market in self._markets.values()}
@@ -159,7 +159,7 @@ def _quote_frame(market: _Market, quote: BestQuote) -> bytes:
 
 
 def _trade_frames(
-    market: _Market, wanted: Collection[Stream], market_view: MarketView
+    market: _Market, wanted: Collection[ExchangeStream], market_view: MarketView
 ) -> Iterator[Frame]:
     """All trades of an interval in one frame."""
     trades, market.trades = market.trades, []
@@ -174,7 +174,7 @@ def _trade_frames(
         market.direction = tick_direction(market.last_price, exact, market.direction)
         market.last_price = exact
         size = one.size_text(trade.size_lots)
-        printed = TradePrint(trade.trade_id, price, size, trade.time_ns, trade.taker_buys)
+        printed = HistoricalTrade(trade.trade_id, price, size, trade.time_ns, trade.taker_buys)
         rows.append(trade_row(printed, market.direction, market.listing, mark))
     yield market.trade, framed_value(market.trade.name, rows)
 
@@ -211,7 +211,7 @@ def _snapshot_side(levels: Sequence[Sequence[str]]) -> str:
     return msgspec.json.encode(rows)[1:-1].decode()
 
 
-def _best(market: _Market, step: Step) -> BookSnapshot:
+def _best(market: _Market, step: MarketStep) -> ExchangeBookSnapshot:
     one = market.instrument
     bids, asks = (
         [
@@ -220,10 +220,12 @@ def _best(market: _Market, step: Step) -> BookSnapshot:
         ]
         for is_bid in (True, False)
     )
-    return BookSnapshot(0, bids, asks)
+    return ExchangeBookSnapshot(0, bids, asks)
 
 
-def _candle_frames(stream: Stream, time_ns: int, market_view: MarketView) -> Iterator[Frame]:
+def _candle_frames(
+    stream: ExchangeStream, time_ns: int, market_view: MarketView
+) -> Iterator[Frame]:
     interval = INTERVALS[stream.name.rpartition(".")[2]]
     for candle in open_candles(market_view, stream.symbol, interval, time_ns):
         event = chart_event(candle, is_inverse(stream.symbol))

@@ -10,7 +10,7 @@ too_many_requests   error 10028 in place of the frame; the connection ends withi
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from kit.simulator.dialect import Frame, FrameFault, Stream
+from kit.simulator.dialect import ExchangeStream, Frame, FrameFault
 from venues.deribit.simulator.errors import TOO_MANY_REQUESTS
 
 PREVIOUS_ID = re.compile(rb'"prev_change_id":(\d+)')
@@ -21,8 +21,8 @@ class DeribitFaults:
     """Remembers the faults whose effect is still to come."""
 
     def __init__(self) -> None:
-        self._omitted: set[Stream] = set()
-        self._ending: set[Stream] = set()
+        self._omitted: set[ExchangeStream] = set()
+        self._ending: set[ExchangeStream] = set()
         self.by_name: Mapping[str, FrameFault] = {
             "previous_mismatch": _previous_mismatch,
             "omitted_channel": self._omit,
@@ -30,13 +30,13 @@ class DeribitFaults:
             "too_many_requests": self._end,
         }
 
-    def omits(self, stream: Stream) -> bool:
+    def omits(self, stream: ExchangeStream) -> bool:
         """Whether this subscription is left out of the answer, once."""
         omitted = stream in self._omitted
         self._omitted.discard(stream)
         return omitted
 
-    def ends(self, streams: Iterable[Stream]) -> bool:
+    def ends(self, streams: Iterable[ExchangeStream]) -> bool:
         """Whether a connection with these streams ends now."""
         ending = self._ending.intersection(streams)
         self._ending -= ending

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.events import Instrument
 from kit.simulator.listing import InstrumentKind, Listing
+from kit.simulator.market_events import Instrument
 from venues.deribit.simulator.candles import number
 
 INSTRUMENTS = (

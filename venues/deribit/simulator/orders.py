@@ -11,11 +11,11 @@ from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.execution.order_types import WITH_PRICE, WITH_STOP_PRICE, side_of
-from kit.simulator.exchange.market import known_listings
+from kit.simulator.exchange.listings_and_prices import known_listings
 from kit.simulator.exchange.rest import ApiCall
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import OrderRejected, OrderTicket, OrderView, RejectCode
-from kit.simulator.texts import amount
+from kit.simulator.text_conversion import amount
 from venues.deribit.simulator.errors import rejection, wrong
 from venues.deribit.simulator.rows import ORDER_TYPES, is_trigger_id, order_number
 

@@ -6,8 +6,8 @@ Documentation: https://docs.deribit.com/api-reference/trading/private-buy and it
 from collections.abc import Iterable, Mapping
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.exchange.market import known_listings
-from kit.simulator.exchange.orders import fills_of
+from kit.simulator.exchange.listings_and_prices import known_listings
+from kit.simulator.exchange.order_fills import fills_of
 from kit.simulator.exchange.rest import ApiCall, Handler
 from kit.simulator.matching.contract import FillView, OrderView
 from venues.deribit.simulator.errors import NOT_FOUND, rejection, wrong

@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kit.simulator.dialect import Frame, MarketView, Session
-from kit.simulator.exchange.market import known_listings
+from kit.simulator.dialect import Frame, MarketView, WebsocketSession
+from kit.simulator.exchange.listings_and_prices import known_listings
 from kit.simulator.exchange.rest import engine_of
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
-    Cause,
     OrderChanged,
+    OrderEventCause,
     PositionChanged,
 )
 from venues.deribit.simulator.encode import framed_value
@@ -37,7 +37,7 @@ BUNDLED = "100ms"
 class DeribitAccountFeed:
     """Writes the events of an account for one connection."""
 
-    session: Session
+    session: WebsocketSession
     account: str
     market_view: MarketView
 
@@ -55,7 +55,7 @@ class DeribitAccountFeed:
         symbol, fill = listing.symbol, event.fill
         row = order_row(event.order, listing)
         rows = [row]
-        if event.cause is Cause.TRIGGERED:
+        if event.cause is OrderEventCause.TRIGGERED:
             rows.insert(0, triggered_row(event.order, listing))
         for one in rows:
             for name, found in self._wanted(symbol, "orders"):

@@ -12,8 +12,8 @@ from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import MarketView, RestResponse
 from kit.simulator.exchange.candles import day_of
 from kit.simulator.exchange.rest import ApiCall, ApiError, Handler
-from kit.simulator.history import TradePrint
-from kit.simulator.listing import BookSnapshot, Listing, Mark
+from kit.simulator.history import HistoricalTrade
+from kit.simulator.listing import DerivativeMark, ExchangeBookSnapshot, Listing
 from venues.deribit.simulator.candles import INTERVALS, chart, number, stats
 from venues.deribit.simulator.errors import error_row, rejection, wrong
 from venues.deribit.simulator.instruments import contracts, described, is_inverse, state
@@ -141,7 +141,7 @@ METHODS: Mapping[str, Handler] = {
 }
 
 
-def ticker(listing: Listing, book: BookSnapshot | None, market_view: MarketView) -> Row:
+def ticker(listing: Listing, book: ExchangeBookSnapshot | None, market_view: MarketView) -> Row:
     """What a ticker frame, and the answers to ticker and get_order_book, have in common."""
     symbol, inverse = listing.symbol, is_inverse(listing.symbol)
     day = day_of(market_view, symbol)
@@ -162,7 +162,9 @@ def ticker(listing: Listing, book: BookSnapshot | None, market_view: MarketView)
     }
 
 
-def trade_row(trade: TradePrint, tick_direction: int, listing: Listing, mark: Mark | None) -> Row:
+def trade_row(
+    trade: HistoricalTrade, tick_direction: int, listing: Listing, mark: DerivativeMark | None
+) -> Row:
     """``{"trade_seq","trade_id","timestamp","tick_direction","price",…,"direction","amount"}``"""
     return {
         "trade_seq": trade.trade_id,
@@ -189,7 +191,7 @@ def book_side(levels: Sequence[Sequence[str]]) -> list[tuple[msgspec.Raw, msgspe
     return [(number(price), number(size)) for price, size in levels]
 
 
-def _marks(mark: Mark | None) -> Row:
+def _marks(mark: DerivativeMark | None) -> Row:
     if mark is None:
         return {}
     return {
@@ -201,7 +203,7 @@ def _marks(mark: Mark | None) -> Row:
     }
 
 
-def _page(trades: Sequence[TradePrint], count: int, call: ApiCall, listing: Listing) -> Row:
+def _page(trades: Sequence[HistoricalTrade], count: int, call: ApiCall, listing: Listing) -> Row:
     chosen = list(trades[:count])
     sorting = call.text("sorting", "default")
     if sorting != "default":
@@ -211,7 +213,7 @@ def _page(trades: Sequence[TradePrint], count: int, call: ApiCall, listing: List
     return {"trades": rows, "has_more": len(trades) > count}
 
 
-def _directions(trades: Sequence[TradePrint]) -> dict[int, int]:
+def _directions(trades: Sequence[HistoricalTrade]) -> dict[int, int]:
     found: dict[int, int] = {}
     last, before = Decimal(0), 0
     for trade in sorted(trades, key=lambda one: one.trade_id):

@@ -13,19 +13,19 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.execution.order_types import CONDITIONAL, WITH_PRICE
 from kit.simulator.dialect import MarketView
-from kit.simulator.exchange.market import known_listings
+from kit.simulator.exchange.listings_and_prices import known_listings
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     BalanceView,
     FillView,
     MatchingEngine,
+    OrderStatus,
     OrderTicket,
     OrderView,
     PositionView,
     RejectCode,
-    Status,
 )
-from kit.simulator.texts import whole
+from kit.simulator.text_conversion import whole
 from venues.deribit.simulator.authentication import MATCHING_RULES
 from venues.deribit.simulator.candles import number
 from venues.deribit.simulator.instruments import contracts, is_inverse
@@ -53,13 +53,13 @@ TIMES_IN_FORCE = {
     orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "fill_or_kill",
 }
 STATES = {
-    Status.UNTRIGGERED: "untriggered",
-    Status.OPEN: "open",
-    Status.PARTLY_FILLED: "open",
-    Status.FILLED: "filled",
-    Status.CANCELLED: "cancelled",
-    Status.EXPIRED: "cancelled",
-    Status.REJECTED: "rejected",
+    OrderStatus.UNTRIGGERED: "untriggered",
+    OrderStatus.OPEN: "open",
+    OrderStatus.PARTLY_FILLED: "open",
+    OrderStatus.FILLED: "filled",
+    OrderStatus.CANCELLED: "cancelled",
+    OrderStatus.EXPIRED: "cancelled",
+    OrderStatus.REJECTED: "rejected",
 }
 REASONS = {
     RejectCode.SELF_TRADE: "self_trade",
@@ -133,7 +133,7 @@ def order_row(order: OrderView, listing: Listing) -> Row:
         row["trigger_order_id"] = trigger_id(order)
     else:
         row |= _trigger(ticket)
-    if order.is_final and order.status is not Status.FILLED:
+    if order.is_final and order.status is not OrderStatus.FILLED:
         row["cancel_reason"] = cancel_reason(order)
     return row
 
@@ -289,7 +289,7 @@ def cancel_reason(order: OrderView) -> str:
     """Why an order is not open any more."""
     if order.why is not None:
         return REASONS.get(order.why, order.why.name.lower())
-    return "immediate_or_cancel" if order.status is Status.EXPIRED else "user_request"
+    return "immediate_or_cancel" if order.status is OrderStatus.EXPIRED else "user_request"
 
 
 def _trigger(ticket: OrderTicket) -> Row:

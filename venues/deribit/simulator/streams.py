@@ -3,7 +3,7 @@
 
 import re
 
-from kit.simulator.dialect import Channel, Stream
+from kit.simulator.dialect import Channel, ExchangeStream
 from venues.deribit.simulator.candles import INTERVALS
 
 SYMBOL = r"([A-Za-z0-9_]+(?:-[A-Za-z0-9]+)+)"
@@ -36,10 +36,10 @@ def bundled_name(name: str) -> str:
     return name.removesuffix(RAW) + SLOW if name.endswith(RAW) else name
 
 
-def make_stream(name: str) -> Stream:
+def make_stream(name: str) -> ExchangeStream:
     """The stream of a name."""
     found = NAME.fullmatch(name)
     if found is None:
-        return Stream(name, Channel.OTHER, "")
+        return ExchangeStream(name, Channel.OTHER, "")
     kind, symbol, *_ = [part for part in found.groups() if part is not None]
-    return Stream(name, CHANNELS[kind], symbol)
+    return ExchangeStream(name, CHANNELS[kind], symbol)

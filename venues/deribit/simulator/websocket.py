@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kit.simulator.dialect import Channel, MarketView, Session
-from kit.simulator.events import Instrument
+from kit.simulator.dialect import Channel, MarketView, WebsocketSession
 from kit.simulator.exchange.account_feed import report_account
 from kit.simulator.exchange.parameters import json_parameters
 from kit.simulator.exchange.rest import NO_KEY, ApiCall, ApiError
 from kit.simulator.exchange.streams import AccountStreams, StreamRegistry
 from kit.simulator.listing import Listing
-from kit.simulator.matching.contract import Key, MatchingEngine, OrderRejected
+from kit.simulator.market_events import Instrument
+from kit.simulator.matching.contract import ApiKey, MatchingEngine, OrderRejected
 from venues.deribit.simulator import private_rest, rest
 from venues.deribit.simulator.authentication import DeribitAuthentication
 from venues.deribit.simulator.encode import DeribitEncoder
@@ -65,7 +65,7 @@ _channels = msgspec.json.Decoder(_Channels)
 
 
 @dataclass(slots=True)
-class DeribitSession(Session):
+class DeribitSession(WebsocketSession):
     """A connection: its credits, its heartbeats, and who is signed in."""
 
     credits: int = CREDITS
@@ -77,7 +77,7 @@ class DeribitSession(Session):
     """Whether the client has sent something since the last heartbeat."""
     tested: bool = False
     """Whether a test request awaits its answer."""
-    key: Key = NO_KEY
+    key: ApiKey = NO_KEY
     reports: bool = False
     """Whether the events of the account are reported to it."""
     cancels: bool = False
@@ -106,7 +106,7 @@ class DeribitWebsocket:
         self._cancelling: set[str] = set()
         """Accounts whose new connections cancel their orders when they end."""
 
-    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
+    def open(self, path: str, query: Mapping[str, str]) -> WebsocketSession | None:
         return DeribitSession() if path.rstrip("/") == PATH else None
 
     def add(self, instrument: Instrument) -> Listing:
@@ -114,7 +114,9 @@ class DeribitWebsocket:
         self._markets[native_symbol(instrument)] = instrument
         return listing(instrument)
 
-    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
+    async def receive(
+        self, session: WebsocketSession, text: str, market_view: MarketView
+    ) -> list[bytes]:
         assert isinstance(session, DeribitSession)
         session.active = True
         try:
@@ -133,7 +135,7 @@ class DeribitWebsocket:
             return [envelope({"id": call.id, "error": row}, market_view)]
         return [envelope({"id": call.id, "result": result}, market_view), *snapshots]
 
-    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
+    def tick(self, session: WebsocketSession, market_view: MarketView) -> list[bytes]:
         """Heartbeats, as often as the client wants them; a test request to a silent client. One
         that does not answer until the next heartbeat is disconnected."""
         assert isinstance(session, DeribitSession)
@@ -215,7 +217,7 @@ class DeribitWebsocket:
             accepted.append(name)
             is_book = stream.channel is Channel.BOOK and name not in session.streams
             if is_book and not listed[stream.symbol].derived:
-                # A tape has its own snapshots.
+                # A capture has its own snapshots.
                 instrument = self._markets[stream.symbol]
                 snapshots.append(self._encoder.snapshot(instrument, market_view.time_ns()))
             session.streams[name] = stream

@@ -9,11 +9,11 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import to_decimal
-from kit.conformance.connector import Connector
-from kit.conformance.connector import connector as connector_of
+from kit.conformance.connector_under_test import ConnectorUnderTest
+from kit.conformance.connector_under_test import connector as connector_of
 from kit.connector.contract.venue import Environment
-from kit.simulator.market import Market
-from kit.simulator.simulate import SimulatedMarketView
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import SimulatedMarketView
 from tests.support.raw_client import RawClient
 from tests.support.waiting import until
 from venues.deribit.catalog import deribit
@@ -36,20 +36,20 @@ async def base() -> AsyncIterator[str]:
         yield base
 
 
-def connected(base: str, *symbols: str) -> AbstractAsyncContextManager[Connector]:
+def connected(base: str, *symbols: str) -> AbstractAsyncContextManager[ConnectorUnderTest]:
     """Connect without refills of missing trades."""
     place = Environment("simulate", base.rpartition("/")[0])
     return connector_of(deribit(place), symbols, refills=False)
 
 
 @pytest.fixture
-async def connector(base: str) -> AsyncIterator[Connector]:
+async def connector(base: str) -> AsyncIterator[ConnectorUnderTest]:
     async with connected(base, BTC, ETH) as connector:
         await until(lambda: connector.synchronized(BTC) and connector.synchronized(ETH))
         yield connector
 
 
-async def check_book(connector: Connector, raw: RawClient, symbol: str) -> None:
+async def check_book(connector: ConnectorUnderTest, raw: RawClient, symbol: str) -> None:
     """It equals what the exchange says, as soon as both are at the same change."""
     for _ in range(200):
         path = f"/api/v2/public/get_order_book?instrument_name={symbol}&depth=10000"
@@ -68,12 +68,14 @@ async def check_book(connector: Connector, raw: RawClient, symbol: str) -> None:
     raise AssertionError("the feed and the exchange never were at the same change")
 
 
-def check_trades(connector: Connector, symbol: str) -> None:
+def check_trades(connector: ConnectorUnderTest, symbol: str) -> None:
     numbers = connector.trade_ids(symbol)
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-async def test_books_are_proven_and_trades_unbroken(connector: Connector, raw: RawClient) -> None:
+async def test_books_are_proven_and_trades_unbroken(
+    connector: ConnectorUnderTest, raw: RawClient
+) -> None:
     await until(lambda: len(connector.trade_ids(BTC)) > 20)
     for symbol in (BTC, ETH):
         await check_book(connector, raw, symbol)
@@ -83,7 +85,7 @@ async def test_books_are_proven_and_trades_unbroken(connector: Connector, raw: R
     assert connector.skipped == 0
 
 
-async def test_every_channel_speaks(connector: Connector) -> None:
+async def test_every_channel_speaks(connector: ConnectorUnderTest) -> None:
     (wire,) = connector.venue.feed_protocols
     await until(lambda: all(connector.row_count(channel, BTC) for channel in wire.channels))
     mark, row = next(connector.rows(types_pb2.CHANNEL_MARKS, BTC))
@@ -95,7 +97,7 @@ async def test_every_channel_speaks(connector: Connector) -> None:
 
 @pytest.mark.parametrize("fault", ["drop", "reorder", "omitted_channel", "previous_mismatch"])
 async def test_a_hole_in_a_book_heals_and_disturbs_no_other(
-    connector: Connector, raw: RawClient, fault: str
+    connector: ConnectorUnderTest, raw: RawClient, fault: str
 ) -> None:
     await raw.order(venue="deribit", fault=fault, symbol=BTC, channel="book")
     await until(lambda: connector.gaps(BOOK, BTC))
@@ -109,7 +111,9 @@ async def test_a_hole_in_a_book_heals_and_disturbs_no_other(
     assert connector.skipped == int(refused)
 
 
-async def test_a_repeated_frame_changes_nothing(connector: Connector, raw: RawClient) -> None:
+async def test_a_repeated_frame_changes_nothing(
+    connector: ConnectorUnderTest, raw: RawClient
+) -> None:
     for channel in ("book", "trades"):
         await raw.order(venue="deribit", fault="duplicate", symbol=BTC, channel=channel)
     await until(lambda: connector.host.row_publisher.dropped_total() >= 2)
@@ -118,7 +122,7 @@ async def test_a_repeated_frame_changes_nothing(connector: Connector, raw: RawCl
     assert connector.book(BTC).epoch == 1
 
 
-async def test_a_lost_trade_is_a_gap(connector: Connector, raw: RawClient) -> None:
+async def test_a_lost_trade_is_a_gap(connector: ConnectorUnderTest, raw: RawClient) -> None:
     await until(lambda: connector.trade_ids(BTC))
     await raw.order(venue="deribit", fault="drop", symbol=BTC, channel="trades")
     await until(lambda: connector.gaps(TRADES, BTC))
@@ -131,7 +135,7 @@ async def test_a_lost_trade_is_a_gap(connector: Connector, raw: RawClient) -> No
 
 
 async def test_an_exchange_that_sends_us_away_is_left_in_good_order(
-    connector: Connector, raw: RawClient
+    connector: ConnectorUnderTest, raw: RawClient
 ) -> None:
     await raw.order(venue="deribit", fault="too_many_requests", symbol=BTC, channel="book")
     await until(lambda: connector.book(BTC).epoch > 1 and connector.book(ETH).epoch > 1)
@@ -143,7 +147,7 @@ async def test_an_exchange_that_sends_us_away_is_left_in_good_order(
 
 @pytest.mark.parametrize("fault", ["disconnect", "reset"])
 async def test_after_a_reconnect_the_book_is_the_new_one(
-    connector: Connector, raw: RawClient, fault: str
+    connector: ConnectorUnderTest, raw: RawClient, fault: str
 ) -> None:
     await raw.order(venue="deribit", fault=fault, symbol=BTC, channel="book")
     for symbol in (BTC, ETH):
@@ -153,7 +157,9 @@ async def test_after_a_reconnect_the_book_is_the_new_one(
         assert gap.reason == types_pb2.GAP_REASON_RECONNECT
 
 
-async def test_a_test_request_changes_no_data(connector: Connector, raw: RawClient) -> None:
+async def test_a_test_request_changes_no_data(
+    connector: ConnectorUnderTest, raw: RawClient
+) -> None:
     await raw.order(venue="deribit", fault="test_request", channel="book", count=3)
     before = connector.book(BTC).last_sequence
     await until(lambda: connector.book(BTC).last_sequence > before + 50)
@@ -163,7 +169,9 @@ async def test_a_test_request_changes_no_data(connector: Connector, raw: RawClie
 
 async def test_the_exchange_is_content_with_the_answer_to_its_test_request() -> None:
     exchange, wire = deribit_futures(), DeribitFeedProtocol("ws://127.0.0.1:1")
-    market_view = SimulatedMarketView(Market("1", OPENING_NS, 100, exchange.instruments), exchange)
+    market_view = SimulatedMarketView(
+        SimulatedMarket("1", OPENING_NS, 100, exchange.instruments), exchange
+    )
     session = exchange.open("/ws/api/v2", {})
     assert isinstance(session, DeribitSession)
     (message,) = wire.subscribe([BTC], 1)
@@ -189,7 +197,7 @@ async def test_an_instrument_that_is_not_listed_is_rejected(base: str) -> None:
         assert connector.skipped == 1
 
 
-async def test_a_burst_of_trades_loses_none(connector: Connector, raw: RawClient) -> None:
+async def test_a_burst_of_trades_loses_none(connector: ConnectorUnderTest, raw: RawClient) -> None:
     await raw.order(venue="deribit", fault="burst", symbol=BTC, value="3000")
     await until(lambda: len(connector.trade_ids(BTC)) > 3000)
     check_trades(connector, BTC)
@@ -198,7 +206,7 @@ async def test_a_burst_of_trades_loses_none(connector: Connector, raw: RawClient
 
 
 async def test_an_instrument_can_be_listed_and_followed_later(
-    connector: Connector, raw: RawClient
+    connector: ConnectorUnderTest, raw: RawClient
 ) -> None:
     await raw.order(venue="deribit", fault="list", symbol=BTC, value="PEPE")
     connector.add(["PEPE-PERPETUAL"])

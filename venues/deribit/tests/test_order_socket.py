@@ -14,9 +14,15 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.order_socket import LoggedIn, SocketReply
+from kit.connector.orders.order_socket import LoginAccepted, OrderSocketReply
 from kit.connector.orders.user_stream import LoginRejected
-from kit.execution.contract import Accepted, Credentials, OrderRequest, OutcomeUnknown, Rejected
+from kit.execution.contract import (
+    Credentials,
+    OrderRequest,
+    OutcomeUnknown,
+    RequestAccepted,
+    RequestRejected,
+)
 from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, signed_in
 from venues.deribit import orders
 from venues.deribit.order_socket import DeribitOrderSocketCodec
@@ -61,7 +67,7 @@ async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
     async with open_client(TAKEN) as (venue, client, asked):
         exact = structs.replace(REQUEST, size=Decimal("50.0000000000000000001"), post_only=True)
         receipt = await client.place(exact)
-        assert isinstance(receipt, Accepted)
+        assert isinstance(receipt, RequestAccepted)
         assert receipt.venue_order_id == "4008699030"
         assert '"amount":50.0000000000000000001,' in venue.received[-1]
         assert asked[1] == {
@@ -79,11 +85,11 @@ async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
                 "reject_post_only": True,
             },
         }
-        assert isinstance(await client.amend(KEY, REQUEST), Accepted)
-        assert isinstance(await client.cancel(KEY), Accepted)
+        assert isinstance(await client.amend(KEY, REQUEST), RequestAccepted)
+        assert isinstance(await client.cancel(KEY), RequestAccepted)
         stop = OrderRequest(CLIENT_ID, "BTC-PERPETUAL", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP,
                     Decimal(50), stop_price=Decimal("60000.5"))  # fmt: skip
-        assert isinstance(await client.place(stop), Accepted)
+        assert isinstance(await client.place(stop), RequestAccepted)
         methods = [one["method"].removeprefix("private/") for one in asked[2:]]
         assert methods == ["edit_by_label", "cancel_by_label", "sell"]
         assert asked[-1]["params"]["trigger_price"] == 60000.5
@@ -102,7 +108,7 @@ async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
 async def test_rejection_has_its_reason(error, expected):
     async with open_client(error) as (_, client, asked):
         receipt = await client.place(REQUEST)
-        assert isinstance(receipt, Rejected)
+        assert isinstance(receipt, RequestRejected)
         assert receipt.reason == expected
         assert len(asked) == 2
 
@@ -118,13 +124,13 @@ async def test_unclear_answer_is_an_unknown_outcome(code):
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"jsonrpc": "2.0", "id": 0, "result": {}}, LoggedIn()),
+        ({"jsonrpc": "2.0", "id": 0, "result": {}}, LoginAccepted()),
         (
             {**failed(13004, "invalid_credentials"), "id": 0},
             LoginRejected("13004 invalid_credentials"),
         ),
-        ({**TAKEN, "id": 7}, SocketReply(7, {**TAKEN, "id": 7})),
-        ({**failed(10009), "id": 8}, SocketReply(8, {**failed(10009), "id": 8}, 400)),
+        ({**TAKEN, "id": 7}, OrderSocketReply(7, {**TAKEN, "id": 7})),
+        ({**failed(10009), "id": 8}, OrderSocketReply(8, {**failed(10009), "id": 8}, 400)),
         ({"jsonrpc": "2.0", "result": {"version": "1.2.26"}}, None),
         ({"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": "heartbeat"}}, None),
     ],

@@ -12,12 +12,12 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 from kit.base.errors import CredentialsRejected
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     Fee,
     OrderKey,
     OrderRequest,
-    Rejected,
+    RequestAccepted,
+    RequestRejected,
     StreamInterrupted,
     Transport,
     VenueBalance,
@@ -69,7 +69,7 @@ async def test_an_order_goes_out_digit_for_digit_with_its_label():
     async with prepared() as (venue, client):
         venue.answer("/buy", done({"order": ROW, "trades": []}))
         receipt = await client.place(REQUEST)
-        assert isinstance(receipt, Accepted)
+        assert isinstance(receipt, RequestAccepted)
         assert receipt.order is not None
         assert receipt.order.client_order_id == CLIENT_ID
         assert receipt.order.size == Decimal(50)
@@ -167,11 +167,11 @@ async def test_an_order_is_found_by_its_label_also_when_it_is_old():
 async def test_a_final_order_cannot_be_cancelled():
     async with prepared() as (venue, client):
         venue.answer("/cancel_by_label", done(0))
-        assert isinstance(await client.cancel(KEY), Rejected)
+        assert isinstance(await client.cancel(KEY), RequestRejected)
         venue.answer("/cancel_by_label", done(1))
-        assert await client.cancel(KEY) == Accepted("")
+        assert await client.cancel(KEY) == RequestAccepted("")
         venue.answer("/cancel_all", done(0))
-        assert await client.cancel_all() == Accepted("")
+        assert await client.cancel_all() == RequestAccepted("")
 
 
 async def test_fills_balances_and_positions_are_exact():

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from kit.base.numbers import to_decimal
-from kit.connector.contract.venue import Parse, SequenceResult, UpdateNumbers
+from kit.connector.contract.venue import Parse, SequenceNumbers, SequenceResult
 from kit.marketdata.frames import FrameError, FramePatterns, Frames
-from kit.marketdata.model.columns import Levels, Numbers
+from kit.marketdata.model.columns import NumberColumn, PriceLevels
 from venues.deribit import parse
 from venues.deribit.book import BOOK
 
@@ -76,13 +76,13 @@ PATTERNS = FramePatterns([kind.pattern for kind in parse.KINDS], parse.WINDOW_BY
 NAMES = [*(kind.name for kind in parse.KINDS), "none"]
 
 
-def decimals(column: Numbers) -> list[Decimal]:
+def decimals(column: NumberColumn) -> list[Decimal]:
     places = column.decimals
     each = [places] * len(column) if isinstance(places, int) else places.tolist()
     return [to_decimal(*pair) for pair in zip(column.unscaled.tolist(), each, strict=True)]
 
 
-def pairs(levels: Levels) -> list[tuple[Decimal, Decimal]]:
+def pairs(levels: PriceLevels) -> list[tuple[Decimal, Decimal]]:
     return list(zip(decimals(levels.price), decimals(levels.size), strict=True))
 
 
@@ -294,7 +294,7 @@ def test_the_chain_of_real_books_has_no_hole(captures: Path) -> None:
             continue
         rows = parse.book(frames)
         for row, symbol in enumerate(rows.symbols.per_row()):
-            numbers = UpdateNumbers(
+            numbers = SequenceNumbers(
                 int(rows.first_sequence[row]),
                 int(rows.last_sequence[row]),
                 int(rows.previous_sequence[row]),

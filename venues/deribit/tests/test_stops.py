@@ -7,7 +7,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.execution.contract import Accepted, OrderKey, OrderRequest, VenueOrder
+from kit.execution.contract import OrderKey, OrderRequest, RequestAccepted, VenueOrder
 from kit.execution.tests.client_session import open_session
 from kit.execution.tests.client_suite import Check
 from kit.execution.tests.stop_suite import (
@@ -62,7 +62,7 @@ async def test_each_stop_type_has_its_parameters(kind, price, expected):
     async with prepared() as (venue, client):
         venue.answer("/sell", done({"order": STOP, "trades": []}))
         receipt = await client.place(order_request)
-        assert isinstance(receipt, Accepted)
+        assert isinstance(receipt, RequestAccepted)
         assert receipt.order is not None
         assert (receipt.order.type, receipt.order.state) == (
             pb.ORDER_TYPE_STOP_LIMIT, pb.ORDER_STATE_OPEN,
@@ -103,7 +103,7 @@ async def test_trigger_price_of_an_untriggered_stop_is_amended(order_id, path, e
     async with prepared() as (venue, client):
         venue.answer(path, done({"order": STOP, "trades": []}))
         key = OrderKey("BTC-PERPETUAL", CLIENT_ID, order_id)
-        assert isinstance(await client.amend(key, order_request), Accepted)
+        assert isinstance(await client.amend(key, order_request), RequestAccepted)
         assert venue.sent[-1].query == {**named, "amount": "50", "price": "59999", **expected}
 
 

@@ -16,19 +16,19 @@ from decimal import Decimal
 from kit.accounting.fees import FeeAsset, FeeTier
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import RestRequest
-from kit.simulator.exchange.memory import BoundedCache
+from kit.simulator.exchange.bounded_cache import BoundedCache
 from kit.simulator.exchange.parameters import form_parameters, json_parameters
 from kit.simulator.exchange.rest import ApiCall, ApiError
 from kit.simulator.exchange.signing import is_base64_signature
 from kit.simulator.matching.contract import (
-    IdScope,
-    Key,
+    ApiKey,
+    ClientIdScope,
     MatchingRules,
+    OrderStatus,
     RejectCode,
-    SelfTrade,
-    Status,
+    SelfTradeMode,
 )
-from kit.simulator.texts import whole
+from kit.simulator.text_conversion import whole
 from venues.kraken.simulator.errors import INVALID_SESSION, invalid
 
 TOKEN_S = 900
@@ -38,21 +38,21 @@ NONCE_DIGITS_MAX = 20
 MATCHING_RULES = MatchingRules(
     tiers=(FeeTier(maker=Decimal("0.0025"), taker=Decimal("0.0040")),),
     fee_asset=FeeAsset.QUOTE,
-    id_scope=IdScope.OPEN,
-    self_trade=SelfTrade.CANCEL_NEWEST,
+    id_scope=ClientIdScope.OPEN,
+    self_trade=SelfTradeMode.CANCEL_NEWEST,
     open_orders_max=225,
-    outcomes={RejectCode.WOULD_NOT_FILL: Status.CANCELLED},
+    outcomes={RejectCode.WOULD_NOT_FILL: OrderStatus.CANCELLED},
     stops_trigger_at_once=True,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    key: Key
+    key: ApiKey
     until_ns: int
 
 
-def credentials(key: Key) -> dict[str, str]:
+def credentials(key: ApiKey) -> dict[str, str]:
     """What a client is given, by ccxt's names: a secret of 64 bytes in base64."""
     return {"apiKey": key.key, "secret": base64.b64encode(_secret(key)).decode()}
 
@@ -76,7 +76,7 @@ class KrakenAuthentication:
         self._tokens: BoundedCache[str, _Token] = BoundedCache(TOKENS_MAX)
         self._numbers = itertools.count(1)
 
-    def authenticate(self, request: RestRequest, call: ApiCall) -> Key:
+    def authenticate(self, request: RestRequest, call: ApiCall) -> ApiKey:
         """The key that signed a REST call. Raises ApiError."""
         key = call.engine.key(request.header("api-key"))
         if key is None:
@@ -99,7 +99,7 @@ class KrakenAuthentication:
         self._tokens.keep(token, _Token(call.key, until_ns))
         return {"token": token, "expires": TOKEN_S}
 
-    def key_of_token(self, token: str, used: set[str], now_ns: int) -> Key:
+    def key_of_token(self, token: str, used: set[str], now_ns: int) -> ApiKey:
         """The key of a token. ``used``: the tokens that the connection has used before, which
         remain valid. Raises ApiError."""
         found = self._tokens.get(token)
@@ -109,5 +109,5 @@ class KrakenAuthentication:
         return found.key
 
 
-def _secret(key: Key) -> bytes:
+def _secret(key: ApiKey) -> bytes:
     return hashlib.sha512(key.secret.encode()).digest()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from kit.marketdata.frames import FrameError, Frames
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel, Frame
+from kit.simulator.dialect import RESPONSE, UNKNOWN, Channel, Frame
 from kit.simulator.exchange.capture import CaptureReader, Parser
 from kit.simulator.exchange.streams import StreamRegistry
 from venues.kraken import parse
@@ -73,8 +73,8 @@ class _Lines:
             return self._streams.get(name), line
         if line.startswith(TALK):
             self._learn(line)
-            return CONVERSATION, line
-        return (UNKNOWN if line else CONVERSATION), line
+            return RESPONSE, line
+        return (UNKNOWN if line else RESPONSE), line
 
     def _variant(self, channel: str, symbol: str, line: bytes) -> object:
         if channel == "trade":

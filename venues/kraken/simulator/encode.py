@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Channel, Frame, MarketView, Stream
-from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
+from kit.simulator.dialect import Channel, ExchangeStream, Frame, MarketView
 from kit.simulator.exchange.candles import day_before
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.history import Candle, TradePrint
-from kit.simulator.market import BookView, Step
+from kit.simulator.history import Candle, HistoricalTrade
+from kit.simulator.market import MarketBookView, MarketStep
+from kit.simulator.market_events import BestQuote, Instrument, LevelChange, Trade
 from venues.kraken.simulator.candles import (
     INTERVALS,
     candle_frame,
@@ -52,9 +52,9 @@ class _Market:
 
     instrument: Instrument
     symbol: str
-    trade: Stream
-    books: dict[int, Stream]
-    tickers: dict[str, Stream]
+    trade: ExchangeStream
+    books: dict[int, ExchangeStream]
+    tickers: dict[str, ExchangeStream]
     published: dict[int, tuple[Side, Side]] = field(default_factory=dict)
     """By depth, bids and asks as the clients of that depth have them."""
     quote: BestQuote | None = None
@@ -84,10 +84,10 @@ class KrakenEncoder:
         self._markets: dict[str, _Market] = {}
         self._by_instrument: dict[Instrument, _Market] = {}
         self._now_ns = 0
-        self._books: BookView | None = None
+        self._books: MarketBookView | None = None
 
     def encode(
-        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+        self, step: MarketStep, wanted: Collection[ExchangeStream], market_view: MarketView
     ) -> list[Frame]:
         """The frames of a step: trades, books, quotes; once a second candles."""
         self._now_ns, self._books = step.time_ns, step.books
@@ -107,14 +107,14 @@ class KrakenEncoder:
             frames.extend(self._candle_frames(wanted, market_view))
         return frames
 
-    def subscribed(self, stream: Stream) -> None:
+    def subscribed(self, stream: ExchangeStream) -> None:
         """A client has subscribed to a stream."""
         market = self._markets.get(stream.symbol)
         if market is not None and stream.channel is Channel.BOOK:
             depth = int(variant_of(stream))
             market.published[depth] = self._top(market, depth)
 
-    def snapshot(self, stream: Stream, market_view: MarketView) -> bytes | None:
+    def snapshot(self, stream: ExchangeStream, market_view: MarketView) -> bytes | None:
         """The first message of a subscription; None in a replay, and before the first event."""
         market = self._markets.get(stream.symbol)
         if market is None:
@@ -130,7 +130,7 @@ class KrakenEncoder:
         first_ns = self._now_ns - (CANDLES_SHOWN - 1) * INTERVALS[minutes].end_ns(0)
         return self._candle_frame("snapshot", market, minutes, first_ns, market_view)
 
-    def _events_of(self, step: Step) -> _StepEvents:
+    def _events_of(self, step: MarketStep) -> _StepEvents:
         events = _StepEvents()
         for event in step.events:
             market = self._market_of(event.instrument)
@@ -166,7 +166,7 @@ class KrakenEncoder:
         )
         return bids, asks
 
-    def _book_frames(self, market: _Market, wanted: Collection[Stream]) -> Iterator[Frame]:
+    def _book_frames(self, market: _Market, wanted: Collection[ExchangeStream]) -> Iterator[Frame]:
         """The changes; the whole book for a subscription that is older than the market."""
         for depth, stream in market.books.items():
             before = market.published.pop(depth, None)
@@ -199,7 +199,11 @@ class KrakenEncoder:
         ).encode()
 
     def _ticker_frames(
-        self, market: _Market, trigger: str, wanted: Collection[Stream], market_view: MarketView
+        self,
+        market: _Market,
+        trigger: str,
+        wanted: Collection[ExchangeStream],
+        market_view: MarketView,
     ) -> Iterator[Frame]:
         stream = market.tickers[trigger]
         if stream in wanted:
@@ -227,7 +231,7 @@ class KrakenEncoder:
         ).encode()
 
     def _candle_frames(
-        self, wanted: Collection[Stream], market_view: MarketView
+        self, wanted: Collection[ExchangeStream], market_view: MarketView
     ) -> Iterator[Frame]:
         """The candles of the second that has passed, of instruments that were traded in it."""
         traded = {market.symbol: market for market in self._markets.values() if market.traded}
@@ -268,9 +272,9 @@ def _changes(before: Side, now: Side, depth: int, is_bid: bool) -> Side:
     return changes
 
 
-def _print_of(trade: Trade) -> TradePrint:
+def _print_of(trade: Trade) -> HistoricalTrade:
     instrument = trade.instrument
-    return TradePrint(
+    return HistoricalTrade(
         trade.trade_id,
         instrument.price_text(trade.price_ticks),
         instrument.size_text(trade.size_lots),
@@ -279,7 +283,7 @@ def _print_of(trade: Trade) -> TradePrint:
     )
 
 
-def _trade_frame(kind: str, symbol: str, prints: Iterable[TradePrint]) -> bytes:
+def _trade_frame(kind: str, symbol: str, prints: Iterable[HistoricalTrade]) -> bytes:
     """``{"channel":"trade","type","data":[{"symbol","side","price","qty","ord_type",…}]}``"""
     rows = [
         f'{{"symbol":"{symbol}","side":"{"buy" if one.taker_buys else "sell"}",'

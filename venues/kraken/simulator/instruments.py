@@ -8,8 +8,8 @@ wsname      XBT/USDT    ETH/XBT, in AssetPairs
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kit.simulator.events import Instrument
 from kit.simulator.listing import Listing
+from kit.simulator.market_events import Instrument
 
 INSTRUMENTS = (
     Instrument("BTC", "USDT", 1, 8, 1, 61_800.0, 0.05, 0.030, 4.0),
@@ -33,7 +33,7 @@ LONG = {
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class KrakenPair:
     """The names of one pair."""
 
     listing: Listing
@@ -50,10 +50,10 @@ class Pair:
         return self.base + self.quote if both else self.altname
 
 
-def pair_of(listing: Listing) -> Pair:
+def pair_of(listing: Listing) -> KrakenPair:
     """The names of a listed instrument."""
     base, quote = (SHORT.get(name, name) for name in (listing.base, listing.quote))
-    return Pair(
+    return KrakenPair(
         listing,
         base=LONG.get(listing.base, listing.base),
         quote=LONG.get(listing.quote, listing.quote),
@@ -62,9 +62,9 @@ def pair_of(listing: Listing) -> Pair:
     )
 
 
-def by_name(listings: Iterable[Listing]) -> Mapping[str, Pair]:
+def by_name(listings: Iterable[Listing]) -> Mapping[str, KrakenPair]:
     """Pairs by each name that a REST call may use."""
-    found: dict[str, Pair] = {}
+    found: dict[str, KrakenPair] = {}
     for pair in map(pair_of, listings):
         for name in (pair.altname, pair.wsname, pair.listing.symbol, pair.key):
             found[name] = pair

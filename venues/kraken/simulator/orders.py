@@ -13,11 +13,11 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution.order_types import WITH_PRICE, WITH_STOP_PRICE, side_of
-from kit.simulator.exchange.market import last_price, whole_ticks
+from kit.simulator.exchange.listings_and_prices import last_price, whole_ticks
 from kit.simulator.exchange.rest import ApiCall, ApiError
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import OrderRejected, OrderTicket, OrderView
-from kit.simulator.texts import amount, instant_ns, whole
+from kit.simulator.text_conversion import amount, instant_ns, whole
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.errors import DEADLINE_ELAPSED, UNKNOWN_ORDER, invalid
 from venues.kraken.simulator.instruments import pair_of
@@ -40,7 +40,7 @@ TIMEOUT_S_MAX = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRequest:
+class KrakenOrderRequest:
     """An order as a client asks for it. Numbers are texts as the client has written them."""
 
     listing: Listing
@@ -60,7 +60,7 @@ class OrderRequest:
     client_id: str = ""
 
 
-def ticket_of(request: OrderRequest, call: ApiCall) -> OrderTicket:
+def ticket_of(request: KrakenOrderRequest, call: ApiCall) -> OrderTicket:
     """The order for the engine. Raises ApiError."""
     kind = KINDS.get(request.kind)
     if kind is None:
@@ -192,7 +192,7 @@ def _price(text: str, listing: Listing) -> Decimal:
     return price
 
 
-def _trail(request: OrderRequest, call: ApiCall) -> Decimal:
+def _trail(request: KrakenOrderRequest, call: ApiCall) -> Decimal:
     """In quote units, in whole ticks."""
     text = request.trail.removeprefix("+").removesuffix("%")
     if not request.trail.endswith("%"):

@@ -6,13 +6,13 @@ Documentation: https://docs.kraken.com/api/docs/rest-api/get-extended-balance an
 from collections.abc import Sequence
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.exchange.orders import fills_by_order
+from kit.simulator.exchange.order_fills import fills_by_order
 from kit.simulator.exchange.rest import ApiCall, ApiError, Route, private
 from kit.simulator.matching.contract import FillView, OrderRejected, OrderView
 from venues.kraken.simulator.authentication import KrakenAuthentication
 from venues.kraken.simulator.errors import invalid
 from venues.kraken.simulator.orders import (
-    OrderRequest,
+    KrakenOrderRequest,
     amend,
     cancel_after,
     cancel_each,
@@ -66,7 +66,7 @@ def _add(call: ApiCall) -> Row:
     kind, flags = call.text("ordertype"), call.names("oflags")
     price, price2 = call.text("price"), call.text("price2")
     stops = kind not in ("market", "limit")
-    request = OrderRequest(
+    request = KrakenOrderRequest(
         listing=listing,
         side=call.text("type"),
         kind=kind,

@@ -12,14 +12,14 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.simulator.dialect import Frame, MarketView, Session
-from kit.simulator.exchange.market import known_listings
+from kit.simulator.dialect import Frame, MarketView, WebsocketSession
+from kit.simulator.exchange.listings_and_prices import known_listings
 from kit.simulator.exchange.rest import engine_of
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
-    Cause,
     OrderChanged,
+    OrderEventCause,
     OrderView,
 )
 from venues.kraken.simulator.candles import rfc3339
@@ -47,7 +47,7 @@ TRANSITIONS = ("new", "filled", "canceled", "expired", "trade")
 class KrakenAccountFeed:
     """Writes the events of an account for one connection."""
 
-    session: Session
+    session: WebsocketSession
     account: str
     market_view: MarketView
     counts: dict[str, int] = field(default_factory=dict)
@@ -119,13 +119,13 @@ class KrakenAccountFeed:
             yield execution_row(event.fill, listing, self.market_view)
             if order.is_final:
                 yield {**so_far, "exec_type": "filled"}
-        elif event.cause is Cause.NEW:
+        elif event.cause is OrderEventCause.NEW:
             whole = whole_order(order, listing)
             yield {**whole, "exec_type": "pending_new", "order_status": "pending_new"}
             yield {**_state(order), "exec_type": "new", "order_status": "new"}
-        elif event.cause is Cause.TRIGGERED:
+        elif event.cause is OrderEventCause.TRIGGERED:
             yield {**_state(order), "exec_type": "status", "order_status": "new"}
-        elif event.cause is Cause.AMENDED:
+        elif event.cause is OrderEventCause.AMENDED:
             yield {**whole_order(order, listing), "amended": True, "exec_type": "amended"}
         else:
             kind, why = "expired" if is_expired(order) else "canceled", reason(order)

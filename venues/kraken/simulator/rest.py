@@ -11,10 +11,10 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import RestResponse
 from kit.simulator.exchange.candles import day_of
 from kit.simulator.exchange.rest import ApiCall, ApiError, Route, public
-from kit.simulator.history import TradePrint
+from kit.simulator.history import HistoricalTrade
 from venues.kraken.simulator.candles import INTERVALS, rfc3339, vwap
 from venues.kraken.simulator.errors import invalid
-from venues.kraken.simulator.instruments import Pair, by_name, pair_of
+from venues.kraken.simulator.instruments import KrakenPair, by_name, pair_of
 
 TRADES_MAX = 1000
 CANDLES_MAX = 720
@@ -149,7 +149,7 @@ ROUTES = public(
 ) | {"GET /0/public/AssetPairs": Route(_asset_pairs, recorded=True)}
 
 
-def pair_named(call: ApiCall) -> Pair:
+def pair_named(call: ApiCall) -> KrakenPair:
     """The pair that the parameter ``pair`` names. Raises ApiError."""
     if not call.text("pair"):
         raise invalid()
@@ -159,7 +159,7 @@ def pair_named(call: ApiCall) -> Pair:
     return found
 
 
-def _pairs(call: ApiCall) -> list[Pair]:
+def _pairs(call: ApiCall) -> list[KrakenPair]:
     if call.text("pair"):
         return [pair_named(call)]
     return [pair_of(listing) for listing in call.market_view.listings()]
@@ -180,7 +180,7 @@ def _since_ns(call: ApiCall) -> int:
     return since * NANOSECONDS_PER_SECOND if in_seconds else since
 
 
-def _described(pair: Pair) -> Row:
+def _described(pair: KrakenPair) -> Row:
     """``{"altname","wsname","base","quote","pair_decimals","lot_decimals","ordermin",…}``"""
     listing = pair.listing
     marks = {"simulator": "tick and lot as seen in a capture"} if listing.derived else {}
@@ -211,7 +211,7 @@ def _described(pair: Pair) -> Row:
     }
 
 
-def _trade(trade: TradePrint) -> list[object]:
+def _trade(trade: HistoricalTrade) -> list[object]:
     """``["price","volume",time,"b"|"s","m"|"l","",id]``"""
     seconds, rest = divmod(trade.time_ns, NANOSECONDS_PER_SECOND)
     return [

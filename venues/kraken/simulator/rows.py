@@ -14,9 +14,9 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import MarketView
-from kit.simulator.exchange.market import in_dollars
+from kit.simulator.exchange.listings_and_prices import in_dollars
 from kit.simulator.listing import Listing
-from kit.simulator.matching.contract import FillView, OrderView, RejectCode, Status
+from kit.simulator.matching.contract import FillView, OrderStatus, OrderView, RejectCode
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.instruments import LONG, pair_of
 
@@ -45,22 +45,22 @@ TIMES_IN_FORCE = {
     orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "FOK",
 }
 REST_STATUSES = {
-    Status.UNTRIGGERED: "open",
-    Status.OPEN: "open",
-    Status.PARTLY_FILLED: "open",
-    Status.FILLED: "closed",
-    Status.CANCELLED: "canceled",
-    Status.EXPIRED: "canceled",
-    Status.REJECTED: "canceled",
+    OrderStatus.UNTRIGGERED: "open",
+    OrderStatus.OPEN: "open",
+    OrderStatus.PARTLY_FILLED: "open",
+    OrderStatus.FILLED: "closed",
+    OrderStatus.CANCELLED: "canceled",
+    OrderStatus.EXPIRED: "canceled",
+    OrderStatus.REJECTED: "canceled",
 }
 FEED_STATUSES = {
-    Status.UNTRIGGERED: "new",
-    Status.OPEN: "new",
-    Status.PARTLY_FILLED: "partially_filled",
-    Status.FILLED: "filled",
-    Status.CANCELLED: "canceled",
-    Status.EXPIRED: "canceled",
-    Status.REJECTED: "canceled",
+    OrderStatus.UNTRIGGERED: "new",
+    OrderStatus.OPEN: "new",
+    OrderStatus.PARTLY_FILLED: "partially_filled",
+    OrderStatus.FILLED: "filled",
+    OrderStatus.CANCELLED: "canceled",
+    OrderStatus.EXPIRED: "canceled",
+    OrderStatus.REJECTED: "canceled",
 }
 REASONS = {
     RejectCode.SELF_TRADE: "Self trade prevention",
@@ -104,7 +104,7 @@ def ledger_id(number: int) -> str:
 def is_expired(order: OrderView) -> bool:
     """Whether its time was over. Kraken cancels what an immediate order leaves."""
     return (
-        order.status is Status.EXPIRED
+        order.status is OrderStatus.EXPIRED
         and order.ticket.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME
     )
 
@@ -257,7 +257,7 @@ def whole_order(order: OrderView, listing: Listing) -> Row:
             "reference": "last",
             "price": bare(ticket.stop_price, deep),
             "price_type": "static",
-            "status": "untriggered" if order.status is Status.UNTRIGGERED else "triggered",
+            "status": "untriggered" if order.status is OrderStatus.UNTRIGGERED else "triggered",
         }
     if ticket.expire_time_ns:
         row["expire_time"] = rfc3339(ticket.expire_time_ns)
@@ -310,11 +310,11 @@ def execution_row(fill: FillView, listing: Listing, market_view: MarketView) -> 
 
 def reason(order: OrderView) -> str:
     """Why an order is not open any more; empty: it is filled."""
-    if order.status is Status.FILLED:
+    if order.status is OrderStatus.FILLED:
         return ""
     if order.why is not None:
         return REASONS.get(order.why, order.why.value.capitalize())
-    if order.status is Status.EXPIRED:
+    if order.status is OrderStatus.EXPIRED:
         return "Order expired" if is_expired(order) else "Immediate or cancel order not filled"
     return "User requested"
 

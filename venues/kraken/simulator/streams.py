@@ -1,7 +1,7 @@
 """Names of Kraken's streams: ``book-100 BTC/USDT``, ``ohlc-1 BTC/USDT``, ``ticker-bbo BTC/USDT``,
 ``trade BTC/USDT``. Kraken itself names none; these names say what a client subscribed to."""
 
-from kit.simulator.dialect import Channel, Stream
+from kit.simulator.dialect import Channel, ExchangeStream
 from venues.kraken.simulator.candles import INTERVALS
 
 CHANNELS = {
@@ -23,7 +23,7 @@ VARIANTS = {
 }
 """By channel: the parameter that makes variants of it, its values, the error for any other."""
 EXECUTIONS, BALANCES = "executions", "balances"
-ACCOUNT_STREAMS = {name: Stream(name, Channel.OTHER, "") for name in (EXECUTIONS, BALANCES)}
+ACCOUNT_STREAMS = {name: ExchangeStream(name, Channel.OTHER, "") for name in (EXECUTIONS, BALANCES)}
 
 
 def stream_name(channel: str, symbol: str, variant: object = "") -> str:
@@ -31,12 +31,12 @@ def stream_name(channel: str, symbol: str, variant: object = "") -> str:
     return f"{channel}-{variant} {symbol}" if variant else f"{channel} {symbol}"
 
 
-def make_stream(name: str) -> Stream:
+def make_stream(name: str) -> ExchangeStream:
     """The stream of a name."""
     kind, _, symbol = name.partition(" ")
-    return Stream(name, CHANNELS.get(kind.partition("-")[0], Channel.OTHER), symbol)
+    return ExchangeStream(name, CHANNELS.get(kind.partition("-")[0], Channel.OTHER), symbol)
 
 
-def variant_of(stream: Stream) -> str:
+def variant_of(stream: ExchangeStream) -> str:
     """``100`` for ``book-100 BTC/USDT``."""
     return stream.name.partition(" ")[0].partition("-")[2]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from kit.simulator.dialect import MarketView, Session, Stream
+from kit.simulator.dialect import ExchangeStream, MarketView, WebsocketSession
 from kit.simulator.exchange.account_feed import report_account
 from kit.simulator.exchange.parameters import json_parameters
 from kit.simulator.exchange.rest import ApiCall, ApiError, listing_named
@@ -18,7 +18,13 @@ from venues.kraken.simulator.authentication import KrakenAuthentication
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.encode import KrakenEncoder
 from venues.kraken.simulator.errors import ERRORS, INVALID_SESSION, UNAVAILABLE, invalid
-from venues.kraken.simulator.orders import OrderRequest, amend, cancel_after, cancel_each, ticket_of
+from venues.kraken.simulator.orders import (
+    KrakenOrderRequest,
+    amend,
+    cancel_after,
+    cancel_each,
+    ticket_of,
+)
 from venues.kraken.simulator.private_stream import KrakenAccountFeed
 from venues.kraken.simulator.rest import Row
 from venues.kraken.simulator.rows import amend_id, order_id
@@ -72,7 +78,7 @@ _subscription = msgspec.json.Decoder(_Subscription)
 
 
 @dataclass(slots=True)
-class KrakenSession(Session):
+class KrakenSession(WebsocketSession):
     """A connection. The first message to it says the state of the exchange."""
 
     greeted: bool = False
@@ -95,10 +101,12 @@ class KrakenWebsocket:
         self._encoder = encoder
         self._authentication = authentication
 
-    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
+    def open(self, path: str, query: Mapping[str, str]) -> WebsocketSession | None:
         return KrakenSession() if path.strip("/") == PATH else None
 
-    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
+    async def receive(
+        self, session: WebsocketSession, text: str, market_view: MarketView
+    ) -> list[bytes]:
         assert isinstance(session, KrakenSession)
         answers = _greeting(session)
         try:
@@ -116,7 +124,7 @@ class KrakenWebsocket:
             return [*answers, _error(market_view, call, error)]
         return [*answers, *self._change_subscriptions(session, call, market_view)]
 
-    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
+    def tick(self, session: WebsocketSession, market_view: MarketView) -> list[bytes]:
         """A heartbeat on every connection that is subscribed to something."""
         assert isinstance(session, KrakenSession)
         return [*_greeting(session), *([HEARTBEAT] if session.streams else [])]
@@ -135,7 +143,7 @@ class KrakenWebsocket:
         return _encoded(error=UNAVAILABLE, method=call.method, req_id=call.req_id, success=False)
 
     def _change_subscriptions(
-        self, session: Session, call: _Call, market_view: MarketView
+        self, session: WebsocketSession, call: _Call, market_view: MarketView
     ) -> Iterator[bytes]:
         """An acknowledgement for each symbol, in no order that a client could rely on, then the
         snapshots."""
@@ -153,7 +161,7 @@ class KrakenWebsocket:
             yield _error(market_view, call, error)
             return
         listed = {one.symbol for one in market_view.listings()}
-        begun: list[Stream] = []
+        begun: list[ExchangeStream] = []
         for symbol in reversed(params.symbol):
             stream = self._streams.get(stream_name(params.channel, symbol, variant))
             objection = _objection(session, call, stream, symbol in listed)
@@ -205,7 +213,7 @@ def _add(call: ApiCall) -> Iterator[Row | ApiError]:
     by_value = bool(call.text("cash_order_qty"))
     if call.text("symbol") not in {one.symbol for one in call.market_view.listings()}:
         raise ApiError(f"Currency pair not supported {call.text('symbol')[:METHOD_LENGTH_MAX]}")
-    request = OrderRequest(
+    request = KrakenOrderRequest(
         listing=listing_named(call.text("symbol"), call.market_view, ERRORS),
         side=call.text("side"),
         kind=kind,
@@ -301,7 +309,7 @@ def _change_account_subscription(
     yield feed.frame(name, "snapshot", feed.executions(orders, trades))
 
 
-def _objection(session: Session, call: _Call, stream: Stream, listed: bool) -> str:
+def _objection(session: WebsocketSession, call: _Call, stream: ExchangeStream, listed: bool) -> str:
     """Why a subscription cannot be changed; "": it can."""
     if not listed:
         return f"Currency pair not supported {stream.symbol[:METHOD_LENGTH_MAX]}"

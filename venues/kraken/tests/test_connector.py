@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.conformance.connector import Connector, connector
+from kit.conformance.connector_under_test import ConnectorUnderTest, connector
 from kit.connector.contract.venue import Environment
-from kit.simulator.texts import instant_ns
+from kit.simulator.text_conversion import instant_ns
 from tests.support.raw_client import RawClient
 from venues.kraken.catalog import spot
 from venues.kraken.simulator.tests.books import ClientBook
@@ -28,7 +28,7 @@ async def base() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def connecting(base: str, depth: int) -> AsyncIterator[Connector]:
+async def connecting(base: str, depth: int) -> AsyncIterator[ConnectorUnderTest]:
     """Connect and wait until every book is proven."""
     place = Environment("simulate", base.rpartition("/")[0], {"depth": str(depth)})
     async with connector(spot(place), SYMBOLS) as connected:
@@ -37,17 +37,17 @@ async def connecting(base: str, depth: int) -> AsyncIterator[Connector]:
 
 
 @pytest.fixture
-async def connected(base: str) -> AsyncIterator[Connector]:
+async def connected(base: str) -> AsyncIterator[ConnectorUnderTest]:
     async with connecting(base, DEPTH) as connected:
         yield connected
 
 
-def trade_ids(connected: Connector, symbol: str) -> list[int]:
+def trade_ids(connected: ConnectorUnderTest, symbol: str) -> list[int]:
     rows = connected.rows(types_pb2.CHANNEL_TRADES, symbol)
     return [columns.trade_id[row] for columns, row in rows]
 
 
-def check_trades(connected: Connector) -> None:
+def check_trades(connected: ConnectorUnderTest) -> None:
     """Check that each trade was published exactly once."""
     for symbol in SYMBOLS:
         ids = trade_ids(connected, symbol)
@@ -55,7 +55,9 @@ def check_trades(connected: Connector) -> None:
         assert ids == list(range(first, first + len(ids)))
 
 
-async def check_book(connected: Connector, raw: RawClient, symbol: str, depth: int = DEPTH) -> None:
+async def check_book(
+    connected: ConnectorUnderTest, raw: RawClient, symbol: str, depth: int = DEPTH
+) -> None:
     """The book is the one that a second client has, level by level, at the same time."""
     book, client = connected.book(symbol), ClientBook(depth)
     websocket = await raw.connect("/v2")
@@ -75,7 +77,7 @@ async def check_book(connected: Connector, raw: RawClient, symbol: str, depth: i
 
 
 async def test_every_channel_delivers_and_books_equal_the_exchanges(
-    connected: Connector, raw: RawClient
+    connected: ConnectorUnderTest, raw: RawClient
 ) -> None:
     wire = connected.venue.feed_protocols[0]
     await connected.until(lambda: all(connected.count(one) > 3 for one in wire.channels), "rows")
@@ -84,7 +86,7 @@ async def test_every_channel_delivers_and_books_equal_the_exchanges(
     assert connected.all_gaps == []
 
 
-async def test_each_trade_is_published_once_in_order(connected: Connector) -> None:
+async def test_each_trade_is_published_once_in_order(connected: ConnectorUnderTest) -> None:
     await connected.until(lambda: len(trade_ids(connected, "BTC/USDT")) > 100, "trades")
     check_trades(connected)
 
@@ -109,7 +111,7 @@ async def test_a_broken_book_is_a_gap_and_recovers(
 
 @pytest.mark.parametrize("fault", ["duplicate", "malformed", "unknown_event"])
 async def test_harmless_faults_are_no_gaps(
-    connected: Connector, raw: RawClient, fault: str
+    connected: ConnectorUnderTest, raw: RawClient, fault: str
 ) -> None:
     order = {"venue": "kraken", "fault": fault, "symbol": "BTC/USDT", "channel": "book"}
     await raw.order(**order, count=3)
@@ -120,7 +122,7 @@ async def test_harmless_faults_are_no_gaps(
 
 
 async def test_after_a_lost_connection_books_are_new_and_no_trade_is_missing(
-    connected: Connector, raw: RawClient
+    connected: ConnectorUnderTest, raw: RawClient
 ) -> None:
     await connected.until(lambda: all(trade_ids(connected, one) for one in SYMBOLS), "trades")
     await raw.order(venue="kraken", fault="disconnect", symbol="BTC/USDT", channel="book")
@@ -134,7 +136,7 @@ async def test_after_a_lost_connection_books_are_new_and_no_trade_is_missing(
 
 
 async def test_a_silent_symbol_does_not_silence_the_others(
-    connected: Connector, raw: RawClient
+    connected: ConnectorUnderTest, raw: RawClient
 ) -> None:
     await raw.order(venue="kraken", fault="silence", symbol="BTC/USDT", seconds=0)
     silent = []
@@ -150,7 +152,7 @@ async def test_a_silent_symbol_does_not_silence_the_others(
 
 
 async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(
-    connected: Connector, raw: RawClient
+    connected: ConnectorUnderTest, raw: RawClient
 ) -> None:
     connected.add(["NOPE/USDT", "XRP/USDT"])
     book = connected.book("XRP/USDT")

@@ -10,9 +10,9 @@ from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.order_socket import LoggedIn, SocketReply
+from kit.connector.orders.order_socket import LoginAccepted, OrderSocketReply
 from kit.connector.orders.user_stream import LoginRejected
-from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected
+from kit.execution.contract import Credentials, OutcomeUnknown, RequestAccepted, RequestRejected
 from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, signed_in
 from venues.kraken import orders
 from venues.kraken.order_socket import KrakenOrderSocketCodec
@@ -66,7 +66,7 @@ async def test_the_token_is_kept_by_a_subscription():
 async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
     async with open_client(TAKEN) as (venue, client, asked):
         exact = structs.replace(REQUEST, size=Decimal("0.10000000000000000001"), post_only=True)
-        assert await client.place(exact) == Accepted("OUF4EM-FRGI2-MQMWZD")
+        assert await client.place(exact) == RequestAccepted("OUF4EM-FRGI2-MQMWZD")
         assert '"order_qty":0.10000000000000000001,' in venue.received[-1]
         params = asked[1]["params"]
         assert (asked[1]["method"], asked[1]["req_id"]) == ("add_order", 1)
@@ -82,12 +82,12 @@ async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
             "post_only": True,
             "token": "t0ken",
         }
-        assert await client.amend(KEY, REQUEST) == Accepted("")
-        assert await client.cancel(KEY) == Accepted("")
+        assert await client.amend(KEY, REQUEST) == RequestAccepted("")
+        assert await client.cancel(KEY) == RequestAccepted("")
         assert [one["method"] for one in asked[2:]] == ["amend_order", "cancel_order"]
         assert asked[-1]["params"]["cl_ord_id"] == [CLIENT_ID]
         market = structs.replace(REQUEST, type=pb.ORDER_TYPE_MARKET, price=None)
-        assert isinstance(await client.place(market), Accepted)
+        assert isinstance(await client.place(market), RequestAccepted)
         assert asked[-1]["params"]["order_type"] == "market"
         assert posted(venue) == {"Assets", "AssetPairs", "GetWebSocketsToken"}
 
@@ -102,7 +102,7 @@ async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
 async def test_order_with_other_parameters_goes_by_rest(changes):
     async with open_client(TAKEN) as (venue, client, asked):
         venue.answer("/AddOrder", done({"txid": ["OA"], "descr": {}}))
-        assert await client.place(structs.replace(REQUEST, **changes)) == Accepted("OA")
+        assert await client.place(structs.replace(REQUEST, **changes)) == RequestAccepted("OA")
         assert len(asked) == 1
         assert "AddOrder" in posted(venue)
 
@@ -119,7 +119,7 @@ async def test_order_with_other_parameters_goes_by_rest(changes):
 async def test_rejection_has_its_reason(error, expected):
     async with open_client({"error": error, "success": False}) as (venue, client, _):
         receipt = await client.place(REQUEST)
-        assert isinstance(receipt, Rejected)
+        assert isinstance(receipt, RequestRejected)
         assert receipt.reason == expected
         assert "AddOrder" not in posted(venue)
 
@@ -137,7 +137,7 @@ async def test_unclear_answer_is_an_unknown_outcome():
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"method": "subscribe", "req_id": 0, "result": {}, "success": True}, LoggedIn()),
+        ({"method": "subscribe", "req_id": 0, "result": {}, "success": True}, LoginAccepted()),
         (
             {"method": "subscribe", "req_id": 0, "error": "EGeneral:Permission denied",
              "success": False},
@@ -147,7 +147,7 @@ async def test_unclear_answer_is_an_unknown_outcome():
         ({"channel": "executions", "type": "update", "data": []}, None),
         (
             {"method": "cancel_order", "req_id": 3, "result": {"order_id": "O"}, "success": True},
-            SocketReply(3, {"error": [], "result": {}}),
+            OrderSocketReply(3, {"error": [], "result": {}}),
         ),
     ],
 )  # fmt: skip

@@ -11,12 +11,12 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     Fee,
     OrderKey,
     OrderRequest,
-    Rejected,
+    RequestAccepted,
+    RequestRejected,
     StreamInterrupted,
     Transport,
     VenueBalance,
@@ -66,7 +66,7 @@ def done(result):
 async def test_an_order_goes_out_digit_for_digit():
     async with prepared() as (venue, client):
         venue.answer("/AddOrder", done({"descr": {}, "txid": ["OUF4EM-FRGI2-MQMWZD"]}))
-        assert await client.place(REQUEST) == Accepted("OUF4EM-FRGI2-MQMWZD")
+        assert await client.place(REQUEST) == RequestAccepted("OUF4EM-FRGI2-MQMWZD")
         sent = venue.sent[-1].params
         del sent["nonce"]
         assert sent == {
@@ -154,7 +154,7 @@ async def test_unclear_answer_is_an_unknown_outcome_and_not_repeated(status, bod
 async def test_nothing_is_sent_before_the_symbols_are_known():
     async with prepared() as (venue, client):
         venue.answer("/public/AssetPairs", "<html>502</html>", status=502)
-        assert isinstance(await client.place(REQUEST), Rejected)
+        assert isinstance(await client.place(REQUEST), RequestRejected)
         assert not [one for one in venue.sent if one.path.endswith("AddOrder")]
 
 

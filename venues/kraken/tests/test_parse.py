@@ -9,7 +9,7 @@ import pytest
 
 from kit.base.numbers import to_decimal
 from kit.marketdata.frames import FrameError, FramePatterns, Frames
-from kit.marketdata.model.columns import Numbers
+from kit.marketdata.model.columns import NumberColumn
 from venues.kraken import parse
 
 TRADE = (
@@ -43,13 +43,13 @@ REPLY = b'{"method":"subscribe","result":{"channel":"book","depth":10},"success"
 PATTERNS = FramePatterns([kind.pattern for kind in parse.KINDS], parse.WINDOW_BYTES)
 
 
-def decimals(column: Numbers) -> list[Decimal]:
+def decimals(column: NumberColumn) -> list[Decimal]:
     places = column.decimals
     each = [places] * len(column) if isinstance(places, int) else places.tolist()
     return [to_decimal(*pair) for pair in zip(column.unscaled.tolist(), each, strict=True)]
 
 
-def texts(column: Numbers) -> list[str]:
+def texts(column: NumberColumn) -> list[str]:
     """With all decimal places, as they were written."""
     return [format(number, "f") for number in decimals(column)]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from kit.connector.books.synchronized_book import BookState
-from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, SimulatedMarketView
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
 from venues.kraken.simulator import kraken_spot
 from venues.kraken.simulator.instruments import INSTRUMENTS
 from venues.kraken.simulator.tests.books import CHECKED_LEVELS, ClientBook, book_frame
@@ -26,7 +26,7 @@ SYMBOLS = ("BTC/USDT", "DOGE/USDT")
 async def told(seed: int, depth: int) -> list[tuple[str, bytes]]:
     """What the exchange says of some books, each frame with its symbol."""
     exchange = kraken_spot()
-    market = Market(str(seed), OPENING_NS, 2_000, INSTRUMENTS)
+    market = SimulatedMarket(str(seed), OPENING_NS, 2_000, INSTRUMENTS)
     market_view = SimulatedMarketView(market, exchange)
     session = exchange.open("/v2", {})
     assert session is not None

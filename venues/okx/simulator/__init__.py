@@ -12,7 +12,7 @@ from venues.okx.simulator.capture import capture_reader
 from venues.okx.simulator.encode import OkxEncoder
 from venues.okx.simulator.errors import ERRORS, FAILURES
 from venues.okx.simulator.faults import faults
-from venues.okx.simulator.instruments import SPOT, SWAP, Segment
+from venues.okx.simulator.instruments import SPOT, SWAP, OkxInstrumentType
 from venues.okx.simulator.orders import OkxOrders
 from venues.okx.simulator.streams import make_stream
 from venues.okx.simulator.websocket import OkxWebsocket
@@ -28,7 +28,7 @@ RULES = ConnectionRules(
 )
 
 
-def okx(segment: Segment, hosts: Collection[str]) -> Dialect:
+def okx(segment: OkxInstrumentType, hosts: Collection[str]) -> Dialect:
     """The dialect of OKX, with the instruments of one segment."""
     streams, orders = StreamRegistry(make_stream), OkxOrders()
     encoder = OkxEncoder(streams, segment)

@@ -14,13 +14,19 @@ from kit.simulator.dialect import RestRequest
 from kit.simulator.exchange.rest import ApiCall, ApiError
 from kit.simulator.exchange.signing import is_base64_signature, is_same
 from kit.simulator.listing import InstrumentKind
-from kit.simulator.matching.contract import Key, MatchingRules, RejectCode, SelfTrade, Status
-from kit.simulator.texts import instant_ns, whole
+from kit.simulator.matching.contract import (
+    ApiKey,
+    MatchingRules,
+    OrderStatus,
+    RejectCode,
+    SelfTradeMode,
+)
+from kit.simulator.text_conversion import instant_ns, whole
 
 VALID_MS = 30_000
 """How far a timestamp may be from the exchange's time."""
 LOGIN_PATH = "GET/users/self/verify"
-SELF_TRADE_DEFAULT = SelfTrade.CANCEL_OLDEST
+SELF_TRADE_DEFAULT = SelfTradeMode.CANCEL_OLDEST
 UNAUTHORIZED = 401
 HEADERS = {
     "OK-ACCESS-KEY": "50103",
@@ -37,8 +43,8 @@ def _rules(maker_fee: str, taker_fee: str) -> MatchingRules:
         tiers=(FeeTier(Decimal(maker_fee), Decimal(taker_fee)),),
         self_trade=SELF_TRADE_DEFAULT,
         outcomes={
-            RejectCode.WOULD_TAKE: Status.CANCELLED,
-            RejectCode.WOULD_NOT_FILL: Status.CANCELLED,
+            RejectCode.WOULD_TAKE: OrderStatus.CANCELLED,
+            RejectCode.WOULD_NOT_FILL: OrderStatus.CANCELLED,
         },
     )
 
@@ -49,12 +55,12 @@ MATCHING_RULES: Mapping[InstrumentKind, MatchingRules] = {
 }
 
 
-def credentials(key: Key) -> dict[str, str]:
+def credentials(key: ApiKey) -> dict[str, str]:
     """What a client is given, by ccxt's names."""
     return {"apiKey": key.key, "secret": key.secret, "password": key.password}
 
 
-def authenticate(request: RestRequest, call: ApiCall) -> Key:
+def authenticate(request: RestRequest, call: ApiCall) -> ApiKey:
     """The key that signed a REST call. Raises ApiError."""
     engine = call.engine
     for header, code in HEADERS.items():
@@ -80,7 +86,7 @@ def authenticate(request: RestRequest, call: ApiCall) -> Key:
     return key
 
 
-def key_of_login(call: ApiCall) -> Key:
+def key_of_login(call: ApiCall) -> ApiKey:
     """The key that signed a login: ``{"apiKey","passphrase","timestamp","sign"}``. Raises
     ApiError."""
     if call.market_view.engine is None:

@@ -8,7 +8,7 @@ from kit.simulator.dialect import MarketView
 from kit.simulator.exchange.candles import DAY_S, WEEK, CandleInterval, day_of
 from kit.simulator.history import Candle
 from kit.simulator.listing import Listing
-from kit.simulator.texts import plain
+from kit.simulator.text_conversion import plain
 from venues.okx.simulator.instruments import TYPES
 
 HOUR_S = 3_600

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import msgspec
 
-from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Frame, Stream
+from kit.simulator.dialect import RESPONSE, SNAPSHOT, UNKNOWN, Channel, ExchangeStream, Frame
 from kit.simulator.exchange.capture import CaptureReader, MarkParser, Parser
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.listing import BookSnapshot, InstrumentKind, Listing
+from kit.simulator.listing import ExchangeBookSnapshot, InstrumentKind, Listing
 from venues.okx import parse
 from venues.okx.simulator.instruments import SUFFIX
 
@@ -77,7 +77,7 @@ def capture_reader(streams: StreamRegistry) -> CaptureReader:
     )
 
 
-def snapshot_of(body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
+def snapshot_of(body: bytes, url: str = "") -> tuple[str, ExchangeBookSnapshot] | None:
     """The symbol in the URL and the book of the answer to ``/api/v5/market/books``."""
     try:
         book = _book_answer.decode(body).data[0]
@@ -85,7 +85,7 @@ def snapshot_of(body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
         return None
     found = SYMBOL_IN_URL.search(url)
     symbol = (found.group(1) or found.group(2)) if found else ""
-    return symbol, BookSnapshot(book.seqId, book.bids, book.asks)
+    return symbol, ExchangeBookSnapshot(book.seqId, book.bids, book.asks)
 
 
 def assets_of(symbol: str) -> tuple[str, str]:
@@ -101,13 +101,13 @@ def _complete(listing: Listing) -> Listing:
     return replace(listing, kind=InstrumentKind.PERPETUAL, contract_size="1", settle=listing.quote)
 
 
-def _marks_of(stream: Stream) -> MarkParser | None:
+def _marks_of(stream: ExchangeStream) -> MarkParser | None:
     return MARK_PARSERS.get(stream.name.partition(":")[0])
 
 
-def _unusual_stream(line: bytes, streams: StreamRegistry) -> Stream:
+def _unusual_stream(line: bytes, streams: StreamRegistry) -> ExchangeStream:
     if not line or line == PONG:
-        return CONVERSATION
+        return RESPONSE
     if line.startswith(REST_START):
         return SNAPSHOT if snapshot_of(line) is not None else UNKNOWN
     try:
@@ -115,7 +115,7 @@ def _unusual_stream(line: bytes, streams: StreamRegistry) -> Stream:
     except UNREADABLE:
         return UNKNOWN
     if frame.event:
-        return CONVERSATION
+        return RESPONSE
     if frame.arg is None:
         return UNKNOWN
     return streams.named(f"{frame.arg.channel}:{frame.arg.instId}".encode())

@@ -12,14 +12,14 @@ import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.base.numbers import format_scaled
-from kit.simulator.dialect import Channel, Frame, MarketView, Stream
-from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
+from kit.simulator.dialect import Channel, ExchangeStream, Frame, MarketView
 from kit.simulator.exchange.candles import open_candles
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.listing import BookSnapshot, Listing, Mark
-from kit.simulator.market import BookView, Step
+from kit.simulator.listing import DerivativeMark, ExchangeBookSnapshot, Listing
+from kit.simulator.market import MarketBookView, MarketStep
+from kit.simulator.market_events import BestQuote, Instrument, LevelChange, Trade
 from venues.okx.simulator.candles import INTERVALS, candle_row, milliseconds, ticker_row
-from venues.okx.simulator.instruments import TYPES, Segment
+from venues.okx.simulator.instruments import TYPES, OkxInstrumentType
 from venues.okx.simulator.streams import CANDLE, argument
 
 BOOK_LEVELS, CHECKSUM_LEVELS = 400, 25
@@ -57,9 +57,9 @@ class _Market:
 
     instrument: Instrument
     listing: Listing
-    trades: Stream
-    quote: Stream
-    book: Stream
+    trades: ExchangeStream
+    quote: ExchangeStream
+    book: ExchangeStream
     sequence: int = 0
     """The sequence of the last change of a level."""
     matches: list[Trade] = field(default_factory=list)
@@ -120,15 +120,15 @@ class _Market:
 class OkxEncoder:
     """Writes the frames of a simulated market. Remembers what each book has published."""
 
-    def __init__(self, streams: StreamRegistry, segment: Segment) -> None:
+    def __init__(self, streams: StreamRegistry, segment: OkxInstrumentType) -> None:
         self._streams = streams
         self._segment = segment
         self._markets: dict[Instrument, _Market] = {}
         self._by_symbol: dict[str, _Market] = {}
-        self._books: BookView | None = None
+        self._books: MarketBookView | None = None
 
     def encode(
-        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+        self, step: MarketStep, wanted: Collection[ExchangeStream], market_view: MarketView
     ) -> list[Frame]:
         """The frames of a step."""
         opening, self._books = self._books is None, step.books
@@ -153,7 +153,7 @@ class OkxEncoder:
             frames.extend(self._summaries(step.time_ns, wanted, market_view))
         return frames
 
-    def first(self, stream: Stream, market_view: MarketView) -> list[bytes]:
+    def first(self, stream: ExchangeStream, market_view: MarketView) -> list[bytes]:
         """The first frames of a subscription: the book, or the newest values. None before the first
         step, and in a replay."""
         market = self._by_symbol.get(stream.symbol)
@@ -166,7 +166,7 @@ class OkxEncoder:
             return [market.snapshot(market.published)]
         return [text for _, text in self._summary(stream, now_ns, market_view)]
 
-    def published(self, symbol: str) -> BookSnapshot | None:
+    def published(self, symbol: str) -> ExchangeBookSnapshot | None:
         """The book as published; None: it has no subscribers."""
         market = self._by_symbol.get(symbol)
         if market is None or market.published is None:
@@ -176,9 +176,9 @@ class OkxEncoder:
             [(market.price(ticks), market.size(lots)) for ticks, lots in side.items()]
             for side in (book.bids, book.asks)
         )
-        return BookSnapshot(market.number(book.sequence), bids, asks)
+        return ExchangeBookSnapshot(market.number(book.sequence), bids, asks)
 
-    def restart(self, stream: Stream) -> bytes | None:
+    def restart(self, stream: ExchangeStream) -> bytes | None:
         """Begin the ids of a book anew, as after maintenance: an empty update whose seqId is below
         its prevSeqId. None: the stream is no published book."""
         market = self._by_symbol.get(stream.symbol)
@@ -213,7 +213,7 @@ class OkxEncoder:
         return _Book(market.sequence, *self._top(market, BOOK_LEVELS), time_ns)
 
     def _book_frames(
-        self, market: _Market, time_ns: int, wanted: Collection[Stream]
+        self, market: _Market, time_ns: int, wanted: Collection[ExchangeStream]
     ) -> Iterator[Frame]:
         before = market.published
         if before is None:
@@ -228,7 +228,7 @@ class OkxEncoder:
             yield market.book, market.update(before, before)
 
     def _summaries(
-        self, time_ns: int, wanted: Collection[Stream], market_view: MarketView
+        self, time_ns: int, wanted: Collection[ExchangeStream], market_view: MarketView
     ) -> Iterator[Frame]:
         """What is sent by the clock."""
         for stream in wanted:
@@ -243,7 +243,9 @@ class OkxEncoder:
             if time_ns % interval_ns == 0:
                 yield from self._summary(stream, time_ns, market_view)
 
-    def _summary(self, stream: Stream, time_ns: int, market_view: MarketView) -> Iterator[Frame]:
+    def _summary(
+        self, stream: ExchangeStream, time_ns: int, market_view: MarketView
+    ) -> Iterator[Frame]:
         market = self._by_symbol.get(stream.symbol)
         if market is None:
             return
@@ -271,7 +273,7 @@ class OkxEncoder:
         return found
 
 
-def funding_row(mark: Mark, listing: Listing, now_ns: int) -> Row:
+def funding_row(mark: DerivativeMark, listing: Listing, now_ns: int) -> Row:
     """The rate, when it is exchanged (``fundingTime``), and when the next one is."""
     return {
         "formulaType": "withRate",
@@ -305,12 +307,12 @@ def _changes(before: Side, after: Side) -> Side:
     return changed
 
 
-def _framed(stream: Stream, row: bytes) -> bytes:
+def _framed(stream: ExchangeStream, row: bytes) -> bytes:
     """``{"arg":{"channel":"tickers","instId":"BTC-USDT"},"data":[…]}``"""
     return b'{"arg":%b,"data":[%b]}' % (argument(stream), row)
 
 
-def _trade_frames(market: _Market, wanted: Collection[Stream]) -> Iterator[Frame]:
+def _trade_frames(market: _Market, wanted: Collection[ExchangeStream]) -> Iterator[Frame]:
     """Successive matches at one price are one row, with the id of the last."""
     matches, market.matches = market.matches, []
     if market.trades not in wanted:
@@ -332,7 +334,7 @@ def _trade_row(market: _Market, trades: Sequence[Trade]) -> bytes:
     ).encode()
 
 
-def _quote_frames(market: _Market, wanted: Collection[Stream]) -> Iterator[Frame]:
+def _quote_frames(market: _Market, wanted: Collection[ExchangeStream]) -> Iterator[Frame]:
     """``{"asks":[["price","size","0","orders"]],"bids":[…],"ts","seqId"}``: the newest only."""
     best, market.best = market.best, None
     if best is None or market.quote not in wanted:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kit.simulator.events import Instrument
 from kit.simulator.listing import InstrumentKind, Listing
-from kit.simulator.texts import short
+from kit.simulator.market_events import Instrument
+from kit.simulator.text_conversion import short
 
 SUFFIX = "-SWAP"
 TYPES = {InstrumentKind.SPOT: "SPOT", InstrumentKind.PERPETUAL: "SWAP"}
@@ -13,7 +13,7 @@ TYPES = {InstrumentKind.SPOT: "SPOT", InstrumentKind.PERPETUAL: "SWAP"}
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class OkxInstrumentType:
     """The differences between spot and swaps, as parameters."""
 
     kind: InstrumentKind
@@ -38,7 +38,7 @@ class Segment:
         )
 
 
-SPOT = Segment(
+SPOT = OkxInstrumentType(
     InstrumentKind.SPOT,
     suffix="",
     instruments=(
@@ -51,7 +51,7 @@ SPOT = Segment(
     ),
     contract_sizes={},
 )
-SWAP = Segment(
+SWAP = OkxInstrumentType(
     InstrumentKind.PERPETUAL,
     suffix=SUFFIX,
     instruments=(

@@ -15,9 +15,9 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution.order_types import side_of
-from kit.simulator.exchange.market import last_price, whole_ticks
-from kit.simulator.exchange.memory import BoundedCache
-from kit.simulator.exchange.orders import stop_kind
+from kit.simulator.exchange.bounded_cache import BoundedCache
+from kit.simulator.exchange.listings_and_prices import last_price, whole_ticks
+from kit.simulator.exchange.order_fills import stop_kind
 from kit.simulator.exchange.rest import ApiCall, ApiError
 from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.matching.contract import (
@@ -25,9 +25,9 @@ from kit.simulator.matching.contract import (
     OrderTicket,
     OrderView,
     RejectCode,
-    SelfTrade,
+    SelfTradeMode,
 )
-from kit.simulator.texts import amount
+from kit.simulator.text_conversion import amount
 from venues.okx.simulator.errors import (
     EMPTY_BODY,
     ERRORS,
@@ -70,11 +70,11 @@ TIMES_IN_FORCE = {
     "ioc": orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
     "fok": orders_pb2.TIME_IN_FORCE_FILL_OR_KILL,
 }
-SELF_TRADES: Mapping[str, SelfTrade | None] = {
+SELF_TRADES: Mapping[str, SelfTradeMode | None] = {
     "": None,
-    "cancel_maker": SelfTrade.CANCEL_OLDEST,
-    "cancel_taker": SelfTrade.CANCEL_NEWEST,
-    "cancel_both": SelfTrade.CANCEL_BOTH,
+    "cancel_maker": SelfTradeMode.CANCEL_OLDEST,
+    "cancel_taker": SelfTradeMode.CANCEL_NEWEST,
+    "cancel_both": SelfTradeMode.CANCEL_BOTH,
 }
 MODES = dict.fromkeys(("cash", "cross", "isolated"))
 ORDER_MODES = {InstrumentKind.SPOT: ("cash",), InstrumentKind.PERPETUAL: ("cross",)}

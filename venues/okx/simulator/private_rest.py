@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.exchange.orders import fills_by_order, fills_of
+from kit.simulator.exchange.order_fills import fills_by_order, fills_of
 from kit.simulator.exchange.paging import page_by_id
 from kit.simulator.exchange.rest import ApiCall, Handler, Route, private
 from kit.simulator.listing import Listing

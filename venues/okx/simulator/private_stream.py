@@ -10,18 +10,18 @@ from dataclasses import dataclass
 import msgspec
 
 from kit.simulator.dialect import Frame
-from kit.simulator.exchange.orders import fills_of
+from kit.simulator.exchange.order_fills import fills_of
 from kit.simulator.exchange.rest import ApiCall
 from kit.simulator.exchange.streams import AccountStreams, symbol_of
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
-    Cause,
     FillView,
     OrderChanged,
+    OrderEventCause,
     PositionChanged,
 )
-from kit.simulator.texts import plain
+from kit.simulator.text_conversion import plain
 from venues.okx.simulator.orders import OkxOrders
 from venues.okx.simulator.private_rest import balances, fits, positions
 from venues.okx.simulator.rows import (
@@ -86,7 +86,9 @@ class OkxAccountFeed:
     def _algo_row(self, call: ApiCall, event: OrderChanged) -> Row | None:
         """An algo order until its trigger."""
         order = event.order
-        if not is_conditional(order) or (is_order(order) and event.cause is not Cause.TRIGGERED):
+        if not is_conditional(order) or (
+            is_order(order) and event.cause is not OrderEventCause.TRIGGERED
+        ):
             return None
         return algo_row(order, call.traded(order.ticket.symbol), self.orders.form_of(order))
 
@@ -100,7 +102,7 @@ class OkxAccountFeed:
         return {
             **order_row(order, call.traded(order.ticket.symbol), fills),
             **_fill_fields(fill),
-            "amendResult": "0" if event.cause is Cause.AMENDED else "",
+            "amendResult": "0" if event.cause is OrderEventCause.AMENDED else "",
             "reqId": self.orders.request_id,
             "code": "0",
             "msg": "",

@@ -11,9 +11,9 @@ from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import RestResponse
 from kit.simulator.exchange.paging import page_by_id
 from kit.simulator.exchange.rest import ApiCall, ApiError, Route, public
-from kit.simulator.history import TradePrint
-from kit.simulator.listing import BookSnapshot, InstrumentKind, Listing
-from kit.simulator.texts import short
+from kit.simulator.history import HistoricalTrade
+from kit.simulator.listing import ExchangeBookSnapshot, InstrumentKind, Listing
+from kit.simulator.text_conversion import short
 from venues.okx.simulator.candles import INTERVALS, candle_row, milliseconds, ticker_row
 from venues.okx.simulator.encode import Row, funding_row
 from venues.okx.simulator.errors import NO_INSTRUMENT, missing
@@ -29,7 +29,7 @@ BY_TIME = "2"
 TIME_END_NS = 2**63
 TIME_END_MS = TIME_END_NS // NANOSECONDS_PER_MILLISECOND
 
-Books = Callable[[str], BookSnapshot | None]
+Books = Callable[[str], ExchangeBookSnapshot | None]
 """The book of a symbol as its channel has published it."""
 
 
@@ -163,7 +163,7 @@ def _levels(side: Sequence[Sequence[str]]) -> list[tuple[str, str, str, str]]:
     return [(short(price), short(size), "0", "1") for price, size, *_ in side]
 
 
-def _trade(trade: TradePrint, symbol: str) -> Row:
+def _trade(trade: HistoricalTrade, symbol: str) -> Row:
     """``{"instId","tradeId","px","sz","side":the taker's,"ts","source"}``"""
     return {
         "instId": symbol,

@@ -14,14 +14,14 @@ from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.matching.contract import (
     BalanceView,
     FillView,
+    OrderStatus,
     OrderTicket,
     OrderView,
     PositionView,
     RejectCode,
-    SelfTrade,
-    Status,
+    SelfTradeMode,
 )
-from kit.simulator.texts import plain
+from kit.simulator.text_conversion import plain
 from venues.okx.simulator.authentication import MATCHING_RULES, SELF_TRADE_DEFAULT
 from venues.okx.simulator.candles import milliseconds
 from venues.okx.simulator.instruments import TYPES
@@ -35,13 +35,13 @@ ZERO = Decimal(0)
 
 Row = dict[str, object]
 STATES = {
-    Status.UNTRIGGERED: "live",
-    Status.OPEN: "live",
-    Status.PARTLY_FILLED: "partially_filled",
-    Status.FILLED: "filled",
-    Status.CANCELLED: "canceled",
-    Status.EXPIRED: "canceled",
-    Status.REJECTED: "canceled",
+    OrderStatus.UNTRIGGERED: "live",
+    OrderStatus.OPEN: "live",
+    OrderStatus.PARTLY_FILLED: "partially_filled",
+    OrderStatus.FILLED: "filled",
+    OrderStatus.CANCELLED: "canceled",
+    OrderStatus.EXPIRED: "canceled",
+    OrderStatus.REJECTED: "canceled",
 }
 ORDER_TYPES = {
     orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "limit",
@@ -63,10 +63,10 @@ CANCEL_SOURCES = {
 """Why the exchange has cancelled an order. "1": the client has cancelled it, "14": the rest of an
 immediate order."""
 SELF_TRADES = {
-    SelfTrade.ALLOW: "",
-    SelfTrade.CANCEL_OLDEST: "cancel_maker",
-    SelfTrade.CANCEL_NEWEST: "cancel_taker",
-    SelfTrade.CANCEL_BOTH: "cancel_both",
+    SelfTradeMode.ALLOW: "",
+    SelfTradeMode.CANCEL_OLDEST: "cancel_maker",
+    SelfTradeMode.CANCEL_NEWEST: "cancel_taker",
+    SelfTradeMode.CANCEL_BOTH: "cancel_both",
 }
 
 
@@ -191,7 +191,7 @@ def algo_state(order: OrderView) -> str:
     """``live``, ``effective`` after the trigger, or ``canceled``."""
     if is_order(order):
         return "effective"
-    return "live" if order.status is Status.UNTRIGGERED else "canceled"
+    return "live" if order.status is OrderStatus.UNTRIGGERED else "canceled"
 
 
 def _side(ticket: OrderTicket) -> str:
@@ -208,9 +208,9 @@ def _average(order: OrderView, listing: Listing) -> str:
 def _cancel_source(order: OrderView) -> str:
     if order.why is not None and order.why in CANCEL_SOURCES and order.is_final:
         return CANCEL_SOURCES[order.why]
-    if order.status is Status.EXPIRED:
+    if order.status is OrderStatus.EXPIRED:
         return "14"
-    return "1" if order.status is Status.CANCELLED else ""
+    return "1" if order.status is OrderStatus.CANCELLED else ""
 
 
 def fill_row(fill: FillView, listing: Listing) -> Row:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kit.simulator.dialect import Channel, Stream
+from kit.simulator.dialect import Channel, ExchangeStream
 from venues.okx.simulator.candles import INTERVALS
 from venues.okx.simulator.instruments import SUFFIX
 
@@ -33,14 +33,14 @@ ADDRESSES = {
 """The address of each channel: the last part of the path."""
 
 
-def make_stream(name: str) -> Stream:
+def make_stream(name: str) -> ExchangeStream:
     """The stream of a channel of an instrument. The symbol of an index is the one of its swap."""
     channel, _, instrument = name.partition(":")
     symbol = instrument + SUFFIX if channel == "index-tickers" else instrument
-    return Stream(name, CHANNELS.get(channel, Channel.OTHER), symbol)
+    return ExchangeStream(name, CHANNELS.get(channel, Channel.OTHER), symbol)
 
 
-def argument(stream: Stream) -> bytes:
+def argument(stream: ExchangeStream) -> bytes:
     """``{"channel":"trades","instId":"BTC-USDT"}``, as in frames."""
     channel, _, instrument = stream.name.partition(":")
     return msgspec.json.encode({"channel": channel, "instId": instrument})

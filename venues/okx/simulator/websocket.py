@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from kit.simulator.dialect import MarketView, Session
+from kit.simulator.dialect import MarketView, WebsocketSession
 from kit.simulator.exchange.account_feed import report_account
 from kit.simulator.exchange.rest import ApiCall, ApiError
 from kit.simulator.exchange.streams import AccountStreams, StreamRegistry
-from kit.simulator.texts import whole
+from kit.simulator.text_conversion import whole
 from venues.okx.simulator.authentication import key_of_login
 from venues.okx.simulator.encode import OkxEncoder
 from venues.okx.simulator.errors import ERRORS, NOT_LOGGED_IN
@@ -52,7 +52,7 @@ _call = msgspec.json.Decoder(_Call)
 
 
 @dataclass(slots=True)
-class OkxSession(Session):
+class OkxSession(WebsocketSession):
     """A connection to one of the addresses."""
 
     address: str = "public"
@@ -87,7 +87,7 @@ class OkxWebsocket:
             "cancel-order": cancel,
         }
 
-    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
+    def open(self, path: str, query: Mapping[str, str]) -> WebsocketSession | None:
         """``/ws/v5/public``, ``/ws/v5/business`` or ``/ws/v5/private``."""
         address = path.removeprefix(ROOT)
         if not path.startswith(ROOT) or address not in NAMES:
@@ -98,7 +98,9 @@ class OkxWebsocket:
             session.messages_per_second_max = PRIVATE_MESSAGES_PER_SECOND_MAX
         return session
 
-    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
+    async def receive(
+        self, session: WebsocketSession, text: str, market_view: MarketView
+    ) -> list[bytes]:
         assert isinstance(session, OkxSession)
         if text == "ping":
             return [b"pong"]
@@ -119,7 +121,7 @@ class OkxWebsocket:
             for answer in change(session, texts_of(one), call.id, market_view)
         ]
 
-    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
+    def tick(self, session: WebsocketSession, market_view: MarketView) -> list[bytes]:
         """The account and the positions, from time to time."""
         assert isinstance(session, OkxSession)
         if session.closes_in_s:

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from kit.connector.contract.venue import SequenceResult, UpdateNumbers
+from kit.connector.contract.venue import SequenceNumbers, SequenceResult
 from venues.okx.book import BOOK
 
 rule = BOOK.sequence
 
 
-def update(previous: int, last: int) -> UpdateNumbers:
-    return UpdateNumbers(min(previous + 1, last), last, previous)
+def update(previous: int, last: int) -> SequenceNumbers:
+    return SequenceNumbers(min(previous + 1, last), last, previous)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def update(previous: int, last: int) -> UpdateNumbers:
     ],
 )
 def test_an_update_names_the_one_before_it(
-    last: int, numbers: UpdateNumbers, join: SequenceResult
+    last: int, numbers: SequenceNumbers, join: SequenceResult
 ) -> None:
     assert rule.after_update(last, numbers) is join
 
@@ -43,7 +43,7 @@ def test_an_update_names_the_one_before_it(
         (update(16, 18), SequenceResult.GAP),
     ],
 )
-def test_the_first_update_after_a_snapshot(numbers: UpdateNumbers, join: SequenceResult) -> None:
+def test_the_first_update_after_a_snapshot(numbers: SequenceNumbers, join: SequenceResult) -> None:
     assert rule.after_snapshot(15, numbers) is join
 
 

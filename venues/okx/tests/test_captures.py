@@ -12,7 +12,7 @@ from kit.connector.books.synchronized_book import BookState
 from kit.connector.contract.venue import Environment
 from kit.marketdata.book.checksum import top_checksum
 from kit.marketdata.frames import FramePatterns, Frames
-from kit.marketdata.model.columns import Levels, Numbers, Scale
+from kit.marketdata.model.columns import NumberColumn, PriceLevels, Scale
 from venues.okx import parse
 from venues.okx.book import BOOK
 from venues.okx.catalog import VENUES
@@ -50,7 +50,7 @@ def frames_of(lines: list[bytes]) -> Frames:
     return Frames(lines, range(len(lines)))
 
 
-def texts(numbers: Numbers) -> list[str]:
+def texts(numbers: NumberColumn) -> list[str]:
     """The numbers as they are read, with as many decimal places as were written."""
     places = np.broadcast_to(numbers.decimals, len(numbers))
     return [
@@ -82,7 +82,7 @@ def sides(row: dict) -> tuple[list[list[str]], list[list[str]]]:
     return row["bids"], row["asks"]
 
 
-def levels_are(levels: Levels, wanted: list[list[list[str]]]) -> None:
+def levels_are(levels: PriceLevels, wanted: list[list[list[str]]]) -> None:
     assert levels.count.tolist() == list(map(len, wanted))
     flat = [level for side in wanted for level in side]
     assert texts(levels.price) == [level[0] for level in flat]

@@ -7,8 +7,8 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import rescale
-from kit.conformance.connector import Connector
-from kit.conformance.connector import connector as connector_of
+from kit.conformance.connector_under_test import ConnectorUnderTest
+from kit.conformance.connector_under_test import connector as connector_of
 from kit.connector.contract.venue import Environment
 from tests.support.raw_client import RawClient
 from venues.okx.catalog import VENUES
@@ -26,7 +26,7 @@ async def base() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def connected(base: str, symbols: Iterable[str]) -> AsyncIterator[Connector]:
+async def connected(base: str, symbols: Iterable[str]) -> AsyncIterator[ConnectorUnderTest]:
     """Connect without refills and wait until every book is proven."""
     address, _, venue_id = base.rpartition("/")
     venue = VENUES[venue_id](Environment("simulate", address))
@@ -36,12 +36,12 @@ async def connected(base: str, symbols: Iterable[str]) -> AsyncIterator[Connecto
 
 
 @pytest.fixture
-async def connector(base: str) -> AsyncIterator[Connector]:
+async def connector(base: str) -> AsyncIterator[ConnectorUnderTest]:
     async with connected(base, SPOT) as connector:
         yield connector
 
 
-async def check_book(connector: Connector, symbol: str) -> None:
+async def check_book(connector: ConnectorUnderTest, symbol: str) -> None:
     """The book is the one that the exchange tells over REST, at the same seqId."""
     book = connector.book(symbol)
     theirs = await connector.venue.history.book(symbol)
@@ -54,7 +54,7 @@ async def check_book(connector: Connector, symbol: str) -> None:
         assert ours == list(zip(price.tolist(), size.tolist(), strict=True))
 
 
-async def check_all(connector: Connector, symbols: tuple[str, ...] = SPOT) -> None:
+async def check_all(connector: ConnectorUnderTest, symbols: tuple[str, ...] = SPOT) -> None:
     for symbol in symbols:
         await check_book(connector, symbol)
 
@@ -90,7 +90,7 @@ async def test_all_that_swaps_are_valued_at_reaches_the_swap() -> None:
         assert told["next_funding_time_ns"] % (8 * 3_600_000_000_000) == 0
 
 
-async def test_each_trade_is_published_once_in_order(connector: Connector) -> None:
+async def test_each_trade_is_published_once_in_order(connector: ConnectorUnderTest) -> None:
     await connector.until(lambda: len(connector.trade_ids(FIRST)) > 100)
     for symbol in SPOT:
         ids = connector.trade_ids(symbol)
@@ -98,7 +98,9 @@ async def test_each_trade_is_published_once_in_order(connector: Connector) -> No
     assert connector.all_gaps == []
 
 
-async def test_a_lost_trade_is_a_gap_with_both_ids(connector: Connector, raw: RawClient) -> None:
+async def test_a_lost_trade_is_a_gap_with_both_ids(
+    connector: ConnectorUnderTest, raw: RawClient
+) -> None:
     await connector.until(lambda: connector.trade_ids(FIRST))
     await raw.order(venue="okx", fault="drop", symbol=FIRST, channel="trades")
     await connector.until(lambda: connector.all_gaps)
@@ -121,7 +123,7 @@ async def test_a_lost_trade_is_a_gap_with_both_ids(connector: Connector, raw: Ra
     ],
 )
 async def test_a_broken_book_is_a_gap_and_recovers(
-    connector: Connector, raw: RawClient, fault: str, reason: int
+    connector: ConnectorUnderTest, raw: RawClient, fault: str, reason: int
 ) -> None:
     epoch = connector.book(FIRST).epoch
     await raw.order(venue="okx", fault=fault, symbol=FIRST, channel="book")
@@ -145,7 +147,7 @@ async def test_a_broken_book_is_a_gap_and_recovers(
     ],
 )
 async def test_harmless_faults_are_no_gaps(
-    connector: Connector, raw: RawClient, fault: str
+    connector: ConnectorUnderTest, raw: RawClient, fault: str
 ) -> None:
     await raw.order(venue="okx", fault=fault, symbol=FIRST, channel="book", count=3)
     started = connector.count(types_pb2.CHANNEL_BOOK)
@@ -157,7 +159,7 @@ async def test_harmless_faults_are_no_gaps(
 
 
 async def test_a_missed_restart_of_the_numbering_is_a_hole(
-    connector: Connector, raw: RawClient
+    connector: ConnectorUnderTest, raw: RawClient
 ) -> None:
     """All ids that follow are below the book's: they must not pass for old."""
     await raw.order(venue="okx", fault="sequence_restart", symbol=FIRST, channel="book")
@@ -170,7 +172,7 @@ async def test_a_missed_restart_of_the_numbering_is_a_hole(
 
 
 async def test_a_lost_connection_is_a_gap_and_is_reopened(
-    connector: Connector, raw: RawClient
+    connector: ConnectorUnderTest, raw: RawClient
 ) -> None:
     await raw.order(venue="okx", fault="disconnect", symbol=FIRST, channel="book")
     await connector.until(lambda: not connector.synchronized())
@@ -186,7 +188,7 @@ async def connections(raw: RawClient) -> int:
 
 
 async def test_no_event_is_missed_after_the_notice_of_a_service_upgrade(
-    connector: Connector, raw: RawClient
+    connector: ConnectorUnderTest, raw: RawClient
 ) -> None:
     await connector.until(lambda: connector.trade_ids(FIRST))
     assert await connections(raw) == 2
@@ -200,7 +202,9 @@ async def test_no_event_is_missed_after_the_notice_of_a_service_upgrade(
     assert connector.all_gaps == []
 
 
-async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connector: Connector) -> None:
+async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(
+    connector: ConnectorUnderTest,
+) -> None:
     connector.add(["NO-SUCH", "XRP-USDT"])
     book = connector.book("XRP-USDT")
     await connector.until(lambda: book.epoch == 1)

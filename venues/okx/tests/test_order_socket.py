@@ -14,9 +14,15 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.order_socket import LoggedIn, SocketReply
+from kit.connector.orders.order_socket import LoginAccepted, OrderSocketReply
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
-from kit.execution.contract import Accepted, Credentials, OrderRequest, OutcomeUnknown, Rejected
+from kit.execution.contract import (
+    Credentials,
+    OrderRequest,
+    OutcomeUnknown,
+    RequestAccepted,
+    RequestRejected,
+)
 from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue, signed_in
 from venues.okx import orders
 from venues.okx.order_socket import OkxOrderSocketCodec
@@ -61,12 +67,14 @@ async def test_key_logs_in_before_the_first_order():
 
 async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
     async with open_client(TAKEN) as (venue, client, asked):
-        assert await client.place(REQUEST) == Accepted("3126")
-        assert await client.amend(KEY, structs.replace(REQUEST, size=Decimal("1.5"))) == Accepted(
-            "3126"
+        assert await client.place(REQUEST) == RequestAccepted("3126")
+        assert await client.amend(
+            KEY, structs.replace(REQUEST, size=Decimal("1.5"))
+        ) == RequestAccepted("3126")
+        assert await client.cancel(KEY) == RequestAccepted("3126")
+        assert isinstance(
+            await client.place(structs.replace(REQUEST, symbol="NEW-USDT")), RequestAccepted
         )
-        assert await client.cancel(KEY) == Accepted("3126")
-        assert isinstance(await client.place(structs.replace(REQUEST, symbol="NEW-USDT")), Accepted)
         placed, amended, cancelled, new = asked[1:]
         assert (placed["id"], placed["op"]) == ("1", "order")
         assert placed["args"] == [
@@ -93,7 +101,7 @@ async def test_a_stop_goes_by_rest():
                 stop_price=Decimal(5))  # fmt: skip
     async with open_client(TAKEN) as (venue, client, asked):
         venue.answer("/order-algo", done({"algoId": "7", "sCode": "0", "sMsg": ""}))
-        assert await client.place(stop) == Accepted("7")
+        assert await client.place(stop) == RequestAccepted("7")
         assert len(asked) == len(venue.sent) == 1
 
 
@@ -109,10 +117,10 @@ async def test_a_stop_goes_by_rest():
 async def test_rejection_has_its_reason(code, expected):
     row = {"ordId": "", "sCode": code, "sMsg": "no"}
     async with open_client({"code": "1", "msg": "", "data": [row]}) as (venue, client, _):
-        assert await client.place(REQUEST) == Rejected(expected, f"{code} no")
+        assert await client.place(REQUEST) == RequestRejected(expected, f"{code} no")
         assert not venue.sent
     async with open_client({"code": code, "msg": "no", "data": []}) as (venue, client, _):
-        assert await client.place(REQUEST) == Rejected(expected, f"{code} no")
+        assert await client.place(REQUEST) == RequestRejected(expected, f"{code} no")
 
 
 @pytest.mark.parametrize("code", ["50004", "50026", "50001"])
@@ -130,7 +138,7 @@ async def test_unclear_answer_is_an_unknown_outcome(code):
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"event": "login", "code": "0", "msg": ""}, LoggedIn()),
+        ({"event": "login", "code": "0", "msg": ""}, LoginAccepted()),
         (
             {"event": "error", "code": "60009", "msg": "Login failed."},
             LoginRejected("60009 Login failed."),
@@ -138,9 +146,9 @@ async def test_unclear_answer_is_an_unknown_outcome(code):
         ({"event": "notice", "code": "64008", "msg": "upgrade"}, StreamClosed("64008 upgrade")),
         (
             {"id": "7", "event": "error", "code": "60013", "msg": "Invalid args"},
-            SocketReply(7, {"code": "60013", "msg": "Invalid args", "data": []}),
+            OrderSocketReply(7, {"code": "60013", "msg": "Invalid args", "data": []}),
         ),
-        ({"id": "8", "op": "order", **TAKEN, "inTime": "1"}, SocketReply(8, TAKEN)),
+        ({"id": "8", "op": "order", **TAKEN, "inTime": "1"}, OrderSocketReply(8, TAKEN)),
         ({"event": "channel-conn-count", "channel": "orders"}, None),
     ],
 )

@@ -8,12 +8,12 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.errors import CredentialsRejected
 from kit.execution.contract import (
-    Accepted,
     Credentials,
     Fee,
     OrderKey,
     OrderRequest,
-    Rejected,
+    RequestAccepted,
+    RequestRejected,
     StreamInterrupted,
     Transport,
     VenueBalance,
@@ -62,7 +62,7 @@ def done(*rows):
 async def test_order_is_sent_digit_for_digit_and_acknowledged_only():
     async with prepared() as (venue, client):
         venue.answer("/trade/order", done({"ordId": "3126", "sCode": "0", "sMsg": ""}))
-        assert await client.place(REQUEST) == Accepted("3126")
+        assert await client.place(REQUEST) == RequestAccepted("3126")
         assert venue.sent[-1].json == {
             "instId": "BTC-USDT",
             "tdMode": "cash",
@@ -191,10 +191,10 @@ async def test_unknown_order_is_none_and_cannot_be_cancelled():
         row = {"sCode": "51400", "sMsg": "Cancellation failed as the order has been canceled"}
         venue.answer("/cancel-order", {"code": "1", "msg": "", "data": [row]})
         venue.answer("/cancel-algos", {"code": "1", "msg": "", "data": [row]})
-        assert isinstance(await client.cancel(KEY), Rejected)
+        assert isinstance(await client.cancel(KEY), RequestRejected)
         venue.answer("/orders-pending", done(ROW))
         venue.answer("/orders-algo-pending", done())
-        assert await client.cancel_all() == Accepted("")
+        assert await client.cancel_all() == RequestAccepted("")
 
 
 async def test_fills_balances_and_rights():

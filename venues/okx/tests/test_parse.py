@@ -6,7 +6,7 @@ import pytest
 
 from kit.base.numbers import to_decimal
 from kit.marketdata.frames import FrameError, Frames
-from kit.marketdata.model.columns import Numbers
+from kit.marketdata.model.columns import NumberColumn
 from venues.okx import parse
 
 TRADE = (
@@ -49,7 +49,7 @@ CANDLE = (
 )
 
 
-def decimals(column: Numbers) -> list[Decimal]:
+def decimals(column: NumberColumn) -> list[Decimal]:
     places = column.decimals
     each = [places] * len(column) if isinstance(places, int) else places.tolist()
     return [to_decimal(*pair) for pair in zip(column.unscaled.tolist(), each, strict=True)]

@@ -7,10 +7,10 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.contract import (
-    Accepted,
     OrderKey,
     OrderRequest,
     OutcomeUnknown,
+    RequestAccepted,
     VenueFill,
     VenueOrder,
 )
@@ -57,7 +57,7 @@ async def test_stop_goes_to_the_algo_orders(kind, price, expected, buys):
     )
     async with prepared() as (venue, client):
         venue.answer("/order-algo", done({"algoId": "3126000", "sCode": "0", "sMsg": ""}))
-        assert await client.place(order_request) == Accepted("3126000")
+        assert await client.place(order_request) == RequestAccepted("3126000")
         form = "sl" if "slTriggerPx" in expected else "tp"
         spends = {"tgtCcy": "base_ccy"} if buys and price is None else {}
         assert venue.sent[-1].json == expected | spends | {
@@ -72,7 +72,7 @@ async def test_stop_goes_to_the_algo_orders(kind, price, expected, buys):
         await check_unsupported_stops(client, order_request)
         assert len(venue.sent) == 1
         venue.answer("/amend-algos", done({"algoId": "3126000", "sCode": "0", "sMsg": ""}))
-        assert await client.amend(KEY, order_request) == Accepted("3126000")
+        assert await client.amend(KEY, order_request) == RequestAccepted("3126000")
         new = {f"new{name[:1].upper()}{name[1:]}": value for name, value in expected.items()}
         assert venue.sent[-1].json == new | {
             "instId": "BTC-USDT",
@@ -114,7 +114,7 @@ async def test_stop_is_cancelled_among_stops_or_orders():
     async with prepared() as (venue, client):
         venue.answer("/cancel-order", {"code": "1", "msg": "", "data": [no]})
         venue.answer("/cancel-algos", done({"algoId": "3126000", "sCode": "0", "sMsg": ""}))
-        assert await client.cancel(key) == Accepted("3126000")
+        assert await client.cancel(key) == RequestAccepted("3126000")
         assert venue.sent[0].json == {"instId": "BTC-USDT", "ordId": "3126000"}
         assert venue.sent[1].json == [{"instId": "BTC-USDT", "algoClOrdId": CLIENT_ID}]
         venue.answer("/cancel-order", {"code": "1", "msg": "", "data": [{**no, "sCode": "50026"}]})
@@ -130,7 +130,7 @@ async def test_cancel_all_reaches_orders_and_stops():
         absent = {"code": "1", "msg": "", "data": [no]}
         venue.answer("/cancel-order", absent, done({"ordId": "3126", "sCode": "0", "sMsg": ""}))
         venue.answer("/cancel-algos", done({"algoId": "3126000", "sCode": "0", "sMsg": ""}))
-        assert await client.cancel_all() == Accepted("")
+        assert await client.cancel_all() == RequestAccepted("")
         acts = [one.path.rpartition("/")[2] for one in venue.sent if one.method == "POST"]
         assert acts == ["cancel-order", "cancel-algos", "cancel-order"]
 

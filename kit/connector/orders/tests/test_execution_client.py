@@ -11,16 +11,16 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 from kit.base.clock import SystemClock
 from kit.base.errors import RateLimited
 from kit.base.request_budget import Priority, RequestBudget
-from kit.connector.orders.api import VenueApi
 from kit.connector.orders.errors import ErrorTable
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.rest_session import ApiRequest, QuerySession
+from kit.connector.orders.rest_session import OrderApiRequest, RestQuerySession
+from kit.connector.orders.venue_api import VenueApi
 from kit.execution.contract import (
-    Accepted,
     OrderCapabilities,
     OrderKey,
     OrderRequest,
-    Rejected,
+    RequestAccepted,
+    RequestRejected,
     VenueOrder,
     Verdict,
 )
@@ -52,9 +52,9 @@ class RecordingSession:
         self.calls: list[tuple[str, Priority]] = []
         self.verdicts: list[Verdict] = []
 
-    async def send(self, request: ApiRequest, priority: Priority, read: Any) -> Verdict:
+    async def send(self, request: OrderApiRequest, priority: Priority, read: Any) -> Verdict:
         self.calls.append((request.method, priority))
-        return self.verdicts.pop(0) if self.verdicts else Accepted("7")
+        return self.verdicts.pop(0) if self.verdicts else RequestAccepted("7")
 
     async def ask(self, method: str, params: Any, priority: Priority) -> Any:
         self.calls.append((method, priority))
@@ -65,41 +65,41 @@ class Orders:
 
     capabilities = OrderCapabilities(frozenset(), frozenset(), amends_to_smaller_only=True)
 
-    def place(self, order: OrderRequest) -> ApiRequest:
-        return ApiRequest("place")
+    def place(self, order: OrderRequest) -> OrderApiRequest:
+        return OrderApiRequest("place")
 
-    def amend(self, key: OrderKey, order: OrderRequest) -> ApiRequest:
-        return ApiRequest("amend")
+    def amend(self, key: OrderKey, order: OrderRequest) -> OrderApiRequest:
+        return OrderApiRequest("amend")
 
-    def cancel(self, key: OrderKey) -> Sequence[ApiRequest]:
-        return [ApiRequest("cancel"), ApiRequest("cancel stop")]
+    def cancel(self, key: OrderKey) -> Sequence[OrderApiRequest]:
+        return [OrderApiRequest("cancel"), OrderApiRequest("cancel stop")]
 
-    def cancel_all(self, symbol: str) -> Sequence[ApiRequest]:
+    def cancel_all(self, symbol: str) -> Sequence[OrderApiRequest]:
         return ()
 
-    def countdown(self, seconds: float) -> Sequence[ApiRequest]:
-        return [ApiRequest("countdown")]
+    def countdown(self, seconds: float) -> Sequence[OrderApiRequest]:
+        return [OrderApiRequest("countdown")]
 
     def verdict(self, answer: Any) -> Verdict:
-        return Accepted("7")
+        return RequestAccepted("7")
 
 
 class Account:
     """Questions that are named like the calls."""
 
-    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder:
+    async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder:
         await queries.ask("find")
         return ORDER
 
-    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, queries: RestQuerySession, symbol: str) -> list[VenueOrder]:
         await queries.ask("open_orders")
         return [ORDER]
 
-    async def fills(self, queries: QuerySession, symbol: str, since_time_ns: int) -> list[Any]:
+    async def fills(self, queries: RestQuerySession, symbol: str, since_time_ns: int) -> list[Any]:
         await queries.ask("fills")
         return []
 
-    async def balances(self, queries: QuerySession) -> list[Any]:
+    async def balances(self, queries: RestQuerySession) -> list[Any]:
         await queries.ask("balances")
         return []
 
@@ -147,11 +147,13 @@ async def test_missing_venue_id_is_asked_for_as_urgently_as_the_call() -> None:
 
 async def test_next_request_is_sent_only_when_the_order_was_not_found() -> None:
     session = RecordingSession()
-    session.verdicts = [Rejected(pb.REJECT_REASON_OTHER, "gone: no such order")]
-    assert await client(session).cancel(KEY) == Accepted("7")
+    session.verdicts = [RequestRejected(pb.REJECT_REASON_OTHER, "gone: no such order")]
+    assert await client(session).cancel(KEY) == RequestAccepted("7")
     assert [name for name, _ in session.calls] == ["cancel", "cancel stop"]
-    session.verdicts = [Rejected(pb.REJECT_REASON_PERMISSION, "not allowed")]
-    assert await client(session).cancel(KEY) == Rejected(pb.REJECT_REASON_PERMISSION, "not allowed")
+    session.verdicts = [RequestRejected(pb.REJECT_REASON_PERMISSION, "not allowed")]
+    assert await client(session).cancel(KEY) == RequestRejected(
+        pb.REJECT_REASON_PERMISSION, "not allowed"
+    )
 
 
 async def test_suspended_budget_lets_no_call_out() -> None:

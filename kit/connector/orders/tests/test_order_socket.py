@@ -14,13 +14,24 @@ from kit.base.clock import SystemClock
 from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.orders import order_socket
 from kit.connector.orders.errors import ErrorTable, VenueError
-from kit.connector.orders.order_socket import LoggedIn, OrderSocket, SocketReply
-from kit.connector.orders.rest_session import ApiRequest, CcxtApi, QuerySession, RestSession
+from kit.connector.orders.order_socket import LoginAccepted, OrderSocket, OrderSocketReply
+from kit.connector.orders.rest_session import (
+    CcxtPrivateApi,
+    OrderApiRequest,
+    RestQuerySession,
+    RestSession,
+)
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
-from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected, Verdict
+from kit.execution.contract import (
+    Credentials,
+    OutcomeUnknown,
+    RequestAccepted,
+    RequestRejected,
+    Verdict,
+)
 from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue
 
-REQUEST = ApiRequest("privatePostOrder", {"symbol": "BTCUSDT"}, operation="place")
+REQUEST = OrderApiRequest("privatePostOrder", {"symbol": "BTCUSDT"}, operation="place")
 ERRORS = ErrorTable(
     lambda answer: VenueError(str(answer["code"]), answer["msg"]) if "code" in answer else None,
     {"-1": pb.REJECT_REASON_SIZE, "-3": pb.REJECT_REASON_RATE_LIMIT},
@@ -40,7 +51,7 @@ class Codec:
     def url(self, exchange: Any) -> str:
         return self._url
 
-    async def login(self, queries: QuerySession) -> list[str]:
+    async def login(self, queries: RestQuerySession) -> list[str]:
         return ['{"op":"sign in"}'] if self._signs_in else []
 
     def encode(self, exchange: Any, number: int, operation: str, params: Any) -> str:
@@ -49,13 +60,13 @@ class Codec:
     def decode(self, message: Any) -> Any:
         match message.get("say"):
             case "entered":
-                return LoggedIn()
+                return LoginAccepted()
             case "denied":
                 return LoginRejected("a wrong key")
             case "ended":
                 return StreamClosed("maintenance")
         status, wait_s = message.get("status", 200), message.get("wait", 0)
-        return SocketReply(message["n"], message["answer"], status, wait_s)
+        return OrderSocketReply(message["n"], message["answer"], status, wait_s)
 
 
 @dataclass
@@ -69,12 +80,12 @@ class SocketFixture:
     """Requests that came over the websocket."""
 
     async def send(
-        self, request: ApiRequest = REQUEST, priority: Priority = Priority.NEW
+        self, request: OrderApiRequest = REQUEST, priority: Priority = Priority.NEW
     ) -> Verdict:
         return await self.socket.send(request, priority, read)
 
     def start(
-        self, request: ApiRequest = REQUEST, priority: Priority = Priority.NEW
+        self, request: OrderApiRequest = REQUEST, priority: Priority = Priority.NEW
     ) -> "asyncio.Task[Verdict]":
         return asyncio.create_task(self.send(request, priority))
 
@@ -85,7 +96,7 @@ class SocketFixture:
 
 
 def read(answer: Any) -> Verdict:
-    return Accepted(str(answer["id"]))
+    return RequestAccepted(str(answer["id"]))
 
 
 @asynccontextmanager
@@ -99,7 +110,7 @@ async def place(
     async with scripted_venue() as venue:
         config = {"urls": {"api": {"private": venue.base}}}
         credentials = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
-        api = CcxtApi("binance", ERRORS, config)
+        api = CcxtPrivateApi("binance", ERRORS, config)
         session = RestSession("binance", api, credentials, budget)
         written: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
@@ -127,7 +138,7 @@ async def test_answers_match_their_requests_in_any_order():
         numbers = [(await at.written.get())["n"] for _ in range(2)]
         assert numbers == [1, 2]
         await at.venue.send({"n": 2, "answer": {"id": "b"}}, {"n": 1, "answer": {"id": "a"}})
-        assert await asyncio.gather(first, second) == [Accepted("a"), Accepted("b")]
+        assert await asyncio.gather(first, second) == [RequestAccepted("a"), RequestAccepted("b")]
         assert not at.venue.sent
 
 
@@ -140,7 +151,7 @@ async def test_request_without_answer_is_unknown_and_sent_once(monkeypatch):
         again = at.start()
         await at.written.get()
         await at.venue.send({"n": 1, "answer": {"id": "late"}}, {"n": 2, "answer": {"id": "b"}})
-        assert await again == Accepted("b")
+        assert await again == RequestAccepted("b")
         assert at.written.empty()
         assert not at.venue.sent
 
@@ -151,7 +162,7 @@ async def test_lost_connection_makes_pending_requests_unknown():
         for _ in calls:
             await at.written.get()
         await at.venue.send({"n": 1, "answer": {"id": "a"}})
-        assert await calls[0] == Accepted("a")
+        assert await calls[0] == RequestAccepted("a")
         await at.venue.disconnect()
         receipt = await calls[1]
         assert isinstance(receipt, OutcomeUnknown)
@@ -160,48 +171,48 @@ async def test_lost_connection_makes_pending_requests_unknown():
         last = at.start()
         assert (await at.written.get())["n"] == 3
         await at.venue.send({"n": 2, "answer": {"id": "late"}}, {"n": 3, "answer": {"id": "c"}})
-        assert await last == Accepted("c")
+        assert await last == RequestAccepted("c")
         assert not at.venue.sent
 
 
 async def test_requests_go_by_rest_while_the_socket_is_not_open():
     async with place(is_begun=False) as at:
-        assert await at.send() == Accepted("by rest")
+        assert await at.send() == RequestAccepted("by rest")
         at.socket.start()
         await at.socket.ready.wait()
         called = at.start()
         await at.written.get()
         await at.venue.send({"n": 1, "answer": {"id": "a"}})
-        assert await called == Accepted("a")
+        assert await called == RequestAccepted("a")
         await at.venue.disconnect()
         await at.until_shut()
-        assert await at.send() == Accepted("by rest")
+        assert await at.send() == RequestAccepted("by rest")
         assert len(at.venue.sent) == 2
 
 
 async def test_request_without_operation_goes_by_rest():
     async with place() as at:
-        assert await at.send(ApiRequest("privatePostOrder")) == Accepted("by rest")
+        assert await at.send(OrderApiRequest("privatePostOrder")) == RequestAccepted("by rest")
         assert at.written.empty()
 
 
 async def test_socket_parameters_replace_those_of_rest():
     async with place() as at:
-        called = at.start(ApiRequest("privatePostOrder", {"a": "1"}, "", "place", {"b": "2"}))
+        called = at.start(OrderApiRequest("privatePostOrder", {"a": "1"}, "", "place", {"b": "2"}))
         assert (await at.written.get())["params"] == {"b": "2"}
         await at.venue.send({"n": 1, "answer": {"id": "a"}})
-        assert await called == Accepted("a")
+        assert await called == RequestAccepted("a")
 
 
 @pytest.mark.parametrize(
     ("answer", "status", "expected"),
     [
-        ({"code": -1, "msg": "too small"}, 400, Rejected(pb.REJECT_REASON_SIZE, "-1 too small")),
-        ({"code": -1, "msg": "too small"}, 200, Rejected(pb.REJECT_REASON_SIZE, "-1 too small")),
+        ({"code": -1, "msg": "small"}, 400, RequestRejected(pb.REJECT_REASON_SIZE, "-1 small")),
+        ({"code": -1, "msg": "small"}, 200, RequestRejected(pb.REJECT_REASON_SIZE, "-1 small")),
         ({"code": -2, "msg": "timeout"}, 200, OutcomeUnknown("-2 timeout")),
         # Not in the table: ccxt's own class of the code.
         ({"code": -2010, "msg": "Account has insufficient balance for requested action."}, 400,
-         Rejected(pb.REJECT_REASON_INSUFFICIENT_FUNDS,
+         RequestRejected(pb.REJECT_REASON_INSUFFICIENT_FUNDS,
                  "-2010 Account has insufficient balance for requested action.")),
         ({"code": -77, "msg": "what is that"}, 500, OutcomeUnknown("HTTP 500 -77 what is that")),
         ({}, 500, OutcomeUnknown("HTTP 500 {}")),
@@ -221,10 +232,10 @@ async def test_unencodable_request_is_rejected_and_unreadable_message_ignored(mo
         called = at.start()
         await at.written.get()
         await at.venue.send("[1]", "pong", '{"n":', {"who": "knows"}, {"n": 1, "answer": {"id": 5}})
-        assert await called == Accepted("5")
-        nonsense = ApiRequest("privatePostOrder", {"size": {1, 2}}, operation="place")
+        assert await called == RequestAccepted("5")
+        nonsense = OrderApiRequest("privatePostOrder", {"size": {1, 2}}, operation="place")
         receipt = await at.send(nonsense)
-        assert isinstance(receipt, Rejected)
+        assert isinstance(receipt, RequestRejected)
         assert receipt.detail.startswith("not sent")
         assert at.written.empty()
         assert not at.venue.sent
@@ -233,16 +244,16 @@ async def test_unencodable_request_is_rejected_and_unreadable_message_ignored(mo
 async def test_nothing_is_sent_before_login():
     async with place(signs_in=True) as at:
         assert (await at.written.get())["op"] == "sign in"
-        assert await at.send() == Accepted("by rest")
+        assert await at.send() == RequestAccepted("by rest")
         await at.venue.send({"say": "entered"})
         await at.socket.ready.wait()
         called = at.start()
         assert (await at.written.get())["op"] == "place"
         await at.venue.send({"n": 1, "answer": {"id": "a"}})
-        assert await called == Accepted("a")
+        assert await called == RequestAccepted("a")
         await at.venue.disconnect()
         await at.until_shut()
-        assert await at.send() == Accepted("by rest")
+        assert await at.send() == RequestAccepted("by rest")
         assert (await at.written.get())["op"] == "sign in"
         assert not at.socket.ready.is_set()
 
@@ -272,7 +283,7 @@ async def test_login_is_retried_late_after_a_rejected_key():
         while await clock.slept.get() != order_socket.LOGIN_RETRY_S:
             pass
         assert at.written.empty()
-        assert await at.send() == Accepted("by rest")
+        assert await at.send() == RequestAccepted("by rest")
         while at.written.empty():
             clock.gone.release()
             await asyncio.sleep(0.001)
@@ -293,9 +304,9 @@ async def test_retired_connection_takes_answers_only():
         await at.written.get()
         await at.venue.send({"say": "ended"})
         await at.until_shut()
-        assert await at.send() == Accepted("by rest")
+        assert await at.send() == RequestAccepted("by rest")
         await at.venue.send({"n": 1, "answer": {"id": "a"}})
-        assert await called == Accepted("a")
+        assert await called == RequestAccepted("a")
         await at.socket.ready.wait()
         assert at.venue.received.count("/orders") == 2
 
@@ -329,18 +340,18 @@ async def test_requests_wait_for_their_turn_and_a_rate_limit_suspends_the_budget
     async with place(budget=budget) as at:
         first, second = at.start(), at.start()
         assert (await at.written.get())["n"] == 1
-        cancel = ApiRequest("privateDeleteOrder", {}, operation="cancel")
+        cancel = OrderApiRequest("privateDeleteOrder", {}, operation="cancel")
         urgent = at.start(cancel, Priority.CANCEL)
         assert (await at.written.get())["op"] == "cancel"
         answer = {"code": -3, "msg": "slow down"}
         await at.venue.send({"n": 1, "answer": answer, "status": 429, "wait": 7})
         for rejected in (await first, await second):
-            assert isinstance(rejected, Rejected)
+            assert isinstance(rejected, RequestRejected)
             assert rejected.reason == pb.REJECT_REASON_RATE_LIMIT
         assert 6 < budget.suspended_s() <= 7
         await at.venue.send({"n": 2, "answer": {"id": "a"}})
-        assert await urgent == Accepted("a")
-        assert isinstance(await at.send(), Rejected)
+        assert await urgent == RequestAccepted("a")
+        assert isinstance(await at.send(), RequestRejected)
         assert at.written.empty()
         assert not at.venue.sent
 
@@ -352,7 +363,7 @@ async def test_request_whose_socket_is_lost_while_it_waits_goes_by_rest():
         await at.written.get()
         await at.venue.disconnect()
         assert isinstance(await first, OutcomeUnknown)
-        assert await second == Accepted("by rest")
+        assert await second == RequestAccepted("by rest")
         assert len(at.venue.sent) == 1
 
 
@@ -365,7 +376,7 @@ async def test_cancelled_caller_leaves_no_pending_request():
         again = at.start()
         await at.written.get()
         await at.venue.send({"n": 1, "answer": {"id": "late"}}, {"n": 2, "answer": {"id": "b"}})
-        assert await again == Accepted("b")
+        assert await again == RequestAccepted("b")
         assert not at.socket._pending
 
 
@@ -383,7 +394,7 @@ async def test_pending_requests_are_limited(monkeypatch):
         called = at.start()
         await at.written.get()
         receipt = await at.send()
-        assert isinstance(receipt, Rejected)
+        assert isinstance(receipt, RequestRejected)
         assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
         await at.venue.send({"n": 1, "answer": {"id": "a"}})
-        assert await called == Accepted("a")
+        assert await called == RequestAccepted("a")

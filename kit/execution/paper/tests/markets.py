@@ -9,10 +9,10 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 from kit.execution.contract import OrderKey, OrderRequest
 from kit.execution.paper.exchange import PaperExchange
 from kit.execution.paper.market import (
-    BookLevel,
-    BookUnproven,
-    BookUpdated,
-    MarkReported,
+    BookInvalidated,
+    BookLevelsChanged,
+    BookLevelUpdate,
+    MarkPriceReported,
     TradeReported,
 )
 from kit.execution.paper.rules import FeeSchedule, PaperRules
@@ -109,18 +109,20 @@ class FakeMarket:
     def whole(self, bids=(), asks=(), symbol=SYMBOL, time_ns=0):
         """The book is this: pairs of price and size."""
         sides = ((True, bids), (False, asks))
-        levels = [BookLevel(side, D(str(p)), D(str(s))) for side, each in sides for p, s in each]
+        levels = [
+            BookLevelUpdate(side, D(str(p)), D(str(s))) for side, each in sides for p, s in each
+        ]
         self.books[symbol] = {(one.is_bid, one.price): one.size for one in levels}
-        self._tell(BookUpdated(symbol, levels, True, time_ns), time_ns)
+        self._tell(BookLevelsChanged(symbol, levels, True, time_ns), time_ns)
 
     def change(self, is_bid, price, size, symbol=SYMBOL, time_ns=0):
         """A level is so now."""
-        level = BookLevel(is_bid, D(str(price)), D(str(size)))
+        level = BookLevelUpdate(is_bid, D(str(price)), D(str(size)))
         book = self.books[symbol]
         book[is_bid, level.price] = level.size
         if not level.size:
             del book[is_bid, level.price]
-        self._tell(BookUpdated(symbol, [level], False, time_ns), time_ns)
+        self._tell(BookLevelsChanged(symbol, [level], False, time_ns), time_ns)
 
     def trade(self, price, size, buys=False, symbol=SYMBOL, time_ns=0):
         """A taker buys or sells."""
@@ -129,11 +131,11 @@ class FakeMarket:
     def doubt(self, symbol=SYMBOL):
         """The book cannot be relied on."""
         self.books.pop(symbol, None)
-        self._tell(BookUnproven(symbol))
+        self._tell(BookInvalidated(symbol))
 
     def mark(self, price, rate="0", next_ns=0, symbol=SWAP, time_ns=0):
         """A derivative is worth so much."""
-        self._tell(MarkReported(symbol, D(str(price)), D(rate), next_ns, time_ns))
+        self._tell(MarkPriceReported(symbol, D(str(price)), D(rate), next_ns, time_ns))
 
     def _tell(self, event, time_ns=0):
         if time_ns:

@@ -9,7 +9,7 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.contract import OrderKey
-from kit.execution.paper.market import BookLevel, BookUpdated, TradeReported
+from kit.execution.paper.market import BookLevelsChanged, BookLevelUpdate, TradeReported
 from kit.execution.paper.tests.markets import RULES, SYMBOL, PaperVenue
 
 D = Decimal
@@ -73,7 +73,7 @@ class Tape:
     def _book(self, bids, asks, is_whole, time_ns):
         sides = ((True, bids), (False, asks))
         levels = [
-            BookLevel(side, D(price), D(size)) for side, each in sides for price, size in each
+            BookLevelUpdate(side, D(price), D(size)) for side, each in sides for price, size in each
         ]
         for is_bid, price, size in levels:
             known, prices = (is_bid, price) in self.sizes, self.prices[is_bid]
@@ -85,7 +85,7 @@ class Tape:
                 del self.sizes[is_bid, price]
                 del prices[bisect_left(prices, price)]
         self.time_ns = time_ns or self.time_ns
-        event = BookUpdated(SYMBOL, levels, is_whole, time_ns)
+        event = BookLevelsChanged(SYMBOL, levels, is_whole, time_ns)
         self.hear([event])
         return event
 
@@ -110,7 +110,7 @@ def compare(frames):
             assert is_touched or not now.filled_size
             floor.exchange.cancel(OrderKey(SYMBOL, "", order.venue_order_id))
             order = None
-        if order is None and isinstance(event, BookUpdated):
+        if order is None and isinstance(event, BookLevelsChanged):
             receipt = floor.place(tape.best_bid(), "0.01", post_only=True)
             order, is_touched = receipt.order, False
             ends_ns = event.venue_time_ns + LIFE_NS

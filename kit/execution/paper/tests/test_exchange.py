@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.execution.contract import Accepted, Rejected
+from kit.execution.contract import RequestAccepted, RequestRejected
 from kit.execution.paper.tests.markets import SELL, SYMBOL, PaperVenue
 
 D = Decimal
@@ -34,7 +34,7 @@ def floor():
 
 
 def refused(receipt):
-    assert isinstance(receipt, Rejected), receipt
+    assert isinstance(receipt, RequestRejected), receipt
     return receipt.reason
 
 
@@ -226,7 +226,7 @@ def test_what_is_not_subscribed_to_cannot_be_traded(floor):
 def test_an_amended_order_keeps_its_place_when_it_only_gets_smaller(floor):
     receipt = floor.place(99, 2)
     request = structs.replace(floor.request(99, 1), client_order_id="")
-    assert isinstance(floor.exchange.amend(floor.key(receipt), request), Accepted)
+    assert isinstance(floor.exchange.amend(floor.key(receipt), request), RequestAccepted)
     floor.market.change(True, 99, 20)
     floor.market.trade(99, 6)
     assert floor.now(receipt).state == FILLED
@@ -242,8 +242,8 @@ def test_an_amended_order_keeps_its_place_when_it_only_gets_smaller(floor):
 def test_what_is_cancelled_holds_nothing_and_is_cancelled_once(floor):
     receipt = floor.place(99, 2)
     assert floor.free()["USDT"] == 10_000 - 198
-    assert isinstance(floor.exchange.cancel(floor.key(receipt)), Accepted)
+    assert isinstance(floor.exchange.cancel(floor.key(receipt)), RequestAccepted)
     assert floor.now(receipt).state == CANCELLED
     assert floor.free() == floor.totals()
-    assert isinstance(floor.exchange.cancel(floor.key(receipt)), Rejected)
+    assert isinstance(floor.exchange.cancel(floor.key(receipt)), RequestRejected)
     assert not floor.market.watched

@@ -11,12 +11,13 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.errors import StoreUnavailable
 from kit.execution.account import Account
+from kit.execution.approval_verifier import ApprovalVerifier
 from kit.execution.context import AccountContext
 from kit.execution.contract import OrderKey, VenueFill
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.paper.tests.markets import BUY, LISTED, RULES, SELL, SYMBOL, FakeMarket
-from kit.execution.prices import MarketReference
+from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import (
@@ -27,7 +28,6 @@ from kit.execution.tests.simulated_process import (
     run,
     verified,
 )
-from kit.execution.verifier import Verifier
 
 SETTINGS = OrdersSettings(place_timeout_s=3, reconcile_interval_s=5)
 SLOW = replace(RULES, latency_ms=20, jitter_ms=10, seed=3)
@@ -74,8 +74,8 @@ class PaperWorld:
             context,
             self.client,
             AccountJournal(self.journal, self.offload(self.journal), self.clock),
-            Verifier(KEYS, live=True),
-            MarketReference(LISTED.get, self.prices),
+            ApprovalVerifier(KEYS, live=True),
+            ReferenceMarketData(LISTED.get, self.prices),
         )
         self.process.start(self.client.run())
         self.process.start(self.account.run())

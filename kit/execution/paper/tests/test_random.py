@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.execution.contract import Accepted
-from kit.execution.paper.market import BookUpdated, TradeReported
-from kit.execution.paper.records import PositionRecord
+from kit.execution.contract import RequestAccepted
+from kit.execution.paper.market import BookLevelsChanged, TradeReported
+from kit.execution.paper.records import PaperPositionRecord
 from kit.execution.paper.tests.markets import BUY, RULES, SELL, SWAP, SYMBOL, PaperVenue
 
 D = Decimal
@@ -70,11 +70,11 @@ class Run:
         known = len(self.floor.exchange.fills("", 0))
         receipt = self.floor.place(price, size, side=BUY if buys else SELL, **more)
         fills = self.floor.exchange.fills("", 0)[known:]
-        if how == "post" and isinstance(receipt, Accepted):
+        if how == "post" and isinstance(receipt, RequestAccepted):
             assert not fills or receipt.order.state == pb.ORDER_STATE_ACKNOWLEDGED
-        if how == "fok" and isinstance(receipt, Accepted) and fills:
+        if how == "fok" and isinstance(receipt, RequestAccepted) and fills:
             assert receipt.order.filled_size == size
-        if isinstance(receipt, Accepted):
+        if isinstance(receipt, RequestAccepted):
             self.receipts.append(receipt)
 
     def trade(self, buys, price, size):
@@ -109,7 +109,7 @@ class Run:
         filled = Counter()
         for fill in fills:
             filled[fill.side == BUY] += fill.size
-            order = exchange.find(self.floor.key(Accepted(fill.venue_order_id)))
+            order = exchange.find(self.floor.key(RequestAccepted(fill.venue_order_id)))
             assert order.filled_size <= order.size
         assert all(filled[side] <= self.there[side] for side in filled)
         for order in exchange.open_orders(""):
@@ -123,7 +123,7 @@ class Run:
 
     def _check_price(self, fill):
         """Who waits is filled at his own price; who takes at one that is displayed."""
-        limit = self.floor.exchange.find(self.floor.key(Accepted(fill.venue_order_id))).price
+        limit = self.floor.exchange.find(self.floor.key(RequestAccepted(fill.venue_order_id))).price
         if fill.liquidity == pb.LIQUIDITY_MAKER:
             assert fill.price == limit
             return
@@ -141,7 +141,9 @@ class Run:
             wallet = self.floor.exchange.wallet
             listed = SWAP in wallet.terms
             held = (
-                wallet.position_record(SWAP) if listed else PositionRecord(SWAP, D(0), D(0), D(0))
+                wallet.position_record(SWAP)
+                if listed
+                else PaperPositionRecord(SWAP, D(0), D(0), D(0))
             )
             assert held.size == size
             assert self.floor.totals()["USDT"] == totals["USDT"] + cash + held.cost
@@ -160,7 +162,7 @@ class Run:
                 # Of the two sides of a trade each could have been ours.
                 self.there[True] += event.size
                 self.there[False] += event.size
-            elif isinstance(event, BookUpdated):
+            elif isinstance(event, BookLevelsChanged):
                 for level in event.levels:
                     place = level.is_bid, level.price
                     before = D(0) if event.is_whole else self._shown.get(place, D(0))

@@ -5,11 +5,11 @@ import pytest
 
 from kit.marketdata.frames import Field, Frames, FrameSchema
 from kit.marketdata.model.columns import SIDE_BUY, SIDE_SELL, TradeRows
-from kit.simulator.dialect import Channel, Stream
+from kit.simulator.dialect import Channel, ExchangeStream
 from kit.simulator.exchange.capture import BATCH_LINES, CaptureReader
 from kit.simulator.listing import Listing
 
-STREAM = Stream("trades", Channel.TRADES, "AB")
+STREAM = ExchangeStream("trades", Channel.TRADES, "AB")
 TRADE = FrameSchema(
     "",
     {"s": Field.TEXT, "p": Field.DECIMAL, "q": Field.DECIMAL, "i": Field.INTEGER, "b": Field.TEXT},

@@ -4,7 +4,12 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.exchange.market import in_dollars, known_listings, last_price, whole_ticks
+from kit.simulator.exchange.listings_and_prices import (
+    in_dollars,
+    known_listings,
+    last_price,
+    whole_ticks,
+)
 from kit.simulator.listing import Listing
 from kit.simulator.matching.tests.fake_engine import FakeMarketView, FakeMatchingEngine
 

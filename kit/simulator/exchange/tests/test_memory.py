@@ -1,6 +1,6 @@
 """What is remembered of clients has a bound."""
 
-from kit.simulator.exchange.memory import BoundedCache
+from kit.simulator.exchange.bounded_cache import BoundedCache
 
 
 def test_the_oldest_value_is_forgotten():

@@ -3,7 +3,7 @@
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.simulator.exchange.orders import fills_by_order, fills_of, stop_kind
+from kit.simulator.exchange.order_fills import fills_by_order, fills_of, stop_kind
 from kit.simulator.matching.tests.markets import Market
 
 

@@ -19,7 +19,7 @@ from kit.simulator.matching.contract import (
     OrderRejected,
     OrderTicket,
     RejectCode,
-    SelfTrade,
+    SelfTradeMode,
 )
 from kit.simulator.matching.tests.markets import SYMBOL, Market
 from kit.simulator.matching.tests.reference import Met, Reference
@@ -47,7 +47,7 @@ class Disagreement(Exception):
 class Comparison:
     """Does the same to both, and compares."""
 
-    def __init__(self, seed: int, fee_asset: FeeAsset, self_trade: SelfTrade) -> None:
+    def __init__(self, seed: int, fee_asset: FeeAsset, self_trade: SelfTradeMode) -> None:
         rules = MatchingRules(
             start=START,
             tiers=TIERS,

@@ -4,20 +4,20 @@ from decimal import Decimal
 
 from msgspec import structs
 
-from kit.simulator.history import TradePrint
-from kit.simulator.listing import BookSnapshot
+from kit.simulator.history import HistoricalTrade
+from kit.simulator.listing import ExchangeBookSnapshot
 from kit.simulator.matching.contract import (
     KEYS,
+    ApiKey,
     BalanceView,
-    Cause,
-    Key,
     OrderChanged,
+    OrderEventCause,
     OrderRejected,
+    OrderStatus,
     OrderTicket,
     OrderView,
     PositionView,
     RejectCode,
-    Status,
 )
 
 NOW_MS = 1_790_000_000_000
@@ -30,13 +30,13 @@ class FakeMatchingEngine:
     def __init__(self) -> None:
         self.keys = KEYS
         self.refuses: RejectCode | None = None
-        self.status = Status.OPEN
+        self.status = OrderStatus.OPEN
         self.found: dict[int, OrderView] = {}
         self.held: list[PositionView] = []
         self.countdown: tuple[str, float] | None = None
         self._listeners: list = []
 
-    def key(self, name: str) -> Key | None:
+    def key(self, name: str) -> ApiKey | None:
         return next((key for key in self.keys if key.key == name), None)
 
     def place(self, account: str, ticket: OrderTicket) -> OrderView:
@@ -44,20 +44,22 @@ class FakeMatchingEngine:
             raise OrderRejected(self.refuses)
         number, now_ns = len(self.found) + 1, NOW_MS * 10**6
         order = OrderView(number, account, ticket, self.status, ZERO, ZERO, now_ns, now_ns)
-        return self._keep(order, Cause.NEW)
+        return self._keep(order, OrderEventCause.NEW)
 
     def amend(self, account, order_id, size, price, stop_price=None) -> OrderView:
         order = self.order(account, order_id)
         ticket = structs.replace(
             order.ticket, size=size or order.ticket.size, price=price or order.ticket.price
         )
-        return self._keep(structs.replace(order, ticket=ticket), Cause.AMENDED)
+        return self._keep(structs.replace(order, ticket=ticket), OrderEventCause.AMENDED)
 
     def cancel(self, account: str, order_id: int) -> OrderView:
         order = self.order(account, order_id)
         if order.is_final:
             raise OrderRejected(RejectCode.FINISHED)
-        return self._keep(structs.replace(order, status=Status.CANCELLED), Cause.CANCELLED)
+        return self._keep(
+            structs.replace(order, status=OrderStatus.CANCELLED), OrderEventCause.CANCELLED
+        )
 
     def cancel_all(self, account: str, symbol: str = "") -> list[OrderView]:
         return [self.cancel(account, one.order_id) for one in self.open_orders(account, symbol)]
@@ -98,7 +100,7 @@ class FakeMatchingEngine:
         for listener in list(self._listeners):
             listener(event)
 
-    def _keep(self, order: OrderView, cause: Cause) -> OrderView:
+    def _keep(self, order: OrderView, cause: OrderEventCause) -> OrderView:
         self.found[order.order_id] = order
         self.tell(OrderChanged(order, cause))
         return order
@@ -107,8 +109,8 @@ class FakeMatchingEngine:
 class OneTrade:
     """A history of one trade."""
 
-    def latest(self, limit: int) -> list[TradePrint]:
-        return [TradePrint(1, "50000", "1", NOW_MS * 10**6, True)]
+    def latest(self, limit: int) -> list[HistoricalTrade]:
+        return [HistoricalTrade(1, "50000", "1", NOW_MS * 10**6, True)]
 
 
 class FakeMarketView:
@@ -128,7 +130,7 @@ class FakeMarketView:
     def history(self, symbol: str) -> OneTrade:
         return OneTrade()
 
-    async def book(self, symbol: str) -> BookSnapshot | None:
+    async def book(self, symbol: str) -> ExchangeBookSnapshot | None:
         return None
 
     def mark(self, symbol: str):

@@ -7,8 +7,8 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.execution.order_types import side_of
-from kit.simulator.events import Instrument, MarketEvent
-from kit.simulator.listing import Listing, Mark
+from kit.simulator.listing import DerivativeMark, Listing
+from kit.simulator.market_events import Instrument, MarketEvent
 from kit.simulator.matching.contract import AccountEvent, MatchingRules, OrderTicket, OrderView
 from kit.simulator.matching.exchange_accounts import ExchangeAccounts
 from kit.simulator.matching.order_book import OrderBook
@@ -28,7 +28,7 @@ class Market:
     ) -> None:
         self.now_ns = 1_000_000_000
         self.events: list[MarketEvent] = []
-        self.marks: dict[str, Mark] = {}
+        self.marks: dict[str, DerivativeMark] = {}
         self.exchange = ExchangeAccounts(
             rules or MatchingRules(),
             lambda: self.now_ns,

@@ -10,7 +10,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting.fees import FeeAsset, FeeTier
 from kit.execution.contract import TimeInForce
-from kit.simulator.matching.contract import RejectCode, SelfTrade
+from kit.simulator.matching.contract import RejectCode, SelfTradeMode
 
 CROWD = "crowd"
 PLACES = Decimal("0.00000001")
@@ -58,7 +58,7 @@ class Reference:
         self,
         tiers: tuple[FeeTier, ...],
         fee_asset: FeeAsset,
-        self_trade: SelfTrade,
+        self_trade: SelfTradeMode,
         start: dict[str, Decimal],
     ) -> None:
         self.sides: dict[bool, list[Waiting]] = {True: [], False: []}
@@ -201,12 +201,12 @@ class Reference:
     def _prevented(self, taker: Waiting, maker: Waiting) -> bool:
         if taker.account != maker.account or CROWD in (taker.account, maker.account):
             return False
-        if self._self_trade is SelfTrade.ALLOW:
+        if self._self_trade is SelfTradeMode.ALLOW:
             return False
-        if self._self_trade is not SelfTrade.CANCEL_NEWEST:
+        if self._self_trade is not SelfTradeMode.CANCEL_NEWEST:
             self._remove(maker)
             maker.end = "cancelled"
-        if self._self_trade is not SelfTrade.CANCEL_OLDEST:
+        if self._self_trade is not SelfTradeMode.CANCEL_OLDEST:
             taker.end = "cancelled"
         return True
 
@@ -265,8 +265,8 @@ class Reference:
         for other in self.sides[not order.buys]:
             if not _crosses(order, other):
                 return
-            own = other.account == order.account and self._self_trade is not SelfTrade.ALLOW
-            if own and self._self_trade is not SelfTrade.CANCEL_OLDEST:
+            own = other.account == order.account and self._self_trade is not SelfTradeMode.ALLOW
+            if own and self._self_trade is not SelfTradeMode.CANCEL_OLDEST:
                 return
             if not own:
                 assert other.price is not None

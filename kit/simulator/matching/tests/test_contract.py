@@ -6,16 +6,16 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.simulator.matching.contract import OrderTicket, OrderView, Status
+from kit.simulator.matching.contract import OrderStatus, OrderTicket, OrderView
 
 
 @pytest.mark.parametrize(
     ("status", "filled", "is_final", "left"),
     [
-        (Status.UNTRIGGERED, "0", False, "5"),
-        (Status.PARTLY_FILLED, "2", False, "3"),
-        (Status.FILLED, "5", True, "0"),
-        (Status.EXPIRED, "1", True, "4"),
+        (OrderStatus.UNTRIGGERED, "0", False, "5"),
+        (OrderStatus.PARTLY_FILLED, "2", False, "3"),
+        (OrderStatus.FILLED, "5", True, "0"),
+        (OrderStatus.EXPIRED, "1", True, "4"),
     ],
 )
 def test_an_order_knows_what_is_left(status, filled, is_final, left):

@@ -6,17 +6,17 @@ from decimal import Decimal
 import pytest
 
 from kit.accounting.fees import FeeAsset, FeeTier
-from kit.simulator.events import BestQuote, LevelChange, Trade
+from kit.simulator.market_events import BestQuote, LevelChange, Trade
 from kit.simulator.matching.contract import (
     BalanceChanged,
-    Cause,
-    IdScope,
+    ClientIdScope,
     MatchingRules,
     OrderChanged,
+    OrderEventCause,
     OrderRejected,
+    OrderStatus,
     RejectCode,
-    SelfTrade,
-    Status,
+    SelfTradeMode,
 )
 from kit.simulator.matching.instrument_book import COUNTED_MAX
 from kit.simulator.matching.tests.markets import FOK, IOC, SPOT, Market
@@ -37,11 +37,11 @@ def test_two_accounts_meet_and_pay():
     assert market.has("other", "COIN") == (D(1000), D(2))
     bought = market.order("demo", "buy", "3", "101")
     assert (bought.status, bought.filled, bought.filled_value) == (
-        Status.PARTLY_FILLED,
+        OrderStatus.PARTLY_FILLED,
         D(2),
         D(200),
     )
-    assert market.exchange.order("other", sold.order_id).status is Status.FILLED
+    assert market.exchange.order("other", sold.order_id).status is OrderStatus.FILLED
     assert market.has("demo", "COIN") == (D(1002) - D("0.004"), D(0))
     assert market.has("demo", "USDT") == (D(1_000_000) - 200, D(101))
     assert market.has("other", "USDT") == (D(1_000_200) - D("0.2"), D(0))
@@ -68,7 +68,7 @@ def test_the_crowd_meets_orders_by_price_and_time():
     assert market.book.cancel(False, 10_000, 10_000, 4)
     assert market.book.levels(False, 1) == [(10_000, 1_600)]
     market.book.take(True, 10_000, 5_000, 5)
-    assert market.exchange.order("other", second.order_id).status is Status.FILLED
+    assert market.exchange.order("other", second.order_id).status is OrderStatus.FILLED
     assert market.book.best(False) is None
 
 
@@ -84,13 +84,13 @@ def test_what_the_crowd_quotes_across_an_order_trades_with_it():
 @pytest.mark.parametrize(
     ("size", "more", "status", "filled"),
     [
-        ("3", {}, Status.EXPIRED, "2"),
-        ("1.5", {}, Status.FILLED, "1.5"),
-        ("3", {"price": "100", "time_in_force": IOC}, Status.EXPIRED, "1"),
-        ("1.5", {"price": "100", "time_in_force": FOK}, Status.EXPIRED, "0"),
-        ("1.5", {"price": "101", "time_in_force": FOK}, Status.FILLED, "1.5"),
-        ("0", {"value": "150.6"}, Status.FILLED, "1.5"),
-        ("0", {"value": "150.7"}, Status.FILLED, "1.501"),
+        ("3", {}, OrderStatus.EXPIRED, "2"),
+        ("1.5", {}, OrderStatus.FILLED, "1.5"),
+        ("3", {"price": "100", "time_in_force": IOC}, OrderStatus.EXPIRED, "1"),
+        ("1.5", {"price": "100", "time_in_force": FOK}, OrderStatus.EXPIRED, "0"),
+        ("1.5", {"price": "101", "time_in_force": FOK}, OrderStatus.FILLED, "1.5"),
+        ("0", {"value": "150.6"}, OrderStatus.FILLED, "1.5"),
+        ("0", {"value": "150.7"}, OrderStatus.FILLED, "1.501"),
     ],
 )
 def test_what_does_not_wait_is_final_at_once(size, more, status, filled):
@@ -138,7 +138,7 @@ def test_all_that_an_account_has_can_be_spent(fee_asset):
     market = Market(MatchingRules(tiers=TIERS, fee_asset=fee_asset, start={"COIN": D(30_000)}))
     for price in ("100", "100.01", "99.99"):
         market.order("other", "sell", "5000", price)
-    assert market.order("demo", "buy", "9970", "100.01").status is Status.FILLED
+    assert market.order("demo", "buy", "9970", "100.01").status is OrderStatus.FILLED
     total, locked = market.has("demo", "USDT")
     assert (locked, total >= 0) == (D(0), True)
 
@@ -149,7 +149,7 @@ def test_an_order_that_is_cancelled_frees_what_it_held():
     market.order("other", "sell", "0.5", "100")
     cancelled = market.exchange.cancel("demo", order.order_id)
     assert (cancelled.status, cancelled.filled, cancelled.left) == (
-        Status.CANCELLED,
+        OrderStatus.CANCELLED,
         D("0.5"),
         D("1.5"),
     )
@@ -168,7 +168,7 @@ def test_an_order_that_gets_smaller_keeps_its_place():
     smaller = market.exchange.amend("demo", first.order_id, D(1), None)
     assert (smaller.ticket.size, smaller.amended) == (D(1), 1)
     market.book.take(True, 10_000, 1_000, 1)
-    assert market.exchange.order("demo", first.order_id).status is Status.FILLED
+    assert market.exchange.order("demo", first.order_id).status is OrderStatus.FILLED
     market.exchange.amend("other", second.order_id, D(3), D("99"))
     assert market.book.levels(False, 5) == [(9_900, 3_000)]
     assert market.has("other", "COIN") == (D(1000), D(3))
@@ -184,10 +184,10 @@ def test_an_order_that_gets_smaller_keeps_its_place():
 @pytest.mark.parametrize(
     ("scope", "while_open", "afterwards"),
     [
-        (IdScope.NONE, "new", "new"),
-        (IdScope.OPEN, RejectCode.DUPLICATE_ID, "new"),
-        (IdScope.EVER, RejectCode.DUPLICATE_ID, RejectCode.DUPLICATE_ID),
-        (IdScope.RETURNS, "same", "same"),
+        (ClientIdScope.NONE, "new", "new"),
+        (ClientIdScope.OPEN, RejectCode.DUPLICATE_ID, "new"),
+        (ClientIdScope.EVER, RejectCode.DUPLICATE_ID, RejectCode.DUPLICATE_ID),
+        (ClientIdScope.RETURNS, "same", "same"),
     ],
 )
 def test_a_client_id_is_the_only_one_within_its_scope(scope, while_open, afterwards):
@@ -213,23 +213,23 @@ def test_a_client_id_is_the_only_one_within_its_scope(scope, while_open, afterwa
 @pytest.mark.parametrize(
     ("mode", "resting", "taking", "filled"),
     [
-        (SelfTrade.ALLOW, Status.FILLED, Status.FILLED, "2"),
-        (SelfTrade.CANCEL_NEWEST, Status.OPEN, Status.CANCELLED, "0.5"),
-        (SelfTrade.CANCEL_OLDEST, Status.CANCELLED, Status.FILLED, "2"),
-        (SelfTrade.CANCEL_BOTH, Status.CANCELLED, Status.CANCELLED, "0.5"),
+        (SelfTradeMode.ALLOW, OrderStatus.FILLED, OrderStatus.FILLED, "2"),
+        (SelfTradeMode.CANCEL_NEWEST, OrderStatus.OPEN, OrderStatus.CANCELLED, "0.5"),
+        (SelfTradeMode.CANCEL_OLDEST, OrderStatus.CANCELLED, OrderStatus.FILLED, "2"),
+        (SelfTradeMode.CANCEL_BOTH, OrderStatus.CANCELLED, OrderStatus.CANCELLED, "0.5"),
     ],
 )
 def test_orders_of_one_account_that_meet(mode, resting, taking, filled):
     market = Market(MatchingRules(self_trade=mode))
     market.order("other", "sell", "0.5", "100")
     own = market.order("demo", "sell", "1", "100")
-    market.order("other", "sell", "1", "100" if mode is SelfTrade.ALLOW else "101")
-    size = "2" if mode is SelfTrade.ALLOW else "1.5"
+    market.order("other", "sell", "1", "100" if mode is SelfTradeMode.ALLOW else "101")
+    size = "2" if mode is SelfTradeMode.ALLOW else "1.5"
     taker = market.order("demo", "buy", size, "101")
-    filled = size if taking is Status.FILLED else filled
+    filled = size if taking is OrderStatus.FILLED else filled
     assert (taker.status, taker.filled) == (taking, D(filled))
     assert market.exchange.order("demo", own.order_id).status is resting
-    if taking is Status.CANCELLED:
+    if taking is OrderStatus.CANCELLED:
         assert taker.why is RejectCode.SELF_TRADE
 
 
@@ -271,7 +271,11 @@ def test_an_account_hears_all_in_order():
     market.order("other", "sell", "1", "100")
     order = market.order("demo", "buy", "2", "100", time_in_force=IOC)
     changes = [event for event in heard if isinstance(event, OrderChanged)]
-    assert [event.cause for event in changes] == [Cause.NEW, Cause.FILLED, Cause.EXPIRED]
+    assert [event.cause for event in changes] == [
+        OrderEventCause.NEW,
+        OrderEventCause.FILLED,
+        OrderEventCause.EXPIRED,
+    ]
     assert changes[1].fill == market.exchange.fills("demo")[0]
     assert changes[2].order == order
     balances = [event.balance for event in heard if isinstance(event, BalanceChanged)]

@@ -9,14 +9,14 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting.fees import FeeTier
-from kit.simulator.listing import Mark
+from kit.simulator.listing import DerivativeMark
 from kit.simulator.matching.contract import (
     MatchingRules,
     OrderRejected,
+    OrderStatus,
     OrderView,
     RejectCode,
-    SelfTrade,
-    Status,
+    SelfTradeMode,
 )
 from kit.simulator.matching.tests.markets import Market
 from kit.simulator.matching.tests.test_exchange_accounts import refusal
@@ -45,7 +45,7 @@ class Counted:
         """Of what an account has."""
         exchange, risks, worth, gain = self.market.exchange, {True: 0, False: 0}, 0, 0
         for order in exchange.open_orders(account):
-            if order.status is not Status.UNTRIGGERED and not order.ticket.reduce_only:
+            if order.status is not OrderStatus.UNTRIGGERED and not order.ticket.reduce_only:
                 risks[order.ticket.buys] += self._value(order)
         for position in exchange.positions(account):
             worth = self._worth(position.size, Decimal(PRICE))
@@ -91,7 +91,7 @@ def act(market: Market, source: random.Random, unit: int) -> None:
     market.order(name, side, str(size), None if is_market else price, **more)
 
 
-@pytest.mark.parametrize("self_trade", SelfTrade)
+@pytest.mark.parametrize("self_trade", SelfTradeMode)
 @pytest.mark.parametrize(
     ("listed", "asset", "unit"), [(LINEAR, "USDT", 2), (INVERSE, "BTC", 4_000)]
 )
@@ -100,7 +100,7 @@ def test_what_is_held_is_what_orders_and_positions_need(listed, asset, unit, sel
         tiers=RULES.tiers, start=RULES.start, stops_trigger_at_once=True, self_trade=self_trade
     )
     market, source = Market(rules, [listed]), random.Random(5)
-    market.marks[market.symbol] = Mark(str(PRICE), str(PRICE), "0", LATER_NS)
+    market.marks[market.symbol] = DerivativeMark(str(PRICE), str(PRICE), "0", LATER_NS)
     counted = Counted(market, asset, listed[1].contract_size or "1")
     refused = held = 0
     for _ in range(ACTIONS):
@@ -123,8 +123,8 @@ def test_a_stop_that_has_triggered_is_held_once():
     stop = market.order("demo", "buy", "10", "60400", **limit)
     assert market.has("demo", "USDT")[1] == 0
     market.order("other", "sell", "1", "60500")
-    market.order("other", "buy", "1", "60500", self_trade=SelfTrade.ALLOW)
-    assert market.exchange.order("demo", stop.order_id).status is Status.OPEN
+    market.order("other", "buy", "1", "60500", self_trade=SelfTradeMode.ALLOW)
+    assert market.exchange.order("demo", stop.order_id).status is OrderStatus.OPEN
     assert market.has("demo", "USDT")[1] == D("604")
     market.exchange.cancel("demo", stop.order_id)
     assert market.has("demo", "USDT")[1] == 0
@@ -154,5 +154,5 @@ def test_an_order_that_has_ended_is_not_looked_at_when_positions_change():
     assert list(reducing) == [taken.order_id, filled.order_id]
     market.exchange.cancel("demo", taken.order_id)
     market.order("other", "buy", "6", "60050")
-    assert market.exchange.order("demo", filled.order_id).status is Status.FILLED
+    assert market.exchange.order("demo", filled.order_id).status is OrderStatus.FILLED
     assert reducing == {}

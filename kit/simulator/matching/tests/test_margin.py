@@ -5,16 +5,16 @@ from decimal import Decimal
 import pytest
 
 from kit.accounting.fees import FeeTier
-from kit.simulator.events import Instrument
-from kit.simulator.listing import InstrumentKind, Listing, Mark
+from kit.simulator.listing import DerivativeMark, InstrumentKind, Listing
+from kit.simulator.market_events import Instrument
 from kit.simulator.matching.contract import (
     BalanceChanged,
     MatchingRules,
+    OrderStatus,
     PositionChanged,
     PositionView,
     RejectCode,
-    SelfTrade,
-    Status,
+    SelfTradeMode,
 )
 from kit.simulator.matching.tests.markets import Market
 from kit.simulator.matching.tests.test_exchange_accounts import refusal
@@ -34,14 +34,14 @@ LATER_NS = 10**18
 
 
 def marked(market: Market, price: str, rate: str = "0", due_ns: int = LATER_NS) -> None:
-    market.marks[market.symbol] = Mark(price, price, rate, due_ns)
+    market.marks[market.symbol] = DerivativeMark(price, price, rate, due_ns)
 
 
 def traded(market: Market, side: str, size: str, price: str) -> None:
     """Demo trades with other."""
     market.order("other", "sell" if side == "buy" else "buy", size, price)
     order = market.order("demo", side, size, price)
-    assert order.status is Status.FILLED
+    assert order.status is OrderStatus.FILLED
 
 
 def position(market: Market, account: str = "demo") -> PositionView:
@@ -93,12 +93,12 @@ def test_orders_need_margin_and_what_reduces_needs_none():
     assert market.has("demo", "USDT")[1] == D(6_010)
     assert refusal(lambda: market.order("demo", "buy", "70", "60000")) is RejectCode.FUNDS
     market.order("other", "sell", "100", "60000")
-    assert market.exchange.order("demo", first.order_id).status is Status.FILLED
+    assert market.exchange.order("demo", first.order_id).status is OrderStatus.FILLED
     assert market.has("demo", "USDT")[1] == D(6_000)
     marked(market, "57000")
     market.exchange.advance(market.now_ns)
     assert market.has("demo", "USDT")[1] == D(5_700) + D(3_000)
-    assert market.order("demo", "sell", "90", "60000").status is Status.OPEN
+    assert market.order("demo", "sell", "90", "60000").status is OrderStatus.OPEN
 
 
 def test_a_reduce_only_order_is_never_larger_than_the_position():
@@ -122,7 +122,7 @@ def test_a_reduce_only_order_is_never_larger_than_the_position():
     market.order("other", "buy", "20", "61200")
     assert market.exchange.positions("demo") == []
     ends = [market.exchange.order("demo", one.order_id) for one in (second, third)]
-    assert [one.status for one in ends] == [Status.CANCELLED] * 2
+    assert [one.status for one in ends] == [OrderStatus.CANCELLED] * 2
     assert {one.why for one in ends} == {RejectCode.REDUCE_ONLY}
 
 
@@ -170,7 +170,7 @@ def test_a_position_is_closed_at_its_liquidation_price(market_of, size, asset, s
     marked(market, f"{end + sign * end / 100_000:f}")
     market.now_ns += 10**9
     market.exchange.advance(market.now_ns)
-    assert market.exchange.order("demo", waiting.order_id).status is Status.OPEN
+    assert market.exchange.order("demo", waiting.order_id).status is OrderStatus.OPEN
     heard = market.hear("demo")
     marked(market, f"{end - sign * end / 100_000:f}")
     ticks = round(end / market.book.instrument.tick_units * 10)
@@ -203,7 +203,7 @@ def test_the_average_price_of_an_inverse_order_is_harmonic():
 def test_a_self_trade_keeps_the_fills_of_both_orders():
     market = Market(FREE, [LINEAR])
     market.order("demo", "sell", "3", "60000")
-    market.order("demo", "buy", "3", "60000", self_trade=SelfTrade.ALLOW)
+    market.order("demo", "buy", "3", "60000", self_trade=SelfTradeMode.ALLOW)
     fills = market.exchange.fills("demo")
     assert [(one.trade_id, one.order.order_id, one.is_maker) for one in fills] == [
         (fills[0].trade_id, 1, True),

@@ -9,8 +9,8 @@ import pytest
 
 from kit.accounting.fees import FeeTier
 from kit.accounting.money import amount_of
-from kit.simulator.listing import Mark
-from kit.simulator.matching.contract import MatchingRules, OrderRejected, SelfTrade
+from kit.simulator.listing import DerivativeMark
+from kit.simulator.matching.contract import MatchingRules, OrderRejected, SelfTradeMode
 from kit.simulator.matching.tests.markets import Market
 from kit.simulator.matching.tests.test_margin import INVERSE, LINEAR
 
@@ -19,7 +19,7 @@ ACCOUNTS = ("ann", "bob", "cid")
 RULES = MatchingRules(
     tiers=(FeeTier(D("-0.0001"), D("0.0005")),),
     start={"USDT": D(20_000), "BTC": D("0.5")},
-    self_trade=SelfTrade.CANCEL_OLDEST,
+    self_trade=SelfTradeMode.CANCEL_OLDEST,
 )
 ACTIONS = 1_500
 CRASH = 1_000
@@ -64,7 +64,7 @@ def trade(market: Market, unit: int) -> int:
                 far = Decimal(price * (99 if is_bid else 101) // 100)
                 market.book.rest(is_bid, int(far / tick), 10**6, 1)
         due_ns = market.now_ns + 300_000_000 if number % 100 == 50 else 10**18
-        market.marks[market.symbol] = Mark(str(price), str(price), "0.0003", due_ns)
+        market.marks[market.symbol] = DerivativeMark(str(price), str(price), "0.0003", due_ns)
         name, side = source.choice(ACCOUNTS), source.choice(("buy", "sell"))
         size, limit = source.randint(1, 40) * unit, price + source.randint(-20, 20)
         with suppress(OrderRejected):

@@ -5,14 +5,14 @@ from decimal import Decimal
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.simulator.events import Trade
+from kit.simulator.market_events import Trade
 from kit.simulator.matching.contract import (
-    Cause,
     MatchingRules,
     OrderChanged,
+    OrderEventCause,
     OrderRejected,
+    OrderStatus,
     RejectCode,
-    Status,
 )
 from kit.simulator.matching.tests.markets import Market
 from kit.simulator.matching.tests.test_exchange_accounts import refusal
@@ -48,16 +48,16 @@ def test_a_stop_waits_for_a_trade_at_its_price(kind, side, stop, calm, reaching)
     trade_at(market, 10_000)
     heard = market.hear("demo")
     order = market.order("demo", side, "1", type=kind, stop_price=stop)
-    assert order.status is Status.UNTRIGGERED
+    assert order.status is OrderStatus.UNTRIGGERED
     assert market.exchange.open_orders("demo") == [order]
     trade_at(market, calm)
     assert market.exchange.order("demo", order.order_id) == order
     events = trade_at(market, reaching)
     done = market.exchange.order("demo", order.order_id)
-    assert (done.status, done.filled) == (Status.FILLED, D(1))
+    assert (done.status, done.filled) == (OrderStatus.FILLED, D(1))
     assert len([event for event in events if type(event) is Trade]) == 2
     causes = [event.cause for event in heard if isinstance(event, OrderChanged)]
-    assert causes == [Cause.NEW, Cause.TRIGGERED, Cause.FILLED]
+    assert causes == [OrderEventCause.NEW, OrderEventCause.TRIGGERED, OrderEventCause.FILLED]
     assert market.has("demo", "COIN")[1] == market.has("demo", "USDT")[1] == 0
 
 
@@ -72,7 +72,7 @@ def test_a_stop_limit_holds_its_money_and_waits_at_its_price():
     assert not order.triggered
     trade_at(market, 10_050)
     triggered = market.exchange.order("demo", order.order_id)
-    assert (triggered.status, triggered.triggered) == (Status.OPEN, True)
+    assert (triggered.status, triggered.triggered) == (OrderStatus.OPEN, True)
     assert market.book.levels(True, 1) == [(10_020, 1_000)]
     assert market.has("demo", "USDT")[1] == D("100.2")
 
@@ -93,9 +93,9 @@ def test_a_trailing_stop_follows_the_price_one_way(side, path, filled_at):
     )
     for ticks in path:
         trade_at(market, ticks)
-        assert market.exchange.order("demo", order.order_id).status is Status.UNTRIGGERED
+        assert market.exchange.order("demo", order.order_id).status is OrderStatus.UNTRIGGERED
     trade_at(market, filled_at)
-    assert market.exchange.order("demo", order.order_id).status is Status.FILLED
+    assert market.exchange.order("demo", order.order_id).status is OrderStatus.FILLED
 
 
 def test_stops_trigger_each_other():
@@ -122,7 +122,7 @@ def test_a_stop_that_is_reached_already_is_refused_or_triggers():
         return market.order("demo", "sell", "1", type=orders_pb2.ORDER_TYPE_STOP, stop_price="100")
 
     assert refusal(lambda: place(strict)) is RejectCode.STOP_WOULD_TRIGGER
-    assert place(kind).status is Status.FILLED
+    assert place(kind).status is OrderStatus.FILLED
 
 
 def test_a_stop_without_money_ends_when_it_triggers():
@@ -132,7 +132,7 @@ def test_a_stop_without_money_ends_when_it_triggers():
     order = market.order("demo", "buy", "9999", type=orders_pb2.ORDER_TYPE_STOP, stop_price="100.5")
     trade_at(market, 10_050)
     done = market.exchange.order("demo", order.order_id)
-    assert (done.status, done.why, done.filled) == (Status.CANCELLED, RejectCode.FUNDS, D(0))
+    assert (done.status, done.why, done.filled) == (OrderStatus.CANCELLED, RejectCode.FUNDS, D(0))
 
 
 def test_a_stop_is_amended_and_cancelled():
@@ -143,10 +143,10 @@ def test_a_stop_is_amended_and_cancelled():
     market.exchange.amend("demo", order.order_id, D(2), None, D("99.2"))
     assert market.has("demo", "COIN")[1] == D(2)
     trade_at(market, 9_950)
-    assert market.exchange.order("demo", order.order_id).status is Status.UNTRIGGERED
+    assert market.exchange.order("demo", order.order_id).status is OrderStatus.UNTRIGGERED
     with pytest.raises(OrderRejected):
         market.exchange.amend("demo", order.order_id, None, None, D("99.6"))
-    assert market.exchange.cancel("demo", order.order_id).status is Status.CANCELLED
+    assert market.exchange.cancel("demo", order.order_id).status is OrderStatus.CANCELLED
     trade_at(market, 9_910)
     assert market.exchange.fills("demo") == []
     assert market.has("demo", "COIN") == (D(1000), D(0))
@@ -162,10 +162,10 @@ def test_time_ends_orders():
     order = market.order("demo", "buy", "1", "90", **late)
     market.now_ns += second_ns - 1
     market.exchange.advance(market.now_ns)
-    assert market.exchange.order("demo", order.order_id).status is Status.OPEN
+    assert market.exchange.order("demo", order.order_id).status is OrderStatus.OPEN
     market.now_ns += 1
     market.exchange.advance(market.now_ns)
-    assert market.exchange.order("demo", order.order_id).status is Status.EXPIRED
+    assert market.exchange.order("demo", order.order_id).status is OrderStatus.EXPIRED
     assert market.book.best(True) is None
     assert refusal(lambda: market.order("demo", "buy", "1", "90", **late)) is RejectCode.MALFORMED
 

@@ -177,7 +177,7 @@ async def test_slices_are_taken_in_order_whatever_they_hold():
     async def read_slice(start_ns, end_ns, bytes_max):
         times = [time_ns for time_ns in (3, 5, 100, 101) if start_ns <= time_ns < end_ns]
         if len(times) * 10 > bytes_max:
-            raise slices.TooLarge
+            raise slices.ResponseTooLarge
         return times, len(times)
 
     found = [time_ns async for times in TimeSlices(read_slice, 0, 1000).all() for time_ns in times]

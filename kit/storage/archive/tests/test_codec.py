@@ -11,12 +11,12 @@ from kit.marketdata.codec import encode
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive import codec
-from kit.storage.archive.codec import Codec, MalformedArchive
+from kit.storage.archive.codec import ArchiveCodec, MalformedArchive
 from kit.storage.archive.packed_columns import (
-    ColumnReader,
-    ColumnWriter,
     GroupedDifferences,
     MalformedColumns,
+    PackedColumnReader,
+    PackedColumnWriter,
 )
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -83,10 +83,10 @@ def test_joined_updates_are_those_of_all(parts):
 
 @given(st.lists(INT64), st.lists(SMALL))
 def test_columns_come_back(large, small):
-    write = ColumnWriter()
+    write = PackedColumnWriter()
     for values in (large, small, []):
         write.add(np.array(values, dtype=np.int64))
-    read = ColumnReader(write.data())
+    read = PackedColumnReader(write.data())
     assert [read.next().tolist() for _ in range(3)] == [large, small, []]
     with pytest.raises(MalformedColumns):
         read.next()
@@ -103,7 +103,7 @@ def test_sums_undo_differences(rows):
 def test_few_levels_are_compressed_as_a_batch():
     one = np.ones(1, dtype=np.int64)
     rows = BookUpdates(*[one] * 7, bid_count=one, ask_count=0 * one, price=one, size=one)
-    assert codec.pack_book(head_of(), rows)[0] == Codec.ZSTD
+    assert codec.pack_book(head_of(), rows)[0] == ArchiveCodec.ZSTD
 
 
 def book(count: int, levels: int) -> BookUpdates:
@@ -131,7 +131,7 @@ def book(count: int, levels: int) -> BookUpdates:
 def test_a_busy_book_takes_few_bytes():
     rows = book(500, 5)
     number, data = codec.pack_book(head_of(1), rows)
-    assert number == Codec.BOOK
+    assert number == ArchiveCodec.BOOK
     plain = batch_of(head_of(1), rows)
     assert len(data) < len(codec.pack(plain)[1]) * 0.7
     assert len(data) / len(rows.price) < 4

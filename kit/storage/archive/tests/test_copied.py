@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from kit.base.numbers import to_decimal
 from kit.marketdata import native
-from kit.storage.archive.compiled_decoder import CompiledDecoder
-from kit.storage.archive.copy_layout import CopyColumn, CopyKind, MalformedCopy, framed
-from kit.storage.archive.reference_decoder import ReferenceDecoder
+from kit.storage.archive.compiled_copy_decoder import CompiledCopyDecoder
+from kit.storage.archive.copy_layout import CopyColumn, CopyColumnType, MalformedCopy, framed
+from kit.storage.archive.reference_copy_decoder import ReferenceCopyDecoder
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
-KINDS = st.sampled_from(CopyKind)
+KINDS = st.sampled_from(CopyColumnType)
 LAYOUTS = st.lists(st.tuples(KINDS, st.booleans()), min_size=1, max_size=6)
 
 needs_native = pytest.mark.skipif(native.library is None, reason="there is no C compiler")
-READERS = [ReferenceDecoder, pytest.param(CompiledDecoder, marks=needs_native)]
+READERS = [ReferenceCopyDecoder, pytest.param(CompiledCopyDecoder, marks=needs_native)]
 
 
 def layout_of(columns):
@@ -54,9 +54,9 @@ INTEGERS = st.sampled_from([1, 2, 4, 8]).flatmap(
     lambda size: st.binary(min_size=size, max_size=size)
 )
 VALUES = {
-    CopyKind.INTEGER: INTEGERS,
-    CopyKind.NUMERIC: numerics(),
-    CopyKind.BYTES: st.binary(max_size=20),
+    CopyColumnType.INTEGER: INTEGERS,
+    CopyColumnType.NUMERIC: numerics(),
+    CopyColumnType.BYTES: st.binary(max_size=20),
 }
 
 
@@ -85,12 +85,12 @@ def read(reader, layout, data, step):
     for column in layout:
         found.append(table.nulls(column.name).tolist() if column.null else None)
         match column.kind:
-            case CopyKind.INTEGER:
+            case CopyColumnType.INTEGER:
                 found.append(table.integers(column.name).tolist())
-            case CopyKind.NUMERIC:
+            case CopyColumnType.NUMERIC:
                 numbers = table.numbers(column.name)
                 found.append([numbers.unscaled.tolist(), str(numbers.decimals)])
-            case CopyKind.BYTES:
+            case CopyColumnType.BYTES:
                 found.append(table.pooled(column.name).bytes())
     return found
 
@@ -100,7 +100,9 @@ def read(reader, layout, data, step):
 def test_both_decoders_agree(made, step):
     columns, data = made
     layout = layout_of(columns)
-    assert read(CompiledDecoder, layout, data, step) == read(ReferenceDecoder, layout, data, step)
+    assert read(CompiledCopyDecoder, layout, data, step) == read(
+        ReferenceCopyDecoder, layout, data, step
+    )
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -114,7 +116,7 @@ def test_server_data_are_decoded_exactly(reader, postgres_url):
         connection.execute("INSERT INTO t (a) VALUES (false)")
         with connection.cursor().copy("COPY t TO STDOUT (FORMAT BINARY)") as copy:
             data = b"".join(framed(bytes(part)) for part in copy)
-    kinds = [CopyKind.INTEGER] * 4 + [CopyKind.NUMERIC, CopyKind.BYTES]
+    kinds = [CopyColumnType.INTEGER] * 4 + [CopyColumnType.NUMERIC, CopyColumnType.BYTES]
     decoder = reader(
         [CopyColumn(name, kind, True) for name, kind in zip("abcdpt", kinds, strict=True)]
     )
@@ -143,7 +145,7 @@ def test_a_number_that_cannot_be_kept_is_an_error(reader, text, postgres_url):
         ) as copy,
     ):
         data = b"".join(framed(bytes(part)) for part in copy)
-    decoder = reader([CopyColumn("one"), CopyColumn("price", CopyKind.NUMERIC)])
+    decoder = reader([CopyColumn("one"), CopyColumn("price", CopyColumnType.NUMERIC)])
     with pytest.raises(MalformedCopy, match="row 0, column price: is no number"):
         decoder.feed(data)
 
@@ -151,4 +153,4 @@ def test_a_number_that_cannot_be_kept_is_an_error(reader, text, postgres_url):
 @pytest.mark.parametrize("reader", READERS)
 def test_a_missing_value_is_an_error(reader):
     with pytest.raises(MalformedCopy, match="row 1, column c0: is null"):
-        reader(layout_of([(CopyKind.INTEGER, False)])).feed(copy_of([(b"\1",), (None,)]))
+        reader(layout_of([(CopyColumnType.INTEGER, False)])).feed(copy_of([(b"\1",), (None,)]))

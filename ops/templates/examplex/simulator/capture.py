@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel, Frame
+from kit.simulator.dialect import RESPONSE, UNKNOWN, Channel, Frame
 from kit.simulator.exchange.capture import CaptureReader, Parser
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.listing import BookSnapshot
+from kit.simulator.listing import ExchangeBookSnapshot
 from ops.templates.examplex import parse
 from ops.templates.examplex.simulator.streams import CHANNELS
 
@@ -49,10 +49,10 @@ def capture_reader(streams: StreamRegistry) -> CaptureReader:
         try:
             found = _line.decode(line)
         except ValueError:
-            return UNKNOWN if line else CONVERSATION, line
+            return UNKNOWN if line else RESPONSE, line
         if found.channel in CHANNELS:
             return streams.get(f"{found.channel}:{found.symbol}"), line
-        return CONVERSATION if found.answer else UNKNOWN, line
+        return RESPONSE if found.answer else UNKNOWN, line
 
     return CaptureReader(
         frame_of=frame_of,
@@ -69,11 +69,11 @@ def assets_of(symbol: str) -> tuple[str, str]:
     return base, quote
 
 
-def snapshot_of(body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
+def snapshot_of(body: bytes, url: str = "") -> tuple[str, ExchangeBookSnapshot] | None:
     """The symbol and the book of the answer to ``/book``."""
     try:
         found = _book.decode(body)
     except ValueError:
         return None
     symbol = found.symbol or url.partition("symbol=")[2].partition("&")[0]
-    return symbol, BookSnapshot(found.sequence, found.bids, found.asks)
+    return symbol, ExchangeBookSnapshot(found.sequence, found.bids, found.asks)

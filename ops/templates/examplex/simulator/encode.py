@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Frame, MarketView, Stream
-from kit.simulator.events import BestQuote, Instrument, Trade
+from kit.simulator.dialect import ExchangeStream, Frame, MarketView
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.market import Step
-from kit.simulator.published import PublishedBooks
+from kit.simulator.market import MarketStep
+from kit.simulator.market_events import BestQuote, Instrument, Trade
+from kit.simulator.published_books import PublishedBooks
 from ops.templates.examplex.simulator.instruments import native_symbol
 
 BOOK_INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
@@ -31,7 +31,7 @@ class ExamplexEncoder:
         """Updates of each book so far."""
 
     def encode(
-        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+        self, step: MarketStep, wanted: Collection[ExchangeStream], market_view: MarketView
     ) -> list[Frame]:
         """The frames of a step, in the order of what happened; books at their intervals."""
         frames: list[Frame] = []
@@ -59,7 +59,7 @@ class ExamplexEncoder:
         body = {"number": number, "sequence": book.sequence, "bids": book.bids, "asks": book.asks}
         return _framed(head | body, time_ns)
 
-    def _updates(self, time_ns: int, wanted: Collection[Stream]) -> Iterable[Frame]:
+    def _updates(self, time_ns: int, wanted: Collection[ExchangeStream]) -> Iterable[Frame]:
         for instrument, symbol in self._symbols.items():
             changes = self._books.changes(instrument)
             stream = self._streams.get(f"book:{symbol}")

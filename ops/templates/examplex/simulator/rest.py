@@ -8,7 +8,7 @@ import msgspec
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import RestResponse
 from kit.simulator.exchange.rest import ApiCall, ApiError, public
-from kit.simulator.history import TradePrint
+from kit.simulator.history import HistoricalTrade
 from kit.simulator.listing import Listing
 from ops.templates.examplex.simulator.candles import INTERVALS, candle_row
 
@@ -85,7 +85,7 @@ def _instrument(one: Listing) -> dict[str, str]:
     }
 
 
-def _trade(trade: TradePrint) -> dict[str, object]:
+def _trade(trade: HistoricalTrade) -> dict[str, object]:
     return {
         "id": trade.trade_id,
         "price": trade.price,

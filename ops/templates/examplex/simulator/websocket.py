@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from kit.simulator.dialect import Channel, MarketView, Session, Stream
-from kit.simulator.events import Instrument
+from kit.simulator.dialect import Channel, ExchangeStream, MarketView, WebsocketSession
 from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import Listing
+from kit.simulator.market_events import Instrument
 from ops.templates.examplex.simulator.encode import ExamplexEncoder
 from ops.templates.examplex.simulator.instruments import listing
 
@@ -39,8 +39,8 @@ class ExamplexWebsocket:
         self._encoder = encoder
         self._markets: dict[str, Instrument] = {}
 
-    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
-        return Session() if path.rstrip("/") == PATH else None
+    def open(self, path: str, query: Mapping[str, str]) -> WebsocketSession | None:
+        return WebsocketSession() if path.rstrip("/") == PATH else None
 
     def add(self, instrument: Instrument) -> Listing:
         """The listing of a simulated instrument, whose book begins with a snapshot."""
@@ -48,7 +48,9 @@ class ExamplexWebsocket:
         self._markets[found.symbol] = instrument
         return found
 
-    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
+    async def receive(
+        self, session: WebsocketSession, text: str, market_view: MarketView
+    ) -> list[bytes]:
         try:
             call = _call.decode(text)
         except msgspec.DecodeError as error:
@@ -63,7 +65,9 @@ class ExamplexWebsocket:
             return [_reply(call, "unsubscribed")]
         return [_rejection(call.id, "unknown op", [])]
 
-    def _subscribe(self, session: Session, call: _Call, market_view: MarketView) -> list[bytes]:
+    def _subscribe(
+        self, session: WebsocketSession, call: _Call, market_view: MarketView
+    ) -> list[bytes]:
         """Unknown symbols are rejected, the others are not. A book begins with a snapshot."""
         listed = {one.symbol: one for one in market_view.listings()}
         answers = [_reply(call, "subscribed")]
@@ -74,13 +78,13 @@ class ExamplexWebsocket:
             if stream.symbol not in listed or stream.channel is Channel.OTHER:
                 continue
             session.streams[stream.name] = stream
-            # A tape has its own snapshots.
+            # A capture has its own snapshots.
             if stream.channel is Channel.BOOK and not listed[stream.symbol].derived:
                 market = self._markets[stream.symbol]
                 answers.append(self._encoder.snapshot(market, market_view.time_ns()))
         return answers
 
-    def _named(self, call: _Call) -> Sequence[Stream]:
+    def _named(self, call: _Call) -> Sequence[ExchangeStream]:
         return [self._streams.get(f"{one}:{to}") for to in call.symbols for one in call.channels]
 
 

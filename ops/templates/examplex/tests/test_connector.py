@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from kit.conformance.connector import Connector, connector
-from kit.conformance.exchange import SimulatedExchange, exchange
+from kit.conformance.connector_under_test import ConnectorUnderTest, connector
+from kit.conformance.simulated_exchange import SimulatedExchange, exchange
 from kit.connector.contract.venue import Environment
 from ops.templates.examplex.catalog import VENUE_ID, spot
 from ops.templates.examplex.simulator import examplex
@@ -21,14 +21,16 @@ async def simulated() -> AsyncIterator[SimulatedExchange]:
 
 
 @pytest.fixture
-async def connected(simulated: SimulatedExchange) -> AsyncIterator[Connector]:
+async def connected(simulated: SimulatedExchange) -> AsyncIterator[ConnectorUnderTest]:
     symbols = simulated.symbols[:2]
     async with connector(spot(Environment("simulate", simulated.url)), symbols) as connected:
         await connected.until(connected.synchronized, "synchronized books")
         yield connected
 
 
-async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connected: Connector) -> None:
+async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(
+    connected: ConnectorUnderTest,
+) -> None:
     connected.add(["NOPE-USD", "SOL-USD"])
     await connected.until(lambda: connected.synchronized("SOL-USD"), "the book of the listed one")
     assert not connected.synchronized("NOPE-USD")
@@ -36,7 +38,7 @@ async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connected: Con
 
 
 async def test_a_lost_update_begins_a_new_epoch(
-    connected: Connector, simulated: SimulatedExchange
+    connected: ConnectorUnderTest, simulated: SimulatedExchange
 ) -> None:
     book = connected.book("BTC-USD")
     epoch = book.epoch

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kit.base.errors import BadRequest, UnknownInstrument
-from kit.conformance.exchange import SimulatedExchange, exchange
+from kit.conformance.simulated_exchange import SimulatedExchange, exchange
 from kit.connector.contract.venue import Environment, VenueHistory
 from ops.templates.examplex.catalog import VENUE_ID, spot
 from ops.templates.examplex.simulator import examplex

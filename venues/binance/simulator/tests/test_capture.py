@@ -2,16 +2,16 @@
 
 import pytest
 
-from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel
+from kit.simulator.dialect import RESPONSE, SNAPSHOT, UNKNOWN, Channel
 from kit.simulator.exchange.capture import CaptureReader
-from kit.simulator.listing import Listing, Mark
+from kit.simulator.listing import DerivativeMark, Listing
 from venues.binance.simulator.capture import (
     FUTURES_PARSERS,
     SPOT_PARSERS,
     capture_reader,
     data_of,
 )
-from venues.binance.simulator.streams import BinanceStreams
+from venues.binance.simulator.streams import BinanceStreamRegistry
 
 TRADE = b'{"e":"trade","E":1,"s":"BTCUSDT","t":5,"p":"61837.63000000","q":"0.02","T":9,"m":true}'
 ETH_TRADE = TRADE.replace(b"BTCUSDT", b"ETHBTC").replace(b"61837.63000000", b"0.04100000")
@@ -27,7 +27,7 @@ KLINE = b'{"e":"kline","E":1,"s":"BTCUSDT","k":{"t":0,"T":59999,"s":"BTCUSDT","i
 
 @pytest.fixture
 def capture() -> CaptureReader:
-    return capture_reader(BinanceStreams(), SPOT_PARSERS)
+    return capture_reader(BinanceStreamRegistry(), SPOT_PARSERS)
 
 
 def combined(name: str, data: bytes) -> bytes:
@@ -62,8 +62,8 @@ def test_combined_and_bare_lines_become_the_same_frame(
     ("line", "stream"),
     [
         (b'{"lastUpdateId":7,"bids":[],"asks":[]}', SNAPSHOT),
-        (b'{"result":null,"id":1}', CONVERSATION),
-        (b"", CONVERSATION),
+        (b'{"result":null,"id":1}', RESPONSE),
+        (b"", RESPONSE),
         (b"not json", UNKNOWN),
         (b'{"stream":"', UNKNOWN),
         (b'{"e":"kline","s":5}', UNKNOWN),
@@ -92,7 +92,7 @@ def test_a_trade_is_read_digit_for_digit(capture: CaptureReader):
 
 @pytest.mark.parametrize("kind", ["NA", "INSURANCE_FUND", "ADL"])
 def test_trades_outside_the_order_book_are_not_in_the_history(kind: str):
-    capture = capture_reader(BinanceStreams(), FUTURES_PARSERS)
+    capture = capture_reader(BinanceStreamRegistry(), FUTURES_PARSERS)
     market = TRADE.replace(b'"m":true', b'"X":"MARKET","m":true')
     assert capture.trades_in([combined("btcusdt@trade", market)]) != []
     other = market.replace(b"MARKET", kind.encode())
@@ -100,14 +100,14 @@ def test_trades_outside_the_order_book_are_not_in_the_history(kind: str):
 
 
 def test_a_mark_is_read_digit_for_digit(capture: CaptureReader):
-    mark = Mark("61800.12345678", "61799.5", "0.00010000", 9_000_000)
+    mark = DerivativeMark("61800.12345678", "61799.5", "0.00010000", 9_000_000)
     assert capture.mark_of(combined("btcusdt@markPrice", MARK)) == ("BTCUSDT", mark)
     assert capture.mark_of(combined("btcusdt@bookTicker", QUOTE)) is None
     assert capture.mark_of(b"garbage") is None
 
 
 def test_a_subscription_with_another_speed_gets_the_captured_speed():
-    streams = BinanceStreams()
+    streams = BinanceStreamRegistry()
     asked_before = streams.subscribed("btcusdt@depth@500ms")
     recorded, _ = capture_reader(streams, SPOT_PARSERS).frame_of(
         combined("btcusdt@depth@0ms", BOOK)

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Dialect, RestRequest, RestResponse, Session
-from kit.simulator.faults import Faults
-from kit.simulator.market import Market
-from kit.simulator.simulate import SimulatedMarketView
+from kit.simulator.dialect import Dialect, RestRequest, RestResponse, WebsocketSession
+from kit.simulator.faults import FaultInjector
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import SimulatedMarketView
 from venues.binance.simulator import binance_spot
 
 OPENING_NS = 1_790_000_000_000_000_000
@@ -23,14 +23,14 @@ def exchange() -> Dialect:
 
 @pytest.fixture(scope="module")
 def market_view(exchange: Dialect) -> SimulatedMarketView:
-    market = Market("1", OPENING_NS, 2_000, exchange.instruments)
+    market = SimulatedMarket("1", OPENING_NS, 2_000, exchange.instruments)
     market_view = SimulatedMarketView(market, exchange)
     market_view.happened(market.advance(OPENING_NS + 5 * SECOND_NS))
     return market_view
 
 
 async def say(
-    exchange: Dialect, session: Session, market_view: SimulatedMarketView, text: str
+    exchange: Dialect, session: WebsocketSession, market_view: SimulatedMarketView, text: str
 ) -> dict:
     (answer,) = await exchange.receive(session, text, market_view)
     return json.loads(answer)
@@ -213,6 +213,6 @@ async def test_a_halted_symbol_is_listed_as_halted(exchange, market_view):
 
 
 def test_every_failure_has_words(exchange: Dialect):
-    assert Faults("binance", 1).quiet
+    assert FaultInjector("binance", 1).quiet
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["code"] < 0

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from kit.simulator.dialect import Session
-from kit.simulator.market import INSTRUMENTS, Market
-from kit.simulator.simulate import STEP_NS, SimulatedMarketView
+from kit.simulator.dialect import WebsocketSession
+from kit.simulator.market import INSTRUMENTS, SimulatedMarket
+from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
 from venues.binance.simulator import binance_spot
 
 OPENING_NS = 1_790_000_000_000_000_000
@@ -28,9 +28,9 @@ class Show:
 
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = binance_spot()
-        self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
+        self.market = SimulatedMarket("1", OPENING_NS, events_per_second, self.exchange.instruments)
         self.market_view = SimulatedMarketView(self.market, self.exchange)
-        self.session = Session()
+        self.session = WebsocketSession()
         self.said: dict[str, list[dict]] = {name: [] for name in NAMES}
 
     async def subscribe(self) -> None:

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from kit.simulator.dialect import Channel, Stream
+from kit.simulator.dialect import Channel, ExchangeStream
 from venues.binance.simulator import binance_futures, binance_spot
 
-TRADES = Stream("btcusdt@trade", Channel.TRADES, "BTCUSDT")
-BOOK = Stream("btcusdt@depth@100ms", Channel.BOOK, "BTCUSDT")
+TRADES = ExchangeStream("btcusdt@trade", Channel.TRADES, "BTCUSDT")
+BOOK = ExchangeStream("btcusdt@depth@100ms", Channel.BOOK, "BTCUSDT")
 TRADE = (
     b'{"stream":"btcusdt@trade","data":{"e":"trade","E":5,"T":5,"s":"BTCUSDT","t":7,'
     b'"p":"61800.30","q":"0.006","X":"MARKET","m":false}}'
@@ -40,7 +40,7 @@ def test_a_fault_changes_only_the_data_in_its_name(dialect, name, stream, frame,
     assert same_stream is stream
     before = json.loads(frame)["data"]
     assert json.loads(text)["data"] == before | changed
-    other = Stream("btcusdt@bookTicker", Channel.QUOTES, "BTCUSDT")
+    other = ExchangeStream("btcusdt@bookTicker", Channel.QUOTES, "BTCUSDT")
     assert list(fault((other, frame))) == [(other, frame)]
 
 

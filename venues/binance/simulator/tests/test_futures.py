@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kit.simulator.dialect import Session
-from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, SimulatedMarketView
+from kit.simulator.dialect import WebsocketSession
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
 from tests.support.raw_client import lines_of, raw_client
 from venues.binance.simulator import binance_futures
 from venues.binance.simulator.tests.running import ccxt_futures_client, running
@@ -39,9 +39,9 @@ class Show:
 
     def __init__(self) -> None:
         self.exchange = binance_futures()
-        self.market = Market("1", OPENING_NS, 1_000, self.exchange.instruments)
+        self.market = SimulatedMarket("1", OPENING_NS, 1_000, self.exchange.instruments)
         self.market_view = SimulatedMarketView(self.market, self.exchange)
-        self.sessions: dict[str, Session] = {}
+        self.sessions: dict[str, WebsocketSession] = {}
         self.said: dict[str, dict[str, list[dict]]] = {}
 
     async def subscribe(self, path: str) -> None:
@@ -252,9 +252,9 @@ async def test_every_frame_of_every_capture_arrives_once_in_order(captures: Path
 
 async def test_the_snapshot_of_a_capture_is_the_answer_to_depth(captures: Path):
     folder = captures / "binance_futures" / "sushi_akro_2021"
-    tape = f"binance_futures={folder / 'frames.jsonl'}"
+    capture_file = f"binance_futures={folder / 'frames.jsonl'}"
     async with (
-        running("replay", "binance_futures", replay=[tape], speed="max") as base,
+        running("replay", "binance_futures", replay=[capture_file], speed="max") as base,
         raw_client(base) as client,
     ):
         recorded = json.loads((folder / "rest" / "fapi_v1_exchangeInfo.json").read_text())

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from kit.simulator.dialect import Dialect
-from kit.simulator.matching.contract import RejectCode, Status
+from kit.simulator.matching.contract import OrderStatus, RejectCode
 from kit.simulator.matching.tests.fake_engine import NOW_MS, FakeMarketView, FakeMatchingEngine
 from venues.binance.simulator import binance_spot
 from venues.binance.simulator.authentication import ed25519_credentials
@@ -237,7 +237,7 @@ async def test_permissions_of_a_key_are_enforced(exchange, market_view, name, ma
 
 
 async def test_a_stop_waits_and_is_no_working_order(exchange, market_view, engine):
-    engine.status = Status.UNTRIGGERED
+    engine.status = OrderStatus.UNTRIGGERED
     fields = LIMIT | {"type": "STOP_LOSS_LIMIT", "stopPrice": "51000"}
     _, placed = await called(exchange, market_view, signed("POST", ORDER, **fields))
     request = signed("GET", ORDER, symbol="BTCUSDT", orderId=placed["orderId"])

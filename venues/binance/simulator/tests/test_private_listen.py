@@ -9,10 +9,10 @@ from kit.simulator.dialect import Dialect, RestRequest
 from kit.simulator.matching.contract import (
     BalanceChanged,
     BalanceView,
+    OrderStatus,
     PositionChanged,
     PositionView,
     RejectCode,
-    Status,
 )
 from kit.simulator.matching.tests.fake_engine import FakeMarketView, FakeMatchingEngine
 from venues.binance.simulator import binance_futures
@@ -138,7 +138,7 @@ async def test_a_conditional_order_is_an_order_only_when_it_has_triggered(
 ):
     name = (await listen_key(exchange, market_view))["listenKey"]
     _, told = listening(exchange, "/private/ws", listenKey=name)
-    engine.status = Status.UNTRIGGERED
+    engine.status = OrderStatus.UNTRIGGERED
     plain = {name: text for name, text in STOP.items() if name != "algoType"}
     request = signed("POST", f"{ROOT}/order", **plain, stopPrice="45000")
     assert (await called(exchange, market_view, request))[1]["code"] == -4120
@@ -200,7 +200,7 @@ async def test_cancels_of_a_batch_are_independent(exchange, market_view):
 
 
 async def test_an_acknowledgement_has_no_fills(exchange, market_view, engine):
-    engine.status = Status.EXPIRED
+    engine.status = OrderStatus.EXPIRED
     request = signed("POST", f"{ROOT}/order", **LIMIT)
     assert (await called(exchange, market_view, request))[1]["status"] == "NEW"
     request = signed("POST", f"{ROOT}/order", **LIMIT, newOrderRespType="RESULT")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel
+from kit.simulator.dialect import RESPONSE, UNKNOWN, Channel
 from kit.simulator.exchange.capture import CaptureReader
 from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import Listing
@@ -49,8 +49,8 @@ def test_a_line_belongs_to_its_topic(capture: CaptureReader, line: bytes, name: 
 @pytest.mark.parametrize(
     ("line", "stream"),
     [
-        (b'{"success":true,"ret_msg":"subscribe","conn_id":"x","op":"subscribe"}', CONVERSATION),
-        (b"", CONVERSATION),
+        (b'{"success":true,"ret_msg":"subscribe","conn_id":"x","op":"subscribe"}', RESPONSE),
+        (b"", RESPONSE),
         (b"not json", UNKNOWN),
         (b'{"topic":"', UNKNOWN),
         (b'{"topic":5}', UNKNOWN),

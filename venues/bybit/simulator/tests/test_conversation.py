@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Dialect, RestRequest, RestResponse, Session
-from kit.simulator.market import Market
-from kit.simulator.simulate import SimulatedMarketView
+from kit.simulator.dialect import Dialect, RestRequest, RestResponse, WebsocketSession
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import SimulatedMarketView
 from venues.bybit.simulator import bybit_spot
 from venues.bybit.simulator.websocket import PUBLIC_PATH
 
@@ -23,7 +23,7 @@ def exchange() -> Dialect:
 
 @pytest.fixture(scope="module")
 def market_view(exchange: Dialect) -> SimulatedMarketView:
-    market = Market("1", OPENING_NS, 2_000, exchange.instruments)
+    market = SimulatedMarket("1", OPENING_NS, 2_000, exchange.instruments)
     market_view = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
     market_view.happened(step)
@@ -32,14 +32,14 @@ def market_view(exchange: Dialect) -> SimulatedMarketView:
 
 
 @pytest.fixture
-def session(exchange: Dialect) -> Session:
+def session(exchange: Dialect) -> WebsocketSession:
     session = exchange.open(PUBLIC_PATH, {})
     assert session is not None
     return session
 
 
 async def say(
-    exchange: Dialect, session: Session, market_view: SimulatedMarketView, call
+    exchange: Dialect, session: WebsocketSession, market_view: SimulatedMarketView, call
 ) -> list[dict]:
     text = call if isinstance(call, str) else json.dumps(call)
     return [json.loads(answer) for answer in await exchange.receive(session, text, market_view)]

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from kit.simulator.dialect import Channel, Session
-from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, SimulatedMarketView
+from kit.simulator.dialect import Channel, WebsocketSession
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
 from venues.bybit.simulator import bybit_spot
 from venues.bybit.simulator.instruments import INSTRUMENTS
 from venues.bybit.simulator.websocket import PUBLIC_PATH
@@ -28,11 +28,11 @@ class Show:
 
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = bybit_spot()
-        self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
+        self.market = SimulatedMarket("1", OPENING_NS, events_per_second, self.exchange.instruments)
         self.market_view = SimulatedMarketView(self.market, self.exchange)
         session = self.exchange.open(PUBLIC_PATH, {})
         assert session is not None
-        self.session: Session = session
+        self.session: WebsocketSession = session
         self.said: dict[str, list[dict]] = {name: [] for name in TOPICS}
 
     async def say(self, operation: str, *topics: str) -> None:

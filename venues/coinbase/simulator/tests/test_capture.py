@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel
+from kit.simulator.dialect import RESPONSE, UNKNOWN, Channel
 from kit.simulator.exchange.capture import CaptureReader
 from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import Listing
@@ -56,11 +56,11 @@ def test_lines_of_advanced_get_the_numbers_of_their_connection(
 @pytest.mark.parametrize(
     ("line", "stream"),
     [
-        (b'{"type":"subscriptions","channels":[]}', CONVERSATION),
-        (b'{"channel":"subscriptions","sequence_num":1,"events":[]}', CONVERSATION),
-        (b'{"channel":"heartbeats","sequence_num":3,"events":[]}', CONVERSATION),
-        (b'{"type":"error","message":"no"}', CONVERSATION),
-        (b"", CONVERSATION),
+        (b'{"type":"subscriptions","channels":[]}', RESPONSE),
+        (b'{"channel":"subscriptions","sequence_num":1,"events":[]}', RESPONSE),
+        (b'{"channel":"heartbeats","sequence_num":3,"events":[]}', RESPONSE),
+        (b'{"type":"error","message":"no"}', RESPONSE),
+        (b"", RESPONSE),
         (b"not json", UNKNOWN),
         (b'{"type":"', UNKNOWN),
         (b'{"type":"match","product_id":5}', UNKNOWN),

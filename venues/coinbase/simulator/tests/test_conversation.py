@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from kit.simulator.dialect import Dialect, RestRequest, RestResponse
-from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, SimulatedMarketView
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
 from venues.coinbase.simulator import coinbase_spot
 from venues.coinbase.simulator.websocket import CoinbaseSession
 
@@ -24,7 +24,7 @@ def exchange() -> Dialect:
 
 @pytest.fixture(scope="module")
 def market_view(exchange: Dialect) -> SimulatedMarketView:
-    market = Market("1", OPENING_NS, 2_000, exchange.instruments)
+    market = SimulatedMarket("1", OPENING_NS, 2_000, exchange.instruments)
     market_view = SimulatedMarketView(market, exchange)
     while market.time_ns < OPENING_NS + 5 * SECOND_NS:
         step = market.advance(market.time_ns + STEP_NS)

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, SimulatedMarketView
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
 from venues.coinbase.simulator import coinbase_spot
 from venues.coinbase.simulator.websocket import CoinbaseSession
 
@@ -22,7 +22,7 @@ class Show:
 
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = coinbase_spot()
-        self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
+        self.market = SimulatedMarket("1", OPENING_NS, events_per_second, self.exchange.instruments)
         self.market_view = SimulatedMarketView(self.market, self.exchange)
         self.sessions: list[CoinbaseSession] = []
         self.said: defaultdict[str, list[dict]] = defaultdict(list)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel
+from kit.simulator.dialect import RESPONSE, SNAPSHOT, UNKNOWN, Channel
 from kit.simulator.exchange.capture import CaptureReader
 from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import Listing
@@ -68,10 +68,10 @@ def test_raw_channels_have_the_names_of_bundled_ones(capture: CaptureReader):
     ("line", "stream"),
     [
         (REST_BOOK, SNAPSHOT),
-        (b'{"jsonrpc":"2.0","id":0,"result":["book.BTC-PERPETUAL.raw"]}', CONVERSATION),
-        (b'{"jsonrpc":"2.0","error":{"code":10028}}', CONVERSATION),
-        (b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"heartbeat"}}', CONVERSATION),
-        (b"", CONVERSATION),
+        (b'{"jsonrpc":"2.0","id":0,"result":["book.BTC-PERPETUAL.raw"]}', RESPONSE),
+        (b'{"jsonrpc":"2.0","error":{"code":10028}}', RESPONSE),
+        (b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"heartbeat"}}', RESPONSE),
+        (b"", RESPONSE),
         (b"not json", UNKNOWN),
         (b'{"method":"neverHeardOf"}', UNKNOWN),
         (b"[1,2]", UNKNOWN),

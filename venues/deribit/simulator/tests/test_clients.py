@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from kit.simulator.tape import Tape
+from kit.simulator.capture_files import CaptureFiles
 from tests.support.raw_client import raw_client
 from venues.deribit.simulator.tests.running import ccxt_client, running, subscribed
 
@@ -45,7 +45,7 @@ async def test_unmodified_ccxt_trades_on_a_simulated_market():
 
 async def test_every_frame_of_a_capture_arrives_once_in_order(captures: Path):
     file = captures / "deribit" / "options_4_2021" / "frames.jsonl"
-    lines = [line for block in Tape([file]).blocks() for line in block.lines]
+    lines = [line for block in CaptureFiles([file]).blocks() for line in block.lines]
     frames = [
         json.loads(line.replace(b'.raw"', b'.100ms"')) for line in lines if b'"method"' in line
     ]

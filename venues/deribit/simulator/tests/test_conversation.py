@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Dialect, RestRequest, RestResponse, Session
-from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, SimulatedMarketView
+from kit.simulator.dialect import Dialect, RestRequest, RestResponse, WebsocketSession
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
 from venues.deribit.simulator import deribit_futures
 from venues.deribit.simulator.faults import TEST_REQUEST
 from venues.deribit.simulator.websocket import HEARTBEAT
@@ -25,7 +25,7 @@ def exchange() -> Dialect:
 
 @pytest.fixture(scope="module")
 def market_view(exchange: Dialect) -> SimulatedMarketView:
-    market = Market("1", OPENING_NS, 2_000, exchange.instruments)
+    market = SimulatedMarket("1", OPENING_NS, 2_000, exchange.instruments)
     market_view = SimulatedMarketView(market, exchange)
     while market.time_ns < OPENING_NS + 5 * SECOND_NS:
         step = market.advance(market.time_ns + STEP_NS)
@@ -35,7 +35,7 @@ def market_view(exchange: Dialect) -> SimulatedMarketView:
 
 
 @pytest.fixture
-def session(exchange: Dialect) -> Session:
+def session(exchange: Dialect) -> WebsocketSession:
     session = exchange.open("/ws/api/v2", {})
     assert session is not None
     return session
@@ -273,7 +273,9 @@ async def test_instruments_have_all_members_that_clients_read(exchange, market_v
 
 async def test_a_halted_instrument_has_the_state_halted():
     exchange = deribit_futures()
-    market_view = SimulatedMarketView(Market("1", OPENING_NS, 100, exchange.instruments), exchange)
+    market_view = SimulatedMarketView(
+        SimulatedMarket("1", OPENING_NS, 100, exchange.instruments), exchange
+    )
     market_view.relist("ETH-PERPETUAL", halted=True, tick_size="0.5")
     one = await asked(exchange, market_view, "get_instrument", instrument_name="ETH-PERPETUAL")
     assert (one["is_active"], one["state"], one["tick_size"]) == (False, "halted", Decimal("0.5"))

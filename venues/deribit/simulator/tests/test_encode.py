@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, SimulatedMarketView
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
 from venues.deribit.simulator import deribit_futures
 from venues.deribit.simulator.candles import number, plain
 from venues.deribit.simulator.instruments import INSTRUMENTS
@@ -26,7 +26,7 @@ class Show:
 
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = deribit_futures()
-        self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
+        self.market = SimulatedMarket("1", OPENING_NS, events_per_second, self.exchange.instruments)
         self.market_view = SimulatedMarketView(self.market, self.exchange)
         session = self.exchange.open("/ws/api/v2", {})
         assert session is not None

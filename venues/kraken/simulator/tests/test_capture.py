@@ -2,11 +2,11 @@
 
 import pytest
 
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel
+from kit.simulator.dialect import RESPONSE, UNKNOWN, Channel
 from kit.simulator.exchange.capture import CaptureReader
 from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import Listing
-from kit.simulator.texts import instant_ns
+from kit.simulator.text_conversion import instant_ns
 from venues.kraken.simulator.capture import capture_reader
 from venues.kraken.simulator.streams import make_stream
 
@@ -61,8 +61,8 @@ def test_a_line_belongs_to_a_stream(
 
 
 def test_subscriptions_of_a_capture_are_learned_from_its_answers(capture: CaptureReader):
-    assert capture.frame_of(BOOK_REPLY) == (CONVERSATION, BOOK_REPLY)
-    assert capture.frame_of(TICKER_REPLY) == (CONVERSATION, TICKER_REPLY)
+    assert capture.frame_of(BOOK_REPLY) == (RESPONSE, BOOK_REPLY)
+    assert capture.frame_of(TICKER_REPLY) == (RESPONSE, TICKER_REPLY)
     assert capture.frame_of(BOOK)[0].name == "book-25 BTC/USD"
     assert capture.frame_of(TICKER)[0].name == "ticker-bbo BTC/USD"
 
@@ -77,12 +77,12 @@ def test_without_answers_the_depth_fits_the_first_book(capture: CaptureReader):
 @pytest.mark.parametrize(
     ("line", "stream"),
     [
-        (b'{"channel":"heartbeat"}', CONVERSATION),
-        (b'{"channel":"status","type":"update","data":[{"system":"online"}]}', CONVERSATION),
-        (b'{"error":"Currency pair not supported X","method":"subscribe"}', CONVERSATION),
-        (b'{"method":"pong","time_in":"x","time_out":"x"}', CONVERSATION),
-        (b'{"method":5', CONVERSATION),
-        (b"", CONVERSATION),
+        (b'{"channel":"heartbeat"}', RESPONSE),
+        (b'{"channel":"status","type":"update","data":[{"system":"online"}]}', RESPONSE),
+        (b'{"error":"Currency pair not supported X","method":"subscribe"}', RESPONSE),
+        (b'{"method":"pong","time_in":"x","time_out":"x"}', RESPONSE),
+        (b'{"method":5', RESPONSE),
+        (b"", RESPONSE),
         (b"not json", UNKNOWN),
         (b'{"channel":"book"', UNKNOWN),
         (b'[320,{"as":[],"bs":[]},"book-25","XBT/USD"]', UNKNOWN),

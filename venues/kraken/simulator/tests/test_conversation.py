@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Dialect, RestRequest, Session
+from kit.simulator.dialect import Dialect, RestRequest, WebsocketSession
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.market import Market
-from kit.simulator.simulate import SimulatedMarketView
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import SimulatedMarketView
 from venues.kraken.simulator import kraken_spot
 from venues.kraken.simulator.instruments import INSTRUMENTS
 from venues.kraken.simulator.streams import make_stream
@@ -26,7 +26,7 @@ def exchange() -> Dialect:
 
 @pytest.fixture(scope="module")
 def market_view(exchange: Dialect) -> SimulatedMarketView:
-    market = Market("1", OPENING_NS, 2_000, INSTRUMENTS)
+    market = SimulatedMarket("1", OPENING_NS, 2_000, INSTRUMENTS)
     market_view = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
     market_view.happened(step)
@@ -35,14 +35,14 @@ def market_view(exchange: Dialect) -> SimulatedMarketView:
 
 
 @pytest.fixture
-async def session(exchange: Dialect) -> Session:
+async def session(exchange: Dialect) -> WebsocketSession:
     session = exchange.open("/v2", {})
     assert session is not None
     return session
 
 
 async def say(
-    exchange: Dialect, session: Session, market_view: SimulatedMarketView, **call
+    exchange: Dialect, session: WebsocketSession, market_view: SimulatedMarketView, **call
 ) -> list[dict]:
     answers = await exchange.receive(session, json.dumps(call), market_view)
     return [one for one in map(json.loads, answers) if one.get("channel") != "status"]
@@ -57,7 +57,7 @@ async def asked(exchange: Dialect, market_view: SimulatedMarketView, name: str, 
     return found["result"]
 
 
-async def test_a_connection_is_greeted_once(exchange, market_view, session: Session):
+async def test_a_connection_is_greeted_once(exchange, market_view, session: WebsocketSession):
     (status,) = exchange.tick(session, market_view)
     assert json.loads(status)["data"][0]["system"] == "online"
     assert exchange.tick(session, market_view) == []
@@ -65,7 +65,7 @@ async def test_a_connection_is_greeted_once(exchange, market_view, session: Sess
 
 
 async def test_the_greeting_is_sent_before_the_first_answer(
-    exchange, market_view, session: Session
+    exchange, market_view, session: WebsocketSession
 ):
     first, second = await exchange.receive(session, '{"method":"ping"}', market_view)
     assert json.loads(first)["channel"] == "status"
@@ -85,7 +85,9 @@ async def test_each_symbol_is_acknowledged_before_its_book(exchange, market_view
     assert list(session.streams) == ["book-25 ETH/USDT", "book-25 BTC/USDT"]
 
 
-async def test_heartbeats_begin_with_a_subscription(exchange, market_view, session: Session):
+async def test_heartbeats_begin_with_a_subscription(
+    exchange, market_view, session: WebsocketSession
+):
     exchange.tick(session, market_view)
     params = {"channel": "trade", "symbol": ["BTC/USDT"], "snapshot": False}
     (reply,) = await say(exchange, session, market_view, method="subscribe", params=params)
@@ -97,7 +99,7 @@ async def test_heartbeats_begin_with_a_subscription(exchange, market_view, sessi
 
 
 async def test_a_trade_subscription_begins_with_fifty_trades(
-    exchange, market_view, session: Session
+    exchange, market_view, session: WebsocketSession
 ):
     params = {"channel": "trade", "symbol": ["BTC/USDT"]}
     _, snapshot = await say(exchange, session, market_view, method="subscribe", params=params)
@@ -106,7 +108,9 @@ async def test_a_trade_subscription_begins_with_fifty_trades(
     assert ids == list(range(ids[-1] - 49, ids[-1] + 1))
 
 
-async def test_tickers_and_candles_begin_with_a_snapshot(exchange, market_view, session: Session):
+async def test_tickers_and_candles_begin_with_a_snapshot(
+    exchange, market_view, session: WebsocketSession
+):
     params = {"channel": "ticker", "symbol": ["SOL/USDT"], "event_trigger": "bbo"}
     _, ticker = await say(exchange, session, market_view, method="subscribe", params=params)
     figures = ticker["data"][0]
@@ -149,7 +153,9 @@ async def test_wrong_requests_are_rejected(exchange, market_view, session, call:
     assert not session.streams
 
 
-async def test_a_wrong_symbol_does_not_affect_the_others(exchange, market_view, session: Session):
+async def test_a_wrong_symbol_does_not_affect_the_others(
+    exchange, market_view, session: WebsocketSession
+):
     params = {"channel": "trade", "symbol": ["BTC/USDT", "NOPE/USDT"], "snapshot": False}
     refused, done = await say(exchange, session, market_view, method="subscribe", params=params)
     assert (refused["symbol"], refused["success"]) == ("NOPE/USDT", False)

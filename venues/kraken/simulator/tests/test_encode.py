@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Session
-from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, SimulatedMarketView
+from kit.simulator.dialect import WebsocketSession
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
 from venues.kraken.simulator import kraken_spot
 from venues.kraken.simulator.instruments import INSTRUMENTS
 from venues.kraken.simulator.tests.books import ClientBook
@@ -31,9 +31,9 @@ class Show:
 
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = kraken_spot()
-        self.market = Market("1", OPENING_NS, events_per_second, INSTRUMENTS)
+        self.market = SimulatedMarket("1", OPENING_NS, events_per_second, INSTRUMENTS)
         self.market_view = SimulatedMarketView(self.market, self.exchange)
-        self.session = Session()
+        self.session = WebsocketSession()
         self.said: defaultdict[str, list[dict]] = defaultdict(list)
 
     async def subscribe(self) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel
+from kit.simulator.dialect import RESPONSE, SNAPSHOT, UNKNOWN, Channel
 from kit.simulator.exchange.capture import CaptureReader
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.listing import InstrumentKind, Listing, Mark
+from kit.simulator.listing import DerivativeMark, InstrumentKind, Listing
 from venues.okx.simulator.capture import capture_reader
 from venues.okx.simulator.streams import argument, make_stream
 
@@ -69,10 +69,10 @@ def test_a_line_belongs_to_the_channel_of_its_instrument(
     [
         (b'{"code":"0","msg":"","data":[{"asks":[],"bids":[],"ts":"1"}]}', SNAPSHOT),
         (b'{"code":"0","data":[{"instId":"BTC-USD-SWAP","oi":"1"}],"msg":""}', UNKNOWN),
-        (b'{"event":"subscribe","arg":{"channel":"trades","instId":"BTC-USDT"}}', CONVERSATION),
-        (b'{"event":"error","code":"60012","msg":"x"}', CONVERSATION),
-        (b"pong", CONVERSATION),
-        (b"", CONVERSATION),
+        (b'{"event":"subscribe","arg":{"channel":"trades","instId":"BTC-USDT"}}', RESPONSE),
+        (b'{"event":"error","code":"60012","msg":"x"}', RESPONSE),
+        (b"pong", RESPONSE),
+        (b"", RESPONSE),
         (b"not json", UNKNOWN),
         (b'{"arg":', UNKNOWN),
         (b'{"arg":{"channel":5}}', UNKNOWN),
@@ -136,10 +136,10 @@ def test_instruments_have_the_digits_that_were_seen(capture: CaptureReader):
 
 def test_each_mark_row_has_only_its_own_values(capture: CaptureReader):
     swap = "BTC-USDT-SWAP"
-    assert capture.mark_of(MARK) == (swap, Mark("1.6", "", "", 0))
-    assert capture.mark_of(INDEX) == (swap, Mark("", "1.5", "", 0))
+    assert capture.mark_of(MARK) == (swap, DerivativeMark("1.6", "", "", 0))
+    assert capture.mark_of(INDEX) == (swap, DerivativeMark("", "1.5", "", 0))
     funding_ns = 1_646_323_200_000_000_000
-    assert capture.mark_of(FUNDING) == (swap, Mark("", "", "0.0001", funding_ns))
+    assert capture.mark_of(FUNDING) == (swap, DerivativeMark("", "", "0.0001", funding_ns))
     assert capture.mark_of(TRADE) is None
 
 

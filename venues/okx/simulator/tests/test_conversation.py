@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Dialect, RestRequest, RestResponse, Session
-from kit.simulator.market import Market
-from kit.simulator.simulate import SimulatedMarketView
+from kit.simulator.dialect import Dialect, RestRequest, RestResponse, WebsocketSession
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import SimulatedMarketView
 from venues.okx.simulator import DIALECTS
 from venues.okx.simulator.faults import SERVICE_UPGRADE
 from venues.okx.simulator.websocket import NOTICE_S
@@ -23,7 +23,7 @@ def exchange() -> Dialect:
 
 
 def market_view_of(exchange: Dialect) -> SimulatedMarketView:
-    market = Market("1", OPENING_NS, 2_000, exchange.instruments)
+    market = SimulatedMarket("1", OPENING_NS, 2_000, exchange.instruments)
     market_view = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
     market_view.happened(step)
@@ -36,7 +36,7 @@ def market_view(exchange: Dialect) -> SimulatedMarketView:
     return market_view_of(exchange)
 
 
-def opened(exchange: Dialect, access: str = "public") -> Session:
+def opened(exchange: Dialect, access: str = "public") -> WebsocketSession:
     session = exchange.open(f"/ws/v5/{access}", {})
     assert session is not None
     return session
@@ -44,7 +44,7 @@ def opened(exchange: Dialect, access: str = "public") -> Session:
 
 async def send(
     exchange: Dialect,
-    session: Session,
+    session: WebsocketSession,
     market_view: SimulatedMarketView,
     operation: str,
     *arguments,

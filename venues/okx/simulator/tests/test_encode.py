@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Dialect, Frame, Session
-from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, SimulatedMarketView
+from kit.simulator.dialect import Dialect, Frame, WebsocketSession
+from kit.simulator.market import SimulatedMarket
+from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
 from venues.okx.simulator import DIALECTS
 from venues.okx.simulator.encode import BOOK_LEVELS
 
@@ -27,11 +27,11 @@ class SimulatedExchange:
     def __init__(self, venue_id: str = "okx", events_per_second: float = 1_000) -> None:
         self.exchange: Dialect = DIALECTS[venue_id]()
         self.instrument = self.exchange.instruments[0]
-        self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
+        self.market = SimulatedMarket("1", OPENING_NS, events_per_second, self.exchange.instruments)
         self.market_view = SimulatedMarketView(self.market, self.exchange)
         self.symbol = self.exchange.list(self.instrument).symbol
         self.frames: dict[str, list[dict]] = {}
-        self.sessions: list[Session] = []
+        self.sessions: list[WebsocketSession] = []
         self.fault: Callable[[Frame], list[Frame]] | None = None
 
     async def subscribe(self, access: str, *channels: str) -> list[dict]:

@@ -10,11 +10,11 @@ from kit.simulator.dialect import Dialect
 from kit.simulator.matching.contract import (
     BalanceChanged,
     BalanceView,
+    OrderStatus,
     PositionChanged,
     PositionView,
     RejectCode,
-    SelfTrade,
-    Status,
+    SelfTradeMode,
 )
 from kit.simulator.matching.tests.fake_engine import NOW_MS, FakeMarketView, FakeMatchingEngine
 from venues.okx.simulator import DIALECTS
@@ -190,7 +190,7 @@ async def test_a_market_buy_size_is_in_quote_unless_base_is_set(exchange, market
 
 async def test_an_order_can_have_a_self_trade_mode(exchange, market_view, engine):
     await called(exchange, market_view, signed("POST", ORDER, LIMIT | {"stpMode": "cancel_both"}))
-    assert engine.found[1].ticket.self_trade is SelfTrade.CANCEL_BOTH
+    assert engine.found[1].ticket.self_trade is SelfTradeMode.CANCEL_BOTH
 
 
 async def test_the_sixty_first_order_in_two_seconds_is_rejected(exchange, market_view):
@@ -215,7 +215,7 @@ async def test_the_sixty_first_order_in_two_seconds_is_rejected(exchange, market
     ],
 )
 async def test_algo_orders_become_stops(exchange, market_view, engine, item, kind):
-    engine.status = Status.UNTRIGGERED
+    engine.status = OrderStatus.UNTRIGGERED
     common = {name: LIMIT[name] for name in ("instId", "tdMode", "side", "sz")}
     common["tgtCcy"] = "base_ccy"
     request = signed("POST", "trade/order-algo", common | item | {"algoClOrdId": "mine"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel
+from kit.simulator.dialect import RESPONSE, UNKNOWN, Channel
 from kit.simulator.exchange.streams import StreamRegistry
 from ops.templates.examplex.simulator.capture import capture_reader
 from ops.templates.examplex.simulator.streams import make_stream
@@ -27,7 +27,7 @@ def test_a_line_tells_its_stream(line: bytes, channel: Channel) -> None:
 
 
 def test_answers_and_the_unknown_have_streams_of_their_own() -> None:
-    assert capture.frame_of(b'{"answer":"pong","id":3}')[0] is CONVERSATION
+    assert capture.frame_of(b'{"answer":"pong","id":3}')[0] is RESPONSE
     assert capture.frame_of(b'{"channel":"news"}')[0] is UNKNOWN
 
 

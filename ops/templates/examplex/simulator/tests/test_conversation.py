@@ -5,7 +5,7 @@ import json
 import aiohttp
 import pytest
 
-from kit.conformance.exchange import exchange
+from kit.conformance.simulated_exchange import exchange
 from ops.templates.examplex.catalog import VENUE_ID
 from ops.templates.examplex.simulator import examplex
 

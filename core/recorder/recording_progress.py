@@ -1,0 +1,87 @@
+"""Progress of the recorder, for trimming, metrics and Admin."""
+
+from core.recorder.store import CONSUMER
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.base.cursor import START, Cursor, StreamKey
+from kit.base.degradation import DegradedReasons
+from kit.base.errors import StoreUnavailable
+from kit.base.telemetry import Meter
+from kit.marketdata.delivery.redis_streams import RedisStreams
+
+LOOK_INTERVAL_SECONDS = 1.0
+
+
+class RecordingProgress:
+    """Positions recorded in each stream, and the entries that wait."""
+
+    def __init__(
+        self, streams: RedisStreams, meter: Meter, degraded_reasons: DegradedReasons, clock: Clock
+    ) -> None:
+        self.keys: list[StreamKey] = []
+        """All streams in Redis."""
+        self._streams = streams
+        self._meter = meter
+        self._degraded_reasons = degraded_reasons
+        self._clock = clock
+        self._recorded: dict[StreamKey, Cursor] = {}
+        self._committed: dict[StreamKey, Cursor] = {}
+        self._written_ns = clock.monotonic_ns()
+
+    def recorded(self, key: StreamKey) -> Cursor:
+        """The last entry of a stream that is recorded."""
+        return self._recorded.get(key, START)
+
+    def begin(self, recorded: dict[StreamKey, Cursor], keys: list[StreamKey]) -> None:
+        """Begin a run at these positions."""
+        self._recorded = dict(recorded)
+        self._committed = {}
+        self.keys = keys
+
+    def wrote(self, positions: dict[StreamKey, Cursor], published_time_ns: int) -> None:
+        """Note that entries up to these positions are recorded, the newest published at a time."""
+        self._recorded.update(positions)
+        self._written_ns = self._clock.monotonic_ns()
+        if published_time_ns:
+            age_ns = self._clock.time_ns() - published_time_ns
+            self._meter.lag(age_ns / NANOSECONDS_PER_MILLISECOND)
+
+    async def run(self) -> None:
+        """Once a second, also while the database is away: find streams, measure lag, and commit
+        positions. Runs until cancelled."""
+        while True:
+            try:
+                await self._look()
+                self._degraded_reasons.clear("redis")
+            except StoreUnavailable as error:
+                self._degraded_reasons.report(error.metadata["store"], error.message)
+            await self._clock.sleep(LOOK_INTERVAL_SECONDS)
+
+    async def commit(self) -> None:
+        """Acknowledge the recorded entries, so that they may be trimmed."""
+        recorded = {key: self._recorded[key] for key in self.keys if key in self._recorded}
+        moved = {key: at for key, at in recorded.items() if self._committed.get(key) != at}
+        await self._streams.commit(CONSUMER, moved)
+        self._committed = recorded
+
+    async def _look(self) -> None:
+        self.keys = await self._streams.keys()
+        waiting = sum([await self.waiting(key) for key in self.keys])
+        self._meter.waiting(waiting)
+        still_ns = self._clock.monotonic_ns() - self._written_ns
+        if waiting and still_ns > LOOK_INTERVAL_SECONDS * 10**9:
+            # Nothing is written while entries wait: they are at least this old.
+            self._meter.lag_ms = max(self._meter.lag_ms, still_ns / NANOSECONDS_PER_MILLISECOND)
+        await self.commit()
+
+    async def waiting(self, key: StreamKey) -> int:
+        """Entries of a stream that are not recorded yet."""
+        newest = await self._streams.last(key) or START
+        recorded = self.recorded(key)
+        if newest < recorded:
+            detail = f"it ends at {newest}, before what is recorded: {recorded}"
+            self._degraded_reasons.report(str(key), detail)
+            return 0
+        self._degraded_reasons.clear(str(key))
+        if newest.epoch == recorded.epoch:
+            return newest.sequence - recorded.sequence
+        return await self._streams.length(key)

@@ -1,0 +1,168 @@
+"""The contracts as data: services, methods, and their REST bindings.
+
+Read from the descriptor set that is generated from proto/, so that a new contract, or a new method
+of one, is routed and documented without a line here.
+"""
+
+import importlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from google.api import annotations_pb2
+from google.protobuf.descriptor_pb2 import (
+    FileDescriptorProto,
+    FileDescriptorSet,
+    MethodDescriptorProto,
+)
+from google.rpc import error_details_pb2, status_pb2
+
+ROOT = Path(__file__).resolve().parent.parent
+DESCRIPTOR_FILE = ROOT / "gen" / "venuemesh.binpb"
+OWN_FILES = "venuemesh/"
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessAddressing:
+    """How a caller names one of many processes."""
+
+    header: str
+    """The gRPC header."""
+    field: str
+    """The request field, which is part of the REST path."""
+    instance_field: str
+    """The field of ServiceInstance that holds the same value."""
+
+
+# Every other contract is one service to its callers, however many processes serve it.
+ADDRESSES = {
+    "venuemesh.marketdata.v1.MarketData": ProcessAddressing("venuemesh-venue", "venue", "name"),
+    "venuemesh.tradeflow.v1.TradeFlow": ProcessAddressing("venuemesh-venue", "venue", "name"),
+    "venuemesh.admin.v1.Admin": ProcessAddressing("venuemesh-service", "service_id", "service_id"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RestBinding:
+    """REST binding of a method."""
+
+    verb: str
+    """GET or POST."""
+    path: str
+    """For example "/v1/venues/{venue}/instruments"."""
+    has_body: bool
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Request fields that are part of the path."""
+        return tuple(PLACEHOLDER.findall(self.path))
+
+    def pattern(self, field: str = "", value: str = "") -> str:
+        """A regular expression for the path; one field may be fixed to one value."""
+        parts = PLACEHOLDER.split(self.path)
+        # split() returns text at even indexes and field names at odd ones.
+        for place, part in enumerate(parts):
+            if place % 2 == 0:
+                parts[place] = re.escape(part)
+            else:
+                parts[place] = re.escape(value) if value and part == field else "[^/]+"
+        return "".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class RpcMethod:
+    """One method of a contract."""
+
+    name: str
+    request: str
+    """Full name of the request message."""
+    response: str
+    """Full name of the response message."""
+    streams: bool
+    """Whether the response is a stream."""
+    binding: RestBinding | None
+    """None if the method has no REST binding."""
+    file: str
+    place: tuple[int, ...]
+    """Path of its comment in the file's source info."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceContract:
+    """One gRPC service."""
+
+    name: str
+    """Full name, for example "venuemesh.history.v1.History"."""
+    methods: tuple[RpcMethod, ...]
+    address: ProcessAddressing | None
+
+
+@dataclass(frozen=True)
+class ContractSet:
+    """All contracts, with their descriptors."""
+
+    descriptors: FileDescriptorSet
+    services: tuple[ServiceContract, ...]
+
+    @cached_property
+    def transcoder_descriptors(self) -> bytes:
+        """A descriptor set for Envoy: without comments, with the messages of error details."""
+        wanted = FileDescriptorSet()
+        for file in self.descriptors.file:
+            copy = wanted.file.add()
+            copy.CopyFrom(file)
+            copy.ClearField("source_code_info")
+        known = {file.name for file in wanted.file}
+        for module in (status_pb2, error_details_pb2):
+            for descriptor in (*module.DESCRIPTOR.dependencies, module.DESCRIPTOR):
+                if descriptor.name not in known:
+                    known.add(descriptor.name)
+                    descriptor.CopyToProto(wanted.file.add())
+        return wanted.SerializeToString(deterministic=True)
+
+
+def load(file: Path = DESCRIPTOR_FILE) -> ContractSet:
+    """Read the descriptor set and load the messages that reflection and errors need."""
+    descriptors = FileDescriptorSet.FromString(file.read_bytes())
+    own = [found for found in descriptors.file if found.name.startswith(OWN_FILES)]
+    for found in own:
+        importlib.import_module(found.name.removesuffix(".proto").replace("/", ".") + "_pb2")
+    services = tuple(contract for found in own for contract in _contracts_of(found))
+    return ContractSet(descriptors, services)
+
+
+def _contracts_of(file: FileDescriptorProto) -> Sequence[ServiceContract]:
+    return [
+        ServiceContract(
+            name=(name := f"{file.package}.{service.name}"),
+            methods=tuple(
+                _method(file.name, method, (6, place, 2, method_place))
+                for method_place, method in enumerate(service.method)
+            ),
+            address=ADDRESSES.get(name),
+        )
+        for place, service in enumerate(file.service)
+    ]
+
+
+def _method(file: str, method: MethodDescriptorProto, place: tuple[int, ...]) -> RpcMethod:
+    return RpcMethod(
+        name=method.name,
+        request=method.input_type.removeprefix("."),
+        response=method.output_type.removeprefix("."),
+        streams=method.server_streaming,
+        binding=_binding(method),
+        file=file,
+        place=place,
+    )
+
+
+def _binding(method: MethodDescriptorProto) -> RestBinding | None:
+    rule = method.options.Extensions[annotations_pb2.http]
+    verb = rule.WhichOneof("pattern")
+    if verb is None:
+        return None
+    return RestBinding(verb=verb.upper(), path=getattr(rule, verb), has_body=rule.body == "*")

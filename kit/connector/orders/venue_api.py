@@ -1,0 +1,105 @@
+"""What a venue's folder supplies so that orders can be placed there through ccxt.
+
+The parts of ``VenueApi`` and the files that hold them:
+
+orders.py        OrderApi, which requests place, amend and cancel orders, and what answers mean
+account.py       AccountApi, the questions about orders, fills, balances and positions
+user_stream.py   UserStreamDecoder, the messages of the account's stream
+order_socket.py  OrderSocketCodec, requests and answers on the order websocket
+errors.py        ErrorTable, the venue's error codes
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kit.connector.orders.order_socket import OrderSocketCodec
+from kit.connector.orders.rest_session import OrderApiRequest, RestQuerySession
+from kit.connector.orders.user_stream import UserStreamDecoder
+from kit.execution.contract import (
+    OrderCapabilities,
+    OrderKey,
+    OrderRequest,
+    VenueBalance,
+    VenueFill,
+    VenueOrder,
+    VenuePosition,
+    Verdict,
+)
+
+
+class UnsupportedRequest(Exception):
+    """The venue has no such order, or cannot amend it so. The text says what is missing."""
+
+
+class OrderApi(Protocol):
+    """How orders become requests, and answers verdicts. Pure."""
+
+    @property
+    def capabilities(self) -> OrderCapabilities:
+        """What the venue supports."""
+
+    def place(self, order: OrderRequest) -> OrderApiRequest:
+        """The request that places an order. Raises Unsupported, UnknownInstrument."""
+
+    def amend(self, key: OrderKey, order: OrderRequest) -> OrderApiRequest:
+        """The request that amends an order. Raises Unsupported."""
+
+    def cancel(self, key: OrderKey) -> Sequence[OrderApiRequest]:
+        """The requests that may cancel an order. They are sent one after the other until one finds
+        it: a venue may keep stops apart."""
+
+    def cancel_all(self, symbol: str) -> Sequence[OrderApiRequest]:
+        """The requests that together cancel all orders. Empty: the venue has none, and each order
+        is cancelled by itself."""
+
+    def countdown(self, seconds: float) -> Sequence[OrderApiRequest]:
+        """The requests that together start the venue's countdown. Raises Unsupported."""
+
+    def verdict(self, answer: Any) -> Verdict:
+        """The verdict in an answer to one of these. Raises LookupError, ValueError and the like
+        for one that is not as it should be."""
+
+
+class AccountApi(Protocol):
+    """The questions about an account. Any of them may raise OrderNotFound, VenuemeshError, and
+    LookupError, ValueError and the like for an answer that is not as it should be."""
+
+    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
+        """Return the rights of the key beyond trading, by a call that needs the key."""
+
+    async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
+        """Return one order."""
+
+    async def open_orders(self, queries: RestQuerySession, symbol: str) -> list[VenueOrder]:
+        """Return all pages."""
+
+    async def fills(
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int
+    ) -> list[VenueFill]:
+        """Return all pages, in any order; fills from before that time may be among them."""
+
+    async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
+        """Return all balances; zeros may be among them."""
+
+    async def positions(self, queries: RestQuerySession) -> list[VenuePosition]:
+        """Return all positions; zeros may be among them."""
+
+
+async def nothing_to_prepare(queries: RestQuerySession) -> None:
+    """For a venue whose requests need nothing that must be asked first."""
+
+
+@dataclass(frozen=True, slots=True)
+class VenueApi:
+    """The private API of one venue, for one account."""
+
+    orders: OrderApi
+    account: AccountApi
+    stream: UserStreamDecoder
+    socket: OrderSocketCodec | None = None
+    """None: the venue takes orders by REST only."""
+    needs_venue_order_id: bool = False
+    """Whether an order can be amended and cancelled by the venue's id alone."""
+    prepare: Callable[[RestQuerySession], Awaitable[None]] = nothing_to_prepare
+    """Asks for what the others need to know, once, before anything else."""

@@ -1,0 +1,147 @@
+"""The accounts of one process: put together, and served as TradeFlow."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from venuemesh.tradeflow.v1 import trade_flow_pb2
+
+from kit.base import telemetry
+from kit.base.clock import Clock
+from kit.base.errors import StoreUnavailable
+from kit.base.runtime import Runtime
+from kit.base.settings import MeshSettings
+from kit.execution.account import Account
+from kit.execution.approval_keys import known_keys
+from kit.execution.approval_verifier import ApprovalVerifier
+from kit.execution.context import AccountContext
+from kit.execution.contract import ExecutionClient
+from kit.execution.journal.account_journal import AccountJournal
+from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
+from kit.execution.market_feed import MarketFeed, ResumableMarketFeed, VerifiedBooks
+from kit.execution.paper.execution_client import PaperExecutionClient
+from kit.execution.paper.market_feed_adapter import MarketFeedAdapter
+from kit.execution.paper.rules import PaperRules
+from kit.execution.reference_prices import FeedPrices, FindInstrument, ReferenceMarketData
+from kit.execution.service import TradeFlowServicer
+from kit.execution.settings import OrdersSettings
+
+ORDERS_FOLDER = "orders"
+PAPER_FOLDER = "paper"
+PAPER_ACCOUNT = "paper"
+"""The paper account that every venue has in the world replay, when the settings name none."""
+
+_log = telemetry.logger("orders.accounts")
+
+
+def paper_names(venue: str, mesh: MeshSettings, settings: OrdersSettings) -> list[str]:
+    """Return the names of the paper accounts at one venue."""
+    names = settings.paper_accounts_of(venue)
+    return names or ([PAPER_ACCOUNT] if mesh.world == "replay" else [])
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedMarket:
+    """What a process publishes, for the accounts that trade on it."""
+
+    instrument: FindInstrument
+    books: VerifiedBooks
+    trades: MarketFeed
+    """For the prices that orders are checked against and stops are triggered by."""
+    feed: Callable[[], ResumableMarketFeed]
+    """Makes the feed of one paper account."""
+
+
+class AccountRegistry:
+    """The accounts at one venue."""
+
+    def __init__(
+        self,
+        venue: str,
+        mesh: MeshSettings,
+        settings: OrdersSettings,
+        clock: Clock,
+        market: PublishedMarket,
+    ) -> None:
+        self.by_name: dict[str, Account] = {}
+        self.paper_clients: dict[str, PaperExecutionClient] = {}
+        self._venue = venue
+        self._mesh = mesh
+        self._settings = settings
+        self._clock = clock
+        self._published = market
+        self._prices = FeedPrices(market.trades, market.books)
+        self._market = ReferenceMarketData(market.instrument, self._prices)
+        self._threads: list[SingleThreadExecutor] = []
+        self._keys: dict[bool, Mapping[str, Ed25519PublicKey]] = {}
+        """The keys that may approve orders; by whether they are for real accounts."""
+
+    def add(self, name: str, client: ExecutionClient, *, is_paper: bool) -> None:
+        """Add an account. Raises SettingError for a key in the settings that is none."""
+        context = AccountContext(self._venue, name, self._clock, self._settings, is_paper=is_paper)
+        store, thread = self._store(ORDERS_FOLDER, name), self._thread(ORDERS_FOLDER, name)
+        journal = AccountJournal(store, thread, self._clock)
+        verifier = self._verifier(live=self._mesh.world == "live" and not is_paper)
+        self.by_name[name] = Account(context, client, journal, verifier, self._market)
+
+    def add_paper(self, name: str, rules: PaperRules) -> None:
+        """Add a paper account. Its client has only what this process publishes: no credentials, no
+        address and no budget."""
+        client = self.paper_clients[name] = PaperExecutionClient(
+            rules,
+            partial(MarketFeedAdapter, self._published.feed(), self._published.books),
+            self._store(PAPER_FOLDER, name),
+            self._thread(PAPER_FOLDER, name),
+            self._clock,
+            self._market.instrument,
+        )
+        self.add(name, client, is_paper=True)
+
+    def serve(self, runtime: Runtime) -> None:
+        """Serve TradeFlow, if there is an account."""
+        if not self.by_name:
+            return
+        servicer = TradeFlowServicer(self._venue, self.by_name)
+        runtime.serve(trade_flow_pb2.DESCRIPTOR, "TradeFlow", servicer)
+        runtime.run_task("prices", self._prices.run)
+        for name, client in self.paper_clients.items():
+            runtime.run_task(f"paper {name}", client.run)
+        for name, account in self.by_name.items():
+            runtime.run_task(f"account {name}", partial(_run, account))
+        runtime.at_end(self._close)
+
+    def _verifier(self, *, live: bool) -> ApprovalVerifier:
+        """A verifier for one account: a real account does not know the development key, which
+        approves orders of paper accounts."""
+        if live not in self._keys:
+            data_dir = Path(self._mesh.data_dir)
+            self._keys[live] = known_keys(self._settings.public_keys, data_dir, live=live)
+        return ApprovalVerifier(self._keys[live], live=live)
+
+    async def _close(self) -> None:
+        for account in self.by_name.values():
+            await account.close()
+        for thread in self._threads:
+            thread.close()
+
+    def _store(self, folder: str, name: str) -> JournalFile:
+        return JournalFile(Path(self._mesh.data_dir) / folder / self._venue, name)
+
+    def _thread(self, folder: str, name: str) -> SingleThreadExecutor:
+        thread = SingleThreadExecutor(f"{folder} {self._venue}/{name}")
+        self._threads.append(thread)
+        return thread
+
+
+async def _run(account: Account) -> None:
+    """Run an account. One whose journal cannot be read takes no orders; market data continues."""
+    try:
+        await account.run()
+    except StoreUnavailable as error:
+        name = account.context.account
+        _log.error("account takes no orders", extra={"account": name, "detail": error.message})
+        account.refuse(error.message)
+        await asyncio.Event().wait()

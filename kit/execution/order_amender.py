@@ -1,0 +1,196 @@
+"""Amends open orders: size, price, stop price and trailing offset.
+
+As with a new order, an amendment is written to the journal, synced, and sent once. The outcome of
+one without a clear verdict is found out by querying the venue for the order.
+"""
+
+import asyncio
+from decimal import Decimal
+from weakref import WeakValueDictionary
+
+from msgspec import structs
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.base.errors import InvalidOrder, NotSupported, RequestIdReused
+from kit.execution.approval import plain
+from kit.execution.approval_verifier import VerifiedOrder, require_verified
+from kit.execution.contract import OrderRequest, RequestAccepted, RequestRejected
+from kit.execution.journal.records import Amendment, AmendmentOutcome
+from kit.execution.orders import order_states
+from kit.execution.orders.amendments import STOP_REACHED, settle_here
+from kit.execution.orders.order import Order
+from kit.execution.orders.request_reader import digest_of, read_request
+from kit.execution.outcome_resolver import OutcomeResolver
+from kit.execution.submitter import OrderSubmitter
+from kit.execution.venue_calls import verdict_of
+
+AMENDMENTS_MAX = 10_000
+"""Of one order: each amendment is kept as long as the order."""
+
+
+class OrderAmender:
+    """Amends the orders of one account."""
+
+    def __init__(
+        self, submitter: OrderSubmitter, resolver: OutcomeResolver, place_timeout_s: float
+    ) -> None:
+        self._submitter = submitter
+        self._client = submitter.client
+        self._state = submitter.state
+        self._journal = submitter.journal
+        self._resolver = resolver
+        self._timeout_s = place_timeout_s
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def find(
+        self, order: Order, content: orders_pb2.OrderContent, request_id: str
+    ) -> Amendment | None:
+        """Return the amendment of a request that was made before. Raises RequestIdReused,
+        BadRequest."""
+        amendment = order.amendments.get(request_id)
+        if amendment is not None and amendment.digest == digest_of(content, request_id):
+            return amendment
+        if amendment is not None or self._submitter.find(content, request_id) is not None:
+            text = f"the request id {request_id} belongs to another request"
+            raise RequestIdReused(text, request_id=request_id)
+        return None
+
+    def check(self, order: Order, content: orders_pb2.OrderContent) -> None:
+        """Check whether an order can be amended so. Raises InvalidOrder and NotSupported."""
+        if _unchangeable(order.content) != _unchangeable(content):
+            text = "an amendment changes size, price, stop price and trailing offset, nothing else"
+            raise InvalidOrder(text, field="content", value="", allowed="as it was", nearest="")
+        if order.group_id and Decimal(content.size) not in (
+            order.size,
+            Decimal(order.content.size),
+        ):
+            allowed = f"{plain(order.size)}: in a group only the price is amended"
+            raise _invalid_size(content, allowed)
+        if (
+            order.state not in (order_states.OPEN, order_states.PARTLY_FILLED)
+            or order.cancel_requested
+        ):
+            state = order_states.name_of(order.state)
+            text = f"only an open order can be amended; it is {state}"
+            raise InvalidOrder(text, field="state", value=state, allowed="OPEN, PARTLY_FILLED")
+        if len(order.amendments) >= AMENDMENTS_MAX:
+            text = f"the order was amended {AMENDMENTS_MAX} times"
+            raise InvalidOrder(text, field="request_id", value="", allowed="a new order")
+        if not self._client.capabilities.amends and not order.held_here:
+            raise NotSupported("the venue amends no orders", service="TradeFlow", wanted="amend")
+        self._check_stop(order, content)
+
+    def _check_stop(self, order: Order, content: orders_pb2.OrderContent) -> None:
+        """Check a change of the stop price: an order held here can have one until it is triggered,
+        one at the venue where the venue amends stop prices."""
+        field = _changed_stop(order, content)
+        if not field:
+            return
+        if order.is_triggered:
+            value = getattr(content, field)
+            raise InvalidOrder(
+                STOP_REACHED, field=field, value=value, allowed="as it was", nearest=""
+            )
+        amends = self._client.capabilities.amends_stop_price and field == "stop_price"
+        if not order.held_here and not amends:
+            text = f"the venue does not amend the {field} of an order; cancel it and place another"
+            raise NotSupported(text, service="TradeFlow", wanted=field)
+
+    async def amend(self, order: Order, verified: VerifiedOrder) -> None:
+        """Amend an order with terms that have passed the checks; once for each request id. Raises
+        StoreUnavailable; nothing was sent then. ``raise_if_rejected`` has the outcome."""
+        require_verified(verified)
+        if self.find(order, verified.content, verified.request_id) is None:
+            await asyncio.shield(self._submitter.tasks.start(self._amend(order, verified)))
+
+    def raise_if_rejected(self, order: Order, request_id: str) -> None:
+        """Raises InvalidOrder with the reason for an amendment that was rejected or lapsed."""
+        amendment = order.amendments[request_id]
+        if amendment.outcome in (AmendmentOutcome.REJECTED, AmendmentOutcome.LAPSED):
+            text = f"it was not amended: {amendment.detail}"
+            raise InvalidOrder(text, field="content", value="", allowed=amendment.detail)
+
+    async def _amend(self, order: Order, verified: VerifiedOrder) -> None:
+        lock = self._locks.setdefault(order.key, asyncio.Lock())
+        async with lock:
+            content, request_id = verified.content, verified.request_id
+            if self.find(order, content, request_id) is not None:
+                return
+            self.check(order, content)
+            request = read_request(content, order.client_order_id)
+            if order.group_id:
+                # The group sets the size of its orders, and may have reduced it meanwhile.
+                request = structs.replace(request, size=order.size)
+            was_held_here = order.held_here
+            amendment = Amendment(
+                key=order.key,
+                request_id=request_id,
+                digest=digest_of(content, request_id),
+                size=request.size,
+                price=request.price,
+                outcome=AmendmentOutcome.PENDING,
+                detail="",
+                stop_price=request.stop_price,
+                trailing_offset=request.trailing_offset,
+            )
+            await self._journal.commit(amendment)
+            self._state.record_amendment(order, amendment)
+            if order.held_here:
+                settle_here(self._state, order)
+                await self._journal.commit()
+            elif was_held_here:
+                self._end(order, amendment, AmendmentOutcome.LAPSED, "it was sent meanwhile")
+            else:
+                await self._send(order, request, amendment)
+
+    async def _send(self, order: Order, request: OrderRequest, amendment: Amendment) -> None:
+        if order.is_final:
+            self._end(order, amendment, AmendmentOutcome.LAPSED, "the order has ended")
+            return
+        call = self._client.amend(order.venue_key, request)
+        verdict = await verdict_of(call, self._timeout_s)
+        if isinstance(verdict, RequestAccepted):
+            self._state.set_venue_order_id(order, verdict.venue_order_id)
+            self._end(order, amendment, AmendmentOutcome.DONE)
+            if verdict.order is not None:
+                self._state.apply_order(verdict.order)
+        elif isinstance(verdict, RequestRejected):
+            self._end(order, amendment, AmendmentOutcome.REJECTED, verdict.detail)
+        else:
+            self._resolver.watch(order)
+
+    def _end(
+        self, order: Order, amendment: Amendment, outcome: AmendmentOutcome, detail: str = ""
+    ) -> None:
+        self._state.record_amendment(order, amendment.ended(outcome, detail))
+
+
+def check_size(order: Order, size: Decimal, content: orders_pb2.OrderContent) -> None:
+    """Check that an amended size is more than what is filled. Raises InvalidOrder."""
+    if size <= order.filled_size:
+        raise _invalid_size(content, f"more than the {plain(order.filled_size)} that are filled")
+
+
+def _invalid_size(content: orders_pb2.OrderContent, allowed: str) -> InvalidOrder:
+    text = f"size is {content.size!r}; allowed is {allowed}"
+    return InvalidOrder(text, field="size", value=content.size, allowed=allowed, nearest="")
+
+
+def _unchangeable(content: orders_pb2.OrderContent) -> orders_pb2.OrderContent:
+    """The content without the fields that an amendment can change."""
+    rest = orders_pb2.OrderContent()
+    rest.CopyFrom(content)
+    rest.size = rest.price = rest.stop_price = rest.trailing_offset = ""
+    return rest
+
+
+def _changed_stop(order: Order, content: orders_pb2.OrderContent) -> str:
+    """The stop field that would change: "stop_price", "trailing_offset", or "" for none."""
+    for field in ("stop_price", "trailing_offset"):
+        text = getattr(content, field)
+        if bool(text) != (getattr(order, field) is not None):
+            # Whether the type has this field is part of the other checks.
+            continue
+        if text and Decimal(text) != getattr(order, field):
+            return field
+    return ""

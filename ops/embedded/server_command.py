@@ -1,0 +1,71 @@
+"""Start command of a server, and a child process that ends with its parent."""
+
+import ctypes
+import os
+import pwd
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+LOOPBACK = "127.0.0.1"
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCommand:
+    """A program that runs in the foreground until it gets a stop signal."""
+
+    arguments: tuple[str, ...]
+    user: str | None = None
+    """System user to run as; None: the current user."""
+    stop_signal: signal.Signals = signal.SIGTERM
+    """Signal for a clean stop."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Added to the environment of the parent."""
+
+    def spawn_options(self) -> dict[str, Any]:
+        """Keyword arguments for subprocess.Popen and asyncio's create_subprocess_exec."""
+        options: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "env": {**os.environ, **self.environment},
+            # Ctrl-C in the terminal reaches the parent only, which stops its children in order.
+            "start_new_session": True,
+            "preexec_fn": die_with_parent(self.stop_signal),
+        }
+        if self.user is not None:
+            entry = pwd.getpwnam(self.user)
+            options |= {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": ()}
+        return options
+
+
+def package_folder(package: str) -> Path:
+    """Folder of an installed package, without importing it."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise RuntimeError(f"{package} is not installed: run ./venuemesh")
+    return Path(spec.origin).parent
+
+
+def die_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
+    """Before a child's program starts: ask Linux to stop the child when its parent ends.
+
+    Also a parent that was killed with SIGKILL takes its children along in this way. Nothing on
+    other systems.
+    """
+    if sys.platform != "linux":
+        return None
+    # Looked up before the fork: little may happen between fork and exec.
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    parent = os.getpid()
+
+    def before_exec() -> None:
+        prctl(PR_SET_PDEATHSIG, int(stop_signal))
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return before_exec

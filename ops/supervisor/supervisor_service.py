@@ -1,0 +1,106 @@
+"""The service through which the catalog starts and stops venues.
+
+It listens on the loopback only, and no route of the gateway leads to it: the registry process
+checks the requests and forwards them.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+from venuemesh.supervisor.v1 import supervisor_pb2, supervisor_pb2_grpc
+
+from kit.base import rpc
+from kit.base.errors import NotSupported, PortInUse, ProcessDraining, UnknownVenue
+from ops import ports
+from ops.embedded.server_command import LOOPBACK
+from ops.errors import OperationsError
+from ops.supervisor.child import ProcessState
+from ops.supervisor.mesh import Mesh
+from ops.supervisor.options import ReplaySources
+from ops.supervisor.supervisor import Supervisor
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class SupervisorServicer(supervisor_pb2_grpc.SupervisorServicer):
+    """Starts and stops venues of a running mesh."""
+
+    def __init__(self, mesh: Mesh, supervisor: Supervisor) -> None:
+        self._mesh = mesh
+        self._supervisor = supervisor
+        # Sequential, because a port is free only when its previous process has ended.
+        self._turn = asyncio.Lock()
+
+    async def StartVenue(
+        self, request: supervisor_pb2.StartVenueRequest, context: Context
+    ) -> supervisor_pb2.StartVenueResponse:
+        async with self._turn:
+            await self._start(request.venue)
+        return supervisor_pb2.StartVenueResponse()
+
+    async def StopVenue(
+        self, request: supervisor_pb2.StopVenueRequest, context: Context
+    ) -> supervisor_pb2.StopVenueResponse:
+        async with self._turn:
+            self._require(request.venue)
+            for name in self._mesh.processes_of(request.venue):
+                child = self._supervisor.child(name)
+                if child is not None:
+                    await self._supervisor.remove(child)
+        return supervisor_pb2.StopVenueResponse()
+
+    async def _start(self, venue: str) -> None:
+        self._require(venue)
+        child = self._supervisor.child(venue)
+        if child is not None:
+            if child.state is not ProcessState.STOPPED:
+                return
+            # It was given up, and is asked for again.
+            await self._supervisor.remove(child)
+        options = self._mesh.options
+        played = ReplaySources(options.replays, options.records).venues
+        if options.world == "replay" and venue not in played:
+            raise NotSupported(
+                f"the world replay has no file of {venue}: start it with --replay {venue}=FILE",
+                service="supervisor",
+                wanted=venue,
+            )
+        for name, port in self._mesh.venue_ports(venue).items():
+            try:
+                ports.require_free({name: port})
+            except OperationsError:
+                text = f"port {port} ({name}) is in use: stop what uses it, and activate it again"
+                raise PortInUse(text, venue=venue, port=port) from None
+        self._require(venue)
+        self._supervisor.add(self._mesh.venue_service(venue))
+        for replica, of in self._mesh.replicas.items():
+            if of == venue and self._supervisor.child(replica) is None:
+                self._supervisor.add(self._mesh.replica_service(replica))
+
+    def _require(self, venue: str) -> None:
+        """Raises Draining and UnknownVenue."""
+        if self._supervisor.stopping:
+            raise ProcessDraining("the mesh is stopping")
+        if venue not in self._mesh.known_venues:
+            raise UnknownVenue(f"no venue {venue!r} is installed", venue=venue)
+
+
+@asynccontextmanager
+async def serving(mesh: Mesh, supervisor: Supervisor) -> AsyncIterator[None]:
+    """Serve within the context. Raises OperationsError if the port is in use."""
+    server = rpc.server()
+    descriptor = supervisor_pb2.DESCRIPTOR.services_by_name["Supervisor"]
+    rpc.serve(server, descriptor, SupervisorServicer(mesh, supervisor))
+    port = mesh.ports["supervisor"]
+    try:
+        server.add_insecure_port(f"{LOOPBACK}:{port}")
+    except RuntimeError:
+        raise OperationsError(f"port {port} (supervisor) is in use") from None
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(None)
