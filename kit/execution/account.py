@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 
+from msgspec.structs import replace
 from venuemesh.tradeflow.v1 import differences_pb2, signed_pb2, trade_flow_pb2
 
 from kit.base import telemetry
@@ -90,10 +91,6 @@ class Account:
         self.context, self.client, self.market = context, client, market
         self.journal, self.verifier = journal, verifier
         self.readiness = Readiness()
-        self._is_armed = False
-        """Whether a heartbeat was ever accepted, in this run or before."""
-        self._known_authority = self._committed_authority = self._authority()
-        """As it was written last, and as it is on disk for certain."""
         self._last_epoch = 0
         self._forgot_ns = 0
         self._rejected_credentials = ""
@@ -115,7 +112,11 @@ class Account:
         )
         self.groups = OrderGroups(self.submitter, market, self.readiness, self._publish_difference)
         self.local_stops = LocalStopOrders(self.submitter, self.groups, self.readiness)
-        self.dead_man = DeadManSwitch(self.submitter, context, self._publish_account)
+        self.dead_man = DeadManSwitch(
+            self.submitter, self.balances_and_positions, context, self._publish_account
+        )
+        self._known_authority = self._authority()
+        """As it was written last."""
         self.executions = ExecutionStream(0, context.settings.ring_events, self._snapshot)
         if market.prices is not None:
             market.prices.listen(self.local_stops)
@@ -136,7 +137,7 @@ class Account:
         """Restore the account from its journal. Raises StoreUnavailable."""
         for record in self.journal.load():
             self._replay(record)
-        self._known_authority = self._committed_authority = self._authority()
+        self._known_authority = self._authority()
         clock = self.context.clock
         epoch = max(self._last_epoch + 1, clock.time_ns() // NANOSECONDS_PER_MILLISECOND)
         self._last_epoch = epoch
@@ -151,8 +152,7 @@ class Account:
             self.local_stops.order_changed(order)
             self.groups.order_changed(order)
         self.groups.recover()
-        if self._is_armed:
-            self.dead_man.heartbeat()
+        self.dead_man.resume()
 
     async def close(self) -> None:
         """Finish what is under way, and close journal and connections."""
@@ -181,19 +181,16 @@ class Account:
         return verified
 
     async def heartbeat(self, heartbeat: signed_pb2.HeartbeatRequest) -> None:
-        """Take a heartbeat of the order authority. One that was taken before has no effect. Raises
-        ApprovalRejected, StoreUnavailable."""
+        """Take a heartbeat of the order authority, once its time is on disk. One that was taken
+        before has no effect. Raises ApprovalRejected, StoreUnavailable."""
         verifier = self.verifier
         verifier.verify_heartbeat(heartbeat, self.context.clock.time_ns())
         if heartbeat.time_ns <= verifier.heartbeat_time_ns:
             return
-        self._is_armed = True
-        authority = self._authority()
-        if authority != self._committed_authority:
-            self._known_authority = authority
-            await self.journal.commit(authority)
-            self._committed_authority = authority
-        self.dead_man.heartbeat()
+        authority = self.dead_man.record_of(heartbeat)
+        self._known_authority = authority
+        await self.journal.commit(authority)
+        self.dead_man.heartbeat(authority)
         verifier.heartbeat_time_ns = max(verifier.heartbeat_time_ns, heartbeat.time_ns)
 
     def check_ready(self) -> None:
@@ -255,7 +252,7 @@ class Account:
         self.resolver.watch_unmatched(symbol, venue_order_id)
 
     def _authority(self) -> FencingRecord:
-        return FencingRecord(self.verifier.fencing_epoch, self._is_armed)
+        return replace(self.dead_man.last, fencing_epoch=self.verifier.fencing_epoch)
 
     def _records(self) -> Iterator[Record]:
         self._forget()
@@ -271,7 +268,9 @@ class Account:
             case FencingRecord():
                 epoch = max(self.verifier.fencing_epoch, record.fencing_epoch)
                 self.verifier.fencing_epoch = epoch
-                self._is_armed = self._is_armed or record.armed
+                self.dead_man.replay(record)
+                heartbeat_ns = max(self.verifier.heartbeat_time_ns, record.heartbeat_time_ns)
+                self.verifier.heartbeat_time_ns = heartbeat_ns
             case BalanceRecord() | PositionRecord():
                 self.balances_and_positions.replay(record)
             case _:

@@ -14,6 +14,7 @@ from kit.base.clock import Clock
 from kit.base.errors import StoreUnavailable
 from kit.base.runtime import Runtime
 from kit.base.settings import MeshSettings
+from kit.execution import dead_man_switch
 from kit.execution.account import Account
 from kit.execution.approval_keys import known_keys
 from kit.execution.approval_verifier import ApprovalVerifier
@@ -81,7 +82,14 @@ class AccountRegistry:
 
     def add(self, name: str, client: ExecutionClient, *, is_paper: bool) -> None:
         """Add an account. Raises SettingError for a key in the settings that is none."""
-        context = AccountContext(self._venue, name, self._clock, self._settings, is_paper=is_paper)
+        context = AccountContext(
+            self._venue,
+            name,
+            self._clock,
+            self._settings,
+            is_paper=is_paper,
+            boot_id=dead_man_switch.boot_id(),
+        )
         store, thread = self._store(ORDERS_FOLDER, name), self._thread(ORDERS_FOLDER, name)
         journal = AccountJournal(store, thread, self._clock)
         verifier = self._verifier(live=self._mesh.world == "live" and not is_paper)

@@ -16,5 +16,7 @@ class AccountContext:
     clock: Clock
     settings: OrdersSettings
     is_paper: bool = False
+    boot_id: str = ""
+    """Identifies the start of the machine whose monotonic clock ``clock`` is; empty: not known."""
     jitter: random.Random | None = None
     """Randomness of retry delays; None: the process's own."""

@@ -190,6 +190,8 @@ class OrderCapabilities:
     countdown: bool = False
     """Whether the venue can cancel all orders when it is not called in time
     (OrderEntry.countdown)."""
+    countdown_can_end: bool = True
+    """Whether the countdown can be ended without cancelling anything, by 0 seconds."""
     fills_have_client_id: bool = True
     lag_s: float = 2.0
     """How long an accepted order may be missing from the venue's answers."""

@@ -6,7 +6,7 @@ venue for it. The work runs in a task of its own: the caller may leave.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -26,7 +26,6 @@ from kit.execution.contract import (
 )
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.records import GroupIntent, OrderIntent, OrderSent, Record
-from kit.execution.order_types import CONDITIONAL
 from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.order import Order
@@ -66,6 +65,8 @@ class OrderSubmitter:
         self._context = context
         self._settings = context.settings
         self._placing: dict[str, asyncio.Task[None]] = {}
+        self.before_protective: Callable[[], Awaitable[None]] | None = None
+        """Awaited before each protective order is sent."""
 
     def find(self, content: orders_pb2.OrderContent, request_id: str) -> Order | None:
         """Return the order of a request that was made before. Raises BadRequest, and
@@ -155,6 +156,21 @@ class OrderSubmitter:
         if not isinstance(verdict, RequestAccepted) and any(not order.is_final for order in rest):
             raise VenueUnavailable(verdict.detail, detail=verdict.detail)
         return orders
+
+    async def cancel_entries(self) -> None:
+        """Cancel all orders that are not protective, at the venue one by one: its call for all
+        orders would cancel stops too. An order of another program counts as protective by its type
+        only. Raises VenueUnavailable when some may still be open; it can be called again."""
+        entries = [one for one in self.state.index.open.values() if not one.is_protective]
+        for order in entries:
+            self._request_cancel(order)
+        await _each(self._cancel(order) for order in entries if not order.is_final)
+        call = self.client.open_orders()
+        for report in await answer_of(call, self._settings.ask_timeout_s):
+            found = self.state.apply_order(report, is_answer=True)
+            if found is not None and not found.is_final and not found.is_protective:
+                self._request_cancel(found)
+                await self._cancel(found)
 
     def order_key(self, request_id: str) -> str:
         """The client order id of a request."""
@@ -258,11 +274,14 @@ class OrderSubmitter:
             detail = "cancelled before it was sent"
             self.state.transition(order, order_states.CANCELLED, detail=detail)
             return
+        if order.is_protective and self.before_protective is not None:
+            await self.before_protective()
         request = order.venue_request()
         # The request goes out first; its verdict cannot arrive before SENT is published.
         asyncio.get_running_loop().call_soon(self._publish_sent, order)
         try:
-            call = self.client.place(request, _priority_of(order))
+            priority = Priority.PROTECT if order.is_protective else Priority.NEW
+            call = self.client.place(request, priority)
             verdict = await verdict_of(call, self._settings.place_timeout_s)
         except asyncio.CancelledError:
             self._publish_sent(order)
@@ -343,10 +362,3 @@ async def _each(calls: Iterable[Awaitable[None]]) -> None:
 def _may_be(order: Order, content: orders_pb2.OrderContent) -> bool:
     """Whether an order that was found at the venue may be of this content."""
     return (order.symbol, order.side) == (content.symbol, content.side)
-
-
-def _priority_of(order: Order) -> Priority:
-    """PROTECT for an order that limits a loss: a reduction, or a stop or take-profit, also after it
-    was triggered here and became a market or limit order."""
-    protects = order.request.reduce_only or order.request.type in CONDITIONAL
-    return Priority.PROTECT if protects else Priority.NEW

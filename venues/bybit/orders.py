@@ -64,6 +64,7 @@ class BybitOrderApi:
         times_in_force=frozenset(TIMES_IN_FORCE),
         amends_stop_price=True,
         countdown=True,
+        countdown_can_end=False,
     )
 
     def place(self, order: OrderRequest) -> OrderApiRequest:

@@ -138,6 +138,14 @@ class FencingRecord(msgspec.Struct, frozen=True, array_like=True, tag="y"):
 
     fencing_epoch: int
     armed: bool
+    heartbeat_time_ns: int = 0
+    """The signed time of the last heartbeat; 0 in journals that older versions wrote."""
+    received_time_ns: int = 0
+    """When the last heartbeat was received, by our wall clock."""
+    received_monotonic_ns: int = 0
+    """The same, by the monotonic clock of ``boot_id``."""
+    boot_id: str = ""
+    """The start of the machine that counts this monotonic time; empty: not known."""
 
 
 class ExecutionEpochRecord(msgspec.Struct, frozen=True, array_like=True, tag="e"):

@@ -95,8 +95,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 class LoopClock:
     """The time of the loop."""
 
+    jumped_ns = 0
+    """How far the wall clock was set forward."""
+
     def time_ns(self):
-        return START_NS + self.monotonic_ns()
+        return START_NS + self.jumped_ns + self.monotonic_ns()
 
     def monotonic_ns(self):
         return int(asyncio.get_running_loop().time() * NANOSECONDS_PER_SECOND)
@@ -277,6 +280,7 @@ class World:
         self.settings = settings or OrdersSettings()
         self.instruments = {}
         self.prices = None
+        self.boot_id = "first"
         self.process = None
         self.account = None
 
@@ -285,7 +289,9 @@ class World:
         self.process = process = SimulatedProcess(dies_at)
         client = FakeClient(self.venue, lambda: process.is_dead)
         jitter = random.Random(self.random.random())
-        context = AccountContext("fake", "main", self.clock, self.settings, jitter=jitter)
+        context = AccountContext(
+            "fake", "main", self.clock, self.settings, boot_id=self.boot_id, jitter=jitter
+        )
         self.account = process.call(
             Account,
             context,
