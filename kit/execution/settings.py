@@ -34,7 +34,7 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
     reconcile_interval_s: float = 60.0
     """How often journal and venue are compared while nothing is wrong."""
     dead_man_s: float = 15.0
-    """After the first heartbeat of the order authority, all orders are cancelled when none arrives
+    """After the first heartbeat of the order authority, all entries are cancelled when none arrives
     for this time."""
     keep_days: int = 7
     """How long an order that has ended is kept."""

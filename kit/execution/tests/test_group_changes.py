@@ -60,13 +60,24 @@ def test_cancel_all_ends_a_group():
     run(scenario())
 
 
-def test_silent_authority_ends_a_group():
+def test_silent_authority_keeps_the_exits_of_what_was_filled():
     async def scenario():
         found, members = await placed(bracket())
-        fill(found, members[0], 2)
+        fill(found, members[0], "0.5")
         await found.account.heartbeat(heartbeat(found.account, 1))
         await found.let_pass(30)
-        assert standing(members) == ["FILLED", "CANCELLED", "CANCELLED"]
+        assert standing(members) == ["CANCELLED", "OPEN", "OPEN"]
+        assert [order.size for order in live(found).values()] == [Decimal("0.5")]
+
+    run(scenario())
+
+
+def test_silent_authority_ends_a_group_without_a_fill():
+    async def scenario():
+        found, members = await placed(bracket())
+        await found.account.heartbeat(heartbeat(found.account, 1))
+        await found.let_pass(30)
+        assert standing(members) == ["CANCELLED", "CANCELLED", "CANCELLED"]
         assert not live(found)
 
     run(scenario())

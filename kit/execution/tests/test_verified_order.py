@@ -65,15 +65,15 @@ def test_the_types_reject_every_other_argument(tmp_path):
     file.write_text(
         """
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
-from kit.execution.order_amender import Amender
+from kit.execution.order_amender import OrderAmender
 from kit.execution.orders.order import Order
 from kit.execution.submitter import GroupOrder, OrderSubmitter
-from kit.execution.approval_verifier import VerifiedOrder, Verifier
+from kit.execution.approval_verifier import ApprovalVerifier, VerifiedOrder
 
 
 async def bypass(
     submitter: OrderSubmitter,
-    amender: Amender,
+    amender: OrderAmender,
     order: Order,
     approved: signed_pb2.ApprovedOrder,
     content: orders_pb2.OrderContent,
@@ -91,7 +91,7 @@ class Forged(VerifiedOrder):
 
 
 async def allowed(
-    submitter: OrderSubmitter, verifier: Verifier, approved: signed_pb2.ApprovedOrder
+    submitter: OrderSubmitter, verifier: ApprovalVerifier, approved: signed_pb2.ApprovedOrder
 ) -> None:
     await submitter.submit(verifier.verify(approved, 0))
 """
