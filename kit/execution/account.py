@@ -63,6 +63,7 @@ from kit.execution.pre_trade_checks import PreTradeCheckInputs
 from kit.execution.readiness import DISCONNECTED, READY, RECONCILING, REFUSED, Readiness, State
 from kit.execution.reconciler import Reconciler
 from kit.execution.reference_prices import ReferenceMarketData
+from kit.execution.retries import OrderRetries
 from kit.execution.submitter import OrderSubmitter
 from kit.execution.tasks import wait_for_event
 from kit.execution.venue_calls import answer_of
@@ -89,8 +90,7 @@ class Account:
         market: ReferenceMarketData,
     ) -> None:
         self.context, self.client, self.market = context, client, market
-        self.journal, self.verifier = journal, verifier
-        self.readiness = Readiness()
+        self.journal, self.verifier, self.readiness = journal, verifier, Readiness()
         self._last_epoch = 0
         self._forgot_ns = 0
         self._rejected_credentials = ""
@@ -102,16 +102,13 @@ class Account:
         self.resolver = OutcomeResolver(client, self.state, context)
         self.submitter = OrderSubmitter(client, self.state, journal, self.resolver, context)
         self.amender = OrderAmender(self.submitter, self.resolver, context.settings.place_timeout_s)
+        publish = self._publish_difference
         self.reconciler = Reconciler(
-            client,
-            self.state,
-            self.balances_and_positions,
-            self.resolver,
-            context,
-            self._publish_difference,
+            client, self.state, self.balances_and_positions, self.resolver, context, publish
         )
-        self.groups = OrderGroups(self.submitter, market, self.readiness, self._publish_difference)
-        self.local_stops = LocalStopOrders(self.submitter, self.groups, self.readiness)
+        self.retries = OrderRetries(self.submitter, publish)
+        self.groups = OrderGroups(self.submitter, market, self.readiness, self.retries)
+        self.local_stops = LocalStopOrders(self.submitter, self.groups, self.retries)
         self.dead_man = DeadManSwitch(
             self.submitter, self.balances_and_positions, context, self._publish_account
         )
@@ -151,6 +148,7 @@ class Account:
         for order in list(self.state.index.open.values()):
             self.local_stops.order_changed(order)
             self.groups.order_changed(order)
+        self.retries.recover()
         self.groups.recover()
         self.dead_man.resume()
 
@@ -170,8 +168,8 @@ class Account:
         content = approved.content
         if (content.venue, content.account) != (self.context.venue, self.context.account):
             text = f"the approval is for the account {content.account} at {content.venue}"
-            allowed = self.context.account
-            raise BadRequest(text, field="account", value=content.account, allowed=allowed)
+            name = self.context.account
+            raise BadRequest(text, field="account", value=content.account, allowed=name)
         verified = self.verifier.verify(approved, self.context.clock.time_ns())
         authority = self._authority()
         if authority != self._known_authority:
@@ -236,6 +234,7 @@ class Account:
         )
 
     def order_changed(self, order: Order) -> None:
+        self.retries.order_changed(order)
         self.local_stops.order_changed(order)
         self.groups.order_changed(order)
         self.executions.publish(Event(order=order_message(order)))
@@ -369,10 +368,10 @@ class Account:
         self._compare.set()
 
     def _log_differences(self, found: list[differences_pb2.Difference]) -> None:
+        name = self.context.account
         kinds = Counter(differences_pb2.DifferenceKind.Name(one.kind) for one in found)
         if kinds:
-            extra = {"account": self.context.account, **kinds}
-            _log.warning("journal and venue differed", extra=extra)
+            _log.warning("journal and venue differed", extra={"account": name, **kinds})
 
     def _publish_difference(self, difference: differences_pb2.Difference) -> None:
         self.executions.publish(Event(difference=difference))
@@ -390,7 +389,7 @@ class Account:
             orders=[order_message(order) for order in self.state.index.open.values()],
             balances=self.balances_and_positions.balance_messages(),
             positions=self.balances_and_positions.position_messages(),
-            left_open=self.groups.left_open,
+            left_open=self.retries.left_open,
         )
 
     def _forget(self) -> None:

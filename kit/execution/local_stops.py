@@ -2,8 +2,9 @@
 
 Every trade price goes through ``on_trade``. An order whose price was reached is sent as the market
 or limit order that it became: a mark that it is being sent is synced first, so it is sent once or,
-after a crash, is UNKNOWN and queried for. Orders of a group are triggered here too; the group sends
-them when it is their turn.
+after a crash, is UNKNOWN and queried for. One that is rejected for a reason that may pass, or whose
+market order is not filled in full, is retried (``retries``). Orders of a group are triggered here
+too; the group sends them when it is their turn.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from kit.execution.order_types import TAKE_PROFITS
 from kit.execution.orders import order_states
 from kit.execution.orders.amendments import STOP_REACHED
 from kit.execution.orders.order import Order
-from kit.execution.readiness import Readiness
+from kit.execution.retries import OrderRetries, is_pausing
 from kit.execution.submitter import OrderSubmitter
 from kit.execution.tasks import wait_for_event
 
@@ -36,11 +37,14 @@ class LocalStopOrders:
     """The orders of one account that are held here."""
 
     def __init__(
-        self, submitter: OrderSubmitter, groups: OrderGroups, readiness: Readiness
+        self,
+        submitter: OrderSubmitter,
+        groups: OrderGroups,
+        retries: OrderRetries,
     ) -> None:
         self._submitter = submitter
         self._groups = groups
-        self._readiness = readiness
+        self._retries = retries
         self._state = submitter.state
         self._clock = submitter.clock
         self._by_symbol: dict[str, dict[str, Order]] = {}
@@ -79,9 +83,10 @@ class LocalStopOrders:
         """Send what is triggered and expire what is over, for ever."""
         while True:
             self._wake.clear()
-            if self._readiness.is_ready:
+            if self._groups.readiness.is_ready:
                 await self._send()
             self._expire()
+            self._retries.write_pending()
             for order in self._moved.values():
                 self._state.record(order)
             self._moved.clear()
@@ -89,11 +94,12 @@ class LocalStopOrders:
             await wait_for_event(self._wake, self._clock, PAUSE_S)
 
     async def _send(self) -> None:
+        now_ns = self._clock.time_ns()
         due = [
             order
             for waiting in self._by_symbol.values()
             for order in waiting.values()
-            if order.is_triggered and not order.takes_turns
+            if order.is_triggered and not order.takes_turns and not is_pausing(order, now_ns)
         ]
         releases = map(self._submitter.release, due)
         for error in await asyncio.gather(*releases, return_exceptions=True):

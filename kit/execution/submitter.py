@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import BadRequest, RequestIdReused, StoreUnavailable, VenueUnavailable
 from kit.base.request_budget import Priority
@@ -35,6 +36,8 @@ from kit.execution.tasks import BackgroundTasks
 from kit.execution.venue_calls import answer_of, verdict_of
 
 CALLS_AT_ONCE = 8
+
+_log = telemetry.logger("orders.submitter")
 
 
 class GroupOrder(NamedTuple):
@@ -149,6 +152,7 @@ class OrderSubmitter:
         verdict = await verdict_of(self.client.cancel_all(symbol), timeout_s)
         left = await answer_of(self.client.open_orders(symbol), timeout_s)
         await _each(self._cancel_reported(report) for report in left)
+        await self._commit_cancellations()
         rest = [order for order in orders if not order.is_final]
         await _each(self._query(order) for order in rest)
         for order in rest:
@@ -340,6 +344,13 @@ class OrderSubmitter:
             return
         self._request_cancel(order)
         await self._cancel(order)
+
+    async def _commit_cancellations(self) -> None:
+        """Write to disk that orders held here are cancelled; a full disk does not stop the rest."""
+        try:
+            await self.journal.commit()
+        except StoreUnavailable as error:
+            _log.error("cancellations not on disk", extra={"detail": error.message})
 
     async def _query(self, order: Order) -> None:
         try:

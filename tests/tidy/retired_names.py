@@ -79,7 +79,7 @@ RETIRED_CLASSES = (
     RetiredName("VenueHost", "FeedHandler"),
 )
 RETIRED_FILES = {
-    "again.py": "exit_retry.py",
+    "again.py": "retries.py",
     "conversation.py": "client_messages.py",
     "hearing.py": "user_stream.py",
     "joining.py": "trade_merge.py",

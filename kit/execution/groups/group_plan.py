@@ -17,10 +17,10 @@ from kit.accounting.amounts import ZERO
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution.approval import plain
 from kit.execution.contract import OrderCapabilities
-from kit.execution.groups import exit_retry
 from kit.execution.orders import order_states
 from kit.execution.orders.order import Order
 from kit.execution.pre_trade_checks import is_supported, size_min_of
+from kit.execution.retries import is_pausing
 
 FILLS_WAIT_NS = 10 * NANOSECONDS_PER_SECOND
 """How long the fills of an entry that has ended are waited for: they say which fee was paid in what
@@ -129,7 +129,7 @@ def _plan_exits(
 ) -> None:
     """Plan the exits of a group whose size to close is final."""
     at_venue = [one for one in exits_of(members) if not one.is_final and one not in waiting]
-    sendable = [one for one in waiting if not exit_retry.is_pausing(one, inputs.now_ns)]
+    sendable = [one for one in waiting if not is_pausing(one, inputs.now_ns)]
     due = next((one for one in sendable if one.is_triggered), None)
     if not left:
         plan.ends = dict.fromkeys((one.key for one in waiting), DONE)

@@ -5,27 +5,26 @@ its orders and carried out. Each group has at most one piece of work under way.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterator
 from decimal import Decimal
 
-from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting.amounts import ZERO
 from kit.base import telemetry
 from kit.base.errors import VenuemeshError
 from kit.execution.approval import plain
-from kit.execution.groups import exit_retry, group_plan
+from kit.execution.groups import group_plan
 from kit.execution.orders import order_states
 from kit.execution.orders.order import Order
 from kit.execution.readiness import Readiness
 from kit.execution.reference_prices import ReferenceMarketData
+from kit.execution.retries import PUBLISHED_NS, OrderRetries, ended_unasked, number_of
 from kit.execution.submitter import OrderSubmitter
 from kit.execution.tasks import wait_for_event
 
 PAUSE_S = 1.0
 """How often each group is planned without a change, and failed work is tried again."""
-LEFT_OPEN_MAX = 100
 
 _log = telemetry.logger("orders.groups")
 
@@ -38,31 +37,23 @@ class OrderGroups:
         submitter: OrderSubmitter,
         market: ReferenceMarketData,
         readiness: Readiness,
-        publish: Callable[[differences_pb2.Difference], None],
+        retries: OrderRetries,
     ) -> None:
-        """``publish`` is given each position that is left open without an exit."""
         self._submitter = submitter
         self._state = submitter.state
         self._clock = submitter.clock
         self._market = market
-        self._readiness = readiness
-        self._publish = publish
+        self.readiness = readiness
         self._open: set[str] = set()
         """Ids of groups with an order that is held here or at the venue."""
         self._due: set[str] = set()
         self._working: set[str] = set()
         self._wake = asyncio.Event()
-        self._retries = exit_retry.ExitOrderRetries(submitter)
-        self._published: set[str] = set()
-        """Keys of exits that were published as missing."""
-        self.left_open: deque[differences_pb2.Difference] = deque(maxlen=LEFT_OPEN_MAX)
-        """What was left open without an exit in this run, oldest first."""
+        self._retries = retries
 
     def order_changed(self, order: Order) -> None:
         """Plan the group of an order that is new or has changed."""
         if order.group_id:
-            # At once, so a cancellation of all orders from here on includes the next attempt.
-            self._retries.make(order, self._members(order.group_id))
             self._due.add(order.group_id)
             self._wake.set()
 
@@ -71,8 +62,7 @@ class OrderGroups:
         lately."""
         now_ns = self._clock.time_ns()
         for group_id, members in self._state.index.groups.items():
-            self._retries.recover(members)
-            if any(now_ns - one.updated_time_ns < exit_retry.RECENT_NS for one in members):
+            if any(now_ns - one.updated_time_ns < PUBLISHED_NS for one in members):
                 self._open.add(group_id)
                 self._due.add(group_id)
 
@@ -88,7 +78,7 @@ class OrderGroups:
         """Advance the groups, for ever."""
         while True:
             self._wake.clear()
-            if self._readiness.is_ready:
+            if self.readiness.is_ready:
                 due, self._due = self._due, set()
                 for group_id in due:
                     self.advance(group_id)
@@ -98,9 +88,6 @@ class OrderGroups:
     def advance(self, group_id: str) -> None:
         """Plan a group, and carry out the plan or start to."""
         members = self._members(group_id)
-        for one in members:
-            if one.state == order_states.INTENDED and exit_retry.number_of(one) > 1:
-                self._retries.write(one)
         if group_id in self._open:
             self._publish_missing_exits(group_id, members)
         if all(one.is_final for one in group_plan.exits_of(members)):
@@ -108,7 +95,7 @@ class OrderGroups:
             return
         self._open.add(group_id)
         found = self._plan(members)
-        if found is None or group_id in self._working or not self._readiness.is_ready:
+        if found is None or group_id in self._working or not self.readiness.is_ready:
             return
         for one in members:
             detail = found.ends.get(one.key)
@@ -126,35 +113,38 @@ class OrderGroups:
         if group_id not in self._open:
             return
         self._open.discard(group_id)
-        self._published.difference_update(one.key for one in members)
         left = self._left(members)
         if left:
             _log.warning("group ended incomplete", extra={"group": group_id, "left": plain(left)})
 
     def _publish_missing_exits(self, group_id: str, members: list[Order]) -> None:
         """Publish what is open without an exit, once for each exit that is missing."""
-        for one in exit_retry.missing_exits(members, self._clock.time_ns()):
+        for one in self._missing_exits(members):
             left = self._left(members)
-            if not left or one.key in self._published:
+            if not left:
                 continue
-            self._published.add(one.key)
             open_count = sum(not other.is_final for other in group_plan.exits_of(members))
-            attempts = exit_retry.number_of(one)
             rest = (
                 f"{open_count} other exits are open" if open_count else "no exit is left: close it"
             )
-            difference = differences_pb2.Difference(
-                kind=differences_pb2.DIFFERENCE_KIND_LEFT_OPEN,
-                symbol=one.symbol,
-                client_order_id=one.key,
-                expected="0",
-                found=plain(left),
-                detail=f"an exit of the group {group_id} is {order_states.name_of(one.state)}"
-                f" after {attempts} attempts: {one.detail}; {rest}",
+            detail = (
+                f"an exit of the group {group_id} is {order_states.name_of(one.state)} after "
+                f"{number_of(one)} attempts: {one.detail}; {rest}"
             )
-            self.left_open.append(difference)
-            self._publish(difference)
-            _log.error("exit is missing", extra={"group": group_id, "left": plain(left)})
+            self._retries.publish_left_open(one, left, detail)
+
+    def _missing_exits(self, members: list[Order]) -> Iterator[Order]:
+        """Yield the exits that ended lately against the will of their caller and are not tried
+        again. While other exits are open, these are only those that the venue rejected."""
+        exits = group_plan.exits_of(members)
+        now_ns = self._clock.time_ns()
+        is_open = any(not one.is_final for one in exits)
+        for one in exits:
+            is_lost = one.state == order_states.REJECTED or not is_open
+            is_recent = now_ns - one.updated_time_ns < PUBLISHED_NS
+            is_retried = self._retries.next_of(one) is not None
+            if is_lost and is_recent and _ended_by_itself(one) and not is_retried:
+                yield one
 
     def _left(self, members: list[Order]) -> Decimal:
         instrument = self._market.instrument(members[0].symbol)
@@ -165,7 +155,7 @@ class OrderGroups:
             # The reason for a cancellation is on disk before it: after a crash it is made again.
             await self._submitter.journal.commit()
             found = self._plan(self._members(group_id))
-            if found is None or not self._readiness.is_ready:
+            if found is None or not self.readiness.is_ready:
                 return
             if found.cancels:
                 await asyncio.gather(*map(self._submitter.cancel, found.cancels))
@@ -193,3 +183,13 @@ class OrderGroups:
 
     def _members(self, group_id: str) -> list[Order]:
         return self._state.index.groups.get(group_id, [])
+
+
+def _ended_by_itself(order: Order) -> bool:
+    """Whether neither a fill, its caller nor its group ended an exit, and whether the answer to the
+    caller did not say so."""
+    if not order.is_final or order.cancel_requested or order.state == order_states.FILLED:
+        return False
+    if order.state == order_states.REJECTED:
+        return ended_unasked(order)
+    return not (order.held_here and order.state == order_states.CANCELLED)

@@ -8,9 +8,9 @@ from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.contract import OutcomeUnknown, RequestRejected
-from kit.execution.groups.exit_retry import ATTEMPTS_MAX
 from kit.execution.orders import order_states
 from kit.execution.orders.order_messages import order_message
+from kit.execution.retries import ATTEMPTS_MAX
 from kit.execution.tests.order_groups import (
     EXIT,
     MARKET,
@@ -230,7 +230,7 @@ def test_rejection_on_disk_without_its_retry_is_retried(away_s, is_sent):
     async def scenario():
         found, (entry, _) = await with_a_stop()
         came = refusing(found, 1)
-        found.account.groups._retries.write = lambda entry: None
+        found.account.retries.write = lambda entry: None
         await reached(found, entry)
         await found.until(lambda: came)
         await found.let_pass(0.1)

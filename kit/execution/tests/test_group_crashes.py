@@ -18,8 +18,8 @@ from kit.base.errors import VenuemeshError
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.contract import RequestRejected
 from kit.execution.groups import group_plan
-from kit.execution.groups.exit_retry import ATTEMPTS_MAX, MARK, PASSING
 from kit.execution.orders import order_states
+from kit.execution.retries import ATTEMPTS_MAX, MARK, PASSING
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES
 from kit.execution.tests.order_groups import bracket, oco, place

@@ -11,9 +11,12 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.request_budget import Priority
 from kit.execution.contract import RequestAccepted
 from kit.execution.orders import order_states
+from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import order_message
+from kit.execution.orders.request_reader import read_request
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import SPOT, Prices, World, run, verified
+from kit.execution.tests.test_exit_retry import attempt, said
 
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
 STOP = orders_pb2.ORDER_TYPE_STOP
@@ -78,6 +81,24 @@ def test_triggered_stop_and_reduction_have_priority_over_new_orders():
         assert found.venue.priorities == [Priority.PROTECT, Priority.PROTECT, Priority.NEW]
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("more", "is_protective"),
+    [
+        ({}, False),
+        ({"reduce_only": True}, True),
+        ({"type": TRAILING, "trailing_offset": "1"}, True),
+        ({"type": STOP_LIMIT, "stop_price": "1"}, True),
+        ({"group": orders_pb2.OrderGroup(role=orders_pb2.GROUP_ROLE_EXIT)}, True),
+        ({"group": orders_pb2.OrderGroup(role=orders_pb2.GROUP_ROLE_ENTRY)}, False),
+    ],
+)
+def test_protective_order_has_priority(more, is_protective):
+    content = limit_order(**more)
+    order = Order("k", read_request(content, "k"), content, 0)
+    order.is_triggered = order.was_held_here = True
+    assert order.is_protective == is_protective
 
 
 @pytest.mark.parametrize(
@@ -155,6 +176,12 @@ def test_crash_while_a_stop_is_sent_is_recovered(step):
         arrived = order.key in found.venue.by_client_id
         assert order.state == (order_states.OPEN if arrived else order_states.REJECTED)
         assert found.venue.sends[order.key] <= 1
+        # What never arrived is sent as another order.
+        await found.until(lambda: found.venue.by_client_id)
+        await found.let_pass(60)
+        (live,) = found.venue.by_client_id
+        assert live == (order.key if arrived else attempt(found, "r", 2).key)
+        assert not said(found)
 
     run(scenario())
 

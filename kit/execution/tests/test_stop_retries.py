@@ -1,0 +1,168 @@
+"""Stops that are held here survive rejections and crashes, or are published as left open."""
+
+from decimal import Decimal
+
+import pytest
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.base.request_budget import Priority
+from kit.execution.contract import OutcomeUnknown
+from kit.execution.orders import order_states
+from kit.execution.retries import ATTEMPTS_MAX
+from kit.execution.tests.simulated_process import run
+from kit.execution.tests.test_exit_retry import PAUSES_S, attempt, refusing, said
+from kit.execution.tests.test_local_stops import SELL, STOP, holding
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        orders_pb2.REJECT_REASON_RATE_LIMIT,
+        orders_pb2.REJECT_REASON_MAINTENANCE,
+        orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
+    ],
+)
+def test_stop_survives_a_passing_rejection(reason):
+    async def scenario():
+        found, order = await holding(STOP, SELL, stop_price="90")
+        refusing(found, 3, reason)
+        found.prices.trade("90")
+        await found.let_pass(2)
+        waiting = attempt(found, "r", 3)
+        assert (waiting.state, waiting.held_here) == (order_states.OPEN, True)
+        found.prices.trade("50")
+        await found.let_pass(10)
+        taken = attempt(found, "r", 4)
+        sent = found.venue.by_client_id[taken.key].now
+        assert (sent.type, sent.size) == (orders_pb2.ORDER_TYPE_MARKET, Decimal(2))
+        assert set(found.venue.sends.values()) == {1}
+        assert set(found.venue.priorities) == {Priority.PROTECT}
+        assert order.state == order_states.REJECTED
+        assert not said(found)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [orders_pb2.REJECT_REASON_PERMISSION, orders_pb2.REJECT_REASON_REDUCE_ONLY],
+)
+def test_stop_that_is_rejected_for_good_is_published_as_left_open(reason):
+    async def scenario():
+        found, order = await holding(STOP, SELL, stop_price="90")
+        refusing(found, 1, reason)
+        found.prices.trade("90")
+        await found.let_pass(120)
+        (one,) = said(found)
+        assert (one.symbol, one.client_order_id, one.found) == ("BTCUSDT", order.key, "2")
+        assert found.venue.sends == {order.key: 1}
+        assert not found.account.state.index.open
+
+    run(scenario())
+
+
+def test_last_attempt_of_a_stop_is_published_as_left_open_once_in_each_run():
+    async def scenario():
+        found, _ = await holding(STOP, SELL, stop_price="90")
+        came = refusing(found, 100)
+        found.prices.trade("90")
+        await found.let_pass(sum(PAUSES_S) + 60)
+        assert len(came) == ATTEMPTS_MAX
+        (one,) = said(found)
+        assert one.client_order_id == attempt(found, "r", ATTEMPTS_MAX).key
+        found.crash()
+        found.start()
+        await found.ready()
+        await found.let_pass(60)
+        assert len(said(found)) == 1
+        assert sum(found.venue.sends.values()) == ATTEMPTS_MAX
+
+    run(scenario())
+
+
+def test_rest_of_a_triggered_stop_is_sent_as_another_order():
+    async def scenario():
+        found, order = await holding(STOP, SELL, stop_price="90")
+        found.prices.trade("90")
+        await found.let_pass(0.5)
+        first = found.venue.by_client_id[order.key]
+        found.venue.fill(first, Decimal("0.5"))
+        found.venue.end(first, order_states.CANCELLED)
+        await found.let_pass(3)
+        second = found.venue.by_client_id[attempt(found, "r", 2).key]
+        assert second.now.size == Decimal("1.5")
+        found.venue.fill(second, Decimal("1.5"))
+        await found.let_pass(60)
+        assert len(found.venue.by_client_id) == 2
+        assert not found.account.state.index.open
+        assert not said(found)
+
+    run(scenario())
+
+
+def test_stop_of_unknown_outcome_is_not_sent_again_before_it_is_known():
+    async def scenario():
+        found, order = await holding(STOP, SELL, stop_price="90")
+        late = []
+
+        async def lose(request):
+            late.append(request)
+            return OutcomeUnknown("lost")
+
+        found.account.client.verdicts = [lose]
+        found.prices.trade("90")
+        await found.let_pass(5)
+        assert (order.state, attempt(found, "r", 2)) == (order_states.UNKNOWN, None)
+        await found.until(lambda: attempt(found, "r", 2) is not None)
+        assert order.reject_reason == order_states.NEVER_ARRIVED
+        found.venue.arrive(late[0])
+        await found.let_pass(0.5)
+        assert attempt(found, "r", 2).state == order_states.CANCELLED
+        await found.let_pass(60)
+        assert found.venue.by_client_id.keys() == {order.key}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("cancels_all", [False, True])
+def test_cancelled_attempt_of_a_stop_is_not_made_again(cancels_all):
+    async def scenario():
+        found, _ = await holding(STOP, SELL, stop_price="90")
+        came = refusing(found, 1)
+        found.prices.trade("90")
+        await found.until(lambda: attempt(found, "r", 2) is not None)
+        if cancels_all:
+            await found.account.submitter.cancel_all()
+        else:
+            await found.account.submitter.cancel(attempt(found, "r", 2))
+        found.crash()
+        found.start()
+        await found.ready()
+        await found.let_pass(60)
+        assert len(came) == 1
+        assert not found.account.state.index.open
+        assert not found.venue.by_client_id
+        assert not said(found)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("away_s", "is_sent"), [(5, True), (3600, False)])
+def test_rejected_stop_on_disk_is_retried_or_published_after_a_restart(away_s, is_sent):
+    async def scenario():
+        found, order = await holding(STOP, SELL, stop_price="90")
+        came = refusing(found, 1)
+        found.account.retries.write = lambda attempt: None
+        found.prices.trade("90")
+        await found.until(lambda: came)
+        await found.let_pass(0.1)
+        await found.account.journal.commit()
+        found.crash()
+        await found.let_pass(away_s)
+        found.start()
+        await found.ready()
+        await found.let_pass(5)
+        assert bool(found.venue.by_client_id) is is_sent
+        assert [one.client_order_id for one in said(found)] == ([] if is_sent else [order.key])
+
+    run(scenario())
