@@ -5,7 +5,7 @@ from functools import partial
 
 from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
-from kit.base.request_budget import RequestBudget
+from kit.base.request_budget import BanRule, RequestBudget
 from kit.connector.contract.venue import (
     ConnectorMaturity,
     Environment,
@@ -31,6 +31,8 @@ from venues.binance.history import FUTURES_API, SPOT_API, BinanceHistory
 SPOT_FEED = "wss://stream.binance.com:9443"
 FUTURES_FEED = "wss://fstream.binance.com"
 
+BAN_RULES = (BanRule("", 120, status=403),)
+"""403 is the firewall's answer to too many calls; a ban lasts two minutes or more."""
 SPOT_LIMITS = VenueLimits(
     symbols_per_connection=200,  # 1024 streams, at most five for each symbol
     symbols_per_message=50,
@@ -41,6 +43,7 @@ SPOT_LIMITS = VenueLimits(
     requests_per_second=2,  # a snapshot weighs 50 of 6000 a minute
     orders_per_second=4,  # 50 in ten seconds
     orders_at_once=10,
+    ban_rules=BAN_RULES,
 )
 FUTURES_LIMITS = VenueLimits(
     symbols_per_connection=200,  # 1024 streams, at most four for each symbol
@@ -52,6 +55,7 @@ FUTURES_LIMITS = VenueLimits(
     requests_per_second=2,  # a snapshot weighs 20 of 2400 a minute
     orders_per_second=15,  # 300 in ten seconds, 1200 a minute
     orders_at_once=50,
+    ban_rules=BAN_RULES,
 )
 
 

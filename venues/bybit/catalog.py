@@ -4,7 +4,7 @@ from functools import partial
 
 from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
-from kit.base.request_budget import RequestBudget
+from kit.base.request_budget import BanRule, RequestBudget
 from kit.connector.contract.venue import (
     ConnectorMaturity,
     Environment,
@@ -41,6 +41,7 @@ LIMITS = VenueLimits(
     requests_per_second=20,  # 120 are allowed, shared by all clients at this address
     orders_per_second=10,  # 20 of each kind
     orders_at_once=10,
+    ban_rules=(BanRule("access too frequent", 600, status=403),),
 )
 
 

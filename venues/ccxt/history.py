@@ -9,7 +9,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, SystemClock
 from kit.base.errors import NotSupported, VenueUnavailable
 from kit.base.numbers import plain_text
-from kit.base.request_budget import Priority
+from kit.base.request_budget import Priority, market_scope
 from kit.connector.contract.venue import BookSnapshot
 from kit.connector.rest import ccxt_loader
 from kit.connector.rest.ccxt_rest_client import candle, first_millisecond, known_interval
@@ -100,7 +100,9 @@ class CcxtHistory:
         async def ask() -> ReadT:
             return read(await getattr(self._exchange.api, method)(*arguments))
 
-        return await ccxt_loader.call(self._venue_id, self._exchange.budget, priority, ask)
+        return await ccxt_loader.call(
+            self._venue_id, self._exchange.budget, priority, ask, market_scope(priority)
+        )
 
     def _require(self, feature: str) -> None:
         if not self._exchange.has.get(feature):

@@ -5,7 +5,7 @@ from functools import partial
 
 from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
-from kit.base.request_budget import RequestBudget
+from kit.base.request_budget import BanRule, RequestBudget
 from kit.connector.contract.venue import (
     ConnectorMaturity,
     Environment,
@@ -33,6 +33,7 @@ SPOT_LIMITS = VenueLimits(
     orders_per_second=0.9,  # a counter up to 60 that decreases by one a second
     orders_at_once=15,
     connections_per_minute=15,  # about 150 in ten minutes at the edge
+    ban_rules=(BanRule("temporary lockout", 900),),
 )
 
 

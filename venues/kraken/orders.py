@@ -205,10 +205,12 @@ def _number(amount: Decimal) -> msgspec.Raw:
 
 
 def _ccxt_api(base_url: str | None) -> CcxtPrivateApi:
-    if base_url is None:
-        return CcxtPrivateApi("kraken", ERRORS, in_sequence=True)
-    feed = base_url.replace("http", "ws", 1)
-    sockets = {"public": feed, "private": f"{feed}/token", "privateV2": f"{feed}/v2"}
-    urls = {"public": base_url, "private": base_url, "ws": sockets}
+    config: dict[str, Any] = {}
+    if base_url is not None:
+        feed = base_url.replace("http", "ws", 1)
+        sockets = {"public": feed, "private": f"{feed}/token", "privateV2": f"{feed}/v2"}
+        config = {"urls": {"api": {"public": base_url, "private": base_url, "ws": sockets}}}
     # Nonces must grow.
-    return CcxtPrivateApi("kraken", ERRORS, {"urls": {"api": urls}}, in_sequence=True)
+    return CcxtPrivateApi(
+        "kraken", ERRORS, config, in_sequence=True, sequence_error="EAPI:Invalid nonce"
+    )

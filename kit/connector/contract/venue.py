@@ -21,7 +21,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.clock import SystemClock
 from kit.base.cursor import Channel
 from kit.base.numbers import IntColumn
-from kit.base.request_budget import RequestBudget
+from kit.base.request_budget import BanRule, RequestBudget
 from kit.connector.contract.source import RowSource
 from kit.execution.contract import Credentials, ExecutionClient, Transport
 from kit.execution.paper.rules import FeeSchedule
@@ -254,6 +254,8 @@ class VenueLimits:
     """So many of them may come together after a quiet time."""
     connections_per_minute: float = 60
     """Attempts to connect of this process, on average; ten may come at once."""
+    ban_rules: Sequence[BanRule] = ()
+    """Signs of a ban besides HTTP status 418 and those of Cloudflare."""
     stale_after_s: float = 60
     """A subscription that is silent for less is left alone, however lively it was before."""
 
@@ -332,7 +334,9 @@ class Environment:
         """The budget that all REST calls of a venue share, or None for calls without limit."""
         if not self.limits_requests:
             return None
-        return RequestBudget(venue_id, limits.requests_per_second, SystemClock())
+        return RequestBudget(
+            venue_id, limits.requests_per_second, SystemClock(), ban_rules=limits.ban_rules
+        )
 
     def rest(self, venue_id: str) -> str | None:
         """Base address of the simulated venue; None in the live world."""

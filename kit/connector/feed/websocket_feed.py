@@ -147,5 +147,8 @@ class WebsocketFeed:
 
     async def _may_connect(self) -> None:
         """Pace the attempts to connect of all connections together."""
-        async with self._attempts.turn(Priority.NEW):
+        if self._venue.request_budget is not None:
+            await self._venue.request_budget.ban_ended()
+        # A connection that is missing leaves books in doubt.
+        async with self._attempts.turn(Priority.PROTECT):
             return

@@ -11,7 +11,7 @@ from kit.base.errors import (
     UnknownInstrument,
     VenuemeshError,
 )
-from kit.base.request_budget import Priority
+from kit.base.request_budget import Priority, Scope
 from kit.connector.orders.order_socket import OrderSocket
 from kit.connector.orders.rest_session import (
     UNREADABLE,
@@ -102,7 +102,7 @@ class CcxtExecutionClient:
                 str(error), service=self._session.venue_id, wanted="countdown"
             ) from error
         for request in requests:
-            await self._session.ask(request.method, request.params, Priority.CANCEL)
+            await self._session.ask(request.method, request.params, Priority.CANCEL, Scope.CANCEL)
 
     async def find(self, key: OrderKey) -> VenueOrder | None:
         return await self._find(key, Priority.PROTECT)

@@ -15,12 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base import telemetry
 from kit.base.clock import Clock, SystemClock
 from kit.base.errors import RateLimited, VenuemeshError
-from kit.base.request_budget import Priority, turn
+from kit.base.request_budget import Priority, Scope, turn
 from kit.base.websocket import Websocket
 from kit.connector.orders.errors import DETAIL_MAX
 from kit.connector.orders.rest_session import (
@@ -137,10 +138,11 @@ class OrderSocket:
         here. ``read`` makes a verdict of the answer."""
         if request.operation and self.ready.is_set():
             try:
-                async with turn(self._session.budget, priority):
+                scope = Scope.CANCEL if priority is Priority.CANCEL else Scope.ORDER_ENTRY
+                async with turn(self._session.budget, priority, scope):
                     # The connection may have been lost while the request waited for its turn.
                     if self.ready.is_set():
-                        return await self._send(request, read)
+                        return await self._send(request, scope, read)
             except RateLimited as error:
                 return RequestRejected(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
         return await self._session.send(request, priority, read)
@@ -182,7 +184,9 @@ class OrderSocket:
         for number in list(self._pending):
             self._resolve(number, f"the connection was lost before the answer came: {reason}")
 
-    async def _send(self, request: OrderApiRequest, read: Callable[[Any], Verdict]) -> Verdict:
+    async def _send(
+        self, request: OrderApiRequest, scope: Scope, read: Callable[[Any], Verdict]
+    ) -> Verdict:
         assert self._socket is not None
         if len(self._pending) >= PENDING_MAX:
             return RequestRejected(
@@ -209,14 +213,18 @@ class OrderSocket:
             self._pending.pop(number, None)
             if self._is_retiring and not self._pending:
                 self._socket.drop()
-        return OutcomeUnknown(answer) if isinstance(answer, str) else self._verdict(answer, read)
+        if isinstance(answer, str):
+            return OutcomeUnknown(answer)
+        return self._verdict(answer, scope, read)
 
     def _resolve(self, number: int, answer: OrderSocketReply | str) -> None:
         answered = self._pending.pop(number, None)
         if answered is not None and not answered.done():
             answered.set_result(answer)
 
-    def _verdict(self, answer: OrderSocketReply, read: Callable[[Any], Verdict]) -> Verdict:
+    def _verdict(
+        self, answer: OrderSocketReply, scope: Scope, read: Callable[[Any], Verdict]
+    ) -> Verdict:
         """An error means what it means over REST."""
         try:
             error = self._session.errors.find_error(answer.body)
@@ -226,13 +234,14 @@ class OrderSocket:
             return OutcomeUnknown(f"the answer cannot be read: {unreadable!r}"[:DETAIL_MAX])
         retry_after_s = math.ceil(answer.retry_after_s)
         headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
-        retry_after.observe(self._session.budget, answer.status, headers)
+        text = msgspec.json.encode(answer.body).decode()
+        retry_after.observe(self._session.budget, scope, answer.status, headers, text)
         verdict = self._session.verdict(answer.status, answer.body)
         if (
             isinstance(verdict, RequestRejected)
             and verdict.reason == orders_pb2.REJECT_REASON_RATE_LIMIT
         ):
-            retry_after.suspension_s(self._session.budget)
+            retry_after.suspension_s(self._session.budget, scope)
         return verdict
 
     async def _keep_alive(self, socket: Websocket) -> None:
@@ -273,3 +282,5 @@ class OrderSocket:
     async def _may_connect(self) -> None:
         if self._was_rejected:
             await self._clock.sleep(LOGIN_RETRY_S)
+        if self._session.budget is not None:
+            await self._session.budget.ban_ended()

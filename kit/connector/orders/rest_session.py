@@ -22,7 +22,12 @@ from kit.base.errors import (
     VenuemeshError,
     VenueUnavailable,
 )
-from kit.base.request_budget import Priority, RequestBudget
+from kit.base.request_budget import Priority, RequestBudget, Scope
+from kit.connector.orders.call_sequence import (
+    CHANGE_ARRIVES_S,
+    QUESTION_ARRIVES_S,
+    CallSequence,
+)
 from kit.connector.orders.errors import CCXT_CLASSES, DETAIL_MAX, ErrorTable
 from kit.connector.rest import ccxt_loader
 from kit.execution.contract import (
@@ -89,6 +94,8 @@ class CcxtPrivateApi:
     """ccxt's configuration, without secrets."""
     in_sequence: bool = False
     """Whether calls must arrive in the order in which they were signed."""
+    sequence_error: str = ""
+    """Part of the error for a call that arrived after one that was signed later."""
 
 
 class OrderNotFound(Exception):
@@ -111,9 +118,7 @@ class RestSession:
         self.budget = budget
         self._api = api
         self._credentials = credentials
-        self._sequence: AbstractAsyncContextManager[object] = (
-            asyncio.Lock() if api.in_sequence else nullcontext()
-        )
+        self._sequence = CallSequence() if api.in_sequence else None
         self._exchange: Any = None
 
     @property
@@ -137,21 +142,41 @@ class RestSession:
     async def send(
         self, request: OrderApiRequest, priority: Priority, read: Callable[[Any], Verdict]
     ) -> Verdict:
-        """Send a request that changes something, once. ``read`` makes a verdict of the answer."""
+        """Send a request that changes something, once. ``read`` makes a verdict of the answer.
+
+        A cancel that the venue turned away because it arrived out of sequence is signed and sent a
+        second time, as to cancel twice does no harm."""
+        verdict = await self._send(request, priority, read)
+        late = self._api.sequence_error
+        if (
+            priority is Priority.CANCEL
+            and late
+            and isinstance(verdict, RequestRejected)
+            and late in verdict.detail
+        ):
+            verdict = await self._send(request, priority, read)
+        return verdict
+
+    async def _send(
+        self, request: OrderApiRequest, priority: Priority, read: Callable[[Any], Verdict]
+    ) -> Verdict:
         attempt = _Attempt()
+        scope = Scope.CANCEL if priority is Priority.CANCEL else Scope.ORDER_ENTRY
         try:
-            return read(await self._call(request, priority, attempt))
+            return read(await self._call(request, priority, scope, attempt))
         except VenuemeshError as error:
             return self._verdict_of_failure(error, attempt)
         except UNREADABLE as error:
             return OutcomeUnknown(f"the answer cannot be read: {error!r}"[:DETAIL_MAX])
 
-    async def ask(self, method: str, params: Any, priority: Priority) -> Any:
-        """Make a call that changes nothing. Raises VenueUnavailable, RateLimited,
+    async def ask(
+        self, method: str, params: Any, priority: Priority, scope: Scope = Scope.ACCOUNT
+    ) -> Any:
+        """Make a call that changes no order now. Raises VenueUnavailable, RateLimited,
         UnknownInstrument, CredentialsRejected, and OrderNotFound."""
         attempt = _Attempt()
         try:
-            return await self._call(OrderApiRequest(method, params), priority, attempt)
+            return await self._call(OrderApiRequest(method, params), priority, scope, attempt)
         except VenuemeshError as error:
             found = self.errors.decode(attempt.body) if attempt.status else None
             if found is not None and found.code in self.errors.not_found:
@@ -186,9 +211,11 @@ class RestSession:
         if self._exchange is not None:
             await self._exchange.close()
 
-    async def _call(self, request: OrderApiRequest, priority: Priority, attempt: _Attempt) -> Any:
+    async def _call(
+        self, request: OrderApiRequest, priority: Priority, scope: Scope, attempt: _Attempt
+    ) -> Any:
         async def send() -> Any:
-            async with self._sequence:
+            async with self._in_sequence(priority, scope):
                 if not request.path:
                     return await getattr(self.exchange, request.method)(request.params)
                 verb, section = request.method.split()
@@ -196,9 +223,15 @@ class RestSession:
 
         before = _ATTEMPT.set(attempt)
         try:
-            return await ccxt_loader.call(self.venue_id, self.budget, priority, send)
+            return await ccxt_loader.call(self.venue_id, self.budget, priority, send, scope)
         finally:
             _ATTEMPT.reset(before)
+
+    def _in_sequence(self, priority: Priority, scope: Scope) -> AbstractAsyncContextManager[None]:
+        if self._sequence is None:
+            return nullcontext()
+        arrives_s = QUESTION_ARRIVES_S if scope is Scope.ACCOUNT else CHANGE_ARRIVES_S
+        return self._sequence.turn(priority, arrives_s)
 
     def _verdict_of_failure(self, error: VenuemeshError, attempt: _Attempt) -> Verdict:
         detail = self._redacted(error.message)[:DETAIL_MAX]

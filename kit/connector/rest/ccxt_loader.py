@@ -12,18 +12,22 @@ import pkgutil
 import sys
 import types
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from kit.base.errors import RateLimited, UnknownInstrument, VenuemeshError, VenueUnavailable
-from kit.base.request_budget import Priority, RequestBudget, turn
+from kit.base.request_budget import Priority, RequestBudget, Scope, turn
 from kit.connector.rest import retry_after
 
 AnswerT = TypeVar("AnswerT")
 
+_SCOPE: ContextVar[Scope] = ContextVar("scope", default=Scope.MARKET_DATA)
+"""ccxt's raw methods take no argument of ours, so its hooks find the scope of a call here."""
+
 
 def load(exchange_id: str) -> Any:
     """Return the class of an exchange in ccxt.async_support, for example "binance". Its attribute
-    ``request_budget`` is suspended when the venue answers with HTTP status 429 or 418."""
+    ``request_budget`` is suspended when the venue states a rate limit or a ban."""
     return _load(f"ccxt.async_support.{exchange_id}", exchange_id)
 
 
@@ -44,11 +48,16 @@ async def call(
     budget: RequestBudget | None,
     priority: Priority,
     function: Callable[[], Awaitable[AnswerT]],
+    scope: Scope = Scope.MARKET_DATA,
 ) -> AnswerT:
     """Await one call to ccxt in its turn. Raises UnknownInstrument, RateLimited and
     VenueUnavailable for ccxt's errors and for answers that cannot be read."""
-    async with turn(budget, priority):
-        return await _call(venue_id, budget, function)
+    async with turn(budget, priority, scope):
+        before = _SCOPE.set(scope)
+        try:
+            return await _call(venue_id, budget, function)
+        finally:
+            _SCOPE.reset(before)
 
 
 async def _call(
@@ -66,7 +75,7 @@ async def _call(
         raise RateLimited(
             str(error)[:200],
             venue=venue_id,
-            retry_after_ms=math.ceil(retry_after.suspension_s(budget) * 1000),
+            retry_after_ms=math.ceil(retry_after.suspension_s(budget, _SCOPE.get()) * 1000),
         ) from error
     except errors.BaseError as error:
         raise VenueUnavailable(
@@ -89,11 +98,18 @@ class _RateLimitObserver:
     request_budget: RequestBudget | None = None
 
     def on_rest_response(
-        self, code: int, reason: str, url: str, method: str, headers: Mapping[str, str], *rest: Any
+        self,
+        code: int,
+        reason: str,
+        url: str,
+        method: str,
+        headers: Mapping[str, str],
+        body: str,
+        *rest: Any,
     ) -> str:
-        retry_after.observe(self.request_budget, code, headers)
+        retry_after.observe(self.request_budget, _SCOPE.get(), code, headers, body)
         answer: str = super().on_rest_response(  # type: ignore[misc]  # of the exchange
-            code, reason, url, method, headers, *rest
+            code, reason, url, method, headers, body, *rest
         )
         return answer
 

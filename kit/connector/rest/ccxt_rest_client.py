@@ -12,7 +12,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.errors import BadRequest
 from kit.base.numbers import plain_text
-from kit.base.request_budget import Priority, RequestBudget
+from kit.base.request_budget import Priority, RequestBudget, market_scope
 from kit.connector.rest import ccxt_loader
 
 ReadT = TypeVar("ReadT")
@@ -62,7 +62,9 @@ class CcxtRestClient:
         async def ask() -> ReadT:
             return read(await getattr(self.exchange, method)(query))
 
-        return await ccxt_loader.call(self.venue_id, self._budget, priority, ask)
+        return await ccxt_loader.call(
+            self.venue_id, self._budget, priority, ask, market_scope(priority)
+        )
 
     async def markets(self, read: Callable[[Any], ReadT]) -> ReadT:
         """Return what ``read`` makes of ccxt's fetch_markets. Raises as ``get``."""

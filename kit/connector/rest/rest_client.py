@@ -12,11 +12,13 @@ import aiohttp
 import msgspec
 
 from kit.base.errors import RateLimited, UnknownInstrument, VenueUnavailable
-from kit.base.request_budget import Priority, RequestBudget, turn
+from kit.base.request_budget import Priority, RequestBudget, Scope, market_scope, turn
 from kit.connector.rest import retry_after
 
 TIMEOUT_S = 10.0
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
+TEXT_LENGTH_MAX = 4096
+"""Bytes of an answer in which the text of a rate limit or a ban is looked for."""
 OK, NOT_FOUND = 200, 404
 
 AnswerT = TypeVar("AnswerT")
@@ -44,10 +46,11 @@ class RestClient:
         """Make one call in its turn, decoded as ``answer``. ``symbol``: the instrument that the
         call is about, so that a 404 means that it is unknown. Raises RateLimited,
         UnknownInstrument, VenueUnavailable."""
-        async with turn(self._budget, priority):
-            status, body = await self._fetch(path, query)
+        scope = market_scope(priority)
+        async with turn(self._budget, priority, scope):
+            status, body = await self._fetch(path, query, scope)
         if status != OK:
-            raise self._error(status, body, symbol)
+            raise self._error(status, body, symbol, scope)
         try:
             return msgspec.json.decode(body, type=answer)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -58,26 +61,29 @@ class RestClient:
         if self._session is not None:
             await self._session.close()
 
-    async def _fetch(self, path: str, query: Mapping[str, str | int]) -> tuple[int, bytes]:
+    async def _fetch(
+        self, path: str, query: Mapping[str, str | int], scope: Scope
+    ) -> tuple[int, bytes]:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
             self._session = aiohttp.ClientSession(timeout=timeout)
         try:
             async with self._session.get(self._base_url + path, params=query) as response:
-                retry_after.observe(self._budget, response.status, response.headers)
                 body = bytearray()
                 async for part in response.content.iter_any():
                     body += part
                     if len(body) > ANSWER_BYTES_MAX:
                         raise self._unavailable("it is too long", "ANSWER_BYTES_MAX")
+                text = body[:TEXT_LENGTH_MAX].decode(errors="replace")
+                retry_after.observe(self._budget, scope, response.status, response.headers, text)
                 return response.status, bytes(body)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unavailable(str(error), type(error).__name__) from error
 
-    def _error(self, status: int, body: bytes, symbol: str) -> Exception:
+    def _error(self, status: int, body: bytes, symbol: str, scope: Scope) -> Exception:
         text = body[:200].decode(errors="replace")
         if status in (retry_after.TOO_MANY_REQUESTS, retry_after.BANNED):
-            wait_ms = math.ceil(retry_after.suspension_s(self._budget) * 1000)
+            wait_ms = math.ceil(retry_after.suspension_s(self._budget, scope) * 1000)
             return RateLimited(text, venue=self._venue_id, retry_after_ms=wait_ms)
         if status == NOT_FOUND and symbol:
             return UnknownInstrument(text, venue=self._venue_id, symbol=symbol)

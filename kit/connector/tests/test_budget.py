@@ -209,7 +209,7 @@ async def test_without_a_budget_a_call_goes_at_once() -> None:
         assert len(paths) == 2
 
 
-async def test_orders_have_a_pace_of_their_own_and_are_closed_with_the_rest() -> None:
+async def test_orders_have_a_pace_of_their_own_and_a_ban_closes_all() -> None:
     clock = ManualClock()
     budget = RequestBudget("somewhere", 1, clock, burst=1)
     orders = budget.sibling(per_second=10, burst=3)
@@ -225,7 +225,7 @@ async def test_orders_have_a_pace_of_their_own_and_are_closed_with_the_rest() ->
     assert served == ["order 0", "order 1", "order 2", "question"]
     waiting = asyncio.create_task(ask("order 3", orders))
     await clock.settle()
-    budget.suspend(5)
+    budget.ban(5)
     await clock.advance(1)
     with pytest.raises(RateLimited):
         await waiting

@@ -50,6 +50,8 @@ class ScriptedVenue:
     greeting: list[Any] = field(default_factory=list)
     """Messages sent to each new websocket."""
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Calls by the end of their path that are answered only once the event is set."""
     _paths: dict[int, str] = field(default_factory=dict)
     _answers: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
@@ -77,6 +79,9 @@ class ScriptedVenue:
             return await self._talk(request)
         body = (await request.read()).decode()
         self.sent.append(ReceivedCall(request.method, request.path, dict(request.query), body))
+        for path, released in self.held.items():
+            if request.path.endswith(path):
+                await released.wait()
         found = [path for path in self._answers if request.path.endswith(path)]
         if not found:
             return web.Response(status=404, text=f"nothing at {request.path}")

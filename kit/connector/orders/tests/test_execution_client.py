@@ -10,7 +10,7 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
 from kit.base.errors import RateLimited
-from kit.base.request_budget import Priority, RequestBudget
+from kit.base.request_budget import Priority, RequestBudget, Scope
 from kit.connector.orders.errors import ErrorTable
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import OrderApiRequest, RestQuerySession
@@ -56,7 +56,9 @@ class RecordingSession:
         self.calls.append((request.method, priority))
         return self.verdicts.pop(0) if self.verdicts else RequestAccepted("7")
 
-    async def ask(self, method: str, params: Any, priority: Priority) -> Any:
+    async def ask(
+        self, method: str, params: Any, priority: Priority, scope: Scope = Scope.ACCOUNT
+    ) -> Any:
         self.calls.append((method, priority))
 
 

@@ -11,7 +11,7 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
-from kit.base.request_budget import Priority, RequestBudget
+from kit.base.request_budget import Priority, RequestBudget, Scope
 from kit.connector.orders import order_socket
 from kit.connector.orders.errors import ErrorTable, VenueError
 from kit.connector.orders.order_socket import LoginAccepted, OrderSocket, OrderSocketReply
@@ -348,7 +348,7 @@ async def test_requests_wait_for_their_turn_and_a_rate_limit_suspends_the_budget
         for rejected in (await first, await second):
             assert isinstance(rejected, RequestRejected)
             assert rejected.reason == pb.REJECT_REASON_RATE_LIMIT
-        assert 6 < budget.suspended_s() <= 7
+        assert 6 < budget.suspended_s(Scope.ORDER_ENTRY) <= 7 > budget.suspended_s(Scope.CANCEL)
         await at.venue.send({"n": 2, "answer": {"id": "a"}})
         assert await urgent == RequestAccepted("a")
         assert isinstance(await at.send(), RequestRejected)

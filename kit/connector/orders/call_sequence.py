@@ -1,0 +1,80 @@
+"""The order of signed calls of one key at a venue that wants growing nonces.
+
+A call is signed when its turn comes and must arrive before any call that is signed later, or the
+venue turns it away. On one connection after another that is certain only when each call is answered
+before the next is signed, so calls take turns, the most urgent first.
+
+CANCEL and PROTECT do not wait for a slow answer: they are sent when the calls before them are
+unanswered for longer than any of them needs to arrive. Their nonce is the higher one. If an earlier
+call arrives later all the same, it is the earlier one that the venue turns away, unread: a question
+fails and may be asked again, an order is rejected before the matching engine.
+"""
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+
+from kit.base.request_budget import Priority
+
+QUESTION_ARRIVES_S = 0.1
+"""An urgent call is sent so long after an unanswered question."""
+CHANGE_ARRIVES_S = 1.0
+"""The same after a call that changes something: it may still be opening its connection, and to
+overtake it may cost an order."""
+
+
+@dataclass(order=True, slots=True)
+class _Call:
+    priority: Priority
+    number: int
+    arrives_s: float = field(compare=False)
+    turn: asyncio.Future[None] = field(compare=False)
+
+
+class CallSequence:
+    """Turns for the calls of one key."""
+
+    def __init__(self) -> None:
+        self._waiting: list[_Call] = []
+        self._in_flight: dict[int, float] = {}
+        """By number: when an urgent call need not wait for it any longer, loop time."""
+        self._numbers = count()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @asynccontextmanager
+    async def turn(self, priority: Priority, arrives_s: float) -> AsyncIterator[None]:
+        """Wait for a turn, which lasts for the body. Sign and send in the body, and wait for the
+        answer. ``arrives_s``: an urgent call behind this one waits so long for its answer."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        call = _Call(priority, next(self._numbers), arrives_s, turn)
+        heapq.heappush(self._waiting, call)
+        self._grant()
+        try:
+            await turn
+            yield
+        finally:
+            turn.cancel()
+            self._in_flight.pop(call.number, None)
+            self._grant()
+
+    def _grant(self) -> None:
+        """Let every call go that may go now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            first = self._waiting[0]
+            if not first.turn.done():
+                if self._in_flight and first.priority > Priority.PROTECT:
+                    return
+                free_at = max(self._in_flight.values(), default=0.0)
+                if loop.time() < free_at:
+                    self._timer = loop.call_at(free_at, self._grant)
+                    return
+                self._in_flight[first.number] = loop.time() + first.arrives_s
+                first.turn.set_result(None)
+            heapq.heappop(self._waiting)
