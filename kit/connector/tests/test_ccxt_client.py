@@ -8,14 +8,14 @@ import pytest
 LOADED = """
 import asyncio, sys
 from kit.base.request_budget import Priority
-from kit.connector.rest import ccxt_client
+from kit.connector.rest import ccxt_loader
 
 async def ask():
-    return ccxt_client.load("kraken")
+    return ccxt_loader.load("kraken")
 
 async def main():
     if {within_a_call}:
-        await ccxt_client.call("kraken", None, Priority.NEW, ask)
+        await ccxt_loader.call("kraken", None, Priority.NEW, ask)
     else:
         await ask()
 
