@@ -273,8 +273,9 @@ class Account:
             case BalanceRecord() | PositionRecord():
                 self.balances_and_positions.replay(record)
             case _:
+                fill_count = len(self.state.index.fills)
                 self.state.index.replay(record)
-                if isinstance(record, OrderFill):
+                if isinstance(record, OrderFill) and len(self.state.index.fills) > fill_count:
                     self.balances_and_positions.apply_fill(record)
 
     async def _reconcile(self) -> None:

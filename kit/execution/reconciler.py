@@ -146,22 +146,25 @@ class Reconciler:
     def _apply_fills(self, fills: Iterable[VenueFill]) -> Iterator[Difference]:
         index = self._state.index
         for fill in fills:
-            known = index.find_fill(fill.symbol, fill.fill_id)
             order = index.find(fill.symbol, fill.client_order_id, fill.venue_order_id)
-            if known is None and order is not None:
+            if order is None:
+                self._state.apply_fill(fill)
+                continue
+            if index.find_fill(order, fill.fill_id) is None:
                 kind = differences_pb2.DIFFERENCE_KIND_MISSED_FILL
                 found = f"{plain(fill.size)} at {plain(fill.price)}"
                 yield _difference(kind, order, "", found, fill.fill_id)
-            fees_before = self._fees(fill)
-            if self._state.apply_fill(fill) is FillUpdateResult.FEE_CHANGED and known is not None:
+            fees_before = self._fees(order, fill.fill_id)
+            if self._state.apply_fill(fill) is FillUpdateResult.FEE_CHANGED:
                 kind = differences_pb2.DIFFERENCE_KIND_FEE
-                yield _difference(kind, known[0], fees_before, self._fees(fill), fill.fill_id)
+                fees_after = self._fees(order, fill.fill_id)
+                yield _difference(kind, order, fees_before, fees_after, fill.fill_id)
 
-    def _fees(self, fill: VenueFill) -> str:
-        known = self._state.index.find_fill(fill.symbol, fill.fill_id)
-        if known is None:
+    def _fees(self, order: Order, fill_id: str) -> str:
+        number = self._state.index.find_fill(order, fill_id)
+        if number is None:
             return ""
-        fees = self._state.index.fills[known[1]].fees
+        fees = self._state.index.fills[number].fees
         return ", ".join(f"{plain(amount)} {asset}" for asset, amount in fees)
 
     async def _query_all(self, orders: list[Order]) -> list[Difference]:

@@ -112,9 +112,13 @@ class CcxtExecutionClient:
 
     async def fills(self, symbol: str, since_time_ns: int) -> list[VenueFill]:
         found = await self._ask(Priority.QUESTION, self._account.fills, symbol, since_time_ns)
-        once = {(fill.symbol, fill.fill_id): fill for fill in found}
-        recent = [fill for fill in once.values() if fill.venue_time_ns >= since_time_ns]
-        return sorted(recent, key=_by_time_and_id)
+        # Both orders of a self-trade have a fill of the same id.
+        once = {
+            (fill.symbol, fill.fill_id, fill.venue_order_id, fill.client_order_id): fill
+            for fill in found
+            if fill.venue_time_ns >= since_time_ns
+        }
+        return sorted(once.values(), key=_by_time_and_id)
 
     async def balances(self) -> list[VenueBalance]:
         found = await self._ask(Priority.QUESTION, self._account.balances)

@@ -25,7 +25,7 @@ class JournalFile:
         self._length = 0
         self._file = -1
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(folder)
             self._lock = os.open(folder / f"{name}.lock", os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as error:
             raise StoreUnavailable(f"no journal in {folder}: {error}", store="journal") from error
@@ -62,11 +62,7 @@ class JournalFile:
         self._close_file()
         self._file, self._length = file, len(data) + PREALLOCATED_BYTES
         # The rename has to be on disk too.
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(self._folder)
 
     def close(self) -> None:
         self._close_file()
@@ -91,6 +87,24 @@ class SingleThreadExecutor:
     def close(self) -> None:
         """Stop the thread once it is idle."""
         self._executor.shutdown(wait=False)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and its parents, each on disk before there is anything in it."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _write_at(file: int, data: bytes, position: int) -> None:

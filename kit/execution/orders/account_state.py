@@ -181,17 +181,15 @@ class AccountState:
         return order
 
     def apply_fill(self, update: VenueFill) -> FillUpdateResult:
-        known = self.index.find_fill(update.symbol, update.fill_id)
-        if known is not None:
-            return self._apply_known_fill(*known, update)
         order = self.index.find(update.symbol, update.client_order_id, update.venue_order_id)
         if order is None:
             self._keep_unmatched(update)
             return FillUpdateResult.UNMATCHED
         if not order.venue_order_id:
             self.set_venue_order_id(order, update.venue_order_id)
-        if self.index.find_fill(update.symbol, update.fill_id) is not None:
-            return FillUpdateResult.KNOWN
+        known = self.index.find_fill(order, update.fill_id)
+        if known is not None:
+            return self._apply_known_fill(order, known, update)
         fill = _order_fill(order, update, self._clock.time_ns())
         self.index.add_fill(order, fill)
         self._journal.append(fill)

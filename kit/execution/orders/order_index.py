@@ -37,7 +37,10 @@ class OrderIndex:
         self.last_fill_time_ns = 0
         self._fill_number = 0
         self._by_venue_id: dict[tuple[str, str], Order] = {}
-        self._by_fill_id: dict[tuple[str, str], tuple[Order, int]] = {}
+        self._venue_order_ids: dict[str, set[str]] = {}
+        """By order key, all its ids in ``_by_venue_id``: an amendment may replace the order."""
+        self._fill_numbers: dict[tuple[str, str], int] = {}
+        """By order key and fill id: both orders of a self-trade have a fill of the same id."""
 
     def find(self, symbol: str, client_order_id: str, venue_order_id: str) -> Order | None:
         """Return the order with these ids, one of which may be empty."""
@@ -45,14 +48,14 @@ class OrderIndex:
             return self.orders[client_order_id]
         return self._by_venue_id.get((symbol, venue_order_id)) if venue_order_id else None
 
-    def find_fill(self, symbol: str, fill_id: str) -> tuple[Order, int] | None:
-        """Return the order and the number of a known fill."""
-        return self._by_fill_id.get((symbol, fill_id))
+    def find_fill(self, order: Order, fill_id: str) -> int | None:
+        """Return the number of a known fill of an order."""
+        return self._fill_numbers.get((order.key, fill_id))
 
     def set_venue_order_id(self, order: Order, venue_order_id: str) -> None:
         """Make the order found by this id too."""
         order.venue_order_id = venue_order_id
-        self._by_venue_id[order.symbol, venue_order_id] = order
+        self._add_venue_order_id(order, venue_order_id)
 
     def add(self, order: Order) -> None:
         self.orders[order.key] = order
@@ -88,7 +91,10 @@ class OrderIndex:
         order.add_fill(fill)
         self._fill_number += 1
         self.fills[self._fill_number] = fill
-        self._by_fill_id[fill.symbol, fill.fill_id] = order, self._fill_number
+        self._fill_numbers[order.key, fill.fill_id] = self._fill_number
+        if fill.venue_order_id and (fill.symbol, fill.venue_order_id) not in self._by_venue_id:
+            # Of an order that an amendment has replaced: the journal has its id only here.
+            self._add_venue_order_id(order, fill.venue_order_id)
         self.last_fill_time_ns = max(self.last_fill_time_ns, fill.venue_time_ns)
 
     def records(self) -> Iterator[Record]:
@@ -144,12 +150,12 @@ class OrderIndex:
         for key in gone:
             order = self.orders.pop(key)
             self.groups.pop(order.group_id, None)
-            self._by_venue_id.pop((order.symbol, order.venue_order_id), None)
+            for venue_order_id in self._venue_order_ids.pop(key, ()):
+                self._by_venue_id.pop((order.symbol, venue_order_id), None)
             for request_id in order.amendments:
                 self.by_amendment.pop(request_id, None)
             for fill in order.fills.values():
-                _, number = self._by_fill_id.pop((fill.symbol, fill.fill_id))
-                del self.fills[number]
+                del self.fills[self._fill_numbers.pop((key, fill.fill_id))]
         return len(gone)
 
     def _needed(self, gone: set[str]) -> set[str]:
@@ -161,14 +167,19 @@ class OrderIndex:
             for order in members
         }
 
+    def _add_venue_order_id(self, order: Order, venue_order_id: str) -> None:
+        self._by_venue_id[order.symbol, venue_order_id] = order
+        self._venue_order_ids.setdefault(order.key, set()).add(venue_order_id)
+
     def _replay_fill(self, fill: OrderFill) -> None:
-        known = self._by_fill_id.get((fill.symbol, fill.fill_id))
-        if known is not None:
-            order, number = known
+        order = self.orders.get(fill.key)
+        if order is None:
+            return
+        number = self.find_fill(order, fill.fill_id)
+        if number is not None:
             order.replace_fees(self.fills[number], fill)
             self.fills[number] = fill
-        elif fill.key in self.orders:
-            order = self.orders[fill.key]
+        else:
             self.add_fill(order, fill)
             if fill.venue_order_id and not order.venue_order_id:
                 self.set_venue_order_id(order, fill.venue_order_id)
@@ -190,7 +201,7 @@ class OrderIndex:
             return
         order.restore(record)
         if order.venue_order_id:
-            self._by_venue_id[order.symbol, order.venue_order_id] = order
+            self._add_venue_order_id(order, order.venue_order_id)
         if order.is_final:
             self.open.pop(order.key, None)
         else:

@@ -245,6 +245,50 @@ def test_ended_order_is_forgotten_once_its_approval_has_expired():
     assert len(state.index.fills) == 1
 
 
+def test_both_fills_of_a_self_trade_are_kept():
+    state = account_state()
+    bought, sold = (sent(state, key=str(n) * 32) for n in range(2))
+    fills = [fill(1, "4", client=one.key, venue=f"v{one.key[0]}") for one in (bought, sold)]
+    fills[1] = replace(fills[1], side=types_pb2.SIDE_SELL)
+    for one in [*fills, *fills, *(replace(one, client_order_id="") for one in fills)]:
+        state.apply_fill(one)
+    assert [one.key for one in state._listener.fills] == [bought.key, sold.key]
+    restored = OrderIndex()
+    for record in [*state._journal, *state.index.records()]:
+        restored.replay(records.decode(records.encode(record)))
+    for index in (state.index, restored):
+        assert len(index.fills) == 2
+        assert [index.orders[one.key].fill_size for one in (bought, sold)] == [4, 4]
+        assert {one.state for one in index.orders.values()} == {order_states.FILLED}
+
+
+def test_fill_with_an_earlier_venue_id_is_known_after_a_restart():
+    state = account_state()
+    order = sent(state)
+    state.apply_fill(fill(1, client="", venue="v"))
+    state.apply_fill(fill(1))
+    amended(state, order)
+    state.apply_order(report(at=9, venue="w"), is_answer=True)
+    assert order.venue_order_id == "w"
+    restored = OrderIndex()
+    for record in state.index.records():
+        restored.replay(records.decode(records.encode(record)))
+    assert restored.find("BTCUSDT", "", "v") is restored.find("BTCUSDT", "", "w")
+
+
+def test_forgotten_order_is_not_found_by_any_venue_id():
+    state = account_state()
+    order = sent(state)
+    for at, venue in enumerate(("v", "w", "x"), 1):
+        state.apply_order(report(at=at, venue=venue), is_answer=True)
+    state.apply_order(report(order_states.CANCELLED, at=9, venue="x"), is_answer=True)
+    now_ns = state._clock.time_ns()
+    assert state.index.forget(now_ns + 10, now_ns + 5, 100) == 1
+    for venue in ("v", "w", "x"):
+        assert state.index.find("BTCUSDT", "", venue) is None
+    assert order.is_final
+
+
 def amended(state, order, size="9"):
     outcome = AmendmentOutcome.PENDING
     amendment = Amendment(order.key, "a", b"", Decimal(size), Decimal(101), outcome, "")

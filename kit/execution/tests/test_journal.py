@@ -197,6 +197,21 @@ async def test_file_is_locked_by_one_process(tmp_path):
     again.close()
 
 
+def test_new_folders_are_synced_into_their_parents(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def sync(file):
+        synced.append(Path(f"/proc/self/fd/{file}").readlink())
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    JournalFile(tmp_path / "orders" / "fake", "main").close()
+    assert synced == [tmp_path, tmp_path / "orders"]
+    synced.clear()
+    JournalFile(tmp_path / "orders" / "fake", "main").close()
+    assert synced == []
+
+
 KILLED = """
 import asyncio, pathlib, sys
 from kit.base.clock import SystemClock

@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.base.errors import AccountNotReady
@@ -54,6 +55,40 @@ def test_interrupted_stream_is_reconciled_before_new_orders():
         assert (open_order.external, open_order.venue_order_id) == (True, "77")
 
     run(scenario())
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_self_trade_explains_balances_with_both_fills(restarts):
+    async def scenario():
+        found = await started()
+        found.venue.balances = [balance("BTC", "10"), balance("USDT", "1000")]
+        found.account._compare.set()
+        await found.let_pass(1)
+        submit = found.account.submitter.submit
+        bought = await submit(verified(limit_order(), "r"))
+        sold = await submit(verified(limit_order(side=types_pb2.SIDE_SELL), "s"))
+        for order in (bought, sold):
+            found.venue._ids = 41
+            found.venue.fill(found.venue.by_client_id[order.key], Decimal(2))
+        await found.until(lambda: len(found.account.state.index.fills) == 2, 5)
+        found.venue.balances = [balance("BTC", "10"), balance("USDT", "999.576")]
+        await found.let_pass(0.1)
+        if restarts:
+            found.process.die()
+            found.disk.crash(found.random, power=False)
+            found.start()
+            await found.ready()
+        found.account._compare.set()
+        await found.let_pass(2)
+        assert found.account.balances_and_positions.balances["USDT"].total == Decimal("999.576")
+        assert differences(found).count("BALANCE") == (0 if restarts else 2)
+        assert {one.fill_id for one in found.account.state.index.fills.values()} == {"42"}
+
+    run(scenario())
+
+
+def balance(asset, total):
+    return VenueBalance(asset, Decimal(total), Decimal(total))
 
 
 def replace_truth(found, order):

@@ -84,8 +84,9 @@ export function addFills(view: AccountView, fills: readonly Fill[]): AccountView
   return { ...view, fills: all.slice(0, FILLS_MAX) };
 }
 
-export function fillKey({ symbol, fillId }: Fill): string {
-  return `${symbol}/${fillId}`;
+/** Both orders of a self-trade have a fill of the same id. */
+export function fillKey({ symbol, clientOrderId, venueOrderId, fillId }: Fill): string {
+  return [symbol, clientOrderId, venueOrderId, fillId].join("/");
 }
 
 /** Open orders that a snapshot does not have: they ended while the stream was away. */
