@@ -35,6 +35,7 @@ from benchmarks.report import Figure, Report
 from kit.base import rpc
 from kit.connector.contract.discovery import require
 from kit.connector.contract.venue import Environment
+from kit.execution.approval import MeshScope
 from kit.execution.approval_keys import development_signer
 from kit.simulator import demo_accounts
 
@@ -136,7 +137,7 @@ async def _place_all(
 ) -> tuple[list[float], list[float]]:
     flow = trade_flow_pb2_grpc.TradeFlowStub(channel)
     await _ready(flow)
-    signer = development_signer(folder)
+    signer = development_signer(folder, MeshScope("local", "simulate"))
     to_socket: list[float] = []
     answered: list[float] = []
     for number in range(WARM_UP + ORDERS):

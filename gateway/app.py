@@ -20,7 +20,7 @@ from kit.base import settings as kit_settings
 from kit.base.clock import SystemClock
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.execution.approval_keys import development_signer
+from kit.execution.approval_keys import development_signer, scope_of
 from kit.execution.settings import OrdersSettings
 
 SERVICE_ID = "registry"
@@ -42,7 +42,7 @@ async def run(settings: GatewaySettings, mesh: MeshSettings, orders: OrdersSetti
     runtime.serve(registry_pb2.DESCRIPTOR, "ServiceRegistry", servicer)
     runtime.serve(catalog_pb2.DESCRIPTOR, "VenueCatalog", CatalogServicer(catalog, activation))
     if mesh.world != "live" or orders.paper_accounts:
-        signer = development_signer(Path(mesh.data_dir))
+        signer = development_signer(Path(mesh.data_dir), scope_of(mesh))
         only = orders.paper_accounts if mesh.world == "live" else None
         approvals = ApprovalsServicer(signer, clock, only)
         runtime.serve(approvals_pb2.DESCRIPTOR, "Approvals", approvals)

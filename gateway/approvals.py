@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 import grpc
-from venuemesh.tradeflow.v1 import approvals_pb2, approvals_pb2_grpc
+from venuemesh.tradeflow.v1 import approvals_pb2, approvals_pb2_grpc, signed_pb2
 
 from kit.base.clock import Clock
 from kit.base.errors import BadRequest
@@ -38,7 +38,11 @@ class ApprovalsServicer(approvals_pb2_grpc.ApprovalsServicer):
             )
         self._check_account(request.content.venue, request.content.account)
         expires_ns = self._clock.time_ns() + APPROVED_NS
-        approved = self._signer.approve(request.content, request.request_id, expires_ns)
+        operation = request.operation or signed_pb2.OPERATION_PLACE
+        target = request.target_client_order_id
+        approved = self._signer.approve(
+            request.content, request.request_id, expires_ns, operation, target
+        )
         return approvals_pb2.ApproveResponse(approved=approved)
 
     async def ApproveHeartbeat(

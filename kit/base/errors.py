@@ -172,8 +172,9 @@ class InvalidOrder(VenuemeshError):
 
 
 class ApprovalRejected(VenuemeshError):
-    """Metadata: why (missing, malformed, unknown_key, signature, expired, future, stale_epoch,
-    development_key)."""
+    """Metadata: why (missing, malformed, signature, unknown_key, revoked, key_expired, account,
+    mesh, world, operation, target, expired, future, validity, stale_epoch, unregistered_epoch,
+    development_key, reduce_only)."""
 
     code = grpc.StatusCode.PERMISSION_DENIED
     reason = "APPROVAL_REFUSED"

@@ -27,6 +27,8 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     world: str = "simulate"
     """simulate, replay or live."""
+    mesh_id: str = "local"
+    """Name of the mesh. An approval of an order names it, and is refused in every other mesh."""
     data_dir: str = "data"
     """Folder for the files of the process."""
     host: str = "127.0.0.1"

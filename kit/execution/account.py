@@ -17,17 +17,17 @@ from kit.base.backoff import delays
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.base.errors import (
     AccountNotReady,
-    BadRequest,
     CredentialsRejected,
     StoreUnavailable,
     UnknownInstrument,
     VenuemeshError,
 )
-from kit.execution.approval_verifier import ApprovalVerifier, VerifiedOrder
+from kit.execution.approval_verifier import ApprovalVerifier, VerifiedOrder, require_verified
 from kit.execution.context import AccountContext
 from kit.execution.contract import (
     AccountEvent,
     ExecutionClient,
+    Operation,
     StreamInterrupted,
     VenueBalance,
     VenueFill,
@@ -59,7 +59,7 @@ from kit.execution.orders.order_messages import (
     position_message,
 )
 from kit.execution.outcome_resolver import OutcomeResolver
-from kit.execution.pre_trade_checks import PreTradeCheckInputs
+from kit.execution.pre_trade_checks import PreTradeCheckInputs, check_reduction
 from kit.execution.readiness import DISCONNECTED, READY, RECONCILING, REFUSED, Readiness, State
 from kit.execution.reconciler import Reconciler
 from kit.execution.reference_prices import ReferenceMarketData
@@ -163,19 +163,19 @@ class Account:
         """Take no orders until the process is restarted."""
         self._set_readiness(REFUSED, detail)
 
-    def verify(self, approved: signed_pb2.ApprovedOrder) -> VerifiedOrder:
-        """Check the approval of an order for this account. Raises BadRequest, ApprovalRejected."""
-        content = approved.content
-        if (content.venue, content.account) != (self.context.venue, self.context.account):
-            text = f"the approval is for the account {content.account} at {content.venue}"
-            name = self.context.account
-            raise BadRequest(text, field="account", value=content.account, allowed=name)
+    def verify(
+        self, approved: signed_pb2.ApprovedOrder, operation: Operation, target: str = ""
+    ) -> VerifiedOrder:
+        """Check the approval of an operation on this account. Raises ApprovalRejected."""
         verified = self.verifier.verify(approved, self.context.clock.time_ns())
         authority = self._authority()
         if authority != self._known_authority:
             # The commit of the order includes it.
             self._known_authority = authority
             self.journal.append(authority)
+        require_verified(verified, operation, target)
+        if verified.only_reduces and operation == signed_pb2.OPERATION_PLACE:
+            check_reduction(verified.content, self.balances_and_positions.positions)
         return verified
 
     async def heartbeat(self, heartbeat: signed_pb2.HeartbeatRequest) -> None:
@@ -183,13 +183,14 @@ class Account:
         before has no effect. Raises ApprovalRejected, StoreUnavailable."""
         verifier = self.verifier
         verifier.verify_heartbeat(heartbeat, self.context.clock.time_ns())
-        if heartbeat.time_ns <= verifier.heartbeat_time_ns:
+        newest = (heartbeat.fencing_epoch, heartbeat.time_ns)
+        if newest <= verifier.last_heartbeat:
             return
         authority = self.dead_man.record_of(heartbeat)
         self._known_authority = authority
         await self.journal.commit(authority)
         self.dead_man.heartbeat(authority)
-        verifier.heartbeat_time_ns = max(verifier.heartbeat_time_ns, heartbeat.time_ns)
+        verifier.last_heartbeat = max(verifier.last_heartbeat, newest)
 
     def check_ready(self) -> None:
         """Raises AccountNotReady while no new orders are taken."""
@@ -209,8 +210,7 @@ class Account:
         venue, market = self.context.venue, self.market
         instrument = market.instrument(symbol)
         if instrument is None:
-            text = f"{venue} does not list {symbol!r}"
-            raise UnknownInstrument(text, venue=venue, symbol=symbol)
+            raise UnknownInstrument(f"{venue} does not list {symbol!r}", venue=venue, symbol=symbol)
         return PreTradeCheckInputs(
             instrument=instrument,
             capabilities=self.client.capabilities,
@@ -268,8 +268,8 @@ class Account:
                 epoch = max(self.verifier.fencing_epoch, record.fencing_epoch)
                 self.verifier.fencing_epoch = epoch
                 self.dead_man.replay(record)
-                heartbeat_ns = max(self.verifier.heartbeat_time_ns, record.heartbeat_time_ns)
-                self.verifier.heartbeat_time_ns = heartbeat_ns
+                newest = (record.fencing_epoch, record.heartbeat_time_ns)
+                self.verifier.last_heartbeat = max(self.verifier.last_heartbeat, newest)
             case BalanceRecord() | PositionRecord():
                 self.balances_and_positions.replay(record)
             case _:

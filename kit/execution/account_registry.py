@@ -1,23 +1,27 @@
 """The accounts of one process: put together, and served as TradeFlow."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from venuemesh.tradeflow.v1 import trade_flow_pb2
 
 from kit.base import telemetry
-from kit.base.clock import Clock
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import StoreUnavailable
 from kit.base.runtime import Runtime
 from kit.base.settings import MeshSettings
 from kit.execution import dead_man_switch
 from kit.execution.account import Account
-from kit.execution.approval_keys import known_keys
-from kit.execution.approval_verifier import ApprovalVerifier
+from kit.execution.approval_keys import (
+    APPROVERS_FILE,
+    ApproverKeys,
+    development_approver,
+    scope_of,
+)
+from kit.execution.approval_verifier import AccountScope, ApprovalVerifier
 from kit.execution.context import AccountContext
 from kit.execution.contract import ExecutionClient
 from kit.execution.journal.account_journal import AccountJournal
@@ -77,11 +81,11 @@ class AccountRegistry:
         self._prices = FeedPrices(market.trades, market.books)
         self._market = ReferenceMarketData(market.instrument, self._prices)
         self._threads: list[SingleThreadExecutor] = []
-        self._keys: dict[bool, Mapping[str, Ed25519PublicKey]] = {}
+        self._keys: dict[bool, ApproverKeys] = {}
         """The keys that may approve orders; by whether they are for real accounts."""
 
     def add(self, name: str, client: ExecutionClient, *, is_paper: bool) -> None:
-        """Add an account. Raises SettingError for a key in the settings that is none."""
+        """Add an account. Raises SettingError for an approvers file that cannot be read."""
         context = AccountContext(
             self._venue,
             name,
@@ -92,7 +96,7 @@ class AccountRegistry:
         )
         store, thread = self._store(ORDERS_FOLDER, name), self._thread(ORDERS_FOLDER, name)
         journal = AccountJournal(store, thread, self._clock)
-        verifier = self._verifier(live=self._mesh.world == "live" and not is_paper)
+        verifier = self._verifier(name, live=self._mesh.world == "live" and not is_paper)
         self.by_name[name] = Account(context, client, journal, verifier, self._market)
 
     def add_paper(self, name: str, rules: PaperRules) -> None:
@@ -121,13 +125,17 @@ class AccountRegistry:
             runtime.run_task(f"account {name}", partial(_run, account))
         runtime.at_end(self._close)
 
-    def _verifier(self, *, live: bool) -> ApprovalVerifier:
+    def _verifier(self, name: str, *, live: bool) -> ApprovalVerifier:
         """A verifier for one account: a real account does not know the development key, which
         approves orders of paper accounts."""
         if live not in self._keys:
             data_dir = Path(self._mesh.data_dir)
-            self._keys[live] = known_keys(self._settings.public_keys, data_dir, live=live)
-        return ApprovalVerifier(self._keys[live], live=live)
+            file = Path(self._settings.approvers_file or data_dir / APPROVERS_FILE)
+            development = None if live else development_approver(data_dir)
+            self._keys[live] = ApproverKeys(file, self._clock, development)
+        scope = AccountScope(scope_of(self._mesh), self._venue, name)
+        validity_max_ns = self._settings.approval_validity_max_s * NANOSECONDS_PER_SECOND
+        return ApprovalVerifier(scope, self._keys[live].find, validity_max_ns)
 
     async def _close(self) -> None:
         for account in self.by_name.values():

@@ -1,25 +1,32 @@
 """Approvals of orders: the signed text, and the signer that makes it.
 
-An approval is a signature over a text with every field of the order (``statement``), so any
-language can make and check it without reproducing protobuf bytes. It names the account, expires,
-and carries the fencing epoch of the order authority: a new authority has a higher epoch, and
-approvals of the old one are rejected from then on. ``kit.execution.approval_verifier`` checks
-approvals.
+An approval is a signature over a text with every field of the approval (``statement``), so any
+language can make and check it without reproducing protobuf bytes. It names mesh, world, account,
+operation and target order, expires, and carries the fencing epoch of the order authority: a new
+authority has a higher epoch, and approvals of the old one are rejected from then on.
+``kit.execution.approval_verifier`` checks approvals.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base.errors import ApprovalRejected
 
-VERSION = "venuemesh order 2"
-HEARTBEAT_VERSION = "venuemesh heartbeat 1"
+VERSION = "venuemesh order 3"
+CONTENT_VERSION = "venuemesh order 2"
+"""First line of ``content_text``. Its digests are on disk, so it does not change with VERSION."""
+HEARTBEAT_VERSION = "venuemesh heartbeat 2"
 DEVELOPMENT_KEY_ID = "development"
+APPROVED_BYTES_MAX = 8 << 10
+"""Largest serialized approval. A journal record of the orders of one group stays far below the
+largest record that the journal can read."""
 
 
 def _words(enum: Any, prefix: str) -> Mapping[int, str]:
@@ -31,15 +38,53 @@ SIDES = _words(types_pb2.Side, "SIDE_")
 TYPES = _words(orders_pb2.OrderType, "ORDER_TYPE_")
 TIMES_IN_FORCE = _words(orders_pb2.TimeInForce, "TIME_IN_FORCE_")
 GROUP_ROLES = _words(orders_pb2.GroupRole, "GROUP_ROLE_")
+OPERATIONS = _words(signed_pb2.Operation, "OPERATION_")
+
+
+class MeshScope(NamedTuple):
+    """The mesh and the world that an approval is for."""
+
+    mesh: str
+    """Setting ``mesh_id`` of the mesh."""
+    world: str
+    """simulate, replay or live."""
 
 
 def statement(approved: signed_pb2.ApprovedOrder) -> bytes:
     """Return the text that is signed: VERSION, then one line ``name=value`` for each field in the
     order of the contract, in UTF-8, each line ended by a line feed. Amounts have no trailing zeros,
     enums are their names without the prefix, booleans are true or false. Raises ApprovalRejected
-    for an amount that is none, a line feed in a field, and an unknown enum value."""
-    content = approved.content
+    for an amount that is none, a line feed in a field, an unknown enum value, a field that the
+    contract does not have, and an approval of more than APPROVED_BYTES_MAX."""
+    _check_message(approved)
     values: dict[str, object] = {
+        "mesh": approved.mesh,
+        "world": approved.world,
+        "operation": _word("operation", OPERATIONS, approved.operation),
+        "target_client_order_id": approved.target_client_order_id,
+        **_content_values(approved.content),
+        "request_id": approved.request_id,
+        "expires_time_ns": approved.expires_time_ns,
+        "fencing_epoch": approved.fencing_epoch,
+        "key_id": approved.key_id,
+    }
+    return _text(VERSION, values)
+
+
+def content_text(content: orders_pb2.OrderContent, request_id: str) -> bytes:
+    """Return a text of the content and the request id that is the same for equal amounts. The
+    journal keeps its digest. Raises ApprovalRejected as ``statement`` does."""
+    values = {
+        **_content_values(content),
+        "request_id": request_id,
+        "expires_time_ns": 0,
+        "fencing_epoch": 0,
+    }
+    return _text(CONTENT_VERSION, values)
+
+
+def _content_values(content: orders_pb2.OrderContent) -> dict[str, object]:
+    return {
         "venue": content.venue,
         "account": content.account,
         "symbol": content.symbol,
@@ -56,20 +101,19 @@ def statement(approved: signed_pb2.ApprovedOrder) -> bytes:
         "group_id": content.group.group_id,
         "group_role": _word("group_role", GROUP_ROLES, content.group.role),
         "group_count": content.group.count,
-        "request_id": approved.request_id,
-        "expires_time_ns": approved.expires_time_ns,
-        "fencing_epoch": approved.fencing_epoch,
     }
-    return _text(VERSION, values)
 
 
 def heartbeat_statement(heartbeat: signed_pb2.HeartbeatRequest) -> bytes:
     """Return the text of a heartbeat that is signed, in the form of ``statement``."""
     values: dict[str, object] = {
+        "mesh": heartbeat.mesh,
+        "world": heartbeat.world,
         "venue": heartbeat.venue,
         "account": heartbeat.account,
         "fencing_epoch": heartbeat.fencing_epoch,
         "time_ns": heartbeat.time_ns,
+        "key_id": heartbeat.key_id,
     }
     return _text(HEARTBEAT_VERSION, values)
 
@@ -77,21 +121,34 @@ def heartbeat_statement(heartbeat: signed_pb2.HeartbeatRequest) -> bytes:
 class ApprovalSigner:
     """Approves orders, and signs heartbeats, with one key."""
 
-    def __init__(self, key_id: str, private_key: Ed25519PrivateKey, fencing_epoch: int) -> None:
+    def __init__(
+        self, key_id: str, private_key: Ed25519PrivateKey, fencing_epoch: int, scope: MeshScope
+    ) -> None:
         self.key_id = key_id
         self._private_key = private_key
         self._fencing_epoch = fencing_epoch
+        self._scope = scope
 
     def approve(
-        self, content: orders_pb2.OrderContent, request_id: str, expires_time_ns: int
+        self,
+        content: orders_pb2.OrderContent,
+        request_id: str,
+        expires_time_ns: int,
+        operation: signed_pb2.Operation.ValueType = signed_pb2.OPERATION_PLACE,
+        target_client_order_id: str = "",
     ) -> signed_pb2.ApprovedOrder:
-        """Approve an order until a time."""
+        """Approve an operation until a time. Raises ApprovalRejected for a content that cannot be
+        signed."""
         approved = signed_pb2.ApprovedOrder(
             content=content,
             request_id=request_id,
             expires_time_ns=expires_time_ns,
             fencing_epoch=self._fencing_epoch,
             key_id=self.key_id,
+            operation=operation,
+            target_client_order_id=target_client_order_id,
+            mesh=self._scope.mesh,
+            world=self._scope.world,
         )
         approved.signature = self._private_key.sign(statement(approved))
         return approved
@@ -104,6 +161,8 @@ class ApprovalSigner:
             fencing_epoch=self._fencing_epoch,
             key_id=self.key_id,
             time_ns=time_ns,
+            mesh=self._scope.mesh,
+            world=self._scope.world,
         )
         heartbeat.signature = self._private_key.sign(heartbeat_statement(heartbeat))
         return heartbeat
@@ -115,6 +174,27 @@ def plain(amount: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return f"-{text}" if amount < 0 else text
+
+
+def _check_message(message: Message) -> None:
+    """A field that the text does not have would be neither signed nor checked, and kept for ever.
+    Raises ApprovalRejected."""
+    size = message.ByteSize()
+    if size > APPROVED_BYTES_MAX:
+        text = f"the approval has {size} bytes; allowed are {APPROVED_BYTES_MAX}"
+        raise ApprovalRejected(text, why="malformed")
+    for part in _parts(message):
+        if len(UnknownFieldSet(part)):
+            text = f"{part.DESCRIPTOR.name} has a field that the contract does not have"
+            raise ApprovalRejected(text, why="malformed")
+
+
+def _parts(message: Message) -> Iterator[Message]:
+    """Yield a message and all messages in it. None of them is in a repeated field."""
+    yield message
+    for _, value in message.ListFields():
+        if isinstance(value, Message):
+            yield from _parts(value)
 
 
 def _text(version: str, values: Mapping[str, object]) -> bytes:

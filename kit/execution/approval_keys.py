@@ -1,4 +1,8 @@
-"""The keys that approve orders: those in the settings, and one for development.
+"""The keys that approve orders: those of the approvers file, and one for development.
+
+The approvers file lists each key with its role, accounts, epochs and end. It is read again while
+the process runs, so that a key can be added, rotated or revoked without a restart. While the file
+cannot be read, none of its keys is accepted.
 
 The development key is a file in the mesh's data folder, readable by its owner only; the first
 process that needs it makes it. It approves orders in the worlds simulate and replay, and of paper
@@ -7,59 +11,190 @@ accounts. Real accounts in the live world do not know it.
 
 import os
 import secrets
-from base64 import b64decode, b64encode
+import tomllib
+from base64 import b64decode
 from binascii import Error as NotBase64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base import telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import SettingError
-from kit.execution.approval import DEVELOPMENT_KEY_ID, ApprovalSigner
+from kit.base.settings import MeshSettings
+from kit.execution.approval import DEVELOPMENT_KEY_ID, ApprovalSigner, MeshScope
 
+APPROVERS_FILE = Path("keys") / "approvers.toml"
 DEVELOPMENT_FILE = Path("keys") / "development.key"
 DEVELOPMENT_EPOCH = 1
 APPROVED_NS = 30 * NANOSECONDS_PER_SECOND
 """How long an approval by the development key is valid."""
+NEVER_NS = (1 << 63) - 1
+READ_INTERVAL_NS = NANOSECONDS_PER_SECOND // 2
 OWNER_ONLY = 0o600
 KEY_BYTES = 32
+ALL_ACCOUNTS = "*"
+
+Role = Literal["trade", "reduce"]
+"""trade: every operation. reduce: cancel orders and reduce positions, whatever the epoch is."""
+
+_log = telemetry.logger("orders.approvers")
 
 
-def development_signer(data_dir: Path) -> ApprovalSigner:
+@dataclass(frozen=True, slots=True)
+class ApproverKey:
+    """A public key, and what it may approve."""
+
+    key_id: str
+    public_key: Ed25519PublicKey
+    role: Role
+    accounts: frozenset[str]
+    """Each as "venue/account"; "*" is every account."""
+    first_epoch: int
+    last_epoch: int
+    not_after_ns: int
+    """When the key ends, ns since the Unix epoch."""
+    is_revoked: bool = False
+
+    def is_for(self, venue: str, account: str) -> bool:
+        """Whether the key may approve orders of an account."""
+        return ALL_ACCOUNTS in self.accounts or f"{venue}/{account}" in self.accounts
+
+
+class Approver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An entry of the approvers file."""
+
+    key_id: str
+    public_key: str
+    """An Ed25519 key as base64 of 32 bytes."""
+    role: Role
+    accounts: tuple[str, ...]
+    first_epoch: int
+    last_epoch: int
+    not_after: datetime
+    """With its offset from UTC."""
+    revoked: bool = False
+
+
+class ApproversFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The content of the approvers file."""
+
+    approvers: tuple[Approver, ...] = ()
+
+
+class ApproverKeys:
+    """The keys of a process, as they are in the file now."""
+
+    def __init__(self, file: Path, clock: Clock, development: ApproverKey | None) -> None:
+        """``development``: the development key, where it is accepted. Raises SettingError for a
+        file that cannot be read; a file that does not exist has no keys."""
+        self._file = file
+        self._clock = clock
+        self._development = development
+        self._read_time_ns = clock.monotonic_ns()
+        self._version = _version(file)
+        self._keys = read_approvers(file)
+
+    def find(self, key_id: str) -> ApproverKey | None:
+        """Return the key with an id, or None. Reads the file again if it has changed."""
+        if key_id == DEVELOPMENT_KEY_ID:
+            return self._development
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._read_time_ns >= READ_INTERVAL_NS:
+            self._read_time_ns = now_ns
+            self._refresh()
+        return self._keys.get(key_id)
+
+    def _refresh(self) -> None:
+        version = _version(self._file)
+        if version == self._version:
+            return
+        self._version = version
+        try:
+            self._keys = read_approvers(self._file)
+        except SettingError as error:
+            self._keys = {}
+            _log.error("approvers file not read, no key accepted", extra={"detail": str(error)})
+        else:
+            _log.info("approvers file read", extra={"keys": len(self._keys)})
+
+
+def read_approvers(file: Path) -> Mapping[str, ApproverKey]:
+    """Return the keys of an approvers file by key id; none if there is no file. Raises
+    SettingError."""
+    try:
+        found = msgspec.convert(tomllib.loads(file.read_text()), ApproversFile)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, msgspec.ValidationError) as error:
+        raise SettingError("orders.approvers_file", str(file), str(error)) from None
+    keys = {one.key_id: _approver_key(one) for one in found.approvers}
+    if len(keys) < len(found.approvers):
+        raise SettingError("orders.approvers_file", str(file), "each key_id must be there once")
+    return keys
+
+
+def development_signer(data_dir: Path, scope: MeshScope) -> ApprovalSigner:
     """Return a signer with the development key, which approves any order."""
     key = Ed25519PrivateKey.from_private_bytes(_development_key(data_dir))
-    return ApprovalSigner(DEVELOPMENT_KEY_ID, key, DEVELOPMENT_EPOCH)
+    return ApprovalSigner(DEVELOPMENT_KEY_ID, key, DEVELOPMENT_EPOCH, scope)
 
 
-def known_keys(
-    texts: Sequence[str], data_dir: Path, *, live: bool
-) -> Mapping[str, Ed25519PublicKey]:
-    """Return the public keys by key id: those of the setting ``orders.public_keys``, and the
-    development key unless ``live``. Raises SettingError."""
-    found = dict(map(_parse, texts))
-    if not live:
-        key = Ed25519PrivateKey.from_private_bytes(_development_key(data_dir))
-        found[DEVELOPMENT_KEY_ID] = key.public_key()
-    return found
+def development_approver(data_dir: Path) -> ApproverKey:
+    """Return the development key as an approver of all accounts, with one epoch."""
+    key = Ed25519PrivateKey.from_private_bytes(_development_key(data_dir))
+    accounts, epoch = frozenset({ALL_ACCOUNTS}), DEVELOPMENT_EPOCH
+    public = key.public_key()
+    return ApproverKey(DEVELOPMENT_KEY_ID, public, "trade", accounts, epoch, epoch, NEVER_NS)
 
 
-def public_text(key_id: str, key: Ed25519PublicKey) -> str:
-    """Return a public key in the form of the setting: ``key_id:BASE64``."""
-    return f"{key_id}:{b64encode(key.public_bytes_raw()).decode()}"
+def scope_of(mesh: MeshSettings) -> MeshScope:
+    """Return the scope of approvals of a mesh."""
+    return MeshScope(mesh.mesh_id, mesh.world)
 
 
-def _parse(text: str) -> tuple[str, Ed25519PublicKey]:
-    key_id, _, encoded = text.partition(":")
+def _approver_key(approver: Approver) -> ApproverKey:
     try:
-        raw = b64decode(encoded, validate=True)
+        raw = b64decode(approver.public_key, validate=True)
     except NotBase64:
         raw = b""
-    if not key_id or key_id == DEVELOPMENT_KEY_ID or len(raw) != KEY_BYTES:
-        allowed = "must be NAME:KEY, the key as base64 of its 32 bytes"
-        raise SettingError("orders.public_keys", text, allowed)
-    return key_id, Ed25519PublicKey.from_public_bytes(raw)
+    if len(raw) != KEY_BYTES:
+        allowed = "must be base64 of the 32 bytes of an Ed25519 key"
+        raise SettingError(f"approvers.{approver.key_id}.public_key", approver.public_key, allowed)
+    if not approver.key_id or approver.key_id == DEVELOPMENT_KEY_ID:
+        allowed = f"must be a name other than {DEVELOPMENT_KEY_ID}"
+        raise SettingError("approvers.key_id", approver.key_id, allowed)
+    if not 0 <= approver.first_epoch <= approver.last_epoch:
+        allowed = "must be at least first_epoch, and that at least 0"
+        raise SettingError(f"approvers.{approver.key_id}.last_epoch", approver.last_epoch, allowed)
+    if approver.not_after.tzinfo is None:
+        allowed = "must have an offset from UTC, as 2030-01-01T00:00:00Z"
+        raise SettingError(f"approvers.{approver.key_id}.not_after", approver.not_after, allowed)
+    return ApproverKey(
+        key_id=approver.key_id,
+        public_key=Ed25519PublicKey.from_public_bytes(raw),
+        role=approver.role,
+        accounts=frozenset(approver.accounts),
+        first_epoch=approver.first_epoch,
+        last_epoch=approver.last_epoch,
+        not_after_ns=int(approver.not_after.timestamp()) * NANOSECONDS_PER_SECOND,
+        is_revoked=approver.revoked,
+    )
+
+
+def _version(file: Path) -> tuple[int, int, int] | None:
+    """Changes whenever the file is written or replaced; None if it is not there."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _development_key(data_dir: Path) -> bytes:

@@ -1,22 +1,35 @@
 """Checks approvals, and makes the only kind of order that can be submitted.
 
 ``OrderSubmitter.submit`` takes a ``VerifiedOrder``. Only ``ApprovalVerifier.verify`` makes one, of
-an order whose signature, key, expiry and fencing epoch it has checked.
+an approval whose signature, key, scope, expiry and fencing epoch it has checked.
 """
 
-from collections.abc import Mapping
-from typing import final
+from collections.abc import Callable
+from typing import NamedTuple, final
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import ApprovalRejected
-from kit.execution.approval import DEVELOPMENT_KEY_ID, heartbeat_statement, statement
+from kit.execution.approval import (
+    DEVELOPMENT_KEY_ID,
+    OPERATIONS,
+    MeshScope,
+    heartbeat_statement,
+    statement,
+)
+from kit.execution.approval_keys import ApproverKey
+from kit.execution.contract import Operation
 
 HEARTBEAT_NS = 30 * NANOSECONDS_PER_SECOND
-"""How far the time of a heartbeat may be from ours, before or after."""
+"""How far the time of a heartbeat may be before ours."""
+HEARTBEAT_AHEAD_NS = 2 * NANOSECONDS_PER_SECOND
+"""How far the time of a heartbeat may be after ours. The heartbeats that follow it count only once
+they are newer, so this is far less than the time after which the dead man's switch fires."""
+
+FindKey = Callable[[str], ApproverKey | None]
+"""Returns the key with an id, or None."""
 
 
 @final
@@ -27,54 +40,96 @@ class _VerifierSeal:
 _SEAL = _VerifierSeal()
 
 
+class AccountScope(NamedTuple):
+    """The account that a verifier checks approvals of."""
+
+    mesh: MeshScope
+    venue: str
+    account: str
+
+
 @final
 class VerifiedOrder:
     """An order whose approval was checked. It cannot be changed afterwards."""
 
-    __slots__ = ("__content", "__expires_time_ns", "__request_id")
+    __slots__ = ("__approved", "__only_reduces")
 
-    def __init__(self, approved: signed_pb2.ApprovedOrder, seal: _VerifierSeal) -> None:
+    def __init__(
+        self, approved: signed_pb2.ApprovedOrder, seal: _VerifierSeal, *, only_reduces: bool = False
+    ) -> None:
         """Raises TypeError for every caller but the verifier."""
         if seal is not _SEAL:
-            raise TypeError("only Verifier.verify makes a VerifiedOrder")
-        self.__content = approved.content.SerializeToString()
-        self.__request_id = approved.request_id
-        self.__expires_time_ns = approved.expires_time_ns
+            raise TypeError("only ApprovalVerifier.verify makes a VerifiedOrder")
+        self.__approved = approved.SerializeToString()
+        self.__only_reduces = only_reduces
+
+    @property
+    def approved(self) -> signed_pb2.ApprovedOrder:
+        """The whole approval: a copy for each call."""
+        return signed_pb2.ApprovedOrder.FromString(self.__approved)
 
     @property
     def content(self) -> orders_pb2.OrderContent:
         """The content that was approved: a copy for each call."""
-        return orders_pb2.OrderContent.FromString(self.__content)
+        return self.approved.content
 
     @property
     def request_id(self) -> str:
         """The caller's id of the order or amendment."""
-        return self.__request_id
+        return self.approved.request_id
 
     @property
     def expires_time_ns(self) -> int:
         """When the approval ends, ns since the Unix epoch."""
-        return self.__expires_time_ns
+        return self.approved.expires_time_ns
+
+    @property
+    def operation(self) -> Operation:
+        """The operation that was approved."""
+        return self.approved.operation
+
+    @property
+    def target_client_order_id(self) -> str:
+        """The order to amend or to cancel; empty for other operations."""
+        return self.approved.target_client_order_id
+
+    @property
+    def only_reduces(self) -> bool:
+        """Whether the key may only cancel orders and reduce positions."""
+        return self.__only_reduces
 
 
-def require_verified(order: VerifiedOrder) -> None:
-    """Check at run time what the types say: an object that only looks alike is not submitted.
-    Raises TypeError."""
+def require_verified(
+    order: VerifiedOrder, operation: Operation, target_client_order_id: str = ""
+) -> None:
+    """Check at run time what the types say: an object that only looks alike is not submitted, and
+    an approval of one operation is not used for another. Raises TypeError and ApprovalRejected."""
     if type(order) is not VerifiedOrder:
         raise TypeError(f"only a VerifiedOrder can be submitted, not {type(order).__name__}")
+    approved = order.approved
+    if approved.operation != operation:
+        found = OPERATIONS[approved.operation]
+        text = f"the approval is for the operation {found}, not for {OPERATIONS[operation]}"
+        raise ApprovalRejected(text, why="operation")
+    if approved.target_client_order_id != target_client_order_id:
+        target = approved.target_client_order_id
+        text = f"the approval is for the order {target!r}, not for {target_client_order_id!r}"
+        raise ApprovalRejected(text, why="target")
 
 
 class ApprovalVerifier:
-    """Checks the approvals and heartbeats of one account against known public keys."""
+    """Checks the approvals and heartbeats of one account."""
 
-    def __init__(self, public_keys: Mapping[str, Ed25519PublicKey], *, live: bool) -> None:
-        """``public_keys`` are by key id. ``live``: the development key is rejected."""
-        self._public_keys = public_keys
-        self._live = live
+    def __init__(self, scope: AccountScope, find_key: FindKey, validity_max_ns: int) -> None:
+        """``validity_max_ns``: an approval that is valid for longer is rejected."""
+        self._scope = scope
+        self._find_key = find_key
+        self._validity_max_ns = validity_max_ns
         self.fencing_epoch = 0
         """The highest epoch that was seen."""
-        self.heartbeat_time_ns = 0
-        """The time of the newest heartbeat that was accepted."""
+        self.last_heartbeat = (0, 0)
+        """Epoch and time of the newest heartbeat that was accepted. A new authority's first
+        heartbeat is newer than every heartbeat of the old one, whatever their times are."""
 
     def verify(self, approved: signed_pb2.ApprovedOrder, now_ns: int) -> VerifiedOrder:
         """Check an approval. Raises ApprovalRejected with the reason."""
@@ -82,10 +137,21 @@ class ApprovalVerifier:
             raise ApprovalRejected("the order has no approval", why="missing")
         key = self._key(approved.key_id)
         _check_signature(key, approved.signature, statement(approved), "order")
+        content = approved.content
+        self._check_scope(approved.mesh, approved.world, content.venue, content.account)
+        _check_key(key, content.venue, content.account, now_ns)
         if approved.expires_time_ns <= now_ns:
             raise ApprovalRejected("the approval has expired", why="expired")
-        self._check_epoch(approved.fencing_epoch)
-        return VerifiedOrder(approved, _SEAL)
+        if approved.expires_time_ns > now_ns + self._validity_max_ns:
+            allowed_s = self._validity_max_ns / NANOSECONDS_PER_SECOND
+            text = f"the approval is valid for too long; allowed are {allowed_s:g} s"
+            raise ApprovalRejected(text, why="validity")
+        only_reduces = key.role == "reduce"
+        if only_reduces and approved.operation == signed_pb2.OPERATION_AMEND:
+            text = f"the key {key.key_id} may only cancel orders and reduce positions"
+            raise ApprovalRejected(text, why="reduce_only")
+        self._check_epoch(key, approved.fencing_epoch)
+        return VerifiedOrder(approved, _SEAL, only_reduces=only_reduces)
 
     def verify_heartbeat(self, heartbeat: signed_pb2.HeartbeatRequest, now_ns: int) -> None:
         """Check a heartbeat. Raises ApprovalRejected with the reason."""
@@ -93,31 +159,63 @@ class ApprovalVerifier:
             raise ApprovalRejected("the heartbeat has no signature", why="missing")
         key = self._key(heartbeat.key_id)
         _check_signature(key, heartbeat.signature, heartbeat_statement(heartbeat), "heartbeat")
+        self._check_scope(heartbeat.mesh, heartbeat.world, heartbeat.venue, heartbeat.account)
+        _check_key(key, heartbeat.venue, heartbeat.account, now_ns)
+        if key.role == "reduce":
+            text = f"the key {key.key_id} may not keep orders alive"
+            raise ApprovalRejected(text, why="reduce_only")
         if heartbeat.time_ns <= now_ns - HEARTBEAT_NS:
             raise ApprovalRejected("the heartbeat is too old", why="expired")
-        if heartbeat.time_ns >= now_ns + HEARTBEAT_NS:
+        if heartbeat.time_ns >= now_ns + HEARTBEAT_AHEAD_NS:
             raise ApprovalRejected("the heartbeat is from the future", why="future")
-        self._check_epoch(heartbeat.fencing_epoch)
+        self._check_epoch(key, heartbeat.fencing_epoch)
 
-    def _check_epoch(self, fencing_epoch: int) -> None:
+    def _check_scope(self, mesh: str, world: str, venue: str, account: str) -> None:
+        own = self._scope
+        if mesh != own.mesh.mesh:
+            text = f"the approval is for the mesh {mesh!r}; this is {own.mesh.mesh!r}"
+            raise ApprovalRejected(text, why="mesh")
+        if world != own.mesh.world:
+            text = f"the approval is for the world {world!r}; this is {own.mesh.world!r}"
+            raise ApprovalRejected(text, why="world")
+        if (venue, account) != (own.venue, own.account):
+            text = f"the approval is for {venue}/{account}, not for {own.venue}/{own.account}"
+            raise ApprovalRejected(text, why="account")
+
+    def _check_epoch(self, key: ApproverKey, fencing_epoch: int) -> None:
+        if not key.first_epoch <= fencing_epoch <= key.last_epoch:
+            text = f"epoch {fencing_epoch} is not one of the key {key.key_id}"
+            raise ApprovalRejected(text, why="unregistered_epoch")
+        if key.role == "reduce":
+            return
         if fencing_epoch < self.fencing_epoch:
             text = f"epoch {fencing_epoch} was replaced by {self.fencing_epoch}"
             raise ApprovalRejected(text, why="stale_epoch")
         self.fencing_epoch = fencing_epoch
 
-    def _key(self, key_id: str) -> Ed25519PublicKey:
-        if key_id == DEVELOPMENT_KEY_ID and self._live:
-            text = "the development key is not accepted in the live world"
+    def _key(self, key_id: str) -> ApproverKey:
+        key = self._find_key(key_id)
+        if key is None and key_id == DEVELOPMENT_KEY_ID:
+            text = "the development key approves only orders of paper accounts"
             raise ApprovalRejected(text, why="development_key")
-        key = self._public_keys.get(key_id)
         if key is None:
             raise ApprovalRejected(f"no key {key_id!r} is known", why="unknown_key")
         return key
 
 
-def _check_signature(key: Ed25519PublicKey, signature: bytes, signed: bytes, kind: str) -> None:
+def _check_key(key: ApproverKey, venue: str, account: str, now_ns: int) -> None:
+    if key.is_revoked:
+        raise ApprovalRejected(f"the key {key.key_id} is revoked", why="revoked")
+    if key.not_after_ns <= now_ns:
+        raise ApprovalRejected(f"the key {key.key_id} has expired", why="key_expired")
+    if not key.is_for(venue, account):
+        text = f"the key {key.key_id} is not for the account {venue}/{account}"
+        raise ApprovalRejected(text, why="account")
+
+
+def _check_signature(key: ApproverKey, signature: bytes, signed: bytes, kind: str) -> None:
     try:
-        key.verify(signature, signed)
+        key.public_key.verify(signature, signed)
     except InvalidSignature:
         text = f"the signature does not match this {kind}"
         raise ApprovalRejected(text, why="signature") from None

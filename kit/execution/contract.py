@@ -12,11 +12,12 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base.request_budget import Priority
 
 Side: TypeAlias = "types_pb2.Side.ValueType"
+Operation: TypeAlias = "signed_pb2.Operation.ValueType"
 OrderType: TypeAlias = "orders_pb2.OrderType.ValueType"
 TimeInForce: TypeAlias = "orders_pb2.TimeInForce.ValueType"
 OrderState: TypeAlias = "orders_pb2.OrderState.ValueType"

@@ -101,7 +101,7 @@ class DeadManSwitch:
 
     def heartbeat(self, record: FencingRecord) -> None:
         """Note a heartbeat that is on disk: arm the switch, and reset it if it has fired."""
-        if record.heartbeat_time_ns < self.last.heartbeat_time_ns:
+        if _age(record) < _age(self.last):
             return
         self.last = record
         self._last_ns = record.received_monotonic_ns
@@ -113,7 +113,7 @@ class DeadManSwitch:
 
     def replay(self, record: FencingRecord) -> None:
         """Apply a record of the journal."""
-        if record.armed and record.heartbeat_time_ns >= self.last.heartbeat_time_ns:
+        if record.armed and _age(record) >= _age(self.last):
             self.last = record
 
     def resume(self) -> None:
@@ -223,3 +223,8 @@ class DeadManSwitch:
                 _log.error("countdown not renewed", extra={"detail": error.message})
             else:
                 self._is_renewed, self._is_renewal_due = True, False
+
+
+def _age(record: FencingRecord) -> tuple[int, int]:
+    """Sorts heartbeats, oldest first: each one of a new authority is newer than all of the old."""
+    return record.fencing_epoch, record.heartbeat_time_ns

@@ -9,7 +9,7 @@ from decimal import Decimal
 from weakref import WeakValueDictionary
 
 from msgspec import structs
-from venuemesh.tradeflow.v1 import orders_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base.errors import InvalidOrder, NotSupported, RequestIdReused
 from kit.execution.approval import plain
@@ -98,8 +98,9 @@ class OrderAmender:
 
     async def amend(self, order: Order, verified: VerifiedOrder) -> None:
         """Amend an order with terms that have passed the checks; once for each request id. Raises
-        StoreUnavailable; nothing was sent then. ``raise_if_rejected`` has the outcome."""
-        require_verified(verified)
+        ApprovalRejected for an approval of another order, and StoreUnavailable; nothing was sent
+        then. ``raise_if_rejected`` has the outcome."""
+        require_verified(verified, signed_pb2.OPERATION_AMEND, order.key)
         if self.find(order, verified.content, verified.request_id) is None:
             await asyncio.shield(self._submitter.tasks.start(self._amend(order, verified)))
 
@@ -113,7 +114,8 @@ class OrderAmender:
     async def _amend(self, order: Order, verified: VerifiedOrder) -> None:
         lock = self._locks.setdefault(order.key, asyncio.Lock())
         async with lock:
-            content, request_id = verified.content, verified.request_id
+            approved = verified.approved
+            content, request_id = approved.content, approved.request_id
             if self.find(order, content, request_id) is not None:
                 return
             self.check(order, content)
@@ -132,6 +134,10 @@ class OrderAmender:
                 detail="",
                 stop_price=request.stop_price,
                 trailing_offset=request.trailing_offset,
+                key_id=approved.key_id,
+                signature=approved.signature,
+                fencing_epoch=approved.fencing_epoch,
+                approval_expires_time_ns=approved.expires_time_ns,
             )
             await self._journal.commit(amendment)
             self._state.record_amendment(order, amendment)

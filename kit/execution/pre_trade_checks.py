@@ -14,9 +14,9 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting import amounts
 from kit.accounting.amounts import ZERO
-from kit.base.errors import InvalidOrder, NotSupported
+from kit.base.errors import ApprovalRejected, InvalidOrder, NotSupported
 from kit.execution.approval import plain
-from kit.execution.contract import OrderCapabilities, VenueBalance
+from kit.execution.contract import OrderCapabilities, VenueBalance, VenuePosition
 from kit.execution.order_types import CONDITIONAL, IMMEDIATE, TYPES, WITH_PRICE, WITH_STOP_PRICE
 from kit.execution.orders.request_reader import time_in_force_of
 from kit.execution.reference_prices import BestPrices
@@ -40,6 +40,20 @@ class PreTradeCheckInputs:
     """0: any limit price is allowed."""
     has_prices: bool = False
     """Whether the process has prices by which orders can be held here."""
+
+
+def check_reduction(
+    content: orders_pb2.OrderContent, positions: Mapping[str, VenuePosition]
+) -> None:
+    """Check that an order only reduces the position that the venue confirmed. Raises
+    ApprovalRejected."""
+    position = positions.get(content.symbol)
+    held = position.size if position is not None else ZERO
+    closing = types_pb2.SIDE_SELL if held > 0 else types_pb2.SIDE_BUY
+    size = amount("size", content.size)
+    if not (held and content.reduce_only and content.side == closing and size <= abs(held)):
+        text = f"the key may only reduce positions; the position in {content.symbol} is {held}"
+        raise ApprovalRejected(text, why="reduce_only")
 
 
 def check(

@@ -248,6 +248,9 @@ class OrderRetries:
             created_time_ns=self._clock.time_ns(),
             approval_expires_time_ns=order.approval_expires_time_ns,
             held_here=True,
+            key_id=order.key_id,
+            signature=order.signature,
+            fencing_epoch=order.fencing_epoch,
         )
 
     def _key(self, order: Order, number: int) -> str:

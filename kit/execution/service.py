@@ -51,7 +51,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         order = account.submitter.find(content, approved.request_id)
         if order is None:
             group_rules.check_alone(content)
-            verified = account.verify(approved)
+            verified = account.verify(approved, signed_pb2.OPERATION_PLACE)
             account.check_ready()
             held_here = pre_trade_checks.check(
                 verified.content, account.check_inputs(content.symbol)
@@ -68,7 +68,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         account = self._account(content.venue, content.account)
         orders = _find_group(account, request.approved)
         if not orders:
-            verified = [account.verify(one) for one in request.approved]
+            verified = [account.verify(one, signed_pb2.OPERATION_PLACE) for one in request.approved]
             account.check_ready()
             members = group_rules.members(verified, account.check_inputs(content.symbol))
             orders = await account.submitter.submit_group(members)
@@ -84,7 +84,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         order = _order(account, request.client_order_id)
         approved = request.approved
         if account.amender.find(order, approved.content, approved.request_id) is None:
-            verified = account.verify(approved)
+            verified = account.verify(approved, signed_pb2.OPERATION_AMEND, order.key)
             content = verified.content
             account.check_ready()
             account.amender.check(order, content)

@@ -13,8 +13,11 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     accounts: tuple[str, ...] = ()
     """The accounts, each as "venue/account". Their credentials are not settings."""
-    public_keys: tuple[str, ...] = ()
-    """Keys that may approve orders, each as "NAME:KEY": an Ed25519 key as base64 of 32 bytes."""
+    approvers_file: str = ""
+    """The TOML file of the keys that may approve orders. Empty: keys/approvers.toml in the data
+    folder."""
+    approval_validity_max_s: int = 60
+    """An approval that is valid for longer than this from now on is rejected."""
     withdraw_allowed: tuple[str, ...] = ()
     """Accounts whose credentials may have the right to withdraw; others with it are rejected."""
     transport: Transport = "websocket"
@@ -80,7 +83,8 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
         ):
             if not 0.1 <= getattr(self, name) <= 3600:
                 raise SettingError(f"orders.{name}", getattr(self, name), "0.1 to 3600")
-        for name in ("noes", "keep_days", "keep_orders", "ring_events"):
+        counts = ("approval_validity_max_s", "noes", "keep_days", "keep_orders", "ring_events")
+        for name in counts:
             if getattr(self, name) < 1:
                 raise SettingError(f"orders.{name}", getattr(self, name), "at least 1")
         if not 0 <= self.price_band_percent <= 100:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from venuemesh.tradeflow.v1 import orders_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
@@ -93,7 +93,7 @@ class OrderSubmitter:
     async def submit(self, verified: VerifiedOrder, *, held_here: bool = False) -> Order:
         """Send an order that has passed the checks, or hold it here; once for each request id.
         Raises StoreUnavailable; it was not sent then."""
-        require_verified(verified)
+        require_verified(verified, signed_pb2.OPERATION_PLACE)
         order = self.find(verified.content, verified.request_id)
         if order is None:
             order = self.state.index.add_intended(self._intent(verified, held_here))
@@ -106,7 +106,7 @@ class OrderSubmitter:
         """Submit the orders of a new group: all are written in one record, then those that are not
         held here are sent. Raises StoreUnavailable; none was sent then."""
         for member in members:
-            require_verified(member.order)
+            require_verified(member.order, signed_pb2.OPERATION_PLACE)
         intents = tuple(self._intent(member.order, member.held_here) for member in members)
         orders = list(map(self.state.index.add_intended, intents))
         task = self.tasks.start(self._send_group(orders, GroupIntent(intents)))
@@ -181,15 +181,19 @@ class OrderSubmitter:
         return client_order_id(self._context.venue, self._context.account, request_id)
 
     def _intent(self, verified: VerifiedOrder, held_here: bool) -> OrderIntent:
-        content = verified.content
+        approved = verified.approved
+        content = approved.content
         return OrderIntent(
-            key=self.order_key(verified.request_id),
-            request_id=verified.request_id,
-            digest=digest_of(content, verified.request_id),
+            key=self.order_key(approved.request_id),
+            request_id=approved.request_id,
+            digest=digest_of(content, approved.request_id),
             content=content.SerializeToString(),
             created_time_ns=self.clock.time_ns(),
-            approval_expires_time_ns=verified.expires_time_ns,
+            approval_expires_time_ns=approved.expires_time_ns,
             held_here=held_here,
+            key_id=approved.key_id,
+            signature=approved.signature,
+            fencing_epoch=approved.fencing_epoch,
         )
 
     async def _hold(self, order: Order) -> None:

@@ -18,6 +18,7 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2, trade
 
 from kit.base import errors, rpc, settings
 from kit.base.settings import MESH_SECTION, MeshSettings
+from kit.execution.approval import ApprovalSigner, MeshScope
 from kit.execution.approval_keys import APPROVED_NS, development_signer
 from ops.errors import OperationsError
 from ops.orders import arguments, groups, tables
@@ -42,7 +43,9 @@ def run(given: Sequence[str]) -> int:
     if running is None:
         raise OperationsError(f"no mesh runs on {data}; name its folder with --data")
     try:
-        asyncio.run(_Desk(running.gateway.removeprefix("http://"), data, chosen).do())
+        scope = MeshScope(running.mesh_id, running.world)
+        signer = development_signer(data, scope)
+        asyncio.run(_Desk(running.gateway.removeprefix("http://"), signer, chosen).do())
     except grpc.aio.AioRpcError as error:
         reason = errors.reason_of(error) or error.code().name
         raise OperationsError(f"{reason}: {error.details()}") from None
@@ -52,9 +55,9 @@ def run(given: Sequence[str]) -> int:
 class _Desk:
     """One command."""
 
-    def __init__(self, gateway: str, data: Path, chosen: argparse.Namespace) -> None:
+    def __init__(self, gateway: str, signer: ApprovalSigner, chosen: argparse.Namespace) -> None:
         self._gateway = gateway
-        self._data = data
+        self._signer = signer
         self._chosen = chosen
         self._whose = {"venue": chosen.venue, "account": chosen.account}
         self._options: dict[str, Any] = {
@@ -108,8 +111,7 @@ class _Desk:
             positions = trade_flow_pb2.ListPositionsRequest(**whose)
             return tables.positions((await stub.ListPositions(positions, **options)).positions)
         if self._chosen.verb == "heartbeat":
-            signer = development_signer(self._data)
-            beat = signer.heartbeat(time_ns=time.time_ns(), **whose)
+            beat = self._signer.heartbeat(time_ns=time.time_ns(), **whose)
             return tables.accounts([(await stub.Heartbeat(beat, **options)).account])
         accounts = trade_flow_pb2.ListAccountsRequest(venue=self._chosen.venue)
         return tables.accounts((await stub.ListAccounts(accounts, **options)).accounts)
@@ -144,5 +146,4 @@ class _Desk:
         self, contents: Mapping[str, orders_pb2.OrderContent]
     ) -> Sequence[signed_pb2.ApprovedOrder]:
         expires_ns = time.time_ns() + APPROVED_NS
-        signer = development_signer(self._data)
-        return [signer.approve(one, name, expires_ns) for name, one in contents.items()]
+        return [self._signer.approve(one, name, expires_ns) for name, one in contents.items()]

@@ -176,6 +176,7 @@ class Mesh:
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "gen"))),
             "VENUEMESH_SUPERVISOR_PID": str(os.getpid()),
             "VENUEMESH_WORLD": self.options.world,
+            "VENUEMESH_MESH_ID": self.settings.mesh_id,
             "VENUEMESH_DATA_DIR": str(self.options.data),
             "VENUEMESH_REGISTRY": self.registry,
             "VENUEMESH_REDIS_URL": self.settings.redis_url,

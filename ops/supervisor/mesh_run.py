@@ -52,6 +52,7 @@ class MeshRun:
             supervisor_pid=os.getpid(),
             started=self._started,
             world=self._mesh.options.world,
+            mesh_id=self._mesh.settings.mesh_id,
             gateway=self._mesh.gateway,
             registry=self._mesh.registry,
             ports=self._ports([child.service for child in children]),

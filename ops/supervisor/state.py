@@ -28,6 +28,7 @@ class MeshState(msgspec.Struct, frozen=True, kw_only=True):
     started: float
     """s since the Unix epoch."""
     world: str
+    mesh_id: str = "local"
     gateway: str
     """URL."""
     registry: str

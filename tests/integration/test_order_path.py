@@ -24,6 +24,7 @@ from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.process.order_accounts import venue_accounts
 from kit.connector.process.settings import VenueSettings
 from kit.connector.publishing.feed_handler import FeedHandler
+from kit.execution.approval import MeshScope
 from kit.execution.approval_keys import development_signer
 from kit.execution.contract import Credentials, OrderRequest, RequestAccepted
 from kit.execution.settings import OrdersSettings
@@ -148,7 +149,7 @@ class Trading:
         )
         self._orders += 1
         ends_ns = self._clock.time_ns() + 60 * NANOSECONDS_PER_SECOND
-        signer = development_signer(self._data_dir)
+        signer = development_signer(self._data_dir, MeshScope("local", "simulate"))
         approved = signer.approve(content, f"order-{self._orders}", ends_ns)
         return trade_flow_pb2.PlaceOrderRequest(approved=approved)
 

@@ -1,6 +1,7 @@
 """Paper orders in the process of a playback: placed, filled by recorded data, and after a kill."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 
 import grpc
@@ -15,11 +16,11 @@ from core.playback.tests.process import PlaybackProcess
 from core.playback.tests.recorded import VENUE
 from kit.base import errors, rpc
 from kit.base.database import migrate
-from kit.execution.approval_keys import development_signer
+from kit.execution.approval import MeshScope
+from kit.execution.approval_keys import APPROVED_NS, development_signer
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 HERE = {"venue": VENUE, "account": "paper"}
-FAR = 2**62
 BUY = types_pb2.SIDE_BUY
 FILLED, PARTLY_FILLED = orders_pb2.ORDER_STATE_FILLED, orders_pb2.ORDER_STATE_PARTLY_FILLED
 SELL_PRICE = "700"
@@ -40,7 +41,7 @@ class Client:
         self.flow = trade_flow_pb2_grpc.TradeFlowStub(channel)
         self.admin = admin_pb2_grpc.AdminStub(channel)
         self._market = market_data_pb2_grpc.MarketDataStub(channel)
-        self._signer = development_signer(data)
+        self._signer = development_signer(data, MeshScope("local", "replay"))
 
     async def until(self, condition):
         """Ask at the beginning, and whenever something happens, until it is so."""
@@ -84,7 +85,7 @@ class Client:
         content = orders_pb2.OrderContent(
             **{**HERE, "symbol": "BTCUSDT", "side": types_pb2.SIDE_SELL, "size": size, **fields}
         )
-        approved = self._signer.approve(content, request_id, FAR)
+        approved = self._signer.approve(content, request_id, time.time_ns() + APPROVED_NS)
         request = trade_flow_pb2.PlaceOrderRequest(venue=VENUE, approved=approved)
         return (await self.flow.PlaceOrder(request, timeout=WAIT_SECONDS_MAX)).order
 

@@ -16,7 +16,7 @@ from kit.connector.process import app
 from kit.connector.process.order_accounts import no_credentials, venue_accounts
 from kit.connector.process.settings import VenueSettings
 from kit.connector.publishing.feed_handler import FeedHandler
-from kit.execution.approval import DEVELOPMENT_KEY_ID
+from kit.execution.approval import DEVELOPMENT_KEY_ID, MeshScope
 from kit.execution.approval_keys import development_signer
 from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.settings import OrdersSettings
@@ -90,9 +90,9 @@ async def test_live_has_those_that_are_named_and_of_each_kind_its_own_desk(tradi
 
 async def test_the_development_key_signs_for_paper_and_never_for_a_real_account(trading, tmp_path):
     found = trading("live", accounts=("binance/main",), paper_accounts=("binance/try",))
-    signer = development_signer(tmp_path)
+    signer = development_signer(tmp_path, MeshScope("local", "live"))
     content = orders_pb2.OrderContent(venue="binance", account="try", symbol="BTCUSDT", size="1")
-    approved = signer.approve(content, "r", 2**62)
+    approved = signer.approve(content, "r", 1)
     found.by_name["try"].verifier.verify(approved, 0)
     with pytest.raises(ApprovalRejected) as refused:
         found.by_name["main"].verifier.verify(approved, 0)
@@ -101,7 +101,7 @@ async def test_the_development_key_signs_for_paper_and_never_for_a_real_account(
     approved.key_id = "other"
     with pytest.raises(ApprovalRejected):
         found.by_name["main"].verifier.verify(approved, 0)
-    assert DEVELOPMENT_KEY_ID not in found.by_name["main"].verifier._public_keys
+    assert found.by_name["main"].verifier._find_key(DEVELOPMENT_KEY_ID) is None
     await found.by_name["main"].client.close()
 
 

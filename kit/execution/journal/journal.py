@@ -113,14 +113,17 @@ class Journal:
 
     def append(self, *payloads: bytes) -> None:
         """Write records with the next commit, or after LINGER_S. Not at once: the write would delay
-        the commit of the next order."""
+        the commit of the next order. Raises StoreUnavailable for a record that is too large."""
+        _check_sizes(payloads)
         self._buffer += payloads
         if self._linger is None or self._linger.done():
             self._linger = asyncio.get_running_loop().create_task(self._write_soon())
 
     async def commit(self, *payloads: bytes) -> None:
         """Write records and all appended ones, and wait until they are on disk. Raises
-        StoreUnavailable; they may be on disk or not then."""
+        StoreUnavailable; they may be on disk or not then. A record that is too large to be read
+        again is not written, nor are those with it."""
+        _check_sizes(payloads)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._buffer += payloads
         self._waiters.append(waiter)
@@ -269,6 +272,13 @@ def _durable_after(rest: bytes) -> int:
         highest = max(highest, found[2] if found is not None else 0)
         place = rest.find(mark, place + 1)
     return highest
+
+
+def _check_sizes(payloads: Iterable[bytes]) -> None:
+    largest = max(map(len, payloads), default=0)
+    if largest > RECORD_BYTES_MAX:
+        text = f"a record has {largest} bytes; the largest that is written has {RECORD_BYTES_MAX}"
+        raise StoreUnavailable(text, store="journal")
 
 
 def _settle(waiters: list[asyncio.Future[None]], error: StoreUnavailable | None) -> None:

@@ -22,6 +22,11 @@ class OrderIntent(msgspec.Struct, frozen=True, array_like=True, tag="i"):
     created_time_ns: int
     approval_expires_time_ns: int
     held_here: bool
+    key_id: str = ""
+    """The key that approved it. Empty in journals that older versions wrote."""
+    signature: bytes = b""
+    """The signature of the approval; empty as ``key_id``."""
+    fencing_epoch: int = 0
 
 
 class GroupIntent(msgspec.Struct, frozen=True, array_like=True, tag="g"):
@@ -111,6 +116,12 @@ class Amendment(msgspec.Struct, frozen=True, array_like=True, tag="a"):
     detail: str
     stop_price: Decimal | None = None
     trailing_offset: Decimal | None = None
+    key_id: str = ""
+    """The key that approved it. Empty in journals that older versions wrote."""
+    signature: bytes = b""
+    """The signature of the approval; empty as ``key_id``."""
+    fencing_epoch: int = 0
+    approval_expires_time_ns: int = 0
 
     def ended(self, outcome: AmendmentOutcome, detail: str = "") -> "Amendment":
         """The same amendment with its final outcome."""

@@ -47,6 +47,10 @@ class Order:
     request_id: str = ""
     digest: bytes = b""
     approval_expires_time_ns: int = 0
+    key_id: str = ""
+    """The key that approved it; empty for external orders and in journals of older versions."""
+    signature: bytes = b""
+    fencing_epoch: int = 0
     external: bool = False
     was_held_here: bool = False
     """Whether it was placed to be held here, for its stop price or its turn in a group."""
@@ -259,6 +263,9 @@ class Order:
             created_time_ns=self.created_time_ns,
             approval_expires_time_ns=self.approval_expires_time_ns,
             held_here=self.was_held_here,
+            key_id=self.key_id,
+            signature=self.signature,
+            fencing_epoch=self.fencing_epoch,
         )
 
     def update(self) -> OrderUpdate:
@@ -308,6 +315,9 @@ def intended_order(intent: OrderIntent) -> Order:
         request_id=intent.request_id,
         digest=intent.digest,
         approval_expires_time_ns=intent.approval_expires_time_ns,
+        key_id=intent.key_id,
+        signature=intent.signature,
+        fencing_epoch=intent.fencing_epoch,
         was_held_here=intent.held_here,
         held_here=intent.held_here,
         updated_time_ns=intent.created_time_ns,

@@ -3,9 +3,9 @@
 import hashlib
 from decimal import Decimal
 
-from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.execution.approval import statement
+from kit.execution.approval import content_text
 from kit.execution.contract import OrderRequest, TimeInForce
 
 
@@ -39,8 +39,7 @@ def time_in_force_of(content: orders_pb2.OrderContent) -> TimeInForce:
 def digest_of(content: orders_pb2.OrderContent, request_id: str) -> bytes:
     """Return a digest of the content; amounts that differ in trailing zeros only have the same.
     Raises ApprovalRejected for a content that cannot be signed."""
-    unsigned = signed_pb2.ApprovedOrder(content=content, request_id=request_id)
-    return hashlib.sha256(statement(unsigned)).digest()
+    return hashlib.sha256(content_text(content, request_id)).digest()
 
 
 def _amount(text: str) -> Decimal | None:

@@ -20,7 +20,6 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 from kit.base.clock import SystemClock
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.account import Account
-from kit.execution.approval_verifier import ApprovalVerifier
 from kit.execution.context import AccountContext
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
@@ -28,7 +27,7 @@ from kit.execution.orders.order import Order
 from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.client_session import ClientSession
-from kit.execution.tests.simulated_process import KEYS, verified
+from kit.execution.tests.simulated_process import verified, verifier
 
 SETTINGS = OrdersSettings(
     place_timeout_s=2, ask_timeout_s=5, arrival_s=0.2, noes=2, pause_max_s=0.2
@@ -71,7 +70,7 @@ class RestartedAccount:
             AccountContext(self.session.exchange.venue_id, ACCOUNT, clock, SETTINGS),
             client,
             AccountJournal(JournalFile(folder, ACCOUNT), thread, clock),
-            ApprovalVerifier(KEYS, live=True),
+            verifier(self.session.exchange.venue_id, ACCOUNT),
             ReferenceMarketData(lambda symbol: None),
         )
         running = asyncio.create_task(account.run())

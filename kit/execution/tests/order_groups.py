@@ -6,12 +6,11 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.execution.approval import ApprovalSigner
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.orders import order_states
 from kit.execution.service import TradeFlowServicer
 from kit.execution.tests.fake_venue import limit_order
-from kit.execution.tests.simulated_process import KEY, Prices, world
+from kit.execution.tests.simulated_process import Prices, signer, world
 
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
 ENTRY = orders_pb2.GROUP_ROLE_ENTRY
@@ -22,7 +21,7 @@ LIMIT = orders_pb2.ORDER_TYPE_LIMIT
 STOP = orders_pb2.ORDER_TYPE_STOP
 STOP_LIMIT = orders_pb2.ORDER_TYPE_STOP_LIMIT
 PROFIT = orders_pb2.ORDER_TYPE_TAKE_PROFIT
-SIGNER = ApprovalSigner("authority", KEY, 1)
+SIGNER = signer()
 WHERE = {"venue": "fake", "account": "main"}
 
 

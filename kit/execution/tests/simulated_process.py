@@ -14,11 +14,13 @@ from decimal import Decimal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import signed_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution.account import Account
-from kit.execution.approval import ApprovalSigner
-from kit.execution.approval_verifier import ApprovalVerifier
+from kit.execution.approval import ApprovalSigner, MeshScope
+from kit.execution.approval_keys import ApproverKey
+from kit.execution.approval_verifier import AccountScope, ApprovalVerifier
 from kit.execution.context import AccountContext
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.reference_prices import BestPrices, ReferenceMarketData
@@ -30,7 +32,12 @@ BLOCK_BYTES = 512
 NEVER_NS = 1 << 62
 """An approval that does not expire."""
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
-KEYS = {"authority": KEY.public_key()}
+SCOPE = MeshScope("test", "live")
+KEYS = {
+    "authority": ApproverKey(
+        "authority", KEY.public_key(), "trade", frozenset({"*"}), 0, (1 << 64) - 1, NEVER_NS
+    )
+}
 SETTINGS = OrdersSettings(dead_man_s=5, place_timeout_s=3)
 SPOT = types_pb2.Instrument(
     venue="fake",
@@ -47,23 +54,38 @@ SPOT = types_pb2.Instrument(
 )
 
 
-def verified(content, request_id, expires_time_ns=NEVER_NS):
+def signer(fencing_epoch=1):
+    """A signer with the key of the tests."""
+    return ApprovalSigner("authority", KEY, fencing_epoch, SCOPE)
+
+
+def verifier(venue="fake", account="main"):
+    """A verifier that knows the key of the tests, and allows any validity."""
+    return ApprovalVerifier(AccountScope(SCOPE, venue, account), KEYS.get, NEVER_NS)
+
+
+def verified(content, request_id, expires_time_ns=NEVER_NS, **operation):
     """The order as the verifier makes it of an approval by the key of the tests."""
-    approved = ApprovalSigner("authority", KEY, 1).approve(content, request_id, expires_time_ns)
-    return ApprovalVerifier(KEYS, live=True).verify(approved, 0)
+    approved = signer().approve(content, request_id, expires_time_ns, **operation)
+    return verifier(content.venue, content.account).verify(approved, 0)
+
+
+def verified_amendment(order, content, request_id):
+    """An amendment of an order, as ``verified``."""
+    amend = {"operation": signed_pb2.OPERATION_AMEND, "target_client_order_id": order.key}
+    return verified(content, request_id, **amend)
 
 
 async def amend(amender, order, content, request_id):
     """Amend an order as the service does."""
-    await amender.amend(order, verified(content, request_id))
+    await amender.amend(order, verified_amendment(order, content, request_id))
     amender.raise_if_rejected(order, request_id)
 
 
 def heartbeat(account, fencing_epoch):
     """A heartbeat that is signed now."""
     context = account.context
-    signer = ApprovalSigner("authority", KEY, fencing_epoch)
-    return signer.heartbeat(context.venue, context.account, context.clock.time_ns())
+    return signer(fencing_epoch).heartbeat(context.venue, context.account, context.clock.time_ns())
 
 
 class NoSelector(selectors.SelectSelector):
@@ -297,7 +319,7 @@ class World:
             context,
             client,
             AccountJournal(self.disk, self.offload, self.clock),
-            ApprovalVerifier(KEYS, live=True),
+            verifier(),
             ReferenceMarketData(self.instruments.get, self.prices),
         )
         return process.start(self.account.run())

@@ -4,7 +4,7 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from venuemesh.tradeflow.v1 import trade_flow_pb2
+from venuemesh.tradeflow.v1 import signed_pb2, trade_flow_pb2
 
 from kit.base.errors import InvalidOrder
 from kit.execution.tests.order_groups import (
@@ -26,7 +26,11 @@ STEP_S = 3
 async def amended(world, entry, content, request_id="a"):
     """The order after an amendment."""
     request = trade_flow_pb2.AmendOrderRequest(
-        client_order_id=entry.key, approved=SIGNER.approve(content, request_id, 1 << 62), **WHERE
+        client_order_id=entry.key,
+        approved=SIGNER.approve(
+            content, request_id, 1 << 62, signed_pb2.OPERATION_AMEND, entry.key
+        ),
+        **WHERE,
     )
     return (await flow(world).AmendOrder(request, None)).order
 

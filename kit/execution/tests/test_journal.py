@@ -16,6 +16,7 @@ from kit.base.errors import StoreUnavailable
 from kit.execution.journal.journal import (
     COMPACT_BYTES_MIN,
     LINGER_S,
+    RECORD_BYTES_MAX,
     Journal,
     JournalCorrupted,
     frame,
@@ -96,6 +97,19 @@ async def test_committed_records_are_read_again():
     await again.open()
     await again.commit(b"four")
     assert journal_on(disk).load()[-1] == b"four"
+
+
+async def test_record_that_could_not_be_read_again_is_not_written():
+    disk = Disk()
+    journal = journal_on(disk)
+    await journal.open()
+    large = bytes(RECORD_BYTES_MAX + 1)
+    with pytest.raises(StoreUnavailable):
+        await journal.commit(b"first", large)
+    with pytest.raises(StoreUnavailable):
+        journal.append(large)
+    await journal.commit(b"next", bytes(RECORD_BYTES_MAX))
+    assert journal_on(disk).load() == [b"next", bytes(RECORD_BYTES_MAX)]
 
 
 async def test_appended_records_are_written_soon_or_with_a_commit():

@@ -1,52 +1,137 @@
-"""Keys from the settings, and the one for development."""
+"""The approvers file and the development key."""
 
 import stat
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import SettingError
-from kit.execution.approval import DEVELOPMENT_KEY_ID
+from kit.execution.approval import DEVELOPMENT_KEY_ID, MeshScope
 from kit.execution.approval_keys import (
     DEVELOPMENT_FILE,
+    ApproverKeys,
+    development_approver,
     development_signer,
-    known_keys,
-    public_text,
+    read_approvers,
 )
 
 PUBLIC = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
+PUBLIC_TEXT = b64encode(PUBLIC.public_bytes_raw()).decode()
+APPROVER = {
+    "key_id": '"authority"',
+    "public_key": f'"{PUBLIC_TEXT}"',
+    "role": '"trade"',
+    "accounts": '["binance/main"]',
+    "first_epoch": "1",
+    "last_epoch": "9",
+    "not_after": "2030-01-01T00:00:00Z",
+}
 
 
-def test_key_in_the_settings_is_known_by_its_id(tmp_path):
-    found = known_keys([public_text("authority", PUBLIC)], tmp_path, live=True)
-    assert {name: key.public_bytes_raw() for name, key in found.items()} == {
-        "authority": PUBLIC.public_bytes_raw()
-    }
+class Clock:
+    """A clock that a test advances."""
+
+    def __init__(self):
+        self.now_ns = 0
+
+    def monotonic_ns(self):
+        return self.now_ns
+
+
+def write(file, *approvers):
+    """Replace the approvers file, as an editor does."""
+    tables = [
+        "\n".join(("[[approvers]]", *(f"{name} = {value}" for name, value in approver.items())))
+        for approver in approvers
+    ]
+    fresh = file.with_suffix(".new")
+    fresh.write_text("\n".join(tables))
+    fresh.replace(file)
+
+
+@pytest.fixture
+def file(tmp_path):
+    """An approvers file with one key."""
+    found = tmp_path / "approvers.toml"
+    write(found, APPROVER)
+    return found
+
+
+def test_approver_has_role_accounts_epochs_and_end(file):
+    (key,) = read_approvers(file).values()
+    assert key.public_key.public_bytes_raw() == PUBLIC.public_bytes_raw()
+    assert (key.key_id, key.role, key.is_revoked) == ("authority", "trade", False)
+    assert (key.first_epoch, key.last_epoch) == (1, 9)
+    assert key.not_after_ns == 1_893_456_000 * NANOSECONDS_PER_SECOND
+    assert key.is_for("binance", "main")
+    assert not key.is_for("binance", "other")
+    write(file, APPROVER | {"accounts": '["*"]'})
+    assert read_approvers(file)["authority"].is_for("okx", "x")
+
+
+def test_no_file_has_no_keys(tmp_path):
+    assert read_approvers(tmp_path / "none.toml") == {}
 
 
 @pytest.mark.parametrize(
-    "text",
+    "change",
     [
-        *("", "authority", "authority:", "authority:@@", "authority:AAAA"),
-        *(public_text("", PUBLIC), public_text(DEVELOPMENT_KEY_ID, PUBLIC)),
+        *({"key_id": text} for text in ('""', f'"{DEVELOPMENT_KEY_ID}"', "7")),
+        *({"public_key": text} for text in ('""', '"@@"', '"AAAA"')),
+        *({"role": '"admin"'}, {"first_epoch": "10"}, {"first_epoch": "-1"}),
+        *({"not_after": "2030-01-01T00:00:00"}, {"other": "1"}, {"accounts": '"*"'}),
     ],
 )
-def test_invalid_key_is_a_setting_error(tmp_path, text):
+def test_invalid_approver_is_a_setting_error(file, change):
+    write(file, APPROVER | change)
     with pytest.raises(SettingError):
-        known_keys([text], tmp_path, live=True)
+        read_approvers(file)
+
+
+def test_key_that_is_there_twice_is_a_setting_error(file):
+    write(file, APPROVER, APPROVER)
+    with pytest.raises(SettingError):
+        read_approvers(file)
+
+
+def test_key_is_revoked_rotated_and_restored_while_running(file):
+    clock = Clock()
+    keys = ApproverKeys(file, clock, None)
+
+    def after(*approvers):
+        write(file, *approvers)
+        clock.now_ns += NANOSECONDS_PER_SECOND
+        return keys.find("authority")
+
+    assert not keys.find("authority").is_revoked
+    assert after(APPROVER | {"revoked": "true"}).is_revoked
+    assert after(APPROVER | {"key_id": '"next"'}) is None
+    assert keys.find("next") is not None
+    assert after(APPROVER | {"role": '"admin"'}) is None
+    assert keys.find("next") is None
+    assert after(APPROVER) is not None
+    file.unlink()
+    clock.now_ns += NANOSECONDS_PER_SECOND
+    assert keys.find("authority") is None
 
 
 def test_development_key_is_shared_and_readable_by_its_owner_only(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: known_keys([], tmp_path, live=False), range(8)))
-    assert len({one[DEVELOPMENT_KEY_ID].public_bytes_raw() for one in found}) == 1
-    assert development_signer(tmp_path).key_id == DEVELOPMENT_KEY_ID
+        found = list(pool.map(lambda _: development_approver(tmp_path), range(8)))
+    assert len({one.public_key.public_bytes_raw() for one in found}) == 1
+    signer = development_signer(tmp_path, MeshScope("local", "simulate"))
+    assert signer.key_id == DEVELOPMENT_KEY_ID
     file = tmp_path / DEVELOPMENT_FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [one.name for one in file.parent.iterdir()] == [file.name]
 
 
-def test_live_world_has_no_development_key(tmp_path):
-    assert known_keys([], tmp_path, live=True) == {}
-    assert not (tmp_path / DEVELOPMENT_FILE).exists()
+def test_development_key_is_known_only_where_it_is_accepted(tmp_path, file):
+    assert ApproverKeys(file, Clock(), None).find(DEVELOPMENT_KEY_ID) is None
+    development = development_approver(tmp_path)
+    keys = ApproverKeys(file, Clock(), development)
+    assert keys.find(DEVELOPMENT_KEY_ID) is development
+    assert (development.first_epoch, development.last_epoch) == (1, 1)

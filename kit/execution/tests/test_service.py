@@ -15,8 +15,6 @@ from kit.base import rpc
 from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.errors import error_info
 from kit.execution.account import Account
-from kit.execution.approval import ApprovalSigner
-from kit.execution.approval_verifier import ApprovalVerifier
 from kit.execution.context import AccountContext
 from kit.execution.contract import VenueBalance
 from kit.execution.journal.account_journal import AccountJournal
@@ -25,7 +23,7 @@ from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.service import TradeFlowServicer
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import FakeClient, FakeVenue, limit_order
-from kit.execution.tests.simulated_process import KEY, KEYS, SPOT
+from kit.execution.tests.simulated_process import SPOT, signer, verifier
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 WHERE = {"venue": "fake", "account": "main"}
@@ -38,15 +36,14 @@ class Served:
     venue: FakeVenue
     clock: SystemClock
 
-    def approved(self, content=None, request_id="r", epoch=1, seconds=60, **more):
-        signer = ApprovalSigner("authority", KEY, epoch)
+    def approved(self, content=None, request_id="r", epoch=1, seconds=60, target="", **more):
         ends_ns = self.clock.time_ns() + seconds * NANOSECONDS_PER_SECOND
-        return signer.approve(content or limit_order(**more), request_id, ends_ns)
+        operation = signed_pb2.OPERATION_AMEND if target else signed_pb2.OPERATION_PLACE
+        content = content or limit_order(**more)
+        return signer(epoch).approve(content, request_id, ends_ns, operation, target)
 
     def heartbeat(self, epoch):
-        return ApprovalSigner("authority", KEY, epoch).heartbeat(
-            time_ns=self.clock.time_ns(), **WHERE
-        )
+        return signer(epoch).heartbeat(time_ns=self.clock.time_ns(), **WHERE)
 
     async def place(self, **more):
         approved = self.approved(**more)
@@ -66,7 +63,7 @@ async def serving(folder):
         context,
         FakeClient(venue),
         AccountJournal(JournalFile(folder, "main"), thread, clock),
-        ApprovalVerifier(KEYS, live=True),
+        verifier(),
         ReferenceMarketData({"BTCUSDT": SPOT}.get),
     )
     server = rpc.server()
@@ -117,7 +114,9 @@ async def test_order_is_placed_filled_and_published(tmp_path):
         named = {"client_order_id": order.client_order_id, **WHERE}
         wanted = limit_order(size="3", price="100.5")
         amended = await served.stub.AmendOrder(
-            trade_flow_pb2.AmendOrderRequest(approved=served.approved(wanted, "a"), **named)
+            trade_flow_pb2.AmendOrderRequest(
+                approved=served.approved(wanted, "a", target=order.client_order_id), **named
+            )
         )
         assert (amended.order.content.size, amended.order.content.price) == ("3", "100.5")
         cancelled = await served.stub.CancelOrder(trade_flow_pb2.CancelOrderRequest(**named))

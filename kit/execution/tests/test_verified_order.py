@@ -19,7 +19,7 @@ APPROVED = signed_pb2.ApprovedOrder(
 
 @pytest.mark.parametrize("seal", [None, object(), True])
 def test_only_the_verifier_makes_a_verified_order(seal):
-    with pytest.raises(TypeError, match="only Verifier"):
+    with pytest.raises(TypeError, match="only ApprovalVerifier"):
         VerifiedOrder(APPROVED, seal)
 
 

@@ -11,7 +11,6 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.errors import StoreUnavailable
 from kit.execution.account import Account
-from kit.execution.approval_verifier import ApprovalVerifier
 from kit.execution.context import AccountContext
 from kit.execution.contract import OrderKey, VenueFill
 from kit.execution.journal.account_journal import AccountJournal
@@ -21,12 +20,12 @@ from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import (
-    KEYS,
     Disk,
     LoopClock,
     SimulatedProcess,
     run,
     verified,
+    verifier,
 )
 
 SETTINGS = OrdersSettings(place_timeout_s=3, reconcile_interval_s=5)
@@ -74,7 +73,7 @@ class PaperWorld:
             context,
             self.client,
             AccountJournal(self.journal, self.offload(self.journal), self.clock),
-            ApprovalVerifier(KEYS, live=True),
+            verifier(),
             ReferenceMarketData(LISTED.get, self.prices),
         )
         self.process.start(self.client.run())

@@ -1,0 +1,234 @@
+"""An approval is used for the operation that it names, and refused with a reason for others."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import signed_pb2, trade_flow_pb2
+
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.errors import ApprovalRejected, VenuemeshError
+from kit.execution.approval import ApprovalSigner, MeshScope
+from kit.execution.contract import VenuePosition
+from kit.execution.service import TradeFlowServicer
+from kit.execution.tests.fake_venue import limit_order
+from kit.execution.tests.simulated_process import (
+    KEY,
+    KEYS,
+    SCOPE,
+    heartbeat,
+    run,
+    started,
+)
+
+PLACE, AMEND = signed_pb2.OPERATION_PLACE, signed_pb2.OPERATION_AMEND
+CANCEL = signed_pb2.OPERATION_CANCEL
+WHERE = {"venue": "fake", "account": "main"}
+VALIDITY_NS = 60 * NANOSECONDS_PER_SECOND
+STRANGER = Ed25519PrivateKey.from_private_bytes(bytes([1] * 32))
+
+
+class ApprovalCaller:
+    """An account with two open orders, "a" and "b", and the calls that use an approval."""
+
+    def __init__(self, world):
+        self.world = world
+        self.flow = TradeFlowServicer("fake", {"main": world.account})
+
+    def approve(self, operation=PLACE, target="", **changes):
+        """An approval to place "n", or to amend another order; some parts are changed."""
+        content = changes.pop("content", None) or limit_order(size="3")
+        key = changes.pop("key", KEY)
+        scope = changes.pop("scope", SCOPE)
+        seconds = changes.pop("seconds", 30)
+        signer = ApprovalSigner(changes.pop("key_id", "authority"), key, 1, scope)
+        ends_ns = self.world.clock.time_ns() + seconds * NANOSECONDS_PER_SECOND
+        approved = signer.approve(content, "n", ends_ns, operation, target)
+        for name, value in changes.items():
+            setattr(approved, name, value)
+        return approved
+
+    async def place(self, approved):
+        request = trade_flow_pb2.PlaceOrderRequest(approved=approved)
+        return (await self.flow.PlaceOrder(request, None)).order
+
+    async def amend(self, approved, key):
+        request = trade_flow_pb2.AmendOrderRequest(approved=approved, client_order_id=key, **WHERE)
+        return (await self.flow.AmendOrder(request, None)).order
+
+    async def use(self, use, approved, key):
+        """Amend the order with this key, verify the approval only, or place an order."""
+        if use == "amend":
+            return await self.amend(approved, key)
+        if use == "verify":
+            return self.world.account.verify(approved, PLACE)
+        return await self.place(approved)
+
+    async def open(self, request_id):
+        """Place an order of size 2. Returns its client order id."""
+        ends_ns = self.world.clock.time_ns() + 30 * NANOSECONDS_PER_SECOND
+        signer = ApprovalSigner("authority", KEY, 1, SCOPE)
+        approved = signer.approve(limit_order(size="2"), request_id, ends_ns)
+        return (await self.place(approved)).client_order_id
+
+
+async def ready_caller():
+    world = await started()
+    world.account.verifier._validity_max_ns = VALIDITY_NS
+    return ApprovalCaller(world)
+
+
+USES = [
+    ("amendment used to place", {"operation": AMEND, "target": "a"}, "place", "operation"),
+    ("cancel used to place", {"operation": CANCEL, "target": "a"}, "place", "operation"),
+    ("no operation", {"operation": signed_pb2.OPERATION_UNSPECIFIED}, "place", "operation"),
+    ("place used to amend", {}, "amend", "operation"),
+    ("cancel used to amend", {"operation": CANCEL, "target": "a"}, "amend", "operation"),
+    ("other target", {"operation": AMEND, "target": "b"}, "amend", "target"),
+    ("amendment without a target", {"operation": AMEND}, "amend", "target"),
+    ("placing with a target", {"target": "a"}, "place", "target"),
+    ("other account", {"content": limit_order(account="other")}, "verify", "account"),
+    ("other venue", {"content": limit_order(venue="other")}, "verify", "account"),
+    ("other mesh", {"scope": MeshScope("other", "live")}, "place", "mesh"),
+    ("other world", {"scope": MeshScope("test", "simulate")}, "place", "world"),
+    ("expired", {"seconds": 0}, "place", "expired"),
+    ("too long", {"seconds": 61}, "place", "validity"),
+    ("unknown key", {"key_id": "nobody"}, "place", "unknown_key"),
+    ("development key", {"key_id": "development"}, "place", "development_key"),
+    ("wrong signature", {"key": STRANGER}, "place", "signature"),
+    ("no signature", {"signature": b""}, "place", "missing"),
+    ("changed operation", {"operation": AMEND, "target": "a"}, "changed", "signature"),
+]
+
+
+@pytest.mark.parametrize(("changes", "use", "why"), [each[1:] for each in USES])
+def test_approval_is_refused_for_every_other_use(changes, use, why):
+    async def scenario():
+        at = await ready_caller()
+        keys = {name: await at.open(name) for name in ("a", "b")}
+        sends, known = at.world.venue.sends, dict(at.world.account.state.index.orders)
+        target = keys.get(changes.get("target", ""), "")
+        approved = at.approve(**{**changes, "target": target})
+        if use == "changed":
+            approved.operation = PLACE
+        with pytest.raises(ApprovalRejected) as caught:
+            await at.use(use, approved, keys["a"])
+        assert caught.value.metadata["why"] == why
+        index = at.world.account.state.index
+        assert index.orders == known
+        assert not any(order.amendments for order in index.orders.values())
+        assert at.world.venue.sends == sends
+
+    run(scenario())
+
+
+def test_replayed_approval_has_no_second_effect():
+    async def scenario():
+        at = await ready_caller()
+        first, second = await at.open("a"), await at.open("b")
+        approved = at.approve()
+        order = await at.place(approved)
+        amendment = at.approve(AMEND, first, content=limit_order(size="1.5"), request_id="n")
+        assert (await at.place(approved)).client_order_id == order.client_order_id
+        assert len(at.world.account.state.index.orders) == 3
+        for key in (first, second):
+            with pytest.raises(VenuemeshError) as caught:
+                await at.amend(amendment, key)
+            assert caught.value.reason == "REQUEST_ID_REUSED"
+        with pytest.raises(VenuemeshError) as caught:
+            await at.amend(approved, first)
+        assert caught.value.reason == "REQUEST_ID_REUSED"
+
+    run(scenario())
+
+
+def test_submitter_and_amender_refuse_an_approval_of_another_operation():
+    async def scenario():
+        at = await ready_caller()
+        account = at.world.account
+        first, second = await at.open("a"), await at.open("b")
+        placing = account.verifier.verify(at.approve(), at.world.clock.time_ns())
+        amending = account.verifier.verify(at.approve(AMEND, first), at.world.clock.time_ns())
+        with pytest.raises(ApprovalRejected):
+            await account.submitter.submit(amending)
+        order = account.state.index.orders[second]
+        for wrong in (placing, amending):
+            with pytest.raises(ApprovalRejected):
+                await account.amender.amend(order, wrong)
+        assert not order.amendments
+
+    run(scenario())
+
+
+def test_journal_keeps_the_key_and_the_signature():
+    async def scenario():
+        at = await ready_caller()
+        approved = at.approve()
+        order = await at.place(approved)
+        amendment = at.approve(AMEND, order.client_order_id, content=limit_order(size="4"))
+        amendment = ApprovalSigner("authority", KEY, 1, SCOPE).approve(
+            limit_order(size="4"), "m", amendment.expires_time_ns, AMEND, order.client_order_id
+        )
+        await at.amend(amendment, order.client_order_id)
+        at.world.crash()
+        at.world.start()
+        await at.world.ready()
+        found = at.world.account.state.index.orders[order.client_order_id]
+        assert (found.key_id, found.signature) == ("authority", approved.signature)
+        assert found.intent().signature == approved.signature
+        kept = found.amendments["m"]
+        assert (kept.key_id, kept.signature) == ("authority", amendment.signature)
+
+    run(scenario())
+
+
+def test_heartbeat_ahead_of_time_does_not_void_those_that_follow():
+    async def scenario():
+        found = await started()
+        account, clock = found.account, found.clock
+        signers = [ApprovalSigner("authority", KEY, epoch, SCOPE) for epoch in (3, 4)]
+        far = signers[0].heartbeat("fake", "main", clock.time_ns() + 20 * NANOSECONDS_PER_SECOND)
+        with pytest.raises(ApprovalRejected) as caught:
+            await account.heartbeat(far)
+        assert caught.value.metadata["why"] == "future"
+        await account.heartbeat(heartbeat(account, 3))
+        near = signers[0].heartbeat("fake", "main", clock.time_ns() + NANOSECONDS_PER_SECOND)
+        await account.heartbeat(near)
+        account.dead_man.has_fired = True
+        await account.heartbeat(heartbeat(account, 4))
+        assert not account.dead_man.has_fired
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_allowed"),
+    [
+        ({}, True),
+        ({"size": "5"}, True),
+        ({"size": "5.5"}, False),
+        ({"side": types_pb2.SIDE_BUY}, False),
+        ({"reduce_only": False}, False),
+        ({"symbol": "ETHUSDT"}, False),
+    ],
+)
+def test_break_glass_key_only_reduces_the_confirmed_position(monkeypatch, changes, is_allowed):
+    async def scenario():
+        at = await ready_caller()
+        monkeypatch.setitem(KEYS, "authority", replace(KEYS["authority"], role="reduce"))
+        positions = at.world.account.balances_and_positions.positions
+        positions["BTCUSDT"] = VenuePosition("BTCUSDT", Decimal(5))
+        content = limit_order(
+            **{"side": types_pb2.SIDE_SELL, "size": "2", "reduce_only": True, **changes}
+        )
+        approved = at.approve(content=content)
+        if is_allowed:
+            assert at.world.account.verify(approved, PLACE).only_reduces
+        else:
+            with pytest.raises(ApprovalRejected) as caught:
+                at.world.account.verify(approved, PLACE)
+            assert caught.value.metadata["why"] == "reduce_only"
+
+    run(scenario())
