@@ -10,7 +10,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base import telemetry
 from kit.base.clock import Clock
-from kit.base.cursor import Channel
+from kit.base.cursor import Channel, channel_name
 from kit.base.numbers import NumberError
 from kit.base.telemetry import Meter
 from kit.connector.books.book_manager import BookManager
@@ -94,11 +94,15 @@ class RowPublisher:
     def take(self, rows: Rows) -> None:
         """Publish the rows that are subscribed to and new. Raises NumberError, and changes nothing,
         when a number cannot be written."""
+        channel = CHANNEL_OF[type(rows)]
+        if channel not in self.subscriptions.channels:
+            self.skips.add("channel not declared", channel_name(channel))
+            return
         rows = self._subscribed(rows)
         if self._is_repeating and len(rows):
             rows = self._without_repeated(rows)
         if self.merger.is_active and len(rows):
-            rows = self.merger.first_of_each(rows, CHANNEL_OF[type(rows)], self._quotes)
+            rows = self.merger.first_of_each(rows, channel, self._quotes)
         if not len(rows):
             return
         match rows:
@@ -109,7 +113,7 @@ class RowPublisher:
             case BookRows():
                 self._take_book_updates(rows)
             case TickerRows() | MarkRows() | CandleRows():
-                self._publish(CHANNEL_OF[type(rows)], encode.rows(rows))
+                self._publish(channel, encode.rows(rows))
 
     def publish(self, rows: Rows) -> bool:
         """Publish rows that a client library has read. Returns False, and skips them, when a number

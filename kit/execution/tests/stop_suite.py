@@ -121,7 +121,7 @@ async def _check_stop(session: ClientSession, kind: OrderType) -> None:
     assert isinstance(await client.cancel_all(), RequestAccepted)
     await session.wait_for_state(second, pb.ORDER_STATE_CANCELLED)
     assert not await client.open_orders()
-    reached = replace(
+    reached = structs.replace(
         _stop_below(session, bid, kind),
         stop_price=ask + session.tick,
         price=None if request.price is None else ask,

@@ -16,7 +16,7 @@ from tests.integration import recorded
 from tests.integration.mesh import CALL_SECONDS_MAX, VENUE, Mesh, metadata, new_folder, running
 from tests.integration.orders import TICK, OrderCaller, limit
 from tests.integration.replayed import expected
-from tests.integration.replicas import admin, pause, resume
+from tests.integration.replicas import admin, pause
 
 pytestmark = pytest.mark.integration
 
@@ -124,10 +124,7 @@ def test_a_killed_playback_is_resumed(replayed):
 def test_paper_orders_are_filled_by_recorded_trades_also_after_kill(replayed):
     with played(replayed, "--speed", slowly(replayed)) as mesh:
         caller = OrderCaller(mesh, PAPER)
-        # A busy machine may start the services more slowly than the capture is played.
-        mesh.wait_until(lambda: pause(mesh, VENUE) is None, "it is paused")
         mesh.wait_until(caller.is_ready, "the account on paper is ready")
-        resume(mesh, VENUE)
         mesh.wait_until(lambda: 0 < caller.best_bid() < FALLEN, "the market has fallen")
         pause(mesh, VENUE)
         bid, before = caller.best_bid(), caller.balances()

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+from venuemesh.common.v1 import types_pb2
 
 from kit.connector.contract.venue import Environment
 from kit.connector.tests.feeding import Feed, expect_unproven, ids
@@ -79,6 +80,14 @@ async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
     expect_unproven(feed.take(depth(1, 2), depth(3, 4)), 2)
     assert feed.host.book_manager.wanting_snapshot() == ["BTCUSDT"]
     assert feed.host.book_manager.snapshot_wanted.is_set()
+
+
+async def test_a_channel_that_is_not_declared_does_not_stop_others(feed: Feed) -> None:
+    feed.subscriptions.remove(["BTCUSDT"])
+    feed.subscriptions.channels = (types_pb2.CHANNEL_BOOK,)
+    feed.subscriptions.add(["BTCUSDT"])
+    expect_unproven(feed.take(trade(1), depth(1, 2)), 1)
+    assert feed.skipped == 1
 
 
 async def test_an_id_without_a_trade_is_no_hole_and_no_trade() -> None:
