@@ -78,8 +78,8 @@ async def test_a_gap_precedes_the_trade_after_missing_ones(feed: Feed) -> None:
 
 async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
     expect_unproven(feed.take(depth(1, 2), depth(3, 4)), 2)
-    assert feed.host.book_manager.wanting_snapshot() == ["BTCUSDT"]
-    assert feed.host.book_manager.snapshot_wanted.is_set()
+    assert feed.feed_handler.book_manager.wanting_snapshot() == ["BTCUSDT"]
+    assert feed.feed_handler.book_manager.snapshot_wanted.is_set()
 
 
 async def test_a_channel_that_is_not_declared_does_not_stop_others(feed: Feed) -> None:

@@ -93,7 +93,9 @@ async def test_quotes_continue_when_update_ids_restart(
     ]
     assert sequences == sorted(set(sequences))
     assert connected.all_gaps == []
-    assert connected.host.row_publisher.dropped_total() == (3 if fault == "same_update_id" else 0)
+    assert connected.feed_handler.row_publisher.dropped_total() == (
+        3 if fault == "same_update_id" else 0
+    )
 
 
 async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(

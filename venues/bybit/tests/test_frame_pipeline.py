@@ -104,7 +104,7 @@ async def test_a_skipped_update_is_a_gap_until_the_next_snapshot(feed: Feed) -> 
     feed.take(book(100, kind="snapshot"), book(101))
     (batch,) = feed.take(book(103, price="11"))
     assert reasons([batch]) == [types_pb2.GAP_REASON_SEQUENCE]
-    assert feed.host.book_manager.wanting_snapshot() == ["BTCUSDT"]
+    assert feed.feed_handler.book_manager.wanting_snapshot() == ["BTCUSDT"]
     (batch,) = feed.take(book(104))
     assert list(batch.book.book_epoch) == [UNPROVEN_EPOCH]
     feed.take(book(104, price="12", kind="snapshot"), book(105, price="13"))

@@ -61,15 +61,15 @@ class Connector:
     def __init__(self, made: Venue) -> None:
         clock, meter = SystemClock(), Meter(made.venue_id)
         self.venue = made
-        self.host = FeedHandler.of(made, meter, clock)
-        self.hub = self.host.hub
-        self.subscriptions = self.host.subscriptions
+        self.feed_handler = FeedHandler.of(made, meter, clock)
+        self.hub = self.feed_handler.hub
+        self.subscriptions = self.feed_handler.subscriptions
         assert made.source is not None
-        feed = made.source.feed(self.host.row_publisher, clock)
+        feed = made.source.feed(self.feed_handler.row_publisher, clock)
         assert isinstance(feed, CcxtFeed)
         self.feed = feed
         self.resync = BookSnapshotRequester(
-            self.host.book_manager,
+            self.feed_handler.book_manager,
             made.book.snapshots,
             made.history,
             feed.renew_book,
@@ -82,16 +82,16 @@ class Connector:
     def add(self, symbols: Iterable[str]) -> None:
         """Subscribe to these too."""
         added = list(symbols)
-        self.host.subscribe(added)
+        self.feed_handler.subscribe(added)
         self.feed.add(added)
 
     def book(self, symbol: str) -> SynchronizedBook:
         """One book."""
-        return self.host.book_manager.books[symbol]
+        return self.feed_handler.book_manager.books[symbol]
 
     def followed(self) -> bool:
         """Whether nothing is known to be wrong with any book."""
-        books = self.host.book_manager.books.values()
+        books = self.feed_handler.book_manager.books.values()
         return all(book.state is BookState.SYNCHRONIZED for book in books)
 
     def rows(self, channel: int, since: int = 0) -> int:

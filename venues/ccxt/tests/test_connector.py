@@ -138,8 +138,8 @@ async def test_a_new_subscription_gets_a_new_snapshot(name: str) -> None:
     """Alone on OKX, with its whole socket on Kraken."""
     async with connected(name, [SYMBOL]) as (connector, _):
         doubted = types_pb2.GAP_REASON_CROSSED
-        connector.host.book_manager.mark_in_doubt([SYMBOL], doubted, 1, "for the test")
-        connector.host.book_manager.snapshot_wanted.set()
+        connector.feed_handler.book_manager.mark_in_doubt([SYMBOL], doubted, 1, "for the test")
+        connector.feed_handler.book_manager.snapshot_wanted.set()
         await connector.until(lambda: connector.followed() and connector.book(SYMBOL).epoch == 2)
         assert [gap.reason for gap in connector.gaps(BOOK)] == [doubted]
 
@@ -147,7 +147,7 @@ async def test_a_new_subscription_gets_a_new_snapshot(name: str) -> None:
 async def test_an_unsubscribed_stream_ends_and_the_others_continue() -> None:
     async with connected("bybit", [SYMBOL, "ETH/USDT"]) as (connector, _):
         connector.feed.remove([SYMBOL])
-        connector.host.book_manager.remove([SYMBOL])
+        connector.feed_handler.book_manager.remove([SYMBOL])
         connector.subscriptions.remove([SYMBOL])
         since = len(connector.batches)
         await connector.until(lambda: connector.rows(TRADES, since) > 5)

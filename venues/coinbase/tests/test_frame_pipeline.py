@@ -85,7 +85,7 @@ async def test_trades_of_advanced_are_published_oldest_first(open_feed) -> None:
 async def test_recent_trades_after_a_reconnect_close_the_hole(open_feed) -> None:
     feed = open_feed("advanced")
     feed.take(advanced_trades(0, 3, 2, 1, kind="snapshot"))
-    feed.host.row_publisher.on_connection_lost(["BTC-USD"], CHANNELS, "lost")
+    feed.feed_handler.row_publisher.on_connection_lost(["BTC-USD"], CHANNELS, "lost")
     feed.connection = Connection()
     batches = feed.take(advanced_trades(0, 6, 5, 4, 3, 2, kind="snapshot"))
     assert ids(batches) == [4, 5, 6]
@@ -164,7 +164,7 @@ async def test_a_crossed_book_is_in_doubt_until_a_new_snapshot(open_feed, feed_n
     feed.take(whole)
     assert reasons(feed.take(crossing)) == [types_pb2.GAP_REASON_CROSSED]
     assert feed.book("BTC-USD").state is BookState.IN_DOUBT
-    assert feed.host.book_manager.wanting_snapshot() == ["BTC-USD"]
+    assert feed.feed_handler.book_manager.wanting_snapshot() == ["BTC-USD"]
     (healed,) = feed.take(again)
     assert list(healed.book.book_epoch) == [2]
     assert feed.book("BTC-USD").state is BookState.SYNCHRONIZED
@@ -182,7 +182,7 @@ async def test_an_update_before_the_whole_book_is_not_applied_to_it(open_feed) -
 async def test_last_match_shows_missed_trades(open_feed) -> None:
     feed = open_feed("exchange")
     assert ids(feed.take(match(1, "last_match"), match(2))) == [1, 2]
-    feed.host.row_publisher.on_connection_lost(["BTC-USD"], CHANNELS, "lost")
+    feed.feed_handler.row_publisher.on_connection_lost(["BTC-USD"], CHANNELS, "lost")
     batches = feed.take(match(5, "last_match"))
     (gap,) = [gap for batch in batches for gap in batch.gaps]
     assert (gap.reason, gap.last_id_before, gap.first_id_after) == (

@@ -54,7 +54,7 @@ async def check_book(connector: ConnectorUnderTest, raw: RawClient, symbol: str)
     for _ in range(200):
         path = f"/api/v2/public/get_order_book?instrument_name={symbol}&depth=10000"
         told = (await raw.get(path))["result"]
-        connector.host.pipeline.flush()
+        connector.feed_handler.pipeline.flush()
         book = connector.book(symbol)
         if connector.synchronized(symbol) and book.last_sequence == told["change_id"]:
             for ours, theirs in ((book.book.bids(), "bids"), (book.book.asks(), "asks")):
@@ -116,7 +116,7 @@ async def test_a_repeated_frame_changes_nothing(
 ) -> None:
     for channel in ("book", "trades"):
         await raw.order(venue="deribit", fault="duplicate", symbol=BTC, channel=channel)
-    await until(lambda: connector.host.row_publisher.dropped_total() >= 2)
+    await until(lambda: connector.feed_handler.row_publisher.dropped_total() >= 2)
     await check_book(connector, raw, BTC)
     check_trades(connector, BTC)
     assert connector.book(BTC).epoch == 1

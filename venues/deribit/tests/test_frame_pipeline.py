@@ -113,7 +113,7 @@ async def test_a_broken_chain_is_a_gap_of_that_book_alone(feed: Feed) -> None:
     feed.take(book(15), book(16, symbol=ETH))
     batches = feed.take(book(31, 20), book(32, 16, symbol=ETH))
     assert reasons(batches) == [types_pb2.GAP_REASON_SEQUENCE]
-    assert feed.host.book_manager.wanting_snapshot() == [BTC]
+    assert feed.feed_handler.book_manager.wanting_snapshot() == [BTC]
     assert feed.book(ETH).state is BookState.SYNCHRONIZED
     feed.take(book(40, bid=11.5), book(44, 40, bid=12.5))
     assert (feed.book(BTC).state, feed.book(BTC).epoch) == (BookState.SYNCHRONIZED, 2)

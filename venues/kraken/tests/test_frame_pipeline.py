@@ -103,10 +103,10 @@ async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
     book = BookPublisher()
     begin, update = book.begin("10.0"), book.go_on("11.0")
     expect_unproven(feed.take(update), 1)
-    assert feed.host.book_manager.wanting_snapshot() == ["BTC/USDT"]
+    assert feed.feed_handler.book_manager.wanting_snapshot() == ["BTC/USDT"]
     begun, went_on = feed.take(begin, update)
     assert (list(begun.book.snapshot), list(went_on.book.snapshot)) == ([True], [False])
-    assert feed.host.book_manager.wanting_snapshot() == []
+    assert feed.feed_handler.book_manager.wanting_snapshot() == []
 
 
 async def test_a_missed_update_is_found_by_the_next(feed: Feed) -> None:

@@ -84,8 +84,8 @@ async def test_quotes_continue_when_ids_restart(feed: Feed) -> None:
 
 async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
     expect_unproven(feed.take(book(1, 2), book(2, 3)), 2)
-    assert feed.host.book_manager.wanting_snapshot() == [SWAP]
-    assert feed.host.book_manager.snapshot_wanted.is_set()
+    assert feed.feed_handler.book_manager.wanting_snapshot() == [SWAP]
+    assert feed.feed_handler.book_manager.snapshot_wanted.is_set()
 
 
 async def test_a_book_follows_through_all_that_is_legal(feed: Feed) -> None:
