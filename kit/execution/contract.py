@@ -208,9 +208,11 @@ class OrderEntry(Protocol):
     async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
         """Send an order, once. ``priority``: NEW, or PROTECT for an order that limits a loss."""
 
-    async def amend(self, key: OrderKey, request: OrderRequest) -> Verdict:
-        """Change size, price and stop price of an open order to those of ``request``; with
-        Priority.NEW."""
+    async def amend(
+        self, key: OrderKey, request: OrderRequest, priority: Priority = Priority.NEW
+    ) -> Verdict:
+        """Change size, price and stop price of an open order to those of ``request``.
+        ``priority``: as for ``place``."""
 
     async def cancel(self, key: OrderKey) -> Verdict:
         """Cancel an order. Rejected when it is not open any more."""

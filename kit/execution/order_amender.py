@@ -153,7 +153,7 @@ class OrderAmender:
         if order.is_final:
             self._end(order, amendment, AmendmentOutcome.LAPSED, "the order has ended")
             return
-        call = self._client.amend(order.venue_key, request)
+        call = self._client.amend(order.venue_key, request, order.priority)
         verdict = await verdict_of(call, self._timeout_s)
         if isinstance(verdict, RequestAccepted):
             self._state.set_venue_order_id(order, verdict.venue_order_id)

@@ -14,7 +14,6 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import BadRequest, RequestIdReused, StoreUnavailable, VenueUnavailable
-from kit.base.request_budget import Priority
 from kit.execution.approval_verifier import VerifiedOrder, require_verified
 from kit.execution.client_order_ids import REQUEST_ID, client_order_id
 from kit.execution.context import AccountContext
@@ -288,8 +287,7 @@ class OrderSubmitter:
         # The request goes out first; its verdict cannot arrive before SENT is published.
         asyncio.get_running_loop().call_soon(self._publish_sent, order)
         try:
-            priority = Priority.PROTECT if order.is_protective else Priority.NEW
-            call = self.client.place(request, priority)
+            call = self.client.place(request, order.priority)
             verdict = await verdict_of(call, self._settings.place_timeout_s)
         except asyncio.CancelledError:
             self._publish_sent(order)

@@ -68,12 +68,14 @@ class CcxtExecutionClient:
 
         return await self._send(requests, priority)
 
-    async def amend(self, key: OrderKey, request: OrderRequest) -> Verdict:
+    async def amend(
+        self, key: OrderKey, request: OrderRequest, priority: Priority = Priority.NEW
+    ) -> Verdict:
         async def requests() -> Sequence[OrderApiRequest]:
-            await self._check_amendment(key, request)
-            return [self._orders.amend(await self._named(key, Priority.NEW), request)]
+            await self._check_amendment(key, request, priority)
+            return [self._orders.amend(await self._named(key, priority), request)]
 
-        return await self._send(requests, Priority.NEW)
+        return await self._send(requests, priority)
 
     async def cancel(self, key: OrderKey) -> Verdict:
         async def requests() -> Sequence[OrderApiRequest]:
@@ -158,11 +160,13 @@ class CcxtExecutionClient:
             raise OrderNotFound(key.client_order_id)
         return OrderKey(key.symbol, key.client_order_id, order.venue_order_id)
 
-    async def _check_amendment(self, key: OrderKey, request: OrderRequest) -> None:
+    async def _check_amendment(
+        self, key: OrderKey, request: OrderRequest, priority: Priority
+    ) -> None:
         """Raises Unsupported."""
         if not self.capabilities.amends_to_smaller_only:
             return
-        order = await self._find(key, Priority.NEW)
+        order = await self._find(key, priority)
         if order is not None and (order.price != request.price or order.size <= request.size):
             raise UnsupportedRequest("the venue amends an order to a smaller size only")
 

@@ -117,6 +117,8 @@ class UserStream:
         """Connect again and again. Raises CredentialsRejected."""
         delays = backoff.delays()
         while True:
+            if self._session.budget is not None:
+                await self._session.budget.ban_ended()
             connection = _Connection(set(), asyncio.Event(), asyncio.Future())
             self._connection = connection
             subscribing = [

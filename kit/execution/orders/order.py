@@ -9,6 +9,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.accounting import amounts
 from kit.accounting.amounts import ZERO
 from kit.accounting.average_prices import average_price, fill_weight
+from kit.base.request_budget import Priority
 from kit.execution.contract import (
     OrderKey,
     OrderRequest,
@@ -137,6 +138,11 @@ class Order:
         content = self.content
         is_exit = content.group.role == orders_pb2.GROUP_ROLE_EXIT
         return content.reduce_only or content.type in CONDITIONAL or is_exit
+
+    @property
+    def priority(self) -> Priority:
+        """The priority with which it is placed and amended."""
+        return Priority.PROTECT if self.is_protective else Priority.NEW
 
     @property
     def takes_turns(self) -> bool:

@@ -118,7 +118,9 @@ class PaperExecutionClient:
     async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
         return await self._do(lambda: self.exchange.place(request))
 
-    async def amend(self, key: OrderKey, request: OrderRequest) -> Verdict:
+    async def amend(
+        self, key: OrderKey, request: OrderRequest, priority: Priority = Priority.NEW
+    ) -> Verdict:
         return await self._do(lambda: self.exchange.amend(key, request))
 
     async def cancel(self, key: OrderKey) -> Verdict:

@@ -251,7 +251,8 @@ class FakeClient:
             self.venue.later(self.venue.random.uniform(0, ARRIVAL_S), self.venue.arrive, request)
         return await self._no_answer()
 
-    async def amend(self, key, request):
+    async def amend(self, key, request, priority=Priority.NEW):
+        self.venue.priorities.append(priority)
         chance = self.venue.random.random() if self.venue.unreliable else 0
         truth = self._truth(key)
         if (

@@ -9,6 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import InvalidOrder, NotSupported
+from kit.base.request_budget import Priority
 from kit.execution.contract import OutcomeUnknown
 from kit.execution.journal import records
 from kit.execution.orders import order_states
@@ -62,6 +63,16 @@ def test_amended_local_stop_triggers_at_its_new_price():
         await found.let_pass(2)
         sent = found.venue.by_client_id[order.key].now
         assert (sent.type, sent.stop_price) == (orders_pb2.ORDER_TYPE_MARKET, None)
+
+    run(scenario())
+
+
+def test_amendment_of_a_stop_at_the_venue_goes_before_new_orders():
+    async def scenario():
+        found, order, content = await waiting(capabilities=NATIVE)
+        content.stop_price = "95"
+        await amended(found, order, content)
+        assert found.venue.priorities == [Priority.PROTECT, Priority.PROTECT]
 
     run(scenario())
 
@@ -177,7 +188,7 @@ def test_stop_price_resolves_an_amendment_without_a_verdict(was_done):
         found, order, content = await waiting(STOP_LIMIT, NATIVE, price="89")
         truth = found.venue.by_client_id[order.key]
 
-        async def amend(key, request):
+        async def amend(key, request, priority):
             if was_done:
                 found.venue.amend(truth, request)
             return OutcomeUnknown("lost")

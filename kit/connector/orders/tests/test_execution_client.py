@@ -121,6 +121,7 @@ async def test_cancelling_comes_before_protecting_before_the_rest() -> None:
     await at.place(REQUEST, Priority.PROTECT)
     await at.place(REQUEST)
     await at.amend(KEY, REQUEST)
+    await at.amend(KEY, REQUEST, Priority.PROTECT)
     await at.find(KEY)
     await at.open_orders()
     await at.fills("", 0)
@@ -134,6 +135,8 @@ async def test_cancelling_comes_before_protecting_before_the_rest() -> None:
         ("place", Priority.NEW),
         ("find", Priority.NEW),
         ("amend", Priority.NEW),
+        ("find", Priority.PROTECT),
+        ("amend", Priority.PROTECT),
         ("find", Priority.PROTECT),
         ("open_orders", Priority.PROTECT),
         ("fills", Priority.QUESTION),
