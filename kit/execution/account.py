@@ -102,7 +102,7 @@ class Account:
         self.resolver = OutcomeResolver(client, self.state, context)
         self.submitter = OrderSubmitter(client, self.state, journal, self.resolver, context)
         self.amender = OrderAmender(self.submitter, self.resolver, context.settings.place_timeout_s)
-        publish = self._publish_difference
+        publish = self.difference_found
         self.reconciler = Reconciler(
             client, self.state, self.balances_and_positions, self.resolver, context, publish
         )
@@ -374,7 +374,7 @@ class Account:
         if kinds:
             _log.warning("journal and venue differed", extra={"account": name, **kinds})
 
-    def _publish_difference(self, difference: differences_pb2.Difference) -> None:
+    def difference_found(self, difference: differences_pb2.Difference) -> None:
         self.executions.publish(Event(difference=difference))
 
     def _publish_account(self) -> None:

@@ -20,6 +20,7 @@ from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState, FillUpdateResult
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import Order
+from kit.execution.orders.order_messages import difference_message
 from kit.execution.outcome_resolver import QUERIES_AT_ONCE, OutcomeResolver
 from kit.execution.venue_calls import answer_of
 
@@ -106,15 +107,7 @@ class Reconciler:
                     )
             elif order.state == order_states.UNKNOWN:
                 kind = differences_pb2.DIFFERENCE_KIND_RESOLVED
-                yield _difference(kind, order, "UNKNOWN", "OPEN")
-            elif order.is_final:
-                yield _difference(
-                    differences_pb2.DIFFERENCE_KIND_OTHER,
-                    order,
-                    order_states.name_of(order.state),
-                    "OPEN",
-                    "the venue reports an order as open that has ended here",
-                )
+                yield difference_message(kind, order, "UNKNOWN", "OPEN")
             self._state.apply_order(report, is_answer=True)
 
     def _may_be_ours(self, report: VenueOrder) -> bool:
@@ -153,12 +146,12 @@ class Reconciler:
             if index.find_fill(order, fill.fill_id) is None:
                 kind = differences_pb2.DIFFERENCE_KIND_MISSED_FILL
                 found = f"{plain(fill.size)} at {plain(fill.price)}"
-                yield _difference(kind, order, "", found, fill.fill_id)
+                yield difference_message(kind, order, "", found, fill.fill_id)
             fees_before = self._fees(order, fill.fill_id)
             if self._state.apply_fill(fill) is FillUpdateResult.FEE_CHANGED:
                 kind = differences_pb2.DIFFERENCE_KIND_FEE
                 fees_after = self._fees(order, fill.fill_id)
-                yield _difference(kind, order, fees_before, fees_after, fill.fill_id)
+                yield difference_message(kind, order, fees_before, fees_after, fill.fill_id)
 
     def _fees(self, order: Order, fill_id: str) -> str:
         number = self._state.index.find_fill(order, fill_id)
@@ -199,25 +192,5 @@ class Reconciler:
             kind = differences_pb2.DIFFERENCE_KIND_LOST_CANCEL
         else:
             return []
-        return [
-            _difference(
-                kind, order, order_states.name_of(before), order_states.name_of(order.state)
-            )
-        ]
-
-
-def _difference(
-    kind: "differences_pb2.DifferenceKind.ValueType",
-    order: Order,
-    expected: str,
-    found: str,
-    detail: str = "",
-) -> Difference:
-    return Difference(
-        kind=kind,
-        symbol=order.symbol,
-        client_order_id=order.client_order_id,
-        expected=expected,
-        found=found,
-        detail=detail,
-    )
+        expected, found = order_states.name_of(before), order_states.name_of(order.state)
+        return [difference_message(kind, order, expected, found)]

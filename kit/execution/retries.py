@@ -38,7 +38,6 @@ PUBLISHED_NS = 24 * 3600 * NANOSECONDS_PER_SECOND
 LEFT_OPEN_MAX = 100
 PASSING = frozenset(
     {
-        orders_pb2.REJECT_REASON_OTHER,
         orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
         orders_pb2.REJECT_REASON_REDUCE_ONLY,
         orders_pb2.REJECT_REASON_INSTRUMENT,
@@ -49,7 +48,8 @@ PASSING = frozenset(
     }
 )
 """Reasons for which the same order may be accepted a little later: what the entry bought may not be
-booked yet, an instrument may be halted, and OTHER can be anything."""
+booked yet, an instrument may be halted. OTHER can be anything: such an order is published as left
+open."""
 
 _log = telemetry.logger("orders.retries")
 

@@ -131,8 +131,11 @@ class OrderSubmitter:
         await self.placed(order)
 
     async def cancel(self, order: Order) -> None:
-        """Cancel an order. Raises StoreUnavailable for one that is held here: it is cancelled, but
-        may be open again after a restart."""
+        """Cancel an order. The venue is queried for one that has ended here without the venue's
+        proof. Raises VenueUnavailable when it does not answer, and StoreUnavailable for one that is
+        held here: it is cancelled, but may be open again after a restart."""
+        if order.is_final and not order.is_end_proven and not order.held_here:
+            await self._resolver.query(order)
         if order.is_final:
             return
         self._request_cancel(order)

@@ -32,8 +32,42 @@ TEXTS: Mapping[str, RejectReason] = {
     "invalid price": orders_pb2.REJECT_REASON_PRICE,
     "service unavailable from a restricted location": orders_pb2.REJECT_REASON_PERMISSION,
 }
-"""-2010 and -1013 stand for many reasons; the message says which."""
+"""Several codes, as -2010 and -1013, stand for many reasons; the message says which."""
 CODES: Mapping[str, RejectReason] = {
+    "-1013": orders_pb2.REJECT_REASON_OTHER,
+    "-1014": orders_pb2.REJECT_REASON_OTHER,
+    "-1020": orders_pb2.REJECT_REASON_OTHER,
+    "-1100": orders_pb2.REJECT_REASON_OTHER,
+    "-1101": orders_pb2.REJECT_REASON_OTHER,
+    "-1102": orders_pb2.REJECT_REASON_OTHER,
+    "-1103": orders_pb2.REJECT_REASON_OTHER,
+    "-1104": orders_pb2.REJECT_REASON_OTHER,
+    "-1105": orders_pb2.REJECT_REASON_OTHER,
+    "-1106": orders_pb2.REJECT_REASON_OTHER,
+    "-1108": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "-1111": orders_pb2.REJECT_REASON_OTHER,
+    "-1114": orders_pb2.REJECT_REASON_OTHER,
+    "-1115": orders_pb2.REJECT_REASON_OTHER,
+    "-1116": orders_pb2.REJECT_REASON_OTHER,
+    "-1117": orders_pb2.REJECT_REASON_OTHER,
+    "-1118": orders_pb2.REJECT_REASON_OTHER,
+    "-1119": orders_pb2.REJECT_REASON_OTHER,
+    "-1122": orders_pb2.REJECT_REASON_OTHER,
+    "-1128": orders_pb2.REJECT_REASON_OTHER,
+    "-1130": orders_pb2.REJECT_REASON_OTHER,
+    "-1134": orders_pb2.REJECT_REASON_OTHER,
+    "-1135": orders_pb2.REJECT_REASON_OTHER,
+    "-1145": orders_pb2.REJECT_REASON_OTHER,
+    "-2010": orders_pb2.REJECT_REASON_OTHER,
+    "-2016": orders_pb2.REJECT_REASON_OTHER,
+    "-2038": orders_pb2.REJECT_REASON_OTHER,
+    "-2039": orders_pb2.REJECT_REASON_OTHER,
+    "-4015": orders_pb2.REJECT_REASON_OTHER,
+    "-4061": orders_pb2.REJECT_REASON_OTHER,
+    "-5025": orders_pb2.REJECT_REASON_OTHER,
+    "-5026": orders_pb2.REJECT_REASON_OTHER,
+    "-5027": orders_pb2.REJECT_REASON_OTHER,
+    "-5028": orders_pb2.REJECT_REASON_OTHER,
     "-1002": orders_pb2.REJECT_REASON_PERMISSION,
     "-1003": orders_pb2.REJECT_REASON_RATE_LIMIT,
     "-1008": orders_pb2.REJECT_REASON_RATE_LIMIT,
@@ -41,6 +75,10 @@ CODES: Mapping[str, RejectReason] = {
     "-1112": orders_pb2.REJECT_REASON_WOULD_NOT_FILL,
     "-1016": orders_pb2.REJECT_REASON_MAINTENANCE,
     "-1021": orders_pb2.REJECT_REASON_OTHER,
+    "-4013": orders_pb2.REJECT_REASON_PRICE,
+    "-4023": orders_pb2.REJECT_REASON_SIZE,
+    "-4045": orders_pb2.REJECT_REASON_TOO_MANY_ORDERS,
+    "-4062": orders_pb2.REJECT_REASON_REDUCE_ONLY,
     "-1022": orders_pb2.REJECT_REASON_PERMISSION,
     "-1121": orders_pb2.REJECT_REASON_INSTRUMENT,
     "-2020": orders_pb2.REJECT_REASON_WOULD_NOT_FILL,
@@ -79,9 +117,15 @@ CODES: Mapping[str, RejectReason] = {
     "-2014": orders_pb2.REJECT_REASON_PERMISSION,
     "-2015": orders_pb2.REJECT_REASON_PERMISSION,
 }
-UNCLEAR = frozenset({"-1000", "-1001", "-1004", "-1006", "-1007", "-2012"})
-"""Unknown error, disconnected, busy, unexpected response, timeout ("execution status unknown"), and
-a failed cancellation of all orders."""
+"""Rejections by the API, by a filter, or by the matching engine. Unlisted on purpose: unknown error
+(-1000), disconnected (-1001), busy (-1004), unexpected response (-1006), timeout (-1007), error of
+the matching engine without a kind (-1010), and a failed cancellation of all orders (-2012).
+https://developers.binance.com/docs/binance-spot-api-docs/errors
+https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code"""
+ERROR_STATUSES = frozenset({400, 401, 403, 404})
+"""A status of 5XX means that the execution status is unknown, unless the code is -1008: such a
+request was not executed."""
+THROTTLED = {"-1008": 503}
 
 
 def find_error(answer: Any) -> VenueError | None:
@@ -92,5 +136,10 @@ def find_error(answer: Any) -> VenueError | None:
 
 
 ERRORS = ErrorTable(
-    find_error, CODES, TEXTS, unclear=UNCLEAR, not_found=frozenset({"-2011", "-2013"})
+    find_error,
+    CODES,
+    TEXTS,
+    not_found=frozenset({"-2011", "-2013"}),
+    error_statuses=ERROR_STATUSES,
+    other_statuses=THROTTLED,
 )

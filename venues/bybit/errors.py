@@ -9,6 +9,18 @@ from kit.connector.orders.errors import STATUSES, ErrorTable, VenueError
 from kit.execution.contract import RejectReason
 
 CODES: Mapping[str, RejectReason] = {
+    "10001": orders_pb2.REJECT_REASON_OTHER,
+    "10002": orders_pb2.REJECT_REASON_OTHER,
+    "30084": orders_pb2.REJECT_REASON_OTHER,
+    "110043": orders_pb2.REJECT_REASON_OTHER,
+    "170105": orders_pb2.REJECT_REASON_OTHER,
+    "170117": orders_pb2.REJECT_REASON_OTHER,
+    "170130": orders_pb2.REJECT_REASON_OTHER,
+    "170210": orders_pb2.REJECT_REASON_OTHER,
+    "10007": orders_pb2.REJECT_REASON_PERMISSION,
+    "10009": orders_pb2.REJECT_REASON_PERMISSION,
+    "10404": orders_pb2.REJECT_REASON_OTHER,
+    "20006": orders_pb2.REJECT_REASON_OTHER,
     "10003": orders_pb2.REJECT_REASON_PERMISSION,
     "10004": orders_pb2.REJECT_REASON_PERMISSION,
     "10005": orders_pb2.REJECT_REASON_PERMISSION,
@@ -97,23 +109,8 @@ TEXTS: Mapping[str, RejectReason] = {
 }
 """10001 and 30084 stand for many reasons; the message says which."""
 TIMEOUT = "10000"
-UNCLEAR = frozenset(
-    {
-        TIMEOUT,
-        "10016",
-        "10019",
-        "5004",
-        "170001",
-        "170007",
-        "170032",
-        "170146",
-        "170147",
-        "170149",
-        "170150",
-        "170234",
-    }
-)
-"""Timeouts and errors inside the venue, and its restarts."""
+"""The server's timeout. It is unlisted on purpose, as are the errors inside the venue and its
+restarts: 10016, 10019, 5004, 170001, 170007, 170032, 170146, 170147, 170149, 170150, 170234."""
 
 
 def find_error(answer: Any) -> VenueError | None:
@@ -130,9 +127,9 @@ ERRORS = ErrorTable(
     find_error,
     CODES,
     TEXTS,
-    unclear=UNCLEAR,
     not_found=frozenset(
         {"110001", "110008", "110010", "170139", "170142", "170143", "170190", "170213"}
     ),
+    error_statuses=frozenset({200, 400, 401}),
     statuses={**STATUSES, 403: orders_pb2.REJECT_REASON_RATE_LIMIT},
 )

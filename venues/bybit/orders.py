@@ -124,6 +124,8 @@ class BybitOrderApi:
 
     def verdict(self, answer: Any) -> Verdict:
         """{"retCode":0,"result":{"orderId":"…","orderLinkId":"…"},…}: received, nothing more."""
+        if answer["retCode"] != 0:
+            raise ValueError(f"retCode is {answer['retCode']!r}")
         return RequestAccepted(str(answer["result"].get("orderId", "")))
 
 

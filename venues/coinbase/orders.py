@@ -29,7 +29,7 @@ from kit.execution.contract import (
     Verdict,
 )
 from venues.coinbase.account import DOWN, UP, CoinbaseAccountApi
-from venues.coinbase.errors import ERRORS, find_error
+from venues.coinbase.errors import ERRORS
 from venues.coinbase.user_stream import CoinbaseUserStreamDecoder
 
 VENUE_ID = "coinbase"
@@ -117,9 +117,6 @@ class CoinbaseOrderApi:
     def verdict(self, answer: Any) -> Verdict:
         """{"success":true,"success_response":{"order_id":"…",…},…}, of a cancellation
         {"results":[{"success":true,"order_id":"…"}]}, of an amendment {"success":true}."""
-        error = find_error(answer)
-        if error is not None:
-            return ERRORS.verdict_of_error(error)
         if "results" in answer:
             return RequestAccepted(answer["results"][0]["order_id"])
         if answer["success"] is not True:

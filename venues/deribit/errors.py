@@ -13,7 +13,29 @@ _PERMISSION = orders_pb2.REJECT_REASON_PERMISSION
 _INSTRUMENT = orders_pb2.REJECT_REASON_INSTRUMENT
 _STOP_PRICE = orders_pb2.REJECT_REASON_STOP_PRICE
 _TOO_MANY = orders_pb2.REJECT_REASON_TOO_MANY_ORDERS
+_OTHER = orders_pb2.REJECT_REASON_OTHER
 CODES: Mapping[str, RejectReason] = {
+    "-32600": _OTHER,
+    "-32601": _OTHER,
+    "-32602": _OTHER,
+    "-32700": _OTHER,
+    "10024": _OTHER,
+    "10025": _OTHER,
+    "10036": _OTHER,
+    "11029": _OTHER,
+    "11030": _OTHER,
+    "11038": _OTHER,
+    "11039": _OTHER,
+    "11041": _OTHER,
+    "11043": _OTHER,
+    "11047": _OTHER,
+    "11049": _OTHER,
+    "11050": _OTHER,
+    "10033": orders_pb2.REJECT_REASON_NOT_SUPPORTED,
+    "10039": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
+    "10066": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "11013": _TOO_MANY,
+    "11022": _SIZE,
     "10000": _PERMISSION,
     "10002": _SIZE,
     "10003": orders_pb2.REJECT_REASON_SELF_TRADE,
@@ -59,18 +81,16 @@ CODES: Mapping[str, RejectReason] = {
     "13020": _INSTRUMENT,
     "13021": _PERMISSION,
 }
+"""https://docs.deribit.com/articles/errors. Unlisted on purpose are errors inside the venue, "try
+again", and timeouts: 10001, 10040, 11031, 11094, 13008, 13028, 13888, -32603."""
 TEXTS: Mapping[str, RejectReason] = {
     "reduce_only": orders_pb2.REJECT_REASON_REDUCE_ONLY,
     "invalid params: amount": _SIZE,
     "invalid params: price": _PRICE,
     "invalid params: instrument_name": _INSTRUMENT,
 }
-UNCLEAR = frozenset(
-    {"10001", "10040", "11031", "11094", "13008", "13028", "13888", "-32603"}
-)  # fmt: skip
-"""Errors inside the venue, "try again", and timeouts."""
 NOTHING = "10004"
-NOT_FOUND = frozenset({NOTHING, "10010", "10029", "11044"})
+NOT_FOUND = frozenset({NOTHING, "10010", "10029", "11008", "11044"})
 
 
 def find_error(answer: Any) -> VenueError | None:
@@ -86,4 +106,6 @@ def find_error(answer: Any) -> VenueError | None:
     return VenueError(str(error["code"]), ": ".join(parts))
 
 
-ERRORS = ErrorTable(find_error, CODES, TEXTS, unclear=UNCLEAR, not_found=NOT_FOUND)
+ERRORS = ErrorTable(
+    find_error, CODES, TEXTS, not_found=NOT_FOUND, error_statuses=frozenset({200, 400, 401})
+)

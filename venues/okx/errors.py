@@ -12,7 +12,17 @@ _FUNDS = orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS
 _PRICE, _STOP_PRICE = orders_pb2.REJECT_REASON_PRICE, orders_pb2.REJECT_REASON_STOP_PRICE
 _SIZE, _TOO_MANY = orders_pb2.REJECT_REASON_SIZE, orders_pb2.REJECT_REASON_TOO_MANY_ORDERS
 _PERMISSION = orders_pb2.REJECT_REASON_PERMISSION
+_OTHER = orders_pb2.REJECT_REASON_OTHER
 CODES: Mapping[str, RejectReason] = {
+    "50000": _OTHER,
+    "50002": _OTHER,
+    "50014": _OTHER,
+    "51000": _OTHER,
+    "51002": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "51003": _OTHER,
+    "51019": _OTHER,
+    "51500": _OTHER,
+    "60011": _PERMISSION,
     "4088": _PERMISSION,
     "50011": orders_pb2.REJECT_REASON_RATE_LIMIT,
     "50061": orders_pb2.REJECT_REASON_RATE_LIMIT,
@@ -109,11 +119,9 @@ CODES: Mapping[str, RejectReason] = {
     "51511": orders_pb2.REJECT_REASON_WOULD_TAKE,
 }
 INSIDE = "50026"
-UNCLEAR = frozenset(
-    {INSIDE, "50001", "50004", "50005", "50013", "51054", "51149",
-     "4004", "4005", "60015", "60016", "64008"}
-)  # fmt: skip
-"""Timeouts, errors and overload inside the venue, and connections that it closes."""
+"""Not an error of a matching engine: it stands for errors inside the venue. Unlisted on purpose, as
+are its timeouts, overload, and the connections that it closes: 50001, 50004, 50005, 50013, 51054,
+51149, 4004, 4005, 60015, 60016, 64008."""
 NOT_FOUND = frozenset(
     {"51400", "51401", "51402", "51405", "51410", "51503", "51509", "51510", "51603"}
 )
@@ -135,4 +143,6 @@ def find_error(answer: Any) -> VenueError | None:
     return VenueError(INSIDE if "server error" in message.lower() else code, message)
 
 
-ERRORS = ErrorTable(find_error, CODES, unclear=UNCLEAR, not_found=NOT_FOUND)
+ERRORS = ErrorTable(
+    find_error, CODES, not_found=NOT_FOUND, error_statuses=frozenset({200, 400, 401})
+)

@@ -29,7 +29,7 @@ from kit.execution.contract import (
     Verdict,
 )
 from venues.okx.account import OkxAccountApi, algo_key_params, key_params
-from venues.okx.errors import ERRORS, find_error
+from venues.okx.errors import ERRORS
 from venues.okx.order_socket import OkxOrderSocketCodec
 from venues.okx.user_stream import OkxUserStreamDecoder
 
@@ -143,9 +143,6 @@ class OkxOrderApi:
     def verdict(self, answer: Any) -> Verdict:
         """{"code":"0","data":[{"ordId":"3126","clOrdId":"…","sCode":"0",…}],"msg":""}; of stops
         {"algoId":"1753184812254216192","algoClOrdId":"…",…}."""
-        error = find_error(answer)
-        if error is not None:
-            return ERRORS.verdict_of_error(error)
         row = answer["data"][0]
         return RequestAccepted(row["algoId"] if row.get("algoId") else row["ordId"])
 

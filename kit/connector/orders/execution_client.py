@@ -66,7 +66,14 @@ class CcxtExecutionClient:
         async def requests() -> Sequence[OrderApiRequest]:
             return [self._orders.place(request)]
 
-        return await self._send(requests, priority)
+        verdict = await self._send(requests, priority)
+        if isinstance(verdict, RequestRejected) and self._session.errors.is_of_other_request(
+            verdict
+        ):
+            return OutcomeUnknown(verdict.detail)
+        if isinstance(verdict, RequestAccepted) and not verdict.venue_order_id:
+            return OutcomeUnknown("the answer has no order id")
+        return verdict
 
     async def amend(
         self, key: OrderKey, request: OrderRequest, priority: Priority = Priority.NEW
@@ -201,7 +208,9 @@ class CcxtExecutionClient:
         except UnknownInstrument as error:
             return RequestRejected(orders_pb2.REJECT_REASON_INSTRUMENT, error.message)
         except VenuemeshError as error:
-            return RequestRejected(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error.message}")
+            return RequestRejected(
+                orders_pb2.REJECT_REASON_NEVER_ARRIVED, f"not sent: {error.message}"
+            )
         return await self._try(chosen, priority)
 
     async def _try(self, requests: Sequence[OrderApiRequest], priority: Priority) -> Verdict:

@@ -1,8 +1,8 @@
 """Orders over a venue's order websocket.
 
 The socket connects when the account is followed, and again after every disconnect; the key logs in
-where the venue wants it. ccxt supplies addresses, keys and its error classes, and is not on the
-order's way: a request is encoded by the venue's codec and written at once.
+where the venue wants it. ccxt supplies addresses and keys, and is not on the order's
+way: a request is encoded by the venue's codec and written at once.
 
 While the socket is not open, requests go by REST: nothing was sent then. A request that was written
 and has no answer, because none came in time or because the connection was lost, has an unknown
@@ -25,6 +25,7 @@ from kit.base.request_budget import Priority, Scope, turn
 from kit.base.websocket import Websocket
 from kit.connector.orders.errors import DETAIL_MAX
 from kit.connector.orders.rest_session import (
+    ERROR_STATUS,
     TIMEOUT_MS,
     UNREADABLE,
     OrderApiRequest,
@@ -45,7 +46,6 @@ LIFETIME_S = 23 * 3600.0
 LOGIN_RETRY_S = 60.0
 """Before the next attempt after the venue has rejected the key."""
 PENDING_MAX = 1_000
-ERROR_STATUS = 400
 
 _log = telemetry.logger("kit.connector.orders.order_socket")
 
@@ -234,9 +234,9 @@ class OrderSocket:
             return OutcomeUnknown(f"the answer cannot be read: {unreadable!r}"[:DETAIL_MAX])
         retry_after_s = math.ceil(answer.retry_after_s)
         headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
-        text = msgspec.json.encode(answer.body).decode()
-        retry_after.observe(self._session.budget, scope, answer.status, headers, text)
-        verdict = self._session.verdict(answer.status, answer.body)
+        body = msgspec.json.encode(answer.body).decode()
+        retry_after.observe(self._session.budget, scope, answer.status, headers, body)
+        verdict = self._session.errors.verdict(answer.status, error, body)
         if (
             isinstance(verdict, RequestRejected)
             and verdict.reason == orders_pb2.REJECT_REASON_RATE_LIMIT

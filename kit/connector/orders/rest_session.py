@@ -1,9 +1,9 @@
 """REST calls of one account through ccxt, and what is known after each.
 
-ccxt signs, sends and classifies errors. Its raw methods are used, not its unified ones: the request
-is the text that the venue must get, digit for digit, and the answer is the venue's own text.
-Numbers without quotes are kept as texts too. ccxt repeats no call, and does not pace them: the
-request budget does (kit/base/request_budget.py).
+ccxt signs and sends; the venue's error table says what an error means. ccxt's raw methods are used,
+not its unified ones: the request is the text that the venue must get, digit for digit, and the
+answer is the venue's own text. Numbers without quotes are kept as texts too. ccxt repeats no call,
+and does not pace them: the request budget does (kit/base/request_budget.py).
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from kit.connector.orders.call_sequence import (
     QUESTION_ARRIVES_S,
     CallSequence,
 )
-from kit.connector.orders.errors import CCXT_CLASSES, DETAIL_MAX, ErrorTable
+from kit.connector.orders.errors import DETAIL_MAX, ErrorTable
 from kit.connector.rest import ccxt_loader
 from kit.execution.contract import (
     Credentials,
@@ -39,6 +39,8 @@ from kit.execution.contract import (
 )
 
 TIMEOUT_MS = 10_000
+ERROR_STATUS = 300
+"""The lowest HTTP status of an answer that is no success."""
 KEEP_ALIVE_MS = 15_000
 """ccxt pings some venues every three minutes only."""
 UNREADABLE = (ValueError, LookupError, TypeError, ArithmeticError, AttributeError)
@@ -163,11 +165,15 @@ class RestSession:
         attempt = _Attempt()
         scope = Scope.CANCEL if priority is Priority.CANCEL else Scope.ORDER_ENTRY
         try:
-            return read(await self._call(request, priority, scope, attempt))
-        except VenuemeshError as error:
-            return self._verdict_of_failure(error, attempt)
-        except UNREADABLE as error:
-            return OutcomeUnknown(f"the answer cannot be read: {error!r}"[:DETAIL_MAX])
+            answer = await self._call(request, priority, scope, attempt)
+            error = self.errors.find_error(answer)
+            if error is None and attempt.status < ERROR_STATUS:
+                return read(answer)
+            return self.errors.verdict(attempt.status, error, attempt.body)
+        except VenuemeshError as failure:
+            return self._verdict_of_failure(failure, attempt)
+        except UNREADABLE as failure:
+            return OutcomeUnknown(f"the answer cannot be read: {failure!r}"[:DETAIL_MAX])
 
     async def ask(
         self, method: str, params: Any, priority: Priority, scope: Scope = Scope.ACCOUNT
@@ -180,7 +186,7 @@ class RestSession:
         except VenuemeshError as error:
             found = self.errors.decode(attempt.body) if attempt.status else None
             if found is not None and found.code in self.errors.not_found:
-                raise OrderNotFound(found.message) from error
+                raise OrderNotFound(str(found)) from error
             if "AuthenticationError" in class_names(error.__cause__):
                 raise self.credentials_rejected(str(error.__cause__)) from error
             raise
@@ -195,17 +201,6 @@ class RestSession:
         """The error for an answer that is not as it should be."""
         message = f"{self.venue_id} gave an answer that cannot be read"
         return VenueUnavailable(message, venue=self.venue_id, detail=repr(error)[:200])
-
-    def verdict(self, status: int, body: Any) -> Verdict:
-        """The verdict for an error that came over the order websocket. ``body``: decoded, in the
-        form in which REST would give it."""
-        text = msgspec.json.encode(body).decode()
-        ccxt_classes: list[str] = []
-        try:
-            self.exchange.handle_errors(status, "", "", "POST", {}, text, body, {}, "")
-        except Exception as error:  # any class of ccxt's
-            ccxt_classes = class_names(error)
-        return self.errors.verdict(status, text, self.errors.find_error(body), ccxt_classes)
 
     async def close(self) -> None:
         if self._exchange is not None:
@@ -243,8 +238,7 @@ class RestSession:
                 return RequestRejected(orders_pb2.REJECT_REASON_NEVER_ARRIVED, detail)
             return OutcomeUnknown(detail)
         found = self.errors.decode(attempt.body)
-        classes = class_names(error.__cause__)
-        return self.errors.verdict(attempt.status, attempt.body, found, classes)
+        return self.errors.verdict(attempt.status, found, attempt.body)
 
     def _redacted(self, text: str) -> str:
         """Without secrets: ccxt writes the address of a call into its errors."""
@@ -290,8 +284,9 @@ def never_connected(error: BaseException | None) -> bool:
 def _reason_not_sent(error: VenuemeshError) -> RejectReason:
     if isinstance(error, RateLimited):
         return orders_pb2.REJECT_REASON_RATE_LIMIT
-    known = (name for name in class_names(error.__cause__) if name in CCXT_CLASSES)
-    return CCXT_CLASSES[next(known, "InvalidOrder")]
+    if isinstance(error, VenueUnavailable):
+        return orders_pb2.REJECT_REASON_NEVER_ARRIVED
+    return orders_pb2.REJECT_REASON_OTHER
 
 
 class _AttemptObserver:

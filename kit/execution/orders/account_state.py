@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import Enum, auto
 from typing import Protocol
 
-from venuemesh.tradeflow.v1 import orders_pb2
+from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.accounting.amounts import ZERO
 from kit.base import telemetry
@@ -25,11 +25,13 @@ from kit.execution.journal.records import (
 from kit.execution.orders import order_states
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_index import OrderIndex
-from kit.execution.orders.order_messages import external_content_message
+from kit.execution.orders.order_messages import difference_message, external_content_message
 
 UNMATCHED_ORDERS_MAX = 10_000
 AMENDED_TERMS_AFTER_NS = 60 * NANOSECONDS_PER_SECOND
 """For this long after an amendment the venue may still report the terms before it."""
+OLD_ANSWERS_NS = 60 * NANOSECONDS_PER_SECOND
+"""For this long after an order has ended the venue may still answer that it is open."""
 
 _log = telemetry.logger("orders.state")
 
@@ -66,6 +68,9 @@ class AccountStateListener(Protocol):
 
     def update_unmatched(self, symbol: str, venue_order_id: str) -> None:
         """The venue has to be queried for an order that is not known here."""
+
+    def difference_found(self, difference: differences_pb2.Difference) -> None:
+        """The venue shows something else than was expected here."""
 
 
 class AccountState:
@@ -168,6 +173,8 @@ class AccountState:
         elif order.held_here or self._is_of_replaced_order(order, update):
             return order
         before = order.update()
+        if self._is_alive(order, update, is_answer=is_answer):
+            self._revive(order, update)
         if is_answer or not order.venue_order_id or update.venue_time_ns > order.venue_time_ns:
             self.set_venue_order_id(order, update.venue_order_id)
         self._apply_amounts(order, update, is_answer=is_answer)
@@ -202,6 +209,7 @@ class AccountState:
             # Only the venue can say when an order that was amended is filled.
             is_filled = order.is_full and not order.amendments
             self._set_state(order, order_states.FILLED if is_filled else order_states.PARTLY_FILLED)
+            order.is_end_proven = is_filled
             if order.is_full and not is_filled:
                 self._listener.order_in_doubt(order)
         self.record_change(order)
@@ -262,8 +270,44 @@ class AccountState:
             return True
         return False
 
+    def _is_alive(self, order: Order, update: VenueOrder, *, is_answer: bool) -> bool:
+        """Whether an update shows that an order is open which has ended here, and is not older
+        than its end."""
+        if not order.is_final or update.state not in (
+            order_states.OPEN,
+            order_states.PARTLY_FILLED,
+        ):
+            return False
+        if is_answer and self._clock.time_ns() - order.updated_time_ns > OLD_ANSWERS_NS:
+            return True
+        if update.filled_size < order.fill_size:
+            return False
+        if update.venue_time_ns > order.venue_time_ns:
+            return True
+        is_undated = update.venue_time_ns in (0, order.venue_time_ns)
+        return is_undated and not order.is_end_proven
+
+    def _revive(self, order: Order, update: VenueOrder) -> None:
+        """Open an order again that the venue shows as open, whatever was believed of it."""
+        ended = order_states.name_of(order.state)
+        detail = f"the venue reports an order as open that has ended here: {order.detail}"
+        kind = differences_pb2.DIFFERENCE_KIND_OTHER
+        found = order_states.name_of(update.state)
+        _log.error("order that has ended is open", extra={"client_order_id": order.key})
+        self._listener.difference_found(difference_message(kind, order, ended, found, detail))
+        order.is_end_proven = False
+        order.reject_reason = orders_pb2.REJECT_REASON_UNSPECIFIED
+        order.detail = ""
+        order.reported_filled_size = max(update.filled_size, order.fill_size)
+        self._set_state(
+            order, order_states.PARTLY_FILLED if order.filled_size else order_states.OPEN
+        )
+        self._listener.order_in_doubt(order)
+
     def _apply_state(self, order: Order, update: VenueOrder) -> None:
         before = order.state
+        if update.state in order_states.FINAL:
+            order.is_end_proven = True
         is_filled = order.filled_size > ZERO
         state = order_states.after_update(
             before, update.state, order.reject_reason, is_filled=is_filled

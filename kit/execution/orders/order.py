@@ -64,6 +64,8 @@ class Order:
     reported_average_price: Decimal | None = None
     reject_reason: RejectReason = orders_pb2.REJECT_REASON_UNSPECIFIED
     detail: str = ""
+    is_end_proven: bool = False
+    """Whether a report of the venue, or fills of the whole size, ended it. Not in the journal."""
     cancel_requested: bool = False
     venue_time_ns: int = 0
     updated_time_ns: int = 0
@@ -151,7 +153,7 @@ class Order:
 
     @property
     def is_final(self) -> bool:
-        """Whether its state changes no more."""
+        """Whether it has ended. Only a report of the venue that it is open changes that."""
         return self.state in order_states.FINAL
 
     @property

@@ -3,7 +3,7 @@ messages."""
 
 from decimal import Decimal
 
-from venuemesh.tradeflow.v1 import orders_pb2
+from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.accounting.amounts import ZERO
 from kit.execution.approval import plain
@@ -100,3 +100,21 @@ def position_message(position: VenuePosition) -> orders_pb2.Position:
 
 def _text(amount: Decimal | None) -> str:
     return plain(amount) if amount is not None else ""
+
+
+def difference_message(
+    kind: "differences_pb2.DifferenceKind.ValueType",
+    order: Order,
+    expected: str,
+    found: str,
+    detail: str = "",
+) -> differences_pb2.Difference:
+    """Return what the venue shows (``found``) where this process expected something else."""
+    return differences_pb2.Difference(
+        kind=kind,
+        symbol=order.symbol,
+        client_order_id=order.client_order_id,
+        expected=expected,
+        found=found,
+        detail=detail,
+    )

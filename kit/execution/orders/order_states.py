@@ -6,8 +6,9 @@
                   UNKNOWN -> whatever the venue reports
 
 The venue's updates arrive late, twice and in any order. The states are therefore a ladder: an
-update may skip steps, and it moves an order up or not at all. A final state stays, with one
-exception: an order that counted as never arrived, and that the venue then reports.
+update may skip steps, and it moves an order up or not at all. A final state stays, with two
+exceptions: an order that counted as never arrived, and that the venue then reports; and an order
+that the venue shows as open (AccountState).
 """
 
 from venuemesh.tradeflow.v1 import orders_pb2

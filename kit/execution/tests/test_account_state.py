@@ -4,11 +4,13 @@ import random
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution.contract import Fee, VenueFill, VenueOrder
 from kit.execution.journal import records
 from kit.execution.journal.records import Amendment, AmendmentOutcome, OrderIntent, OrderSent
@@ -31,6 +33,7 @@ class Listener:
         self.fills = []
         self.in_doubt = []
         self.unmatched = []
+        self.differences = []
 
     def order_changed(self, order):
         self.orders.append(order_message(order))
@@ -43,6 +46,9 @@ class Listener:
 
     def update_unmatched(self, symbol, venue_order_id):
         self.unmatched.append((symbol, venue_order_id))
+
+    def difference_found(self, difference):
+        self.differences.append(difference)
 
 
 def account_state():
@@ -330,3 +336,48 @@ def test_missing_order_ends_as_its_fills_say():
         state.apply_fill(fill(1, size))
         state.end_missing(order, "gone")
         assert order.state == end
+
+
+@pytest.mark.parametrize("end", [order_states.CANCELLED, order_states.EXPIRED])
+def test_old_answer_does_not_open_an_order_that_the_venue_has_ended(end):
+    state = account_state()
+    order = sent(state)
+    state.apply_order(report(end, at=5))
+    state.apply_order(report(at=4), is_answer=True)
+    state.apply_order(report(at=5))
+    assert order.state == end
+    assert not state._listener.differences
+
+
+@pytest.mark.parametrize("end", sorted(order_states.FINAL))
+def test_order_that_the_venue_still_shows_as_open_is_open_again(end):
+    state = account_state()
+    order = sent(state)
+    state.apply_order(report(end, filled="4" if end == order_states.FILLED else "0", at=5))
+    assert order.is_final
+    state._clock.now_ns += 61 * NANOSECONDS_PER_SECOND
+    state.apply_order(report(at=4), is_answer=True)
+    assert order.state == order_states.OPEN
+    assert order.key in state.index.open
+    assert state._listener.in_doubt[-1] == order.key
+    (told,) = state._listener.differences
+    assert (told.expected, told.found) == (order_states.name_of(end), "OPEN")
+
+
+def test_later_report_opens_an_order_again():
+    state = account_state()
+    order = sent(state)
+    state.apply_order(report(order_states.CANCELLED, at=5))
+    state.apply_order(report(filled="1", state=order_states.PARTLY_FILLED, at=6))
+    assert order.state == order_states.PARTLY_FILLED
+    assert len(state._listener.differences) == 1
+
+
+def test_order_that_was_missing_is_open_again():
+    state = account_state()
+    order = sent(state)
+    state.apply_order(report(at=5))
+    state.end_missing(order, "not found")
+    assert order.state == order_states.CANCELLED
+    state.apply_order(report(at=5), is_answer=True)
+    assert order.state == order_states.OPEN

@@ -1,5 +1,6 @@
 """An exit that the venue rejects for a reason that may pass is tried again, as another order."""
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -316,7 +317,9 @@ def test_exit_rejected_over_the_stream_is_retried():
         found, (entry, profit, _) = await placed(bracket())
         fill(found, entry, 2)
         await found.let_pass(3)
-        found.venue.end(at_venue(found, profit), order_states.REJECTED)
+        truth = at_venue(found, profit)
+        truth.now = replace(truth.now, reject_reason=TOO_LITTLE)
+        found.venue.end(truth, order_states.REJECTED)
         await found.let_pass(3)
         assert live(found).keys() == {attempt(found, "g1", 2).key}
         assert live(found)[attempt(found, "g1", 2).key].price == 110

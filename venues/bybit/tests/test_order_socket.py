@@ -95,7 +95,6 @@ async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
     [
         (170131, "Insufficient balance.", pb.REJECT_REASON_INSUFFICIENT_FUNDS),
         (170141, "Duplicate clientOrderId", pb.REJECT_REASON_DUPLICATE_ID),
-        (170213, "Order does not exist.", pb.REJECT_REASON_OTHER),
         (10005, "Permission denied", pb.REJECT_REASON_PERMISSION),
         (10429, "System level frequency protection", pb.REJECT_REASON_RATE_LIMIT),
         (10403, "Exceed IP rate limit", pb.REJECT_REASON_RATE_LIMIT),
@@ -111,7 +110,7 @@ async def test_rejection_has_its_reason(code, words, expected):
         assert not venue.sent
 
 
-@pytest.mark.parametrize("code", [10016, 10019, 170007])
+@pytest.mark.parametrize("code", [10016, 10019, 170007, 3400214, 170213])
 async def test_unclear_answer_is_an_unknown_outcome(code):
     async with open_client({"retCode": code, "retMsg": "who knows"}) as (venue, client, asked):
         assert await client.place(REQUEST) == OutcomeUnknown(f"{code} who knows")

@@ -108,7 +108,6 @@ async def test_a_market_order_counts_in_the_base_currency():
         (10006, "Too many visits. Exceeded the API Rate Limit.", "RATE_LIMIT"),
         (10018, "Exceeded the IP Rate Limit.", "RATE_LIMIT"),
         (10001, "params error", "OTHER"),
-        (170999, "something new", "OTHER"),
     ],
 )
 async def test_rejected_order_has_its_reason(code, words, reason):
@@ -124,6 +123,10 @@ async def test_rejected_order_has_its_reason(code, words, reason):
         (200, {"retCode": 10019, "retMsg": "ws trade service is restarting"}),
         (200, {"retCode": 10000, "retMsg": "Server Timeout"}),
         (200, {"retCode": 170007, "retMsg": "Timeout waiting for response from backend server."}),
+        (200, {"retCode": 3400214, "retMsg": "Server error"}),
+        (200, {"retCode": 170999, "retMsg": "something new"}),
+        (200, {"retCode": 0, "retMsg": "OK", "result": {}}),
+        (200, {"result": {"orderId": "1"}}),
         (500, "<html>Internal Server Error</html>"),
         (200, "<html>no answer</html>"),
         (200, DROP),

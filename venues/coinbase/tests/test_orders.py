@@ -169,7 +169,6 @@ async def test_stop_with_unsupported_terms_is_not_sent(terms):
         (200, refused(preview="PREVIEW_INVALID_PRICE_PRECISION"), "PRICE"),
         (200, refused(preview="PREVIEW_STOP_PRICE_ABOVE_LAST_TRADE_PRICE"), "STOP_PRICE"),
         (200, refused("UNSUPPORTED_ORDER_CONFIGURATION"), "NOT_SUPPORTED"),
-        (200, refused(preview="PREVIEW_SOMETHING_NEW"), "OTHER"),
         (400, {"error": "INVALID_ARGUMENT", "message": "account is not available"}, "OTHER"),
         (403, {"error": "PERMISSION_DENIED", "message": "no"}, "PERMISSION"),
         (401, "Unauthorized\n", "PERMISSION"),
@@ -186,6 +185,10 @@ async def test_rejected_order_has_its_reason(status, body, reason):
     ("status", "body"),
     [
         (200, refused()),
+        (200, refused(preview="PREVIEW_SOMETHING_NEW")),
+        (200, refused("ABORTED")),
+        (409, {"error": "ABORTED", "message": "aborted"}),
+        (499, {"error": "CANCELLED", "message": "cancelled"}),
         (500, {"error": "INTERNAL", "message": "internal"}),
         (503, {"error": "SOMETHING", "message": "new"}),
         (502, "<html>Bad Gateway</html>"),

@@ -140,6 +140,8 @@ async def test_rejected_order_has_its_reason(words, reason):
         (200, {"error": ["EService:Timeout"]}),
         (200, {"error": ["EService:Something new"]}),
         (200, {"error": ["EGeneral:Internal error"]}),
+        (200, {"error": ["EGeneral:Internal error:a1b2"]}),
+        (200, {"error": [], "result": {}}),
         (520, "<html>520</html>"),
         (200, "<html>no answer</html>"),
         (200, DROP),

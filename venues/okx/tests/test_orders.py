@@ -115,7 +115,6 @@ async def test_a_swap_size_is_in_contracts_and_may_be_reduce_only():
         ("51001", "INSTRUMENT"),
         ("51169", "REDUCE_ONLY"),
         ("51000", "OTHER"),
-        ("59999", "OTHER"),
     ],
 )
 async def test_the_code_of_the_order_counts(code, reason):
@@ -149,6 +148,8 @@ async def test_call_that_was_turned_away_is_rejected(status, code, reason):
         (200, {"code": "50004", "msg": "API endpoint request timeout", "data": []}),
         (200, {"code": "1", "msg": "", "data": [{"sCode": "50026", "sMsg": "System error"}]}),
         (503, {"code": "50001", "msg": "Service temporarily unavailable", "data": []}),
+        (200, {"code": "1", "msg": "", "data": [{"sCode": "59999", "sMsg": "new"}]}),
+        (200, {"data": [{"ordId": "1"}]}),
         (500, {"code": "59998", "msg": "new", "data": []}),
         (502, "<html>Bad Gateway</html>"),
         (200, done()),

@@ -152,7 +152,7 @@ async def test_missing_venue_id_is_asked_for_as_urgently_as_the_call() -> None:
 
 async def test_next_request_is_sent_only_when_the_order_was_not_found() -> None:
     session = RecordingSession()
-    session.verdicts = [RequestRejected(pb.REJECT_REASON_OTHER, "gone: no such order")]
+    session.verdicts = [RequestRejected(pb.REJECT_REASON_OTHER, "gone no such order")]
     assert await client(session).cancel(KEY) == RequestAccepted("7")
     assert [name for name, _ in session.calls] == ["cancel", "cancel stop"]
     session.verdicts = [RequestRejected(pb.REJECT_REASON_PERMISSION, "not allowed")]

@@ -35,7 +35,6 @@ REQUEST = OrderApiRequest("privatePostOrder", {"symbol": "BTCUSDT"}, operation="
 ERRORS = ErrorTable(
     lambda answer: VenueError(str(answer["code"]), answer["msg"]) if "code" in answer else None,
     {"-1": pb.REJECT_REASON_SIZE, "-3": pb.REJECT_REASON_RATE_LIMIT},
-    unclear=frozenset({"-2"}),
 )
 
 
@@ -210,10 +209,9 @@ async def test_socket_parameters_replace_those_of_rest():
         ({"code": -1, "msg": "small"}, 400, RequestRejected(pb.REJECT_REASON_SIZE, "-1 small")),
         ({"code": -1, "msg": "small"}, 200, RequestRejected(pb.REJECT_REASON_SIZE, "-1 small")),
         ({"code": -2, "msg": "timeout"}, 200, OutcomeUnknown("-2 timeout")),
-        # Not in the table: ccxt's own class of the code.
+        # Not in the table: ccxt's class of the code counts for nothing.
         ({"code": -2010, "msg": "Account has insufficient balance for requested action."}, 400,
-         RequestRejected(pb.REJECT_REASON_INSUFFICIENT_FUNDS,
-                 "-2010 Account has insufficient balance for requested action.")),
+         OutcomeUnknown("-2010 Account has insufficient balance for requested action.")),
         ({"code": -77, "msg": "what is that"}, 500, OutcomeUnknown("HTTP 500 -77 what is that")),
         ({}, 500, OutcomeUnknown("HTTP 500 {}")),
         ({"no": "id"}, 200, OutcomeUnknown("the answer cannot be read: KeyError('id')")),
