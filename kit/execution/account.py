@@ -100,7 +100,7 @@ class Account:
         self.state = AccountState(venue, name, clock, journal, self)
         self.balances_and_positions = BalancesAndPositions(clock, journal, market.instrument)
         self.resolver = OutcomeResolver(client, self.state, context)
-        self.submitter = OrderSubmitter(client, self.state, journal, self.resolver, context)
+        self.submitter = OrderSubmitter(client, self.state, journal, self.resolver, context, market)
         self.amender = OrderAmender(self.submitter, self.resolver, context.settings.place_timeout_s)
         publish = self.difference_found
         self.reconciler = Reconciler(
@@ -215,9 +215,10 @@ class Account:
             instrument=instrument,
             capabilities=self.client.capabilities,
             now_ns=self.context.clock.time_ns(),
-            best=market.prices.best(symbol) if market.prices is not None else None,
+            best=market.best(symbol),
             balances=self.balances_and_positions.balances,
             band_percent=self.context.settings.price_band_percent,
+            market_band_percent=self.context.settings.market_band_percent,
             has_prices=market.prices is not None,
         )
 

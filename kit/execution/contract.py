@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
+from msgspec import structs
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
@@ -45,11 +46,29 @@ class OrderRequest(msgspec.Struct, frozen=True, gc=False):
     expire_time_ns: int = 0
     post_only: bool = False
     reduce_only: bool = False
+    worst_price: Decimal | None = None
+    """Of a market order: the price beyond which it is not to trade."""
 
     @property
     def buys(self) -> bool:
         """Whether it buys; otherwise it sells."""
         return self.side == types_pb2.SIDE_BUY
+
+    def bounded(self) -> "OrderRequest":
+        """Return a market order with a worst price as the limit order that is filled at once up to
+        that price, its rest cancelled; any other order as it is."""
+        if self.type != orders_pb2.ORDER_TYPE_MARKET or self.worst_price is None:
+            return self
+        time_in_force = self.time_in_force
+        if time_in_force != orders_pb2.TIME_IN_FORCE_FILL_OR_KILL:
+            time_in_force = orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
+        return structs.replace(
+            self,
+            type=orders_pb2.ORDER_TYPE_LIMIT,
+            price=self.worst_price,
+            time_in_force=time_in_force,
+            worst_price=None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +213,8 @@ class OrderCapabilities:
     countdown_can_end: bool = True
     """Whether the countdown can be ended without cancelling anything, by 0 seconds."""
     fills_have_client_id: bool = True
+    waits_for_book: bool = False
+    """Whether an order that arrives while the book is in doubt waits for a proven one (paper)."""
     lag_s: float = 2.0
     """How long an accepted order may be missing from the venue's answers."""
 

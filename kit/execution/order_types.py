@@ -36,6 +36,13 @@ IMMEDIATE = frozenset(
 """Times in force of orders that never rest in the book."""
 
 
+def is_protective(content: orders_pb2.OrderContent) -> bool:
+    """Whether an order limits a loss, as it was requested: it reduces only, is a stop or a
+    take-profit, or is an exit of a group. All others are entries."""
+    is_exit = content.group.role == orders_pb2.GROUP_ROLE_EXIT
+    return content.reduce_only or content.type in CONDITIONAL or is_exit
+
+
 def side_of(buys: bool) -> Side:
     """Return the side of an order that buys, or of one that sells."""
     return types_pb2.SIDE_BUY if buys else types_pb2.SIDE_SELL

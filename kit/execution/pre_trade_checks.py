@@ -14,10 +14,19 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting import amounts
 from kit.accounting.amounts import ZERO
+from kit.accounting.stop_triggers import triggers_on_rise
 from kit.base.errors import ApprovalRejected, InvalidOrder, NotSupported
 from kit.execution.approval import plain
 from kit.execution.contract import OrderCapabilities, VenueBalance, VenuePosition
-from kit.execution.order_types import CONDITIONAL, IMMEDIATE, TYPES, WITH_PRICE, WITH_STOP_PRICE
+from kit.execution.order_types import (
+    CONDITIONAL,
+    IMMEDIATE,
+    TAKE_PROFITS,
+    TYPES,
+    WITH_PRICE,
+    WITH_STOP_PRICE,
+    is_protective,
+)
 from kit.execution.orders.request_reader import time_in_force_of
 from kit.execution.reference_prices import BestPrices
 
@@ -37,7 +46,9 @@ class PreTradeCheckInputs:
     best: BestPrices | None = None
     balances: Mapping[str, VenueBalance] | None = None
     band_percent: int = 0
-    """0: any limit price is allowed."""
+    """0: any limit price is allowed, and limit orders need no reference."""
+    market_band_percent: int = 0
+    """0: market orders need no reference."""
     has_prices: bool = False
     """Whether the process has prices by which orders can be held here."""
 
@@ -72,8 +83,11 @@ def check(
     reference = price if price is not None else _reference(content, inputs.best)
     if reference is not None:
         _check_notional(size, reference, inputs.instrument)
-    if price is not None and content.type == orders_pb2.ORDER_TYPE_LIMIT:
-        _check_band(content.side, price, inputs)
+    _check_reference(content, inputs)
+    if price is not None:
+        _check_band(content, price, inputs)
+    if content.stop_price and not is_amendment:
+        check_stop_side(content, inputs)
     if not held_here and not is_amendment and content.type not in CONDITIONAL:
         _check_balance(content, size, reference, inputs)
     return held_here
@@ -221,21 +235,82 @@ def size_min_of(instrument: types_pb2.Instrument, price: Decimal | None) -> Deci
     return max(least, _size_worth(notional, price, instrument))
 
 
-def _check_band(side: int, price: Decimal, inputs: PreTradeCheckInputs) -> None:
-    if inputs.best is None or not inputs.band_percent:
+def _check_reference(content: orders_pb2.OrderContent, inputs: PreTradeCheckInputs) -> None:
+    """Check that the price of an entry can be judged: without a proven book there is no entry.
+    Orders that reduce, stops and take-profits, and exits of a group need none."""
+    is_market = content.type == orders_pb2.ORDER_TYPE_MARKET
+    band_percent = inputs.market_band_percent if is_market else inputs.band_percent
+    if (
+        inputs.best is not None
+        or inputs.capabilities.waits_for_book
+        or not band_percent
+        or is_protective(content)
+    ):
         return
-    part = Decimal(inputs.band_percent).scaleb(-2)
-    tick = _limit(inputs.instrument.price_tick) or Decimal("1e-8")
-    if side == types_pb2.SIDE_BUY:
-        most = amounts.product(inputs.best.ask, amounts.add(Decimal(1), part))
-        if price > most:
-            nearest = plain(amounts.floor_to(most, tick))
-            raise _invalid("price", plain(price), f"at most {plain(most)}", nearest)
+    symbol = inputs.instrument.symbol
+    allowed = f"a symbol with a proven order book: subscribe to BOOK of {symbol}"
+    raise _invalid("symbol", symbol, allowed)
+
+
+def _check_band(
+    content: orders_pb2.OrderContent, price: Decimal, inputs: PreTradeCheckInputs
+) -> None:
+    """Check the distance of a limit price from the best price, or from the stop price of its
+    order."""
+    if not inputs.band_percent:
+        return
+    if content.stop_price:
+        ask = bid = Decimal(content.stop_price)
+    elif inputs.best is not None:
+        bid, ask = inputs.best
     else:
-        least = amounts.product(inputs.best.bid, amounts.subtract(Decimal(1), part))
-        if price < least:
-            nearest = plain(amounts.ceil_to(least, tick))
-            raise _invalid("price", plain(price), f"at least {plain(least)}", nearest)
+        return
+    best = BestPrices(bid, ask)
+    buys = content.side == types_pb2.SIDE_BUY
+    bound = band_price(best, buys, inputs.band_percent)
+    nearest = plain(_to_tick(bound, buys, inputs.instrument))
+    if buys and price > bound:
+        raise _invalid("price", plain(price), f"at most {plain(bound)}", nearest)
+    if not buys and price < bound:
+        raise _invalid("price", plain(price), f"at least {plain(bound)}", nearest)
+
+
+def check_stop_side(content: orders_pb2.OrderContent, inputs: PreTradeCheckInputs) -> None:
+    """Check that the market has not reached the stop price yet: such an order would be triggered at
+    once, or be taken for the opposite type. Raises InvalidOrder."""
+    best = inputs.best
+    if best is None:
+        return
+    stop_price = Decimal(content.stop_price)
+    buys = content.side == types_pb2.SIDE_BUY
+    on_rise = triggers_on_rise(buys, content.type in TAKE_PROFITS)
+    name = orders_pb2.OrderType.Name(content.type)
+    if on_rise and stop_price <= best.ask:
+        allowed = f"above the best ask {plain(best.ask)} for this {name}"
+        raise _invalid("stop_price", plain(stop_price), allowed)
+    if not on_rise and stop_price >= best.bid:
+        allowed = f"below the best bid {plain(best.bid)} for this {name}"
+        raise _invalid("stop_price", plain(stop_price), allowed)
+
+
+def worst_price(
+    best: BestPrices, buys: bool, percent: int, instrument: types_pb2.Instrument
+) -> Decimal:
+    """Return the price beyond which a market order is not to trade: a multiple of the tick."""
+    return _to_tick(band_price(best, buys, percent), buys, instrument)
+
+
+def band_price(best: BestPrices, buys: bool, percent: int) -> Decimal:
+    """Return the price that is so much worse than the best price of the other side."""
+    part = Decimal(percent).scaleb(-2)
+    if buys:
+        return amounts.product(best.ask, amounts.add(Decimal(1), part))
+    return amounts.product(best.bid, amounts.subtract(Decimal(1), part))
+
+
+def _to_tick(price: Decimal, buys: bool, instrument: types_pb2.Instrument) -> Decimal:
+    tick = _limit(instrument.price_tick) or Decimal("1e-8")
+    return amounts.floor_to(price, tick) if buys else amounts.ceil_to(price, tick)
 
 
 def _check_balance(

@@ -55,6 +55,10 @@ class ReferenceMarketData:
     prices: PriceSource | None = None
     """None: no order can be held here, and prices are not checked against the market."""
 
+    def best(self, symbol: str) -> BestPrices | None:
+        """Return the best prices, or None while they are not known or in doubt."""
+        return self.prices.best(symbol) if self.prices is not None else None
+
 
 class FeedPrices:
     """Prices from a feed: the best prices of its books, and the trades that a listener wants."""

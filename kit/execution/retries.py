@@ -260,7 +260,12 @@ class OrderRetries:
 def _may_pass(order: Order) -> bool:
     """Whether an order was rejected for a reason that may pass. The position of a stand-alone
     reduction is booked: without one there is nothing to reduce."""
-    if order.state != order_states.REJECTED or order.reject_reason not in PASSING:
+    if order.state != order_states.REJECTED:
+        return False
+    if order.reject_reason == orders_pb2.REJECT_REASON_PRICE:
+        # The next attempt has another worst price.
+        return order.is_triggered and _becomes_market_order(order)
+    if order.reject_reason not in PASSING:
         return False
     return order.takes_turns or order.reject_reason != orders_pb2.REJECT_REASON_REDUCE_ONLY
 
@@ -268,8 +273,12 @@ def _may_pass(order: Order) -> bool:
 def _is_rest_of_market_order(order: Order) -> bool:
     """Whether an order was triggered here, was sent as a market order, and was not filled in
     full."""
-    is_market = TRIGGERED_TYPES.get(order.type) == orders_pb2.ORDER_TYPE_MARKET
-    return order.state != order_states.REJECTED and order.is_triggered and is_market
+    is_ended = order.state != order_states.REJECTED and order.is_triggered
+    return is_ended and _becomes_market_order(order)
+
+
+def _becomes_market_order(order: Order) -> bool:
+    return TRIGGERED_TYPES.get(order.type) == orders_pb2.ORDER_TYPE_MARKET
 
 
 def _inherit_trigger(attempt: Order, before: Order) -> None:

@@ -7,6 +7,7 @@ journal and sent (``OrderSubmitter``); the venue's verdict and updates change it
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
+from decimal import Decimal
 from typing import Any
 
 import grpc
@@ -88,7 +89,10 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
             content = verified.content
             account.check_ready()
             account.amender.check(order, content)
-            pre_trade_checks.check(content, account.check_inputs(content.symbol), is_amendment=True)
+            inputs = account.check_inputs(content.symbol)
+            pre_trade_checks.check(content, inputs, is_amendment=True)
+            if content.stop_price and Decimal(content.stop_price) != order.stop_price:
+                pre_trade_checks.check_stop_side(content, inputs)
             check_size(order, pre_trade_checks.amount("size", content.size), content)
             await account.amender.amend(order, verified)
         account.amender.raise_if_rejected(order, approved.request_id)

@@ -46,7 +46,12 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
     ring_events: int = 10_000
     """Events of an account that are kept for readers."""
     price_band_percent: int = 20
-    """A limit price further than this beyond the best price is rejected. 0: no limit."""
+    """A limit price further than this beyond the best price, or beyond the stop price of its order,
+    is rejected, and so is an entry while the book is not proven. 0: no limit."""
+    market_band_percent: int = 1
+    """Market orders and triggered stops trade at most this far beyond the best price at the time of
+    sending. Without a proven book a market order is rejected, unless it limits a loss. 0: any
+    price."""
     paper_accounts: tuple[str, ...] = ()
     """Paper accounts, each as "venue/account": their orders are matched against our own market
     data and never sent to the venue. Empty in the world replay: one named "paper" at each
@@ -87,8 +92,9 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
         for name in counts:
             if getattr(self, name) < 1:
                 raise SettingError(f"orders.{name}", getattr(self, name), "at least 1")
-        if not 0 <= self.price_band_percent <= 100:
-            raise SettingError("orders.price_band_percent", self.price_band_percent, "0 to 100")
+        for name in ("price_band_percent", "market_band_percent"):
+            if not 0 <= getattr(self, name) <= 100:
+                raise SettingError(f"orders.{name}", getattr(self, name), "0 to 100")
         for name in (*self.accounts, *self.withdraw_allowed, *self.paper_accounts):
             venue, slash, account = name.partition("/")
             if not (venue and slash and account) or "/" in account or account.startswith("."):

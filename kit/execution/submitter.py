@@ -31,8 +31,10 @@ from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.order import Order
 from kit.execution.orders.request_reader import digest_of
 from kit.execution.outcome_resolver import OutcomeResolver
+from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.tasks import BackgroundTasks
 from kit.execution.venue_calls import answer_of, verdict_of
+from kit.execution.worst_prices import is_unbounded_entry, with_worst_price
 
 CALLS_AT_ONCE = 8
 
@@ -57,6 +59,7 @@ class OrderSubmitter:
         journal: AccountJournal,
         resolver: OutcomeResolver,
         context: AccountContext,
+        market: ReferenceMarketData,
     ) -> None:
         self.client = client
         self.state = state
@@ -65,6 +68,7 @@ class OrderSubmitter:
         self.tasks = BackgroundTasks()
         self._resolver = resolver
         self._context = context
+        self._market = market
         self._settings = context.settings
         self._placing: dict[str, asyncio.Task[None]] = {}
         self.before_protective: Callable[[], Awaitable[None]] | None = None
@@ -286,7 +290,11 @@ class OrderSubmitter:
             return
         if order.is_protective and self.before_protective is not None:
             await self.before_protective()
-        request = order.venue_request()
+        request = with_worst_price(order.venue_request(), self._market, self._settings)
+        if is_unbounded_entry(order, request, self.client.capabilities, self._settings):
+            reason, detail = orders_pb2.REJECT_REASON_PRICE, "not sent: the book is in doubt"
+            self.state.transition(order, order_states.REJECTED, reason, detail)
+            return
         # The request goes out first; its verdict cannot arrive before SENT is published.
         asyncio.get_running_loop().call_soon(self._publish_sent, order)
         try:

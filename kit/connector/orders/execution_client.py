@@ -64,7 +64,7 @@ class CcxtExecutionClient:
 
     async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
         async def requests() -> Sequence[OrderApiRequest]:
-            return [self._orders.place(request)]
+            return [self._orders.place(request.bounded())]
 
         verdict = await self._send(requests, priority)
         if isinstance(verdict, RequestRejected) and self._session.errors.is_of_other_request(

@@ -27,7 +27,7 @@ from kit.execution.journal.records import (
     OrderIntent,
     OrderUpdate,
 )
-from kit.execution.order_types import CONDITIONAL, TRIGGERED_TYPES
+from kit.execution.order_types import TRIGGERED_TYPES, is_protective
 from kit.execution.orders import order_states
 from kit.execution.orders.request_reader import read_request
 
@@ -137,9 +137,7 @@ class Order:
     def is_protective(self) -> bool:
         """Whether it limits a loss, by its content as requested: it reduces only, is a stop or a
         take-profit, or is an exit of a group. All others are entries."""
-        content = self.content
-        is_exit = content.group.role == orders_pb2.GROUP_ROLE_EXIT
-        return content.reduce_only or content.type in CONDITIONAL or is_exit
+        return is_protective(self.content)
 
     @property
     def priority(self) -> Priority:

@@ -42,6 +42,7 @@ Answer = TypeVar("Answer")
 RULES = OrderCapabilities(
     types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT}),
     times_in_force=frozenset(orders_pb2.TimeInForce.values()) - {0},
+    waits_for_book=True,
     reduce_only=True,
     has_positions=True,
     lag_s=0,
@@ -116,7 +117,7 @@ class PaperExecutionClient:
         return ()
 
     async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
-        return await self._do(lambda: self.exchange.place(request))
+        return await self._do(lambda: self.exchange.place(request.bounded()))
 
     async def amend(
         self, key: OrderKey, request: OrderRequest, priority: Priority = Priority.NEW

@@ -13,7 +13,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.errors import InvalidOrder, NotSupported
 from kit.execution.contract import VenueBalance
 from kit.execution.order_types import CONDITIONAL
-from kit.execution.pre_trade_checks import PreTradeCheckInputs, check
+from kit.execution.pre_trade_checks import PreTradeCheckInputs, check, worst_price
 from kit.execution.reference_prices import BestPrices
 from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES, limit_order
 from kit.execution.tests.simulated_process import SPOT
@@ -198,3 +198,71 @@ def test_order_held_here_may_be_good_till_time():
         expire_time_ns=NOW_NS + 1,
     )
     assert check(stop, known) is True
+
+
+PROVEN = replace(KNOWN, best=BestPrices(Decimal(100), Decimal(101)), band_percent=10)
+IN_DOUBT = replace(KNOWN, band_percent=10, market_band_percent=1)
+
+
+@pytest.mark.parametrize("content", [limit_order(), market()])
+def test_entry_without_a_proven_book_is_rejected(content):
+    found = refusal(content, IN_DOUBT)
+    assert found["field"] == "symbol"
+    assert "subscribe to BOOK of BTCUSDT" in found["allowed"]
+    assert check(content, replace(IN_DOUBT, band_percent=0, market_band_percent=0)) is False
+    waits = replace(IN_DOUBT.capabilities, waits_for_book=True)
+    assert check(content, replace(IN_DOUBT, capabilities=waits)) is False
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        limit_order(reduce_only=True),
+        market(reduce_only=True),
+        limit_order(price="", type=orders_pb2.ORDER_TYPE_STOP, stop_price="90"),
+        limit_order(group=orders_pb2.OrderGroup(role=orders_pb2.GROUP_ROLE_EXIT)),
+    ],
+)
+def test_order_that_limits_a_loss_needs_no_book(content):
+    assert check(content, IN_DOUBT) is False
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "stop_price", "price", "nearest"),
+    [
+        (types_pb2.SIDE_BUY, orders_pb2.ORDER_TYPE_STOP_LIMIT, "110", "121.5", "121"),
+        (types_pb2.SIDE_SELL, orders_pb2.ORDER_TYPE_STOP_LIMIT, "90", "80.5", "81"),
+        (types_pb2.SIDE_SELL, orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT, "110", "98.5", "99"),
+    ],
+)
+def test_limit_of_a_stop_far_beyond_its_stop_price_is_rejected(
+    side, kind, stop_price, price, nearest
+):
+    content = limit_order(side=side, type=kind, stop_price=stop_price, price=price)
+    for known in (PROVEN, IN_DOUBT):
+        assert refusal(content, known)["nearest"] == nearest
+    content.price = nearest
+    assert check(content, PROVEN) is False
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "wrong", "right"),
+    [
+        (types_pb2.SIDE_SELL, orders_pb2.ORDER_TYPE_STOP, "100", "99.5"),
+        (types_pb2.SIDE_BUY, orders_pb2.ORDER_TYPE_STOP, "101", "101.5"),
+        (types_pb2.SIDE_SELL, orders_pb2.ORDER_TYPE_TAKE_PROFIT, "101", "101.5"),
+        (types_pb2.SIDE_BUY, orders_pb2.ORDER_TYPE_TAKE_PROFIT, "100", "99.5"),
+    ],
+)
+def test_stop_on_the_wrong_side_of_the_market_is_rejected(side, kind, wrong, right):
+    content = limit_order(side=side, type=kind, price="", stop_price=wrong)
+    assert refusal(content, PROVEN)["field"] == "stop_price"
+    assert check(content, replace(PROVEN, best=None)) is False
+    content.stop_price = right
+    assert check(content, PROVEN) is False
+
+
+def test_worst_price_is_a_multiple_of_the_tick_inside_the_band():
+    best = BestPrices(Decimal("100.5"), Decimal(101))
+    assert worst_price(best, True, 1, SPOT) == Decimal("102.0")
+    assert worst_price(best, False, 1, SPOT) == Decimal("99.5")

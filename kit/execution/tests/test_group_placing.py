@@ -154,6 +154,9 @@ def test_stops_need_prices():
         found.account.market = ReferenceMarketData(found.instruments.get)
         with pytest.raises(NotSupported):
             await place(found, bracket())
+        with pytest.raises(InvalidOrder, match="proven order book"):
+            await place(found, bracket(limit_exit()))
+        found.account.market = ReferenceMarketData(found.instruments.get, Prices())
         assert len(await place(found, bracket(limit_exit()))) == 2
 
     run(scenario())

@@ -57,7 +57,7 @@ async def serving(folder):
     venue = FakeVenue(1, clock, unreliable=False)
     venue.balances = [VenueBalance("USDT", Decimal(10_000), Decimal(9_000))]
     thread = SingleThreadExecutor("journal")
-    settings = OrdersSettings()
+    settings = OrdersSettings(price_band_percent=0, market_band_percent=0)
     context = AccountContext("fake", "main", clock, settings, jitter=random.Random(1))
     account = Account(
         context,

@@ -6,10 +6,11 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.request_budget import Priority
-from kit.execution.contract import OutcomeUnknown
+from kit.execution.contract import OutcomeUnknown, RequestAccepted
 from kit.execution.orders import order_states
 from kit.execution.retries import ATTEMPTS_MAX
-from kit.execution.tests.simulated_process import run
+from kit.execution.tests.fake_venue import limit_order
+from kit.execution.tests.simulated_process import run, verified
 from kit.execution.tests.test_exit_retry import PAUSES_S, attempt, refusing, said
 from kit.execution.tests.test_local_stops import SELL, STOP, holding
 
@@ -164,5 +165,42 @@ def test_rejected_stop_on_disk_is_retried_or_published_after_a_restart(away_s, i
         await found.let_pass(5)
         assert bool(found.venue.by_client_id) is is_sent
         assert [one.client_order_id for one in said(found)] == ([] if is_sent else [order.key])
+
+    run(scenario())
+
+
+def test_triggered_stop_and_market_order_carry_a_worst_price():
+    async def scenario():
+        found, _ = await holding(STOP, SELL, stop_price="90")
+        requests = []
+
+        async def take(request):
+            requests.append(request)
+            return RequestAccepted(found.venue.arrive(request).now.venue_order_id)
+
+        found.account.client.verdicts = [take, take]
+        found.prices.trade("90")
+        await found.let_pass(1)
+        buys = limit_order(type=orders_pb2.ORDER_TYPE_MARKET, price="")
+        await found.account.submitter.submit(verified(buys, "buys"))
+        # The best prices are 99 and 101, the tick is 0.5.
+        assert [one.worst_price for one in requests] == [Decimal("98.5"), Decimal(102)]
+        sent = requests[0].bounded()
+        assert (sent.type, sent.price) == (orders_pb2.ORDER_TYPE_LIMIT, Decimal("98.5"))
+        assert sent.time_in_force == orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
+
+    run(scenario())
+
+
+def test_without_a_proven_book_a_stop_is_sent_and_a_market_order_is_not():
+    async def scenario():
+        found, order = await holding(STOP, SELL, stop_price="90")
+        found.prices.best = lambda symbol: None
+        found.prices.trade("90")
+        await found.let_pass(1)
+        buys = limit_order(type=orders_pb2.ORDER_TYPE_MARKET, price="")
+        entry = await found.account.submitter.submit(verified(buys, "buys"))
+        assert found.venue.sends == {order.key: 1}
+        assert entry.reject_reason == orders_pb2.REJECT_REASON_PRICE
 
     run(scenario())
