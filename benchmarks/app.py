@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmarks import (
     bars,
     busy,
+    cancels,
     crowd,
     decode,
     history,
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[Options], Report]] = {
     "path": path.run,
     "latency": latency.run,
     "orders": orders.run,
+    "cancels": cancels.run,
     "record": record.run,
     "playback": playback.run,
     "history": history.run,

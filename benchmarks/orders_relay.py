@@ -4,8 +4,8 @@ import asyncio
 import time
 from typing import Self
 
-UPGRADE = b"/ws-api/"
-"""Text in the first bytes of a connection for orders."""
+UPGRADE = b"upgrade: websocket"
+"""Text in the first bytes of a websocket, in lower case."""
 REST_MARK, SOCKET_MARK = b"POST /binance/api/v3/order", b"order.place"
 LENGTH_IN_TWO_BYTES = 126
 
@@ -13,13 +13,16 @@ LENGTH_IN_TWO_BYTES = 126
 class Relay:
     """Passes bytes between clients and the exchange."""
 
-    def __init__(self, exchange_port: int, port: int) -> None:
+    def __init__(self, exchange_port: int, port: int, answer_delay_s: float = 0) -> None:
+        """``answer_delay_s``: so long the exchange's answers are held back."""
         self.rest: list[float] = []
         """When each order came over REST, by the performance counter."""
         self.socket: list[float] = []
         """The same over a websocket."""
         self._exchange_port = exchange_port
         self._port = port
+        self._answer_delay_s = answer_delay_s
+        self._expected: dict[tuple[bytes, ...], asyncio.Future[float]] = {}
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
@@ -27,6 +30,13 @@ class Relay:
 
     async def __aexit__(self, *error: object) -> None:
         self._server.close()
+
+    def expect(self, *marks: bytes) -> asyncio.Future[float]:
+        """Return when the next message with one of these texts arrives, by the performance
+        counter."""
+        arrival: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._expected[marks] = arrival
+        return arrival
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -45,17 +55,27 @@ class Relay:
         try:
             while data := await reader.read(65_536):
                 now = time.perf_counter()
+                if not watched:
+                    await asyncio.sleep(self._answer_delay_s)
                 writer.write(data)
                 if not watched:
                     continue
-                if is_socket and SOCKET_MARK in unmasked(data):
+                message = unmasked(data) if is_socket else data
+                if is_socket and SOCKET_MARK in message:
                     self.socket.append(now)
                 elif REST_MARK in data:
                     self.rest.append(now)
-                is_socket = is_socket or UPGRADE in data.split(b"\r\n", 1)[0]
+                self._record(message, now)
+                is_socket = is_socket or UPGRADE in data.lower()
         except OSError:
             pass
         writer.close()
+
+    def _record(self, message: bytes, now: float) -> None:
+        for marks, arrival in list(self._expected.items()):
+            if any(mark in message for mark in marks):
+                del self._expected[marks]
+                arrival.set_result(now)
 
 
 def unmasked(data: bytes) -> bytes:
