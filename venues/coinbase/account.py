@@ -12,6 +12,7 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import VenueUnavailable
 from kit.connector.orders import text_conversion
@@ -28,6 +29,7 @@ from kit.execution.contract import (
 )
 from kit.marketdata.frames.reference_reader import time_ns
 
+_log = telemetry.logger("venues.coinbase.account")
 ORDERS_PAGE, FILLS_PAGE, ACCOUNTS_PAGE = 250, 250, 250
 SEARCHED_PAGES_MAX = 4
 """Pages of the newest orders that are searched for one."""
@@ -96,9 +98,8 @@ class CoinbaseAccountApi:
         }
         if symbol:
             query["product_ids"] = symbol
-        return [
-            fill_of(row) async for row in _pages(queries, "OrdersHistoricalFills", query, "fills")
-        ]
+        pages = _pages(queries, "OrdersHistoricalFills", query, "fills")
+        return fills_of([row async for row in pages])
 
     async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """GET accounts; an asset may have several."""
@@ -142,6 +143,24 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
         detail=row.get("reject_message") or row.get("cancel_message") or "",
         stop_price=text_conversion.amount_or_none(chosen.get("stop_price")),
     )
+
+
+def fills_of(rows: Sequence[Mapping[str, Any]]) -> list[VenueFill]:
+    """Return the fills that hold. A row whose ``trade_type`` is REVERSAL takes back the FILL with
+    the same order and trade id; a CORRECTION is the fill that holds instead."""
+    reversed_ids = {_trade_ids(row) for row in rows if row.get("trade_type") == "REVERSAL"}
+    if reversed_ids:
+        _log.error("fills were taken back", extra={"trades": sorted(reversed_ids)})
+    return [
+        fill_of(row)
+        for row in rows
+        if row.get("trade_type") != "REVERSAL"
+        and (row.get("trade_type") == "CORRECTION" or _trade_ids(row) not in reversed_ids)
+    ]
+
+
+def _trade_ids(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["order_id"], row["trade_id"]
 
 
 def fill_of(row: Mapping[str, Any]) -> VenueFill:

@@ -31,6 +31,7 @@ from kit.execution.tests.client_suite import ORDER_CHECKS, Check
 from kit.execution.tests.scripted_venue import DROP, take
 from kit.execution.tests.stop_suite import check_stop_limits_wait
 from venues.coinbase import orders
+from venues.coinbase.account import fills_of
 from venues.coinbase.simulator import DIALECTS
 from venues.coinbase.simulator.authentication import credentials
 
@@ -306,3 +307,22 @@ async def test_client_at_the_simulated_exchange(check: Check) -> None:
     async with open_session(SUBJECT) as session:
         await check(session)
         assert session.events
+
+
+def test_fill_that_was_reversed_does_not_count():
+    def row(entry, trade, kind, size="0.001"):
+        return {"entry_id": entry, "trade_id": trade, "order_id": "o", "trade_type": kind,
+                "trade_time": "2021-05-31T09:59:59.123Z", "price": "61000", "size": size,
+                "commission": "1.25", "product_id": "BTC-USD", "side": "BUY",
+                "liquidity_indicator": "MAKER", "size_in_quote": False}  # fmt: skip
+
+    rows = [
+        row("e1", "t1", "FILL"),
+        row("e2", "t2", "FILL"),
+        row("e3", "t1", "REVERSAL"),
+        row("e4", "t1", "CORRECTION", "0.002"),
+    ]
+    assert [(one.fill_id, one.size) for one in fills_of(rows)] == [
+        ("e2", Decimal("0.001")),
+        ("e4", Decimal("0.002")),
+    ]
