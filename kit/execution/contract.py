@@ -110,6 +110,8 @@ class VenueOrder:
     reject_reason: RejectReason = orders_pb2.REJECT_REASON_UNSPECIFIED
     detail: str = ""
     stop_price: Decimal | None = None
+    amendment_rejection: str = ""
+    """Why the venue did not do an amendment that it had acknowledged; empty for other updates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,8 @@ class OrderCapabilities:
     """Whether an open order can be amended."""
     amends_to_smaller_only: bool = False
     """Whether an amendment can only reduce the size."""
+    amends_later: bool = False
+    """Whether the venue acknowledges an amendment before it is done, and may still reject it."""
     amends_stop_price: bool = False
     """Whether the stop price of an untriggered order at the venue can be amended."""
     plain_stops_only: bool = False

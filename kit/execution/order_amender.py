@@ -157,6 +157,10 @@ class OrderAmender:
         verdict = await verdict_of(call, self._timeout_s)
         if isinstance(verdict, RequestAccepted):
             self._state.set_venue_order_id(order, verdict.venue_order_id)
+            if self._client.capabilities.amends_later:
+                # The venue's stream or a query says whether it was done.
+                self._resolver.watch(order)
+                return
             self._end(order, amendment, AmendmentOutcome.DONE)
             if verdict.order is not None:
                 self._state.apply_order(verdict.order)

@@ -62,6 +62,7 @@ class BybitOrderApi:
     capabilities = OrderCapabilities(
         types=frozenset({orders_pb2.ORDER_TYPE_MARKET} | WITH_PRICE | WITH_STOP_PRICE),
         times_in_force=frozenset(TIMES_IN_FORCE),
+        amends_later=True,
         amends_stop_price=True,
         countdown=True,
         countdown_can_end=False,

@@ -157,7 +157,16 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
         venue_time_ns=text_conversion.time_ns(row["uTime"]),
         reject_reason=reason,
         detail=row.get("cancelSourceReason") or "",
+        amendment_rejection=_amendment_rejection(row),
     )
+
+
+def _amendment_rejection(row: Mapping[str, Any]) -> str:
+    """{…,"amendResult":"-1","code":"51509","msg":"…"} in a push of the channel ``orders``: the
+    amendment failed, and the order is as it was."""
+    if row.get("amendResult") != "-1":
+        return ""
+    return f"{row.get('code', '')} {row.get('msg', '')}".strip() or "amendResult is -1"
 
 
 def algo_order_of(row: Mapping[str, Any]) -> VenueOrder:

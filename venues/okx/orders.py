@@ -78,6 +78,7 @@ class OkxOrderApi:
         self.capabilities = OrderCapabilities(
             types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT, *STOPS}),
             times_in_force=frozenset(TIMES_IN_FORCE),
+            amends_later=True,
             amends_stop_price=True,
             plain_stops_only=True,
             reduce_only=is_swap,

@@ -247,6 +247,9 @@ class AccountState:
         order.reported_filled_size = max(order.reported_filled_size, filled_size)
         if is_answer:
             order.last_report = update
+        if update.amendment_rejection and len(order.pending_amendments) == 1:
+            # With several, only a query says which of them was done.
+            self._end_amendments(order, AmendmentOutcome.REJECTED, update.amendment_rejection)
         if self._has_current_terms(order, update, is_answer=is_answer):
             price = update.price if order.price is not None else None
             stop_price = update.stop_price if order.stop_price is not None else None
@@ -328,13 +331,15 @@ class AccountState:
         order.state = state
         if order.is_final:
             self.index.open.pop(order.key, None)
-            for amendment in list(order.amendments.values()):
-                if amendment.outcome == AmendmentOutcome.PENDING:
-                    lapsed = amendment.ended(AmendmentOutcome.LAPSED, "the order has ended")
-                    order.amendments[amendment.request_id] = lapsed
-                    self._journal.append(lapsed)
+            self._end_amendments(order, AmendmentOutcome.LAPSED, "the order has ended")
         else:
             self.index.open[order.key] = order
+
+    def _end_amendments(self, order: Order, outcome: AmendmentOutcome, detail: str) -> None:
+        for amendment in order.pending_amendments:
+            ended = amendment.ended(outcome, detail)
+            order.amendments[amendment.request_id] = ended
+            self._journal.append(ended)
 
     def _apply_known_fill(self, order: Order, number: int, update: VenueFill) -> FillUpdateResult:
         before = self.index.fills[number]

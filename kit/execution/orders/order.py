@@ -172,7 +172,13 @@ class Order:
     @property
     def is_amending(self) -> bool:
         """Whether the outcome of an amendment is not known yet."""
-        return any(one.outcome == AmendmentOutcome.PENDING for one in self.amendments.values())
+        return bool(self.pending_amendments)
+
+    @property
+    def pending_amendments(self) -> list[Amendment]:
+        """The amendments whose outcome is not known yet."""
+        amendments = self.amendments.values()
+        return [one for one in amendments if one.outcome == AmendmentOutcome.PENDING]
 
     @property
     def lacks_fills(self) -> bool:

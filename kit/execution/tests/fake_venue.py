@@ -69,6 +69,8 @@ class FakeVenue:
         self.balances = []
         self.positions = []
         self.countdowns = []
+        self.acknowledged = []
+        """Amendments that were acknowledged and are not done: (ActualOrder, OrderRequest)."""
         self.calls = Counter()
         self._ids = 0
 
@@ -264,7 +266,9 @@ class FakeClient:
         await self._travel()
         if truth.now.state in order_states.FINAL or request.size <= truth.now.filled_size:
             return RequestRejected(orders_pb2.REJECT_REASON_OTHER, "not open")
-        if chance < 0.8:
+        if self.capabilities.amends_later:
+            self.venue.acknowledged.append((truth, request))
+        elif chance < 0.8:
             self.venue.amend(truth, request)
         await self._travel()
         if chance < 0.6:

@@ -276,3 +276,59 @@ def states_of_before():
     times, best = (1, 2), None
     amounts = ("2", None, "0", None)
     return ["o", "k", "7", int(order_states.OPEN), *amounts, 0, "", True, False, *times, best, True]
+
+
+LATER = replace(CAPABILITIES, amends_later=True)
+
+
+async def acknowledged():
+    """A world with an order of 2 at 100 whose amendment to 3 at 99 was acknowledged only."""
+    found = world(capabilities=LATER)
+    found.start()
+    await found.ready()
+    order = await found.account.submitter.submit(verified(limit_order(), "r"))
+    await amend(found.account.amender, order, limit_order(size="3", price="99"), "a")
+    (waiting_amendment,) = found.venue.acknowledged
+    return found, order, waiting_amendment
+
+
+def outcome(order):
+    """The outcome of the only amendment."""
+    (amendment,) = order.amendments.values()
+    return amendment.outcome
+
+
+def test_acknowledged_amendment_is_pending_until_the_venue_shows_it():
+    async def scenario():
+        found, order, (truth, request) = await acknowledged()
+        await found.let_pass(1)
+        assert outcome(order) == records.AmendmentOutcome.PENDING
+        assert (order.size, order.price) == (2, 100)
+        found.venue.amend(truth, request)
+        await found.until(lambda: outcome(order) == records.AmendmentOutcome.DONE)
+        assert (order.size, order.price) == (3, 99)
+
+    run(scenario())
+
+
+def test_acknowledged_amendment_that_the_venue_never_does_is_rejected():
+    async def scenario():
+        found, order, _ = await acknowledged()
+        await found.until(lambda: not order.is_amending)
+        assert outcome(order) == records.AmendmentOutcome.REJECTED
+        assert (order.size, order.price) == (2, 100)
+
+    run(scenario())
+
+
+def test_rejection_over_the_stream_ends_an_acknowledged_amendment():
+    async def scenario():
+        found, order, (truth, _) = await acknowledged()
+        assert outcome(order) == records.AmendmentOutcome.PENDING
+        found.venue.deliver(replace(truth.now, amendment_rejection="51509 no"))
+        await found.let_pass(0.01)
+        assert outcome(order) == records.AmendmentOutcome.REJECTED
+        assert order.amendments["a"].detail == "51509 no"
+        assert (order.size, order.price) == (2, 100)
+
+    run(scenario())

@@ -33,6 +33,7 @@ from kit.execution.tests.scripted_venue import DROP, take
 from venues.okx import orders
 from venues.okx.simulator import DIALECTS
 from venues.okx.simulator.authentication import credentials
+from venues.okx.user_stream import OkxUserStreamDecoder
 
 KEY = OrderKey("BTC-USDT", CLIENT_ID, "")
 REQUEST = limit_order("BTC-USDT")
@@ -286,3 +287,19 @@ async def test_futures_client_at_the_simulated_exchange(check: Check) -> None:
     async with open_session(subject("okx_futures")) as session:
         await check(session)
         assert session.events
+
+
+@pytest.mark.parametrize(
+    ("fields", "rejection"),
+    [
+        ({"amendResult": "-1", "code": "51509", "msg": "Modification failed."},
+         "51509 Modification failed."),
+        ({"amendResult": "-1"}, "amendResult is -1"),
+        ({"amendResult": "0"}, ""),
+        ({"amendResult": ""}, ""),
+    ],
+)  # fmt: skip
+def test_failed_amendment_is_read_from_the_order_channel(fields, rejection):
+    push = {"arg": {"channel": "orders", "instType": "SPOT"}, "data": [{**ROW, **fields}]}
+    (update,) = OkxUserStreamDecoder("SPOT").decode(push)
+    assert update.amendment_rejection == rejection
