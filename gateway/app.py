@@ -39,8 +39,8 @@ async def run(settings: GatewaySettings, mesh: MeshSettings, orders: OrdersSetti
     # Written before the server starts: Envoy may be started once the registry answers.
     configuration.write()
     runtime = Runtime(ProcessIdentity(SERVICE_ID, "registry", "registry", settings.port), mesh)
-    runtime.serve(registry_pb2.DESCRIPTOR, "ServiceRegistry", servicer)
-    runtime.serve(catalog_pb2.DESCRIPTOR, "VenueCatalog", CatalogServicer(catalog, activation))
+    runtime.serve(registry_pb2.DESCRIPTOR, "Registry", servicer)
+    runtime.serve(catalog_pb2.DESCRIPTOR, "Catalog", CatalogServicer(catalog, activation))
     if mesh.world != "live" or orders.paper_accounts:
         signer = development_signer(Path(mesh.data_dir), scope_of(mesh))
         only = orders.paper_accounts if mesh.world == "live" else None

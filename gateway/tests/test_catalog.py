@@ -229,7 +229,7 @@ async def catalog_of(
     address = f"127.0.0.1:{ports[0]}"
     activation = VenueActivator(catalog, supervisor.registry, address, SystemClock())
     servicer = CatalogServicer(catalog, activation)
-    rpc.serve(servers[1], catalog_pb2.DESCRIPTOR.services_by_name["VenueCatalog"], servicer)
+    rpc.serve(servers[1], catalog_pb2.DESCRIPTOR.services_by_name["Catalog"], servicer)
     for server in servers:
         await server.start()
     try:

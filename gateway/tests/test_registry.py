@@ -173,7 +173,7 @@ async def test_it_sweeps_while_it_runs(registry):
 async def served(registry):
     """The registry over gRPC: its servicer and a stub."""
     server, servicer = rpc.server(), RegistryServicer(registry)
-    rpc.serve(server, registry_pb2.DESCRIPTOR.services_by_name["ServiceRegistry"], servicer)
+    rpc.serve(server, registry_pb2.DESCRIPTOR.services_by_name["Registry"], servicer)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with rpc.channel(f"127.0.0.1:{port}") as channel:
