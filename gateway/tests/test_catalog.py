@@ -46,9 +46,9 @@ NOTHING_LOADED = """
 import socket, sys
 def refuse(*arguments): raise AssertionError("a connection")
 socket.socket.connect = refuse
-from gateway import installed
+from gateway import installed_venues
 from kit.base.settings import MeshSettings
-installed.load(MeshSettings(world="live"))
+installed_venues.load(MeshSettings(world="live"))
 print([name for name in sys.modules if name.partition(".")[0] == "ccxt"])
 """
 
