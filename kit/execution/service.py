@@ -15,6 +15,7 @@ from venuemesh.tradeflow.v1 import signed_pb2, trade_flow_pb2, trade_flow_pb2_gr
 
 from kit.base.cursor import Cursor
 from kit.base.errors import (
+    ApprovalRejected,
     BadPageToken,
     InvalidOrder,
     RequestIdReused,
@@ -103,6 +104,8 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     ) -> trade_flow_pb2.CancelOrderResponse:
         account = self._account(request.venue, request.account)
         order = _order(account, request.client_order_id)
+        if order.is_protective and not order.is_final:
+            account.verify(request.approved, signed_pb2.OPERATION_CANCEL, order.key)
         await account.submitter.cancel(order)
         return trade_flow_pb2.CancelOrderResponse(order=order_message(order))
 
@@ -110,8 +113,20 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         self, request: trade_flow_pb2.CancelAllOrdersRequest, context: Context
     ) -> trade_flow_pb2.CancelAllOrdersResponse:
         account = self._account(request.venue, request.account)
-        orders = await account.submitter.cancel_all(request.symbol)
-        return trade_flow_pb2.CancelAllOrdersResponse(orders=map(order_message, orders))
+        symbol = request.symbol
+        if request.HasField("approved"):
+            verified = account.verify(request.approved, signed_pb2.OPERATION_CANCEL_ALL)
+            if verified.content.symbol != symbol:
+                text = f"the approval is for {verified.content.symbol!r}, not for {symbol!r}"
+                raise ApprovalRejected(text, why="target")
+            orders = await account.submitter.cancel_all(symbol)
+            return trade_flow_pb2.CancelAllOrdersResponse(orders=map(order_message, orders))
+        orders = await account.submitter.cancel_entries(symbol)
+        open_orders = account.state.index.open.values()
+        left = [one for one in open_orders if one.is_protective and symbol in ("", one.symbol)]
+        return trade_flow_pb2.CancelAllOrdersResponse(
+            orders=map(order_message, orders), left_open=map(order_message, left)
+        )
 
     async def GetOrder(
         self, request: trade_flow_pb2.GetOrderRequest, context: Context

@@ -167,20 +167,23 @@ class OrderSubmitter:
             raise VenueUnavailable(verdict.detail, detail=verdict.detail)
         return orders
 
-    async def cancel_entries(self) -> None:
-        """Cancel all orders that are not protective, at the venue one by one: its call for all
-        orders would cancel stops too. An order of another program counts as protective by its type
-        only. Raises VenueUnavailable when some may still be open; it can be called again."""
-        entries = [one for one in self.state.index.open.values() if not one.is_protective]
+    async def cancel_entries(self, symbol: str = "") -> list[Order]:
+        """Cancel all orders of one symbol, or of all, that are not protective, at the venue one by
+        one: its call for all orders would cancel stops too. An order of another program counts as
+        protective by its type only. Returns the orders that were open. Raises VenueUnavailable when
+        some may still be open; it can be called again."""
+        open_orders = [one for one in self.state.index.open.values() if not one.is_protective]
+        entries = [one for one in open_orders if symbol in ("", one.symbol)]
         for order in entries:
             self._request_cancel(order)
         await _each(self._cancel(order) for order in entries if not order.is_final)
-        call = self.client.open_orders()
+        call = self.client.open_orders(symbol)
         for report in await answer_of(call, self._settings.ask_timeout_s):
             found = self.state.apply_order(report, is_answer=True)
             if found is not None and not found.is_final and not found.is_protective:
                 self._request_cancel(found)
                 await self._cancel(found)
+        return entries
 
     def order_key(self, request_id: str) -> str:
         """The client order id of a request."""

@@ -1,11 +1,13 @@
 """``./venuemesh order``: orders of a running mesh, from the command line.
 
-What is placed is approved with the development key of the mesh's data folder, which in the live
-world only accounts on paper take. To cancel needs no approval anywhere.
+Orders are approved with the development key of the mesh's data folder, which in the live world only
+paper accounts accept. Entries are cancelled without an approval; stops, exits and other protective
+orders need one, so those of real accounts cannot be cancelled from here.
 """
 
 import argparse
 import asyncio
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +22,8 @@ from kit.base import errors, rpc, settings
 from kit.base.settings import MESH_SECTION, MeshSettings
 from kit.execution.approval import ApprovalSigner, MeshScope
 from kit.execution.approval_keys import APPROVED_NS, development_signer
+from kit.execution.contract import Operation
+from kit.execution.settings import OrdersSettings
 from ops.errors import OperationsError
 from ops.orders import arguments, groups, tables
 from ops.supervisor import state
@@ -45,7 +49,10 @@ def run(given: Sequence[str]) -> int:
     try:
         scope = MeshScope(running.mesh_id, running.world)
         signer = development_signer(data, scope)
-        asyncio.run(_Desk(running.gateway.removeprefix("http://"), signer, chosen).do())
+        paper_accounts = settings.load(OrdersSettings, "orders").paper_accounts
+        is_paper = scope.world != "live" or f"{chosen.venue}/{chosen.account}" in paper_accounts
+        gateway = running.gateway.removeprefix("http://")
+        asyncio.run(_Desk(gateway, signer, chosen, is_paper=is_paper).do())
     except grpc.aio.AioRpcError as error:
         reason = errors.reason_of(error) or error.code().name
         raise OperationsError(f"{reason}: {error.details()}") from None
@@ -55,8 +62,11 @@ def run(given: Sequence[str]) -> int:
 class _Desk:
     """One command."""
 
-    def __init__(self, gateway: str, signer: ApprovalSigner, chosen: argparse.Namespace) -> None:
+    def __init__(
+        self, gateway: str, signer: ApprovalSigner, chosen: argparse.Namespace, *, is_paper: bool
+    ) -> None:
         self._gateway = gateway
+        self._is_paper = is_paper
         self._signer = signer
         self._chosen = chosen
         self._whose = {"venue": chosen.venue, "account": chosen.account}
@@ -88,12 +98,23 @@ class _Desk:
                 return tables.orders((await stub.PlaceOrderGroup(group, **options)).orders)
             case "cancel":
                 cancel = trade_flow_pb2.CancelOrderRequest(
-                    client_order_id=chosen.client_order_id, **whose
+                    client_order_id=chosen.client_order_id,
+                    approved=self._approved_cancel(
+                        signed_pb2.OPERATION_CANCEL, target=chosen.client_order_id
+                    ),
+                    **whose,
                 )
                 return tables.orders([(await stub.CancelOrder(cancel, **options)).order])
             case "cancel-all":
-                every = trade_flow_pb2.CancelAllOrdersRequest(symbol=chosen.symbol, **whose)
-                return tables.orders((await stub.CancelAllOrders(every, **options)).orders)
+                every = trade_flow_pb2.CancelAllOrdersRequest(
+                    symbol=chosen.symbol,
+                    approved=self._approved_cancel(
+                        signed_pb2.OPERATION_CANCEL_ALL, symbol=chosen.symbol
+                    ),
+                    **whose,
+                )
+                answer = await stub.CancelAllOrders(every, **options)
+                return tables.orders([*answer.orders, *answer.left_open])
             case "list":
                 opened = trade_flow_pb2.ListOpenOrdersRequest(symbol=chosen.symbol, **whose)
                 return tables.orders((await stub.ListOpenOrders(opened, **options)).orders)
@@ -133,6 +154,16 @@ class _Desk:
                     _console.print(kind, *tables.account_cells(event.account))
                 case _:
                     _console.print(kind, str(getattr(event, kind)).replace("\n", " "))
+
+    def _approved_cancel(
+        self, operation: Operation, symbol: str = "", target: str = ""
+    ) -> signed_pb2.ApprovedOrder | None:
+        """The approval of a cancel; None for a real account, which does not know our key."""
+        if not self._is_paper:
+            return None
+        content = orders_pb2.OrderContent(symbol=symbol, **self._whose)
+        expires_ns, name = time.time_ns() + APPROVED_NS, secrets.token_hex(arguments.ID_BYTES)
+        return self._signer.approve(content, name, expires_ns, operation, target)
 
     def _approved(self) -> signed_pb2.ApprovedOrder:
         return self._approve({arguments.request_id(self._chosen): arguments.content(self._chosen)})[

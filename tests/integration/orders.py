@@ -76,6 +76,17 @@ class OrderCaller:
         request = trade_flow_pb2.CancelOrderRequest(client_order_id=client_order_id, **self.here)
         return self.call("CancelOrder", request).order
 
+    def cancel_all(self) -> trade_flow_pb2.CancelAllOrdersResponse:
+        """Cancel all orders, also protective ones."""
+        asked = approvals_pb2.ApproveRequest(
+            content=orders_pb2.OrderContent(**self.here),
+            request_id=f"test-{time.time_ns()}-{next(_numbers)}",
+            operation=signed_pb2.OPERATION_CANCEL_ALL,
+        )
+        approved = self._approvals.Approve(asked, timeout=CALL_SECONDS_MAX).approved
+        request = trade_flow_pb2.CancelAllOrdersRequest(approved=approved, **self.here)
+        return self.call("CancelAllOrders", request)
+
     def order(self, client_order_id: str) -> orders_pb2.Order:
         """The current state of an order."""
         request = trade_flow_pb2.GetOrderRequest(client_order_id=client_order_id, **self.here)

@@ -158,7 +158,7 @@ def test_one_exit_of_a_bracket_is_at_the_exchange_and_one_closes_it(mesh, caller
     assert caller.order(stop).held_here
     assert stop not in at_exchange(mesh)
     assert caller.order(stop).content.size == caller.order(profit).content.size
-    caller.call("CancelAllOrders", trade_flow_pb2.CancelAllOrdersRequest(**HERE))
+    caller.cancel_all()
     mesh.wait_until(lambda: caller.order(stop).state == CANCELLED, "the group has ended")
     # A stop above the market is reached by the next trade.
     high = str((caller.best_bid() * 5 / 4).quantize(TICK))
@@ -281,8 +281,7 @@ def test_kill_9_while_orders_are_placed_sends_none_twice_and_loses_none(mesh, ca
     there = at_exchange(mesh)
     assert all(len(orders) == 1 for orders in there.values())
     assert not {order.client_order_id for order in lost} & there.keys()
-    request = trade_flow_pb2.CancelAllOrdersRequest(**HERE)
-    cancelled = caller.call("CancelAllOrders", request).orders
+    cancelled = caller.cancel_all().orders
     assert len(cancelled) == len(requests) - len(lost)
     mesh.wait_until(lambda: not caller.open(), "nothing is open")
     statuses = {one["status"] for (one,) in at_exchange(mesh).values()}

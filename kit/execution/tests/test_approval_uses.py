@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import signed_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import ApprovalRejected, VenuemeshError
@@ -26,6 +26,7 @@ from kit.execution.tests.simulated_process import (
 PLACE, AMEND = signed_pb2.OPERATION_PLACE, signed_pb2.OPERATION_AMEND
 CANCEL = signed_pb2.OPERATION_CANCEL
 WHERE = {"venue": "fake", "account": "main"}
+ADDRESS = orders_pb2.OrderContent(**WHERE)
 VALIDITY_NS = 60 * NANOSECONDS_PER_SECOND
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes([1] * 32))
 
@@ -158,6 +159,70 @@ def test_submitter_and_amender_refuse_an_approval_of_another_operation():
             with pytest.raises(ApprovalRejected):
                 await account.amender.amend(order, wrong)
         assert not order.amendments
+
+    run(scenario())
+
+
+def test_protective_order_is_cancelled_with_an_approval_only():
+    async def scenario():
+        at = await ready_caller()
+        entry = await at.open("a")
+        stop = await at.place(at.approve(content=limit_order(reduce_only=True, size="1")))
+        named = {"client_order_id": stop.client_order_id, **WHERE}
+        refused = {
+            "missing": None,
+            "operation": at.approve(),
+            "target": at.approve(CANCEL, entry),
+        }
+        for why, approved in refused.items():
+            request = trade_flow_pb2.CancelOrderRequest(approved=approved, **named)
+            with pytest.raises(ApprovalRejected) as caught:
+                await at.flow.CancelOrder(request, None)
+            assert caught.value.metadata["why"] == why
+        order = at.world.account.state.index.orders[stop.client_order_id]
+        assert not order.cancel_requested
+        everything = trade_flow_pb2.CancelAllOrdersRequest(**WHERE)
+        answer = await at.flow.CancelAllOrders(everything, None)
+        assert [one.client_order_id for one in answer.orders] == [entry]
+        assert answer.orders[0].state == orders_pb2.ORDER_STATE_CANCELLED
+        assert [one.client_order_id for one in answer.left_open] == [stop.client_order_id]
+        assert not order.is_final
+        assert stop.client_order_id in at.world.venue.by_client_id
+        cancel = at.approve(CANCEL, stop.client_order_id, content=ADDRESS)
+        request = trade_flow_pb2.CancelOrderRequest(approved=cancel, **named)
+        cancelled = (await at.flow.CancelOrder(request, None)).order
+        assert cancelled.state == orders_pb2.ORDER_STATE_CANCELLED
+        # One that has ended is returned unchanged, without an approval.
+        again = trade_flow_pb2.CancelOrderRequest(**named)
+        assert (await at.flow.CancelOrder(again, None)).order == cancelled
+
+    run(scenario())
+
+
+def test_approval_to_cancel_all_is_for_one_symbol_and_includes_protective_orders():
+    async def scenario():
+        at = await ready_caller()
+        await at.open("a")
+        await at.place(at.approve(content=limit_order(reduce_only=True, size="1")))
+        cancel_all = signed_pb2.OPERATION_CANCEL_ALL
+        for why, approved, symbol in (
+            ("operation", at.approve(CANCEL, content=ADDRESS), ""),
+            ("target", at.approve(cancel_all, content=ADDRESS), "BTCUSDT"),
+        ):
+            request = trade_flow_pb2.CancelAllOrdersRequest(
+                approved=approved, symbol=symbol, **WHERE
+            )
+            with pytest.raises(ApprovalRejected) as caught:
+                await at.flow.CancelAllOrders(request, None)
+            assert caught.value.metadata["why"] == why
+        assert len(at.world.account.state.index.open) == 2
+        request = trade_flow_pb2.CancelAllOrdersRequest(
+            approved=at.approve(cancel_all, content=ADDRESS), **WHERE
+        )
+        answer = await at.flow.CancelAllOrders(request, None)
+        assert len(answer.orders) == 2
+        assert not answer.left_open
+        assert not at.world.account.state.index.open
 
     run(scenario())
 

@@ -47,10 +47,12 @@ export class FakeTradeFlow {
 
   readonly #transport = createRouterTransport(({ service }) => {
     service(Approvals, {
-      approve: ({ content, requestId }) => {
+      approve: ({ content, requestId, operation, targetClientOrderId }) => {
         this.onApprove();
         if (!content || requestId === "") throw apiError("BAD_REQUEST", Code.InvalidArgument);
-        return { approved: { content, requestId, keyId: "development" } };
+        return {
+          approved: { content, requestId, operation, targetClientOrderId, keyId: "development" },
+        };
       },
     });
     service(TradeFlow, {

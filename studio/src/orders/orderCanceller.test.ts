@@ -2,7 +2,13 @@ import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { type Order, OrderSchema, OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import {
+  type Order,
+  OrderSchema,
+  OrderState,
+  OrderType,
+} from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { Operation } from "../gen/venuemesh/tradeflow/v1/signed_pb";
 import { ALL_ORDERS, OrderCanceller } from "./orderCanceller";
 import { FakeTradeFlow, apiError } from "./fakeTradeFlow";
 
@@ -17,12 +23,7 @@ beforeEach(() => {
   vi.stubGlobal("requestAnimationFrame", () => 0);
   server = new FakeTradeFlow();
   learnt = [];
-  cancelling = new OrderCanceller(
-    "binance",
-    "demo",
-    (order) => learnt.push(order),
-    server.tradeFlow,
-  );
+  cancelling = new OrderCanceller("binance", "demo", (order) => learnt.push(order), server);
 });
 
 afterEach(() => {
@@ -54,6 +55,33 @@ test("a rejection is shown at its order until the next attempt", async () => {
   server.onCancel = () => GONE;
   await cancelling.cancel(OPEN);
   expect(cancelling.state.latest.failures.size).toBe(0);
+});
+
+test("a protective order is cancelled with an approval of this cancel", async () => {
+  server.onCancel = () => GONE;
+  const stop = create(OrderSchema, {
+    clientOrderId: "a",
+    content: { symbol: "BTCUSDT", type: OrderType.STOP },
+  });
+  await cancelling.cancel(stop);
+  expect(server.cancelled[0]?.approved).toMatchObject({
+    operation: Operation.CANCEL,
+    targetClientOrderId: "a",
+    content: { venue: "binance", account: "demo", symbol: "BTCUSDT" },
+  });
+  await cancelling.cancel(OPEN);
+  expect(server.cancelled[1]?.approved).toBeUndefined();
+});
+
+test("without an approver the cancel is sent without an approval", async () => {
+  server.onCancel = () => GONE;
+  server.onApprove = () => {
+    throw apiError("UNKNOWN_SERVICE", Code.Unimplemented);
+  };
+  const exit = create(OrderSchema, { clientOrderId: "a", content: { reduceOnly: true } });
+  await cancelling.cancel(exit);
+  expect(server.cancelled).toHaveLength(1);
+  expect(server.cancelled[0]?.approved).toBeUndefined();
 });
 
 test("all are cancelled with one call", async () => {

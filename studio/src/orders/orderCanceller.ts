@@ -1,15 +1,24 @@
 import type { CallOptions, Client } from "@connectrpc/connect";
 
 import { describeFailure, type Failure } from "../api/failure";
-import { ofVenue, tradeFlow } from "../api/transport";
-import type { Order } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { approvals, ofVenue, tradeFlow } from "../api/transport";
+import type { Approvals } from "../gen/venuemesh/tradeflow/v1/approvals_pb";
+import { GroupRole, type Order, OrderType } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { Operation } from "../gen/venuemesh/tradeflow/v1/signed_pb";
 import type { TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { FrameStore } from "../state/frameStore";
 import { orderKey } from "./accountView";
+import { newRequestId } from "./requestId";
 
 /** The key of a request to cancel all orders. */
 export const ALL_ORDERS = "";
 export const CALL_MS_MAX = 30_000;
+
+const UNCONDITIONAL: ReadonlySet<OrderType> = new Set([
+  OrderType.UNSPECIFIED,
+  OrderType.MARKET,
+  OrderType.LIMIT,
+]);
 
 /** Pending cancel requests, and failures, by order key. */
 export interface CancelState {
@@ -21,35 +30,62 @@ export interface CancelState {
 export class OrderCanceller {
   readonly state = new FrameStore<CancelState>({ waiting: new Set(), failures: new Map() });
   readonly #onOrder: (order: Order) => void;
-  readonly #client: Client<typeof TradeFlow>;
+  readonly #tradeFlow: Client<typeof TradeFlow>;
+  readonly #approvals: Client<typeof Approvals>;
 
   constructor(
     readonly venue: string,
     readonly account: string,
     onOrder: (order: Order) => void,
-    client = tradeFlow,
+    clients = { tradeFlow, approvals },
   ) {
     this.#onOrder = onOrder;
-    this.#client = client;
+    this.#tradeFlow = clients.tradeFlow;
+    this.#approvals = clients.approvals;
   }
 
   async cancel(order: Order): Promise<void> {
-    const request = { ...this.#accountKey(), clientOrderId: order.clientOrderId };
+    const { clientOrderId } = order;
+    const symbol = order.content?.symbol ?? "";
     await this.#ask(orderKey(order), async (options) => {
-      const answer = await this.#client.cancelOrder(request, options);
+      const approved = isProtective(order)
+        ? await this.#approval(Operation.CANCEL, symbol, clientOrderId)
+        : {};
+      const request = { ...this.#accountKey(), clientOrderId, ...approved };
+      const answer = await this.#tradeFlow.cancelOrder(request, options);
       return answer.order ? [answer.order] : [];
     });
   }
 
-  /** Cancels all open orders, also those that were placed elsewhere. */
+  /**
+   * Cancels all open orders, also those that were placed elsewhere. Without an approver for this
+   * account, protective orders stay open.
+   */
   async cancelAll(): Promise<void> {
     await this.#ask(ALL_ORDERS, async (options) => {
-      return (await this.#client.cancelAllOrders(this.#accountKey(), options)).orders;
+      const request = {
+        ...this.#accountKey(),
+        ...(await this.#approval(Operation.CANCEL_ALL, "", "")),
+      };
+      const { orders, leftOpen } = await this.#tradeFlow.cancelAllOrders(request, options);
+      return [...orders, ...leftOpen];
     });
   }
 
   #accountKey() {
     return { venue: this.venue, account: this.account };
+  }
+
+  /** Requests an approval. Empty if there is no approver, or it does not sign for this account. */
+  async #approval(operation: Operation, symbol: string, targetClientOrderId: string) {
+    const content = { ...this.#accountKey(), symbol };
+    const request = { content, requestId: newRequestId(), operation, targetClientOrderId };
+    try {
+      const { approved } = await this.#approvals.approve(request, { timeoutMs: CALL_MS_MAX });
+      return approved ? { approved } : {};
+    } catch {
+      return {};
+    }
   }
 
   async #ask(key: string, call: (options: CallOptions) => Promise<readonly Order[]>) {
@@ -69,4 +105,12 @@ export class OrderCanceller {
     if (failure) failed.set(key, failure);
     this.state.set({ waiting: new Set(left), failures: failed });
   }
+}
+
+/** Whether an order limits a loss. Cancelling it needs an approval. */
+function isProtective({ content }: Order): boolean {
+  if (!content) return false;
+  return (
+    content.reduceOnly || !UNCONDITIONAL.has(content.type) || content.group?.role === GroupRole.EXIT
+  );
 }

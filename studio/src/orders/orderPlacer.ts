@@ -15,8 +15,8 @@ import type { Account, TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flo
 import { FrameStore } from "../state/frameStore";
 import { CALL_MS_MAX } from "./orderCanceller";
 import { grouped } from "./group";
+import { newRequestId } from "./requestId";
 
-const ID_BYTES = 12;
 /** Reasons that mean: the gateway has no approver. */
 const ABSENT: ReadonlySet<string> = new Set(["UNIMPLEMENTED", "NOT_FOUND", "UNKNOWN_SERVICE"]);
 /** Further rejections after which no order exists: nothing was written, so nothing was sent. */
@@ -95,7 +95,13 @@ export class OrderPlacer {
     );
     if (before) this.resume(before);
     else
-      this.current.set({ content, others, requestId: newId(), phase: "review", isInDoubt: false });
+      this.current.set({
+        content,
+        others,
+        requestId: newRequestId(),
+        phase: "review",
+        isInDoubt: false,
+      });
   }
 
   /** Shows a submission with an unknown outcome again. */
@@ -210,9 +216,4 @@ export class OrderPlacer {
 
 function mayBeWritten(failure: Failure): boolean {
   return !failure.isRejected && !NOTHING_WRITTEN.has(failure.reason);
-}
-
-function newId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(ID_BYTES));
-  return `studio-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
