@@ -192,18 +192,18 @@ class Account:
         self.dead_man.heartbeat(authority)
         verifier.last_heartbeat = max(verifier.last_heartbeat, newest)
 
-    def check_ready(self) -> None:
-        """Raises AccountNotReady while no new orders are taken."""
-        if self.readiness.is_ready and not self.dead_man.has_fired:
+    def check_ready(self, *, only_reduces: bool = False) -> None:
+        """Raises AccountNotReady while no new orders are taken. The silence of the order authority
+        does not matter if the key ``only_reduces`` positions."""
+        if self.readiness.is_ready and (only_reduces or not self.dead_man.has_fired):
             return
-        state = trade_flow_pb2.AccountState.Name(self.readiness.state)
-        state = state.removeprefix("ACCOUNT_STATE_")
-        detail = self.readiness.detail
-        if self.readiness.is_ready:
-            detail = "the order authority is silent: a heartbeat has to come first"
-        name = self.context.account
-        text = f"account {name} takes no orders: {state}, {detail}"
-        raise AccountNotReady(text, account=name, state=state, detail=detail)
+        name = trade_flow_pb2.AccountState.Name(self.readiness.state)
+        state = name.removeprefix("ACCOUNT_STATE_")
+        silent = "the order authority is silent: a heartbeat has to come first"
+        detail = silent if self.readiness.is_ready else self.readiness.detail
+        account = self.context.account
+        text = f"account {account} takes no orders: {state}, {detail}"
+        raise AccountNotReady(text, account=account, state=state, detail=detail)
 
     def check_inputs(self, symbol: str) -> PreTradeCheckInputs:
         """What an order is checked against now. Raises UnknownInstrument."""

@@ -54,7 +54,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         if order is None:
             group_rules.check_alone(content)
             verified = account.verify(approved, signed_pb2.OPERATION_PLACE)
-            account.check_ready()
+            account.check_ready(only_reduces=verified.only_reduces)
             held_here = pre_trade_checks.check(
                 verified.content, account.check_inputs(content.symbol)
             )

@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.errors import ApprovalRejected, VenuemeshError
+from kit.base.errors import AccountNotReady, ApprovalRejected, VenuemeshError
 from kit.execution.approval import ApprovalSigner, MeshScope
 from kit.execution.contract import VenuePosition
 from kit.execution.service import TradeFlowServicer
@@ -18,9 +18,11 @@ from kit.execution.tests.simulated_process import (
     KEY,
     KEYS,
     SCOPE,
+    Prices,
     heartbeat,
     run,
     started,
+    world,
 )
 
 PLACE, AMEND = signed_pb2.OPERATION_PLACE, signed_pb2.OPERATION_AMEND
@@ -76,9 +78,12 @@ class ApprovalCaller:
 
 
 async def ready_caller():
-    world = await started()
-    world.account.verifier._validity_max_ns = VALIDITY_NS
-    return ApprovalCaller(world)
+    found = world()
+    found.prices = Prices()
+    found.start()
+    await found.ready()
+    found.account.verifier._validity_max_ns = VALIDITY_NS
+    return ApprovalCaller(found)
 
 
 USES = [
@@ -295,5 +300,21 @@ def test_break_glass_key_only_reduces_the_confirmed_position(monkeypatch, change
             with pytest.raises(ApprovalRejected) as caught:
                 at.world.account.verify(approved, PLACE)
             assert caught.value.metadata["why"] == "reduce_only"
+
+    run(scenario())
+
+
+def test_break_glass_key_reduces_while_the_authority_is_silent(monkeypatch):
+    async def scenario():
+        at = await ready_caller()
+        account = at.world.account
+        account.dead_man.has_fired = True
+        with pytest.raises(AccountNotReady):
+            await at.place(at.approve())
+        monkeypatch.setitem(KEYS, "authority", replace(KEYS["authority"], role="reduce"))
+        account.balances_and_positions.positions["BTCUSDT"] = VenuePosition("BTCUSDT", Decimal(-5))
+        closing = limit_order(size="5", reduce_only=True)
+        order = await at.place(at.approve(content=closing))
+        assert order.state == orders_pb2.ORDER_STATE_OPEN
 
     run(scenario())
