@@ -156,7 +156,13 @@ class OrderSubmitter:
             self._request_cancel(order)
         timeout_s = self._settings.ask_timeout_s
         verdict = await verdict_of(self.client.cancel_all(symbol), timeout_s)
-        left = await answer_of(self.client.open_orders(symbol), timeout_s)
+        try:
+            left = await answer_of(self.client.open_orders(symbol), timeout_s)
+        except VenueUnavailable:
+            # Questions may be closed while cancels go on.
+            if not isinstance(verdict, RequestAccepted):
+                await _each(self._cancel(order) for order in orders if not order.is_final)
+            raise
         await _each(self._cancel_reported(report) for report in left)
         await self._commit_cancellations()
         rest = [order for order in orders if not order.is_final]

@@ -7,7 +7,14 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.errors import AccountNotReady, CredentialsRejected, RequestIdReused, StoreUnavailable
+from kit.base.errors import (
+    AccountNotReady,
+    CredentialsRejected,
+    RateLimited,
+    RequestIdReused,
+    StoreUnavailable,
+    VenueUnavailable,
+)
 from kit.execution.account import DISCONNECTED, READY, REFUSED
 from kit.execution.contract import OutcomeUnknown, RequestAccepted, RequestRejected, VenueOrder
 from kit.execution.orders import order_states
@@ -47,6 +54,29 @@ def test_order_is_placed_when_its_caller_leaves():
         await found.let_pass(1)
         (order,) = found.account.state.index.orders.values()
         assert order.state == order_states.OPEN
+
+    run(scenario())
+
+
+def test_all_known_orders_are_cancelled_while_the_venue_answers_no_questions():
+    async def scenario():
+        found = await started()
+        for name in ("a", "b"):
+            await found.account.submitter.submit(verified(limit_order(), name))
+
+        async def closed(symbol=""):
+            raise RateLimited("closed", venue="somewhere", retry_after_ms=60_000)
+
+        async def unknown(symbol=""):
+            return OutcomeUnknown("the open orders are not known")
+
+        client = found.account.client
+        client.cancel_all, client.open_orders = unknown, closed
+        with pytest.raises(VenueUnavailable):
+            await found.account.submitter.cancel_all()
+        assert found.venue.calls["cancel"] == 2
+        await found.let_pass(1)
+        assert all(order.is_final for order in found.account.state.index.orders.values())
 
     run(scenario())
 
