@@ -132,7 +132,7 @@ class Account:
 
     async def load(self) -> None:
         """Restore the account from its journal. Raises StoreUnavailable."""
-        for record in self.journal.load():
+        async for record in self.journal.load():
             self._replay(record)
         self._known_authority = self._authority()
         clock = self.context.clock

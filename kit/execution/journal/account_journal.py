@@ -1,6 +1,8 @@
 """The journal of one account: typed records over the bytes of ``Journal``."""
 
-from collections.abc import Callable, Iterable, Iterator
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 import msgspec
 
@@ -9,18 +11,24 @@ from kit.execution.journal import records
 from kit.execution.journal.journal import Journal, JournalCorrupted, JournalStorage, Offload
 from kit.execution.journal.records import Record
 
+RECORDS_AT_ONCE = 100
+"""How many records are read or dumped before other tasks run."""
+
 
 class AccountJournal:
     """Reads the records of earlier runs once, then appends new ones."""
 
     def __init__(self, store: JournalStorage, offload: Offload, clock: Clock) -> None:
-        self._bytes = Journal(store, offload, clock, self._snapshot)
+        self._bytes = Journal(store, offload, clock, self._snapshot, RECORDS_AT_ONCE)
         self._records: Callable[[], Iterable[Record]] = tuple
 
-    def load(self) -> Iterator[Record]:
-        """Yield the records on disk, oldest first. Blocks. Raises JournalCorrupted and
-        StoreUnavailable."""
-        for payload in self._bytes.load():
+    async def load(self) -> AsyncIterator[Record]:
+        """Yield the records on disk, oldest first. Raises JournalCorrupted and StoreUnavailable."""
+        for number, payload in enumerate(await self._bytes.load(), 1):
+            if number % RECORDS_AT_ONCE == 0:
+                # What is restored stays: garbage collection need not look through all of it.
+                gc.freeze()
+                await asyncio.sleep(0)
             try:
                 yield records.decode(payload)
             except msgspec.DecodeError as error:
@@ -29,8 +37,9 @@ class AccountJournal:
 
     async def open(self, snapshot: Callable[[], Iterable[Record]]) -> None:
         """Start writing. ``snapshot`` returns all that is known, as records: the file is rewritten
-        from it now, when it has grown, and after a failed write. Raises StoreUnavailable; later
-        writes then try again."""
+        from it now, when it has grown, and after a failed write. It may yield what has changed
+        since it was called: the records of the change are written after it. Raises
+        StoreUnavailable; later writes then try again."""
         self._records = snapshot
         await self._bytes.open()
 

@@ -77,11 +77,17 @@ class Journal:
         offload: Offload,
         clock: Clock,
         dump: Callable[[], Iterable[bytes]],
+        dumped_at_once: int = 0,
     ) -> None:
+        """``dumped_at_once``: how many payloads are taken from ``dump`` before other tasks run; 0:
+        all. What is appended meanwhile is written after the dump. So a dump in parts needs payloads
+        that say the same when they are read again after later ones."""
         self._store = store
         self._offload = offload
         self._clock = clock
         self._dump = dump
+        self._dumped_at_once = dumped_at_once
+        self._file_lock = asyncio.Lock()
         self._buffer: list[bytes] = []
         self._waiters: list[asyncio.Future[None]] = []
         self._writer: asyncio.Task[None] | None = None
@@ -95,12 +101,14 @@ class Journal:
         self.broken = "not open"
         """Why nothing can be written; empty while it can."""
 
-    def load(self) -> list[bytes]:
-        """Return the payloads on disk. Blocks. Raises JournalCorrupted, StoreUnavailable."""
+    async def load(self) -> list[bytes]:
+        """Return the payloads on disk. Raises JournalCorrupted, StoreUnavailable."""
+        found: list[JournalContents] = []
         try:
-            contents = read(self._store.load())
+            await self._offload(lambda: found.append(read(self._store.load())))
         except OSError as error:
             raise _unavailable(str(error)) from error
+        (contents,) = found
         self._number = self._durable = contents.last_number
         if contents.torn_bytes:
             _log.warning("torn end cut off", extra={"bytes": contents.torn_bytes})
@@ -109,7 +117,8 @@ class Journal:
     async def open(self) -> None:
         """Rewrite the file without a torn end, and start writing. Raises StoreUnavailable."""
         self._was_read = True
-        await self._rewrite()
+        async with self._file_lock:
+            await self._rewrite()
 
     def append(self, *payloads: bytes) -> None:
         """Write records with the next commit, or after LINGER_S. Not at once: the write would delay
@@ -154,7 +163,8 @@ class Journal:
             payloads, self._buffer = self._buffer, []
             waiters, self._waiters = self._waiters, []
             try:
-                await self._write(payloads, sync=bool(waiters))
+                async with self._file_lock:
+                    await self._write(payloads, sync=bool(waiters))
             except StoreUnavailable as error:
                 _settle(waiters, error)
             except Exception as error:
@@ -164,7 +174,8 @@ class Journal:
                 _settle(waiters, _unavailable(self.broken))
             else:
                 _settle(waiters, None)
-                await self._compact_if_due()
+                async with self._file_lock:
+                    await self._compact_if_due()
 
     async def _write(self, payloads: list[bytes], *, sync: bool) -> None:
         if not self._was_read:
@@ -195,19 +206,29 @@ class Journal:
         await self._rewrite()
 
     async def _rewrite(self) -> None:
-        payloads = list(self._dump())
-        # The file is valid once it is renamed, and all of it is on disk then.
-        durable = self._number + len(payloads)
-        data = b"".join(self._framed(payloads, durable))
+        payloads: list[bytes] = []
+        for payload in self._dump():
+            payloads.append(payload)
+            if self._dumped_at_once and len(payloads) % self._dumped_at_once == 0:
+                await asyncio.sleep(0)
+        length = 0
+
+        def replace() -> None:
+            nonlocal length
+            # The file is valid once it is renamed, and all of it is on disk then.
+            data = b"".join(self._framed(payloads, self._number + len(payloads)))
+            length = len(data)
+            self._store.replace(data)
+
         try:
-            await self._offload(lambda: self._store.replace(data))
+            await self._offload(replace)
         except OSError as error:
             self.broken = str(error)
             raise _unavailable(self.broken) from error
         self.broken = ""
-        self._durable = durable
-        self._position = len(data)
-        self._compact_at = max(COMPACT_BYTES_MIN, 2 * len(data))
+        self._durable = self._number
+        self._position = length
+        self._compact_at = max(COMPACT_BYTES_MIN, 2 * length)
 
     async def _compact_if_due(self) -> None:
         if self._position < self._compact_at:

@@ -109,9 +109,9 @@ class BalancesAndPositions:
 
     def records(self) -> Iterator[Record]:
         """Yield the records from which ``replay`` restores balances and positions."""
-        for balance in self.balances.values():
+        for balance in list(self.balances.values()):
             yield BalanceRecord(balance.asset, balance.total, balance.free)
-        for position in self.positions.values():
+        for position in list(self.positions.values()):
             yield PositionRecord(position.symbol, position.size)
 
     def replay(self, record: BalanceRecord | PositionRecord) -> None:

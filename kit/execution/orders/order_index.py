@@ -98,8 +98,9 @@ class OrderIndex:
         self.last_fill_time_ns = max(self.last_fill_time_ns, fill.venue_time_ns)
 
     def records(self) -> Iterator[Record]:
-        """Yield the records from which ``replay`` rebuilds the index."""
-        for order in self.orders.values():
+        """Yield the records from which ``replay`` rebuilds the index. It may change meanwhile:
+        what is recorded of that has to be replayed afterwards."""
+        for order in list(self.orders.values()):
             if order.external:
                 content = order.content.SerializeToString()
                 yield ExternalOrder(
@@ -108,11 +109,11 @@ class OrderIndex:
             else:
                 yield order.intent()
             # The update follows the amendments: the terms may have changed since.
-            yield from order.amendments.values()
+            yield from list(order.amendments.values())
             yield order.update()
             if order.is_sending and not order.is_final:
                 yield OrderSent(order.key, order.updated_time_ns)
-        yield from self.fills.values()
+        yield from list(self.fills.values())
 
     def replay(self, record: Record) -> None:
         """Apply a record of the journal."""

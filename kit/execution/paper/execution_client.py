@@ -8,7 +8,7 @@ answers a request.
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -94,7 +94,7 @@ class PaperExecutionClient:
         """Read what is on disk, and follow the market until cancelled. When it cannot be read,
         nothing is done and nothing is answered."""
         try:
-            self.exchange.load(self._steps())
+            self.exchange.load(_changes(await self._journal.load()))
         except StoreUnavailable as error:
             _log.error("paper not read", extra={"detail": error.message})
             self._broken = error.message
@@ -235,16 +235,17 @@ class PaperExecutionClient:
                 self.exchange.expire()
                 self._note()
 
-    def _steps(self) -> Iterator[PaperAccountChange]:
-        for payload in self._journal.load():
-            try:
-                yield records.decode(payload)
-            except msgspec.DecodeError as error:
-                text = f"a record of the paper account says nothing: {error}"
-                raise JournalCorrupted(text, store="paper") from error
-
     def _dump(self) -> Iterator[bytes]:
         return map(records.encode, self.exchange.steps())
+
+
+def _changes(payloads: Iterable[bytes]) -> Iterator[PaperAccountChange]:
+    for payload in payloads:
+        try:
+            yield records.decode(payload)
+        except msgspec.DecodeError as error:
+            text = f"a record of the paper account cannot be decoded: {error}"
+            raise JournalCorrupted(text, store="paper") from error
 
 
 class _News:

@@ -175,11 +175,13 @@ class Disk:
         what was not synced."""
         before, synced = bytearray(self.content), self.synced
         if self.underway is not None and self.error is None:
+            writes, self.is_replacing = self.writes, False
             self.underway()
+            is_writing = self.writes > writes
             was_whole = chance.random() < 0.3
             if self.is_replacing and not was_whole:
                 self.content, self.synced = before, synced
-            elif not self.is_replacing:
+            elif is_writing:
                 self.synced = synced
                 del self.content[chance.randint(self.place, len(self.content)) :]
         if power:

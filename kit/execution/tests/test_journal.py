@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.base.errors import StoreUnavailable
+from kit.execution.journal.account_journal import RECORDS_AT_ONCE, AccountJournal
 from kit.execution.journal.journal import (
     COMPACT_BYTES_MIN,
     LINGER_S,
@@ -23,7 +25,10 @@ from kit.execution.journal.journal import (
     read,
 )
 from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
-from kit.execution.tests.simulated_process import Disk
+from kit.execution.journal.records import ExecutionEpochRecord, OrderIntent
+from kit.execution.orders import order_states
+from kit.execution.tests.fake_venue import limit_order
+from kit.execution.tests.simulated_process import Disk, run, started, verified
 from tests.support.manual_clock import ManualClock
 
 PAYLOADS = st.lists(st.binary(max_size=300), min_size=1, max_size=20)
@@ -71,7 +76,7 @@ async def test_unreadable_file_is_not_overwritten(tmp_path):
     file.write_bytes(damaged)
     journal = journal_on(JournalFile(tmp_path, "main"), dump=[b"nothing"])
     with pytest.raises(JournalCorrupted):
-        journal.load()
+        await journal.load()
     with pytest.raises(StoreUnavailable):
         await journal.commit(b"more")
     await journal.close()
@@ -87,16 +92,16 @@ def test_hole_after_the_durable_end_is_a_torn_end():
 async def test_committed_records_are_read_again():
     disk = Disk()
     journal = journal_on(disk)
-    assert journal.load() == []
+    assert await journal.load() == []
     await journal.open()
     await journal.commit(b"one", b"two")
     journal.append(b"three")
     await journal.close()
     again = journal_on(disk, dump=[b"one", b"two", b"three"])
-    assert again.load() == [b"one", b"two", b"three"]
+    assert await again.load() == [b"one", b"two", b"three"]
     await again.open()
     await again.commit(b"four")
-    assert journal_on(disk).load()[-1] == b"four"
+    assert (await journal_on(disk).load())[-1] == b"four"
 
 
 async def test_record_that_could_not_be_read_again_is_not_written():
@@ -109,7 +114,7 @@ async def test_record_that_could_not_be_read_again_is_not_written():
     with pytest.raises(StoreUnavailable):
         journal.append(large)
     await journal.commit(b"next", bytes(RECORD_BYTES_MAX))
-    assert journal_on(disk).load() == [b"next", bytes(RECORD_BYTES_MAX)]
+    assert await journal_on(disk).load() == [b"next", bytes(RECORD_BYTES_MAX)]
 
 
 async def test_appended_records_are_written_soon_or_with_a_commit():
@@ -118,7 +123,7 @@ async def test_appended_records_are_written_soon_or_with_a_commit():
     write = disk.write
     disk.write = lambda place, data, sync: (writes.append(sync), write(place, data, sync=sync))
     journal = Journal(disk, inline, clock, list)
-    journal.load()
+    await journal.load()
     await journal.open()
     journal.append(b"one")
     journal.append(b"two")
@@ -129,7 +134,7 @@ async def test_appended_records_are_written_soon_or_with_a_commit():
     journal.append(b"four")
     await clock.advance(2 * LINGER_S)
     assert writes == [True, False]
-    assert journal_on(disk).load() == [b"one", b"two", b"three", b"four"]
+    assert await journal_on(disk).load() == [b"one", b"two", b"three", b"four"]
 
 
 async def test_concurrent_commits_share_a_sync():
@@ -154,7 +159,7 @@ async def test_concurrent_commits_share_a_sync():
     slow.set()
     await asyncio.gather(first, *others)
     assert syncs == [True, True]
-    assert len(journal_on(disk).load()) == 51
+    assert len(await journal_on(disk).load()) == 51
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
@@ -169,7 +174,7 @@ async def test_commits_fail_until_the_disk_is_repaired(number):
     disk.error = None
     await clock.advance(2)
     await journal.commit(b"taken")
-    assert journal_on(disk).load() == [b"known", b"taken"]
+    assert await journal_on(disk).load() == [b"known", b"taken"]
 
 
 async def test_cancelled_commit_does_not_affect_the_others():
@@ -181,7 +186,7 @@ async def test_cancelled_commit_does_not_affect_the_others():
     await asyncio.sleep(0)
     left.cancel()
     await stays
-    assert journal_on(disk).load() == [b"left", b"stays"]
+    assert await journal_on(disk).load() == [b"left", b"stays"]
 
 
 async def test_journal_is_compacted():
@@ -191,7 +196,57 @@ async def test_journal_is_compacted():
     for _ in range(2 * COMPACT_BYTES_MIN // 1_000_000):
         await journal.commit(bytes(range(250)) * 4000)
     assert len(disk.content) < COMPACT_BYTES_MIN + 2_000_000
-    assert journal_on(disk).load()[0] == b"all that counts"
+    assert (await journal_on(disk).load())[0] == b"all that counts"
+
+
+async def test_journal_work_lets_other_tasks_run_between_a_few_records():
+    records, turns = [ExecutionEpochRecord(number) for number in range(1_000)], []
+
+    async def count_turns():
+        while True:
+            turns.append(len(turns))
+            await asyncio.sleep(0)
+
+    counting = asyncio.get_running_loop().create_task(count_turns())
+    journal = AccountJournal(Disk(), inline, ManualClock())
+    await journal.open(lambda: iter(records))
+    assert len(turns) >= len(records) / RECORDS_AT_ONCE
+    turns.clear()
+    assert [record async for record in journal.load()] == records
+    assert len(turns) >= len(records) / RECORDS_AT_ONCE
+    counting.cancel()
+
+
+def test_changes_during_a_dump_are_on_disk_after_it():
+    async def scenario():
+        found = await started()
+        account = found.account
+        order = await account.submitter.submit(verified(limit_order(), "r"))
+        for number in range(1_000):
+            content = limit_order().SerializeToString()
+            intent = OrderIntent(f"{number:032}", f"r{number}", b"", content, 1, 0, True)
+            account.state.index.add_intended(intent)
+        dumping = asyncio.get_running_loop().create_task(account.journal.open(account._records))
+        await asyncio.sleep(0)
+        found.venue.fill(found.venue.by_client_id[order.key], Decimal(2))
+        await found.until(lambda: order.is_final)
+        other = await account.submitter.submit(verified(limit_order(), "s"))
+        await dumping
+        await found.let_pass(1)
+        found.process.die()
+        found.disk.crash(found.random, power=True)
+        found.venue.publishes = False
+        found.start()
+        await found.ready()
+        restored = found.account.state.index
+        assert [restored.orders[one.key].state for one in (order, other)] == [
+            order_states.FILLED,
+            order_states.OPEN,
+        ]
+        assert restored.orders[order.key].fill_size == 2
+        assert found.venue.sends == {order.key: 1, other.key: 1}
+
+    run(scenario())
 
 
 async def test_file_is_locked_by_one_process(tmp_path):
@@ -200,14 +255,14 @@ async def test_file_is_locked_by_one_process(tmp_path):
         JournalFile(tmp_path / "fake", "main")
     thread = SingleThreadExecutor("journal")
     journal = journal_on(store, thread, dump=[b"before"])
-    assert journal.load() == []
+    assert await journal.load() == []
     await journal.open()
     for number in range(200):
         await journal.commit(str(number).encode())
     await journal.close()
     thread.close()
     again = JournalFile(tmp_path / "fake", "main")
-    assert journal_on(again).load() == [b"before", *(str(n).encode() for n in range(200))]
+    assert await journal_on(again).load() == [b"before", *(str(n).encode() for n in range(200))]
     again.close()
 
 
@@ -264,7 +319,7 @@ def test_committed_records_survive_kill_9(tmp_path):
     child.wait()
     said = 100 + len([line for line in rest if line])
     store = JournalFile(tmp_path, "main")
-    found = [int(one) for one in journal_on(store).load()]
+    found = [int(one) for one in asyncio.run(journal_on(store).load())]
     store.close()
     assert found == list(range(len(found)))
     assert len(found) >= said - 1

@@ -258,7 +258,9 @@ def test_of_a_state_that_was_deleted_no_id_comes_again():
     async def scenario():
         world = await started()
         before = await world.place("a", size="1", price="102")
-        world.crash()
+        await world.let_pass(1)
+        world.process.die()
+        world.journal.crash(world.random, power=False)
         world.disk = Disk()
         await world.let_pass(1)
         world.start()
