@@ -91,27 +91,25 @@ class Account:
     ) -> None:
         self.context, self.client, self.market = context, client, market
         self.journal, self.verifier, self.readiness = journal, verifier, Readiness()
-        self._last_epoch = 0
-        self._forgot_ns = 0
+        self._last_epoch = self._forgot_ns = 0
         self._rejected_credentials = ""
         """Why the venue's stream rejected the credentials."""
         self._compare = asyncio.Event()
         venue, name, clock = context.venue, context.account, context.clock
         self.state = AccountState(venue, name, clock, journal, self)
-        self.balances_and_positions = BalancesAndPositions(clock, journal, market.instrument)
-        self.resolver = OutcomeResolver(client, self.state, context)
-        self.submitter = OrderSubmitter(client, self.state, journal, self.resolver, context, market)
-        self.amender = OrderAmender(self.submitter, self.resolver, context.settings.place_timeout_s)
-        publish = self.difference_found
+        positions = BalancesAndPositions(clock, journal, market.instrument)
+        self.balances_and_positions = positions
+        resolver = self.resolver = OutcomeResolver(client, self.state, context)
+        self.submitter = OrderSubmitter(client, self.state, journal, resolver, context, market)
+        self.amender = OrderAmender(self.submitter, resolver, context.settings.place_timeout_s)
+        publish = self._publish_account
         self.reconciler = Reconciler(
-            client, self.state, self.balances_and_positions, self.resolver, context, publish
+            client, self.state, positions, resolver, context, self.difference_found
         )
-        self.retries = OrderRetries(self.submitter, publish)
-        self.groups = OrderGroups(self.submitter, market, self.readiness, self.retries)
-        self.local_stops = LocalStopOrders(self.submitter, self.groups, self.retries)
-        self.dead_man = DeadManSwitch(
-            self.submitter, self.balances_and_positions, context, self._publish_account
-        )
+        retries = self.retries = OrderRetries(self.submitter, self.difference_found)
+        self.groups = OrderGroups(self.submitter, market, self.readiness, retries)
+        self.local_stops = LocalStopOrders(self.submitter, self.groups, retries, market, publish)
+        self.dead_man = DeadManSwitch(self.submitter, positions, context, publish)
         self._known_authority = self._authority()
         """As it was written last."""
         self.executions = ExecutionStream(0, context.settings.ring_events, self._snapshot)
@@ -220,6 +218,7 @@ class Account:
             band_percent=self.context.settings.price_band_percent,
             market_band_percent=self.context.settings.market_band_percent,
             has_prices=market.prices is not None,
+            data_problem=market.data_problem(symbol),
         )
 
     def message(self) -> trade_flow_pb2.Account:
@@ -227,7 +226,7 @@ class Account:
         return trade_flow_pb2.Account(
             account=self.context.account,
             state=self.readiness.state,
-            detail=self.readiness.detail,
+            detail=self.readiness.detail or self.local_stops.problem,
             open_orders=len(self.state.index.open),
             unknown_orders=self.state.unknown_count(),
             paper=self.context.is_paper,

@@ -30,7 +30,12 @@ from kit.execution.market_feed import MarketFeed, ResumableMarketFeed, VerifiedB
 from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.paper.market_feed_adapter import MarketFeedAdapter
 from kit.execution.paper.rules import PaperRules
-from kit.execution.reference_prices import FeedPrices, FindInstrument, ReferenceMarketData
+from kit.execution.reference_prices import (
+    FeedPrices,
+    FindDataProblem,
+    FindInstrument,
+    ReferenceMarketData,
+)
 from kit.execution.service import TradeFlowServicer
 from kit.execution.settings import OrdersSettings
 
@@ -48,6 +53,11 @@ def paper_names(venue: str, mesh: MeshSettings, settings: OrdersSettings) -> lis
     return names or ([PAPER_ACCOUNT] if mesh.world == "replay" else [])
 
 
+def no_data_problem(symbol: str) -> str:
+    """The data of a playback has no age."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class PublishedMarket:
     """What a process publishes, for the accounts that trade on it."""
@@ -58,6 +68,7 @@ class PublishedMarket:
     """For the prices that orders are checked against and stops are triggered by."""
     feed: Callable[[], ResumableMarketFeed]
     """Makes the feed of one paper account."""
+    data_problem: FindDataProblem = no_data_problem
 
 
 class AccountRegistry:
@@ -78,7 +89,7 @@ class AccountRegistry:
         self._settings = settings
         self._clock = clock
         self._published = market
-        self._prices = FeedPrices(market.trades, market.books)
+        self._prices = FeedPrices(market.trades, market.books, market.data_problem)
         self._market = ReferenceMarketData(market.instrument, self._prices)
         self._threads: list[SingleThreadExecutor] = []
         self._keys: dict[bool, ApproverKeys] = {}
@@ -119,11 +130,21 @@ class AccountRegistry:
         servicer = TradeFlowServicer(self._venue, self.by_name)
         runtime.serve(trade_flow_pb2.DESCRIPTOR, "TradeFlow", servicer)
         runtime.run_task("prices", self._prices.run)
+        gauge = runtime.meter.gauge(
+            "held_symbols_stale", "Symbols of orders held here whose market data is not live"
+        )
+        gauge.set_function(self._stale_count)
         for name, client in self.paper_clients.items():
             runtime.run_task(f"paper {name}", client.run)
         for name, account in self.by_name.items():
             runtime.run_task(f"account {name}", partial(_run, account))
         runtime.at_end(self._close)
+
+    def problem(self) -> str:
+        """Return which orders that are held here have no live market data; "" if all have."""
+        accounts = self.by_name.items()
+        found = [f"account {name}: {one.local_stops.problem}" for name, one in accounts]
+        return "; ".join(text for text in found if not text.endswith(": "))
 
     def _verifier(self, name: str, *, live: bool) -> ApprovalVerifier:
         """A verifier for one account: a real account does not know the development key, which
@@ -136,6 +157,9 @@ class AccountRegistry:
         scope = AccountScope(scope_of(self._mesh), self._venue, name)
         validity_max_ns = self._settings.approval_validity_max_s * NANOSECONDS_PER_SECOND
         return ApprovalVerifier(scope, self._keys[live].find, validity_max_ns)
+
+    def _stale_count(self) -> int:
+        return sum(len(account.local_stops.stale) for account in self.by_name.values())
 
     async def _close(self) -> None:
         for account in self.by_name.values():

@@ -8,7 +8,7 @@ too; the group sends them when it is their turn.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from decimal import Decimal, localcontext
 
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -21,6 +21,7 @@ from kit.execution.order_types import TAKE_PROFITS
 from kit.execution.orders import order_states
 from kit.execution.orders.amendments import STOP_REACHED
 from kit.execution.orders.order import Order
+from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.retries import OrderRetries, is_pausing
 from kit.execution.submitter import OrderSubmitter
 from kit.execution.tasks import wait_for_event
@@ -41,7 +42,12 @@ class LocalStopOrders:
         submitter: OrderSubmitter,
         groups: OrderGroups,
         retries: OrderRetries,
+        market: ReferenceMarketData,
+        publish: Callable[[], None],
     ) -> None:
+        """``publish`` is called when ``problem`` has changed."""
+        self._market = market
+        self._publish = publish
         self._submitter = submitter
         self._groups = groups
         self._retries = retries
@@ -50,11 +56,18 @@ class LocalStopOrders:
         self._by_symbol: dict[str, dict[str, Order]] = {}
         self._moved: dict[str, Order] = {}
         self._wake = asyncio.Event()
+        self.stale: dict[str, str] = {}
+        """Symbols of orders held here whose market data is not live, and why."""
 
     @property
     def symbols(self) -> Collection[str]:
         """The symbols of orders that are held here."""
         return self._by_symbol.keys()
+
+    @property
+    def problem(self) -> str:
+        """Which symbols of orders held here have no live market data; "" if all have."""
+        return "; ".join(f"stops wait without live prices, {why}" for why in self.stale.values())
 
     def order_changed(self, order: Order) -> None:
         """Hold an order from now on, or no longer."""
@@ -87,6 +100,7 @@ class LocalStopOrders:
                 await self._send()
             self._expire()
             self._retries.write_pending()
+            self._check_market_data()
             for order in self._moved.values():
                 self._state.record(order)
             self._moved.clear()
@@ -114,6 +128,18 @@ class LocalStopOrders:
                     self._state.transition(
                         order, order_states.EXPIRED, detail="its time has passed"
                     )
+
+    def _check_market_data(self) -> None:
+        """Publish when the market data of a held order is not live any more, or is again."""
+        problems = {symbol: self._market.data_problem(symbol) for symbol in self._by_symbol}
+        stale = {symbol: problem for symbol, problem in problems.items() if problem}
+        is_changed = stale.keys() != self.stale.keys()
+        for symbol in stale.keys() - self.stale.keys():
+            extra = {"symbol": symbol, "detail": stale[symbol]}
+            _log.error("held orders have no live prices", extra=extra)
+        self.stale = stale
+        if is_changed:
+            self._publish()
 
     def _trail(self, order: Order, price: Decimal) -> None:
         best = best_price(price, order.best_price, order.buys)

@@ -51,6 +51,8 @@ class PreTradeCheckInputs:
     """0: market orders need no reference."""
     has_prices: bool = False
     """Whether the process has prices by which orders can be held here."""
+    data_problem: str = ""
+    """Why an order held here could not be triggered now; "" while the market data is live."""
 
 
 def check_reduction(
@@ -83,6 +85,8 @@ def check(
     reference = price if price is not None else _reference(content, inputs.best)
     if reference is not None:
         _check_notional(size, reference, inputs.instrument)
+    if held_here and not is_amendment:
+        check_live_data(inputs)
     _check_reference(content, inputs)
     if price is not None:
         _check_band(content, price, inputs)
@@ -273,6 +277,14 @@ def _check_band(
         raise _invalid("price", plain(price), f"at most {plain(bound)}", nearest)
     if not buys and price < bound:
         raise _invalid("price", plain(price), f"at least {plain(bound)}", nearest)
+
+
+def check_live_data(inputs: PreTradeCheckInputs) -> None:
+    """Check that an order that waits here can be triggered. Raises InvalidOrder."""
+    if inputs.data_problem:
+        symbol = inputs.instrument.symbol
+        allowed = f"a symbol with live market data, as the order waits here: {inputs.data_problem}"
+        raise _invalid("symbol", symbol, allowed)
 
 
 def check_stop_side(content: orders_pb2.OrderContent, inputs: PreTradeCheckInputs) -> None:

@@ -15,6 +15,8 @@ from kit.execution.market_feed import MarketFeed, VerifiedBooks
 from kit.marketdata.model.batches import Batch
 
 TRADES: Channel = types_pb2.CHANNEL_TRADES
+FindDataProblem = Callable[[str], str]
+"""Returns why the market data of a symbol cannot trigger an order now; "" while it is live."""
 FindInstrument = Callable[[str], types_pb2.Instrument | None]
 """Returns the instrument of a native symbol, or None where it is not listed."""
 
@@ -43,6 +45,10 @@ class PriceSource(Protocol):
     def best(self, symbol: str) -> BestPrices | None:
         """Return the best prices, or None while they are not known or in doubt."""
 
+    def data_problem(self, symbol: str) -> str:
+        """Return why the market data of a symbol cannot trigger an order now; "" while it is
+        live."""
+
     def listen(self, listener: TradeListener) -> None:
         """Give it every trade of its symbols from now on."""
 
@@ -59,11 +65,19 @@ class ReferenceMarketData:
         """Return the best prices, or None while they are not known or in doubt."""
         return self.prices.best(symbol) if self.prices is not None else None
 
+    def data_problem(self, symbol: str) -> str:
+        """Return why the market data of a symbol cannot trigger an order now; "" while it is
+        live."""
+        return self.prices.data_problem(symbol) if self.prices is not None else ""
+
 
 class FeedPrices:
     """Prices from a feed: the best prices of its books, and the trades that a listener wants."""
 
-    def __init__(self, feed: MarketFeed, books: VerifiedBooks) -> None:
+    def __init__(
+        self, feed: MarketFeed, books: VerifiedBooks, find_data_problem: FindDataProblem
+    ) -> None:
+        self.data_problem = find_data_problem
         self._feed = feed
         self._books = books
         self._listeners: list[TradeListener] = []

@@ -52,6 +52,9 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Market orders and triggered stops trade at most this far beyond the best price at the time of
     sending. Without a proven book a market order is rejected, unless it limits a loss. 0: any
     price."""
+    stale_price_s: float = 10.0
+    """A stop that waits in this process is rejected while no event of its symbol came for this
+    time. If one is held already, this is an alarm, and it keeps working."""
     paper_accounts: tuple[str, ...] = ()
     """Paper accounts, each as "venue/account": their orders are matched against our own market
     data and never sent to the venue. Empty in the world replay: one named "paper" at each
@@ -85,6 +88,7 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
             "pause_max_s",
             "reconcile_interval_s",
             "dead_man_s",
+            "stale_price_s",
         ):
             if not 0.1 <= getattr(self, name) <= 3600:
                 raise SettingError(f"orders.{name}", getattr(self, name), "0.1 to 3600")

@@ -15,6 +15,7 @@ from kit.base.cursor import Cursor
 from kit.base.errors import CursorExpired
 from kit.base.telemetry import Meter
 from kit.connector.publishing.hub import Hub
+from kit.execution.account_registry import no_data_problem
 from kit.execution.reference_prices import FeedPrices
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
@@ -116,7 +117,8 @@ class PriceListener:
 async def test_a_stop_is_woken_by_what_is_played_and_by_nothing_that_is_made_again():
     hub, books, meter = make(), PlaybackBooks([SYMBOL]), Meter(VENUE)
     player = PlaybackPublisher(hub, books, None, meter, SystemClock())
-    prices, listener = FeedPrices(PlaybackTrades(hub, player), books), PriceListener()
+    prices = FeedPrices(PlaybackTrades(hub, player), books, no_data_problem)
+    listener = PriceListener()
     prices.listen(listener)
     listening = asyncio.create_task(prices.run())
     await asyncio.sleep(0)

@@ -154,7 +154,7 @@ class VenueProcess:
             # A capture is as it is: what it does not contain cannot be subscribed to again.
             runtime.run_task("staleness", StalenessMonitor(feed_handler, self.feed).run)
         checkpoints = CheckpointPublisher(
-            feed_handler, self.feed, self.listing, self.replica, replay
+            feed_handler, self.feed, self.listing, self.replica, replay, self._accounts.problem
         )
         runtime.run_task("checkpoints", checkpoints.run)
 

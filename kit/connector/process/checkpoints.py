@@ -1,5 +1,7 @@
 """Publishes an empty batch on each quiet channel, so that its readers know the time."""
 
+from collections.abc import Callable
+
 from kit.connector.contract.source import Feed
 from kit.connector.contract.venue import CHANNEL_STATUS
 from kit.connector.process.first_updates import FirstUpdateMonitor
@@ -22,13 +24,16 @@ class CheckpointPublisher:
         listing: ListingPublisher,
         replica: PeerReplica,
         replay: ReplayMonitor | None,
+        account_problem: Callable[[], str],
     ) -> None:
-        """``replay`` is the status of the capture in the world replay."""
+        """``replay`` is the status of the capture in the world replay, ``account_problem`` says
+        what is wrong with orders that are held here."""
         self._feed_handler = feed_handler
         self._feed = feed
         self._listing = listing
         self._replica = replica
         self._replay = replay
+        self._account_problem = account_problem
         self._first_updates = FirstUpdateMonitor(feed_handler.book_manager, feed_handler.clock)
         self._published = dict.fromkeys(feed_handler.subscriptions.channels, 0)
         """The sequence of each channel at the last look."""
@@ -64,5 +69,7 @@ class CheckpointPublisher:
             meter.degraded(self._listing.problem)
         elif self._replay is not None and self._replay.problem:
             meter.degraded(self._replay.problem)
+        elif problem := self._account_problem():
+            meter.degraded(problem)
         elif self._feed.connected:
             meter.serving()

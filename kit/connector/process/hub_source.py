@@ -3,11 +3,15 @@
 from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 
+from venuemesh.common.v1 import types_pb2
+
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import Channel
 from kit.base.numbers import to_decimal
 from kit.connector.books.book_manager import BookManager
 from kit.connector.books.synchronized_book import BookState
 from kit.connector.publishing.hub import Hub, HubReader
+from kit.connector.subscriptions import VenueSubscriptions
 from kit.execution.market_feed import FeedPosition
 from kit.marketdata.delivery.subscription import SymbolFilter
 
@@ -56,3 +60,34 @@ class HubBooks:
     def time_ns(self, symbol: str) -> int:
         book = self._book_manager.books.get(symbol)
         return 0 if book is None else book.venue_time_ns
+
+
+class LiveData:
+    """Whether the market data of a symbol is live."""
+
+    def __init__(
+        self, subscriptions: VenueSubscriptions, clock: Clock, stale_price_s: float
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._clock = clock
+        self._stale_price_s = stale_price_s
+
+    def problem(self, symbol: str) -> str:
+        """Return why the trades of a symbol cannot trigger an order now; "" while they can. In a
+        quiet market an event of any channel shows that the data is live."""
+        subscriptions, trades = self._subscriptions, types_pb2.CHANNEL_TRADES
+        subscribe = "subscribe to it with Admin.UpdateSubscriptions"
+        if subscriptions.not_subscribed([symbol]) or trades not in subscriptions.channels:
+            return f"trades of {symbol} are not subscribed: {subscribe}"
+        if subscriptions.is_rejected(symbol, trades):
+            return f"the venue has rejected the subscription of {symbol}: {subscribe}"
+        if subscriptions.is_stale(symbol, trades):
+            return f"the trades of {symbol} are silent beyond their usual pace"
+        times = (subscriptions.received_time_ns(symbol, one) for one in subscriptions.channels)
+        newest_ns = max(times)
+        if not newest_ns:
+            return f"nothing was received of {symbol} yet"
+        age_s = (self._clock.time_ns() - newest_ns) / NANOSECONDS_PER_SECOND
+        if age_s <= self._stale_price_s:
+            return ""
+        return f"the newest event of {symbol} is {age_s:.0f} s old"

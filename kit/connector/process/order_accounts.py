@@ -1,12 +1,13 @@
 """The accounts of a venue's process: what makes it a TradeFlow besides a MarketData."""
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 
 from kit.base.errors import SettingError
 from kit.base.settings import MeshSettings
 from kit.connector.contract.venue import Venue
-from kit.connector.process.hub_source import HubBooks, HubFeed
+from kit.connector.process.hub_source import HubBooks, HubFeed, LiveData
 from kit.connector.process.settings import VenueSettings
 from kit.connector.publishing.feed_handler import FeedHandler
 from kit.execution import credentials
@@ -40,11 +41,14 @@ def venue_accounts(
     Raises SettingError for an account without credentials, or that the venue cannot have.
     """
     venue = feed_handler.venue
+    # A capture may stand still.
+    stale_after_s = math.inf if mesh.world == "replay" else settings.stale_price_s
     market = PublishedMarket(
         feed_handler.instruments.known,
         HubBooks(feed_handler.book_manager),
         HubFeed(feed_handler.hub),
         lambda: HubFeed(feed_handler.hub),
+        LiveData(feed_handler.subscriptions, feed_handler.clock, stale_after_s).problem,
     )
     accounts = AccountRegistry(venue.venue_id, mesh, settings, feed_handler.clock, market)
     if own.instance:

@@ -16,6 +16,7 @@ from kit.connector.contract.venue import BookRules, SnapshotSource
 from kit.connector.process.hub_source import HubBooks, HubFeed
 from kit.connector.publishing.hub import Hub
 from kit.connector.tests.refilling import SYMBOL, trades
+from kit.execution.account_registry import no_data_problem
 from kit.execution.reference_prices import FeedPrices
 from kit.marketdata.codec import encode
 from kit.marketdata.model.columns import BookRows, NumberColumn, PriceLevels, SymbolColumn
@@ -64,7 +65,7 @@ def hub():
 
 
 def test_the_best_prices_are_those_of_a_proven_book(hub, books):
-    prices = FeedPrices(HubFeed(hub), HubBooks(books))
+    prices = FeedPrices(HubFeed(hub), HubBooks(books), no_data_problem)
     assert prices.best(SYMBOL) is None
     books.on_rows(book([100, 99], [101, 102]))
     assert prices.best(SYMBOL) == (Decimal("10.0"), Decimal("10.1"))
@@ -75,7 +76,7 @@ def test_the_best_prices_are_those_of_a_proven_book(hub, books):
 
 def test_a_book_with_one_side_has_no_best_prices(hub, books):
     books.on_rows(book([100], []))
-    assert FeedPrices(HubFeed(hub), HubBooks(books)).best(SYMBOL) is None
+    assert FeedPrices(HubFeed(hub), HubBooks(books), no_data_problem).best(SYMBOL) is None
 
 
 class TradeListener:
@@ -91,7 +92,10 @@ class TradeListener:
 
 
 async def test_every_trade_is_delivered_in_order(hub, books):
-    prices, listener = FeedPrices(HubFeed(hub), HubBooks(books)), TradeListener(SYMBOL)
+    prices, listener = (
+        FeedPrices(HubFeed(hub), HubBooks(books), no_data_problem),
+        TradeListener(SYMBOL),
+    )
     prices.listen(listener)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
@@ -104,7 +108,7 @@ async def test_every_trade_is_delivered_in_order(hub, books):
 
 async def test_only_trades_of_wanted_symbols_are_delivered(hub, books):
     prices, listener, other = (
-        FeedPrices(HubFeed(hub), HubBooks(books)),
+        FeedPrices(HubFeed(hub), HubBooks(books), no_data_problem),
         TradeListener(),
         TradeListener("other"),
     )
@@ -125,7 +129,10 @@ async def test_only_trades_of_wanted_symbols_are_delivered(hub, books):
 
 async def test_a_listener_that_falls_behind_gets_the_newest_trade(books):
     hub = Hub("venue", 1, SystemClock(), Meter("venue"), bytes_max=200)
-    prices, listener = FeedPrices(HubFeed(hub), HubBooks(books)), TradeListener(SYMBOL)
+    prices, listener = (
+        FeedPrices(HubFeed(hub), HubBooks(books), no_data_problem),
+        TradeListener(SYMBOL),
+    )
     prices.listen(listener)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
@@ -141,7 +148,10 @@ async def test_a_listener_that_falls_behind_gets_the_newest_trade(books):
 
 
 async def test_it_ends_with_the_venue(hub, books):
-    prices, listener = FeedPrices(HubFeed(hub), HubBooks(books)), TradeListener(SYMBOL)
+    prices, listener = (
+        FeedPrices(HubFeed(hub), HubBooks(books), no_data_problem),
+        TradeListener(SYMBOL),
+    )
     prices.listen(listener)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)

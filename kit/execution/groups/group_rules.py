@@ -66,6 +66,7 @@ def members(
     if not inputs.has_prices and any(content.type != LIMIT for content in turns):
         text = "stops in a group need prices, and this process has none"
         raise NotSupported(text, service="TradeFlow", wanted="a group with stops")
+    pre_trade_checks.check_live_data(inputs)
     first = None
     if contents[0].group.role == ALTERNATIVE:
         first = preferred(turns, inputs.capabilities)

@@ -278,6 +278,10 @@ class Prices:
 
     def __init__(self):
         self.listeners = []
+        self.problem = ""
+
+    def data_problem(self, symbol):
+        return self.problem
 
     def best(self, symbol):
         return BestPrices(Decimal(99), Decimal(101))

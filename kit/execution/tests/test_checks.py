@@ -266,3 +266,14 @@ def test_worst_price_is_a_multiple_of_the_tick_inside_the_band():
     best = BestPrices(Decimal("100.5"), Decimal(101))
     assert worst_price(best, True, 1, SPOT) == Decimal("102.0")
     assert worst_price(best, False, 1, SPOT) == Decimal("99.5")
+
+
+def test_order_that_waits_here_without_live_data_is_rejected():
+    content = limit_order(price="", type=orders_pb2.ORDER_TYPE_STOP, stop_price="90")
+    known = replace(KNOWN, capabilities=CAPABILITIES, has_prices=True)
+    assert check(content, known) is True
+    silent = replace(known, data_problem="subscribe to it")
+    assert "subscribe to it" in refusal(content, silent)["allowed"]
+    assert check(content, silent, is_amendment=True) is True
+    # A stop of the venue needs no data here.
+    assert check(content, replace(silent, capabilities=KNOWN.capabilities)) is False

@@ -261,3 +261,23 @@ def test_update_written_while_a_stop_is_sent_does_not_hold_it_again(is_compacted
         assert found.venue.sends == {order.key: 1}
 
     run(scenario())
+
+
+def test_stop_without_live_data_raises_an_alarm_and_keeps_working():
+    async def scenario():
+        found, order = await holding(STOP, SELL, stop_price="90")
+        account = found.account
+        await found.let_pass(2)
+        assert (account.message().detail, account.local_stops.stale) == ("", {})
+        found.prices.problem = "BTCUSDT is silent"
+        await found.let_pass(2)
+        assert "BTCUSDT is silent" in account.message().detail
+        details = [one.account.detail for one in account.executions._events]
+        assert any("BTCUSDT is silent" in one for one in details)
+        assert account.local_stops.stale.keys() == {"BTCUSDT"}
+        found.prices.trade("90")
+        await found.let_pass(2)
+        assert found.venue.sends == {order.key: 1}
+        assert account.message().detail == ""
+
+    run(scenario())

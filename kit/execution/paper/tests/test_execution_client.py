@@ -38,6 +38,9 @@ class FakePrices:
     def __init__(self):
         self.listeners = []
 
+    def data_problem(self, symbol):
+        return ""
+
     def best(self, symbol):
         return None
 
