@@ -31,6 +31,8 @@ from kit.execution.order_types import TRIGGERED_TYPES, is_protective
 from kit.execution.orders import order_states
 from kit.execution.orders.request_reader import read_request
 
+DETAIL_CHARS_MAX = 2000
+"""Of a venue's text in the journal. A record that is too large is not written at all."""
 ONE_AT_VENUE = (orders_pb2.GROUP_ROLE_ALTERNATIVE, orders_pb2.GROUP_ROLE_EXIT)
 
 
@@ -291,7 +293,7 @@ class Order:
             reported_filled_size=self.reported_filled_size,
             reported_average_price=self.reported_average_price,
             reject_reason=int(self.reject_reason),
-            detail=self.detail,
+            detail=self.detail[:DETAIL_CHARS_MAX],
             held_here=self.held_here,
             cancel_requested=self.cancel_requested,
             venue_time_ns=self.venue_time_ns,

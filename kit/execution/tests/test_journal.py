@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.base.errors import StoreUnavailable
+from kit.execution.journal import records
 from kit.execution.journal.account_journal import RECORDS_AT_ONCE, AccountJournal
 from kit.execution.journal.journal import (
     COMPACT_BYTES_MIN,
@@ -27,6 +28,7 @@ from kit.execution.journal.journal import (
 from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
 from kit.execution.journal.records import ExecutionEpochRecord, OrderIntent
 from kit.execution.orders import order_states
+from kit.execution.orders.order import intended_order
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import Disk, run, started, verified
 from tests.support.manual_clock import ManualClock
@@ -115,6 +117,14 @@ async def test_record_that_could_not_be_read_again_is_not_written():
         journal.append(large)
     await journal.commit(b"next", bytes(RECORD_BYTES_MAX))
     assert await journal_on(disk).load() == [b"next", bytes(RECORD_BYTES_MAX)]
+
+
+def test_long_text_of_a_venue_fits_into_a_record():
+    intent = records.OrderIntent("k", "r", b"", b"\x32\x012", 1, 2, held_here=False)
+    order = intended_order(intent)
+    order.detail = "x" * 2 * RECORD_BYTES_MAX
+    assert len(records.encode(order.update())) < RECORD_BYTES_MAX // 100
+    assert order.detail.startswith(order.update().detail)
 
 
 async def test_appended_records_are_written_soon_or_with_a_commit():
