@@ -16,6 +16,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.accounting.amounts import EXACT, ZERO
 from kit.accounting.stop_triggers import best_price, is_triggered, trailing_price, triggers_on_rise
 from kit.base import telemetry
+from kit.base.errors import StoreUnavailable
 from kit.execution.groups.order_groups import OrderGroups
 from kit.execution.order_types import TAKE_PROFITS
 from kit.execution.orders import order_states
@@ -101,9 +102,8 @@ class LocalStopOrders:
             self._expire()
             self._retries.write_pending()
             self._check_market_data()
-            for order in self._moved.values():
-                self._state.record(order)
-            self._moved.clear()
+            if self._moved:
+                await self._write_best_prices()
             # A triggered order that could not be sent is tried again after the pause.
             await wait_for_event(self._wake, self._clock, PAUSE_S)
 
@@ -140,6 +140,16 @@ class LocalStopOrders:
         self.stale = stale
         if is_changed:
             self._publish()
+
+    async def _write_best_prices(self) -> None:
+        """Have the best prices of trailing stops on disk: after a crash they go on from there."""
+        for order in self._moved.values():
+            self._state.record(order)
+        self._moved.clear()
+        try:
+            await self._submitter.journal.commit()
+        except StoreUnavailable as error:
+            _log.error("best prices not on disk", extra={"detail": error.message})
 
     def _trail(self, order: Order, price: Decimal) -> None:
         best = best_price(price, order.best_price, order.buys)
