@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.base.errors import InvalidOrder, StoreUnavailable, VenuemeshError
+from kit.base.errors import InvalidOrder, StoreUnavailable, VenuemeshError, VenueUnavailable
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.orders import order_states
 from kit.execution.settings import OrdersSettings
@@ -65,9 +65,17 @@ class Trader:
         assert order is same
         self.answered[request_id] = order.client_order_id
         if number % 4 == 1:
-            await account.submitter.cancel(order)
+            await self._cancel(account, order)
         if number % 4 == 2:
             await self._amend(account, order, number)
+
+    async def _cancel(self, account, order):
+        """Repeat the request while the venue cannot say whether an order that has ended is open."""
+        while True:
+            try:
+                return await account.submitter.cancel(order)
+            except VenueUnavailable:
+                await self.world.clock.sleep(0.5)
 
     async def _amend(self, account, order, number):
         content = orders_pb2.OrderContent()
