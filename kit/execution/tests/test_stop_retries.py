@@ -74,6 +74,8 @@ def test_last_attempt_of_a_stop_is_published_as_left_open_once_in_each_run():
         found.crash()
         found.start()
         await found.ready()
+        # A rejection that was not on disk is found out by asking the venue first.
+        await found.until(lambda: said(found))
         await found.let_pass(60)
         assert len(said(found)) == 1
         assert sum(found.venue.sends.values()) == ATTEMPTS_MAX
