@@ -29,6 +29,7 @@ class Runtime:
 
     def __init__(self):
         self.servicer = None
+        self.meter = Meter("binance")
         self.tasks = []
 
     def serve(self, file, name, servicer):
