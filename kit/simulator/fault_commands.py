@@ -121,7 +121,7 @@ class FaultCommand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     venue: str
     fault: str
-    """A FaultKind, an Act, or one of the venue's own."""
+    """A FaultKind, a MarketActionKind, or a fault of the venue's own."""
     symbol: str = ""
     """Only this native symbol. Empty: all, where that has a meaning."""
     channel: str = ""

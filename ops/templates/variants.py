@@ -173,9 +173,9 @@ def _trade_id_edits(trade_ids: str) -> Iterator[TemplateEdit]:
 
 
 def _text_id_edits() -> Iterator[TemplateEdit]:
-    yield TemplateEdit("catalog.py", "    TradeNumbering,\n", "    TradeHistory,\n")
+    yield TemplateEdit("catalog.py", "    TradeNumbering,\n", "    TradeHistoryLookup,\n")
     yield TemplateEdit(
-        "catalog.py", "    notes=", "    trade_history=(TradeHistory.BY_TIME,),\n    notes="
+        "catalog.py", "    notes=", "    trade_history=(TradeHistoryLookup.BY_TIME,),\n    notes="
     )
     yield TemplateEdit("parse.py", '"id": Field.INTEGER', '"id": Field.IDENTIFIER')
     yield TemplateEdit(

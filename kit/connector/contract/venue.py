@@ -156,7 +156,7 @@ class SnapshotSource(Enum):
     REST = "rest"
     """History.book, whenever one is needed."""
     FEED = "feed"
-    """The feed, after a subscription; Wire.renew_book asks for another."""
+    """The feed, after a subscription; ``FeedProtocol.renew_book`` asks for another."""
 
 
 class BookProof(Enum):
@@ -365,7 +365,7 @@ class Venue:
     """The number of each frame of a connection, where the venue counts all of them together: a
     jump means that something of any instrument of the connection is missing."""
     source: RowSource | None = None
-    """Instead of wires: a client that is not ours, see kit/connector/contract/source.py."""
+    """Instead of feed protocols: a client library, see kit/connector/contract/source.py."""
     execution_client: ExecutionClientFactory | None = None
     """Makes the execution client of one account; None: this venue takes no orders."""
     request_budget: RequestBudget | None = None

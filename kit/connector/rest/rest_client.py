@@ -1,4 +1,4 @@
-"""REST calls to an exchange that ccxt does not know; for one that it knows see ccxt_rest.
+"""REST calls to an exchange that ccxt does not know; for one that it knows see ccxt_rest_client.
 
 Answers are decoded into a msgspec type, whose numbers are texts (``str``), or ``Decimal`` where the
 venue writes bare numbers: both are exact.
