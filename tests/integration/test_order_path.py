@@ -51,6 +51,7 @@ class Runtime:
     """Serves the account and runs its tasks, as a venue process does."""
 
     def __init__(self) -> None:
+        self.meter = Meter(VENUE)
         self.server = rpc.server()
         self._tasks: list[asyncio.Future[None]] = []
         self._at_end: list[Callable[[], Awaitable[None]]] = []
