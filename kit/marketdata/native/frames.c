@@ -2,8 +2,8 @@
  *
  * Every function reads and writes arrays that the caller owns and has sized. Nothing is allocated,
  * nothing is kept. What is not plain (an escape in a text, anything malformed) is not judged here:
- * the function says so, and Python's slower reference in frames/reference_reader.py decides. Loaded by
- * native/__init__.py, where the calls are typed.
+ * the function says so, and Python's slower reference in frames/reference_reader.py decides.
+ * Loaded by native/__init__.py, where the calls are typed.
  */
 
 #include "json.h"
