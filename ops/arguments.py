@@ -2,14 +2,17 @@
 
 import argparse
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class OneLineErrorParser(argparse.ArgumentParser):
     """An argument parser that reports an error in one line."""
 
-    def __init__(self, command: str, description: str) -> None:
-        super().__init__(prog=f"./venuemesh {command}", description=description, allow_abbrev=False)
+    def __init__(self, command: str = "", description: str = "", **options: Any) -> None:
+        """``options``: those of ``ArgumentParser``, which passes them for the verbs of a
+        command."""
+        names = {"prog": f"./venuemesh {command}", "description": description}
+        super().__init__(**{**names, **options}, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """End with exit code 2."""

@@ -1,8 +1,8 @@
 """``./venuemesh order``: orders of a running mesh, from the command line.
 
-Orders are approved with the development key of the mesh's data folder, which in the live world only
-paper accounts accept. Entries are cancelled without an approval; stops, exits and other protective
-orders need one, so those of real accounts cannot be cancelled from here.
+Requests are approved with the key of ``--key``, or with the development key of the mesh's data
+folder, which in the live world only paper accounts accept. Entries are cancelled without an
+approval; stops, exits and other protective orders of a real account need ``--key``.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from kit.execution.approval_keys import APPROVED_NS, development_signer
 from kit.execution.contract import Operation
 from kit.execution.settings import OrdersSettings
 from ops.errors import OperationsError
-from ops.orders import arguments, groups, tables
+from ops.orders import arguments, groups, signing, tables
 from ops.supervisor import state
 
 CALL_SECONDS_MAX = 30
@@ -48,25 +48,33 @@ def run(given: Sequence[str]) -> int:
         raise OperationsError(f"no mesh runs on {data}; name its folder with --data")
     try:
         scope = MeshScope(running.mesh_id, running.world)
-        signer = development_signer(data, scope)
-        paper_accounts = settings.load(OrdersSettings, "orders").paper_accounts
-        is_paper = scope.world != "live" or f"{chosen.venue}/{chosen.account}" in paper_accounts
+        orders = settings.load(OrdersSettings, "orders")
+        own = signing.own_signer(chosen, scope, data, orders) if "key" in chosen else None
+        name = f"{chosen.venue}/{chosen.account}"
+        is_known = own is not None or scope.world != "live" or name in orders.paper_accounts
+        signer = own or development_signer(data, scope)
         gateway = running.gateway.removeprefix("http://")
-        asyncio.run(_Desk(gateway, signer, chosen, is_paper=is_paper).do())
+        asyncio.run(_OrderCommand(gateway, signer, chosen, signs_cancels=is_known).do())
     except grpc.aio.AioRpcError as error:
         reason = errors.reason_of(error) or error.code().name
         raise OperationsError(f"{reason}: {error.details()}") from None
     return 0
 
 
-class _Desk:
+class _OrderCommand:
     """One command."""
 
     def __init__(
-        self, gateway: str, signer: ApprovalSigner, chosen: argparse.Namespace, *, is_paper: bool
+        self,
+        gateway: str,
+        signer: ApprovalSigner,
+        chosen: argparse.Namespace,
+        *,
+        signs_cancels: bool,
     ) -> None:
+        """``signs_cancels``: whether the account may know the key of ``signer``."""
         self._gateway = gateway
-        self._is_paper = is_paper
+        self._signs_cancels = signs_cancels
         self._signer = signer
         self._chosen = chosen
         self._whose = {"venue": chosen.venue, "account": chosen.account}
@@ -86,6 +94,8 @@ class _Desk:
     async def _asked(self, stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub") -> Table:
         chosen, whose, options = self._chosen, self._whose, self._options
         match chosen.verb:
+            case "amend":
+                return tables.orders([await self._amend(stub)])
             case "place":
                 request = trade_flow_pb2.PlaceOrderRequest(
                     venue=chosen.venue, approved=self._approved()
@@ -115,6 +125,8 @@ class _Desk:
                 )
                 answer = await stub.CancelAllOrders(every, **options)
                 return tables.orders([*answer.orders, *answer.left_open])
+            case "show":
+                return tables.order(await self._get(stub))
             case "list":
                 opened = trade_flow_pb2.ListOpenOrdersRequest(symbol=chosen.symbol, **whose)
                 return tables.orders((await stub.ListOpenOrders(opened, **options)).orders)
@@ -122,6 +134,26 @@ class _Desk:
                 wanted = trade_flow_pb2.ListFillsRequest(symbol=chosen.symbol, **whose)
                 return tables.fills((await stub.ListFills(wanted, **options)).fills)
         return await self._told(stub)
+
+    async def _amend(self, stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub") -> orders_pb2.Order:
+        chosen = self._chosen
+        approved = self._signer.approve(
+            arguments.amended(await self._get(stub), chosen),
+            arguments.request_id(chosen),
+            time.time_ns() + APPROVED_NS,
+            signed_pb2.OPERATION_AMEND,
+            chosen.client_order_id,
+        )
+        request = trade_flow_pb2.AmendOrderRequest(
+            client_order_id=chosen.client_order_id, approved=approved, **self._whose
+        )
+        return (await stub.AmendOrder(request, **self._options)).order
+
+    async def _get(self, stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub") -> orders_pb2.Order:
+        request = trade_flow_pb2.GetOrderRequest(
+            client_order_id=self._chosen.client_order_id, **self._whose
+        )
+        return (await stub.GetOrder(request, **self._options)).order
 
     async def _told(self, stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub") -> Table:
         whose, options = self._whose, self._options
@@ -158,8 +190,9 @@ class _Desk:
     def _approved_cancel(
         self, operation: Operation, symbol: str = "", target: str = ""
     ) -> signed_pb2.ApprovedOrder | None:
-        """The approval of a cancel; None for a real account, which does not know our key."""
-        if not self._is_paper:
+        """The approval of a cancel; None for a real account, which does not know the development
+        key."""
+        if not self._signs_cancels:
             return None
         content = orders_pb2.OrderContent(symbol=symbol, **self._whose)
         expires_ns, name = time.time_ns() + APPROVED_NS, secrets.token_hex(arguments.ID_BYTES)

@@ -9,6 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from ops.arguments import OneLineErrorParser
+from ops.errors import OperationsError
 
 SIDES = {"buy": types_pb2.SIDE_BUY, "sell": types_pb2.SIDE_SELL}
 LIFETIMES = {
@@ -16,7 +17,10 @@ LIFETIMES = {
     "ioc": orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
     "fok": orders_pb2.TIME_IN_FORCE_FILL_OR_KILL,
 }
+AMENDED_FIELDS = ("size", "price", "stop_price", "trailing_offset")
 ID_BYTES = 8
+KEY_VARIABLE = "VENUEMESH_ORDER_KEY"
+KEY_ID_VARIABLE = "VENUEMESH_ORDER_KEY_ID"
 ACCOUNT = "demo"
 """That of the simulated exchange."""
 
@@ -24,9 +28,9 @@ ACCOUNT = "demo"
 def parser() -> argparse.ArgumentParser:
     found = OneLineErrorParser("order", "Place, cancel and look at orders of a running mesh.")
     verbs = found.add_subparsers(
-        dest="verb", required=True, metavar="VERB", parser_class=argparse.ArgumentParser
+        dest="verb", required=True, metavar="VERB", parser_class=OneLineErrorParser
     )
-    place = _verb(verbs, "place", "place an order")
+    place = _signed_verb(verbs, "place", "place an order")
     _add_what(place)
     place.add_argument("--price", default="", help="limit price; without one it is a market order")
     waking = place.add_mutually_exclusive_group()
@@ -38,15 +42,13 @@ def parser() -> argparse.ArgumentParser:
     place.add_argument("--lifetime", choices=LIFETIMES, default="", help="default: gtc")
     place.add_argument("--post-only", action="store_true", help="only as maker")
     _add_groups(verbs)
-    cancel = _verb(verbs, "cancel", "cancel an order")
-    cancel.add_argument("client_order_id", metavar="ID", help="client order id, as list tells it")
-    _verb(verbs, "heartbeat", "say that the order authority lives, once")
-    for name, text in (
-        ("cancel-all", "cancel all that is open"),
-        ("list", "orders that are not final"),
-        ("fills", "the newest fills"),
-    ):
-        _verb(verbs, name, text).add_argument("--symbol", default="", help="of one instrument only")
+    _add_amend(verbs)
+    _add_order_id(_signed_verb(verbs, "cancel", "cancel an order"))
+    _add_symbol(_signed_verb(verbs, "cancel-all", "cancel all that is open"))
+    _signed_verb(verbs, "heartbeat", "say that the order authority lives, once")
+    _add_order_id(_verb(verbs, "show", "one order with all that is known of it"))
+    _add_symbol(_verb(verbs, "list", "orders that are not final"))
+    _add_symbol(_verb(verbs, "fills", "the newest fills"))
     _verb(verbs, "balances", "what the account has")
     _verb(verbs, "positions", "what the account holds of derivatives")
     _verb(verbs, "accounts", "the accounts, and whether they take orders")
@@ -72,6 +74,19 @@ def content(chosen: argparse.Namespace) -> orders_pb2.OrderContent:
     )
 
 
+def amended(order: orders_pb2.Order, chosen: argparse.Namespace) -> orders_pb2.OrderContent:
+    """The content of an order after the amendment. Raises OperationsError if nothing changes."""
+    changes = {name: getattr(chosen, name) for name in AMENDED_FIELDS if getattr(chosen, name)}
+    if not changes:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in AMENDED_FIELDS)
+        raise OperationsError(f"amend needs at least one of {options}")
+    found = orders_pb2.OrderContent()
+    found.CopyFrom(order.content)
+    for name, value in changes.items():
+        setattr(found, name, value)
+    return found
+
+
 def request_id(chosen: argparse.Namespace) -> str:
     """As it was named, or a new one."""
     return chosen.id or secrets.token_hex(ID_BYTES)
@@ -90,11 +105,25 @@ def _type(chosen: argparse.Namespace) -> "orders_pb2.OrderType.ValueType":
     return limit if chosen.price else market
 
 
+def _add_amend(verbs: Any) -> None:
+    amend = _signed_verb(verbs, "amend", "change size or prices of an open order")
+    _add_order_id(amend)
+    amend.add_argument("--size", default="", help="new size, filled part included")
+    amend.add_argument("--price", default="", help="new limit price")
+    amend.add_argument("--stop-price", default="", metavar="PRICE", help="new stop price")
+    amend.add_argument(
+        "--trailing-offset", default="", metavar="DISTANCE", help="new distance of a trailing stop"
+    )
+    amend.add_argument(
+        "--id", default="", metavar="REQUEST_ID", help="the same id is the same amendment"
+    )
+
+
 def _add_groups(verbs: Any) -> None:
-    bracket = _verb(verbs, "bracket", "place an entry, and what closes it")
+    bracket = _signed_verb(verbs, "bracket", "place an entry, and what closes it")
     _add_what(bracket)
     bracket.add_argument("--price", default="", help="of the entry; default: at market")
-    oco = _verb(verbs, "oco", "place alternatives: what one fills, the others do not")
+    oco = _signed_verb(verbs, "oco", "place alternatives: what one fills, the others do not")
     _add_what(oco)
     for group in (bracket, oco):
         group.add_argument("--profit", default="", metavar="PRICE", help="a limit order there")
@@ -110,6 +139,29 @@ def _add_what(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--id", default="", metavar="REQUEST_ID", help="the same id is the same order or group"
     )
+
+
+def _add_order_id(made: argparse.ArgumentParser) -> None:
+    made.add_argument("client_order_id", metavar="ID", help="client order id, as list tells it")
+
+
+def _add_symbol(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--symbol", default="", help="of one instrument only")
+
+
+def _signed_verb(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:
+    """A verb whose request is approved with a key."""
+    made = _verb(verbs, name, text)
+    made.add_argument(
+        "--key", type=Path, metavar="FILE", help=f"Ed25519 key in PEM; default: ${KEY_VARIABLE}"
+    )
+    made.add_argument(
+        "--key-id", default="", help=f"its id in the approvers file; default: ${KEY_ID_VARIABLE}"
+    )
+    made.add_argument(
+        "--epoch", type=int, metavar="N", help="fencing epoch; default: the first one of the key"
+    )
+    return made
 
 
 def _verb(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:

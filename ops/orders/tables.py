@@ -1,10 +1,15 @@
 """Orders, fills and accounts as tables for a terminal."""
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 from rich.table import Table
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+
+from kit.base.clock import NANOSECONDS_PER_SECOND
+
+PREFIXES = ("ORDER_TYPE_", "TIME_IN_FORCE_", "ORDER_STATE_", "REJECT_REASON_")
 
 
 def orders(found: Iterable[orders_pb2.Order]) -> Table:
@@ -46,6 +51,53 @@ def order_cells(order: orders_pb2.Order) -> Sequence[str]:
         orders_pb2.OrderState.Name(order.state).removeprefix("ORDER_STATE_").lower(),
         ", ".join(filter(None, notes)),
     )
+
+
+def order(found: orders_pb2.Order) -> Table:
+    """One order, a line for each of its fields that is set."""
+    content = found.content
+    values = {
+        "id": found.client_order_id,
+        "request id": found.request_id,
+        "venue order id": found.venue_order_id,
+        "symbol": content.symbol,
+        "side": side(content.side),
+        "type": _word(orders_pb2.OrderType.Name(content.type)),
+        "size": content.size,
+        "price": content.price,
+        "stop price": content.stop_price,
+        "trailing offset": content.trailing_offset,
+        "time in force": _word(orders_pb2.TimeInForce.Name(content.time_in_force)),
+        "expires": _time(content.expire_time_ns),
+        "post only": "yes" if content.post_only else "",
+        "reduce only": "yes" if content.reduce_only else "",
+        "group": _group(content.group),
+        "state": _word(orders_pb2.OrderState.Name(found.state)),
+        "filled": found.filled_size,
+        "average": found.average_price,
+        "fees": ", ".join(f"{fee.amount} {fee.asset}" for fee in found.fees),
+        "rejected": _word(orders_pb2.RejectReason.Name(found.reject_reason)),
+        "detail": found.detail,
+        "external": "placed by another program" if found.external else "",
+        "held here": "not at the venue yet" if found.held_here else "",
+        "created": _time(found.created_time_ns),
+        "updated": _time(found.updated_time_ns),
+    }
+    return _table(("field", "detail"), ((name, value) for name, value in values.items() if value))
+
+
+def _word(name: str) -> str:
+    """The words of an enum value without the prefix; "" for one that is not set."""
+    prefix = next(one for one in PREFIXES if name.startswith(one))
+    word = name.removeprefix(prefix).lower().replace("_", " ")
+    return "" if word == "unspecified" else word
+
+
+def _time(time_ns: int) -> str:
+    if not time_ns:
+        return ""
+    seconds = time_ns / NANOSECONDS_PER_SECOND
+    return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "milliseconds")
 
 
 def _group(group: orders_pb2.OrderGroup) -> str:

@@ -230,7 +230,7 @@ def test_executions_are_consecutive(caller):
     assert states == sorted(states)
 
 
-def test_the_command_line_places_and_cancels(mesh, caller):
+def test_the_command_line_places_amends_and_cancels(mesh, caller):
     def ordered(*words):
         command = [sys.executable, "-m", "ops.cli", "order", *words, "--data", str(mesh.data)]
         environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "COLUMNS": "200"}
@@ -244,6 +244,9 @@ def test_the_command_line_places_and_cancels(mesh, caller):
     assert "open" in ordered("place", VENUE, SYMBOL, "buy", "0.01", "--price", price)
     (name,) = caller.open()
     assert name in ordered("list", VENUE)
+    assert "open" in ordered("amend", VENUE, name, "--size", "0.02")
+    assert caller.open()[name].content.size == "0.02"
+    assert name in ordered("show", VENUE, name)
     assert "cancelled" in ordered("cancel", VENUE, name)
     assert "ready" in ordered("accounts", VENUE)
 

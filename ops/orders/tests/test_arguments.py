@@ -4,6 +4,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from ops.errors import OperationsError
 from ops.orders import arguments
 
 
@@ -52,12 +53,33 @@ def test_a_request_id_is_new_unless_it_is_named():
         ["place", "binance", "BTCUSDT", "hold", "1"],
         ["place", "binance", "BTCUSDT", "buy", "1", "--stop", "1", "--trail", "2"],
         ["cancel", "binance"],
+        ["amend", "binance", "ID", "--siz", "1"],
         ["nothing"],
         [],
     ],
 )
-def test_what_is_not_understood_is_refused(words, capsys):
+def test_error_of_a_verb_is_one_line(words, capsys):
     with pytest.raises(SystemExit) as ended:
         arguments.parser().parse_args(words)
     assert ended.value.code == 2
-    assert capsys.readouterr().err
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def amended(*words):
+    content = orders_pb2.OrderContent(
+        symbol="BTCUSDT", size="2", price="100", stop_price="99", post_only=True
+    )
+    chosen = arguments.parser().parse_args(["amend", "binance", "ID", *words])
+    return arguments.amended(orders_pb2.Order(content=content), chosen), content
+
+
+def test_amendment_changes_the_named_fields_only():
+    found, before = amended("--size", "3", "--stop-price", "98")
+    assert (found.size, found.stop_price) == ("3", "98")
+    found.size, found.stop_price = before.size, before.stop_price
+    assert found == before
+
+
+def test_amendment_of_nothing_is_rejected():
+    with pytest.raises(OperationsError, match="at least one of --size, --price, --stop-price"):
+        amended()
