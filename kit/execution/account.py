@@ -6,29 +6,20 @@ then no new orders are taken. Cancelling is always tried.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator
 
 from msgspec.structs import replace
 from venuemesh.tradeflow.v1 import differences_pb2, signed_pb2, trade_flow_pb2
 
 from kit.base import telemetry
-from kit.base.backoff import delays
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.base.errors import (
-    AccountNotReady,
-    CredentialsRejected,
-    StoreUnavailable,
-    UnknownInstrument,
-    VenuemeshError,
-)
+from kit.base.errors import AccountNotReady, StoreUnavailable, UnknownInstrument
 from kit.execution.approval_verifier import ApprovalVerifier, VerifiedOrder, require_verified
 from kit.execution.context import AccountContext
 from kit.execution.contract import (
     AccountEvent,
     ExecutionClient,
     Operation,
-    StreamInterrupted,
     VenueBalance,
     VenueFill,
     VenueOrder,
@@ -60,18 +51,13 @@ from kit.execution.orders.order_messages import (
 )
 from kit.execution.outcome_resolver import OutcomeResolver
 from kit.execution.pre_trade_checks import PreTradeCheckInputs, check_reduction
-from kit.execution.readiness import DISCONNECTED, READY, RECONCILING, REFUSED, Readiness, State
+from kit.execution.readiness import REFUSED
 from kit.execution.reconciler import Reconciler
 from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.retries import OrderRetries
 from kit.execution.submitter import OrderSubmitter
-from kit.execution.tasks import wait_for_event
-from kit.execution.venue_calls import answer_of
+from kit.execution.venue_session import VenueSession
 
-FIRST_RETRY_S = 0.5
-SECOND_COMPARISON_S = 5.0
-"""After the first comparison: a stream that is still connecting cannot say what it missed."""
-FAILURES_MAX = 3
 NS_PER_DAY = 86_400 * NANOSECONDS_PER_SECOND
 FORGET_INTERVAL_NS = 600 * NANOSECONDS_PER_SECOND
 
@@ -90,11 +76,8 @@ class Account:
         market: ReferenceMarketData,
     ) -> None:
         self.context, self.client, self.market = context, client, market
-        self.journal, self.verifier, self.readiness = journal, verifier, Readiness()
+        self.journal, self.verifier = journal, verifier
         self._last_epoch = self._forgot_ns = 0
-        self._rejected_credentials = ""
-        """Why the venue's stream rejected the credentials."""
-        self._compare = asyncio.Event()
         venue, name, clock = context.venue, context.account, context.clock
         self.state = AccountState(venue, name, clock, journal, self)
         positions = BalancesAndPositions(clock, journal, market.instrument)
@@ -102,10 +85,12 @@ class Account:
         resolver = self.resolver = OutcomeResolver(client, self.state, context)
         self.submitter = OrderSubmitter(client, self.state, journal, resolver, context, market)
         self.amender = OrderAmender(self.submitter, resolver, context.settings.place_timeout_s)
-        publish = self._publish_account
+        publish = self.publish_account
         self.reconciler = Reconciler(
             client, self.state, positions, resolver, context, self.difference_found
         )
+        self.session = VenueSession(context, client, self.reconciler, self)
+        self.readiness = self.session.readiness
         retries = self.retries = OrderRetries(self.submitter, self.difference_found)
         self.groups = OrderGroups(self.submitter, market, self.readiness, retries)
         self.local_stops = LocalStopOrders(self.submitter, self.groups, retries, market, publish)
@@ -120,9 +105,9 @@ class Account:
         """Read the journal, and serve until cancelled. Raises StoreUnavailable when the journal
         cannot be read."""
         await self.load()
+        is_new = not self.balances_and_positions.balances and not self.state.index.orders
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._reconcile())
-            group.create_task(self._follow())
+            group.create_task(self.session.run(is_new=is_new))
             group.create_task(self.resolver.run())
             group.create_task(self.local_stops.run())
             group.create_task(self.groups.run())
@@ -159,7 +144,7 @@ class Account:
 
     def refuse(self, detail: str) -> None:
         """Take no orders until the process is restarted."""
-        self._set_readiness(REFUSED, detail)
+        self.session.set_readiness(REFUSED, detail)
 
     def verify(
         self, approved: signed_pb2.ApprovedOrder, operation: Operation, target: str = ""
@@ -233,6 +218,19 @@ class Account:
             dead_man_fired=self.dead_man.has_fired,
         )
 
+    def apply(self, event: AccountEvent) -> None:
+        match event:
+            case VenueOrder():
+                self.state.apply_order(event)
+            case VenueFill():
+                self.state.apply_fill(event)
+            case VenueBalance():
+                if self.balances_and_positions.apply_balance(event):
+                    self.executions.publish(Event(balance=balance_message(event)))
+            case VenuePosition():
+                if self.balances_and_positions.apply_position(event):
+                    self.executions.publish(Event(position=position_message(event)))
+
     def order_changed(self, order: Order) -> None:
         self.retries.order_changed(order)
         self.local_stops.order_changed(order)
@@ -249,6 +247,18 @@ class Account:
 
     def update_unmatched(self, symbol: str, venue_order_id: str) -> None:
         self.resolver.watch_unmatched(symbol, venue_order_id)
+
+    def publish_account(self) -> None:
+        self.executions.publish(Event(account=self.message()))
+
+    def reconciled(self) -> None:
+        now_ns = self.context.clock.time_ns()
+        if now_ns - self._forgot_ns >= FORGET_INTERVAL_NS:
+            self._forgot_ns = now_ns
+            self._forget()
+
+    def difference_found(self, difference: differences_pb2.Difference) -> None:
+        self.executions.publish(Event(difference=difference))
 
     def _authority(self) -> FencingRecord:
         return replace(self.dead_man.last, fencing_epoch=self.verifier.fencing_epoch)
@@ -277,113 +287,6 @@ class Account:
                 self.state.index.replay(record)
                 if isinstance(record, OrderFill) and len(self.state.index.fills) > fill_count:
                     self.balances_and_positions.apply_fill(record)
-
-    async def _reconcile(self) -> None:
-        """Compare journal and venue when something may have been missed, and at intervals."""
-        settings, clock = self.context.settings, self.context.clock
-        pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self.context.jitter)
-        failures = 0
-        pause_s = min(SECOND_COMPARISON_S, settings.reconcile_interval_s)
-        is_first = not self.balances_and_positions.balances and not self.state.index.orders
-        is_authenticated = False
-        while True:
-            self._compare.clear()
-            try:
-                if not is_authenticated:
-                    await self._authenticate()
-                    is_authenticated = True
-                self._log_differences(await self.reconciler.run(is_first=is_first))
-            except CredentialsRejected as error:
-                self._set_readiness(REFUSED, error.message)
-                await clock.sleep(settings.pause_max_s)
-                is_authenticated = False
-            except Exception as error:
-                if not isinstance(error, VenuemeshError):
-                    _log.exception("reconciling failed")
-                failures += 1
-                # While the stream is not interrupted, a query without an answer is repeated.
-                if not self.readiness.is_ready or failures > FAILURES_MAX:
-                    self._set_readiness(DISCONNECTED, str(error) or type(error).__name__)
-                await clock.sleep(next(pauses))
-            else:
-                is_first = False
-                failures = 0
-                pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self.context.jitter)
-                if not self._compare.is_set() and not self._rejected_credentials:
-                    self._set_readiness(READY, "")
-                if clock.time_ns() - self._forgot_ns >= FORGET_INTERVAL_NS:
-                    self._forgot_ns = clock.time_ns()
-                    self._forget()
-                await wait_for_event(self._compare, clock, pause_s)
-                pause_s = settings.reconcile_interval_s
-
-    async def _authenticate(self) -> None:
-        settings, name = self.context.settings, self.context.account
-        rights = await answer_of(self.client.authenticate(), settings.ask_timeout_s)
-        if rights and not settings.may_withdraw(self.context.venue, name):
-            detail = f"the credentials have rights that are not needed: {', '.join(rights)}"
-            raise CredentialsRejected(detail, account=name, detail=detail)
-
-    async def _follow(self) -> None:
-        """Apply the events of the venue's stream."""
-        settings = self.context.settings
-        pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self.context.jitter)
-        while True:
-            try:
-                async for event in self.client.follow():
-                    self._apply(event)
-                    pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self.context.jitter)
-            except CredentialsRejected as error:
-                self._rejected_credentials = error.message
-                self._set_readiness(REFUSED, error.message)
-                await self.context.clock.sleep(settings.pause_max_s)
-                self._rejected_credentials = ""
-                self._compare.set()
-            except VenuemeshError as error:
-                self._compare_before_orders(error.message)
-            except Exception as error:
-                _log.exception("stream failed")
-                self._compare_before_orders(f"{type(error).__name__}: {error}")
-            await self.context.clock.sleep(next(pauses))
-
-    def _apply(self, event: AccountEvent) -> None:
-        match event:
-            case VenueOrder():
-                self.state.apply_order(event)
-            case VenueFill():
-                self.state.apply_fill(event)
-            case VenueBalance():
-                if self.balances_and_positions.apply_balance(event):
-                    self.executions.publish(Event(balance=balance_message(event)))
-            case VenuePosition():
-                if self.balances_and_positions.apply_position(event):
-                    self.executions.publish(Event(position=position_message(event)))
-            case StreamInterrupted():
-                self._compare_before_orders(event.detail)
-
-    def _compare_before_orders(self, detail: str) -> None:
-        """Compare journal and venue, and take no new orders until they agree: events may have been
-        missed."""
-        if self.readiness.is_ready:
-            self._set_readiness(RECONCILING, detail)
-        self._compare.set()
-
-    def _log_differences(self, found: list[differences_pb2.Difference]) -> None:
-        name = self.context.account
-        kinds = Counter(differences_pb2.DifferenceKind.Name(one.kind) for one in found)
-        if kinds:
-            _log.warning("journal and venue differed", extra={"account": name, **kinds})
-
-    def difference_found(self, difference: differences_pb2.Difference) -> None:
-        self.executions.publish(Event(difference=difference))
-
-    def _publish_account(self) -> None:
-        self.executions.publish(Event(account=self.message()))
-
-    def _set_readiness(self, state: State, detail: str) -> None:
-        if (self.readiness.state, self.readiness.detail) != (state, detail):
-            self.readiness.state, self.readiness.detail = state, detail
-            self._publish_account()
 
     def _snapshot(self) -> trade_flow_pb2.ExecutionSnapshot:
         return trade_flow_pb2.ExecutionSnapshot(

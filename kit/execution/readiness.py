@@ -15,7 +15,7 @@ REFUSED = trade_flow_pb2.ACCOUNT_STATE_REFUSED
 
 @dataclass(slots=True)
 class Readiness:
-    """The readiness of one account. Only the account changes it."""
+    """The readiness of one account. Only its venue session changes it."""
 
     state: State = RECONCILING
     detail: str = "the journal is being read"

@@ -15,9 +15,9 @@ from kit.base.errors import (
     StoreUnavailable,
     VenueUnavailable,
 )
-from kit.execution.account import DISCONNECTED, READY, REFUSED
 from kit.execution.contract import OutcomeUnknown, RequestAccepted, RequestRejected, VenueOrder
 from kit.execution.orders import order_states
+from kit.execution.readiness import DISCONNECTED, READY, REFUSED
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import CAPABILITIES, limit_order
 from kit.execution.tests.simulated_process import SETTINGS, amend, run, started, verified, world
@@ -241,7 +241,7 @@ def test_account_takes_no_orders_while_its_stream_is_rejected():
 
         found.account.client.follow = refused
         found.account.client.events.put_nowait("nonsense")
-        found.account._apply = crash
+        found.account.apply = crash
         await found.until(lambda: found.account.readiness.state == REFUSED)
         await found.let_pass(30)
         assert found.account.readiness.state == REFUSED

@@ -127,7 +127,7 @@ def test_trailing_stop_follows_the_best_price(side, keeps, wakes):
 def test_triggered_stop_waits_until_the_account_is_ready():
     async def scenario():
         found, order = await holding(STOP, SELL, stop_price="90")
-        found.account._set_readiness(2, "not now")
+        found.account.session.set_readiness(2, "not now")
         found.account.readiness.state = 3
         found.prices.trade("89")
         await found.let_pass(3)

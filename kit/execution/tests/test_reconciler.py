@@ -62,7 +62,7 @@ def test_self_trade_explains_balances_with_both_fills(restarts):
     async def scenario():
         found = await started()
         found.venue.balances = [balance("BTC", "10"), balance("USDT", "1000")]
-        found.account._compare.set()
+        found.account.session.compare()
         await found.let_pass(1)
         submit = found.account.submitter.submit
         bought = await submit(verified(limit_order(), "r"))
@@ -78,7 +78,7 @@ def test_self_trade_explains_balances_with_both_fills(restarts):
             found.disk.crash(found.random, power=False)
             found.start()
             await found.ready()
-        found.account._compare.set()
+        found.account.session.compare()
         await found.let_pass(2)
         assert found.account.balances_and_positions.balances["USDT"].total == Decimal("999.576")
         assert differences(found).count("BALANCE") == (0 if restarts else 2)

@@ -1,0 +1,157 @@
+"""Keeps one account in step with its venue, and its readiness up to date.
+
+It authenticates, compares journal and venue, and applies the venue's stream. The account is READY
+while they agree. When the stream is interrupted they are compared again before orders are taken.
+"""
+
+import asyncio
+from collections import Counter
+from typing import Protocol
+
+from venuemesh.tradeflow.v1 import differences_pb2
+
+from kit.base import telemetry
+from kit.base.backoff import delays
+from kit.base.errors import CredentialsRejected, VenuemeshError
+from kit.execution.context import AccountContext
+from kit.execution.contract import AccountEvent, ExecutionClient, StreamInterrupted
+from kit.execution.readiness import DISCONNECTED, READY, RECONCILING, REFUSED, Readiness, State
+from kit.execution.reconciler import Reconciler
+from kit.execution.tasks import wait_for_event
+from kit.execution.venue_calls import answer_of
+
+FIRST_RETRY_S = 0.5
+SECOND_COMPARISON_S = 5.0
+"""After the first comparison: a stream that is still connecting cannot say what it missed."""
+FAILURES_MAX = 3
+
+_log = telemetry.logger("orders.venue_session")
+
+
+class VenueSessionListener(Protocol):
+    """What an account does with the events of its venue session."""
+
+    def apply(self, event: AccountEvent) -> None:
+        """Apply an event of the venue's stream, other than StreamInterrupted."""
+
+    def reconciled(self) -> None:
+        """Journal and venue agree."""
+
+    def publish_account(self) -> None:
+        """Publish the account: its readiness has changed."""
+
+
+class VenueSession:
+    """The session of one account at its venue. Only it changes the readiness."""
+
+    def __init__(
+        self,
+        context: AccountContext,
+        client: ExecutionClient,
+        reconciler: Reconciler,
+        listener: VenueSessionListener,
+    ) -> None:
+        self.readiness = Readiness()
+        self._context, self._client = context, client
+        self._reconciler, self._listener = reconciler, listener
+        self._rejected_credentials = ""
+        """Why the venue's stream rejected the credentials."""
+        self._compare = asyncio.Event()
+
+    async def run(self, *, is_new: bool) -> None:
+        """Reconcile and follow the stream, until cancelled. ``is_new``: the journal was empty, so
+        what the venue has is no difference."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._reconcile(is_first=is_new))
+            group.create_task(self._follow())
+
+    def compare(self) -> None:
+        """Compare journal and venue soon."""
+        self._compare.set()
+
+    def set_readiness(self, state: State, detail: str) -> None:
+        """Set and publish whether the account takes orders, and why not."""
+        if (self.readiness.state, self.readiness.detail) != (state, detail):
+            self.readiness.state, self.readiness.detail = state, detail
+            self._listener.publish_account()
+
+    async def _reconcile(self, *, is_first: bool) -> None:
+        """Compare journal and venue when something may have been missed, and at intervals."""
+        settings, clock = self._context.settings, self._context.clock
+        pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self._context.jitter)
+        failures = 0
+        pause_s = min(SECOND_COMPARISON_S, settings.reconcile_interval_s)
+        is_authenticated = False
+        while True:
+            self._compare.clear()
+            try:
+                if not is_authenticated:
+                    await self._authenticate()
+                    is_authenticated = True
+                self._log_differences(await self._reconciler.run(is_first=is_first))
+            except CredentialsRejected as error:
+                self.set_readiness(REFUSED, error.message)
+                await clock.sleep(settings.pause_max_s)
+                is_authenticated = False
+            except Exception as error:
+                if not isinstance(error, VenuemeshError):
+                    _log.exception("reconciling failed")
+                failures += 1
+                # While the stream is not interrupted, a query without an answer is repeated.
+                if not self.readiness.is_ready or failures > FAILURES_MAX:
+                    self.set_readiness(DISCONNECTED, str(error) or type(error).__name__)
+                await clock.sleep(next(pauses))
+            else:
+                is_first = False
+                failures = 0
+                pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self._context.jitter)
+                if not self._compare.is_set() and not self._rejected_credentials:
+                    self.set_readiness(READY, "")
+                self._listener.reconciled()
+                await wait_for_event(self._compare, clock, pause_s)
+                pause_s = settings.reconcile_interval_s
+
+    async def _authenticate(self) -> None:
+        settings, name = self._context.settings, self._context.account
+        rights = await answer_of(self._client.authenticate(), settings.ask_timeout_s)
+        if rights and not settings.may_withdraw(self._context.venue, name):
+            detail = f"the credentials have rights that are not needed: {', '.join(rights)}"
+            raise CredentialsRejected(detail, account=name, detail=detail)
+
+    async def _follow(self) -> None:
+        """Apply the events of the venue's stream."""
+        settings, clock = self._context.settings, self._context.clock
+        pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self._context.jitter)
+        while True:
+            try:
+                async for event in self._client.follow():
+                    if isinstance(event, StreamInterrupted):
+                        self._compare_before_orders(event.detail)
+                    else:
+                        self._listener.apply(event)
+                    pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self._context.jitter)
+            except CredentialsRejected as error:
+                self._rejected_credentials = error.message
+                self.set_readiness(REFUSED, error.message)
+                await clock.sleep(settings.pause_max_s)
+                self._rejected_credentials = ""
+                self._compare.set()
+            except VenuemeshError as error:
+                self._compare_before_orders(error.message)
+            except Exception as error:
+                _log.exception("stream failed")
+                self._compare_before_orders(f"{type(error).__name__}: {error}")
+            await clock.sleep(next(pauses))
+
+    def _compare_before_orders(self, detail: str) -> None:
+        """Compare journal and venue, and take no new orders until they agree: events may have been
+        missed."""
+        if self.readiness.is_ready:
+            self.set_readiness(RECONCILING, detail)
+        self._compare.set()
+
+    def _log_differences(self, found: list[differences_pb2.Difference]) -> None:
+        kinds = Counter(differences_pb2.DifferenceKind.Name(one.kind) for one in found)
+        if kinds:
+            extra = {"account": self._context.account, **kinds}
+            _log.warning("journal and venue differed", extra=extra)
