@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from kit.base.errors import SettingError
@@ -15,8 +16,16 @@ from ops.arguments import OneLineErrorParser
 
 EXIT_FAILED = 1
 EVENTS = 1_000_000
-COLUMNS = ("venue", "fault", "events", "looks", "wrong", "gaps", "missing trades", "in doubt")
+COLUMNS = (
+    *("venue", "fault", "events", "compared", "wrong", "gaps", "missing", "in doubt"),
+    *("p50 s", "max s"),
+)
+CAPTION = """\
+compared: books with those of the exchange; missing: trades that were not published
+in doubt: how often a book was, with the median and the longest duration
+"""
 WRONG_SHOWN = 5
+WIDTH_MAX = 1_000
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -33,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     dialects = find_dialects()
     wrong = False
-    table = Table(*COLUMNS, "doubt p50 s", "doubt max s")
+    table = _table()
     for venue_id in chosen.venues or sorted(discovery.venues()):
         if venue_id not in dialects:
             known = f"it has no simulator to play against; others are {', '.join(sorted(dialects))}"
@@ -48,8 +57,23 @@ def run(arguments: Sequence[str]) -> int:
             for line in result.wrong[:WRONG_SHOWN]:
                 print(f"{venue_id}, {result.fault}: {line}", flush=True)
     if not chosen.json:
-        Console().print(table)
+        _print(table)
     return EXIT_FAILED if wrong else 0
+
+
+def _table() -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(COLUMNS):
+        table.add_column(name, justify="left" if number < 2 else "right", no_wrap=True)
+    return table
+
+
+def _print(table: Table) -> None:
+    """Print all columns, also where the output is narrower or no terminal."""
+    console = Console()
+    needed = Measurement.get(console, console.options.update(max_width=WIDTH_MAX), table).maximum
+    Console(width=max(needed, console.width)).print(table)
+    print(CAPTION, end="")
 
 
 def _cells(result: EnduranceResult) -> list[str]:

@@ -77,7 +77,7 @@ class ChildProcess:
         self._starts = 0
 
     async def keep_running(self) -> None:
-        """Run until stopped. Raises Useless when a restart does not help."""
+        """Run until stopped. Raises UnrecoverableExit when a restart does not help."""
         waits = self._waits()
         try:
             while not self._stop_asked.is_set():
@@ -121,7 +121,7 @@ class ChildProcess:
                 return
             process = await self._spawn()
         except (RuntimeError, OSError) as error:
-            self._failed(str(error), final=not self._was_ready)
+            self._failed(self._with_last_line(str(error)), final=not self._was_ready)
             return
         readiness = asyncio.create_task(self._watch_readiness())
         code = await process.wait()
@@ -175,16 +175,20 @@ class ChildProcess:
             line = self.log.last_line(REFUSAL) or self.log.last_line() or "no reason given"
             raise UnrecoverableExit(f"{self.service.name}: {line.removeprefix(REFUSAL)}")
         how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        self._failed(how, final=not self._was_ready and self._starts >= STARTS_BEFORE_READY_MAX)
+        final = not self._was_ready and self._starts >= STARTS_BEFORE_READY_MAX
+        # A process that is killed from outside has not written why.
+        self._failed(self._with_last_line(how) if code > 0 or final else how, final)
 
     def _failed(self, how: str, final: bool) -> None:
         self._enter(ProcessState.RESTARTING, how)
         if final:
-            line = self.log.last_line()
-            detail = f"{how}: {line}" if line else how
-            raise UnrecoverableExit(
-                f"{self.service.name} does not start, {detail} (see {self.log.path})"
-            )
+            name, path = self.service.name, self.log.path
+            raise UnrecoverableExit(f"{name} does not start, {how} (see {path})")
+
+    def _with_last_line(self, how: str) -> str:
+        """How it ended, and the last line of its log, which ends a traceback with the error."""
+        line = self.log.last_line()
+        return f"{how}: {line}" if line else how
 
     def _enter(self, state: ProcessState, detail: str = "") -> None:
         self.state, self.detail, self.since = state, detail, time.time()

@@ -20,11 +20,13 @@ COLORS = {
     "restarting": "red",
     "lost": "red",
 }
+FAILED = frozenset({"restarting", "stopped"})
+"""The reasons of these states are printed in full below the table."""
 MEBIBYTE = 1024 * 1024
 
 
 def render(headline: str, rows: Sequence[ServiceRow], now: float) -> RenderableType:
-    """The headline and the table below it."""
+    """The headline, the table below it, and why processes do not run."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("service", no_wrap=True)
     table.add_column("state", no_wrap=True)
@@ -35,10 +37,20 @@ def render(headline: str, rows: Sequence[ServiceRow], now: float) -> RenderableT
         table.add_row(*_cells(row, now))
     total = sum(row.memory_bytes for row in rows) / MEBIBYTE
     table.add_row("", "", "", "", "", "", "", f"{total:,.0f}", "", "", style="dim")
-    return Group(Text(headline, style="bold"), table)
+    reasons = [
+        Text(f"{row.service} {row.state}: {row.detail}", style=COLORS.get(row.state, ""))
+        for row in rows
+        if _has_failed(row)
+    ]
+    return Group(Text(headline, style="bold"), table, *reasons)
+
+
+def _has_failed(row: ServiceRow) -> bool:
+    return row.state in FAILED and bool(row.detail)
 
 
 def _cells(row: ServiceRow, now: float) -> tuple[RenderableType, ...]:
+    detail = "" if _has_failed(row) else row.detail
     return (
         row.service,
         Text(row.state, style=COLORS.get(row.state, "")),
@@ -49,7 +61,7 @@ def _cells(row: ServiceRow, now: float) -> tuple[RenderableType, ...]:
         _number(row.gaps_total),
         f"{row.memory_bytes / MEBIBYTE:,.0f}",
         str(row.restarts),
-        Text(row.detail, style="dim", no_wrap=True, overflow="ellipsis"),
+        Text(detail, style="dim", no_wrap=True, overflow="ellipsis"),
     )
 
 

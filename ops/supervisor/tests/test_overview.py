@@ -62,6 +62,15 @@ def test_the_table_holds_the_figures():
         assert part in text
 
 
+def test_why_a_process_restarts_is_shown_in_full_on_a_narrow_terminal():
+    why = "ended with code 1: ModuleNotFoundError: No module named 'venuemesh.registry'"
+    found = rows([child("registry", "restarting", detail=why)], {})
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(status_table.render("Venuemesh", found, now=1001.0))
+    assert why in " ".join(shown.get().split())
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(-1, "0s"), (59.9, "59s"), (185, "3m05s"), (7620, "2h07m"), (356_400, "4d03h")],

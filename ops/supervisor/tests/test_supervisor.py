@@ -63,8 +63,11 @@ async def test_a_low_priority_service_and_its_children_have_a_higher_nice_value(
     assert int(told.read_text()) == min(ours + 7, 19)
 
 
-async def test_a_service_that_ended_is_restarted_and_its_exit_is_logged(tmp_path: Path):
-    script = "echo x >> lives; [ $(wc -l < lives) -ge 3 ] && exec sleep 60; exit 7"
+async def test_a_service_that_ended_is_restarted_and_its_last_line_is_shown(tmp_path: Path):
+    script = (
+        "echo x >> lives; [ $(wc -l < lives) -ge 3 ] && exec sleep 60;"
+        " echo 'ModuleNotFoundError: no gen' >&2; exit 7"
+    )
     lives = tmp_path / "lives"
 
     async def is_ready() -> bool:
@@ -73,7 +76,8 @@ async def test_a_service_that_ended_is_restarted_and_its_exit_is_logged(tmp_path
     flaky = service("flaky", f"cd {tmp_path}; {script}", is_ready=is_ready)
     async with running(tmp_path, flaky) as watched:
         child = watched.children["flaky"]
-        await watched.until(lambda: child.detail == "ended with code 7")
+        reason = "ended with code 7: ModuleNotFoundError: no gen"
+        await watched.until(lambda: child.detail == reason)
         await watched.until(lambda: child.state is ProcessState.RUNNING)
         assert child.restarts == 2
 
