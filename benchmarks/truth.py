@@ -10,9 +10,10 @@ from typing import Any
 import psycopg
 from venuemesh.marketdata.v1 import batch_pb2
 
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.numbers import format_scaled
 from kit.storage.archive import codec
-from tests.integration.capture import NANOSECONDS_PER_MILLISECOND, Bar, Trade, bars
+from tests.integration.capture import Bar, Trade, bars
 
 TRADES = """
 SELECT trade_id, trim_scale(price)::text, trim_scale(size)::text, side, venue_time_ns FROM trades

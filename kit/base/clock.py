@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import Protocol
 
+NANOSECONDS_PER_MICROSECOND = 1_000
 NANOSECONDS_PER_MILLISECOND = 1_000_000
 NANOSECONDS_PER_SECOND = 1_000_000_000
 

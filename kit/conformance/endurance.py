@@ -18,6 +18,7 @@ from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
 
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.numbers import to_decimal
 from kit.conformance.connector_under_test import ConnectorUnderTest, connector
 from kit.conformance.simulated_exchange import SimulatedExchange, exchange
@@ -40,7 +41,6 @@ QUIET_SECONDS = 6.0
 """Longer than a trade waits for missing ones before it."""
 AFTER_SECONDS = 3.0
 LOOK_SECONDS = 0.05
-NANOSECONDS_PER_SECOND = 1_000_000_000
 
 Amounts = tuple[Decimal, Decimal]
 """Price and size."""

@@ -2,9 +2,8 @@
 
 from datetime import UTC, datetime
 
+from kit.base.clock import NANOSECONDS_PER_MICROSECOND
 from ops.errors import OperationsError
-
-NANOSECONDS_PER_MICROSECOND = 1_000
 
 
 def parse_time(text: str) -> int:

@@ -8,8 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-NANOSECONDS_PER_MILLISECOND = 1_000_000
-NANOSECONDS_PER_SECOND = 1_000_000_000
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 
 Levels = Sequence[tuple[Decimal, Decimal]]
 """Price and size."""

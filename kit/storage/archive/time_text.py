@@ -2,9 +2,8 @@
 
 from datetime import UTC, datetime
 
-from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_MICROSECOND, NANOSECONDS_PER_SECOND
 
-NANOSECONDS_PER_MICROSECOND = 1_000
 SECONDS_PER_DAY = 86_400
 ALLOWED = "allowed are ns since 1970, or a time as 2024-08-08T12:00:00Z"
 

@@ -8,12 +8,11 @@ from functools import lru_cache
 
 import msgspec
 
-from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_MICROSECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.exchange.candles import CandleInterval
 from kit.simulator.history import Candle, HistoricalTrade
 from kit.simulator.text_conversion import plain, short
 
-NANOSECONDS_PER_MICROSECOND = 1_000
 FEED_INTERVAL = CandleInterval(300)
 """The interval of the candles on the feed of Advanced Trade."""
 ADVANCED_INTERVALS: Mapping[str, CandleInterval] = {

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.clock import NANOSECONDS_PER_MICROSECOND, NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import MarketView, RestResponse
 from kit.simulator.exchange.candles import day_of
 from kit.simulator.exchange.rest import ApiCall, ApiError, Handler
@@ -22,7 +22,6 @@ BASE_PATH = "/api/v2/"
 TRADES_DEFAULT, TRADES_MAX = 10, 1000
 CANDLES_MAX = 5000
 DEPTH_DEFAULT = 5
-NANOSECONDS_PER_MICROSECOND = 1_000
 TIME_END_MS = 2**63 // NANOSECONDS_PER_MILLISECOND - 1
 VERSION = "1.2.26"
 OPEN_INTEREST = 560_105_870
