@@ -24,11 +24,11 @@ from typing import Literal
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import SettingError
 from kit.base.settings import MeshSettings
 from kit.execution.approval import DEVELOPMENT_KEY_ID, ApprovalSigner, MeshScope
+from kit.execution.reloaded_file import ReloadedFile
 
 APPROVERS_FILE = Path("keys") / "approvers.toml"
 DEVELOPMENT_FILE = Path("keys") / "development.key"
@@ -36,15 +36,12 @@ DEVELOPMENT_EPOCH = 1
 APPROVED_NS = 30 * NANOSECONDS_PER_SECOND
 """How long an approval by the development key is valid."""
 NEVER_NS = (1 << 63) - 1
-READ_INTERVAL_NS = NANOSECONDS_PER_SECOND // 2
 OWNER_ONLY = 0o600
 KEY_BYTES = 32
 ALL_ACCOUNTS = "*"
 
 Role = Literal["trade", "reduce"]
 """trade: every operation. reduce: cancel orders and reduce positions, whatever the epoch is."""
-
-_log = telemetry.logger("orders.approvers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,44 +91,27 @@ class ApproverKeys:
     def __init__(self, file: Path, clock: Clock, development: ApproverKey | None) -> None:
         """``development``: the development key, where it is accepted. Raises SettingError for a
         file that cannot be read; a file that does not exist has no keys."""
-        self._file = file
-        self._clock = clock
         self._development = development
-        self._read_time_ns = clock.monotonic_ns()
-        self._version = _version(file)
-        self._keys = read_approvers(file)
+        none: Mapping[str, ApproverKey] = {}
+        self._file = ReloadedFile(file, read_approvers, clock, missing=none, unreadable=none)
 
     def find(self, key_id: str) -> ApproverKey | None:
         """Return the key with an id, or None. Reads the file again if it has changed."""
         if key_id == DEVELOPMENT_KEY_ID:
             return self._development
-        now_ns = self._clock.monotonic_ns()
-        if now_ns - self._read_time_ns >= READ_INTERVAL_NS:
-            self._read_time_ns = now_ns
-            self._refresh()
-        return self._keys.get(key_id)
+        return self._file.content.get(key_id)
 
-    def _refresh(self) -> None:
-        version = _version(self._file)
-        if version == self._version:
-            return
-        self._version = version
-        try:
-            self._keys = read_approvers(self._file)
-        except SettingError as error:
-            self._keys = {}
-            _log.error("approvers file not read, no key accepted", extra={"detail": str(error)})
-        else:
-            _log.info("approvers file read", extra={"keys": len(self._keys)})
+    @property
+    def problem(self) -> str:
+        """Why no key of the file is accepted, for the operator; "" while the file can be read."""
+        found = self._file.problem
+        return f"approvers file not read, NO KEY IS ACCEPTED: {found}" if found else ""
 
 
 def read_approvers(file: Path) -> Mapping[str, ApproverKey]:
-    """Return the keys of an approvers file by key id; none if there is no file. Raises
-    SettingError."""
+    """Return the keys of an approvers file by key id. Raises SettingError."""
     try:
         found = msgspec.convert(tomllib.loads(file.read_text()), ApproversFile)
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise SettingError("orders.approvers_file", str(file), str(error)) from None
     keys = {one.key_id: _approver_key(one) for one in found.approvers}
@@ -186,15 +166,6 @@ def _approver_key(approver: Approver) -> ApproverKey:
         not_after_ns=int(approver.not_after.timestamp()) * NANOSECONDS_PER_SECOND,
         is_revoked=approver.revoked,
     )
-
-
-def _version(file: Path) -> tuple[int, int, int] | None:
-    """Changes whenever the file is written or replaced; None if it is not there."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _development_key(data_dir: Path) -> bytes:

@@ -16,6 +16,9 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
     approvers_file: str = ""
     """The TOML file of the keys that may approve orders. Empty: keys/approvers.toml in the data
     folder."""
+    accounts_file: str = ""
+    """The TOML file of the limits of accounts and keys. Empty: keys/accounts.toml in the data
+    folder, which need not exist."""
     approval_validity_max_s: int = 60
     """An approval that is valid for longer than this from now on is rejected."""
     withdraw_allowed: tuple[str, ...] = ()

@@ -73,7 +73,9 @@ def test_approver_has_role_accounts_epochs_and_end(file):
 
 
 def test_no_file_has_no_keys(tmp_path):
-    assert read_approvers(tmp_path / "none.toml") == {}
+    keys = ApproverKeys(tmp_path / "none.toml", Clock(), None)
+    assert keys.find("authority") is None
+    assert keys.problem == ""
 
 
 @pytest.mark.parametrize(

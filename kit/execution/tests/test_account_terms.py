@@ -1,0 +1,111 @@
+"""The accounts file: its limits hold exactly, and are read again while the process runs."""
+
+from decimal import Decimal
+
+import pytest
+
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.errors import SettingError
+from kit.execution.account_terms import NO_LIMITS, AccountsFile, read_accounts
+
+CONTENT = """
+[[accounts]]
+account = "binance/main"
+position_mode = "one_way"
+margin_mode = "cross"
+leverage_max = 5
+clock_skew_max_ms = 500
+
+[accounts.limits]
+order_size_max = { BTCUSDT = 0.1, ETHUSDT = "2" }
+order_notional_max = { USDT = 10000 }
+open_orders_max = 20
+orders_per_second_max = 5
+position_size_max = { BTCUSDT = "0.30" }
+position_notional_max = { USDT = 30000 }
+
+[[keys]]
+key_id = "desk"
+limits = { open_orders_max = 3 }
+"""
+
+
+class Clock:
+    """A clock that a test advances."""
+
+    def __init__(self):
+        self.now_ns = 0
+
+    def monotonic_ns(self):
+        return self.now_ns
+
+
+def write(file, content):
+    fresh = file.with_suffix(".new")
+    fresh.write_text(content)
+    fresh.replace(file)
+
+
+def test_terms_of_accounts_and_keys_are_exact(tmp_path):
+    file = tmp_path / "accounts.toml"
+    write(file, CONTENT)
+    accounts = AccountsFile(file, Clock(), is_required=True)
+    terms = accounts.account("binance", "main")
+    assert (terms.position_mode, terms.margin_mode) == ("one_way", "cross")
+    assert (terms.leverage_max, terms.clock_skew_max_ms) == (Decimal(5), 500)
+    assert terms.limits.order_size_max == {"BTCUSDT": Decimal("0.1"), "ETHUSDT": Decimal(2)}
+    assert terms.limits.position_size_max == {"BTCUSDT": Decimal("0.3")}
+    assert (terms.limits.open_orders_max, terms.limits.orders_per_second_max) == (20, 5)
+    assert accounts.key("desk").open_orders_max == 3
+    assert accounts.account("binance", "other").limits == NO_LIMITS
+    assert accounts.key("other") == NO_LIMITS
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "accounts = 1",
+        "[[accounts]]\naccount = 'main'",
+        "[[accounts]]\naccount = 'a/b'\nother = 1",
+        "[[accounts]]\naccount = 'a/b'\n[[accounts]]\naccount = 'a/b'",
+        "[[keys]]\nkey_id = 'k'\n[[keys]]\nkey_id = 'k'",
+        "[[accounts]]\naccount = 'a/b'\nposition_mode = 'both'",
+        "[[accounts]]\naccount = 'a/b'\nleverage_max = 0",
+        "[[accounts]]\naccount = 'a/b'\nclock_skew_max_ms = 0",
+        "[[accounts]]\naccount = 'a/b'\nlimits = { order_size_max = { X = -1 } }",
+        "[[accounts]]\naccount = 'a/b'\nlimits = { order_size_max = { X = nan } }",
+        "[[accounts]]\naccount = 'a/b'\nlimits = { position_notional_max = { X = inf } }",
+        "[[accounts]]\naccount = 'a/b'\nlimits = { open_orders_max = -1 }",
+        "[[accounts]]\naccount = 'a/b'\nlimits = { orders_max = 1 }",
+    ],
+)
+def test_invalid_content_is_a_setting_error(tmp_path, content):
+    file = tmp_path / "accounts.toml"
+    write(file, content)
+    with pytest.raises(SettingError):
+        read_accounts(file)
+    with pytest.raises(SettingError):
+        AccountsFile(file, Clock(), is_required=False)
+
+
+def test_changed_file_holds_at_once_and_an_unreadable_one_changes_nothing(tmp_path):
+    clock, file = Clock(), tmp_path / "accounts.toml"
+    with pytest.raises(SettingError):
+        AccountsFile(file, clock, is_required=True)
+    accounts = AccountsFile(file, clock, is_required=False)
+    assert accounts.key("desk") == NO_LIMITS
+    for content, count in [(CONTENT, 3), (CONTENT.replace("= 3", "= 4"), 4)]:
+        write(file, content)
+        clock.now_ns += NANOSECONDS_PER_SECOND
+        assert accounts.key("desk").open_orders_max == count
+        assert accounts.problem == ""
+    for content in ("", CONTENT + "other = 1", None):
+        file.unlink() if content is None else write(file, content)
+        clock.now_ns += NANOSECONDS_PER_SECOND
+        assert accounts.key("desk").open_orders_max == 4
+        assert str(file) in accounts.problem
+    write(file, CONTENT)
+    clock.now_ns += NANOSECONDS_PER_SECOND
+    assert accounts.key("desk").open_orders_max == 3
+    assert accounts.problem == ""
