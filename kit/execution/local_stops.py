@@ -18,7 +18,7 @@ from kit.accounting.stop_triggers import best_price, is_triggered, trailing_pric
 from kit.base import telemetry
 from kit.base.errors import StoreUnavailable
 from kit.execution.groups.order_groups import OrderGroups
-from kit.execution.order_types import TAKE_PROFITS
+from kit.execution.order_types import BETTER_PRICES
 from kit.execution.orders import order_states
 from kit.execution.orders.amendments import STOP_REACHED
 from kit.execution.orders.order import Order
@@ -30,7 +30,6 @@ from kit.execution.tasks import wait_for_event
 PAUSE_S = 1.0
 """How often orders expire, best prices are written to the journal, and an order that could not be
 sent is tried again."""
-TRIGGERED_BY_BETTER_PRICES = TAKE_PROFITS | {orders_pb2.ORDER_TYPE_LIMIT}
 
 _log = telemetry.logger("orders.local_stops")
 
@@ -168,5 +167,5 @@ def _is_reached(order: Order, price: Decimal) -> bool:
         stop = order.price if order.price is not None else price
     else:
         stop = order.stop_price if order.stop_price is not None else price
-    on_rise = triggers_on_rise(order.buys, order.type in TRIGGERED_BY_BETTER_PRICES)
+    on_rise = triggers_on_rise(order.buys, order.type in BETTER_PRICES)
     return is_triggered(price, stop, on_rise)

@@ -22,6 +22,8 @@ WITH_STOP_PRICE = CONDITIONAL - {orders_pb2.ORDER_TYPE_TRAILING_STOP}
 """Conditional types with a fixed trigger price."""
 STOPS = frozenset({orders_pb2.ORDER_TYPE_STOP, orders_pb2.ORDER_TYPE_STOP_LIMIT})
 TAKE_PROFITS = WITH_STOP_PRICE - STOPS
+BETTER_PRICES = TAKE_PROFITS | {orders_pb2.ORDER_TYPE_LIMIT}
+"""Types that wait for a price that is better for them than the market."""
 WITH_PRICE = frozenset(
     {
         orders_pb2.ORDER_TYPE_LIMIT,

@@ -94,6 +94,8 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
             pre_trade_checks.check(content, inputs, is_amendment=True)
             if content.stop_price and Decimal(content.stop_price) != order.stop_price:
                 pre_trade_checks.check_stop_side(content, inputs)
+            members = account.state.index.groups.get(order.group_id, ())
+            group_rules.check_amendment(order, content, members, inputs.best)
             check_size(order, pre_trade_checks.amount("size", content.size), content)
             await account.amender.amend(order, verified)
         account.amender.raise_if_rejected(order, approved.request_id)

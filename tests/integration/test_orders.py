@@ -125,13 +125,13 @@ def test_an_approval_of_another_order_is_rejected(caller):
     assert refused(lambda: caller.send(approved))[1]["why"] == "missing"
 
 
-def bracket(caller, stop_price, group_id):
+def bracket(caller, stop, group_id):
     """A market buy order with a far limit sell order and a stop."""
     far = str((caller.best_bid() * 3 / 2).quantize(TICK))
     contents = [
         buy("0.02"),
         limit("0.02", far),
-        buy("0.02", type=orders_pb2.ORDER_TYPE_STOP, stop_price=stop_price),
+        stop,
     ]
     for content in contents:
         is_entry = content is contents[0]
@@ -145,7 +145,8 @@ def bracket(caller, stop_price, group_id):
 
 def test_one_exit_of_a_bracket_is_at_the_exchange_and_one_closes_it(mesh, caller):
     deep = str((caller.best_bid() / 2).quantize(TICK))
-    entry, profit, stop = bracket(caller, deep, "waits")
+    deep_stop = buy("0.02", type=orders_pb2.ORDER_TYPE_STOP, stop_price=deep)
+    entry, profit, stop = bracket(caller, deep_stop, "waits")
     mesh.wait_until(lambda: caller.order(profit).venue_order_id, "the limit order is out")
     (there,) = at_exchange(mesh)[profit]
     bought = caller.order(entry)
@@ -160,9 +161,10 @@ def test_one_exit_of_a_bracket_is_at_the_exchange_and_one_closes_it(mesh, caller
     assert caller.order(stop).content.size == caller.order(profit).content.size
     caller.cancel_all()
     mesh.wait_until(lambda: caller.order(stop).state == CANCELLED, "the group has ended")
-    # A stop above the market is reached by the next trade.
-    high = str((caller.best_bid() * 5 / 4).quantize(TICK))
-    entry, profit, stop = bracket(caller, high, "closes")
+    # A stop that follows a tick behind the market is reached by the next trade at a lower price.
+    trailing = orders_pb2.ORDER_TYPE_TRAILING_STOP
+    close_stop = buy("0.02", type=trailing, trailing_offset=str(TICK))
+    entry, profit, stop = bracket(caller, close_stop, "closes")
     mesh.wait_until(lambda: caller.order(stop).state == FILLED, "the stop has closed it")
     mesh.wait_until(lambda: caller.order(profit).state == CANCELLED, "the other is taken back")
     closed = caller.order(stop)
@@ -244,8 +246,8 @@ def test_the_command_line_places_amends_and_cancels(mesh, caller):
     assert "open" in ordered("place", VENUE, SYMBOL, "buy", "0.01", "--price", price)
     (name,) = caller.open()
     assert name in ordered("list", VENUE)
-    assert "open" in ordered("amend", VENUE, name, "--size", "0.02")
-    assert caller.open()[name].content.size == "0.02"
+    assert "open" in ordered("amend", VENUE, name, "--size", "0.005")
+    assert caller.open()[name].content.size == "0.005"
     assert name in ordered("show", VENUE, name)
     assert "cancelled" in ordered("cancel", VENUE, name)
     assert "ready" in ordered("accounts", VENUE)

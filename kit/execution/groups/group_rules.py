@@ -7,14 +7,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
+from kit.accounting.stop_triggers import triggers_on_rise
 from kit.base.errors import BadRequest, InvalidOrder, NotSupported
 from kit.execution import pre_trade_checks
+from kit.execution.approval import plain
 from kit.execution.approval_verifier import VerifiedOrder
 from kit.execution.client_order_ids import REQUEST_ID
 from kit.execution.groups.group_plan import preferred
-from kit.execution.order_types import CONDITIONAL, IMMEDIATE, TYPES
+from kit.execution.order_types import BETTER_PRICES, CONDITIONAL, IMMEDIATE, TYPES
+from kit.execution.orders.order import Order
+from kit.execution.orders.order_messages import content_message
+from kit.execution.reference_prices import BestPrices
 from kit.execution.submitter import GroupOrder
 
 MEMBERS_MAX = 4
@@ -22,6 +28,7 @@ ENTRY = orders_pb2.GROUP_ROLE_ENTRY
 EXIT = orders_pb2.GROUP_ROLE_EXIT
 ALTERNATIVE = orders_pb2.GROUP_ROLE_ALTERNATIVE
 LIMIT = orders_pb2.ORDER_TYPE_LIMIT
+MARKET = orders_pb2.ORDER_TYPE_MARKET
 SAME_FIELDS = ("venue", "account", "symbol")
 
 
@@ -67,6 +74,7 @@ def members(
         text = "stops in a group need prices, and this process has none"
         raise NotSupported(text, service="TradeFlow", wanted="a group with stops")
     pre_trade_checks.check_live_data(inputs)
+    check_exit_sides(contents, inputs.best)
     first = None
     if contents[0].group.role == ALTERNATIVE:
         first = preferred(turns, inputs.capabilities)
@@ -78,6 +86,59 @@ def members(
             held_here = content is not first
         found.append(GroupOrder(order, held_here))
     return found
+
+
+def check_exit_sides(contents: Sequence[orders_pb2.OrderContent], best: BestPrices | None) -> None:
+    """Check the exits of an entry that has no fill: a stop is beyond the entry's price in the
+    direction of a loss, a limit order or a take-profit in the direction of a gain. Otherwise the
+    exit would close the position as soon as it is open. Raises InvalidOrder."""
+    entry = next((content for content in contents if content.group.role == ENTRY), None)
+    opened_at = _entry_price(entry, best) if entry is not None else None
+    if entry is None or opened_at is None:
+        return
+    for content in contents:
+        field = "stop_price" if content.stop_price else "price"
+        if content is entry or not getattr(content, field):
+            # The price of a trailing stop follows the market.
+            continue
+        buys = content.side == types_pb2.SIDE_BUY
+        must_be_above = triggers_on_rise(buys, content.type in BETTER_PRICES)
+        value = pre_trade_checks.amount(field, getattr(content, field))
+        if (value > opened_at) if must_be_above else (value < opened_at):
+            continue
+        side = "above" if must_be_above else "below"
+        allowed = f"{side} the entry's price {plain(opened_at)}"
+        raise _invalid(
+            field, plain(value), f"{allowed} for {orders_pb2.OrderType.Name(content.type)}"
+        )
+
+
+def check_amendment(
+    order: Order,
+    content: orders_pb2.OrderContent,
+    members: Sequence[Order],
+    best: BestPrices | None,
+) -> None:
+    """Check the exits of a group after the amendment of one of its orders, until the entry has a
+    fill: then an exit may lock in a gain. Raises InvalidOrder."""
+    if any(one.content.group.role == ENTRY and one.filled_size for one in members):
+        return
+    check_exit_sides([content if one is order else content_message(one) for one in members], best)
+
+
+def _entry_price(entry: orders_pb2.OrderContent, best: BestPrices | None) -> Decimal | None:
+    """About the price at which an entry opens its position; None where it is not known."""
+    if entry.stop_price:
+        return pre_trade_checks.amount("stop_price", entry.stop_price)
+    buys = entry.side == types_pb2.SIDE_BUY
+    market = (best.ask if buys else best.bid) if best is not None else None
+    if entry.type == MARKET:
+        return market
+    if entry.type != LIMIT:
+        return None
+    price = pre_trade_checks.amount("price", entry.price)
+    # One that crosses the market is filled at its price.
+    return price if market is None else (min if buys else max)(price, market)
 
 
 def _check_names(contents: Sequence[orders_pb2.OrderContent]) -> None:

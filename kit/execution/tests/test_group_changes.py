@@ -114,6 +114,21 @@ def test_group_amendment_changes_the_price_only():
     run(scenario())
 
 
+def test_amended_exit_is_on_its_side_of_the_entry_until_that_has_a_fill():
+    async def scenario():
+        contents = bracket(price="97")
+        found, (entry, _, stop) = await placed(contents)
+        content = contents["g2"]
+        content.stop_price = "98"
+        with pytest.raises(InvalidOrder, match="below the entry's price 97"):
+            await amended(found, stop, content, "a1")
+        fill(found, entry, "0.5")
+        await found.let_pass(STEP_S)
+        assert (await amended(found, stop, content, "a2")).content.stop_price == "98"
+
+    run(scenario())
+
+
 def test_restart_continues_the_work_of_a_group():
     async def scenario():
         contents = bracket()

@@ -25,6 +25,7 @@ from kit.execution.tests.order_groups import (
     EXIT,
     LIMIT,
     MARKET,
+    PROFIT,
     SELL,
     STOP,
     approved,
@@ -53,12 +54,12 @@ def entry(**more):
     return order(ENTRY, **more)
 
 
-def limit_exit(**more):
-    return order(EXIT, side=SELL, price="110", **more)
+def limit_exit(limit="110", **more):
+    return order(EXIT, side=SELL, price=limit, **more)
 
 
-def stop_exit(**more):
-    return order(EXIT, STOP, side=SELL, stop_price="95", **more)
+def stop_exit(stop="95", **more):
+    return order(EXIT, STOP, side=SELL, stop_price=stop, **more)
 
 
 def stop(**more):
@@ -144,6 +145,51 @@ def test_members_with_the_same_request_id_are_rejected():
             await flow(found).PlaceOrderGroup(
                 trade_flow_pb2.PlaceOrderGroupRequest(approved=requests), None
             )
+
+    run(scenario())
+
+
+WRONG_SIDES = {
+    "stop above a buy": ([entry(), stop_exit(stop="100")], "stop_price", "below"),
+    "limit order below a buy": ([entry(), limit_exit(limit="100")], "price", "above"),
+    "take-profit below a buy": (
+        [entry(), order(EXIT, PROFIT, side=SELL, stop_price="100")],
+        "stop_price",
+        "above",
+    ),
+    "stop below a sale": (
+        [entry(side=SELL), order(EXIT, STOP, side=BUY, stop_price="100")],
+        "stop_price",
+        "above",
+    ),
+    "stop above a purchase at market": (
+        [order(ENTRY, MARKET, price=""), stop_exit(stop="101")],
+        "stop_price",
+        "below",
+    ),
+    "stop above the market that a purchase crosses": (
+        [entry(price="105"), stop_exit(stop="103")],
+        "stop_price",
+        "below",
+    ),
+    "stop above a purchase by a stop": (
+        [order(ENTRY, STOP, stop_price="120"), stop_exit(stop="125")],
+        "stop_price",
+        "below",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SIDES)
+def test_exit_on_the_wrong_side_of_the_entry_is_rejected(name):
+    contents, field, side = WRONG_SIDES[name]
+
+    async def scenario():
+        found = await ready()
+        with pytest.raises(InvalidOrder, match=f"allowed in a group is {side}") as refused:
+            await place(found, group(*contents))
+        assert refused.value.metadata["field"] == field
+        assert not found.account.state.index.orders
 
     run(scenario())
 
