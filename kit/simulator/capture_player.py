@@ -4,6 +4,7 @@ import asyncio
 import bisect
 from collections import deque
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 from aiohttp import WSCloseCode
 
@@ -34,6 +35,7 @@ BOOK_WAIT_S_MAX = 8.0
 
 TIMER_NS = 1_000_000
 """No wait is shorter: event loops round shorter ones to nothing."""
+STREAM_OF = itemgetter(0)
 _TRADES, _BOOK = Channel.TRADES, Channel.BOOK
 _WITH_MARKS = frozenset({Channel.MARKS, Channel.TICKERS})
 
@@ -275,7 +277,7 @@ class CapturePlayer:
 
     async def _play(self, lines: Sequence[bytes], now_ns: int) -> None:
         frames = list(map(self._frame_of, lines))
-        self._fit.played((stream for stream, _ in frames), self._venue.wanted)
+        self._fit.played(map(STREAM_OF, frames), self._venue.wanted)
         if not self.frames_played:
             self._log_problem()
         self._market_view.played(frames, now_ns)

@@ -23,7 +23,7 @@ from kit.simulator.market_events import decimal_text
 Rows = TradeRows | QuoteRows | BookRows
 Parser = Callable[[Frames], Rows]
 MarkParser = Callable[[Frames], MarkRows]
-BATCH_LINES = 32
+BATCH_LINES = 128
 """Lines that are parsed together. One parse costs as much as some lines; of a damaged batch the
 halves are parsed again."""
 
