@@ -40,9 +40,9 @@ class ContractAssets:
         """The kind of contract that these assets make."""
         if not self.settle:
             return ContractKind.SPOT
-        if self.settle == self.base:
-            return ContractKind.INVERSE
-        return ContractKind.LINEAR if self.settle == self.quote else ContractKind.QUANTO
+        if self.settle == self.quote:
+            return ContractKind.LINEAR
+        return ContractKind.INVERSE if self.settle == self.base else ContractKind.QUANTO
 
 
 class Contract:

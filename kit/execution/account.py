@@ -79,7 +79,7 @@ class Account:
         self.journal, self.verifier = journal, verifier
         self._last_epoch = self._forgot_ns = 0
         venue, name, clock = context.venue, context.account, context.clock
-        self.state = AccountState(venue, name, clock, journal, self)
+        self.state = AccountState(venue, name, clock, journal, self, market.instrument)
         positions = BalancesAndPositions(clock, journal, market.instrument)
         self.balances_and_positions = positions
         resolver = self.resolver = OutcomeResolver(client, self.state, context)
@@ -229,7 +229,8 @@ class Account:
                     self.executions.publish(Event(balance=balance_message(event)))
             case VenuePosition():
                 if self.balances_and_positions.apply_position(event):
-                    self.executions.publish(Event(position=position_message(event)))
+                    message = position_message(event, self.market.instrument)
+                    self.executions.publish(Event(position=message))
 
     def order_changed(self, order: Order) -> None:
         self.retries.order_changed(order)
@@ -239,7 +240,7 @@ class Account:
 
     def fill_added(self, fill: OrderFill) -> None:
         self.balances_and_positions.apply_fill(fill)
-        message = fill_message(self.context.venue, self.context.account, fill)
+        message = fill_message(self.context, fill, self.market.instrument)
         self.executions.publish(Event(fill=message))
 
     def order_in_doubt(self, order: Order) -> None:

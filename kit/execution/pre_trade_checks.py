@@ -12,7 +12,7 @@ from decimal import Decimal
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.accounting import amounts
+from kit.accounting import amounts, instruments
 from kit.accounting.amounts import ZERO
 from kit.accounting.stop_triggers import triggers_on_rise
 from kit.base.errors import ApprovalRejected, InvalidOrder, NotSupported
@@ -203,31 +203,37 @@ def _check_size(size: Decimal, instrument: types_pb2.Instrument) -> None:
     least = _limit(instrument.size_min) or step
     if least is not None and size < least:
         valid = amounts.ceil_to(least, step) if step is not None else least
-        raise _invalid("size", plain(size), f"at least {plain(least)}", plain(valid))
+        allowed = f"at least {plain(least)}{_unit_of_sizes(instrument)}"
+        raise _invalid("size", plain(size), allowed, plain(valid))
     if step is not None and not amounts.is_multiple(size, step):
         # The nearest valid size is never more than what was requested.
         nearest = amounts.floor_to(size, step)
-        raise _invalid("size", plain(size), f"a multiple of {plain(step)}", plain(nearest))
+        allowed = f"a multiple of {plain(step)}{_unit_of_sizes(instrument)}"
+        raise _invalid("size", plain(size), allowed, plain(nearest))
+
+
+def _unit_of_sizes(instrument: types_pb2.Instrument) -> str:
+    """For the end of what is allowed: a size may be invalid because it is in another unit."""
+    unit = instruments.size_unit(instrument)
+    return f" (sizes of {instrument.symbol} are {unit})" if unit else ""
 
 
 def _check_notional(size: Decimal, price: Decimal, instrument: types_pb2.Instrument) -> None:
     least = _limit(instrument.notional_min)
-    contract = _limit(instrument.contract_size) or Decimal(1)
-    if least is None:
+    notional = instruments.notional(instrument, size, price)
+    if least is None or notional is None or notional >= least:
         return
-    notional = amounts.product(amounts.product(size, price), contract)
-    if notional >= least:
-        return
-    allowed = f"price times size at least {plain(least)}; it is {plain(notional)}"
+    allowed = f"a notional of at least {plain(least)} {instrument.quote}; it is {plain(notional)}"
     raise _invalid("size", plain(size), allowed, plain(_size_worth(least, price, instrument)))
 
 
 def _size_worth(notional: Decimal, price: Decimal, instrument: types_pb2.Instrument) -> Decimal:
     """The smallest size whose value is the notional."""
-    contract = _limit(instrument.contract_size) or Decimal(1)
     step = _limit(instrument.size_step) or Decimal("1e-8")
-    unit = amounts.product(amounts.product(step, price), contract)
-    return amounts.product(amounts.steps_up(notional, unit), step)
+    value_of_step = instruments.notional(instrument, step, price)
+    if not value_of_step:
+        return ZERO
+    return amounts.product(amounts.steps_up(notional, value_of_step), step)
 
 
 def size_min_of(instrument: types_pb2.Instrument, price: Decimal | None) -> Decimal:

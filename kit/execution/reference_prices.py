@@ -21,6 +21,10 @@ FindInstrument = Callable[[str], types_pb2.Instrument | None]
 """Returns the instrument of a native symbol, or None where it is not listed."""
 
 
+def not_listed(symbol: str) -> types_pb2.Instrument | None:
+    return None
+
+
 class BestPrices(NamedTuple):
     """The best bid and ask of a book."""
 

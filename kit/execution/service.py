@@ -169,9 +169,9 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
             and request.symbol in ("", fill.symbol)
             and request.client_order_id in ("", fill.client_order_id)
         ]
-        name = account.context.account
+        find = account.market.instrument
         response = trade_flow_pb2.ListFillsResponse(
-            fills=[fill_message(self._venue, name, fill) for _, fill in found[:size]]
+            fills=[fill_message(account.context, fill, find) for _, fill in found[:size]]
         )
         if len(found) > size:
             response.next_page_token = make_token(request, [found[size - 1][0]])

@@ -37,9 +37,10 @@ def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument
     {"filterType":"NOTIONAL","minNotional":"5.00000000",…}],…}
 
     Futures have {"filterType":"MIN_NOTIONAL","notional":"100"}; pricePrecision is not their tick.
-    Their sizes are in base units, so a contract is one unit.
+    Their sizes are in base units, so a contract is one unit; {"marginAsset":"USDT"} settles them.
     """
     info = market["info"]
+    is_spot = market["type"] == "spot"
     filters = {entry["filterType"]: entry for entry in info.get("filters", ())}
     lot = filters.get("LOT_SIZE", {})
     notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
@@ -56,4 +57,9 @@ def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument
         notional_min=plain_text_or_empty(notional.get("minNotional") or notional.get("notional")),
         contract_size="1",
         status=STATUSES.get(info.get("status", ""), types_pb2.INSTRUMENT_STATUS_UNSPECIFIED),
+        size_unit=types_pb2.SIZE_UNIT_BASE,
+        settlement_asset="" if is_spot else info["marginAsset"],
+        contract_kind=(
+            types_pb2.CONTRACT_KIND_UNSPECIFIED if is_spot else types_pb2.CONTRACT_KIND_LINEAR
+        ),
     )

@@ -37,4 +37,5 @@ def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument
         notional_min=plain_text_or_empty(lot.get("minOrderAmt")),
         contract_size="1",
         status=STATUSES.get(info.get("status", ""), types_pb2.INSTRUMENT_STATUS_UNSPECIFIED),
+        size_unit=types_pb2.SIZE_UNIT_BASE,
     )

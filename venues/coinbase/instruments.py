@@ -48,6 +48,7 @@ def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument
         notional_min=_plain(info.get("quote_min_size") or info.get("min_market_funds")),
         contract_size="1",
         status=_status(info),
+        size_unit=types_pb2.SIZE_UNIT_BASE,
     )
 
 

@@ -60,7 +60,6 @@ def deribit(place: Environment) -> Venue:
         fee_schedule=FeeSchedule(
             Decimal(0),
             Decimal("0.0005"),
-            sizes_are_contracts=False,
             continuous_funding_period_ns=FUNDING_PERIOD_NS,
         ),
     )

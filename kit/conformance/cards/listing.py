@@ -4,6 +4,7 @@ from decimal import Decimal, InvalidOperation
 
 from venuemesh.common.v1 import types_pb2
 
+from kit.accounting import instruments
 from kit.base.errors import VenuemeshError
 from kit.conformance.card import CardContext, card, expect
 from kit.connector.publishing.instrument_cache import InstrumentCache
@@ -20,6 +21,8 @@ async def exact(context: CardContext) -> None:
         expect(ours == theirs, f"tick of {symbol}: {one.price_tick!r}, it is {theirs}")
         expect(_number(one.size_step) > 0, f"step of {symbol}: {one.size_step!r}")
         expect(_number(one.contract_size) > 0, f"contract of {symbol}: {one.contract_size!r}")
+        expect(one.size_unit, f"{symbol} does not state the unit of its sizes")
+        expect(instruments.multiplier(one), f"{symbol} does not state what a size of 1 is worth")
         trading = one.status == types_pb2.INSTRUMENT_STATUS_TRADING
         expect(trading, f"{symbol} trades, its status says otherwise")
         expect(one.base and one.quote and one.unified_symbol, f"{symbol} has no assets")

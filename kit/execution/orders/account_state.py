@@ -26,6 +26,7 @@ from kit.execution.orders import order_states
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_index import OrderIndex
 from kit.execution.orders.order_messages import difference_message, external_content_message
+from kit.execution.reference_prices import FindInstrument, not_listed
 
 UNMATCHED_ORDERS_MAX = 10_000
 AMENDED_TERMS_AFTER_NS = 60 * NANOSECONDS_PER_SECOND
@@ -83,12 +84,11 @@ class AccountState:
         clock: Clock,
         journal: JournalRecordWriter,
         listener: AccountStateListener,
+        find_instrument: FindInstrument = not_listed,
     ) -> None:
         self.venue, self.account = venue, account
-        self._clock = clock
-        self._journal = journal
-        self._listener = listener
-        self.index = OrderIndex()
+        self._clock, self._journal, self._listener = clock, journal, listener
+        self.index = OrderIndex(find_instrument)
         self.unmatched: dict[tuple[str, str], list[VenueOrder | VenueFill]] = {}
         """Updates of orders that are not known, by symbol and venue order id."""
 

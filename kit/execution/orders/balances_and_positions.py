@@ -134,7 +134,7 @@ class BalancesAndPositions:
     def position_messages(self) -> list[orders_pb2.Position]:
         """Render the positions that are not zero, by symbol."""
         return [
-            position_message(position)
+            position_message(position, self._instrument)
             for _, position in sorted(self.positions.items())
             if position.size
         ]

@@ -9,6 +9,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.accounting import amounts
 from kit.accounting.amounts import ZERO
 from kit.accounting.average_prices import average_price, fill_weight
+from kit.accounting.instruments import is_inverse
 from kit.base.request_budget import Priority
 from kit.execution.contract import (
     OrderKey,
@@ -30,6 +31,7 @@ from kit.execution.journal.records import (
 from kit.execution.order_types import TRIGGERED_TYPES, is_protective
 from kit.execution.orders import order_states
 from kit.execution.orders.request_reader import read_request
+from kit.execution.reference_prices import FindInstrument, not_listed
 
 DETAIL_CHARS_MAX = 2000
 """Of a venue's text in the journal. A record that is too large is not written at all."""
@@ -87,7 +89,12 @@ class Order:
     fills: dict[str, OrderFill] = field(default_factory=dict)
     """By fill id."""
     fill_size: Decimal = ZERO
-    fill_value: Decimal = ZERO
+    fill_weight: Decimal = ZERO
+    """Sum of the fills' weights for the average price, without ``unweighted_fills``."""
+    unweighted_fills: list[OrderFill] = field(default_factory=list)
+    """Fills that were not weighted yet: their weights depend on the instrument, which may be listed
+    later."""
+    find_instrument: FindInstrument = field(default=not_listed, repr=False, compare=False)
     fees: dict[str, Decimal] = field(default_factory=dict)
     amendments: dict[str, Amendment] = field(default_factory=dict)
     """By request id."""
@@ -163,13 +170,22 @@ class Order:
 
     @property
     def average_price(self) -> Decimal | None:
-        """The mean price of its fills, or the venue's while fills are missing; None without
-        fills."""
+        """The mean price of its fills: of an inverse contract the harmonic mean. The venue's while
+        fills are missing or the instrument is not known. None without fills, or if neither is
+        known."""
         if self.lacks_fills and self.reported_average_price is not None:
             return self.reported_average_price
         if not self.fill_size:
             return None
-        return average_price(self.fill_value, self.fill_size, is_inverse=False)
+        instrument = self.find_instrument(self.symbol)
+        if instrument is None:
+            return self.reported_average_price
+        inverse = is_inverse(instrument)
+        for fill in self.unweighted_fills:
+            weight = fill_weight(fill.price, fill.size, is_inverse=inverse)
+            self.fill_weight = amounts.add(self.fill_weight, weight)
+        self.unweighted_fills.clear()
+        return average_price(self.fill_weight, self.fill_size, is_inverse=inverse)
 
     @property
     def is_amending(self) -> bool:
@@ -224,8 +240,7 @@ class Order:
     def add_fill(self, fill: OrderFill) -> None:
         self.fills[fill.fill_id] = fill
         self.fill_size = amounts.add(self.fill_size, fill.size)
-        weight = fill_weight(fill.price, fill.size, is_inverse=False)
-        self.fill_value = amounts.add(self.fill_value, weight)
+        self.unweighted_fills.append(fill)
         for asset, amount in fill.fees:
             self.fees[asset] = amounts.add(self.fees.get(asset, ZERO), amount)
 
@@ -318,7 +333,7 @@ class Order:
         self.best_price, self.is_triggered = update.best_price, update.is_triggered
 
 
-def intended_order(intent: OrderIntent) -> Order:
+def intended_order(intent: OrderIntent, find_instrument: FindInstrument = not_listed) -> Order:
     """Make an order of its journal record."""
     content = orders_pb2.OrderContent.FromString(intent.content)
     return Order(
@@ -335,10 +350,11 @@ def intended_order(intent: OrderIntent) -> Order:
         was_held_here=intent.held_here,
         held_here=intent.held_here,
         updated_time_ns=intent.created_time_ns,
+        find_instrument=find_instrument,
     )
 
 
-def external_order(record: ExternalOrder) -> Order:
+def external_order(record: ExternalOrder, find_instrument: FindInstrument) -> Order:
     """Make an order that another program placed of its journal record."""
     content = orders_pb2.OrderContent.FromString(record.content)
     return Order(
@@ -348,4 +364,5 @@ def external_order(record: ExternalOrder) -> Order:
         created_time_ns=record.created_time_ns,
         external=True,
         state=order_states.ACKNOWLEDGED,
+        find_instrument=find_instrument,
     )

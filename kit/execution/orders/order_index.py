@@ -16,6 +16,7 @@ from kit.execution.journal.records import (
 )
 from kit.execution.orders import order_states
 from kit.execution.orders.order import Order, external_order, intended_order
+from kit.execution.reference_prices import FindInstrument, not_listed
 
 FORGET_AFTER_NS = 3600 * NANOSECONDS_PER_SECOND
 """An ended order is kept at least this long, however many there are: updates of it may be late."""
@@ -24,7 +25,8 @@ FORGET_AFTER_NS = 3600 * NANOSECONDS_PER_SECOND
 class OrderIndex:
     """The orders of one account."""
 
-    def __init__(self) -> None:
+    def __init__(self, find_instrument: FindInstrument = not_listed) -> None:
+        self._find_instrument = find_instrument
         self.orders: dict[str, Order] = {}
         self.open: dict[str, Order] = {}
         """Orders that are not final."""
@@ -65,13 +67,13 @@ class OrderIndex:
 
     def add_intended(self, intent: OrderIntent) -> Order:
         """Add an order that is to be placed."""
-        order = intended_order(intent)
+        order = intended_order(intent, self._find_instrument)
         self.add(order)
         return order
 
     def add_external(self, record: ExternalOrder) -> Order:
         """Add an order that another program placed."""
-        order = external_order(record)
+        order = external_order(record, self._find_instrument)
         self.add(order)
         return order
 

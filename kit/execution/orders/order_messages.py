@@ -5,11 +5,14 @@ from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
+from kit.accounting import instruments
 from kit.accounting.amounts import ZERO
 from kit.execution.approval import plain
+from kit.execution.context import AccountContext
 from kit.execution.contract import VenueBalance, VenueOrder, VenuePosition
 from kit.execution.journal.records import OrderFill
 from kit.execution.orders.order import Order
+from kit.execution.reference_prices import FindInstrument
 
 
 def order_message(order: Order) -> orders_pb2.Order:
@@ -33,6 +36,7 @@ def order_message(order: Order) -> orders_pb2.Order:
         external=order.external,
         created_time_ns=order.created_time_ns,
         updated_time_ns=order.updated_time_ns,
+        size_unit=_size_unit(order.symbol, order.find_instrument),
     )
 
 
@@ -63,12 +67,14 @@ def external_content_message(
     )
 
 
-def fill_message(venue: str, account: str, fill: OrderFill) -> orders_pb2.Fill:
+def fill_message(
+    account: AccountContext, fill: OrderFill, find_instrument: FindInstrument
+) -> orders_pb2.Fill:
     """Render a fill. Of several fees it has the first; the order's message has all."""
     asset, amount = fill.fees[0] if fill.fees else ("", ZERO)
     return orders_pb2.Fill(
-        venue=venue,
-        account=account,
+        venue=account.venue,
+        account=account.account,
         symbol=fill.symbol,
         fill_id=fill.fill_id,
         client_order_id=fill.client_order_id,
@@ -80,6 +86,7 @@ def fill_message(venue: str, account: str, fill: OrderFill) -> orders_pb2.Fill:
         liquidity=fill.liquidity,  # type: ignore[arg-type]  # the number of an enum
         venue_time_ns=fill.venue_time_ns,
         received_time_ns=fill.received_time_ns,
+        size_unit=_size_unit(fill.symbol, find_instrument),
     )
 
 
@@ -88,14 +95,22 @@ def balance_message(balance: VenueBalance) -> orders_pb2.Balance:
     return orders_pb2.Balance(asset=balance.asset, total=total, free=free)
 
 
-def position_message(position: VenuePosition) -> orders_pb2.Position:
+def position_message(
+    position: VenuePosition, find_instrument: FindInstrument
+) -> orders_pb2.Position:
     return orders_pb2.Position(
         symbol=position.symbol,
         size=plain(position.size),
         entry_price=_text(position.entry_price),
         unrealized_profit=_text(position.unrealized_profit),
         liquidation_price=_text(position.liquidation_price),
+        size_unit=_size_unit(position.symbol, find_instrument),
     )
+
+
+def _size_unit(symbol: str, find_instrument: FindInstrument) -> str:
+    instrument = find_instrument(symbol)
+    return instruments.size_unit(instrument) if instrument is not None else ""
 
 
 def _text(amount: Decimal | None) -> str:

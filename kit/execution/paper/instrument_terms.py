@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.accounting import amounts
+from kit.accounting import amounts, instruments
 from kit.accounting.amounts import ZERO
 from kit.accounting.contract import Contract, ContractAssets
 from kit.accounting.money import atoms_of
@@ -52,22 +52,19 @@ class PaperInstrumentTerms:
         return amounts.floor_to(size, self.step)
 
 
-def terms_of(
-    instrument: types_pb2.Instrument, *, sizes_are_contracts: bool
-) -> PaperInstrumentTerms | None:
-    """Return an instrument's terms, or None if its kind is not traded on paper."""
-    if instrument.kind not in KINDS:
+def terms_of(instrument: types_pb2.Instrument) -> PaperInstrumentTerms | None:
+    """Return an instrument's terms. None if its kind is not traded on paper, or its connector does
+    not state what its sizes are worth."""
+    assets, multiplier = instruments.contract_assets(instrument), instruments.multiplier(instrument)
+    if instrument.kind not in KINDS or assets is None or multiplier is None:
         return None
-    is_spot = instrument.kind == types_pb2.INSTRUMENT_KIND_SPOT
-    listed = instrument.unified_symbol.partition(":")[2].partition("-")[0]
-    counts_contracts = sizes_are_contracts and not is_spot
     step = Decimal(instrument.size_step or 0)
     return PaperInstrumentTerms(
         symbol=instrument.symbol,
         base=instrument.base,
         quote=instrument.quote,
-        settle="" if is_spot else listed or instrument.quote,
+        settle=assets.settle,
         pays_funding=instrument.kind == types_pb2.INSTRUMENT_KIND_PERPETUAL,
-        multiplier=Decimal(instrument.contract_size or 1) if counts_contracts else Decimal(1),
+        multiplier=multiplier,
         step=step if step > ZERO else DEFAULT_STEP,
     )

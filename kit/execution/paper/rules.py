@@ -12,16 +12,13 @@ AMOUNT_PLACES = 18
 
 @dataclass(frozen=True, slots=True)
 class FeeSchedule:
-    """What a venue charges, and how it counts sizes. Fees are shares of the value."""
+    """What a venue charges. Fees are shares of the value."""
 
     maker: Decimal = Decimal("0.001")
     """Of the first tier; negative: a rebate."""
     taker: Decimal = Decimal("0.001")
     fees_in_quote: bool = False
     """Whether fees of spot trades are paid in the quote asset; otherwise in the received asset."""
-    sizes_are_contracts: bool = True
-    """Whether sizes of derivatives count contracts. False: they count base units, or quote units of
-    an inverse contract."""
     continuous_funding_period_ns: int = 0
     """The period that a funding rate belongs to, where funding is charged all the time. 0: it is
     charged at the times that the venue names."""

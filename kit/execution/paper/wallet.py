@@ -75,8 +75,7 @@ class PaperWallet:
 
     def enter(self, instrument: types_pb2.Instrument) -> PaperInstrumentTerms | None:
         """Return an instrument's terms of now, or None if it cannot be traded on paper."""
-        contracts = self._rules.fee_schedule.sizes_are_contracts
-        found = terms_of(instrument, sizes_are_contracts=contracts)
+        found = terms_of(instrument)
         if found is None:
             return None
         if self.terms.get(found.symbol) != found:

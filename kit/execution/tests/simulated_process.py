@@ -51,6 +51,7 @@ SPOT = types_pb2.Instrument(
     notional_min="5",
     contract_size="1",
     status=types_pb2.INSTRUMENT_STATUS_TRADING,
+    size_unit=types_pb2.SIZE_UNIT_BASE,
 )
 
 

@@ -20,6 +20,7 @@ from kit.execution.orders.order_index import OrderIndex
 from kit.execution.orders.order_messages import order_message
 from kit.execution.orders.request_reader import digest_of
 from kit.execution.tests.fake_venue import limit_order
+from kit.execution.tests.simulated_process import SPOT
 from tests.support.manual_clock import ManualClock
 
 KEY = "0" * 32
@@ -51,8 +52,12 @@ class Listener:
         self.differences.append(difference)
 
 
-def account_state():
-    return AccountState("fake", "main", ManualClock(), [], Listener())
+def listed(symbol):
+    return SPOT if symbol == SPOT.symbol else None
+
+
+def account_state(find_instrument=listed):
+    return AccountState("fake", "main", ManualClock(), [], Listener(), find_instrument)
 
 
 def sent(state, size="4", key=KEY):
@@ -153,10 +158,10 @@ def test_journal_restores_the_whole_state(seed, count):
     updates = [*STORY, *ENDS[order_states.FILLED], report(venue="x", client="")]
     for one in chance.choices(updates, k=count):
         apply(state, one)
-    again = OrderIndex()
+    again = OrderIndex(listed)
     for record in [*state._journal, *state._journal[-5:]]:
         again.replay(records.decode(records.encode(record)))
-    compact = OrderIndex()
+    compact = OrderIndex(listed)
     for record in state.index.records():
         compact.replay(records.decode(records.encode(record)))
     for index in (again, compact):
@@ -173,7 +178,7 @@ def test_journal_restores_the_whole_state(seed, count):
 def test_sent_order_without_an_update_is_unknown_after_a_restart():
     state = account_state()
     order = sent(state)
-    index = OrderIndex()
+    index = OrderIndex(listed)
     index.replay(state._journal[0])
     assert index.orders[KEY].state == order_states.INTENDED
     index.replay(OrderSent(order.key, 1))
@@ -259,7 +264,7 @@ def test_both_fills_of_a_self_trade_are_kept():
     for one in [*fills, *fills, *(replace(one, client_order_id="") for one in fills)]:
         state.apply_fill(one)
     assert [one.key for one in state._listener.fills] == [bought.key, sold.key]
-    restored = OrderIndex()
+    restored = OrderIndex(listed)
     for record in [*state._journal, *state.index.records()]:
         restored.replay(records.decode(records.encode(record)))
     for index in (state.index, restored):
@@ -276,7 +281,7 @@ def test_fill_with_an_earlier_venue_id_is_known_after_a_restart():
     amended(state, order)
     state.apply_order(report(at=9, venue="w"), is_answer=True)
     assert order.venue_order_id == "w"
-    restored = OrderIndex()
+    restored = OrderIndex(listed)
     for record in state.index.records():
         restored.replay(records.decode(records.encode(record)))
     assert restored.find("BTCUSDT", "", "v") is restored.find("BTCUSDT", "", "w")

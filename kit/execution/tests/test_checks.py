@@ -116,6 +116,41 @@ def test_nearest_value_is_valid(size, price, side):
     assert check(content, known) is False
 
 
+def in_contracts(**more):
+    """A swap whose contracts are of 100 US dollars."""
+    found = types_pb2.Instrument()
+    found.CopyFrom(SPOT)
+    terms = types_pb2.Instrument(
+        symbol="BTC-USD-SWAP",
+        kind=types_pb2.INSTRUMENT_KIND_PERPETUAL,
+        quote="USD",
+        size_step="1",
+        size_min="1",
+        notional_min="200",
+        size_unit=types_pb2.SIZE_UNIT_CONTRACTS,
+        settlement_asset="BTC",
+        contract_kind=types_pb2.CONTRACT_KIND_INVERSE,
+        contract_value="100",
+        contract_value_asset="USD",
+        **more,
+    )
+    found.MergeFrom(terms)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("size", "nearest", "allowed"),
+    [
+        ("0.01", "1", "at least 1 (sizes of BTC-USD-SWAP are contracts of 100 USD)"),
+        ("2.5", "2", "a multiple of 1 (sizes of BTC-USD-SWAP are contracts of 100 USD)"),
+        ("1", "2", "a notional of at least 200 USD; it is 100"),
+    ],
+)
+def test_size_in_another_unit_is_rejected_with_the_unit(size, nearest, allowed):
+    found = refusal(limit_order(size=size), replace(KNOWN, instrument=in_contracts()))
+    assert (found["nearest"], found["allowed"]) == (nearest, allowed)
+
+
 def test_price_far_from_the_market_is_rejected():
     known = replace(KNOWN, best=BestPrices(Decimal(100), Decimal(101)), band_percent=10)
     assert refusal(limit_order(price="111.5"), known)["nearest"] == "111"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 from google.protobuf import text_format
+from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import trade_flow_pb2
 
 from kit.execution.journal import records
@@ -36,8 +37,13 @@ def starts_with(after, before):
     return len(after) >= len(before) and all(map(starts_with, after, before))
 
 
+def listed(symbol):
+    """Every symbol is listed, and the unit of its sizes is not known."""
+    return types_pb2.Instrument(symbol=symbol)
+
+
 def test_every_order_balance_and_position_is_restored():
-    state = AccountState("fake", "main", ManualClock(), [], None)
+    state = AccountState("fake", "main", ManualClock(), [], None, listed)
     known = BalancesAndPositions(ManualClock(), [], lambda symbol: None)
     kinds = Counter()
     for payload in read(JOURNAL).payloads:

@@ -37,10 +37,11 @@ class InstrumentBook:
         self.in_dollars = listing.quote in DOLLARS
         self.tick = Decimal(instrument.price_text(1))
         self.lot = Decimal(instrument.size_text(1))
-        settle = "" if self.is_spot else listing.settle or listing.quote
+        if not self.is_spot and not listing.settle:
+            raise ValueError(f"{listing.symbol} is a derivative without a settlement asset")
         self.contract = Contract(
             listing.symbol,
-            ContractAssets(listing.base, listing.quote, settle),
+            ContractAssets(listing.base, listing.quote, listing.settle),
             Decimal(listing.contract_size or 1),
             self.tick,
             self.lot,

@@ -1,6 +1,7 @@
 """Examplex's instruments, with tick and lot as the exchange writes them.
 
-To change: the members, the statuses, the kind; for derivatives also contract size and settlement.
+To change: the members, the statuses, the kind, what a size of 1 is; for derivatives also the
+contract kind, its size and value, and the settlement asset.
 """
 
 import msgspec
@@ -42,6 +43,7 @@ def instrument(venue_id: str, market: ListedMarket) -> types_pb2.Instrument:
         notional_min=plain(market.minimum_notional),
         contract_size="1",
         status=STATUSES.get(market.status, types_pb2.INSTRUMENT_STATUS_UNSPECIFIED),
+        size_unit=types_pb2.SIZE_UNIT_BASE,
     )
 
 

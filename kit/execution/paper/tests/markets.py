@@ -28,26 +28,30 @@ RULES = PaperRules(
 )
 
 
-def instrument(symbol, kind, unified, contract="1"):
+def instrument(symbol, kind, unified, contract_kind=types_pb2.CONTRACT_KIND_UNSPECIFIED):
+    is_inverse = symbol == INVERSE
     return types_pb2.Instrument(
         venue="fake",
         symbol=symbol,
         unified_symbol=unified,
         kind=kind,
         base="BTC",
-        quote="USD" if symbol == INVERSE else "USDT",
+        quote="USD" if is_inverse else "USDT",
         price_tick="0.5",
         size_step="0.01",
-        contract_size=contract,
+        contract_size="1",
         status=types_pb2.INSTRUMENT_STATUS_TRADING,
+        size_unit=types_pb2.SIZE_UNIT_QUOTE if is_inverse else types_pb2.SIZE_UNIT_BASE,
+        settlement_asset=unified.partition(":")[2],
+        contract_kind=contract_kind,
     )
 
 
 PERPETUAL = types_pb2.INSTRUMENT_KIND_PERPETUAL
 LISTED = {
     SYMBOL: instrument(SYMBOL, types_pb2.INSTRUMENT_KIND_SPOT, "BTC/USDT"),
-    SWAP: instrument(SWAP, PERPETUAL, "BTC/USDT:USDT"),
-    INVERSE: instrument(INVERSE, PERPETUAL, "BTC/USD:BTC"),
+    SWAP: instrument(SWAP, PERPETUAL, "BTC/USDT:USDT", types_pb2.CONTRACT_KIND_LINEAR),
+    INVERSE: instrument(INVERSE, PERPETUAL, "BTC/USD:BTC", types_pb2.CONTRACT_KIND_INVERSE),
 }
 
 

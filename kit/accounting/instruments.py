@@ -1,0 +1,76 @@
+"""What sizes of an instrument are, and what they are worth, as its Instrument message states.
+
+Nothing is concluded from a symbol: where the connector does not state it, it is not known.
+"""
+
+from decimal import Decimal
+
+from venuemesh.common.v1 import types_pb2
+
+from kit.accounting.amounts import product
+from kit.accounting.contract import ContractAssets
+
+ONE = Decimal(1)
+
+
+def contract_assets(instrument: types_pb2.Instrument) -> ContractAssets | None:
+    """Return the assets of an instrument, or None if it is a derivative whose kind of contract is
+    not known."""
+    if instrument.kind == types_pb2.INSTRUMENT_KIND_SPOT:
+        return ContractAssets(instrument.base, instrument.quote)
+    if instrument.contract_kind == types_pb2.CONTRACT_KIND_UNSPECIFIED:
+        return None
+    return ContractAssets(instrument.base, instrument.quote, instrument.settlement_asset)
+
+
+def is_inverse(instrument: types_pb2.Instrument) -> bool:
+    """Whether the average price of fills is the harmonic mean."""
+    return instrument.contract_kind == types_pb2.CONTRACT_KIND_INVERSE
+
+
+def multiplier(instrument: types_pb2.Instrument) -> Decimal | None:
+    """Return what a size of 1 stands for: base units, quote units of an inverse contract, or
+    settlement units per unit of price of a quanto contract. None if it is not known."""
+    if instrument.size_unit == types_pb2.SIZE_UNIT_CONTRACTS:
+        return Decimal(instrument.contract_value) if instrument.contract_value else None
+    is_spot = instrument.kind == types_pb2.INSTRUMENT_KIND_SPOT
+    if is_spot or instrument.size_unit == _unit_of_one(instrument):
+        return ONE
+    return None
+
+
+def notional(instrument: types_pb2.Instrument, size: Decimal, price: Decimal) -> Decimal | None:
+    """Return the value of a size in the quote asset, exact. None for a quanto contract, and if the
+    unit of size is not known."""
+    size_of_one = multiplier(instrument)
+    if size_of_one is None or instrument.contract_kind == types_pb2.CONTRACT_KIND_QUANTO:
+        return None
+    value = product(size, size_of_one)
+    return value if is_inverse(instrument) else product(value, price)
+
+
+def size_unit(instrument: types_pb2.Instrument) -> str:
+    """Return the unit of sizes for people: "BTC", "USD", "contracts of 100 USD". "" if it is not
+    known."""
+    match instrument.size_unit:
+        case types_pb2.SIZE_UNIT_BASE:
+            return instrument.base
+        case types_pb2.SIZE_UNIT_QUOTE:
+            return instrument.quote
+        case types_pb2.SIZE_UNIT_CONTRACTS:
+            return _contracts(instrument)
+    return ""
+
+
+def _contracts(instrument: types_pb2.Instrument) -> str:
+    value, asset = instrument.contract_value, instrument.contract_value_asset
+    if not value or instrument.contract_kind == types_pb2.CONTRACT_KIND_QUANTO:
+        return "contracts"
+    return f"contracts of {value} {asset}"
+
+
+def _unit_of_one(instrument: types_pb2.Instrument) -> "types_pb2.SizeUnit.ValueType":
+    """The unit in which a contract's multiplier is 1."""
+    if is_inverse(instrument):
+        return types_pb2.SIZE_UNIT_QUOTE
+    return types_pb2.SIZE_UNIT_BASE
