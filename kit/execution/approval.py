@@ -38,6 +38,7 @@ SIDES = _words(types_pb2.Side, "SIDE_")
 TYPES = _words(orders_pb2.OrderType, "ORDER_TYPE_")
 TIMES_IN_FORCE = _words(orders_pb2.TimeInForce, "TIME_IN_FORCE_")
 GROUP_ROLES = _words(orders_pb2.GroupRole, "GROUP_ROLE_")
+SELF_TRADES = _words(orders_pb2.SelfTradePrevention, "SELF_TRADE_PREVENTION_")
 OPERATIONS = _words(signed_pb2.Operation, "OPERATION_")
 
 
@@ -53,9 +54,10 @@ class MeshScope(NamedTuple):
 def statement(approved: signed_pb2.ApprovedOrder) -> bytes:
     """Return the text that is signed: VERSION, then one line ``name=value`` for each field in the
     order of the contract, in UTF-8, each line ended by a line feed. Amounts have no trailing zeros,
-    enums are their names without the prefix, booleans are true or false. Raises ApprovalRejected
-    for an amount that is none, a line feed in a field, an unknown enum value, a field that the
-    contract does not have, and an approval of more than APPROVED_BYTES_MAX."""
+    enums are their names without the prefix, booleans are true or false. ``self_trade_prevention``
+    has a line only if it is set. Raises ApprovalRejected for an amount that is none, a line feed in
+    a field, an unknown enum value, a field that the contract does not have, and an approval of more
+    than APPROVED_BYTES_MAX."""
     _check_message(approved)
     values: dict[str, object] = {
         "mesh": approved.mesh,
@@ -84,7 +86,7 @@ def content_text(content: orders_pb2.OrderContent, request_id: str) -> bytes:
 
 
 def _content_values(content: orders_pb2.OrderContent) -> dict[str, object]:
-    return {
+    values: dict[str, object] = {
         "venue": content.venue,
         "account": content.account,
         "symbol": content.symbol,
@@ -102,6 +104,11 @@ def _content_values(content: orders_pb2.OrderContent) -> dict[str, object]:
         "group_role": _word("group_role", GROUP_ROLES, content.group.role),
         "group_count": content.group.count,
     }
+    # It is newer than the versions, so texts without it are as they were.
+    if content.self_trade_prevention:
+        value = content.self_trade_prevention
+        values["self_trade_prevention"] = _word("self_trade_prevention", SELF_TRADES, value)
+    return values
 
 
 def heartbeat_statement(heartbeat: signed_pb2.HeartbeatRequest) -> bytes:

@@ -24,9 +24,11 @@ TimeInForce: TypeAlias = "orders_pb2.TimeInForce.ValueType"
 OrderState: TypeAlias = "orders_pb2.OrderState.ValueType"
 RejectReason: TypeAlias = "orders_pb2.RejectReason.ValueType"
 Liquidity: TypeAlias = "orders_pb2.Liquidity.ValueType"
+SelfTradePrevention: TypeAlias = "orders_pb2.SelfTradePrevention.ValueType"
 Transport: TypeAlias = Literal["websocket", "rest"]
 """How orders are sent. "websocket": over the venue's order websocket while it is open, otherwise by
 REST. "rest": by REST only."""
+SelfTradeSetting: TypeAlias = Literal["cancel_taker", "cancel_maker", "cancel_both", "allow"]
 
 
 class OrderRequest(msgspec.Struct, frozen=True, gc=False):
@@ -48,6 +50,8 @@ class OrderRequest(msgspec.Struct, frozen=True, gc=False):
     reduce_only: bool = False
     worst_price: Decimal | None = None
     """Of a market order: the price beyond which it is not to trade."""
+    self_trade_prevention: SelfTradePrevention = orders_pb2.SELF_TRADE_PREVENTION_UNSPECIFIED
+    """What the venue is asked to do; UNSPECIFIED: its own rule applies."""
 
     @property
     def buys(self) -> bool:
@@ -219,6 +223,10 @@ class OrderCapabilities:
     fills_have_client_id: bool = True
     waits_for_book: bool = False
     """Whether an order that arrives while the book is in doubt waits for a proven one (paper)."""
+    self_trade_prevention: frozenset[SelfTradePrevention] = frozenset()
+    """What an order can ask the venue to do when it meets one of the same account."""
+    self_trades_in: frozenset[TimeInForce] = frozenset()
+    """Times in force for which the venue does not do it."""
     lag_s: float = 2.0
     """How long an accepted order may be missing from the venue's answers."""
 

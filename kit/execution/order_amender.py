@@ -150,8 +150,16 @@ class OrderAmender:
                 await self._send(order, request, amendment)
 
     async def _send(self, order: Order, request: OrderRequest, amendment: Amendment) -> None:
+        rejected = None
+        if request.price != order.price:
+            # An amendment carries no self-trade prevention.
+            amended = structs.replace(order.venue_request(), price=request.price)
+            rejected = await self._submitter.self_trades.clear(order, amended)
         if order.is_final:
             self._end(order, amendment, AmendmentOutcome.LAPSED, "the order has ended")
+            return
+        if rejected is not None:
+            self._end(order, amendment, AmendmentOutcome.REJECTED, rejected.detail)
             return
         call = self._client.amend(order.venue_key, request, order.priority)
         verdict = await verdict_of(call, self._timeout_s)

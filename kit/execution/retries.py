@@ -45,11 +45,12 @@ PASSING = frozenset(
         orders_pb2.REJECT_REASON_MAINTENANCE,
         orders_pb2.REJECT_REASON_TOO_MANY_ORDERS,
         orders_pb2.REJECT_REASON_NEVER_ARRIVED,
+        orders_pb2.REJECT_REASON_SELF_TRADE,
     }
 )
 """Reasons for which the same order may be accepted a little later: what the entry bought may not be
-booked yet, an instrument may be halted. OTHER can be anything: such an order is published as left
-open."""
+booked yet, an instrument may be halted, an own order in the way may be cancelled by then. OTHER can
+be anything: such an order is published as left open."""
 
 _log = telemetry.logger("orders.retries")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from kit.base.errors import SettingError
-from kit.execution.contract import Transport
+from kit.execution.contract import SelfTradeSetting, Transport
 
 
 class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +55,9 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Market orders and triggered stops trade at most this far beyond the best price at the time of
     sending. Without a proven book a market order is rejected, unless it limits a loss. 0: any
     price."""
+    self_trade_prevention: SelfTradeSetting = "cancel_taker"
+    """What happens when an entry meets an order of the same account, if its content does not say:
+    cancel_taker, cancel_maker, cancel_both or allow."""
     stale_price_s: float = 10.0
     """A stop that waits in this process is rejected while no event of its symbol came for this
     time. If one is held already, this is an alarm, and it keeps working."""

@@ -32,9 +32,10 @@ from kit.execution.orders.order import Order
 from kit.execution.orders.request_reader import digest_of
 from kit.execution.outcome_resolver import OutcomeResolver
 from kit.execution.reference_prices import ReferenceMarketData
+from kit.execution.request_builder import RequestBuilder
+from kit.execution.self_trades import SelfTradeGuard
 from kit.execution.tasks import BackgroundTasks
 from kit.execution.venue_calls import answer_of, verdict_of
-from kit.execution.worst_prices import is_unbounded_entry, with_worst_price
 
 CALLS_AT_ONCE = 8
 
@@ -68,8 +69,9 @@ class OrderSubmitter:
         self.tasks = BackgroundTasks()
         self._resolver = resolver
         self._context = context
-        self._market = market
         self._settings = context.settings
+        self.self_trades = SelfTradeGuard(state, self.cancel, self.tasks, context.settings)
+        self._requests = RequestBuilder(client, market, context.settings, self.self_trades)
         self._placing: dict[str, asyncio.Task[None]] = {}
         self.before_protective: Callable[[], Awaitable[None]] | None = None
         """Awaited before each protective order is sent."""
@@ -293,17 +295,17 @@ class OrderSubmitter:
             raise
 
     async def _place(self, order: Order) -> None:
+        if order.is_protective and self.before_protective is not None:
+            await self.before_protective()
+        request = await self._requests.build(order)
         if order.cancel_requested:
             detail = "cancelled before it was sent"
             self.state.transition(order, order_states.CANCELLED, detail=detail)
             return
-        if order.is_protective and self.before_protective is not None:
-            await self.before_protective()
-        request = with_worst_price(order.venue_request(), self._market, self._settings)
-        if is_unbounded_entry(order, request, self.client.capabilities, self._settings):
-            reason, detail = orders_pb2.REJECT_REASON_PRICE, "not sent: the book is in doubt"
-            self.state.transition(order, order_states.REJECTED, reason, detail)
+        if isinstance(request, RequestRejected):
+            self.state.transition(order, order_states.REJECTED, request.reason, request.detail)
             return
+        order.is_passed_on = True
         # The request goes out first; its verdict cannot arrive before SENT is published.
         asyncio.get_running_loop().call_soon(self._publish_sent, order)
         try:

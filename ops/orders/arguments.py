@@ -8,6 +8,8 @@ from typing import Any
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.execution.contract import SelfTradePrevention
+from kit.execution.self_trades import MODES
 from ops.arguments import OneLineErrorParser
 from ops.errors import OperationsError
 
@@ -17,6 +19,7 @@ LIFETIMES = {
     "ioc": orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
     "fok": orders_pb2.TIME_IN_FORCE_FILL_OR_KILL,
 }
+SELF_TRADES = {name.replace("_", "-"): mode for name, mode in MODES.items()}
 AMENDED_FIELDS = ("size", "price", "stop_price", "trailing_offset")
 ID_BYTES = 8
 KEY_VARIABLE = "VENUEMESH_ORDER_KEY"
@@ -71,6 +74,7 @@ def content(chosen: argparse.Namespace) -> orders_pb2.OrderContent:
         time_in_force=LIFETIMES.get(chosen.lifetime, orders_pb2.TIME_IN_FORCE_UNSPECIFIED),
         post_only=chosen.post_only,
         reduce_only=chosen.reduce_only,
+        self_trade_prevention=self_trade_prevention(chosen),
     )
 
 
@@ -85,6 +89,11 @@ def amended(order: orders_pb2.Order, chosen: argparse.Namespace) -> orders_pb2.O
     for name, value in changes.items():
         setattr(found, name, value)
     return found
+
+
+def self_trade_prevention(chosen: argparse.Namespace) -> SelfTradePrevention:
+    """UNSPECIFIED if it was not named."""
+    return SELF_TRADES.get(chosen.self_trade, orders_pb2.SELF_TRADE_PREVENTION_UNSPECIFIED)
 
 
 def request_id(chosen: argparse.Namespace) -> str:
@@ -136,6 +145,12 @@ def _add_what(made: argparse.ArgumentParser) -> None:
     made.add_argument("side", choices=SIDES)
     made.add_argument("size", metavar="SIZE", help="in base units, or contracts")
     made.add_argument("--reduce-only", action="store_true", help="only to make a position smaller")
+    made.add_argument(
+        "--self-trade",
+        choices=SELF_TRADES,
+        default="",
+        help="when it meets an own order; default: as the settings say",
+    )
     made.add_argument(
         "--id", default="", metavar="REQUEST_ID", help="the same id is the same order or group"
     )

@@ -64,4 +64,5 @@ def _order(
         size=chosen.size,
         reduce_only=chosen.reduce_only and role != orders_pb2.GROUP_ROLE_ENTRY,
         group=orders_pb2.OrderGroup(role=role),
+        self_trade_prevention=arguments.self_trade_prevention(chosen),
     )

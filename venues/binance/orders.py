@@ -7,7 +7,7 @@ https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpo
 https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -24,6 +24,7 @@ from kit.execution.contract import (
     OrderKey,
     OrderRequest,
     RequestAccepted,
+    SelfTradePrevention,
     Transport,
     Verdict,
 )
@@ -48,6 +49,13 @@ from venues.binance.user_stream import (
 )
 
 SPOT, FUTURES = "binance", "binance_futures"
+SELF_TRADES: Mapping[SelfTradePrevention, str] = {
+    orders_pb2.SELF_TRADE_PREVENTION_CANCEL_TAKER: "EXPIRE_TAKER",
+    orders_pb2.SELF_TRADE_PREVENTION_CANCEL_MAKER: "EXPIRE_MAKER",
+    orders_pb2.SELF_TRADE_PREVENTION_CANCEL_BOTH: "EXPIRE_BOTH",
+    orders_pb2.SELF_TRADE_PREVENTION_ALLOW: "NONE",
+}
+"""``selfTradePreventionMode``. Futures do not take NONE."""
 TIMES_IN_FORCE = {
     orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "GTC",
     orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "IOC",
@@ -99,6 +107,7 @@ class BinanceSpotOrderApi:
         times_in_force=frozenset(TIMES_IN_FORCE),
         amends_to_smaller_only=True,
         fills_have_client_id=False,
+        self_trade_prevention=frozenset(SELF_TRADES),
     )
     """The venue's trailing stops follow in basis points, not at a distance: they wait here."""
 
@@ -119,6 +128,8 @@ class BinanceSpotOrderApi:
             params["price"] = plain(order.price)
         if order.stop_price is not None:
             params["stopPrice"] = plain(order.stop_price)
+        if order.self_trade_prevention:
+            params["selfTradePreventionMode"] = SELF_TRADES[order.self_trade_prevention]
         if order.type in WITH_PRICE and not order.post_only:
             if order.time_in_force not in TIMES_IN_FORCE:
                 raise UnsupportedRequest("Binance spot has no orders that end at a time")
@@ -171,6 +182,8 @@ class BinanceFuturesOrderApi:
         has_positions=True,
         countdown=True,
         fills_have_client_id=False,
+        self_trade_prevention=frozenset(SELF_TRADES) - {orders_pb2.SELF_TRADE_PREVENTION_ALLOW},
+        self_trades_in=frozenset({orders_pb2.TIME_IN_FORCE_FILL_OR_KILL}),
     )
     """The venue's trailing stops follow in percent, not at a distance: they wait here."""
 
@@ -193,6 +206,8 @@ class BinanceFuturesOrderApi:
             params["price"] = plain(order.price)
         if order.reduce_only:
             params["reduceOnly"] = "true"
+        if order.self_trade_prevention:
+            params["selfTradePreventionMode"] = SELF_TRADES[order.self_trade_prevention]
         if order.type in WITH_PRICE:
             params |= _futures_lifetime(order)
         self._symbols.add(order.symbol)

@@ -6,7 +6,7 @@ rest. A market order's ``qty`` is in the base currency only because ``marketUnit
 https://bybit-exchange.github.io/docs/v5/order/create-order
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -22,6 +22,7 @@ from kit.execution.contract import (
     OrderKey,
     OrderRequest,
     RequestAccepted,
+    SelfTradePrevention,
     Transport,
     Verdict,
 )
@@ -37,6 +38,13 @@ TIMES_IN_FORCE = {
     orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "IOC",
     orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "FOK",
 }
+SELF_TRADES: Mapping[SelfTradePrevention, str] = {
+    orders_pb2.SELF_TRADE_PREVENTION_CANCEL_TAKER: "CancelTaker",
+    orders_pb2.SELF_TRADE_PREVENTION_CANCEL_MAKER: "CancelMaker",
+    orders_pb2.SELF_TRADE_PREVENTION_CANCEL_BOTH: "CancelBoth",
+    orders_pb2.SELF_TRADE_PREVENTION_ALLOW: "None",
+}
+"""``smpType``."""
 WINDOW_S_MIN, WINDOW_S_MAX = 3, 300
 """Limits of the disconnection window, s."""
 
@@ -66,6 +74,7 @@ class BybitOrderApi:
         amends_stop_price=True,
         countdown=True,
         countdown_can_end=False,
+        self_trade_prevention=frozenset(SELF_TRADES),
     )
 
     def place(self, order: OrderRequest) -> OrderApiRequest:
@@ -88,6 +97,8 @@ class BybitOrderApi:
             params |= limit
         else:
             params |= {"orderType": "Market", "marketUnit": "baseCoin"}
+        if order.self_trade_prevention:
+            params["smpType"] = SELF_TRADES[order.self_trade_prevention]
         if order.stop_price is not None:
             params |= {"orderFilter": "StopOrder", "triggerPrice": plain(order.stop_price)}
         return OrderApiRequest("privatePostV5OrderCreate", params, operation="order.create")

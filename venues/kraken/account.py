@@ -21,6 +21,7 @@ from kit.execution.contract import (
     OrderKey,
     OrderState,
     OrderType,
+    RejectReason,
     VenueBalance,
     VenueFill,
     VenueOrder,
@@ -46,6 +47,8 @@ STATES: Mapping[str, OrderState] = {
     "canceled": orders_pb2.ORDER_STATE_CANCELLED,
     "expired": orders_pb2.ORDER_STATE_EXPIRED,
 }
+SELF_TRADE = "Cannot trade with self"
+"""Why an order was cancelled that met one of the same account."""
 
 
 class KrakenRestNames:
@@ -169,9 +172,17 @@ def order_of(name: str, row: Mapping[str, Any], names: KrakenRestNames) -> Venue
         filled_size=filled,
         average_price=text_conversion.average_price(text_conversion.amount(row["cost"]), filled),
         venue_time_ns=_time_ns(row.get("closetm") or row["opentm"]),
+        reject_reason=reject_reason_of(row),
         detail=str(row.get("reason") or ""),
         stop_price=first if stops else None,
     )
+
+
+def reject_reason_of(row: Mapping[str, Any]) -> RejectReason:
+    """SELF_TRADE for an order that was cancelled as it met one of the same account."""
+    if row.get("reason") == SELF_TRADE:
+        return orders_pb2.REJECT_REASON_SELF_TRADE
+    return orders_pb2.REJECT_REASON_UNSPECIFIED
 
 
 def fill_of(name: str, row: Mapping[str, Any], names: KrakenRestNames) -> VenueFill:

@@ -27,6 +27,7 @@ from kit.execution.contract import (
     OrderRequest,
     OrderType,
     RequestAccepted,
+    SelfTradePrevention,
     Transport,
     Verdict,
 )
@@ -44,6 +45,12 @@ TIMES_IN_FORCE = {
     orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "IOC",
     orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME: "GTD",
 }
+SELF_TRADES: Mapping[SelfTradePrevention, str] = {
+    orders_pb2.SELF_TRADE_PREVENTION_CANCEL_TAKER: "cancel-newest",
+    orders_pb2.SELF_TRADE_PREVENTION_CANCEL_MAKER: "cancel-oldest",
+    orders_pb2.SELF_TRADE_PREVENTION_CANCEL_BOTH: "cancel-both",
+}
+"""``stptype``; the websocket's ``stp_type`` has the same words with underscores."""
 SOCKET_TYPES = frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT})
 SOCKET_TIMES_IN_FORCE = {
     orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "gtc",
@@ -80,6 +87,7 @@ class KrakenOrderApi:
         amends_stop_price=True,
         countdown=True,
         fills_have_client_id=False,
+        self_trade_prevention=frozenset(SELF_TRADES),
     )
 
     def __init__(self, names: KrakenRestNames) -> None:
@@ -101,6 +109,8 @@ class KrakenOrderApi:
             "cl_ord_id": order.client_order_id,
             "oflags": "post,fciq" if order.post_only else "fciq",
         }
+        if order.self_trade_prevention:
+            params["stptype"] = SELF_TRADES[order.self_trade_prevention]
         if order.trailing_offset is not None:
             params["price"] = f"+{plain(order.trailing_offset)}"
         prices = [one for one in (order.stop_price, order.price) if one is not None]
@@ -185,6 +195,8 @@ def _socket_order(order: OrderRequest) -> dict[str, Any] | None:
         "cl_ord_id": order.client_order_id,
         "fee_preference": "quote",
     }
+    if order.self_trade_prevention:
+        params["stp_type"] = SELF_TRADES[order.self_trade_prevention].replace("-", "_")
     if is_limit and order.price is not None:
         params["limit_price"] = _number(order.price)
         params["time_in_force"] = SOCKET_TIMES_IN_FORCE[order.time_in_force]

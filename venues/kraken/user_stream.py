@@ -29,7 +29,7 @@ from kit.execution.contract import (
     VenueOrder,
 )
 from kit.marketdata.frames.reference_reader import time_ns
-from venues.kraken.account import TYPES
+from venues.kraken.account import TYPES, reject_reason_of
 
 KNOWN_MAX = 10_000
 """Orders that are kept; the oldest are dropped first."""
@@ -133,6 +133,7 @@ def _order(row: Mapping[str, Any]) -> VenueOrder:
             text_conversion.amount(row.get("cum_cost")), filled
         ),
         venue_time_ns=time_ns(row["timestamp"]),
+        reject_reason=reject_reason_of(row),
         detail=str(row.get("reason") or ""),
         stop_price=text_conversion.amount_or_none(row.get("stop_price") or triggers.get("price")),
     )

@@ -25,6 +25,7 @@ from kit.execution.contract import (
     OrderRequest,
     OrderType,
     RequestAccepted,
+    SelfTradePrevention,
     Transport,
     Verdict,
 )
@@ -40,6 +41,13 @@ TIMES_IN_FORCE = {
     orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "fok",
 }
 """The order type states the time in force."""
+BOTH = "cancel_both"
+SELF_TRADES: Mapping[SelfTradePrevention, str] = {
+    orders_pb2.SELF_TRADE_PREVENTION_CANCEL_TAKER: "cancel_taker",
+    orders_pb2.SELF_TRADE_PREVENTION_CANCEL_MAKER: "cancel_maker",
+    orders_pb2.SELF_TRADE_PREVENTION_CANCEL_BOTH: BOTH,
+}
+"""``stpMode``. Algo orders have none: the mode of the account applies to what they make."""
 STOPS: Mapping[OrderType, str] = {
     orders_pb2.ORDER_TYPE_STOP: "sl",
     orders_pb2.ORDER_TYPE_STOP_LIMIT: "sl",
@@ -84,6 +92,7 @@ class OkxOrderApi:
             reduce_only=is_swap,
             has_positions=is_swap,
             countdown=True,
+            self_trade_prevention=frozenset(SELF_TRADES),
         )
 
     def place(self, order: OrderRequest) -> OrderApiRequest:
@@ -101,6 +110,8 @@ class OkxOrderApi:
         if order.type in STOPS:
             return OrderApiRequest("privatePostTradeOrderAlgo", params | self._stop(order))
         params["clOrdId"] = order.client_order_id
+        if order.self_trade_prevention:
+            params["stpMode"] = self._self_trade_mode(order)
         if order.type == orders_pb2.ORDER_TYPE_LIMIT and order.price is not None:
             kind = "post_only" if order.post_only else TIMES_IN_FORCE[order.time_in_force]
             params |= {"ordType": kind, "px": plain(order.price)}
@@ -146,6 +157,13 @@ class OkxOrderApi:
         {"algoId":"1753184812254216192","algoClOrdId":"…",…}."""
         row = answer["data"][0]
         return RequestAccepted(row["algoId"] if row.get("algoId") else row["ordId"])
+
+    def _self_trade_mode(self, order: OrderRequest) -> str:
+        """Raises Unsupported."""
+        mode = SELF_TRADES[order.self_trade_prevention]
+        if mode == BOTH and order.time_in_force == orders_pb2.TIME_IN_FORCE_FILL_OR_KILL:
+            raise UnsupportedRequest("OKX has no cancel_both for a fill-or-kill order")
+        return mode
 
     def _stop(self, order: OrderRequest) -> dict[str, Any]:
         """Raises Unsupported."""

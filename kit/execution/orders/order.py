@@ -79,6 +79,9 @@ class Order:
     """Whether the stop price of an order held here was reached."""
     is_sending: bool = False
     """Whether the journal was given its ``OrderSent``, while its state is still the one before."""
+    is_passed_on: bool = False
+    """Whether this process gave it to the execution client, while its state may still be the one
+    before."""
     awaits_amended_terms: bool = False
     """Whether the venue has not yet reported the terms of the last amendment: the terms in its
     updates may be older."""

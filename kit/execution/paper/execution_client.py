@@ -45,6 +45,7 @@ RULES = OrderCapabilities(
     waits_for_book=True,
     reduce_only=True,
     has_positions=True,
+    self_trade_prevention=frozenset({orders_pb2.SELF_TRADE_PREVENTION_CANCEL_TAKER}),
     lag_s=0,
 )
 """Stops are not among them: they wait in the account, for the price of a trade."""

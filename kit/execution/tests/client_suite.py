@@ -15,16 +15,20 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.contract import (
     OrderKey,
+    OrderRequest,
     OutcomeUnknown,
     RequestAccepted,
     RequestRejected,
+    SelfTradePrevention,
     StreamInterrupted,
     VenueBalance,
     VenueFill,
+    VenueOrder,
     VenuePosition,
 )
 from kit.execution.tests.client_session import ClientSession
 
+UNSPECIFIED = pb.SELF_TRADE_PREVENTION_UNSPECIFIED
 Check = Callable[[ClientSession], Awaitable[None]]
 
 
@@ -67,8 +71,20 @@ async def check_lost_answers_and_streams(session: ClientSession) -> None:
     assert not await session.client.open_orders()
 
 
+async def check_orders_do_not_meet_their_own(session: ClientSession) -> None:
+    """The venue does what an order asks for when it meets one of the same account: what is
+    cancelled has ended with nothing filled and a reason, and the rest stays open. The simulated
+    exchanges of venues where an order cannot ask cancel the order that arrives."""
+    modes = session.client.capabilities.self_trade_prevention
+    for mode in sorted(modes - {pb.SELF_TRADE_PREVENTION_ALLOW}) or [UNSPECIFIED]:
+        await _check_self_trade(session, mode)
+    assert isinstance(await session.client.cancel_all(), RequestAccepted)
+    assert not await session.client.fills(session.symbol, 0)
+
+
 ORDER_CHECKS: tuple[Check, ...] = (
     check_orders_rest_until_cancelled,
+    check_orders_do_not_meet_their_own,
     check_orders_are_filled,
     check_rejections_and_amendments,
     check_lost_answers_and_streams,
@@ -111,6 +127,38 @@ async def _check_cancel_all(session: ClientSession) -> None:
         await session.wait_for_state(request, pb.ORDER_STATE_CANCELLED)
     assert not await session.client.open_orders()
     assert isinstance(await session.client.cancel_all(session.symbol), RequestAccepted)
+
+
+async def _check_self_trade(session: ClientSession, mode: SelfTradePrevention) -> None:
+    bid, ask = await session.best()
+    price = ask - session.tick
+    assert price > bid, "nobody else trades at this price"
+    maker, taker = (
+        session.request(price),
+        session.request(price, side=types_pb2.SIDE_SELL, self_trade_prevention=mode),
+    )
+    keys = [await session.place(maker)]
+    await session.query_until(keys[0], pb.ORDER_STATE_OPEN)
+    keys.append(await session.place(taker))
+    ends = (mode not in (UNSPECIFIED, pb.SELF_TRADE_PREVENTION_CANCEL_TAKER),
+            mode != pb.SELF_TRADE_PREVENTION_CANCEL_MAKER)  # fmt: skip
+    for request, key, is_ended in zip((maker, taker), keys, ends, strict=True):
+        if not is_ended:
+            await session.query_until(key, pb.ORDER_STATE_OPEN)
+            assert isinstance(await session.client.cancel(key), RequestAccepted)
+            continue
+        reported = await session.wait_for(lambda event, own=request: _has_ended(event, own))
+        found = await session.client.find(key)
+        for order in (reported, found):
+            assert _has_ended(order, request), (mode, order)
+            assert order.filled_size == 0
+            assert order.reject_reason == pb.REJECT_REASON_SELF_TRADE or order.detail, order
+
+
+def _has_ended(event: object, request: OrderRequest) -> bool:
+    ends = (pb.ORDER_STATE_CANCELLED, pb.ORDER_STATE_EXPIRED)
+    is_own = isinstance(event, VenueOrder) and event.client_order_id == request.client_order_id
+    return is_own and event.state in ends
 
 
 async def _check_partial_fill(session: ClientSession) -> None:

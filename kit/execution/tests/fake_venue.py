@@ -35,6 +35,7 @@ CAPABILITIES = OrderCapabilities(
     types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT}),
     times_in_force=frozenset(orders_pb2.TimeInForce.values()),
     reduce_only=True,
+    self_trade_prevention=frozenset(orders_pb2.SelfTradePrevention.values()),
     lag_s=LAG_S,
 )
 
@@ -64,6 +65,8 @@ class FakeVenue:
         self.sends = Counter()
         self.priorities = []
         """The priorities of the orders, in the order of sending."""
+        self.self_trade_modes = {}
+        """What each order asked for, by client order id."""
         self.client = None
         self.publishes = True
         self.balances = []
@@ -235,6 +238,7 @@ class FakeClient:
     async def place(self, request, priority=Priority.NEW):
         assert not self.is_dead()
         self.venue.sends[request.client_order_id] += 1
+        self.venue.self_trade_modes[request.client_order_id] = request.self_trade_prevention
         self.venue.priorities.append(priority)
         self.venue.calls["place"] += 1
         if self.verdicts:

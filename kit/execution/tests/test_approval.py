@@ -27,6 +27,7 @@ from kit.execution.approval_verifier import (
     AccountScope,
     ApprovalVerifier,
 )
+from kit.execution.orders.request_reader import digest_of
 
 NOW_NS = 1_700_000_000_000_000_000
 LATER_NS = NOW_NS + 1
@@ -152,6 +153,22 @@ def test_order_without_a_group_has_empty_group_fields():
     alone.content.ClearField("group")
     lines = statement(alone).decode().splitlines()
     assert lines[18:21] == ["group_id=", "group_role=UNSPECIFIED", "group_count=0"]
+
+
+def test_self_trade_prevention_has_a_line_only_if_it_is_set():
+    before = approved()
+    content = orders_pb2.OrderContent()
+    content.CopyFrom(CONTENT)
+    content.self_trade_prevention = orders_pb2.SELF_TRADE_PREVENTION_CANCEL_MAKER
+    signed = ApprovalSigner("authority", KEY, 7, SCOPE).approve(content, "r1", LATER_NS)
+    lines = statement(signed).decode().splitlines()
+    assert lines[20:22] == ["group_count=3", "self_trade_prevention=CANCEL_MAKER"]
+    del lines[21]
+    assert lines == statement(before).decode().splitlines()
+    assert verifier().verify(signed, NOW_NS).content == content
+    signed.content.self_trade_prevention = orders_pb2.SELF_TRADE_PREVENTION_ALLOW
+    assert why(signed) == "signature"
+    assert digest_of(content, "r1") != digest_of(CONTENT, "r1")
 
 
 def test_trailing_zeros_do_not_invalidate_the_signature():

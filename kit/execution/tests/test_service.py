@@ -3,7 +3,7 @@
 import asyncio
 import random
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import grpc
@@ -85,6 +85,23 @@ async def serving(folder):
         await account.close()
         thread.close()
         await server.stop(0)
+
+
+async def test_self_trade_is_prevented_here_where_the_venue_does_not(tmp_path):
+    async with serving(tmp_path) as served:
+        nothing = replace(served.venue.capabilities, self_trade_prevention=frozenset())
+        served.venue.capabilities = nothing
+        first = await served.place(request_id="first")
+        allow = orders_pb2.SELF_TRADE_PREVENTION_ALLOW
+        second = await served.place(request_id="second", side=types_pb2.SIDE_SELL)
+        assert second.state == orders_pb2.ORDER_STATE_REJECTED
+        assert second.reject_reason == orders_pb2.REJECT_REASON_SELF_TRADE
+        assert first.client_order_id in second.detail
+        third = await served.place(
+            request_id="third", side=types_pb2.SIDE_SELL, self_trade_prevention=allow
+        )
+        assert third.state == orders_pb2.ORDER_STATE_OPEN
+        assert third.content.self_trade_prevention == allow
 
 
 async def refusal(call):

@@ -5,7 +5,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from ops.errors import OperationsError
-from ops.orders import arguments
+from ops.orders import arguments, groups
 
 
 def content(*words):
@@ -38,6 +38,17 @@ def test_all_of_it_is_in_the_order():
     assert found.time_in_force == orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
     assert found.post_only
     assert not found.reduce_only
+    assert not found.self_trade_prevention
+
+
+def test_self_trade_prevention_is_in_orders_and_groups():
+    found = content("--self-trade", "cancel-maker")
+    assert found.self_trade_prevention == orders_pb2.SELF_TRADE_PREVENTION_CANCEL_MAKER
+    words = ["bracket", "binance", "BTCUSDT", "buy", "1", "--stop", "9", "--self-trade", "allow"]
+    members = groups.contents(arguments.parser().parse_args(words)).values()
+    assert {one.self_trade_prevention for one in members} == {
+        orders_pb2.SELF_TRADE_PREVENTION_ALLOW
+    }
 
 
 def test_a_request_id_is_new_unless_it_is_named():

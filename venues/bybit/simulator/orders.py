@@ -5,7 +5,7 @@ An answer says only that the request was accepted: the ``order`` topic says what
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TypeVar
 
@@ -24,8 +24,10 @@ from kit.simulator.matching.contract import (
     OrderTicket,
     OrderView,
     RejectCode,
+    SelfTradeMode,
 )
 from kit.simulator.text_conversion import amount
+from venues.bybit.simulator import rows
 from venues.bybit.simulator.errors import (
     ILLEGAL_CATEGORY,
     NO_ORDER,
@@ -48,6 +50,10 @@ TIMES_IN_FORCE = {
     "IOC": orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
     "FOK": orders_pb2.TIME_IN_FORCE_FILL_OR_KILL,
 }
+SELF_TRADES: Mapping[str, SelfTradeMode | None] = {
+    "": None,
+    **{name: mode for mode, name in rows.SELF_TRADES.items()},
+}
 ORDINARY, STOP, TAKE_PROFIT_STOP_LOSS = "Order", "StopOrder", "tpslOrder"
 STOP_TYPES = {STOP: "Stop", TAKE_PROFIT_STOP_LOSS: "tpslOrder"}
 CHOICES = (
@@ -59,6 +65,7 @@ CHOICES = (
         (ORDINARY, STOP, TAKE_PROFIT_STOP_LOSS),
         ApiError(170201, "Invalid orderFilter parameter"),
     ),
+    ("smp_type", SELF_TRADES, ApiError(PARAMETER_ERROR, "params error: smpType invalid")),
 )
 """What a field may be, and the error when it is something else."""
 
@@ -77,6 +84,7 @@ class _Create(msgspec.Struct, rename="camel"):
     market_unit: str = ""
     take_profit: str | None = None
     stop_loss: str | None = None
+    smp_type: str = ""
 
 
 class _Change(msgspec.Struct, rename="camel"):
@@ -247,6 +255,7 @@ def _ticket(wanted: _Create, call: ApiCall) -> OrderTicket:
         time_in_force=time_in_force,
         post_only=wanted.time_in_force == "PostOnly" and not at_market,
         client_order_id=wanted.order_link_id,
+        self_trade=SELF_TRADES[wanted.smp_type],
     )
 
 

@@ -21,6 +21,7 @@ from kit.simulator.matching.contract import (
     OrderStatus,
     OrderView,
     RejectCode,
+    SelfTradeMode,
 )
 from kit.simulator.text_conversion import plain, whole
 
@@ -41,6 +42,12 @@ REASONS = {
     RejectCode.WOULD_TAKE: "EC_PostOnlyWillTakeLiquidity",
     RejectCode.WOULD_NOT_FILL: "EC_CancelForNoFullFill",
     RejectCode.SELF_TRADE: "EC_BySelfMatch",
+}
+SELF_TRADES = {
+    SelfTradeMode.ALLOW: "None",
+    SelfTradeMode.CANCEL_OLDEST: "CancelMaker",
+    SelfTradeMode.CANCEL_NEWEST: "CancelTaker",
+    SelfTradeMode.CANCEL_BOTH: "CancelBoth",
 }
 TIMES_IN_FORCE = {
     orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "GTC",
@@ -119,7 +126,7 @@ def order_row(order: OrderView, fills: Sequence[FillView], stop_type: str) -> Ro
         "reduceOnly": False,
         "closeOnTrigger": False,
         "placeType": "",
-        "smpType": "None",
+        "smpType": SELF_TRADES[ticket.self_trade or SelfTradeMode.ALLOW],
         "smpGroup": 0,
         "smpOrderId": "",
         "createdTime": _milliseconds(order.created_ns),

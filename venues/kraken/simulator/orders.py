@@ -5,7 +5,7 @@ https://docs.kraken.com/api/docs/websocket-v2/add_order
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -16,7 +16,12 @@ from kit.execution.order_types import WITH_PRICE, WITH_STOP_PRICE, side_of
 from kit.simulator.exchange.listings_and_prices import last_price, whole_ticks
 from kit.simulator.exchange.rest import ApiCall, ApiError
 from kit.simulator.listing import Listing
-from kit.simulator.matching.contract import OrderRejected, OrderTicket, OrderView
+from kit.simulator.matching.contract import (
+    OrderRejected,
+    OrderTicket,
+    OrderView,
+    SelfTradeMode,
+)
 from kit.simulator.text_conversion import amount, instant_ns, whole
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.errors import DEADLINE_ELAPSED, UNKNOWN_ORDER, invalid
@@ -34,6 +39,12 @@ TIMES_IN_FORCE = {
     "ioc": orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
     "fok": orders_pb2.TIME_IN_FORCE_FILL_OR_KILL,
     "gtd": orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME,
+}
+SELF_TRADES: Mapping[str, SelfTradeMode | None] = {
+    "": None,
+    "cancel-newest": SelfTradeMode.CANCEL_NEWEST,
+    "cancel-oldest": SelfTradeMode.CANCEL_OLDEST,
+    "cancel-both": SelfTradeMode.CANCEL_BOTH,
 }
 SECONDS_DIGITS_MAX = 11
 TIMEOUT_S_MAX = 86_400
@@ -58,6 +69,8 @@ class KrakenOrderRequest:
     post_only: bool = False
     by_value: bool = False
     client_id: str = ""
+    self_trade: str = ""
+    """``cancel-newest``"""
 
 
 def ticket_of(request: KrakenOrderRequest, call: ApiCall) -> OrderTicket:
@@ -77,6 +90,8 @@ def ticket_of(request: KrakenOrderRequest, call: ApiCall) -> OrderTicket:
     if request.client_id and CLIENT_ID.fullmatch(request.client_id) is None:
         raise invalid("cl_ord_id")
     check_deadline(request.deadline, call)
+    if request.self_trade not in SELF_TRADES:
+        raise invalid("stptype")
     if request.post_only and kind != orders_pb2.ORDER_TYPE_LIMIT:
         raise invalid("oflags")
     listing = request.listing
@@ -96,6 +111,7 @@ def ticket_of(request: KrakenOrderRequest, call: ApiCall) -> OrderTicket:
         expire_time_ns=_instant_ns(request.expires, call) if request.expires else 0,
         post_only=request.post_only,
         client_order_id=request.client_id,
+        self_trade=SELF_TRADES[request.self_trade],
     )
 
 

@@ -80,6 +80,7 @@ def _add(call: ApiCall) -> Row:
         post_only="post" in flags,
         by_value="viqc" in flags,
         client_id=call.text("cl_ord_id"),
+        self_trade=call.text("stptype"),
     )
     ticket = ticket_of(request, call)
     if call.flag("validate"):

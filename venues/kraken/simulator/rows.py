@@ -63,7 +63,7 @@ FEED_STATUSES = {
     OrderStatus.REJECTED: "canceled",
 }
 REASONS = {
-    RejectCode.SELF_TRADE: "Self trade prevention",
+    RejectCode.SELF_TRADE: "Cannot trade with self",
     RejectCode.WOULD_NOT_FILL: "Fill or kill order could not be filled",
     RejectCode.FUNDS: "Insufficient funds",
 }

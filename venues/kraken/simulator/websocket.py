@@ -227,6 +227,7 @@ def _add(call: ApiCall) -> Iterator[Row | ApiError]:
         post_only=call.flag("post_only"),
         by_value=by_value,
         client_id=call.text("cl_ord_id"),
+        self_trade=call.text("stp_type").replace("_", "-"),
     )
     order = call.engine.place(call.account, ticket_of(request, call))
     result: Row = {"order_id": order_id(order.order_id)}

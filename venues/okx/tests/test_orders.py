@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
@@ -77,6 +78,21 @@ async def test_order_is_sent_digit_for_digit_and_acknowledged_only():
         await client.place(OrderRequest(CLIENT_ID, "BTC-USDT", buy, market, Decimal("0.1")))
         assert venue.sent[-1].json["tgtCcy"] == "base_ccy"
         assert venue.sent[-1].json["ordType"] == "market"
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [(1, "cancel_taker"), (2, "cancel_maker"), (3, "cancel_both"), (0, None)],
+)
+async def test_self_trade_mode_is_sent(mode, name):
+    async with prepared() as (venue, client):
+        venue.answer("/trade/order", done({"ordId": "3126", "sCode": "0", "sMsg": ""}))
+        request = structs.replace(REQUEST, self_trade_prevention=mode)
+        await client.place(request)
+        assert venue.sent[-1].json.get("stpMode") == name
+        if name == "cancel_both":
+            immediate = structs.replace(request, time_in_force=pb.TIME_IN_FORCE_FILL_OR_KILL)
+            await check_rejection(client, immediate, "NOT_SUPPORTED")
 
 
 async def test_a_swap_size_is_in_contracts_and_may_be_reduce_only():

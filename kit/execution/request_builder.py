@@ -1,0 +1,45 @@
+"""Makes of an order the request that goes out now."""
+
+from msgspec import structs
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.execution.contract import ExecutionClient, OrderRequest, RequestRejected
+from kit.execution.orders.order import Order
+from kit.execution.reference_prices import ReferenceMarketData
+from kit.execution.self_trades import SelfTradeGuard
+from kit.execution.settings import OrdersSettings
+from kit.execution.worst_prices import is_unbounded_entry, with_worst_price
+
+
+class RequestBuilder:
+    """The requests of one account."""
+
+    def __init__(
+        self,
+        client: ExecutionClient,
+        market: ReferenceMarketData,
+        settings: OrdersSettings,
+        self_trades: SelfTradeGuard,
+    ) -> None:
+        self._client = client
+        self._market = market
+        self._settings = settings
+        self._self_trades = self_trades
+
+    async def build(self, order: Order) -> OrderRequest | RequestRejected:
+        """Return the request with its worst price and its self-trade prevention, or why it must
+        not be sent. Own orders in its way may be cancelled first."""
+        capabilities = self._client.capabilities
+        request = with_worst_price(order.venue_request(), self._market, self._settings)
+        mode = self._self_trades.venue_mode(order, request, capabilities)
+        if mode:
+            request = structs.replace(request, self_trade_prevention=mode)
+        elif not order.cancel_requested:
+            rejected = await self._self_trades.clear(order, request)
+            if rejected is not None:
+                return RequestRejected(rejected.reason, f"not sent: {rejected.detail}")
+            request = with_worst_price(order.venue_request(), self._market, self._settings)
+        if is_unbounded_entry(order, request, capabilities, self._settings):
+            detail = "not sent: the book is in doubt"
+            return RequestRejected(orders_pb2.REJECT_REASON_PRICE, detail)
+        return request
