@@ -30,6 +30,7 @@ Events of an account on the websocket whose message caused them:
 REST calls that show what there is, whose path contains ``path``:
     empty_market_list, symbol_twice     no instrument is listed, ``symbol`` is listed twice
     stale_snapshot                      the book of ``symbol`` at the time of the command
+    book_delay                          the answer is made ``seconds`` after its book was read
 At once, once:
     server_shutdown                     all connections are closed after ``seconds``, announced
                                         where the exchange announces it
@@ -85,6 +86,7 @@ class FaultKind(StrEnum):
     EMPTY_MARKET_LIST = "empty_market_list"
     SYMBOL_TWICE = "symbol_twice"
     STALE_SNAPSHOT = "stale_snapshot"
+    BOOK_DELAY = "book_delay"
 
 
 class MarketActionKind(StrEnum):
@@ -110,7 +112,12 @@ ON_COMPLETED_CALLS = frozenset(
 )
 ON_ACCOUNT_EVENTS = frozenset({FaultKind.FILL_BEFORE_ACK})
 ON_ANSWERS = frozenset(
-    {FaultKind.EMPTY_MARKET_LIST, FaultKind.SYMBOL_TWICE, FaultKind.STALE_SNAPSHOT}
+    {
+        FaultKind.EMPTY_MARKET_LIST,
+        FaultKind.SYMBOL_TWICE,
+        FaultKind.STALE_SNAPSHOT,
+        FaultKind.BOOK_DELAY,
+    }
 )
 LASTING = frozenset({FaultKind.SILENCE, FaultKind.NO_PONG})
 """They last for their ``seconds`` once they have fired."""

@@ -35,7 +35,11 @@ class FaultedMarketView:
         fault = self._venue.faults.on_answer(FaultKind.STALE_SNAPSHOT, self._path, symbol)
         if fault is not None and symbol in self._venue.old_books:
             return self._venue.old_books[symbol]
-        return await self._market_view.book(symbol)
+        book = await self._market_view.book(symbol)
+        delay = self._venue.faults.on_answer(FaultKind.BOOK_DELAY, self._path, symbol)
+        if delay is not None:
+            await self._venue.clock.sleep(delay.seconds)
+        return book
 
     def mark(self, symbol: str) -> DerivativeMark | None:
         return self._market_view.mark(symbol)

@@ -41,7 +41,7 @@ class SimulatedVenue:
         self.on_activity: Callable[[], None] | None = None
         """Called when a client connects or calls."""
         self._touched_ns = 0
-        self._clock = clock
+        self.clock = clock
         self._start_delay_s = start_delay_s
         self._readers: dict[ExchangeStream, list[ClientConnection]] = {}
         self._changed = asyncio.Event()
@@ -59,12 +59,12 @@ class SimulatedVenue:
     @property
     def is_active(self) -> bool:
         """Whether a client is connected, or has called in the last minute."""
-        idle_ns = self._clock.monotonic_ns() - self._touched_ns
+        idle_ns = self.clock.monotonic_ns() - self._touched_ns
         return bool(self.connections) or idle_ns < INTEREST_NS
 
     def touch(self) -> None:
         """Note that a client has called."""
-        self._touched_ns = self._clock.monotonic_ns()
+        self._touched_ns = self.clock.monotonic_ns()
         if self.on_activity is not None:
             self.on_activity()
 
@@ -109,7 +109,7 @@ class SimulatedVenue:
             if not self._readers:
                 await self._changed.wait()
                 continue
-            await self._clock.sleep(self._start_delay_s)
+            await self.clock.sleep(self._start_delay_s)
             self._settled = not self._changed.is_set()
 
     def subscribed(
@@ -185,7 +185,7 @@ class SimulatedVenue:
             await connection.send_outgoing(received, wait)
 
     async def _close_later(self, connections: Iterable[ClientConnection], seconds: float) -> None:
-        await self._clock.sleep(seconds)
+        await self.clock.sleep(seconds)
         for connection in connections:
             await connection.close(WSCloseCode.GOING_AWAY, "shutting down")
 

@@ -77,7 +77,8 @@ class TimestampRule:
     """Updates and REST snapshots carry the venue's time of the book, which the parser and
     ``VenueHistory.book`` write into their sequence numbers, in a unit of their choice.
 
-    The time tells which updates a snapshot contains. It does not tell whether one is missing.
+    The time tells which updates a snapshot may contain (see buffered_updates.py). It does not tell
+    whether one is missing.
     """
 
     ordering = UpdateOrdering.TIME

@@ -101,7 +101,8 @@ class SynchronizedBook:
     @property
     def needs_update_first(self) -> bool:
         """Whether a REST snapshot is of no use before the next update has come."""
-        return not self._held and self._rule.ordering is UpdateOrdering.TIME
+        needs_held = self._rule.ordering is UpdateOrdering.TIME and not self._held
+        return needs_held or self._held.snapshot_waits
 
     def reset(self) -> None:
         """Drop the levels, the held updates and the scale, before a snapshot replaces them."""
@@ -155,22 +156,21 @@ class SynchronizedBook:
                 yield self._gap(types_pb2.GAP_REASON_UNPROVEN, update, now_ns, detail)
             self._want(update.received_time_ns, types_pb2.GAP_REASON_UNSPECIFIED)
         yield from self._hold_unproven(update)
-        if self._can_repair_from_held and (
+        if joined := self._held.join_waiting():
+            yield from self._begin(*joined)
+        elif self._can_repair_from_held and (
             self._rule.after_update(self.last_sequence, update.numbers) is SequenceResult.APPLY
         ):
             yield from self._repair_from_held()
 
     def on_snapshot(self, snapshot: VenueBookUpdate) -> Iterator[BookEvent]:
         """Take a snapshot from REST, unless updates between it and the held ones are missing."""
-        last = snapshot.numbers.last
-        if self.state is BookState.SYNCHRONIZED or not self._held.show_all_since(last):
+        is_numbered = self._rule.ordering is UpdateOrdering.SEQUENCE
+        is_older = is_numbered and snapshot.numbers.last < self.last_sequence
+        if self.state is BookState.SYNCHRONIZED or is_older:
             return
-        if self._rule.ordering is UpdateOrdering.SEQUENCE and last < self.last_sequence:
-            return
-        held = self._held.after_snapshot(last)
-        if held and self._rule.after_snapshot(last, held[0].numbers) is SequenceResult.GAP:
-            return
-        yield from self._begin(snapshot, held)
+        if joined := self._held.join(snapshot):
+            yield from self._begin(*joined)
 
     def on_feed_snapshot(self, snapshot: VenueBookUpdate) -> Iterator[BookEvent]:
         """Take a snapshot from the feed, which replaces the book in every state."""

@@ -32,7 +32,6 @@ from kit.marketdata.book.levels import BookSide
 RULES = BookRules(sequence=RangeOverlapRule(), snapshots=SnapshotSource.REST)
 CHAINED = BookRules(sequence=PreviousIdRule(), snapshots=SnapshotSource.FEED)
 COUNTED = BookRules(sequence=ConsecutiveIdRule(), snapshots=SnapshotSource.FEED)
-TIMED = BookRules(TimestampRule(), SnapshotSource.REST)
 CHECKED = BookRules(UnnumberedRule(), SnapshotSource.FEED, Checksum.ASKS_THEN_BIDS, depth=10)
 
 
@@ -331,66 +330,6 @@ def test_updates_after_a_hole_are_published_once_while_the_snapshot_is_refused()
     follower.take(book.on_snapshot(snapshot_at(truth, truth.updates[9].numbers.last)))
     assert follower.good
     assert len(follower.unproven) == len(truth.updates) - 5
-
-
-def timed(time: int, price: int) -> VenueBookUpdate:
-    return linked(time, 0, price)
-
-
-def timed_snapshot(time: int, *prices: int) -> VenueBookUpdate:
-    return timed(time, 0)._replace(bids=BookSide.of([(price, 1) for price in prices]))
-
-
-def test_a_book_ordered_by_time_is_not_repaired_without_a_snapshot() -> None:
-    book, follower = SynchronizedBook("BTCUSD", TIMED), Follower()
-    follower.take(book.on_update(timed(10, 100)))
-    follower.take(book.on_snapshot(timed_snapshot(10, 100)))
-    assert follower.good
-    follower.take(book.mark_in_doubt(types_pb2.GAP_REASON_RECONNECT, 11, "closed"))
-    for time in (20, 21, 22):
-        follower.take(book.on_update(timed(time, 100 + time)))
-    assert (book.state, follower.good) == (BookState.IN_DOUBT, False)
-    follower.take(book.on_snapshot(timed_snapshot(21, 121, 120, 101)))
-    assert (book.state, follower.book.bids()) == (
-        BookState.SYNCHRONIZED,
-        [(122, 1), (121, 1), (120, 1), (101, 1)],
-    )
-
-
-@pytest.mark.parametrize("snapshot_time", [12, 19], ids=["before the loss", "before the feed"])
-def test_a_snapshot_older_than_the_new_connection_is_ignored(snapshot_time: int) -> None:
-    """Updates between the snapshot and the first one of the connection may be missing."""
-    book = SynchronizedBook("BTCUSD", TIMED)
-    list(book.on_update(timed(10, 100)))
-    list(book.on_snapshot(timed_snapshot(10, 100)))
-    list(book.mark_in_doubt(types_pb2.GAP_REASON_RECONNECT, 11, "closed"))
-    assert list(book.on_snapshot(timed_snapshot(snapshot_time, 100))) == []
-    list(book.on_update(timed(20, 120)))
-    assert list(book.on_snapshot(timed_snapshot(snapshot_time, 100))) == []
-    assert book.state is BookState.IN_DOUBT
-
-
-def test_a_second_lost_connection_drops_updates_held_from_the_first() -> None:
-    book = SynchronizedBook("BTCUSD", TIMED)
-    list(book.on_update(timed(10, 100)))
-    list(book.mark_in_doubt(types_pb2.GAP_REASON_RECONNECT, 11, "closed"))
-    list(book.on_update(timed(20, 120)))
-    assert list(book.on_snapshot(timed_snapshot(15, 100))) == []
-    assert book.state is BookState.EMPTY
-    assert len(list(book.on_snapshot(timed_snapshot(20, 100)))) == 2
-
-
-def test_time_that_goes_back_is_a_gap_until_a_later_snapshot() -> None:
-    book, follower = SynchronizedBook("BTCUSD", TIMED), Follower()
-    list(book.on_update(timed(10, 100)))
-    follower.take(book.on_snapshot(timed_snapshot(10, 100)))
-    follower.take(book.on_update(timed(15, 101)))
-    follower.take(book.on_update(timed(14, 101)))
-    assert (book.state, follower.good, book.held_count) == (BookState.IN_DOUBT, False, 0)
-    follower.take(book.on_update(timed(16, 102)))
-    assert list(book.on_snapshot(timed_snapshot(15, 100))) == []
-    follower.take(book.on_snapshot(timed_snapshot(16, 102, 101, 100)))
-    assert follower.good
 
 
 def test_rules_that_contradict_each_other_are_rejected() -> None:

@@ -118,13 +118,20 @@ async def test_a_book_ordered_by_time_is_requested_after_its_next_update() -> No
     running = asyncio.create_task(stage.resync.run())
     try:
         stage.books.on_rows(rows(1, 1))
+        # The snapshot is of a later time than the update, and waits for the next.
+        await until(lambda: stage.asked_at_s)
+        slept_s = stage.clock.slept_s
+        await until(lambda: stage.clock.slept_s > slept_s + 10)
+        stage.books.on_rows(rows(15, 1))
         await until(lambda: not stage.books.wanting_snapshot())
         stage.books.mark_in_doubt([SYMBOL], types_pb2.GAP_REASON_RECONNECT, 1, "closed")
         stage.books.snapshot_wanted.set()
         slept_s = stage.clock.slept_s
         await until(lambda: stage.clock.slept_s > slept_s + 10)
         assert len(stage.asked_at_s) == 1
-        stage.books.on_rows(rows(15, 1))
+        stage.books.on_rows(rows(20, 1))
+        await until(lambda: len(stage.asked_at_s) == 2)
+        stage.books.on_rows(rows(90, 1))
         await until(lambda: not stage.books.wanting_snapshot())
         assert len(stage.asked_at_s) == 2
     finally:

@@ -55,6 +55,16 @@ def test_a_recorded_body_is_not_used_when_a_fault_changes_the_listings(tmp_path:
     assert world.call().recorded("/info") == b"as recorded/5"
 
 
+async def test_an_answer_is_made_after_its_book_was_read(tmp_path: Path):
+    world = World(tmp_path)
+    world.order("book_delay", symbol="A", seconds=0.6)
+    began_ns = world.venue.clock.monotonic_ns()
+    await world.call().book("B")
+    assert world.venue.clock.monotonic_ns() == began_ns
+    await world.call().book("A")
+    assert world.venue.clock.monotonic_ns() - began_ns == 600_000_000
+
+
 async def test_an_old_book_is_shown_of_the_named_symbol_once(tmp_path: Path):
     world = World(tmp_path)
     world.venue.faults.register("stale_snapshot", lambda order: None)
