@@ -117,7 +117,9 @@ def _type(chosen: argparse.Namespace) -> "orders_pb2.OrderType.ValueType":
 def _add_amend(verbs: Any) -> None:
     amend = _signed_verb(verbs, "amend", "change size or prices of an open order")
     _add_order_id(amend)
-    amend.add_argument("--size", default="", help="new size, filled part included")
+    amend.add_argument(
+        "--size", default="", help="new size in the unit of the old one, filled part included"
+    )
     amend.add_argument("--price", default="", help="new limit price")
     amend.add_argument("--stop-price", default="", metavar="PRICE", help="new stop price")
     amend.add_argument(
@@ -143,7 +145,11 @@ def _add_groups(verbs: Any) -> None:
 def _add_what(made: argparse.ArgumentParser) -> None:
     made.add_argument("symbol", metavar="SYMBOL", help="as the venue writes it")
     made.add_argument("side", choices=SIDES)
-    made.add_argument("size", metavar="SIZE", help="in base units, or contracts")
+    made.add_argument(
+        "size",
+        metavar="SIZE",
+        help="in the size unit of the instrument: base units, quote units or contracts",
+    )
     made.add_argument("--reduce-only", action="store_true", help="only to make a position smaller")
     made.add_argument(
         "--self-trade",

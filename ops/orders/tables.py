@@ -44,9 +44,9 @@ def order_cells(order: orders_pb2.Order) -> Sequence[str]:
         content.symbol,
         side(content.side),
         orders_pb2.OrderType.Name(content.type).removeprefix("ORDER_TYPE_").lower(),
-        content.size,
+        _size(content.size, order.size_unit),
         content.price or content.stop_price,
-        order.filled_size,
+        _size(order.filled_size, order.size_unit),
         order.average_price,
         orders_pb2.OrderState.Name(order.state).removeprefix("ORDER_STATE_").lower(),
         ", ".join(filter(None, notes)),
@@ -63,7 +63,7 @@ def order(found: orders_pb2.Order) -> Table:
         "symbol": content.symbol,
         "side": side(content.side),
         "type": _word(orders_pb2.OrderType.Name(content.type)),
-        "size": content.size,
+        "size": _size(content.size, found.size_unit),
         "price": content.price,
         "stop price": content.stop_price,
         "trailing offset": content.trailing_offset,
@@ -73,7 +73,7 @@ def order(found: orders_pb2.Order) -> Table:
         "reduce only": "yes" if content.reduce_only else "",
         "group": _group(content.group),
         "state": _word(orders_pb2.OrderState.Name(found.state)),
-        "filled": found.filled_size,
+        "filled": _size(found.filled_size, found.size_unit),
         "average": found.average_price,
         "fees": ", ".join(f"{fee.amount} {fee.asset}" for fee in found.fees),
         "rejected": _word(orders_pb2.RejectReason.Name(found.reject_reason)),
@@ -84,6 +84,11 @@ def order(found: orders_pb2.Order) -> Table:
         "updated": _time(found.updated_time_ns),
     }
     return _table(("field", "detail"), ((name, value) for name, value in values.items() if value))
+
+
+def _size(size: str, unit: str) -> str:
+    """A size beside its unit; "" for none."""
+    return f"{size} {unit}".rstrip() if size else ""
 
 
 def _word(name: str) -> str:
@@ -117,7 +122,7 @@ def fill_cells(fill: orders_pb2.Fill) -> Sequence[str]:
         fill.fill_id,
         fill.symbol,
         side(fill.side),
-        fill.size,
+        _size(fill.size, fill.size_unit),
         fill.price,
         f"{fill.fee.amount} {fill.fee.asset}",
         liquidity,
@@ -136,7 +141,7 @@ def positions(found: Iterable[orders_pb2.Position]) -> Table:
         (
             (
                 one.symbol,
-                one.size,
+                _size(one.size, one.size_unit),
                 one.entry_price,
                 one.unrealized_profit,
                 one.liquidation_price,

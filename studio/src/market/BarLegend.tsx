@@ -3,17 +3,25 @@ import { formatCount } from "../ui/format";
 import type { BarFeed } from "./barFeed";
 import { alignDecimals } from "../ui/decimal";
 import type { Precision } from "../instrument/instruments";
-import { coveragePercent, intervalText, isIncomplete, isVenueCandle } from "./intervals";
+import {
+  coveragePercent,
+  intervalText,
+  isIncomplete,
+  isVenueCandle,
+  volumeUnit,
+} from "./intervals";
 
 interface BarLegendProps {
   readonly feed: BarFeed;
   /** Slot of the bar under the pointer. */
   readonly hovered: bigint | undefined;
   readonly precision: Precision;
+  /** Of sizes. */
+  readonly unit: string;
 }
 
 /** The exact values of the bar under the pointer, otherwise of the newest bar. */
-export function BarLegend({ feed, hovered, precision }: BarLegendProps) {
+export function BarLegend({ feed, hovered, precision, unit }: BarLegendProps) {
   const newest = useFrameStore(feed.newest);
   const bar = (hovered === undefined ? undefined : feed.bar(hovered)) ?? newest;
   if (!bar) return <p className="bar-legend">No bars yet.</p>;
@@ -30,7 +38,7 @@ export function BarLegend({ feed, hovered, precision }: BarLegendProps) {
         </span>
       ))}
       <span>
-        Vol <em>{alignDecimals(bar.volume, 0)}</em>
+        Vol <em>{alignDecimals(bar.volume, 0)}</em> {volumeUnit(bar, unit)}
       </span>
       {isVenueCandle(bar) ? (
         <span data-testid="bar-source">candle of the venue, not recorded here</span>

@@ -2,6 +2,7 @@ import { useFrameStore } from "../state/frameStore";
 import type { BookStatus } from "./book";
 import { alignDecimals, formatScaled, ratioText, type Scaled, subtract } from "../ui/decimal";
 import type { Precision } from "../instrument/instruments";
+import { shortUnit } from "../instrument/sizes";
 import type { MarketFeed } from "./marketFeed";
 import { bestStatus } from "./quote";
 import { Stat } from "../ui/Stat";
@@ -13,13 +14,21 @@ const DOUBTS: Record<BookStatus, string> = {
   stale: "stale",
 };
 
+interface BestPricesProps {
+  readonly feed: MarketFeed;
+  readonly precision: Precision;
+  /** Of sizes. */
+  readonly unit: string;
+}
+
 /** Best bid, best ask and spread, marked if they are not proven. */
-export function BestPrices({ feed, precision }: { feed: MarketFeed; precision: Precision }) {
+export function BestPrices({ feed, precision, unit }: BestPricesProps) {
   const quote = useFrameStore(feed.quote);
   const status = bestStatus(quote, useFrameStore(feed.book));
   const known = quote.status !== "waiting";
   const price = (value: Scaled) => alignDecimals(formatScaled(value), precision.price);
-  const size = (value: Scaled) => alignDecimals(formatScaled(value), precision.size);
+  const size = (value: Scaled) =>
+    `${alignDecimals(formatScaled(value), precision.size)} ${shortUnit(unit)}`;
   const spread = subtract(quote.ask, quote.bid);
   return (
     <div className="best-prices" data-state={status}>

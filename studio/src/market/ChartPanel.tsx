@@ -23,11 +23,13 @@ interface ChartPanelProps {
   readonly intervals: readonly Interval[] | undefined;
   readonly holes: readonly HoleSpan[];
   readonly precision: Precision;
+  /** Of sizes. */
+  readonly unit: string;
 }
 
 /** Candles and volume of one interval with its holes. Scrolling loads the past. */
 export function ChartPanel(props: ChartPanelProps) {
-  const { feed, route, intervals, holes, precision } = props;
+  const { feed, route, intervals, holes, precision, unit } = props;
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<CandleChart>(null);
   const [hovered, setHovered] = useState<Hovered>();
@@ -76,7 +78,7 @@ export function ChartPanel(props: ChartPanelProps) {
       }
     >
       <div className="chart" data-testid="chart" ref={place} />
-      <BarLegend feed={feed} hovered={hovered?.slot} precision={precision} />
+      <BarLegend hovered={hovered?.slot} {...{ feed, precision, unit }} />
       {hovered?.hole && <HoleTip hole={hovered.hole} x={hovered.x} y={hovered.y} />}
     </Panel>
   );

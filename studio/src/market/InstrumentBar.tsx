@@ -4,6 +4,7 @@ import { Side } from "../gen/venuemesh/common/v1/types_pb";
 import type { Place } from "../instrument/InstrumentPage";
 import type { Precision } from "../instrument/instruments";
 import { SymbolPicker } from "../instrument/SymbolPicker";
+import { withUnit } from "../instrument/sizes";
 import { VenueSelect } from "../instrument/VenueSelect";
 import { go, type MarketRoute } from "../route";
 import { useFrameStore } from "../state/frameStore";
@@ -18,6 +19,7 @@ import {
 import { Stat } from "../ui/Stat";
 import type { BarFeed } from "./barFeed";
 import { BestPrices } from "./BestPrices";
+import { volumeUnit } from "./intervals";
 import type { MarketFeed } from "./marketFeed";
 import type { Tape } from "./tape";
 
@@ -27,11 +29,13 @@ interface InstrumentBarProps {
   readonly feed: MarketFeed;
   readonly bars: BarFeed;
   readonly precision: Precision;
+  /** Of sizes. */
+  readonly unit: string;
 }
 
 /** The instrument, its last price and its day. */
 export function InstrumentBar(props: InstrumentBarProps) {
-  const { route, place, feed, bars, precision } = props;
+  const { route, place, feed, bars, precision, unit } = props;
   return (
     <div className="instrument-bar">
       <VenueSelect
@@ -48,8 +52,8 @@ export function InstrumentBar(props: InstrumentBarProps) {
         }}
       />
       <LastPrice feed={feed} precision={precision} />
-      <BestPrices feed={feed} precision={precision} />
-      <DayStats bars={bars} precision={precision} />
+      <BestPrices {...{ feed, precision, unit }} />
+      <DayStats {...{ bars, precision, unit }} />
     </div>
   );
 }
@@ -89,7 +93,9 @@ function direction(tape: Tape): "up" | "down" | "" {
   return "";
 }
 
-function DayStats({ bars, precision }: { bars: BarFeed; precision: Precision }) {
+type DayStatsProps = Pick<InstrumentBarProps, "bars" | "precision" | "unit">;
+
+function DayStats({ bars, precision, unit }: DayStatsProps) {
   const day = useFrameStore(bars.day);
   if (!day) return null;
   const open = parseDecimal(day.open);
@@ -106,7 +112,11 @@ function DayStats({ bars, precision }: { bars: BarFeed; precision: Precision }) 
       />
       <Stat label="High" value={price(day.high)} />
       <Stat label="Low" value={price(day.low)} />
-      <Stat label="Volume" value={alignDecimals(day.volume, 0)} title="Of the day, in base units" />
+      <Stat
+        label={withUnit("Volume", volumeUnit(day, unit))}
+        value={alignDecimals(day.volume, 0)}
+        title={`Of the day, in ${unit || "the venue's unit"}`}
+      />
     </div>
   );
 }

@@ -5,6 +5,7 @@ import { Panel } from "../ui/Panel";
 import type { Book, BookStatus } from "./book";
 import { alignDecimals, formatScaled, ratioText, subtract } from "../ui/decimal";
 import type { Precision } from "../instrument/instruments";
+import { withUnit } from "../instrument/sizes";
 import { type LadderRow, ladderRows, sideTotal } from "./ladderRows";
 import type { MarketFeed } from "./marketFeed";
 
@@ -18,8 +19,15 @@ const STATES: Record<BookStatus, { readonly word: string; readonly text: string 
   stale: { word: "stale", text: "Stale: these are the last known levels." },
 };
 
+interface LadderProps {
+  readonly feed: MarketFeed;
+  readonly precision: Precision;
+  /** Of sizes. */
+  readonly unit: string;
+}
+
 /** The order book, twenty levels a side, with the sum of sizes as bars. */
-export function Ladder({ feed, precision }: { feed: MarketFeed; precision: Precision }) {
+export function Ladder({ feed, precision, unit }: LadderProps) {
   const book = useFrameStore(feed.book);
   const { word, text } = STATES[book.status];
   const full = Math.max(sideTotal(book.bids), sideTotal(book.asks));
@@ -35,8 +43,8 @@ export function Ladder({ feed, precision }: { feed: MarketFeed; precision: Preci
     >
       <div className="ladder-head">
         <span>Price</span>
-        <span>Size</span>
-        <span>Total</span>
+        <span title={unit}>{withUnit("Size", unit)}</span>
+        <span title={unit}>{withUnit("Total", unit)}</span>
       </div>
       <div className="ladder-body" data-state={book.status}>
         <ol className="asks" aria-label="Asks">

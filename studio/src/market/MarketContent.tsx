@@ -3,6 +3,7 @@ import { useEffect, useMemo } from "react";
 import { type HoleSpan, pollHoles } from "../record/holes";
 import type { Place } from "../instrument/InstrumentPage";
 import { precisionOf } from "../instrument/instruments";
+import { sizeUnit } from "../instrument/sizes";
 import { go, type MarketRoute } from "../route";
 import { useFrameStore } from "../state/frameStore";
 import { useRunning } from "../state/running";
@@ -41,6 +42,7 @@ export function MarketContent({ route, place }: MarketContentProps) {
     if (!venue.isServing) feed.markStale();
   }, [feed, venue.isServing]);
   const precision = useMemo(() => precisionOf(instrument), [instrument]);
+  const unit = sizeUnit(instrument);
   const holes = useChartHoles(feed);
   useShortcuts(useMemo(() => intervalShortcuts(route), [route]));
   return (
@@ -48,7 +50,7 @@ export function MarketContent({ route, place }: MarketContentProps) {
       <TopStatus>
         <FeedState feed={feed} bars={bars} />
       </TopStatus>
-      <InstrumentBar {...{ route, place, feed, bars, precision }} />
+      <InstrumentBar {...{ route, place, feed, bars, precision, unit }} />
       <div className="market-main">
         {streamed && !streamed.has(symbol) && (
           <NotStreamed {...{ venue, symbol }} listed={!instruments.complete || !!instrument} />
@@ -58,12 +60,12 @@ export function MarketContent({ route, place }: MarketContentProps) {
           feed={bars}
           intervals={useFrameStore(intervals.state)}
           holes={holes}
-          {...{ route, precision }}
+          {...{ route, precision, unit }}
         />
         <GapList feed={feed} />
       </div>
-      <Ladder feed={feed} precision={precision} />
-      <TapePanel feed={feed} precision={precision} />
+      <Ladder {...{ feed, precision, unit }} />
+      <TapePanel {...{ feed, precision, unit }} />
     </main>
   );
 }

@@ -6,19 +6,27 @@ import { formatRate, formatTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { alignDecimals, formatScaled } from "../ui/decimal";
 import type { Precision } from "../instrument/instruments";
+import { withUnit } from "../instrument/sizes";
 import type { MarketFeed } from "./marketFeed";
 import type { TapeRow } from "./tape";
 
 const RATE_PERIOD_MS = 2_000;
 
+interface TapePanelProps {
+  readonly feed: MarketFeed;
+  readonly precision: Precision;
+  /** Of sizes. */
+  readonly unit: string;
+}
+
 /** The newest trades, newest first. */
-export function TapePanel({ feed, precision }: { feed: MarketFeed; precision: Precision }) {
+export function TapePanel({ feed, precision, unit }: TapePanelProps) {
   const { rows } = useFrameStore(feed.tape);
   return (
     <Panel title="Trades" className="tape" aside={<TradeRate feed={feed} />}>
       <div className="tape-head">
         <span>Price</span>
-        <span>Size</span>
+        <span title={unit}>{withUnit("Size", unit)}</span>
         <span>Time, UTC</span>
       </div>
       <ol className="tape-body">

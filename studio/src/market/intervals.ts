@@ -1,4 +1,5 @@
 import { BarSource, type Bar } from "../gen/venuemesh/bars/v1/bars_pb";
+import { shortUnit } from "../instrument/sizes";
 
 /** Intervals of time, in the order of the chart's buttons. The keys 1 to 9, 0 and - choose them. */
 export const TIME_INTERVALS = [
@@ -77,6 +78,11 @@ export function barLengthNs(bar: Bar): bigint {
 /** True for a candle of the venue, where no trade was recorded. */
 export function isVenueCandle(bar: Bar): boolean {
   return bar.source === BarSource.VENUE_CANDLE;
+}
+
+/** The unit of a bar's volume. Empty for a candle of the venue, which may count in another unit. */
+export function volumeUnit(bar: Bar, unit: string): string {
+  return isVenueCandle(bar) ? "" : shortUnit(unit);
 }
 
 /** True if a final bar has no full coverage, so that trades may be missing in it. */

@@ -2,6 +2,7 @@ import type { ReactNode } from "react";
 
 import { Panel } from "../ui/Panel";
 import type { AccountView } from "./accountView";
+import { Size } from "./OrderCells";
 
 interface HoldingsProps {
   readonly view: AccountView;
@@ -36,7 +37,9 @@ export function PositionsPanel({ view: { positions, isKnown } }: HoldingsProps) 
         rows={positions.map((position) => (
           <tr key={position.symbol} data-testid="position-row" data-symbol={position.symbol}>
             <th scope="row">{position.symbol}</th>
-            <td className="number">{position.size}</td>
+            <td className="number">
+              <Size size={position.size} unit={position.sizeUnit} />
+            </td>
             <td className="number">{position.entryPrice || "—"}</td>
             <td className="number">{position.unrealizedProfit || "—"}</td>
             <td className="number">{position.liquidationPrice || "—"}</td>

@@ -2,7 +2,7 @@ import { type Failure, failureText } from "../api/failure";
 import { formatDateTime, formatTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { type AccountView, fillKey, FILLS_MAX } from "./accountView";
-import { ColumnHeads, SideMark } from "./OrderCells";
+import { ColumnHeads, SideMark, Size } from "./OrderCells";
 import { liquidityLabel } from "./labels";
 
 const COLUMNS = ["Time, UTC", "Symbol", "Side", "Size", "Price", "Fee", "As", "Order"];
@@ -39,7 +39,9 @@ export function FillsPanel({ view: { fills, isKnown }, failure }: FillsPanelProp
                   <td>
                     <SideMark side={fill.side} />
                   </td>
-                  <td className="number">{fill.size}</td>
+                  <td className="number">
+                    <Size size={fill.size} unit={fill.sizeUnit} />
+                  </td>
                   <td className="number">{fill.price}</td>
                   <td className="number">
                     {fill.fee ? `${fill.fee.amount} ${fill.fee.asset}` : "—"}

@@ -1,5 +1,6 @@
 import { Side } from "../gen/venuemesh/common/v1/types_pb";
 import { type Order, OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { shortUnit } from "../instrument/sizes";
 import { flagsText, priceText, sideLabel, stateLabel, typeLabel } from "./labels";
 
 /** What all tables of orders begin with. */
@@ -44,15 +45,29 @@ export function OrderCells({ order }: { readonly order: Order }) {
       <td>
         <SideMark side={content.side} />
       </td>
-      <td className="number">{content.size}</td>
+      <td className="number">
+        <Size size={content.size} unit={order.sizeUnit} />
+      </td>
       <td className="number">{priceText(content)}</td>
       <td>
         {typeLabel(content.type)}
         {flags !== "" && <small> {flags}</small>}
       </td>
-      <td className="number">{filledSize || "0"}</td>
+      <td className="number">
+        <Size size={filledSize || "0"} unit={order.sizeUnit} />
+      </td>
       <td className="number">{averagePrice || "—"}</td>
     </>
+  );
+}
+
+/** A size beside its unit. */
+export function Size({ size, unit }: { readonly size: string; readonly unit: string }) {
+  return (
+    <span title={`${size} ${unit}`.trim()}>
+      {size}
+      {unit !== "" && <small> {shortUnit(unit)}</small>}
+    </span>
   );
 }
 

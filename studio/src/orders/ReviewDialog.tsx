@@ -2,13 +2,12 @@ import type { ReactNode } from "react";
 
 import type { Instrument } from "../gen/venuemesh/common/v1/types_pb";
 import type { Account } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import { notionalText } from "../instrument/sizes";
 import { useFrameStore } from "../state/frameStore";
 import { closeDialog, Dialog } from "../ui/Dialog";
 import { StateMark } from "./OrderCells";
-import { groupText } from "./group";
-import type { OrderPlacer, Submission } from "./orderPlacer";
+import { type OrderPlacer, type Submission, submissionText } from "./orderPlacer";
 import { FailureMessage } from "./FailureMessage";
-import { worthOf } from "./orderText";
 import { fieldOf, type TextField } from "./ticket";
 import { detailText } from "./labels";
 
@@ -25,8 +24,9 @@ export function ReviewDialog(props: ReviewDialogProps) {
   const { placer, account, instrument } = props;
   const shown = useFrameStore(placer.current);
   if (!shown) return null;
-  const { content, others, requestId, phase, order } = shown;
-  const worth = instrument?.symbol === content.symbol ? worthOf(content, instrument) : "";
+  const { content, requestId, phase, order } = shown;
+  const listed = instrument?.symbol === content.symbol ? instrument : undefined;
+  const worth = notionalText(listed, content.size, content.price);
   return (
     <Dialog
       key={requestId}
@@ -38,7 +38,7 @@ export function ReviewDialog(props: ReviewDialogProps) {
       }}
     >
       <p className="dialog-sentence" data-testid="review-text">
-        {groupText(content, others)}
+        {submissionText(shown)}
       </p>
       {!order && (
         <p className="dialog-text">

@@ -1,6 +1,7 @@
 import { useId } from "react";
 
-import { type Instrument, InstrumentKind, Side } from "../gen/venuemesh/common/v1/types_pb";
+import { type Instrument, Side } from "../gen/venuemesh/common/v1/types_pb";
+import { notionalText, sizeUnit } from "../instrument/sizes";
 import {
   canBePostOnly,
   isPriced,
@@ -50,7 +51,7 @@ export function TicketFields({ ticket, instrument, problems, onChange }: TicketF
           onChange({ type });
         }}
       />
-      {text("size", `Size, ${sizeUnit(instrument)}`, sizeHint(instrument))}
+      {text("size", `Size, ${sizeUnit(instrument)}`, sizeHint(ticket, instrument))}
       {text("price", `Price, ${quote}`, tick)}
       {text("stopPrice", `Stop price, ${quote}`, tick)}
       {text("trailingOffset", `Trailing offset, ${quote}`)}
@@ -198,15 +199,16 @@ function alternativeHint(ticket: Ticket): string {
   return `optional: alternative ${isStop(ticket) ? "limit order" : "stop"}`;
 }
 
-function sizeUnit(instrument: Instrument | undefined): string {
-  if (!instrument) return "";
-  const { kind, contractSize, base } = instrument;
-  const isInBase = kind === InstrumentKind.SPOT || contractSize === "1";
-  return isInBase ? base : `contracts of ${contractSize} ${base}`;
-}
-
-function sizeHint(instrument: Instrument | undefined): string {
-  return hintOf(["step", instrument?.sizeStep], ["minimum", instrument?.sizeMin]);
+/** Step and minimum, and the notional at the limit price, or else at the stop price. */
+function sizeHint(ticket: Ticket, instrument: Instrument | undefined): string {
+  const wanted = wantedFields(ticket);
+  const field = (["price", "stopPrice"] as const).find((each) => wanted.includes(each));
+  const price = field ? ticket[field] : "";
+  return hintOf(
+    ["step", instrument?.sizeStep],
+    ["minimum", instrument?.sizeMin],
+    ["notional about", notionalText(instrument, ticket.size.trim(), price.trim())],
+  );
 }
 
 function hintOf(...parts: readonly (readonly [string, string | undefined])[]): string {

@@ -1,12 +1,13 @@
 import { useState } from "react";
 
 import type { Venue } from "../instrument/venues";
+import { sizeUnit } from "../instrument/sizes";
 import { SymbolPicker } from "../instrument/SymbolPicker";
 import type { Account } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { useFrameStore } from "../state/frameStore";
 import { Panel } from "../ui/Panel";
-import { linkedOrders, groupText } from "./group";
-import { mayPlace, type OrderPlacer } from "./orderPlacer";
+import { linkedOrders } from "./group";
+import { mayPlace, type OrderPlacer, submissionText } from "./orderPlacer";
 import { ReviewDialog } from "./ReviewDialog";
 import { contentOf, EMPTY_TICKET, problemsOf } from "./ticket";
 import { TicketFields } from "./TicketFields";
@@ -46,7 +47,7 @@ function TicketForm({ venue, account, name, placer }: TicketPanelProps) {
     if (symbol === "" || Object.keys(problems).length > 0) return;
     const nowNs = BigInt(Date.now()) * 1_000_000n;
     const content = contentOf(ticket, { venue: venue.id, account: name, symbol }, nowNs);
-    placer.review(content, linkedOrders(ticket, content));
+    placer.review(content, linkedOrders(ticket, content), sizeUnit(instrument));
   };
   return (
     <>
@@ -89,9 +90,7 @@ function InDoubt({ placer }: { readonly placer: OrderPlacer }) {
   const inDoubt = useFrameStore(placer.inDoubt);
   return inDoubt.map((submission) => (
     <div key={submission.requestId} className="in-doubt" role="status" data-testid="order-in-doubt">
-      <p>
-        Unknown whether this order was placed: {groupText(submission.content, submission.others)}.
-      </p>
+      <p>Unknown whether this order was placed: {submissionText(submission)}.</p>
       <p className="dialog-buttons">
         <button
           className="outline-button"

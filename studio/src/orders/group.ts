@@ -60,14 +60,20 @@ export function grouped(
   });
 }
 
-/** An order and its linked orders as sentences. */
-export function groupText(first: OrderContent, others: readonly OrderContent[]): string {
-  if (others.length === 0) return orderText(first);
-  const rest = others.map(orderText).join(". Or: ");
+/** An order and its linked orders as sentences, with the unit of their sizes. */
+export function groupText(
+  first: OrderContent,
+  others: readonly OrderContent[],
+  unit: string,
+): string {
+  const text = orderText(first, unit);
+  if (others.length === 0) return text;
+  const rest = others.map((other) => orderText(other, unit)).join(". Or: ");
   if (isAlternative(first, others)) {
-    return `${orderText(first)}. Or (OCO): ${rest}. Together they fill at most ${first.size}`;
+    const most = `${first.size} ${unit}`.trim();
+    return `${text}. Or (OCO): ${rest}. Together they fill at most ${most}`;
   }
-  return `${orderText(first)}. After the fill: ${rest}`;
+  return `${text}. After the fill: ${rest}`;
 }
 
 function isAlternative(first: OrderContent, others: readonly OrderContent[]): boolean {

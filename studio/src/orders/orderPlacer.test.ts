@@ -74,7 +74,7 @@ test("an order and its exits are placed together", async () => {
   const ticket = { ...EMPTY_TICKET, size: "0.01", price: "60000", profit: "66000", loss: "58000" };
   const entry = contentOf(ticket, ADDRESS, 0n);
   placer.review(entry, linkedOrders(ticket, entry));
-  expect(groupText(entry, shown()?.others ?? [])).toBe(
+  expect(groupText(entry, shown()?.others ?? [], "")).toBe(
     "Buy 0.01 BTCUSDT at 60000 on binance, account demo. After the fill: " +
       "Sell 0.01 BTCUSDT at 66000 on binance, account demo. Or: Sell 0.01 BTCUSDT at the market " +
       "price on binance, account demo, when the price falls to 58000",
@@ -101,10 +101,10 @@ test("an order and its alternative are placed together", async () => {
   const ticket = { ...EMPTY_TICKET, size: "0.01", price: "66000", alternative: " 58000 " };
   const first = contentOf({ ...ticket, side: Side.SELL, reduceOnly: true }, ADDRESS, 0n);
   placer.review(first, linkedOrders(ticket, first));
-  expect(groupText(first, shown()?.others ?? [])).toBe(
-    "Sell 0.01 BTCUSDT at 66000 on binance, account demo, reduce-only. Or (OCO): " +
-      "Sell 0.01 BTCUSDT at the market price on binance, account demo, when the price " +
-      "falls to 58000, reduce-only. Together they fill at most 0.01",
+  expect(groupText(first, shown()?.others ?? [], "BTC")).toBe(
+    "Sell 0.01 BTC in BTCUSDT at 66000 on binance, account demo, reduce-only. Or (OCO): " +
+      "Sell 0.01 BTC in BTCUSDT at the market price on binance, account demo, when the price " +
+      "falls to 58000, reduce-only. Together they fill at most 0.01 BTC",
   );
   await placer.send();
   expect(server.placed).toEqual([]);

@@ -14,7 +14,7 @@ import type { ApprovedOrder } from "../gen/venuemesh/tradeflow/v1/signed_pb";
 import type { Account, TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { FrameStore } from "../state/frameStore";
 import { CALL_MS_MAX } from "./orderCanceller";
-import { grouped } from "./group";
+import { grouped, groupText } from "./group";
 import { newRequestId } from "./requestId";
 
 /** Reasons that mean: the gateway has no approver. */
@@ -32,6 +32,8 @@ export interface Submission {
   readonly content: OrderContent;
   /** Orders that are placed with it as a group: exits, or an alternative. */
   readonly others: readonly OrderContent[];
+  /** The unit of their sizes. Empty if it is not known. */
+  readonly unit: string;
   /** The same for each attempt, so that at most one order is placed. */
   readonly requestId: string;
   readonly phase: "review" | "sending" | "failed" | "answered";
@@ -41,6 +43,11 @@ export interface Submission {
   readonly isInDoubt: boolean;
   /** The newest state from the response or the account's stream. */
   readonly order?: Order;
+}
+
+/** The orders of a submission as sentences. */
+export function submissionText({ content, others, unit }: Submission): string {
+  return groupText(content, others, unit);
 }
 
 /** Whether the gateway has an approver for orders of this page. */
@@ -83,7 +90,7 @@ export class OrderPlacer {
   }
 
   /** Shows an order for review. If an equal submission has an unknown outcome, resumes that one. */
-  review(content: OrderContent, others: readonly OrderContent[] = []): void {
+  review(content: OrderContent, others: readonly OrderContent[] = [], unit = ""): void {
     const before = this.inDoubt.latest.find(
       (each) =>
         equals(OrderContentSchema, each.content, content) &&
@@ -98,6 +105,7 @@ export class OrderPlacer {
       this.current.set({
         content,
         others,
+        unit,
         requestId: newRequestId(),
         phase: "review",
         isInDoubt: false,
@@ -113,8 +121,8 @@ export class OrderPlacer {
   async send(): Promise<void> {
     const shown = this.current.latest;
     if (!shown || shown.phase === "sending" || shown.phase === "answered") return;
-    const { content, others, requestId, isInDoubt } = shown;
-    const sending = { content, others, requestId, isInDoubt, phase: "sending" as const };
+    const { content, others, unit, requestId, isInDoubt } = shown;
+    const sending = { content, others, unit, requestId, isInDoubt, phase: "sending" as const };
     this.current.set(sending);
     let isSent = false;
     try {
@@ -136,8 +144,16 @@ export class OrderPlacer {
     const shown = this.current.latest;
     if (shown?.requestId !== requestId) return;
     if ((shown.order?.updatedTimeNs ?? 0n) > order.updatedTimeNs) return;
-    const { content, others } = shown;
-    this.current.set({ content, others, requestId, phase: "answered", isInDoubt: false, order });
+    const { content, others, unit } = shown;
+    this.current.set({
+      content,
+      others,
+      unit,
+      requestId,
+      phase: "answered",
+      isInDoubt: false,
+      order,
+    });
   }
 
   /** Closes the review, unless the order is being sent. */

@@ -1,22 +1,18 @@
-import { type Instrument, InstrumentKind, Side } from "../gen/venuemesh/common/v1/types_pb";
+import { Side } from "../gen/venuemesh/common/v1/types_pb";
 import { type OrderContent, OrderType, TimeInForce } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import { alignDecimals, formatScaled, multiply, parseDecimal } from "../ui/decimal";
 import { formatDateTime } from "../ui/format";
 import { sideLabel } from "./labels";
 
-/** An order as a sentence: "Buy 0.01 BTCUSDT at 60000 on binance, account demo". */
-export function orderText(content: OrderContent): string {
+/**
+ * An order as a sentence: "Buy 0.01 BTC in BTCUSDT at 60000 on binance, account demo". Without the
+ * unit of its size: "Buy 0.01 BTCUSDT at …".
+ */
+export function orderText(content: OrderContent, unit: string): string {
   const { side, size, symbol, venue, account } = content;
   const price = content.price === "" ? "the market price" : content.price;
-  const what = `${sideLabel(side)} ${size} ${symbol} at ${price} on ${venue}, account ${account}`;
+  const amount = unit === "" ? `${size} ${symbol}` : `${size} ${unit} in ${symbol}`;
+  const what = `${sideLabel(side)} ${amount} at ${price} on ${venue}, account ${account}`;
   return [what, ...conditionsOf(content)].join(", ");
-}
-
-/** The notional value, for example "600.00 USDT"; empty unless it is price times size. */
-export function worthOf(content: OrderContent, instrument: Instrument | undefined): string {
-  if (content.price === "" || instrument?.kind !== InstrumentKind.SPOT) return "";
-  const worth = formatScaled(multiply(parseDecimal(content.price), parseDecimal(content.size)));
-  return `${alignDecimals(worth, 2)} ${instrument.quote}`;
 }
 
 function conditionsOf(content: OrderContent): readonly string[] {

@@ -1,10 +1,9 @@
-import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 
-import { InstrumentKind, InstrumentSchema, Side } from "../gen/venuemesh/common/v1/types_pb";
+import { Side } from "../gen/venuemesh/common/v1/types_pb";
 import { type OrderContent, OrderType, TimeInForce } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { linkedOrders } from "./group";
-import { orderText, worthOf } from "./orderText";
+import { orderText } from "./orderText";
 import { contentOf, EMPTY_TICKET, fieldOf, problemsOf, type Ticket } from "./ticket";
 
 const ADDRESS = { venue: "binance", account: "demo", symbol: "BTCUSDT" };
@@ -91,7 +90,9 @@ test.each<[Partial<Ticket>, string]>([
   ],
 ])("%j is shown as a sentence", (change, sentence) => {
   expect(problemsOf({ ...FULL, ...change })).toEqual({});
-  expect(orderText(content(change))).toBe(sentence);
+  expect(orderText(content(change), "")).toBe(sentence);
+  const named = sentence.replace("0.01 BTCUSDT", "0.01 contracts of 100 USD in BTCUSDT");
+  expect(orderText(content(change), "contracts of 100 USD")).toBe(named);
 });
 
 test("amounts stay the typed text, whatever its length", () => {
@@ -133,12 +134,4 @@ test.each(["", "0", "1.5", "-3", "600000"])("%j is not a valid number of minutes
 
 test("an error's field is found on the form", () => {
   expect(["size", "stop_price", "account"].map(fieldOf)).toEqual(["size", "stopPrice", undefined]);
-});
-
-test("the value of a spot order is exact, and empty in other units", () => {
-  const spot = create(InstrumentSchema, { kind: InstrumentKind.SPOT, quote: "USDT" });
-  const perpetual = create(InstrumentSchema, { kind: InstrumentKind.PERPETUAL, quote: "USD" });
-  expect(worthOf(content({ size: "0.012345678" }), spot)).toBe("740.74068 USDT");
-  expect(worthOf(content({}), perpetual)).toBe("");
-  expect(worthOf(content({ type: OrderType.MARKET }), spot)).toBe("");
 });
