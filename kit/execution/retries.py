@@ -183,16 +183,21 @@ class OrderRetries:
             self.publish_left_open(order, left, f"{text}: {order.detail}; close it")
 
     def _end_later_attempts(self, order: Order) -> None:
-        """Cancel the attempts after an order that counted as never arrived and is at the venue."""
+        """Cancel the attempts after an order that counted as never arrived and is at the venue, and
+        those after one of which more was filled than was known when they were made."""
         if order.held_here or order.state in (order_states.REJECTED, order_states.INTENDED):
             return
         for attempt in self._attempts(order):
-            if number_of(attempt) > number_of(order) and not attempt.is_final:
-                detail = "an attempt before it has arrived at the venue"
-                if attempt.held_here and attempt.state == order_states.OPEN:
-                    self._state.transition(attempt, order_states.CANCELLED, detail=detail)
-                elif not attempt.cancel_requested:
-                    self._submitter.tasks.start(self._submitter.cancel(attempt))
+            if number_of(attempt) <= number_of(order) or attempt.is_final:
+                continue
+            unfilled = amounts.subtract(attempt.size, attempt.filled_size)
+            if order.is_final and unfilled <= self._left(order):
+                continue
+            detail = "an attempt before it has arrived at the venue, or has filled more"
+            if attempt.held_here and attempt.state == order_states.OPEN:
+                self._state.transition(attempt, order_states.CANCELLED, detail=detail)
+            elif not attempt.cancel_requested:
+                self._submitter.tasks.start(self._submitter.cancel(attempt))
 
     def _is_last(self, order: Order) -> bool:
         """Whether no later attempt is open."""

@@ -88,8 +88,7 @@ class OrderGroups:
     def advance(self, group_id: str) -> None:
         """Plan a group, and carry out the plan or start to."""
         members = self._members(group_id)
-        if group_id in self._open:
-            self._publish_missing_exits(group_id, members)
+        self._publish_missing_exits(group_id, members)
         if all(one.is_final for one in group_plan.exits_of(members)):
             self._end(group_id, members)
             return
@@ -187,9 +186,10 @@ class OrderGroups:
 
 def _ended_by_itself(order: Order) -> bool:
     """Whether neither a fill, its caller nor its group ended an exit, and whether the answer to the
-    caller did not say so."""
+    caller did not say so. The end of an entry without a fill is a reason until it has one."""
     if not order.is_final or order.cancel_requested or order.state == order_states.FILLED:
         return False
     if order.state == order_states.REJECTED:
         return ended_unasked(order)
-    return not (order.held_here and order.state == order_states.CANCELLED)
+    is_ended_here = order.held_here and order.state == order_states.CANCELLED
+    return not is_ended_here or order.detail == group_plan.NO_FILL

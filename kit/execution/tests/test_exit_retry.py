@@ -141,6 +141,34 @@ def test_lasting_rejection_is_published_at_once():
     run(scenario())
 
 
+def test_entry_that_is_filled_after_its_rejection_is_published_as_left_open():
+    async def scenario():
+        found = world()
+        found.prices = Prices()
+        found.start()
+        await found.ready()
+        wrong = []
+
+        async def reject_and_take(request):
+            wrong.append(request)
+            return RequestRejected(orders_pb2.REJECT_REASON_OTHER, "no")
+
+        found.account.client.verdicts = [reject_and_take]
+        contents = bracket()
+        await place(found, contents)
+        await found.let_pass(3)
+        members = entries(found, contents)
+        assert standing(members) == ["REJECTED", "CANCELLED", "CANCELLED"]
+        assert not said(found)
+        truth = found.venue.arrive(wrong[0])
+        found.venue.fill(truth, Decimal(1))
+        await found.let_pass(3)
+        assert {one.found for one in said(found)} == {"1"}
+        assert "no exit is left: close it" in said(found)[0].detail
+
+    run(scenario())
+
+
 def test_another_exit_may_be_sent_during_a_pause():
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())

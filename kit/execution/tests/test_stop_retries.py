@@ -1,10 +1,12 @@
 """Stops that are held here survive rejections and crashes, or are published as left open."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.accounting.amounts import ZERO
 from kit.base.request_budget import Priority
 from kit.execution.contract import OutcomeUnknown, RequestAccepted
 from kit.execution.orders import order_states
@@ -99,6 +101,49 @@ def test_rest_of_a_triggered_stop_is_sent_as_another_order():
         assert len(found.venue.by_client_id) == 2
         assert not found.account.state.index.open
         assert not said(found)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_attempt_for_the_rest_outlives_what_comes_after_it_was_made(restarts):
+    async def scenario():
+        found, order = await holding(STOP, SELL, stop_price="90")
+        found.prices.trade("90")
+        await found.let_pass(0.5)
+        first = found.venue.by_client_id[order.key]
+        found.venue.fill(first, Decimal("0.5"))
+        found.venue.end(first, order_states.CANCELLED)
+        await found.until(lambda: attempt(found, "r", 2) is not None)
+        if restarts:
+            await found.account.journal.commit()
+            found.crash()
+            found.start()
+            await found.ready()
+        else:
+            found.account.state.record_change(order)
+        await found.let_pass(3)
+        second = found.venue.by_client_id[attempt(found, "r", 2).key]
+        assert second.now.size == Decimal("1.5")
+
+    run(scenario())
+
+
+def test_attempt_that_is_larger_than_what_is_left_is_cancelled():
+    async def scenario():
+        found, order = await holding(STOP, SELL, stop_price="90")
+        found.prices.trade("90")
+        await found.let_pass(0.5)
+        first = found.venue.by_client_id[order.key]
+        found.venue.publishes = False
+        found.venue.fill(first, Decimal("0.5"))
+        found.venue.publishes = True
+        found.venue.deliver(replace(first.now, state=order_states.CANCELLED, filled_size=ZERO))
+        await found.until(lambda: attempt(found, "r", 2) is not None)
+        found.venue.deliver(found.venue.fills[0][1])
+        await found.let_pass(3)
+        assert attempt(found, "r", 2).state == order_states.CANCELLED
+        assert [one.found for one in said(found)] == ["1.5"]
 
     run(scenario())
 
