@@ -280,12 +280,13 @@ class Prices:
     def __init__(self):
         self.listeners = []
         self.problem = ""
+        self.spread = BestPrices(Decimal(99), Decimal(101))
 
     def data_problem(self, symbol):
         return self.problem
 
     def best(self, symbol):
-        return BestPrices(Decimal(99), Decimal(101))
+        return self.spread
 
     def listen(self, listener):
         self.listeners.append((PROCESS.get(), listener))
@@ -310,13 +311,14 @@ class World:
         self.instruments = {}
         self.prices = None
         self.boot_id = "first"
+        self.connect = lambda process: FakeClient(self.venue, lambda: process.is_dead)
+        self.verify = verifier
         self.process = None
         self.account = None
 
     def start(self, dies_at=0):
         """Start a process."""
         self.process = process = SimulatedProcess(dies_at)
-        client = FakeClient(self.venue, lambda: process.is_dead)
         jitter = random.Random(self.random.random())
         context = AccountContext(
             "fake", "main", self.clock, self.settings, boot_id=self.boot_id, jitter=jitter
@@ -324,9 +326,9 @@ class World:
         self.account = process.call(
             Account,
             context,
-            client,
+            self.connect(process),
             AccountJournal(self.disk, self.offload, self.clock),
-            verifier(),
+            self.verify(),
             ReferenceMarketData(self.instruments.get, self.prices),
         )
         return process.start(self.account.run())

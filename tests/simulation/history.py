@@ -1,0 +1,43 @@
+"""What happened in one run, and which promises were broken."""
+
+from collections import Counter
+from collections.abc import Callable
+from enum import Enum
+
+
+class Promise(Enum):
+    """What holds whatever happens to the process and its venue."""
+
+    ONE_EXIT = "at most one exit of a group is at the venue"
+    CLOSED = "no more is closed than was opened"
+    KNOWN = "every open order at the venue is known after reconciling"
+    STOPS = "a stop is working, filled, cancelled by request, or published as LEFT_OPEN"
+    RESOLVED = "no order stays UNKNOWN, and no cancel or amendment stays pending"
+    SENT_ONCE = "no order id is sent twice"
+    AGREEMENT = "orders, fills, balances and positions are those of the venue"
+    APPROVED = "nothing is done for an approval that is not valid"
+    DEAD_MAN = "silence ends all entries and leaves the protective orders"
+    CANCELLED = "a cancel that was confirmed to its caller stays"
+    READY = "the account becomes ready once nothing fails any more"
+    NO_ERROR = "no task fails with an unexpected error"
+
+
+class History:
+    """The events of one run, oldest first."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self.lines: list[str] = []
+        self.counts: Counter[str] = Counter()
+        """How many events of each kind there were."""
+        self.broken: list[tuple[Promise, str]] = []
+
+    def note(self, kind: str, text: str = "") -> None:
+        """Add an event. ``kind`` is counted."""
+        self.counts[kind] += 1
+        self.lines.append(f"{self._now_s():8.3f} s  {kind} {text}".rstrip())
+
+    def broke(self, promise: Promise, text: str) -> None:
+        """Add a broken promise."""
+        self.broken.append((promise, text))
+        self.note("BROKEN:", f"{promise.value}: {text}")

@@ -1,0 +1,187 @@
+"""What must hold once nothing fails any more and the account has settled."""
+
+from decimal import Decimal
+
+from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
+
+from kit.execution.groups import group_plan
+from kit.execution.order_types import CONDITIONAL
+from kit.execution.orders import order_states
+from kit.execution.pre_trade_checks import size_min_of
+from kit.execution.retries import MARK
+from tests.simulation.history import Promise
+from tests.simulation.trader import key_of
+from tests.simulation.watch import EXIT_ROLES
+
+LEFT_OPEN = differences_pb2.DIFFERENCE_KIND_LEFT_OPEN
+
+
+class PromiseChecks:
+    """Compares the account with the venue and with what callers wanted."""
+
+    def __init__(self, simulation) -> None:
+        self._history = simulation.history
+        self._venue = simulation.world.venue
+        self._trader = simulation.trader
+        self._watch = simulation.watch
+        self._account = simulation.world.account
+        self._index = self._account.state.index
+        self._left_open = simulation.left_open
+
+    def check(self):
+        """Check all promises about the end."""
+        self._check_known()
+        for key, truth in self._venue.by_client_id.items():
+            self._check_order(self._index.orders.get(key), truth)
+        for order in self._index.orders.values():
+            self._check_not_at_venue(order)
+        self._check_fills()
+        self._check_holdings()
+        for key, filled in self._watch.ended.items():
+            truth = self._venue.by_client_id.get(key)
+            if truth is not None and (truth.is_open or truth.now.filled_size > filled):
+                self._broke(Promise.CANCELLED, f"{self._name(key)} is {_state(truth.now)}")
+        for order in self._index.orders.values():
+            if order.type in CONDITIONAL and not order.external and not order.group_id:
+                self._check_stop(order)
+        for group_id, members in self._index.groups.items():
+            self._check_group(group_id, members)
+
+    def _broke(self, promise, text):
+        self._history.broke(promise, text)
+
+    def _name(self, key):
+        order = self._index.orders.get(key)
+        return order.request_id if order is not None and order.request_id else key
+
+    def _check_known(self):
+        for key in self._trader.acknowledged - self._index.orders.keys():
+            self._broke(Promise.KNOWN, f"{key} was confirmed and is not known any more")
+        for truth in self._venue.open_orders():
+            order = truth.now
+            found = self._index.find(order.symbol, order.client_order_id, order.venue_order_id)
+            if found is None or found.is_final:
+                state = "unknown" if found is None else order_states.name_of(found.state)
+                self._broke(Promise.KNOWN, f"{_name_of(truth)} is open and {state} here")
+        if self._account.state.unmatched:
+            self._broke(Promise.KNOWN, f"updates match no order: {self._account.state.unmatched}")
+
+    def _check_order(self, order, truth):
+        if order is None:
+            return
+        if order.held_here:
+            self._broke(Promise.AGREEMENT, f"{order.request_id} is held here and at the venue")
+        here = order.state, order.filled_size, order.fill_size, order.venue_order_id
+        now = truth.now
+        there = now.state, now.filled_size, now.filled_size, now.venue_order_id
+        is_gone = order.is_final and not truth.is_open and not now.filled_size
+        if here != there and not (is_gone and self._watch.is_deceived([order.key])):
+            text = f"{order.request_id} is {_shown(*here)} here and {_shown(*there)} there"
+            self._broke(Promise.AGREEMENT, text)
+        stop_price = now.stop_price if now.stop_price is not None else order.stop_price
+        told = now.size, now.price, stop_price
+        terms = order.size, order.price, order.stop_price
+        if not order.is_final and terms != told:
+            text = f"{order.request_id} has the terms {terms} here and {told} there"
+            self._broke(Promise.AGREEMENT, text)
+
+    def _check_not_at_venue(self, order):
+        if order.cancel_requested and not order.is_final:
+            self._broke(Promise.RESOLVED, f"{order.request_id} is not cancelled")
+        if order.is_amending:
+            self._broke(Promise.RESOLVED, f"{order.request_id} has a pending amendment")
+        if order.external or order.key in self._venue.by_client_id:
+            return
+        if order.fills or not (order.held_here or order.is_final):
+            text = f"{order.request_id} is {_state(order)} and not at the venue"
+            self._broke(Promise.AGREEMENT, text)
+
+    def _check_fills(self):
+        here = {
+            (fill.venue_order_id, fill.fill_id): (fill.size, fill.price)
+            for fill in self._index.fills.values()
+        }
+        there = {
+            (fill.venue_order_id, fill.fill_id): (fill.size, fill.price)
+            for _, fill in self._venue.fills
+        }
+        if len(here) < len(self._index.fills):
+            self._broke(Promise.AGREEMENT, "a fill is counted twice")
+        if here != there:
+            missing, more = there.keys() - here.keys(), here.keys() - there.keys()
+            text = f"fills are missing here: {sorted(missing)}; or there: {sorted(more)}"
+            self._broke(Promise.AGREEMENT, text)
+
+    def _check_holdings(self):
+        holdings = self._account.balances_and_positions
+        if self._venue.is_spot:
+            here = {name: one.total for name, one in holdings.balances.items()}
+            there = self._venue.totals
+        else:
+            here = {name: one.size for name, one in holdings.positions.items() if one.size}
+            there = {one.symbol: one.size for one in self._venue.positions()}
+        if here != there:
+            self._broke(Promise.AGREEMENT, f"holdings are {here} here and {there} there")
+
+    def _check_stop(self, order):
+        """Check the attempts of a stop that belongs to no group, once for the first of them."""
+        if MARK in order.request_id or not order.was_held_here:
+            return
+        keys = [order.key, *(key_of(f"{order.request_id}{MARK}{n}") for n in range(2, 20))]
+        attempts = [self._index.orders[key] for key in keys if key in self._index.orders]
+        last = attempts[-1]
+        filled = sum(one.filled_size for one in attempts)
+        size = max(order.size, Decimal(order.content.size))
+        if (
+            any(not one.is_final for one in attempts)
+            or filled >= min(size, order.size)
+            or self._was_cancelled(attempts)
+            or any(one.key in self._left_open for one in attempts)
+            or order.key not in self._trader.acknowledged
+        ):
+            return
+        text = f"{last.request_id} is {_state(last)} ({last.detail}), {filled} of {size} filled"
+        self._broke(Promise.STOPS, text)
+
+    def _was_cancelled(self, orders):
+        all_ns = self._trader.cancelled_all_ns
+        return bool(all_ns) or any(one.key in self._trader.cancelled for one in orders)
+
+    def _check_group(self, group_id, members):
+        instrument = self._venue.instrument
+        entry = group_plan.entry_of(members)
+        exits = [one for one in members if one.content.group.role in EXIT_ROLES]
+        left = group_plan.left_of(members, instrument)
+        if not left or (entry is not None and not entry.is_final):
+            return
+        if any(not one.is_final for one in exits) or self._was_cancelled(exits):
+            return
+        if any(one.key in self._left_open for one in exits):
+            return
+        least = max(size_min_of(instrument, one.price or one.stop_price) for one in exits)
+        was_placed = any(one.key in self._trader.acknowledged for one in members)
+        if left < least or not was_placed:
+            return
+        states = ", ".join(f"{one.request_id} {_state(one)} ({one.detail})" for one in exits)
+        self._broke(Promise.STOPS, f"the group {group_id} has {left} left: {states}")
+
+
+def left_open(account):
+    """The client order ids that were published as left open in this run of the process."""
+    return {
+        one.difference.client_order_id
+        for one in account.executions._events
+        if one.HasField("difference") and one.difference.kind == LEFT_OPEN
+    }
+
+
+def _state(order):
+    return orders_pb2.OrderState.Name(order.state).removeprefix("ORDER_STATE_")
+
+
+def _shown(state, filled, fills, venue_order_id):
+    return f"{order_states.name_of(state)} {filled} filled, {fills} in fills, id {venue_order_id!r}"
+
+
+def _name_of(truth):
+    return truth.now.client_order_id or f"external {truth.now.venue_order_id}"

@@ -1,0 +1,291 @@
+"""The REST interface of the venue: it executes calls, loses them, or answers wrongly.
+
+A call that was made goes on when its process is dead.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+
+from kit.connector.orders.execution_client import CcxtExecutionClient
+from kit.connector.orders.rest_session import (
+    CcxtPrivateApi,
+    OrderApiRequest,
+    RestSession,
+    _AttemptObserver,
+    exact,
+)
+from kit.connector.orders.venue_api import VenueApi
+from kit.connector.rest import ccxt_loader
+from kit.connector.rest.ccxt_loader import _RateLimitObserver
+from kit.execution.contract import Credentials, RequestAccepted, StreamInterrupted
+from kit.execution.orders import order_states
+from tests.simulation.faults import FAULTS, LIE, NOT_DONE, QUERY_FAULTS, RARE_FAULTS
+from tests.simulation.venue import Refused
+from venues.binance.errors import ERRORS
+
+ccxt_loader._install_bare_packages()
+from ccxt.base import errors as ccxt_errors  # noqa: E402  # without loading all exchanges
+
+OK, ERROR = 200, 400
+TRAVEL_S = 0.1
+LATEST_S = 9.5
+"""When a call that is executed late arrives at the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer to a call; status 0: the connection breaks."""
+
+    status: int
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class RestInterface:
+    """Answers the calls of one account."""
+
+    def __init__(self, venue, faults, history, watch) -> None:
+        self._venue, self._faults, self._history, self._watch = venue, faults, history, watch
+        self._random = venue.random
+        self._numbers = count()
+        self._results = {}
+
+    def call(self, operation, arguments):
+        """Return a future of the answer to a call that leaves now."""
+        answer = asyncio.get_running_loop().create_future()
+        if operation == "place":
+            self._watch.sent(*arguments)
+        fault = self._draw(operation, arguments)
+        if operation in FAULTS:
+            name = self._watch.name_of(arguments[0]) if arguments[0] else "all"
+            self._history.note(f"call {operation}", f"{name}{f': {fault.name}' if fault else ''}")
+        is_late = fault is not None and fault.is_late
+        travel_s = self._random.uniform(0, LATEST_S if is_late else TRAVEL_S)
+        self._venue.later(travel_s, self._arrive, operation, arguments, fault, answer)
+        return answer
+
+    def result(self, answer):
+        """The result in the decoded body of an answer."""
+        return self._results.pop(int(answer["result"]))
+
+    def _draw(self, operation, arguments):
+        chance, faults = self._random, self._faults
+        if (
+            operation == "place"
+            and chance.random() < faults.lies
+            and self._watch.is_entry(arguments[0])
+        ):
+            self._watch.lies.add(arguments[0].client_order_id)
+            return LIE
+        if chance.random() >= faults.calls:
+            return None
+        if chance.random() < 0.01:
+            return chance.choice(RARE_FAULTS)
+        return chance.choice(FAULTS.get(operation, QUERY_FAULTS))
+
+    def _arrive(self, operation, arguments, fault, answer):
+        found = None
+        executes = fault is None or fault.executes
+        if executes is None:
+            executes = self._random.random() < 0.5
+        if executes:
+            found = self._execute(operation, arguments)
+        if fault is not None and fault.name != "executed late":
+            found = self._faulty(fault, found)
+        elif fault is not None:
+            found = None
+        if found is not None:
+            travel_s = self._random.uniform(0, TRAVEL_S)
+            self._venue.later(travel_s, _settle, answer, found)
+
+    def _execute(self, operation, arguments):
+        try:
+            result = getattr(self, f"_{operation}")(*arguments)
+        except Refused as error:
+            return _error(ERROR, error.code, error.text)
+        return self._success(result)
+
+    def _success(self, result):
+        number = next(self._numbers)
+        self._results[number] = result
+        return Answer(OK, json.dumps({"result": number}))
+
+    def _faulty(self, fault, found):
+        """The answer with a fault; None: there is none."""
+        if not fault.status:
+            return Answer(0) if self._random.random() < 0.5 else None
+        if fault.is_half:
+            return Answer(OK, (found.body if found else '{"resu')[:-3])
+        if fault.codes:
+            return _error(fault.status, self._random.choice(fault.codes), "as drawn")
+        if fault is NOT_DONE:
+            self._history.counts[fault.name] += 1
+            return self._success(RequestAccepted(""))
+        headers = {"Retry-After": str(fault.retry_after_s)} if fault.retry_after_s else {}
+        return Answer(fault.status, fault.text, headers)
+
+    def _place(self, request):
+        truth = self._venue.place(request)
+        order = truth.now if self._random.random() < 0.5 else None
+        return RequestAccepted(truth.now.venue_order_id, order)
+
+    def _amend(self, key, request):
+        return RequestAccepted(self._venue.amend(key, request).now.venue_order_id)
+
+    def _cancel(self, key):
+        return RequestAccepted(self._venue.cancel(key).now.venue_order_id)
+
+    def _cancel_all(self, symbol):
+        self._venue.cancel_all()
+        return RequestAccepted("")
+
+    def _find(self, key):
+        truth = self._venue.find(key)
+        found = self._venue.visible(truth) if truth is not None else None
+        if found is None:
+            raise Refused("-2013", "Order does not exist.")
+        return found
+
+    def _open_orders(self, symbol):
+        shown = map(self._venue.visible, self._venue.orders.values())
+        return [one for one in shown if one is not None and _is_open(one)]
+
+    def _fills(self, symbol, since_time_ns):
+        return self._venue.visible_fills(since_time_ns)
+
+    def _balances(self):
+        return self._venue.balances()
+
+    def _positions(self):
+        return self._venue.positions()
+
+    def _key_rights(self):
+        return []
+
+
+class _Transport:
+    """What is below the observers of an exchange of ccxt: it makes the call."""
+
+    def __init__(self, interface, budget) -> None:
+        self._interface = interface
+        self.request_budget = budget
+
+    async def call(self, params):
+        return await self.fetch(*params)
+
+    async def fetch(self, operation, arguments):
+        answer = await self._interface.call(operation, arguments)
+        if not answer.status:
+            raise ccxt_errors.NetworkError("the connection was reset")
+        body = self.on_rest_response(answer.status, "", "", "", answer.headers, answer.body)
+        if answer.status == 429:
+            raise ccxt_errors.RateLimitExceeded(body)
+        if answer.status >= 500 or answer.status == 418:
+            raise ccxt_errors.ExchangeNotAvailable(body)
+        if answer.status >= ERROR:
+            raise ccxt_errors.ExchangeError(body)
+        try:
+            return exact.decode(body)
+        except ValueError:
+            return body
+
+    def on_rest_response(self, code, reason, url, method, headers, body, *rest):
+        return body
+
+    async def close(self):
+        pass
+
+
+class SimulatedExchange(_AttemptObserver, _RateLimitObserver, _Transport):
+    """The exchange of ccxt that one process has, with the observers of the real one."""
+
+
+class SimulatedOrderApi:
+    """Orders as requests."""
+
+    def __init__(self, capabilities, interface) -> None:
+        self.capabilities, self._interface = capabilities, interface
+
+    def place(self, order):
+        return _request("place", order)
+
+    def amend(self, key, order):
+        return _request("amend", key, order)
+
+    def cancel(self, key):
+        return [_request("cancel", key)]
+
+    def cancel_all(self, symbol):
+        return [_request("cancel_all", symbol)]
+
+    def verdict(self, answer):
+        return self._interface.result(answer)
+
+
+class SimulatedAccountApi:
+    """Questions about the account."""
+
+    def __init__(self, interface) -> None:
+        self._interface = interface
+
+    async def key_rights(self, queries):
+        return await self._ask(queries, "key_rights")
+
+    async def find(self, queries, key):
+        return await self._ask(queries, "find", key)
+
+    async def open_orders(self, queries, symbol):
+        return await self._ask(queries, "open_orders", symbol)
+
+    async def fills(self, queries, symbol, since_time_ns):
+        return await self._ask(queries, "fills", symbol, since_time_ns)
+
+    async def balances(self, queries):
+        return await self._ask(queries, "balances")
+
+    async def positions(self, queries):
+        return await self._ask(queries, "positions")
+
+    async def _ask(self, queries, operation, *arguments):
+        return self._interface.result(await queries.ask("call", (operation, arguments)))
+
+
+def execution_client(venue, interface, budget):
+    """An execution client of a process, over the venue's REST interface and its stream."""
+    api = VenueApi(
+        orders=SimulatedOrderApi(venue.capabilities, interface),
+        account=SimulatedAccountApi(interface),
+        stream=None,
+    )
+    session = RestSession("fake", CcxtPrivateApi("", ERRORS), Credentials("main", {}), budget)
+    session._exchange = SimulatedExchange(interface, budget)
+    client = CcxtExecutionClient(session, api, "rest")
+
+    async def follow():
+        venue.stream = stream = asyncio.Queue()
+        yield StreamInterrupted("the stream starts")
+        while True:
+            yield await stream.get()
+
+    client.follow = follow
+    return client
+
+
+def _request(operation, *arguments):
+    return OrderApiRequest("call", (operation, arguments))
+
+
+def _error(status, code, text):
+    return Answer(status, json.dumps({"code": int(code), "msg": text}))
+
+
+def _settle(answer, found):
+    if not answer.done():
+        answer.set_result(found)
+
+
+def _is_open(order):
+    return order.state not in order_states.FINAL

@@ -1,0 +1,56 @@
+"""Runs seeds, one after the other."""
+
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+
+from kit.execution.tests.simulated_process import run
+from tests.simulation.history import Promise
+from tests.simulation.simulation import Simulation, UnexpectedErrors
+
+HISTORY_LINES = 60
+"""How many events before the first broken promise are printed."""
+COMMAND = "PYTHONPATH=.:gen .venv/bin/python -m tests.simulation --seed {seed}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one seed."""
+
+    seed: int
+    broken: list[tuple[Promise, str]]
+    lines: list[str]
+    counts: Counter = field(default_factory=Counter)
+
+
+def run_seed(seed) -> Result:
+    """Run one seed."""
+    found = []
+
+    async def scenario():
+        simulation = Simulation(seed)
+        found.append(simulation.history)
+        with UnexpectedErrors(simulation.history):
+            await simulation.run()
+
+    try:
+        run(scenario())
+    except Exception as error:
+        lines = traceback.format_exc().splitlines()
+        history = found[0]
+        history.lines += lines
+        history.broken.append((Promise.NO_ERROR, repr(error)))
+    (history,) = found
+    return Result(seed, history.broken, history.lines, history.counts)
+
+
+def report(result, *, is_whole=False) -> str:
+    """The text for a seed that broke a promise: what broke, how to play it again, and what
+    happened before."""
+    first = next((n for n, line in enumerate(result.lines) if "BROKEN:" in line), len(result.lines))
+    lines = result.lines
+    if not is_whole:
+        lines = lines[max(0, first - HISTORY_LINES) : first + 5]
+    broken = [f"  broken: {promise.value}: {text}" for promise, text in result.broken]
+    again = f"  again: {COMMAND.format(seed=result.seed)}"
+    return "\n".join([f"seed {result.seed}", *broken, again, *(f"    {one}" for one in lines)])

@@ -1,0 +1,368 @@
+"""Callers of TradeFlow: they place, amend and cancel at random, and repeat unanswered calls."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2
+
+from kit.base.errors import AccountNotReady, StoreUnavailable, VenuemeshError, VenueUnavailable
+from kit.execution.client_order_ids import client_order_id
+from kit.execution.order_types import CONDITIONAL, STOPS, TAKE_PROFITS
+from kit.execution.orders import order_states
+from kit.execution.orders.order_messages import content_message
+from kit.execution.service import TradeFlowServicer
+from kit.execution.tests.fake_venue import limit_order
+from kit.execution.tests.order_groups import ALTERNATIVE, ENTRY, EXIT, group
+from tests.simulation.authority import EMERGENCY, FLAWS, TEMPORARY
+from tests.simulation.history import Promise
+
+BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
+LIMIT, MARKET = orders_pb2.ORDER_TYPE_LIMIT, orders_pb2.ORDER_TYPE_MARKET
+TRAILING = orders_pb2.ORDER_TYPE_TRAILING_STOP
+STOP, PROFIT = orders_pb2.ORDER_TYPE_STOP, orders_pb2.ORDER_TYPE_TAKE_PROFIT
+SIZES = ("0.5", "1", "2", "2.001")
+MAY_BE_REPEATED = (AccountNotReady, StoreUnavailable, VenueUnavailable)
+
+
+@dataclass(eq=False)
+class Request:
+    """A call of TradeFlow, which is repeated until it is answered."""
+
+    rpc: str
+    message: Any
+    text: str
+    approved: Sequence[signed_pb2.ApprovedOrder] = ()
+    keys: Sequence[str] = ()
+    """Client order ids of the orders that it places or cancels."""
+    is_answered: bool = False
+    was_open: bool = True
+    """Whether the order to cancel had not ended when the call was made."""
+    tries: int = field(default=0)
+
+
+class Trader:
+    """All callers of one account."""
+
+    def __init__(self, world, authorities, watch, history) -> None:
+        self._world = world
+        self._random = world.random
+        self._market = world.market
+        self._authorities = authorities
+        self._watch = watch
+        self._history = history
+        self.requests = []
+        self.acknowledged = set()
+        """Client order ids of orders that were confirmed to a caller."""
+        self.cancelled = set()
+        """Client order ids of orders that a caller wanted to cancel."""
+        self.cancelled_all_ns = 0
+        """When a caller last wanted to cancel all orders, the protective ones too."""
+        self._number = 0
+        self._actions = (
+            (self._place_limit, 5),
+            (self._place_market, 3),
+            (self._place_stop, 5),
+            (self._place_group, 5),
+            (self._amend, 4),
+            (self._cancel, 3),
+            (self._cancel_without_approval, 1),
+            (self._cancel_all, 0.4),
+            (self._place_flawed, 1),
+            (self._reduce, 2),
+            (self._repeat, 2),
+        )
+
+    def act(self):
+        """Make a random call."""
+        actions, weights = zip(*self._actions, strict=True)
+        (action,) = self._random.choices(actions, weights)
+        action()
+
+    def resend(self):
+        """Repeat the calls that have no answer, as their callers do after a restart."""
+        for request in self.requests:
+            if not request.is_answered and request.tries < 4 and self._random.random() < 0.7:
+                self.start(request)
+
+    def start(self, request):
+        """Make a call in the current process, if there is one."""
+        if not self._world.process.is_dead:
+            request.tries += 1
+            self._world.process.start(self._call(request))
+
+    async def _call(self, request):
+        account = self._world.account
+        flow = TradeFlowServicer("fake", {"main": account})
+        reasons = filter(None, map(self._authorities.why_refused, request.approved))
+        why_refused = next(reasons, "")
+        index = account.state.index
+        is_known = any(key in index.orders for key in request.keys) or any(
+            one.request_id in index.by_amendment for one in request.approved
+        )
+        if request.rpc.startswith("Place") and why_refused and not is_known:
+            self._watch.forbidden.update(dict.fromkeys(request.keys, why_refused))
+        target = index.orders.get(getattr(request.message, "client_order_id", ""))
+        request.was_open = target is None or not target.is_final
+        self._history.note(request.rpc, request.text + (f", {why_refused}" if why_refused else ""))
+        try:
+            response = await getattr(flow, request.rpc)(request.message, None)
+        except VenuemeshError as error:
+            self._history.note("error", f"{request.text}: {error.message}")
+            request.is_answered = not isinstance(error, MAY_BE_REPEATED)
+            return
+        except Exception as error:
+            self._history.broke(Promise.NO_ERROR, f"{request.rpc} {request.text}: {error!r}")
+            raise
+        request.is_answered = True
+        if why_refused and not is_known:
+            text = f"{request.rpc} {request.text} was accepted: {why_refused}"
+            self._history.broke(Promise.APPROVED, text)
+        self._answered(request, response)
+
+    def _answered(self, request, response):
+        if request.rpc.startswith("Place"):
+            self.acknowledged.update(request.keys)
+        if request.rpc in ("PlaceOrder", "PlaceOrderGroup", "AmendOrder"):
+            for approved in request.approved:
+                self._authorities.accepted(approved)
+        if request.rpc == "CancelOrder":
+            self._confirmed(response.order, includes_attempts=request.was_open)
+        if request.rpc == "CancelAllOrders":
+            for order in response.orders:
+                self._confirmed(order, includes_attempts=True)
+        self._history.note("answer", request.text)
+
+    def _confirmed(self, order, *, includes_attempts):
+        if order.state == orders_pb2.ORDER_STATE_CANCELLED and order.client_order_id:
+            truth = self._world.venue.by_client_id.get(order.client_order_id)
+            self._watch.end_confirmed(order.client_order_id, truth)
+            if includes_attempts:
+                self._watch.ended_with_attempts.add(order.request_id)
+
+    def _make(self, rpc, message, text, approved=(), keys=()):
+        request = Request(rpc, message, text, approved, keys)
+        self.requests.append(request)
+        self.start(request)
+
+    def _name(self, kind):
+        self._number += 1
+        return f"{kind}{self._number}"
+
+    def _place(self, content, name, key=""):
+        approved = self._authorities.approve(content, name, key)
+        self._place_approved(approved)
+
+    def _place_approved(self, approved):
+        content, name = approved.content, approved.request_id
+        keys = [self._watch.placing(content, name)]
+        message = trade_flow_pb2.PlaceOrderRequest(approved=approved)
+        self._make("PlaceOrder", message, f"{name} {_text(content)}", [approved], keys)
+
+    def _side(self):
+        return self._random.choice((BUY, SELL))
+
+    def _terms(self, side, kind, away=None):
+        """The terms of an order of this type that does not execute at once, as a rule."""
+        chance, rises = self._random, (side == BUY) is not (kind in TAKE_PROFITS)
+        away = away or chance.randint(1, 6)
+        terms = {"side": side, "type": kind, "size": chance.choice(SIZES), "price": ""}
+        if kind == LIMIT:
+            terms["price"] = self._price(away if side == SELL else -away)
+        elif kind == TRAILING:
+            terms["trailing_offset"] = str(chance.randint(1, 6))
+        elif kind in CONDITIONAL:
+            terms["stop_price"] = self._price(away if rises else -away)
+        if kind in CONDITIONAL - {STOP, PROFIT, TRAILING}:
+            terms["price"] = terms["stop_price"]
+        return terms
+
+    def _price(self, percent):
+        return f"{self._market.price_at(percent):f}"
+
+    def _reduces(self):
+        return not self._world.venue.is_spot and self._random.random() < 0.5
+
+    def _key(self):
+        return TEMPORARY if self._random.random() < 0.2 else ""
+
+    def _place_limit(self):
+        chance = self._random
+        away = chance.choice((-1, 0, 1, 1, 2, 4))
+        terms = self._terms(self._side(), LIMIT, away)
+        terms["post_only"] = chance.random() < 0.2
+        if not terms["post_only"] and chance.random() < 0.2:
+            terms["time_in_force"] = chance.choice(
+                (
+                    orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
+                    orders_pb2.TIME_IN_FORCE_FILL_OR_KILL,
+                )
+            )
+        self._place(limit_order(**terms), self._name("limit"), self._key())
+
+    def _place_market(self):
+        terms = self._terms(self._side(), MARKET)
+        reduce_only = not self._world.venue.is_spot and self._random.random() < 0.3
+        self._place(limit_order(**terms, reduce_only=reduce_only), self._name("market"))
+
+    def _place_stop(self):
+        kind = self._random.choice(sorted(CONDITIONAL))
+        terms = self._terms(self._side(), kind)
+        content = limit_order(**terms, reduce_only=self._reduces())
+        self._place(content, self._name("stop"), self._key())
+
+    def _place_group(self):
+        name, side = self._name("group"), self._side()
+        other = SELL if side == BUY else BUY
+        is_oco = self._random.random() < 0.4
+        role, size = (ALTERNATIVE if is_oco else EXIT), self._random.choice(SIZES)
+        kinds = [self._random.choice((LIMIT, PROFIT)), self._random.choice((*STOPS, TRAILING))]
+        kinds = kinds[self._random.choice((0, 0, 0, 1)) * (not is_oco) :]
+        contents = [limit_order(**{**self._terms(other, kind), "size": size}) for kind in kinds]
+        for content in contents:
+            content.group.role = role
+        if not is_oco:
+            kind = self._random.choice((LIMIT, LIMIT, MARKET))
+            away = self._random.choice((-1, 0, 1))
+            entry = limit_order(**{**self._terms(side, kind, away), "size": size})
+            entry.group.role = ENTRY
+            contents.insert(0, entry)
+        named = group(*contents, group_id=name)
+        approved = [self._authorities.approve(one, key) for key, one in named.items()]
+        keys = [self._watch.placing(content, key) for key, content in named.items()]
+        message = trade_flow_pb2.PlaceOrderGroupRequest(approved=approved)
+        text = f"{name}: {', '.join(map(_text, contents))}"
+        self._make("PlaceOrderGroup", message, text, approved, keys)
+
+    def _place_flawed(self):
+        name, flaw = self._name("flawed"), self._random.choice((*FLAWS, "old epoch", "reduce"))
+        content = limit_order(**self._terms(self._side(), LIMIT))
+        if flaw == "reduce":
+            self._place(content, name, EMERGENCY)
+        elif flaw == "old epoch":
+            epoch = max(self._authorities.epoch - 1, 1)
+            self._place_approved(self._authorities.approve(content, name, epoch=epoch))
+        else:
+            self._place_approved(self._authorities.flawed(flaw, content, name))
+
+    def _reduce(self):
+        """Reduce the position with the key for emergencies."""
+        position = self._world.venue.position
+        if not position:
+            return self._place_market()
+        side = SELL if position > 0 else BUY
+        kind = self._random.choice((LIMIT, MARKET))
+        terms = self._terms(side, kind, self._random.choice((-1, 1)))
+        terms["size"] = f"{min(abs(position), Decimal(terms['size'])):f}"
+        content = limit_order(**terms, reduce_only=True)
+        return self._place(content, self._name("reduce"), EMERGENCY)
+
+    def _open_order(self):
+        open_orders = [
+            order for order in self._world.account.state.index.open.values() if not order.external
+        ]
+        return self._random.choice(open_orders) if open_orders else None
+
+    def _amend(self):
+        order = self._open_order()
+        if order is None:
+            return
+        content = content_message(order)
+        field_names = [
+            name for name in ("price", "stop_price", "trailing_offset") if getattr(content, name)
+        ]
+        for name in field_names:
+            amount = Decimal(getattr(content, name))
+            steps = self._random.choice((-2, -1, 1, 2))
+            setattr(content, name, f"{max(amount + steps * Decimal('0.5'), Decimal('0.5')):f}")
+        if not order.group_id:
+            content.size = self._random.choice(SIZES)
+        name = self._name("amend")
+        approved = self._authorities.approve(
+            content,
+            name,
+            operation=signed_pb2.OPERATION_AMEND,
+            target_client_order_id=order.key,
+        )
+        self._watch.allow_size(order.request_id, content.size)
+        message = trade_flow_pb2.AmendOrderRequest(
+            venue="fake", account="main", client_order_id=order.key, approved=approved
+        )
+        text = f"{order.request_id} to {_text(content)}"
+        self._make("AmendOrder", message, text, [approved])
+
+    def _cancel(self):
+        order = self._open_order()
+        if order is None:
+            return
+        approved = self._approved_cancel(order) if order.is_protective else None
+        self.cancelled.add(order.key)
+        message = trade_flow_pb2.CancelOrderRequest(
+            venue="fake", account="main", client_order_id=order.key, approved=approved
+        )
+        self._make("CancelOrder", message, order.request_id)
+
+    def _approved_cancel(self, order):
+        content = orders_pb2.OrderContent(venue="fake", account="main", symbol=order.symbol)
+        return self._authorities.approve(
+            content,
+            self._name("cancel"),
+            self._random.choice(("", "", EMERGENCY)),
+            operation=signed_pb2.OPERATION_CANCEL,
+            target_client_order_id=order.key,
+        )
+
+    def _cancel_without_approval(self):
+        order = self._open_order()
+        if order is None or not order.is_protective:
+            return
+        self._world.process.start(self._try_to_cancel(order))
+
+    async def _try_to_cancel(self, order):
+        flow = TradeFlowServicer("fake", {"main": self._world.account})
+        message = trade_flow_pb2.CancelOrderRequest(
+            venue="fake", account="main", client_order_id=order.key
+        )
+        was_open = order.state not in order_states.FINAL
+        self._history.note("CancelOrder", f"{order.request_id} without approval")
+        try:
+            await flow.CancelOrder(message, None)
+        except VenuemeshError as error:
+            self._history.note("error", error.message)
+        else:
+            if was_open:
+                text = f"{order.request_id} was cancelled without an approval"
+                self._history.broke(Promise.APPROVED, text)
+
+    def _cancel_all(self):
+        approved = None
+        if self._random.random() < 0.5:
+            content = orders_pb2.OrderContent(venue="fake", account="main")
+            approved = self._authorities.approve(
+                content, self._name("cancel"), operation=signed_pb2.OPERATION_CANCEL_ALL
+            )
+            self.cancelled_all_ns = self._world.clock.actual_ns()
+        message = trade_flow_pb2.CancelAllOrdersRequest(
+            venue="fake", account="main", approved=approved
+        )
+        self._make("CancelAllOrders", message, "with approval" if approved else "")
+
+    def _repeat(self):
+        """Repeat a call that was made before, answered or not."""
+        if self.requests:
+            self.start(self._random.choice(self.requests))
+
+
+def key_of(request_id):
+    """The client order id of a request."""
+    return client_order_id("fake", "main", request_id)
+
+
+def _text(content):
+    kind = orders_pb2.OrderType.Name(content.type).removeprefix("ORDER_TYPE_")
+    side = types_pb2.Side.Name(content.side).removeprefix("SIDE_")
+    price = content.price or content.stop_price or content.trailing_offset or "-"
+    more = " reduce_only" if content.reduce_only else ""
+    return f"{side} {kind} {content.size} at {price}{more}"

@@ -1,0 +1,164 @@
+"""Watches each request to the venue and each change there, and sees what must never happen."""
+
+from collections import Counter
+from decimal import Decimal
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.execution.client_order_ids import client_order_id
+from kit.execution.orders import order_states
+from kit.execution.retries import MARK
+from tests.simulation.history import Promise
+
+EXIT_ROLES = (orders_pb2.GROUP_ROLE_EXIT, orders_pb2.GROUP_ROLE_ALTERNATIVE)
+
+
+class Watch:
+    """Watches one account over all runs of its process."""
+
+    def __init__(self, history) -> None:
+        self._history = history
+        self._sends = Counter()
+        self.approved = {}
+        """OrderContent by client order id: what was placed."""
+        self._names = {}
+        """Request ids by client order id."""
+        self._sizes = {}
+        """By request id, the largest size that was approved."""
+        self.forbidden = {}
+        """By client order id, why an order must not be sent."""
+        self.ended = {}
+        """By client order id, the filled size of orders whose end was confirmed to a caller."""
+        self.ended_with_attempts = set()
+        """Request ids of orders of which a caller was told that no attempt follows."""
+        self._venue = None
+        self._index = None
+        self.lies = set()
+        """Client order ids of orders that the venue rejected in its answer and has."""
+
+    def follow(self, venue):
+        """Watch what changes at the venue."""
+        self._venue = venue
+        venue.changed.append(self._changed)
+
+    def use(self, index):
+        """Watch the orders of another run of the process."""
+        self._index = index
+
+    def placing(self, content, request_id):
+        """Note an order that a caller places."""
+        key = client_order_id("fake", "main", request_id)
+        self.approved[key] = content
+        self._names[key] = request_id
+        self.allow_size(request_id, content.size)
+        return key
+
+    def allow_size(self, request_id, size):
+        """Note a size that was approved for an order or for an amendment of it."""
+        first = request_id.partition(MARK)[0]
+        self._sizes[first] = max(Decimal(size), self._sizes.get(first, Decimal(0)))
+
+    def sent(self, request):
+        """The process sends an order."""
+        key = request.client_order_id
+        self._sends[key] += 1
+        order = self._index.orders.get(key)
+        if order is not None:
+            self._names[key] = order.request_id
+        name = self._names.get(key, key)
+        if self._sends[key] > 1:
+            self._history.broke(Promise.SENT_ONCE, name)
+        first = client_order_id("fake", "main", name.partition(MARK)[0])
+        if order is None or first not in self.approved:
+            self._history.broke(Promise.APPROVED, f"{name} was never placed, and is sent")
+        if first in self.forbidden:
+            self._history.broke(Promise.APPROVED, f"{name} is sent: {self.forbidden[first]}")
+        first, _, number = name.partition(MARK)
+        before = [f"{first}{MARK}{one}" for one in range(2, int(number or 1))]
+        if key in self.ended or not self.ended_with_attempts.isdisjoint((first, *before)):
+            self._history.broke(Promise.CANCELLED, f"{name} is sent")
+
+    def name_of(self, request):
+        """The request id of an order that a call names, for the history."""
+        key = getattr(request, "client_order_id", "")
+        more = ""
+        if hasattr(request, "type"):
+            kind = orders_pb2.OrderType.Name(request.type).removeprefix("ORDER_TYPE_")
+            side = types_pb2.Side.Name(request.side).removeprefix("SIDE_")
+            more = f" {side} {kind} {request.size} at {request.price or request.stop_price or '-'}"
+        return f"{self._names.get(key, key)}{more}"
+
+    def is_entry(self, request):
+        """Whether an order that is sent limits no loss."""
+        order = self._index.orders.get(request.client_order_id)
+        return order is not None and not order.is_protective and not order.takes_turns
+
+    def end_confirmed(self, key, truth):
+        """Note that a caller was told that an order has ended."""
+        filled = truth.now.filled_size if truth is not None else Decimal(0)
+        self.ended.setdefault(key, filled)
+        if truth is not None and truth.is_open:
+            self._history.broke(Promise.CANCELLED, f"{self._names.get(key, key)} is open")
+
+    def is_deceived(self, members):
+        """Whether the venue lied about one of these orders: then nothing about it can be known."""
+        return any(key in self.lies for key in members)
+
+    def _changed(self, truth):
+        order = truth.now
+        key = order.client_order_id
+        name = self._names.get(key, key or f"external {order.venue_order_id}")
+        state = order_states.name_of(order.state)
+        filled = f"{order.filled_size} of {order.size}"
+        self._history.note("venue", f"{name}: {state}, {filled} filled")
+        if order.filled_size > self.ended.get(key, order.filled_size):
+            self._history.broke(Promise.CANCELLED, f"{name} is filled after its end")
+        content = self._content(key)
+        if content is None:
+            return
+        if content.group.role in EXIT_ROLES:
+            self._check_group(content.group.group_id)
+        elif not content.HasField("group"):
+            self._check_attempts(name.partition(MARK)[0])
+
+    def _content(self, key):
+        first = self._names.get(key, "").partition(MARK)[0]
+        return self.approved.get(client_order_id("fake", "main", first)) if first else None
+
+    def _check_group(self, group_id):
+        at_venue = [
+            (content, truth)
+            for key, truth in self._venue.by_client_id.items()
+            if (content := self._content(key)) is not None and content.group.group_id == group_id
+        ]
+        exits = [truth for content, truth in at_venue if content.group.role in EXIT_ROLES]
+        live = [truth for truth in exits if truth.is_open]
+        keys = [truth.now.client_order_id for _, truth in at_venue]
+        if self.is_deceived(keys):
+            return
+        if len(live) > 1:
+            names = [self._names[truth.now.client_order_id] for truth in live]
+            self._history.broke(Promise.ONE_EXIT, f"{' and '.join(names)} are open")
+        opened = self._opened(at_venue)
+        closed = sum(truth.now.filled_size for truth in exits)
+        if closed > opened:
+            text = f"the group {group_id} has closed {closed} of {opened}"
+            self._history.broke(Promise.CLOSED, text)
+
+    def _opened(self, at_venue):
+        entries = [truth for content, truth in at_venue if content.group.role not in EXIT_ROLES]
+        roles = {content.group.role for content, _ in at_venue}
+        if orders_pb2.GROUP_ROLE_ALTERNATIVE in roles:
+            return Decimal(at_venue[0][0].size)
+        return sum((truth.now.filled_size for truth in entries), Decimal(0))
+
+    def _check_attempts(self, first):
+        filled = sum(
+            truth.now.filled_size
+            for key, truth in self._venue.by_client_id.items()
+            if self._names.get(key, "").partition(MARK)[0] == first
+        )
+        if filled > self._sizes.get(first, filled):
+            text = f"all attempts of {first} have filled {filled} of {self._sizes[first]}"
+            self._history.broke(Promise.CLOSED, text)
