@@ -10,7 +10,7 @@ from kit.base.clock import Clock
 from kit.base.errors import BadRequest
 from kit.execution.approval import ApprovalSigner
 from kit.execution.approval_keys import APPROVED_NS
-from kit.execution.client_order_ids import REQUEST_ID
+from kit.execution.client_order_ids import check_request_id
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -29,13 +29,7 @@ class ApprovalsServicer(approvals_pb2_grpc.ApprovalsServicer):
     async def Approve(
         self, request: approvals_pb2.ApproveRequest, context: Context
     ) -> approvals_pb2.ApproveResponse:
-        if not REQUEST_ID.fullmatch(request.request_id):
-            raise BadRequest(
-                "no request id",
-                field="request_id",
-                value=request.request_id[:80],
-                allowed="1 to 64 of A-Z a-z 0-9 . _ : -",
-            )
+        check_request_id(request.request_id)
         self._check_account(request.content.venue, request.content.account)
         expires_ns = self._clock.time_ns() + APPROVED_NS
         operation = request.operation or signed_pb2.OPERATION_PLACE

@@ -7,6 +7,7 @@ then no new orders are taken. Cancelling is always tried.
 
 import asyncio
 from collections.abc import Iterator
+from typing import NoReturn
 
 from msgspec.structs import replace
 from venuemesh.tradeflow.v1 import differences_pb2, signed_pb2, trade_flow_pb2
@@ -27,6 +28,7 @@ from kit.execution.contract import (
 )
 from kit.execution.dead_man_switch import DeadManSwitch
 from kit.execution.execution_stream import Event, ExecutionStream
+from kit.execution.flatten import Flattener
 from kit.execution.groups.order_groups import OrderGroups
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.records import (
@@ -53,6 +55,7 @@ from kit.execution.outcome_resolver import OutcomeResolver
 from kit.execution.pre_trade_checks import PreTradeCheckInputs, check_reduction
 from kit.execution.readiness import REFUSED
 from kit.execution.reconciler import Reconciler
+from kit.execution.reductions import Reductions
 from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.retries import OrderRetries
 from kit.execution.submitter import OrderSubmitter
@@ -95,6 +98,11 @@ class Account:
         self.groups = OrderGroups(self.submitter, market, self.readiness, retries)
         self.local_stops = LocalStopOrders(self.submitter, self.groups, retries, market, publish)
         self.dead_man = DeadManSwitch(self.submitter, positions, context, publish)
+        self.reductions = Reductions(self.state.index, positions, market.instrument, clock, publish)
+        self.flattener = Flattener(
+            self.submitter, self.reductions, positions, market, context, self.flatten_found
+        )
+        self._is_loaded = False
         self._known_authority = self._authority()
         """As it was written last."""
         self.executions = ExecutionStream(0, context.settings.ring_events, self._snapshot)
@@ -134,6 +142,7 @@ class Account:
         self.retries.recover()
         self.groups.recover()
         self.dead_man.resume()
+        self._is_loaded = True
 
     async def close(self) -> None:
         """Finish what is under way, and close journal and connections."""
@@ -175,15 +184,24 @@ class Account:
         self.dead_man.heartbeat(authority)
         verifier.last_heartbeat = max(verifier.last_heartbeat, newest)
 
+    def check_loaded(self) -> None:
+        """Raises AccountNotReady before the journal is read."""
+        if not self._is_loaded:
+            self._raise_not_ready(self.readiness.detail)
+
     def check_ready(self, *, only_reduces: bool = False) -> None:
-        """Raises AccountNotReady while no new orders are taken. The silence of the order authority
-        does not matter if the key ``only_reduces`` positions."""
-        if self.readiness.is_ready and (only_reduces or not self.dead_man.has_fired):
-            return
+        """Raises AccountNotReady while no new orders are taken. A key that ``only_reduces``
+        positions may be used while the order authority is silent or the account is flattened."""
+        if not self.readiness.is_ready:
+            self._raise_not_ready(self.readiness.detail)
+        if self.dead_man.has_fired and not only_reduces:
+            self._raise_not_ready("the order authority is silent: a heartbeat has to come first")
+        if self.flattener.is_working and not only_reduces:
+            self._raise_not_ready("it is being flattened")
+
+    def _raise_not_ready(self, detail: str) -> NoReturn:
         name = trade_flow_pb2.AccountState.Name(self.readiness.state)
         state = name.removeprefix("ACCOUNT_STATE_")
-        silent = "the order authority is silent: a heartbeat has to come first"
-        detail = silent if self.readiness.is_ready else self.readiness.detail
         account = self.context.account
         text = f"account {account} takes no orders: {state}, {detail}"
         raise AccountNotReady(text, account=account, state=state, detail=detail)
@@ -236,6 +254,8 @@ class Account:
         self.retries.order_changed(order)
         self.local_stops.order_changed(order)
         self.groups.order_changed(order)
+        self.reductions.order_changed()
+        self.flattener.order_changed(order)
         self.executions.publish(Event(order=order_message(order)))
 
     def fill_added(self, fill: OrderFill) -> None:
@@ -260,6 +280,12 @@ class Account:
 
     def difference_found(self, difference: differences_pb2.Difference) -> None:
         self.executions.publish(Event(difference=difference))
+
+    def flatten_found(self, difference: differences_pb2.Difference) -> None:
+        if difference.kind == differences_pb2.DIFFERENCE_KIND_LEFT_OPEN:
+            self.retries.publish_difference(difference)
+        else:
+            self.difference_found(difference)
 
     def _authority(self) -> FencingRecord:
         return replace(self.dead_man.last, fencing_epoch=self.verifier.fencing_epoch)

@@ -3,8 +3,18 @@
 import hashlib
 import re
 
+from kit.base.errors import BadRequest
+
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,64}")
 CLIENT_ORDER_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def check_request_id(request_id: str) -> None:
+    """Raises BadRequest for a text that is not a caller's id of a request."""
+    if not REQUEST_ID.fullmatch(request_id):
+        allowed = "1 to 64 of A-Z a-z 0-9 . _ : -"
+        text = f"request_id is {request_id[:80]!r}; allowed is {allowed}"
+        raise BadRequest(text, field="request_id", value=request_id[:80], allowed=allowed)
 
 
 def client_order_id(venue: str, account: str, request_id: str) -> str:

@@ -90,6 +90,15 @@ class OutcomeResolver:
             status_query.since_ns = self._clock.monotonic_ns()
             status_query.not_found_count = 0
 
+    def hasten(self, order: Order) -> None:
+        """Query the venue now for an order that is being queried for, and begin again with short
+        pauses: another order waits for the outcome of this one."""
+        status_query = self._queries.get((order.key, ""))
+        if status_query is not None:
+            status_query.pauses = delays(FIRST_PAUSE_S, self._settings.pause_max_s, self._jitter)
+            self._postpone(status_query)
+            self._wake.set()
+
     def watch_unmatched(self, symbol: str, venue_order_id: str) -> None:
         """Query the venue for an order that is not known here, until it is known whose it is."""
         self._inquiry((symbol, venue_order_id))

@@ -152,9 +152,18 @@ class OrderRetries:
             found=plain(left),
             detail=detail,
         )
+        self.publish_difference(difference)
+
+    def publish_difference(self, difference: differences_pb2.Difference) -> None:
+        """Publish what is left open, and keep it for new readers."""
         self.left_open.append(difference)
         self._publish(difference)
-        extra = {"client_order_id": order.key, "left": plain(left), "detail": detail}
+        extra = {
+            "client_order_id": difference.client_order_id,
+            "symbol": difference.symbol,
+            "left": difference.found,
+            "detail": difference.detail,
+        }
         _log.error("order left open", extra=extra)
 
     def _is_retried(self, order: Order) -> bool:

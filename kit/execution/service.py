@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import grpc
-from venuemesh.tradeflow.v1 import signed_pb2, trade_flow_pb2, trade_flow_pb2_grpc
+from venuemesh.tradeflow.v1 import flatten_pb2, signed_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
 from kit.base.cursor import Cursor
 from kit.base.errors import (
@@ -26,6 +26,7 @@ from kit.base.errors import (
 from kit.base.paging import make_token, page_size, read_token
 from kit.execution import pre_trade_checks
 from kit.execution.account import Account
+from kit.execution.approval_verifier import VerifiedOrder
 from kit.execution.groups import group_rules
 from kit.execution.order_amender import check_size
 from kit.execution.orders.order import Order
@@ -118,9 +119,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         symbol = request.symbol
         if request.HasField("approved"):
             verified = account.verify(request.approved, signed_pb2.OPERATION_CANCEL_ALL)
-            if verified.content.symbol != symbol:
-                text = f"the approval is for {verified.content.symbol!r}, not for {symbol!r}"
-                raise ApprovalRejected(text, why="target")
+            _check_symbol(verified, symbol)
             orders = await account.submitter.cancel_all(symbol)
             return trade_flow_pb2.CancelAllOrdersResponse(orders=map(order_message, orders))
         orders = await account.submitter.cancel_entries(symbol)
@@ -128,6 +127,20 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         left = [one for one in open_orders if one.is_protective and symbol in ("", one.symbol)]
         return trade_flow_pb2.CancelAllOrdersResponse(
             orders=map(order_message, orders), left_open=map(order_message, left)
+        )
+
+    async def Flatten(
+        self, request: flatten_pb2.FlattenRequest, context: Context
+    ) -> flatten_pb2.FlattenResponse:
+        account = self._account(request.venue, request.account)
+        account.check_loaded()
+        verified = account.verify(request.approved, signed_pb2.OPERATION_FLATTEN)
+        _check_symbol(verified, request.symbol)
+        run = await account.flattener.flatten(verified)
+        return flatten_pb2.FlattenResponse(
+            orders=map(order_message, account.flattener.orders_of(run)),
+            left_open=run.left_open(),
+            under_way=not run.finished.is_set(),
         )
 
     async def GetOrder(
@@ -234,6 +247,14 @@ def _order(account: Account, client_order_id: str) -> Order:
         text = f"no order {client_order_id!r} is known"
         raise UnknownOrder(text, client_order_id=client_order_id)
     return order
+
+
+def _check_symbol(verified: VerifiedOrder, symbol: str) -> None:
+    """Raises ApprovalRejected for an approval of another symbol."""
+    content = verified.content
+    if content.symbol != symbol:
+        text = f"the approval is for {content.symbol!r}, not for {symbol!r}"
+        raise ApprovalRejected(text, why="target")
 
 
 def _find_group(account: Account, approved: Iterable[signed_pb2.ApprovedOrder]) -> list[Order]:

@@ -6,16 +6,16 @@ venue for it. The work runs in a task of its own: the caller may leave.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.errors import BadRequest, RequestIdReused, StoreUnavailable, VenueUnavailable
+from kit.base.errors import RequestIdReused, StoreUnavailable, VenueUnavailable
 from kit.execution.approval_verifier import VerifiedOrder, require_verified
-from kit.execution.client_order_ids import REQUEST_ID, client_order_id
+from kit.execution.client_order_ids import check_request_id, client_order_id
 from kit.execution.context import AccountContext
 from kit.execution.contract import (
     ExecutionClient,
@@ -34,10 +34,8 @@ from kit.execution.outcome_resolver import OutcomeResolver
 from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.request_builder import RequestBuilder
 from kit.execution.self_trades import SelfTradeGuard
-from kit.execution.tasks import BackgroundTasks
+from kit.execution.tasks import BackgroundTasks, await_each
 from kit.execution.venue_calls import answer_of, verdict_of
-
-CALLS_AT_ONCE = 8
 
 _log = telemetry.logger("orders.submitter")
 
@@ -68,6 +66,7 @@ class OrderSubmitter:
         self.clock = context.clock
         self.tasks = BackgroundTasks()
         self._resolver = resolver
+        self.hasten = resolver.hasten
         self._context = context
         self._settings = context.settings
         self.self_trades = SelfTradeGuard(state, self.cancel, self.tasks, context.settings)
@@ -79,10 +78,7 @@ class OrderSubmitter:
     def find(self, content: orders_pb2.OrderContent, request_id: str) -> Order | None:
         """Return the order of a request that was made before. Raises BadRequest, and
         RequestIdReused for a request id that was used with another content."""
-        if not REQUEST_ID.fullmatch(request_id):
-            allowed = "1 to 64 of A-Z a-z 0-9 . _ : -"
-            text = f"request_id is {request_id[:80]!r}; allowed is {allowed}"
-            raise BadRequest(text, field="request_id", value=request_id[:80], allowed=allowed)
+        check_request_id(request_id)
         index = self.state.index
         order = index.orders.get(self.order_key(request_id))
         if order is None and request_id not in index.by_amendment:
@@ -101,9 +97,24 @@ class OrderSubmitter:
         require_verified(verified, signed_pb2.OPERATION_PLACE)
         order = self.find(verified.content, verified.request_id)
         if order is None:
-            order = self.state.index.add_intended(self._intent(verified, held_here))
+            order = self.state.index.add_intended(self._intent(verified.approved, held_here))
             work = self._hold(order) if held_here else self._send(order)
             self._placing[order.key] = self.tasks.start(work)
+        await self.placed(order)
+        return order
+
+    async def submit_close(
+        self, flatten: VerifiedOrder, content: orders_pb2.OrderContent, request_id: str
+    ) -> Order:
+        """Send an order that closes a position for a verified OPERATION_FLATTEN, under a new id.
+        Raises StoreUnavailable; it was not sent then."""
+        require_verified(flatten, signed_pb2.OPERATION_FLATTEN)
+        approved = flatten.approved
+        approved.content.CopyFrom(content)
+        # It was valid when the work began. The work goes on until the position is closed.
+        approved.request_id, approved.expires_time_ns = request_id, 0
+        order = self.state.index.add_intended(self._intent(approved, held_here=False))
+        self._placing[order.key] = self.tasks.start(self._send(order))
         await self.placed(order)
         return order
 
@@ -112,7 +123,7 @@ class OrderSubmitter:
         held here are sent. Raises StoreUnavailable; none was sent then."""
         for member in members:
             require_verified(member.order, signed_pb2.OPERATION_PLACE)
-        intents = tuple(self._intent(member.order, member.held_here) for member in members)
+        intents = tuple(self._intent(one.order.approved, one.held_here) for one in members)
         orders = list(map(self.state.index.add_intended, intents))
         task = self.tasks.start(self._send_group(orders, GroupIntent(intents)))
         self._placing.update((order.key, task) for order in orders)
@@ -163,12 +174,12 @@ class OrderSubmitter:
         except VenueUnavailable:
             # Questions may be closed while cancels go on.
             if not isinstance(verdict, RequestAccepted):
-                await _each(self._cancel(order) for order in orders if not order.is_final)
+                await await_each(self._cancel(order) for order in orders if not order.is_final)
             raise
-        await _each(self._cancel_reported(report) for report in left)
+        await await_each(self._cancel_reported(report) for report in left)
         await self._commit_cancellations()
         rest = [order for order in orders if not order.is_final]
-        await _each(self._query(order) for order in rest)
+        await await_each(self._query(order) for order in rest)
         for order in rest:
             self._resolver.watch(order)
         if not isinstance(verdict, RequestAccepted) and any(not order.is_final for order in rest):
@@ -184,7 +195,7 @@ class OrderSubmitter:
         entries = [one for one in open_orders if symbol in ("", one.symbol)]
         for order in entries:
             self._request_cancel(order)
-        await _each(self._cancel(order) for order in entries if not order.is_final)
+        await await_each(self._cancel(order) for order in entries if not order.is_final)
         call = self.client.open_orders(symbol)
         for report in await answer_of(call, self._settings.ask_timeout_s):
             found = self.state.apply_order(report, is_answer=True)
@@ -197,8 +208,7 @@ class OrderSubmitter:
         """The client order id of a request."""
         return client_order_id(self._context.venue, self._context.account, request_id)
 
-    def _intent(self, verified: VerifiedOrder, held_here: bool) -> OrderIntent:
-        approved = verified.approved
+    def _intent(self, approved: signed_pb2.ApprovedOrder, held_here: bool) -> OrderIntent:
         content = approved.content
         return OrderIntent(
             key=self.order_key(approved.request_id),
@@ -381,17 +391,6 @@ class OrderSubmitter:
             await self._resolver.query(order)
         except VenueUnavailable:
             self._resolver.watch(order)
-
-
-async def _each(calls: Iterable[Awaitable[None]]) -> None:
-    """Make all calls, a few at a time."""
-    slots = asyncio.Semaphore(CALLS_AT_ONCE)
-
-    async def one(call: Awaitable[None]) -> None:
-        async with slots:
-            await call
-
-    await asyncio.gather(*map(one, calls))
 
 
 def _may_be(order: Order, content: orders_pb2.OrderContent) -> bool:

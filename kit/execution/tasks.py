@@ -1,12 +1,14 @@
 """Background tasks, and waiting for an event with a limit of time."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any
 
 from kit.base import telemetry
 from kit.base.clock import Clock
 from kit.base.errors import VenuemeshError
+
+CALLS_AT_ONCE = 8
 
 _log = telemetry.logger("orders.tasks")
 
@@ -21,6 +23,17 @@ async def wait_for_event(event: asyncio.Event, clock: Clock, seconds: float) -> 
         waiting.cancel()
         sleeping.cancel()
     return event.is_set()
+
+
+async def await_each(calls: Iterable[Awaitable[None]]) -> None:
+    """Make all calls, a few at a time."""
+    slots = asyncio.Semaphore(CALLS_AT_ONCE)
+
+    async def one(call: Awaitable[None]) -> None:
+        async with slots:
+            await call
+
+    await asyncio.gather(*map(one, calls))
 
 
 class BackgroundTasks:

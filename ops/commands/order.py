@@ -8,6 +8,7 @@ approval; stops, exits and other protective orders of a real account need ``--ke
 import argparse
 import asyncio
 import secrets
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,13 @@ from typing import Any
 import grpc
 from rich.console import Console
 from rich.table import Table
-from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2, trade_flow_pb2_grpc
+from venuemesh.tradeflow.v1 import (
+    flatten_pb2,
+    orders_pb2,
+    signed_pb2,
+    trade_flow_pb2,
+    trade_flow_pb2_grpc,
+)
 
 from kit.base import errors, rpc, settings
 from kit.base.settings import MESH_SECTION, MeshSettings
@@ -59,6 +66,16 @@ def run(given: Sequence[str]) -> int:
         reason = errors.reason_of(error) or error.code().name
         raise OperationsError(f"{reason}: {error.details()}") from None
     return 0
+
+
+def _confirm(action: str, chosen: argparse.Namespace) -> None:
+    """Ask before an action. Raises OperationsError without a yes."""
+    if chosen.yes:
+        return
+    if not sys.stdin.isatty():
+        raise OperationsError(f"to {action} needs --yes where nobody can be asked")
+    if input(f"Really {action}? Type yes: ").strip() != "yes":
+        raise OperationsError("nothing was done")
 
 
 class _OrderCommand:
@@ -125,6 +142,8 @@ class _OrderCommand:
                 )
                 answer = await stub.CancelAllOrders(every, **options)
                 return tables.orders([*answer.orders, *answer.left_open])
+            case "flatten":
+                return tables.orders(await self._flatten(stub))
             case "show":
                 return tables.order(await self._get(stub))
             case "list":
@@ -148,6 +167,42 @@ class _OrderCommand:
             client_order_id=chosen.client_order_id, approved=approved, **self._whose
         )
         return (await stub.AmendOrder(request, **self._options)).order
+
+    async def _flatten(
+        self, stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub"
+    ) -> Sequence[orders_pb2.Order]:
+        """Flatten, and wait for the end. Raises OperationsError if something is left open."""
+        chosen = self._chosen
+        where = f"{chosen.venue}/{chosen.account}"
+        _confirm(
+            f"cancel all orders and close {chosen.symbol or 'all positions'} at {where}", chosen
+        )
+        request_id = arguments.request_id(chosen)
+        _console.print(
+            f"request id {request_id}: --id {request_id} continues if this is interrupted"
+        )
+        content = orders_pb2.OrderContent(symbol=chosen.symbol, **self._whose)
+        while True:
+            expires_ns = time.time_ns() + APPROVED_NS
+            approved = self._signer.approve(
+                content, request_id, expires_ns, signed_pb2.OPERATION_FLATTEN
+            )
+            request = flatten_pb2.FlattenRequest(
+                symbol=chosen.symbol, approved=approved, **self._whose
+            )
+            answer = await stub.Flatten(request, **self._options)
+            left = "; ".join(
+                " ".join(filter(None, (one.symbol, one.found, one.detail)))
+                for one in answer.left_open
+            )
+            if not answer.under_way:
+                break
+            _console.print(f"under way: {left}")
+        if left:
+            _console.print(tables.orders(answer.orders))
+            raise OperationsError(f"left open: {left}")
+        _console.print(f"{where} is flat: the venue has confirmed it")
+        return answer.orders
 
     async def _get(self, stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub") -> orders_pb2.Order:
         request = trade_flow_pb2.GetOrderRequest(

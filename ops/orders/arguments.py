@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     _add_amend(verbs)
     _add_order_id(_signed_verb(verbs, "cancel", "cancel an order"))
     _add_symbol(_signed_verb(verbs, "cancel-all", "cancel all that is open"))
+    _add_flatten(verbs)
     _signed_verb(verbs, "heartbeat", "say that the order authority lives, once")
     _add_order_id(_verb(verbs, "show", "one order with all that is known of it"))
     _add_symbol(_verb(verbs, "list", "orders that are not final"))
@@ -127,6 +128,17 @@ def _add_amend(verbs: Any) -> None:
     )
     amend.add_argument(
         "--id", default="", metavar="REQUEST_ID", help="the same id is the same amendment"
+    )
+
+
+def _add_flatten(verbs: Any) -> None:
+    flatten = _signed_verb(verbs, "flatten", "cancel all orders and close all positions")
+    flatten.add_argument(
+        "symbol", metavar="SYMBOL", nargs="?", default="", help="default: all positions"
+    )
+    flatten.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    flatten.add_argument(
+        "--id", default="", metavar="REQUEST_ID", help="the same id continues the same work"
     )
 
 

@@ -33,6 +33,9 @@ from kit.execution.orders import order_states
 from kit.execution.orders.request_reader import read_request
 from kit.execution.reference_prices import FindInstrument, not_listed
 
+CLOSE_MARK = "/"
+"""In the request id of an order that closes a position for Flatten. Callers' ids cannot contain
+it."""
 DETAIL_CHARS_MAX = 2000
 """Of a venue's text in the journal. A record that is too large is not written at all."""
 ONE_AT_VENUE = (orders_pb2.GROUP_ROLE_ALTERNATIVE, orders_pb2.GROUP_ROLE_EXIT)
@@ -148,8 +151,9 @@ class Order:
     @property
     def is_protective(self) -> bool:
         """Whether it limits a loss, by its content as requested: it reduces only, is a stop or a
-        take-profit, or is an exit of a group. All others are entries."""
-        return is_protective(self.content)
+        take-profit, or is an exit of a group; or it closes a position for Flatten. All others are
+        entries."""
+        return is_protective(self.content) or CLOSE_MARK in self.request_id
 
     @property
     def priority(self) -> Priority:

@@ -341,6 +341,8 @@ class FakeClient:
         return list(self.venue.balances)
 
     async def positions(self):
+        await self._travel()
+        self._may_fail()
         return list(self.venue.positions)
 
     async def countdown(self, seconds):
