@@ -16,6 +16,7 @@ from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.base.errors import AccountNotReady, StoreUnavailable, UnknownInstrument
 from kit.execution.approval_verifier import ApprovalVerifier, VerifiedOrder, require_verified
+from kit.execution.configuration_check import ConfigurationCheck
 from kit.execution.context import AccountContext
 from kit.execution.contract import (
     AccountEvent,
@@ -92,7 +93,8 @@ class Account:
         self.reconciler = Reconciler(
             client, self.state, positions, resolver, context, self.difference_found
         )
-        self.session = VenueSession(context, client, self.reconciler, self)
+        self.configuration = ConfigurationCheck(client, context, self._symbols_in_use)
+        self.session = VenueSession(context, client, self.configuration, self.reconciler, self)
         self.readiness = self.session.readiness
         retries = self.retries = OrderRetries(self.submitter, self.difference_found)
         self.groups = OrderGroups(self.submitter, market, self.readiness, retries)
@@ -229,7 +231,7 @@ class Account:
         return trade_flow_pb2.Account(
             account=self.context.account,
             state=self.readiness.state,
-            detail=self.readiness.detail or self.local_stops.problem,
+            detail=self.readiness.detail or "; ".join(filter(None, self._alarms())),
             open_orders=len(self.state.index.open),
             unknown_orders=self.state.unknown_count(),
             paper=self.context.is_paper,
@@ -286,6 +288,15 @@ class Account:
             self.retries.publish_difference(difference)
         else:
             self.difference_found(difference)
+
+    def _alarms(self) -> tuple[str, ...]:
+        return self.configuration.alarm, self.local_stops.problem
+
+    def _symbols_in_use(self) -> set[str]:
+        """The symbols with an open order or a position."""
+        positions = self.balances_and_positions.positions.values()
+        held = {one.symbol for one in positions if one.size}
+        return held | {order.symbol for order in self.state.index.open.values()}
 
     def _authority(self) -> FencingRecord:
         return replace(self.dead_man.last, fencing_epoch=self.verifier.fencing_epoch)

@@ -15,6 +15,7 @@ from kit.base.runtime import Runtime
 from kit.base.settings import MeshSettings
 from kit.execution import dead_man_switch
 from kit.execution.account import Account
+from kit.execution.account_terms import ACCOUNTS_FILE, AccountsFile
 from kit.execution.approval_keys import (
     APPROVERS_FILE,
     ApproverKeys,
@@ -82,6 +83,7 @@ class AccountRegistry:
         clock: Clock,
         market: PublishedMarket,
     ) -> None:
+        """Raises SettingError for an accounts file that cannot be read."""
         self.by_name: dict[str, Account] = {}
         self.paper_clients: dict[str, PaperExecutionClient] = {}
         self._venue = venue
@@ -92,6 +94,8 @@ class AccountRegistry:
         self._prices = FeedPrices(market.trades, market.books, market.data_problem)
         self._market = ReferenceMarketData(market.instrument, self._prices)
         self._threads: list[SingleThreadExecutor] = []
+        file = Path(settings.accounts_file or Path(mesh.data_dir) / ACCOUNTS_FILE)
+        self._accounts_file = AccountsFile(file, clock, is_required=bool(settings.accounts_file))
         self._keys: dict[bool, ApproverKeys] = {}
         """The keys that may approve orders; by whether they are for real accounts."""
 
@@ -104,6 +108,7 @@ class AccountRegistry:
             self._settings,
             is_paper=is_paper,
             boot_id=dead_man_switch.boot_id(),
+            accounts_file=self._accounts_file,
         )
         store, thread = self._store(ORDERS_FOLDER, name), self._thread(ORDERS_FOLDER, name)
         journal = AccountJournal(store, thread, self._clock)

@@ -8,22 +8,19 @@ import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from kit.accounting.amounts import ZERO
 from kit.base.clock import Clock
 from kit.base.errors import SettingError
+from kit.execution.account_configuration import MarginMode, PositionMode
 from kit.execution.reloaded_file import ReloadedFile
 
 ACCOUNTS_FILE = Path("keys") / "accounts.toml"
 SETTING = "orders.accounts_file"
 AMOUNTS = ("order_size_max", "order_notional_max", "position_size_max", "position_notional_max")
 COUNTS = ("open_orders_max", "orders_per_second_max")
-
-PositionMode = Literal["one_way", "hedge"]
-MarginMode = Literal["cross", "isolated"]
 
 
 class OrderLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

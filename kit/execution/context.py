@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 
 from kit.base.clock import Clock
+from kit.execution.account_terms import AccountsFile, AccountTerms
 from kit.execution.settings import OrdersSettings
 
 
@@ -20,3 +21,12 @@ class AccountContext:
     """Identifies the start of the machine whose monotonic clock ``clock`` is; empty: not known."""
     jitter: random.Random | None = None
     """Randomness of retry delays; None: the process's own."""
+    accounts_file: AccountsFile | None = None
+    """None: there is none, and nothing is limited."""
+
+    @property
+    def terms(self) -> AccountTerms:
+        """What the accounts file says of the account now."""
+        if self.accounts_file is None:
+            return AccountTerms(account=f"{self.venue}/{self.account}")
+        return self.accounts_file.account(self.venue, self.account)

@@ -5,7 +5,7 @@ order, and it separates "rejected" from "outcome unknown": that difference keeps
 sent twice. Amounts are exact ``Decimal`` values; times are ns since the Unix epoch.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol, TypeAlias
@@ -16,6 +16,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base.request_budget import Priority
+from kit.execution.account_configuration import AccountConfiguration, ClockOffset
 
 Side: TypeAlias = "types_pb2.Side.ValueType"
 Operation: TypeAlias = "signed_pb2.Operation.ValueType"
@@ -278,15 +279,20 @@ class AccountQueries(Protocol):
         """Return all balances that are not zero."""
 
     async def positions(self) -> list[VenuePosition]:
-        """Return all positions that are not zero; [] on spot venues."""
+        """Return all positions that are not zero, one per symbol; [] on spot venues."""
+
+    async def configuration(self, symbols: Collection[str] = ()) -> AccountConfiguration:
+        """Return what the venue states of the configuration of the account and the permissions of
+        its key, by calls that need the key. ``symbols``: whose settings are wanted, where the venue
+        has settings by symbol."""
+
+    async def clock_offset(self) -> ClockOffset | None:
+        """Return how far the venue's clock is ahead of ours, by a call that needs no key; None for
+        a venue without a clock."""
 
 
 class AccountStream(Protocol):
     """The credentials of an account, and the connections made with them."""
-
-    async def authenticate(self) -> Sequence[str]:
-        """Make an authenticated call. Returns the rights that the key has and does not need, for
-        example "withdraw". Raises CredentialsRejected, VenueUnavailable."""
 
     def follow(self) -> AsyncIterator[AccountEvent]:
         """Yield the account's events from the venue's own stream, endlessly. The stream reconnects

@@ -1,7 +1,8 @@
 """Keeps one account in step with its venue, and its readiness up to date.
 
-It authenticates, compares journal and venue, and applies the venue's stream. The account is READY
-while they agree. When the stream is interrupted they are compared again before orders are taken.
+It checks the configuration of the account, compares journal and venue, and applies the venue's
+stream. The account is READY while they agree. When the stream is interrupted they are compared
+again before orders are taken.
 """
 
 import asyncio
@@ -13,12 +14,12 @@ from venuemesh.tradeflow.v1 import differences_pb2
 from kit.base import telemetry
 from kit.base.backoff import delays
 from kit.base.errors import CredentialsRejected, VenuemeshError
+from kit.execution.configuration_check import ConfigurationCheck
 from kit.execution.context import AccountContext
 from kit.execution.contract import AccountEvent, ExecutionClient, StreamInterrupted
 from kit.execution.readiness import DISCONNECTED, READY, RECONCILING, REFUSED, Readiness, State
 from kit.execution.reconciler import Reconciler
 from kit.execution.tasks import wait_for_event
-from kit.execution.venue_calls import answer_of
 
 FIRST_RETRY_S = 0.5
 SECOND_COMPARISON_S = 5.0
@@ -48,11 +49,13 @@ class VenueSession:
         self,
         context: AccountContext,
         client: ExecutionClient,
+        configuration: ConfigurationCheck,
         reconciler: Reconciler,
         listener: VenueSessionListener,
     ) -> None:
         self.readiness = Readiness()
         self._context, self._client = context, client
+        self._configuration = configuration
         self._reconciler, self._listener = reconciler, listener
         self._rejected_credentials = ""
         """Why the venue's stream rejected the credentials."""
@@ -81,42 +84,43 @@ class VenueSession:
         pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self._context.jitter)
         failures = 0
         pause_s = min(SECOND_COMPARISON_S, settings.reconcile_interval_s)
-        is_authenticated = False
         while True:
             self._compare.clear()
             try:
-                if not is_authenticated:
-                    await self._authenticate()
-                    is_authenticated = True
+                await self._check_configuration()
                 self._log_differences(await self._reconciler.run(is_first=is_first))
             except CredentialsRejected as error:
                 self.set_readiness(REFUSED, error.message)
                 await clock.sleep(settings.pause_max_s)
-                is_authenticated = False
             except Exception as error:
                 if not isinstance(error, VenuemeshError):
                     _log.exception("reconciling failed")
                 failures += 1
                 # While the stream is not interrupted, a query without an answer is repeated.
-                if not self.readiness.is_ready or failures > FAILURES_MAX:
+                is_silent = not self.readiness.is_ready or failures > FAILURES_MAX
+                if is_silent and not self._configuration.refusal:
                     self.set_readiness(DISCONNECTED, str(error) or type(error).__name__)
                 await clock.sleep(next(pauses))
             else:
                 is_first = False
                 failures = 0
                 pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self._context.jitter)
-                if not self._compare.is_set() and not self._rejected_credentials:
+                is_refused = bool(self._rejected_credentials or self._configuration.refusal)
+                if not self._compare.is_set() and not is_refused:
                     self.set_readiness(READY, "")
                 self._listener.reconciled()
                 await wait_for_event(self._compare, clock, pause_s)
                 pause_s = settings.reconcile_interval_s
 
-    async def _authenticate(self) -> None:
-        settings, name = self._context.settings, self._context.account
-        rights = await answer_of(self._client.authenticate(), settings.ask_timeout_s)
-        if rights and not settings.may_withdraw(self._context.venue, name):
-            detail = f"the credentials have rights that are not needed: {', '.join(rights)}"
-            raise CredentialsRejected(detail, account=name, detail=detail)
+    async def _check_configuration(self) -> None:
+        """Refuse entries while the account is not configured at the venue as it must be; what it
+        has there is compared all the same."""
+        configuration, alarm = self._configuration, self._configuration.alarm
+        await configuration.run()
+        if configuration.refusal:
+            self.set_readiness(REFUSED, configuration.refusal)
+        elif configuration.alarm != alarm:
+            self._listener.publish_account()
 
     async def _follow(self) -> None:
         """Apply the events of the venue's stream."""

@@ -20,6 +20,7 @@ from kit.connector.orders.rest_session import (
 from kit.connector.orders.venue_api import VenueApi
 from kit.connector.rest import ccxt_loader
 from kit.connector.rest.ccxt_loader import _RateLimitObserver
+from kit.execution.account_configuration import AccountConfiguration, ClockOffset
 from kit.execution.contract import Credentials, RequestAccepted, StreamInterrupted
 from kit.execution.orders import order_states
 from tests.simulation.faults import FAULTS, LIE, NOT_DONE, QUERY_FAULTS, RARE_FAULTS
@@ -162,8 +163,8 @@ class RestInterface:
     def _positions(self):
         return self._venue.positions()
 
-    def _key_rights(self):
-        return []
+    def _configuration(self):
+        return AccountConfiguration(position_mode="one_way", may_trade=True, excess_permissions=())
 
 
 class _Transport:
@@ -226,13 +227,10 @@ class SimulatedOrderApi:
 
 
 class SimulatedAccountApi:
-    """Questions about the account."""
+    """Questions about the account, and about its configuration."""
 
     def __init__(self, interface) -> None:
         self._interface = interface
-
-    async def key_rights(self, queries):
-        return await self._ask(queries, "key_rights")
 
     async def find(self, queries, key):
         return await self._ask(queries, "find", key)
@@ -249,15 +247,20 @@ class SimulatedAccountApi:
     async def positions(self, queries):
         return await self._ask(queries, "positions")
 
+    async def read(self, queries, symbols):
+        return await self._ask(queries, "configuration")
+
     async def _ask(self, queries, operation, *arguments):
         return self._interface.result(await queries.ask("call", (operation, arguments)))
 
 
 def execution_client(venue, interface, budget):
     """An execution client of a process, over the venue's REST interface and its stream."""
+    account = SimulatedAccountApi(interface)
     api = VenueApi(
         orders=SimulatedOrderApi(venue.capabilities, interface),
-        account=SimulatedAccountApi(interface),
+        account=account,
+        configuration=account,
         stream=None,
     )
     session = RestSession("fake", CcxtPrivateApi("", ERRORS), Credentials("main", {}), budget)
@@ -270,7 +273,10 @@ def execution_client(venue, interface, budget):
         while True:
             yield await stream.get()
 
-    client.follow = follow
+    async def clock_offset():
+        return ClockOffset(venue.clock.actual_ns() - venue.clock.time_ns(), uncertainty_ns=0)
+
+    client.follow, client.clock_offset = follow, clock_offset
     return client
 
 

@@ -300,12 +300,14 @@ class Simulation:
         self._free_disk()
         self._resume_data()
         self.is_silent = False
-        if self.random.random() < 0.5:
-            self._set_clock()
         self.world.venue.resume()
         self.world.process.dies_at = 0
         self._notice_death()
         self._events = []
+        is_ready = self._running is not None and self.world.account.readiness.is_ready
+        if not is_ready or self.random.random() < 0.5:
+            # An account does not become ready with a wrong clock, and it stays ready with one.
+            self._set_clock()
         if self._running is None:
             self._start()
         self._after(3, self.trader.resend)

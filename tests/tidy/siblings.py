@@ -22,7 +22,7 @@ VENUE_ROLES = (
     "tests",
 )
 """What every folder venues/<exchange> has."""
-ORDER_ROLES = ("account.py", "errors.py", "orders.py", "user_stream.py")
+ORDER_ROLES = ("account.py", "configuration.py", "errors.py", "orders.py", "user_stream.py")
 """What it has besides where the venue takes orders: all of them."""
 SOCKET_ROLE = "order_socket.py"
 """What it may have then, where orders go over a websocket; and nothing else."""

@@ -9,7 +9,7 @@ https://developers.binance.com/docs/binance-spot-api-docs/rest-api/account-endpo
 https://developers.binance.com/docs/derivatives/usds-margined-futures/account/rest-api
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -84,11 +84,6 @@ FUTURES_TYPES = {name: kind for kind, name in FUTURES_TYPE_NAMES.items()} | {
 class BinanceSpotAccountApi:
     """Spot."""
 
-    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
-        """Of the key; the account is asked for as well, as it needs other rights."""
-        await queries.ask("privateGetAccount", {"omitZeroBalances": "true"})
-        return await _key_rights(queries)
-
     async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """GET order."""
         return order_of(await queries.ask("privateGetOrder", key_params(key)))
@@ -130,11 +125,6 @@ class BinanceFuturesAccountApi:
     def __init__(self, symbols: set[str]) -> None:
         """``symbols``: with orders; filled here too."""
         self._symbols = symbols
-
-    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
-        """As on the spot market."""
-        await queries.ask("fapiPrivateV3GetBalance")
-        return await _key_rights(queries)
 
     async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """GET order, or algoOrder of one that has not come to the book."""
@@ -327,12 +317,3 @@ def algo_key_params(key: OrderKey) -> dict[str, str]:
     if key.client_order_id:
         return {"clientAlgoId": key.client_order_id}
     return {"algoId": key.venue_order_id}
-
-
-async def _key_rights(queries: RestQuerySession) -> list[str]:
-    """GET /sapi/v1/account/apiRestrictions: {"enableWithdrawals":false,
-    "enableInternalTransfer":false,"enableSpotAndMarginTrading":true,…}."""
-    answer = await queries.ask("sapiGetAccountApiRestrictions")
-    named = {"enableWithdrawals": "withdraw", "enableInternalTransfer": "transfer",
-             "permitsUniversalTransfer": "transfer"}  # fmt: skip
-    return sorted({right for name, right in named.items() if answer.get(name)})

@@ -41,6 +41,10 @@ from venues.binance.account import (
     key_params,
     order_of,
 )
+from venues.binance.configuration import (
+    BinanceFuturesConfigurationApi,
+    BinanceSpotConfigurationApi,
+)
 from venues.binance.errors import ERRORS
 from venues.binance.order_socket import BinanceOrderSocketCodec
 from venues.binance.user_stream import (
@@ -75,6 +79,7 @@ def execution_client(
     venue_api = VenueApi(
         BinanceSpotOrderApi(),
         BinanceSpotAccountApi(),
+        BinanceSpotConfigurationApi(),
         BinanceSpotUserStreamDecoder(),
         BinanceOrderSocketCodec("spot"),
     )
@@ -93,6 +98,7 @@ def futures_execution_client(
     venue_api = VenueApi(
         BinanceFuturesOrderApi(symbols),
         BinanceFuturesAccountApi(symbols),
+        BinanceFuturesConfigurationApi(),
         BinanceFuturesUserStreamDecoder(),
         BinanceOrderSocketCodec("linear"),
     )
@@ -300,6 +306,7 @@ def _futures_ccxt_api(base_url: str | None) -> CcxtPrivateApi:
         feed = base_url.replace("http", "ws", 1)
         config["urls"] = {
             "api": {
+                "fapiPublic": f"{base_url}/fapi/v1",
                 "fapiPrivate": f"{base_url}/fapi/v1",
                 "fapiPrivateV3": f"{base_url}/fapi/v3",
                 "sapi": f"{base_url}/sapi/v1",

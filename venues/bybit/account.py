@@ -6,7 +6,7 @@ https://bybit-exchange.github.io/docs/v5/order/open-order
 https://bybit-exchange.github.io/docs/v5/websocket/private/order
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -66,13 +66,6 @@ ENDINGS: Mapping[str, tuple[OrderState, RejectReason]] = {
 
 class BybitAccountApi:
     """Spot, of a unified account."""
-
-    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
-        """GET /v5/user/query-api: {"readOnly":0,"permissions":{"Spot":["SpotTrade"],"Wallet":
-        ["AccountTransfer","Withdraw"],…},…}."""
-        answer = await queries.ask("privateGetV5UserQueryApi")
-        wallet = answer["result"].get("permissions", {}).get("Wallet") or []
-        return ["withdraw"] if any("Withdraw" in one for one in wallet) else []
 
     async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """GET /v5/order/realtime for open and recent orders, then GET /v5/order/history."""

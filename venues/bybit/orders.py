@@ -28,6 +28,7 @@ from kit.execution.contract import (
 )
 from kit.execution.order_types import WITH_PRICE, WITH_STOP_PRICE
 from venues.bybit.account import BybitAccountApi, key_params
+from venues.bybit.configuration import BybitConfigurationApi
 from venues.bybit.errors import ERRORS
 from venues.bybit.order_socket import BybitOrderSocketCodec
 from venues.bybit.user_stream import BybitUserStreamDecoder
@@ -59,7 +60,11 @@ def execution_client(
     own. Without a budget calls go out at once."""
     session = RestSession(VENUE_ID, _ccxt_api(base_url), credentials, budget)
     api = VenueApi(
-        BybitOrderApi(), BybitAccountApi(), BybitUserStreamDecoder(), BybitOrderSocketCodec()
+        BybitOrderApi(),
+        BybitAccountApi(),
+        BybitConfigurationApi(),
+        BybitUserStreamDecoder(),
+        BybitOrderSocketCodec(),
     )
     return CcxtExecutionClient(session, api, transport)
 

@@ -51,11 +51,6 @@ UP, DOWN = "STOP_DIRECTION_STOP_UP", "STOP_DIRECTION_STOP_DOWN"
 class CoinbaseAccountApi:
     """Spot."""
 
-    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
-        """GET key_permissions: {"can_view":true,"can_trade":true,"can_transfer":false,…}."""
-        answer = await queries.ask("v3PrivateGetBrokerageKeyPermissions")
-        return ["withdraw"] if answer["can_transfer"] else []
-
     async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """GET orders/historical/{order_id}; by our id, a search among the newest orders of the
         product. Raises VenueUnavailable when it may be an older one."""

@@ -29,6 +29,7 @@ from kit.execution.contract import (
     Verdict,
 )
 from venues.coinbase.account import DOWN, UP, CoinbaseAccountApi
+from venues.coinbase.configuration import CoinbaseConfigurationApi
 from venues.coinbase.errors import ERRORS
 from venues.coinbase.user_stream import CoinbaseUserStreamDecoder
 
@@ -63,6 +64,7 @@ def execution_client(
     venue_api = VenueApi(
         CoinbaseOrderApi(),
         CoinbaseAccountApi(),
+        CoinbaseConfigurationApi(),
         CoinbaseUserStreamDecoder(),
         needs_venue_order_id=True,
     )

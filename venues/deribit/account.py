@@ -25,7 +25,6 @@ from kit.execution.contract import (
     VenueOrder,
     VenuePosition,
 )
-from venues.deribit.order_socket import login_params
 
 FILLS_PAGE = 1000
 HISTORY_PAGE = 100
@@ -65,13 +64,6 @@ class DeribitAccountApi:
         """GET public/get_currencies."""
         answer = await queries.ask("publicGetGetCurrencies")
         self.currencies = [row["currency"] for row in answer["result"]]
-
-    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
-        """GET public/auth: {"scope":"account:read trade:read_write wallet:read_write …"}. The
-        secret is not sent: it signs here."""
-        answer = await queries.ask("publicGetAuth", login_params(queries.exchange))
-        scopes = answer["result"]["scope"].split()
-        return ["withdraw"] if "wallet:read_write" in scopes else []
 
     async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """GET private/get_order_state, or ..._by_label for recent orders, or the history. For a

@@ -29,6 +29,7 @@ from kit.execution.contract import (
 )
 from kit.execution.order_types import WITH_STOP_PRICE
 from venues.deribit.account import TYPES, DeribitAccountApi, order_of
+from venues.deribit.configuration import DeribitConfigurationApi
 from venues.deribit.errors import ERRORS, NOTHING
 from venues.deribit.order_socket import DeribitOrderSocketCodec
 from venues.deribit.user_stream import DeribitUserStreamDecoder
@@ -59,6 +60,7 @@ def execution_client(
     venue_api = VenueApi(
         DeribitOrderApi(),
         account,
+        DeribitConfigurationApi(),
         DeribitUserStreamDecoder(account),
         DeribitOrderSocketCodec(),
         prepare=account.prepare,

@@ -6,14 +6,13 @@ REST do not say in which currency they are.
 https://docs.kraken.com/api/docs/rest-api/get-orders-info
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.errors import CredentialsRejected
 from kit.connector.orders import text_conversion
 from kit.connector.orders.rest_session import OrderNotFound, RestQuerySession
 from kit.execution.contract import (
@@ -83,16 +82,6 @@ class KrakenAccountApi:
 
     def __init__(self, names: KrakenRestNames) -> None:
         self._names = names
-
-    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
-        """Kraken does not report the rights of a key: a call that needs the right to withdraw is
-        tried."""
-        await queries.ask("privatePostBalanceEx")
-        try:
-            await queries.ask("privatePostWithdrawMethods")
-        except CredentialsRejected:
-            return ()
-        return ("withdraw",)
 
     async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """POST QueryOrders by the venue's id; OpenOrders and ClosedOrders by ours."""

@@ -33,6 +33,7 @@ from kit.execution.contract import (
 )
 from kit.execution.order_types import WITH_PRICE
 from venues.kraken.account import TYPES, KrakenAccountApi, KrakenRestNames, key_params
+from venues.kraken.configuration import KrakenConfigurationApi
 from venues.kraken.errors import ERRORS
 from venues.kraken.order_socket import ADD, AMEND, CANCEL, KrakenOrderSocketCodec
 from venues.kraken.user_stream import KrakenUserStreamDecoder
@@ -71,6 +72,7 @@ def execution_client(
     venue_api = VenueApi(
         KrakenOrderApi(names),
         KrakenAccountApi(names),
+        KrakenConfigurationApi(),
         KrakenUserStreamDecoder(),
         KrakenOrderSocketCodec(),
         prepare=names.load,

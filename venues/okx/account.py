@@ -7,7 +7,7 @@ and no ``clOrdId``, which names the stop. The channels of the websocket have the
 https://www.okx.com/docs-v5/en/#order-book-trading-trade-get-order-details
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -72,12 +72,6 @@ class OkxAccountApi:
     def __init__(self, kind: str) -> None:
         """``kind``: SPOT or SWAP."""
         self._kind = kind
-
-    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
-        """GET /api/v5/account/config: {"perm":"read_only,withdraw,trade",…}."""
-        answer = await queries.ask("privateGetAccountConfig")
-        rights = answer["data"][0].get("perm", "").split(",")
-        return [right for right in rights if right == "withdraw"]
 
     async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """GET /api/v5/trade/order; for a stop order-algo, and then the order that it made. An order

@@ -30,6 +30,7 @@ from kit.execution.contract import (
     Verdict,
 )
 from venues.okx.account import OkxAccountApi, algo_key_params, key_params
+from venues.okx.configuration import OkxConfigurationApi
 from venues.okx.errors import ERRORS
 from venues.okx.order_socket import OkxOrderSocketCodec
 from venues.okx.user_stream import OkxUserStreamDecoder
@@ -72,6 +73,7 @@ def execution_client(
     venue_api = VenueApi(
         OkxOrderApi(is_swap),
         OkxAccountApi(kind),
+        OkxConfigurationApi(kind),
         OkxUserStreamDecoder(kind),
         OkxOrderSocketCodec(kind),
     )

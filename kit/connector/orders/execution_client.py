@@ -1,6 +1,7 @@
 """An execution client over ccxt: what all venues have in common."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -10,6 +11,7 @@ from kit.base.errors import (
     RateLimited,
     UnknownInstrument,
     VenuemeshError,
+    VenueUnavailable,
 )
 from kit.base.request_budget import Priority, Scope
 from kit.connector.orders.order_socket import OrderSocket
@@ -22,6 +24,7 @@ from kit.connector.orders.rest_session import (
 )
 from kit.connector.orders.user_stream import UserStream
 from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
+from kit.execution.account_configuration import AccountConfiguration, ClockOffset
 from kit.execution.contract import (
     AccountEvent,
     OrderCapabilities,
@@ -137,10 +140,20 @@ class CcxtExecutionClient:
         if not self.capabilities.has_positions:
             return []
         found = await self._ask(Priority.QUESTION, self._account.positions)
-        return [one for one in found if one.size]
+        held = [one for one in found if one.size]
+        for symbol, count in Counter(one.symbol for one in held).items():
+            if count > 1:
+                # Of two positions, one would be taken for the whole.
+                text = f"{count} positions in {symbol}: only one-way mode is understood"
+                raise VenueUnavailable(text, venue=self._session.venue_id, detail=text)
+        return held
 
-    async def authenticate(self) -> Sequence[str]:
-        return await self._ask(Priority.QUESTION, self._account.key_rights)
+    async def clock_offset(self) -> ClockOffset | None:
+        query = self._api.configuration.server_time
+        return await self._read(self._session.clock_offset(query, Priority.QUESTION))
+
+    async def configuration(self, symbols: Collection[str] = ()) -> AccountConfiguration:
+        return await self._ask(Priority.QUESTION, self._api.configuration.read, symbols)
 
     def follow(self) -> AsyncIterator[AccountEvent]:
         if self.socket is not None:

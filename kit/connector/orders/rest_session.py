@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.base.clock import SystemClock
 from kit.base.errors import (
     CredentialsRejected,
     RateLimited,
@@ -29,7 +30,9 @@ from kit.connector.orders.call_sequence import (
     CallSequence,
 )
 from kit.connector.orders.errors import DETAIL_MAX, ErrorTable
+from kit.connector.orders.server_time import ServerTimeQuery
 from kit.connector.rest import ccxt_loader
+from kit.execution.account_configuration import ClockOffset
 from kit.execution.contract import (
     Credentials,
     OutcomeUnknown,
@@ -50,6 +53,8 @@ RETRYING = "_retry_connection"
 """An attribute of aiohttp's session: whether it repeats a GET, PUT or DELETE when the connection
 breaks. There is no public name for it; Deribit takes orders by GET."""
 
+_clock = SystemClock()
+
 exact = msgspec.json.Decoder(float_hook=str)
 """Decodes JSON and keeps fractional numbers as texts."""
 
@@ -62,6 +67,10 @@ class _Attempt:
     status: int = 0
     """HTTP status of the answer; 0: there was no answer."""
     body: str = ""
+    sent_time_ns: int = 0
+    """When it was sent, ns since the Unix epoch by our clock."""
+    received_time_ns: int = 0
+    """When its answer had come."""
 
 
 _ATTEMPT: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
@@ -191,6 +200,14 @@ class RestSession:
                 raise self.credentials_rejected(str(error.__cause__)) from error
             raise
 
+    async def clock_offset(self, query: ServerTimeQuery, priority: Priority) -> ClockOffset:
+        """Return how far the venue's clock is ahead of ours. Raises VenueUnavailable, RateLimited,
+        and LookupError, ValueError and the like for an answer that is not as it should be."""
+        attempt = _Attempt()
+        request = OrderApiRequest(query.method)
+        answer = await self._call(request, priority, Scope.ACCOUNT, attempt)
+        return query.offset(answer, attempt.sent_time_ns, attempt.received_time_ns)
+
     def credentials_rejected(self, detail: str) -> CredentialsRejected:
         """The error for a key that the venue rejects."""
         account = self._credentials.account
@@ -302,7 +319,7 @@ class _AttemptObserver:
     async def fetch(self, *arguments: Any, **named: Any) -> Any:
         attempt = _ATTEMPT.get()
         if attempt is not None:
-            attempt.sent = True
+            attempt.sent, attempt.sent_time_ns = True, _clock.time_ns()
         return await super().fetch(*arguments, **named)  # type: ignore[misc]  # of the exchange
 
     def on_rest_response(
@@ -311,6 +328,7 @@ class _AttemptObserver:
         attempt = _ATTEMPT.get()
         if attempt is not None:
             attempt.status, attempt.body = code, body
+            attempt.received_time_ns = _clock.time_ns()
         answer: str = super().on_rest_response(  # type: ignore[misc]  # of the exchange
             code, reason, url, method, headers, body, *rest
         )

@@ -4,18 +4,21 @@ The parts of ``VenueApi`` and the files that hold them:
 
 orders.py        OrderApi, which requests place, amend and cancel orders, and what answers mean
 account.py       AccountApi, the questions about orders, fills, balances and positions
+configuration.py ConfigurationApi, the questions about modes, permissions and the venue's clock
 user_stream.py   UserStreamDecoder, the messages of the account's stream
 order_socket.py  OrderSocketCodec, requests and answers on the order websocket
 errors.py        ErrorTable, the venue's error codes
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kit.connector.orders.order_socket import OrderSocketCodec
 from kit.connector.orders.rest_session import OrderApiRequest, RestQuerySession
+from kit.connector.orders.server_time import ServerTimeQuery
 from kit.connector.orders.user_stream import UserStreamDecoder
+from kit.execution.account_configuration import AccountConfiguration
 from kit.execution.contract import (
     OrderCapabilities,
     OrderKey,
@@ -65,9 +68,6 @@ class AccountApi(Protocol):
     """The questions about an account. Any of them may raise OrderNotFound, VenuemeshError, and
     LookupError, ValueError and the like for an answer that is not as it should be."""
 
-    async def key_rights(self, queries: RestQuerySession) -> Sequence[str]:
-        """Return the rights of the key beyond trading, by a call that needs the key."""
-
     async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
         """Return one order."""
 
@@ -86,6 +86,20 @@ class AccountApi(Protocol):
         """Return all positions; zeros may be among them."""
 
 
+class ConfigurationApi(Protocol):
+    """The questions about the configuration of an account. They raise as those of AccountApi."""
+
+    @property
+    def server_time(self) -> ServerTimeQuery:
+        """How the venue is asked for its time."""
+
+    async def read(
+        self, queries: RestQuerySession, symbols: Collection[str]
+    ) -> AccountConfiguration:
+        """Return what the venue states of the account and its key, by calls that need the key.
+        ``symbols``: whose settings are wanted, where the venue has settings by symbol."""
+
+
 async def nothing_to_prepare(queries: RestQuerySession) -> None:
     """For a venue whose requests need nothing that must be asked first."""
 
@@ -96,6 +110,7 @@ class VenueApi:
 
     orders: OrderApi
     account: AccountApi
+    configuration: ConfigurationApi
     stream: UserStreamDecoder
     socket: OrderSocketCodec | None = None
     """None: the venue takes orders by REST only."""

@@ -8,7 +8,8 @@ answers a request.
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
@@ -18,6 +19,11 @@ from kit.base import telemetry
 from kit.base.clock import Clock
 from kit.base.errors import StoreUnavailable
 from kit.base.request_budget import Priority
+from kit.execution.account_configuration import (
+    AccountConfiguration,
+    ClockOffset,
+    SymbolConfiguration,
+)
 from kit.execution.contract import (
     AccountEvent,
     OrderCapabilities,
@@ -71,7 +77,7 @@ class PaperExecutionClient:
         instrument: FindInstrument,
     ) -> None:
         """``make_market`` is given who is to be told what happens."""
-        self._clock = clock
+        self._clock, self._leverage = clock, rules.leverage
         chance = random.Random(rules.seed or None)
         self._there, self._back = (
             LatencyQueue(clock, rules.latency_ms, rules.jitter_ms, chance, rules.pace)
@@ -113,10 +119,6 @@ class PaperExecutionClient:
             group.create_task(self._tell())
             group.create_task(self._expire())
 
-    async def authenticate(self) -> Sequence[str]:
-        await self._ready()
-        return ()
-
     async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
         return await self._do(lambda: self.exchange.place(request.bounded()))
 
@@ -145,6 +147,22 @@ class PaperExecutionClient:
 
     async def positions(self) -> list[VenuePosition]:
         return await self._ask(self.exchange.positions)
+
+    async def configuration(self, symbols: Collection[str] = ()) -> AccountConfiguration:
+        """The configuration that the rules state, at once."""
+        await self._ready()
+        of_symbol = SymbolConfiguration("cross", Decimal(self._leverage))
+        return AccountConfiguration(
+            position_mode="one_way",
+            margin_mode="cross",
+            symbols=dict.fromkeys(symbols, of_symbol),
+            may_trade=True,
+            excess_permissions=(),
+        )
+
+    async def clock_offset(self) -> ClockOffset | None:
+        """None: the paper venue runs by our clock."""
+        return None
 
     async def countdown(self, seconds: float) -> None:
         """Nothing of it: the rules say so."""

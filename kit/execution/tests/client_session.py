@@ -51,6 +51,9 @@ class ClientUnderTest:
     """Whether the account stream has a balance after a fill."""
     publishes_positions: bool = False
     """Whether the account stream has a position after a fill."""
+    states: frozenset[str] = frozenset()
+    """What the venue states of an account besides permissions: "hedge_mode", "leverage", and the
+    margin modes "isolated" and "portfolio"."""
 
 
 @dataclass

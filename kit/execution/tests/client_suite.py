@@ -27,6 +27,7 @@ from kit.execution.contract import (
     VenuePosition,
 )
 from kit.execution.tests.client_session import ClientSession
+from kit.execution.tests.configuration_suite import check_configuration
 
 UNSPECIFIED = pb.SELF_TRADE_PREVENTION_UNSPECIFIED
 Check = Callable[[ClientSession], Awaitable[None]]
@@ -57,8 +58,7 @@ async def check_orders_are_filled(session: ClientSession) -> None:
 
 
 async def check_rejections_and_amendments(session: ClientSession) -> None:
-    """Too large an order is rejected, rights that are not needed are reported, and an open order
-    is amended."""
+    """Too large an order is rejected, and an open order is amended."""
     await _check_rejections(session)
     await _check_amendment(session)
     assert not await session.client.open_orders()
@@ -88,6 +88,7 @@ ORDER_CHECKS: tuple[Check, ...] = (
     check_orders_are_filled,
     check_rejections_and_amendments,
     check_lost_answers_and_streams,
+    check_configuration,
 )
 
 
@@ -228,12 +229,6 @@ async def _check_rejections(session: ClientSession) -> None:
         pb.REJECT_REASON_SIZE,
         pb.REJECT_REASON_NOTIONAL,
     ), verdict
-    assert "withdraw" not in await session.client.authenticate()
-    with_rights = session.make_client("withdraw-key")
-    try:
-        assert "withdraw" in await with_rights.authenticate()
-    finally:
-        await with_rights.close()
 
 
 async def _check_amendment(session: ClientSession) -> None:

@@ -16,6 +16,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import VenueUnavailable
 from kit.base.request_budget import Priority
+from kit.execution.account_configuration import AccountConfiguration
 from kit.execution.contract import (
     Fee,
     OrderCapabilities,
@@ -71,6 +72,8 @@ class FakeVenue:
         self.publishes = True
         self.balances = []
         self.positions = []
+        self.configuration = AccountConfiguration(may_trade=True, excess_permissions=())
+        self.clock_offset = None
         self.countdowns = []
         self.acknowledged = []
         """Amendments that were acknowledged and are not done: (ActualOrder, OrderRequest)."""
@@ -220,7 +223,6 @@ class FakeClient:
         self.venue = venue
         self.is_dead = is_dead
         self.events = asyncio.Queue()
-        self.rights = []
         self.verdicts = []
         """Functions that answer the next orders in place of the seed."""
         self.failures = 0
@@ -231,9 +233,13 @@ class FakeClient:
     def capabilities(self):
         return self.venue.capabilities
 
-    async def authenticate(self):
+    async def configuration(self, symbols=()):
+        self.venue.calls["configuration"] += 1
         await self._travel()
-        return self.rights
+        return self.venue.configuration
+
+    async def clock_offset(self):
+        return self.venue.clock_offset
 
     async def place(self, request, priority=Priority.NEW):
         assert not self.is_dead()

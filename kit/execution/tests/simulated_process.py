@@ -313,6 +313,7 @@ class World:
         self.boot_id = "first"
         self.connect = lambda process: FakeClient(self.venue, lambda: process.is_dead)
         self.verify = verifier
+        self.accounts_file = None
         self.process = None
         self.account = None
 
@@ -320,9 +321,8 @@ class World:
         """Start a process."""
         self.process = process = SimulatedProcess(dies_at)
         jitter = random.Random(self.random.random())
-        context = AccountContext(
-            "fake", "main", self.clock, self.settings, boot_id=self.boot_id, jitter=jitter
-        )
+        more = {"boot_id": self.boot_id, "jitter": jitter, "accounts_file": self.accounts_file}
+        context = AccountContext("fake", "main", self.clock, self.settings, **more)
         self.account = process.call(
             Account,
             context,

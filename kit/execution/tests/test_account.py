@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+from dataclasses import replace
 
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -215,15 +216,19 @@ def test_order_is_not_sent_when_its_approval_expired_while_writing():
 def test_credentials_with_unneeded_rights_are_rejected():
     async def scenario():
         found = world()
+        found.venue.configuration = replace(
+            found.venue.configuration, excess_permissions=["withdraw"]
+        )
         found.start()
-        found.account.client.rights = ["withdraw"]
         await found.until(lambda: found.account.readiness.state == REFUSED)
         with pytest.raises(AccountNotReady, match="not needed: withdraw"):
             found.account.check_ready()
         allowed = OrdersSettings(withdraw_allowed=("fake/main",))
         found = world(settings=allowed)
+        found.venue.configuration = replace(
+            found.venue.configuration, excess_permissions=["withdraw"]
+        )
         found.start()
-        found.account.client.rights = ["withdraw"]
         await found.ready()
         assert found.account.readiness.state == READY
 

@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 
 from kit.accounting.wallet import Wallet
-from kit.simulator.matching.contract import AccountEvent, Listener
+from kit.simulator.matching.contract import AccountEvent, AccountSettings, Listener
 from kit.simulator.matching.order import MatchingFill, MatchingOrder
 
 REMEMBERED_MAX = 100_000
@@ -14,8 +14,9 @@ REMEMBERED_MAX = 100_000
 class ExchangeAccount:
     """One account of the exchange."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, leverage: int) -> None:
         self.name = name
+        self.settings = AccountSettings(leverage=leverage)
         self.wallet = Wallet()
         self.open: dict[int, MatchingOrder] = {}
         """By number, oldest first."""

@@ -17,6 +17,7 @@ from typing import Protocol
 import msgspec
 
 from kit.accounting.fees import FeeAsset, FeeTier
+from kit.execution.account_configuration import MarginMode
 from kit.execution.contract import OrderRequest
 
 
@@ -224,6 +225,17 @@ AccountEvent = OrderChanged | BalanceChanged | PositionChanged
 Listener = Callable[[AccountEvent], None]
 
 
+@dataclass(slots=True)
+class AccountSettings:
+    """What the owner of an account has set at the exchange. A dialect shows it; matching does not
+    depend on it. Tests change it."""
+
+    hedge_mode: bool = False
+    margin_mode: MarginMode = "cross"
+    leverage: int = 10
+    may_trade: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """An API key of the simulated exchange. The keys are public: nothing real depends on them."""
@@ -326,12 +338,15 @@ class MatchingOrderQueries(Protocol):
 
 
 class MatchingAccountQueries(Protocol):
-    """API keys, balances, positions and events of accounts."""
+    """API keys, settings, balances, positions and events of accounts."""
 
     keys: Sequence[ApiKey]
 
     def key(self, key: str) -> ApiKey | None:
         """Return the API key of this name, or None if there is none."""
+
+    def settings(self, account: str) -> AccountSettings:
+        """Return the settings of an account, which can be changed."""
 
     def balances(self, account: str) -> list[BalanceView]:
         """Return the balances of all assets that the account has or had."""

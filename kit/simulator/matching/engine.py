@@ -70,7 +70,7 @@ class OrderEngine:
         """Return an account. A new one is created with the initial balances of the rules."""
         found = self.accounts.get(name)
         if found is None:
-            found = self.accounts[name] = ExchangeAccount(name)
+            found = self.accounts[name] = ExchangeAccount(name, int(1 / self.rules.initial_margin))
             self._deposit_start(found)
         return found
 

@@ -12,6 +12,7 @@ from kit.simulator.listing import Listing
 from kit.simulator.market_events import Instrument, MarketEvent
 from kit.simulator.matching.accounts import ExchangeAccount, ExchangeLedger
 from kit.simulator.matching.contract import (
+    AccountSettings,
     ApiKey,
     BalanceView,
     ClientIdScope,
@@ -149,6 +150,9 @@ class ExchangeAccounts:
             for fill in self._engine.account(account).fills
             if symbol in ("", fill.order.ticket.symbol) and fill.time_ns >= since_ns
         ]
+
+    def settings(self, account: str) -> AccountSettings:
+        return self._engine.account(account).settings
 
     def balances(self, account: str) -> list[BalanceView]:
         holder = self._engine.account(account)

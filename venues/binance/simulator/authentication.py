@@ -146,6 +146,7 @@ def check_known(parameters: Iterable[str], known: frozenset[str]) -> None:
 
 def permissions(call: ApiCall) -> dict[str, object]:
     """The permissions of a key: ``{"enableReading","enableWithdrawals",…}``"""
+    may_trade = call.engine.settings(call.account).may_trade
     denied = (
         "ipRestrict", "enableInternalTransfer", "enableMargin", "permitsUniversalTransfer",
         "enableVanillaOptions", "enableFixApiTrade", "enableFixReadOnly",
@@ -153,10 +154,37 @@ def permissions(call: ApiCall) -> dict[str, object]:
     )  # fmt: skip
     return {
         **dict.fromkeys(denied, False),
-        **dict.fromkeys(("enableReading", "enableFutures", "enableSpotAndMarginTrading"), True),
+        "enableReading": True,
+        **dict.fromkeys(("enableFutures", "enableSpotAndMarginTrading"), may_trade),
         "createTime": KEY_CREATED_MS,
         "enableWithdrawals": call.key.may_withdraw,
     }
+
+
+def futures_configuration(call: ApiCall) -> dict[str, object]:
+    """``{"canTrade","dualSidePosition",…}``"""
+    settings = call.engine.settings(call.account)
+    return {
+        "feeTier": 0,
+        "canTrade": settings.may_trade,
+        **dict.fromkeys(("canDeposit", "canWithdraw"), True),
+        "dualSidePosition": settings.hedge_mode,
+        "updateTime": 0,
+        "multiAssetsMargin": False,
+        "tradeGroupId": -1,
+    }
+
+
+def symbol_configurations(call: ApiCall) -> list[dict[str, object]]:
+    """Every symbol has the settings of the account."""
+    settings, symbol = call.engine.settings(call.account), call.text("symbol")
+    row: dict[str, object] = {
+        "marginType": "ISOLATED" if settings.margin_mode == "isolated" else "CROSSED",
+        "isAutoAddMargin": False,
+        "leverage": settings.leverage,
+    }
+    listings = call.market_view.listings()
+    return [row | {"symbol": one.symbol} for one in listings if symbol in ("", one.symbol)]
 
 
 @dataclass(frozen=True, slots=True)

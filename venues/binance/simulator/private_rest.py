@@ -29,7 +29,9 @@ from venues.binance.simulator.authentication import (
     QUERY,
     REPLACE,
     SYMBOL,
+    futures_configuration,
     permissions,
+    symbol_configurations,
 )
 from venues.binance.simulator.errors import (
     INVALID_SIDE,
@@ -103,6 +105,8 @@ def futures_routes(orders: BinanceFuturesOrders, rules: MatchingRules) -> dict[s
         f"DELETE {root}/algoOpenOrders": _route(_cancel_all_conditional),
         f"GET {root}/userTrades": _route(_futures_fills, weight=5),
         f"GET {root}/leverageBracket": _route(account.brackets),
+        f"GET {root}/accountConfig": _route(futures_configuration, weight=5),
+        f"GET {root}/symbolConfig": _route(symbol_configurations, weight=5),
         "GET /fapi/v3/account": _route(account.account, weight=5),
         "GET /fapi/v3/balance": _route(_balances, weight=5),
         "GET /fapi/v3/positionRisk": _route(account.positions, weight=5),
@@ -211,7 +215,8 @@ def _spot_account(call: ApiCall) -> Row:
         "buyerCommission": 0,
         "sellerCommission": 0,
         "commissionRates": rates | {"maker": "0.00100000", "taker": "0.00100000"},
-        **dict.fromkeys(("canTrade", "canWithdraw", "canDeposit"), True),
+        "canTrade": call.engine.settings(call.account).may_trade,
+        **dict.fromkeys(("canWithdraw", "canDeposit"), True),
         **dict.fromkeys(("brokered", "requireSelfTradePrevention", "preventSor"), False),
         "updateTime": call.now_ms,
         "accountType": "SPOT",

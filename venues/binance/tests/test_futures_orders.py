@@ -142,6 +142,7 @@ def subject(transport: Transport) -> ClientUnderTest:
         is_derivative=True,
         publishes_balances=False,
         publishes_positions=True,
+        states=frozenset({"hedge_mode", "leverage", "isolated"}),
     )
 
 

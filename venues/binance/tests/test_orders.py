@@ -298,7 +298,9 @@ async def test_balances_and_rights():
         venue.answer("/account/apiRestrictions", restrictions)
         expected = VenueBalance("BTC", Decimal("4723846.8920813"), Decimal("4723846.89208129"))
         assert await client.balances() == [expected]
-        assert await client.authenticate() == ["withdraw"]
+        configuration = await client.configuration()
+        assert configuration.excess_permissions == ["withdraw"]
+        assert configuration.may_trade is None
         assert await client.positions() == []
 
 
@@ -307,7 +309,7 @@ async def test_wrong_key_is_rejected_without_showing_it():
         error = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
         venue.answer("/account", error, status=401)
         with pytest.raises(CredentialsRejected) as caught:
-            await client.authenticate()
+            await client.configuration()
         told = str(caught.value) + str(caught.value.metadata)
         assert "my-own-key" not in told
         assert "very-secret" not in told

@@ -43,6 +43,11 @@ PERMISSIONS = (
     "Earn",
 )
 """None of them is given."""
+MARGIN_MODES = {
+    "cross": "REGULAR_MARGIN",
+    "isolated": "ISOLATED_MARGIN",
+    "portfolio": "PORTFOLIO_MARGIN",
+}
 
 
 def routes(orders: BybitOrders) -> dict[str, Route]:
@@ -187,7 +192,7 @@ def _wallet(call: ApiCall) -> Row:
 
 def _account(call: ApiCall) -> Row:
     return {
-        "marginMode": "REGULAR_MARGIN",
+        "marginMode": MARGIN_MODES[call.engine.settings(call.account).margin_mode],
         "updatedTime": str(call.now_ms),
         "unifiedMarginStatus": 6,
         "dcpStatus": "OFF",
@@ -200,15 +205,16 @@ def _account(call: ApiCall) -> Row:
 
 def _key(call: ApiCall) -> Row:
     """The rights of the key that signed the call."""
+    may_trade = call.engine.settings(call.account).may_trade
     wallet = ["AccountTransfer", *(["Withdraw"] if call.key.may_withdraw else [])]
     none: dict[str, list[str]] = {name: [] for name in PERMISSIONS}
     return {
         "id": str(user_id(call.key.key)),
         "note": "simulated",
         "apiKey": call.key.key,
-        "readOnly": 0,
+        "readOnly": 0 if may_trade else 1,
         "secret": "",
-        "permissions": {**none, "Spot": ["SpotTrade"], "Wallet": wallet},
+        "permissions": {**none, "Spot": ["SpotTrade"] if may_trade else [], "Wallet": wallet},
         "ips": ["*"],
         "type": 1,
         "deadlineDay": 90,

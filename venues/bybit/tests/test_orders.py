@@ -254,6 +254,7 @@ def subject(transport: Transport) -> ClientUnderTest:
         partial(orders.execution_client, transport=transport),
         credentials,
         socket_path="order." if transport == "websocket" else "",
+        states=frozenset({"isolated", "portfolio"}),
     )
 
 

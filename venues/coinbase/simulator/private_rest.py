@@ -122,7 +122,7 @@ def _permissions(call: ApiCall) -> Row:
     """The rights of the key that signed the call."""
     return {
         "can_view": True,
-        "can_trade": True,
+        "can_trade": call.engine.settings(call.account).may_trade,
         "can_transfer": call.key.may_withdraw,
         "portfolio_uuid": user_id(call.account),
     }

@@ -314,6 +314,11 @@ def _trade(one: HistoricalTrade) -> Row:
     }
 
 
+def _time(call: ApiCall) -> Row:
+    seconds, iso = call.now_ms // 1_000, micro_text(call.now_ns)
+    return {"iso": iso, "epochSeconds": str(seconds), "epochMillis": str(call.now_ms)}
+
+
 MARKET = "GET /api/v3/brokerage/market"
 ADVANCED_ROUTES = public(
     {
@@ -322,6 +327,7 @@ ADVANCED_ROUTES = public(
         f"{MARKET}/products/{{product_id}}/candles": _advanced_candles,
         f"{MARKET}/products/{{product_id}}/ticker": _advanced_trades,
         f"{MARKET}/product_book": _advanced_book,
+        "GET /api/v3/brokerage/time": _time,
         "GET /v2/currencies": _fiat_currencies,
         "GET /v2/currencies/crypto": _crypto_currencies,
         "GET /v2/exchange-rates": _exchange_rates,

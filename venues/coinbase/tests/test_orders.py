@@ -256,10 +256,10 @@ async def test_fills_balances_and_rights():
         venue.answer("/accounts", {"accounts": [row, row], "has_next": False, "cursor": ""})
         assert await client.balances() == [VenueBalance("BTC", Decimal(4), Decimal(3))]
         venue.answer("/key_permissions", {"can_trade": True, "can_transfer": True})
-        assert await client.authenticate() == ["withdraw"]
+        assert (await client.configuration()).excess_permissions == ["withdraw"]
         venue.answer("/key_permissions", "Unauthorized\n", status=401)
         with pytest.raises(CredentialsRejected):
-            await client.authenticate()
+            await client.configuration()
 
 
 async def test_missing_stream_message_interrupts_the_stream():

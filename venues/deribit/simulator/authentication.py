@@ -94,7 +94,7 @@ class DeribitAuthentication:
 
     def sign_in(self, call: ApiCall) -> dict[str, object]:
         """The answer of ``public/auth`` over HTTP. Raises ApiError."""
-        return self.tokens_of(self.key_of_grant(call), False, call.now_ns)
+        return self.tokens_of(self.key_of_grant(call), False, call)
 
     def key_of_grant(self, call: ApiCall) -> ApiKey:
         """The key that ``public/auth`` is called with. Raises ApiError."""
@@ -120,11 +120,14 @@ class DeribitAuthentication:
             raise unauthorized()
         return token.key
 
-    def tokens_of(self, key: ApiKey, connection: bool, now_ns: int) -> dict[str, object]:
+    def tokens_of(self, key: ApiKey, connection: bool, call: ApiCall) -> dict[str, object]:
         """``{"access_token","expires_in","refresh_token","scope","token_type","sid",…}``"""
         seconds = CONNECTION_TOKEN_S if connection else TOKEN_S
-        scope = "account:read_write trade:read_write wallet:"
-        scope += "read_write" if key.may_withdraw else "read"
+        may_trade, now_ns = call.engine.settings(key.account).may_trade, call.now_ns
+        trade, wallet = (
+            "read_write" if is_given else "read" for is_given in (may_trade, key.may_withdraw)
+        )
+        scope = f"account:read_write trade:{trade} wallet:{wallet}"
         return {
             "access_token": self._issue(key, seconds, False, now_ns),
             "expires_in": seconds,

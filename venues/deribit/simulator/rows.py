@@ -264,9 +264,7 @@ def portfolio_row(balance: BalanceView, positions: Iterable[PositionView]) -> Ro
         "futures_session_upl": number(floating),
         "futures_session_rpl": number(realized),
         "total_pl": number(floating + realized),
-        "portfolio_margining_enabled": False,
         "cross_collateral_enabled": False,
-        "margin_model": "segregated_sm",
     }
 
 
@@ -275,11 +273,17 @@ def portfolio_rows(engine: MatchingEngine, account: str, market_view: MarketView
     listings = known_listings(market_view)
     settles = {listing.settle for listing in listings.values()}
     positions = engine.positions(account)
+    is_portfolio = engine.settings(account).margin_mode == "portfolio"
+    margin: Row = {
+        "portfolio_margining_enabled": is_portfolio,
+        "margin_model": "segregated_pm" if is_portfolio else "segregated_sm",
+    }
     return [
         portfolio_row(
             balance,
             [one for one in positions if listings[one.symbol].settle == balance.asset],
         )
+        | margin
         for balance in engine.balances(account)
         if balance.asset in settles
     ]

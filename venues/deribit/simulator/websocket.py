@@ -229,7 +229,7 @@ class DeribitWebsocket:
             raise unauthorized("other_account")
         session.key = key
         session.cancels = session.cancels or key.account in self._cancelling
-        return self._authentication.tokens_of(key, True, asked.now_ns)
+        return self._authentication.tokens_of(key, True, asked)
 
     async def _private(self, session: DeribitSession, call: _Call, asked: ApiCall) -> object:
         """A method of an account."""

@@ -197,8 +197,9 @@ async def test_fills_balances_and_positions_are_exact():
             VenuePosition("BTC-PERPETUAL", Decimal(-50), Decimal("61000.5"), Decimal("0.00001"))
         ]
         venue.answer("/public/auth", done({"scope": "account:read wallet:read_write"}))
-        assert await client.authenticate() == ["withdraw"]
-        assert "client_secret" not in venue.sent[-1].query
+        venue.sent.clear()
+        assert (await client.configuration()).excess_permissions == ["withdraw"]
+        assert "client_secret" not in venue.sent[0].query
 
 
 async def test_key_without_stream_rights_is_rejected():
@@ -237,6 +238,7 @@ def subject(transport: Transport) -> ClientUnderTest:
         credentials,
         socket_path="private/" if transport == "websocket" else "",
         is_derivative=True,
+        states=frozenset({"portfolio"}),
     )
 
 

@@ -55,6 +55,7 @@ def routes(authentication: KrakenAuthentication) -> dict[str, Route]:
             "POST /0/private/TradesHistory": _trades_history,
             "POST /0/private/QueryTrades": _query_trades,
             "POST /0/private/BalanceEx": _balances,
+            "POST /0/private/GetApiKeyInfo": _key,
             "POST /0/private/WithdrawMethods": _withdrawal_methods,
             "POST /0/private/GetWebSocketsToken": authentication.issue_token,
         }
@@ -170,6 +171,26 @@ def _balances(call: ApiCall) -> Row:
             "hold_trade": number(one.locked, BALANCE_PLACES),
         }
         for one in call.engine.balances(call.account)
+    }
+
+
+def _key(call: ApiCall) -> Row:
+    """The key that signed the call, and its permissions."""
+    given = {
+        "modify-trades": call.engine.settings(call.account).may_trade,
+        "withdraw-funds": call.key.may_withdraw,
+    }
+    granted = [name for name, is_given in given.items() if is_given]
+    return {
+        "apiKeyName": call.key.key,
+        "apiKey": call.key.key,
+        "nonce": call.text("nonce"),
+        "nonceWindow": 0,
+        "permissions": ["query-funds", "query-open-trades", "query-closed-trades", *granted],
+        "iban": "",
+        **dict.fromkeys(("validUntil", "queryFrom", "queryTo", "createdTime", "modifiedTime"), "0"),
+        "ipAllowlist": [],
+        "lastUsed": str(call.now_ns // NANOSECONDS_PER_SECOND),
     }
 
 

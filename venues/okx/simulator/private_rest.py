@@ -48,6 +48,7 @@ from venues.okx.simulator.rows import (
 
 RowT = TypeVar("RowT")
 ROWS_MAX = 100
+LEVERAGES_MAX = 20
 COUNTDOWN_S_MIN, COUNTDOWN_S_MAX = 10, 120
 TIME_END_MS = 10**15
 
@@ -75,6 +76,7 @@ def routes(orders: OkxOrders) -> dict[str, Route]:
         "GET account/balance": balances,
         "GET account/positions": positions,
         "GET account/config": _config,
+        "GET account/leverage-info": _leverages,
         "GET asset/currencies": _currencies,
     }
     return private({one.replace(" ", f" {ROOT}"): handle for one, handle in handlers.items()})
@@ -207,25 +209,41 @@ def _page(call: ApiCall, rows: Sequence[RowT], number: Callable[[RowT], int]) ->
 
 def _config(call: ApiCall) -> list[Row]:
     """``perm`` has the rights of the key."""
-    rights = ["read_only", "trade", *(["withdraw"] if call.key.may_withdraw else [])]
+    settings = call.engine.settings(call.account)
+    given = {"read_only": True, "trade": settings.may_trade, "withdraw": call.key.may_withdraw}
     uid = str(ORDER_IDS_BEGIN)
     row: Row = {
         "uid": uid,
         "mainUid": uid,
-        "acctLv": "2",
+        "acctLv": "4" if settings.margin_mode == "portfolio" else "2",
         "acctStpMode": "cancel_maker",
-        "posMode": "net_mode",
+        "posMode": "long_short_mode" if settings.hedge_mode else "net_mode",
         "autoLoan": False,
         "greeksType": "PA",
         "level": "Lv1",
         "label": call.key.key,
-        "perm": ",".join(rights),
+        "perm": ",".join(name for name, is_given in given.items() if is_given),
         "ip": "",
         "type": "0",
         "roleType": "0",
         "spotOffsetType": "",
     }
     return [row]
+
+
+def _leverages(call: ApiCall) -> list[Row]:
+    """The leverage of each instrument of ``instId``: that of the account."""
+    names = call.names("instId")
+    if not 0 < len(names) <= LEVERAGES_MAX:
+        raise invalid("instId")
+    row: Row = {
+        "mgnMode": call.choice("mgnMode", {"cross": "cross", "isolated": "isolated"}),
+        "posSide": "net",
+        "ccy": "",
+        "lever": str(call.engine.settings(call.account).leverage),
+    }
+    listings = [call.having({"instId": one}).listing("instId") for one in names]
+    return [row | {"instId": one.symbol} for one in listings]
 
 
 def _currencies(call: ApiCall) -> list[Row]:

@@ -229,7 +229,7 @@ async def test_fills_balances_and_rights():
         expected = VenueBalance("BTC", Decimal("1.50000000000000000001"), Decimal(1))
         assert await client.balances() == [expected]
         venue.answer("/account/config", done({"perm": "read_only,withdraw,trade"}))
-        assert await client.authenticate() == ["withdraw"]
+        assert (await client.configuration()).excess_permissions == ["withdraw"]
         venue.answer("/cancel-all-after", done({"triggerTime": "1"}))
         await client.countdown(3)
         assert venue.sent[-1].json == {"timeOut": "10"}
@@ -287,6 +287,7 @@ def subject(venue_id: str, transport: Transport = "websocket") -> ClientUnderTes
         socket_path="order" if transport == "websocket" else "",
         is_derivative=is_derivative,
         publishes_positions=is_derivative,
+        states=frozenset({"hedge_mode", "leverage", "portfolio"} if is_derivative else ()),
     )
 
 

@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
-from kit.base.errors import RateLimited
+from kit.base.errors import RateLimited, VenueUnavailable
 from kit.base.request_budget import Priority, RequestBudget, Scope
 from kit.connector.orders.errors import ErrorTable
 from kit.connector.orders.execution_client import CcxtExecutionClient
@@ -22,6 +22,7 @@ from kit.execution.contract import (
     RequestAccepted,
     RequestRejected,
     VenueOrder,
+    VenuePosition,
     Verdict,
 )
 
@@ -105,9 +106,13 @@ class Account:
         await queries.ask("balances")
         return []
 
+    async def positions(self, queries: RestQuerySession) -> list[VenuePosition]:
+        long, short = VenuePosition("BTCUSDT", Decimal(2)), VenuePosition("BTCUSDT", Decimal(-1))
+        return [long, VenuePosition("ETHUSDT", Decimal(1)), short]
+
 
 def client(session: RecordingSession, **named: Any) -> CcxtExecutionClient:
-    api: Any = VenueApi(Orders(), Account(), None, **named)  # type: ignore[arg-type]
+    api: Any = VenueApi(Orders(), Account(), None, None, **named)  # type: ignore[arg-type]
     given: Any = session
     return CcxtExecutionClient(given, api)
 
@@ -159,6 +164,16 @@ async def test_next_request_is_sent_only_when_the_order_was_not_found() -> None:
     assert await client(session).cancel(KEY) == RequestRejected(
         pb.REJECT_REASON_PERMISSION, "not allowed"
     )
+
+
+async def test_two_positions_in_one_symbol_are_not_taken_for_one() -> None:
+    class Derivatives(Orders):
+        capabilities = OrderCapabilities(frozenset(), frozenset(), has_positions=True)
+
+    at = client(RecordingSession())
+    at._orders = Derivatives()
+    with pytest.raises(VenueUnavailable, match="2 positions in BTCUSDT"):
+        await at.positions()
 
 
 async def test_suspended_budget_lets_no_call_out() -> None:

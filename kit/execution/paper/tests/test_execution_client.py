@@ -249,7 +249,7 @@ def test_what_cannot_be_read_is_left_alone():
         before = bytes(world.disk.content)
         world.start()
         with pytest.raises(StoreUnavailable):
-            await world.client.authenticate()
+            await world.client.configuration()
         await world.let_pass(1)
         assert bytes(world.disk.content) == before
         assert world.account.readiness.detail

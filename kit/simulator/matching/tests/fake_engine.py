@@ -8,6 +8,7 @@ from kit.simulator.history import HistoricalTrade
 from kit.simulator.listing import ExchangeBookSnapshot
 from kit.simulator.matching.contract import (
     KEYS,
+    AccountSettings,
     ApiKey,
     BalanceView,
     OrderChanged,
@@ -82,6 +83,9 @@ class FakeMatchingEngine:
 
     def fills(self, account: str, symbol: str = "", since_ns: int = 0) -> list:
         return []
+
+    def settings(self, account: str) -> AccountSettings:
+        return AccountSettings()
 
     def balances(self, account: str) -> list[BalanceView]:
         return [BalanceView(account, "USDT", Decimal(1_000), Decimal(10))]

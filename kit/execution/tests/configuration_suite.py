@@ -1,0 +1,91 @@
+"""What every execution client must make of the configuration of an account and its key.
+
+The settings of the account at the simulated exchange are changed, and must be in the next answer.
+"""
+
+from decimal import Decimal
+from typing import Literal
+
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.execution.account_configuration import AccountConfiguration
+from kit.execution.contract import ExecutionClient
+from kit.execution.tests.client_session import ClientSession
+from kit.simulator.matching.contract import AccountSettings
+
+SKEW_S = 5.0
+
+
+async def check_configuration(session: ClientSession) -> None:
+    """Modes, leverage, permissions and clock are those that are set at the exchange."""
+    settings = session.engine.settings("demo")
+    await _check_modes(session, settings)
+    await _check_permissions(session, settings)
+    await _check_clock(session)
+
+
+async def _check_modes(session: ClientSession, settings: AccountSettings) -> None:
+    states, client = session.subject.states, session.client
+    found = await _configuration(session, client)
+    assert found.position_mode == ("one_way" if session.subject.is_derivative else None)
+    assert not found.obstacles
+    settings.hedge_mode = True
+    is_hedge = (await _configuration(session, client)).position_mode == "hedge"
+    assert is_hedge == ("hedge_mode" in states)
+    settings.hedge_mode = False
+    settings.leverage = 25
+    leverage = _of_symbol(session, found := await _configuration(session, client))[1]
+    assert leverage == (Decimal(25) if "leverage" in states else None)
+    mode: Literal["isolated", "portfolio"]
+    for mode in ("isolated", "portfolio"):
+        before = _margin_mode(session, found)
+        settings.margin_mode = mode
+        stated = _margin_mode(session, await _configuration(session, client))
+        assert stated == (mode if mode in states else before)
+        settings.margin_mode = "cross"
+    assert _margin_mode(session, found) == ("cross" if states else None)
+
+
+async def _check_permissions(session: ClientSession, settings: AccountSettings) -> None:
+    found = await _configuration(session, session.client)
+    assert found.may_trade is True
+    assert list(found.excess_permissions or ()) == []
+    settings.may_trade = False
+    assert (await _configuration(session, session.client)).may_trade is False
+    settings.may_trade = True
+    with_rights = session.make_client("withdraw-key")
+    try:
+        found = await _configuration(session, with_rights)
+        assert list(found.excess_permissions or ()) == ["withdraw"]
+    finally:
+        await with_rights.close()
+
+
+async def _check_clock(session: ClientSession) -> None:
+    """The bound is what a busy machine needs; the skew is far beyond it."""
+    bound_ns = NANOSECONDS_PER_SECOND
+    offset = await session.client.clock_offset()
+    assert offset is not None
+    assert not offset.is_beyond(bound_ns)
+    for skew_s in (SKEW_S, -SKEW_S):
+        session.exchange.order("clock_skew", seconds=skew_s)
+        offset = await session.client.clock_offset()
+        assert offset is not None
+        assert offset.is_beyond(bound_ns)
+        assert (offset.offset_ns > 0) == (skew_s > 0)
+    session.exchange.order("clock_skew", seconds=0)
+
+
+async def _configuration(session: ClientSession, client: ExecutionClient) -> AccountConfiguration:
+    return await client.configuration([session.symbol])
+
+
+def _of_symbol(
+    session: ClientSession, found: AccountConfiguration
+) -> tuple[str | None, Decimal | None]:
+    """The margin mode and the leverage of the symbol."""
+    one = (found.symbols or {}).get(session.symbol)
+    return (None, None) if one is None else (one.margin_mode, one.leverage)
+
+
+def _margin_mode(session: ClientSession, found: AccountConfiguration) -> str | None:
+    return _of_symbol(session, found)[0] or found.margin_mode
