@@ -1,6 +1,7 @@
 """Web pages: Studio, the API document, and a health check of the gateway."""
 
 import asyncio
+import fcntl
 import json
 from pathlib import Path
 
@@ -40,6 +41,16 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
+BUILD_LOCK = ".build.lock"
+"""Beside the folder of Studio's build; locked while it is being built."""
+BUILDING = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="3">
+<title>Venuemesh</title>
+<h1>Studio is being built</h1>
+<p>This page loads Studio when it is ready. The gateway runs, and its API with it: see
+<a href="/docs">the documentation</a>.</p>
+</html>
+"""
 NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Venuemesh</title>
 <h1>Studio is not built</h1>
@@ -108,8 +119,20 @@ class WebPages:
         # Studio's script shows any other path.
         index = self._studio / INDEX
         if not index.is_file():
-            return web.Response(text=NOT_BUILT, content_type="text/html", status=503)
+            text = BUILDING if _is_locked(self._studio.parent / BUILD_LOCK) else NOT_BUILT
+            return web.Response(text=text, content_type="text/html", status=503)
         return _file(index, ALWAYS_ASK)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _file(file: Path, cache: str) -> web.FileResponse:

@@ -1,12 +1,14 @@
 """Builds Studio if its sources have changed."""
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ops.embedded.server_command import die_with_parent
@@ -16,6 +18,8 @@ STUDIO = ROOT / "studio"
 GENERATED = frozenset({"node_modules", "dist", "gen"})
 LOCK = "package-lock.json"
 STAMP = ".built-from"
+BUILD_LOCK = ".build.lock"
+"""Locked during a build: the gateway then says that Studio is being built."""
 SECONDS_MAX = 300.0
 NICENESS = "10"
 
@@ -44,14 +48,21 @@ class StudioBuild:
         say("Studio is being built (once)")
         # Taken before the build, so that a change during the build causes another one.
         fingerprint = self._fingerprint()
-        try:
-            async with asyncio.timeout(SECONDS_MAX):
-                done = await self._install(log) and await self._npm(log, "run", "build")
-        except TimeoutError:
-            done = False
+        with (self._folder / BUILD_LOCK).open("w") as lock:
+            # Another mesh may build it too.
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            done = await self._install_and_build(log)
         if done:
             (self._folder / "dist" / STAMP).write_text(fingerprint)
         say("Studio is built" if done else f"Studio could not be built, see {log}")
+
+    async def _install_and_build(self, log: Path) -> bool:
+        try:
+            async with asyncio.timeout(SECONDS_MAX):
+                return await self._install(log) and await self._npm(log, "run", "build")
+        except TimeoutError:
+            return False
 
     async def _install(self, log: Path) -> bool:
         modules = self._folder / "node_modules"

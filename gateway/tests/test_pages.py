@@ -1,5 +1,6 @@
 """Studio's files and the API's documents, without Envoy."""
 
+import fcntl
 import json
 import re
 
@@ -85,6 +86,12 @@ async def test_without_studio_the_page_says_how_to_build_it(tmp_path, studio):
         async with client.get("/") as response:
             assert response.status == 503
             assert "npm run build" in await response.text()
+        with (tmp_path / ".build.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            async with client.get("/") as response:
+                assert "Studio is being built" in await response.text()
+        async with client.get("/") as response:
+            assert "Studio is not built" in await response.text()
         studio.rename(tmp_path / "later")
         async with client.get("/") as response:
             assert "Studio</title>" in await response.text()

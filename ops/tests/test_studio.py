@@ -9,6 +9,7 @@ from ops.studio_build import StudioBuild
 
 NPM = """#!/bin/sh
 echo "$@" >> ../calls
+flock --nonblock .build.lock true || echo locked >> ../locks
 [ -e fails ] && exit 1
 mkdir -p node_modules dist src/gen
 echo made > src/gen/made.ts
@@ -45,6 +46,7 @@ def calls(folder: Path) -> list[str]:
 
 async def test_the_second_time_there_is_nothing_to_do(folder: Path):
     assert (await build(folder))[-1] == "Studio is built"
+    assert (folder / "locks").read_text().split() == ["locked", "locked"]
     before = calls(folder)
     (folder / "calls").unlink()
     assert before == ["ci", "run build"]
