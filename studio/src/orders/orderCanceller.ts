@@ -1,18 +1,13 @@
-import type { CallOptions, Client } from "@connectrpc/connect";
-
 import { describeFailure, type Failure } from "../api/failure";
-import { approvals, ofVenue, tradeFlow } from "../api/transport";
-import type { Approvals } from "../gen/venuemesh/tradeflow/v1/approvals_pb";
 import { GroupRole, type Order, OrderType } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { Operation } from "../gen/venuemesh/tradeflow/v1/signed_pb";
-import type { TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { FrameStore } from "../state/frameStore";
 import { orderKey } from "./accountView";
+import { OrderCalls, type OrderClients } from "./orderCalls";
 import { newRequestId } from "./requestId";
 
 /** The key of a request to cancel all orders. */
 export const ALL_ORDERS = "";
-export const CALL_MS_MAX = 30_000;
 
 const UNCONDITIONAL: ReadonlySet<OrderType> = new Set([
   OrderType.UNSPECIFIED,
@@ -29,30 +24,26 @@ export interface CancelState {
 /** Cancels orders of one account. */
 export class OrderCanceller {
   readonly state = new FrameStore<CancelState>({ waiting: new Set(), failures: new Map() });
-  readonly #onOrder: (order: Order) => void;
-  readonly #tradeFlow: Client<typeof TradeFlow>;
-  readonly #approvals: Client<typeof Approvals>;
+  readonly #calls: OrderCalls;
 
   constructor(
     readonly venue: string,
     readonly account: string,
     onOrder: (order: Order) => void,
-    clients = { tradeFlow, approvals },
+    clients?: OrderClients,
   ) {
-    this.#onOrder = onOrder;
-    this.#tradeFlow = clients.tradeFlow;
-    this.#approvals = clients.approvals;
+    this.#calls = new OrderCalls(venue, onOrder, clients);
   }
 
   async cancel(order: Order): Promise<void> {
     const { clientOrderId } = order;
     const symbol = order.content?.symbol ?? "";
-    await this.#ask(orderKey(order), async (options) => {
+    await this.#ask(orderKey(order), async (client, options) => {
       const approved = isProtective(order)
         ? await this.#approval(Operation.CANCEL, symbol, clientOrderId)
         : {};
       const request = { ...this.#accountKey(), clientOrderId, ...approved };
-      const answer = await this.#tradeFlow.cancelOrder(request, options);
+      const answer = await client.cancelOrder(request, options);
       return answer.order ? [answer.order] : [];
     });
   }
@@ -62,12 +53,12 @@ export class OrderCanceller {
    * account, protective orders stay open.
    */
   async cancelAll(): Promise<void> {
-    await this.#ask(ALL_ORDERS, async (options) => {
+    await this.#ask(ALL_ORDERS, async (client, options) => {
       const request = {
         ...this.#accountKey(),
         ...(await this.#approval(Operation.CANCEL_ALL, "", "")),
       };
-      const { orders, leftOpen } = await this.#tradeFlow.cancelAllOrders(request, options);
+      const { orders, leftOpen } = await client.cancelAllOrders(request, options);
       return [...orders, ...leftOpen];
     });
   }
@@ -81,22 +72,20 @@ export class OrderCanceller {
     const content = { ...this.#accountKey(), symbol };
     const request = { content, requestId: newRequestId(), operation, targetClientOrderId };
     try {
-      const { approved } = await this.#approvals.approve(request, { timeoutMs: CALL_MS_MAX });
-      return approved ? { approved } : {};
+      return { approved: await this.#calls.approve(request) };
     } catch {
       return {};
     }
   }
 
-  async #ask(key: string, call: (options: CallOptions) => Promise<readonly Order[]>) {
+  async #ask(key: string, call: Parameters<OrderCalls["send"]>[0]) {
     const { waiting, failures } = this.state.latest;
     if (waiting.has(key)) return;
     const others = new Map([...failures].filter(([other]) => other !== key));
     this.state.set({ waiting: new Set([...waiting, key]), failures: others });
     let failure: Failure | undefined;
     try {
-      const orders = await call({ ...ofVenue(this.venue), timeoutMs: CALL_MS_MAX });
-      orders.forEach(this.#onOrder);
+      await this.#calls.send(call);
     } catch (error) {
       failure = describeFailure(error);
     }

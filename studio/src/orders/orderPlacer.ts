@@ -1,20 +1,17 @@
 import { equals } from "@bufbuild/protobuf";
-import type { Client } from "@connectrpc/connect";
 
 import { describeFailure, type Failure } from "../api/failure";
 import { retryUntilAnswered } from "../api/retry";
-import { approvals, ofVenue, tradeFlow } from "../api/transport";
-import type { Approvals } from "../gen/venuemesh/tradeflow/v1/approvals_pb";
 import {
   type Order,
   type OrderContent,
   OrderContentSchema,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import type { ApprovedOrder } from "../gen/venuemesh/tradeflow/v1/signed_pb";
-import type { Account, TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import type { Account } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { FrameStore } from "../state/frameStore";
-import { CALL_MS_MAX } from "./orderCanceller";
 import { grouped, groupText } from "./group";
+import { OrderCalls, type OrderClients } from "./orderCalls";
 import { newRequestId } from "./requestId";
 
 /** Reasons that mean: the gateway has no approver. */
@@ -65,19 +62,15 @@ export class OrderPlacer {
   /** Submissions whose outcome is unknown, oldest first. */
   readonly inDoubt = new FrameStore<readonly Submission[]>([]);
   readonly approver = new FrameStore<Approver>("unknown");
-  readonly #onOrder: (order: Order) => void;
-  readonly #tradeFlow: Client<typeof TradeFlow>;
-  readonly #approvals: Client<typeof Approvals>;
+  readonly #calls: OrderCalls;
 
   constructor(
     readonly venue: string,
     readonly account: string,
     onOrder: (order: Order) => void,
-    clients = { tradeFlow, approvals },
+    clients?: OrderClients,
   ) {
-    this.#onOrder = onOrder;
-    this.#tradeFlow = clients.tradeFlow;
-    this.#approvals = clients.approvals;
+    this.#calls = new OrderCalls(venue, onOrder, clients);
   }
 
   /** Checks whether there is an approver. Returns a function that stops the check. */
@@ -129,7 +122,6 @@ export class OrderPlacer {
       const approved = await this.#approve(sending);
       isSent = true;
       const orders = await this.#place(approved);
-      for (const order of orders) this.#onOrder(order);
       for (const order of orders) this.see(order);
     } catch (error) {
       this.#fail(sending, describeFailure(error), isSent);
@@ -172,10 +164,7 @@ export class OrderPlacer {
     const members = others.length === 0 ? [content] : grouped(content, others, requestId);
     const asked = members.map(async (member, place) => {
       const name = place === 0 ? requestId : `${requestId}-${place}`;
-      const request = { content: member, requestId: name };
-      const { approved } = await this.#approvals.approve(request, { timeoutMs: CALL_MS_MAX });
-      if (!approved) throw new Error("The approval is empty.");
-      return approved;
+      return await this.#calls.approve({ content: member, requestId: name });
     });
     return await Promise.all(asked);
   }
@@ -183,18 +172,17 @@ export class OrderPlacer {
   /** Places approved orders. Returns them, the order of the form first. */
   async #place(approved: readonly ApprovedOrder[]): Promise<readonly Order[]> {
     const { venue } = this;
-    const options = { ...ofVenue(venue), timeoutMs: CALL_MS_MAX };
     const [alone] = approved;
-    if (approved.length > 1) {
-      const request = { venue, approved: [...approved] };
-      return (await this.#tradeFlow.placeOrderGroup(request, options)).orders;
-    }
-    const { order } = await this.#tradeFlow.placeOrder(
-      alone ? { venue, approved: alone } : { venue },
-      options,
-    );
-    if (!order) throw new Error("The response has no order.");
-    return [order];
+    return await this.#calls.send(async (client, options) => {
+      if (approved.length > 1) {
+        const request = { venue, approved: [...approved] };
+        return (await client.placeOrderGroup(request, options)).orders;
+      }
+      const request = alone ? { venue, approved: alone } : { venue };
+      const { order } = await client.placeOrder(request, options);
+      if (!order) throw new Error("The response has no order.");
+      return [order];
+    });
   }
 
   #fail(tried: Submission, failure: Failure, isSent: boolean): void {
@@ -214,7 +202,7 @@ export class OrderPlacer {
     await retryUntilAnswered(
       async () => {
         try {
-          await this.#approvals.approve({}, { signal });
+          await this.#calls.approve({}, { signal });
         } catch (error) {
           const failure = describeFailure(error);
           if (ABSENT.has(failure.reason)) this.approver.set("absent");
