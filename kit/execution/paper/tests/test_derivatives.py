@@ -4,11 +4,22 @@ from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
+import pytest
+from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.paper import records
+from kit.execution.paper.instrument_terms import terms_of
 from kit.execution.paper.rules import FeeSchedule
-from kit.execution.paper.tests.markets import BUY, INVERSE, RULES, SELL, SWAP, PaperVenue
+from kit.execution.paper.tests.markets import (
+    BUY,
+    INVERSE,
+    LISTED,
+    RULES,
+    SELL,
+    SWAP,
+    PaperVenue,
+)
 from kit.execution.paper.tests.test_exchange import CANCELLED, OPEN, refused
 
 D = Decimal
@@ -164,3 +175,40 @@ def test_a_position_can_be_closed_when_margin_is_short():
     floor.market.mark(91, symbol=SWAP)
     assert floor.free()["USDT"] < 0
     assert floor.place(99, 900, side=SELL, symbol=SWAP).order.filled_size == 900
+
+
+def test_terms_follow_the_stated_contract_and_not_the_symbol():
+    swap = LISTED[SWAP]
+    stated = changed(
+        swap,
+        unified_symbol="",
+        quote="USD",
+        size_unit=types_pb2.SIZE_UNIT_CONTRACTS,
+        settlement_asset="BTC",
+        contract_kind=types_pb2.CONTRACT_KIND_INVERSE,
+        contract_value="100",
+        contract_value_asset="USD",
+    )
+    terms = terms_of(stated)
+    assert (terms.settle, terms.multiplier) == ("BTC", 100)
+    assert terms.value(D(50_000), D(5)) == 10**16
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {"contract_kind": types_pb2.CONTRACT_KIND_UNSPECIFIED},
+        {"size_unit": types_pb2.SIZE_UNIT_UNSPECIFIED},
+        {"size_unit": types_pb2.SIZE_UNIT_CONTRACTS},
+    ],
+)
+def test_a_derivative_whose_sizes_are_not_known_is_not_traded(unknown):
+    assert terms_of(changed(LISTED[SWAP], **unknown)) is None
+
+
+def changed(instrument, **fields):
+    copy = types_pb2.Instrument()
+    copy.CopyFrom(instrument)
+    for name, value in fields.items():
+        setattr(copy, name, value)
+    return copy
