@@ -52,6 +52,8 @@ class ConnectorUnderTest:
         self.verification = BookVerifier(self.feed_handler)
         self.batches: list[Batch] = []
         """All that was published."""
+        self.tasks: list[asyncio.Task[None]] = []
+        """The running parts, while the connector runs."""
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
         self._received = asyncio.Event()
 
@@ -202,11 +204,11 @@ async def connector(
     made = ConnectorUnderTest(venue)
     made.add(symbols)
     runs = [made.feed.run, made.resync.run, made.listen, *([made.refill.run] if refills else ())]
-    tasks = [asyncio.create_task(run()) for run in runs]
+    made.tasks = [asyncio.create_task(run(), name=run.__qualname__) for run in runs]
     try:
         yield made
     finally:
-        for task in tasks:
+        for task in made.tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*made.tasks, return_exceptions=True)
         await venue.history.close()

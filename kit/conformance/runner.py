@@ -15,8 +15,9 @@ from kit.conformance.card import (
     CardStatus,
     ConformanceCard,
 )
-from kit.conformance.connector_under_test import connector
+from kit.conformance.connector_under_test import ConnectorUnderTest, connector
 from kit.conformance.simulated_exchange import exchange
+from kit.conformance.start_problems import log_of_warnings, start_problems
 from kit.connector.contract.venue import Environment, Venue, VenueFactory, VenueLimits
 from kit.simulator.dialect import Dialect
 
@@ -78,11 +79,12 @@ async def play(
                     )
                     if changes or results[-1].outcome is CardStatus.FAILED:
                         break
-        except TimeoutError as error:
+        except Exception as error:  # A connector that is being written may raise anything.
             if len(left) < before:
                 raise
+            why = str(error) if isinstance(error, TimeoutError) else repr(error)
             while left:
-                detail = f"the connector did not start: {error}"
+                detail = f"the connector did not start: {why}"
                 add(CardResult(left.pop(0), CardStatus.FAILED, detail, 0.0))
     return VenueCardResults(venue_id, results)
 
@@ -98,8 +100,18 @@ async def _context(
         made = venue(simulated.url, first.limits)
         symbols = simulated.symbols[:SYMBOLS]
         async with connector(made, symbols) as connected:
-            await connected.until(connected.synchronized, "the first snapshots of all books")
+            await _wait_for_books(connected, symbols)
             yield CardContext(simulated, connected, symbols)
+
+
+async def _wait_for_books(connected: ConnectorUnderTest, symbols: Sequence[str]) -> None:
+    """Raises TimeoutError, which says what is wrong."""
+    with log_of_warnings() as warnings:
+        try:
+            await connected.until(connected.synchronized, "the first snapshots of all books")
+        except TimeoutError as error:
+            problems = [*await start_problems(connected, symbols), *warnings]
+            raise TimeoutError("; ".join([str(error), *problems])) from None
 
 
 async def _run_card(card: ConformanceCard, context: CardContext) -> CardResult:

@@ -242,10 +242,10 @@ class Dialect:
     """The faults of this exchange alone, by name."""
 
 
-def find_dialects() -> dict[str, Callable[[], Dialect]]:
-    """The dialects of all packages with venues, by venue id."""
+def find_dialects(among: Iterable[str] | None = None) -> dict[str, Callable[[], Dialect]]:
+    """The dialects of these packages with venues, by default of all, by venue id."""
     found: dict[str, Callable[[], Dialect]] = {}
-    for package in discovery.packages():
+    for package in discovery.packages() if among is None else among:
         name = f"{package}.simulator"
         if importlib.util.find_spec(name) is not None:
             found.update(importlib.import_module(name).DIALECTS)

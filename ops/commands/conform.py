@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 from rich.console import Console
@@ -14,12 +16,15 @@ from kit.base.settings import MeshSettings
 from kit.conformance.card import CARDS, CardResult, CardStatus, ConformanceCard
 from kit.conformance.runner import VenueCardResults, ignore, play
 from kit.connector.contract import discovery
+from kit.connector.contract.venue import VenueFactory
 from kit.connector.process import conformance_score
 from kit.connector.process.conformance_score import ConformanceScoreFile
-from kit.simulator.dialect import find_dialects
+from kit.simulator.dialect import Dialect, find_dialects
 from ops.arguments import OneLineErrorParser
 
 EXIT_FAILED = 1
+Candidate: TypeAlias = tuple[VenueFactory, Callable[[], Dialect]]
+"""What makes the connector, and its simulated exchange."""
 STYLES = {CardStatus.PASSED: "green", CardStatus.FAILED: "bold red", CardStatus.SKIPPED: "dim"}
 
 
@@ -32,20 +37,45 @@ def run(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     mesh = settings.load(MeshSettings, settings.MESH_SECTION)
     cards = _cards(chosen.card or [])
-    dialects = find_dialects()
+    candidates, broken = _candidates()
     good = True
-    for venue_id in chosen.venues or sorted(discovery.venues()):
-        if venue_id not in dialects:
-            known = f"it has no simulator to play against; others are {', '.join(sorted(dialects))}"
-            raise SettingError("venue", venue_id, known)
+    for venue_id in chosen.venues or sorted({*candidates, *broken}):
+        if venue_id in broken:
+            good = False
+            _print_broken(venue_id, broken[venue_id], chosen.json)
+            continue
+        if venue_id not in candidates:
+            known = ", ".join(sorted(candidates))
+            raise SettingError("venue", venue_id, f"venues with a simulator are {known}")
         print_result = ignore if chosen.json else _print_result
-        make, dialect = discovery.require(venue_id), dialects[venue_id]
+        make, dialect = candidates[venue_id]
         found = asyncio.run(play(venue_id, make, dialect, cards, on_result=print_result))
         print(_json(found) if chosen.json else f"{venue_id}: {_counts(found)}", flush=True)
         if len(cards) == len(CARDS):
             conformance_score.write(Path(mesh.data_dir), venue_id, _score_file(found))
         good = good and not found.cards(CardStatus.FAILED)
     return 0 if good else EXIT_FAILED
+
+
+def _candidates() -> tuple[dict[str, Candidate], dict[str, str]]:
+    """The venues that have a simulator, and by folder why others cannot be imported."""
+    found: dict[str, Candidate] = {}
+    broken: dict[str, str] = {}
+    for package in discovery.packages():
+        try:
+            factories, dialects = discovery.venues([package]), find_dialects([package])
+        except Exception as error:  # A folder that is being written may raise anything.
+            *_, place = traceback.extract_tb(error.__traceback__)
+            why = f"{type(error).__name__}: {error} ({place.filename}, line {place.lineno})"
+            broken[package.rpartition(".")[2]] = f"{package} cannot be imported: {why}"
+            continue
+        found |= {name: (factories[name], dialects[name]) for name in factories.keys() & dialects}
+    return found, broken
+
+
+def _print_broken(name: str, why: str, as_json: bool) -> None:
+    row = msgspec.json.encode({"venue": name, "error": why, "cards": []}).decode()
+    print(row if as_json else f"{name}: failed, {why}", flush=True)
 
 
 def _cards(ids: Sequence[str]) -> list[ConformanceCard]:

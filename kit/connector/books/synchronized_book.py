@@ -95,8 +95,8 @@ class SynchronizedBook:
         self._waiting_since_ns = 0
 
     @property
-    def held_count(self) -> int:
-        return len(self._held)
+    def held(self) -> BufferedUpdates:
+        return self._held
 
     @property
     def needs_update_first(self) -> bool:

@@ -10,6 +10,7 @@ colon.
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from types import ModuleType
 
@@ -20,9 +21,10 @@ ENTRY_POINT_GROUP = "venuemesh.venues"
 FAMILY_MARK = ":"
 
 
-def venues() -> dict[str, VenueFactory]:
+def venues(among: Iterable[str] | None = None) -> dict[str, VenueFactory]:
+    """The venues of these packages, by default of all."""
     found: dict[str, VenueFactory] = {}
-    for module in _catalogs():
+    for module in _catalogs(among):
         found.update(module.VENUES)
     return found
 
@@ -57,5 +59,6 @@ def packages() -> list[str]:
     return found + [entry.module.removesuffix(".catalog") for entry in elsewhere]
 
 
-def _catalogs() -> list[ModuleType]:
-    return [importlib.import_module(f"{package}.catalog") for package in packages()]
+def _catalogs(among: Iterable[str] | None = None) -> list[ModuleType]:
+    chosen = packages() if among is None else among
+    return [importlib.import_module(f"{package}.catalog") for package in chosen]

@@ -123,4 +123,4 @@ class StandbyConnection:
             return True
         # Nobody requests a REST snapshot for these books, so their updates are only held.
         is_book = channel == types_pb2.CHANNEL_BOOK
-        return is_book and self._book_manager.books[symbol].held_count > 0
+        return is_book and len(self._book_manager.books[symbol].held) > 0

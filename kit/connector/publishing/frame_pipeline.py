@@ -6,6 +6,7 @@ tick is therefore not delayed, and a burst becomes a few large batches.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
@@ -18,6 +19,7 @@ from kit.connector.publishing.connection_sequence import ConnectionSequenceCheck
 from kit.connector.publishing.row_publisher import RowPublisher
 from kit.marketdata.frames import FrameError, FramePatterns, Frames
 
+NO_KIND = ""
 FLUSH_INTERVAL_S = 0.002
 GATHERED_FRAMES_MAX = 2_000
 """So many frames are parsed at once: a larger batch gains nothing and delays readers."""
@@ -81,6 +83,8 @@ class FramePipeline:
 
     def __init__(self, venue: Venue, row_publisher: RowPublisher) -> None:
         """``row_publisher`` gets the rows."""
+        self.frame_counts: Counter[str] = Counter()
+        """Number of frames by the name of their kind, or NO_KIND."""
         self._row_publisher = row_publisher
         self._skips = row_publisher.skips
         self._buffers = {
@@ -145,7 +149,9 @@ class FramePipeline:
         for number in np.flatnonzero(np.bincount(kinds)).tolist():
             chosen = np.flatnonzero(kinds == number)
             some = frames if len(chosen) == len(frames) else frames.take(chosen)
-            if number < len(protocol.kinds):
+            is_known = number < len(protocol.kinds)
+            self.frame_counts[protocol.kinds[number].name if is_known else NO_KIND] += len(chosen)
+            if is_known:
                 self._parse_kind(protocol.kinds[number], some)
             else:
                 self._read_control_messages(protocol, some, sources)

@@ -289,7 +289,7 @@ def test_updates_held_before_a_venue_reset_are_dropped() -> None:
     follower.take(book.on_update(counted(502, 102)))
     assert book.state is BookState.IN_DOUBT
     follower.take(book.on_feed_snapshot(counted(1, 90)))
-    assert (book.state, book.held_count) == (BookState.SYNCHRONIZED, 0)
+    assert (book.state, len(book.held)) == (BookState.SYNCHRONIZED, 0)
     follower.take(book.on_update(counted(2, 91)))
     assert follower.book.bids() == [(91, 1), (90, 1)]
 

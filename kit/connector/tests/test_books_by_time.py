@@ -73,7 +73,7 @@ def test_time_that_goes_back_is_a_gap_until_a_later_snapshot() -> None:
     follower.take(book.on_snapshot(timed_snapshot(10, 100)))
     follower.take(book.on_update(timed(15, 101)))
     follower.take(book.on_update(timed(14, 101)))
-    assert (book.state, follower.good, book.held_count) == (BookState.IN_DOUBT, False, 0)
+    assert (book.state, follower.good, len(book.held)) == (BookState.IN_DOUBT, False, 0)
     follower.take(book.on_update(timed(16, 102)))
     assert list(book.on_snapshot(timed_snapshot(15, 100))) == []
     follower.take(book.on_snapshot(timed_snapshot(16, 102, 101, 100)))
