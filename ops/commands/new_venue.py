@@ -91,7 +91,7 @@ def run(arguments: Sequence[str]) -> int:
     if chosen.outside is not None:
         _copy_file(TEMPLATES / "outside" / "pyproject.toml", chosen.outside, plan)
     _tidy(plan.folder)
-    print(_left_to_do(plan, chosen.outside, RULES[choices.rule].name))
+    print(_left_to_do(plan, chosen.outside, choices.book_proof))
     return 0
 
 

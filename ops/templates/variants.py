@@ -27,6 +27,8 @@ class SequenceRuleVariant(NamedTuple):
 
     name: str
     works_with_rest: bool
+    proof: str
+    """What proves a book, for the table of venues in README.md."""
     explanation: str
     sequence: str = 'found.integers("sequence")'
     first_sequence: str = "sequence"
@@ -36,11 +38,12 @@ class SequenceRuleVariant(NamedTuple):
 
 RULES = {
     "chain": SequenceRuleVariant(
-        "PreviousIdRule", False, "Each update names the update before it."
+        "PreviousIdRule", False, "chained ids", "Each update names the update before it."
     ),
     "counting": SequenceRuleVariant(
         "ConsecutiveIdRule",
         False,
+        "consecutive update ids",
         "The updates of a book count by one.",
         'found.integers("number")',
         expected="[20, 21]",
@@ -48,12 +51,14 @@ RULES = {
     "overlap": SequenceRuleVariant(
         "RangeOverlapRule",
         True,
+        "first and last update id",
         "Each update covers a range of ids, which begins after the last id of the one before.",
         first_sequence='found.integers("previous") + 1',
     ),
     "time": SequenceRuleVariant(
         "TimestampRule",
         True,
+        "nothing: updates have only a time",
         "Updates have the time of the book, and no numbers: a lost update does not show.",
         'found.integers("time")',
         expected="[1_781_885_870_259, 1_781_885_870_359]",
@@ -61,6 +66,7 @@ RULES = {
     "none": SequenceRuleVariant(
         "UnnumberedRule",
         False,
+        "nothing: updates have no numbers",
         "Updates have neither numbers nor times: a lost update does not show.",
     ),
 }
@@ -77,6 +83,12 @@ class NewVenueOptions:
     trade_ids: str = "numeric"
     """numeric: they count by one. text. none: numbers that show no missing trade."""
     has_quotes: bool = True
+
+    @property
+    def book_proof(self) -> str:
+        """What proves a book, and whether snapshots come over REST."""
+        proof = RULES[self.rule].proof
+        return f"{proof}, REST snapshot" if self.book == "rest" else proof
 
 
 def edits(choices: NewVenueOptions) -> Iterator[TemplateEdit]:
@@ -140,26 +152,28 @@ def _book_edits(source: str, rule: SequenceRuleVariant) -> Iterator[TemplateEdit
             "history.py", "sequence counts as in the feed", "it has no number of the feed"
         )
     if source == "rest":
-        nothing = '"""Nothing: the whole book comes over REST."""\n        return []\n\n    '
-        yield TemplateEdit(
-            "feed.py", '"""Unsubscribe and subscribe again', nothing, until="def ping"
-        )
-        yield TemplateEdit("feed.py", 'BOOK = "book"\n', "")
-        renewed = "def test_a_book_is_renewed"
-        yield TemplateEdit(
-            "tests/test_feed.py", renewed, "", until='@pytest.mark.parametrize("channel"'
-        )
-        capture_file = "            # A capture has its own snapshots.\n"
-        yield TemplateEdit(
-            "simulator/websocket.py", capture_file, "", until="        return answers"
-        )
-        file = "simulator/tests/test_conversation.py"
-        snapshot = "    book = await websocket.receive_json(timeout=5)\n"
-        yield TemplateEdit(
-            file, snapshot, "    last, updates = 0, 0\n", until="    while updates < 5"
-        )
-        joined = 'assert frame["previous"] == last'
-        yield TemplateEdit(file, joined, 'assert last in (0, frame["previous"])')
+        yield from _rest_book_edits()
+
+
+def _rest_book_edits() -> Iterator[TemplateEdit]:
+    nothing = '"""Nothing: the whole book comes over REST."""\n        return []\n\n    '
+    yield TemplateEdit("feed.py", '"""Unsubscribe and subscribe again', nothing, until="def ping")
+    yield TemplateEdit("feed.py", 'BOOK = "book"\n', "")
+    yield TemplateEdit("README.md", "| the whole book, then changes |", "| changes |")
+    compared = "| to compare a book with |"
+    both = "| the book at the start and after a loss; to compare a book with |"
+    yield TemplateEdit("README.md", compared, both)
+    renewed = "def test_a_book_is_renewed"
+    yield TemplateEdit(
+        "tests/test_feed.py", renewed, "", until='@pytest.mark.parametrize("channel"'
+    )
+    capture_file = "            # A capture has its own snapshots.\n"
+    yield TemplateEdit("simulator/websocket.py", capture_file, "", until="        return answers")
+    file = "simulator/tests/test_conversation.py"
+    snapshot = "    book = await websocket.receive_json(timeout=5)\n"
+    yield TemplateEdit(file, snapshot, "    last, updates = 0, 0\n", until="    while updates < 5")
+    joined = 'assert frame["previous"] == last'
+    yield TemplateEdit(file, joined, 'assert last in (0, frame["previous"])')
 
 
 def _trade_id_edits(trade_ids: str) -> Iterator[TemplateEdit]:
@@ -167,6 +181,15 @@ def _trade_id_edits(trade_ids: str) -> Iterator[TemplateEdit]:
     yield TemplateEdit("parse.py", "        previous_id=trade_id - 1,\n", "")
     given = "rows.previous_id is not None\n    assert rows.previous_id.tolist() == [16, 17]"
     yield TemplateEdit("tests/test_parse.py", given, "rows.previous_id is None")
+    ids = "`id` is a text" if trade_ids == "text" else "`id` grows"
+    fetched = "a hole in the ids is fetched, or published as a gap"
+    yield TemplateEdit("README.md", "`id` counts by one", ids)
+    yield TemplateEdit("README.md", fetched, "a lost trade does not show")
+    yield TemplateEdit("README.md", "ListTrades; what was missed", "ListTrades")
+    if trade_ids == "none":
+        grows = "id: grows for each symbol"
+        yield TemplateEdit("parse.py", "id: counts by one for each symbol", grows)
+        yield from _trade_id_test("grow", "ids == sorted(set(ids))")
     if trade_ids == "text":
         yield from _text_id_edits()
         yield from _text_id_test_edits()
@@ -235,11 +258,13 @@ def _text_id_test_edits() -> Iterator[TemplateEdit]:
     yield TemplateEdit(
         "tests/test_history.py", "import BadRequest, Unk", "import BadRequest, NotSupported, Unk"
     )
-    yield TemplateEdit(
-        "simulator/tests/test_conversation.py",
-        "assert ids == list(range(ids[0], ids[0] + 10))",
-        "assert len(set(ids)) == 10",
-    )
+    yield from _trade_id_test("differ", "len(set(ids)) == 10")
+
+
+def _trade_id_test(what_ids_do: str, condition: str) -> Iterator[TemplateEdit]:
+    file = "simulator/tests/test_conversation.py"
+    yield TemplateEdit(file, "test_trades_count_by_one", f"test_trade_ids_{what_ids_do}")
+    yield TemplateEdit(file, "ids == list(range(ids[0], ids[0] + 10))", condition)
 
 
 def _quote_edits() -> Iterator[TemplateEdit]:

@@ -6,6 +6,7 @@ import pytest
 
 from ops import cli
 from ops.commands.new_venue import PORT_FIRST, free_port
+from ops.templates.variants import NewVenueOptions
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,31 @@ def test_nothing_is_written_over_what_is_there(
 def test_a_port_is_the_first_that_no_other_venue_has() -> None:
     assert free_port(set()) == PORT_FIRST
     assert free_port({PORT_FIRST, PORT_FIRST + 1, PORT_FIRST + 3}) == PORT_FIRST + 2
+
+
+def test_the_texts_fit_the_options(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    options = ("--book", "rest", "--rule", "time", "--trade-ids", "text", "--no-quotes")
+    assert cli.main(["new-venue", "bitstamp", "--outside", str(folder), *options]) == 0
+    readme = (folder / "bitstamp" / "README.md").read_text()
+    for text in ("counts by one", "the whole book, then changes", "what was missed", "QUOTES"):
+        assert text not in readme
+    assert "| the book at the start and after a loss; to compare a book with |" in readme
+    written = "\n".join(file.read_text() for file in folder.rglob("*") if file.is_file())
+    assert "test_trades_count_by_one" not in written
+    assert "an Bitstamp" not in written
+
+
+@pytest.mark.parametrize(
+    ("book", "rule", "proof"),
+    [
+        ("feed", "chain", "chained ids"),
+        ("rest", "overlap", "first and last update id, REST snapshot"),
+        ("rest", "time", "nothing: updates have only a time, REST snapshot"),
+    ],
+)
+def test_the_table_of_venues_says_what_proves_a_book(book: str, rule: str, proof: str) -> None:
+    assert NewVenueOptions(book, rule).book_proof == proof
 
 
 def test_it_tells_what_is_left_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""How the updates of an Examplex book join.
+"""How the updates of the books of Examplex join.
 
 A subscription begins with the whole book; each update after it names the one before, so a lost one
 shows at once, and a new subscription brings the whole book again.

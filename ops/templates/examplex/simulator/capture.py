@@ -1,4 +1,4 @@
-"""Lines of an Examplex capture: frames as they came.
+"""Lines of a capture of Examplex: frames as they came.
 
 To change: how a line shows its stream. The connector's parsers read the frames.
 """
