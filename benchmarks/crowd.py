@@ -89,13 +89,13 @@ def update_seconds() -> float:
 def read(file: Path) -> Feed:
     """Read the frames that ``write`` wrote."""
     head, *frames = file.read_bytes().splitlines()
-    told = msgspec.json.decode(head)
+    header = msgspec.json.decode(head)
     books = {
         symbol: ExchangeBookSnapshot(book["nonce"], book["bids"], book["asks"])
-        for symbol, book in told["books"].items()
+        for symbol, book in header["books"].items()
     }
     venue = require(VENUE)(Environment("simulate", "http://127.0.0.1:1"))
-    return Feed(venue, venue.feed_protocols[0], tuple(told["symbols"]), frames, books)
+    return Feed(venue, venue.feed_protocols[0], tuple(header["symbols"]), frames, books)
 
 
 def _resident_bytes() -> int:

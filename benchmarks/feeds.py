@@ -65,8 +65,8 @@ async def make(
     while len(frames) < frame_count:
         step = market.advance(market.time_ns + STEP_NS)
         market_view.happened(step)
-        told = dialect.encode(step, wanted, market_view)
-        frames += [_shaped(session, payload) for stream, payload in told if stream in wanted]
+        encoded = dialect.encode(step, wanted, market_view)
+        frames += [_shaped(session, payload) for stream, payload in encoded if stream in wanted]
     return Feed(venue, wire, symbols, frames, books)
 
 

@@ -186,10 +186,10 @@ async def _place_bare(url: str, transport: str, came: list[float], price: str) -
     before = len(came)
     words = [sys.executable, str(PEER), msgspec.json.encode(job).decode()]
     process = await asyncio.create_subprocess_exec(*words, stdout=PIPE)
-    told, _ = await process.communicate()
+    printed, _ = await process.communicate()
     if process.returncode:
         raise ValueError("ccxt did not place its orders")
-    pairs = zip(msgspec.json.decode(told), came[before:], strict=True)
+    pairs = zip(msgspec.json.decode(printed), came[before:], strict=True)
     return [(arrived - started) * 1e3 for started, arrived in pairs][WARM_UP:]
 
 

@@ -4,7 +4,7 @@ Envoy reads ``bootstrap.yaml`` once, and the other files again when one is renam
 refuses a file that is wrong and goes on with what it had. The files hold JSON, which is YAML too.
 
 Clusters are written before the routes that lead to them. Envoy may still see the routes first: a
-call to a process that has just come or gone then hears UNAVAILABLE for some milliseconds.
+call to a process that has just come or gone then gets UNAVAILABLE for some milliseconds.
 """
 
 from pathlib import Path

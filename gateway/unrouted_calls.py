@@ -1,7 +1,7 @@
 """Error responses for calls that no process can serve.
 
 Envoy sends here each call of a contract for which it has no cluster, with a prefix to its path.
-REST and gRPC-web callers hear the same, as Envoy translates the answer.
+REST and gRPC-web callers get the same, as Envoy translates the answer.
 """
 
 from collections.abc import Iterable

@@ -17,14 +17,14 @@ FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O3", "-shared", "-fPIC", "-Wall", "-Wext
 
 def build() -> None:
     """Build the library if its sources have changed. A missing compiler is reported once."""
-    told = native.LIBRARY_PATH.with_suffix(".missing")
-    if native.LIBRARY_PATH.exists() or told.exists():
+    marker = native.LIBRARY_PATH.with_suffix(".missing")
+    if native.LIBRARY_PATH.exists() or marker.exists():
         return
     native.FOLDER.mkdir(parents=True, exist_ok=True)
     compiler = find_compiler()
     if compiler is None or not compile_library(compiler):
         print("venuemesh: no C compiler: frames are read by Python, more slowly", file=sys.stderr)
-        told.touch()
+        marker.touch()
 
 
 def find_compiler() -> str | None:

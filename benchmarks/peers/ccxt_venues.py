@@ -112,8 +112,8 @@ async def one_pass(head: dict[str, Any], frames: list[bytes]) -> float:
 def main(file: Path) -> None:
     """The fastest of some passes counts, as it was disturbed least."""
     head, *frames = file.read_bytes().splitlines()
-    told = json.loads(head)
-    seconds = min(asyncio.run(one_pass(told, frames)) for _ in range(PASSES))
+    header = json.loads(head)
+    seconds = min(asyncio.run(one_pass(header, frames)) for _ in range(PASSES))
     print(json.dumps({"frames": len(frames), "seconds": seconds}))
 
 

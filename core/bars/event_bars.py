@@ -46,7 +46,7 @@ class InstrumentEventBars:
         """For each kind a rebuilt day, and the revisions of its removed bars by number: a new bar
         with such a number continues the count."""
         self.log: list[TradeArrays] | None = None
-        """Trades that were settled since someone began to make the current day anew."""
+        """Trades that were settled since someone began to rebuild the current day."""
         self._pending: list[TradeArrays] = []
 
     @property

@@ -268,8 +268,9 @@ NEVER = 2**63
 def signed(trades: TradeArrays, carry: BarRuleState) -> tuple[Ints, BarRuleState]:
     """1 for each trade whose taker bought, -1 where it sold.
 
-    Where the venue does not say, by the tick rule: as the price has moved since the trade before,
-    and as that one's when it has not; 0 as long as the day has told nothing.
+    Where the venue does not say, by the tick rule: the direction in which the price has moved since
+    the trade before, or the direction of that trade if it has not; 0 before the first move of the
+    day.
     """
     sides = trades.side
     signs: Ints = (sides == BUY).astype(np.int64) - (sides == SELL)

@@ -39,7 +39,7 @@ async def run(settings: BridgeSettings, mesh: MeshSettings) -> None:
     degraded_reasons = DegradedReasons(runtime.meter)
 
     def publish(publication: PublishedBatch) -> None:
-        # Books first: a subscriber who hears that one has changed may look it up at once.
+        # Books first: a subscriber who gets a change may look the book up at once.
         books.apply(publication)
         subscribers.publish(publication)
 

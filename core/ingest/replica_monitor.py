@@ -68,7 +68,7 @@ class ReplicaMonitor:
                 try:
                     await call.read()
                 except grpc.aio.AioRpcError as error:
-                    _log.debug("told", extra={"detail": error.details()})
+                    _log.debug("a question to a replica failed", extra={"detail": error.details()})
 
     def _passed_s(self, since_ns: int) -> float:
         return (self._clock.monotonic_ns() - since_ns) / NANOSECONDS_PER_SECOND

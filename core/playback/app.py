@@ -109,14 +109,14 @@ class PlaybackService:
     async def _when_there(self) -> PlaybackContent:
         """Wait while the store is away: its server may be starting."""
         waits = backoff.delays()
-        told = ""
+        logged = ""
         while True:
             try:
                 return await self._found()
             except StoreUnavailable as error:
-                if error.message != told:
-                    told = error.message
-                    _log.warning("the store of the record is away", extra={"detail": told})
+                if error.message != logged:
+                    logged = error.message
+                    _log.warning("the store of the record is away", extra={"detail": logged})
                 await self._clock.sleep(next(waits))
 
     async def _found(self) -> PlaybackContent:

@@ -140,15 +140,15 @@ def _statuses(
     """What was listed when the playback begins, then what changed, each with its time in the
     playback."""
     listed = batch_pb2.STATUS_CHANGE_LISTED
-    told = [
+    reported = [
         (selection.start_ns, listed, term) for term in terms if term.is_valid_at(selection.start_ns)
     ]
-    told += [
+    reported += [
         (term.from_ns, term.change, term)
         for term in terms
         if selection.start_ns < term.from_ns < selection.end_ns
     ]
-    for (time_ns, noticed_ns), group in groupby(told, key=lambda one: (one[0], one[2].from_ns)):
+    for (time_ns, noticed_ns), group in groupby(reported, key=lambda one: (one[0], one[2].from_ns)):
         same = list(group)
         for start in range(0, len(same), STATUS_ROWS_MAX):
             part = same[start : start + STATUS_ROWS_MAX]

@@ -123,10 +123,10 @@ class ChannelWindow:
         return 0 if self._events is None else int(np.searchsorted(self._events.times_ns, time_ns))
 
     def _part(self, start: int, stop: int, gaps: list[TimedGap]) -> Iterator[BatchDraft]:
-        told = [placed.gap for placed in gaps]
+        before = [placed.gap for placed in gaps]
         if self._events is not None and stop > start:
             for draft in self._events.part(start, stop).drafts():
-                yield draft.after(told)
-                told = []
-        elif told:
-            yield replace(BatchDraft(), gaps=told)
+                yield draft.after(before)
+                before = []
+        elif before:
+            yield replace(BatchDraft(), gaps=before)

@@ -17,18 +17,18 @@ from kit.marketdata.model.batches import Batch
 # A venue publishes all its listings at each start; unchanged ones are no change. A new row begins
 # where the row before ends, and never before that row began: a clock may step back.
 WRITE = """
-WITH told AS (
+WITH reported AS (
     SELECT * FROM unnest(
         %s::text[], %s::text[], %s::bigint[], %s::smallint[], %s::jsonb[], %s::bigint[],
         %s::bigint[]
-    ) AS told (venue, symbol, time_ns, change, definition, epoch, sequence)
+    ) AS reported (venue, symbol, time_ns, change, definition, epoch, sequence)
 ),
 changed AS (
-    SELECT told.*, greatest(told.time_ns, newest.valid_from_ns + 1) AS valid_from_ns
-    FROM told LEFT JOIN instrument_terms AS newest
-        ON newest.venue = told.venue AND newest.symbol = told.symbol
+    SELECT reported.*, greatest(reported.time_ns, newest.valid_from_ns + 1) AS valid_from_ns
+    FROM reported LEFT JOIN instrument_terms AS newest
+        ON newest.venue = reported.venue AND newest.symbol = reported.symbol
         AND newest.valid_to_ns IS NULL
-    WHERE newest.definition IS DISTINCT FROM told.definition
+    WHERE newest.definition IS DISTINCT FROM reported.definition
 ),
 ended AS (
     UPDATE instrument_terms AS before SET valid_to_ns = changed.valid_from_ns FROM changed

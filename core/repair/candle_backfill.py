@@ -41,7 +41,7 @@ _SAVE = """
         received_time_ns, open, high, low, close, volume, closed)
     SELECT %s, %s, open_time_ns, open_time_ns + %s, %s, open, high, low, close, volume, true
     FROM unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
-        %s::numeric[]) AS told (open_time_ns, open, high, low, close, volume)
+        %s::numeric[]) AS reported (open_time_ns, open, high, low, close, volume)
     ON CONFLICT (instrument_id, interval_s, open_time_ns) DO UPDATE SET
         venue_time_ns = excluded.venue_time_ns, received_time_ns = excluded.received_time_ns,
         open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
@@ -142,10 +142,10 @@ class CandleBackfill:
             if missing_ns is None:
                 return
             await self._wait_for_room(instrument.venue)
-            told = await self._venues.candles(
+            reported = await self._venues.candles(
                 instrument.venue, instrument.symbol, missing_ns, depth.interval.name
             )
-            closed = {at: one for at, one in told.items() if missing_ns <= at < end_ns}
+            closed = {at: one for at, one in reported.items() if missing_ns <= at < end_ns}
             if not closed:
                 return
             await self._save(instrument, depth.interval, closed)

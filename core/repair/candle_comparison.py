@@ -25,7 +25,7 @@ SETTLED_NS = 2 * MINUTE_NS
 """A minute is compared when its end is this long ago: the venue may still correct it."""
 MINUTES_MAX = 500
 """Minutes of one instrument in one step."""
-DIFFERENCES_TOLD = 3
+DIFFERENCES_SHOWN = 3
 BY_CANDLES = repair_pb2.HOLE_SOURCE_CANDLES
 CONSECUTIVE = catalog_pb2.TRADE_NUMBERING_CONSECUTIVE
 
@@ -132,9 +132,9 @@ class CandleComparer:
             return "the venue has no candles of its minutes"
         if not unequal:
             return f"{len(found)} bars of 1m equal the venue's candles"
-        told = [f"{at}: {words or 'unexplained'}" for at, words in sorted(unequal.items())]
+        reported = [f"{at}: {words or 'unexplained'}" for at, words in sorted(unequal.items())]
         return f"{len(unequal)} of {len(found)} bars of 1m differ: " + "; ".join(
-            told[:DIFFERENCES_TOLD]
+            reported[:DIFFERENCES_SHOWN]
         )
 
     async def _step(self, instrument: TradedInstrument, from_ns: int, may_ask: bool) -> None:
@@ -161,8 +161,8 @@ class CandleComparer:
         features = await self._venues.features(instrument.venue)
         theirs = await self._record.venue_minutes(instrument, since_ns, until_ns)
         if len(theirs) < (until_ns - since_ns) // MINUTE_NS and may_ask:
-            told = await self._venues.candles(instrument.venue, instrument.symbol, since_ns)
-            theirs |= {at: one for at, one in told.items() if since_ns <= at < until_ns}
+            reported = await self._venues.candles(instrument.venue, instrument.symbol, since_ns)
+            theirs |= {at: one for at, one in reported.items() if since_ns <= at < until_ns}
         ours = await self._record.minutes(instrument, since_ns, until_ns)
         verdicts = {
             at: compare(ours.get(at), one, features.candles_sum_trades)

@@ -141,10 +141,10 @@ class HoleRepairer:
         published, begin = 0, max(hole.told_id, span.last_id_before)
         proven = begin > span.last_id_before
         while True:
-            answer = await self._told_from(instrument, hole, begin, after, features, retrying)
-            told_to = answer.trades[-1].number if answer.trades else begin
-            is_end = told_to >= after or len(answer.trades) < SEGMENT
-            end = span.first_id_after if is_end else told_to + 1
+            answer = await self._reported_from(instrument, hole, begin, after, features, retrying)
+            reported_to = answer.trades[-1].number if answer.trades else begin
+            is_end = reported_to >= after or len(answer.trades) < SEGMENT
+            end = span.first_id_after if is_end else reported_to + 1
             part = HoleSpan(span.start_time_ns, span.end_time_ns, begin, end)
             known = [trade for trade in recorded if trade.number >= begin]
             joined = join_numbers(answer, known, part, after, consecutive)
@@ -154,10 +154,10 @@ class HoleRepairer:
             if not (consecutive and proven and joined.lost is None):
                 raise TradeConflict(f"{SEGMENT} trades from {begin} on do not join")
             await self._publisher.publish(instrument, joined.missing)
-            await self._store.told(hole, told_to)
-            published, begin = published + len(joined.missing), told_to
+            await self._store.note_reported(hole, reported_to)
+            published, begin = published + len(joined.missing), reported_to
 
-    async def _told_from(
+    async def _reported_from(
         self,
         instrument: TradedInstrument,
         hole: Hole,
@@ -168,9 +168,9 @@ class HoleRepairer:
     ) -> VenueTrades:
         """What the venue tells from one id to another, as far as a segment goes."""
         by_id = catalog_pb2.TRADE_HISTORY_BY_ID in features.trade_history
-        told: list[ExactTrade] = []
+        reported: list[ExactTrade] = []
         newest, start_ns = begin - 1, hole.span.start_time_ns
-        while len(told) < SEGMENT and newest < after:
+        while len(reported) < SEGMENT and newest < after:
             first = newest + 1 if by_id else 0
 
             def ask(
@@ -182,18 +182,18 @@ class HoleRepairer:
             fresh = [trade for trade in page if trade.number > newest]
             if not fresh:
                 break
-            told += fresh
+            reported += fresh
             last = max(fresh, key=lambda trade: trade.number)
             newest = last.number
             start_ns = start_ns if by_id else max(start_ns, last.time_ns)
-        return in_order(told, numbered=True, now_ns=self._clock.time_ns())
+        return in_order(reported, numbered=True, now_ns=self._clock.time_ns())
 
     def _judged(
         self, hole: Hole, joined: TradeMergeResult, answer: VenueTrades, before: bool, begin: int
     ) -> HoleAssessment:
         span, notes = hole.span, list(joined.notes)
         if not joined.after:
-            self._require_told(span, answer)
+            self._require_reported(span, answer)
         if before and joined.after and joined.lost is None:
             found = f"{len(joined.missing)} trades were missing, both sides join by their ids"
             return HoleAssessment(COMPLETE, joined.missing, _words(found, notes))
@@ -208,32 +208,32 @@ class HoleRepairer:
         detail = _words(f"the venue does not have {first} to {last}: {_range(answer)}", notes)
         return HoleAssessment(PARTIAL if joined.missing else GONE, joined.missing, detail, left)
 
-    def _require_told(self, span: HoleSpan, answer: VenueTrades) -> None:
-        """Raises RetryableVenueError where the end of a hole is too new to be told already."""
-        told_ns = answer.trades[-1].time_ns if answer.trades else 0
+    def _require_reported(self, span: HoleSpan, answer: VenueTrades) -> None:
+        """Raises RetryableVenueError where the end of a hole is too new to be reported already."""
+        reported_ns = answer.trades[-1].time_ns if answer.trades else 0
         is_young = span.end_time_ns > self._clock.time_ns() - BEHIND_MAX_NS
-        if is_young and told_ns < span.end_time_ns:
+        if is_young and reported_ns < span.end_time_ns:
             raise RetryableVenueError("the venue's history is not as far yet", BEHIND_WAIT_S)
 
     async def _by_equals(
         self, instrument: TradedInstrument, hole: Hole, retrying: RetryingCall[Sequence[ExactTrade]]
     ) -> HoleAssessment:
         span = hole.span
-        told: dict[str, ExactTrade] = {}
+        reported: dict[str, ExactTrade] = {}
         start_ns = span.start_time_ns
-        while len(told) < SEGMENT:
+        while len(reported) < SEGMENT:
 
             def ask(start_ns: int = start_ns) -> Awaitable[Sequence[ExactTrade]]:
                 return self._venues.trades(instrument.venue, instrument.symbol, 0, start_ns)
 
             page = await retrying(ask)
-            count, newest_ns = len(told), max((trade.time_ns for trade in page), default=0)
-            in_order([*told.values(), *page], numbered=False, now_ns=self._clock.time_ns())
-            told |= {trade.trade_id: trade for trade in page}
-            if len(told) == count or newest_ns > span.end_time_ns or newest_ns <= start_ns:
+            count, newest_ns = len(reported), max((trade.time_ns for trade in page), default=0)
+            in_order([*reported.values(), *page], numbered=False, now_ns=self._clock.time_ns())
+            reported |= {trade.trade_id: trade for trade in page}
+            if len(reported) == count or newest_ns > span.end_time_ns or newest_ns <= start_ns:
                 break
             start_ns = newest_ns
-        answer = in_order(told.values(), numbered=False, now_ns=self._clock.time_ns())
+        answer = in_order(reported.values(), numbered=False, now_ns=self._clock.time_ns())
         recorded = await self._record.between(instrument, span.start_time_ns, span.end_time_ns)
         joined = join_equals(answer, recorded, span.start_time_ns, span.end_time_ns)
         return self._judged_equals(span, joined, answer)
@@ -242,7 +242,7 @@ class HoleRepairer:
         self, span: HoleSpan, joined: TradeMergeResult, answer: VenueTrades
     ) -> HoleAssessment:
         if not joined.after:
-            self._require_told(span, answer)
+            self._require_reported(span, answer)
         notes, missing = joined.notes, joined.missing
         if joined.before and joined.after:
             found = f"{len(missing)} trades were missing, equal trades stand on both sides"

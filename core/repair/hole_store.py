@@ -163,8 +163,8 @@ class HoleStore:
             [known_count, hole.hole_id],
         )
 
-    async def told(self, hole: Hole, told_id: int) -> None:
-        """The venue has told its trades up to this id, and they were published."""
+    async def note_reported(self, hole: Hole, told_id: int) -> None:
+        """The venue has reported its trades up to this id, and they were published."""
         await self._do("UPDATE holes SET told_id = %s WHERE hole_id = %s", [told_id, hole.hole_id])
 
     async def end_hole(

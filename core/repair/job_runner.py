@@ -213,7 +213,7 @@ class JobRunner:
         tries, waits = 0, backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         while True:
             try:
-                told = await ask()
+                reported = await ask()
             except RetryableVenueError as error:
                 tries += not error.is_limit
                 if tries >= TRIES_MAX:
@@ -225,8 +225,8 @@ class JobRunner:
                 await self._note(job, f"was refused {hole.hole_id}", 1)
                 raise
             else:
-                await self._note(job, f"was told {len(told)} trades of {hole.hole_id}", 1)
-                return told
+                await self._note(job, f"got {len(reported)} trades of {hole.hole_id}", 1)
+                return reported
 
     async def _passed(self, job: RepairJob, cursor: Cursor) -> None:
         """Wait until all required consumers have read an entry. Raises RetryableVenueError if it is

@@ -70,26 +70,26 @@ class TradeMergeResult:
     notes: Sequence[str] = field(default=())
 
 
-def in_order(told: Iterable[ExactTrade], numbered: bool, now_ns: int) -> VenueTrades:
+def in_order(reported: Iterable[ExactTrade], numbered: bool, now_ns: int) -> VenueTrades:
     """An answer without repetitions and impossible times, oldest first. Raises Unjoinable."""
     notes: list[str] = []
     unique: dict[str, ExactTrade] = {}
     count = future = 0
-    for trade in told:
+    for trade in reported:
         count += 1
         if trade.time_ns > now_ns + AHEAD_MAX_NS:
             future += 1
         elif unique.setdefault(trade.trade_id, trade) != trade:
             known = unique[trade.trade_id]
-            raise TradeConflict(f"trade {trade.trade_id} is told twice: {known}; {trade}")
+            raise TradeConflict(f"trade {trade.trade_id} is reported twice: {known}; {trade}")
     if future:
-        notes.append(f"{future} told with times in the future were left out")
+        notes.append(f"{future} reported with times in the future were left out")
     if count - future > len(unique):
-        notes.append(f"{count - future - len(unique)} were told twice")
+        notes.append(f"{count - future - len(unique)} were reported twice")
     trades = list(unique.values())
     ordered = sorted(trades, key=_number if numbered else _time)
     if ordered != trades:
-        notes.append("they were told out of order")
+        notes.append("they were reported out of order")
     return VenueTrades(ordered, notes)
 
 
@@ -104,31 +104,31 @@ def join_numbers(
     hole, at least its ``first_id_after``: one that sums up several has the id of the last of them.
 
     ``recorded`` are all trades from the one before the hole to that one, in order. With
-    ``consecutive`` every id between must be told or recorded. Raises Unjoinable.
+    ``consecutive`` every id between must be reported or recorded. Raises Unjoinable.
     """
     first, last = span.last_id_before, span.first_id_after
-    told = {trade.number: trade for trade in answer.trades}
-    numbers = sorted(told)
+    reported = {trade.number: trade for trade in answer.trades}
+    numbers = sorted(reported)
     known = {trade.number for trade in recorded}
     covered: set[int] = set()
     bound = first
     for trade in recorded:
-        if trade.number in told:
+        if trade.number in reported:
             parts = () if consecutive else _between(numbers, bound, trade.number)
-            covered |= _covered(trade, told, parts, is_edge=trade.number == first)
+            covered |= _covered(trade, reported, parts, is_edge=trade.number == first)
         bound = trade.number
     between = [number for number in _between(numbers, first, last) if number not in covered | known]
-    missing = [told[number] for number in between if _is_inside(told[number], span)]
+    missing = [reported[number] for number in between if _is_inside(reported[number], span)]
     had = known.union(covered, (trade.number for trade in missing))
     notes = list(answer.notes)
     if len(missing) < len(between):
-        notes.append(f"{len(between) - len(missing)} told with times outside were left out")
+        notes.append(f"{len(between) - len(missing)} reported with times outside were left out")
     is_lacking = consecutive or len(missing) < len(between)
     end = min(last, max(numbers[-1] + 1, first + 1)) if numbers else last
     return TradeMergeResult(
         missing=missing,
-        before=first in told and first in known,
-        after=after in told and after in known,
+        before=first in reported and first in known,
+        after=after in reported and after in known,
         lost=_lost(first, end, had) if is_lacking else None,
         notes=notes,
     )
@@ -162,7 +162,7 @@ def join_equals(
     ]
     notes = list(answer.notes)
     if before is not None and len(missing) < len(between):
-        notes.append(f"{len(between) - len(missing)} told with times outside were left out")
+        notes.append(f"{len(between) - len(missing)} reported with times outside were left out")
     return TradeMergeResult(missing, before is not None, proven, notes=notes)
 
 
@@ -176,14 +176,14 @@ def _is_inside(trade: ExactTrade, span: HoleSpan) -> bool:
 
 
 def _covered(
-    recorded: ExactTrade, told: Mapping[int, ExactTrade], parts: Sequence[int], is_edge: bool
+    recorded: ExactTrade, reported: Mapping[int, ExactTrade], parts: Sequence[int], is_edge: bool
 ) -> set[int]:
-    """The told trades that a recorded one stands for: itself, and of ``parts`` those that it sums
-    up. Of one at the edge only its last part may be told."""
-    itself = told[recorded.number]
+    """The reported trades that a recorded one stands for: itself, and those of ``parts`` that it
+    sums up. Of a sum at the edge only the last part may be reported."""
+    itself = reported[recorded.number]
     found, total = {recorded.number}, itself.size
     for number in reversed(parts):
-        part = told[number]
+        part = reported[number]
         if total >= recorded.size or (part.price, part.side) != (itself.price, itself.side):
             break
         found.add(number)
@@ -191,11 +191,11 @@ def _covered(
     is_whole = total == recorded.size or (is_edge and total < recorded.size)
     if (itself.price, itself.side) != (recorded.price, recorded.side) or not is_whole:
         raise TradeConflict(
-            f"trade {recorded.trade_id} is recorded as {recorded}, told as {itself}"
+            f"trade {recorded.trade_id} is recorded as {recorded}, reported as {itself}"
         )
     if abs(itself.time_ns - recorded.time_ns) >= SAME_TIME_NS:
         raise TradeConflict(
-            f"trade {recorded.trade_id} is recorded as {recorded}, told as {itself}"
+            f"trade {recorded.trade_id} is recorded as {recorded}, reported as {itself}"
         )
     return found
 
@@ -222,7 +222,7 @@ def _is_same(trade: ExactTrade, known: dict[str, ExactTrade]) -> bool:
     if found is not None and (
         found[1:4] != trade[1:4] or abs(found.time_ns - trade.time_ns) >= SAME_TIME_NS
     ):
-        raise TradeConflict(f"trade {trade.trade_id} is recorded as {found}, told as {trade}")
+        raise TradeConflict(f"trade {trade.trade_id} is recorded as {found}, reported as {trade}")
     return found is not None
 
 

@@ -153,9 +153,9 @@ def _translated_errors(venue: str) -> Iterator[None]:
         raise PermanentVenueError(f"{venue} returned a value that is not a number") from error
 
 
-def _trade(told: market_data_pb2.Trade) -> ExactTrade:
-    numbers = Decimal(told.price), Decimal(told.size)
-    return ExactTrade(told.trade_id, *numbers, told.side, told.venue_time_ns)
+def _trade(reported: market_data_pb2.Trade) -> ExactTrade:
+    numbers = Decimal(reported.price), Decimal(reported.size)
+    return ExactTrade(reported.trade_id, *numbers, reported.side, reported.venue_time_ns)
 
 
 def _translated(error: grpc.aio.AioRpcError) -> RetryableVenueError | PermanentVenueError:

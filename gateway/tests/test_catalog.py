@@ -66,7 +66,7 @@ def registry() -> ServiceRegistry:
     return ServiceRegistry(SystemClock())
 
 
-def test_every_venue_is_told_of_with_its_port(venues):
+def test_every_venue_is_listed_with_its_port(venues):
     assert {venue_id: venues[venue_id].port for venue_id in PORTS} == PORTS
     for venue_id, venue in venues.items():
         assert venue.venue == venue_id
@@ -135,7 +135,7 @@ async def test_a_running_venue_says_how_it_does(venues, registry):
     assert venue.running.conformance == found.admin.score
 
 
-async def test_a_venue_that_does_not_answer_is_told_of_nevertheless(venues, registry):
+async def test_a_venue_that_does_not_answer_is_listed_nevertheless(venues, registry):
     registry.register(instance("binance", "venue", "binance", "127.0.0.1:1"))
     registry.heartbeat("binance", status(registry_pb2.SERVICE_STATE_DEGRADED))
     listed = await VenueCatalog(venues, registry).venues()
@@ -146,7 +146,7 @@ async def test_a_venue_that_does_not_answer_is_told_of_nevertheless(venues, regi
     assert running["binance"].markets == 0
 
 
-async def test_of_two_processes_the_better_one_is_told_of(venues):
+async def test_of_two_processes_the_better_one_is_listed(venues):
     clock = StillClock()
     registry = ServiceRegistry(clock)
     registry.register(instance("binance", "venue", "binance", "127.0.0.1:1"))

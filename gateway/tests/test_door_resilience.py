@@ -17,7 +17,7 @@ from kit.base import rpc
 from kit.base.errors import reason_of
 from tests.support.waiting import WAIT_SECONDS_MAX
 
-# Not one name for all: Envoy may hear of a process that goes and comes within a moment twice.
+# Not one name for all: Envoy may get the same process twice if it goes and comes within a moment.
 NAMES = (f"steady-{number}" for number in itertools.count(1))
 HELD_BYTES_MAX = 2 * 1024 * 1024
 ENVOY_BYTES_MAX = 2 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""Leases, and who hears of changes."""
+"""Leases, and which readers get changes."""
 
 import asyncio
 

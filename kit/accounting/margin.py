@@ -62,7 +62,7 @@ class MarginCalculator:
     def settle(
         self, wallet: Wallet, contract: Contract, buys: bool, fill: tuple[bool, int, int]
     ) -> tuple[int, str]:
-        """Book a fill, which is (is maker, size, value), without reserving margin anew. Return the
+        """Book a fill, which is (is maker, size, value), without reserving margin again. Return the
         fee in atoms and its asset."""
         is_maker, size, value = fill
         asset = contract.settle

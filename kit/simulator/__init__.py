@@ -5,7 +5,7 @@ of captured frames. Connectors and other clients connect to it as to the real ex
 
     world     market (simulate) or capture (replay)    what happens, in which order, when
     dialect   venues/<exchange>/simulator              how the exchange would say it
-    venue     streams, connections                     who hears it
+    venue     streams, connections                     who gets it
     faults    orders over HTTP or in a script          what goes wrong, or changes, on purpose
     matching  accounts, orders, fills                  what becomes of what clients do
     private   signatures, streams of accounts          what the exchanges' private halves share

@@ -70,7 +70,7 @@ class CaptureSubscriptionCheck:
             return ""
         if not pairs and not others:
             return ""
-        found = [self._counted(), *self._told(pairs, missing, others), self._advice()]
+        found = [self._counted(), *self._reported(pairs, missing, others), self._advice()]
         return "; ".join(found)
 
     def _counted(self) -> str:
@@ -80,7 +80,7 @@ class CaptureSubscriptionCheck:
             return f"{self.fitting:,} of {total:,} frames fit a subscription"
         return "some frames fit no subscription" if self.fitting else "no frame fits a subscription"
 
-    def _told(
+    def _reported(
         self,
         pairs: Sequence[tuple[ExchangeStream, ExchangeStream]],
         missing: Sequence[ExchangeStream],

@@ -122,7 +122,7 @@ class SimulatedMarket:
         return MarketStep(time_ns, events, self)
 
     def pause(self, time_ns: int) -> None:
-        """Skip to a time without events. After a long pause all quotes are made anew."""
+        """Skip to a time without events. After a long pause all quotes are replaced."""
         length_ns = time_ns - self.time_ns
         self._delay(length_ns)
         self.time_ns = time_ns

@@ -152,7 +152,7 @@ class _OrderCommand:
             case "fills":
                 wanted = trade_flow_pb2.ListFillsRequest(symbol=chosen.symbol, **whose)
                 return tables.fills((await stub.ListFills(wanted, **options)).fills)
-        return await self._told(stub)
+        return await self._reported(stub)
 
     async def _amend(self, stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub") -> orders_pb2.Order:
         chosen = self._chosen
@@ -210,7 +210,7 @@ class _OrderCommand:
         )
         return (await stub.GetOrder(request, **self._options)).order
 
-    async def _told(self, stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub") -> Table:
+    async def _reported(self, stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub") -> Table:
         whose, options = self._whose, self._options
         if self._chosen.verb == "balances":
             balances = trade_flow_pb2.ListBalancesRequest(**whose)

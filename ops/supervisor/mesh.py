@@ -136,9 +136,9 @@ class Mesh:
         for played in self.options.records:
             if played.venue == venue:
                 own_port, port = self.ports[playback_source.SERVICE], self.ports[venue]
-                told = played.environment(own_port, port, self.options.speed)
+                variables = played.environment(own_port, port, self.options.speed)
                 service = self._process("playback", StopStage.VENUES)
-                environment = {**service.command.environment, **told}
+                environment = {**service.command.environment, **variables}
                 command = replace(service.command, environment=environment)
                 return replace(service, name=venue, command=command)
         return self._process(venue, StopStage.VENUES, verb="venue")
@@ -148,9 +148,9 @@ class Mesh:
         venue = self.replicas[replica]
         service = self._process(venue, StopStage.VENUES, verb="venue")
         section = f"VENUEMESH_VENUES_{venue.upper()}"
-        told = {f"{section}_PORT": str(self.ports[replica])}
-        told[f"{section}_INSTANCE"] = ports.REPLICA_INSTANCE
-        environment = {**service.command.environment, **told}
+        variables = {f"{section}_PORT": str(self.ports[replica])}
+        variables[f"{section}_INSTANCE"] = ports.REPLICA_INSTANCE
+        environment = {**service.command.environment, **variables}
         return replace(
             service, name=replica, command=replace(service.command, environment=environment)
         )
@@ -172,7 +172,7 @@ class Mesh:
     def environment(self) -> dict[str, str]:
         """Environment of every process; takes precedence over venuemesh.toml."""
         numbers = self.ports
-        told = {
+        variables = {
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "gen"))),
             "VENUEMESH_SUPERVISOR_PID": str(os.getpid()),
             "VENUEMESH_WORLD": self.options.world,
@@ -189,31 +189,31 @@ class Mesh:
             "VENUEMESH_GATEWAY_SUPERVISOR": f"{LOOPBACK}:{numbers['supervisor']}",
         }
         for name in ("ingest", *CONSUMERS):
-            told[f"VENUEMESH_{name.upper()}_PORT"] = str(numbers[name])
+            variables[f"VENUEMESH_{name.upper()}_PORT"] = str(numbers[name])
         for venue in self.known_venues:
-            told[f"VENUEMESH_VENUES_{venue.upper()}_PORT"] = str(numbers[venue])
+            variables[f"VENUEMESH_VENUES_{venue.upper()}_PORT"] = str(numbers[venue])
         if self.has_own_valkey:
-            told["VENUEMESH_REDIS_URL"] = valkey.url(numbers["valkey"])
+            variables["VENUEMESH_REDIS_URL"] = valkey.url(numbers["valkey"])
         if self.has_own_postgres:
-            told["VENUEMESH_DATABASE_URL"] = postgres.url(numbers["postgres"])
+            variables["VENUEMESH_DATABASE_URL"] = postgres.url(numbers["postgres"])
         if self.has_simulator:
-            told |= self._simulator_environment()
-        return told
+            variables |= self._simulator_environment()
+        return variables
 
     def _simulator_environment(self) -> dict[str, str]:
         port, options = self.ports["simulator"], self.options
-        told = {
+        variables = {
             "VENUEMESH_SIMULATOR_URL": f"http://{LOOPBACK}:{port}",
             "VENUEMESH_SIMULATOR_PORT": str(port),
         }
         if options.speed is not None:
-            told["VENUEMESH_SIMULATOR_SPEED"] = options.speed
+            variables["VENUEMESH_SIMULATOR_SPEED"] = options.speed
         if options.seed is not None:
-            told["VENUEMESH_SIMULATOR_SEED"] = str(options.seed)
+            variables["VENUEMESH_SIMULATOR_SEED"] = str(options.seed)
         if options.replays:
             files = ",".join(f"{venue}={file}" for venue, file in options.replays)
-            told["VENUEMESH_SIMULATOR_REPLAY"] = files
-        return told
+            variables["VENUEMESH_SIMULATOR_REPLAY"] = files
+        return variables
 
 
 def valkey_service(folder: Path, port: int) -> ServiceSpec:

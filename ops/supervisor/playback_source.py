@@ -64,7 +64,7 @@ class PlaybackSource:
 
     def environment(self, own_port: int, port: int, speed: "str | None") -> dict[str, str]:
         """Settings of the playback process."""
-        told = {
+        variables = {
             "PORT": str(port),
             "VENUE": self.venue,
             "DATABASE_URL": self.url(own_port),
@@ -73,8 +73,8 @@ class PlaybackSource:
             "SYMBOLS": self.symbols,
         }
         if speed is not None:
-            told["SPEED"] = speed
-        return {f"VENUEMESH_PLAYBACK_{name}": value for name, value in told.items()}
+            variables["SPEED"] = speed
+        return {f"VENUEMESH_PLAYBACK_{name}": value for name, value in variables.items()}
 
     def check(self) -> None:
         """Raises OperationsError when it is not there; a folder is looked into when it runs."""

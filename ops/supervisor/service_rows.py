@@ -81,9 +81,9 @@ def _supervised(
     )
     if service is None or child.state != RUNNING:
         return row
-    told = _registered(service)
+    row = _registered(service)
     return msgspec.structs.replace(
-        told, since=child.since, memory_bytes=memory_bytes, restarts=child.restarts, pid=child.pid
+        row, since=child.since, memory_bytes=memory_bytes, restarts=child.restarts, pid=child.pid
     )
 
 

@@ -75,9 +75,9 @@ def test_the_table_of_venues_says_what_proves_a_book(book: str, rule: str, proof
 def test_it_tells_what_is_left_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "new"
     assert cli.main(["new-venue", "far_away", "--outside", str(folder)]) == 0
-    told = capsys.readouterr().out
-    assert "./venuemesh conform far_away" in told
-    assert "command: [venue, far_away]" in told
+    printed = capsys.readouterr().out
+    assert "./venuemesh conform far_away" in printed
+    assert "command: [venue, far_away]" in printed
     written = "\n".join(file.read_text() for file in folder.rglob("*") if file.is_file())
     assert "examplex" not in written.lower()
     assert "65000" not in written

@@ -35,7 +35,7 @@ async def run(*arguments: str, within: Path, paths: Sequence[Path]) -> tuple[int
     return process.returncode or 0, out.decode()
 
 
-def outcomes(told: str) -> dict[str, str]:
-    """What ``conform --json`` has told of one venue: outcome by card."""
-    line = next(one for one in told.splitlines() if one.startswith('{"venue"'))
+def outcomes(printed: str) -> dict[str, str]:
+    """What ``conform --json`` has printed of one venue: outcome by card."""
+    line = next(one for one in printed.splitlines() if one.startswith('{"venue"'))
     return {row["card"]: row["outcome"] for row in msgspec.json.decode(line)["cards"]}

@@ -67,9 +67,9 @@ async def test_a_new_venue_passes_its_cards_and_checks(
     async def python(*arguments: str) -> tuple[int, str]:
         return await run("-m", *arguments, within=project, paths=(project, project / "gen"))
 
-    code, told = await python("ops.cli", "new-venue", NAME, *options.split())
-    assert code == 0, told
-    assert "VENUEMESH_HEALTH_ADDRESS: a-new-exchange-far-away:" in told
+    code, printed = await python("ops.cli", "new-venue", NAME, *options.split())
+    assert code == 0, printed
+    assert "VENUEMESH_HEALTH_ADDRESS: a-new-exchange-far-away:" in printed
     folder = f"venues/{NAME}"
     assert (project / folder / "catalog.py").is_file()
     conform, *checks = await asyncio.gather(
@@ -79,14 +79,14 @@ async def test_a_new_venue_passes_its_cards_and_checks(
         python("mypy", "--no-error-summary", folder),
         python("pytest", "-p", "no:cacheprovider", folder),
     )
-    assert [told for code, told in checks if code] == []
+    assert [printed for code, printed in checks if code] == []
     assert untidy(project) == []
     assert conform[0] == 0, conform[1]
-    told_of = outcomes(conform[1])
+    outcome_of = outcomes(conform[1])
     assert {
-        card for card, outcome in told_of.items() if outcome != "passed"
+        card for card, outcome in outcome_of.items() if outcome != "passed"
     } == WITHOUT_CHANNEL | skipped
-    assert {told_of[card] for card in WITHOUT_CHANNEL | skipped} == {"skipped"}
+    assert {outcome_of[card] for card in WITHOUT_CHANNEL | skipped} == {"skipped"}
     again, refusal = await python("ops.cli", "new-venue", NAME)
     assert (again, refusal) == (1, f"venuemesh: '{NAME}' is taken: choose another name\n")
 
@@ -94,7 +94,7 @@ async def test_a_new_venue_passes_its_cards_and_checks(
 async def test_a_rule_that_cannot_join_rest_snapshots_is_rejected(tmp_path: Path) -> None:
     command = ("-m", "ops.cli", "new-venue", NAME, "--outside", str(tmp_path / "package"))
     options = ("--book", "rest", "--rule", "none")
-    code, told = await run(*command, *options, within=tmp_path, paths=(ROOT, ROOT / "gen"))
+    code, printed = await run(*command, *options, within=tmp_path, paths=(ROOT, ROOT / "gen"))
     assert code == 1
-    assert "allowed with --book rest are overlap, time" in told
+    assert "allowed with --book rest are overlap, time" in printed
     assert not (tmp_path / "package").exists()

@@ -22,8 +22,8 @@ async def package(tmp_path: Path) -> Path:
     """A package in a folder of its own, from which nothing of the project can be reached."""
     folder = tmp_path / "package"
     command = ("-m", "ops.cli", "new-venue", NAME, "--outside", str(folder))
-    code, told = await run(*command, within=tmp_path, paths=(ROOT, ROOT / "gen"))
-    assert code == 0, told
+    code, printed = await run(*command, within=tmp_path, paths=(ROOT, ROOT / "gen"))
+    assert code == 0, printed
     return folder
 
 
@@ -48,12 +48,12 @@ async def test_an_installed_connector_is_found_and_passes_cards(
     paths = (ROOT, ROOT / "gen", site)
     cards = [word for card in SOME_CARDS for word in ("--card", card)]
     command = ("-m", "ops.cli", "conform", NAME, "--json", *cards)
-    code, told = await run(*command, within=tmp_path, paths=paths)
-    assert (code, f"venue = '{NAME}'" in told) == (2, True), told
+    code, printed = await run(*command, within=tmp_path, paths=paths)
+    assert (code, f"venue = '{NAME}'" in printed) == (2, True), printed
     install(package, site)
-    code, told = await run(*command, within=tmp_path, paths=paths)
-    assert code == 0, told
-    assert outcomes(told) == dict.fromkeys(SOME_CARDS, "passed")
+    code, printed = await run(*command, within=tmp_path, paths=paths)
+    assert code == 0, printed
+    assert outcomes(printed) == dict.fromkeys(SOME_CARDS, "passed")
 
 
 async def test_it_knows_the_kit_only(package: Path) -> None:

@@ -229,8 +229,8 @@ class Mesh:
     def _fetch(
         url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
-        told = {"Content-Type": "application/json"} if body else {}
-        request = urllib.request.Request(url, body, {**told, **(headers or {})})
+        content_type = {"Content-Type": "application/json"} if body else {}
+        request = urllib.request.Request(url, body, {**content_type, **(headers or {})})
         try:
             with urllib.request.urlopen(request, timeout=CALL_SECONDS_MAX) as response:
                 return response.status, json.load(response)

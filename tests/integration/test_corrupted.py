@@ -166,9 +166,9 @@ def test_every_trade_of_the_frames_is_recorded_once(mesh, damaged):
 def test_missing_trades_are_exactly_those_of_the_gaps(mesh, damaged):
     found = {trade.trade_id for trade in recorded.trades(mesh)}
     missing = set(range(min(found), max(found))) - found
-    told = recorded.missing_ids(recorded.gaps(mesh), "trades")
+    reported = recorded.missing_ids(recorded.gaps(mesh), "trades")
     assert missing
-    assert told - found == missing
+    assert reported - found == missing
 
 
 def test_quotes_never_step_back(mesh, damaged, quote_watcher):

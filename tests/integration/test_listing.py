@@ -41,14 +41,14 @@ async def process(simulated: SimulatedExchange, data: Path) -> AsyncIterator[Ven
     made = VenueProcess(venue, mesh, own, OrdersSettings())
     task = asyncio.create_task(made.run())
     try:
-        await until(lambda: task.done() or told(made))
+        await until(lambda: task.done() or reported(made))
         yield made
     finally:
         made.runtime.stop()
         await task
 
 
-def told(venue: VenueProcess) -> list[tuple[str, int]]:
+def reported(venue: VenueProcess) -> list[tuple[str, int]]:
     """Symbol and change of each row of STATUS that is held."""
     publications = [publication for _, publication in venue.feed_handler.hub.ring(STATUS).after(0)]
     return [
@@ -72,14 +72,14 @@ async def test_an_empty_list_is_degraded_and_nothing_is_delisted(
     async with process(simulated, tmp_path) as venue:
         meter = venue.runtime.meter
         await until(lambda: meter.state == SERVING and venue.feed.connected)
-        before = told(venue)
+        before = reported(venue)
         simulated.order("empty_market_list", count=0)
         await until(lambda: meter.state == DEGRADED)
         assert "lists no instruments" in meter.detail
         assert len(await venue.feed_handler.instruments.all()) == len(simulated.symbols)
         simulated.clear()
         await until(lambda: meter.state == SERVING)
-        assert told(venue) == before
+        assert reported(venue) == before
 
 
 async def test_the_process_survives_a_delisting(

@@ -147,7 +147,7 @@ def test_a_cut_connection_of_one_is_no_gap(mesh, books, place):
     epoch = StreamReader(mesh).epoch()
     read = read_process(mesh)
     cut = read if place == 0 else next(name for name in NAMES if name != read)
-    told = len(books[0].gaps)
+    reported = len(books[0].gaps)
     pause(mesh, cut)
     wait_for_more(mesh)
     resume(mesh, cut)
@@ -157,7 +157,7 @@ def test_a_cut_connection_of_one_is_no_gap(mesh, books, place):
     assert gaps(mesh) == before
     ids = [trade.trade_id for trade in recorded.trades(mesh)]
     assert ids == exchange_ids(mesh, ids[0], ids[-1])
-    assert books[0].gaps[told:] == []
+    assert books[0].gaps[reported:] == []
     check_books(*books)
     if place == 0:
         page = mesh.metrics(cut)

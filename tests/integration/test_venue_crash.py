@@ -76,12 +76,12 @@ def test_missing_trades_are_exactly_those_of_the_gaps(channel, mesh, truth):
     expected = [event[0] for event in getattr(truth, channel)]
     lost = set(expected) - {id_ for id_, _ in rows}
     assert lost
-    told = set()
+    reported = set()
     for gap in gaps_of(mesh, channel):
         before = max(id_ for id_, received_ns in rows if received_ns < gap.detected_time_ns)
         after = min(id_ for id_, received_ns in rows if received_ns >= gap.detected_time_ns)
-        told.update(id_ for id_ in expected if before < id_ < after)
-    assert told == lost
+        reported.update(id_ for id_ in expected if before < id_ < after)
+    assert reported == lost
 
 
 @pytest.mark.parametrize("channel", ["trades", "quotes", "book"])

@@ -81,14 +81,14 @@ def point_at_hole(page, mesh, color):
     box = page.get_by_test_id("chart").bounding_box()
     texts = []
 
-    def told():
+    def reported():
         x = page.evaluate(NEWEST_MARK, color)
         if x is not None:
             page.mouse.move(x, box["y"] + box["height"] / 2)
             texts[:] = page.get_by_test_id("hole-tip").all_inner_texts()
         return texts
 
-    mesh.wait_until(told, "the hole is marked on the chart")
+    mesh.wait_until(reported, "the hole is marked on the chart")
     return texts[0]
 
 

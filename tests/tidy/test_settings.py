@@ -40,13 +40,13 @@ def test_every_setting_is_documented_in_its_order():
 
 
 def test_every_struct_of_settings_has_a_section():
-    told = {file for file, _ in documented().values()}
+    mentioned = {file for file, _ in documented().values()}
     there = {
         str(file.relative_to(ROOT))
         for folder in ("kit", "core", "gateway")
         for file in (ROOT / folder).rglob("settings.py")
     }
-    assert told == there
+    assert mentioned == there
     for file in there:
         sections = [keys for at, keys in documented().values() if at == file]
         assert sorted(sections) == sorted(structs(file))

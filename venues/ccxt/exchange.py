@@ -1,7 +1,7 @@
 """One exchange of ccxt.pro, guarded: what would kill it in silence breaks one socket in the open.
 
 An exception that leaves ccxt's message handling, a bad JSON text among them, ends the loop that
-receives, while the socket stays open and no watcher ever hears of it. Here such an exception ends
+receives, while the socket stays open and no watcher ever gets it. Here such an exception ends
 that socket: every watcher on it gets an error at once, and the next one makes a new socket.
 """
 
@@ -90,7 +90,7 @@ class CcxtExchange:
 
 
 def break_socket(client: Any, reason: str) -> None:
-    """End a socket, so that everyone who waits for it hears of it. ccxt's own ``close`` would
+    """End a socket, so that everyone who waits for it gets an error. ccxt's own ``close`` would
     cancel them instead."""
     from ccxt.base.errors import NetworkError
 

@@ -38,7 +38,7 @@ class StreamContext:
     sink: RowSink
     clock: Clock
     depth: int
-    """Levels per side of a book that are told."""
+    """Levels per side of a book that are reported."""
     consecutive: bool
     """Whether trade ids of a symbol count by one."""
 
@@ -60,7 +60,7 @@ class WatchedChannel(Protocol):
         """Hand over what lies in ccxt's caches since the last sweep."""
 
     def forget(self) -> None:
-        """The stream begins anew."""
+        """The stream starts again."""
 
     async def unwatch(self) -> None:
         """Unsubscribe. Raises what ccxt does."""
@@ -143,7 +143,7 @@ class BooksChannel:
             around.sink.on_connection_lost([self._symbol], [BOOK], "a number that cannot be kept")
 
     def sweep(self) -> None:
-        # Another object is a book that ccxt is making anew, and has not returned yet.
+        # Another object is a book that ccxt is rebuilding, and has not returned yet.
         if self._book is not None and self._books().get(self._symbol) is self._book:
             self.take(self._book)
 

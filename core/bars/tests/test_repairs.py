@@ -127,10 +127,10 @@ async def test_event_bars_are_rebuilt_after_the_recorder(rig: Rig) -> None:
         assert await rig.events(final=True) == naive_events(known, KINDS)
         await rig.record(missing)
 
-        async def made_anew() -> bool:
+        async def is_rebuilt() -> bool:
             return await rig.events(final=True) == naive_events(trades, KINDS)
 
-        await eventually(made_anew)
+        await eventually(is_rebuilt)
     rows = await rig.query(
         "SELECT number, revision FROM bars WHERE interval = 'tick:7' AND final ORDER BY number"
     )
@@ -152,14 +152,14 @@ async def test_current_day_continues_during_its_rebuild(rig: Rig) -> None:
         await rig.stored()
         await rig.record([*late, *rest[:400]])
 
-        async def made_anew() -> bool:
+        async def is_rebuilt() -> bool:
             (row,) = await rig.query("SELECT events -> 'wanted' FROM bar_instruments")
             return row[0] == {}
 
         for part in in_batches(rest[400:], cycle([10])):
             await rig.append(batch(part))
         await rig.record(())
-        await eventually(made_anew)
+        await eventually(is_rebuilt)
         await rig.append(batch([Trade(10_000, T + 2 * DAY_NS)]))
         await rig.stored()
     assert await rig.events(final=True) == naive_events(trades, KINDS)
@@ -177,10 +177,10 @@ async def test_removed_bars_are_kept_as_revisions(rig: Rig) -> None:
         await rig.repair([missing])
         await rig.record([missing])
 
-        async def made_anew() -> bool:
+        async def is_rebuilt() -> bool:
             return await rig.events(final=True) == naive_events([*trades, missing], KINDS)
 
-        await eventually(made_anew)
+        await eventually(is_rebuilt)
     gone = set(before) - set(await rig.events(final=True))
     assert gone
     kept = await rig.query(

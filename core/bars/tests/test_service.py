@@ -197,7 +197,7 @@ async def test_invalid_request_is_rejected(fields, field) -> None:
 
 
 async def until_watched(subscribers: BarSubscribers, *, watched: bool = True) -> None:
-    """A reader hears that it is served a moment before it reads."""
+    """A reader learns that it is served a moment before it reads."""
     async with asyncio.timeout(WAIT_SECONDS_MAX):
         while subscribers.is_watched is not watched:
             await asyncio.sleep(0.01)

@@ -91,7 +91,7 @@ async def test_a_depth_is_kept_to(bridge, venue):
     assert levels(await reader.batch()) == ([(100, 1000)], [(200, 1000)])
 
 
-async def test_a_book_in_doubt_is_told_at_once_and_not_shown_until_it_heals(bridge, venue):
+async def test_a_book_in_doubt_is_reported_at_once_and_not_shown_until_it_heals(bridge, venue):
     venue.has_book(1, bids=[("1", "1")], asks=[])
     reader = bridge.subscribe(request(types_pb2.CHANNEL_BOOK, interval_ms=HOUR_MS))
     assert levels(await reader.batch()) == ([(100, 1000)], [])

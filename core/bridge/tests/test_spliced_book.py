@@ -223,7 +223,7 @@ def test_what_is_held_is_bounded():
 
 
 @pytest.mark.parametrize("depth", [1, 2])
-def test_the_top_is_made_anew_only_when_the_book_changes(depth):
+def test_the_top_is_made_again_only_when_the_book_changes(depth):
     venue = updates_of(5)
     book = LiveBook(Cursor(1, 0))
     feed(book, venue, 1)

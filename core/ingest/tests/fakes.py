@@ -46,7 +46,7 @@ class FakeVenue(market_data_pb2_grpc.MarketDataServicer):
             self._more.notify_all()
 
     def restart(self, epoch: int) -> None:
-        """As the process does: nothing is held, numbers begin anew."""
+        """As the process does: nothing is held, numbers start again."""
         self.epoch = epoch
         self.rings.clear()
         self._numbers.clear()
@@ -155,7 +155,7 @@ async def serving(
 
 def batch_of(key: StreamKey, cursor: Cursor, symbols: Sequence[str] = ("BTCUSDT",)) -> bytes:
     """A batch with one row per symbol; its price and id are the sequence. The first of an epoch
-    says that the venue was started anew."""
+    says that the venue was restarted."""
     rows = len(symbols)
     batch = batch_pb2.MarketDataBatch(
         venue=key.venue,

@@ -17,7 +17,7 @@ class PlaybackProcess:
 
     def __init__(self, database_url: str, data: Path, **settings: str) -> None:
         self.port = next(port for port in iter(free_port, None) if port < PORTS_MAX)
-        told = {
+        variables = {
             "port": str(self.port),
             "venue": "binance",
             "database_url": database_url,
@@ -32,7 +32,7 @@ class PlaybackProcess:
             "VENUEMESH_SUPERVISOR_PID": str(os.getpid()),
             "VENUEMESH_ORDERS_PAPER_LATENCY_MS": "0",
             "VENUEMESH_ORDERS_PAPER_JITTER_MS": "0",
-            **{f"VENUEMESH_PLAYBACK_{name.upper()}": value for name, value in told.items()},
+            **{f"VENUEMESH_PLAYBACK_{name.upper()}": value for name, value in variables.items()},
         }
 
     @property

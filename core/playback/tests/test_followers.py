@@ -94,7 +94,7 @@ async def test_what_the_last_reader_has_not_read_is_kept_whatever_followers_have
         hub.reader({TRADES: Cursor(EPOCH - 1, 1)}, earliest=(), latest=(), symbols=ALL)
 
 
-def test_who_wants_it_once_is_not_told_what_is_made_again():
+def test_a_reader_of_each_row_once_gets_no_row_again():
     hub = make()
     once, follower = hub.follow([TRADES], ALL), hub.follow([TRADES], ALL)
     once.skip(TRADES, hub.publish(TRADES, sold(1, 1, 1), 1))

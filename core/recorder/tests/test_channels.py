@@ -154,10 +154,10 @@ async def test_newest_state_of_a_candle_is_kept(store, postgres_url):
     ]
 
 
-def status(sequence, *told):
+def status(sequence, *reported):
     """Changes as (symbol, change, tick, time in s)."""
     message = batch(KEYS["status"], Cursor(1, sequence))
-    for place, (symbol, change, tick, seconds) in enumerate(told):
+    for place, (symbol, change, tick, seconds) in enumerate(reported):
         message.instruments.add(symbol=symbol)
         message.status.instrument.append(place)
         message.status.change.append(change)
@@ -182,7 +182,7 @@ async def test_terms_are_valid_from_one_change_to_the_next(store, postgres_url):
     await write(store, status(1, ("BTC", LISTED, "0.01", 0), ("ETH", LISTED, "0.1", 0)))
     await write(
         store,
-        # The process was started anew: all is told again.
+        # The process was restarted: everything is published again.
         status(2, ("BTC", LISTED, "0.01", 5), ("ETH", LISTED, "0.1", 5)),
         status(3, ("BTC", TERMS, "0.02", 7), ("BTC", TERMS, "0.05", 9)),
     )

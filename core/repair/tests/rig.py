@@ -1,5 +1,5 @@
-"""Repair with a real Valkey and a real PostgreSQL, a venue that is told what to say, and a recorder
-and bars that do what they must do with repairs, and no more."""
+"""Repair with a real Valkey and a real PostgreSQL, a venue whose answers are set by the test, and a
+recorder and bars that do what they must do with repairs, and no more."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence

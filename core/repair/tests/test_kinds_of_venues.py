@@ -35,7 +35,7 @@ def without(*numbers: int):
 
 
 async def test_sums_of_several_trades_are_not_counted_twice(rig):
-    # The feed told 101 to 103 as one trade under the last id; 104 to 106 were missed.
+    # The feed reported 101 to 103 as one trade under the last id; 104 to 106 were missed.
     history = [trade(one, offset_s=103) if one in (101, 102, 103) else trade(one)
                for one in range(90, 130)]  # fmt: skip
     alike = [one._replace(price=history[13].price, side=1) for one in history[11:14]]
@@ -123,7 +123,7 @@ async def test_where_ids_are_consecutive_they_say_what_a_minute_lacks(rig):
         assert len(await made.holes()) == 1
 
 
-async def test_a_candle_that_disagrees_is_told(rig):
+async def test_a_candle_that_disagrees_is_reported(rig):
     async with rig(HISTORY) as made:
         candles = await made.venue.candles(VENUE, SYMBOL, 0)
         wrong = BEGIN_NS + 60 * NANOSECONDS_PER_SECOND

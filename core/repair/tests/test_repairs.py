@@ -117,7 +117,7 @@ async def test_an_answer_out_of_order_with_repetitions_is_corrected(rig):
         assert (job.state, job.trade_count) == (DONE, 2)
         assert made.published == ["120", "121"]
         (hole,) = await made.holes()
-        assert "told out of order" in hole.detail
+        assert "reported out of order" in hole.detail
 
 
 async def test_another_trade_at_the_seam_is_refused(rig):
@@ -203,9 +203,9 @@ async def test_a_gap_of_all_instruments_has_ended_when_all_its_holes_have(rig):
                 await made.finder.look()
             await made.publisher.close_gap(VENUE, types_pb2.HoleFill(detail="the end"))
             await until(lambda: made.fills[-1].detail == "the end")
-        (told,) = [fill for fill in made.fills[:-1] if not fill.symbol]
-        assert told.outcome == COMPLETE
-        assert told.start_time_ns == told.end_time_ns == restart.detected_time_ns
+        (reported,) = [fill for fill in made.fills[:-1] if not fill.symbol]
+        assert reported.outcome == COMPLETE
+        assert reported.start_time_ns == reported.end_time_ns == restart.detected_time_ns
 
 
 async def test_a_gap_whose_other_side_is_not_there_yet_waits(rig):

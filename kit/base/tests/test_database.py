@@ -134,7 +134,7 @@ async def test_of_two_that_move_the_same_positions_one_commits(database):
     ]
 
 
-async def test_a_connection_that_died_while_idle_is_made_anew(database, postgres_url):
+async def test_a_connection_that_died_while_idle_is_replaced(database, postgres_url):
     async with database.transaction() as connection:
         await connection.execute("SELECT 1")
     async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as other:

@@ -30,10 +30,10 @@ async def listed(context: CardContext) -> None:
     await context.connector.listing.start()
     await context.connector.listing.refresh()
     for symbol in context.exchange.symbols:
-        await _told(context, symbol, since, LISTED)
+        await _reported(context, symbol, since, LISTED)
     for symbol in context.symbols:
-        told = [change for change, _ in _changes(context, symbol, since)]
-        expect(told == [LISTED], f"{symbol}: {_names(told)}")
+        reported = [change for change, _ in _changes(context, symbol, since)]
+        expect(reported == [LISTED], f"{symbol}: {_names(reported)}")
 
 
 @card("STA-2")
@@ -51,11 +51,11 @@ async def halted(context: CardContext) -> None:
 
 @card("STA-3")
 async def another_tick(context: CardContext) -> None:
-    """Another tick size is told."""
+    """Another tick size is reported."""
     coarser = f"{Decimal(context.exchange.tick_size(context.first)) * 10:f}"
     definition = await _change(context, "tick_size", TERMS, coarser)
-    told = Decimal(definition.price_tick)
-    expect(told == Decimal(coarser), f"the tick is told as {told}, it is {coarser}")
+    reported = Decimal(definition.price_tick)
+    expect(reported == Decimal(coarser), f"the tick is reported as {reported}, it is {coarser}")
 
 
 @card("STA-4")
@@ -84,7 +84,7 @@ async def empty(context: CardContext) -> None:
     expect(not context.connector.listing.problem, context.connector.listing.problem)
     await more_updates(context, context.first)
     for symbol in context.symbols:
-        expect(not _changes(context, symbol, since), f"{symbol} was told to have changed")
+        expect(not _changes(context, symbol, since), f"a change of {symbol} was published")
 
 
 async def _change(
@@ -98,9 +98,9 @@ async def _change(
     except ValueError as error:
         raise CardFailure(f"the simulator cannot do it: {error}") from None
     await context.connector.listing.refresh()
-    definition = await _told(context, context.first, since, change)
+    definition = await _reported(context, context.first, since, change)
     for symbol in context.symbols[1:]:
-        expect(not _changes(context, symbol, since), f"{symbol} was told to have changed")
+        expect(not _changes(context, symbol, since), f"a change of {symbol} was published")
     return definition
 
 
@@ -109,24 +109,24 @@ async def _look(context: CardContext) -> int:
     connector = context.connector
     await connector.listing.refresh()
 
-    def heard() -> bool:
-        told = [batch.cursor.sequence for batch in connector.batches if batch.channel == STATUS]
-        return max(told, default=0) == connector.hub.cursor(STATUS).sequence
+    def all_came() -> bool:
+        reported = [batch.cursor.sequence for batch in connector.batches if batch.channel == STATUS]
+        return max(reported, default=0) == connector.hub.cursor(STATUS).sequence
 
-    await connector.until(heard, "what was told of instruments")
+    await connector.until(all_came, "the published changes of instruments")
     return len(connector.batches)
 
 
-async def _told(
+async def _reported(
     context: CardContext, symbol: str, since: int, change: Change
 ) -> types_pb2.Instrument:
     name = _names([change])
     await context.connector.until(
-        lambda: any(told == change for told, _ in _changes(context, symbol, since)),
-        f"{symbol} to be told as {name}",
+        lambda: any(reported == change for reported, _ in _changes(context, symbol, since)),
+        f"{symbol} to be reported as {name}",
     )
-    told, definition = _changes(context, symbol, since)[-1]
-    expect(told == change, f"{symbol}: {_names([told])} after {name}")
+    reported, definition = _changes(context, symbol, since)[-1]
+    expect(reported == change, f"{symbol}: {_names([reported])} after {name}")
     return definition
 
 

@@ -183,8 +183,8 @@ class BookRules:
     """A best bid that is not below the best ask shows a missed update. This check finds some missed
     updates and not all of them, so it is no proof of a book."""
     same_everywhere: bool = False
-    """The numbers of updates are the same on all connections, and an update that came before can be
-    told by them: so the updates of two connections make one book (process/peer_replica.py)."""
+    """The numbers of updates are the same on all connections, and show which updates came before:
+    so the updates of two connections make one book (process/peer_replica.py)."""
 
     def __post_init__(self) -> None:
         if self.snapshots is SnapshotSource.REST and self.sequence.ordering is UpdateOrdering.NONE:

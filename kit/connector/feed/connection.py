@@ -49,7 +49,7 @@ class FrameReceiver(Protocol):
 
 
 class ConnectionListener(Protocol):
-    """Is told about the state of a connection."""
+    """Gets the changes of state of a connection."""
 
     def on_opened(self, connection: "WebsocketConnection") -> None:
         """The connection was opened, or opened again; messages may be sent."""

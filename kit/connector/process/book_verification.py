@@ -31,7 +31,7 @@ COMING_S_MAX = 3.0
 """The longest delay of an update that the REST answer already contains."""
 LOOK_AGAIN_S = 0.02
 WAITING_MAX = 10
-TOLD_MAX = 10
+DIFFERENCES_MAX = 10
 
 AGREES = market_data_pb2.BOOK_VERDICT_AGREES
 DIFFERS = market_data_pb2.BOOK_VERDICT_DIFFERS
@@ -77,7 +77,7 @@ class BookVerifier:
             last_sequence=found.last_sequence,
             levels_compared=found.compared,
             levels_different=len(found.different),
-            differences=found.different[:TOLD_MAX],
+            differences=found.different[:DIFFERENCES_MAX],
         )
 
     async def _compare(self, symbol: str, depth: int) -> "BookComparison":
@@ -167,7 +167,7 @@ class ObservedBook:
 
     def _follow(self, update: BookUpdateRows, *, snapshot: bool) -> None:
         if snapshot or update.last < self.last:
-            self.broken = "our book began anew meanwhile"
+            self.broken = "our book got a new epoch meanwhile"
         self.updates.append(update)
         self.last = update.last
 
@@ -218,8 +218,8 @@ def compare(
             same = ours.has_been(price, size, grain)
             compared += same or price not in ours.also
             if not same and price not in ours.also:
-                told = _difference(side, price, ours.sizes.get(price, 0), size, scale)
-                different.append(told)
+                difference = _difference(side, price, ours.sizes.get(price, 0), size, scale)
+                different.append(difference)
     if not compared:
         return BookComparison(NOT_COMPARABLE, "no level stands still", sequence, last)
     reached = bool(sequence) and watched.last >= sequence
@@ -282,13 +282,13 @@ def _common(
     """Prices that at least one book has, from the best to where the first of both ends."""
     sign = -1 if side == types_pb2.SIDE_BUY else 1
     held = sorted(sign * price for price, size in ours.items() if size)
-    told = sorted(sign * price for price in theirs)
-    ends = [keys[:depth][-1] for keys in (held, told) if keys]
+    answered = sorted(sign * price for price in theirs)
+    ends = [keys[:depth][-1] for keys in (held, answered) if keys]
     if len(held) < depth and not (depth_kept and len(held) >= depth_kept):
         # The side has no more levels; it was not truncated here.
         ends = ends[1:] if held else ends
     reach = min(ends, default=None)
-    keys = sorted({*held, *told})
+    keys = sorted({*held, *answered})
     return [sign * key for key in keys if reach is None or key <= reach]
 
 

@@ -16,7 +16,7 @@ class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     """Of the gRPC server. 0: as the venue's catalog says."""
     instance: str = ""
-    """Tells two processes of the venue apart, which hear each other: the service id of the second
+    """Tells two processes of the venue apart, which read each other: the service id of the second
     one, with "b", is "binance-b". It needs a port of its own."""
     symbols: tuple[str, ...] = ()
     """Native symbols to subscribe to at start. "*" means all that are listed. Empty: the venue's
@@ -26,13 +26,13 @@ class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
     ring_bytes_max: int = 16 * 1024 * 1024
     """Bytes of batches that are held for readers, per channel."""
     refill_s: float = 3.0
-    """So long trades wait while the venue is asked for missing ones before them. 0: a hole is told
-    at once."""
+    """So long trades wait while the venue is asked for missing ones before them. 0: a gap is
+    published at once."""
     instruments_refresh_s: float = 60.0
     """How often the venue is asked what it lists."""
     book_snapshot_interval_s: float = 600.0
-    """Each whole book is told at least so often, so that a book of any moment can be rebuilt from
-    little. 0: only when it begins anew."""
+    """Each whole book is published at least so often, so that a book of any moment can be rebuilt
+    from little. 0: only when it has a new epoch."""
     raw_frames: bool = False
     """Pass on everything that comes over the connections, word for word, to be recorded."""
 

@@ -37,9 +37,9 @@ class ConnectionSequenceCheck:
         """The frames up to the first jump of each connection. ``Frames.source`` refers to
         ``sources``.
 
-        A connection is told of its first jump, and its later frames are dropped. A repeated frame
-        is taken once. A frame without a number is kept: the venue may not count it, and if it was
-        damaged, the next number shows that.
+        The first jump of a connection is reported to it, and its later frames are dropped. A
+        repeated frame is taken once. A frame without a number is kept: the venue may not count it,
+        and if it was damaged, the next number shows that.
         """
         kept: list[int] = []
         numbers = zip(self._numbers(frames), frames.source.tolist(), strict=True)

@@ -25,7 +25,7 @@ class Connection:
         self.breaks: list[str] = []
 
     @property
-    def told(self) -> bool:
+    def reported(self) -> bool:
         """Whether anything is to be said over it, or anything is missing."""
         return bool(self.breaks) or any(answer.replies for answer in self.answers)
 

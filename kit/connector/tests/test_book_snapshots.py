@@ -1,4 +1,4 @@
-"""Whole books told now and then: a reader has the same book with them and without."""
+"""Whole books reported now and then: a reader has the same book with them and without."""
 
 import pytest
 from venuemesh.common.v1 import types_pb2
@@ -78,7 +78,7 @@ async def began(stage, *symbols):
     return socket
 
 
-async def test_a_book_is_told_anew_when_its_snapshot_is_old(stage):
+async def test_a_book_is_published_again_when_its_snapshot_is_old(stage):
     socket = await began(stage, "A")
     snapshots = snapshots_of(stage)
     snapshots.look()
@@ -95,20 +95,20 @@ async def test_a_book_is_told_anew_when_its_snapshot_is_old(stage):
     assert rows_of(stage)[4:] == [("A", True, 1, 3, 3)]
 
 
-async def test_books_are_told_one_at_a_time(stage):
+async def test_books_are_reported_one_at_a_time(stage):
     await began(stage, "A", "B", "C")
     snapshots = snapshots_of(stage)
     snapshots.look()
     await stage.clock.advance(INTERVAL_S + 1)
-    told = []
+    reported = []
     for _ in range(4):
         snapshots.look()
-        told.append(len(rows_of(stage)) - 3)
-    assert told == [1, 2, 3, 3]
+        reported.append(len(rows_of(stage)) - 3)
+    assert reported == [1, 2, 3, 3]
     assert sorted(row[0] for row in rows_of(stage)[3:]) == ["A", "B", "C"]
 
 
-async def test_a_book_in_doubt_is_not_told(stage):
+async def test_a_book_in_doubt_is_not_reported(stage):
     socket = await began(stage, "A")
     snapshots = snapshots_of(stage)
     snapshots.look()
@@ -175,5 +175,5 @@ async def test_it_runs_by_itself(stage):
     stage.run(snapshots_of(stage, interval_s=10).run)
     for _ in range(25):
         await stage.clock.advance(1)
-    told = [row[0] for row in rows_of(stage)[2:]]
-    assert sorted(told) == ["A", "A", "B", "B"]
+    reported = [row[0] for row in rows_of(stage)[2:]]
+    assert sorted(reported) == ["A", "A", "B", "B"]

@@ -1,4 +1,4 @@
-"""Every trade once, every hole told, no overtaken quote."""
+"""Every trade once, every hole reported, no overtaken quote."""
 
 import dataclasses
 
@@ -81,9 +81,11 @@ def test_whatever_the_order_every_trade_is_kept_once(order: list[int], sizes: li
 def test_every_missing_trade_is_in_a_gap(missing: set[int]) -> None:
     ids = [number for number in range(1, 62) if number not in missing]
     kept, gaps = feed(trade_continuity(), [trades(ids)])
-    told = {number for gap in gaps for number in range(gap.last_id_before + 1, gap.first_id_after)}
+    reported = {
+        number for gap in gaps for number in range(gap.last_id_before + 1, gap.first_id_after)
+    }
     assert kept == ids
-    assert told == missing
+    assert reported == missing
 
 
 def test_a_gap_stands_before_the_trade_that_follows_it() -> None:
@@ -96,7 +98,7 @@ def test_a_gap_stands_before_the_trade_that_follows_it() -> None:
     assert [(gap.last_time_ns, gap.first_time_ns) for gap in second.gaps] == [(20, 50)]
 
 
-def test_a_late_trade_is_told_as_out_of_order() -> None:
+def test_a_late_trade_is_reported_as_out_of_order() -> None:
     kept, gaps = feed(trade_continuity(), [trades([1, 3, 2, 4])])
     assert kept == [1, 3, 2, 4]
     assert [gap.reason for gap in gaps] == [

@@ -6,7 +6,7 @@ from kit.connector.publishing.epoch_file import EpochFile
 
 
 class SteppingClock:
-    """Says what it is told."""
+    """Answers what the test sets."""
 
     def __init__(self, time_ms: int) -> None:
         self.time_ms = time_ms

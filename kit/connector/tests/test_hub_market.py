@@ -64,7 +64,7 @@ def book(bids, asks, last, *, snapshot=True, symbol=SYMBOL):
 
 
 class Listening:
-    """A hub, its books, and a market that tells what it hears."""
+    """A hub, its books, and a market whose events are kept."""
 
     def __init__(self, ring_bytes_max=1 << 20):
         self.hub = Hub("venue", 1, SystemClock(), Meter("venue"), ring_bytes_max)
@@ -101,7 +101,7 @@ def test_it_tells_at_once_what_has_come_up_to_now(at):
     assert len(at.heard) == 3
 
 
-def test_a_trade_that_came_first_is_told_first(at):
+def test_a_trade_that_came_first_is_reported_first(at):
     at.books.on_rows(book([(100, 5)], [(101, 2)], 5))
     at.trade(4, 5)
     at.trade(6)
@@ -127,9 +127,9 @@ def test_books_are_shown_while_they_can_be_relied_on(at):
     assert at.market.levels(SYMBOL, True, 5) is None
     at.market.catch_up()
     assert at.heard[-1] == BookInvalidated(SYMBOL)
-    assert at.market.levels("never heard of", True, 5) is None
+    assert at.market.levels("never seen", True, 5) is None
     assert at.market.keeps(SYMBOL)
-    assert not at.market.keeps("never heard of")
+    assert not at.market.keeps("never seen")
 
 
 def test_marks_say_what_they_know(at):
@@ -156,7 +156,7 @@ def test_what_is_not_watched_is_not_read(at):
     assert [event.venue_time_ns for event in at.heard] == [2]
 
 
-def test_what_came_before_another_is_watched_too_is_told(at):
+def test_what_came_before_another_is_watched_too_is_reported(at):
     at.trade(1)
     at.market.watch(frozenset([SYMBOL, "OTHER"]))
     at.trade(2, symbol="OTHER")
@@ -182,7 +182,7 @@ async def test_it_tells_as_it_comes_and_ends_with_the_venue(at):
 
 
 @pytest.mark.parametrize("runs", [True, False])
-async def test_who_falls_behind_is_told_so_and_goes_on(runs):
+async def test_a_reader_that_falls_behind_gets_an_event_and_goes_on(runs):
     at = Listening(ring_bytes_max=200)
     running = asyncio.create_task(at.market.run()) if runs else None
     await asyncio.sleep(0)

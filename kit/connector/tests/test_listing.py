@@ -1,4 +1,4 @@
-"""What a venue lists: kept, compared, told, and what becomes of what is not listed any more."""
+"""What a venue lists: kept, compared, reported, and what becomes of what is not listed any more."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -62,7 +62,7 @@ class Rig:
         self.listing = ListingPublisher(feed_handler, stage.feed)
 
     async def start(self) -> FakeSocket:
-        """Both instruments subscribed and flowing, all that is listed told."""
+        """Both instruments subscribed and flowing, all that is listed reported."""
         socket = await self.stage.start("A", "B")
         for symbol in "AB":
             self.flow(socket, symbol, 10, whole=True)
@@ -71,13 +71,13 @@ class Rig:
         return socket
 
     async def look(self, *listed: types_pb2.Instrument) -> list[tuple[str, str, int]]:
-        """With this listed. Returns what was told."""
+        """With this listed. Returns what was reported."""
         self.history.answer = list(listed)
         seen = len(self.stage.heard())
         await self.stage.clock.advance(1)
         await self.listing.refresh()
         await self.stage.clock.advance(1)
-        return told(self.stage.heard()[seen:])
+        return reported(self.stage.heard()[seen:])
 
     def flow(self, socket: FakeSocket, symbol: str, number: int, whole: bool = False) -> None:
         rows = (trade, quote, ticker)
@@ -93,7 +93,7 @@ class Rig:
         return {row.detail for row in rows if row.symbol == symbol}
 
 
-def told(batches: list[batch_pb2.MarketDataBatch]) -> list[tuple[str, str, int]]:
+def reported(batches: list[batch_pb2.MarketDataBatch]) -> list[tuple[str, str, int]]:
     """Symbol, change and status of each row of STATUS."""
     return [
         (definition.symbol, batch_pb2.StatusChange.Name(change)[14:], definition.status)
@@ -163,10 +163,10 @@ async def test_an_empty_list_is_none_at_the_start_either() -> None:
     assert history.calls == 2
 
 
-async def test_all_that_is_listed_is_told_at_the_start_then_what_changes(rig: Rig) -> None:
+async def test_all_that_is_listed_is_reported_at_the_start_then_what_changes(rig: Rig) -> None:
     await rig.stage.start("A")
     await rig.listing.start()
-    assert told(rig.stage.heard()) == [("A", "LISTED", TRADING), ("B", "LISTED", TRADING)]
+    assert reported(rig.stage.heard()) == [("A", "LISTED", TRADING), ("B", "LISTED", TRADING)]
     assert await rig.look(one("A"), one("B")) == []
     assert await rig.look(one("A", HALTED), one("B"), one("C")) == [
         ("A", "HALTED", HALTED),
@@ -201,7 +201,7 @@ async def test_an_error_keeps_the_list_and_is_a_problem(rig: Rig, error: Excepti
     assert rig.listing.problem == ""
 
 
-async def test_a_long_list_is_told_in_several_batches(rig: Rig) -> None:
+async def test_a_long_list_is_reported_in_several_batches(rig: Rig) -> None:
     rig.history.answer = [one(f"S{number:05}") for number in range(2 * ROWS_MAX + 1)]
     await rig.listing.start()
     sizes = [len(batch.status.change) for batch in rig.stage.heard()]

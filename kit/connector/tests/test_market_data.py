@@ -99,12 +99,12 @@ async def test_the_checksum_is_that_of_the_deltas(rig: Rig) -> None:
     seen = set()
     for number in range(10, 60):
         socket.say(book(number, whole=number == 10))
-        told = await rig.order_book(symbol="A", depth=1)
+        reported = await rig.order_book(symbol="A", depth=1)
         batches = rig.stage.heard()
         kept = followed(batches)
-        assert told.cursor == batches[-1].cursor
-        assert told.checksum == top_checksum(kept.bids(), kept.asks(), Scale())
-        seen.add(told.checksum)
+        assert reported.cursor == batches[-1].cursor
+        assert reported.checksum == top_checksum(kept.bids(), kept.asks(), Scale())
+        seen.add(reported.checksum)
     assert len(seen) == 50
 
 

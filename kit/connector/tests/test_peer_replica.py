@@ -84,7 +84,7 @@ class Half:
         return numbers_of(self.published, channel)
 
     def gaps(self) -> list[types_pb2.Gap]:
-        """That it has told."""
+        """That it has reported."""
         return [gap for batch in self.published for gap in batch.gaps]
 
 
@@ -97,7 +97,7 @@ class Pair:
         self.halves = (self.elder, self.younger)
 
     def link(self, half: Half, count: int = 1_000_000) -> None:
-        """One hears what the other one has published, or the first few batches of it."""
+        """One gets what the other one has published, or the first few batches of it."""
         other = self.other(half)
         other.collect()
         some, other.waiting = other.waiting[:count], other.waiting[count:]
@@ -117,7 +117,7 @@ class Pair:
                 self.link(half)
 
     def pass_time(self, seconds: float) -> None:
-        """For both, in which each hears that the other one lives."""
+        """For both, in which each sees that the other one lives."""
         for half in self.halves:
             half.stage.clock.now_ns += int(seconds * SECOND_NS)
             half.stage.hub.publish(CHANNEL_STATUS, BatchDraft())
@@ -196,8 +196,8 @@ Story = list[tuple[str, int, int]]
 
 
 def story_of(seed: int) -> Story:
-    """What happens, in which order: each event is heard by one half at least, each half hears its
-    own in order, sometimes twice, and hears the other one now and then."""
+    """What happens, in which order: each event is received by one half at least, each half gets its
+    own in order, sometimes twice, and those of the other one now and then."""
     chance = random.Random(seed)
     queues: list[list[int]] = [[], []]
     for number in range(1, EVENTS + 1):
@@ -364,7 +364,7 @@ async def test_a_reader_who_goes_over_gets_whole_books_and_doubts(pair):
     half.stage.subscriptions.add(["B"])
     half.stage.feed_handler.book_manager.add(["B"])
     half.collect()
-    told = len(half.published)
+    reported = len(half.published)
 
     class Listing:
         """Tells nothing here."""
@@ -375,7 +375,7 @@ async def test_a_reader_who_goes_over_gets_whole_books_and_doubts(pair):
     feed_handler = half.stage.feed_handler
     StateRepublisher(feed_handler, Listing()).publish([TRADES, BOOK])  # type: ignore[arg-type]
     half.collect()
-    books = [batch for batch in half.published[told:] if batch.channel == BOOK]
+    books = [batch for batch in half.published[reported:] if batch.channel == BOOK]
     assert [gap.symbol for batch in books for gap in batch.gaps] == ["B"]
     (columns,) = [batch.book for batch in books if batch.WhichOneof("columns")]
     assert (list(columns.snapshot), list(columns.last_sequence)) == ([True], [1])

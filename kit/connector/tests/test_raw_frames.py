@@ -14,7 +14,7 @@ from tests.support.waiting import until
 
 
 class Listener:
-    """Hears what the connection above hears."""
+    """Gets the events of the connection above."""
 
     def __init__(self):
         self.heard = []

@@ -59,16 +59,16 @@ def test_every_trade_comes_once_and_in_order_or_is_in_a_gap(
     assert len(ids) == len(set(ids))
     brought = {number for one in row_sets for number in one}
     assert brought <= set(ids) <= brought | kept
-    told: set[int] = set()
+    reported: set[int] = set()
     newest = 0
     late = False
     for event in stage.events():
         if isinstance(event, int):
-            assert event > newest or (late and event in told), (event, newest)
+            assert event > newest or (late and event in reported), (event, newest)
             newest, late = max(newest, event), False
         elif event.reason == types_pb2.GAP_REASON_OUT_OF_ORDER:
             late = True
         else:
-            told.update(range(event.last_id_before + 1, event.first_id_after))
-    assert set(range(1, LAST + 2)) - set(ids) <= told
-    assert told.isdisjoint(kept)
+            reported.update(range(event.last_id_before + 1, event.first_id_after))
+    assert set(range(1, LAST + 2)) - set(ids) <= reported
+    assert reported.isdisjoint(kept)

@@ -59,7 +59,7 @@ def rows(last: int, previous: int) -> BookRows:
 
 
 class Stage:
-    """A book that breaks, and a venue that may send it anew."""
+    """A book that breaks, and a venue that may send it again."""
 
     def __init__(self, rules: BookRules = RULES) -> None:
         self.clock = Clock()

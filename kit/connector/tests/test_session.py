@@ -156,7 +156,7 @@ async def test_a_book_over_rest_goes_on_as_it_is(make_stage: MakeStage) -> None:
     assert stage.gaps() == []
 
 
-async def test_what_has_no_number_is_not_told_twice(make_stage: MakeStage) -> None:
+async def test_what_has_no_number_is_not_reported_twice(make_stage: MakeStage) -> None:
     stage = make_stage(lifetime_s=LIFETIME_S)
     old, new = await moving(stage, "A")
     new.say(book(10, whole=True))

@@ -49,7 +49,7 @@ class Watched:
             await self.stage.clock.advance(1)
 
     def whole(self, symbol: str) -> None:
-        """The book comes anew."""
+        """The book comes again."""
         self.socket.say(book(10 + self._number, symbol, whole=True))
         self.stage.feed_handler.pipeline.flush()
 
@@ -98,12 +98,12 @@ async def test_what_cannot_be_renewed_alone_is_renewed_with_its_instrument(
     watched.dead = {("A", TRADES)}
     await watched.live(int(MINIMUM_S) + 3)
     assert watched.socket.words == ["+A,B", "-A", "+A"]
-    told = [
+    reported = [
         (batch.channel, gap.symbol, gap.reason)
         for batch in watched.stage.heard()
         for gap in batch.gaps
     ]
-    assert sorted(told) == [
+    assert sorted(reported) == [
         (TRADES, "A", types_pb2.GAP_REASON_STALE),
         (QUOTES, "A", types_pb2.GAP_REASON_RECONNECT),
         (BOOK, "A", types_pb2.GAP_REASON_STALE),

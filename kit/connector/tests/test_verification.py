@@ -14,9 +14,9 @@ from kit.connector.process.book_snapshot_publisher import BookSnapshotPublisher
 from kit.connector.process.book_verification import (
     AGREES,
     COMING_S_MAX,
+    DIFFERENCES_MAX,
     DIFFERS,
     NOT_COMPARABLE,
-    TOLD_MAX,
     TRIES,
     WAITING_MAX,
     BookVerifier,
@@ -94,7 +94,7 @@ async def test_books_of_the_same_update_agree(rig: Rig) -> None:
     assert (found.venue, found.symbol) == ("somewhere", "A")
 
 
-async def test_a_book_that_is_told_anew_meanwhile_is_compared(rig: Rig) -> None:
+async def test_a_book_that_is_published_again_meanwhile_is_compared(rig: Rig) -> None:
     socket = await rig.start()
     stage = rig.stage
     snapshots = BookSnapshotPublisher(
@@ -115,7 +115,7 @@ async def test_a_book_that_is_told_anew_meanwhile_is_compared(rig: Rig) -> None:
     assert stage.hub.cursor(BOOK).sequence == before + 2
 
 
-async def test_each_kind_of_difference_is_told(rig: Rig) -> None:
+async def test_each_kind_of_difference_is_reported(rig: Rig) -> None:
     await rig.start()
     theirs = [("12", "12"), ("11", "11.5"), ("9", "1")]
     found = await rig.verify(answer(12, theirs))
@@ -130,11 +130,11 @@ async def test_each_kind_of_difference_is_told(rig: Rig) -> None:
     assert rig.history.calls == 1
 
 
-async def test_no_more_than_ten_differences_are_told(rig: Rig) -> None:
+async def test_no_more_than_ten_differences_are_reported(rig: Rig) -> None:
     await rig.start()
     found = await rig.verify(answer(12, levels(*range(20, 60))))
     assert found.levels_different == 40
-    assert len(found.differences) == TOLD_MAX
+    assert len(found.differences) == DIFFERENCES_MAX
 
 
 async def test_ours_is_waited_for_when_it_is_behind(rig: Rig) -> None:

@@ -240,8 +240,8 @@ class BufferedTextIdTrades:
     def _first_known(self, rows: TradeRows | None) -> int | None:
         if rows is None:
             return None
-        told = zip(_texts(rows), rows.venue_time_ns.tolist(), strict=True)
-        for place, (text, time_ns) in enumerate(told):
+        reported = zip(_texts(rows), rows.venue_time_ns.tolist(), strict=True)
+        for place, (text, time_ns) in enumerate(reported):
             if time_ns >= self._gap_end_ns and self._is_known(text):
                 return place
         return None

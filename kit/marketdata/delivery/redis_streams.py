@@ -76,7 +76,7 @@ class RedisStreams:
 
     def __init__(self, url: str) -> None:
         # One retry, at once: after a restart of Redis an idle connection is found to be dead only
-        # when it is used. Beyond that callers wait and ask anew what they have to know.
+        # when it is used. Beyond that callers wait, and ask again.
         self._redis = redis.Redis.from_url(
             url, socket_timeout=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 1)
         )

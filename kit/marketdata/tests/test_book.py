@@ -157,7 +157,7 @@ def test_only_the_named_updates_are_followed() -> None:
     assert (book.bids(), book.asks()) == ([(3, 3), (1, 1)], [(7, 3), (9, 1)])
 
 
-def test_what_falls_out_of_the_depth_is_told() -> None:
+def test_what_falls_out_of_the_depth_is_reported() -> None:
     book = Book(BookConstraints(depth=2))
     updates = [([(5, 1), (6, 1)], [(8, 1)]), ([(7, 1)], [(10, 1), (9, 1)]), ([(4, 1)], [])]
     sides = one_by_one(updates)
@@ -165,22 +165,22 @@ def test_what_falls_out_of_the_depth_is_told() -> None:
     bids, asks = book.dropped_levels()
     assert (bids.update.tolist(), bids.price.tolist()) == ([1, 2], [5, 4])
     assert (asks.update.tolist(), asks.price.tolist()) == ([1], [10])
-    told = [side.removing(fallen) for side, fallen in zip(sides, (bids, asks), strict=True)]
+    reported = [side.removing(fallen) for side, fallen in zip(sides, (bids, asks), strict=True)]
     reader = Book()
     for update in range(3):
-        reader.apply(told[0].of(update), told[1].of(update))
+        reader.apply(reported[0].of(update), reported[1].of(update))
     assert (reader.bids(), reader.asks()) == (book.bids(), book.asks())
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_reader_of_all_that_is_told_has_the_same_book(seed: int) -> None:
+def test_a_reader_of_all_that_is_reported_has_the_same_book(seed: int) -> None:
     source = random.Random(seed)
     updates = [(changes(source, 8, 60), changes(source, 8, 60)) for _ in range(40)]
     book, reader, sides = Book(BookConstraints(depth=7)), Book(), one_by_one(updates)
     book.follow(run_of(40), *sides, None, Scale())
-    told = [
+    reported = [
         side.removing(fallen) for side, fallen in zip(sides, book.dropped_levels(), strict=True)
     ]
     for update in range(40):
-        reader.apply(told[0].of(update), told[1].of(update))
+        reader.apply(reported[0].of(update), reported[1].of(update))
     assert (reader.bids(), reader.asks()) == (book.bids(), book.asks())

@@ -57,7 +57,7 @@ async def test_reading_does_not_wait_unless_told_to(streams):
     assert await streams.read({TRADES: START}, count=1) == []
 
 
-async def test_sizes_are_told_per_stream(streams):
+async def test_sizes_are_reported_per_stream(streams):
     await streams.append([entry(TRADES, number, size=1000) for number in range(100)])
     await streams.append([entry(BOOK, 1)])
     assert await streams.stream_bytes(TRADES) > 100_000 > await streams.stream_bytes(BOOK)

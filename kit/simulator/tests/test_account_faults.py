@@ -1,4 +1,4 @@
-"""What goes wrong with calls that were carried out, and with what an account is told."""
+"""What goes wrong with calls that were carried out, and with the events of an account."""
 
 import asyncio
 

@@ -33,7 +33,7 @@ def frames_of(count: int) -> list[Frame]:
 
 
 class Way(FaultInjector):
-    """Faults, and one connection that hears everything that is heard."""
+    """Faults, and one connection with all streams."""
 
     mailbox: OutgoingFrameQueue
 

@@ -1,4 +1,4 @@
-"""What a connection is told, and when it is ended, by a clock that no one waits for."""
+"""What is sent over a connection, and when it is closed, by a clock that no one waits for."""
 
 import asyncio
 from dataclasses import replace

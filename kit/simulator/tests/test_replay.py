@@ -20,7 +20,7 @@ START_NS = 1_700_000_000_000_000_000
 
 
 class Listener:
-    """Stands where a connection would, and writes down what it hears and when."""
+    """Keeps what a connection would send, and when."""
 
     def __init__(self, session: WebsocketSession, clock: FakeClock) -> None:
         self.session = session

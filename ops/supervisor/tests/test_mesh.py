@@ -31,12 +31,17 @@ def test_a_replayed_mesh_is_whole():
         *("bars", "binance", "bridge", "envoy", "history", "ingest"),
         *("postgres", "recorder", "registry", "repair", "simulator", "valkey"),
     ]
-    told = mesh.environment()
-    assert told["VENUEMESH_SIMULATOR_REPLAY"] == "binance=/a/frames.jsonl,binance=/b/frames.jsonl"
-    assert (told["VENUEMESH_SIMULATOR_SPEED"], told["VENUEMESH_SIMULATOR_SEED"]) == ("max", "7")
-    assert told["VENUEMESH_SIMULATOR_URL"] == f"http://127.0.0.1:{PORTS['simulator']}"
-    assert told["VENUEMESH_VENUES_BINANCE_PORT"] == str(PORTS["binance"])
-    assert told["VENUEMESH_REGISTRY"] == "127.0.0.1:9401"
+    variables = mesh.environment()
+    assert (
+        variables["VENUEMESH_SIMULATOR_REPLAY"] == "binance=/a/frames.jsonl,binance=/b/frames.jsonl"
+    )
+    assert (variables["VENUEMESH_SIMULATOR_SPEED"], variables["VENUEMESH_SIMULATOR_SEED"]) == (
+        "max",
+        "7",
+    )
+    assert variables["VENUEMESH_SIMULATOR_URL"] == f"http://127.0.0.1:{PORTS['simulator']}"
+    assert variables["VENUEMESH_VENUES_BINANCE_PORT"] == str(PORTS["binance"])
+    assert variables["VENUEMESH_REGISTRY"] == "127.0.0.1:9401"
 
 
 def test_the_real_exchanges_need_no_simulator():

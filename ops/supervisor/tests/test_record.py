@@ -52,12 +52,12 @@ def test_a_record_is_played_instead_of_the_venue(tmp_path):
     assert str(tmp_path / "postgres" / "cluster") in services["record"].command.arguments
     venue = services["binance"].command
     assert venue.arguments[-2:] == ("run", "playback")
-    told = {
+    reported = {
         name.removeprefix("VENUEMESH_PLAYBACK_"): value
         for name, value in venue.environment.items()
         if "PLAYBACK" in name
     }
-    assert told == {
+    assert reported == {
         "PORT": str(PORTS["binance"]),
         "VENUE": "binance",
         "DATABASE_URL": f"postgresql://postgres@127.0.0.1:{PORTS['record']}/venuemesh",

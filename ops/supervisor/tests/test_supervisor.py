@@ -49,18 +49,18 @@ async def test_a_killed_service_is_restarted(tmp_path: Path):
 
 
 async def test_a_low_priority_service_and_its_children_have_a_higher_nice_value(tmp_path: Path):
-    told = tmp_path / "told"
+    reported = tmp_path / "reported"
 
-    async def has_told() -> bool:
-        return told.exists() and told.read_text().endswith("\n")
+    async def has_reported() -> bool:
+        return reported.exists() and reported.read_text().endswith("\n")
 
     asks = f"{sys.executable} -c 'import os; print(os.getpriority(os.PRIO_PROCESS, 0))'"
-    script = f"sleep 0.3; {asks} > {told}; exec sleep 60"
-    patient = service("patient", script, is_ready=has_told, niceness=7)
+    script = f"sleep 0.3; {asks} > {reported}; exec sleep 60"
+    patient = service("patient", script, is_ready=has_reported, niceness=7)
     async with running(tmp_path, patient) as watched:
         await watched.until_running()
     ours = os.getpriority(os.PRIO_PROCESS, 0)
-    assert int(told.read_text()) == min(ours + 7, 19)
+    assert int(reported.read_text()) == min(ours + 7, 19)
 
 
 async def test_a_service_that_ended_is_restarted_and_its_last_line_is_shown(tmp_path: Path):

@@ -135,12 +135,12 @@ GRPC = {
 
 @pytest.mark.parametrize("case", GRPC)
 def test_grpc_gives_the_documented_reason(case, calls):
-    call, (code, reason, told) = GRPC[case]
+    call, (code, reason, reported) = GRPC[case]
     with pytest.raises(grpc.RpcError) as caught:
         call(calls)
     info = error_info(caught.value)
     assert (caught.value.code().name, info.domain, info.reason) == (code, "venuemesh", reason)
-    assert told.items() <= dict(info.metadata).items()
+    assert reported.items() <= dict(info.metadata).items()
 
 
 HISTORY = f"/v1/history/{VENUE}/{SYMBOL}"

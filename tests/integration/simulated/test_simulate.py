@@ -53,12 +53,12 @@ def test_a_second_start_loses_and_doubles_nothing(first_run, simulated):
 
 @pytest.mark.parametrize("channel", ["trades", "quotes", "book"])
 def test_the_restart_is_a_gap_of_each_channel(channel, simulated):
-    def told():
+    def reported():
         return [gap for gap in recorded.gaps(simulated) if gap.channel == channel]
 
     # Books are recorded some seconds after trades.
-    simulated.wait_until(told, "the gap is recorded")
-    assert [(gap.symbol, gap.reason) for gap in told()] == [(None, "restart")]
+    simulated.wait_until(reported, "the gap is recorded")
+    assert [(gap.symbol, gap.reason) for gap in reported()] == [(None, "restart")]
 
 
 def test_books_become_proven(simulated):
@@ -93,11 +93,11 @@ def test_readers_get_all_listed_instruments(simulated):
     )
     stub = market_data_pb2_grpc.MarketDataStub(simulated.channel)
     call = stub.Subscribe(request, metadata=metadata(), timeout=COMMAND_SECONDS_MAX)
-    told = []
-    while len(told) < len(listed):
-        told += [row for batch in next(call).batches for row in batch.status.definition]
+    reported = []
+    while len(reported) < len(listed):
+        reported += [row for batch in next(call).batches for row in batch.status.definition]
     call.cancel()
-    assert [row.symbol for row in told] == [row["symbol"] for row in listed]
+    assert [row.symbol for row in reported] == [row["symbol"] for row in listed]
 
 
 def test_status_in_another_shell_is_correct(simulated):
@@ -108,9 +108,9 @@ def test_status_in_another_shell_is_correct(simulated):
     assert status["supervisor_pid"] == simulated.process.pid
     rows = {row["service"]: row for row in status["services"]}
     assert rows.keys() == SERVICES
-    told = {name: row["pid"] for name, row in rows.items()}
-    assert told == {name: child["pid"] for name, child in simulated.children().items()}
-    assert all(is_alive(pid) for pid in told.values())
+    reported = {name: row["pid"] for name, row in rows.items()}
+    assert reported == {name: child["pid"] for name, child in simulated.children().items()}
+    assert all(is_alive(pid) for pid in reported.values())
     for name in (VENUE, "ingest", "recorder", "bars", "bridge"):
         assert rows[name]["events_per_second"] > 0, name
         assert rows[name]["state"] == "serving"

@@ -97,7 +97,7 @@ def test_the_chart_moves(page, studio, simulated):
     page.get_by_test_id("trade-row").first.wait_for()
     chart = page.get_by_test_id("chart")
     before = chart.screenshot()
-    simulated.wait_until(lambda: chart.screenshot() != before, "the chart is drawn anew")
+    simulated.wait_until(lambda: chart.screenshot() != before, "the chart is drawn again")
     assert chart.locator("canvas").first.is_visible()
 
 

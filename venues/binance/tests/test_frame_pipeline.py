@@ -39,7 +39,7 @@ async def feed() -> AsyncIterator[Feed]:
     """Opens a connection without messages."""
     feed = Feed(spot(PLACE), "BTCUSDT")
     yield feed
-    assert not feed.connection.told
+    assert not feed.connection.reported
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,4 @@ async def test_an_id_without_a_trade_is_no_hole_and_no_trade() -> None:
     assert ids(feed.take(futures_trade(6))) == [6]
     assert feed.meter.gaps_total == 0
     assert [len(batch.gaps) for batch in feed.take(futures_trade(8))] == [1]
-    assert not feed.connection.told
+    assert not feed.connection.reported

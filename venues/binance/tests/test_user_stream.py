@@ -1,4 +1,4 @@
-"""What is heard of an account on Binance's spot market, and that a cut is told."""
+"""What is heard of an account on Binance's spot market, and that a cut is reported."""
 
 import json
 from decimal import Decimal
@@ -43,8 +43,10 @@ async def test_lost_connection_interrupts_the_stream():
         events = client.follow()
         (begun,) = await take(events, 1)
         assert isinstance(begun, StreamInterrupted)
-        told = [{"subscriptionId": 0, "event": one} for one in (EXECUTION, trade, gone, position)]
-        await venue.send(*told)
+        reported = [
+            {"subscriptionId": 0, "event": one} for one in (EXECUTION, trade, gone, position)
+        ]
+        await venue.send(*reported)
         opened, fill, filled, cancelled, balance = await take(events, 5)
         assert opened.state == pb.ORDER_STATE_OPEN
         assert fill.fill_id == "77"
@@ -60,7 +62,7 @@ async def test_lost_connection_interrupts_the_stream():
         (lost,) = await take(events, 1)
         assert isinstance(lost, StreamInterrupted)
         await venue.send(
-            json.dumps(told[0]), '{"subscriptionId":0,"event":{"e":"executionReport"}}'
+            json.dumps(reported[0]), '{"subscriptionId":0,"event":{"e":"executionReport"}}'
         )
         again, lost = await take(events, 2)
         assert again == opened

@@ -151,7 +151,7 @@ class BybitEncoder:
         return None if topic is None else topic.snapshot(self._time_ns)
 
     def restart(self, stream: ExchangeStream) -> bytes | None:
-        """A service restart of the exchange: the update ids of a book begin anew, with a
+        """A service restart of the exchange: the update ids of a book start again, with a
         snapshot. None: the stream is no simulated book."""
         topic = self._topics.get(stream)
         if topic is None:

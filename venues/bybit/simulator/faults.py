@@ -1,7 +1,7 @@
 """Faults of Bybit alone. Each returns what is sent in place of a frame.
 
 update_id_skip    a change of a book is lost, so the update ids skip one
-service_restart   the whole book in place of a change or a quote; its update ids begin anew
+service_restart   the whole book in place of a change or a quote; its update ids start again
 same_update_id    a best quote is sent again, with the same update id
 """
 

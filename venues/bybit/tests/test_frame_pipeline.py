@@ -42,7 +42,7 @@ async def feed() -> AsyncIterator[Feed]:
     """Opens a connection without messages."""
     feed = Feed(spot(Environment("replay", "http://127.0.0.1:1")), "BTCUSDT")
     yield feed
-    assert not feed.connection.told
+    assert not feed.connection.reported
 
 
 @pytest.mark.parametrize(

@@ -38,10 +38,10 @@ async def test_a_book_is_as_deep_and_counts_as_its_topic(
     history: BybitHistory, raw: RawClient
 ) -> None:
     websocket = await subscribed(raw, "orderbook.200.BTCUSDT")
-    told = (await websocket.receive_json())["data"]
+    reported = (await websocket.receive_json())["data"]
     book = await history.book("BTCUSDT")
     assert book.bids.count.tolist() == book.asks.count.tolist() == [200]
-    assert told["u"] <= book.last_sequence <= told["u"] + 10
+    assert reported["u"] <= book.last_sequence <= reported["u"] + 10
     assert book.bids.price.unscaled[0] > 0
 
 

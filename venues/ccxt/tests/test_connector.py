@@ -23,12 +23,12 @@ def consecutive(ids: list[str]) -> bool:
 
 
 async def begins_again(connector: Connector, since: int) -> None:
-    """A gap was told, and trades and the book go on after it."""
+    """A gap was reported, and trades and the book go on after it."""
     await connector.until(lambda: connector.gaps(BOOK, since) and connector.gaps(TRADES, since))
-    told = len(connector.batches)
+    reported = len(connector.batches)
     await connector.until(connector.followed)
     await connector.until(
-        lambda: connector.rows(TRADES, told) > 2 and connector.rows(BOOK, told) > 2
+        lambda: connector.rows(TRADES, reported) > 2 and connector.rows(BOOK, reported) > 2
     )
 
 

@@ -19,7 +19,7 @@ class FakeSink:
 
     def __init__(self) -> None:
         self.taken: list[Rows] = []
-        self.told: list[tuple[int, int]] = []
+        self.reported: list[tuple[int, int]] = []
         self.bad_ids: set[str] = set()
 
     def publish(self, rows: Rows) -> bool:
@@ -29,10 +29,10 @@ class FakeSink:
         return True
 
     def report_gap(self, symbol: str, channel: int, reason: int, detail: str) -> None:
-        self.told.append((channel, reason))
+        self.reported.append((channel, reason))
 
     def on_connection_lost(self, symbols: Any, channels: Any, reason: str) -> None:
-        self.told += [(channel, types_pb2.GAP_REASON_RECONNECT) for channel in channels]
+        self.reported += [(channel, types_pb2.GAP_REASON_RECONNECT) for channel in channels]
 
     def reject_subscriptions(self, symbols: Any, channels: Any, message: str) -> None:
         raise AssertionError(message)
@@ -76,14 +76,14 @@ def test_each_trade_is_taken_once_and_none_is_held() -> None:
     stream.take(list(cache))
     filled(cache, 3)
     stream.take(list(cache))
-    assert (sink.ids, len(cache), sink.told) == (["1", "2", "3"], 0, [])
+    assert (sink.ids, len(cache), sink.reported) == (["1", "2", "3"], 0, [])
 
 
 def test_a_full_cache_is_a_gap_before_the_remaining_trades() -> None:
     sink = FakeSink()
     cache = filled(ArrayCache(2), 1, 2, 3)
     TradesChannel(context(sink, trades={SYMBOL: cache}), SYMBOL).take(())
-    assert sink.told == [(TRADES, types_pb2.GAP_REASON_OVERFLOW)]
+    assert sink.reported == [(TRADES, types_pb2.GAP_REASON_OVERFLOW)]
     assert sink.ids == ["2", "3"]
 
 
@@ -92,7 +92,7 @@ def test_a_trade_that_cannot_be_written_costs_no_other() -> None:
     sink.bad_ids = {"2"}
     cache = filled(ArrayCache(100), 1, 2, 3)
     TradesChannel(context(sink, trades={SYMBOL: cache}), SYMBOL).take(())
-    assert sink.told == [(TRADES, types_pb2.GAP_REASON_MALFORMED)]
+    assert sink.reported == [(TRADES, types_pb2.GAP_REASON_MALFORMED)]
     assert sink.ids == ["1", "3"]
 
 
@@ -120,7 +120,7 @@ def test_a_book_that_cannot_be_written_is_in_doubt_until_it_can() -> None:
     sink = FakeSink()
     stream = BooksChannel(context(sink, orderbooks={}), SYMBOL)
     stream.take({"bids": [[1e30, 1.0]], "asks": []})
-    assert sink.told == [(BOOK, types_pb2.GAP_REASON_RECONNECT)]
+    assert sink.reported == [(BOOK, types_pb2.GAP_REASON_RECONNECT)]
     stream.take({"bids": [[1.0, 1.0]], "asks": []})
     (rows,) = sink.taken
     assert isinstance(rows, BookRows)
@@ -136,5 +136,5 @@ def test_a_new_beginning_forgets_the_old_levels() -> None:
     stream.forget()
     assert books == {}
     stream.take(book)
-    told = [row.snapshot.tolist() for row in sink.taken if isinstance(row, BookRows)]
-    assert told == [[1], [1]]
+    reported = [row.snapshot.tolist() for row in sink.taken if isinstance(row, BookRows)]
+    assert reported == [[1], [1]]

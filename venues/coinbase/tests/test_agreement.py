@@ -118,7 +118,7 @@ async def test_frames_of_advanced_agree_but_for_the_side(advanced: Any) -> None:
     assert [trade["id"] for trade in theirs] == [str(number) for number in rows.trade_id]
     assert [trade["price"] for trade in theirs] == [float(one) for one in decimals(rows.price)]
     sides = zip([trade["side"] for trade in theirs], rows.side.tolist(), strict=True)
-    assert all((told == "buy") != (side == SIDE_BUY) for told, side in sides)
+    assert all((reported == "buy") != (side == SIDE_BUY) for reported, side in sides)
     book = advanced.orderbooks["BTC/USD"]
     assert list(map(tuple, book["bids"])) == [(79943.9, 3.0105)]
     assert list(map(tuple, book["asks"])) == [(79944.1, 1.2)]

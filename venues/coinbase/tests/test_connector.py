@@ -95,7 +95,7 @@ async def check_book(connected: ConnectorUnderTest, symbol: str) -> None:
             max(most(side.price.decimals) for side in sides) > book.scale.price
             or max(most(side.size.decimals) for side in sides) > book.scale.size
         ):
-            return False  # the feed has not yet told a number with so many places
+            return False  # the feed has not yet reported a number with so many places
         bids, asks = at_our_scale(theirs.bids), at_our_scale(theirs.asks)
         return (book.book.bids(), book.book.asks()) == (bids, asks)
 
@@ -231,15 +231,15 @@ async def test_a_replayed_session_ends_with_the_books_of_the_file(captures: Path
         for symbol, sides in books.items():
             book = connected.book(symbol)
             for ours, side in ((book.book.bids(), "buy"), (book.book.asks(), "sell")):
-                told = {price: size for price, size in sides[side].items() if size}
+                reported = {price: size for price, size in sides[side].items() if size}
                 assert {
                     to_decimal(price, book.scale.price): to_decimal(size, book.scale.size)
                     for price, size in ours
-                } == told
+                } == reported
 
 
 async def recorded_session(until_ns: int) -> list[bytes]:
-    """What one connection to Advanced Trade hears of a market, from its first word."""
+    """What one connection to Advanced Trade receives of a market, from its first word."""
     simulated = coinbase_spot()
     market = SimulatedMarket("1", OPENING_NS, 200, simulated.instruments)
     market_view = SimulatedMarketView(market, simulated)
@@ -274,5 +274,7 @@ async def test_a_capture_of_advanced_gets_new_numbers(tmp_path: Path) -> None:
         assert connected.synchronized()
         check_trades(connected)
         async with raw_client(base) as client:
-            told = await client.get("/products/BTC-USD/trades?limit=10")
-        assert [row["trade_id"] for row in reversed(told)] == trade_ids(connected, "BTC-USD")[-10:]
+            reported = await client.get("/products/BTC-USD/trades?limit=10")
+        assert [row["trade_id"] for row in reversed(reported)] == trade_ids(connected, "BTC-USD")[
+            -10:
+        ]

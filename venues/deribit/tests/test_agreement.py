@@ -93,7 +93,7 @@ def test_quotes_and_candles_agree(captures: Path, ccxt_pro: Ccxt) -> None:
         assert decimals(quote.bid_price) == numbers([theirs["bid"]])
         assert decimals(quote.ask_size) == numbers([theirs["askVolume"]])
     for line in frames_of(captures, "chart.trades"):
-        candle, (_, _, told) = parse.candles(Frames([line], [7])), ccxt_pro.read(line)
+        candle, (_, _, reported) = parse.candles(Frames([line], [7])), ccxt_pro.read(line)
         ours = (candle.open, candle.high, candle.low, candle.close, candle.volume)
-        assert [decimals(column)[0] for column in ours] == numbers(told[-1][1:])
-        assert candle.open_time_ns.tolist() == [told[-1][0] * 1_000_000]
+        assert [decimals(column)[0] for column in ours] == numbers(reported[-1][1:])
+        assert candle.open_time_ns.tolist() == [reported[-1][0] * 1_000_000]

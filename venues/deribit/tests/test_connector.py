@@ -53,12 +53,14 @@ async def check_book(connector: ConnectorUnderTest, raw: RawClient, symbol: str)
     """It equals what the exchange says, as soon as both are at the same change."""
     for _ in range(200):
         path = f"/api/v2/public/get_order_book?instrument_name={symbol}&depth=10000"
-        told = (await raw.get(path))["result"]
+        reported = (await raw.get(path))["result"]
         connector.feed_handler.pipeline.flush()
         book = connector.book(symbol)
-        if connector.synchronized(symbol) and book.last_sequence == told["change_id"]:
+        if connector.synchronized(symbol) and book.last_sequence == reported["change_id"]:
             for ours, theirs in ((book.book.bids(), "bids"), (book.book.asks(), "asks")):
-                levels = [(Decimal(str(price)), Decimal(str(size))) for price, size in told[theirs]]
+                levels = [
+                    (Decimal(str(price)), Decimal(str(size))) for price, size in reported[theirs]
+                ]
                 assert [
                     (to_decimal(price, book.scale.price), to_decimal(size, book.scale.size))
                     for price, size in ours

@@ -58,14 +58,18 @@ async def test_trades_are_oldest_first_and_start_at_a_number(
 ) -> None:
     websocket = await subscribed(raw, f"trades.{BTC}.100ms")
     await websocket.receive_json()
-    told = (await websocket.receive_json())["params"]["data"]
-    first = told[0]["trade_seq"]
-    trades = await history.trades(BTC, first, 0, len(told))
-    assert [int(trade.trade_id) for trade in trades] == [row["trade_seq"] for row in told]
-    assert [Decimal(trade.price) for trade in trades] == [Decimal(str(r["price"])) for r in told]
-    assert [Decimal(trade.size) for trade in trades] == [Decimal(str(r["amount"])) for r in told]
+    reported = (await websocket.receive_json())["params"]["data"]
+    first = reported[0]["trade_seq"]
+    trades = await history.trades(BTC, first, 0, len(reported))
+    assert [int(trade.trade_id) for trade in trades] == [row["trade_seq"] for row in reported]
+    assert [Decimal(trade.price) for trade in trades] == [
+        Decimal(str(r["price"])) for r in reported
+    ]
+    assert [Decimal(trade.size) for trade in trades] == [
+        Decimal(str(r["amount"])) for r in reported
+    ]
     sides = {"buy": types_pb2.SIDE_BUY, "sell": types_pb2.SIDE_SELL}
-    assert [trade.side for trade in trades] == [sides[row["direction"]] for row in told]
+    assert [trade.side for trade in trades] == [sides[row["direction"]] for row in reported]
     newest = await history.trades(BTC, 0, 0, 1000)
     numbers = [int(trade.trade_id) for trade in newest]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))

@@ -132,37 +132,37 @@ def test_the_checksums_of_deep_books_of_ten_markets_hold(captures: Path) -> None
 
 
 def test_a_wrong_checksum_is_a_gap_until_the_next_whole_book() -> None:
-    books, told = Books(10, "BTC/USDT"), BookPublisher()
-    books.take([told.begin("9.0"), told.go_on("9.0", "5.00000000")])
+    books, reported = Books(10, "BTC/USDT"), BookPublisher()
+    books.take([reported.begin("9.0"), reported.go_on("9.0", "5.00000000")])
     assert books.gaps == []
-    books.take([told.go_on("9.0", "6.00000000", off_by=1), told.go_on("9.0", "7.00000000")])
+    books.take([reported.go_on("9.0", "6.00000000", off_by=1), reported.go_on("9.0", "7.00000000")])
     assert [gap.reason for gap in books.gaps] == [types_pb2.GAP_REASON_CHECKSUM]
     assert books.of("BTC/USDT").state is BookState.IN_DOUBT
-    books.take([told.begin("9.0", "8.00000000"), told.go_on("10.0", "9.00000000")])
+    books.take([reported.begin("9.0", "8.00000000"), reported.go_on("10.0", "9.00000000")])
     book = books.of("BTC/USDT")
     assert (book.state, book.epoch) == (BookState.SYNCHRONIZED, 2)
     assert as_written(book, book.book.bids()) == [("10.0", "9.00000000"), ("9.0", "8.00000000")]
 
 
 def test_a_wrong_snapshot_does_not_prove_the_book() -> None:
-    books, told = Books(10, "BTC/USDT"), BookPublisher()
-    books.take([told.begin("9.0", off_by=1)])
+    books, reported = Books(10, "BTC/USDT"), BookPublisher()
+    books.take([reported.begin("9.0", off_by=1)])
     assert books.of("BTC/USDT").state is not BookState.SYNCHRONIZED
     assert books.keeper.wanting_snapshot() == ["BTC/USDT"]
 
 
 def test_a_market_with_few_levels_is_proven_by_those_it_has() -> None:
-    books, told = Books(10, "BTC/USDT"), BookPublisher()
-    books.take([told.begin("9.0"), told.go_on("9.0", "0.00000000")])
+    books, reported = Books(10, "BTC/USDT"), BookPublisher()
+    books.take([reported.begin("9.0"), reported.go_on("9.0", "0.00000000")])
     book = books.of("BTC/USDT")
     assert (book.state, book.book.bids()) == (BookState.SYNCHRONIZED, [])
 
 
 def test_markets_of_different_decimal_places_do_not_disturb_each_other() -> None:
-    told = BookPublisher("BTC/USDT"), BookPublisher("DOGE/USDT", "0.2000000")
+    reported = BookPublisher("BTC/USDT"), BookPublisher("DOGE/USDT", "0.2000000")
     books = Books(10, "BTC/USDT", "DOGE/USDT")
-    books.take([told[0].begin("9.0"), told[1].begin("0.1040000")])
-    books.take([told[0].go_on("9.1"), told[1].go_on("0.1040001")])
+    books.take([reported[0].begin("9.0"), reported[1].begin("0.1040000")])
+    books.take([reported[0].go_on("9.1"), reported[1].go_on("0.1040001")])
     assert books.gaps == []
 
 

@@ -67,9 +67,11 @@ async def check_book(
         if not text.startswith('{"channel":"book"'):
             continue
         client.apply(text)
-        told_ns = instant_ns(json.loads(text)["data"][0]["timestamp"])
-        await connected.until(lambda at_ns=told_ns: book.venue_time_ns >= at_ns, "as late a book")
-        if book.venue_time_ns == told_ns:
+        reported_ns = instant_ns(json.loads(text)["data"][0]["timestamp"])
+        await connected.until(
+            lambda at_ns=reported_ns: book.venue_time_ns >= at_ns, "as late a book"
+        )
+        if book.venue_time_ns == reported_ns:
             assert as_written(book, book.book.bids()) == client.levels("bids")
             assert as_written(book, book.book.asks()) == client.levels("asks")
             break

@@ -38,7 +38,7 @@ async def feed() -> AsyncIterator[Feed]:
     """Opens a connection without messages."""
     feed = Feed(spot(Environment("replay", "http://127.0.0.1:1")), "BTC/USDT")
     yield feed
-    assert not feed.connection.told
+    assert not feed.connection.reported
 
 
 @pytest.mark.parametrize(

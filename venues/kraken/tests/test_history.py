@@ -69,11 +69,11 @@ async def test_trades_are_those_of_the_feed(history: KrakenHistory, raw: RawClie
     frame: dict[str, Any] = {}
     while (frame.get("channel"), frame.get("type")) != ("trade", "update"):
         frame = await websocket.receive_json()
-    (told, *_) = frame["data"]
-    (trade,) = await history.trades("BTC/USDT", told["trade_id"], 0, 1)
-    assert trade.trade_id == str(told["trade_id"])
-    assert (float(trade.price), float(trade.size)) == (told["price"], told["qty"])
-    assert (trade.side == types_pb2.SIDE_BUY) is (told["side"] == "buy")
+    (reported, *_) = frame["data"]
+    (trade,) = await history.trades("BTC/USDT", reported["trade_id"], 0, 1)
+    assert trade.trade_id == str(reported["trade_id"])
+    assert (float(trade.price), float(trade.size)) == (reported["price"], reported["qty"])
+    assert (trade.side == types_pb2.SIDE_BUY) is (reported["side"] == "buy")
     newest = await history.trades("BTC/USDT", 0, 0, 1000)
     ids = [int(one.trade_id) for one in newest]
     assert ids == list(range(ids[0], ids[0] + len(ids)))

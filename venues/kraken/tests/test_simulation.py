@@ -23,7 +23,7 @@ RENEWAL_FRAMES = 20
 SYMBOLS = ("BTC/USDT", "DOGE/USDT")
 
 
-async def told(seed: int, depth: int) -> list[tuple[str, bytes]]:
+async def reported(seed: int, depth: int) -> list[tuple[str, bytes]]:
     """What the exchange says of some books, each frame with its symbol."""
     exchange = kraken_spot()
     market = SimulatedMarket(str(seed), OPENING_NS, 2_000, INSTRUMENTS)
@@ -76,7 +76,7 @@ def check_top(books: Books, symbol: str, truth: ClientBook) -> None:
 
 @pytest.mark.parametrize(("seed", "depth"), [(1, 10), (2, 10), (3, 25)])
 async def test_a_proven_book_is_correct_under_every_fault(seed: int, depth: int) -> None:
-    frames = await told(seed, depth)
+    frames = await reported(seed, depth)
     line = LossyConnection(random.Random(seed))
     books = Books(depth, *SYMBOLS)
     truths = {symbol: ClientBook(depth) for symbol in SYMBOLS}

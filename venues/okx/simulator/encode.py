@@ -68,7 +68,7 @@ class _Market:
     published: _Book | None = None
     """None: the book has no subscribers."""
     restarted_at: int = 0
-    """The sequence after which the ids begin anew; see ``OkxEncoder.restart``."""
+    """The sequence after which the ids start again; see ``OkxEncoder.restart``."""
 
     def number(self, sequence: int) -> int:
         """The seqId of a sequence."""
@@ -179,7 +179,7 @@ class OkxEncoder:
         return ExchangeBookSnapshot(market.number(book.sequence), bids, asks)
 
     def restart(self, stream: ExchangeStream) -> bytes | None:
-        """Begin the ids of a book anew, as after maintenance: an empty update whose seqId is below
+        """Start the ids of a book again, as after maintenance: an empty update whose seqId is below
         its prevSeqId. None: the stream is no published book."""
         market = self._by_symbol.get(stream.symbol)
         if market is None or stream is not market.book or market.published is None:

@@ -1,7 +1,7 @@
 """Faults of OKX alone. Each returns what is sent in place of a frame.
 
 empty_update        the frame, then an empty update of the book: its seqId is its prevSeqId
-sequence_restart    the frame, then an empty update, after which the ids begin anew
+sequence_restart    the frame, then an empty update, after which the ids start again
 checksum_zero       the frame with the checksum 0, as it has been at OKX since June 2026
 checksum_wrong      the frame with the checksum of another book
 service_upgrade     the notice 64008, then the frame; the connection is closed half a minute later

@@ -18,11 +18,11 @@ def update(previous: int, last: int) -> SequenceNumbers:
     [
         (10, update(10, 15), SequenceResult.APPLY),
         (15, update(15, 15), SequenceResult.APPLY),  # nothing has happened for a minute
-        (15, update(15, 3), SequenceResult.APPLY),  # the numbering begins anew
+        (15, update(15, 3), SequenceResult.APPLY),  # the numbering starts again
         (3, update(3, 5), SequenceResult.APPLY),
         (15, update(10, 15), SequenceResult.STALE),  # the same one again
         (15, update(16, 20), SequenceResult.GAP),
-        (15, update(3, 5), SequenceResult.GAP),  # the one that began the numbering anew was missed
+        (15, update(3, 5), SequenceResult.GAP),  # the one that restarted the numbering was missed
         (0, update(0, 0), SequenceResult.APPLY),  # captures of before there were numbers
     ],
 )

@@ -78,16 +78,16 @@ async def test_all_that_swaps_are_valued_at_reaches_the_swap() -> None:
         running("simulate", "okx_futures", events_per_second=200) as base,
         connected(base, SWAPS[:1]) as connector,
     ):
-        told: dict[str, int] = {}
+        reported: dict[str, int] = {}
 
         def complete() -> bool:
             for columns, row in connector.rows(types_pb2.CHANNEL_MARKS, SWAPS[0]):
                 for name in ("mark_price", "index_price", "funding_rate", "next_funding_time_ns"):
-                    told[name] = max(told.get(name, 0), abs(getattr(columns, name)[row]))
-            return len(told) == 4 and all(told.values())
+                    reported[name] = max(reported.get(name, 0), abs(getattr(columns, name)[row]))
+            return len(reported) == 4 and all(reported.values())
 
         await connector.until(complete)
-        assert told["next_funding_time_ns"] % (8 * 3_600_000_000_000) == 0
+        assert reported["next_funding_time_ns"] % (8 * 3_600_000_000_000) == 0
 
 
 async def test_each_trade_is_published_once_in_order(connector: ConnectorUnderTest) -> None:

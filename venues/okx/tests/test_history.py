@@ -67,10 +67,10 @@ async def test_a_book_is_as_deep_as_its_channel(history: OkxHistory, raw: RawCli
     argument = {"channel": "books", "instId": SYMBOL}
     await websocket.send_json({"op": "subscribe", "args": [argument]})
     assert (await websocket.receive_json())["event"] == "subscribe"
-    (told,) = (await websocket.receive_json())["data"]
+    (reported,) = (await websocket.receive_json())["data"]
     book = await history.book(SYMBOL)
     assert 300 < book.bids.count[0] <= 400
-    assert book.last_sequence >= told["seqId"]
+    assert book.last_sequence >= reported["seqId"]
     assert len(book.asks.price) == book.asks.count[0]
 
 

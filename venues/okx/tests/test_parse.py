@@ -128,7 +128,7 @@ def test_a_snapshot_has_no_predecessor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sequence", "first"), [(b"123456", 123456), (b"3", 3)], ids=["empty", "begun anew"]
+    ("sequence", "first"), [(b"123456", 123456), (b"3", 3)], ids=["empty", "restarted"]
 )
 def test_an_update_never_ends_before_it_begins(sequence: bytes, first: int) -> None:
     rows = parse.book(Frames([BOOK.replace(b"123460", sequence)], [7]))

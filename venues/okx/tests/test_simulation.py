@@ -101,7 +101,7 @@ def test_a_proven_book_is_right_whatever_happens(seed: int) -> None:
     book = keeper.books["BTC-USDT"]
     was: dict[bytes, tuple[int, object]] = {}
 
-    def told() -> Iterator[bytes]:
+    def reported() -> Iterator[bytes]:
         """The feed, and what was true after each frame of it."""
         wanted_for = 0
         for number in range(UPDATES):
@@ -113,7 +113,7 @@ def test_a_proven_book_is_right_whatever_happens(seed: int) -> None:
             yield frame
 
     right, newest, truth = 0, -1, None
-    for arrived in spoiled(told(), chance):
+    for arrived in spoiled(reported(), chance):
         for frame in arrived:
             rows: BookRows = parse.book(Frames([frame], [1]))
             keeper.on_rows(rows)

@@ -1,4 +1,4 @@
-"""Where an account is told of something: one object per name."""
+"""The streams over which an account gets its events: one object per name."""
 
 from decimal import Decimal
 

@@ -244,7 +244,7 @@ def test_a_price_that_was_one_is_none_under_another_tick():
     assert market.book.levels(True, 5) == [(9_998, 2_000), (9_995, 1_000)]
 
 
-def test_the_best_prices_are_told_whenever_orders_change_them():
+def test_the_best_prices_are_reported_whenever_orders_change_them():
     market = Market()
     best = market.order("demo", "buy", "1", "100")
     market.order("demo", "buy", "2", "99")

@@ -1,4 +1,4 @@
-"""What is held of an account is counted as orders come and go. Here all of it is summed up anew."""
+"""What is held of an account is counted as orders come and go: compare it with the full sum."""
 
 import random
 from contextlib import suppress

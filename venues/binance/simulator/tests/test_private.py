@@ -286,8 +286,8 @@ async def test_a_logon_takes_the_place_of_signatures(exchange, market_view, engi
 
 async def test_account_events_are_sent_until_the_listen_key_ends(exchange, market_view, engine):
     session = exchange.open("/ws-api/v3", {})
-    told: list[dict] = []
-    session.report = lambda stream, payload: told.append(json.loads(payload))
+    reported: list[dict] = []
+    session.report = lambda stream, payload: reported.append(json.loads(payload))
     key = ed25519_credentials(engine.keys[0])
     params: dict = {"apiKey": key["apiKey"], "timestamp": NOW_MS}
     params["signature"] = by_ed25519(key["secret"], params)
@@ -298,13 +298,13 @@ async def test_account_events_are_sent_until_the_listen_key_ends(exchange, marke
     assert again["error"]["code"] == -2035
     await called(exchange, market_view, signed("POST", ORDER, **LIMIT, newClientOrderId="mine"))
     await called(exchange, market_view, signed("DELETE", ORDER, symbol="BTCUSDT", orderId=1))
-    events = [one["event"] for one in told]
+    events = [one["event"] for one in reported]
     assert [(one["x"], one["X"]) for one in events] == [("NEW", "NEW"), ("CANCELED", "CANCELED")]
     assert events[1]["C"] == "mine" != events[1]["c"]
     await spoken(exchange, session, market_view, "userDataStream.unsubscribe", {})
-    assert told[-1]["event"]["e"] == "eventStreamTerminated"
+    assert reported[-1]["event"]["e"] == "eventStreamTerminated"
     await called(exchange, market_view, signed("POST", ORDER, **LIMIT))
-    assert len(told) == 3
+    assert len(reported) == 3
 
 
 async def test_an_hmac_key_cannot_log_on(exchange, market_view):

@@ -101,7 +101,7 @@ async def test_wrong_keys_have_different_errors():
         for key, secret, code in cases:
             with pytest.raises(ccxt.AuthenticationError, match=code):
                 async with trading_client(base, key, secret):
-                    raise AssertionError("coins were told to a stranger")
+                    raise AssertionError("balances were sent to a stranger")
         async with trading_client(base) as client:
             client.options["timeDifference"] = 60_000
             with pytest.raises(ccxt.InvalidNonce):
@@ -126,13 +126,20 @@ async def test_another_client_of_the_account_gets_its_events():
         strange = asyncio.create_task(stranger.watch_orders(SYMBOL))
         await subscribed(base, 2)
         order = await client.create_order(SYMBOL, "limit", "buy", 0.01, price)
-        (told,) = await hearing
-        assert (told["id"], told["status"], told["price"]) == (order["id"], "open", price)
+        (reported,) = await hearing
+        assert (reported["id"], reported["status"], reported["price"]) == (
+            order["id"],
+            "open",
+            price,
+        )
         hearing = asyncio.create_task(watcher.watch_orders(SYMBOL))
         await asyncio.sleep(0)
         await client.cancel_order(order["id"], SYMBOL)
-        (told,) = await hearing
-        assert (told["status"], told["clientOrderId"]) == ("canceled", order["clientOrderId"])
+        (reported,) = await hearing
+        assert (reported["status"], reported["clientOrderId"]) == (
+            "canceled",
+            order["clientOrderId"],
+        )
         fills = asyncio.create_task(watcher.watch_my_trades(SYMBOL))
         money = asyncio.create_task(watcher.watch_balance())
         await asyncio.sleep(0)
@@ -191,5 +198,5 @@ async def test_orders_over_the_websocket(kind: str):
         leaked = {"clientOrderId": "both"}
         with pytest.raises(ccxt.ExchangeError, match="Not all sent parameters were read"):
             await client.create_order_ws(SYMBOL, "limit", "buy", 0.01, price, leaked)
-        told = await client.fetch_balance_ws()
-        assert {one["asset"] for one in told["info"]["balances"]} >= {"BTC", "USDT"}
+        reported = await client.fetch_balance_ws()
+        assert {one["asset"] for one in reported["info"]["balances"]} >= {"BTC", "USDT"}

@@ -90,8 +90,12 @@ async def test_another_client_of_the_account_gets_its_events():
         hearing = asyncio.create_task(watcher.watch_orders(SYMBOL))
         await connected(base)
         order = await client.create_order(SYMBOL, "limit", "buy", 0.01, price)
-        (told,) = await hearing
-        assert (told["id"], told["status"], told["price"]) == (order["id"], "open", price)
+        (reported,) = await hearing
+        assert (reported["id"], reported["status"], reported["price"]) == (
+            order["id"],
+            "open",
+            price,
+        )
         fills = asyncio.create_task(watcher.watch_my_trades(SYMBOL))
         money = asyncio.create_task(watcher.watch_balance())
         positions = asyncio.create_task(watcher.watch_positions([SYMBOL]))

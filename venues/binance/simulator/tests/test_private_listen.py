@@ -68,66 +68,66 @@ def listening(exchange: Dialect, path: str, **query: str) -> tuple[object, list[
     """A connection and the messages that it gets."""
     session = exchange.open(path, query)
     assert session is not None
-    told: list[dict] = []
+    reported: list[dict] = []
 
     def tell(stream, payload: bytes) -> None:
         text = payload if session.shape is None else session.shape(payload)
-        told.append(json.loads(text))
+        reported.append(json.loads(text))
 
     session.report = tell
-    return session, told
+    return session, reported
 
 
 async def test_a_listen_key_lives_for_an_hour_unless_it_is_kept(exchange, market_view, engine):
     name = (await listen_key(exchange, market_view))["listenKey"]
     assert (await listen_key(exchange, market_view))["listenKey"] == name
-    session, told = listening(exchange, "/private/ws", listenKey=name)
+    session, reported = listening(exchange, "/private/ws", listenKey=name)
     market_view.now_ns += HOUR_NS - 1
     assert (await listen_key(exchange, market_view, "PUT"))["listenKey"] == name
     market_view.now_ns += HOUR_NS - 1
     exchange.tick(session, market_view)
-    assert not told
+    assert not reported
     market_view.now_ns += 1
     exchange.tick(session, market_view)
     exchange.tick(session, market_view)
-    assert [one["e"] for one in told] == ["listenKeyExpired"]
+    assert [one["e"] for one in reported] == ["listenKeyExpired"]
     assert (await listen_key(exchange, market_view, "PUT"))["code"] == -1125
     engine.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(1), Decimal(0)), "fill"))
-    assert len(told) == 1
+    assert len(reported) == 1
     assert (await listen_key(exchange, market_view))["listenKey"] != name
 
 
 @pytest.mark.parametrize("path", ["/private/ws/{}", "/ws/{}"])
 async def test_a_listen_key_in_the_path(exchange, market_view, engine, path):
     name = (await listen_key(exchange, market_view))["listenKey"]
-    session, told = listening(exchange, path.format(name))
+    session, reported = listening(exchange, path.format(name))
     engine.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(0)), "funding"))
     engine.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(1)), "order"))
-    assert [one["a"]["m"] for one in told] == ["FUNDING_FEE"]
-    assert told[0]["a"]["B"] == [{"a": "USDT", "wb": "5", "cw": "5", "bc": "0"}]
+    assert [one["a"]["m"] for one in reported] == ["FUNDING_FEE"]
+    assert reported[0]["a"]["B"] == [{"a": "USDT", "wb": "5", "cw": "5", "bc": "0"}]
     for forget in session.when_closed:
         forget()
     engine.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(0)), "funding"))
-    assert len(told) == 1
+    assert len(reported) == 1
 
 
 async def test_a_combined_connection_names_the_listen_key(exchange, market_view, engine):
     name = (await listen_key(exchange, market_view))["listenKey"]
-    _, told = listening(exchange, "/private/stream", streams=name)
+    _, reported = listening(exchange, "/private/stream", streams=name)
     held = PositionView(
         "demo", "BTCUSDT", Decimal("-0.5"), Decimal(50_000), Decimal(49_000), Decimal(500),
         None, Decimal(2_500), Decimal(0),
     )  # fmt: skip
     engine.tell(PositionChanged(held, "fill"))
-    assert told[0]["stream"] == name
-    (position,) = told[0]["data"]["a"]["P"]
+    assert reported[0]["stream"] == name
+    (position,) = reported[0]["data"]["a"]["P"]
     assert (position["pa"], position["ep"], position["up"]) == ("-0.5", "50000", "500")
 
 
 async def test_an_unknown_listen_key_gets_no_events(exchange, market_view, engine):
-    _, told = listening(exchange, "/private/ws", listenKey="nobody")
+    _, reported = listening(exchange, "/private/ws", listenKey="nobody")
     engine.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(0)), "fill"))
-    assert not told
+    assert not reported
     request = RestRequest("POST", f"{ROOT}/listenKey", headers={"X-MBX-APIKEY": "nobodys"})
     status, body = await called(exchange, market_view, request)
     assert (status, body["code"]) == (401, -2015)
@@ -137,7 +137,7 @@ async def test_a_conditional_order_is_an_order_only_when_it_has_triggered(
     exchange, market_view, engine
 ):
     name = (await listen_key(exchange, market_view))["listenKey"]
-    _, told = listening(exchange, "/private/ws", listenKey=name)
+    _, reported = listening(exchange, "/private/ws", listenKey=name)
     engine.status = OrderStatus.UNTRIGGERED
     plain = {name: text for name, text in STOP.items() if name != "algoType"}
     request = signed("POST", f"{ROOT}/order", **plain, stopPrice="45000")
@@ -154,7 +154,7 @@ async def test_a_conditional_order_is_an_order_only_when_it_has_triggered(
     assert shown["clientAlgoId"] == placed["clientAlgoId"]
     _, gone = await called(exchange, market_view, signed("DELETE", f"{ROOT}/algoOrder", **ids))
     assert (gone["code"], gone["msg"]) == ("200", "success")
-    assert [(one["e"], one["o"]["X"]) for one in told] == [
+    assert [(one["e"], one["o"]["X"]) for one in reported] == [
         ("ALGO_UPDATE", "NEW"),
         ("ALGO_UPDATE", "CANCELED"),
     ]

@@ -129,10 +129,10 @@ def test_only_spot_has_a_public_path(exchange):
 async def test_the_rest_book_has_the_update_id_of_the_topic_of_200_levels(
     exchange, market_view, session
 ):
-    _, told = await say(exchange, session, market_view, subscribe("orderbook.200.ETHUSDT"))
+    _, reported = await say(exchange, session, market_view, subscribe("orderbook.200.ETHUSDT"))
     book = await asked(exchange, market_view, "orderbook", symbol="ETHUSDT", limit=50)
-    assert (book["u"], book["seq"]) == (told["data"]["u"], told["data"]["seq"])
-    assert (book["b"], book["a"]) == (told["data"]["b"][:50], told["data"]["a"][:50])
+    assert (book["u"], book["seq"]) == (reported["data"]["u"], reported["data"]["seq"])
+    assert (book["b"], book["a"]) == (reported["data"]["b"][:50], reported["data"]["a"][:50])
     deep = await asked(exchange, market_view, "orderbook", symbol="ETHUSDT", limit=1000)
     assert deep["b"][:50] == book["b"]
     assert len(deep["b"]) > 200

@@ -123,9 +123,9 @@ async def test_a_quiet_best_quote_is_sent_again_with_its_id():
     show.run(OPENING_NS + SECOND_NS)
     await show.say("subscribe", "orderbook.1.BTCUSDT")
     show.run(OPENING_NS + 30 * SECOND_NS)
-    told = [frame["data"]["u"] for frame in show.said["orderbook.1.BTCUSDT"]]
-    assert len(told) > len(set(told))
-    assert told == sorted(told)
+    reported = [frame["data"]["u"] for frame in show.said["orderbook.1.BTCUSDT"]]
+    assert len(reported) > len(set(reported))
+    assert reported == sorted(reported)
 
 
 async def test_trades_are_consecutive_and_agree_with_history(show: Show):

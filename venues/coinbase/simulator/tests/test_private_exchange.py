@@ -200,10 +200,10 @@ async def test_each_change_of_an_order_is_reported(base, client):
         assert said["channels"] == [{"name": "user", "product_ids": ["BTC-USD"]}]
         ack = await client.create_order(SYMBOL, "limit", "buy", 0.01, round(price * 0.9, 2))
         await client.cancel_order(ack["id"], SYMBOL)
-        told = [await socket.receive_json(timeout=WAIT_SECONDS_MAX) for _ in range(3)]
-        assert [one["type"] for one in told] == ["received", "open", "done"]
-        assert {one["order_id"] for one in told} == {ack["id"]}
-        assert (told[1]["remaining_size"], told[2]["reason"]) == ("0.01", "canceled")
+        reported = [await socket.receive_json(timeout=WAIT_SECONDS_MAX) for _ in range(3)]
+        assert [one["type"] for one in reported] == ["received", "open", "done"]
+        assert {one["order_id"] for one in reported} == {ack["id"]}
+        assert (reported[1]["remaining_size"], reported[2]["reason"]) == ("0.01", "canceled")
         await client.create_order(SYMBOL, "limit", "buy", 0.01, round(price * 1.02, 2))
         kinds = [(await socket.receive_json(timeout=WAIT_SECONDS_MAX))["type"] for _ in range(3)]
         assert kinds[:2] == ["received", "match"]

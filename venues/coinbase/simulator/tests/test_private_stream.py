@@ -1,4 +1,4 @@
-"""ccxt as it comes hears of its account at the simulated Advanced Trade."""
+"""The unmodified ccxt client gets the events of its account at the simulated Advanced Trade."""
 
 import asyncio
 
@@ -54,16 +54,16 @@ async def test_messages_of_a_connection_are_numbered(base, client):
         socket = await session.ws_connect(base)
         call = {"type": "subscribe", "channel": "user", "product_ids": ["BTC-USD"]}
         await socket.send_json({**call, "jwt": client.create_auth_token(client.seconds())})
-        told = [await socket.receive_json(timeout=WAIT_SECONDS_MAX) for _ in range(2)]
-        assert [one["channel"] for one in told] == ["user", "subscriptions"]
-        (event,) = told[0]["events"]
+        reported = [await socket.receive_json(timeout=WAIT_SECONDS_MAX) for _ in range(2)]
+        assert [one["channel"] for one in reported] == ["user", "subscriptions"]
+        (event,) = reported[0]["events"]
         assert (event["type"], event["orders"]) == ("snapshot", [])
         ack = await client.create_order(SYMBOL, "limit", "buy", 0.01, low)
         await client.create_order("ETH/USD", "limit", "buy", 0.01, 1_000)
         await client.cancel_order(ack["id"])
-        told += [await socket.receive_json(timeout=WAIT_SECONDS_MAX) for _ in range(2)]
-        assert [one["sequence_num"] for one in told] == [0, 1, 2, 3]
-        rows = [one["events"][0]["orders"][0] for one in told[2:]]
+        reported += [await socket.receive_json(timeout=WAIT_SECONDS_MAX) for _ in range(2)]
+        assert [one["sequence_num"] for one in reported] == [0, 1, 2, 3]
+        rows = [one["events"][0]["orders"][0] for one in reported[2:]]
         assert [row["status"] for row in rows] == ["OPEN", "CANCELLED"]
         assert {row["order_id"] for row in rows} == {ack["id"]}
         assert (rows[0]["leaves_quantity"], float(rows[0]["limit_price"])) == ("0.01", low)

@@ -68,7 +68,7 @@ class Socket:
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
-        self.told: list[dict] = []
+        self.reported: list[dict] = []
         """What came besides answers."""
         self._ids = itertools.count(1)
 
@@ -81,7 +81,7 @@ class Socket:
             message = await self.socket.receive_json(timeout=WAIT_SECONDS_MAX)
             if message.get("id") == number:
                 return message
-            self.told.append(message["params"])
+            self.reported.append(message["params"])
 
     async def get(self, method: str, **params):
         """The result."""
@@ -89,9 +89,11 @@ class Socket:
 
     async def hear(self, count: int) -> list[dict]:
         """So many notifications in all."""
-        while len(self.told) < count:
-            self.told.append((await self.socket.receive_json(timeout=WAIT_SECONDS_MAX))["params"])
-        return self.told
+        while len(self.reported) < count:
+            self.reported.append(
+                (await self.socket.receive_json(timeout=WAIT_SECONDS_MAX))["params"]
+            )
+        return self.reported
 
 
 @pytest.fixture
@@ -120,10 +122,10 @@ async def test_orders_go_over_the_websocket(socket):
     edited = await socket.get("private/edit", order_id=number, amount=200, price=price)
     assert edited["order"]["amount"] == 200
     assert (await socket.get("private/cancel", order_id=number))["order_state"] == "cancelled"
-    told = await socket.hear(6)
-    states = [one["data"]["order_state"] for one in told if one["channel"] == channels[0]]
+    reported = await socket.hear(6)
+    states = [one["data"]["order_state"] for one in reported if one["channel"] == channels[0]]
     assert states == ["open", "open", "cancelled"]
-    changes = [one["data"]["orders"][0] for one in told if one["channel"] == channels[1]]
+    changes = [one["data"]["orders"][0] for one in reported if one["channel"] == channels[1]]
     assert [one["amount"] for one in changes] == [100, 200, 200]
     assert {one["label"] for one in changes} == {"it"}
 
@@ -169,8 +171,11 @@ async def test_orders_are_cancelled_when_their_market_is_delisted(base, client, 
     order = await client.create_order(SYMBOL, "limit", "buy", 100, price)
     await socket.get("private/subscribe", channels=["user.orders.any.any.raw"])
     await go_wrong(base, fault="delist", symbol=NATIVE)
-    (told,) = await socket.hear(1)
-    assert (told["data"]["order_id"], told["data"]["order_state"]) == (order["id"], "cancelled")
+    (reported,) = await socket.hear(1)
+    assert (reported["data"]["order_id"], reported["data"]["order_state"]) == (
+        order["id"],
+        "cancelled",
+    )
     assert (await client.fetch_order(order["id"]))["status"] == "canceled"
 
 

@@ -17,7 +17,7 @@ class ClientBook:
         self.depth = depth
         self.sides: dict[str, dict[str, str]] = {"bids": {}, "asks": {}}
         self.claimed = 0
-        """The newest checksum that was told."""
+        """The newest checksum that was reported."""
 
     def apply(self, frame: bytes) -> None:
         """A snapshot or an update."""

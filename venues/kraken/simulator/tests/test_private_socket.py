@@ -85,8 +85,8 @@ class Account:
         await self.socket.send_json(call)
 
     async def hear(self, **members) -> dict:
-        """The next message with these members: what an order makes happen is told before or after
-        the order is answered."""
+        """The next message with these members: the events of an order come before or after its
+        answer."""
         for message in self.unheard:
             if members.items() <= message.items():
                 self.unheard.remove(message)
@@ -126,18 +126,18 @@ async def test_messages_are_numbered_and_have_the_changes(client, account):
     assert (await account.hear(channel="executions"))["data"] == []
     limit = {"order_type": "limit", "side": "buy", "symbol": SYMBOL, "order_qty": 0.01}
     await account.say("add_order", **limit, limit_price=low, cl_ord_id="mine")
-    told = [await account.hear(channel="executions") for _ in range(2)]
+    reported = [await account.hear(channel="executions") for _ in range(2)]
     reply = await account.hear(method="add_order")
     assert (reply["success"], reply["req_id"]) == (True, 7)
     assert reply["result"]["cl_ord_id"] == "mine"
     await account.say("amend_order", cl_ord_id="mine", order_qty=0.02)
-    told.append(await account.hear(channel="executions"))
+    reported.append(await account.hear(channel="executions"))
     await account.say("cancel_order", cl_ord_id=["mine", "other"])
-    told.append(await account.hear(channel="executions"))
+    reported.append(await account.hear(channel="executions"))
     assert (await account.hear(method="cancel_order"))["success"] is True
     assert (await account.hear(method="cancel_order"))["error"] == "EOrder:Unknown order"
-    assert [one["sequence"] for one in told] == [2, 3, 4, 5]
-    rows = [one["data"][0] for one in told]
+    assert [one["sequence"] for one in reported] == [2, 3, 4, 5]
+    rows = [one["data"][0] for one in reported]
     kinds = [row["exec_type"] for row in rows]
     assert kinds == ["pending_new", "new", "amended", "canceled"]
     assert rows[0]["order_qty"] == 0.01
