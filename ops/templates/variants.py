@@ -169,7 +169,7 @@ def _rest_book_edits() -> Iterator[TemplateEdit]:
     )
     capture_file = "            # A capture has its own snapshots.\n"
     yield TemplateEdit("simulator/websocket.py", capture_file, "", until="        return answers")
-    file = "simulator/tests/test_conversation.py"
+    file = "simulator/tests/test_public.py"
     snapshot = "    book = await websocket.receive_json(timeout=5)\n"
     yield TemplateEdit(file, snapshot, "    last, updates = 0, 0\n", until="    while updates < 5")
     joined = 'assert frame["previous"] == last'
@@ -262,7 +262,7 @@ def _text_id_test_edits() -> Iterator[TemplateEdit]:
 
 
 def _trade_id_test(what_ids_do: str, condition: str) -> Iterator[TemplateEdit]:
-    file = "simulator/tests/test_conversation.py"
+    file = "simulator/tests/test_public.py"
     yield TemplateEdit(file, "test_trades_count_by_one", f"test_trade_ids_{what_ids_do}")
     yield TemplateEdit(file, "ids == list(range(ids[0], ids[0] + 10))", condition)
 

@@ -23,7 +23,7 @@ from kit.connector.publishing.epoch_manager import AHEAD_MAX_MS, EpochManager
 from kit.connector.publishing.instrument_cache import InstrumentCache
 from kit.connector.publishing.listing_publisher import ListingPublisher
 from kit.connector.tests.fakes import BOOK, BOOK_RULES, TRADES, Stage, book, trade
-from kit.connector.tests.test_verification import FakeHistory, answer, levels
+from kit.connector.tests.test_book_verification import FakeHistory, answer, levels
 from kit.marketdata.book.book import Book
 from kit.marketdata.book.checksum import Checksum, top_checksum
 from kit.marketdata.book.levels import BookSide

@@ -14,7 +14,7 @@ def load(**environment: str) -> SimulatorSettings:
     return settings.load(SimulatorSettings, "simulator", variables, Path("/no/such/file"))
 
 
-def test_tapes_are_by_venue_in_their_order():
+def test_captures_are_by_venue_in_their_order():
     chosen = load(replay="binance=/a/one.jsonl,kraken=/b.gz,binance=/a/two.jsonl")
     assert chosen.captures() == {
         "binance": [Path("/a/one.jsonl"), Path("/a/two.jsonl")],

@@ -13,7 +13,7 @@ from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
 from tests.support.raw_client import lines_of, raw_client
 from venues.binance.simulator import binance_futures
 from venues.binance.simulator.tests.running import ccxt_futures_client, running
-from venues.binance.simulator.tests.test_conversation import ask, asked, say
+from venues.binance.simulator.tests.test_public import ask, asked, say
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000

@@ -1,4 +1,4 @@
-"""A book that was spliced from a snapshot and the stream is the book of the venue."""
+"""A live book, built from a snapshot and the stream, equals the book of the venue."""
 
 import random
 from typing import NamedTuple
