@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.request_budget import Priority
 
 QUESTION_ARRIVES_S = 0.1
@@ -37,12 +38,13 @@ class _Call:
 class CallSequence:
     """Turns for the calls of one key."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._waiting: list[_Call] = []
-        self._in_flight: dict[int, float] = {}
-        """By number: when an urgent call need not wait for it any longer, loop time."""
+        self._in_flight: dict[int, int] = {}
+        """By number: when an urgent call need not wait for it any longer, monotonic time in ns."""
         self._numbers = count()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def turn(self, priority: Priority, arrives_s: float) -> AsyncIterator[None]:
@@ -65,16 +67,22 @@ class CallSequence:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        loop = asyncio.get_running_loop()
+        now_ns = self._clock.monotonic_ns()
         while self._waiting:
             first = self._waiting[0]
             if not first.turn.done():
                 if self._in_flight and first.priority > Priority.PROTECT:
                     return
-                free_at = max(self._in_flight.values(), default=0.0)
-                if loop.time() < free_at:
-                    self._timer = loop.call_at(free_at, self._grant)
+                free_at_ns = max(self._in_flight.values(), default=now_ns)
+                if now_ns < free_at_ns:
+                    self._timer = asyncio.create_task(self._grant_after(free_at_ns - now_ns))
                     return
-                self._in_flight[first.number] = loop.time() + first.arrives_s
+                arrives_ns = round(first.arrives_s * NANOSECONDS_PER_SECOND)
+                self._in_flight[first.number] = now_ns + arrives_ns
                 first.turn.set_result(None)
             heapq.heappop(self._waiting)
+
+    async def _grant_after(self, wait_ns: int) -> None:
+        await self._clock.sleep(wait_ns / NANOSECONDS_PER_SECOND)
+        self._timer = None
+        self._grant()

@@ -129,7 +129,7 @@ class RestSession:
         self.budget = budget
         self._api = api
         self._credentials = credentials
-        self._sequence = CallSequence() if api.in_sequence else None
+        self._sequence = CallSequence(SystemClock()) if api.in_sequence else None
         self._exchange: Any = None
 
     @property

@@ -8,6 +8,7 @@ import pytest
 
 from kit.base.request_budget import Priority
 from kit.connector.orders.call_sequence import CallSequence
+from tests.support.manual_clock import ManualClock
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 CANCEL, PROTECT, NEW, QUESTION, BACKFILL = Priority
@@ -19,11 +20,15 @@ NEVER_S = 3600.0
 class SequencedCalls:
     """Calls in a sequence, and the order in which they were sent."""
 
-    sequence: CallSequence = field(default_factory=CallSequence)
+    clock: ManualClock = field(default_factory=ManualClock)
+    sequence: CallSequence = field(init=False)
     sent: list[object] = field(default_factory=list)
     answered: dict[object, asyncio.Event] = field(default_factory=dict)
     """Set the event of a call to answer it."""
     tasks: dict[object, asyncio.Task[None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sequence = CallSequence(self.clock)
 
     async def ask(self, name: object, priority: Priority, arrives_s: float = NEVER_S) -> None:
         async def call() -> None:
@@ -76,10 +81,12 @@ async def test_urgent_call_does_not_wait_for_a_slow_answer(priority):
     await calls.ask("slow", QUESTION, ARRIVES_S)
     await calls.ask("next", QUESTION, ARRIVES_S)
     await calls.ask("urgent", priority)
-    await calls.until(lambda: len(calls.sent) == 2)
+    await calls.clock.settle()
+    assert calls.sent == ["slow"]
+    await calls.clock.advance(ARRIVES_S)
     assert calls.sent == ["slow", "urgent"]
     await calls.answer("urgent")
-    await asyncio.sleep(2 * ARRIVES_S)
+    await calls.clock.advance(2 * ARRIVES_S)
     assert calls.sent == ["slow", "urgent"]
     await calls.answer("slow")
     await calls.until(lambda: len(calls.sent) == 3)
@@ -90,10 +97,11 @@ async def test_urgent_calls_wait_until_each_call_before_them_has_arrived():
     calls = SequencedCalls()
     await calls.ask("order", NEW, NEVER_S)
     await calls.ask("cancel", CANCEL, ARRIVES_S)
-    await asyncio.sleep(2 * ARRIVES_S)
+    await calls.clock.advance(2 * ARRIVES_S)
     assert calls.sent == ["order"]
     await calls.answer("order")
     await calls.ask("second", CANCEL, ARRIVES_S)
+    await calls.clock.advance(ARRIVES_S)
     await calls.until(lambda: len(calls.sent) == 3)
     assert calls.sent == ["order", "cancel", "second"]
     await calls.answer("cancel")
