@@ -1,16 +1,12 @@
 """The bar aggregator as a process: killed at any moment, again and again."""
 
 import asyncio
-import os
 import random
-import subprocess
-import sys
 from itertools import cycle
 
 import pytest
 from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 
-from conftest import free_port
 from core.bars.tests.market import MONDAY_NS, Trade, batch, naive_bars
 from core.bars.tests.memory import MemoryVenue
 from core.bars.tests.naive_events import naive_events
@@ -19,42 +15,28 @@ from core.bars.tests.test_aggregator import as_batch, market
 from core.bars.tests.test_shards import end
 from core.bars.tests.test_shards import market as shared_market
 from kit.base import rpc
+from tests.support.service_process import ServiceProcess
 
-MAIN = "from core.bars.app import main; raise SystemExit(main())"
 KILLS = 5
 KINDS = ("tick:7", "runs:10")
-PORTS_MAX = 50_000
-"""Metrics are served on the port plus 10000, which must be a port, too."""
 
 
-class Process:
-    """The aggregator's process."""
-
-    def __init__(self, valkey_url: str, postgres_url: str, instance: str = "") -> None:
-        self.port = next(port for port in iter(free_port, None) if port < PORTS_MAX)
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "VENUEMESH_WORLD": "replay",
-            "VENUEMESH_REDIS_URL": valkey_url,
-            "VENUEMESH_DATABASE_URL": postgres_url,
-            "VENUEMESH_REGISTRY": "127.0.0.1:1",
-            "VENUEMESH_SUPERVISOR_PID": str(os.getpid()),
-            "VENUEMESH_BARS_PORT": str(self.port),
-            "VENUEMESH_BARS_INSTANCE": instance,
-            "VENUEMESH_BARS_LEASE_SECONDS": "3",
-            "VENUEMESH_BARS_KINDS": ",".join(KINDS),
-            "VENUEMESH_BARS_STORE_INTERVAL_MS": "5",
-            "VENUEMESH_BARS_READ_ENTRIES_MAX": "2",
-            "VENUEMESH_BARS_KEPT_SECONDS": "1",
-        }
-
-    def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-c", MAIN], env=self._environment)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+def bars_process(valkey_url: str, postgres_url: str, instance: str = "") -> ServiceProcess:
+    """The aggregator's process, which is not started yet."""
+    return ServiceProcess(
+        "bars",
+        {
+            "WORLD": "replay",
+            "REDIS_URL": valkey_url,
+            "DATABASE_URL": postgres_url,
+            "BARS_INSTANCE": instance,
+            "BARS_LEASE_SECONDS": "3",
+            "BARS_KINDS": ",".join(KINDS),
+            "BARS_STORE_INTERVAL_MS": "5",
+            "BARS_READ_ENTRIES_MAX": "2",
+            "BARS_KEPT_SECONDS": "1",
+        },
+    )
 
 
 @pytest.fixture
@@ -67,7 +49,7 @@ async def test_repeated_kills_lose_and_double_nothing(rig: Rig, valkey_url, post
     trades = market(4000, seed=7, span_s=300)
     batches = [as_batch(part) for part in in_batches(trades, cycle([1, 2, 9]))]
     source = random.Random(7)
-    process = Process(valkey_url, postgres_url)
+    process = bars_process(valkey_url, postgres_url)
     process.start()
     try:
         writing = asyncio.create_task(rig.append(*batches))
@@ -92,7 +74,7 @@ async def test_three_aggregators_are_killed_one_after_another(
 ) -> None:
     trades = shared_market(3000)
     batches = [batch(part) for part in in_batches(trades, cycle([7, 1, 13]))]
-    processes = [Process(valkey_url, postgres_url, str(number)) for number in (1, 2, 3)]
+    processes = [bars_process(valkey_url, postgres_url, str(number)) for number in (1, 2, 3)]
     names = {f"bars-{number}@127.0.0.1:{processes[number - 1].port}" for number in (1, 2, 3)}
 
     async def shared(owners: set[str]) -> None:
@@ -125,12 +107,12 @@ async def test_three_aggregators_are_killed_one_after_another(
 
 
 async def test_subscription_is_forwarded_to_the_owner(rig: Rig, valkey_url, postgres_url) -> None:
-    processes = [Process(valkey_url, postgres_url, str(number)) for number in (1, 2)]
+    processes = [bars_process(valkey_url, postgres_url, str(number)) for number in (1, 2)]
     for process in processes:
         process.start()
     request = bars_pb2.SubscribeRequest(venue="binance", symbol="BTCUSDT", intervals=["1w"])
 
-    async def shows(process: Process, wanted: int) -> bool:
+    async def shows(process: ServiceProcess, wanted: int) -> bool:
         """Whether a subscription at this process comes to show so many trades."""
         async with asyncio.timeout(60), rpc.channel(f"127.0.0.1:{process.port}") as channel:
             call = bars_pb2_grpc.BarsStub(channel).Subscribe(request, wait_for_ready=True)

@@ -4,7 +4,7 @@ from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
 from venuemesh.history.v1 import history_pb2, history_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2
 
-from core.history.tests.process import HistoryProcess
+from core.history.tests.process import history_process
 from core.history.tests.recorded import SYMBOL, VENUE, Trade, record_trades
 from kit.base import errors, rpc
 from kit.base.database import Database, migrate
@@ -16,7 +16,7 @@ async def process(postgres_url):
     database = Database(postgres_url)
     await record_trades(database, [Trade(number) for number in (1, 2, 3)])
     await database.close()
-    process = HistoryProcess(postgres_url)
+    process = history_process(postgres_url)
     process.start()
     yield process
     process.kill()

@@ -1,14 +1,10 @@
 """Ingest as a process: killed, started again, and led by the registry."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from contextlib import asynccontextmanager
 
 import pytest
 
-from conftest import free_port
 from core.ingest.tests.fakes import (
     TRADES,
     FakeRegistry,
@@ -18,38 +14,15 @@ from core.ingest.tests.fakes import (
     serving,
     stored,
 )
+from tests.support.service_process import ServiceProcess
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
-MAIN = "from core.ingest.app import main; raise SystemExit(main())"
 KILLS = 5
-PORTS_MAX = 50_000
 
 
-def port_with_room_for_metrics() -> int:
-    """Metrics are served on the port plus 10000, which must be a port, too."""
-    return next(port for port in iter(free_port, None) if port < PORTS_MAX)
-
-
-class Ingest:
-    """The process."""
-
-    def __init__(self, redis_url: str, registry: str) -> None:
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "VENUEMESH_REDIS_URL": redis_url,
-            "VENUEMESH_REGISTRY": registry,
-            "VENUEMESH_SUPERVISOR_PID": str(os.getpid()),
-        }
-
-    def start(self) -> None:
-        port = port_with_room_for_metrics()
-        environment = {**self._environment, "VENUEMESH_INGEST_PORT": str(port)}
-        self.process = subprocess.Popen([sys.executable, "-c", MAIN], env=environment)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+def ingest_process(redis_url: str, registry: str) -> ServiceProcess:
+    """It is not started yet."""
+    return ServiceProcess("ingest", {"REDIS_URL": redis_url, "REGISTRY": registry})
 
 
 @pytest.fixture
@@ -76,7 +49,7 @@ async def publishing(venue: FakeVenue):
 async def test_a_killed_ingest_loses_nothing_and_doubles_nothing(valkey_url, registry):
     venue = FakeVenue()
     fake_registry, registry_address = registry
-    ingest = Ingest(valkey_url, registry_address)
+    ingest = ingest_process(valkey_url, registry_address)
     async with serving(venue) as address:
         await fake_registry.list_only(binance=address)
         async with publishing(venue):
@@ -96,7 +69,7 @@ async def test_a_killed_ingest_loses_nothing_and_doubles_nothing(valkey_url, reg
 
 async def test_venues_are_followed_as_the_registry_lists_them(valkey_url, registry):
     fake_registry, registry_address = registry
-    ingest = Ingest(valkey_url, registry_address)
+    ingest = ingest_process(valkey_url, registry_address)
     ingest.start()
     venue = FakeVenue()
     try:

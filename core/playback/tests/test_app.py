@@ -1,6 +1,7 @@
 """A recorded past comes back through MarketData: all of it, in order, the same each time."""
 
 import asyncio
+import subprocess
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from core.playback.tests import recorded
-from core.playback.tests.process import PlaybackProcess
+from core.playback.tests.process import playback_process, refusal
 from core.playback.tests.recorded import HOLE, QUOTES, SECOND_NS, START_NS, TRADES, UPDATES, VENUE
 from kit.base import errors, rpc
 from kit.base.database import migrate
@@ -36,7 +37,7 @@ async def store(postgres_url):
 
 @asynccontextmanager
 async def playing(store, data, **settings):
-    process = PlaybackProcess(store, data, **{"speed": "max", **settings})
+    process = playback_process(store, data, **{"speed": "max", **settings})
     process.start()
     try:
         async with rpc.channel(process.address) as channel:
@@ -204,17 +205,17 @@ async def test_a_play_stands_still_and_goes_on(store, tmp_path):
     ],
 )
 async def test_what_cannot_be_played_is_said_in_one_line(store, tmp_path, settings, words):
-    process = PlaybackProcess(store, tmp_path, **settings)
-    process.start()
-    code, said = process.refusal()
+    process = playback_process(store, tmp_path, **settings)
+    process.start(stderr=subprocess.PIPE)
+    code, said = refusal(process)
     assert code == 2
     assert words in said
     assert len(said.splitlines()) == 1
 
 
 async def test_a_database_without_a_record_is_said_in_one_line(postgres_url, tmp_path):
-    process = PlaybackProcess(postgres_url, tmp_path)
-    process.start()
-    code, said = process.refusal()
+    process = playback_process(postgres_url, tmp_path)
+    process.start(stderr=subprocess.PIPE)
+    code, said = refusal(process)
     assert code == 2
     assert "has no record" in said

@@ -12,7 +12,7 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
 from core.playback.tests import recorded
-from core.playback.tests.process import PlaybackProcess
+from core.playback.tests.process import playback_process
 from core.playback.tests.recorded import VENUE
 from kit.base import errors, rpc
 from kit.base.database import migrate
@@ -125,7 +125,7 @@ def sells(size):
 
 
 async def test_orders_meet_what_is_played(store, tmp_path):
-    process = PlaybackProcess(store, tmp_path, speed="1")
+    process = playback_process(store, tmp_path, speed="1")
     async with running(process, tmp_path) as client:
         # Nothing is played yet: there is no reader.
         order = await client.place("waits", **sells("0.5"))
@@ -149,7 +149,7 @@ async def test_orders_meet_what_is_played(store, tmp_path):
 
 
 async def test_after_kill_what_is_played_again_fills_nothing_again(store, tmp_path):
-    process = PlaybackProcess(store, tmp_path, speed="1")
+    process = playback_process(store, tmp_path, speed="1")
     async with running(process, tmp_path) as client:
         order = await client.place("waits", **sells("0.5"))
         reading = client.read()
@@ -160,7 +160,7 @@ async def test_after_kill_what_is_played_again_fills_nothing_again(store, tmp_pa
         await client.until(has_some)
         ids = {fill.fill_id for fill in await client.fills(order)}
         reading.cancel()
-    process = PlaybackProcess(store, tmp_path, speed="1")
+    process = playback_process(store, tmp_path, speed="1")
     async with running(process, tmp_path) as client:
         assert (await client.order(order)).state == PARTLY_FILLED
         reading = client.read()
@@ -176,7 +176,7 @@ async def test_after_kill_what_is_played_again_fills_nothing_again(store, tmp_pa
 
 
 async def test_without_a_book_in_the_record_an_order_is_refused(store, tmp_path):
-    async with running(PlaybackProcess(store, tmp_path), tmp_path) as client:
+    async with running(playback_process(store, tmp_path), tmp_path) as client:
         order = await client.place("no-book", symbol="ETHUSDT", **sells("0.5"))
         assert order.state == orders_pb2.ORDER_STATE_REJECTED
         assert order.reject_reason == orders_pb2.REJECT_REASON_INSTRUMENT
@@ -186,7 +186,7 @@ async def test_without_a_book_in_the_record_an_order_is_refused(store, tmp_path)
 
 
 async def test_what_stands_still_can_be_traded_with(store, tmp_path):
-    process = PlaybackProcess(store, tmp_path, speed="1", symbols="BTCUSDT")
+    process = playback_process(store, tmp_path, speed="1", symbols="BTCUSDT")
     async with running(process, tmp_path) as client:
         order = await client.place("waits", **sells("0.5"))
         reading = client.read()

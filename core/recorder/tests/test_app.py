@@ -13,7 +13,7 @@ from core.recorder.tests.market import (
     trade_batch,
     trades,
 )
-from core.recorder.tests.process import RecorderProcess
+from core.recorder.tests.process import recorder_process
 from core.recorder.tests.rig import rig_for
 from kit.base import rpc
 from kit.base.cursor import Cursor
@@ -24,7 +24,7 @@ from tests.support.waiting import WAIT_SECONDS_MAX
 
 @pytest.fixture
 async def process(valkey_url, postgres_url):
-    process = RecorderProcess(valkey_url, postgres_url)
+    process = recorder_process(valkey_url, postgres_url)
     async with rig_for(valkey_url, postgres_url) as rig:
         await rig.append(entry(TRADES, trade_batch(Cursor(1, 1), trades(1, 3))))
         process.start()
@@ -49,7 +49,7 @@ async def test_newer_database_is_rejected_in_one_line(valkey_url, postgres_url):
     await migrate(postgres_url)
     with psycopg.connect(postgres_url) as connection:
         connection.execute("INSERT INTO schema_migrations VALUES (9999, '9999_later.sql', '')")
-    process = RecorderProcess(valkey_url, postgres_url)
+    process = recorder_process(valkey_url, postgres_url)
     process.start(stderr=subprocess.PIPE, text=True)
     _, words = process.process.communicate(timeout=WAIT_SECONDS_MAX)
     assert process.process.returncode == EXIT_WRONG_SETTING

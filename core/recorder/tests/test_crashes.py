@@ -30,7 +30,7 @@ from core.recorder.tests.market import (
     trade_batch,
     trades,
 )
-from core.recorder.tests.process import RecorderProcess
+from core.recorder.tests.process import recorder_process
 from core.recorder.tests.rig import Rig, rig_for
 from kit.base.cursor import Cursor
 from kit.base.errors import StoreUnavailable
@@ -117,7 +117,7 @@ async def test_the_recorder_may_be_killed_at_any_step(valkey_url, postgres_url):
     """Each time it has come to another table. The server learns of its end only later."""
     tape = Tape()
     part = len(tape.entries) // (len(TABLES) + 1)
-    process = RecorderProcess(valkey_url, postgres_url)
+    process = recorder_process(valkey_url, postgres_url)
     async with rig_for(valkey_url, postgres_url) as rig:
         process.start()
         try:
@@ -181,7 +181,7 @@ async def test_both_stores_may_be_away_at_the_start(folder):
     tape = Tape(10)
     valkey = ValkeyProcess(folder, free_port())
     postgres = PostgresProcess(folder / "postgres", free_port())
-    process = RecorderProcess(valkey.url, postgres.url)
+    process = recorder_process(valkey.url, postgres.url)
     process.start()
     try:
         await valkey.start()

@@ -1,8 +1,5 @@
 """Repair as a separate process, with a venue and a registry."""
 
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,14 +7,10 @@ from venuemesh.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 
-from conftest import free_port
 from core.repair.tests.rig import VENUE, FakeVenue
 from kit.base import rpc
 from kit.base.errors import RateLimited, UnknownVenue
-
-MAIN = "from core.repair.app import main; raise SystemExit(main())"
-PORTS_MAX = 50_000
-"""Metrics are served on the port plus 10000, which must be a port, too."""
+from tests.support.service_process import ServiceProcess
 
 
 class VenueServer(
@@ -101,37 +94,15 @@ async def serving(venue: FakeVenue) -> AsyncIterator[VenueServer]:
         await server.stop(None)
 
 
-class RepairProcess:
-    """Starts it on a free port, and kills it."""
-
-    def __init__(self, valkey_url: str, postgres_url: str, registry: str) -> None:
-        self.port = next(port for port in iter(free_port, None) if port < PORTS_MAX)
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "VENUEMESH_REDIS_URL": valkey_url,
-            "VENUEMESH_DATABASE_URL": postgres_url,
-            "VENUEMESH_REGISTRY": registry,
-            "VENUEMESH_SUPERVISOR_PID": str(os.getpid()),
-            "VENUEMESH_REPAIR_PORT": str(self.port),
-            "VENUEMESH_REPAIR_SETTLE_S": "0",
-            "VENUEMESH_REPAIR_AUTOMATIC": "false",
-        }
-
-    @property
-    def address(self) -> str:
-        """host:port of its gRPC server."""
-        return f"127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-c", MAIN], env=self._environment)
-
-    def kill(self) -> None:
-        """As with kill -9: it has no time for anything."""
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        """Ask it to end. Returns its exit code."""
-        self.process.terminate()
-        return self.process.wait(30)
+def repair_process(valkey_url: str, postgres_url: str, registry: str) -> ServiceProcess:
+    """It is not started yet, and repairs on request only."""
+    return ServiceProcess(
+        "repair",
+        {
+            "REDIS_URL": valkey_url,
+            "DATABASE_URL": postgres_url,
+            "REGISTRY": registry,
+            "REPAIR_SETTLE_S": "0",
+            "REPAIR_AUTOMATIC": "false",
+        },
+    )

@@ -6,7 +6,7 @@ import grpc
 import pytest
 from venuemesh.repair.v1 import repair_pb2, repair_pb2_grpc
 
-from core.repair.tests.process import RepairProcess, serving
+from core.repair.tests.process import repair_process, serving
 from core.repair.tests.rig import SYMBOL, VENUE, rig_of, trades
 from kit.base import errors, rpc
 
@@ -18,7 +18,7 @@ SECONDS_MAX = 90
 async def mesh(valkey_url, postgres_url):
     """Repair as a process; its venue, and the record."""
     async with rig_of(valkey_url, postgres_url, HISTORY) as rig, serving(rig.venue) as venue:
-        process = RepairProcess(valkey_url, postgres_url, venue.address)
+        process = repair_process(valkey_url, postgres_url, venue.address)
         process.start()
         consumer = asyncio.create_task(rig.consume())
         try:

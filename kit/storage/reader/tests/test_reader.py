@@ -10,7 +10,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from core.history.tests.book_market import Update, record_book
-from core.history.tests.process import HistoryProcess
+from core.history.tests.process import history_process
 from core.history.tests.recorded import (
     ETH,
     START_NS,
@@ -64,7 +64,7 @@ async def address(postgres_url, trades):
     await database.close()
     with psycopg.connect(postgres_url) as connection:
         connection.execute(OTHERS)
-    process = HistoryProcess(postgres_url)
+    process = history_process(postgres_url)
     process.start()
     async with rpc.channel(process.address) as channel, asyncio.timeout(60):
         await channel.channel_ready()
