@@ -14,7 +14,7 @@ from venuemesh.tradeflow.v1 import differences_pb2, signed_pb2, trade_flow_pb2
 
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.base.errors import AccountNotReady, StoreUnavailable, UnknownInstrument
+from kit.base.errors import AccountNotReady, StoreUnavailable, UnknownInstrument, UnknownOrder
 from kit.execution.approval_verifier import ApprovalVerifier, VerifiedOrder, require_verified
 from kit.execution.configuration_check import ConfigurationCheck
 from kit.execution.context import AccountContext
@@ -207,6 +207,14 @@ class Account:
         account = self.context.account
         text = f"account {account} takes no orders: {state}, {detail}"
         raise AccountNotReady(text, account=account, state=state, detail=detail)
+
+    def order(self, client_order_id: str) -> Order:
+        """Return an order that is known. Raises UnknownOrder."""
+        order = self.state.index.orders.get(client_order_id)
+        if order is None:
+            text = f"no order {client_order_id!r} is known"
+            raise UnknownOrder(text, client_order_id=client_order_id)
+        return order
 
     def check_inputs(self, symbol: str) -> PreTradeCheckInputs:
         """What an order is checked against now. Raises UnknownInstrument."""

@@ -81,7 +81,7 @@ class DeadManSwitch:
         self._countdown_lock = asyncio.Lock()
         self.has_fired = False
         self._is_done = False
-        submitter.before_protective = self.end_countdown
+        submitter.sender.before_protective = self.end_countdown
 
     @property
     def is_armed(self) -> bool:

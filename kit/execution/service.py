@@ -11,7 +11,13 @@ from decimal import Decimal
 from typing import Any
 
 import grpc
-from venuemesh.tradeflow.v1 import flatten_pb2, signed_pb2, trade_flow_pb2, trade_flow_pb2_grpc
+from venuemesh.tradeflow.v1 import (
+    batches_pb2,
+    flatten_pb2,
+    signed_pb2,
+    trade_flow_pb2,
+    trade_flow_pb2_grpc,
+)
 
 from kit.base.cursor import Cursor
 from kit.base.errors import (
@@ -20,11 +26,10 @@ from kit.base.errors import (
     InvalidOrder,
     RequestIdReused,
     UnknownAccount,
-    UnknownOrder,
     UnknownVenue,
 )
 from kit.base.paging import make_token, page_size, read_token
-from kit.execution import pre_trade_checks
+from kit.execution import batches, pre_trade_checks
 from kit.execution.account import Account
 from kit.execution.approval_verifier import VerifiedOrder
 from kit.execution.groups import group_rules
@@ -53,19 +58,30 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         account = self._account(content.venue, content.account)
         order = account.submitter.find(content, approved.request_id)
         if order is None:
-            group_rules.check_alone(content)
-            verified = account.verify(approved, signed_pb2.OPERATION_PLACE)
-            account.check_ready(only_reduces=verified.only_reduces)
-            held_here = pre_trade_checks.check(
-                verified.content, account.check_inputs(content.symbol)
-            )
+            verified, held_here = batches.admit(account, approved)
             order = await account.submitter.submit(verified, held_here=held_here)
         await account.submitter.placed(order)
         return trade_flow_pb2.PlaceOrderResponse(order=order_message(order))
 
+    async def PlaceOrders(
+        self, request: batches_pb2.PlaceOrdersRequest, context: Context
+    ) -> batches_pb2.PlaceOrdersResponse:
+        account = self._account(request.venue, request.account)
+        return batches_pb2.PlaceOrdersResponse(
+            results=await batches.place(account, request.approved)
+        )
+
+    async def CancelOrders(
+        self, request: batches_pb2.CancelOrdersRequest, context: Context
+    ) -> batches_pb2.CancelOrdersResponse:
+        account = self._account(request.venue, request.account)
+        return batches_pb2.CancelOrdersResponse(
+            results=await batches.cancel(account, request.orders)
+        )
+
     async def PlaceOrderGroup(
-        self, request: trade_flow_pb2.PlaceOrderGroupRequest, context: Context
-    ) -> trade_flow_pb2.PlaceOrderGroupResponse:
+        self, request: batches_pb2.PlaceOrderGroupRequest, context: Context
+    ) -> batches_pb2.PlaceOrderGroupResponse:
         group_rules.check(request.approved)
         content = request.approved[0].content
         account = self._account(content.venue, content.account)
@@ -78,13 +94,13 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         for order in orders:
             await account.submitter.placed(order)
         account.groups.advance(content.group.group_id)
-        return trade_flow_pb2.PlaceOrderGroupResponse(orders=map(order_message, orders))
+        return batches_pb2.PlaceOrderGroupResponse(orders=map(order_message, orders))
 
     async def AmendOrder(
         self, request: trade_flow_pb2.AmendOrderRequest, context: Context
     ) -> trade_flow_pb2.AmendOrderResponse:
         account = self._account(request.venue, request.account)
-        order = _order(account, request.client_order_id)
+        order = account.order(request.client_order_id)
         approved = request.approved
         if account.amender.find(order, approved.content, approved.request_id) is None:
             verified = account.verify(approved, signed_pb2.OPERATION_AMEND, order.key)
@@ -106,9 +122,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         self, request: trade_flow_pb2.CancelOrderRequest, context: Context
     ) -> trade_flow_pb2.CancelOrderResponse:
         account = self._account(request.venue, request.account)
-        order = _order(account, request.client_order_id)
-        if order.is_protective and not order.is_final:
-            account.verify(request.approved, signed_pb2.OPERATION_CANCEL, order.key)
+        order = batches.cancellable(account, request.client_order_id, request.approved)
         await account.submitter.cancel(order)
         return trade_flow_pb2.CancelOrderResponse(order=order_message(order))
 
@@ -147,7 +161,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         self, request: trade_flow_pb2.GetOrderRequest, context: Context
     ) -> trade_flow_pb2.GetOrderResponse:
         account = self._account(request.venue, request.account)
-        order = _order(account, request.client_order_id)
+        order = account.order(request.client_order_id)
         return trade_flow_pb2.GetOrderResponse(order=order_message(order))
 
     async def ListOpenOrders(
@@ -239,14 +253,6 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         if name not in self._accounts:
             raise UnknownAccount(f"{venue} has no account {name!r}", account=name)
         return self._accounts[name]
-
-
-def _order(account: Account, client_order_id: str) -> Order:
-    order = account.state.index.orders.get(client_order_id)
-    if order is None:
-        text = f"no order {client_order_id!r} is known"
-        raise UnknownOrder(text, client_order_id=client_order_id)
-    return order
 
 
 def _check_symbol(verified: VerifiedOrder, symbol: str) -> None:

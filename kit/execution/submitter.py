@@ -6,7 +6,7 @@ venue for it. The work runs in a task of its own: the caller may leave.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
@@ -20,12 +20,11 @@ from kit.execution.context import AccountContext
 from kit.execution.contract import (
     ExecutionClient,
     RequestAccepted,
-    RequestRejected,
     VenueOrder,
-    Verdict,
 )
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.records import GroupIntent, OrderIntent, OrderSent, Record
+from kit.execution.order_sender import OrderSender
 from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.order import Order
@@ -70,10 +69,9 @@ class OrderSubmitter:
         self._context = context
         self._settings = context.settings
         self.self_trades = SelfTradeGuard(state, self.cancel, self.tasks, context.settings)
-        self._requests = RequestBuilder(client, market, context.settings, self.self_trades)
+        requests = RequestBuilder(client, market, context.settings, self.self_trades)
+        self.sender = OrderSender(client, state, resolver, requests, context.settings)
         self._placing: dict[str, asyncio.Task[None]] = {}
-        self.before_protective: Callable[[], Awaitable[None]] | None = None
-        """Awaited before each protective order is sent."""
 
     def find(self, content: orders_pb2.OrderContent, request_id: str) -> Order | None:
         """Return the order of a request that was made before. Raises BadRequest, and
@@ -97,7 +95,7 @@ class OrderSubmitter:
         require_verified(verified, signed_pb2.OPERATION_PLACE)
         order = self.find(verified.content, verified.request_id)
         if order is None:
-            order = self.state.index.add_intended(self._intent(verified.approved, held_here))
+            order = self.intend(verified, held_here=held_here)
             work = self._hold(order) if held_here else self._send(order)
             self._placing[order.key] = self.tasks.start(work)
         await self.placed(order)
@@ -121,14 +119,26 @@ class OrderSubmitter:
     async def submit_group(self, members: Sequence[GroupOrder]) -> list[Order]:
         """Submit the orders of a new group: all are written in one record, then those that are not
         held here are sent. Raises StoreUnavailable; none was sent then."""
-        for member in members:
-            require_verified(member.order, signed_pb2.OPERATION_PLACE)
-        intents = tuple(self._intent(one.order.approved, one.held_here) for one in members)
-        orders = list(map(self.state.index.add_intended, intents))
-        task = self.tasks.start(self._send_group(orders, GroupIntent(intents)))
-        self._placing.update((order.key, task) for order in orders)
-        await asyncio.shield(task)
+        orders = [self.intend(one.order, held_here=one.held_here) for one in members]
+        group = GroupIntent(tuple(order.intent() for order in orders))
+        await self._submit_all([orders], (group,))
         return orders
+
+    def intend(self, verified: VerifiedOrder, *, held_here: bool) -> Order:
+        """Keep a new order that is to be submitted now, so that checks of the next count it."""
+        require_verified(verified, signed_pb2.OPERATION_PLACE)
+        return self.state.index.add_intended(self._intent(verified.approved, held_here))
+
+    async def submit_intended(self, orders: Sequence[Order]) -> None:
+        """Submit independent orders that ``intend`` has just returned: all are on disk, by one
+        sync, before the first is sent. Raises StoreUnavailable; none was sent then."""
+        await self._submit_all([[one] for one in orders], [one.intent() for one in orders])
+
+    async def _submit_all(self, parts: Sequence[list[Order]], records: Sequence[Record]) -> None:
+        """``parts``: orders that are sent together or not at all; ``records``: their intents."""
+        task = self.tasks.start(self._send_all(parts, records))
+        self._placing.update((order.key, task) for part in parts for order in part)
+        await asyncio.shield(task)
 
     async def placed(self, order: Order) -> None:
         """Wait until an order that is being placed has a verdict. Raises StoreUnavailable."""
@@ -241,26 +251,25 @@ class OrderSubmitter:
             sent = self._mark_sending(order)
             await self._write([order], order.intent(), sent)
             if not self._is_late([order], began_ns):
-                await self._place(order)
+                await self.sender.place(order)
         finally:
             self._placing.pop(order.key, None)
 
-    async def _send_group(self, orders: list[Order], intent: GroupIntent) -> None:
-        placing = orders
+    async def _send_all(self, parts: Sequence[list[Order]], records: Sequence[Record]) -> None:
+        placing = orders = [order for part in parts for order in part]
         try:
             began_ns = self.clock.monotonic_ns()
             sent = [order for order in orders if not order.held_here]
-            await self._write(orders, intent, *map(self._mark_sending, sent))
-            if self._is_late(orders, began_ns):
-                return
+            await self._write(orders, *records, *map(self._mark_sending, sent))
+            for part in parts:
+                self._is_late(part, began_ns)
             placing = sent
             for order in orders:
-                if order.held_here:
+                if order.held_here and not order.is_final:
                     # It may be released while another member waits for its verdict.
                     self._placing.pop(order.key, None)
                     self._open_here(order)
-            for order in sent:
-                await self._place(order)
+            await self.sender.place_all([one for one in sent if not one.is_final])
         finally:
             for order in placing:
                 self._placing.pop(order.key, None)
@@ -286,7 +295,7 @@ class OrderSubmitter:
                 await self.journal.commit(self._mark_sending(order))
             if not order.is_final:
                 order.held_here = False
-                await self._place(order)
+                await self.sender.place(order)
         finally:
             order.is_sending = False
             self._placing.pop(order.key, None)
@@ -303,55 +312,6 @@ class OrderSubmitter:
             for order in orders:
                 self.state.index.remove(order)
             raise
-
-    async def _place(self, order: Order) -> None:
-        if order.is_protective and self.before_protective is not None:
-            await self.before_protective()
-        request = await self._requests.build(order)
-        if order.cancel_requested:
-            detail = "cancelled before it was sent"
-            self.state.transition(order, order_states.CANCELLED, detail=detail)
-            return
-        if isinstance(request, RequestRejected):
-            self.state.transition(order, order_states.REJECTED, request.reason, request.detail)
-            return
-        order.is_passed_on = True
-        # The request goes out first; its verdict cannot arrive before SENT is published.
-        asyncio.get_running_loop().call_soon(self._publish_sent, order)
-        try:
-            call = self.client.place(request, order.priority)
-            verdict = await verdict_of(call, self._settings.place_timeout_s)
-        except asyncio.CancelledError:
-            self._publish_sent(order)
-            self.state.transition(
-                order, order_states.UNKNOWN, detail="the process stopped meanwhile"
-            )
-            raise
-        self._publish_sent(order)
-        self._apply_verdict(order, verdict)
-
-    def _publish_sent(self, order: Order) -> None:
-        if order.is_sending:
-            order.is_sending = False
-            self.state.transition(order, order_states.SENT)
-
-    def _apply_verdict(self, order: Order, verdict: Verdict) -> None:
-        if isinstance(verdict, RequestAccepted):
-            self.state.apply_accepted(order, verdict.venue_order_id)
-            if verdict.order is not None:
-                self.state.apply_order(verdict.order)
-            is_open = order.state != order_states.ACKNOWLEDGED
-            if not order.is_final and (order.cancel_requested or not is_open):
-                self._resolver.watch(order)
-        elif (
-            isinstance(verdict, RequestRejected)
-            and verdict.reason != orders_pb2.REJECT_REASON_DUPLICATE_ID
-            and not order.was_at_venue
-        ):
-            self.state.transition(order, order_states.REJECTED, verdict.reason, verdict.detail)
-        elif not self.state.transition(order, order_states.UNKNOWN, detail=verdict.detail):
-            # An update of the order arrived first, or the rejection contradicts it.
-            self._resolver.watch(order)
 
     def _request_cancel(self, order: Order) -> None:
         order.cancel_requested = True

@@ -26,7 +26,7 @@ async def wait_for_event(event: asyncio.Event, clock: Clock, seconds: float) -> 
 
 
 async def await_each(calls: Iterable[Awaitable[None]]) -> None:
-    """Make all calls, a few at a time."""
+    """Make all calls, a few at a time, in their order."""
     slots = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def one(call: Awaitable[None]) -> None:

@@ -18,6 +18,7 @@ import grpc
 from rich.console import Console
 from rich.table import Table
 from venuemesh.tradeflow.v1 import (
+    batches_pb2,
     flatten_pb2,
     orders_pb2,
     signed_pb2,
@@ -119,7 +120,7 @@ class _OrderCommand:
                 )
                 return tables.orders([(await stub.PlaceOrder(request, **options)).order])
             case "bracket" | "oco":
-                group = trade_flow_pb2.PlaceOrderGroupRequest(
+                group = batches_pb2.PlaceOrderGroupRequest(
                     venue=chosen.venue, approved=self._approved_group()
                 )
                 return tables.orders((await stub.PlaceOrderGroup(group, **options)).orders)

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from google.protobuf.json_format import MessageToDict
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, trade_flow_pb2
 
 from tests.integration.mesh import ROOT, SYMBOL, VENUE, new_folder, running
 from tests.integration.orders import (
@@ -139,7 +139,7 @@ def bracket(caller, stop, group_id):
         role = orders_pb2.GROUP_ROLE_ENTRY if is_entry else orders_pb2.GROUP_ROLE_EXIT
         content.group.CopyFrom(orders_pb2.OrderGroup(group_id=group_id, role=role, count=3))
     approved = [caller.approved(one, f"{group_id}-{place}") for place, one in enumerate(contents)]
-    request = trade_flow_pb2.PlaceOrderGroupRequest(venue=VENUE, approved=approved)
+    request = batches_pb2.PlaceOrderGroupRequest(venue=VENUE, approved=approved)
     return [one.client_order_id for one in caller.call("PlaceOrderGroup", request).orders]
 
 

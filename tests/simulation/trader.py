@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2, trade_flow_pb2
 
 from kit.base.errors import AccountNotReady, StoreUnavailable, VenuemeshError, VenueUnavailable
 from kit.execution.client_order_ids import client_order_id
@@ -232,7 +232,7 @@ class Trader:
         named = group(*contents, group_id=name)
         approved = [self._authorities.approve(one, key) for key, one in named.items()]
         keys = [self._watch.placing(content, key) for key, content in named.items()]
-        message = trade_flow_pb2.PlaceOrderGroupRequest(approved=approved)
+        message = batches_pb2.PlaceOrderGroupRequest(approved=approved)
         text = f"{name}: {', '.join(map(_text, contents))}"
         self._make("PlaceOrderGroup", message, text, approved, keys)
 

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution.client_order_ids import client_order_id
@@ -72,7 +72,7 @@ def flow(world):
 
 async def place(world, contents):
     """Place a group. Returns its orders as messages."""
-    request = trade_flow_pb2.PlaceOrderGroupRequest(approved=approved(world, contents))
+    request = batches_pb2.PlaceOrderGroupRequest(approved=approved(world, contents))
     return list((await flow(world).PlaceOrderGroup(request, None)).orders)
 
 

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, trade_flow_pb2
 
 from kit.base.errors import (
     BadRequest,
@@ -143,7 +143,7 @@ def test_members_with_the_same_request_id_are_rejected():
         requests[1].request_id = requests[0].request_id
         with pytest.raises(BadRequest, match="different one"):
             await flow(found).PlaceOrderGroup(
-                trade_flow_pb2.PlaceOrderGroupRequest(approved=requests), None
+                batches_pb2.PlaceOrderGroupRequest(approved=requests), None
             )
 
     run(scenario())
@@ -284,7 +284,7 @@ def test_each_member_needs_its_own_approval():
         requests[2].signature = requests[1].signature
         with pytest.raises(Exception, match="signature"):
             await flow(found).PlaceOrderGroup(
-                trade_flow_pb2.PlaceOrderGroupRequest(approved=requests), None
+                batches_pb2.PlaceOrderGroupRequest(approved=requests), None
             )
         assert not found.venue.sends
 

@@ -9,6 +9,7 @@ import {
 
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb";
 import { Approvals } from "../gen/venuemesh/tradeflow/v1/approvals_pb";
+import type { PlaceOrderGroupRequest } from "../gen/venuemesh/tradeflow/v1/batches_pb";
 import {
   type FillSchema,
   type Order,
@@ -18,7 +19,6 @@ import {
 import type { ApprovedOrder } from "../gen/venuemesh/tradeflow/v1/signed_pb";
 import {
   type CancelOrderRequest,
-  type PlaceOrderGroupRequest,
   type PlaceOrderRequest,
   type StreamExecutionsRequest,
   StreamExecutionsResponseSchema,

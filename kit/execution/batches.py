@@ -1,0 +1,126 @@
+"""Several independent orders in one request: each is approved, checked and answered by itself."""
+
+from collections.abc import Sequence
+
+from venuemesh.common.v1 import errors_pb2
+from venuemesh.tradeflow.v1 import batches_pb2, signed_pb2
+
+from kit.base.errors import BadRequest, StoreUnavailable, VenuemeshError
+from kit.execution import pre_trade_checks
+from kit.execution.account import Account
+from kit.execution.approval_verifier import VerifiedOrder
+from kit.execution.groups import group_rules
+from kit.execution.orders.order import Order
+from kit.execution.orders.order_messages import order_message
+from kit.execution.tasks import await_each
+
+ORDERS_MAX = 20
+
+Outcome = Order | VenuemeshError
+
+
+def admit(account: Account, approved: signed_pb2.ApprovedOrder) -> tuple[VerifiedOrder, bool]:
+    """Check a new order. Returns it and whether it is held here. Raises VenuemeshError."""
+    content = approved.content
+    group_rules.check_alone(content)
+    verified = account.verify(approved, signed_pb2.OPERATION_PLACE)
+    account.check_ready(only_reduces=verified.only_reduces)
+    inputs = account.check_inputs(content.symbol)
+    return verified, pre_trade_checks.check(verified.content, inputs)
+
+
+async def place(
+    account: Account, approved: Sequence[signed_pb2.ApprovedOrder]
+) -> list[batches_pb2.OrderResult]:
+    """Place the orders. Raises BadRequest for their number."""
+    _check_count(approved)
+    outcomes: list[Outcome] = []
+    new: list[Order] = []
+    try:
+        outcomes.extend(_intended(account, one, new) for one in approved)
+    except Exception:
+        for order in new:
+            account.state.index.remove(order)
+        raise
+    if new:
+        try:
+            await account.submitter.submit_intended(new)
+        except StoreUnavailable as error:
+            lost = {id(order) for order in new}
+            outcomes = [error if id(one) in lost else one for one in outcomes]
+    return [await _placed(account, one) for one in outcomes]
+
+
+async def cancel(
+    account: Account, cancels: Sequence[batches_pb2.OrderCancel]
+) -> list[batches_pb2.OrderResult]:
+    """Cancel the orders. Raises BadRequest for their number."""
+    _check_count(cancels)
+    outcomes: list[Outcome] = []
+    for one in cancels:
+        try:
+            outcomes.append(cancellable(account, one.client_order_id, one.approved))
+        except VenuemeshError as error:
+            outcomes.append(error)
+
+    async def cancel_one(place: int) -> None:
+        order = outcomes[place]
+        try:
+            if isinstance(order, Order):
+                await account.submitter.cancel(order)
+        except VenuemeshError as error:
+            outcomes[place] = error
+
+    await await_each(map(cancel_one, range(len(outcomes))))
+    return list(map(_result, outcomes))
+
+
+def cancellable(
+    account: Account, client_order_id: str, approved: signed_pb2.ApprovedOrder
+) -> Order:
+    """Return an order that may be cancelled with this approval. Raises UnknownOrder,
+    ApprovalRejected."""
+    order = account.order(client_order_id)
+    if order.is_protective and not order.is_final:
+        account.verify(approved, signed_pb2.OPERATION_CANCEL, order.key)
+    return order
+
+
+def _intended(account: Account, approved: signed_pb2.ApprovedOrder, new: list[Order]) -> Outcome:
+    """The order of a request; a new one is added to ``new``."""
+    try:
+        order = account.submitter.find(approved.content, approved.request_id)
+        if order is None:
+            verified, held_here = admit(account, approved)
+            order = account.submitter.intend(verified, held_here=held_here)
+            new.append(order)
+    except VenuemeshError as error:
+        return error
+    return order
+
+
+async def _placed(account: Account, outcome: Outcome) -> batches_pb2.OrderResult:
+    if isinstance(outcome, Order):
+        try:
+            await account.submitter.placed(outcome)
+        except VenuemeshError as error:
+            outcome = error
+    return _result(outcome)
+
+
+def _result(outcome: Outcome) -> batches_pb2.OrderResult:
+    if isinstance(outcome, Order):
+        return batches_pb2.OrderResult(order=order_message(outcome))
+    reason = errors_pb2.ErrorReason.Value(f"ERROR_REASON_{outcome.reason}")
+    error = batches_pb2.OrderError(
+        reason=reason, message=outcome.message, metadata=outcome.metadata
+    )
+    return batches_pb2.OrderResult(error=error)
+
+
+def _check_count(given: Sequence[object]) -> None:
+    if 0 < len(given) <= ORDERS_MAX:
+        return
+    allowed = f"1 to {ORDERS_MAX} orders"
+    text = f"the request has {len(given)} orders; allowed is {allowed}"
+    raise BadRequest(text, field="orders", value=len(given), allowed=allowed)
