@@ -13,8 +13,14 @@ until it ends.
 import asyncio
 import heapq
 import math
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from itertools import count
@@ -47,6 +53,20 @@ class Priority(IntEnum):
     """A caller waits for the answer."""
     BACKFILL = 4
     """Reads the past."""
+
+
+_lowest_priority = ContextVar("_lowest_priority", default=Priority.BACKFILL)
+
+
+@contextmanager
+def at_least(priority: Priority) -> Iterator[None]:
+    """Give the calls made in the body at least this priority: the same call may read the past, or
+    be a question that somebody waits for."""
+    before = _lowest_priority.set(min(priority, _lowest_priority.get()))
+    try:
+        yield
+    finally:
+        _lowest_priority.reset(before)
 
 
 class Scope(Enum):
@@ -204,7 +224,7 @@ class RequestBudget:
     ) -> AsyncIterator[None]:
         """Wait for a turn, which lasts for the body. Raises RateLimited while the scope is
         suspended, and when WAITING_MAX calls wait already."""
-        await self._wait(priority, scope)
+        await self._wait(min(priority, _lowest_priority.get()), scope)
         try:
             yield
         finally:

@@ -60,6 +60,7 @@ from kit.execution.reductions import Reductions
 from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.retries import OrderRetries
 from kit.execution.submitter import OrderSubmitter
+from kit.execution.substitute_prices import SubstitutePrices
 from kit.execution.venue_session import VenueSession
 
 NS_PER_DAY = 86_400 * NANOSECONDS_PER_SECOND
@@ -99,6 +100,7 @@ class Account:
         retries = self.retries = OrderRetries(self.submitter, self.difference_found)
         self.groups = OrderGroups(self.submitter, market, self.readiness, retries)
         self.local_stops = LocalStopOrders(self.submitter, self.groups, retries, market, publish)
+        self.substitute_prices = SubstitutePrices(self.local_stops, market, context)
         self.dead_man = DeadManSwitch(self.submitter, positions, context, publish)
         self.reductions = Reductions(self.state.index, positions, market.instrument, clock, publish)
         self.flattener = Flattener(
@@ -120,6 +122,7 @@ class Account:
             group.create_task(self.session.run(is_new=is_new))
             group.create_task(self.resolver.run())
             group.create_task(self.local_stops.run())
+            group.create_task(self.substitute_prices.run())
             group.create_task(self.groups.run())
             group.create_task(self.dead_man.run())
 

@@ -35,7 +35,10 @@ from kit.execution.reference_prices import (
     FeedPrices,
     FindDataProblem,
     FindInstrument,
+    FindSubstitute,
+    MarkPrices,
     ReferenceMarketData,
+    no_substitute,
 )
 from kit.execution.service import TradeFlowServicer
 from kit.execution.settings import OrdersSettings
@@ -70,6 +73,8 @@ class PublishedMarket:
     feed: Callable[[], ResumableMarketFeed]
     """Makes the feed of one paper account."""
     data_problem: FindDataProblem = no_data_problem
+    last_price: FindSubstitute = no_substitute
+    """Asks the venue for its last trade."""
 
 
 class AccountRegistry:
@@ -91,7 +96,10 @@ class AccountRegistry:
         self._settings = settings
         self._clock = clock
         self._published = market
-        self._prices = FeedPrices(market.trades, market.books, market.data_problem)
+        self._marks = MarkPrices(market.trades, clock)
+        self._prices = FeedPrices(
+            market.trades, market.books, market.data_problem, self._find_substitute()
+        )
         self._market = ReferenceMarketData(market.instrument, self._prices)
         self._threads: list[SingleThreadExecutor] = []
         file = Path(settings.accounts_file or Path(mesh.data_dir) / ACCOUNTS_FILE)
@@ -135,6 +143,8 @@ class AccountRegistry:
         servicer = TradeFlowServicer(self._venue, self.by_name)
         runtime.serve(trade_flow_pb2.DESCRIPTOR, "TradeFlow", servicer)
         runtime.run_task("prices", self._prices.run)
+        if self._settings.stale_stop_price == "mark":
+            runtime.run_task("marks", self._marks.run)
         gauge = runtime.meter.gauge(
             "held_symbols_stale", "Symbols of orders held here whose market data is not live"
         )
@@ -162,6 +172,14 @@ class AccountRegistry:
         scope = AccountScope(scope_of(self._mesh), self._venue, name)
         validity_max_ns = self._settings.approval_validity_max_s * NANOSECONDS_PER_SECOND
         return ApprovalVerifier(scope, self._keys[live].find, validity_max_ns)
+
+    def _find_substitute(self) -> FindSubstitute:
+        match self._settings.stale_stop_price:
+            case "mark":
+                return self._marks.find
+            case "venue_last":
+                return self._published.last_price
+        return no_substitute
 
     def _stale_count(self) -> int:
         return sum(len(account.local_stops.stale) for account in self.by_name.values())

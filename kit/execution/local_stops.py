@@ -22,11 +22,12 @@ from kit.execution.order_types import BETTER_PRICES
 from kit.execution.orders import order_states
 from kit.execution.orders.amendments import STOP_REACHED
 from kit.execution.orders.order import Order
-from kit.execution.reference_prices import ReferenceMarketData
+from kit.execution.reference_prices import ReferenceMarketData, TimedPrice
 from kit.execution.retries import OrderRetries, is_pausing
 from kit.execution.submitter import OrderSubmitter
 from kit.execution.tasks import wait_for_event
 
+NEVER_NS = (1 << 63) - 1
 PAUSE_S = 1.0
 """How often orders expire, best prices are written to the journal, and an order that could not be
 sent is tried again."""
@@ -58,6 +59,8 @@ class LocalStopOrders:
         self._wake = asyncio.Event()
         self.stale: dict[str, str] = {}
         """Symbols of orders held here whose market data is not live, and why."""
+        self.substitutes: dict[str, str] = {}
+        """By symbol, what triggers these orders meanwhile, for the operator."""
 
     @property
     def symbols(self) -> Collection[str]:
@@ -67,7 +70,10 @@ class LocalStopOrders:
     @property
     def problem(self) -> str:
         """Which symbols of orders held here have no live market data; "" if all have."""
-        return "; ".join(f"stops wait without live prices, {why}" for why in self.stale.values())
+        return "; ".join(
+            f"stops wait without live prices, {why}{self.substitutes.get(symbol, '')}"
+            for symbol, why in self.stale.items()
+        )
 
     def order_changed(self, order: Order) -> None:
         """Hold an order from now on, or no longer."""
@@ -81,8 +87,19 @@ class LocalStopOrders:
 
     def on_trade(self, symbol: str, price: Decimal) -> None:
         """Trigger the orders whose price a trade has reached."""
+        self._trigger(symbol, price, after_ns=NEVER_NS)
+
+    def on_substitute(self, symbol: str, found: TimedPrice) -> None:
+        """Trigger the orders whose price was reached while their trades are not live, as far as the
+        price was made after their last change: older prices trigger nothing."""
+        self._trigger(symbol, found.price, after_ns=found.time_ns)
+
+    def _trigger(self, symbol: str, price: Decimal, after_ns: int) -> None:
+        """``after_ns``: orders that have changed since then are left out."""
         for order in list(self._by_symbol.get(symbol, {}).values()):
             if order.is_triggered or not self._groups.is_armed(order):
+                continue
+            if order.updated_time_ns > after_ns:
                 continue
             if order.type == orders_pb2.ORDER_TYPE_TRAILING_STOP:
                 self._trail(order, price)
@@ -137,6 +154,7 @@ class LocalStopOrders:
             extra = {"symbol": symbol, "detail": stale[symbol]}
             _log.error("held orders have no live prices", extra=extra)
         self.stale = stale
+        self.substitutes = {name: one for name, one in self.substitutes.items() if name in stale}
         if is_changed:
             self._publish()
 

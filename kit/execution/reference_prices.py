@@ -1,6 +1,6 @@
 """The prices that an account checks orders against and triggers its local stops with."""
 
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple, Protocol
@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import Channel
 from kit.base.errors import ProcessDraining, SubscriberTooSlow
 from kit.base.numbers import to_decimal
@@ -15,6 +16,9 @@ from kit.execution.market_feed import MarketFeed, VerifiedBooks
 from kit.marketdata.model.batches import Batch
 
 TRADES: Channel = types_pb2.CHANNEL_TRADES
+MARKS: Channel = types_pb2.CHANNEL_MARKS
+MARKS_READ_NS = 60 * NANOSECONDS_PER_SECOND
+"""For this long after a mark price was asked for, the marks of all symbols are read."""
 FindDataProblem = Callable[[str], str]
 """Returns why the market data of a symbol cannot trigger an order now; "" while it is live."""
 FindInstrument = Callable[[str], types_pb2.Instrument | None]
@@ -22,6 +26,23 @@ FindInstrument = Callable[[str], types_pb2.Instrument | None]
 
 
 def not_listed(symbol: str) -> types_pb2.Instrument | None:
+    return None
+
+
+class TimedPrice(NamedTuple):
+    """A price, and when it was made, ns since the Unix epoch."""
+
+    price: Decimal
+    time_ns: int
+
+
+FindSubstitute = Callable[[str], Awaitable[TimedPrice | None]]
+"""Returns a price for a symbol whose trades are not live, or None. Raises VenueUnavailable,
+RateLimited."""
+
+
+async def no_substitute(symbol: str) -> TimedPrice | None:
+    """Orders that are held here wait until their trades are live again."""
     return None
 
 
@@ -53,6 +74,10 @@ class PriceSource(Protocol):
         """Return why the market data of a symbol cannot trigger an order now; "" while it is
         live."""
 
+    def substitute(self, symbol: str, /) -> Awaitable[TimedPrice | None]:
+        """Return a price for a symbol whose trades are not live, or None. Raises VenueUnavailable,
+        RateLimited."""
+
     def listen(self, listener: TradeListener) -> None:
         """Give it every trade of its symbols from now on."""
 
@@ -74,14 +99,24 @@ class ReferenceMarketData:
         live."""
         return self.prices.data_problem(symbol) if self.prices is not None else ""
 
+    async def substitute(self, symbol: str) -> TimedPrice | None:
+        """Return a price for a symbol whose trades are not live, or None. Raises VenueUnavailable,
+        RateLimited."""
+        return await self.prices.substitute(symbol) if self.prices is not None else None
+
 
 class FeedPrices:
     """Prices from a feed: the best prices of its books, and the trades that a listener wants."""
 
     def __init__(
-        self, feed: MarketFeed, books: VerifiedBooks, find_data_problem: FindDataProblem
+        self,
+        feed: MarketFeed,
+        books: VerifiedBooks,
+        find_data_problem: FindDataProblem,
+        find_substitute: FindSubstitute = no_substitute,
     ) -> None:
         self.data_problem = find_data_problem
+        self.substitute = find_substitute
         self._feed = feed
         self._books = books
         self._listeners: list[TradeListener] = []
@@ -100,18 +135,11 @@ class FeedPrices:
     async def run(self) -> None:
         """Read trades until the process stops. A reader that falls behind resumes with the newest
         trade: an old price triggers nothing."""
-        while True:
-            reader = self._feed.follow([TRADES], frozenset())
-            try:
-                async for response in reader.responses():
-                    if not any(listener.symbols for listener in self._listeners):
-                        continue
-                    for batch in market_data_pb2.SubscribeResponse.FromString(response).batches:
-                        self._publish(batch)
-            except SubscriberTooSlow:
+        async for response in _responses(self._feed, TRADES):
+            if not any(listener.symbols for listener in self._listeners):
                 continue
-            except ProcessDraining:
-                return
+            for batch in market_data_pb2.SubscribeResponse.FromString(response).batches:
+                self._publish(batch)
 
     def _publish(self, batch: Batch) -> None:
         entries, rows = batch.instruments, batch.trades
@@ -125,3 +153,52 @@ class FeedPrices:
                 if place in wanted:
                     entry = entries[place]
                     listener.on_trade(entry.symbol, to_decimal(price, entry.price_scale))
+
+
+class MarkPrices:
+    """The newest mark prices of a feed."""
+
+    def __init__(self, feed: MarketFeed, clock: Clock) -> None:
+        self._feed = feed
+        self._clock = clock
+        self._asked_ns = -MARKS_READ_NS
+        self._newest: dict[str, TimedPrice] = {}
+
+    async def find(self, symbol: str) -> TimedPrice | None:
+        """Return the newest mark price of a symbol, with its time of receipt; None until one is
+        received after the first call."""
+        self._asked_ns = self._clock.monotonic_ns()
+        return self._newest.get(symbol)
+
+    async def run(self) -> None:
+        """Read marks until the process stops."""
+        async for response in _responses(self._feed, MARKS):
+            if self._clock.monotonic_ns() - self._asked_ns >= MARKS_READ_NS:
+                self._newest.clear()
+                continue
+            for batch in market_data_pb2.SubscribeResponse.FromString(response).batches:
+                self._read(batch)
+
+    def _read(self, batch: Batch) -> None:
+        rows = batch.marks
+        for place, price, time_ns in zip(
+            rows.instrument, rows.mark_price, rows.received_time_ns, strict=True
+        ):
+            entry = batch.instruments[place]
+            if price:
+                found = TimedPrice(to_decimal(price, entry.price_scale), time_ns)
+                self._newest[entry.symbol] = found
+
+
+async def _responses(feed: MarketFeed, channel: Channel) -> AsyncIterator[bytes]:
+    """Yield the responses of a channel until the process stops. A reader that falls behind resumes
+    with the newest one."""
+    while True:
+        reader = feed.follow([channel], frozenset())
+        try:
+            async for response in reader.responses():
+                yield response
+        except SubscriberTooSlow:
+            continue
+        except ProcessDraining:
+            return

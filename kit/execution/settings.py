@@ -1,11 +1,15 @@
 """The settings of orders, section ``orders``."""
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from kit.base.errors import SettingError
 from kit.execution.contract import SelfTradeSetting, Transport
+
+StaleStopPrice: TypeAlias = Literal["none", "mark", "venue_last"]
+"""What triggers stops that are held here while their trades are not live."""
 
 
 class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +65,9 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
     stale_price_s: float = 10.0
     """A stop that waits in this process is rejected while no event of its symbol came for this
     time. If one is held already, this is an alarm, and it keeps working."""
+    stale_stop_price: StaleStopPrice = "venue_last"
+    """The price that triggers stops held in this process while no live trades come. venue_last: the
+    last trade, asked by REST. mark: the mark price of the channel MARKS. none: they wait."""
     paper_accounts: tuple[str, ...] = ()
     """Paper accounts, each as "venue/account": their orders are matched against our own market
     data and never sent to the venue. Empty in the world replay: one named "paper" at each

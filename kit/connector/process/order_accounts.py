@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from kit.base.errors import SettingError
 from kit.base.settings import MeshSettings
 from kit.connector.contract.venue import Venue
-from kit.connector.process.hub_source import HubBooks, HubFeed, LiveData
+from kit.connector.process.hub_source import HubBooks, HubFeed, LastTrades, LiveData
 from kit.connector.process.settings import VenueSettings
 from kit.connector.publishing.feed_handler import FeedHandler
 from kit.execution import credentials
@@ -49,6 +49,7 @@ def venue_accounts(
         HubFeed(feed_handler.hub),
         lambda: HubFeed(feed_handler.hub),
         LiveData(feed_handler.subscriptions, feed_handler.clock, stale_after_s).problem,
+        LastTrades(venue.history).newest,
     )
     accounts = AccountRegistry(venue.venue_id, mesh, settings, feed_handler.clock, market)
     if own.instance:

@@ -13,13 +13,19 @@ from kit.base.telemetry import Meter
 from kit.connector.books.book_manager import BookManager
 from kit.connector.books.sequence_rules import PreviousIdRule
 from kit.connector.contract.venue import BookRules, SnapshotSource
-from kit.connector.process.hub_source import HubBooks, HubFeed
+from kit.connector.process.hub_source import HubBooks, HubFeed, LastTrades
 from kit.connector.publishing.hub import Hub
-from kit.connector.tests.refilling import SYMBOL, trades
+from kit.connector.tests.refilling import SYMBOL, FakeHistory, trades
 from kit.execution.account_registry import no_data_problem
-from kit.execution.reference_prices import FeedPrices
+from kit.execution.reference_prices import FeedPrices, MarkPrices, TimedPrice
 from kit.marketdata.codec import encode
-from kit.marketdata.model.columns import BookRows, NumberColumn, PriceLevels, SymbolColumn
+from kit.marketdata.model.columns import (
+    BookRows,
+    MarkRows,
+    NumberColumn,
+    PriceLevels,
+    SymbolColumn,
+)
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 GAP = types_pb2.GAP_REASON_STALE
@@ -159,3 +165,40 @@ async def test_it_ends_with_the_venue(hub, books):
     hub.end(ProcessDraining("the venue is stopping"))
     await asyncio.wait_for(running, WAIT_SECONDS_MAX)
     assert listener.prices == [Decimal(7)]
+
+
+def marks(price, received_time_ns):
+    """One row of marks."""
+    times = np.array([received_time_ns], dtype=np.int64)
+    return MarkRows(
+        SymbolColumn.of([SYMBOL]),
+        venue_time_ns=times * 0,
+        received_time_ns=times,
+        mark_price=NumberColumn.parse([price]),
+        index_price=NumberColumn.parse(["0"]),
+        funding_rate=NumberColumn.parse(["0"]),
+        next_funding_time_ns=times * 0,
+    )
+
+
+async def test_the_newest_mark_price_is_known_once_it_is_asked_for(hub):
+    prices = MarkPrices(HubFeed(hub), SystemClock())
+    running = asyncio.create_task(prices.run())
+    await asyncio.sleep(0)
+    hub.publish(types_pb2.CHANNEL_MARKS, encode.rows(marks("6.5", 1)))
+    await asyncio.sleep(0)
+    assert await prices.find(SYMBOL) is None
+    for price, time_ns in (("7.5", 2), ("8.25", 3)):
+        hub.publish(types_pb2.CHANNEL_MARKS, encode.rows(marks(price, time_ns)))
+    newest = TimedPrice(Decimal("8.25"), 3)
+    while await prices.find(SYMBOL) != newest:
+        await asyncio.sleep(0.01)
+    assert await prices.find("other") is None
+    running.cancel()
+
+
+async def test_the_last_trade_of_the_venue_is_the_newest():
+    history = FakeHistory()
+    assert await LastTrades(history).newest(SYMBOL) is None
+    history.kept = {5, 6, 7}
+    assert await LastTrades(history).newest(SYMBOL) == TimedPrice(Decimal(7), 7)

@@ -29,8 +29,9 @@ from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
 from kit.execution.journal.records import ExecutionEpochRecord, OrderIntent
 from kit.execution.orders import order_states
 from kit.execution.orders.order import intended_order
+from kit.execution.tests.fake_disk import Disk
 from kit.execution.tests.fake_venue import limit_order
-from kit.execution.tests.simulated_process import Disk, run, started, verified
+from kit.execution.tests.simulated_process import run, started, verified
 from tests.support.manual_clock import ManualClock
 
 PAYLOADS = st.lists(st.binary(max_size=300), min_size=1, max_size=20)

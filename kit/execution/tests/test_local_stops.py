@@ -14,6 +14,8 @@ from kit.execution.orders import order_states
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import order_message
 from kit.execution.orders.request_reader import read_request
+from kit.execution.reference_prices import TimedPrice
+from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import SPOT, Prices, World, run, verified
 from kit.execution.tests.test_exit_retry import attempt, said
@@ -25,8 +27,8 @@ PROFIT = orders_pb2.ORDER_TYPE_TAKE_PROFIT
 TRAILING = orders_pb2.ORDER_TYPE_TRAILING_STOP
 
 
-async def holding(kind, side, **more):
-    found = World(3, unreliable=False)
+async def holding(kind, side, settings=None, **more):
+    found = World(3, settings, unreliable=False)
     found.instruments["BTCUSDT"] = SPOT
     found.prices = Prices()
     found.start()
@@ -279,5 +281,56 @@ def test_stop_without_live_data_raises_an_alarm_and_keeps_working():
         await found.let_pass(2)
         assert found.venue.sends == {order.key: 1}
         assert account.message().detail == ""
+
+    run(scenario())
+
+
+async def stale_stop(price, age_s=0, **settings):
+    """A stop that sells at 90 whose trades are not live, once another price of its symbol is
+    known."""
+    found, order = await holding(STOP, SELL, stop_price="90", settings=OrdersSettings(**settings))
+    await found.let_pass(10)
+    found.prices.problem = "BTCUSDT is silent"
+    made_ns = found.clock.time_ns() - age_s * NANOSECONDS_PER_SECOND
+    found.prices.found_elsewhere = TimedPrice(Decimal(price), made_ns)
+    await found.let_pass(10)
+    return found, order
+
+
+@pytest.mark.parametrize("source", ["mark", "venue_last"])
+def test_stop_without_live_trades_goes_out_on_another_price(source):
+    async def scenario():
+        found, order = await stale_stop("89", stale_stop_price=source)
+        assert found.venue.sends == {order.key: 1}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("price", "age_s", "source"),
+    [("91", 0, "venue_last"), ("89", 60, "venue_last"), ("89", 0, "none")],
+)
+def test_stop_without_live_trades_waits(price, age_s, source):
+    """Its price is not reached, or was reached before it was placed, or nothing else is asked."""
+
+    async def scenario():
+        found, _ = await stale_stop(price, age_s, stale_stop_price=source)
+        assert not found.venue.sends
+        detail = found.account.message().detail
+        assert "BTCUSDT is silent" in detail
+        assert ("by REST triggers them, now" in detail) == (source != "none")
+
+    run(scenario())
+
+
+def test_stop_without_any_price_says_so():
+    async def scenario():
+        found, _ = await stale_stop("91")
+        found.prices.found_elsewhere = None
+        await found.let_pass(5)
+        assert "is not known either" in found.account.message().detail
+        found.prices.problem = ""
+        await found.let_pass(5)
+        assert found.account.message().detail == ""
 
     run(scenario())

@@ -18,9 +18,9 @@ from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.paper.tests.markets import BUY, LISTED, RULES, SELL, SYMBOL, FakeMarket
 from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.settings import OrdersSettings
+from kit.execution.tests.fake_disk import Disk
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import (
-    Disk,
     LoopClock,
     SimulatedProcess,
     run,
