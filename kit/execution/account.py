@@ -196,8 +196,10 @@ class Account:
 
     def check_ready(self, *, only_reduces: bool = False) -> None:
         """Raises AccountNotReady while no new orders are taken. A key that ``only_reduces``
-        positions may be used while the order authority is silent or the account is flattened."""
-        if not self.readiness.is_ready:
+        positions may be used while the order authority is silent, the account is flattened, or it
+        is refused for its configuration."""
+        readiness = self.readiness
+        if not readiness.is_ready and not (only_reduces and readiness.is_reconciled):
             self._raise_not_ready(self.readiness.detail)
         if self.dead_man.has_fired and not only_reduces:
             self._raise_not_ready("the order authority is silent: a heartbeat has to come first")

@@ -113,7 +113,7 @@ class LocalStopOrders:
         """Send what is triggered and expire what is over, for ever."""
         while True:
             self._wake.clear()
-            if self._groups.readiness.is_ready:
+            if self._groups.readiness.is_reconciled:
                 await self._send()
             self._expire()
             self._retries.write_pending()
@@ -129,7 +129,10 @@ class LocalStopOrders:
             order
             for waiting in self._by_symbol.values()
             for order in waiting.values()
-            if order.is_triggered and not order.takes_turns and not is_pausing(order, now_ns)
+            if order.is_triggered
+            and not order.takes_turns
+            and not is_pausing(order, now_ns)
+            and self._groups.readiness.allows(order)
         ]
         releases = map(self._submitter.release, due)
         for error in await asyncio.gather(*releases, return_exceptions=True):

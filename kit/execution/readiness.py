@@ -5,6 +5,8 @@ from typing import TypeAlias
 
 from venuemesh.tradeflow.v1 import trade_flow_pb2
 
+from kit.execution.orders.order import Order
+
 State: TypeAlias = "trade_flow_pb2.AccountState.ValueType"
 
 RECONCILING = trade_flow_pb2.ACCOUNT_STATE_RECONCILING
@@ -19,8 +21,15 @@ class Readiness:
 
     state: State = RECONCILING
     detail: str = "the journal is being read"
+    is_reconciled: bool = False
+    """Whether journal and venue agree, as far as is known. Protective orders are sent then, also
+    while the account is REFUSED for its configuration."""
+
+    def allows(self, order: Order) -> bool:
+        """Whether an order that waited here is sent now."""
+        return self.is_ready or (self.is_reconciled and order.is_protective)
 
     @property
     def is_ready(self) -> bool:
-        """Whether journal and venue agree: orders are sent only then."""
+        """Whether every order is sent."""
         return self.state == READY

@@ -72,8 +72,9 @@ class VenueSession:
         """Compare journal and venue soon."""
         self._compare.set()
 
-    def set_readiness(self, state: State, detail: str) -> None:
+    def set_readiness(self, state: State, detail: str, *, is_reconciled: bool = False) -> None:
         """Set and publish whether the account takes orders, and why not."""
+        self.readiness.is_reconciled = is_reconciled
         if (self.readiness.state, self.readiness.detail) != (state, detail):
             self.readiness.state, self.readiness.detail = state, detail
             self._listener.publish_account()
@@ -97,17 +98,19 @@ class VenueSession:
                     _log.exception("reconciling failed")
                 failures += 1
                 # While the stream is not interrupted, a query without an answer is repeated.
-                is_silent = not self.readiness.is_ready or failures > FAILURES_MAX
-                if is_silent and not self._configuration.refusal:
-                    self.set_readiness(DISCONNECTED, str(error) or type(error).__name__)
+                if not self.readiness.is_reconciled or failures > FAILURES_MAX:
+                    refusal = self._configuration.refusal
+                    state = REFUSED if refusal else DISCONNECTED
+                    self.set_readiness(state, refusal or str(error) or type(error).__name__)
                 await clock.sleep(next(pauses))
             else:
                 is_first = False
                 failures = 0
                 pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self._context.jitter)
-                is_refused = bool(self._rejected_credentials or self._configuration.refusal)
-                if not self._compare.is_set() and not is_refused:
-                    self.set_readiness(READY, "")
+                if not self._compare.is_set() and not self._rejected_credentials:
+                    refusal = self._configuration.refusal
+                    state = REFUSED if refusal else READY
+                    self.set_readiness(state, refusal, is_reconciled=True)
                 self._listener.reconciled()
                 await wait_for_event(self._compare, clock, pause_s)
                 pause_s = settings.reconcile_interval_s
@@ -118,7 +121,8 @@ class VenueSession:
         configuration, alarm = self._configuration, self._configuration.alarm
         await configuration.run()
         if configuration.refusal:
-            self.set_readiness(REFUSED, configuration.refusal)
+            is_reconciled = self.readiness.is_reconciled
+            self.set_readiness(REFUSED, configuration.refusal, is_reconciled=is_reconciled)
         elif configuration.alarm != alarm:
             self._listener.publish_account()
 
@@ -152,6 +156,7 @@ class VenueSession:
         missed."""
         if self.readiness.is_ready:
             self.set_readiness(RECONCILING, detail)
+        self.readiness.is_reconciled = False
         self._compare.set()
 
     def _log_differences(self, found: list[differences_pb2.Difference]) -> None:

@@ -78,7 +78,7 @@ class OrderGroups:
         """Advance the groups, for ever."""
         while True:
             self._wake.clear()
-            if self.readiness.is_ready:
+            if self.readiness.is_reconciled:
                 due, self._due = self._due, set()
                 for group_id in due:
                     self.advance(group_id)
@@ -94,7 +94,7 @@ class OrderGroups:
             return
         self._open.add(group_id)
         found = self._plan(members)
-        if found is None or group_id in self._working or not self.readiness.is_ready:
+        if found is None or group_id in self._working or not self.readiness.is_reconciled:
             return
         for one in members:
             detail = found.ends.get(one.key)
@@ -154,10 +154,12 @@ class OrderGroups:
             # The reason for a cancellation is on disk before it: after a crash it is made again.
             await self._submitter.journal.commit()
             found = self._plan(self._members(group_id))
-            if found is None or not self.readiness.is_ready:
+            if found is None or not self.readiness.is_reconciled:
                 return
             if found.cancels:
                 await asyncio.gather(*map(self._submitter.cancel, found.cancels))
+            elif found.sends is not None and not self.readiness.allows(found.sends):
+                return
             elif found.sends is not None and found.sends.size == found.size:
                 await self._submitter.release(found.sends)
             self._due.add(group_id)

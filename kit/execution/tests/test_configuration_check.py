@@ -4,6 +4,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.base.errors import AccountNotReady
@@ -18,8 +20,9 @@ from kit.execution.contract import VenuePosition
 from kit.execution.orders import order_states
 from kit.execution.readiness import DISCONNECTED, READY, REFUSED
 from kit.execution.tests.fake_venue import CAPABILITIES, limit_order
-from kit.execution.tests.simulated_process import run, verified, world
+from kit.execution.tests.simulated_process import Prices, run, verified, world
 
+SELL, STOP = types_pb2.SIDE_SELL, orders_pb2.ORDER_TYPE_STOP
 DERIVATIVES = replace(CAPABILITIES, has_positions=True)
 ONE_WAY = AccountConfiguration(position_mode="one_way", may_trade=True, excess_permissions=())
 HEDGE = replace(ONE_WAY, position_mode="hedge")
@@ -242,3 +245,40 @@ def test_one_unknown_flag_is_not_taken_for_granted():
     assert all_of(True, True) is True
     assert all_of(True, None) is None
     assert all_of(None, False) is False
+
+
+def test_protective_orders_of_a_refused_account_are_sent_and_entries_are_not():
+    async def scenario():
+        found = derivatives()
+        found.prices = Prices()
+        found.start()
+        await found.ready()
+        submitter = found.account.submitter
+        entry = await submitter.submit(verified(limit_order(), "entry"), held_here=True)
+        stop = limit_order(type=STOP, side=SELL, price="", stop_price="90")
+        held = await submitter.submit(verified(stop, "stop"), held_here=True)
+        found.venue.configuration = HEDGE
+        await refused(found)
+        # The account is compared with the venue after it was refused.
+        await found.until(lambda: found.account.readiness.is_reconciled)
+        found.prices.trade("89")
+        await found.until(lambda: found.venue.sends == {held.key: 1}, 5)
+        readiness = found.account.readiness
+        assert (readiness.allows(held), readiness.allows(entry)) == (True, False)
+        found.account.check_ready(only_reduces=True)
+
+    run(scenario())
+
+
+def test_nothing_is_sent_before_a_refused_account_is_compared():
+    async def scenario():
+        found = derivatives()
+        found.venue.configuration = HEDGE
+        found.start()
+        found.account.client.failures = 10**6
+        await refused(found)
+        await found.let_pass(20)
+        with pytest.raises(AccountNotReady):
+            found.account.check_ready(only_reduces=True)
+
+    run(scenario())
