@@ -83,9 +83,12 @@ async def play(
             if len(left) < before:
                 raise
             why = str(error) if isinstance(error, TimeoutError) else repr(error)
+            first = left[0]
             while left:
-                detail = f"the connector did not start: {why}"
-                add(CardResult(left.pop(0), CardStatus.FAILED, detail, 0.0))
+                card = left.pop(0)
+                reason = why if card is first else f"see {first.card_id}"
+                detail = f"the connector did not start: {reason}"
+                add(CardResult(card, CardStatus.FAILED, detail, 0.0))
     return VenueCardResults(venue_id, results)
 
 

@@ -68,8 +68,8 @@ async def test_cards_of_a_connector_that_does_not_start_name_the_reason(
     monkeypatch.setattr(connector_under_test, "WAIT_SECONDS_MAX", 3.0)
     chosen = [card for card in CARDS if card.card_id in ("BOK-1", "LST-1")]
     results = (await play(VENUE, make, find_dialects()[VENUE], chosen)).results
-    assert len(results) == len(chosen)
-    for result in results:
-        assert result.detail.startswith("the connector did not start")
-        for reason in reasons:
-            assert reason in result.detail
+    first, second = results
+    assert first.detail.startswith("the connector did not start: ")
+    for reason in reasons:
+        assert reason in first.detail
+    assert second.detail == f"the connector did not start: see {first.card.card_id}"
