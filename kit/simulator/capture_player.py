@@ -79,6 +79,9 @@ class ReplayMarketView:
     def time_ns(self) -> int:
         return self.now_ns
 
+    def clock_ns(self) -> int:
+        return self.now_ns
+
     def listings(self) -> Sequence[Listing]:
         return self._listings
 

@@ -134,7 +134,11 @@ class MarketView(Protocol):
     """The market of a venue, simulated or replayed."""
 
     def time_ns(self) -> int:
-        """The exchange's own clock, ns since the Unix epoch."""
+        """The time up to which the market has run, ns since the Unix epoch."""
+
+    def clock_ns(self) -> int:
+        """The exchange's own clock, by which it judges the times of its clients, ns since the Unix
+        epoch. A market that is slower than its pace does not hold it up."""
 
     def listings(self) -> Sequence[Listing]:
         """The instruments."""

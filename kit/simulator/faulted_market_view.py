@@ -23,6 +23,9 @@ class FaultedMarketView:
     def time_ns(self) -> int:
         return self._market_view.time_ns()
 
+    def clock_ns(self) -> int:
+        return self._market_view.clock_ns()
+
     def listings(self) -> Sequence[Listing]:
         if self._listings is None:
             self._listings = self._shown_listings()

@@ -41,6 +41,8 @@ class SimulatedMarketView:
     def __init__(self, market: SimulatedMarket, dialect: Dialect) -> None:
         self.skew_ns = 0
         """How far the exchange's clock is ahead of the market's."""
+        self.due_ns: Callable[[], int] = lambda: market.time_ns
+        """Returns the time up to which the market should have run."""
         self.watchers: list[Callable[[MarketStep], None]] = []
         """Called with each step of the market, first of all."""
         self._market = market
@@ -63,6 +65,9 @@ class SimulatedMarketView:
 
     def time_ns(self) -> int:
         return self._market.time_ns + self.skew_ns
+
+    def clock_ns(self) -> int:
+        return max(self._market.time_ns, self.due_ns()) + self.skew_ns
 
     def listings(self) -> Sequence[Listing]:
         return list(self._listings.values())
@@ -188,6 +193,7 @@ class MarketRunner:
         self._clock = clock
         self._awake = asyncio.Event()
         self._anchor = (clock.monotonic_ns(), market.time_ns + LEAD_IN_NS)
+        market_view.due_ns = self._due_ns
         venue.on_activity = self.wake
         venue.faults.advance(market.time_ns)
 

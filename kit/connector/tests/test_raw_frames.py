@@ -58,12 +58,15 @@ async def test_frames_are_passed_on_whole_and_in_order():
     second.say(b"b")
     first.close("gone")
     fixture.raw.publish()
-    (batch,) = fixture.batches()
-    assert batch.channel == types_pb2.CHANNEL_FRAMES
-    assert list(batch.frames.frame) == [b'{"a":1}', b"\0\xff", b"b"]
-    assert list(batch.frames.connection) == [1, 1, 2]
-    assert list(batch.frames.received_time_ns) == [*times, fixture.clock.time_ns()]
-    assert [entry.symbol for entry in batch.instruments] == [""]
+    # On a busy machine the timer may have published a part before.
+    batches = fixture.batches()
+    assert {batch.channel for batch in batches} == {types_pb2.CHANNEL_FRAMES}
+    frames = [frame for batch in batches for frame in batch.frames.frame]
+    assert frames == [b'{"a":1}', b"\0\xff", b"b"]
+    assert [one for batch in batches for one in batch.frames.connection] == [1, 1, 2]
+    received = [one for batch in batches for one in batch.frames.received_time_ns]
+    assert received == [*times, fixture.clock.time_ns()]
+    assert {entry.symbol for batch in batches for entry in batch.instruments} == {""}
     assert listener.heard == ["opened", [b'{"a":1}', b"\0\xff"], "gone"]
 
 

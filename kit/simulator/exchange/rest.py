@@ -81,13 +81,23 @@ class ApiCall:
 
     @property
     def now_ns(self) -> int:
-        """The exchange's time, ns since the Unix epoch."""
+        """The time of the market, ns since the Unix epoch."""
         return self.market_view.time_ns()
 
     @property
     def now_ms(self) -> int:
-        """The exchange's time, ms since the Unix epoch."""
-        return self.market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
+        """The time of the market, ms since the Unix epoch."""
+        return self.now_ns // NANOSECONDS_PER_MILLISECOND
+
+    @property
+    def clock_ns(self) -> int:
+        """The exchange's clock, ns since the Unix epoch."""
+        return self.market_view.clock_ns()
+
+    @property
+    def clock_ms(self) -> int:
+        """The exchange's clock, ms since the Unix epoch."""
+        return self.clock_ns // NANOSECONDS_PER_MILLISECOND
 
     def signed_by(self, key: ApiKey) -> "ApiCall":
         """The same call of an account."""

@@ -144,6 +144,16 @@ def test_all_times_are_by_the_exchanges_clock():
     assert all(trade.time_ns > world.market.time_ns for trade in trades)
 
 
+def test_the_clock_of_the_exchange_runs_on_while_the_market_is_behind():
+    world = World()
+    world.venue.touch()
+    world.market_view.skew_ns = SECOND_NS
+    behind_ns = world.market_view.time_ns()
+    world.clock.now_ns += 2 * SECOND_NS
+    assert world.market_view.time_ns() == behind_ns
+    assert world.market_view.clock_ns() == world.now_ns() + SECOND_NS
+
+
 async def test_a_slow_market_skips_time_to_the_clock():
     world = World()
     world.venue.touch()

@@ -110,10 +110,10 @@ def check_time(call: ApiCall) -> None:
     window_ms = whole(call.text("recvWindow") or str(RECEIVE_WINDOW_MS))
     if window_ms is None or window_ms > RECEIVE_WINDOW_MS_MAX:
         raise ApiError(-1131, "recvWindow must be less than 60000")
-    if stamp_ms >= call.now_ms + AHEAD_MS_MAX:
+    if stamp_ms >= call.clock_ms + AHEAD_MS_MAX:
         text = "Timestamp for this request was 1000ms ahead of the server's time."
         raise ApiError(-1021, text)
-    if call.now_ms - stamp_ms > window_ms:
+    if call.clock_ms - stamp_ms > window_ms:
         raise ApiError(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 

@@ -131,14 +131,14 @@ class _PublicCalls:
         def exchange_info(call: ApiCall) -> Row:
             return {
                 "timezone": "UTC",
-                "serverTime": call.now_ms,
+                "serverTime": call.clock_ms,
                 "rateLimits": self.limits.rows(),
                 "exchangeFilters": [],
                 "symbols": [symbol_row(listing) for listing in _listings(call)],
             }
 
         handlers: Mapping[str, Callable[[ApiCall], object]] = {
-            "time": lambda call: {"serverTime": call.now_ms},
+            "time": lambda call: {"serverTime": call.clock_ms},
             "trades": self.trades,
             "historicalTrades": self.historical_trades,
             "aggTrades": self.aggregate_trades,

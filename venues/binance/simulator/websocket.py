@@ -329,7 +329,7 @@ def _session_row(session: BinanceApiSession, call: ApiCall) -> Row:
         "authorizedSince": logged_on_ms,
         "connectedSince": logged_on_ms,
         "returnRateLimits": True,
-        "serverTime": call.now_ms,
+        "serverTime": call.clock_ms,
         "userDataStream": bool(session.subscriptions),
     }
 

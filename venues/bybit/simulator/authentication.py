@@ -59,7 +59,7 @@ def authenticate(request: RestRequest, call: ApiCall) -> ApiKey:
         text = f"empty value: apiTimestamp[{stamp}] apiKey[{name}] apiSignature[{signature}]"
         raise ApiError(PARAMETER_ERROR, text)
     window = request.header("x-bapi-recv-window") or RECEIVE_WINDOW_MS_DEFAULT
-    check_time(stamp, window, call.now_ms)
+    check_time(stamp, window, call.clock_ms)
     key = call.engine.key(name)
     if key is None:
         raise ApiError(KEY_INVALID, "API key is invalid.")
@@ -76,7 +76,7 @@ def key_of_socket(args: list[str | int], market_view: MarketView) -> ApiKey | No
         return None
     name, expires, signature = map(str, args)
     key, expires_ms = engine_of(market_view, ERRORS).key(name), whole(expires)
-    now_ms = market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
+    now_ms = market_view.clock_ns() // NANOSECONDS_PER_MILLISECOND
     if key is None or expires_ms is None or expires_ms <= now_ms:
         return None
     return key if _fits(signature, key, f"GET/realtime{expires}") else None

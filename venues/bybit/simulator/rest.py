@@ -91,8 +91,8 @@ def _spot_symbol(call: ApiCall) -> str:
 
 
 def _time(call: ApiCall) -> Row:
-    seconds = call.now_ns // NANOSECONDS_PER_SECOND
-    return {"timeSecond": str(seconds), "timeNano": str(call.now_ns)}
+    seconds = call.clock_ns // NANOSECONDS_PER_SECOND
+    return {"timeSecond": str(seconds), "timeNano": str(call.clock_ns)}
 
 
 def _instruments(call: ApiCall) -> Row:

@@ -190,7 +190,7 @@ class BybitWebsocket:
             session.request_ids.keep(call.request_id, None)
         stamp = str(call.header.get("X-BAPI-TIMESTAMP", ""))
         window = str(call.header.get("X-BAPI-RECV-WINDOW", "5000"))
-        check_time(stamp, window, int(_now_ms(market_view)))
+        check_time(stamp, window, market_view.clock_ns() // NANOSECONDS_PER_MILLISECOND)
         if len(call.args) != 1:
             raise ApiError(PARAMETER_ERROR, "params error: args must have one item")
         return operation(ApiCall({}, market_view, ERRORS, session.key, body=bytes(call.args[0])))

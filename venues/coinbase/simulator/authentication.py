@@ -130,7 +130,7 @@ def key_of_signature(fields: Mapping[str, str], signed: str, market_view: Market
     time_s = whole(fields["timestamp"].partition(".")[0])
     if time_s is None:
         raise exchange_error("invalid timestamp")
-    if abs(time_s - market_view.time_ns() // NANOSECONDS_PER_SECOND) > CLOCK_S_MAX:
+    if abs(time_s - market_view.clock_ns() // NANOSECONDS_PER_SECOND) > CLOCK_S_MAX:
         raise exchange_error("request timestamp expired")
     key = engine_of(market_view, EXCHANGE_ERRORS).key(fields["key"])
     if key is None:
@@ -153,7 +153,7 @@ def _read_token(token: str, market_view: MarketView) -> tuple[ApiKey, _Claims]:
     except (binascii.Error, msgspec.DecodeError, UnicodeEncodeError):
         raise UNAUTHORIZED from None
     key = engine_of(market_view, ADVANCED_ERRORS).key(header.kid.rpartition("/")[2])
-    now_s = market_view.time_ns() // NANOSECONDS_PER_SECOND
+    now_s = market_view.clock_ns() // NANOSECONDS_PER_SECOND
     in_time = claims.nbf - CLOCK_S_MAX <= now_s < claims.exp <= claims.nbf + LIFETIME_S_MAX
     if key is None or header.alg != "ES256" or claims.iss not in ISSUERS or not in_time:
         raise UNAUTHORIZED

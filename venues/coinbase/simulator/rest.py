@@ -315,8 +315,8 @@ def _trade(one: HistoricalTrade) -> Row:
 
 
 def _time(call: ApiCall) -> Row:
-    seconds, iso = call.now_ms // 1_000, micro_text(call.now_ns)
-    return {"iso": iso, "epochSeconds": str(seconds), "epochMillis": str(call.now_ms)}
+    seconds, iso = call.clock_ms // 1_000, micro_text(call.clock_ns)
+    return {"iso": iso, "epochSeconds": str(seconds), "epochMillis": str(call.clock_ms)}
 
 
 MARKET = "GET /api/v3/brokerage/market"

@@ -163,7 +163,7 @@ def _key_with_secret(name: str, secret: str, call: ApiCall) -> ApiKey:
 
 def _check(key: ApiKey, stamp: str, text: str, signature: str, call: ApiCall) -> None:
     stamp_ms = whole(stamp)
-    if stamp_ms is None or abs(stamp_ms - call.now_ms) > SIGNATURE_MS_MAX:
+    if stamp_ms is None or abs(stamp_ms - call.clock_ms) > SIGNATURE_MS_MAX:
         raise EXPIRED
     if not is_hex_signature(signature, key.secret.encode(), text.encode()):
         raise INVALID

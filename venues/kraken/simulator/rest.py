@@ -39,8 +39,8 @@ def reject(call: ApiCall, error: ApiError) -> RestResponse:
 
 
 def _time(call: ApiCall) -> Row:
-    seconds = call.now_ns // NANOSECONDS_PER_SECOND
-    return {"unixtime": seconds, "rfc1123": rfc3339(call.now_ns)}
+    seconds = call.clock_ns // NANOSECONDS_PER_SECOND
+    return {"unixtime": seconds, "rfc1123": rfc3339(call.clock_ns)}
 
 
 def _system_status(call: ApiCall) -> Row:

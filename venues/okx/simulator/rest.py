@@ -73,7 +73,7 @@ def routes(books: Books) -> dict[str, Route]:
 
     handlers: Mapping[str, Callable[[ApiCall], object]] = {
         "public/instruments": _instruments,
-        "public/time": lambda call: [{"ts": str(call.now_ms)}],
+        "public/time": lambda call: [{"ts": str(call.clock_ms)}],
         "public/funding-rate": _funding_rate,
         "market/books": order_book,
         "market/trades": _trades,

@@ -128,6 +128,9 @@ class FakeMarketView:
     def time_ns(self) -> int:
         return self.now_ns
 
+    def clock_ns(self) -> int:
+        return self.now_ns
+
     def listings(self):
         return self._listings
 
