@@ -144,7 +144,7 @@ async def _load(venue: Venue, client: CcxtExecutionClient, symbol: str) -> Async
     """Callers that use up what the request budgets grant to questions and backfill."""
     calls: list[Callable[[], Awaitable[object]]] = [
         client.balances,
-        lambda: client.fills(symbol, time.time_ns()),
+        lambda: anext(client.fills(symbol, time.time_ns())),
         lambda: venue.history.candles(symbol, "1m", time.time_ns() - 3600 * 10**9, 10),
         lambda: venue.history.candles(symbol, "1m", time.time_ns() - 7200 * 10**9, 10),
     ]

@@ -29,6 +29,7 @@ from kit.execution.contract import (
 )
 from kit.execution.dead_man_switch import DeadManSwitch
 from kit.execution.execution_stream import Event, ExecutionStream
+from kit.execution.fill_reader import FillReader
 from kit.execution.flatten import Flattener
 from kit.execution.groups.order_groups import OrderGroups
 from kit.execution.journal.account_journal import AccountJournal
@@ -36,6 +37,7 @@ from kit.execution.journal.records import (
     BalanceRecord,
     ExecutionEpochRecord,
     FencingRecord,
+    FillCoverageRecord,
     OrderFill,
     PositionRecord,
     Record,
@@ -91,9 +93,8 @@ class Account:
         self.submitter = OrderSubmitter(client, self.state, journal, resolver, context, market)
         self.amender = OrderAmender(self.submitter, resolver, context.settings.place_timeout_s)
         publish = self.publish_account
-        self.reconciler = Reconciler(
-            client, self.state, positions, resolver, context, self.difference_found
-        )
+        fills = FillReader(client, self.state, journal, context, self.reading_fills)
+        self.reconciler = Reconciler(client, self.state, positions, resolver, context, fills)
         self.configuration = ConfigurationCheck(client, context, self._symbols_in_use)
         self.session = VenueSession(context, client, self.configuration, self.reconciler, self)
         self.readiness = self.session.readiness
@@ -249,6 +250,8 @@ class Account:
             unknown_orders=self.state.unknown_count(),
             paper=self.context.is_paper,
             dead_man_fired=self.dead_man.has_fired,
+            reconciled_fills=self.state.fill_coverage.count,
+            fills_known_until_ns=self.state.fill_coverage.known_until_ns,
         )
 
     def apply(self, event: AccountEvent) -> None:
@@ -287,6 +290,10 @@ class Account:
     def publish_account(self) -> None:
         self.executions.publish(Event(account=self.message()))
 
+    def reading_fills(self, detail: str) -> None:
+        """Show how far the reading of the venue's fills is."""
+        self.session.reconciling(detail)
+
     def reconciled(self) -> None:
         now_ns = self.context.clock.time_ns()
         if now_ns - self._forgot_ns >= FORGET_INTERVAL_NS:
@@ -318,6 +325,8 @@ class Account:
         self._forget()
         yield ExecutionEpochRecord(self._last_epoch)
         yield self._authority()
+        # As it is now: it may not say more than the fills that follow.
+        yield from self.state.fill_coverage.records(self.state.unmatched.values())
         yield from self.state.index.records()
         yield from self.balances_and_positions.records()
 
@@ -331,6 +340,8 @@ class Account:
                 self.dead_man.replay(record)
                 newest = (record.fencing_epoch, record.heartbeat_time_ns)
                 self.verifier.last_heartbeat = max(self.verifier.last_heartbeat, newest)
+            case FillCoverageRecord():
+                self.state.fill_coverage.replay(record)
             case BalanceRecord() | PositionRecord():
                 self.balances_and_positions.replay(record)
             case _:

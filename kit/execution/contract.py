@@ -32,6 +32,10 @@ REST. "rest": by REST only."""
 SelfTradeSetting: TypeAlias = Literal["cancel_taker", "cancel_maker", "cancel_both", "allow"]
 
 
+NO_END_NS = (1 << 63) - 1
+"""The end of a span of time that has none."""
+
+
 class OrderRequest(msgspec.Struct, frozen=True, gc=False):
     """An order for a venue. It has passed the checks."""
 
@@ -137,6 +141,17 @@ class VenueFill:
 
 
 @dataclass(frozen=True, slots=True)
+class FillsPage:
+    """A page of the venue's list of fills. With the pages before it, it has all fills from
+    ``begin_ns`` on and before ``end_ns``; it may have others too."""
+
+    fills: Sequence[VenueFill]
+    """Oldest first."""
+    begin_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class VenueBalance:
     """The balance of one asset."""
 
@@ -230,6 +245,8 @@ class OrderCapabilities:
     """Times in force for which the venue does not do it."""
     lag_s: float = 2.0
     """How long an accepted order may be missing from the venue's answers."""
+    fills_kept_days: int = 3650
+    """How long the venue lists a fill. The default stands for no limit that it states."""
 
 
 class OrderEntry(Protocol):
@@ -271,9 +288,12 @@ class AccountQueries(Protocol):
     async def open_orders(self, symbol: str = "") -> list[VenueOrder]:
         """Return all open orders, including those that were placed elsewhere."""
 
-    async def fills(self, symbol: str, since_time_ns: int) -> list[VenueFill]:
-        """Return all fills since a time, oldest first. With an empty symbol: of all symbols; raises
-        NotSupported where the venue lists fills by symbol only."""
+    def fills(
+        self, symbol: str, since_time_ns: int, until_time_ns: int = NO_END_NS
+    ) -> AsyncIterator[FillsPage]:
+        """Yield all fills from a time on and before another, page by page; the pages need not come
+        in the order of time. Each page waits for its own turn. With an empty symbol: of all
+        symbols; raises NotSupported where the venue lists fills by symbol only."""
 
     async def balances(self) -> list[VenueBalance]:
         """Return all balances that are not zero."""

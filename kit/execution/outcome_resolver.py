@@ -8,6 +8,7 @@ stays UNKNOWN.
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import count
@@ -22,11 +23,11 @@ from kit.base.errors import VenuemeshError
 from kit.execution.context import AccountContext
 from kit.execution.contract import ExecutionClient, OrderKey, RequestAccepted, VenueFill, VenueOrder
 from kit.execution.orders import order_states
-from kit.execution.orders.account_state import AccountState
+from kit.execution.orders.account_state import UNMATCHED_ORDERS_MAX, AccountState
 from kit.execution.orders.amendments import settle_at_venue
 from kit.execution.orders.order import Order
 from kit.execution.tasks import wait_for_event
-from kit.execution.venue_calls import answer_of, verdict_of
+from kit.execution.venue_calls import answer_of, pages_of, verdict_of
 
 FIRST_PAUSE_S = 0.25
 QUERIES_AT_ONCE = 8
@@ -129,12 +130,16 @@ class OutcomeResolver:
             self._state.apply_order(report, is_answer=True)
         if report is None or order.lacks_fills:
             since_ns = max(0, order.created_time_ns - FILLS_BEFORE_NS)
-            fills = await answer_of(self._client.fills(order.symbol, since_ns), timeout_s)
-            for fill in fills:
-                if self._is_of(fill, order):
-                    self._state.apply_fill(replace(fill, client_order_id=order.client_order_id))
-                elif self._may_be_of(fill, order):
-                    return True
+            if report is not None:
+                since_ns = max(since_ns, self._state.fill_coverage.until_ns(order.symbol))
+            pages = pages_of(self._client.fills(order.symbol, since_ns), timeout_s)
+            async with aclosing(pages) as answers:
+                async for page in answers:
+                    is_unclear = [self._apply_fill(fill, order) for fill in page.fills]
+                    if any(is_unclear):
+                        return True
+                    if report is not None and not order.lacks_fills:
+                        break
         return report is not None
 
     async def cancel_at_venue(self, order: Order) -> None:
@@ -206,6 +211,9 @@ class OutcomeResolver:
             return True
         if order.state in (order_states.INTENDED, order_states.SENT):
             return False
+        is_read = self._state.fill_coverage.is_complete
+        if not is_read and self._lacks_only_fills(order, status_query):
+            return False
         asked_ns = self._clock.monotonic_ns()
         if await self.query(order):
             status_query.is_missing = False
@@ -220,6 +228,13 @@ class OutcomeResolver:
         index = self._state.index
         found = index.find(update.symbol, update.client_order_id, update.venue_order_id)
         return found is order
+
+    def _apply_fill(self, fill: VenueFill, order: Order) -> bool:
+        """Apply a fill if it is of an order. Returns whether it may be, without a way to tell."""
+        if self._is_of(fill, order):
+            self._state.apply_fill(replace(fill, client_order_id=order.client_order_id))
+            return False
+        return self._may_be_of(fill, order)
 
     def _may_be_of(self, fill: VenueFill, order: Order) -> bool:
         """Whether a fill may be of this order, at a venue that finds no order by our id and whose
@@ -242,6 +257,13 @@ class OutcomeResolver:
         if status_query.is_missing or order.is_full:
             return False
         return order.held_here or order.state in (order_states.OPEN, order_states.PARTLY_FILLED)
+
+    def _lacks_only_fills(self, order: Order, status_query: OrderStatusQuery) -> bool:
+        """Whether nothing else of an order is in doubt, so that the reading of all fills settles
+        it."""
+        is_known = order.is_final or order.state in (order_states.OPEN, order_states.PARTLY_FILLED)
+        is_in_doubt = order.cancel_requested or order.is_amending or status_query.is_missing
+        return order.lacks_fills and is_known and not is_in_doubt
 
     def _arrival_ns(self) -> int:
         """How long after the last sending an order may arrive and still not be found."""
@@ -279,6 +301,11 @@ class OutcomeResolver:
         is."""
         if status_query.ids not in self._state.unmatched:
             return True
+        state = self._state
+        is_read = state.fill_coverage.is_complete
+        if not is_read and len(state.unmatched) < UNMATCHED_ORDERS_MAX // 2:
+            # The reading of fills would wait for it.
+            return False
         symbol, venue_order_id = status_query.ids
         key = OrderKey(symbol, "", venue_order_id)
         report = await answer_of(self._client.find(key), self._settings.ask_timeout_s)

@@ -1,7 +1,13 @@
-"""Calls to the venue with a deadline, and with every failure turned into one of two forms."""
+"""Calls to the venue with a deadline, and with every failure turned into one of two forms.
+
+The deadline of a question is one for each answer of the venue: a question that takes several pages
+may take as long as they come.
+"""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TypeVar
 
 from kit.base import telemetry
@@ -11,6 +17,20 @@ from kit.execution.contract import OutcomeUnknown, Verdict
 Answer = TypeVar("Answer")
 
 _log = telemetry.logger("orders.venue_calls")
+
+
+@dataclass(slots=True)
+class _Deadline:
+    """The deadline of a question."""
+
+    timeout: asyncio.Timeout
+    seconds: float
+    is_over: bool = False
+
+
+_deadline: ContextVar[_Deadline | None] = ContextVar("deadline", default=None)
+"""Of the question that is asked: the code that reads a page is far from the one that waits for the
+whole answer."""
 
 
 async def verdict_of(call: Awaitable[Verdict], timeout_s: float) -> Verdict:
@@ -29,9 +49,11 @@ async def verdict_of(call: Awaitable[Verdict], timeout_s: float) -> Verdict:
 
 async def answer_of(call: Awaitable[Answer], timeout_s: float) -> Answer:
     """Return the answer to a query. Raises CredentialsRejected and NotSupported unchanged, and
-    VenueUnavailable for every other failure."""
+    VenueUnavailable for every other failure. ``timeout_s``: for each answer of the venue."""
+    deadline = _Deadline(asyncio.timeout(timeout_s), timeout_s)
+    before = _deadline.set(deadline)
     try:
-        async with asyncio.timeout(timeout_s):
+        async with deadline.timeout:
             return await call
     except (CredentialsRejected, NotSupported):
         raise
@@ -42,4 +64,21 @@ async def answer_of(call: Awaitable[Answer], timeout_s: float) -> Answer:
     except Exception as error:
         _log.exception("execution client failed")
         detail = f"{type(error).__name__}: {error}"
+    finally:
+        deadline.is_over = True
+        _deadline.reset(before)
     raise VenueUnavailable(detail, detail=detail)
+
+
+async def pages_of(pages: AsyncIterator[Answer], timeout_s: float) -> AsyncGenerator[Answer, None]:
+    """Yield the pages of an answer, each by its own deadline. Raises as ``answer_of``."""
+    while (page := await answer_of(anext(pages, None), timeout_s)) is not None:
+        yield page
+
+
+def answered() -> None:
+    """Begin the deadline of the question that is asked anew: the venue has answered."""
+    deadline = _deadline.get()
+    # A task that outlives the question that started it still sees its deadline.
+    if deadline is not None and not deadline.is_over and not deadline.timeout.expired():
+        deadline.timeout.reschedule(asyncio.get_running_loop().time() + deadline.seconds)

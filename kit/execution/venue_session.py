@@ -60,6 +60,7 @@ class VenueSession:
         self._rejected_credentials = ""
         """Why the venue's stream rejected the credentials."""
         self._compare = asyncio.Event()
+        self._progress_count = 0
 
     async def run(self, *, is_new: bool) -> None:
         """Reconcile and follow the stream, until cancelled. ``is_new``: the journal was empty, so
@@ -79,11 +80,18 @@ class VenueSession:
             self.readiness.state, self.readiness.detail = state, detail
             self._listener.publish_account()
 
+    def reconciling(self, detail: str) -> None:
+        """Show how far the comparison of journal and venue is."""
+        self._progress_count += 1
+        is_refused = bool(self._rejected_credentials or self._configuration.refusal)
+        if not self.readiness.is_ready and not is_refused:
+            self.set_readiness(RECONCILING, detail)
+
     async def _reconcile(self, *, is_first: bool) -> None:
         """Compare journal and venue when something may have been missed, and at intervals."""
         settings, clock = self._context.settings, self._context.clock
         pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self._context.jitter)
-        failures = 0
+        failures = progress_count = 0
         pause_s = min(SECOND_COMPARISON_S, settings.reconcile_interval_s)
         while True:
             self._compare.clear()
@@ -97,6 +105,9 @@ class VenueSession:
                 if not isinstance(error, VenuemeshError):
                     _log.exception("reconciling failed")
                 failures += 1
+                if progress_count != self._progress_count:
+                    progress_count, failures = self._progress_count, 1
+                    pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self._context.jitter)
                 # While the stream is not interrupted, a query without an answer is repeated.
                 if not self.readiness.is_reconciled or failures > FAILURES_MAX:
                     refusal = self._configuration.refusal

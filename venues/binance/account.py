@@ -9,17 +9,18 @@ https://developers.binance.com/docs/binance-spot-api-docs/rest-api/account-endpo
 https://developers.binance.com/docs/derivatives/usds-margined-futures/account/rest-api
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import NotSupported
-from kit.connector.orders import text_conversion
+from kit.connector.orders import fill_pages, text_conversion
 from kit.connector.orders.rest_session import OrderNotFound, RestQuerySession
 from kit.execution.contract import (
     Fee,
+    FillsPage,
     OrderKey,
     OrderState,
     OrderType,
@@ -31,9 +32,10 @@ from kit.execution.contract import (
 )
 
 FILLS_MAX = 1000
-WEEK_MS = 7 * 86_400_000
+DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS
 """Longest period of one answer about fills of futures."""
-KEPT_MS = 26 * WEEK_MS
+KEPT_DAYS = 26 * 7
 """Futures do not keep older fills."""
 STATES: Mapping[str, OrderState] = {
     "PENDING_NEW": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
@@ -93,20 +95,26 @@ class BinanceSpotAccountApi:
         params = {"symbol": symbol} if symbol else {}
         return [order_of(row) for row in await queries.ask("privateGetOpenOrders", params)]
 
-    async def fills(
-        self, queries: RestQuerySession, symbol: str, since_time_ns: int
-    ) -> list[VenueFill]:
-        """GET myTrades, from a time and then on from each id."""
+    def fills(
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int, until_time_ns: int
+    ) -> AsyncIterator[FillsPage]:
+        """GET myTrades, oldest first."""
         if not symbol:
             raise NotSupported("fills of one symbol only", service="binance", wanted="all symbols")
-        found: list[VenueFill] = []
-        query: dict[str, Any] = {"startTime": text_conversion.milliseconds(since_time_ns)}
+        pages = self._fills(queries, symbol, since_time_ns, until_time_ns)
+        return fill_pages.oldest_first(pages, since_time_ns, until_time_ns)
+
+    async def _fills(
+        self, queries: RestQuerySession, symbol: str, since_ns: int, until_ns: int
+    ) -> fill_pages.RawPages:
+        """From a time and then on from each id."""
+        query: dict[str, Any] = {"startTime": text_conversion.milliseconds(since_ns)}
         while True:
             params = {"symbol": symbol, "limit": FILLS_MAX, **query}
             rows = await queries.ask("privateGetMyTrades", params)
-            found += [fill_of(row) for row in rows]
-            if len(rows) < FILLS_MAX:
-                return found
+            yield [fill_of(row) for row in rows]
+            if len(rows) < FILLS_MAX or text_conversion.time_ns(rows[-1]["time"]) >= until_ns:
+                return
             query = {"fromId": int(rows[-1]["id"]) + 1}
 
     async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
@@ -144,27 +152,37 @@ class BinanceFuturesAccountApi:
         self._symbols |= {order.symbol for order in found}
         return found
 
-    async def fills(
-        self, queries: RestQuerySession, symbol: str, since_time_ns: int
-    ) -> list[VenueFill]:
-        """GET userTrades, week by week."""
+    def fills(
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int, until_time_ns: int
+    ) -> AsyncIterator[FillsPage]:
+        """GET userTrades, oldest first."""
         if not symbol:
             raise NotSupported(
                 "fills of one symbol only", service="binance_futures", wanted="all symbols"
             )
+        pages = self._fills(queries, symbol, since_time_ns, until_time_ns)
+        return fill_pages.oldest_first(pages, since_time_ns, until_time_ns)
+
+    async def _fills(
+        self, queries: RestQuerySession, symbol: str, since_ns: int, until_ns: int
+    ) -> fill_pages.RawPages:
+        """Week by week to the first, and then on from each id: the two exclude each other."""
         now_ms = queries.exchange.milliseconds()
-        begin_ms = max(text_conversion.milliseconds(since_time_ns), now_ms - KEPT_MS)
-        found: list[VenueFill] = []
-        while begin_ms <= now_ms:
+        last_ms = min(now_ms, text_conversion.milliseconds(until_ns))
+        begin_ms = max(text_conversion.milliseconds(since_ns), now_ms - KEPT_DAYS * DAY_MS)
+        rows: list[Any] = []
+        while begin_ms <= last_ms and not rows:
             end_ms = begin_ms + WEEK_MS - 1
             query = {"startTime": begin_ms, "endTime": end_ms, "limit": FILLS_MAX}
-            params = {"symbol": symbol, **query}
-            rows = await queries.ask("fapiPrivateGetUserTrades", params)
-            found += [fill_of(row) for row in rows]
-            full = len(rows) == FILLS_MAX
-            # Ask again from the last millisecond: it may have more fills.
-            begin_ms = max(int(rows[-1]["time"]), begin_ms + 1) if full else end_ms + 1
-        return found
+            rows = await queries.ask("fapiPrivateGetUserTrades", {"symbol": symbol, **query})
+            yield [fill_of(row) for row in rows]
+            begin_ms = end_ms + 1
+        is_whole = len(rows) < FILLS_MAX and begin_ms > last_ms
+        while rows and not is_whole:
+            query = {"fromId": int(rows[-1]["id"]) + 1, "limit": FILLS_MAX}
+            rows = await queries.ask("fapiPrivateGetUserTrades", {"symbol": symbol, **query})
+            yield [fill_of(row) for row in rows]
+            is_whole = len(rows) < FILLS_MAX or int(rows[-1]["time"]) > last_ms
 
     async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """GET balance."""

@@ -31,6 +31,7 @@ from kit.execution.contract import (
 from kit.execution.order_types import WITH_PRICE
 from venues.binance.account import (
     FUTURES_TYPE_NAMES,
+    KEPT_DAYS,
     TYPE_NAMES,
     BinanceFuturesAccountApi,
     BinanceSpotAccountApi,
@@ -188,6 +189,7 @@ class BinanceFuturesOrderApi:
         has_positions=True,
         countdown=True,
         fills_have_client_id=False,
+        fills_kept_days=KEPT_DAYS,
         self_trade_prevention=frozenset(SELF_TRADES) - {orders_pb2.SELF_TRADE_PREVENTION_ALLOW},
         self_trades_in=frozenset({orders_pb2.TIME_IN_FORCE_FILL_OR_KILL}),
     )

@@ -6,15 +6,17 @@ https://bybit-exchange.github.io/docs/v5/order/open-order
 https://bybit-exchange.github.io/docs/v5/websocket/private/order
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import text_conversion
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.connector.orders import fill_pages, text_conversion
 from kit.connector.orders.rest_session import RestQuerySession
 from kit.execution.contract import (
     Fee,
+    FillsPage,
     OrderKey,
     OrderState,
     RejectReason,
@@ -26,9 +28,10 @@ from kit.execution.contract import (
 from kit.execution.orders import order_states
 
 ORDERS_PAGE, FILLS_PAGE = 50, 100
-WEEK_MS = 7 * 86_400_000
+DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS
 """Longest period of one answer about fills."""
-KEPT_MS = 104 * WEEK_MS
+KEPT_DAYS = 104 * 7
 """The venue does not keep older fills."""
 STATES: Mapping[str, OrderState] = {
     "Created": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
@@ -81,24 +84,29 @@ class BybitAccountApi:
         query = {"category": "spot", "limit": ORDERS_PAGE}
         if symbol:
             query["symbol"] = symbol
-        found = [order_of(row) async for row in _pages(queries, "privateGetV5OrderRealtime", query)]
+        pages = _pages(queries, "privateGetV5OrderRealtime", query)
+        found = [order_of(row) async for rows in pages for row in rows]
         return [order for order in found if order.state not in order_states.FINAL]
 
     async def fills(
-        self, queries: RestQuerySession, symbol: str, since_time_ns: int
-    ) -> list[VenueFill]:
-        """GET /v5/execution/list, week by week."""
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int, until_time_ns: int
+    ) -> AsyncIterator[FillsPage]:
+        """GET /v5/execution/list, week by week, each newest first."""
         query: dict[str, Any] = {"category": "spot", "limit": FILLS_PAGE}
         if symbol:
             query["symbol"] = symbol
         now_ms = queries.exchange.milliseconds()
-        first_ms = max(text_conversion.milliseconds(since_time_ns), now_ms - KEPT_MS)
-        found: list[VenueFill] = []
-        for begin_ms in range(first_ms, now_ms + 1, WEEK_MS):
-            week = {**query, "startTime": begin_ms, "endTime": begin_ms + WEEK_MS - 1}
-            rows = _pages(queries, "privateGetV5ExecutionList", week)
-            found += [fill_of(row) async for row in rows if row["execType"] == "Trade"]
-        return found
+        last_ms = min(now_ms, text_conversion.milliseconds(until_time_ns))
+        first_ms = max(text_conversion.milliseconds(since_time_ns), now_ms - KEPT_DAYS * DAY_MS)
+        begin_ns = since_time_ns
+        for begin_ms in range(first_ms, last_ms + 1, WEEK_MS):
+            end_ms = begin_ms + WEEK_MS
+            week = {**query, "startTime": begin_ms, "endTime": end_ms - 1}
+            is_last = end_ms > last_ms
+            end_ns = until_time_ns if is_last else end_ms * NANOSECONDS_PER_MILLISECOND
+            async for page in fill_pages.newest_first(_fills(queries, week), begin_ns, end_ns):
+                yield page
+            begin_ns = end_ns
 
     async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """GET /v5/account/wallet-balance."""
@@ -185,15 +193,19 @@ def key_params(key: OrderKey) -> dict[str, str]:
     return {"symbol": key.symbol, "orderLinkId": key.client_order_id}
 
 
+async def _fills(queries: RestQuerySession, query: Mapping[str, Any]) -> fill_pages.RawPages:
+    async for rows in _pages(queries, "privateGetV5ExecutionList", query):
+        yield [fill_of(row) for row in rows if row["execType"] == "Trade"]
+
+
 async def _pages(
     queries: RestQuerySession, method: str, query: Mapping[str, Any]
-) -> AsyncIterator[Any]:
+) -> AsyncIterator[Sequence[Any]]:
     cursor = ""
     while True:
         params = {**query, "cursor": cursor} if cursor else query
         result = (await queries.ask(method, params))["result"]
-        for row in result["list"]:
-            yield row
+        yield result["list"]
         cursor = result.get("nextPageCursor") or ""
         if not cursor or not result["list"]:
             return

@@ -27,7 +27,7 @@ from kit.execution.contract import (
     Verdict,
 )
 from kit.execution.order_types import WITH_PRICE, WITH_STOP_PRICE
-from venues.bybit.account import BybitAccountApi, key_params
+from venues.bybit.account import KEPT_DAYS, BybitAccountApi, key_params
 from venues.bybit.configuration import BybitConfigurationApi
 from venues.bybit.errors import ERRORS
 from venues.bybit.order_socket import BybitOrderSocketCodec
@@ -79,6 +79,7 @@ class BybitOrderApi:
         amends_stop_price=True,
         countdown=True,
         countdown_can_end=False,
+        fills_kept_days=KEPT_DAYS,
         self_trade_prevention=frozenset(SELF_TRADES),
     )
 

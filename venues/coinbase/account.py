@@ -15,10 +15,12 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import VenueUnavailable
-from kit.connector.orders import text_conversion
+from kit.connector.orders import fill_pages, text_conversion
 from kit.connector.orders.rest_session import OrderNotFound, RestQuerySession
 from kit.execution.contract import (
+    NO_END_NS,
     Fee,
+    FillsPage,
     OrderKey,
     OrderState,
     OrderType,
@@ -60,13 +62,12 @@ class CoinbaseAccountApi:
             return order_of(answer["order"])
         seen = 0
         query = {"product_ids": key.symbol, "limit": ORDERS_PAGE}
-        async for row in _pages(queries, "OrdersHistoricalBatch", query, "orders"):
-            if (
-                text_conversion.own_client_order_id(row.get("client_order_id"))
-                == key.client_order_id
-            ):
-                return order_of(row)
-            seen += 1
+        async for rows in _pages(queries, "OrdersHistoricalBatch", query, "orders"):
+            for row in rows:
+                own = text_conversion.own_client_order_id(row.get("client_order_id"))
+                if own == key.client_order_id:
+                    return order_of(row)
+            seen += len(rows)
             if seen >= SEARCHED_PAGES_MAX * ORDERS_PAGE:
                 text = f"the order is not among the newest {seen}"
                 raise VenueUnavailable(
@@ -79,28 +80,26 @@ class CoinbaseAccountApi:
         query = {"order_status": "OPEN", "limit": ORDERS_PAGE}
         if symbol:
             query["product_ids"] = symbol
-        rows = _pages(queries, "OrdersHistoricalBatch", query, "orders")
-        return [order_of(row) async for row in rows]
+        pages = _pages(queries, "OrdersHistoricalBatch", query, "orders")
+        return [order_of(row) async for rows in pages for row in rows]
 
-    async def fills(
-        self, queries: RestQuerySession, symbol: str, since_time_ns: int
-    ) -> list[VenueFill]:
-        """GET orders/historical/fills."""
-        begin = datetime.fromtimestamp(since_time_ns // NANOSECONDS_PER_SECOND, UTC)
-        query = {
-            "start_sequence_timestamp": begin.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "limit": FILLS_PAGE,
-        }
+    def fills(
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int, until_time_ns: int
+    ) -> AsyncIterator[FillsPage]:
+        """GET orders/historical/fills, newest first."""
+        query = {"start_sequence_timestamp": _instant(since_time_ns), "limit": FILLS_PAGE}
+        if until_time_ns != NO_END_NS:
+            query["end_sequence_timestamp"] = _instant(until_time_ns + NANOSECONDS_PER_SECOND)
         if symbol:
             query["product_ids"] = symbol
-        pages = _pages(queries, "OrdersHistoricalFills", query, "fills")
-        return fills_of([row async for row in pages])
+        return fill_pages.newest_first(_fills(queries, query), since_time_ns, until_time_ns)
 
     async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """GET accounts; an asset may have several."""
         found: dict[str, VenueBalance] = {}
         query = {"limit": ACCOUNTS_PAGE}
-        async for row in _pages(queries, "Accounts", query, "accounts"):
+        pages = _pages(queries, "Accounts", query, "accounts")
+        async for row in (row async for rows in pages for row in rows):
             name = row["currency"]
             free = text_conversion.amount(row["available_balance"]["value"])
             total = free + text_conversion.amount(row["hold"]["value"])
@@ -188,15 +187,25 @@ def _type(kind: str, chosen: Mapping[str, Any], side: str) -> OrderType:
     return text_conversion.limit_or_market(not kind.startswith("market"))
 
 
+def _instant(time_ns: int) -> str:
+    """The whole second of a time, as text."""
+    moment = datetime.fromtimestamp(time_ns // NANOSECONDS_PER_SECOND, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def _fills(queries: RestQuerySession, query: Mapping[str, Any]) -> fill_pages.RawPages:
+    async for rows in _pages(queries, "OrdersHistoricalFills", query, "fills"):
+        yield [fill_of(row) for row in rows]
+
+
 async def _pages(
     queries: RestQuerySession, name: str, query: Mapping[str, Any], field: str
-) -> AsyncIterator[Mapping[str, Any]]:
+) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
     cursor = ""
     while True:
         params = {**query, "cursor": cursor} if cursor else query
         answer = await queries.ask(f"v3PrivateGetBrokerage{name}", params)
-        for row in answer[field]:
-            yield row
+        yield answer[field]
         cursor = answer.get("cursor") or ""
         if not cursor or not answer[field] or answer.get("has_next") is False:
             return

@@ -8,15 +8,16 @@ of the websocket have the same rows.
 https://docs.deribit.com/api-reference/trading/private-get_order_state
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import text_conversion
+from kit.connector.orders import fill_pages, text_conversion
 from kit.connector.orders.rest_session import OrderNotFound, RestQuerySession
 from kit.execution.contract import (
     Fee,
+    FillsPage,
     OrderKey,
     OrderState,
     OrderType,
@@ -28,6 +29,8 @@ from kit.execution.contract import (
 
 FILLS_PAGE = 1000
 HISTORY_PAGE = 100
+RECENT_MS = 25 * 3_600_000
+"""Fills of 24 hours are in the list of recent ones, older ones in the historical list."""
 STOPS_MAX = 10_000
 STATES: Mapping[str, OrderState] = {
     "open": orders_pb2.ORDER_STATE_OPEN,
@@ -90,35 +93,29 @@ class DeribitAccountApi:
         rows.sort(key=lambda row: row["order_type"] not in TYPES)
         return [await self._order(queries, row) for row in rows if row["order_state"] != TRIGGERED]
 
-    async def fills(
-        self, queries: RestQuerySession, symbol: str, since_time_ns: int
-    ) -> list[VenueFill]:
+    def fills(
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int, until_time_ns: int
+    ) -> AsyncIterator[FillsPage]:
         """GET private/get_user_trades_by_..._and_time, oldest first."""
-        method, names = "privateGetGetUserTradesByCurrencyAndTime", self.currencies
-        kind = "currency"
+        method, kind = "privateGetGetUserTradesByCurrencyAndTime", "currency"
+        names = self.currencies
         if symbol:
             method, kind = "privateGetGetUserTradesByInstrumentAndTime", "instrument_name"
             names = [symbol]
-        found: list[VenueFill] = []
-        for name in names:
-            begin_ms, more = text_conversion.milliseconds(since_time_ns), True
-            while more:
-                query = {
-                    kind: name,
-                    "start_timestamp": begin_ms,
-                    "end_timestamp": queries.exchange.milliseconds() + 1,
-                    "count": FILLS_PAGE,
-                    "sorting": "asc",
-                }
-                result = (await queries.ask(method, query))["result"]
-                rows = result["trades"]
-                found += [fill_of(row) for row in rows]
-                more = bool(result["has_more"] and rows)
-                if more:
-                    # Ask again from the last millisecond: it may have more fills.
-                    last_ms = int(rows[-1]["timestamp"])
-                    begin_ms = last_ms if last_ms > begin_ms else begin_ms + 1
-        return found
+        now_ms = queries.exchange.milliseconds()
+        span_ms = (
+            text_conversion.milliseconds(since_time_ns),
+            min(now_ms + 1, text_conversion.milliseconds(until_time_ns)),
+        )
+        lists = [
+            fill_pages.oldest_first(
+                _fills(queries, method, {kind: name}, span_ms, now_ms),
+                since_time_ns,
+                until_time_ns,
+            )
+            for name in names
+        ]
+        return fill_pages.merged(lists, since_time_ns)
 
     async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """GET private/get_account_summaries."""
@@ -234,6 +231,39 @@ def position_of(row: Mapping[str, Any]) -> VenuePosition:
         unrealized_profit=text_conversion.amount(row.get("floating_profit_loss")),
         liquidation_price=text_conversion.amount_or_none(row.get("estimated_liquidation_price")),
     )
+
+
+async def _fills(
+    queries: RestQuerySession,
+    method: str,
+    which: Mapping[str, str],
+    span_ms: tuple[int, int],
+    now_ms: int,
+) -> fill_pages.RawPages:
+    """The old ones first, from the list of which recent ones are missing."""
+    first_ms, end_ms = span_ms
+    recent_ms = now_ms - RECENT_MS
+    for historical, begin_ms in (("true", first_ms), ("false", max(first_ms, recent_ms))):
+        more = begin_ms <= recent_ms if historical == "true" else begin_ms <= end_ms
+        while more:
+            query = {
+                **which,
+                "start_timestamp": begin_ms,
+                "end_timestamp": end_ms + 1,
+                "count": FILLS_PAGE,
+                "sorting": "asc",
+                "historical": historical,
+            }
+            result = (await queries.ask(method, query))["result"]
+            rows = result["trades"]
+            yield [fill_of(row) for row in rows]
+            more = bool(result["has_more"] and rows)
+            if more:
+                # Ask again from the last millisecond: it may have more fills.
+                last_ms = int(rows[-1]["timestamp"])
+                if last_ms == begin_ms:
+                    raise ValueError(f"{len(rows)} fills or more at {last_ms} ms")
+                begin_ms = last_ms
 
 
 async def _state(queries: RestQuerySession, order_id: str) -> Mapping[str, Any]:

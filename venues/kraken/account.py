@@ -6,17 +6,19 @@ REST do not say in which currency they are.
 https://docs.kraken.com/api/docs/rest-api/get-orders-info
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.connector.orders import text_conversion
+from kit.connector.orders import fill_pages, text_conversion
 from kit.connector.orders.rest_session import OrderNotFound, RestQuerySession
 from kit.execution.contract import (
+    NO_END_NS,
     Fee,
+    FillsPage,
     OrderKey,
     OrderState,
     OrderType,
@@ -102,20 +104,12 @@ class KrakenAccountApi:
         found = [order_of(name, row, self._names) for name, row in answer["result"]["open"].items()]
         return [order for order in found if symbol in ("", order.symbol)]
 
-    async def fills(
-        self, queries: RestQuerySession, symbol: str, since_time_ns: int
-    ) -> list[VenueFill]:
-        """POST TradesHistory, newest first, in pages. New trades shift rows to later pages."""
-        query = {"start": str(since_time_ns // NANOSECONDS_PER_SECOND)}
-        found: list[VenueFill] = []
-        skipped = 0
-        while True:
-            page = {**query, "ofs": skipped}
-            result = (await queries.ask("privatePostTradesHistory", page))["result"]
-            found += [fill_of(name, row, self._names) for name, row in result["trades"].items()]
-            skipped += len(result["trades"])
-            if not result["trades"] or skipped >= int(result["count"]):
-                return [fill for fill in found if symbol in ("", fill.symbol)]
+    def fills(
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int, until_time_ns: int
+    ) -> AsyncIterator[FillsPage]:
+        """POST TradesHistory, newest first."""
+        pages = self._fills(queries, since_time_ns, until_time_ns)
+        return fill_pages.newest_first(pages, since_time_ns, until_time_ns)
 
     async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """POST BalanceEx: {"XXBT":{"balance":"1.5","hold_trade":"0.5"},…}."""
@@ -130,6 +124,22 @@ class KrakenAccountApi:
     async def positions(self, queries: RestQuerySession) -> list[VenuePosition]:
         """None: spot has no positions."""
         return []
+
+    async def _fills(
+        self, queries: RestQuerySession, since_ns: int, until_ns: int
+    ) -> fill_pages.RawPages:
+        """Of all symbols, in pages. Without an end, new trades shift rows to later pages."""
+        query = {"start": str(max(0, since_ns // NANOSECONDS_PER_SECOND - 1))}
+        if until_ns != NO_END_NS:
+            query["end"] = str(until_ns // NANOSECONDS_PER_SECOND + 1)
+        skipped = 0
+        while True:
+            page = {**query, "ofs": skipped}
+            result = (await queries.ask("privatePostTradesHistory", page))["result"]
+            yield [fill_of(name, row, self._names) for name, row in result["trades"].items()]
+            skipped += len(result["trades"])
+            if not result["trades"] or skipped >= int(result["count"]):
+                return
 
     def _first(self, rows: Mapping[str, Any]) -> VenueOrder | None:
         return next((order_of(name, row, self._names) for name, row in rows.items()), None)

@@ -7,15 +7,17 @@ and no ``clOrdId``, which names the stop. The channels of the websocket have the
 https://www.okx.com/docs-v5/en/#order-book-trading-trade-get-order-details
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import text_conversion
+from kit.connector.orders import fill_pages, text_conversion
 from kit.connector.orders.rest_session import OrderNotFound, RestQuerySession
 from kit.execution.contract import (
+    NO_END_NS,
     Fee,
+    FillsPage,
     OrderKey,
     OrderState,
     OrderType,
@@ -30,6 +32,8 @@ from venues.okx.errors import CODES
 PAGE = 100
 RECENT_MS = 3 * 86_400_000
 """Older fills are in fills-history."""
+KEPT_DAYS = 90
+"""fills-history has those of three months."""
 ALGO_KINDS = ("conditional,oco", "trigger", "move_order_stop")
 """Kinds of algo orders; each is listed by itself."""
 STATES: Mapping[str, OrderState] = {
@@ -93,20 +97,23 @@ class OkxAccountApi:
         found = []
         for kind in ALGO_KINDS:
             waiting = {**query, "ordType": kind}
-            rows = _pages(queries, "privateGetTradeOrdersAlgoPending", waiting, "algoId")
-            found += [algo_order_of(row) async for row in rows]
-        rows = _pages(queries, "privateGetTradeOrdersPending", query, "ordId")
-        return found + [order_of(row) async for row in rows]
+            pages = _pages(queries, "privateGetTradeOrdersAlgoPending", waiting, "algoId")
+            found += [algo_order_of(row) async for rows in pages for row in rows]
+        pages = _pages(queries, "privateGetTradeOrdersPending", query, "ordId")
+        return found + [order_of(row) async for rows in pages for row in rows]
 
-    async def fills(
-        self, queries: RestQuerySession, symbol: str, since_time_ns: int
-    ) -> list[VenueFill]:
-        """GET /api/v5/trade/fills for three days, fills-history for three months."""
+    def fills(
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int, until_time_ns: int
+    ) -> AsyncIterator[FillsPage]:
+        """GET /api/v5/trade/fills for three days, fills-history for three months; newest first."""
         since_ms = text_conversion.milliseconds(since_time_ns)
         recent = since_ms > queries.exchange.milliseconds() - RECENT_MS
         method = "privateGetTradeFills" if recent else "privateGetTradeFillsHistory"
         query = {**self._query(symbol), "begin": str(since_ms)}
-        return [fill_of(row) async for row in _pages(queries, method, query, "billId")]
+        if until_time_ns != NO_END_NS:
+            query["end"] = str(text_conversion.milliseconds(until_time_ns))
+        pages = _fills(queries, method, query)
+        return fill_pages.newest_first(pages, since_time_ns, until_time_ns)
 
     async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """GET /api/v5/account/balance."""
@@ -277,16 +284,22 @@ async def _order(queries: RestQuerySession, which: Mapping[str, str]) -> VenueOr
     return order_of(answer["data"][0])
 
 
+async def _fills(
+    queries: RestQuerySession, method: str, query: Mapping[str, str]
+) -> fill_pages.RawPages:
+    async for rows in _pages(queries, method, query, "billId"):
+        yield [fill_of(row) for row in rows]
+
+
 async def _pages(
     queries: RestQuerySession, method: str, query: Mapping[str, str], number: str
-) -> AsyncIterator[Mapping[str, Any]]:
+) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
     """Newest first, each page after the last row of the one before."""
     after = ""
     while True:
         params = {**query, "after": after} if after else query
         rows = (await queries.ask(method, params))["data"]
-        for row in rows:
-            yield row
+        yield rows
         if len(rows) < PAGE:
             return
         after = rows[-1][number]

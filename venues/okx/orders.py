@@ -29,7 +29,7 @@ from kit.execution.contract import (
     Transport,
     Verdict,
 )
-from venues.okx.account import OkxAccountApi, algo_key_params, key_params
+from venues.okx.account import KEPT_DAYS, OkxAccountApi, algo_key_params, key_params
 from venues.okx.configuration import OkxConfigurationApi
 from venues.okx.errors import ERRORS
 from venues.okx.order_socket import OkxOrderSocketCodec
@@ -94,6 +94,7 @@ class OkxOrderApi:
             reduce_only=is_swap,
             has_positions=is_swap,
             countdown=True,
+            fills_kept_days=KEPT_DAYS,
             self_trade_prevention=frozenset(SELF_TRADES),
         )
 

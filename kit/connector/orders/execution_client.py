@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Concatenate, ParamSpec, TypeVar
 
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -26,7 +27,9 @@ from kit.connector.orders.user_stream import UserStream
 from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
 from kit.execution.account_configuration import AccountConfiguration, ClockOffset
 from kit.execution.contract import (
+    NO_END_NS,
     AccountEvent,
+    FillsPage,
     OrderCapabilities,
     OrderKey,
     OrderRequest,
@@ -122,15 +125,27 @@ class CcxtExecutionClient:
     async def open_orders(self, symbol: str = "") -> list[VenueOrder]:
         return await self._ask(Priority.PROTECT, self._account.open_orders, symbol)
 
-    async def fills(self, symbol: str, since_time_ns: int) -> list[VenueFill]:
-        found = await self._ask(Priority.QUESTION, self._account.fills, symbol, since_time_ns)
+    async def fills(
+        self, symbol: str, since_time_ns: int, until_time_ns: int = NO_END_NS
+    ) -> AsyncIterator[FillsPage]:
+        await self._prepare(Priority.QUESTION)
+        queries = RestQuerySession(self._session, Priority.QUESTION)
         # Both orders of a self-trade have a fill of the same id.
-        once = {
-            (fill.symbol, fill.fill_id, fill.venue_order_id, fill.client_order_id): fill
-            for fill in found
-            if fill.venue_time_ns >= since_time_ns
-        }
-        return sorted(once.values(), key=_by_time_and_id)
+        seen: set[tuple[str, str, str, str]] = set()
+        try:
+            async for page in self._account.fills(queries, symbol, since_time_ns, until_time_ns):
+                new = {
+                    _fill_ids(fill): fill
+                    for fill in page.fills
+                    if symbol in ("", fill.symbol)
+                    and since_time_ns <= fill.venue_time_ns < until_time_ns
+                    and _fill_ids(fill) not in seen
+                }
+                seen.update(new)
+                fills = sorted(new.values(), key=_by_time_and_id)
+                yield replace(page, fills=fills)
+        except UNREADABLE as error:
+            raise self._session.unreadable(error) from error
 
     async def balances(self) -> list[VenueBalance]:
         found = await self._ask(Priority.QUESTION, self._account.balances)
@@ -272,6 +287,10 @@ def _worst(verdicts: Iterable[Verdict]) -> Verdict:
         if isinstance(verdict, RequestRejected):
             worst = verdict
     return worst
+
+
+def _fill_ids(fill: VenueFill) -> tuple[str, str, str, str]:
+    return fill.symbol, fill.fill_id, fill.venue_order_id, fill.client_order_id
 
 
 def _by_time_and_id(fill: VenueFill) -> tuple[int, int, str]:

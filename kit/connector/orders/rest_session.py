@@ -32,6 +32,7 @@ from kit.connector.orders.call_sequence import (
 from kit.connector.orders.errors import DETAIL_MAX, ErrorTable
 from kit.connector.orders.server_time import ServerTimeQuery
 from kit.connector.rest import ccxt_loader
+from kit.execution import venue_calls
 from kit.execution.account_configuration import ClockOffset
 from kit.execution.contract import (
     Credentials,
@@ -191,7 +192,9 @@ class RestSession:
         UnknownInstrument, CredentialsRejected, and OrderNotFound."""
         attempt = _Attempt()
         try:
-            return await self._call(OrderApiRequest(method, params), priority, scope, attempt)
+            answer = await self._call(OrderApiRequest(method, params), priority, scope, attempt)
+            venue_calls.answered()
+            return answer
         except VenuemeshError as error:
             found = self.errors.decode(attempt.body) if attempt.status else None
             if found is not None and found.code in self.errors.not_found:

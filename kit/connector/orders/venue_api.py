@@ -10,7 +10,7 @@ order_socket.py  OrderSocketCodec, requests and answers on the order websocket
 errors.py        ErrorTable, the venue's error codes
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,11 +20,11 @@ from kit.connector.orders.server_time import ServerTimeQuery
 from kit.connector.orders.user_stream import UserStreamDecoder
 from kit.execution.account_configuration import AccountConfiguration
 from kit.execution.contract import (
+    FillsPage,
     OrderCapabilities,
     OrderKey,
     OrderRequest,
     VenueBalance,
-    VenueFill,
     VenueOrder,
     VenuePosition,
     Verdict,
@@ -74,10 +74,11 @@ class AccountApi(Protocol):
     async def open_orders(self, queries: RestQuerySession, symbol: str) -> list[VenueOrder]:
         """Return all pages."""
 
-    async def fills(
-        self, queries: RestQuerySession, symbol: str, since_time_ns: int
-    ) -> list[VenueFill]:
-        """Return all pages, in any order; fills from before that time may be among them."""
+    def fills(
+        self, queries: RestQuerySession, symbol: str, since_time_ns: int, until_time_ns: int
+    ) -> AsyncIterator[FillsPage]:
+        """Yield the pages from a time on and before another (``fill_pages``), each of fills in any
+        order; those of other times, and the same fills again, may be among them."""
 
     async def balances(self, queries: RestQuerySession) -> list[VenueBalance]:
         """Return all balances; zeros may be among them."""

@@ -165,6 +165,17 @@ class ExecutionEpochRecord(msgspec.Struct, frozen=True, array_like=True, tag="e"
     epoch: int
 
 
+class FillCoverageRecord(msgspec.Struct, frozen=True, array_like=True, tag="c"):
+    """The spans of time of which all fills that the venue lists are in the journal."""
+
+    symbol: str
+    """Empty: all symbols."""
+    spans: tuple[tuple[int, int], ...]
+    """Begin and end of each, ns, oldest first. An end is not part of its span."""
+    count: int
+    """Fills that the venue has listed since the listing was complete last."""
+
+
 Record = (
     OrderIntent
     | GroupIntent
@@ -177,6 +188,7 @@ Record = (
     | PositionRecord
     | FencingRecord
     | ExecutionEpochRecord
+    | FillCoverageRecord
 )
 
 _encoder = msgspec.msgpack.Encoder()

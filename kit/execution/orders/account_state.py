@@ -23,6 +23,7 @@ from kit.execution.journal.records import (
     Record,
 )
 from kit.execution.orders import order_states
+from kit.execution.orders.fill_coverage import FillCoverage
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_index import OrderIndex
 from kit.execution.orders.order_messages import difference_message, external_content_message
@@ -89,6 +90,7 @@ class AccountState:
         self.venue, self.account = venue, account
         self._clock, self._journal, self._listener = clock, journal, listener
         self.index = OrderIndex(find_instrument)
+        self.fill_coverage = FillCoverage()
         self.unmatched: dict[tuple[str, str], list[VenueOrder | VenueFill]] = {}
         """Updates of orders that are not known, by symbol and venue order id."""
 
@@ -131,6 +133,9 @@ class AccountState:
         order.detail = detail
         self.record_change(order)
 
+    def report(self, difference: differences_pb2.Difference) -> None:
+        self._listener.difference_found(difference)
+
     def record(self, order: Order) -> None:
         """Write an order to the journal without publishing it."""
         self._journal.append(order.update())
@@ -166,7 +171,7 @@ class AccountState:
         ``is_answer``: it answers a query, and is not an update that may be old."""
         order = self.index.find(update.symbol, update.client_order_id, update.venue_order_id)
         if order is None:
-            if not update.client_order_id and self._may_be_ours(update.symbol):
+            if not update.client_order_id and self.index.may_be_ours(update.symbol):
                 self._keep_unmatched(update)
                 return None
             order = self.add_external(update)
@@ -297,7 +302,7 @@ class AccountState:
         kind = differences_pb2.DIFFERENCE_KIND_OTHER
         found = order_states.name_of(update.state)
         _log.error("order that has ended is open", extra={"client_order_id": order.key})
-        self._listener.difference_found(difference_message(kind, order, ended, found, detail))
+        self.report(difference_message(kind, order, ended, found, detail))
         order.is_end_proven = False
         order.reject_reason = orders_pb2.REJECT_REASON_UNSPECIFIED
         order.detail = ""
@@ -362,14 +367,6 @@ class AccountState:
             and update.venue_order_id not in ("", known)
             and update.state == order_states.CANCELLED
             and order.amendments
-        )
-
-    def _may_be_ours(self, symbol: str) -> bool:
-        return any(
-            order.state in order_states.IN_DOUBT
-            and not order.venue_order_id
-            and order.symbol == symbol
-            for order in self.index.open.values()
         )
 
     def _keep_unmatched(self, update: VenueOrder | VenueFill) -> None:

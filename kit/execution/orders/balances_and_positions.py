@@ -4,8 +4,10 @@ Fills since the venue's last report are summed up, to tell a change that the fil
 that they do not.
 """
 
+from bisect import insort
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from operator import itemgetter
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
@@ -37,8 +39,9 @@ class BalancesAndPositions:
         self.positions: dict[str, VenuePosition] = {}
         self.balances_time_ns = 0
         self.positions_time_ns = 0
-        self._fill_amounts: dict[str, list[Decimal]] = {}
-        """By asset or symbol, what each fill since the venue's last report has added."""
+        self._fill_amounts: dict[str, list[tuple[int, Decimal]]] = {}
+        """By asset or symbol, what each fill since the venue's last report has added, in the order
+        of the venue's times: fills are read newest first at some venues."""
 
     def apply_balance(self, update: VenueBalance) -> bool:
         """Apply a balance. Returns whether it differs from the last one."""
@@ -66,7 +69,7 @@ class BalancesAndPositions:
         size = fill.size if is_bought else -fill.size
         instrument = self._instrument(fill.symbol)
         if instrument is None or instrument.kind != types_pb2.INSTRUMENT_KIND_SPOT:
-            self._add(fill.symbol, size)
+            self._add(fill.symbol, size, fill.venue_time_ns)
             return
         value = amounts.product(fill.price, size)
         changes = {instrument.base: size}
@@ -74,7 +77,7 @@ class BalancesAndPositions:
         for asset, amount in fill.fees:
             changes[asset] = amounts.subtract(changes.get(asset, ZERO), amount)
         for asset, amount in changes.items():
-            self._add(asset, amount)
+            self._add(asset, amount, fill.venue_time_ns)
 
     def replace_balances(
         self, reported: Iterable[VenueBalance], *, compare: bool
@@ -139,10 +142,10 @@ class BalancesAndPositions:
             if position.size
         ]
 
-    def _add(self, name: str, amount: Decimal) -> None:
+    def _add(self, name: str, amount: Decimal, time_ns: int) -> None:
         fill_amounts = self._fill_amounts.setdefault(name, [])
         if len(fill_amounts) < FILLS_MAX:
-            fill_amounts.append(amount)
+            insort(fill_amounts, (time_ns, amount), key=itemgetter(0))
 
     def _is_explained(self, name: str, before: Decimal, after: Decimal) -> bool:
         """Whether fills lead from one amount to the other. The venue's last report may include the
@@ -151,7 +154,7 @@ class BalancesAndPositions:
         if len(fill_amounts) >= FILLS_MAX:
             return True
         expected = before
-        for amount in reversed([ZERO, *fill_amounts]):
+        for amount in reversed([ZERO, *(amount for _, amount in fill_amounts)]):
             if expected == after:
                 return True
             expected = amounts.add(expected, amount)

@@ -50,6 +50,16 @@ class OrderIndex:
             return self.orders[client_order_id]
         return self._by_venue_id.get((symbol, venue_order_id)) if venue_order_id else None
 
+    def may_be_ours(self, symbol: str) -> bool:
+        """Whether an order of the symbol that has no client order id may be one whose venue id is
+        not known here yet."""
+        return any(
+            order.state in order_states.IN_DOUBT
+            and not order.venue_order_id
+            and order.symbol == symbol
+            for order in self.open.values()
+        )
+
     def find_fill(self, order: Order, fill_id: str) -> int | None:
         """Return the number of a known fill of an order."""
         return self._fill_numbers.get((order.key, fill_id))

@@ -25,13 +25,14 @@ from kit.execution.account_configuration import (
     SymbolConfiguration,
 )
 from kit.execution.contract import (
+    NO_END_NS,
     AccountEvent,
+    FillsPage,
     OrderCapabilities,
     OrderKey,
     OrderRequest,
     StreamInterrupted,
     VenueBalance,
-    VenueFill,
     VenueOrder,
     VenuePosition,
     Verdict,
@@ -139,8 +140,12 @@ class PaperExecutionClient:
     async def open_orders(self, symbol: str = "") -> list[VenueOrder]:
         return await self._ask(lambda: self.exchange.open_orders(symbol))
 
-    async def fills(self, symbol: str, since_time_ns: int) -> list[VenueFill]:
-        return await self._ask(lambda: self.exchange.fills(symbol, since_time_ns))
+    async def fills(
+        self, symbol: str, since_time_ns: int, until_time_ns: int = NO_END_NS
+    ) -> AsyncIterator[FillsPage]:
+        found = await self._ask(lambda: self.exchange.fills(symbol, since_time_ns))
+        fills = [fill for fill in found if fill.venue_time_ns < until_time_ns]
+        yield FillsPage(fills, since_time_ns, until_time_ns)
 
     async def balances(self) -> list[VenueBalance]:
         return await self._ask(self.exchange.balances)

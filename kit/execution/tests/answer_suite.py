@@ -9,7 +9,13 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.execution.contract import OrderRequest, OutcomeUnknown, RequestRejected
+from kit.execution.contract import (
+    ExecutionClient,
+    OrderRequest,
+    OutcomeUnknown,
+    RequestRejected,
+    VenueFill,
+)
 from kit.execution.tests.scripted_venue import ScriptedVenue, scripted_venue
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
@@ -40,6 +46,11 @@ def limit_order(symbol: str, **changes: Any) -> OrderRequest:
         "price": Decimal("61234.5"),
     }
     return OrderRequest(**{**fields, **changes})
+
+
+async def listed_fills(client: ExecutionClient, symbol: str, since_ns: int) -> list[VenueFill]:
+    """Return the fills of all pages."""
+    return [fill async for page in client.fills(symbol, since_ns) for fill in page.fills]
 
 
 async def check_rejection(

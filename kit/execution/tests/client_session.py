@@ -23,8 +23,10 @@ from kit.execution.contract import (
     OrderRequest,
     RequestAccepted,
     StreamInterrupted,
+    VenueFill,
     VenueOrder,
 )
+from kit.execution.tests.answer_suite import listed_fills
 from kit.simulator.dialect import Dialect
 from kit.simulator.matching.contract import ApiKey, MatchingEngine
 from tests.support.waiting import WAIT_SECONDS_MAX
@@ -49,6 +51,8 @@ class ClientUnderTest:
     """Whether the account stream has fills."""
     publishes_balances: bool = True
     """Whether the account stream has a balance after a fill."""
+    fills_page: str = ""
+    """The constant, by module and name, that says how many fills a page has."""
     publishes_positions: bool = False
     """Whether the account stream has a position after a fill."""
     states: frozenset[str] = frozenset()
@@ -118,6 +122,10 @@ class ClientSession:
             assert isinstance(await other.place(request), RequestAccepted)
         finally:
             await other.close()
+
+    async def fills(self) -> list[VenueFill]:
+        """Return all fills of the symbol that the venue lists."""
+        return await listed_fills(self.client, self.symbol, 0)
 
     async def wait_for_socket(self) -> None:
         """Wait until the order websocket is open, where orders are sent over it."""

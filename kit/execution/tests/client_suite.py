@@ -7,6 +7,7 @@ A venue's test opens a session for its client and runs each of ``ORDER_CHECKS`` 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from unittest.mock import patch
 
 from msgspec import structs
 from venuemesh.common.v1 import types_pb2
@@ -14,6 +15,7 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.contract import (
+    NO_END_NS,
     OrderKey,
     OrderRequest,
     OutcomeUnknown,
@@ -57,6 +59,34 @@ async def check_orders_are_filled(session: ClientSession) -> None:
             )
 
 
+async def check_fills_are_listed_in_pages(session: ClientSession) -> None:
+    """Several pages of fills complete the whole span of time, and two parts of it do too."""
+    for _ in range(17):
+        key = await session.place(session.request(None))
+        await session.query_until(key, pb.ORDER_STATE_FILLED)
+    expected = sorted(fill.fill_id for fill in await session.fills())
+    with patch(session.subject.fills_page, 5):
+        pages = [page async for page in session.client.fills(session.symbol, 0)]
+        assert len([page for page in pages if page.fills]) > 3
+        fills = [fill for page in pages for fill in page.fills]
+        assert sorted(fill.fill_id for fill in fills) == expected
+        spans = sorted(
+            (page.begin_ns, page.end_ns) for page in pages if page.begin_ns < page.end_ns
+        )
+        assert [begin for begin, _ in spans] == [0, *(end for _, end in spans[:-1])]
+        assert spans[-1][1] == NO_END_NS
+        middle_ns = sorted(fill.venue_time_ns for fill in fills)[len(fills) // 2]
+        parts = [(0, middle_ns), (middle_ns, NO_END_NS)]
+        found = [
+            fill.fill_id
+            for begin_ns, end_ns in parts
+            async for page in session.client.fills(session.symbol, begin_ns, end_ns)
+            for fill in page.fills
+            if begin_ns <= fill.venue_time_ns < end_ns
+        ]
+        assert sorted(found) == expected
+
+
 async def check_rejections_and_amendments(session: ClientSession) -> None:
     """Too large an order is rejected, and an open order is amended."""
     await _check_rejections(session)
@@ -79,13 +109,14 @@ async def check_orders_do_not_meet_their_own(session: ClientSession) -> None:
     for mode in sorted(modes - {pb.SELF_TRADE_PREVENTION_ALLOW}) or [UNSPECIFIED]:
         await _check_self_trade(session, mode)
     assert isinstance(await session.client.cancel_all(), RequestAccepted)
-    assert not await session.client.fills(session.symbol, 0)
+    assert not await session.fills()
 
 
 ORDER_CHECKS: tuple[Check, ...] = (
     check_orders_rest_until_cancelled,
     check_orders_do_not_meet_their_own,
     check_orders_are_filled,
+    check_fills_are_listed_in_pages,
     check_rejections_and_amendments,
     check_lost_answers_and_streams,
     check_configuration,
@@ -181,7 +212,7 @@ async def _check_partial_fill(session: ClientSession) -> None:
     update = await session.wait_for_state(request, pb.ORDER_STATE_PARTLY_FILLED)
     assert found.filled_size == update.filled_size
     assert found.average_price == update.average_price == request.price
-    fills = await client.fills(session.symbol, 0)
+    fills = await session.fills()
     ours = [fill for fill in fills if fill.venue_order_id == placed.venue_order_id]
     assert sum(fill.size for fill in ours) == found.filled_size
     assert all(fill.price == request.price for fill in ours)

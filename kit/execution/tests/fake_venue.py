@@ -18,7 +18,9 @@ from kit.base.errors import VenueUnavailable
 from kit.base.request_budget import Priority
 from kit.execution.account_configuration import AccountConfiguration
 from kit.execution.contract import (
+    NO_END_NS,
     Fee,
+    FillsPage,
     OrderCapabilities,
     OutcomeUnknown,
     RequestAccepted,
@@ -38,6 +40,7 @@ CAPABILITIES = OrderCapabilities(
     reduce_only=True,
     self_trade_prevention=frozenset(orders_pb2.SelfTradePrevention.values()),
     lag_s=LAG_S,
+    fills_kept_days=3,
 )
 
 
@@ -323,23 +326,16 @@ class FakeClient:
         await self._travel()
         self._may_fail()
         visible = [self.venue.visible(truth) for truth in self.venue.orders.values()]
-        return [
-            order
-            for order in visible
-            if order is not None
-            and order.state not in order_states.FINAL
-            and symbol in ("", order.symbol)
-        ]
+        found = [one for one in visible if one is not None and symbol in ("", one.symbol)]
+        return [one for one in found if one.state not in order_states.FINAL]
 
-    async def fills(self, symbol, since_time_ns):
+    async def fills(self, symbol, since_time_ns, until_time_ns=NO_END_NS):
         await self._travel()
         self._may_fail()
-        now = self.venue.time
-        return [
-            fill
-            for at, fill in self.venue.fills
-            if at <= now and fill.venue_time_ns >= since_time_ns and symbol in ("", fill.symbol)
-        ]
+        fills = [fill for at, fill in self.venue.fills if at <= self.venue.time]
+        fills = [fill for fill in fills if since_time_ns <= fill.venue_time_ns < until_time_ns]
+        fills = [fill for fill in fills if symbol in ("", fill.symbol)]
+        yield FillsPage(fills, since_time_ns, until_time_ns)
 
     async def balances(self):
         await self._travel()

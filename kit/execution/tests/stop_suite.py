@@ -174,7 +174,7 @@ async def _check_triggered_stop(session: ClientSession) -> None:
     update = await session.wait_for_state(at_market, pb.ORDER_STATE_FILLED)
     assert update.venue_order_id == found.venue_order_id
     assert update.filled_size == found.filled_size == size
-    fills = await client.fills(session.symbol, 0)
+    fills = await session.fills()
     assert sum(one.size for one in fills if one.venue_order_id == found.venue_order_id) == size
     published = [
         one

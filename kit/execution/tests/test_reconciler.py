@@ -124,6 +124,25 @@ def test_unexplained_balance_is_published():
     run(scenario())
 
 
+def test_fills_that_the_venue_lists_no_longer_are_reported_once():
+    async def scenario():
+        found = await started()
+        found.crash()
+        await found.let_pass(100 * 3600)
+        found.start()
+        await found.ready()
+        await found.let_pass(SETTINGS.reconcile_interval_s + 1)
+        assert differences(found) == ["FILLS_NOT_LISTED"]
+        (event,) = events_of(found, "difference")
+        assert "from 2023-11-14T22:1" in event.detail
+        found.crash()
+        found.start()
+        await found.ready()
+        assert differences(found) == []
+
+    run(scenario())
+
+
 def test_the_work_of_reconciling_grows_in_proportion_to_the_orders():
     few = 5_000 if LONG else 500
     assert calls_to_reconcile(2 * few) < 2.2 * calls_to_reconcile(few)

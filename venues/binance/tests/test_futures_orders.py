@@ -138,6 +138,7 @@ def subject(transport: Transport) -> ClientUnderTest:
         DIALECTS["binance_futures"],
         partial(orders.futures_execution_client, transport=transport),
         credentials,
+        fills_page="venues.binance.account.FILLS_MAX",
         socket_path="order." if transport == "websocket" else "",
         is_derivative=True,
         publishes_balances=False,

@@ -28,6 +28,7 @@ from kit.execution.tests.answer_suite import (
     check_rejection,
     check_unknown_outcome,
     limit_order,
+    listed_fills,
     scripted_client,
 )
 from kit.execution.tests.client_session import ClientUnderTest, open_session
@@ -268,7 +269,7 @@ async def test_fills_of_all_pages_are_exact():
     page = [{**row, "id": number} for number in range(1000)]
     async with spot_client() as (venue, client):
         venue.answer("/myTrades", page, [row])
-        fills = await client.fills("BTCUSDT", 1_499_865_549_000_000_000)
+        fills = await listed_fills(client, "BTCUSDT", 1_499_865_549_000_000_000)
         assert len(fills) == 1001
         assert fills[-1] == VenueFill(
             symbol="BTCUSDT",
@@ -284,7 +285,7 @@ async def test_fills_of_all_pages_are_exact():
         )
         assert venue.sent[0].params["startTime"] == "1499865549000"
         assert venue.sent[1].params["fromId"] == "1000"
-        assert await client.fills("BTCUSDT", 1_499_865_549_591_000_000) == []
+        assert await listed_fills(client, "BTCUSDT", 1_499_865_549_591_000_000) == []
 
 
 async def test_balances_and_rights():
@@ -323,6 +324,7 @@ def subject(transport: Transport) -> ClientUnderTest:
         DIALECTS["binance"],
         partial(orders.execution_client, transport=transport),
         credentials,
+        fills_page="venues.binance.account.FILLS_MAX",
         socket_path="order." if transport == "websocket" else "",
     )
 

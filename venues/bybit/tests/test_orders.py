@@ -24,6 +24,7 @@ from kit.execution.tests.answer_suite import (
     check_rejection,
     check_unknown_outcome,
     limit_order,
+    listed_fills,
     scripted_client,
 )
 from kit.execution.tests.client_session import ClientUnderTest, open_session
@@ -190,7 +191,7 @@ async def test_fills_and_balances_are_exact():
             done({"list": [{**EXECUTION, "execId": "3", "execType": "Funding"}]}),
         ]
         venue.answer("/execution/list", *pages)
-        (fill,) = await client.fills("BTCUSDT", 1_672_282_722_000_000_000)
+        (fill,) = await listed_fills(client, "BTCUSDT", 1_672_282_722_000_000_000)
         assert fill.size == Decimal("1E-8")
         assert fill.fees == (Fee("BTC", Decimal("0.000000000123")),)
         assert fill.liquidity == pb.LIQUIDITY_MAKER
@@ -253,6 +254,7 @@ def subject(transport: Transport) -> ClientUnderTest:
         DIALECTS["bybit"],
         partial(orders.execution_client, transport=transport),
         credentials,
+        fills_page="venues.bybit.account.FILLS_PAGE",
         socket_path="order." if transport == "websocket" else "",
         states=frozenset({"isolated", "portfolio"}),
     )

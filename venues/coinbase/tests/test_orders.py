@@ -24,6 +24,7 @@ from kit.execution.tests.answer_suite import (
     check_rejection,
     check_unknown_outcome,
     limit_order,
+    listed_fills,
     scripted_client,
 )
 from kit.execution.tests.client_session import ClientUnderTest, open_session
@@ -248,7 +249,7 @@ async def test_fills_balances_and_rights():
             "liquidity_indicator": "TAKER", "size_in_quote": False}  # fmt: skip
     async with prepared() as (venue, client):
         venue.answer("/historical/fills", {"fills": [fill], "cursor": ""})
-        (found,) = await client.fills("BTC-USD", 1_622_455_199_000_000_000)
+        (found,) = await listed_fills(client, "BTC-USD", 1_622_455_199_000_000_000)
         assert found.size == Decimal("1E-8")
         assert found.fees == (Fee("USD", Decimal("0.000000000123")),)
         assert found.venue_time_ns == 1622455199123000000
@@ -297,6 +298,7 @@ SUBJECT = ClientUnderTest(
     DIALECTS["coinbase"],
     orders.execution_client,
     credentials,
+    fills_page="venues.coinbase.account.FILLS_PAGE",
     publishes_fills=False,
     publishes_balances=False,
 )

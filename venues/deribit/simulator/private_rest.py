@@ -5,7 +5,7 @@ Documentation: https://docs.deribit.com/api-reference/trading/private-buy and it
 
 from collections.abc import Iterable, Mapping
 
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.exchange.listings_and_prices import known_listings
 from kit.simulator.exchange.order_fills import fills_of
 from kit.simulator.exchange.rest import ApiCall, Handler
@@ -25,6 +25,7 @@ from venues.deribit.simulator.rows import (
 ROWS_DEFAULT, ROWS_MAX = 20, 1000
 TRADES_DEFAULT = 10
 TIME_END_MS = 10**15
+RECENT_NS = 24 * 3600 * NANOSECONDS_PER_SECOND
 SEQUENCE_MAX = 10**17
 SEVERAL_LABELLED = rejection(11030, "other_reject", reason="multiple_orders_with_same_label")
 NO_POSITION = rejection(11030, "other_reject", reason="no_position")
@@ -218,15 +219,19 @@ def _traded(call: ApiCall, order: OrderView, since: int = 0) -> Row:
 
 
 def _trades(call: ApiCall, fills: list[FillView]) -> Row:
-    """Newest first, unless a time is asked for or a sorting is given."""
+    """Newest first, unless a time is asked for or a sorting is given. The trades of the last day
+    are in one list, older ones in another."""
     count = call.integer("count", TRADES_DEFAULT, ROWS_MAX)
     start_ns = call.integer("start_timestamp", 0) * NANOSECONDS_PER_MILLISECOND
     end_ns = (call.integer("end_timestamp", TIME_END_MS) + 1) * NANOSECONDS_PER_MILLISECOND
     first, last = call.integer("start_seq", 0), call.integer("end_seq", SEQUENCE_MAX)
+    recent_ns, historical = call.now_ns - RECENT_NS, call.flag("historical")
     inside = [
         fill
         for fill in fills
-        if start_ns <= fill.time_ns < end_ns and first <= fill.trade_id <= last
+        if (fill.time_ns < recent_ns) == historical
+        and start_ns <= fill.time_ns < end_ns
+        and first <= fill.trade_id <= last
     ]
     default = "asc" if start_ns or first else "desc"
     sorting = call.text("sorting", "default")

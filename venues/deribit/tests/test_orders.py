@@ -28,6 +28,7 @@ from kit.execution.tests.answer_suite import (
     check_rejection,
     check_unknown_outcome,
     limit_order,
+    listed_fills,
     scripted_client,
 )
 from kit.execution.tests.client_session import ClientUnderTest, open_session
@@ -183,7 +184,7 @@ async def test_fills_balances_and_positions_are_exact():
     )
     async with prepared() as (venue, client):
         venue.answer("/get_user_trades_by_instrument_and_time", trade)
-        (fill,) = await client.fills("BTC-PERPETUAL", 1_550_657_341_000_000_000)
+        (fill,) = await listed_fills(client, "BTC-PERPETUAL", 1_550_657_341_000_000_000)
         assert fill.size == Decimal("9007199254740993.1")
         assert fill.fees == (Fee("BTC", Decimal("1E-8")),)
         row = '{"currency":"BTC","balance":1.50000000000000000001,"available_funds":1}'
@@ -236,6 +237,7 @@ def subject(transport: Transport) -> ClientUnderTest:
         DIALECTS["deribit"],
         partial(orders.execution_client, transport=transport),
         credentials,
+        fills_page="venues.deribit.account.FILLS_PAGE",
         socket_path="private/" if transport == "websocket" else "",
         is_derivative=True,
         states=frozenset({"portfolio"}),

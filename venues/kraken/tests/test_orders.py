@@ -26,6 +26,7 @@ from kit.execution.tests.answer_suite import (
     check_rejection,
     check_unknown_outcome,
     limit_order,
+    listed_fills,
     scripted_client,
 )
 from kit.execution.tests.client_session import ClientUnderTest, open_session
@@ -185,7 +186,7 @@ async def test_fills_and_balances_are_exact():
     async with prepared() as (venue, client):
         pages = [done({"trades": {f"T{page}": trade}, "count": 2}) for page in range(2)]
         venue.answer("/TradesHistory", *pages)
-        fills = await client.fills("", 1_688_667_796_000_000_000)
+        fills = await listed_fills(client, "", 1_688_667_796_000_000_000)
         assert [fill.fill_id for fill in fills] == ["T0", "T1"]
         assert fills[0].size == Decimal("0.02000001")
         assert fills[0].fees == (Fee("USDT", Decimal("0.00016")),)
@@ -242,6 +243,7 @@ def subject(transport: Transport) -> ClientUnderTest:
         DIALECTS["kraken"],
         partial(orders.execution_client, transport=transport),
         credentials,
+        fills_page="venues.kraken.simulator.private_rest.PAGE",
         socket_path="_order" if transport == "websocket" else "",
         publishes_balances=False,
     )

@@ -26,6 +26,7 @@ from kit.execution.tests.answer_suite import (
     check_rejection,
     check_unknown_outcome,
     limit_order,
+    listed_fills,
     scripted_client,
 )
 from kit.execution.tests.client_session import ClientUnderTest, open_session
@@ -219,7 +220,7 @@ async def test_fills_balances_and_rights():
     async with prepared() as (venue, client):
         page = [{**FILL, "tradeId": str(number), "billId": str(number)} for number in range(100)]
         venue.answer("/trade/fills-history", done(*page), done(FILL))
-        fills = await client.fills("BTC-USDT", 1_597_026_383_000_000_000)
+        fills = await listed_fills(client, "BTC-USDT", 1_597_026_383_000_000_000)
         assert len(fills) == 101
         assert venue.sent[1].query["after"] == "99"
         assert fills[-1].fees == (Fee("BTC", Decimal("0.000000000123")),)
@@ -284,6 +285,7 @@ def subject(venue_id: str, transport: Transport = "websocket") -> ClientUnderTes
         DIALECTS[venue_id],
         lambda given, base_url: orders.execution_client(venue_id, given, base_url, transport),
         credentials,
+        fills_page="venues.okx.account.PAGE",
         socket_path="order" if transport == "websocket" else "",
         is_derivative=is_derivative,
         publishes_positions=is_derivative,

@@ -1,6 +1,6 @@
 """The priority of each call of an execution client, and what it does with several requests."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import OrderApiRequest, RestQuerySession
 from kit.connector.orders.venue_api import VenueApi
 from kit.execution.contract import (
+    FillsPage,
     OrderCapabilities,
     OrderKey,
     OrderRequest,
@@ -98,9 +99,9 @@ class Account:
         await queries.ask("open_orders")
         return [ORDER]
 
-    async def fills(self, queries: RestQuerySession, symbol: str, since_time_ns: int) -> list[Any]:
+    async def fills(self, queries: RestQuerySession, *_: Any) -> AsyncIterator[FillsPage]:
         await queries.ask("fills")
-        return []
+        yield FillsPage((), 0, 0)
 
     async def balances(self, queries: RestQuerySession) -> list[Any]:
         await queries.ask("balances")
@@ -129,7 +130,7 @@ async def test_cancelling_comes_before_protecting_before_the_rest() -> None:
     await at.amend(KEY, REQUEST, Priority.PROTECT)
     await at.find(KEY)
     await at.open_orders()
-    await at.fills("", 0)
+    await anext(at.fills("", 0))
     await at.balances()
     assert session.calls == [
         ("cancel", Priority.CANCEL),
