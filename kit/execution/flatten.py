@@ -46,7 +46,7 @@ RUN_S_MAX = 120.0
 """The work ends after this time. The same request starts it again."""
 OUTCOME_S = 5.0
 """How long a round waits for the end of orders that it has cancelled or sent."""
-FIRST_PAUSE_S, PAUSE_S_MAX = 0.25, 5.0
+FIRST_PAUSE_S, PAUSE_S_MAX = 0.25, 2.0
 LASTING = frozenset(
     {
         orders_pb2.REJECT_REASON_SIZE,

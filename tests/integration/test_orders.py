@@ -232,25 +232,36 @@ def test_executions_are_consecutive(caller):
     assert states == sorted(states)
 
 
-def test_the_command_line_places_amends_and_cancels(mesh, caller):
-    def ordered(*words):
-        command = [sys.executable, "-m", "ops.cli", "order", *words, "--data", str(mesh.data)]
-        environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "COLUMNS": "200"}
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+def ordered(mesh, *words):
+    """Run ``./venuemesh order``. Returns its output."""
+    command = [sys.executable, "-m", "ops.cli", "order", *words, "--data", str(mesh.data)]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "COLUMNS": "200"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
+
+def test_the_command_line_places_amends_and_cancels(mesh, caller):
     price = caller.resting().price
-    assert "open" in ordered("place", VENUE, SYMBOL, "buy", "0.01", "--price", price)
+    assert "open" in ordered(mesh, "place", VENUE, SYMBOL, "buy", "0.01", "--price", price)
     (name,) = caller.open()
-    assert name in ordered("list", VENUE)
-    assert "open" in ordered("amend", VENUE, name, "--size", "0.005")
+    assert name in ordered(mesh, "list", VENUE)
+    assert "open" in ordered(mesh, "amend", VENUE, name, "--size", "0.005")
     assert caller.open()[name].content.size == "0.005"
-    assert name in ordered("show", VENUE, name)
-    assert "cancelled" in ordered("cancel", VENUE, name)
-    assert "ready" in ordered("accounts", VENUE)
+    assert name in ordered(mesh, "show", VENUE, name)
+    assert "cancelled" in ordered(mesh, "cancel", VENUE, name)
+    assert "ready" in ordered(mesh, "accounts", VENUE)
+
+
+def test_the_command_line_flattens_a_symbol(mesh, caller):
+    bitcoin = caller.place(caller.resting())
+    ordered(mesh, "place", VENUE, "DOGEUSDT", "sell", "100", "--price", "9")
+    assert "is flat" in ordered(mesh, "flatten", VENUE, "DOGEUSDT", "--yes")
+    assert caller.balances().get("DOGE", 0) == 0
+    assert {one.content.symbol for one in caller.open().values()} == {SYMBOL}
+    caller.cancel(bitcoin.client_order_id)
 
 
 def test_kill_9_while_orders_are_placed_sends_none_twice_and_loses_none(mesh, caller):
