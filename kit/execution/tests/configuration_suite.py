@@ -3,10 +3,13 @@
 The settings of the account at the simulated exchange are changed, and must be in the next answer.
 """
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.connector.orders.venue_api import ConfigurationApi
 from kit.execution.account_configuration import AccountConfiguration
 from kit.execution.contract import ExecutionClient
 from kit.execution.tests.client_session import ClientSession
@@ -89,3 +92,23 @@ def _of_symbol(
 
 def _margin_mode(session: ClientSession, found: AccountConfiguration) -> str | None:
     return _of_symbol(session, found)[0] or found.margin_mode
+
+
+@dataclass
+class PreparedQueries:
+    """Answers questions about an account with prepared answers, by the raw method of ccxt."""
+
+    answers: Mapping[str, Any]
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+
+    async def ask(self, method: str, params: Any = None) -> Any:
+        self.asked.append((method, params))
+        return self.answers[method]
+
+
+async def configuration_of(
+    api: ConfigurationApi, answers: Mapping[str, Any], symbols: Collection[str] = ()
+) -> AccountConfiguration:
+    """What a venue's answers mean."""
+    queries: Any = PreparedQueries(answers)
+    return await api.read(queries, symbols)

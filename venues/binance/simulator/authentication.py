@@ -175,6 +175,11 @@ def futures_configuration(call: ApiCall) -> dict[str, object]:
     }
 
 
+def position_side(call: ApiCall) -> dict[str, object]:
+    """``{"dualSidePosition"}``"""
+    return {"dualSidePosition": call.engine.settings(call.account).hedge_mode}
+
+
 def symbol_configurations(call: ApiCall) -> list[dict[str, object]]:
     """Every symbol has the settings of the account."""
     settings, symbol = call.engine.settings(call.account), call.text("symbol")
@@ -185,6 +190,14 @@ def symbol_configurations(call: ApiCall) -> list[dict[str, object]]:
     }
     listings = call.market_view.listings()
     return [row | {"symbol": one.symbol} for one in listings if symbol in ("", one.symbol)]
+
+
+FUTURES_CONFIGURATION = {
+    "accountConfig": Route(futures_configuration, signed=True, weight=5),
+    "symbolConfig": Route(symbol_configurations, signed=True, weight=5),
+    "positionSide/dual": Route(position_side, signed=True, weight=30),
+}
+"""By the end of the path, the calls that state the configuration of an account."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,14 +24,13 @@ from venues.binance.simulator import rows
 from venues.binance.simulator.authentication import (
     AMEND,
     CANCEL,
+    FUTURES_CONFIGURATION,
     LIST,
     PLACE,
     QUERY,
     REPLACE,
     SYMBOL,
-    futures_configuration,
     permissions,
-    symbol_configurations,
 )
 from venues.binance.simulator.errors import (
     INVALID_SIDE,
@@ -105,8 +104,7 @@ def futures_routes(orders: BinanceFuturesOrders, rules: MatchingRules) -> dict[s
         f"DELETE {root}/algoOpenOrders": _route(_cancel_all_conditional),
         f"GET {root}/userTrades": _route(_futures_fills, weight=5),
         f"GET {root}/leverageBracket": _route(account.brackets),
-        f"GET {root}/accountConfig": _route(futures_configuration, weight=5),
-        f"GET {root}/symbolConfig": _route(symbol_configurations, weight=5),
+        **{f"GET {root}/{name}": route for name, route in FUTURES_CONFIGURATION.items()},
         "GET /fapi/v3/account": _route(account.account, weight=5),
         "GET /fapi/v3/balance": _route(_balances, weight=5),
         "GET /fapi/v3/positionRisk": _route(account.positions, weight=5),

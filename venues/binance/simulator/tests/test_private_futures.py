@@ -39,6 +39,16 @@ async def test_an_order_is_placed_found_changed_and_cancelled():
         assert statuses == ["canceled"] * 4
 
 
+async def test_the_configuration_of_the_account_is_stated():
+    async with running("simulate", VENUE) as base, trading_futures_client(base) as client:
+        assert (await client.fetch_position_mode())["hedged"] is False
+        mode = (await client.fetch_margin_modes([SYMBOL]))[SYMBOL]
+        assert mode["marginMode"] == "cross"
+        account = await client.fapiprivate_get_accountconfig()
+        assert (account["canTrade"], account["dualSidePosition"]) == (True, False)
+        assert abs(await client.fetch_time() - client.milliseconds()) < 30_000
+
+
 async def test_a_position_is_opened_and_closed():
     async with running("simulate", VENUE) as base, trading_futures_client(base) as client:
         order = await client.create_order(SYMBOL, "market", "sell", 0.05)

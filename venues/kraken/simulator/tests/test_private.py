@@ -213,6 +213,13 @@ async def test_a_final_order_cannot_be_cancelled(client):
         await client.fetch_order("nonsense", SYMBOL)
 
 
+async def test_a_key_states_its_permissions(client):
+    found = (await client.private_post_getapikeyinfo())["result"]
+    assert "modify-trades" in found["permissions"]
+    assert "withdraw-funds" not in found["permissions"]
+    assert abs(await client.fetch_time() - client.milliseconds()) < 30_000
+
+
 async def test_accounts_do_not_see_each_others_orders(client):
     low = round(await price_of(client) * 0.9, 1)
     ack = await client.create_order(SYMBOL, "limit", "buy", 0.01, low)

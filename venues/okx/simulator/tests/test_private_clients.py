@@ -48,6 +48,14 @@ async def test_an_order_is_placed_found_changed_and_cancelled(venue, symbol, siz
         assert {one["id"] for one in gone} == {placed["id"], *ids}
 
 
+async def test_the_configuration_of_the_account_is_stated():
+    async with running("simulate", "okx_futures") as base, trading_client(base) as client:
+        assert (await client.fetch_position_mode())["hedged"] is False
+        leverage = await client.fetch_leverage(SWAP, {"marginMode": "cross"})
+        assert (leverage["longLeverage"], leverage["marginMode"]) == (10, "cross")
+        assert abs(await client.fetch_time() - client.milliseconds()) < 30_000
+
+
 async def test_fills_and_balances_agree():
     async with running("simulate") as base, trading_client(base) as client:
         before = await client.fetch_balance()
