@@ -118,8 +118,11 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
     """{"order_id":"…","client_order_id":"…","product_id":"BTC-USD","side":"BUY","status":"OPEN",
     "order_configuration":{"limit_limit_gtc":{"base_size":"0.1","limit_price":"61000",…}},
     "filled_size":"0","average_filled_price":"0","filled_value":"0","created_time":"…",
-    "last_fill_time":null,"reject_reason":"…",…}"""
+    "last_fill_time":null,"reject_reason":"…","edit_history":[{"price":"60500","size":"0.1",
+    "replace_accept_timestamp":"…"}],…}. The terms are those of the newest edit that the venue has
+    done, if there is one: the configuration may be that of the placing."""
     kind, chosen = next(iter(row["order_configuration"].items()))
+    edit = _newest_edit(row)
     filled = text_conversion.amount(row["filled_size"])
     by_value = "base_size" not in chosen
     return VenueOrder(
@@ -128,8 +131,8 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
         client_order_id=text_conversion.own_client_order_id(row.get("client_order_id")),
         side=text_conversion.side(row["side"]),
         type=_type(kind, chosen, row["side"]),
-        size=filled if by_value else text_conversion.amount(chosen["base_size"]),
-        price=text_conversion.amount_or_none(chosen.get("limit_price")),
+        size=filled if by_value else text_conversion.amount(edit["size"] or chosen["base_size"]),
+        price=text_conversion.amount_or_none(edit["price"] or chosen.get("limit_price")),
         state=text_conversion.order_state(STATES[row["status"]], filled),
         filled_size=filled,
         average_price=text_conversion.amount_or_none(row.get("average_filled_price")),
@@ -137,6 +140,15 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
         detail=row.get("reject_message") or row.get("cancel_message") or "",
         stop_price=text_conversion.amount_or_none(chosen.get("stop_price")),
     )
+
+
+def _newest_edit(row: Mapping[str, Any]) -> Mapping[str, str]:
+    """Size and price of the last edit; empty texts without one. No order of edits is documented."""
+    edits: Sequence[Mapping[str, str]] = row.get("edit_history") or ()
+    newest: Mapping[str, str] = {}
+    if edits:
+        newest = max(edits, key=lambda edit: time_ns(edit["replace_accept_timestamp"]))
+    return {name: newest.get(name) or "" for name in ("size", "price")}
 
 
 def fills_of(rows: Sequence[Mapping[str, Any]]) -> list[VenueFill]:

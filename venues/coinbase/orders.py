@@ -77,6 +77,8 @@ class CoinbaseOrderApi:
     capabilities = OrderCapabilities(
         types=TYPES,
         times_in_force=frozenset(CONFIGURATIONS),
+        # The order is EDIT_QUEUED until the edit is done.
+        amends_later=True,
         plain_stops_only=True,
         fills_have_client_id=False,
     )

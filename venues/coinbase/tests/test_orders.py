@@ -32,7 +32,7 @@ from kit.execution.tests.client_suite import ORDER_CHECKS, Check
 from kit.execution.tests.scripted_venue import DROP, take
 from kit.execution.tests.stop_suite import check_stop_limits_wait
 from venues.coinbase import orders
-from venues.coinbase.account import fills_of
+from venues.coinbase.account import fills_of, order_of
 from venues.coinbase.simulator import DIALECTS
 from venues.coinbase.simulator.authentication import credentials
 
@@ -328,3 +328,17 @@ def test_fill_that_was_reversed_does_not_count():
         ("e2", Decimal("0.001")),
         ("e4", Decimal("0.002")),
     ]
+
+
+def test_terms_of_an_edited_order_are_those_of_the_newest_edit_that_is_done():
+    def edit(size, price, at):
+        time = f"2021-05-31T10:0{at}:00Z"
+        return {"size": size, "price": price, "replace_accept_timestamp": time}
+
+    assert orders.CoinbaseOrderApi.capabilities.amends_later
+    queued = {**ROW, "status": "EDIT_QUEUED", "edit_history": []}
+    before = order_of(queued)
+    assert (before.state, before.size) == (pb.ORDER_STATE_OPEN, Decimal("123456789.12345678"))
+    edits = [edit("2", "100.5", 1), edit("3", "101.25", 3), edit("2.5", "99", 2)]
+    after = order_of({**ROW, "edit_history": edits})
+    assert (after.size, after.price) == (Decimal(3), Decimal("101.25"))
