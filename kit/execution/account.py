@@ -223,11 +223,17 @@ class Account:
         return order
 
     def check_inputs(self, symbol: str) -> PreTradeCheckInputs:
-        """What an order is checked against now. Raises UnknownInstrument."""
+        """What an order is checked against now. Raises UnknownInstrument, and AccountNotReady for a
+        symbol that is not in use yet, whose settings at the venue are not as they must be."""
         venue, market = self.context.venue, self.market
         instrument = market.instrument(symbol)
         if instrument is None:
             raise UnknownInstrument(f"{venue} does not list {symbol!r}", venue=venue, symbol=symbol)
+        refusal = self.configuration.refusal_of(symbol)
+        if refusal and symbol not in self._symbols_in_use():
+            account = self.context.account
+            text = f"account {account} takes no orders in {symbol}: {refusal}"
+            raise AccountNotReady(text, account=account, state="READY", detail=refusal)
         return PreTradeCheckInputs(
             instrument=instrument,
             capabilities=self.client.capabilities,

@@ -47,7 +47,18 @@ class ConfigurationCheck:
         self.alarm = ""
         """What is wrong and does not keep the account closed."""
         self._client, self._context, self._symbols = client, context, symbols
+        self._found = AccountConfiguration()
         self._has_opened = False
+
+    def refusal_of(self, symbol: str) -> str:
+        """Return how the settings of one symbol, in use or not, differed when the venue stated them
+        last; "" if they did not."""
+        stated = (self._found.symbols or {}).get(symbol)
+        if stated is None:
+            return ""
+        terms, alone = self._context.terms, {symbol: stated}
+        differences = margin_mode_differences(self._found, alone, terms)
+        return "; ".join((*differences, *leverage_differences(self._found, alone, terms)))
 
     async def run(self) -> None:
         """Compare once. Raises CredentialsRejected, and VenueUnavailable where something is not
@@ -59,7 +70,7 @@ class ConfigurationCheck:
             self._refuse(skew)
             return
         timeout_s = self._context.settings.ask_timeout_s
-        found = await answer_of(self._client.configuration(symbols), timeout_s)
+        found = self._found = await answer_of(self._client.configuration(symbols), timeout_s)
         self._raise_alarm(skew)
         self._refuse("; ".join(self._differences(found, terms, symbols)))
         self._has_opened = self._has_opened or not self.refusal

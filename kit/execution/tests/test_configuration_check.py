@@ -20,7 +20,7 @@ from kit.execution.contract import VenuePosition
 from kit.execution.orders import order_states
 from kit.execution.readiness import DISCONNECTED, READY, REFUSED
 from kit.execution.tests.fake_venue import CAPABILITIES, limit_order
-from kit.execution.tests.simulated_process import Prices, run, verified, world
+from kit.execution.tests.simulated_process import SPOT, Prices, run, verified, world
 
 SELL, STOP = types_pb2.SIDE_SELL, orders_pb2.ORDER_TYPE_STOP
 DERIVATIVES = replace(CAPABILITIES, has_positions=True)
@@ -154,14 +154,21 @@ def test_refusal_says_what_is_found_what_is_expected_and_what_to_do(entry, expec
     run(scenario())
 
 
-def test_symbols_that_are_not_in_use_may_have_any_leverage(tmp_path):
+def test_leverage_of_a_symbol_that_is_not_in_use_keeps_this_symbol_closed(tmp_path):
     async def scenario():
         found = derivatives(tmp_path / "accounts.toml", "leverage_max = 10")
         found.venue.configuration = replace(ONE_WAY, symbols=IN_USE)
+        found.instruments["ETHUSDT"] = SPOT
         found.start()
         await found.ready()
+        found.account.check_ready()
+        found.account.check_inputs("ETHUSDT")
+        with pytest.raises(AccountNotReady, match="no orders in BTCUSDT: leverage is 20"):
+            found.account.check_inputs("BTCUSDT")
         await found.account.submitter.submit(verified(limit_order(), "r"))
         assert "leverage is 20 for BTCUSDT" in await refused(found)
+        # A position could be reduced.
+        found.account.check_inputs("BTCUSDT")
 
     run(scenario())
 
