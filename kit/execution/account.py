@@ -126,6 +126,7 @@ class Account:
             group.create_task(self.substitute_prices.run())
             group.create_task(self.groups.run())
             group.create_task(self.dead_man.run())
+            group.create_task(self.journal.keep_anchored())
 
     async def load(self) -> None:
         """Restore the account from its journal. Raises StoreUnavailable."""
@@ -137,7 +138,7 @@ class Account:
         self._last_epoch = epoch
         self.executions.epoch = epoch
         try:
-            await self.journal.open(self._records)
+            await self.journal.open(self._records, epoch)
         except StoreUnavailable as error:
             # Orders are rejected until it can be written; open orders can still be cancelled.
             _log.error("journal not written", extra={"detail": error.message})
@@ -316,7 +317,7 @@ class Account:
             self.difference_found(difference)
 
     def _alarms(self) -> tuple[str, ...]:
-        return self.configuration.alarm, self.local_stops.problem
+        return self.journal.alarm, self.configuration.alarm, self.local_stops.problem
 
     def _symbols_in_use(self) -> set[str]:
         """The symbols with an open order or a position."""

@@ -26,6 +26,7 @@ from kit.execution.approval_verifier import AccountScope, ApprovalVerifier
 from kit.execution.context import AccountContext
 from kit.execution.contract import ExecutionClient
 from kit.execution.journal.account_journal import AccountJournal
+from kit.execution.journal.anchor import AnchorFile
 from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
 from kit.execution.market_feed import MarketFeed, ResumableMarketFeed, VerifiedBooks
 from kit.execution.paper.execution_client import PaperExecutionClient
@@ -45,6 +46,7 @@ from kit.execution.settings import OrdersSettings
 
 ORDERS_FOLDER = "orders"
 PAPER_FOLDER = "paper"
+ANCHORS_FOLDER = "anchors"
 PAPER_ACCOUNT = "paper"
 """The paper account that every venue has in the world replay, when the settings name none."""
 
@@ -119,7 +121,9 @@ class AccountRegistry:
             accounts_file=self._accounts_file,
         )
         store, thread = self._store(ORDERS_FOLDER, name), self._thread(ORDERS_FOLDER, name)
-        journal = AccountJournal(store, thread, self._clock)
+        anchors = self._settings.anchors_folder or Path(self._mesh.data_dir) / ANCHORS_FOLDER
+        anchor = AnchorFile(Path(anchors) / self._venue, name)
+        journal = AccountJournal(store, thread, self._clock, anchor)
         verifier = self._verifier(name, live=self._mesh.world == "live" and not is_paper)
         self.by_name[name] = Account(context, client, journal, verifier, self._market)
 

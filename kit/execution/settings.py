@@ -20,6 +20,9 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
     approvers_file: str = ""
     """The TOML file of the keys that may approve orders. Empty: keys/approvers.toml in the data
     folder."""
+    anchors_folder: str = ""
+    """The folder of the anchors, by which an old copy of a journal is found out. Best on another
+    disk than the data folder. Empty: anchors in the data folder."""
     accounts_file: str = ""
     """The TOML file of the limits of accounts and keys. Empty: keys/accounts.toml in the data
     folder, which need not exist."""

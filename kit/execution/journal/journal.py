@@ -101,6 +101,11 @@ class Journal:
         self.broken = "not open"
         """Why nothing can be written; empty while it can."""
 
+    @property
+    def durable_number(self) -> int:
+        """The number of the last record that is certainly on disk."""
+        return self._durable
+
     async def load(self) -> list[bytes]:
         """Return the payloads on disk. Raises JournalCorrupted, StoreUnavailable."""
         found: list[JournalContents] = []

@@ -165,6 +165,12 @@ class ExecutionEpochRecord(msgspec.Struct, frozen=True, array_like=True, tag="e"
     epoch: int
 
 
+class JournalIdentityRecord(msgspec.Struct, frozen=True, array_like=True, tag="j"):
+    """The random id of a journal. Its anchor names it."""
+
+    journal_id: str
+
+
 class FillCoverageRecord(msgspec.Struct, frozen=True, array_like=True, tag="c"):
     """The spans of time of which all fills that the venue lists are in the journal."""
 
@@ -189,6 +195,7 @@ Record = (
     | FencingRecord
     | ExecutionEpochRecord
     | FillCoverageRecord
+    | JournalIdentityRecord
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -1,0 +1,84 @@
+"""An older copy of a journal is found out; a lost anchor is an alarm."""
+
+import pytest
+
+from kit.execution.journal.account_journal import AccountJournal, JournalReplaced
+from kit.execution.journal.anchor import SLOT_BYTES, AnchorFile, JournalAnchor
+from kit.execution.journal.records import ExecutionEpochRecord, PositionRecord
+from kit.execution.tests.fake_disk import Disk
+from tests.support.manual_clock import ManualClock
+
+RECORDS = (ExecutionEpochRecord(7),)
+
+
+async def inline(work):
+    work()
+
+
+async def opened(disk, folder, records=RECORDS, epoch=7):
+    """Load the journal, and start to write it."""
+    journal = AccountJournal(disk, inline, ManualClock(), AnchorFile(folder, "main"))
+    restored = [record async for record in journal.load()]
+    await journal.open(lambda: records, epoch)
+    return journal, restored
+
+
+async def test_journal_is_loaded_again(tmp_path):
+    disk = Disk()
+    journal, _ = await opened(disk, tmp_path)
+    await journal.commit(PositionRecord("BTCUSDT", 1))
+    await journal.close()
+    again, restored = await opened(disk, tmp_path)
+    assert restored == [*RECORDS, PositionRecord("BTCUSDT", 1)]
+    assert not again.alarm
+
+
+@pytest.mark.parametrize("is_of_this_run", [True, False])
+async def test_older_copy_is_found_out(tmp_path, is_of_this_run):
+    disk = Disk()
+    journal, _ = await opened(disk, tmp_path)
+    old = disk.load()
+    await journal.commit(*RECORDS)
+    await journal.close()
+    if not is_of_this_run:
+        await (await opened(disk, tmp_path, epoch=8))[0].close()
+    disk.content = bytearray(old)
+    with pytest.raises(JournalReplaced, match=r"older than .* has epoch 7, record 2; expected is"):
+        await opened(disk, tmp_path)
+    assert disk.load() == old
+
+
+async def test_another_journal_and_a_missing_one_are_found_out(tmp_path):
+    await (await opened(Disk(), tmp_path))[0].close()
+    other = Disk()
+    await (await opened(other, tmp_path / "elsewhere"))[0].close()
+    with pytest.raises(JournalReplaced, match="another one than"):
+        await opened(other, tmp_path)
+    with pytest.raises(JournalReplaced, match=r"older than .* no id, record 0"):
+        await opened(Disk(), tmp_path)
+
+
+async def test_lost_anchor_is_an_alarm_once(tmp_path):
+    disk = Disk()
+    await (await opened(disk, tmp_path))[0].close()
+    (tmp_path / "main.anchor").unlink()
+    journal, _ = await opened(disk, tmp_path)
+    assert "was missing or unreadable, and is made anew" in journal.alarm
+    await journal.close()
+    again, _ = await opened(disk, tmp_path)
+    assert not again.alarm
+
+
+def test_torn_write_leaves_the_anchor_before_it(tmp_path):
+    file = AnchorFile(tmp_path, "main")
+    for number in range(1, 4):
+        file.store(JournalAnchor("id", 1, number))
+    slots = SLOT_BYTES * (3 % 2)
+    with file.path.open("r+b") as written:
+        written.seek(slots + 20)
+        written.write(b"torn")
+    found = AnchorFile(tmp_path, "main").load()
+    assert found is not None
+    assert found.record_number == 2
+    file.path.write_bytes(b"nonsense")
+    assert AnchorFile(tmp_path, "main").load() is None
