@@ -63,6 +63,9 @@ async def cancel(
         except VenuemeshError as error:
             outcomes.append(error)
 
+    known = {id(one): one for one in outcomes if isinstance(one, Order)}
+    await account.submitter.cancel_many(list(known.values()))
+
     async def cancel_one(place: int) -> None:
         order = outcomes[place]
         try:

@@ -8,7 +8,7 @@ sent twice. Amounts are exact ``Decimal`` values; times are ns since the Unix ep
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 from msgspec import structs
@@ -243,6 +243,8 @@ class OrderCapabilities:
     """What an order can ask the venue to do when it meets one of the same account."""
     self_trades_in: frozenset[TimeInForce] = frozenset()
     """Times in force for which the venue does not do it."""
+    batch_max: int = 1
+    """Most orders of one ``BatchOrderEntry`` call; 1: the client has no such calls."""
     lag_s: float = 2.0
     """How long an accepted order may be missing from the venue's answers."""
     fills_kept_days: int = 3650
@@ -274,6 +276,20 @@ class OrderEntry(Protocol):
     async def countdown(self, seconds: float) -> None:
         """Have the venue cancel all orders unless this is called again within ``seconds``; 0 stops
         the countdown. Raises NotSupported, VenueUnavailable, RateLimited."""
+
+
+@runtime_checkable
+class BatchOrderEntry(Protocol):
+    """Requests that change several orders, for clients whose ``batch_max`` is above 1. Each is sent
+    at most once, and has a verdict for each order, in their order."""
+
+    async def place_many(
+        self, requests: Sequence[OrderRequest], priority: Priority = Priority.NEW
+    ) -> Sequence[Verdict]:
+        """Send orders. ``priority``: as for ``place``."""
+
+    async def cancel_many(self, keys: Sequence[OrderKey]) -> Sequence[Verdict]:
+        """Cancel orders."""
 
 
 class AccountQueries(Protocol):

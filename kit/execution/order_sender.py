@@ -1,11 +1,20 @@
 """Hands orders that are on disk to the execution client, once, and applies its verdicts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.execution.contract import ExecutionClient, RequestAccepted, RequestRejected, Verdict
+from kit.base.request_budget import Priority
+from kit.execution.contract import (
+    BatchOrderEntry,
+    ExecutionClient,
+    OrderRequest,
+    RequestAccepted,
+    RequestRejected,
+    Verdict,
+)
 from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.order import Order
@@ -13,7 +22,7 @@ from kit.execution.outcome_resolver import OutcomeResolver
 from kit.execution.request_builder import RequestBuilder
 from kit.execution.settings import OrdersSettings
 from kit.execution.tasks import await_each
-from kit.execution.venue_calls import verdict_of
+from kit.execution.venue_calls import verdict_of, verdicts_of
 
 
 class OrderSender:
@@ -36,35 +45,78 @@ class OrderSender:
         """Awaited before each protective order is sent."""
 
     async def place_all(self, orders: Sequence[Order]) -> None:
-        """Send orders that are on disk, a few at a time, in their order."""
+        """Send orders that are on disk, in their order: in calls for several orders where the venue
+        has them, otherwise a few at a time."""
+        batch_max = self._client.capabilities.batch_max
+        if len(orders) > 1 and batch_max > 1 and isinstance(self._client, BatchOrderEntry):
+            for priority in (Priority.PROTECT, Priority.NEW):
+                chosen = [one for one in orders if one.priority is priority]
+                for start in range(0, len(chosen), batch_max):
+                    await self._place_batch(
+                        self._client, chosen[start : start + batch_max], priority
+                    )
+            return
         await await_each(self.place(order) for order in orders)
 
     async def place(self, order: Order) -> None:
         """Send an order that is on disk."""
+        request = await self._prepared(order)
+        if request is None:
+            return
+        call = self._client.place(request, order.priority)
+        timeout_s = self._settings.place_timeout_s
+        with self._sending([order]):
+            verdict = await verdict_of(call, timeout_s)
+        self._apply_verdict(order, verdict)
+
+    async def _place_batch(
+        self, client: BatchOrderEntry, orders: Sequence[Order], priority: Priority
+    ) -> None:
+        sent: list[tuple[Order, OrderRequest]] = []
+        for order in orders:
+            request = await self._prepared(order)
+            if request is not None:
+                sent.append((order, request))
+        if not sent:
+            return
+        call = client.place_many([request for _, request in sent], priority)
+        with self._sending([order for order, _ in sent]):
+            verdicts = await verdicts_of(call, len(sent), self._settings.place_timeout_s)
+        for (order, _), verdict in zip(sent, verdicts, strict=True):
+            self._apply_verdict(order, verdict)
+
+    async def _prepared(self, order: Order) -> OrderRequest | None:
+        """The request of an order that is to be sent now; None for one that has ended instead."""
         if order.is_protective and self.before_protective is not None:
             await self.before_protective()
         request = await self._requests.build(order)
         if order.cancel_requested:
             detail = "cancelled before it was sent"
             self._state.transition(order, order_states.CANCELLED, detail=detail)
-            return
+            return None
         if isinstance(request, RequestRejected):
             self._state.transition(order, order_states.REJECTED, request.reason, request.detail)
-            return
+            return None
         order.is_passed_on = True
+        return request
+
+    @contextmanager
+    def _sending(self, orders: Sequence[Order]) -> Iterator[None]:
+        """Publish that orders are SENT, and UNKNOWN if the process stops meanwhile."""
         # The request goes out first; its verdict cannot arrive before SENT is published.
-        asyncio.get_running_loop().call_soon(self._publish_sent, order)
+        loop = asyncio.get_running_loop()
+        for order in orders:
+            loop.call_soon(self._publish_sent, order)
+        is_stopped = True
         try:
-            call = self._client.place(request, order.priority)
-            verdict = await verdict_of(call, self._settings.place_timeout_s)
-        except asyncio.CancelledError:
-            self._publish_sent(order)
-            self._state.transition(
-                order, order_states.UNKNOWN, detail="the process stopped meanwhile"
-            )
-            raise
-        self._publish_sent(order)
-        self._apply_verdict(order, verdict)
+            yield
+            is_stopped = False
+        finally:
+            for order in orders:
+                self._publish_sent(order)
+                if is_stopped:
+                    detail = "the process stopped meanwhile"
+                    self._state.transition(order, order_states.UNKNOWN, detail=detail)
 
     def _publish_sent(self, order: Order) -> None:
         if order.is_sending:

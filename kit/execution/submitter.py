@@ -18,6 +18,7 @@ from kit.execution.approval_verifier import VerifiedOrder, require_verified
 from kit.execution.client_order_ids import check_request_id, client_order_id
 from kit.execution.context import AccountContext
 from kit.execution.contract import (
+    BatchOrderEntry,
     ExecutionClient,
     RequestAccepted,
     VenueOrder,
@@ -34,7 +35,7 @@ from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.request_builder import RequestBuilder
 from kit.execution.self_trades import SelfTradeGuard
 from kit.execution.tasks import BackgroundTasks, await_each
-from kit.execution.venue_calls import answer_of, verdict_of
+from kit.execution.venue_calls import answer_of, verdict_of, verdicts_of
 
 _log = telemetry.logger("orders.submitter")
 
@@ -170,6 +171,27 @@ class OrderSubmitter:
             await self.journal.commit()
             return
         await asyncio.shield(self.tasks.start(self._cancel(order)))
+
+    async def cancel_many(self, orders: Sequence[Order]) -> None:
+        """Cancel orders in the venue's calls for several orders, where it has them. ``cancel`` does
+        what is left."""
+        batch_max = self.client.capabilities.batch_max
+        open_orders = [one for one in orders if one.was_at_venue and not one.is_final]
+        client = self.client
+        if len(open_orders) < 2 or batch_max < 2 or not isinstance(client, BatchOrderEntry):
+            return
+        for start in range(0, len(open_orders), batch_max):
+            batch = open_orders[start : start + batch_max]
+            for order in batch:
+                self._request_cancel(order)
+            call = client.cancel_many([order.venue_key for order in batch])
+            verdicts = await verdicts_of(call, len(batch), self._settings.ask_timeout_s)
+            cancelled = [
+                order
+                for order, verdict in zip(batch, verdicts, strict=True)
+                if isinstance(verdict, RequestAccepted) and not order.is_final
+            ]
+            await await_each(map(self._query, cancelled))
 
     async def cancel_all(self, symbol: str = "") -> list[Order]:
         """Cancel all orders of one symbol, or of all. Returns the orders that were open. Raises

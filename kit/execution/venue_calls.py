@@ -5,7 +5,7 @@ may take as long as they come.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
@@ -45,6 +45,22 @@ async def verdict_of(call: Awaitable[Verdict], timeout_s: float) -> Verdict:
     except Exception as error:
         _log.exception("execution client failed")
         return OutcomeUnknown(f"{type(error).__name__}: {error}")
+
+
+async def verdicts_of(
+    call: Awaitable[Sequence[Verdict]], count: int, timeout_s: float
+) -> Sequence[Verdict]:
+    """Return the verdicts on ``count`` orders of one action. Any failure is OutcomeUnknown for
+    each."""
+    found: Sequence[Verdict] = ()
+
+    async def gathered() -> Verdict:
+        nonlocal found
+        found = await call
+        return OutcomeUnknown(f"the call has {len(found)} verdicts on {count} orders")
+
+    failure = await verdict_of(gathered(), timeout_s)
+    return found if len(found) == count else [failure] * count
 
 
 async def answer_of(call: Awaitable[Answer], timeout_s: float) -> Answer:

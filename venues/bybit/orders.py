@@ -12,6 +12,7 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.request_budget import RequestBudget
+from kit.connector.orders.batch_calls import BatchRow
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import CcxtPrivateApi, OrderApiRequest, RestSession
 from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
@@ -65,6 +66,7 @@ def execution_client(
         BybitConfigurationApi(),
         BybitUserStreamDecoder(),
         BybitOrderSocketCodec(),
+        BybitBatchApi(),
     )
     return CcxtExecutionClient(session, api, transport)
 
@@ -81,6 +83,7 @@ class BybitOrderApi:
         countdown_can_end=False,
         fills_kept_days=KEPT_DAYS,
         self_trade_prevention=frozenset(SELF_TRADES),
+        batch_max=10,
     )
 
     def place(self, order: OrderRequest) -> OrderApiRequest:
@@ -145,6 +148,40 @@ class BybitOrderApi:
         if answer["retCode"] != 0:
             raise ValueError(f"retCode is {answer['retCode']!r}")
         return RequestAccepted(str(answer["result"].get("orderId", "")))
+
+
+class BybitBatchApi:
+    """POST /v5/order/create-batch and cancel-batch, up to 10 orders of spot."""
+
+    place_method, cancel_method = "privatePostV5OrderCreate", "privatePostV5OrderCancel"
+
+    def place(self, params: Sequence[Mapping[str, Any]]) -> OrderApiRequest:
+        return OrderApiRequest("privatePostV5OrderCreateBatch", _joined(params))
+
+    def cancel(self, params: Sequence[Mapping[str, Any]]) -> OrderApiRequest:
+        return OrderApiRequest("privatePostV5OrderCancelBatch", _joined(params))
+
+    def rows(self, answer: Any) -> Sequence[BatchRow]:
+        """{"retCode":0,"result":{"list":[{"orderId":"…","orderLinkId":"…",…},…]},"retExtInfo":
+        {"list":[{"code":0,"msg":"OK"},{"code":170131,"msg":"Insufficient balance."}]},…}: the two
+        lists are parallel."""
+        if answer["retCode"] != 0:
+            return []
+        ids, outcomes = answer["result"]["list"], answer["retExtInfo"]["list"]
+        return [
+            BatchRow(
+                row.get("orderLinkId") or "",
+                row.get("orderId") or "",
+                {"retCode": outcome.get("code"), "retMsg": outcome.get("msg"), "result": row},
+            )
+            for row, outcome in zip(ids, outcomes, strict=True)
+        ]
+
+
+def _joined(params: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The category is stated once."""
+    rest = [{name: one[name] for name in one if name != "category"} for one in params]
+    return {"category": "spot", "request": rest}
 
 
 def _ccxt_api(base_url: str | None) -> CcxtPrivateApi:

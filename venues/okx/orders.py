@@ -14,6 +14,7 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.request_budget import RequestBudget
+from kit.connector.orders.batch_calls import BatchRow
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import CcxtPrivateApi, OrderApiRequest, RestSession
 from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
@@ -76,6 +77,7 @@ def execution_client(
         OkxConfigurationApi(kind),
         OkxUserStreamDecoder(kind),
         OkxOrderSocketCodec(kind),
+        OkxBatchApi(),
     )
     return CcxtExecutionClient(session, venue_api, transport)
 
@@ -96,6 +98,7 @@ class OkxOrderApi:
             countdown=True,
             fills_kept_days=KEPT_DAYS,
             self_trade_prevention=frozenset(SELF_TRADES),
+            batch_max=20,
         )
 
     def place(self, order: OrderRequest) -> OrderApiRequest:
@@ -177,6 +180,30 @@ class OkxOrderApi:
         if not self._is_swap and order.price is None and order.buys:
             params["tgtCcy"] = "base_ccy"
         return params
+
+
+class OkxBatchApi:
+    """POST /api/v5/trade/batch-orders and cancel-batch-orders, up to 20 orders; not of stops."""
+
+    place_method, cancel_method = "privatePostTradeOrder", "privatePostTradeCancelOrder"
+
+    def place(self, params: Sequence[Mapping[str, Any]]) -> OrderApiRequest:
+        return OrderApiRequest("privatePostTradeBatchOrders", list(params))
+
+    def cancel(self, params: Sequence[Mapping[str, Any]]) -> OrderApiRequest:
+        return OrderApiRequest("privatePostTradeCancelBatchOrders", list(params))
+
+    def rows(self, answer: Any) -> Sequence[BatchRow]:
+        """{"code":"2","data":[{"ordId":"3126","clOrdId":"…","sCode":"0",…},{"ordId":"",
+        "clOrdId":"…","sCode":"51008","sMsg":"…",…}],"msg":""}"""
+        return [
+            BatchRow(
+                row.get("clOrdId") or "",
+                row.get("ordId") or "",
+                {"code": row.get("sCode"), "data": [row]},
+            )
+            for row in answer["data"]
+        ]
 
 
 def _prices(order: OrderRequest, *, is_new: bool = False) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -15,6 +16,7 @@ from kit.base.errors import (
     VenueUnavailable,
 )
 from kit.base.request_budget import Priority, Scope
+from kit.connector.orders.batch_calls import BatchCalls
 from kit.connector.orders.order_socket import OrderSocket
 from kit.connector.orders.rest_session import (
     UNREADABLE,
@@ -59,6 +61,9 @@ class CcxtExecutionClient:
         self._account = api.account
         self._api = api
         self._is_prepared = False
+        self._batches: BatchCalls | None = None
+        if api.batches is not None:
+            self._batches = BatchCalls(session, api.batches, api.orders.verdict)
         self.socket: OrderSocket | None = None
         """The order websocket; it connects when the account is followed."""
         if api.socket is not None and transport == "websocket":
@@ -72,14 +77,38 @@ class CcxtExecutionClient:
         async def requests() -> Sequence[OrderApiRequest]:
             return [self._orders.place(request.bounded())]
 
-        verdict = await self._send(requests, priority)
-        if isinstance(verdict, RequestRejected) and self._session.errors.is_of_other_request(
-            verdict
-        ):
-            return OutcomeUnknown(verdict.detail)
-        if isinstance(verdict, RequestAccepted) and not verdict.venue_order_id:
-            return OutcomeUnknown("the answer has no order id")
-        return verdict
+        return self._placed(await self._send(requests, priority))
+
+    async def place_many(
+        self, requests: Sequence[OrderRequest], priority: Priority = Priority.NEW
+    ) -> Sequence[Verdict]:
+        joined: dict[OrderKey, OrderApiRequest] = {}
+        if self._batches is not None and await self._can_prepare(priority):
+            for one in requests:
+                with suppress(UnsupportedRequest, UnknownInstrument):
+                    single = self._orders.place(one.bounded())
+                    if single.method == self._batches.api.place_method:
+                        joined[_new_key(one)] = single
+        verdicts: dict[OrderKey, Verdict] = {}
+        if self._batches is not None and len(joined) > 1:
+            request = self._batches.api.place([one.params for one in joined.values()])
+            answers = await self._batches.send(request, list(joined), priority)
+            verdicts = dict(zip(joined, map(self._placed, answers), strict=True))
+        return [verdicts.get(_new_key(one)) or await self.place(one, priority) for one in requests]
+
+    async def cancel_many(self, keys: Sequence[OrderKey]) -> Sequence[Verdict]:
+        joined: dict[OrderKey, OrderApiRequest] = {}
+        if self._batches is not None and await self._can_prepare(Priority.CANCEL):
+            for key in keys:
+                single = self._orders.cancel(key)[0]
+                if single.method == self._batches.api.cancel_method:
+                    joined[key] = single
+        verdicts: dict[OrderKey, Verdict] = {}
+        if self._batches is not None and len(joined) > 1:
+            request = self._batches.api.cancel([one.params for one in joined.values()])
+            answers = await self._batches.send(request, list(joined), Priority.CANCEL)
+            verdicts = dict(zip(joined, answers, strict=True))
+        return [verdicts.get(key) or await self.cancel(key) for key in keys]
 
     async def amend(
         self, key: OrderKey, request: OrderRequest, priority: Priority = Priority.NEW
@@ -180,6 +209,16 @@ class CcxtExecutionClient:
             await self.socket.close()
         await self._session.close()
 
+    def _placed(self, verdict: Verdict) -> Verdict:
+        """The verdict on a new order."""
+        if isinstance(verdict, RequestRejected) and self._session.errors.is_of_other_request(
+            verdict
+        ):
+            return OutcomeUnknown(verdict.detail)
+        if isinstance(verdict, RequestAccepted) and not verdict.venue_order_id:
+            return OutcomeUnknown("the answer has no order id")
+        return verdict
+
     async def _find(self, key: OrderKey, priority: Priority) -> VenueOrder | None:
         try:
             return await self._ask(priority, self._account.find, key)
@@ -256,6 +295,14 @@ class CcxtExecutionClient:
             await self._read(self._api.prepare(RestQuerySession(self._session, priority)))
             self._is_prepared = True
 
+    async def _can_prepare(self, priority: Priority) -> bool:
+        """Whether requests can be made. If not, a call for a single order says why."""
+        try:
+            await self._prepare(priority)
+        except VenuemeshError:
+            return False
+        return True
+
     async def _ask(
         self,
         priority: Priority,
@@ -272,6 +319,10 @@ class CcxtExecutionClient:
             return await question
         except UNREADABLE as error:
             raise self._session.unreadable(error) from error
+
+
+def _new_key(request: OrderRequest) -> OrderKey:
+    return OrderKey(request.symbol, request.client_order_id, "")
 
 
 def _key(order: VenueOrder) -> OrderKey:

@@ -7,11 +7,11 @@ and does not pace them: the request budget does (kit/base/request_budget.py).
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -53,6 +53,8 @@ UNREADABLE = (ValueError, LookupError, TypeError, ArithmeticError, AttributeErro
 RETRYING = "_retry_connection"
 """An attribute of aiohttp's session: whether it repeats a GET, PUT or DELETE when the connection
 breaks. There is no public name for it; Deribit takes orders by GET."""
+
+RowT = TypeVar("RowT")
 
 _clock = SystemClock()
 
@@ -185,6 +187,23 @@ class RestSession:
         except UNREADABLE as failure:
             return OutcomeUnknown(f"the answer cannot be read: {failure!r}"[:DETAIL_MAX])
 
+    async def send_many(
+        self, request: OrderApiRequest, priority: Priority, rows: Callable[[Any], Sequence[RowT]]
+    ) -> Sequence[RowT] | Verdict:
+        """Send a request that changes several orders, once. Returns the rows of the answer, or the
+        verdict on all orders if the answer has none."""
+        attempt = _Attempt()
+        scope = Scope.CANCEL if priority is Priority.CANCEL else Scope.ORDER_ENTRY
+        try:
+            await self._call(request, priority, scope, attempt)
+        except VenuemeshError as failure:
+            # ccxt raises for the error of one row too.
+            return _rows(attempt, rows) or self._verdict_of_failure(failure, attempt)
+        found = _rows(attempt, rows)
+        if found:
+            return found
+        return self.errors.verdict(attempt.status, self.errors.decode(attempt.body), attempt.body)
+
     async def ask(
         self, method: str, params: Any, priority: Priority, scope: Scope = Scope.ACCOUNT
     ) -> Any:
@@ -283,6 +302,16 @@ class RestQuerySession:
     async def ask(self, method: str, params: Any = None) -> Any:
         """Call a raw method of ccxt. Raises as RestSession.ask."""
         return await self.session.ask(method, {} if params is None else params, self.priority)
+
+
+def _rows(attempt: _Attempt, rows: Callable[[Any], Sequence[RowT]]) -> Sequence[RowT]:
+    """The rows of an answer; none of one that is not as it should be."""
+    if not 0 < attempt.status < ERROR_STATUS:
+        return ()
+    try:
+        return rows(exact.decode(attempt.body))
+    except UNREADABLE:
+        return ()
 
 
 def class_names(error: BaseException | None) -> list[str]:

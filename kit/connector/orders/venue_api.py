@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kit.connector.orders.batch_calls import BatchApi
 from kit.connector.orders.order_socket import OrderSocketCodec
 from kit.connector.orders.rest_session import OrderApiRequest, RestQuerySession
 from kit.connector.orders.server_time import ServerTimeQuery
@@ -115,6 +116,8 @@ class VenueApi:
     stream: UserStreamDecoder
     socket: OrderSocketCodec | None = None
     """None: the venue takes orders by REST only."""
+    batches: BatchApi | None = None
+    """None: the venue has no calls for several orders."""
     needs_venue_order_id: bool = False
     """Whether an order can be amended and cancelled by the venue's id alone."""
     prepare: Callable[[RestQuerySession], Awaitable[None]] = nothing_to_prepare

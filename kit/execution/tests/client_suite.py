@@ -16,6 +16,7 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.contract import (
     NO_END_NS,
+    BatchOrderEntry,
     OrderKey,
     OrderRequest,
     OutcomeUnknown,
@@ -112,7 +113,37 @@ async def check_orders_do_not_meet_their_own(session: ClientSession) -> None:
     assert not await session.fills()
 
 
+async def check_several_orders_have_their_own_answers(session: ClientSession) -> None:
+    """Of several orders in one request, those that the venue accepts rest, another is rejected, and
+    several are cancelled in one request."""
+    client = session.client
+    if client.capabilities.batch_max == 1:
+        return
+    assert isinstance(client, BatchOrderEntry)
+    bid, _ = await session.best()
+    prices = [bid - step * session.tick for step in (20, 30, 40)]
+    good = [session.request(price) for price in prices]
+    wanted = [good[0], session.request(prices[0], session.size * 10**9), *good[1:]]
+    verdicts = await client.place_many(wanted)
+    assert isinstance(verdicts[1], RequestRejected), verdicts
+    accepted = [one for one in verdicts if isinstance(one, RequestAccepted)]
+    keys = []
+    for request, verdict in zip(good, accepted, strict=True):
+        key = OrderKey(session.symbol, request.client_order_id, verdict.venue_order_id)
+        found = await session.query_until(key, pb.ORDER_STATE_OPEN)
+        assert (found.venue_order_id, found.price) == (verdict.venue_order_id, request.price)
+        keys.append(key)
+    unknown = OrderKey(session.symbol, client_order_id("test", "main", "never"), "")
+    *cancelled, missing = await client.cancel_many([*keys, unknown])
+    assert all(isinstance(one, RequestAccepted) for one in cancelled), cancelled
+    assert isinstance(missing, RequestRejected), missing
+    for request in good:
+        await session.wait_for_state(request, pb.ORDER_STATE_CANCELLED)
+    assert not await client.open_orders()
+
+
 ORDER_CHECKS: tuple[Check, ...] = (
+    check_several_orders_have_their_own_answers,
     check_orders_rest_until_cancelled,
     check_orders_do_not_meet_their_own,
     check_orders_are_filled,

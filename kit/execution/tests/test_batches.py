@@ -1,5 +1,8 @@
 """Several orders in one request: each has its own answer, and is on disk before one is sent."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 from venuemesh.common.v1 import errors_pb2, types_pb2
 from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2
@@ -9,9 +12,10 @@ from kit.base.errors import BadRequest
 from kit.base.request_budget import Priority
 from kit.execution.batches import ORDERS_MAX
 from kit.execution.client_order_ids import client_order_id
-from kit.execution.contract import RequestRejected
+from kit.execution.contract import OutcomeUnknown, RequestRejected
 from kit.execution.orders import order_states
-from kit.execution.tests.fake_venue import limit_order
+from kit.execution.tests import simulated_process
+from kit.execution.tests.fake_venue import CAPABILITIES, FakeClient, limit_order
 from kit.execution.tests.order_groups import SIGNER, WHERE, approved, flow
 from kit.execution.tests.simulated_process import SPOT, Prices, World, run, world
 
@@ -19,9 +23,26 @@ SELL = types_pb2.SIDE_SELL
 STORE = errors_pb2.ERROR_REASON_STORE_UNAVAILABLE
 
 
-async def trading():
+class BatchClient(FakeClient):
+    """A client with calls for several orders. They are used where ``batch_max`` says so."""
+
+    async def place_many(self, requests, priority=Priority.NEW):
+        self.venue.calls["place_many"] += 1
+        return await asyncio.gather(*[self.place(one, priority) for one in requests])
+
+    async def cancel_many(self, keys):
+        self.venue.calls["cancel_many"] += 1
+        return await asyncio.gather(*map(self.cancel, keys))
+
+
+@pytest.fixture(autouse=True)
+def batch_client(monkeypatch):
+    monkeypatch.setattr(simulated_process, "FakeClient", BatchClient)
+
+
+async def trading(capabilities=CAPABILITIES):
     """A world whose account is ready, with prices."""
-    found = world()
+    found = world(capabilities=capabilities)
     found.prices = Prices()
     found.start()
     await found.ready()
@@ -44,6 +65,9 @@ async def cancel(found, *cancels):
 
 def states(results):
     return [one.order.state for one in results]
+
+
+BATCHES = replace(CAPABILITIES, batch_max=3)
 
 
 def keys(names):
@@ -144,6 +168,79 @@ def test_nothing_is_sent_when_the_disk_is_full():
     run(scenario())
 
 
+def test_orders_go_out_in_the_calls_that_the_venue_has_the_protective_ones_first():
+    async def scenario():
+        found = await trading(BATCHES)
+        wanted = contents(5)
+        wanted["r3"].reduce_only = True
+
+        async def refused(request):
+            return RequestRejected(orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS, "too little")
+
+        async def lost(request):
+            return OutcomeUnknown("no row")
+
+        found.venue.client.verdicts.extend([refused, lost])
+        results = await place(found, wanted)
+        opened = orders_pb2.ORDER_STATE_OPEN
+        assert found.venue.calls["place_many"] == 3
+        assert list(found.venue.sends) == keys(["r3", "r0", "r1", "r2", "r4"])
+        assert found.venue.priorities == [Priority.PROTECT] + [Priority.NEW] * 4
+        unknown, rejected = orders_pb2.ORDER_STATE_UNKNOWN, orders_pb2.ORDER_STATE_REJECTED
+        assert states(results) == [unknown, opened, opened, rejected, opened]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("answer", ["too few", "raises", "never"])
+def test_call_without_a_verdict_for_each_order_leaves_all_unknown(answer):
+    async def scenario():
+        found = await trading(BATCHES)
+
+        async def place_many(requests, priority):
+            if answer == "never":
+                return await asyncio.get_running_loop().create_future()
+            if answer == "raises":
+                raise ConnectionResetError("by peer")
+            return [OutcomeUnknown("one")]
+
+        found.venue.client.place_many = place_many
+        results = await place(found, contents(3))
+        assert states(results) == [orders_pb2.ORDER_STATE_UNKNOWN] * 3
+
+    run(scenario())
+
+
+def test_orders_are_cancelled_in_the_calls_that_the_venue_has():
+    async def scenario():
+        found = await trading(BATCHES)
+        wanted = contents(5)
+        await place(found, wanted)
+        cancels = [batches_pb2.OrderCancel(client_order_id=one) for one in keys(wanted)]
+        results = await cancel(found, *cancels, *cancels[:1])
+        assert states(results) == [orders_pb2.ORDER_STATE_CANCELLED] * 6
+        assert (found.venue.calls["cancel_many"], found.venue.calls["cancel"]) == (2, 5)
+
+    run(scenario())
+
+
+def test_what_a_call_for_several_orders_does_not_cancel_is_cancelled_alone():
+    async def scenario():
+        found = await trading(BATCHES)
+        wanted = contents(3)
+        await place(found, wanted)
+
+        async def cancel_many(given):
+            return [OutcomeUnknown("no row") for _ in given]
+
+        found.venue.client.cancel_many = cancel_many
+        cancels = [batches_pb2.OrderCancel(client_order_id=one) for one in keys(wanted)]
+        assert states(await cancel(found, *cancels)) == [orders_pb2.ORDER_STATE_CANCELLED] * 3
+        assert found.venue.calls["cancel"] == 3
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("count", [0, ORDERS_MAX + 1])
 def test_number_of_orders_is_bounded(count):
     async def scenario():
@@ -182,10 +279,11 @@ def test_each_order_is_cancelled_with_its_own_approval():
     run(scenario())
 
 
+@pytest.mark.parametrize("capabilities", [CAPABILITIES, BATCHES])
 @pytest.mark.parametrize("dies_at", range(1, 160, 6))
-def test_process_that_dies_sends_each_order_at_most_once(dies_at):
+def test_process_that_dies_sends_each_order_at_most_once(dies_at, capabilities):
     async def scenario():
-        found = World(dies_at, unreliable=False)
+        found = World(dies_at, unreliable=False, capabilities=capabilities)
         found.instruments["BTCUSDT"], found.prices = SPOT, Prices()
         found.start()
         await found.ready()

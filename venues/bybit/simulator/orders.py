@@ -6,8 +6,9 @@ An answer says only that the request was accepted: the ``order`` topic says what
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -20,6 +21,7 @@ from kit.simulator.exchange.order_fills import stop_kind
 from kit.simulator.exchange.rest import ApiCall, ApiError
 from kit.simulator.matching.contract import (
     MatchingEngine,
+    OrderRejected,
     OrderStatus,
     OrderTicket,
     OrderView,
@@ -36,11 +38,12 @@ from venues.bybit.simulator.errors import (
     SIZE_TOO_SMALL,
     invalid,
 )
-from venues.bybit.simulator.rest import Row
+from venues.bybit.simulator.rest import BatchResult, Row
 from venues.bybit.simulator.rows import order_id, order_number
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 WINDOW_S_MIN, WINDOW_S_MAX = 3, 300
+BATCH_MAX = 10
 HELD_MAX = 10_000
 CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{0,36}")
 TIMES_IN_FORCE = {
@@ -98,6 +101,11 @@ class _Change(msgspec.Struct, rename="camel"):
     qty: str | None = None
     price: str | None = None
     trigger_price: str | None = None
+
+
+class _Batch(msgspec.Struct):
+    category: str = ""
+    request: list[dict[str, Any]] = []
 
 
 class _Window(msgspec.Struct, rename="camel"):
@@ -192,6 +200,29 @@ class BybitOrders:
         if change.order_filter is not None and self.filter_of(order) != change.order_filter:
             raise NO_ORDER
         return order
+
+
+def batch(call: ApiCall, handle: Callable[[ApiCall], Row]) -> BatchResult:
+    """``{"list":[{"orderId","orderLinkId",…}]}`` of create-batch and cancel-batch, each order with
+    its own outcome. Raises ApiError."""
+    wanted = _read(call.body, _Batch)
+    if not 0 < len(wanted.request) <= BATCH_MAX:
+        raise ApiError(PARAMETER_ERROR, f"params error: 1 to {BATCH_MAX} orders")
+    rows_found: list[Row] = []
+    outcomes: list[Row] = []
+    for item in wanted.request:
+        body = msgspec.json.encode({**item, "category": wanted.category})
+        ids: Row = {"orderId": "", "orderLinkId": item.get("orderLinkId", "")}
+        code: int | str = 0
+        message = "OK"
+        try:
+            ids = handle(replace(call, body=body))
+        except (ApiError, OrderRejected) as error:
+            refusal = call.errors.of(error)
+            code, message = refusal.code, refusal.message
+        rows_found.append({"category": wanted.category, "symbol": item.get("symbol", ""), **ids})
+        outcomes.append({"code": code, "msg": message})
+    return BatchResult(rows_found, outcomes)
 
 
 def order_named(order: str, client_id: str, call: ApiCall) -> OrderView:

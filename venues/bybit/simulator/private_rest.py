@@ -12,7 +12,7 @@ from kit.simulator.exchange.paging import page_after
 from kit.simulator.exchange.rest import ApiCall, ApiError, Route, private
 from kit.simulator.matching.contract import FillView, OrderRejected, OrderView
 from venues.bybit.simulator.errors import NO_ORDER, PARAMETER_ERROR
-from venues.bybit.simulator.orders import BybitOrders, order_named
+from venues.bybit.simulator.orders import BybitOrders, batch, order_named
 from venues.bybit.simulator.rest import Row, is_spot
 from venues.bybit.simulator.rows import (
     execution_row,
@@ -59,6 +59,8 @@ def routes(orders: BybitOrders) -> dict[str, Route]:
             "POST /v5/order/amend": orders.amend,
             "POST /v5/order/cancel": orders.cancel,
             "POST /v5/order/cancel-all": orders.cancel_all,
+            "POST /v5/order/create-batch": lambda call: batch(call, orders.create),
+            "POST /v5/order/cancel-batch": lambda call: batch(call, orders.cancel),
             "POST /v5/order/disconnected-cancel-all": orders.set_window,
             "GET /v5/order/realtime": queries.open_orders,
             "GET /v5/order/history": queries.order_history,

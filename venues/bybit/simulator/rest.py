@@ -3,7 +3,8 @@
 Documentation: https://bybit-exchange.github.io/docs/v5/market/instrument and its neighbours.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 import msgspec
@@ -31,6 +32,15 @@ Books = Callable[[str, int], BookTopic | None]
 Row = dict[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """The answer to a call for several orders."""
+
+    rows: Sequence[Row]
+    outcomes: Sequence[Row]
+    """``{"code":0,"msg":"OK"}`` of each row."""
+
+
 def is_spot(call: ApiCall) -> bool:
     """Whether a call is about spot; this exchange lists nothing of the other categories. Raises
     ApiError."""
@@ -42,6 +52,8 @@ def is_spot(call: ApiCall) -> bool:
 
 def accept(call: ApiCall, result: object) -> RestResponse:
     """``{"retCode":0,"retMsg":"OK","result":{…},"retExtInfo":{},"time":…}``"""
+    if isinstance(result, BatchResult):
+        return _answer(call, 0, "OK", {"list": result.rows}, {"list": result.outcomes})
     return _answer(call, 0, "OK", result)
 
 
@@ -50,8 +62,15 @@ def reject(call: ApiCall, error: ApiError) -> RestResponse:
     return _answer(call, error.code, error.message, {})
 
 
-def _answer(call: ApiCall, code: int | str, message: str, result: object) -> RestResponse:
-    body = {"retCode": code, "retMsg": message, "result": result, "retExtInfo": {}}
+def _answer(
+    call: ApiCall,
+    code: int | str,
+    message: str,
+    result: object,
+    outcomes: Mapping[str, object] | None = None,
+) -> RestResponse:
+    extra = {} if outcomes is None else outcomes
+    body = {"retCode": code, "retMsg": message, "result": result, "retExtInfo": extra}
     return RestResponse(msgspec.json.encode({**body, "time": call.now_ms}))
 
 

@@ -13,6 +13,7 @@ from kit.execution.contract import (
     Fee,
     OrderKey,
     OrderRequest,
+    OutcomeUnknown,
     RequestAccepted,
     RequestRejected,
     StreamInterrupted,
@@ -94,6 +95,37 @@ async def test_self_trade_mode_is_sent(mode, name):
         if name == "cancel_both":
             immediate = structs.replace(request, time_in_force=pb.TIME_IN_FORCE_FILL_OR_KILL)
             await check_rejection(client, immediate, "NOT_SUPPORTED")
+
+
+SECOND_ID = "f" * 32
+ROWS = (
+    {"clOrdId": SECOND_ID, "ordId": "", "sCode": "51008", "sMsg": "no"},
+    {"clOrdId": CLIENT_ID, "ordId": "3126", "sCode": "0", "sMsg": ""},
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "first", "second"),
+    [
+        ({"code": "2", "msg": "", "data": list(ROWS)}, RequestAccepted, RequestRejected),
+        ({"code": "1", "msg": "", "data": list(ROWS)}, RequestAccepted, RequestRejected),
+        ({"code": "2", "msg": "", "data": [ROWS[0]]}, OutcomeUnknown, RequestRejected),
+        ({"code": "0", "msg": "", "data": [{**ROWS[1], "ordId": None}, ROWS[0]]},
+         OutcomeUnknown, RequestRejected),
+        ({"code": "2", "msg": "", "data": [{"x": 1}, *ROWS]}, RequestAccepted, RequestRejected),
+        ({"code": "50011", "msg": "no", "data": []}, RequestRejected, RequestRejected),
+        ({"code": "50004", "msg": "timeout", "data": []}, OutcomeUnknown, OutcomeUnknown),
+        (DROP, OutcomeUnknown, OutcomeUnknown),
+    ],
+)  # fmt: skip
+async def test_each_order_of_a_call_has_the_verdict_of_its_row(body, first, second):
+    async with prepared() as (venue, client):
+        venue.answer("/trade/batch-orders", body)
+        other = structs.replace(REQUEST, client_order_id=SECOND_ID)
+        verdicts = await client.place_many([REQUEST, other])
+        assert [type(one) for one in verdicts] == [first, second]
+        assert [one["clOrdId"] for one in venue.sent[-1].json] == [CLIENT_ID, SECOND_ID]
+        assert len(venue.sent) == 1
 
 
 async def test_a_swap_size_is_in_contracts_and_may_be_reduce_only():
