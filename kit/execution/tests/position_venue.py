@@ -7,6 +7,7 @@ from decimal import Decimal
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import flatten_pb2, orders_pb2, signed_pb2
 
+from kit.accounting import amounts
 from kit.execution.contract import VenueBalance, VenuePosition
 from kit.execution.orders import order_states
 from kit.execution.tests.fake_venue import CAPABILITIES, FakeVenue
@@ -96,7 +97,8 @@ class PositionVenue(FakeVenue):
             share = Decimal(self.random.choice(("0", "0.5", "1", "1")))
         else:
             share = self.share_filled.pop(0) if len(self.share_filled) > 1 else self.share_filled[0]
-        self.fill(truth, truth.now.size * share)
+        step = Decimal(PERPETUAL.size_step)
+        self.fill(truth, amounts.floor_to(truth.now.size * share, step))
         self.end(truth, order_states.EXPIRED)
 
     def _held_at(self, time):
