@@ -3,16 +3,26 @@
 The settings of the account at the simulated exchange are changed, and must be in the next answer.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
-from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.connector.orders.venue_api import ConfigurationApi
+from kit.execution.account import Account
 from kit.execution.account_configuration import AccountConfiguration
-from kit.execution.contract import ExecutionClient
+from kit.execution.context import AccountContext
+from kit.execution.contract import ExecutionClient, RequestAccepted
+from kit.execution.journal.account_journal import AccountJournal
+from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
+from kit.execution.readiness import READY, REFUSED, State
+from kit.execution.reference_prices import ReferenceMarketData
+from kit.execution.settings import OrdersSettings
 from kit.execution.tests.client_session import ClientSession
+from kit.execution.tests.simulated_process import verifier
 from kit.simulator.matching.contract import AccountSettings
 
 SKEW_S = 5.0
@@ -24,6 +34,42 @@ async def check_configuration(session: ClientSession) -> None:
     await _check_modes(session, settings)
     await _check_permissions(session, settings)
     await _check_clock(session)
+
+
+async def check_account_opens_when_it_is_put_right(session: ClientSession, folder: Path) -> None:
+    """An account is refused for a wrong clock at its start and for hedge mode while it runs, and
+    opens each time by itself."""
+    venue, thread = session.subject.venue_id, SingleThreadExecutor("journal")
+    often = OrdersSettings(reconcile_interval_s=0.1, pause_max_s=0.1)
+    account = Account(
+        AccountContext(venue, "demo", SystemClock(), often),
+        session.client,
+        AccountJournal(JournalFile(folder, "demo"), thread, SystemClock()),
+        verifier(venue, "demo"),
+        ReferenceMarketData(lambda symbol: None),
+    )
+    settings = session.engine.settings("demo")
+    session.exchange.order("clock_skew", seconds=SKEW_S)
+    running = asyncio.create_task(account.run())
+    try:
+        await _wait_for(account, REFUSED, "the venue's clock is")
+        session.exchange.order("clock_skew", seconds=0)
+        await _wait_for(account, READY, "")
+        settings.hedge_mode = True
+        await _wait_for(account, REFUSED, "position mode is hedge; one_way is needed")
+        assert isinstance(await session.client.cancel_all(), RequestAccepted)
+        settings.hedge_mode = False
+        await _wait_for(account, READY, "")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await account.journal.close()
+        thread.close()
+
+
+async def _wait_for(account: Account, state: State, detail: str) -> None:
+    while account.readiness.state != state or detail not in account.readiness.detail:
+        await asyncio.sleep(0.02)
 
 
 async def _check_modes(session: ClientSession, settings: AccountSettings) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
@@ -17,6 +18,7 @@ from kit.execution.contract import (
 from kit.execution.tests.answer_suite import CLIENT_ID, ScriptedClient, limit_order, scripted_client
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
+from kit.execution.tests.configuration_suite import check_account_opens_when_it_is_put_right
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.authentication import credentials
@@ -168,3 +170,8 @@ async def test_a_stop_waits_at_the_simulated_exchange(transport: Transport) -> N
         assert isinstance(await session.client.cancel(key), RequestAccepted)
         await session.wait_for_state(stop, pb.ORDER_STATE_CANCELLED)
         await session.query_until(key, pb.ORDER_STATE_CANCELLED)
+
+
+async def test_account_in_hedge_mode_is_refused_until_it_is_put_right(tmp_path: Path) -> None:
+    async with open_session(subject("rest")) as session:
+        await check_account_opens_when_it_is_put_right(session, tmp_path)

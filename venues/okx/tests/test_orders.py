@@ -1,6 +1,7 @@
 """OKX's execution clients: requests, answers and verdicts."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from msgspec import structs
@@ -32,6 +33,7 @@ from kit.execution.tests.answer_suite import (
 )
 from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.client_suite import ORDER_CHECKS, Check
+from kit.execution.tests.configuration_suite import check_account_opens_when_it_is_put_right
 from kit.execution.tests.scripted_venue import DROP, take
 from venues.okx import orders
 from venues.okx.simulator import DIALECTS
@@ -354,3 +356,8 @@ def test_failed_amendment_is_read_from_the_order_channel(fields, rejection):
     push = {"arg": {"channel": "orders", "instType": "SPOT"}, "data": [{**ROW, **fields}]}
     (update,) = OkxUserStreamDecoder("SPOT").decode(push)
     assert update.amendment_rejection == rejection
+
+
+async def test_account_in_hedge_mode_is_refused_until_it_is_put_right(tmp_path: Path) -> None:
+    async with open_session(subject("okx_futures", "rest")) as session:
+        await check_account_opens_when_it_is_put_right(session, tmp_path)
