@@ -14,6 +14,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.request_budget import RequestBudget
+from kit.connector.orders.batch_calls import BatchRow
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import CcxtPrivateApi, OrderApiRequest, RestSession
 from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
@@ -66,6 +67,7 @@ def execution_client(
         CoinbaseAccountApi(),
         CoinbaseConfigurationApi(),
         CoinbaseUserStreamDecoder(),
+        batches=CoinbaseBatchApi(),
         needs_venue_order_id=True,
     )
     return CcxtExecutionClient(session, venue_api, transport)
@@ -81,6 +83,7 @@ class CoinbaseOrderApi:
         amends_later=True,
         plain_stops_only=True,
         fills_have_client_id=False,
+        batch_max=20,
     )
 
     def place(self, order: OrderRequest) -> OrderApiRequest:
@@ -126,6 +129,26 @@ class CoinbaseOrderApi:
         if answer["success"] is not True:
             raise ValueError("the answer states no success")
         return RequestAccepted((answer.get("success_response") or {}).get("order_id", ""))
+
+
+class CoinbaseBatchApi:
+    """POST orders/batch_cancel; the venue places orders one by one."""
+
+    place_method, cancel_method = "", "v3PrivatePostBrokerageOrdersBatchCancel"
+
+    def place(self, params: Sequence[Mapping[str, Any]]) -> OrderApiRequest:
+        raise UnsupportedRequest("Coinbase places orders one by one")
+
+    def cancel(self, params: Sequence[Mapping[str, Any]]) -> OrderApiRequest:
+        ids = [one for single in params for one in single["order_ids"]]
+        return OrderApiRequest(self.cancel_method, {"order_ids": ids})
+
+    def rows(self, answer: Any) -> Sequence[BatchRow]:
+        """{"results":[{"success":true,"failure_reason":"…","order_id":"…"}]}"""
+        return [
+            BatchRow("", row.get("order_id") or "", {"results": [row]})
+            for row in answer.get("results") or ()
+        ]
 
 
 def _configuration(order: OrderRequest) -> dict[str, Any]:

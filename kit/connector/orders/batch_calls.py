@@ -29,7 +29,7 @@ class BatchApi(Protocol):
     """How requests for single orders become one request, and its answer rows. Pure."""
 
     place_method: str
-    """The method of ``OrderApi.place`` whose requests can be joined."""
+    """The method of ``OrderApi.place`` whose requests can be joined; empty: none."""
     cancel_method: str
     """The same of ``OrderApi.cancel``."""
 

@@ -1,5 +1,6 @@
 """An execution client over ccxt: what all venues have in common."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
@@ -94,12 +95,17 @@ class CcxtExecutionClient:
             request = self._batches.api.place([one.params for one in joined.values()])
             answers = await self._batches.send(request, list(joined), priority)
             verdicts = dict(zip(joined, map(self._placed, answers), strict=True))
-        return [verdicts.get(_new_key(one)) or await self.place(one, priority) for one in requests]
+        alone = [one for one in requests if _new_key(one) not in verdicts]
+        placed = await asyncio.gather(*[self.place(one, priority) for one in alone])
+        verdicts |= zip(map(_new_key, alone), placed, strict=True)
+        return [verdicts[_new_key(one)] for one in requests]
 
     async def cancel_many(self, keys: Sequence[OrderKey]) -> Sequence[Verdict]:
         joined: dict[OrderKey, OrderApiRequest] = {}
         if self._batches is not None and await self._can_prepare(Priority.CANCEL):
             for key in keys:
+                if self._api.needs_venue_order_id and not key.venue_order_id:
+                    continue
                 single = self._orders.cancel(key)[0]
                 if single.method == self._batches.api.cancel_method:
                     joined[key] = single
@@ -108,7 +114,9 @@ class CcxtExecutionClient:
             request = self._batches.api.cancel([one.params for one in joined.values()])
             answers = await self._batches.send(request, list(joined), Priority.CANCEL)
             verdicts = dict(zip(joined, answers, strict=True))
-        return [verdicts.get(key) or await self.cancel(key) for key in keys]
+        alone = [key for key in keys if key not in verdicts]
+        verdicts |= zip(alone, await asyncio.gather(*map(self.cancel, alone)), strict=True)
+        return [verdicts[key] for key in keys]
 
     async def amend(
         self, key: OrderKey, request: OrderRequest, priority: Priority = Priority.NEW
