@@ -62,12 +62,13 @@ def number_of(order: Order) -> int:
 
 
 def is_pausing(order: Order, now_ns: int) -> bool:
-    """Whether it is too early to send an attempt."""
+    """Whether it is too early to send an attempt. One that was made by a clock that has been set
+    back since does not wait for that time to come again."""
     number = number_of(order)
     if number == 1:
         return False
     pause_s = min(1 << (number - 2), PAUSE_MAX_S)
-    return now_ns < order.created_time_ns + pause_s * NANOSECONDS_PER_SECOND
+    return 0 <= now_ns - order.created_time_ns < pause_s * NANOSECONDS_PER_SECOND
 
 
 def ended_unasked(order: Order) -> bool:

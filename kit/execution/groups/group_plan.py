@@ -184,4 +184,4 @@ def _may_pay_fee_in_base(entry: Order, instrument: types_pb2.Instrument) -> bool
 def _awaits_fills(entry: Order, inputs: GroupPlanInputs) -> bool:
     if not entry.lacks_fills or not _may_pay_fee_in_base(entry, inputs.instrument):
         return False
-    return inputs.now_ns - entry.updated_time_ns < FILLS_WAIT_NS
+    return 0 <= inputs.now_ns - entry.updated_time_ns < FILLS_WAIT_NS

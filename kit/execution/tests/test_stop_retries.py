@@ -7,6 +7,7 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting.amounts import ZERO
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.request_budget import Priority
 from kit.execution.contract import OutcomeUnknown, RequestAccepted
 from kit.execution.orders import order_states
@@ -125,6 +126,19 @@ def test_attempt_for_the_rest_outlives_what_comes_after_it_was_made(restarts):
         await found.let_pass(3)
         second = found.venue.by_client_id[attempt(found, "r", 2).key]
         assert second.now.size == Decimal("1.5")
+
+    run(scenario())
+
+
+def test_attempt_does_not_wait_longer_when_the_clock_is_set_back():
+    async def scenario():
+        found, _ = await holding(STOP, SELL, stop_price="90")
+        refusing(found, 1)
+        found.prices.trade("90")
+        await found.until(lambda: attempt(found, "r", 2) is not None)
+        found.clock.jumped_ns = -3600 * NANOSECONDS_PER_SECOND
+        await found.let_pass(3)
+        assert found.venue.by_client_id.keys() == {attempt(found, "r", 2).key}
 
     run(scenario())
 
