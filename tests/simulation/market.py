@@ -33,7 +33,11 @@ class Market:
     def move(self) -> None:
         """Make a trade at the next price."""
         steps = self._chance.choice(JUMPS if self._chance.random() < 0.04 else STEPS)
-        self.last = min(max(self.last + steps * TICK, LOWEST), HIGHEST)
+        self.move_to(self.last + steps * TICK)
+
+    def move_to(self, price) -> None:
+        """Make a trade at a price."""
+        self.last = min(max(price, LOWEST), HIGHEST)
         self._show()
         if not self.is_stale and self.prices.listeners:
             self.prices.trade(self.last)

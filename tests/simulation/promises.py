@@ -8,7 +8,7 @@ from kit.execution.groups import group_plan
 from kit.execution.order_types import CONDITIONAL
 from kit.execution.orders import order_states
 from kit.execution.pre_trade_checks import size_min_of
-from kit.execution.retries import MARK
+from kit.execution.retries import ATTEMPTS_MAX, MARK, PASSING, ended_unasked, number_of
 from tests.simulation.history import Promise
 from tests.simulation.trader import key_of
 from tests.simulation.watch import EXIT_ROLES
@@ -46,6 +46,8 @@ class PromiseChecks:
                 self._check_stop(order)
         for group_id, members in self._index.groups.items():
             self._check_group(group_id, members)
+        for order in self._index.orders.values():
+            self._check_tried(order)
 
     def _broke(self, promise, text):
         self._history.broke(promise, text)
@@ -74,9 +76,13 @@ class PromiseChecks:
         here = order.state, order.filled_size, order.fill_size, order.venue_order_id
         now = truth.now
         there = now.state, now.filled_size, now.filled_size, now.venue_order_id
-        is_gone = order.is_final and not truth.is_open and not now.filled_size
+        has_ended = order.is_final and not truth.is_open
+        is_gone = has_ended and not now.filled_size
+        # How an order has ended is not always to be found out.
+        if has_ended and not self._venue.capabilities.finds_by_client_id:
+            here, there = here[1:3], there[1:3]
         if here != there and not (is_gone and self._watch.is_deceived([order.key])):
-            text = f"{order.request_id} is {_shown(*here)} here and {_shown(*there)} there"
+            text = f"{order.request_id} is {_shown(order)} here and {_shown(truth.now)} there"
             self._broke(Promise.AGREEMENT, text)
         stop_price = now.stop_price if now.stop_price is not None else order.stop_price
         told = now.size, now.price, stop_price
@@ -147,11 +153,30 @@ class PromiseChecks:
         all_ns = self._trader.cancelled_all_ns
         return bool(all_ns) or any(one.key in self._trader.cancelled for one in orders)
 
+    def _check_tried(self, order):
+        """Check that no exit held here ended with a passing rejection before its last attempt."""
+        is_passing = order.state == order_states.REJECTED and order.reject_reason in PASSING
+        number = number_of(order)
+        following = key_of(f"{order.request_id.partition(MARK)[0]}{MARK}{number + 1}")
+        if (
+            order.takes_turns
+            and is_passing
+            and ended_unasked(order)
+            and following not in self._index.orders
+            and number < ATTEMPTS_MAX
+        ):
+            text = f"{order.request_id} was rejected for now and is not tried again"
+            self._broke(Promise.STOPS, text)
+
     def _check_group(self, group_id, members):
         instrument = self._venue.instrument
         entry = group_plan.entry_of(members)
         exits = [one for one in members if one.content.group.role in EXIT_ROLES]
         left = group_plan.left_of(members, instrument)
+        open_exits = [one.request_id for one in exits if not one.is_final]
+        if not left and open_exits and (entry is None or entry.is_final):
+            text = f"the group {group_id} is closed, and open are {open_exits}"
+            self._broke(Promise.STOPS, text)
         if not left or (entry is not None and not entry.is_final):
             return
         if any(not one.is_final for one in exits) or self._was_cancelled(exits):
@@ -179,8 +204,8 @@ def _state(order):
     return orders_pb2.OrderState.Name(order.state).removeprefix("ORDER_STATE_")
 
 
-def _shown(state, filled, fills, venue_order_id):
-    return f"{order_states.name_of(state)} {filled} filled, {fills} in fills, id {venue_order_id!r}"
+def _shown(order):
+    return f"{_state(order)} with {order.filled_size} filled, id {order.venue_order_id!r}"
 
 
 def _name_of(truth):

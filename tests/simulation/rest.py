@@ -146,6 +146,8 @@ class RestInterface:
     def _find(self, key):
         truth = self._venue.find(key)
         found = self._venue.visible(truth) if truth is not None else None
+        if not self._venue.capabilities.finds_by_client_id and found and not _is_open(found):
+            found = None
         if found is None:
             raise Refused("-2013", "Order does not exist.")
         return found

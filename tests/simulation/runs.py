@@ -1,6 +1,7 @@
 """Runs seeds, one after the other."""
 
 import traceback
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -33,6 +34,8 @@ def run_seed(seed) -> Result:
         with UnexpectedErrors(simulation.history):
             await simulation.run()
 
+    # A process that is killed does not await what it has begun.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited")
     try:
         run(scenario())
     except Exception as error:

@@ -25,7 +25,7 @@ from kit.execution.tests.simulated_process import SCOPE, SPOT, START_NS, LoopClo
 from tests.simulation.authority import TEMPORARY, Authorities
 from tests.simulation.faults import Faults
 from tests.simulation.history import History, Promise
-from tests.simulation.market import Market
+from tests.simulation.market import HIGHEST, LOWEST, START, Market
 from tests.simulation.promises import PromiseChecks, left_open
 from tests.simulation.rest import RestInterface, execution_client
 from tests.simulation.trader import Trader
@@ -71,6 +71,7 @@ class Terms:
             has_positions=not is_spot,
             amends_stop_price=chance.random() < 0.7,
             amends_later=chance.random() < 0.3,
+            finds_by_client_id=chance.random() < 0.8,
         )
         return cls(SPOT if is_spot else PERPETUAL, capabilities, chance.random() < 0.5)
 
@@ -120,6 +121,8 @@ class Simulation:
         await self._heal()
         if await self._settle():
             PromiseChecks(self).check()
+            await self._close_out()
+            PromiseChecks(self).check()
             await self._fall_silent()
         self._check_alive()
 
@@ -135,6 +138,7 @@ class Simulation:
             (self._jump, 0, 1),
             (self._lose_data, 0, 1),
             (self._place_external, 0, 2),
+            (self.world.venue.end_any, 0, 2),
             (self.authorities.take_over, 0, 2),
             (self._revoke, 0, 1),
             (self._silence, 0, 1),
@@ -348,6 +352,17 @@ class Simulation:
             if order.state in (order_states.INTENDED, order_states.SENT):
                 return f"{order.request_id} is {order_states.name_of(order.state)}"
         return ""
+
+    async def _close_out(self):
+        """Have the price reach every stop and limit, and wait until what follows has settled."""
+        if self.history.broken:
+            return
+        self.history.note("all prices")
+        for price in (LOWEST, HIGHEST, START):
+            self.market.move_to(price)
+            self.world.venue.on_price()
+            await self._play(self.world.venue.time + 2)
+        await self._settle()
 
     async def _fall_silent(self):
         """Have the authority stop, and check what is open then."""

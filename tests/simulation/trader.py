@@ -145,7 +145,8 @@ class Trader:
     def _make(self, rpc, message, text, approved=(), keys=()):
         request = Request(rpc, message, text, approved, keys)
         self.requests.append(request)
-        self.start(request)
+        for _ in range(2 if self._random.random() < 0.15 else 1):
+            self.start(request)
 
     def _name(self, kind):
         self._number += 1

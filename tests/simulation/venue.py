@@ -158,6 +158,17 @@ class SimulatedVenue:
         truth.now = replace(truth.now, state=state)
         self._change(truth)
 
+    def end_any(self):
+        """End an order that is open, as no caller wanted."""
+        open_orders = [one for one in self.open_orders() if not self._is_stop(one)]
+        if open_orders:
+            states = order_states.CANCELLED, order_states.EXPIRED, order_states.REJECTED
+            truth, state = self.random.choice(open_orders), self.random.choice(states)
+            reason = orders_pb2.REJECT_REASON_INSTRUMENT
+            if state == order_states.REJECTED:
+                truth.now = replace(truth.now, reject_reason=reason, detail="halted")
+            self.end(truth, state)
+
     def on_price(self):
         """Match all orders at the market's new price."""
         for truth in self.open_orders():
@@ -174,7 +185,7 @@ class SimulatedVenue:
             symbol=order.symbol,
             fill_id=self._new_id(),
             venue_order_id=order.venue_order_id,
-            client_order_id="" if self._ids % 3 == 0 else order.client_order_id,
+            client_order_id="" if self._leaves_id_out() else order.client_order_id,
             side=order.side,
             price=price,
             size=size,
@@ -248,6 +259,9 @@ class SimulatedVenue:
         elif not self._reducible(request):
             self.end(truth, order_states.CANCELLED)
 
+    def _is_stop(self, truth):
+        return truth.kind in TRIGGERED_TYPES
+
     def _is_in_book(self, truth):
         request = truth.request
         if request.type not in TRIGGERED_TYPES or truth.is_triggered:
@@ -312,7 +326,8 @@ class SimulatedVenue:
         chance, faults = self.random, self.faults
         if chance.random() < faults.lost_news:
             return
-        if isinstance(update, VenueOrder) and chance.random() < faults.nameless_news:
+        is_found = isinstance(update, VenueOrder) and self.capabilities.finds_by_client_id
+        if is_found and chance.random() < faults.nameless_news:
             update = replace(update, client_order_id="")
         if chance.random() >= faults.news:
             self.later(0.01, self._deliver, update)
@@ -323,6 +338,10 @@ class SimulatedVenue:
     def _deliver(self, update):
         if self.publishes and self.stream is not None:
             self.stream.put_nowait(update)
+
+    def _leaves_id_out(self):
+        """Fills may lack our ids, unless nothing else could match them."""
+        return self.capabilities.finds_by_client_id and self._ids % 3 == 0
 
     def _lag_s(self):
         return self.random.uniform(0, self.faults.lag_s) if self.faults.lag_s else 0
