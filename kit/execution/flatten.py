@@ -126,10 +126,10 @@ class Flattener:
         self._publish = publish
         self._runs: dict[str, FlattenRun] = {}
         """By request id."""
-        self._began_ns = self._clock.time_ns()
+        self._began_ns = self._clock.monotonic_ns()
         """Fills before a restart count as made now: they may be as recent."""
         self._filled_ns: dict[str, int] = {}
-        """By symbol, when an order of it with a fill has changed last."""
+        """By symbol, when an order of it with a fill has changed last, by the monotonic clock."""
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
 
@@ -141,7 +141,7 @@ class Flattener:
     def order_changed(self, order: Order) -> None:
         """An order of the account has changed."""
         if order.filled_size:
-            self._filled_ns[order.symbol] = self._clock.time_ns()
+            self._filled_ns[order.symbol] = self._clock.monotonic_ns()
         self._changed.set()
 
     async def flatten(self, verified: VerifiedOrder) -> FlattenRun:
@@ -199,7 +199,7 @@ class Flattener:
     async def _round(self, run: FlattenRun) -> list[Remainder]:
         """Cancel, ask and close once. Returns what is not confirmed to be flat."""
         left = await self._cancel(run.symbol)
-        asked_ns = self._clock.time_ns()
+        asked_ns = self._clock.monotonic_ns()
         try:
             await self._ask(run.symbol)
         except VenuemeshError as error:

@@ -7,6 +7,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import flatten_pb2, orders_pb2, signed_pb2, trade_flow_pb2
 
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import (
     AccountNotReady,
     ApprovalRejected,
@@ -177,12 +178,15 @@ def test_answers_older_than_the_last_fill_close_nothing_again():
     run(scenario())
 
 
-def test_position_just_opened_is_not_taken_for_flat():
+@pytest.mark.parametrize("jumped_s", [0, 3600, -3600])
+def test_position_just_opened_is_not_taken_for_flat(jumped_s):
     async def scenario():
         found = await ready("0")
         found.venue.lag_s = found.venue.capabilities.lag_s - 0.1
         order = await submit(found, limit_order(), "entry")
-        found.venue.fill(found.venue.by_client_id[order.key], Decimal(1))
+        found.venue.fill(found.venue.by_client_id[order.key], Decimal(2))
+        await found.let_pass(0.1)
+        found.clock.jumped_ns = jumped_s * NANOSECONDS_PER_SECOND
         check_flat(found, await flatten(found, ""))
 
     run(scenario())
