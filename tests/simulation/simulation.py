@@ -50,6 +50,10 @@ DECEIVED_S = 90
 a minute."""
 STEPS_MAX = 400_000
 SILENCE_S = 60
+ANSWER_S = 22
+"""An answer to Flatten comes earlier."""
+FLATTENED_S = 150
+"""How long it may take to flatten the account while nothing fails."""
 
 
 @dataclass(frozen=True)
@@ -119,11 +123,13 @@ class Simulation:
         self._start()
         await self._play()
         await self._heal()
-        if await self._settle():
-            PromiseChecks(self).check()
-            await self._close_out()
-            PromiseChecks(self).check()
-            await self._fall_silent()
+        for last in (self._close_out, self._fall_silent, self._flatten):
+            await self._settle()
+            if not self.history.broken:
+                PromiseChecks(self).check()
+            if self.history.broken:
+                break
+            await last()
         self._check_alive()
 
     def _plan(self):
@@ -319,7 +325,7 @@ class Simulation:
             self._heartbeat()
 
     async def _settle(self):
-        """Wait until nothing is open any more. Returns whether that came."""
+        """Wait until nothing is open any more."""
         ends_s = self.world.venue.time + SETTLED_S
         quiet_since_s = self.world.venue.time
         was_deceived = self.history.counts["acknowledged, not done"]
@@ -334,9 +340,8 @@ class Simulation:
                 quiet_since_s = self.world.venue.time
             elif self.world.venue.time - quiet_since_s > quiet_s:
                 self.left_open |= left_open(self.world.account)
-                return True
+                return
         self.history.broke(Promise.READY, f"after {SETTLED_S} s: {why}")
-        return False
 
     def _why_unsettled(self):
         account = self.world.account
@@ -355,19 +360,16 @@ class Simulation:
 
     async def _close_out(self):
         """Have the price reach every stop and limit, and wait until what follows has settled."""
-        if self.history.broken:
-            return
         self.history.note("all prices")
         for price in (LOWEST, HIGHEST, START):
             self.market.move_to(price)
             self.world.venue.on_price()
             await self._play(self.world.venue.time + 2)
-        await self._settle()
 
     async def _fall_silent(self):
         """Have the authority stop, and check what is open then."""
         account, venue = self.world.account, self.world.venue
-        if not account.dead_man.is_armed or self.history.broken:
+        if not account.dead_man.is_armed:
             return
         protective = [one.key for one in account.state.index.open.values() if one.is_protective]
         self.history.note("silence", "for ever")
@@ -383,6 +385,29 @@ class Simulation:
             order = account.state.index.orders[key]
             if order.is_final and order.state == order_states.CANCELLED and not order.group_id:
                 self.history.broke(Promise.DEAD_MAN, f"{order.request_id} was cancelled")
+        self._heartbeat()
+
+    async def _flatten(self):
+        """Flatten the account, and check that it is flat then."""
+        venue = self.world.venue
+        self.history.note("flatten", f"the position {venue.position}")
+        # An approval is not accepted by a clock that is wrong.
+        self._set_clock()
+        request = self.trader.flatten()
+        ends_s = venue.time + FLATTENED_S
+        await self._play(venue.time + ANSWER_S)
+        while venue.time < ends_s and (request.response is None or request.response.under_way):
+            request = self.trader.flatten(request.text)
+            await self._play(venue.time + ANSWER_S)
+        if request.response is None or request.response.under_way:
+            self.history.broke(Promise.READY, f"not flat after {FLATTENED_S} s")
+            return
+        left = [one for one in request.response.left_open if "below the minimum" not in one.detail]
+        if left:
+            self.history.broke(Promise.STOPS, f"left open without a reason: {left}")
+        if venue.open_orders() or venue.position:
+            text = f"the position {venue.position} and {len(venue.open_orders())} orders are open"
+            self.history.broke(Promise.AGREEMENT, f"flat is reported, and {text}")
 
     def _check_alive(self):
         if self._running is not None and self._running.done():

@@ -6,7 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import (
+    batches_pb2,
+    flatten_pb2,
+    orders_pb2,
+    signed_pb2,
+    trade_flow_pb2,
+)
 
 from kit.base.errors import AccountNotReady, StoreUnavailable, VenuemeshError, VenueUnavailable
 from kit.execution.client_order_ids import client_order_id
@@ -38,6 +44,7 @@ class Request:
     keys: Sequence[str] = ()
     """Client order ids of the orders that it places or cancels."""
     is_answered: bool = False
+    response: Any = None
     was_open: bool = True
     """Whether the order to cancel had not ended when the call was made."""
     tries: int = field(default=0)
@@ -71,6 +78,7 @@ class Trader:
             (self._cancel_without_approval, 1),
             (self._cancel_all, 0.4),
             (self._place_flawed, 1),
+            (self.flatten, 0.4),
             (self._reduce, 2),
             (self._repeat, 2),
         )
@@ -116,7 +124,7 @@ class Trader:
         except Exception as error:
             self._history.broke(Promise.NO_ERROR, f"{request.rpc} {request.text}: {error!r}")
             raise
-        request.is_answered = True
+        request.is_answered, request.response = True, response
         if why_refused and not is_known:
             text = f"{request.rpc} {request.text} was accepted: {why_refused}"
             self._history.broke(Promise.APPROVED, text)
@@ -147,6 +155,7 @@ class Trader:
         self.requests.append(request)
         for _ in range(2 if self._random.random() < 0.15 else 1):
             self.start(request)
+        return request
 
     def _name(self, kind):
         self._number += 1
@@ -259,6 +268,18 @@ class Trader:
         terms["size"] = f"{min(abs(position), Decimal(terms['size'])):f}"
         content = limit_order(**terms, reduce_only=True)
         return self._place(content, self._name("reduce"), EMERGENCY)
+
+    def flatten(self, name=""):
+        """Flatten the position, or go on with a request of that name. Returns the request."""
+        name = name or self._name("flatten")
+        content = orders_pb2.OrderContent(venue="fake", account="main", symbol="BTCUSDT")
+        approved = self._authorities.approve(content, name, operation=signed_pb2.OPERATION_FLATTEN)
+        self._watch.flattening(name)
+        self.cancelled_all_ns = self._world.clock.actual_ns()
+        message = flatten_pb2.FlattenRequest(
+            venue="fake", account="main", symbol="BTCUSDT", approved=approved
+        )
+        return self._make("Flatten", message, name, [approved])
 
     def _open_order(self):
         open_orders = [

@@ -8,6 +8,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.orders import order_states
+from kit.execution.orders.order import CLOSE_MARK
 from kit.execution.retries import MARK
 from tests.simulation.history import Promise
 
@@ -32,6 +33,10 @@ class Watch:
         """By client order id, the filled size of orders whose end was confirmed to a caller."""
         self.ended_with_attempts = set()
         """Request ids of orders of which a caller was told that no attempt follows."""
+        self._flattens = set()
+        """Request ids."""
+        self._closed_by = {}
+        """By client order id of an order that flattens, its filled size."""
         self._venue = None
         self._index = None
         self.lies = set()
@@ -54,6 +59,10 @@ class Watch:
         self.allow_size(request_id, content.size)
         return key
 
+    def flattening(self, request_id):
+        """Note a request to flatten the account."""
+        self._flattens.add(request_id)
+
     def allow_size(self, request_id, size):
         """Note a size that was approved for an order or for an amendment of it."""
         first = request_id.partition(MARK)[0]
@@ -70,7 +79,8 @@ class Watch:
         if self._sends[key] > 1:
             self._history.broke(Promise.SENT_ONCE, name)
         first = client_order_id("fake", "main", name.partition(MARK)[0])
-        if order is None or first not in self.approved:
+        is_close = name.partition(CLOSE_MARK)[0] in self._flattens
+        if order is None or (first not in self.approved and not is_close):
             self._history.broke(Promise.APPROVED, f"{name} was never placed, and is sent")
         if first in self.forbidden:
             self._history.broke(Promise.APPROVED, f"{name} is sent: {self.forbidden[first]}")
@@ -114,6 +124,8 @@ class Watch:
         self._history.note("venue", f"{name}: {state}, {filled} filled")
         if order.filled_size > self.ended.get(key, order.filled_size):
             self._history.broke(Promise.CANCELLED, f"{name} is filled after its end")
+        if CLOSE_MARK in name:
+            self._check_close(truth, name)
         content = self._content(key)
         if content is None:
             return
@@ -145,6 +157,15 @@ class Watch:
         if closed > opened:
             text = f"the group {group_id} has closed {closed} of {opened}"
             self._history.broke(Promise.CLOSED, text)
+
+    def _check_close(self, truth, name):
+        """Check that an order that flattens has not turned the position."""
+        filled = truth.now.filled_size
+        done, self._closed_by[name] = filled - self._closed_by.get(name, 0), filled
+        position = self._venue.position
+        has_turned = position < 0 if not truth.request.buys else position > 0
+        if done and has_turned:
+            self._history.broke(Promise.CLOSED, f"{name} makes the position {position}")
 
     def _opened(self, at_venue):
         entries = [truth for content, truth in at_venue if content.group.role not in EXIT_ROLES]
