@@ -1,8 +1,12 @@
 """What happened in one run, and which promises were broken."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from enum import Enum
+
+from kit.base.errors import VenuemeshError
+from kit.base.telemetry import ROOT_LOGGER
 
 
 class Promise(Enum):
@@ -41,3 +45,28 @@ class History:
         """Add a broken promise."""
         self.broken.append((promise, text))
         self.note("BROKEN:", f"{promise.value}: {text}")
+
+
+class UnexpectedErrors(logging.Handler):
+    """Notes the errors that are logged with a traceback: no fault of venue or disk causes one."""
+
+    def __init__(self, history) -> None:
+        super().__init__(logging.ERROR)
+        self._history = history
+
+    def emit(self, record) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not isinstance(error, VenuemeshError):
+            self._history.broke(Promise.NO_ERROR, f"{record.getMessage()}: {error!r}")
+
+    def __enter__(self):
+        logger = logging.getLogger(ROOT_LOGGER)
+        self._before = logger.propagate, logger.level
+        logger.propagate = False
+        logger.addHandler(self)
+        return self
+
+    def __exit__(self, *error):
+        logger = logging.getLogger(ROOT_LOGGER)
+        logger.removeHandler(self)
+        logger.propagate, _ = self._before

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from kit.execution.tests.simulated_process import run
-from tests.simulation.history import Promise
-from tests.simulation.simulation import Simulation, UnexpectedErrors
+from tests.simulation.history import Promise, UnexpectedErrors
+from tests.simulation.simulation import Simulation
 
 HISTORY_LINES = 60
 """How many events before the first broken promise are printed."""

@@ -2,9 +2,8 @@
 two of virtual time; then nothing fails any more, and all promises are checked."""
 
 import heapq
-import logging
 import random
-from dataclasses import dataclass, replace
+from contextlib import suppress
 from decimal import Decimal
 from itertools import count
 
@@ -14,32 +13,27 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import VenuemeshError
 from kit.base.request_budget import RequestBudget
-from kit.base.telemetry import ROOT_LOGGER
 from kit.execution.approval_verifier import AccountScope, ApprovalVerifier
-from kit.execution.contract import OrderCapabilities, OrderRequest
+from kit.execution.contract import OrderRequest
 from kit.execution.orders import order_states
 from kit.execution.service import TradeFlowServicer
 from kit.execution.settings import OrdersSettings
-from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES
-from kit.execution.tests.simulated_process import SCOPE, SPOT, START_NS, LoopClock, World
+from kit.execution.tests.simulated_process import SCOPE, START_NS, LoopClock, World
 from tests.simulation.authority import TEMPORARY, Authorities
 from tests.simulation.faults import Faults
 from tests.simulation.history import History, Promise
 from tests.simulation.market import HIGHEST, LOWEST, START, Market
 from tests.simulation.promises import PromiseChecks, left_open
 from tests.simulation.rest import RestInterface, execution_client
+from tests.simulation.terms import Terms
 from tests.simulation.trader import Trader
-from tests.simulation.venue import SimulatedVenue
+from tests.simulation.venue import Refused, SimulatedVenue
 from tests.simulation.watch import Watch
 
 SETTINGS = OrdersSettings(
     dead_man_s=5, place_timeout_s=4, ask_timeout_s=4, pause_max_s=10, reconcile_interval_s=20
 )
 VALIDITY_MAX_NS = 60 * NANOSECONDS_PER_SECOND
-PERPETUAL = types_pb2.Instrument()
-PERPETUAL.CopyFrom(SPOT)
-PERPETUAL.kind = types_pb2.INSTRUMENT_KIND_PERPETUAL
-NATIVE_TYPES = ALL_TYPES - {orders_pb2.ORDER_TYPE_TRAILING_STOP}
 SETTLED_S = 1500
 """How long the account may take to settle: all attempts of an exit take about ten minutes."""
 QUIET_S = 25
@@ -54,30 +48,6 @@ ANSWER_S = 22
 """An answer to Flatten comes earlier."""
 FLATTENED_S = 150
 """How long it may take to flatten the account while nothing fails."""
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What the venue offers in one run."""
-
-    instrument: types_pb2.Instrument
-    capabilities: OrderCapabilities
-    takes_fee_in_base: bool
-
-    @classmethod
-    def drawn(cls, chance):
-        """Draw a venue."""
-        is_spot = chance.random() < 0.5
-        types = NATIVE_TYPES if chance.random() < 0.4 else CAPABILITIES.types
-        capabilities = replace(
-            CAPABILITIES,
-            types=types,
-            has_positions=not is_spot,
-            amends_stop_price=chance.random() < 0.7,
-            amends_later=chance.random() < 0.3,
-            finds_by_client_id=chance.random() < 0.8,
-        )
-        return cls(SPOT if is_spot else PERPETUAL, capabilities, chance.random() < 0.5)
 
 
 class ActualClock(LoopClock):
@@ -111,6 +81,7 @@ class Simulation:
         self.trader = Trader(world, self.authorities, self.watch, self.history)
         self.left_open = set()
         self.is_silent = False
+        self._releases = 0
         self._running = None
         self._events = []
         self._numbers = count()
@@ -135,10 +106,13 @@ class Simulation:
     def _plan(self):
         chance = self.random
         ends_s = chance.uniform(20, 70)
-        for _ in range(chance.randint(4, 25)):
-            self._at(chance.uniform(1, ends_s), self.trader.act)
+        times = [chance.uniform(1, ends_s) for _ in range(chance.randint(4, 25))]
+        for seconds in times:
+            self._at(seconds, self.trader.act)
+        for _ in range(chance.randint(0, 3)):
+            # Most happens after a call, and when the price has moved.
+            self._at(chance.choice((chance.choice(times), chance.randint(1, 20))), self._crash)
         faults = (
-            (self._crash, 0, 3),
             (self._fill_disk, 0, 1),
             (self._interrupt, 0, 2),
             (self._jump, 0, 1),
@@ -153,6 +127,8 @@ class Simulation:
         for work, least, most in faults:
             for _ in range(chance.randint(least, most)):
                 self._at(chance.uniform(1, ends_s), work)
+        self._deadly_releases = chance.sample(range(5), chance.choice((0, 0, 1, 2)))
+        self.watch.on_release = self._order_released
         self._at(1, self._move_market)
         if chance.random() < 0.7:
             self._at(chance.uniform(0.5, 10), self._heartbeat)
@@ -236,12 +212,18 @@ class Simulation:
         self.authorities.revoke(TEMPORARY)
 
     def _crash(self):
-        """Kill the process at one of its next steps, or after a second."""
+        """Kill the process at one of its next steps, or after a second. An order takes about 40."""
         process = self.world.process
         if process.is_dead:
             return
-        process.dies_at = process.steps + self.random.randint(1, 150)
+        process.dies_at = process.steps + self.random.randint(1, self.random.choice((15, 60, 200)))
         self._after(1, lambda: process.is_dead or process.die())
+
+    def _order_released(self):
+        """Kill the process after it has sent an order that was held here, as planned."""
+        self._releases += 1
+        if self._releases in self._deadly_releases and not self.world.process.dies_at:
+            self._crash()
 
     def _notice_death(self):
         """Restart a process that has died since."""
@@ -300,7 +282,8 @@ class Simulation:
             size=Decimal("0.25"),
             price=self.market.price_at(away),
         )
-        self.world.venue.place(request)
+        with suppress(Refused):
+            self.world.venue.place(request)
 
     async def _heal(self):
         """End all faults, and have a process that runs."""
@@ -313,7 +296,7 @@ class Simulation:
         self.world.venue.resume()
         self.world.process.dies_at = 0
         self._notice_death()
-        self._events = []
+        self._events, self._deadly_releases = [], ()
         is_ready = self._running is not None and self.world.account.readiness.is_ready
         if not is_ready or self.random.random() < 0.5:
             # An account does not become ready with a wrong clock, and it stays ready with one.
@@ -412,28 +395,3 @@ class Simulation:
     def _check_alive(self):
         if self._running is not None and self._running.done():
             self.history.broke(Promise.NO_ERROR, f"the account ended: {self._running}")
-
-
-class UnexpectedErrors(logging.Handler):
-    """Notes the errors that are logged with a traceback: no fault of venue or disk causes one."""
-
-    def __init__(self, history) -> None:
-        super().__init__(logging.ERROR)
-        self._history = history
-
-    def emit(self, record) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None and not isinstance(error, VenuemeshError):
-            self._history.broke(Promise.NO_ERROR, f"{record.getMessage()}: {error!r}")
-
-    def __enter__(self):
-        logger = logging.getLogger(ROOT_LOGGER)
-        self._before = logger.propagate, logger.level
-        logger.propagate = False
-        logger.addHandler(self)
-        return self
-
-    def __exit__(self, *error):
-        logger = logging.getLogger(ROOT_LOGGER)
-        logger.removeHandler(self)
-        logger.propagate, _ = self._before

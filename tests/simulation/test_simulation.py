@@ -4,6 +4,7 @@ The seeds run in a process of their own with a fixed hash seed, so that each of 
 again.
 """
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,15 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from kit.execution import retries
+from kit.execution import approval_verifier
 from kit.execution.approval_verifier import ApprovalVerifier
 from kit.execution.dead_man_switch import DeadManSwitch
+from kit.execution.groups import group_plan
+from kit.execution.journal.records import OrderSent
+from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState, FillUpdateResult
+from kit.execution.orders.order import Order
+from kit.execution.orders.order_index import OrderIndex
+from kit.execution.outcome_resolver import OutcomeResolver
+from kit.execution.retries import OrderRetries
+from kit.execution.submitter import OrderSubmitter
 from tests.simulation.history import Promise
 from tests.simulation.runs import report, run_seed
 
 SEEDS = 60
-FAULTY_SEEDS = 25
+FAULTY_SEEDS = 60
 ROOT = Path(__file__).parents[2]
 
 
@@ -47,33 +56,100 @@ def first_broken(promise):
     pytest.fail(f"no seed noticed: {promise.value}")
 
 
-def accept_old_epochs(monkeypatch):
-    monkeypatch.setattr(ApprovalVerifier, "_check_epoch", lambda self, key, epoch: None)
+def accept_old_epochs(patch):
+    patch.setattr(ApprovalVerifier, "_check_epoch", lambda self, key, epoch: None)
 
 
-def keep_all_entries(monkeypatch):
+def accept_revoked_keys(patch):
+    patch.setattr(approval_verifier, "_check_key", lambda *arguments: None)
+
+
+def cancel_without_approval(patch):
+    patch.setattr(Order, "is_protective", property(lambda self: False))
+
+
+def ignore_the_silence(patch):
     async def nothing(self):
         self.has_fired = True
 
-    monkeypatch.setattr(DeadManSwitch, "_fire", nothing)
+    patch.setattr(DeadManSwitch, "_fire", nothing)
 
 
-def retry_nothing(monkeypatch):
-    monkeypatch.setattr(retries.OrderRetries, "_is_retried", lambda self, order: False)
-    monkeypatch.setattr(retries.OrderRetries, "_publish_lost", lambda self, order: None)
+def retry_nothing(patch):
+    patch.setattr(OrderRetries, "_is_retried", lambda self, order: False)
+    patch.setattr(OrderRetries, "_publish_lost", lambda self, order: None)
 
 
-def lose_fills(monkeypatch):
-    monkeypatch.setattr(AccountState, "apply_fill", lambda self, update: FillUpdateResult.KNOWN)
+def confirm_cancels_at_once(patch):
+    async def end(self, order):
+        self.state._set_state(order, order_states.CANCELLED)
+
+    patch.setattr(OrderSubmitter, "_cancel", end)
+
+
+def lose_fills(patch):
+    patch.setattr(AccountState, "apply_fill", lambda self, update: FillUpdateResult.KNOWN)
+
+
+def send_before_the_journal(patch):
+    async def append(self, orders, *records):
+        for record in records:
+            self.journal.append(record)
+
+    patch.setattr(OrderSubmitter, "_write", append)
+
+
+def send_again_after_a_crash(patch):
+    def forget(self, order, record):
+        if not isinstance(record, OrderSent):
+            replay(self, order, record)
+
+    replay = OrderIndex._replay_step
+    patch.setattr(OrderIndex, "_replay_step", forget)
+
+
+def believe_the_first_no(patch):
+    patch.setattr(OutcomeResolver, "_is_confirmed_missing", lambda *arguments: True)
+
+
+def ask_nothing(patch):
+    async def nothing(self):
+        await asyncio.get_running_loop().create_future()
+
+    patch.setattr(OutcomeResolver, "run", nothing)
+
+
+def send_all_exits(patch):
+    def plan(found, members, waiting, *rest):
+        plan_exits(found, [one for one in members if one not in at_venue(members)], waiting, *rest)
+
+    def at_venue(members):
+        return [one for one in members if one.takes_turns and not one.held_here]
+
+    plan_exits = group_plan._plan_exits
+    patch.setattr(group_plan, "_plan_exits", plan)
+
+
+def close_the_whole_size(patch):
+    patch.setattr(group_plan, "left_of", lambda members, instrument: members[0].size)
 
 
 @pytest.mark.parametrize(
     ("break_it", "promise"),
     [
         (accept_old_epochs, Promise.APPROVED),
-        (keep_all_entries, Promise.DEAD_MAN),
+        (accept_revoked_keys, Promise.APPROVED),
+        (cancel_without_approval, Promise.APPROVED),
+        (ignore_the_silence, Promise.DEAD_MAN),
         (retry_nothing, Promise.STOPS),
+        (confirm_cancels_at_once, Promise.CANCELLED),
         (lose_fills, Promise.AGREEMENT),
+        (send_before_the_journal, Promise.KNOWN),
+        (send_again_after_a_crash, Promise.SENT_ONCE),
+        (believe_the_first_no, Promise.AGREEMENT),
+        (ask_nothing, Promise.READY),
+        (send_all_exits, Promise.ONE_EXIT),
+        (close_the_whole_size, Promise.CLOSED),
     ],
 )
 def test_broken_promise_is_found(monkeypatch, break_it, promise):

@@ -16,7 +16,7 @@ from venuemesh.tradeflow.v1 import (
 
 from kit.base.errors import AccountNotReady, StoreUnavailable, VenuemeshError, VenueUnavailable
 from kit.execution.client_order_ids import client_order_id
-from kit.execution.order_types import CONDITIONAL, STOPS, TAKE_PROFITS
+from kit.execution.order_types import CONDITIONAL, STOPS, TAKE_PROFITS, is_protective
 from kit.execution.orders import order_states
 from kit.execution.orders.order_messages import content_message
 from kit.execution.service import TradeFlowServicer
@@ -338,7 +338,7 @@ class Trader:
 
     def _cancel_without_approval(self):
         order = self._open_order()
-        if order is None or not order.is_protective:
+        if order is None or not is_protective(order.content):
             return
         self._world.process.start(self._try_to_cancel(order))
 

@@ -37,6 +37,8 @@ class Watch:
         """Request ids."""
         self._closed_by = {}
         """By client order id of an order that flattens, its filled size."""
+        self.on_release = None
+        """Called when an order is sent that was held here."""
         self._venue = None
         self._index = None
         self.lies = set()
@@ -75,6 +77,8 @@ class Watch:
         order = self._index.orders.get(key)
         if order is not None:
             self._names[key] = order.request_id
+        if order is not None and order.was_held_here:
+            self.on_release()
         name = self._names.get(key, key)
         if self._sends[key] > 1:
             self._history.broke(Promise.SENT_ONCE, name)
