@@ -7,6 +7,7 @@ from enum import Enum
 
 from kit.base.errors import VenuemeshError
 from kit.base.telemetry import ROOT_LOGGER
+from kit.execution.tests.simulated_process import PROCESS
 
 
 class Promise(Enum):
@@ -56,7 +57,9 @@ class UnexpectedErrors(logging.Handler):
 
     def emit(self, record) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        if error is not None and not isinstance(error, VenuemeshError):
+        process = PROCESS.get()
+        is_dead = process is not None and process.is_dead
+        if error is not None and not is_dead and not isinstance(error, VenuemeshError):
             self._history.broke(Promise.NO_ERROR, f"{record.getMessage()}: {error!r}")
 
     def __enter__(self):

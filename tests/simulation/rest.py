@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
+from kit.connector.orders import fill_pages
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import (
     CcxtPrivateApi,
@@ -32,6 +33,8 @@ from ccxt.base import errors as ccxt_errors  # noqa: E402  # without loading all
 
 OK, ERROR = 200, 400
 TRAVEL_S = 0.1
+PAGE_SIZE = 3
+"""Fills on a page."""
 LATEST_S = 9.5
 """When a call that is executed late arrives at the latest."""
 
@@ -156,8 +159,15 @@ class RestInterface:
         shown = map(self._venue.visible, self._venue.orders.values())
         return [one for one in shown if one is not None and _is_open(one)]
 
-    def _fills(self, symbol, since_time_ns):
-        return self._venue.visible_fills(since_time_ns)
+    def _fills(self, since_time_ns, until_time_ns, is_newest_first):
+        """A page, with all fills of its last time."""
+        fills = self._venue.visible_fills(since_time_ns, until_time_ns)
+        if len(fills) <= PAGE_SIZE:
+            return fills
+        if is_newest_first:
+            return [one for one in fills if one.venue_time_ns >= fills[-PAGE_SIZE].venue_time_ns]
+        last_ns = fills[PAGE_SIZE - 1].venue_time_ns
+        return [one for one in fills if one.venue_time_ns <= last_ns]
 
     def _balances(self):
         return self._venue.balances()
@@ -231,8 +241,8 @@ class SimulatedOrderApi:
 class SimulatedAccountApi:
     """Questions about the account, and about its configuration."""
 
-    def __init__(self, interface) -> None:
-        self._interface = interface
+    def __init__(self, interface, *, is_newest_first) -> None:
+        self._interface, self._is_newest_first = interface, is_newest_first
 
     async def find(self, queries, key):
         return await self._ask(queries, "find", key)
@@ -240,8 +250,22 @@ class SimulatedAccountApi:
     async def open_orders(self, queries, symbol):
         return await self._ask(queries, "open_orders", symbol)
 
-    async def fills(self, queries, symbol, since_time_ns):
-        return await self._ask(queries, "fills", symbol, since_time_ns)
+    def fills(self, queries, symbol, since_time_ns, until_time_ns):
+        make = fill_pages.newest_first if self._is_newest_first else fill_pages.oldest_first
+        pages = self._fill_pages(queries, since_time_ns, until_time_ns)
+        return make(pages, since_time_ns, until_time_ns)
+
+    async def _fill_pages(self, queries, since_ns, until_ns):
+        while True:
+            is_newest_first = self._is_newest_first
+            page = await self._ask(queries, "fills", since_ns, until_ns, is_newest_first)
+            yield page
+            if len(page) < PAGE_SIZE:
+                return
+            if is_newest_first:
+                until_ns = page[0].venue_time_ns
+            else:
+                since_ns = page[-1].venue_time_ns + 1
 
     async def balances(self, queries):
         return await self._ask(queries, "balances")
@@ -258,7 +282,7 @@ class SimulatedAccountApi:
 
 def execution_client(venue, interface, budget):
     """An execution client of a process, over the venue's REST interface and its stream."""
-    account = SimulatedAccountApi(interface)
+    account = SimulatedAccountApi(interface, is_newest_first=venue.lists_newest_fills_first)
     api = VenueApi(
         orders=SimulatedOrderApi(venue.capabilities, interface),
         account=account,

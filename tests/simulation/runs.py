@@ -1,8 +1,11 @@
 """Runs seeds, one after the other."""
 
+import logging
+import sys
 import traceback
 import warnings
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kit.execution.tests.simulated_process import run
@@ -34,10 +37,9 @@ def run_seed(seed) -> Result:
         with UnexpectedErrors(simulation.history):
             await simulation.run()
 
-    # A process that is killed does not await what it has begun.
-    warnings.filterwarnings("ignore", "coroutine .* was never awaited")
     try:
-        run(scenario())
+        with _what_a_kill_leaves_ignored():
+            run(scenario())
     except Exception as error:
         lines = traceback.format_exc().splitlines()
         history = found[0]
@@ -45,6 +47,21 @@ def run_seed(seed) -> Result:
         history.broken.append((Promise.NO_ERROR, repr(error)))
     (history,) = found
     return Result(seed, history.broken, history.lines, history.counts)
+
+
+@contextmanager
+def _what_a_kill_leaves_ignored():
+    """Ignore that coroutines and generators of a killed process do not end by themselves."""
+    asyncio_logger, hook = logging.getLogger("asyncio"), sys.unraisablehook
+    level = asyncio_logger.level
+    asyncio_logger.setLevel(logging.CRITICAL)
+    sys.unraisablehook = lambda unraisable: None
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        asyncio_logger.setLevel(level)
+        sys.unraisablehook = hook
 
 
 def report(result, *, is_whole=False) -> str:

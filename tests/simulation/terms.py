@@ -22,6 +22,7 @@ class Terms:
     instrument: types_pb2.Instrument
     capabilities: OrderCapabilities
     takes_fee_in_base: bool
+    lists_newest_fills_first: bool
 
     @classmethod
     def drawn(cls, chance):
@@ -36,4 +37,5 @@ class Terms:
             amends_later=chance.random() < 0.3,
             finds_by_client_id=chance.random() < 0.8,
         )
-        return cls(SPOT if is_spot else PERPETUAL, capabilities, chance.random() < 0.5)
+        instrument = SPOT if is_spot else PERPETUAL
+        return cls(instrument, capabilities, chance.random() < 0.5, chance.random() < 0.5)

@@ -69,6 +69,7 @@ class SimulatedVenue:
         self.random, self.clock, self.market, self.faults = chance, clock, market, faults
         self.instrument, self.capabilities = terms.instrument, terms.capabilities
         self.takes_fee_in_base = terms.takes_fee_in_base
+        self.lists_newest_fills_first = terms.lists_newest_fills_first
         self.orders = {}
         """ActualOrder by venue order id."""
         self.by_client_id = {}
@@ -216,11 +217,12 @@ class SimulatedVenue:
         old = [order for at, order in truth.past if at <= before]
         return old[-1] if old else truth.past[0][1]
 
-    def visible_fills(self, since_time_ns):
+    def visible_fills(self, since_time_ns, until_time_ns):
+        """The fills of a span that the venue lists already, oldest first."""
         return [
             fill
             for at, fill in self.fills
-            if at <= self.time and fill.venue_time_ns >= since_time_ns
+            if at <= self.time and since_time_ns <= fill.venue_time_ns < until_time_ns
         ]
 
     def interrupt(self, seconds):
