@@ -134,6 +134,8 @@ def test_triggered_stop_waits_until_the_account_is_ready():
         found.prices.trade("89")
         await found.let_pass(3)
         assert not found.venue.sends
+        # That it is triggered is on disk, also if the power is lost.
+        await found.account.journal.commit()
         found.crash()
         found.start()
         await found.ready()
