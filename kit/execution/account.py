@@ -29,7 +29,7 @@ from kit.execution.contract import (
 )
 from kit.execution.dead_man_switch import DeadManSwitch
 from kit.execution.execution_stream import Event, ExecutionStream
-from kit.execution.fill_reader import FillReader
+from kit.execution.fill_reader import OVERLAP_NS, FillReader
 from kit.execution.flatten import Flattener
 from kit.execution.groups.order_groups import OrderGroups
 from kit.execution.journal.account_journal import AccountJournal
@@ -368,4 +368,6 @@ class Account:
     def _forget(self) -> None:
         settings, now_ns = self.context.settings, self.context.clock.time_ns()
         older_than_ns = now_ns - settings.keep_days * NS_PER_DAY
-        self.state.index.forget(now_ns, older_than_ns, settings.keep_orders)
+        # The venue lists the fills of younger orders again.
+        known_ns = self.state.fill_coverage.known_until_ns - OVERLAP_NS
+        self.state.index.forget(now_ns, older_than_ns, settings.keep_orders, known_ns)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from venuemesh.tradeflow.v1 import differences_pb2
 
+from kit.accounting.amounts import ZERO
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import NotSupported, StoreUnavailable
@@ -150,7 +151,7 @@ class FillReader:
             if order is None:
                 self._state.apply_fill(fill)
                 continue
-            if index.find_fill(order, fill.fill_id) is None:
+            if index.find_fill(order, fill.fill_id) is None and fill.size > ZERO:
                 kind = differences_pb2.DIFFERENCE_KIND_MISSED_FILL
                 size = f"{plain(fill.size)} at {plain(fill.price)}"
                 yield self._reported(difference_message(kind, order, "", size, fill.fill_id))

@@ -161,6 +161,7 @@ class OrderAmender:
         if rejected is not None:
             self._end(order, amendment, AmendmentOutcome.REJECTED, rejected.detail)
             return
+        request = structs.replace(request, send_until_ns=amendment.approval_expires_time_ns)
         call = self._client.amend(order.venue_key, request, order.priority)
         verdict = await verdict_of(call, self._timeout_s)
         if isinstance(verdict, RequestAccepted):

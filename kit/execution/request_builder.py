@@ -42,4 +42,6 @@ class RequestBuilder:
         if is_unbounded_entry(order, request, capabilities, self._settings):
             detail = "not sent: the book is in doubt"
             return RequestRejected(orders_pb2.REJECT_REASON_PRICE, detail)
-        return request
+        if order.was_held_here:
+            return request
+        return structs.replace(request, send_until_ns=order.approval_expires_time_ns)

@@ -46,6 +46,7 @@ PASSING = frozenset(
         orders_pb2.REJECT_REASON_TOO_MANY_ORDERS,
         orders_pb2.REJECT_REASON_NEVER_ARRIVED,
         orders_pb2.REJECT_REASON_SELF_TRADE,
+        orders_pb2.REJECT_REASON_CLOCK,
     }
 )
 """Reasons for which the same order may be accepted a little later: what the entry bought may not be

@@ -79,7 +79,7 @@ def _is_ed25519(secret: str) -> bool:
 
 def _stamp(exchange: Any) -> dict[str, int]:
     """ccxt's own window, so that both transports send the same."""
-    return {"timestamp": exchange.milliseconds(), "recvWindow": exchange.options["recvWindow"]}
+    return {"timestamp": exchange.nonce(), "recvWindow": exchange.options["recvWindow"]}
 
 
 def _signed(exchange: Any, params: Mapping[str, str]) -> dict[str, Any]:

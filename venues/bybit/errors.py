@@ -10,7 +10,7 @@ from kit.execution.contract import RejectReason
 
 CODES: Mapping[str, RejectReason] = {
     "10001": orders_pb2.REJECT_REASON_OTHER,
-    "10002": orders_pb2.REJECT_REASON_OTHER,
+    "10002": orders_pb2.REJECT_REASON_CLOCK,
     "30084": orders_pb2.REJECT_REASON_OTHER,
     "110043": orders_pb2.REJECT_REASON_OTHER,
     "170105": orders_pb2.REJECT_REASON_OTHER,

@@ -41,7 +41,7 @@ class BybitOrderSocketCodec:
         """{"reqId":"1","header":{"X-BAPI-TIMESTAMP":"1711001595207",…},"op":"order.create",
         "args":[{"symbol":"BTCUSDT","side":"Buy",…}]}"""
         header = {
-            "X-BAPI-TIMESTAMP": str(exchange.milliseconds()),
+            "X-BAPI-TIMESTAMP": str(exchange.nonce()),
             "X-BAPI-RECV-WINDOW": str(exchange.options["recvWindow"]),
         }
         request = {"reqId": str(number), "header": header, "op": operation, "args": [params]}

@@ -12,7 +12,6 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import VenueUnavailable
 from kit.connector.orders import fill_pages, text_conversion
@@ -31,7 +30,6 @@ from kit.execution.contract import (
 )
 from kit.marketdata.frames.reference_reader import time_ns
 
-_log = telemetry.logger("venues.coinbase.account")
 ORDERS_PAGE, FILLS_PAGE, ACCOUNTS_PAGE = 250, 250, 250
 SEARCHED_PAGES_MAX = 4
 """Pages of the newest orders that are searched for one."""
@@ -151,31 +149,18 @@ def _newest_edit(row: Mapping[str, Any]) -> Mapping[str, str]:
     return {name: newest.get(name) or "" for name in ("size", "price")}
 
 
-def fills_of(rows: Sequence[Mapping[str, Any]]) -> list[VenueFill]:
-    """Return the fills that hold. A row whose ``trade_type`` is REVERSAL takes back the FILL with
-    the same order and trade id; a CORRECTION is the fill that holds instead."""
-    reversed_ids = {_trade_ids(row) for row in rows if row.get("trade_type") == "REVERSAL"}
-    if reversed_ids:
-        _log.error("fills were taken back", extra={"trades": sorted(reversed_ids)})
-    return [
-        fill_of(row)
-        for row in rows
-        if row.get("trade_type") != "REVERSAL"
-        and (row.get("trade_type") == "CORRECTION" or _trade_ids(row) not in reversed_ids)
-    ]
-
-
-def _trade_ids(row: Mapping[str, Any]) -> tuple[str, str]:
-    return row["order_id"], row["trade_id"]
-
-
 def fill_of(row: Mapping[str, Any]) -> VenueFill:
     """{"entry_id":"…","trade_id":"…","order_id":"…","trade_time":"2021-05-31T09:59:59.123Z",
     "price":"61000","size":"0.001","commission":"1.25","product_id":"BTC-USD","side":"BUY",
-    "liquidity_indicator":"MAKER","size_in_quote":false,…}"""
+    "liquidity_indicator":"MAKER","size_in_quote":false,"trade_type":"FILL",…}. A row whose
+    ``trade_type`` is REVERSAL takes back the FILL with the same order and trade id: a fill of the
+    negative size. A CORRECTION is the fill that holds instead."""
     price, size = text_conversion.amount(row["price"]), text_conversion.amount(row["size"])
+    fee = text_conversion.amount(row["commission"])
     if row.get("size_in_quote"):
         size = text_conversion.average_price(size, price) or size
+    if row.get("trade_type") == "REVERSAL" and size > 0:
+        size, fee = -size, -fee
     return VenueFill(
         symbol=row["product_id"],
         fill_id=row["entry_id"],
@@ -184,7 +169,7 @@ def fill_of(row: Mapping[str, Any]) -> VenueFill:
         side=text_conversion.side(row["side"]),
         price=price,
         size=size,
-        fees=(Fee(row["product_id"].partition("-")[2], text_conversion.amount(row["commission"])),),
+        fees=(Fee(row["product_id"].partition("-")[2], fee),),
         liquidity=text_conversion.liquidity(row["liquidity_indicator"] == "MAKER"),
         venue_time_ns=time_ns(row["trade_time"]),
     )

@@ -20,7 +20,7 @@ INVALID_PRICE = "EOrder:Invalid price"
 CODES: Mapping[str, RejectReason] = {
     "EAPI:Feature disabled": _PERMISSION,
     "EAPI:Invalid key": _PERMISSION,
-    "EAPI:Invalid nonce": _OTHER,
+    "EAPI:Invalid nonce": orders_pb2.REJECT_REASON_CLOCK,
     "EAPI:Invalid signature": _PERMISSION,
     "EAPI:Rate limit exceeded": _RATE_LIMIT,
     "EGeneral:Invalid arguments": _OTHER,

@@ -76,7 +76,8 @@ class CcxtExecutionClient:
 
     async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
         async def requests() -> Sequence[OrderApiRequest]:
-            return [self._orders.place(request.bounded())]
+            placed = self._orders.place(request.bounded())
+            return [replace(placed, send_until_ns=request.send_until_ns)]
 
         return self._placed(await self._send(requests, priority))
 
@@ -123,7 +124,8 @@ class CcxtExecutionClient:
     ) -> Verdict:
         async def requests() -> Sequence[OrderApiRequest]:
             await self._check_amendment(key, request, priority)
-            return [self._orders.amend(await self._named(key, priority), request)]
+            amended = self._orders.amend(await self._named(key, priority), request)
+            return [replace(amended, send_until_ns=request.send_until_ns)]
 
         return await self._send(requests, priority)
 

@@ -137,15 +137,27 @@ class OrderSocket:
         """Send a request that changes something, once: here, or by REST when it cannot be sent
         here. ``read`` makes a verdict of the answer."""
         if request.operation and self.ready.is_set():
-            try:
-                scope = Scope.CANCEL if priority is Priority.CANCEL else Scope.ORDER_ENTRY
-                async with turn(self._session.budget, priority, scope):
-                    # The connection may have been lost while the request waited for its turn.
-                    if self.ready.is_set():
-                        return await self._send(request, scope, read)
-            except RateLimited as error:
-                return RequestRejected(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
+            verdict = await self._send_in_turn(request, priority, read)
+            is_corrected = verdict is not None and await self._session.correct_clock(verdict)
+            # To cancel twice does no harm.
+            if verdict is not None and not (is_corrected and priority is Priority.CANCEL):
+                return verdict
         return await self._session.send(request, priority, read)
+
+    async def _send_in_turn(
+        self, request: OrderApiRequest, priority: Priority, read: Callable[[Any], Verdict]
+    ) -> Verdict | None:
+        """Send a request here; None if the connection was lost before its turn."""
+        scope = Scope.CANCEL if priority is Priority.CANCEL else Scope.ORDER_ENTRY
+        try:
+            async with turn(self._session.budget, priority, scope):
+                if (late := request.too_late()) is not None:
+                    return late
+                if self.ready.is_set():
+                    return await self._send(request, scope, read)
+        except RateLimited as error:
+            return RequestRejected(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
+        return None
 
     def opened(self, socket: Websocket) -> None:
         """Log in on a new connection."""

@@ -6,16 +6,15 @@ answer is the venue's own text. Numbers without quotes are kept as texts too. cc
 and does not pace them: the request budget does (kit/base/request_budget.py).
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.base import telemetry
 from kit.base.clock import SystemClock
 from kit.base.errors import (
     CredentialsRejected,
@@ -24,6 +23,7 @@ from kit.base.errors import (
     VenueUnavailable,
 )
 from kit.base.request_budget import Priority, RequestBudget, Scope
+from kit.connector.orders.attempts import ATTEMPT, Attempt, AttemptObserver
 from kit.connector.orders.call_sequence import (
     CHANGE_ARRIVES_S,
     QUESTION_ARRIVES_S,
@@ -50,34 +50,14 @@ KEEP_ALIVE_MS = 15_000
 UNREADABLE = (ValueError, LookupError, TypeError, ArithmeticError, AttributeError)
 """Errors of code that reads an answer which is not as it should be."""
 
-RETRYING = "_retry_connection"
-"""An attribute of aiohttp's session: whether it repeats a GET, PUT or DELETE when the connection
-breaks. There is no public name for it; Deribit takes orders by GET."""
+_log = telemetry.logger("orders.rest_session")
+_clock = SystemClock()
 
 RowT = TypeVar("RowT")
 
-_clock = SystemClock()
 
 exact = msgspec.json.Decoder(float_hook=str)
 """Decodes JSON and keeps fractional numbers as texts."""
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """How far one call has come."""
-
-    sent: bool = False
-    status: int = 0
-    """HTTP status of the answer; 0: there was no answer."""
-    body: str = ""
-    sent_time_ns: int = 0
-    """When it was sent, ns since the Unix epoch by our clock."""
-    received_time_ns: int = 0
-    """When its answer had come."""
-
-
-_ATTEMPT: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
-"""ccxt's raw methods take no argument of ours, so its hooks find the attempt here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +75,15 @@ class OrderApiRequest:
     """The name of the request on the order websocket; empty: it goes by REST only."""
     socket_params: Any = None
     """Its parameters there, where they differ from ``params``."""
+    send_until_ns: int = 0
+    """It must not be sent later; 0: at any time."""
+
+    def too_late(self) -> RequestRejected | None:
+        """Return why it must not be sent any more: its turn came too late."""
+        if not 0 < self.send_until_ns <= _clock.time_ns():
+            return None
+        detail = "not sent: its approval expired while it waited for its turn"
+        return RequestRejected(orders_pb2.REJECT_REASON_NEVER_ARRIVED, detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +99,14 @@ class CcxtPrivateApi:
     """Whether calls must arrive in the order in which they were signed."""
     sequence_error: str = ""
     """Part of the error for a call that arrived after one that was signed later."""
+
+
+class _TooLate(Exception):
+    """The turn of a request came too late."""
+
+    def __init__(self, verdict: RequestRejected) -> None:
+        super().__init__(verdict.detail)
+        self.verdict = verdict
 
 
 class OrderNotFound(Exception):
@@ -140,7 +137,7 @@ class RestSession:
         """ccxt's object, made on first use."""
         if self._exchange is None:
             loaded = ccxt_loader.load_streaming(self._api.exchange_id)
-            observed = type(self._api.exchange_id, (_AttemptObserver, loaded), {})
+            observed = type(self._api.exchange_id, (AttemptObserver, loaded), {})
             defaults = {
                 "enableRateLimit": False,
                 "timeout": TIMEOUT_MS,
@@ -169,12 +166,33 @@ class RestSession:
             and late in verdict.detail
         ):
             verdict = await self._send(request, priority, read)
+        if await self.correct_clock(verdict) and priority is Priority.CANCEL:
+            verdict = await self._send(request, priority, read)
         return verdict
+
+    async def correct_clock(self, verdict: Verdict) -> bool:
+        """After a rejection for the time of a request: ask for the venue's time, by which later
+        requests are signed. Returns whether it is known now."""
+        if not (
+            isinstance(verdict, RequestRejected)
+            and verdict.reason == orders_pb2.REJECT_REASON_CLOCK
+            # A nonce that must grow may not go back.
+            and not self._api.in_sequence
+            and "timeDifference" in self.exchange.options
+        ):
+            return False
+        load = self.exchange.load_time_difference
+        try:
+            await ccxt_loader.call(self.venue_id, self.budget, Priority.PROTECT, load)
+        except VenuemeshError as error:
+            _log.warning("time not known", extra={"venue": self.venue_id, "detail": error.message})
+            return False
+        return True
 
     async def _send(
         self, request: OrderApiRequest, priority: Priority, read: Callable[[Any], Verdict]
     ) -> Verdict:
-        attempt = _Attempt()
+        attempt = Attempt()
         scope = Scope.CANCEL if priority is Priority.CANCEL else Scope.ORDER_ENTRY
         try:
             answer = await self._call(request, priority, scope, attempt)
@@ -182,6 +200,8 @@ class RestSession:
             if error is None and attempt.status < ERROR_STATUS:
                 return read(answer)
             return self.errors.verdict(attempt.status, error, attempt.body)
+        except _TooLate as failure:
+            return failure.verdict
         except VenuemeshError as failure:
             return self._verdict_of_failure(failure, attempt)
         except UNREADABLE as failure:
@@ -192,7 +212,7 @@ class RestSession:
     ) -> Sequence[RowT] | Verdict:
         """Send a request that changes several orders, once. Returns the rows of the answer, or the
         verdict on all orders if the answer has none."""
-        attempt = _Attempt()
+        attempt = Attempt()
         scope = Scope.CANCEL if priority is Priority.CANCEL else Scope.ORDER_ENTRY
         try:
             await self._call(request, priority, scope, attempt)
@@ -209,7 +229,7 @@ class RestSession:
     ) -> Any:
         """Make a call that changes no order now. Raises VenueUnavailable, RateLimited,
         UnknownInstrument, CredentialsRejected, and OrderNotFound."""
-        attempt = _Attempt()
+        attempt = Attempt()
         try:
             answer = await self._call(OrderApiRequest(method, params), priority, scope, attempt)
             venue_calls.answered()
@@ -225,7 +245,7 @@ class RestSession:
     async def clock_offset(self, query: ServerTimeQuery, priority: Priority) -> ClockOffset:
         """Return how far the venue's clock is ahead of ours. Raises VenueUnavailable, RateLimited,
         and LookupError, ValueError and the like for an answer that is not as it should be."""
-        attempt = _Attempt()
+        attempt = Attempt()
         request = OrderApiRequest(query.method)
         answer = await self._call(request, priority, Scope.ACCOUNT, attempt)
         return query.offset(answer, attempt.sent_time_ns, attempt.received_time_ns)
@@ -246,20 +266,23 @@ class RestSession:
             await self._exchange.close()
 
     async def _call(
-        self, request: OrderApiRequest, priority: Priority, scope: Scope, attempt: _Attempt
+        self, request: OrderApiRequest, priority: Priority, scope: Scope, attempt: Attempt
     ) -> Any:
         async def send() -> Any:
             async with self._in_sequence(priority, scope):
+                late = request.too_late()
+                if late is not None:
+                    raise _TooLate(late)
                 if not request.path:
                     return await getattr(self.exchange, request.method)(request.params)
                 verb, section = request.method.split()
                 return await self.exchange.request(request.path, [section], verb, request.params)
 
-        before = _ATTEMPT.set(attempt)
+        before = ATTEMPT.set(attempt)
         try:
             return await ccxt_loader.call(self.venue_id, self.budget, priority, send, scope)
         finally:
-            _ATTEMPT.reset(before)
+            ATTEMPT.reset(before)
 
     def _in_sequence(self, priority: Priority, scope: Scope) -> AbstractAsyncContextManager[None]:
         if self._sequence is None:
@@ -267,7 +290,7 @@ class RestSession:
         arrives_s = QUESTION_ARRIVES_S if scope is Scope.ACCOUNT else CHANGE_ARRIVES_S
         return self._sequence.turn(priority, arrives_s)
 
-    def _verdict_of_failure(self, error: VenuemeshError, attempt: _Attempt) -> Verdict:
+    def _verdict_of_failure(self, error: VenuemeshError, attempt: Attempt) -> Verdict:
         detail = self._redacted(error.message)[:DETAIL_MAX]
         if not attempt.sent:
             # The budget is suspended, or ccxt does not accept the parameters.
@@ -304,7 +327,7 @@ class RestQuerySession:
         return await self.session.ask(method, {} if params is None else params, self.priority)
 
 
-def _rows(attempt: _Attempt, rows: Callable[[Any], Sequence[RowT]]) -> Sequence[RowT]:
+def _rows(attempt: Attempt, rows: Callable[[Any], Sequence[RowT]]) -> Sequence[RowT]:
     """The rows of an answer; none of one that is not as it should be."""
     if not 0 < attempt.status < ERROR_STATUS:
         return ()
@@ -336,37 +359,3 @@ def _reason_not_sent(error: VenuemeshError) -> RejectReason:
     if isinstance(error, VenueUnavailable):
         return orders_pb2.REJECT_REASON_NEVER_ARRIVED
     return orders_pb2.REJECT_REASON_OTHER
-
-
-class _AttemptObserver:
-    """A base class put before an exchange of ccxt. It records how far a call has come, and keeps
-    ccxt from making other calls."""
-
-    def open(self, *arguments: Any, **named: Any) -> None:
-        super().open(*arguments, **named)  # type: ignore[misc]  # of the exchange
-        session = getattr(self, "session", None)
-        if session is not None:
-            setattr(session, RETRYING, False)
-
-    async def fetch(self, *arguments: Any, **named: Any) -> Any:
-        attempt = _ATTEMPT.get()
-        if attempt is not None:
-            attempt.sent, attempt.sent_time_ns = True, _clock.time_ns()
-        return await super().fetch(*arguments, **named)  # type: ignore[misc]  # of the exchange
-
-    def on_rest_response(
-        self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *rest: Any
-    ) -> str:
-        attempt = _ATTEMPT.get()
-        if attempt is not None:
-            attempt.status, attempt.body = code, body
-            attempt.received_time_ns = _clock.time_ns()
-        answer: str = super().on_rest_response(  # type: ignore[misc]  # of the exchange
-            code, reason, url, method, headers, body, *rest
-        )
-        return answer
-
-    async def load_markets(self, *arguments: Any, **named: Any) -> dict[str, Any]:
-        """Raw calls need no markets, and loading them would take calls and seconds."""
-        await asyncio.sleep(0)
-        return {}

@@ -11,9 +11,11 @@ from typing import Protocol
 
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
+from kit.accounting import amounts
 from kit.accounting.amounts import ZERO
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.execution.approval import plain
 from kit.execution.contract import OrderState, RejectReason, VenueFill, VenueOrder
 from kit.execution.journal.records import (
     Amendment,
@@ -24,7 +26,7 @@ from kit.execution.journal.records import (
 )
 from kit.execution.orders import order_states
 from kit.execution.orders.fill_coverage import FillCoverage
-from kit.execution.orders.order import Order
+from kit.execution.orders.order import Order, order_fill
 from kit.execution.orders.order_index import OrderIndex
 from kit.execution.orders.order_messages import difference_message, external_content_message
 from kit.execution.reference_prices import FindInstrument, not_listed
@@ -195,6 +197,9 @@ class AccountState:
     def apply_fill(self, update: VenueFill) -> FillUpdateResult:
         order = self.index.find(update.symbol, update.client_order_id, update.venue_order_id)
         if order is None:
+            if update.venue_time_ns < self.fill_coverage.until_ns(update.symbol):
+                # Of an order that was forgotten since: the venue's stream shows old fills again.
+                return FillUpdateResult.KNOWN
             self._keep_unmatched(update)
             return FillUpdateResult.UNMATCHED
         if not order.venue_order_id:
@@ -202,10 +207,12 @@ class AccountState:
         known = self.index.find_fill(order, update.fill_id)
         if known is not None:
             return self._apply_known_fill(order, known, update)
-        fill = _order_fill(order, update, self._clock.time_ns())
+        fill = order_fill(order, update, self._clock.time_ns())
         self.index.add_fill(order, fill)
         self._journal.append(fill)
         self._listener.fill_added(fill)
+        if fill.size < ZERO:
+            self._reverse(order, fill)
         if order.state == order_states.REJECTED:
             _log.error("rejected order has a fill", extra={"client_order_id": order.key})
             self._set_state(order, order_states.UNKNOWN)
@@ -213,12 +220,23 @@ class AccountState:
         elif not order.is_final:
             # Only the venue can say when an order that was amended is filled.
             is_filled = order.is_full and not order.amendments
-            self._set_state(order, order_states.FILLED if is_filled else order_states.PARTLY_FILLED)
+            is_empty = order.filled_size <= ZERO
+            partly = order_states.OPEN if is_empty else order_states.PARTLY_FILLED
+            self._set_state(order, order_states.FILLED if is_filled else partly)
             order.is_end_proven = is_filled
             if order.is_full and not is_filled:
                 self._listener.order_in_doubt(order)
         self.record_change(order)
         return FillUpdateResult.NEW
+
+    def _reverse(self, order: Order, fill: OrderFill) -> None:
+        """Report a fill that takes back an earlier one; the venue's sum includes that too."""
+        reported = amounts.add(order.reported_filled_size, fill.size)
+        order.reported_filled_size = max(ZERO, reported)
+        _log.error("fill was taken back", extra={"client_order_id": order.key})
+        kind = differences_pb2.DIFFERENCE_KIND_REVERSED_FILL
+        found = f"{plain(fill.size)} at {plain(fill.price)}"
+        self.report(difference_message(kind, order, "", found, fill.fill_id))
 
     def add_external(self, update: VenueOrder) -> Order:
         """Add an order that another program placed."""
@@ -351,7 +369,7 @@ class AccountState:
         fees = tuple((fee.asset, fee.amount) for fee in update.fees)
         if not fees or sorted(fees) == sorted(before.fees):
             return FillUpdateResult.KNOWN
-        after = _order_fill(order, update, before.received_time_ns)
+        after = order_fill(order, update, before.received_time_ns)
         order.replace_fees(before, after)
         self.index.fills[number] = after
         self._journal.append(after)
@@ -378,20 +396,3 @@ class AccountState:
         if update not in kept:
             kept.append(update)
         self._listener.update_unmatched(*ids)
-
-
-def _order_fill(order: Order, update: VenueFill, received_time_ns: int) -> OrderFill:
-    return OrderFill(
-        key=order.key,
-        symbol=update.symbol,
-        fill_id=update.fill_id,
-        venue_order_id=update.venue_order_id or order.venue_order_id,
-        client_order_id=order.client_order_id,
-        side=int(update.side),
-        price=update.price,
-        size=update.size,
-        fees=tuple((fee.asset, fee.amount) for fee in update.fees),
-        liquidity=int(update.liquidity),
-        venue_time_ns=update.venue_time_ns,
-        received_time_ns=received_time_ns,
-    )

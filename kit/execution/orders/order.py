@@ -18,6 +18,7 @@ from kit.execution.contract import (
     OrderType,
     RejectReason,
     Side,
+    VenueFill,
     VenueOrder,
 )
 from kit.execution.journal.records import (
@@ -372,4 +373,22 @@ def external_order(record: ExternalOrder, find_instrument: FindInstrument) -> Or
         external=True,
         state=order_states.ACKNOWLEDGED,
         find_instrument=find_instrument,
+    )
+
+
+def order_fill(order: Order, update: VenueFill, received_time_ns: int) -> OrderFill:
+    """Make the journal record of a fill that the venue reports."""
+    return OrderFill(
+        key=order.key,
+        symbol=update.symbol,
+        fill_id=update.fill_id,
+        venue_order_id=update.venue_order_id or order.venue_order_id,
+        client_order_id=order.client_order_id,
+        side=int(update.side),
+        price=update.price,
+        size=update.size,
+        fees=tuple((fee.asset, fee.amount) for fee in update.fees),
+        liquidity=int(update.liquidity),
+        venue_time_ns=update.venue_time_ns,
+        received_time_ns=received_time_ns,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.execution.contract import NO_END_NS
 from kit.execution.journal.records import (
     Amendment,
     AmendmentOutcome,
@@ -146,9 +147,12 @@ class OrderIndex:
                 if order is not None:
                     self._replay_step(order, record)
 
-    def forget(self, now_ns: int, older_than_ns: int, final_max: int) -> int:
+    def forget(
+        self, now_ns: int, older_than_ns: int, final_max: int, known_ns: int = NO_END_NS
+    ) -> int:
         """Remove orders that ended before a time, and the oldest of those above ``final_max``.
-        Keeps an order whose approval is still valid or whose group is open. Returns the count."""
+        Keeps an order whose approval is still valid, whose group is open, or that has changed after
+        ``known_ns``. Returns the count."""
         final = [order for order in self.orders.values() if order.is_final]
         final.sort(key=lambda order: order.updated_time_ns)
         excess = len(final) - final_max
@@ -156,6 +160,7 @@ class OrderIndex:
             order.key
             for place, order in enumerate(final)
             if order.approval_expires_time_ns < now_ns
+            and order.updated_time_ns < known_ns
             and order.updated_time_ns
             < (now_ns - FORGET_AFTER_NS if place < excess else older_than_ns)
         }

@@ -102,7 +102,7 @@ async def test_a_market_order_counts_in_the_base_currency():
         (170140, "Order value exceeded lower limit.", "NOTIONAL"),
         (170218, "The LIMIT-MAKER order is rejected due to invalid price.", "WOULD_TAKE"),
         (110017, "Reduce-only rule not satisfied", "REDUCE_ONLY"),
-        (10002, "invalid request, please check your timestamp", "OTHER"),
+        (10002, "invalid request, please check your timestamp", "CLOCK"),
         (10003, "API key is invalid.", "PERMISSION"),
         (10004, "error sign!", "PERMISSION"),
         (10005, "Permission denied.", "PERMISSION"),

@@ -32,7 +32,7 @@ from kit.execution.tests.client_suite import ORDER_CHECKS, Check
 from kit.execution.tests.scripted_venue import DROP, take
 from kit.execution.tests.stop_suite import check_stop_limits_wait
 from venues.coinbase import orders
-from venues.coinbase.account import fills_of, order_of
+from venues.coinbase.account import fill_of, order_of
 from venues.coinbase.simulator import DIALECTS
 from venues.coinbase.simulator.authentication import credentials
 
@@ -311,22 +311,19 @@ async def test_client_at_the_simulated_exchange(check: Check) -> None:
         assert session.events
 
 
-def test_fill_that_was_reversed_does_not_count():
-    def row(entry, trade, kind, size="0.001"):
-        return {"entry_id": entry, "trade_id": trade, "order_id": "o", "trade_type": kind,
+def test_reversed_fill_is_a_fill_of_the_negative_size():
+    def row(entry, kind, size="0.001"):
+        return {"entry_id": entry, "trade_id": "t1", "order_id": "o", "trade_type": kind,
                 "trade_time": "2021-05-31T09:59:59.123Z", "price": "61000", "size": size,
                 "commission": "1.25", "product_id": "BTC-USD", "side": "BUY",
                 "liquidity_indicator": "MAKER", "size_in_quote": False}  # fmt: skip
 
-    rows = [
-        row("e1", "t1", "FILL"),
-        row("e2", "t2", "FILL"),
-        row("e3", "t1", "REVERSAL"),
-        row("e4", "t1", "CORRECTION", "0.002"),
-    ]
-    assert [(one.fill_id, one.size) for one in fills_of(rows)] == [
-        ("e2", Decimal("0.001")),
-        ("e4", Decimal("0.002")),
+    rows = [row("e1", "FILL"), row("e2", "REVERSAL"), row("e3", "CORRECTION", "0.002")]
+    fills = [fill_of(one) for one in rows]
+    assert [(one.fill_id, one.size, one.fees[0].amount) for one in fills] == [
+        ("e1", Decimal("0.001"), Decimal("1.25")),
+        ("e2", Decimal("-0.001"), Decimal("-1.25")),
+        ("e3", Decimal("0.002"), Decimal("1.25")),
     ]
 
 

@@ -117,7 +117,7 @@ async def test_each_kind_of_order_has_its_prices(kind, prices, expected):
         ("EOrder:Rate limit exceeded", "RATE_LIMIT"),
         ("EAPI:Rate limit exceeded", "RATE_LIMIT"),
         ("EGeneral:Temporary lockout", "RATE_LIMIT"),
-        ("EAPI:Invalid nonce", "OTHER"),
+        ("EAPI:Invalid nonce", "CLOCK"),
         ("EAPI:Invalid key", "PERMISSION"),
         ("EAPI:Invalid signature", "PERMISSION"),
         ("EGeneral:Permission denied", "PERMISSION"),

@@ -185,7 +185,7 @@ async def test_the_code_of_the_order_counts(code, reason):
         (200, "50011", "RATE_LIMIT"),
         (401, "50111", "PERMISSION"),
         (401, "50113", "PERMISSION"),
-        (401, "50102", "OTHER"),
+        (401, "50102", "CLOCK"),
     ],
 )
 async def test_call_that_was_turned_away_is_rejected(status, code, reason):

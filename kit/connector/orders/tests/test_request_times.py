@@ -1,0 +1,58 @@
+"""A request is not sent after its approval has expired, and the clock is corrected when the venue
+rejects the time of one."""
+
+from dataclasses import replace
+
+import pytest
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.base.clock import SystemClock
+from kit.base.request_budget import Priority, RequestBudget
+from kit.connector.orders import rest_session
+from kit.connector.orders.tests.test_order_socket import ERRORS, REQUEST, place
+from kit.execution.contract import RequestAccepted, RequestRejected
+
+
+@pytest.mark.parametrize("is_by_rest", [False, True])
+async def test_request_is_not_sent_after_its_approval_expired(monkeypatch, is_by_rest):
+    now_ns = 5
+    monkeypatch.setattr(rest_session._clock, "time_ns", lambda: now_ns)
+    budget = RequestBudget("binance", 1000, SystemClock(), concurrent_max=2)
+    operation = "" if is_by_rest else "place"
+    request = replace(REQUEST, operation=operation, send_until_ns=10)
+    async with place(budget=budget) as at:
+        first, waiting = at.start(), at.start(request)
+        await at.written.get()
+        now_ns = 10
+        await at.venue.send({"n": 1, "answer": {"id": "a"}})
+        assert await first == RequestAccepted("a")
+        rejected = await waiting
+        assert isinstance(rejected, RequestRejected)
+        assert rejected.detail == "not sent: its approval expired while it waited for its turn"
+        assert at.written.empty()
+        assert not at.venue.sent
+        now_ns = 9
+        sending = at.start(request)
+        if not is_by_rest:
+            await at.venue.send({"n": (await at.written.get())["n"], "answer": {"id": "b"}})
+        assert isinstance(await sending, RequestAccepted)
+
+
+async def test_clock_is_corrected_after_a_rejection_for_the_time(monkeypatch):
+    corrections = []
+
+    async def load():
+        corrections.append(1)
+
+    async with place() as at:
+        at.session.errors = replace(ERRORS, by_code={"-4": pb.REJECT_REASON_CLOCK})
+        monkeypatch.setattr(at.session.exchange, "load_time_difference", load)
+        at.venue.answer("/order", {"code": -4, "msg": "recvWindow"}, {"id": "again"})
+        rest = replace(REQUEST, operation="")
+        verdict = await at.send(rest)
+        assert isinstance(verdict, RequestRejected)
+        assert verdict.reason == pb.REJECT_REASON_CLOCK
+        assert corrections == [1]
+        at.venue.answer("/order", {"code": -4, "msg": "recvWindow"}, {"id": "again"})
+        assert await at.send(rest, Priority.CANCEL) == RequestAccepted("again")
+        assert corrections == [1, 1]
