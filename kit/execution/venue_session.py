@@ -7,6 +7,7 @@ again before orders are taken.
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
 from typing import Protocol
 
 from venuemesh.tradeflow.v1 import differences_pb2
@@ -93,6 +94,7 @@ class VenueSession:
         pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self._context.jitter)
         failures = progress_count = 0
         pause_s = min(SECOND_COMPARISON_S, settings.reconcile_interval_s)
+        refused_pauses = self._refused_pauses()
         while True:
             self._compare.clear()
             try:
@@ -123,8 +125,17 @@ class VenueSession:
                     state = REFUSED if refusal else READY
                     self.set_readiness(state, refusal, is_reconciled=True)
                 self._listener.reconciled()
+                if not self._configuration.refusal:
+                    refused_pauses = self._refused_pauses()
+                else:
+                    pause_s = min(pause_s, next(refused_pauses))
                 await wait_for_event(self._compare, clock, pause_s)
                 pause_s = settings.reconcile_interval_s
+
+    def _refused_pauses(self) -> Iterator[float]:
+        """How often a refused account is compared: often at first, as a person may put it right."""
+        most_s = self._context.settings.reconcile_interval_s
+        return delays(min(SECOND_COMPARISON_S, most_s), most_s, self._context.jitter)
 
     async def _check_configuration(self) -> None:
         """Refuse entries while the account is not configured at the venue as it must be; what it

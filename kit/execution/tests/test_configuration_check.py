@@ -188,6 +188,25 @@ def test_changed_accounts_file_holds_at_the_next_comparison(tmp_path):
     run(scenario())
 
 
+def test_refused_account_is_compared_often_at_first():
+    async def scenario():
+        found = derivatives()
+        found.start()
+        await found.ready()
+        found.venue.configuration = HEDGE
+        await refused(found)
+        found.venue.configuration = ONE_WAY
+        await found.until(lambda: found.account.readiness.state == READY, 6)
+        found.venue.configuration = HEDGE
+        await refused(found)
+        await found.let_pass(300)
+        asked = found.venue.calls["configuration"]
+        await found.let_pass(300)
+        assert found.venue.calls["configuration"] - asked <= 10
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_wrong_clock_keeps_the_account_closed_at_its_start(sign):
     async def scenario():
