@@ -42,7 +42,7 @@ from kit.execution.journal.records import (
     PositionRecord,
     Record,
 )
-from kit.execution.journal_recovery import recover
+from kit.execution.journal_recovery import RECOVERED_AT_ONCE, recover
 from kit.execution.local_stops import LocalStopOrders
 from kit.execution.order_amender import OrderAmender
 from kit.execution.orders.account_state import AccountState
@@ -137,13 +137,16 @@ class Account:
         epoch = max(self._last_epoch + 1, clock.time_ns() // NANOSECONDS_PER_MILLISECOND)
         self._last_epoch = epoch
         self.executions.epoch = epoch
+        await self._forget()
         try:
             await self.journal.open(self._records, epoch)
         except StoreUnavailable as error:
             # Orders are rejected until it can be written; open orders can still be cancelled.
             _log.error("journal not written", extra={"detail": error.message})
-        recover(self.state, self.resolver, clock.time_ns())
-        for order in list(self.state.index.open.values()):
+        await recover(self.state, self.resolver, clock.time_ns())
+        for number, order in enumerate(list(self.state.index.open.values()), 1):
+            if number % RECOVERED_AT_ONCE == 0:
+                await asyncio.sleep(0)
             self.local_stops.order_changed(order)
             self.groups.order_changed(order)
         self.retries.recover()
@@ -301,11 +304,11 @@ class Account:
         """Show how far the reading of the venue's fills is."""
         self.session.reconciling(detail)
 
-    def reconciled(self) -> None:
+    async def reconciled(self) -> None:
         now_ns = self.context.clock.time_ns()
         if now_ns - self._forgot_ns >= FORGET_INTERVAL_NS:
             self._forgot_ns = now_ns
-            self._forget()
+            await self._forget()
 
     def difference_found(self, difference: differences_pb2.Difference) -> None:
         self.executions.publish(Event(difference=difference))
@@ -329,7 +332,6 @@ class Account:
         return replace(self.dead_man.last, fencing_epoch=self.verifier.fencing_epoch)
 
     def _records(self) -> Iterator[Record]:
-        self._forget()
         yield ExecutionEpochRecord(self._last_epoch)
         yield self._authority()
         # As it is now: it may not say more than the fills that follow.
@@ -365,9 +367,12 @@ class Account:
             left_open=self.retries.left_open,
         )
 
-    def _forget(self) -> None:
+    async def _forget(self) -> None:
+        """Remove ended orders, a part at a time: other tasks run in between."""
         settings, now_ns = self.context.settings, self.context.clock.time_ns()
         older_than_ns = now_ns - settings.keep_days * NS_PER_DAY
         # The venue lists the fills of younger orders again.
         known_ns = self.state.fill_coverage.known_until_ns - OVERLAP_NS
-        self.state.index.forget(now_ns, older_than_ns, settings.keep_orders, known_ns)
+        index = self.state.index
+        for _ in index.forget(now_ns, older_than_ns, settings.keep_orders, known_ns):
+            await asyncio.sleep(0)

@@ -1,18 +1,25 @@
 """Brings the orders of a journal into a state from which they continue, after a start."""
 
+import asyncio
+
 from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.amendments import settle_here
 from kit.execution.orders.order import Order
 from kit.execution.outcome_resolver import OutcomeResolver
 
+RECOVERED_AT_ONCE = 100
+"""Orders that are recovered before other tasks run."""
 
-def recover(state: AccountState, resolver: OutcomeResolver, now_ns: int) -> None:
+
+async def recover(state: AccountState, resolver: OutcomeResolver, now_ns: int) -> None:
     """Reject what was not sent, mark as UNKNOWN what may have been, hold again what was held here,
     and have the resolver query for the rest that is in doubt."""
     for members in state.index.groups.values():
         _recover_group(state, members)
-    for order in list(state.index.open.values()):
+    for number, order in enumerate(list(state.index.open.values()), 1):
+        if number % RECOVERED_AT_ONCE == 0:
+            await asyncio.sleep(0)
         if order.state == order_states.INTENDED:
             _recover_intended(state, order)
         elif order.state == order_states.SENT:

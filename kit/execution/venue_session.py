@@ -36,7 +36,7 @@ class VenueSessionListener(Protocol):
     def apply(self, event: AccountEvent) -> None:
         """Apply an event of the venue's stream, other than StreamInterrupted."""
 
-    def reconciled(self) -> None:
+    async def reconciled(self) -> None:
         """Journal and venue agree."""
 
     def publish_account(self) -> None:
@@ -124,7 +124,7 @@ class VenueSession:
                     refusal = self._configuration.refusal
                     state = REFUSED if refusal else READY
                     self.set_readiness(state, refusal, is_reconciled=True)
-                self._listener.reconciled()
+                await self._listener.reconciled()
                 if not self._configuration.refusal:
                     refused_pauses = self._refused_pauses()
                 else:

@@ -1,6 +1,7 @@
 """The orders and fills of an account by every id, rebuilt from the journal."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution.contract import NO_END_NS
@@ -21,6 +22,8 @@ from kit.execution.reference_prices import FindInstrument, not_listed
 
 FORGET_AFTER_NS = 3600 * NANOSECONDS_PER_SECOND
 """An ended order is kept at least this long, however many there are: updates of it may be late."""
+
+FORGOTTEN_AT_ONCE = 500
 
 
 class OrderIndex:
@@ -149,10 +152,10 @@ class OrderIndex:
 
     def forget(
         self, now_ns: int, older_than_ns: int, final_max: int, known_ns: int = NO_END_NS
-    ) -> int:
+    ) -> Iterator[int]:
         """Remove orders that ended before a time, and the oldest of those above ``final_max``.
         Keeps an order whose approval is still valid, whose group is open, or that has changed after
-        ``known_ns``. Returns the count."""
+        ``known_ns``. Removes a part of them for each count that it yields."""
         final = [order for order in self.orders.values() if order.is_final]
         final.sort(key=lambda order: order.updated_time_ns)
         excess = len(final) - final_max
@@ -164,17 +167,25 @@ class OrderIndex:
             and order.updated_time_ns
             < (now_ns - FORGET_AFTER_NS if place < excess else older_than_ns)
         }
-        gone -= self._needed(gone)
-        for key in gone:
-            order = self.orders.pop(key)
-            self.groups.pop(order.group_id, None)
-            for venue_order_id in self._venue_order_ids.pop(key, ()):
-                self._by_venue_id.pop((order.symbol, venue_order_id), None)
-            for request_id in order.amendments:
-                self.by_amendment.pop(request_id, None)
-            for fill in order.fills.values():
-                del self.fills[self._fill_numbers.pop((key, fill.fill_id))]
-        return len(gone)
+        left = iter(sorted(gone - self._needed(gone)))
+        while part := list(islice(left, FORGOTTEN_AT_ONCE)):
+            for key in part:
+                self._forget(key)
+            yield len(part)
+
+    def _forget(self, key: str) -> None:
+        order = self.orders.get(key)
+        if order is None or not order.is_final:
+            # It changed between two parts.
+            return
+        del self.orders[key]
+        self.groups.pop(order.group_id, None)
+        for venue_order_id in self._venue_order_ids.pop(key, ()):
+            self._by_venue_id.pop((order.symbol, venue_order_id), None)
+        for request_id in order.amendments:
+            self.by_amendment.pop(request_id, None)
+        for fill in order.fills.values():
+            del self.fills[self._fill_numbers.pop((key, fill.fill_id))]
 
     def _needed(self, gone: set[str]) -> set[str]:
         """Orders of groups of which a member stays: their fills count in the group's sums."""

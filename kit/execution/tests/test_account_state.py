@@ -250,8 +250,8 @@ def test_ended_order_is_forgotten_once_its_approval_has_expired():
     for order in (old, asked):
         state.apply_fill(fill(int(order.key[0]), "4", client=order.key, venue=order.key))
     now_ns = state._clock.time_ns()
-    assert state.index.forget(now_ns, now_ns - 1, 100) == 0
-    assert state.index.forget(now_ns + 10, now_ns + 5, 100) == 1
+    assert sum(state.index.forget(now_ns, now_ns - 1, 100)) == 0
+    assert sum(state.index.forget(now_ns + 10, now_ns + 5, 100)) == 1
     assert set(state.index.orders) == {asked.key, open_order.key}
     assert len(state.index.fills) == 1
 
@@ -294,7 +294,7 @@ def test_forgotten_order_is_not_found_by_any_venue_id():
         state.apply_order(report(at=at, venue=venue), is_answer=True)
     state.apply_order(report(order_states.CANCELLED, at=9, venue="x"), is_answer=True)
     now_ns = state._clock.time_ns()
-    assert state.index.forget(now_ns + 10, now_ns + 5, 100) == 1
+    assert sum(state.index.forget(now_ns + 10, now_ns + 5, 100)) == 1
     for venue in ("v", "w", "x"):
         assert state.index.find("BTCUSDT", "", venue) is None
     assert order.is_final

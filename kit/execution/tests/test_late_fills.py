@@ -19,8 +19,8 @@ def test_fill_of_a_forgotten_order_is_not_external():
     state.apply_fill(fill(1, "4", client=order.key, venue="v2"))
     state.fill_coverage.add("", 0, 1 << 61)
     now_ns = state._clock.time_ns()
-    assert state.index.forget(now_ns + 10, now_ns + 5, 100, known_ns=1) == 0
-    assert state.index.forget(now_ns + 10, now_ns + 5, 100) == 1
+    assert sum(state.index.forget(now_ns + 10, now_ns + 5, 100, known_ns=1)) == 0
+    assert sum(state.index.forget(now_ns + 10, now_ns + 5, 100)) == 1
     for venue in ("v1", "v2"):
         assert state.index.find("BTCUSDT", "", venue) is None
         result = state.apply_fill(fill(1, "4", client="", venue=venue))
