@@ -42,11 +42,30 @@ def multiplier(instrument: types_pb2.Instrument) -> Decimal | None:
 def notional(instrument: types_pb2.Instrument, size: Decimal, price: Decimal) -> Decimal | None:
     """Return the value of a size in the quote asset, exact. None for a quanto contract, and if the
     unit of size is not known."""
+    if instrument.contract_kind == types_pb2.CONTRACT_KIND_QUANTO:
+        return None
+    return notional_in_asset(instrument, size, price)
+
+
+def notional_asset(instrument: types_pb2.Instrument) -> str:
+    """Return the asset of ``notional_in_asset``."""
+    is_quanto = instrument.contract_kind == types_pb2.CONTRACT_KIND_QUANTO
+    return instrument.settlement_asset if is_quanto else instrument.quote
+
+
+def notional_in_asset(
+    instrument: types_pb2.Instrument, size: Decimal, price: Decimal | None
+) -> Decimal | None:
+    """Return the value of a size, exact: in the quote asset, of a quanto contract in the asset that
+    settles it. None if the unit of size is not known, and without a price unless the contract is
+    inverse."""
     size_of_one = multiplier(instrument)
-    if size_of_one is None or instrument.contract_kind == types_pb2.CONTRACT_KIND_QUANTO:
+    if size_of_one is None:
         return None
     value = product(size, size_of_one)
-    return value if is_inverse(instrument) else product(value, price)
+    if is_inverse(instrument):
+        return value
+    return product(value, price) if price is not None else None
 
 
 def size_unit(instrument: types_pb2.Instrument) -> str:

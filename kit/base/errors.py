@@ -23,6 +23,7 @@ VenuemeshError
 ├── UnknownOrder          NOT_FOUND            no such order is known
 ├── UnknownAccount        NOT_FOUND            see TradeFlow.ListAccounts
 ├── AccountNotReady       FAILED_PRECONDITION  try again when the account is ready
+├── LimitExceeded         FAILED_PRECONDITION  reduce the order, or what is open
 ├── CredentialsRejected    PERMISSION_DENIED    correct the account's credentials
 └── InternalError         INTERNAL             look up error_id in the log
 
@@ -206,6 +207,13 @@ class AccountNotReady(VenuemeshError):
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = "ACCOUNT_NOT_READY"
+
+
+class LimitExceeded(VenuemeshError):
+    """Metadata: whose (the account or the key), limit_name, field, value, limit."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "LIMIT_EXCEEDED"
 
 
 class CredentialsRejected(VenuemeshError):

@@ -45,6 +45,7 @@ from kit.execution.journal.records import (
 from kit.execution.journal_recovery import RECOVERED_AT_ONCE, recover
 from kit.execution.local_stops import LocalStopOrders
 from kit.execution.order_amender import OrderAmender
+from kit.execution.order_limiter import OrderLimiter
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import Order
@@ -55,7 +56,7 @@ from kit.execution.orders.order_messages import (
     position_message,
 )
 from kit.execution.outcome_resolver import OutcomeResolver
-from kit.execution.pre_trade_checks import PreTradeCheckInputs, check_reduction
+from kit.execution.pre_trade_checks import PreTradeCheckInputs
 from kit.execution.readiness import REFUSED
 from kit.execution.reconciler import Reconciler
 from kit.execution.reductions import Reductions
@@ -103,7 +104,9 @@ class Account:
         self.local_stops = LocalStopOrders(self.submitter, self.groups, retries, market, publish)
         self.substitute_prices = SubstitutePrices(self.local_stops, market, context)
         self.dead_man = DeadManSwitch(self.submitter, positions, context, publish)
-        self.reductions = Reductions(self.state.index, positions, market.instrument, clock, publish)
+        index = self.state.index
+        self.reductions = Reductions(index, positions, market.instrument, clock, publish)
+        self.limiter = OrderLimiter(index, positions, market, context)
         self.flattener = Flattener(
             self.submitter, self.reductions, positions, market, context, self.flatten_found
         )
@@ -176,8 +179,6 @@ class Account:
             self._known_authority = authority
             self.journal.append(authority)
         require_verified(verified, operation, target)
-        if verified.only_reduces and operation == signed_pb2.OPERATION_PLACE:
-            check_reduction(verified.content, self.balances_and_positions.positions)
         return verified
 
     async def heartbeat(self, heartbeat: signed_pb2.HeartbeatRequest) -> None:
@@ -200,9 +201,9 @@ class Account:
             self._raise_not_ready(self.readiness.detail)
 
     def check_ready(self, *, only_reduces: bool = False) -> None:
-        """Raises AccountNotReady while no new orders are taken. A key that ``only_reduces``
-        positions may be used while the order authority is silent, the account is flattened, or it
-        is refused for its configuration."""
+        """Raises AccountNotReady while no new orders are taken. An order that ``only_reduces`` a
+        position is taken while the order authority is silent, the account is flattened, or it is
+        refused for its configuration."""
         readiness = self.readiness
         if not readiness.is_ready and not (only_reduces and readiness.is_reconciled):
             self._raise_not_ready(self.readiness.detail)
@@ -255,7 +256,7 @@ class Account:
         return trade_flow_pb2.Account(
             account=self.context.account,
             state=self.readiness.state,
-            detail=self.readiness.detail or "; ".join(filter(None, self._alarms())),
+            detail="; ".join(filter(None, (self.readiness.detail, *self._alarms()))),
             open_orders=len(self.state.index.open),
             unknown_orders=self.state.unknown_count(),
             paper=self.context.is_paper,
@@ -279,6 +280,7 @@ class Account:
                     self.executions.publish(Event(position=message))
 
     def order_changed(self, order: Order) -> None:
+        self.limiter.order_changed(order)
         self.retries.order_changed(order)
         self.local_stops.order_changed(order)
         self.groups.order_changed(order)
@@ -305,6 +307,7 @@ class Account:
         self.session.reconciling(detail)
 
     async def reconciled(self) -> None:
+        self.limiter.reconciled()
         now_ns = self.context.clock.time_ns()
         if now_ns - self._forgot_ns >= FORGET_INTERVAL_NS:
             self._forgot_ns = now_ns
@@ -320,7 +323,13 @@ class Account:
             self.difference_found(difference)
 
     def _alarms(self) -> tuple[str, ...]:
-        return self.journal.alarm, self.configuration.alarm, self.local_stops.problem
+        return (
+            self.context.file_problem(),
+            self.journal.alarm,
+            self.reductions.problem,
+            self.configuration.alarm,
+            self.local_stops.problem,
+        )
 
     def _symbols_in_use(self) -> set[str]:
         """The symbols with an open order or a position."""

@@ -50,6 +50,8 @@ ANCHORS_FOLDER = "anchors"
 PAPER_ACCOUNT = "paper"
 """The paper account that every venue has in the world replay, when the settings name none."""
 
+FILES_PAUSE_S = 1.0
+
 _log = telemetry.logger("orders.accounts")
 
 
@@ -104,13 +106,17 @@ class AccountRegistry:
         )
         self._market = ReferenceMarketData(market.instrument, self._prices)
         self._threads: list[SingleThreadExecutor] = []
-        file = Path(settings.accounts_file or Path(mesh.data_dir) / ACCOUNTS_FILE)
-        self._accounts_file = AccountsFile(file, clock, is_required=bool(settings.accounts_file))
+        self._accounts_file: AccountsFile | None = None
+        """Read when the first account is added: market data does not need it."""
         self._keys: dict[bool, ApproverKeys] = {}
         """The keys that may approve orders; by whether they are for real accounts."""
 
     def add(self, name: str, client: ExecutionClient, *, is_paper: bool) -> None:
-        """Add an account. Raises SettingError for an approvers file that cannot be read."""
+        """Add an account. Raises SettingError for a file of keys that cannot be read."""
+        if self._accounts_file is None:
+            file = self._settings.accounts_file
+            path = Path(file or Path(self._mesh.data_dir) / ACCOUNTS_FILE)
+            self._accounts_file = AccountsFile(path, self._clock, is_required=bool(file))
         context = AccountContext(
             self._venue,
             name,
@@ -119,6 +125,7 @@ class AccountRegistry:
             is_paper=is_paper,
             boot_id=dead_man_switch.boot_id(),
             accounts_file=self._accounts_file,
+            file_problem=self._file_problem,
         )
         store, thread = self._store(ORDERS_FOLDER, name), self._thread(ORDERS_FOLDER, name)
         anchors = self._settings.anchors_folder or Path(self._mesh.data_dir) / ANCHORS_FOLDER
@@ -157,13 +164,33 @@ class AccountRegistry:
             runtime.run_task(f"paper {name}", client.run)
         for name, account in self.by_name.items():
             runtime.run_task(f"account {name}", partial(_run, account))
+        runtime.run_task("files of orders", self._watch_files)
         runtime.at_end(self._close)
 
     def problem(self) -> str:
-        """Return which orders that are held here have no live market data; "" if all have."""
+        """Return which file of the orders cannot be read, and which orders that are held here have
+        no live market data; "" if there is neither."""
         accounts = self.by_name.items()
         found = [f"account {name}: {one.local_stops.problem}" for name, one in accounts]
-        return "; ".join(text for text in found if not text.endswith(": "))
+        stale = [text for text in found if not text.endswith(": ")]
+        return "; ".join(filter(None, (self._file_problem(), *stale)))
+
+    def _file_problem(self) -> str:
+        files = (self._accounts_file, *self._keys.values())
+        problems = [file.problem for file in files if file is not None]
+        return "; ".join(dict.fromkeys(filter(None, problems)))
+
+    async def _watch_files(self) -> None:
+        """Read the files when they change, and publish the accounts when one cannot be read, or
+        can be again."""
+        published = self._file_problem()
+        while True:
+            await self._clock.sleep(FILES_PAUSE_S)
+            found = self._file_problem()
+            if found != published:
+                published = found
+                for account in self.by_name.values():
+                    account.publish_account()
 
     def _verifier(self, name: str, *, live: bool) -> ApprovalVerifier:
         """A verifier for one account: a real account does not know the development key, which

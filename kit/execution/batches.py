@@ -6,10 +6,9 @@ from venuemesh.common.v1 import errors_pb2
 from venuemesh.tradeflow.v1 import batches_pb2, signed_pb2
 
 from kit.base.errors import BadRequest, StoreUnavailable, VenuemeshError
-from kit.execution import pre_trade_checks
+from kit.execution import order_admission
 from kit.execution.account import Account
 from kit.execution.approval_verifier import VerifiedOrder
-from kit.execution.groups import group_rules
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import order_message
 from kit.execution.tasks import await_each
@@ -19,22 +18,12 @@ ORDERS_MAX = 20
 Outcome = Order | VenuemeshError
 
 
-def admit(account: Account, approved: signed_pb2.ApprovedOrder) -> tuple[VerifiedOrder, bool]:
-    """Check a new order. Returns it and whether it is held here. Raises VenuemeshError."""
-    content = approved.content
-    group_rules.check_alone(content)
-    verified = account.verify(approved, signed_pb2.OPERATION_PLACE)
-    account.check_ready(only_reduces=verified.only_reduces)
-    inputs = account.check_inputs(content.symbol)
-    return verified, pre_trade_checks.check(verified.content, inputs)
-
-
 async def place(
     account: Account, approved: Sequence[signed_pb2.ApprovedOrder]
 ) -> list[batches_pb2.OrderResult]:
     """Place the orders. Raises BadRequest for their number."""
     _check_count(approved)
-    outcomes: list[Outcome] = []
+    outcomes: list[Outcome | VerifiedOrder] = []
     new: list[Order] = []
     try:
         outcomes.extend(_intended(account, one, new) for one in approved)
@@ -48,6 +37,7 @@ async def place(
         except StoreUnavailable as error:
             lost = {id(order) for order in new}
             outcomes = [error if id(one) in lost else one for one in outcomes]
+    # A reduction waits for the outcome of the one before it: that is sent by now.
     return [await _placed(account, one) for one in outcomes]
 
 
@@ -89,25 +79,35 @@ def cancellable(
     return order
 
 
-def _intended(account: Account, approved: signed_pb2.ApprovedOrder, new: list[Order]) -> Outcome:
-    """The order of a request; a new one is added to ``new``."""
+def _intended(
+    account: Account, approved: signed_pb2.ApprovedOrder, new: list[Order]
+) -> Outcome | VerifiedOrder:
+    """The order of a request; a new one is added to ``new``. A reduction that has to wait for
+    another one is returned as it is."""
     try:
         order = account.submitter.find(approved.content, approved.request_id)
         if order is None:
-            verified, held_here = admit(account, approved)
-            order = account.submitter.intend(verified, held_here=held_here)
+            verified = order_admission.verify(account, approved)
+            checked = order_admission.check(account, verified)
+            if checked is None:
+                return verified
+            order = account.submitter.intend(
+                verified, held_here=checked.held_here, is_reduction=checked.is_reduction
+            )
             new.append(order)
     except VenuemeshError as error:
         return error
     return order
 
 
-async def _placed(account: Account, outcome: Outcome) -> batches_pb2.OrderResult:
-    if isinstance(outcome, Order):
-        try:
+async def _placed(account: Account, outcome: Outcome | VerifiedOrder) -> batches_pb2.OrderResult:
+    try:
+        if isinstance(outcome, VerifiedOrder):
+            outcome = await order_admission.place(account, outcome)
+        if isinstance(outcome, Order):
             await account.submitter.placed(outcome)
-        except VenuemeshError as error:
-            outcome = error
+    except VenuemeshError as error:
+        outcome = error
     return _result(outcome)
 
 

@@ -1,6 +1,7 @@
 """What all parts of one account share."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kit.base.clock import Clock
@@ -19,6 +20,8 @@ class AccountContext:
     is_paper: bool = False
     boot_id: str = ""
     """Identifies the start of the machine whose monotonic clock ``clock`` is; empty: not known."""
+    file_problem: Callable[[], str] = str
+    """Returns which file of the orders cannot be read; "" if all can be."""
     jitter: random.Random | None = None
     """Randomness of retry delays; None: the process's own."""
     accounts_file: AccountsFile | None = None

@@ -15,9 +15,9 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.accounting import amounts, instruments
 from kit.accounting.amounts import ZERO
 from kit.accounting.stop_triggers import triggers_on_rise
-from kit.base.errors import ApprovalRejected, InvalidOrder, NotSupported
+from kit.base.errors import InvalidOrder, NotSupported
 from kit.execution.approval import plain
-from kit.execution.contract import OrderCapabilities, VenueBalance, VenuePosition
+from kit.execution.contract import OrderCapabilities, VenueBalance
 from kit.execution.order_types import (
     CONDITIONAL,
     IMMEDIATE,
@@ -55,43 +55,37 @@ class PreTradeCheckInputs:
     """Why an order held here could not be triggered now; "" while the market data is live."""
 
 
-def check_reduction(
-    content: orders_pb2.OrderContent, positions: Mapping[str, VenuePosition]
-) -> None:
-    """Check that an order only reduces the position that the venue confirmed. Raises
-    ApprovalRejected."""
-    position = positions.get(content.symbol)
-    held = position.size if position is not None else ZERO
-    closing = types_pb2.SIDE_SELL if held > 0 else types_pb2.SIDE_BUY
-    size = amount("size", content.size)
-    if not (held and content.reduce_only and content.side == closing and size <= abs(held)):
-        text = f"the key may only reduce positions; the position in {content.symbol} is {held}"
-        raise ApprovalRejected(text, why="reduce_only")
-
-
 def check(
-    content: orders_pb2.OrderContent, inputs: PreTradeCheckInputs, *, is_amendment: bool = False
+    content: orders_pb2.OrderContent,
+    inputs: PreTradeCheckInputs,
+    *,
+    is_amendment: bool = False,
+    is_reduction: bool = False,
 ) -> bool:
     """Check an order. Returns whether it must be held here, because the venue has no such type.
-    ``is_amendment``: balances are not checked, as the order itself reserves some. Raises
-    InvalidOrder, NotSupported."""
+    ``is_amendment``: balances are not checked, as the order itself reserves some. ``is_reduction``:
+    only its form is checked, and for one that is held here that it can be triggered; whether it is
+    traded now, is large enough and has a sensible price is left to the venue. Raises InvalidOrder,
+    NotSupported."""
     _check_words(content)
     size = amount("size", content.size)
     held_here = _check_types(content, inputs)
     _check_time(content, inputs.now_ns)
-    _check_instrument(inputs.instrument)
     price = _check_prices(content, inputs.instrument)
     _check_size(size, inputs.instrument)
+    if held_here and not is_amendment:
+        check_live_data(inputs)
+    if content.stop_price and not is_amendment:
+        check_stop_side(content, inputs)
+    if is_reduction:
+        return held_here
+    _check_instrument(inputs.instrument)
     reference = price if price is not None else _reference(content, inputs.best)
     if reference is not None:
         _check_notional(size, reference, inputs.instrument)
-    if held_here and not is_amendment:
-        check_live_data(inputs)
     _check_reference(content, inputs)
     if price is not None:
         _check_band(content, price, inputs)
-    if content.stop_price and not is_amendment:
-        check_stop_side(content, inputs)
     if not held_here and not is_amendment and content.type not in CONDITIONAL:
         _check_balance(content, size, reference, inputs)
     return held_here

@@ -74,11 +74,12 @@ class Reductions:
         position = self._held.positions.get(symbol)
         return position.size if position is not None else ZERO
 
-    def closable(self, symbol: str) -> Decimal:
+    def closable(self, symbol: str, amended: Order | None = None) -> Decimal:
         """Return what pending exits leave of the position, negative if short: a reduction sells or
-        buys back at most this."""
+        buys back at most this. ``amended``: an exit that does not count."""
         held = self.held(symbol)
-        pending = amounts.total(_left(order) for order in self.pending(symbol))
+        exits = (order for order in self.pending(symbol) if order is not amended)
+        pending = amounts.total(map(_left, exits))
         rest = max(amounts.subtract(abs(held), pending), ZERO)
         return rest if held > ZERO else amounts.subtract(ZERO, rest)
 
@@ -101,17 +102,17 @@ class Reductions:
         orders = self.pending(symbol)
         return next((one for one in orders if _has_no_outcome(one)), None)
 
-    def is_reduction(self, content: orders_pb2.OrderContent) -> bool:
-        """Whether an order can only reduce what is held. Of a derivative it must also be labelled
-        reduce_only: the venue then holds it to that, whatever happens on the way. Raises
+    def is_reduction(self, content: orders_pb2.OrderContent, amended: Order | None = None) -> bool:
+        """Whether an order, or the amendment of one, can only reduce what is held. One that waits
+        for a price is compared with all that is held: until then it closes nothing. Raises
         InvalidOrder for a size that is none."""
-        closable = self.closable(content.symbol)
-        closing = types_pb2.SIDE_SELL if closable > ZERO else types_pb2.SIDE_BUY
-        if not closable or content.side != closing:
+        if not self._closes(content):
             return False
-        if not (content.reduce_only or self._spot_base(content.symbol)):
-            return False
-        return amount("size", content.size) <= abs(closable)
+        size, symbol = amount("size", content.size), content.symbol
+        if amended is not None:
+            size = amounts.subtract(size, amended.filled_size)
+        waits = content.type in CONDITIONAL and (amended is None or _waits(amended))
+        return size <= abs(self.held(symbol) if waits else self.closable(symbol, amended))
 
     def check(self, content: orders_pb2.OrderContent) -> None:
         """Check an order of a key that may only reduce positions. Raises ApprovalRejected,
@@ -129,13 +130,22 @@ class Reductions:
             text += "; reduce_only must be set"
         raise ApprovalRejected(text, why="reduce_only")
 
+    def must_wait(self, content: orders_pb2.OrderContent) -> bool:
+        """Whether an order may be a reduction, and has to wait for one that is in flight. Raises
+        InvalidOrder for a size that is none."""
+        if content.type in CONDITIONAL or not self._closes(content):
+            return False
+        is_covered = amount("size", content.size) <= abs(self.held(content.symbol))
+        return is_covered and self.in_flight(content.symbol) is not None
+
     async def wait_for_turn(self, symbol: str) -> None:
-        """Wait until no reduction of the position is in flight. What can be closed may have changed
-        by then."""
+        """Wait for the outcome of the reduction that is in flight. What can be closed may have
+        changed by then, and another one may be in flight."""
+        first = self.in_flight(symbol)
         began_ns = self._clock.monotonic_ns()
         text = ""
         try:
-            while (first := self.in_flight(symbol)) is not None:
+            while first is not None and self.in_flight(symbol) is first:
                 waited_s = (self._clock.monotonic_ns() - began_ns) / NANOSECONDS_PER_SECOND
                 if waited_s >= ALARM_S and not text:
                     text = self._raise_alarm(first)
@@ -145,6 +155,14 @@ class Reductions:
             if text:
                 self._late.remove(text)
                 self._publish()
+
+    def _closes(self, content: orders_pb2.OrderContent) -> bool:
+        """Whether an order is on the side that closes. Of a derivative it must also be labelled
+        reduce_only: the venue then holds it to that, whatever happens on the way."""
+        held = self.held(content.symbol)
+        closing = types_pb2.SIDE_SELL if held > ZERO else types_pb2.SIDE_BUY
+        is_labelled = content.reduce_only or bool(self._spot_base(content.symbol))
+        return bool(held) and content.side == closing and is_labelled
 
     def _raise_alarm(self, first: Order) -> str:
         state = order_states.name_of(first.state)

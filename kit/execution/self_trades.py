@@ -20,7 +20,6 @@ from kit.execution.contract import (
     SelfTradePrevention,
     SelfTradeSetting,
 )
-from kit.execution.order_types import is_protective
 from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.order import Order
@@ -42,12 +41,12 @@ CANCEL_S = 2.0
 _log = telemetry.logger("orders.self_trades")
 
 
-def mode_of(content: orders_pb2.OrderContent, setting: SelfTradeSetting) -> SelfTradePrevention:
+def mode_of(order: Order, setting: SelfTradeSetting) -> SelfTradePrevention:
     """Return what an order wants. If it does not say, an order that limits a loss has the orders
     in its way cancelled; ``setting`` is for entries."""
-    if content.self_trade_prevention != UNSPECIFIED:
-        return content.self_trade_prevention
-    return CANCEL_MAKER if is_protective(content) else MODES[setting]
+    if order.content.self_trade_prevention != UNSPECIFIED:
+        return order.content.self_trade_prevention
+    return CANCEL_MAKER if order.is_protective else MODES[setting]
 
 
 class SelfTradeGuard:
@@ -69,7 +68,7 @@ class SelfTradeGuard:
         self, order: Order, request: OrderRequest, capabilities: OrderCapabilities
     ) -> SelfTradePrevention:
         """What the venue is to be asked to do for this order; UNSPECIFIED where it cannot."""
-        mode = mode_of(order.content, self._setting)
+        mode = mode_of(order, self._setting)
         does = (
             mode in capabilities.self_trade_prevention
             and request.time_in_force not in capabilities.self_trades_in
@@ -79,7 +78,7 @@ class SelfTradeGuard:
     async def clear(self, order: Order, request: OrderRequest) -> RequestRejected | None:
         """Make way for an order that the venue is not asked to prevent. Returns why it must not be
         sent. An order that limits a loss is sent even if the others may still be open."""
-        mode = mode_of(order.content, self._setting)
+        mode = mode_of(order, self._setting)
         if mode == ALLOW:
             return None
         met = self._met_by(order, request)

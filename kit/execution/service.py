@@ -7,7 +7,6 @@ journal and sent (``OrderSubmitter``); the venue's verdict and updates change it
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
-from decimal import Decimal
 from typing import Any
 
 import grpc
@@ -29,11 +28,10 @@ from kit.base.errors import (
     UnknownVenue,
 )
 from kit.base.paging import make_token, page_size, read_token
-from kit.execution import batches, pre_trade_checks
+from kit.execution import batches, order_admission
 from kit.execution.account import Account
 from kit.execution.approval_verifier import VerifiedOrder
 from kit.execution.groups import group_rules
-from kit.execution.order_amender import check_size
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import fill_message, order_message
 
@@ -58,8 +56,8 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         account = self._account(content.venue, content.account)
         order = account.submitter.find(content, approved.request_id)
         if order is None:
-            verified, held_here = batches.admit(account, approved)
-            order = await account.submitter.submit(verified, held_here=held_here)
+            verified = order_admission.verify(account, approved)
+            order = await order_admission.place(account, verified)
         await account.submitter.placed(order)
         return trade_flow_pb2.PlaceOrderResponse(order=order_message(order))
 
@@ -88,9 +86,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         orders = _find_group(account, request.approved)
         if not orders:
             verified = [account.verify(one, signed_pb2.OPERATION_PLACE) for one in request.approved]
-            account.check_ready()
-            members = group_rules.members(verified, account.check_inputs(content.symbol))
-            orders = await account.submitter.submit_group(members)
+            orders = await order_admission.place_group(account, verified)
         for order in orders:
             await account.submitter.placed(order)
         account.groups.advance(content.group.group_id)
@@ -104,17 +100,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         approved = request.approved
         if account.amender.find(order, approved.content, approved.request_id) is None:
             verified = account.verify(approved, signed_pb2.OPERATION_AMEND, order.key)
-            content = verified.content
-            account.check_ready()
-            account.amender.check(order, content)
-            inputs = account.check_inputs(content.symbol)
-            pre_trade_checks.check(content, inputs, is_amendment=True)
-            if content.stop_price and Decimal(content.stop_price) != order.stop_price:
-                pre_trade_checks.check_stop_side(content, inputs)
-            members = account.state.index.groups.get(order.group_id, ())
-            group_rules.check_amendment(order, content, members, inputs.best)
-            check_size(order, pre_trade_checks.amount("size", content.size), content)
-            await account.amender.amend(order, verified)
+            await order_admission.amend(account, order, verified)
         account.amender.raise_if_rejected(order, approved.request_id)
         return trade_flow_pb2.AmendOrderResponse(order=order_message(order))
 

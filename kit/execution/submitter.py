@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base import telemetry
@@ -29,7 +30,7 @@ from kit.execution.order_sender import OrderSender
 from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.order import Order
-from kit.execution.orders.request_reader import digest_of
+from kit.execution.orders.request_reader import digest_of, intent_of
 from kit.execution.outcome_resolver import OutcomeResolver
 from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.request_builder import RequestBuilder
@@ -40,12 +41,14 @@ from kit.execution.venue_calls import answer_of, verdict_of, verdicts_of
 _log = telemetry.logger("orders.submitter")
 
 
-class GroupOrder(NamedTuple):
-    """An order of a group that has passed the checks."""
+class CheckedOrder(NamedTuple):
+    """An order that has passed the checks."""
 
     order: VerifiedOrder
     held_here: bool
     """Whether it is held here at first."""
+    is_reduction: bool = False
+    """Whether it was found to reduce only what is held."""
 
 
 class OrderSubmitter:
@@ -90,13 +93,15 @@ class OrderSubmitter:
             raise RequestIdReused(text, request_id=request_id)
         return order
 
-    async def submit(self, verified: VerifiedOrder, *, held_here: bool = False) -> Order:
+    async def submit(
+        self, verified: VerifiedOrder, *, held_here: bool = False, is_reduction: bool = False
+    ) -> Order:
         """Send an order that has passed the checks, or hold it here; once for each request id.
         Raises StoreUnavailable; it was not sent then."""
         require_verified(verified, signed_pb2.OPERATION_PLACE)
         order = self.find(verified.content, verified.request_id)
         if order is None:
-            order = self.intend(verified, held_here=held_here)
+            order = self.intend(verified, held_here=held_here, is_reduction=is_reduction)
             work = self._hold(order) if held_here else self._send(order)
             self._placing[order.key] = self.tasks.start(work)
         await self.placed(order)
@@ -112,23 +117,31 @@ class OrderSubmitter:
         approved.content.CopyFrom(content)
         # It was valid when the work began. The work goes on until the position is closed.
         approved.request_id, approved.expires_time_ns = request_id, 0
-        order = self.state.index.add_intended(self._intent(approved, held_here=False))
+        order = self.state.index.add_intended(
+            self._intent(approved, held_here=False, is_reduction=True)
+        )
         self._placing[order.key] = self.tasks.start(self._send(order))
         await self.placed(order)
         return order
 
-    async def submit_group(self, members: Sequence[GroupOrder]) -> list[Order]:
+    async def submit_group(self, members: Sequence[CheckedOrder]) -> list[Order]:
         """Submit the orders of a new group: all are written in one record, then those that are not
         held here are sent. Raises StoreUnavailable; none was sent then."""
-        orders = [self.intend(one.order, held_here=one.held_here) for one in members]
+        orders = [
+            self.intend(one.order, held_here=one.held_here, is_reduction=one.is_reduction)
+            for one in members
+        ]
         group = GroupIntent(tuple(order.intent() for order in orders))
         await self._submit_all([orders], (group,))
         return orders
 
-    def intend(self, verified: VerifiedOrder, *, held_here: bool) -> Order:
+    def intend(
+        self, verified: VerifiedOrder, *, held_here: bool, is_reduction: bool = False
+    ) -> Order:
         """Keep a new order that is to be submitted now, so that checks of the next count it."""
         require_verified(verified, signed_pb2.OPERATION_PLACE)
-        return self.state.index.add_intended(self._intent(verified.approved, held_here))
+        intent = self._intent(verified.approved, held_here, is_reduction)
+        return self.state.index.add_intended(intent)
 
     async def submit_intended(self, orders: Sequence[Order]) -> None:
         """Submit independent orders that ``intend`` has just returned: all are on disk, by one
@@ -240,20 +253,11 @@ class OrderSubmitter:
         """The client order id of a request."""
         return client_order_id(self._context.venue, self._context.account, request_id)
 
-    def _intent(self, approved: signed_pb2.ApprovedOrder, held_here: bool) -> OrderIntent:
-        content = approved.content
-        return OrderIntent(
-            key=self.order_key(approved.request_id),
-            request_id=approved.request_id,
-            digest=digest_of(content, approved.request_id),
-            content=content.SerializeToString(),
-            created_time_ns=self.clock.time_ns(),
-            approval_expires_time_ns=approved.expires_time_ns,
-            held_here=held_here,
-            key_id=approved.key_id,
-            signature=approved.signature,
-            fencing_epoch=approved.fencing_epoch,
-        )
+    def _intent(
+        self, approved: signed_pb2.ApprovedOrder, held_here: bool, is_reduction: bool
+    ) -> OrderIntent:
+        intent = intent_of(approved, self.order_key(approved.request_id), self.clock.time_ns())
+        return structs.replace(intent, held_here=held_here, is_reduction=is_reduction)
 
     async def _hold(self, order: Order) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Background tasks, and waiting for an event with a limit of time."""
+"""Background tasks, calls a few at a time, and waiting for an event with a limit of time."""
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Iterable

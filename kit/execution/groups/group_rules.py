@@ -21,7 +21,7 @@ from kit.execution.order_types import BETTER_PRICES, CONDITIONAL, IMMEDIATE, TYP
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import content_message
 from kit.execution.reference_prices import BestPrices
-from kit.execution.submitter import GroupOrder
+from kit.execution.submitter import CheckedOrder
 
 MEMBERS_MAX = 4
 ENTRY = orders_pb2.GROUP_ROLE_ENTRY
@@ -62,10 +62,13 @@ def check_alone(content: orders_pb2.OrderContent) -> None:
 
 
 def members(
-    verified: Sequence[VerifiedOrder], inputs: pre_trade_checks.PreTradeCheckInputs
-) -> Sequence[GroupOrder]:
-    """Check each order of a group, and decide which are held here at first. Raises InvalidOrder,
-    NotSupported."""
+    verified: Sequence[VerifiedOrder],
+    inputs: pre_trade_checks.PreTradeCheckInputs,
+    *,
+    is_reduction: bool = False,
+) -> Sequence[CheckedOrder]:
+    """Check each order of a group, and decide which are held here at first. ``is_reduction``: they
+    are alternatives that only reduce what is held. Raises InvalidOrder, NotSupported."""
     contents = [one.content for one in verified]
     # An exit is sent later: the current price and balances say nothing about it.
     later = replace(inputs, best=None, balances=None)
@@ -81,10 +84,12 @@ def members(
     found = []
     for order, content in zip(verified, contents, strict=True):
         is_exit = content.group.role == EXIT
-        held_here = pre_trade_checks.check(content, later if is_exit else inputs)
+        held_here = pre_trade_checks.check(
+            content, later if is_exit else inputs, is_reduction=is_reduction
+        )
         if content.group.role != ENTRY:
             held_here = content is not first
-        found.append(GroupOrder(order, held_here))
+        found.append(CheckedOrder(order, held_here, is_reduction))
     return found
 
 

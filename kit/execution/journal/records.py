@@ -27,6 +27,8 @@ class OrderIntent(msgspec.Struct, frozen=True, array_like=True, tag="i"):
     signature: bytes = b""
     """The signature of the approval; empty as ``key_id``."""
     fencing_epoch: int = 0
+    is_reduction: bool = False
+    """Whether it was found to reduce only what is held."""
 
 
 class GroupIntent(msgspec.Struct, frozen=True, array_like=True, tag="g"):

@@ -1,7 +1,7 @@
 """The balances and positions of an account, as the venue reported them last.
 
 Fills since the venue's last report are summed up, to tell a change that the fills explain from one
-that they do not.
+that they do not. Reports and fills arrive in any order: what is held is between the two.
 """
 
 from bisect import insort
@@ -14,7 +14,7 @@ from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.accounting import amounts
 from kit.accounting.amounts import ZERO
-from kit.base.clock import Clock
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.execution.approval import plain
 from kit.execution.contract import VenueBalance, VenuePosition
 from kit.execution.journal.records import BalanceRecord, OrderFill, PositionRecord, Record
@@ -22,6 +22,8 @@ from kit.execution.orders.account_state import JournalRecordWriter
 from kit.execution.orders.order_messages import balance_message, position_message
 from kit.execution.reference_prices import FindInstrument
 
+BOOKED_NS = 10 * NANOSECONDS_PER_SECOND
+"""A comparison may not include fills that were received less than this before."""
 FILLS_MAX = 1000
 """Fills since the venue's last report; with more of them no difference is found."""
 
@@ -42,11 +44,22 @@ class BalancesAndPositions:
         self._fill_amounts: dict[str, list[tuple[int, Decimal]]] = {}
         """By asset or symbol, what each fill since the venue's last report has added, in the order
         of the venue's times: fills are read newest first at some venues."""
+        self._by_fills: dict[str, Decimal] = {}
+        """By asset or symbol, what is held by the last comparison and all fills since."""
+        self._filled_time_ns: dict[str, int] = {}
+
+    def bounds(self, name: str) -> tuple[Decimal, Decimal]:
+        """Return the smallest and the largest balance of an asset, or position in a symbol, that is
+        possible: the venue's last report may be ahead of the fills, or behind."""
+        reported = self._reported(name)
+        by_fills = self._by_fills.get(name, reported)
+        return min(reported, by_fills), max(reported, by_fills)
 
     def apply_balance(self, update: VenueBalance) -> bool:
         """Apply a balance. Returns whether it differs from the last one."""
         self.balances_time_ns = self._clock.time_ns()
         self._fill_amounts.pop(update.asset, None)
+        self._by_fills.setdefault(update.asset, self._reported(update.asset))
         if self.balances.get(update.asset) == update:
             return False
         self.balances[update.asset] = update
@@ -57,6 +70,7 @@ class BalancesAndPositions:
         """Apply a position. Returns whether it differs from the last one."""
         self.positions_time_ns = self._clock.time_ns()
         self._fill_amounts.pop(update.symbol, None)
+        self._by_fills.setdefault(update.symbol, self._reported(update.symbol))
         before = self.positions.get(update.symbol)
         self.positions[update.symbol] = update
         if before is None or before.size != update.size:
@@ -69,7 +83,7 @@ class BalancesAndPositions:
         size = fill.size if is_bought else -fill.size
         instrument = self._instrument(fill.symbol)
         if instrument is None or instrument.kind != types_pb2.INSTRUMENT_KIND_SPOT:
-            self._add(fill.symbol, size, fill.venue_time_ns)
+            self._add(fill.symbol, size, fill)
             return
         value = amounts.product(fill.price, size)
         changes = {instrument.base: size}
@@ -77,7 +91,7 @@ class BalancesAndPositions:
         for asset, amount in fill.fees:
             changes[asset] = amounts.subtract(changes.get(asset, ZERO), amount)
         for asset, amount in changes.items():
-            self._add(asset, amount, fill.venue_time_ns)
+            self._add(asset, amount, fill)
 
     def replace_balances(
         self, reported: Iterable[VenueBalance], *, compare: bool
@@ -94,6 +108,7 @@ class BalancesAndPositions:
                 detail = "a deposit, a withdrawal, or fills that were missed"
                 yield _difference(kind, asset, before, after.total, detail)
             self.apply_balance(after)
+            self._compared(asset)
 
     def replace_positions(
         self, reported: Iterable[VenuePosition], *, compare: bool
@@ -109,6 +124,7 @@ class BalancesAndPositions:
                 detail = "the fills do not add up to it"
                 yield _difference(kind, symbol, before, after.size, detail)
             self.apply_position(after)
+            self._compared(symbol)
 
     def records(self) -> Iterator[Record]:
         """Yield the records from which ``replay`` restores balances and positions."""
@@ -122,9 +138,11 @@ class BalancesAndPositions:
         if isinstance(record, BalanceRecord):
             self._fill_amounts.pop(record.asset, None)
             self.balances[record.asset] = VenueBalance(record.asset, record.total, record.free)
+            self._by_fills[record.asset] = record.total
         else:
             self._fill_amounts.pop(record.symbol, None)
             self.positions[record.symbol] = VenuePosition(record.symbol, record.size)
+            self._by_fills[record.symbol] = record.size
 
     def balance_messages(self) -> list[orders_pb2.Balance]:
         """Render the balances that are not zero, by asset."""
@@ -142,10 +160,24 @@ class BalancesAndPositions:
             if position.size
         ]
 
-    def _add(self, name: str, amount: Decimal, time_ns: int) -> None:
+    def _reported(self, name: str) -> Decimal:
+        if name in self.positions:
+            return self.positions[name].size
+        return self.balances[name].total if name in self.balances else ZERO
+
+    def _compared(self, name: str) -> None:
+        """Take over what the venue has, unless a fill may not be in it yet."""
+        now_ns = self._clock.time_ns()
+        if now_ns - self._filled_time_ns.get(name, 0) > BOOKED_NS:
+            self._by_fills[name] = self._reported(name)
+
+    def _add(self, name: str, amount: Decimal, fill: OrderFill) -> None:
+        by_fills = self._by_fills.get(name, self._reported(name))
+        self._by_fills[name] = amounts.add(by_fills, amount)
+        self._filled_time_ns[name] = fill.received_time_ns
         fill_amounts = self._fill_amounts.setdefault(name, [])
         if len(fill_amounts) < FILLS_MAX:
-            insort(fill_amounts, (time_ns, amount), key=itemgetter(0))
+            insort(fill_amounts, (fill.venue_time_ns, amount), key=itemgetter(0))
 
     def _is_explained(self, name: str, before: Decimal, after: Decimal) -> bool:
         """Whether fills lead from one amount to the other. The venue's last report may include the

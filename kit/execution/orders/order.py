@@ -60,6 +60,8 @@ class Order:
     """The key that approved it; empty for external orders and in journals of older versions."""
     signature: bytes = b""
     fencing_epoch: int = 0
+    is_reduction: bool = False
+    """Whether it was found to reduce only what is held, when it was placed."""
     external: bool = False
     was_held_here: bool = False
     """Whether it was placed to be held here, for its stop price or its turn in a group."""
@@ -152,9 +154,9 @@ class Order:
     @property
     def is_protective(self) -> bool:
         """Whether it limits a loss, by its content as requested: it reduces only, is a stop or a
-        take-profit, or is an exit of a group; or it closes a position for Flatten. All others are
+        take-profit, or is an exit of a group; or it was taken as a reduction. All others are
         entries."""
-        return is_protective(self.content) or CLOSE_MARK in self.request_id
+        return self.is_reduction or is_protective(self.content)
 
     @property
     def priority(self) -> Priority:
@@ -303,6 +305,7 @@ class Order:
             key_id=self.key_id,
             signature=self.signature,
             fencing_epoch=self.fencing_epoch,
+            is_reduction=self.is_reduction,
         )
 
     def update(self) -> OrderUpdate:
@@ -355,6 +358,7 @@ def intended_order(intent: OrderIntent, find_instrument: FindInstrument = not_li
         key_id=intent.key_id,
         signature=intent.signature,
         fencing_epoch=intent.fencing_epoch,
+        is_reduction=intent.is_reduction,
         was_held_here=intent.held_here,
         held_here=intent.held_here,
         updated_time_ns=intent.created_time_ns,

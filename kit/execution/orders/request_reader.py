@@ -3,10 +3,11 @@
 import hashlib
 from decimal import Decimal
 
-from venuemesh.tradeflow.v1 import orders_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.execution.approval import content_text
 from kit.execution.contract import OrderRequest, TimeInForce
+from kit.execution.journal.records import OrderIntent
 
 
 def read_request(content: orders_pb2.OrderContent, client_order_id: str) -> OrderRequest:
@@ -24,6 +25,22 @@ def read_request(content: orders_pb2.OrderContent, client_order_id: str) -> Orde
         expire_time_ns=content.expire_time_ns,
         post_only=content.post_only,
         reduce_only=content.reduce_only,
+    )
+
+
+def intent_of(approved: signed_pb2.ApprovedOrder, key: str, now_ns: int) -> OrderIntent:
+    """Return the record of an approved order that is to be sent."""
+    return OrderIntent(
+        key=key,
+        request_id=approved.request_id,
+        digest=digest_of(approved.content, approved.request_id),
+        content=approved.content.SerializeToString(),
+        created_time_ns=now_ns,
+        approval_expires_time_ns=approved.expires_time_ns,
+        held_here=False,
+        key_id=approved.key_id,
+        signature=approved.signature,
+        fencing_epoch=approved.fencing_epoch,
     )
 
 

@@ -1,13 +1,15 @@
 """The accounts file: its limits hold exactly, and are read again while the process runs."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import SettingError
-from kit.execution.account_terms import NO_LIMITS, AccountsFile, read_accounts
+from kit.execution.account_terms import AMOUNTS, COUNTS, NO_LIMITS, AccountsFile, read_accounts
 
+ORDERS_PAGE = Path(__file__).parents[3] / "docs" / "ORDERS.md"
 CONTENT = """
 [[accounts]]
 account = "binance/main"
@@ -109,3 +111,11 @@ def test_changed_file_holds_at_once_and_an_unreadable_one_changes_nothing(tmp_pa
     clock.now_ns += NANOSECONDS_PER_SECOND
     assert accounts.key("desk").open_orders_max == 3
     assert accounts.problem == ""
+
+
+def test_example_of_the_documentation_can_be_read(tmp_path):
+    chapter = ORDERS_PAGE.read_text().partition("\n## Limits\n")[2]
+    file = tmp_path / "accounts.toml"
+    write(file, chapter.partition("```toml\n")[2].partition("```")[0])
+    (terms,) = read_accounts(file).accounts
+    assert all(getattr(terms.limits, name) for name in (*AMOUNTS, *COUNTS))

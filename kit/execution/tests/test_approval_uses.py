@@ -1,22 +1,16 @@
 """An approval is used for the operation that it names, and refused with a reason for others."""
 
-from dataclasses import replace
-from decimal import Decimal
-
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.errors import AccountNotReady, ApprovalRejected, VenuemeshError
+from kit.base.errors import ApprovalRejected, VenuemeshError
 from kit.execution.approval import ApprovalSigner, MeshScope
-from kit.execution.contract import VenuePosition
 from kit.execution.service import TradeFlowServicer
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import (
     KEY,
-    KEYS,
     SCOPE,
     Prices,
     heartbeat,
@@ -269,52 +263,5 @@ def test_heartbeat_ahead_of_time_does_not_void_those_that_follow():
         account.dead_man.has_fired = True
         await account.heartbeat(heartbeat(account, 4))
         assert not account.dead_man.has_fired
-
-    run(scenario())
-
-
-@pytest.mark.parametrize(
-    ("changes", "is_allowed"),
-    [
-        ({}, True),
-        ({"size": "5"}, True),
-        ({"size": "5.5"}, False),
-        ({"side": types_pb2.SIDE_BUY}, False),
-        ({"reduce_only": False}, False),
-        ({"symbol": "ETHUSDT"}, False),
-    ],
-)
-def test_break_glass_key_only_reduces_the_confirmed_position(monkeypatch, changes, is_allowed):
-    async def scenario():
-        at = await ready_caller()
-        monkeypatch.setitem(KEYS, "authority", replace(KEYS["authority"], role="reduce"))
-        positions = at.world.account.balances_and_positions.positions
-        positions["BTCUSDT"] = VenuePosition("BTCUSDT", Decimal(5))
-        content = limit_order(
-            **{"side": types_pb2.SIDE_SELL, "size": "2", "reduce_only": True, **changes}
-        )
-        approved = at.approve(content=content)
-        if is_allowed:
-            assert at.world.account.verify(approved, PLACE).only_reduces
-        else:
-            with pytest.raises(ApprovalRejected) as caught:
-                at.world.account.verify(approved, PLACE)
-            assert caught.value.metadata["why"] == "reduce_only"
-
-    run(scenario())
-
-
-def test_break_glass_key_reduces_while_the_authority_is_silent(monkeypatch):
-    async def scenario():
-        at = await ready_caller()
-        account = at.world.account
-        account.dead_man.has_fired = True
-        with pytest.raises(AccountNotReady):
-            await at.place(at.approve())
-        monkeypatch.setitem(KEYS, "authority", replace(KEYS["authority"], role="reduce"))
-        account.balances_and_positions.positions["BTCUSDT"] = VenuePosition("BTCUSDT", Decimal(-5))
-        closing = limit_order(size="5", reduce_only=True)
-        order = await at.place(at.approve(content=closing))
-        assert order.state == orders_pb2.ORDER_STATE_OPEN
 
     run(scenario())

@@ -67,7 +67,7 @@ def test_the_types_reject_every_other_argument(tmp_path):
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 from kit.execution.order_amender import OrderAmender
 from kit.execution.orders.order import Order
-from kit.execution.submitter import GroupOrder, OrderSubmitter
+from kit.execution.submitter import CheckedOrder, OrderSubmitter
 from kit.execution.approval_verifier import ApprovalVerifier, VerifiedOrder
 
 
@@ -82,7 +82,7 @@ async def bypass(
     await submitter.submit(content)
     await submitter.submit(VerifiedOrder(approved, None))
     await submitter.submit(VerifiedOrder(approved))
-    await submitter.submit_group([GroupOrder(approved, False)])
+    await submitter.submit_group([CheckedOrder(approved, False)])
     await amender.amend(order, approved)
 
 
