@@ -57,8 +57,8 @@ class OrderRequest(msgspec.Struct, frozen=True, gc=False):
     """Of a market order: the price beyond which it is not to trade."""
     self_trade_prevention: SelfTradePrevention = orders_pb2.SELF_TRADE_PREVENTION_UNSPECIFIED
     """What the venue is asked to do; UNSPECIFIED: its own rule applies."""
-    send_until_ns: int = 0
-    """It must not be sent later: its approval has expired then. 0: at any time."""
+    send_within_s: float = 0
+    """From now on; it must not be sent later, as its approval has expired then. 0: at any time."""
 
     @property
     def buys(self) -> bool:

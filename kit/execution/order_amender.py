@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import InvalidOrder, NotSupported, RequestIdReused
 from kit.execution.approval import plain
 from kit.execution.approval_verifier import VerifiedOrder, require_verified
@@ -161,7 +162,10 @@ class OrderAmender:
         if rejected is not None:
             self._end(order, amendment, AmendmentOutcome.REJECTED, rejected.detail)
             return
-        request = structs.replace(request, send_until_ns=amendment.approval_expires_time_ns)
+        left_ns = amendment.approval_expires_time_ns - self._submitter.clock.time_ns()
+        if amendment.approval_expires_time_ns:
+            within_s = max(1, left_ns) / NANOSECONDS_PER_SECOND
+            request = structs.replace(request, send_within_s=within_s)
         call = self._client.amend(order.venue_key, request, order.priority)
         verdict = await verdict_of(call, self._timeout_s)
         if isinstance(verdict, RequestAccepted):

@@ -3,6 +3,7 @@
 from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.execution.contract import ExecutionClient, OrderRequest, RequestRejected
 from kit.execution.orders.order import Order
 from kit.execution.reference_prices import ReferenceMarketData
@@ -20,11 +21,13 @@ class RequestBuilder:
         market: ReferenceMarketData,
         settings: OrdersSettings,
         self_trades: SelfTradeGuard,
+        clock: Clock,
     ) -> None:
         self._client = client
         self._market = market
         self._settings = settings
         self._self_trades = self_trades
+        self._clock = clock
 
     async def build(self, order: Order) -> OrderRequest | RequestRejected:
         """Return the request with its worst price and its self-trade prevention, or why it must
@@ -42,6 +45,7 @@ class RequestBuilder:
         if is_unbounded_entry(order, request, capabilities, self._settings):
             detail = "not sent: the book is in doubt"
             return RequestRejected(orders_pb2.REJECT_REASON_PRICE, detail)
-        if order.was_held_here:
+        if order.was_held_here or not order.approval_expires_time_ns:
             return request
-        return structs.replace(request, send_until_ns=order.approval_expires_time_ns)
+        left_ns = max(1, order.approval_expires_time_ns - self._clock.time_ns())
+        return structs.replace(request, send_within_s=left_ns / NANOSECONDS_PER_SECOND)

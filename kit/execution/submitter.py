@@ -73,7 +73,7 @@ class OrderSubmitter:
         self._context = context
         self._settings = context.settings
         self.self_trades = SelfTradeGuard(state, self.cancel, self.tasks, context.settings)
-        requests = RequestBuilder(client, market, context.settings, self.self_trades)
+        requests = RequestBuilder(client, market, context.settings, self.self_trades, context.clock)
         self.sender = OrderSender(client, state, resolver, requests, context.settings)
         self._placing: dict[str, asyncio.Task[None]] = {}
 

@@ -75,9 +75,11 @@ class CcxtExecutionClient:
         return self._orders.capabilities
 
     async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
+        send_by_s = _send_by_s(request)
+
         async def requests() -> Sequence[OrderApiRequest]:
             placed = self._orders.place(request.bounded())
-            return [replace(placed, send_until_ns=request.send_until_ns)]
+            return [replace(placed, send_by_s=send_by_s)]
 
         return self._placed(await self._send(requests, priority))
 
@@ -122,10 +124,12 @@ class CcxtExecutionClient:
     async def amend(
         self, key: OrderKey, request: OrderRequest, priority: Priority = Priority.NEW
     ) -> Verdict:
+        send_by_s = _send_by_s(request)
+
         async def requests() -> Sequence[OrderApiRequest]:
             await self._check_amendment(key, request, priority)
             amended = self._orders.amend(await self._named(key, priority), request)
-            return [replace(amended, send_until_ns=request.send_until_ns)]
+            return [replace(amended, send_by_s=send_by_s)]
 
         return await self._send(requests, priority)
 
@@ -333,6 +337,12 @@ class CcxtExecutionClient:
 
 def _new_key(request: OrderRequest) -> OrderKey:
     return OrderKey(request.symbol, request.client_order_id, "")
+
+
+def _send_by_s(request: OrderRequest) -> float:
+    """The time of the event loop after which a request must not be sent; 0: none."""
+    within_s = request.send_within_s
+    return asyncio.get_running_loop().time() + within_s if within_s else 0
 
 
 def _key(order: VenueOrder) -> OrderKey:

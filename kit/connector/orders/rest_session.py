@@ -6,6 +6,7 @@ answer is the venue's own text. Numbers without quotes are kept as texts too. cc
 and does not pace them: the request budget does (kit/base/request_budget.py).
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -51,7 +52,6 @@ UNREADABLE = (ValueError, LookupError, TypeError, ArithmeticError, AttributeErro
 """Errors of code that reads an answer which is not as it should be."""
 
 _log = telemetry.logger("orders.rest_session")
-_clock = SystemClock()
 
 RowT = TypeVar("RowT")
 
@@ -75,12 +75,12 @@ class OrderApiRequest:
     """The name of the request on the order websocket; empty: it goes by REST only."""
     socket_params: Any = None
     """Its parameters there, where they differ from ``params``."""
-    send_until_ns: int = 0
-    """It must not be sent later; 0: at any time."""
+    send_by_s: float = 0
+    """A time of the event loop, after which it must not be sent; 0: at any time."""
 
     def too_late(self) -> RequestRejected | None:
         """Return why it must not be sent any more: its turn came too late."""
-        if not 0 < self.send_until_ns <= _clock.time_ns():
+        if not 0 < self.send_by_s <= asyncio.get_running_loop().time():
             return None
         detail = "not sent: its approval expired while it waited for its turn"
         return RequestRejected(orders_pb2.REJECT_REASON_NEVER_ARRIVED, detail)

@@ -1,6 +1,7 @@
 """A request is not sent after its approval has expired, and the clock is corrected when the venue
 rejects the time of one."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -8,22 +9,19 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
 from kit.base.request_budget import Priority, RequestBudget
-from kit.connector.orders import rest_session
 from kit.connector.orders.tests.test_order_socket import ERRORS, REQUEST, place
 from kit.execution.contract import RequestAccepted, RequestRejected
 
 
 @pytest.mark.parametrize("is_by_rest", [False, True])
-async def test_request_is_not_sent_after_its_approval_expired(monkeypatch, is_by_rest):
-    now_ns = 5
-    monkeypatch.setattr(rest_session._clock, "time_ns", lambda: now_ns)
+async def test_request_is_not_sent_after_its_approval_expired(is_by_rest):
     budget = RequestBudget("binance", 1000, SystemClock(), concurrent_max=2)
     operation = "" if is_by_rest else "place"
-    request = replace(REQUEST, operation=operation, send_until_ns=10)
+    now_s = asyncio.get_running_loop().time()
+    late = replace(REQUEST, operation=operation, send_by_s=now_s + 1e-6)
     async with place(budget=budget) as at:
-        first, waiting = at.start(), at.start(request)
+        first, waiting = at.start(), at.start(late)
         await at.written.get()
-        now_ns = 10
         await at.venue.send({"n": 1, "answer": {"id": "a"}})
         assert await first == RequestAccepted("a")
         rejected = await waiting
@@ -31,8 +29,7 @@ async def test_request_is_not_sent_after_its_approval_expired(monkeypatch, is_by
         assert rejected.detail == "not sent: its approval expired while it waited for its turn"
         assert at.written.empty()
         assert not at.venue.sent
-        now_ns = 9
-        sending = at.start(request)
+        sending = at.start(replace(late, send_by_s=now_s + 3600))
         if not is_by_rest:
             await at.venue.send({"n": (await at.written.get())["n"], "answer": {"id": "b"}})
         assert isinstance(await sending, RequestAccepted)
