@@ -138,5 +138,7 @@ def _check_notional(
 def _exceeded(limit: str, field: str, value: str, allowed: str, state: LimitState) -> LimitExceeded:
     symbol, whose = state.instrument.symbol, state.whose
     text = f"{field} would be {value}; {limit} of {whose} allows {allowed} for {symbol}"
+    is_rate = limit == "orders_per_second_max"
+    text += "; try again in a second" if is_rate else "; place a smaller one, or cancel open orders"
     metadata = {"limit_name": limit, "field": field, "value": value, "limit": allowed}
     return LimitExceeded(text, whose=whose, **metadata)
