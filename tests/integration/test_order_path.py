@@ -15,7 +15,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
 from kit.base import rpc
-from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.settings import MeshSettings
 from kit.base.telemetry import Meter
 from kit.conformance.simulated_exchange import exchange
@@ -82,8 +82,6 @@ class Trading:
         self._enter = stack.enter_async_context
         self._data_dir = data_dir
         self._clock = ManualClock()
-        # Whether an approval has ended in the queue of requests is judged by the machine's clock.
-        self._clock.now_ns = SystemClock().time_ns()
         self._orders = 0
         self.published: list[trade_flow_pb2.StreamExecutionsResponse] = []
         """What StreamExecutions has sent."""
