@@ -13,14 +13,8 @@ until it ends.
 import asyncio
 import heapq
 import math
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import (
-    AbstractAsyncContextManager,
-    asynccontextmanager,
-    contextmanager,
-    nullcontext,
-)
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from itertools import count
@@ -53,20 +47,6 @@ class Priority(IntEnum):
     """A caller waits for the answer."""
     BACKFILL = 4
     """Reads the past."""
-
-
-_lowest_priority = ContextVar("_lowest_priority", default=Priority.BACKFILL)
-
-
-@contextmanager
-def at_least(priority: Priority) -> Iterator[None]:
-    """Give the calls made in the body at least this priority: the same call may read the past, or
-    be a question that somebody waits for."""
-    before = _lowest_priority.set(min(priority, _lowest_priority.get()))
-    try:
-        yield
-    finally:
-        _lowest_priority.reset(before)
 
 
 class Scope(Enum):
@@ -120,8 +100,9 @@ class TokenBucket:
         missing = 1 + reserved - self._tokens
         return missing / self._per_second if missing > 1e-6 else 0.0
 
-    def take(self) -> None:
-        self._tokens -= 1
+    def take(self, count: int = 1) -> None:
+        """Take tokens, also such as have to be made up for first."""
+        self._tokens -= count
 
 
 @dataclass(order=True, slots=True)
@@ -199,6 +180,10 @@ class RequestBudget:
             self._suspended_until_ns[scope] = until_ns
         self.fail_suspended()
 
+    def spend(self, calls: int) -> None:
+        """Count more calls for a turn that has begun. Later calls wait for them."""
+        self._bucket.take(calls)
+
     def ban(self, seconds: float) -> None:
         """Block all calls of all budgets of the venue for a time. Those that wait fail with
         RateLimited."""
@@ -224,7 +209,7 @@ class RequestBudget:
     ) -> AsyncIterator[None]:
         """Wait for a turn, which lasts for the body. Raises RateLimited while the scope is
         suspended, and when WAITING_MAX calls wait already."""
-        await self._wait(min(priority, _lowest_priority.get()), scope)
+        await self._wait(priority, scope)
         try:
             yield
         finally:

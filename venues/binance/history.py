@@ -114,6 +114,12 @@ class BinanceHistory:
             found = await self._backfill("HistoricalTrades", query, _trade)
         return [trade for trade in found if int(trade.trade_id) >= first_trade_id][:count]
 
+    async def last_trade(self, symbol: str) -> market_data_pb2.Trade | None:
+        """GET trades, or GET aggTrades."""
+        name, read = ("AggTrades", _aggregate) if self._aggregate else ("Trades", _trade)
+        rows = await self._get(Priority.QUESTION, name, {"symbol": symbol, "limit": 1}, list)
+        return read(rows[-1]) if rows else None
+
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Candle]:

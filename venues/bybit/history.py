@@ -97,6 +97,13 @@ class BybitHistory:
             return [trade for trade in found if trade.venue_time_ns >= start_time_ns][:count]
         return found[-count:]
 
+    async def last_trade(self, symbol: str) -> market_data_pb2.Trade | None:
+        """GET /v5/market/recent-trade."""
+        query = {"symbol": symbol, "limit": 1}
+        method = "publicGetV5MarketRecentTrade"
+        rows = await self._get(Priority.QUESTION, method, query, lambda result: result["list"])
+        return _trade(rows[0]) if rows else None
+
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Candle]:

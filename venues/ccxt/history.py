@@ -78,6 +78,12 @@ class CcxtHistory:
             return self._from_id(found, first_trade_id)[:count]
         return found[:count] if start_time_ns else found[-count:]
 
+    async def last_trade(self, symbol: str) -> market_data_pb2.Trade | None:
+        """fetch_trades."""
+        self._require("fetchTrades")
+        found = await self._call(Priority.QUESTION, _trades, "fetch_trades", symbol)
+        return found[-1] if found else None
+
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Candle]:

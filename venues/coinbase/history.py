@@ -109,6 +109,11 @@ class CoinbaseAdvancedHistory:
             return await self._forth_from(symbol, start_time_ns, count)
         return await self._trades_of(symbol, {"limit": min(count, TRADES_MAX)})
 
+    async def last_trade(self, symbol: str) -> Trade | None:
+        """GET /api/v3/brokerage/market/products/BTC-USD/ticker."""
+        found = await self._trades_of(symbol, {"limit": 1}, Priority.QUESTION)
+        return found[-1] if found else None
+
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[Candle]:
@@ -165,12 +170,15 @@ class CoinbaseAdvancedHistory:
             window_s *= 2
         return [found[number] for number in sorted(found)][:count]
 
-    async def _trades_of(self, symbol: str, query: Mapping[str, object]) -> list[Trade]:
+    async def _trades_of(
+        self, symbol: str, query: Mapping[str, object], priority: Priority = Priority.BACKFILL
+    ) -> list[Trade]:
         """Parse {"trades":[{"trade_id":"995098663","product_id":"BTC-USD","price":"68923.67",
         "size":"0.00064","time":"2026-04-07T00:28:58.544778Z","side":"SELL",…},…]} into rows, oldest
         first."""
         method = "v3PublicGetBrokerageMarketProductsProductIdTicker"
-        return await self._rest.get(method, {"product_id": symbol, **query}, _advanced_trades)
+        query = {"product_id": symbol, **query}
+        return await self._rest.get(method, query, _advanced_trades, priority)
 
 
 class CoinbaseExchangeHistory:
@@ -220,6 +228,11 @@ class CoinbaseExchangeHistory:
         page = await self._before(symbol, first_trade_id + limit, limit)
         return [one for one in page if int(one.trade_id) >= first_trade_id]
 
+    async def last_trade(self, symbol: str) -> Trade | None:
+        """GET /products/BTC-USD/trades."""
+        found = await self._before(symbol, 0, 1, Priority.QUESTION)
+        return found[-1] if found else None
+
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[Candle]:
@@ -257,12 +270,14 @@ class CoinbaseExchangeHistory:
             page = await self._before(symbol, last + 1, TRADES_MAX)
         raise self._rest.unavailable(f"the trades of {symbol} at that time are not found")
 
-    async def _before(self, symbol: str, trade_id: int, limit: int) -> list[Trade]:
+    async def _before(
+        self, symbol: str, trade_id: int, limit: int, priority: Priority = Priority.BACKFILL
+    ) -> list[Trade]:
         """The newest trades older than this one (0: than now), oldest first: rows are
         {"trade_id":15035219,"side":"sell","size":"0.27426731","price":"25820.42000000",
         "time":"2023-09-10T13:47:41.447577Z"}."""
         query = {"id": symbol, "limit": limit} | ({"after": trade_id} if trade_id else {})
-        return await self._rest.get("publicGetProductsIdTrades", query, _exchange_trades)
+        return await self._rest.get("publicGetProductsIdTrades", query, _exchange_trades, priority)
 
 
 class _Rest:

@@ -96,6 +96,13 @@ class DeribitHistory:
             method = "publicGetGetLastTradesByInstrumentAndTime"
         return await self._get(Priority.BACKFILL, method, query, _trades)
 
+    async def last_trade(self, symbol: str) -> market_data_pb2.Trade | None:
+        """GET public/get_last_trades_by_instrument."""
+        query = {"instrument_name": symbol, "count": 1}
+        method = "publicGetGetLastTradesByInstrument"
+        found = await self._get(Priority.QUESTION, method, query, _trades)
+        return found[-1] if found else None
+
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Candle]:

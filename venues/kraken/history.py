@@ -115,6 +115,12 @@ class KrakenHistory:
             self._newest_asked[symbol] = _mark(found[-1])
         return found
 
+    async def last_trade(self, symbol: str) -> market_data_pb2.Trade | None:
+        """GET /0/public/Trades."""
+        query = {"pair": await self._pair(symbol), "count": 1}
+        rows = await self._rest.get(Priority.QUESTION, "publicGetTrades", query, _rows)
+        return _trade(rows[-1]) if rows else None
+
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Candle]:

@@ -109,6 +109,12 @@ class OkxHistory:
         query = {"instId": symbol, "limit": min(count, NEWEST_TRADES_MAX)}
         return (await self._get(Priority.BACKFILL, "publicGetMarketTrades", query, _trade))[::-1]
 
+    async def last_trade(self, symbol: str) -> market_data_pb2.Trade | None:
+        """GET /api/v5/market/trades."""
+        query = {"instId": symbol, "limit": 1}
+        found = await self._get(Priority.QUESTION, "publicGetMarketTrades", query, _trade)
+        return found[0] if found else None
+
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Candle]:

@@ -16,9 +16,15 @@ TRIES = 10
 
 @card("HST-1")
 async def trades(context: CardContext) -> None:
-    """Past trades come oldest first, and from an id where the venue declares it."""
+    """Past trades come oldest first, and from an id where the venue declares it; the last trade is
+    none of the older ones."""
     history = context.venue.history
     newest = await _trades_of_several_times(context)
+    last = await history.last_trade(context.first)
+    expect(last is not None, "there is no last trade")
+    if last is not None:
+        text = f"the last trade is {last.trade_id}, after {newest[-1].trade_id}"
+        expect(last.venue_time_ns >= newest[-1].venue_time_ns, text)
     if TradeHistoryLookup.BY_ID not in context.venue.profile.trade_history:
         return
     begin = int(newest[len(newest) // 2].trade_id)

@@ -223,6 +223,9 @@ class VenueHistory(Protocol):
     ) -> list[market_data_pb2.Trade]:
         """Oldest first, from a trade id (when not 0) or from a time; neither: the newest."""
 
+    async def last_trade(self, symbol: str) -> market_data_pb2.Trade | None:
+        """The newest trade, asked before calls that read the past; None if there is none."""
+
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Candle]:

@@ -6,7 +6,7 @@ OutcomeUnknown; the others are not affected.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from kit.base.request_budget import Priority
@@ -57,6 +57,7 @@ class BatchCalls:
         self, request: OrderApiRequest, keys: Sequence[OrderKey], priority: Priority
     ) -> Sequence[Verdict]:
         """Send a request about these orders, once. Returns a verdict for each, in their order."""
+        request = replace(request, orders=len(keys))
         answer = await self._session.send_many(request, priority, self.api.rows)
         if not isinstance(answer, Sequence):
             return [answer] * len(keys)

@@ -75,6 +75,8 @@ class OrderApiRequest:
     """The name of the request on the order websocket; empty: it goes by REST only."""
     socket_params: Any = None
     """Its parameters there, where they differ from ``params``."""
+    orders: int = 1
+    """How many orders it is about. Venues that take batches count each order as a call."""
     send_by_s: float = 0
     """A time of the event loop, after which it must not be sent; 0: at any time."""
 
@@ -273,6 +275,8 @@ class RestSession:
                 late = request.too_late()
                 if late is not None:
                     raise _TooLate(late)
+                if self.budget is not None:
+                    self.budget.spend(request.orders - 1)
                 if not request.path:
                     return await getattr(self.exchange, request.method)(request.params)
                 verb, section = request.method.split()

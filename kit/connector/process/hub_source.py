@@ -8,7 +8,6 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import Channel
 from kit.base.numbers import to_decimal
-from kit.base.request_budget import Priority, at_least
 from kit.connector.books.book_manager import BookManager
 from kit.connector.books.synchronized_book import BookState
 from kit.connector.contract.venue import VenueHistory
@@ -17,9 +16,6 @@ from kit.connector.subscriptions import VenueSubscriptions
 from kit.execution.market_feed import FeedPosition
 from kit.execution.reference_prices import TimedPrice
 from kit.marketdata.delivery.subscription import SymbolFilter
-
-TRADES_ASKED = 100
-"""Venues count answers of this length no more than shorter ones."""
 
 
 class HubFeed:
@@ -108,9 +104,5 @@ class LastTrades:
     async def newest(self, symbol: str) -> TimedPrice | None:
         """Return the price of the last trade of a symbol, or None if there is none. Raises
         VenueUnavailable, RateLimited, UnknownInstrument."""
-        with at_least(Priority.QUESTION):
-            trades = await self._history.trades(symbol, 0, 0, TRADES_ASKED)
-        if not trades:
-            return None
-        last = max(trades, key=lambda trade: trade.venue_time_ns)
-        return TimedPrice(Decimal(last.price), last.venue_time_ns)
+        last = await self._history.last_trade(symbol)
+        return None if last is None else TimedPrice(Decimal(last.price), last.venue_time_ns)

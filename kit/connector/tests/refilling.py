@@ -77,6 +77,9 @@ class FakeHistory:
         wanted = found[: min(count, self.page)] if first_trade_id else found[-self.newest :]
         return [self._trade(number) for number in wanted]
 
+    async def last_trade(self, symbol: str) -> market_data_pb2.Trade | None:
+        return self._trade(max(self.kept)) if self.kept else None
+
     def _trade(self, number: int) -> market_data_pb2.Trade:
         return market_data_pb2.Trade(
             trade_id=f"t{number}" if self.texts else str(number),

@@ -56,6 +56,17 @@ async def test_turns_come_at_the_pace_after_a_burst() -> None:
         assert len(callers.served) == expected
 
 
+async def test_later_turns_wait_for_the_orders_of_a_batch() -> None:
+    callers = BudgetCallers(per_second=1, burst=3)
+    await callers.ask("batch", NEW)
+    callers.budget.spend(4)
+    await callers.ask("next", NEW)
+    await callers.clock.advance(2.9)
+    assert callers.served == ["batch"]
+    await callers.clock.advance(0.2)
+    assert callers.served == ["batch", "next"]
+
+
 async def test_what_matters_more_goes_first_and_equals_in_their_order() -> None:
     callers = BudgetCallers(per_second=1, burst=1)
     await callers.ask("first", BACKFILL)

@@ -13,7 +13,7 @@ from aiohttp import web
 from conftest import free_port
 from kit.base.clock import SystemClock
 from kit.base.errors import RateLimited, VenuemeshError
-from kit.base.request_budget import BanRule, Priority, RequestBudget, Scope, at_least
+from kit.base.request_budget import BanRule, Priority, RequestBudget, Scope
 from kit.connector.contract.discovery import require
 from kit.connector.contract.venue import Environment
 from kit.connector.rest import ccxt_loader, retry_after
@@ -257,16 +257,3 @@ def test_an_answer_with_the_words_of_a_ban_in_its_data_is_no_ban() -> None:
     body = '{"result":["temporary lockout"' + ', "x"' * 1000 + "]}"
     retry_after.observe(budget, Scope.MARKET_DATA, 200, {}, body)
     assert budget.suspended_s(Scope.CANCEL) == 0
-
-
-async def test_question_about_the_past_waits_before_what_only_reads_the_past() -> None:
-    turns = RecordedTurns(ManualClock())
-    budget = RequestBudget("somewhere", 1, turns.clock, burst=1)
-    await turns.ask(budget, "first", BACKFILL, Scope.HISTORY)
-    await turns.ask(budget, "candles", BACKFILL, Scope.HISTORY)
-    with at_least(QUESTION):
-        await turns.ask(budget, "last trade", BACKFILL, Scope.HISTORY)
-        await turns.ask(budget, "cancel", CANCEL, Scope.CANCEL)
-    await turns.ask(budget, "more candles", BACKFILL, Scope.HISTORY)
-    await turns.clock.advance(10)
-    assert turns.served[-3:] == ["last trade", "candles", "more candles"]

@@ -100,6 +100,12 @@ class ExamplexHistory:
         )
         return [_trade(row) for row in rows]
 
+    async def last_trade(self, symbol: str) -> market_data_pb2.Trade | None:
+        """GET /trades."""
+        query: dict[str, str | int] = {"symbol": symbol, "limit": 1}
+        rows = await self._client.get("/trades", list[_Trade], query, symbol=symbol)
+        return _trade(rows[-1]) if rows else None
+
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Candle]:
