@@ -26,7 +26,7 @@ from kit.execution.orders.account_state import (
 )
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import difference_message
-from kit.execution.venue_calls import pages_of
+from kit.execution.venue_calls import answer_of, pages_of
 
 OVERLAP_NS = 60 * NANOSECONDS_PER_SECOND
 """Venues list a fill up to this late, and their clocks may be behind ours."""
@@ -55,12 +55,15 @@ class FillReader:
         self._journal, self._clock, self._progress = journal, context.clock, progress
         self._account = context.account
         self._timeout_s = context.settings.ask_timeout_s
+        self._ahead_ns = 0
+        """How far the venue's time is ahead of our monotonic clock."""
 
     async def read(self) -> list[Difference]:
         """Read all fills that may be missing, and return the differences. Raises VenueUnavailable,
         CredentialsRejected; the next call continues."""
         is_first = not self._coverage.known_until_ns
         self._coverage.is_complete = False
+        await self._compare_clocks()
         try:
             found = await self._read("", is_first=is_first)
         except NotSupported:
@@ -89,10 +92,21 @@ class FillReader:
             await self._keep()
         return found
 
+    async def _compare_clocks(self) -> None:
+        """Find out the venue's time. By a clock of ours that is ahead, fills would count as read
+        that are still to come."""
+        offset = await answer_of(self._client.clock_offset(), self._timeout_s)
+        self._ahead_ns = self._clock.time_ns() - self._clock.monotonic_ns()
+        if offset is not None:
+            self._ahead_ns += offset.offset_ns - offset.uncertainty_ns
+
+    def _venue_time_ns(self) -> int:
+        return self._clock.monotonic_ns() + self._ahead_ns
+
     def _since(self, symbol: str, found: list[Difference], *, is_first: bool) -> int:
         """The time from which on fills are read. Fills that the venue lists no longer are a
         difference, once."""
-        now_ns = self._clock.time_ns()
+        now_ns = self._venue_time_ns()
         known_ns = self._coverage.until_ns(symbol)
         known_ns = known_ns or self._first_ns(symbol, now_ns, is_first=is_first)
         listed_ns = now_ns - self._client.capabilities.fills_kept_days * NANOSECONDS_PER_DAY
@@ -129,7 +143,7 @@ class FillReader:
             found += self._differences(page.fills[first : first + APPLIED_AT_ONCE])
             await asyncio.sleep(0)
         # What the venue may still list late is not known yet.
-        end_ns = min(page.end_ns, self._clock.time_ns() - OVERLAP_NS)
+        end_ns = min(page.end_ns, self._venue_time_ns() - OVERLAP_NS)
         self._cover(symbol, page.begin_ns, end_ns, len(page.fills))
         return found
 

@@ -10,11 +10,20 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import AccountNotReady
+from kit.execution.account_configuration import ClockOffset
 from kit.execution.contract import StreamInterrupted, VenueBalance
 from kit.execution.orders import order_states
 from kit.execution.tests.fake_venue import limit_order
-from kit.execution.tests.simulated_process import SETTINGS, run, started, verified, world
+from kit.execution.tests.simulated_process import (
+    SETTINGS,
+    LoopClock,
+    run,
+    started,
+    verified,
+    world,
+)
 
 LONG = bool(os.environ.get("VENUEMESH_CRASH_RUNS"))
 
@@ -139,6 +148,22 @@ def test_fills_that_the_venue_lists_no_longer_are_reported_once():
         found.start()
         await found.ready()
         assert differences(found) == []
+
+    run(scenario())
+
+
+def test_clock_that_is_ahead_hides_no_fill():
+    async def scenario():
+        found = await started()
+        hour_ns = 3600 * NANOSECONDS_PER_SECOND
+        found.venue.clock, found.clock.jumped_ns = LoopClock(), hour_ns
+        found.venue.clock_offset = ClockOffset(-hour_ns, uncertainty_ns=0)
+        order = await found.account.submitter.submit(verified(limit_order(), "r"))
+        await found.let_pass(2 * SETTINGS.reconcile_interval_s)
+        found.venue.publishes = False
+        found.venue.fill(found.venue.by_client_id[order.key], order.size)
+        await found.let_pass(2 * SETTINGS.reconcile_interval_s)
+        assert [one.size for one in order.fills.values()] == [order.size]
 
     run(scenario())
 
