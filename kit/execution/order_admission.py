@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
-from kit.base.errors import AccountNotReady, ApprovalRejected, InvalidOrder, LimitExceeded
+from kit.base.errors import AccountNotReady, InvalidOrder, LimitExceeded
 from kit.execution import pre_trade_checks
 from kit.execution.account import Account
 from kit.execution.approval_verifier import VerifiedOrder
@@ -34,7 +34,7 @@ async def place(account: Account, verified: VerifiedOrder) -> Order:
     ApprovalRejected, InvalidOrder, LimitExceeded, NotSupported, StoreUnavailable,
     UnknownInstrument."""
     while (checked := check(account, verified)) is None:
-        await _wait_for_turn(account, verified)
+        await _wait_for_turn(account, verified.content.symbol, [verified])
         # The same request may have waited twice.
         order = account.submitter.find(verified.content, verified.request_id)
         if order is not None:
@@ -72,7 +72,7 @@ async def place_group(account: Account, verified: Sequence[VerifiedOrder]) -> li
     reductions = account.reductions
     for one in verified:
         while reductions.must_wait(one.content):
-            await _wait_for_turn(account, one)
+            await _wait_for_turn(account, one.content.symbol, verified)
     known = account.state.index.groups.get(verified[0].content.group.group_id)
     if known is not None:
         # The same request may have waited twice.
@@ -110,12 +110,12 @@ async def amend(account: Account, order: Order, verified: VerifiedOrder) -> None
     await account.amender.amend(order, verified)
 
 
-async def _wait_for_turn(account: Account, verified: VerifiedOrder) -> None:
-    """Raises ApprovalRejected if the approval has ended meanwhile."""
-    await account.reductions.wait_for_turn(verified.content.symbol)
-    if verified.expires_time_ns <= account.context.clock.time_ns():
-        text = "the approval has expired while another reduction of the position was in flight"
-        raise ApprovalRejected(text, why="expired")
+async def _wait_for_turn(account: Account, symbol: str, verified: Sequence[VerifiedOrder]) -> None:
+    """Raises ApprovalRejected for an approval that is not valid any more: it may have expired, its
+    key may be revoked, or another authority may have taken over."""
+    await account.reductions.wait_for_turn(symbol)
+    for one in verified:
+        account.verify(one.approved, signed_pb2.OPERATION_PLACE)
 
 
 def _checked(account: Account, verified: VerifiedOrder, *, is_reduction: bool) -> CheckedOrder:

@@ -186,7 +186,8 @@ def test_reduction_is_checked_again_after_it_has_waited():
     run(scenario())
 
 
-def test_approval_that_ends_while_it_waits_is_not_used():
+@pytest.mark.parametrize("why", ["expired", "stale_epoch"])
+def test_approval_that_ends_while_it_waits_is_not_used(why):
     async def scenario():
         at = await caller()
         at.account.client.verdicts.append(unknown)
@@ -195,14 +196,17 @@ def test_approval_that_ends_while_it_waits_is_not_used():
         assert first.state == orders_pb2.ORDER_STATE_UNKNOWN
         second = asyncio.create_task(at.place(exit_order("2")))
         await asyncio.sleep(0)
-        at.world.clock.jumped_ns = VALIDITY_NS
+        if why == "expired":
+            at.world.clock.jumped_ns = VALIDITY_NS
+        else:
+            at.account.verifier.fencing_epoch = 9
         while "reduction" not in at.account.message().detail:
             await asyncio.sleep(0.05)
         order = at.account.state.index.orders[first.client_order_id]
         at.account.state.transition(order, order_states.CANCELLED)
         with pytest.raises(ApprovalRejected) as caught:
             await second
-        assert caught.value.metadata["why"] == "expired"
+        assert caught.value.metadata["why"] == why
 
     run(scenario())
 
