@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import signed_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
@@ -38,8 +39,8 @@ KEYS = {
 class Authorities:
     """All that can sign, and what the process must accept of it."""
 
-    def __init__(self, clock) -> None:
-        self._clock = clock
+    def __init__(self, clock, *, is_spot) -> None:
+        self._clock, self._is_spot = clock, is_spot
         self._keys = dict(KEYS)
         self.leader, self.epoch = LEADERS[0], 1
         self.accepted_epoch = 0
@@ -98,7 +99,7 @@ class Authorities:
             return "its key is revoked"
         if approved.key_id != EMERGENCY and approved.fencing_epoch < self.accepted_epoch:
             return f"its epoch was replaced by {self.accepted_epoch}"
-        if approved.key_id == EMERGENCY and not _only_reduces(approved):
+        if approved.key_id == EMERGENCY and not self._only_reduces(approved):
             return "its key only reduces"
         return ""
 
@@ -107,9 +108,10 @@ class Authorities:
         if approved.key_id != EMERGENCY:
             self.accepted_epoch = max(self.accepted_epoch, approved.fencing_epoch)
 
-
-def _only_reduces(approved):
-    operation = approved.operation
-    if operation == signed_pb2.OPERATION_PLACE:
-        return approved.content.reduce_only
-    return operation in (signed_pb2.OPERATION_CANCEL, signed_pb2.OPERATION_CANCEL_ALL)
+    def _only_reduces(self, approved):
+        """Whether the key for emergencies may approve this; on spot it may sell."""
+        operation, content = approved.operation, approved.content
+        if operation == signed_pb2.OPERATION_PLACE:
+            sells_spot = self._is_spot and content.side == types_pb2.SIDE_SELL
+            return content.reduce_only or sells_spot
+        return operation in (signed_pb2.OPERATION_CANCEL, signed_pb2.OPERATION_CANCEL_ALL)

@@ -19,6 +19,8 @@ class Faults:
     """Of new entries that are rejected in the answer and live."""
     nameless_news: float = 0
     """Of updates of orders that lack our id."""
+    is_key_rejected: bool = False
+    """Whether the venue rejects the key of the account."""
     lag_s: float = 0
     """Answers may be this old."""
 
@@ -39,6 +41,7 @@ class Faults:
         """End all faults."""
         self.calls = self.news = self.lost_news = self.lies = self.lag_s = 0
         self.nameless_news = 0
+        self.is_key_rejected = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ PLACE_FAULTS = (
     *CHANGE_FAULTS,
     CallFault("id known", executes=True, status=400, codes=("-4116",)),
 )
+KEY_REJECTED = CallFault("key rejected", executes=False, status=401, codes=("-2015",))
 NOT_DONE = CallFault("acknowledged, not done", executes=False, status=200)
 QUERY_FAULTS = (
     CallFault("answer lost"),

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from kit.connector.orders import fill_pages
+from kit.connector.orders.attempts import AttemptObserver
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import (
     CcxtPrivateApi,
     OrderApiRequest,
     RestSession,
-    _AttemptObserver,
     exact,
 )
 from kit.connector.orders.venue_api import VenueApi
@@ -24,7 +24,7 @@ from kit.connector.rest.ccxt_loader import _RateLimitObserver
 from kit.execution.account_configuration import AccountConfiguration, ClockOffset
 from kit.execution.contract import Credentials, RequestAccepted, StreamInterrupted
 from kit.execution.orders import order_states
-from tests.simulation.faults import FAULTS, LIE, NOT_DONE, QUERY_FAULTS, RARE_FAULTS
+from tests.simulation.faults import FAULTS, KEY_REJECTED, LIE, NOT_DONE, QUERY_FAULTS, RARE_FAULTS
 from tests.simulation.venue import Refused
 from venues.binance.errors import ERRORS
 
@@ -77,6 +77,8 @@ class RestInterface:
 
     def _draw(self, operation, arguments):
         chance, faults = self._random, self._faults
+        if faults.is_key_rejected:
+            return KEY_REJECTED
         if (
             operation == "place"
             and chance.random() < faults.lies
@@ -185,6 +187,8 @@ class _Transport:
     def __init__(self, interface, budget) -> None:
         self._interface = interface
         self.request_budget = budget
+        self.options = {}
+        """Without a difference of the clocks: the client corrects none."""
 
     async def call(self, params):
         return await self.fetch(*params)
@@ -194,6 +198,8 @@ class _Transport:
         if not answer.status:
             raise ccxt_errors.NetworkError("the connection was reset")
         body = self.on_rest_response(answer.status, "", "", "", answer.headers, answer.body)
+        if answer.status == 401:
+            raise ccxt_errors.AuthenticationError(body)
         if answer.status == 429:
             raise ccxt_errors.RateLimitExceeded(body)
         if answer.status >= 500 or answer.status == 418:
@@ -212,7 +218,7 @@ class _Transport:
         pass
 
 
-class SimulatedExchange(_AttemptObserver, _RateLimitObserver, _Transport):
+class SimulatedExchange(AttemptObserver, _RateLimitObserver, _Transport):
     """The exchange of ccxt that one process has, with the observers of the real one."""
 
 

@@ -5,6 +5,7 @@ import heapq
 import random
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from itertools import count
 
 from venuemesh.common.v1 import types_pb2
@@ -67,7 +68,7 @@ class Simulation:
         self.market = Market(random.Random(f"{seed} market"))
         self.faults = Faults.drawn(self.random)
         terms = Terms.drawn(self.random)
-        self.authorities = Authorities(clock)
+        self.authorities = Authorities(clock, is_spot=not terms.capabilities.has_positions)
         self.watch = Watch(self.history)
         self.world = world = World(seed, SETTINGS)
         world.clock, world.market, world.prices = clock, self.market, self.market.prices
@@ -85,8 +86,7 @@ class Simulation:
         self._running = None
         self._events = []
         self._numbers = count()
-        kinds = terms.instrument.kind, len(terms.capabilities.types)
-        self.history.note("venue", f"kind and types {kinds}, {self.faults}")
+        self.history.note("venue", f"{terms.text}, {self.faults}")
 
     async def run(self):
         """Run until the end. The history has the broken promises."""
@@ -121,6 +121,7 @@ class Simulation:
             (self.world.venue.end_any, 0, 2),
             (self.authorities.take_over, 0, 2),
             (self._revoke, 0, 1),
+            (self._reject_key, 0, 1),
             (self._silence, 0, 1),
             (self._send_old_heartbeat, 0, 1),
         )
@@ -202,14 +203,18 @@ class Simulation:
     def _silence(self):
         self.history.note("silence")
         self.is_silent = True
-        self._after(self.random.uniform(3, 15), self._end_silence)
-
-    def _end_silence(self):
-        self.is_silent = False
+        self._after(self.random.uniform(3, 15), partial(setattr, self, "is_silent", False))
 
     def _revoke(self):
         self.history.note("revoked", TEMPORARY)
         self.authorities.revoke(TEMPORARY)
+
+    def _reject_key(self):
+        if self.random.random() < 0.3:
+            self.history.note("key rejected")
+            self.faults.is_key_rejected = True
+            accept = partial(setattr, self.faults, "is_key_rejected", False)
+            self._after(self.random.uniform(1, 12), accept)
 
     def _crash(self):
         """Kill the process at one of its next steps, or after a second. An order takes about 40."""
@@ -309,11 +314,9 @@ class Simulation:
 
     async def _settle(self):
         """Wait until nothing is open any more."""
-        ends_s = self.world.venue.time + SETTLED_S
         quiet_since_s = self.world.venue.time
-        was_deceived = self.history.counts["acknowledged, not done"]
-        quiet_s = DECEIVED_S if was_deceived else QUIET_S
-        why = ""
+        ends_s = quiet_since_s + SETTLED_S
+        quiet_s = DECEIVED_S if self.history.counts["acknowledged, not done"] else QUIET_S
         while self.world.venue.time < ends_s:
             await self._play(self.world.venue.time + 1)
             why = self._why_unsettled()

@@ -35,7 +35,15 @@ class Terms:
             has_positions=not is_spot,
             amends_stop_price=chance.random() < 0.7,
             amends_later=chance.random() < 0.3,
+            reduce_only=chance.random() < 0.7,
             finds_by_client_id=chance.random() < 0.8,
         )
         instrument = SPOT if is_spot else PERPETUAL
         return cls(instrument, capabilities, chance.random() < 0.5, chance.random() < 0.5)
+
+    @property
+    def text(self):
+        """The terms in a few words, for the history."""
+        kind = "spot" if self.capabilities.has_positions is False else "perpetual"
+        stops = "stops" if self.capabilities.types is NATIVE_TYPES else "no stops"
+        return f"{kind}, {stops} at the venue"

@@ -141,7 +141,9 @@ class Trader:
         if request.rpc == "CancelAllOrders":
             for order in response.orders:
                 self._confirmed(order, includes_attempts=True)
-        self._history.note("answer", request.text)
+        order = getattr(response, "order", None)
+        became = f": {orders_pb2.OrderState.Name(order.state)} {order.detail}" if order else ""
+        self._history.note("answer", f"{request.text}{became}")
 
     def _confirmed(self, order, *, includes_attempts):
         if order.state == orders_pb2.ORDER_STATE_CANCELLED and order.client_order_id:
@@ -192,8 +194,10 @@ class Trader:
     def _price(self, percent):
         return f"{self._market.price_at(percent):f}"
 
-    def _reduces(self):
-        return not self._world.venue.is_spot and self._random.random() < 0.5
+    def _reduces(self, share=0.5):
+        venue = self._world.venue
+        may_reduce = venue.capabilities.reduce_only and not venue.is_spot
+        return may_reduce and self._random.random() < share
 
     def _key(self):
         return TEMPORARY if self._random.random() < 0.2 else ""
@@ -214,8 +218,8 @@ class Trader:
 
     def _place_market(self):
         terms = self._terms(self._side(), MARKET)
-        reduce_only = not self._world.venue.is_spot and self._random.random() < 0.3
-        self._place(limit_order(**terms, reduce_only=reduce_only), self._name("market"))
+        content = limit_order(**terms, reduce_only=self._reduces(0.3))
+        self._place(content, self._name("market"))
 
     def _place_stop(self):
         kind = self._random.choice(sorted(CONDITIONAL))
