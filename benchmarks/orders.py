@@ -35,8 +35,8 @@ from benchmarks.report import Figure, Report
 from kit.base import rpc
 from kit.connector.contract.discovery import require
 from kit.connector.contract.venue import Environment
-from kit.execution.approval import MeshScope
-from kit.execution.approval_keys import development_signer
+from kit.execution.approval.keys import development_signer
+from kit.execution.approval.signing import MeshScope
 from kit.simulator import demo_accounts
 
 VENUE, SYMBOL, ACCOUNT = "binance", "BTCUSDT", "demo"

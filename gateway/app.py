@@ -20,7 +20,7 @@ from kit.base import settings as kit_settings
 from kit.base.clock import SystemClock
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.execution.approval_keys import development_signer, scope_of
+from kit.execution.approval.keys import development_signer, scope_of
 from kit.execution.settings import OrdersSettings
 
 SERVICE_ID = "registry"

@@ -8,8 +8,8 @@ from venuemesh.tradeflow.v1 import approvals_pb2, approvals_pb2_grpc, signed_pb2
 
 from kit.base.clock import Clock
 from kit.base.errors import BadRequest
-from kit.execution.approval import ApprovalSigner
-from kit.execution.approval_keys import APPROVED_NS
+from kit.execution.approval.keys import APPROVED_NS
+from kit.execution.approval.signing import ApprovalSigner
 from kit.execution.client_order_ids import check_request_id
 
 Context = grpc.aio.ServicerContext[Any, Any]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from core.playback.publisher import PlaybackPublisher
 from kit.base.cursor import Channel, Cursor
 from kit.connector.publishing.hub import Hub, HubReader
-from kit.execution.market_feed import FeedPosition
+from kit.execution.prices.market_feed import FeedPosition
 from kit.marketdata.delivery.subscription import SymbolFilter
 
 

@@ -7,9 +7,9 @@ from venuemesh.tradeflow.v1 import approvals_pb2, orders_pb2, signed_pb2
 from gateway.approvals import ApprovalsServicer
 from kit.base.clock import SystemClock
 from kit.base.errors import ApprovalRejected, BadRequest
-from kit.execution.approval import DEVELOPMENT_KEY_ID, ApprovalSigner, MeshScope
-from kit.execution.approval_keys import ALL_ACCOUNTS, APPROVED_NS, NEVER_NS, ApproverKey
-from kit.execution.approval_verifier import AccountScope, ApprovalVerifier
+from kit.execution.approval.keys import ALL_ACCOUNTS, APPROVED_NS, NEVER_NS, ApproverKey
+from kit.execution.approval.signing import DEVELOPMENT_KEY_ID, ApprovalSigner, MeshScope
+from kit.execution.approval.verifier import AccountScope, ApprovalVerifier
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 SCOPE = MeshScope("local", "simulate")

@@ -15,8 +15,10 @@ from venuemesh.tradeflow.v1 import differences_pb2, signed_pb2, trade_flow_pb2
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.base.errors import AccountNotReady, StoreUnavailable, UnknownInstrument, UnknownOrder
-from kit.execution.approval_verifier import ApprovalVerifier, VerifiedOrder, require_verified
-from kit.execution.configuration_check import ConfigurationCheck
+from kit.execution.approval.verifier import ApprovalVerifier, VerifiedOrder, require_verified
+from kit.execution.checks.order_limiter import OrderLimiter
+from kit.execution.checks.pre_trade_checks import PreTradeCheckInputs
+from kit.execution.checks.reductions import Reductions
 from kit.execution.context import AccountContext
 from kit.execution.contract import (
     AccountEvent,
@@ -27,10 +29,7 @@ from kit.execution.contract import (
     VenueOrder,
     VenuePosition,
 )
-from kit.execution.dead_man_switch import DeadManSwitch
 from kit.execution.execution_stream import Event, ExecutionStream
-from kit.execution.fill_reader import OVERLAP_NS, FillReader
-from kit.execution.flatten import Flattener
 from kit.execution.groups.order_groups import OrderGroups
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.records import (
@@ -42,10 +41,6 @@ from kit.execution.journal.records import (
     PositionRecord,
     Record,
 )
-from kit.execution.journal_recovery import RECOVERED_AT_ONCE, recover
-from kit.execution.local_stops import LocalStopOrders
-from kit.execution.order_amender import OrderAmender
-from kit.execution.order_limiter import OrderLimiter
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import Order
@@ -55,16 +50,21 @@ from kit.execution.orders.order_messages import (
     order_message,
     position_message,
 )
-from kit.execution.outcome_resolver import OutcomeResolver
-from kit.execution.pre_trade_checks import PreTradeCheckInputs
+from kit.execution.prices.reference_prices import ReferenceMarketData
+from kit.execution.protection.dead_man_switch import DeadManSwitch
+from kit.execution.protection.flatten import Flattener
+from kit.execution.protection.local_stops import LocalStopOrders
+from kit.execution.protection.substitute_prices import SubstitutePrices
 from kit.execution.readiness import REFUSED
-from kit.execution.reconciler import Reconciler
-from kit.execution.reductions import Reductions
-from kit.execution.reference_prices import ReferenceMarketData
-from kit.execution.retries import OrderRetries
-from kit.execution.submitter import OrderSubmitter
-from kit.execution.substitute_prices import SubstitutePrices
-from kit.execution.venue_session import VenueSession
+from kit.execution.reconciliation.configuration_check import ConfigurationCheck
+from kit.execution.reconciliation.fill_reader import OVERLAP_NS, FillReader
+from kit.execution.reconciliation.journal_recovery import RECOVERED_AT_ONCE, recover
+from kit.execution.reconciliation.reconciler import Reconciler
+from kit.execution.reconciliation.venue_session import VenueSession
+from kit.execution.sending.order_amender import OrderAmender
+from kit.execution.sending.outcome_resolver import OutcomeResolver
+from kit.execution.sending.retries import OrderRetries
+from kit.execution.sending.submitter import OrderSubmitter
 
 NS_PER_DAY = 86_400 * NANOSECONDS_PER_SECOND
 FORGET_INTERVAL_NS = 600 * NANOSECONDS_PER_SECOND

@@ -13,26 +13,25 @@ from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import StoreUnavailable
 from kit.base.runtime import Runtime
 from kit.base.settings import MeshSettings
-from kit.execution import dead_man_switch
 from kit.execution.account import Account
 from kit.execution.account_terms import ACCOUNTS_FILE, AccountsFile
-from kit.execution.approval_keys import (
+from kit.execution.approval.keys import (
     APPROVERS_FILE,
     ApproverKeys,
     development_approver,
     scope_of,
 )
-from kit.execution.approval_verifier import AccountScope, ApprovalVerifier
+from kit.execution.approval.verifier import AccountScope, ApprovalVerifier
 from kit.execution.context import AccountContext
 from kit.execution.contract import ExecutionClient
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.anchor import AnchorFile
 from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
-from kit.execution.market_feed import MarketFeed, ResumableMarketFeed, VerifiedBooks
 from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.paper.market_feed_adapter import MarketFeedAdapter
 from kit.execution.paper.rules import PaperRules
-from kit.execution.reference_prices import (
+from kit.execution.prices.market_feed import MarketFeed, ResumableMarketFeed, VerifiedBooks
+from kit.execution.prices.reference_prices import (
     FeedPrices,
     FindDataProblem,
     FindInstrument,
@@ -41,6 +40,7 @@ from kit.execution.reference_prices import (
     ReferenceMarketData,
     no_substitute,
 )
+from kit.execution.protection import dead_man_switch
 from kit.execution.service import TradeFlowServicer
 from kit.execution.settings import OrdersSettings
 

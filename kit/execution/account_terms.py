@@ -14,8 +14,8 @@ import msgspec
 from kit.accounting.amounts import ZERO
 from kit.base.clock import Clock
 from kit.base.errors import SettingError
+from kit.base.reloaded_file import ReloadedFile
 from kit.execution.account_configuration import MarginMode, PositionMode
-from kit.execution.reloaded_file import ReloadedFile
 
 ACCOUNTS_FILE = Path("keys") / "accounts.toml"
 SETTING = "orders.accounts_file"

@@ -8,7 +8,7 @@ from venuemesh.tradeflow.v1 import batches_pb2, signed_pb2
 from kit.base.errors import BadRequest, StoreUnavailable, VenuemeshError
 from kit.execution import order_admission
 from kit.execution.account import Account
-from kit.execution.approval_verifier import VerifiedOrder
+from kit.execution.approval.verifier import VerifiedOrder
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import order_message
 from kit.execution.tasks import await_each

@@ -12,13 +12,13 @@ from decimal import Decimal
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base.errors import AccountNotReady, InvalidOrder, LimitExceeded
-from kit.execution import pre_trade_checks
 from kit.execution.account import Account
-from kit.execution.approval_verifier import VerifiedOrder
+from kit.execution.approval.verifier import VerifiedOrder
+from kit.execution.checks import pre_trade_checks
 from kit.execution.groups import group_rules
-from kit.execution.order_amender import check_size
 from kit.execution.orders.order import Order
-from kit.execution.submitter import CheckedOrder
+from kit.execution.sending.order_amender import check_size
+from kit.execution.sending.submitter import CheckedOrder
 
 EXIT = orders_pb2.GROUP_ROLE_EXIT
 

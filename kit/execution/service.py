@@ -30,7 +30,7 @@ from kit.base.errors import (
 from kit.base.paging import make_token, page_size, read_token
 from kit.execution import batches, order_admission
 from kit.execution.account import Account
-from kit.execution.approval_verifier import VerifiedOrder
+from kit.execution.approval.verifier import VerifiedOrder
 from kit.execution.groups import group_rules
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import fill_message, order_message

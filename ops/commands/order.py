@@ -28,8 +28,8 @@ from venuemesh.tradeflow.v1 import (
 
 from kit.base import errors, rpc, settings
 from kit.base.settings import MESH_SECTION, MeshSettings
-from kit.execution.approval import ApprovalSigner, MeshScope
-from kit.execution.approval_keys import APPROVED_NS, development_signer
+from kit.execution.approval.keys import APPROVED_NS, development_signer
+from kit.execution.approval.signing import ApprovalSigner, MeshScope
 from kit.execution.contract import Operation
 from kit.execution.settings import OrdersSettings
 from ops.errors import OperationsError

@@ -8,8 +8,8 @@ from typing import Any
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.execution.checks.self_trades import MODES
 from kit.execution.contract import SelfTradePrevention
-from kit.execution.self_trades import MODES
 from ops.arguments import OneLineErrorParser
 from ops.errors import OperationsError
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from kit.execution.approval import ApprovalSigner, MeshScope
-from kit.execution.approval_keys import APPROVERS_FILE, read_approvers
+from kit.execution.approval.keys import APPROVERS_FILE, read_approvers
+from kit.execution.approval.signing import ApprovalSigner, MeshScope
 from kit.execution.settings import OrdersSettings
 from ops.errors import OperationsError
 from ops.orders.arguments import KEY_ID_VARIABLE, KEY_VARIABLE

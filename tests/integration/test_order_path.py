@@ -24,8 +24,8 @@ from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.process.order_accounts import venue_accounts
 from kit.connector.process.settings import VenueSettings
 from kit.connector.publishing.feed_handler import FeedHandler
-from kit.execution.approval import MeshScope
-from kit.execution.approval_keys import development_signer
+from kit.execution.approval.keys import development_signer
+from kit.execution.approval.signing import MeshScope
 from kit.execution.contract import Credentials, OrderRequest, RequestAccepted
 from kit.execution.settings import OrdersSettings
 from kit.marketdata.model.columns import PriceLevels

@@ -7,8 +7,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import signed_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.execution.approval import ApprovalSigner
-from kit.execution.approval_keys import ApproverKey
+from kit.execution.approval.keys import ApproverKey
+from kit.execution.approval.signing import ApprovalSigner
 from kit.execution.tests.simulated_process import NEVER_NS, SCOPE
 
 VALID_NS = 40 * NANOSECONDS_PER_SECOND

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from kit.accounting import amounts
-from kit.execution.reference_prices import BestPrices
+from kit.execution.prices.reference_prices import BestPrices
 from kit.execution.tests.simulated_process import Prices
 
 TICK = Decimal("0.5")

@@ -4,11 +4,11 @@ from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
+from kit.execution.checks.pre_trade_checks import size_min_of
 from kit.execution.groups import group_plan
 from kit.execution.order_types import CONDITIONAL
 from kit.execution.orders import order_states
-from kit.execution.pre_trade_checks import size_min_of
-from kit.execution.retries import ATTEMPTS_MAX, MARK, PASSING, ended_unasked, number_of
+from kit.execution.sending.retries import ATTEMPTS_MAX, MARK, PASSING, ended_unasked, number_of
 from tests.simulation.history import Promise
 from tests.simulation.trader import key_of
 from tests.simulation.watch import EXIT_ROLES

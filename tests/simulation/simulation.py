@@ -14,7 +14,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import VenuemeshError
 from kit.base.request_budget import RequestBudget
-from kit.execution.approval_verifier import AccountScope, ApprovalVerifier
+from kit.execution.approval.verifier import AccountScope, ApprovalVerifier
 from kit.execution.contract import OrderRequest
 from kit.execution.orders import order_states
 from kit.execution.service import TradeFlowServicer

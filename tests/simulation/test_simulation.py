@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from kit.execution import approval_verifier
-from kit.execution.approval_verifier import ApprovalVerifier
-from kit.execution.dead_man_switch import DeadManSwitch
+from kit.execution.approval import verifier as approval_verifier
+from kit.execution.approval.verifier import ApprovalVerifier
 from kit.execution.groups import group_plan
 from kit.execution.journal.records import OrderSent
 from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState, FillUpdateResult
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_index import OrderIndex
-from kit.execution.outcome_resolver import OutcomeResolver
-from kit.execution.retries import OrderRetries
-from kit.execution.submitter import OrderSubmitter
+from kit.execution.protection.dead_man_switch import DeadManSwitch
+from kit.execution.sending.outcome_resolver import OutcomeResolver
+from kit.execution.sending.retries import OrderRetries
+from kit.execution.sending.submitter import OrderSubmitter
 from tests.simulation.history import Promise
 from tests.simulation.runs import report, run_seed
 

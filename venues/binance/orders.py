@@ -17,7 +17,7 @@ from kit.connector.orders import text_conversion
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import CcxtPrivateApi, OrderApiRequest, RestSession
 from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
-from kit.execution.approval import plain
+from kit.execution.approval.signing import plain
 from kit.execution.contract import (
     Credentials,
     OrderCapabilities,

@@ -16,7 +16,7 @@ from kit.base.errors import CursorExpired
 from kit.base.telemetry import Meter
 from kit.connector.publishing.hub import Hub
 from kit.execution.account_registry import no_data_problem
-from kit.execution.reference_prices import FeedPrices
+from kit.execution.prices.reference_prices import FeedPrices
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 ALL = frozenset()

@@ -16,8 +16,8 @@ from core.playback.tests.process import playback_process
 from core.playback.tests.recorded import VENUE
 from kit.base import errors, rpc
 from kit.base.database import migrate
-from kit.execution.approval import MeshScope
-from kit.execution.approval_keys import APPROVED_NS, development_signer
+from kit.execution.approval.keys import APPROVED_NS, development_signer
+from kit.execution.approval.signing import MeshScope
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 HERE = {"venue": VENUE, "account": "paper"}

@@ -13,8 +13,8 @@ from kit.connector.books.synchronized_book import BookState
 from kit.connector.contract.venue import VenueHistory
 from kit.connector.publishing.hub import Hub, HubReader
 from kit.connector.subscriptions import VenueSubscriptions
-from kit.execution.market_feed import FeedPosition
-from kit.execution.reference_prices import TimedPrice
+from kit.execution.prices.market_feed import FeedPosition
+from kit.execution.prices.reference_prices import TimedPrice
 from kit.marketdata.delivery.subscription import SymbolFilter
 
 
@@ -41,7 +41,7 @@ class HubFeed:
 
 
 class HubBooks:
-    """``kit.execution.market_feed.VerifiedBooks``."""
+    """``kit.execution.prices.market_feed.VerifiedBooks``."""
 
     def __init__(self, book_manager: BookManager) -> None:
         self._book_manager = book_manager

@@ -16,8 +16,8 @@ from kit.connector.process import app
 from kit.connector.process.order_accounts import no_credentials, venue_accounts
 from kit.connector.process.settings import VenueSettings
 from kit.connector.publishing.feed_handler import FeedHandler
-from kit.execution.approval import DEVELOPMENT_KEY_ID, MeshScope
-from kit.execution.approval_keys import development_signer
+from kit.execution.approval.keys import development_signer
+from kit.execution.approval.signing import DEVELOPMENT_KEY_ID, MeshScope
 from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.settings import OrdersSettings
 from tests.support.waiting import WAIT_SECONDS_MAX

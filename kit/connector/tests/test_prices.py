@@ -17,7 +17,7 @@ from kit.connector.process.hub_source import HubBooks, HubFeed, LastTrades
 from kit.connector.publishing.hub import Hub
 from kit.connector.tests.refilling import SYMBOL, FakeHistory, trades
 from kit.execution.account_registry import no_data_problem
-from kit.execution.reference_prices import FeedPrices, MarkPrices, TimedPrice
+from kit.execution.prices.reference_prices import FeedPrices, MarkPrices, TimedPrice
 from kit.marketdata.codec import encode
 from kit.marketdata.model.columns import (
     BookRows,

@@ -15,12 +15,12 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.accounting import amounts
 from kit.accounting.amounts import ZERO
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.execution.approval import plain
+from kit.execution.approval.signing import plain
+from kit.execution.checks.pre_trade_checks import is_supported, size_min_of
 from kit.execution.contract import OrderCapabilities
 from kit.execution.orders import order_states
 from kit.execution.orders.order import Order
-from kit.execution.pre_trade_checks import is_supported, size_min_of
-from kit.execution.retries import is_pausing
+from kit.execution.sending.retries import is_pausing
 
 FILLS_WAIT_NS = 10 * NANOSECONDS_PER_SECOND
 """How long the fills of an entry that has ended are waited for: they say which fee was paid in what

@@ -12,16 +12,16 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.accounting.stop_triggers import triggers_on_rise
 from kit.base.errors import BadRequest, InvalidOrder, NotSupported
-from kit.execution import pre_trade_checks
-from kit.execution.approval import plain
-from kit.execution.approval_verifier import VerifiedOrder
+from kit.execution.approval.signing import plain
+from kit.execution.approval.verifier import VerifiedOrder
+from kit.execution.checks import pre_trade_checks
 from kit.execution.client_order_ids import REQUEST_ID
 from kit.execution.groups.group_plan import preferred
 from kit.execution.order_types import BETTER_PRICES, CONDITIONAL, IMMEDIATE, TYPES
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import content_message
-from kit.execution.reference_prices import BestPrices
-from kit.execution.submitter import CheckedOrder
+from kit.execution.prices.reference_prices import BestPrices
+from kit.execution.sending.submitter import CheckedOrder
 
 MEMBERS_MAX = 4
 ENTRY = orders_pb2.GROUP_ROLE_ENTRY

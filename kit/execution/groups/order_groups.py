@@ -13,14 +13,14 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.accounting.amounts import ZERO
 from kit.base import telemetry
 from kit.base.errors import VenuemeshError
-from kit.execution.approval import plain
+from kit.execution.approval.signing import plain
 from kit.execution.groups import group_plan
 from kit.execution.orders import order_states
 from kit.execution.orders.order import Order
+from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.readiness import Readiness
-from kit.execution.reference_prices import ReferenceMarketData
-from kit.execution.retries import PUBLISHED_NS, OrderRetries, ended_unasked, number_of
-from kit.execution.submitter import OrderSubmitter
+from kit.execution.sending.retries import PUBLISHED_NS, OrderRetries, ended_unasked, number_of
+from kit.execution.sending.submitter import OrderSubmitter
 from kit.execution.tasks import wait_for_event
 
 PAUSE_S = 1.0

@@ -15,7 +15,7 @@ from kit.accounting import amounts
 from kit.accounting.amounts import ZERO
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.execution.approval import plain
+from kit.execution.approval.signing import plain
 from kit.execution.contract import OrderState, RejectReason, VenueFill, VenueOrder
 from kit.execution.journal.records import (
     Amendment,
@@ -29,7 +29,7 @@ from kit.execution.orders.fill_coverage import FillCoverage
 from kit.execution.orders.order import Order, order_fill
 from kit.execution.orders.order_index import OrderIndex
 from kit.execution.orders.order_messages import difference_message, external_content_message
-from kit.execution.reference_prices import FindInstrument, not_listed
+from kit.execution.prices.reference_prices import FindInstrument, not_listed
 
 UNMATCHED_ORDERS_MAX = 10_000
 AMENDED_TERMS_AFTER_NS = 60 * NANOSECONDS_PER_SECOND

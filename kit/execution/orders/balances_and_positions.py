@@ -15,12 +15,12 @@ from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 from kit.accounting import amounts
 from kit.accounting.amounts import ZERO
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.execution.approval import plain
+from kit.execution.approval.signing import plain
 from kit.execution.contract import VenueBalance, VenuePosition
 from kit.execution.journal.records import BalanceRecord, OrderFill, PositionRecord, Record
 from kit.execution.orders.account_state import JournalRecordWriter
 from kit.execution.orders.order_messages import balance_message, position_message
-from kit.execution.reference_prices import FindInstrument
+from kit.execution.prices.reference_prices import FindInstrument
 
 BOOKED_NS = 10 * NANOSECONDS_PER_SECOND
 """A comparison may not include fills that were received less than this before."""

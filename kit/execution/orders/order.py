@@ -32,7 +32,7 @@ from kit.execution.journal.records import (
 from kit.execution.order_types import TRIGGERED_TYPES, is_protective
 from kit.execution.orders import order_states
 from kit.execution.orders.request_reader import read_request
-from kit.execution.reference_prices import FindInstrument, not_listed
+from kit.execution.prices.reference_prices import FindInstrument, not_listed
 
 CLOSE_MARK = "/"
 """In the request id of an order that closes a position for Flatten. Callers' ids cannot contain

@@ -18,7 +18,7 @@ from kit.execution.journal.records import (
 )
 from kit.execution.orders import order_states
 from kit.execution.orders.order import Order, external_order, intended_order
-from kit.execution.reference_prices import FindInstrument, not_listed
+from kit.execution.prices.reference_prices import FindInstrument, not_listed
 
 FORGET_AFTER_NS = 3600 * NANOSECONDS_PER_SECOND
 """An ended order is kept at least this long, however many there are: updates of it may be late."""

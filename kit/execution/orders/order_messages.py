@@ -7,12 +7,12 @@ from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.accounting import instruments
 from kit.accounting.amounts import ZERO
-from kit.execution.approval import plain
+from kit.execution.approval.signing import plain
 from kit.execution.context import AccountContext
 from kit.execution.contract import VenueBalance, VenueOrder, VenuePosition
 from kit.execution.journal.records import OrderFill
 from kit.execution.orders.order import Order
-from kit.execution.reference_prices import FindInstrument
+from kit.execution.prices.reference_prices import FindInstrument
 
 
 def order_message(order: Order) -> orders_pb2.Order:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
-from kit.execution.approval import content_text
+from kit.execution.approval.signing import content_text
 from kit.execution.contract import OrderRequest, TimeInForce
 from kit.execution.journal.records import OrderIntent
 

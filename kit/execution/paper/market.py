@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from kit.execution.market_feed import FeedPosition
+from kit.execution.prices.market_feed import FeedPosition
 
 
 class BookLevelUpdate(NamedTuple):

@@ -10,12 +10,6 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.cursor import Channel
 from kit.base.errors import ProcessDraining, SubscriberTooSlow
 from kit.base.numbers import to_decimal
-from kit.execution.market_feed import (
-    FeedPosition,
-    MarketFeedReader,
-    ResumableMarketFeed,
-    VerifiedBooks,
-)
 from kit.execution.paper.market import (
     BookInvalidated,
     BookLevelsChanged,
@@ -26,6 +20,12 @@ from kit.execution.paper.market import (
     MarketRestarted,
     MarkPriceReported,
     TradeReported,
+)
+from kit.execution.prices.market_feed import (
+    FeedPosition,
+    MarketFeedReader,
+    ResumableMarketFeed,
+    VerifiedBooks,
 )
 from kit.marketdata.model.batches import Batch
 

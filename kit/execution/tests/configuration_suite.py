@@ -18,8 +18,8 @@ from kit.execution.context import AccountContext
 from kit.execution.contract import ExecutionClient, RequestAccepted
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
+from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.readiness import READY, REFUSED, State
-from kit.execution.reference_prices import ReferenceMarketData
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.client_session import ClientSession
 from kit.execution.tests.simulated_process import verifier

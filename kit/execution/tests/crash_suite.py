@@ -24,7 +24,7 @@ from kit.execution.context import AccountContext
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
 from kit.execution.orders.order import Order
-from kit.execution.reference_prices import ReferenceMarketData
+from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.client_session import ClientSession
 from kit.execution.tests.simulated_process import verified, verifier

@@ -18,12 +18,12 @@ from venuemesh.tradeflow.v1 import signed_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution.account import Account
-from kit.execution.approval import ApprovalSigner, MeshScope
-from kit.execution.approval_keys import ApproverKey
-from kit.execution.approval_verifier import AccountScope, ApprovalVerifier
+from kit.execution.approval.keys import ApproverKey
+from kit.execution.approval.signing import ApprovalSigner, MeshScope
+from kit.execution.approval.verifier import AccountScope, ApprovalVerifier
 from kit.execution.context import AccountContext
 from kit.execution.journal.account_journal import AccountJournal
-from kit.execution.reference_prices import BestPrices, ReferenceMarketData
+from kit.execution.prices.reference_prices import BestPrices, ReferenceMarketData
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_disk import Disk
 from kit.execution.tests.fake_venue import FakeClient, FakeVenue

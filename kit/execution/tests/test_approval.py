@@ -10,7 +10,8 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import ApprovalRejected
-from kit.execution.approval import (
+from kit.execution.approval.keys import NEVER_NS, ApproverKey
+from kit.execution.approval.signing import (
     APPROVED_BYTES_MAX,
     DEVELOPMENT_KEY_ID,
     ApprovalSigner,
@@ -20,8 +21,7 @@ from kit.execution.approval import (
     plain,
     statement,
 )
-from kit.execution.approval_keys import NEVER_NS, ApproverKey
-from kit.execution.approval_verifier import (
+from kit.execution.approval.verifier import (
     HEARTBEAT_AHEAD_NS,
     HEARTBEAT_NS,
     AccountScope,

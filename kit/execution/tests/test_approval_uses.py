@@ -6,7 +6,7 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import ApprovalRejected, VenuemeshError
-from kit.execution.approval import ApprovalSigner, MeshScope
+from kit.execution.approval.signing import ApprovalSigner, MeshScope
 from kit.execution.service import TradeFlowServicer
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import (

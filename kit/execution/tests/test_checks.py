@@ -11,10 +11,10 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import InvalidOrder, NotSupported
+from kit.execution.checks.pre_trade_checks import PreTradeCheckInputs, check, worst_price
 from kit.execution.contract import VenueBalance
 from kit.execution.order_types import CONDITIONAL
-from kit.execution.pre_trade_checks import PreTradeCheckInputs, check, worst_price
-from kit.execution.reference_prices import BestPrices
+from kit.execution.prices.reference_prices import BestPrices
 from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES, limit_order
 from kit.execution.tests.simulated_process import SPOT
 

@@ -11,7 +11,7 @@ from kit.execution.client_order_ids import client_order_id
 from kit.execution.contract import OutcomeUnknown, RequestRejected
 from kit.execution.orders import order_states
 from kit.execution.orders.order_messages import order_message
-from kit.execution.retries import ATTEMPTS_MAX
+from kit.execution.sending.retries import ATTEMPTS_MAX
 from kit.execution.tests.order_groups import (
     EXIT,
     MARKET,

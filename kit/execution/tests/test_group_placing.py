@@ -16,7 +16,7 @@ from kit.base.errors import (
 from kit.execution.groups.group_plan import preferred
 from kit.execution.journal.records import OrderSent
 from kit.execution.orders import order_states
-from kit.execution.reference_prices import ReferenceMarketData
+from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.tests.fake_venue import CAPABILITIES
 from kit.execution.tests.order_groups import (
     ALTERNATIVE,

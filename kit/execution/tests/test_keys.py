@@ -9,14 +9,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import SettingError
-from kit.execution.approval import DEVELOPMENT_KEY_ID, MeshScope
-from kit.execution.approval_keys import (
+from kit.execution.approval.keys import (
     DEVELOPMENT_FILE,
     ApproverKeys,
     development_approver,
     development_signer,
     read_approvers,
 )
+from kit.execution.approval.signing import DEVELOPMENT_KEY_ID, MeshScope
 
 PUBLIC = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
 PUBLIC_TEXT = b64encode(PUBLIC.public_bytes_raw()).decode()

@@ -13,15 +13,15 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base.errors import LimitExceeded
 from kit.execution.account_terms import AccountsContent, AccountTerms, KeyTerms, OrderLimits
+from kit.execution.checks.order_limiter import OrderLimiter
+from kit.execution.checks.reductions import Reductions
 from kit.execution.context import AccountContext
 from kit.execution.contract import Fee, VenueFill, VenueOrder, VenuePosition
 from kit.execution.journal.records import Amendment, AmendmentOutcome, OrderIntent
-from kit.execution.order_limiter import OrderLimiter
 from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
-from kit.execution.reductions import Reductions
-from kit.execution.reference_prices import ReferenceMarketData
+from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.test_limits import LINEAR

@@ -9,8 +9,8 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import LimitExceeded
 from kit.execution.account_terms import OrderLimits
-from kit.execution.limits import LimitState, check
-from kit.execution.reference_prices import BestPrices
+from kit.execution.checks.limits import LimitState, check
+from kit.execution.prices.reference_prices import BestPrices
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import SPOT
 

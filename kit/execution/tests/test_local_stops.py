@@ -14,7 +14,7 @@ from kit.execution.orders import order_states
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import order_message
 from kit.execution.orders.request_reader import read_request
-from kit.execution.reference_prices import TimedPrice
+from kit.execution.prices.reference_prices import TimedPrice
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import SPOT, Prices, World, run, verified

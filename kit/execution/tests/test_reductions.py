@@ -8,13 +8,13 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import ApprovalRejected, InvalidOrder
+from kit.execution.checks.reductions import ALARM_S, Reductions
 from kit.execution.contract import VenueBalance, VenuePosition
 from kit.execution.orders import order_states
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_index import OrderIndex
 from kit.execution.orders.request_reader import read_request
-from kit.execution.reductions import ALARM_S, Reductions
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import SPOT, LoopClock, run
 

@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import InvalidOrder
-from kit.execution import self_trades
+from kit.execution.checks import self_trades
 from kit.execution.contract import RequestRejected
 from kit.execution.orders import order_states
 from kit.execution.settings import OrdersSettings

@@ -19,7 +19,7 @@ from kit.execution.context import AccountContext
 from kit.execution.contract import VenueBalance
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
-from kit.execution.reference_prices import ReferenceMarketData
+from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.service import TradeFlowServicer
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import FakeClient, FakeVenue, limit_order

@@ -11,7 +11,7 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.request_budget import Priority
 from kit.execution.contract import OutcomeUnknown, RequestAccepted
 from kit.execution.orders import order_states
-from kit.execution.retries import ATTEMPTS_MAX
+from kit.execution.sending.retries import ATTEMPTS_MAX
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import run, verified
 from kit.execution.tests.test_exit_retry import PAUSES_S, attempt, refusing, said

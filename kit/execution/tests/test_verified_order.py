@@ -7,7 +7,7 @@ import pytest
 from mypy import api
 from venuemesh.tradeflow.v1 import signed_pb2
 
-from kit.execution.approval_verifier import VerifiedOrder
+from kit.execution.approval.verifier import VerifiedOrder
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import amend, run, started, verified
 
@@ -65,10 +65,10 @@ def test_the_types_reject_every_other_argument(tmp_path):
     file.write_text(
         """
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
-from kit.execution.order_amender import OrderAmender
+from kit.execution.sending.order_amender import OrderAmender
 from kit.execution.orders.order import Order
-from kit.execution.submitter import CheckedOrder, OrderSubmitter
-from kit.execution.approval_verifier import ApprovalVerifier, VerifiedOrder
+from kit.execution.sending.submitter import CheckedOrder, OrderSubmitter
+from kit.execution.approval.verifier import ApprovalVerifier, VerifiedOrder
 
 
 async def bypass(

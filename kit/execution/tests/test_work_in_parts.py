@@ -2,9 +2,9 @@
 
 import asyncio
 
-from kit.execution.journal_recovery import RECOVERED_AT_ONCE, recover
 from kit.execution.orders import order_states
 from kit.execution.orders.order_index import FORGOTTEN_AT_ONCE
+from kit.execution.reconciliation.journal_recovery import RECOVERED_AT_ONCE, recover
 from kit.execution.tests.test_account_state import account_state, sent
 
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
-from kit.execution.approval import MeshScope, statement
+from kit.execution.approval.signing import MeshScope, statement
 from kit.execution.settings import OrdersSettings
 from ops.errors import OperationsError
 from ops.orders import arguments, signing

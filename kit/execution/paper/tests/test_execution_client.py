@@ -16,7 +16,7 @@ from kit.execution.contract import OrderKey, VenueFill
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.paper.tests.markets import BUY, LISTED, RULES, SELL, SYMBOL, FakeMarket
-from kit.execution.reference_prices import ReferenceMarketData
+from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_disk import Disk
 from kit.execution.tests.fake_venue import limit_order

@@ -13,13 +13,13 @@ from venuemesh.tradeflow.v1 import differences_pb2
 
 from kit.execution.context import AccountContext
 from kit.execution.contract import ExecutionClient, VenueOrder
-from kit.execution.fill_reader import FillReader
 from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import difference_message
-from kit.execution.outcome_resolver import QUERIES_AT_ONCE, OutcomeResolver
+from kit.execution.reconciliation.fill_reader import FillReader
+from kit.execution.sending.outcome_resolver import QUERIES_AT_ONCE, OutcomeResolver
 from kit.execution.venue_calls import answer_of
 
 Difference = differences_pb2.Difference

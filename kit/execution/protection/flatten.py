@@ -25,18 +25,18 @@ from kit.accounting.amounts import ZERO
 from kit.base.backoff import delays
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import InvalidOrder, RequestIdReused, UnknownInstrument, VenuemeshError
-from kit.execution.approval import plain
-from kit.execution.approval_verifier import VerifiedOrder, require_verified
+from kit.execution.approval.signing import plain
+from kit.execution.approval.verifier import VerifiedOrder, require_verified
+from kit.execution.checks.pre_trade_checks import size_min_of
+from kit.execution.checks.reductions import Reductions
 from kit.execution.client_order_ids import check_request_id
 from kit.execution.context import AccountContext
 from kit.execution.order_types import side_of
 from kit.execution.orders import order_states
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import CLOSE_MARK, Order
-from kit.execution.pre_trade_checks import size_min_of
-from kit.execution.reductions import Reductions
-from kit.execution.reference_prices import ReferenceMarketData
-from kit.execution.submitter import OrderSubmitter
+from kit.execution.prices.reference_prices import ReferenceMarketData
+from kit.execution.sending.submitter import OrderSubmitter
 from kit.execution.tasks import wait_for_event
 from kit.execution.venue_calls import answer_of
 

@@ -12,7 +12,7 @@ READ_INTERVAL_NS = NANOSECONDS_PER_SECOND // 2
 
 Content = TypeVar("Content")
 
-_log = telemetry.logger("orders.files")
+_log = telemetry.logger("kit.base.reloaded_file")
 
 
 class ReloadedFile(Generic[Content]):

@@ -17,9 +17,9 @@ from kit.accounting.amounts import ZERO
 from kit.accounting.instruments import notional_asset, notional_in_asset
 from kit.base.errors import LimitExceeded
 from kit.execution.account_terms import OrderLimits
-from kit.execution.approval import plain
-from kit.execution.pre_trade_checks import amount, worst_price
-from kit.execution.reference_prices import BestPrices
+from kit.execution.approval.signing import plain
+from kit.execution.checks.pre_trade_checks import amount, worst_price
+from kit.execution.prices.reference_prices import BestPrices
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ An approval is a signature over a text with every field of the approval (``state
 language can make and check it without reproducing protobuf bytes. It names mesh, world, account,
 operation and target order, expires, and carries the fencing epoch of the order authority: a new
 authority has a higher epoch, and approvals of the old one are rejected from then on.
-``kit.execution.approval_verifier`` checks approvals.
+``kit.execution.approval.verifier`` checks approvals.
 """
 
 from collections.abc import Iterator, Mapping

@@ -17,15 +17,15 @@ from kit.accounting import amounts
 from kit.accounting.amounts import ZERO
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import UnknownInstrument
-from kit.execution import limits
 from kit.execution.account_terms import NO_LIMITS, OrderLimits
+from kit.execution.checks import limits
+from kit.execution.checks.limits import LimitState, opens_position
 from kit.execution.context import AccountContext
 from kit.execution.contract import Side
-from kit.execution.limits import LimitState, opens_position
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_index import OrderIndex
-from kit.execution.reference_prices import ReferenceMarketData
+from kit.execution.prices.reference_prices import ReferenceMarketData
 
 FILLS_WAIT_NS = 10 * NANOSECONDS_PER_SECOND
 """How long the fills of an order that has ended are counted before they are known, across a

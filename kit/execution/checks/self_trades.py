@@ -12,7 +12,7 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base import telemetry
-from kit.execution.approval import plain
+from kit.execution.approval.signing import plain
 from kit.execution.contract import (
     OrderCapabilities,
     OrderRequest,

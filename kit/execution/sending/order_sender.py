@@ -18,8 +18,8 @@ from kit.execution.contract import (
 from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.order import Order
-from kit.execution.outcome_resolver import OutcomeResolver
-from kit.execution.request_builder import RequestBuilder
+from kit.execution.sending.outcome_resolver import OutcomeResolver
+from kit.execution.sending.request_builder import RequestBuilder
 from kit.execution.settings import OrdersSettings
 from kit.execution.tasks import await_each
 from kit.execution.venue_calls import verdict_of, verdicts_of

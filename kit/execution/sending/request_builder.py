@@ -4,12 +4,12 @@ from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.execution.checks.self_trades import SelfTradeGuard
+from kit.execution.checks.worst_prices import is_unbounded_entry, with_worst_price
 from kit.execution.contract import ExecutionClient, OrderRequest, RequestRejected
 from kit.execution.orders.order import Order
-from kit.execution.reference_prices import ReferenceMarketData
-from kit.execution.self_trades import SelfTradeGuard
+from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.settings import OrdersSettings
-from kit.execution.worst_prices import is_unbounded_entry, with_worst_price
 
 
 class RequestBuilder:

@@ -26,9 +26,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import SettingError
+from kit.base.reloaded_file import ReloadedFile
 from kit.base.settings import MeshSettings
-from kit.execution.approval import DEVELOPMENT_KEY_ID, ApprovalSigner, MeshScope
-from kit.execution.reloaded_file import ReloadedFile
+from kit.execution.approval.signing import DEVELOPMENT_KEY_ID, ApprovalSigner, MeshScope
 
 APPROVERS_FILE = Path("keys") / "approvers.toml"
 DEVELOPMENT_FILE = Path("keys") / "development.key"

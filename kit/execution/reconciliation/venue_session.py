@@ -15,11 +15,11 @@ from venuemesh.tradeflow.v1 import differences_pb2
 from kit.base import telemetry
 from kit.base.backoff import delays
 from kit.base.errors import CredentialsRejected, VenuemeshError
-from kit.execution.configuration_check import ConfigurationCheck
 from kit.execution.context import AccountContext
 from kit.execution.contract import AccountEvent, ExecutionClient, StreamInterrupted
 from kit.execution.readiness import DISCONNECTED, READY, RECONCILING, REFUSED, Readiness, State
-from kit.execution.reconciler import Reconciler
+from kit.execution.reconciliation.configuration_check import ConfigurationCheck
+from kit.execution.reconciliation.reconciler import Reconciler
 from kit.execution.tasks import wait_for_event
 
 FIRST_RETRY_S = 0.5

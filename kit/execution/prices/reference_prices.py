@@ -12,7 +12,7 @@ from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import Channel
 from kit.base.errors import ProcessDraining, SubscriberTooSlow
 from kit.base.numbers import to_decimal
-from kit.execution.market_feed import MarketFeed, VerifiedBooks
+from kit.execution.prices.market_feed import MarketFeed, VerifiedBooks
 from kit.marketdata.model.batches import Batch
 
 TRADES: Channel = types_pb2.CHANNEL_TRADES

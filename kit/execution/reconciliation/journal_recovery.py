@@ -6,7 +6,7 @@ from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.amendments import settle_here
 from kit.execution.orders.order import Order
-from kit.execution.outcome_resolver import OutcomeResolver
+from kit.execution.sending.outcome_resolver import OutcomeResolver
 
 RECOVERED_AT_ONCE = 100
 """Orders that are recovered before other tasks run."""

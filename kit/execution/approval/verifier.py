@@ -12,14 +12,14 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import ApprovalRejected
-from kit.execution.approval import (
+from kit.execution.approval.keys import ApproverKey
+from kit.execution.approval.signing import (
     DEVELOPMENT_KEY_ID,
     OPERATIONS,
     MeshScope,
     heartbeat_statement,
     statement,
 )
-from kit.execution.approval_keys import ApproverKey
 from kit.execution.contract import Operation
 
 HEARTBEAT_NS = 30 * NANOSECONDS_PER_SECOND

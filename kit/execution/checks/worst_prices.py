@@ -3,10 +3,10 @@
 from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.execution.checks.pre_trade_checks import worst_price
 from kit.execution.contract import OrderCapabilities, OrderRequest
 from kit.execution.orders.order import Order
-from kit.execution.pre_trade_checks import worst_price
-from kit.execution.reference_prices import ReferenceMarketData
+from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.settings import OrdersSettings
 
 

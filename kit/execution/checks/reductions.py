@@ -18,14 +18,14 @@ from kit.accounting.amounts import ZERO
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import ApprovalRejected
-from kit.execution.approval import plain
+from kit.execution.approval.signing import plain
+from kit.execution.checks.pre_trade_checks import amount
 from kit.execution.order_types import CONDITIONAL, IMMEDIATE, TRIGGERED_TYPES
 from kit.execution.orders import order_states
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_index import OrderIndex
-from kit.execution.pre_trade_checks import amount
-from kit.execution.reference_prices import FindInstrument
+from kit.execution.prices.reference_prices import FindInstrument
 from kit.execution.tasks import wait_for_event
 
 ALARM_S = 5.0

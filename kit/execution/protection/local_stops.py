@@ -22,9 +22,9 @@ from kit.execution.order_types import BETTER_PRICES
 from kit.execution.orders import order_states
 from kit.execution.orders.amendments import STOP_REACHED
 from kit.execution.orders.order import Order
-from kit.execution.reference_prices import ReferenceMarketData, TimedPrice
-from kit.execution.retries import OrderRetries, is_pausing
-from kit.execution.submitter import OrderSubmitter
+from kit.execution.prices.reference_prices import ReferenceMarketData, TimedPrice
+from kit.execution.sending.retries import OrderRetries, is_pausing
+from kit.execution.sending.submitter import OrderSubmitter
 from kit.execution.tasks import wait_for_event
 
 NEVER_NS = (1 << 63) - 1

@@ -17,7 +17,7 @@ from kit.execution.account_configuration import (
     SymbolConfiguration,
 )
 from kit.execution.account_terms import AccountTerms
-from kit.execution.approval import plain
+from kit.execution.approval.signing import plain
 from kit.execution.context import AccountContext
 from kit.execution.contract import ExecutionClient
 from kit.execution.venue_calls import answer_of

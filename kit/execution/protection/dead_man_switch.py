@@ -24,7 +24,7 @@ from kit.base.errors import VenuemeshError
 from kit.execution.context import AccountContext
 from kit.execution.journal.records import FencingRecord
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
-from kit.execution.submitter import OrderSubmitter
+from kit.execution.sending.submitter import OrderSubmitter
 from kit.execution.venue_calls import answer_of
 
 CHECKS_PER_SPAN = 5

@@ -13,16 +13,16 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import InvalidOrder, NotSupported, RequestIdReused
-from kit.execution.approval import plain
-from kit.execution.approval_verifier import VerifiedOrder, require_verified
+from kit.execution.approval.signing import plain
+from kit.execution.approval.verifier import VerifiedOrder, require_verified
 from kit.execution.contract import OrderRequest, RequestAccepted, RequestRejected
 from kit.execution.journal.records import Amendment, AmendmentOutcome
 from kit.execution.orders import order_states
 from kit.execution.orders.amendments import STOP_REACHED, settle_here
 from kit.execution.orders.order import Order
 from kit.execution.orders.request_reader import digest_of, read_request
-from kit.execution.outcome_resolver import OutcomeResolver
-from kit.execution.submitter import OrderSubmitter
+from kit.execution.sending.outcome_resolver import OutcomeResolver
+from kit.execution.sending.submitter import OrderSubmitter
 from kit.execution.venue_calls import verdict_of
 
 AMENDMENTS_MAX = 10_000

@@ -18,14 +18,14 @@ from kit.accounting.amounts import ZERO
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import StoreUnavailable
-from kit.execution.approval import plain
+from kit.execution.approval.signing import plain
 from kit.execution.journal.records import OrderIntent
 from kit.execution.order_types import TRIGGERED_TYPES
 from kit.execution.orders import order_states
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import content_message
 from kit.execution.orders.request_reader import digest_of
-from kit.execution.submitter import OrderSubmitter
+from kit.execution.sending.submitter import OrderSubmitter
 
 MARK = "~"
 """Between the caller's request id, which cannot contain it, and the number of the attempt."""

@@ -9,10 +9,10 @@ import asyncio
 
 from kit.base import telemetry
 from kit.base.errors import VenuemeshError
-from kit.execution.approval import plain
+from kit.execution.approval.signing import plain
 from kit.execution.context import AccountContext
-from kit.execution.local_stops import LocalStopOrders
-from kit.execution.reference_prices import ReferenceMarketData
+from kit.execution.prices.reference_prices import ReferenceMarketData
+from kit.execution.protection.local_stops import LocalStopOrders
 from kit.execution.venue_calls import answer_of
 
 PAUSE_S = 2.0

@@ -16,7 +16,7 @@ from kit.accounting import amounts, instruments
 from kit.accounting.amounts import ZERO
 from kit.accounting.stop_triggers import triggers_on_rise
 from kit.base.errors import InvalidOrder, NotSupported
-from kit.execution.approval import plain
+from kit.execution.approval.signing import plain
 from kit.execution.contract import OrderCapabilities, VenueBalance
 from kit.execution.order_types import (
     CONDITIONAL,
@@ -28,7 +28,7 @@ from kit.execution.order_types import (
     is_protective,
 )
 from kit.execution.orders.request_reader import time_in_force_of
-from kit.execution.reference_prices import BestPrices
+from kit.execution.prices.reference_prices import BestPrices
 
 AMOUNT = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?")
 GOOD_TILL_CANCEL = orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL

@@ -15,7 +15,8 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import RequestIdReused, StoreUnavailable, VenueUnavailable
-from kit.execution.approval_verifier import VerifiedOrder, require_verified
+from kit.execution.approval.verifier import VerifiedOrder, require_verified
+from kit.execution.checks.self_trades import SelfTradeGuard
 from kit.execution.client_order_ids import check_request_id, client_order_id
 from kit.execution.context import AccountContext
 from kit.execution.contract import (
@@ -26,15 +27,14 @@ from kit.execution.contract import (
 )
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.records import GroupIntent, OrderIntent, OrderSent, Record
-from kit.execution.order_sender import OrderSender
 from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.order import Order
 from kit.execution.orders.request_reader import digest_of, intent_of
-from kit.execution.outcome_resolver import OutcomeResolver
-from kit.execution.reference_prices import ReferenceMarketData
-from kit.execution.request_builder import RequestBuilder
-from kit.execution.self_trades import SelfTradeGuard
+from kit.execution.prices.reference_prices import ReferenceMarketData
+from kit.execution.sending.order_sender import OrderSender
+from kit.execution.sending.outcome_resolver import OutcomeResolver
+from kit.execution.sending.request_builder import RequestBuilder
 from kit.execution.tasks import BackgroundTasks, await_each
 from kit.execution.venue_calls import answer_of, verdict_of, verdicts_of
 

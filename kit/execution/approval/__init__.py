@@ -1,0 +1,1 @@
+"""Approvals of operations: their signed text, the keys, and the verifier."""

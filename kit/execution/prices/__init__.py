@@ -1,0 +1,1 @@
+"""The market data that an account uses."""

@@ -1,0 +1,1 @@
+"""Keeps positions protected: local stops, the dead-man switch, and flattening."""
