@@ -50,7 +50,7 @@ EXPECTED: Mapping[str, frozenset[str]] = {
     "NotSupported": frozenset({"NOT_SUPPORTED"}),
     "OnMaintenance": frozenset({"MAINTENANCE", UNKNOWN}),
     # The clock is wrong: the venue rejected the call before it processed it.
-    "InvalidNonce": frozenset({"OTHER"}),
+    "InvalidNonce": frozenset({"CLOCK"}),
     # Timeouts, lost connections, venues that are busy or away, answers that cannot be read.
     "OperationFailed": frozenset({UNKNOWN}),
     "ExchangeError": ANY_REASON,
@@ -122,6 +122,7 @@ EXPLAINED: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "kraken": {},
     "okx": {
+        "50112": ("CLOCK", "the time of a call, which ccxt reads as missing rights"),
         "51410": ("OTHER", "the order is being cancelled already"),
         "Internal Server Error": (UNKNOWN, INSIDE),
         "server error": (UNKNOWN, INSIDE),
