@@ -75,7 +75,7 @@ async def test_a_replay_has_an_account_on_paper(trading):
     found = trading("replay")
     assert list(found.by_name) == ["paper"]
     assert found.by_name["paper"].message().paper
-    assert served(found).tasks == ["prices", "paper paper", "account paper"]
+    assert served(found).tasks == ["prices", "paper paper", "account paper", "files of orders"]
 
 
 async def test_live_has_those_that_are_named_and_of_each_kind_its_own_desk(trading):
