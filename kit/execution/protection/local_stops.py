@@ -2,9 +2,10 @@
 
 Every trade price goes through ``on_trade``. An order whose price was reached is sent as the market
 or limit order that it became: a mark that it is being sent is synced first, so it is sent once or,
-after a crash, is UNKNOWN and queried for. One that is rejected for a reason that may pass, or whose
-market order is not filled in full, is retried (``retries``). Orders of a group are triggered here
-too; the group sends them when it is their turn.
+after a crash, is UNKNOWN and queried for. While it cannot be sent, the journal keeps that its price
+was reached. One that is rejected for a reason that may pass, or whose market order is not filled in
+full, is retried (``retries``). Orders of a group are triggered here too; the group sends them when
+it is their turn.
 """
 
 import asyncio
@@ -56,6 +57,9 @@ class LocalStopOrders:
         self._clock = submitter.clock
         self._by_symbol: dict[str, dict[str, Order]] = {}
         self._moved: dict[str, Order] = {}
+        self._is_sending = False
+        self._is_unwritten = False
+        """Whether triggers or best prices could not be written."""
         self._wake = asyncio.Event()
         self.stale: dict[str, str] = {}
         """Symbols of orders held here whose market data is not live, and why."""
@@ -96,6 +100,7 @@ class LocalStopOrders:
 
     def _trigger(self, symbol: str, price: Decimal, after_ns: int) -> None:
         """``after_ns``: orders that have changed since then are left out."""
+        waits = False
         for order in list(self._by_symbol.get(symbol, {}).values()):
             if order.is_triggered or not self._groups.is_armed(order):
                 continue
@@ -108,36 +113,46 @@ class LocalStopOrders:
                 order.detail = STOP_REACHED
                 self._state.record_change(order)
                 self._wake.set()
+                waits = waits or self._is_sending or not self._is_due(order)
+        if waits:
+            self._submitter.tasks.start(self._commit())
 
     async def run(self) -> None:
         """Send what is triggered and expire what is over, for ever."""
         while True:
             self._wake.clear()
-            if self._groups.readiness.is_reconciled:
-                await self._send()
+            await self._send()
             self._expire()
             self._retries.write_pending()
             self._check_market_data()
-            if self._moved:
+            if self._moved or self._is_unwritten:
                 await self._write_best_prices()
             # A triggered order that could not be sent is tried again after the pause.
             await wait_for_event(self._wake, self._clock, PAUSE_S)
 
     async def _send(self) -> None:
-        now_ns = self._clock.time_ns()
         due = [
             order
             for waiting in self._by_symbol.values()
             for order in waiting.values()
-            if order.is_triggered
-            and not order.takes_turns
-            and not is_pausing(order, now_ns)
-            and self._groups.readiness.allows(order)
+            if order.is_triggered and self._is_due(order)
         ]
         releases = map(self._submitter.release, due)
+        self._is_sending = bool(due)
         for error in await asyncio.gather(*releases, return_exceptions=True):
             if error is not None:
                 _log.error("triggered order not sent", exc_info=error)
+        self._is_sending = False
+
+    def _is_due(self, order: Order) -> bool:
+        """Whether an order is sent now if it is triggered."""
+        readiness = self._groups.readiness
+        return (
+            not order.takes_turns
+            and not is_pausing(order, self._clock.time_ns())
+            and readiness.is_reconciled
+            and readiness.allows(order)
+        )
 
     def _expire(self) -> None:
         now_ns = self._clock.time_ns()
@@ -166,10 +181,17 @@ class LocalStopOrders:
         for order in self._moved.values():
             self._state.record(order)
         self._moved.clear()
+        await self._commit()
+
+    async def _commit(self) -> None:
+        """Have triggers and best prices on disk. After a failure it is tried again."""
         try:
             await self._submitter.journal.commit()
         except StoreUnavailable as error:
-            _log.error("best prices not on disk", extra={"detail": error.message})
+            self._is_unwritten = True
+            _log.error("triggers and best prices not on disk", extra={"detail": error.message})
+        else:
+            self._is_unwritten = False
 
     def _trail(self, order: Order, price: Decimal) -> None:
         best = best_price(price, order.best_price, order.buys)

@@ -288,6 +288,13 @@ class World:
         self.venue.client = None
         self.disk.crash(self.random, power=self.random.random() < 0.5)
 
+    def lose_power(self):
+        """Kill the process, and lose all that is not synced."""
+        self.process.die()
+        self.venue.client = None
+        self.disk.underway = None
+        del self.disk.content[self.disk.synced :]
+
     async def let_pass(self, seconds):
         """Let virtual time pass."""
         await asyncio.sleep(seconds)

@@ -126,21 +126,49 @@ def test_trailing_stop_follows_the_best_price(side, keeps, wakes):
     run(scenario())
 
 
-def test_triggered_stop_waits_until_the_account_is_ready():
+@pytest.mark.parametrize("is_disk_full", [False, True])
+def test_triggered_stop_waits_until_the_account_is_ready(is_disk_full):
     async def scenario():
         found, order = await holding(STOP, SELL, stop_price="90")
         found.account.session.set_readiness(2, "not now")
         found.account.readiness.state = 3
+        if is_disk_full:
+            found.disk.error = OSError(28, "No space left on device")
         found.prices.trade("89")
-        await found.let_pass(3)
+        await found.let_pass(0.5)
+        found.disk.error = None
+        await found.let_pass(2.5)
         assert not found.venue.sends
-        # That it is triggered is on disk, also if the power is lost.
-        await found.account.journal.commit()
-        found.crash()
+        found.lose_power()
         found.start()
         await found.ready()
         await found.let_pass(3)
         assert found.venue.sends == {order.key: 1}
+
+    run(scenario())
+
+
+def test_trigger_is_on_disk_while_the_order_before_has_no_answer():
+    async def scenario():
+        found, first = await holding(STOP, SELL, stop_price="90")
+        content = limit_order(type=STOP, side=SELL, price="", stop_price="80")
+        second = await found.account.submitter.submit(verified(content, "s"), held_here=True)
+        answered = asyncio.Event()
+
+        async def slow(request):
+            await answered.wait()
+            return RequestAccepted("1")
+
+        found.venue.client.verdicts.append(slow)
+        found.prices.trade("89")
+        await found.let_pass(1)
+        assert found.account.submitter.is_placing(first)
+        found.prices.trade("79")
+        await found.let_pass(1)
+        found.lose_power()
+        found.start()
+        await found.ready()
+        assert found.account.state.index.orders[second.key].is_triggered
 
     run(scenario())
 
