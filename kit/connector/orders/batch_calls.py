@@ -11,8 +11,13 @@ from typing import Any, Protocol
 
 from kit.base.request_budget import Priority
 from kit.connector.orders.errors import DETAIL_MAX, OK
-from kit.connector.orders.rest_session import UNREADABLE, OrderApiRequest, RestSession
-from kit.execution.contract import OrderKey, OutcomeUnknown, Verdict
+from kit.connector.orders.rest_session import (
+    UNREADABLE,
+    OrderApiRequest,
+    RestSession,
+    TooLate,
+)
+from kit.execution.contract import OrderKey, OutcomeUnknown, RequestRejected, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +59,36 @@ class BatchCalls:
         self._read = read
 
     async def send(
-        self, request: OrderApiRequest, keys: Sequence[OrderKey], priority: Priority
-    ) -> Sequence[Verdict]:
-        """Send a request about these orders, once. Returns a verdict for each, in their order."""
-        request = replace(request, orders=len(keys))
-        answer = await self._session.send_many(request, priority, self.api.rows)
+        self,
+        join: Callable[[Sequence[Mapping[str, Any]]], OrderApiRequest],
+        requests: Mapping[OrderKey, OrderApiRequest],
+        priority: Priority,
+    ) -> Mapping[OrderKey, Verdict]:
+        """Join requests for single orders and send them, once. One that must not be sent any more
+        when the turn of the call has come is left out. Returns a verdict for each."""
+        late: dict[OrderKey, RequestRejected] = {}
+
+        def joined() -> OrderApiRequest:
+            for key, one in requests.items():
+                if (verdict := one.too_late()) is not None:
+                    late[key] = verdict
+            params = [one.params for key, one in requests.items() if key not in late]
+            if not params:
+                raise TooLate(next(iter(late.values())))
+            return replace(join(params), orders=len(params))
+
+        answer = await self._session.send_many(joined, priority, self.api.rows)
         if not isinstance(answer, Sequence):
-            return [answer] * len(keys)
+            return {key: late.get(key, answer) for key in requests}
         by_client_id = {row.client_order_id: row for row in answer if row.client_order_id}
         by_venue_id = {row.venue_order_id: row for row in answer if row.venue_order_id}
-        return [
-            self._verdict(
+        return {
+            key: late.get(key)
+            or self._verdict(
                 by_client_id.get(key.client_order_id) or by_venue_id.get(key.venue_order_id)
             )
-            for key in keys
-        ]
+            for key in requests
+        }
 
     def _verdict(self, row: BatchRow | None) -> Verdict:
         if row is None:

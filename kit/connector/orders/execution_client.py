@@ -75,31 +75,28 @@ class CcxtExecutionClient:
         return self._orders.capabilities
 
     async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
-        send_by_s = _send_by_s(request)
-
-        async def requests() -> Sequence[OrderApiRequest]:
-            placed = self._orders.place(request.bounded())
-            return [replace(placed, send_by_s=send_by_s)]
-
-        return self._placed(await self._send(requests, priority))
+        return await self._place(request, _send_by_s(request), priority)
 
     async def place_many(
         self, requests: Sequence[OrderRequest], priority: Priority = Priority.NEW
     ) -> Sequence[Verdict]:
+        send_by_s = {_new_key(one): _send_by_s(one) for one in requests}
         joined: dict[OrderKey, OrderApiRequest] = {}
         if self._batches is not None and await self._can_prepare(priority):
             for one in requests:
                 with suppress(UnsupportedRequest, UnknownInstrument):
                     single = self._orders.place(one.bounded())
                     if single.method == self._batches.api.place_method:
-                        joined[_new_key(one)] = single
+                        key = _new_key(one)
+                        joined[key] = replace(single, send_by_s=send_by_s[key])
         verdicts: dict[OrderKey, Verdict] = {}
         if self._batches is not None and len(joined) > 1:
-            request = self._batches.api.place([one.params for one in joined.values()])
-            answers = await self._batches.send(request, list(joined), priority)
-            verdicts = dict(zip(joined, map(self._placed, answers), strict=True))
+            answers = await self._batches.send(self._batches.api.place, joined, priority)
+            verdicts = {key: self._placed(answer) for key, answer in answers.items()}
         alone = [one for one in requests if _new_key(one) not in verdicts]
-        placed = await asyncio.gather(*[self.place(one, priority) for one in alone])
+        placed = await asyncio.gather(
+            *[self._place(one, send_by_s[_new_key(one)], priority) for one in alone]
+        )
         verdicts |= zip(map(_new_key, alone), placed, strict=True)
         return [verdicts[_new_key(one)] for one in requests]
 
@@ -114,9 +111,8 @@ class CcxtExecutionClient:
                     joined[key] = single
         verdicts: dict[OrderKey, Verdict] = {}
         if self._batches is not None and len(joined) > 1:
-            request = self._batches.api.cancel([one.params for one in joined.values()])
-            answers = await self._batches.send(request, list(joined), Priority.CANCEL)
-            verdicts = dict(zip(joined, answers, strict=True))
+            cancel = self._batches.api.cancel
+            verdicts |= await self._batches.send(cancel, joined, Priority.CANCEL)
         alone = [key for key in keys if key not in verdicts]
         verdicts |= zip(alone, await asyncio.gather(*map(self.cancel, alone)), strict=True)
         return [verdicts[key] for key in keys]
@@ -222,6 +218,13 @@ class CcxtExecutionClient:
         if self.socket is not None:
             await self.socket.close()
         await self._session.close()
+
+    async def _place(self, request: OrderRequest, send_by_s: float, priority: Priority) -> Verdict:
+        async def requests() -> Sequence[OrderApiRequest]:
+            placed = self._orders.place(request.bounded())
+            return [replace(placed, send_by_s=send_by_s)]
+
+        return self._placed(await self._send(requests, priority))
 
     def _placed(self, verdict: Verdict) -> Verdict:
         """The verdict on a new order."""

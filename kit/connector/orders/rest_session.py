@@ -87,6 +87,12 @@ class OrderApiRequest:
         detail = "not sent: its approval expired while it waited for its turn"
         return RequestRejected(orders_pb2.REJECT_REASON_NEVER_ARRIVED, detail)
 
+    def in_time(self) -> "OrderApiRequest":
+        """Return itself. Raises TooLate if it must not be sent any more."""
+        if (late := self.too_late()) is not None:
+            raise TooLate(late)
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class CcxtPrivateApi:
@@ -103,7 +109,7 @@ class CcxtPrivateApi:
     """Part of the error for a call that arrived after one that was signed later."""
 
 
-class _TooLate(Exception):
+class TooLate(Exception):
     """The turn of a request came too late."""
 
     def __init__(self, verdict: RequestRejected) -> None:
@@ -197,12 +203,12 @@ class RestSession:
         attempt = Attempt()
         scope = Scope.CANCEL if priority is Priority.CANCEL else Scope.ORDER_ENTRY
         try:
-            answer = await self._call(request, priority, scope, attempt)
+            answer = await self._call(request.in_time, priority, scope, attempt)
             error = self.errors.find_error(answer)
             if error is None and attempt.status < ERROR_STATUS:
                 return read(answer)
             return self.errors.verdict(attempt.status, error, attempt.body)
-        except _TooLate as failure:
+        except TooLate as failure:
             return failure.verdict
         except VenuemeshError as failure:
             return self._verdict_of_failure(failure, attempt)
@@ -210,14 +216,20 @@ class RestSession:
             return OutcomeUnknown(f"the answer cannot be read: {failure!r}"[:DETAIL_MAX])
 
     async def send_many(
-        self, request: OrderApiRequest, priority: Priority, rows: Callable[[Any], Sequence[RowT]]
+        self,
+        make: Callable[[], OrderApiRequest],
+        priority: Priority,
+        rows: Callable[[Any], Sequence[RowT]],
     ) -> Sequence[RowT] | Verdict:
-        """Send a request that changes several orders, once. Returns the rows of the answer, or the
-        verdict on all orders if the answer has none."""
+        """Send a request that changes several orders, once. ``make`` returns it when its turn has
+        come, or raises TooLate. Returns the rows of the answer, or the verdict on all orders if the
+        answer has none."""
         attempt = Attempt()
         scope = Scope.CANCEL if priority is Priority.CANCEL else Scope.ORDER_ENTRY
         try:
-            await self._call(request, priority, scope, attempt)
+            await self._call(make, priority, scope, attempt)
+        except TooLate as failure:
+            return failure.verdict
         except VenuemeshError as failure:
             # ccxt raises for the error of one row too.
             return _rows(attempt, rows) or self._verdict_of_failure(failure, attempt)
@@ -233,7 +245,8 @@ class RestSession:
         UnknownInstrument, CredentialsRejected, and OrderNotFound."""
         attempt = Attempt()
         try:
-            answer = await self._call(OrderApiRequest(method, params), priority, scope, attempt)
+            request = OrderApiRequest(method, params)
+            answer = await self._call(request.in_time, priority, scope, attempt)
             venue_calls.answered()
             return answer
         except VenuemeshError as error:
@@ -249,7 +262,7 @@ class RestSession:
         and LookupError, ValueError and the like for an answer that is not as it should be."""
         attempt = Attempt()
         request = OrderApiRequest(query.method)
-        answer = await self._call(request, priority, Scope.ACCOUNT, attempt)
+        answer = await self._call(request.in_time, priority, Scope.ACCOUNT, attempt)
         return query.offset(answer, attempt.sent_time_ns, attempt.received_time_ns)
 
     def credentials_rejected(self, detail: str) -> CredentialsRejected:
@@ -268,13 +281,17 @@ class RestSession:
             await self._exchange.close()
 
     async def _call(
-        self, request: OrderApiRequest, priority: Priority, scope: Scope, attempt: Attempt
+        self,
+        make: Callable[[], OrderApiRequest],
+        priority: Priority,
+        scope: Scope,
+        attempt: Attempt,
     ) -> Any:
+        """``make`` returns the request when its turn has come, or raises TooLate."""
+
         async def send() -> Any:
             async with self._in_sequence(priority, scope):
-                late = request.too_late()
-                if late is not None:
-                    raise _TooLate(late)
+                request = make()
                 if self.budget is not None:
                     self.budget.spend(request.orders - 1)
                 if not request.path:

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
+from msgspec import structs
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
@@ -13,6 +14,7 @@ from kit.execution.contract import (
     ExecutionClient,
     OrderRequest,
     OutcomeUnknown,
+    RequestAccepted,
     RequestRejected,
     VenueFill,
 )
@@ -69,3 +71,27 @@ async def check_unknown_outcome(
     """The outcome is unknown, and the order was sent once; ``path`` is the end of its address."""
     assert isinstance(await client.place(request), OutcomeUnknown)
     assert len([call for call in venue.sent if call.path.endswith(path)]) == 1
+
+
+async def check_expired_orders_are_left_out(
+    venue: ScriptedVenue, client: CcxtExecutionClient, request: OrderRequest, path: str
+) -> None:
+    """Of several orders in one call, those whose approval has expired are not sent, and each has
+    its own verdict. The venue has an answer at ``path`` that accepts ``request``."""
+    valid = structs.replace(request, send_within_s=3600)
+    expired = [
+        structs.replace(request, client_order_id=digit * 32, send_within_s=1e-9) for digit in "de"
+    ]
+    verdicts = list(await client.place_many([expired[0], valid, expired[1]]))
+    assert isinstance(verdicts.pop(1), RequestAccepted)
+    (call,) = venue.sent
+    assert call.path.endswith(path)
+    assert valid.client_order_id in call.body
+    assert not [one for one in expired if one.client_order_id in call.body]
+    verdicts += await client.place_many(expired)
+    verdicts += await client.place_many(expired[:1])
+    for verdict in verdicts:
+        assert isinstance(verdict, RequestRejected), verdict
+        assert verdict.reason == pb.REJECT_REASON_NEVER_ARRIVED
+        assert "its approval expired" in verdict.detail
+    assert len(venue.sent) == 1

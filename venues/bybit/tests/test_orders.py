@@ -21,6 +21,7 @@ from kit.execution.contract import (
 from kit.execution.tests.answer_suite import (
     CLIENT_ID,
     ScriptedClient,
+    check_expired_orders_are_left_out,
     check_rejection,
     check_unknown_outcome,
     limit_order,
@@ -77,6 +78,14 @@ async def test_order_is_sent_digit_for_digit_and_acknowledged_only():
             "price": "61234.56",
             "timeInForce": "GTC",
         }
+
+
+async def test_expired_orders_are_left_out_of_a_call():
+    async with prepared() as (venue, client):
+        placed = {"list": [{"orderId": "fd4300ae", "orderLinkId": CLIENT_ID}]}
+        outcomes = {"list": [{"code": 0, "msg": "OK"}]}
+        venue.answer("/create-batch", {**done(placed), "retExtInfo": outcomes})
+        await check_expired_orders_are_left_out(venue, client, REQUEST, "/create-batch")
 
 
 async def test_a_market_order_counts_in_the_base_currency():

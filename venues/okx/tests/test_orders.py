@@ -25,6 +25,7 @@ from kit.execution.contract import (
 from kit.execution.tests.answer_suite import (
     CLIENT_ID,
     ScriptedClient,
+    check_expired_orders_are_left_out,
     check_rejection,
     check_unknown_outcome,
     limit_order,
@@ -128,6 +129,12 @@ async def test_each_order_of_a_call_has_the_verdict_of_its_row(body, first, seco
         assert [type(one) for one in verdicts] == [first, second]
         assert [one["clOrdId"] for one in venue.sent[-1].json] == [CLIENT_ID, SECOND_ID]
         assert len(venue.sent) == 1
+
+
+async def test_expired_orders_are_left_out_of_a_call():
+    async with prepared() as (venue, client):
+        venue.answer("/trade/batch-orders", done(ROWS[1]))
+        await check_expired_orders_are_left_out(venue, client, REQUEST, "/trade/batch-orders")
 
 
 async def test_a_swap_size_is_in_contracts_and_may_be_reduce_only():

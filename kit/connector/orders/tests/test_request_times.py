@@ -9,8 +9,10 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
 from kit.base.request_budget import Priority, RequestBudget
-from kit.connector.orders.tests.test_order_socket import ERRORS, REQUEST, place
-from kit.execution.contract import RequestAccepted, RequestRejected
+from kit.connector.orders.batch_calls import BatchCalls, BatchRow
+from kit.connector.orders.rest_session import OrderApiRequest
+from kit.connector.orders.tests.test_order_socket import ERRORS, REQUEST, place, read
+from kit.execution.contract import OrderKey, RequestAccepted, RequestRejected
 
 
 @pytest.mark.parametrize("is_by_rest", [False, True])
@@ -33,6 +35,47 @@ async def test_request_is_not_sent_after_its_approval_expired(is_by_rest):
         if not is_by_rest:
             await at.venue.send({"n": (await at.written.get())["n"], "answer": {"id": "b"}})
         assert isinstance(await sending, RequestAccepted)
+
+
+class Batches:
+    """Joins orders by their symbols; all are accepted."""
+
+    place_method = cancel_method = REQUEST.method
+
+    def place(self, params):
+        return OrderApiRequest(REQUEST.method, {"symbols": [one["symbol"] for one in params]})
+
+    cancel = place
+
+    def rows(self, answer):
+        return [BatchRow(symbol, "", {"id": symbol}) for symbol in answer["placed"]]
+
+
+@pytest.mark.parametrize("validities_s", [(0.02, 3600), (0.02, 0.02)])
+async def test_order_that_expires_while_its_call_waits_is_left_out(validities_s):
+    loop = asyncio.get_running_loop()
+    now_s = loop.time()
+    ends_s = [now_s + one for one in validities_s]
+    waiting = {
+        OrderKey(symbol, symbol, ""): replace(REQUEST, params={"symbol": symbol}, send_by_s=end_s)
+        for symbol, end_s in zip("ab", ends_s, strict=True)
+    }
+    budget = RequestBudget("binance", 1000, SystemClock(), concurrent_max=2)
+    async with place(budget=budget) as at:
+        at.venue.answer("/order", {"placed": ["b"]})
+        first = at.start()
+        await at.written.get()
+        calls = BatchCalls(at.session, Batches(), read)
+        sending = asyncio.create_task(calls.send(Batches().place, waiting, Priority.NEW))
+        while loop.time() <= min(ends_s):
+            await asyncio.sleep(0)
+        assert not at.venue.sent
+        await at.venue.send({"n": 1, "answer": {"id": "a"}})
+        assert await first == RequestAccepted("a")
+        verdicts = list((await sending).values())
+    is_late = [isinstance(one, RequestRejected) for one in verdicts]
+    assert is_late == [end_s < ends_s[0] + 1 for end_s in ends_s]
+    assert len(at.venue.sent) == is_late.count(False)
 
 
 async def test_clock_is_corrected_after_a_rejection_for_the_time(monkeypatch):
