@@ -53,29 +53,33 @@ async def cancel(
         except VenuemeshError as error:
             outcomes.append(error)
 
-    known = {id(one): one for one in outcomes if isinstance(one, Order)}
-    await account.submitter.cancel_many(list(known.values()))
+    retries = account.retries
+    named = {place: one for place, one in enumerate(outcomes) if isinstance(one, Order)}
+    outcomes = [retries.newest_open(one) if isinstance(one, Order) else one for one in outcomes]
+    attempts = {one.key: one for order in named.values() for one in retries.attempts(order)}
+    await account.submitter.cancel_many(list(attempts.values()))
 
     async def cancel_one(place: int) -> None:
-        order = outcomes[place]
         try:
-            if isinstance(order, Order):
-                await account.submitter.cancel(order)
+            await retries.cancel(named[place])
         except VenuemeshError as error:
             outcomes[place] = error
 
-    await await_each(map(cancel_one, range(len(outcomes))))
+    await await_each(map(cancel_one, named))
     return list(map(_result, outcomes))
 
 
 def cancellable(
     account: Account, client_order_id: str, approved: signed_pb2.ApprovedOrder
 ) -> Order:
-    """Return an order that may be cancelled with this approval. Raises UnknownOrder,
-    ApprovalRejected."""
+    """Return an order that may be cancelled with this approval, which names it or another attempt
+    of it. Raises UnknownOrder, ApprovalRejected."""
     order = account.order(client_order_id)
-    if order.is_protective and not order.is_final:
-        account.verify(approved, signed_pb2.OPERATION_CANCEL, order.key)
+    attempts = account.retries.attempts(order)
+    if any(one.is_protective and not one.is_final for one in attempts):
+        target = approved.target_client_order_id
+        is_attempt = any(one.key == target for one in attempts)
+        account.verify(approved, signed_pb2.OPERATION_CANCEL, target if is_attempt else order.key)
     return order
 
 

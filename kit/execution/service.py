@@ -109,8 +109,9 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     ) -> trade_flow_pb2.CancelOrderResponse:
         account = self._account(request.venue, request.account)
         order = batches.cancellable(account, request.client_order_id, request.approved)
-        await account.submitter.cancel(order)
-        return trade_flow_pb2.CancelOrderResponse(order=order_message(order))
+        newest = account.retries.newest_open(order)
+        await account.retries.cancel(order)
+        return trade_flow_pb2.CancelOrderResponse(order=order_message(newest))
 
     async def CancelAllOrders(
         self, request: trade_flow_pb2.CancelAllOrdersRequest, context: Context

@@ -45,8 +45,6 @@ class Request:
     """Client order ids of the orders that it places or cancels."""
     is_answered: bool = False
     response: Any = None
-    was_open: bool = True
-    """Whether the order to cancel had not ended when the call was made."""
     tries: int = field(default=0)
 
 
@@ -112,8 +110,6 @@ class Trader:
         )
         if request.rpc.startswith("Place") and why_refused and not is_known:
             self._watch.forbidden.update(dict.fromkeys(request.keys, why_refused))
-        target = index.orders.get(getattr(request.message, "client_order_id", ""))
-        request.was_open = target is None or not target.is_final
         self._history.note(request.rpc, request.text + (f", {why_refused}" if why_refused else ""))
         try:
             response = await getattr(flow, request.rpc)(request.message, None)
@@ -137,20 +133,20 @@ class Trader:
             for approved in request.approved:
                 self._authorities.accepted(approved)
         if request.rpc == "CancelOrder":
-            self._confirmed(response.order, includes_attempts=request.was_open)
+            self._watch.cancelled(response.order.request_id)
+            self._confirmed(response.order)
         if request.rpc == "CancelAllOrders":
             for order in response.orders:
-                self._confirmed(order, includes_attempts=True)
+                self._confirmed(order)
         order = getattr(response, "order", None)
         became = f": {orders_pb2.OrderState.Name(order.state)} {order.detail}" if order else ""
         self._history.note("answer", f"{request.text}{became}")
 
-    def _confirmed(self, order, *, includes_attempts):
+    def _confirmed(self, order):
         if order.state == orders_pb2.ORDER_STATE_CANCELLED and order.client_order_id:
             truth = self._world.venue.by_client_id.get(order.client_order_id)
             self._watch.end_confirmed(order.client_order_id, truth)
-            if includes_attempts:
-                self._watch.ended_with_attempts.add(order.request_id)
+            self._watch.cancelled(order.request_id)
 
     def _make(self, rpc, message, text, approved=(), keys=()):
         request = Request(rpc, message, text, approved, keys)
@@ -323,12 +319,14 @@ class Trader:
         order = self._open_order()
         if order is None:
             return
-        approved = self._approved_cancel(order) if order.is_protective else None
+        attempts = self._world.account.retries.attempts(order)
+        named, target = self._random.choice(attempts), self._random.choice(attempts)
+        approved = self._approved_cancel(target) if order.is_protective else None
         self.cancelled.add(order.key)
         message = trade_flow_pb2.CancelOrderRequest(
-            venue="fake", account="main", client_order_id=order.key, approved=approved
+            venue="fake", account="main", client_order_id=named.key, approved=approved
         )
-        self._make("CancelOrder", message, order.request_id)
+        self._make("CancelOrder", message, named.request_id)
 
     def _approved_cancel(self, order):
         content = orders_pb2.OrderContent(venue="fake", account="main", symbol=order.symbol)

@@ -32,7 +32,7 @@ class Watch:
         self.ended = {}
         """By client order id, the filled size of orders whose end was confirmed to a caller."""
         self.ended_with_attempts = set()
-        """Request ids of orders of which a caller was told that no attempt follows."""
+        """Request ids of orders of which no attempt follows, as a caller was told."""
         self._flattens = set()
         """Request ids."""
         self._closed_by = {}
@@ -88,9 +88,7 @@ class Watch:
             self._history.broke(Promise.APPROVED, f"{name} was never placed, and is sent")
         if first in self.forbidden:
             self._history.broke(Promise.APPROVED, f"{name} is sent: {self.forbidden[first]}")
-        first, _, number = name.partition(MARK)
-        before = [f"{first}{MARK}{one}" for one in range(2, int(number or 1))]
-        if key in self.ended or not self.ended_with_attempts.isdisjoint((first, *before)):
+        if key in self.ended or name.partition(MARK)[0] in self.ended_with_attempts:
             self._history.broke(Promise.CANCELLED, f"{name} is sent")
 
     def name_of(self, request):
@@ -114,6 +112,10 @@ class Watch:
         self.ended.setdefault(key, filled)
         if truth is not None and truth.is_open:
             self._history.broke(Promise.CANCELLED, f"{self._names.get(key, key)} is open")
+
+    def cancelled(self, request_id):
+        """Note that a caller was told that an order is cancelled: no attempt of it may follow."""
+        self.ended_with_attempts.add(request_id.partition(MARK)[0])
 
     def is_deceived(self, members):
         """Whether the venue lied about one of these orders: then nothing about it can be known."""

@@ -26,6 +26,7 @@ from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import content_message
 from kit.execution.orders.request_reader import digest_of
 from kit.execution.sending.submitter import OrderSubmitter
+from kit.execution.tasks import await_each
 
 MARK = "~"
 """Between the caller's request id, which cannot contain it, and the number of the attempt."""
@@ -141,6 +142,38 @@ class OrderRetries:
             return None
         return self._state.index.orders.get(self._key(order, number_of(order) + 1))
 
+    def attempts(self, order: Order) -> Sequence[Order]:
+        """All attempts of an order that are known, in their order; itself where none can follow."""
+        if not order.was_held_here:
+            return [order]
+        keys = (self._key(order, number) for number in range(1, ATTEMPTS_MAX + 1))
+        orders = self._state.index.orders
+        return [orders[key] for key in keys if key in orders]
+
+    def newest_open(self, order: Order) -> Order:
+        """Return the newest attempt of an order that has not ended; the order if all have."""
+        open_attempts = [one for one in self.attempts(order) if not one.is_final]
+        return open_attempts[-1] if open_attempts else order
+
+    async def cancel(self, order: Order) -> None:
+        """Cancel all attempts of an order; there is no other. Raises VenueUnavailable and
+        StoreUnavailable as ``OrderSubmitter.cancel``, the latter also when another attempt may
+        follow after a restart."""
+        if not order.was_held_here:
+            await self._submitter.cancel(order)
+            return
+        attempts = self.attempts(order)
+        for one in attempts:
+            # One that has ended may turn out to be at the venue, and is cancelled there then.
+            one.cancel_requested = True
+            self._state.record(one)
+        unwritten = [one for one in attempts if one.key in self._unwritten]
+        written = [one for one in attempts if one.key not in self._unwritten]
+        cancels = [one for one in written if one is order or not one.is_final]
+        await await_each(map(self._write, unwritten))
+        await await_each(map(self._submitter.cancel, cancels))
+        await self._journal.commit()
+
     def publish_left_open(self, order: Order, left: Decimal, detail: str) -> None:
         """Publish an order that ended and of which a size is left; once in a run."""
         if order.key in self._published:
@@ -198,7 +231,7 @@ class OrderRetries:
         those after one of which more was filled than was known when they were made."""
         if order.held_here or order.state in (order_states.REJECTED, order_states.INTENDED):
             return
-        for attempt in self._attempts(order):
+        for attempt in self.attempts(order):
             if number_of(attempt) <= number_of(order) or attempt.is_final:
                 continue
             unfilled = amounts.subtract(attempt.size, attempt.filled_size)
@@ -212,11 +245,11 @@ class OrderRetries:
 
     def _is_last(self, order: Order) -> bool:
         """Whether no later attempt is open."""
-        return all(one is order or one.is_final for one in self._attempts(order))
+        return all(one is order or one.is_final for one in self.attempts(order))
 
     def _left(self, order: Order) -> Decimal:
         """The size that the attempts of a stand-alone order have not filled."""
-        attempts = self._attempts(order)
+        attempts = self.attempts(order)
         filled_before = ZERO
         target = ZERO
         for place, one in enumerate(attempts):
@@ -225,12 +258,6 @@ class OrderRetries:
                 filled_before = amounts.subtract(target, Decimal(one.content.size))
             target = amounts.add(one.size, filled_before)
         return amounts.subtract(target, amounts.total(one.filled_size for one in attempts))
-
-    def _attempts(self, order: Order) -> Sequence[Order]:
-        """All attempts of a stand-alone order that are known, in their order."""
-        keys = (self._key(order, number) for number in range(1, ATTEMPTS_MAX + 1))
-        orders = self._state.index.orders
-        return [orders[key] for key in keys if key in orders]
 
     def _make(self, order: Order) -> None:
         attempt = self._state.index.add_intended(self._intent(order))

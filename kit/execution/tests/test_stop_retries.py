@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from venuemesh.tradeflow.v1 import orders_pb2
+from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2, trade_flow_pb2
 
 from kit.accounting.amounts import ZERO
 from kit.base.clock import NANOSECONDS_PER_SECOND
@@ -13,6 +13,7 @@ from kit.execution.contract import OutcomeUnknown, RequestAccepted
 from kit.execution.orders import order_states
 from kit.execution.sending.retries import ATTEMPTS_MAX
 from kit.execution.tests.fake_venue import limit_order
+from kit.execution.tests.order_groups import SIGNER, WHERE, flow
 from kit.execution.tests.simulated_process import run, verified
 from kit.execution.tests.test_exit_retry import PAUSES_S, attempt, refusing, said
 from kit.execution.tests.test_local_stops import SELL, STOP, holding
@@ -205,6 +206,83 @@ def test_cancelled_attempt_of_a_stop_is_not_made_again(cancels_all):
         assert not found.account.state.index.open
         assert not found.venue.by_client_id
         assert not said(found)
+
+    run(scenario())
+
+
+async def cancel(found, named, approved, *, in_batch):
+    """Cancel a protective order by one of its ids, with an approval for one of its ids."""
+    ends_ns = found.clock.time_ns() + NANOSECONDS_PER_SECOND
+    content = orders_pb2.OrderContent(symbol="BTCUSDT", **WHERE)
+    signed = SIGNER.approve(content, "c", ends_ns, signed_pb2.OPERATION_CANCEL, approved)
+    if not in_batch:
+        request = trade_flow_pb2.CancelOrderRequest(client_order_id=named, approved=signed, **WHERE)
+        return (await flow(found).CancelOrder(request, None)).order
+    one = batches_pb2.OrderCancel(client_order_id=named, approved=signed)
+    request = batches_pb2.CancelOrdersRequest(orders=[one], **WHERE)
+    (result,) = (await flow(found).CancelOrders(request, None)).results
+    return result.order
+
+
+@pytest.mark.parametrize("in_batch", [False, True])
+@pytest.mark.parametrize(("named", "approved"), [("r", "r"), ("r", "r~2"), ("r~2", "r")])
+def test_stop_is_cancelled_by_the_id_of_any_attempt(named, approved, in_batch):
+    async def scenario():
+        found, order = await holding(STOP, SELL, stop_price="90")
+        came = refusing(found, 1)
+        found.prices.trade("90")
+        await found.until(lambda: attempt(found, "r", 2) is not None)
+        assert order.state == order_states.REJECTED
+        keys = {"r": order.key, "r~2": attempt(found, "r", 2).key}
+        answer = await cancel(found, keys[named], keys[approved], in_batch=in_batch)
+        assert (answer.request_id, answer.state) == ("r~2", order_states.CANCELLED)
+        found.crash()
+        found.start()
+        await found.ready()
+        await found.let_pass(60)
+        assert len(came) == 1
+        assert not found.account.state.index.open
+        assert not found.venue.by_client_id
+        assert not said(found)
+
+    run(scenario())
+
+
+def test_rejected_attempt_of_a_cancelled_stop_is_cancelled_when_it_is_at_the_venue():
+    async def scenario():
+        found, order = await holding(STOP, SELL, stop_price="90")
+        late = []
+
+        async def lose(request):
+            late.append(request)
+            return OutcomeUnknown("lost")
+
+        found.account.client.verdicts = [lose]
+        found.prices.trade("90")
+        await found.until(lambda: attempt(found, "r", 2) is not None)
+        await cancel(found, attempt(found, "r", 2).key, order.key, in_batch=False)
+        found.venue.arrive(late[0])
+        await found.let_pass(60)
+        assert order.state == order_states.CANCELLED
+        assert found.venue.by_client_id.keys() == {order.key}
+        assert found.venue.by_client_id[order.key].now.state == order_states.CANCELLED
+
+    run(scenario())
+
+
+def test_stop_is_cancelled_while_its_next_attempt_is_not_on_disk():
+    async def scenario():
+        found, order = await holding(STOP, SELL, stop_price="90")
+        refusing(found, 1)
+        found.account.retries.write = lambda attempt: None
+        found.prices.trade("90")
+        await found.until(lambda: attempt(found, "r", 2) is not None)
+        assert attempt(found, "r", 2).state == order_states.INTENDED
+        answer = await cancel(found, order.key, order.key, in_batch=False)
+        assert (answer.request_id, answer.state) == ("r~2", order_states.CANCELLED)
+        await found.let_pass(60)
+        assert not found.venue.calls["cancel"]
+        assert not found.venue.by_client_id
 
     run(scenario())
 
