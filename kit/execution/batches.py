@@ -8,7 +8,6 @@ from venuemesh.tradeflow.v1 import batches_pb2, signed_pb2
 from kit.base.errors import BadRequest, StoreUnavailable, VenuemeshError
 from kit.execution import order_admission
 from kit.execution.account import Account
-from kit.execution.approval.verifier import VerifiedOrder
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import order_message
 from kit.execution.tasks import await_each
@@ -23,7 +22,7 @@ async def place(
 ) -> list[batches_pb2.OrderResult]:
     """Place the orders. Raises BadRequest for their number."""
     _check_count(approved)
-    outcomes: list[Outcome | VerifiedOrder] = []
+    outcomes: list[Outcome | signed_pb2.ApprovedOrder] = []
     new: list[Order] = []
     try:
         outcomes.extend(_intended(account, one, new) for one in approved)
@@ -85,16 +84,16 @@ def cancellable(
 
 def _intended(
     account: Account, approved: signed_pb2.ApprovedOrder, new: list[Order]
-) -> Outcome | VerifiedOrder:
+) -> Outcome | signed_pb2.ApprovedOrder:
     """The order of a request; a new one is added to ``new``. A reduction that has to wait for
-    another one is returned as it is."""
+    another one is returned as it is: it is verified again when it has waited."""
     try:
         order = account.submitter.find(approved.content, approved.request_id)
         if order is None:
             verified = order_admission.verify(account, approved)
             checked = order_admission.check(account, verified)
             if checked is None:
-                return verified
+                return approved
             order = account.submitter.intend(
                 verified, held_here=checked.held_here, is_reduction=checked.is_reduction
             )
@@ -104,9 +103,11 @@ def _intended(
     return order
 
 
-async def _placed(account: Account, outcome: Outcome | VerifiedOrder) -> batches_pb2.OrderResult:
+async def _placed(
+    account: Account, outcome: Outcome | signed_pb2.ApprovedOrder
+) -> batches_pb2.OrderResult:
     try:
-        if isinstance(outcome, VerifiedOrder):
+        if isinstance(outcome, signed_pb2.ApprovedOrder):
             outcome = await order_admission.place(account, outcome)
         if isinstance(outcome, Order):
             await account.submitter.placed(outcome)

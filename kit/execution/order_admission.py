@@ -11,7 +11,13 @@ from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
-from kit.base.errors import AccountNotReady, InvalidOrder, LimitExceeded
+from kit.base.errors import (
+    AccountNotReady,
+    InvalidOrder,
+    LimitExceeded,
+    RequestIdReused,
+    VenuemeshError,
+)
 from kit.execution.account import Account
 from kit.execution.approval.verifier import VerifiedOrder
 from kit.execution.checks import pre_trade_checks
@@ -29,12 +35,16 @@ def verify(account: Account, approved: signed_pb2.ApprovedOrder) -> VerifiedOrde
     return account.verify(approved, signed_pb2.OPERATION_PLACE)
 
 
-async def place(account: Account, verified: VerifiedOrder) -> Order:
-    """Submit an order that is verified, in its turn if it is a reduction. Raises AccountNotReady,
-    ApprovalRejected, InvalidOrder, LimitExceeded, NotSupported, StoreUnavailable,
-    UnknownInstrument."""
+async def place(account: Account, approved: signed_pb2.ApprovedOrder) -> Order:
+    """Return the order of a request, or submit it, in its turn if it is a reduction. Raises
+    AccountNotReady, ApprovalRejected, InvalidOrder, LimitExceeded, NotSupported, RequestIdReused,
+    StoreUnavailable, UnknownInstrument."""
+    order = account.submitter.find(approved.content, approved.request_id)
+    if order is not None:
+        return order
+    verified = verify(account, approved)
     while (checked := check(account, verified)) is None:
-        await _wait_for_turn(account, verified.content.symbol, [verified])
+        (verified,) = await _wait_for_turn(account, approved.content.symbol, [verified])
         # The same request may have waited twice.
         order = account.submitter.find(verified.content, verified.request_id)
         if order is not None:
@@ -70,13 +80,12 @@ async def place_group(account: Account, verified: Sequence[VerifiedOrder]) -> li
     reduce what it opens. Alternatives count each as an open order, and once as a position, unless
     they are reductions. Raises as ``place``."""
     reductions = account.reductions
-    for one in verified:
-        while reductions.must_wait(one.content):
-            await _wait_for_turn(account, one.content.symbol, verified)
-    known = account.state.index.groups.get(verified[0].content.group.group_id)
-    if known is not None:
-        # The same request may have waited twice.
-        return known
+    while any(reductions.must_wait(one.content) for one in verified):
+        verified = await _wait_for_turn(account, verified[0].content.symbol, verified)
+        # The same request may have waited twice, or another group with its id.
+        known = find_group(account, [one.approved for one in verified])
+        if known:
+            return known
     for one in verified:
         if one.only_reduces:
             reductions.check(one.content)
@@ -107,15 +116,38 @@ async def amend(account: Account, order: Order, verified: VerifiedOrder) -> None
     check_size(order, pre_trade_checks.amount("size", content.size), content)
     if not is_reduction:
         account.limiter.check_amendment(order, verified.approved)
-    await account.amender.amend(order, verified)
+    try:
+        await account.amender.amend(order, verified)
+    except VenuemeshError:
+        account.limiter.amendment_not_made(order, verified.request_id)
+        raise
 
 
-async def _wait_for_turn(account: Account, symbol: str, verified: Sequence[VerifiedOrder]) -> None:
-    """Raises ApprovalRejected for an approval that is not valid any more: it may have expired, its
-    key may be revoked, or another authority may have taken over."""
+def find_group(account: Account, approved: Sequence[signed_pb2.ApprovedOrder]) -> list[Order]:
+    """Return the orders of a group that was placed before; none of a new group. Raises
+    RequestIdReused, InvalidOrder."""
+    known = [(one, account.submitter.find(one.content, one.request_id)) for one in approved]
+    found = [order for _, order in known if order is not None]
+    if found and len(found) < len(known):
+        request_id = next(one.request_id for one, order in known if order is not None)
+        text = f"of the orders of the group only {request_id} is known"
+        raise RequestIdReused(text, request_id=request_id)
+    group_id = known[0][0].content.group.group_id
+    if not found and group_id in account.state.index.groups:
+        text = f"another group has the id {group_id}"
+        allowed = "an id that no other group has"
+        raise InvalidOrder(text, field="group.group_id", value=group_id, allowed=allowed)
+    return found
+
+
+async def _wait_for_turn(
+    account: Account, symbol: str, verified: Sequence[VerifiedOrder]
+) -> list[VerifiedOrder]:
+    """Wait, and verify the orders again. Raises ApprovalRejected for an approval that is not valid
+    any more: it may have expired, its key may be revoked, or another authority may have taken
+    over."""
     await account.reductions.wait_for_turn(symbol)
-    for one in verified:
-        account.verify(one.approved, signed_pb2.OPERATION_PLACE)
+    return [account.verify(one.approved, signed_pb2.OPERATION_PLACE) for one in verified]
 
 
 def _checked(account: Account, verified: VerifiedOrder, *, is_reduction: bool) -> CheckedOrder:

@@ -5,7 +5,7 @@ journal and sent (``OrderSubmitter``); the venue's verdict and updates change it
 (``AccountState``), and each change is published (``ExecutionStream``).
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -22,8 +22,6 @@ from kit.base.cursor import Cursor
 from kit.base.errors import (
     ApprovalRejected,
     BadPageToken,
-    InvalidOrder,
-    RequestIdReused,
     UnknownAccount,
     UnknownVenue,
 )
@@ -32,7 +30,6 @@ from kit.execution import batches, order_admission
 from kit.execution.account import Account
 from kit.execution.approval.verifier import VerifiedOrder
 from kit.execution.groups import group_rules
-from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import fill_message, order_message
 
 PAGE_SIZE = 200
@@ -54,10 +51,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         approved = request.approved
         content = approved.content
         account = self._account(content.venue, content.account)
-        order = account.submitter.find(content, approved.request_id)
-        if order is None:
-            verified = order_admission.verify(account, approved)
-            order = await order_admission.place(account, verified)
+        order = await order_admission.place(account, approved)
         await account.submitter.placed(order)
         return trade_flow_pb2.PlaceOrderResponse(order=order_message(order))
 
@@ -83,7 +77,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         group_rules.check(request.approved)
         content = request.approved[0].content
         account = self._account(content.venue, content.account)
-        orders = _find_group(account, request.approved)
+        orders = order_admission.find_group(account, request.approved)
         if not orders:
             verified = [account.verify(one, signed_pb2.OPERATION_PLACE) for one in request.approved]
             orders = await order_admission.place_group(account, verified)
@@ -248,23 +242,6 @@ def _check_symbol(verified: VerifiedOrder, symbol: str) -> None:
     if content.symbol != symbol:
         text = f"the approval is for {content.symbol!r}, not for {symbol!r}"
         raise ApprovalRejected(text, why="target")
-
-
-def _find_group(account: Account, approved: Iterable[signed_pb2.ApprovedOrder]) -> list[Order]:
-    """The orders of a group that was placed before; none of a new group. Raises RequestIdReused,
-    InvalidOrder."""
-    known = [(one, account.submitter.find(one.content, one.request_id)) for one in approved]
-    found = [order for _, order in known if order is not None]
-    if found and len(found) < len(known):
-        request_id = next(one.request_id for one, order in known if order is not None)
-        text = f"of the orders of the group only {request_id} is known"
-        raise RequestIdReused(text, request_id=request_id)
-    group_id = known[0][0].content.group.group_id
-    if not found and group_id in account.state.index.groups:
-        text = f"another group has the id {group_id}"
-        allowed = "an id that no other group has"
-        raise InvalidOrder(text, field="group.group_id", value=group_id, allowed=allowed)
-    return found
 
 
 def _position(

@@ -58,7 +58,7 @@ class OrderLimiter:
         self._context = context
         self._times_ns: dict[str, deque[int]] = {}
         """By key id, when its last orders were accepted; those of all keys under ""."""
-        self._enlarged: dict[tuple[str, str], Decimal] = {}
+        self._amended: dict[tuple[str, str], Decimal] = {}
         """By order and request id, the sizes of amendments that are being written."""
         self._lacking: dict[str, Order] = {}
         """Orders that have ended and whose fills are not all known."""
@@ -69,9 +69,13 @@ class OrderLimiter:
             self._lacking[order.key] = order
         else:
             self._lacking.pop(order.key, None)
-        for key, request_id in list(self._enlarged):
+        for key, request_id in list(self._amended):
             if key == order.key and (order.is_final or request_id in order.amendments):
-                del self._enlarged[key, request_id]
+                del self._amended[key, request_id]
+
+    def amendment_not_made(self, order: Order, request_id: str) -> None:
+        """An amendment that was checked has failed before it was written."""
+        self._amended.pop((order.key, request_id), None)
 
     def reconciled(self) -> None:
         """Positions were compared with the venue: fills that were missing are in them."""
@@ -90,16 +94,18 @@ class OrderLimiter:
         self._count(key_id, len(contents))
 
     def check_amendment(self, order: Order, approved: signed_pb2.ApprovedOrder) -> None:
-        """Check an amendment that is no reduction, if it enlarges size or price, and count it.
-        Raises LimitExceeded, InvalidOrder."""
+        """Check an amendment that is no reduction, if it enlarges size or price, and count it; its
+        size counts until it is on disk. Raises LimitExceeded, InvalidOrder."""
         content, key_id = approved.content, approved.key_id
         holders = self._holders(key_id)
-        if not holders or not _is_enlarged(order, content):
+        if not holders:
             return
-        for holder in holders:
-            limits.check(holder.limits, self._state(holder, content, order), content)
-        self._count(key_id, 1)
-        self._enlarged[order.key, approved.request_id] = Decimal(content.size)
+        if _is_enlarged(order, content):
+            for holder in holders:
+                limits.check(holder.limits, self._state(holder, content, order), content)
+            self._count(key_id, 1)
+        # Also one that enlarges nothing now: a smaller one before it may be done first.
+        self._amended[order.key, approved.request_id] = Decimal(content.size)
 
     def _holders(self, key_id: str) -> list[Holder]:
         file, at = self._context.accounts_file, self._context
@@ -168,7 +174,7 @@ class OrderLimiter:
         if order.is_final:
             return amounts.subtract(order.filled_size, order.fill_size)
         sizes = [order.size, *(one.size for one in order.pending_amendments)]
-        sizes += [size for (key, _), size in self._enlarged.items() if key == order.key]
+        sizes += [size for (key, _), size in self._amended.items() if key == order.key]
         return max(amounts.subtract(max(sizes), order.fill_size), ZERO)
 
     def _opens(self, order: Order) -> bool:
