@@ -72,9 +72,11 @@ class OrderSender:
     async def _place_batch(
         self, client: BatchOrderEntry, orders: Sequence[Order], priority: Priority
     ) -> None:
+        prepared = [order for order in orders if await self._prepared(order) is not None]
         sent: list[tuple[Order, OrderRequest]] = []
-        for order in orders:
-            request = await self._prepared(order)
+        for order in prepared:
+            # The others took their time: it may be cancelled, and prices have changed.
+            request = self._passed_on(order, self._requests.current(order))
             if request is not None:
                 sent.append((order, request))
         if not sent:
@@ -89,7 +91,11 @@ class OrderSender:
         """The request of an order that is to be sent now; None for one that has ended instead."""
         if order.is_protective and self.before_protective is not None:
             await self.before_protective()
-        request = await self._requests.build(order)
+        return self._passed_on(order, await self._requests.build(order))
+
+    def _passed_on(
+        self, order: Order, request: OrderRequest | RequestRejected
+    ) -> OrderRequest | None:
         if order.cancel_requested:
             detail = "cancelled before it was sent"
             self._state.transition(order, order_states.CANCELLED, detail=detail)

@@ -32,16 +32,21 @@ class RequestBuilder:
     async def build(self, order: Order) -> OrderRequest | RequestRejected:
         """Return the request with its worst price and its self-trade prevention, or why it must
         not be sent. Own orders in its way may be cancelled first."""
-        capabilities = self._client.capabilities
         request = with_worst_price(order.venue_request(), self._market, self._settings)
-        mode = self._self_trades.venue_mode(order, request, capabilities)
-        if mode:
-            request = structs.replace(request, self_trade_prevention=mode)
-        elif not order.cancel_requested:
+        mode = self._self_trades.venue_mode(order, request, self._client.capabilities)
+        if not mode and not order.cancel_requested:
             rejected = await self._self_trades.clear(order, request)
             if rejected is not None:
                 return RequestRejected(rejected.reason, f"not sent: {rejected.detail}")
-            request = with_worst_price(order.venue_request(), self._market, self._settings)
+        return self.current(order)
+
+    def current(self, order: Order) -> OrderRequest | RequestRejected:
+        """Return the request of an order that nothing is in the way of, with the worst price and
+        the rest of its time as they are now, or why it must not be sent."""
+        capabilities = self._client.capabilities
+        request = with_worst_price(order.venue_request(), self._market, self._settings)
+        mode = self._self_trades.venue_mode(order, request, capabilities)
+        request = structs.replace(request, self_trade_prevention=mode)
         if is_unbounded_entry(order, request, capabilities, self._settings):
             detail = "not sent: the book is in doubt"
             return RequestRejected(orders_pb2.REJECT_REASON_PRICE, detail)

@@ -306,3 +306,39 @@ def test_process_that_dies_sends_each_order_at_most_once(dies_at, capabilities):
             assert order.state == (order_states.OPEN if is_there else order_states.REJECTED)
 
     run(scenario())
+
+
+def test_request_is_as_new_as_the_call_however_long_the_rest_of_the_batch_took():
+    async def scenario():
+        found = await trading(BATCHES)
+        called, requests = [], []
+        place_many = found.venue.client.place_many
+
+        async def slow():
+            called.append(None)
+            if len(called) == 3:
+                await found.let_pass(10)
+
+        async def sent(given, priority):
+            requests.extend(given)
+            return await place_many(given, priority)
+
+        found.account.submitter.sender.before_protective = slow
+        found.venue.client.place_many = sent
+        wanted = contents(3)
+        for content in wanted.values():
+            content.reduce_only = True
+        first, second, third = keys(wanted)
+        placing = asyncio.create_task(place(found, wanted))
+        await found.until(lambda: len(called) == 3)
+        cancelling = asyncio.create_task(
+            found.account.submitter.cancel(found.account.state.index.orders[first])
+        )
+        results = await placing
+        await cancelling
+        opened = orders_pb2.ORDER_STATE_OPEN
+        assert states(results) == [orders_pb2.ORDER_STATE_CANCELLED, opened, opened]
+        assert [one.client_order_id for one in requests] == [second, third]
+        assert all(one.send_within_s <= 50 for one in requests)
+
+    run(scenario())
