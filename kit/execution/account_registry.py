@@ -100,7 +100,7 @@ class AccountRegistry:
         self._settings = settings
         self._clock = clock
         self._published = market
-        self._marks = MarkPrices(market.trades, clock)
+        self._marks = MarkPrices(market.trades, clock, settings.stale_price_s)
         self._prices = FeedPrices(
             market.trades, market.books, market.data_problem, self._find_substitute()
         )

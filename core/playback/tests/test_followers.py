@@ -110,7 +110,7 @@ class PriceListener:
         self.symbols = {SYMBOL}
         self.prices = []
 
-    def on_trade(self, symbol, price):
+    def on_trade(self, symbol, price, age_ns):
         self.prices.append(price)
 
 

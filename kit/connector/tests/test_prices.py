@@ -1,6 +1,7 @@
 """Prices as the process itself publishes them."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -26,6 +27,7 @@ from kit.marketdata.model.columns import (
     PriceLevels,
     SymbolColumn,
 )
+from tests.support.manual_clock import ManualClock
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 GAP = types_pb2.GAP_REASON_STALE
@@ -91,10 +93,12 @@ class TradeListener:
     def __init__(self, *symbols):
         self.symbols = set(symbols)
         self.prices = []
+        self.ages_ns = []
 
-    def on_trade(self, symbol, price):
+    def on_trade(self, symbol, price, age_ns):
         assert symbol in self.symbols
         self.prices.append(price)
+        self.ages_ns.append(age_ns)
 
 
 async def test_every_trade_is_delivered_in_order(hub, books):
@@ -110,6 +114,21 @@ async def test_every_trade_is_delivered_in_order(hub, books):
     await until(lambda: len(listener.prices) == 3)
     running.cancel()
     assert listener.prices == [Decimal(7), Decimal(8), Decimal("0.25")]
+
+
+async def test_trade_has_its_age_where_the_venue_states_its_time(hub, books):
+    prices = FeedPrices(HubFeed(hub), HubBooks(books), no_data_problem)
+    listener = TradeListener(SYMBOL)
+    prices.listen(listener)
+    running = asyncio.create_task(prices.run())
+    await asyncio.sleep(0)
+    for venue_time_ns in (40, 101, 0):
+        times = np.array([venue_time_ns], dtype=np.int64)
+        rows = replace(trades([7]), venue_time_ns=times, received_time_ns=times * 0 + 100)
+        hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(rows))
+    await until(lambda: len(listener.prices) == 3)
+    running.cancel()
+    assert listener.ages_ns == [60, 0, 0]
 
 
 async def test_only_trades_of_wanted_symbols_are_delivered(hub, books):
@@ -182,7 +201,7 @@ def marks(price, received_time_ns):
 
 
 async def test_the_newest_mark_price_is_known_once_it_is_asked_for(hub):
-    prices = MarkPrices(HubFeed(hub), SystemClock())
+    prices = MarkPrices(HubFeed(hub), SystemClock(), stale_s=60)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
     hub.publish(types_pb2.CHANNEL_MARKS, encode.rows(marks("6.5", 1)))
@@ -194,6 +213,22 @@ async def test_the_newest_mark_price_is_known_once_it_is_asked_for(hub):
     while await prices.find(SYMBOL) != newest:
         await asyncio.sleep(0.01)
     assert await prices.find("other") is None
+    running.cancel()
+
+
+async def test_an_old_mark_price_is_not_known_any_more(hub):
+    clock = ManualClock()
+    prices = MarkPrices(HubFeed(hub), clock, stale_s=10)
+    running = asyncio.create_task(prices.run())
+    await prices.find(SYMBOL)
+    await asyncio.sleep(0)
+    hub.publish(types_pb2.CHANNEL_MARKS, encode.rows(marks("7.5", 2)))
+    while await prices.find(SYMBOL) is None:
+        await asyncio.sleep(0)
+    await clock.advance(10)
+    assert await prices.find(SYMBOL) is not None
+    await clock.advance(1)
+    assert await prices.find(SYMBOL) is None
     running.cancel()
 
 

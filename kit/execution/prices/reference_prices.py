@@ -60,8 +60,8 @@ class TradeListener(Protocol):
     def symbols(self) -> Collection[str]:
         """The symbols whose trades it wants now."""
 
-    def on_trade(self, symbol: str, price: Decimal) -> None:
-        """A trade was made at this price."""
+    def on_trade(self, symbol: str, price: Decimal, age_ns: int) -> None:
+        """A trade was made at this price, so long before it was received."""
 
 
 class PriceSource(Protocol):
@@ -149,26 +149,38 @@ class FeedPrices:
             }
             if not wanted:
                 continue
-            for place, price in zip(rows.instrument, rows.price, strict=True):
+            for place, price, made_ns, received_ns in zip(
+                rows.instrument,
+                rows.price,
+                rows.venue_time_ns,
+                rows.received_time_ns,
+                strict=True,
+            ):
                 if place in wanted:
                     entry = entries[place]
-                    listener.on_trade(entry.symbol, to_decimal(price, entry.price_scale))
+                    age_ns = max(0, received_ns - made_ns) if made_ns else 0
+                    listener.on_trade(entry.symbol, to_decimal(price, entry.price_scale), age_ns)
 
 
 class MarkPrices:
     """The newest mark prices of a feed."""
 
-    def __init__(self, feed: MarketFeed, clock: Clock) -> None:
+    def __init__(self, feed: MarketFeed, clock: Clock, stale_s: float) -> None:
+        """``stale_s``: an older mark price is not known any more. The market may have been
+        elsewhere since."""
         self._feed = feed
         self._clock = clock
+        self._stale_ns = int(stale_s * NANOSECONDS_PER_SECOND)
         self._asked_ns = -MARKS_READ_NS
-        self._newest: dict[str, TimedPrice] = {}
+        self._newest: dict[str, tuple[TimedPrice, int]] = {}
+        """With the monotonic time when each was read."""
 
     async def find(self, symbol: str) -> TimedPrice | None:
         """Return the newest mark price of a symbol, with its time of receipt; None until one is
-        received after the first call."""
-        self._asked_ns = self._clock.monotonic_ns()
-        return self._newest.get(symbol)
+        received after the first call, and when none has come for a while."""
+        now_ns = self._asked_ns = self._clock.monotonic_ns()
+        found, read_ns = self._newest.get(symbol, (None, 0))
+        return found if now_ns - read_ns <= self._stale_ns else None
 
     async def run(self) -> None:
         """Read marks until the process stops."""
@@ -187,7 +199,7 @@ class MarkPrices:
             entry = batch.instruments[place]
             if price:
                 found = TimedPrice(to_decimal(price, entry.price_scale), time_ns)
-                self._newest[entry.symbol] = found
+                self._newest[entry.symbol] = found, self._clock.monotonic_ns()
 
 
 async def _responses(feed: MarketFeed, channel: Channel) -> AsyncIterator[bytes]:

@@ -17,6 +17,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.accounting.amounts import EXACT, ZERO
 from kit.accounting.stop_triggers import best_price, is_triggered, trailing_price, triggers_on_rise
 from kit.base import telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import StoreUnavailable
 from kit.execution.groups.order_groups import OrderGroups
 from kit.execution.order_types import BETTER_PRICES
@@ -29,6 +30,9 @@ from kit.execution.sending.submitter import OrderSubmitter
 from kit.execution.tasks import wait_for_event
 
 NEVER_NS = (1 << 63) - 1
+LATE_NS = 5 * NANOSECONDS_PER_SECOND
+"""A trade that is not older than this when it is received is as good as new: the venue's clock may
+differ from ours."""
 PAUSE_S = 1.0
 """How often orders expire, best prices are written to the journal, and an order that could not be
 sent is tried again."""
@@ -89,9 +93,13 @@ class LocalStopOrders:
             if not waiting:
                 self._by_symbol.pop(order.symbol, None)
 
-    def on_trade(self, symbol: str, price: Decimal) -> None:
-        """Trigger the orders whose price a trade has reached."""
-        self._trigger(symbol, price, after_ns=NEVER_NS)
+    def on_trade(self, symbol: str, price: Decimal, age_ns: int = 0) -> None:
+        """Trigger the orders whose price a trade has reached. One that was made long before it was
+        received, as those that are read after a disconnection, triggers no order that has changed
+        since."""
+        is_late = age_ns >= LATE_NS
+        after_ns = self._clock.time_ns() - age_ns if is_late else NEVER_NS
+        self._trigger(symbol, price, after_ns)
 
     def on_substitute(self, symbol: str, found: TimedPrice) -> None:
         """Trigger the orders whose price was reached while their trades are not live, as far as the

@@ -232,12 +232,12 @@ class Prices:
     def listen(self, listener):
         self.listeners.append((PROCESS.get(), listener))
 
-    def trade(self, *prices):
-        """Make a trade at each of these prices."""
+    def trade(self, *prices, age_ns=0):
+        """Receive a trade at each of these prices."""
         process, listener = self.listeners[-1]
         for price in prices:
             if not process.is_dead:
-                process.call(listener.on_trade, "BTCUSDT", Decimal(price))
+                process.call(listener.on_trade, "BTCUSDT", Decimal(price), age_ns)
 
 
 class World:

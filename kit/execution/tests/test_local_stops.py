@@ -315,6 +315,20 @@ def test_stop_without_live_data_raises_an_alarm_and_keeps_working():
     run(scenario())
 
 
+def test_trade_from_before_a_stop_was_placed_does_not_trigger_it():
+    async def scenario():
+        found, order = await holding(STOP, SELL, stop_price="90")
+        await found.let_pass(20)
+        found.prices.trade("89", age_ns=60 * NANOSECONDS_PER_SECOND)
+        await found.let_pass(2)
+        assert not found.venue.sends
+        found.prices.trade("89", age_ns=10 * NANOSECONDS_PER_SECOND)
+        await found.let_pass(2)
+        assert found.venue.sends == {order.key: 1}
+
+    run(scenario())
+
+
 async def stale_stop(price, age_s=0, **settings):
     """A stop that sells at 90 whose trades are not live, once another price of its symbol is
     known."""
