@@ -27,13 +27,12 @@ class Faults:
     @classmethod
     def drawn(cls, chance) -> Self:
         """Draw the faults of a run."""
-        lies = chance.choice((0, 0, 0.1))
         return cls(
             calls=chance.choice((0, 0.05, 0.2, 0.4)),
             news=chance.choice((0, 0.2, 0.6)),
             lost_news=chance.choice((0, 0, 0.1, 0.3)),
-            lies=lies,
-            nameless_news=0 if lies else chance.choice((0, 0.2)),
+            lies=chance.choice((0, 0, 0.1)),
+            nameless_news=chance.choice((0, 0.2)),
             lag_s=chance.choice((0, 2)),
         )
 

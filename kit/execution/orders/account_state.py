@@ -173,7 +173,8 @@ class AccountState:
         ``is_answer``: it answers a query, and is not an update that may be old."""
         order = self.index.find(update.symbol, update.client_order_id, update.venue_order_id)
         if order is None:
-            if not update.client_order_id and self.index.may_be_ours(update.symbol):
+            may_be_ours = self.index.may_be_ours(update.symbol, is_answer=is_answer)
+            if not update.client_order_id and may_be_ours:
                 self._keep_unmatched(update)
                 return None
             order = self.add_external(update)
@@ -352,11 +353,9 @@ class AccountState:
 
     def _set_state(self, order: Order, state: OrderState) -> None:
         order.state = state
+        self.index.state_changed(order)
         if order.is_final:
-            self.index.open.pop(order.key, None)
             self._end_amendments(order, AmendmentOutcome.LAPSED, "the order has ended")
-        else:
-            self.index.open[order.key] = order
 
     def _end_amendments(self, order: Order, outcome: AmendmentOutcome, detail: str) -> None:
         for amendment in order.pending_amendments:

@@ -24,6 +24,9 @@ FORGET_AFTER_NS = 3600 * NANOSECONDS_PER_SECOND
 """An ended order is kept at least this long, however many there are: updates of it may be late."""
 
 FORGOTTEN_AT_ONCE = 500
+REJECTED_MAX = 1000
+"""Of the orders that were rejected last, so many may turn out to be at the venue by an update
+without our id."""
 
 
 class OrderIndex:
@@ -40,6 +43,8 @@ class OrderIndex:
         """By the request id of an amendment."""
         self.groups: dict[str, list[Order]] = {}
         """By group id, the orders of a group in the order of the request."""
+        self._rejected: dict[str, Order] = {}
+        """The orders that were rejected last and whose venue id is not known, oldest first."""
         self.last_fill_time_ns = 0
         self._fill_number = 0
         self._by_venue_id: dict[tuple[str, str], Order] = {}
@@ -54,14 +59,14 @@ class OrderIndex:
             return self.orders[client_order_id]
         return self._by_venue_id.get((symbol, venue_order_id)) if venue_order_id else None
 
-    def may_be_ours(self, symbol: str) -> bool:
+    def may_be_ours(self, symbol: str, *, is_answer: bool) -> bool:
         """Whether an order of the symbol that has no client order id may be one whose venue id is
-        not known here yet."""
+        not known here yet: one in doubt; or, until the venue was queried for it, one that it
+        rejected and has all the same. ``is_answer``: the venue was."""
+        in_doubt = (one for one in self.open.values() if one.state in order_states.IN_DOUBT)
+        rejected = () if is_answer else self._rejected.values()
         return any(
-            order.state in order_states.IN_DOUBT
-            and not order.venue_order_id
-            and order.symbol == symbol
-            for order in self.open.values()
+            one.symbol == symbol and not one.venue_order_id for one in (*in_doubt, *rejected)
         )
 
     def find_fill(self, order: Order, fill_id: str) -> int | None:
@@ -90,6 +95,18 @@ class OrderIndex:
         order = external_order(record, self._find_instrument)
         self.add(order)
         return order
+
+    def state_changed(self, order: Order) -> None:
+        """Keep an order among those that are open, or no longer."""
+        self._rejected.pop(order.key, None)
+        if not order.is_final:
+            self.open[order.key] = order
+            return
+        self.open.pop(order.key, None)
+        if order.state == order_states.REJECTED and not order.venue_order_id:
+            self._rejected[order.key] = order
+            if len(self._rejected) > REJECTED_MAX:
+                del self._rejected[next(iter(self._rejected))]
 
     def remove(self, order: Order) -> None:
         """Remove an order that was neither written to disk nor sent, and its group."""
@@ -179,6 +196,7 @@ class OrderIndex:
             # It changed between two parts.
             return
         del self.orders[key]
+        self._rejected.pop(key, None)
         self.groups.pop(order.group_id, None)
         for venue_order_id in self._venue_order_ids.pop(key, ()):
             self._by_venue_id.pop((order.symbol, venue_order_id), None)
@@ -231,7 +249,4 @@ class OrderIndex:
         order.restore(record)
         if order.venue_order_id:
             self._add_venue_order_id(order, order.venue_order_id)
-        if order.is_final:
-            self.open.pop(order.key, None)
-        else:
-            self.open[order.key] = order
+        self.state_changed(order)

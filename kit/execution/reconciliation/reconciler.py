@@ -85,7 +85,8 @@ class Reconciler:
             )
             if order is None:
                 # The difference is published before the order that it is about.
-                if report.client_order_id or not self._state.index.may_be_ours(report.symbol):
+                may_be_ours = self._state.index.may_be_ours(report.symbol, is_answer=True)
+                if report.client_order_id or not may_be_ours:
                     yield Difference(
                         kind=differences_pb2.DIFFERENCE_KIND_EXTERNAL_ORDER,
                         symbol=report.symbol,
