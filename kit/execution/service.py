@@ -1,6 +1,6 @@
 """TradeFlow for the accounts of one process.
 
-An order's way: it is verified (``Account.verify``), checked (``pre_trade_checks``), written to the
+An order's way: it is verified (``Account.verify``), checked (``order_admission``), written to the
 journal and sent (``OrderSubmitter``); the venue's verdict and updates change its state
 (``AccountState``), and each change is published (``ExecutionStream``).
 """

@@ -156,7 +156,7 @@ class DeribitOrderApi:
 
 
 def _stop(order: OrderRequest) -> dict[str, str]:
-    """Raises Unsupported."""
+    """Raises UnsupportedRequest."""
     is_plain = order.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
     if order.stop_price is None or order.post_only or not is_plain:
         raise UnsupportedRequest("no such stop on Deribit")

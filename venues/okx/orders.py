@@ -165,14 +165,14 @@ class OkxOrderApi:
         return RequestAccepted(row["algoId"] if row.get("algoId") else row["ordId"])
 
     def _self_trade_mode(self, order: OrderRequest) -> str:
-        """Raises Unsupported."""
+        """Raises UnsupportedRequest."""
         mode = SELF_TRADES[order.self_trade_prevention]
         if mode == BOTH and order.time_in_force == orders_pb2.TIME_IN_FORCE_FILL_OR_KILL:
             raise UnsupportedRequest("OKX has no cancel_both for a fill-or-kill order")
         return mode
 
     def _stop(self, order: OrderRequest) -> dict[str, Any]:
-        """Raises Unsupported."""
+        """Raises UnsupportedRequest."""
         is_plain = order.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
         if order.post_only or not is_plain:
             raise UnsupportedRequest("no such stop on OKX")
@@ -207,7 +207,7 @@ class OkxBatchApi:
 
 
 def _prices(order: OrderRequest, *, is_new: bool = False) -> dict[str, str]:
-    """The stop price, and the price of the order that the stop makes. Raises Unsupported."""
+    """The stop price, and the price of the order that the stop makes. Raises UnsupportedRequest."""
     if order.stop_price is None:
         raise UnsupportedRequest("no such stop on OKX")
     form = STOPS[order.type]

@@ -254,7 +254,7 @@ class CcxtExecutionClient:
     async def _check_amendment(
         self, key: OrderKey, request: OrderRequest, priority: Priority
     ) -> None:
-        """Raises Unsupported."""
+        """Raises UnsupportedRequest."""
         if not self.capabilities.amends_to_smaller_only:
             return
         order = await self._find(key, priority)

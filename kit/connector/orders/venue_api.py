@@ -2,7 +2,8 @@
 
 The parts of ``VenueApi`` and the files that hold them:
 
-orders.py        OrderApi, which requests place, amend and cancel orders, and what answers mean
+orders.py        OrderApi, which requests place, amend and cancel orders, and what answers mean;
+                 BatchApi, where the venue has calls for several orders
 account.py       AccountApi, the questions about orders, fills, balances and positions
 configuration.py ConfigurationApi, the questions about modes, permissions and the venue's clock
 user_stream.py   UserStreamDecoder, the messages of the account's stream
@@ -44,10 +45,10 @@ class OrderApi(Protocol):
         """What the venue supports."""
 
     def place(self, order: OrderRequest) -> OrderApiRequest:
-        """The request that places an order. Raises Unsupported, UnknownInstrument."""
+        """The request that places an order. Raises UnsupportedRequest, UnknownInstrument."""
 
     def amend(self, key: OrderKey, order: OrderRequest) -> OrderApiRequest:
-        """The request that amends an order. Raises Unsupported."""
+        """The request that amends an order. Raises UnsupportedRequest."""
 
     def cancel(self, key: OrderKey) -> Sequence[OrderApiRequest]:
         """The requests that may cancel an order. They are sent one after the other until one finds
@@ -58,7 +59,7 @@ class OrderApi(Protocol):
         is cancelled by itself."""
 
     def countdown(self, seconds: float) -> Sequence[OrderApiRequest]:
-        """The requests that together start the venue's countdown. Raises Unsupported."""
+        """The requests that together start the venue's countdown. Raises UnsupportedRequest."""
 
     def verdict(self, answer: Any) -> Verdict:
         """The verdict in an answer to one of these. Raises LookupError, ValueError and the like

@@ -16,6 +16,6 @@ instrument_terms    trading terms of an instrument
 latency             message delay to and from the venue
 records             the records on disk
 market              the market events that a paper account reads
-feed_market         the market of a process that publishes market data
+market_feed_adapter the market of a process that publishes market data
 rules               fees, leverage, latency and initial balances
 """
