@@ -23,6 +23,14 @@ def contract_assets(instrument: types_pb2.Instrument) -> ContractAssets | None:
     return ContractAssets(instrument.base, instrument.quote, instrument.settlement_asset)
 
 
+def spot_base(instrument: types_pb2.Instrument | None) -> str:
+    """Return the base asset of a spot instrument; "" for any other, and for one that is not
+    known."""
+    if instrument is None or instrument.kind != types_pb2.INSTRUMENT_KIND_SPOT:
+        return ""
+    return instrument.base
+
+
 def is_inverse(instrument: types_pb2.Instrument) -> bool:
     """Whether the average price of fills is the harmonic mean."""
     return instrument.contract_kind == types_pb2.CONTRACT_KIND_INVERSE

@@ -1,11 +1,11 @@
 """Background tasks, calls a few at a time, and waiting for an event with a limit of time."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from kit.base import telemetry
-from kit.base.clock import Clock
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import VenuemeshError
 
 CALLS_AT_ONCE = 8
@@ -25,15 +25,30 @@ async def wait_for_event(event: asyncio.Event, clock: Clock, seconds: float) -> 
     return event.is_set()
 
 
+async def wait_until(
+    holds: Callable[[], bool], changed: asyncio.Event, clock: Clock, seconds: float
+) -> bool:
+    """Wait until a condition holds, or for so many seconds. Returns whether it holds. ``changed``
+    is set when it may have changed."""
+    ends_ns = clock.monotonic_ns() + int(seconds * NANOSECONDS_PER_SECOND)
+    while not (is_met := holds()) and (left_ns := ends_ns - clock.monotonic_ns()) > 0:
+        changed.clear()
+        await wait_for_event(changed, clock, left_ns / NANOSECONDS_PER_SECOND)
+    return is_met
+
+
 async def await_each(calls: Iterable[Awaitable[None]]) -> None:
-    """Make all calls, a few at a time, in their order."""
+    """Make all calls, a few at a time, in their order. Raises the first error when all have
+    ended."""
     slots = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def one(call: Awaitable[None]) -> None:
         async with slots:
             await call
 
-    await asyncio.gather(*map(one, calls))
+    for error in await asyncio.gather(*map(one, calls), return_exceptions=True):
+        if error is not None:
+            raise error
 
 
 class BackgroundTasks:

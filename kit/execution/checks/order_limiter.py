@@ -15,6 +15,7 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.accounting import amounts
 from kit.accounting.amounts import ZERO
+from kit.accounting.instruments import spot_base
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import UnknownInstrument
 from kit.execution.account_terms import NO_LIMITS, OrderLimits
@@ -150,8 +151,7 @@ class OrderLimiter:
         self, instrument: types_pb2.Instrument, side: Side, amended: Order | None
     ) -> Decimal:
         buys = side == types_pb2.SIDE_BUY
-        is_spot = instrument.kind == types_pb2.INSTRUMENT_KIND_SPOT
-        name = instrument.base if is_spot else instrument.symbol
+        name = spot_base(instrument) or instrument.symbol
         lowest, highest = self._held.bounds(name)
         held = max(highest if buys else amounts.subtract(ZERO, lowest), ZERO)
         left_by_group: dict[str, Decimal] = {}
@@ -166,7 +166,8 @@ class OrderLimiter:
     def _orders_of(self, name: str) -> Iterator[Order]:
         """Yield the orders that may still add to a position, or to the balance of an asset."""
         for order in (*self._index.open.values(), *self._lacking.values()):
-            if self._name_of(order.symbol) == name and self._opens(order):
+            held_as = spot_base(self._market.instrument(order.symbol)) or order.symbol
+            if held_as == name and self._opens(order):
                 yield order
 
     def _left(self, order: Order) -> Decimal:
@@ -180,11 +181,6 @@ class OrderLimiter:
     def _opens(self, order: Order) -> bool:
         instrument = self._market.instrument(order.symbol)
         return instrument is None or opens_position(order.content, instrument)
-
-    def _name_of(self, symbol: str) -> str:
-        instrument = self._market.instrument(symbol)
-        is_spot = instrument is not None and instrument.kind == types_pb2.INSTRUMENT_KIND_SPOT
-        return instrument.base if instrument is not None and is_spot else symbol
 
     def _recent(self, key_id: str) -> int:
         times_ns = self._times_ns.get(key_id, deque())

@@ -15,8 +15,9 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting import amounts
 from kit.accounting.amounts import ZERO
+from kit.accounting.instruments import spot_base
 from kit.base import telemetry
-from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.clock import Clock
 from kit.base.errors import ApprovalRejected
 from kit.execution.approval.signing import plain
 from kit.execution.checks.pre_trade_checks import amount
@@ -26,10 +27,12 @@ from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_index import OrderIndex
 from kit.execution.prices.reference_prices import FindInstrument
-from kit.execution.tasks import wait_for_event
+from kit.execution.tasks import wait_until
 
 ALARM_S = 5.0
 """A reduction that waits longer than this for the one before it is an alarm."""
+PAUSE_S = 1.0
+"""How often one that waits for longer is looked at: the position may have changed."""
 WITHOUT_VERDICT = frozenset({order_states.INTENDED, order_states.SENT, order_states.UNKNOWN})
 
 _log = telemetry.logger("orders.reductions")
@@ -67,7 +70,7 @@ class Reductions:
     def held(self, symbol: str) -> Decimal:
         """Return the position that the venue confirmed last, negative if short; on spot the total
         balance of the base asset."""
-        base = self._spot_base(symbol)
+        base = self.spot_base(symbol)
         if base:
             balance = self._held.balances.get(base)
             return balance.total if balance is not None else ZERO
@@ -87,11 +90,11 @@ class Reductions:
         """Yield the exits of a position that are at the venue or on their way, UNKNOWN ones too;
         not those that wait for a price or for their turn."""
         held = self.held(symbol)
-        base = self._spot_base(symbol)
+        base = self.spot_base(symbol)
         for order in self._index.open.values():
             is_of_position = order.symbol == symbol
             if base:
-                is_of_position = self._spot_base(order.symbol) == base
+                is_of_position = self.spot_base(order.symbol) == base
             closes = is_of_position and held and order.buys == (held < ZERO)
             if closes and (base or _is_exit(order)) and not _waits(order):
                 yield order
@@ -126,7 +129,7 @@ class Reductions:
         pending = [order.key for order in self.pending(symbol)]
         if pending:
             text += f"; open exits close the rest, cancel them first: {', '.join(pending[:4])}"
-        if not (content.reduce_only or self._spot_base(symbol)):
+        if not (content.reduce_only or self.spot_base(symbol)):
             text += "; reduce_only must be set"
         raise ApprovalRejected(text, why="reduce_only")
 
@@ -142,15 +145,16 @@ class Reductions:
         """Wait for the outcome of the reduction that is in flight. What can be closed may have
         changed by then, and another one may be in flight."""
         first = self.in_flight(symbol)
-        began_ns = self._clock.monotonic_ns()
-        text = ""
+        if first is None:
+            return
+        pause_s, text = ALARM_S, ""
+
+        def is_over() -> bool:
+            return self.in_flight(symbol) is not first
+
         try:
-            while first is not None and self.in_flight(symbol) is first:
-                waited_s = (self._clock.monotonic_ns() - began_ns) / NANOSECONDS_PER_SECOND
-                if waited_s >= ALARM_S and not text:
-                    text = self._raise_alarm(first)
-                self._changed.clear()
-                await wait_for_event(self._changed, self._clock, max(ALARM_S - waited_s, 1.0))
+            while not await wait_until(is_over, self._changed, self._clock, pause_s):
+                pause_s, text = PAUSE_S, text or self._raise_alarm(first)
         finally:
             if text:
                 self._late.remove(text)
@@ -161,7 +165,7 @@ class Reductions:
         reduce_only: the venue then holds it to that, whatever happens on the way."""
         held = self.held(content.symbol)
         closing = types_pb2.SIDE_SELL if held > ZERO else types_pb2.SIDE_BUY
-        is_labelled = content.reduce_only or bool(self._spot_base(content.symbol))
+        is_labelled = content.reduce_only or bool(self.spot_base(content.symbol))
         return bool(held) and content.side == closing and is_labelled
 
     def _raise_alarm(self, first: Order) -> str:
@@ -172,12 +176,9 @@ class Reductions:
         self._publish()
         return text
 
-    def _spot_base(self, symbol: str) -> str:
+    def spot_base(self, symbol: str) -> str:
         """The base asset of a spot symbol; "" for every other symbol."""
-        instrument = self._instrument(symbol)
-        if instrument is None or instrument.kind != types_pb2.INSTRUMENT_KIND_SPOT:
-            return ""
-        return instrument.base
+        return spot_base(self._instrument(symbol))
 
 
 def _left(order: Order) -> Decimal:

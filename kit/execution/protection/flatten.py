@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
-from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2, signed_pb2
 
 from kit.accounting import amounts
@@ -37,7 +36,7 @@ from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import CLOSE_MARK, Order
 from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.sending.submitter import OrderSubmitter
-from kit.execution.tasks import wait_for_event
+from kit.execution.tasks import wait_for_event, wait_until
 from kit.execution.venue_calls import answer_of
 
 ANSWER_S = 20.0
@@ -119,6 +118,7 @@ class Flattener:
         self._client = submitter.client
         self._index = submitter.state.index
         self._reductions = reductions
+        self._spot_base = reductions.spot_base
         self._held = held
         self._market = market
         self._context = context
@@ -325,15 +325,6 @@ class Flattener:
         ]
         return max(times, default=self._began_ns) > asked_ns - lag_ns
 
-    def _spot_base(self, symbol: str) -> str:
-        """The base asset of a spot symbol; "" for every other symbol."""
-        instrument = self._market.instrument(symbol) if symbol else None
-        is_spot = instrument is not None and instrument.kind == types_pb2.INSTRUMENT_KIND_SPOT
-        return instrument.base if instrument is not None and is_spot else ""
-
     async def _wait_until(self, holds: Callable[[], bool]) -> None:
         """Wait until a condition on the orders holds, at most OUTCOME_S."""
-        ends_ns = self._clock.monotonic_ns() + int(OUTCOME_S * NANOSECONDS_PER_SECOND)
-        while not holds() and (left_ns := ends_ns - self._clock.monotonic_ns()) > 0:
-            self._changed.clear()
-            await wait_for_event(self._changed, self._clock, left_ns / NANOSECONDS_PER_SECOND)
+        await wait_until(holds, self._changed, self._clock, OUTCOME_S)

@@ -5,7 +5,6 @@ it queries for each order that is open here and not there. An order that the ven
 either is left to the resolver: absence alone proves nothing.
 """
 
-import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -19,7 +18,8 @@ from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import difference_message
 from kit.execution.reconciliation.fill_reader import FillReader
-from kit.execution.sending.outcome_resolver import QUERIES_AT_ONCE, OutcomeResolver
+from kit.execution.sending.outcome_resolver import OutcomeResolver
+from kit.execution.tasks import await_each
 from kit.execution.venue_calls import answer_of
 
 Difference = differences_pb2.Difference
@@ -100,17 +100,12 @@ class Reconciler:
             self._state.apply_order(report, is_answer=True)
 
     async def _query_all(self, orders: list[Order]) -> list[Difference]:
-        slots = asyncio.Semaphore(QUERIES_AT_ONCE)
         found: list[Difference] = []
 
         async def one(order: Order) -> None:
-            async with slots:
-                found.extend(await self._query(order))
+            found.extend(await self._query(order))
 
-        errors = await asyncio.gather(*map(one, orders), return_exceptions=True)
-        for error in errors:
-            if error is not None:
-                raise error
+        await await_each(map(one, orders))
         return found
 
     async def _query(self, order: Order) -> list[Difference]:
