@@ -13,7 +13,11 @@ from msgspec.structs import replace
 from venuemesh.tradeflow.v1 import differences_pb2, signed_pb2, trade_flow_pb2
 
 from kit.base import telemetry
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.base.clock import (
+    NANOSECONDS_PER_DAY,
+    NANOSECONDS_PER_MILLISECOND,
+    NANOSECONDS_PER_SECOND,
+)
 from kit.base.errors import AccountNotReady, StoreUnavailable, UnknownInstrument, UnknownOrder
 from kit.execution.approval.verifier import ApprovalVerifier, VerifiedOrder, require_verified
 from kit.execution.checks.order_limiter import OrderLimiter
@@ -66,7 +70,6 @@ from kit.execution.sending.outcome_resolver import OutcomeResolver
 from kit.execution.sending.retries import OrderRetries
 from kit.execution.sending.submitter import OrderSubmitter
 
-NS_PER_DAY = 86_400 * NANOSECONDS_PER_SECOND
 FORGET_INTERVAL_NS = 600 * NANOSECONDS_PER_SECOND
 
 _log = telemetry.logger("orders.account")
@@ -379,7 +382,7 @@ class Account:
     async def _forget(self) -> None:
         """Remove ended orders, a part at a time: other tasks run in between."""
         settings, now_ns = self.context.settings, self.context.clock.time_ns()
-        older_than_ns = now_ns - settings.keep_days * NS_PER_DAY
+        older_than_ns = now_ns - settings.keep_days * NANOSECONDS_PER_DAY
         # The venue lists the fills of younger orders again.
         known_ns = self.state.fill_coverage.known_until_ns - OVERLAP_NS
         index = self.state.index

@@ -29,7 +29,6 @@ SelfTradePrevention: TypeAlias = "orders_pb2.SelfTradePrevention.ValueType"
 Transport: TypeAlias = Literal["websocket", "rest"]
 """How orders are sent. "websocket": over the venue's order websocket while it is open, otherwise by
 REST. "rest": by REST only."""
-SelfTradeSetting: TypeAlias = Literal["cancel_taker", "cancel_maker", "cancel_both", "allow"]
 
 
 NO_END_NS = (1 << 63) - 1
@@ -219,8 +218,6 @@ class OrderCapabilities:
     """Supported order types; stops and take-profits that are missing here wait in this process."""
     times_in_force: frozenset[TimeInForce]
     reduce_only: bool = False
-    amends: bool = True
-    """Whether an open order can be amended."""
     amends_to_smaller_only: bool = False
     """Whether an amendment can only reduce the size."""
     amends_later: bool = False
@@ -244,8 +241,8 @@ class OrderCapabilities:
     """Whether an order that arrives while the book is in doubt waits for a proven one (paper)."""
     self_trade_prevention: frozenset[SelfTradePrevention] = frozenset()
     """What an order can ask the venue to do when it meets one of the same account."""
-    self_trades_in: frozenset[TimeInForce] = frozenset()
-    """Times in force for which the venue does not do it."""
+    self_trade_prevention_not_in: frozenset[TimeInForce] = frozenset()
+    """Times in force of orders for which the venue does not do it."""
     batch_max: int = 1
     """Most orders of one ``BatchOrderEntry`` call; 1: the client has no such calls."""
     lag_s: float = 2.0
@@ -320,6 +317,10 @@ class AccountQueries(Protocol):
     async def positions(self) -> list[VenuePosition]:
         """Return all positions that are not zero, one per symbol; [] on spot venues."""
 
+
+class ConfigurationQueries(Protocol):
+    """Questions about the configuration of an account and the venue's clock, as AccountQueries."""
+
     async def configuration(self, symbols: Collection[str] = ()) -> AccountConfiguration:
         """Return what the venue states of the configuration of the account and the permissions of
         its key, by calls that need the key. ``symbols``: whose settings are wanted, where the venue
@@ -341,7 +342,7 @@ class AccountStream(Protocol):
         """Close the connections."""
 
 
-class ExecutionClient(OrderEntry, AccountQueries, AccountStream, Protocol):
+class ExecutionClient(OrderEntry, AccountQueries, ConfigurationQueries, AccountStream, Protocol):
     """One account at one venue. Its calls wait for their turn in the venue's request budget."""
 
     @property

@@ -6,8 +6,9 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from kit.base.errors import SettingError
-from kit.execution.contract import SelfTradeSetting, Transport
+from kit.execution.contract import Transport
 
+SelfTradeSetting: TypeAlias = Literal["cancel_taker", "cancel_maker", "cancel_both", "allow"]
 StaleStopPrice: TypeAlias = Literal["none", "mark", "venue_last"]
 """What triggers stops that are held here while their trades are not live."""
 

@@ -191,7 +191,7 @@ class BinanceFuturesOrderApi:
         fills_have_client_id=False,
         fills_kept_days=KEPT_DAYS,
         self_trade_prevention=frozenset(SELF_TRADES) - {orders_pb2.SELF_TRADE_PREVENTION_ALLOW},
-        self_trades_in=frozenset({orders_pb2.TIME_IN_FORCE_FILL_OR_KILL}),
+        self_trade_prevention_not_in=frozenset({orders_pb2.TIME_IN_FORCE_FILL_OR_KILL}),
     )
     """The venue's trailing stops follow in percent, not at a distance: they wait here."""
 

@@ -18,12 +18,11 @@ from kit.execution.contract import (
     OrderRequest,
     RequestRejected,
     SelfTradePrevention,
-    SelfTradeSetting,
 )
 from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.order import Order
-from kit.execution.settings import OrdersSettings
+from kit.execution.settings import OrdersSettings, SelfTradeSetting
 from kit.execution.tasks import BackgroundTasks
 
 UNSPECIFIED = orders_pb2.SELF_TRADE_PREVENTION_UNSPECIFIED
@@ -71,7 +70,7 @@ class SelfTradeGuard:
         mode = mode_of(order, self._setting)
         does = (
             mode in capabilities.self_trade_prevention
-            and request.time_in_force not in capabilities.self_trades_in
+            and request.time_in_force not in capabilities.self_trade_prevention_not_in
         )
         return mode if does else UNSPECIFIED
 

@@ -13,7 +13,7 @@ from venuemesh.tradeflow.v1 import differences_pb2
 
 from kit.accounting.amounts import ZERO
 from kit.base import telemetry
-from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_DAY, NANOSECONDS_PER_SECOND
 from kit.base.errors import NotSupported, StoreUnavailable
 from kit.execution.approval.signing import plain
 from kit.execution.context import AccountContext
@@ -33,7 +33,6 @@ OVERLAP_NS = 60 * NANOSECONDS_PER_SECOND
 APPLIED_AT_ONCE = 100
 """Fills that are applied before other tasks run."""
 UNMATCHED_PAUSE_S = 1.0
-NANOSECONDS_PER_DAY = 86_400 * NANOSECONDS_PER_SECOND
 
 Difference = differences_pb2.Difference
 _log = telemetry.logger("orders.fill_reader")

@@ -77,8 +77,6 @@ class OrderAmender:
         if len(order.amendments) >= AMENDMENTS_MAX:
             text = f"the order was amended {AMENDMENTS_MAX} times"
             raise InvalidOrder(text, field="request_id", value="", allowed="a new order")
-        if not self._client.capabilities.amends and not order.held_here:
-            raise NotSupported("the venue amends no orders", service="TradeFlow", wanted="amend")
         self._check_stop(order, content)
 
     def _check_stop(self, order: Order, content: orders_pb2.OrderContent) -> None:

@@ -100,7 +100,7 @@ def test_stop_has_the_orders_in_its_way_cancelled(held_here):
 def test_venue_is_asked_only_for_what_it_does(more, mode):
     async def scenario():
         fill_or_kill = frozenset({orders_pb2.TIME_IN_FORCE_FILL_OR_KILL})
-        found = await started(capabilities=replace(SOME, self_trades_in=fill_or_kill))
+        found = await started(capabilities=replace(SOME, self_trade_prevention_not_in=fill_or_kill))
         order = await place(found, **more)
         assert found.venue.self_trade_modes == {order.key: mode}
 
