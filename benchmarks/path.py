@@ -21,6 +21,8 @@ EVENTS_WANTED = 400_000
 CONSUMERS = ("recorder", "bars", "bridge")
 SNAPSHOT_MARK = b"lastUpdateId"
 POLL_SECONDS = 0.02
+SERVICES_MIN = 7
+"""The venue, and the services that register."""
 START_DELAY_MS = 8_000
 
 _NUMBERS = re.compile(rb'"(E|T|t|U|u)":(\d+)')
@@ -40,7 +42,7 @@ def run(options: Options) -> Report:
         events, trades = write_repeated(lines, repeats, file)
         for _ in range(min(options.runs, 3)):
             with replaying(file, "max") as mesh:
-                mesh.wait_until_running()
+                _wait_until_serving(mesh)
                 before = cpu_seconds(mesh)
                 rates.append(events / _seconds_for(mesh, trades))
                 memory.append(resident_mb(mesh))
@@ -125,6 +127,16 @@ def _moved(line: bytes, spans: dict[str, int], times: int) -> bytes:
         return b'"%s":%d' % (name, int(number) + steps[name] * times)
 
     return _NUMBERS.sub(move, line)
+
+
+def _wait_until_serving(mesh: Mesh) -> None:
+    """Wait until every process has started, so that none of its start is measured."""
+
+    def all_serve() -> bool:
+        _, answer = mesh.get("/v1/services")
+        return len(answer["services"]) >= SERVICES_MIN and not mesh.replay()["frames_played"]
+
+    mesh.wait_until(all_serve, "every process serves")
 
 
 def _seconds_for(mesh: Mesh, trades: int) -> float:
