@@ -42,7 +42,7 @@ def run(options: Options) -> Report:
         events, trades = write_repeated(lines, repeats, file)
         for _ in range(min(options.runs, 3)):
             with replaying(file, "max") as mesh:
-                _wait_until_serving(mesh)
+                wait_until_serving(mesh)
                 before = cpu_seconds(mesh)
                 rates.append(events / _seconds_for(mesh, trades))
                 memory.append(resident_mb(mesh))
@@ -129,7 +129,7 @@ def _moved(line: bytes, spans: dict[str, int], times: int) -> bytes:
     return _NUMBERS.sub(move, line)
 
 
-def _wait_until_serving(mesh: Mesh) -> None:
+def wait_until_serving(mesh: Mesh) -> None:
     """Wait until every process has started, so that none of its start is measured."""
 
     def all_serve() -> bool:

@@ -1,7 +1,7 @@
 """The orders and fills of an account by every id, rebuilt from the journal."""
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Collection, Iterator, Sequence
+from typing import TypeVar
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution.contract import NO_END_NS
@@ -23,10 +23,12 @@ from kit.execution.prices.reference_prices import FindInstrument, not_listed
 FORGET_AFTER_NS = 3600 * NANOSECONDS_PER_SECOND
 """An ended order is kept at least this long, however many there are: updates of it may be late."""
 
-FORGOTTEN_AT_ONCE = 500
+FORGOTTEN_AT_ONCE = 100
 REJECTED_MAX = 1000
 """Of the orders that were rejected last, so many may turn out to be at the venue by an update
 without our id."""
+
+ValueT = TypeVar("ValueT")
 
 
 class OrderIndex:
@@ -172,23 +174,29 @@ class OrderIndex:
     ) -> Iterator[int]:
         """Remove orders that ended before a time, and the oldest of those above ``final_max``.
         Keeps an order whose approval is still valid, whose group is open, or that has changed after
-        ``known_ns``. Removes a part of them for each count that it yields."""
-        final = [order for order in self.orders.values() if order.is_final]
+        ``known_ns``. Looks at a part of the orders, or removes one, for each count that it
+        yields."""
+        final: list[Order] = []
+        for part in _parts(list(self.orders.values())):
+            final += [order for order in part if order.is_final]
+            yield 0
         final.sort(key=lambda order: order.updated_time_ns)
+        yield 0
         excess = len(final) - final_max
-        gone = {
-            order.key
-            for place, order in enumerate(final)
-            if order.approval_expires_time_ns < now_ns
-            and order.updated_time_ns < known_ns
-            and order.updated_time_ns
-            < (now_ns - FORGET_AFTER_NS if place < excess else older_than_ns)
-        }
-        left = iter(sorted(gone - self._needed(gone)))
-        while part := list(islice(left, FORGOTTEN_AT_ONCE)):
-            for key in part:
+        surplus_ns = now_ns - FORGET_AFTER_NS
+        gone: dict[str, None] = {}
+        for place, part in enumerate(_parts(final)):
+            for number, order in enumerate(part, place * FORGOTTEN_AT_ONCE):
+                ended_by_ns = surplus_ns if number < excess else older_than_ns
+                is_settled = order.updated_time_ns < min(known_ns, ended_by_ns)
+                if is_settled and order.approval_expires_time_ns < now_ns:
+                    gone[order.key] = None
+            yield 0
+        needed = self._needed(gone)
+        for keys in _parts([key for key in gone if key not in needed]):
+            for key in keys:
                 self._forget(key)
-            yield len(part)
+            yield len(keys)
 
     def _forget(self, key: str) -> None:
         order = self.orders.get(key)
@@ -205,7 +213,7 @@ class OrderIndex:
         for fill in order.fills.values():
             del self.fills[self._fill_numbers.pop((key, fill.fill_id))]
 
-    def _needed(self, gone: set[str]) -> set[str]:
+    def _needed(self, gone: Collection[str]) -> set[str]:
         """Orders of groups of which a member stays: their fills count in the group's sums."""
         return {
             order.key
@@ -250,3 +258,9 @@ class OrderIndex:
         if order.venue_order_id:
             self._add_venue_order_id(order, order.venue_order_id)
         self.state_changed(order)
+
+
+def _parts(values: Sequence[ValueT]) -> Iterator[Sequence[ValueT]]:
+    """Yield the values, so many at once that handling them does not hold up other tasks."""
+    for first in range(0, len(values), FORGOTTEN_AT_ONCE):
+        yield values[first : first + FORGOTTEN_AT_ONCE]

@@ -13,7 +13,8 @@ def test_orders_are_forgotten_in_parts():
     for number in range(3 * FORGOTTEN_AT_ONCE - 1):
         state.transition(sent(state, key=f"{number:032}"), order_states.REJECTED)
     now_ns = state._clock.time_ns()
-    parts = list(state.index.forget(now_ns + 10, now_ns + 5, 10_000))
+    counts = list(state.index.forget(now_ns + 10, now_ns + 5, 10_000))
+    parts = [count for count in counts if count]
     assert parts == [FORGOTTEN_AT_ONCE, FORGOTTEN_AT_ONCE, FORGOTTEN_AT_ONCE - 1]
     assert not state.index.orders
 
