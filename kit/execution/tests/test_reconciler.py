@@ -11,7 +11,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.errors import AccountNotReady
+from kit.base.errors import AccountNotReady, VenueUnavailable
 from kit.execution.account_configuration import ClockOffset
 from kit.execution.contract import StreamInterrupted, VenueBalance
 from kit.execution.orders import order_states
@@ -148,6 +148,25 @@ def test_fills_that_the_venue_lists_no_longer_are_reported_once():
         found.start()
         await found.ready()
         assert differences(found) == []
+
+    run(scenario())
+
+
+def test_unanswered_query_fails_the_comparison():
+    async def find(key):
+        raise VenueUnavailable("no answer", detail="no answer")
+
+    async def scenario():
+        found = await started()
+        order = await found.account.submitter.submit(verified(limit_order(), "r"))
+        found.venue.publishes = False
+        found.venue.end(found.venue.by_client_id[order.key], order_states.CANCELLED)
+        found.account.client.find = find
+        with pytest.raises(VenueUnavailable, match="no answer"):
+            await found.account.reconciler.run(is_first=False)
+        del found.account.client.find
+        await found.account.reconciler.run(is_first=False)
+        assert order.state == order_states.CANCELLED
 
     run(scenario())
 
