@@ -101,9 +101,14 @@ async def place_group(account: Account, verified: Sequence[VerifiedOrder]) -> li
 
 
 async def amend(account: Account, order: Order, verified: VerifiedOrder) -> None:
-    """Amend an order with verified terms. An amendment that enlarges counts as an order. Raises as
-    ``place``."""
+    """Amend an order with verified terms, in turn if it is being amended. An amendment that
+    enlarges counts as an order. Raises as ``place``."""
     content = verified.content
+    while await account.amender.wait_for_turn(order):
+        verified = account.verify(verified.approved, signed_pb2.OPERATION_AMEND, order.key)
+        # The same request may have waited twice.
+        if account.amender.find(order, content, verified.request_id) is not None:
+            return
     is_reduction = account.reductions.is_reduction(content, order)
     account.check_ready(only_reduces=is_reduction)
     account.amender.check(order, content)

@@ -41,7 +41,8 @@ class OrderAmender:
         self._journal = submitter.journal
         self._resolver = resolver
         self._timeout_s = place_timeout_s
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._under_way: WeakValueDictionary[str, asyncio.Task[None]] = WeakValueDictionary()
+        """By order key, the amendment that is written or sent."""
 
     def find(
         self, order: Order, content: orders_pb2.OrderContent, request_id: str
@@ -100,8 +101,21 @@ class OrderAmender:
         ApprovalRejected for an approval of another order, and StoreUnavailable; nothing was sent
         then. ``raise_if_rejected`` has the outcome."""
         require_verified(verified, signed_pb2.OPERATION_AMEND, order.key)
+        while await self.wait_for_turn(order):
+            pass
         if self.find(order, verified.content, verified.request_id) is None:
-            await asyncio.shield(self._submitter.tasks.start(self._amend(order, verified)))
+            task = self._submitter.tasks.start(self._amend(order, verified))
+            self._under_way[order.key] = task
+            await asyncio.shield(task)
+
+    async def wait_for_turn(self, order: Order) -> bool:
+        """Wait until no amendment of an order is written or sent. Returns whether there was one:
+        what was checked before may not hold any more."""
+        task = self._under_way.get(order.key)
+        if task is None or task.done():
+            return False
+        await asyncio.wait([task])
+        return True
 
     def raise_if_rejected(self, order: Order, request_id: str) -> None:
         """Raises InvalidOrder with the reason for an amendment that was rejected or lapsed."""
@@ -111,42 +125,38 @@ class OrderAmender:
             raise InvalidOrder(text, field="content", value="", allowed=amendment.detail)
 
     async def _amend(self, order: Order, verified: VerifiedOrder) -> None:
-        lock = self._locks.setdefault(order.key, asyncio.Lock())
-        async with lock:
-            approved = verified.approved
-            content, request_id = approved.content, approved.request_id
-            if self.find(order, content, request_id) is not None:
-                return
-            self.check(order, content)
-            request = read_request(content, order.client_order_id)
-            if order.group_id:
-                # The group sets the size of its orders, and may have reduced it meanwhile.
-                request = structs.replace(request, size=order.size)
-            was_held_here = order.held_here
-            amendment = Amendment(
-                key=order.key,
-                request_id=request_id,
-                digest=digest_of(content, request_id),
-                size=request.size,
-                price=request.price,
-                outcome=AmendmentOutcome.PENDING,
-                detail="",
-                stop_price=request.stop_price,
-                trailing_offset=request.trailing_offset,
-                key_id=approved.key_id,
-                signature=approved.signature,
-                fencing_epoch=approved.fencing_epoch,
-                approval_expires_time_ns=approved.expires_time_ns,
-            )
-            await self._journal.commit(amendment)
-            self._state.record_amendment(order, amendment)
-            if order.held_here:
-                settle_here(self._state, order)
-                await self._journal.commit()
-            elif was_held_here:
-                self._end(order, amendment, AmendmentOutcome.LAPSED, "it was sent meanwhile")
-            else:
-                await self._send(order, request, amendment)
+        approved = verified.approved
+        content, request_id = approved.content, approved.request_id
+        self.check(order, content)
+        request = read_request(content, order.client_order_id)
+        if order.group_id:
+            # The group sets the size of its orders, and may have reduced it meanwhile.
+            request = structs.replace(request, size=order.size)
+        was_held_here = order.held_here
+        amendment = Amendment(
+            key=order.key,
+            request_id=request_id,
+            digest=digest_of(content, request_id),
+            size=request.size,
+            price=request.price,
+            outcome=AmendmentOutcome.PENDING,
+            detail="",
+            stop_price=request.stop_price,
+            trailing_offset=request.trailing_offset,
+            key_id=approved.key_id,
+            signature=approved.signature,
+            fencing_epoch=approved.fencing_epoch,
+            approval_expires_time_ns=approved.expires_time_ns,
+        )
+        await self._journal.commit(amendment)
+        self._state.record_amendment(order, amendment)
+        if order.held_here:
+            settle_here(self._state, order)
+            await self._journal.commit()
+        elif was_held_here:
+            self._end(order, amendment, AmendmentOutcome.LAPSED, "it was sent meanwhile")
+        else:
+            await self._send(order, request, amendment)
 
     async def _send(self, order: Order, request: OrderRequest, amendment: Amendment) -> None:
         rejected = None

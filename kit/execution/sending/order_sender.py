@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.base import telemetry
 from kit.base.request_budget import Priority
 from kit.execution.contract import (
     BatchOrderEntry,
@@ -23,6 +24,8 @@ from kit.execution.sending.request_builder import RequestBuilder
 from kit.execution.settings import OrdersSettings
 from kit.execution.tasks import await_each
 from kit.execution.venue_calls import verdict_of, verdicts_of
+
+_log = telemetry.logger("orders.sender")
 
 
 class OrderSender:
@@ -91,7 +94,14 @@ class OrderSender:
         """The request of an order that is to be sent now; None for one that has ended instead."""
         if order.is_protective and self.before_protective is not None:
             await self.before_protective()
-        return self._passed_on(order, await self._requests.build(order))
+        try:
+            request = await self._requests.build(order)
+        except Exception as error:
+            # Without an outcome it would keep every later reduction waiting.
+            _log.exception("request not built", extra={"client_order_id": order.key})
+            detail = f"not sent: {type(error).__name__}: {error}"
+            request = RequestRejected(orders_pb2.REJECT_REASON_OTHER, detail)
+        return self._passed_on(order, request)
 
     def _passed_on(
         self, order: Order, request: OrderRequest | RequestRejected

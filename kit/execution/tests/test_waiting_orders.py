@@ -1,12 +1,13 @@
 """Orders, groups and amendments that wait for another one are checked again in their turn."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2
+from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2, trade_flow_pb2
 
-from kit.base.errors import InvalidOrder, LimitExceeded, StoreUnavailable
+from kit.base.errors import ApprovalRejected, InvalidOrder, LimitExceeded, StoreUnavailable
 from kit.execution.account_terms import OrderLimits
 from kit.execution.contract import RequestAccepted, RequestRejected
 from kit.execution.tests.fake_venue import limit_order
@@ -111,10 +112,11 @@ def test_amendments_that_follow_each_other_do_not_exceed_a_limit():
         smaller = asyncio.create_task(at.amend(key, limit_order("5", symbol="SWAP")))
         as_before = asyncio.create_task(at.amend(key, limit_order("10", symbol="SWAP")))
         await smaller
-        assert not as_before.done()
-        with pytest.raises(LimitExceeded, match="position_size_max"):
-            await at.place(limit_order("5", symbol="SWAP"))
-        await as_before
+        placed = asyncio.create_task(at.place(limit_order("5", symbol="SWAP")))
+        found = await asyncio.gather(as_before, placed, return_exceptions=True)
+        assert [type(one) for one in found].count(LimitExceeded) == 1
+        orders = at.world.venue.orders.values()
+        assert sum(one.now.size for one in orders) == 10
 
     run(scenario())
 
@@ -129,5 +131,98 @@ def test_amendment_that_fails_does_not_count():
         at.world.disk.fail(None)
         await at.world.let_pass(2)
         await at.place(limit_order("5", symbol="SWAP"))
+
+    run(scenario())
+
+
+def test_amendment_of_an_authority_that_was_replaced_while_it_waited_is_not_sent():
+    async def scenario():
+        at = await caller(held="0")
+        key = (await at.place(limit_order("5", symbol="SWAP"))).client_order_id
+        sent, go_on = [], asyncio.Event()
+        amend = at.account.client.amend
+
+        async def slow(order, request, priority):
+            sent.append(request.size)
+            await go_on.wait()
+            return await amend(order, request, priority)
+
+        at.account.client.amend = slow
+        first = asyncio.create_task(at.amend(key, limit_order("6", symbol="SWAP")))
+        second = asyncio.create_task(at.amend(key, limit_order("7", symbol="SWAP")))
+        await at.world.until(lambda: sent)
+        at.account.verifier.fencing_epoch = 9
+        go_on.set()
+        await first
+        with pytest.raises(ApprovalRejected, match="was replaced"):
+            await second
+        assert sent == [6]
+
+    run(scenario())
+
+
+def test_amendment_that_is_requested_twice_while_it_waits_is_made_once():
+    async def scenario():
+        at = await caller(held="0")
+        key = (await at.place(limit_order("5", symbol="SWAP"))).client_order_id
+        first = asyncio.create_task(at.amend(key, limit_order("6", symbol="SWAP")))
+        await asyncio.sleep(0)
+        amend = {"operation": signed_pb2.OPERATION_AMEND, "target_client_order_id": key}
+        approved = at.approve(limit_order("7", symbol="SWAP"), **amend)
+        request = trade_flow_pb2.AmendOrderRequest(
+            approved=approved, client_order_id=key, venue="fake", account="main"
+        )
+        both = [asyncio.create_task(at.flow.AmendOrder(request, None)) for _ in range(2)]
+        await first
+        assert [(await one).order.content.size for one in both] == ["7", "7"]
+        assert len(at.account.state.index.orders[key].amendments) == 2
+
+    run(scenario())
+
+
+def test_reduction_whose_request_cannot_be_made_does_not_keep_the_next_one_waiting(monkeypatch):
+    async def scenario():
+        at = await caller()
+        guard = at.account.submitter.self_trades
+
+        def failed(*arguments):
+            raise ArithmeticError("too large")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(guard, "venue_mode", failed)
+            first = await at.place(exit_order("2"))
+        assert first.state == orders_pb2.ORDER_STATE_REJECTED
+        assert first.detail == "not sent: ArithmeticError: too large"
+        assert (await at.place(exit_order("2"))).state == orders_pb2.ORDER_STATE_OPEN
+
+    run(scenario())
+
+
+def test_size_of_an_amendment_counts_while_it_is_written():
+    async def scenario():
+        at = await caller(Terms(OrderLimits(position_size_max={"SWAP": Decimal(10)})), held="0")
+        venue, journal = at.world.venue, at.account.journal._bytes
+        venue.capabilities = replace(venue.capabilities, amends_later=True)
+        key = (await at.place(limit_order("10", symbol="SWAP"))).client_order_id
+        order = at.account.state.index.orders[key]
+        await at.amend(key, limit_order("5", symbol="SWAP"))
+        go_on, offload = asyncio.Event(), journal._offload
+
+        async def slow(work):
+            await go_on.wait()
+            await offload(work)
+
+        journal._offload = slow
+        as_before = asyncio.create_task(at.amend(key, limit_order("10", symbol="SWAP")))
+        await asyncio.sleep(0)
+        venue.amend(*venue.acknowledged[0])
+        at.account.resolver.hasten(order)
+        await at.world.until(lambda: order.size == 5)
+        placed = asyncio.create_task(at.place(limit_order("5", symbol="SWAP")))
+        await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(LimitExceeded, match="position_size_max"):
+            await placed
+        await as_before
 
     run(scenario())
