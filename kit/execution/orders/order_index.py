@@ -23,7 +23,7 @@ from kit.execution.prices.reference_prices import FindInstrument, not_listed
 FORGET_AFTER_NS = 3600 * NANOSECONDS_PER_SECOND
 """An ended order is kept at least this long, however many there are: updates of it may be late."""
 
-FORGOTTEN_AT_ONCE = 100
+AT_ONCE = 100
 REJECTED_MAX = 1000
 """Of the orders that were rejected last, so many may turn out to be at the venue by an update
 without our id."""
@@ -176,21 +176,26 @@ class OrderIndex:
         Keeps an order whose approval is still valid, whose group is open, or that has changed after
         ``known_ns``. Looks at a part of the orders, or removes one, for each count that it
         yields."""
-        final: list[Order] = []
-        for part in _parts(list(self.orders.values())):
-            final += [order for order in part if order.is_final]
+        # Ids and times, not the orders: all of them would be freed at the end, in one step.
+        final: list[tuple[int, str, int]] = []
+        for part in _parts(list(self.orders)):
+            orders = (self.orders[key] for key in part if key in self.orders)
+            final += [
+                (one.updated_time_ns, one.key, one.approval_expires_time_ns)
+                for one in orders
+                if one.is_final
+            ]
             yield 0
-        final.sort(key=lambda order: order.updated_time_ns)
+        final.sort()
         yield 0
         excess = len(final) - final_max
         surplus_ns = now_ns - FORGET_AFTER_NS
         gone: dict[str, None] = {}
-        for place, part in enumerate(_parts(final)):
-            for number, order in enumerate(part, place * FORGOTTEN_AT_ONCE):
+        for place, ended in enumerate(_parts(final)):
+            for number, (updated_ns, key, expires_ns) in enumerate(ended, place * AT_ONCE):
                 ended_by_ns = surplus_ns if number < excess else older_than_ns
-                is_settled = order.updated_time_ns < min(known_ns, ended_by_ns)
-                if is_settled and order.approval_expires_time_ns < now_ns:
-                    gone[order.key] = None
+                if updated_ns < min(known_ns, ended_by_ns) and expires_ns < now_ns:
+                    gone[key] = None
             yield 0
         needed = self._needed(gone)
         for keys in _parts([key for key in gone if key not in needed]):
@@ -262,5 +267,5 @@ class OrderIndex:
 
 def _parts(values: Sequence[ValueT]) -> Iterator[Sequence[ValueT]]:
     """Yield the values, so many at once that handling them does not hold up other tasks."""
-    for first in range(0, len(values), FORGOTTEN_AT_ONCE):
-        yield values[first : first + FORGOTTEN_AT_ONCE]
+    for first in range(0, len(values), AT_ONCE):
+        yield values[first : first + AT_ONCE]

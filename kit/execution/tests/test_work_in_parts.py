@@ -3,19 +3,19 @@
 import asyncio
 
 from kit.execution.orders import order_states
-from kit.execution.orders.order_index import FORGOTTEN_AT_ONCE
+from kit.execution.orders.order_index import AT_ONCE
 from kit.execution.reconciliation.journal_recovery import RECOVERED_AT_ONCE, recover
 from kit.execution.tests.test_account_state import account_state, sent
 
 
 def test_orders_are_forgotten_in_parts():
     state = account_state()
-    for number in range(3 * FORGOTTEN_AT_ONCE - 1):
+    for number in range(3 * AT_ONCE - 1):
         state.transition(sent(state, key=f"{number:032}"), order_states.REJECTED)
     now_ns = state._clock.time_ns()
     counts = list(state.index.forget(now_ns + 10, now_ns + 5, 10_000))
     parts = [count for count in counts if count]
-    assert parts == [FORGOTTEN_AT_ONCE, FORGOTTEN_AT_ONCE, FORGOTTEN_AT_ONCE - 1]
+    assert parts == [AT_ONCE, AT_ONCE, AT_ONCE - 1]
     assert not state.index.orders
 
 
