@@ -9,6 +9,8 @@ from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import SettingError
 
 READ_INTERVAL_NS = NANOSECONDS_PER_SECOND // 2
+UNKNOWN_VERSION = (0, 0, 0)
+"""Of a file of which not even the time can be read."""
 
 Content = TypeVar("Content")
 
@@ -59,7 +61,8 @@ class ReloadedFile(Generic[Content]):
 
     def _refresh(self) -> None:
         version = _version(self._file)
-        if version == self._version:
+        # What keeps it from being read may be put right without a change of the file.
+        if version == self._version and not self._problem:
             return
         self._version = version
         try:
@@ -67,8 +70,9 @@ class ReloadedFile(Generic[Content]):
         except SettingError as error:
             if self._unreadable is not None:
                 self._content = self._unreadable
+            if self._problem != str(error):
+                _log.error("file not read", extra={"file": str(self._file), "detail": str(error)})
             self._problem = str(error)
-            _log.error("file not read", extra={"file": str(self._file), "detail": self._problem})
         else:
             self._problem = ""
             _log.info("file read", extra={"file": str(self._file)})
@@ -78,6 +82,9 @@ def _version(file: Path) -> tuple[int, int, int] | None:
     """Changes whenever the file is written or replaced; None if it is not there."""
     try:
         found = file.stat()
+    except FileNotFoundError:
+        # A link to a file that is gone is not the same as no file.
+        return UNKNOWN_VERSION if file.is_symlink() else None
     except OSError:
-        return None
+        return UNKNOWN_VERSION
     return found.st_mtime_ns, found.st_size, found.st_ino

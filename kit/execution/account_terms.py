@@ -104,7 +104,7 @@ def read_accounts(file: Path) -> AccountsContent:
         # Numbers of the file become exact amounts, never floats.
         values = tomllib.loads(file.read_text(), parse_float=Decimal)
         found = msgspec.convert(values, AccountsContent)
-    except (OSError, ValueError, msgspec.ValidationError) as error:
+    except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
         raise SettingError(SETTING, str(file), str(error)) from None
     names = [one.account for one in found.accounts]
     key_ids = [one.key_id for one in found.keys]

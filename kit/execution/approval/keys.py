@@ -112,7 +112,7 @@ def read_approvers(file: Path) -> Mapping[str, ApproverKey]:
     """Return the keys of an approvers file by key id. Raises SettingError."""
     try:
         found = msgspec.convert(tomllib.loads(file.read_text()), ApproversFile)
-    except (OSError, ValueError, msgspec.ValidationError) as error:
+    except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
         raise SettingError("orders.approvers_file", str(file), str(error)) from None
     keys = {one.key_id: _approver_key(one) for one in found.approvers}
     if len(keys) < len(found.approvers):
