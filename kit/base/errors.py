@@ -39,6 +39,9 @@ from google.rpc import error_details_pb2, status_pb2
 
 DOMAIN = "venuemesh"
 STATUS_DETAILS_KEY = "grpc-status-details-bin"
+TEXT_BYTES_MAX = 1000
+"""Of each text of an error. Texts repeat what the caller sent; gRPC cuts off an answer whose
+metadata is larger than 8 KiB, and the reason with it."""
 
 
 class VenuemeshError(Exception):
@@ -49,8 +52,8 @@ class VenuemeshError(Exception):
 
     def __init__(self, message: str, **metadata: object) -> None:
         super().__init__(message)
-        self.message = message
-        self.metadata = {key: str(value) for key, value in metadata.items()}
+        self.message = _short(message)
+        self.metadata = {key: _short(str(value)) for key, value in metadata.items()}
 
 
 class BadRequest(VenuemeshError):
@@ -233,6 +236,13 @@ class SettingError(Exception):
     def __init__(self, key: str, value: object, allowed: str) -> None:
         super().__init__(f"setting {key} = {value!r}: {allowed}")
         self.key = key
+
+
+def _short(text: str) -> str:
+    if len(text.encode(errors="replace")) <= TEXT_BYTES_MAX:
+        return text
+    kept = text.encode(errors="replace")[:TEXT_BYTES_MAX].decode(errors="ignore")
+    return f"{kept}… ({len(text)} characters)"
 
 
 def trailing_metadata(error: VenuemeshError) -> tuple[tuple[str, bytes], ...]:

@@ -46,7 +46,7 @@ def read_token(request: Any) -> Position | None:
     try:
         payload = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         fingerprint, position = json.loads(payload)
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError, RecursionError):
         raise BadPageToken("page_token is not a page token", page_token=token) from None
     if fingerprint != _fingerprint(request) or not isinstance(position, list):
         raise BadPageToken("the page token belongs to another request", page_token=token)
