@@ -38,10 +38,22 @@ from ops.supervisor import state
 
 CALL_SECONDS_MAX = 30
 
+UNCLEAR = frozenset(
+    {
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
+"""After these the request may have been carried out."""
+
 WIDTH_MIN = 160
 """Width of a table if the output is not a terminal."""
 
-_console = Console()
+# Texts of venues have brackets, which are no markup.
+_console = Console(markup=False)
 if not _console.is_terminal:
     _console.width = max(_console.width, WIDTH_MIN)
 
@@ -49,6 +61,8 @@ if not _console.is_terminal:
 def run(given: Sequence[str]) -> int:
     """Return 0 on success."""
     chosen = arguments.parser().parse_args(given)
+    if "id" in chosen:
+        chosen.id = arguments.request_id(chosen)
     mesh = settings.load(MeshSettings, MESH_SECTION)
     data = (chosen.data or Path(mesh.data_dir)).expanduser().absolute()
     running = state.read(data)
@@ -64,9 +78,25 @@ def run(given: Sequence[str]) -> int:
         gateway = running.gateway.removeprefix("http://")
         asyncio.run(_OrderCommand(gateway, signer, chosen, signs_cancels=is_known).do())
     except grpc.aio.AioRpcError as error:
-        reason = errors.reason_of(error) or error.code().name
-        raise OperationsError(f"{reason}: {error.details()}") from None
+        raise OperationsError(_explained(error, chosen)) from None
+    except errors.VenuemeshError as error:
+        raise OperationsError(f"{error.reason}: {error.message}") from None
+    except UnicodeEncodeError as error:
+        raise OperationsError(f"{error.object!r} is no text in UTF-8") from None
+    except KeyboardInterrupt:
+        if "id" in chosen:
+            print(f"venuemesh: {_repeat(chosen)}", file=sys.stderr)
+        raise
     return 0
+
+
+def _explained(error: grpc.aio.AioRpcError, chosen: argparse.Namespace) -> str:
+    text = f"{errors.reason_of(error) or error.code().name}: {error.details()}"
+    return f"{text}; {_repeat(chosen)}" if "id" in chosen and error.code() in UNCLEAR else text
+
+
+def _repeat(chosen: argparse.Namespace) -> str:
+    return f"it may have been done: repeat it with --id {chosen.id}, which does nothing twice"
 
 
 def _confirm(action: str, chosen: argparse.Namespace) -> None:

@@ -22,6 +22,7 @@ LIFETIMES = {
 SELF_TRADES = {name.replace("_", "-"): mode for name, mode in MODES.items()}
 AMENDED_FIELDS = ("size", "price", "stop_price", "trailing_offset")
 ID_BYTES = 8
+EPOCH_MAX = (1 << 64) - 1
 KEY_VARIABLE = "VENUEMESH_ORDER_KEY"
 KEY_ID_VARIABLE = "VENUEMESH_ORDER_KEY_ID"
 ACCOUNT = "demo"
@@ -192,9 +193,17 @@ def _signed_verb(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:
         "--key-id", default="", help=f"its id in the approvers file; default: ${KEY_ID_VARIABLE}"
     )
     made.add_argument(
-        "--epoch", type=int, metavar="N", help="fencing epoch; default: the first one of the key"
+        "--epoch", type=_epoch, metavar="N", help="fencing epoch; default: the first one of the key"
     )
     return made
+
+
+def _epoch(text: str) -> int:
+    """An epoch as the contract has it. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal()) or int(text) > EPOCH_MAX:
+        allowed = f"a whole number from 0 to {EPOCH_MAX}"
+        raise argparse.ArgumentTypeError(f"{text!r} is no fencing epoch; allowed is {allowed}")
+    return int(text)
 
 
 def _verb(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:

@@ -32,6 +32,8 @@ def own_signer(
     OperationsError, SettingError."""
     name = str(chosen.key or environment.get(KEY_VARIABLE, ""))
     if not name:
+        if chosen.key_id or chosen.epoch is not None:
+            raise OperationsError(f"--key-id and --epoch need the key: --key or {KEY_VARIABLE}")
         return None
     key_id = chosen.key_id or environment.get(KEY_ID_VARIABLE, "")
     if not key_id:

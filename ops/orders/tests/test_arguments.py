@@ -94,3 +94,11 @@ def test_amendment_changes_the_named_fields_only():
 def test_amendment_of_nothing_is_rejected():
     with pytest.raises(OperationsError, match="at least one of --size, --price, --stop-price"):
         amended()
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "x", "18446744073709551616", "١"])
+def test_epoch_that_the_contract_cannot_have_is_wrong_use(text, capsys):
+    words = ["cancel", "binance", "ID", "--key", "k", f"--epoch={text}"]
+    with pytest.raises(SystemExit):
+        arguments.parser().parse_args(words)
+    assert "a whole number from 0 to 18446744073709551615" in capsys.readouterr().err

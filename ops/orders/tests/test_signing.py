@@ -84,3 +84,9 @@ def test_wrong_key_is_refused_with_its_reason(data):
         signer(data, "--key", data / "exit.pem")
     with pytest.raises(OperationsError, match="has no key 'entry'"):
         signer(data, "--key", data / "exit.pem", "--key-id", "entry")
+
+
+@pytest.mark.parametrize("words", [("--key-id", "exit"), ("--epoch", 7)])
+def test_part_of_a_key_does_not_sign_with_another_one(data, words):
+    with pytest.raises(OperationsError, match="need the key: --key or VENUEMESH_ORDER_KEY"):
+        signer(data, *words)
