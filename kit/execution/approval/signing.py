@@ -206,8 +206,11 @@ def _parts(message: Message) -> Iterator[Message]:
 
 def _text(version: str, values: Mapping[str, object]) -> bytes:
     lines = [f"{name}={value}" for name, value in values.items()]
-    if any("\n" in line for line in lines):
-        raise ApprovalRejected("a field has a line feed in it", why="malformed")
+    wrong = next((line for line in lines if "\n" in line), "")
+    if wrong:
+        name, _, value = wrong.partition("=")
+        text = f"{name} is {value[:80]!r}; a line feed is not allowed"
+        raise ApprovalRejected(text, why="malformed")
     return "\n".join((version, *lines, "")).encode()
 
 
@@ -227,5 +230,6 @@ def _amount(field: str, text: str) -> str:
         amount = Decimal("NaN")
     # The text is written out in full: an exponent of a million would be a million digits.
     if not amount.is_finite() or abs(amount.adjusted()) > 40 or len(text) > 80:
-        raise ApprovalRejected(f"{field} is not an amount: {text[:40]!r}", why="malformed")
+        allowed = "decimal text without an exponent, of up to 40 digits"
+        raise ApprovalRejected(f"{field} is {text[:40]!r}; allowed is {allowed}", why="malformed")
     return plain(amount)

@@ -134,17 +134,20 @@ class ApprovalVerifier:
     def verify(self, approved: signed_pb2.ApprovedOrder, now_ns: int) -> VerifiedOrder:
         """Check an approval. Raises ApprovalRejected with the reason."""
         if not approved.signature:
-            raise ApprovalRejected("the order has no approval", why="missing")
+            raise ApprovalRejected("approved has no signature: this needs an approval", why="missing")
         key = self._key(approved.key_id)
         _check_signature(key, approved.signature, statement(approved), "order")
         content = approved.content
         self._check_scope(approved.mesh, approved.world, content.venue, content.account)
         _check_key(key, content.venue, content.account, now_ns)
         if approved.expires_time_ns <= now_ns:
-            raise ApprovalRejected("the approval has expired", why="expired")
+            ago_s = _seconds(now_ns - approved.expires_time_ns)
+            text = f"the approval has expired {ago_s} s ago: request a new one"
+            raise ApprovalRejected(text, why="expired")
         if approved.expires_time_ns > now_ns + self._validity_max_ns:
-            allowed_s = self._validity_max_ns / NANOSECONDS_PER_SECOND
-            text = f"the approval is valid for too long; allowed are {allowed_s:g} s"
+            valid_s = _seconds(approved.expires_time_ns - now_ns)
+            allowed_s = _seconds(self._validity_max_ns)
+            text = f"the approval is valid for {valid_s} s; allowed are {allowed_s} s"
             raise ApprovalRejected(text, why="validity")
         only_reduces = key.role == "reduce"
         if only_reduces and approved.operation == signed_pb2.OPERATION_AMEND:
@@ -165,9 +168,14 @@ class ApprovalVerifier:
             text = f"the key {key.key_id} may not keep orders alive"
             raise ApprovalRejected(text, why="reduce_only")
         if heartbeat.time_ns <= now_ns - HEARTBEAT_NS:
-            raise ApprovalRejected("the heartbeat is too old", why="expired")
+            ago_s, allowed_s = _seconds(now_ns - heartbeat.time_ns), _seconds(HEARTBEAT_NS)
+            text = f"the heartbeat was signed {ago_s} s ago; allowed are {allowed_s} s"
+            raise ApprovalRejected(text, why="expired")
         if heartbeat.time_ns >= now_ns + HEARTBEAT_AHEAD_NS:
-            raise ApprovalRejected("the heartbeat is from the future", why="future")
+            ahead_s = _seconds(heartbeat.time_ns - now_ns)
+            text = f"the heartbeat is {ahead_s} s ahead of our clock"
+            text += f"; allowed are {_seconds(HEARTBEAT_AHEAD_NS)} s: compare the clocks"
+            raise ApprovalRejected(text, why="future")
         self._check_epoch(key, heartbeat.fencing_epoch)
 
     def _check_scope(self, mesh: str, world: str, venue: str, account: str) -> None:
@@ -184,12 +192,13 @@ class ApprovalVerifier:
 
     def _check_epoch(self, key: ApproverKey, fencing_epoch: int) -> None:
         if not key.first_epoch <= fencing_epoch <= key.last_epoch:
-            text = f"epoch {fencing_epoch} is not one of the key {key.key_id}"
+            allowed = f"{key.first_epoch} to {key.last_epoch}"
+            text = f"fencing_epoch is {fencing_epoch}; the key {key.key_id} allows {allowed}"
             raise ApprovalRejected(text, why="unregistered_epoch")
         if key.role == "reduce":
             return
         if fencing_epoch < self.fencing_epoch:
-            text = f"epoch {fencing_epoch} was replaced by {self.fencing_epoch}"
+            text = f"fencing_epoch is {fencing_epoch}, which was replaced by {self.fencing_epoch}"
             raise ApprovalRejected(text, why="stale_epoch")
         self.fencing_epoch = fencing_epoch
 
@@ -199,7 +208,8 @@ class ApprovalVerifier:
             text = "the development key approves only orders of paper accounts"
             raise ApprovalRejected(text, why="development_key")
         if key is None:
-            raise ApprovalRejected(f"no key {key_id!r} is known", why="unknown_key")
+            text = f"no key {key_id!r} is in the approvers file, or the file cannot be read"
+            raise ApprovalRejected(text, why="unknown_key")
         return key
 
 
@@ -217,5 +227,9 @@ def _check_signature(key: ApproverKey, signature: bytes, signed: bytes, kind: st
     try:
         key.public_key.verify(signature, signed)
     except InvalidSignature:
-        text = f"the signature does not match this {kind}"
+        text = f"the signature does not match this {kind}: sign the text of docs/ORDERS.md"
         raise ApprovalRejected(text, why="signature") from None
+
+
+def _seconds(time_ns: int) -> str:
+    return f"{time_ns / NANOSECONDS_PER_SECOND:.3f}".rstrip("0").rstrip(".")
