@@ -142,7 +142,7 @@ class Account:
         clock = self.context.clock
         epoch = max(self._last_epoch + 1, clock.time_ns() // NANOSECONDS_PER_MILLISECOND)
         self._last_epoch = epoch
-        self.executions.epoch = epoch
+        self.executions.begin(epoch)
         await self._forget()
         try:
             await self.journal.open(self._records, epoch)
@@ -198,9 +198,10 @@ class Account:
         self.dead_man.heartbeat(authority)
         verifier.last_heartbeat = max(verifier.last_heartbeat, newest)
 
-    def check_loaded(self) -> None:
-        """Raises AccountNotReady before the journal is read."""
-        if not self._is_loaded:
+    def check_loaded(self, *, or_refused: bool = False) -> None:
+        """Raises AccountNotReady before the journal is read; with ``or_refused`` not if it cannot
+        be read."""
+        if not (self._is_loaded or (or_refused and self.readiness.state == REFUSED)):
             self._raise_not_ready(self.readiness.detail)
 
     def check_ready(self, *, only_reduces: bool = False) -> None:

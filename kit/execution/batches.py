@@ -75,11 +75,17 @@ def cancellable(
     of it. Raises UnknownOrder, ApprovalRejected."""
     order = account.order(client_order_id)
     attempts = account.retries.attempts(order)
-    if any(one.is_protective and not one.is_final for one in attempts):
+    if any(one.is_protective and not _has_ended(one) for one in attempts):
         target = approved.target_client_order_id
         is_attempt = any(one.key == target for one in attempts)
         account.verify(approved, signed_pb2.OPERATION_CANCEL, target if is_attempt else order.key)
     return order
+
+
+def _has_ended(order: Order) -> bool:
+    """Whether an order has certainly ended. One that has ended here without a proof may be open at
+    the venue, and is cancelled there then."""
+    return order.is_final and (order.is_end_proven or order.held_here)
 
 
 def _intended(

@@ -40,6 +40,11 @@ class ExecutionStream:
         self._events.append(event)
         self._wake()
 
+    def begin(self, epoch: int) -> None:
+        """Begin a run. Its readers get a new snapshot: what was restored is not in earlier ones."""
+        self.epoch = epoch
+        self._wake()
+
     def close(self) -> None:
         self._is_closed = True
         self._wake()
@@ -47,10 +52,11 @@ class ExecutionStream:
     async def read(self, after: Cursor | None) -> AsyncGenerator[Event, None]:
         """Yield every event after a cursor, or a snapshot and every event after it, for ever."""
         position = after.sequence if after is not None and self._holds(after) else -1
+        epoch = self.epoch
         while not self._is_closed:
             first = self._sequence - len(self._events)
-            if position < first:
-                position = self._sequence
+            if position < first or epoch != self.epoch:
+                position, epoch = self._sequence, self.epoch
                 yield Event(cursor=self.cursor.message(), snapshot=self._snapshot())
             elif position < self._sequence:
                 event = self._events[position - first]

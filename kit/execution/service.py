@@ -5,7 +5,7 @@ journal and sent (``OrderSubmitter``); the venue's verdict and updates change it
 (``AccountState``), and each change is published (``ExecutionStream``).
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -23,6 +23,7 @@ from kit.base.errors import (
     ApprovalRejected,
     BadPageToken,
     UnknownAccount,
+    UnknownInstrument,
     UnknownVenue,
 )
 from kit.base.paging import make_token, page_size, read_token
@@ -66,7 +67,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     async def CancelOrders(
         self, request: batches_pb2.CancelOrdersRequest, context: Context
     ) -> batches_pb2.CancelOrdersResponse:
-        account = self._account(request.venue, request.account)
+        account = self._loaded(request.venue, request.account)
         return batches_pb2.CancelOrdersResponse(
             results=await batches.cancel(account, request.orders)
         )
@@ -89,7 +90,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     async def AmendOrder(
         self, request: trade_flow_pb2.AmendOrderRequest, context: Context
     ) -> trade_flow_pb2.AmendOrderResponse:
-        account = self._account(request.venue, request.account)
+        account = self._loaded(request.venue, request.account)
         order = account.order(request.client_order_id)
         approved = request.approved
         if account.amender.find(order, approved.content, approved.request_id) is None:
@@ -101,7 +102,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     async def CancelOrder(
         self, request: trade_flow_pb2.CancelOrderRequest, context: Context
     ) -> trade_flow_pb2.CancelOrderResponse:
-        account = self._account(request.venue, request.account)
+        account = self._loaded(request.venue, request.account)
         order = batches.cancellable(account, request.client_order_id, request.approved)
         newest = account.retries.newest_open(order)
         await account.retries.cancel(order)
@@ -113,13 +114,18 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         account = self._account(request.venue, request.account)
         symbol = request.symbol
         if request.HasField("approved"):
+            account.check_loaded(or_refused=True)
             verified = account.verify(request.approved, signed_pb2.OPERATION_CANCEL_ALL)
             _check_symbol(verified, symbol)
             orders = await account.submitter.cancel_all(symbol)
+            self._check_found(account, orders, symbol)
             return trade_flow_pb2.CancelAllOrdersResponse(orders=map(order_message, orders))
+        # Which orders are protective is in the journal.
+        account.check_loaded()
         orders = await account.submitter.cancel_entries(symbol)
         open_orders = account.state.index.open.values()
         left = [one for one in open_orders if one.is_protective and symbol in ("", one.symbol)]
+        self._check_found(account, [*orders, *left], symbol)
         return trade_flow_pb2.CancelAllOrdersResponse(
             orders=map(order_message, orders), left_open=map(order_message, left)
         )
@@ -127,8 +133,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     async def Flatten(
         self, request: flatten_pb2.FlattenRequest, context: Context
     ) -> flatten_pb2.FlattenResponse:
-        account = self._account(request.venue, request.account)
-        account.check_loaded()
+        account = self._loaded(request.venue, request.account)
         verified = account.verify(request.approved, signed_pb2.OPERATION_FLATTEN)
         _check_symbol(verified, request.symbol)
         run = await account.flattener.flatten(verified)
@@ -141,14 +146,14 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     async def GetOrder(
         self, request: trade_flow_pb2.GetOrderRequest, context: Context
     ) -> trade_flow_pb2.GetOrderResponse:
-        account = self._account(request.venue, request.account)
+        account = self._loaded(request.venue, request.account)
         order = account.order(request.client_order_id)
         return trade_flow_pb2.GetOrderResponse(order=order_message(order))
 
     async def ListOpenOrders(
         self, request: trade_flow_pb2.ListOpenOrdersRequest, context: Context
     ) -> trade_flow_pb2.ListOpenOrdersResponse:
-        account = self._account(request.venue, request.account)
+        account = self._loaded(request.venue, request.account)
         size = page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX)
         after = _position(request, (int, str))
         rows = sorted(
@@ -167,7 +172,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     async def ListFills(
         self, request: trade_flow_pb2.ListFillsRequest, context: Context
     ) -> trade_flow_pb2.ListFillsResponse:
-        account = self._account(request.venue, request.account)
+        account = self._loaded(request.venue, request.account)
         size = page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX)
         before = _position(request, (int,))
         found = [
@@ -234,6 +239,20 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         if name not in self._accounts:
             raise UnknownAccount(f"{venue} has no account {name!r}", account=name)
         return self._accounts[name]
+
+    def _check_found(self, account: Account, orders: Sequence[Order], symbol: str) -> None:
+        """Raises UnknownInstrument if nothing was found under a symbol that is not listed: a wrong
+        symbol must not look like one without orders."""
+        if symbol and not orders and account.market.instrument(symbol) is None:
+            venue = self._venue
+            text = f"{venue} does not list {symbol!r}, and no open order has this symbol"
+            raise UnknownInstrument(text, venue=venue, symbol=symbol)
+
+    def _loaded(self, venue: str, name: str) -> Account:
+        """An account whose journal is read: before, no answer about its orders is right."""
+        account = self._account(venue, name)
+        account.check_loaded()
+        return account
 
 
 def _check_symbol(verified: VerifiedOrder, symbol: str) -> None:

@@ -41,6 +41,8 @@ def check(approved: Sequence[signed_pb2.ApprovedOrder]) -> None:
         raise BadRequest(text, field="approved", value=len(approved), allowed=allowed)
     contents = [one.content for one in approved]
     _check_names(contents)
+    # The limits of the key hold for the group as a whole.
+    _check_same("key_id", [one.key_id for one in approved])
     if len({one.request_id for one in approved}) < len(approved):
         allowed = "a different one for each order of a group"
         value = approved[0].request_id[:80]

@@ -8,6 +8,7 @@ import asyncio
 from decimal import Decimal
 from weakref import WeakValueDictionary
 
+from google.protobuf.descriptor import FieldDescriptor
 from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
@@ -15,6 +16,7 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import InvalidOrder, NotSupported, RequestIdReused
 from kit.execution.approval.signing import plain
 from kit.execution.approval.verifier import VerifiedOrder, require_verified
+from kit.execution.checks.pre_trade_checks import amount
 from kit.execution.contract import OrderRequest, RequestAccepted, RequestRejected
 from kit.execution.journal.records import Amendment, AmendmentOutcome
 from kit.execution.orders import order_states
@@ -25,6 +27,7 @@ from kit.execution.sending.outcome_resolver import OutcomeResolver
 from kit.execution.sending.submitter import OrderSubmitter
 from kit.execution.venue_calls import verdict_of
 
+AMENDED_FIELDS = ("size", "price", "stop_price", "trailing_offset")
 AMENDMENTS_MAX = 10_000
 """Of one order: each amendment is kept as long as the order."""
 
@@ -59,13 +62,9 @@ class OrderAmender:
 
     def check(self, order: Order, content: orders_pb2.OrderContent) -> None:
         """Check whether an order can be amended so. Raises InvalidOrder and NotSupported."""
-        if _unchangeable(order.content) != _unchangeable(content):
-            text = "an amendment changes size, price, stop price and trailing offset, nothing else"
-            raise InvalidOrder(text, field="content", value="", allowed="as it was", nearest="")
-        if order.group_id and Decimal(content.size) not in (
-            order.size,
-            Decimal(order.content.size),
-        ):
+        _check_unchangeable(order.content, content)
+        size = amount("size", content.size)
+        if order.group_id and size not in (order.size, Decimal(order.content.size)):
             allowed = f"{plain(order.size)}: in a group only the price is amended"
             raise _invalid_size(content, allowed)
         if (
@@ -207,12 +206,23 @@ def _invalid_size(content: orders_pb2.OrderContent, allowed: str) -> InvalidOrde
     return InvalidOrder(text, field="size", value=content.size, allowed=allowed, nearest="")
 
 
-def _unchangeable(content: orders_pb2.OrderContent) -> orders_pb2.OrderContent:
-    """The content without the fields that an amendment can change."""
-    rest = orders_pb2.OrderContent()
-    rest.CopyFrom(content)
-    rest.size = rest.price = rest.stop_price = rest.trailing_offset = ""
-    return rest
+def _check_unchangeable(before: orders_pb2.OrderContent, after: orders_pb2.OrderContent) -> None:
+    """Check that only fields change that an amendment can change. Raises InvalidOrder."""
+    for field in before.DESCRIPTOR.fields:
+        name = field.name
+        if name in AMENDED_FIELDS or getattr(before, name) == getattr(after, name):
+            continue
+        value, allowed = _shown(after, field), _shown(before, field)
+        text = f"{name} is {value!r}; allowed is {allowed!r}, as it was: an amendment changes only "
+        text += f"{', '.join(AMENDED_FIELDS)}. Cancel the order and place another one"
+        raise InvalidOrder(text, field=name, value=value, allowed=allowed, nearest=allowed)
+
+
+def _shown(content: orders_pb2.OrderContent, field: FieldDescriptor) -> str:
+    value = getattr(content, field.name)
+    if field.enum_type is not None:
+        return str(field.enum_type.values_by_number[value].name)
+    return " ".join(str(value).split())[:80]
 
 
 def _changed_stop(order: Order, content: orders_pb2.OrderContent) -> str:

@@ -84,3 +84,16 @@ async def test_all_readers_end_with_the_stream():
     await asyncio.sleep(0)
     ring.close()
     assert await asyncio.gather(*readers[1:]) == [["2"]] * 4
+
+
+async def test_reader_that_came_before_the_run_gets_a_new_snapshot():
+    ring = executions()
+    events = ring.read(None)
+    await take(events, 1)
+    waiting = asyncio.ensure_future(take(events, 1))
+    await asyncio.sleep(0)
+    ring.begin(6)
+    (snapshot,) = await waiting
+    assert (details([snapshot]), Cursor.of(snapshot.cursor)) == (["snapshot"], Cursor(6, 0))
+    happen(ring, 1)
+    assert details(await take(events, 1)) == ["1"]

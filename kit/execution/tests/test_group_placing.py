@@ -291,6 +291,21 @@ def test_each_member_needs_its_own_approval():
     run(scenario())
 
 
+def test_members_approved_with_different_keys_are_rejected():
+    async def scenario():
+        found = await ready()
+        requests = approved(found, bracket())
+        requests[0].key_id = "other"
+        with pytest.raises(InvalidOrder) as refused:
+            await flow(found).PlaceOrderGroup(
+                batches_pb2.PlaceOrderGroupRequest(approved=requests), None
+            )
+        assert refused.value.metadata["field"] == "key_id"
+        assert not found.venue.sends
+
+    run(scenario())
+
+
 def test_full_disk_leaves_no_member_of_a_group():
     async def scenario():
         found = await ready()

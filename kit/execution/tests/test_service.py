@@ -178,6 +178,28 @@ async def test_rejection_has_its_reason(tmp_path):
         assert (await refusal(stub.GetOrder(unknown)))[0] == "UNKNOWN_ORDER"
 
 
+async def test_cancelling_all_of_a_wrong_symbol_is_not_silent(tmp_path):
+    async with serving(tmp_path) as served:
+        wrong = trade_flow_pb2.CancelAllOrdersRequest(symbol="BTCUSD", **WHERE)
+        assert (await refusal(served.stub.CancelAllOrders(wrong)))[0] == "UNKNOWN_INSTRUMENT"
+        right = trade_flow_pb2.CancelAllOrdersRequest(symbol="BTCUSDT", **WHERE)
+        assert not (await served.stub.CancelAllOrders(right)).orders
+
+
+async def test_reason_of_a_very_long_request_arrives(tmp_path):
+    async with serving(tmp_path) as served:
+        for text in ("x" * 2_000_000, "\n€" * 10_000):
+            unknown = trade_flow_pb2.GetOrderRequest(client_order_id=text, **WHERE)
+            reason, metadata = await refusal(served.stub.GetOrder(unknown))
+            assert reason == "UNKNOWN_ORDER"
+            assert metadata["client_order_id"].endswith(f"({len(text)} characters)")
+            approved = served.approved()
+            approved.key_id = text
+            request = trade_flow_pb2.PlaceOrderRequest(approved=approved)
+            reason, metadata = await refusal(served.stub.PlaceOrder(request))
+            assert (reason, metadata["why"]) == ("APPROVAL_REFUSED", "unknown_key")
+
+
 async def test_replaced_authority_is_rejected_after_a_restart(tmp_path):
     async with serving(tmp_path) as served:
         await served.place(epoch=7)
