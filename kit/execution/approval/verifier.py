@@ -134,7 +134,7 @@ class ApprovalVerifier:
     def verify(self, approved: signed_pb2.ApprovedOrder, now_ns: int) -> VerifiedOrder:
         """Check an approval. Raises ApprovalRejected with the reason."""
         if not approved.signature:
-            raise ApprovalRejected("approved has no signature: this needs an approval", why="missing")
+            raise ApprovalRejected("there is no signature: this needs an approval", why="missing")
         key = self._key(approved.key_id)
         _check_signature(key, approved.signature, statement(approved), "order")
         content = approved.content

@@ -41,14 +41,14 @@ def test_id_that_was_used_while_a_group_waited_is_not_used_again(taken):
             )
 
         waiting = asyncio.create_task(at.place_group(*pair("110")))
-        await asyncio.sleep(0.1)
+        await at.world.let_pass(0.1)
         if taken == "request id":
             at.number -= 2
             used = asyncio.create_task(at.place(limit_order(symbol="SWAP")))
-            await asyncio.sleep(0.1)
+            await at.world.let_pass(0.1)
         else:
             used = asyncio.create_task(at.place_group(*pair("111")))
-            await asyncio.sleep(0.1)
+            await at.world.let_pass(0.1)
         order = at.account.state.index.orders[first.client_order_id]
         at.account.client.failures = 0
         at.account.state.transition(order, order_states.CANCELLED)
@@ -69,7 +69,7 @@ def test_amendment_that_was_not_written_does_not_count():
         with pytest.raises(StoreUnavailable):
             await at.amend(order, limit_order("5", symbol="SWAP"))
         at.world.disk.fail(None)
-        await asyncio.sleep(2)
+        await at.world.let_pass(2)
         await at.place(limit_order("3", symbol="SWAP"))
 
     run(scenario())

@@ -28,7 +28,8 @@ def test_order_that_may_have_been_placed_is_repeated_with_its_id(failure):
     text = failure("place", "binance", "BTCUSDT", "buy", "1", "--id", "r1")
     assert text.startswith("UNAVAILABLE: ")
     assert "repeat it with --id r1" in text
-    assert "repeat it with --id " in failure("oco", "binance", "X", "buy", "1", "--stop=1", "--trail=2")
+    group = ("oco", "binance", "BTCUSDT", "buy", "1", "--stop", "1", "--trail", "2")
+    assert "repeat it with --id " in failure(*group)
     assert "--id" not in failure("list", "binance")
 
 
