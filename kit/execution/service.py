@@ -31,6 +31,7 @@ from kit.execution import batches, order_admission
 from kit.execution.account import Account
 from kit.execution.approval.verifier import VerifiedOrder
 from kit.execution.groups import group_rules
+from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import fill_message, order_message
 
 PAGE_SIZE = 200
