@@ -182,7 +182,9 @@ class Reductions:
 
 
 def _left(order: Order) -> Decimal:
-    return max(amounts.subtract(order.size, order.filled_size), ZERO)
+    """The size that may still be filled, whatever the outcome of an amendment is."""
+    sizes = [order.size, *(one.size for one in order.pending_amendments)]
+    return max(amounts.subtract(max(sizes), order.filled_size), ZERO)
 
 
 def _is_exit(order: Order) -> bool:

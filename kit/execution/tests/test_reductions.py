@@ -10,6 +10,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.errors import ApprovalRejected, InvalidOrder
 from kit.execution.checks.reductions import ALARM_S, Reductions
 from kit.execution.contract import VenueBalance, VenuePosition
+from kit.execution.journal.records import Amendment, AmendmentOutcome
 from kit.execution.orders import order_states
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import Order
@@ -126,6 +127,15 @@ def test_pending_exits_are_subtracted_and_waiting_ones_are_not(content, more, cl
     assert at.reductions.closable("SWAP") == Decimal(closable)
     assert at.reductions.is_reduction(exit_order(closable)) if closable != "0" else True
     assert not at.reductions.is_reduction(exit_order(str(Decimal(closable) + 1)))
+
+
+@pytest.mark.parametrize(("size", "closable"), [("4", 1), ("1", 3)])
+def test_exit_that_is_amended_counts_as_large_as_it_may_be(size, closable):
+    account = HeldAccount("5")
+    order = account.add(limit_order("2", symbol="SWAP", side=SELL, reduce_only=True))
+    pending = Amendment(order.key, "a", b"", Decimal(size), None, AmendmentOutcome.PENDING, "")
+    account.index.add_amendment(pending)
+    assert account.reductions.closable("SWAP") == closable
 
 
 def test_short_position_is_closed_by_buying():
