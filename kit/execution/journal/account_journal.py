@@ -46,8 +46,14 @@ class AccountJournal:
         self._offload, self._clock, self._anchor = offload, clock, anchor
         self._id = ""
         self._epoch = self._anchored_number = 0
-        self.alarm = ""
-        """What a person has to know of the anchor."""
+        self._lost = self._unwritten = ""
+        """Why it is not known whether the journal is the newest one, and why the anchor cannot be
+        written now."""
+
+    @property
+    def alarm(self) -> str:
+        """What a person has to know of the anchor; "" if nothing."""
+        return "; ".join(filter(None, (self._lost, self._unwritten)))
 
     async def load(self) -> AsyncIterator[Record]:
         """Yield the records on disk, oldest first. Raises JournalCorrupted, JournalReplaced and
@@ -110,10 +116,10 @@ class AccountJournal:
         try:
             await self._offload(lambda: store(anchor))
         except OSError as error:
-            self.alarm = f"the anchor of the journal cannot be written: {error}"
-            _log.error("anchor not written", extra={"detail": self.alarm})
+            self._unwritten = f"the anchor of the journal cannot be written: {error}"
+            _log.error("anchor not written", extra={"detail": self._unwritten})
         else:
-            self._anchored_number = number
+            self._anchored_number, self._unwritten = number, ""
 
     async def _check_anchor(self, epoch: int) -> None:
         """Raises JournalReplaced."""
@@ -128,11 +134,11 @@ class AccountJournal:
         anchor, number = found[0], self._bytes.durable_number
         if anchor is None:
             if self._id:
-                self.alarm = (
+                self._lost = (
                     f"{path} was missing or unreadable, and is made anew: whether the journal is "
                     "the newest one is not known; compare orders and positions with the venue"
                 )
-                _log.error("anchor lost", extra={"detail": self.alarm})
+                _log.error("anchor lost", extra={"detail": self._lost})
             return
         if anchor.journal_id == self._id and number >= anchor.record_number:
             return

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kit.base.errors import StoreUnavailable
 from kit.execution.journal.account_journal import AccountJournal, JournalReplaced
 from kit.execution.journal.anchor import SLOT_BYTES, AnchorFile, JournalAnchor
 from kit.execution.journal.records import ExecutionEpochRecord, PositionRecord
@@ -67,6 +68,28 @@ async def test_lost_anchor_is_an_alarm_once(tmp_path):
     await journal.close()
     again, _ = await opened(disk, tmp_path)
     assert not again.alarm
+
+
+async def test_alarm_of_an_anchor_that_cannot_be_written_ends_when_it_can(tmp_path):
+    disk = Disk()
+    await (await opened(disk, tmp_path))[0].close()
+    anchor = tmp_path / "main.anchor"
+    anchor.unlink()
+    anchor.mkdir()
+    with pytest.raises(StoreUnavailable, match="cannot be read"):
+        await opened(disk, tmp_path)
+    anchor.rmdir()
+    journal, _ = await opened(disk, tmp_path)
+    anchor.unlink()
+    anchor.mkdir()
+    await journal.commit(*RECORDS)
+    await journal._write_anchor()
+    assert "was missing" in journal.alarm
+    assert "cannot be written" in journal.alarm
+    anchor.rmdir()
+    await journal._write_anchor()
+    assert "was missing" in journal.alarm
+    assert "cannot be written" not in journal.alarm
 
 
 def test_torn_write_leaves_the_anchor_before_it(tmp_path):
