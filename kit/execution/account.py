@@ -102,7 +102,7 @@ class Account:
         self.configuration = ConfigurationCheck(client, context, self._symbols_in_use)
         self.session = VenueSession(context, client, self.configuration, self.reconciler, self)
         self.readiness = self.session.readiness
-        retries = self.retries = OrderRetries(self.submitter, self.difference_found)
+        retries = self.retries = OrderRetries(self.submitter, positions, self.difference_found)
         self.groups = OrderGroups(self.submitter, market, self.readiness, retries)
         self.local_stops = LocalStopOrders(self.submitter, self.groups, retries, market, publish)
         self.substitute_prices = SubstitutePrices(self.local_stops, market, context)

@@ -131,7 +131,11 @@ class PromiseChecks:
 
     def _check_stop(self, order):
         """Check the attempts of a stop that belongs to no group, once for the first of them."""
-        if MARK in order.request_id or not order.was_held_here:
+        if MARK in order.request_id or not (order.was_held_here or order.was_at_venue):
+            # Its caller has the venue's answer.
+            return
+        if order.request.reduce_only and not order.was_held_here:
+            # The venue may have ended it because its position was closed.
             return
         keys = [order.key, *(key_of(f"{order.request_id}{MARK}{n}") for n in range(2, 20))]
         attempts = [self._index.orders[key] for key in keys if key in self._index.orders]

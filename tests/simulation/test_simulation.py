@@ -22,6 +22,7 @@ from kit.execution.orders.account_state import AccountState, FillUpdateResult
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_index import OrderIndex
 from kit.execution.protection.dead_man_switch import DeadManSwitch
+from kit.execution.sending import retries
 from kit.execution.sending.outcome_resolver import OutcomeResolver
 from kit.execution.sending.retries import OrderRetries
 from kit.execution.sending.submitter import OrderSubmitter
@@ -84,6 +85,17 @@ def retry_nothing(patch):
     patch.setattr(OrderRetries, "_publish_lost", lambda self, order: None)
 
 
+def retry_no_stop_of_the_venue(patch):
+    patch.setattr(retries, "may_have_attempts", lambda order: order.was_held_here)
+
+
+def cancel_one_attempt(patch):
+    async def cancel(self, order):
+        await self._submitter.cancel(order)
+
+    patch.setattr(OrderRetries, "cancel", cancel)
+
+
 def confirm_cancels_at_once(patch):
     async def end(self, order):
         self.state._set_state(order, order_states.CANCELLED)
@@ -142,6 +154,8 @@ def close_the_whole_size(patch):
         (cancel_without_approval, Promise.APPROVED),
         (ignore_the_silence, Promise.DEAD_MAN),
         (retry_nothing, Promise.STOPS),
+        (retry_no_stop_of_the_venue, Promise.STOPS),
+        (cancel_one_attempt, Promise.CANCELLED),
         (confirm_cancels_at_once, Promise.CANCELLED),
         (lose_fills, Promise.AGREEMENT),
         (send_before_the_journal, Promise.KNOWN),

@@ -19,6 +19,7 @@ from kit.execution.client_order_ids import client_order_id
 from kit.execution.order_types import CONDITIONAL, STOPS, TAKE_PROFITS, is_protective
 from kit.execution.orders import order_states
 from kit.execution.orders.order_messages import content_message
+from kit.execution.sending.retries import MARK
 from kit.execution.service import TradeFlowServicer
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.order_groups import ALTERNATIVE, ENTRY, EXIT, group
@@ -281,10 +282,13 @@ class Trader:
         )
         return self._make("Flatten", message, name, [approved])
 
-    def _open_order(self):
+    def _open_order(self, *, prefers_attempts=False):
         open_orders = [
             order for order in self._world.account.state.index.open.values() if not order.external
         ]
+        attempts = [one for one in open_orders if MARK in one.request_id]
+        if prefers_attempts and attempts:
+            open_orders = attempts
         return self._random.choice(open_orders) if open_orders else None
 
     def _amend(self):
@@ -316,7 +320,7 @@ class Trader:
         self._make("AmendOrder", message, text, [approved])
 
     def _cancel(self):
-        order = self._open_order()
+        order = self._open_order(prefers_attempts=True)
         if order is None:
             return
         attempts = self._world.account.retries.attempts(order)

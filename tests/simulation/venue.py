@@ -161,7 +161,7 @@ class SimulatedVenue:
 
     def end_any(self):
         """End an order that is open, as no caller wanted."""
-        open_orders = [one for one in self.open_orders() if not self._is_stop(one)]
+        open_orders = self.open_orders()
         if open_orders:
             states = order_states.CANCELLED, order_states.EXPIRED, order_states.REJECTED
             truth, state = self.random.choice(open_orders), self.random.choice(states)
@@ -260,9 +260,6 @@ class SimulatedVenue:
             self.end(truth, self.random.choice(states))
         elif not self._reducible(request):
             self.end(truth, order_states.CANCELLED)
-
-    def _is_stop(self, truth):
-        return truth.kind in TRIGGERED_TYPES
 
     def _is_in_book(self, truth):
         request = truth.request

@@ -131,7 +131,7 @@ class LocalStopOrders:
             self._wake.clear()
             await self._send()
             self._expire()
-            self._retries.write_pending()
+            self._retries.continue_pending()
             self._check_market_data()
             if self._moved or self._is_unwritten:
                 await self._write_best_prices()

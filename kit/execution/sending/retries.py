@@ -1,4 +1,4 @@
-"""Retries the orders that are held here: stand-alone stops and the exits of groups.
+"""Retries stand-alone stops, held here or at the venue, and the exits of groups held here.
 
 A rejected order stays rejected: updates of it may still arrive. The next attempt is a new order,
 with an id made of the first one's request id and the number of the attempt. It is held here at
@@ -20,8 +20,9 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import StoreUnavailable
 from kit.execution.approval.signing import plain
 from kit.execution.journal.records import OrderIntent
-from kit.execution.order_types import TRIGGERED_TYPES
+from kit.execution.order_types import CONDITIONAL, TRIGGERED_TYPES
 from kit.execution.orders import order_states
+from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import content_message
 from kit.execution.orders.request_reader import digest_of
@@ -37,6 +38,9 @@ RECENT_NS = 600 * NANOSECONDS_PER_SECOND
 PUBLISHED_NS = 24 * 3600 * NANOSECONDS_PER_SECOND
 """After a start, what ended within this time is published as left open again."""
 LEFT_OPEN_MAX = 100
+POSITION_WAIT_NS = 5 * NANOSECONDS_PER_SECOND
+"""A stop that only reduces may have been ended by the venue because its position is closed: that is
+known by then."""
 PASSING = frozenset(
     {
         orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
@@ -73,12 +77,20 @@ def is_pausing(order: Order, now_ns: int) -> bool:
     return 0 <= now_ns - order.created_time_ns < pause_s * NANOSECONDS_PER_SECOND
 
 
+def may_have_attempts(order: Order) -> bool:
+    """Whether an order was held here, or is a stand-alone stop that the venue has taken. Its caller
+    has the answer to any other one that was sent when it was placed."""
+    is_alone = not order.external and not order.group_id
+    is_native = order.type in CONDITIONAL and is_alone and order.was_at_venue
+    return order.was_held_here or is_native
+
+
 def ended_unasked(order: Order) -> bool:
-    """Whether an order that was held here and sent has ended without being filled or cancelled by
-    its caller. The caller has the answer to one that was sent when it was placed."""
+    """Whether an order that may have attempts, and was sent, has ended without being filled or
+    cancelled by its caller."""
     return (
         order.state in (order_states.REJECTED, order_states.CANCELLED, order_states.EXPIRED)
-        and order.was_held_here
+        and may_have_attempts(order)
         and not order.held_here
         and not order.cancel_requested
     )
@@ -90,6 +102,7 @@ class OrderRetries:
     def __init__(
         self,
         submitter: OrderSubmitter,
+        positions: BalancesAndPositions,
         publish: Callable[[differences_pb2.Difference], None],
     ) -> None:
         """``publish`` is given each order that is left open."""
@@ -97,18 +110,21 @@ class OrderRetries:
         self._state = submitter.state
         self._journal = submitter.journal
         self._clock = submitter.clock
+        self._positions = positions
         self._publish = publish
         self._unwritten: dict[str, Order] = {}
         self._writing: set[str] = set()
         self._published: set[str] = set()
         """Keys of orders that were published as left open."""
+        self._lost: dict[str, Order] = {}
+        """Stops that may be left open, unless the position that they reduce is closed."""
         self.left_open: deque[differences_pb2.Difference] = deque(maxlen=LEFT_OPEN_MAX)
         """What was left open in this run, oldest first."""
 
     def order_changed(self, order: Order) -> None:
         """Make the next attempt at once, so that a cancellation of all orders from here on includes
         it; or publish a stand-alone order that is left open."""
-        if not order.was_held_here:
+        if not may_have_attempts(order):
             return
         if self._is_retried(order):
             self._make(order)
@@ -125,10 +141,13 @@ class OrderRetries:
                 _inherit_trigger(attempt, order)
             self.order_changed(order)
 
-    def write_pending(self) -> None:
-        """Write the attempts that could not be written before."""
+    def continue_pending(self) -> None:
+        """Write the attempts that could not be written before, and publish what has turned out to
+        be left open."""
         for attempt in list(self._unwritten.values()):
             self.write(attempt)
+        for order in list(self._lost.values()):
+            self._publish_lost(order)
 
     def write(self, attempt: Order) -> None:
         """Write an attempt that is not on disk yet. It is not sent until it is."""
@@ -138,13 +157,13 @@ class OrderRetries:
 
     def next_of(self, order: Order) -> Order | None:
         """Return the attempt after this one; None if there is none."""
-        if not order.was_held_here:
+        if not may_have_attempts(order):
             return None
         return self._state.index.orders.get(self._key(order, number_of(order) + 1))
 
     def attempts(self, order: Order) -> Sequence[Order]:
         """All attempts of an order that are known, in their order; itself where none can follow."""
-        if not order.was_held_here:
+        if not may_have_attempts(order):
             return [order]
         keys = (self._key(order, number) for number in range(1, ATTEMPTS_MAX + 1))
         orders = self._state.index.orders
@@ -159,7 +178,7 @@ class OrderRetries:
         """Cancel all attempts of an order; there is no other. Raises VenueUnavailable and
         StoreUnavailable as ``OrderSubmitter.cancel``, the latter also when another attempt may
         follow after a restart."""
-        if not order.was_held_here:
+        if not may_have_attempts(order):
             await self._submitter.cancel(order)
             return
         attempts = self.attempts(order)
@@ -206,20 +225,29 @@ class OrderRetries:
             ended_unasked(order)
             and (_may_pass(order) or _is_rest_of_market_order(order))
             and number_of(order) < ATTEMPTS_MAX
-            and self._clock.time_ns() - order.updated_time_ns < RECENT_NS
+            and self._clock.time_ns() - _ended_ns(order) < RECENT_NS
             and self.next_of(order) is None
             and (order.takes_turns or self._left(order) > ZERO)
         )
 
     def _publish_lost(self, order: Order) -> None:
         """Publish a stand-alone order that was sent, has ended and is not tried again."""
+        self._lost.pop(order.key, None)
         now_ns = self._clock.time_ns()
         is_over = order.state == order_states.EXPIRED and 0 < order.request.expire_time_ns <= now_ns
-        if not ended_unasked(order) or is_over or now_ns - order.updated_time_ns > PUBLISHED_NS:
+        may_be_over = order.request.reduce_only and not order.was_held_here
+        # Another position may have been opened since.
+        published_ns = RECENT_NS if may_be_over else PUBLISHED_NS
+        if not ended_unasked(order) or is_over or now_ns - order.updated_time_ns > published_ns:
             return
         if order.state == order_states.REJECTED and self.next_of(order) is not None:
             return
         left = self._left(order)
+        if may_be_over:
+            if 0 <= now_ns - order.updated_time_ns < POSITION_WAIT_NS:
+                self._lost[order.key] = order
+                return
+            left = min(left, self._reducible(order))
         if left > ZERO and self._is_last(order):
             text = (
                 f"the stop is {order_states.name_of(order.state)} after {number_of(order)} attempts"
@@ -246,6 +274,11 @@ class OrderRetries:
     def _is_last(self, order: Order) -> bool:
         """Whether no later attempt is open."""
         return all(one is order or one.is_final for one in self.attempts(order))
+
+    def _reducible(self, order: Order) -> Decimal:
+        """The largest position that an order may have to reduce."""
+        least, most = self._positions.bounds(order.symbol)
+        return amounts.subtract(ZERO, least) if order.buys else most
 
     def _left(self, order: Order) -> Decimal:
         """The size that the attempts of a stand-alone order have not filled."""
@@ -308,26 +341,36 @@ def _may_pass(order: Order) -> bool:
         return False
     if order.reject_reason == orders_pb2.REJECT_REASON_PRICE:
         # The next attempt has another worst price.
-        return order.is_triggered and _becomes_market_order(order)
+        return _was_triggered(order) and _becomes_market_order(order)
     if order.reject_reason not in PASSING:
         return False
     return order.takes_turns or order.reject_reason != orders_pb2.REJECT_REASON_REDUCE_ONLY
 
 
 def _is_rest_of_market_order(order: Order) -> bool:
-    """Whether an order was triggered here, was sent as a market order, and was not filled in
-    full."""
-    is_ended = order.state != order_states.REJECTED and order.is_triggered
+    """Whether an order was triggered, became a market order, and was not filled in full."""
+    is_ended = order.state != order_states.REJECTED and _was_triggered(order)
     return is_ended and _becomes_market_order(order)
+
+
+def _ended_ns(order: Order) -> int:
+    """When an order has ended. The venue may have ended a stop while the process was away."""
+    is_native = not order.was_held_here and order.venue_time_ns
+    return order.venue_time_ns if is_native else order.updated_time_ns
 
 
 def _becomes_market_order(order: Order) -> bool:
     return TRIGGERED_TYPES.get(order.type) == orders_pb2.ORDER_TYPE_MARKET
 
 
+def _was_triggered(order: Order) -> bool:
+    """Whether an order was triggered here, or at the venue: it has a fill then."""
+    return order.is_triggered or (not order.was_held_here and order.filled_size > ZERO)
+
+
 def _inherit_trigger(attempt: Order, before: Order) -> None:
     """Give an attempt what the market has done to the one before it."""
-    attempt.is_triggered = attempt.is_triggered or before.is_triggered
+    attempt.is_triggered = attempt.is_triggered or _was_triggered(before)
     if attempt.best_price is None:
         attempt.best_price = before.best_price
 
