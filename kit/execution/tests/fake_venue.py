@@ -267,6 +267,7 @@ class FakeClient:
         return await self._no_answer()
 
     async def amend(self, key, request, priority=Priority.NEW):
+        self.venue.calls["amend"] += 1
         self.venue.priorities.append(priority)
         chance = self.venue.random.random() if self.venue.unreliable else 0
         truth = self._truth(key)

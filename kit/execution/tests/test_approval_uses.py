@@ -1,12 +1,16 @@
 """An approval is used for the operation that it names, and refused with a reason for others."""
 
+from collections import Counter
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import ApprovalRejected, VenuemeshError
+from kit.execution.approval.keys import ApproverKeys
 from kit.execution.approval.signing import ApprovalSigner, MeshScope
+from kit.execution.approval.verifier import AccountScope, ApprovalVerifier
 from kit.execution.service import TradeFlowServicer
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import (
@@ -18,20 +22,30 @@ from kit.execution.tests.simulated_process import (
     started,
     world,
 )
+from kit.execution.tests.test_keys import APPROVER, write
 
 PLACE, AMEND = signed_pb2.OPERATION_PLACE, signed_pb2.OPERATION_AMEND
 CANCEL = signed_pb2.OPERATION_CANCEL
 WHERE = {"venue": "fake", "account": "main"}
 ADDRESS = orders_pb2.OrderContent(**WHERE)
 VALIDITY_NS = 60 * NANOSECONDS_PER_SECOND
+AUTHORITY = APPROVER | {"accounts": '["*"]'}
+APPROVERS = (
+    AUTHORITY,
+    AUTHORITY | {"key_id": '"revoked"', "revoked": "true"},
+    AUTHORITY | {"key_id": '"ended"', "not_after": "2023-01-01T00:00:00Z"},
+    AUTHORITY | {"key_id": '"elsewhere"', "accounts": '["fake/other"]'},
+    AUTHORITY | {"key_id": '"next"', "first_epoch": "2"},
+)
+"""They have the same public key."""
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes([1] * 32))
 
 
 class ApprovalCaller:
-    """An account with two open orders, "a" and "b", and the calls that use an approval."""
+    """An account with an approvers file, and the calls that use an approval."""
 
-    def __init__(self, world):
-        self.world = world
+    def __init__(self, world, file):
+        self.world, self.file = world, file
         self.flow = TradeFlowServicer("fake", {"main": world.account})
 
     def approve(self, operation=PLACE, target="", **changes):
@@ -71,24 +85,22 @@ class ApprovalCaller:
         return (await self.place(approved)).client_order_id
 
 
-async def ready_caller():
+async def ready_caller(folder):
     found = world()
-    found.prices = Prices()
+    file = folder / "approvers.toml"
+    write(file, *APPROVERS)
+
+    def verifier():
+        find_key = ApproverKeys(file, found.clock, None).find
+        return ApprovalVerifier(AccountScope(SCOPE, "fake", "main"), find_key, VALIDITY_NS)
+
+    found.prices, found.verify = Prices(), verifier
     found.start()
     await found.ready()
-    found.account.verifier._validity_max_ns = VALIDITY_NS
-    return ApprovalCaller(found)
+    return ApprovalCaller(found, file)
 
 
-USES = [
-    ("amendment used to place", {"operation": AMEND, "target": "a"}, "place", "operation"),
-    ("cancel used to place", {"operation": CANCEL, "target": "a"}, "place", "operation"),
-    ("no operation", {"operation": signed_pb2.OPERATION_UNSPECIFIED}, "place", "operation"),
-    ("place used to amend", {}, "amend", "operation"),
-    ("cancel used to amend", {"operation": CANCEL, "target": "a"}, "amend", "operation"),
-    ("other target", {"operation": AMEND, "target": "b"}, "amend", "target"),
-    ("amendment without a target", {"operation": AMEND}, "amend", "target"),
-    ("placing with a target", {"target": "a"}, "place", "target"),
+INVALID = [
     ("other account", {"content": limit_order(account="other")}, "verify", "account"),
     ("other venue", {"content": limit_order(venue="other")}, "verify", "account"),
     ("other mesh", {"scope": MeshScope("other", "live")}, "place", "mesh"),
@@ -99,16 +111,38 @@ USES = [
     ("development key", {"key_id": "development"}, "place", "development_key"),
     ("wrong signature", {"key": STRANGER}, "place", "signature"),
     ("no signature", {"signature": b""}, "place", "missing"),
+    ("revoked key", {"key_id": "revoked"}, "place", "revoked"),
+    ("key past its end", {"key_id": "ended"}, "place", "key_expired"),
+    ("key of another account", {"key_id": "elsewhere"}, "place", "account"),
+    ("epoch of another key", {"key_id": "next"}, "place", "unregistered_epoch"),
+]
+"""Approvals that are valid for no operation."""
+USES = [
+    *INVALID,
+    *(
+        (name, {"operation": AMEND, "target": "a", **changes}, "amend", why)
+        for name, changes, _, why in INVALID
+    ),
+    ("amendment used to place", {"operation": AMEND, "target": "a"}, "place", "operation"),
+    ("cancel used to place", {"operation": CANCEL, "target": "a"}, "place", "operation"),
+    ("no operation", {"operation": signed_pb2.OPERATION_UNSPECIFIED}, "place", "operation"),
+    ("place used to amend", {}, "amend", "operation"),
+    ("cancel used to amend", {"operation": CANCEL, "target": "a"}, "amend", "operation"),
+    ("other target", {"operation": AMEND, "target": "b"}, "amend", "target"),
+    ("amendment without a target", {"operation": AMEND}, "amend", "target"),
+    ("placing with a target", {"target": "a"}, "place", "target"),
     ("changed operation", {"operation": AMEND, "target": "a"}, "changed", "signature"),
 ]
 
 
 @pytest.mark.parametrize(("changes", "use", "why"), [each[1:] for each in USES])
-def test_approval_is_refused_for_every_other_use(changes, use, why):
+def test_approval_is_refused_for_every_other_use(tmp_path, changes, use, why):
     async def scenario():
-        at = await ready_caller()
+        at = await ready_caller(tmp_path)
         keys = {name: await at.open(name) for name in ("a", "b")}
-        sends, known = at.world.venue.sends, dict(at.world.account.state.index.orders)
+        await at.world.let_pass(0.1)
+        disk, venue = bytes(at.world.disk.content), at.world.venue
+        sent, known = Counter(venue.calls), dict(at.world.account.state.index.orders)
         target = keys.get(changes.get("target", ""), "")
         approved = at.approve(**{**changes, "target": target})
         if use == "changed":
@@ -119,14 +153,50 @@ def test_approval_is_refused_for_every_other_use(changes, use, why):
         index = at.world.account.state.index
         assert index.orders == known
         assert not any(order.amendments for order in index.orders.values())
-        assert at.world.venue.sends == sends
+        await at.world.let_pass(0.1)
+        assert venue.calls == sent
+        assert at.world.disk.content == disk
 
     run(scenario())
 
 
-def test_replayed_approval_has_no_second_effect():
+def test_key_that_is_revoked_while_the_process_runs_approves_nothing_more(tmp_path):
     async def scenario():
-        at = await ready_caller()
+        at = await ready_caller(tmp_path)
+        first = await at.open("a")
+        write(at.file, AUTHORITY | {"revoked": "true"})
+        await at.world.let_pass(2)
+        for call in (at.place(at.approve()), at.amend(at.approve(AMEND, first), first)):
+            with pytest.raises(ApprovalRejected) as caught:
+                await call
+            assert caught.value.metadata["why"] == "revoked"
+
+    run(scenario())
+
+
+def test_order_and_amendment_are_sent_while_their_approval_is_valid(tmp_path):
+    async def scenario():
+        at = await ready_caller(tmp_path)
+        client, given = at.world.venue.client, []
+
+        def noted(call, place):
+            async def noting(*arguments):
+                given.append(arguments[place].send_within_s)
+                return await call(*arguments)
+
+            return noting
+
+        client.place, client.amend = noted(client.place, 0), noted(client.amend, 1)
+        first = await at.open("a")
+        await at.amend(at.approve(AMEND, first), first)
+        assert [29 < one <= 30 for one in given] == [True, True]
+
+    run(scenario())
+
+
+def test_replayed_approval_has_no_second_effect(tmp_path):
+    async def scenario():
+        at = await ready_caller(tmp_path)
         first, second = await at.open("a"), await at.open("b")
         approved = at.approve()
         order = await at.place(approved)
@@ -144,9 +214,9 @@ def test_replayed_approval_has_no_second_effect():
     run(scenario())
 
 
-def test_submitter_and_amender_refuse_an_approval_of_another_operation():
+def test_submitter_and_amender_refuse_an_approval_of_another_operation(tmp_path):
     async def scenario():
-        at = await ready_caller()
+        at = await ready_caller(tmp_path)
         account = at.world.account
         first, second = await at.open("a"), await at.open("b")
         placing = account.verifier.verify(at.approve(), at.world.clock.time_ns())
@@ -162,9 +232,9 @@ def test_submitter_and_amender_refuse_an_approval_of_another_operation():
     run(scenario())
 
 
-def test_protective_order_is_cancelled_with_an_approval_only():
+def test_protective_order_is_cancelled_with_an_approval_only(tmp_path):
     async def scenario():
-        at = await ready_caller()
+        at = await ready_caller(tmp_path)
         entry = await at.open("a")
         stop = await at.place(at.approve(content=limit_order(reduce_only=True, size="1")))
         named = {"client_order_id": stop.client_order_id, **WHERE}
@@ -198,9 +268,9 @@ def test_protective_order_is_cancelled_with_an_approval_only():
     run(scenario())
 
 
-def test_approval_to_cancel_all_is_for_one_symbol_and_includes_protective_orders():
+def test_approval_to_cancel_all_is_for_one_symbol_and_includes_protective_orders(tmp_path):
     async def scenario():
-        at = await ready_caller()
+        at = await ready_caller(tmp_path)
         await at.open("a")
         await at.place(at.approve(content=limit_order(reduce_only=True, size="1")))
         cancel_all = signed_pb2.OPERATION_CANCEL_ALL
@@ -226,9 +296,9 @@ def test_approval_to_cancel_all_is_for_one_symbol_and_includes_protective_orders
     run(scenario())
 
 
-def test_journal_keeps_the_key_and_the_signature():
+def test_journal_keeps_the_key_and_the_signature(tmp_path):
     async def scenario():
-        at = await ready_caller()
+        at = await ready_caller(tmp_path)
         approved = at.approve()
         order = await at.place(approved)
         amendment = at.approve(AMEND, order.client_order_id, content=limit_order(size="4"))
