@@ -50,6 +50,8 @@ class ScriptedVenue:
     greeting: list[Any] = field(default_factory=list)
     """Messages sent to each new websocket."""
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
+    pings: int = 0
+    """Ping frames that came over the websockets."""
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     """Calls by the end of their path that are answered only once the event is set."""
     _paths: dict[int, str] = field(default_factory=dict)
@@ -93,7 +95,7 @@ class ScriptedVenue:
         return web.Response(status=status, text=text, content_type="application/json")
 
     async def _talk(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=False)
         await socket.prepare(request)
         self.received.append(request.path_qs)
         self._paths[id(socket)] = request.path
@@ -101,6 +103,9 @@ class ScriptedVenue:
         for message in self.greeting:
             await socket.send_str(_text(message))
         async for message in socket:
+            if message.type == WSMsgType.PING:
+                self.pings += 1
+                await socket.pong(message.data)
             if message.type == WSMsgType.TEXT:
                 self.received.append(message.data)
                 decoded = json.loads(message.data) if message.data[0] in "{[" else message.data

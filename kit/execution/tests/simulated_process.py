@@ -255,6 +255,7 @@ class World:
         self.connect = lambda process: FakeClient(self.venue, lambda: process.is_dead)
         self.verify = verifier
         self.accounts_file = None
+        self.anchor = None
         self.process = None
         self.account = None
 
@@ -268,7 +269,7 @@ class World:
             Account,
             context,
             self.connect(process),
-            AccountJournal(self.disk, self.offload, self.clock),
+            AccountJournal(self.disk, self.offload, self.clock, self.anchor),
             self.verify(),
             ReferenceMarketData(self.instruments.get, self.prices),
         )

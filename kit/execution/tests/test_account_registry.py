@@ -2,10 +2,11 @@
 
 import pytest
 
-from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.errors import SettingError
 from kit.base.settings import MeshSettings
 from kit.execution.account_registry import AccountRegistry, PublishedMarket
+from kit.execution.journal.account_journal import JournalReplaced
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import FakeClient, FakeVenue
 from kit.execution.tests.simulated_process import LoopClock, run
@@ -71,3 +72,18 @@ def test_limits_of_the_file_are_those_of_the_account(tmp_path):
         assert found.by_name["main"].context.terms.limits.open_orders_max == 1
 
     run(scenario())
+
+
+@pytest.mark.parametrize("folder", ["", "elsewhere"])
+async def test_account_whose_journal_is_gone_is_not_opened(tmp_path, folder):
+    settings = {"anchors_folder": str(tmp_path / folder)} if folder else {}
+    found = registry(tmp_path, SystemClock(), **settings)
+    await found.by_name["main"].load()
+    await found._close()
+    assert (tmp_path / (folder or "anchors") / "fake" / "main.anchor").exists()
+    for file in (tmp_path / "orders" / "fake").iterdir():
+        file.unlink()
+    again = registry(tmp_path, SystemClock(), **settings)
+    with pytest.raises(JournalReplaced):
+        await again.by_name["main"].load()
+    await again._close()

@@ -7,6 +7,8 @@ from kit.execution.journal.account_journal import AccountJournal, JournalReplace
 from kit.execution.journal.anchor import SLOT_BYTES, AnchorFile, JournalAnchor
 from kit.execution.journal.records import ExecutionEpochRecord, PositionRecord
 from kit.execution.tests.fake_disk import Disk
+from kit.execution.tests.fake_venue import limit_order
+from kit.execution.tests.simulated_process import run, verified, world
 from tests.support.manual_clock import ManualClock
 
 RECORDS = (ExecutionEpochRecord(7),)
@@ -105,3 +107,20 @@ def test_torn_write_leaves_the_anchor_before_it(tmp_path):
     assert found.record_number == 2
     file.path.write_bytes(b"nonsense")
     assert AnchorFile(tmp_path, "main").load() is None
+
+
+def test_anchor_of_a_running_account_is_kept_up_to_date(tmp_path):
+    def anchored():
+        return AnchorFile(tmp_path, "main").load().record_number
+
+    async def scenario():
+        found = world()
+        found.anchor = AnchorFile(tmp_path, "main")
+        found.start()
+        await found.ready()
+        before = anchored()
+        await found.account.submitter.submit(verified(limit_order(), "r"))
+        await found.until(lambda: anchored() > before)
+        assert anchored() <= found.account.journal._bytes.durable_number
+
+    run(scenario())

@@ -17,7 +17,7 @@ from kit.execution.groups.group_plan import preferred
 from kit.execution.journal.records import OrderSent
 from kit.execution.orders import order_states
 from kit.execution.prices.reference_prices import ReferenceMarketData
-from kit.execution.tests.fake_venue import CAPABILITIES
+from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES
 from kit.execution.tests.order_groups import (
     ALTERNATIVE,
     BUY,
@@ -109,6 +109,21 @@ def test_invalid_group_is_rejected_and_not_written(name):
         assert metadata["field"] == field
         assert metadata["allowed"]
         assert not found.account.state.index.orders
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("types", [CAPABILITIES.types, ALL_TYPES])
+@pytest.mark.parametrize("contents", [bracket(), oco()])
+def test_group_without_live_data_is_rejected_also_where_the_venue_has_its_stops(types, contents):
+    async def scenario():
+        found = await ready(capabilities=replace(CAPABILITIES, types=types))
+        found.prices.problem = "BTCUSDT is silent"
+        with pytest.raises(InvalidOrder, match="BTCUSDT is silent"):
+            await place(found, contents)
+        assert not found.account.state.index.orders
+        found.prices.problem = ""
+        assert await place(found, contents)
 
     run(scenario())
 

@@ -57,6 +57,16 @@ def test_break_glass_key_only_reduces_what_is_held(monkeypatch, changes, is_allo
     run(scenario())
 
 
+def test_stop_that_waits_here_needs_live_data():
+    async def scenario():
+        at = await caller()
+        at.world.prices.problem = "BTCUSDT is silent"
+        with pytest.raises(InvalidOrder, match="BTCUSDT is silent"):
+            await at.place(limit_order(type=STOP, side=SELL, price="", stop_price="90"))
+
+    run(scenario())
+
+
 def test_break_glass_key_does_not_close_a_position_twice(monkeypatch):
     async def scenario():
         at = await caller()

@@ -218,6 +218,13 @@ async def test_all_kinds_of_orders_are_cancelled():
         assert kinds == ["Order", "StopOrder", "tpslOrder"]
 
 
+async def test_acknowledged_amendment_is_not_done_yet():
+    async with prepared() as (venue, client):
+        venue.answer("/amend", done({"orderId": "fd4300ae", "orderLinkId": CLIENT_ID}))
+        assert await client.amend(KEY, REQUEST) == RequestAccepted("fd4300ae")
+        assert client.capabilities.amends_later
+
+
 async def test_account_stream_yields_events():
     def reply(message):
         if message["op"] == "auth":

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from venuemesh.common.v1 import types_pb2
 
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.numbers import to_decimal
 from kit.conformance.connector_under_test import ConnectorUnderTest
 from kit.conformance.connector_under_test import connector as connector_of
@@ -215,3 +216,9 @@ async def test_an_instrument_can_be_listed_and_followed_later(
     await until(lambda: connector.synchronized("PEPE-PERPETUAL"))
     await check_book(connector, raw, "PEPE-PERPETUAL")
     assert connector.book(BTC).epoch == 1
+
+
+def test_paper_accounts_pay_funding_all_the_time() -> None:
+    hours_ns = 3600 * NANOSECONDS_PER_SECOND
+    schedule = deribit(Environment("live", "")).fee_schedule
+    assert schedule.continuous_funding_period_ns == 8 * hours_ns

@@ -365,6 +365,13 @@ def test_failed_amendment_is_read_from_the_order_channel(fields, rejection):
     assert update.amendment_rejection == rejection
 
 
+async def test_acknowledged_amendment_is_not_done_yet():
+    async with prepared() as (venue, client):
+        venue.answer("/trade/amend-order", done({"ordId": "3126", "sCode": "0", "sMsg": ""}))
+        assert await client.amend(KEY, REQUEST) == RequestAccepted("3126")
+        assert client.capabilities.amends_later
+
+
 async def test_account_in_hedge_mode_is_refused_until_it_is_put_right(tmp_path: Path) -> None:
     async with open_session(subject("okx_futures", "rest")) as session:
         await check_account_opens_when_it_is_put_right(session, tmp_path)

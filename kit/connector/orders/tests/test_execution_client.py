@@ -1,10 +1,12 @@
 """The priority of each call of an execution client, and what it does with several requests."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
@@ -53,9 +55,11 @@ class RecordingSession:
     def __init__(self) -> None:
         self.calls: list[tuple[str, Priority]] = []
         self.verdicts: list[Verdict] = []
+        self.send_by_s: list[float] = []
 
     async def send(self, request: OrderApiRequest, priority: Priority, read: Any) -> Verdict:
         self.calls.append((request.method, priority))
+        self.send_by_s.append(request.send_by_s)
         return self.verdicts.pop(0) if self.verdicts else RequestAccepted("7")
 
     async def ask(
@@ -148,6 +152,17 @@ async def test_cancelling_comes_before_protecting_before_the_rest() -> None:
         ("fills", Priority.QUESTION),
         ("balances", Priority.QUESTION),
     ]
+
+
+async def test_order_and_amendment_are_sent_while_their_approval_is_valid() -> None:
+    session, loop = RecordingSession(), asyncio.get_running_loop()
+    at = client(session)
+    until_s = loop.time() + 60
+    for request in (REQUEST, structs.replace(REQUEST, send_within_s=60)):
+        await at.place(request)
+        await at.amend(KEY, request)
+    assert session.send_by_s[:2] == [0, 0]
+    assert all(until_s <= one <= loop.time() + 60 for one in session.send_by_s[2:])
 
 
 async def test_missing_venue_id_is_asked_for_as_urgently_as_the_call() -> None:

@@ -105,11 +105,12 @@ async def place(
     clock: Any = None,
     is_begun: bool = True,
     budget: RequestBudget | None = None,
+    in_sequence: bool = False,
 ) -> AsyncIterator[SocketFixture]:
     async with scripted_venue() as venue:
         config = {"urls": {"api": {"private": venue.base}}}
         credentials = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
-        api = CcxtPrivateApi("binance", ERRORS, config)
+        api = CcxtPrivateApi("binance", ERRORS, config, in_sequence)
         session = RestSession("binance", api, credentials, budget)
         written: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
@@ -320,17 +321,6 @@ async def test_old_connection_is_replaced_before_the_venue_ends_it(monkeypatch):
         await at.until_shut()
         await at.socket.ready.wait()
         assert at.venue.received.count("/orders") == 2
-
-
-async def test_connection_is_kept_alive_with_the_venues_own_message():
-    class Pinging(Codec):
-        ping = '{"op":"ping"}'
-
-    clock = StandingClock()
-    async with place(clock=clock, codec=Pinging) as at:
-        for _ in range(2):
-            clock.gone.release()
-            assert (await at.written.get())["op"] == "ping"
 
 
 async def test_requests_wait_for_their_turn_and_a_rate_limit_suspends_the_budget():
