@@ -18,7 +18,7 @@ from kit.accounting.amounts import EXACT, ZERO
 from kit.accounting.stop_triggers import best_price, is_triggered, trailing_price, triggers_on_rise
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.errors import StoreUnavailable
+from kit.base.errors import StoreUnavailable, VenuemeshError
 from kit.execution.groups.order_groups import OrderGroups
 from kit.execution.order_types import BETTER_PRICES
 from kit.execution.orders import order_states
@@ -61,7 +61,6 @@ class LocalStopOrders:
         self._clock = submitter.clock
         self._by_symbol: dict[str, dict[str, Order]] = {}
         self._moved: dict[str, Order] = {}
-        self._is_sending = False
         self._is_unwritten = False
         """Whether triggers or best prices could not be written."""
         self._wake = asyncio.Event()
@@ -121,7 +120,7 @@ class LocalStopOrders:
                 order.detail = STOP_REACHED
                 self._state.record_change(order)
                 self._wake.set()
-                waits = waits or self._is_sending or not self._is_due(order)
+                waits = waits or not self._is_due(order)
         if waits:
             self._submitter.tasks.start(self._commit())
 
@@ -129,7 +128,7 @@ class LocalStopOrders:
         """Send what is triggered and expire what is over, for ever."""
         while True:
             self._wake.clear()
-            await self._send()
+            self._send()
             self._expire()
             self._retries.continue_pending()
             self._check_market_data()
@@ -138,19 +137,23 @@ class LocalStopOrders:
             # A triggered order that could not be sent is tried again after the pause.
             await wait_for_event(self._wake, self._clock, PAUSE_S)
 
-    async def _send(self) -> None:
-        due = [
-            order
-            for waiting in self._by_symbol.values()
-            for order in waiting.values()
-            if order.is_triggered and self._is_due(order)
-        ]
-        releases = map(self._submitter.release, due)
-        self._is_sending = bool(due)
-        for error in await asyncio.gather(*releases, return_exceptions=True):
-            if error is not None:
-                _log.error("triggered order not sent", exc_info=error)
-        self._is_sending = False
+    def _send(self) -> None:
+        """Start to send what is due. No order waits for the venue's answer to another."""
+        for waiting in self._by_symbol.values():
+            for order in waiting.values():
+                is_due = order.is_triggered and self._is_due(order)
+                if is_due and not self._submitter.is_placing(order):
+                    self._submitter.tasks.start(self._release(order))
+
+    async def _release(self, order: Order) -> None:
+        try:
+            await self._submitter.release(order)
+        except VenuemeshError as error:
+            extra = {"client_order_id": order.key, "detail": error.message}
+            _log.error("triggered order not sent", extra=extra)
+        else:
+            # The pause of the next attempt begins now.
+            self._wake.set()
 
     def _is_due(self, order: Order) -> bool:
         """Whether an order is sent now if it is triggered."""
