@@ -5,7 +5,7 @@ journal and sent (``OrderSubmitter``); the venue's verdict and updates change it
 (``AccountState``), and each change is published (``ExecutionStream``).
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -31,7 +31,6 @@ from kit.execution import batches, order_admission
 from kit.execution.account import Account
 from kit.execution.approval.verifier import VerifiedOrder
 from kit.execution.groups import group_rules
-from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import fill_message, order_message
 
 PAGE_SIZE = 200
@@ -116,17 +115,17 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         symbol = request.symbol
         if request.HasField("approved"):
             account.check_loaded(or_refused=True)
+            self._check_listed(account, symbol)
             verified = account.verify(request.approved, signed_pb2.OPERATION_CANCEL_ALL)
             _check_symbol(verified, symbol)
             orders = await account.submitter.cancel_all(symbol)
-            self._check_found(account, orders, symbol)
             return trade_flow_pb2.CancelAllOrdersResponse(orders=map(order_message, orders))
         # Which orders are protective is in the journal.
         account.check_loaded()
+        self._check_listed(account, symbol)
         orders = await account.submitter.cancel_entries(symbol)
         open_orders = account.state.index.open.values()
         left = [one for one in open_orders if one.is_protective and symbol in ("", one.symbol)]
-        self._check_found(account, [*orders, *left], symbol)
         return trade_flow_pb2.CancelAllOrdersResponse(
             orders=map(order_message, orders), left_open=map(order_message, left)
         )
@@ -238,13 +237,16 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     def _account(self, venue: str, name: str) -> Account:
         self._check_venue(venue)
         if name not in self._accounts:
-            raise UnknownAccount(f"{venue} has no account {name!r}", account=name)
+            known = ", ".join(sorted(self._accounts))
+            raise UnknownAccount(f"{venue} has no account {name!r}, only {known}", account=name)
         return self._accounts[name]
 
-    def _check_found(self, account: Account, orders: Sequence[Order], symbol: str) -> None:
-        """Raises UnknownInstrument if nothing was found under a symbol that is not listed: a wrong
-        symbol must not look like one without orders."""
-        if symbol and not orders and account.market.instrument(symbol) is None:
+    def _check_listed(self, account: Account, symbol: str) -> None:
+        """Raises UnknownInstrument for a symbol that is neither listed nor that of an open order: a
+        wrong one must not look like one without orders, and is nothing to ask the venue for."""
+        if symbol in ("", *(one.symbol for one in account.state.index.open.values())):
+            return
+        if account.market.instrument(symbol) is None:
             venue = self._venue
             text = f"{venue} does not list {symbol!r}, and no open order has this symbol"
             raise UnknownInstrument(text, venue=venue, symbol=symbol)

@@ -180,8 +180,11 @@ async def test_rejection_has_its_reason(tmp_path):
 
 async def test_cancelling_all_of_a_wrong_symbol_is_not_silent(tmp_path):
     async with serving(tmp_path) as served:
-        wrong = trade_flow_pb2.CancelAllOrdersRequest(symbol="BTCUSD", **WHERE)
-        assert (await refusal(served.stub.CancelAllOrders(wrong)))[0] == "UNKNOWN_INSTRUMENT"
+        asked = served.venue.calls.total()
+        for symbol in ("BTCUSD", "BTC\nUSDT", "X" * 10_000):
+            wrong = trade_flow_pb2.CancelAllOrdersRequest(symbol=symbol, **WHERE)
+            assert (await refusal(served.stub.CancelAllOrders(wrong)))[0] == "UNKNOWN_INSTRUMENT"
+        assert served.venue.calls.total() == asked
         right = trade_flow_pb2.CancelAllOrdersRequest(symbol="BTCUSDT", **WHERE)
         assert not (await served.stub.CancelAllOrders(right)).orders
 
