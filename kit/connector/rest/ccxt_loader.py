@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import math
 import pkgutil
+import re
 import sys
 import types
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,6 +21,9 @@ from kit.base.request_budget import Priority, RequestBudget, Scope, turn
 from kit.connector.rest import retry_after
 
 AnswerT = TypeVar("AnswerT")
+
+QUERY = re.compile(r"(?<=\w)\?\w+=\S*")
+"""The query of an address."""
 
 _SCOPE: ContextVar[Scope] = ContextVar("scope", default=Scope.MARKET_DATA)
 """ccxt's raw methods take no argument of ours, so its hooks find the scope of a call here."""
@@ -70,16 +74,16 @@ async def _call(
     try:
         return await function()
     except errors.BadSymbol as error:
-        raise UnknownInstrument(str(error)[:200], venue=venue_id, symbol="") from error
+        raise UnknownInstrument(_text(error), venue=venue_id, symbol="") from error
     except (errors.RateLimitExceeded, errors.DDoSProtection) as error:
         raise RateLimited(
-            str(error)[:200],
+            _text(error),
             venue=venue_id,
             retry_after_ms=math.ceil(retry_after.suspension_s(budget, _SCOPE.get()) * 1000),
         ) from error
     except errors.BaseError as error:
         raise VenueUnavailable(
-            f"{venue_id} gave no answer: {str(error)[:200]}",
+            f"{venue_id} gave no answer: {_text(error)}",
             venue=venue_id,
             detail=type(error).__name__,
         ) from error
@@ -90,6 +94,11 @@ async def _call(
         raise VenueUnavailable(
             f"{venue_id} gave an answer that cannot be read", venue=venue_id, detail=repr(error)
         ) from error
+
+
+def _text(error: Exception) -> str:
+    """The text of an error of ccxt without the query of the address, which may be signed."""
+    return QUERY.sub("", str(error))[:200]
 
 
 class _RateLimitObserver:
