@@ -3,6 +3,7 @@
 from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.accounting.instruments import spot_base
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.execution.checks.self_trades import SelfTradeGuard
 from kit.execution.checks.worst_prices import is_unbounded_entry, with_worst_price
@@ -46,7 +47,8 @@ class RequestBuilder:
         capabilities = self._client.capabilities
         request = with_worst_price(order.venue_request(), self._market, self._settings)
         mode = self._self_trades.venue_mode(order, request, capabilities)
-        request = structs.replace(request, self_trade_prevention=mode)
+        reduce_only = request.reduce_only or self._closes_position(order)
+        request = structs.replace(request, self_trade_prevention=mode, reduce_only=reduce_only)
         if is_unbounded_entry(order, request, capabilities, self._settings):
             detail = "not sent: the book is in doubt"
             return RequestRejected(orders_pb2.REJECT_REASON_PRICE, detail)
@@ -54,3 +56,11 @@ class RequestBuilder:
             return request
         left_ns = max(1, order.approval_expires_time_ns - self._clock.time_ns())
         return structs.replace(request, send_within_s=left_ns / NANOSECONDS_PER_SECOND)
+
+    def _closes_position(self, order: Order) -> bool:
+        """Whether it is the exit of a bracket in a derivative. The position may be closed by
+        something else before it is sent, and it would open another one."""
+        is_exit = order.content.group.role == orders_pb2.GROUP_ROLE_EXIT
+        capabilities = self._client.capabilities
+        is_spot = spot_base(self._market.instrument(order.symbol)) or not capabilities.has_positions
+        return is_exit and capabilities.reduce_only and not is_spot
