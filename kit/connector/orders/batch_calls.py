@@ -79,6 +79,7 @@ class BatchCalls:
 
         answer = await self._session.send_many(joined, priority, self.api.rows)
         if not isinstance(answer, Sequence):
+            await self._session.correct_clock(answer)
             return {key: late.get(key, answer) for key in requests}
         by_client_id = {row.client_order_id: row for row in answer if row.client_order_id}
         by_venue_id = {row.venue_order_id: row for row in answer if row.venue_order_id}

@@ -96,3 +96,9 @@ async def test_clock_is_corrected_after_a_rejection_for_the_time(monkeypatch):
         at.venue.answer("/order", {"code": -4, "msg": "recvWindow"}, {"id": "again"})
         assert await at.send(rest, Priority.CANCEL) == RequestAccepted("again")
         assert corrections == [1, 1]
+        at.venue.answer("/order", {"code": -4, "msg": "recvWindow"})
+        calls = BatchCalls(at.session, Batches(), read)
+        key = OrderKey("BTCUSDT", "a", "")
+        verdicts = await calls.send(Batches().place, {key: rest}, Priority.NEW)
+        assert verdicts == {key: verdict}
+        assert corrections == [1, 1, 1]
