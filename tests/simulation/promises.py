@@ -9,8 +9,8 @@ from kit.execution.groups import group_plan
 from kit.execution.order_types import CONDITIONAL
 from kit.execution.orders import order_states
 from kit.execution.sending.retries import ATTEMPTS_MAX, MARK, PASSING, ended_unasked, number_of
+from tests.simulation.calls import key_of
 from tests.simulation.history import Promise
-from tests.simulation.trader import key_of
 from tests.simulation.watch import EXIT_ROLES
 
 LEFT_OPEN = differences_pb2.DIFFERENCE_KIND_LEFT_OPEN

@@ -30,7 +30,7 @@ from tests.simulation.history import Promise
 from tests.simulation.runs import report, run_seed
 
 SEEDS = 60
-FAULTY_SEEDS = 60
+FAULTY_SEEDS = 300
 ROOT = Path(__file__).parents[2]
 
 

@@ -1,9 +1,6 @@
 """Callers of TradeFlow: they place, amend and cancel at random, and repeat unanswered calls."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import (
@@ -15,7 +12,6 @@ from venuemesh.tradeflow.v1 import (
 )
 
 from kit.base.errors import AccountNotReady, StoreUnavailable, VenuemeshError, VenueUnavailable
-from kit.execution.client_order_ids import client_order_id
 from kit.execution.order_types import CONDITIONAL, STOPS, TAKE_PROFITS, is_protective
 from kit.execution.orders import order_states
 from kit.execution.orders.order_messages import content_message
@@ -24,6 +20,7 @@ from kit.execution.service import TradeFlowServicer
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.order_groups import ALTERNATIVE, ENTRY, EXIT, group
 from tests.simulation.authority import EMERGENCY, FLAWS, TEMPORARY
+from tests.simulation.calls import Request, cancel_many, place_many, taken, text_of
 from tests.simulation.history import Promise
 
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
@@ -32,21 +29,6 @@ TRAILING = orders_pb2.ORDER_TYPE_TRAILING_STOP
 STOP, PROFIT = orders_pb2.ORDER_TYPE_STOP, orders_pb2.ORDER_TYPE_TAKE_PROFIT
 SIZES = ("0.5", "1", "2", "2.001")
 MAY_BE_REPEATED = (AccountNotReady, StoreUnavailable, VenueUnavailable)
-
-
-@dataclass(eq=False)
-class Request:
-    """A call of TradeFlow, which is repeated until it is answered."""
-
-    rpc: str
-    message: Any
-    text: str
-    approved: Sequence[signed_pb2.ApprovedOrder] = ()
-    keys: Sequence[str] = ()
-    """Client order ids of the orders that it places or cancels."""
-    is_answered: bool = False
-    response: Any = None
-    tries: int = field(default=0)
 
 
 class Trader:
@@ -72,6 +54,8 @@ class Trader:
             (self._place_market, 3),
             (self._place_stop, 5),
             (self._place_group, 5),
+            (self._place_many, 2),
+            (self._cancel_many, 1),
             (self._amend, 4),
             (self._cancel, 3),
             (self._cancel_without_approval, 1),
@@ -122,20 +106,21 @@ class Trader:
             self._history.broke(Promise.NO_ERROR, f"{request.rpc} {request.text}: {error!r}")
             raise
         request.is_answered, request.response = True, response
-        if why_refused and not is_known:
+        if why_refused and not is_known and taken(request, response):
             text = f"{request.rpc} {request.text} was accepted: {why_refused}"
             self._history.broke(Promise.APPROVED, text)
         self._answered(request, response)
 
     def _answered(self, request, response):
-        if request.rpc.startswith("Place"):
-            self.acknowledged.update(request.keys)
-        if request.rpc in ("PlaceOrder", "PlaceOrderGroup", "AmendOrder"):
-            for approved in request.approved:
-                self._authorities.accepted(approved)
-        if request.rpc == "CancelOrder":
-            self._watch.cancelled(response.order.request_id)
-            self._confirmed(response.order)
+        if request.rpc.startswith("Place") or request.rpc == "AmendOrder":
+            for number in taken(request, response):
+                self.acknowledged.update(request.keys[number : number + 1])
+                self._authorities.accepted(request.approved[number])
+        if request.rpc in ("CancelOrder", "CancelOrders"):
+            results = getattr(response, "results", (response,))
+            for order in [one.order for one in results if one.HasField("order")]:
+                self._watch.cancelled(order.request_id)
+                self._confirmed(order)
         if request.rpc == "CancelAllOrders":
             for order in response.orders:
                 self._confirmed(order)
@@ -168,7 +153,7 @@ class Trader:
         content, name = approved.content, approved.request_id
         keys = [self._watch.placing(content, name)]
         message = trade_flow_pb2.PlaceOrderRequest(approved=approved)
-        self._make("PlaceOrder", message, f"{name} {_text(content)}", [approved], keys)
+        self._make("PlaceOrder", message, f"{name} {text_of(content)}", [approved], keys)
 
     def _side(self):
         return self._random.choice((BUY, SELL))
@@ -244,8 +229,28 @@ class Trader:
         approved = [self._authorities.approve(one, key) for key, one in named.items()]
         keys = [self._watch.placing(content, key) for key, content in named.items()]
         message = batches_pb2.PlaceOrderGroupRequest(approved=approved)
-        text = f"{name}: {', '.join(map(_text, contents))}"
+        text = f"{name}: {', '.join(map(text_of, contents))}"
         self._make("PlaceOrderGroup", message, text, approved, keys)
+
+    def _place_many(self):
+        kinds = self._random.choices((LIMIT, MARKET, *sorted(CONDITIONAL)), k=3)
+        contents = {self._name("many"): self._terms(self._side(), kind) for kind in kinds}
+        contents = {name: limit_order(**terms) for name, terms in contents.items()}
+        approved = [self._authorities.approve(one, name) for name, one in contents.items()]
+        keys = [self._watch.placing(content, name) for name, content in contents.items()]
+        text = ", ".join(f"{name} {text_of(content)}" for name, content in contents.items())
+        self._make("PlaceOrders", place_many(approved), text, approved, keys)
+
+    def _cancel_many(self):
+        orders = {one.key: one for one in (self._open_order() for _ in range(3)) if one}
+        self.cancelled.update(orders)
+        cancels = [
+            (key, self._approved_cancel(one) if one.is_protective else None)
+            for key, one in orders.items()
+        ]
+        if cancels:
+            text = ", ".join(one.request_id for one in orders.values())
+            self._make("CancelOrders", cancel_many(cancels), text)
 
     def _place_flawed(self):
         name, flaw = self._name("flawed"), self._random.choice((*FLAWS, "old epoch", "reduce"))
@@ -316,7 +321,7 @@ class Trader:
         message = trade_flow_pb2.AmendOrderRequest(
             venue="fake", account="main", client_order_id=order.key, approved=approved
         )
-        text = f"{order.request_id} to {_text(content)}"
+        text = f"{order.request_id} to {text_of(content)}"
         self._make("AmendOrder", message, text, [approved])
 
     def _cancel(self):
@@ -381,16 +386,3 @@ class Trader:
         """Repeat a call that was made before, answered or not."""
         if self.requests:
             self.start(self._random.choice(self.requests))
-
-
-def key_of(request_id):
-    """The client order id of a request."""
-    return client_order_id("fake", "main", request_id)
-
-
-def _text(content):
-    kind = orders_pb2.OrderType.Name(content.type).removeprefix("ORDER_TYPE_")
-    side = types_pb2.Side.Name(content.side).removeprefix("SIDE_")
-    price = content.price or content.stop_price or content.trailing_offset or "-"
-    more = " reduce_only" if content.reduce_only else ""
-    return f"{side} {kind} {content.size} at {price}{more}"
