@@ -117,6 +117,9 @@ def read_approvers(file: Path) -> Mapping[str, ApproverKey]:
     keys = {one.key_id: _approver_key(one) for one in found.approvers}
     if len(keys) < len(found.approvers):
         raise SettingError("orders.approvers_file", str(file), "each key_id must be there once")
+    # Under a second id, a key would have other limits, and be valid after it is revoked.
+    if len({key.public_key.public_bytes_raw() for key in keys.values()}) < len(keys):
+        raise SettingError("orders.approvers_file", str(file), "each public_key must be there once")
     return keys
 
 

@@ -1,5 +1,6 @@
 """An approval is used for the operation that it names, and refused with a reason for others."""
 
+from base64 import b64encode
 from collections import Counter
 
 import pytest
@@ -30,14 +31,25 @@ WHERE = {"venue": "fake", "account": "main"}
 ADDRESS = orders_pb2.OrderContent(**WHERE)
 VALIDITY_NS = 60 * NANOSECONDS_PER_SECOND
 AUTHORITY = APPROVER | {"accounts": '["*"]'}
+KEYS = {
+    key_id: Ed25519PrivateKey.from_private_bytes(bytes([number] * 32))
+    for number, key_id in enumerate(("revoked", "ended", "elsewhere", "next"), 2)
+}
+
+
+def approver(key_id, **values):
+    """Another key of the approvers file."""
+    public = b64encode(KEYS[key_id].public_key().public_bytes_raw()).decode()
+    return AUTHORITY | {"key_id": f'"{key_id}"', "public_key": f'"{public}"', **values}
+
+
 APPROVERS = (
     AUTHORITY,
-    AUTHORITY | {"key_id": '"revoked"', "revoked": "true"},
-    AUTHORITY | {"key_id": '"ended"', "not_after": "2023-01-01T00:00:00Z"},
-    AUTHORITY | {"key_id": '"elsewhere"', "accounts": '["fake/other"]'},
-    AUTHORITY | {"key_id": '"next"', "first_epoch": "2"},
+    approver("revoked", revoked="true"),
+    approver("ended", not_after="2023-01-01T00:00:00Z"),
+    approver("elsewhere", accounts='["fake/other"]'),
+    approver("next", first_epoch="2"),
 )
-"""They have the same public key."""
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes([1] * 32))
 
 
@@ -51,7 +63,7 @@ class ApprovalCaller:
     def approve(self, operation=PLACE, target="", **changes):
         """An approval to place "n", or to amend another order; some parts are changed."""
         content = changes.pop("content", None) or limit_order(size="3")
-        key = changes.pop("key", KEY)
+        key = changes.pop("key", None) or KEYS.get(changes.get("key_id", ""), KEY)
         scope = changes.pop("scope", SCOPE)
         seconds = changes.pop("seconds", 30)
         signer = ApprovalSigner(changes.pop("key_id", "authority"), key, 1, scope)

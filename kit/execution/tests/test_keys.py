@@ -99,6 +99,12 @@ def test_key_that_is_there_twice_is_a_setting_error(file):
         read_approvers(file)
 
 
+def test_public_key_under_two_ids_is_a_setting_error(file):
+    write(file, APPROVER, {**APPROVER, "key_id": '"another"'})
+    with pytest.raises(SettingError, match="each public_key must be there once"):
+        read_approvers(file)
+
+
 def test_key_is_revoked_rotated_and_restored_while_running(file):
     clock = Clock()
     keys = ApproverKeys(file, clock, None)
