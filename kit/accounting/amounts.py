@@ -80,6 +80,14 @@ def rounded(amount: Decimal, step: Decimal) -> Decimal:
     return _ROUNDING.quantize(amount, step)
 
 
+def plain(amount: Decimal) -> str:
+    """Return the amount as exact decimal text, without an exponent or trailing zeros."""
+    text = f"{amount.copy_abs():f}" if amount else "0"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return f"-{text}" if amount < 0 else text
+
+
 def _whole(amount: Decimal, step: Decimal, rounding: str) -> Decimal:
     count = _ROUNDING.divide(amount, step).to_integral_value(rounding=rounding)
     return EXACT.multiply(count, step)

@@ -13,13 +13,13 @@ from typing import Any
 import msgspec
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.accounting.amounts import plain
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import UnknownInstrument
 from kit.base.request_budget import RequestBudget
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import CcxtPrivateApi, OrderApiRequest, RestSession
 from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
-from kit.execution.approval.signing import plain
 from kit.execution.contract import (
     Credentials,
     OrderCapabilities,

@@ -17,6 +17,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
+from kit.accounting.amounts import plain
 from kit.base.errors import ApprovalRejected
 
 VERSION = "venuemesh order 3"
@@ -173,14 +174,6 @@ class ApprovalSigner:
         )
         heartbeat.signature = self._private_key.sign(heartbeat_statement(heartbeat))
         return heartbeat
-
-
-def plain(amount: Decimal) -> str:
-    """Return the amount as exact decimal text, without an exponent or trailing zeros."""
-    text = f"{amount.copy_abs():f}" if amount else "0"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return f"-{text}" if amount < 0 else text
 
 
 def _check_message(message: Message) -> None:

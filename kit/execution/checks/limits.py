@@ -13,11 +13,10 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting import amounts
-from kit.accounting.amounts import ZERO
+from kit.accounting.amounts import ZERO, plain
 from kit.accounting.instruments import notional_asset, notional_in_asset
 from kit.base.errors import LimitExceeded
 from kit.execution.account_terms import OrderLimits
-from kit.execution.approval.signing import plain
 from kit.execution.checks.pre_trade_checks import amount, worst_price
 from kit.execution.prices.reference_prices import BestPrices
 

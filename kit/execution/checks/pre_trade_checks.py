@@ -13,10 +13,9 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting import amounts, instruments
-from kit.accounting.amounts import ZERO
+from kit.accounting.amounts import ZERO, plain
 from kit.accounting.stop_triggers import triggers_on_rise
 from kit.base.errors import InvalidOrder, NotSupported
-from kit.execution.approval.signing import plain
 from kit.execution.contract import OrderCapabilities, VenueBalance
 from kit.execution.order_types import (
     CONDITIONAL,

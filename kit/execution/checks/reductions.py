@@ -14,12 +14,11 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting import amounts
-from kit.accounting.amounts import ZERO
+from kit.accounting.amounts import ZERO, plain
 from kit.accounting.instruments import spot_base
 from kit.base import telemetry
 from kit.base.clock import Clock
 from kit.base.errors import ApprovalRejected
-from kit.execution.approval.signing import plain
 from kit.execution.checks.pre_trade_checks import amount
 from kit.execution.order_types import CONDITIONAL, IMMEDIATE, TRIGGERED_TYPES
 from kit.execution.orders import order_states

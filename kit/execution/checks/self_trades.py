@@ -11,8 +11,8 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.accounting.amounts import plain
 from kit.base import telemetry
-from kit.execution.approval.signing import plain
 from kit.execution.contract import (
     OrderCapabilities,
     OrderRequest,

@@ -13,9 +13,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting import amounts
-from kit.accounting.amounts import ZERO
+from kit.accounting.amounts import ZERO, plain
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.execution.approval.signing import plain
 from kit.execution.checks.pre_trade_checks import is_supported, size_min_of
 from kit.execution.contract import OrderCapabilities
 from kit.execution.orders import order_states

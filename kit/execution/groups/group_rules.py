@@ -10,9 +10,9 @@ from decimal import Decimal
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
+from kit.accounting.amounts import plain
 from kit.accounting.stop_triggers import triggers_on_rise
 from kit.base.errors import BadRequest, InvalidOrder, NotSupported
-from kit.execution.approval.signing import plain
 from kit.execution.approval.verifier import VerifiedOrder
 from kit.execution.checks import pre_trade_checks
 from kit.execution.client_order_ids import REQUEST_ID

@@ -10,10 +10,9 @@ from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.accounting.amounts import ZERO
+from kit.accounting.amounts import ZERO, plain
 from kit.base import telemetry
 from kit.base.errors import VenuemeshError
-from kit.execution.approval.signing import plain
 from kit.execution.groups import group_plan
 from kit.execution.orders import order_states
 from kit.execution.orders.order import Order

@@ -12,10 +12,9 @@ from typing import Protocol
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.accounting import amounts
-from kit.accounting.amounts import ZERO
+from kit.accounting.amounts import ZERO, plain
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.execution.approval.signing import plain
 from kit.execution.contract import OrderState, RejectReason, VenueFill, VenueOrder
 from kit.execution.journal.records import (
     Amendment,

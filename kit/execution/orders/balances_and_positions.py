@@ -13,9 +13,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.accounting import amounts
-from kit.accounting.amounts import ZERO
+from kit.accounting.amounts import ZERO, plain
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.execution.approval.signing import plain
 from kit.execution.contract import VenueBalance, VenuePosition
 from kit.execution.journal.records import BalanceRecord, OrderFill, PositionRecord, Record
 from kit.execution.orders.account_state import JournalRecordWriter

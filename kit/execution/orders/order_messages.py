@@ -6,8 +6,7 @@ from decimal import Decimal
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.accounting import instruments
-from kit.accounting.amounts import ZERO
-from kit.execution.approval.signing import plain
+from kit.accounting.amounts import ZERO, plain
 from kit.execution.context import AccountContext
 from kit.execution.contract import VenueBalance, VenueOrder, VenuePosition
 from kit.execution.journal.records import OrderFill

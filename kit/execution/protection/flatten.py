@@ -20,11 +20,10 @@ from typing import NamedTuple
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2, signed_pb2
 
 from kit.accounting import amounts
-from kit.accounting.amounts import ZERO
+from kit.accounting.amounts import ZERO, plain
 from kit.base.backoff import delays
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import InvalidOrder, RequestIdReused, UnknownInstrument, VenuemeshError
-from kit.execution.approval.signing import plain
 from kit.execution.approval.verifier import VerifiedOrder, require_verified
 from kit.execution.checks.pre_trade_checks import size_min_of
 from kit.execution.checks.reductions import Reductions

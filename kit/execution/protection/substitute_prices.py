@@ -7,9 +7,9 @@ symbol is asked for at intervals: the venue's last trade or the mark price, as
 
 import asyncio
 
+from kit.accounting.amounts import plain
 from kit.base import telemetry
 from kit.base.errors import VenuemeshError
-from kit.execution.approval.signing import plain
 from kit.execution.context import AccountContext
 from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.protection.local_stops import LocalStopOrders

@@ -8,6 +8,7 @@ demand it.
 from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal
 
+from kit.accounting.amounts import plain
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.base.errors import VenueUnavailable
@@ -17,7 +18,6 @@ from kit.execution.account_configuration import (
     SymbolConfiguration,
 )
 from kit.execution.account_terms import AccountTerms
-from kit.execution.approval.signing import plain
 from kit.execution.context import AccountContext
 from kit.execution.contract import ExecutionClient
 from kit.execution.venue_calls import answer_of

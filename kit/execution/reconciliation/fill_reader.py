@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 
 from venuemesh.tradeflow.v1 import differences_pb2
 
-from kit.accounting.amounts import ZERO
+from kit.accounting.amounts import ZERO, plain
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_DAY, NANOSECONDS_PER_SECOND
 from kit.base.errors import NotSupported, StoreUnavailable
-from kit.execution.approval.signing import plain
 from kit.execution.context import AccountContext
 from kit.execution.contract import NO_END_NS, ExecutionClient, FillsPage, VenueFill
 from kit.execution.journal.account_journal import AccountJournal

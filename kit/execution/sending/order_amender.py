@@ -12,9 +12,9 @@ from google.protobuf.descriptor import FieldDescriptor
 from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
+from kit.accounting.amounts import plain
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import InvalidOrder, NotSupported, RequestIdReused
-from kit.execution.approval.signing import plain
 from kit.execution.approval.verifier import VerifiedOrder, require_verified
 from kit.execution.checks.pre_trade_checks import amount
 from kit.execution.contract import OrderRequest, RequestAccepted, RequestRejected

@@ -14,11 +14,10 @@ from decimal import Decimal
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.accounting import amounts
-from kit.accounting.amounts import ZERO
+from kit.accounting.amounts import ZERO, plain
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import StoreUnavailable
-from kit.execution.approval.signing import plain
 from kit.execution.journal.records import OrderIntent
 from kit.execution.order_types import CONDITIONAL, TRIGGERED_TYPES
 from kit.execution.orders import order_states

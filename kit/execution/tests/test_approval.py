@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
+from kit.accounting.amounts import plain
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import ApprovalRejected
 from kit.execution.approval.keys import NEVER_NS, ApproverKey
@@ -18,7 +19,6 @@ from kit.execution.approval.signing import (
     MeshScope,
     content_text,
     heartbeat_statement,
-    plain,
     statement,
 )
 from kit.execution.approval.verifier import (
