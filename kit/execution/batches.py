@@ -117,6 +117,9 @@ async def _placed(
             outcome = await order_admission.place(account, outcome)
         if isinstance(outcome, Order):
             await account.submitter.placed(outcome)
+            if outcome.key not in account.state.index.orders:
+                # It was placed by the same request, made twice at once.
+                raise StoreUnavailable("the order was not written to the journal")
     except VenuemeshError as error:
         outcome = error
     return _result(outcome)

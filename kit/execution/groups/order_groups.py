@@ -145,7 +145,8 @@ class OrderGroups:
                 yield one
 
     def _left(self, members: list[Order]) -> Decimal:
-        instrument = self._market.instrument(members[0].symbol)
+        # A group that could not be written has no orders any more.
+        instrument = self._market.instrument(members[0].symbol) if members else None
         return group_plan.left_of(members, instrument) if instrument is not None else ZERO
 
     async def _work(self, group_id: str) -> None:
