@@ -342,3 +342,15 @@ def test_request_is_as_new_as_the_call_however_long_the_rest_of_the_batch_took()
         assert all(one.send_within_s <= 50 for one in requests)
 
     run(scenario())
+
+
+def test_batch_that_is_made_twice_and_not_written_shows_no_order():
+    async def scenario():
+        found = await trading()
+        found.disk.fail(OSError(28, "full"))
+        wanted = contents(3)
+        both = await asyncio.gather(place(found, wanted), place(found, wanted))
+        assert [one.error.reason for results in both for one in results] == [STORE] * 6
+        assert not found.account.state.index.orders
+
+    run(scenario())
