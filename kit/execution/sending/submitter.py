@@ -208,7 +208,8 @@ class OrderSubmitter:
 
     async def cancel_all(self, symbol: str = "") -> list[Order]:
         """Cancel all orders of one symbol, or of all. Returns the orders that were open. Raises
-        VenueUnavailable when some may still be open; it can be called again."""
+        VenueUnavailable when some may still be open, and StoreUnavailable when those held here may
+        be open again after a restart; it can be called again."""
         orders = [order for order in self.state.index.open.values() if symbol in ("", order.symbol)]
         for order in orders:
             self._request_cancel(order)
@@ -222,13 +223,15 @@ class OrderSubmitter:
                 await await_each(self._cancel(order) for order in orders if not order.is_final)
             raise
         await await_each(self._cancel_reported(report) for report in left)
-        await self._commit_cancellations()
+        not_on_disk = await self._commit_cancellations()
         rest = [order for order in orders if not order.is_final]
         await await_each(self._query(order) for order in rest)
         for order in rest:
             self._resolver.watch(order)
         if not isinstance(verdict, RequestAccepted) and any(not order.is_final for order in rest):
             raise VenueUnavailable(verdict.detail, detail=verdict.detail)
+        if not_on_disk is not None:
+            raise not_on_disk
         return orders
 
     async def cancel_entries(self, symbol: str = "") -> list[Order]:
@@ -365,12 +368,15 @@ class OrderSubmitter:
         self._request_cancel(order)
         await self._cancel(order)
 
-    async def _commit_cancellations(self) -> None:
-        """Write to disk that orders held here are cancelled; a full disk does not stop the rest."""
+    async def _commit_cancellations(self) -> StoreUnavailable | None:
+        """Write to disk that orders held here are cancelled. Returns the error of a full disk: it
+        does not stop the rest."""
         try:
             await self.journal.commit()
         except StoreUnavailable as error:
             _log.error("cancellations not on disk", extra={"detail": error.message})
+            return error
+        return None
 
     async def _query(self, order: Order) -> None:
         try:

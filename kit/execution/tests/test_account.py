@@ -21,7 +21,14 @@ from kit.execution.orders import order_states
 from kit.execution.readiness import DISCONNECTED, READY, REFUSED
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import CAPABILITIES, limit_order
-from kit.execution.tests.simulated_process import SETTINGS, amend, run, started, verified, world
+from kit.execution.tests.simulated_process import (
+    SETTINGS,
+    amend,
+    run,
+    started,
+    verified,
+    world,
+)
 
 
 def test_repeated_request_is_one_order():
@@ -78,6 +85,25 @@ def test_all_known_orders_are_cancelled_while_the_venue_answers_no_questions():
         assert found.venue.calls["cancel"] == 2
         await found.let_pass(1)
         assert all(order.is_final for order in found.account.state.index.orders.values())
+
+    run(scenario())
+
+
+def test_cancel_of_all_is_not_confirmed_while_it_is_not_on_disk():
+    async def scenario():
+        found = await started()
+        stop = limit_order(type=orders_pb2.ORDER_TYPE_STOP, price="", stop_price="150")
+        order = await found.account.submitter.submit(verified(stop, "stop"), held_here=True)
+        found.disk.fail(OSError(28, "full"))
+        with pytest.raises(StoreUnavailable):
+            await found.account.submitter.cancel_all()
+        assert order.state == order_states.CANCELLED
+        found.disk.fail(None)
+        assert await found.account.submitter.cancel_all() == []
+        found.lose_power()
+        found.start()
+        await found.ready()
+        assert found.account.state.index.orders[order.key].state == order_states.CANCELLED
 
     run(scenario())
 
