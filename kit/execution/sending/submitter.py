@@ -75,6 +75,8 @@ class OrderSubmitter:
         self.self_trades = SelfTradeGuard(state, self.cancel, self.tasks, context.settings)
         requests = RequestBuilder(client, market, context.settings, self.self_trades, context.clock)
         self.sender = OrderSender(client, state, resolver, requests, context.settings)
+        self._cancels_not_on_disk = False
+        """Whether cancelled orders that were held here may be open again after a restart."""
         self._placing: dict[str, asyncio.Task[None]] = {}
 
     def find(self, content: orders_pb2.OrderContent, request_id: str) -> Order | None:
@@ -223,15 +225,17 @@ class OrderSubmitter:
                 await await_each(self._cancel(order) for order in orders if not order.is_final)
             raise
         await await_each(self._cancel_reported(report) for report in left)
-        not_on_disk = await self._commit_cancellations()
+        error = await self._commit_cancellations()
+        may_be_lost = self._cancels_not_on_disk or any(order.held_here for order in orders)
+        self._cancels_not_on_disk = error is not None and may_be_lost
         rest = [order for order in orders if not order.is_final]
         await await_each(self._query(order) for order in rest)
         for order in rest:
             self._resolver.watch(order)
         if not isinstance(verdict, RequestAccepted) and any(not order.is_final for order in rest):
             raise VenueUnavailable(verdict.detail, detail=verdict.detail)
-        if not_on_disk is not None:
-            raise not_on_disk
+        if error is not None and self._cancels_not_on_disk:
+            raise error
         return orders
 
     async def cancel_entries(self, symbol: str = "") -> list[Order]:

@@ -98,7 +98,10 @@ def test_cancel_of_all_is_not_confirmed_while_it_is_not_on_disk():
         with pytest.raises(StoreUnavailable):
             await found.account.submitter.cancel_all()
         assert order.state == order_states.CANCELLED
+        with pytest.raises(StoreUnavailable):
+            await found.account.submitter.cancel_all()
         found.disk.fail(None)
+        await found.let_pass(2)
         assert await found.account.submitter.cancel_all() == []
         found.lose_power()
         found.start()
