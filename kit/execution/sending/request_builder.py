@@ -7,7 +7,12 @@ from kit.accounting.instruments import spot_base
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.execution.checks.self_trades import SelfTradeGuard
 from kit.execution.checks.worst_prices import is_unbounded_entry, with_worst_price
-from kit.execution.contract import ExecutionClient, OrderRequest, RequestRejected
+from kit.execution.contract import (
+    ExecutionClient,
+    OrderRequest,
+    RequestRejected,
+    SelfTradePrevention,
+)
 from kit.execution.orders.order import Order
 from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.settings import OrdersSettings
@@ -33,23 +38,30 @@ class RequestBuilder:
     async def build(self, order: Order) -> OrderRequest | RequestRejected:
         """Return the request with its worst price and its self-trade prevention, or why it must
         not be sent. Own orders in its way may be cancelled first."""
-        request = with_worst_price(order.venue_request(), self._market, self._settings)
-        mode = self._self_trades.venue_mode(order, request, self._client.capabilities)
-        if not mode and not order.cancel_requested:
-            rejected = await self._self_trades.clear(order, request)
-            if rejected is not None:
-                return RequestRejected(rejected.reason, f"not sent: {rejected.detail}")
+        request, mode = self._bounded(order)
+        if mode or order.cancel_requested:
+            return self._completed(order, request, mode)
+        rejected = await self._self_trades.clear(order, request)
+        if rejected is not None:
+            return RequestRejected(rejected.reason, f"not sent: {rejected.detail}")
         return self.current(order)
 
     def current(self, order: Order) -> OrderRequest | RequestRejected:
         """Return the request of an order that nothing is in the way of, with the worst price and
         the rest of its time as they are now, or why it must not be sent."""
-        capabilities = self._client.capabilities
+        return self._completed(order, *self._bounded(order))
+
+    def _bounded(self, order: Order) -> tuple[OrderRequest, SelfTradePrevention]:
+        """The request with its worst price, and what the venue is to be asked to do."""
         request = with_worst_price(order.venue_request(), self._market, self._settings)
-        mode = self._self_trades.venue_mode(order, request, capabilities)
+        return request, self._self_trades.venue_mode(order, request, self._client.capabilities)
+
+    def _completed(
+        self, order: Order, request: OrderRequest, mode: SelfTradePrevention
+    ) -> OrderRequest | RequestRejected:
         reduce_only = request.reduce_only or self._closes_position(order)
         request = structs.replace(request, self_trade_prevention=mode, reduce_only=reduce_only)
-        if is_unbounded_entry(order, request, capabilities, self._settings):
+        if is_unbounded_entry(order, request, self._client.capabilities, self._settings):
             detail = "not sent: the book is in doubt"
             return RequestRejected(orders_pb2.REJECT_REASON_PRICE, detail)
         if order.was_held_here or not order.approval_expires_time_ns:

@@ -15,19 +15,9 @@ from kit.execution.tests.order_groups import flow
 from kit.execution.tests.simulated_process import NEVER_NS, SETTINGS, SPOT, World, signer
 
 SYMBOL = "BTC-PERP"
-PERPETUAL = types_pb2.Instrument(
-    venue="fake",
-    symbol=SYMBOL,
-    kind=types_pb2.INSTRUMENT_KIND_PERPETUAL,
-    base="BTC",
-    quote="USDT",
-    price_tick="0.5",
-    size_step="0.001",
-    size_min="0.002",
-    notional_min="5",
-    contract_size="1",
-    status=types_pb2.INSTRUMENT_STATUS_TRADING,
-)
+PERPETUAL = types_pb2.Instrument()
+PERPETUAL.CopyFrom(SPOT)
+PERPETUAL.symbol, PERPETUAL.kind = SYMBOL, types_pb2.INSTRUMENT_KIND_PERPETUAL
 WITH_POSITIONS = replace(CAPABILITIES, has_positions=True)
 BASE = "BTC"
 
