@@ -23,11 +23,13 @@ from psycopg.conninfo import make_conninfo
 
 from ops.embedded import postgres, valkey
 from ops.embedded.server_command import LOOPBACK, ServerCommand
+from ops.embedded.store_passwords import StorePasswords
 
 ROOT = Path(__file__).resolve().parent
 READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 10.0
 LOOK_AGAIN_SECONDS = 0.02
+SUPERUSER = "test_superuser"
 
 # File systems on disk slow down when databases are made and dropped for every test. So temporary
 # folders are in memory where there is plenty of it, and no other place is set.
@@ -64,20 +66,29 @@ def _folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def _valkey_server(_folder: Path) -> Iterator[str]:
-    folder, port = _folder / "valkey", free_port()
-    valkey.prepare(folder)
-    with _running(valkey.command(folder, port), lambda: _answers(valkey.url(port))):
-        yield valkey.url(port)
+def store_passwords(_folder: Path) -> StorePasswords:
+    """The passwords of all users of the servers of this run."""
+    return StorePasswords.of_mesh(_folder)
 
 
 @pytest.fixture(scope="session")
-def _postgres_server(_folder: Path) -> Iterator[int]:
+def _valkey_server(_folder: Path, store_passwords: StorePasswords) -> Iterator[str]:
+    folder, port = _folder / "valkey", free_port()
+    valkey.prepare(folder, store_passwords)
+    url = store_passwords.login_url(valkey.url(port))
+    with _running(valkey.command(folder, port), lambda: _answers(url)):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _postgres_server(_folder: Path, store_passwords: StorePasswords) -> Iterator[str]:
     folder, port = _folder / "postgres", free_port()
-    postgres.prepare(folder)
+    postgres.prepare(folder, store_passwords)
+    superuser = f"CREATE ROLE {SUPERUSER} SUPERUSER LOGIN PASSWORD '{SUPERUSER}';\n\n"
+    postgres.execute(folder / postgres.CLUSTER, postgres.DATABASE, superuser)
     command = postgres.command(folder, port, fsync="off")
     with _running(command, lambda: postgres.is_ready(folder)):
-        yield port
+        yield store_passwords.login_url(postgres.url(port, "postgres"))
 
 
 @pytest.fixture(scope="session")
@@ -98,15 +109,21 @@ def valkey_url(_valkey_server: str) -> str:
 
 
 @pytest.fixture
-def postgres_url(_postgres_server: int) -> Iterator[str]:
+def postgres_url(_postgres_server: str) -> Iterator[str]:
     """The URL of a database that was made for this test."""
     name = f"test_{next(_database_numbers)}"
-    administration = postgres.url(_postgres_server, "postgres")
-    with psycopg.connect(administration, autocommit=True) as connection:
+    with psycopg.connect(_postgres_server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
-    yield postgres.url(_postgres_server, name)
-    with psycopg.connect(administration, autocommit=True) as connection:
+    yield _postgres_server.removesuffix("postgres") + name
+    # Only a superuser may end an autovacuum that is just reading the database.
+    with psycopg.connect(_superuser_url(_postgres_server), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def superuser_url(postgres_url: str) -> str:
+    """The URL of the same database for a superuser, whom the servers of a mesh do not have."""
+    return _superuser_url(postgres_url)
 
 
 @pytest.fixture
@@ -167,3 +184,7 @@ def _running(command: ServerCommand, ready: Callable[[], bool]) -> Iterator[None
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _superuser_url(url: str) -> str:
+    return f"postgresql://{SUPERUSER}:{SUPERUSER}@{url.rpartition('@')[2]}"

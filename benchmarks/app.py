@@ -1,10 +1,11 @@
-"""``./venuemesh bench [NAME …] [--json] [--runs N] [--frames FILE] [--peers PYTHON]``."""
+"""``./venuemesh bench [NAME …] [--json] [--runs N] [--frames FILE] [--peers PYTHON] [--tls]``."""
 
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import (
+    audit,
     bars,
     busy,
     cancels,
@@ -13,6 +14,8 @@ from benchmarks import (
     history,
     journal,
     latency,
+    ledger,
+    lifecycle,
     matching,
     orders,
     path,
@@ -23,6 +26,8 @@ from benchmarks import (
 )
 from benchmarks.options import Options
 from benchmarks.report import Report, as_json, as_table
+from kit.base.suggestions import did_you_mean
+from ops.arguments import OneLineErrorParser
 
 BENCHMARKS: dict[str, Callable[[Options], Report]] = {
     "decode": decode.run,
@@ -34,10 +39,13 @@ BENCHMARKS: dict[str, Callable[[Options], Report]] = {
     "orders": orders.run,
     "cancels": cancels.run,
     "journal": journal.run,
+    "ledger": ledger.run,
+    "lifecycle": lifecycle.run,
     "record": record.run,
     "playback": playback.run,
     "history": history.run,
     "bars": bars.run,
+    "audit": audit.run,
     "matching": matching.run,
     "startup": startup.run,
 }
@@ -45,17 +53,21 @@ BENCHMARKS: dict[str, Callable[[Options], Report]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run the named benchmarks, or all. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="./venuemesh bench", description=__doc__)
+    parser = OneLineErrorParser("bench", __doc__ or "")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     parser.add_argument("--runs", type=int, default=5, help="how often each is measured")
     parser.add_argument("--frames", type=Path, help="a Binance capture, frames.jsonl[.gz]")
     parser.add_argument("--peers", type=Path, help="python with ccxt and cryptofeed installed")
-    chosen = parser.parse_args(arguments)
+    parser.add_argument(
+        "--tls", action="store_true", help="path, latency: also with TLS, in turns, and its cost"
+    )
+    chosen = parser.parse_args(arguments, argparse.Namespace(json=False))
     unknown = sorted(set(chosen.names) - set(BENCHMARKS))
     if unknown:
-        parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
-    options = Options.find(chosen.runs, chosen.frames, chosen.peers)
+        suggestion = did_you_mean(unknown[0], BENCHMARKS)
+        text = f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}{suggestion}"
+        parser.error(text)
+    options = Options.find(chosen.runs, chosen.frames, chosen.peers, chosen.tls)
     reports = []
     for name in chosen.names or BENCHMARKS:
         reports.append(BENCHMARKS[name](options))

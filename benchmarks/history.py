@@ -21,7 +21,7 @@ from benchmarks.processes import family_cpu_seconds, measured_port, spawned
 from benchmarks.report import Figure, Report
 from conftest import free_port
 from kit.base import rpc
-from kit.base.database import migrate
+from kit.base.migration import migrate
 from kit.storage.reader import read_bars, read_trades
 from tests.support.postgres_process import PostgresProcess
 

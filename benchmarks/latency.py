@@ -16,7 +16,7 @@ from venuemesh.live.v1 import live_pb2, live_pb2_grpc
 
 from benchmarks.options import Options
 from benchmarks.path import START_DELAY_MS, wait_until_serving, write_repeated
-from benchmarks.report import Figure, Report
+from benchmarks.report import Report, cost_of_tls, of_mesh
 from tests.integration.mesh import SYMBOL, VENUE, Mesh, replaying
 
 EVENTS_PER_SECOND = 10_000
@@ -35,24 +35,27 @@ def run(options: Options) -> Report:
     """Percentiles of the age, ms."""
     lines = options.lines()
     speed = _speed(lines)
-    percentiles: dict[int, list[float]] = {50: [], 99: []}
-    rates = []
+    percentiles: dict[int, dict[bool, list[float]]] = {
+        number: {False: [], True: []} for number in (50, 99)
+    }
+    rates: dict[bool, list[float]] = {False: [], True: []}
     # The capture waits until every process runs, so that none of their start is measured.
     os.environ["VENUEMESH_SIMULATOR_START_DELAY_MS"] = str(START_DELAY_MS)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "frames.jsonl"
         write_repeated(lines, REPEATS, file)
         _write_times(options.received_times_ns(), file)
-        for _ in range(min(options.runs, 3)):
-            with replaying(file, f"{speed:g}") as mesh:
+        for tls in options.mesh_runs:
+            with replaying(file, f"{speed:g}", tls=tls) as mesh:
                 ages_ms, seconds = _ages(mesh)
-                rates.append(len(ages_ms) / seconds)
+                rates[tls].append(len(ages_ms) / seconds)
                 for number, runs in percentiles.items():
-                    runs.append(float(np.percentile(ages_ms, number)))
+                    runs[tls].append(float(np.percentile(ages_ms, number)))
     figures = [
-        Figure("p50", "ms", percentiles[50], "under 5"),
-        Figure("p99", "ms", percentiles[99], "under 20"),
-        Figure("rate", "events/s", rates, "about 10,000"),
+        *of_mesh("p50", "ms", percentiles[50], "under 5"),
+        *cost_of_tls("p50", "ms", percentiles[50], "under 0.3"),
+        *of_mesh("p99", "ms", percentiles[99], "under 20"),
+        *of_mesh("rate", "events/s", rates, "about 10,000"),
     ]
     return Report("latency: venue socket to subscriber of the bridge", figures)
 
@@ -69,7 +72,7 @@ def _ages(mesh: Mesh) -> tuple[list[float], float]:
     mesh.wait_until(lambda: _is_listed(mesh, "bridge") and _knows_venue(mesh), "the bridge")
     ages: list[float] = []
     began = started = ended = 0.0
-    with grpc.insecure_channel(f"127.0.0.1:{mesh.port('bridge')}") as channel:
+    with mesh.connect(f"127.0.0.1:{mesh.port('bridge')}") as channel:
         call = live_pb2_grpc.LiveStub(channel).Subscribe(REQUEST, timeout=SECONDS_MAX)
         for response in call:
             now_ns = time.time_ns()
@@ -96,7 +99,7 @@ def _is_listed(mesh: Mesh, kind: str) -> bool:
 
 def _knows_venue(mesh: Mesh) -> bool:
     """Whether the bridge knows the venue: it reads the registry, slightly later than we do."""
-    with grpc.insecure_channel(f"127.0.0.1:{mesh.port('bridge')}") as channel:
+    with mesh.connect(f"127.0.0.1:{mesh.port('bridge')}") as channel:
         call = live_pb2_grpc.LiveStub(channel).Subscribe(REQUEST, timeout=KNOWN_SECONDS)
         try:
             return next(call) is not None

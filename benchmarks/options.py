@@ -9,6 +9,8 @@ from ops.errors import OperationsError
 
 ROOT = Path(__file__).resolve().parent.parent
 CAPTURE = Path("binance/btcusdt_20240808/frames.jsonl.gz")
+MESH_RUNS_MAX = 3
+"""Of a whole mesh, where nothing is compared: a run takes long."""
 PEERS_PYTHON = ROOT / "benchmarks" / ".venv" / "bin" / "python"
 
 
@@ -20,16 +22,29 @@ class Options:
     frames: Path
     peers: Path | None
     """Interpreter of the peers' environment; None: their columns say that they are missing."""
+    compares_tls: bool = False
+    """Whether a mesh is measured without and with TLS between its processes."""
+
+    @property
+    def mesh_runs(self) -> list[bool]:
+        """The runs of a benchmark of a whole mesh, each with or without TLS. What is compared is
+        paired, and takes turns, so that neither always has the quieter machine."""
+        if not self.compares_tls:
+            return [False] * min(self.runs, MESH_RUNS_MAX)
+        return [tls for pair in range(self.runs) for tls in (pair % 2 == 1, pair % 2 == 0)]
 
     @classmethod
-    def find(cls, runs: int, frames: Path | None, peers: Path | None) -> "Options":
+    def find(
+        cls, runs: int, frames: Path | None, peers: Path | None, compares_tls: bool = False
+    ) -> "Options":
         """Raises OperationsError when there is no capture."""
         captures = Path(os.environ.get("VENUEMESH_CAPTURES", ROOT.parent / "shared" / "captures"))
         chosen = frames or captures / CAPTURE
         if not chosen.exists():
             raise OperationsError(f"no capture at {chosen}: name one with --frames")
         interpreter = peers or PEERS_PYTHON
-        return cls(runs, chosen, interpreter if interpreter.exists() else None)
+        found = interpreter if interpreter.exists() else None
+        return cls(runs, chosen, found, compares_tls)
 
     def lines(self) -> list[bytes]:
         """The frames, one per line."""

@@ -26,7 +26,7 @@ import numpy as np
 import uvloop
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2, trade_flow_pb2_grpc
+from venuemesh.tradeflow.v1 import accounts_pb2, orders_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
 from benchmarks.options import ROOT, Options
 from benchmarks.orders_relay import Relay
@@ -214,10 +214,10 @@ async def _far_price(channel: grpc.aio.Channel) -> str:
 
 
 async def _ready(flow: "trade_flow_pb2_grpc.TradeFlowAsyncStub") -> None:
-    request = trade_flow_pb2.ListAccountsRequest(venue=VENUE)
+    request = accounts_pb2.ListAccountsRequest(venue=VENUE)
     async for _ in _tries():
         accounts = (await flow.ListAccounts(request)).accounts
-        if [one.state for one in accounts] == [trade_flow_pb2.ACCOUNT_STATE_READY]:
+        if [one.state for one in accounts] == [accounts_pb2.ACCOUNT_STATE_READY]:
             return
     raise ValueError("the account is not ready")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.options import Options
 from benchmarks.processes import cpu_seconds, resident_mb
-from benchmarks.report import Figure, Report
+from benchmarks.report import Report, cost_of_tls, of_mesh
 from tests.integration.mesh import Mesh, replaying
 
 EVENTS_WANTED = 400_000
@@ -32,30 +32,31 @@ def run(options: Options) -> Report:
     """Events per second through everything, share of the processor by process, memory."""
     lines = options.lines()
     repeats = max(1, EVENTS_WANTED // len(lines))
-    rates: list[float] = []
-    memory: list[float] = []
-    shares: dict[str, list[float]] = {}
+    rates: dict[bool, list[float]] = {False: [], True: []}
+    memory: dict[bool, list[float]] = {False: [], True: []}
+    shares: dict[str, dict[bool, list[float]]] = {}
     # The capture waits until every process runs, so that none of their start is measured.
     os.environ["VENUEMESH_SIMULATOR_START_DELAY_MS"] = str(START_DELAY_MS)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "frames.jsonl"
         events, trades = write_repeated(lines, repeats, file)
-        for _ in range(min(options.runs, 3)):
-            with replaying(file, "max") as mesh:
+        for tls in options.mesh_runs:
+            with replaying(file, "max", tls=tls) as mesh:
                 wait_until_serving(mesh)
                 before = cpu_seconds(mesh)
-                rates.append(events / _seconds_for(mesh, trades))
-                memory.append(resident_mb(mesh))
+                rates[tls].append(events / _seconds_for(mesh, trades))
+                memory[tls].append(resident_mb(mesh))
                 for name, seconds in cpu_seconds(mesh).items():
                     used = seconds - before.get(name, 0.0)
-                    shares.setdefault(name, []).append(used / events * 1e6)
+                    both = shares.setdefault(name, {False: [], True: []})
+                    both[tls].append(used / events * 1e6)
     figures = [
-        Figure("events through the whole path", "events/s", rates, "at least 100,000"),
-        Figure("memory of the whole mesh", "MB", memory, "under 1,500"),
+        *of_mesh("events through the whole path", "events/s", rates, "at least 100,000"),
+        *cost_of_tls("events through the whole path", "%", rates, "under 10"),
+        *of_mesh("memory of the whole mesh", "MB", memory, "under 1,500"),
     ]
-    figures += [
-        Figure(f"processor: {name}", "us/event", runs) for name, runs in sorted(shares.items())
-    ]
+    for name, runs in sorted(shares.items()):
+        figures += of_mesh(f"processor: {name}", "us/event", runs)
     note = f"{events:,} events, {trades:,} trades, every one in the database"
     return Report("path: exchange to database, bars and bridge", figures, [note])
 

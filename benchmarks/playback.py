@@ -30,7 +30,8 @@ from core.recorder.chunk import Chunk
 from core.recorder.store import RecorderStore
 from kit.base import rpc
 from kit.base.cursor import Channel
-from kit.base.database import Database, migrate
+from kit.base.database import Database
+from kit.base.migration import migrate
 from kit.storage.archive import codec
 from kit.storage.archive.archive import Archive
 from tests.support.postgres_process import PostgresProcess

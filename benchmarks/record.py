@@ -30,8 +30,9 @@ from core.recorder.settings import RecorderSettings
 from core.recorder.store import RecorderStore
 from core.recorder.table_writes import BinaryCopyRows, TableWrite
 from kit.base.clock import SystemClock
-from kit.base.database import Database, migrate
+from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
+from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 from kit.marketdata.delivery.redis_streams import RedisStreams
 from tests.support.postgres_process import PostgresProcess

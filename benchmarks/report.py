@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 
@@ -20,6 +20,26 @@ class Figure:
     def median(self) -> float:
         """The median of the runs."""
         return statistics.median(self.runs)
+
+
+Runs = Mapping[bool, Sequence[float]]
+"""Runs without and with TLS; the latter is empty where nothing is compared."""
+
+
+def of_mesh(name: str, unit: str, runs: Runs, target: str = "") -> list[Figure]:
+    """A figure without TLS, and the same with TLS if that was measured."""
+    found = [Figure(name, unit, runs[False], target)]
+    return [*found, Figure(f"{name}, TLS", unit, runs[True])] if runs[True] else found
+
+
+def cost_of_tls(name: str, unit: str, runs: Runs, target: str) -> list[Figure]:
+    """What TLS costs in each pair: in percent of the figure without it, or in its unit."""
+    pairs = zip(runs[False], runs[True], strict=False)
+    if unit == "%":
+        costs = [(plain - encrypted) / plain * 100 for plain, encrypted in pairs]
+    else:
+        costs = [encrypted - plain for plain, encrypted in pairs]
+    return [Figure(f"cost of TLS: {name}", unit, costs, target)] if costs else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import redis
@@ -26,6 +26,8 @@ from benchmarks.path import write_repeated
 from benchmarks.truth import Truth
 from kit.base.cursor import START, Cursor
 from kit.marketdata.delivery.redis_streams import KEYS_SET
+from ops.arguments import OneLineErrorParser
+from ops.output import print_json
 from tests.integration.mesh import VENUE, Mesh, replaying
 
 NEVER_KILLED = "simulator"
@@ -36,6 +38,8 @@ LOOK_AGAIN_SECONDS = 0.2
 QUIET_SECONDS = 20.0
 """The time without writes that marks the end."""
 END_SECONDS_MAX = 600.0
+WRONG = ("missing", "too many", "different", "doubled")
+COLUMNS = ("in the file", "recorded", *WRONG)
 COUNTS = """
 SELECT (SELECT count(*) FROM trade_rows), (SELECT count(*) FROM quote_rows),
     (SELECT coalesce(sum(update_count), 0) FROM book_batch_rows), (SELECT count(*) FROM bars),
@@ -45,7 +49,7 @@ SELECT (SELECT count(*) FROM trade_rows), (SELECT count(*) FROM quote_rows),
 
 def main(arguments: Sequence[str]) -> int:
     """Returns 0 when the database is equal to the file."""
-    parser = argparse.ArgumentParser(prog="./venuemesh soak", description=__doc__)
+    parser = OneLineErrorParser("soak", __doc__ or "")
     parser.add_argument("what", choices=["record"], help="what is proven")
     parser.add_argument("--events", type=int, default=1_000_000, help="frames that are played")
     parser.add_argument("--every", type=float, default=10.0, help="seconds between two kills")
@@ -53,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the order of the kills")
     parser.add_argument("--with-venue", action="store_true", help="kill the venue's process, too")
     parser.add_argument("--frames", type=Path, help="a Binance capture, frames.jsonl[.gz]")
-    chosen = parser.parse_args(arguments)
+    chosen = parser.parse_args(arguments, argparse.Namespace(json=False))
     os.environ["VENUEMESH_SIMULATOR_START_DELAY_MS"] = START_DELAY_MS
     options = Options.find(1, chosen.frames, None)
     lines = options.lines()
@@ -67,12 +71,13 @@ def main(arguments: Sequence[str]) -> int:
             kills = _kill_until_played(mesh, spared, chosen.every, random.Random(chosen.seed))
             _wait_until_quiet(mesh)
             seconds = time.monotonic() - started
-            url = f"postgresql://postgres@127.0.0.1:{mesh.port('postgres')}/venuemesh"
+            url = mesh.database_url()
             found = truth.of_database(url)
             gaps = Counter(mesh.sql("SELECT channel, reason FROM gaps"))
         with file.open("rb") as frames:
             expected = truth.of_frames(frames)
-    return _show(expected, found, kills, gaps, seconds)
+    named = sorted(map(str, gaps))
+    return _show(_compared(expected, found), kills, named, seconds, chosen.json)
 
 
 def _kill_until_played(
@@ -129,7 +134,7 @@ def _wait_until_quiet(mesh: Mesh) -> None:
 
 def _ends(mesh: Mesh) -> dict[str, Cursor]:
     """The newest entry of each stream."""
-    with redis.Redis(port=mesh.port("valkey")) as client:
+    with redis.Redis.from_url(mesh.redis_url()) as client:
         names = [name.decode() for name in client.smembers(KEYS_SET)]
         return {
             name: Cursor.parse(client.xinfo_stream(name)["last-generated-id"]) for name in names
@@ -142,33 +147,47 @@ def _have(mesh: Mesh, ends: Mapping[str, Cursor]) -> bool:
     return all(Cursor(epoch, sequence) >= ends.get(name, START) for name, epoch, sequence in rows)
 
 
-def _show(
-    expected: Truth,
-    found: Truth,
-    kills: Counter[str],
-    gaps: Iterable[object],
-    seconds: float,
-) -> int:
-    table = Table(title="the database beside the file", title_justify="left")
-    table.add_column("rows")
-    for column in ("in the file", "recorded", "missing", "too many", "different", "doubled"):
-        table.add_column(column, justify="right")
+def _compared(expected: Truth, found: Truth) -> dict[str, dict[str, int]]:
+    """The counts of COLUMNS of each kind of row."""
     compared: list[tuple[str, Mapping[int, object], Mapping[int, object], int]] = [
         (name, rows.hashes, found.rows[name].hashes, found.rows[name].doubled)
         for name, rows in expected.rows.items()
     ]
     compared.append(("bars of a minute", expected.bars, found.bars, 0))
-    wrong = 0
-    for name, theirs, ours, doubled in compared:
-        numbers = [*_differences(theirs, ours), doubled]
-        wrong += sum(numbers)
-        cells = [len(theirs), len(ours) + doubled, *numbers]
-        table.add_row(name, *(f"{number:,}" for number in cells))
+    return {
+        name: dict(
+            zip(
+                COLUMNS,
+                (len(theirs), len(ours) + doubled, *_differences(theirs, ours), doubled),
+                strict=True,
+            )
+        )
+        for name, theirs, ours, doubled in compared
+    }
+
+
+def _show(
+    rows: Mapping[str, Mapping[str, int]],
+    kills: Counter[str],
+    gaps: Sequence[str],
+    seconds: float,
+    as_json: bool,
+) -> int:
+    wrong = sum(counts[name] for counts in rows.values() for name in WRONG)
+    if as_json:
+        print_json({"rows": rows, "kills": kills, "gaps": gaps, "seconds": seconds})
+        return int(wrong > 0)
+    table = Table(title="the database beside the file", title_justify="left")
+    table.add_column("rows")
+    for column in COLUMNS:
+        table.add_column(column, justify="right")
+    for name, counts in rows.items():
+        table.add_row(name, *(f"{number:,}" for number in counts.values()))
     console = Console(width=120)
     console.print(table)
     killed = ", ".join(f"{name} {count}" for name, count in sorted(kills.items()))
     console.print(f"{sum(kills.values())} kills in {seconds:,.0f} s: {killed}")
-    console.print(f"gaps: {', '.join(map(str, sorted(gaps, key=str))) or 'none'}")
+    console.print(f"gaps: {', '.join(gaps) or 'none'}")
     console.print("[bold red]not equal[/]" if wrong else "[green]equal, row for row[/]")
     return int(wrong > 0)
 

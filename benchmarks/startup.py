@@ -2,7 +2,6 @@
 
 import time
 
-import grpc
 from venuemesh.common.v1 import types_pb2
 from venuemesh.live.v1 import live_pb2, live_pb2_grpc
 
@@ -37,8 +36,7 @@ def _first_tick(mesh: Mesh) -> None:
     request = live_pb2.SubscribeRequest(selectors=[selector])
 
     def trade_came() -> bool:
-        with grpc.insecure_channel(mesh.gateway) as channel:
-            call = live_pb2_grpc.LiveStub(channel).Subscribe(request, timeout=SECONDS_MAX)
-            return any(batch.HasField("trades") for answer in call for batch in answer.batches)
+        call = live_pb2_grpc.LiveStub(mesh.channel).Subscribe(request, timeout=SECONDS_MAX)
+        return any(batch.HasField("trades") for answer in call for batch in answer.batches)
 
     mesh.wait_until(trade_came, "the first tick", SECONDS_MAX)

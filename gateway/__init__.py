@@ -10,5 +10,7 @@ Envoy carries the traffic; the registry process, which is this folder, tells it 
     envoy_errors             what Envoy itself answers
     envoy_configuration      all of this as files, which Envoy follows while it runs
     unrouted_calls           what a caller gets when no process serves a call
-    web, openapi, api_docs   Studio's files and the API's documents
+    web                      Studio's files and the API's document
+    openapi, openapi_examples
+                             that document, and the examples in it
 """

@@ -5,7 +5,7 @@ process at each call.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import grpc
@@ -17,9 +17,10 @@ from venuemesh.registry.v1 import registry_pb2
 from gateway.installed_venues import Installed
 from gateway.registry import ServiceRegistry
 from kit.base import rpc
+from kit.base.directory import VENUE
 from kit.base.errors import UnknownVenue
+from kit.base.paging import whole_list
 
-VENUE = "venue"
 ANSWER_S_MAX = 2.0
 """Time to wait for details of a process; later ones are left out."""
 INSTRUMENTS_PER_PAGE = 1_000
@@ -29,6 +30,7 @@ BEST_FIRST = (
     registry_pb2.SERVICE_STATE_DEGRADED,
     registry_pb2.SERVICE_STATE_STARTING,
     registry_pb2.SERVICE_STATE_DRAINING,
+    registry_pb2.SERVICE_STATE_STANDBY,
     registry_pb2.SERVICE_STATE_LOST,
 )
 
@@ -40,8 +42,14 @@ class VenueCatalog:
         self._installed = installed
         self._registry = registry
 
-    async def venues(self) -> list[catalog_pb2.Venue]:
-        return list(await asyncio.gather(*map(self.venue, sorted(self._installed))))
+    @property
+    def venue_ids(self) -> list[str]:
+        """The ids of the installed venues, sorted."""
+        return sorted(self._installed)
+
+    async def venues(self, venue_ids: Iterable[str]) -> list[catalog_pb2.Venue]:
+        """These venues. Raises UnknownVenue."""
+        return list(await asyncio.gather(*map(self.venue, venue_ids)))
 
     async def venue(self, venue_id: str) -> catalog_pb2.Venue:
         """One venue. Raises UnknownVenue."""
@@ -79,7 +87,9 @@ async def _running(service: registry_pb2.Service) -> catalog_pb2.RunningVenue:
     )
     if service.status.state == registry_pb2.SERVICE_STATE_LOST:
         return running
-    async with rpc.channel(service.instance.address) as channel:
+    async with rpc.channel(
+        service.instance.address, service_id=service.instance.service_id
+    ) as channel:
         async with _unless_it_is_silent():
             status = await admin_pb2_grpc.AdminStub(channel).GetStatus(
                 admin_pb2.GetStatusRequest(), timeout=ANSWER_S_MAX
@@ -93,16 +103,9 @@ async def _running(service: registry_pb2.Service) -> catalog_pb2.RunningVenue:
 
 async def _count_markets(channel: grpc.aio.Channel, venue_id: str) -> int:
     stub = market_data_pb2_grpc.MarketDataStub(channel)
-    count, token = 0, ""
-    while True:
-        request = market_data_pb2.ListInstrumentsRequest(
-            venue=venue_id, page_size=INSTRUMENTS_PER_PAGE, page_token=token
-        )
-        page = await stub.ListInstruments(request, timeout=ANSWER_S_MAX)
-        count += len(page.instruments)
-        token = page.next_page_token
-        if not token:
-            return count
+    request = market_data_pb2.ListInstrumentsRequest(venue=venue_id, page_size=INSTRUMENTS_PER_PAGE)
+    listed = await whole_list(stub.ListInstruments, request, timeout=ANSWER_S_MAX)
+    return len(listed.instruments)
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """Envoy's clusters: the processes that serve each contract."""
 
-import ipaddress
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,6 +8,9 @@ from typing import Any
 from venuemesh.registry.v1 import registry_pb2
 
 from gateway.service_contracts import ServiceContract
+from kit.base.admin import INSTANCE_SEPARATOR
+from kit.base.directory import stands_by
+from kit.base.hosts import is_ip
 
 CONNECT_TIMEOUT = "1s"
 BUFFER_BYTES = 32 * 1024
@@ -54,6 +57,8 @@ class RouteTarget:
     key: str
     """The venue or service id. Empty if the contract has no address."""
     endpoints: tuple[Endpoint, ...]
+    service_ids: tuple[str, ...]
+    """The services that their certificates may name."""
 
     @property
     def cluster(self) -> str:
@@ -65,12 +70,22 @@ def targets(
 ) -> list[RouteTarget]:
     """All targets that can be called, by contract and key."""
     found: list[RouteTarget] = []
+    instances = Counter(service.instance.service_id for service in services)
     for contract in contracts:
         groups: dict[str, list[registry_pb2.Service]] = {}
         for service in services:
             if contract.name in service.instance.grpc_services:
-                groups.setdefault(_key(contract, service.instance), []).append(service)
-        found += [RouteTarget(contract, key, _in_turn(groups[key])) for key in sorted(groups)]
+                for key in _keys(contract, service, instances[service.instance.service_id]):
+                    groups.setdefault(key, []).append(service)
+        found += [
+            RouteTarget(
+                contract,
+                key,
+                _in_turn(groups[key], contract.is_of_one_process),
+                tuple(sorted({service.instance.service_id for service in groups[key]})),
+            )
+            for key in sorted(groups)
+        ]
     return found
 
 
@@ -93,11 +108,18 @@ def http_cluster(name: str, endpoint: Endpoint) -> Json:
     return _cluster(name, [endpoint])
 
 
+def socket_cluster(name: str, path: str) -> Json:
+    """A cluster of one HTTP/1.1 server at a Unix socket."""
+    endpoint = {"endpoint": {"address": {"pipe": {"path": path}}}}
+    assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}
+    return _cluster(name, []) | {"load_assignment": assignment}
+
+
 def _cluster(name: str, endpoints: Sequence[Endpoint]) -> Json:
     return {
         "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
         "name": name,
-        "type": "STATIC" if all(_is_ip(endpoint.host) for endpoint in endpoints) else "STRICT_DNS",
+        "type": "STATIC" if all(is_ip(endpoint.host) for endpoint in endpoints) else "STRICT_DNS",
         "connect_timeout": CONNECT_TIMEOUT,
         "lb_policy": "LEAST_REQUEST",
         "per_connection_buffer_limit_bytes": BUFFER_BYTES,
@@ -132,30 +154,36 @@ def _lb_endpoint(endpoint: Endpoint) -> Json:
     }
 
 
-def _key(contract: ServiceContract, instance: registry_pb2.ServiceInstance) -> str:
-    if contract.address is None:
-        return ""
-    key: str = getattr(instance, contract.address.instance_field)
-    return key
+def _keys(contract: ServiceContract, service: registry_pb2.Service, instances: int) -> list[str]:
+    """By what a process is called: each of several instances of a service also by its own name,
+    where a caller addresses a process."""
+    instance = service.instance
+    keys: list[str] = []
+    if not stands_by(service):
+        address = contract.address
+        keys.append("" if address is None else getattr(instance, address.instance_field))
+    if contract.is_of_one_process and instances > 1:
+        keys.append(f"{instance.service_id}{INSTANCE_SEPARATOR}{instance.instance_id}")
+    return keys
 
 
-def _in_turn(services: Sequence[registry_pb2.Service]) -> tuple[Endpoint, ...]:
+def _in_turn(
+    services: Sequence[registry_pb2.Service], is_of_one_process: bool
+) -> tuple[Endpoint, ...]:
     """Endpoints by priority: of two processes of a venue, the one with the lower epoch is called
-    while it is available, because cursors of one are not valid at the other."""
-    if len({service.instance.epoch for service in services}) == 1:
+    while it is available, because cursors of one are not valid at the other; where a caller means
+    one process, the one that has run for longest."""
+    if len({service.instance.epoch for service in services}) == 1 and not is_of_one_process:
         return tuple(map(_endpoint, services))
-    elders = sorted(services, key=lambda one: (one.instance.epoch, one.instance.service_id))
+    elders = sorted(services, key=_age)
     return tuple(replace(_endpoint(one), priority=place) for place, one in enumerate(elders))
+
+
+def _age(service: registry_pb2.Service) -> tuple[int, int, str, str]:
+    one = service.instance
+    return (one.epoch, one.start_time_ns, one.service_id, one.instance_id)
 
 
 def _endpoint(service: registry_pb2.Service) -> Endpoint:
     lost = service.status.state == registry_pb2.SERVICE_STATE_LOST
     return Endpoint.parse(service.instance.address, healthy=not lost)
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -2,10 +2,16 @@
 
 ::
 
-    rbac            refuses pages of other hosts
+    rbac            refuses pages of other sites (envoy_browsers.py)
     cors            lets the pages of known hosts read the answers
     grpc_web        gRPC for browsers
+    tokens          verifies tokens (envoy_access.py)
+    header_mutation says that a stream over REST is one object per line
     transcoder      REST, from the google.api.http options of the contracts
+    local_ratelimit the rate of calls of each token (envoy_access.py)
+    roles           the roles that each method needs (envoy_access.py)
+    fields, lua     route gRPC by the venue or process in the request (envoy_addressing.py)
+    buffer          passes a request on once it is whole
     router          to the process (routes.py)
 """
 
@@ -14,52 +20,87 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gateway import envoy_access, envoy_addressing, envoy_browsers
+from gateway.envoy_access_log import access_log
 from gateway.envoy_clusters import ADMIN, BUFFER_BYTES, HTTP2
 from gateway.envoy_errors import own_answers
-from gateway.envoy_routes import ANY_HOST, CONFIGURATION_NAME, origin_pattern
+from gateway.envoy_routes import CONFIGURATION_NAME
 from gateway.service_contracts import ContractSet
+from gateway.settings import GatewaySettings
+from kit.base.access.roles import Role
 
 TRANSCODER = "transcoder"
 BODY_BYTES_MAX = 64 * 1024 * 1024
 QUIET_CONNECTION_TIMEOUT = "3600s"
 REQUEST_HEADERS_TIMEOUT = "10s"
+FIRST_BYTES_TIMEOUT = "10s"
 METRICS_PATH = "/metrics"
-GRPC_FAILURES = ("INTERNAL", "UNAVAILABLE", "DATA_LOSS")
-HTTP_OK = 200
-HTTP_FAILURE = 500
+
+UNCHANGED_REQUEST_ID = {
+    "@type": "type.googleapis.com/envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig",
+    # By default Envoy writes into an id whether its call is traced, and traces UUIDs only.
+    "pack_trace_reason": False,
+    "use_request_id_for_trace_sampling": False,
+}
 
 Json = dict[str, Any]
 
 _TYPES = "type.googleapis.com/envoy.extensions.filters"
+INSPECTOR = f"{_TYPES}.listener.http_inspector.v3.HttpInspector"
+LIMIT_TYPE = f"{_TYPES}.http.local_ratelimit.v3.LocalRateLimit"
 _TRANSCODER_TYPE = f"{_TYPES}.http.grpc_json_transcoder.v3.GrpcJsonTranscoder"
 
 
-def public(host: str, port: int, hosts: Sequence[str], folder: Path) -> Json:
+def public(
+    host: str,
+    settings: GatewaySettings,
+    folder: Path,
+    role_sets: Sequence[frozenset[Role]],
+    tracing: Json,
+) -> Json:
+    """The listener of callers. ``role_sets``: those that methods need; empty: nobody is asked for a
+    token. ``tracing``: options of its connection manager for traces."""
+    verified, allowed = [], []
+    if role_sets:
+        verified = [_discovered(envoy_access.TOKENS, envoy_access.JWT_TYPE, folder)]
+        limits = envoy_access.limits(settings.calls_per_second)
+        allowed = [
+            _filter("local_ratelimit", LIMIT_TYPE, **limits),
+            _discovered(envoy_access.ROLES, envoy_access.RBAC_TYPE, folder),
+        ]
+    script = {"inline_string": envoy_addressing.header_script()}
     filters = [
-        _filter("rbac", f"{_TYPES}.http.rbac.v3.RBAC", rules=_foreign_pages(hosts)),
+        _filter("rbac", f"{_TYPES}.http.rbac.v3.RBAC", rules=envoy_browsers.refusals(settings)),
         _filter("cors", f"{_TYPES}.http.cors.v3.Cors"),
         _filter("grpc_web", f"{_TYPES}.http.grpc_web.v3.GrpcWeb"),
-        {
-            "name": TRANSCODER,
-            # By discovery, so that a change of the contracts does not end running streams.
-            "config_discovery": {
-                "config_source": file_source(folder, "transcoder.yaml"),
-                "type_urls": [_TRANSCODER_TYPE],
-            },
-        },
+        *verified,
+        # Before the transcoder, as answers pass the filters from last to first.
+        _filter("header_mutation", f"{_TYPES}.http.header_mutation.v3.HeaderMutation"),
+        _discovered(TRANSCODER, _TRANSCODER_TYPE, folder),
+        *allowed,
+        _discovered(envoy_addressing.FIELDS, envoy_addressing.FIELDS_TYPE, folder),
+        _filter("lua", f"{_TYPES}.http.lua.v3.Lua", default_source_code=script),
+        # A process may answer before the empty frame that ends a request. Envoy would then reset
+        # the stream of a caller that is still reading the answer.
+        _filter("buffer", f"{_TYPES}.http.buffer.v3.Buffer", max_request_bytes=BODY_BYTES_MAX),
     ]
     manager = _connection_manager("gateway", filters) | {
         "rds": {
             "route_config_name": CONFIGURATION_NAME,
-            "config_source": file_source(folder, "routes.yaml"),
+            "config_source": file_source(folder, resource_file("routes")),
         },
         "http2_protocol_options": HTTP2 | {"max_concurrent_streams": 256},
         "request_headers_timeout": REQUEST_HEADERS_TIMEOUT,
         "normalize_path": True,
-        "local_reply_config": {"mappers": own_answers()},
-        "access_log": [_failure_log()],
+        # A caller may choose the id, and finds it in the answer and in the log of each process.
+        "preserve_external_request_id": True,
+        "always_set_request_id_in_response": True,
+        "request_id_extension": {"typed_config": UNCHANGED_REQUEST_ID},
+        "local_reply_config": {"mappers": own_answers(role_sets)},
+        "access_log": [access_log()],
+        **tracing,
     }
-    return _listener("public", host, port, manager)
+    return _listener("public", host, settings.public_port, manager)
 
 
 def metrics(host: str, port: int) -> Json:
@@ -92,7 +133,11 @@ def transcoder(contracts: ContractSet) -> Json:
             # Routes match the path before transcoding, because it names the process.
             "match_incoming_request_route": True,
             "convert_grpc_status": True,
-            "request_validation_options": {"reject_unknown_query_parameters": True},
+            "request_validation_options": {
+                "reject_unknown_query_parameters": True,
+                # Otherwise the venue of the path would silently take the place of the body's.
+                "reject_binding_body_field_collisions": True,
+            },
             "max_request_body_size": BODY_BYTES_MAX,
             "max_response_body_size": BODY_BYTES_MAX,
             "print_options": {
@@ -122,17 +167,28 @@ def connection_limit(connections_max: int) -> Json:
     }
 
 
+def pipe(path: str) -> Json:
+    """A Unix socket that only its owner can use."""
+    return {"pipe": {"path": path, "mode": 0o600}}
+
+
 def socket_address(host: str, port: int) -> Json:
     return {"socket_address": {"address": host, "port_value": port}}
 
 
+def resource_file(name: str) -> str:
+    """The file of some resources, in the folder of Envoy's configuration."""
+    return f"{name}/{name}.json"
+
+
 def file_source(folder: Path, name: str) -> Json:
     """A configuration source that is replaced by rename while Envoy runs."""
+    file = folder / name
     return {
         "resource_api_version": "V3",
         "path_config_source": {
-            "path": str(folder / name),
-            "watched_directory": {"path": str(folder)},
+            "path": str(file),
+            "watched_directory": {"path": str(file.parent)},
         },
     }
 
@@ -145,6 +201,12 @@ def _listener(name: str, host: str, port: int, manager: Json) -> Json:
         "per_connection_buffer_limit_bytes": BUFFER_BYTES,
         # Detects a reader that is gone without closing its connection.
         "tcp_keepalive": {"keepalive_time": 30, "keepalive_interval": 10, "keepalive_probes": 3},
+        # Waits for the first bytes, and ends a connection that sends none: silent ones would soon
+        # be all that the gateway accepts.
+        "listener_filters": [
+            {"name": "envoy.filters.listener.http_inspector", "typed_config": {"@type": INSPECTOR}}
+        ],
+        "listener_filters_timeout": FIRST_BYTES_TIMEOUT,
         "filter_chains": [{"filters": [network_filter | {"typed_config": manager}]}],
     }
 
@@ -163,53 +225,7 @@ def _filter(name: str, kind: str, **config: Any) -> Json:
     return {"name": f"envoy.filters.http.{name}", "typed_config": {"@type": kind, **config}}
 
 
-def _failure_log() -> Json:
-    """Log a line to standard error for each call that failed on the server's side."""
-    # Only if the HTTP status is 200: otherwise Envoy derives a gRPC status of its own.
-    grpc_failed = [_status("LE", HTTP_OK), {"grpc_status_filter": {"statuses": GRPC_FAILURES}}]
-    either = [_status("GE", HTTP_FAILURE), {"and_filter": {"filters": grpc_failed}}]
-    line = {
-        "time": "%START_TIME%",
-        "level": "warning",
-        "service": "gateway",
-        "event": "call failed",
-        "method": "%REQ(:METHOD)%",
-        "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
-        "cluster": "%UPSTREAM_CLUSTER%",
-        "address": "%UPSTREAM_HOST%",
-        "status": "%RESPONSE_CODE%",
-        "grpc_status": "%GRPC_STATUS%",
-        "detail": "%RESPONSE_CODE_DETAILS%",
-        "duration_ms": "%DURATION%",
-    }
-    return {
-        "name": "envoy.access_loggers.stderr",
-        "filter": {"or_filter": {"filters": either}},
-        "typed_config": {
-            "@type": "type.googleapis.com/"
-            "envoy.extensions.access_loggers.stream.v3.StderrAccessLog",
-            "log_format": {"json_format": line},
-        },
-    }
-
-
-def _status(comparison: str, status: int) -> Json:
-    value = {"default_value": status, "runtime_key": "unused"}
-    return {"status_code_filter": {"comparison": {"op": comparison, "value": value}}}
-
-
-def _foreign_pages(hosts: Sequence[str]) -> Json:
-    """Reject calls of web pages whose origin is not a known host."""
-    if ANY_HOST in hosts:
-        return {"action": "DENY"}
-    known = {"string_match": {"safe_regex": {"regex": origin_pattern(hosts)}}}
-    foreign = {
-        "and_ids": {
-            "ids": [
-                {"header": {"name": "origin", "present_match": True}},
-                {"header": {"name": "origin", "invert_match": True, **known}},
-            ]
-        }
-    }
-    policy = {"permissions": [{"any": True}], "principals": [foreign]}
-    return {"action": "DENY", "policies": {"foreign pages": policy}}
+def _discovered(name: str, kind: str, folder: Path) -> Json:
+    """A filter in a file of its own, so that a change does not end running streams."""
+    source = file_source(folder, resource_file(name))
+    return {"name": name, "config_discovery": {"config_source": source, "type_urls": [kind]}}

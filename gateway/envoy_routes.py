@@ -12,13 +12,14 @@ A call finds its process in this order; the first that matches takes it::
 Envoy matches REST paths before it transcodes them, so that the path may choose the cluster.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
+from gateway.envoy_browsers import MEANT, origin_matchers
 from gateway.envoy_clusters import REGISTRY, WEB, RouteTarget
 from gateway.service_contracts import RpcMethod, ServiceContract
+from gateway.settings import ANY_HOST, GatewaySettings
 from gateway.unrouted_calls import UNROUTED_PREFIX
 from kit.base.rpc import STREAM_WRITER
 
@@ -28,9 +29,9 @@ NO_TIMEOUT = "0s"
 CORS_MAX_AGE_S = "3600"
 EXPOSED_HEADERS = "grpc-status,grpc-message,grpc-status-details-bin"
 ALLOWED_HEADERS = (
-    "content-type,x-grpc-web,x-user-agent,grpc-timeout,venuemesh-venue,venuemesh-service"
+    "content-type,authorization,x-grpc-web,x-user-agent,x-request-id,grpc-timeout,"
+    f"{MEANT[0]},venuemesh-venue,venuemesh-service"
 )
-ANY_HOST = "*"
 
 Json = dict[str, Any]
 
@@ -38,7 +39,17 @@ Json = dict[str, Any]
 RETRY: Json = {
     "retry_on": "connect-failure,refused-stream",
     "num_retries": 2,
-    # With two processes of a venue, the retry goes to the other one.
+    # The retry goes to another process, if there is one.
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3"
+                ".PreviousHostsPredicate"
+            },
+        }
+    ],
+    "host_selection_retry_max_attempts": "5",
     "retry_priority": {
         "name": "envoy.retry_priorities.previous_priorities",
         "typed_config": {
@@ -48,11 +59,47 @@ RETRY: Json = {
         },
     },
 }
+# The transcoder calls everything application/json. An error is one object, not lines.
+LINES = "%CEL(response.headers[':status'] == '200' ? 'application/x-ndjson' : 'application/json')%"
+UNBUFFERED: Json = {
+    "typed_per_filter_config": {
+        "envoy.filters.http.buffer": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute",
+            "disabled": True,
+        }
+    }
+}
+"""Reflection, whose requests are a stream."""
+STREAM_OF_LINES: Json = {
+    "typed_per_filter_config": {
+        "envoy.filters.http.header_mutation": {
+            "@type": "type.googleapis.com/"
+            "envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
+            "mutations": {
+                "response_mutations": [
+                    {
+                        "append": {
+                            "header": {"key": "content-type", "value": LINES},
+                            "append_action": "OVERWRITE_IF_EXISTS",
+                        }
+                    }
+                ]
+            },
+        }
+    }
+}
+REMOTE_ADDRESS = "x-venuemesh-remote-address"
+"""Tells the pages where a call comes from. Only the other side of the connection is certain: a
+caller may write anything into x-forwarded-for."""
+ADDRESS: Json = {
+    "header": {"key": REMOTE_ADDRESS, "value": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"},
+    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+}
 UNROUTED: Json = {"pattern": {"regex": "^/"}, "substitution": UNROUTED_PREFIX}
 
 
 def route_configuration(
-    contracts: Sequence[ServiceContract], targets: Iterable[RouteTarget], hosts: Sequence[str]
+    contracts: Sequence[ServiceContract], targets: Iterable[RouteTarget], settings: GatewaySettings
 ) -> Json:
     """All routes for these contracts and the registered processes."""
     routes: list[Json] = []
@@ -63,29 +110,22 @@ def route_configuration(
             route["route"]["regex_rewrite"] = UNROUTED
             routes.append(route)
     routes += [
-        _route({"prefix": "/", "headers": [_grpc_content()]}, REGISTRY, NO_TIMEOUT),
-        _route({"prefix": "/"}, WEB, REST_TIMEOUT),
+        _route({"prefix": "/", "headers": [_grpc_content()]}, REGISTRY, NO_TIMEOUT) | UNBUFFERED,
+        _route({"prefix": "/"}, WEB, REST_TIMEOUT) | {"request_headers_to_add": [ADDRESS]},
     ]
     known = {
         "name": "known",
-        "domains": _domains(hosts),
+        "domains": _domains(settings.hosts),
         "routes": routes,
-        "typed_per_filter_config": {"envoy.filters.http.cors": _cors(hosts)},
+        "typed_per_filter_config": {"envoy.filters.http.cors": _cors(settings)},
     }
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "name": CONFIGURATION_NAME,
         # Only processes of the mesh may send it, and they call each other directly.
         "request_headers_to_remove": [STREAM_WRITER[0]],
-        "virtual_hosts": [known] if ANY_HOST in hosts else [known, _unknown_host()],
+        "virtual_hosts": [known] if ANY_HOST in settings.hosts else [known, _unknown_host()],
     }
-
-
-def origin_pattern(hosts: Iterable[str]) -> str:
-    """A regular expression for the origins of pages that may call."""
-    if ANY_HOST in hosts:
-        return ".*"
-    return f"https?://({'|'.join(re.escape(host) for host in hosts)})(:[0-9]+)?"
 
 
 def _routes_of(
@@ -110,7 +150,8 @@ def _rest_routes(contract: ServiceContract, key: str, cluster: str) -> list[Json
             "safe_regex": {"regex": "|".join(patterns)},
             "headers": [{"name": ":method", "string_match": {"exact": verb}}],
         }
-        routes.append(_route(match, cluster, NO_TIMEOUT if streams else REST_TIMEOUT))
+        route = _route(match, cluster, NO_TIMEOUT if streams else REST_TIMEOUT)
+        routes.append(route | (STREAM_OF_LINES if streams else {}))
     return routes
 
 
@@ -134,10 +175,10 @@ def _domains(hosts: Iterable[str]) -> list[str]:
     return [ANY_HOST] if ANY_HOST in hosts else [*hosts, *(f"{host}:*" for host in hosts)]
 
 
-def _cors(hosts: Iterable[str]) -> Json:
+def _cors(settings: GatewaySettings) -> Json:
     return {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",
-        "allow_origin_string_match": [{"safe_regex": {"regex": origin_pattern(hosts)}}],
+        "allow_origin_string_match": origin_matchers(settings),
         "allow_methods": "GET,POST,OPTIONS",
         "allow_headers": ALLOWED_HEADERS,
         "expose_headers": EXPOSED_HEADERS,

@@ -1,9 +1,13 @@
 """The REST API as an OpenAPI 3.1 document, from the contracts and their comments."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from buf.validate import validate_pb2
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
@@ -11,8 +15,9 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorProto,
 )
 
+from gateway import openapi_examples
 from gateway.service_contracts import ContractSet, RestBinding, RpcMethod, ServiceContract
-from kit.base.runtime import VERSION
+from kit.base.version import VERSION
 
 Json = dict[str, Any]
 Place = tuple[int, ...]
@@ -46,10 +51,63 @@ DESCRIPTION = (
     "disconnects. A list has more pages until next_page_token is empty; send it as page_token."
 )
 
-ERROR: Json = {
-    "description": "A google.rpc.Status. The reason in its details tells what to do.",
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+JSON, LINES = "application/json", "application/x-ndjson"
+ERROR_SCHEMA: Json = {"schema": {"$ref": "#/components/schemas/Error"}}
+FAILURES = {
+    "401": ("Unauthenticated", "No token, or one that is not valid: see the reasons TOKEN_…."),
+    "403": ("PermissionDenied", "The caller may not do this: see ROLE_MISSING, FOREIGN_PAGE."),
+    "429": ("ResourceExhausted", "A limit is reached: see CALLER_LIMITED, RATE_LIMITED."),
+    "default": ("Error", "A google.rpc.Status. The reason in its details tells what to do."),
 }
+BEARER, SESSION = "bearer", "session"
+SECURITY_SCHEMES: Json = {
+    BEARER: {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token of the mesh, or of the platform's issuer.",
+    },
+    SESSION: {
+        "type": "apiKey",
+        "in": "cookie",
+        "description": "The session of a browser. Such calls carry the header "
+        "`x-venuemesh-request: 1`.",
+    },
+}
+SENTENCE_END = re.compile(r"[.:;](?: |$)")
+DEFAULT = re.compile(r"\b0 means (\d+)")
+REQUIRED: dict[str, tuple[str, ...]] = {
+    "AmendOrderRequest": ("account", "approved"),
+    "ApproveHeartbeatRequest": ("venue", "account"),
+    "ApproveRequest": ("content", "request_id"),
+    "ApprovedOrder": ("content", "request_id", "expires_time_ns", "key_id", "signature"),
+    "CancelAllOrdersRequest": ("account",),
+    "CancelOrderRequest": ("account",),
+    "CancelOrdersRequest": ("account", "orders"),
+    "FlattenRequest": ("approved",),
+    "GetOrderRequest": ("account",),
+    "HeartbeatRequest": ("fencing_epoch", "key_id", "time_ns", "signature"),
+    "IssueTokenRequest": ("caller", "roles"),
+    "ListBalancesRequest": ("account",),
+    "ListBarsRequest": ("interval",),
+    "ListCandlesRequest": ("interval",),
+    "ListCashFlowsRequest": ("account",),
+    "ListFillsRequest": ("account",),
+    "ListOpenOrdersRequest": ("account",),
+    "ListPositionsRequest": ("account",),
+    "OrderCancel": ("client_order_id",),
+    "OrderContent": ("venue", "account"),
+    "PlaceOrderGroupRequest": ("approved",),
+    "PlaceOrderRequest": ("approved",),
+    "PlaceOrdersRequest": ("account", "approved"),
+    "ReadBarsRequest": ("interval",),
+    "ReadRequest": ("channel",),
+    "Selector": ("venue", "channels"),
+    "SetLogLevelRequest": ("level",),
+    "StartRepairRequest": ("venue", "symbol"),
+    "StreamExecutionsRequest": ("account",),
+}
+"""Fields that a request has to have, besides those in its path."""
 REASONS = "venuemesh.common.v1.ErrorReason"
 REASON_PREFIX = "ERROR_REASON_"
 
@@ -68,16 +126,17 @@ class _Enum:
     place: Place
 
 
-def document(contracts: ContractSet) -> Json:
+def document(contracts: ContractSet, session_cookie: str) -> Json:
     """The OpenAPI document as a JSON object."""
-    return _Writer(contracts).document()
+    return _Writer(contracts, session_cookie).document()
 
 
 class _Writer:
     """Turns descriptors into schemas and collects those that are needed."""
 
-    def __init__(self, contracts: ContractSet) -> None:
+    def __init__(self, contracts: ContractSet, session_cookie: str) -> None:
         self._contracts = contracts
+        self._session_cookie = session_cookie
         self._comments: dict[tuple[str, Place], str] = {}
         self._messages: dict[str, _Message] = {}
         self._enums: dict[str, _Enum] = {}
@@ -100,42 +159,70 @@ class _Writer:
             "servers": [{"url": "/"}],
             "tags": [self._tag(contract) for contract in self._contracts.services],
             "paths": paths,
-            "components": {"schemas": schemas, "responses": {"Error": ERROR}},
+            "components": {
+                "schemas": schemas,
+                "responses": {
+                    name: {"description": text, "content": {JSON: ERROR_SCHEMA}}
+                    for name, text in FAILURES.values()
+                },
+                "securitySchemes": SECURITY_SCHEMES
+                | {SESSION: SECURITY_SCHEMES[SESSION] | {"name": self._session_cookie}},
+            },
         }
 
     def _operation(
         self, contract: ServiceContract, method: RpcMethod, binding: RestBinding
     ) -> Json:
         request = self._messages[method.request]
-        content = {"application/json": {"schema": self._reference(method.response)}}
-        answer = "One object per line, as it happens." if method.streams else "The answer."
+        text = self._comments[method.file, method.place]
         operation: Json = {
             "operationId": f"{_short(contract.name)}.{method.name}",
             "tags": [_short(contract.name)],
-            "description": self._comments[method.file, method.place],
+            "summary": SENTENCE_END.split(text)[0],
+            "description": f"{text}\n\nRoles: {', '.join(sorted(method.roles))}.",
+            # One of them suffices.
+            "security": [
+                {scheme: [role]} for role in sorted(method.roles) for scheme in SECURITY_SCHEMES
+            ],
             "parameters": list(self._parameters(request, binding)),
-            "responses": {
-                "200": {"description": answer, "content": content},
-                "default": {"$ref": "#/components/responses/Error"},
+            "responses": {"200": self._answer(method)}
+            | {
+                status: {"$ref": f"#/components/responses/{name}"}
+                for status, (name, _) in FAILURES.items()
             },
         }
         if binding.has_body:
             schema = self._object(request, leave_out=binding.fields)
-            body = {"application/json": {"schema": schema}}
+            example = openapi_examples.of_message(_descriptor(method.request))
+            for name in binding.fields:
+                example.pop(name, None)
+            body = {JSON: {"schema": schema, "example": example}}
             operation["requestBody"] = {"required": True, "content": body}
         return operation
+
+    def _answer(self, method: RpcMethod) -> Json:
+        schema = self._reference(method.response)
+        example = openapi_examples.of_message(_descriptor(method.response))
+        if method.streams:
+            text = "One object per line, as it happens. The schema is that of a line."
+            return {"description": text, "content": {LINES: {"schema": schema, "example": example}}}
+        content = {JSON: {"schema": schema, "example": example}}
+        return {"description": "The answer.", "content": content}
 
     def _parameters(self, request: _Message, binding: RestBinding) -> Iterator[Json]:
         for name, field, comment in self._flat_fields(request):
             in_path = name in binding.fields
             if in_path or not binding.has_body:
-                yield {
+                parameter = {
                     "name": name,
                     "in": "path" if in_path else "query",
-                    "required": in_path,
+                    "required": in_path or name in REQUIRED.get(request.descriptor.name, ()),
                     "description": comment,
-                    "schema": self._field(field),
+                    "schema": self._field(field, comment),
                 }
+                if in_path:
+                    parameter["example"] = openapi_examples.TEXT[field.name]
+                yield parameter
 
     def _flat_fields(
         self, message: _Message, prefix: str = ""
@@ -163,15 +250,20 @@ class _Writer:
 
     def _object(self, message: _Message, leave_out: tuple[str, ...] = ()) -> Json:
         properties = {
-            field.name: self._field(field) | {"description": self._comment(message, MEMBERS, place)}
+            field.name: self._field(field, comment) | {"description": comment}
             for place, field in enumerate(message.descriptor.field)
+            for comment in [self._comment(message, MEMBERS, place)]
             if field.name not in leave_out
         }
-        return {
+        schema: Json = {
             "type": "object",
             "description": self._comment(message),
             "properties": properties,
         }
+        required = [
+            name for name in REQUIRED.get(message.descriptor.name, ()) if name in properties
+        ]
+        return schema | ({"required": required} if required else {})
 
     def _enumeration(self, enum: _Enum) -> Json:
         values = [value.name for value in enum.descriptor.value]
@@ -182,7 +274,7 @@ class _Writer:
         description = "\n".join([self._comment(enum), "", *meanings])
         return {"type": "string", "enum": values, "description": description}
 
-    def _field(self, field: FieldDescriptorProto) -> Json:
+    def _field(self, field: FieldDescriptorProto, comment: str = "") -> Json:
         name = field.type_name.removeprefix(".")
         entry = self._messages.get(name)
         if entry is not None and entry.descriptor.options.map_entry:
@@ -192,8 +284,8 @@ class _Writer:
             }
         schema = SCALARS.get(field.type) or self._reference(name)
         if field.label == _Kind.LABEL_REPEATED:
-            return {"type": "array", "items": schema}
-        return dict(schema)
+            schema = {"type": "array", "items": schema}
+        return schema | _limits(field) | _default(field, comment)
 
     def _error(self) -> Json:
         reasons = self._enumeration(self._enums[REASONS])
@@ -239,3 +331,23 @@ class _Writer:
 
 def _short(full_name: str) -> str:
     return full_name.rpartition(".")[2]
+
+
+def _descriptor(full_name: str) -> Descriptor:
+    return descriptor_pool.Default().FindMessageTypeByName(full_name)
+
+
+def _limits(field: FieldDescriptorProto) -> Json:
+    """The limits that the contract states; see kit/base/request_rules."""
+    rules = field.options.Extensions[validate_pb2.field]
+    if rules.repeated.HasField("max_items"):
+        return {"maxItems": rules.repeated.max_items}
+    if rules.string.HasField("max_len"):
+        return {"maxLength": rules.string.max_len}
+    return {"maximum": rules.uint32.lte} if rules.uint32.HasField("lte") else {}
+
+
+def _default(field: FieldDescriptorProto, comment: str) -> Json:
+    """The number that 0 stands for."""
+    found = DEFAULT.search(comment) if field.type == _Kind.TYPE_UINT32 else None
+    return {"default": int(found[1])} if found else {}

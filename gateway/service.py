@@ -1,19 +1,36 @@
 """The Registry and the Catalog over gRPC."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 from venuemesh.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 
 from gateway.catalog import VenueCatalog
-from gateway.registry import HEARTBEAT_INTERVAL_MS, ServiceRegistry
+from gateway.registry import HEARTBEAT_INTERVAL_MS, ProcessId, ServiceRegistry, order
 from gateway.venue_activation import VenueActivator
+from kit.base.access.call_guard import current_caller, require_service
+from kit.base.access.tokens import Caller
+from kit.base.access.trust import TrustedKeys, to_message
 from kit.base.errors import STATUS_DETAILS_KEY, ServiceUnavailable, TooManySubscribers, error_info
+from kit.base.paging import page_of
+from kit.base.settings import MeshSettings
 
 WATCHERS_MAX = 256
+
+
+class ProcessTokens(Protocol):
+    """What processes need of the mesh's tokens."""
+
+    @property
+    def trusted(self) -> TrustedKeys:
+        """What they verify tokens with now."""
+
+    def renewed_for_process(self, caller: Caller) -> str:
+        """A new token for a process whose token ends soon; "" otherwise."""
+
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -21,32 +38,62 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class RegistryServicer(registry_pb2_grpc.RegistryServicer):
     """Serves one registry."""
 
-    def __init__(self, registry: ServiceRegistry) -> None:
+    def __init__(
+        self, registry: ServiceRegistry, mesh: MeshSettings, tokens: ProcessTokens
+    ) -> None:
         self.watchers = 0
+        self.settle: Callable[[], Awaitable[None]] = _at_once
+        """Returns when callers reach the processes that are registered now."""
         self._registry = registry
+        self._mesh = mesh
+        self._tokens = tokens
 
     async def Register(
         self, request: registry_pb2.RegisterRequest, context: Context
     ) -> registry_pb2.RegisterResponse:
+        require_service(request.instance.service_id, request.instance.kind)
         self._registry.register(request.instance)
-        return registry_pb2.RegisterResponse(heartbeat_interval_ms=HEARTBEAT_INTERVAL_MS)
+        return registry_pb2.RegisterResponse(
+            heartbeat_interval_ms=HEARTBEAT_INTERVAL_MS,
+            trust=to_message(self._tokens.trusted),
+            stands_by=self._registry.stands_by(ProcessId.of(request.instance)),
+        )
 
     async def Heartbeat(
         self, request: registry_pb2.HeartbeatRequest, context: Context
     ) -> registry_pb2.HeartbeatResponse:
-        self._registry.heartbeat(request.service_id, request.status)
-        return registry_pb2.HeartbeatResponse()
+        require_service(request.service_id)
+        process = ProcessId(request.service_id, request.instance_id)
+        self._registry.heartbeat(process, request.status, request.start_time_ns)
+        trusted = self._tokens.trusted
+        response = registry_pb2.HeartbeatResponse(
+            renewed_token=self._tokens.renewed_for_process(current_caller()),
+            stands_by=self._registry.stands_by(process),
+        )
+        if trusted.revision != request.trust_revision:
+            response.trust.CopyFrom(to_message(trusted))
+        return response
 
     async def Unregister(
         self, request: registry_pb2.UnregisterRequest, context: Context
     ) -> registry_pb2.UnregisterResponse:
-        self._registry.unregister(request.service_id)
-        return registry_pb2.UnregisterResponse()
+        require_service(request.service_id)
+        process = ProcessId(request.service_id, request.instance_id)
+        has_successor = self._registry.unregister(process, request.start_time_ns)
+        if has_successor:
+            await self.settle()
+        return registry_pb2.UnregisterResponse(has_successor=has_successor)
 
     async def ListServices(
         self, request: registry_pb2.ListServicesRequest, context: Context
     ) -> registry_pb2.ListServicesResponse:
-        return registry_pb2.ListServicesResponse(services=self._registry.services(request.kind))
+        services, token = page_of(request, self._registry.services(request.kind), order)
+        return registry_pb2.ListServicesResponse(
+            services=services,
+            mesh_id=self._mesh.mesh_id,
+            world=self._mesh.world,
+            next_page_token=token,
+        )
 
     async def Watch(
         self, request: registry_pb2.WatchRequest, context: Context
@@ -75,7 +122,9 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
     async def ListVenues(
         self, request: catalog_pb2.ListVenuesRequest, context: Context
     ) -> catalog_pb2.ListVenuesResponse:
-        return catalog_pb2.ListVenuesResponse(venues=await self._catalog.venues())
+        venue_ids, token = page_of(request, self._catalog.venue_ids, lambda venue_id: [venue_id])
+        venues = await self._catalog.venues(venue_ids)
+        return catalog_pb2.ListVenuesResponse(venues=venues, next_page_token=token)
 
     async def GetVenue(
         self, request: catalog_pb2.GetVenueRequest, context: Context
@@ -95,6 +144,10 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
         async with _passing_refusals_on(context):
             venue = await self._activation.deactivate(request.venue)
         return catalog_pb2.DeactivateVenueResponse(venue=venue)
+
+
+async def _at_once() -> None:
+    """Nobody calls by way of a gateway."""
 
 
 @asynccontextmanager

@@ -19,6 +19,9 @@ from google.protobuf.descriptor_pb2 import (
 )
 from google.rpc import error_details_pb2, status_pb2
 
+from kit.base.access import roles
+from kit.base.access.roles import Role
+
 ROOT = Path(__file__).resolve().parent.parent
 DESCRIPTOR_FILE = ROOT / "gen" / "venuemesh.binpb"
 OWN_FILES = "venuemesh/"
@@ -85,6 +88,8 @@ class RpcMethod:
     """Whether the response is a stream."""
     binding: RestBinding | None
     """None if the method has no REST binding."""
+    roles: frozenset[Role]
+    """The roles of which a caller needs one."""
     file: str
     place: tuple[int, ...]
     """Path of its comment in the file's source info."""
@@ -98,6 +103,11 @@ class ServiceContract:
     """Full name, for example "venuemesh.history.v1.History"."""
     methods: tuple[RpcMethod, ...]
     address: ProcessAddressing | None
+
+    @property
+    def is_of_one_process(self) -> bool:
+        """Whether its callers mean a process, not a venue or a service of the mesh."""
+        return self.address is not None and self.address.instance_field == "service_id"
 
 
 @dataclass(frozen=True)
@@ -155,6 +165,7 @@ def _method(file: str, method: MethodDescriptorProto, place: tuple[int, ...]) ->
         response=method.output_type.removeprefix("."),
         streams=method.server_streaming,
         binding=_binding(method),
+        roles=roles.of_method(method.options),
         file=file,
         place=place,
     )

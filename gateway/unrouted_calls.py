@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from gateway.service_contracts import RpcMethod, ServiceContract
 from kit.base import rpc
+from kit.base.access.call_guard import GuardedMethod
 from kit.base.errors import BadRequest, UnknownService, VenuemeshError
 
 UNROUTED_PREFIX = "/unrouted/"
@@ -45,18 +46,19 @@ class UnroutedCallHandler(grpc.GenericRpcHandler):
         # An error ends a streaming call like a unary one.
         request = _message_class(method)
         plain: rpc.Handler = grpc.unary_unary_rpc_method_handler(answer, request.FromString)
-        return rpc.guarded(plain, handler_call_details.method or "")
+        path = handler_call_details.method or ""
+        return rpc.guarded(plain, GuardedMethod(path, frozenset(), is_mutating=False))
 
 
 def reason(contract: ServiceContract, header: str, request: Message) -> VenuemeshError:
     """The reason: the caller named no process, or it is not registered."""
     if contract.address is None:
         return UnknownService(f"no process serves {contract.name}", name=contract.name)
-    name = header or getattr(request, contract.address.field)
+    name = getattr(request, contract.address.field) or header
     if not name:
         return BadRequest(
-            f"name the {contract.address.field} in the header {contract.address.header}",
-            field=contract.address.header,
+            f"name the {contract.address.field} in the request",
+            field=contract.address.field,
             value="",
             allowed="see Registry.ListServices",
         )

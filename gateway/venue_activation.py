@@ -15,12 +15,15 @@ from gateway.catalog import VenueCatalog
 from gateway.registry import ServiceRegistry
 from kit.base import rpc
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.directory import SUPERVISOR
 from kit.base.errors import NotSupported
 
 START_S_MAX = 20.0
 """Time to wait for a started process to register."""
 SUPERVISOR_S_MAX = 30.0
 """The supervisor kills a process that does not end within 10 s."""
+
+NOT_CALLED = (registry_pb2.SERVICE_STATE_LOST, registry_pb2.SERVICE_STATE_STANDBY)
 
 
 class VenueActivator:
@@ -55,7 +58,7 @@ class VenueActivator:
             request = supervisor_pb2.StopVenueRequest(venue=venue_id)
             await supervisor.StopVenue(request, timeout=SUPERVISOR_S_MAX)
         # A process that was killed has not unregistered.
-        self._registry.unregister(venue_id)
+        self._registry.forget(venue_id)
         return await self._catalog.venue(venue_id)
 
     @asynccontextmanager
@@ -72,7 +75,7 @@ class VenueActivator:
                 service="registry",
                 wanted="supervisor",
             )
-        async with rpc.channel(self._supervisor_address) as channel:
+        async with rpc.channel(self._supervisor_address, service_id=SUPERVISOR) as channel:
             yield supervisor_pb2_grpc.SupervisorStub(channel)
 
     async def _wait_for(self, venue_id: str) -> None:
@@ -85,4 +88,4 @@ class VenueActivator:
 
     def _can_be_called(self, venue_id: str) -> bool:
         service = self._catalog.process(venue_id)
-        return service is not None and service.status.state != registry_pb2.SERVICE_STATE_LOST
+        return service is not None and service.status.state not in NOT_CALLED

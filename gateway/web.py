@@ -1,19 +1,21 @@
-"""Web pages: Studio, the API document, and a health check of the gateway."""
+"""Web pages: Studio, the API document, the page for signing in, and a health check of the
+gateway."""
 
 import asyncio
 import fcntl
 import json
+import ssl
+from collections.abc import Iterable
 from pathlib import Path
 
 from aiohttp import web
 
-from gateway.api_docs import page
 from gateway.openapi import document
 from gateway.service_contracts import ContractSet
 from kit.base.errors import SettingError
 
 ASSETS = "assets/"
-INDEX = "index.html"
+INDEX, DOCS = "index.html", "docs.html"
 YEAR_S = 31_536_000
 NEVER_CHANGES = f"public, max-age={YEAR_S}, immutable"
 ALWAYS_ASK = "no-cache"
@@ -47,15 +49,15 @@ BUILDING = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="3">
 <title>Venuemesh</title>
 <h1>Studio is being built</h1>
-<p>This page loads Studio when it is ready. The gateway runs, and its API with it: see
-<a href="/docs">the documentation</a>.</p>
+<p>This page loads again until it is ready. The gateway runs, and its API with it: see
+<a href="/openapi.json">openapi.json</a>.</p>
 </html>
 """
 NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Venuemesh</title>
 <h1>Studio is not built</h1>
-<p>The gateway runs, and its API with it: see <a href="/docs">the documentation</a>.</p>
-<p>To have Studio here, install Node 20 or newer with npm, then run</p>
+<p>The gateway runs, and its API with it: see <a href="/openapi.json">openapi.json</a>.</p>
+<p>To have Studio here, install Node 24 (at least 22.12) with npm, then run</p>
 <pre>cd studio &amp;&amp; npm ci &amp;&amp; npm run build</pre>
 <p>and load this page again.</p>
 </html>
@@ -65,19 +67,25 @@ NOT_BUILT = """<!doctype html>
 class WebPages:
     """Serves one Studio and one set of contracts."""
 
-    def __init__(self, studio: Path, contracts: ContractSet) -> None:
+    def __init__(
+        self,
+        studio: Path,
+        contracts: ContractSet,
+        session_cookie: str,
+        routes: Iterable[web.RouteDef] = (),
+    ) -> None:
+        """``session_cookie``: its name. ``routes``: those of further pages."""
         self._studio = studio.absolute()
-        api = document(contracts)
-        self._document = json.dumps(api, indent=1)
-        self._docs = page(api)
+        self._routes = tuple(routes)
+        self._document = json.dumps(document(contracts, session_cookie), indent=1)
 
-    async def run(self, host: str, port: int) -> None:
+    async def run(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Serve, endlessly. Raises SettingError if the port is in use."""
         runner = web.AppRunner(self.application(), access_log=None)
         await runner.setup()
         try:
             try:
-                await web.TCPSite(runner, host, port).start()
+                await web.TCPSite(runner, host, port, ssl_context=tls).start()
             except OSError:
                 allowed = "is in use; stop what uses it or change it"
                 raise SettingError("gateway.web_port", port, allowed) from None
@@ -92,6 +100,7 @@ class WebPages:
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/openapi.json", self._openapi)
         application.router.add_get("/docs", self._docs_page)
+        application.add_routes(self._routes)
         application.router.add_route("*", "/v1/{path:.*}", self._no_such_path)
         application.router.add_get("/{path:.*}", self._studio_file)
         return application
@@ -102,8 +111,8 @@ class WebPages:
     async def _openapi(self, request: web.Request) -> web.Response:
         return web.json_response(text=self._document, headers={"Cache-Control": ALWAYS_ASK})
 
-    async def _docs_page(self, request: web.Request) -> web.Response:
-        return web.Response(text=self._docs, content_type="text/html")
+    async def _docs_page(self, request: web.Request) -> web.StreamResponse:
+        return self._built_page(DOCS)
 
     async def _no_such_path(self, request: web.Request) -> web.Response:
         message = f"no {request.method} {request.path}: see /openapi.json"
@@ -117,11 +126,14 @@ class WebPages:
         if path.startswith(ASSETS) or Path(path).suffix in CONTENT_TYPES:
             raise web.HTTPNotFound
         # Studio's script shows any other path.
-        index = self._studio / INDEX
-        if not index.is_file():
+        return self._built_page(INDEX)
+
+    def _built_page(self, name: str) -> web.StreamResponse:
+        page = self._studio / name
+        if not page.is_file():
             text = BUILDING if _is_locked(self._studio.parent / BUILD_LOCK) else NOT_BUILT
             return web.Response(text=text, content_type="text/html", status=503)
-        return _file(index, ALWAYS_ASK)
+        return _file(page, ALWAYS_ASK)
 
 
 def _is_locked(path: Path) -> bool:
@@ -143,4 +155,5 @@ def _file(file: Path, cache: str) -> web.FileResponse:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)

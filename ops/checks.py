@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from shutil import copytree, which
+from shutil import copy, copytree, which
 
 from ops.project import CODE, ROOT, tool
 
@@ -66,7 +66,7 @@ def contracts_break() -> CheckOutcome:
     if which("git") is None:
         return CheckOutcome("skipped", "git is not installed")
     archive = subprocess.run(
-        ["git", "archive", MAIN, "proto", "buf.yaml"], cwd=ROOT, capture_output=True, check=False
+        ["git", "archive", MAIN, "proto/venuemesh"], cwd=ROOT, capture_output=True, check=False
     )
     if archive.returncode != 0:
         return CheckOutcome("skipped", f"there is no branch {MAIN} to compare with")
@@ -74,8 +74,10 @@ def contracts_break() -> CheckOutcome:
         before = Path(name)
         with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
             files.extractall(before, filter="data")
-        # Generated files are not on the branch.
-        copytree(ROOT / "gen" / "third_party", before / "gen" / "third_party")
+        # Not compared: the configuration, and the contracts of others.
+        copy(ROOT / "buf.yaml", before)
+        for others in ("buf", "google"):
+            copytree(ROOT / "proto" / others, before / "proto" / others)
         return command(tool("buf"), "breaking", "--against", name)()
 
 

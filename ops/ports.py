@@ -16,7 +16,6 @@ DEFAULTS: Mapping[str, int] = MappingProxyType(
     {
         "gateway": 8081,
         "registry": 8082,
-        "envoy admin": 8083,
         "pages": 8084,
         "valkey": 6379,
         "postgres": 8432,
@@ -27,6 +26,11 @@ DEFAULTS: Mapping[str, int] = MappingProxyType(
         "bridge": 8113,
         "history": 8114,
         "repair": 8115,
+        "advisor": 8009,
+        "detector": 8101,
+        "ledger": 8120,
+        "audit": 8121,
+        "inspector": 8008,
         "supervisor": 8085,
         "record": 8433,
     }
@@ -37,9 +41,7 @@ REPLICA_INSTANCE = "b"
 REPLICA_OFFSET = 500
 """Distance between the ports of two processes of a venue."""
 
-WITHOUT_METRICS = frozenset(
-    {"envoy admin", "pages", "valkey", "postgres", "record", "simulator", "supervisor"}
-)
+WITHOUT_METRICS = frozenset({"pages", "valkey", "postgres", "record", "simulator", "supervisor"})
 
 
 def assign(venue_ports: Mapping[str, int], base_port: int | None = None) -> dict[str, int]:

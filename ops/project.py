@@ -4,8 +4,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CODE = ("kit", "venues", "core", "gateway", "ops", "benchmarks", "conftest.py")
+CODE = ("kit", "venues", "core", "gateway", "ops", "benchmarks", "conftest.py", "clients/python")
 """The folders of Python code."""
+IMAGES = ("venue", "core", "gateway", "tools")
+"""The images of the Dockerfile. Each has its packages in requirements/NAME.lock."""
 
 
 def tool(name: str) -> str:

@@ -43,7 +43,7 @@ class StudioBuild:
         if self.is_current():
             return
         if shutil.which("npm") is None:
-            say("Studio is not built: npm is missing, install Node.js 20 or newer")
+            say("Studio is not built: npm is missing, install Node.js 24")
             return
         say("Studio is being built (once)")
         # Taken before the build, so that a change during the build causes another one.

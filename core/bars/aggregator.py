@@ -32,7 +32,7 @@ from core.bars.venue_bars import VenueBars
 from core.bars.venue_bars_factory import VenueBarsFactory
 from kit.base import telemetry
 from kit.base.backoff import delays
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import START, Cursor, StreamKey, channel_name, gap_reason_name
 from kit.base.database import POSTGRESQL, Database
 from kit.base.degradation import DegradedReasons
@@ -277,7 +277,7 @@ class Aggregator:
             self._meter.gap(gap_reason_name(gap.reason))
         if count and entry.key.channel == types_pb2.CHANNEL_TRADES:
             age_ns = self._clock.time_ns() - newest_received_ns(batch)
-            self._meter.lag(age_ns / NANOSECONDS_PER_MILLISECOND)
+            self._meter.lag(age_ns)
 
     @staticmethod
     def _give(

@@ -11,9 +11,11 @@ from core.bars.subscribers import BarSubscribers
 from core.bars.venue_bars_factory import VenueBarsFactory
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
-from kit.base.database import Database, migrate_when_there
+from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import ProcessDraining
+from kit.base.migration import when_migrated
+from kit.base.redis_commands import refuse_cluster
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.marketdata.delivery.redis_streams import RedisStreams
@@ -33,10 +35,10 @@ async def run(settings: BarsSettings, mesh: MeshSettings) -> None:
     service_id = _service_id(settings)
     runtime = Runtime(ProcessIdentity(service_id, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
-    streams = RedisStreams(mesh.redis_url)
+    streams = RedisStreams(mesh.redis_login_url, runtime.store_metrics)
     member = f"{service_id}@{mesh.advertise_host or mesh.host}:{settings.port}"
-    leases = Leases(mesh.redis_url, member, settings.lease_seconds)
-    database = Database(mesh.database_url)
+    leases = Leases(mesh.redis_login_url, member, settings.lease_seconds, runtime.store_metrics)
+    database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
     degraded_reasons = DegradedReasons(runtime.meter)
     subscribers = BarSubscribers(settings.subscribers_max, settings.subscriber_bars_max)
     aggregator = Aggregator(
@@ -48,14 +50,12 @@ async def run(settings: BarsSettings, mesh: MeshSettings) -> None:
         clock,
     )
 
-    async def aggregate() -> None:
-        await migrate_when_there(mesh.database_url, degraded_reasons, clock)
-        await aggregator.run()
-
     peers = PeerAggregators(leases, aggregator.owns, clock)
     servicer = BarsServicer(subscribers, aggregator.open_bars, peers, settings, clock)
     runtime.serve(bars_pb2.DESCRIPTOR, "Bars", servicer)
-    runtime.run_task("aggregator", aggregate)
+    runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
+    after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
+    runtime.run_task("aggregator", after_migration(aggregator.run))
     runtime.when_draining(
         lambda: subscribers.end(ProcessDraining("the bar aggregator is stopping"))
     )

@@ -9,8 +9,8 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from kit.base.errors import StoreUnavailable
-from kit.base.redis_commands import RedisCommands
+from kit.base.redis_commands import RedisCommands, unavailable
+from kit.base.store_metrics import StoreMetrics
 
 MEMBERS = "bars:{leases}:members"
 """Members, scored by the time in ms at which they expire."""
@@ -49,11 +49,14 @@ end
 class Leases:
     """The leases of one member. Methods raise StoreUnavailable when Redis is away."""
 
-    def __init__(self, url: str, member: str, lease_seconds: float) -> None:
+    def __init__(
+        self, url: str, member: str, lease_seconds: float, metrics: StoreMetrics | None = None
+    ) -> None:
         self.member = member
         """Does not change with a restart, so that a killed process gets its shards back."""
         self.lease_seconds = lease_seconds
-        self._commands = RedisCommands(url)
+        self._url = url
+        self._commands = RedisCommands(url, metrics)
 
     async def claim(self, shards: Collection[int]) -> tuple[list[str], set[int]]:
         """Register this member and take or renew shards. Returns all members, and the shards that
@@ -87,4 +90,4 @@ class Leases:
         try:
             return await self._commands.call(*command)
         except RedisError as error:
-            raise StoreUnavailable(f"Redis does not answer: {error}", store="redis") from error
+            raise unavailable(error, self._url) from error

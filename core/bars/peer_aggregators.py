@@ -23,7 +23,7 @@ _log = telemetry.logger("bars")
 
 
 class PeerAggregators:
-    """The other aggregators. The name of a lease member ends with @ and its address."""
+    """The other aggregators. The name of a lease member is its service id, @ and its address."""
 
     def __init__(self, leases: Leases, owns: Owns, clock: Clock) -> None:
         self._leases = leases
@@ -43,9 +43,10 @@ class PeerAggregators:
         self, request: bars_pb2.SubscribeRequest
     ) -> AsyncIterator[bars_pb2.SubscribeResponse]:
         """Responses of the owner. Ends when the owner changes or there is none."""
-        address = await self._owner(request)
-        if address is not None:
-            channel = rpc.channel(address)
+        member = await self._owner(request)
+        if member is not None:
+            service_id, _, address = member.rpartition("@")
+            channel = rpc.channel(address, service_id=service_id)
             try:
                 stub = bars_pb2_grpc.BarsStub(channel)
                 async for response in stub.Subscribe(request, metadata=(FORWARDED,)):
@@ -64,4 +65,4 @@ class PeerAggregators:
             return None
         if member is None or member == self._leases.member:
             return None
-        return member.rpartition("@")[2]
+        return member

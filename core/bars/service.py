@@ -13,6 +13,7 @@ from core.bars.subscribers import AggregatorChanged, BarSubscribers
 from kit.base.clock import Clock
 from kit.base.errors import BadRequest
 from kit.base.intervals import BY_NAME
+from kit.base.paging import page_of
 
 UPDATE_INTERVAL_MS = 250
 UPDATE_INTERVAL_MS_MIN = 50
@@ -65,8 +66,11 @@ class BarsServicer(bars_pb2_grpc.BarsServicer):
     async def ListIntervals(
         self, request: bars_pb2.ListIntervalsRequest, context: Context
     ) -> bars_pb2.ListIntervalsResponse:
-        names = self._names(request.venue, request.symbol)
-        return bars_pb2.ListIntervalsResponse(intervals=names)
+        # By their place, as they are not in the order of their names.
+        names = list(enumerate(self._names(request.venue, request.symbol)))
+        page, token = page_of(request, names, lambda numbered: [numbered[0]])
+        intervals = [name for _, name in page]
+        return bars_pb2.ListIntervalsResponse(intervals=intervals, next_page_token=token)
 
     async def _shown(
         self, request: bars_pb2.SubscribeRequest, interval_ms: int

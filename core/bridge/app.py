@@ -14,6 +14,7 @@ from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import ProcessDraining
+from kit.base.redis_commands import refuse_cluster
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.marketdata.delivery.redis_streams import RedisStreams
@@ -33,7 +34,7 @@ async def run(settings: BridgeSettings, mesh: MeshSettings) -> None:
     """Run the bridge in this event loop."""
     runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
-    streams = RedisStreams(mesh.redis_url)
+    streams = RedisStreams(mesh.redis_login_url, runtime.store_metrics)
     subscribers = Subscribers(settings.subscribers_max)
     venues = VenueClients(runtime.directory, clock)
     degraded_reasons = DegradedReasons(runtime.meter)
@@ -55,6 +56,7 @@ async def run(settings: BridgeSettings, mesh: MeshSettings) -> None:
     catch_up = partial(BacklogReader, streams, tailer, clock=clock)
     live = LiveServicer(tailer, catch_up, subscribers, books, venues, settings)
     runtime.serve(live_pb2.DESCRIPTOR, "Live", live, raw=("Subscribe",))
+    runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("tail", tailer.run)
     runtime.run_task("venues", venues.run)
     runtime.run_task("books", books.run)

@@ -127,4 +127,4 @@ class StreamTailer:
         self._meter.batch(channel_name(header.channel), rows)
         for gap in header.gaps:
             self._meter.gap(gap_reason_name(gap.reason))
-        self._meter.lag((now_ns - header.published_time_ns) / NANOSECONDS_PER_MILLISECOND)
+        self._meter.lag(now_ns - header.published_time_ns)

@@ -7,12 +7,13 @@ import grpc
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2
 
-from kit.base import rpc, telemetry
+from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.base.directory import ServiceDirectory
+from kit.base.directory import VENUE, ServiceDirectory
 from kit.base.errors import UnknownInstrument, UnknownService, VenueUnavailable
+from kit.base.paging import whole_list
+from kit.base.service_channels import ServiceChannels
 
-VENUE = "venue"
 CALL_TIMEOUT_SECONDS = 5.0
 PAGE_SIZE = 1_000
 BOOK_DEPTH = 5_000
@@ -20,12 +21,6 @@ LIST_AGAIN_SECONDS = 30
 """A symbol that is not listed is looked for again only after this time."""
 
 _log = telemetry.logger("venues")
-
-
-class _Venue(NamedTuple):
-    address: str
-    channel: grpc.aio.Channel
-    stub: "market_data_pb2_grpc.MarketDataAsyncStub"
 
 
 class _Listed(NamedTuple):
@@ -40,7 +35,7 @@ class VenueClients:
         self._directory = directory
         self._clock = clock
         self._instances: dict[str, list[registry_pb2.ServiceInstance]] = {}
-        self._connected: dict[str, _Venue] = {}
+        self._channels = ServiceChannels()
         self._listed: dict[str, _Listed] = {}
 
     async def run(self) -> None:
@@ -88,40 +83,27 @@ class VenueClients:
             raise UnknownInstrument(f"{venue} does not list {symbol!r}", venue=venue, symbol=symbol)
 
     async def close(self) -> None:
-        for connected in self._connected.values():
-            await connected.channel.close()
+        await self._channels.close()
 
     def _is_old(self, listed: _Listed) -> bool:
         age_ns = self._clock.monotonic_ns() - listed.time_ns
         return age_ns > LIST_AGAIN_SECONDS * NANOSECONDS_PER_SECOND
 
     async def _list(self, venue: str) -> _Listed | None:
-        symbols: set[str] = set()
         request = market_data_pb2.ListInstrumentsRequest(venue=venue, page_size=PAGE_SIZE)
         try:
             stub = await self._stub(venue)
-            while True:
-                page = await stub.ListInstruments(request, timeout=CALL_TIMEOUT_SECONDS)
-                symbols.update(instrument.symbol for instrument in page.instruments)
-                request.page_token = page.next_page_token
-                if not page.next_page_token:
-                    break
+            listed = await whole_list(stub.ListInstruments, request, timeout=CALL_TIMEOUT_SECONDS)
         except (UnknownService, grpc.aio.AioRpcError) as error:
             _log.info("not listed", extra={"venue": venue, "detail": str(error)})
             return None
-        self._listed[venue] = _Listed(frozenset(symbols), self._clock.monotonic_ns())
+        symbols = frozenset(instrument.symbol for instrument in listed.instruments)
+        self._listed[venue] = _Listed(symbols, self._clock.monotonic_ns())
         return self._listed[venue]
 
     async def _stub(self, venue: str, epoch: int = 0) -> "market_data_pb2_grpc.MarketDataAsyncStub":
         instances = self._instances.get(venue)
         if not instances:
             raise UnknownService(f"no venue {venue!r} is registered", name=venue)
-        address = min(instances, key=lambda one: (one.epoch != epoch, one.epoch)).address
-        connected = self._connected.get(venue)
-        if connected is None or connected.address != address:
-            if connected is not None:
-                await connected.channel.close()
-            channel = rpc.channel(address)
-            stub = market_data_pb2_grpc.MarketDataStub(channel)
-            connected = self._connected[venue] = _Venue(address, channel, stub)
-        return connected.stub
+        instance = min(instances, key=lambda one: (one.epoch != epoch, one.epoch))
+        return market_data_pb2_grpc.MarketDataStub(await self._channels.to(venue, instance))

@@ -10,8 +10,9 @@ from core.history.service import HistoryServicer
 from core.history.settings import HistorySettings
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
-from kit.base.database import Database, migrate_when_there
+from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
+from kit.base.migration import wait_for_schema
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.storage.archive.archive import Archive
@@ -30,9 +31,9 @@ async def run(settings: HistorySettings, mesh: MeshSettings) -> None:
     """Run History in this event loop."""
     runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
-    database = Database(mesh.database_url)
+    database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
     degraded_reasons = DegradedReasons(runtime.meter)
-    archive = Archive(mesh.database_url)
+    archive = Archive(mesh.database_login_url)
     history = HistoryServicer(
         ListStore(database),
         HistoricalBookStore(database),
@@ -41,7 +42,7 @@ async def run(settings: HistorySettings, mesh: MeshSettings) -> None:
     )
     runtime.serve(history_pb2.DESCRIPTOR, "History", history, raw=("Read", "ReadBars"))
     runtime.run_task(
-        "schema", lambda: migrate_when_there(mesh.database_url, degraded_reasons, clock)
+        "schema", lambda: wait_for_schema(mesh.database_login_url, degraded_reasons, clock)
     )
     for finish in (archive.close, database.close):
         runtime.at_end(finish)

@@ -11,6 +11,7 @@ from core.history.book_store import HistoricalBookStore
 from core.history.column_responses import ColumnResponses
 from core.history.coverage_store import CoverageStore, channel_of
 from core.history.list_store import ListStore
+from kit.base.paging import page_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -77,7 +78,10 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
         self, request: history_pb2.ListCoverageRequest, context: Context
     ) -> history_pb2.ListCoverageResponse:
         days = await self._coverage.days(request)
-        return history_pb2.ListCoverageResponse(days=days, channel=channel_of(request))
+        page, token = page_of(request, days, lambda day: [day.day_start_ns])
+        return history_pb2.ListCoverageResponse(
+            days=page, channel=channel_of(request), next_page_token=token
+        )
 
     async def ListQuality(
         self, request: history_pb2.ListQualityRequest, context: Context

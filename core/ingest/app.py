@@ -10,6 +10,7 @@ from core.ingest.venue_writer import VenueWriter
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.degradation import DegradedReasons
+from kit.base.redis_commands import refuse_cluster
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.marketdata.delivery.redis_streams import RedisStreams
@@ -28,7 +29,7 @@ async def run(settings: IngestSettings, mesh: MeshSettings) -> None:
     """Run ingest in this event loop."""
     runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
-    streams = RedisStreams(mesh.redis_url)
+    streams = RedisStreams(mesh.redis_login_url, runtime.store_metrics)
     memory = MemoryBudget(settings.redis_bytes_max, settings.waits_when_full(mesh.world))
     degraded = DegradedReasons(runtime.meter)
     context = IngestContext(streams, memory, settings, runtime.meter, degraded, clock)
@@ -37,7 +38,9 @@ async def run(settings: IngestSettings, mesh: MeshSettings) -> None:
     def writer(venue: str) -> VenueWriter:
         return VenueWriter(venue, VenueReplicas(clock), read_gauge, context)
 
-    runtime.run_task("feeds", VenueDiscovery(runtime.directory, writer).run)
-    runtime.run_task("trimmer", StreamTrimmer(context).run)
+    runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
+    # Two that write would read all venues twice, and begin again after each other's entries.
+    runtime.run_while_active("feeds", lambda: VenueDiscovery(runtime.directory, writer).run())
+    runtime.run_while_active("trimmer", StreamTrimmer(context).run)
     runtime.at_end(streams.close)
     await runtime.run()

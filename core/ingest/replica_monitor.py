@@ -62,7 +62,7 @@ class ReplicaMonitor:
                 channels=[CHANNEL_STATUS],
                 resume_after=[types_pb2.ChannelCursor(channel=CHANNEL_STATUS, cursor=cursor)],
             )
-            async with rpc.channel(instance.address) as channel:
+            async with rpc.channel(instance.address, service_id=instance.service_id) as channel:
                 stub = market_data_pb2_grpc.MarketDataStub(channel)
                 call = stub.Subscribe(request, metadata=[rpc.STREAM_WRITER], timeout=ANSWER_S)
                 try:

@@ -68,6 +68,8 @@ class StreamTrimmer:
         self._clock = context.clock
         self._ages: dict[StreamKey, EntryAgeSamples] = {}
         self._used = meter.gauge("redis_used_bytes", "Memory that Redis uses")
+        limit = meter.gauge("redis_limit_bytes", "Memory from which Redis counts as full")
+        limit.set(self._memory.bytes_max)
         self._trimmed = meter.counter(
             "trimmed_entries", "Entries deleted after all groups read them"
         )

@@ -7,9 +7,7 @@ from venuemesh.registry.v1 import registry_pb2
 
 from core.ingest.replicas import Replica
 from core.ingest.venue_writer import VenueWriter
-from kit.base.directory import ServiceDirectory
-
-VENUE = "venue"
+from kit.base.directory import VENUE, ServiceDirectory
 
 
 class VenueDiscovery:

@@ -1,8 +1,9 @@
 """Writes the batches of one venue's MarketData subscription to its streams."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -18,9 +19,9 @@ from core.ingest.pending_entries import PendingEntries
 from core.ingest.replica_monitor import ReplicaMonitor
 from core.ingest.replicas import ActiveReplicaGauge, Replica, VenueReplicas
 from kit.base import backoff, errors, rpc, telemetry
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.cursor import CHANNELS, START, Cursor, StreamKey, channel_name, gap_reason_name
 from kit.base.errors import CursorExpired, StoreUnavailable, SubscriberTooSlow, VenueUnavailable
+from kit.base.redis_commands import REDIS
 from kit.marketdata.delivery.redis_streams import StreamAppendConflict, StreamEntry, positions_of
 
 RETRY_SECONDS_MAX = 1.0
@@ -70,6 +71,8 @@ class VenueWriter:
         self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         self._published_time_ns = 0
         self._current: Replica | None = None
+        self._write_failed = False
+        """Whether the last write failed: that Redis answers reads then does not make it well."""
         self._fails_over = False
         """Whether to read another replica at once, because the one that was read is lost."""
 
@@ -93,12 +96,13 @@ class VenueWriter:
     async def _run_once(self) -> None:
         newest = {key: await self._streams.last(key) or START for key in self._keys}
         await self._register(key for key, cursor in newest.items() if cursor != START)
-        self._degraded.clear("redis")
+        if not self._write_failed:
+            self._degraded.clear(REDIS)
         instance = self._choose(max(cursor.epoch for cursor in newest.values()))
         failover = await plan(self._streams, newest, instance.epoch, self._expired)
         pending = PendingEntries(self._settings.pending_bytes_max)
         monitor = ReplicaMonitor(instance, self.replicas, self._settings.silence_s, self._clock)
-        async with rpc.channel(instance.address) as channel:
+        async with rpc.channel(instance.address, service_id=instance.service_id) as channel:
             # Not a task group: in Python 3.11, one that is cancelled while one of its tasks fails
             # loses the cancellation, and this writer would never end.
             run = _Run(channel, dict(newest), failover, pending, monitor)
@@ -107,7 +111,7 @@ class VenueWriter:
                 for work in (self._read(run), monitor.run(channel, newest))
             ]
             try:
-                await self._write(newest, pending)
+                await self._write(run, newest)
             finally:
                 for task in beside:
                     task.cancel()
@@ -174,23 +178,24 @@ class VenueWriter:
             self._meter.count("duplicate_batches_total")
             return entries
         newest[key] = entries[-1].cursor
-        self._count(key, header, len(entries) > 1)
+        run.unwritten.append(_UnwrittenBatch.of(entries[-1], header, has_hole=len(entries) > 1))
         return between + entries
 
-    def _count(self, key: StreamKey, header: wire_pb2.BatchHeader, hole: bool) -> None:
-        columns = header.WhichOneof("columns")
-        rows = len(getattr(header, columns).instrument) if columns else 0
-        self._meter.batch(channel_name(key.channel), rows)
-        for gap in header.gaps:
-            self._meter.gap(gap_reason_name(gap.reason))
-        if hole:
-            self._meter.gap(gap_reason_name(types_pb2.GAP_REASON_CURSOR_EXPIRED))
-        self._published_time_ns = header.published_time_ns
+    def _count_written(self, run: "_Run", entries: Sequence[StreamEntry]) -> None:
+        """Count what is in the streams now. A batch that is read again is counted once."""
+        for entry in entries:
+            if run.unwritten and run.unwritten[0].entry is entry:
+                batch = run.unwritten.popleft()
+                self._meter.batch(channel_name(entry.key.channel), batch.rows)
+                for reason in batch.gap_reasons:
+                    self._meter.gap(gap_reason_name(reason))
+                self._published_time_ns = batch.published_time_ns
+        self._meter.lag(self._clock.time_ns() - self._published_time_ns)
 
     def _run_ended(self, error: Exception) -> None:
         match error:
             case StoreUnavailable():
-                self._degraded.report("redis", error.message)
+                self._degraded.report(REDIS, error.message)
             case StreamAppendConflict():
                 _log.info("another process has written to the stream", extra={"detail": str(error)})
             case grpc.aio.AioRpcError():
@@ -237,20 +242,22 @@ class VenueWriter:
         # The venue is available; only the cursor was wrong.
         self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
 
-    async def _write(self, newest: dict[StreamKey, Cursor], pending: PendingEntries) -> None:
+    async def _write(self, run: "_Run", newest: dict[StreamKey, Cursor]) -> None:
         is_first = True
         while True:
-            entries = await pending.take(self._settings.append_bytes_max)
+            entries = await run.pending.take(self._settings.append_bytes_max)
             await self._memory.wait()
             await self._register(entry.key for entry in entries)
+            self._write_failed = True
             await self._streams.append_after(newest, entries)
+            self._write_failed = False
             newest.update(positions_of(entries))
             if is_first:
                 is_first = False
+                self._degraded.clear(REDIS)
                 self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
             self._memory.fill(sum(len(entry.batch) for entry in entries))
-            age_ns = self._clock.time_ns() - self._published_time_ns
-            self._meter.lag(age_ns / NANOSECONDS_PER_MILLISECOND)
+            self._count_written(run, entries)
 
     async def _register(self, keys: Iterable[StreamKey]) -> None:
         """Register streams on their first entry; a venue does not have every channel."""
@@ -269,6 +276,30 @@ class _Run:
     failover: FailoverPlan
     pending: PendingEntries
     monitor: ReplicaMonitor
+    unwritten: deque["_UnwrittenBatch"] = field(default_factory=deque)
+    """Of the entries in ``pending`` and of those that are being written, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class _UnwrittenBatch:
+    """The figures of a batch, which are counted when its entry is written."""
+
+    entry: StreamEntry
+    rows: int
+    gap_reasons: Sequence[types_pb2.GapReason.ValueType]
+    published_time_ns: int
+
+    @classmethod
+    def of(
+        cls, entry: StreamEntry, header: wire_pb2.BatchHeader, *, has_hole: bool
+    ) -> "_UnwrittenBatch":
+        """``has_hole``: a gap is written before the batch."""
+        columns = header.WhichOneof("columns")
+        rows = len(getattr(header, columns).instrument) if columns else 0
+        reasons = [gap.reason for gap in header.gaps]
+        if has_hole:
+            reasons.append(types_pb2.GAP_REASON_CURSOR_EXPIRED)
+        return cls(entry, rows, reasons, header.published_time_ns)
 
 
 async def _until_it_fails(work: Coroutine[Any, Any, None], pending: PendingEntries) -> None:

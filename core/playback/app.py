@@ -67,8 +67,8 @@ class PlaybackService:
         self._orders = orders
         self._clock = SystemClock()
         self._runtime = Runtime(ProcessIdentity(venue, "venue", venue, settings.port), mesh)
-        self._archive = Archive(settings.database_url)
-        self._database = Database(settings.database_url)
+        self._archive = Archive(settings.database_login_url, accepts_older_schema=True)
+        self._database = Database(settings.database_login_url, accepts_older_schema=True)
 
     async def run(self) -> None:
         """Read what the record has, then serve it."""

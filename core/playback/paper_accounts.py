@@ -33,7 +33,9 @@ def paper_accounts(
     market = PublishedMarket(
         past.instrument, books, PlaybackTrades(hub, player), lambda: PlaybackFeed(hub, player)
     )
-    accounts = AccountRegistry(hub.venue_id, mesh, settings, SystemClock(), market)
+    accounts = AccountRegistry(
+        hub.venue_id, mesh, settings, SystemClock(), market, discovery.require
+    )
     names = paper_names(hub.venue_id, mesh, settings)
     if names:
         rules = rules_of(hub.venue_id, _fee_schedule(hub.venue_id, mesh), settings)

@@ -4,6 +4,7 @@ import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.errors import SettingError
+from kit.base.settings import login_url
 from kit.storage.archive.time_text import ALLOWED, parse_time
 
 SPEED_MAX = "max"
@@ -20,6 +21,8 @@ class PlaybackSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Venue id: whose record is played, and as whom the process registers."""
     database_url: str = ""
     """PostgreSQL with the record, which is only read. Not the one that the mesh records to."""
+    database_password_file: str = ""
+    """File with the password for database_url. Empty: the password in the URL, if there is one."""
     from_time: str = ""
     """First received time that is played, as 2024-08-08T12:00:00Z or in ns. Empty: the first."""
     to_time: str = ""
@@ -45,6 +48,11 @@ class PlaybackSettings(msgspec.Struct, frozen=True, kw_only=True):
             if getattr(self, key) < least:
                 allowed = f"must be {least} or more"
                 raise SettingError(f"playback.{key}", getattr(self, key), allowed)
+
+    @property
+    def database_login_url(self) -> str:
+        """database_url with its password: never to be shown. Raises SettingError."""
+        return login_url("playback.database", self.database_url, self.database_password_file)
 
     @property
     def window_ns(self) -> int:

@@ -2,14 +2,17 @@
 
 import asyncio
 
+from core.recorder.background_jobs import BackgroundJobMonitor
 from core.recorder.partitions import PartitionManager
 from core.recorder.recorder import Recorder
 from core.recorder.settings import RecorderSettings, StorageSettings
 from core.recorder.store import RecorderStore
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
-from kit.base.database import Database, migrate_when_there
+from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
+from kit.base.migration import migrate_when_there, wait_for_schema
+from kit.base.redis_commands import refuse_cluster
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.marketdata.delivery.redis_streams import RedisStreams
@@ -30,22 +33,35 @@ async def run(settings: RecorderSettings, storage: StorageSettings, mesh: MeshSe
     """Run the recorder in this event loop."""
     runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
-    streams = RedisStreams(mesh.redis_url)
-    database = Database(mesh.database_url)
+    streams = RedisStreams(mesh.redis_login_url, runtime.store_metrics)
+    database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
     degraded_reasons = DegradedReasons(runtime.meter)
     recorder = Recorder(
         streams, RecorderStore(database), settings, runtime.meter, degraded_reasons, clock
     )
     partitions = PartitionManager(database, storage, runtime.meter, degraded_reasons, clock)
+    background_jobs = BackgroundJobMonitor(database, runtime.meter, degraded_reasons, clock)
+
+    is_prepared = asyncio.Event()
 
     async def record() -> None:
-        await migrate_when_there(mesh.database_url, degraded_reasons, clock)
-        runtime.at_end(recorder.finish)
+        prepare_schema = migrate_when_there if settings.migrate else wait_for_schema
+        await prepare_schema(mesh.database_login_url, degraded_reasons, clock)
+        is_prepared.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(partitions.run())
+            group.create_task(background_jobs.run())
             group.create_task(recorder.run())
 
-    runtime.run_task("recorder", record)
-    for finish in (streams.close, database.close):
-        runtime.at_end(finish)
+    runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
+
+    async def finish() -> None:
+        # Another recorder, which is active, continues where this one has ended.
+        if is_prepared.is_set() and not runtime.stands_by:
+            await recorder.finish()
+
+    # Two that record would move the positions away from each other.
+    runtime.run_while_active("recorder", record)
+    for end in (streams.close, database.close, finish):
+        runtime.at_end(end)
     await runtime.run()

@@ -62,6 +62,8 @@ class PartitionManager:
                 await self.round()
             except StoreUnavailable as error:
                 _log.debug("round skipped", extra={"detail": error.message})
+                if isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
+                    self._degraded_reasons.report(STORAGE_REASON, error.message)
             except psycopg.Error as error:
                 self._degraded_reasons.report(STORAGE_REASON, str(error).partition("\n")[0])
             else:
@@ -99,9 +101,7 @@ class PartitionManager:
     async def _drop_days(self, kind: PartitioningMode, table: str, before_ns: int) -> None:
         if not kind.native:
             async with self._database.transaction() as connection:
-                await connection.execute(
-                    "SELECT drop_chunks(%s::regclass, older_than => %s::bigint)", [table, before_ns]
-                )
+                await connection.execute("SELECT drop_chunks_before(%s, %s)", [table, before_ns])
             return
         for _ in range(ROUND_DAYS_MAX):
             async with self._database.transaction() as connection:

@@ -43,7 +43,7 @@ class RecordingProgress:
         self._written_ns = self._clock.monotonic_ns()
         if published_time_ns:
             age_ns = self._clock.time_ns() - published_time_ns
-            self._meter.lag(age_ns / NANOSECONDS_PER_MILLISECOND)
+            self._meter.lag(age_ns)
 
     async def run(self) -> None:
         """Once a second, also while the database is away: find streams, measure lag, and commit

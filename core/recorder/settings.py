@@ -25,6 +25,9 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
     block_age_ms: int = 2_000
     """How long book updates and frames wait: the more of them form a block, the fewer bytes each
     takes."""
+    migrate: bool = True
+    """Whether the recorder brings the database to the schema of its version at its start. false:
+    ./venuemesh migrate does, and the recorder waits for it like all others."""
 
     def __post_init__(self) -> None:
         for key in ("chunk_rows_max", "chunk_bytes_max", "chunk_age_ms", "block_age_ms"):

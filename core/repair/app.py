@@ -19,10 +19,12 @@ from core.repair.settings import RepairSettings
 from core.repair.venue_clients import VenueClients
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
-from kit.base.database import Database, migrate_when_there
+from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import ProcessDraining
-from kit.base.runtime import ProcessIdentity, Runtime, Task, run_process
+from kit.base.migration import when_migrated
+from kit.base.redis_commands import refuse_cluster
+from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.marketdata.delivery.redis_streams import RedisStreams
 
@@ -41,8 +43,8 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
     runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
     degraded_reasons, metrics = DegradedReasons(runtime.meter), RepairMetrics(runtime.meter)
-    database = Database(mesh.database_url)
-    streams = RedisStreams(mesh.redis_url)
+    database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
+    streams = RedisStreams(mesh.redis_login_url, runtime.store_metrics)
     venues = VenueClients(runtime.directory, mesh.registry)
     record, store = RecordReader(database), HoleStore(database)
     publisher = RepairPublisher(streams, clock)
@@ -57,15 +59,9 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
     quality = QualityScorer(context, mesh.world)
 
     runtime.serve(repair_pb2.DESCRIPTOR, "Repair", RepairServicer(store, record, jobs, watchers))
+    runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("venues", venues.run)
-
-    def when_migrated(task: Task) -> Task:
-        async def run_it() -> None:
-            await migrate_when_there(mesh.database_url, degraded_reasons, clock)
-            await task()
-
-        return run_it
-
+    after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     tasks = {
         "finder": finder.run,
         "jobs": jobs.run,
@@ -76,7 +72,7 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
         # In a replay the clock says nothing of the time that is played.
         tasks["past_candles"] = past_candles.run
     for name, task in tasks.items():
-        runtime.run_task(name, when_migrated(task))
+        runtime.run_task(name, after_migration(task))
     runtime.when_draining(lambda: watchers.end(ProcessDraining("Repair is stopping")))
     for finish in (database.close, streams.close, venues.close):
         runtime.at_end(finish)

@@ -7,14 +7,15 @@ from decimal import Decimal, InvalidOperation
 import grpc
 from venuemesh.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
+from venuemesh.registry.v1 import registry_pb2
 
 from core.repair.record_reader import MinuteCandle
 from core.repair.trade_merge import ExactTrade
 from kit.base import errors, rpc, telemetry
-from kit.base.directory import ServiceDirectory
+from kit.base.directory import REGISTRY, VENUE, ServiceDirectory
 from kit.base.errors import RateLimited, UnknownVenue
+from kit.base.service_channels import ServiceChannels
 
-VENUE = "venue"
 CALL_SECONDS_MAX = 60.0
 """A venue's process keeps calls for the past back while more urgent ones wait."""
 PAGE_SIZE = 1_000
@@ -54,10 +55,10 @@ class VenueClients:
 
     def __init__(self, directory: ServiceDirectory, registry: str) -> None:
         self._directory = directory
-        self._registry = rpc.channel(registry)
+        self._registry = rpc.channel(registry, service_id=REGISTRY)
         self._catalog = catalog_pb2_grpc.CatalogStub(self._registry)
-        self._addresses: dict[str, str] = {}
-        self._channels: dict[str, tuple[str, grpc.aio.Channel]] = {}
+        self._instances: dict[str, registry_pb2.ServiceInstance] = {}
+        self._channels = ServiceChannels()
         self._features: dict[str, Features] = {}
         self.call_counts: dict[str, int] = {}
         """Calls so far, by venue."""
@@ -65,13 +66,11 @@ class VenueClients:
     async def run(self) -> None:
         """Follow the registry. Runs forever."""
         async for services in self._directory.watch(VENUE):
-            self._addresses = {
-                service.instance.name: service.instance.address for service in services
-            }
+            self._instances = {service.instance.name: service.instance for service in services}
 
     def runs(self, venue: str) -> bool:
         """Return whether a process of the venue is registered."""
-        return venue in self._addresses
+        return venue in self._instances
 
     async def features(self, venue: str) -> Features:
         """Return what its connector declares. Raises RetryableVenueError without the catalog."""
@@ -125,22 +124,15 @@ class VenueClients:
             }
 
     async def close(self) -> None:
-        for _, channel in self._channels.values():
-            await channel.close()
+        await self._channels.close()
         await self._registry.close()
 
     async def _stub(self, venue: str) -> "market_data_pb2_grpc.MarketDataAsyncStub":
-        address = self._addresses.get(venue)
-        if address is None:
+        instance = self._instances.get(venue)
+        if instance is None:
             raise RetryableVenueError(f"{venue} does not run", AWAY_SECONDS)
         self.call_counts[venue] = self.call_counts.get(venue, 0) + 1
-        known, channel = self._channels.get(venue, ("", None))
-        if channel is None or known != address:
-            if channel is not None:
-                await channel.close()
-            channel = rpc.channel(address)
-            self._channels[venue] = address, channel
-        return market_data_pb2_grpc.MarketDataStub(channel)
+        return market_data_pb2_grpc.MarketDataStub(await self._channels.to(venue, instance))
 
 
 @contextmanager

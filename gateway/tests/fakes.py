@@ -118,6 +118,10 @@ class FakeBridge(live_pb2_grpc.LiveServicer):
             yield live_pb2.SubscribeResponse(batches=[batch])
 
 
+Directories = Callable[[str, str], ServiceDirectory]
+"""The registry for a process with this service id and kind, which shows its own token."""
+
+
 class Process:
     """A gRPC server of this test, which the registry knows for as long as it is open."""
 
@@ -140,18 +144,25 @@ class Process:
 
 @asynccontextmanager
 async def process(
-    directory: ServiceDirectory, service_id: str, kind: str = "venue", name: str = ""
+    directory: Directories,
+    service_id: str,
+    kind: str = "venue",
+    name: str = "",
+    instance_id: str = "",
 ) -> AsyncIterator[Process]:
     """A process that serves and announces itself."""
     opened = Process(service_id, kind, name or service_id)
+    opened.instance.instance_id = instance_id
     await opened.server.start()
-    announcing = asyncio.create_task(directory.announce(lambda: opened.instance, status))
+    own = directory(service_id, kind)
+    announcing = asyncio.create_task(own.announce(lambda: opened.instance, status))
     try:
         yield opened
     finally:
         announcing.cancel()
         await asyncio.gather(announcing, return_exceptions=True)
-        await directory.withdraw(service_id)
+        await own.withdraw(opened.instance)
+        await own.close()
         await opened.server.stop(None)
 
 

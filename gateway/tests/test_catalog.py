@@ -16,7 +16,7 @@ from venuemesh.supervisor.v1 import supervisor_pb2, supervisor_pb2_grpc
 
 from gateway import installed_venues
 from gateway.catalog import VenueCatalog
-from gateway.registry import LOST_AFTER_S, ServiceRegistry
+from gateway.registry import LOST_AFTER_S, ProcessId, ServiceRegistry
 from gateway.service import CatalogServicer
 from gateway.tests.fakes import Process, StillClock, instance, process, status, succeeds
 from gateway.venue_activation import VenueActivator
@@ -126,7 +126,7 @@ async def test_a_running_venue_says_how_it_does(venues, registry):
     found.admin.score = admin_pb2.ConformanceScore(passed=3, failed_cards=["BOK-1"])
     await found.server.start()
     registry.register(found.instance)
-    registry.heartbeat("binance", status())
+    registry.heartbeat(ProcessId("binance"), status())
     venue = await VenueCatalog(venues, registry).venue("binance")
     await found.server.stop(None)
     assert venue.running.state == registry_pb2.SERVICE_STATE_SERVING
@@ -137,8 +137,9 @@ async def test_a_running_venue_says_how_it_does(venues, registry):
 
 async def test_a_venue_that_does_not_answer_is_listed_nevertheless(venues, registry):
     registry.register(instance("binance", "venue", "binance", "127.0.0.1:1"))
-    registry.heartbeat("binance", status(registry_pb2.SERVICE_STATE_DEGRADED))
-    listed = await VenueCatalog(venues, registry).venues()
+    registry.heartbeat(ProcessId("binance"), status(registry_pb2.SERVICE_STATE_DEGRADED))
+    catalog = VenueCatalog(venues, registry)
+    listed = await catalog.venues(catalog.venue_ids)
     assert [venue.venue for venue in listed] == sorted(venues)
     running = {venue.venue: venue.running for venue in listed if venue.HasField("running")}
     assert list(running) == ["binance"]
@@ -193,7 +194,7 @@ async def test_a_venue_that_is_not_installed(browser, call):
         answer = await response.json()
     assert response.status == 404
     assert answer["details"][0]["reason"] == UnknownVenue.reason
-    assert answer["details"][0]["metadata"] == {"venue": "nowhere"}
+    assert answer["details"][0]["metadata"]["venue"] == "nowhere"
 
 
 class FakeSupervisor(supervisor_pb2_grpc.SupervisorServicer):

@@ -7,12 +7,25 @@ from asyncio.subprocess import DEVNULL
 import pytest
 
 from gateway import service_contracts
-from gateway.envoy_configuration import GRACE_S, MEMORY_FILE, EnvoyConfiguration
-from gateway.registry import ServiceRegistry
+from gateway.envoy_access import GatewayAccess
+from gateway.envoy_admin import CLUSTERS, ROUTES, EnvoyAdmin
+from gateway.envoy_configuration import (
+    CLUSTERS_FILE,
+    GRACE_S,
+    MEMORY_FILE,
+    ROUTES_FILE,
+    ROUTES_FOLLOW_S,
+    EnvoyConfiguration,
+)
+from gateway.registry import ProcessId, ServiceRegistry
 from gateway.settings import GatewaySettings
 from gateway.tests.fakes import ADMIN, LIVE, MARKET_DATA, StillClock, eventually, instance
+from kit.base.access.settings import AccessSettings
+from kit.base.access.tokens import MeshNames
+from kit.base.access.trust import TrustedKeys
 from kit.base.errors import SettingError
 from kit.base.settings import MeshSettings
+from kit.base.tracing.settings import TelemetrySettings
 from ops.embedded import envoy
 
 CONTRACTS = service_contracts.load()
@@ -28,6 +41,9 @@ class Files:
             settings or GatewaySettings(),
             MeshSettings(data_dir=str(folder), **mesh),
             CONTRACTS,
+            GatewayAccess(
+                AccessSettings(required=True), MeshNames("local"), TrustedKeys, "session"
+            ),
             self.registry,
             clock,
         )
@@ -36,11 +52,30 @@ class Files:
         return json.loads((self.configuration.folder / name).read_text())
 
     def clusters(self):
-        return {found["name"]: found for found in self.read("clusters.yaml")["resources"]}
+        return {found["name"]: found for found in self.read(CLUSTERS_FILE)["resources"]}
 
     def routes(self):
-        configuration = self.read("routes.yaml")["resources"][0]
+        configuration = self.read(ROUTES_FILE)["resources"][0]
         return configuration["virtual_hosts"][0]["routes"]
+
+
+class FakeEnvoy:
+    """Uses what is written when it is asked for the third time, or never."""
+
+    def __init__(self, files, *, follows=True):
+        self.asked = 0
+        self._files = files
+        self._follows = follows
+
+    async def versions(self):
+        self.asked += 1
+        if not self._follows or self.asked < 3:
+            return {CLUSTERS: "before", ROUTES: self._files.read(ROUTES_FILE)["version_info"]}
+        return {
+            CLUSTERS: self._files.read(CLUSTERS_FILE)["version_info"],
+            ROUTES: self._files.read(ROUTES_FILE)["version_info"],
+            "other": "1",
+        }
 
 
 @pytest.fixture
@@ -125,32 +160,59 @@ def test_streams_have_no_timeout_and_other_rest_calls_have(files):
     assert timeouts["/v1/venues/binance/instruments"] == ("60s", None)
 
 
+def inodes(folder):
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return {str(file.relative_to(folder)): file.stat().st_ino for file in files}
+
+
 def test_what_has_not_changed_is_not_written_again(files):
     files.configuration.write()
-    before = {file.name: file.stat().st_ino for file in files.configuration.folder.iterdir()}
+    before = inodes(files.configuration.folder)
     files.registry.register(BINANCE)
     files.configuration.write()
-    after = {file.name: file.stat().st_ino for file in files.configuration.folder.iterdir()}
+    after = inodes(files.configuration.folder)
     changed = {name for name in after if after[name] != before[name]}
-    assert changed == {"clusters.yaml", "routes.yaml", MEMORY_FILE}
+    assert changed == {CLUSTERS_FILE, ROUTES_FILE, MEMORY_FILE}
 
 
 def test_only_the_loopback_is_listened_on(files):
     files.configuration.write()
-    bootstrap = files.read("bootstrap.yaml")
-    listeners = [*bootstrap["static_resources"]["listeners"], bootstrap["admin"]]
+    bootstrap = files.read("bootstrap.json")
+    listeners = bootstrap["static_resources"]["listeners"]
     hosts = {found["address"]["socket_address"]["address"] for found in listeners}
     assert hosts == {"127.0.0.1"}
 
 
-def test_in_a_container_the_administration_stays_on_the_loopback(tmp_path, clock):
+def test_in_a_container_the_gateway_listens_on_every_address(tmp_path, clock):
     files = Files(tmp_path, clock, host="0.0.0.0", advertise_host="registry")
     files.configuration.write()
-    bootstrap = files.read("bootstrap.yaml")
+    bootstrap = files.read("bootstrap.json")
     public = bootstrap["static_resources"]["listeners"][0]
     assert public["address"]["socket_address"]["address"] == "0.0.0.0"
-    assert bootstrap["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
     assert addresses(files.clusters()["registry"]) == [("registry", 8082)]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_envoys_metrics_leave_the_loopback_only_on_purpose(host, tmp_path, clock):
+    files = Files(tmp_path, clock, host="0.0.0.0", advertise_host="registry")
+    if host != "127.0.0.1":
+        files.configuration.telemetry = TelemetrySettings(metrics_host=host)
+    files.configuration.write()
+    metrics = files.read("bootstrap.json")["static_resources"]["listeners"][1]
+    assert (metrics["name"], metrics["address"]["socket_address"]["address"]) == ("metrics", host)
+
+
+def test_only_its_owner_reaches_the_administration(files, tmp_path):
+    files.configuration.write()
+    socket = str(files.configuration.folder / "admin.sock")
+    assert files.read("bootstrap.json")["admin"] == {
+        "address": {"pipe": {"path": socket, "mode": 0o600}}
+    }
+
+
+def test_a_socket_with_a_path_that_is_too_long_is_refused(tmp_path, clock):
+    with pytest.raises(SettingError, match="admin_socket"):
+        Files(tmp_path / ("long" * 30), clock).configuration.write()
 
 
 async def test_hosts_may_be_added_or_all_be_let_in(tmp_path, clock):
@@ -160,10 +222,10 @@ async def test_hosts_may_be_added_or_all_be_let_in(tmp_path, clock):
     ]:
         files = Files(tmp_path / str(len(hosts)), clock, GatewaySettings(hosts=hosts))
         files.configuration.write()
-        virtual_hosts = files.read("routes.yaml")["resources"][0]["virtual_hosts"]
+        virtual_hosts = files.read(ROUTES_FILE)["resources"][0]["virtual_hosts"]
         assert [found["domains"] for found in virtual_hosts] == domains
         program = (envoy.binary(), "--mode", "validate", "--config-path")
-        bootstrap = files.configuration.folder / "bootstrap.yaml"
+        bootstrap = files.configuration.folder / "bootstrap.json"
         checked = await asyncio.create_subprocess_exec(
             *program, bootstrap, stdout=DEVNULL, stderr=DEVNULL
         )
@@ -176,7 +238,7 @@ async def test_it_follows_the_registry(files):
     assert f"{ADMIN}/binance" not in files.clusters()
     files.registry.register(BINANCE)
     assert await eventually(lambda: f"{ADMIN}/binance" in files.clusters())
-    files.registry.unregister("binance")
+    files.registry.unregister(ProcessId("binance"))
     assert await eventually(lambda: f"{ADMIN}/binance" not in files.clusters())
     running.cancel()
 
@@ -212,8 +274,38 @@ def test_a_folder_that_cannot_be_written_is_a_wrong_setting(tmp_path, clock):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"port": 0}, {"public_port": 70_000}, {"web_port": -1}, {"hosts": ()}]
+    "wrong",
+    [
+        {"port": 0},
+        {"public_port": 70_000},
+        {"web_port": -1},
+        {"hosts": ()},
+        {"origins": ("http://localhost:3000/",)},
+        {"calls_per_second": 0},
+    ],
 )
 def test_a_wrong_setting_is_refused(wrong):
     with pytest.raises(SettingError, match=f"gateway.{next(iter(wrong))}"):
         GatewaySettings(**wrong)
+
+
+async def test_it_settles_when_envoy_uses_what_is_written(files, clock):
+    files.configuration.write()
+    files.registry.register(BINANCE)
+    began_ns, files.configuration.envoy = clock.now_ns, FakeEnvoy(files)
+    await files.configuration.settle()
+    # It has not waited for anybody else to write it.
+    assert "venuemesh.marketdata.v1.MarketData/binance" in files.clusters()
+    assert files.configuration.envoy.asked == 3
+    assert clock.now_ns - began_ns < ROUTES_FOLLOW_S * 1e9
+
+
+async def test_it_does_not_wait_for_ever_for_envoy(files, clock):
+    files.configuration.write()
+    began_ns, files.configuration.envoy = clock.now_ns, FakeEnvoy(files, follows=False)
+    await files.configuration.settle()
+    assert clock.now_ns - began_ns >= ROUTES_FOLLOW_S * 1e9
+
+
+async def test_an_envoy_that_cannot_be_asked_has_no_versions(tmp_path):
+    assert await EnvoyAdmin(str(tmp_path / "nowhere.sock")).versions() == {}

@@ -6,9 +6,10 @@ import struct
 import aiohttp
 import grpc
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
 from venuemesh.history.v1 import history_pb2, history_pb2_grpc
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
@@ -16,7 +17,6 @@ from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 
 from gateway import service_contracts
 from gateway.tests.fakes import MARKET_DATA, UNLISTED, Process, process, succeeds
-from kit.base import rpc
 from kit.base.errors import error_info, reason_of
 from kit.base.rpc import STREAM_WRITER
 from tests.support.waiting import WAIT_SECONDS_MAX
@@ -55,6 +55,23 @@ async def test_nobody_outside_can_say_that_he_writes_the_streams(directory, chan
         assert STREAM_WRITER[0] not in opened.venue.metadata
 
 
+async def test_a_request_is_passed_on_once_it_is_whole(channel):
+    """Otherwise the stream of a caller that still reads a long answer would be reset."""
+    stub = registry_pb2_grpc.RegistryStub(channel)
+    request = registry_pb2.ListServicesRequest()
+    call = channel.stream_unary(
+        "/venuemesh.registry.v1.Registry/ListServices",
+        request_serializer=registry_pb2.ListServicesRequest.SerializeToString,
+        response_deserializer=registry_pb2.ListServicesResponse.FromString,
+    )()
+    await call.write(request)
+    for _ in range(5):
+        await stub.ListServices(request)
+    assert not call.done()
+    await call.done_writing()
+    assert (await call).services
+
+
 async def test_the_header_chooses_the_process(directory, channel):
     stub = admin_pb2_grpc.AdminStub(channel)
     async with process(directory, "first"), process(directory, "second"):
@@ -65,6 +82,40 @@ async def test_the_header_chooses_the_process(directory, channel):
                 )
             )
             assert answer.instance.service_id == service_id
+
+
+@pytest.mark.parametrize("header", ["", "second", "nobody"])
+async def test_the_request_chooses_the_process(header, directory, channel):
+    """With and without a header, which may even name another one."""
+    metadata = [*to_venue(header), *to_service(header)] if header else []
+    instruments = market_data_pb2_grpc.MarketDataStub(channel)
+    status = admin_pb2_grpc.AdminStub(channel)
+    async with process(directory, "first"), process(directory, "second"):
+        for name in ("first", "second"):
+            request = market_data_pb2.ListInstrumentsRequest(venue=name, page_size=1)
+            answer = await succeeds(
+                lambda request=request: instruments.ListInstruments(request, metadata=metadata)
+            )
+            assert answer.instruments[0].venue == name
+            wanted = admin_pb2.GetStatusRequest(service_id=name)
+            answer = await succeeds(
+                lambda wanted=wanted: status.GetStatus(wanted, metadata=metadata)
+            )
+            assert answer.instance.service_id == name
+
+
+async def test_the_request_of_a_stream_chooses_the_venue(directory, channel, browser):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    request = market_data_pb2.SubscribeRequest(venue="chosen")
+    async with process(directory, "chosen"), process(directory, "other"):
+        await succeeds(lambda: stub.ListInstruments(_some(), metadata=to_venue("chosen")))
+        call = stub.Subscribe(request)
+        assert (await call.read()).batches[0].venue == "chosen"
+        call.cancel()
+        async with _web_request(browser, SUBSCRIBE, request, "") as response:
+            _, payload = await _web_frame(response)
+        message = market_data_pb2.SubscribeResponse.FromString(payload)
+        assert message.batches[0].venue == "chosen"
 
 
 async def test_a_stream_delivers_each_message_at_once(directory, channel):
@@ -85,7 +136,7 @@ async def test_a_route_does_not_wait_for_a_heartbeat(door, channel):
     stub = market_data_pb2_grpc.MarketDataStub(channel)
     fresh = Process("fresh", "venue", "fresh")
     await fresh.server.start()
-    async with rpc.channel(door.registry_address) as direct:
+    async with door.process_channel("fresh") as direct:
         registry = registry_pb2_grpc.RegistryStub(direct)
 
         async def register_and_call():
@@ -104,7 +155,7 @@ async def test_an_unknown_venue_is_said_to_be_unknown(door, channel):
         await stub.ListInstruments(_some(), metadata=to_venue("nowhere"))
     info = error_info(caught.value)
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-    assert (info.reason, dict(info.metadata)) == ("UNKNOWN_SERVICE", {"name": "nowhere"})
+    assert (info.reason, info.metadata["name"]) == ("UNKNOWN_SERVICE", "nowhere")
 
 
 async def test_a_stream_of_an_unknown_venue_is_refused_too(door, channel):
@@ -127,7 +178,7 @@ async def test_a_call_that_names_nobody_is_a_bad_request(door, channel):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.GetStatus(admin_pb2.GetStatusRequest())
     info = error_info(caught.value)
-    assert (info.reason, info.metadata["field"]) == ("BAD_REQUEST", "venuemesh-service")
+    assert (info.reason, info.metadata["field"]) == ("BAD_REQUEST", "service_id")
 
 
 async def test_a_contract_that_nobody_serves_is_unknown(door, channel):
@@ -156,14 +207,26 @@ async def test_a_process_that_is_down_is_unavailable(directory, channel):
     assert "does not answer" in caught.value.details()
 
 
-async def test_reflection_lists_every_contract(door, channel):
-    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-    request = reflection_pb2.ServerReflectionRequest(list_services="*")
-    call = stub.ServerReflectionInfo(iter([request]))
-    answer = await call.read()
-    names = {service.name for service in answer.list_services_response.service}
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_lists_and_describes_every_contract(door, channel, version):
+    # The messages of the two versions are the same.
+    ask = channel.stream_stream(
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+        reflection_pb2.ServerReflectionRequest.SerializeToString,
+        reflection_pb2.ServerReflectionResponse.FromString,
+    )()
+    await ask.write(reflection_pb2.ServerReflectionRequest(list_services="*"))
+    listed = (await ask.read()).list_services_response
+    names = {service.name for service in listed.service}
     assert {contract.name for contract in service_contracts.load().services} < names
-    call.cancel()
+    assert f"grpc.reflection.{version}.ServerReflection" in names
+    for name in names:
+        await ask.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol=name))
+        found = (await ask.read()).file_descriptor_response.file_descriptor_proto
+        files = [FileDescriptorProto.FromString(file) for file in found]
+        services = {f"{file.package}.{one.name}" for file in files for one in file.service}
+        assert name in services
+    ask.cancel()
 
 
 async def test_health_is_that_of_the_registry(door, channel):

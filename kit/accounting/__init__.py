@@ -5,6 +5,7 @@ money           amounts as integers of 10^-18, and exact ratios of them
 contract        an instrument's units, and the value of a size at a price
 instruments     the unit of sizes and the notional, from an Instrument message
 position        size, average entry price, realised and unrealised profit of one instrument
+lots            the same by lots: first in, first out
 average_prices  average prices of fills
 fees            fee tiers, maker and taker, and the traded volume that selects the tier
 wallet          balances, reserved amounts and positions of one account

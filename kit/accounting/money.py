@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
 
+from kit.base.numbers import NumberError, format_scaled, parse_number
+
 ATOM_PLACES = 18
 ATOMS_PER_UNIT: int = 10**ATOM_PLACES
 ATOM = Decimal(1).scaleb(-ATOM_PLACES)
@@ -21,6 +23,23 @@ def amount_of(atoms: int) -> Decimal:
 def atoms_of(amount: Decimal) -> int:
     """Return a decimal amount in atoms; digits below one atom are cut off."""
     return int(EXACT.scaleb(amount, ATOM_PLACES))
+
+
+def parse_atoms(text: str) -> int:
+    """Return the atoms of a decimal text. Raises NumberError when it is not a number, or smaller
+    than an atom in its last digit."""
+    unscaled, places = parse_number(text)
+    if places <= ATOM_PLACES:
+        return unscaled * int(10 ** (ATOM_PLACES - places))
+    atoms, rest = divmod(unscaled, int(10 ** (places - ATOM_PLACES)))
+    if rest:
+        raise NumberError(f"{text!r} has more than {ATOM_PLACES} decimal places")
+    return atoms
+
+
+def atoms_text(atoms: int) -> str:
+    """Return atoms as decimal text without trailing zeros."""
+    return format_scaled(atoms, ATOM_PLACES)
 
 
 @dataclass(frozen=True, slots=True)

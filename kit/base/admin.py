@@ -9,9 +9,12 @@ from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2
 
 from kit.base.errors import BadRequest, NotSupported
+from kit.base.paging import page_of
 from kit.base.telemetry import Meter, set_log_level
 
 STATUS_INTERVAL_MS = 1_000
+INSTANCE_SEPARATOR = "@"
+"""Between service id and instance id, neither of which has it."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -57,11 +60,13 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
     async def GetStatus(
         self, request: admin_pb2.GetStatusRequest, context: Context
     ) -> admin_pb2.GetStatusResponse:
+        self._check_service(request.service_id)
         return self._status()
 
     async def StreamStatus(
         self, request: admin_pb2.StreamStatusRequest, context: Context
     ) -> AsyncIterator[admin_pb2.StreamStatusResponse]:
+        self._check_service(request.service_id)
         interval_ms = request.interval_ms or STATUS_INTERVAL_MS
         if not 100 <= interval_ms <= 60_000:
             raise BadRequest(
@@ -77,42 +82,50 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
     async def ListSubscriptions(
         self, request: admin_pb2.ListSubscriptionsRequest, context: Context
     ) -> admin_pb2.ListSubscriptionsResponse:
-        rows = self._venue().subscriptions()
-        return admin_pb2.ListSubscriptionsResponse(subscriptions=rows)
+        self._check_service(request.service_id)
+        rows = sorted(self._venue().subscriptions(), key=_order)
+        page, token = page_of(request, rows, _order)
+        return admin_pb2.ListSubscriptionsResponse(subscriptions=page, next_page_token=token)
 
     async def UpdateSubscriptions(
         self, request: admin_pb2.UpdateSubscriptionsRequest, context: Context
     ) -> admin_pb2.UpdateSubscriptionsResponse:
+        self._check_service(request.service_id)
         symbols = await self._venue().update(request.add_symbols, request.remove_symbols)
         return admin_pb2.UpdateSubscriptionsResponse(symbols=symbols)
 
     async def Reconnect(
         self, request: admin_pb2.ReconnectRequest, context: Context
     ) -> admin_pb2.ReconnectResponse:
+        self._check_service(request.service_id)
         await self._venue().reconnect()
         return admin_pb2.ReconnectResponse()
 
     async def Pause(
         self, request: admin_pb2.PauseRequest, context: Context
     ) -> admin_pb2.PauseResponse:
+        self._check_service(request.service_id)
         await self._venue().pause()
         return admin_pb2.PauseResponse()
 
     async def Resume(
         self, request: admin_pb2.ResumeRequest, context: Context
     ) -> admin_pb2.ResumeResponse:
+        self._check_service(request.service_id)
         await self._venue().resume()
         return admin_pb2.ResumeResponse()
 
     async def Drain(
         self, request: admin_pb2.DrainRequest, context: Context
     ) -> admin_pb2.DrainResponse:
+        self._check_service(request.service_id)
         self._drain()
         return admin_pb2.DrainResponse()
 
     async def SetLogLevel(
         self, request: admin_pb2.SetLogLevelRequest, context: Context
     ) -> admin_pb2.SetLogLevelResponse:
+        self._check_service(request.service_id)
         if request.level not in LOG_LEVELS:
             raise BadRequest(
                 f"no log level {request.level!r}",
@@ -123,10 +136,18 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         set_log_level(request.level)
         return admin_pb2.SetLogLevelResponse()
 
+    def _check_service(self, named: str) -> None:
+        """A call may reach this process by a header or a path that names another process than the
+        request does. One of several instances is called as SERVICE@INSTANCE."""
+        own = self._instance.service_id
+        if named not in ("", own, f"{own}{INSTANCE_SEPARATOR}{self._instance.instance_id}"):
+            text = f"this is the process {own}, and the request names {named!r}"
+            raise BadRequest(text, field="service_id", value=named, allowed=own)
+
     def _status(self) -> admin_pb2.GetStatusResponse:
         return admin_pb2.GetStatusResponse(
             instance=self._instance,
-            status=self._meter.status(),
+            status=self._meter.shown_status(),
             counters=self._meter.counters,
             conformance=self._venue_control.conformance() if self._venue_control else None,
         )
@@ -139,3 +160,7 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
                 wanted="venue",
             )
         return self._venue_control
+
+
+def _order(row: admin_pb2.Subscription) -> list[int | str]:
+    return [row.symbol, row.channel]

@@ -1,4 +1,4 @@
-"""PostgreSQL: transactions, migrations, and the stream positions of consumers.
+"""PostgreSQL: transactions, and the stream positions of consumers.
 
 A consumer stores its positions in the same transaction as the rows that it makes of the entries.
 Positions move only from where the consumer last saw them: of two processes that consume the same
@@ -6,44 +6,53 @@ entries, one commits and the other gets ``ConsumerPositionConflict``.
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from pathlib import Path
 from typing import TypeAlias
 
 import psycopg
-from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
-from psycopg.rows import TupleRow
 
-from kit.base import telemetry
-from kit.base.backoff import delays
-from kit.base.clock import Clock
+from kit.base import schema
 from kit.base.cursor import START, Cursor, StreamKey
-from kit.base.degradation import DegradedReasons
-from kit.base.errors import SettingError, StoreUnavailable
+from kit.base.errors import StoreUnavailable
+from kit.base.schema import SCHEMA_DIR
+from kit.base.store_metrics import StoreMetrics
 
-SCHEMA_DIR = Path(__file__).resolve().parents[2] / "schema"
 POSTGRESQL = "postgresql"
 """Name of the database in ``DegradedReasons`` and in the metadata of StoreUnavailable."""
 CONNECTIONS_MAX = 4
 CONNECT_SECONDS_MAX = 5
-MIGRATION_LOCK = 7_466_083_219_551
-"""Key of the advisory lock; nothing else in the database uses it."""
+HELD_MS_MAX = 10_000
+"""How long a transaction that holds positions of a consumer may wait for its process."""
 
 UNAVAILABLE = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     # After a failover the connection may be to a read-only replica.
     psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
 )
 
-Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+LOGIN_REJECTED = (
+    "password authentication failed",
+    "no password supplied",
+    "is not permitted to log in",
+    "pg_hba.conf",
+    "permission denied for database",
+    'FATAL:  role "',
+)
+"""In the text of a server that rejects a login; psycopg has no code of these errors."""
 
-_log = telemetry.logger("database")
+Connection: TypeAlias = schema.Connection
 
 
 class ConsumerPositionConflict(Exception):
@@ -51,10 +60,25 @@ class ConsumerPositionConflict(Exception):
 
 
 class Database:
-    """A small pool of connections to one database, opened on demand."""
+    """A small pool of connections to one database, opened on demand.
 
-    def __init__(self, url: str, connections_max: int = CONNECTIONS_MAX) -> None:
+    Each new connection compares the schema of the database with the one of this program: neither
+    writes nor reads what it does not know. ``accepts_older_schema`` is for readers of a record that
+    another mesh has left. ``url`` has the password, which no error and no log shows.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        connections_max: int = CONNECTIONS_MAX,
+        schema_dir: Path = SCHEMA_DIR,
+        accepts_older_schema: bool = False,
+        metrics: StoreMetrics | None = None,
+    ) -> None:
         self._url = url
+        self._metrics = metrics
+        self._schema_dir = schema_dir
+        self._accepts_older_schema = accepts_older_schema
         self._idle: list[Connection] = []
         self._room = asyncio.Semaphore(connections_max)
 
@@ -62,12 +86,13 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection in a transaction, committed at the end of the context.
 
-        Raises StoreUnavailable when the database is or becomes unavailable. The transaction is then
+        Raises StoreUnavailable when the database is or becomes unavailable, rejects the login or a
+        statement of this role, and when this program cannot use its schema. The transaction is then
         not committed; if it happens during the commit, it may be. Other errors of psycopg pass
         through. Waits while ``connections_max`` transactions are open.
         """
-        async with self._room:
-            with _translated():
+        async with self._turn():
+            with translated(self._url), self._measured():
                 connection = await self._begin()
                 try:
                     yield connection
@@ -84,6 +109,14 @@ class Database:
         while self._idle:
             await self._idle.pop().close()
 
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        return self._room if self._metrics is None else self._metrics.turn(self._room)
+
+    def _measured(self) -> AbstractContextManager[None]:
+        if self._metrics is None:
+            return nullcontext()
+        return self._metrics.call(POSTGRESQL, "transaction", psycopg.Error)
+
     async def _begin(self) -> Connection:
         while self._idle:
             connection = self._idle.pop()
@@ -94,9 +127,20 @@ class Database:
                 await connection.close()
             else:
                 return connection
-        connection = await _connect(self._url)
-        await connection.execute("BEGIN")
+        connection = await connect(self._url)
+        try:
+            await self._require_schema(connection)
+            await connection.execute("BEGIN")
+        except BaseException:
+            await connection.close()
+            raise
         return connection
+
+    async def _require_schema(self, connection: Connection) -> None:
+        found = await schema.state(connection, schema.files(self._schema_dir))
+        if found.problem and not (self._accepts_older_schema and found.is_older):
+            name = database_name(self._url)
+            raise StoreUnavailable(f"database {name} {found.problem}", store=POSTGRESQL)
 
     async def _put_back(self, connection: Connection) -> None:
         if connection.info.transaction_status == TransactionStatus.IDLE:
@@ -121,8 +165,9 @@ async def save_positions(
 ) -> None:
     """Move positions from ``before`` (START where it has none) within the caller's transaction.
 
-    Call it first in the transaction: it holds the positions until the commit. Raises
-    ConsumerPositionConflict when one of them is not where ``before`` says.
+    Call it first in the transaction: it holds the positions until the commit. A process that hangs
+    meanwhile loses its connection, so that another one can go on. Raises ConsumerPositionConflict
+    when one of them is not where ``before`` says.
     """
     keys = sorted(positions, key=str)
     names = list(map(str, keys))
@@ -137,7 +182,8 @@ async def save_positions(
         " FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])"
         "   AS move (stream, old_epoch, old_sequence, epoch, sequence)"
         " WHERE position.consumer = %s AND position.stream = move.stream"
-        "   AND position.epoch = move.old_epoch AND position.sequence = move.old_sequence",
+        "   AND position.epoch = move.old_epoch AND position.sequence = move.old_sequence"
+        " RETURNING set_config('idle_in_transaction_session_timeout', %s, true)",
         [
             names,
             [old.epoch for old in olds],
@@ -145,45 +191,11 @@ async def save_positions(
             [positions[key].epoch for key in keys],
             [positions[key].sequence for key in keys],
             consumer,
+            f"{HELD_MS_MAX}ms",
         ],
     )
     if moved.rowcount != len(keys):
         raise ConsumerPositionConflict(f"another process has moved the positions of {consumer}")
-
-
-async def migrate_when_there(url: str, degraded_reasons: DegradedReasons, clock: Clock) -> None:
-    """Migrate as soon as the database is available."""
-    for delay_seconds in delays():
-        try:
-            await migrate(url)
-        except StoreUnavailable as error:
-            degraded_reasons.report(POSTGRESQL, error.message)
-            await clock.sleep(delay_seconds)
-        else:
-            degraded_reasons.clear(POSTGRESQL)
-            return
-
-
-async def migrate(url: str, schema_dir: Path = SCHEMA_DIR) -> None:
-    """Bring the database to the schema of this version; create it if the server has none.
-
-    The files ``NNNN_*.sql`` are applied in the order of their numbers, each once and in its own
-    transaction. Several processes may call it at the same time. Raises SettingError when
-    the schema of the database was not made by these files (it may be newer), or when a file fails,
-    which is then rolled back; StoreUnavailable when the database is unavailable.
-    """
-    files = [Migration.read(path) for path in sorted(schema_dir.glob("[0-9]*.sql"))]
-    with _translated():
-        try:
-            connection = await _connect(url)
-        except psycopg.OperationalError as error:
-            if f'database "{database_name(url)}" does not exist' not in str(error):
-                raise
-            await _create_database(url)
-            connection = await _connect(url)
-        async with connection:
-            await connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
-            await _apply(connection, files, database_name(url))
 
 
 def database_name(url: str) -> str:
@@ -191,73 +203,8 @@ def database_name(url: str) -> str:
     return str(conninfo_to_dict(url).get("dbname", ""))
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """A file of the schema."""
-
-    number: int
-    name: str
-    text: str
-    checksum: str
-
-    @classmethod
-    def read(cls, path: Path) -> "Migration":
-        """Read the file NNNN_name.sql."""
-        text = path.read_text()
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        return cls(int(path.stem.partition("_")[0]), path.name, text, digest)
-
-
-async def _apply(connection: Connection, files: list[Migration], database: str) -> None:
-    await connection.execute(
-        "CREATE TABLE IF NOT EXISTS schema_migrations (number int PRIMARY KEY, name text NOT NULL,"
-        " checksum text NOT NULL, applied_time timestamptz NOT NULL DEFAULT now())"
-    )
-    rows = await connection.execute("SELECT number, name, checksum FROM schema_migrations")
-    applied = {number: (name, checksum) async for number, name, checksum in rows}
-    known = {file.number: file for file in files}
-    for number, (name, checksum) in sorted(applied.items()):
-        file = known.get(number)
-        if file is None or file.checksum != checksum:
-            newer = file is None and number > max(known, default=0)
-            difference = "different here" if file else "unknown here"
-            remedy = "start a newer version" if newer else "name another database"
-            allowed = f"was made with {name}, which is {difference}; {remedy}"
-            raise SettingError("mesh.database_url", database, allowed)
-    for file in files:
-        if file.number not in applied:
-            try:
-                await _apply_one(connection, file)
-            except UNAVAILABLE:
-                raise
-            except psycopg.Error as error:
-                words = str(error).strip().splitlines() or [type(error).__name__]
-                allowed = f"cannot take {file.name}, and is as it was before: {words[0]}"
-                raise SettingError("mesh.database_url", database, allowed) from error
-            _log.info("schema changed", extra={"migration": file.name})
-
-
-async def _apply_one(connection: Connection, file: Migration) -> None:
-    async with connection.transaction():
-        await connection.execute(file.text.encode())
-        await connection.execute(
-            "INSERT INTO schema_migrations (number, name, checksum) VALUES (%s, %s, %s)",
-            [file.number, file.name, file.checksum],
-        )
-
-
-async def _create_database(url: str) -> None:
-    connection = await _connect(make_conninfo(url, dbname="postgres"))
-    async with connection:
-        try:
-            name = sql.Identifier(database_name(url))
-            await connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-            # Another process has created it meanwhile.
-            _log.debug("the database was created at the same time")
-
-
-async def _connect(url: str) -> Connection:
+async def connect(url: str) -> Connection:
+    """A connection that commits each statement. Raises psycopg.OperationalError."""
     return await psycopg.AsyncConnection.connect(
         url, autocommit=True, connect_timeout=CONNECT_SECONDS_MAX
     )
@@ -271,11 +218,31 @@ async def _roll_back(connection: Connection) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated(url: str) -> Iterator[None]:
+    """Raise StoreUnavailable in place of the errors of an unavailable database, and of a login or a
+    statement that it rejects: an administrator can correct those while the process waits."""
     try:
         yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        text = f"PostgreSQL refuses a statement of role {_user_of(url)!r}: {_reason(error)}"
+        remedy = "run ./venuemesh migrate as the owner of the tables"
+        raise StoreUnavailable(f"{text}; {remedy}", store=POSTGRESQL) from error
     except UNAVAILABLE as error:
-        words = str(error).strip().splitlines() or [type(error).__name__]
+        reason = _reason(error)
+        if any(words in reason for words in LOGIN_REJECTED):
+            text = f"PostgreSQL rejects the login of role {_user_of(url)!r}: {reason}"
+            remedy = "correct mesh.database_url or mesh.database_password_file"
+            raise StoreUnavailable(f"{text}; {remedy}", store=POSTGRESQL) from error
         # Only a running server sends an error code: it starts, stops, or has no free connection.
         says = "is away" if error.sqlstate is None else "refuses"
-        raise StoreUnavailable(f"PostgreSQL {says}: {words[0]}", store=POSTGRESQL) from error
+        raise StoreUnavailable(f"PostgreSQL {says}: {reason}", store=POSTGRESQL) from error
+
+
+def _user_of(url: str) -> str:
+    return str(conninfo_to_dict(url).get("user", ""))
+
+
+def _reason(error: psycopg.Error) -> str:
+    """One line of an error; it has several where several addresses were tried."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return next((line for line in lines if "FATAL:" in line), lines[0]).strip()

@@ -25,6 +25,20 @@ VenuemeshError
 ├── AccountNotReady       FAILED_PRECONDITION  try again when the account is ready
 ├── LimitExceeded         FAILED_PRECONDITION  reduce the order, or what is open
 ├── CredentialsRejected    PERMISSION_DENIED    correct the account's credentials
+├── TokenMissing          UNAUTHENTICATED      show a token
+├── TokenInvalid          UNAUTHENTICATED      get a new token
+├── TokenExpired          UNAUTHENTICATED      get a new token
+├── TokenRevoked          UNAUTHENTICATED      get a new token
+├── RoleMissing           PERMISSION_DENIED    call with a token that has one of the roles
+├── CallerLimited         RESOURCE_EXHAUSTED   call less often, or end streams
+├── GroupUnbalanced       INVALID_ARGUMENT     post one transfer for each asset
+├── AmountOutOfBounds     INVALID_ARGUMENT     correct the amount
+├── AccountInvalid        INVALID_ARGUMENT     correct the account of the ledger
+├── GroupIdReused         ALREADY_EXISTS       use a new group id
+├── UnknownEvent          NOT_FOUND            ask for an event that is logged
+├── UnknownCheckpoint     NOT_FOUND            see Audit.ListCheckpoints
+├── UnknownStrategy       NOT_FOUND            see Detector.ListStrategies
+├── HoldEnded             FAILED_PRECONDITION  see its state
 └── InternalError         INTERNAL             look up error_id in the log
 
 SettingError is not in this tree: it stops a process before it serves requests.
@@ -36,6 +50,8 @@ from typing import ClassVar
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
+
+from kit.base.store_urls import redacted
 
 DOMAIN = "venuemesh"
 STATUS_DETAILS_KEY = "grpc-status-details-bin"
@@ -184,6 +200,13 @@ class ApprovalRejected(VenuemeshError):
     reason = "APPROVAL_REFUSED"
 
 
+class InstanceReplaced(VenuemeshError):
+    """Metadata: name, instance."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+    reason = "INSTANCE_REPLACED"
+
+
 class RequestIdReused(VenuemeshError):
     """Metadata: request_id."""
 
@@ -226,16 +249,117 @@ class CredentialsRejected(VenuemeshError):
     reason = "CREDENTIALS_REFUSED"
 
 
+class TokenMissing(VenuemeshError):
+    """No metadata."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    reason = "TOKEN_MISSING"
+
+
+class TokenInvalid(VenuemeshError):
+    """No metadata."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    reason = "TOKEN_INVALID"
+
+
+class TokenExpired(VenuemeshError):
+    """Metadata: token_id."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    reason = "TOKEN_EXPIRED"
+
+
+class TokenRevoked(VenuemeshError):
+    """Metadata: token_id."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    reason = "TOKEN_REVOKED"
+
+
+class RoleMissing(VenuemeshError):
+    """Metadata: method, roles."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    reason = "ROLE_MISSING"
+
+
+class CallerLimited(VenuemeshError):
+    """Metadata: limit."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = "CALLER_LIMITED"
+
+
+class GroupUnbalanced(VenuemeshError):
+    """Metadata: group_id, field, debit_asset, credit_asset."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = "GROUP_UNBALANCED"
+
+
+class AmountOutOfBounds(VenuemeshError):
+    """Metadata: field, value, allowed."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = "AMOUNT_OUT_OF_BOUNDS"
+
+
+class AccountInvalid(VenuemeshError):
+    """Metadata: field, value, allowed."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = "ACCOUNT_INVALID"
+
+
+class GroupIdReused(VenuemeshError):
+    """Metadata: group_id."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+    reason = "GROUP_ID_REUSED"
+
+
+class UnknownEvent(VenuemeshError):
+    """Metadata: event_id."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "UNKNOWN_EVENT"
+
+
+class UnknownCheckpoint(VenuemeshError):
+    """Metadata: size."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "UNKNOWN_CHECKPOINT"
+
+
+class UnknownStrategy(VenuemeshError):
+    """Metadata: strategy."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "UNKNOWN_STRATEGY"
+
+
+class HoldEnded(VenuemeshError):
+    """Metadata: hold_id, state."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "HOLD_ENDED"
+
+
 class InternalError(VenuemeshError):
     """Metadata: error_id."""
 
 
 class SettingError(Exception):
-    """A setting is invalid. The text has the key, the value and the allowed values."""
+    """A setting is invalid. The text has the key, the value and the allowed values, and of a
+    password stars."""
 
     def __init__(self, key: str, value: object, allowed: str) -> None:
-        super().__init__(f"setting {key} = {value!r}: {allowed}")
         self.key = key
+        self.value = redacted(value) if isinstance(value, str) else value
+        self.allowed = redacted(allowed)
+        super().__init__(f"setting {key} = {self.value!r}: {self.allowed}")
 
 
 def _short(text: str) -> str:
@@ -245,9 +369,11 @@ def _short(text: str) -> str:
     return f"{kept}… ({len(text)} characters)"
 
 
-def trailing_metadata(error: VenuemeshError) -> tuple[tuple[str, bytes], ...]:
-    """The google.rpc.Status that goes with a gRPC status, as its trailing metadata."""
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+def trailing_metadata(error: VenuemeshError, request_id: str = "") -> tuple[tuple[str, bytes], ...]:
+    """The google.rpc.Status that goes with a gRPC status, as its trailing metadata. Errors about
+    the request id of an order keep that one."""
+    metadata = {"request_id": request_id, **error.metadata} if request_id else error.metadata
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
     detail = any_pb2.Any()
     detail.Pack(info)
     status = status_pb2.Status(code=error.code.value[0], message=error.message, details=[detail])

@@ -8,7 +8,8 @@ import base64
 import binascii
 import hashlib
 import json
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
@@ -18,6 +19,11 @@ FINGERPRINT_LENGTH = 12
 PAGE_FIELDS = ("page_token", "page_size")
 
 Position = list[int | str]
+Row = TypeVar("Row")
+Response = TypeVar("Response", bound=Message)
+
+PAGE_SIZE, PAGE_SIZE_MAX = 1_000, 1_000
+"""Of lists that are short as a rule, such as the venues."""
 
 
 def page_size(asked: int, default: int, most: int) -> int:
@@ -51,6 +57,36 @@ def read_token(request: Any) -> Position | None:
     if fingerprint != _fingerprint(request) or not isinstance(position, list):
         raise BadPageToken("the page token belongs to another request", page_token=token)
     return position
+
+
+def page_of(
+    request: Any, rows: Sequence[Row], key: Callable[[Row], Position]
+) -> tuple[Sequence[Row], str]:
+    """The requested page of rows that are sorted by key, and the token of the next page. Raises
+    BadRequest and BadPageToken."""
+    size = page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX)
+    after = read_token(request)
+    try:
+        rest = rows if after is None else [row for row in rows if key(row) > after]
+    except TypeError:
+        token = request.page_token
+        raise BadPageToken("page_token is not a page token", page_token=token) from None
+    page = rest[:size]
+    return page, make_token(request, key(page[-1])) if len(rest) > size else ""
+
+
+async def whole_list(
+    call: Callable[..., Awaitable[Response]], request: Any, **options: Any
+) -> Response:
+    """The response of a list call with the rows of all pages. ``options`` are those of the call."""
+    whole: Any = await call(request, **options)
+    while whole.next_page_token:
+        request.page_token = whole.next_page_token
+        page = await call(request, **options)
+        whole.next_page_token = ""
+        whole.MergeFrom(page)
+    answer: Response = whole
+    return answer
 
 
 def _fingerprint(request: Message) -> str:

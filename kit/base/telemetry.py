@@ -7,20 +7,36 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    start_http_server,
+)
 from venuemesh.registry.v1 import registry_pb2
 
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.base.request_id import current_request_id
+
 ROOT_LOGGER = "venuemesh"
-LAG_BUCKETS_MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 250, 500, 1000, 5000, 30000)
+LAG_BUCKETS_SECONDS = (
+    *(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05),
+    *(0.1, 0.25, 0.5, 1, 5, 30),
+)
 PAGE_SIZE_BYTES = 4096
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: time, level, service, logger, event, and the record's extras."""
+    """One JSON object per line: time, level, service, logger, event, the id of the request that is
+    served, and the record's extras."""
 
     def __init__(self, service_id: str) -> None:
         super().__init__()
@@ -35,6 +51,9 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
         }
+        request_id = current_request_id()
+        if request_id:
+            line["request_id"] = request_id
         extras = vars(record).items()
         line.update({key: value for key, value in extras if key not in _STANDARD_FIELDS})
         if record.exc_info:
@@ -87,11 +106,16 @@ class Meter:
     """The metrics of a process. Names follow the conventions of Prometheus."""
 
     def __init__(self, service_id: str) -> None:
+        # Without a time of creation for each counter, which doubles the page.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self._service_id = service_id
         self._events_before = 0
         self._read_at_ns = time.monotonic_ns()
         self.state = registry_pb2.SERVICE_STATE_STARTING
+        self.stands_by = False
+        """Whether another instance of the service is called."""
         self.detail = ""
         self.events_total = 0
         self.gaps_total = 0
@@ -106,13 +130,13 @@ class Meter:
         self._reconnects = self.counter("reconnects", "Connections made again")
         self._lag_entries = self.gauge("lag_entries", "Stream entries that wait")
         state = self.gauge("state", "ServiceState of the contract, by its number")
-        state.set_function(lambda: self.state)
-        self.gauge("resident_bytes", "Memory that is in RAM").set_function(resident_bytes)
-        self._lag = Histogram(
-            "venuemesh_lag_ms",
-            "Age of the newest event of a batch when it was handled, ms",
-            buckets=LAG_BUCKETS_MS,
-            registry=self.registry,
+        state.set_function(
+            lambda: registry_pb2.SERVICE_STATE_STANDBY if self.stands_by else self.state
+        )
+        self._lag = self.histogram(
+            "lag_seconds",
+            "Age of the newest event of a batch when it was handled",
+            LAG_BUCKETS_SECONDS,
         )
 
     def counter(self, name: str, help_text: str, *labels: str) -> Counter:
@@ -122,6 +146,18 @@ class Meter:
     def gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
         """A gauge ``venuemesh_<name>``."""
         return Gauge(f"venuemesh_{name}", help_text, labels, registry=self.registry)
+
+    def histogram(
+        self, name: str, help_text: str, buckets: Sequence[float], *labels: str
+    ) -> Histogram:
+        """A histogram ``venuemesh_<name>``; the name ends with its unit, seconds or bytes."""
+        full_name = f"venuemesh_{name}"
+        return Histogram(full_name, help_text, labels, buckets=buckets, registry=self.registry)
+
+    def build(self, version: str) -> None:
+        """Set ``venuemesh_build_info``, whose labels are the version and the service."""
+        gauge = self.gauge("build_info", "1: the version that runs", "version", "service")
+        gauge.labels(version, self._service_id).set(1)
 
     def batch(self, channel: str, events: int) -> None:
         self.events_total += events
@@ -142,10 +178,10 @@ class Meter:
         self.reconnects_total += 1
         self._reconnects.inc()
 
-    def lag(self, age_ms: float) -> None:
+    def lag(self, age_ns: int) -> None:
         """Observe the age of the newest event of a batch when it was handled."""
-        self.lag_ms = age_ms
-        self._lag.observe(age_ms)
+        self.lag_ms = age_ns / NANOSECONDS_PER_MILLISECOND
+        self._lag.observe(age_ns / NANOSECONDS_PER_SECOND)
 
     def waiting(self, entries: int) -> None:
         """Set the number of stream entries that wait; negative numbers count as 0, as a reader may
@@ -177,6 +213,15 @@ class Meter:
             reconnects_total=self.reconnects_total,
             memory_bytes=resident_bytes(),
         )
+
+    def shown_status(self) -> registry_pb2.ServiceStatus:
+        """The figures as others see them: a process that stands by is STANDBY. The registry gets
+        its own state, which counts as soon as it is called."""
+        status = self.status()
+        if self.stands_by:
+            status.state = registry_pb2.SERVICE_STATE_STANDBY
+            status.detail = "another instance is called"
+        return status
 
     def serve(self, host: str, port: int) -> None:
         """Serve metrics to Prometheus on this port in a separate thread."""

@@ -47,6 +47,8 @@ Amounts = tuple[Decimal, Decimal]
 Best = tuple[Decimal, Decimal, Decimal, Decimal]
 """Bid price and size, ask price and size."""
 
+ShowEvents = Callable[[str, int], None]
+
 
 @dataclass(frozen=True, slots=True)
 class EnduranceResult:
@@ -106,9 +108,10 @@ async def endure(
     faults: Sequence[str] = FAULTS,
     events_per_second: int = EVENTS_PER_SECOND,
     share: float = SHARE,
+    on_events: ShowEvents = lambda fault, count: None,
 ) -> list[EnduranceResult]:
     """Inject one kind of fault after another, each for its part of ``events``, into a share of the
-    frames."""
+    frames. ``on_events`` receives the number of events so far of each fault."""
     results: list[EnduranceResult] = []
     async with exchange(venue_id, dialect, events_per_second) as simulated:
         record = ExchangeStateLog(simulated)
@@ -116,7 +119,7 @@ async def endure(
         async with connector(venue, simulated.symbols) as connected:
             await connected.until(connected.synchronized, "synchronized books")
             for fault in faults:
-                phase = _FaultPhase(simulated, connected, record, fault, share)
+                phase = _FaultPhase(simulated, connected, record, fault, share, on_events)
                 results.append(await phase.run(events // len(faults)))
     return results
 
@@ -131,12 +134,14 @@ class _FaultPhase:
         record: ExchangeStateLog,
         fault: str,
         share: float,
+        on_events: ShowEvents,
     ) -> None:
         self._exchange = simulated
         self._connector = connected
         self._record = record
         self._fault = fault
         self._share = share
+        self._on_events = on_events
         self._symbols = simulated.symbols
         profile = connected.venue.profile
         self._ids_show_missing_trades = profile.trade_numbering is not TradeNumbering.NONE
@@ -155,6 +160,7 @@ class _FaultPhase:
         while self._events < events:
             await connected.next_batch()
             seen = self._look(seen)
+            self._on_events(self._fault, self._events)
         self._exchange.clear()
         # A frame that was kept back comes with the next one after it.
         await asyncio.sleep(AFTER_SECONDS)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from msgspec.structs import replace
-from venuemesh.tradeflow.v1 import differences_pb2, signed_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import accounts_pb2, differences_pb2, signed_pb2, trade_flow_pb2
 
 from kit.base import telemetry
 from kit.base.clock import (
@@ -44,6 +44,7 @@ from kit.execution.journal.records import (
     OrderFill,
     PositionRecord,
     Record,
+    RequestAnswered,
 )
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
@@ -62,13 +63,14 @@ from kit.execution.protection.substitute_prices import SubstitutePrices
 from kit.execution.readiness import REFUSED
 from kit.execution.reconciliation.configuration_check import ConfigurationCheck
 from kit.execution.reconciliation.fill_reader import OVERLAP_NS, FillReader
-from kit.execution.reconciliation.journal_recovery import RECOVERED_AT_ONCE, recover
+from kit.execution.reconciliation.journal_recovery import recover
 from kit.execution.reconciliation.reconciler import Reconciler
 from kit.execution.reconciliation.venue_session import VenueSession
 from kit.execution.sending.order_amender import OrderAmender
 from kit.execution.sending.outcome_resolver import OutcomeResolver
 from kit.execution.sending.retries import OrderRetries
 from kit.execution.sending.submitter import OrderSubmitter
+from kit.execution.tasks import in_parts
 
 FORGET_INTERVAL_NS = 600 * NANOSECONDS_PER_SECOND
 
@@ -113,7 +115,7 @@ class Account:
         self.flattener = Flattener(
             self.submitter, self.reductions, positions, market, context, self.flatten_found
         )
-        self._is_loaded = False
+        self.is_loaded = False
         self._known_authority = self._authority()
         """As it was written last."""
         self.executions = ExecutionStream(0, context.settings.ring_events, self._snapshot)
@@ -149,16 +151,14 @@ class Account:
         except StoreUnavailable as error:
             # Orders are rejected until it can be written; open orders can still be cancelled.
             _log.error("journal not written", extra={"detail": error.message})
-        await recover(self.state, self.resolver, clock.time_ns())
-        for number, order in enumerate(list(self.state.index.open.values()), 1):
-            if number % RECOVERED_AT_ONCE == 0:
-                await asyncio.sleep(0)
+        await recover(self.state, self.resolver, clock.monotonic_ns())
+        async for order in in_parts(self.state.index.open.values()):
             self.local_stops.order_changed(order)
             self.groups.order_changed(order)
-        self.retries.recover()
-        self.groups.recover()
+        await self.retries.recover()
+        await self.groups.recover()
         self.dead_man.resume()
-        self._is_loaded = True
+        self.is_loaded = True
 
     async def close(self) -> None:
         """Finish what is under way, and close journal and connections."""
@@ -201,7 +201,7 @@ class Account:
     def check_loaded(self, *, or_refused: bool = False) -> None:
         """Raises AccountNotReady before the journal is read; with ``or_refused`` not if it cannot
         be read."""
-        if not (self._is_loaded or (or_refused and self.readiness.state == REFUSED)):
+        if not (self.is_loaded or (or_refused and self.readiness.state == REFUSED)):
             self._raise_not_ready(self.readiness.detail)
 
     def check_ready(self, *, only_reduces: bool = False) -> None:
@@ -217,7 +217,7 @@ class Account:
             self._raise_not_ready("it is being flattened")
 
     def _raise_not_ready(self, detail: str) -> NoReturn:
-        name = trade_flow_pb2.AccountState.Name(self.readiness.state)
+        name = accounts_pb2.AccountState.Name(self.readiness.state)
         state = name.removeprefix("ACCOUNT_STATE_")
         account = self.context.account
         text = f"account {account} takes no orders: {state}, {detail}"
@@ -255,9 +255,9 @@ class Account:
             data_problem=market.data_problem(symbol),
         )
 
-    def message(self) -> trade_flow_pb2.Account:
+    def message(self) -> accounts_pb2.Account:
         """Render the account as the contract's message."""
-        return trade_flow_pb2.Account(
+        return accounts_pb2.Account(
             account=self.context.account,
             state=self.readiness.state,
             detail="; ".join(filter(None, (self.readiness.detail, *self._alarms()))),
@@ -349,6 +349,7 @@ class Account:
         yield self._authority()
         # As it is now: it may not say more than the fills that follow.
         yield from self.state.fill_coverage.records(self.state.unmatched.values())
+        yield from self.submitter.answered.records()
         yield from self.state.index.records()
         yield from self.balances_and_positions.records()
 
@@ -364,6 +365,8 @@ class Account:
                 self.verifier.last_heartbeat = max(self.verifier.last_heartbeat, newest)
             case FillCoverageRecord():
                 self.state.fill_coverage.replay(record)
+            case RequestAnswered():
+                self.submitter.answered.replay(record)
             case BalanceRecord() | PositionRecord():
                 self.balances_and_positions.replay(record)
             case _:

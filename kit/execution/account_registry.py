@@ -1,7 +1,7 @@
 """The accounts of one process: put together, and served as TradeFlow."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,23 +10,26 @@ from venuemesh.tradeflow.v1 import trade_flow_pb2
 
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.base.errors import StoreUnavailable
+from kit.base.errors import SettingError, StoreUnavailable
 from kit.base.runtime import Runtime
 from kit.base.settings import MeshSettings
+from kit.base.suggestions import did_you_mean
 from kit.execution.account import Account
 from kit.execution.account_terms import ACCOUNTS_FILE, AccountsFile
 from kit.execution.approval.keys import (
     APPROVERS_FILE,
     ApproverKeys,
-    development_approver,
+    own_approvers,
     scope_of,
 )
 from kit.execution.approval.verifier import AccountScope, ApprovalVerifier
+from kit.execution.checks.limited_symbols import LimitedSymbols, ListSymbols
 from kit.execution.context import AccountContext
 from kit.execution.contract import ExecutionClient
 from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.anchor import AnchorFile
 from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
+from kit.execution.order_metrics import OrderMetrics
 from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.paper.market_feed_adapter import MarketFeedAdapter
 from kit.execution.paper.rules import PaperRules
@@ -66,6 +69,10 @@ def no_data_problem(symbol: str) -> str:
     return ""
 
 
+def no_listing() -> None:
+    """What a playback lists changes with its time."""
+
+
 @dataclass(frozen=True, slots=True)
 class PublishedMarket:
     """What a process publishes, for the accounts that trade on it."""
@@ -79,6 +86,8 @@ class PublishedMarket:
     data_problem: FindDataProblem = no_data_problem
     last_price: FindSubstitute = no_substitute
     """Asks the venue for its last trade."""
+    symbols: ListSymbols = no_listing
+    """The listed instruments, with which limits are compared."""
 
 
 class AccountRegistry:
@@ -91,8 +100,9 @@ class AccountRegistry:
         settings: OrdersSettings,
         clock: Clock,
         market: PublishedMarket,
+        require_venue: Callable[[str], object],
     ) -> None:
-        """Raises SettingError for an accounts file that cannot be read."""
+        """``require_venue`` raises SettingError for the id of a venue that is not installed."""
         self.by_name: dict[str, Account] = {}
         self.paper_clients: dict[str, PaperExecutionClient] = {}
         self._venue = venue
@@ -100,6 +110,7 @@ class AccountRegistry:
         self._settings = settings
         self._clock = clock
         self._published = market
+        self._require_venue = require_venue
         self._marks = MarkPrices(market.trades, clock, settings.stale_price_s)
         self._prices = FeedPrices(
             market.trades, market.books, market.data_problem, self._find_substitute()
@@ -110,6 +121,7 @@ class AccountRegistry:
         """Read when the first account is added: market data does not need it."""
         self._keys: dict[bool, ApproverKeys] = {}
         """The keys that may approve orders; by whether they are for real accounts."""
+        self._limited = LimitedSymbols(venue, market.symbols, self._accounts_of_key)
 
     def add(self, name: str, client: ExecutionClient, *, is_paper: bool) -> None:
         """Add an account. Raises SettingError for a file of keys that cannot be read."""
@@ -126,6 +138,7 @@ class AccountRegistry:
             boot_id=dead_man_switch.boot_id(),
             accounts_file=self._accounts_file,
             file_problem=self._file_problem,
+            unlisted_symbols=partial(self._unlisted_symbols, f"{self._venue}/{name}"),
         )
         store, thread = self._store(ORDERS_FOLDER, name), self._thread(ORDERS_FOLDER, name)
         anchors = self._settings.anchors_folder or Path(self._mesh.data_dir) / ANCHORS_FOLDER
@@ -148,9 +161,12 @@ class AccountRegistry:
         self.add(name, client, is_paper=True)
 
     def serve(self, runtime: Runtime) -> None:
-        """Serve TradeFlow, if there is an account."""
+        """Serve TradeFlow, if there is an account. Raises SettingError for an accounts file with an
+        account or a key that does not exist."""
         if not self.by_name:
             return
+        assert self._accounts_file is not None
+        self._accounts_file.require_known(self._check_account, self._key_ids, self._limited.problem)
         servicer = TradeFlowServicer(self._venue, self.by_name)
         runtime.serve(trade_flow_pb2.DESCRIPTOR, "TradeFlow", servicer)
         runtime.run_task("prices", self._prices.run)
@@ -160,6 +176,9 @@ class AccountRegistry:
             "held_symbols_stale", "Symbols of orders held here whose market data is not live"
         )
         gauge.set_function(self._stale_count)
+        metrics = OrderMetrics(runtime.meter, self._clock)
+        for account in self.by_name.values():
+            metrics.follow(account)
         for name, client in self.paper_clients.items():
             runtime.run_task(f"paper {name}", client.run)
         for name, account in self.by_name.items():
@@ -174,6 +193,33 @@ class AccountRegistry:
         found = [f"account {name}: {one.local_stops.problem}" for name, one in accounts]
         stale = [text for text in found if not text.endswith(": ")]
         return "; ".join(filter(None, (self._file_problem(), *stale)))
+
+    def _check_account(self, name: str) -> None:
+        """Raises SettingError for an account that does not exist. Those of another venue are known
+        to its own process."""
+        venue, _, _ = name.partition("/")
+        if venue != self._venue:
+            self._require_venue(venue)
+            return
+        named = (*self._settings.accounts, *self._settings.paper_accounts)
+        own = {one for one in named if one.startswith(f"{venue}/")}
+        known = own | {f"{venue}/{one}" for one in self.by_name}
+        if name not in known:
+            text = f"there is no such account; known are {', '.join(sorted(known))}"
+            raise SettingError("account", name, text + did_you_mean(name, known))
+
+    def _unlisted_symbols(self, account: str) -> str:
+        assert self._accounts_file is not None
+        return self._limited.require_listed(self._accounts_file.content, account)
+
+    def _accounts_of_key(self, key_id: str) -> Collection[str]:
+        found = (keys.find(key_id) for keys in self._keys.values())
+        return next((key.accounts for key in found if key is not None), ())
+
+    def _key_ids(self) -> Collection[str] | None:
+        """The keys of the approvers file, and those of the mesh itself: a mesh has all of them in
+        each of its worlds."""
+        return next(iter(self._keys.values())).key_ids()
 
     def _file_problem(self) -> str:
         files = (self._accounts_file, *self._keys.values())
@@ -193,13 +239,13 @@ class AccountRegistry:
                     account.publish_account()
 
     def _verifier(self, name: str, *, live: bool) -> ApprovalVerifier:
-        """A verifier for one account: a real account does not know the development key, which
-        approves orders of paper accounts."""
+        """A verifier for one account: a real account does not know the keys of the mesh itself,
+        which approve orders of paper accounts."""
         if live not in self._keys:
             data_dir = Path(self._mesh.data_dir)
             file = Path(self._settings.approvers_file or data_dir / APPROVERS_FILE)
-            development = None if live else development_approver(data_dir)
-            self._keys[live] = ApproverKeys(file, self._clock, development)
+            own = () if live else own_approvers(data_dir)
+            self._keys[live] = ApproverKeys(file, self._clock, own)
         scope = AccountScope(scope_of(self._mesh), self._venue, name)
         validity_max_ns = self._settings.approval_validity_max_s * NANOSECONDS_PER_SECOND
         return ApprovalVerifier(scope, self._keys[live].find, validity_max_ns)

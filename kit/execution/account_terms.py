@@ -4,8 +4,9 @@ The file is read again while the process runs, so that a limit can be changed wi
 While it cannot be read, its last content holds, and every account shows it in its detail.
 """
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,12 +16,21 @@ from kit.accounting.amounts import ZERO
 from kit.base.clock import Clock
 from kit.base.errors import SettingError
 from kit.base.reloaded_file import ReloadedFile
+from kit.base.suggestions import did_you_mean
 from kit.execution.account_configuration import MarginMode, PositionMode
 
 ACCOUNTS_FILE = Path("keys") / "accounts.toml"
 SETTING = "orders.accounts_file"
 AMOUNTS = ("order_size_max", "order_notional_max", "position_size_max", "position_notional_max")
+SYMBOL_TABLES = ("order_size_max", "position_size_max")
+ALL = "*"
+NO_ALL = (
+    "must be one symbol or one asset: no entry stands for all. order_notional_max and "
+    "position_notional_max limit all symbols of a quote asset"
+)
 COUNTS = ("open_orders_max", "orders_per_second_max")
+UNKNOWN_FIELD = re.compile(r"unknown field `([^`]*)`(?: - at `([^`]*)`)?")
+"""In the text of msgspec: the field and the path of what has it."""
 
 
 class OrderLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,7 +88,30 @@ class AccountsFile:
         """``is_required``: whether the file must be there; otherwise it may also be made later.
         Raises SettingError for a file that cannot be read."""
         missing = None if is_required else AccountsContent()
-        self._file = ReloadedFile(file, read_accounts, clock, missing=missing, unreadable=None)
+        self._path = file
+        self._check_account: Callable[[str], None] = lambda name: None
+        self._key_ids: Callable[[], Collection[str] | None] = lambda: None
+        self._unlisted: Callable[[AccountsContent], str] = lambda content: ""
+        self._file = ReloadedFile(file, self._read, clock, missing=missing, unreadable=None)
+
+    def require_known(
+        self,
+        check_account: Callable[[str], None],
+        key_ids: Callable[[], Collection[str] | None],
+        unlisted: Callable[[AccountsContent], str] = lambda content: "",
+    ) -> None:
+        """Have each entry be of an account, a key and symbols that exist, now and when the file is
+        read again: the limits of any other would hold nothing. ``check_account`` raises
+        SettingError for an account that does not exist. ``key_ids`` returns all keys, or None if
+        they are not known; ``unlisted`` which symbols do not exist, as far as that is known. Raises
+        SettingError."""
+        self._check_account, self._key_ids, self._unlisted = check_account, key_ids, unlisted
+        self._check(self._file.content)
+
+    @property
+    def content(self) -> AccountsContent:
+        """What the file has now, or had when it could be read last."""
+        return self._file.content
 
     def account(self, venue: str, account: str) -> AccountTerms:
         """Return the terms of an account; without an entry, terms that limit nothing."""
@@ -95,7 +128,44 @@ class AccountsFile:
     def problem(self) -> str:
         """Why the file cannot be read now, for the operator; "" while it can be."""
         found = self._file.problem
-        return f"accounts file not read, the limits read before stay: {found}" if found else ""
+        if found:
+            return f"accounts file not read, the limits read before stay: {found}"
+        try:
+            # The keys are in another file, which may have changed since, and instruments are listed
+            # some time after the start.
+            self._check_keys(self._file.content)
+            self._check_symbols(self._file.content)
+        except SettingError as error:
+            return str(error)
+        return ""
+
+    def _read(self, file: Path) -> AccountsContent:
+        content = read_accounts(file)
+        self._check(content)
+        return content
+
+    def _check(self, content: AccountsContent) -> None:
+        for terms in content.accounts:
+            try:
+                self._check_account(terms.account)
+            except SettingError as error:
+                what = f"accounts has {terms.account!r}: {error.allowed}"
+                raise SettingError(SETTING, str(self._path), what) from None
+        self._check_keys(content)
+        self._check_symbols(content)
+
+    def _check_symbols(self, content: AccountsContent) -> None:
+        unlisted = self._unlisted(content)
+        if unlisted:
+            raise SettingError(SETTING, str(self._path), unlisted)
+
+    def _check_keys(self, content: AccountsContent) -> None:
+        known = self._key_ids()
+        for key in content.keys:
+            if known is not None and key.key_id not in known:
+                what = f"keys has {key.key_id!r}: no such key is in the approvers file; known are "
+                what += ", ".join(sorted(known)) + did_you_mean(key.key_id, known)
+                raise SettingError(SETTING, str(self._path), what)
 
 
 def read_accounts(file: Path) -> AccountsContent:
@@ -104,7 +174,9 @@ def read_accounts(file: Path) -> AccountsContent:
         # Numbers of the file become exact amounts, never floats.
         values = tomllib.loads(file.read_text(), parse_float=Decimal)
         found = msgspec.convert(values, AccountsContent)
-    except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
+    except msgspec.ValidationError as error:
+        raise SettingError(SETTING, str(file), _explained(str(error))) from None
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingError(SETTING, str(file), str(error)) from None
     names = [one.account for one in found.accounts]
     key_ids = [one.key_id for one in found.keys]
@@ -119,6 +191,21 @@ def read_accounts(file: Path) -> AccountsContent:
     for key in found.keys:
         _check_limits(f"keys.{key.key_id}", key.limits)
     return found
+
+
+def _explained(text: str) -> str:
+    """The text of msgspec; for an unknown field with those that are allowed there."""
+    unknown = UNKNOWN_FIELD.search(text)
+    if unknown is None:
+        return text
+    field, path = unknown[1], unknown[2] or ""
+    at: type[msgspec.Struct] = AccountsContent
+    if path.endswith(".limits"):
+        at = OrderLimits
+    elif path:
+        at = AccountTerms if path.startswith("$.accounts") else KeyTerms
+    allowed = at.__struct_fields__
+    return f"{text}; allowed are {', '.join(allowed)}{did_you_mean(field, allowed)}"
 
 
 def _check_terms(terms: AccountTerms) -> None:
@@ -136,6 +223,8 @@ def _check_terms(terms: AccountTerms) -> None:
 
 def _check_limits(at: str, limits: OrderLimits) -> None:
     for name in AMOUNTS:
+        if ALL in getattr(limits, name):
+            raise SettingError(f"{at}.limits.{name}", ALL, NO_ALL)
         for key, limit in getattr(limits, name).items():
             if not (limit.is_finite() and limit >= ZERO):
                 raise SettingError(f"{at}.limits.{name}.{key}", limit, "must be 0 or more")

@@ -6,11 +6,10 @@ from venuemesh.common.v1 import errors_pb2
 from venuemesh.tradeflow.v1 import batches_pb2, signed_pb2
 
 from kit.base.errors import BadRequest, StoreUnavailable, VenuemeshError
-from kit.execution import order_admission
+from kit.execution import order_admission, order_cancels
 from kit.execution.account import Account
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import order_message
-from kit.execution.tasks import await_each
 
 ORDERS_MAX = 20
 
@@ -45,47 +44,7 @@ async def cancel(
 ) -> list[batches_pb2.OrderResult]:
     """Cancel the orders. Raises BadRequest for their number."""
     _check_count(cancels)
-    outcomes: list[Outcome] = []
-    for one in cancels:
-        try:
-            outcomes.append(cancellable(account, one.client_order_id, one.approved))
-        except VenuemeshError as error:
-            outcomes.append(error)
-
-    retries = account.retries
-    named = {place: one for place, one in enumerate(outcomes) if isinstance(one, Order)}
-    outcomes = [retries.newest_open(one) if isinstance(one, Order) else one for one in outcomes]
-    attempts = {one.key: one for order in named.values() for one in retries.attempts(order)}
-    await account.submitter.cancel_many(list(attempts.values()))
-
-    async def cancel_one(place: int) -> None:
-        try:
-            await retries.cancel(named[place])
-        except VenuemeshError as error:
-            outcomes[place] = error
-
-    await await_each(map(cancel_one, named))
-    return list(map(_result, outcomes))
-
-
-def cancellable(
-    account: Account, client_order_id: str, approved: signed_pb2.ApprovedOrder
-) -> Order:
-    """Return an order that may be cancelled with this approval, which names it or another attempt
-    of it. Raises UnknownOrder, ApprovalRejected."""
-    order = account.order(client_order_id)
-    attempts = account.retries.attempts(order)
-    if any(one.is_protective and not _has_ended(one) for one in attempts):
-        target = approved.target_client_order_id
-        is_attempt = any(one.key == target for one in attempts)
-        account.verify(approved, signed_pb2.OPERATION_CANCEL, target if is_attempt else order.key)
-    return order
-
-
-def _has_ended(order: Order) -> bool:
-    """Whether an order has certainly ended. One that has ended here without a proof may be open at
-    the venue, and is cancelled there then."""
-    return order.is_final and (order.is_end_proven or order.held_here)
+    return list(map(_result, await order_cancels.cancel_many(account, cancels)))
 
 
 def _intended(

@@ -22,6 +22,9 @@ class AccountContext:
     """Identifies the start of the machine whose monotonic clock ``clock`` is; empty: not known."""
     file_problem: Callable[[], str] = str
     """Returns which file of the orders cannot be read; "" if all can be."""
+    unlisted_symbols: Callable[[], str] = str
+    """Returns which symbols of its limits the venue does not list; "" if it lists all. Raises
+    VenueUnavailable while that is not known."""
     jitter: random.Random | None = None
     """Randomness of retry delays; None: the process's own."""
     accounts_file: AccountsFile | None = None

@@ -17,6 +17,7 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base.request_budget import Priority
 from kit.execution.account_configuration import AccountConfiguration, ClockOffset
+from kit.execution.cash_flows import CashFlowQueries
 
 Side: TypeAlias = "types_pb2.Side.ValueType"
 Operation: TypeAlias = "signed_pb2.Operation.ValueType"
@@ -342,7 +343,9 @@ class AccountStream(Protocol):
         """Close the connections."""
 
 
-class ExecutionClient(OrderEntry, AccountQueries, ConfigurationQueries, AccountStream, Protocol):
+class ExecutionClient(
+    OrderEntry, AccountQueries, CashFlowQueries, ConfigurationQueries, AccountStream, Protocol
+):
     """One account at one venue. Its calls wait for their turn in the venue's request budget."""
 
     @property

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from venuemesh.tradeflow.v1 import trade_flow_pb2
+from venuemesh.tradeflow.v1 import accounts_pb2
 
 from kit.execution.orders.order import Order
 
-State: TypeAlias = "trade_flow_pb2.AccountState.ValueType"
+State: TypeAlias = "accounts_pb2.AccountState.ValueType"
 
-RECONCILING = trade_flow_pb2.ACCOUNT_STATE_RECONCILING
-READY = trade_flow_pb2.ACCOUNT_STATE_READY
-DISCONNECTED = trade_flow_pb2.ACCOUNT_STATE_DISCONNECTED
-REFUSED = trade_flow_pb2.ACCOUNT_STATE_REFUSED
+RECONCILING = accounts_pb2.ACCOUNT_STATE_RECONCILING
+READY = accounts_pb2.ACCOUNT_STATE_READY
+DISCONNECTED = accounts_pb2.ACCOUNT_STATE_DISCONNECTED
+REFUSED = accounts_pb2.ACCOUNT_STATE_REFUSED
 
 
 @dataclass(slots=True)

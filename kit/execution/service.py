@@ -11,28 +11,33 @@ from typing import Any
 
 import grpc
 from venuemesh.tradeflow.v1 import (
+    accounts_pb2,
     batches_pb2,
+    cash_flows_pb2,
     flatten_pb2,
+    orders_pb2,
     signed_pb2,
     trade_flow_pb2,
     trade_flow_pb2_grpc,
 )
 
+from kit.base.access.call_guard import current_caller, require_kind
 from kit.base.cursor import Cursor
 from kit.base.errors import (
-    ApprovalRejected,
     BadPageToken,
     UnknownAccount,
-    UnknownInstrument,
     UnknownVenue,
 )
-from kit.base.paging import make_token, page_size, read_token
-from kit.execution import batches, order_admission
+from kit.base.paging import make_token, page_of, page_size, read_token
+from kit.execution import batches, order_admission, order_cancels
 from kit.execution.account import Account
-from kit.execution.approval.verifier import VerifiedOrder
+from kit.execution.approval.verifier import require_symbol
+from kit.execution.cash_flow_lists import list_cash_flows
 from kit.execution.groups import group_rules
 from kit.execution.orders.order_messages import fill_message, order_message
 
+ORDER_AUTHORITY = "inspector"
+"""The kind of the only process of the mesh that may hand over orders and cancels."""
 PAGE_SIZE = 200
 PAGE_SIZE_MAX = 1000
 
@@ -49,6 +54,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     async def PlaceOrder(
         self, request: trade_flow_pb2.PlaceOrderRequest, context: Context
     ) -> trade_flow_pb2.PlaceOrderResponse:
+        _check_process()
         approved = request.approved
         content = approved.content
         account = self._account(content.venue, content.account)
@@ -75,6 +81,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     async def PlaceOrderGroup(
         self, request: batches_pb2.PlaceOrderGroupRequest, context: Context
     ) -> batches_pb2.PlaceOrderGroupResponse:
+        _check_process()
         group_rules.check(request.approved)
         content = request.approved[0].content
         account = self._account(content.venue, content.account)
@@ -90,6 +97,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     async def AmendOrder(
         self, request: trade_flow_pb2.AmendOrderRequest, context: Context
     ) -> trade_flow_pb2.AmendOrderResponse:
+        _check_process()
         account = self._loaded(request.venue, request.account)
         order = account.order(request.client_order_id)
         approved = request.approved
@@ -102,30 +110,16 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     async def CancelOrder(
         self, request: trade_flow_pb2.CancelOrderRequest, context: Context
     ) -> trade_flow_pb2.CancelOrderResponse:
+        _check_process()
         account = self._loaded(request.venue, request.account)
-        order = batches.cancellable(account, request.client_order_id, request.approved)
-        newest = account.retries.newest_open(order)
-        await account.retries.cancel(order)
-        return trade_flow_pb2.CancelOrderResponse(order=order_message(newest))
+        order = await order_cancels.cancel(account, request.client_order_id, request.approved)
+        return trade_flow_pb2.CancelOrderResponse(order=order_message(order))
 
     async def CancelAllOrders(
         self, request: trade_flow_pb2.CancelAllOrdersRequest, context: Context
     ) -> trade_flow_pb2.CancelAllOrdersResponse:
         account = self._account(request.venue, request.account)
-        symbol = request.symbol
-        if request.HasField("approved"):
-            account.check_loaded(or_refused=True)
-            self._check_listed(account, symbol)
-            verified = account.verify(request.approved, signed_pb2.OPERATION_CANCEL_ALL)
-            _check_symbol(verified, symbol)
-            orders = await account.submitter.cancel_all(symbol)
-            return trade_flow_pb2.CancelAllOrdersResponse(orders=map(order_message, orders))
-        # Which orders are protective is in the journal.
-        account.check_loaded()
-        self._check_listed(account, symbol)
-        orders = await account.submitter.cancel_entries(symbol)
-        open_orders = account.state.index.open.values()
-        left = [one for one in open_orders if one.is_protective and symbol in ("", one.symbol)]
+        orders, left = await order_cancels.cancel_all(account, request)
         return trade_flow_pb2.CancelAllOrdersResponse(
             orders=map(order_message, orders), left_open=map(order_message, left)
         )
@@ -135,7 +129,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     ) -> flatten_pb2.FlattenResponse:
         account = self._loaded(request.venue, request.account)
         verified = account.verify(request.approved, signed_pb2.OPERATION_FLATTEN)
-        _check_symbol(verified, request.symbol)
+        require_symbol(verified, request.symbol)
         run = await account.flattener.flatten(verified)
         return flatten_pb2.FlattenResponse(
             orders=map(order_message, account.flattener.orders_of(run)),
@@ -194,24 +188,35 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         self, request: trade_flow_pb2.ListBalancesRequest, context: Context
     ) -> trade_flow_pb2.ListBalancesResponse:
         known = self._account(request.venue, request.account).balances_and_positions
+        rows = sorted(known.balance_messages(), key=_asset)
+        page, token = page_of(request, rows, _asset)
         return trade_flow_pb2.ListBalancesResponse(
-            balances=known.balance_messages(), as_of_time_ns=known.balances_time_ns
+            balances=page, as_of_time_ns=known.balances_time_ns, next_page_token=token
         )
 
     async def ListPositions(
         self, request: trade_flow_pb2.ListPositionsRequest, context: Context
     ) -> trade_flow_pb2.ListPositionsResponse:
         known = self._account(request.venue, request.account).balances_and_positions
+        rows = sorted(known.position_messages(), key=_symbol)
+        page, token = page_of(request, rows, _symbol)
         return trade_flow_pb2.ListPositionsResponse(
-            positions=known.position_messages(), as_of_time_ns=known.positions_time_ns
+            positions=page, as_of_time_ns=known.positions_time_ns, next_page_token=token
         )
 
+    async def ListCashFlows(
+        self, request: cash_flows_pb2.ListCashFlowsRequest, context: Context
+    ) -> cash_flows_pb2.ListCashFlowsResponse:
+        account = self._account(request.venue, request.account)
+        return await list_cash_flows(account.client, account.context, request)
+
     async def ListAccounts(
-        self, request: trade_flow_pb2.ListAccountsRequest, context: Context
-    ) -> trade_flow_pb2.ListAccountsResponse:
+        self, request: accounts_pb2.ListAccountsRequest, context: Context
+    ) -> accounts_pb2.ListAccountsResponse:
         self._check_venue(request.venue)
-        return trade_flow_pb2.ListAccountsResponse(
-            accounts=[account.message() for _, account in sorted(self._accounts.items())]
+        names, token = page_of(request, sorted(self._accounts), lambda name: [name])
+        return accounts_pb2.ListAccountsResponse(
+            accounts=[self._accounts[name].message() for name in names], next_page_token=token
         )
 
     async def StreamExecutions(
@@ -225,10 +230,10 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
 
     async def Heartbeat(
         self, request: signed_pb2.HeartbeatRequest, context: Context
-    ) -> trade_flow_pb2.HeartbeatResponse:
+    ) -> accounts_pb2.HeartbeatResponse:
         account = self._account(request.venue, request.account)
         await account.heartbeat(request)
-        return trade_flow_pb2.HeartbeatResponse(account=account.message())
+        return accounts_pb2.HeartbeatResponse(account=account.message())
 
     def _check_venue(self, venue: str) -> None:
         if venue != self._venue:
@@ -241,16 +246,6 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
             raise UnknownAccount(f"{venue} has no account {name!r}, only {known}", account=name)
         return self._accounts[name]
 
-    def _check_listed(self, account: Account, symbol: str) -> None:
-        """Raises UnknownInstrument for a symbol that is neither listed nor that of an open order: a
-        wrong one must not look like one without orders, and is nothing to ask the venue for."""
-        if symbol in ("", *(one.symbol for one in account.state.index.open.values())):
-            return
-        if account.market.instrument(symbol) is None:
-            venue = self._venue
-            text = f"{venue} does not list {symbol!r}, and no open order has this symbol"
-            raise UnknownInstrument(text, venue=venue, symbol=symbol)
-
     def _loaded(self, venue: str, name: str) -> Account:
         """An account whose journal is read: before, no answer about its orders is right."""
         account = self._account(venue, name)
@@ -258,12 +253,10 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         return account
 
 
-def _check_symbol(verified: VerifiedOrder, symbol: str) -> None:
-    """Raises ApprovalRejected for an approval of another symbol."""
-    content = verified.content
-    if content.symbol != symbol:
-        text = f"the approval is for {content.symbol!r}, not for {symbol!r}"
-        raise ApprovalRejected(text, why="target")
+def _check_process() -> None:
+    """Raise RoleMissing for a process that is not the order authority."""
+    if current_caller().is_process:
+        require_kind(ORDER_AUTHORITY, "hand over orders")
 
 
 def _position(
@@ -274,3 +267,11 @@ def _position(
     if position is not None and tuple(map(type, position)) != kinds:
         raise BadPageToken("not a page token of this list", page_token=request.page_token)
     return position
+
+
+def _asset(balance: orders_pb2.Balance) -> list[int | str]:
+    return [balance.asset]
+
+
+def _symbol(position: orders_pb2.Position) -> list[int | str]:
+    return [position.symbol]

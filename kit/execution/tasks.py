@@ -1,14 +1,19 @@
 """Background tasks, calls a few at a time, and waiting for an event with a limit of time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable
+from typing import Any, TypeVar
 
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import VenuemeshError
 
 CALLS_AT_ONCE = 8
+
+AT_ONCE = 100
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 _log = telemetry.logger("orders.tasks")
 
@@ -37,6 +42,14 @@ async def wait_until(
     return is_met
 
 
+async def in_parts(items: Collection[ItemT]) -> AsyncIterator[ItemT]:
+    """Yield items, as they are now. Other tasks run after each AT_ONCE of them."""
+    for number, item in enumerate(list(items), 1):
+        if number % AT_ONCE == 0:
+            await asyncio.sleep(0)
+        yield item
+
+
 async def await_each(calls: Iterable[Awaitable[None]]) -> None:
     """Make all calls, a few at a time, in their order. Raises the first error when all have
     ended."""
@@ -55,9 +68,9 @@ class BackgroundTasks:
     """Tasks that finish even when their caller has left."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def start(self, work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:
         """Start a task. An unexpected error in it is logged."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -73,7 +86,7 @@ class BackgroundTasks:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if task.cancelled():
             return

@@ -9,12 +9,14 @@ from typing import Any
 from aiohttp import WSCloseCode, web
 
 from kit.base import settings, telemetry
+from kit.base.access.settings import AccessSettings
 from kit.base.clock import Clock, SystemClock
 from kit.base.errors import SettingError
-from kit.base.runtime import run_process, watch_parent
+from kit.base.runtime import call_guard, run_process, watch_parent
 from kit.base.settings import MeshSettings
 from kit.simulator.capture_files import CaptureFiles
 from kit.simulator.capture_player import BOOK_WAIT_S_MAX, CapturePlayer, ReplayMarketView
+from kit.simulator.control_access import ControlAccess
 from kit.simulator.dialect import Dialect, MarketView, find_dialects
 from kit.simulator.fault_commands import FaultCommand, FaultKind, MarketActionKind, read_script
 from kit.simulator.faults import FaultInjector
@@ -39,8 +41,10 @@ class Simulator:
         chosen: SimulatorSettings,
         dialects: Mapping[str, Callable[[], Dialect]],
         clock: Clock,
+        access: ControlAccess | None = None,
     ) -> None:
-        """Raises SettingError for a world or a venue that cannot be played."""
+        """``access`` admits the callers of /faults; None, in tests, admits everybody. Raises
+        SettingError for a world or a venue that cannot be played."""
         self.port = chosen.port
         self._clock = clock
         self._script = read_script(Path(chosen.faults)) if chosen.faults else []
@@ -53,7 +57,7 @@ class Simulator:
             self._build_markets(chosen, dialects)
         else:
             raise SettingError("mesh.world", world, "the simulator plays simulate and replay")
-        server = SimulatorServer(self._venues, clock, self._replay_status)
+        server = SimulatorServer(self._venues, clock, self._replay_status, access)
         self._runner = web.AppRunner(
             server.application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS_MAX
         )
@@ -162,13 +166,18 @@ def main() -> int:
     """The process ``./venuemesh run simulator``."""
     mesh = settings.load(MeshSettings, "mesh")
     chosen = settings.load(SimulatorSettings, "simulator")
+    permitted = settings.load(AccessSettings, "access")
 
     async def run() -> None:
+        clock = SystemClock()
+        access = ControlAccess(
+            call_guard(permitted, mesh), permitted.trusted_keys_file(mesh), clock
+        )
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        simulator = Simulator(mesh.world, chosen, find_dialects(), SystemClock())
+        simulator = Simulator(mesh.world, chosen, find_dialects(), clock, access)
         await simulator.start(mesh.host)
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(watch_parent(stopping.set))

@@ -30,6 +30,8 @@ Events of an account on the websocket whose message caused them:
 REST calls that show what there is, whose path contains ``path``:
     empty_market_list, symbol_twice     no instrument is listed, ``symbol`` is listed twice
     stale_snapshot                      the book of ``symbol`` at the time of the command
+    cash_flows_late, cash_flows_twice   changes of balances of the last ``seconds`` are missing in
+                                        a list, or each is listed twice
     book_delay                          the answer is made ``seconds`` after its book was read
 At once, once:
     server_shutdown                     all connections are closed after ``seconds``, announced
@@ -87,6 +89,8 @@ class FaultKind(StrEnum):
     SYMBOL_TWICE = "symbol_twice"
     STALE_SNAPSHOT = "stale_snapshot"
     BOOK_DELAY = "book_delay"
+    CASH_FLOWS_LATE = "cash_flows_late"
+    CASH_FLOWS_TWICE = "cash_flows_twice"
 
 
 class MarketActionKind(StrEnum):
@@ -117,6 +121,8 @@ ON_ANSWERS = frozenset(
         FaultKind.SYMBOL_TWICE,
         FaultKind.STALE_SNAPSHOT,
         FaultKind.BOOK_DELAY,
+        FaultKind.CASH_FLOWS_LATE,
+        FaultKind.CASH_FLOWS_TWICE,
     }
 )
 LASTING = frozenset({FaultKind.SILENCE, FaultKind.NO_PONG})

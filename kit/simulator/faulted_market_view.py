@@ -1,14 +1,32 @@
 """The market as one REST call sees it, changed by faults."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import MarketView
 from kit.simulator.fault_commands import FaultKind
 from kit.simulator.history import InstrumentTradeHistory
 from kit.simulator.listing import DerivativeMark, ExchangeBookSnapshot, Listing
-from kit.simulator.matching.contract import MatchingEngine
+from kit.simulator.matching.contract import BookingView, MatchingEngine
 from kit.simulator.venue import SimulatedVenue
+
+ON_CASH_FLOWS = (FaultKind.CASH_FLOWS_LATE, FaultKind.CASH_FLOWS_TWICE)
+
+
+class _FaultedEngine:
+    """An engine whose list of bookings is changed."""
+
+    def __init__(
+        self, engine: MatchingEngine, change: Callable[[list[BookingView]], list[BookingView]]
+    ) -> None:
+        self._engine, self._change = engine, change
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def bookings(self, account: str) -> list[BookingView]:
+        return self._change(self._engine.bookings(account))
 
 
 class FaultedMarketView:
@@ -49,7 +67,18 @@ class FaultedMarketView:
 
     @property
     def engine(self) -> MatchingEngine | None:
-        return self._market_view.engine
+        engine, faults = self._market_view.engine, self._venue.faults
+        if engine is None or not any(map(faults.waits_for, ON_CASH_FLOWS)):
+            return engine
+        return cast("MatchingEngine", _FaultedEngine(engine, self._booked))
+
+    def _booked(self, bookings: list[BookingView]) -> list[BookingView]:
+        """The changes of balances that are listed."""
+        late, twice = (self._venue.faults.on_answer(one, self._path) for one in ON_CASH_FLOWS)
+        if late is not None:
+            end_ns = self.clock_ns() - round(late.seconds * NANOSECONDS_PER_SECOND)
+            bookings = [one for one in bookings if one.time_ns < end_ns]
+        return bookings if twice is None else [one for one in bookings for _ in range(2)]
 
     def recorded(self, path: str) -> bytes | None:
         """A recorded body is not used when a fault has changed the listings."""

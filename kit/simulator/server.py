@@ -2,20 +2,25 @@
 
 The first segment of the path names the venue (``/binance/api/v3/time``,
 ``ws://…/binance/stream``) or the Host header (``api.binance.com``). Three paths are the server's
-own: ``/status``, ``/replay/status`` and ``/faults``.
+own: ``/status``, ``/replay/status`` and ``/faults``; the last one needs a token of the mesh.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
+import grpc
 import msgspec
 from aiohttp import web
 
 from kit.base import telemetry
+from kit.base.access.call_guard import GuardedMethod
 from kit.base.clock import Clock
+from kit.base.errors import VenuemeshError
+from kit.base.hosts import is_ip
 from kit.simulator.client_messages import ClientMessageHandler
 from kit.simulator.connection import ClientConnection
+from kit.simulator.control_access import CHANGE, READ, ControlAccess
 from kit.simulator.dialect import MarketView, RestRequest, RestResponse, WebsocketSession
 from kit.simulator.fault_commands import FaultCommand, FaultKind
 from kit.simulator.faulted_market_view import FaultedMarketView
@@ -23,7 +28,11 @@ from kit.simulator.venue import SimulatedVenue
 
 CLOSE_WAIT_S = 1.0
 MESSAGE_BYTES_MAX = 1024 * 1024
+BROWSER_HEADERS = ("Origin", "Sec-Fetch-Site")
+REFUSALS = {grpc.StatusCode.UNAUTHENTICATED: 401, grpc.StatusCode.PERMISSION_DENIED: 403}
 HTML_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = telemetry.logger("simulator.server")
 
@@ -36,7 +45,10 @@ class SimulatorServer:
         venues: Mapping[str, tuple[SimulatedVenue, MarketView]],
         clock: Clock,
         replay_status: Callable[[], Sequence[Mapping[str, object]]],
+        access: ControlAccess | None = None,
     ) -> None:
+        """``access`` admits the callers of /faults; None, in tests, admits everybody."""
+        self._access = access
         self._venues = venues
         self._clock = clock
         self._replay_status = replay_status
@@ -48,13 +60,26 @@ class SimulatorServer:
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=MESSAGE_BYTES_MAX)
-        app.router.add_get("/status", self._get_status)
-        app.router.add_get("/replay/status", self._get_replay_status)
-        app.router.add_get("/faults", self._get_faults)
-        app.router.add_post("/faults", self._post_faults)
-        app.router.add_delete("/faults", self._delete_faults)
+        app.router.add_get("/status", _not_for_pages(self._get_status))
+        app.router.add_get("/replay/status", _not_for_pages(self._get_replay_status))
+        app.router.add_get("/faults", self._guarded(self._get_faults, READ))
+        app.router.add_post("/faults", self._guarded(self._post_faults, CHANGE))
+        app.router.add_delete("/faults", self._guarded(self._delete_faults, CHANGE))
         app.router.add_route("*", "/{path:.*}", self._venue_request)
         return app
+
+    def _guarded(self, handle: Handler, method: GuardedMethod) -> Handler:
+        async def admitted(request: web.Request) -> web.StreamResponse:
+            if self._access is None:
+                return await handle(request)
+            try:
+                with self._access.call(request, method):
+                    return await handle(request)
+            except VenuemeshError as error:
+                body = {"error": error.message, "reason": error.reason}
+                return _json(body, status=REFUSALS.get(error.code, 500))
+
+        return _not_for_pages(admitted)
 
     async def _get_status(self, request: web.Request) -> web.Response:
         return _json(
@@ -188,6 +213,20 @@ class SimulatorServer:
         connection = ClientConnection(websocket, transport, session, self._clock.monotonic_ns())
         await ClientMessageHandler(venue, market_view, connection, self._clock).hold(websocket)
         return websocket
+
+
+def _not_for_pages(handle: Handler) -> Handler:
+    """Refuse web pages, which could disturb the markets from the browser of whoever opens them, and
+    names that a page could have made up for this machine."""
+
+    async def checked(request: web.Request) -> web.StreamResponse:
+        if any(name in request.headers for name in BROWSER_HEADERS):
+            return _json({"error": "not for web pages: call it from a program"}, status=403)
+        if "." in (host := (request.url.host or "")) and not is_ip(host):
+            return _json({"error": f"unknown host {host!r}: use localhost or an IP"}, status=403)
+        return await handle(request)
+
+    return checked
 
 
 def _response(answer: RestResponse) -> web.Response:

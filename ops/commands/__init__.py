@@ -1,1 +1,1 @@
-"""One file per command; each has ``run(arguments) -> exit code``."""
+"""One file per command; each has ``add_arguments(parser)`` and ``run(chosen) -> exit code``."""

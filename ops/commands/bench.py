@@ -1,9 +1,13 @@
 """``./venuemesh bench``: the benchmarks."""
 
+import argparse
 import importlib
-from collections.abc import Sequence
 
 
-def run(arguments: Sequence[str]) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("arguments", nargs="*")
+
+
+def run(chosen: argparse.Namespace) -> int:
     """Returns the exit code of the benchmarks."""
-    return int(importlib.import_module("benchmarks.app").main(arguments))
+    return int(importlib.import_module("benchmarks.app").main(chosen.arguments))

@@ -1,5 +1,6 @@
 """``./venuemesh conform``: run the conformance cards against connectors."""
 
+import argparse
 import asyncio
 import time
 import traceback
@@ -20,7 +21,8 @@ from kit.connector.contract.venue import VenueFactory
 from kit.connector.process import conformance_score
 from kit.connector.process.conformance_score import ConformanceScoreFile
 from kit.simulator.dialect import Dialect, find_dialects
-from ops.arguments import OneLineErrorParser
+from ops import gateway, reported_scores, venues
+from ops.errors import UsageError
 
 EXIT_FAILED = 1
 Candidate: TypeAlias = tuple[VenueFactory, Callable[[], Dialect]]
@@ -28,13 +30,23 @@ Candidate: TypeAlias = tuple[VenueFactory, Callable[[], Dialect]]
 STYLES = {CardStatus.PASSED: "green", CardStatus.FAILED: "bold red", CardStatus.SKIPPED: "dim"}
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Returns 0 when no card failed."""
-    parser = OneLineErrorParser("conform", "Run the conformance cards against connectors.")
-    parser.add_argument("venues", nargs="*", metavar="VENUE", help="ids; default: all there are")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    venues.complete(
+        parser.add_argument("venues", nargs="*", metavar="VENUE", help="default: all there are")
+    )
     parser.add_argument("--card", action="append", metavar="ID", help="only these cards")
-    parser.add_argument("--json", action="store_true", help="one JSON object for each venue")
-    chosen = parser.parse_args(arguments)
+    parser.add_argument(
+        "--scores", action="store_true", help="play nothing: show the last scores of a mesh"
+    )
+    gateway.add_arguments(parser)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Returns 0 when no card failed."""
+    if chosen.scores:
+        return reported_scores.show(chosen)
+    if chosen.gateway or chosen.profile or chosen.data:
+        raise UsageError("cards are played here, not on a mesh; --scores shows those of a mesh")
     mesh = settings.load(MeshSettings, settings.MESH_SECTION)
     cards = _cards(chosen.card or [])
     candidates, broken = _candidates()
@@ -45,8 +57,7 @@ def run(arguments: Sequence[str]) -> int:
             _print_broken(venue_id, broken[venue_id], chosen.json)
             continue
         if venue_id not in candidates:
-            known = ", ".join(sorted(candidates))
-            raise SettingError("venue", venue_id, f"venues with a simulator are {known}")
+            raise venues.unknown_venue(venue_id, candidates, "venues with a simulator are")
         print_result = ignore if chosen.json else _print_result
         make, dialect = candidates[venue_id]
         found = asyncio.run(play(venue_id, make, dialect, cards, on_result=print_result))

@@ -1,18 +1,18 @@
 """``./venuemesh endure``: connectors on a long feed with losses, doubles and swaps."""
 
+import argparse
 import asyncio
-from collections.abc import Sequence
 
-import msgspec
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from kit.base.errors import SettingError
-from kit.conformance.endurance import EVENTS_PER_SECOND, FAULTS, EnduranceResult, endure
+from kit.conformance.endurance import EVENTS_PER_SECOND, FAULTS, EnduranceResult, ShowEvents, endure
 from kit.connector.contract import discovery
 from kit.simulator.dialect import find_dialects
-from ops.arguments import OneLineErrorParser
+from ops import venues
+from ops.output import print_json
+from ops.progress import ShowProgress, progress
 
 EXIT_FAILED = 1
 EVENTS = 1_000_000
@@ -28,37 +28,51 @@ WRONG_SHOWN = 5
 WIDTH_MAX = 1_000
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Returns 0 when nothing was wrong."""
-    parser = OneLineErrorParser(
-        "endure", "Connectors on a long feed with faults in 1 % of the frames."
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    venues.complete(
+        parser.add_argument("venues", nargs="*", metavar="VENUE", help="default: all there are")
     )
-    parser.add_argument("venues", nargs="*", metavar="VENUE", help="ids; default: all there are")
     parser.add_argument("--events", type=int, default=EVENTS, help="of each venue")
     parser.add_argument(
         "--rate", type=int, default=EVENTS_PER_SECOND, help="events per second of the exchange"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object for each line")
-    chosen = parser.parse_args(arguments)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Returns 0 when nothing was wrong."""
     dialects = find_dialects()
     wrong = False
     table = _table()
     for venue_id in chosen.venues or sorted(discovery.venues()):
         if venue_id not in dialects:
-            known = f"it has no simulator to play against; others are {', '.join(sorted(dialects))}"
-            raise SettingError("venue", venue_id, known)
+            raise venues.unknown_venue(venue_id, dialects, "venues with a simulator are")
         make, dialect = discovery.require(venue_id), dialects[venue_id]
-        work = endure(venue_id, make, dialect, chosen.events, FAULTS, chosen.rate)
-        for result in asyncio.run(work):
+        with progress(venue_id, as_json=chosen.json) as show:
+            work = endure(
+                venue_id,
+                make,
+                dialect,
+                chosen.events,
+                FAULTS,
+                chosen.rate,
+                on_events=_shown_by(show, chosen.events // len(FAULTS)),
+            )
+            results = asyncio.run(work)
+        for result in results:
             wrong = wrong or bool(result.wrong)
             table.add_row(*_cells(result))
             if chosen.json:
-                print(msgspec.json.encode(result).decode(), flush=True)
+                print_json(result)
+                continue
             for line in result.wrong[:WRONG_SHOWN]:
                 print(f"{venue_id}, {result.fault}: {line}", flush=True)
     if not chosen.json:
         _print(table)
     return EXIT_FAILED if wrong else 0
+
+
+def _shown_by(show: ShowProgress, total: int) -> ShowEvents:
+    return lambda fault, count: show(count, total, fault)
 
 
 def _table() -> Table:

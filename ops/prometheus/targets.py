@@ -2,7 +2,7 @@
 
 Run as ``python -m ops.prometheus.targets FILE``. Prometheus reads the file by its file_sd_configs.
 A process that says good-bye is taken out. One that is lost stays, so that its silence is seen,
-until it comes back or this process ends.
+until it or another instance of its service comes back, or this process ends.
 """
 
 import json
@@ -13,7 +13,11 @@ from typing import Any, Protocol
 
 from venuemesh.registry.v1 import registry_pb2
 
-from kit.base import settings, telemetry
+from kit.base import rpc, settings, telemetry
+from kit.base.access.credentials import Credentials
+from kit.base.access.settings import AccessSettings, TlsSettings
+from kit.base.access.transport import MeshTls
+from kit.base.clock import SystemClock
 from kit.base.directory import ServiceDirectory
 from kit.base.runtime import run_process
 from kit.base.settings import MeshSettings
@@ -36,17 +40,19 @@ class ScrapeTargets:
     """The processes whose metrics are scraped."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Service] = {}
+        self._known: dict[tuple[str, str], Service] = {}
 
     def update(self, present: Iterable[Service]) -> list[dict[str, Any]]:
         """Take the registry's current list. Returns the content of the file."""
+        found = {_process(service): service for service in present}
+        running = {service_id for service_id, _ in found}
         lost = {
-            service_id: service
-            for service_id, service in self._known.items()
-            if service.status.state == registry_pb2.SERVICE_STATE_LOST
+            process: service
+            for process, service in self._known.items()
+            if service.status.state == registry_pb2.SERVICE_STATE_LOST and process[0] not in running
         }
-        self._known = lost | {service.instance.service_id: service for service in present}
-        return [_target(self._known[service_id]) for service_id in sorted(self._known)]
+        self._known = lost | found
+        return [_target(self._known[process]) for process in sorted(self._known)]
 
 
 async def follow(directory: ServiceWatcher, file: Path) -> None:
@@ -59,6 +65,10 @@ async def follow(directory: ServiceWatcher, file: Path) -> None:
         if content != written:
             _replace(file, content)
             written = content
+
+
+def _process(service: Service) -> tuple[str, str]:
+    return (service.instance.service_id, service.instance.instance_id)
 
 
 def _target(service: Service) -> dict[str, Any]:
@@ -82,6 +92,10 @@ def _replace(file: Path, content: str) -> None:
 
 
 async def _run(file: Path, mesh: MeshSettings) -> None:
+    access = settings.load(AccessSettings, "access")
+    rpc.identify(Credentials(access.token_file, SystemClock()))
+    tls = settings.load(TlsSettings, "tls")
+    rpc.encrypt(MeshTls(tls, SystemClock()) if tls.required else None)
     directory = ServiceDirectory(mesh.registry)
     try:
         await follow(directory, file)

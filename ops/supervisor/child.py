@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kit.base import backoff
+from kit.base.errors import SettingError
 from kit.base.runtime import EXIT_WRONG_SETTING
 from ops.supervisor.logs import ServiceLog
 from ops.supervisor.service_spec import ServiceSpec
@@ -75,6 +76,7 @@ class ChildProcess:
         self._finished = asyncio.Event()
         self._was_ready = False
         self._starts = 0
+        self._refusal = ""
 
     async def keep_running(self) -> None:
         """Run until stopped. Raises UnrecoverableExit when a restart does not help."""
@@ -127,6 +129,8 @@ class ChildProcess:
         code = await process.wait()
         readiness.cancel()
         self.pid = None
+        if self._refusal:
+            raise UnrecoverableExit(f"{self.service.name}: {self._refusal}")
         if not self._stop_asked.is_set():
             self._ended(code)
 
@@ -139,12 +143,9 @@ class ChildProcess:
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         command = self.service.command
-        with self.log.open() as output:
+        with self.log.open() as output, command.spawning() as options:
             process = await asyncio.create_subprocess_exec(
-                *command.arguments,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                **command.spawn_options(),
+                *command.arguments, stdout=output, stderr=subprocess.STDOUT, **options
             )
         self._process, self.pid = process, process.pid
         self._step_back(process.pid)
@@ -164,8 +165,13 @@ class ChildProcess:
                 os.setpriority(os.PRIO_PROCESS, pid, min(ours + self.service.niceness, NICEST))
 
     async def _watch_readiness(self) -> None:
-        while not await self.service.is_ready():
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        try:
+            while not await self.service.is_ready():
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        except SettingError as error:
+            self._refusal = str(error)
+            self._send(self.service.command.stop_signal)
+            return
         self._was_ready = True
         if self.state is ProcessState.STARTING:
             self._enter(ProcessState.RUNNING)

@@ -10,6 +10,7 @@ from rich.live import Live
 from venuemesh.registry.v1 import registry_pb2
 
 from kit.base.directory import ServiceDirectory
+from ops.output import print_json
 from ops.supervisor import status_table
 from ops.supervisor.child import ProcessState
 from ops.supervisor.service_rows import read_registry, rows
@@ -26,6 +27,9 @@ class Display(Protocol):
 
     def say(self, text: str) -> None:
         """Show a line that is worth reading."""
+
+    def offer_sign_in(self, url: str, expires: float) -> None:
+        """Show the link that signs a browser in, until it expires. ``expires``: s."""
 
     def changed(self, children: Sequence[ChildState]) -> None:
         """Something may have changed."""
@@ -67,22 +71,35 @@ PASSING = frozenset({ProcessState.WAITING, ProcessState.STARTING, ProcessState.S
 
 
 class LineDisplay:
-    """One line for each change that lasts."""
+    """One line for each change that lasts: a text, or a JSON object."""
 
-    def __init__(self, headline: str, registry: str) -> None:
+    def __init__(self, headline: str, registry: str, *, as_json: bool = False) -> None:
+        self._as_json = as_json
         self._shown: dict[str, str] = {}
         self._registry = registry
         self.say(headline)
 
     def say(self, text: str) -> None:
-        print(text, flush=True)
+        if self._as_json:
+            print_json({"message": text})
+        else:
+            print(text, flush=True)
+
+    def offer_sign_in(self, url: str, expires: float) -> None:
+        if self._as_json:
+            print_json({"sign_in_url": url, "expires": expires})
+        else:
+            self.say(f"sign in once, until {status_table.clock(expires)}: {url}")
 
     def changed(self, children: Sequence[ChildState]) -> None:
         for child in children:
             state = f"{child.state} ({child.detail})" if child.detail else child.state
             if child.state not in PASSING and self._shown.get(child.service) != state:
                 self._shown[child.service] = state
-                self.say(f"{status_table.clock(child.since)} {child.service} {state}")
+                if self._as_json:
+                    print_json(child)
+                else:
+                    self.say(f"{status_table.clock(child.since)} {child.service} {state}")
 
     async def run(self) -> None:
         """Report what services lack, until cancelled."""
@@ -103,11 +120,15 @@ class LiveTable:
         self._headline = headline
         self._registry = registry
         self._notes: list[str] = []
+        self._sign_in: tuple[str, float] | None = None
         self._children: Sequence[ChildState] = ()
 
     def say(self, text: str) -> None:
         """Keep it above the table."""
         self._notes = [*self._notes, text][-NOTES_MAX:]
+
+    def offer_sign_in(self, url: str, expires: float) -> None:
+        self._sign_in = (url, expires)
 
     def changed(self, children: Sequence[ChildState]) -> None:
         self._children = children
@@ -130,6 +151,15 @@ class LiveTable:
             await directory.close()
 
     def _draw(self, live: Live, registered: Mapping[str, registry_pb2.Service]) -> None:
-        text = "\n".join([self._headline, *self._notes])
+        now = time.time()
+        text = "\n".join([self._headline, *self._sign_in_lines(now), *self._notes])
         found = rows(self._children, registered)
-        live.update(status_table.render(text, found, time.time()), refresh=True)
+        live.update(status_table.render(text, found, now), refresh=True)
+
+    def _sign_in_lines(self, now: float) -> list[str]:
+        if self._sign_in is None:
+            return []
+        url, expires = self._sign_in
+        if expires <= now:
+            return ["sign in: ./venuemesh token link"]
+        return [f"sign in once, until {status_table.clock(expires)}: {url}"]

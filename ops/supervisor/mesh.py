@@ -2,26 +2,49 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kit.base.settings import MeshSettings
+from kit.base.access.local_tokens import process_token
+from kit.base.errors import StoreUnavailable
+from kit.base.migration import grant, migrate
+from kit.base.settings import MeshSettings, load
+from kit.execution.settings import OrdersSettings
 from ops import ports
 from ops.embedded import envoy, postgres, valkey
 from ops.embedded.server_command import LOOPBACK, ServerCommand
-from ops.supervisor import playback_source
+from ops.embedded.store_passwords import StorePasswords
+from ops.supervisor import playback_source, store_access
+from ops.supervisor.mesh_certificates import MeshCertificates
 from ops.supervisor.options import MeshOptions
 from ops.supervisor.service_spec import ServiceSpec, StopStage
 from ops.supervisor.startup_priority import StartupPriority
+from ops.supervisor.store_access import StoreAccess
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIO_FOLDER = ROOT / "studio" / "dist"
-CONSUMERS = ("recorder", "bars", "bridge", "history", "repair")
-PATIENT = frozenset({"recorder", "bars", "history", "repair"})
+CONSUMERS = (
+    "recorder",
+    "bars",
+    "bridge",
+    "history",
+    "repair",
+    "ledger",
+    "audit",
+    "detector",
+    "advisor",
+    "inspector",
+)
+PATIENT = frozenset({"recorder", "bars", "history", "repair", "audit"})
 """Services that are not on the path of a tick: when CPU is scarce, they fall behind and catch
 up."""
 NICENESS = 10
+INSTANCE = "supervised"
+EXAMPLE_ACCOUNT = "binance/paper"
+"""The account of the example strategy, in the world simulate."""
+VENUE = "venue"
+"""The kind of process that is a venue, also one that plays a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +56,23 @@ class Mesh:
     """Ports of all known venues, including stopped ones."""
     settings: MeshSettings
     """From venuemesh.toml and the environment: names external stores."""
+    certificates: MeshCertificates | None = None
+    """With TLS between the processes."""
 
     @property
     def has_own_valkey(self) -> bool:
         """Whether to start a Valkey; false if redis_url names another server."""
-        return self.settings.redis_url == MeshSettings().redis_url
+        return store_access.has_embedded_valkey(self.settings)
 
     @property
     def has_own_postgres(self) -> bool:
         """Whether to start a PostgreSQL; false if database_url names another server."""
-        return self.settings.database_url == MeshSettings().database_url
+        return store_access.has_embedded_postgres(self.settings)
+
+    @property
+    def stores(self) -> StoreAccess:
+        """How the processes reach the stores."""
+        return StoreAccess(self.settings, self.options.data, self.ports)
 
     @property
     def has_simulator(self) -> bool:
@@ -106,15 +136,20 @@ class Mesh:
         return [*self._stores(), *self._processes(), self._envoy()]
 
     def _stores(self) -> Iterator[ServiceSpec]:
+        passwords = self.stores.passwords
         if self.has_own_postgres:
-            yield postgres_service(self.options.data / "postgres", self.ports["postgres"])
+            folder = self.options.data / "postgres"
+            yield postgres_service(folder, self.ports["postgres"], passwords, migrate)
         if self.record_folder is not None:
-            folder = self.record_folder / "postgres"
             yield postgres_service(
-                folder, self.ports[playback_source.SERVICE], playback_source.SERVICE
+                self.record_folder / "postgres",
+                self.ports[playback_source.SERVICE],
+                StorePasswords.of_mesh(self.record_folder),
+                grant,
+                playback_source.SERVICE,
             )
         if self.has_own_valkey:
-            yield valkey_service(self.options.data / "valkey", self.ports["valkey"])
+            yield valkey_service(self.options.data / "valkey", self.ports["valkey"], passwords)
 
     def _processes(self) -> Iterator[ServiceSpec]:
         yield self._process("registry", StopStage.GATEWAY)
@@ -138,8 +173,16 @@ class Mesh:
                 own_port, port = self.ports[playback_source.SERVICE], self.ports[venue]
                 variables = played.environment(own_port, port, self.options.speed)
                 service = self._process("playback", StopStage.VENUES)
-                environment = {**service.command.environment, **variables}
-                command = replace(service.command, environment=environment)
+                certificate = self._certificate(venue)
+                command = replace(
+                    service.command,
+                    environment={**service.command.environment, **variables, **certificate},
+                    secrets={
+                        **service.command.secrets,
+                        **played.secrets(own_port),
+                        **self._identity(venue, VENUE),
+                    },
+                )
                 return replace(service, name=venue, command=command)
         return self._process(venue, StopStage.VENUES, verb="venue")
 
@@ -150,14 +193,24 @@ class Mesh:
         section = f"VENUEMESH_VENUES_{venue.upper()}"
         variables = {f"{section}_PORT": str(self.ports[replica])}
         variables[f"{section}_INSTANCE"] = ports.REPLICA_INSTANCE
-        environment = {**service.command.environment, **variables}
-        return replace(
-            service, name=replica, command=replace(service.command, environment=environment)
-        )
+        certificate = self._certificate(replica)
+        environment = {**service.command.environment, **variables, **certificate}
+        secrets = {**service.command.secrets, **self._identity(replica, VENUE)}
+        command = replace(service.command, environment=environment, secrets=secrets)
+        return replace(service, name=replica, command=command)
 
     def _process(self, name: str, turn: StopStage, verb: str = "run") -> ServiceSpec:
         arguments = (sys.executable, "-m", "ops.cli", verb, name)
-        command = ServerCommand(arguments=arguments, environment=self.environment())
+        stores, kind = self.stores, VENUE if verb == "venue" else name
+        command = ServerCommand(
+            arguments=arguments,
+            environment={
+                **self.environment(),
+                **stores.environment(name),
+                **self._certificate(name),
+            },
+            secrets={**stores.secrets(name), **self._identity(name, kind)},
+        )
         return ServiceSpec(
             name=name,
             command=command,
@@ -166,8 +219,20 @@ class Mesh:
             refuses_settings=True,
         )
 
+    def _identity(self, service_id: str, kind: str) -> Mapping[str, Callable[[], str]]:
+        """What only this process is given: the token that tells the others who it is."""
+
+        def token() -> str:
+            return process_token(self.options.data, self.settings.mesh_id, service_id, kind)
+
+        return {"VENUEMESH_ACCESS_TOKEN_FILE": token}
+
+    def _certificate(self, service_id: str) -> Mapping[str, str]:
+        """Where a process finds its certificate. A file, because it is renewed."""
+        return {} if self.certificates is None else self.certificates.variables_of(service_id)
+
     def _envoy(self) -> ServiceSpec:
-        return envoy_service(self.options.data / "envoy", self.ports["envoy admin"])
+        return envoy_service(self.options.data / "envoy")
 
     def environment(self) -> dict[str, str]:
         """Environment of every process; takes precedence over venuemesh.toml."""
@@ -177,13 +242,12 @@ class Mesh:
             "VENUEMESH_SUPERVISOR_PID": str(os.getpid()),
             "VENUEMESH_WORLD": self.options.world,
             "VENUEMESH_MESH_ID": self.settings.mesh_id,
+            # It runs one process of each service. The same after a restart on other ports.
+            "VENUEMESH_INSTANCE_ID": self.settings.instance_id or INSTANCE,
             "VENUEMESH_DATA_DIR": str(self.options.data),
             "VENUEMESH_REGISTRY": self.registry,
-            "VENUEMESH_REDIS_URL": self.settings.redis_url,
-            "VENUEMESH_DATABASE_URL": self.settings.database_url,
             "VENUEMESH_GATEWAY_PORT": str(numbers["registry"]),
             "VENUEMESH_GATEWAY_PUBLIC_PORT": str(numbers["gateway"]),
-            "VENUEMESH_GATEWAY_ADMIN_PORT": str(numbers["envoy admin"]),
             "VENUEMESH_GATEWAY_WEB_PORT": str(numbers["pages"]),
             "VENUEMESH_GATEWAY_STUDIO_DIR": str(STUDIO_FOLDER),
             "VENUEMESH_GATEWAY_SUPERVISOR": f"{LOOPBACK}:{numbers['supervisor']}",
@@ -192,12 +256,13 @@ class Mesh:
             variables[f"VENUEMESH_{name.upper()}_PORT"] = str(numbers[name])
         for venue in self.known_venues:
             variables[f"VENUEMESH_VENUES_{venue.upper()}_PORT"] = str(numbers[venue])
-        if self.has_own_valkey:
-            variables["VENUEMESH_REDIS_URL"] = valkey.url(numbers["valkey"])
         if self.has_own_postgres:
-            variables["VENUEMESH_DATABASE_URL"] = postgres.url(numbers["postgres"])
+            # The supervisor does, as the owner of the tables.
+            variables["VENUEMESH_RECORDER_MIGRATE"] = "false"
         if self.has_simulator:
             variables |= self._simulator_environment()
+        if self.options.world == "simulate":
+            variables |= paper_environment(self.known_venues)
         return variables
 
     def _simulator_environment(self) -> dict[str, str]:
@@ -216,39 +281,60 @@ class Mesh:
         return variables
 
 
-def valkey_service(folder: Path, port: int) -> ServiceSpec:
+def paper_environment(venues: Collection[str]) -> dict[str, str]:
+    """The paper account of the example strategy, unless the settings name others."""
+    venue, _, _ = EXAMPLE_ACCOUNT.partition("/")
+    if venue not in venues or load(OrdersSettings, "orders").paper_accounts:
+        return {}
+    return {"VENUEMESH_ORDERS_PAPER_ACCOUNTS": EXAMPLE_ACCOUNT}
+
+
+def valkey_service(folder: Path, port: int, passwords: StorePasswords) -> ServiceSpec:
     """Valkey on this folder and port."""
     return ServiceSpec(
         name="valkey",
         command=valkey.command(folder, port),
         stop_turn=StopStage.STORES,
-        prepare=lambda: valkey.prepare(folder),
-        is_ready=lambda: valkey.is_ready(port),
+        prepare=lambda: valkey.prepare(folder, passwords),
+        is_ready=lambda: valkey.is_ready(port, passwords),
     )
 
 
-def postgres_service(folder: Path, port: int, name: str = "postgres") -> ServiceSpec:
-    """PostgreSQL on this folder and port."""
+def postgres_service(
+    folder: Path,
+    port: int,
+    passwords: StorePasswords,
+    upkeep: Callable[[str], Awaitable[object]],
+    name: str = "postgres",
+) -> ServiceSpec:
+    """PostgreSQL on this folder and port. It is ready after ``upkeep`` as the owner of the
+    tables."""
 
     async def is_ready() -> bool:
-        return postgres.is_ready(folder)
+        if not postgres.is_ready(folder):
+            return False
+        try:
+            await upkeep(passwords.login_url(postgres.url(port)))
+        except StoreUnavailable:
+            return False
+        return True
 
     return ServiceSpec(
         name=name,
         command=postgres.command(folder, port),
         stop_turn=StopStage.STORES,
         niceness=NICENESS,
-        prepare=lambda: postgres.prepare(folder),
+        prepare=lambda: postgres.prepare(folder, passwords),
         is_ready=is_ready,
     )
 
 
-def envoy_service(folder: Path, admin_port: int) -> ServiceSpec:
+def envoy_service(folder: Path) -> ServiceSpec:
     """Envoy on the files that the registry writes into this folder."""
     return ServiceSpec(
         name="envoy",
         command=envoy.command(folder),
         stop_turn=StopStage.GATEWAY,
         may_start=lambda: envoy.has_configuration(folder),
-        is_ready=lambda: envoy.is_ready(admin_port),
+        is_ready=lambda: envoy.is_ready(folder),
     )

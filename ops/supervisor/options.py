@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ops.errors import OperationsError
 from ops.supervisor.playback_source import PREFIX, PlaybackSource
+from ops.venues import unknown_venue
 
 WORLDS = ("simulate", "live", "replay")
 SPEED_MAX = "max"
@@ -86,7 +87,7 @@ def check(options: MeshOptions, known_venues: Sequence[str]) -> None:
     replays = ReplaySources(options.replays, options.records)
     for venue in (*options.venues, *replays.venues):
         if venue not in known_venues:
-            raise OperationsError(f"no venue {venue!r}; there are {', '.join(known_venues)}")
+            raise unknown_venue(venue, known_venues, "there are")
     for venue in options.replicas:
         if venue not in options.venues:
             raise OperationsError(f"--replicas {venue}: it is not among --venues")

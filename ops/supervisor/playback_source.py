@@ -1,14 +1,17 @@
 """A recorded past that is to be played: where it is, and what of it."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from kit.base.errors import VenuemeshError
+from kit.base.store_urls import password_of, without_password
 from kit.storage.archive.archive import Archive
 from kit.storage.archive.time_text import ALLOWED, parse_time
 from ops.embedded import postgres
+from ops.embedded.store_passwords import READER, StorePasswords
 from ops.errors import OperationsError
 from ops.supervisor import data_folder, state
 
@@ -55,19 +58,32 @@ class PlaybackSource:
         return self.store
 
     def url(self, own_port: int) -> str:
-        """URL of the PostgreSQL with the record; ``own_port``: the port of a server started for
-        it."""
+        """URL, with the password, of the PostgreSQL with the record; ``own_port``: the port of a
+        server started for it. Raises OSError."""
         if isinstance(self.store, str):
             return self.store
+        return StorePasswords.of_mesh(self.store).login_url(self._embedded_url(own_port))
+
+    def _embedded_url(self, own_port: int) -> str:
+        assert isinstance(self.store, Path)
         running = state.read(self.store) if data_folder.in_use(self.store) else None
-        return postgres.url(running.ports["postgres"] if running is not None else own_port)
+        port = running.ports["postgres"] if running is not None else own_port
+        return postgres.url(port, role=READER)
+
+    def secrets(self, own_port: int) -> dict[str, Callable[[], str]]:
+        """The password for the playback process, by the variable that names its file."""
+        return {
+            "VENUEMESH_PLAYBACK_DATABASE_PASSWORD_FILE": lambda: password_of(self.url(own_port))
+        }
 
     def environment(self, own_port: int, port: int, speed: "str | None") -> dict[str, str]:
         """Settings of the playback process."""
         variables = {
             "PORT": str(port),
             "VENUE": self.venue,
-            "DATABASE_URL": self.url(own_port),
+            "DATABASE_URL": without_password(
+                self.store if isinstance(self.store, str) else self._embedded_url(own_port)
+            ),
             "FROM_TIME": self.from_time,
             "TO_TIME": self.to_time,
             "SYMBOLS": self.symbols,
@@ -84,7 +100,7 @@ class PlaybackSource:
             asyncio.run(self._check_running())
 
     async def _check_running(self) -> None:
-        archive = Archive(self.url(0))
+        archive = Archive(self.url(0), accepts_older_schema=True)
         try:
             await archive.instruments(
                 self.venue, [name for name in self.symbols.split(",") if name]

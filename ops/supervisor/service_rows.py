@@ -1,6 +1,6 @@
 """Combines the supervisor's and the registry's view into one row per service."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import grpc
 import msgspec
@@ -16,7 +16,9 @@ REGISTRY_STATES = {
     registry_pb2.SERVICE_STATE_DEGRADED: "degraded",
     registry_pb2.SERVICE_STATE_DRAINING: "draining",
     registry_pb2.SERVICE_STATE_LOST: "lost",
+    registry_pb2.SERVICE_STATE_STANDBY: "standby",
 }
+NOT_CALLED = (registry_pb2.SERVICE_STATE_LOST, registry_pb2.SERVICE_STATE_STANDBY)
 RUNNING = "running"
 
 
@@ -45,7 +47,22 @@ async def read_registry(directory: ServiceDirectory) -> dict[str, registry_pb2.S
         services = await directory.services()
     except grpc.aio.AioRpcError:
         return {}
-    return {service.instance.service_id: service for service in services}
+    return by_id(services)
+
+
+def by_id(services: Iterable[registry_pb2.Service]) -> dict[str, registry_pb2.Service]:
+    """Services by id. Of several instances, the first that is called has the id alone, and the
+    others are "history@host-8114", as Admin addresses them."""
+    found: dict[str, registry_pb2.Service] = {}
+    for service in sorted(services, key=_age):
+        one = service.instance
+        several = one.service_id in found
+        found[f"{one.service_id}@{one.instance_id}" if several else one.service_id] = service
+    return found
+
+
+def _age(service: registry_pb2.Service) -> tuple[bool, int]:
+    return (service.status.state in NOT_CALLED, service.instance.start_time_ns)
 
 
 def rows(
@@ -60,7 +77,7 @@ def rows(
             for child in children
         ),
         *(
-            _registered(service)
+            msgspec.structs.replace(_registered(service), service=service_id)
             for service_id, service in registered.items()
             if service_id not in supervised
         ),

@@ -47,7 +47,7 @@ class ServiceSpec:
     may_start: Callable[[], bool] = at_once
     """Asked until it is true, before each start."""
     is_ready: Callable[[], Awaitable[bool]] = when_started
-    """Asked until it is true, after each start."""
+    """Asked until it is true, after each start. Raises SettingError when it never will be."""
     niceness: int = 0
     """The nice value: from 0 to 19 (lowest priority)."""
     refuses_settings: bool = False

@@ -33,6 +33,8 @@ class MeshState(msgspec.Struct, frozen=True, kw_only=True):
     """URL."""
     registry: str
     """host:port."""
+    tls: bool = False
+    """Whether its processes are called by TLS."""
     ports: dict[str, int]
     children: list[ChildState]
 

@@ -12,6 +12,8 @@ from ops.supervisor.child import ChildProcess, RestartDelays, UnrecoverableExit
 from ops.supervisor.logs import ServiceLog
 from ops.supervisor.service_spec import ServiceSpec
 
+LOG_INTERVAL_S = 10.0
+"""How often the sizes of the logs are looked at."""
 STOP_SECONDS_MAX = 10.0
 """A turn that takes longer is ended by force. The processes themselves drain for at most 5 s."""
 
@@ -44,12 +46,14 @@ class Supervisor:
         async with self._group as group:
             for child in self.children:
                 group.create_task(self._keep(child), name=child.service.name)
+            bounding = group.create_task(self._bound_logs(), name="logs")
             try:
                 async with asyncio.timeout(seconds):
                     await self._stopping.wait()
             except TimeoutError:
                 self._stopping.set()
             await self._stop_in_turns()
+            bounding.cancel()
         if self._failure:
             raise OperationsError(self._failure)
 
@@ -103,6 +107,14 @@ class Supervisor:
         # The child has the reason while it is listed.
         with suppress(UnrecoverableExit):
             await child.keep_running()
+
+    async def _bound_logs(self) -> None:
+        while True:
+            await asyncio.sleep(LOG_INTERVAL_S)
+            for child in list(self.children):
+                # On a full disk the log grows on, as far as it can.
+                with suppress(OSError):
+                    await asyncio.to_thread(child.log.bound)
 
     def _child(self, service: ServiceSpec) -> ChildProcess:
         log = ServiceLog(self._log_folder, service.name)

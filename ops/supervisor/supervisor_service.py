@@ -7,13 +7,22 @@ checks the requests and forwards them.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
+from msgspec.structs import replace
 from venuemesh.supervisor.v1 import supervisor_pb2, supervisor_pb2_grpc
 
-from kit.base import rpc
+from kit.base import rpc, settings
+from kit.base.access import authority
+from kit.base.access.call_guard import CallGuard
+from kit.base.access.settings import AccessSettings
+from kit.base.access.trust import from_file
+from kit.base.clock import SystemClock
 from kit.base.errors import NotSupported, PortInUse, ProcessDraining, UnknownVenue
+from kit.base.reloaded_file import ReloadedFile
+from kit.base.runtime import call_guard
 from ops import ports
 from ops.embedded.server_command import LOOPBACK
 from ops.errors import OperationsError
@@ -21,6 +30,8 @@ from ops.supervisor.child import ProcessState
 from ops.supervisor.mesh import Mesh
 from ops.supervisor.options import ReplaySources
 from ops.supervisor.supervisor import Supervisor
+
+KEYS_INTERVAL_S = 5.0
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -93,14 +104,30 @@ async def serving(mesh: Mesh, supervisor: Supervisor) -> AsyncIterator[None]:
     """Serve within the context. Raises OperationsError if the port is in use."""
     server = rpc.server()
     descriptor = supervisor_pb2.DESCRIPTOR.services_by_name["Supervisor"]
-    rpc.serve(server, descriptor, SupervisorServicer(mesh, supervisor))
+    folder = mesh.options.data / authority.FOLDER
+    # The file of public keys is there once the mesh has keys.
+    authority.Authority(folder, SystemClock())
+    access = settings.load(AccessSettings, "access")
+    guard = call_guard(access, replace(mesh.settings, data_dir=str(mesh.options.data)))
+    rpc.serve(server, descriptor, SupervisorServicer(mesh, supervisor), guard=guard)
     port = mesh.ports["supervisor"]
     try:
-        server.add_insecure_port(f"{LOOPBACK}:{port}")
+        rpc.listen(server, f"{LOOPBACK}:{port}")
     except RuntimeError:
         raise OperationsError(f"port {port} (supervisor) is in use") from None
     await server.start()
+    following = asyncio.create_task(_follow_keys(guard, folder / authority.PUBLIC_FILE))
     try:
         yield
     finally:
+        following.cancel()
         await server.stop(None)
+
+
+async def _follow_keys(guard: CallGuard, file: Path) -> None:
+    """Verify with the present keys. Other processes hear of them with their heartbeats."""
+    clock = SystemClock()
+    keys = ReloadedFile(file, from_file, clock, missing=None, unreadable=None)
+    while True:
+        await clock.sleep(KEYS_INTERVAL_S)
+        guard.trust(keys.content)

@@ -1,9 +1,12 @@
 """What the command line says when it is used wrongly: one line, an exit code, nothing started."""
 
+import inspect
+import json
 import os
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,15 +14,15 @@ import pytest
 from ops import cli
 from ops.project import ROOT
 
+COMMAND_FILES = [
+    file for file in (ROOT / "ops" / "commands").glob("*.py") if file.stem != "__init__"
+]
 REPLAY = ["up", "--world", "replay", "--replay"]
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     """The exit code and the only line."""
-    try:
-        code = cli.main(arguments)
-    except SystemExit as ended:
-        code = int(ended.code or 0)
+    code = cli.main(arguments)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1, lines
     assert lines[0].startswith("venuemesh: ")
@@ -61,11 +64,11 @@ def test_a_wrong_setting_is_one_line(
 def test_a_port_in_use_stops_up_before_it_starts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    with socket.create_server(("127.0.0.1", 9470)):
+    with socket.create_server(("127.0.0.1", 9469)):
         arguments = ["up", "--data", str(tmp_path), "--base-port", "9460"]
         code, line = refused(arguments, capsys)
     assert code == 1
-    assert "port 9470 (bridge) is in use" in line
+    assert "port 9469 (bridge) is in use" in line
     assert list((tmp_path / "logs").iterdir()) == []
 
 
@@ -74,7 +77,7 @@ def test_nothing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     assert cli.main(["status", "--data", str(tmp_path)]) == 1
     assert "nothing runs" in capsys.readouterr().out
     assert cli.main(["status", "--json", "--data", str(tmp_path)]) == 1
-    assert '"running": false' in capsys.readouterr().out
+    assert json.loads(capsys.readouterr().out)["running"] is False
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]):
@@ -89,3 +92,82 @@ def test_tests_pass_their_exit_code_on():
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"}
     done = subprocess.run(command, capture_output=True, env=environment, check=False)
     assert done.returncode == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "suggestion"),
+    [
+        (["statu"], "did you mean 'status'?"),
+        (["up", "--wrld", "live"], "did you mean '--world'?"),
+        (["up", "--world", "lve"], "did you mean 'live'?"),
+        (["up", "--venues", "krakn"], "did you mean 'kraken'?"),
+        (["venue", "krakn"], "did you mean 'kraken'?"),
+        (["run", "recoder"], "did you mean 'recorder'?"),
+        (["conform", "binanc"], "did you mean 'binance'?"),
+        (["endure", "okxx"], "did you mean 'okx'?"),
+        (["order", "plac"], "did you mean 'place'?"),
+        (["order", "list", "binance", "--symbl", "X"], "did you mean '--symbol'?"),
+        (["bench", "patth"], "did you mean 'path'?"),
+    ],
+)
+def test_a_similar_name_is_suggested(
+    arguments: list[str], suggestion: str, capsys: pytest.CaptureFixture[str]
+):
+    _, line = refused(arguments, capsys)
+    assert suggestion in line
+
+
+def error_object(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    """The error as JSON; its exit code is that of the command."""
+    code = cli.main(arguments)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    found = json.loads(captured.err)["error"]
+    assert found["exit_code"] == code
+    return found
+
+
+def test_errors_are_json_objects_where_json_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    found = error_object(["up", "--wrld", "--json"], capsys)
+    assert (found["reason"], found["exit_code"]) == ("WRONG_USE", 2)
+    found = error_object(["run", "nope", "--json"], capsys)
+    assert (found["reason"], found["exit_code"]) == ("FAILED", 1)
+    found = error_object(["conform", "nope", "--json"], capsys)
+    assert found["reason"] == "UNKNOWN_VENUE"
+    monkeypatch.setenv("VENUEMESH_WORLD", "mars")
+    found = error_object(["up", "--json"], capsys)
+    assert (found["reason"], found["exit_code"]) == ("WRONG_SETTING", 2)
+    assert (found["key"], found["value"]) == ("mesh.world", "mars")
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_commands_are_alike(name: str, capsys: pytest.CaptureFixture[str]):
+    module = cli.load(name)
+    assert list(inspect.signature(module.add_arguments).parameters) == ["parser"]
+    assert list(inspect.signature(module.run).parameters) == ["chosen"]
+    if name not in cli.PASSED_ON:
+        with pytest.raises(SystemExit) as ended:
+            cli.main([name, "--help"])
+        shown = capsys.readouterr().out
+        assert (ended.value.code, "--json" in shown) == (0, True)
+
+
+@pytest.mark.parametrize("words", [["--json", "list", "binance"], ["list", "binance", "--json"]])
+def test_json_may_stand_before_or_after_the_verb(words: list[str]):
+    assert cli.parsed("order", words).json
+    assert not cli.parsed("order", [word for word in words if word != "--json"]).json
+
+
+def test_every_file_of_a_command_is_a_command():
+    files = {file.stem.rstrip("_").replace("_", "-") for file in COMMAND_FILES}
+    assert files == {*cli.COMMANDS}
+
+
+def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"venuemesh {project['version']}\n"
+    assert cli.main(["--version", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"version": project["version"]}

@@ -10,7 +10,7 @@ from ops.commands import endure
 def test_the_table_is_whole_where_the_output_is_narrow(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def play(venue_id: str, *arguments: object) -> list[EnduranceResult]:
+    async def play(venue_id: str, *arguments: object, **options: object) -> list[EnduranceResult]:
         doubts = (0.25, 1.5, 12.75)
         return [EnduranceResult(venue_id, "duplicate", 333_333, 123_456, [], 1_234, 5_678, doubts)]
 

@@ -74,6 +74,4 @@ async def test_a_failed_build_says_where_to_look_and_is_tried_again(folder: Path
 
 async def test_without_npm_it_says_what_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    assert await build(folder) == [
-        "Studio is not built: npm is missing, install Node.js 20 or newer"
-    ]
+    assert await build(folder) == ["Studio is not built: npm is missing, install Node.js 24"]

@@ -18,8 +18,9 @@ from ops.supervisor import data_folder, state
 from ops.supervisor.tests.helpers import wait_for_end
 
 SERVICES = {
-    *("bars", "binance", "bridge", "envoy", "history", "ingest"),
-    *("postgres", "recorder", "registry", "repair", "simulator", "valkey"),
+    *("advisor", "audit", "bars", "binance", "bridge", "detector"),
+    *("envoy", "history", "ingest", "inspector"),
+    *("ledger", "postgres", "recorder", "registry", "repair", "simulator", "valkey"),
 }
 BASE_PORTS = range(9420, 9500, 40)
 STOP_SECONDS_MAX = 60

@@ -4,7 +4,8 @@ import pytest
 
 from kit.connector.contract import discovery
 from kit.simulator import demo_accounts
-from ops.commands import up, venue
+from ops import cli
+from ops.commands import up
 from ops.venues import known_ports
 
 
@@ -15,7 +16,7 @@ def test_a_venue_that_is_listed_nowhere_is_known_by_its_name():
 
 
 def test_up_takes_both_spellings_for_one_venue():
-    chosen = up._parser().parse_args(["--venues", "ccxt:gate, ccxt_gate,binance"])
+    chosen = cli.parsed("up", ["--venues", "ccxt:gate, ccxt_gate,binance"])
     mesh = up.MeshSettings()
     assert up._options(chosen, mesh, ["binance"]).venues == ("ccxt_gate", "binance")
 
@@ -29,7 +30,7 @@ def test_a_venue_is_run_on_its_port_or_another_one(monkeypatch: pytest.MonkeyPat
         return 0
 
     monkeypatch.setattr("kit.connector.process.app.main", main)
-    venue.run(["ccxt:gate"])
-    venue.run(["binance", "--port", "5300"])
+    cli.main(["venue", "ccxt:gate"])
+    cli.main(["venue", "binance", "--port", "5300"])
     assert ran == [("ccxt:gate", 0), ("binance", 5300)]
     assert [discovery.venue_id(name) for name, _ in ran] == ["ccxt_gate", "binance"]

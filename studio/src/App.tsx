@@ -1,11 +1,13 @@
 import { useMemo, useState } from "react";
 
+import { CapitalPage } from "./capital/CapitalPage";
 import { DataContent } from "./record/DataContent";
 import { InstrumentPage } from "./instrument/InstrumentPage";
 import { MarketContent } from "./market/MarketContent";
 import { MeshPage } from "./mesh/MeshPage";
 import { OrdersPage } from "./orders/OrdersPage";
 import {
+  type CapitalRoute,
   type DataRoute,
   formatRoute,
   go,
@@ -13,20 +15,27 @@ import {
   type OrdersRoute,
   type Route,
   useRoute,
+  type WhyRoute,
 } from "./route";
+import { SessionMark } from "./session/SessionMark";
 import { ShortcutHelp } from "./ui/ShortcutHelp";
-import { useShortcuts } from "./ui/shortcuts";
+import { type Shortcuts, useShortcuts } from "./ui/shortcuts";
 import { StatusPlace } from "./ui/TopStatus";
+import { WhyPage } from "./why/WhyPage";
 
 const HOME: MarketRoute = { page: "market", venue: "", symbol: "", interval: "1m" };
 const ORDERS_HOME: OrdersRoute = { page: "orders", venue: "", account: "" };
+const CAPITAL_HOME: CapitalRoute = { page: "capital", venue: "", account: "" };
+const MESH: Route = { page: "mesh" };
+const WHY_HOME: WhyRoute = { page: "why", question: undefined };
 
 /** The frame of all pages: navigation and status. */
 export function App() {
   const route = useRoute();
   const market = useLastMarket(route);
   const data = dataOf(market);
-  const orders = useLastOrders(route);
+  const orders = useLast(route.page === "orders" ? route : undefined, ORDERS_HOME);
+  const capital = useLast(route.page === "capital" ? route : undefined, CAPITAL_HOME);
   const [helpOpen, setHelpOpen] = useState(false);
   const [statusPlace, setStatusPlace] = useState<HTMLElement | null>(null);
   const toggleHelp = () => {
@@ -34,21 +43,10 @@ export function App() {
   };
   const shortcuts = useMemo(
     () => ({
-      m: () => {
-        go(market);
-      },
-      d: () => {
-        go(dataOf(market));
-      },
-      o: () => {
-        go(orders);
-      },
-      s: () => {
-        go({ page: "mesh" });
-      },
+      ...keysTo({ m: market, d: dataOf(market), o: orders, c: capital, w: WHY_HOME, s: MESH }),
       "?": toggleHelp,
     }),
-    [market, orders],
+    [market, orders, capital],
   );
   useShortcuts(shortcuts);
   return (
@@ -61,8 +59,11 @@ export function App() {
         <PageLink route={market} current={route.page === "market"} label="Market" />
         <PageLink route={data} current={route.page === "data"} label="Data" />
         <PageLink route={orders} current={route.page === "orders"} label="Orders" />
-        <PageLink route={{ page: "mesh" }} current={route.page === "mesh"} label="Mesh" />
+        <PageLink route={capital} current={route.page === "capital"} label="Capital" />
+        <PageLink route={WHY_HOME} current={route.page === "why"} label="Why" />
+        <PageLink route={MESH} current={route.page === "mesh"} label="Mesh" />
         <div className="top-status" ref={setStatusPlace} />
+        <SessionMark />
         <button className="quiet-button" title="Keyboard shortcuts (?)" onClick={toggleHelp}>
           ?
         </button>
@@ -76,6 +77,8 @@ export function App() {
 function Page({ route }: { readonly route: Route }) {
   if (route.page === "mesh") return <MeshPage />;
   if (route.page === "orders") return <OrdersPage route={route} />;
+  if (route.page === "capital") return <CapitalPage route={route} />;
+  if (route.page === "why") return <WhyPage route={route} />;
   return (
     <InstrumentPage
       route={route}
@@ -100,12 +103,23 @@ function useLastMarket(route: Route): MarketRoute {
   return market;
 }
 
-/** The account that was open last. */
-function useLastOrders(route: Route): OrdersRoute {
-  const [orders, setOrders] = useState(ORDERS_HOME);
-  const seen = route.page === "orders" ? route : orders;
-  if (formatRoute(seen) !== formatRoute(orders)) setOrders(seen);
-  return orders;
+/** What was open last of a page; its tab returns to it. */
+function useLast<R extends Route>(open: R | undefined, home: R): R {
+  const [last, setLast] = useState(home);
+  const seen = open ?? last;
+  if (formatRoute(seen) !== formatRoute(last)) setLast(seen);
+  return last;
+}
+
+/** Shortcuts that open pages. */
+function keysTo(routes: Readonly<Record<string, Route>>): Shortcuts {
+  const entries = Object.entries(routes).map(([key, route]) => [
+    key,
+    () => {
+      go(route);
+    },
+  ]);
+  return Object.fromEntries(entries) as Shortcuts;
 }
 
 function dataOf({ venue, symbol }: MarketRoute): DataRoute {

@@ -5,6 +5,8 @@ import "./market/depth.css";
 import "./record/record.css";
 import "./orders/orders.css";
 import "./orders/ticket.css";
+import "./capital/capital.css";
+import "./why/why.css";
 import "./mesh/mesh.css";
 
 import { StrictMode } from "react";

@@ -22,10 +22,46 @@ test.each<[Route, string]>([
   [{ page: "orders", venue: "", account: "" }, "#/orders"],
   [{ page: "orders", venue: "binance", account: "" }, "#/orders/binance"],
   [{ page: "orders", venue: "binance", account: "a/b" }, "#/orders/binance/a%2Fb"],
+  [{ page: "capital", venue: "", account: "" }, "#/capital"],
+  [{ page: "capital", venue: "binance", account: "demo" }, "#/capital/binance/demo"],
+  [{ page: "why", question: undefined }, "#/why"],
+  [
+    {
+      page: "why",
+      question: {
+        about: "fill",
+        venue: "kraken",
+        account: "main",
+        symbol: "BTC/USDT",
+        fillId: "T-1/2",
+      },
+    },
+    "#/why/fill/kraken/main/BTC%2FUSDT/T-1%2F2",
+  ],
+  [
+    { page: "why", question: { about: "order", venue: "binance", account: "a", orderId: "6b1f" } },
+    "#/why/order/binance/a/6b1f",
+  ],
+  [
+    { page: "why", question: { about: "position", venue: "okx", account: "a", symbol: "X" } },
+    "#/why/position/okx/a/X",
+  ],
+  [{ page: "why", question: { about: "event", eventId: "3f6c" } }, "#/why/event/3f6c"],
   [{ page: "market", venue: "", symbol: "", interval: "1m" }, "#/market"],
 ])("%j has an address that leads back to it", (route, hash) => {
   expect(formatRoute(route)).toBe(hash);
   expect(parseRoute(hash)).toEqual(route);
+});
+
+test("a question that lacks a part is not asked", () => {
+  const nothing = { page: "why", question: undefined };
+  for (const hash of [
+    "#/why/fill/binance/main/BTCUSDT",
+    "#/why/order/binance",
+    "#/why/who/a/b/c",
+  ]) {
+    expect(parseRoute(hash)).toEqual(nothing);
+  }
 });
 
 test("an empty address is the market page with defaults", () => {

@@ -3,7 +3,8 @@ import { useSyncExternalStore } from "react";
 import { type Interval, isInterval } from "./market/intervals";
 
 /** The page that an address shows. Addresses can be shared. */
-export type Route = { readonly page: "mesh" } | OrdersRoute | InstrumentRoute;
+export type Route =
+  { readonly page: "mesh" } | OrdersRoute | CapitalRoute | WhyRoute | InstrumentRoute;
 
 /** A page about one instrument. */
 export type InstrumentRoute = MarketRoute | DataRoute;
@@ -25,6 +26,40 @@ export interface OrdersRoute {
   readonly account: string;
 }
 
+export interface CapitalRoute {
+  readonly page: "capital";
+  /** Empty: all accounts. */
+  readonly venue: string;
+  /** Empty: all accounts. */
+  readonly account: string;
+}
+
+export interface WhyRoute {
+  readonly page: "why";
+  /** Undefined: nothing is asked yet. */
+  readonly question: Question | undefined;
+}
+
+/** What the page "why" explains. */
+export type Question =
+  | (Holding & { readonly about: "fill"; readonly fillId: string })
+  | (Holding & { readonly about: "position" })
+  | {
+      readonly about: "order";
+      readonly venue: string;
+      readonly account: string;
+      /** The client order id, or the venue's id of an order without one. */
+      readonly orderId: string;
+    }
+  /** Hexadecimal. */
+  | { readonly about: "event"; readonly eventId: string };
+
+interface Holding {
+  readonly venue: string;
+  readonly account: string;
+  readonly symbol: string;
+}
+
 interface Instrument {
   /** Empty: the first venue. */
   readonly venue: string;
@@ -36,11 +71,14 @@ const INTERVAL_DEFAULT: Interval = "1m";
 
 /**
  * Reads "#/market/<venue>/<symbol>/<interval>", "#/data/<venue>/<symbol>",
- * "#/orders/<venue>/<account>" or "#/mesh". Any other address is the market page.
+ * "#/orders/<venue>/<account>", "#/capital/<venue>/<account>", "#/why/…" or "#/mesh". Any other
+ * address is the market page.
  */
 export function parseRoute(hash: string): Route {
-  const [, page, venue = "", symbol = "", interval = ""] = hash.split("/").map(decode);
+  const [, page, venue = "", symbol = "", interval = "", ...rest] = hash.split("/").map(decode);
   if (page === "mesh") return { page };
+  if (page === "why") return { page, question: readQuestion([venue, symbol, interval, ...rest]) };
+  if (page === "capital") return { page, venue, account: symbol };
   if (page === "orders") return { page, venue, account: symbol };
   if (page === "data") return { page, venue, symbol };
   return {
@@ -53,15 +91,39 @@ export function parseRoute(hash: string): Route {
 
 export function formatRoute(route: Route): string {
   if (route.page === "mesh") return "#/mesh";
+  if (route.page === "why") {
+    return ["#/why", ...questionParts(route.question).map(encode)].join("/");
+  }
   const { page, venue } = route;
   if (venue === "") return `#/${page}`;
-  if (route.page === "orders") {
+  if (route.page === "orders" || route.page === "capital") {
     const account = route.account === "" ? "" : `/${encode(route.account)}`;
-    return `#/orders/${encode(venue)}${account}`;
+    return `#/${page}/${encode(venue)}${account}`;
   }
   const { symbol } = route;
   const instrument = `#/${page}/${encode(venue)}/${encode(symbol)}`;
   return page === "data" ? instrument : `${instrument}/${route.interval}`;
+}
+
+/** "fill/<venue>/<account>/<symbol>/<fill id>", "order/<venue>/<account>/<order id>",
+ * "position/<venue>/<account>/<symbol>" or "event/<event id>". */
+function readQuestion(parts: readonly string[]): Question | undefined {
+  const [about, venue = "", account = "", symbol = "", fillId = ""] = parts;
+  if (about === "event" && venue !== "") return { about, eventId: venue };
+  if (venue === "" || account === "" || symbol === "") return undefined;
+  if (about === "fill" && fillId !== "") return { about, venue, account, symbol, fillId };
+  if (about === "order") return { about, venue, account, orderId: symbol };
+  if (about === "position") return { about, venue, account, symbol };
+  return undefined;
+}
+
+function questionParts(question: Question | undefined): readonly string[] {
+  if (!question) return [];
+  if (question.about === "event") return ["event", question.eventId];
+  const { about, venue, account } = question;
+  if (about === "order") return [about, venue, account, question.orderId];
+  if (about === "position") return [about, venue, account, question.symbol];
+  return [about, venue, account, question.symbol, question.fillId];
 }
 
 /** Navigates to a page. With `replace`, the browser's history has no entry for the current page. */

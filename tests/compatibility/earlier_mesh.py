@@ -9,6 +9,7 @@ process may log an error, and new rows must be recorded. Exits with 1 and the di
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ import psycopg
 
 from conftest import free_port
 from ops.embedded import postgres
+from ops.embedded.store_passwords import StorePasswords
 from tests.integration.mesh import ROOT, Mesh, free_base_port, new_folder
 
 VENUES = ("binance", "okx", "binance_futures")
@@ -72,9 +74,9 @@ def version_of(commit: str) -> Iterator[Path]:
 
 
 def generate_code(root: Path) -> None:
-    """Bring the stubs and the compiled parts of a version up to date."""
+    """Bring the stubs and the compiled parts of a version up to date, as its launcher does."""
     environment = os.environ | {"PYTHONPATH": f"{root}:{root / 'gen'}"}
-    for module in ("ops.grpc_stubs", "ops.native_build"):
+    for module in re.findall(r"-m (ops\.\w+) \|\|", (root / "venuemesh").read_text()):
         subprocess.run([sys.executable, "-m", module], cwd=root, env=environment, check=True)
 
 
@@ -150,7 +152,8 @@ def history_answers(mesh: Mesh, until_ns: int) -> Answers:
 def database(data: Path) -> Iterator[psycopg.Connection]:
     """The database of a folder whose mesh has stopped."""
     folder, port = data / "postgres", free_port()
-    postgres.prepare(folder)
+    passwords = StorePasswords.of_mesh(data)
+    postgres.prepare(folder, passwords)
     command = postgres.command(folder, port)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     options = command.spawn_options() | quiet
@@ -159,7 +162,7 @@ def database(data: Path) -> Iterator[psycopg.Connection]:
             deadline = time.monotonic() + 30
             while not postgres.is_ready(folder) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            with psycopg.connect(postgres.url(port)) as connection:
+            with psycopg.connect(passwords.login_url(postgres.url(port))) as connection:
                 yield connection
         finally:
             process.send_signal(command.stop_signal)

@@ -19,7 +19,8 @@ from core.recorder.chunk import Chunk
 from core.recorder.store import RecorderStore
 from core.recorder.tests.market import BTC, Trade, trade_batch
 from kit.base.cursor import START, Cursor, StreamKey
-from kit.base.database import Database, migrate
+from kit.base.database import Database
+from kit.base.migration import migrate
 from kit.marketdata import native
 from kit.marketdata.delivery.redis_streams import RedisStreams
 from kit.storage.archive.archive import Archive

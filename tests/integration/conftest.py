@@ -11,10 +11,13 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.integration import capture, recorded
 from tests.integration.capture import Capture
 from tests.integration.mesh import Mesh
-from tests.integration.web import open_page, running_browser
+from tests.integration.web import StudioAddress, open_page, running_browser
 
 FOLDER = "tests/integration"
-LONGEST_FIRST = ("test_replicas", "replayed", "test_repair", "test_web_data", "simulated")
+LONGEST_FIRST = (
+    *("test_replicas", "clients", "test_grpcurl", "replayed"),
+    *("test_repair", "test_web_data", "simulated"),
+)
 """The slowest tests, which start first, so that no worker runs one alone at the end."""
 
 
@@ -72,9 +75,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(browser: Any, studio: str) -> Iterator[Any]:
+def page(browser: Any, studio: StudioAddress) -> Iterator[Any]:
     """A browser page of Studio; each file chooses the page."""
-    with open_page(browser) as page:
+    with open_page(browser, studio) as page:
         yield page
 
 

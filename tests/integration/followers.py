@@ -13,7 +13,7 @@ from venuemesh.live.v1 import live_pb2, live_pb2_grpc
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2, market_data_pb2_grpc
 
 from tests.integration.capture import Book, BookUpdate
-from tests.integration.mesh import LOOK_AGAIN_SECONDS, SYMBOL, VENUE, Mesh, metadata
+from tests.integration.mesh import LOOK_AGAIN_SECONDS, SYMBOL, VENUE, Mesh, metadata, shown_channel
 from tests.integration.recorded import RecordedUpdate, updates_of
 
 BestPrices = tuple[Decimal, Decimal]
@@ -32,7 +32,7 @@ class Reader(Protocol):
 @contextmanager
 def following(mesh: Mesh, reader: Reader) -> Iterator["Follower"]:
     """Read in the background, through the gateway."""
-    follower = Follower(mesh.gateway, reader)
+    follower = Follower(mesh, reader)
     follower.start()
     try:
         yield follower
@@ -43,10 +43,11 @@ def following(mesh: Mesh, reader: Reader) -> Iterator["Follower"]:
 class Follower:
     """Subscribes again whenever a subscription ends, until it is stopped."""
 
-    def __init__(self, gateway: str, reader: Reader) -> None:
+    def __init__(self, mesh: Mesh, reader: Reader) -> None:
         self.ends: list[str] = []
         """Why subscriptions ended."""
-        self._gateway = gateway
+        # The mesh may end before its readers.
+        self._gateway, self._token = mesh.gateway, mesh.token
         self._reader = reader
         self._stopping = threading.Event()
         self._call: grpc.Call | None = None
@@ -65,7 +66,7 @@ class Follower:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            with grpc.insecure_channel(self._gateway) as channel:
+            with shown_channel(self._gateway, self._token) as channel:
                 try:
                     self._call = self._reader.subscribe(channel)
                     for response in self._call:

@@ -14,14 +14,23 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import grpc
 import psycopg
+import redis
+
+from kit.base.access.local_tokens import command_token
+from kit.base.access.roles import CALLER_ROLES
+from kit.base.access.transport import target_options
+from ops.embedded import postgres, valkey
+from ops.embedded.store_passwords import OWNER, StorePasswords
+from ops.gateway import local_credentials
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE_PORTS = range(10_000, 20_000, 25)
+BASE_PORTS = range(10_000, 20_000, 40)
 """The ports and their metrics ports are below the ephemeral ports of the system."""
 WORKERS_MAX = 8
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS_MAX
@@ -37,15 +46,23 @@ LOOK_AGAIN_SECONDS_MAX = 0.25
 LOG_LINES = 8
 MARK = "VENUEMESH_TEST_MESH"
 """In the environment of every process of a mesh, to find processes that are left running."""
-NOT_YET = (OSError, psycopg.Error, grpc.RpcError, json.JSONDecodeError, LookupError)
+NOT_YET = (
+    OSError,
+    psycopg.Error,
+    redis.RedisError,
+    grpc.RpcError,
+    json.JSONDecodeError,
+    LookupError,
+)
 """Errors of reading something that does not exist yet."""
 
 VENUE = "binance"
 SYMBOL = "BTCUSDT"
 SERVICES = frozenset(
     {
-        *("bars", "binance", "bridge", "envoy", "history", "ingest"),
-        *("postgres", "recorder", "registry", "repair", "simulator", "valkey"),
+        *("advisor", "audit", "bars", "binance", "bridge", "detector"),
+        *("envoy", "history", "ingest", "inspector"),
+        *("ledger", "postgres", "recorder", "registry", "repair", "simulator", "valkey"),
     }
 )
 
@@ -54,15 +71,26 @@ class Mesh:
     """One run of ``./venuemesh up``."""
 
     def __init__(
-        self, data: Path, base_port: int, *arguments: str, path: str, root: Path = ROOT
+        self,
+        data: Path,
+        base_port: int,
+        *arguments: str,
+        path: str,
+        root: Path = ROOT,
+        tls: bool = False,
     ) -> None:
-        """``root``: the folder of the version to run."""
+        """``root``: the folder of the version to run. ``tls``: between its processes."""
         self.data = data
         self.output = data / "up.out"
         self._channel: grpc.Channel | None = None
         self._database: psycopg.Connection | None = None
         command = [sys.executable, "-m", "ops.cli", "up", "--data", str(data)]
-        environment = {"PYTHONPATH": f"{root}:{root / 'gen'}", "PATH": path, MARK: str(data)}
+        environment = {
+            "PYTHONPATH": f"{root}:{root / 'gen'}",
+            "PATH": path,
+            MARK: str(data),
+            "VENUEMESH_TLS_REQUIRED": str(tls).lower(),
+        }
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [*command, "--base-port", str(base_port), *arguments],
@@ -92,26 +120,48 @@ class Mesh:
         """host:port of the one door."""
         return f"127.0.0.1:{self.port('gateway')}"
 
+    @cached_property
+    def token(self) -> str:
+        """A token with every role."""
+        # An earlier version, which asked for no token, has no name of the mesh in its state.
+        mesh_id = self.state().get("mesh_id", "local")
+        return command_token(self.data, mesh_id, CALLER_ROLES)
+
     @property
     def channel(self) -> grpc.Channel:
         """A connection to the gateway."""
         if self._channel is None:
-            self._channel = grpc.insecure_channel(self.gateway)
+            self._channel = self.connect(self.gateway)
         return self._channel
+
+    def connect(self, address: str) -> grpc.Channel:
+        """A connection to a process of the mesh, host:port."""
+        state = self.state()
+        if not state.get("tls") or address == self.gateway:
+            return shown_channel(address, self.token)
+        return shown_channel(address, self.token, local_credentials(self.data, state["mesh_id"]))
 
     def get(
         self, path: str, port: str = "gateway", headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
         """Status and JSON of a page."""
-        return self._fetch(f"http://127.0.0.1:{self.port(port)}{path}", headers=headers)
+        shown = {"Authorization": f"Bearer {self.token}"} | dict(headers or {})
+        return self._fetch(f"http://127.0.0.1:{self.port(port)}{path}", headers=shown)
 
     def post(self, path: str, body: object, port: str = "gateway") -> tuple[int, Any]:
         """Status and JSON of the answer."""
-        return self._fetch(f"http://127.0.0.1:{self.port(port)}{path}", json.dumps(body).encode())
+        shown = {"Authorization": f"Bearer {self.token}"}
+        url = f"http://127.0.0.1:{self.port(port)}{path}"
+        return self._fetch(url, json.dumps(body).encode(), shown)
 
     def metrics(self, service: str) -> str:
         """The Prometheus page of a process."""
-        url = f"http://127.0.0.1:{self.port(service) + METRICS_PORT_OFFSET}/metrics"
+        return self.metrics_of(self.port(service))
+
+    @staticmethod
+    def metrics_of(port: int) -> str:
+        """The Prometheus page of the process on a port."""
+        url = f"http://127.0.0.1:{port + METRICS_PORT_OFFSET}/metrics"
         with urllib.request.urlopen(url, timeout=CALL_SECONDS_MAX) as response:
             page: str = response.read().decode()
         return page
@@ -128,9 +178,20 @@ class Mesh:
             except psycopg.OperationalError:
                 # The server was killed; the next read shows whether it is back.
                 self._database.close()
-        url = f"postgresql://postgres@127.0.0.1:{self.port('postgres')}/venuemesh"
-        self._database = psycopg.connect(url, connect_timeout=2, autocommit=True)
+        self._database = psycopg.connect(self.database_url(), connect_timeout=2, autocommit=True)
         return self._database.execute(query.encode(), values or None).fetchall()
+
+    def database_url(self, role: str = OWNER) -> str:
+        """The URL of the database, with the password."""
+        port, passwords = self.port("postgres"), StorePasswords.of_mesh(self.data)
+        if not passwords.folder.exists():
+            # An earlier version, which had no passwords.
+            return postgres.url(port, role="postgres")
+        return passwords.login_url(postgres.url(port, role=role))
+
+    def redis_url(self, user: str = OWNER) -> str:
+        """The URL of Valkey, with the password."""
+        return StorePasswords.of_mesh(self.data).login_url(valkey.url(self.port("valkey"), user))
 
     def log(self, service: str) -> list[dict[str, Any]]:
         """The lines that one of the mesh's own processes has logged."""
@@ -238,6 +299,34 @@ class Mesh:
             return error.code, json.load(error)
 
 
+class ShownToken(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Adds a token to each call."""
+
+    def __init__(self, token: str) -> None:
+        self._shown = ("authorization", f"Bearer {token}")
+
+    def intercept_unary_unary(self, continuation, details, request):
+        return continuation(self._with_token(details), request)
+
+    def intercept_unary_stream(self, continuation, details, request):
+        return continuation(self._with_token(details), request)
+
+    def _with_token(self, details: Any) -> Any:
+        return details._replace(metadata=[*(details.metadata or ()), self._shown])
+
+
+def shown_channel(
+    address: str, token: str, tls: grpc.ChannelCredentials | None = None
+) -> grpc.Channel:
+    """A connection whose calls show a token; with TLS to any process of the mesh."""
+    connection = (
+        grpc.insecure_channel(address)
+        if tls is None
+        else grpc.secure_channel(address, tls, target_options(""))
+    )
+    return grpc.intercept_channel(connection, ShownToken(token))
+
+
 @contextmanager
 def new_folder() -> Iterator[Path]:
     """A data folder, not in pytest's own folder, which PostgreSQL's user cannot enter."""
@@ -249,9 +338,11 @@ def new_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running(data: Path, *arguments: str, path: str = "/nowhere") -> Iterator[Mesh]:
+def running(
+    data: Path, *arguments: str, path: str = "/nowhere", tls: bool = False
+) -> Iterator[Mesh]:
     """A mesh that is ended at the end. Without a PATH it finds nothing to build Studio with."""
-    mesh = Mesh(data, free_base_port(), *arguments, path=path)
+    mesh = Mesh(data, free_base_port(), *arguments, path=path, tls=tls)
     try:
         mesh.wait_until(lambda: mesh.state()["children"], "the supervisor speaks")
         yield mesh
@@ -260,10 +351,10 @@ def running(data: Path, *arguments: str, path: str = "/nowhere") -> Iterator[Mes
 
 
 @contextmanager
-def replaying(frames: Path, speed: str, *arguments: str) -> Iterator[Mesh]:
+def replaying(frames: Path, speed: str, *arguments: str, tls: bool = False) -> Iterator[Mesh]:
     """A mesh that plays a capture."""
     replay = ("--world", "replay", "--replay", f"{VENUE}={frames}", "--speed", speed)
-    with new_folder() as data, running(data, *replay, *arguments) as mesh:
+    with new_folder() as data, running(data, *replay, *arguments, tls=tls) as mesh:
         yield mesh
 
 

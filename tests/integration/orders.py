@@ -14,6 +14,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.tradeflow.v1 import (
+    accounts_pb2,
     approvals_pb2,
     approvals_pb2_grpc,
     orders_pb2,
@@ -49,9 +50,9 @@ class OrderCaller:
 
     def is_ready(self) -> bool:
         """Whether the account accepts orders."""
-        request = trade_flow_pb2.ListAccountsRequest(venue=VENUE)
+        request = accounts_pb2.ListAccountsRequest(venue=VENUE)
         accounts = self.call("ListAccounts", request).accounts
-        ready = trade_flow_pb2.ACCOUNT_STATE_READY
+        ready = accounts_pb2.ACCOUNT_STATE_READY
         return [one.state for one in accounts if one.account == self.here["account"]] == [ready]
 
     def approved(

@@ -7,7 +7,6 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-import grpc
 import redis
 from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
 from venuemesh.marketdata.v1 import batch_pb2
@@ -28,7 +27,7 @@ class StreamReader:
     """Reads the entries that ingest has written."""
 
     def __init__(self, mesh: Mesh) -> None:
-        self._redis = redis.Redis(port=mesh.port("valkey"))
+        self._redis = redis.Redis.from_url(mesh.redis_url())
 
     def newest(self, channel: str) -> Batch:
         """Raises LookupError while there is none."""
@@ -155,7 +154,7 @@ def wait_until_covered(mesh: Mesh) -> None:
 
 def admin(mesh: Mesh, name: str) -> "admin_pb2_grpc.AdminStub":
     """The Admin service of one of the two processes, without the gateway."""
-    channel = grpc.insecure_channel(f"127.0.0.1:{mesh.port(name)}")
+    channel = mesh.connect(f"127.0.0.1:{mesh.port(name)}")
     return admin_pb2_grpc.AdminStub(channel)
 
 

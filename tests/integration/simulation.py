@@ -26,6 +26,8 @@ class FirstRun:
     """Trades at the exchange, from the first recorded one on."""
     exit_code: int
     leftovers: dict[int, str]
+    left_a_state: bool
+    """Whether the file for other shells was still there."""
 
 
 def run_once(data: Path) -> FirstRun:
@@ -37,7 +39,8 @@ def run_once(data: Path) -> FirstRun:
         mesh.wait_until(lambda: recorded.trades_after(mesh, 0) >= TRADES_MIN, "trades are recorded")
         trades = exchange_trades(mesh, recorded.trades(mesh)[0].trade_id)
         exit_code = mesh.stop()
-        return FirstRun(data, live.counts, trades, exit_code, mesh.leftovers())
+        left_a_state = (data / "state.json").exists()
+        return FirstRun(data, live.counts, trades, exit_code, mesh.leftovers(), left_a_state)
 
 
 def exchange_trades(mesh: Mesh, first_id: int) -> list[Trade]:

@@ -33,22 +33,26 @@ class Pair:
 
     def __init__(self, folder: Path) -> None:
         self._ports = [free_port(), free_port()]
-        self._servers = [
-            ValkeyProcess(folder / str(number), port) for number, port in enumerate(self._ports)
-        ]
+        self._servers = [ValkeyProcess(folder / "0", self._ports[0])]
+        # The replica has the same users and passwords.
+        shutil.copytree(folder / "0" / "keys", folder / "1" / "keys")
+        self._servers.append(ValkeyProcess(folder / "1", self._ports[1]))
         for server in self._servers:
             asyncio.run(server.start())
         self._forwarder = Forwarder(self._ports[0])
-        self.url = f"redis://127.0.0.1:{self._forwarder.port}/0"
+        self._login = self._servers[0].url.rpartition("@")[0]
+        self.url = f"{self._login}@127.0.0.1:{self._forwarder.port}/0"
 
     def follow(self) -> None:
         """The second one becomes a replica of the first one."""
         self._tell(0, "CONFIG", "SET", "repl-diskless-sync-delay", "0")
+        user, _, password = self._login.removeprefix("redis://").partition(":")
+        self._tell(1, "CONFIG", "SET", "masteruser", user, "masterauth", password)
         self._tell(1, "REPLICAOF", "127.0.0.1", str(self._ports[0]))
 
     def follows(self) -> bool:
         """Whether the replica has all earlier entries."""
-        with redis.Redis(port=self._ports[1]) as client:
+        with redis.Redis.from_url(self._servers[1].url) as client:
             return client.info("replication")["master_link_status"] == "up"
 
     def promote(self) -> None:
@@ -67,7 +71,7 @@ class Pair:
             server.kill()
 
     def _tell(self, server: int, *words: str) -> None:
-        with redis.Redis(port=self._ports[server]) as client:
+        with redis.Redis.from_url(self._servers[server].url) as client:
             client.execute_command(*words)
 
 

@@ -10,9 +10,16 @@ import grpc
 import pytest
 from google.protobuf.json_format import MessageToDict
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import (
+    batches_pb2,
+    orders_pb2,
+    trade_flow_pb2,
+    trade_flow_pb2_grpc,
+)
 
-from tests.integration.mesh import ROOT, SYMBOL, VENUE, new_folder, running
+from kit.base.access.local_tokens import command_token
+from kit.base.access.roles import Role
+from tests.integration.mesh import ROOT, SYMBOL, VENUE, new_folder, running, shown_channel
 from tests.integration.orders import (
     HEADER,
     HERE,
@@ -186,6 +193,29 @@ def test_scripts_place_orders_over_rest(mesh, caller):
     assert name in {order["client_order_id"] for order in listed["orders"]}
     status, answer = mesh.post(f"{path}/{name}:cancel", {"account": HERE["account"]})
     assert (status, answer["order"]["state"]) == (200, "ORDER_STATE_CANCELLED")
+
+
+def test_an_operator_cancels_a_stop_over_rest_and_a_trader_needs_an_approval(mesh, caller):
+    deep = str((caller.best_bid() / 2).quantize(TICK))
+    terms = {"type": orders_pb2.ORDER_TYPE_STOP, "side": types_pb2.SIDE_SELL, "stop_price": deep}
+    names = [caller.place(buy("0.001", **terms)).client_order_id for _ in range(2)]
+    token = command_token(mesh.data, mesh.state()["mesh_id"], {Role.TRADER})
+    with shown_channel(mesh.gateway, token) as channel:
+        trader = trade_flow_pb2_grpc.TradeFlowStub(channel)
+        one = trade_flow_pb2.CancelOrderRequest(client_order_id=names[0], **HERE)
+        with pytest.raises(grpc.RpcError, match="or a caller with the role operator"):
+            trader.CancelOrder(one)
+        entries = trade_flow_pb2.CancelAllOrdersRequest(**HERE)
+        left = {order.client_order_id for order in trader.CancelAllOrders(entries).left_open}
+        assert left >= set(names)
+    path, account = f"/v1/venues/{VENUE}/orders", {"account": HERE["account"]}
+    status, answer = mesh.post(f"{path}/{names[0]}:cancel", account)
+    assert (status, answer["order"]["state"]) == (200, "ORDER_STATE_CANCELLED")
+    assert answer["order"]["cancel_requested_by"].endswith(", role operator")
+    status, answer = mesh.post(f"{path}:cancelAll", {**account, "include_protective": True})
+    assert status == 200, answer
+    assert "left_open" not in answer or not answer["left_open"]
+    assert caller.order(names[1]).state == CANCELLED
 
 
 def test_scripts_place_groups_over_rest(mesh, caller):

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from google.protobuf.json_format import MessageToDict
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import accounts_pb2, orders_pb2, trade_flow_pb2
 
 from tests.integration.mesh import VENUE, replaying
 from tests.integration.orders import OrderCaller, buy, limit, refused
@@ -49,7 +49,7 @@ def truth(caller):
 
 
 def test_the_account_is_a_paper_account_with_the_balances_of_the_settings(caller):
-    accounts = caller.call("ListAccounts", trade_flow_pb2.ListAccountsRequest(venue=VENUE)).accounts
+    accounts = caller.call("ListAccounts", accounts_pb2.ListAccountsRequest(venue=VENUE)).accounts
     assert [(one.account, one.paper) for one in accounts] == [(ACCOUNT, True)]
     assert caller.balances()["USDT"] == 100_000
 

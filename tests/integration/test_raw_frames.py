@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from ops import cli
 from ops.commands import frames
 from tests.integration import capture, recorded
 from tests.integration.mesh import VENUE, replaying
@@ -28,8 +29,8 @@ def test_the_recorded_frames_equal_the_played_ones(switched_on, short_capture, t
         mesh.wait_until(lambda: mesh.replay()["finished"], "the capture has been played")
         count = "SELECT coalesce(sum(frame_count), 0) FROM frame_rows"
         mesh.wait_until(lambda: mesh.sql(count)[0][0] >= len(played), "all frames are recorded")
-        url = f"postgresql://postgres@127.0.0.1:{mesh.port('postgres')}/venuemesh"
-        assert frames.run([VENUE, str(tmp_path), "--database", url]) == 0
+        url = mesh.database_url()
+        assert cli.main(["frames", VENUE, str(tmp_path), "--database", url]) == 0
         assert recorded.gaps(mesh) == []
     capture_file = gzip.decompress((tmp_path / frames.FRAMES).read_bytes()).splitlines()
     assert [line for line in capture_file if b'"stream"' in line[:20]] == played

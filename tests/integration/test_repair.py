@@ -219,7 +219,10 @@ def test_a_killed_repair_is_resumed(cut_session):
     mesh.wait_until(lambda: job(mesh, "second").state == done, "it is done", REPAIR_SECONDS_MAX)
     assert job(mesh, "second").trade_count >= 2 * DROPPED
     mesh.wait_until(lambda: is_whole(mesh), "the score is whole again")
-    assert {outcome for outcome, _ in gaps_of(mesh)} == {"complete"}
+    # The recorder writes the outcome from the stream of repairs, some time after the job is done.
+    mesh.wait_until(
+        lambda: {outcome for outcome, _ in gaps_of(mesh)} == {"complete"}, "every gap has ended"
+    )
     assert_whole(mesh)
 
 

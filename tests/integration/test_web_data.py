@@ -138,8 +138,9 @@ def test_a_repair_is_started_and_watched_until_it_is_done(page, studio, mesh):
     page.get_by_test_id("repair-start").click()
     page.locator("[data-testid=repair-job][data-state=running]").wait_for()
     page.locator("[data-testid=repair-job][data-state=done]").wait_for()
-    assert page.get_by_test_id("repair-progress").get_attribute("aria-valuenow") == "100"
     page.locator("[data-testid=hole-row][data-state=filled]").first.wait_for()
+    page.locator("[data-testid=repair-progress][aria-valuenow='100']").first.wait_for()
+    assert page.get_by_test_id("repair-job").first.get_attribute("data-state") == "done"
     page.locator("[data-testid=hole-row][data-state=open]").wait_for(state="detached")
     page.locator("[data-testid=repair-row]", has_text="done").first.wait_for()
     page.goto(f"{studio}#/market/{VENUE}/{SYMBOL}/15s")

@@ -3,19 +3,40 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 import pytest
+from venuemesh.access.v1.tokens_pb2 import CreateSignInLinkRequest
+from venuemesh.access.v1.tokens_pb2_grpc import TokensStub
 
 from ops.studio_build import StudioBuild
-from tests.integration.mesh import Mesh
+from tests.integration.mesh import Mesh, shown_channel
 
 PAGE_WAIT_MS = 30_000
 BUILD_SECONDS_MAX = 240.0
 VIEWPORT = {"width": 1440, "height": 900}
 
 
-def studio_of(mesh: Mesh) -> str:
+class StudioAddress(str):
+    """The address of a Studio, and the token of a caller that may create links to it."""
+
+    __slots__ = ("token",)
+    token: str
+
+    def __new__(cls, address: str, token: str) -> Self:
+        made = super().__new__(cls, address)
+        made.token = token
+        return made
+
+    def sign_in_link(self) -> str:
+        """A link that signs a browser in once."""
+        with shown_channel(urlsplit(self).netloc, self.token) as channel:
+            link = TokensStub(channel).CreateSignInLink(CreateSignInLinkRequest())
+        return f"{self.rstrip('/')}{link.path}"
+
+
+def studio_of(mesh: Mesh) -> StudioAddress:
     """The address of Studio, once it is built."""
     if not StudioBuild().is_current():
         if shutil.which("npm") is None:
@@ -23,7 +44,7 @@ def studio_of(mesh: Mesh) -> str:
         mesh.wait_until(
             lambda: "Studio is built" in mesh.output.read_text(), "a Studio", BUILD_SECONDS_MAX
         )
-    return f"http://{mesh.gateway}/"
+    return StudioAddress(f"http://{mesh.gateway}/", mesh.token)
 
 
 @contextmanager
@@ -41,12 +62,14 @@ def running_browser() -> Iterator[Any]:
 
 
 @contextmanager
-def open_page(browser: Any) -> Iterator[Any]:
-    """A page, on which nothing may go wrong."""
+def open_page(browser: Any, studio: StudioAddress) -> Iterator[Any]:
+    """A page that is signed in, on which nothing may go wrong."""
     page = browser.new_page(viewport=VIEWPORT)
     page.set_default_timeout(PAGE_WAIT_MS)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(studio.sign_in_link())
+    page.wait_for_url(lambda url: "/sign-in" not in url)
     yield page
     page.close()
     assert errors == []

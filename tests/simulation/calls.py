@@ -5,11 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2
+from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2, trade_flow_pb2
 
+from kit.base.errors import AccountNotReady, StoreUnavailable, VenueUnavailable
 from kit.execution.client_order_ids import client_order_id
 
 WHERE = {"venue": "fake", "account": "main"}
+REPEATED_S = 10
+"""So long after its answer a call that has its effect once is made again: others were made since.
+"""
+MAY_BE_REPEATED = (AccountNotReady, StoreUnavailable, VenueUnavailable)
 
 
 @dataclass(eq=False)
@@ -25,6 +30,18 @@ class Request:
     is_answered: bool = False
     response: Any = None
     tries: int = field(default=0)
+
+    @property
+    def has_one_effect(self) -> bool:
+        """Whether it has no effect when it is made again after its answer."""
+        return self.rpc.startswith("Place") or (
+            self.rpc in ("CancelAllOrders", "Flatten") and self.message.HasField("approved")
+        )
+
+
+def may_be_repeated(error):
+    """Whether the same call may succeed later."""
+    return isinstance(error, MAY_BE_REPEATED)
 
 
 def place_many(approved):
@@ -46,6 +63,15 @@ def taken(request, response):
         return range(len(request.approved))
     results = enumerate(response.results)
     return [number for number, result in results if result.HasField("order")]
+
+
+def shown(response):
+    """The orders that a response to a request to place them shows."""
+    if isinstance(response, trade_flow_pb2.PlaceOrderResponse):
+        return [response.order]
+    if isinstance(response, batches_pb2.PlaceOrderGroupResponse):
+        return response.orders
+    return [result.order for result in response.results if result.HasField("order")]
 
 
 def key_of(request_id):

@@ -87,6 +87,8 @@ PLACE_FAULTS = (
     CallFault("id known", executes=True, status=400, codes=("-4116",)),
 )
 KEY_REJECTED = CallFault("key rejected", executes=False, status=401, codes=("-2015",))
+ROW_FAULTS = ("rejected", "row lost", "row without a form")
+"""Of one order in a call for several."""
 NOT_DONE = CallFault("acknowledged, not done", executes=False, status=200)
 QUERY_FAULTS = (
     CallFault("answer lost"),
@@ -101,5 +103,7 @@ FAULTS = {
     "amend": (*CHANGE_FAULTS, NOT_DONE, NOT_DONE),
     "cancel": (*CHANGE_FAULTS, NOT_DONE, NOT_DONE),
     "cancel_all": (*CHANGE_FAULTS, NOT_DONE),
+    "place_many": CHANGE_FAULTS,
+    "cancel_many": CHANGE_FAULTS,
 }
 """By operation; those without an entry have QUERY_FAULTS."""

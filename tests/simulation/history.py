@@ -23,6 +23,9 @@ class Promise(Enum):
     APPROVED = "nothing is done for an approval that is not valid"
     DEAD_MAN = "silence ends all entries and leaves the protective orders"
     CANCELLED = "a cancel that was confirmed to its caller stays"
+    ONCE = "a request to place, to cancel all or to flatten that was answered has no second effect"
+    LIMITED = "no order is taken beyond a limit of the account"
+    REDUCED = "no reduction is held back by a limit"
     READY = "the account becomes ready once nothing fails any more"
     NO_ERROR = "no task fails with an unexpected error"
 

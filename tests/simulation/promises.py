@@ -6,9 +6,10 @@ from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.execution.checks.pre_trade_checks import size_min_of
 from kit.execution.groups import group_plan
-from kit.execution.order_types import CONDITIONAL
+from kit.execution.order_types import CONDITIONAL, TAKE_PROFITS
 from kit.execution.orders import order_states
-from kit.execution.sending.retries import ATTEMPTS_MAX, MARK, PASSING, ended_unasked, number_of
+from kit.execution.request_ids import ATTEMPT_MARK, ATTEMPTS_MAX
+from kit.execution.sending.attempts import PASSING, ended_unasked, number_of
 from tests.simulation.calls import key_of
 from tests.simulation.history import Promise
 from tests.simulation.watch import EXIT_ROLES
@@ -131,20 +132,20 @@ class PromiseChecks:
 
     def _check_stop(self, order):
         """Check the attempts of a stop that belongs to no group, once for the first of them."""
-        if MARK in order.request_id or not (order.was_held_here or order.was_at_venue):
-            # Its caller has the venue's answer.
+        if ATTEMPT_MARK in order.request_id or order.key in self._trader.told_rejected:
+            # The answer to its caller said so.
             return
         if order.request.reduce_only and not order.was_held_here:
             # The venue may have ended it because its position was closed.
             return
-        keys = [order.key, *(key_of(f"{order.request_id}{MARK}{n}") for n in range(2, 20))]
+        keys = [order.key, *(key_of(f"{order.request_id}{ATTEMPT_MARK}{n}") for n in range(2, 20))]
         attempts = [self._index.orders[key] for key in keys if key in self._index.orders]
         last = attempts[-1]
         filled = sum(one.filled_size for one in attempts)
-        size = max(order.size, Decimal(order.content.size))
+        size = wanted_size(attempts)
         if (
             any(not one.is_final for one in attempts)
-            or filled >= min(size, order.size)
+            or filled >= size
             or self._was_cancelled(attempts)
             or any(one.key in self._left_open for one in attempts)
             or order.key not in self._trader.acknowledged
@@ -161,7 +162,9 @@ class PromiseChecks:
         """Check that no exit held here ended with a passing rejection before its last attempt."""
         is_passing = order.state == order_states.REJECTED and order.reject_reason in PASSING
         number = number_of(order)
-        following = key_of(f"{order.request_id.partition(MARK)[0]}{MARK}{number + 1}")
+        following = key_of(
+            f"{order.request_id.partition(ATTEMPT_MARK)[0]}{ATTEMPT_MARK}{number + 1}"
+        )
         if (
             order.takes_turns
             and is_passing
@@ -183,9 +186,15 @@ class PromiseChecks:
             self._broke(Promise.STOPS, text)
         if not left or (entry is not None and not entry.is_final):
             return
-        if any(not one.is_final for one in exits) or self._was_cancelled(exits):
+        stops = [one for one in exits if one.type in CONDITIONAL - TAKE_PROFITS]
+        has_lost_stops = stops and all(map(_ended_unasked, stops))
+        # The answer to a caller may have said so: then it is the caller's turn.
+        is_told = any(one.key in self._trader.told_rejected for one in stops)
+        if (open_exits and (is_told or not has_lost_stops)) or self._was_cancelled(exits):
             return
         if any(one.key in self._left_open for one in exits):
+            return
+        if exits and all(self._was_refused(one) for one in exits):
             return
         least = max(size_min_of(instrument, one.price or one.stop_price) for one in exits)
         was_placed = any(one.key in self._trader.acknowledged for one in members)
@@ -193,6 +202,18 @@ class PromiseChecks:
             return
         states = ", ".join(f"{one.request_id} {_state(one)} ({one.detail})" for one in exits)
         self._broke(Promise.STOPS, f"the group {group_id} has {left} left: {states}")
+
+    def _was_refused(self, order):
+        """Whether an order was never sent, and the answer to its caller said so."""
+        was_told = order.key in self._trader.told_rejected
+        return was_told and order.is_final and not self._watch.was_sent(order.key)
+
+
+def wanted_size(attempts):
+    """The size that all attempts of a stop together are to fill: the first one's, and what
+    amendments have changed of the later ones."""
+    first, *later = attempts
+    return first.size + sum(one.size - Decimal(one.content.size) for one in later)
 
 
 def left_open(account):
@@ -202,6 +223,10 @@ def left_open(account):
         for one in account.executions._events
         if one.HasField("difference") and one.difference.kind == LEFT_OPEN
     }
+
+
+def _ended_unasked(stop):
+    return stop.is_final and stop.state != order_states.FILLED and not stop.cancel_requested
 
 
 def _state(order):

@@ -11,6 +11,7 @@ from itertools import count
 
 from kit.connector.orders import fill_pages
 from kit.connector.orders.attempts import AttemptObserver
+from kit.connector.orders.batch_calls import BatchRow
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rest_session import (
     CcxtPrivateApi,
@@ -24,7 +25,16 @@ from kit.connector.rest.ccxt_loader import _RateLimitObserver
 from kit.execution.account_configuration import AccountConfiguration, ClockOffset
 from kit.execution.contract import Credentials, RequestAccepted, StreamInterrupted
 from kit.execution.orders import order_states
-from tests.simulation.faults import FAULTS, KEY_REJECTED, LIE, NOT_DONE, QUERY_FAULTS, RARE_FAULTS
+from tests.simulation.faults import (
+    FAULTS,
+    KEY_REJECTED,
+    LIE,
+    NOT_DONE,
+    PASSING_CODES,
+    QUERY_FAULTS,
+    RARE_FAULTS,
+    ROW_FAULTS,
+)
 from tests.simulation.venue import Refused
 from venues.binance.errors import ERRORS
 
@@ -60,11 +70,12 @@ class RestInterface:
     def call(self, operation, arguments):
         """Return a future of the answer to a call that leaves now."""
         answer = asyncio.get_running_loop().create_future()
-        if operation == "place":
-            self._watch.sent(*arguments)
+        if operation in ("place", "place_many"):
+            for request in arguments:
+                self._watch.sent(request)
         fault = self._draw(operation, arguments)
         if operation in FAULTS:
-            name = self._watch.name_of(arguments[0]) if arguments[0] else "all"
+            name = ", ".join(self._watch.name_of(one) for one in arguments if one) or "all"
             self._history.note(f"call {operation}", f"{name}{f': {fault.name}' if fault else ''}")
         is_late = fault is not None and fault.is_late
         travel_s = self._random.uniform(0, LATEST_S if is_late else TRAVEL_S)
@@ -147,6 +158,25 @@ class RestInterface:
     def _cancel_all(self, symbol):
         self._venue.cancel_all()
         return RequestAccepted("")
+
+    def _place_many(self, *requests):
+        return [self._row(one, self._execute_row("place", one)) for one in requests]
+
+    def _cancel_many(self, *keys):
+        return [self._row(one, self._execute_row("cancel", one)) for one in keys]
+
+    def _execute_row(self, operation, argument):
+        """The body of a row; None: it is missing. Rows have faults of their own."""
+        fault = (
+            self._random.choice(ROW_FAULTS) if self._random.random() < self._faults.calls else ""
+        )
+        if fault == "rejected":
+            return json.loads(_error(ERROR, self._random.choice(PASSING_CODES), "as drawn").body)
+        body = json.loads(self._execute(operation, (argument,)).body)
+        return {"row lost": None, "row without a form": {}}.get(fault, body)
+
+    def _row(self, order, body):
+        return BatchRow(order.client_order_id, getattr(order, "venue_order_id", ""), body)
 
     def _find(self, key):
         truth = self._venue.find(key)
@@ -244,6 +274,25 @@ class SimulatedOrderApi:
         return self._interface.result(answer)
 
 
+class SimulatedBatchApi:
+    """Several orders as one request."""
+
+    place_method = cancel_method = "call"
+
+    def __init__(self, interface) -> None:
+        self._interface = interface
+
+    def place(self, params):
+        return _request("place_many", *(one for _, (one,) in params))
+
+    def cancel(self, params):
+        return _request("cancel_many", *(one for _, (one,) in params))
+
+    def rows(self, answer):
+        rows = [row for row in self._interface.result(answer) if row.body is not None]
+        return sorted(rows, key=lambda row: row.client_order_id)
+
+
 class SimulatedAccountApi:
     """Questions about the account, and about its configuration."""
 
@@ -294,6 +343,7 @@ def execution_client(venue, interface, budget):
         account=account,
         configuration=account,
         stream=None,
+        batches=SimulatedBatchApi(interface),
     )
     session = RestSession("fake", CcxtPrivateApi("", ERRORS), Credentials("main", {}), budget)
     session._exchange = SimulatedExchange(interface, budget)

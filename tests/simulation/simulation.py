@@ -19,10 +19,12 @@ from kit.execution.contract import OrderRequest
 from kit.execution.orders import order_states
 from kit.execution.service import TradeFlowServicer
 from kit.execution.settings import OrdersSettings
-from kit.execution.tests.simulated_process import SCOPE, START_NS, LoopClock, World
+from kit.execution.tests.simulated_process import SCOPE, World
 from tests.simulation.authority import TEMPORARY, Authorities
+from tests.simulation.clock import ActualClock
 from tests.simulation.faults import Faults
 from tests.simulation.history import History, Promise
+from tests.simulation.limits import AccountLimits
 from tests.simulation.market import HIGHEST, LOWEST, START, Market
 from tests.simulation.promises import PromiseChecks, left_open
 from tests.simulation.rest import RestInterface, execution_client
@@ -51,13 +53,6 @@ FLATTENED_S = 150
 """How long it may take to flatten the account while nothing fails."""
 
 
-class ActualClock(LoopClock):
-    """The clock of the process, which may be wrong, and the actual time."""
-
-    def actual_ns(self):
-        return START_NS + self.monotonic_ns()
-
-
 class Simulation:
     """One run."""
 
@@ -67,7 +62,7 @@ class Simulation:
         self.history = History(lambda: clock.monotonic_ns() / NANOSECONDS_PER_SECOND)
         self.market = Market(random.Random(f"{seed} market"))
         self.faults = Faults.drawn(self.random)
-        terms = Terms.drawn(self.random)
+        terms = Terms.drawn(self.random, random.Random(f"{seed} batches").choice((1, 2, 3)))
         self.authorities = Authorities(clock, is_spot=not terms.capabilities.has_positions)
         self.watch = Watch(self.history)
         self.world = world = World(seed, SETTINGS)
@@ -79,6 +74,10 @@ class Simulation:
         world.connect, world.verify = self._connect, self._verifier
         self.watch.follow(world.venue)
         self.interface = RestInterface(world.venue, self.faults, self.history, self.watch)
+        limits = AccountLimits(
+            random.Random(f"{seed} limits"), world.venue, self.watch, self.history
+        )
+        self.limits = world.accounts_file = limits
         self.trader = Trader(world, self.authorities, self.watch, self.history)
         self.left_open = set()
         self.is_silent = False
@@ -86,7 +85,7 @@ class Simulation:
         self._running = None
         self._events = []
         self._numbers = count()
-        self.history.note("venue", f"{terms.text}, {self.faults}")
+        self.history.note("venue", f"{terms.text}, {self.faults}, {limits.limits}")
 
     async def run(self):
         """Run until the end. The history has the broken promises."""
@@ -155,6 +154,7 @@ class Simulation:
         self.history.note("start")
         self._running = self.world.start()
         self.watch.use(self.world.account.state.index)
+        self.limits.follow(self.world.account)
         for _ in range(2):
             self._after(self.random.uniform(0.2, 3), self.trader.resend)
 

@@ -25,7 +25,7 @@ class Terms:
     lists_newest_fills_first: bool
 
     @classmethod
-    def drawn(cls, chance):
+    def drawn(cls, chance, batch_max):
         """Draw a venue."""
         is_spot = chance.random() < 0.5
         types = NATIVE_TYPES if chance.random() < 0.4 else CAPABILITIES.types
@@ -37,6 +37,7 @@ class Terms:
             amends_later=chance.random() < 0.3,
             reduce_only=chance.random() < 0.7,
             finds_by_client_id=chance.random() < 0.8,
+            batch_max=batch_max,
         )
         instrument = SPOT if is_spot else PERPETUAL
         return cls(instrument, capabilities, chance.random() < 0.5, chance.random() < 0.5)
@@ -46,4 +47,5 @@ class Terms:
         """The terms in a few words, for the history."""
         kind = "spot" if self.capabilities.has_positions is False else "perpetual"
         stops = "stops" if self.capabilities.types is NATIVE_TYPES else "no stops"
-        return f"{kind}, {stops} at the venue"
+        batches = f"{self.capabilities.batch_max} orders in a call"
+        return f"{kind}, {stops} at the venue, {batches}"

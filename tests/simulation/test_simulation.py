@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.approval import verifier as approval_verifier
 from kit.execution.approval.verifier import ApprovalVerifier
+from kit.execution.checks.order_limiter import OrderLimiter
+from kit.execution.checks.reductions import Reductions
 from kit.execution.groups import group_plan
 from kit.execution.journal.records import OrderSent
 from kit.execution.orders import order_states
@@ -22,7 +25,8 @@ from kit.execution.orders.account_state import AccountState, FillUpdateResult
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_index import OrderIndex
 from kit.execution.protection.dead_man_switch import DeadManSwitch
-from kit.execution.sending import retries
+from kit.execution.sending import attempts, retries
+from kit.execution.sending.answered_requests import AnsweredRequests
 from kit.execution.sending.outcome_resolver import OutcomeResolver
 from kit.execution.sending.retries import OrderRetries
 from kit.execution.sending.submitter import OrderSubmitter
@@ -86,12 +90,17 @@ def retry_nothing(patch):
 
 
 def retry_no_stop_of_the_venue(patch):
-    patch.setattr(retries, "may_have_attempts", lambda order: order.was_held_here)
+    for module in (attempts, retries):
+        patch.setattr(module, "may_have_attempts", lambda order: order.was_held_here)
+
+
+def forget_stops_that_never_arrived(patch):
+    patch.setattr(attempts, "NEVER_RECEIVED", "-")
 
 
 def cancel_one_attempt(patch):
-    async def cancel(self, order):
-        await self._submitter.cancel(order)
+    async def cancel(self, order, requested_by=""):
+        await self._submitter.cancel(order, requested_by)
 
     patch.setattr(OrderRetries, "cancel", cancel)
 
@@ -131,6 +140,16 @@ def ask_nothing(patch):
     patch.setattr(OutcomeResolver, "run", nothing)
 
 
+def send_batches_again(patch):
+    async def send(self, *arguments):
+        verdicts = await place_many(self, *arguments)
+        await asyncio.gather(*(self.place(one) for one in arguments[0]))
+        return verdicts
+
+    place_many = CcxtExecutionClient.place_many
+    patch.setattr(CcxtExecutionClient, "place_many", send)
+
+
 def send_all_exits(patch):
     def plan(found, members, waiting, *rest):
         plan_exits(found, [one for one in members if one not in at_venue(members)], waiting, *rest)
@@ -146,6 +165,27 @@ def close_the_whole_size(patch):
     patch.setattr(group_plan, "left_of", lambda members, instrument: members[0].size)
 
 
+def count_no_open_orders(patch):
+    patch.setattr(OrderLimiter, "_orders_of", lambda self, name: ())
+
+
+def limit_reductions(patch):
+    patch.setattr(Reductions, "is_reduction", lambda self, content, amended=None: False)
+
+
+def forget_answers(patch):
+    patch.setattr(AnsweredRequests, "find", lambda self, verified: None)
+
+
+def forget_ended_orders(patch):
+    def find_open(self, content, request_id):
+        order = find(self, content, request_id)
+        return None if order is not None and order.is_final else order
+
+    find = OrderSubmitter.find
+    patch.setattr(OrderSubmitter, "find", find_open)
+
+
 @pytest.mark.parametrize(
     ("break_it", "promise"),
     [
@@ -155,12 +195,18 @@ def close_the_whole_size(patch):
         (ignore_the_silence, Promise.DEAD_MAN),
         (retry_nothing, Promise.STOPS),
         (retry_no_stop_of_the_venue, Promise.STOPS),
+        (forget_stops_that_never_arrived, Promise.STOPS),
         (cancel_one_attempt, Promise.CANCELLED),
         (confirm_cancels_at_once, Promise.CANCELLED),
+        (count_no_open_orders, Promise.LIMITED),
+        (limit_reductions, Promise.REDUCED),
         (lose_fills, Promise.AGREEMENT),
         (send_before_the_journal, Promise.KNOWN),
         (send_again_after_a_crash, Promise.SENT_ONCE),
         (ask_nothing, Promise.READY),
+        (send_batches_again, Promise.SENT_ONCE),
+        (forget_answers, Promise.ONCE),
+        (forget_ended_orders, Promise.SENT_ONCE),
         (send_all_exits, Promise.ONE_EXIT),
         (close_the_whole_size, Promise.CLOSED),
     ],

@@ -11,16 +11,16 @@ from venuemesh.tradeflow.v1 import (
     trade_flow_pb2,
 )
 
-from kit.base.errors import AccountNotReady, StoreUnavailable, VenuemeshError, VenueUnavailable
+from kit.base.errors import VenuemeshError
 from kit.execution.order_types import CONDITIONAL, STOPS, TAKE_PROFITS, is_protective
 from kit.execution.orders import order_states
 from kit.execution.orders.order_messages import content_message
-from kit.execution.sending.retries import MARK
+from kit.execution.request_ids import ATTEMPT_MARK
 from kit.execution.service import TradeFlowServicer
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.order_groups import ALTERNATIVE, ENTRY, EXIT, group
+from tests.simulation import calls
 from tests.simulation.authority import EMERGENCY, FLAWS, TEMPORARY
-from tests.simulation.calls import Request, cancel_many, place_many, taken, text_of
 from tests.simulation.history import Promise
 
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
@@ -28,7 +28,6 @@ LIMIT, MARKET = orders_pb2.ORDER_TYPE_LIMIT, orders_pb2.ORDER_TYPE_MARKET
 TRAILING = orders_pb2.ORDER_TYPE_TRAILING_STOP
 STOP, PROFIT = orders_pb2.ORDER_TYPE_STOP, orders_pb2.ORDER_TYPE_TAKE_PROFIT
 SIZES = ("0.5", "1", "2", "2.001")
-MAY_BE_REPEATED = (AccountNotReady, StoreUnavailable, VenueUnavailable)
 
 
 class Trader:
@@ -44,6 +43,8 @@ class Trader:
         self.requests = []
         self.acknowledged = set()
         """Client order ids of orders that were confirmed to a caller."""
+        self.told_rejected = set()
+        """Client order ids of orders that the first answer to a caller shows as REJECTED."""
         self.cancelled = set()
         """Client order ids of orders that a caller wanted to cancel."""
         self.cancelled_all_ns = 0
@@ -100,20 +101,27 @@ class Trader:
             response = await getattr(flow, request.rpc)(request.message, None)
         except VenuemeshError as error:
             self._history.note("error", f"{request.text}: {error.message}")
-            request.is_answered = not isinstance(error, MAY_BE_REPEATED)
+            request.is_answered = not calls.may_be_repeated(error)
+            self._world.accounts_file.refused(request, error)
             return
         except Exception as error:
             self._history.broke(Promise.NO_ERROR, f"{request.rpc} {request.text}: {error!r}")
             raise
+        if not request.is_answered and request.has_one_effect:
+            self._world.venue.later(calls.REPEATED_S, self.start, request)
         request.is_answered, request.response = True, response
-        if why_refused and not is_known and taken(request, response):
+        if why_refused and not is_known and calls.taken(request, response):
             text = f"{request.rpc} {request.text} was accepted: {why_refused}"
             self._history.broke(Promise.APPROVED, text)
         self._answered(request, response)
 
     def _answered(self, request, response):
+        if request.rpc.startswith("Place"):
+            shown = calls.shown(response)
+            told = {one.client_order_id for one in shown if one.state == order_states.REJECTED}
+            self.told_rejected |= told - self.acknowledged
         if request.rpc.startswith("Place") or request.rpc == "AmendOrder":
-            for number in taken(request, response):
+            for number in calls.taken(request, response):
                 self.acknowledged.update(request.keys[number : number + 1])
                 self._authorities.accepted(request.approved[number])
         if request.rpc in ("CancelOrder", "CancelOrders"):
@@ -121,6 +129,8 @@ class Trader:
             for order in [one.order for one in results if one.HasField("order")]:
                 self._watch.cancelled(order.request_id)
                 self._confirmed(order)
+        self._watch.answered(request, response)
+        self._world.accounts_file.answered(request, response)
         if request.rpc == "CancelAllOrders":
             for order in response.orders:
                 self._confirmed(order)
@@ -135,7 +145,7 @@ class Trader:
             self._watch.cancelled(order.request_id)
 
     def _make(self, rpc, message, text, approved=(), keys=()):
-        request = Request(rpc, message, text, approved, keys)
+        request = calls.Request(rpc, message, text, approved, keys)
         self.requests.append(request)
         for _ in range(2 if self._random.random() < 0.15 else 1):
             self.start(request)
@@ -153,7 +163,7 @@ class Trader:
         content, name = approved.content, approved.request_id
         keys = [self._watch.placing(content, name)]
         message = trade_flow_pb2.PlaceOrderRequest(approved=approved)
-        self._make("PlaceOrder", message, f"{name} {text_of(content)}", [approved], keys)
+        self._make("PlaceOrder", message, f"{name} {calls.text_of(content)}", [approved], keys)
 
     def _side(self):
         return self._random.choice((BUY, SELL))
@@ -229,17 +239,18 @@ class Trader:
         approved = [self._authorities.approve(one, key) for key, one in named.items()]
         keys = [self._watch.placing(content, key) for key, content in named.items()]
         message = batches_pb2.PlaceOrderGroupRequest(approved=approved)
-        text = f"{name}: {', '.join(map(text_of, contents))}"
+        text = f"{name}: {', '.join(map(calls.text_of, contents))}"
         self._make("PlaceOrderGroup", message, text, approved, keys)
 
     def _place_many(self):
-        kinds = self._random.choices((LIMIT, MARKET, *sorted(CONDITIONAL)), k=3)
+        kinds = (*[LIMIT] * 9, *[MARKET] * 3, *sorted(CONDITIONAL))
+        kinds = self._random.choices(kinds, k=3)
         contents = {self._name("many"): self._terms(self._side(), kind) for kind in kinds}
         contents = {name: limit_order(**terms) for name, terms in contents.items()}
         approved = [self._authorities.approve(one, name) for name, one in contents.items()]
         keys = [self._watch.placing(content, name) for name, content in contents.items()]
-        text = ", ".join(f"{name} {text_of(content)}" for name, content in contents.items())
-        self._make("PlaceOrders", place_many(approved), text, approved, keys)
+        text = ", ".join(f"{name} {calls.text_of(content)}" for name, content in contents.items())
+        self._make("PlaceOrders", calls.place_many(approved), text, approved, keys)
 
     def _cancel_many(self):
         orders = {one.key: one for one in (self._open_order() for _ in range(3)) if one}
@@ -250,7 +261,7 @@ class Trader:
         ]
         if cancels:
             text = ", ".join(one.request_id for one in orders.values())
-            self._make("CancelOrders", cancel_many(cancels), text)
+            self._make("CancelOrders", calls.cancel_many(cancels), text)
 
     def _place_flawed(self):
         name, flaw = self._name("flawed"), self._random.choice((*FLAWS, "old epoch", "reduce"))
@@ -291,7 +302,7 @@ class Trader:
         open_orders = [
             order for order in self._world.account.state.index.open.values() if not order.external
         ]
-        attempts = [one for one in open_orders if MARK in one.request_id]
+        attempts = [one for one in open_orders if ATTEMPT_MARK in one.request_id]
         if prefers_attempts and attempts:
             open_orders = attempts
         return self._random.choice(open_orders) if open_orders else None
@@ -321,7 +332,7 @@ class Trader:
         message = trade_flow_pb2.AmendOrderRequest(
             venue="fake", account="main", client_order_id=order.key, approved=approved
         )
-        text = f"{order.request_id} to {text_of(content)}"
+        text = f"{order.request_id} to {calls.text_of(content)}"
         self._make("AmendOrder", message, text, [approved])
 
     def _cancel(self):

@@ -9,7 +9,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.orders import order_states
 from kit.execution.orders.order import CLOSE_MARK
-from kit.execution.sending.retries import MARK
+from kit.execution.request_ids import ATTEMPT_MARK
 from tests.simulation.history import Promise
 
 EXIT_ROLES = (orders_pb2.GROUP_ROLE_EXIT, orders_pb2.GROUP_ROLE_ALTERNATIVE)
@@ -33,6 +33,8 @@ class Watch:
         """By client order id, the filled size of orders whose end was confirmed to a caller."""
         self.ended_with_attempts = set()
         """Request ids of orders of which no attempt follows, as a caller was told."""
+        self._answers = {}
+        """By message, the orders in the first answer to a request that has its effect once."""
         self._flattens = set()
         """Request ids."""
         self._closed_by = {}
@@ -67,7 +69,7 @@ class Watch:
 
     def allow_size(self, request_id, size):
         """Note a size that was approved for an order or for an amendment of it."""
-        first = request_id.partition(MARK)[0]
+        first = request_id.partition(ATTEMPT_MARK)[0]
         self._sizes[first] = max(Decimal(size), self._sizes.get(first, Decimal(0)))
 
     def sent(self, request):
@@ -82,14 +84,18 @@ class Watch:
         name = self._names.get(key, key)
         if self._sends[key] > 1:
             self._history.broke(Promise.SENT_ONCE, name)
-        first = client_order_id("fake", "main", name.partition(MARK)[0])
+        first = client_order_id("fake", "main", name.partition(ATTEMPT_MARK)[0])
         is_close = name.partition(CLOSE_MARK)[0] in self._flattens
         if order is None or (first not in self.approved and not is_close):
             self._history.broke(Promise.APPROVED, f"{name} was never placed, and is sent")
         if first in self.forbidden:
             self._history.broke(Promise.APPROVED, f"{name} is sent: {self.forbidden[first]}")
-        if key in self.ended or name.partition(MARK)[0] in self.ended_with_attempts:
+        if key in self.ended or name.partition(ATTEMPT_MARK)[0] in self.ended_with_attempts:
             self._history.broke(Promise.CANCELLED, f"{name} is sent")
+
+    def was_sent(self, key):
+        """Whether an order was sent in any run of the process."""
+        return self._sends[key] > 0
 
     def name_of(self, request):
         """The request id of an order that a call names, for the history."""
@@ -115,7 +121,20 @@ class Watch:
 
     def cancelled(self, request_id):
         """Note that a caller was told that an order is cancelled: no attempt of it may follow."""
-        self.ended_with_attempts.add(request_id.partition(MARK)[0])
+        self.ended_with_attempts.add(request_id.partition(ATTEMPT_MARK)[0])
+
+    def answered(self, request, response):
+        """Note that a request was answered: to end all orders or positions a second time would end
+        those that came later. An order of a batch may be taken by a later call for it."""
+        is_batch = request.rpc == "PlaceOrders"
+        if not request.has_one_effect or is_batch or getattr(response, "under_way", False):
+            return
+        shown = [response.order] if request.rpc == "PlaceOrder" else response.orders
+        orders = {one.client_order_id or one.venue_order_id for one in shown}
+        first = self._answers.setdefault(request.message.SerializeToString(), orders)
+        if orders != first:
+            text = f"{request.rpc} {request.text} has {orders} and had {first}"
+            self._history.broke(Promise.ONCE, text)
 
     def is_deceived(self, members):
         """Whether the venue lied about one of these orders: then nothing about it can be known."""
@@ -138,10 +157,10 @@ class Watch:
         if content.group.role in EXIT_ROLES:
             self._check_group(content.group.group_id)
         elif not content.HasField("group"):
-            self._check_attempts(name.partition(MARK)[0])
+            self._check_attempts(name.partition(ATTEMPT_MARK)[0])
 
     def _content(self, key):
-        first = self._names.get(key, "").partition(MARK)[0]
+        first = self._names.get(key, "").partition(ATTEMPT_MARK)[0]
         return self.approved.get(client_order_id("fake", "main", first)) if first else None
 
     def _check_group(self, group_id):
@@ -184,7 +203,7 @@ class Watch:
         filled = sum(
             truth.now.filled_size
             for key, truth in self._venue.by_client_id.items()
-            if self._names.get(key, "").partition(MARK)[0] == first
+            if self._names.get(key, "").partition(ATTEMPT_MARK)[0] == first
         )
         if filled > self._sizes.get(first, filled):
             text = f"all attempts of {first} have filled {filled} of {self._sizes[first]}"

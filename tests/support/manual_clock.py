@@ -15,11 +15,13 @@ class ManualClock:
 
     def __init__(self) -> None:
         self.now_ns = 1_000_000_000 * NANOSECONDS_PER_SECOND
+        self.jumped_ns = 0
+        """By how much the time of day has jumped."""
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = count()
 
     def time_ns(self) -> int:
-        return self.now_ns
+        return self.now_ns + self.jumped_ns
 
     def monotonic_ns(self) -> int:
         return self.now_ns

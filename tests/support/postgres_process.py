@@ -6,6 +6,7 @@ from pathlib import Path
 from subprocess import DEVNULL
 
 from ops.embedded import postgres
+from ops.embedded.store_passwords import StorePasswords
 from tests.support.waiting import until
 
 
@@ -15,10 +16,11 @@ class PostgresProcess:
     def __init__(self, folder: Path, port: int) -> None:
         self._folder = folder
         self._port = port
-        self.url = postgres.url(port)
+        self.passwords = StorePasswords(folder.with_name(f"{folder.name}-keys"))
+        self.url = self.passwords.login_url(postgres.url(port))
 
     async def start(self) -> None:
-        await asyncio.to_thread(postgres.prepare, self._folder)
+        await asyncio.to_thread(postgres.prepare, self._folder, self.passwords)
         self._process = self._spawn()
         await until(lambda: postgres.is_ready(self._folder))
 

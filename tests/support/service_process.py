@@ -29,6 +29,7 @@ class ServiceProcess:
         self._command = [sys.executable, *(command or ("-c", main))]
         settings = {
             "REGISTRY": NO_REGISTRY,
+            "ACCESS_REQUIRED": "false",
             "SUPERVISOR_PID": str(os.getpid()),
             f"{service.upper()}_PORT": str(self.port),
             **variables,

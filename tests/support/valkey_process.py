@@ -9,7 +9,9 @@ from subprocess import DEVNULL
 
 import redis
 
+from conftest import free_port
 from ops.embedded import valkey
+from ops.embedded.store_passwords import StorePasswords
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 TIED_TO_PARENT = """
@@ -24,24 +26,27 @@ os.execv(sys.argv[1], sys.argv[1:])
 class ValkeyProcess:
     """A Valkey of one test's own, that can lose its newest entries."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, *options: str) -> None:
+        """``options``: more arguments of the server."""
         self._folder = folder / "data"
         self._copy = folder / "copy"
         self._port = port
-        self.url = valkey.url(port)
-        valkey.prepare(self._folder)
+        self._options = options
+        self.passwords = StorePasswords(folder / "keys")
+        self.url = self.passwords.login_url(valkey.url(port))
+        valkey.prepare(self._folder, self.passwords)
 
     async def start(self) -> None:
         self._process = self._spawn()
         async with asyncio.timeout(WAIT_SECONDS_MAX):
-            while not await valkey.is_ready(self._port):
+            while not await valkey.is_ready(self._port, self.passwords):
                 await asyncio.sleep(0.01)
 
     def _spawn(self) -> subprocess.Popen:
         # This process has gRPC's threads, so nothing may run between fork and exec in it.
         arguments = valkey.command(self._folder, self._port).arguments
         return subprocess.Popen(
-            [sys.executable, "-c", TIED_TO_PARENT, *arguments],
+            [sys.executable, "-c", TIED_TO_PARENT, *arguments, *self._options],
             stdout=DEVNULL,
         )
 
@@ -60,3 +65,9 @@ class ValkeyProcess:
     def forget(self) -> None:
         shutil.rmtree(self._folder)
         shutil.copytree(self._copy, self._folder)
+
+
+def cluster_node(folder: Path) -> ValkeyProcess:
+    """The only node of a Redis Cluster. It has no slots, so it refuses every command on a key."""
+    port, bus_port = free_port(), free_port()
+    return ValkeyProcess(folder, port, "--cluster-enabled", "yes", "--cluster-port", str(bus_port))

@@ -11,9 +11,10 @@ PACKAGES = ("kit", "venues", "core", "gateway", "ops")
 SIMULATOR = "kit.simulator"
 
 
-def product_graph() -> grimp.ImportGraph:
-    """The import graph of everything but tests."""
-    graph = grimp.build_graph(*PACKAGES, cache_dir=None)
+def product_graph(external: bool = False) -> grimp.ImportGraph:
+    """The import graph of everything but tests. ``external``: with packages from elsewhere, each as
+    one module."""
+    graph = grimp.build_graph(*PACKAGES, cache_dir=None, include_external_packages=external)
     for module in sorted(graph.modules):
         if "tests" in module.split("."):
             graph.remove_module(module)

@@ -22,7 +22,14 @@ VENUE_ROLES = (
     "tests",
 )
 """What every folder venues/<exchange> has."""
-ORDER_ROLES = ("account.py", "configuration.py", "errors.py", "orders.py", "user_stream.py")
+ORDER_ROLES = (
+    "account.py",
+    "cash_flows.py",
+    "configuration.py",
+    "errors.py",
+    "orders.py",
+    "user_stream.py",
+)
 """What it has besides where the venue takes orders: all of them."""
 SOCKET_ROLE = "order_socket.py"
 """What it may have then, where orders go over a websocket; and nothing else."""
@@ -42,6 +49,7 @@ SIMULATOR_ROLES = (
 """What every folder venues/<exchange>/simulator has; see kit/simulator/README.md."""
 SIMULATOR_ORDER_ROLES = (
     "authentication.py",
+    "cash_flows.py",
     "orders.py",
     "private_rest.py",
     "private_stream.py",

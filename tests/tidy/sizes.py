@@ -10,6 +10,8 @@ FILE_LINES_MAX = 400
 LINE_CHARACTERS_MAX = 100
 FILE_BYTES_MAX = 256 * 1024
 SOURCES = ("*.py", "*.proto", "*.sql", "*.c", "*.h", "*.ts", "*.tsx")
+COPIED = ("proto/buf/*", "proto/google/*")
+"""From others, unchanged: see proto/README.md."""
 
 
 def function_length(file: File) -> Iterator[Finding]:
@@ -27,14 +29,14 @@ def function_length(file: File) -> Iterator[Finding]:
 def file_length(file: File) -> Iterator[Finding]:
     """A file has one subject, in at most FILE_LINES_MAX lines."""
     lines = len(file.lines)
-    if file.matches(SOURCES) and lines > FILE_LINES_MAX:
+    if _is_source(file) and lines > FILE_LINES_MAX:
         text = f"{lines} lines, more than {FILE_LINES_MAX}"
         yield Finding("file_length", file.path, lines, text, lines - FILE_LINES_MAX)
 
 
 def line_length(file: File) -> Iterator[Finding]:
     """A line fits beside another file on one screen."""
-    for number, line in enumerate(file.lines, 1) if file.matches(SOURCES) else ():
+    for number, line in enumerate(file.lines, 1) if _is_source(file) else ():
         if len(line) > LINE_CHARACTERS_MAX:
             text = f"{len(line)} characters, more than {LINE_CHARACTERS_MAX}"
             yield Finding("line_length", file.path, number, text)
@@ -51,3 +53,7 @@ def generated_code(file: File) -> Iterator[Finding]:
     """Generated code is made from its source, not kept."""
     if any(mark in line for line in file.lines[:5] for mark in ("DO NOT EDIT", "@generated")):
         yield Finding("generated_code", file.path, 1, "generated code; git must not keep it")
+
+
+def _is_source(file: File) -> bool:
+    return file.matches(SOURCES) and not file.matches(COPIED)

@@ -22,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     words.swallowed_error,
     words.sleeping_test,
     words.timed_test,
+    words.unnamed_peer,
     prose.assertions,
     prose.empty_docstring,
     retired_names.retired_name,

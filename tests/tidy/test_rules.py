@@ -148,6 +148,13 @@ def test_tests_assert_no_durations() -> None:
     assert not list(words.timed_test(python(code, "benchmarks/a.py")))
 
 
+def test_calls_of_processes_name_the_service() -> None:
+    code = "rpc.channel(a)\nrpc.channel(a, service_id=b)\nrpc.channel(a, c, b)\nrpc.channel(a, c)"
+    found = words.unnamed_peer(python(code, "core/bars/a.py"))
+    assert [finding.line for finding in found] == [1, 4]
+    assert not list(words.unnamed_peer(python(code, "core/bars/tests/test_a.py")))
+
+
 def test_modules_and_public_classes_have_docstrings() -> None:
     code = '"""Module."""\nclass Public: ...\nclass _Private: ...\ndef function(): ...\n'
     found = [finding.text.split()[0] for finding in prose.docstrings([python(code)])]

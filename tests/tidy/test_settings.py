@@ -1,4 +1,4 @@
-"""docs/SETTINGS.md tells of every setting, and of no other."""
+"""docs/SETTINGS.md tells of every setting, and of no other; the example file has them all."""
 
 import importlib
 import re
@@ -6,8 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+from ops.configuration import VENUE, example, sections
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "SETTINGS.md"
+EXAMPLE = ROOT / "docs" / "venuemesh.example.toml"
 SECTION = re.compile(r"^## `\[([a-z.<>]+)\]`\n+In \[`([a-z_/]+\.py)`\]", re.MULTILINE)
 ROW = re.compile(r"^\| `([a-z_]+)` \|", re.MULTILINE)
 
@@ -37,6 +40,16 @@ def structs(file):
 def test_every_setting_is_documented_in_its_order():
     for section, (file, keys) in documented().items():
         assert keys in structs(file), f"[{section}] of {file}: {keys}"
+
+
+def test_every_documented_section_is_checked_and_in_the_example():
+    known = {"venues.<id>" if name == VENUE else name for name in sections()}
+    assert known == {*documented()}
+
+
+def test_the_example_is_current():
+    command = "./venuemesh config example > docs/venuemesh.example.toml"
+    assert EXAMPLE.read_text() == example(), f"write it again: {command}"
 
 
 def test_every_struct_of_settings_has_a_section():

@@ -105,17 +105,26 @@ MONEY_PATHS = (
     "core/recorder/*",
     "core/bars/*",
     "core/history/*",
+    "clients/python/venuemesh_client/*",
     "kit/storage/reader/*",
     "ops/data_files/*",
 )
 PROCESS_CODE = ("kit/*", "venues/*", "core/*", "gateway/*")
+ANY_PEER = ("kit/storage/reader/*", *TESTS)
+"""The address of a reader is that of the gateway, or of any process."""
 SUPPRESS_NAMES = ("suppress", "contextlib.suppress")
 
 NAMES = (
     Name(
         frozenset({"print"}),
         ("*.py",),
-        ("ops/*", "benchmarks/*", "kit/base/runtime.py", "tests/tidy/imports.py"),
+        (
+            "ops/*",
+            "benchmarks/*",
+            "clients/python/examples/*",
+            "kit/base/runtime.py",
+            "tests/tidy/imports.py",
+        ),
         "kit.base.telemetry.logger",
         "what a process says is a structured log line",
     ),
@@ -139,6 +148,13 @@ NAMES = (
         (),
         "datetime.now(tz=UTC)",
         "it has no time zone and compares wrongly",
+    ),
+    Name(
+        frozenset({"grpc.insecure_channel", "grpc.aio.insecure_channel"}),
+        PROCESS_CODE,
+        ("kit/base/rpc.py", "kit/base/tracing/exporter.py", *TESTS),
+        "rpc.channel",
+        "processes call each other by TLS where it is required",
     ),
     Name(
         frozenset({"NotImplementedError"}),
@@ -209,6 +225,18 @@ def sleeping_test(file: File) -> Iterator[Finding]:
         ):
             text = f"sleeps {length.value} s: wait for what it waits for, with a timeout"
             yield Finding("sleeping_test", file.path, node.lineno, text)
+
+
+def unnamed_peer(file: File) -> Iterator[Finding]:
+    """A call to a process of the mesh names the service that must answer."""
+    if not file.matches((*PROCESS_CODE, "ops/*")) or file.matches(ANY_PEER):
+        return
+    for node in file.nodes:
+        if not isinstance(node, ast.Call) or _dotted(node.func) != "rpc.channel":
+            continue
+        if len(node.args) < 3 and "service_id" not in {one.arg for one in node.keywords}:
+            text = "names no service_id: with TLS any process of the mesh could answer"
+            yield Finding("unnamed_peer", file.path, node.lineno, text)
 
 
 def timed_test(file: File) -> Iterator[Finding]:

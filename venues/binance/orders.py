@@ -42,6 +42,7 @@ from venues.binance.account import (
     key_params,
     order_of,
 )
+from venues.binance.cash_flows import BinanceFuturesCashFlowApi, BinanceSpotCashFlowApi
 from venues.binance.configuration import (
     BinanceFuturesConfigurationApi,
     BinanceSpotConfigurationApi,
@@ -83,6 +84,7 @@ def execution_client(
         BinanceSpotConfigurationApi(),
         BinanceSpotUserStreamDecoder(),
         BinanceOrderSocketCodec("spot"),
+        cash_flows=BinanceSpotCashFlowApi(),
     )
     return CcxtExecutionClient(session, venue_api, transport)
 
@@ -102,6 +104,7 @@ def futures_execution_client(
         BinanceFuturesConfigurationApi(),
         BinanceFuturesUserStreamDecoder(),
         BinanceOrderSocketCodec("linear"),
+        cash_flows=BinanceFuturesCashFlowApi(),
     )
     return CcxtExecutionClient(session, venue_api, transport)
 

@@ -84,7 +84,7 @@ class BybitAccountApi:
         query = {"category": "spot", "limit": ORDERS_PAGE}
         if symbol:
             query["symbol"] = symbol
-        pages = _pages(queries, "privateGetV5OrderRealtime", query)
+        pages = pages_of_rows(queries, "privateGetV5OrderRealtime", query)
         found = [order_of(row) async for rows in pages for row in rows]
         return [order for order in found if order.state not in order_states.FINAL]
 
@@ -194,11 +194,11 @@ def key_params(key: OrderKey) -> dict[str, str]:
 
 
 async def _fills(queries: RestQuerySession, query: Mapping[str, Any]) -> fill_pages.RawPages:
-    async for rows in _pages(queries, "privateGetV5ExecutionList", query):
+    async for rows in pages_of_rows(queries, "privateGetV5ExecutionList", query):
         yield [fill_of(row) for row in rows if row["execType"] == "Trade"]
 
 
-async def _pages(
+async def pages_of_rows(
     queries: RestQuerySession, method: str, query: Mapping[str, Any]
 ) -> AsyncIterator[Sequence[Any]]:
     cursor = ""
@@ -206,6 +206,6 @@ async def _pages(
         params = {**query, "cursor": cursor} if cursor else query
         result = (await queries.ask(method, params))["result"]
         yield result["list"]
-        cursor = result.get("nextPageCursor") or ""
-        if not cursor or not result["list"]:
+        before, cursor = cursor, result.get("nextPageCursor") or ""
+        if cursor in ("", before) or not result["list"]:
             return

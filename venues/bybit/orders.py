@@ -29,6 +29,7 @@ from kit.execution.contract import (
 )
 from kit.execution.order_types import WITH_PRICE, WITH_STOP_PRICE
 from venues.bybit.account import KEPT_DAYS, BybitAccountApi, key_params
+from venues.bybit.cash_flows import BybitCashFlowApi
 from venues.bybit.configuration import BybitConfigurationApi
 from venues.bybit.errors import ERRORS
 from venues.bybit.order_socket import BybitOrderSocketCodec
@@ -67,6 +68,7 @@ def execution_client(
         BybitUserStreamDecoder(),
         BybitOrderSocketCodec(),
         BybitBatchApi(),
+        cash_flows=BybitCashFlowApi(),
     )
     return CcxtExecutionClient(session, api, transport)
 

@@ -20,7 +20,7 @@ from kit.connector.contract.venue import (
 from kit.connector.rest import ccxt_loader
 from venues.ccxt import book
 from venues.ccxt.exchange import CcxtExchange
-from venues.ccxt.feed import CcxtSource
+from venues.ccxt.feed import CcxtFeedFactory
 from venues.ccxt.history import CcxtHistory
 
 FIRST_PORT = 5100
@@ -88,7 +88,7 @@ def _venue(name: str, port: int, place: Environment) -> Venue:
         limits=LIMITS,
         request_budget=budget,
         default_symbols=("BTC/USDT", "ETH/USDT"),
-        source=CcxtSource(exchange, _depth(venue_id, place), consecutive, LIMITS.silence_s),
+        row_feed=CcxtFeedFactory(exchange, _depth(venue_id, place), consecutive, LIMITS.silence_s),
     )
 
 

@@ -226,7 +226,7 @@ class CcxtFeed:
         return [one for one in self._streams if (one.symbol, one.channel) == (symbol, channel)]
 
 
-class CcxtSource:
+class CcxtFeedFactory:
     """The market data of one exchange, as its venue process reads it."""
 
     def __init__(

@@ -60,7 +60,7 @@ class CoinbaseAccountApi:
             return order_of(answer["order"])
         seen = 0
         query = {"product_ids": key.symbol, "limit": ORDERS_PAGE}
-        async for rows in _pages(queries, "OrdersHistoricalBatch", query, "orders"):
+        async for rows in pages_of_rows(queries, "OrdersHistoricalBatch", query, "orders"):
             for row in rows:
                 own = text_conversion.own_client_order_id(row.get("client_order_id"))
                 if own == key.client_order_id:
@@ -78,7 +78,7 @@ class CoinbaseAccountApi:
         query = {"order_status": "OPEN", "limit": ORDERS_PAGE}
         if symbol:
             query["product_ids"] = symbol
-        pages = _pages(queries, "OrdersHistoricalBatch", query, "orders")
+        pages = pages_of_rows(queries, "OrdersHistoricalBatch", query, "orders")
         return [order_of(row) async for rows in pages for row in rows]
 
     def fills(
@@ -96,7 +96,7 @@ class CoinbaseAccountApi:
         """GET accounts; an asset may have several."""
         found: dict[str, VenueBalance] = {}
         query = {"limit": ACCOUNTS_PAGE}
-        pages = _pages(queries, "Accounts", query, "accounts")
+        pages = pages_of_rows(queries, "Accounts", query, "accounts")
         async for row in (row async for rows in pages for row in rows):
             name = row["currency"]
             free = text_conversion.amount(row["available_balance"]["value"])
@@ -191,11 +191,11 @@ def _instant(time_ns: int) -> str:
 
 
 async def _fills(queries: RestQuerySession, query: Mapping[str, Any]) -> fill_pages.RawPages:
-    async for rows in _pages(queries, "OrdersHistoricalFills", query, "fills"):
+    async for rows in pages_of_rows(queries, "OrdersHistoricalFills", query, "fills"):
         yield [fill_of(row) for row in rows]
 
 
-async def _pages(
+async def pages_of_rows(
     queries: RestQuerySession, name: str, query: Mapping[str, Any], field: str
 ) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
     cursor = ""

@@ -30,6 +30,7 @@ from kit.execution.contract import (
     Verdict,
 )
 from venues.coinbase.account import DOWN, UP, CoinbaseAccountApi
+from venues.coinbase.cash_flows import CoinbaseCashFlowApi
 from venues.coinbase.configuration import CoinbaseConfigurationApi
 from venues.coinbase.errors import ERRORS
 from venues.coinbase.user_stream import CoinbaseUserStreamDecoder
@@ -68,6 +69,7 @@ def execution_client(
         CoinbaseConfigurationApi(),
         CoinbaseUserStreamDecoder(),
         batches=CoinbaseBatchApi(),
+        cash_flows=CoinbaseCashFlowApi(),
         needs_venue_order_id=True,
     )
     return CcxtExecutionClient(session, venue_api, transport)

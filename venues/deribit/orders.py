@@ -29,6 +29,7 @@ from kit.execution.contract import (
 )
 from kit.execution.order_types import WITH_STOP_PRICE
 from venues.deribit.account import TYPES, DeribitAccountApi, order_of
+from venues.deribit.cash_flows import DeribitCashFlowApi
 from venues.deribit.configuration import DeribitConfigurationApi
 from venues.deribit.errors import ERRORS, NOTHING
 from venues.deribit.order_socket import DeribitOrderSocketCodec
@@ -63,6 +64,7 @@ def execution_client(
         DeribitConfigurationApi(),
         DeribitUserStreamDecoder(account),
         DeribitOrderSocketCodec(),
+        cash_flows=DeribitCashFlowApi(account),
         prepare=account.prepare,
     )
     return CcxtExecutionClient(session, venue_api, transport)

@@ -170,7 +170,7 @@ def order_of(name: str, row: Mapping[str, Any], names: KrakenRestNames) -> Venue
         state=text_conversion.order_state(STATES[row["status"]], filled),
         filled_size=filled,
         average_price=text_conversion.average_price(text_conversion.amount(row["cost"]), filled),
-        venue_time_ns=_time_ns(row.get("closetm") or row["opentm"]),
+        venue_time_ns=time_ns(row.get("closetm") or row["opentm"]),
         reject_reason=reject_reason_of(row),
         detail=str(row.get("reason") or ""),
         stop_price=first if stops else None,
@@ -198,7 +198,7 @@ def fill_of(name: str, row: Mapping[str, Any], names: KrakenRestNames) -> VenueF
         size=text_conversion.amount(row["vol"]),
         fees=(Fee(names.quotes[symbol], text_conversion.amount(row["fee"])),),
         liquidity=text_conversion.liquidity(row["maker"]),
-        venue_time_ns=_time_ns(row["time"]),
+        venue_time_ns=time_ns(row["time"]),
     )
 
 
@@ -209,5 +209,5 @@ def key_params(key: OrderKey) -> dict[str, str]:
     return {"cl_ord_id": key.client_order_id}
 
 
-def _time_ns(seconds: Any) -> int:
+def time_ns(seconds: Any) -> int:
     return int(Decimal(str(seconds)) * NANOSECONDS_PER_SECOND)

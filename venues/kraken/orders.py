@@ -33,6 +33,7 @@ from kit.execution.contract import (
 )
 from kit.execution.order_types import WITH_PRICE
 from venues.kraken.account import TYPES, KrakenAccountApi, KrakenRestNames, key_params
+from venues.kraken.cash_flows import KrakenCashFlowApi
 from venues.kraken.configuration import KrakenConfigurationApi
 from venues.kraken.errors import ERRORS
 from venues.kraken.order_socket import ADD, AMEND, CANCEL, KrakenOrderSocketCodec
@@ -75,6 +76,7 @@ def execution_client(
         KrakenConfigurationApi(),
         KrakenUserStreamDecoder(),
         KrakenOrderSocketCodec(),
+        cash_flows=KrakenCashFlowApi(names),
         prepare=names.load,
     )
     return CcxtExecutionClient(session, venue_api, transport)

@@ -97,9 +97,9 @@ class OkxAccountApi:
         found = []
         for kind in ALGO_KINDS:
             waiting = {**query, "ordType": kind}
-            pages = _pages(queries, "privateGetTradeOrdersAlgoPending", waiting, "algoId")
+            pages = pages_of_rows(queries, "privateGetTradeOrdersAlgoPending", waiting, "algoId")
             found += [algo_order_of(row) async for rows in pages for row in rows]
-        pages = _pages(queries, "privateGetTradeOrdersPending", query, "ordId")
+        pages = pages_of_rows(queries, "privateGetTradeOrdersPending", query, "ordId")
         return found + [order_of(row) async for rows in pages for row in rows]
 
     def fills(
@@ -287,11 +287,11 @@ async def _order(queries: RestQuerySession, which: Mapping[str, str]) -> VenueOr
 async def _fills(
     queries: RestQuerySession, method: str, query: Mapping[str, str]
 ) -> fill_pages.RawPages:
-    async for rows in _pages(queries, method, query, "billId"):
+    async for rows in pages_of_rows(queries, method, query, "billId"):
         yield [fill_of(row) for row in rows]
 
 
-async def _pages(
+async def pages_of_rows(
     queries: RestQuerySession, method: str, query: Mapping[str, str], number: str
 ) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
     """Newest first, each page after the last row of the one before."""

@@ -31,6 +31,7 @@ from kit.execution.contract import (
     Verdict,
 )
 from venues.okx.account import KEPT_DAYS, OkxAccountApi, algo_key_params, key_params
+from venues.okx.cash_flows import OkxCashFlowApi
 from venues.okx.configuration import OkxConfigurationApi
 from venues.okx.errors import ERRORS
 from venues.okx.order_socket import OkxOrderSocketCodec
@@ -78,6 +79,7 @@ def execution_client(
         OkxUserStreamDecoder(kind),
         OkxOrderSocketCodec(kind),
         OkxBatchApi(),
+        cash_flows=OkxCashFlowApi(kind),
     )
     return CcxtExecutionClient(session, venue_api, transport)
 

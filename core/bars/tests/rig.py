@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
@@ -21,11 +20,13 @@ from core.bars.tests.naive_events import DAY_NS, EventKey
 from core.bars.venue_bars_factory import VenueBarsFactory
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor, StreamKey
-from kit.base.database import Database, migrate
+from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
 from kit.base.intervals import INTERVALS
+from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
+from tests.support.waiting import eventually
 
 KEY = StreamKey("binance", types_pb2.CHANNEL_TRADES)
 REPAIRS = StreamKey("binance", types_pb2.CHANNEL_REPAIRS)
@@ -227,14 +228,6 @@ async def rig_for(
         yield rig
     finally:
         await rig.close()
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until it is true. Fails after TIMEOUT_S."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not await condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        await asyncio.sleep(0.01)
 
 
 def in_batches(items: Iterable, lengths: Iterable[int]) -> list[list]:

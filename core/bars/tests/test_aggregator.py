@@ -9,10 +9,10 @@ from venuemesh.marketdata.v1 import batch_pb2
 from core.bars.settings import BarsSettings
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch, naive_bars
 from core.bars.tests.memory import MemoryVenue
-from core.bars.tests.rig import KEY, Rig, eventually, in_batches, rig_for
+from core.bars.tests.rig import KEY, Rig, in_batches, rig_for
 from kit.base.cursor import Cursor
 from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 
 T = MONDAY_NS + 3600 * SECOND_NS
 

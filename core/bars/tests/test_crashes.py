@@ -10,12 +10,13 @@ from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 from core.bars.tests.market import MONDAY_NS, Trade, batch, naive_bars
 from core.bars.tests.memory import MemoryVenue
 from core.bars.tests.naive_events import naive_events
-from core.bars.tests.rig import Rig, eventually, in_batches, rig_for
+from core.bars.tests.rig import Rig, in_batches, rig_for
 from core.bars.tests.test_aggregator import as_batch, market
 from core.bars.tests.test_shards import end
 from core.bars.tests.test_shards import market as shared_market
 from kit.base import rpc
 from tests.support.service_process import ServiceProcess
+from tests.support.waiting import eventually
 
 KILLS = 5
 KINDS = ("tick:7", "runs:10")

@@ -6,7 +6,9 @@ from core.bars.shards import SHARDS
 from core.bars.store import BarStore
 from core.bars.tests.market import MONDAY_NS
 from kit.base.cursor import Cursor, StreamKey
-from kit.base.database import SCHEMA_DIR, Database, migrate
+from kit.base.database import Database
+from kit.base.migration import migrate
+from kit.base.schema import SCHEMA_DIR
 
 OLD_BAR = (
     "INSERT INTO bars VALUES ('binance', 'BTCUSDT', %s, %s, 1.5, 2, 1, 1.5, 3, 1, 4.5, 2, 7, 1,"

@@ -10,9 +10,10 @@ from core.bars.settings import BarsSettings
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch, naive_bars
 from core.bars.tests.memory import MemoryVenue
 from core.bars.tests.naive_events import DAY_NS, naive_events
-from core.bars.tests.rig import FAST, REPAIRS, Rig, eventually, in_batches, rig_for
+from core.bars.tests.rig import FAST, REPAIRS, Rig, in_batches, rig_for
 from core.bars.trade_ids import TradeIds
 from kit.base.cursor import Cursor
+from tests.support.waiting import eventually
 
 T = MONDAY_NS + 3600 * SECOND_NS
 KINDS = ("tick:7", "volume:300", "imbalance:10", "renko:0.05")

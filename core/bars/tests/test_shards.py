@@ -14,8 +14,9 @@ from core.bars.shards import SHARDS, shard_of, shards_for
 from core.bars.store import BarChangeSet, BarStore, LeaseLost
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch, naive_bars
 from core.bars.tests.naive_events import DAY_NS, naive_events
-from core.bars.tests.rig import Rig, eventually, in_batches, rig_for
+from core.bars.tests.rig import Rig, in_batches, rig_for
 from kit.base.cursor import Cursor
+from tests.support.waiting import eventually
 
 T = MONDAY_NS + 3600 * SECOND_NS
 KINDS = ("tick:7", "runs:10")

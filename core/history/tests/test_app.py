@@ -7,7 +7,8 @@ from venuemesh.registry.v1 import registry_pb2
 from core.history.tests.process import history_process
 from core.history.tests.recorded import SYMBOL, VENUE, Trade, record_trades
 from kit.base import errors, rpc
-from kit.base.database import Database, migrate
+from kit.base.database import Database
+from kit.base.migration import migrate
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from core.history.tests.recorded import (
     record_gaps,
     record_trades,
 )
-from kit.base.database import Database, migrate
+from kit.base.database import Database
 from kit.base.errors import BadRequest, UnknownInstrument
+from kit.base.migration import migrate
 
 HOUR_NS = 3600 * 10**9
 FIRST_NS = START_NS

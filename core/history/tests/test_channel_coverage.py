@@ -13,8 +13,9 @@ from core.history.tests.recorded import (
     record_gaps,
     record_quotes,
 )
-from kit.base.database import Database, migrate
+from kit.base.database import Database
 from kit.base.errors import BadRequest
+from kit.base.migration import migrate
 
 FIRST_NS = 20_000 * DAY_NS
 HOUR_NS = 3600 * 10**9

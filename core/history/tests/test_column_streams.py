@@ -24,7 +24,8 @@ from core.history.tests.recorded import (
     record_trades,
 )
 from kit.base import errors, rpc
-from kit.base.database import Database, migrate
+from kit.base.database import Database
+from kit.base.migration import migrate
 from kit.marketdata.model.batches import Batch
 from kit.storage.archive import codec
 from kit.storage.archive.archive import Archive

@@ -16,8 +16,9 @@ from core.history.tests.recorded import (
     record_gaps,
     record_trades,
 )
-from kit.base.database import Database, migrate
+from kit.base.database import Database
 from kit.base.errors import BadRequest, UnknownInstrument
+from kit.base.migration import migrate
 
 FIRST_NS = 20_000 * DAY_NS
 HOUR_NS = 3600 * 10**9

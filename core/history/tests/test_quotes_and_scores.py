@@ -15,7 +15,8 @@ from core.history.tests.recorded import (
     record_scores,
     record_trades,
 )
-from kit.base.database import Database, migrate
+from kit.base.database import Database
+from kit.base.migration import migrate
 
 OLDEST, NEWEST = history_pb2.SORT_ORDER_OLDEST_FIRST, history_pb2.SORT_ORDER_NEWEST_FIRST
 SECOND_NS = 1_000_000_000

@@ -23,8 +23,9 @@ from core.history.tests.recorded import (
     record_gaps,
     record_trades,
 )
-from kit.base.database import Database, migrate
+from kit.base.database import Database
 from kit.base.errors import BadPageToken, BadRequest, UnknownInstrument, UnknownService
+from kit.base.migration import migrate
 from kit.base.numbers import format_scaled
 
 OLDEST, NEWEST = history_pb2.SORT_ORDER_OLDEST_FIRST, history_pb2.SORT_ORDER_NEWEST_FIRST

@@ -2,6 +2,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+import redis
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.registry.v1 import registry_pb2
@@ -216,6 +217,23 @@ async def test_nothing_is_read_while_there_is_no_room(valkey_url):
             assert len(cursors(valkey_url)) == 1
         rig.memory.measure(0)
         await until(lambda: cursors(valkey_url) == held(venue))
+
+
+async def test_batches_that_redis_refused_are_counted_once(valkey_process):
+    venue = FakeVenue()
+    await venue.publish(count=5)
+    with redis.Redis.from_url(valkey_process.url) as client:
+        async with serving(venue) as address, feeding(valkey_process.url, address) as rig:
+            await until(lambda: len(cursors(valkey_process.url)) == 5)
+            client.config_set("maxmemory", 1)
+            await venue.publish(count=5)
+            await until(lambda: len(venue.requests) >= 4)
+            assert "Redis refuses: command not allowed" in rig.meter.detail
+            assert rig.meter.events_total == 5
+            client.config_set("maxmemory", 0)
+            await until(lambda: len(cursors(valkey_process.url)) == 10)
+            await until(lambda: rig.meter.events_total == 10)
+            assert rig.meter.detail == ""
 
 
 async def test_a_feed_ends_when_its_venue_is_gone_and_unlisted(valkey_url):

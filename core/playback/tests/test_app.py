@@ -15,7 +15,7 @@ from core.playback.tests import recorded
 from core.playback.tests.process import playback_process, refusal
 from core.playback.tests.recorded import HOLE, QUOTES, SECOND_NS, START_NS, TRADES, UPDATES, VENUE
 from kit.base import errors, rpc
-from kit.base.database import migrate
+from kit.base.migration import migrate
 from kit.marketdata.model.batches import columns_of, row_count
 from tests.support.waiting import WAIT_SECONDS_MAX
 

@@ -9,13 +9,13 @@ import pytest
 from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2, trade_flow_pb2_grpc
+from venuemesh.tradeflow.v1 import accounts_pb2, orders_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
 from core.playback.tests import recorded
 from core.playback.tests.process import playback_process
 from core.playback.tests.recorded import VENUE
 from kit.base import errors, rpc
-from kit.base.database import migrate
+from kit.base.migration import migrate
 from kit.execution.approval.keys import APPROVED_NS, development_signer
 from kit.execution.approval.signing import MeshScope
 from tests.support.waiting import WAIT_SECONDS_MAX
@@ -60,10 +60,10 @@ class Client:
         """Wait until the account takes orders."""
 
         async def is_ready():
-            request = trade_flow_pb2.ListAccountsRequest(venue=VENUE)
+            request = accounts_pb2.ListAccountsRequest(venue=VENUE)
             (account,) = (await self.flow.ListAccounts(request)).accounts
             assert account.paper
-            return account.state == trade_flow_pb2.ACCOUNT_STATE_READY
+            return account.state == accounts_pb2.ACCOUNT_STATE_READY
 
         await self.until(is_ready)
 

@@ -11,9 +11,10 @@ from core.recorder.settings import RecorderSettings
 from core.recorder.store import RecorderStore
 from kit.base.clock import SystemClock
 from kit.base.cursor import START, Cursor, StreamKey
-from kit.base.database import Database, migrate
+from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
+from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 from tests.support.waiting import WAIT_SECONDS_MAX

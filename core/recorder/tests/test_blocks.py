@@ -18,7 +18,8 @@ from core.recorder.tests.market import (
     recorded_gaps,
 )
 from kit.base.cursor import Cursor, StreamKey
-from kit.base.database import Database, migrate
+from kit.base.database import Database
+from kit.base.migration import migrate
 from kit.marketdata.model.batches import Batch
 from kit.storage.archive import codec
 

@@ -22,7 +22,8 @@ from core.recorder.tests.market import (
     trades,
 )
 from kit.base.cursor import Cursor, StreamKey
-from kit.base.database import Database, migrate
+from kit.base.database import Database
+from kit.base.migration import migrate
 
 NOW_NS = START_NS + 10**12
 KEYS = {

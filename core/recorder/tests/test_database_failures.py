@@ -58,6 +58,7 @@ def on_disk(url: str, folder: Path):
     name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE TABLESPACE small LOCATION '{folder}'".encode())
+        connection.execute(b"GRANT CREATE ON TABLESPACE small TO PUBLIC")
         connection.execute(f"ALTER DATABASE {name} SET default_tablespace = small".encode())
     try:
         yield
@@ -67,9 +68,9 @@ def on_disk(url: str, folder: Path):
             connection.execute(b"DROP TABLESPACE small")
 
 
-async def test_a_full_disk_is_waited_for(valkey_url, postgres_url):
+async def test_a_full_disk_is_waited_for(valkey_url, postgres_url, superuser_url):
     tape = Tape()
-    with small_disk() as folder, on_disk(postgres_url, folder):
+    with small_disk() as folder, on_disk(superuser_url, folder):
         async with rig_for(valkey_url, postgres_url) as rig, rig.running():
             await rig.append(*tape.entries[:300])
             await rig.recorded(TRADES, Cursor(1, 100))
@@ -128,12 +129,12 @@ async def taken_connections(url: str):
         await asyncio.gather(*(connection.close() for connection in taken))
 
 
-async def test_a_free_connection_is_waited_for(valkey_url, postgres_url):
+async def test_a_free_connection_is_waited_for(valkey_url, postgres_url, superuser_url):
     tape = Tape(60)
     async with rig_for(valkey_url, postgres_url) as rig:
         await rig.append(*tape.entries)
         await rig.database.close()
-        async with taken_connections(postgres_url):
+        async with taken_connections(superuser_url):
             running = rig.running()
             await running.__aenter__()
             await until(lambda: "too many clients" in rig.meter.detail)

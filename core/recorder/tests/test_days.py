@@ -18,7 +18,8 @@ from core.recorder.tests.market import (
     trades,
 )
 from kit.base.cursor import Cursor
-from kit.base.database import Database, migrate
+from kit.base.database import Database
+from kit.base.migration import migrate
 
 MINUTE_NS = 60_000_000_000
 OPEN_NS = START_NS - START_NS % MINUTE_NS

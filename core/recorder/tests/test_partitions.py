@@ -11,9 +11,10 @@ from core.recorder.store import RecorderStore
 from core.recorder.tests.market import TRADES, Trade, entry, trade_batch
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor
-from kit.base.database import Database, migrate
+from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import SettingError
+from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 
 NOW_NS = SystemClock().time_ns()

@@ -25,7 +25,8 @@ from core.recorder.tests.market import (
     trades,
 )
 from kit.base.cursor import Cursor
-from kit.base.database import ConsumerPositionConflict, Database, migrate
+from kit.base.database import ConsumerPositionConflict, Database
+from kit.base.migration import migrate
 
 NOW_NS = START_NS + 10**12
 

@@ -28,8 +28,9 @@ from core.repair.trade_merge import ExactTrade
 from core.repair.venue_clients import RetryableVenueError
 from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
-from kit.base.database import Database, migrate
+from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
+from kit.base.migration import migrate
 from kit.base.numbers import to_decimal
 from kit.base.telemetry import Meter
 from kit.marketdata.delivery.redis_streams import RedisStreams

@@ -14,9 +14,10 @@ from core.repair.settings import RepairSettings
 from core.repair.tests.rig import busy
 from core.repair.venue_clients import PermanentVenueError, RetryableVenueError
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.database import Database, migrate
+from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
 from kit.base.intervals import BY_NAME
+from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 from tests.support.waiting import WAIT_SECONDS_MAX
 

@@ -1,20 +1,15 @@
 import asyncio
 from contextlib import suppress
-from pathlib import Path
 
 import psycopg
 import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import START, Cursor, StreamKey
-from kit.base.database import (
-    ConsumerPositionConflict,
-    Database,
-    load_positions,
-    migrate,
-    save_positions,
-)
-from kit.base.errors import SettingError, StoreUnavailable
+from kit.base.database import ConsumerPositionConflict, Database, load_positions, save_positions
+from kit.base.errors import StoreUnavailable
+from kit.base.migration import migrate
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 TRADES = StreamKey("binance", types_pb2.CHANNEL_TRADES)
 BOOK = StreamKey("binance", types_pb2.CHANNEL_BOOK)
@@ -26,68 +21,6 @@ async def database(postgres_url):
     database = Database(postgres_url)
     yield database
     await database.close()
-
-
-def numbered(folder: Path, **texts: str) -> Path:
-    for name, text in texts.items():
-        (folder / f"{name.lstrip('_')}.sql").write_text(text)
-    return folder
-
-
-async def scalar(url: str, query: bytes):
-    async with await psycopg.AsyncConnection.connect(url) as connection:
-        row = await (await connection.execute(query)).fetchone()
-    return row[0]
-
-
-async def test_migrations_are_applied_once_in_order_of_their_numbers(postgres_url, tmp_path):
-    folder = numbered(
-        tmp_path,
-        _0002_add="INSERT INTO steps VALUES (2)",
-        _0001_first="CREATE TABLE steps (step int); INSERT INTO steps VALUES (1)",
-    )
-    await asyncio.gather(*(migrate(postgres_url, folder) for _ in range(4)))
-    numbered(folder, _0003_more="INSERT INTO steps VALUES (3)")
-    await migrate(postgres_url, folder)
-    assert await scalar(postgres_url, b"SELECT array_agg(step) FROM steps") == [1, 2, 3]
-
-
-async def test_a_migration_that_fails_leaves_nothing_behind(postgres_url, tmp_path):
-    folder = numbered(
-        tmp_path,
-        _0001_whole="CREATE TABLE whole (step int)",
-        _0002_half="CREATE TABLE half (step int); DROP TABLE whole;\nSELECT 1 / 0",
-    )
-    with pytest.raises(SettingError, match=r"0002_half\.sql, .*: division by zero$"):
-        await migrate(postgres_url, folder)
-    assert await scalar(postgres_url, b"SELECT to_regclass('half')") is None
-    assert await scalar(postgres_url, b"SELECT count(*) FROM whole") == 0
-    numbered(folder, _0002_half="CREATE TABLE half (step int)")
-    await migrate(postgres_url, folder)
-    assert await scalar(postgres_url, b"SELECT count(*) FROM half") == 0
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [("SELECT 2", "different here; name another"), (None, "unknown here; start a newer version")],
-)
-async def test_a_schema_that_others_made_is_rejected(postgres_url, tmp_path, change, words):
-    folder = numbered(tmp_path, _0001_first="SELECT 1", _0002_second="SELECT 1")
-    await migrate(postgres_url, folder)
-    (folder / "0002_second.sql").unlink()
-    if change is not None:
-        numbered(folder, _0002_second=change)
-    with pytest.raises(SettingError, match=rf"made with 0002_second\.sql, which is {words}"):
-        await migrate(postgres_url, folder)
-
-
-async def test_a_database_that_is_missing_is_created(postgres_url):
-    missing = postgres_url + "_missing"
-    await asyncio.gather(*(migrate(missing) for _ in range(3)))
-    assert await scalar(missing, b"SELECT count(*) FROM stream_positions") == 0
-    async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as connection:
-        name = missing.rpartition("/")[2]
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 async def test_positions_move_with_the_transaction_or_not_at_all(database):
@@ -132,6 +65,27 @@ async def test_of_two_that_move_the_same_positions_one_commits(database):
         False,
         True,
     ]
+
+
+async def test_a_process_that_hangs_holds_positions_for_a_bounded_time(database, monkeypatch):
+    monkeypatch.setattr("kit.base.database.HELD_MS_MAX", 50)
+    holds, moved = asyncio.Event(), asyncio.Event()
+
+    async def hang() -> None:
+        async with database.transaction() as connection:
+            await save_positions(connection, "recorder", {TRADES: Cursor(1, 5)}, {})
+            holds.set()
+            await moved.wait()
+
+    hanging = asyncio.create_task(hang())
+    await holds.wait()
+    async with asyncio.timeout(WAIT_SECONDS_MAX), database.transaction() as connection:
+        await save_positions(connection, "recorder", {TRADES: Cursor(1, 6)}, {})
+    moved.set()
+    with pytest.raises(StoreUnavailable, match="idle-in-transaction"):
+        await hanging
+    async with database.transaction() as connection:
+        assert await load_positions(connection, "recorder") == {TRADES: Cursor(1, 6)}
 
 
 async def test_a_connection_that_died_while_idle_is_replaced(database, postgres_url):

@@ -7,8 +7,14 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from conftest import free_port
-from kit.base.redis_commands import RedisCommands
-from tests.support.valkey_process import ValkeyProcess
+from kit.base.clock import SystemClock
+from kit.base.errors import SettingError
+from kit.base.redis_commands import RedisCommands, refuse_cluster
+from tests.support.valkey_process import ValkeyProcess, cluster_node
+
+
+def as_user(url: str, login: str) -> str:
+    return f"redis://{login}@{url.rpartition('@')[2]}"
 
 
 @pytest.fixture
@@ -67,10 +73,32 @@ async def test_idle_connections_that_died_with_redis_are_replaced(tmp_path):
 async def test_the_settings_of_the_url_are_used(valkey_url):
     with redis.Redis.from_url(valkey_url) as client:
         client.execute_command("ACL", "SETUSER", "reader", "on", ">secret", "+ping", "+select")
-    commands = RedisCommands(valkey_url.replace("redis://", "redis://reader:secret@"))
+    commands = RedisCommands(as_user(valkey_url, "reader:secret"))
     assert await commands.call("PING") == b"PONG"
     with pytest.raises(ResponseError):
         await commands.call("GET", "key")
     await commands.close()
     with redis.Redis.from_url(valkey_url) as client:
         client.execute_command("ACL", "DELUSER", "reader")
+
+
+async def test_a_redis_cluster_is_refused_as_soon_as_it_answers(tmp_path):
+    node = cluster_node(tmp_path)
+    url = as_user(node.url, "late:secret")
+    checking = asyncio.create_task(refuse_cluster(url, SystemClock()))
+    await node.start()
+    with redis.Redis.from_url(node.url) as client:
+        client.execute_command("ACL", "SETUSER", "late", "on", ">secret", "+@all")
+    with pytest.raises(SettingError, match=r"cluster_enabled:0") as caught:
+        await checking
+    assert "secret" not in str(caught.value)
+    node.kill()
+
+
+async def test_a_redis_that_is_no_cluster_or_does_not_say_is_taken(valkey_url):
+    with redis.Redis.from_url(valkey_url) as client:
+        client.execute_command("ACL", "SETUSER", "quiet", "on", ">secret", "+@all", "-info")
+        urls = valkey_url, as_user(valkey_url, "quiet:secret")
+        ended = await asyncio.gather(*(refuse_cluster(url, SystemClock()) for url in urls))
+        client.execute_command("ACL", "DELUSER", "quiet")
+    assert ended == [None, None]

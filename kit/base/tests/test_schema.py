@@ -7,7 +7,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from kit.base.database import SCHEMA_DIR, migrate
+from kit.base.migration import migrate
+from kit.base.schema import SCHEMA_DIR
 
 FILES = sorted(SCHEMA_DIR.glob("[0-9]*.sql"))
 VERSIONS = [int(file.name[:4]) for file in FILES]

@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from types import ModuleType
 
 from kit.base.errors import SettingError
+from kit.base.suggestions import did_you_mean
 from kit.connector.contract.venue import VenueFactory
 
 ENTRY_POINT_GROUP = "venuemesh.venues"
@@ -45,7 +46,8 @@ def require(name: str) -> VenueFactory:
         if hasattr(module, "named") and wanted.startswith(f"{family}_"):
             found: VenueFactory = module.named(wanted.removeprefix(f"{family}_"))
             return found
-    raise SettingError("venue", name, f"known are {', '.join(sorted(known))}")
+    allowed = f"known are {', '.join(sorted(known))}{did_you_mean(name, known)}"
+    raise SettingError("venue", name, allowed)
 
 
 def packages() -> list[str]:

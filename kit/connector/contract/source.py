@@ -1,7 +1,7 @@
 """The contract for feeds that use a client library instead of our own websockets.
 
 A venue usually has feed protocols, and ``WebsocketFeed`` carries their frames to the pipeline. A
-venue may have a ``RowSource`` instead: its feed reads frames with a client library and gives
+venue may have a ``RowFeedFactory`` instead: its feed reads frames with a client library and gives
 finished rows to the same pipeline, so that continuity, books, batches and services are the same.
 """
 
@@ -81,7 +81,7 @@ class Feed(SubscriptionSet, SubscriptionRenewal, Protocol):
         """Keep all connections until cancelled."""
 
 
-class RowSource(Protocol):
+class RowFeedFactory(Protocol):
     """Makes the feed of a venue that is read with a client library."""
 
     @property

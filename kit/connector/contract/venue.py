@@ -22,7 +22,7 @@ from kit.base.clock import SystemClock
 from kit.base.cursor import Channel
 from kit.base.numbers import IntColumn
 from kit.base.request_budget import BanRule, RequestBudget
-from kit.connector.contract.source import RowSource
+from kit.connector.contract.source import RowFeedFactory
 from kit.execution.contract import Credentials, ExecutionClient, Transport
 from kit.execution.paper.rules import FeeSchedule
 from kit.marketdata.book.checksum import Checksum
@@ -367,7 +367,7 @@ class Venue:
     connection_sequence: Callable[[Frames], IntColumn] | None = None
     """The number of each frame of a connection, where the venue counts all of them together: a
     jump means that something of any instrument of the connection is missing."""
-    source: RowSource | None = None
+    row_feed: RowFeedFactory | None = None
     """Instead of feed protocols: a client library, see kit/connector/contract/source.py."""
     execution_client: ExecutionClientFactory | None = None
     """Makes the execution client of one account; None: this venue takes no orders."""
@@ -391,8 +391,8 @@ class Venue:
     def channels(self) -> frozenset[Channel]:
         """All that is published: what comes from it, and STATUS, which is made of what it lists."""
         parts = [wire.channels for wire in self.feed_protocols]
-        if self.source is not None:
-            parts.append(self.source.channels)
+        if self.row_feed is not None:
+            parts.append(self.row_feed.channels)
         return frozenset([CHANNEL_STATUS]).union(*parts)
 
 

@@ -18,6 +18,7 @@ from kit.base.errors import (
 )
 from kit.base.request_budget import Priority, Scope
 from kit.connector.orders.batch_calls import BatchCalls
+from kit.connector.orders.cash_flow_spans import read_spans
 from kit.connector.orders.order_socket import OrderSocket
 from kit.connector.orders.rest_session import (
     UNREADABLE,
@@ -29,6 +30,7 @@ from kit.connector.orders.rest_session import (
 from kit.connector.orders.user_stream import UserStream
 from kit.connector.orders.venue_api import UnsupportedRequest, VenueApi
 from kit.execution.account_configuration import AccountConfiguration, ClockOffset
+from kit.execution.cash_flows import CashFlowsPage
 from kit.execution.contract import (
     NO_END_NS,
     AccountEvent,
@@ -201,6 +203,19 @@ class CcxtExecutionClient:
                 text = f"{count} positions in {symbol}: only one-way mode is understood"
                 raise VenueUnavailable(text, venue=self._session.venue_id, detail=text)
         return held
+
+    async def cash_flows(self, since_time_ns: int) -> AsyncIterator[CashFlowsPage]:
+        api = self._api.cash_flows
+        if api is None:
+            venue = self._session.venue_id
+            raise NotSupported("cash flows are not listed", service=venue, wanted="cash flows")
+        await self._prepare(Priority.QUESTION)
+        queries = RestQuerySession(self._session, Priority.QUESTION)
+        try:
+            async for page in read_spans(api, queries, since_time_ns):
+                yield page
+        except UNREADABLE as error:
+            raise self._session.unreadable(error) from error
 
     async def clock_offset(self) -> ClockOffset | None:
         query = self._api.configuration.server_time

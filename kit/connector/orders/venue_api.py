@@ -5,6 +5,7 @@ The parts of ``VenueApi`` and the files that hold them:
 orders.py        OrderApi, which requests place, amend and cancel orders, and what answers mean;
                  BatchApi, where the venue has calls for several orders
 account.py       AccountApi, the questions about orders, fills, balances and positions
+cash_flows.py    CashFlowApi, the lists of what else has changed balances
 configuration.py ConfigurationApi, the questions about modes, permissions and the venue's clock
 user_stream.py   UserStreamDecoder, the messages of the account's stream
 order_socket.py  OrderSocketCodec, requests and answers on the order websocket
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kit.connector.orders.batch_calls import BatchApi
+from kit.connector.orders.cash_flow_spans import CashFlowApi
 from kit.connector.orders.order_socket import OrderSocketCodec
 from kit.connector.orders.rest_session import OrderApiRequest, RestQuerySession
 from kit.connector.orders.server_time import ServerTimeQuery
@@ -119,6 +121,8 @@ class VenueApi:
     """None: the venue takes orders by REST only."""
     batches: BatchApi | None = None
     """None: the venue has no calls for several orders."""
+    cash_flows: CashFlowApi | None = None
+    """None: what else has changed balances cannot be listed."""
     needs_venue_order_id: bool = False
     """Whether an order can be amended and cancelled by the venue's id alone."""
     prepare: Callable[[RestQuerySession], Awaitable[None]] = nothing_to_prepare

@@ -96,8 +96,8 @@ class VenueProcess:
         self._raw_frames = RawFramePublisher(self.feed_handler.hub) if own.raw_frames else None
         self.feed: Feed = (
             WebsocketFeed(self.feed_handler, raw_frames=self._raw_frames)
-            if venue.source is None
-            else venue.source.feed(self.feed_handler.row_publisher, clock)
+            if venue.row_feed is None
+            else venue.row_feed.feed(self.feed_handler.row_publisher, clock)
         )
         self.listing = ListingPublisher(self.feed_handler, self.feed)
         self._epochs = EpochManager(self.feed_handler, self.listing, epoch_file)

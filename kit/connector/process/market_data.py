@@ -9,6 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from kit.base import paging
+from kit.base.access.call_guard import require_kind
 from kit.base.cursor import CHANNELS, Channel, Cursor
 from kit.base.errors import BadRequest, NotSupported, UnknownInstrument
 from kit.base.numbers import format_scaled
@@ -22,6 +23,8 @@ DEPTH_DEFAULT, DEPTH_MAX = 20, 5_000
 VERIFIED_DEFAULT, VERIFIED_MAX = 100, 1_000
 INSTRUMENTS_DEFAULT, INSTRUMENTS_MAX = 200, 1_000
 HISTORY_DEFAULT, HISTORY_MAX = 500, 1_000
+INGEST = "ingest"
+"""The kind of process that writes the streams."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -105,6 +108,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     async def ListInstruments(
         self, request: market_data_pb2.ListInstrumentsRequest, context: Context
     ) -> market_data_pb2.ListInstrumentsResponse:
+        self._check_venue(request.venue)
         size = paging.page_size(request.page_size, INSTRUMENTS_DEFAULT, INSTRUMENTS_MAX)
         position = paging.read_token(request)
         after = str(position[0]) if position else ""
@@ -119,6 +123,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     def Subscribe(  # type: ignore[override]  # responses are serialised already
         self, request: market_data_pb2.SubscribeRequest, context: Context
     ) -> AsyncIterator[bytes]:
+        self._check_venue(request.venue)
         if request.delivery.HasField("conflated"):
             raise NotSupported(
                 "a venue serves every event; Live serves conflated subscriptions",
@@ -129,6 +134,8 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         for symbol in request.symbols:
             self._source.require_subscribed(symbol)
         is_writer = STREAM_WRITER in (context.invocation_metadata() or ())
+        if is_writer:
+            require_kind(INGEST, "write the streams")
         if request.whole and not is_writer:
             raise BadRequest(
                 "only the writer of the streams may ask for the whole state",
@@ -157,6 +164,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     async def GetOrderBook(
         self, request: market_data_pb2.GetOrderBookRequest, context: Context
     ) -> market_data_pb2.GetOrderBookResponse:
+        self._check_venue(request.venue)
         depth = _depth(request.depth, DEPTH_DEFAULT, DEPTH_MAX)
         self._source.require_subscribed(request.symbol)
         cursor, book = await self._source.book(request.symbol, max(depth, TOP_LEVELS))
@@ -178,6 +186,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     async def VerifyBook(
         self, request: market_data_pb2.VerifyBookRequest, context: Context
     ) -> market_data_pb2.VerifyBookResponse:
+        self._check_venue(request.venue)
         depth = _depth(request.depth, VERIFIED_DEFAULT, VERIFIED_MAX)
         self._source.require_subscribed(request.symbol)
         return await self._source.verify(request.symbol, depth)
@@ -185,6 +194,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     async def ListTrades(
         self, request: market_data_pb2.ListTradesRequest, context: Context
     ) -> market_data_pb2.ListTradesResponse:
+        self._check_venue(request.venue)
         size = paging.page_size(request.page_size, HISTORY_DEFAULT, HISTORY_MAX)
         position = paging.read_token(request)
         await self._require_listed(request.symbol)
@@ -202,6 +212,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     async def ListCandles(
         self, request: market_data_pb2.ListCandlesRequest, context: Context
     ) -> market_data_pb2.ListCandlesResponse:
+        self._check_venue(request.venue)
         size = paging.page_size(request.page_size, HISTORY_DEFAULT, HISTORY_MAX)
         position = paging.read_token(request)
         await self._require_listed(request.symbol)
@@ -213,6 +224,14 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
             if len(candles) == size
             else "",
         )
+
+    def _check_venue(self, named: str) -> None:
+        """A call may reach this process by a header or a path that names another venue than the
+        request does."""
+        venue = self._hub.venue_id
+        if named not in ("", venue):
+            text = f"this process serves the venue {venue}, and the request names {named!r}"
+            raise BadRequest(text, field="venue", value=named, allowed=venue)
 
     async def _require_listed(self, symbol: str) -> None:
         if symbol not in await self._source.instruments():

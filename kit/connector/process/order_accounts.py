@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from kit.base.errors import SettingError
 from kit.base.settings import MeshSettings
+from kit.connector.contract import discovery
 from kit.connector.contract.venue import Venue
 from kit.connector.process.hub_source import HubBooks, HubFeed, LastTrades, LiveData
 from kit.connector.process.settings import VenueSettings
@@ -50,8 +51,11 @@ def venue_accounts(
         lambda: HubFeed(feed_handler.hub),
         LiveData(feed_handler.subscriptions, feed_handler.clock, stale_after_s).problem,
         LastTrades(venue.history).newest,
+        feed_handler.instruments.symbols,
     )
-    accounts = AccountRegistry(venue.venue_id, mesh, settings, feed_handler.clock, market)
+    accounts = AccountRegistry(
+        venue.venue_id, mesh, settings, feed_handler.clock, market, discovery.require
+    )
     if own.instance:
         # Of two processes of a venue, one takes orders: an account has one journal.
         return accounts

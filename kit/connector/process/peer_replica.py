@@ -72,7 +72,7 @@ class PeerReplica:
         self._clock = feed_handler.clock
         self._merger = feed_handler.row_publisher.merger
         self._channels = sorted(feed_handler.venue.channels)
-        self._address = ""
+        self._peer: registry_pb2.ServiceInstance | None = None
         self._listed = asyncio.Event()
         self._positions: dict[Channel, Cursor] = {}
         self._links = {channel: PreviousSequenceNumbers() for channel in self._channels}
@@ -184,16 +184,18 @@ class PeerReplica:
         self._feed_handler.hub.replica_cursors[channel] = cursor
 
     async def _follow_directory(self, directory: ServiceDirectory) -> None:
-        """Keep the address of the peer."""
+        """Know which process to subscribe to, as the registry has it."""
         async for services in directory.watch(KIND):
-            self._address = self._address_of(services)
-            if self._address:
+            self._peer = self._peer_of(services)
+            if self._peer is not None:
                 self._listed.set()
             else:
                 self._listed.clear()
 
-    def _address_of(self, services: Sequence[registry_pb2.Service]) -> str:
-        """The address of another instance of the venue; a lost one only if there is no other."""
+    def _peer_of(
+        self, services: Sequence[registry_pb2.Service]
+    ) -> registry_pb2.ServiceInstance | None:
+        """Another instance of the venue; a lost one only if there is no other."""
         others = [
             (service.status.state == registry_pb2.SERVICE_STATE_LOST, service.instance)
             for service in services
@@ -203,7 +205,7 @@ class PeerReplica:
         others.sort(key=lambda other: (other[0], other[1].service_id))
         for _, instance in others:
             self._avoid_same_epoch(instance)
-        return others[0][1].address if others else ""
+        return others[0][1] if others else None
 
     def _avoid_same_epoch(self, other: registry_pb2.ServiceInstance) -> None:
         """Two processes that were started in the same millisecond must not have one epoch."""
@@ -219,8 +221,9 @@ class PeerReplica:
         waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         while True:
             await self._listed.wait()
+            peer = self._peer or registry_pb2.ServiceInstance()
             try:
-                async with rpc.channel(self._address) as channel:
+                async with rpc.channel(peer.address, service_id=peer.service_id) as channel:
                     call = rpc.raw_stream(channel, _SUBSCRIBE)(self._request())
                     async for response in call:
                         self._is_subscribed = True

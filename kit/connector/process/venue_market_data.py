@@ -4,7 +4,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.base.cursor import Cursor
-from kit.base.errors import UnknownInstrument
+from kit.base.errors import UnknownInstrument, VenueUnavailable
 from kit.connector.books.synchronized_book import BookState
 from kit.connector.process.book_verification import BookVerifier
 from kit.connector.process.market_data import OrderBookView, SubscriptionStart
@@ -30,8 +30,13 @@ class VenueMarketData:
         self._republisher = republisher
 
     def require_subscribed(self, symbol: str) -> None:
-        if self._feed_handler.subscriptions.not_subscribed([symbol]):
+        subscriptions = self._feed_handler.subscriptions
+        if subscriptions.not_subscribed([symbol]):
             venue_id = self._feed_handler.venue.venue_id
+            if not subscriptions.symbols:
+                # A process that has just started will know the instrument.
+                detail = "it has no subscription yet"
+                raise VenueUnavailable(f"{venue_id}: {detail}", venue=venue_id, detail=detail)
             raise UnknownInstrument(
                 f"{venue_id} is not subscribed to {symbol!r}", venue=venue_id, symbol=symbol
             )

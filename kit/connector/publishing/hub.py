@@ -16,7 +16,7 @@ import asyncio
 import heapq
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.base.clock import Clock
 from kit.base.cursor import CHANNELS, Channel, Cursor, StreamKey, channel_name, gap_reason_name
 from kit.base.errors import CursorExpired, SubscriberTooSlow, TooManySubscribers, VenuemeshError
 from kit.base.telemetry import Meter
@@ -290,7 +290,7 @@ class Hub:
             self._meter.gap(gap_reason_name(gap.reason))
         if draft.received_time_ns and now_ns:
             age_ns = now_ns - draft.received_time_ns
-            self._meter.lag(age_ns / NANOSECONDS_PER_MILLISECOND)
+            self._meter.lag(age_ns)
 
 
 class HubReader:

@@ -1,7 +1,7 @@
 """The instruments that a venue lists, cached between requests."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from venuemesh.common.v1 import types_pb2
@@ -50,6 +50,10 @@ class InstrumentCache:
     def known(self, symbol: str) -> Instrument | None:
         """A cached instrument, or None when it is not listed or no list was received yet."""
         return self._listed.get(symbol)
+
+    def symbols(self) -> Collection[str]:
+        """The cached symbols; none while no list was received yet."""
+        return self._listed.keys()
 
     async def require(self, symbol: str) -> Instrument:
         """One instrument. Raises UnknownInstrument, VenueUnavailable, RateLimited."""

@@ -9,7 +9,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
-from kit.base.errors import BadRequest, CursorExpired, UnknownInstrument
+from kit.base.errors import BadRequest, CursorExpired, UnknownInstrument, VenueUnavailable
 from kit.base.rpc import STREAM_WRITER
 from kit.connector.books.sequence_rules import ConsecutiveIdRule, TimestampRule, UnnumberedRule
 from kit.connector.books.synchronized_book import BookState
@@ -29,6 +29,7 @@ from kit.marketdata.book.checksum import Checksum, top_checksum
 from kit.marketdata.book.levels import BookSide
 from kit.marketdata.model.columns import Scale
 
+SERVICE = market_data_pb2.DESCRIPTOR.services_by_name["MarketData"]
 EPOCH = 1
 
 
@@ -146,7 +147,16 @@ async def test_a_depth_beyond_the_bound_is_refused(rig: Rig) -> None:
         await rig.servicer.VerifyBook(request, FakeContext())  # type: ignore[arg-type]
 
 
+async def test_a_process_that_starts_does_not_say_that_an_instrument_is_unknown(rig: Rig) -> None:
+    with pytest.raises(VenueUnavailable):
+        await rig.order_book(symbol="A")
+    await rig.stage.start("B")
+    with pytest.raises(UnknownInstrument):
+        await rig.order_book(symbol="A")
+
+
 async def test_a_book_that_nobody_asked_for_is_not_verified(rig: Rig) -> None:
+    await rig.stage.start("B")
     request = market_data_pb2.VerifyBookRequest(symbol="A")
     with pytest.raises(UnknownInstrument):
         await rig.servicer.VerifyBook(request, FakeContext())  # type: ignore[arg-type]
@@ -196,3 +206,14 @@ async def test_nobody_can_begin_an_epoch_of_a_far_future(rig: Rig) -> None:
     far = rig.stage.clock.time_ns() // 1_000_000 + 2 * AHEAD_MAX_MS
     await rig.subscribe(far, STREAM_WRITER)
     assert rig.stage.hub.epoch == EPOCH
+
+
+@pytest.mark.parametrize("method", [method.name for method in SERVICE.methods])
+async def test_a_request_names_no_other_venue(method: str, rig: Rig) -> None:
+    await rig.stage.start("A")
+    name = SERVICE.methods_by_name[method].input_type.name
+    request = getattr(market_data_pb2, name)(venue="elsewhere")
+    with pytest.raises(BadRequest) as refused:
+        await getattr(rig.servicer, method)(request, FakeContext())
+    assert refused.value.metadata["value"] == "elsewhere"
+    assert "somewhere" in refused.value.message

@@ -1,21 +1,19 @@
-"""The keys that approve orders: those of the approvers file, and one for development.
+"""The keys that approve orders: those of the approvers file, and those of the mesh itself.
 
 The approvers file lists each key with its role, accounts, epochs and end. It is read again while
 the process runs, so that a key can be added, rotated or revoked without a restart. While the file
 cannot be read, none of its keys is accepted.
 
-The development key is a file in the mesh's data folder, readable by its owner only; the first
-process that needs it makes it. It approves orders in the worlds simulate and replay, and of paper
-accounts. Real accounts in the live world do not know it.
+The development key and the key of the inspector are files in the mesh's data folder, readable by
+their owner only; the first process that needs one makes it. They approve orders in the worlds
+simulate and replay, and of paper accounts. Real accounts in the live world do not know them: there,
+the key of the inspector is in the approvers file.
 """
 
-import os
-import secrets
 import tomllib
 from base64 import b64decode
 from binascii import Error as NotBase64
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,16 +25,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import SettingError
 from kit.base.reloaded_file import ReloadedFile
+from kit.base.secret_files import make_secret
 from kit.base.settings import MeshSettings
 from kit.execution.approval.signing import DEVELOPMENT_KEY_ID, ApprovalSigner, MeshScope
 
 APPROVERS_FILE = Path("keys") / "approvers.toml"
 DEVELOPMENT_FILE = Path("keys") / "development.key"
 DEVELOPMENT_EPOCH = 1
+INSPECTOR_KEY_ID = "inspector"
+INSPECTOR_FILE = Path("keys") / "inspector.key"
+INSPECTOR_LAST_EPOCH = (1 << 63) - 1
 APPROVED_NS = 30 * NANOSECONDS_PER_SECOND
 """How long an approval by the development key is valid."""
 NEVER_NS = (1 << 63) - 1
-OWNER_ONLY = 0o600
 KEY_BYTES = 32
 ALL_ACCOUNTS = "*"
 
@@ -88,18 +89,23 @@ class ApproversFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class ApproverKeys:
     """The keys of a process, as they are in the file now."""
 
-    def __init__(self, file: Path, clock: Clock, development: ApproverKey | None) -> None:
-        """``development``: the development key, where it is accepted. Raises SettingError for a
+    def __init__(self, file: Path, clock: Clock, own: Sequence[ApproverKey] = ()) -> None:
+        """``own``: the keys of the mesh itself, where they are accepted. Raises SettingError for a
         file that cannot be read; a file that does not exist has no keys."""
-        self._development = development
+        self._own = {key.key_id: key for key in own}
         none: Mapping[str, ApproverKey] = {}
         self._file = ReloadedFile(file, read_approvers, clock, missing=none, unreadable=none)
 
     def find(self, key_id: str) -> ApproverKey | None:
         """Return the key with an id, or None. Reads the file again if it has changed."""
-        if key_id == DEVELOPMENT_KEY_ID:
-            return self._development
+        if key_id == DEVELOPMENT_KEY_ID or key_id in self._own:
+            return self._own.get(key_id)
         return self._file.content.get(key_id)
+
+    def key_ids(self) -> set[str] | None:
+        """The ids of all keys, revoked ones too; None while the file cannot be read."""
+        own = (DEVELOPMENT_KEY_ID, INSPECTOR_KEY_ID)
+        return None if self._file.problem else {*self._file.content, *own}
 
     @property
     def problem(self) -> str:
@@ -125,16 +131,27 @@ def read_approvers(file: Path) -> Mapping[str, ApproverKey]:
 
 def development_signer(data_dir: Path, scope: MeshScope) -> ApprovalSigner:
     """Return a signer with the development key, which approves any order."""
-    key = Ed25519PrivateKey.from_private_bytes(_development_key(data_dir))
+    key = _own_key(data_dir / DEVELOPMENT_FILE)
     return ApprovalSigner(DEVELOPMENT_KEY_ID, key, DEVELOPMENT_EPOCH, scope)
 
 
-def development_approver(data_dir: Path) -> ApproverKey:
-    """Return the development key as an approver of all accounts, with one epoch."""
-    key = Ed25519PrivateKey.from_private_bytes(_development_key(data_dir))
-    accounts, epoch = frozenset({ALL_ACCOUNTS}), DEVELOPMENT_EPOCH
-    public = key.public_key()
-    return ApproverKey(DEVELOPMENT_KEY_ID, public, "trade", accounts, epoch, epoch, NEVER_NS)
+def inspector_key(data_dir: Path) -> Ed25519PrivateKey:
+    """Return the private key of the inspector."""
+    return _own_key(data_dir / INSPECTOR_FILE)
+
+
+def own_approvers(data_dir: Path) -> Sequence[ApproverKey]:
+    """Return the keys of the mesh itself as approvers of all accounts: the development key with one
+    epoch, that of the inspector with all."""
+    return (
+        _own_approver(DEVELOPMENT_KEY_ID, data_dir / DEVELOPMENT_FILE, DEVELOPMENT_EPOCH),
+        _own_approver(INSPECTOR_KEY_ID, data_dir / INSPECTOR_FILE, INSPECTOR_LAST_EPOCH),
+    )
+
+
+def _own_approver(key_id: str, file: Path, last_epoch: int) -> ApproverKey:
+    public, accounts = _own_key(file).public_key(), frozenset({ALL_ACCOUNTS})
+    return ApproverKey(key_id, public, "trade", accounts, DEVELOPMENT_EPOCH, last_epoch, NEVER_NS)
 
 
 def scope_of(mesh: MeshSettings) -> MeshScope:
@@ -171,19 +188,9 @@ def _approver_key(approver: Approver) -> ApproverKey:
     )
 
 
-def _development_key(data_dir: Path) -> bytes:
-    """Read the key, or make it: under another name first, so no process reads half of it."""
-    file = data_dir / DEVELOPMENT_FILE
+def _own_key(file: Path) -> Ed25519PrivateKey:
+    """Read a key, or make it. If another process was faster, its key is used."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-        with os.fdopen(descriptor, "wb") as made:
-            made.write(Ed25519PrivateKey.generate().private_bytes_raw())
-            made.flush()
-            os.fsync(made.fileno())
-        # If another process was faster, its key is used.
-        with suppress(FileExistsError):
-            file.hardlink_to(fresh)
-        fresh.unlink()
-    return file.read_bytes()
+        make_secret(file, Ed25519PrivateKey.generate().private_bytes_raw())
+    return Ed25519PrivateKey.from_private_bytes(file.read_bytes())

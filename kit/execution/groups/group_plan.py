@@ -19,7 +19,7 @@ from kit.execution.checks.pre_trade_checks import is_supported, size_min_of
 from kit.execution.contract import OrderCapabilities
 from kit.execution.orders import order_states
 from kit.execution.orders.order import Order
-from kit.execution.sending.retries import is_pausing
+from kit.execution.sending.attempts import is_pausing
 
 FILLS_WAIT_NS = 10 * NANOSECONDS_PER_SECOND
 """How long the fills of an entry that has ended are waited for: they say which fee was paid in what

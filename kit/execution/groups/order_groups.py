@@ -14,13 +14,16 @@ from kit.accounting.amounts import ZERO, plain
 from kit.base import telemetry
 from kit.base.errors import VenuemeshError
 from kit.execution.groups import group_plan
+from kit.execution.order_types import CONDITIONAL, TAKE_PROFITS
 from kit.execution.orders import order_states
 from kit.execution.orders.order import Order
 from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.readiness import Readiness
-from kit.execution.sending.retries import PUBLISHED_NS, OrderRetries, ended_unasked, number_of
+from kit.execution.sending.attempts import ended_unasked, number_of
+from kit.execution.sending.outcome_resolver import NEVER_RECEIVED
+from kit.execution.sending.retries import PUBLISHED_NS, OrderRetries
 from kit.execution.sending.submitter import OrderSubmitter
-from kit.execution.tasks import wait_for_event
+from kit.execution.tasks import in_parts, wait_for_event
 
 PAUSE_S = 1.0
 """How often each group is planned without a change, and failed work is tried again."""
@@ -56,11 +59,11 @@ class OrderGroups:
             self._due.add(order.group_id)
             self._wake.set()
 
-    def recover(self) -> None:
+    async def recover(self) -> None:
         """After a start, once all orders are recovered: resume the groups that are open or ended
         lately."""
         now_ns = self._clock.time_ns()
-        for group_id, members in self._state.index.groups.items():
+        async for group_id, members in in_parts(self._state.index.groups.items()):
             if any(now_ns - one.updated_time_ns < PUBLISHED_NS for one in members):
                 self._open.add(group_id)
                 self._due.add(group_id)
@@ -79,7 +82,7 @@ class OrderGroups:
             self._wake.clear()
             if self.readiness.is_reconciled:
                 due, self._due = self._due, set()
-                for group_id in due:
+                async for group_id in in_parts(due):
                     self.advance(group_id)
             if not await wait_for_event(self._wake, self._clock, PAUSE_S):
                 self._due |= self._open
@@ -121,10 +124,12 @@ class OrderGroups:
             left = self._left(members)
             if not left:
                 continue
-            open_count = sum(not other.is_final for other in group_plan.exits_of(members))
-            rest = (
-                f"{open_count} other exits are open" if open_count else "no exit is left: close it"
-            )
+            open_exits = [other for other in group_plan.exits_of(members) if not other.is_final]
+            rest = f"{len(open_exits)} other exits are open"
+            if not open_exits:
+                rest = "no exit is left: close it"
+            elif not any(map(_limits_loss, open_exits)):
+                rest += ", but no stop is left: place one or close it"
             detail = (
                 f"an exit of the group {group_id} is {order_states.name_of(one.state)} after "
                 f"{number_of(one)} attempts: {one.detail}; {rest}"
@@ -133,12 +138,15 @@ class OrderGroups:
 
     def _missing_exits(self, members: list[Order]) -> Iterator[Order]:
         """Yield the exits that ended lately against the will of their caller and are not tried
-        again. While other exits are open, these are only those that the venue rejected."""
+        again. While other exits are open, these are only those that the venue rejected, and stops
+        if no other stop is open."""
         exits = group_plan.exits_of(members)
         now_ns = self._clock.time_ns()
-        is_open = any(not one.is_final for one in exits)
+        open_exits = [one for one in exits if not one.is_final]
+        has_stop = any(map(_limits_loss, open_exits))
         for one in exits:
-            is_lost = one.state == order_states.REJECTED or not is_open
+            is_last_stop = _limits_loss(one) and not has_stop
+            is_lost = one.state == order_states.REJECTED or not open_exits or is_last_stop
             is_recent = now_ns - one.updated_time_ns < PUBLISHED_NS
             is_retried = self._retries.next_of(one) is not None
             if is_lost and is_recent and _ended_by_itself(one) and not is_retried:
@@ -186,12 +194,18 @@ class OrderGroups:
         return self._state.index.groups.get(group_id, [])
 
 
+def _limits_loss(order: Order) -> bool:
+    """Whether an exit is a stop; the others close with a gain."""
+    return order.type in CONDITIONAL - TAKE_PROFITS
+
+
 def _ended_by_itself(order: Order) -> bool:
     """Whether neither a fill, its caller nor its group ended an exit, and whether the answer to the
     caller did not say so. The end of an entry without a fill is a reason until it has one."""
     if not order.is_final or order.cancel_requested or order.state == order_states.FILLED:
         return False
     if order.state == order_states.REJECTED:
-        return ended_unasked(order)
+        # One that was sent with its group is rejected in the answer, or was open or in doubt there.
+        return ended_unasked(order) or order.was_at_venue or order.detail == NEVER_RECEIVED
     is_ended_here = order.held_here and order.state == order_states.CANCELLED
     return not is_ended_here or order.detail == group_plan.NO_FILL

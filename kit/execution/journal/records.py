@@ -6,6 +6,7 @@ Replaying a record twice has the same effect as replaying it once.
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -76,6 +77,10 @@ class OrderUpdate(msgspec.Struct, frozen=True, array_like=True, tag="o"):
     """None in journals that older versions wrote: the stop price as requested."""
     trailing_offset: Decimal | None = None
     """None as for ``stop_price``."""
+    cancel_requested_by: str = ""
+    """Who asked for the cancel, and by which right. Empty in journals that older versions wrote."""
+    is_without_position: bool = False
+    """Whether a stop that only reduces has ended and there was no position for it to reduce."""
 
 
 class OrderFill(msgspec.Struct, frozen=True, array_like=True, tag="f"):
@@ -184,6 +189,31 @@ class FillCoverageRecord(msgspec.Struct, frozen=True, array_like=True, tag="c"):
     """Fills that the venue has listed since the listing was complete last."""
 
 
+class OrderLeft(NamedTuple):
+    """What Flatten could not close."""
+
+    symbol: str
+    detail: str
+    size: Decimal | None
+    """None: not known."""
+    key: str
+    """The order that it is about."""
+
+
+class RequestAnswered(msgspec.Struct, frozen=True, array_like=True, tag="q"):
+    """A request to cancel all orders or to flatten that was carried out."""
+
+    request_id: str
+    operation: int
+    symbol: str
+    """Empty: all symbols."""
+    answered_time_ns: int
+    approval_expires_time_ns: int
+    order_keys: tuple[str, ...] = ()
+    """The orders that were open."""
+    left: tuple[OrderLeft, ...] = ()
+
+
 Record = (
     OrderIntent
     | GroupIntent
@@ -198,6 +228,7 @@ Record = (
     | ExecutionEpochRecord
     | FillCoverageRecord
     | JournalIdentityRecord
+    | RequestAnswered
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -25,9 +25,10 @@ from kit.execution.journal.records import (
 )
 from kit.execution.orders import order_states
 from kit.execution.orders.fill_coverage import FillCoverage
-from kit.execution.orders.order import Order, order_fill
+from kit.execution.orders.order import Order
 from kit.execution.orders.order_index import OrderIndex
 from kit.execution.orders.order_messages import difference_message, external_content_message
+from kit.execution.orders.order_records import order_fill
 from kit.execution.prices.reference_prices import FindInstrument, not_listed
 
 UNMATCHED_ORDERS_MAX = 10_000
@@ -110,8 +111,8 @@ class AccountState:
         nothing, where the transition is not allowed."""
         if not order_states.may_follow(order.state, state):
             return False
-        self._set_state(order, state)
         order.reject_reason, order.detail = reason, detail
+        self._set_state(order, state)
         self.record_change(order)
         if state == order_states.UNKNOWN:
             self._listener.order_in_doubt(order)
@@ -256,7 +257,7 @@ class AccountState:
         self._journal.append(amendment)
         if amendment.outcome == AmendmentOutcome.DONE and not order.is_final:
             order.amend(amendment)
-            order.amended_time_ns = self._clock.time_ns()
+            order.amended_monotonic_ns = self._clock.monotonic_ns()
             if order.is_full:
                 self._listener.order_in_doubt(order)
         self.record_change(order)
@@ -268,8 +269,6 @@ class AccountState:
         if update.average_price is not None and filled_size >= order.reported_filled_size:
             order.reported_average_price = update.average_price
         order.reported_filled_size = max(order.reported_filled_size, filled_size)
-        if is_answer:
-            order.last_report = update
         if update.amendment_rejection and len(order.pending_amendments) == 1:
             # With several, only a query says which of them was done.
             self._end_amendments(order, AmendmentOutcome.REJECTED, update.amendment_rejection)
@@ -290,7 +289,8 @@ class AccountState:
             return is_newest or update.venue_time_ns > order.venue_time_ns
         has_terms = (update.size, update.price) == (order.size, order.price)
         has_terms = has_terms and update.stop_price in (None, order.stop_price)
-        is_late = self._clock.time_ns() - order.amended_time_ns > AMENDED_TERMS_AFTER_NS
+        since_ns = self._clock.monotonic_ns() - order.amended_monotonic_ns
+        is_late = since_ns > AMENDED_TERMS_AFTER_NS
         if has_terms or (is_newest and is_late):
             order.awaits_amended_terms = False
             return True
@@ -344,15 +344,15 @@ class AccountState:
             return
         if before == order_states.REJECTED:
             _log.error("order that never arrived is there", extra={"client_order_id": order.key})
-        self._set_state(order, state)
         order.reject_reason = orders_pb2.REJECT_REASON_UNSPECIFIED
         if state == order_states.REJECTED:
             order.reject_reason = update.reject_reason or orders_pb2.REJECT_REASON_OTHER
         order.detail = update.detail
+        self._set_state(order, state)
 
     def _set_state(self, order: Order, state: OrderState) -> None:
-        order.state = state
-        self.index.state_changed(order)
+        before, order.state = order.state, state
+        self.index.state_changed(order, before)
         if order.is_final:
             self._end_amendments(order, AmendmentOutcome.LAPSED, "the order has ended")
 

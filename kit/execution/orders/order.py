@@ -18,20 +18,16 @@ from kit.execution.contract import (
     OrderType,
     RejectReason,
     Side,
-    VenueFill,
-    VenueOrder,
 )
 from kit.execution.journal.records import (
     Amendment,
     AmendmentOutcome,
-    ExternalOrder,
     OrderFill,
     OrderIntent,
     OrderUpdate,
 )
 from kit.execution.order_types import TRIGGERED_TYPES, is_protective
 from kit.execution.orders import order_states
-from kit.execution.orders.request_reader import read_request
 from kit.execution.prices.reference_prices import FindInstrument, not_listed
 
 CLOSE_MARK = "/"
@@ -77,6 +73,10 @@ class Order:
     is_end_proven: bool = False
     """Whether a report of the venue, or fills of the whole size, ended it. Not in the journal."""
     cancel_requested: bool = False
+    cancel_requested_by: str = ""
+    """Who asked first for its cancel, and by which right; empty if this process did."""
+    is_without_position: bool = False
+    """Whether a stop that only reduces has ended and there was no position for it to reduce."""
     venue_time_ns: int = 0
     updated_time_ns: int = 0
     best_price: Decimal | None = None
@@ -91,10 +91,11 @@ class Order:
     awaits_amended_terms: bool = False
     """Whether the venue has not yet reported the terms of the last amendment: the terms in its
     updates may be older."""
-    amended_time_ns: int = 0
-    """When the last amendment was done, by our clock."""
-    last_report: VenueOrder | None = None
-    """The venue's last answer to a query. Not in the journal."""
+    amended_monotonic_ns: int = 0
+    """When the last amendment was done, or this process began, by a clock that never jumps."""
+    amendments_sent_ns: dict[str, int] = field(default_factory=dict)
+    """By request id, since when nothing more of an amendment is sent, by the same clock. One
+    without a time is being sent. Not in the journal."""
     fills: dict[str, OrderFill] = field(default_factory=dict)
     """By fill id."""
     fill_size: Decimal = ZERO
@@ -284,13 +285,10 @@ class Order:
             trailing_offset=self.trailing_offset if trailing_offset is None else trailing_offset,
         )
 
-    def has_terms_of(self, amendment: Amendment) -> bool:
-        """Whether the venue's last answer shows the terms of an amendment. A stop price that the
-        amendment keeps need not be in it: a venue may leave it out once the stop is triggered."""
-        report = self.last_report
-        if report is None or (report.size, report.price) != (amendment.size, amendment.price):
-            return False
-        return amendment.stop_price in (None, self.stop_price, report.stop_price)
+    def request_cancel(self, requested_by: str = "") -> None:
+        """Note that its cancel was asked for; by whom, the first time."""
+        if not self.cancel_requested:
+            self.cancel_requested, self.cancel_requested_by = True, requested_by
 
     def intent(self) -> OrderIntent:
         """The order as requested, for the journal."""
@@ -328,6 +326,8 @@ class Order:
             is_triggered=self.is_triggered,
             stop_price=self.stop_price,
             trailing_offset=self.trailing_offset,
+            cancel_requested_by=self.cancel_requested_by,
+            is_without_position=self.is_without_position,
         )
 
     def restore(self, update: OrderUpdate) -> None:
@@ -340,59 +340,7 @@ class Order:
         self.reject_reason = orders_pb2.RejectReason.ValueType(update.reject_reason)
         self.detail = update.detail
         self.held_here, self.cancel_requested = update.held_here, update.cancel_requested
+        self.cancel_requested_by = update.cancel_requested_by
+        self.is_without_position = update.is_without_position
         self.venue_time_ns, self.updated_time_ns = update.venue_time_ns, update.updated_time_ns
         self.best_price, self.is_triggered = update.best_price, update.is_triggered
-
-
-def intended_order(intent: OrderIntent, find_instrument: FindInstrument = not_listed) -> Order:
-    """Make an order of its journal record."""
-    content = orders_pb2.OrderContent.FromString(intent.content)
-    return Order(
-        key=intent.key,
-        request=read_request(content, intent.key),
-        content=content,
-        created_time_ns=intent.created_time_ns,
-        request_id=intent.request_id,
-        digest=intent.digest,
-        approval_expires_time_ns=intent.approval_expires_time_ns,
-        key_id=intent.key_id,
-        signature=intent.signature,
-        fencing_epoch=intent.fencing_epoch,
-        is_reduction=intent.is_reduction,
-        was_held_here=intent.held_here,
-        held_here=intent.held_here,
-        updated_time_ns=intent.created_time_ns,
-        find_instrument=find_instrument,
-    )
-
-
-def external_order(record: ExternalOrder, find_instrument: FindInstrument) -> Order:
-    """Make an order that another program placed of its journal record."""
-    content = orders_pb2.OrderContent.FromString(record.content)
-    return Order(
-        key=record.key,
-        request=read_request(content, record.client_order_id),
-        content=content,
-        created_time_ns=record.created_time_ns,
-        external=True,
-        state=order_states.ACKNOWLEDGED,
-        find_instrument=find_instrument,
-    )
-
-
-def order_fill(order: Order, update: VenueFill, received_time_ns: int) -> OrderFill:
-    """Make the journal record of a fill that the venue reports."""
-    return OrderFill(
-        key=order.key,
-        symbol=update.symbol,
-        fill_id=update.fill_id,
-        venue_order_id=update.venue_order_id or order.venue_order_id,
-        client_order_id=order.client_order_id,
-        side=int(update.side),
-        price=update.price,
-        size=update.size,
-        fees=tuple((fee.asset, fee.amount) for fee in update.fees),
-        liquidity=int(update.liquidity),
-        venue_time_ns=update.venue_time_ns,
-        received_time_ns=received_time_ns,
-    )

@@ -1,10 +1,10 @@
 """The orders and fills of an account by every id, rebuilt from the journal."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.execution.contract import NO_END_NS
+from kit.execution.contract import NO_END_NS, OrderState
 from kit.execution.journal.records import (
     Amendment,
     AmendmentOutcome,
@@ -17,7 +17,8 @@ from kit.execution.journal.records import (
     Record,
 )
 from kit.execution.orders import order_states
-from kit.execution.orders.order import Order, external_order, intended_order
+from kit.execution.orders.order import Order
+from kit.execution.orders.order_records import external_order, intended_order
 from kit.execution.prices.reference_prices import FindInstrument, not_listed
 
 FORGET_AFTER_NS = 3600 * NANOSECONDS_PER_SECOND
@@ -31,11 +32,22 @@ without our id."""
 ValueT = TypeVar("ValueT")
 
 
+class OrderObserver(Protocol):
+    """Counts what happens to orders. What is read from the journal is not shown to it."""
+
+    def state_changed(self, order: Order, before: OrderState) -> None:
+        """An order has another state than before."""
+
+    def fill_added(self, fill: OrderFill) -> None:
+        """A fill is new."""
+
+
 class OrderIndex:
     """The orders of one account."""
 
     def __init__(self, find_instrument: FindInstrument = not_listed) -> None:
         self._find_instrument = find_instrument
+        self.observers: list[OrderObserver] = []
         self.orders: dict[str, Order] = {}
         self.open: dict[str, Order] = {}
         """Orders that are not final."""
@@ -98,8 +110,11 @@ class OrderIndex:
         self.add(order)
         return order
 
-    def state_changed(self, order: Order) -> None:
-        """Keep an order among those that are open, or no longer."""
+    def state_changed(self, order: Order, before: OrderState) -> None:
+        """Keep an order among those that are open, or no longer. ``before``: its last state."""
+        if order.state != before:
+            for observer in self.observers:
+                observer.state_changed(order, before)
         self._rejected.pop(order.key, None)
         if not order.is_final:
             self.open[order.key] = order
@@ -123,6 +138,12 @@ class OrderIndex:
         self.by_amendment[amendment.request_id] = order
 
     def add_fill(self, order: Order, fill: OrderFill) -> None:
+        """Add a fill that the venue has reported."""
+        self._keep_fill(order, fill)
+        for observer in self.observers:
+            observer.fill_added(fill)
+
+    def _keep_fill(self, order: Order, fill: OrderFill) -> None:
         order.add_fill(fill)
         self._fill_number += 1
         self.fills[self._fill_number] = fill
@@ -240,7 +261,7 @@ class OrderIndex:
             order.replace_fees(self.fills[number], fill)
             self.fills[number] = fill
         else:
-            self.add_fill(order, fill)
+            self._keep_fill(order, fill)
             if fill.venue_order_id and not order.venue_order_id:
                 self.set_venue_order_id(order, fill.venue_order_id)
 
@@ -262,7 +283,7 @@ class OrderIndex:
         order.restore(record)
         if order.venue_order_id:
             self._add_venue_order_id(order, order.venue_order_id)
-        self.state_changed(order)
+        self.state_changed(order, order.state)
 
 
 def _parts(values: Sequence[ValueT]) -> Iterator[Sequence[ValueT]]:

@@ -36,6 +36,7 @@ def order_message(order: Order) -> orders_pb2.Order:
         created_time_ns=order.created_time_ns,
         updated_time_ns=order.updated_time_ns,
         size_unit=_size_unit(order.symbol, order.find_instrument),
+        cancel_requested_by=order.cancel_requested_by,
     )
 
 

@@ -13,6 +13,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.cursor import Cursor
+from kit.execution.cash_flows import VenueCashFlow
 from kit.execution.contract import (
     AccountEvent,
     OrderKey,
@@ -30,9 +31,17 @@ from kit.execution.paper.fill_simulator import FillSimulator
 from kit.execution.paper.instrument_terms import PaperInstrumentTerms
 from kit.execution.paper.market import MarketEvent, PaperMarket
 from kit.execution.paper.order_entry import PaperOrderEntry
-from kit.execution.paper.orders import PREFIX, PaperOrder, PaperOrderRejected, order_of, venue_fill
+from kit.execution.paper.orders import (
+    PREFIX,
+    PaperOrder,
+    PaperOrderRejected,
+    cash_flow_of,
+    order_of,
+    venue_fill,
+)
 from kit.execution.paper.records import (
     PaperAccountChange,
+    PaperCashFlowRecord,
     PaperFillRecord,
     PaperInstrumentRecord,
     PaperOrderRecord,
@@ -41,11 +50,12 @@ from kit.execution.paper.records import (
 )
 from kit.execution.paper.rules import PaperRules
 from kit.execution.paper.visible_book import VisibleBook
-from kit.execution.paper.wallet import PaperWallet
+from kit.execution.paper.wallet import PaperCashFlow, PaperWallet
 
 OPEN_MAX = 1_000
 ENDED_KEPT = 2_000
 FILLS_KEPT = 10_000
+FLOWS_KEPT = 10_000
 NO_SUCH_KIND = "options cannot be traded on paper"
 NO_BOOK = "this process keeps no book of the instrument, so nothing can fill on paper"
 NO_TERMS = "the kind of instrument is unknown"
@@ -76,6 +86,7 @@ class PaperExchange:
         self._by_client_id: dict[str, PaperOrder] = {}
         self._ended: deque[PaperOrder] = deque()
         self._fills: deque[PaperFillRecord] = deque(maxlen=FILLS_KEPT)
+        self._flows: deque[PaperCashFlowRecord] = deque(maxlen=FLOWS_KEPT)
         self._last_number = 0
         self._new_orders: dict[int, PaperOrder] = {}
         self._new_fills: list[PaperFillRecord] = []
@@ -156,6 +167,10 @@ class PaperExchange:
             if fill.time_ns >= since_ns and symbol in ("", fill.symbol)
         ]
 
+    def cash_flows(self, since_ns: int) -> list[VenueCashFlow]:
+        """Since a time, oldest first."""
+        return [cash_flow_of(one) for one in self._flows if one.time_ns >= since_ns]
+
     def balances(self) -> list[VenueBalance]:
         """All that are not zero."""
         found = map(self.wallet.balance, self.wallet.known_assets())
@@ -172,6 +187,8 @@ class PaperExchange:
         if not (self._new_orders or self._new_fills or wallet.assets or wallet.symbols):
             return None
         assets, symbols = sorted(wallet.assets), sorted(wallet.symbols)
+        flows = tuple(map(self._flow_record, wallet.flows))
+        self._flows.extend(flows)
         step = PaperAccountChange(
             last_number=self._last_number,
             listed=tuple(map(self._listed, symbols)),
@@ -180,6 +197,7 @@ class PaperExchange:
             totals=tuple((asset, wallet.total(asset)) for asset in assets),
             held=tuple(wallet.position_record(one) for one in symbols if one in wallet.traded),
             reached=self._reached(),
+            flows=flows,
         )
         events: list[AccountEvent] = [
             *map(venue_fill, self._new_fills),
@@ -190,6 +208,7 @@ class PaperExchange:
         self._new_orders, self._new_fills = {}, []
         wallet.assets.clear()
         wallet.symbols.clear()
+        wallet.flows.clear()
         return step, events
 
     def steps(self) -> Iterator[PaperAccountChange]:
@@ -206,12 +225,15 @@ class PaperExchange:
             yield PaperAccountChange(number, orders=(order.record(),))
         for fill in self._fills:
             yield PaperAccountChange(number, fills=(fill,))
+        for flow in self._flows:
+            yield PaperAccountChange(number, flows=(flow,))
 
     def load(self, steps: Iterable[PaperAccountChange]) -> None:
         """Load the state from records; without records, start a new account."""
         listed: dict[str, PaperInstrumentRecord] = {}
         orders: dict[int, PaperOrderRecord] = {}
         fills: dict[int, PaperFillRecord] = {}
+        flows: dict[int, PaperCashFlowRecord] = {}
         held: dict[str, PaperPositionRecord] = {}
         reached: Sequence[StreamCursorRecord] = ()
         is_new = True
@@ -222,6 +244,7 @@ class PaperExchange:
             listed |= {one.symbol: one for one in step.listed}
             orders |= {one.number: one for one in step.orders}
             fills |= {one.number: one for one in step.fills}
+            flows |= {one.number: one for one in step.flows}
             self.wallet.load_totals(step.totals)
             held |= {one.symbol: one for one in step.held}
         if is_new:
@@ -236,6 +259,7 @@ class PaperExchange:
         for _, stood in sorted(orders.items()):
             self._load_order(order_of(stood, self.wallet.terms[stood.symbol]))
         self._fills.extend(fill for _, fill in sorted(fills.items()))
+        self._flows.extend(flow for _, flow in sorted(flows.items()))
         self.wallet.assets.clear()
         self.wallet.symbols.clear()
         self._market.resume(
@@ -352,6 +376,9 @@ class PaperExchange:
         self._fills.append(fill)
         self._new_fills.append(fill)
         self._changed(order)
+
+    def _flow_record(self, flow: PaperCashFlow) -> PaperCashFlowRecord:
+        return PaperCashFlowRecord(self._next_number(), *flow, time_ns=self._clock.time_ns())
 
     def _listed(self, symbol: str) -> PaperInstrumentRecord:
         terms = self.wallet.terms[symbol]

@@ -24,6 +24,7 @@ from kit.execution.account_configuration import (
     ClockOffset,
     SymbolConfiguration,
 )
+from kit.execution.cash_flows import CashFlowsPage
 from kit.execution.contract import (
     NO_END_NS,
     AccountEvent,
@@ -146,6 +147,11 @@ class PaperExecutionClient:
         found = await self._ask(lambda: self.exchange.fills(symbol, since_time_ns))
         fills = [fill for fill in found if fill.venue_time_ns < until_time_ns]
         yield FillsPage(fills, since_time_ns, until_time_ns)
+
+    async def cash_flows(self, since_time_ns: int) -> AsyncIterator[CashFlowsPage]:
+        end_ns = self._clock.time_ns()
+        flows = await self._ask(lambda: self.exchange.cash_flows(since_time_ns))
+        yield CashFlowsPage(sorted(flows, key=lambda one: one.position), end_ns)
 
     async def balances(self) -> list[VenueBalance]:
         return await self._ask(self.exchange.balances)

@@ -7,6 +7,8 @@ from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, 
 
 TAIL = 1.0
 """Standard deviation of the jitter's logarithm: 1 % of the delays are ten times the median."""
+DELAY_S_MAX = 2.0
+"""In a slow play no delay is longer, as calls have their deadline in the time of our clock."""
 
 
 class LatencyQueue:
@@ -35,6 +37,8 @@ class LatencyQueue:
         arrived = self._last
         jitter_ns = round(self._jitter_ns * self._source.lognormvariate(0, TAIL))
         delay_ns = (self._least_ns + jitter_ns) / self._pace
+        if self._pace < 1:
+            delay_ns = min(delay_ns, DELAY_S_MAX * NANOSECONDS_PER_SECOND)
         due_ns = self._clock.monotonic_ns() + round(delay_ns)
         try:
             while (left_ns := due_ns - self._clock.monotonic_ns()) > 0:

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2
+from venuemesh.tradeflow.v1 import cash_flows_pb2, orders_pb2
 
 from kit.accounting.amounts import ZERO, add, product, subtract
 from kit.accounting.average_prices import average_price, fill_weight
+from kit.execution.cash_flows import VenueCashFlow
 from kit.execution.contract import (
     Fee,
     OrderRequest,
@@ -20,7 +21,7 @@ from kit.execution.order_types import IMMEDIATE
 from kit.execution.orders import order_states
 from kit.execution.paper.instrument_terms import PaperInstrumentTerms
 from kit.execution.paper.queue_position import QueuePosition
-from kit.execution.paper.records import PaperFillRecord, PaperOrderRecord
+from kit.execution.paper.records import PaperCashFlowRecord, PaperFillRecord, PaperOrderRecord
 
 PREFIX = "paper-"
 """Prefix of order and fill ids, so that they cannot be taken for a real venue's."""
@@ -215,5 +216,17 @@ def venue_fill(record: PaperFillRecord) -> VenueFill:
         size=record.size,
         fees=(Fee(record.fee_asset, record.fee),) if record.fee else (),
         liquidity=maker if record.is_maker else taker,
+        venue_time_ns=record.time_ns,
+    )
+
+
+def cash_flow_of(record: PaperCashFlowRecord) -> VenueCashFlow:
+    """Return a change of a balance as a venue reports it."""
+    return VenueCashFlow(
+        cash_flow_id=f"{PREFIX}{record.number}",
+        kind=cash_flows_pb2.CashFlowKind.ValueType(record.kind),
+        symbol=record.symbol,
+        asset=record.asset,
+        amount=record.amount,
         venue_time_ns=record.time_ns,
     )

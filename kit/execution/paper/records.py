@@ -67,6 +67,17 @@ class PaperFillRecord(msgspec.Struct, frozen=True, array_like=True):
     time_ns: int
 
 
+class PaperCashFlowRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A change of a balance that is no fill."""
+
+    number: int
+    kind: int
+    symbol: str
+    asset: str
+    amount: Decimal
+    time_ns: int
+
+
 class PaperPositionRecord(msgspec.Struct, frozen=True, array_like=True):
     """A position: size, cost, and realised profit in the settlement asset."""
 
@@ -96,6 +107,7 @@ class PaperAccountChange(msgspec.Struct, frozen=True, array_like=True):
     held: tuple[PaperPositionRecord, ...] = ()
     reached: tuple[StreamCursorRecord, ...] = ()
     """How far the market had been read; empty if it cannot be read again."""
+    flows: tuple[PaperCashFlowRecord, ...] = ()
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import NamedTuple
 
 from msgspec import structs
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2
+from venuemesh.tradeflow.v1 import cash_flows_pb2, orders_pb2
 
 from kit.accounting.amounts import ZERO, add
 from kit.accounting.contract import Contract
@@ -17,6 +18,7 @@ from kit.accounting.position import Position
 from kit.accounting.spot import SpotCalculator
 from kit.accounting.wallet import InsufficientFunds, Wallet
 from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.execution.cash_flows import CashFlowKind
 from kit.execution.contract import VenueBalance, VenuePosition
 from kit.execution.paper.instrument_terms import PaperInstrumentTerms, terms_of
 from kit.execution.paper.market import MarkPriceReported
@@ -30,9 +32,18 @@ NO_MAINTENANCE = Ratio(0, 1)
 """Paper accounts are not liquidated."""
 
 
+class PaperCashFlow(NamedTuple):
+    """A change of a balance that is no fill."""
+
+    kind: CashFlowKind
+    symbol: str
+    asset: str
+    amount: Decimal
+
+
 class PaperWallet:
-    """Balances and positions of one paper account. ``assets`` and ``symbols`` collect what has
-    changed since they were cleared."""
+    """Balances and positions of one paper account. ``assets``, ``symbols`` and ``flows`` collect
+    what has changed since they were cleared."""
 
     def __init__(self, rules: PaperRules) -> None:
         schedule = rules.fee_schedule
@@ -40,6 +51,7 @@ class PaperWallet:
         self.terms: dict[str, PaperInstrumentTerms] = {}
         self.assets: set[str] = set()
         self.symbols: set[str] = set()
+        self.flows: list[PaperCashFlow] = []
         self.traded: set[str] = set()
         """Symbols in which there is or was a position."""
         self._rules = rules
@@ -60,6 +72,9 @@ class PaperWallet:
         """Credit the initial balances of a new account."""
         self.load_totals(self._rules.balances.items())
         self.assets.update(self._rules.balances)
+        for asset, amount in self._rules.balances.items():
+            kind = cash_flows_pb2.CASH_FLOW_KIND_TRANSFER
+            self.flows.append(PaperCashFlow(kind, "", asset, amount))
 
     def load_totals(self, totals: Iterable[tuple[str, Decimal]]) -> None:
         """Set balances that were written before."""
@@ -236,7 +251,10 @@ class PaperWallet:
         position = self._wallet.positions.get(symbol)
         if position is None or not position.has_funding:
             return
-        self._wallet.totals[position.contract.settle] -= position.pay_funding()
+        asset, paid = position.contract.settle, position.pay_funding()
+        self._wallet.totals[asset] -= paid
+        kind = cash_flows_pb2.CASH_FLOW_KIND_FUNDING
+        self.flows.append(PaperCashFlow(kind, symbol, asset, amount_of(-paid)))
         self._touch(self.terms[symbol])
 
     def _touch(self, terms: PaperInstrumentTerms) -> None:

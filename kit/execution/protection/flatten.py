@@ -29,6 +29,7 @@ from kit.execution.checks.pre_trade_checks import size_min_of
 from kit.execution.checks.reductions import Reductions
 from kit.execution.client_order_ids import check_request_id
 from kit.execution.context import AccountContext
+from kit.execution.journal.records import OrderLeft
 from kit.execution.order_types import side_of
 from kit.execution.orders import order_states
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
@@ -41,7 +42,7 @@ from kit.execution.venue_calls import answer_of
 ANSWER_S = 20.0
 """The caller has an answer after this time. The work continues."""
 RUN_S_MAX = 120.0
-"""The work ends after this time. The same request starts it again."""
+"""The work ends after this time, and the request has its answer."""
 OUTCOME_S = 5.0
 """How long a round waits for the end of orders that it has cancelled or sent."""
 FIRST_PAUSE_S, PAUSE_S_MAX = 0.25, 2.0
@@ -116,6 +117,7 @@ class Flattener:
         self._submitter = submitter
         self._client = submitter.client
         self._index = submitter.state.index
+        self._answered = submitter.answered
         self._reductions = reductions
         self._spot_base = reductions.spot_base
         self._held = held
@@ -146,12 +148,13 @@ class Flattener:
     async def flatten(self, verified: VerifiedOrder) -> FlattenRun:
         """Flatten a symbol or all positions. Returns at the latest after ANSWER_S; the work
         continues then. Raises ApprovalRejected, BadRequest, InvalidOrder, UnknownInstrument,
-        RequestIdReused."""
+        RequestIdReused, and StoreUnavailable when the account is flat and that this request has
+        confirmed it is not on disk."""
         require_verified(verified, signed_pb2.OPERATION_FLATTEN)
         symbol, request_id = verified.content.symbol, verified.request_id
         check_request_id(request_id)
         self._check_symbol(symbol)
-        run = self._runs.get(request_id)
+        run = self._runs.get(request_id) or self._answered_run(verified)
         if run is not None and run.symbol != symbol:
             text = f"the request id {request_id} belongs to another symbol: {run.symbol!r}"
             raise RequestIdReused(text, request_id=request_id)
@@ -159,6 +162,17 @@ class Flattener:
             run = self._runs[request_id] = FlattenRun(verified, symbol)
             self._submitter.tasks.start(self._work(run))
         await wait_for_event(run.finished, self._clock, ANSWER_S)
+        if run.finished.is_set() and not run.left:
+            await self._answered.written()
+        return run
+
+    def _answered_run(self, verified: VerifiedOrder) -> FlattenRun | None:
+        """The run of a request that has its answer, or None."""
+        answered = self._answered.find(verified)
+        if answered is None:
+            return None
+        run = FlattenRun(verified, answered.symbol, [Remainder(*one) for one in answered.left])
+        run.finished.set()
         return run
 
     def _check_symbol(self, symbol: str) -> None:
@@ -189,6 +203,8 @@ class Flattener:
                     if is_over or all(one.is_lasting for one in run.left):
                         break
                     await self._clock.sleep(next(pauses))
+                left = [OrderLeft(one.symbol, one.detail, one.size, one.key) for one in run.left]
+                self._answered.answered(run.verified, (), left)
         finally:
             self._runs.pop(run.verified.request_id, None)
             for difference in run.left_open():

@@ -25,7 +25,8 @@ from kit.execution.orders import order_states
 from kit.execution.orders.amendments import STOP_REACHED
 from kit.execution.orders.order import Order
 from kit.execution.prices.reference_prices import ReferenceMarketData, TimedPrice
-from kit.execution.sending.retries import OrderRetries, is_pausing
+from kit.execution.sending.attempts import is_pausing
+from kit.execution.sending.retries import OrderRetries
 from kit.execution.sending.submitter import OrderSubmitter
 from kit.execution.tasks import wait_for_event
 
@@ -130,7 +131,8 @@ class LocalStopOrders:
             self._wake.clear()
             self._send()
             self._expire()
-            self._retries.continue_pending()
+            is_reconciled = self._groups.readiness.is_reconciled
+            self._retries.continue_pending(is_reconciled=is_reconciled)
             self._check_market_data()
             if self._moved or self._is_unwritten:
                 await self._write_best_prices()

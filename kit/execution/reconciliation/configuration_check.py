@@ -1,8 +1,8 @@
 """Checks that an account is configured at the venue as its orders need it, before it takes any.
 
 What the venue states of modes, leverage and permissions is compared with the accounts file, and the
-venue's clock with ours. What the venue does not state is not checked, and the accounts file cannot
-demand it.
+venue's clock with ours; the symbols of its limits with those that the venue lists. What the venue
+does not state is not checked, and the accounts file cannot demand it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -117,6 +117,7 @@ class ConfigurationCheck:
         yield from leverage_differences(found, in_use, terms)
         yield from self._permission_differences(found)
         yield from found.obstacles
+        yield from filter(None, [self._context.unlisted_symbols()])
 
     def _permission_differences(self, found: AccountConfiguration) -> Iterator[str]:
         if found.may_trade is False:

@@ -1,29 +1,25 @@
 """Brings the orders of a journal into a state from which they continue, after a start."""
 
-import asyncio
-
 from kit.execution.orders import order_states
 from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.amendments import settle_here
 from kit.execution.orders.order import Order
 from kit.execution.sending.outcome_resolver import OutcomeResolver
-
-RECOVERED_AT_ONCE = 100
-"""Orders that are recovered before other tasks run."""
+from kit.execution.tasks import in_parts
 
 
-async def recover(state: AccountState, resolver: OutcomeResolver, now_ns: int) -> None:
+async def recover(state: AccountState, resolver: OutcomeResolver, monotonic_ns: int) -> None:
     """Reject what was not sent, mark as UNKNOWN what may have been, hold again what was held here,
     and have the resolver query for the rest that is in doubt."""
-    for members in state.index.groups.values():
+    async for members in in_parts(state.index.groups.values()):
         _recover_group(state, members)
-    for number, order in enumerate(list(state.index.open.values()), 1):
-        if number % RECOVERED_AT_ONCE == 0:
-            await asyncio.sleep(0)
+    async for order in in_parts(state.index.open.values()):
         if order.state == order_states.INTENDED:
             _recover_intended(state, order)
         elif order.state == order_states.SENT:
             state.transition(order, order_states.UNKNOWN, detail="the process stopped meanwhile")
+        elif order.held_here and order.cancel_requested:
+            _cancel(state, order)
         elif order.held_here:
             settle_here(state, order)
         elif (
@@ -32,7 +28,8 @@ async def recover(state: AccountState, resolver: OutcomeResolver, now_ns: int) -
             or order.is_amending
         ):
             resolver.watch(order)
-        order.amended_time_ns = now_ns
+        order.amended_monotonic_ns = monotonic_ns
+        order.amendments_sent_ns = dict.fromkeys(order.amendments, monotonic_ns)
 
 
 def _recover_group(state: AccountState, members: list[Order]) -> None:
@@ -46,11 +43,15 @@ def _recover_group(state: AccountState, members: list[Order]) -> None:
 def _recover_intended(state: AccountState, order: Order) -> None:
     """Recover an order that was certainly not sent."""
     if order.cancel_requested:
-        state.transition(order, order_states.CANCELLED, detail="cancelled before it was sent")
+        _cancel(state, order)
     elif order.was_held_here:
         state.transition(order, order_states.OPEN)
     else:
         _reject(state, order, "the process stopped before it was sent")
+
+
+def _cancel(state: AccountState, order: Order) -> None:
+    state.transition(order, order_states.CANCELLED, detail="cancelled before it was sent")
 
 
 def _reject(state: AccountState, order: Order, detail: str) -> None:

@@ -155,7 +155,11 @@ class OrderAmender:
         elif was_held_here:
             self._end(order, amendment, AmendmentOutcome.LAPSED, "it was sent meanwhile")
         else:
-            await self._send(order, request, amendment)
+            try:
+                await self._send(order, request, amendment)
+            finally:
+                # Before that, no answer of the venue says what came of it.
+                order.amendments_sent_ns[request_id] = self._submitter.clock.monotonic_ns()
 
     async def _send(self, order: Order, request: OrderRequest, amendment: Amendment) -> None:
         rejected = None

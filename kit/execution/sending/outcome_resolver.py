@@ -24,7 +24,7 @@ from kit.execution.context import AccountContext
 from kit.execution.contract import ExecutionClient, OrderKey, RequestAccepted, VenueFill, VenueOrder
 from kit.execution.orders import order_states
 from kit.execution.orders.account_state import UNMATCHED_ORDERS_MAX, AccountState
-from kit.execution.orders.amendments import settle_at_venue
+from kit.execution.orders.amendments import TermsAnswer, settle_at_venue
 from kit.execution.orders.order import Order
 from kit.execution.tasks import wait_for_event
 from kit.execution.venue_calls import answer_of, pages_of, verdict_of
@@ -33,6 +33,8 @@ FIRST_PAUSE_S = 0.25
 QUERIES_AT_ONCE = 8
 FILLS_BEFORE_NS = 60 * NANOSECONDS_PER_SECOND
 """How far the venue's clock may be behind ours."""
+NEVER_RECEIVED = "the venue never received it"
+"""The detail of an order that was in doubt until the venue had denied it often enough."""
 UNMATCHED_TRIES = 5
 FILLS_TRIES = 12
 """Queries for missing fills of an order that has ended; after them only reconciling finds them."""
@@ -118,6 +120,7 @@ class OutcomeResolver:
         """Query the venue for an order once. Returns whether the venue knows it, open or ended,
         or may know it without a way to tell. Raises VenueUnavailable without an answer."""
         timeout_s = self._settings.ask_timeout_s
+        asked_ns = self._clock.monotonic_ns()
         report = None
         if self._client.capabilities.finds_by_client_id or order.venue_order_id:
             report = await answer_of(self._client.find(order.venue_key), timeout_s)
@@ -128,6 +131,8 @@ class OutcomeResolver:
             # It was found by the order's ids, so it is this order also where it lacks ours.
             report = replace(report, client_order_id=order.client_order_id)
             self._state.apply_order(report, is_answer=True)
+            answer = TermsAnswer(report, asked_ns, self._lag_ns, self._arrival_ns)
+            settle_at_venue(self._state, order, answer)
         if report is None or order.lacks_fills:
             since_ns = max(0, order.created_time_ns - FILLS_BEFORE_NS)
             if report is not None:
@@ -217,7 +222,6 @@ class OutcomeResolver:
         asked_ns = self._clock.monotonic_ns()
         if await self.query(order):
             status_query.is_missing = False
-            self._settle_amendments(order, status_query, asked_ns)
         elif not order.is_final and self._is_confirmed_missing(status_query, asked_ns):
             self._end_missing(order)
         if order.cancel_requested and order.state in order_states.AT_VENUE:
@@ -265,19 +269,20 @@ class OutcomeResolver:
         is_in_doubt = order.cancel_requested or order.is_amending or status_query.is_missing
         return order.lacks_fills and is_known and not is_in_doubt
 
+    @property
+    def _lag_ns(self) -> int:
+        return int(self._client.capabilities.lag_s * NANOSECONDS_PER_SECOND)
+
+    @property
     def _arrival_ns(self) -> int:
         """How long after the last sending an order may arrive and still not be found."""
-        seconds = self._settings.arrival_s + 2 * self._client.capabilities.lag_s
-        return int(seconds * NANOSECONDS_PER_SECOND)
+        return int(self._settings.arrival_s * NANOSECONDS_PER_SECOND) + 2 * self._lag_ns
 
     def _is_confirmed_missing(self, status_query: OrderStatusQuery, asked_ns: int) -> bool:
         """Count a "no such order" if it is late enough to count. Returns whether there were
         enough."""
-        lag_ns = int(self._client.capabilities.lag_s * NANOSECONDS_PER_SECOND)
-        counts_from_ns = (
-            status_query.since_ns + self._arrival_ns() + status_query.not_found_count * lag_ns
-        )
-        if asked_ns >= counts_from_ns:
+        wait_ns = self._arrival_ns + status_query.not_found_count * self._lag_ns
+        if asked_ns >= status_query.since_ns + wait_ns:
             status_query.not_found_count += 1
         return status_query.not_found_count >= self._settings.noes
 
@@ -286,15 +291,8 @@ class OutcomeResolver:
             detail = "it ended without an update: the venue does not know it any more"
             self._state.end_missing(order, detail)
         else:
-            detail = "the venue never received it"
-            self._state.transition(order, order_states.REJECTED, order_states.NEVER_ARRIVED, detail)
-
-    def _settle_amendments(
-        self, order: Order, status_query: OrderStatusQuery, asked_ns: int
-    ) -> None:
-        if order.is_amending:
-            is_over = asked_ns >= status_query.since_ns + self._arrival_ns()
-            settle_at_venue(self._state, order, is_over=is_over)
+            reason = order_states.NEVER_ARRIVED
+            self._state.transition(order, order_states.REJECTED, reason, NEVER_RECEIVED)
 
     async def _identify(self, status_query: OrderStatusQuery) -> bool:
         """Query for an order that is not known here. Returns whether it is known now whose it

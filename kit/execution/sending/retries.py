@@ -1,17 +1,16 @@
 """Retries stand-alone stops, held here or at the venue, and the exits of groups held here.
 
-A rejected order stays rejected: updates of it may still arrive. The next attempt is a new order,
-with an id made of the first one's request id and the number of the attempt. It is held here at
-once, where it can be seen and cancelled, and is sent after a pause. An attempt is made only when
-the outcome of the one before is known: an UNKNOWN order waits until the venue was queried for it.
-What is not retried is published as left open.
+A rejected order stays rejected: updates of it may still arrive. The next attempt is a new order
+(``attempts``). It is held here at once, where it can be seen and cancelled, and is sent after a
+pause. An attempt is made only when the outcome of the one before is known: an UNKNOWN order waits
+until the venue was queried for it. What is not retried is published as left open.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
+from venuemesh.tradeflow.v1 import differences_pb2
 
 from kit.accounting import amounts
 from kit.accounting.amounts import ZERO, plain
@@ -19,80 +18,33 @@ from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import StoreUnavailable
 from kit.execution.journal.records import OrderIntent
-from kit.execution.order_types import CONDITIONAL, TRIGGERED_TYPES
 from kit.execution.orders import order_states
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
 from kit.execution.orders.order import Order
 from kit.execution.orders.order_messages import content_message
 from kit.execution.orders.request_reader import digest_of
+from kit.execution.request_ids import ATTEMPTS_MAX, attempt_request_id
+from kit.execution.sending.attempts import (
+    RECENT_NS,
+    ended_ns,
+    ended_unasked,
+    inherit_trigger,
+    is_rest_of_market_order,
+    may_have_attempts,
+    may_pass,
+    number_of,
+)
 from kit.execution.sending.submitter import OrderSubmitter
-from kit.execution.tasks import await_each
+from kit.execution.tasks import await_each, in_parts
 
-MARK = "~"
-"""Between the caller's request id, which cannot contain it, and the number of the attempt."""
-ATTEMPTS_MAX = 12
-PAUSE_MAX_S = 60
-RECENT_NS = 600 * NANOSECONDS_PER_SECOND
-"""An order that ended longer ago, before the process stopped, is not tried again."""
 PUBLISHED_NS = 24 * 3600 * NANOSECONDS_PER_SECOND
 """After a start, what ended within this time is published as left open again."""
 LEFT_OPEN_MAX = 100
 POSITION_WAIT_NS = 5 * NANOSECONDS_PER_SECOND
 """A stop that only reduces may have been ended by the venue because its position is closed: that is
 known by then."""
-PASSING = frozenset(
-    {
-        orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
-        orders_pb2.REJECT_REASON_REDUCE_ONLY,
-        orders_pb2.REJECT_REASON_INSTRUMENT,
-        orders_pb2.REJECT_REASON_RATE_LIMIT,
-        orders_pb2.REJECT_REASON_MAINTENANCE,
-        orders_pb2.REJECT_REASON_TOO_MANY_ORDERS,
-        orders_pb2.REJECT_REASON_NEVER_ARRIVED,
-        orders_pb2.REJECT_REASON_SELF_TRADE,
-        orders_pb2.REJECT_REASON_CLOCK,
-    }
-)
-"""Reasons for which the same order may be accepted a little later: what the entry bought may not be
-booked yet, an instrument may be halted, an own order in the way may be cancelled by then. OTHER can
-be anything: such an order is published as left open."""
 
 _log = telemetry.logger("orders.retries")
-
-
-def number_of(order: Order) -> int:
-    """The number of the attempt, from 1."""
-    _, _, number = order.request_id.partition(MARK)
-    return int(number) if number else 1
-
-
-def is_pausing(order: Order, now_ns: int) -> bool:
-    """Whether it is too early to send an attempt. One that was made by a clock that has been set
-    back since does not wait for that time to come again."""
-    number = number_of(order)
-    if number == 1:
-        return False
-    pause_s = min(1 << (number - 2), PAUSE_MAX_S)
-    return 0 <= now_ns - order.created_time_ns < pause_s * NANOSECONDS_PER_SECOND
-
-
-def may_have_attempts(order: Order) -> bool:
-    """Whether an order was held here, or is a stand-alone stop that the venue has taken. Its caller
-    has the answer to any other one that was sent when it was placed."""
-    is_alone = not order.external and not order.group_id
-    is_native = order.type in CONDITIONAL and is_alone and order.was_at_venue
-    return order.was_held_here or is_native
-
-
-def ended_unasked(order: Order) -> bool:
-    """Whether an order that may have attempts, and was sent, has ended without being filled or
-    cancelled by its caller."""
-    return (
-        order.state in (order_states.REJECTED, order_states.CANCELLED, order_states.EXPIRED)
-        and may_have_attempts(order)
-        and not order.held_here
-        and not order.cancel_requested
-    )
 
 
 class OrderRetries:
@@ -131,22 +83,22 @@ class OrderRetries:
             self._end_later_attempts(order)
             self._publish_lost(order)
 
-    def recover(self) -> None:
+    async def recover(self) -> None:
         """After a start: make the attempts that are due, and give those that were made what may not
         be on disk."""
-        for order in list(self._state.index.orders.values()):
+        async for order in in_parts(self._state.index.orders.values()):
             attempt = self.next_of(order)
             if attempt is not None and attempt.held_here and not attempt.is_final:
-                _inherit_trigger(attempt, order)
+                inherit_trigger(attempt, order)
             self.order_changed(order)
 
-    def continue_pending(self) -> None:
+    def continue_pending(self, *, is_reconciled: bool) -> None:
         """Write the attempts that could not be written before, and publish what has turned out to
-        be left open."""
+        be left open. ``is_reconciled``: whether the position is known to be the venue's."""
         for attempt in list(self._unwritten.values()):
             self.write(attempt)
         for order in list(self._lost.values()):
-            self._publish_lost(order)
+            self._compare_with_position(order, is_reconciled=is_reconciled)
 
     def write(self, attempt: Order) -> None:
         """Write an attempt that is not on disk yet. It is not sent until it is."""
@@ -173,17 +125,17 @@ class OrderRetries:
         open_attempts = [one for one in self.attempts(order) if not one.is_final]
         return open_attempts[-1] if open_attempts else order
 
-    async def cancel(self, order: Order) -> None:
+    async def cancel(self, order: Order, requested_by: str = "") -> None:
         """Cancel all attempts of an order; there is no other. Raises VenueUnavailable and
         StoreUnavailable as ``OrderSubmitter.cancel``, the latter also when another attempt may
         follow after a restart."""
         if not may_have_attempts(order):
-            await self._submitter.cancel(order)
+            await self._submitter.cancel(order, requested_by)
             return
         attempts = self.attempts(order)
         for one in attempts:
             # One that has ended may turn out to be at the venue, and is cancelled there then.
-            one.cancel_requested = True
+            one.request_cancel(requested_by)
             self._state.record(one)
         unwritten = [one for one in attempts if one.key in self._unwritten]
         written = [one for one in attempts if one.key not in self._unwritten]
@@ -222,9 +174,9 @@ class OrderRetries:
     def _is_retried(self, order: Order) -> bool:
         return (
             ended_unasked(order)
-            and (_may_pass(order) or _is_rest_of_market_order(order))
+            and (may_pass(order) or is_rest_of_market_order(order))
             and number_of(order) < ATTEMPTS_MAX
-            and self._clock.time_ns() - _ended_ns(order) < RECENT_NS
+            and self._clock.time_ns() - ended_ns(order) < RECENT_NS
             and self.next_of(order) is None
             and (order.takes_turns or self._left(order) > ZERO)
         )
@@ -234,24 +186,37 @@ class OrderRetries:
         self._lost.pop(order.key, None)
         now_ns = self._clock.time_ns()
         is_over = order.state == order_states.EXPIRED and 0 < order.request.expire_time_ns <= now_ns
-        may_be_over = order.request.reduce_only and not order.was_held_here
-        # Another position may have been opened since.
-        published_ns = RECENT_NS if may_be_over else PUBLISHED_NS
-        if not ended_unasked(order) or is_over or now_ns - order.updated_time_ns > published_ns:
+        if not ended_unasked(order):
+            order.is_without_position = False
+            return
+        if is_over or order.is_without_position:
+            return
+        if now_ns - order.updated_time_ns > PUBLISHED_NS or not self._is_last(order):
             return
         if order.state == order_states.REJECTED and self.next_of(order) is not None:
             return
-        left = self._left(order)
-        if may_be_over:
-            if 0 <= now_ns - order.updated_time_ns < POSITION_WAIT_NS:
-                self._lost[order.key] = order
-                return
-            left = min(left, self._reducible(order))
-        if left > ZERO and self._is_last(order):
-            text = (
-                f"the stop is {order_states.name_of(order.state)} after {number_of(order)} attempts"
-            )
-            self.publish_left_open(order, left, f"{text}: {order.detail}; close it")
+        if order.request.reduce_only and not order.was_held_here:
+            self._lost[order.key] = order
+        else:
+            self._publish_stop(order, self._left(order))
+
+    def _compare_with_position(self, order: Order, *, is_reconciled: bool) -> None:
+        """Publish a stop that only reduced, unless the venue has ended it because its position is
+        closed: that is kept, as another position may be opened later."""
+        if 0 <= self._clock.time_ns() - order.updated_time_ns < POSITION_WAIT_NS:
+            return
+        left = min(self._left(order), self._reducible(order))
+        if left > ZERO or is_reconciled:
+            del self._lost[order.key]
+            order.is_without_position = left <= ZERO
+            self._state.record(order)
+            self._publish_stop(order, left)
+
+    def _publish_stop(self, order: Order, left: Decimal) -> None:
+        if left > ZERO:
+            state, number = order_states.name_of(order.state), number_of(order)
+            text = f"the stop is {state} after {number} attempts: {order.detail}; close it"
+            self.publish_left_open(order, left, text)
 
     def _end_later_attempts(self, order: Order) -> None:
         """Cancel the attempts after an order that counted as never arrived and is at the venue, and
@@ -294,7 +259,7 @@ class OrderRetries:
     def _make(self, order: Order) -> None:
         attempt = self._state.index.add_intended(self._intent(order))
         self._unwritten[attempt.key] = attempt
-        _inherit_trigger(attempt, order)
+        inherit_trigger(attempt, order)
         self.write(attempt)
 
     async def _write(self, attempt: Order) -> None:
@@ -315,7 +280,7 @@ class OrderRetries:
         content = content_message(order)
         # The group sets the size of its orders when they are sent.
         content.size = order.content.size if order.takes_turns else plain(self._left(order))
-        request_id = _request_id(order, number_of(order) + 1)
+        request_id = attempt_request_id(order.request_id, number_of(order) + 1)
         return OrderIntent(
             key=self._submitter.order_key(request_id),
             request_id=request_id,
@@ -330,50 +295,4 @@ class OrderRetries:
         )
 
     def _key(self, order: Order, number: int) -> str:
-        return self._submitter.order_key(_request_id(order, number))
-
-
-def _may_pass(order: Order) -> bool:
-    """Whether an order was rejected for a reason that may pass. The position of a stand-alone
-    reduction is booked: without one there is nothing to reduce."""
-    if order.state != order_states.REJECTED:
-        return False
-    if order.reject_reason == orders_pb2.REJECT_REASON_PRICE:
-        # The next attempt has another worst price.
-        return _was_triggered(order) and _becomes_market_order(order)
-    if order.reject_reason not in PASSING:
-        return False
-    return order.takes_turns or order.reject_reason != orders_pb2.REJECT_REASON_REDUCE_ONLY
-
-
-def _is_rest_of_market_order(order: Order) -> bool:
-    """Whether an order was triggered, became a market order, and was not filled in full."""
-    is_ended = order.state != order_states.REJECTED and _was_triggered(order)
-    return is_ended and _becomes_market_order(order)
-
-
-def _ended_ns(order: Order) -> int:
-    """When an order has ended. The venue may have ended a stop while the process was away."""
-    is_native = not order.was_held_here and order.venue_time_ns
-    return order.venue_time_ns if is_native else order.updated_time_ns
-
-
-def _becomes_market_order(order: Order) -> bool:
-    return TRIGGERED_TYPES.get(order.type) == orders_pb2.ORDER_TYPE_MARKET
-
-
-def _was_triggered(order: Order) -> bool:
-    """Whether an order was triggered here, or at the venue: it has a fill then."""
-    return order.is_triggered or (not order.was_held_here and order.filled_size > ZERO)
-
-
-def _inherit_trigger(attempt: Order, before: Order) -> None:
-    """Give an attempt what the market has done to the one before it."""
-    attempt.is_triggered = attempt.is_triggered or _was_triggered(before)
-    if attempt.best_price is None:
-        attempt.best_price = before.best_price
-
-
-def _request_id(order: Order, number: int) -> str:
-    first, _, _ = order.request_id.partition(MARK)
-    return first if number == 1 else f"{first}{MARK}{number}"
+        return self._submitter.order_key(attempt_request_id(order.request_id, number))

@@ -32,6 +32,7 @@ from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.order import Order
 from kit.execution.orders.request_reader import digest_of, intent_of
 from kit.execution.prices.reference_prices import ReferenceMarketData
+from kit.execution.sending.answered_requests import AnsweredRequests
 from kit.execution.sending.order_sender import OrderSender
 from kit.execution.sending.outcome_resolver import OutcomeResolver
 from kit.execution.sending.request_builder import RequestBuilder
@@ -68,6 +69,7 @@ class OrderSubmitter:
         self.journal = journal
         self.clock = context.clock
         self.tasks = BackgroundTasks()
+        self.answered = AnsweredRequests(state.index, journal, context.clock, self.tasks)
         self._resolver = resolver
         self.hasten = resolver.hasten
         self._context = context
@@ -173,7 +175,7 @@ class OrderSubmitter:
             self._placing[order.key] = self.tasks.start(self._release(order))
         await self.placed(order)
 
-    async def cancel(self, order: Order) -> None:
+    async def cancel(self, order: Order, requested_by: str = "") -> None:
         """Cancel an order. The venue is queried for one that has ended here without the venue's
         proof. Raises VenueUnavailable when it does not answer, and StoreUnavailable for one that is
         held here: it is cancelled, but may be open again after a restart."""
@@ -181,24 +183,24 @@ class OrderSubmitter:
             await self._resolver.query(order)
         if order.is_final:
             return
-        self._request_cancel(order)
+        self._request_cancel(order, requested_by)
         if order.is_final:
             await self.journal.commit()
             return
         await asyncio.shield(self.tasks.start(self._cancel(order)))
 
-    async def cancel_many(self, orders: Sequence[Order]) -> None:
-        """Cancel orders in the venue's calls for several orders, where it has them. ``cancel`` does
-        what is left."""
+    async def cancel_many(self, orders: Sequence[tuple[Order, str]]) -> None:
+        """Cancel orders, each with who asks for it, in the venue's calls for several orders, where
+        it has them. ``cancel`` does what is left."""
         batch_max = self.client.capabilities.batch_max
-        open_orders = [one for one in orders if one.was_at_venue and not one.is_final]
+        open_orders = [one for one in orders if one[0].was_at_venue and not one[0].is_final]
         client = self.client
         if len(open_orders) < 2 or batch_max < 2 or not isinstance(client, BatchOrderEntry):
             return
         for start in range(0, len(open_orders), batch_max):
-            batch = open_orders[start : start + batch_max]
-            for order in batch:
-                self._request_cancel(order)
+            batch = [order for order, _ in open_orders[start : start + batch_max]]
+            for order, requested_by in open_orders[start : start + batch_max]:
+                self._request_cancel(order, requested_by)
             call = client.cancel_many([order.venue_key for order in batch])
             verdicts = await verdicts_of(call, len(batch), self._settings.ask_timeout_s)
             cancelled = [
@@ -208,13 +210,13 @@ class OrderSubmitter:
             ]
             await await_each(map(self._query, cancelled))
 
-    async def cancel_all(self, symbol: str = "") -> list[Order]:
+    async def cancel_all(self, symbol: str = "", requested_by: str = "") -> list[Order]:
         """Cancel all orders of one symbol, or of all. Returns the orders that were open. Raises
         VenueUnavailable when some may still be open, and StoreUnavailable when those held here may
         be open again after a restart; it can be called again."""
         orders = [order for order in self.state.index.open.values() if symbol in ("", order.symbol)]
         for order in orders:
-            self._request_cancel(order)
+            self._request_cancel(order, requested_by)
         timeout_s = self._settings.ask_timeout_s
         verdict = await verdict_of(self.client.cancel_all(symbol), timeout_s)
         try:
@@ -224,7 +226,7 @@ class OrderSubmitter:
             if not isinstance(verdict, RequestAccepted):
                 await await_each(self._cancel(order) for order in orders if not order.is_final)
             raise
-        await await_each(self._cancel_reported(report) for report in left)
+        await await_each(self._cancel_reported(report, requested_by) for report in left)
         error = await self._commit_cancellations()
         may_be_lost = self._cancels_not_on_disk or any(order.held_here for order in orders)
         self._cancels_not_on_disk = error is not None and may_be_lost
@@ -238,7 +240,7 @@ class OrderSubmitter:
             raise error
         return orders
 
-    async def cancel_entries(self, symbol: str = "") -> list[Order]:
+    async def cancel_entries(self, symbol: str = "", requested_by: str = "") -> list[Order]:
         """Cancel all orders of one symbol, or of all, that are not protective, at the venue one by
         one: its call for all orders would cancel stops too. An order of another program counts as
         protective by its type only. Returns the orders that were open. Raises VenueUnavailable when
@@ -246,13 +248,13 @@ class OrderSubmitter:
         open_orders = [one for one in self.state.index.open.values() if not one.is_protective]
         entries = [one for one in open_orders if symbol in ("", one.symbol)]
         for order in entries:
-            self._request_cancel(order)
+            self._request_cancel(order, requested_by)
         await await_each(self._cancel(order) for order in entries if not order.is_final)
         call = self.client.open_orders(symbol)
         for report in await answer_of(call, self._settings.ask_timeout_s):
             found = self.state.apply_order(report, is_answer=True)
             if found is not None and not found.is_final and not found.is_protective:
-                self._request_cancel(found)
+                self._request_cancel(found, requested_by)
                 await self._cancel(found)
         return entries
 
@@ -346,8 +348,8 @@ class OrderSubmitter:
                 self.state.index.remove(order)
             raise
 
-    def _request_cancel(self, order: Order) -> None:
-        order.cancel_requested = True
+    def _request_cancel(self, order: Order, requested_by: str) -> None:
+        order.request_cancel(requested_by)
         if order.held_here and order.state == order_states.OPEN:
             self.state.transition(order, order_states.CANCELLED)
         else:
@@ -365,11 +367,11 @@ class OrderSubmitter:
         if not order.is_final:
             self._resolver.watch(order)
 
-    async def _cancel_reported(self, report: VenueOrder) -> None:
+    async def _cancel_reported(self, report: VenueOrder, requested_by: str) -> None:
         order = self.state.apply_order(report, is_answer=True)
         if order is None or order.is_final:
             return
-        self._request_cancel(order)
+        self._request_cancel(order, requested_by)
         await self._cancel(order)
 
     async def _commit_cancellations(self) -> StoreUnavailable | None:

@@ -81,11 +81,12 @@ async def _trade(world):
 
 
 async def _flatten(world):
-    """Repeat the request until the work has ended, and as long as something is left to close."""
-    symbol = world.venue.symbol
+    """Repeat the request until the work has ended, and make another one as long as something is
+    left to close."""
+    symbol, number = world.venue.symbol, 0
     while True:
         try:
-            answer = await flatten(world, symbol)
+            answer = await flatten(world, symbol, f"f{number}")
         except VenuemeshError:
             await world.clock.sleep(0.5)
             continue
@@ -94,3 +95,4 @@ async def _flatten(world):
         is_dust = all("below the minimum" in one.detail for one in answer.left_open)
         if not answer.under_way and is_dust:
             return answer
+        number += not answer.under_way

@@ -1,5 +1,6 @@
 """Groups of orders for tests, and a TradeFlow that takes them."""
 
+import asyncio
 from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
@@ -7,6 +8,7 @@ from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution.client_order_ids import client_order_id
+from kit.execution.journal.records import OrderSent
 from kit.execution.orders import order_states
 from kit.execution.service import TradeFlowServicer
 from kit.execution.tests.fake_venue import limit_order
@@ -85,6 +87,30 @@ async def placed(contents, **venue):
     await place(found, contents)
     await found.let_pass(0.1)
     return found, entries(found, contents)
+
+
+async def lost_before_sent(contents):
+    """A world whose process died when a group was on disk and the mark that its first order was
+    being sent was not; the next process is ready."""
+    found = world()
+    found.prices = Prices()
+    found.start()
+    await found.ready()
+
+    async def no_disk(*_):
+        await asyncio.get_running_loop().create_future()
+
+    journal = found.account.journal
+    commit, journal.commit = journal.commit, no_disk
+    placing = asyncio.ensure_future(place(found, contents))
+    await found.let_pass(1)
+    index = found.account.state.index
+    await commit(*(one for one in index.records() if not isinstance(one, OrderSent)))
+    placing.cancel()
+    found.crash()
+    found.start()
+    await found.ready()
+    return found
 
 
 def entries(world, contents):

@@ -255,6 +255,7 @@ class World:
         self.connect = lambda process: FakeClient(self.venue, lambda: process.is_dead)
         self.verify = verifier
         self.accounts_file = None
+        self.unlisted_symbols = str
         self.anchor = None
         self.process = None
         self.account = None
@@ -264,6 +265,7 @@ class World:
         self.process = process = SimulatedProcess(dies_at)
         jitter = random.Random(self.random.random())
         more = {"boot_id": self.boot_id, "jitter": jitter, "accounts_file": self.accounts_file}
+        more["unlisted_symbols"] = self.unlisted_symbols
         context = AccountContext("fake", "main", self.clock, self.settings, **more)
         self.account = process.call(
             Account,

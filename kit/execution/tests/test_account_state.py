@@ -322,6 +322,18 @@ def test_update_older_than_an_amendment_does_not_undo_it():
     assert order.size == 8
 
 
+def test_venue_is_believed_a_minute_after_an_amendment_whatever_the_time_of_day_does():
+    state = account_state()
+    order = sent(state)
+    state.apply_order(report(at=1), is_answer=True)
+    amended(state, order)
+    state._clock.jumped_ns = -3_600 * NANOSECONDS_PER_SECOND
+    for seconds, terms in ((59, (9, 101)), (2, (4, 100))):
+        state._clock.now_ns += seconds * NANOSECONDS_PER_SECOND
+        state.apply_order(report(at=2), is_answer=True)
+        assert (order.size, order.price) == terms
+
+
 def test_amended_order_is_filled_only_when_the_venue_says_so():
     state = account_state()
     order = sent(state)

@@ -80,6 +80,8 @@ def test_terms_of_accounts_and_keys_are_exact(tmp_path):
         "[[accounts]]\naccount = 'a/b'\nlimits = { position_notional_max = { X = inf } }",
         "[[accounts]]\naccount = 'a/b'\nlimits = { open_orders_max = -1 }",
         "[[accounts]]\naccount = 'a/b'\nlimits = { orders_max = 1 }",
+        "[[accounts]]\naccount = 'a/b'\nlimits = { order_size_max = { '*' = 1 } }",
+        "[[keys]]\nkey_id = 'k'\nlimits = { position_notional_max = { '*' = 1 } }",
     ],
 )
 def test_invalid_content_is_a_setting_error(tmp_path, content):
@@ -89,6 +91,33 @@ def test_invalid_content_is_a_setting_error(tmp_path, content):
         read_accounts(file)
     with pytest.raises(SettingError):
         AccountsFile(file, Clock(), is_required=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        (
+            "[[accounts]]\naccount = 'a/b'\nlimits = { order_sice_max = {} }",
+            [
+                "`order_sice_max`",
+                "$.accounts[0].limits",
+                "order_notional_max",
+                "'order_size_max'?",
+            ],
+        ),
+        ("[[accounts]]\naccount = 'a/b'\nlimit = 1", ["`limit`", "leverage_max", "'limits'?"]),
+        ("[[keys]]\nkey_id = 'k'\nlimit = {}", ["`limit`", "key_id, limits", "'limits'?"]),
+        ("[[account]]\naccount = 'a/b'", ["`account`", "accounts, keys", "'accounts'?"]),
+    ],
+    ids=["limits", "account", "key", "file"],
+)
+def test_unknown_field_is_named_with_what_is_allowed_there(tmp_path, content, texts):
+    file = tmp_path / "accounts.toml"
+    write(file, content)
+    with pytest.raises(SettingError) as caught:
+        read_accounts(file)
+    for text in (str(file), *texts):
+        assert text in str(caught.value)
 
 
 def test_changed_file_holds_at_once_and_an_unreadable_one_changes_nothing(tmp_path):

@@ -103,7 +103,7 @@ async def ready_caller(folder):
     write(file, *APPROVERS)
 
     def verifier():
-        find_key = ApproverKeys(file, found.clock, None).find
+        find_key = ApproverKeys(file, found.clock).find
         return ApprovalVerifier(AccountScope(SCOPE, "fake", "main"), find_key, VALIDITY_NS)
 
     found.prices, found.verify = Prices(), verifier

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from unittest.mock import Mock
 
 import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.base.errors import AccountNotReady
+from kit.base.errors import AccountNotReady, VenueUnavailable
 from kit.execution.account_configuration import (
     AccountConfiguration,
     ClockOffset,
@@ -63,6 +64,26 @@ def test_account_in_hedge_mode_takes_no_orders_until_it_is_put_right():
         found.venue.configuration = ONE_WAY
         await found.ready()
         found.account.check_ready()
+
+    run(scenario())
+
+
+def test_account_with_limits_of_unlisted_symbols_takes_no_entries_until_they_are_corrected():
+    async def scenario():
+        found = derivatives()
+        found.unlisted_symbols = lambda: "limits of the account fake/main have 'BTCUSTD'"
+        found.start()
+        assert "have 'BTCUSTD'" in await refused(found)
+        found.account.check_ready(only_reduces=True)
+        found = derivatives()
+        found.unlisted_symbols = unavailable = Mock(
+            side_effect=VenueUnavailable("not known yet", venue="fake", detail="")
+        )
+        found.start()
+        await found.until(lambda: found.account.readiness.state == DISCONNECTED)
+        unavailable.side_effect = None
+        unavailable.return_value = ""
+        await found.ready()
 
     run(scenario())
 

@@ -13,7 +13,7 @@ from kit.execution.client_order_ids import client_order_id
 from kit.execution.contract import OutcomeUnknown, RequestRejected
 from kit.execution.orders import order_states
 from kit.execution.orders.order_messages import order_message
-from kit.execution.sending.retries import ATTEMPTS_MAX
+from kit.execution.request_ids import ATTEMPTS_MAX
 from kit.execution.tests.order_groups import (
     EXIT,
     MARKET,
@@ -294,13 +294,14 @@ def test_retry_keeps_an_amended_price():
     run(scenario())
 
 
-def test_order_rejected_in_the_answer_to_its_caller_is_not_retried():
+@pytest.mark.parametrize("reason", [TOO_LITTLE, order_states.NEVER_ARRIVED])
+def test_order_rejected_in_the_answer_to_its_caller_is_not_retried(reason):
     async def scenario():
         found = world()
         found.prices = Prices()
         found.start()
         await found.ready()
-        came = refusing(found, 1)
+        came = refusing(found, 1, reason)
         contents = oco()
         orders = await place(found, contents)
         await found.let_pass(30)

@@ -64,6 +64,36 @@ def test_cancel_all_ends_a_group():
     run(scenario())
 
 
+def test_cancel_all_without_an_approval_leaves_the_exits_of_what_was_filled():
+    async def scenario():
+        found, (entry, profit, stop) = await placed(bracket())
+        fill(found, entry, "0.5")
+        request = trade_flow_pb2.CancelAllOrdersRequest(**WHERE)
+        answer = await flow(found).CancelAllOrders(request, None)
+        assert [one.client_order_id for one in answer.orders] == [entry.key]
+        assert {one.client_order_id for one in answer.left_open} == {profit.key, stop.key}
+        await found.let_pass(STEP_S)
+        assert standing([entry, profit, stop]) == ["CANCELLED", "OPEN", "OPEN"]
+        assert live(found)[profit.key].size == Decimal("0.5")
+
+    run(scenario())
+
+
+def test_price_that_was_passed_before_there_is_something_to_close_counts_with_the_next_trade():
+    async def scenario():
+        found, (entry, profit, stop) = await placed(bracket())
+        found.prices.trade("94")
+        await found.let_pass(STEP_S)
+        fill(found, entry, 2)
+        await found.let_pass(STEP_S)
+        assert live(found).keys() == {profit.key}
+        found.prices.trade("94")
+        await found.let_pass(STEP_S)
+        assert live(found).keys() == {stop.key}
+
+    run(scenario())
+
+
 def test_silent_authority_keeps_the_exits_of_what_was_filled():
     async def scenario():
         found, members = await placed(bracket())

@@ -14,7 +14,6 @@ from kit.base.errors import (
     StoreUnavailable,
 )
 from kit.execution.groups.group_plan import preferred
-from kit.execution.journal.records import OrderSent
 from kit.execution.orders import order_states
 from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES
@@ -33,6 +32,7 @@ from kit.execution.tests.order_groups import (
     entries,
     flow,
     group,
+    lost_before_sent,
     oco,
     order,
     place,
@@ -339,22 +339,7 @@ def test_full_disk_leaves_no_member_of_a_group():
 @pytest.mark.parametrize("contents", [bracket, oco])
 def test_group_that_was_not_sent_before_a_crash_is_rejected(contents):
     async def scenario():
-        found = await ready()
-
-        async def no_disk(*_):
-            await asyncio.get_running_loop().create_future()
-
-        journal = found.account.journal
-        commit, journal.commit = journal.commit, no_disk
-        placing = asyncio.ensure_future(place(found, contents()))
-        await found.let_pass(1)
-        # The group is on the disk; that its first order was being sent is not.
-        index = found.account.state.index
-        await commit(*(one for one in index.records() if not isinstance(one, OrderSent)))
-        placing.cancel()
-        found.crash()
-        found.start()
-        await found.ready()
+        found = await lost_before_sent(contents())
         assert set(standing(entries(found, contents()))) == {"REJECTED"}
         assert not found.venue.sends
         assert {one.state for one in await place(found, contents())} == {order_states.REJECTED}

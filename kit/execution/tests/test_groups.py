@@ -19,6 +19,7 @@ from kit.execution.tests.order_groups import (
     STOP_LIMIT,
     at_venue,
     bracket,
+    entries,
     fill,
     live,
     oco,
@@ -28,6 +29,8 @@ from kit.execution.tests.order_groups import (
     standing,
 )
 from kit.execution.tests.simulated_process import run
+from kit.execution.tests.test_exit_retry import said
+from kit.execution.tests.test_native_stops import WAYS, cancelled_at_the_exchange
 
 NATIVE = replace(CAPABILITIES, types=ALL_TYPES)
 STEP_S = 3
@@ -297,6 +300,44 @@ def test_others_can_trigger_after_the_one_at_the_venue_ended(state):
         found.prices.trade("95")
         await found.let_pass(STEP_S)
         assert live(found).keys() == {stop.key}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_group_whose_last_stop_a_person_cancels_at_the_exchange_is_left_open(how):
+    async def scenario():
+        exits = (
+            order(EXIT, PROFIT, side=SELL, stop_price="110"),
+            order(EXIT, STOP, side=SELL, stop_price="95"),
+        )
+        contents = bracket(*exits)
+        found, (entry, profit, stop) = await placed(contents, capabilities=NATIVE)
+        fill(found, entry, 2)
+        await found.let_pass(STEP_S)
+        assert live(found).keys() == {stop.key}
+        await cancelled_at_the_exchange(found, at_venue(found, stop), how)
+        await found.until(lambda: said(found), seconds=900)
+        (one,) = said(found)
+        assert (one.client_order_id, one.found) == (stop.key, "2")
+        assert "no stop is left" in one.detail
+        _, profit, stop = entries(found, contents)
+        assert standing([profit, stop]) == ["OPEN", "CANCELLED"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("others", [("95",), ("95", "96")])
+def test_group_that_keeps_a_stop_is_not_left_open(others):
+    async def scenario():
+        stops = [order(EXIT, STOP, side=SELL, stop_price=price) for price in others]
+        contents = bracket(order(EXIT, side=SELL, price="110"), *stops)
+        found, (entry, profit, *_) = await placed(contents, capabilities=NATIVE)
+        fill(found, entry, 2)
+        await found.let_pass(STEP_S)
+        found.venue.end(at_venue(found, profit), order_states.CANCELLED)
+        await found.let_pass(60)
+        assert not said(found)
 
     run(scenario())
 

@@ -28,7 +28,7 @@ from kit.execution.journal.journal import (
 from kit.execution.journal.journal_file import JournalFile, SingleThreadExecutor
 from kit.execution.journal.records import ExecutionEpochRecord, OrderIntent
 from kit.execution.orders import order_states
-from kit.execution.orders.order import intended_order
+from kit.execution.orders.order_records import intended_order
 from kit.execution.tests.fake_disk import Disk
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.simulated_process import run, started, verified

@@ -1,4 +1,4 @@
-"""The approvers file and the development key."""
+"""The approvers file and the keys of the mesh itself."""
 
 import stat
 from base64 import b64encode
@@ -11,9 +11,12 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import SettingError
 from kit.execution.approval.keys import (
     DEVELOPMENT_FILE,
+    INSPECTOR_FILE,
+    INSPECTOR_KEY_ID,
     ApproverKeys,
-    development_approver,
     development_signer,
+    inspector_key,
+    own_approvers,
     read_approvers,
 )
 from kit.execution.approval.signing import DEVELOPMENT_KEY_ID, MeshScope
@@ -73,7 +76,7 @@ def test_approver_has_role_accounts_epochs_and_end(file):
 
 
 def test_no_file_has_no_keys(tmp_path):
-    keys = ApproverKeys(tmp_path / "none.toml", Clock(), None)
+    keys = ApproverKeys(tmp_path / "none.toml", Clock())
     assert keys.find("authority") is None
     assert keys.problem == ""
 
@@ -107,7 +110,7 @@ def test_public_key_under_two_ids_is_a_setting_error(file):
 
 def test_key_is_revoked_rotated_and_restored_while_running(file):
     clock = Clock()
-    keys = ApproverKeys(file, clock, None)
+    keys = ApproverKeys(file, clock)
 
     def after(*approvers):
         write(file, *approvers)
@@ -126,20 +129,24 @@ def test_key_is_revoked_rotated_and_restored_while_running(file):
     assert keys.find("authority") is None
 
 
-def test_development_key_is_shared_and_readable_by_its_owner_only(tmp_path):
+def test_own_keys_are_shared_and_readable_by_their_owner_only(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: development_approver(tmp_path), range(8)))
-    assert len({one.public_key.public_bytes_raw() for one in found}) == 1
+        found = list(pool.map(lambda _: own_approvers(tmp_path), range(8)))
+    for keys in zip(*found, strict=True):
+        assert len({one.public_key.public_bytes_raw() for one in keys}) == 1
     signer = development_signer(tmp_path, MeshScope("local", "simulate"))
     assert signer.key_id == DEVELOPMENT_KEY_ID
-    file = tmp_path / DEVELOPMENT_FILE
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert [one.name for one in file.parent.iterdir()] == [file.name]
+    inspector = found[0][1].public_key.public_bytes_raw()
+    assert inspector_key(tmp_path).public_key().public_bytes_raw() == inspector
+    files = [tmp_path / one for one in (DEVELOPMENT_FILE, INSPECTOR_FILE)]
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600, 0o600]
+    assert sorted(files[0].parent.iterdir()) == files
 
 
-def test_development_key_is_known_only_where_it_is_accepted(tmp_path, file):
-    assert ApproverKeys(file, Clock(), None).find(DEVELOPMENT_KEY_ID) is None
-    development = development_approver(tmp_path)
-    keys = ApproverKeys(file, Clock(), development)
-    assert keys.find(DEVELOPMENT_KEY_ID) is development
-    assert (development.first_epoch, development.last_epoch) == (1, 1)
+def test_own_keys_are_known_only_where_they_are_accepted(tmp_path, file):
+    own = own_approvers(tmp_path)
+    for key in own:
+        assert ApproverKeys(file, Clock()).find(key.key_id) is None
+        assert ApproverKeys(file, Clock(), own).find(key.key_id) is key
+    assert [one.key_id for one in own] == [DEVELOPMENT_KEY_ID, INSPECTOR_KEY_ID]
+    assert [one.last_epoch for one in own] == [1, (1 << 63) - 1]

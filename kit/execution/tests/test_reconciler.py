@@ -13,9 +13,15 @@ from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import AccountNotReady, VenueUnavailable
 from kit.execution.account_configuration import ClockOffset
-from kit.execution.contract import StreamInterrupted, VenueBalance
+from kit.execution.contract import (
+    Fee,
+    OutcomeUnknown,
+    StreamInterrupted,
+    VenueBalance,
+    VenuePosition,
+)
 from kit.execution.orders import order_states
-from kit.execution.tests.fake_venue import limit_order
+from kit.execution.tests.fake_venue import CAPABILITIES, limit_order
 from kit.execution.tests.simulated_process import (
     SETTINGS,
     LoopClock,
@@ -129,6 +135,60 @@ def test_unexplained_balance_is_published():
         found.start()
         await found.ready()
         assert differences(found) == []
+
+    run(scenario())
+
+
+def test_unexplained_position_is_published():
+    async def scenario():
+        found = world(capabilities=replace(CAPABILITIES, has_positions=True))
+        found.venue.positions = [VenuePosition("BTCUSDT", Decimal(2))]
+        found.start()
+        await found.ready()
+        assert differences(found) == []
+        found.venue.positions = [VenuePosition("BTCUSDT", Decimal(5))]
+        await found.let_pass(SETTINGS.reconcile_interval_s + 1)
+        assert differences(found) == ["POSITION"]
+        (one,) = events_of(found, "difference")
+        assert (one.symbol, one.expected, one.found) == ("BTCUSDT", "2", "5")
+
+    run(scenario())
+
+
+def test_fee_that_differs_from_the_streams_is_published():
+    async def scenario():
+        found = await started()
+        entry = await found.account.submitter.submit(verified(limit_order(), "r"))
+        found.venue.fill(found.venue.by_client_id[entry.key], Decimal(1))
+        await found.let_pass(1)
+        ((at, fill),) = found.venue.fills
+        found.venue.fills = [(at, replace(fill, fees=(Fee("USDT", Decimal(7)),)))]
+        await found.let_pass(SETTINGS.reconcile_interval_s + 1)
+        assert differences(found) == ["FEE"]
+        assert entry.fees == {"USDT": Decimal(7)}
+
+    run(scenario())
+
+
+def test_order_that_was_unknown_is_published_as_resolved():
+    async def scenario():
+        found = await started()
+        found.venue.publishes = False
+
+        async def no_answer(request):
+            found.venue.arrive(request)
+            return OutcomeUnknown("no answer")
+
+        found.account.client.verdicts = [no_answer]
+        found.account.client.failures = 100
+        entry = await found.account.submitter.submit(verified(limit_order(), "r"))
+        assert entry.state == order_states.UNKNOWN
+        found.crash()
+        found.venue.publishes = True
+        found.start()
+        await found.ready()
+        entry = found.account.order(entry.key)
+        assert (entry.state, differences(found)) == (order_states.OPEN, ["RESOLVED"])
 
     run(scenario())
 

@@ -7,7 +7,7 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.execution.journal.records import OrderIntent
-from kit.execution.orders.order import intended_order
+from kit.execution.orders.order_records import intended_order
 from kit.execution.prices.reference_prices import ReferenceMarketData
 from kit.execution.sending.request_builder import RequestBuilder
 from kit.execution.tests.fake_venue import CAPABILITIES

@@ -11,7 +11,7 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.request_budget import Priority
 from kit.execution.contract import OutcomeUnknown, RequestAccepted
 from kit.execution.orders import order_states
-from kit.execution.sending.retries import ATTEMPTS_MAX
+from kit.execution.request_ids import ATTEMPTS_MAX
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.order_groups import SIGNER, WHERE, flow
 from kit.execution.tests.simulated_process import run, verified
@@ -244,6 +244,28 @@ def test_stop_is_cancelled_by_the_id_of_any_attempt(named, approved, in_batch):
         assert not found.account.state.index.open
         assert not found.venue.by_client_id
         assert not said(found)
+
+    run(scenario())
+
+
+def test_stop_is_open_or_cancelled_whatever_part_of_its_cancel_is_on_disk():
+    async def scenario():
+        found, order = await holding(STOP, SELL, stop_price="90")
+        await found.account.journal.commit()
+        before = len(found.disk.content)
+        await found.account.retries.cancel(order)
+        content = bytes(found.disk.content)
+        states = []
+        for end in range(before, len(content) + 1, 8):
+            found.process.die()
+            found.disk.content[:] = content[:end]
+            found.start()
+            await found.ready()
+            (restored,) = found.account.state.index.orders.values()
+            states.append((restored.state, restored.cancel_requested))
+        is_open, is_cancelled = (order_states.OPEN, False), (order_states.CANCELLED, True)
+        assert states == sorted(states)
+        assert set(states) == {is_open, is_cancelled}
 
     run(scenario())
 

@@ -56,7 +56,11 @@ def test_every_order_balance_and_position_is_restored():
             known.replay(record)
         else:
             state.index.replay(record)
-    later = {records.FillCoverageRecord, records.JournalIdentityRecord}
+    later = {
+        records.FillCoverageRecord,
+        records.JournalIdentityRecord,
+        records.RequestAnswered,
+    }
     assert kinds.keys() == set(records.Record.__args__) - later
     restored = trade_flow_pb2.ExecutionSnapshot(
         orders=[order_message(order) for order in state.index.orders.values()],

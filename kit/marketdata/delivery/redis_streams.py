@@ -8,50 +8,24 @@ really done.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from kit.base.cursor import START as START
 from kit.base.cursor import Cursor as Cursor
 from kit.base.cursor import StreamKey as StreamKey
 from kit.base.cursor import channel_name as channel_name
 from kit.base.errors import StoreUnavailable
-from kit.base.redis_commands import TIMEOUT_SECONDS, RedisCommands
+from kit.base.redis_commands import REDIS, TIMEOUT_SECONDS, RedisCommands, unavailable
+from kit.base.store_metrics import StoreMetrics
 
 KEYS_SET = "md:streams"
 FIELD = b"b"
-
-
-# Redis runs a script as one step, and refuses it as a whole when memory is short.
-APPEND_AFTER = """
--- KEYS: the streams. ARGV: for each of them the id of its newest entry as the caller knows it, then
--- for each new entry the number of its stream in KEYS, its id and its batch.
-for number, key in ipairs(KEYS) do
-  local newest = "0-0"
-  local info = redis.pcall("XINFO", "STREAM", key)
-  if info.err and not string.find(info.err, "no such key", 1, true) then
-    return info
-  end
-  for field = 1, #info, 2 do
-    if info[field] == "last-generated-id" then
-      newest = info[field + 1]
-    end
-  end
-  if newest ~= ARGV[number] then
-    return {key, newest}
-  end
-end
-for place = #KEYS + 1, #ARGV, 3 do
-  redis.call("XADD", KEYS[tonumber(ARGV[place])], ARGV[place + 1], "b", ARGV[place + 2])
-end
-return false
-"""
 
 
 class StreamEntry(NamedTuple):
@@ -74,14 +48,14 @@ class StreamAppendConflict(Exception):
 class RedisStreams:
     """All streams of one Redis. Every method raises StoreUnavailable when Redis is away."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, metrics: StoreMetrics | None = None) -> None:
+        self._url, self._metrics = url, metrics
         # One retry, at once: after a restart of Redis an idle connection is found to be dead only
         # when it is used. Beyond that callers wait, and ask again.
         self._redis = redis.Redis.from_url(
             url, socket_timeout=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 1)
         )
-        self._commands = RedisCommands(url)
-        self._append_after_sha = hashlib.sha1(APPEND_AFTER.encode()).hexdigest()
+        self._commands = RedisCommands(url, metrics)
 
     async def append_after(
         self, newest: Mapping[StreamKey, Cursor], entries: Sequence[StreamEntry]
@@ -94,10 +68,11 @@ class RedisStreams:
         """
         keys = list(positions_of(entries))
         number = {key: str(place) for place, key in enumerate(keys, 1)}
-        arguments: list[str | bytes] = [*map(str, keys), *(str(newest[key]) for key in keys)]
+        names = list(map(str, keys))
+        arguments: list[str | bytes] = [str(newest[key]) for key in keys]
         for entry in entries:
             arguments += (number[entry.key], str(entry.cursor), entry.batch)
-        reply = await self._call(self._run_append_after(len(keys), arguments))
+        reply = await self._call(self._commands.append_after(names, arguments))
         if reply:
             raise StreamAppendConflict(StreamKey.parse(reply[0]), Cursor.parse(reply[1]))
 
@@ -109,16 +84,16 @@ class RedisStreams:
         try:
             replies = await _result(pipe.execute(raise_on_error=False))
         except RedisError as error:
-            raise _away(error) from error
-        return sum(_was_there(reply) for reply in replies)
+            raise unavailable(error, self._url) from error
+        return sum(_was_there(reply, self._url) for reply in replies)
 
     async def register(self, key: StreamKey) -> None:
         """Make the stream known to those who read all streams."""
-        await self._call(self._redis.sadd(KEYS_SET, str(key)))
+        await self._ask("SADD", self._redis.sadd(KEYS_SET, str(key)))
 
     async def keys(self) -> list[StreamKey]:
         """The streams that there are, by key."""
-        members = await self._call(self._redis.smembers(KEYS_SET))
+        members = await self._ask("SMEMBERS", self._redis.smembers(KEYS_SET))
         return sorted((StreamKey.parse(member) for member in members), key=str)
 
     async def last(self, key: StreamKey) -> Cursor | None:
@@ -129,12 +104,12 @@ class RedisStreams:
 
     async def first(self, key: StreamKey) -> Cursor | None:
         """Cursor of the oldest entry that is held, None when there is none."""
-        entries = await self._call(self._redis.xrange(str(key), count=1))
+        entries = await self._ask("XRANGE", self._redis.xrange(str(key), count=1))
         return Cursor.parse(entries[0][0]) if entries else None
 
     async def newest(self, key: StreamKey, count: int) -> list[StreamEntry]:
         """The newest entries that are held, the newest first."""
-        found = await self._call(self._redis.xrevrange(str(key), count=count))
+        found = await self._ask("XREVRANGE", self._redis.xrevrange(str(key), count=count))
         return [
             StreamEntry(key, Cursor.parse(entry_id), fields.get(FIELD, b""))
             for entry_id, fields in found
@@ -142,7 +117,9 @@ class RedisStreams:
 
     async def holds(self, key: StreamKey, cursor: Cursor) -> bool:
         """Whether there is an entry of this cursor."""
-        return bool(await self._call(self._redis.xrange(str(key), str(cursor), str(cursor))))
+        return bool(
+            await self._ask("XRANGE", self._redis.xrange(str(key), str(cursor), str(cursor)))
+        )
 
     async def read(
         self, after: Mapping[StreamKey, Cursor], count: int, block_ms: int | None = None
@@ -168,71 +145,75 @@ class RedisStreams:
             try:
                 await _result(self._redis.xgroup_setid(str(key), group, str(cursor)))
             except ResponseError:
-                await self._call(
-                    self._redis.xgroup_create(str(key), group, str(cursor), mkstream=True)
+                await self._ask(
+                    "XGROUP_CREATE",
+                    self._redis.xgroup_create(str(key), group, str(cursor), mkstream=True),
                 )
             except RedisError as error:
-                raise _away(error) from error
+                raise unavailable(error, self._url) from error
 
     async def groups(self, key: StreamKey) -> dict[str, Cursor]:
         """How far each consumer has got."""
         try:
             rows = await _result(self._redis.xinfo_groups(str(key)))
-        except ResponseError:
-            return {}
         except RedisError as error:
-            raise _away(error) from error
+            if _is_no_stream(error):
+                return {}
+            raise unavailable(error, self._url) from error
         return {_text(row["name"]): Cursor.parse(row["last-delivered-id"]) for row in rows}
 
     async def length(self, key: StreamKey) -> int:
-        return int(await self._call(self._redis.xlen(str(key))))
+        return int(await self._ask("XLEN", self._redis.xlen(str(key))))
 
     async def trim_before(self, key: StreamKey, cursor: Cursor) -> int:
         """Let go of entries older than this one, roughly. Returns how many."""
         return int(
-            await self._call(self._redis.xtrim(str(key), minid=str(cursor), approximate=True))
+            await self._ask(
+                "XTRIM", self._redis.xtrim(str(key), minid=str(cursor), approximate=True)
+            )
         )
 
     async def trim_to_length(self, key: StreamKey, entries_max: int) -> int:
         """Let go of the oldest entries beyond this many, roughly. Returns how many."""
         return int(
-            await self._call(self._redis.xtrim(str(key), maxlen=entries_max, approximate=True))
+            await self._ask(
+                "XTRIM", self._redis.xtrim(str(key), maxlen=entries_max, approximate=True)
+            )
         )
 
     async def stream_bytes(self, key: StreamKey) -> int:
         """Memory that one stream uses, roughly."""
-        return int(await self._call(self._redis.memory_usage(str(key))) or 0)
+        return int(await self._ask("MEMORY_USAGE", self._redis.memory_usage(str(key))) or 0)
 
     async def memory_bytes(self) -> int:
         """Memory that Redis uses for data."""
-        info = await self._call(self._redis.info("memory"))
+        info = await self._ask("INFO", self._redis.info("memory"))
         return int(info["used_memory"])
 
     async def close(self) -> None:
         await self._commands.close()
         await self._redis.aclose()
 
-    async def _run_append_after(self, key_count: int, arguments: list[str | bytes]) -> Any:
-        try:
-            return await self._commands.call(
-                "EVALSHA", self._append_after_sha, key_count, *arguments
-            )
-        except NoScriptError:
-            return await self._commands.call("EVAL", APPEND_AFTER, key_count, *arguments)
-
     async def _info(self, key: StreamKey) -> Any:
         try:
             return await _result(self._redis.xinfo_stream(str(key)))
-        except ResponseError:
-            return None
         except RedisError as error:
-            raise _away(error) from error
+            if _is_no_stream(error):
+                return None
+            raise unavailable(error, self._url) from error
+
+    async def _ask(self, command: str, awaitable: Any) -> Any:
+        """The reply to a command of the client of redis-py."""
+        if self._metrics is None:
+            return await self._call(awaitable)
+        with self._metrics.call(REDIS, command, StoreUnavailable):
+            return await self._call(awaitable)
 
     async def _call(self, awaitable: Any) -> Any:
         try:
             return await _result(awaitable)
         except RedisError as error:
-            raise _away(error) from error
+            raise unavailable(error, self._url) from error
 
 
 async def _result(awaitable: Awaitable[Any]) -> Any:
@@ -255,18 +236,16 @@ def _batch_in(fields: list[bytes]) -> bytes:
     return fields[1] if fields[0] == FIELD else b""
 
 
-def _was_there(reply: object) -> bool:
-    if isinstance(reply, ResponseError):
-        if "equal or smaller" in str(reply):
-            return True
-        raise StoreUnavailable(f"Redis refused an entry: {reply}", store="redis") from reply
+def _was_there(reply: object, url: str) -> bool:
+    if isinstance(reply, ResponseError) and "equal or smaller" in str(reply):
+        return True
     if isinstance(reply, Exception):
-        raise _away(reply) from reply
+        raise unavailable(reply, url) from reply
     return False
 
 
-def _away(error: Exception) -> StoreUnavailable:
-    return StoreUnavailable(f"Redis is away: {error}", store="redis")
+def _is_no_stream(error: RedisError) -> bool:
+    return isinstance(error, ResponseError) and "no such key" in str(error)
 
 
 def _text(value: str | bytes) -> str:

@@ -1,6 +1,6 @@
 """The parts of a schema: fields, lists of levels, and the tree that readers traverse."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -36,6 +36,11 @@ class LevelSides(IntEnum):
     ASKS = 1
     BOTH = 2
 
+
+MEMBERS_MAX = 64
+"""Members of one object that a schema may read."""
+LISTS_MAX = 3
+"""Lists of rows within each other; native.SCOPES_MAX is one more."""
 
 MemberKey = int | str
 """The place of a number in a level: an index of a list, or the name of a member."""
@@ -95,7 +100,8 @@ class SchemaNode:
 
 
 def make_tree(rows: str, fields: Mapping[str, Content], outer: Mapping[str, Content]) -> SchemaNode:
-    """The tree of a schema; its root is a frame. Raises ValueError for a contradictory path."""
+    """The tree of a schema; its root is a frame. Raises ValueError for a contradictory path, and
+    for a schema beyond what the compiled reader has room for."""
     root = SchemaNode("", NodeKind.OBJECT, 0)
     if rows:
         _way(root, rows)
@@ -103,7 +109,26 @@ def make_tree(rows: str, fields: Mapping[str, Content], outer: Mapping[str, Cont
         _add(root, f"{rows}.{name}" if rows else name, name, content)
     for path, content in outer.items():
         _add(root, path, path, content)
+    _check(root, max(node.scope for node in _nodes(root)))
     return root
+
+
+def _check(root: SchemaNode, innermost: int) -> None:
+    if innermost > LISTS_MAX:
+        raise ValueError(f"{innermost} lists within each other; at most {LISTS_MAX} are read")
+    for node in _nodes(root):
+        if len(node.children) > MEMBERS_MAX:
+            raise ValueError(
+                f"{node.key!r} has {len(node.children)} members; at most {MEMBERS_MAX} are read"
+            )
+        if node.kind is NodeKind.LEVELS and node.scope != innermost:
+            raise ValueError(f"{node.name}: price levels are read from the innermost rows only")
+
+
+def _nodes(node: SchemaNode) -> Iterator[SchemaNode]:
+    yield node
+    for child in node.children:
+        yield from _nodes(child)
 
 
 def _add(root: SchemaNode, path: str, name: str, content: Content) -> None:

@@ -124,7 +124,7 @@ BAR_COLUMNS = (
     ),
     Column(ColumnKind.FLAG, "final"),
 )
-"""Of bars: fields of history_pb2.BarColumns and columns of the SQL table ``bars``."""
+"""Of bars: fields of columns_pb2.BarColumns and columns of the SQL table ``bars``."""
 COLUMNS: Mapping[str, Mapping[str, Column]] = {
     name: {column.name: column for column in columns}
     for name, columns in (

@@ -168,10 +168,27 @@ static uint8_t *write_digits(uint8_t *end, uint64_t value)
     return end;
 }
 
+static uint64_t magnitude_of(int64_t value)
+{
+    return value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+}
+
+/* A whole number, right-aligned before `end`. Returns where it begins. */
+static uint8_t *write_whole(uint8_t *end, int64_t value)
+{
+    uint8_t *at = write_digits(end, magnitude_of(value));
+    if (value < 0)
+        *--at = '-';
+    return at;
+}
+
 /* Decimal text without trailing zeros. Returns its end. */
-static uint8_t *write_decimal(uint8_t *out, uint64_t value, int64_t scale)
+static uint8_t *write_decimal(uint8_t *out, int64_t number, int64_t scale)
 {
     uint8_t digits[NUMBER_BYTES_MAX], *end = digits + sizeof digits;
+    uint64_t value = magnitude_of(number);
+    if (number < 0)
+        *out++ = '-';
     for (; scale > 0 && value % 10 == 0; scale--)
         value /= 10;
     uint8_t *at = write_digits(end, value);
@@ -197,9 +214,8 @@ static uint32_t asks_then_bids_checksum(const struct book *book)
         int64_t last = side->count - ASKS_THEN_BIDS_LEVELS;
         for (int64_t at = side->count - 1; at >= 0 && at >= last; at--) {
             uint8_t text[2 * NUMBER_BYTES_MAX], *end = text + sizeof text;
-            int64_t key = side->keys[at];
-            uint8_t *begin = write_digits(end, (uint64_t)side->sizes[at]);
-            begin = write_digits(begin, (uint64_t)(key < 0 ? -key : key));
+            uint8_t *begin = write_whole(end, side->sizes[at]);
+            begin = write_whole(begin, which ? side->keys[at] : -side->keys[at]);
             crc = crc_of(crc, begin, end - begin);
         }
     }
@@ -216,9 +232,9 @@ static uint32_t interleaved_checksum(const struct book *book)
             if (level > side->count)
                 continue;
             int64_t key = side->keys[side->count - level];
-            out = write_decimal(out, (uint64_t)(key < 0 ? -key : key), book->price_scale);
+            out = write_decimal(out, which ? -key : key, book->price_scale);
             *out++ = ':';
-            out = write_decimal(out, (uint64_t)side->sizes[side->count - level], book->size_scale);
+            out = write_decimal(out, side->sizes[side->count - level], book->size_scale);
             *out++ = ':';
         }
     return crc_of(0, text, out > text ? out - text - 1 : 0);

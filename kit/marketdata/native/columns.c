@@ -62,6 +62,8 @@ static uint8_t *put_values(uint8_t *out, const struct column *column)
     case LEVELS:
         return put_levels(out, column);
     case FIXED:
+        if (column->count == 0)
+            return out; /* the values are then a null pointer */
         memcpy(out, column->values, (size_t)column->count * sizeof(int64_t));
         return out + column->count * (int64_t)sizeof(int64_t);
     case ZIGZAG:

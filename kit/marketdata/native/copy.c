@@ -170,8 +170,10 @@ static enum fault read_row(struct copied *out, const uint8_t *at, const uint8_t 
         }
     }
     out->fault_column = 0;
-    if (at != end)
+    if (at != end) {
+        out->pool_length = pool_length;
         return FAULT_SHAPE;
+    }
     out->row_count++;
     return FAULT_NONE;
 }

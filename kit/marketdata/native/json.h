@@ -103,10 +103,10 @@ static int take_exponent(struct cursor *c, uint64_t *value, int64_t *digits, int
     return *places <= DIGITS_MAX && *digits <= DIGITS_MAX;
 }
 
-static int leading_zeros(const uint8_t *at)
+static int64_t leading_zeros(const uint8_t *at, const uint8_t *end)
 {
-    int zeros = 0;
-    for (; *at == '0' || *at == '.'; at++)
+    int64_t zeros = 0;
+    for (; at < end && (*at == '0' || *at == '.'); at++)
         zeros += *at == '0';
     return zeros;
 }
@@ -130,7 +130,7 @@ static inline int take_plain_number(struct cursor *c, int64_t *unscaled, int64_t
             return 0;
         digits += places;
     }
-    if (digits > DIGITS_MAX && (digits -= leading_zeros(first)) > DIGITS_MAX)
+    if (digits > DIGITS_MAX && (digits -= leading_zeros(first, at)) > DIGITS_MAX)
         return 0;
     if (places > DIGITS_MAX)
         return 0;
@@ -228,7 +228,8 @@ static int digits_of(const uint8_t *at, int count)
     return value;
 }
 
-/* "2026-07-20T03:39:38.235508Z" as ns since the Unix epoch. Other zones are not plain. */
+/* "2026-07-20T03:39:38.235508Z" as ns since the Unix epoch. Not plain are other zones, and times
+ * before 1677 and after 2262, whose ns do not fit. */
 static int take_time(struct cursor *c, int64_t *time_ns)
 {
     const uint8_t *at, *end;
@@ -257,8 +258,9 @@ static int take_time(struct cursor *c, int64_t *time_ns)
     /* Days of the proleptic Gregorian calendar, with years that begin in March. */
     int64_t y = year - (month <= 2), m = (month + 9) % 12;
     int64_t days = 365 * y + y / 4 - y / 100 + y / 400 + (m * 306 + 5) / 10 + day - 1 - 719468;
-    *time_ns = (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000000000 + fraction;
-    return 1;
+    int64_t seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+    return !__builtin_mul_overflow(seconds, 1000000000, time_ns) &&
+           !__builtin_add_overflow(*time_ns, fraction, time_ns);
 }
 
 #endif

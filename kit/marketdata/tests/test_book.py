@@ -138,6 +138,20 @@ def test_checksums_of_a_run_agree_with_the_reference(kind: Checksum, seed: int) 
     assert again.follow(run_of(30), *sides, np.array(claimed), scale) == (17, BookCheck.CHECKSUM)
 
 
+@pytest.mark.parametrize("kind", [Checksum.ASKS_THEN_BIDS, Checksum.INTERLEAVED])
+def test_negative_numbers_have_their_sign_in_a_checksum(kind: Checksum) -> None:
+    bids, asks, scale = [(-5, 7), (-60, -1)], [(-4, 3), (12, -20)], Scale(1, 2)
+    claimed = {
+        Checksum.ASKS_THEN_BIDS: asks_then_bids_checksum(bids, asks),
+        Checksum.INTERLEAVED: top_checksum(bids, asks, scale),
+    }[kind]
+    sides = one_by_one([(bids, asks)])
+    assert Book(BookConstraints(kind)).follow(run_of(1), *sides, np.array([claimed]), scale) == (
+        1,
+        BookCheck.GOOD,
+    )
+
+
 def test_a_checksum_of_zero_says_nothing_on_okx() -> None:
     book = Book(BookConstraints(Checksum.INTERLEAVED))
     sides = one_by_one([([(5, 1)], [])])

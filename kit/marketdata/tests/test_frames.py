@@ -210,6 +210,44 @@ def test_lists_within_lists_know_what_they_stand_in(
     assert found.frame.tolist() == [0, 0, 0, 2]
 
 
+@pytest.mark.parametrize("library", [None, native.library])
+@pytest.mark.parametrize("year", ["0001", "1677", "2263", "9999"])
+def test_a_time_outside_of_64_bits_of_ns_is_rejected(
+    year: str, library: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "library", library)
+    schema = FrameSchema("", {"t": Field.TIME})
+    with pytest.raises(FrameError):
+        schema.decode(frames([b'{"t":"%b-01-01T00:00:00Z"}' % year.encode()]))
+
+
+@pytest.mark.parametrize("library", [None, native.library])
+def test_zeros_behind_a_frame_are_not_its_own(
+    library: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "library", library)
+    schema = FrameSchema("", {"p": Field.DECIMAL})
+    with pytest.raises(FrameError):
+        schema.decode(frames([b'{"p":"1' + b"0" * 18, b"0" * 18 + b'"}']))
+
+
+def test_a_schema_beyond_the_room_of_the_compiled_reader_is_rejected() -> None:
+    with pytest.raises(ValueError, match="'' has 65 members; at most 64"):
+        FrameSchema("", {f"m{number}": Field.TEXT for number in range(65)})
+    with pytest.raises(ValueError, match="4 lists within each other; at most 3"):
+        FrameSchema("a[].b[].c[].d[]", {"p": Field.DECIMAL})
+    with pytest.raises(ValueError, match=r"e\.b: price levels are read from the innermost rows"):
+        FrameSchema("data[]", {"p": Field.DECIMAL}, {"e.b": LevelList.bids(0, 1)})
+
+
+@pytest.mark.parametrize("count", [native.SYMBOLS_MAX, native.SYMBOLS_MAX + 1])
+def test_more_texts_than_the_compiled_reader_tells_apart_are_read(count: int) -> None:
+    names = [f"S{number}" for number in range(count)]
+    schema = FrameSchema("", {"s": Field.TEXT})
+    found = schema.decode(frames([b'{"s":"%b"}' % name.encode() for name in names]))
+    assert found.symbols("s").per_row() == names
+
+
 def test_a_text_must_be_among_the_known_ones() -> None:
     found = FrameSchema("", {"side": Field.TEXT}).decode(
         frames([b'{"side":"buy"}', b'{"side":"sold"}'])

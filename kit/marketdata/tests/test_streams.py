@@ -6,6 +6,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.cursor import START, Cursor, StreamKey
 from kit.base.errors import StoreUnavailable
 from kit.marketdata.delivery.redis_streams import RedisStreams, StreamAppendConflict, StreamEntry
+from tests.support.valkey_process import cluster_node
 
 TRADES = StreamKey("binance", types_pb2.CHANNEL_TRADES)
 BOOK = StreamKey("binance", types_pb2.CHANNEL_BOOK)
@@ -91,3 +92,14 @@ async def test_a_cancelled_reader_ends_wherever_it_was(streams):
 async def _read_for_ever(streams):
     while True:
         await streams.read({TRADES: START}, count=1, block_ms=1)
+
+
+async def test_a_server_that_refuses_is_no_empty_stream(tmp_path):
+    node = cluster_node(tmp_path)
+    await node.start()
+    streams = RedisStreams(node.url)
+    for asked in (streams.last, streams.groups, streams.first):
+        with pytest.raises(StoreUnavailable, match="Redis refuses: Hash slot"):
+            await asked(TRADES)
+    node.kill()
+    await streams.close()

@@ -4,8 +4,8 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 
 from kit.accounting.wallet import Wallet
-from kit.simulator.matching.contract import AccountEvent, AccountSettings, Listener
-from kit.simulator.matching.order import MatchingFill, MatchingOrder
+from kit.simulator.matching.contract import AccountEvent, AccountSettings, BookingCause, Listener
+from kit.simulator.matching.order import MatchingCashFlow, MatchingFill, MatchingOrder
 
 REMEMBERED_MAX = 100_000
 """Orders, and fills, of one account."""
@@ -27,6 +27,10 @@ class ExchangeAccount:
         """The newest order of each client id."""
         self.orders: deque[MatchingOrder] = deque()
         self.fills: deque[MatchingFill] = deque(maxlen=REMEMBERED_MAX)
+        self.booked: deque[MatchingFill | MatchingCashFlow] = deque(maxlen=REMEMBERED_MAX)
+        """What has changed the balances."""
+        self.booked_count = 0
+        """With those that are forgotten."""
         self.cancel_at_ns = 0
         """When all orders are cancelled, by the exchange's clock; 0: never."""
         self.listeners: list[Listener] = []
@@ -42,6 +46,19 @@ class ExchangeAccount:
             self.reducing[number] = order
         if len(self.orders) > REMEMBERED_MAX:
             self._forget(self.orders.popleft())
+
+    def credit(
+        self, cause: BookingCause, asset: str, atoms: int, time_ns: int, symbol: str = ""
+    ) -> None:
+        """Change a balance by another cause than a fill."""
+        self.wallet.totals[asset] += atoms
+        if atoms:
+            self.book(MatchingCashFlow(cause, symbol, asset, atoms, time_ns))
+
+    def book(self, entry: MatchingFill | MatchingCashFlow) -> None:
+        """Remember a change of the balances."""
+        self.booked.append(entry)
+        self.booked_count += 1
 
     def end(self, order: MatchingOrder) -> None:
         """Note that an order is final."""

@@ -152,6 +152,35 @@ class FillView(msgspec.Struct, frozen=True, gc=False):
     fee_asset: str
     is_maker: bool
     time_ns: int
+    profit: Decimal = Decimal(0)
+    """Realised by it in a derivative, without its fee."""
+
+
+class BookingCause(StrEnum):
+    """Why a balance has changed."""
+
+    FILL = "fill"
+    TRANSFER = "transfer"
+    """Into the account, or out of it; the initial balances too."""
+    FUNDING = "funding"
+    LIQUIDATION = "liquidation"
+    """The exchange has paid what was owed after a liquidation."""
+
+
+class BookingView(msgspec.Struct, frozen=True, gc=False):
+    """One change of one balance, by ``amount`` less ``fee``. A fill on spot makes two."""
+
+    number: int
+    """Grows with each booking of an account."""
+    cause: BookingCause
+    symbol: str
+    asset: str
+    amount: Decimal
+    fee: Decimal
+    balance: Decimal
+    """After it."""
+    time_ns: int
+    fill: FillView | None = None
 
 
 class BalanceView(msgspec.Struct, frozen=True, gc=False):
@@ -353,6 +382,9 @@ class MatchingAccountQueries(Protocol):
 
     def positions(self, account: str) -> list[PositionView]:
         """Return all open positions."""
+
+    def bookings(self, account: str) -> list[BookingView]:
+        """Return the remembered changes of balances, oldest first."""
 
     def listen(self, account: str, listener: Listener) -> Callable[[], None]:
         """Call the listener at once with each event of an account. Returns a function that ends

@@ -17,6 +17,7 @@ from kit.simulator.matching.contract import (
     START_QUOTE,
     BalanceChanged,
     BalanceView,
+    BookingCause,
     MatchingRules,
     OrderChanged,
     OrderEventCause,
@@ -304,8 +305,7 @@ class OrderEngine:
     ) -> None:
         account, ticks, lots = self.accounts[order.account], trade.price_ticks, trade.size_lots
         time_ns = order.updated_ns = self.time_ns
-        order.turnover += ticks * lots
-        contract = book.contract
+        order.turnover, contract = order.turnover + ticks * lots, book.contract
         if contract.is_inverse:
             order.inverse_weight += lots * WEIGHT_SCALE // ticks
         if order.left:
@@ -313,7 +313,7 @@ class OrderEngine:
         else:
             order.status, order.is_final, order.waits = FILLED, True, False
             account.end(order)
-        fee, asset = self.settlement.settle(account, book, order, (is_maker, lots, value))
+        fee, asset, profit = self.settlement.settle(account, book, order, (is_maker, lots, value))
         if book.in_dollars:
             traded = contract.notional(ticks, lots) if contract.is_inverse else value
             account.wallet.volume.add(traded, time_ns)
@@ -330,8 +330,10 @@ class OrderEngine:
             order.turnover,
             order.status,
             order.inverse_weight,
+            profit,
         )
         account.fills.append(fill)
+        account.book(fill)
         if account.listeners:
             self._tell(account, book, order, OrderEventCause.FILLED, fill)
 
@@ -387,12 +389,12 @@ class OrderEngine:
         return BalanceView(account.name, asset, amount_of(total), amount_of(locked))
 
     def _deposit_start(self, account: ExchangeAccount) -> None:
-        """Credit the initial balance of each asset that the account does not have yet."""
-        contracts, wallet = [book.contract for book in self.books.values()], account.wallet
+        """Transfer the initial balance of each asset that the account does not have yet."""
+        contracts = [book.contract for book in self.books.values()]
         traded = {contract.base for contract in contracts}
         paying = {asset for contract in contracts for asset in (contract.quote, contract.settle)}
         for asset in sorted(traded | paying):
-            if asset not in wallet.totals:
+            if asset not in account.wallet.totals:
                 default = START_BASE if asset in traded else START_QUOTE
-                wallet.locked[asset] = 0
-                wallet.totals[asset] = atoms_of(self.rules.start.get(asset, default))
+                start = atoms_of(self.rules.start.get(asset, default))
+                account.credit(BookingCause.TRANSFER, asset, start, self.time_ns)

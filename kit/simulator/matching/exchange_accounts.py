@@ -7,14 +7,18 @@ from decimal import Decimal
 
 from msgspec import structs
 
+from kit.accounting.money import atoms_of
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.listing import Listing
 from kit.simulator.market_events import Instrument, MarketEvent
 from kit.simulator.matching.accounts import ExchangeAccount, ExchangeLedger
+from kit.simulator.matching.bookings import bookings_of
 from kit.simulator.matching.contract import (
     AccountSettings,
     ApiKey,
     BalanceView,
+    BookingCause,
+    BookingView,
     ClientIdScope,
     FillView,
     Listener,
@@ -165,6 +169,16 @@ class ExchangeAccounts:
             for symbol, position in holder.wallet.positions.items()
             if position.size
         ]
+
+    def bookings(self, account: str) -> list[BookingView]:
+        return bookings_of(self._engine.account(account), self._engine.books)
+
+    def transfer(self, account: str, asset: str, amount: Decimal) -> None:
+        """Move an amount into an account, or out of it if it is negative."""
+        with self._happening():
+            holder, engine = self._engine.account(account), self._engine
+            holder.credit(BookingCause.TRANSFER, asset, atoms_of(amount), engine.time_ns)
+            engine.tell_balances(holder, (asset,), "transfer")
 
     def listen(self, account: str, listener: Listener) -> Callable[[], None]:
         listeners = self._engine.account(account).listeners

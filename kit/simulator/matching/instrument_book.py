@@ -132,6 +132,7 @@ class InstrumentBook:
             fill.fee_asset,
             fill.is_maker,
             fill.time_ns,
+            amount_of(fill.profit),
         )
 
     def _average(self, weight: int, lots: int) -> Decimal:

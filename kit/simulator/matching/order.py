@@ -5,7 +5,13 @@ from decimal import Decimal
 import msgspec
 
 from kit.execution.order_types import IMMEDIATE
-from kit.simulator.matching.contract import OrderStatus, OrderTicket, RejectCode, SelfTradeMode
+from kit.simulator.matching.contract import (
+    BookingCause,
+    OrderStatus,
+    OrderTicket,
+    RejectCode,
+    SelfTradeMode,
+)
 
 BACKGROUND = ""
 """The account of the background order flow."""
@@ -76,3 +82,15 @@ class MatchingFill(msgspec.Struct, frozen=True, gc=False):
     turnover: int
     status: OrderStatus
     inverse_weight: int = 0
+    profit: int = 0
+    """Realised in a derivative, in atoms of the asset that settles it."""
+
+
+class MatchingCashFlow(msgspec.Struct, frozen=True, gc=False):
+    """A change of a balance that is no fill, in atoms."""
+
+    cause: BookingCause
+    symbol: str
+    asset: str
+    amount: int
+    time_ns: int

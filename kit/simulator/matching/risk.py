@@ -6,7 +6,7 @@ from kit.accounting.funding import FundingCharge, FundingMark, FundingSchedule
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.listing import DerivativeMark
 from kit.simulator.matching.accounts import ExchangeAccount
-from kit.simulator.matching.contract import RejectCode
+from kit.simulator.matching.contract import BookingCause, RejectCode
 from kit.simulator.matching.engine import OrderEngine
 from kit.simulator.matching.instrument_book import InstrumentBook
 
@@ -63,7 +63,7 @@ class RiskEngine:
         settlement, asset = engine.settlement, book.contract.settle
         position.accrue_funding(book.contract.unit_value(charge.price), charge.rate)
         paid = position.pay_funding()
-        wallet.totals[asset] -= paid
+        account.credit(BookingCause.FUNDING, asset, -paid, engine.time_ns, book.symbol)
         settlement.ledger.background[asset] += paid
         settlement.margin.refresh(wallet, asset)
         engine.tell_balances(account, (asset,), "funding")
@@ -98,7 +98,7 @@ class RiskEngine:
             engine.force(account, book)
         owed = -wallet.totals[asset]
         if owed > 0 and not any(position.size for position in held):
-            wallet.totals[asset] += owed
+            account.credit(BookingCause.LIQUIDATION, asset, owed, engine.time_ns)
             engine.settlement.ledger.background[asset] -= owed
         engine.settlement.margin.refresh(wallet, asset)
         engine.tell_balances(account, (asset,), "liquidation")

@@ -68,11 +68,11 @@ class Settlement:
         book: InstrumentBook,
         order: MatchingOrder,
         fill: tuple[bool, int, int],
-    ) -> tuple[int, str]:
+    ) -> tuple[int, str, int]:
         """Pay a fill, which is (is maker, lots, value in atoms) and is counted in ``order.left``.
-        Return the fee in atoms and its asset."""
+        Return the fee in atoms, its asset, and the realised profit of a derivative."""
         wallet, contract, buys, reserved = account.wallet, book.contract, order.buys, order.locked
-        required = 0
+        required = profit = 0
         if book.is_spot:
             fee, asset = self._spot.settle(wallet, contract, buys, fill)
             if reserved:
@@ -80,13 +80,15 @@ class Settlement:
                     required = self._spot.required(contract, buys, order.ticks, order.left)
                 wallet.locked[contract.quote if buys else contract.base] += required - reserved
         else:
+            before = wallet.totals[contract.settle]
             fee, asset = self.margin.settle(wallet, contract, buys, fill)
+            profit = wallet.totals[asset] - before + fee
             if reserved and order.left:
                 required = self._margin_value(book, order)
             self.margin.resize(wallet, contract, buys, required, reserved)
         order.locked = required
         self.ledger.fees[asset] += fee
-        return fee, asset
+        return fee, asset, profit
 
     def settle_background(self, book: InstrumentBook, buys: bool, lots: int, value: int) -> None:
         """Count a trade of an account with the background order flow. ``buys``: the account."""

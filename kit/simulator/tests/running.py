@@ -9,6 +9,7 @@ from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from kit.base.clock import SystemClock
 from kit.simulator.app import Simulator
+from kit.simulator.control_access import ControlAccess
 from kit.simulator.settings import SimulatorSettings
 from kit.simulator.tests.fakes import FakeExchange
 from tests.support.waiting import WAIT_SECONDS_MAX
@@ -66,10 +67,10 @@ async def quietly(websocket: ClientWebSocketResponse) -> str | None:
 
 @asynccontextmanager
 async def running(
-    world: str = "simulate", exchange=FakeExchange, **fields
+    world: str = "simulate", exchange=FakeExchange, access: ControlAccess | None = None, **fields
 ) -> AsyncIterator[Client]:
     chosen = SimulatorSettings(port=0, start_delay_ms=20, **fields)
-    simulator = Simulator(world, chosen, {"fake": exchange}, SystemClock())
+    simulator = Simulator(world, chosen, {"fake": exchange}, SystemClock(), access)
     await simulator.start("127.0.0.1")
     stopping = asyncio.Event()
     task = asyncio.create_task(simulator.run(stopping))

@@ -223,3 +223,22 @@ async def test_faults_are_listed_cleared_and_rejected_when_wrong():
         assert await client.fault("clock_skew", seconds=-1) == 200
         assert await client.fault("resend", value="many") == 400
         assert await client.fault("drop", venue="other") == 400
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://localhost:3000"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Host": "simulator.example.com"},
+    ],
+)
+async def test_a_web_page_cannot_order_a_fault(headers):
+    async with running() as client:
+        order = {"venue": "fake", "fault": "drop", "symbol": "NEVER"}
+        url = client.base + "/faults"
+        async with client.session.post(url, json=order, headers=headers) as response:
+            assert response.status == 403
+        async with client.session.delete(url, headers=headers) as response:
+            assert response.status == 403
+        assert (await client.json("/faults"))["faults"] == []

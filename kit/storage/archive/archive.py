@@ -60,8 +60,8 @@ class Archive:
     MalformedCopy or MalformedArchive when the record is damaged.
     """
 
-    def __init__(self, database_url: str) -> None:
-        self._database = Database(database_url)
+    def __init__(self, database_url: str, accepts_older_schema: bool = False) -> None:
+        self._database = Database(database_url, accepts_older_schema=accepts_older_schema)
 
     async def close(self) -> None:
         await self._database.close()

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 import numpy as np
-from venuemesh.history.v1 import history_pb2
+from venuemesh.history.v1 import columns_pb2, history_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database
@@ -30,7 +30,7 @@ TIME_LAYOUT = tuple(column for column in LAYOUT if column.name not in ("number",
 """For time bars, whose end follows from their begin: each column costs the server as much as
 reading the row."""
 FIRST_SLICE_NS = 30 * 24 * 60 * 60 * NANOSECONDS_PER_SECOND
-_WRITER = ProtobufWriter("bars", history_pb2.BarColumns, history_pb2.ReadBarsResponse)
+_WRITER = ProtobufWriter("bars", columns_pb2.BarColumns, history_pb2.ReadBarsResponse)
 
 
 class BarSeries(NamedTuple):
@@ -151,7 +151,7 @@ class BarReader:
         for column in BAR_COLUMNS:
             if column not in scaled:
                 columns[column.name] = table.integers(column.name)
-        head = history_pb2.BarColumns(price_scale=price_scale, size_scale=size_scale)
+        head = columns_pb2.BarColumns(price_scale=price_scale, size_scale=size_scale)
         return head.SerializeToString() + _WRITER.body(**columns)
 
     def _not_supported(self, error: Exception) -> NotSupported:

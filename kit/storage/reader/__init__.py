@@ -21,6 +21,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2, history_pb2_grpc
 
 from kit.base import rpc
+from kit.base.access.credentials import from_environment
 from kit.base.cursor import Channel
 from kit.storage.reader.columns import Columns, no_rows, of_bars, of_batch
 
@@ -43,7 +44,7 @@ async def stream(
         symbols=[symbols] if isinstance(symbols, str) else symbols,
         range=history_pb2.TimeRange(start_time_ns=start_ns, end_time_ns=end_ns),
     )
-    async with rpc.channel(address) as connection:
+    async with rpc.channel(address, from_environment()) as connection:
         async for answer in history_pb2_grpc.HistoryStub(connection).Read(request):
             for batch in answer.batches:
                 yield of_batch(batch)
@@ -66,7 +67,7 @@ async def stream_bars(
         range=history_pb2.TimeRange(start_time_ns=start_ns, end_time_ns=end_ns),
         as_of_time_ns=as_of_ns,
     )
-    async with rpc.channel(address) as connection:
+    async with rpc.channel(address, from_environment()) as connection:
         async for answer in history_pb2_grpc.HistoryStub(connection).ReadBars(request):
             yield of_bars(symbol, answer.bars)
 

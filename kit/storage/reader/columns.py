@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from venuemesh.history.v1 import history_pb2
+from venuemesh.history.v1 import columns_pb2
 
 from kit.base.cursor import Channel, channel_name
 from kit.base.numbers import IntColumn, rescale
@@ -104,7 +104,7 @@ def of_batch(batch: Batch) -> Columns:
     return Columns(name, symbols, values, scales)
 
 
-def of_bars(symbol: str, bars: history_pb2.BarColumns) -> Columns:
+def of_bars(symbol: str, bars: columns_pb2.BarColumns) -> Columns:
     """The rows of a message of bars."""
     scale_of = {ColumnKind.PRICE: bars.price_scale, ColumnKind.SIZE: bars.size_scale}
     scale_of[ColumnKind.VALUE] = bars.price_scale + bars.size_scale
@@ -124,7 +124,7 @@ def of_bars(symbol: str, bars: history_pb2.BarColumns) -> Columns:
 def no_rows(channel: Channel | None) -> Columns:
     """No rows of a channel, or with None no bars."""
     if channel is None:
-        return of_bars("", history_pb2.BarColumns())
+        return of_bars("", columns_pb2.BarColumns())
     batch = Batch(channel=channel)
     batch.instruments.add()
     getattr(batch, channel_name(channel)).SetInParent()

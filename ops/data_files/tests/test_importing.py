@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from kit.base.database import migrate
+from kit.base.migration import migrate
 from ops.data_files.tests.files import (
     DAY_MS,
     START_MS,

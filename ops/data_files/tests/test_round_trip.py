@@ -5,7 +5,7 @@ import asyncio
 import pyarrow.parquet as parquet
 import pytest
 
-from kit.base.database import migrate
+from kit.base.migration import migrate
 from ops.cli import main
 from ops.data_files.tests.files import (
     START_MS,

@@ -2,12 +2,19 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from kit.base import settings
+from kit.base.access.certificates import AUTHORITY_FILE, CertificateAuthority, keep_current
+from kit.base.access.settings import TlsSettings
+from kit.base.access.transport import MeshTls
+from kit.base.clock import SystemClock
 from ops.docker.health import ADDRESS_VARIABLE, EXIT_NOT_SERVING, EXIT_SERVING, EXIT_USAGE, main
+from ops.process_files import CERTIFICATE_FILE
 
 
 @pytest.fixture
@@ -54,3 +61,43 @@ def test_without_an_address_it_says_what_is_missing(
     monkeypatch.delenv(ADDRESS_VARIABLE, raising=False)
     assert main([]) == EXIT_USAGE
     assert ADDRESS_VARIABLE in capsys.readouterr().err
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A process "bars" with TLS; the environment has its certificate."""
+    authority = CertificateAuthority(tmp_path, "local", SystemClock())
+    file = tmp_path / CERTIFICATE_FILE
+    keep_current(file, "bars", authority)
+    monkeypatch.setenv("VENUEMESH_TLS_REQUIRED", "true")
+    monkeypatch.setenv("VENUEMESH_TLS_CERTIFICATE_FILE", str(file))
+    monkeypatch.setenv("VENUEMESH_TLS_AUTHORITY_FILE", str(tmp_path / AUTHORITY_FILE))
+    tls = MeshTls(settings.load(TlsSettings, "tls"), SystemClock())
+    with ThreadPoolExecutor(1) as threads:
+        server = grpc.server(threads)
+        health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+        port = server.add_secure_port("127.0.0.1:0", tls.server_credentials())
+        server.start()
+        yield f"127.0.0.1:{port}"
+        server.stop(None).wait()
+
+
+def test_with_tls_it_shows_the_certificate_of_the_process(
+    encrypted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main([encrypted]) == EXIT_SERVING
+    # Another service at the address is not the process.
+    authority = CertificateAuthority(tmp_path, "local", SystemClock())
+    keep_current(tmp_path / "other.pem", "bridge", authority)
+    monkeypatch.setenv("VENUEMESH_TLS_CERTIFICATE_FILE", str(tmp_path / "other.pem"))
+    assert main([encrypted]) == EXIT_NOT_SERVING
+    monkeypatch.setenv("VENUEMESH_TLS_REQUIRED", "false")
+    assert main([encrypted]) == EXIT_NOT_SERVING
+
+
+def test_without_its_certificate_it_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VENUEMESH_TLS_REQUIRED", "true")
+    assert main(["127.0.0.1:1"]) == EXIT_USAGE
+    assert "tls.certificate_file" in capsys.readouterr().err

@@ -1,15 +1,18 @@
 """Command-line arguments become an order."""
 
+from functools import partial
+
 import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from ops.cli import main, parsed
 from ops.errors import OperationsError
 from ops.orders import arguments, groups
 
 
 def content(*words):
-    chosen = arguments.parser().parse_args(["place", "binance", "BTCUSDT", "buy", "0.5", *words])
+    chosen = parsed("order", ["place", "binance", "BTCUSDT", "buy", "0.5", *words])
     return arguments.content(chosen)
 
 
@@ -45,7 +48,7 @@ def test_self_trade_prevention_is_in_orders_and_groups():
     found = content("--self-trade", "cancel-maker")
     assert found.self_trade_prevention == orders_pb2.SELF_TRADE_PREVENTION_CANCEL_MAKER
     words = ["bracket", "binance", "BTCUSDT", "buy", "1", "--stop", "9", "--self-trade", "allow"]
-    members = groups.contents(arguments.parser().parse_args(words)).values()
+    members = groups.contents(parsed("order", words)).values()
     assert {one.self_trade_prevention for one in members} == {
         orders_pb2.SELF_TRADE_PREVENTION_ALLOW
     }
@@ -53,7 +56,7 @@ def test_self_trade_prevention_is_in_orders_and_groups():
 
 def test_a_request_id_is_new_unless_it_is_named():
     given = ["place", "binance", "BTCUSDT", "buy", "1"]
-    parse = arguments.parser().parse_args
+    parse = partial(parsed, "order")
     assert arguments.request_id(parse([*given, "--id", "mine"])) == "mine"
     assert len({arguments.request_id(parse(given)) for _ in range(5)}) == 5
 
@@ -70,9 +73,7 @@ def test_a_request_id_is_new_unless_it_is_named():
     ],
 )
 def test_error_of_a_verb_is_one_line(words, capsys):
-    with pytest.raises(SystemExit) as ended:
-        arguments.parser().parse_args(words)
-    assert ended.value.code == 2
+    assert main(["order", *words]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
@@ -80,7 +81,7 @@ def amended(*words):
     content = orders_pb2.OrderContent(
         symbol="BTCUSDT", size="2", price="100", stop_price="99", post_only=True
     )
-    chosen = arguments.parser().parse_args(["amend", "binance", "ID", *words])
+    chosen = parsed("order", ["amend", "binance", "ID", *words])
     return arguments.amended(orders_pb2.Order(content=content), chosen), content
 
 
@@ -99,6 +100,5 @@ def test_amendment_of_nothing_is_rejected():
 @pytest.mark.parametrize("text", ["-1", "1.5", "x", "18446744073709551616", "\u0661"])
 def test_epoch_that_the_contract_cannot_have_is_wrong_use(text, capsys):
     words = ["cancel", "binance", "ID", "--key", "k", f"--epoch={text}"]
-    with pytest.raises(SystemExit):
-        arguments.parser().parse_args(words)
+    assert main(["order", *words]) == 2
     assert "a whole number from 0 to 18446744073709551615" in capsys.readouterr().err

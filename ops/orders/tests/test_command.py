@@ -1,11 +1,17 @@
 """What ``./venuemesh order`` says when a request fails."""
 
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
+from venuemesh.tradeflow.v1 import trade_flow_pb2
 
+from ops import gateway
+from ops.cli import parsed
 from ops.commands import order
 from ops.errors import OperationsError
+from ops.orders.calls import OrderCalls
+from ops.tables import console
 
 MESH = SimpleNamespace(mesh_id="local", world="simulate", gateway="http://127.0.0.1:1")
 """A mesh whose gateway does not answer."""
@@ -14,11 +20,12 @@ MESH = SimpleNamespace(mesh_id="local", world="simulate", gateway="http://127.0.
 @pytest.fixture
 def failure(tmp_path, monkeypatch):
     """Runs a command that fails, and returns its text."""
-    monkeypatch.setattr(order.state, "read", lambda data: MESH)
+    monkeypatch.setattr(gateway.state, "read", lambda data: MESH)
+    monkeypatch.setattr(gateway.data_folder, "in_use", lambda data: True)
 
     def run(*words):
         with pytest.raises(OperationsError) as caught:
-            order.run([*words, "--data", str(tmp_path)])
+            order.run(parsed("order", [*words, "--data", str(tmp_path)]))
         return str(caught.value)
 
     return run
@@ -41,7 +48,25 @@ def test_order_that_cannot_be_signed_is_one_line(failure, size, reason):
     assert reason in failure("place", "binance", "BTCUSDT", "buy", size)
 
 
+@pytest.mark.parametrize("words", [(), ("--include-protective",)])
+async def test_cancel_all_includes_protective_orders_if_it_is_told_to(words):
+    asked = []
+
+    async def cancel_all(request, **options):
+        asked.append(request)
+        return trade_flow_pb2.CancelAllOrdersResponse()
+
+    chosen = parsed("order", ["cancel-all", "binance", *words])
+    channel = SimpleNamespace(unary_unary=Mock(return_value=cancel_all), unary_stream=Mock())
+    calls = OrderCalls(channel, SimpleNamespace(signs_cancels=False), chosen)
+    async for _ in calls.answers():
+        pass
+    assert [one.include_protective for one in asked] == [bool(words)]
+    assert not asked[0].HasField("approved")
+
+
 def test_brackets_in_texts_of_venues_are_printed():
-    with order._console.capture() as shown:
-        order._console.print("order", "[bold]EOrder[/x]")
+    shown_here = console()
+    with shown_here.capture() as shown:
+        shown_here.print("order", "[bold]EOrder[/x]")
     assert "[bold]EOrder[/x]" in shown.get()

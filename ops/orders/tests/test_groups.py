@@ -4,15 +4,16 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from ops.cli import parsed
 from ops.errors import OperationsError
-from ops.orders import arguments, groups
+from ops.orders import groups
 
 NAMES = orders_pb2.OrderType.Name
 
 
 def contents(verb, *words):
     given = [verb, "binance", "BTCUSDT", "buy", "0.5", "--id", "g", *words]
-    return groups.contents(arguments.parser().parse_args(given))
+    return groups.contents(parsed("order", given))
 
 
 def test_a_bracket_is_an_entry_and_what_closes_it():

@@ -10,8 +10,9 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.execution.approval.signing import MeshScope, statement
 from kit.execution.settings import OrdersSettings
+from ops.cli import parsed
 from ops.errors import OperationsError
-from ops.orders import arguments, signing
+from ops.orders import signing
 
 SCOPE = MeshScope("local", "live")
 KEY = Ed25519PrivateKey.generate()
@@ -43,7 +44,7 @@ def write(file, key, mode=0o600):
 
 
 def signer(data, *words, environment=None):
-    chosen = arguments.parser().parse_args(["cancel", "binance", "ID", *map(str, words)])
+    chosen = parsed("order", ["cancel", "binance", "ID", *map(str, words)])
     return signing.own_signer(chosen, SCOPE, data, OrdersSettings(), environment or {})
 
 

@@ -16,7 +16,7 @@ SOURCES = ("kit", "core", "gateway")
 def made() -> set[str]:
     """The names of all metrics that the processes make."""
     text = "\n".join(file.read_text() for name in SOURCES for file in (ROOT / name).rglob("*.py"))
-    named = re.findall(r'\.(?:counter|gauge)\(\s*"(\w+)"', text)
+    named = re.findall(r'\.(?:counter|gauge|histogram)\(\s*"(\w+)"', text)
     return {f"venuemesh_{name}" for name in named} | set(re.findall(r'"(venuemesh_\w+)"', text))
 
 

@@ -12,6 +12,8 @@ import pytest
 from venuemesh.supervisor.v1 import supervisor_pb2, supervisor_pb2_grpc
 
 from kit.base import rpc
+from kit.base.access.credentials import FixedToken
+from kit.base.access.local_tokens import process_token
 from kit.base.errors import error_info
 from kit.base.settings import MeshSettings
 from ops import ports
@@ -71,6 +73,12 @@ def mesh(tmp_path: Path) -> Mesh:
     pytest.skip(f"no row of free ports from {BASE_PORTS.start} on")
 
 
+def as_registry(mesh: Mesh) -> FixedToken:
+    """What the registry process shows."""
+    data, mesh_id = mesh.options.data, mesh.settings.mesh_id
+    return FixedToken(process_token(data, mesh_id, "registry", "registry"))
+
+
 @asynccontextmanager
 async def opened(mesh: Mesh, folder: Path) -> AsyncIterator[Opened]:
     """A supervisor at work, stopped at the end."""
@@ -79,7 +87,8 @@ async def opened(mesh: Mesh, folder: Path) -> AsyncIterator[Opened]:
         running = group.create_task(watched.supervisor.run())
         await watched.until_running()
         try:
-            async with rpc.channel(f"{LOOPBACK}:{mesh.ports['supervisor']}") as channel:
+            address = f"{LOOPBACK}:{mesh.ports['supervisor']}"
+            async with rpc.channel(address, as_registry(mesh)) as channel:
                 yield Opened(mesh, watched, channel)
         finally:
             watched.supervisor.stop()
@@ -131,7 +140,8 @@ async def test_a_taken_port_is_rejected(mesh: Mesh, tmp_path: Path):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await found.start("one")
         assert error_info(caught.value).reason == "PORT_IN_USE"
-        assert error_info(caught.value).metadata == {"venue": "one", "port": str(port)}
+        metadata = error_info(caught.value).metadata
+        assert (metadata["venue"], metadata["port"]) == ("one", str(port))
         assert "one metrics" in caught.value.details()
         await found.start("one")
         await found.until("one", ProcessState.RUNNING)

@@ -61,6 +61,23 @@ def test_a_large_log_is_set_aside_at_a_start(tmp_path: Path):
     assert (tmp_path / "bars.log.1").stat().st_size == LOG_BYTES_MAX + 1
 
 
+def test_a_large_log_is_set_aside_while_it_is_written(tmp_path: Path):
+    log = ServiceLog(tmp_path, "envoy")
+    with log.open() as file:
+        file.write(b"old\n")
+        file.flush()
+        log.bound()
+        assert log.path.read_bytes() == b"old\n"
+        file.truncate(LOG_BYTES_MAX + 1)
+        log.bound()
+        file.write(b"new\n")
+    assert log.path.read_bytes() == b"new\n"
+    former = tmp_path / "envoy.log.1"
+    assert former.stat().st_size == LOG_BYTES_MAX + 1
+    with former.open("rb") as file:
+        assert file.readline() == b"old\n"
+
+
 def test_the_last_line_is_found_by_its_start(tmp_path: Path):
     log = ServiceLog(tmp_path, "bars")
     assert log.last_line() == ""

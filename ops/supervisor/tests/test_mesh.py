@@ -28,8 +28,9 @@ def names(mesh: Mesh) -> list[str]:
 def test_a_replayed_mesh_is_whole():
     mesh = Mesh(OPTIONS, PORTS, MeshSettings())
     assert names(mesh) == [
-        *("bars", "binance", "bridge", "envoy", "history", "ingest"),
-        *("postgres", "recorder", "registry", "repair", "simulator", "valkey"),
+        *("advisor", "audit", "bars", "binance", "bridge", "detector"),
+        *("envoy", "history", "ingest", "inspector"),
+        *("ledger", "postgres", "recorder", "registry", "repair", "simulator", "valkey"),
     ]
     variables = mesh.environment()
     assert (
@@ -75,7 +76,7 @@ def test_a_store_that_was_named_is_not_started(
     mesh = Mesh(OPTIONS, PORTS, settings)
     assert absent not in names(mesh)
     assert absent not in mesh.own_ports()
-    assert mesh.environment()[variable] == value
+    assert mesh.stores.environment("recorder")[variable] == value
 
 
 def test_a_venue_may_have_two_processes():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.base.database import migrate
+from kit.base.migration import migrate
 from kit.base.settings import MeshSettings
 from ops import ports
 from ops.errors import OperationsError
@@ -60,7 +60,7 @@ def test_a_record_is_played_instead_of_the_venue(tmp_path):
     assert reported == {
         "PORT": str(PORTS["binance"]),
         "VENUE": "binance",
-        "DATABASE_URL": f"postgresql://postgres@127.0.0.1:{PORTS['record']}/venuemesh",
+        "DATABASE_URL": f"postgresql://venuemesh_reader@127.0.0.1:{PORTS['record']}/venuemesh",
         "FROM_TIME": "",
         "TO_TIME": "9",
         "SYMBOLS": "A,B",

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from ops.embedded.server_command import ServerCommand
 from ops.errors import OperationsError
+from ops.supervisor import logs, supervisor
 from ops.supervisor.child import ProcessState
+from ops.supervisor.mesh import ROOT
 from ops.supervisor.service_spec import ServiceSpec, StopStage
 from ops.supervisor.tests.helpers import (
     SECONDS_MAX,
@@ -22,6 +25,7 @@ from ops.supervisor.tests.helpers import (
     trapping,
     wait_for_end,
 )
+from tests.support.waiting import until
 
 
 @asynccontextmanager
@@ -48,6 +52,23 @@ async def test_a_killed_service_is_restarted(tmp_path: Path):
     assert a.state is ProcessState.STOPPED
 
 
+async def test_the_logs_of_running_services_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(supervisor, "LOG_INTERVAL_S", 0.01)
+    monkeypatch.setattr(logs, "LOG_BYTES_MAX", 1_000)
+    former = tmp_path / "a.log.1"
+    script = "while :; do echo a line of a service; sleep 0.001; done"
+    async with running(tmp_path, service("a", script)) as watched:
+        await watched.until_running()
+        pid = watched.children["a"].pid
+        await until(former.exists)
+        first = former.stat().st_mtime_ns
+        await until(lambda: former.stat().st_mtime_ns != first)
+        assert watched.children["a"].pid == pid
+    assert set(former.read_text().splitlines()) == {"a line of a service"}
+
+
 async def test_a_low_priority_service_and_its_children_have_a_higher_nice_value(tmp_path: Path):
     reported = tmp_path / "reported"
 
@@ -61,6 +82,34 @@ async def test_a_low_priority_service_and_its_children_have_a_higher_nice_value(
         await watched.until_running()
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     assert int(reported.read_text()) == min(ours + 7, 19)
+
+
+async def test_each_start_gets_its_secrets_through_pipes_of_its_own(tmp_path: Path):
+    texts = iter(["first", "second"])
+    reads = (
+        "import os, time; from kit.base.secret_files import read_secret;"
+        " file = os.environ['PASSWORD_FILE'];"
+        " print(read_secret(file), read_secret(file), flush=True); time.sleep(60)"
+    )
+    command = ServerCommand(
+        (sys.executable, "-c", reads),
+        environment={"PYTHONPATH": str(ROOT)},
+        secrets={"PASSWORD_FILE": lambda: next(texts)},
+    )
+    reader = ServiceSpec("reader", command, StopStage.CONSUMERS)
+    async with running(tmp_path, reader, service("other", SLEEPS)) as watched:
+        child, other = watched.children["reader"], watched.children["other"]
+        log = tmp_path / "reader.log"
+        await until(lambda: log.exists() and "first first" in log.read_text())
+        await until(lambda: other.pid is not None)
+        process = Path("/proc") / str(child.pid)
+        assert b"first" not in (process / "cmdline").read_bytes()
+        assert b"first" not in (process / "environ").read_bytes()
+        for pid in (child.pid, other.pid):
+            kinds = [entry.readlink().name for entry in Path(f"/proc/{pid}/fd").iterdir()]
+            assert not [kind for kind in kinds if kind.startswith("pipe:")]
+        os.kill(child.pid, signal.SIGKILL)
+        await until(lambda: log.exists() and "second second" in log.read_text())
 
 
 async def test_a_service_that_ended_is_restarted_and_its_last_line_is_shown(tmp_path: Path):

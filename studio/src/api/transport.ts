@@ -1,10 +1,14 @@
-import type { CallOptions } from "@connectrpc/connect";
-import { createClient } from "@connectrpc/connect";
+import type { CallOptions, Interceptor } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 
+import { Tokens } from "../gen/venuemesh/access/v1/tokens_pb";
 import { Admin } from "../gen/venuemesh/admin/v1/admin_pb";
+import { Audit } from "../gen/venuemesh/audit/v1/audit_pb";
 import { Bars } from "../gen/venuemesh/bars/v1/bars_pb";
+import { Events } from "../gen/venuemesh/events/v1/events_pb";
 import { History } from "../gen/venuemesh/history/v1/history_pb";
+import { Ledger } from "../gen/venuemesh/ledger/v1/ledger_pb";
 import { Live } from "../gen/venuemesh/live/v1/live_pb";
 import { MarketData } from "../gen/venuemesh/marketdata/v1/market_data_pb";
 import { Registry } from "../gen/venuemesh/registry/v1/registry_pb";
@@ -12,9 +16,43 @@ import { Repair } from "../gen/venuemesh/repair/v1/repair_pb";
 import { Approvals } from "../gen/venuemesh/tradeflow/v1/approvals_pb";
 import { TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 
-// The gateway serves Studio too, so the API is at the same origin as the page.
-const transport = createGrpcWebTransport({ baseUrl: "/" });
+let whenUnauthenticated: () => void = () => undefined;
 
+/** Calls this when a call or a stream is refused because nobody is signed in. */
+export function onUnauthenticated(listener: () => void): void {
+  whenUnauthenticated = listener;
+}
+
+/** Says that a call by the session's cookie is meant; a page of another site cannot say it. */
+export const inSession: Interceptor = (next) => async (request) => {
+  request.header.set("x-venuemesh-request", "1");
+  try {
+    const response = await next(request);
+    if (!response.stream) return response;
+    return { ...response, message: noticing(response.message) };
+  } catch (error) {
+    notice(error);
+    throw error;
+  }
+};
+
+async function* noticing<Message>(messages: AsyncIterable<Message>): AsyncIterable<Message> {
+  try {
+    yield* messages;
+  } catch (error) {
+    notice(error);
+    throw error;
+  }
+}
+
+function notice(error: unknown): void {
+  if (ConnectError.from(error).code === Code.Unauthenticated) whenUnauthenticated();
+}
+
+// The gateway serves Studio too, so the API is at the same origin as the page.
+const transport = createGrpcWebTransport({ baseUrl: "/", interceptors: [inSession] });
+
+export const tokens = createClient(Tokens, transport);
 export const registry = createClient(Registry, transport);
 export const live = createClient(Live, transport);
 export const history = createClient(History, transport);
@@ -24,6 +62,9 @@ export const marketData = createClient(MarketData, transport);
 export const admin = createClient(Admin, transport);
 export const tradeFlow = createClient(TradeFlow, transport);
 export const approvals = createClient(Approvals, transport);
+export const ledger = createClient(Ledger, transport);
+export const audit = createClient(Audit, transport);
+export const events = createClient(Events, transport);
 
 /** Many processes serve MarketData and TradeFlow; this header names the venue. */
 export function toVenue(venue: string, signal: AbortSignal): CallOptions {

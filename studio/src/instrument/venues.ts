@@ -1,3 +1,4 @@
+import { allPages } from "../api/pages";
 import { admin, registry, toService } from "../api/transport";
 import { ServiceState } from "../gen/venuemesh/registry/v1/registry_pb";
 import { TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
@@ -16,30 +17,33 @@ const PAUSE_MS = 5_000;
 /** The venues of the mesh, from the registry. */
 export function pollVenues(): Poll<readonly Venue[]> {
   return new Poll(async (signal) => {
-    const { services } = await registry.listServices({ kind: "venue" }, { signal });
-    return services.flatMap(({ instance, status }) =>
-      instance
-        ? [
-            {
-              id: instance.name,
-              serviceId: instance.serviceId,
-              isServing: status?.state === ServiceState.SERVING,
-              takesOrders: instance.grpcServices.includes(TradeFlow.typeName),
-            },
-          ]
-        : [],
+    const pages = await allPages((pageToken) =>
+      registry.listServices({ kind: "venue", pageToken }, { signal }),
     );
+    return pages
+      .flatMap(({ services }) => services)
+      .flatMap(({ instance, status }) =>
+        instance
+          ? [
+              {
+                id: instance.name,
+                serviceId: instance.serviceId,
+                isServing: status?.state === ServiceState.SERVING,
+                takesOrders: instance.grpcServices.includes(TradeFlow.typeName),
+              },
+            ]
+          : [],
+      );
   }, PAUSE_MS);
 }
 
 /** The native symbols that a venue process streams now. */
 export function pollStreamed(serviceId: string): Poll<ReadonlySet<string>> {
   return new Poll(async (signal) => {
-    const { subscriptions } = await admin.listSubscriptions(
-      { serviceId },
-      toService(serviceId, signal),
+    const pages = await allPages((pageToken) =>
+      admin.listSubscriptions({ serviceId, pageToken }, toService(serviceId, signal)),
     );
-    return new Set(subscriptions.map((subscription) => subscription.symbol));
+    return new Set(pages.flatMap(({ subscriptions }) => subscriptions).map(({ symbol }) => symbol));
   }, PAUSE_MS);
 }
 

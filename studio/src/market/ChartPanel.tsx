@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 
 import { failureText } from "../api/failure";
+import type { Fill } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import type { HoleSpan } from "../record/holes";
 import type { Precision } from "../instrument/instruments";
 import type { MarketRoute } from "../route";
@@ -22,6 +23,8 @@ interface ChartPanelProps {
   /** As in IntervalChoice. */
   readonly intervals: readonly Interval[] | undefined;
   readonly holes: readonly HoleSpan[];
+  /** Of all accounts of the venue. */
+  readonly fills: readonly Fill[];
   readonly precision: Precision;
   /** Of sizes. */
   readonly unit: string;
@@ -29,7 +32,7 @@ interface ChartPanelProps {
 
 /** Candles and volume of one interval with its holes. Scrolling loads the past. */
 export function ChartPanel(props: ChartPanelProps) {
-  const { feed, route, intervals, holes, precision, unit } = props;
+  const { feed, route, intervals, holes, fills, precision, unit } = props;
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<CandleChart>(null);
   const [hovered, setHovered] = useState<Hovered>();
@@ -55,6 +58,9 @@ export function ChartPanel(props: ChartPanelProps) {
   useEffect(() => {
     chart.current?.showHoles(holes);
   }, [feed, holes]);
+  useEffect(() => {
+    chart.current?.showFills(fills);
+  }, [feed, fills]);
   const shortcuts = useMemo(() => ({ End: () => chart.current?.scrollToNewest() }), []);
   useShortcuts(shortcuts);
   return (

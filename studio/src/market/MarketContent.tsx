@@ -1,9 +1,11 @@
 import { useEffect, useMemo } from "react";
 
 import { type HoleSpan, pollHoles } from "../record/holes";
+import type { Fill } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import type { Place } from "../instrument/InstrumentPage";
 import { precisionOf } from "../instrument/instruments";
 import { sizeUnit } from "../instrument/sizes";
+import type { Venue } from "../instrument/venues";
 import { go, type MarketRoute } from "../route";
 import { useFrameStore } from "../state/frameStore";
 import { useRunning } from "../state/running";
@@ -12,6 +14,7 @@ import { TopStatus } from "../ui/TopStatus";
 import { BarFeed } from "./barFeed";
 import { chartHoles } from "./chartHoles";
 import { ChartPanel } from "./ChartPanel";
+import { pollFills } from "./fillMarks";
 import { FeedState } from "./FeedState";
 import { GapList } from "./GapList";
 import { InstrumentBar } from "./InstrumentBar";
@@ -44,6 +47,7 @@ export function MarketContent({ route, place }: MarketContentProps) {
   const precision = useMemo(() => precisionOf(instrument), [instrument]);
   const unit = sizeUnit(instrument);
   const holes = useChartHoles(feed);
+  const fills = useFills(venue, symbol);
   useShortcuts(useMemo(() => intervalShortcuts(route), [route]));
   return (
     <main className="market">
@@ -59,8 +63,7 @@ export function MarketContent({ route, place }: MarketContentProps) {
           key={interval}
           feed={bars}
           intervals={useFrameStore(intervals.state)}
-          holes={holes}
-          {...{ route, precision, unit }}
+          {...{ route, holes, fills, precision, unit }}
         />
         <GapList feed={feed} />
       </div>
@@ -68,6 +71,18 @@ export function MarketContent({ route, place }: MarketContentProps) {
       <TapePanel {...{ feed, precision, unit }} />
     </main>
   );
+}
+
+const NO_FILLS: readonly Fill[] = [];
+
+/** What the chart marks. */
+function useFills({ id, serviceId, isServing, takesOrders }: Venue, symbol: string) {
+  const poll = useMemo(
+    () => pollFills({ id, serviceId, isServing, takesOrders }, symbol),
+    [id, serviceId, isServing, takesOrders, symbol],
+  );
+  useRunning(poll);
+  return useFrameStore(poll.state).value ?? NO_FILLS;
 }
 
 /** What the chart shades. */

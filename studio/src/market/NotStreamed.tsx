@@ -1,6 +1,8 @@
 import { useState } from "react";
 
 import { describeFailure, failureText } from "../api/failure";
+import { Admin } from "../gen/venuemesh/admin/v1/admin_pb";
+import { useRefusal } from "../session/refusal";
 import { startStreaming, type Venue } from "../instrument/venues";
 
 interface NotStreamedProps {
@@ -12,6 +14,7 @@ interface NotStreamedProps {
 
 /** Says why there is no data, and offers to subscribe. */
 export function NotStreamed({ venue, symbol, listed }: NotStreamedProps) {
+  const refusal = useRefusal(Admin.method.updateSubscriptions);
   const [answer, setAnswer] = useState("");
   const start = async () => {
     setAnswer("Subscribing …");
@@ -35,6 +38,8 @@ export function NotStreamed({ venue, symbol, listed }: NotStreamedProps) {
       <button
         className="text-button"
         data-testid="start-streaming"
+        title={refusal}
+        disabled={refusal !== undefined}
         onClick={() => {
           void start();
         }}

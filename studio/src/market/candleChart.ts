@@ -2,19 +2,25 @@ import {
   CandlestickSeries,
   ColorType,
   createChart,
+  createSeriesMarkers,
   CrosshairMode,
   HistogramSeries,
   type IChartApi,
   type ISeriesApi,
+  type ISeriesMarkersPluginApi,
   type LogicalRange,
   type MouseEventParams,
+  type SeriesMarker,
+  type Time,
   type UTCTimestamp,
 } from "lightweight-charts";
 
 import type { HoleSpan } from "../record/holes";
 import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
+import type { Fill } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { barTime, barTimes } from "./barTimes";
 import { chartColors } from "./chartColors";
+import { type FillMark, fillMarks, markText } from "./fillMarks";
 import { HolePaint } from "./holePaint";
 import { barSlot, type Interval, intervalSeconds, isIncomplete } from "./intervals";
 
@@ -43,7 +49,9 @@ export class CandleChart {
   readonly #candles: ISeriesApi<"Candlestick">;
   readonly #volume: ISeriesApi<"Histogram">;
   readonly #holes = new HolePaint();
+  readonly #marks: ISeriesMarkersPluginApi<Time>;
   readonly #events: ChartEvents;
+  #fills: readonly Fill[] = [];
   #bars: readonly Bar[] = [];
   /** Of each bar, seconds since the Unix epoch. */
   #times: number[] = [];
@@ -69,6 +77,7 @@ export class CandleChart {
     this.#candles.priceScale().applyOptions({ scaleMargins: { top: 0.08, bottom: 0.24 } });
     this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
     this.#candles.attachPrimitive(this.#holes);
+    this.#marks = createSeriesMarkers(this.#candles, []);
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange(this.#onRange);
     this.#chart.subscribeCrosshairMove(this.#onCrosshair);
   }
@@ -85,6 +94,7 @@ export class CandleChart {
     this.#holes.setBars(bars);
     this.#candles.setData(bars.map((bar, index) => candle(bar, this.#time(index))));
     this.#volume.setData(bars.map((bar, index) => volumeColumn(bar, this.#time(index))));
+    this.showFills(this.#fills);
   }
 
   showOne(bar: Bar, index: number): void {
@@ -92,6 +102,13 @@ export class CandleChart {
     const isEarlier = index < this.#times.length - 1;
     this.#candles.update(candle(bar, this.#time(index)), isEarlier);
     this.#volume.update(volumeColumn(bar, this.#time(index)), isEarlier);
+  }
+
+  /** Marks the bars in which there are fills. */
+  showFills(fills: readonly Fill[]): void {
+    this.#fills = fills;
+    const marks = fillMarks(this.#bars, fills);
+    this.#marks.setMarkers(marks.map((mark) => marker(mark, this.#time(mark.index))));
   }
 
   showHoles(spans: readonly HoleSpan[]): void {
@@ -124,6 +141,14 @@ export class CandleChart {
     const slot = bar && barSlot(bar);
     this.#events.onHover({ slot, hole: this.#holes.spanAt(x), x, y });
   };
+}
+
+/** Buys below their bar, sells above it. */
+function marker(mark: FillMark, time: UTCTimestamp): SeriesMarker<Time> {
+  const side = mark.isBuy
+    ? ({ position: "belowBar", shape: "arrowUp", color: chartColors.up } as const)
+    : ({ position: "aboveBar", shape: "arrowDown", color: chartColors.down } as const);
+  return { ...side, time, text: markText(mark) };
 }
 
 /** A bar without full coverage is hollow. */

@@ -52,7 +52,7 @@ export function timePosition(bars: readonly Bar[], timeNs: bigint): number {
 }
 
 /** Index of the last bar that opens at or before the time; -1 when there is none. */
-function lastOpenIndex(bars: readonly Bar[], timeNs: bigint): number {
+export function lastOpenIndex(bars: readonly Bar[], timeNs: bigint): number {
   let low = 0;
   let high = bars.length;
   while (low < high) {

@@ -1,6 +1,7 @@
 import { useMemo } from "react";
 
 import { failureText } from "../api/failure";
+import { allPages } from "../api/pages";
 import { admin, toService } from "../api/transport";
 import { type Subscription, SubscriptionState } from "../gen/venuemesh/admin/v1/admin_pb";
 import { Channel } from "../gen/venuemesh/common/v1/types_pb";
@@ -55,11 +56,16 @@ interface Detail {
 function pollDetail(serviceId: string, isVenue: boolean): Poll<Detail> {
   return new Poll(async (signal) => {
     const options = toService(serviceId, signal);
-    const [status, listed] = await Promise.all([
+    const [status, pages] = await Promise.all([
       admin.getStatus({ serviceId }, options),
-      isVenue ? admin.listSubscriptions({ serviceId }, options) : undefined,
+      isVenue
+        ? allPages((pageToken) => admin.listSubscriptions({ serviceId, pageToken }, options))
+        : [],
     ]);
-    return { counters: status.counters, subscriptions: listed?.subscriptions ?? [] };
+    return {
+      counters: status.counters,
+      subscriptions: pages.flatMap(({ subscriptions }) => subscriptions),
+    };
   }, PAUSE_MS);
 }
 

@@ -1,7 +1,7 @@
 import { VenueSelect } from "../instrument/VenueSelect";
 import type { Venue } from "../instrument/venues";
 import { OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import { type Account, AccountState } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import { type Account, AccountState } from "../gen/venuemesh/tradeflow/v1/accounts_pb";
 import { go, type OrdersRoute } from "../route";
 import { formatCount } from "../ui/format";
 import { Stat } from "../ui/Stat";

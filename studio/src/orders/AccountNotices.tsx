@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 
-import { type Account, AccountState } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import { type Account, AccountState } from "../gen/venuemesh/tradeflow/v1/accounts_pb";
 import { useFrameStore } from "../state/frameStore";
 import { formatDateTime } from "../ui/format";
 import type { ExecutionFeed } from "./executionFeed";

@@ -1,11 +1,13 @@
 import { type Failure, failureText } from "../api/failure";
+import type { Fill } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { formatDateTime, formatTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
+import { WhyLink } from "../why/WhyLink";
 import { type AccountView, fillKey, FILLS_MAX } from "./accountView";
 import { ColumnHeads, SideMark, Size } from "./OrderCells";
 import { liquidityLabel } from "./labels";
 
-const COLUMNS = ["Time, UTC", "Symbol", "Side", "Size", "Price", "Fee", "As", "Order"];
+const COLUMNS = ["Time, UTC", "Symbol", "Side", "Size", "Price", "Fee", "As", "Order", "Chain"];
 
 interface FillsPanelProps {
   readonly view: AccountView;
@@ -48,6 +50,9 @@ export function FillsPanel({ view: { fills, isKnown }, failure }: FillsPanelProp
                   </td>
                   <td>{liquidityLabel(fill.liquidity)}</td>
                   <td className="id">{fill.clientOrderId || fill.venueOrderId}</td>
+                  <td>
+                    <WhyLink question={{ about: "fill", ...placeOf(fill) }} />
+                  </td>
                 </tr>
               ))}
             </tbody>
@@ -56,4 +61,8 @@ export function FillsPanel({ view: { fills, isKnown }, failure }: FillsPanelProp
       )}
     </Panel>
   );
+}
+
+function placeOf({ venue, account, symbol, fillId }: Fill) {
+  return { venue, account, symbol, fillId };
 }

@@ -2,16 +2,18 @@ import { useMemo } from "react";
 
 import { failureText } from "../api/failure";
 import { type Order, OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import { useRefusal } from "../session/refusal";
 import { useFrameStore } from "../state/frameStore";
 import { formatCount, formatDateTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { type AccountView, orderKey, sortOpen } from "./accountView";
 import { ALL_ORDERS, type CancelState } from "./orderCanceller";
-import { ColumnHeads, ORDER_COLUMNS, OrderCells } from "./OrderCells";
+import { ColumnHeads, ORDER_COLUMNS, OrderCells, OrderWhyLink } from "./OrderCells";
 import { detailText } from "./labels";
 import type { AccountSession } from "./accountSession";
 
-const COLUMNS = [...ORDER_COLUMNS, "Placed, UTC", "Details", "Cancel"];
+const COLUMNS = [...ORDER_COLUMNS, "Placed, UTC", "Details", "Chain", "Cancel"];
 const ROWS_MAX = 200;
 const NO_ID =
   "This order was placed elsewhere without a client order id. Cancel it there, or cancel all.";
@@ -29,6 +31,7 @@ export function OpenOrdersPanel({ view, session, onCancelAll }: OpenOrdersPanelP
   const orders = useMemo(() => sortOpen(view.open, isUnknown).slice(0, ROWS_MAX), [view.open]);
   const count = view.open.length;
   const failure = cancels.failures.get(ALL_ORDERS);
+  const refusal = useRefusal(TradeFlow.method.cancelAllOrders);
   return (
     <Panel
       title="Open orders"
@@ -46,7 +49,8 @@ export function OpenOrdersPanel({ view, session, onCancelAll }: OpenOrdersPanelP
           <button
             className="outline-button"
             data-testid="cancel-all"
-            disabled={count === 0 || cancels.waiting.has(ALL_ORDERS)}
+            title={refusal}
+            disabled={refusal !== undefined || count === 0 || cancels.waiting.has(ALL_ORDERS)}
             onClick={onCancelAll}
           >
             {cancels.waiting.has(ALL_ORDERS) ? "Cancelling …" : "Cancel all …"}
@@ -88,6 +92,7 @@ interface OpenRowProps {
 function OpenRow({ order, cancels, onCancel }: OpenRowProps) {
   const key = orderKey(order);
   const failure = cancels.failures.get(key);
+  const refusal = useRefusal(TradeFlow.method.cancelOrder);
   const isWaiting = cancels.waiting.has(key) || cancels.waiting.has(ALL_ORDERS);
   const { content, clientOrderId, requestId, venueOrderId } = order;
   const detail = failure ? failureText(failure) : detailText(order);
@@ -102,13 +107,16 @@ function OpenRow({ order, cancels, onCancel }: OpenRowProps) {
       <td className={failure ? "detail failed" : "detail"} title={detail}>
         <span>{detail}</span>
       </td>
+      <td>
+        <OrderWhyLink order={order} />
+      </td>
       <td className="act">
         <button
           className="outline-button"
           data-testid="order-cancel"
           aria-label={`Cancel ${content?.symbol ?? ""} ${content?.size ?? ""}`}
-          title={clientOrderId === "" ? NO_ID : "Cancel this order"}
-          disabled={isWaiting || clientOrderId === ""}
+          title={refusal ?? (clientOrderId === "" ? NO_ID : "Cancel this order")}
+          disabled={refusal !== undefined || isWaiting || clientOrderId === ""}
           onClick={onCancel}
         >
           {isWaiting ? "Cancelling …" : "Cancel"}

@@ -1,6 +1,7 @@
 import { Side } from "../gen/venuemesh/common/v1/types_pb";
 import { type Order, OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { shortUnit } from "../instrument/sizes";
+import { WhyLink } from "../why/WhyLink";
 import { flagsText, priceText, sideLabel, stateLabel, typeLabel } from "./labels";
 
 /** What all tables of orders begin with. */
@@ -59,6 +60,15 @@ export function OrderCells({ order }: { readonly order: Order }) {
       <td className="number">{averagePrice || "—"}</td>
     </>
   );
+}
+
+/** A link to the chain of events behind an order. */
+export function OrderWhyLink({ order }: { readonly order: Order }) {
+  const { content, clientOrderId, venueOrderId } = order;
+  const orderId = clientOrderId || venueOrderId;
+  if (!content || orderId === "") return null;
+  const { venue, account } = content;
+  return <WhyLink question={{ about: "order", venue, account, orderId }} />;
 }
 
 /** A size beside its unit. */

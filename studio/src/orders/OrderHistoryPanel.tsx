@@ -2,10 +2,10 @@ import { OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { formatDateTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { type AccountView, ENDED_MAX, orderKey } from "./accountView";
-import { ColumnHeads, ORDER_COLUMNS, OrderCells } from "./OrderCells";
+import { ColumnHeads, ORDER_COLUMNS, OrderCells, OrderWhyLink } from "./OrderCells";
 import { detailText } from "./labels";
 
-const COLUMNS = [...ORDER_COLUMNS, "Ended, UTC", "Why"];
+const COLUMNS = [...ORDER_COLUMNS, "Ended, UTC", "Details", "Chain"];
 
 /** Orders that have ended, the last one first. */
 export function OrderHistoryPanel({ view: { ended, isKnown } }: { readonly view: AccountView }) {
@@ -33,6 +33,9 @@ export function OrderHistoryPanel({ view: { ended, isKnown } }: { readonly view:
                   <td>{formatDateTime(order.updatedTimeNs)}</td>
                   <td className="detail" title={detailText(order)}>
                     <span>{detailText(order)}</span>
+                  </td>
+                  <td>
+                    <OrderWhyLink order={order} />
                   </td>
                 </tr>
               ))}

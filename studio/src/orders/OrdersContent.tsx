@@ -1,7 +1,7 @@
 import { useState } from "react";
 
 import type { Venue } from "../instrument/venues";
-import type { Account } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import type { Account } from "../gen/venuemesh/tradeflow/v1/accounts_pb";
 import type { OrdersRoute } from "../route";
 import { useFrameStore } from "../state/frameStore";
 import { type Polled, polledState } from "../state/poll";

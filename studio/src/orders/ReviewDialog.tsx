@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 
 import type { Instrument } from "../gen/venuemesh/common/v1/types_pb";
-import type { Account } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import type { Account } from "../gen/venuemesh/tradeflow/v1/accounts_pb";
 import { notionalText } from "../instrument/sizes";
 import { useFrameStore } from "../state/frameStore";
 import { closeDialog, Dialog } from "../ui/Dialog";

@@ -3,7 +3,9 @@ import { useState } from "react";
 import type { Venue } from "../instrument/venues";
 import { sizeUnit } from "../instrument/sizes";
 import { SymbolPicker } from "../instrument/SymbolPicker";
-import type { Account } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import type { Account } from "../gen/venuemesh/tradeflow/v1/accounts_pb";
+import { TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import { useRefusal } from "../session/refusal";
 import { useFrameStore } from "../state/frameStore";
 import { Panel } from "../ui/Panel";
 import { linkedOrders } from "./group";
@@ -24,6 +26,16 @@ interface TicketPanelProps {
 /** The order form. Without an approver, a note that orders cannot be placed here. */
 export function TicketPanel(props: TicketPanelProps) {
   const approver = useFrameStore(props.placer.approver);
+  const refusal = useRefusal(TradeFlow.method.placeOrder);
+  if (refusal !== undefined) {
+    return (
+      <Panel title="New order" className="ticket">
+        <p className="empty" data-testid="role-missing">
+          {refusal}
+        </p>
+      </Panel>
+    );
+  }
   if (!mayPlace(approver, props.account)) {
     return (
       <Panel title="New order" className="ticket">

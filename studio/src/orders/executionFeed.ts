@@ -6,8 +6,8 @@ import { CONNECTING, follow, type StreamState } from "../api/stream";
 import { ofVenue, toVenue, tradeFlow } from "../api/transport";
 import type { Cursor } from "../gen/venuemesh/common/v1/types_pb";
 import type { Fill, Order } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import type { Account } from "../gen/venuemesh/tradeflow/v1/accounts_pb";
 import type {
-  Account,
   StreamExecutionsResponse,
   TradeFlow,
 } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";

@@ -18,6 +18,7 @@ import {
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import type { ApprovedOrder } from "../gen/venuemesh/tradeflow/v1/signed_pb";
 import {
+  type CancelAllOrdersRequest,
   type CancelOrderRequest,
   type PlaceOrderRequest,
   type StreamExecutionsRequest,
@@ -36,6 +37,7 @@ export class FakeTradeFlow {
   readonly placed: PlaceOrderRequest[] = [];
   readonly groups: PlaceOrderGroupRequest[] = [];
   readonly cancelled: CancelOrderRequest[] = [];
+  readonly cancelledAll: CancelAllOrdersRequest[] = [];
   /** The first events of the next streams. */
   firstEvents: StreamedEvent[][] = [];
   fills: MessageInitShape<typeof FillSchema>[] = [];
@@ -77,7 +79,10 @@ export class FakeTradeFlow {
         this.cancelled.push(request);
         return { order: this.onCancel(request) };
       },
-      cancelAllOrders: () => ({ orders: [...this.orders.values()] }),
+      cancelAllOrders: (request) => {
+        this.cancelledAll.push(request);
+        return { orders: [...this.orders.values()] };
+      },
     });
   });
   readonly tradeFlow = createClient(TradeFlow, this.#transport);

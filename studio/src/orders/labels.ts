@@ -11,7 +11,7 @@ import {
   RejectReason,
   TimeInForce,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import { AccountState } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import { AccountState } from "../gen/venuemesh/tradeflow/v1/accounts_pb";
 
 const STATES: Record<OrderState, string> = {
   [OrderState.UNSPECIFIED]: "unspecified",

@@ -9,6 +9,9 @@ import {
   OrderType,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { Operation } from "../gen/venuemesh/tradeflow/v1/signed_pb";
+import { Role } from "../gen/venuemesh/access/v1/access_pb";
+import { TokenSchema } from "../gen/venuemesh/access/v1/tokens_pb";
+import { session } from "../session/session";
 import { ALL_ORDERS, OrderCanceller } from "./orderCanceller";
 import { FakeTradeFlow, apiError } from "./fakeTradeFlow";
 
@@ -27,6 +30,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  session.caller.set(undefined);
   vi.unstubAllGlobals();
 });
 
@@ -82,6 +86,18 @@ test("without an approver the cancel is sent without an approval", async () => {
   await cancelling.cancel(exit);
   expect(server.cancelled).toHaveLength(1);
   expect(server.cancelled[0]?.approved).toBeUndefined();
+});
+
+test("to cancel all includes protective orders for an operator only", async () => {
+  for (const [role, included] of [
+    [Role.TRADER, false],
+    [Role.OPERATOR, true],
+    [Role.ADMIN, true],
+  ] as const) {
+    session.caller.set(create(TokenSchema, { roles: [role] }));
+    await cancelling.cancelAll();
+    expect(server.cancelledAll.at(-1)?.includeProtective).toBe(included);
+  }
 });
 
 test("all are cancelled with one call", async () => {

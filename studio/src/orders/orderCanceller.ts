@@ -1,6 +1,8 @@
 import { describeFailure, type Failure } from "../api/failure";
 import { GroupRole, type Order, OrderType } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { Operation } from "../gen/venuemesh/tradeflow/v1/signed_pb";
+import { isOperator } from "../session/refusal";
+import { session } from "../session/session";
 import { FrameStore } from "../state/frameStore";
 import { orderKey } from "./accountView";
 import { OrderCalls, type OrderClients } from "./orderCalls";
@@ -50,12 +52,13 @@ export class OrderCanceller {
 
   /**
    * Cancels all open orders, also those that were placed elsewhere. Without an approver for this
-   * account, protective orders stay open.
+   * account, protective orders stay open unless the caller is an operator.
    */
   async cancelAll(): Promise<void> {
     await this.#ask(ALL_ORDERS, async (client, options) => {
       const request = {
         ...this.#accountKey(),
+        includeProtective: isOperator(session.caller.latest),
         ...(await this.#approval(Operation.CANCEL_ALL, "", "")),
       };
       const { orders, leftOpen } = await client.cancelAllOrders(request, options);
@@ -96,7 +99,7 @@ export class OrderCanceller {
   }
 }
 
-/** Whether an order limits a loss. Cancelling it needs an approval. */
+/** Whether an order limits a loss. Cancelling it needs an approval or the role operator. */
 function isProtective({ content }: Order): boolean {
   if (!content) return false;
   return (

@@ -9,7 +9,7 @@ import {
   OrderSchema,
   OrderState,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import { AccountSchema } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import { AccountSchema } from "../gen/venuemesh/tradeflow/v1/accounts_pb";
 import { accepted, FakeTradeFlow, apiError } from "./fakeTradeFlow";
 import { groupText, linkedOrders } from "./group";
 import { mayPlace, OrderPlacer } from "./orderPlacer";

@@ -8,7 +8,7 @@ import {
   OrderContentSchema,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import type { ApprovedOrder } from "../gen/venuemesh/tradeflow/v1/signed_pb";
-import type { Account } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import type { Account } from "../gen/venuemesh/tradeflow/v1/accounts_pb";
 import { FrameStore } from "../state/frameStore";
 import { grouped, groupText } from "./group";
 import { OrderCalls, type OrderClients } from "./orderCalls";

@@ -1,6 +1,8 @@
 import { useState } from "react";
 
 import type { Polled } from "../state/poll";
+import { Repair } from "../gen/venuemesh/repair/v1/repair_pb";
+import { useRefusal } from "../session/refusal";
 import { useFrameStore } from "../state/frameStore";
 import { formatCount } from "../ui/format";
 import { Icon } from "../ui/Icon";
@@ -15,7 +17,7 @@ import {
   tradeCountText,
 } from "./holes";
 import { hasEnded, type RepairFeed } from "./repairs";
-import { EmptyPanel } from "./EmptyPanel";
+import { EmptyPanel } from "../ui/EmptyPanel";
 
 const COLUMNS = ["State", "From – to, UTC", "Length", "Missing", "Why", "Details", ""];
 /** Rows on the page. Select a day to see others. */
@@ -121,6 +123,7 @@ interface HoleRowProps {
 }
 
 function HoleRow({ span, isBusy, onRepair }: HoleRowProps) {
+  const refusal = useRefusal(Repair.method.startRepair);
   const canBeRepaired = span.look === "open" || span.look === "unavailable";
   return (
     <tr data-testid="hole-row" data-state={span.look}>
@@ -137,7 +140,12 @@ function HoleRow({ span, isBusy, onRepair }: HoleRowProps) {
       </td>
       <td className="act">
         {canBeRepaired && (
-          <button className="outline-button" disabled={isBusy} onClick={onRepair}>
+          <button
+            className="outline-button"
+            title={refusal}
+            disabled={refusal !== undefined || isBusy}
+            onClick={onRepair}
+          >
             Repair
           </button>
         )}

@@ -5,7 +5,7 @@ import type { Polled } from "../state/poll";
 import { formatCount, formatDateTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { Stat } from "../ui/Stat";
-import { EmptyPanel } from "./EmptyPanel";
+import { EmptyPanel } from "../ui/EmptyPanel";
 import { byWindow, nearestPoint, qualityFloor, qualityPoints, scoreText } from "./quality";
 
 interface QualityPanelProps {

@@ -1,5 +1,6 @@
 import { failureText } from "../api/failure";
-import { type RepairJob, RepairState } from "../gen/venuemesh/repair/v1/repair_pb";
+import { Repair, type RepairJob, RepairState } from "../gen/venuemesh/repair/v1/repair_pb";
+import { useRefusal } from "../session/refusal";
 import { useFrameStore } from "../state/frameStore";
 import { formatCount } from "../ui/format";
 import { Panel } from "../ui/Panel";
@@ -16,6 +17,7 @@ interface RepairPanelProps {
 export function RepairPanel({ feed, chosenDayNs }: RepairPanelProps) {
   const job = useFrameStore(feed.current);
   const { isWaiting, failure } = useFrameStore(feed.asked);
+  const refusal = useRefusal(Repair.method.startRepair);
   const isBusy = isWaiting || (job !== undefined && !hasEnded(job));
   const range =
     chosenDayNs === undefined
@@ -29,7 +31,8 @@ export function RepairPanel({ feed, chosenDayNs }: RepairPanelProps) {
         <button
           className="text-button"
           data-testid="repair-start"
-          disabled={isBusy}
+          title={refusal}
+          disabled={refusal !== undefined || isBusy}
           onClick={() => {
             void feed.begin(range);
           }}
@@ -58,6 +61,7 @@ export function RepairPanel({ feed, chosenDayNs }: RepairPanelProps) {
 function JobProgress({ job, feed }: { readonly job: RepairJob; readonly feed: RepairFeed }) {
   const stream = useFrameStore(feed.stream);
   const { isWaiting } = useFrameStore(feed.asked);
+  const refusal = useRefusal(Repair.method.cancelRepair);
   const part = progressOf(job);
   const isLost = stream?.phase === "reconnecting" || stream?.phase === "error";
   return (
@@ -69,7 +73,8 @@ function JobProgress({ job, feed }: { readonly job: RepairJob; readonly feed: Re
           <button
             className="outline-button"
             data-testid="repair-cancel"
-            disabled={isWaiting}
+            title={refusal}
+            disabled={refusal !== undefined || isWaiting}
             onClick={() => {
               void feed.cancel(job);
             }}

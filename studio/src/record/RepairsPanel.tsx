@@ -3,7 +3,7 @@ import type { Polled } from "../state/poll";
 import { formatCount, formatDateTime, formatMillis } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { JobState } from "./RepairPanel";
-import { EmptyPanel } from "./EmptyPanel";
+import { EmptyPanel } from "../ui/EmptyPanel";
 
 const COLUMNS = ["Started, UTC", "State", "Holes", "Trades", "Took"];
 const ROWS_MAX = 100;

@@ -1,3 +1,4 @@
+import { allPages } from "../api/pages";
 import { history } from "../api/transport";
 import type { DayCoverage, Quality } from "../gen/venuemesh/history/v1/history_pb";
 import { Poll } from "../state/poll";
@@ -16,8 +17,10 @@ export function pollCoverage(
 ): Poll<readonly DayCoverage[]> {
   const range = { startTimeNs: calendarStart(lastDayNs), endTimeNs: lastDayNs + DAY_NS };
   return new Poll(async (signal) => {
-    const { days } = await history.listCoverage({ venue, symbol, range }, { signal });
-    return days;
+    const pages = await allPages((pageToken) =>
+      history.listCoverage({ venue, symbol, range, pageToken }, { signal }),
+    );
+    return pages.flatMap(({ days }) => days);
   }, PAUSE_MS);
 }
 

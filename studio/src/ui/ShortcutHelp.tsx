@@ -8,6 +8,8 @@ const SHORTCUTS: readonly [string, string][] = [
   ["m", "Market"],
   ["d", "Data"],
   ["o", "Orders"],
+  ["c", "Capital"],
+  ["w", "Why"],
   ["s", "Mesh (services)"],
   ["?", "This help"],
   ["Esc", "Close"],

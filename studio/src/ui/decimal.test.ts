@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
 import {
+  add,
   alignDecimals,
   compare,
   decimalPlaces,
@@ -8,7 +9,9 @@ import {
   multiply,
   parseDecimal,
   ratioText,
+  signOf,
   subtract,
+  sumText,
 } from "./decimal";
 
 test.each([
@@ -45,6 +48,13 @@ test("differences and comparison across scales are exact", () => {
   expect(formatScaled(spread)).toBe("0.20");
   expect(compare(parseDecimal("1.10"), parseDecimal("1.1"))).toBe(0);
   expect(compare(parseDecimal("1.09"), parseDecimal("1.1"))).toBe(-1);
+});
+
+test("sums are exact, and have no zeros at their end", () => {
+  expect(formatScaled(add(parseDecimal("0.1"), parseDecimal("0.20")))).toBe("0.30");
+  expect(sumText(["0.1", "0.20", "-0.000000000000000001"])).toBe("0.299999999999999999");
+  expect([sumText([]), sumText(["1.50", "-1.5"])]).toEqual(["0", "0"]);
+  expect(["-0.01", "0.00", "7"].map(signOf)).toEqual([-1, 0, 1]);
 });
 
 test("products are exact", () => {

@@ -37,6 +37,23 @@ export function rescale({ value, scale }: Scaled, wanted: number): bigint {
   return value * 10n ** BigInt(wanted - scale);
 }
 
+export function add(left: Scaled, right: Scaled): Scaled {
+  const scale = Math.max(left.scale, right.scale);
+  return { value: rescale(left, scale) + rescale(right, scale), scale };
+}
+
+/** The sum of decimal texts, without zeros at its end. */
+export function sumText(texts: readonly string[]): string {
+  const sum = texts.map(parseDecimal).reduce(add, { value: 0n, scale: 0 });
+  return alignDecimals(formatScaled(sum), 0);
+}
+
+/** Below 0, 0 or above 0. */
+export function signOf(text: string): number {
+  const { value } = parseDecimal(text);
+  return value === 0n ? 0 : value < 0n ? -1 : 1;
+}
+
 export function subtract(left: Scaled, right: Scaled): Scaled {
   const scale = Math.max(left.scale, right.scale);
   return { value: rescale(left, scale) - rescale(right, scale), scale };

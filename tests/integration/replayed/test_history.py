@@ -6,6 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from kit.base.access.credentials import TOKEN_VARIABLE
 from kit.storage.reader import read_bars, read_book, read_trades
 from tests.integration.mesh import SYMBOL, VENUE
 
@@ -13,6 +14,12 @@ pytestmark = pytest.mark.integration
 
 BOOK = f"/v1/history/{VENUE}/{SYMBOL}/book?depth=5000"
 BID = 1
+
+
+@pytest.fixture(autouse=True)
+def token_of_programs(replayed, monkeypatch):
+    """Programs that read the record find their token in the environment."""
+    monkeypatch.setenv(TOKEN_VARIABLE, replayed.token)
 
 
 def get(mesh, path):

@@ -29,7 +29,7 @@ def test_a_subscriber_receives_each_trade_once(first_run):
 def test_ctrl_c_ends_everything(first_run):
     assert first_run.exit_code == 0
     assert first_run.leftovers == {}
-    assert not (first_run.data / "state.json").exists()
+    assert not first_run.left_a_state
 
 
 def test_a_second_start_loses_and_doubles_nothing(first_run, simulated):

@@ -46,7 +46,11 @@ def test_a_stream_over_grpc_web(simulated):
 def web_call(mesh, method, request):
     """Open a gRPC-web call, as a browser does."""
     payload = request.SerializeToString()
-    headers = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
+    headers = {
+        "authorization": f"Bearer {mesh.token}",
+        "content-type": "application/grpc-web+proto",
+        "x-grpc-web": "1",
+    }
     url = f"http://{mesh.gateway}/{method}"
     body = struct.pack(">BI", 0, len(payload)) + payload
     called = urllib.request.Request(url, body, headers)
@@ -65,12 +69,15 @@ def studio(simulated):
     return studio_of(simulated)
 
 
-def test_the_index_page_loads(studio):
-    with urllib.request.urlopen(studio, timeout=CALL_SECONDS_MAX) as response:
+def test_the_index_page_loads(simulated, studio):
+    shown = {"Authorization": f"Bearer {simulated.token}"}
+    index = urllib.request.Request(studio, headers=shown)
+    with urllib.request.urlopen(index, timeout=CALL_SECONDS_MAX) as response:
         html = response.read().decode()
     assert '<div id="root">' in html
     script = html.partition('src="/')[2].partition('"')[0]
-    with urllib.request.urlopen(studio + script, timeout=CALL_SECONDS_MAX) as response:
+    loaded = urllib.request.Request(studio + script, headers=shown)
+    with urllib.request.urlopen(loaded, timeout=CALL_SECONDS_MAX) as response:
         assert "javascript" in response.headers["Content-Type"]
 
 

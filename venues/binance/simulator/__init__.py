@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from kit.simulator.dialect import ConnectionRules, Dialect
 from kit.simulator.exchange.rest import ApiErrors, RestApi, Route
 from kit.simulator.market import INSTRUMENTS as SPOT_INSTRUMENTS
-from venues.binance.simulator import private_rest, rest
+from venues.binance.simulator import cash_flows, private_rest, rest
 from venues.binance.simulator.authentication import (
     FUTURES_MATCHING_RULES,
     SPOT_MATCHING_RULES,
@@ -80,6 +80,7 @@ def binance_spot() -> Dialect:
     streams, messages, orders = BinanceStreamRegistry(), BinanceSpotMessages(), BinanceSpotOrders()
     limits = BinanceRateLimits(SPOT_WEIGHT_MAX, SPOT_ORDER_LIMITS)
     calls = private_rest.spot_routes(orders)
+    routes = rest.spot_routes(messages, limits) | calls | cash_flows.spot_routes()
     methods = {name: calls[path] for name, path in SPOT_METHODS.items()}
     events = spot_event_rows(lambda: orders.cancel_id)
     api = BinanceWebsocketApi("/ws-api/v3", methods, limits, SPOT_ERRORS, events)
@@ -94,7 +95,7 @@ def binance_spot() -> Dialect:
         faults=SPOT_FAULTS,
         list=spot_listing,
         encode=BinanceEncoder(streams, messages).encode,
-        answer=_rest_api(rest.spot_routes(messages, limits) | calls, SPOT_ERRORS, limits).answer,
+        answer=_rest_api(routes, SPOT_ERRORS, limits).answer,
         open=websocket.open,
         receive=websocket.receive,
         path_of=api.path_of,
@@ -112,6 +113,7 @@ def binance_futures() -> Dialect:
     api = BinanceWebsocketApi("/ws-fapi/v1", methods, limits, FUTURES_ERRORS)
     websocket = BinanceWebsocket(streams, api, listen_keys)
     routes = rest.futures_routes(messages, limits) | calls | listen_keys.routes()
+    routes |= cash_flows.futures_routes()
     return Dialect(
         hosts=FUTURES_HOSTS,
         rules=FUTURES_RULES,

@@ -192,10 +192,11 @@ def fill_row(fill: FillView) -> Row:
 
 
 def futures_fill_row(fill: FillView) -> Row:
-    """A fill of ``userTrades``. The profit that it realized is not known."""
+    """A fill of ``userTrades``."""
     ticket = fill.order.ticket
     sides = {"side": side_of(ticket), "buyer": ticket.buys, "maker": fill.is_maker}
-    return _fill_row(fill, plain_number) | sides | {"positionSide": "BOTH", "realizedPnl": "0"}
+    profit = {"positionSide": "BOTH", "realizedPnl": plain_number(fill.profit)}
+    return _fill_row(fill, plain_number) | sides | profit
 
 
 def is_conditional(order: OrderView) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from kit.simulator.dialect import ConnectionRules, Dialect, RestResponse
 from kit.simulator.exchange.rest import RestApi
 from kit.simulator.exchange.streams import StreamRegistry
-from venues.bybit.simulator import private_rest, rest
+from venues.bybit.simulator import cash_flows, private_rest, rest
 from venues.bybit.simulator.authentication import MATCHING_RULES, authenticate
 from venues.bybit.simulator.capture import capture_reader
 from venues.bybit.simulator.encode import BookTopic, BybitEncoder
@@ -35,7 +35,7 @@ def bybit_spot() -> Dialect:
         return encoder.book(streams.get(f"orderbook.{depth}.{symbol}"))
 
     rest_api = RestApi(
-        routes={**rest.routes(book_of), **private_rest.routes(orders)},
+        routes={**rest.routes(book_of), **private_rest.routes(orders), **cash_flows.routes()},
         errors=ERRORS,
         accept=rest.accept,
         reject=rest.reject,

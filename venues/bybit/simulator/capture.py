@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from kit.simulator.dialect import RESPONSE, UNKNOWN, Channel, Frame
-from kit.simulator.exchange.capture import CaptureReader, Parser
+from kit.simulator.exchange.capture_reader import CaptureReader, Parser
 from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import ExchangeBookSnapshot
 from venues.bybit import parse

@@ -82,7 +82,7 @@ class _Queries:
     def open_orders(self, call: ApiCall) -> Row:
         """Those that are open; by an id, and with ``openOnly=1``, the newest that are done too."""
         if not is_spot(call):
-            return _page(call, [])
+            return page_of(call, [])
         named = bool(call.text("orderId") or call.text("orderLinkId"))
         if named or call.text("openOnly", "0") == "1":
             done = [one for one in _orders(call) if one.is_final][:CLOSED_ORDERS_MAX]
@@ -94,8 +94,8 @@ class _Queries:
 
     def order_history(self, call: ApiCall) -> Row:
         if not is_spot(call):
-            return _page(call, [])
-        start_ns, end_ns = _span_ns(call)
+            return page_of(call, [])
+        start_ns, end_ns = span_ns(call)
         found = [one for one in _orders(call) if one.is_final]
         return self._order_page(
             call, [one for one in found if start_ns <= one.created_ns <= end_ns]
@@ -103,8 +103,8 @@ class _Queries:
 
     def executions(self, call: ApiCall) -> Row:
         if not is_spot(call) or call.text("execType", "Trade") != "Trade":
-            return _page(call, [])
-        start_ns, end_ns = _span_ns(call)
+            return page_of(call, [])
+        start_ns, end_ns = span_ns(call)
         chosen = _named(call)
         fills = [
             fill
@@ -112,14 +112,14 @@ class _Queries:
             if fill.time_ns <= end_ns and (chosen is None or fill.order.order_id == chosen)
         ]
         limit = call.limit(EXECUTIONS_DEFAULT, EXECUTIONS_MAX)
-        page = page_after(fills, _fill_mark, _cursor(call), limit)
+        page = page_after(fills, _fill_mark, cursor_of(call), limit)
         rows = [
             (_fill_mark(one), execution_row(one, self._orders.stop_type(one.order))) for one in page
         ]
-        return _page(call, rows)
+        return page_of(call, rows)
 
     def _order_page(self, call: ApiCall, found: Iterable[OrderView]) -> Row:
-        before = order_number(_cursor(call))
+        before = order_number(cursor_of(call))
         wanted, status = call.text("orderFilter"), call.text("orderStatus")
         chosen = [
             one
@@ -136,7 +136,7 @@ class _Queries:
             )
             for one in chosen
         ]
-        return _page(call, rows)
+        return page_of(call, rows)
 
 
 def rate_headers(route: Route, call: ApiCall) -> Mapping[str, str]:
@@ -144,7 +144,7 @@ def rate_headers(route: Route, call: ApiCall) -> Mapping[str, str]:
     return RATE_HEADERS if route.signed else {}
 
 
-def _page(call: ApiCall, rows: Sequence[tuple[str, Row]]) -> Row:
+def page_of(call: ApiCall, rows: Sequence[tuple[str, Row]]) -> Row:
     """Rows, and the cursor of the next page."""
     marks = [f"{mark}%3A{mark}" for mark, _ in rows]
     cursor = f"{marks[0]}%2C{marks[-1]}" if marks else ""
@@ -152,12 +152,12 @@ def _page(call: ApiCall, rows: Sequence[tuple[str, Row]]) -> Row:
     return {"nextPageCursor": cursor, "category": category, "list": [row for _, row in rows]}
 
 
-def _cursor(call: ApiCall) -> str:
+def cursor_of(call: ApiCall) -> str:
     """The mark of the row that the page follows; empty: it is the first page."""
     return call.text("cursor").rpartition(",")[2].partition(":")[0]
 
 
-def _span_ns(call: ApiCall) -> tuple[int, int]:
+def span_ns(call: ApiCall) -> tuple[int, int]:
     start_ms, end_ms = call.integer("startTime", 0), call.integer("endTime", TIME_END_MS)
     return start_ms * NANOSECONDS_PER_MILLISECOND, end_ms * NANOSECONDS_PER_MILLISECOND
 

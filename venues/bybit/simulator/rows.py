@@ -129,8 +129,8 @@ def order_row(order: OrderView, fills: Sequence[FillView], stop_type: str) -> Ro
         "smpType": SELF_TRADES[ticket.self_trade or SelfTradeMode.ALLOW],
         "smpGroup": 0,
         "smpOrderId": "",
-        "createdTime": _milliseconds(order.created_ns),
-        "updatedTime": _milliseconds(order.updated_ns),
+        "createdTime": milliseconds(order.created_ns),
+        "updatedTime": milliseconds(order.updated_ns),
         "cumFeeDetail": paid,
     }
 
@@ -155,7 +155,7 @@ def execution_row(fill: FillView, stop_type: str) -> Row:
         "execQty": plain(fill.size),
         "execType": "Trade",
         "execValue": plain(value),
-        "execTime": _milliseconds(fill.time_ns),
+        "execTime": milliseconds(fill.time_ns),
         "feeCurrency": fill.fee_asset,
         "isMaker": fill.is_maker,
         "feeRate": plain((fill.fee / paid_on).quantize(RATE_STEP)) if paid_on else "0",
@@ -254,5 +254,5 @@ def user_id(account: str) -> int:
     return 10_000_000 + int.from_bytes(hashlib.sha256(account.encode()).digest()[:3], "big")
 
 
-def _milliseconds(time_ns: int) -> str:
+def milliseconds(time_ns: int) -> str:
     return str(time_ns // NANOSECONDS_PER_MILLISECOND)

@@ -64,8 +64,8 @@ class Connector:
         self.feed_handler = FeedHandler.of(made, meter, clock)
         self.hub = self.feed_handler.hub
         self.subscriptions = self.feed_handler.subscriptions
-        assert made.source is not None
-        feed = made.source.feed(self.feed_handler.row_publisher, clock)
+        assert made.row_feed is not None
+        feed = made.row_feed.feed(self.feed_handler.row_publisher, clock)
         assert isinstance(feed, CcxtFeed)
         self.feed = feed
         self.resync = BookSnapshotRequester(

@@ -8,7 +8,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.connector.contract.venue import Venue
 from venues.ccxt.exchange import CcxtExchange
-from venues.ccxt.feed import CcxtSource
+from venues.ccxt.feed import CcxtFeedFactory
 from venues.ccxt.tests.connecting import Connector, connected
 
 TRADES, BOOK = types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_BOOK
@@ -186,11 +186,11 @@ async def test_kept_trades_are_released() -> None:
 
 
 def exchange_of(venue: Venue) -> CcxtExchange:
-    source = venue.source
-    assert isinstance(source, CcxtSource)
-    return source.exchange
+    row_feed = venue.row_feed
+    assert isinstance(row_feed, CcxtFeedFactory)
+    return row_feed.exchange
 
 
 def impatient(venue: Venue) -> Venue:
     """It gives up a socket after two silent seconds."""
-    return replace(venue, source=CcxtSource(exchange_of(venue), 100, False, silence_s=2.0))
+    return replace(venue, row_feed=CcxtFeedFactory(exchange_of(venue), 100, False, silence_s=2.0))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from kit.simulator.dialect import ConnectionRules, Dialect, MarketView, RestRequest, RestResponse
 from kit.simulator.exchange.rest import RestApi
 from kit.simulator.exchange.streams import StreamRegistry
-from venues.coinbase.simulator import private_rest, rest
+from venues.coinbase.simulator import cash_flows, private_rest, rest
 from venues.coinbase.simulator.authentication import (
     MATCHING_RULES,
     authenticate_advanced,
@@ -36,7 +36,7 @@ RULES = ConnectionRules(
 NOT_FOUND = RestResponse(UNKNOWN_PATH, 404)
 ADVANCED_PATHS = ("/api/", "/v2/")
 ADVANCED_API = RestApi(
-    routes={**rest.ADVANCED_ROUTES, **private_rest.ADVANCED_ROUTES},
+    routes={**rest.ADVANCED_ROUTES, **private_rest.ADVANCED_ROUTES, **cash_flows.ROUTES},
     errors=ADVANCED_ERRORS,
     accept=rest.accept,
     reject=rest.advanced_reject,

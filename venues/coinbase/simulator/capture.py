@@ -7,7 +7,7 @@ import msgspec
 
 from kit.marketdata.frames import Frames
 from kit.simulator.dialect import RESPONSE, UNKNOWN, Channel, ExchangeStream, Frame
-from kit.simulator.exchange.capture import CaptureReader, Parser, Rows
+from kit.simulator.exchange.capture_reader import CaptureReader, Parser, Rows
 from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import ExchangeBookSnapshot
 from venues.coinbase import parse

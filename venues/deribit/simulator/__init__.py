@@ -7,7 +7,7 @@ import msgspec
 from kit.simulator.dialect import ConnectionRules, Dialect, RestResponse
 from kit.simulator.exchange.rest import RestApi, Route, private, public
 from kit.simulator.exchange.streams import StreamRegistry
-from venues.deribit.simulator import private_rest, rest
+from venues.deribit.simulator import cash_flows, private_rest, rest
 from venues.deribit.simulator.authentication import MATCHING_RULES, DeribitAuthentication
 from venues.deribit.simulator.capture import capture_reader
 from venues.deribit.simulator.encode import DeribitEncoder
@@ -41,7 +41,8 @@ def deribit_futures() -> Dialect:
     encoder, faults = DeribitEncoder(streams), DeribitFaults()
     websocket = DeribitWebsocket(streams, encoder, authentication, faults)
     routes = public({f"GET {BASE_PATH}{name}": one for name, one in rest.METHODS.items()})
-    routes |= private({f"GET {BASE_PATH}{name}": one for name, one in private_rest.METHODS.items()})
+    methods = {**private_rest.METHODS, **cash_flows.METHODS}
+    routes |= private({f"GET {BASE_PATH}{name}": one for name, one in methods.items()})
     routes[f"GET {BASE_PATH}public/auth"] = Route(authentication.sign_in)
     rest_api = RestApi(
         routes=routes,

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from kit.simulator.dialect import RESPONSE, SNAPSHOT, UNKNOWN, Channel, ExchangeStream, Frame
-from kit.simulator.exchange.capture import CaptureReader, MarkParser, Parser
+from kit.simulator.exchange.capture_reader import CaptureReader, MarkParser, Parser
 from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import ExchangeBookSnapshot
 from venues.deribit import parse

@@ -146,7 +146,7 @@ def _positions(call: ApiCall) -> list[Row]:
 
 def _account_summary(call: ApiCall) -> Row:
     for row in portfolio_rows(call.engine, call.account, call.market_view):
-        if row["currency"] == _currency(call):
+        if row["currency"] == currency_of(call):
             return row
     raise wrong("currency", "unknown currency")
 
@@ -186,7 +186,7 @@ METHODS: Mapping[str, Handler] = {
 }
 
 
-def _currency(call: ApiCall) -> str:
+def currency_of(call: ApiCall) -> str:
     currency = call.text("currency")
     if not currency:
         raise wrong("currency", "value is required")
@@ -195,7 +195,7 @@ def _currency(call: ApiCall) -> str:
 
 def _listings_of_currency(call: ApiCall, currency: str = "") -> set[str]:
     """The symbols that a currency settles; ``any`` stands for all."""
-    wanted = currency or _currency(call)
+    wanted = currency or currency_of(call)
     listings = known_listings(call.market_view).values()
     return {one.symbol for one in listings if wanted in ("any", one.settle)}
 

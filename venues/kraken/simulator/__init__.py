@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from kit.simulator.dialect import ConnectionRules, Dialect, RestResponse
 from kit.simulator.exchange.rest import RestApi
 from kit.simulator.exchange.streams import StreamRegistry
-from venues.kraken.simulator import private_rest, rest
+from venues.kraken.simulator import cash_flows, private_rest, rest
 from venues.kraken.simulator.authentication import (
     MATCHING_RULES,
     KrakenAuthentication,
@@ -36,7 +36,7 @@ def kraken_spot() -> Dialect:
     encoder = KrakenEncoder(streams)
     websocket = KrakenWebsocket(streams, encoder, authentication)
     rest_api = RestApi(
-        routes={**rest.ROUTES, **private_rest.routes(authentication)},
+        routes={**rest.ROUTES, **private_rest.routes(authentication), **cash_flows.routes()},
         errors=ERRORS,
         accept=rest.accept,
         reject=rest.reject,

@@ -7,7 +7,7 @@ import msgspec
 
 from kit.marketdata.frames import FrameError, Frames
 from kit.simulator.dialect import RESPONSE, UNKNOWN, Channel, Frame
-from kit.simulator.exchange.capture import CaptureReader, Parser
+from kit.simulator.exchange.capture_reader import CaptureReader, Parser
 from kit.simulator.exchange.streams import StreamRegistry
 from venues.kraken import parse
 from venues.kraken.simulator.streams import (

@@ -120,7 +120,7 @@ def _open_orders(call: ApiCall) -> Row:
 
 
 def _closed_orders(call: ApiCall) -> Row:
-    start_ns, end_ns = _span_ns(call)
+    start_ns, end_ns = span_ns(call)
     orders = [
         one
         for one in call.engine.orders(call.account)
@@ -148,7 +148,7 @@ def _query_orders(call: ApiCall) -> Row:
 
 
 def _trades_history(call: ApiCall) -> Row:
-    start_ns, end_ns = _span_ns(call)
+    start_ns, end_ns = span_ns(call)
     fills = [
         fill
         for fill in reversed(call.engine.fills(call.account, "", start_ns))
@@ -205,7 +205,7 @@ def _is_named(order: OrderView, call: ApiCall) -> bool:
     return call.text("cl_ord_id") in ("", order.ticket.client_order_id)
 
 
-def _span_ns(call: ApiCall) -> tuple[int, int]:
+def span_ns(call: ApiCall) -> tuple[int, int]:
     start, end = call.integer("start", 0), call.integer("end", TIME_END_S) + 1
     return start * NANOSECONDS_PER_SECOND, end * NANOSECONDS_PER_SECOND
 

@@ -6,7 +6,7 @@ from functools import partial
 from kit.simulator.dialect import ConnectionRules, Dialect, RestResponse
 from kit.simulator.exchange.rest import RestApi
 from kit.simulator.exchange.streams import StreamRegistry
-from venues.okx.simulator import private_rest, rest
+from venues.okx.simulator import cash_flows, private_rest, rest
 from venues.okx.simulator.authentication import MATCHING_RULES, authenticate
 from venues.okx.simulator.capture import capture_reader
 from venues.okx.simulator.encode import OkxEncoder
@@ -33,7 +33,11 @@ def okx(segment: OkxInstrumentType, hosts: Collection[str]) -> Dialect:
     streams, orders = StreamRegistry(make_stream), OkxOrders()
     encoder = OkxEncoder(streams, segment)
     rest_api = RestApi(
-        routes={**rest.routes(encoder.published), **private_rest.routes(orders)},
+        routes={
+            **rest.routes(encoder.published),
+            **private_rest.routes(orders),
+            **cash_flows.routes(),
+        },
         errors=ERRORS,
         accept=rest.accept,
         reject=rest.reject,

@@ -107,7 +107,7 @@ class _AlgoQueries:
             and call.text("state") in ("", algo_state(one))
             and call.text("algoId") in ("", algo_id(one))
         ]
-        page = _page(call, found, lambda one: ALGO_IDS_BEGIN + one.order_id)
+        page = page_of(call, found, lambda one: ALGO_IDS_BEGIN + one.order_id)
         return [self._row(call, one) for one in page]
 
     def _row(self, call: ApiCall, order: OrderView) -> Row:
@@ -162,7 +162,7 @@ def _past_orders(call: ApiCall) -> list[Row]:
     required(call, "instType")
     orders = call.engine.orders(call.account)
     return _order_rows(
-        call, [one for one in orders if one.is_final and _is_in_span(call, one.created_ns)]
+        call, [one for one in orders if one.is_final and is_in_span(call, one.created_ns)]
     )
 
 
@@ -174,7 +174,7 @@ def _order_rows(call: ApiCall, orders: Iterable[OrderView]) -> list[Row]:
         and fits(call, call.traded(one.ticket.symbol))
         and call.text("state") in ("", STATES[one.status])
     ]
-    page = _page(call, chosen, lambda one: ORDER_IDS_BEGIN + one.order_id)
+    page = page_of(call, chosen, lambda one: ORDER_IDS_BEGIN + one.order_id)
     fills = fills_by_order(page, call.engine)
     return [
         order_row(one, call.traded(one.ticket.symbol), fills.get(one.order_id, ())) for one in page
@@ -187,18 +187,18 @@ def _fills(call: ApiCall) -> list[Row]:
         for one in call.engine.fills(call.account, call.text("instId"))
         if fits(call, call.traded(one.order.ticket.symbol))
         and call.text("ordId") in ("", order_id(one.order))
-        and _is_in_span(call, one.time_ns)
+        and is_in_span(call, one.time_ns)
     ]
-    page = _page(call, found, lambda one: ORDER_IDS_BEGIN + one.trade_id)
+    page = page_of(call, found, lambda one: ORDER_IDS_BEGIN + one.trade_id)
     return [fill_row(one, call.traded(one.order.ticket.symbol)) for one in page]
 
 
-def _is_in_span(call: ApiCall, time_ns: int) -> bool:
+def is_in_span(call: ApiCall, time_ns: int) -> bool:
     time_ms = time_ns // NANOSECONDS_PER_MILLISECOND
     return call.integer("begin", 0) <= time_ms <= call.integer("end", TIME_END_MS)
 
 
-def _page(call: ApiCall, rows: Sequence[RowT], number: Callable[[RowT], int]) -> list[RowT]:
+def page_of(call: ApiCall, rows: Sequence[RowT], number: Callable[[RowT], int]) -> list[RowT]:
     """Newest first; ``after`` an id are older rows, ``before`` it newer ones, both left out."""
     below, above = (
         call.integer(name, digits_max=ID_DIGITS_MAX) if call.text(name) else None

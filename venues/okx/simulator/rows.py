@@ -225,7 +225,7 @@ def fill_row(fill: FillView, listing: Listing) -> Row:
         "tag": "",
         "fillPx": plain(fill.price),
         "fillSz": plain(fill.size),
-        "fillPnl": "0",
+        "fillPnl": plain(fill.profit),
         "side": _side(fill.order.ticket),
         "posSide": "net",
         "execType": "M" if fill.is_maker else "T",

@@ -6,6 +6,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import cash_flows_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.paper import records
@@ -21,8 +22,10 @@ from kit.execution.paper.tests.markets import (
     PaperVenue,
 )
 from kit.execution.paper.tests.test_exchange import CANCELLED, OPEN, refused
+from kit.execution.tests.made_balances import made_balances
 
 D = Decimal
+FUNDING = cash_flows_pb2.CASH_FLOW_KIND_FUNDING
 
 
 def test_a_position_wins_and_loses_and_pays_funding():
@@ -141,6 +144,34 @@ def test_continuous_funding_is_paid_before_the_position_changes():
     assert floor.totals()["BTC"] == before + D("0.00001")
     floor.market.mark(100, "0.0032", symbol=INVERSE, time_ns=600 * 10**9)
     assert floor.totals()["BTC"] == before + D("0.00001")
+
+
+def test_fills_and_cash_flows_make_the_balances():
+    floor = PaperVenue()
+    steps = []
+
+    def keep():
+        step, _ = floor.exchange.take_step()
+        steps.append(records.decode(records.encode(step)))
+
+    floor.market.whole([(99, 50)], [(101, 50)], symbol=SWAP)
+    floor.market.whole([(7, 5000)], [(7, 5000)], symbol=INVERSE)
+    for symbol, sizes in ((SWAP, (10, -3, 5, -7)), (INVERSE, (100, -33, 20, -9))):
+        for size in sizes:
+            floor.place(size=abs(size), side=BUY if size > 0 else SELL, symbol=symbol)
+        keep()
+    for price, at_ns in ((111, 400), (112, 500)):
+        floor.market.mark(price, "0.00123", 500, time_ns=at_ns)
+    floor.place(size=5, side=SELL, symbol=SWAP)
+    keep()
+    terms = {symbol: terms_of(LISTED[symbol]) for symbol in (SWAP, INVERSE)}
+    again = PaperVenue(steps=steps)
+    compacted = PaperVenue(steps=list(again.exchange.steps()))
+    for account in (floor, again, compacted):
+        flows = account.exchange.cash_flows(0)
+        assert made_balances(terms, account.exchange.fills("", 0), flows) == account.totals()
+        assert [one.symbol for one in flows if one.kind == FUNDING] == [SWAP]
+        assert len({one.cash_flow_id for one in flows}) == len(flows)
 
 
 def test_the_average_price_of_an_inverse_order_is_harmonic():

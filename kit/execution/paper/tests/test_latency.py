@@ -4,7 +4,7 @@ import asyncio
 import math
 import random
 
-from kit.execution.paper.latency import LatencyQueue
+from kit.execution.paper.latency import DELAY_S_MAX, LatencyQueue
 from kit.execution.tests.simulated_process import LoopClock, run
 
 
@@ -61,5 +61,19 @@ def test_in_a_market_that_goes_faster_messages_do_too():
         (_, first), (_, second) = arrived
         assert 0.02 <= first < 0.03
         assert second == first
+
+    run(scenario())
+
+
+def test_in_a_slow_market_no_message_takes_longer_than_its_call_may():
+    async def scenario():
+        arrived = []
+        for pace in (0.5, 0.001):
+            await travelled(
+                LatencyQueue(LoopClock(), 200, 0, random.Random(1), pace), pace, arrived
+            )
+        (_, first), (_, second) = arrived
+        assert 0.4 <= first < 0.5
+        assert DELAY_S_MAX <= second - first < DELAY_S_MAX + 0.01
 
     run(scenario())

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.database import migrate
 from kit.base.errors import NotSupported, UnknownInstrument, UnknownVenue
+from kit.base.migration import migrate
 from kit.marketdata.model.batches import Batch
 from kit.storage.archive import archive as archives
 from kit.storage.archive import slices

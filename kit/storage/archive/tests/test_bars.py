@@ -2,10 +2,10 @@
 
 import psycopg
 import pytest
-from venuemesh.history.v1 import history_pb2
+from venuemesh.history.v1 import columns_pb2
 
-from kit.base.database import migrate
 from kit.base.errors import NotSupported
+from kit.base.migration import migrate
 from kit.storage.archive.archive import Archive
 
 MINUTE_NS = 60_000_000_000
@@ -45,7 +45,7 @@ def add_bar(
 
 async def read(archive, *rest, interval="1m", **options):
     parts = archive.bars("binance", "BTCUSDT", interval, *rest, **options)
-    return [history_pb2.BarColumns.FromString(part) async for part in parts]
+    return [columns_pb2.BarColumns.FromString(part) async for part in parts]
 
 
 def closes(messages):

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.database import migrate
+from kit.base.migration import migrate
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive import codec, slices

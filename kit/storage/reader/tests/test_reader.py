@@ -24,7 +24,8 @@ from core.history.tests.recorded import (
     record_trades,
 )
 from kit.base import rpc
-from kit.base.database import Database, migrate
+from kit.base.database import Database
+from kit.base.migration import migrate
 from kit.storage import reader
 from kit.storage.reader.columns import no_rows
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kit.simulator.dialect import RESPONSE, SNAPSHOT, UNKNOWN, Channel
-from kit.simulator.exchange.capture import CaptureReader
+from kit.simulator.exchange.capture_reader import CaptureReader
 from kit.simulator.listing import DerivativeMark, Listing
 from venues.binance.simulator.capture import (
     FUTURES_PARSERS,

@@ -192,7 +192,9 @@ async def test_unmodified_ccxt_trades_on_a_simulated_market():
             book = await client.watch_order_book("BTC/USDT:USDT")
             assert book["bids"][0][0] < book["asks"][0][0]
             nonces.append(book["nonce"])
-        assert nonces == sorted(set(nonces))
+        # ccxt returns the book again for an update that ends where the snapshot was taken.
+        assert nonces == sorted(nonces)
+        assert len(set(nonces)) > 5
         quotes = await client.watch_bids_asks(["ETH/USDT:USDT"])
         assert quotes["ETH/USDT:USDT"]["bid"] < quotes["ETH/USDT:USDT"]["ask"]
         candles = await client.fetch_ohlcv("BTC/USDT:USDT", "1m", limit=10)

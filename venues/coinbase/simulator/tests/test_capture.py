@@ -3,7 +3,7 @@
 import pytest
 
 from kit.simulator.dialect import RESPONSE, UNKNOWN, Channel
-from kit.simulator.exchange.capture import CaptureReader
+from kit.simulator.exchange.capture_reader import CaptureReader
 from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import Listing
 from venues.coinbase.simulator.capture import capture_reader

@@ -1,0 +1,69 @@
+"""Wires the advisor: settings, facts, the consumer of signals, the relay, the service."""
+
+from venuemesh.advisor.v1 import advisor_pb2
+from venuemesh.events.v1 import event_pb2
+
+from core.advisor.fact_collector import FactCollector
+from core.advisor.ledger_accounts import LedgerAccounts
+from core.advisor.metrics import AdvisorMetrics
+from core.advisor.service import AdvisorServicer
+from core.advisor.settings import AdvisorSettings
+from core.advisor.signal_handler import DECISIONS, SignalHandler
+from kit.base import settings as setting_files
+from kit.base.clock import SystemClock
+from kit.base.database import Database
+from kit.base.degradation import DegradedReasons
+from kit.base.migration import when_migrated
+from kit.base.redis_commands import refuse_cluster
+from kit.base.runtime import ProcessIdentity, Runtime, run_process
+from kit.base.settings import MeshSettings
+from kit.events.consumer import Consumption, EventConsumer
+from kit.events.event_reader import EventReader
+from kit.events.redis_events import RedisEvents
+from kit.events.relay import EventRelay
+from kit.events.settings import EventsSettings
+from kit.marketdata.delivery.market_snapshots import MarketSnapshots
+
+SERVICE = "advisor"
+SIGNALS = event_pb2.EVENT_STREAM_SIGNALS
+
+
+def main() -> int:
+    """Run the advisor until it is stopped. Returns the exit code."""
+    mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
+    settings = setting_files.load(AdvisorSettings, SERVICE)
+    events = setting_files.load(EventsSettings, "events")
+    return run_process(SERVICE, mesh, lambda: run(settings, events, mesh))
+
+
+async def run(settings: AdvisorSettings, events: EventsSettings, mesh: MeshSettings) -> None:
+    """Run the advisor in this event loop."""
+    runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    clock, rules = SystemClock(), settings.rules()
+    degraded_reasons = DegradedReasons(runtime.meter)
+    database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
+    redis = RedisEvents(mesh.redis_login_url, runtime.store_metrics)
+    entries_max = events.redis_entries_max
+    relay = EventRelay(database, redis, (DECISIONS,), entries_max, degraded_reasons, clock)
+
+    markets = MarketSnapshots(runtime.directory, clock)
+    accounts = LedgerAccounts(runtime.directory, settings.ledger_interval_ms / 1000, clock)
+    collect = FactCollector(markets, accounts, clock).collect
+    metrics = AdvisorMetrics(runtime.meter)
+    handler = SignalHandler(collect, rules, metrics, relay.wake, clock)
+    reader = EventReader(database, redis, degraded_reasons, clock)
+    consumption = Consumption(SERVICE, (SIGNALS,), handler.handle, handler.committed)
+    consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
+
+    runtime.serve(advisor_pb2.DESCRIPTOR, "Advisor", AdvisorServicer(collect, rules))
+    after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
+    runtime.run_task("venues", markets.run)
+    runtime.run_task("ledger", accounts.follow)
+    # The ledger has its rights when this process has.
+    runtime.run_task("accounts", after_migration(accounts.run))
+    runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
+    runtime.run_task("relay", after_migration(relay.run))
+    runtime.run_task("signals", after_migration(consumer.run))
+    for finish in (database.close, redis.close, accounts.close):
+        runtime.at_end(finish)
+    await runtime.run()

@@ -1,0 +1,140 @@
+"""What is decided on, and what the stages have found so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import checks_pb2, decisions_pb2, signals_pb2
+
+from core.advisor import facts as fact_ids
+from core.advisor.amounts import positive, shown
+from core.advisor.facts import Facts
+from core.advisor.order_terms import OrderTerms
+from core.advisor.settings import DecisionRules
+
+if TYPE_CHECKING:
+    Action: TypeAlias = signals_pb2.PositionAction.ValueType
+else:
+    # Enum values are plain integers at run time; their type exists for the checker only.
+    Action = int
+
+CLOSE: Action = signals_pb2.POSITION_ACTION_CLOSE
+REDUCE: Action = signals_pb2.POSITION_ACTION_REDUCE
+FLIP: Action = signals_pb2.POSITION_ACTION_FLIP
+SIDES = (types_pb2.SIDE_BUY, types_pb2.SIDE_SELL)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A signal, and what is known. Values that are not known, or make no sense, are None."""
+
+    signal: signals_pb2.SignalRaised
+    facts: Facts
+    rules: DecisionRules
+    action: Action
+    """What is to be done: what the signal asks for, or less."""
+    blocked_by: Sequence[str] = ()
+    """The checks for which less is to be done than the signal asks for."""
+
+    @classmethod
+    def of(cls, signal: signals_pb2.SignalRaised, facts: Facts, rules: DecisionRules) -> "Case":
+        return cls(signal, facts, rules, signal.action)
+
+    def closing(self, blocked_by: Sequence[str]) -> "Case":
+        """The same, but that the position is only closed."""
+        return replace(self, action=CLOSE, blocked_by=tuple(blocked_by))
+
+    @property
+    def is_reduction(self) -> bool:
+        """Whether it can only reduce a position. Then nothing blocks it."""
+        return self.action in (CLOSE, REDUCE)
+
+    @property
+    def direction(self) -> int:
+        """1 for a buy, -1 for a sell."""
+        return -1 if self.signal.side == types_pb2.SIDE_SELL else 1
+
+    @cached_property
+    def now_ns(self) -> int | None:
+        return self.facts.whole(fact_ids.CLOCK_TIME)
+
+    @cached_property
+    def bid(self) -> Decimal | None:
+        return positive(self.facts.text(fact_ids.BID_PRICE))
+
+    @cached_property
+    def ask(self) -> Decimal | None:
+        return positive(self.facts.text(fact_ids.ASK_PRICE))
+
+    @property
+    def reference(self) -> Decimal | None:
+        """The price at which the order would trade at once."""
+        return self.ask if self.direction > 0 else self.bid
+
+    @cached_property
+    def instrument(self) -> types_pb2.Instrument:
+        return self.facts.instrument()
+
+    def age_ns(self, fact_id: str) -> int | None:
+        """Time since a fact was true."""
+        true_ns = self.facts.time_ns(fact_id)
+        return None if self.now_ns is None or true_ns is None else self.now_ns - true_ns
+
+    def check(
+        self, name: str, is_within: bool | None, observed: object, limit: object, unit: str = ""
+    ) -> checks_pb2.Check:
+        """A value and its limit. ``is_within``: None if it is not known, which blocks too."""
+        result = checks_pb2.CHECK_RESULT_PASSED
+        if not is_within:
+            result = checks_pb2.CHECK_RESULT_BLOCKED
+            if self.is_reduction:
+                result = checks_pb2.CHECK_RESULT_NOTED
+        return checks_pb2.Check(
+            name=name,
+            observed="" if observed is None else text_of(observed),
+            limit=text_of(limit),
+            unit=unit,
+            result=result,
+        )
+
+
+def text_of(value: object) -> str:
+    """A value as text; floats with six digits."""
+    return f"{value:.6g}" if isinstance(value, float) else shown(str(value))
+
+
+def note(name: str, detail: str) -> checks_pb2.Check:
+    """What a person shall know, and what blocks nothing."""
+    return checks_pb2.Check(name=name, result=checks_pb2.CHECK_RESULT_NOTED, detail=detail)
+
+
+class RuleFinding(NamedTuple):
+    """What one of the advisor's own rules says."""
+
+    rule: str
+    weight: float
+    score: float | None
+    """From -1, against the signal, to 1, for it. None: it abstains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the stages have found."""
+
+    quality: float = 0.0
+    rules: tuple[RuleFinding, ...] = ()
+    rules_score: float = 0.0
+    conviction: float = 0.0
+    terms: OrderTerms = field(default_factory=lambda: OrderTerms())
+    intent: decisions_pb2.ExecutionIntent | None = None
+
+
+class StageOutput(NamedTuple):
+    """What came of one stage."""
+
+    assessment: Assessment
+    checks: Sequence[checks_pb2.Check] = ()
+    skipped_reason: str = ""

@@ -1,0 +1,108 @@
+"""Decides: runs the stages in their order. The same case makes the same bytes."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, TypeAlias
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import checks_pb2, decisions_pb2, event_pb2
+
+from core.advisor import facts as fact_ids
+from core.advisor.case import FLIP, Assessment, Case, StageOutput
+from core.advisor.facts import Facts
+from core.advisor.settings import DecisionRules
+from core.advisor.stages import (
+    context,
+    conviction,
+    intent,
+    quality,
+    rules,
+    skipped,
+    validation,
+)
+from kit.events.event_ids import event_id
+
+SOURCE = "advisor"
+
+if TYPE_CHECKING:
+    Stage: TypeAlias = decisions_pb2.DecisionStage.ValueType
+else:
+    # Enum values are plain integers at run time; their type exists for the checker only.
+    Stage = int
+
+RunStage: TypeAlias = Callable[[Case, Assessment], StageOutput]
+MeasureStage: TypeAlias = Callable[[Stage], AbstractContextManager[object]]
+
+STAGES: tuple[tuple[Stage, RunStage], ...] = (
+    (decisions_pb2.DECISION_STAGE_CONTEXT, context.run),
+    (decisions_pb2.DECISION_STAGE_QUALITY, quality.run),
+    (decisions_pb2.DECISION_STAGE_SCORE, rules.run),
+    (decisions_pb2.DECISION_STAGE_CONVICTION, conviction.run),
+    (decisions_pb2.DECISION_STAGE_CALIBRATION, skipped.calibration),
+    (decisions_pb2.DECISION_STAGE_SYNTHESIS, skipped.synthesis),
+    (decisions_pb2.DECISION_STAGE_VALIDATION, validation.run),
+    (decisions_pb2.DECISION_STAGE_INTENT, intent.run),
+)
+
+
+def unmeasured(stage: Stage) -> AbstractContextManager[object]:
+    """What measures a stage where there are no metrics."""
+    return nullcontext()
+
+
+def decide(case: Case, measured: MeasureStage = unmeasured) -> decisions_pb2.DecisionMade:
+    """The decision. What blocks a flip leaves its first half: the position is closed."""
+    decision = decisions_pb2.DecisionMade(facts=case.facts.messages)
+    found = Assessment()
+    for stage, run in STAGES:
+        with measured(stage):
+            output = run(case, found)
+        decision.stages.add(stage=stage, checks=output.checks, skipped_reason=output.skipped_reason)
+        blocked = [one for one in output.checks if one.result == checks_pb2.CHECK_RESULT_BLOCKED]
+        if blocked and case.action != FLIP:
+            decision.outcome = _outcome(case, blocked)
+            return decision
+        if blocked:
+            case = case.closing([one.name for one in blocked])
+        found = output.assessment
+    decision.outcome = decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
+    if found.intent is not None:
+        decision.intent.CopyFrom(found.intent)
+    return decision
+
+
+def decision_event(
+    signal: event_pb2.Event,
+    facts: Facts,
+    rules: DecisionRules,
+    measured: MeasureStage = unmeasured,
+) -> event_pb2.Event:
+    """The event of the decision on a signal."""
+    raised = signal.signal_raised
+    now_ns = facts.whole(fact_ids.CLOCK_TIME) or 0
+    event = event_pb2.Event(
+        event_id=event_id(SOURCE, raised.strategy, [signal.event_id]),
+        source=SOURCE,
+        instance=raised.strategy,
+        time_ns=max(signal.time_ns, now_ns),
+        lifecycle_id=signal.lifecycle_id or signal.event_id,
+        cause_ids=[signal.event_id],
+        config_hash=rules.config_hash,
+        inputs=signal.inputs,
+        decision_made=decide(Case.of(raised, facts, rules), measured),
+    )
+    cursor = facts.cursor(fact_ids.QUOTE_CURSOR)
+    if cursor is not None:
+        event.inputs.add(
+            venue=raised.venue, channel=types_pb2.CHANNEL_QUOTES, cursor=cursor.message()
+        )
+    return event
+
+
+def _outcome(
+    case: Case, blocked: list[checks_pb2.Check]
+) -> "decisions_pb2.DecisionOutcome.ValueType":
+    has_expired = case.now_ns is not None and blocked[0].name == context.EXPIRY
+    if has_expired:
+        return decisions_pb2.DECISION_OUTCOME_EXPIRED
+    return decisions_pb2.DECISION_OUTCOME_BLOCKED

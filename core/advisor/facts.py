@@ -1,0 +1,127 @@
+"""The facts that a decision rests on, and how they are written and read."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import decisions_pb2
+
+from core.advisor.amounts import amount_of
+from kit.base.cursor import Cursor
+
+Fact = decisions_pb2.Fact
+
+CLOCK_TIME = "clock.time"
+"""When the decision was made, ns."""
+BID_PRICE = "quote.bid_price"
+ASK_PRICE = "quote.ask_price"
+QUOTE_CHANGED_TIME = "quote.changed_time"
+"""When the best prices have last changed, ns. The time of the prices themselves is when the venue
+has last confirmed them."""
+QUOTE_CURSOR = "quote.cursor"
+PRICE_TICK = "instrument.price_tick"
+SIZE_STEP = "instrument.size_step"
+SIZE_MIN = "instrument.size_min"
+NOTIONAL_MIN = "instrument.notional_min"
+STATUS = "instrument.status"
+KIND = "instrument.kind"
+BASE = "instrument.base"
+QUOTE = "instrument.quote"
+SETTLEMENT_ASSET = "instrument.settlement_asset"
+SIZE_UNIT = "instrument.size_unit"
+CONTRACT_KIND = "instrument.contract_kind"
+CONTRACT_VALUE = "instrument.contract_value"
+EQUITY = "account.equity"
+POSITION_SIZE = "position.size"
+
+WORDS: Mapping[str, tuple[str, Any, str]] = {
+    STATUS: ("status", types_pb2.InstrumentStatus, "INSTRUMENT_STATUS_"),
+    KIND: ("kind", types_pb2.InstrumentKind, "INSTRUMENT_KIND_"),
+    SIZE_UNIT: ("size_unit", types_pb2.SizeUnit, "SIZE_UNIT_"),
+    CONTRACT_KIND: ("contract_kind", types_pb2.ContractKind, "CONTRACT_KIND_"),
+}
+"""Facts that are a word: the field of the instrument, its type, and what the names begin with."""
+TEXTS = {BASE: "base", QUOTE: "quote", SETTLEMENT_ASSET: "settlement_asset"}
+AMOUNTS = {
+    PRICE_TICK: "price_tick",
+    SIZE_STEP: "size_step",
+    SIZE_MIN: "size_min",
+    NOTIONAL_MIN: "notional_min",
+    CONTRACT_VALUE: "contract_value",
+}
+NONE_IS_ZERO = (SIZE_MIN, NOTIONAL_MIN)
+"""Amounts of which an instrument may have none."""
+IN_QUOTE = (PRICE_TICK, NOTIONAL_MIN)
+
+
+class Facts:
+    """Some facts by their id. What is given twice with different values is not known."""
+
+    def __init__(self, messages: Iterable[Fact]) -> None:
+        self.messages = tuple(messages)
+        self._known: dict[str, Fact] = {}
+        contradicted = set()
+        for fact in self.messages:
+            if self._known.setdefault(fact.fact_id, fact) != fact:
+                contradicted.add(fact.fact_id)
+        for fact_id in contradicted:
+            del self._known[fact_id]
+
+    def text(self, fact_id: str) -> str:
+        """The value; "" if it is not known."""
+        return self._known[fact_id].value if fact_id in self._known else ""
+
+    def amount(self, fact_id: str) -> Decimal | None:
+        """The value; None if it is not known, or not a number."""
+        return amount_of(self.text(fact_id))
+
+    def whole(self, fact_id: str) -> int | None:
+        """The value; None if it is not known, or not a whole number."""
+        amount = self.amount(fact_id)
+        return None if amount is None or amount != int(amount) else int(amount)
+
+    def unit(self, fact_id: str) -> str:
+        return self._known[fact_id].unit if fact_id in self._known else ""
+
+    def time_ns(self, fact_id: str) -> int | None:
+        """When it was true, ns since the Unix epoch. None: it is not known."""
+        return self._known[fact_id].time_ns if fact_id in self._known else None
+
+    def cursor(self, fact_id: str) -> Cursor | None:
+        try:
+            return Cursor.parse(self.text(fact_id))
+        except ValueError:
+            return None
+
+    def instrument(self) -> types_pb2.Instrument:
+        """The instrument, as far as it is known."""
+        found = types_pb2.Instrument()
+        for fact_id, name in TEXTS.items():
+            setattr(found, name, self.text(fact_id))
+        for fact_id, name in AMOUNTS.items():
+            amount = self.amount(fact_id)
+            setattr(found, name, self.text(fact_id) if amount is not None and amount > 0 else "")
+        for fact_id, (name, kind, prefix) in WORDS.items():
+            word = prefix + self.text(fact_id).upper()
+            setattr(found, name, kind.Value(word) if word in kind.DESCRIPTOR.values_by_name else 0)
+        return found
+
+
+def instrument_facts(instrument: types_pb2.Instrument, time_ns: int) -> list[Fact]:
+    """The facts of an instrument; those that it does not state are left out."""
+    found = []
+    for fact_id, name in TEXTS.items():
+        found.append((fact_id, getattr(instrument, name), ""))
+    for fact_id, name in AMOUNTS.items():
+        value = getattr(instrument, name) or ("0" if fact_id in NONE_IS_ZERO else "")
+        found.append((fact_id, value, instrument.quote if fact_id in IN_QUOTE else ""))
+    for fact_id, (name, kind, prefix) in WORDS.items():
+        number = getattr(instrument, name)
+        word = kind.Name(number).removeprefix(prefix).lower() if number else ""
+        found.append((fact_id, word, ""))
+    return [
+        Fact(fact_id=fact_id, value=value, unit=unit, time_ns=time_ns)
+        for fact_id, value, unit in found
+        if value
+    ]

@@ -1,0 +1,100 @@
+"""Equity and positions of all accounts, as the ledger has them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import grpc
+from venuemesh.ledger.v1 import ledger_pb2, ledger_pb2_grpc, postings_pb2
+from venuemesh.registry.v1 import registry_pb2
+
+from kit.base import telemetry
+from kit.base.clock import Clock
+from kit.base.directory import ServiceDirectory
+from kit.base.paging import whole_list
+from kit.base.service_channels import ServiceChannels
+
+LEDGER = "ledger"
+"""The kind of the ledger's processes."""
+CALL_SECONDS_MAX = 5.0
+PAGE_SIZE = 1_000
+
+_log = telemetry.logger("advisor.ledger")
+
+
+class EquityKey(NamedTuple):
+    """An asset of an account."""
+
+    venue: str
+    account: str
+    asset: str
+
+
+class PositionKey(NamedTuple):
+    """What a strategy holds of an instrument, in an asset of the ledger."""
+
+    venue: str
+    account: str
+    symbol: str
+    strategy: str
+    asset: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsSnapshot:
+    """What the ledger had at a time. Decimal text."""
+
+    time_ns: int = 0
+    """0: it has not answered yet."""
+    equities: Mapping[EquityKey, str] = field(default_factory=dict)
+    balances: Mapping[PositionKey, str] = field(default_factory=dict)
+
+
+class LedgerAccounts:
+    """Reads them again and again."""
+
+    def __init__(self, directory: ServiceDirectory, interval_s: float, clock: Clock) -> None:
+        self._directory = directory
+        self._interval_s = interval_s
+        self._clock = clock
+        self._instance: registry_pb2.ServiceInstance | None = None
+        self._channels = ServiceChannels()
+        self.newest = AccountsSnapshot()
+
+    async def follow(self) -> None:
+        """Follow the registry. Runs forever."""
+        async for services in self._directory.watch(LEDGER):
+            self._instance = services[0].instance if services else None
+
+    async def run(self) -> None:
+        """Read. Runs forever; what was read stays with its time while the ledger is away."""
+        while True:
+            try:
+                if self._instance is not None:
+                    self.newest = await self._read(self._instance)
+            except grpc.aio.AioRpcError as error:
+                _log.debug("not read", extra={"detail": error.details()})
+            await self._clock.sleep(self._interval_s)
+
+    async def close(self) -> None:
+        await self._channels.close()
+
+    async def _read(self, instance: registry_pb2.ServiceInstance) -> AccountsSnapshot:
+        stub = ledger_pb2_grpc.LedgerStub(await self._channels.to(LEDGER, instance))
+        time_ns = self._clock.time_ns()
+        equity = await stub.GetEquity(ledger_pb2.GetEquityRequest(), timeout=CALL_SECONDS_MAX)
+        request = ledger_pb2.GetBalancesRequest(
+            filter=ledger_pb2.AccountFilter(code=postings_pb2.ACCOUNT_CODE_POSITION),
+            page_size=PAGE_SIZE,
+        )
+        positions = await whole_list(stub.GetBalances, request, timeout=CALL_SECONDS_MAX)
+        return AccountsSnapshot(
+            time_ns,
+            {EquityKey(one.venue, one.account, one.asset): one.equity for one in equity.equities},
+            {_key(one.account): one.balance for one in positions.balances},
+        )
+
+
+def _key(account: postings_pb2.LedgerAccount) -> PositionKey:
+    parts = account.venue, account.account, account.symbol, account.strategy, account.asset
+    return PositionKey(*parts)

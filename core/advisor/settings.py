@@ -1,0 +1,92 @@
+"""The settings of the advisor."""
+
+import hashlib
+from decimal import Decimal
+
+import msgspec
+
+from core.advisor.amounts import amount_of
+from kit.base.errors import SettingError
+
+RULES_VERSION = 1
+"""Grows with each change after which the same signal, facts and settings make another decision."""
+
+
+class DecisionRules(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings that a decision depends on."""
+
+    quote_age_max_ms: int
+    quote_unchanged_max_s: int
+    equity_age_max_s: int
+    bar_coverage_min: float
+    bar_delay_max_s: int
+    quality_score_min: float
+    close_distance_max: Decimal
+    rules_score_min: float
+    conviction_min: float
+    spread_max: Decimal
+    reward_risk_min: Decimal
+
+    @property
+    def config_hash(self) -> bytes:
+        """SHA-256 of them and of the version of the rules."""
+        content = msgspec.json.encode([RULES_VERSION, self])
+        return hashlib.sha256(content).digest()
+
+
+class AdvisorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section "advisor"."""
+
+    port: int = 8009
+    """gRPC port, of Advisor and Admin."""
+    ledger_interval_ms: int = 1_000
+    """How often equity and positions are read from the ledger."""
+    quote_age_max_ms: int = 2_000
+    """Longest time since the venue has last confirmed the best prices that an entry rests on."""
+    quote_unchanged_max_s: int = 60
+    """Longest time without a change of the best prices that an entry rests on."""
+    equity_age_max_s: int = 30
+    """Longest time since the equity was read that the size of an entry is computed from."""
+    bar_coverage_min: float = 0.9
+    """Least part of the signal's bar without a gap, for an entry; 0 to 1."""
+    bar_delay_max_s: int = 10
+    """Time from the end of the bar to the decision at which the score of quality has lost all that
+    it gives for being early."""
+    quality_score_min: float = 0.5
+    """Least score of quality for an entry; 0 to 1."""
+    close_distance_max: str = "0.005"
+    """Largest distance of the price of an entry from the close of the bar, as a part of the
+    close."""
+    rules_score_min: float = -0.5
+    """Least score by the advisor's own rules for an entry; -1 to 1."""
+    conviction_min: float = 0.1
+    """Least conviction for an entry; 0 to 1."""
+    spread_max: str = "0.004"
+    """Largest spread for an entry, as a part of the middle of the best prices."""
+    reward_risk_min: str = "1.2"
+    """Least distance of the take-profit for an entry, as a multiple of the distance of the stop."""
+
+    def __post_init__(self) -> None:
+        for key in (
+            "ledger_interval_ms",
+            "quote_age_max_ms",
+            "quote_unchanged_max_s",
+            "equity_age_max_s",
+            "bar_delay_max_s",
+        ):
+            self._require(key, getattr(self, key) > 0, "must be above 0")
+        for key in ("bar_coverage_min", "quality_score_min", "conviction_min"):
+            self._require(key, 0 <= getattr(self, key) <= 1, "must be from 0 to 1")
+        self._require("rules_score_min", -1 <= self.rules_score_min <= 1, "must be from -1 to 1")
+        for key in ("close_distance_max", "spread_max", "reward_risk_min"):
+            amount = amount_of(getattr(self, key))
+            allowed = 'must be a decimal number above 0 in quotes, for example "0.004"'
+            self._require(key, amount is not None and amount > 0, allowed)
+
+    def rules(self) -> DecisionRules:
+        names = DecisionRules.__struct_fields__
+        return msgspec.convert({name: getattr(self, name) for name in names}, DecisionRules)
+
+    def _require(self, key: str, is_allowed: bool, allowed: str) -> None:
+        if not is_allowed:
+            raise SettingError(f"advisor.{key}", getattr(self, key), allowed)

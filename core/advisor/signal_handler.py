@@ -1,0 +1,67 @@
+"""Decides on the signals of a transaction, and stores the decisions in it."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from venuemesh.events.v1 import event_pb2, signals_pb2
+
+from core.advisor.decider import decision_event
+from core.advisor.facts import Facts
+from core.advisor.metrics import AdvisorMetrics
+from core.advisor.settings import DecisionRules
+from kit.base.clock import Clock
+from kit.base.database import Connection
+from kit.events import event_log
+from kit.events.logged_events import LoggedEvent
+from kit.events.streams import EventStream
+
+DECISIONS: EventStream = event_pb2.EVENT_STREAM_DECISIONS
+
+
+class CollectFacts(Protocol):
+    """Gives the facts about a signal."""
+
+    def __call__(self, signal: signals_pb2.SignalRaised, /) -> Facts: ...
+
+
+class SignalHandler:
+    """The function of the consumer of signals."""
+
+    def __init__(
+        self,
+        collect: CollectFacts,
+        rules: DecisionRules,
+        metrics: AdvisorMetrics,
+        wake_relay: Callable[[], None],
+        clock: Clock,
+    ) -> None:
+        self._collect = collect
+        self._rules = rules
+        self._metrics = metrics
+        self._wake_relay = wake_relay
+        self._clock = clock
+        self._made: list[event_pb2.Event] = []
+        """In the transaction that runs."""
+
+    async def handle(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
+        """Decide on each signal that has no decision yet."""
+        self._made = [
+            decision_event(
+                signal,
+                self._collect(signal.signal_raised),
+                self._rules,
+                self._metrics.stage,
+            )
+            for signal in (event.event() for event in events)
+            if signal.HasField("signal_raised")
+        ]
+        # Positions that were restored without the decisions, or the other way round.
+        stored = await event_log.stored(connection, [one.event_id for one in self._made])
+        self._made = [one for one in self._made if one.event_id not in stored]
+        await event_log.append(connection, DECISIONS, self._made, self._clock.time_ns())
+
+    def committed(self) -> None:
+        """Count what the transaction has stored, and let it be published."""
+        for event in self._made:
+            self._metrics.decided(event.decision_made.outcome)
+        self._wake_relay()

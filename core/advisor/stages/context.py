@@ -1,0 +1,29 @@
+"""Stage 1: whether the signal asks for something, and is still valid. The facts are in the case."""
+
+from venuemesh.events.v1 import signals_pb2
+
+from core.advisor.case import SIDES, Assessment, Case, StageOutput
+
+EXPIRY = "signal_expiry"
+ACTIONS = (
+    signals_pb2.POSITION_ACTION_OPEN,
+    signals_pb2.POSITION_ACTION_CLOSE,
+    signals_pb2.POSITION_ACTION_REDUCE,
+    signals_pb2.POSITION_ACTION_FLIP,
+)
+
+
+def run(case: Case, found: Assessment) -> StageOutput:
+    signal, now_ns = case.signal, case.now_ns
+    checks = [
+        case.check("signal_action", case.action in ACTIONS, case.action, "OPEN CLOSE REDUCE FLIP"),
+        case.check("signal_side", signal.side in SIDES, signal.side, "BUY SELL"),
+        case.check(
+            EXPIRY,
+            None if now_ns is None else now_ns < signal.expires_time_ns,
+            now_ns,
+            signal.expires_time_ns,
+            "ns",
+        ),
+    ]
+    return StageOutput(found, checks)

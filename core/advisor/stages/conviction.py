@@ -1,0 +1,21 @@
+"""Stage 4: one conviction of what the strategy, the rules and the quality say.
+
+It is the conviction of the strategy, times the quality, times the rules, whose score from -1 to 1
+counts as 0 to 1. So nothing raises it above what the strategy itself says.
+"""
+
+from dataclasses import replace
+
+from core.advisor.case import Assessment, Case, StageOutput
+
+
+def run(case: Case, found: Assessment) -> StageOutput:
+    said = case.signal.conviction
+    is_number = 0.0 <= said <= 1.0
+    conviction = said * found.quality * (1.0 + found.rules_score) / 2.0 if is_number else 0.0
+    least = case.rules.conviction_min
+    checks = [
+        case.check("signal_conviction", is_number, said, "0 to 1"),
+        case.check("conviction", conviction >= least, conviction, least),
+    ]
+    return StageOutput(replace(found, conviction=conviction), checks)

@@ -1,0 +1,214 @@
+"""Each check of each stage, and values that nobody should send."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from venuemesh.bars.v1 import bars_pb2
+from venuemesh.events.v1 import checks_pb2, decisions_pb2
+
+from core.advisor import facts as fact_ids
+from core.advisor.amounts import amount_of
+from core.advisor.case import Assessment
+from core.advisor.decider import decide
+from core.advisor.facts import Fact, Facts
+from core.advisor.order_terms import order_terms
+from core.advisor.settings import AdvisorSettings
+from core.advisor.stages import conviction, quality, rules
+from core.advisor.tests.examples import (
+    BAR_END_NS,
+    CLOSE,
+    INVERSE,
+    MINUTE_NS,
+    NOW_NS,
+    OPEN,
+    SELL,
+    SPOT,
+    case,
+    facts,
+    results,
+    signal,
+    values,
+)
+from kit.accounting.amounts import product
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.errors import SettingError
+
+BLOCKED = checks_pb2.CHECK_RESULT_BLOCKED
+OLD_NS = str(NOW_NS - 61 * NANOSECONDS_PER_SECOND)
+HUGE = "9" * 31
+STRANGE = ["", "NaN", "-1", "1e5", "Infinity", "0x1", " 1", "\u0661", HUGE, "0." + "1" * 31]
+
+BLOCKING = {
+    "signal_action": (signal(action=0), {}),
+    "signal_side": (signal(side=0), {}),
+    "signal_expiry": (signal(), {"clock__time": None}),
+    "quote_crossed": (signal(), {"quote__ask_price": "59999.99"}),
+    "quote.bid_price": (signal(), {"quote__bid_price": "NaN"}),
+    "quote.ask_price": (signal(), {"quote__ask_price": None}),
+    "quote_unchanged": (signal(), {"quote__changed_time": OLD_NS}),
+    "bar_coverage": (signal(bar_fields={"covered_ns": MINUTE_NS // 2}), {}),
+    "instrument.price_tick": (signal(), {"instrument__price_tick": None}),
+    "instrument.size_step": (signal(), {"instrument__size_step": None}),
+    "instrument.size_min": (signal(), {"instrument__size_min": None}),
+    "instrument.status": (signal(), {"instrument__status": "halted"}),
+    "account.equity": (signal(request={"risk_fraction": "0.01"}), {"account__equity": None}),
+    "close_distance": (signal(bar_fields={"close": "59000"}), {}),
+    "signal_conviction": (signal(conviction=float("nan")), {}),
+    "conviction": (signal(conviction=0.05), {}),
+    "spread": (signal(), {"quote__bid_price": "59000"}),
+    "stop_distance": (signal(request={"notional": "1000", "stop_distance": "0"}), {}),
+    "reward_risk": (
+        signal(request={"notional": "1000", "stop_distance": "100", "target_distance": "119"}),
+        {},
+    ),
+    "size": (signal(request={"stop_distance": "300"}), {}),
+    "size_min": (signal(), {"instrument__size_min": "0.1"}),
+    "notional_min": (signal(), {"instrument__notional_min": "1001"}),
+}
+
+
+@pytest.mark.parametrize("check", BLOCKING)
+def test_a_value_beyond_its_limit_blocks_an_entry_and_is_noted_for_a_reduction(check):
+    raised, changes = BLOCKING[check]
+    decision = decide(case(raised, facts(**changes)))
+    assert decision.outcome == decisions_pb2.DECISION_OUTCOME_BLOCKED
+    assert results(decision)[check] == BLOCKED
+    raised.action = CLOSE
+    decision = decide(case(raised, facts(**changes)))
+    assert decision.outcome == decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
+    assert BLOCKED not in results(decision).values()
+
+
+def test_prices_must_be_confirmed_of_late():
+    for seconds, check in ((2, ""), (3, "quote_age"), (-2, ""), (-3, "quote_ahead")):
+        known = values()
+        known[fact_ids.BID_PRICE].time_ns = NOW_NS - seconds * NANOSECONDS_PER_SECOND
+        found = results(decide(case(known=Facts(known.values()))))
+        blocked = [name for name, result in found.items() if result == BLOCKED]
+        assert blocked == ([check] if check else [])
+
+
+def test_a_fact_that_contradicts_another_one_is_not_known():
+    other = Fact(fact_id=fact_ids.BID_PRICE, value="60001", unit="USDT", time_ns=NOW_NS)
+    decision = decide(case(known=Facts([*values().values(), other])))
+    assert results(decision)["quote.bid_price"] == BLOCKED
+
+
+def test_the_quality_is_a_weighted_sum():
+    assert quality.quality_score(case()) == pytest.approx(0.4 + 0.4 + 0.2 * 0.95)
+    half = signal(bar_fields={"covered_ns": MINUTE_NS // 2, "close_time_ns": BAR_END_NS})
+    assert quality.quality_score(case(half)) == pytest.approx(0.4 + 0.2 + 0.19)
+    assert quality.quality_score(case(known=Facts(()))) == pytest.approx(0.4)
+
+
+def test_the_rules_score_the_facts_in_the_direction_of_the_signal():
+    assert rules.trade_flow(case()) == pytest.approx(0.4)
+    assert rules.trade_flow(case(signal(side=SELL))) == pytest.approx(-0.4)
+    candle = {"source": bars_pb2.BAR_SOURCE_VENUE_CANDLE}
+    for fields in ({"volume": "0"}, {"buy_volume": "11"}, {"buy_volume": "NaN"}, candle):
+        assert rules.trade_flow(case(signal(bar_fields=fields))) is None
+    assert float(rules.close_distance(case())) == pytest.approx(10 / 60000)
+    assert rules.close_distance(case(signal(bar_fields={"symbol": "ETHUSDT"}))) is None
+    crossed = case(known=facts(quote__bid_price="60020"))
+    assert rules.spread(crossed) is None
+    found = rules.run(case(), Assessment()).assessment
+    assert found.rules_score == pytest.approx(rules.mean(found.rules))
+    assert rules.mean([]) == 0.0
+
+
+def test_nothing_raises_the_conviction_of_the_strategy():
+    best = Assessment(quality=1.0, rules_score=1.0)
+    assert conviction.run(case(), best).assessment.conviction == pytest.approx(0.8)
+    worst = Assessment(quality=1.0, rules_score=-1.0)
+    assert conviction.run(case(), worst).assessment.conviction == 0.0
+
+
+def terms(request, instrument=SPOT, price="60010", direction=1, equity="100000"):
+    wanted = signal(request=request).request
+    return order_terms(wanted, instrument, amount_of(price), direction, amount_of(equity))
+
+
+def test_the_size_loses_at_the_stop_what_may_be_lost():
+    found = terms({"risk_fraction": "0.005", "stop_distance": "300"})
+    # 500 USDT over a distance of 300 USDT
+    assert found.size == Decimal("1.66666")
+    both = terms({"risk_fraction": "0.005", "stop_distance": "300", "notional": "1000"})
+    assert both.size == Decimal("0.01666")
+
+
+def test_an_inverse_contract_loses_in_its_base_asset():
+    found = terms({"risk_fraction": "0.01", "stop_distance": "1000"}, INVERSE, "50000", equity="1")
+    # 0.01 BTC / (100 USD / 49000 - 100 USD / 50000)
+    assert found.size == Decimal(245)
+    assert found.notional == Decimal(24500)
+
+
+def test_stop_and_target_are_rounded_against_the_signal():
+    request = {"notional": "1000", "stop_distance": "300.001", "target_distance": "600.009"}
+    bought = terms(request)
+    assert (bought.stop, bought.target) == (Decimal("59709.99"), Decimal(60610))
+    sold = terms(request, direction=-1)
+    assert (sold.stop, sold.target) == (Decimal("60310.01"), Decimal(59410))
+
+
+def test_a_stop_below_zero_and_a_target_within_the_tick_are_none():
+    found = terms({"notional": "1000", "stop_distance": "60010", "target_distance": "0.001"})
+    assert (found.stop, found.target) == (None, None)
+
+
+NUMBERS = st.one_of(
+    st.sampled_from(STRANGE),
+    st.sampled_from(["0", "1", "0.005", "300", "60000", "9" * 30, "0." + "0" * 29 + "1"]),
+    st.text(max_size=5),
+)
+
+
+@given(
+    st.sampled_from(["notional", "risk_fraction", "stop_distance", "target_distance"]),
+    NUMBERS,
+    st.sampled_from(sorted(values())),
+    NUMBERS,
+)
+def test_no_text_makes_an_intent_outside_of_what_was_checked(field, text, fact_id, value):
+    raised = signal()
+    setattr(raised.request, field, text)
+    known = values()
+    known[fact_id].value = value
+    decision = decide(case(raised, Facts(known.values())))
+    if decision.outcome == decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED:
+        intent = decision.intent
+        size, price = Decimal(intent.size), Decimal(intent.reference_price)
+        assert size > 0
+        assert product(size, price) <= Decimal(raised.request.notional)
+        assert Decimal(intent.stop_price) < price
+        assert not intent.target_price or Decimal(intent.target_price) > price
+    raised.action = CLOSE
+    closed = decide(case(raised, Facts(known.values())))
+    assert closed.outcome == decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
+
+
+@pytest.mark.parametrize("text", STRANGE[1:])
+@pytest.mark.parametrize("field", ["notional", "stop_distance", "target_distance"])
+def test_a_request_that_is_no_amount_blocks(field, text):
+    raised = signal(OPEN)
+    setattr(raised.request, field, text)
+    assert decide(case(raised)).outcome == decisions_pb2.DECISION_OUTCOME_BLOCKED
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("spread_max", "NaN"),
+        ("spread_max", "0"),
+        ("reward_risk_min", ""),
+        ("quote_age_max_ms", 0),
+        ("bar_coverage_min", 1.5),
+        ("bar_coverage_min", float("nan")),
+        ("rules_score_min", -2.0),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(key, value):
+    with pytest.raises(SettingError, match=f"advisor.{key}"):
+        AdvisorSettings(**{key: value})

@@ -1,0 +1,7 @@
+"""Keeps the log of all events: a Merkle tree, whose root is signed and kept elsewhere.
+
+``log_writer`` takes the events in, ``checkpointer`` signs the root, ``anchors`` keeps what was
+signed outside the database. ``verification`` compares everything with everything, ``proofs`` proves
+single events, and ``chains`` tells why something has happened; ``service`` is the gRPC service
+Audit.
+"""

@@ -1,0 +1,26 @@
+"""The metrics of Audit."""
+
+from kit.base.telemetry import Meter
+
+
+class AuditMetrics:
+    """Size of the log, what waits for it, and how old its newest checkpoint is."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._leaves = meter.gauge("audit_leaves", "Events in the log")
+        self._waiting = meter.gauge("audit_waiting_events", "Events that are not in the log yet")
+        self._signed_size = meter.gauge("audit_signed_leaves", "Size of the newest checkpoint")
+        self._anchored_size = meter.gauge(
+            "audit_anchored_leaves", "Size of the newest checkpoint that an anchor has", "anchor"
+        )
+
+    def log(self, leaves: int, waiting: int) -> None:
+        """What the log has, and what it does not have yet."""
+        self._leaves.set(leaves)
+        self._waiting.set(waiting)
+
+    def signed(self, size: int) -> None:
+        self._signed_size.set(size)
+
+    def anchored(self, anchor: str, size: int) -> None:
+        self._anchored_size.labels(anchor).set(size)

@@ -1,0 +1,75 @@
+"""Wires the detector: strategies, bars, fills, database, service."""
+
+from venuemesh.detector.v1 import detector_pb2
+from venuemesh.events.v1 import event_pb2
+
+from core.detector.bar_clients import BarClients
+from core.detector.context import DetectorContext
+from core.detector.fills import book_fills
+from core.detector.metrics import DetectorMetrics
+from core.detector.service import DetectorServicer
+from core.detector.settings import DetectorSettings
+from core.detector.strategy_runner import SIGNALS, StrategyRunner
+from kit.base import settings as setting_files
+from kit.base.clock import SystemClock
+from kit.base.database import Database
+from kit.base.degradation import DegradedReasons
+from kit.base.migration import when_migrated
+from kit.base.redis_commands import refuse_cluster
+from kit.base.runtime import ProcessIdentity, Runtime, run_process
+from kit.base.settings import MeshSettings
+from kit.events.consumer import Consumption, EventConsumer
+from kit.events.event_reader import EventReader
+from kit.events.redis_events import RedisEvents
+from kit.events.relay import EventRelay
+from kit.events.settings import EventsSettings
+from kit.strategy.loader import StrategyFolder, load_folder
+
+SERVICE = "detector"
+EXECUTIONS = (event_pb2.EVENT_STREAM_EXECUTIONS,)
+
+
+def main() -> int:
+    """Run the detector until it is stopped. Returns the exit code."""
+    mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
+    settings = setting_files.load(DetectorSettings, SERVICE)
+    events = setting_files.load(EventsSettings, "events")
+    return run_process(SERVICE, mesh, lambda: run(settings, events, mesh))
+
+
+async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSettings) -> None:
+    """Run the detector in this event loop."""
+    folder = settings.folder_of(mesh)
+    found = StrategyFolder([], []) if folder is None else load_folder(folder)
+    runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    clock = SystemClock()
+    degraded_reasons = DegradedReasons(runtime.meter)
+    for error in found.errors:
+        degraded_reasons.report(f"file {error.file.name}", str(error))
+    database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
+    redis = RedisEvents(mesh.redis_login_url, runtime.store_metrics)
+    entries_max = events.redis_entries_max
+    relay = EventRelay(database, redis, (SIGNALS,), entries_max, degraded_reasons, clock)
+    bars = BarClients(runtime.directory)
+    metrics = DetectorMetrics(runtime.meter)
+    context = DetectorContext(database, bars, relay.wake, metrics, degraded_reasons, clock)
+    runners = [
+        StrategyRunner(loaded, instrument, context)
+        for loaded in found.strategies
+        for instrument in loaded.strategy.parsed_instruments()
+    ]
+    reader = EventReader(database, redis, degraded_reasons, clock)
+    consumption = Consumption(SERVICE, EXECUTIONS, book_fills, after_commit=lambda: None)
+    consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
+
+    after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
+    runtime.serve(detector_pb2.DESCRIPTOR, "Detector", DetectorServicer(runners, found.errors))
+    runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
+    runtime.run_task("bars", bars.run)
+    runtime.run_task("relay", after_migration(relay.run))
+    runtime.run_while_active("fills", after_migration(consumer.run))
+    for runner in runners:
+        runtime.run_while_active(runner.name, after_migration(runner.run))
+    for finish in (database.close, redis.close, bars.close):
+        runtime.at_end(finish)
+    await runtime.run()

@@ -1,0 +1,109 @@
+"""Calls the processes that make and keep bars."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from typing import NamedTuple, Protocol
+
+import grpc
+from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
+from venuemesh.history.v1 import history_pb2, history_pb2_grpc
+from venuemesh.registry.v1 import registry_pb2
+
+from kit.base.directory import ServiceDirectory
+from kit.base.service_channels import ServiceChannels
+
+BARS, HISTORY = "bars", "history"
+"""Kinds of processes."""
+CALL_SECONDS_MAX = 10.0
+UPDATE_INTERVAL_MS = 50
+
+
+class BarSeries(NamedTuple):
+    """The bars of an instrument."""
+
+    venue: str
+    symbol: str
+    interval: str
+
+
+class BarsAway(Exception):
+    """A process that makes or keeps bars does not answer."""
+
+
+class BarSource(Protocol):
+    """Where bars come from. Raises BarsAway."""
+
+    def live(self, series: BarSeries) -> AsyncGenerator[Sequence[bars_pb2.Bar], None]:
+        """The bars that change, from now on."""
+
+    async def recorded(
+        self, series: BarSeries, times_ns: range, count: int, newest_first: bool = False
+    ) -> Sequence[bars_pb2.Bar]:
+        """The first so many bars that open in this range, as they are stored now."""
+
+
+class BarClients:
+    """The processes of the mesh."""
+
+    def __init__(self, directory: ServiceDirectory) -> None:
+        self._directory = directory
+        self._instances: dict[str, registry_pb2.ServiceInstance] = {}
+        self._channels = ServiceChannels()
+
+    async def run(self) -> None:
+        """Follow the registry. Runs forever."""
+        await asyncio.gather(self._follow(BARS), self._follow(HISTORY))
+
+    async def live(self, series: BarSeries) -> AsyncGenerator[Sequence[bars_pb2.Bar], None]:
+        stub = bars_pb2_grpc.BarsStub(await self._channel(BARS))
+        request = bars_pb2.SubscribeRequest(
+            venue=series.venue,
+            symbol=series.symbol,
+            intervals=[series.interval],
+            update_interval_ms=UPDATE_INTERVAL_MS,
+        )
+        call = stub.Subscribe(request)
+        try:
+            async for response in call:
+                yield response.bars
+        except grpc.aio.AioRpcError as error:
+            raise _away(BARS, error) from error
+        finally:
+            call.cancel()
+
+    async def recorded(
+        self, series: BarSeries, times_ns: range, count: int, newest_first: bool = False
+    ) -> Sequence[bars_pb2.Bar]:
+        newest, oldest = history_pb2.SORT_ORDER_NEWEST_FIRST, history_pb2.SORT_ORDER_OLDEST_FIRST
+        request = history_pb2.ListBarsRequest(
+            venue=series.venue,
+            symbol=series.symbol,
+            interval=series.interval,
+            range=history_pb2.TimeRange(start_time_ns=times_ns.start, end_time_ns=times_ns.stop),
+            order=newest if newest_first else oldest,
+            page_size=count,
+        )
+        stub = history_pb2_grpc.HistoryStub(await self._channel(HISTORY))
+        try:
+            return (await stub.ListBars(request, timeout=CALL_SECONDS_MAX)).bars
+        except grpc.aio.AioRpcError as error:
+            raise _away(HISTORY, error) from error
+
+    async def close(self) -> None:
+        await self._channels.close()
+
+    async def _follow(self, kind: str) -> None:
+        async for services in self._directory.watch(kind):
+            self._instances.pop(kind, None)
+            for service in services:
+                self._instances[kind] = service.instance
+
+    async def _channel(self, kind: str) -> grpc.aio.Channel:
+        instance = self._instances.get(kind)
+        if instance is None:
+            raise BarsAway(f"{kind} does not run")
+        return await self._channels.to(kind, instance)
+
+
+def _away(kind: str, error: grpc.aio.AioRpcError) -> BarsAway:
+    return BarsAway(f"{kind} does not answer: {error.details() or error.code().name}")

@@ -1,0 +1,108 @@
+"""The final bars of a series, each once and in order, whichever process was away meanwhile."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import takewhile
+
+from venuemesh.bars.v1 import bars_pb2
+
+from core.detector.bar_clients import BarSeries, BarSource
+from kit.base import backoff
+from kit.base.clock import Clock
+from kit.base.intervals import BY_NAME
+
+END_NS = (1 << 63) - 1
+PART_BARS_MAX = 500
+"""Most bars of one transaction while older ones are read."""
+LOOK_SECONDS_MAX = 1.0
+STORED_SECONDS = 1.0
+"""As a rule, a final bar is recorded within this time. One that is not is read when the next one
+comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class BarPart:
+    """The next bars."""
+
+    bars: Sequence[bars_pb2.Bar]
+    warms_up: bool = False
+    """They are too old for a signal."""
+
+
+class BarFeed:
+    """Bars come live. What was missed is read from the record at the beginning; what may be missing
+    before a live bar, once the record has that bar. Changes of bars are stored together, so a
+    record that has a final bar has all before it."""
+
+    def __init__(
+        self, source: BarSource, series: BarSeries, warm_up_bars: int, clock: Clock
+    ) -> None:
+        self._source = source
+        self._series = series
+        self._length_ns = BY_NAME[series.interval].length_ns
+        self._warm_up_bars = warm_up_bars
+        self._clock = clock
+
+    async def follow(self, after_ns: int | None) -> AsyncGenerator[BarPart, None]:
+        """The bars that open after a time; None: from the next one on, after a warm-up. Raises
+        BarsAway."""
+        has_looked = after_ns is None
+        async with aclosing(self._source.live(self._series)) as changes:
+            async for changed in changes:
+                if after_ns is not None and not has_looked:
+                    # They were final before the first change was sent, so they do not come live.
+                    await self._clock.sleep(STORED_SECONDS)
+                    async for part in self._recorded(after_ns, END_NS):
+                        yield part
+                        after_ns = part.bars[-1].open_time_ns
+                    has_looked = True
+                final = [bar for bar in changed if bar.final]
+                for bar in sorted(final, key=lambda bar: bar.open_time_ns):
+                    if after_ns is None:
+                        yield BarPart(await self._before(bar), warms_up=True)
+                        after_ns = bar.open_time_ns - self._length_ns
+                    async for part in self._up_to(bar, after_ns):
+                        yield part
+                        after_ns = part.bars[-1].open_time_ns
+
+    async def _up_to(self, bar: bars_pb2.Bar, after_ns: int) -> AsyncIterator[BarPart]:
+        """The bars after a time up to this one. None if this one is not after it, as a late trade
+        has amended it."""
+        if bar.open_time_ns == after_ns + self._length_ns:
+            yield BarPart([bar])
+        elif bar.open_time_ns > after_ns:
+            await self._is_recorded(bar)
+            async for part in self._recorded(after_ns, bar.open_time_ns + 1):
+                yield part
+
+    async def _recorded(self, after_ns: int, end_ns: int) -> AsyncIterator[BarPart]:
+        """The final bars that open after one time and before another."""
+        while True:
+            times_ns = range(after_ns + 1, end_ns)
+            found = await self._source.recorded(self._series, times_ns, PART_BARS_MAX)
+            final = list(takewhile(lambda bar: bar.final, found))
+            if final:
+                yield BarPart(final)
+                after_ns = final[-1].open_time_ns
+            if len(final) < PART_BARS_MAX:
+                return
+
+    async def _before(self, bar: bars_pb2.Bar) -> Sequence[bars_pb2.Bar]:
+        """The newest bars before this one, oldest first."""
+        if not self._warm_up_bars:
+            return []
+        await self._is_recorded(bar)
+        times_ns = range(1, bar.open_time_ns)
+        count = self._warm_up_bars
+        found = await self._source.recorded(self._series, times_ns, count, newest_first=True)
+        return [one for one in reversed(found) if one.final]
+
+    async def _is_recorded(self, bar: bars_pb2.Bar) -> None:
+        """Wait until the record has this bar as a final one."""
+        times_ns = range(bar.open_time_ns, bar.open_time_ns + 1)
+        for delay_seconds in backoff.delays(most_seconds=LOOK_SECONDS_MAX):
+            found = await self._source.recorded(self._series, times_ns, 1)
+            if found and found[0].final:
+                return
+            await self._clock.sleep(delay_seconds)

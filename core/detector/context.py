@@ -1,0 +1,23 @@
+"""What all strategies of a process share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.detector.bar_clients import BarSource
+from core.detector.metrics import DetectorMetrics
+from kit.base.clock import Clock
+from kit.base.database import Database
+from kit.base.degradation import DegradedReasons
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorContext:
+    """Passed to every strategy runner."""
+
+    database: Database
+    source: BarSource
+    after_signal: Callable[[], None]
+    """Called after a transaction with a signal: EventRelay.wake."""
+    metrics: DetectorMetrics
+    degraded_reasons: DegradedReasons
+    clock: Clock

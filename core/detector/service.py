@@ -1,0 +1,87 @@
+"""The gRPC service Detector."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+from venuemesh.detector.v1 import detector_pb2, detector_pb2_grpc
+
+from core.detector.strategy_runner import STOPPED, StrategyRunner
+from kit.base.errors import UnknownStrategy
+from kit.base.paging import page_of
+from kit.strategy.loader import StrategyFileError
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class DetectorServicer(detector_pb2_grpc.DetectorServicer):
+    """Answers from memory."""
+
+    def __init__(
+        self, runners: Sequence[StrategyRunner], errors: Sequence[StrategyFileError]
+    ) -> None:
+        self._runners = sorted(runners, key=lambda runner: runner.key)
+        self._errors = sorted(errors, key=lambda error: error.file.name)
+
+    async def ListStrategies(
+        self, request: detector_pb2.ListStrategiesRequest, context: Context
+    ) -> detector_pb2.ListStrategiesResponse:
+        rows = [*map(_unusable, self._errors), *map(_status, self._runners)]
+        numbered = list(enumerate(rows))
+        page, token = page_of(request, numbered, lambda row: [row[0]])
+        strategies = [status for _, status in page]
+        return detector_pb2.ListStrategiesResponse(strategies=strategies, next_page_token=token)
+
+    async def Explain(
+        self, request: detector_pb2.ExplainRequest, context: Context
+    ) -> detector_pb2.ExplainResponse:
+        runner = self._chosen(request)
+        found = runner.instance.explain(runner.bar)
+        answer = detector_pb2.ExplainResponse(
+            status=_status(runner),
+            bar=runner.bar,
+            rules=found.rules,
+            exits=found.exits,
+            threshold=runner.loaded.strategy.threshold,
+            abstains_because=found.abstains_because,
+            position_size=format(runner.position, "f"),
+        )
+        if found.score is not None:
+            answer.score = found.score
+        return answer
+
+    def _chosen(self, request: detector_pb2.ExplainRequest) -> StrategyRunner:
+        for runner in self._runners:
+            name, venue, symbol = runner.key
+            if (
+                name == request.strategy
+                and request.venue in ("", venue)
+                and request.symbol in ("", symbol)
+            ):
+                return runner
+        wanted = "/".join(filter(None, (request.strategy, request.venue, request.symbol)))
+        known = ", ".join(runner.name for runner in self._runners) or "none"
+        raise UnknownStrategy(f"no strategy {wanted!r} runs; running: {known}", strategy=wanted)
+
+
+def _unusable(error: StrategyFileError) -> detector_pb2.StrategyStatus:
+    return detector_pb2.StrategyStatus(
+        file=error.file.name, state=STOPPED, detail=f"line {error.line}: {error.reason}"
+    )
+
+
+def _status(runner: StrategyRunner) -> detector_pb2.StrategyStatus:
+    strategy = runner.loaded.strategy
+    return detector_pb2.StrategyStatus(
+        strategy=strategy.name,
+        version=runner.loaded.version,
+        file=runner.loaded.file.name,
+        venue=runner.key.venue,
+        symbol=runner.key.symbol,
+        interval=strategy.interval,
+        account=strategy.account,
+        state=runner.state,
+        detail=runner.detail,
+        bar_close_time_ns=runner.bar.close_time_ns if runner.bar else 0,
+        signals=runner.signals,
+    )

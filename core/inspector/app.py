@@ -1,0 +1,102 @@
+"""Wires the inspector: settings, policy, key, database, venues, service."""
+
+from pathlib import Path
+
+from venuemesh.inspector.v1 import inspector_pb2
+
+from core.inspector import policy as policies
+from core.inspector.acting import ActingProcess
+from core.inspector.approvals import Approver
+from core.inspector.closer import Closer
+from core.inspector.decisions import DecisionHandler, RiskRules
+from core.inspector.events import STREAMS, EventHandler
+from core.inspector.manual import ManualOrders
+from core.inspector.metrics import InspectorMetrics
+from core.inspector.mode_changes import ModeChanges
+from core.inspector.sender import Sender
+from core.inspector.service import InspectorServicer
+from core.inspector.settings import InspectorSettings
+from core.inspector.submissions import RISK
+from core.inspector.venue_processes import VenueProcesses
+from kit.base import settings as setting_files
+from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
+from kit.base.database import Database
+from kit.base.degradation import DegradedReasons
+from kit.base.migration import when_migrated
+from kit.base.redis_commands import refuse_cluster
+from kit.base.runtime import ProcessIdentity, Runtime, run_process
+from kit.base.settings import MeshSettings
+from kit.events.consumer import Consumption, EventConsumer
+from kit.events.event_reader import EventReader
+from kit.events.leases import Lease
+from kit.events.redis_events import RedisEvents
+from kit.events.relay import EventRelay
+from kit.events.settings import EventsSettings
+from kit.execution.approval.keys import inspector_key, scope_of
+
+SERVICE = "inspector"
+
+
+def main() -> int:
+    """Run the inspector until it is stopped. Returns the exit code."""
+    mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
+    settings = setting_files.load(InspectorSettings, SERVICE)
+    events = setting_files.load(EventsSettings, "events")
+    return run_process(SERVICE, mesh, lambda: run(settings, events, mesh))
+
+
+async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSettings) -> None:
+    """Run the inspector in this event loop."""
+    policy = policies.load(settings.policy_file, mesh.world)
+    key = inspector_key(Path(mesh.data_dir))
+    runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    clock = SystemClock()
+    degraded_reasons = DegradedReasons(runtime.meter)
+    database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
+    redis = RedisEvents(mesh.redis_login_url, runtime.store_metrics)
+    entries_max = events.redis_entries_max
+    relay = EventRelay(database, redis, (RISK,), entries_max, degraded_reasons, clock)
+    holder = f"{SERVICE}@{mesh.advertise_host or mesh.host}:{settings.port}"
+    lease = Lease(database, SERVICE, holder, settings.lease_seconds)
+    approver = Approver(settings.key_id, key, scope_of(mesh), lease)
+    venues = VenueProcesses(runtime.directory, clock)
+    approval_ns = int(settings.approval_seconds * NANOSECONDS_PER_SECOND)
+    rules = RiskRules(policy, mesh.world, approval_ns, venues.instrument, clock)
+
+    sender = Sender(database, lease, venues, degraded_reasons, clock)
+    closer = Closer(database, rules, approver, venues, degraded_reasons)
+    manual = ManualOrders(database, rules, approver, settings.answer_seconds_max)
+    changes = ModeChanges(database, lease, mesh.world, clock)
+
+    def wake() -> None:
+        sender.wake()
+        closer.wake()
+        relay.wake()
+
+    def decided(submission_id: bytes) -> None:
+        manual.decided(submission_id)
+        wake()
+
+    sender.when_decided = decided
+    closer.when_approved = manual.when_approved = sender.approved
+    closer.after_commit = manual.after_commit = changes.after_commit = wake
+    handler = EventHandler(lease, DecisionHandler(rules, approver, sender.approved), clock)
+    reader = EventReader(database, redis, degraded_reasons, clock)
+    consumption = Consumption(SERVICE, STREAMS, handler.handle, after_commit=wake)
+    consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
+    tasks = (consumer.run, sender.run, closer.run)
+    acting = ActingProcess(lease, sender.forget, tasks, degraded_reasons, clock)
+    servicer = InspectorServicer(database, rules, acting, changes, manual, closer)
+    metrics = InspectorMetrics(runtime.meter)
+    metrics.acting.set_function(lambda: acting.is_acting)
+    metrics.closing_waits.set_function(lambda: len(closer.problems))
+
+    after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
+    runtime.serve(inspector_pb2.DESCRIPTOR, "Inspector", servicer)
+    runtime.run_task("venues", venues.run)
+    runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
+    runtime.run_task("relay", after_migration(relay.run))
+    runtime.run_task("acting", after_migration(acting.run))
+    for finish in (database.close, redis.close, venues.close):
+        runtime.at_end(finish)
+    await runtime.run()

@@ -1,0 +1,328 @@
+"""Closes what strategies hold, or reduces it. Nothing is closed twice.
+
+First all other orders of the position are cancelled, and each is asked for until it has ended and
+all its fills are known. What is left follows from the fills, and is closed with one market order,
+which is approved in the transaction that finds no other one on its way. Everything begins again
+with the state in the database until nothing is left.
+"""
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import checks_pb2, event_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
+
+from core.inspector import modes, positions, submissions
+from core.inspector.approvals import (
+    CANCEL_NUMBER,
+    Approver,
+    exit_contents,
+    grouped,
+)
+from core.inspector.decisions import RiskRules
+from core.inspector.position_ends import WHOLE
+from core.inspector.positions import OrderRole, Position, StrategyOrder
+from core.inspector.submissions import RISK, Submission, verdict_event
+from core.inspector.transactions import changing
+from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders
+from core.inspector.verdicts import NOTED, verdict_on_reduction
+from kit.accounting.amounts import ZERO, floor_to, plain, product, subtract, total
+from kit.base import backoff, telemetry
+from kit.base.clock import Clock
+from kit.base.database import POSTGRESQL, Connection, Database
+from kit.base.degradation import DegradedReasons
+from kit.base.errors import StoreUnavailable, UnknownOrder
+from kit.events import event_log
+from kit.events.leases import Lease
+from kit.execution.client_order_ids import client_order_id
+from kit.execution.request_ids import (
+    ATTEMPTS_MAX,
+    attempt_request_id,
+    lifecycle_prefix,
+    lifecycle_request_id,
+)
+
+LOOK_SECONDS = 1.0
+RETRY_SECONDS_MAX = 15.0
+ALARM_STEPS = 5
+"""Steps without success after which the process is DEGRADED."""
+
+_log = telemetry.logger("inspector.closer")
+
+
+class Waiting(Exception):
+    """The next step has to wait. The text says for what."""
+
+
+class Closer:
+    """Closes positions while its process has the lease."""
+
+    def __init__(
+        self,
+        database: Database,
+        rules: RiskRules,
+        approver: Approver,
+        venues: VenueOrders,
+        degraded_reasons: DegradedReasons,
+    ) -> None:
+        self._database = database
+        self._rules = rules
+        self._approver = approver
+        self._venues = venues
+        self._degraded_reasons = degraded_reasons
+        self._closing: set[bytes] = set()
+        self._wake = asyncio.Event()
+        self.when_approved: Callable[[bytes], None] = lambda submission_id: None
+        """Called with the id of a submission that is about to be committed."""
+        self.after_commit: Callable[[], None] = lambda: None
+        self.problems: dict[bytes, str] = {}
+        """By position, why closing it waits."""
+
+    @property
+    def _clock(self) -> Clock:
+        return self._rules.clock
+
+    @property
+    def _lease(self) -> Lease:
+        return self._approver.lease
+
+    def wake(self) -> None:
+        """Look at once: something was committed."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Close until cancelled. Raises LeaseLost."""
+        self._closing.clear()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                try:
+                    async with self._database.transaction() as connection:
+                        found = await positions.closing_ids(connection)
+                except StoreUnavailable as error:
+                    self._degraded_reasons.report(POSTGRESQL, error.message)
+                    found = []
+                for position_id in found:
+                    if position_id not in self._closing:
+                        self._closing.add(position_id)
+                        group.create_task(self._close(position_id))
+                await _wait(self._wake, LOOK_SECONDS)
+
+    async def _close(self, position_id: bytes) -> None:
+        about, steps = f"closing of {position_id.hex()}", 0
+        waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
+        try:
+            while True:
+                try:
+                    if await self.step(position_id):
+                        return
+                    waits, steps = backoff.delays(most_seconds=RETRY_SECONDS_MAX), 0
+                except (Waiting, NoAnswer, CallRefused, StoreUnavailable) as error:
+                    steps += 1
+                    self.problems[position_id] = str(error)
+                    _log.info("closing waits", extra={"about": about, "detail": str(error)})
+                    if steps >= ALARM_STEPS:
+                        self._degraded_reasons.report(about, str(error))
+                await self._clock.sleep(next(waits))
+        finally:
+            self.problems.pop(position_id, None)
+            self._degraded_reasons.clear(about)
+            self._closing.discard(position_id)
+
+    async def step(self, position_id: bytes) -> bool:
+        """Take the next step. Returns whether nothing is left to do. Raises Waiting, NoAnswer,
+        CallRefused, StoreUnavailable, LeaseLost."""
+        async with self._database.transaction() as connection:
+            position = await positions.lock(connection, position_id)
+            if position is None or not position.is_closing:
+                return True
+            orders = await self._settled_orders(connection, position)
+        for order in orders:
+            await self._bring_to_end(position, order)
+        async with changing(self._database, self._lease) as connection:
+            is_done = await self._decide(connection, position_id)
+        self.after_commit()
+        return is_done
+
+    async def _settled_orders(
+        self, connection: Connection, position: Position
+    ) -> list[StrategyOrder]:
+        """The orders of a position none of which is on its way. Raises Waiting."""
+        if await submissions.has_pending(connection, position.position_id):
+            raise Waiting("an order of the position is on its way, and has no clear answer yet")
+        return await positions.orders_of(connection, position)
+
+    async def _bring_to_end(self, position: Position, order: StrategyOrder) -> None:
+        """Have an order end, and keep its state and its fills. Raises Waiting."""
+        if order.role == OrderRole.EXIT and order.is_first_attempt:
+            await self._end_exit(position, order)
+        elif not order.is_complete:
+            await self._keep_end(order, await self._ended(position, order))
+
+    async def _end_exit(self, position: Position, order: StrategyOrder) -> None:
+        """Cancel an exit with all its attempts: there is no other one afterwards."""
+        try:
+            await self._cancel(position, order)
+        except CallRefused as refused:
+            if refused.reason != UnknownOrder.reason or not order.is_complete:
+                raise
+            # It has ended long ago, and its venue's process has forgotten it.
+            return
+        await self._keep_end(order, await self._ended(position, order))
+        for attempt in range(2, ATTEMPTS_MAX + 1):
+            name = attempt_request_id(order.request_id, attempt)
+            key = client_order_id(order.venue, order.account, name)
+            found = await self._venues.find(order.venue, order.account, key)
+            if found is None:
+                return
+            await self._keep_end(order, found)
+
+    async def _ended(self, position: Position, order: StrategyOrder) -> orders_pb2.Order:
+        found = await self._venues.find(order.venue, order.account, order.client_order_id)
+        if found is not None and found.state < positions.FILLED and order.role == OrderRole.ENTRY:
+            await self._cancel(position, order)
+            found = await self._venues.find(order.venue, order.account, order.client_order_id)
+        if found is None:
+            raise Waiting(f"the process of the venue does not know the order {order.request_id}")
+        return found
+
+    async def _cancel(self, position: Position, order: StrategyOrder) -> None:
+        content = orders_pb2.OrderContent(
+            venue=order.venue, account=order.account, symbol=position.symbol
+        )
+        expires_ns = self._clock.time_ns() + self._rules.approval_ns
+        name = lifecycle_request_id(position.close_lifecycle_id, CANCEL_NUMBER)
+        (approved,) = self._approver.approve(
+            [content], [name], expires_ns, signed_pb2.OPERATION_CANCEL, order.client_order_id
+        )
+        await self._venues.cancel(approved)
+
+    async def _keep_end(self, order: StrategyOrder, found: orders_pb2.Order) -> None:
+        """Keep the end of an order. Raises Waiting while it may go on, or fills are missing."""
+        state = orders_pb2.OrderState.Name(found.state).removeprefix("ORDER_STATE_")
+        if found.state < positions.FILLED:
+            raise Waiting(f"the order {found.request_id} has not ended: it is {state}")
+        fills = await self._venues.fills(found)
+        known = total(Decimal(fill.size) for fill in fills)
+        if known != Decimal(found.filled_size or 0):
+            text = f"of {found.filled_size} that {found.request_id} has filled, {plain(known)} is"
+            raise Waiting(f"{text} known")
+        async with changing(self._database, self._lease) as connection:
+            await positions.change_order(connection, found)
+            for fill in fills:
+                await positions.add_fill(connection, fill)
+
+    async def _decide(self, connection: Connection, position_id: bytes) -> bool:
+        """Approve the order that closes what is left. Returns whether nothing is left to do."""
+        position = await positions.lock(connection, position_id)
+        if position is None or not position.is_closing:
+            return True
+        orders = await self._settled_orders(connection, position)
+        unknown = [order.request_id for order in orders if not order.is_complete]
+        if unknown:
+            raise Waiting(f"the end of these orders is not known: {', '.join(unknown)}")
+        held = positions.held(orders)
+        rest = await _rest(connection, position, abs(held))
+        size = position.floored(subtract(abs(held), rest))
+        if size > ZERO:
+            side = types_pb2.SIDE_SELL if held > ZERO else types_pb2.SIDE_BUY
+            content = orders_pb2.OrderContent(
+                venue=position.venue,
+                account=position.account,
+                symbol=position.symbol,
+                side=side,
+                type=orders_pb2.ORDER_TYPE_MARKET,
+                size=plain(size),
+                reduce_only=not position.base_asset,
+            )
+            await self._approve(connection, position, [content], OrderRole.CLOSE)
+            return False
+        left = position.floored(abs(held))
+        if not left or not rest:
+            await positions.end(connection, position_id, self._clock.time_ns())
+            return True
+        await self._protect(connection, position, held, left)
+        return True
+
+    async def _protect(
+        self, connection: Connection, position: Position, held: Decimal, left: Decimal
+    ) -> None:
+        """Place the exits of what is left of a position that was reduced."""
+        entry = orders_pb2.OrderContent(
+            venue=position.venue,
+            account=position.account,
+            symbol=position.symbol,
+            side=types_pb2.SIDE_BUY if held > ZERO else types_pb2.SIDE_SELL,
+            size=plain(left),
+        )
+        exits = exit_contents(entry, position.stop_price, position.target_price)
+        for content in exits:
+            content.reduce_only = not position.base_asset
+        if exits:
+            await self._approve(connection, position, exits, OrderRole.EXIT)
+        await positions.want_close(connection, position, "", b"", b"")
+
+    async def _approve(
+        self,
+        connection: Connection,
+        position: Position,
+        contents: list[orders_pb2.OrderContent],
+        role: OrderRole,
+    ) -> None:
+        """Approve orders that close a position or protect it, with a verdict of their own."""
+        lifecycle_id, now_ns = position.close_lifecycle_id, self._clock.time_ns()
+        prefix = lifecycle_prefix(lifecycle_id)
+        number = await positions.next_number(connection, prefix)
+        ids = [lifecycle_request_id(lifecycle_id, number + place) for place in range(len(contents))]
+        grouped(contents, f"{prefix}:{number}", orders_pb2.GROUP_ROLE_ALTERNATIVE)
+        expires_ns = now_ns + self._rules.approval_ns
+        approved = self._approver.approve(contents, ids, expires_ns)
+        cause = event_pb2.Event(
+            event_id=position.close_cause_id, lifecycle_id=lifecycle_id, time_ns=now_ns
+        )
+        scopes = modes.scopes_of(position.venue, position.account, position.strategy)
+        state = await self._rules.state(connection, scopes, None)
+        check = checks_pb2.Check(
+            name="position", observed=contents[0].size, unit="size_unit", result=NOTED
+        )
+        version = self._rules.policy.version
+        verdict = verdict_on_reduction(state, [check])
+        event = verdict_event(cause, position.strategy, verdict, version, number)
+        event.verdict_given.orders.extend(approved)
+        position_id = position.position_id
+        submission = Submission(
+            event.event_id, lifecycle_id, position_id, approved, False, expires_ns
+        )
+        await positions.add_orders(connection, position_id, approved, [role] * len(approved))
+        await submissions.insert(connection, submission, now_ns)
+        self.when_approved(submission.submission_id)
+        await event_log.append(connection, RISK, [event], now_ns)
+
+
+async def _rest(connection: Connection, position: Position, held: Decimal) -> Decimal:
+    """The size that shall be left. It is computed once, from the position without its exits."""
+    if position.close_rest:
+        return Decimal(position.close_rest)
+    keep = subtract(Decimal(WHOLE), Decimal(position.close_fraction))
+    rest = product(held, keep)
+    if position.size_step:
+        rest = floor_to(rest, Decimal(position.size_step))
+    await positions.want_close(
+        connection,
+        position,
+        position.close_fraction,
+        position.close_lifecycle_id,
+        position.close_cause_id,
+        plain(rest),
+    )
+    return rest
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

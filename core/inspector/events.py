@@ -1,0 +1,51 @@
+"""What the inspector does with the events that it reads."""
+
+from collections.abc import Sequence
+
+from venuemesh.events.v1 import event_pb2
+
+from core.inspector import position_ends, positions
+from core.inspector.decisions import DecisionHandler
+from core.inspector.submissions import RISK
+from core.inspector.transactions import hold
+from kit.base.clock import Clock
+from kit.base.database import Connection
+from kit.events import event_log
+from kit.events.leases import Lease
+from kit.events.logged_events import LoggedEvent
+
+STREAMS = (event_pb2.EVENT_STREAM_DECISIONS, event_pb2.EVENT_STREAM_EXECUTIONS)
+
+
+class EventHandler:
+    """Handles decisions and executions, in the transaction that reads them."""
+
+    def __init__(self, lease: Lease, decisions: DecisionHandler, clock: Clock) -> None:
+        self._lease = lease
+        self._decisions = decisions
+        self._clock = clock
+
+    async def handle(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
+        """Raises LeaseLost."""
+        await hold(connection, self._lease)
+        made: list[event_pb2.Event] = []
+        changed: set[bytes] = set()
+        for logged in events:
+            event = logged.event()
+            match event.WhichOneof("payload"):
+                case "decision_made":
+                    made += await self._decisions.handle(connection, event)
+                case "order_changed":
+                    order = event.order_changed.order
+                    changed.add(await positions.change_order(connection, order))
+                case "order_filled":
+                    filled = event.order_filled
+                    position_id = await positions.add_fill(
+                        connection, filled.fill, filled.request_id
+                    )
+                    changed.add(position_id)
+        now_ns = self._clock.time_ns()
+        for position_id in sorted(changed):
+            await position_ends.end_if_flat(connection, position_id, now_ns)
+        if made:
+            await event_log.append(connection, RISK, made, now_ns)

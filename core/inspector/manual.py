@@ -1,0 +1,254 @@
+"""What a person, or a program with a token, wants to do with orders."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import event_pb2, risk_pb2
+from venuemesh.inspector.v1 import inspector_pb2
+from venuemesh.tradeflow.v1 import signed_pb2
+
+from core.inspector import modes, submissions
+from core.inspector.approvals import Approver
+from core.inspector.decisions import RiskRules
+from core.inspector.modes import SOURCE
+from core.inspector.submissions import RISK, Submission, submitted_id, verdict_event
+from core.inspector.transactions import changing
+from core.inspector.verdicts import (
+    CheckedVerdict,
+    ProposedEntry,
+    RiskState,
+    blocked,
+    verdict_on_entry,
+    verdict_on_reduction,
+)
+from kit.base.access.roles import Role
+from kit.base.access.tokens import Caller
+from kit.base.database import Connection, Database
+from kit.base.errors import ApprovalRejected, BadRequest, InvalidOrder, RequestIdReused, RoleMissing
+from kit.events import event_log
+from kit.events.event_ids import event_id
+from kit.execution.approval.signing import content_text
+from kit.execution.client_order_ids import check_request_id
+from kit.execution.request_ids import lifecycle_request_id
+
+METHOD = "SubmitManual"
+PLACE = signed_pb2.OPERATION_PLACE
+AMEND = signed_pb2.OPERATION_AMEND
+CANCEL = signed_pb2.OPERATION_CANCEL
+OPERATIONS = (PLACE, AMEND, CANCEL)
+_FIND = (
+    "SELECT content_hash, lifecycle_id, verdict_id FROM inspector_requests WHERE request_id = %s"
+)
+_KEEP = "INSERT INTO inspector_requests VALUES (%s, %s, %s, %s)"
+
+Request = inspector_pb2.SubmitManualRequest
+Response = inspector_pb2.SubmitManualResponse
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A request, as it is stored."""
+
+    lifecycle_id: bytes
+    verdict_id: bytes
+
+
+class ManualOrders:
+    """Takes each request once."""
+
+    def __init__(
+        self, database: Database, rules: RiskRules, approver: Approver, answer_seconds_max: float
+    ) -> None:
+        self._database = database
+        self._rules = rules
+        self._approver = approver
+        self._answer_seconds_max = answer_seconds_max
+        self._decided: dict[bytes, asyncio.Event] = {}
+        self.when_approved: Callable[[bytes], None] = lambda submission_id: None
+        """Called with the id of a submission that is about to be committed."""
+        self.after_commit: Callable[[], None] = lambda: None
+
+    def decided(self, submission_id: bytes) -> None:
+        """It is known what came of a submission."""
+        waiting = self._decided.get(submission_id)
+        if waiting is not None:
+            waiting.set()
+
+    async def submit(self, request: Request, caller: Caller) -> Response:
+        """Take a request, and answer with what came of it. Raises BadRequest, InvalidOrder,
+        RequestIdReused, RoleMissing, StoreUnavailable, LeaseLost."""
+        _check(request)
+        digest = _digest(request, caller)
+        content = request.content
+        instrument = None
+        if request.operation != CANCEL:
+            instrument = await self._rules.instrument(content.venue, content.symbol)
+        async with changing(self._database, self._approver.lease) as connection:
+            known = await _find(connection, request.request_id, digest)
+            if known is None:
+                known = await self._take(connection, request, caller, digest, instrument)
+        self.after_commit()
+        return await self._answer(request, known)
+
+    async def _take(
+        self,
+        connection: Connection,
+        request: Request,
+        caller: Caller,
+        digest: bytes,
+        instrument: types_pb2.Instrument | None,
+    ) -> _Known:
+        content, policy = request.content, self._rules.policy
+        scopes = modes.scopes_of(content.venue, content.account)
+        state = await self._rules.state(connection, scopes, instrument)
+        verdict = _verdict(request, self._rules, state)
+        if not verdict.is_reduction:
+            _require_trader(caller, request)
+        asked = _requested(request, caller, state.now_ns)
+        expires_ns = state.now_ns + self._rules.approval_ns
+        approved: list[signed_pb2.ApprovedOrder] = []
+        if verdict.is_allowed:
+            try:
+                approved = self._approver.approve(
+                    [content],
+                    [lifecycle_request_id(asked.lifecycle_id, 1)],
+                    expires_ns,
+                    request.operation,
+                    request.target_client_order_id,
+                )
+            except ApprovalRejected as error:
+                verdict = blocked(verdict, "content", "", error.message)
+        instance = f"{content.venue}/{content.account}"
+        given = verdict_event(asked, instance, verdict, policy.version)
+        given.verdict_given.orders.extend(approved)
+        if approved:
+            is_entry = not verdict.is_reduction
+            submission = Submission(
+                given.event_id, asked.lifecycle_id, b"", approved, is_entry, expires_ns
+            )
+            await submissions.insert(connection, submission, state.now_ns)
+            self.when_approved(submission.submission_id)
+        keys = [asked.lifecycle_id, given.event_id]
+        await connection.execute(_KEEP, [request.request_id, digest, *keys])
+        await event_log.append(connection, RISK, [asked, given], state.now_ns)
+        return _Known(asked.lifecycle_id, given.event_id)
+
+    async def _answer(self, request: Request, known: _Known) -> Response:
+        """The stored answer, once there is one."""
+        instance = f"{request.content.venue}/{request.content.account}"
+        outcome_id = submitted_id(known.verdict_id, instance)
+        waiting = self._decided.setdefault(known.verdict_id, asyncio.Event())
+        response = Response(lifecycle_id=known.lifecycle_id)
+        try:
+            found = await self._stored(known.verdict_id, outcome_id)
+            verdict = found[known.verdict_id].verdict_given
+            if verdict.verdict == risk_pb2.VERDICT_ALLOW and outcome_id not in found:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._answer_seconds_max):
+                        await waiting.wait()
+                found = await self._stored(known.verdict_id, outcome_id)
+        finally:
+            self._decided.pop(known.verdict_id, None)
+        response.verdict.CopyFrom(found[known.verdict_id].verdict_given)
+        if outcome_id in found:
+            response.submitted.CopyFrom(found[outcome_id].orders_submitted)
+        return response
+
+    async def _stored(self, *event_ids: bytes) -> dict[bytes, event_pb2.Event]:
+        async with self._database.transaction() as connection:
+            return await event_log.stored(connection, event_ids)
+
+
+def _check(request: Request) -> None:
+    check_request_id(request.request_id)
+    if request.operation not in OPERATIONS:
+        allowed = ", ".join(signed_pb2.Operation.Name(one) for one in OPERATIONS)
+        text = f"operation is {request.operation}; allowed is {allowed}"
+        raise BadRequest(text, field="operation", value=request.operation, allowed=allowed)
+    content = request.content
+    for name in ("venue", "account", "symbol"):
+        if not getattr(content, name):
+            text = f"content.{name} is empty; name the {name} of the order"
+            raise BadRequest(text, field=f"content.{name}", value="", allowed="a name")
+    if bool(request.target_client_order_id) == (request.operation == PLACE):
+        text = "target_client_order_id names the order to amend or to cancel, and no other"
+        value = request.target_client_order_id
+        allowed = "none to place an order" if value else "a client order id"
+        raise BadRequest(text, field="target_client_order_id", value=value, allowed=allowed)
+    if content.HasField("group") and request.operation == PLACE:
+        value = content.group.group_id[:80]
+        text = "an order of a person has no group"
+        raise InvalidOrder(text, field="group", value=value, allowed="none", nearest="")
+
+
+def _verdict(request: Request, rules: RiskRules, state: RiskState) -> CheckedVerdict:
+    content = request.content
+    if request.operation == CANCEL or content.reduce_only:
+        # The venue holds a reduce-only order to that, whatever the position is.
+        return verdict_on_reduction(state)
+    entry = ProposedEntry(
+        content.venue,
+        content.account,
+        content.symbol,
+        content.size,
+        content.price or content.stop_price,
+        is_of_strategy=False,
+    )
+    return verdict_on_entry(rules.policy, state, entry)
+
+
+async def _find(connection: Connection, name: str, digest: bytes) -> _Known | None:
+    row = await (await connection.execute(_FIND, [name])).fetchone()
+    if row is None:
+        return None
+    if bytes(row[0]) != digest:
+        text = f"the request id {name} belongs to another request"
+        raise RequestIdReused(text, request_id=name)
+    return _Known(bytes(row[1]), bytes(row[2]))
+
+
+def _digest(request: Request, caller: Caller) -> bytes:
+    """A hash that is the same for equal requests of one caller."""
+    try:
+        text = content_text(request.content, request.request_id)
+    except ApprovalRejected as error:
+        raise BadRequest(
+            error.message, field="content", value="", allowed="see docs/ORDERS.md"
+        ) from None
+    parts = (caller.name, str(request.operation), request.target_client_order_id)
+    return hashlib.sha256(text + "\n".join(parts).encode()).digest()
+
+
+def _requested(request: Request, caller: Caller, now_ns: int) -> event_pb2.Event:
+    """The event that begins the chain."""
+    event = event_pb2.Event(
+        # Nothing in the mesh is the cause: the request names it.
+        event_id=event_id(SOURCE, "manual", [request.request_id.encode()]),
+        source=SOURCE,
+        instance="manual",
+        time_ns=now_ns,
+    )
+    event.lifecycle_id = event.event_id
+    event.order_requested.CopyFrom(
+        risk_pb2.OrderRequested(
+            caller=caller.name,
+            request_id=request.request_id,
+            reason=request.reason,
+            operation=request.operation,
+            target_client_order_id=request.target_client_order_id,
+            content=request.content,
+        )
+    )
+    return event
+
+
+def _require_trader(caller: Caller, request: Request) -> None:
+    if Role.TRADER in caller.roles:
+        return
+    text = f"only a trader may do more than cancel orders and reduce positions; {caller.name} has "
+    text += ", ".join(sorted(caller.roles))
+    raise RoleMissing(text, method=METHOD, roles=Role.TRADER)

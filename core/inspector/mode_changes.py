@@ -1,0 +1,50 @@
+"""Sets modes, and has positions closed where the mode says so."""
+
+from collections.abc import Callable
+
+from venuemesh.events.v1 import risk_pb2
+from venuemesh.inspector.v1 import inspector_pb2
+
+from core.inspector import modes, positions
+from core.inspector.position_ends import WHOLE
+from core.inspector.submissions import RISK
+from core.inspector.transactions import changing
+from kit.base.clock import Clock
+from kit.base.database import Database
+from kit.events import event_log
+from kit.events.leases import Lease
+
+
+class ModeChanges:
+    """Changes of modes, each with its event."""
+
+    def __init__(self, database: Database, lease: Lease, world: str, clock: Clock) -> None:
+        self._database = database
+        self._lease = lease
+        self._world = world
+        self._clock = clock
+        self.after_commit: Callable[[], None] = lambda: None
+
+    async def set(
+        self, request: inspector_pb2.SetModeRequest, caller: str
+    ) -> inspector_pb2.ModeState:
+        """Set a mode that was checked. Raises LeaseLost and StoreUnavailable."""
+        state = inspector_pb2.ModeState(
+            scope=request.scope,
+            mode=request.mode,
+            reason=request.reason,
+            caller=caller,
+            changed_time_ns=self._clock.time_ns(),
+        )
+        async with changing(self._database, self._lease) as connection:
+            event = await modes.change(connection, state, self._world)
+            if state.mode == risk_pb2.TRADING_MODE_CLOSING_ALL:
+                for position in await positions.all_open(connection):
+                    scopes = modes.scopes_of(position.venue, position.account, position.strategy)
+                    if state.scope in scopes and position.close_fraction != WHOLE:
+                        await positions.want_close(
+                            connection, position, WHOLE, event.lifecycle_id, event.event_id
+                        )
+            await event_log.append(connection, RISK, [event], state.changed_time_ns)
+        self.after_commit()
+        return state

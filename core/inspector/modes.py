@@ -1,0 +1,118 @@
+"""The modes of the mesh, of venues, accounts and strategies."""
+
+import re
+from typing import TYPE_CHECKING, TypeAlias
+
+from venuemesh.events.v1 import event_pb2, risk_pb2
+from venuemesh.inspector.v1 import inspector_pb2
+
+from kit.base.database import Connection
+from kit.base.errors import BadRequest
+from kit.events.event_ids import event_id
+
+if TYPE_CHECKING:
+    Mode: TypeAlias = risk_pb2.TradingMode.ValueType
+else:
+    # Enum values are plain integers at run time; their type exists for the checker only.
+    Mode = int
+
+SOURCE = "inspector"
+MESH = "mesh"
+SCOPE = re.compile(r"mesh|venue:[^/:]+|account:[^/:]+/[^/:]+|strategy:[^:]+")
+SETTABLE: tuple[Mode, ...] = (
+    risk_pb2.TRADING_MODE_ACTIVE,
+    risk_pb2.TRADING_MODE_STANDING_DOWN,
+    risk_pb2.TRADING_MODE_CLOSING_ALL,
+    risk_pb2.TRADING_MODE_HALTED,
+)
+FIRST_REASON = "a live mesh begins halted"
+
+_LOAD = "SELECT scope, mode FROM inspector_modes WHERE scope = ANY (%s)"
+_LIST = "SELECT scope, mode, reason, caller, changed_time_ns FROM inspector_modes ORDER BY scope"
+_BEGIN = "INSERT INTO inspector_modes VALUES (%s, %s, '', '', 0, 0) ON CONFLICT DO NOTHING"
+_LOCK = "SELECT mode, changes FROM inspector_modes WHERE scope = %s FOR UPDATE"
+_SET = (
+    "UPDATE inspector_modes SET (mode, reason, caller, changed_time_ns, changes)"
+    " = (%s, %s, %s, %s, changes + 1) WHERE scope = %s"
+)
+
+
+def mode_name(mode: Mode) -> str:
+    """For example "HALTED"."""
+    return risk_pb2.TradingMode.Name(mode).removeprefix("TRADING_MODE_")
+
+
+def first_mode(scope: str, world: str) -> Mode:
+    """The mode of a scope that nobody has set."""
+    is_halted = scope == MESH and world == "live"
+    return risk_pb2.TRADING_MODE_HALTED if is_halted else risk_pb2.TRADING_MODE_ACTIVE
+
+
+def scopes_of(venue: str, account: str, strategy: str = "") -> list[str]:
+    """What applies to an order. ``strategy``: empty for an order of a person."""
+    scopes = [MESH, f"venue:{venue}", f"account:{venue}/{account}"]
+    return [*scopes, f"strategy:{strategy}"] if strategy else scopes
+
+
+def check(request: inspector_pb2.SetModeRequest) -> None:
+    """Raises BadRequest for a scope or a mode that does not exist, and without a reason."""
+    if not SCOPE.fullmatch(request.scope):
+        allowed = "mesh, venue:VENUE, account:VENUE/ACCOUNT, strategy:NAME"
+        raise _bad("scope", request.scope, allowed)
+    if request.mode not in SETTABLE:
+        raise _bad("mode", str(request.mode), ", ".join(map(mode_name, SETTABLE)))
+    if not request.reason.strip():
+        raise _bad("reason", request.reason, "a text that says why")
+
+
+async def load(connection: Connection, scopes: list[str], world: str) -> dict[str, Mode]:
+    """The mode of each scope."""
+    rows = await (await connection.execute(_LOAD, [scopes])).fetchall()
+    return {scope: first_mode(scope, world) for scope in scopes} | dict(rows)
+
+
+async def states(connection: Connection, world: str) -> list[inspector_pb2.ModeState]:
+    """The mode of the mesh, and of each scope that has one of its own."""
+    rows = await (await connection.execute(_LIST)).fetchall()
+    found = {
+        scope: inspector_pb2.ModeState(
+            scope=scope, mode=mode, reason=reason, caller=caller, changed_time_ns=time_ns
+        )
+        for scope, mode, reason, caller, time_ns in rows
+    }
+    if MESH not in found:
+        mode = first_mode(MESH, world)
+        reason = FIRST_REASON if mode == risk_pb2.TRADING_MODE_HALTED else ""
+        found[MESH] = inspector_pb2.ModeState(scope=MESH, mode=mode, reason=reason)
+    return [found[scope] for scope in sorted(found)]
+
+
+async def change(
+    connection: Connection, state: inspector_pb2.ModeState, world: str
+) -> event_pb2.Event:
+    """Set a mode in the caller's transaction. Returns the event of it."""
+    first = first_mode(state.scope, world)
+    await connection.execute(_BEGIN, [state.scope, first])
+    row = await (await connection.execute(_LOCK, [state.scope])).fetchone()
+    assert row is not None
+    before, changes = row
+    arguments = [state.mode, state.reason, state.caller, state.changed_time_ns, state.scope]
+    await connection.execute(_SET, arguments)
+    # Nothing in the mesh is the cause: the number of the change names it.
+    cause = f"mode {state.scope} {changes + 1}".encode()
+    event = event_pb2.Event(
+        event_id=event_id(SOURCE, state.scope, [cause]),
+        source=SOURCE,
+        instance=state.scope,
+        time_ns=state.changed_time_ns,
+    )
+    event.lifecycle_id = event.event_id
+    changed = event.mode_changed
+    changed.scope, changed.before, changed.after = state.scope, before, state.mode
+    changed.caller, changed.reason = state.caller, state.reason
+    return event
+
+
+def _bad(field: str, value: str, allowed: str) -> BadRequest:
+    text = f"{field} is {value!r}; allowed is {allowed}"
+    return BadRequest(text, field=field, value=value, allowed=allowed)

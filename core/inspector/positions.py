@@ -1,0 +1,334 @@
+"""What strategies hold, and the orders that it is made of, in PostgreSQL.
+
+The size of a position is never kept: it follows from the fills of its orders.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import IntEnum
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
+
+from core.inspector.venue_processes import order_id
+from kit.accounting.amounts import ZERO, add, floor_to, subtract
+from kit.base.database import Connection
+from kit.execution.request_ids import ATTEMPT_MARK
+
+FILLED = orders_pb2.ORDER_STATE_FILLED
+REJECTED = orders_pb2.ORDER_STATE_REJECTED
+
+_COLUMNS = (
+    "position_id, strategy, venue, account, symbol, base_asset, size_step, size_min, stop_price,"
+    " target_price, close_fraction, close_rest, close_lifecycle_id, close_cause_id, ended_time_ns"
+)
+_INSERT = (
+    "INSERT INTO inspector_positions (position_id, strategy, venue, account, symbol, base_asset,"
+    " size_step, size_min, stop_price, target_price)"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+)
+_FIND_OPEN = (
+    f"SELECT {_COLUMNS} FROM inspector_positions WHERE ended_time_ns = 0"
+    " AND (strategy, venue, account, symbol) = (%s, %s, %s, %s) FOR UPDATE"
+)
+_LOCK = f"SELECT {_COLUMNS} FROM inspector_positions WHERE position_id = %s FOR UPDATE"
+_OPEN = f"SELECT {_COLUMNS} FROM inspector_positions WHERE ended_time_ns = 0 ORDER BY position_id"
+_CLOSING = (
+    "SELECT position_id FROM inspector_positions WHERE ended_time_ns = 0 AND close_fraction <> ''"
+)
+_CLOSE = (
+    "UPDATE inspector_positions SET (close_fraction, close_rest, close_lifecycle_id,"
+    " close_cause_id) = (%s, %s, %s, %s) WHERE position_id = %s"
+)
+_END = (
+    "UPDATE inspector_positions SET ended_time_ns = %s, close_fraction = '', close_rest = ''"
+    " WHERE position_id = %s"
+)
+_ADD_ORDER = (
+    "INSERT INTO inspector_orders (venue, account, client_order_id, request_id, position_id, role,"
+    " is_buy, state) VALUES (%s, %s, %s, %s, %s, %s, %s, 0) ON CONFLICT DO NOTHING"
+)
+_FIRST_ATTEMPT = (
+    "SELECT position_id, role, is_buy FROM inspector_orders"
+    " WHERE (venue, account, request_id) = (%s, %s, %s)"
+)
+_CHANGE_ORDER = (
+    "UPDATE inspector_orders SET (state, filled_size, updated_time_ns)"
+    " = (%s, greatest(filled_size, %s), %s)"
+    " WHERE (venue, account, client_order_id) = (%s, %s, %s) AND updated_time_ns <= %s"
+    " RETURNING position_id"
+)
+_POSITION_OF = (
+    "SELECT position_id FROM inspector_orders WHERE (venue, account, client_order_id)"
+    " = (%s, %s, %s)"
+)
+_REJECT = (
+    "UPDATE inspector_orders SET state = %s WHERE (venue, account, client_order_id) = (%s, %s, %s)"
+    " AND state = 0"
+)
+_ADD_FILL = (
+    "INSERT INTO inspector_fills VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+_ORDERS = (
+    "SELECT one.venue, one.account, one.client_order_id, one.request_id, one.role, one.is_buy,"
+    " one.state, one.filled_size, coalesce(sum(fill.size), 0),"
+    " coalesce(sum(fill.fee_amount) FILTER (WHERE fill.fee_asset = %s), 0)"
+    " FROM inspector_orders AS one LEFT JOIN inspector_fills AS fill"
+    " USING (venue, account, client_order_id) WHERE one.position_id = %s"
+    " GROUP BY one.venue, one.account, one.client_order_id ORDER BY one.request_id"
+)
+_NUMBERS = (
+    "SELECT count(*) FROM inspector_orders WHERE request_id LIKE %s"
+    f" AND position('{ATTEMPT_MARK}' IN request_id) = 0"
+)
+
+
+class OrderRole(IntEnum):
+    """What an order does in its position."""
+
+    ENTRY = 1
+    EXIT = 2
+    CLOSE = 3
+    """Closes the position, or a part of it, at market."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyOrder:
+    """An order of a position, as far as its state is known."""
+
+    venue: str
+    account: str
+    client_order_id: str
+    request_id: str
+    role: OrderRole
+    is_buy: bool
+    state: int
+    """0: it is not known whether its venue's process has taken it."""
+    filled_size: Decimal
+    fills_size: Decimal
+    """Sum of the fills that are known."""
+    base_fee: Decimal
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has ended, and all its fills are known."""
+        return self.state >= FILLED and self.fills_size == self.filled_size
+
+    @property
+    def is_first_attempt(self) -> bool:
+        return ATTEMPT_MARK not in self.request_id
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What a strategy holds in an instrument."""
+
+    position_id: bytes
+    strategy: str
+    venue: str
+    account: str
+    symbol: str
+    base_asset: str
+    size_step: str
+    size_min: str
+    stop_price: str
+    target_price: str
+    close_fraction: str = ""
+    close_rest: str = ""
+    close_lifecycle_id: bytes = b""
+    close_cause_id: bytes = b""
+    ended_time_ns: int = 0
+
+    @property
+    def is_closing(self) -> bool:
+        return self.close_fraction != ""
+
+    def floored(self, size: Decimal) -> Decimal:
+        """The size as far as it can be traded; 0 for one below the venue's minimum."""
+        if self.size_step:
+            size = floor_to(size, Decimal(self.size_step))
+        return ZERO if self.size_min and size < Decimal(self.size_min) else size
+
+
+def held(orders: Iterable[StrategyOrder]) -> Decimal:
+    """What the fills of these orders leave, negative if short. A fee in the base asset is not
+    held."""
+    found = ZERO
+    for order in orders:
+        change = order.fills_size if order.is_buy else subtract(ZERO, order.fills_size)
+        found = subtract(add(found, change), order.base_fee)
+    return found
+
+
+async def insert(connection: Connection, position: Position) -> None:
+    """Begin a position in the caller's transaction."""
+    await connection.execute(
+        _INSERT,
+        [
+            position.position_id,
+            position.strategy,
+            position.venue,
+            position.account,
+            position.symbol,
+            position.base_asset,
+            position.size_step,
+            position.size_min,
+            position.stop_price,
+            position.target_price,
+        ],
+    )
+
+
+async def find_open(
+    connection: Connection, strategy: str, venue: str, account: str, symbol: str
+) -> Position | None:
+    """The position of a strategy in an instrument, locked until the end of the transaction."""
+    rows = await connection.execute(_FIND_OPEN, [strategy, venue, account, symbol])
+    return _position(await rows.fetchone())
+
+
+async def lock(connection: Connection, position_id: bytes) -> Position | None:
+    """A position, locked until the end of the transaction."""
+    return _position(await (await connection.execute(_LOCK, [position_id])).fetchone())
+
+
+async def all_open(connection: Connection) -> list[Position]:
+    """Every position that has not ended."""
+    rows = await (await connection.execute(_OPEN)).fetchall()
+    return [position for row in rows if (position := _position(row)) is not None]
+
+
+async def closing_ids(connection: Connection) -> list[bytes]:
+    """The positions that are to be closed or reduced."""
+    return [bytes(row[0]) for row in await (await connection.execute(_CLOSING)).fetchall()]
+
+
+async def want_close(
+    connection: Connection,
+    position: Position,
+    fraction: str,
+    lifecycle_id: bytes,
+    cause_id: bytes,
+    rest: str = "",
+) -> None:
+    """Have a position closed, or a part of it. ``rest``: the size that shall be left, once it is
+    known."""
+    arguments = [fraction, rest, lifecycle_id, cause_id, position.position_id]
+    await connection.execute(_CLOSE, arguments)
+
+
+async def end(connection: Connection, position_id: bytes, now_ns: int) -> None:
+    """Nothing is left of a position."""
+    await connection.execute(_END, [now_ns, position_id])
+
+
+async def add_orders(
+    connection: Connection,
+    position_id: bytes,
+    approved: Sequence[signed_pb2.ApprovedOrder],
+    roles: Sequence[OrderRole],
+) -> None:
+    """Add the orders of a position."""
+    for one, role in zip(approved, roles, strict=True):
+        content = one.content
+        is_buy = content.side == types_pb2.SIDE_BUY
+        key = [content.venue, content.account, order_id(one)]
+        await connection.execute(_ADD_ORDER, [*key, one.request_id, position_id, role, is_buy])
+
+
+async def reject_orders(
+    connection: Connection, approved: Sequence[signed_pb2.ApprovedOrder]
+) -> None:
+    """Orders that were certainly not taken."""
+    for one in approved:
+        content = one.content
+        await connection.execute(_REJECT, [REJECTED, content.venue, content.account, order_id(one)])
+
+
+async def change_order(connection: Connection, order: orders_pb2.Order) -> bytes:
+    """Take the state of an order. Returns the position that it belongs to, empty if to none. A
+    further attempt of an exit belongs to the position of the first one."""
+    key = [order.content.venue, order.content.account]
+    await _add_attempt(connection, key, order.client_order_id, order.request_id)
+    filled = Decimal(order.filled_size or 0)
+    updated_ns = order.updated_time_ns
+    changed = await connection.execute(
+        _CHANGE_ORDER,
+        [order.state, filled, updated_ns, *key, order.client_order_id, updated_ns],
+    )
+    row = await changed.fetchone()
+    return b"" if row is None else bytes(row[0])
+
+
+async def add_fill(connection: Connection, fill: orders_pb2.Fill, request_id: str = "") -> bytes:
+    """Take a fill, once. Returns the position of its order, empty if it is of none.
+    ``request_id``: of its order, if it is known."""
+    key = [fill.venue, fill.account, fill.client_order_id]
+    await _add_attempt(connection, key[:2], fill.client_order_id, request_id)
+    row = await (await connection.execute(_POSITION_OF, key)).fetchone()
+    if row is None:
+        return b""
+    fee = fill.fee
+    await connection.execute(
+        _ADD_FILL,
+        [
+            fill.venue,
+            fill.account,
+            fill.symbol,
+            fill.fill_id,
+            fill.client_order_id,
+            Decimal(fill.size),
+            fee.asset,
+            Decimal(fee.amount or 0),
+        ],
+    )
+    return bytes(row[0])
+
+
+async def _add_attempt(
+    connection: Connection, account: list[str], client_id: str, request_id: str
+) -> None:
+    """Add a further attempt of an exit to the position of the first one."""
+    first, attempt, _ = request_id.partition(ATTEMPT_MARK)
+    if not attempt:
+        return
+    found = await (await connection.execute(_FIRST_ATTEMPT, [*account, first])).fetchone()
+    if found is not None:
+        await connection.execute(_ADD_ORDER, [*account, client_id, request_id, *found])
+
+
+async def orders_of(connection: Connection, position: Position) -> list[StrategyOrder]:
+    """The orders of a position, by their request ids."""
+    # Of a derivative no fee changes the position: no asset is called so.
+    asset = position.base_asset or None
+    rows = await connection.execute(_ORDERS, [asset, position.position_id])
+    return [
+        StrategyOrder(
+            venue=row[0],
+            account=row[1],
+            client_order_id=row[2],
+            request_id=row[3],
+            role=OrderRole(row[4]),
+            is_buy=row[5],
+            state=row[6],
+            filled_size=row[7],
+            fills_size=row[8],
+            base_fee=row[9],
+        )
+        for row in await rows.fetchall()
+    ]
+
+
+async def next_number(connection: Connection, prefix: str) -> int:
+    """The number of the next order of a lifecycle."""
+    row = await (await connection.execute(_NUMBERS, [f"{prefix}-%"])).fetchone()
+    assert row is not None
+    return int(row[0]) + 1
+
+
+def _position(row: tuple[object, ...] | None) -> Position | None:
+    if row is None:
+        return None
+    values = [bytes(value) if isinstance(value, memoryview) else value for value in row]
+    return Position(*values)  # type: ignore[arg-type]

@@ -1,0 +1,212 @@
+"""Hands approved orders to the processes of their venues, and keeps what came of them.
+
+An order is handed over again and again, under the same request id, until the answer is clear: the
+process of the venue makes one order of it. A refusal is clear only if no earlier call can still
+have an effect, which is so for the first call of an order that this process has approved itself.
+After every other one it is known when the approval has ended and the venue's process, asked for the
+order, knows none.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
+
+from core.inspector import position_ends, submissions
+from core.inspector.submissions import EXPIRED, REFUSED, RISK, TAKEN, Outcome, Submission
+from core.inspector.transactions import changing
+from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders, order_id
+from kit.base import backoff, telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.database import POSTGRESQL, Database
+from kit.base.degradation import DegradedReasons
+from kit.base.errors import (
+    AccountNotReady,
+    ApprovalRejected,
+    BadRequest,
+    CredentialsRejected,
+    InvalidOrder,
+    LimitExceeded,
+    NotSupported,
+    RequestIdReused,
+    StoreUnavailable,
+    UnknownAccount,
+    UnknownInstrument,
+    UnknownOrder,
+    UnknownVenue,
+)
+from kit.events import event_log
+from kit.events.leases import Lease
+
+CLEAR = frozenset(
+    error.reason
+    for error in (
+        AccountNotReady,
+        ApprovalRejected,
+        BadRequest,
+        CredentialsRejected,
+        InvalidOrder,
+        LimitExceeded,
+        NotSupported,
+        UnknownAccount,
+        UnknownInstrument,
+        UnknownOrder,
+        UnknownVenue,
+    )
+)
+"""Reasons after which the process of the venue has certainly taken nothing of the call."""
+EXPIRY_MARGIN_NS = 5 * NANOSECONDS_PER_SECOND
+"""How far the clock of a venue's process may be behind ours."""
+LOOK_SECONDS = 1.0
+RETRY_SECONDS_MAX = 2.0
+AT_ONCE_MAX = 16
+
+_log = telemetry.logger("inspector.sender")
+
+
+class Sender:
+    """Sends what is approved and not known to be sent, while its process has the lease."""
+
+    def __init__(
+        self,
+        database: Database,
+        lease: Lease,
+        venues: VenueOrders,
+        degraded_reasons: DegradedReasons,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._lease = lease
+        self._venues = venues
+        self._degraded_reasons = degraded_reasons
+        self._clock = clock
+        self._fresh: set[bytes] = set()
+        """Submissions of this process, for which no call was made yet."""
+        self._sending: set[bytes] = set()
+        self._at_once = asyncio.Semaphore(AT_ONCE_MAX)
+        self._wake = asyncio.Event()
+        self.when_decided: Callable[[bytes], None] = lambda submission_id: None
+        """Called with the id of each submission whose outcome is committed."""
+
+    def approved(self, submission_id: bytes) -> None:
+        """A submission is about to be committed, in the present transaction."""
+        self._fresh.add(submission_id)
+
+    def wake(self) -> None:
+        """Look at once: something was committed."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled. Raises LeaseLost."""
+        self._sending.clear()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                try:
+                    async with self._database.transaction() as connection:
+                        found = await submissions.pending(connection)
+                    self._degraded_reasons.clear(POSTGRESQL)
+                except StoreUnavailable as error:
+                    self._degraded_reasons.report(POSTGRESQL, error.message)
+                    found = []
+                for submission in found:
+                    if submission.submission_id not in self._sending:
+                        self._sending.add(submission.submission_id)
+                        group.create_task(self._bring(submission))
+                await self._pause()
+
+    def forget(self) -> None:
+        """Another process may have acted meanwhile: no submission is fresh."""
+        self._fresh.clear()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _bring(self, submission: Submission) -> None:
+        """Find out what comes of a submission, and keep it."""
+        async with self._at_once:
+            outcome = await self._outcome(submission)
+            waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
+            while True:
+                try:
+                    await self._keep(submission, outcome)
+                    break
+                except StoreUnavailable as error:
+                    self._degraded_reasons.report(POSTGRESQL, error.message)
+                    await self._clock.sleep(next(waits))
+        self._sending.discard(submission.submission_id)
+        self.when_decided(submission.submission_id)
+
+    async def _outcome(self, submission: Submission) -> Outcome:
+        waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
+        # Taken out before the call: whatever happens to it, the next call is not the first.
+        is_first = submission.submission_id in self._fresh
+        self._fresh.discard(submission.submission_id)
+        detail = ""
+        while True:
+            has_ended = self._clock.time_ns() >= submission.expires_time_ns + EXPIRY_MARGIN_NS
+            try:
+                if not has_ended:
+                    return Outcome(TAKEN, await self._call(submission))
+                found = await self._find(submission)
+                return Outcome(TAKEN, found) if found else Outcome(EXPIRED, detail=detail)
+            except CallRefused as refused:
+                # With this id the venue's process has other orders, so it has never taken these.
+                is_taken_by_others = refused.reason == RequestIdReused.reason
+                if is_taken_by_others or (is_first and refused.reason in CLEAR):
+                    return Outcome(REFUSED, (), refused.reason, refused.detail)
+                detail = str(refused)
+            except NoAnswer as error:
+                detail = str(error)
+            is_first = False
+            extra = {"submission": submission.submission_id.hex(), "detail": detail}
+            _log.warning("no clear answer", extra=extra)
+            await self._clock.sleep(next(waits))
+
+    async def _call(self, submission: Submission) -> list[orders_pb2.Order]:
+        approved = submission.approved
+        match submission.operation:
+            case signed_pb2.OPERATION_AMEND:
+                return [await self._venues.amend(approved[0])]
+            case signed_pb2.OPERATION_CANCEL:
+                return [await self._venues.cancel(approved[0])]
+        return list(await self._venues.place(approved))
+
+    async def _find(self, submission: Submission) -> list[orders_pb2.Order]:
+        """The orders of a submission after its approval has ended; empty if it had no effect and
+        will have none. Raises NoAnswer and CallRefused."""
+        first = submission.approved[0]
+        match submission.operation:
+            case signed_pb2.OPERATION_AMEND:
+                return await self._find_amendment(first)
+            case signed_pb2.OPERATION_CANCEL:
+                target = first.target_client_order_id
+                order = await self._venues.find(submission.venue, submission.account, target)
+                return [order] if order is not None and order.cancel_requested_by else []
+        found = [
+            await self._venues.find(submission.venue, submission.account, order_id(one))
+            for one in submission.approved
+        ]
+        return [order for order in found if order is not None]
+
+    async def _find_amendment(self, approved: signed_pb2.ApprovedOrder) -> list[orders_pb2.Order]:
+        """An amendment that was made is found by its request id; any other has expired."""
+        try:
+            return [await self._venues.amend(approved)]
+        except CallRefused as refused:
+            if refused.reason in (ApprovalRejected.reason, UnknownOrder.reason):
+                return []
+            raise
+
+    async def _keep(self, submission: Submission, outcome: Outcome) -> None:
+        now_ns = self._clock.time_ns()
+        async with changing(self._database, self._lease) as connection:
+            if not await submissions.decide(connection, submission, outcome):
+                return
+            await position_ends.after(connection, submission, outcome, now_ns)
+            event = submissions.submitted_event(submission, outcome, now_ns)
+            await event_log.append(connection, RISK, [event], now_ns)

@@ -1,0 +1,87 @@
+"""Inspector over gRPC."""
+
+from typing import Any
+
+import grpc
+from venuemesh.events.v1 import risk_pb2
+from venuemesh.inspector.v1 import inspector_pb2, inspector_pb2_grpc
+
+from core.inspector import modes, positions
+from core.inspector.acting import ActingProcess
+from core.inspector.closer import Closer
+from core.inspector.decisions import RiskRules
+from core.inspector.manual import ManualOrders
+from core.inspector.mode_changes import ModeChanges
+from kit.accounting.amounts import plain
+from kit.base.access.call_guard import current_caller
+from kit.base.database import Database
+from kit.base.errors import ServiceUnavailable
+from kit.events.leases import LeaseLost
+
+CLOSING_ALL = risk_pb2.TRADING_MODE_CLOSING_ALL
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
+    """Answers from the database."""
+
+    def __init__(
+        self,
+        database: Database,
+        rules: RiskRules,
+        acting: ActingProcess,
+        changes: ModeChanges,
+        manual: ManualOrders,
+        closer: Closer,
+    ) -> None:
+        self._database = database
+        self._rules = rules
+        self._acting = acting
+        self._changes = changes
+        self._manual = manual
+        self._closer = closer
+
+    async def GetState(
+        self, request: inspector_pb2.GetStateRequest, context: Context
+    ) -> inspector_pb2.GetStateResponse:
+        response = inspector_pb2.GetStateResponse(
+            policy_version=self._rules.policy.version.hex(),
+            policy=self._rules.policy.text,
+            is_acting=self._acting.is_acting,
+        )
+        async with self._database.transaction() as connection:
+            response.modes.extend(await modes.states(connection, self._rules.world))
+            for position in await positions.all_open(connection):
+                held = positions.held(await positions.orders_of(connection, position))
+                response.positions.add(
+                    lifecycle_id=position.position_id,
+                    strategy=position.strategy,
+                    venue=position.venue,
+                    account=position.account,
+                    symbol=position.symbol,
+                    size=plain(held),
+                    is_closing=position.is_closing,
+                    problem=self._closer.problems.get(position.position_id, ""),
+                )
+        return response
+
+    async def SetMode(
+        self, request: inspector_pb2.SetModeRequest, context: Context
+    ) -> inspector_pb2.SetModeResponse:
+        modes.check(request)
+        self._acting.require()
+        try:
+            state = await self._changes.set(request, current_caller().name)
+        except LeaseLost as error:
+            raise ServiceUnavailable(str(error)) from None
+        return inspector_pb2.SetModeResponse(mode=state)
+
+    async def SubmitManual(
+        self, request: inspector_pb2.SubmitManualRequest, context: Context
+    ) -> inspector_pb2.SubmitManualResponse:
+        self._acting.require()
+        try:
+            return await self._manual.submit(request, current_caller())
+        except LeaseLost as error:
+            raise ServiceUnavailable(str(error)) from None

@@ -1,0 +1,184 @@
+"""What was approved, and what came of it, in PostgreSQL."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from venuemesh.events.v1 import event_pb2, risk_pb2
+from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2
+
+from core.inspector import positions
+from core.inspector.modes import SOURCE
+from core.inspector.verdicts import CheckedVerdict
+from kit.base.database import Connection
+from kit.events.event_ids import event_id
+
+RISK = event_pb2.EVENT_STREAM_RISK
+TAKEN = risk_pb2.SUBMISSION_OUTCOME_TAKEN
+REFUSED = risk_pb2.SUBMISSION_OUTCOME_REFUSED
+EXPIRED = risk_pb2.SUBMISSION_OUTCOME_EXPIRED
+
+_INSERT = (
+    "INSERT INTO inspector_submissions (submission_id, lifecycle_id, position_id, approved,"
+    " is_entry, approved_time_ns, expires_time_ns) VALUES (%s, %s, %s, %s, %s, %s, %s)"
+)
+_PENDING = (
+    "SELECT submission_id, lifecycle_id, position_id, approved, is_entry, expires_time_ns"
+    " FROM inspector_submissions WHERE outcome = 0 ORDER BY number"
+)
+_HAS_PENDING = "SELECT FROM inspector_submissions WHERE outcome = 0 AND position_id = %s LIMIT 1"
+_DECIDE = "UPDATE inspector_submissions SET outcome = %s WHERE submission_id = %s AND outcome = 0"
+_RECENT = "SELECT count(*) FROM inspector_submissions WHERE is_entry AND approved_time_ns > %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Approved orders that are handed to their venue's process together."""
+
+    submission_id: bytes
+    """Id of the event of their verdict."""
+    lifecycle_id: bytes
+    position_id: bytes
+    """Empty: of a person."""
+    approved: Sequence[signed_pb2.ApprovedOrder]
+    is_entry: bool
+    expires_time_ns: int
+
+    @property
+    def operation(self) -> "signed_pb2.Operation.ValueType":
+        return self.approved[0].operation
+
+    @property
+    def venue(self) -> str:
+        return self.approved[0].content.venue
+
+    @property
+    def account(self) -> str:
+        return self.approved[0].content.account
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a submission."""
+
+    outcome: "risk_pb2.SubmissionOutcome.ValueType"
+    orders: Sequence[orders_pb2.Order] = ()
+    reason: str = ""
+    detail: str = ""
+
+
+async def insert(connection: Connection, submission: Submission, now_ns: int) -> None:
+    """Keep what was approved, in the transaction of its verdict."""
+    body = batches_pb2.PlaceOrderGroupRequest(
+        venue=submission.venue, approved=submission.approved
+    ).SerializeToString()
+    await connection.execute(
+        _INSERT,
+        [
+            submission.submission_id,
+            submission.lifecycle_id,
+            submission.position_id,
+            body,
+            submission.is_entry,
+            now_ns,
+            submission.expires_time_ns,
+        ],
+    )
+
+
+async def pending(connection: Connection) -> list[Submission]:
+    """Everything of which it is not known what came of it, oldest first."""
+    rows = await (await connection.execute(_PENDING)).fetchall()
+    return [
+        Submission(
+            bytes(row[0]),
+            bytes(row[1]),
+            bytes(row[2]),
+            list(batches_pb2.PlaceOrderGroupRequest.FromString(bytes(row[3])).approved),
+            row[4],
+            row[5],
+        )
+        for row in rows
+    ]
+
+
+async def has_pending(connection: Connection, position_id: bytes) -> bool:
+    """Whether orders of a position are on their way."""
+    rows = await connection.execute(_HAS_PENDING, [position_id])
+    return await rows.fetchone() is not None
+
+
+async def decide(connection: Connection, submission: Submission, outcome: Outcome) -> bool:
+    """Keep what came of a submission. Returns whether it was not known before."""
+    arguments = [outcome.outcome, submission.submission_id]
+    if (await connection.execute(_DECIDE, arguments)).rowcount != 1:
+        return False
+    if outcome.outcome == TAKEN:
+        for order in outcome.orders:
+            await positions.change_order(connection, order)
+    elif submission.position_id:
+        await positions.reject_orders(connection, submission.approved)
+    return True
+
+
+async def recent_entries(connection: Connection, since_ns: int) -> int:
+    """How many orders that open positions were approved since a time."""
+    row = await (await connection.execute(_RECENT, [since_ns])).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def verdict_event(
+    cause: event_pb2.Event,
+    instance: str,
+    verdict: CheckedVerdict,
+    policy_version: bytes,
+    ordinal: int = 0,
+) -> event_pb2.Event:
+    """The event of a verdict, without orders. ``ordinal``: among those of the same cause."""
+    event = event_pb2.Event(
+        event_id=event_id(SOURCE, instance, [cause.event_id], ordinal),
+        source=SOURCE,
+        instance=instance,
+        time_ns=cause.time_ns,
+        lifecycle_id=cause.lifecycle_id,
+        cause_ids=[cause.event_id],
+        config_hash=policy_version,
+    )
+    event.verdict_given.CopyFrom(
+        risk_pb2.VerdictGiven(
+            verdict=verdict.verdict,
+            checks=verdict.checks,
+            policy_version=policy_version.hex(),
+            mode=verdict.mode,
+            is_reduction=verdict.is_reduction,
+        )
+    )
+    return event
+
+
+def submitted_event(submission: Submission, outcome: Outcome, now_ns: int) -> event_pb2.Event:
+    """The event of what came of a submission."""
+    instance = f"{submission.venue}/{submission.account}"
+    event = event_pb2.Event(
+        event_id=submitted_id(submission.submission_id, instance),
+        source=SOURCE,
+        instance=instance,
+        time_ns=now_ns,
+        lifecycle_id=submission.lifecycle_id,
+        cause_ids=[submission.submission_id],
+    )
+    event.orders_submitted.CopyFrom(
+        risk_pb2.OrdersSubmitted(
+            outcome=outcome.outcome,
+            request_ids=[one.request_id for one in submission.approved],
+            orders=outcome.orders,
+            refusal_reason=outcome.reason,
+            detail=outcome.detail,
+        )
+    )
+    return event
+
+
+def submitted_id(submission_id: bytes, instance: str) -> bytes:
+    """The id of the event of what came of a submission. ``instance``: venue/account."""
+    return event_id(SOURCE, instance, [submission_id], 0)

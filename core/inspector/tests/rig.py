@@ -1,0 +1,283 @@
+"""A process of the inspector without its server, on a real database, that can be killed."""
+
+import asyncio
+import gc
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import decisions_pb2, event_pb2, signals_pb2
+from venuemesh.inspector.v1 import inspector_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from core.inspector import positions
+from core.inspector.acting import ActingProcess
+from core.inspector.approvals import Approver
+from core.inspector.closer import Closer
+from core.inspector.decisions import DecisionHandler, RiskRules
+from core.inspector.events import STREAMS, EventHandler
+from core.inspector.manual import ManualOrders
+from core.inspector.mode_changes import ModeChanges
+from core.inspector.policy import OPEN_POLICY
+from core.inspector.sender import Sender
+from core.inspector.tests.lying_venue import LyingVenue
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.database import Database
+from kit.base.degradation import DegradedReasons
+from kit.base.migration import migrate
+from kit.base.telemetry import Meter
+from kit.events import event_log
+from kit.events.consumer import Consumption, EventConsumer
+from kit.events.event_ids import event_id
+from kit.events.leases import Lease
+from kit.execution.approval.signing import MeshScope
+from tests.support.waiting import eventually
+
+DECISIONS = event_pb2.EVENT_STREAM_DECISIONS
+EXECUTIONS = event_pb2.EVENT_STREAM_EXECUTIONS
+RISK = event_pb2.EVENT_STREAM_RISK
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+START_NS = 1_700_000_000 * NANOSECONDS_PER_SECOND
+FASTER = 50
+SPOT = types_pb2.Instrument(
+    venue="binance",
+    symbol="BTCUSDT",
+    base="BTC",
+    quote="USDT",
+    kind=types_pb2.INSTRUMENT_KIND_SPOT,
+    size_step="0.00001",
+    size_min="0.0001",
+)
+
+
+class FastClock:
+    """Sleeping takes no time of the test, but of the clock."""
+
+    def __init__(self):
+        self.now_ns = START_NS
+
+    def time_ns(self):
+        return self.now_ns
+
+    def monotonic_ns(self):
+        return self.now_ns
+
+    async def sleep(self, seconds):
+        await asyncio.sleep(seconds / FASTER)
+        self.now_ns += int(seconds * NANOSECONDS_PER_SECOND)
+
+
+class NoReader:
+    """Looks again at once, without Redis."""
+
+    async def wait(self, positions):
+        await asyncio.sleep(0.01)
+
+
+class CrashPoints:
+    """Stops a process for good at its n-th step."""
+
+    def __init__(self, at=0):
+        self.at = at
+        self.steps: list[str] = []
+        self.reached = asyncio.Event()
+
+    async def reach(self, name):
+        if self.reached.is_set():
+            # The process is dead: none of its tasks goes on.
+            await asyncio.Event().wait()
+        self.steps.append(name)
+        if len(self.steps) == self.at:
+            self.reached.set()
+            await asyncio.Event().wait()
+
+
+class CrashingDatabase(Database):
+    """Transactions with steps at which a process may be killed."""
+
+    points: CrashPoints
+
+    @asynccontextmanager
+    async def transaction(self):
+        await self.points.reach("begin")
+        async with super().transaction() as connection:
+            yield connection
+            await self.points.reach("commit")
+        await self.points.reach("committed")
+
+
+class Process:
+    """One start of the inspector."""
+
+    def __init__(self, rig, points, holder="inspector-1", policy=OPEN_POLICY, world="simulate"):
+        self.rig, self.points = rig, points
+        clock = rig.clock
+        self.database = CrashingDatabase(rig.postgres_url)
+        self.database.points = points
+        self.reasons = DegradedReasons(Meter("inspector"))
+        self.lease = Lease(self.database, "inspector", holder, 3600)
+        approver = Approver("inspector", KEY, MeshScope("local", world), self.lease)
+
+        async def instrument(venue, symbol):
+            return rig.instruments.get((venue, symbol))
+
+        approval_ns = 20 * NANOSECONDS_PER_SECOND
+        rules = RiskRules(policy, world, approval_ns, instrument, clock)
+        self.sender = Sender(self.database, self.lease, rig.venue, self.reasons, clock)
+        self.closer = Closer(self.database, rules, approver, rig.venue, self.reasons)
+        self.manual = ManualOrders(self.database, rules, approver, 20)
+        self.changes = ModeChanges(self.database, self.lease, world, clock)
+        decisions = DecisionHandler(rules, approver, self.sender.approved)
+        handler = EventHandler(self.lease, decisions, clock)
+
+        def wake():
+            self.sender.wake()
+            self.closer.wake()
+
+        def decided(submission_id):
+            self.manual.decided(submission_id)
+            wake()
+
+        self.sender.when_decided = decided
+        self.closer.when_approved = self.manual.when_approved = self.sender.approved
+        self.closer.after_commit = self.manual.after_commit = wake
+        self.changes.after_commit = wake
+        consumption = Consumption("inspector", STREAMS, handler.handle, wake)
+        consumer = EventConsumer(consumption, self.database, NoReader(), self.reasons, clock)
+        tasks = (consumer.run, self.sender.run, self.closer.run)
+        self.acting = ActingProcess(self.lease, self.sender.forget, tasks, self.reasons, clock)
+
+    def start(self):
+        self.rig.venue.points = self.points
+        self.task = asyncio.create_task(self.acting.run())
+
+    async def kill(self):
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+        await self.database.close()
+        # A connection whose making was cancelled is closed only by the garbage collector.
+        gc.collect()
+
+
+class Rig:
+    """A database, a venue that lies, and the processes of the inspector."""
+
+    def __init__(self, postgres_url):
+        self.postgres_url = postgres_url
+        self.clock = FastClock()
+        self.venue = LyingVenue(self.clock)
+        self.database = Database(postgres_url)
+        self.instruments = {("binance", "BTCUSDT"): SPOT}
+        self.process: Process | None = None
+
+    async def start(self, at=0, **options):
+        """A process, killed at its n-th step."""
+        self.process = Process(self, CrashPoints(at), **options)
+        self.process.start()
+        return self.process
+
+    async def kill(self):
+        if self.process is not None:
+            await self.process.kill()
+            self.process = None
+
+    async def put(self, stream, *events):
+        async with self.database.transaction() as connection:
+            await event_log.append(connection, stream, events, self.clock.time_ns())
+
+    async def events(self, stream=RISK):
+        async with self.database.transaction() as connection:
+            found = await event_log.read(connection, stream, 0)
+        return [one.event() for one in found]
+
+    async def payloads(self, name):
+        return [
+            getattr(one, name) for one in await self.events() if one.WhichOneof("payload") == name
+        ]
+
+    async def verdicts(self):
+        return await self.payloads("verdict_given")
+
+    async def outcomes(self):
+        return await self.payloads("orders_submitted")
+
+    async def open_positions(self):
+        async with self.database.transaction() as connection:
+            return await positions.all_open(connection)
+
+    async def until_outcomes(self, count):
+        async def are_there():
+            return len(await self.outcomes()) >= count
+
+        await eventually(are_there)
+        return await self.outcomes()
+
+    async def until_flat(self):
+        async def is_flat():
+            return not await self.open_positions()
+
+        await eventually(is_flat)
+
+
+@asynccontextmanager
+async def rig_for(postgres_url):
+    """A rig on an empty database."""
+    await migrate(postgres_url)
+    rig = Rig(postgres_url)
+    try:
+        yield rig
+    finally:
+        await rig.kill()
+        await rig.database.close()
+
+
+def decision(number, action=signals_pb2.POSITION_ACTION_OPEN, **fields):
+    """A decision of the advisor with an intent."""
+    intent = {
+        "strategy": "ema_cross",
+        "venue": "binance",
+        "account": "paper",
+        "symbol": "BTCUSDT",
+        "action": action,
+        "side": types_pb2.SIDE_BUY,
+        "type": orders_pb2.ORDER_TYPE_MARKET,
+        "size": "0.01",
+        "reference_price": "60000",
+        "stop_price": "59000",
+        "target_price": "62000",
+        "expires_time_ns": START_NS + 86_400 * NANOSECONDS_PER_SECOND,
+    } | fields
+    if action != signals_pb2.POSITION_ACTION_OPEN:
+        intent |= {"size": "", "stop_price": "", "target_price": ""}
+    lifecycle = event_id("detector", "ema_cross", [str(number).encode()])
+    event = event_pb2.Event(
+        event_id=event_id("advisor", "ema_cross", [lifecycle]),
+        source="advisor",
+        instance="ema_cross",
+        time_ns=START_NS + number,
+        lifecycle_id=lifecycle,
+        cause_ids=[lifecycle],
+    )
+    made = event.decision_made
+    made.outcome = decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
+    made.intent.CopyFrom(decisions_pb2.ExecutionIntent(**intent))
+    return event
+
+
+def close(number, **fields):
+    """A decision to close the position."""
+    return decision(number, signals_pb2.POSITION_ACTION_CLOSE, **fields)
+
+
+def mode(mode, scope="mesh"):
+    """A request to set a mode."""
+    return inspector_pb2.SetModeRequest(scope=scope, mode=mode, reason="the test says so")
+
+
+def policy_file(folder: Path, text: str) -> str:
+    """A policy file."""
+    file = folder / "policy.toml"
+    file.write_text(text)
+    return str(file)

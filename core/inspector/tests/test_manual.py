@@ -1,0 +1,175 @@
+"""What persons ask for."""
+
+import asyncio
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import risk_pb2
+from venuemesh.inspector.v1 import inspector_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
+
+from core.inspector.submissions import EXPIRED, REFUSED, TAKEN
+from core.inspector.tests.lying_venue import CANCELLED
+from core.inspector.tests.rig import mode
+from kit.base.access.roles import Role, with_implied
+from kit.base.access.tokens import Caller
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.errors import BadRequest, InvalidOrder, RequestIdReused, RoleMissing
+from tests.support.waiting import until
+
+LENA = Caller("lena", with_implied([Role.TRADER]))
+OTTO = Caller("otto", with_implied([Role.OPERATOR]))
+PLACE = signed_pb2.OPERATION_PLACE
+CANCEL = signed_pb2.OPERATION_CANCEL
+HERE = {"venue": "binance", "account": "paper", "symbol": "BTCUSDT"}
+
+
+def limit(size="0.01", **fields):
+    return orders_pb2.OrderContent(
+        **HERE,
+        side=types_pb2.SIDE_BUY,
+        type=orders_pb2.ORDER_TYPE_LIMIT,
+        size=size,
+        price="60000",
+        **fields,
+    )
+
+
+def place(request_id="r1", content=None, **fields):
+    return inspector_pb2.SubmitManualRequest(
+        request_id=request_id,
+        reason="a test",
+        operation=PLACE,
+        content=content if content is not None else limit(),
+        **fields,
+    )
+
+
+def cancel(order, request_id="c1"):
+    return inspector_pb2.SubmitManualRequest(
+        request_id=request_id,
+        reason="a test",
+        operation=CANCEL,
+        target_client_order_id=order.client_order_id,
+        content=orders_pb2.OrderContent(**HERE),
+    )
+
+
+@pytest.fixture
+async def manual(rig):
+    process = await rig.start()
+    await until(lambda: process.acting.is_acting)
+    return process.manual
+
+
+async def test_request_begins_a_chain_and_is_answered_with_its_order(rig, manual):
+    answer = await manual.submit(place(), LENA)
+    assert answer.verdict.verdict == risk_pb2.VERDICT_ALLOW
+    assert answer.submitted.outcome == TAKEN
+    (order,) = answer.submitted.orders
+    assert order.request_id == f"lc-{answer.lifecycle_id.hex()}-1"
+    asked, given, submitted = await rig.events()
+    assert asked.event_id == asked.lifecycle_id == answer.lifecycle_id
+    requested = asked.order_requested
+    assert (requested.caller, requested.reason, requested.request_id) == ("lena", "a test", "r1")
+    assert list(given.cause_ids) == [asked.event_id]
+    assert list(submitted.cause_ids) == [given.event_id]
+    assert {one.lifecycle_id for one in (given, submitted)} == {asked.event_id}
+
+
+async def test_same_request_has_the_same_answer_and_makes_one_order(rig, manual):
+    first, second = await asyncio.gather(*(manual.submit(place(), LENA) for _ in range(2)))
+    assert first == second == await manual.submit(place(content=limit("0.0100")), LENA)
+    assert len(rig.venue.made) == 1
+    await rig.kill()
+    process = await rig.start()
+    await until(lambda: process.acting.is_acting)
+    assert await process.manual.submit(place(), LENA) == first
+    assert len(rig.venue.made) == 1
+
+
+@pytest.mark.parametrize("caller", [LENA, Caller("otto", LENA.roles)])
+async def test_request_id_is_of_one_content_and_one_caller(manual, caller):
+    await manual.submit(place(), LENA)
+    content = limit("0.02") if caller is LENA else limit()
+    with pytest.raises(RequestIdReused):
+        await manual.submit(place(content=content), caller)
+
+
+async def test_blocked_request_is_answered_with_its_checks(rig, manual):
+    answer = await manual.submit(place(content=limit("1000")), LENA)
+    assert answer.verdict.verdict == risk_pb2.VERDICT_BLOCK
+    assert not answer.HasField("submitted")
+    assert "order_notional_max" in [one.name for one in answer.verdict.checks]
+    assert rig.venue.made == []
+
+
+async def test_mode_blocks_orders_of_persons_and_no_cancel_or_reduction(rig, manual):
+    order = (await manual.submit(place(), LENA)).submitted.orders[0]
+    await rig.process.changes.set(mode(risk_pb2.TRADING_MODE_HALTED), "lena")
+    blocked = await manual.submit(place("r2"), LENA)
+    assert blocked.verdict.verdict == risk_pb2.VERDICT_STAND_DOWN
+    reduction = await manual.submit(place("r3", limit(reduce_only=True)), OTTO)
+    assert (reduction.verdict.is_reduction, reduction.submitted.outcome) == (True, TAKEN)
+    answer = await manual.submit(cancel(order), OTTO)
+    assert answer.submitted.orders[0].state == CANCELLED
+    assert len(rig.venue.made) == 2
+
+
+async def test_operator_places_no_entry(rig, manual):
+    with pytest.raises(RoleMissing):
+        await manual.submit(place(), OTTO)
+    assert rig.venue.made == []
+    assert await rig.events() == []
+
+
+async def test_refusal_of_the_venue_is_the_answer(rig, manual):
+    rig.venue.faults = ["INVALID_ORDER"]
+    answer = await manual.submit(place(), LENA)
+    assert (answer.submitted.outcome, answer.submitted.refusal_reason) == (REFUSED, "INVALID_ORDER")
+
+
+@pytest.mark.parametrize(
+    ("error", "request_"),
+    [
+        (BadRequest, place("not allowed")),
+        (BadRequest, place(target_client_order_id="x")),
+        (BadRequest, inspector_pb2.SubmitManualRequest(request_id="a", operation=CANCEL)),
+        (BadRequest, inspector_pb2.SubmitManualRequest(request_id="a", content=limit())),
+        (BadRequest, place(content=orders_pb2.OrderContent(venue="binance", symbol="BTCUSDT"))),
+        (BadRequest, place(content=limit(stop_price="x"))),
+        (InvalidOrder, place(content=limit(group=orders_pb2.OrderGroup(group_id="g")))),
+    ],
+)
+async def test_invalid_request_is_rejected_and_leaves_nothing(rig, manual, error, request_):
+    with pytest.raises(error):
+        await manual.submit(request_, LENA)
+    assert await rig.events() == []
+
+
+def amend(order, request_id="a1", size="0.02"):
+    request = place(request_id, limit(size))
+    request.operation = signed_pb2.OPERATION_AMEND
+    request.target_client_order_id = order.client_order_id
+    return request
+
+
+async def test_amendment_is_compared_with_the_policy_and_made_once(rig, manual):
+    order = (await manual.submit(place(), LENA)).submitted.orders[0]
+    rig.venue.faults = ["unanswered", "lost"]
+    answer = await manual.submit(amend(order), LENA)
+    assert answer.submitted.orders[0].content.size == "0.02"
+    assert rig.venue.amendments == [f"lc-{answer.lifecycle_id.hex()}-1"]
+    too_large = await manual.submit(amend(order, "a2", "1000"), LENA)
+    assert too_large.verdict.verdict == risk_pb2.VERDICT_BLOCK
+
+
+async def test_amendment_without_an_answer_expires_only_if_it_was_not_made(rig, manual):
+    order = (await manual.submit(place(), LENA)).submitted.orders[0]
+    for request_id, way, outcome in (("a1", "lost", EXPIRED), ("a2", "unanswered", TAKEN)):
+        rig.venue.faults = [way, *["lost"] * 1000]
+        asking = asyncio.create_task(manual.submit(amend(order, request_id), LENA))
+        ends_ns = rig.clock.time_ns() + 26 * NANOSECONDS_PER_SECOND
+        await until(lambda ends_ns=ends_ns: rig.clock.time_ns() > ends_ns)
+        rig.venue.faults = []
+        assert (await asking).submitted.outcome == outcome

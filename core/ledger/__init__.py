@@ -1,0 +1,6 @@
+"""The books of all accounts, with double entry.
+
+``Booker`` makes groups of postings (``postings``) of the events of fills and of other changes of
+balances: ``rules`` says which, and ``position_history`` computes the positions and the profit, also
+when fills come late. ``LedgerStore`` keeps the groups; ``postgres_store`` is its implementation.
+"""

@@ -1,0 +1,85 @@
+"""Starts an intake for each account of each venue in the registry."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import grpc
+from venuemesh.marketdata.v1 import market_data_pb2_grpc
+from venuemesh.registry.v1 import registry_pb2
+from venuemesh.tradeflow.v1 import accounts_pb2, trade_flow_pb2, trade_flow_pb2_grpc
+
+from core.ledger.execution_intake import (
+    CALL_SECONDS_MAX,
+    ExecutionIntake,
+    VenueAccount,
+    VenueInstruments,
+)
+from kit.base import rpc, telemetry
+from kit.base.clock import Clock
+from kit.base.directory import VENUE, ServiceDirectory
+from kit.base.paging import whole_list
+
+TRADE_FLOW = trade_flow_pb2.DESCRIPTOR.services_by_name["TradeFlow"].full_name
+LOOK_AGAIN_SECONDS = 10.0
+
+_log = telemetry.logger("ledger.intake")
+
+MakeIntake = Callable[[VenueAccount], ExecutionIntake]
+
+
+class AccountIntakes:
+    """Follows the registry. A venue that moves to another address is read there."""
+
+    def __init__(self, directory: ServiceDirectory, make: MakeIntake, clock: Clock) -> None:
+        self._directory = directory
+        self._make = make
+        self._clock = clock
+        self._reading: dict[str, tuple[str, asyncio.Task[None]]] = {}
+
+    async def run(self) -> None:
+        """Read all accounts. Runs forever."""
+        async with asyncio.TaskGroup() as group:
+            async for services in self._directory.watch(VENUE):
+                self._follow([service.instance for service in services], group)
+
+    def _follow(
+        self, instances: Sequence[registry_pb2.ServiceInstance], group: asyncio.TaskGroup
+    ) -> None:
+        for instance in instances:
+            if TRADE_FLOW not in instance.grpc_services:
+                continue
+            address, task = self._reading.get(instance.service_id, ("", None))
+            if address == instance.address:
+                continue
+            if task is not None:
+                task.cancel()
+            task = group.create_task(self._read(instance), name=f"intake {instance.service_id}")
+            self._reading[instance.service_id] = instance.address, task
+
+    async def _read(self, instance: registry_pb2.ServiceInstance) -> None:
+        reading: set[str] = set()
+        async with (
+            rpc.channel(instance.address, service_id=instance.service_id) as channel,
+            asyncio.TaskGroup() as group,
+        ):
+            stub = trade_flow_pb2_grpc.TradeFlowStub(channel)
+            market_data = market_data_pb2_grpc.MarketDataStub(channel)
+            instruments = VenueInstruments(instance.name, market_data)
+            while True:
+                for account in await self._accounts(instance.name, stub):
+                    if account.account not in reading:
+                        reading.add(account.account)
+                        found = VenueAccount(instance.name, account.account, stub, instruments)
+                        group.create_task(self._make(found).run())
+                await self._clock.sleep(LOOK_AGAIN_SECONDS)
+
+    async def _accounts(
+        self, venue: str, stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub"
+    ) -> Sequence[accounts_pb2.Account]:
+        request = accounts_pb2.ListAccountsRequest(venue=venue)
+        try:
+            answer = await whole_list(stub.ListAccounts, request, timeout=CALL_SECONDS_MAX)
+        except grpc.aio.AioRpcError as error:
+            _log.debug("no accounts", extra={"venue": venue, "detail": error.details()})
+            return []
+        return answer.accounts

@@ -1,0 +1,77 @@
+"""Wires the ledger: settings, database, the readers of executions, the writer, the service."""
+
+from venuemesh.events.v1 import event_pb2
+from venuemesh.ledger.v1 import ledger_pb2
+
+from core.ledger.account_intakes import AccountIntakes
+from core.ledger.booker import Booker
+from core.ledger.event_postings import EventPostings
+from core.ledger.execution_intake import ExecutionIntake, VenueAccount
+from core.ledger.execution_store import ExecutionStore
+from core.ledger.group_feed import GroupFeed
+from core.ledger.holds import Holds
+from core.ledger.market_prices import MarketPrices
+from core.ledger.postgres_queries import PostgresQueries
+from core.ledger.postgres_store import PostgresStore
+from core.ledger.service import LedgerServicer
+from core.ledger.settings import LedgerSettings
+from kit.base import settings as setting_files
+from kit.base.clock import SystemClock
+from kit.base.database import Database
+from kit.base.degradation import DegradedReasons
+from kit.base.errors import ProcessDraining
+from kit.base.migration import when_migrated
+from kit.base.redis_commands import refuse_cluster
+from kit.base.runtime import ProcessIdentity, Runtime, run_process
+from kit.base.settings import MeshSettings
+from kit.events.redis_events import RedisEvents
+from kit.events.relay import EventRelay
+from kit.events.settings import EventsSettings
+
+SERVICE = "ledger"
+STREAMS = (event_pb2.EVENT_STREAM_EXECUTIONS, event_pb2.EVENT_STREAM_LEDGER)
+
+
+def main() -> int:
+    """Run the ledger until it is stopped. Returns the exit code."""
+    mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
+    settings = setting_files.load(LedgerSettings, SERVICE)
+    events = setting_files.load(EventsSettings, "events")
+    return run_process(SERVICE, mesh, lambda: run(settings, events, mesh))
+
+
+async def run(settings: LedgerSettings, events: EventsSettings, mesh: MeshSettings) -> None:
+    """Run the ledger in this event loop."""
+    runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    clock = SystemClock()
+    degraded_reasons = DegradedReasons(runtime.meter)
+    database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
+    booker = Booker(database, PostgresStore(), EventPostings(settings.cost_method), clock)
+    queries, prices = PostgresQueries(database), MarketPrices(runtime.directory, clock)
+    feed = GroupFeed(queries, settings.readers_max)
+    redis = RedisEvents(mesh.redis_login_url, runtime.store_metrics)
+    relay = EventRelay(database, redis, STREAMS, events.redis_entries_max, degraded_reasons, clock)
+
+    def when_booked() -> None:
+        feed.booked()
+        relay.wake()
+
+    booker.when_booked = when_booked
+    servicer = LedgerServicer(booker, Holds(database, booker, clock), queries, prices, feed, clock)
+    runtime.serve(ledger_pb2.DESCRIPTOR, "Ledger", servicer)
+
+    def intake(account: VenueAccount) -> ExecutionIntake:
+        store = ExecutionStore(database, booker, account.venue, account.account)
+        return ExecutionIntake(account, store, degraded_reasons, clock)
+
+    intakes = AccountIntakes(runtime.directory, intake, clock)
+    after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
+    runtime.run_task("venues", prices.run)
+    runtime.run_task("booker", booker.run)
+    runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
+    runtime.run_task("relay", after_migration(relay.run))
+    runtime.run_task("intakes", after_migration(intakes.run))
+    runtime.when_draining(lambda: feed.end(ProcessDraining("the ledger is stopping")))
+    for finish in (database.close, redis.close, prices.close):
+        runtime.at_end(finish)
+    await runtime.run()

@@ -1,0 +1,202 @@
+"""Makes groups of postings of events, with the positions that they change."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from venuemesh.common.v1 import types_pb2
+
+from core.ledger import position_store, rules
+from core.ledger.contracts import (
+    ContractTerms,
+    ContractUnknown,
+    HoldingKey,
+    InstrumentKey,
+    terms_of,
+)
+from core.ledger.execution_events import Execution, Refused
+from core.ledger.position_history import ChangeKind, PositionChange, PositionHistory
+from core.ledger.position_state import Effect
+from core.ledger.postings import Posting, PostingGroup, PostingKind
+from kit.accounting.contract import Contract
+from kit.base.database import Connection
+
+HOLDINGS_KEPT_MAX = 1_000
+"""Histories of positions that are kept in memory."""
+
+Instruments = Mapping[InstrumentKey, types_pb2.Instrument]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The executions of one transaction."""
+
+    effects: dict[bytes, Effect] = field(default_factory=dict)
+    """By event id."""
+    changes: dict[bytes, PositionChange] = field(default_factory=dict)
+    """By event id."""
+    refused: dict[bytes, Refused] = field(default_factory=dict)
+    """By event id."""
+
+
+class EventPostings:
+    """The positions of all accounts, and the groups that follow from what changes them."""
+
+    def __init__(self, cost_method: str) -> None:
+        self._cost_method = cost_method
+        self._is_method_kept = False
+        self._contracts: dict[InstrumentKey, Contract] = {}
+        self._histories: dict[HoldingKey, PositionHistory] = {}
+
+    def forget(self) -> None:
+        """Read everything again: a transaction was not committed, or another process has booked."""
+        self._is_method_kept = False
+        self._contracts.clear()
+        self._histories.clear()
+
+    async def groups(
+        self, connection: Connection, executions: Sequence[Execution], instruments: Instruments
+    ) -> tuple[list[PostingGroup], dict[bytes, Refused]]:
+        """The groups of executions that were not booked before, in the order of these, and by event
+        id those that cannot be booked. Stores the changes of positions.
+
+        Raises ContractUnknown, and SettingError for another cost method than that of before.
+        """
+        if not self._is_method_kept:
+            await position_store.require_cost_method(connection, self._cost_method)
+            self._is_method_kept = True
+        await self._read_contracts(connection, executions, instruments)
+        batch = self._changes(executions)
+        await self._apply(connection, executions, batch)
+        groups = []
+        for execution in executions:
+            event_id = execution.event.event_id
+            try:
+                if event_id not in batch.refused:
+                    groups.append(self._group(execution, batch))
+            except Refused as refused:
+                batch.refused[event_id] = refused
+        return groups, batch.refused
+
+    async def _read_contracts(
+        self, connection: Connection, executions: Iterable[Execution], instruments: Instruments
+    ) -> None:
+        wanted = {
+            execution.instrument: None
+            for execution in executions
+            if execution.instrument is not None and execution.instrument not in self._contracts
+        }
+        if not wanted:
+            return
+        terms = await position_store.load_terms(connection, wanted)
+        new: dict[InstrumentKey, ContractTerms] = {}
+        for instrument in wanted.keys() - terms.keys():
+            listed = instruments.get(instrument)
+            found = terms_of(listed) if listed is not None else None
+            if found is None:
+                raise ContractUnknown(instrument)
+            new[instrument] = found
+        if new:
+            await position_store.keep_terms(connection, new)
+        for instrument, found in (terms | new).items():
+            self._contracts[instrument] = found.contract(instrument.symbol)
+
+    def _changes(self, executions: Iterable[Execution]) -> _Batch:
+        """Read what executions change in positions."""
+        batch = _Batch()
+        for execution in executions:
+            event_id = execution.event.event_id
+            try:
+                if execution.instrument is not None:
+                    change = execution.change(self._contracts[execution.instrument])
+                    if change is not None:
+                        batch.changes[event_id] = change
+            except Refused as refused:
+                batch.refused[event_id] = refused
+        return batch
+
+    async def _apply(
+        self, connection: Connection, executions: Iterable[Execution], batch: _Batch
+    ) -> None:
+        """Apply the changes to the positions, holding by holding."""
+        by_holding: dict[HoldingKey, dict[object, PositionChange]] = {}
+        for execution in executions:
+            change = batch.changes.get(execution.event.event_id)
+            if change is not None:
+                accounts = execution.accounts
+                holding = HoldingKey(accounts.venue, accounts.account, accounts.symbol)
+                known = by_holding.setdefault(holding, {}).setdefault(change.key, change)
+                if known is not change:
+                    batch.refused[change.event_id] = _repeated(change)
+        added, positions = [], []
+        for holding, found in by_holding.items():
+            changes = sorted(found.values(), key=lambda change: change.key)
+            history = await self._history(connection, holding, changes[0])
+            for change in changes:
+                if history.find(change.key) is not None:
+                    batch.refused[change.event_id] = _repeated(change)
+            changes = [one for one in changes if one.event_id not in batch.refused]
+            if changes:
+                effects = history.insert(changes)
+                batch.effects |= zip((one.event_id for one in changes), effects, strict=True)
+                added += [(holding, change) for change in changes]
+                positions += [(holding, *one) for one in _positions(history, changes)]
+                await position_store.save_states(connection, holding, *history.unsaved())
+        if added:
+            await position_store.add_changes(connection, added)
+        if positions:
+            await position_store.save_positions(connection, positions)
+
+    async def _history(
+        self, connection: Connection, holding: HoldingKey, first: PositionChange
+    ) -> PositionHistory:
+        """The history of a holding, which reaches a change."""
+        history = self._histories.pop(holding, None)
+        if history is None or not history.reaches(first.key):
+            base, changes = await position_store.load_changes(connection, holding, first.key)
+            contract = self._contracts[holding.instrument]
+            history = PositionHistory(contract, self._cost_method, base, changes)
+        # The one that was used last is the last one.
+        self._histories[holding] = history
+        if len(self._histories) > HOLDINGS_KEPT_MAX:
+            del self._histories[next(iter(self._histories))]
+        return history
+
+    def _group(self, execution: Execution, batch: _Batch) -> PostingGroup:
+        """The group of an execution whose changes are applied. Raises Refused."""
+        event = execution.event
+        return PostingGroup(
+            execution.group_id,
+            execution.kind,
+            execution.time_ns,
+            self._postings(execution, batch),
+            event.event_id,
+            event.lifecycle_id,
+            detail=execution.detail,
+        )
+
+    def _postings(self, execution: Execution, batch: _Batch) -> tuple[Posting, ...]:
+        event_id, accounts, kind = execution.event.event_id, execution.accounts, execution.kind
+        change = batch.changes.get(event_id)
+        if change is None or execution.instrument is None:
+            return rules.flow_postings(accounts, kind, *execution.flow())
+        contract, effect = self._contracts[execution.instrument], batch.effects[event_id]
+        if kind is PostingKind.FILL:
+            return rules.fill_postings(accounts, contract, change, execution.fee(), effect)
+        if change.key.kind == ChangeKind.FUNDING:
+            return rules.funding_postings(accounts, contract, change.amount, effect)
+        return rules.settlement_postings(accounts, contract, change.amount, effect)
+
+
+def _positions(
+    history: PositionHistory, changes: Iterable[PositionChange]
+) -> Iterable[tuple[str, int, int]]:
+    """The strategies whose positions have changed, with size and cost."""
+    traded = {one.strategy for one in changes if one.key.kind == ChangeKind.FILL}
+    for strategy in sorted(traded):
+        position = history.state.strategies[strategy].position
+        yield strategy, position.size, position.cost
+
+
+def _repeated(change: PositionChange) -> Refused:
+    text = f"another event has booked {change.key.change_id!r} of {change.key.time_ns}"
+    return Refused("GROUP_ID_REUSED", text)

@@ -1,0 +1,133 @@
+"""Reads the events of fills and of other changes of balances."""
+
+from dataclasses import dataclass
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import event_pb2
+from venuemesh.tradeflow.v1 import cash_flows_pb2
+
+from core.ledger.contracts import InstrumentKey
+from core.ledger.position_history import ChangeKey, ChangeKind, PositionChange
+from core.ledger.postings import AMOUNT_END, PostingKind
+from core.ledger.rules import KINDS, InstrumentAccounts, PaidFee
+from kit.accounting.contract import Contract
+from kit.accounting.money import parse_atoms
+from kit.base.numbers import NumberError
+from kit.events.subjects import event_group_id
+
+POSITION_FLOWS = {
+    PostingKind.FUNDING: ChangeKind.FUNDING,
+    PostingKind.SETTLEMENT: ChangeKind.SETTLEMENT,
+}
+"""Changes of a balance that belong to positions, if they name an instrument."""
+
+
+class Refused(Exception):
+    """An event cannot be booked. ``reason`` is one of errors.proto."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An event that changes balances."""
+
+    event: event_pb2.Event
+    accounts: InstrumentAccounts
+
+    @property
+    def group_id(self) -> str:
+        return event_group_id(self.event.event_id)
+
+    @property
+    def instrument(self) -> InstrumentKey | None:
+        """The instrument whose positions it may change."""
+        if self.kind is PostingKind.FILL or (self.kind in POSITION_FLOWS and self.accounts.symbol):
+            return InstrumentKey(self.accounts.venue, self.accounts.symbol)
+        return None
+
+    @property
+    def kind(self) -> PostingKind:
+        """Why its group is made."""
+        if self.event.HasField("order_filled"):
+            return PostingKind.FILL
+        return KINDS.get(self.event.cash_moved.cash_flow.kind, PostingKind.OTHER)
+
+    @property
+    def time_ns(self) -> int:
+        """When it happened, by the venue's clock."""
+        if self.event.HasField("order_filled"):
+            return self.event.order_filled.fill.venue_time_ns
+        return self.event.cash_moved.cash_flow.venue_time_ns
+
+    @property
+    def detail(self) -> str:
+        return self.event.cash_moved.cash_flow.detail
+
+    def flow(self) -> tuple[str, int]:
+        """The asset and the amount of a change of a balance. Raises Refused."""
+        flow = self.event.cash_moved.cash_flow
+        return flow.asset, _atoms("amount", flow.amount)
+
+    def fee(self) -> PaidFee:
+        """The fee of a fill; 0 if the venue does not state one. Raises Refused."""
+        fee = self.event.order_filled.fill.fee
+        if not fee.asset or not fee.amount:
+            return PaidFee("", 0)
+        return PaidFee(fee.asset, _atoms("fee", fee.amount))
+
+    def change(self, contract: Contract) -> PositionChange | None:
+        """What it changes in the positions of its instrument, or None. Raises Refused."""
+        if self.event.HasField("order_filled"):
+            return self._fill(contract)
+        asset, amount = self.flow()
+        if contract.is_spot or asset != contract.settle:
+            return None
+        flow_id = self.event.cash_moved.cash_flow.cash_flow_id
+        key = ChangeKey(self.time_ns, POSITION_FLOWS[self.kind], len(flow_id), flow_id)
+        return PositionChange(key, self.event.event_id, amount=amount)
+
+    def _fill(self, contract: Contract) -> PositionChange:
+        fill = self.event.order_filled.fill
+        price, size = _atoms("price", fill.price), _atoms("size", fill.size)
+        if size <= 0 or price < 0 or (contract.is_inverse and not price):
+            raise Refused("AMOUNT_OUT_OF_BOUNDS", f"a fill of {fill.size} at {fill.price}")
+        if contract.value(price, size) >= AMOUNT_END:
+            raise Refused("AMOUNT_OUT_OF_BOUNDS", f"the value of {fill.size} at {fill.price}")
+        if fill.side not in (types_pb2.SIDE_BUY, types_pb2.SIDE_SELL):
+            raise Refused("BAD_REQUEST", "the side of a fill is not set")
+        fee = self.fee()
+        is_base_fee = contract.is_spot and fee.asset == contract.base
+        key = ChangeKey(fill.venue_time_ns, ChangeKind.FILL, len(fill.fill_id), fill.fill_id)
+        return PositionChange(
+            key,
+            self.event.event_id,
+            self.event.order_filled.strategy,
+            price,
+            size if fill.side == types_pb2.SIDE_BUY else -size,
+            fee.atoms if is_base_fee else 0,
+        )
+
+
+def execution_of(event: event_pb2.Event) -> Execution | None:
+    """The change of balances that an event reports, or None."""
+    match event.WhichOneof("payload"):
+        case "order_filled":
+            fill = event.order_filled.fill
+            return Execution(event, InstrumentAccounts(fill.venue, fill.account, fill.symbol))
+        case "cash_moved":
+            flow: cash_flows_pb2.CashFlow = event.cash_moved.cash_flow
+            return Execution(event, InstrumentAccounts(flow.venue, flow.account, flow.symbol))
+    return None
+
+
+def _atoms(name: str, text: str) -> int:
+    try:
+        atoms = parse_atoms(text)
+    except NumberError as error:
+        raise Refused("AMOUNT_OUT_OF_BOUNDS", f"{name}: {error}") from None
+    if abs(atoms) >= AMOUNT_END:
+        raise Refused("AMOUNT_OUT_OF_BOUNDS", f"{name} {text} is too large")
+    return atoms

@@ -1,0 +1,245 @@
+"""Reads what happens to one account of a venue, and stores it as events.
+
+The stream of executions is resumed by its cursor. Where the venue does not hold the cursor any
+more, and for what no stream brings, fills and cash flows are listed from some time back. What was
+stored already is passed over.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import grpc
+from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import event_pb2
+from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
+from venuemesh.tradeflow.v1 import cash_flows_pb2, orders_pb2, trade_flow_pb2, trade_flow_pb2_grpc
+
+from core.ledger.contracts import ContractUnknown, InstrumentKey
+from core.ledger.execution_store import ExecutionStore, IntakePosition
+from core.ledger.reported_events import cash_moved, order_changed, order_filled
+from kit.base import errors, telemetry
+from kit.base.backoff import delays
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.cursor import START, Cursor
+from kit.base.database import ConsumerPositionConflict
+from kit.base.degradation import DegradedReasons
+from kit.base.errors import AmountOutOfBounds, NotSupported, StoreUnavailable, UnknownOrder
+from kit.base.paging import whole_list
+from kit.events.event_log import EventConflict
+
+CALL_SECONDS_MAX = 60.0
+LIST_EVERY_SECONDS = 60.0
+FILLS_BACK_SECONDS = 600
+"""A fill may be found late, with the time at which it happened."""
+LOST_CURSOR_BACK_SECONDS = 86_400
+CASH_FLOWS_BACK_SECONDS = 86_400
+"""A venue may list a deposit hours after the time that it states."""
+ARRIVED_MAX = 1_000
+"""Most executions of one transaction."""
+PAGE_SIZE = 1_000
+REQUEST_IDS_MAX = 10_000
+RETRY_SECONDS_MAX = 10.0
+
+_log = telemetry.logger("ledger.intake")
+
+Response = trade_flow_pb2.StreamExecutionsResponse
+
+
+class VenueInstruments:
+    """The instruments of a venue, as it lists them."""
+
+    def __init__(self, venue: str, stub: "market_data_pb2_grpc.MarketDataAsyncStub") -> None:
+        self._venue = venue
+        self._stub = stub
+        self.known: dict[InstrumentKey, types_pb2.Instrument] = {}
+
+    async def load(self) -> None:
+        """List them. Raises grpc.aio.AioRpcError."""
+        request = market_data_pb2.ListInstrumentsRequest(venue=self._venue)
+        answer = await whole_list(self._stub.ListInstruments, request, timeout=CALL_SECONDS_MAX)
+        self.known = {InstrumentKey(self._venue, one.symbol): one for one in answer.instruments}
+
+
+@dataclass(frozen=True, slots=True)
+class VenueAccount:
+    """An account, and the process of its venue."""
+
+    venue: str
+    account: str
+    stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub"
+    instruments: VenueInstruments
+
+
+class ExecutionIntake:
+    """The reader of one account."""
+
+    def __init__(
+        self,
+        account: VenueAccount,
+        store: ExecutionStore,
+        degraded_reasons: DegradedReasons,
+        clock: Clock,
+    ) -> None:
+        self._key = {"venue": account.venue, "account": account.account}
+        self._stub = account.stub
+        self._instruments = account.instruments
+        self._store = store
+        self._degraded_reasons = degraded_reasons
+        self._clock = clock
+        self._position = IntakePosition()
+        self._writing = asyncio.Lock()
+        self._request_ids: dict[str, str] = {}
+        self._waits = delays(most_seconds=RETRY_SECONDS_MAX)
+        self._about = f"executions of {account.venue}/{account.account}"
+        self._about_changes = f"changed executions of {account.venue}/{account.account}"
+        self._about_cash_flows = f"cash flows of {account.venue}/{account.account}"
+
+    async def run(self) -> None:
+        """Read, and begin again when the venue or the database is away. Runs forever."""
+        while True:
+            try:
+                self._position = await self._store.position()
+                arrived: asyncio.Queue[Response] = asyncio.Queue(ARRIVED_MAX)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._list_again())
+                    group.create_task(self._save_arrived(arrived))
+                    await self._read_stream(arrived)
+                    raise ConnectionResetError("the stream has ended")
+            except* (grpc.aio.AioRpcError, ConnectionResetError) as failure:
+                _log.debug("not read", extra=self._key | {"detail": str(failure.exceptions[0])})
+            except* (StoreUnavailable, ConsumerPositionConflict) as failure:
+                _log.warning("not stored", extra=self._key | {"detail": str(failure.exceptions[0])})
+            except* (ContractUnknown, AmountOutOfBounds, EventConflict) as failure:
+                # Nothing of this account is booked until this is solved, and nothing is lost.
+                self._degraded_reasons.report(self._about, str(failure.exceptions[0]))
+            await self._clock.sleep(next(self._waits))
+
+    async def _read_stream(self, arrived: asyncio.Queue[Response]) -> None:
+        venue, account = self._key["venue"], self._key["account"]
+        request = trade_flow_pb2.StreamExecutionsRequest(venue=venue, account=account)
+        if self._position.cursor != START:
+            request.resume_after.CopyFrom(self._position.cursor.message())
+        async for response in self._stub.StreamExecutions(request):
+            self._waits = delays(most_seconds=RETRY_SECONDS_MAX)
+            await arrived.put(response)
+
+    async def _save_arrived(self, arrived: asyncio.Queue[Response]) -> None:
+        """Store in one transaction what has arrived during the last one."""
+        while True:
+            responses = [await arrived.get()]
+            while not arrived.empty():
+                responses.append(arrived.get_nowait())
+            if any(response.HasField("snapshot") for response in responses):
+                await self._list_fills(LOST_CURSOR_BACK_SECONDS)
+            events = [event for one in responses for event in await self._events(one)]
+            await self._save(events, cursor=Cursor.of(responses[-1].cursor))
+
+    async def _list_again(self) -> None:
+        while True:
+            try:
+                await self._list_cash_flows()
+                self._degraded_reasons.clear(self._about_cash_flows)
+            except grpc.aio.AioRpcError as error:
+                # The exchange itself is asked. The fills are in the journal of its process.
+                if errors.reason_of(error) != NotSupported.reason:
+                    text = error.details() or error.code().name
+                    self._degraded_reasons.report(self._about_cash_flows, text)
+            await self._clock.sleep(LIST_EVERY_SECONDS)
+            await self._list_fills(FILLS_BACK_SECONDS)
+
+    async def _events(self, response: Response) -> list[event_pb2.Event]:
+        match response.WhichOneof("event"):
+            case "snapshot":
+                return [self._changed(order) for order in response.snapshot.orders]
+            case "order":
+                return [self._changed(response.order)]
+            case "fill":
+                return [await self._filled(response.fill)]
+        return []
+
+    async def _list_fills(self, back_seconds: int) -> None:
+        """Store the fills since some time before the newest one."""
+        newest_ns = self._position.fills_time_ns
+        fills = await self._fills(newest_ns - back_seconds * NANOSECONDS_PER_SECOND)
+        events = [await self._filled(fill) for fill in reversed(fills)]
+        await self._save(events, fills_time_ns=_newest(newest_ns, events))
+
+    async def _list_cash_flows(self) -> None:
+        newest_ns = self._position.cash_flows_time_ns
+        since_ns = newest_ns - CASH_FLOWS_BACK_SECONDS * NANOSECONDS_PER_SECOND
+        request = cash_flows_pb2.ListCashFlowsRequest(
+            **self._key, start_time_ns=max(since_ns, 0), page_size=PAGE_SIZE
+        )
+        answer: cash_flows_pb2.ListCashFlowsResponse = await whole_list(
+            self._stub.ListCashFlows, request, timeout=CALL_SECONDS_MAX
+        )
+        events = [cash_moved(flow) for flow in answer.cash_flows]
+        await self._save(events, cash_flows_time_ns=_newest(newest_ns, events))
+
+    async def _fills(self, since_ns: int) -> Sequence[orders_pb2.Fill]:
+        request = trade_flow_pb2.ListFillsRequest(**self._key, page_size=PAGE_SIZE)
+        found: list[orders_pb2.Fill] = []
+        while True:
+            page = await self._stub.ListFills(request, timeout=CALL_SECONDS_MAX)
+            found += [fill for fill in page.fills if fill.venue_time_ns >= since_ns]
+            # Newest first: the rest is older.
+            is_end = any(fill.venue_time_ns < since_ns for fill in page.fills)
+            if is_end or not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
+
+    def _changed(self, order: orders_pb2.Order) -> event_pb2.Event:
+        self._remember(order.client_order_id, order.request_id)
+        return order_changed(order)
+
+    async def _filled(self, fill: orders_pb2.Fill) -> event_pb2.Event:
+        order_id = fill.client_order_id
+        if order_id and order_id not in self._request_ids:
+            request = trade_flow_pb2.GetOrderRequest(**self._key, client_order_id=order_id)
+            try:
+                answer = await self._stub.GetOrder(request, timeout=CALL_SECONDS_MAX)
+                self._remember(order_id, answer.order.request_id)
+            except grpc.aio.AioRpcError as error:
+                if errors.reason_of(error) != UnknownOrder.reason:
+                    raise
+                self._remember(order_id, "")
+        return order_filled(fill, self._request_ids.get(order_id, ""))
+
+    def _remember(self, order_id: str, request_id: str) -> None:
+        self._request_ids[order_id] = request_id
+        if len(self._request_ids) > REQUEST_IDS_MAX:
+            del self._request_ids[next(iter(self._request_ids))]
+
+    async def _save(
+        self,
+        events: Sequence[event_pb2.Event],
+        cursor: Cursor | None = None,
+        fills_time_ns: int | None = None,
+        cash_flows_time_ns: int | None = None,
+    ) -> None:
+        async with self._writing:
+            before = self._position
+            after = IntakePosition(
+                before.cursor if cursor is None else cursor,
+                before.fills_time_ns if fills_time_ns is None else fills_time_ns,
+                before.cash_flows_time_ns if cash_flows_time_ns is None else cash_flows_time_ns,
+            )
+            if after == before and not events:
+                return
+            try:
+                changed = await self._store.save(before, after, events, self._instruments.known)
+            except ContractUnknown:
+                # Listed after this process had asked, or not asked yet.
+                await self._instruments.load()
+                changed = await self._store.save(before, after, events, self._instruments.known)
+            self._position = after
+        self._degraded_reasons.clear(self._about)
+        if changed:
+            text = f"{changed[0].instance} reports an execution again with other values"
+            _log.error("changed execution", extra={"event": str(changed[0]), "count": len(changed)})
+            self._degraded_reasons.report(self._about_changes, text)
+
+
+def _newest(before_ns: int, events: Sequence[event_pb2.Event]) -> int:
+    return max([before_ns, *(event.time_ns for event in events)])

@@ -1,0 +1,59 @@
+"""A ledger in a database, and what it has booked."""
+
+from typing import NamedTuple
+
+from venuemesh.events.v1 import event_pb2
+
+from core.ledger.accounts import AccountCode
+from core.ledger.booker import Booker, BookingResult
+from core.ledger.event_postings import EventPostings
+from core.ledger.postgres_queries import PostgresQueries
+from core.ledger.postgres_store import PostgresStore
+from core.ledger.tests.executions import INSTRUMENTS, Balances
+from core.ledger.tests.store_suite import ALL, END_NS, WHOLE
+from kit.base.clock import SystemClock
+from kit.base.database import Database
+from kit.events import event_log
+from kit.events.streams import EventStream
+
+
+class Books(NamedTuple):
+    """A ledger."""
+
+    database: Database
+    booker: Booker
+    queries: PostgresQueries
+
+    async def book(self, *events: event_pb2.Event) -> BookingResult:
+        return await self.booker.book(events, INSTRUMENTS)
+
+    async def balances(self) -> Balances:
+        """As by ``expected_balances``."""
+        rows, _ = await self.queries.balances(ALL, END_NS, WHOLE)
+        assert len(rows) < WHOLE.limit
+        return {
+            (AccountCode(row.key.code).name, row.key.asset, row.key.symbol, row.key.strategy): (
+                row.balance
+            )
+            for row in rows
+            if row.balance
+        }
+
+    async def require_balanced(self) -> None:
+        sums, _ = await self.queries.trial_balance("")
+        assert all(one.debits == one.credits for one in sums)
+
+    async def stored(self, stream: EventStream) -> list[event_pb2.Event]:
+        async with self.database.transaction() as connection:
+            return [one.event() for one in await event_log.read(connection, stream, 0)]
+
+    @classmethod
+    def of(
+        cls, database: Database, queries: PostgresQueries, cost_method: str = "average"
+    ) -> "Books":
+        booker = Booker(database, PostgresStore(), EventPostings(cost_method), SystemClock())
+        return cls(database, booker, queries)
+
+    def restarted(self, cost_method: str = "average") -> "Books":
+        """The same database in a new process."""
+        return Books.of(self.database, self.queries, cost_method)

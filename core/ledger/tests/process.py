@@ -1,0 +1,8 @@
+"""The ledger as a separate process."""
+
+from tests.support.service_process import ServiceProcess
+
+
+def ledger_process(postgres_url: str, valkey_url: str) -> ServiceProcess:
+    """It is not started yet."""
+    return ServiceProcess("ledger", {"DATABASE_URL": postgres_url, "REDIS_URL": valkey_url})

@@ -1,0 +1,13 @@
+"""Who calls, and what the caller may do.
+
+::
+
+    roles            the roles, and the ones that each method of the contracts needs
+    authority        the keys of the mesh, which sign tokens
+    tokens           tokens: issued, verified
+    local_tokens     tokens for the processes and commands of this machine
+    trust            what a process verifies with: public keys and revoked tokens
+    call_guard       admits calls, ends streams of tokens that end, logs calls that change something
+    credentials, identified_channel   the token that this process shows to others
+    settings         the section "access"
+"""

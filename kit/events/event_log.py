@@ -1,0 +1,201 @@
+"""The events in PostgreSQL: stored and read in the transactions of the services."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from venuemesh.events.v1 import event_pb2
+
+from kit.base.database import HELD_MS_MAX, ConsumerPositionConflict
+from kit.base.schema import Connection as Connection
+from kit.events.logged_events import LoggedEvent as LoggedEvent
+from kit.events.logged_events import merged
+from kit.events.streams import EventStream, stream_name, stream_of
+from kit.events.subjects import subject_of
+
+READ_MAX = 1_000
+"""Most events of one read."""
+
+HELD = f"{HELD_MS_MAX}ms"
+"""How long a transaction that holds a stream, positions or a lease may wait for its process."""
+
+_LOCK = (
+    "SELECT sequence, set_config('idle_in_transaction_session_timeout', %s, true)"
+    " FROM event_streams WHERE stream = %s FOR UPDATE"
+)
+_KNOWN = "SELECT event_id, body FROM events WHERE event_id = ANY (%s)"
+_INSERT = (
+    "INSERT INTO events (stream, sequence, event_id, lifecycle_id, subject, stored_time_ns, body)"
+    " SELECT %s, %s + number, id, lifecycle, subject, %s, body"
+    " FROM unnest(%s::bytea[], %s::bytea[], %s::text[], %s::bytea[])"
+    " WITH ORDINALITY AS new (id, lifecycle, subject, body, number)"
+)
+_ADVANCE = "UPDATE event_streams SET sequence = sequence + %s WHERE stream = %s"
+_READ = (
+    "SELECT found.stream, found.sequence, found.stored_time_ns, found.body"
+    " FROM unnest(%s::text[], %s::bigint[]) AS position (stream, sequence) CROSS JOIN LATERAL ("
+    " SELECT * FROM events WHERE events.stream = position.stream"
+    " AND events.sequence > position.sequence ORDER BY events.sequence LIMIT %s) AS found"
+    " ORDER BY found.stream, found.sequence"
+)
+_STATES = "SELECT stream, epoch, sequence FROM event_streams WHERE stream = ANY (%s)"
+_BEGIN_EPOCH = "UPDATE event_streams SET epoch = %s WHERE stream = %s AND epoch = %s"
+_POSITIONS = "SELECT stream, sequence FROM event_positions WHERE consumer = %s"
+_BEGIN = (
+    "INSERT INTO event_positions SELECT %s, name, 0 FROM unnest(%s::text[]) AS name"
+    " ON CONFLICT DO NOTHING"
+)
+_MOVE = (
+    "UPDATE event_positions AS position SET sequence = move.sequence"
+    " FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS move (stream, before, sequence)"
+    " WHERE position.consumer = %s AND position.stream = move.stream"
+    " AND position.sequence = move.before"
+    " RETURNING set_config('idle_in_transaction_session_timeout', %s, true)"
+)
+
+
+class EventConflict(Exception):
+    """An event with this id and other content is stored: the same inputs gave something else."""
+
+
+class EventMissing(Exception):
+    """A stored event is gone: somebody has changed the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """What the database says about a stream."""
+
+    epoch: int
+    """First half of the ids in Redis."""
+    sequence: int
+    """Of the newest event, 0 if there is none."""
+
+
+def encoded(event: event_pb2.Event) -> bytes:
+    """The bytes of an event; the same for equal events."""
+    return event.SerializeToString(deterministic=True)
+
+
+async def append(
+    connection: Connection,
+    stream: EventStream,
+    events: Sequence[event_pb2.Event],
+    stored_time_ns: int,
+) -> int:
+    """Store events in the caller's transaction. Returns how many were new.
+
+    Call it last in the transaction: until the commit, other writers of the stream wait. A process
+    that hangs meanwhile loses its connection. An event that is there already is passed over. Raises
+    EventConflict when its content is another.
+    """
+    name = stream_name(stream)
+    found = await (await connection.execute(_LOCK, [HELD, name])).fetchone()
+    if found is None:
+        raise LookupError(f"the database has no stream of events {name!r}")
+    known = await connection.execute(_KNOWN, [[event.event_id for event in events]])
+    bodies = {bytes(row[0]): bytes(row[1]) async for row in known}
+    new: dict[bytes, event_pb2.Event] = {}
+    for event in events:
+        body = encoded(event)
+        if event.event_id not in bodies:
+            new[event.event_id] = event
+        if bodies.setdefault(event.event_id, body) != body:
+            raise EventConflict(f"event {event.event_id.hex()} is stored with other content")
+    if new:
+        arguments = [
+            name,
+            found[0],
+            stored_time_ns,
+            list(new),
+            [event.lifecycle_id for event in new.values()],
+            [subject_of(event) for event in new.values()],
+            [bodies[event_id] for event_id in new],
+        ]
+        await connection.execute(_INSERT, arguments)
+        await connection.execute(_ADVANCE, [len(new), name])
+    return len(new)
+
+
+async def stored(
+    connection: Connection, event_ids: Sequence[bytes]
+) -> dict[bytes, event_pb2.Event]:
+    """Those of some events that are stored, by id."""
+    rows = await connection.execute(_KNOWN, [list(event_ids)])
+    return {bytes(row[0]): event_pb2.Event.FromString(bytes(row[1])) async for row in rows}
+
+
+async def read(
+    connection: Connection, stream: EventStream, after: int, limit: int = READ_MAX
+) -> list[LoggedEvent]:
+    """The events of a stream that follow a sequence, oldest first. Raises EventMissing."""
+    return (await read_each(connection, {stream: after}, limit)).get(stream, [])
+
+
+async def read_in_order(
+    connection: Connection, positions: Mapping[EventStream, int], limit: int = READ_MAX
+) -> list[LoggedEvent]:
+    """The events that follow these positions, at most ``limit`` of each stream, in the order of
+    ``merged``. Raises EventMissing."""
+    return list(merged(await read_each(connection, positions, limit), limit))
+
+
+async def read_each(
+    connection: Connection, positions: Mapping[EventStream, int], limit: int
+) -> dict[EventStream, list[LoggedEvent]]:
+    """The events that follow these positions, at most ``limit`` of each stream that has any. Raises
+    EventMissing."""
+    if not positions:
+        return {}
+    names = list(map(stream_name, positions))
+    rows = await connection.execute(_READ, [names, list(positions.values()), limit])
+    found: dict[EventStream, list[LoggedEvent]] = {}
+    async for name, sequence, stored_time_ns, body in rows:
+        stream = stream_of(name)
+        events = found.setdefault(stream, [])
+        expected = positions[stream] + len(events) + 1
+        if sequence != expected:
+            raise EventMissing(
+                f"event {expected} of the stream {name!r} is missing in the table events, which has"
+                f" event {sequence}: restore the database from a backup"
+            )
+        events.append(LoggedEvent(stream, sequence, stored_time_ns, bytes(body)))
+    return found
+
+
+async def stream_states(
+    connection: Connection, streams: Iterable[EventStream]
+) -> dict[EventStream, StreamState]:
+    """The state of each of these streams."""
+    rows = await connection.execute(_STATES, [list(map(stream_name, streams))])
+    return {stream_of(row[0]): StreamState(row[1], row[2]) async for row in rows}
+
+
+async def begin_epoch(connection: Connection, stream: EventStream, before: int, epoch: int) -> None:
+    """Give the ids in Redis another epoch, unless somebody else has done so."""
+    await connection.execute(_BEGIN_EPOCH, [epoch, stream_name(stream), before])
+
+
+async def load_positions(connection: Connection, consumer: str) -> dict[EventStream, int]:
+    """The newest event of each stream that a consumer has processed."""
+    rows = await connection.execute(_POSITIONS, [consumer])
+    return {stream_of(row[0]): row[1] async for row in rows}
+
+
+async def save_positions(
+    connection: Connection,
+    consumer: str,
+    positions: Mapping[EventStream, int],
+    before: Mapping[EventStream, int],
+) -> None:
+    """Move the positions of a consumer from ``before`` in the caller's transaction.
+
+    Call it first in the transaction: it holds the positions until the commit. Raises
+    ConsumerPositionConflict when one of them is not where ``before`` says.
+    """
+    names = [stream_name(stream) for stream in sorted(positions)]
+    await connection.execute(_BEGIN, [consumer, names])
+    olds = [before.get(stream, 0) for stream in sorted(positions)]
+    news = [positions[stream] for stream in sorted(positions)]
+    moved = await connection.execute(_MOVE, [names, olds, news, consumer, HELD])
+    if moved.rowcount != len(names):
+        raise ConsumerPositionConflict(f"another process has moved the positions of {consumer}")

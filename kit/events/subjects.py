@@ -1,0 +1,51 @@
+"""What an event is about, as text to look it up by."""
+
+from venuemesh.events.v1 import event_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
+
+EVENT_GROUP_PREFIX = "ev-"
+"""Begins the ids of groups of postings that are made of events."""
+
+
+def subject_of(event: event_pb2.Event) -> str:
+    """The subject of an event; empty for a payload that nobody looks up."""
+    match event.WhichOneof("payload"):
+        case "signal_raised":
+            return f"strategy:{event.signal_raised.strategy}"
+        case "mode_changed":
+            return f"mode:{event.mode_changed.scope}"
+        case "order_changed":
+            return order_subject(event.order_changed.order)
+        case "order_filled":
+            return fill_subject(event.order_filled.fill)
+        case "postings_booked":
+            return postings_subject(event.postings_booked.group_id)
+        case "checkpoint_signed":
+            return "checkpoint"
+    return ""
+
+
+def order_subject(order: orders_pb2.Order) -> str:
+    """Of an order: by its client order id, or the venue's where it has none."""
+    order_id = order.client_order_id or order.venue_order_id
+    return f"order:{order.content.venue}/{order.content.account}/{order_id}"
+
+
+def order_subject_of(fill: orders_pb2.Fill) -> str:
+    """Of the order that a fill belongs to."""
+    return f"order:{fill.venue}/{fill.account}/{fill.client_order_id or fill.venue_order_id}"
+
+
+def fill_subject(fill: orders_pb2.Fill) -> str:
+    """Of a fill: its id is unique per account and symbol."""
+    return f"fill:{fill.venue}/{fill.account}/{fill.symbol}/{fill.fill_id}"
+
+
+def postings_subject(group_id: str) -> str:
+    """Of a group of postings that was booked."""
+    return f"postings:{group_id}"
+
+
+def event_group_id(event_id: bytes) -> str:
+    """The id of the group of postings that is made of an event."""
+    return EVENT_GROUP_PREFIX + event_id.hex()

@@ -1,0 +1,92 @@
+"""Loads strategies from Python files. A file is code: whoever can write it can do what the process
+can."""
+
+import hashlib
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit.strategy.strategy import Strategy
+
+FILES = "*.py"
+
+
+class StrategyFileError(Exception):
+    """A file that has no usable strategy."""
+
+    def __init__(self, file: Path, line: int, reason: str) -> None:
+        super().__init__(f"{file}:{line}: {reason}")
+        self.file = file
+        self.line = line
+        """From 1."""
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedStrategy:
+    """A strategy, and where it comes from."""
+
+    strategy: Strategy
+    version: str
+    """SHA-256 of its file, hexadecimal."""
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyFolder:
+    """What the files of a folder have. A wrong one does not keep the others from being used."""
+
+    strategies: Sequence[LoadedStrategy]
+    errors: Sequence[StrategyFileError]
+
+
+def load_folder(folder: Path) -> StrategyFolder:
+    """The strategies of all files of a folder, by name. Raises OSError for one that is not
+    there."""
+    files = sorted(file for file in folder.iterdir() if file.match(FILES))
+    found: dict[str, LoadedStrategy] = {}
+    errors: list[StrategyFileError] = []
+    for file in files:
+        try:
+            for loaded in load_file(file):
+                name = loaded.strategy.name
+                known = found.setdefault(name, loaded)
+                if known is not loaded:
+                    reason = f"{known.file.name} has a strategy of the name {name!r} already"
+                    raise StrategyFileError(file, 1, reason)
+        except StrategyFileError as error:
+            errors.append(error)
+    return StrategyFolder([found[name] for name in sorted(found)], errors)
+
+
+def load_file(file: Path) -> list[LoadedStrategy]:
+    """The strategies of a file: those that are values of its names. Raises StrategyFileError."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise StrategyFileError(file, 1, error.strerror or str(error)) from error
+    names: dict[str, object] = {"__name__": f"strategy_{file.stem}", "__file__": str(file)}
+    try:
+        exec(compile(content, str(file), "exec"), names)
+    except SyntaxError as error:
+        raise StrategyFileError(file, error.lineno or 1, error.msg) from error
+    except (Exception, SystemExit) as error:
+        raise StrategyFileError(file, line_in(file, error), _reason(error)) from error
+    version = hashlib.sha256(content).hexdigest()
+    found = {id(value): value for value in names.values() if isinstance(value, Strategy)}
+    if not found:
+        reason = "no name of the file is a Strategy: write NAME = Strategy(…)"
+        raise StrategyFileError(file, 1, reason)
+    return [LoadedStrategy(strategy, version, file) for strategy in found.values()]
+
+
+def line_in(file: Path, error: BaseException) -> int:
+    """The line of the file at which it went wrong."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(file) and frame.lineno]
+    return lines[-1] if lines else 1
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"

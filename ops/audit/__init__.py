@@ -1,0 +1,1 @@
+"""The log of all events: exported, verified without a server, and shown."""

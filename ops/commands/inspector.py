@@ -1,0 +1,70 @@
+"""``./venuemesh inspector``: the modes of the mesh, and what strategies hold."""
+
+import argparse
+import asyncio
+from typing import TYPE_CHECKING, TypeAlias
+
+from venuemesh.events.v1 import risk_pb2
+from venuemesh.inspector.v1 import inspector_pb2, inspector_pb2_grpc
+
+from ops import gateway
+from ops.arguments import add_verbs
+from ops.inspector import tables
+from ops.output import print_json
+from ops.tables import console
+
+if TYPE_CHECKING:
+    Stub: TypeAlias = inspector_pb2_grpc.InspectorAsyncStub
+
+CALL_SECONDS_MAX = 30
+MODES = {
+    name: risk_pb2.TradingMode.Value(f"{tables.PREFIX}{name.upper().replace('-', '_')}")
+    for name in ("active", "standing-down", "closing-all", "halted")
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = add_verbs(parser)
+    gateway.add_verb(verbs, "state", "the modes, and what strategies hold")
+    mode = gateway.add_verb(verbs, "mode", "stop entries, close what is held, or go on")
+    mode.add_argument(
+        "scope", metavar="SCOPE", help="mesh, venue:V, account:V/A or strategy:S; as in state"
+    )
+    mode.add_argument("mode", choices=MODES, help="closing-all also closes what strategies hold")
+    mode.add_argument("--reason", required=True, help="why; it is kept with the change")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Return 0."""
+    return asyncio.run(_run(chosen))
+
+
+async def _run(chosen: argparse.Namespace) -> int:
+    async with gateway.connected(gateway.require(chosen)) as channel:
+        stub: Stub = inspector_pb2_grpc.InspectorStub(channel)
+        if chosen.verb == "mode":
+            return await _set_mode(stub, chosen)
+        return await _show_state(stub, chosen)
+
+
+async def _show_state(stub: "Stub", chosen: argparse.Namespace) -> int:
+    state = await stub.GetState(inspector_pb2.GetStateRequest(), timeout=CALL_SECONDS_MAX)
+    if chosen.json:
+        print_json(state)
+        return 0
+    console().print(tables.modes(state.modes))
+    if state.positions:
+        console().print(tables.positions(state.positions))
+    return 0
+
+
+async def _set_mode(stub: "Stub", chosen: argparse.Namespace) -> int:
+    request = inspector_pb2.SetModeRequest(
+        scope=chosen.scope, mode=MODES[chosen.mode], reason=chosen.reason
+    )
+    answer = await stub.SetMode(request, timeout=CALL_SECONDS_MAX)
+    if chosen.json:
+        print_json(answer)
+    else:
+        console().print(tables.modes([answer.mode]))
+    return 0

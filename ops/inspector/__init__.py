@@ -1,0 +1,1 @@
+"""The inspector on the command line."""

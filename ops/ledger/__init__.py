@@ -1,0 +1,1 @@
+"""The ledger on the command line: tables, and files of all postings."""

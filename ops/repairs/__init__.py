@@ -1,0 +1,1 @@
+"""Repairs from the command line: the tables that are printed."""

@@ -1,0 +1,62 @@
+import { type Check, CheckResult } from "../gen/venuemesh/events/v1/checks_pb";
+import { enumText } from "./enumText";
+
+const COLUMNS = ["Check", "Observed", "Afterwards", "Limit", "Result"];
+
+interface ChecksTableProps {
+  /** With the name of their group, if they have groups. */
+  readonly groups: readonly (readonly [name: string, checks: readonly Check[], note: string])[];
+}
+
+/** Values that were compared with limits. */
+export function ChecksTable({ groups }: ChecksTableProps) {
+  return (
+    <table className="why-table checks">
+      <thead>
+        <tr>
+          {COLUMNS.map((name, place) => (
+            <th key={name} scope="col" className={place === 0 || place === 4 ? "" : "number"}>
+              {name}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      {groups.map(([name, checks, note]) => (
+        <tbody key={name}>
+          {name !== "" && (
+            <tr className="group">
+              <th scope="rowgroup" colSpan={COLUMNS.length}>
+                {name} {note !== "" && <span className="faint">{note}</span>}
+              </th>
+            </tr>
+          )}
+          {checks.map((check, place) => (
+            <CheckRow key={`${check.name}/${place}`} check={check} />
+          ))}
+        </tbody>
+      ))}
+    </table>
+  );
+}
+
+function CheckRow({ check }: { readonly check: Check }) {
+  const { name, observed, projected, limit, unit, result, detail } = check;
+  const tone = CheckResult[result].toLowerCase();
+  return (
+    <tr data-testid="check-row" data-result={tone} title={detail}>
+      <td>
+        {name}
+        {detail !== "" && <small> {detail}</small>}
+      </td>
+      <td className="number">
+        {observed === "" ? <em className="unknown">not known</em> : observed}
+      </td>
+      <td className="number">{projected}</td>
+      <td className="number">
+        {limit}
+        {unit !== "" && <small> {unit}</small>}
+      </td>
+      <td className={`check-result ${tone}`}>{enumText(CheckResult, result) || "unspecified"}</td>
+    </tr>
+  );
+}

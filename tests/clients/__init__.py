@@ -1,0 +1,1 @@
+"""Golden vectors for the clients of all languages."""

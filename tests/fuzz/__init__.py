@@ -1,0 +1,1 @@
+"""Fuzzing of the compiled readers; see CONTRIBUTING.md."""

@@ -1,0 +1,1 @@
+"""The clients of all languages: each command of their READMEs runs."""

@@ -1,0 +1,159 @@
+"""A second ingest and a second recorder stand by: they write nothing until the first is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+from venuemesh.registry.v1 import registry_pb2
+
+from kit.base.access.local_tokens import process_token
+from ops.embedded.store_passwords import user_of_service
+from tests.integration import recorded
+from tests.integration.mesh import ROOT, SYMBOL, VENUE, Mesh, free_base_port, new_folder, running
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+OPTIONS = ("--world", "simulate", "--seed", "7", "--venues", VENUE)
+WRITERS = ("ingest", "recorder")
+SECOND = "second"
+MET = {"begin again", "another process has written to the stream"}
+STANDBY = registry_pb2.SERVICE_STATE_STANDBY
+STATES = registry_pb2.ServiceState.Name
+TRADES_MIN = 50
+TRADES = "SELECT trade_id, count(*) FROM trades WHERE venue = %s AND symbol = %s GROUP BY 1"
+
+
+class SecondMesh:
+    """The first processes with their supervisor, and a second process of each writer."""
+
+    def __init__(self, mesh: Mesh, ports: dict[str, int]) -> None:
+        self.mesh = mesh
+        self.ports = ports
+
+    def state(self, service: str, instance: str = "") -> str:
+        """What the registry says of one instance of a service; "" for the one of the supervisor."""
+        services = self.mesh.get("/v1/services")[1]["services"]
+        found = {
+            one["instance"]["instance_id"]: one["status"]["state"]
+            for one in services
+            if one["instance"]["service_id"] == service
+        }
+        return found[instance or next(name for name in found if name != SECOND)]
+
+    def own_state(self, service: str) -> str:
+        """What the second process says of itself."""
+        path = f"/v1/services/{service}@{SECOND}/status"
+        return self.mesh.get(path)[1]["status"]["state"]
+
+    def events(self, service: str) -> int:
+        """Events that the second process has handled since its start."""
+        path = f"/v1/services/{service}@{SECOND}/status"
+        return int(self.mesh.get(path)[1]["status"]["events_total"])
+
+    def trades(self) -> dict[int, int]:
+        """How often each trade is recorded."""
+        return dict(self.mesh.sql(TRADES, VENUE, SYMBOL))
+
+    def wait_for_trades(self, what: str) -> None:
+        """Wait for trades that are recorded after now."""
+        last = max(self.trades(), default=0)
+        self.mesh.wait_until(lambda: recorded.trades_after(self.mesh, last) >= TRADES_MIN, what)
+
+
+@contextmanager
+def second(mesh: Mesh, service: str, port: int) -> Iterator[None]:
+    """Another process of a service, with an instance id of its own."""
+    token = mesh.data / f"{service}.token"
+    token.write_text(process_token(mesh.data, mesh.state()["mesh_id"], service, service))
+    user = user_of_service(service)
+    pid = mesh.children()[service]["pid"]
+    content = Path(f"/proc/{pid}/environ").read_text()
+    own = dict(line.split("=", 1) for line in content.split("\0") if "=" in line)
+    changed = {
+        "VENUEMESH_INSTANCE_ID": SECOND,
+        "VENUEMESH_ACCESS_TOKEN_FILE": str(token),
+        "VENUEMESH_REDIS_URL": mesh.redis_url(user),
+        "VENUEMESH_REDIS_PASSWORD_FILE": "",
+        "VENUEMESH_DATABASE_URL": mesh.database_url(user),
+        "VENUEMESH_DATABASE_PASSWORD_FILE": "",
+        f"VENUEMESH_{service.upper()}_PORT": str(port),
+        "VENUEMESH_SUPERVISOR_PID": str(os.getpid()),
+    }
+    with (mesh.data / "logs" / f"{service}-{SECOND}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ops.cli", "run", service],
+            env=own | changed, cwd=ROOT, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def doubled() -> Iterator[SecondMesh]:
+    base = free_base_port()
+    ports = {service: base + place for place, service in enumerate(WRITERS)}
+    with new_folder() as data, running(data, *OPTIONS) as mesh, ExitStack() as opened:
+        mesh.wait_until_running()
+        made = SecondMesh(mesh, ports)
+        made.wait_for_trades("the first writers write")
+        for service in WRITERS:
+            opened.enter_context(second(mesh, service, ports[service]))
+        yield made
+
+
+def test_a_second_writer_stands_by_and_writes_nothing(doubled):
+    mesh = doubled.mesh
+    for service in WRITERS:
+        mesh.wait_until(
+            lambda service=service: doubled.state(service, SECOND) == STATES(STANDBY),
+            f"a second {service}",
+        )
+        mesh.wait_until(
+            lambda service=service: doubled.own_state(service) == STATES(STANDBY),
+            f"the second {service} knows it",
+        )
+        page = mesh.metrics_of(doubled.ports[service])
+        assert f"venuemesh_state {STANDBY}.0" in page
+    doubled.wait_for_trades("the first writers write on")
+    for service in WRITERS:
+        assert doubled.events(service) == 0
+        # Neither has met the other one, as the stores would have told it.
+        for name in (service, f"{service}-{SECOND}"):
+            assert not MET & {line["event"] for line in mesh.log(name)}
+
+
+@pytest.mark.parametrize("service", WRITERS)
+def test_it_takes_over_when_the_first_one_is_lost(service, doubled):
+    mesh = doubled.mesh
+    pid = mesh.children()[service]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        mesh.wait_until(lambda: doubled.own_state(service) != STATES(STANDBY), "a take-over")
+        doubled.wait_for_trades(f"the second {service} writes")
+        assert doubled.events(service) > 0
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    # It comes back, and leaves the work to the other one.
+    mesh.wait_until(lambda: doubled.state(service) == STATES(STANDBY), "the first one stands by")
+    doubled.wait_for_trades("one of them writes on")
+    counts = doubled.trades()
+    assert set(counts.values()) == {1}
+    assert len(counts) == max(counts) - min(counts) + 1
+    assert recorded.gaps(mesh) == []
+
+
+def test_the_streams_themselves_refuse_a_second_writer(doubled):
+    with redis.Redis.from_url(doubled.mesh.redis_url()) as client:
+        key = f"md:{{{VENUE}}}:trades"
+        entry, fields = client.xrevrange(key, count=1)[0]
+        with pytest.raises(redis.ResponseError, match="equal or smaller"):
+            client.xadd(key, fields, id=entry)
