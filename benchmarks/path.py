@@ -21,9 +21,7 @@ EVENTS_WANTED = 400_000
 CONSUMERS = ("recorder", "bars", "bridge")
 SNAPSHOT_MARK = b"lastUpdateId"
 POLL_SECONDS = 0.02
-SERVICES_MIN = 7
-"""The venue, and the services that register."""
-START_DELAY_MS = 8_000
+START_DELAY_MS = 20_000
 
 _NUMBERS = re.compile(rb'"(E|T|t|U|u)":(\d+)')
 
@@ -131,13 +129,10 @@ def _moved(line: bytes, spans: dict[str, int], times: int) -> bytes:
 
 
 def wait_until_serving(mesh: Mesh) -> None:
-    """Wait until every process has started, so that none of its start is measured."""
-
-    def all_serve() -> bool:
-        _, answer = mesh.get("/v1/services")
-        return len(answer["services"]) >= SERVICES_MIN and not mesh.replay()["frames_played"]
-
-    mesh.wait_until(all_serve, "every process serves")
+    """Wait until every process has started, so that none of its start is measured. Raises
+    AssertionError if the capture plays already."""
+    mesh.wait_until_registered()
+    assert not mesh.replay()["frames_played"], "the capture has begun before every process runs"
 
 
 def _seconds_for(mesh: Mesh, trades: int) -> float:

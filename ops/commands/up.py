@@ -50,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replicas", metavar="A,B", help="run two replicas of each of these venues"
     )
+    parser.add_argument(
+        "--without",
+        metavar="A,B",
+        help="do not start these services: "
+        "--without ledger,audit,detector,advisor,inspector runs market data alone",
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="of the simulated market")
     parser.add_argument(
         "--for",
@@ -129,6 +135,7 @@ def _options(
         seconds=arguments.seconds,
         base_port=arguments.base_port,
         replicas=_ids(arguments.replicas),
+        without=tuple(_names(arguments.without)),
     )
 
 

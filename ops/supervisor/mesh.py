@@ -17,25 +17,13 @@ from ops.embedded.server_command import LOOPBACK, ServerCommand
 from ops.embedded.store_passwords import StorePasswords
 from ops.supervisor import playback_source, store_access
 from ops.supervisor.mesh_certificates import MeshCertificates
-from ops.supervisor.options import MeshOptions
+from ops.supervisor.options import CONSUMERS, MeshOptions
 from ops.supervisor.service_spec import ServiceSpec, StopStage
 from ops.supervisor.startup_priority import StartupPriority
 from ops.supervisor.store_access import StoreAccess
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIO_FOLDER = ROOT / "studio" / "dist"
-CONSUMERS = (
-    "recorder",
-    "bars",
-    "bridge",
-    "history",
-    "repair",
-    "ledger",
-    "audit",
-    "detector",
-    "advisor",
-    "inspector",
-)
 PATIENT = frozenset({"recorder", "bars", "history", "repair", "audit"})
 """Services that are not on the path of a tick: when CPU is scarce, they fall behind and catch
 up."""
@@ -120,6 +108,7 @@ class Mesh:
             "simulator": self.has_simulator,
         }
         used |= {venue: venue in self.options.venues for venue in self.known_venues}
+        used |= dict.fromkeys(self.options.without, False)
         return {name: port for name, port in self.ports.items() if used.get(name, True)}
 
     def processes_of(self, venue: str) -> list[str]:
@@ -164,7 +153,8 @@ class Mesh:
             yield replace(self.replica_service(replica), may_start=startup_priority.is_over)
         yield self._process("ingest", StopStage.AROUND_VENUES)
         for name in CONSUMERS:
-            yield self._process(name, StopStage.CONSUMERS)
+            if name not in self.options.without:
+                yield self._process(name, StopStage.CONSUMERS)
 
     def venue_service(self, venue: str) -> ServiceSpec:
         """The process of a known venue, or the playback of its record."""

@@ -7,10 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from kit.base.suggestions import did_you_mean
 from ops.errors import OperationsError
 from ops.supervisor.playback_source import PREFIX, PlaybackSource
 from ops.venues import unknown_venue
 
+CONSUMERS = (
+    "recorder",
+    "bars",
+    "bridge",
+    "history",
+    "repair",
+    "ledger",
+    "audit",
+    "detector",
+    "advisor",
+    "inspector",
+)
+"""Services that read what others publish. The mesh runs without any of them."""
 WORLDS = ("simulate", "live", "replay")
 SPEED_MAX = "max"
 CHUNK_BYTES = 1024 * 1024
@@ -38,6 +52,8 @@ class MeshOptions:
     base_port: int | None = None
     replicas: tuple[str, ...] = ()
     """Venues that run as two replicas."""
+    without: tuple[str, ...] = ()
+    """Services that are not started."""
 
 
 class ReplaySources(NamedTuple):
@@ -91,6 +107,10 @@ def check(options: MeshOptions, known_venues: Sequence[str]) -> None:
     for venue in options.replicas:
         if venue not in options.venues:
             raise OperationsError(f"--replicas {venue}: it is not among --venues")
+    for name in options.without:
+        if name not in CONSUMERS:
+            allowed = f"{', '.join(CONSUMERS)}{did_you_mean(name, CONSUMERS)}"
+            raise OperationsError(f"--without {name}: allowed are {allowed}")
     if options.replicas and options.world == "replay":
         raise OperationsError(
             "--replicas does not go with --world replay: a capture is played once"

@@ -12,10 +12,19 @@ from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
 from venuemesh.marketdata.v1 import batch_pb2
 
 from tests.integration.capture import Book
-from tests.integration.mesh import CALL_SECONDS_MAX, SYMBOL, VENUE, Mesh, new_folder, running
+from tests.integration.mesh import (
+    CALL_SECONDS_MAX,
+    NO_TRADING,
+    SYMBOL,
+    VENUE,
+    Mesh,
+    new_folder,
+    running,
+)
 from tests.integration.recorded import updates_of
 
-SIMULATE = ("--world", "simulate", "--seed", "7", "--venues", VENUE, "--replicas", VENUE)
+ONE_VENUE = ("--world", "simulate", "--seed", "7", "--venues", VENUE)
+SIMULATE = (*ONE_VENUE, "--replicas", VENUE, *NO_TRADING)
 ELDER, YOUNGER = VENUE, f"{VENUE}-b"
 NAMES = (ELDER, YOUNGER)
 COVERED = "venuemesh_peer_covers 1.0"

@@ -6,7 +6,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
-from tests.integration.mesh import VENUE, metadata, new_folder, running
+from tests.integration.mesh import NO_TRADING, VENUE, metadata, new_folder, running
 from tests.integration.simulation import SIMULATE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -18,7 +18,7 @@ SYMBOL = "BTCUSDT"
 @pytest.fixture(scope="module")
 def mesh():
     """A mesh of one venue."""
-    with new_folder() as data, running(data, *SIMULATE) as found:
+    with new_folder() as data, running(data, *SIMULATE, *NO_TRADING) as found:
         found.wait_until_running()
         found.wait_until(lambda: venue_is(found, VENUE, "SERVICE_STATE_SERVING"), "it serves")
         yield found

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration import capture, recorded
 from tests.integration.conftest import wait_until_recorded
-from tests.integration.mesh import VENUE, new_folder, replaying
+from tests.integration.mesh import NO_TRADING, VENUE, new_folder, replaying
 
 pytestmark = pytest.mark.integration
 
@@ -90,7 +90,7 @@ def mesh(good, bad, truth):
         place = len(good) // 3
         rubbish = [*bad, *(frame for frame in bad for _ in range(TIMES - 1))]
         file.write_bytes(b"\n".join([*good[:place], *rubbish, *good[place:]]) + b"\n")
-        with replaying(file, "max") as running:
+        with replaying(file, "max", *NO_TRADING) as running:
             wait_until_recorded(running, truth)
             yield running
 

@@ -14,7 +14,15 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from tests.integration import capture, recorded
 from tests.integration.capture import Book, Capture
 from tests.integration.followers import BookWatcher, QuoteWatcher, following
-from tests.integration.mesh import CALL_SECONDS_MAX, SYMBOL, VENUE, metadata, new_folder, replaying
+from tests.integration.mesh import (
+    CALL_SECONDS_MAX,
+    NO_TRADING,
+    SYMBOL,
+    VENUE,
+    metadata,
+    new_folder,
+    replaying,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -110,7 +118,7 @@ def mesh(damaged, book_watcher, quote_watcher, states):
         ]
         (folder / "recv_ns.txt").write_text("\n".join(map(str, times)))
         with (
-            replaying(file, "1") as running,
+            replaying(file, "1", *NO_TRADING) as running,
             following(running, book_watcher),
             following(running, quote_watcher),
         ):

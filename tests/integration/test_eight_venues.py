@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kit.connector.contract import discovery
-from tests.integration.mesh import Mesh, new_folder, running
+from tests.integration.mesh import NO_TRADING, Mesh, new_folder, running
 
 pytestmark = pytest.mark.integration
 
@@ -15,7 +15,10 @@ TRADES_MIN = 5
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    with new_folder() as data, running(data, "--world", "simulate", "--seed", "7") as mesh:
+    with (
+        new_folder() as data,
+        running(data, "--world", "simulate", "--seed", "7", *NO_TRADING) as mesh,
+    ):
         yield mesh
 
 

@@ -8,7 +8,7 @@ import pytest
 from ops import cli
 from ops.commands import frames
 from tests.integration import capture, recorded
-from tests.integration.mesh import VENUE, replaying
+from tests.integration.mesh import NO_TRADING, VENUE, replaying
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -25,7 +25,7 @@ def switched_on():
 
 def test_the_recorded_frames_equal_the_played_ones(switched_on, short_capture, tmp_path):
     played = [line for line in capture.lines(short_capture) if b"lastUpdateId" not in line[:20]]
-    with replaying(short_capture, "max") as mesh:
+    with replaying(short_capture, "max", *NO_TRADING) as mesh:
         mesh.wait_until(lambda: mesh.replay()["finished"], "the capture has been played")
         count = "SELECT coalesce(sum(frame_count), 0) FROM frame_rows"
         mesh.wait_until(lambda: mesh.sql(count)[0][0] >= len(played), "all frames are recorded")

@@ -10,7 +10,15 @@ import pytest
 from venuemesh.repair.v1 import repair_pb2, repair_pb2_grpc
 
 from tests.integration import capture, recorded
-from tests.integration.mesh import SYMBOL, VENUE, Mesh, new_folder, replaying, running
+from tests.integration.mesh import (
+    NO_TRADING,
+    SYMBOL,
+    VENUE,
+    Mesh,
+    new_folder,
+    replaying,
+    running,
+)
 from tests.integration.simulation import TRADES_MIN, exchange_trades
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -47,7 +55,7 @@ def cut_session() -> Iterator[Mesh]:
     with (
         mock.patch.dict(os.environ, SETTINGS | BY_HAND),
         new_folder() as data,
-        running(data, *arguments) as mesh,
+        running(data, *arguments, *NO_TRADING) as mesh,
     ):
         mesh.wait_until_running()
         mesh.wait_until(lambda: recorded.trades_after(mesh, 0) >= TRADES_MIN, "trades are recorded")
@@ -60,7 +68,10 @@ def cut_capture(long_capture: Path, tmp_path_factory: pytest.TempPathFactory) ->
     script = tmp_path_factory.mktemp("faults") / "faults.jsonl"
     script.write_text("".join(json.dumps({"venue": VENUE, **cut}) + "\n" for cut in CUTS))
     settings = SETTINGS | {"VENUEMESH_SIMULATOR_FAULTS": str(script)}
-    with mock.patch.dict(os.environ, settings), replaying(long_capture, "max") as mesh:
+    with (
+        mock.patch.dict(os.environ, settings),
+        replaying(long_capture, "max", *NO_TRADING) as mesh,
+    ):
         mesh.wait_until(lambda: mesh.replay()["finished"], "the capture has been played")
         yield mesh
 

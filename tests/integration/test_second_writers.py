@@ -15,11 +15,20 @@ from venuemesh.registry.v1 import registry_pb2
 from kit.base.access.local_tokens import process_token
 from ops.embedded.store_passwords import user_of_service
 from tests.integration import recorded
-from tests.integration.mesh import ROOT, SYMBOL, VENUE, Mesh, free_base_port, new_folder, running
+from tests.integration.mesh import (
+    NO_TRADING,
+    ROOT,
+    SYMBOL,
+    VENUE,
+    Mesh,
+    free_base_port,
+    new_folder,
+    running,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-OPTIONS = ("--world", "simulate", "--seed", "7", "--venues", VENUE)
+OPTIONS = ("--world", "simulate", "--seed", "7", "--venues", VENUE, *NO_TRADING)
 WRITERS = ("ingest", "recorder")
 SECOND = "second"
 MET = {"begin again", "another process has written to the stream"}
@@ -101,7 +110,11 @@ def second(mesh: Mesh, service: str, port: int) -> Iterator[None]:
 def doubled() -> Iterator[SecondMesh]:
     base = free_base_port()
     ports = {service: base + place for place, service in enumerate(WRITERS)}
-    with new_folder() as data, running(data, *OPTIONS) as mesh, ExitStack() as opened:
+    with (
+        new_folder() as data,
+        running(data, *OPTIONS) as mesh,
+        ExitStack() as opened,
+    ):
         mesh.wait_until_running()
         made = SecondMesh(mesh, ports)
         made.wait_for_trades("the first writers write")

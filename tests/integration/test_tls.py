@@ -31,6 +31,7 @@ from tests.integration.mesh import (
     running,
     shown_channel,
 )
+from tests.integration.orders import OrderCaller
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -57,13 +58,8 @@ OPTIONS = ("--world", "simulate", "--seed", "7", "--venues", VENUE, "--replicas"
 def encrypted() -> Iterator[Mesh]:
     with new_folder() as data, running(data, *OPTIONS, tls=True) as mesh:
         mesh.wait_until_running()
-        mesh.wait_until(lambda: all_registered(mesh), "every process is registered")
+        mesh.wait_until_registered()
         yield mesh
-
-
-def all_registered(mesh: Mesh) -> bool:
-    _, found = mesh.get("/v1/services")
-    return {one["instance"]["service_id"] for one in found["services"]} >= set(PROCESSES)
 
 
 @pytest.fixture
@@ -121,6 +117,7 @@ def test_the_status_is_that_of_the_registry(encrypted, venuemesh):
 
 
 def test_an_order_is_placed_and_cancelled(encrypted, venuemesh):
+    encrypted.wait_until(OrderCaller(encrypted).is_ready, "the account accepts orders")
     words = (VENUE, SYMBOL, "buy", "0.01", "--price", "20000")
     placed = venuemesh("order", "place", *words)["order"]
     assert placed["state"] == "ORDER_STATE_OPEN"

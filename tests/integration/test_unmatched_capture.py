@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.mesh import new_folder, running
+from tests.integration.mesh import NO_TRADING, new_folder, running
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -35,7 +35,7 @@ def test_a_capture_of_another_book_depth_is_reported_everywhere(tmp_path):
         "--replay",
         f"kraken={capture_file(tmp_path)}",
     )
-    with new_folder() as data, running(data, *arguments) as mesh:
+    with new_folder() as data, running(data, *arguments, *NO_TRADING) as mesh:
         mesh.wait_until(lambda: mesh.replay()["finished"], "the capture has been played")
         played = mesh.replay()
         assert (played["frames_fitting"], played["frames_not_subscribed"]) == (

@@ -10,7 +10,7 @@ import pytest
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from tests.integration import capture, recorded
-from tests.integration.mesh import SYMBOL, VENUE, metadata, replaying
+from tests.integration.mesh import NO_TRADING, SYMBOL, VENUE, metadata, replaying
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -35,7 +35,10 @@ def truth(short_capture):
 def mesh(short_capture, truth):
     """A mesh whose venue process was killed twice."""
     frames = len(capture.lines(short_capture))
-    with mock.patch.dict(os.environ, BY_HAND), replaying(short_capture, SPEED) as running:
+    with (
+        mock.patch.dict(os.environ, BY_HAND),
+        replaying(short_capture, SPEED, *NO_TRADING) as running,
+    ):
         epoch = 0
         for share in KILLED_AT:
             running.wait_until(lambda epoch=epoch: recorded_epoch(running) > epoch, "it is read")

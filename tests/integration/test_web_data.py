@@ -7,7 +7,7 @@ import pytest
 from venuemesh.repair.v1 import repair_pb2, repair_pb2_grpc
 
 from tests.integration import recorded
-from tests.integration.mesh import SYMBOL, VENUE, new_folder, running
+from tests.integration.mesh import NO_TRADING, SYMBOL, VENUE, new_folder, running
 from tests.integration.simulation import SIMULATE, TRADES_MIN
 from tests.integration.web import studio_of
 
@@ -42,7 +42,7 @@ def mesh():
     with (
         mock.patch.dict(os.environ, SETTINGS),
         new_folder() as data,
-        running(data, *SIMULATE, path=os.environ["PATH"]) as mesh,
+        running(data, *SIMULATE, *NO_TRADING, path=os.environ["PATH"]) as mesh,
     ):
         mesh.wait_until_running()
         mesh.wait_until(lambda: recorded.trades_after(mesh, 0) >= TRADES_MIN, "trades are recorded")

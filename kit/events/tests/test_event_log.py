@@ -53,7 +53,8 @@ async def hold(connection, *, by: str) -> None:
 
 @pytest.mark.parametrize("by", ["append", "positions"])
 async def test_a_process_that_hangs_in_its_transaction_does_not_hold_others(rig, monkeypatch, by):
-    monkeypatch.setattr(event_log, "HELD", "10ms")
+    # Longer than the second one may wait for the processor between two statements of its own.
+    monkeypatch.setattr(event_log, "HELD", "500ms")
 
     async def hang() -> None:
         async with rig.database.transaction() as connection:

@@ -7,8 +7,9 @@ import pytest
 
 from kit.base.settings import MeshSettings
 from ops import ports
+from ops.errors import OperationsError
 from ops.supervisor.mesh import Mesh
-from ops.supervisor.options import MeshOptions
+from ops.supervisor.options import MeshOptions, check
 
 OPTIONS = MeshOptions(
     world="replay",
@@ -77,6 +78,20 @@ def test_a_store_that_was_named_is_not_started(
     assert absent not in names(mesh)
     assert absent not in mesh.own_ports()
     assert mesh.stores.environment("recorder")[variable] == value
+
+
+def test_services_can_be_left_out():
+    mesh = Mesh(replace(OPTIONS, without=("ledger", "advisor")), PORTS, MeshSettings())
+    whole = Mesh(OPTIONS, PORTS, MeshSettings())
+    assert set(names(whole)) - set(names(mesh)) == {"ledger", "advisor"}
+    assert set(whole.own_ports()) - set(mesh.own_ports()) == {"ledger", "advisor"}
+
+
+@pytest.mark.parametrize("name", ["ledgr", "registry", "binance"])
+def test_only_services_that_nothing_else_needs_can_be_left_out(name: str):
+    options = replace(OPTIONS, world="live", replays=(), speed=None, seed=None, without=(name,))
+    with pytest.raises(OperationsError, match=rf"--without {name}: allowed are recorder, .*inspec"):
+        check(options, ["binance"])
 
 
 def test_a_venue_may_have_two_processes():

@@ -13,7 +13,15 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from tests.integration import recorded
-from tests.integration.mesh import CALL_SECONDS_MAX, VENUE, Mesh, metadata, new_folder, running
+from tests.integration.mesh import (
+    CALL_SECONDS_MAX,
+    NO_TRADING,
+    VENUE,
+    Mesh,
+    metadata,
+    new_folder,
+    running,
+)
 from tests.integration.orders import TICK, OrderCaller, limit
 from tests.integration.replayed import expected
 from tests.integration.replicas import admin, pause
@@ -47,7 +55,7 @@ def played(source: Mesh, *arguments: str) -> Iterator[Mesh]:
     replay = f"{VENUE}=store:{source.data}"
     with (
         new_folder() as data,
-        running(data, "--world", "replay", "--replay", replay, *arguments) as mesh,
+        running(data, "--world", "replay", "--replay", replay, *NO_TRADING, *arguments) as mesh,
     ):
         yield mesh
 

@@ -8,7 +8,7 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from tests.integration import capture, recorded
 from tests.integration.capture import Bar, Book
-from tests.integration.mesh import SERVICES, SYMBOL, VENUE, metadata
+from tests.integration.mesh import SYMBOL, VENUE, metadata
 
 pytestmark = pytest.mark.integration
 
@@ -94,7 +94,7 @@ def test_no_gap_is_recorded(replayed):
 
 def test_no_process_was_restarted(replayed):
     restarts = {name: child["restarts"] for name, child in replayed.children().items()}
-    assert restarts == dict.fromkeys(SERVICES, 0)
+    assert set(restarts.values()) == {0}
 
 
 def list_all(mesh, path, **query):

@@ -14,7 +14,7 @@ from kit.execution.approval.keys import DEVELOPMENT_FILE
 from kit.execution.approval.signing import DEVELOPMENT_KEY_ID
 from ops.commands.repair import EXIT_NOT_FILLED
 from tests.integration import recorded
-from tests.integration.mesh import ROOT, SERVICES, SYMBOL, VENUE
+from tests.integration.mesh import OWN_SERVICES, ROOT, SYMBOL, VENUE
 from tests.integration.orders import OrderCaller
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -51,7 +51,7 @@ def test_status_lists_the_processes(venuemesh, simulated):
     (status,) = venuemesh("status")
     assert (status["running"], status["gateway"]) == (True, f"http://{simulated.gateway}")
     names = {row["service"] for row in status["services"]}
-    assert names == SERVICES - {"envoy", "postgres", "simulator", "valkey"}
+    assert names == OWN_SERVICES
 
 
 def test_an_order_is_placed_shown_and_cancelled(venuemesh, simulated):

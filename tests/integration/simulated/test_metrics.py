@@ -5,11 +5,10 @@ import re
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.mesh import SERVICES, VENUE
+from tests.integration.mesh import OWN_SERVICES
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
-OWN = sorted(SERVICES - {"envoy", "postgres", "simulator", "valkey"})
 OTHER_UNITS = re.compile(
     r"_(ms|us|ns|millis|millisecond|milliseconds|microseconds|nanoseconds|minutes|hours"
     r"|kb|mb|gb|kib|mib|kilobytes|megabytes|percent)(_|$)"
@@ -23,7 +22,7 @@ PROCESS_METRICS = {
 }
 
 
-@pytest.fixture(scope="module", params=OWN)
+@pytest.fixture(scope="module", params=sorted(OWN_SERVICES))
 def families(request, simulated):
     """The metric families of one process, by name."""
     page = simulated.metrics(request.param)
@@ -49,4 +48,4 @@ def test_every_process_reports_itself_and_its_version(families):
     (build,) = families["venuemesh_build_info"].samples
     assert build.value == 1
     assert build.labels["version"]
-    assert build.labels["service"] in {VENUE, *OWN}
+    assert build.labels["service"] in OWN_SERVICES

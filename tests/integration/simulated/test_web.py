@@ -9,14 +9,12 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 from venuemesh.live.v1 import live_pb2
 
-from tests.integration.mesh import CALL_SECONDS_MAX, SERVICES, SYMBOL, VENUE
+from tests.integration.mesh import CALL_SECONDS_MAX, OWN_SERVICES, SYMBOL, VENUE
 from tests.integration.web import studio_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 TRADE_ROWS_MIN = 5
-NO_PROCESS_OF_OURS = {"envoy", "postgres", "valkey", "simulator"}
-"""They do not register."""
 TRAILER_FLAG = 0x80
 
 
@@ -110,7 +108,7 @@ def test_the_chart_moves(page, studio, simulated):
 
 def test_the_mesh_page_lists_every_service(page, studio):
     page.goto(f"{studio}#/mesh")
-    for service in SERVICES - NO_PROCESS_OF_OURS:
+    for service in OWN_SERVICES:
         row = page.get_by_test_id(f"mesh-row-{service}")
         row.wait_for()
         assert row.get_attribute("data-state") == "serving", row.inner_text()
