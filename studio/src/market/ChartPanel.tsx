@@ -12,6 +12,7 @@ import { useShortcuts } from "../ui/shortcuts";
 import type { BarFeed } from "./barFeed";
 import { BarLegend } from "./BarLegend";
 import { CandleChart, type Hovered } from "./candleChart";
+import type { Signal } from "./chartMarks";
 import { HoleLegend } from "./HoleLegend";
 import { HoleTip } from "./HoleTip";
 import { IntervalChoice } from "./IntervalChoice";
@@ -25,6 +26,7 @@ interface ChartPanelProps {
   readonly holes: readonly HoleSpan[];
   /** Of all accounts of the venue. */
   readonly fills: readonly Fill[];
+  readonly signals: readonly Signal[];
   readonly precision: Precision;
   /** Of sizes. */
   readonly unit: string;
@@ -32,7 +34,7 @@ interface ChartPanelProps {
 
 /** Candles and volume of one interval with its holes. Scrolling loads the past. */
 export function ChartPanel(props: ChartPanelProps) {
-  const { feed, route, intervals, holes, fills, precision, unit } = props;
+  const { feed, route, intervals, holes, fills, signals, precision, unit } = props;
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<CandleChart>(null);
   const [hovered, setHovered] = useState<Hovered>();
@@ -59,8 +61,8 @@ export function ChartPanel(props: ChartPanelProps) {
     chart.current?.showHoles(holes);
   }, [feed, holes]);
   useEffect(() => {
-    chart.current?.showFills(fills);
-  }, [feed, fills]);
+    chart.current?.showMarks(fills, signals);
+  }, [feed, fills, signals]);
   const shortcuts = useMemo(() => ({ End: () => chart.current?.scrollToNewest() }), []);
   useShortcuts(shortcuts);
   return (

@@ -13,8 +13,8 @@ import { type Shortcuts, useShortcuts } from "../ui/shortcuts";
 import { TopStatus } from "../ui/TopStatus";
 import { BarFeed } from "./barFeed";
 import { chartHoles } from "./chartHoles";
+import { pollFills, type Signal, signalFeed } from "./chartMarks";
 import { ChartPanel } from "./ChartPanel";
-import { pollFills } from "./fillMarks";
 import { FeedState } from "./FeedState";
 import { GapList } from "./GapList";
 import { InstrumentBar } from "./InstrumentBar";
@@ -48,6 +48,7 @@ export function MarketContent({ route, place }: MarketContentProps) {
   const unit = sizeUnit(instrument);
   const holes = useChartHoles(feed);
   const fills = useFills(venue, symbol);
+  const signals = useSignals(venue.id, symbol);
   useShortcuts(useMemo(() => intervalShortcuts(route), [route]));
   return (
     <main className="market">
@@ -63,7 +64,7 @@ export function MarketContent({ route, place }: MarketContentProps) {
           key={interval}
           feed={bars}
           intervals={useFrameStore(intervals.state)}
-          {...{ route, holes, fills, precision, unit }}
+          {...{ route, holes, fills, signals, precision, unit }}
         />
         <GapList feed={feed} />
       </div>
@@ -83,6 +84,15 @@ function useFills({ id, serviceId, isServing, takesOrders }: Venue, symbol: stri
   );
   useRunning(poll);
   return useFrameStore(poll.state).value ?? NO_FILLS;
+}
+
+const NO_SIGNALS: readonly Signal[] = [];
+
+/** What the chart marks beside the fills. */
+function useSignals(venue: string, symbol: string) {
+  const feed = useMemo(() => signalFeed(venue, symbol), [venue, symbol]);
+  useRunning(feed);
+  return useFrameStore(feed.value) ?? NO_SIGNALS;
 }
 
 /** What the chart shades. */

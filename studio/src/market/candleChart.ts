@@ -20,7 +20,7 @@ import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
 import type { Fill } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { barTime, barTimes } from "./barTimes";
 import { chartColors } from "./chartColors";
-import { type FillMark, fillMarks, markText } from "./fillMarks";
+import { type ChartMark, chartMarks, markText, type Signal } from "./chartMarks";
 import { HolePaint } from "./holePaint";
 import { barSlot, type Interval, intervalSeconds, isIncomplete } from "./intervals";
 
@@ -52,6 +52,7 @@ export class CandleChart {
   readonly #marks: ISeriesMarkersPluginApi<Time>;
   readonly #events: ChartEvents;
   #fills: readonly Fill[] = [];
+  #signals: readonly Signal[] = [];
   #bars: readonly Bar[] = [];
   /** Of each bar, seconds since the Unix epoch. */
   #times: number[] = [];
@@ -94,7 +95,7 @@ export class CandleChart {
     this.#holes.setBars(bars);
     this.#candles.setData(bars.map((bar, index) => candle(bar, this.#time(index))));
     this.#volume.setData(bars.map((bar, index) => volumeColumn(bar, this.#time(index))));
-    this.showFills(this.#fills);
+    this.showMarks(this.#fills, this.#signals);
   }
 
   showOne(bar: Bar, index: number): void {
@@ -104,10 +105,11 @@ export class CandleChart {
     this.#volume.update(volumeColumn(bar, this.#time(index)), isEarlier);
   }
 
-  /** Marks the bars in which there are fills. */
-  showFills(fills: readonly Fill[]): void {
+  /** Marks the bars in which there are fills or signals. */
+  showMarks(fills: readonly Fill[], signals: readonly Signal[]): void {
     this.#fills = fills;
-    const marks = fillMarks(this.#bars, fills);
+    this.#signals = signals;
+    const marks = chartMarks(this.#bars, fills, signals);
     this.#marks.setMarkers(marks.map((mark) => marker(mark, this.#time(mark.index))));
   }
 
@@ -143,12 +145,13 @@ export class CandleChart {
   };
 }
 
-/** Buys below their bar, sells above it. */
-function marker(mark: FillMark, time: UTCTimestamp): SeriesMarker<Time> {
+/** Buys below their bar, sells above it: fills as arrows, signals as circles. */
+function marker(mark: ChartMark, time: UTCTimestamp): SeriesMarker<Time> {
   const side = mark.isBuy
     ? ({ position: "belowBar", shape: "arrowUp", color: chartColors.up } as const)
     : ({ position: "aboveBar", shape: "arrowDown", color: chartColors.down } as const);
-  return { ...side, time, text: markText(mark) };
+  const text = markText(mark);
+  return mark.kind === "fill" ? { ...side, time, text } : { ...side, shape: "circle", time, text };
 }
 
 /** A bar without full coverage is hollow. */

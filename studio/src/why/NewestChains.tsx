@@ -1,17 +1,17 @@
+import type { EventFeed } from "../state/eventFeed";
 import { useFrameStore } from "../state/frameStore";
 import { formatDateTime, formatTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { type Stage, STAGES } from "./chain";
-import type { ChainFeed } from "./chainFeed";
-import { CHAINS_MAX, type ChainRow } from "./newestChains";
+import { type ChainList, CHAINS_MAX, type ChainRow } from "./newestChains";
 import { WhyLink } from "./WhyLink";
 
 /** What the ledger books is in each chain's own picture. */
 const SHOWN: readonly Stage[] = STAGES.filter((stage) => stage !== "posting");
 
 /** The newest chains, and those that begin while the page is open. */
-export function NewestChains({ feed }: { readonly feed: ChainFeed }) {
-  const chains = useFrameStore(feed.chains);
+export function NewestChains({ feed }: { readonly feed: EventFeed<ChainList> }) {
+  const chains = useFrameStore(feed.value);
   const count = chains?.length ?? 0;
   return (
     <Panel

@@ -11,9 +11,9 @@ import { ConnectionState } from "../ui/ConnectionState";
 import { formatDateTime } from "../ui/format";
 import { TopStatus } from "../ui/TopStatus";
 import { type Chain, chainsOf } from "./chain";
-import { ChainFeed } from "./chainFeed";
 import { ChainView } from "./ChainView";
 import { NewestChains } from "./NewestChains";
+import { chainFeed } from "./newestChains";
 import { nodeText } from "./payloads";
 import { questionText, requestOf } from "./question";
 import { WhyBar } from "./WhyBar";
@@ -33,7 +33,7 @@ export function WhyPage({ route: { question } }: { readonly route: WhyRoute }) {
 }
 
 function Newest() {
-  const [feed] = useState(() => new ChainFeed());
+  const [feed] = useState(chainFeed);
   useRunning(feed);
   return (
     <>

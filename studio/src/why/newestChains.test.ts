@@ -5,9 +5,8 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { EventStream } from "../gen/venuemesh/events/v1/event_pb";
 import { Events, SubscribeResponseSchema } from "../gen/venuemesh/events/v1/events_pb";
 import { OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import { ChainFeed } from "./chainFeed";
 import { filled, orderState, wholeChain } from "./exampleChain";
-import { addEvents, CHAINS_MAX } from "./newestChains";
+import { addEvents, chainFeed, CHAINS_MAX } from "./newestChains";
 
 beforeEach(() => {
   vi.stubGlobal("requestAnimationFrame", () => 0);
@@ -65,10 +64,10 @@ test("the page begins with the past of each stream, and then follows", async () 
       },
     });
   });
-  const feed = new ChainFeed(createClient(Events, transport));
+  const feed = chainFeed(createClient(Events, transport));
   const stop = feed.start();
   await vi.waitFor(() => {
-    expect(feed.chains.latest?.map(({ newestTimeNs }) => newestTimeNs)).toEqual([
+    expect(feed.value.latest?.map(({ newestTimeNs }) => newestTimeNs)).toEqual([
       50_000_000n,
       40_000_000n,
     ]);

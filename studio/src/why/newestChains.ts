@@ -1,10 +1,18 @@
-import type { Event, StoredEvent } from "../gen/venuemesh/events/v1/event_pb";
+import { events } from "../api/transport";
+import { type Event, EventStream, type StoredEvent } from "../gen/venuemesh/events/v1/event_pb";
 import type { Question } from "../route";
+import { EventFeed } from "../state/eventFeed";
 import { hexText } from "./bytes";
 import { type Stage, stageOf } from "./chain";
 import { eventText, type NodeText, nodeText } from "./payloads";
 
 export const CHAINS_MAX = 100;
+const STREAMS = [
+  EventStream.SIGNALS,
+  EventStream.DECISIONS,
+  EventStream.RISK,
+  EventStream.EXECUTIONS,
+];
 
 /** A chain in the list. */
 export interface ChainRow {
@@ -22,6 +30,11 @@ export interface ChainRow {
 
 /** The newest first, at most CHAINS_MAX. */
 export type ChainList = readonly ChainRow[];
+
+/** The newest chains, and those that begin while the page is open. */
+export function chainFeed(client = events): EventFeed<ChainList> {
+  return new EventFeed(STREAMS, [], addEvents, client);
+}
 
 /** The list with further events. An event that was counted changes nothing. */
 export function addEvents(list: ChainList, events: readonly StoredEvent[]): ChainList {

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { BarSchema } from "../gen/venuemesh/bars/v1/bars_pb";
 import { Side } from "../gen/venuemesh/common/v1/types_pb";
 import { FillSchema } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import { fillMarks, markText } from "./fillMarks";
+import { chartMarks, markText } from "./chartMarks";
 
 const bars = [100n, 200n, 300n].map((openTimeNs) => create(BarSchema, { openTimeNs }));
 
@@ -17,12 +17,24 @@ test("fills are marked at their bar, one mark for each side", () => {
     ...[fill(250, Side.SELL), fill(200, Side.BUY), fill(299, Side.BUY)],
     ...[fill(900, Side.BUY), fill(99, Side.BUY), fill(150, Side.UNSPECIFIED)],
   ];
-  const marks = fillMarks(bars, fills);
+  const marks = chartMarks(bars, fills, []);
   expect(marks).toEqual([
-    { index: 1, isBuy: false, count: 1 },
-    { index: 1, isBuy: true, count: 2 },
-    { index: 2, isBuy: true, count: 1 },
+    { kind: "fill", index: 1, isBuy: false, count: 1 },
+    { kind: "fill", index: 1, isBuy: true, count: 2 },
+    { kind: "fill", index: 2, isBuy: true, count: 1 },
   ]);
   expect(marks.map(markText)).toEqual(["", "2", ""]);
-  expect(fillMarks([], fills)).toEqual([]);
+  expect(chartMarks([], fills, [])).toEqual([]);
+});
+
+test("a signal is marked at the bar that it was raised on, beside its fills", () => {
+  const signals = [
+    { sequence: 1n, timeNs: 200n, side: Side.BUY },
+    { sequence: 2n, timeNs: 300n, side: Side.SELL },
+  ];
+  expect(chartMarks(bars, [fill(200, Side.SELL)], signals)).toEqual([
+    { kind: "signal", index: 0, isBuy: true, count: 1 },
+    { kind: "fill", index: 1, isBuy: false, count: 1 },
+    { kind: "signal", index: 1, isBuy: false, count: 1 },
+  ]);
 });

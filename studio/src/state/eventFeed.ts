@@ -1,38 +1,44 @@
 import { retryUntilAnswered } from "../api/retry";
 import { CONNECTING, follow, type StreamState } from "../api/stream";
 import { events } from "../api/transport";
-import { EventStream } from "../gen/venuemesh/events/v1/event_pb";
+import type { EventStream, StoredEvent } from "../gen/venuemesh/events/v1/event_pb";
 import type { SubscribeResponse } from "../gen/venuemesh/events/v1/events_pb";
-import { FrameStore } from "../state/frameStore";
-import { addEvents, type ChainList } from "./newestChains";
+import { FrameStore } from "./frameStore";
 
-const STREAMS = [
-  EventStream.SIGNALS,
-  EventStream.DECISIONS,
-  EventStream.RISK,
-  EventStream.EXECUTIONS,
-];
 /** Events of each stream from before the page was opened. */
 const PAST_MAX = 200;
 
-/** The newest chains, and those that begin while the page is open. */
-export class ChainFeed {
+/** What is made of the newest events of some streams, and of those that come. */
+export class EventFeed<Value> {
   readonly state = new FrameStore<StreamState>(CONNECTING);
-  /** Undefined until the past was read. */
-  readonly chains = new FrameStore<ChainList | undefined>(undefined);
+  /** Undefined until the past was read, or an event came. */
+  readonly value = new FrameStore<Value | undefined>(undefined);
+  readonly #streams: EventStream[];
+  readonly #empty: Value;
+  readonly #add: (before: Value, events: readonly StoredEvent[]) => Value;
   readonly #client: Pick<typeof events, "subscribe" | "listEvents">;
 
-  constructor(client: Pick<typeof events, "subscribe" | "listEvents"> = events) {
+  /** `add` may get an event twice, and those of the past after newer ones. */
+  constructor(
+    streams: EventStream[],
+    empty: Value,
+    add: (before: Value, events: readonly StoredEvent[]) => Value,
+    client: Pick<typeof events, "subscribe" | "listEvents"> = events,
+  ) {
+    this.#streams = streams;
+    this.#empty = empty;
+    this.#add = add;
     this.#client = client;
   }
 
   start(): () => void {
     const controller = new AbortController();
-    const stop = follow((options) => this.#client.subscribe({ streams: STREAMS }, options), {
+    const request = { streams: this.#streams };
+    const stop = follow((options) => this.#client.subscribe(request, options), {
       onMessage: (message) => {
         // The first message has no events, and says where the streams are.
         if (message.events.length === 0) void this.#loadPast(message, controller.signal);
-        else this.chains.set(addEvents(this.chains.latest ?? [], message.events));
+        else this.#take(message.events);
       },
       onState: (state) => {
         this.state.set(state);
@@ -42,6 +48,10 @@ export class ChainFeed {
       controller.abort();
       stop();
     };
+  }
+
+  #take(found: readonly StoredEvent[]): void {
+    this.value.set(this.#add(this.value.latest ?? this.#empty, found));
   }
 
   async #loadPast({ positions }: SubscribeResponse, signal: AbortSignal): Promise<void> {
@@ -57,6 +67,6 @@ export class ChainFeed {
       );
     });
     const found = (await Promise.all(pages)).flatMap((page) => page?.events ?? []);
-    if (!signal.aborted) this.chains.set(addEvents(this.chains.latest ?? [], found));
+    if (!signal.aborted) this.#take(found);
   }
 }
