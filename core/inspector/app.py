@@ -65,7 +65,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
 
     sender = Sender(database, lease, venues, degraded_reasons, clock)
     closer = Closer(database, rules, approver, venues, degraded_reasons)
-    manual = ManualOrders(database, rules, approver, settings.answer_seconds_max)
+    manual = ManualOrders(database, rules, approver, venues, settings.answer_seconds_max)
     changes = ModeChanges(database, lease, mesh.world, clock)
 
     def wake() -> None:

@@ -2,44 +2,38 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2
 from venuemesh.tradeflow.v1 import signed_pb2
 
-from core.inspector import modes, submissions
+from core.inspector import modes, requested_orders, submissions
 from core.inspector.approvals import Approver
 from core.inspector.decisions import RiskRules
 from core.inspector.modes import SOURCE
+from core.inspector.requested_orders import OrderFacts, VenueFacts
 from core.inspector.submissions import RISK, Submission, submitted_id, verdict_event
 from core.inspector.transactions import changing
-from core.inspector.verdicts import (
-    CheckedVerdict,
-    ProposedEntry,
-    RiskState,
-    blocked,
-    verdict_on_entry,
-    verdict_on_reduction,
-)
+from core.inspector.verdicts import blocked
 from kit.base.access.roles import Role
 from kit.base.access.tokens import Caller
 from kit.base.database import Connection, Database
-from kit.base.errors import ApprovalRejected, BadRequest, InvalidOrder, RequestIdReused, RoleMissing
+from kit.base.errors import (
+    ApprovalRejected,
+    BadRequest,
+    RequestIdReused,
+    RoleMissing,
+    VenuemeshError,
+)
 from kit.events import event_log
 from kit.events.event_ids import event_id
 from kit.execution.approval.signing import content_text
-from kit.execution.client_order_ids import check_request_id
 from kit.execution.request_ids import lifecycle_request_id
 
 METHOD = "SubmitManual"
-PLACE = signed_pb2.OPERATION_PLACE
-AMEND = signed_pb2.OPERATION_AMEND
-CANCEL = signed_pb2.OPERATION_CANCEL
-OPERATIONS = (PLACE, AMEND, CANCEL)
 _FIND = (
     "SELECT content_hash, lifecycle_id, verdict_id FROM inspector_requests WHERE request_id = %s"
 )
@@ -47,6 +41,7 @@ _KEEP = "INSERT INTO inspector_requests VALUES (%s, %s, %s, %s)"
 
 Request = inspector_pb2.SubmitManualRequest
 Response = inspector_pb2.SubmitManualResponse
+Answer = Response | VenuemeshError
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +56,17 @@ class ManualOrders:
     """Takes each request once."""
 
     def __init__(
-        self, database: Database, rules: RiskRules, approver: Approver, answer_seconds_max: float
+        self,
+        database: Database,
+        rules: RiskRules,
+        approver: Approver,
+        venues: VenueFacts,
+        answer_seconds_max: float,
     ) -> None:
         self._database = database
         self._rules = rules
         self._approver = approver
+        self._venues = venues
         self._answer_seconds_max = answer_seconds_max
         self._decided: dict[bytes, asyncio.Event] = {}
         self.when_approved: Callable[[bytes], None] = lambda submission_id: None
@@ -81,18 +82,37 @@ class ManualOrders:
     async def submit(self, request: Request, caller: Caller) -> Response:
         """Take a request, and answer with what came of it. Raises BadRequest, InvalidOrder,
         RequestIdReused, RoleMissing, StoreUnavailable, LeaseLost."""
-        _check(request)
+        return await self._answer(request, await self._known(request, caller))
+
+    async def submit_many(self, requests: Sequence[Request], caller: Caller) -> list[Answer]:
+        """Take requests one after the other, and answer each by itself. Raises LeaseLost."""
+        taken: list[_Known | VenuemeshError] = []
+        for request in requests:
+            try:
+                taken.append(await self._known(request, caller))
+            except VenuemeshError as error:
+                taken.append(error)
+
+        async def answer(request: Request, known: _Known | VenuemeshError) -> Answer:
+            if isinstance(known, VenuemeshError):
+                return known
+            try:
+                return await self._answer(request, known)
+            except VenuemeshError as error:
+                return error
+
+        return await asyncio.gather(*map(answer, requests, taken))
+
+    async def _known(self, request: Request, caller: Caller) -> _Known:
+        requested_orders.check(request)
         digest = _digest(request, caller)
-        content = request.content
-        instrument = None
-        if request.operation != CANCEL:
-            instrument = await self._rules.instrument(content.venue, content.symbol)
+        facts = await requested_orders.facts(request, self._venues)
         async with changing(self._database, self._approver.lease) as connection:
             known = await _find(connection, request.request_id, digest)
             if known is None:
-                known = await self._take(connection, request, caller, digest, instrument)
+                known = await self._take(connection, request, caller, digest, facts)
         self.after_commit()
-        return await self._answer(request, known)
+        return known
 
     async def _take(
         self,
@@ -100,22 +120,24 @@ class ManualOrders:
         request: Request,
         caller: Caller,
         digest: bytes,
-        instrument: types_pb2.Instrument | None,
+        facts: OrderFacts,
     ) -> _Known:
         content, policy = request.content, self._rules.policy
         scopes = modes.scopes_of(content.venue, content.account)
-        state = await self._rules.state(connection, scopes, instrument)
-        verdict = _verdict(request, self._rules, state)
+        state = await self._rules.state(connection, scopes, facts.instrument)
+        verdict = requested_orders.verdict(request, policy, state, facts)
         if not verdict.is_reduction:
             _require_trader(caller, request)
         asked = _requested(request, caller, state.now_ns)
         expires_ns = state.now_ns + self._rules.approval_ns
         approved: list[signed_pb2.ApprovedOrder] = []
         if verdict.is_allowed:
+            contents = requested_orders.contents(request)
+            numbers = range(1, len(contents) + 1)
             try:
                 approved = self._approver.approve(
-                    [content],
-                    [lifecycle_request_id(asked.lifecycle_id, 1)],
+                    contents,
+                    [lifecycle_request_id(asked.lifecycle_id, number) for number in numbers],
                     expires_ns,
                     request.operation,
                     request.target_client_order_id,
@@ -163,44 +185,6 @@ class ManualOrders:
             return await event_log.stored(connection, event_ids)
 
 
-def _check(request: Request) -> None:
-    check_request_id(request.request_id)
-    if request.operation not in OPERATIONS:
-        allowed = ", ".join(signed_pb2.Operation.Name(one) for one in OPERATIONS)
-        text = f"operation is {request.operation}; allowed is {allowed}"
-        raise BadRequest(text, field="operation", value=request.operation, allowed=allowed)
-    content = request.content
-    for name in ("venue", "account", "symbol"):
-        if not getattr(content, name):
-            text = f"content.{name} is empty; name the {name} of the order"
-            raise BadRequest(text, field=f"content.{name}", value="", allowed="a name")
-    if bool(request.target_client_order_id) == (request.operation == PLACE):
-        text = "target_client_order_id names the order to amend or to cancel, and no other"
-        value = request.target_client_order_id
-        allowed = "none to place an order" if value else "a client order id"
-        raise BadRequest(text, field="target_client_order_id", value=value, allowed=allowed)
-    if content.HasField("group") and request.operation == PLACE:
-        value = content.group.group_id[:80]
-        text = "an order of a person has no group"
-        raise InvalidOrder(text, field="group", value=value, allowed="none", nearest="")
-
-
-def _verdict(request: Request, rules: RiskRules, state: RiskState) -> CheckedVerdict:
-    content = request.content
-    if request.operation == CANCEL or content.reduce_only:
-        # The venue holds a reduce-only order to that, whatever the position is.
-        return verdict_on_reduction(state)
-    entry = ProposedEntry(
-        content.venue,
-        content.account,
-        content.symbol,
-        content.size,
-        content.price or content.stop_price,
-        is_of_strategy=False,
-    )
-    return verdict_on_entry(rules.policy, state, entry)
-
-
 async def _find(connection: Connection, name: str, digest: bytes) -> _Known | None:
     row = await (await connection.execute(_FIND, [name])).fetchone()
     if row is None:
@@ -214,13 +198,16 @@ async def _find(connection: Connection, name: str, digest: bytes) -> _Known | No
 def _digest(request: Request, caller: Caller) -> bytes:
     """A hash that is the same for equal requests of one caller."""
     try:
-        text = content_text(request.content, request.request_id)
+        texts = [
+            content_text(content, request.request_id)
+            for content in requested_orders.contents(request)
+        ]
     except ApprovalRejected as error:
         raise BadRequest(
             error.message, field="content", value="", allowed="see docs/ORDERS.md"
         ) from None
     parts = (caller.name, str(request.operation), request.target_client_order_id)
-    return hashlib.sha256(text + "\n".join(parts).encode()).digest()
+    return hashlib.sha256(b"".join(texts) + "\n".join(parts).encode()).digest()
 
 
 def _requested(request: Request, caller: Caller, now_ns: int) -> event_pb2.Event:
@@ -241,6 +228,7 @@ def _requested(request: Request, caller: Caller, now_ns: int) -> event_pb2.Event
             operation=request.operation,
             target_client_order_id=request.target_client_order_id,
             content=request.content,
+            others=request.others,
         )
     )
     return event

@@ -10,13 +10,14 @@ from core.inspector import modes, positions
 from core.inspector.acting import ActingProcess
 from core.inspector.closer import Closer
 from core.inspector.decisions import RiskRules
-from core.inspector.manual import ManualOrders
+from core.inspector.manual import Answer, ManualOrders
 from core.inspector.mode_changes import ModeChanges
 from kit.accounting.amounts import plain
 from kit.base.access.call_guard import current_caller
 from kit.base.database import Database
-from kit.base.errors import ServiceUnavailable
+from kit.base.errors import BadRequest, ServiceUnavailable, VenuemeshError
 from kit.events.leases import LeaseLost
+from kit.execution.batches import order_error
 
 CLOSING_ALL = risk_pb2.TRADING_MODE_CLOSING_ALL
 
@@ -85,3 +86,22 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
             return await self._manual.submit(request, current_caller())
         except LeaseLost as error:
             raise ServiceUnavailable(str(error)) from None
+
+    async def SubmitManualOrders(
+        self, request: inspector_pb2.SubmitManualOrdersRequest, context: Context
+    ) -> inspector_pb2.SubmitManualOrdersResponse:
+        self._acting.require()
+        if not request.requests:
+            text = "the request has no orders; allowed are 1 to 20"
+            raise BadRequest(text, field="requests", value=0, allowed="1 to 20")
+        try:
+            answers = await self._manual.submit_many(request.requests, current_caller())
+        except LeaseLost as error:
+            raise ServiceUnavailable(str(error)) from None
+        return inspector_pb2.SubmitManualOrdersResponse(results=map(_result, answers))
+
+
+def _result(answer: Answer) -> inspector_pb2.SubmitManualResult:
+    if isinstance(answer, VenuemeshError):
+        return inspector_pb2.SubmitManualResult(error=order_error(answer))
+    return inspector_pb2.SubmitManualResult(response=answer)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 import grpc
@@ -36,6 +37,7 @@ LIST_AGAIN_NS = 30 * NANOSECONDS_PER_SECOND
 FIND_SECONDS_MAX = 3.0
 """How long a venue is waited for that is not registered."""
 PAGE_SIZE = 1_000
+GOOD_BOOKS = (market_data_pb2.BOOK_STATE_PROVEN, market_data_pb2.BOOK_STATE_UNPROVEN)
 
 
 class NoAnswer(Exception):
@@ -166,6 +168,30 @@ class VenueProcesses:
                 stub.ListFills, request, timeout=CALL_SECONDS_MAX
             )
             return answer.fills
+
+    async def best_price(self, venue: str, symbol: str, *, is_buy: bool) -> Decimal | None:
+        """The best price for a purchase or a sale; None if no good book is there."""
+        request = market_data_pb2.GetOrderBookRequest(venue=venue, symbol=symbol, depth=1)
+        try:
+            stub = market_data_pb2_grpc.MarketDataStub(await self._channel(venue))
+            book = await stub.GetOrderBook(request, timeout=LIST_SECONDS_MAX)
+        except (NoAnswer, grpc.aio.AioRpcError):
+            return None
+        levels = book.asks if is_buy else book.bids
+        return Decimal(levels[0].price) if levels and book.state in GOOD_BOOKS else None
+
+    async def free_balance(self, venue: str, account: str, asset: str) -> Decimal | None:
+        """What is free of an asset, as the venue has reported; None if that is not known."""
+        request = trade_flow_pb2.ListBalancesRequest(venue=venue, account=account)
+        try:
+            async with self._calling(venue) as stub:
+                answer: trade_flow_pb2.ListBalancesResponse = await whole_list(
+                    stub.ListBalances, request, timeout=LIST_SECONDS_MAX
+                )
+        except (NoAnswer, CallRefused):
+            return None
+        found = [Decimal(one.free) for one in answer.balances if one.asset == asset]
+        return found[0] if found else None
 
     async def _list(self, venue: str) -> dict[str, bytes]:
         channel = await self._channel(venue)

@@ -75,7 +75,7 @@ class CheckedVerdict:
 
 def verdict_on_entry(policy: Policy, state: RiskState, entry: ProposedEntry) -> CheckedVerdict:
     """Compare an order with every limit."""
-    size, price = _amount(entry.size), _amount(entry.price)
+    size, price = amount(entry.size), amount(entry.price)
     checks = [
         _mode_check(state, BLOCKED),
         _allowed("accounts", f"{entry.venue}/{entry.account}", policy.accounts,
@@ -210,7 +210,7 @@ def _position_check(state: RiskState) -> checks_pb2.Check:
 
 
 def _stop_check(entry: ProposedEntry) -> checks_pb2.Check:
-    has_stop = _amount(entry.stop_price) is not None
+    has_stop = amount(entry.stop_price) is not None
     return checks_pb2.Check(
         name="stop_price",
         observed=entry.stop_price[:80],
@@ -219,7 +219,7 @@ def _stop_check(entry: ProposedEntry) -> checks_pb2.Check:
     )
 
 
-def _amount(text: str) -> Decimal | None:
+def amount(text: str) -> Decimal | None:
     """An amount above 0; None for any other text."""
     try:
         amount = Decimal(text)

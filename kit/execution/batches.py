@@ -87,11 +87,13 @@ async def _placed(
 def _result(outcome: Outcome) -> batches_pb2.OrderResult:
     if isinstance(outcome, Order):
         return batches_pb2.OrderResult(order=order_message(outcome))
-    reason = errors_pb2.ErrorReason.Value(f"ERROR_REASON_{outcome.reason}")
-    error = batches_pb2.OrderError(
-        reason=reason, message=outcome.message, metadata=outcome.metadata
-    )
-    return batches_pb2.OrderResult(error=error)
+    return batches_pb2.OrderResult(error=order_error(outcome))
+
+
+def order_error(error: VenuemeshError) -> batches_pb2.OrderError:
+    """Why nothing was done, for one order of a request."""
+    reason = errors_pb2.ErrorReason.Value(f"ERROR_REASON_{error.reason}")
+    return batches_pb2.OrderError(reason=reason, message=error.message, metadata=error.metadata)
 
 
 def _check_count(given: Sequence[object]) -> None:

@@ -40,6 +40,10 @@ class LyingVenue:
         self.closing_state = FILLED
         self.points = points
         self.calls: list[str] = []
+        self.instruments: dict[tuple[str, str], types_pb2.Instrument] = {}
+        self.best = Decimal(60_000)
+        """The best price, on both sides; None: no good book is there."""
+        self.free: dict[str, Decimal] = {}
 
     async def place(self, approved):
         return await self._call("place", lambda: self._place(tuple(approved)), tuple(approved))
@@ -49,6 +53,15 @@ class LyingVenue:
 
     async def cancel(self, approved):
         return await self._call("cancel", lambda: self._cancel(approved))
+
+    async def instrument(self, venue, symbol):
+        return self.instruments.get((venue, symbol))
+
+    async def best_price(self, venue, symbol, *, is_buy):
+        return self.best
+
+    async def free_balance(self, venue, account, asset):
+        return self.free.get(asset)
 
     async def find(self, venue, account, client_id):
         await self._point("find")

@@ -119,14 +119,11 @@ class Process:
         self.lease = Lease(self.database, "inspector", holder, 3600)
         approver = Approver("inspector", KEY, MeshScope("local", world), self.lease)
 
-        async def instrument(venue, symbol):
-            return rig.instruments.get((venue, symbol))
-
         approval_ns = 20 * NANOSECONDS_PER_SECOND
-        rules = RiskRules(policy, world, approval_ns, instrument, clock)
+        rules = RiskRules(policy, world, approval_ns, rig.venue.instrument, clock)
         self.sender = Sender(self.database, self.lease, rig.venue, self.reasons, clock)
         self.closer = Closer(self.database, rules, approver, rig.venue, self.reasons)
-        self.manual = ManualOrders(self.database, rules, approver, 20)
+        self.manual = ManualOrders(self.database, rules, approver, rig.venue, 20)
         self.changes = ModeChanges(self.database, self.lease, world, clock)
         decisions = DecisionHandler(rules, approver, self.sender.approved)
         handler = EventHandler(self.lease, decisions, clock)
@@ -169,7 +166,8 @@ class Rig:
         self.clock = FastClock()
         self.venue = LyingVenue(self.clock)
         self.database = Database(postgres_url)
-        self.instruments = {("binance", "BTCUSDT"): SPOT}
+        self.instruments = self.venue.instruments
+        self.instruments["binance", "BTCUSDT"] = SPOT
         self.process: Process | None = None
 
     async def start(self, at=0, **options):

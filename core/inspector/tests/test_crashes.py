@@ -1,6 +1,8 @@
 """kill -9 at every step, with a venue that lies: no order twice, never more closed than opened."""
 
+import asyncio
 import random
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from core.inspector.submissions import TAKEN
 from core.inspector.tests.lying_venue import UNKNOWN
 from core.inspector.tests.rig import DECISIONS, SPOT, close, decision
+from core.inspector.tests.test_manual import LENA, bracket
 from tests.support.waiting import eventually, until
 
 DUST = Decimal(SPOT.size_min)
@@ -74,6 +77,30 @@ async def test_killed_at_any_step_it_closes_what_it_has_opened_and_no_more(rig, 
         if not was_killed:
             break
     assert set(seen) >= {"begin", "commit", "committed"}
+
+
+async def test_killed_at_any_step_the_group_of_a_person_is_placed_once(rig):
+    for at in range(1, STEPS_MAX):
+        rig.venue.made.clear()
+        process = await rig.start(at=at)
+        await until(lambda: process.points.reached.is_set() or process.acting.is_acting)  # noqa: B023
+        asking = asyncio.create_task(process.manual.submit(bracket(f"b{at}"), LENA))
+        await until(lambda: process.points.reached.is_set() or asking.done())  # noqa: B023
+        was_killed = process.points.reached.is_set()
+        asking.cancel()
+        with suppress(asyncio.CancelledError):
+            await asking
+        await rig.kill()
+        process = await rig.start()
+        await until(lambda: process.acting.is_acting)  # noqa: B023
+        answer = await process.manual.submit(bracket(f"b{at}"), LENA)
+        assert answer.submitted.outcome == TAKEN
+        assert [one.request_id for one in answer.submitted.orders] == rig.venue.made
+        assert len(rig.venue.made) == len(bracket().others) + 1
+        await rig.kill()
+        if not was_killed:
+            break
+    assert at > 1
 
 
 @pytest.mark.parametrize("seed", range(8))

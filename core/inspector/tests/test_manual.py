@@ -1,6 +1,8 @@
 """What persons ask for."""
 
 import asyncio
+import hashlib
+from decimal import Decimal
 
 import pytest
 from venuemesh.common.v1 import types_pb2
@@ -15,6 +17,7 @@ from kit.base.access.roles import Role, with_implied
 from kit.base.access.tokens import Caller
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import BadRequest, InvalidOrder, RequestIdReused, RoleMissing
+from kit.execution.client_order_ids import client_order_id
 from tests.support.waiting import until
 
 LENA = Caller("lena", with_implied([Role.TRADER]))
@@ -173,3 +176,137 @@ async def test_amendment_without_an_answer_expires_only_if_it_was_not_made(rig, 
         await until(lambda ends_ns=ends_ns: rig.clock.time_ns() > ends_ns)
         rig.venue.faults = []
         assert (await asking).submitted.outcome == outcome
+
+
+def sale(size="0.01", **fields):
+    return orders_pb2.OrderContent(
+        **HERE,
+        side=types_pb2.SIDE_SELL,
+        size=size,
+        **{"type": orders_pb2.ORDER_TYPE_MARKET, **fields},
+    )
+
+
+def bracket(request_id="b1", size="0.01"):
+    """An entry with a stop and a take-profit."""
+    stop = sale(size, type=orders_pb2.ORDER_TYPE_STOP, stop_price="59000")
+    profit = sale(size, type=orders_pb2.ORDER_TYPE_LIMIT, price="62000")
+    request = place(request_id, limit(size), others=[stop, profit])
+    entry, exit_ = orders_pb2.GROUP_ROLE_ENTRY, orders_pb2.GROUP_ROLE_EXIT
+    members = (request.content, *request.others)
+    for content, role in zip(members, (entry, exit_, exit_), strict=True):
+        group = orders_pb2.OrderGroup(group_id=request_id, role=role, count=3)
+        content.group.CopyFrom(group)
+    return request
+
+
+def check(answer, name):
+    (found,) = [one for one in answer.verdict.checks if one.name == name]
+    return found
+
+
+async def test_group_is_one_request_and_one_lifecycle(rig, manual):
+    answer = await manual.submit(bracket(), LENA)
+    prefix = f"lc-{answer.lifecycle_id.hex()}"
+    ids = [f"{prefix}-{number}" for number in (1, 2, 3)]
+    assert [one.request_id for one in answer.submitted.orders] == ids == rig.venue.made
+    asked = (await rig.events())[0].order_requested
+    assert [one.stop_price or one.price for one in asked.others] == ["59000", "62000"]
+    assert await manual.submit(bracket(), LENA) == answer
+    too_large = await manual.submit(bracket("b2", "100"), LENA)
+    assert check(too_large, "order_notional_max").projected == "6000000"
+    assert len(rig.venue.made) == 3
+
+
+async def test_group_without_an_answer_is_taken_once_or_not_at_all(rig, manual):
+    rig.venue.faults = ["late", *["lost"] * 1000]
+    asking = asyncio.create_task(manual.submit(bracket(), LENA))
+    ends_ns = rig.clock.time_ns() + 26 * NANOSECONDS_PER_SECOND
+    await until(lambda: rig.clock.time_ns() > ends_ns)
+    rig.venue.faults = []
+    assert (await asking).submitted.outcome == EXPIRED
+    rig.venue.arrive_late()
+    assert rig.venue.made == []
+
+
+@pytest.mark.parametrize("field", ["size", "role", "others of a cancel"])
+async def test_orders_that_are_no_group_are_rejected(rig, manual, field):
+    request = bracket()
+    if field == "size":
+        request.others[0].size = "5"
+    elif field == "role":
+        request.others[0].group.role = orders_pb2.GROUP_ROLE_ENTRY
+    else:
+        request.operation, request.target_client_order_id = CANCEL, "x"
+    with pytest.raises((BadRequest, InvalidOrder)):
+        await manual.submit(request, LENA)
+    assert await rig.events() == []
+
+
+async def test_each_request_of_several_has_its_own_answer(rig, manual):
+    requests = [
+        place("r1"),
+        place("r2", limit("1000")),
+        place("not allowed"),
+        bracket("r4"),
+        place("r1", limit("0.02")),
+    ]
+    first, blocked, invalid, group, reused = await manual.submit_many(requests, LENA)
+    assert first.submitted.outcome == group.submitted.outcome == TAKEN
+    assert blocked.verdict.verdict == risk_pb2.VERDICT_BLOCK
+    assert (type(invalid), type(reused)) == (BadRequest, RequestIdReused)
+    assert len(rig.venue.made) == 4
+    again = await manual.submit_many(requests[:2], LENA)
+    assert again == [first, blocked]
+
+
+async def test_market_order_counts_at_the_best_price_and_needs_one(rig, manual):
+    bought = orders_pb2.OrderContent(
+        **HERE, side=types_pb2.SIDE_BUY, type=orders_pb2.ORDER_TYPE_MARKET, size="0.01"
+    )
+    answer = await manual.submit(place(content=bought), LENA)
+    assert check(answer, "order_notional_max").projected == "600"
+    cheap = sale(type=orders_pb2.ORDER_TYPE_LIMIT, price="1")
+    answer = await manual.submit(place("r2", cheap), LENA)
+    assert check(answer, "order_notional_max").projected == "600"
+    rig.venue.best = None
+    answer = await manual.submit(place("r3", bought), LENA)
+    assert answer.verdict.verdict == risk_pb2.VERDICT_BLOCK
+    assert "not known" in check(answer, "order_notional_max").detail
+
+
+async def test_sale_on_spot_of_what_is_free_is_a_reduction(rig, manual):
+    await rig.process.changes.set(mode(risk_pb2.TRADING_MODE_HALTED), "lena")
+    rig.venue.free["BTC"] = Decimal("0.02")
+    answer = await manual.submit(place("r1", sale("0.02")), OTTO)
+    assert (answer.verdict.is_reduction, answer.submitted.outcome) == (True, TAKEN)
+    answer = await manual.submit(place("r2", sale("0.021")), LENA)
+    assert answer.verdict.verdict == risk_pb2.VERDICT_STAND_DOWN
+    rig.venue.free.clear()
+    with pytest.raises(RoleMissing):
+        await manual.submit(place("r3", sale("0.02")), OTTO)
+
+
+async def test_exit_of_a_group_is_amended_in_every_mode(rig, manual):
+    answer = await manual.submit(bracket(), LENA)
+    entry, stop, _ = answer.submitted.orders
+    await rig.process.changes.set(mode(risk_pb2.TRADING_MODE_HALTED), "lena")
+    for name, order, is_reduction in (("a1", stop, True), ("a2", entry, False)):
+        request = amend(order, name)
+        request.content.CopyFrom(order.content)
+        answer = await manual.submit(request, LENA)
+        assert answer.verdict.is_reduction == is_reduction
+    assert len(rig.venue.amendments) == 1
+
+
+async def test_caller_knows_the_client_order_ids_before_the_answer(manual):
+    answer = await manual.submit(bracket(), LENA)
+    # As docs/ORDERS.md has it.
+    digest = hashlib.sha256(b"venuemesh event 1")
+    for part in (b"inspector", b"manual", b"b1", b"0"):
+        digest.update(len(part).to_bytes(4, "big") + part)
+    lifecycle = digest.digest()[:16]
+    assert lifecycle == answer.lifecycle_id
+    expected = [f"lc-{lifecycle.hex()}-{number}" for number in (1, 2, 3)]
+    found = [one.client_order_id for one in answer.submitted.orders]
+    assert found == [client_order_id("binance", "paper", name) for name in expected]

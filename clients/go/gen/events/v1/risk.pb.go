@@ -224,7 +224,9 @@ type OrderRequested struct {
 	// The order to amend or to cancel.
 	TargetClientOrderId string `protobuf:"bytes,5,opt,name=target_client_order_id,json=targetClientOrderId,proto3" json:"target_client_order_id,omitempty"`
 	// The content, as TradeFlow takes it.
-	Content       *v1.OrderContent `protobuf:"bytes,6,opt,name=content,proto3" json:"content,omitempty"`
+	Content *v1.OrderContent `protobuf:"bytes,6,opt,name=content,proto3" json:"content,omitempty"`
+	// The other orders of its group. Empty for an order that is placed alone.
+	Others        []*v1.OrderContent `protobuf:"bytes,7,rep,name=others,proto3" json:"others,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -297,6 +299,13 @@ func (x *OrderRequested) GetTargetClientOrderId() string {
 func (x *OrderRequested) GetContent() *v1.OrderContent {
 	if x != nil {
 		return x.Content
+	}
+	return nil
+}
+
+func (x *OrderRequested) GetOthers() []*v1.OrderContent {
+	if x != nil {
+		return x.Others
 	}
 	return nil
 }
@@ -569,7 +578,7 @@ var File_venuemesh_events_v1_risk_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_risk_proto_rawDesc = "" +
 	"\n" +
-	"\x1evenuemesh/events/v1/risk.proto\x12\x13venuemesh.events.v1\x1a venuemesh/events/v1/checks.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x95\x02\n" +
+	"\x1evenuemesh/events/v1/risk.proto\x12\x13venuemesh.events.v1\x1a venuemesh/events/v1/checks.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\xd3\x02\n" +
 	"\x0eOrderRequested\x12\x16\n" +
 	"\x06caller\x18\x01 \x01(\tR\x06caller\x12\x1d\n" +
 	"\n" +
@@ -577,7 +586,8 @@ const file_venuemesh_events_v1_risk_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12?\n" +
 	"\toperation\x18\x04 \x01(\x0e2!.venuemesh.tradeflow.v1.OperationR\toperation\x123\n" +
 	"\x16target_client_order_id\x18\x05 \x01(\tR\x13targetClientOrderId\x12>\n" +
-	"\acontent\x18\x06 \x01(\v2$.venuemesh.tradeflow.v1.OrderContentR\acontent\"\xb9\x02\n" +
+	"\acontent\x18\x06 \x01(\v2$.venuemesh.tradeflow.v1.OrderContentR\acontent\x12<\n" +
+	"\x06others\x18\a \x03(\v2$.venuemesh.tradeflow.v1.OrderContentR\x06others\"\xb9\x02\n" +
 	"\fVerdictGiven\x126\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x1c.venuemesh.events.v1.VerdictR\averdict\x122\n" +
 	"\x06checks\x18\x02 \x03(\v2\x1a.venuemesh.events.v1.CheckR\x06checks\x12%\n" +
@@ -650,19 +660,20 @@ var file_venuemesh_events_v1_risk_proto_goTypes = []any{
 var file_venuemesh_events_v1_risk_proto_depIdxs = []int32{
 	7,  // 0: venuemesh.events.v1.OrderRequested.operation:type_name -> venuemesh.tradeflow.v1.Operation
 	8,  // 1: venuemesh.events.v1.OrderRequested.content:type_name -> venuemesh.tradeflow.v1.OrderContent
-	0,  // 2: venuemesh.events.v1.VerdictGiven.verdict:type_name -> venuemesh.events.v1.Verdict
-	9,  // 3: venuemesh.events.v1.VerdictGiven.checks:type_name -> venuemesh.events.v1.Check
-	1,  // 4: venuemesh.events.v1.VerdictGiven.mode:type_name -> venuemesh.events.v1.TradingMode
-	10, // 5: venuemesh.events.v1.VerdictGiven.orders:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
-	2,  // 6: venuemesh.events.v1.OrdersSubmitted.outcome:type_name -> venuemesh.events.v1.SubmissionOutcome
-	11, // 7: venuemesh.events.v1.OrdersSubmitted.orders:type_name -> venuemesh.tradeflow.v1.Order
-	1,  // 8: venuemesh.events.v1.ModeChanged.before:type_name -> venuemesh.events.v1.TradingMode
-	1,  // 9: venuemesh.events.v1.ModeChanged.after:type_name -> venuemesh.events.v1.TradingMode
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	8,  // 2: venuemesh.events.v1.OrderRequested.others:type_name -> venuemesh.tradeflow.v1.OrderContent
+	0,  // 3: venuemesh.events.v1.VerdictGiven.verdict:type_name -> venuemesh.events.v1.Verdict
+	9,  // 4: venuemesh.events.v1.VerdictGiven.checks:type_name -> venuemesh.events.v1.Check
+	1,  // 5: venuemesh.events.v1.VerdictGiven.mode:type_name -> venuemesh.events.v1.TradingMode
+	10, // 6: venuemesh.events.v1.VerdictGiven.orders:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	2,  // 7: venuemesh.events.v1.OrdersSubmitted.outcome:type_name -> venuemesh.events.v1.SubmissionOutcome
+	11, // 8: venuemesh.events.v1.OrdersSubmitted.orders:type_name -> venuemesh.tradeflow.v1.Order
+	1,  // 9: venuemesh.events.v1.ModeChanged.before:type_name -> venuemesh.events.v1.TradingMode
+	1,  // 10: venuemesh.events.v1.ModeChanged.after:type_name -> venuemesh.events.v1.TradingMode
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_risk_proto_init() }

@@ -450,7 +450,8 @@ func (x *SetModeResponse) GetMode() *ModeState {
 // Request of SubmitManual.
 type SubmitManualRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The caller's id of the request, 1 to 64 of A-Z a-z 0-9 . _ : -
+	// The caller's id of the request, 1 to 64 of A-Z a-z 0-9 . _ : - No other request of the mesh
+	// has it. The client order ids follow from it, see docs/ORDERS.md.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Why, in the caller's words.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -458,8 +459,12 @@ type SubmitManualRequest struct {
 	Operation v11.Operation `protobuf:"varint,3,opt,name=operation,proto3,enum=venuemesh.tradeflow.v1.Operation" json:"operation,omitempty"`
 	// The order to amend or to cancel.
 	TargetClientOrderId string `protobuf:"bytes,4,opt,name=target_client_order_id,json=targetClientOrderId,proto3" json:"target_client_order_id,omitempty"`
-	// The order; of a cancel venue, account and symbol only. It has no group.
-	Content       *v11.OrderContent `protobuf:"bytes,5,opt,name=content,proto3" json:"content,omitempty"`
+	// The order; of a cancel venue, account and symbol only.
+	Content *v11.OrderContent `protobuf:"bytes,5,opt,name=content,proto3" json:"content,omitempty"`
+	// The other orders of the group of content, placed with it as PlaceOrderGroup does, all or none.
+	// Each of them, and content, has its group. Empty for an order that is placed alone, and for
+	// other operations.
+	Others        []*v11.OrderContent `protobuf:"bytes,6,rep,name=others,proto3" json:"others,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -525,6 +530,13 @@ func (x *SubmitManualRequest) GetTargetClientOrderId() string {
 func (x *SubmitManualRequest) GetContent() *v11.OrderContent {
 	if x != nil {
 		return x.Content
+	}
+	return nil
+}
+
+func (x *SubmitManualRequest) GetOthers() []*v11.OrderContent {
+	if x != nil {
+		return x.Others
 	}
 	return nil
 }
@@ -595,11 +607,159 @@ func (x *SubmitManualResponse) GetSubmitted() *v1.OrdersSubmitted {
 	return nil
 }
 
+// Request of SubmitManualOrders.
+type SubmitManualOrdersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The requests, 1 to 20, each with a request id of its own.
+	Requests      []*SubmitManualRequest `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitManualOrdersRequest) Reset() {
+	*x = SubmitManualOrdersRequest{}
+	mi := &file_venuemesh_inspector_v1_inspector_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitManualOrdersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitManualOrdersRequest) ProtoMessage() {}
+
+func (x *SubmitManualOrdersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_inspector_v1_inspector_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitManualOrdersRequest.ProtoReflect.Descriptor instead.
+func (*SubmitManualOrdersRequest) Descriptor() ([]byte, []int) {
+	return file_venuemesh_inspector_v1_inspector_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SubmitManualOrdersRequest) GetRequests() []*SubmitManualRequest {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+// The answer to one request of several: either the response or an error.
+type SubmitManualResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What came of it.
+	Response *SubmitManualResponse `protobuf:"bytes,1,opt,name=response,proto3" json:"response,omitempty"`
+	// Why nothing was taken. After STORE_UNAVAILABLE and SERVICE_UNAVAILABLE it may have been:
+	// repeat the request.
+	Error         *v11.OrderError `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitManualResult) Reset() {
+	*x = SubmitManualResult{}
+	mi := &file_venuemesh_inspector_v1_inspector_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitManualResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitManualResult) ProtoMessage() {}
+
+func (x *SubmitManualResult) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_inspector_v1_inspector_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitManualResult.ProtoReflect.Descriptor instead.
+func (*SubmitManualResult) Descriptor() ([]byte, []int) {
+	return file_venuemesh_inspector_v1_inspector_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SubmitManualResult) GetResponse() *SubmitManualResponse {
+	if x != nil {
+		return x.Response
+	}
+	return nil
+}
+
+func (x *SubmitManualResult) GetError() *v11.OrderError {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+// Response of SubmitManualOrders.
+type SubmitManualOrdersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each request, in their order.
+	Results       []*SubmitManualResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitManualOrdersResponse) Reset() {
+	*x = SubmitManualOrdersResponse{}
+	mi := &file_venuemesh_inspector_v1_inspector_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitManualOrdersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitManualOrdersResponse) ProtoMessage() {}
+
+func (x *SubmitManualOrdersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_inspector_v1_inspector_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitManualOrdersResponse.ProtoReflect.Descriptor instead.
+func (*SubmitManualOrdersResponse) Descriptor() ([]byte, []int) {
+	return file_venuemesh_inspector_v1_inspector_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SubmitManualOrdersResponse) GetResults() []*SubmitManualResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
 var File_venuemesh_inspector_v1_inspector_proto protoreflect.FileDescriptor
 
 const file_venuemesh_inspector_v1_inspector_proto_rawDesc = "" +
 	"\n" +
-	"&venuemesh/inspector/v1/inspector.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x11\n" +
+	"&venuemesh/inspector/v1/inspector.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a$venuemesh/tradeflow/v1/batches.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x11\n" +
 	"\x0fGetStateRequest\"\xaf\x01\n" +
 	"\tModeState\x12\x14\n" +
 	"\x05scope\x18\x01 \x01(\tR\x05scope\x124\n" +
@@ -628,22 +788,31 @@ const file_venuemesh_inspector_v1_inspector_proto_rawDesc = "" +
 	"\x04mode\x18\x02 \x01(\x0e2 .venuemesh.events.v1.TradingModeR\x04mode\x12 \n" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"H\n" +
 	"\x0fSetModeResponse\x125\n" +
-	"\x04mode\x18\x01 \x01(\v2!.venuemesh.inspector.v1.ModeStateR\x04mode\"\x9f\x02\n" +
+	"\x04mode\x18\x01 \x01(\v2!.venuemesh.inspector.v1.ModeStateR\x04mode\"\xe7\x02\n" +
 	"\x13SubmitManualRequest\x12&\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12?\n" +
 	"\toperation\x18\x03 \x01(\x0e2!.venuemesh.tradeflow.v1.OperationR\toperation\x12=\n" +
 	"\x16target_client_order_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x13targetClientOrderId\x12>\n" +
-	"\acontent\x18\x05 \x01(\v2$.venuemesh.tradeflow.v1.OrderContentR\acontent\"\xba\x01\n" +
+	"\acontent\x18\x05 \x01(\v2$.venuemesh.tradeflow.v1.OrderContentR\acontent\x12F\n" +
+	"\x06others\x18\x06 \x03(\v2$.venuemesh.tradeflow.v1.OrderContentB\b\xbaH\x05\x92\x01\x02\x10\x03R\x06others\"\xba\x01\n" +
 	"\x14SubmitManualResponse\x12!\n" +
 	"\flifecycle_id\x18\x01 \x01(\fR\vlifecycleId\x12;\n" +
 	"\averdict\x18\x02 \x01(\v2!.venuemesh.events.v1.VerdictGivenR\averdict\x12B\n" +
-	"\tsubmitted\x18\x03 \x01(\v2$.venuemesh.events.v1.OrdersSubmittedR\tsubmitted2\x9d\x03\n" +
+	"\tsubmitted\x18\x03 \x01(\v2$.venuemesh.events.v1.OrdersSubmittedR\tsubmitted\"n\n" +
+	"\x19SubmitManualOrdersRequest\x12Q\n" +
+	"\brequests\x18\x01 \x03(\v2+.venuemesh.inspector.v1.SubmitManualRequestB\b\xbaH\x05\x92\x01\x02\x10\x14R\brequests\"\x98\x01\n" +
+	"\x12SubmitManualResult\x12H\n" +
+	"\bresponse\x18\x01 \x01(\v2,.venuemesh.inspector.v1.SubmitManualResponseR\bresponse\x128\n" +
+	"\x05error\x18\x02 \x01(\v2\".venuemesh.tradeflow.v1.OrderErrorR\x05error\"b\n" +
+	"\x1aSubmitManualOrdersResponse\x12D\n" +
+	"\aresults\x18\x01 \x03(\v2*.venuemesh.inspector.v1.SubmitManualResultR\aresults2\xc8\x04\n" +
 	"\tInspector\x12|\n" +
 	"\bGetState\x12'.venuemesh.inspector.v1.GetStateRequest\x1a(.venuemesh.inspector.v1.GetStateResponse\"\x1d\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/inspector\x90\x02\x01\x12\x7f\n" +
 	"\aSetMode\x12&.venuemesh.inspector.v1.SetModeRequest\x1a'.venuemesh.inspector.v1.SetModeResponse\"#\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/inspector/modes\x12\x90\x01\n" +
-	"\fSubmitManual\x12+.venuemesh.inspector.v1.SubmitManualRequest\x1a,.venuemesh.inspector.v1.SubmitManualResponse\"%\xca\xf3\x18\x02\x03\x02\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/inspector/ordersBHZFgithub.com/venuemesh/venuemesh/clients/go/gen/inspector/v1;inspectorv1b\x06proto3"
+	"\fSubmitManual\x12+.venuemesh.inspector.v1.SubmitManualRequest\x1a,.venuemesh.inspector.v1.SubmitManualResponse\"%\xca\xf3\x18\x02\x03\x02\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/inspector/orders\x12\xa8\x01\n" +
+	"\x12SubmitManualOrders\x121.venuemesh.inspector.v1.SubmitManualOrdersRequest\x1a2.venuemesh.inspector.v1.SubmitManualOrdersResponse\"+\xca\xf3\x18\x02\x03\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/inspector/orders:batchBHZFgithub.com/venuemesh/venuemesh/clients/go/gen/inspector/v1;inspectorv1b\x06proto3"
 
 var (
 	file_venuemesh_inspector_v1_inspector_proto_rawDescOnce sync.Once
@@ -657,43 +826,54 @@ func file_venuemesh_inspector_v1_inspector_proto_rawDescGZIP() []byte {
 	return file_venuemesh_inspector_v1_inspector_proto_rawDescData
 }
 
-var file_venuemesh_inspector_v1_inspector_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_venuemesh_inspector_v1_inspector_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_venuemesh_inspector_v1_inspector_proto_goTypes = []any{
-	(*GetStateRequest)(nil),      // 0: venuemesh.inspector.v1.GetStateRequest
-	(*ModeState)(nil),            // 1: venuemesh.inspector.v1.ModeState
-	(*StrategyPosition)(nil),     // 2: venuemesh.inspector.v1.StrategyPosition
-	(*GetStateResponse)(nil),     // 3: venuemesh.inspector.v1.GetStateResponse
-	(*SetModeRequest)(nil),       // 4: venuemesh.inspector.v1.SetModeRequest
-	(*SetModeResponse)(nil),      // 5: venuemesh.inspector.v1.SetModeResponse
-	(*SubmitManualRequest)(nil),  // 6: venuemesh.inspector.v1.SubmitManualRequest
-	(*SubmitManualResponse)(nil), // 7: venuemesh.inspector.v1.SubmitManualResponse
-	(v1.TradingMode)(0),          // 8: venuemesh.events.v1.TradingMode
-	(v11.Operation)(0),           // 9: venuemesh.tradeflow.v1.Operation
-	(*v11.OrderContent)(nil),     // 10: venuemesh.tradeflow.v1.OrderContent
-	(*v1.VerdictGiven)(nil),      // 11: venuemesh.events.v1.VerdictGiven
-	(*v1.OrdersSubmitted)(nil),   // 12: venuemesh.events.v1.OrdersSubmitted
+	(*GetStateRequest)(nil),            // 0: venuemesh.inspector.v1.GetStateRequest
+	(*ModeState)(nil),                  // 1: venuemesh.inspector.v1.ModeState
+	(*StrategyPosition)(nil),           // 2: venuemesh.inspector.v1.StrategyPosition
+	(*GetStateResponse)(nil),           // 3: venuemesh.inspector.v1.GetStateResponse
+	(*SetModeRequest)(nil),             // 4: venuemesh.inspector.v1.SetModeRequest
+	(*SetModeResponse)(nil),            // 5: venuemesh.inspector.v1.SetModeResponse
+	(*SubmitManualRequest)(nil),        // 6: venuemesh.inspector.v1.SubmitManualRequest
+	(*SubmitManualResponse)(nil),       // 7: venuemesh.inspector.v1.SubmitManualResponse
+	(*SubmitManualOrdersRequest)(nil),  // 8: venuemesh.inspector.v1.SubmitManualOrdersRequest
+	(*SubmitManualResult)(nil),         // 9: venuemesh.inspector.v1.SubmitManualResult
+	(*SubmitManualOrdersResponse)(nil), // 10: venuemesh.inspector.v1.SubmitManualOrdersResponse
+	(v1.TradingMode)(0),                // 11: venuemesh.events.v1.TradingMode
+	(v11.Operation)(0),                 // 12: venuemesh.tradeflow.v1.Operation
+	(*v11.OrderContent)(nil),           // 13: venuemesh.tradeflow.v1.OrderContent
+	(*v1.VerdictGiven)(nil),            // 14: venuemesh.events.v1.VerdictGiven
+	(*v1.OrdersSubmitted)(nil),         // 15: venuemesh.events.v1.OrdersSubmitted
+	(*v11.OrderError)(nil),             // 16: venuemesh.tradeflow.v1.OrderError
 }
 var file_venuemesh_inspector_v1_inspector_proto_depIdxs = []int32{
-	8,  // 0: venuemesh.inspector.v1.ModeState.mode:type_name -> venuemesh.events.v1.TradingMode
+	11, // 0: venuemesh.inspector.v1.ModeState.mode:type_name -> venuemesh.events.v1.TradingMode
 	1,  // 1: venuemesh.inspector.v1.GetStateResponse.modes:type_name -> venuemesh.inspector.v1.ModeState
 	2,  // 2: venuemesh.inspector.v1.GetStateResponse.positions:type_name -> venuemesh.inspector.v1.StrategyPosition
-	8,  // 3: venuemesh.inspector.v1.SetModeRequest.mode:type_name -> venuemesh.events.v1.TradingMode
+	11, // 3: venuemesh.inspector.v1.SetModeRequest.mode:type_name -> venuemesh.events.v1.TradingMode
 	1,  // 4: venuemesh.inspector.v1.SetModeResponse.mode:type_name -> venuemesh.inspector.v1.ModeState
-	9,  // 5: venuemesh.inspector.v1.SubmitManualRequest.operation:type_name -> venuemesh.tradeflow.v1.Operation
-	10, // 6: venuemesh.inspector.v1.SubmitManualRequest.content:type_name -> venuemesh.tradeflow.v1.OrderContent
-	11, // 7: venuemesh.inspector.v1.SubmitManualResponse.verdict:type_name -> venuemesh.events.v1.VerdictGiven
-	12, // 8: venuemesh.inspector.v1.SubmitManualResponse.submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
-	0,  // 9: venuemesh.inspector.v1.Inspector.GetState:input_type -> venuemesh.inspector.v1.GetStateRequest
-	4,  // 10: venuemesh.inspector.v1.Inspector.SetMode:input_type -> venuemesh.inspector.v1.SetModeRequest
-	6,  // 11: venuemesh.inspector.v1.Inspector.SubmitManual:input_type -> venuemesh.inspector.v1.SubmitManualRequest
-	3,  // 12: venuemesh.inspector.v1.Inspector.GetState:output_type -> venuemesh.inspector.v1.GetStateResponse
-	5,  // 13: venuemesh.inspector.v1.Inspector.SetMode:output_type -> venuemesh.inspector.v1.SetModeResponse
-	7,  // 14: venuemesh.inspector.v1.Inspector.SubmitManual:output_type -> venuemesh.inspector.v1.SubmitManualResponse
-	12, // [12:15] is the sub-list for method output_type
-	9,  // [9:12] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	12, // 5: venuemesh.inspector.v1.SubmitManualRequest.operation:type_name -> venuemesh.tradeflow.v1.Operation
+	13, // 6: venuemesh.inspector.v1.SubmitManualRequest.content:type_name -> venuemesh.tradeflow.v1.OrderContent
+	13, // 7: venuemesh.inspector.v1.SubmitManualRequest.others:type_name -> venuemesh.tradeflow.v1.OrderContent
+	14, // 8: venuemesh.inspector.v1.SubmitManualResponse.verdict:type_name -> venuemesh.events.v1.VerdictGiven
+	15, // 9: venuemesh.inspector.v1.SubmitManualResponse.submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
+	6,  // 10: venuemesh.inspector.v1.SubmitManualOrdersRequest.requests:type_name -> venuemesh.inspector.v1.SubmitManualRequest
+	7,  // 11: venuemesh.inspector.v1.SubmitManualResult.response:type_name -> venuemesh.inspector.v1.SubmitManualResponse
+	16, // 12: venuemesh.inspector.v1.SubmitManualResult.error:type_name -> venuemesh.tradeflow.v1.OrderError
+	9,  // 13: venuemesh.inspector.v1.SubmitManualOrdersResponse.results:type_name -> venuemesh.inspector.v1.SubmitManualResult
+	0,  // 14: venuemesh.inspector.v1.Inspector.GetState:input_type -> venuemesh.inspector.v1.GetStateRequest
+	4,  // 15: venuemesh.inspector.v1.Inspector.SetMode:input_type -> venuemesh.inspector.v1.SetModeRequest
+	6,  // 16: venuemesh.inspector.v1.Inspector.SubmitManual:input_type -> venuemesh.inspector.v1.SubmitManualRequest
+	8,  // 17: venuemesh.inspector.v1.Inspector.SubmitManualOrders:input_type -> venuemesh.inspector.v1.SubmitManualOrdersRequest
+	3,  // 18: venuemesh.inspector.v1.Inspector.GetState:output_type -> venuemesh.inspector.v1.GetStateResponse
+	5,  // 19: venuemesh.inspector.v1.Inspector.SetMode:output_type -> venuemesh.inspector.v1.SetModeResponse
+	7,  // 20: venuemesh.inspector.v1.Inspector.SubmitManual:output_type -> venuemesh.inspector.v1.SubmitManualResponse
+	10, // 21: venuemesh.inspector.v1.Inspector.SubmitManualOrders:output_type -> venuemesh.inspector.v1.SubmitManualOrdersResponse
+	18, // [18:22] is the sub-list for method output_type
+	14, // [14:18] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_inspector_v1_inspector_proto_init() }
@@ -707,7 +887,7 @@ func file_venuemesh_inspector_v1_inspector_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_inspector_v1_inspector_proto_rawDesc), len(file_venuemesh_inspector_v1_inspector_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,9 +19,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Inspector_GetState_FullMethodName     = "/venuemesh.inspector.v1.Inspector/GetState"
-	Inspector_SetMode_FullMethodName      = "/venuemesh.inspector.v1.Inspector/SetMode"
-	Inspector_SubmitManual_FullMethodName = "/venuemesh.inspector.v1.Inspector/SubmitManual"
+	Inspector_GetState_FullMethodName           = "/venuemesh.inspector.v1.Inspector/GetState"
+	Inspector_SetMode_FullMethodName            = "/venuemesh.inspector.v1.Inspector/SetMode"
+	Inspector_SubmitManual_FullMethodName       = "/venuemesh.inspector.v1.Inspector/SubmitManual"
+	Inspector_SubmitManualOrders_FullMethodName = "/venuemesh.inspector.v1.Inspector/SubmitManualOrders"
 )
 
 // InspectorClient is the client API for Inspector service.
@@ -38,13 +39,17 @@ type InspectorClient interface {
 	// BAD_REQUEST for a scope or a mode that does not exist, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE:
 	// another process of the inspector acts.
 	SetMode(ctx context.Context, in *SetModeRequest, opts ...grpc.CallOption) (*SetModeResponse, error)
-	// Checks and approves what a person, or a program with a token, wants to do, and does it. Returns
-	// once the venue's process has answered, or after 20 s. A repeated request with the same content
-	// has the same answer; with other content it fails with REQUEST_ID_REUSED. A blocked request is
-	// no error: the answer has the verdict with its checks. The role operator may cancel orders, and
-	// reduce positions. Errors: BAD_REQUEST, INVALID_ORDER, ROLE_MISSING, STORE_UNAVAILABLE,
-	// SERVICE_UNAVAILABLE.
+	// Checks and approves what a person, or a program with a token, wants to do, and does it: places
+	// an order or a group of orders, amends or cancels one. Returns once the venue's process has
+	// answered, or after 20 s. A repeated request with the same content has the same answer; with
+	// other content it fails with REQUEST_ID_REUSED. A blocked request is no error: the answer has
+	// the verdict with its checks. The role operator may cancel orders, and reduce positions. Errors:
+	// BAD_REQUEST, INVALID_ORDER, ROLE_MISSING, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE.
 	SubmitManual(ctx context.Context, in *SubmitManualRequest, opts ...grpc.CallOption) (*SubmitManualResponse, error)
+	// Takes 1 to 20 requests that do not depend on each other. Each has its own verdict and its own
+	// answer, as of SubmitManual: one that is blocked or refused holds up no other. They are checked
+	// in their order. May be repeated like SubmitManual.
+	SubmitManualOrders(ctx context.Context, in *SubmitManualOrdersRequest, opts ...grpc.CallOption) (*SubmitManualOrdersResponse, error)
 }
 
 type inspectorClient struct {
@@ -85,6 +90,16 @@ func (c *inspectorClient) SubmitManual(ctx context.Context, in *SubmitManualRequ
 	return out, nil
 }
 
+func (c *inspectorClient) SubmitManualOrders(ctx context.Context, in *SubmitManualOrdersRequest, opts ...grpc.CallOption) (*SubmitManualOrdersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SubmitManualOrdersResponse)
+	err := c.cc.Invoke(ctx, Inspector_SubmitManualOrders_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // InspectorServer is the server API for Inspector service.
 // All implementations must embed UnimplementedInspectorServer
 // for forward compatibility.
@@ -99,13 +114,17 @@ type InspectorServer interface {
 	// BAD_REQUEST for a scope or a mode that does not exist, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE:
 	// another process of the inspector acts.
 	SetMode(context.Context, *SetModeRequest) (*SetModeResponse, error)
-	// Checks and approves what a person, or a program with a token, wants to do, and does it. Returns
-	// once the venue's process has answered, or after 20 s. A repeated request with the same content
-	// has the same answer; with other content it fails with REQUEST_ID_REUSED. A blocked request is
-	// no error: the answer has the verdict with its checks. The role operator may cancel orders, and
-	// reduce positions. Errors: BAD_REQUEST, INVALID_ORDER, ROLE_MISSING, STORE_UNAVAILABLE,
-	// SERVICE_UNAVAILABLE.
+	// Checks and approves what a person, or a program with a token, wants to do, and does it: places
+	// an order or a group of orders, amends or cancels one. Returns once the venue's process has
+	// answered, or after 20 s. A repeated request with the same content has the same answer; with
+	// other content it fails with REQUEST_ID_REUSED. A blocked request is no error: the answer has
+	// the verdict with its checks. The role operator may cancel orders, and reduce positions. Errors:
+	// BAD_REQUEST, INVALID_ORDER, ROLE_MISSING, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE.
 	SubmitManual(context.Context, *SubmitManualRequest) (*SubmitManualResponse, error)
+	// Takes 1 to 20 requests that do not depend on each other. Each has its own verdict and its own
+	// answer, as of SubmitManual: one that is blocked or refused holds up no other. They are checked
+	// in their order. May be repeated like SubmitManual.
+	SubmitManualOrders(context.Context, *SubmitManualOrdersRequest) (*SubmitManualOrdersResponse, error)
 	mustEmbedUnimplementedInspectorServer()
 }
 
@@ -124,6 +143,9 @@ func (UnimplementedInspectorServer) SetMode(context.Context, *SetModeRequest) (*
 }
 func (UnimplementedInspectorServer) SubmitManual(context.Context, *SubmitManualRequest) (*SubmitManualResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SubmitManual not implemented")
+}
+func (UnimplementedInspectorServer) SubmitManualOrders(context.Context, *SubmitManualOrdersRequest) (*SubmitManualOrdersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SubmitManualOrders not implemented")
 }
 func (UnimplementedInspectorServer) mustEmbedUnimplementedInspectorServer() {}
 func (UnimplementedInspectorServer) testEmbeddedByValue()                   {}
@@ -200,6 +222,24 @@ func _Inspector_SubmitManual_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Inspector_SubmitManualOrders_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SubmitManualOrdersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InspectorServer).SubmitManualOrders(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inspector_SubmitManualOrders_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InspectorServer).SubmitManualOrders(ctx, req.(*SubmitManualOrdersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Inspector_ServiceDesc is the grpc.ServiceDesc for Inspector service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -218,6 +258,10 @@ var Inspector_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SubmitManual",
 			Handler:    _Inspector_SubmitManual_Handler,
+		},
+		{
+			MethodName: "SubmitManualOrders",
+			Handler:    _Inspector_SubmitManualOrders_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1,0 +1,185 @@
+"""What a person asks for: whether it makes sense, what must be known of it, and the verdict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import checks_pb2
+from venuemesh.inspector.v1 import inspector_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
+
+from core.inspector.policy import Policy
+from core.inspector.venue_processes import CallRefused, NoAnswer
+from core.inspector.verdicts import (
+    NOTED,
+    CheckedVerdict,
+    ProposedEntry,
+    RiskState,
+    amount,
+    verdict_on_entry,
+    verdict_on_reduction,
+)
+from kit.accounting.amounts import plain
+from kit.accounting.instruments import spot_base
+from kit.base.errors import BadRequest
+from kit.execution.client_order_ids import check_request_id
+from kit.execution.groups import group_rules
+
+PLACE = signed_pb2.OPERATION_PLACE
+AMEND = signed_pb2.OPERATION_AMEND
+CANCEL = signed_pb2.OPERATION_CANCEL
+OPERATIONS = (PLACE, AMEND, CANCEL)
+BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
+ENTRY, EXIT = orders_pb2.GROUP_ROLE_ENTRY, orders_pb2.GROUP_ROLE_EXIT
+
+Request = inspector_pb2.SubmitManualRequest
+
+
+class VenueFacts(Protocol):
+    """What the processes of the venues know."""
+
+    async def instrument(self, venue: str, symbol: str) -> types_pb2.Instrument | None:
+        """The terms of an instrument; None if they are not known."""
+
+    async def best_price(self, venue: str, symbol: str, *, is_buy: bool) -> Decimal | None:
+        """The best price for a purchase or a sale; None if no good book is there."""
+
+    async def free_balance(self, venue: str, account: str, asset: str) -> Decimal | None:
+        """What is free of an asset, as the venue has reported; None if that is not known."""
+
+    async def find(self, venue: str, account: str, client_id: str) -> orders_pb2.Order | None:
+        """An order, or None if it is not known. Raises NoAnswer and CallRefused."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFacts:
+    """What is known of the orders of a request. None: not known, or not needed."""
+
+    instrument: types_pb2.Instrument | None = None
+    best_price: Decimal | None = None
+    free: Decimal | None = None
+    """Of the base asset that a sale on spot sells."""
+    target: orders_pb2.Order | None = None
+    """The order that is amended."""
+
+
+def contents(request: Request) -> Sequence[orders_pb2.OrderContent]:
+    """The orders of a request."""
+    return [request.content, *request.others]
+
+
+def check(request: Request) -> None:
+    """Raises BadRequest and InvalidOrder for a request that makes no sense."""
+    check_request_id(request.request_id)
+    if request.operation not in OPERATIONS:
+        allowed = ", ".join(signed_pb2.Operation.Name(one) for one in OPERATIONS)
+        text = f"operation is {request.operation}; allowed is {allowed}"
+        raise BadRequest(text, field="operation", value=request.operation, allowed=allowed)
+    for name in ("venue", "account", "symbol"):
+        if not getattr(request.content, name):
+            text = f"content.{name} is empty; name the {name} of the order"
+            raise BadRequest(text, field=f"content.{name}", value="", allowed="a name")
+    if bool(request.target_client_order_id) == (request.operation == PLACE):
+        text = "target_client_order_id names the order to amend or to cancel, and no other"
+        value = request.target_client_order_id
+        allowed = "none to place an order" if value else "a client order id"
+        raise BadRequest(text, field="target_client_order_id", value=value, allowed=allowed)
+    if request.operation != PLACE:
+        if request.others:
+            text = "others are placed with content: only OPERATION_PLACE has any"
+            raise BadRequest(text, field="others", value=len(request.others), allowed="none")
+    elif request.others:
+        group_rules.check(
+            [
+                signed_pb2.ApprovedOrder(content=content, request_id=str(place))
+                for place, content in enumerate(contents(request))
+            ]
+        )
+    else:
+        group_rules.check_alone(request.content)
+
+
+async def facts(request: Request, venues: VenueFacts) -> OrderFacts:
+    """Ask for what the verdict on a request rests on."""
+    if request.operation == CANCEL:
+        return OrderFacts()
+    entry = _entry(request)
+    venue, account, symbol = entry.venue, entry.account, entry.symbol
+    instrument = await venues.instrument(venue, symbol)
+    if request.operation == AMEND:
+        try:
+            target = await venues.find(venue, account, request.target_client_order_id)
+        except (NoAnswer, CallRefused):
+            target = None
+        if _is_exit(target):
+            return OrderFacts(instrument, target=target)
+    free, base = None, spot_base(instrument)
+    if base and request.operation == PLACE and entry.side == SELL:
+        free = await venues.free_balance(venue, account, base)
+    best = None
+    if entry.side != BUY or None in _stated(request):
+        best = await venues.best_price(venue, symbol, is_buy=entry.side == BUY)
+    return OrderFacts(instrument, best, free)
+
+
+def verdict(
+    request: Request, policy: Policy, state: RiskState, known: OrderFacts
+) -> CheckedVerdict:
+    """Whether the request may be done."""
+    entry = _entry(request)
+    # The venue holds a reduce-only order to that, whatever the position is.
+    is_labelled = all(content.reduce_only for content in contents(request))
+    if request.operation == CANCEL or is_labelled or _is_exit(known.target):
+        return verdict_on_reduction(state)
+    size = amount(entry.size)
+    if known.free is not None and size is not None and size <= known.free:
+        check = checks_pb2.Check(
+            name="free_balance",
+            observed=plain(known.free),
+            projected=plain(known.free - size),
+            unit=spot_base(state.instrument),
+            result=NOTED,
+            detail="a sale of what the account holds",
+        )
+        return verdict_on_reduction(state, [check])
+    proposed = ProposedEntry(
+        entry.venue,
+        entry.account,
+        entry.symbol,
+        entry.size,
+        _price(request, known.best_price),
+        is_of_strategy=False,
+    )
+    return verdict_on_entry(policy, state, proposed)
+
+
+def _entry(request: Request) -> orders_pb2.OrderContent:
+    """The order that may open a position; of alternatives any."""
+    roles = {content.group.role: content for content in contents(request)}
+    return roles.get(ENTRY, request.content)
+
+
+def _is_exit(order: orders_pb2.Order | None) -> bool:
+    """Whether an order, as the process of its venue has it, only closes what is open."""
+    if order is None:
+        return False
+    return order.content.reduce_only or order.content.group.role == EXIT
+
+
+def _stated(request: Request) -> list[Decimal | None]:
+    """The prices that the orders state which may open a position."""
+    entry = _entry(request)
+    members = [entry] if entry.group.role == ENTRY else contents(request)
+    return [amount(content.price or content.stop_price) for content in members]
+
+
+def _price(request: Request, best_price: Decimal | None) -> str:
+    """The price at which the request is valued, as text; "" if none is known. A purchase costs at
+    most what it states. A sale may bring more: it counts at the best price, if that is higher."""
+    stated = _stated(request)
+    if best_price is None and None in stated:
+        return ""
+    prices = [price for price in (*stated, best_price) if price is not None]
+    return plain(max(prices))
