@@ -14,7 +14,7 @@ from core.inspector import modes, requested_orders, submissions
 from core.inspector.approvals import Approver
 from core.inspector.decisions import RiskRules
 from core.inspector.modes import SOURCE
-from core.inspector.requested_orders import OrderFacts, VenueFacts
+from core.inspector.requested_orders import FLATTEN, OrderFacts, VenueFacts
 from core.inspector.submissions import RISK, Submission, submitted_id, verdict_event
 from core.inspector.transactions import changing
 from core.inspector.verdicts import blocked
@@ -132,22 +132,14 @@ class ManualOrders:
         expires_ns = state.now_ns + self._rules.approval_ns
         approved: list[signed_pb2.ApprovedOrder] = []
         if verdict.is_allowed:
-            contents = requested_orders.contents(request)
-            numbers = range(1, len(contents) + 1)
             try:
-                approved = self._approver.approve(
-                    contents,
-                    [lifecycle_request_id(asked.lifecycle_id, number) for number in numbers],
-                    expires_ns,
-                    request.operation,
-                    request.target_client_order_id,
-                )
+                approved = self._approve(request, asked.lifecycle_id, expires_ns)
             except ApprovalRejected as error:
                 verdict = blocked(verdict, "content", "", error.message)
         instance = f"{content.venue}/{content.account}"
         given = verdict_event(asked, instance, verdict, policy.version)
         given.verdict_given.orders.extend(approved)
-        if approved:
+        if approved and request.operation != FLATTEN:
             is_entry = not verdict.is_reduction
             submission = Submission(
                 given.event_id, asked.lifecycle_id, b"", approved, is_entry, expires_ns
@@ -159,8 +151,24 @@ class ManualOrders:
         await event_log.append(connection, RISK, [asked, given], state.now_ns)
         return _Known(asked.lifecycle_id, given.event_id)
 
+    def _approve(
+        self, request: Request, lifecycle_id: bytes, expires_ns: int
+    ) -> list[signed_pb2.ApprovedOrder]:
+        """Raises ApprovalRejected for a content that cannot be signed."""
+        contents = requested_orders.contents(request)
+        numbers = range(1, len(contents) + 1)
+        return self._approver.approve(
+            contents,
+            [lifecycle_request_id(lifecycle_id, number) for number in numbers],
+            expires_ns,
+            request.operation,
+            request.target_client_order_id,
+        )
+
     async def _answer(self, request: Request, known: _Known) -> Response:
         """The stored answer, once there is one."""
+        if request.operation == FLATTEN:
+            return await self._answer_flatten(request, known)
         instance = f"{request.content.venue}/{request.content.account}"
         outcome_id = submitted_id(known.verdict_id, instance)
         waiting = self._decided.setdefault(known.verdict_id, asyncio.Event())
@@ -178,6 +186,15 @@ class ManualOrders:
         response.verdict.CopyFrom(found[known.verdict_id].verdict_given)
         if outcome_id in found:
             response.submitted.CopyFrom(found[outcome_id].orders_submitted)
+        return response
+
+    async def _answer_flatten(self, request: Request, known: _Known) -> Response:
+        """The stored verdict, with an approval of now: the caller sends it."""
+        verdict = (await self._stored(known.verdict_id))[known.verdict_id].verdict_given
+        response = Response(lifecycle_id=known.lifecycle_id, verdict=verdict)
+        expires_ns = self._rules.clock.time_ns() + self._rules.approval_ns
+        (approved,) = self._approve(request, known.lifecycle_id, expires_ns)
+        response.approved.CopyFrom(approved)
         return response
 
     async def _stored(self, *event_ids: bytes) -> dict[bytes, event_pb2.Event]:

@@ -30,7 +30,8 @@ from kit.execution.groups import group_rules
 PLACE = signed_pb2.OPERATION_PLACE
 AMEND = signed_pb2.OPERATION_AMEND
 CANCEL = signed_pb2.OPERATION_CANCEL
-OPERATIONS = (PLACE, AMEND, CANCEL)
+FLATTEN = signed_pb2.OPERATION_FLATTEN
+OPERATIONS = (PLACE, AMEND, CANCEL, FLATTEN)
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
 ENTRY, EXIT = orders_pb2.GROUP_ROLE_ENTRY, orders_pb2.GROUP_ROLE_EXIT
 
@@ -78,13 +79,14 @@ def check(request: Request) -> None:
         text = f"operation is {request.operation}; allowed is {allowed}"
         raise BadRequest(text, field="operation", value=request.operation, allowed=allowed)
     for name in ("venue", "account", "symbol"):
-        if not getattr(request.content, name):
+        may_be_empty = name == "symbol" and request.operation == FLATTEN
+        if not (getattr(request.content, name) or may_be_empty):
             text = f"content.{name} is empty; name the {name} of the order"
             raise BadRequest(text, field=f"content.{name}", value="", allowed="a name")
-    if bool(request.target_client_order_id) == (request.operation == PLACE):
+    if bool(request.target_client_order_id) == (request.operation in (PLACE, FLATTEN)):
         text = "target_client_order_id names the order to amend or to cancel, and no other"
         value = request.target_client_order_id
-        allowed = "none to place an order" if value else "a client order id"
+        allowed = "none for this operation" if value else "a client order id"
         raise BadRequest(text, field="target_client_order_id", value=value, allowed=allowed)
     if request.operation != PLACE:
         if request.others:
@@ -103,7 +105,7 @@ def check(request: Request) -> None:
 
 async def facts(request: Request, venues: VenueFacts) -> OrderFacts:
     """Ask for what the verdict on a request rests on."""
-    if request.operation == CANCEL:
+    if request.operation in (CANCEL, FLATTEN):
         return OrderFacts()
     entry = _entry(request)
     venue, account, symbol = entry.venue, entry.account, entry.symbol
@@ -131,7 +133,7 @@ def verdict(
     entry = _entry(request)
     # The venue holds a reduce-only order to that, whatever the position is.
     is_labelled = all(content.reduce_only for content in contents(request))
-    if request.operation == CANCEL or is_labelled or _is_exit(known.target):
+    if request.operation in (CANCEL, FLATTEN) or is_labelled or _is_exit(known.target):
         return verdict_on_reduction(state)
     size = amount(entry.size)
     if known.free is not None and size is not None and size <= known.free:

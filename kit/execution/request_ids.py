@@ -4,6 +4,7 @@
 
     lc-<lifecycle id, 32 hexadecimal digits>-<number>   an order of a chain of events
     <request id>~<number>                               a later attempt of a stop or an exit
+    <request id>/<symbol>/<number>                      an order that closes a position for Flatten
 """
 
 import re
@@ -12,7 +13,7 @@ ATTEMPT_MARK = "~"
 """Between the caller's request id, which cannot contain it, and the number of the attempt."""
 ATTEMPTS_MAX = 12
 
-_LIFECYCLE = re.compile(r"lc-([0-9a-f]{32})(?:-[0-9]+)?(?:~[0-9]+)?")
+_LIFECYCLE = re.compile(r"lc-([0-9a-f]{32})(?:-[0-9]+)?(?:~[0-9]+)?(?:/.+)?")
 
 
 def lifecycle_prefix(lifecycle_id: bytes) -> str:

@@ -83,10 +83,10 @@ async def test_killed_at_any_step_the_group_of_a_person_is_placed_once(rig):
     for at in range(1, STEPS_MAX):
         rig.venue.made.clear()
         process = await rig.start(at=at)
-        await until(lambda: process.points.reached.is_set() or process.acting.is_acting)  # noqa: B023
+        was_killed = process.points.reached.is_set
+        await until(lambda: was_killed() or process.acting.is_acting)  # noqa: B023
         asking = asyncio.create_task(process.manual.submit(bracket(f"b{at}"), LENA))
-        await until(lambda: process.points.reached.is_set() or asking.done())  # noqa: B023
-        was_killed = process.points.reached.is_set()
+        await until(lambda: was_killed() or asking.done())  # noqa: B023
         asking.cancel()
         with suppress(asyncio.CancelledError):
             await asking
@@ -98,7 +98,7 @@ async def test_killed_at_any_step_the_group_of_a_person_is_placed_once(rig):
         assert [one.request_id for one in answer.submitted.orders] == rig.venue.made
         assert len(rig.venue.made) == len(bracket().others) + 1
         await rig.kill()
-        if not was_killed:
+        if not was_killed():
             break
     assert at > 1
 

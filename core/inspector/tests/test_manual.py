@@ -18,6 +18,7 @@ from kit.base.access.tokens import Caller
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import BadRequest, InvalidOrder, RequestIdReused, RoleMissing
 from kit.execution.client_order_ids import client_order_id
+from kit.execution.request_ids import lifecycle_of
 from tests.support.waiting import until
 
 LENA = Caller("lena", with_implied([Role.TRADER]))
@@ -310,3 +311,22 @@ async def test_caller_knows_the_client_order_ids_before_the_answer(manual):
     expected = [f"lc-{lifecycle.hex()}-{number}" for number in (1, 2, 3)]
     found = [one.client_order_id for one in answer.submitted.orders]
     assert found == [client_order_id("binance", "paper", name) for name in expected]
+
+
+async def test_flatten_is_approved_in_every_mode_and_sent_by_the_caller(rig, manual):
+    await rig.process.changes.set(mode(risk_pb2.TRADING_MODE_HALTED), "lena")
+    request = inspector_pb2.SubmitManualRequest(
+        request_id="f1",
+        operation=signed_pb2.OPERATION_FLATTEN,
+        content=orders_pb2.OrderContent(venue="binance", account="paper"),
+    )
+    answer = await manual.submit(request, OTTO)
+    assert (answer.verdict.is_reduction, answer.HasField("submitted")) == (True, False)
+    rig.clock.now_ns += 10
+    again = (await manual.submit(request, OTTO)).approved
+    assert again.expires_time_ns > answer.approved.expires_time_ns
+    assert again.request_id == answer.approved.request_id
+    assert again.operation == signed_pb2.OPERATION_FLATTEN
+    # Nothing is handed over by the inspector.
+    assert await rig.outcomes() == []
+    assert lifecycle_of(f"{again.request_id}/BTCUSDT/1") == answer.lifecycle_id

@@ -455,11 +455,11 @@ type SubmitManualRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Why, in the caller's words.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	// OPERATION_PLACE, OPERATION_AMEND or OPERATION_CANCEL.
+	// OPERATION_PLACE, OPERATION_AMEND, OPERATION_CANCEL or OPERATION_FLATTEN.
 	Operation v11.Operation `protobuf:"varint,3,opt,name=operation,proto3,enum=venuemesh.tradeflow.v1.Operation" json:"operation,omitempty"`
 	// The order to amend or to cancel.
 	TargetClientOrderId string `protobuf:"bytes,4,opt,name=target_client_order_id,json=targetClientOrderId,proto3" json:"target_client_order_id,omitempty"`
-	// The order; of a cancel venue, account and symbol only.
+	// The order; of a cancel venue, account and symbol only. To flatten, the symbol may be empty.
 	Content *v11.OrderContent `protobuf:"bytes,5,opt,name=content,proto3" json:"content,omitempty"`
 	// The other orders of the group of content, placed with it as PlaceOrderGroup does, all or none.
 	// Each of them, and content, has its group. Empty for an order that is placed alone, and for
@@ -551,7 +551,11 @@ type SubmitManualResponse struct {
 	Verdict *v1.VerdictGiven `protobuf:"bytes,2,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	// What the venue's process has answered. Not set if the verdict is not ALLOW, and while the
 	// outcome is not known: repeat the request then.
-	Submitted     *v1.OrdersSubmitted `protobuf:"bytes,3,opt,name=submitted,proto3" json:"submitted,omitempty"`
+	Submitted *v1.OrdersSubmitted `protobuf:"bytes,3,opt,name=submitted,proto3" json:"submitted,omitempty"`
+	// Set for OPERATION_FLATTEN only, which takes longer than an approval is valid: send this to
+	// TradeFlow.Flatten, and repeat both while it is under way. Each answer has a new end of
+	// validity.
+	Approved      *v11.ApprovedOrder `protobuf:"bytes,4,opt,name=approved,proto3" json:"approved,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -603,6 +607,13 @@ func (x *SubmitManualResponse) GetVerdict() *v1.VerdictGiven {
 func (x *SubmitManualResponse) GetSubmitted() *v1.OrdersSubmitted {
 	if x != nil {
 		return x.Submitted
+	}
+	return nil
+}
+
+func (x *SubmitManualResponse) GetApproved() *v11.ApprovedOrder {
+	if x != nil {
+		return x.Approved
 	}
 	return nil
 }
@@ -788,19 +799,20 @@ const file_venuemesh_inspector_v1_inspector_proto_rawDesc = "" +
 	"\x04mode\x18\x02 \x01(\x0e2 .venuemesh.events.v1.TradingModeR\x04mode\x12 \n" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"H\n" +
 	"\x0fSetModeResponse\x125\n" +
-	"\x04mode\x18\x01 \x01(\v2!.venuemesh.inspector.v1.ModeStateR\x04mode\"\xe7\x02\n" +
+	"\x04mode\x18\x01 \x01(\v2!.venuemesh.inspector.v1.ModeStateR\x04mode\"\xdd\x02\n" +
 	"\x13SubmitManualRequest\x12&\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12?\n" +
 	"\toperation\x18\x03 \x01(\x0e2!.venuemesh.tradeflow.v1.OperationR\toperation\x12=\n" +
 	"\x16target_client_order_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x13targetClientOrderId\x12>\n" +
-	"\acontent\x18\x05 \x01(\v2$.venuemesh.tradeflow.v1.OrderContentR\acontent\x12F\n" +
-	"\x06others\x18\x06 \x03(\v2$.venuemesh.tradeflow.v1.OrderContentB\b\xbaH\x05\x92\x01\x02\x10\x03R\x06others\"\xba\x01\n" +
+	"\acontent\x18\x05 \x01(\v2$.venuemesh.tradeflow.v1.OrderContentR\acontent\x12<\n" +
+	"\x06others\x18\x06 \x03(\v2$.venuemesh.tradeflow.v1.OrderContentR\x06others\"\xfd\x01\n" +
 	"\x14SubmitManualResponse\x12!\n" +
 	"\flifecycle_id\x18\x01 \x01(\fR\vlifecycleId\x12;\n" +
 	"\averdict\x18\x02 \x01(\v2!.venuemesh.events.v1.VerdictGivenR\averdict\x12B\n" +
-	"\tsubmitted\x18\x03 \x01(\v2$.venuemesh.events.v1.OrdersSubmittedR\tsubmitted\"n\n" +
+	"\tsubmitted\x18\x03 \x01(\v2$.venuemesh.events.v1.OrdersSubmittedR\tsubmitted\x12A\n" +
+	"\bapproved\x18\x04 \x01(\v2%.venuemesh.tradeflow.v1.ApprovedOrderR\bapproved\"n\n" +
 	"\x19SubmitManualOrdersRequest\x12Q\n" +
 	"\brequests\x18\x01 \x03(\v2+.venuemesh.inspector.v1.SubmitManualRequestB\b\xbaH\x05\x92\x01\x02\x10\x14R\brequests\"\x98\x01\n" +
 	"\x12SubmitManualResult\x12H\n" +
@@ -844,7 +856,8 @@ var file_venuemesh_inspector_v1_inspector_proto_goTypes = []any{
 	(*v11.OrderContent)(nil),           // 13: venuemesh.tradeflow.v1.OrderContent
 	(*v1.VerdictGiven)(nil),            // 14: venuemesh.events.v1.VerdictGiven
 	(*v1.OrdersSubmitted)(nil),         // 15: venuemesh.events.v1.OrdersSubmitted
-	(*v11.OrderError)(nil),             // 16: venuemesh.tradeflow.v1.OrderError
+	(*v11.ApprovedOrder)(nil),          // 16: venuemesh.tradeflow.v1.ApprovedOrder
+	(*v11.OrderError)(nil),             // 17: venuemesh.tradeflow.v1.OrderError
 }
 var file_venuemesh_inspector_v1_inspector_proto_depIdxs = []int32{
 	11, // 0: venuemesh.inspector.v1.ModeState.mode:type_name -> venuemesh.events.v1.TradingMode
@@ -857,23 +870,24 @@ var file_venuemesh_inspector_v1_inspector_proto_depIdxs = []int32{
 	13, // 7: venuemesh.inspector.v1.SubmitManualRequest.others:type_name -> venuemesh.tradeflow.v1.OrderContent
 	14, // 8: venuemesh.inspector.v1.SubmitManualResponse.verdict:type_name -> venuemesh.events.v1.VerdictGiven
 	15, // 9: venuemesh.inspector.v1.SubmitManualResponse.submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
-	6,  // 10: venuemesh.inspector.v1.SubmitManualOrdersRequest.requests:type_name -> venuemesh.inspector.v1.SubmitManualRequest
-	7,  // 11: venuemesh.inspector.v1.SubmitManualResult.response:type_name -> venuemesh.inspector.v1.SubmitManualResponse
-	16, // 12: venuemesh.inspector.v1.SubmitManualResult.error:type_name -> venuemesh.tradeflow.v1.OrderError
-	9,  // 13: venuemesh.inspector.v1.SubmitManualOrdersResponse.results:type_name -> venuemesh.inspector.v1.SubmitManualResult
-	0,  // 14: venuemesh.inspector.v1.Inspector.GetState:input_type -> venuemesh.inspector.v1.GetStateRequest
-	4,  // 15: venuemesh.inspector.v1.Inspector.SetMode:input_type -> venuemesh.inspector.v1.SetModeRequest
-	6,  // 16: venuemesh.inspector.v1.Inspector.SubmitManual:input_type -> venuemesh.inspector.v1.SubmitManualRequest
-	8,  // 17: venuemesh.inspector.v1.Inspector.SubmitManualOrders:input_type -> venuemesh.inspector.v1.SubmitManualOrdersRequest
-	3,  // 18: venuemesh.inspector.v1.Inspector.GetState:output_type -> venuemesh.inspector.v1.GetStateResponse
-	5,  // 19: venuemesh.inspector.v1.Inspector.SetMode:output_type -> venuemesh.inspector.v1.SetModeResponse
-	7,  // 20: venuemesh.inspector.v1.Inspector.SubmitManual:output_type -> venuemesh.inspector.v1.SubmitManualResponse
-	10, // 21: venuemesh.inspector.v1.Inspector.SubmitManualOrders:output_type -> venuemesh.inspector.v1.SubmitManualOrdersResponse
-	18, // [18:22] is the sub-list for method output_type
-	14, // [14:18] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	16, // 10: venuemesh.inspector.v1.SubmitManualResponse.approved:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	6,  // 11: venuemesh.inspector.v1.SubmitManualOrdersRequest.requests:type_name -> venuemesh.inspector.v1.SubmitManualRequest
+	7,  // 12: venuemesh.inspector.v1.SubmitManualResult.response:type_name -> venuemesh.inspector.v1.SubmitManualResponse
+	17, // 13: venuemesh.inspector.v1.SubmitManualResult.error:type_name -> venuemesh.tradeflow.v1.OrderError
+	9,  // 14: venuemesh.inspector.v1.SubmitManualOrdersResponse.results:type_name -> venuemesh.inspector.v1.SubmitManualResult
+	0,  // 15: venuemesh.inspector.v1.Inspector.GetState:input_type -> venuemesh.inspector.v1.GetStateRequest
+	4,  // 16: venuemesh.inspector.v1.Inspector.SetMode:input_type -> venuemesh.inspector.v1.SetModeRequest
+	6,  // 17: venuemesh.inspector.v1.Inspector.SubmitManual:input_type -> venuemesh.inspector.v1.SubmitManualRequest
+	8,  // 18: venuemesh.inspector.v1.Inspector.SubmitManualOrders:input_type -> venuemesh.inspector.v1.SubmitManualOrdersRequest
+	3,  // 19: venuemesh.inspector.v1.Inspector.GetState:output_type -> venuemesh.inspector.v1.GetStateResponse
+	5,  // 20: venuemesh.inspector.v1.Inspector.SetMode:output_type -> venuemesh.inspector.v1.SetModeResponse
+	7,  // 21: venuemesh.inspector.v1.Inspector.SubmitManual:output_type -> venuemesh.inspector.v1.SubmitManualResponse
+	10, // 22: venuemesh.inspector.v1.Inspector.SubmitManualOrders:output_type -> venuemesh.inspector.v1.SubmitManualOrdersResponse
+	19, // [19:23] is the sub-list for method output_type
+	15, // [15:19] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_inspector_v1_inspector_proto_init() }
