@@ -1,4 +1,4 @@
-"""A consumer of events: what it reads, what it changes and where it stands are one transaction."""
+"""A consumer of events: what it changes and where it stands are one transaction."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +22,10 @@ EVENTS_MAX = 500
 
 Handle: TypeAlias = Callable[[Connection, Sequence[LoggedEvent]], Awaitable[None]]
 """Changes the state in the transaction, and appends the new events last."""
+Prepare: TypeAlias = Callable[[Sequence[LoggedEvent]], Awaitable[None]]
+"""Gets what the next ``handle`` needs of other processes: no transaction waits for them. If the
+transaction fails, or another process has handled the events, it is called again for the next
+ones, and what it has got before counts no more."""
 
 _log = telemetry.logger("events")
 
@@ -33,6 +37,10 @@ class UnknownEvent(Exception):
         super().__init__(
             f"the content of {event} is not known to this version: update this program"
         )
+
+
+async def _nothing(events: Sequence[LoggedEvent]) -> None:
+    """Prepares what needs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Consumption:
     """Called after each transaction, for example EventRelay.wake."""
     reads_unknown: bool = False
     """Whether it takes events whose content it does not know, because it does not look at it."""
+    prepare: Prepare = _nothing
 
 
 class EventConsumer:
@@ -99,17 +108,19 @@ class EventConsumer:
         """Handle the next events, or wait for some. Returns the new positions."""
         async with self._database.transaction() as connection:
             events = await event_log.read_in_order(connection, positions, EVENTS_MAX)
-            known = self._known(events)
-            if known:
-                consumer, reached = self._consumption.consumer, positions_of(known)
-                await event_log.save_positions(connection, consumer, reached, positions)
-                await self._consumption.handle(connection, known)
         if not events:
             self._is_well()
             await self._reader.wait(positions)
             return positions
+        known = self._known(events)
         if not known:
             raise UnknownEvent(events[0])
+        await self._consumption.prepare(known)
+        consumer, reached = self._consumption.consumer, positions_of(known)
+        async with self._database.transaction() as connection:
+            # Events never change. That nobody has handled these yet is what the positions say.
+            await event_log.save_positions(connection, consumer, reached, positions)
+            await self._consumption.handle(connection, known)
         self._is_well()
         self._consumption.after_commit()
         return {**positions, **reached}

@@ -38,10 +38,10 @@ async def copy(connection: Connection, events: Sequence[LoggedEvent]) -> None:
     await event_log.append(connection, LEDGER, made, STORED_NS)
 
 
-def copier(rig: Rig, *streams: int, handle=copy, wake=lambda: None, reads_unknown=False):
+def copier(rig: Rig, *streams: int, handle=copy, wake=lambda: None, **options):
     """A consumer; by default of the executions."""
     wanted = streams or (EXECUTIONS,)
-    consumption = Consumption(COPIER, wanted, handle, wake, reads_unknown)
+    consumption = Consumption(COPIER, wanted, handle, wake, **options)
     return EventConsumer(consumption, rig.database, rig.reader(), rig.reasons, SystemClock())
 
 

@@ -35,6 +35,11 @@ async def position(rig, stream=EXECUTIONS) -> int:
         return (await event_log.load_positions(connection, COPIER)).get(stream, 0)
 
 
+async def rows(rig, query: str) -> list:
+    async with rig.database.transaction() as connection:
+        return await (await connection.execute(query.encode())).fetchall()
+
+
 async def reached(rig, sequence: int, stream=EXECUTIONS) -> None:
     """Wait until the consumer has come so far."""
     async with asyncio.timeout(WAIT_SECONDS_MAX):
@@ -69,6 +74,48 @@ async def test_of_two_consumers_of_one_name_each_event_is_handled_by_one(rig):
             await rig.append(filled(number))
         await reached(rig, 30)
     await check(rig)
+
+
+async def test_what_is_handled_is_prepared_before_its_transaction(rig):
+    await rig.append(filled(1), filled(2))
+    steps = []
+
+    async def prepare(events) -> None:
+        assert not (await rows(rig, "SELECT FROM pg_locks WHERE relation = 'events'::regclass"))
+        steps.append(("prepare", numbers(events)))
+
+    async def handle(connection, events) -> None:
+        steps.append(("handle", numbers(events)))
+        await copy(connection, events)
+
+    async with running(copier(rig, handle=handle, prepare=prepare)):
+        await reached(rig, 2)
+    await check(rig)
+    names, read = zip(*steps, strict=True)
+    assert names == ("prepare", "handle")
+    assert read[0] == read[1] == numbers(await rig.stored())
+
+
+async def test_what_another_consumer_handles_meanwhile_is_not_handled_again(rig):
+    await rig.append(filled(1), filled(2))
+    prepared, handled = [], []
+
+    async def prepare(events) -> None:
+        prepared.append(numbers(events))
+        if len(prepared) == 1:
+            async with running(copier(rig)):
+                await reached(rig, 2)
+            await rig.append(filled(3))
+
+    async def handle(connection, events) -> None:
+        handled.append(numbers(events))
+        await copy(connection, events)
+
+    async with running(copier(rig, handle=handle, prepare=prepare)):
+        await reached(rig, 3)
+    await check(rig)
+    assert prepared == [[(EXECUTIONS, 1), (EXECUTIONS, 2)], [(EXECUTIONS, 3)]]
+    assert handled == [[(EXECUTIONS, 3)]]
 
 
 async def test_several_streams_are_read_in_the_defined_order(rig):
