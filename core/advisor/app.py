@@ -4,7 +4,7 @@ from venuemesh.advisor.v1 import advisor_pb2
 from venuemesh.events.v1 import event_pb2
 
 from core.advisor.fact_collector import FactCollector
-from core.advisor.ledger_accounts import LedgerAccounts
+from core.advisor.ledger_accounts import LEDGER, LedgerAccounts
 from core.advisor.metrics import AdvisorMetrics
 from core.advisor.service import AdvisorServicer
 from core.advisor.settings import AdvisorSettings
@@ -47,7 +47,7 @@ async def run(settings: AdvisorSettings, events: EventsSettings, mesh: MeshSetti
     relay = EventRelay(database, redis, (DECISIONS,), entries_max, degraded_reasons, clock)
 
     markets = MarketSnapshots(runtime.directory, clock)
-    accounts = LedgerAccounts(runtime.directory, settings.ledger_interval_ms / 1000, clock)
+    accounts = LedgerAccounts(runtime.channels(LEDGER), settings.ledger_interval_ms / 1000, clock)
     collect = FactCollector(markets, accounts, clock).collect
     metrics = AdvisorMetrics(runtime.meter)
     handler = SignalHandler(collect, rules, metrics, relay.wake, clock)
@@ -58,12 +58,11 @@ async def run(settings: AdvisorSettings, events: EventsSettings, mesh: MeshSetti
     runtime.serve(advisor_pb2.DESCRIPTOR, "Advisor", AdvisorServicer(collect, rules))
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     runtime.run_task("venues", markets.run)
-    runtime.run_task("ledger", accounts.follow)
     # The ledger has its rights when this process has.
     runtime.run_task("accounts", after_migration(accounts.run))
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_task("signals", after_migration(consumer.run))
-    for finish in (database.close, redis.close, accounts.close):
+    for finish in (database.close, redis.close):
         runtime.at_end(finish)
     await runtime.run()

@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 import grpc
 from venuemesh.ledger.v1 import ledger_pb2, ledger_pb2_grpc, postings_pb2
-from venuemesh.registry.v1 import registry_pb2
 
 from kit.base import telemetry
 from kit.base.clock import Clock
-from kit.base.directory import ServiceDirectory
+from kit.base.errors import UnknownService
 from kit.base.paging import whole_list
 from kit.base.service_channels import ServiceChannels
 
@@ -53,34 +52,24 @@ class AccountsSnapshot:
 class LedgerAccounts:
     """Reads them again and again."""
 
-    def __init__(self, directory: ServiceDirectory, interval_s: float, clock: Clock) -> None:
-        self._directory = directory
+    def __init__(self, channels: ServiceChannels, interval_s: float, clock: Clock) -> None:
+        """``channels``: of LEDGER."""
+        self._channels = channels
         self._interval_s = interval_s
         self._clock = clock
-        self._instance: registry_pb2.ServiceInstance | None = None
-        self._channels = ServiceChannels()
         self.newest = AccountsSnapshot()
-
-    async def follow(self) -> None:
-        """Follow the registry. Runs forever."""
-        async for services in self._directory.watch(LEDGER):
-            self._instance = services[0].instance if services else None
 
     async def run(self) -> None:
         """Read. Runs forever; what was read stays with its time while the ledger is away."""
         while True:
             try:
-                if self._instance is not None:
-                    self.newest = await self._read(self._instance)
-            except grpc.aio.AioRpcError as error:
-                _log.debug("not read", extra={"detail": error.details()})
+                self.newest = await self._read()
+            except (UnknownService, grpc.aio.AioRpcError) as error:
+                _log.debug("not read", extra={"detail": str(error)})
             await self._clock.sleep(self._interval_s)
 
-    async def close(self) -> None:
-        await self._channels.close()
-
-    async def _read(self, instance: registry_pb2.ServiceInstance) -> AccountsSnapshot:
-        stub = ledger_pb2_grpc.LedgerStub(await self._channels.to(LEDGER, instance))
+    async def _read(self) -> AccountsSnapshot:
+        stub = ledger_pb2_grpc.LedgerStub(await self._channels.channel(LEDGER))
         time_ns = self._clock.time_ns()
         equity = await stub.GetEquity(ledger_pb2.GetEquityRequest(), timeout=CALL_SECONDS_MAX)
         request = ledger_pb2.GetBalancesRequest(

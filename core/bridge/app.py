@@ -13,6 +13,7 @@ from core.bridge.venue_clients import VenueClients
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.degradation import DegradedReasons
+from kit.base.directory import VENUE
 from kit.base.errors import ProcessDraining
 from kit.base.redis_commands import refuse_cluster
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
@@ -36,7 +37,7 @@ async def run(settings: BridgeSettings, mesh: MeshSettings) -> None:
     clock = SystemClock()
     streams = RedisStreams(mesh.redis_login_url, runtime.store_metrics)
     subscribers = Subscribers(settings.subscribers_max)
-    venues = VenueClients(runtime.directory, clock)
+    venues = VenueClients(runtime.channels(VENUE), clock)
     degraded_reasons = DegradedReasons(runtime.meter)
 
     def publish(publication: PublishedBatch) -> None:
@@ -58,9 +59,7 @@ async def run(settings: BridgeSettings, mesh: MeshSettings) -> None:
     runtime.serve(live_pb2.DESCRIPTOR, "Live", live, raw=("Subscribe",))
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("tail", tailer.run)
-    runtime.run_task("venues", venues.run)
     runtime.run_task("books", books.run)
     runtime.when_draining(lambda: subscribers.end(ProcessDraining("the bridge is stopping")))
     runtime.at_end(streams.close)
-    runtime.at_end(venues.close)
     await runtime.run()

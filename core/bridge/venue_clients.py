@@ -1,15 +1,13 @@
-"""Calls the venue processes: their addresses, listings and order books."""
+"""Calls the venue processes: their listings and order books."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import grpc
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
-from venuemesh.registry.v1 import registry_pb2
 
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.base.directory import VENUE, ServiceDirectory
 from kit.base.errors import UnknownInstrument, UnknownService, VenueUnavailable
 from kit.base.paging import whole_list
 from kit.base.service_channels import ServiceChannels
@@ -29,26 +27,16 @@ class _Listed(NamedTuple):
 
 
 class VenueClients:
-    """The venues in the registry, with connections to those that were called."""
+    """The venues in the registry."""
 
-    def __init__(self, directory: ServiceDirectory, clock: Clock) -> None:
-        self._directory = directory
+    def __init__(self, channels: ServiceChannels, clock: Clock) -> None:
+        self._channels = channels
         self._clock = clock
-        self._instances: dict[str, list[registry_pb2.ServiceInstance]] = {}
-        self._channels = ServiceChannels()
         self._listed: dict[str, _Listed] = {}
-
-    async def run(self) -> None:
-        """Follow the registry. Runs forever."""
-        async for services in self._directory.watch(VENUE):
-            found: dict[str, list[registry_pb2.ServiceInstance]] = {}
-            for service in services:
-                found.setdefault(service.instance.name, []).append(service.instance)
-            self._instances = found
 
     def knows(self, venue: str) -> bool:
         """Return whether the registry lists a venue."""
-        return venue in self._instances
+        return bool(self._channels.instances(venue))
 
     async def order_book(
         self, venue: str, symbol: str, epoch: int
@@ -62,7 +50,7 @@ class VenueClients:
         request = market_data_pb2.GetOrderBookRequest(venue=venue, symbol=symbol, depth=BOOK_DEPTH)
         stub = await self._stub(venue, epoch)
         response = await stub.GetOrderBook(request, timeout=CALL_TIMEOUT_SECONDS)
-        if len(self._instances.get(venue, ())) > 1 and epoch not in (0, response.cursor.epoch):
+        if len(self._channels.instances(venue)) > 1 and epoch not in (0, response.cursor.epoch):
             raise VenueUnavailable("the replica whose stream is read does not answer", venue=venue)
         return response
 
@@ -82,9 +70,6 @@ class VenueClients:
             symbol = unknown[0]
             raise UnknownInstrument(f"{venue} does not list {symbol!r}", venue=venue, symbol=symbol)
 
-    async def close(self) -> None:
-        await self._channels.close()
-
     def _is_old(self, listed: _Listed) -> bool:
         age_ns = self._clock.monotonic_ns() - listed.time_ns
         return age_ns > LIST_AGAIN_SECONDS * NANOSECONDS_PER_SECOND
@@ -102,8 +87,5 @@ class VenueClients:
         return self._listed[venue]
 
     async def _stub(self, venue: str, epoch: int = 0) -> "market_data_pb2_grpc.MarketDataAsyncStub":
-        instances = self._instances.get(venue)
-        if not instances:
-            raise UnknownService(f"no venue {venue!r} is registered", name=venue)
-        instance = min(instances, key=lambda one: (one.epoch != epoch, one.epoch))
-        return market_data_pb2_grpc.MarketDataStub(await self._channels.to(venue, instance))
+        channel = await self._channels.channel(venue, epoch=epoch)
+        return market_data_pb2_grpc.MarketDataStub(channel)

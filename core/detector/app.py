@@ -3,7 +3,7 @@
 from venuemesh.detector.v1 import detector_pb2
 from venuemesh.events.v1 import event_pb2
 
-from core.detector.bar_clients import BarClients
+from core.detector.bar_clients import BARS, HISTORY, BarClients
 from core.detector.context import DetectorContext
 from core.detector.fills import book_fills
 from core.detector.metrics import DetectorMetrics
@@ -50,7 +50,7 @@ async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSett
     redis = RedisEvents(mesh.redis_login_url, runtime.store_metrics)
     entries_max = events.redis_entries_max
     relay = EventRelay(database, redis, (SIGNALS,), entries_max, degraded_reasons, clock)
-    bars = BarClients(runtime.directory)
+    bars = BarClients(runtime.channels(BARS, HISTORY))
     metrics = DetectorMetrics(runtime.meter)
     context = DetectorContext(database, bars, relay.wake, metrics, degraded_reasons, clock)
     runners = [
@@ -65,11 +65,10 @@ async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSett
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     runtime.serve(detector_pb2.DESCRIPTOR, "Detector", DetectorServicer(runners, found.errors))
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
-    runtime.run_task("bars", bars.run)
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_while_active("fills", after_migration(consumer.run))
     for runner in runners:
         runtime.run_while_active(runner.name, after_migration(runner.run))
-    for finish in (database.close, redis.close, bars.close):
+    for finish in (database.close, redis.close):
         runtime.at_end(finish)
     await runtime.run()

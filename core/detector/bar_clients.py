@@ -1,15 +1,13 @@
 """Calls the processes that make and keep bars."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple, Protocol
 
 import grpc
 from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 from venuemesh.history.v1 import history_pb2, history_pb2_grpc
-from venuemesh.registry.v1 import registry_pb2
 
-from kit.base.directory import ServiceDirectory
+from kit.base.errors import UnknownService
 from kit.base.service_channels import ServiceChannels
 
 BARS, HISTORY = "bars", "history"
@@ -45,14 +43,9 @@ class BarSource(Protocol):
 class BarClients:
     """The processes of the mesh."""
 
-    def __init__(self, directory: ServiceDirectory) -> None:
-        self._directory = directory
-        self._instances: dict[str, registry_pb2.ServiceInstance] = {}
-        self._channels = ServiceChannels()
-
-    async def run(self) -> None:
-        """Follow the registry. Runs forever."""
-        await asyncio.gather(self._follow(BARS), self._follow(HISTORY))
+    def __init__(self, channels: ServiceChannels) -> None:
+        """``channels``: of BARS and HISTORY."""
+        self._channels = channels
 
     async def live(self, series: BarSeries) -> AsyncGenerator[Sequence[bars_pb2.Bar], None]:
         stub = bars_pb2_grpc.BarsStub(await self._channel(BARS))
@@ -89,20 +82,11 @@ class BarClients:
         except grpc.aio.AioRpcError as error:
             raise _away(HISTORY, error) from error
 
-    async def close(self) -> None:
-        await self._channels.close()
-
-    async def _follow(self, kind: str) -> None:
-        async for services in self._directory.watch(kind):
-            self._instances.pop(kind, None)
-            for service in services:
-                self._instances[kind] = service.instance
-
     async def _channel(self, kind: str) -> grpc.aio.Channel:
-        instance = self._instances.get(kind)
-        if instance is None:
-            raise BarsAway(f"{kind} does not run")
-        return await self._channels.to(kind, instance)
+        try:
+            return await self._channels.channel(kind)
+        except UnknownService as error:
+            raise BarsAway(error.message) from error
 
 
 def _away(kind: str, error: grpc.aio.AioRpcError) -> BarsAway:

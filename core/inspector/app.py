@@ -22,6 +22,7 @@ from kit.base import settings as setting_files
 from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
+from kit.base.directory import VENUE
 from kit.base.migration import when_migrated
 from kit.base.redis_commands import refuse_cluster
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
@@ -59,7 +60,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     holder = f"{SERVICE}@{mesh.advertise_host or mesh.host}:{settings.port}"
     lease = Lease(database, SERVICE, holder, settings.lease_seconds)
     approver = Approver(settings.key_id, key, scope_of(mesh), lease)
-    venues = VenueProcesses(runtime.directory, clock)
+    venues = VenueProcesses(runtime.channels(VENUE), clock)
     approval_ns = int(settings.approval_seconds * NANOSECONDS_PER_SECOND)
     rules = RiskRules(policy, mesh.world, approval_ns, venues.instrument, clock)
 
@@ -82,7 +83,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     closer.after_commit = manual.after_commit = changes.after_commit = wake
     handler = EventHandler(lease, DecisionHandler(rules, approver, sender.approved), clock)
     reader = EventReader(database, redis, degraded_reasons, clock)
-    consumption = Consumption(SERVICE, STREAMS, handler.handle, after_commit=wake)
+    consumption = Consumption(SERVICE, STREAMS, handler.handle, wake, prepare=handler.prepare)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
     tasks = (consumer.run, sender.run, closer.run)
     acting = ActingProcess(lease, sender.forget, tasks, degraded_reasons, clock)
@@ -93,10 +94,10 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
 
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     runtime.serve(inspector_pb2.DESCRIPTOR, "Inspector", servicer)
-    runtime.run_task("venues", venues.run)
+    runtime.run_task("instruments", venues.instruments.run)
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_task("acting", after_migration(acting.run))
-    for finish in (database.close, redis.close, venues.close):
+    for finish in (database.close, redis.close):
         runtime.at_end(finish)
     await runtime.run()

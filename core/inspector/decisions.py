@@ -1,6 +1,7 @@
-"""Gives the verdict on each decision of the advisor, in the transaction that reads it."""
+"""Gives the verdict on each decision of the advisor, in the transaction that handles it."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -78,10 +79,23 @@ class DecisionHandler:
         self._rules = rules
         self._approver = approver
         self._when_approved = when_approved
+        self._instruments: Mapping[tuple[str, str], types_pb2.Instrument | None] = {}
+        """Of the decisions that come next."""
+
+    async def prepare(self, events: Sequence[event_pb2.Event]) -> None:
+        """Find the instruments of what these decisions may open."""
+        intents = [event.decision_made.intent for event in events if _is_issued(event)]
+        wanted = {
+            (intent.venue, intent.symbol)
+            for intent in intents
+            if intent.action not in (CLOSE, REDUCE)
+        }
+        found = await asyncio.gather(*(self._rules.instrument(*one) for one in wanted))
+        self._instruments = dict(zip(wanted, found, strict=True))
 
     async def handle(self, connection: Connection, event: event_pb2.Event) -> list[event_pb2.Event]:
         """The events that follow from a decision."""
-        if event.decision_made.outcome != INTENT_ISSUED:
+        if not _is_issued(event):
             return []
         intent = event.decision_made.intent
         position = await positions.find_open(
@@ -112,7 +126,7 @@ class DecisionHandler:
         self, connection: Connection, event: event_pb2.Event, position: Position | None
     ) -> event_pb2.Event:
         intent, policy = event.decision_made.intent, self._rules.policy
-        instrument = await self._rules.instrument(intent.venue, intent.symbol)
+        instrument = self._instruments[intent.venue, intent.symbol]
         scopes = modes.scopes_of(intent.venue, intent.account, intent.strategy)
         # A lifecycle opens one position: its id is in the request ids of the orders.
         begun = await positions.lock(connection, event.lifecycle_id)
@@ -174,6 +188,10 @@ def _position(event: event_pb2.Event, instrument: types_pb2.Instrument) -> Posit
         intent.stop_price,
         intent.target_price,
     )
+
+
+def _is_issued(event: event_pb2.Event) -> bool:
+    return event.decision_made.outcome == INTENT_ISSUED
 
 
 def _is_closed_whole(position: Position) -> bool:

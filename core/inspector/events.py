@@ -25,6 +25,9 @@ class EventHandler:
         self._decisions = decisions
         self._clock = clock
 
+    async def prepare(self, events: Sequence[LoggedEvent]) -> None:
+        await self._decisions.prepare([logged.event() for logged in events])
+
     async def handle(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
         """Raises LeaseLost."""
         await hold(connection, self._lease)

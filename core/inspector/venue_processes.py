@@ -1,6 +1,5 @@
-"""The processes of the venues: their orders, and their instruments."""
+"""The processes of the venues: their orders, prices, balances and instruments."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -8,8 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import grpc
 from venuemesh.common.v1 import types_pb2
-from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
-from venuemesh.registry.v1 import registry_pb2
 from venuemesh.tradeflow.v1 import (
     batches_pb2,
     orders_pb2,
@@ -19,25 +16,24 @@ from venuemesh.tradeflow.v1 import (
 )
 
 from kit.base import errors
-from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.base.directory import VENUE, ServiceDirectory
-from kit.base.errors import UnknownOrder
+from kit.base.clock import Clock
+from kit.base.errors import UnknownOrder, UnknownService
 from kit.base.paging import whole_list
 from kit.base.service_channels import ServiceChannels
 from kit.execution.client_order_ids import client_order_id
+from kit.marketdata.clients.best_prices import BestPriceClient
+from kit.marketdata.clients.listed_instruments import ListedInstruments
 
 if TYPE_CHECKING:
     from venuemesh.tradeflow.v1.trade_flow_pb2_grpc import TradeFlowAsyncStub
 
 CALL_SECONDS_MAX = 15.0
 """A venue's process answers when the venue has, or after orders.place_timeout_s."""
-LIST_SECONDS_MAX = 3.0
-LIST_AGAIN_NS = 30 * NANOSECONDS_PER_SECOND
-"""How often a venue is asked for an instrument that it does not list."""
+ANSWER_SECONDS_MAX = 3.0
+"""How long what a process of a venue knows itself is waited for."""
 FIND_SECONDS_MAX = 3.0
 """How long a venue is waited for that is not registered."""
 PAGE_SIZE = 1_000
-GOOD_BOOKS = (market_data_pb2.BOOK_STATE_PROVEN, market_data_pb2.BOOK_STATE_UNPROVEN)
 
 
 class NoAnswer(Exception):
@@ -75,40 +71,17 @@ class VenueOrders(Protocol):
 
 
 class VenueProcesses:
-    """VenueOrders of the processes in the registry, and their instruments."""
+    """VenueOrders of the processes in the registry, and what these know."""
 
-    def __init__(self, directory: ServiceDirectory, clock: Clock) -> None:
-        self._directory = directory
-        self._clock = clock
-        self._instances: dict[str, registry_pb2.ServiceInstance] = {}
-        self._changed = asyncio.Event()
-        self._channels = ServiceChannels()
-        self._instruments: dict[str, dict[str, bytes]] = {}
-        """The encoded instruments by venue and symbol: there are thousands."""
-        self._listed_ns: dict[str, int] = {}
-
-    async def run(self) -> None:
-        """Follow the registry. Runs forever."""
-        async for services in self._directory.watch(VENUE):
-            self._instances = {service.instance.name: service.instance for service in services}
-            self._changed.set()
-            self._changed = asyncio.Event()
-
-    async def close(self) -> None:
-        await self._channels.close()
+    def __init__(self, channels: ServiceChannels, clock: Clock) -> None:
+        self._channels = channels
+        self._prices = BestPriceClient(channels, ANSWER_SECONDS_MAX, clock)
+        self.instruments = ListedInstruments(channels, ANSWER_SECONDS_MAX, clock)
 
     async def instrument(self, venue: str, symbol: str) -> types_pb2.Instrument | None:
         """The terms of an instrument; None if the venue does not list it or does not answer."""
-        known = self._instruments.get(venue, {})
-        now_ns = self._clock.monotonic_ns()
-        due_ns = self._listed_ns.get(venue, now_ns - LIST_AGAIN_NS) + LIST_AGAIN_NS
-        if symbol not in known and now_ns >= due_ns:
-            try:
-                known = await self._list(venue)
-            except (NoAnswer, grpc.aio.AioRpcError):
-                return None
-        found = known.get(symbol)
-        return None if found is None else types_pb2.Instrument.FromString(found)
+        found = await self.instruments.find(venue, symbol)
+        return None if found is None else found.instrument
 
     async def place(
         self, approved: Sequence[signed_pb2.ApprovedOrder]
@@ -171,14 +144,8 @@ class VenueProcesses:
 
     async def best_price(self, venue: str, symbol: str, *, is_buy: bool) -> Decimal | None:
         """The best price for a purchase or a sale; None if no good book is there."""
-        request = market_data_pb2.GetOrderBookRequest(venue=venue, symbol=symbol, depth=1)
-        try:
-            stub = market_data_pb2_grpc.MarketDataStub(await self._channel(venue))
-            book = await stub.GetOrderBook(request, timeout=LIST_SECONDS_MAX)
-        except (NoAnswer, grpc.aio.AioRpcError):
-            return None
-        levels = book.asks if is_buy else book.bids
-        return Decimal(levels[0].price) if levels and book.state in GOOD_BOOKS else None
+        best = (await self._prices.of([(venue, symbol)]))[venue, symbol]
+        return best.ask if is_buy else best.bid
 
     async def free_balance(self, venue: str, account: str, asset: str) -> Decimal | None:
         """What is free of an asset, as the venue has reported; None if that is not known."""
@@ -186,27 +153,19 @@ class VenueProcesses:
         try:
             async with self._calling(venue) as stub:
                 answer: trade_flow_pb2.ListBalancesResponse = await whole_list(
-                    stub.ListBalances, request, timeout=LIST_SECONDS_MAX
+                    stub.ListBalances, request, timeout=ANSWER_SECONDS_MAX
                 )
         except (NoAnswer, CallRefused):
             return None
         found = [Decimal(one.free) for one in answer.balances if one.asset == asset]
         return found[0] if found else None
 
-    async def _list(self, venue: str) -> dict[str, bytes]:
-        channel = await self._channel(venue)
-        stub = market_data_pb2_grpc.MarketDataStub(channel)
-        request = market_data_pb2.ListInstrumentsRequest(venue=venue, page_size=PAGE_SIZE)
-        answer = await whole_list(stub.ListInstruments, request, timeout=LIST_SECONDS_MAX)
-        found = {one.symbol: one.SerializeToString() for one in answer.instruments}
-        if found:
-            self._listed_ns[venue] = self._clock.monotonic_ns()
-        self._instruments[venue] = found
-        return found
-
     @asynccontextmanager
     async def _calling(self, venue: str) -> "AsyncIterator[TradeFlowAsyncStub]":
-        channel = await self._channel(venue)
+        try:
+            channel = await self._channels.channel(venue, FIND_SECONDS_MAX)
+        except UnknownService as error:
+            raise NoAnswer(error.message) from None
         try:
             yield trade_flow_pb2_grpc.TradeFlowStub(channel)
         except grpc.aio.AioRpcError as error:
@@ -214,15 +173,6 @@ class VenueProcesses:
             if reason:
                 raise CallRefused(reason, text) from None
             raise NoAnswer(f"{error.code().name}: {text}") from None
-
-    async def _channel(self, venue: str) -> grpc.aio.Channel:
-        try:
-            async with asyncio.timeout(FIND_SECONDS_MAX):
-                while venue not in self._instances:
-                    await self._changed.wait()
-        except TimeoutError:
-            raise NoAnswer(f"no process of the venue {venue} is registered") from None
-        return await self._channels.to(venue, self._instances[venue])
 
 
 def order_id(approved: signed_pb2.ApprovedOrder) -> str:

@@ -19,6 +19,7 @@ from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
+from kit.base.directory import VENUE
 from kit.base.errors import ProcessDraining
 from kit.base.migration import when_migrated
 from kit.base.redis_commands import refuse_cluster
@@ -27,8 +28,11 @@ from kit.base.settings import MeshSettings
 from kit.events.redis_events import RedisEvents
 from kit.events.relay import EventRelay
 from kit.events.settings import EventsSettings
+from kit.marketdata.clients.best_prices import BestPriceClient
 
 SERVICE = "ledger"
+PRICE_SECONDS_MAX = 2.0
+"""How long the price of an instrument is waited for."""
 STREAMS = (event_pb2.EVENT_STREAM_EXECUTIONS, event_pb2.EVENT_STREAM_LEDGER)
 
 
@@ -47,7 +51,9 @@ async def run(settings: LedgerSettings, events: EventsSettings, mesh: MeshSettin
     degraded_reasons = DegradedReasons(runtime.meter)
     database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
     booker = Booker(database, PostgresStore(), EventPostings(settings.cost_method), clock)
-    queries, prices = PostgresQueries(database), MarketPrices(runtime.directory, clock)
+    best_prices = BestPriceClient(runtime.channels(VENUE), PRICE_SECONDS_MAX, clock)
+    prices = MarketPrices(best_prices, clock)
+    queries = PostgresQueries(database)
     feed = GroupFeed(queries, settings.readers_max)
     redis = RedisEvents(mesh.redis_login_url, runtime.store_metrics)
     relay = EventRelay(database, redis, STREAMS, events.redis_entries_max, degraded_reasons, clock)
@@ -66,12 +72,11 @@ async def run(settings: LedgerSettings, events: EventsSettings, mesh: MeshSettin
 
     intakes = AccountIntakes(runtime.directory, intake, clock)
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
-    runtime.run_task("venues", prices.run)
     runtime.run_task("booker", booker.run)
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_task("intakes", after_migration(intakes.run))
     runtime.when_draining(lambda: feed.end(ProcessDraining("the ledger is stopping")))
-    for finish in (database.close, redis.close, prices.close):
+    for finish in (database.close, redis.close):
         runtime.at_end(finish)
     await runtime.run()

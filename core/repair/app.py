@@ -21,6 +21,7 @@ from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
+from kit.base.directory import VENUE
 from kit.base.errors import ProcessDraining
 from kit.base.migration import when_migrated
 from kit.base.redis_commands import refuse_cluster
@@ -45,7 +46,7 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
     degraded_reasons, metrics = DegradedReasons(runtime.meter), RepairMetrics(runtime.meter)
     database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
     streams = RedisStreams(mesh.redis_login_url, runtime.store_metrics)
-    venues = VenueClients(runtime.directory, mesh.registry)
+    venues = VenueClients(runtime.channels(VENUE), mesh.registry)
     record, store = RecordReader(database), HoleStore(database)
     publisher = RepairPublisher(streams, clock)
     context = RepairContext(
@@ -60,7 +61,6 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
 
     runtime.serve(repair_pb2.DESCRIPTOR, "Repair", RepairServicer(store, record, jobs, watchers))
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
-    runtime.run_task("venues", venues.run)
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     tasks = {
         "finder": finder.run,

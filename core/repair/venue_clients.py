@@ -7,13 +7,12 @@ from decimal import Decimal, InvalidOperation
 import grpc
 from venuemesh.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
-from venuemesh.registry.v1 import registry_pb2
 
 from core.repair.record_reader import MinuteCandle
 from core.repair.trade_merge import ExactTrade
 from kit.base import errors, rpc, telemetry
-from kit.base.directory import REGISTRY, VENUE, ServiceDirectory
-from kit.base.errors import RateLimited, UnknownVenue
+from kit.base.directory import REGISTRY
+from kit.base.errors import RateLimited, UnknownService, UnknownVenue
 from kit.base.service_channels import ServiceChannels
 
 CALL_SECONDS_MAX = 60.0
@@ -53,24 +52,17 @@ class PermanentVenueError(Exception):
 class VenueClients:
     """The venue processes of the mesh. Calls raise RetryableVenueError and PermanentVenueError."""
 
-    def __init__(self, directory: ServiceDirectory, registry: str) -> None:
-        self._directory = directory
+    def __init__(self, channels: ServiceChannels, registry: str) -> None:
+        self._channels = channels
         self._registry = rpc.channel(registry, service_id=REGISTRY)
         self._catalog = catalog_pb2_grpc.CatalogStub(self._registry)
-        self._instances: dict[str, registry_pb2.ServiceInstance] = {}
-        self._channels = ServiceChannels()
         self._features: dict[str, Features] = {}
         self.call_counts: dict[str, int] = {}
         """Calls so far, by venue."""
 
-    async def run(self) -> None:
-        """Follow the registry. Runs forever."""
-        async for services in self._directory.watch(VENUE):
-            self._instances = {service.instance.name: service.instance for service in services}
-
     def runs(self, venue: str) -> bool:
         """Return whether a process of the venue is registered."""
-        return venue in self._instances
+        return bool(self._channels.instances(venue))
 
     async def features(self, venue: str) -> Features:
         """Return what its connector declares. Raises RetryableVenueError without the catalog."""
@@ -124,15 +116,15 @@ class VenueClients:
             }
 
     async def close(self) -> None:
-        await self._channels.close()
         await self._registry.close()
 
     async def _stub(self, venue: str) -> "market_data_pb2_grpc.MarketDataAsyncStub":
-        instance = self._instances.get(venue)
-        if instance is None:
-            raise RetryableVenueError(f"{venue} does not run", AWAY_SECONDS)
+        try:
+            channel = await self._channels.channel(venue)
+        except UnknownService as error:
+            raise RetryableVenueError(error.message, AWAY_SECONDS) from error
         self.call_counts[venue] = self.call_counts.get(venue, 0) + 1
-        return market_data_pb2_grpc.MarketDataStub(await self._channels.to(venue, instance))
+        return market_data_pb2_grpc.MarketDataStub(channel)
 
 
 @contextmanager

@@ -44,6 +44,7 @@ from kit.base.clock import SystemClock
 from kit.base.directory import ServiceDirectory
 from kit.base.errors import SettingError
 from kit.base.rpc_metrics import RpcMetrics
+from kit.base.service_channels import ServiceChannels
 from kit.base.settings import MeshSettings
 from kit.base.settings import load as load_settings
 from kit.base.store_metrics import StoreMetrics
@@ -160,6 +161,13 @@ class Runtime:
     def at_end(self, finish: Callable[[], Awaitable[None]]) -> None:
         """Call this after the tasks have ended; the last one registered is called first."""
         self._finish.append(finish)
+
+    def channels(self, *kinds: str) -> ServiceChannels:
+        """Connections to the processes of these kinds, followed in the registry."""
+        channels = ServiceChannels(self.directory, *kinds)
+        self.run_task(f"follow {' '.join(kinds)}", channels.run)
+        self.at_end(channels.close)
+        return channels
 
     def report_epoch(self, epoch: Callable[[], int]) -> None:
         """Send the epoch of a venue to the registry."""

@@ -21,6 +21,7 @@ from kit.base import rpc
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.degradation import DegradedReasons
+from kit.base.service_channels import ServiceChannels
 from kit.base.telemetry import Meter
 from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 from kit.marketdata.delivery.subscription import PublishedBatch, Subscribers
@@ -170,7 +171,8 @@ class Bridge:
         self.meter = Meter("bridge")
         self.streams = RedisStreams(redis_url)
         self.subscribers = Subscribers(given.subscribers_max)
-        self.venues = VenueClients(FakeDirectory(**{VENUE: venue_address}), clock)
+        self.channels = ServiceChannels(FakeDirectory(**{VENUE: venue_address}), "venue")
+        self.venues = VenueClients(self.channels, clock)
         degraded_reasons = DegradedReasons(self.meter)
         self.tailer = StreamTailer(
             self.streams, self._publish, self._entries_lost, self.meter, degraded_reasons, clock
@@ -256,7 +258,7 @@ async def bridging(redis_url: str, venue: FakeVenue, **settings: int) -> AsyncIt
     await server.start()
     tasks = [
         asyncio.create_task(run())
-        for run in (bridge.tailer.run, bridge.venues.run, bridge.books.run)
+        for run in (bridge.tailer.run, bridge.channels.run, bridge.books.run)
     ]
     try:
         async with rpc.channel(f"127.0.0.1:{port}") as channel:
@@ -270,5 +272,5 @@ async def bridging(redis_url: str, venue: FakeVenue, **settings: int) -> AsyncIt
             with suppress(asyncio.CancelledError):
                 await task
         await venue_server.stop(None)
-        await bridge.venues.close()
+        await bridge.channels.close()
         await bridge.streams.close()

@@ -140,7 +140,9 @@ class Process:
         self.closer.when_approved = self.manual.when_approved = self.sender.approved
         self.closer.after_commit = self.manual.after_commit = wake
         self.changes.after_commit = wake
-        consumption = Consumption("inspector", STREAMS, handler.handle, wake)
+        consumption = Consumption(
+            "inspector", STREAMS, handler.handle, wake, prepare=handler.prepare
+        )
         consumer = EventConsumer(consumption, self.database, NoReader(), self.reasons, clock)
         tasks = (consumer.run, self.sender.run, self.closer.run)
         self.acting = ActingProcess(self.lease, self.sender.forget, tasks, self.reasons, clock)

@@ -13,6 +13,7 @@ from core.ledger.position_history import PositionHistory
 from core.ledger.profit import GROUPINGS, equities, profits
 from core.ledger.tests.executions import INVERSE, LINEAR, SPOT, VENUE, fill, random_events
 from kit.accounting.money import atoms_text
+from kit.marketdata.clients.best_prices import BestPrices
 
 PRICES = {
     InstrumentKey(VENUE, symbol): Decimal(price)
@@ -91,9 +92,10 @@ def test_the_middle_of_a_book_that_may_be_wrong_is_not_known():
         bids=[level(price="100.1")],
         asks=[level(price="100.2")],
     )
-    assert middle(book) == Decimal("100.15")
+    best = BestPrices(1, 2, book)
+    assert middle(best) == Decimal("100.15")
     book.state = market_data_pb2.BOOK_STATE_IN_DOUBT
-    assert middle(book) is None
+    assert middle(best) is None
     book.state = market_data_pb2.BOOK_STATE_PROVEN
     del book.asks[:]
-    assert middle(book) is None
+    assert middle(best) is None
