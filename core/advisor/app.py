@@ -13,6 +13,7 @@ from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
+from kit.base.directory import VENUE
 from kit.base.migration import when_migrated
 from kit.base.redis_commands import refuse_cluster
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
@@ -22,7 +23,8 @@ from kit.events.event_reader import EventReader
 from kit.events.redis_events import RedisEvents
 from kit.events.relay import EventRelay
 from kit.events.settings import EventsSettings
-from kit.marketdata.delivery.market_snapshots import MarketSnapshots
+from kit.marketdata.clients.best_prices import BestPriceClient
+from kit.marketdata.clients.listed_instruments import ListedInstruments
 
 SERVICE = "advisor"
 SIGNALS = event_pb2.EVENT_STREAM_SIGNALS
@@ -46,18 +48,23 @@ async def run(settings: AdvisorSettings, events: EventsSettings, mesh: MeshSetti
     entries_max = events.redis_entries_max
     relay = EventRelay(database, redis, (DECISIONS,), entries_max, degraded_reasons, clock)
 
-    markets = MarketSnapshots(runtime.directory, clock)
-    accounts = LedgerAccounts(runtime.channels(LEDGER), settings.ledger_interval_ms / 1000, clock)
-    collect = FactCollector(markets, accounts, clock).collect
+    venues, answer_seconds_max = runtime.channels(VENUE), settings.book_answer_max_ms / 1000
+    prices = BestPriceClient(venues, answer_seconds_max, clock)
+    instruments = ListedInstruments(venues, answer_seconds_max, clock)
+    interval_s = settings.ledger_interval_ms / 1000
+    accounts = LedgerAccounts(runtime.channels(LEDGER), interval_s, clock)
+    collect = FactCollector(prices, instruments, accounts, clock).collect
     metrics = AdvisorMetrics(runtime.meter)
     handler = SignalHandler(collect, rules, metrics, relay.wake, clock)
     reader = EventReader(database, redis, degraded_reasons, clock)
-    consumption = Consumption(SERVICE, (SIGNALS,), handler.handle, handler.committed)
+    consumption = Consumption(
+        SERVICE, (SIGNALS,), handler.handle, handler.committed, prepare=handler.prepare
+    )
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
 
     runtime.serve(advisor_pb2.DESCRIPTOR, "Advisor", AdvisorServicer(collect, rules))
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
-    runtime.run_task("venues", markets.run)
+    runtime.run_task("instruments", instruments.run)
     # The ledger has its rights when this process has.
     runtime.run_task("accounts", after_migration(accounts.run))
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))

@@ -23,6 +23,11 @@ from core.advisor.stages import (
 from kit.events.event_ids import event_id
 
 SOURCE = "advisor"
+CURSORS = {
+    types_pb2.CHANNEL_QUOTES: fact_ids.QUOTE_CURSOR,
+    types_pb2.CHANNEL_BOOK: fact_ids.BOOK_CURSOR,
+}
+"""Facts that are the position of an input in its channel."""
 
 if TYPE_CHECKING:
     Stage: TypeAlias = decisions_pb2.DecisionStage.ValueType
@@ -87,15 +92,14 @@ def decision_event(
         time_ns=max(signal.time_ns, now_ns),
         lifecycle_id=signal.lifecycle_id or signal.event_id,
         cause_ids=[signal.event_id],
-        config_hash=rules.config_hash,
+        config_hash=rules.config_hash(facts.rules_version),
         inputs=signal.inputs,
         decision_made=decide(Case.of(raised, facts, rules), measured),
     )
-    cursor = facts.cursor(fact_ids.QUOTE_CURSOR)
-    if cursor is not None:
-        event.inputs.add(
-            venue=raised.venue, channel=types_pb2.CHANNEL_QUOTES, cursor=cursor.message()
-        )
+    for channel, fact_id in CURSORS.items():
+        cursor = facts.cursor(fact_id)
+        if cursor is not None:
+            event.inputs.add(venue=raised.venue, channel=channel, cursor=cursor.message())
     return event
 
 

@@ -1,28 +1,38 @@
-"""Collects the facts about a signal from memory: nothing waits."""
+"""Collects the facts about signals: asks the venues, and takes what the ledger has said."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import decisions_pb2, signals_pb2
+from venuemesh.marketdata.v1 import market_data_pb2
 
 from core.advisor import facts as fact_ids
 from core.advisor.facts import Facts, instrument_facts
 from core.advisor.ledger_accounts import AccountsSnapshot, EquityKey, PositionKey
 from kit.accounting.amounts import plain
 from kit.base.clock import Clock
-from kit.marketdata.delivery.market_snapshots import InstrumentSnapshot, QuoteSnapshot
+from kit.base.cursor import Cursor
+from kit.marketdata.clients.best_prices import BestPrices, InstrumentKey
+from kit.marketdata.clients.listed_instruments import ListedInstrument
+
+STATE_PREFIX = "BOOK_STATE_"
 
 Fact = decisions_pb2.Fact
 
 
-class Markets(Protocol):
-    """The newest market data."""
+class Prices(Protocol):
+    """The best prices of now."""
 
-    def quote(self, venue: str, symbol: str) -> QuoteSnapshot | None:
-        """The best prices; None while they are not known."""
+    async def of(self, instruments: Iterable[InstrumentKey]) -> Mapping[InstrumentKey, BestPrices]:
+        """The best prices of each instrument, as far as they are known."""
 
-    def instrument(self, venue: str, symbol: str) -> InstrumentSnapshot | None:
+
+class Instruments(Protocol):
+    """What the venues list."""
+
+    async def find(self, venue: str, symbol: str) -> ListedInstrument | None:
         """The terms; None while they are not known."""
 
 
@@ -35,38 +45,63 @@ class Accounts(Protocol):
 class FactCollector:
     """Gives the facts as they are now."""
 
-    def __init__(self, markets: Markets, accounts: Accounts, clock: Clock) -> None:
-        self._markets = markets
+    def __init__(
+        self, prices: Prices, instruments: Instruments, accounts: Accounts, clock: Clock
+    ) -> None:
+        self._prices = prices
+        self._instruments = instruments
         self._accounts = accounts
         self._clock = clock
 
-    def collect(self, signal: signals_pb2.SignalRaised) -> Facts:
-        """What is known now. What is not known is left out."""
-        return Facts(self._facts(signal))
+    async def collect(self, signals: Collection[signals_pb2.SignalRaised]) -> Sequence[Facts]:
+        """What is known now, for each signal. What is not known is left out."""
+        wanted = {(signal.venue, signal.symbol) for signal in signals}
+        prices, instruments = await asyncio.gather(self._prices.of(wanted), self._find(wanted))
+        return [
+            Facts(self._facts(signal, prices[key], instruments[key]))
+            for signal in signals
+            for key in [(signal.venue, signal.symbol)]
+        ]
 
-    def _facts(self, signal: signals_pb2.SignalRaised) -> Iterator[Fact]:
+    async def _find(
+        self, wanted: Collection[InstrumentKey]
+    ) -> dict[InstrumentKey, ListedInstrument | None]:
+        found = await asyncio.gather(*(self._instruments.find(*one) for one in wanted))
+        return dict(zip(wanted, found, strict=True))
+
+    def _facts(
+        self,
+        signal: signals_pb2.SignalRaised,
+        best: BestPrices,
+        listed: ListedInstrument | None,
+    ) -> Iterator[Fact]:
         now_ns = self._clock.time_ns()
         yield Fact(fact_id=fact_ids.CLOCK_TIME, value=str(now_ns), unit="ns", time_ns=now_ns)
-        found = self._markets.instrument(signal.venue, signal.symbol)
-        instrument = types_pb2.Instrument() if found is None else found.instrument
-        quote = self._markets.quote(signal.venue, signal.symbol)
-        if quote is not None:
-            yield from quote_facts(quote, instrument.quote)
-        if found is None:
-            return
-        yield from instrument_facts(instrument, found.time_ns)
-        yield from _account_facts(signal, instrument, self._accounts.newest)
+        yield from price_facts(best, "" if listed is None else listed.instrument.quote)
+        if listed is not None:
+            yield from instrument_facts(*listed)
+            yield from _account_facts(signal, listed.instrument, self._accounts.newest)
 
 
-def quote_facts(quote: QuoteSnapshot, unit: str) -> Iterator[Fact]:
-    time_ns = quote.confirmed_time_ns
-    for fact_id, price in ((fact_ids.BID_PRICE, quote.bid), (fact_ids.ASK_PRICE, quote.ask)):
-        yield Fact(fact_id=fact_id, value=plain(price), unit=unit, time_ns=time_ns)
-    changed_ns = quote.changed_time_ns
-    changed = str(changed_ns)
-    fact_id = fact_ids.QUOTE_CHANGED_TIME
-    yield Fact(fact_id=fact_id, value=changed, unit="ns", time_ns=changed_ns)
-    yield Fact(fact_id=fact_ids.QUOTE_CURSOR, value=str(quote.cursor), time_ns=changed_ns)
+def price_facts(best: BestPrices, unit: str) -> Iterator[Fact]:
+    """The facts of a book. It was so when it was asked for, or later."""
+    asked_ns = best.asked_time_ns
+    yield Fact(fact_id=fact_ids.BOOK_ASKED_TIME, value=str(asked_ns), unit="ns", time_ns=asked_ns)
+    if not best.answered_time_ns:
+        return
+    answered_ns, changed_ns = best.answered_time_ns, best.book.venue_time_ns
+    cursor = str(Cursor.of(best.book.cursor))
+    state = market_data_pb2.BookState.Name(best.book.state).removeprefix(STATE_PREFIX).lower()
+    for fact_id, value, of, time_ns in (
+        (fact_ids.BOOK_ANSWERED_TIME, str(answered_ns), "ns", answered_ns),
+        (fact_ids.BOOK_STATE, state, "", asked_ns),
+        (fact_ids.BOOK_CURSOR, cursor, "", asked_ns),
+        (fact_ids.BOOK_VENUE_TIME, str(changed_ns) if changed_ns else "", "ns", changed_ns),
+        (fact_ids.BID_PRICE, "" if best.bid is None else plain(best.bid), unit, asked_ns),
+        (fact_ids.ASK_PRICE, "" if best.ask is None else plain(best.ask), unit, asked_ns),
+    ):
+        if value:
+            yield Fact(fact_id=fact_id, value=value, unit=of, time_ns=time_ns)
 
 
 def _account_facts(

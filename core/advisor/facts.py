@@ -16,10 +16,20 @@ CLOCK_TIME = "clock.time"
 """When the decision was made, ns."""
 BID_PRICE = "quote.bid_price"
 ASK_PRICE = "quote.ask_price"
+BOOK_ASKED_TIME = "book.asked_time"
+"""When the venue process was asked for the book, ns. The best prices are those of this time or
+later."""
+BOOK_ANSWERED_TIME = "book.answered_time"
+"""When the answer came, ns."""
+BOOK_STATE = "book.state"
+BOOK_VENUE_TIME = "book.venue_time"
+"""When the book has last changed, ns, by the venue."""
+BOOK_CURSOR = "book.cursor"
 QUOTE_CHANGED_TIME = "quote.changed_time"
-"""When the best prices have last changed, ns. The time of the prices themselves is when the venue
-has last confirmed them."""
+"""In decisions by version 1 of the rules: when the best prices had last changed, ns. The time of
+the prices themselves is when the venue process had last confirmed them."""
 QUOTE_CURSOR = "quote.cursor"
+"""In decisions by version 1 of the rules: the batch of the best prices."""
 PRICE_TICK = "instrument.price_tick"
 SIZE_STEP = "instrument.size_step"
 SIZE_MIN = "instrument.size_min"
@@ -67,6 +77,11 @@ class Facts:
                 contradicted.add(fact.fact_id)
         for fact_id in contradicted:
             del self._known[fact_id]
+
+    @property
+    def rules_version(self) -> int:
+        """The version of the rules for which they were collected: 1 if no book was asked for."""
+        return 2 if self.text(BOOK_ASKED_TIME) else 1
 
     def text(self, fact_id: str) -> str:
         """The value; "" if it is not known."""

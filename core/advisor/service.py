@@ -24,8 +24,11 @@ class AdvisorServicer(advisor_pb2_grpc.AdvisorServicer):
     async def Decide(
         self, request: advisor_pb2.DecideRequest, context: Context
     ) -> advisor_pb2.DecideResponse:
-        facts = Facts(request.facts) if request.facts else self._collect(request.signal)
+        if request.facts:
+            facts = Facts(request.facts)
+        else:
+            (facts,) = await self._collect([request.signal])
         case = Case.of(request.signal, facts, self._rules)
         return advisor_pb2.DecideResponse(
-            decision=decide(case), config_hash=self._rules.config_hash
+            decision=decide(case), config_hash=self._rules.config_hash(facts.rules_version)
         )

@@ -8,8 +8,8 @@ import msgspec
 from core.advisor.amounts import amount_of
 from kit.base.errors import SettingError
 
-RULES_VERSION = 1
-"""Grows with each change after which the same signal, facts and settings make another decision."""
+NOT_IN_VERSION_1 = ("book_answer_max_ms",)
+"""Settings that version 1 of the rules did not have."""
 
 
 class DecisionRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,12 +26,15 @@ class DecisionRules(msgspec.Struct, frozen=True, kw_only=True):
     conviction_min: float
     spread_max: Decimal
     reward_risk_min: Decimal
+    book_answer_max_ms: int
 
-    @property
-    def config_hash(self) -> bytes:
-        """SHA-256 of them and of the version of the rules."""
-        content = msgspec.json.encode([RULES_VERSION, self])
-        return hashlib.sha256(content).digest()
+    def config_hash(self, version: int) -> bytes:
+        """SHA-256 of them and of the version of the rules, which grows with each change after
+        which the same signal, facts and settings would make another decision."""
+        values = msgspec.structs.asdict(self)
+        if version == 1:
+            values = {name: values[name] for name in values if name not in NOT_IN_VERSION_1}
+        return hashlib.sha256(msgspec.json.encode([version, values])).digest()
 
 
 class AdvisorSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,10 +44,14 @@ class AdvisorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """gRPC port, of Advisor and Admin."""
     ledger_interval_ms: int = 1_000
     """How often equity and positions are read from the ledger."""
+    book_answer_max_ms: int = 500
+    """How long the venue processes are waited for, which are asked for order books and instruments
+    when a signal comes. An entry is blocked afterwards."""
     quote_age_max_ms: int = 2_000
-    """Longest time since the venue has last confirmed the best prices that an entry rests on."""
+    """Longest time since the order book was asked for whose best prices an entry rests on."""
     quote_unchanged_max_s: int = 60
-    """Longest time without a change of the best prices that an entry rests on."""
+    """Longest time, by the venue, without a change of an order book that is not proven, for an
+    entry."""
     equity_age_max_s: int = 30
     """Longest time since the equity was read that the size of an entry is computed from."""
     bar_coverage_min: float = 0.9
@@ -69,6 +76,7 @@ class AdvisorSettings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for key in (
             "ledger_interval_ms",
+            "book_answer_max_ms",
             "quote_age_max_ms",
             "quote_unchanged_max_s",
             "equity_age_max_s",

@@ -1,6 +1,6 @@
-"""Decides on the signals of a transaction, and stores the decisions in it."""
+"""Decides on signals, and stores the decisions in the transaction that reads them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from venuemesh.events.v1 import event_pb2, signals_pb2
@@ -19,9 +19,11 @@ DECISIONS: EventStream = event_pb2.EVENT_STREAM_DECISIONS
 
 
 class CollectFacts(Protocol):
-    """Gives the facts about a signal."""
+    """Gives the facts about each signal."""
 
-    def __call__(self, signal: signals_pb2.SignalRaised, /) -> Facts: ...
+    async def __call__(
+        self, signals: Collection[signals_pb2.SignalRaised], /
+    ) -> Sequence[Facts]: ...
 
 
 class SignalHandler:
@@ -41,20 +43,20 @@ class SignalHandler:
         self._wake_relay = wake_relay
         self._clock = clock
         self._made: list[event_pb2.Event] = []
-        """In the transaction that runs."""
+        """For the next transaction, or the one that runs."""
+
+    async def prepare(self, events: Sequence[LoggedEvent]) -> None:
+        """Ask for the facts of each signal, and decide on it."""
+        read = [event.event() for event in events]
+        signals = [event for event in read if event.HasField("signal_raised")]
+        facts = await self._collect([signal.signal_raised for signal in signals])
+        self._made = [
+            decision_event(signal, known, self._rules, self._metrics.stage)
+            for signal, known in zip(signals, facts, strict=True)
+        ]
 
     async def handle(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
-        """Decide on each signal that has no decision yet."""
-        self._made = [
-            decision_event(
-                signal,
-                self._collect(signal.signal_raised),
-                self._rules,
-                self._metrics.stage,
-            )
-            for signal in (event.event() for event in events)
-            if signal.HasField("signal_raised")
-        ]
+        """Store the decision on each signal that has none yet."""
         # Positions that were restored without the decisions, or the other way round.
         stored = await event_log.stored(connection, [one.event_id for one in self._made])
         self._made = [one for one in self._made if one.event_id not in stored]

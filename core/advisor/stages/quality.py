@@ -1,10 +1,10 @@
 """Stage 2: whether what is known is good enough to decide.
 
-The score is the sum of three parts, each from 0 to 1: how young the confirmation of the best prices
-is, how much of the bar is without a gap, and how soon after the bar the decision is made.
+The score is the sum of three parts, each from 0 to 1: how lately the best prices were asked for,
+how much of the bar is without a gap, and how soon after the bar the decision is made.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from venuemesh.events.v1 import checks_pb2
@@ -18,11 +18,11 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 QUOTE_AGE_WEIGHT = 0.4
 BAR_COVERAGE_WEIGHT = 0.4
 BAR_DELAY_WEIGHT = 0.2
+PROVEN, UNPROVEN = "proven", "unproven"
+"""States of an exact book."""
 
 PRICES = (fact_ids.BID_PRICE, fact_ids.ASK_PRICE)
 NEEDED_AMOUNTS = (
-    *PRICES,
-    fact_ids.QUOTE_CHANGED_TIME,
     fact_ids.PRICE_TICK,
     fact_ids.SIZE_STEP,
     fact_ids.SIZE_MIN,
@@ -55,8 +55,8 @@ def quality_score(case: Case) -> float:
 
 
 def quote_age(case: Case) -> int | None:
-    """Time since the older of the two best prices was confirmed, ns."""
-    ages = _quote_ages(case)
+    """Time since the older of the two best prices was known to be true, ns."""
+    ages = _ages(case, PRICES)
     return max(ages) if len(ages) == len(PRICES) else None
 
 
@@ -79,15 +79,18 @@ def _left(age_ns: int | None, most_ns: int) -> float:
     return 0.0 if age_ns is None else 1.0 - min(max(age_ns / most_ns, 0.0), 1.0)
 
 
-def _quote_ages(case: Case) -> list[int]:
-    """The ages of the best prices that are known."""
-    ages = (case.age_ns(fact_id) for fact_id in PRICES)
+def _ages(case: Case, wanted: Iterable[str]) -> list[int]:
+    """The ages of those of these facts that are known."""
+    ages = (case.age_ns(fact_id) for fact_id in wanted)
     return [age for age in ages if age is not None]
 
 
 def _unknown(case: Case) -> Iterator[checks_pb2.Check]:
     """A check for each fact that is needed and not known."""
-    wanted = list(NEEDED_AMOUNTS)
+    wanted = [*PRICES]
+    if case.facts.rules_version == 1:
+        wanted.append(fact_ids.QUOTE_CHANGED_TIME)
+    wanted += NEEDED_AMOUNTS
     if case.signal.request.risk_fraction:
         wanted.append(fact_ids.EQUITY)
     missing = [one for one in wanted if case.facts.amount(one) is None]
@@ -98,18 +101,17 @@ def _unknown(case: Case) -> Iterator[checks_pb2.Check]:
 
 def _current(case: Case) -> Iterator[checks_pb2.Check]:
     rules = case.rules
+    if case.facts.rules_version > 1:
+        yield from _answer(case)
     age_ns = quote_age(case)
     age_ms = None if age_ns is None else age_ns // NS_PER_MS
     most = rules.quote_age_max_ms
     yield case.check("quote_age", age_ms is not None and age_ms <= most, age_ms, most, "ms")
-    # A confirmation of the future says that the clocks differ.
-    ahead_ms = None if age_ms is None else max(0, -min(_quote_ages(case)) // NS_PER_MS)
+    # A time of the future says that the clocks differ.
+    ages = _ages(case, (*PRICES, fact_ids.BOOK_VENUE_TIME))
+    ahead_ms = None if age_ms is None else max(0, -min(ages) // NS_PER_MS)
     yield case.check("quote_ahead", ahead_ms is not None and ahead_ms <= most, ahead_ms, most, "ms")
-    unchanged_s = _seconds_since(case, case.facts.whole(fact_ids.QUOTE_CHANGED_TIME))
-    most = rules.quote_unchanged_max_s
-    yield case.check(
-        "quote_unchanged", unchanged_s is not None and unchanged_s <= most, unchanged_s, most, "s"
-    )
+    yield _unchanged(case)
     bid, ask = case.bid, case.ask
     is_open = bid is not None and ask is not None and bid < ask
     yield case.check("quote_crossed", is_open, f"{bid} {ask}", "bid below ask")
@@ -121,6 +123,33 @@ def _current(case: Case) -> Iterator[checks_pb2.Check]:
         yield case.check("equity_age", read_s is not None and read_s <= most, read_s, most, "s")
     status = case.facts.text(fact_ids.STATUS)
     yield case.check(fact_ids.STATUS, status == "trading", status, "trading")
+
+
+def _answer(case: Case) -> Iterator[checks_pb2.Check]:
+    """Whether the venue process has answered in time, from a book that is exact."""
+    asked_ns = case.facts.whole(fact_ids.BOOK_ASKED_TIME)
+    answered_ns = case.facts.whole(fact_ids.BOOK_ANSWERED_TIME)
+    took_ms = None
+    if asked_ns is not None and answered_ns is not None:
+        took_ms = (answered_ns - asked_ns) // NS_PER_MS
+    most = case.rules.book_answer_max_ms
+    yield case.check(
+        "book_answer", took_ms is not None and 0 <= took_ms <= most, took_ms, most, "ms"
+    )
+    state = case.facts.text(fact_ids.BOOK_STATE)
+    yield case.check("book_state", state in (PROVEN, UNPROVEN), state, f"{PROVEN} or {UNPROVEN}")
+
+
+def _unchanged(case: Case) -> checks_pb2.Check:
+    """Whether the best prices have changed of late, if a change could be missed unnoticed."""
+    is_asked = case.facts.rules_version > 1
+    fact_id = fact_ids.BOOK_VENUE_TIME if is_asked else fact_ids.QUOTE_CHANGED_TIME
+    unchanged_s = _seconds_since(case, case.facts.whole(fact_id))
+    if is_asked and case.facts.text(fact_ids.BOOK_STATE) == PROVEN:
+        return case.check("quote_unchanged", True, unchanged_s, "any, the book is proven", "s")
+    most = case.rules.quote_unchanged_max_s
+    within = unchanged_s is not None and unchanged_s <= most
+    return case.check("quote_unchanged", within, unchanged_s, most, "s")
 
 
 def _seconds_since(case: Case, time_ns: int | None) -> int | None:

@@ -8,12 +8,13 @@ from core.advisor import facts as fact_ids
 from core.advisor.case import Case
 from core.advisor.facts import Fact, Facts, instrument_facts
 from core.advisor.settings import AdvisorSettings
-from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.events.event_ids import event_id
 
 NOW_NS = 1_700_000_060_500_000_000
 BAR_END_NS = 1_700_000_060_000_000_000
 MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
+ANSWER_NS = 2 * NANOSECONDS_PER_MILLISECOND
 RULES = AdvisorSettings().rules()
 OPEN = signals_pb2.POSITION_ACTION_OPEN
 CLOSE = signals_pb2.POSITION_ACTION_CLOSE
@@ -99,8 +100,11 @@ def values(instrument=SPOT, **changes) -> dict[str, Fact]:
         (fact_ids.CLOCK_TIME, str(NOW_NS), "ns"),
         (fact_ids.BID_PRICE, "60000", instrument.quote),
         (fact_ids.ASK_PRICE, "60010", instrument.quote),
-        (fact_ids.QUOTE_CHANGED_TIME, str(NOW_NS), "ns"),
-        (fact_ids.QUOTE_CURSOR, "1700000000000-7", ""),
+        (fact_ids.BOOK_ASKED_TIME, str(NOW_NS - ANSWER_NS), "ns"),
+        (fact_ids.BOOK_ANSWERED_TIME, str(NOW_NS), "ns"),
+        (fact_ids.BOOK_STATE, "proven", ""),
+        (fact_ids.BOOK_VENUE_TIME, str(NOW_NS), "ns"),
+        (fact_ids.BOOK_CURSOR, "1700000000000-7", ""),
         (fact_ids.EQUITY, "100000", instrument.settlement_asset or instrument.quote),
     ):
         known[fact_id] = Fact(fact_id=fact_id, value=value, unit=unit, time_ns=NOW_NS)

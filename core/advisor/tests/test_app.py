@@ -70,12 +70,12 @@ async def test_a_dry_run_decides_and_stores_nothing(process, rig):
         stub = advisor_pb2_grpc.AdvisorStub(channel)
         answer = await stub.Decide(request, wait_for_ready=True, timeout=30)
         assert answer.decision == decide(case())
-        assert answer.config_hash == RULES.config_hash
+        assert answer.config_hash == RULES.config_hash(2)
         # What the process knows itself: the time.
         request = advisor_pb2.DecideRequest(signal=signal(expires_time_ns=2**62))
         answer = await stub.Decide(request)
     assert answer.decision.outcome == decisions_pb2.DECISION_OUTCOME_BLOCKED
-    assert [fact.fact_id for fact in answer.decision.facts] == ["clock.time"]
+    assert [fact.fact_id for fact in answer.decision.facts] == ["clock.time", "book.asked_time"]
     assert await rig.stored(DECISIONS) == []
 
 

@@ -1,5 +1,9 @@
 """What becomes of a signal as a whole."""
 
+import base64
+import json
+from pathlib import Path
+
 import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, decisions_pb2, event_pb2
@@ -124,9 +128,10 @@ def test_the_same_inputs_make_the_same_bytes():
     assert made.time_ns == NOW_NS
     assert made.cause_ids == [signal_event().event_id]
     assert made.lifecycle_id == signal_event().event_id
-    assert made.config_hash == RULES.config_hash
+    assert made.config_hash == RULES.config_hash(2)
     assert [one.venue for one in made.inputs] == ["binance", "binance"]
     assert made.inputs[1].cursor.sequence == 7
+    assert made.inputs[1].channel == types_pb2.CHANNEL_BOOK
 
 
 @pytest.mark.parametrize("action", [OPEN, CLOSE, REDUCE, FLIP])
@@ -141,6 +146,19 @@ def test_a_stored_decision_is_made_again_from_its_stored_facts(action, changes):
     assert made.SerializeToString(deterministic=True) == stored
 
 
+EARLIER = json.loads(Path(__file__).with_name("earlier_decisions.json").read_text())
+"""Decisions by version 1 of the rules, which followed quotes, as they were stored."""
+
+
+@pytest.mark.parametrize("earlier", EARLIER, ids=[one["name"] for one in EARLIER])
+def test_a_decision_of_an_earlier_version_is_made_again_from_its_stored_facts(earlier):
+    signal = event_pb2.Event.FromString(base64.b64decode(earlier["signal"]))
+    stored = base64.b64decode(earlier["decision"])
+    known = Facts(event_pb2.Event.FromString(stored).decision_made.facts)
+    made = decision_event(signal, known, RULES)
+    assert made.SerializeToString(deterministic=True) == stored
+
+
 def test_other_settings_are_told_by_their_hash():
-    assert AdvisorSettings(spread_max="0.005").rules().config_hash != RULES.config_hash
-    assert AdvisorSettings(port=1).rules().config_hash == RULES.config_hash
+    assert AdvisorSettings(spread_max="0.005").rules().config_hash(2) != RULES.config_hash(2)
+    assert AdvisorSettings(port=1).rules().config_hash(2) == RULES.config_hash(2)

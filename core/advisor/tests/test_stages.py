@@ -17,6 +17,7 @@ from core.advisor.order_terms import order_terms
 from core.advisor.settings import AdvisorSettings
 from core.advisor.stages import conviction, quality, rules
 from core.advisor.tests.examples import (
+    ANSWER_NS,
     BAR_END_NS,
     CLOSE,
     INVERSE,
@@ -32,7 +33,7 @@ from core.advisor.tests.examples import (
     values,
 )
 from kit.accounting.amounts import product
-from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.base.errors import SettingError
 
 BLOCKED = checks_pb2.CHECK_RESULT_BLOCKED
@@ -47,7 +48,9 @@ BLOCKING = {
     "quote_crossed": (signal(), {"quote__ask_price": "59999.99"}),
     "quote.bid_price": (signal(), {"quote__bid_price": "NaN"}),
     "quote.ask_price": (signal(), {"quote__ask_price": None}),
-    "quote_unchanged": (signal(), {"quote__changed_time": OLD_NS}),
+    "quote_unchanged": (signal(), {"book__state": "unproven", "book__venue_time": OLD_NS}),
+    "book_state": (signal(), {"book__state": "in_doubt"}),
+    "book_answer": (signal(), {"book__answered_time": None}),
     "bar_coverage": (signal(bar_fields={"covered_ns": MINUTE_NS // 2}), {}),
     "instrument.price_tick": (signal(), {"instrument__price_tick": None}),
     "instrument.size_step": (signal(), {"instrument__size_step": None}),
@@ -81,13 +84,38 @@ def test_a_value_beyond_its_limit_blocks_an_entry_and_is_noted_for_a_reduction(c
     assert BLOCKED not in results(decision).values()
 
 
-def test_prices_must_be_confirmed_of_late():
+def test_prices_must_be_asked_for_of_late():
     for seconds, check in ((2, ""), (3, "quote_age"), (-2, ""), (-3, "quote_ahead")):
         known = values()
         known[fact_ids.BID_PRICE].time_ns = NOW_NS - seconds * NANOSECONDS_PER_SECOND
         found = results(decide(case(known=Facts(known.values()))))
-        blocked = [name for name, result in found.items() if result == BLOCKED]
-        assert blocked == ([check] if check else [])
+        names = [name for name, result in found.items() if result == BLOCKED]
+        assert names == ([check] if check else [])
+
+
+def blocked(**changes) -> list[str]:
+    found = results(decide(case(known=facts(**changes))))
+    return [name for name, result in found.items() if result == BLOCKED]
+
+
+def test_an_exact_book_that_has_not_changed_is_not_old_and_one_without_proof_is():
+    assert blocked(book__venue_time=OLD_NS) == []
+    assert blocked(book__venue_time=None) == []
+    assert blocked(book__state="unproven") == []
+    for old in (OLD_NS, None):
+        unproven = blocked(book__state="unproven", book__venue_time=old)
+        assert unproven == ["quote_unchanged"]
+
+
+@pytest.mark.parametrize("state", ["in_doubt", "empty", "unspecified", "", "PROVEN", None])
+def test_a_book_that_may_be_wrong_blocks(state):
+    assert "book_state" in blocked(book__state=state)
+
+
+@pytest.mark.parametrize(("took_ms", "is_blocked"), [(0, 0), (500, 0), (501, 1), (-1, 1)])
+def test_an_answer_must_come_in_time(took_ms, is_blocked):
+    answered = NOW_NS - ANSWER_NS + took_ms * NANOSECONDS_PER_MILLISECOND
+    assert ("book_answer" in blocked(book__answered_time=str(answered))) == is_blocked
 
 
 def test_a_fact_that_contradicts_another_one_is_not_known():
@@ -204,6 +232,7 @@ def test_a_request_that_is_no_amount_blocks(field, text):
         ("spread_max", "0"),
         ("reward_risk_min", ""),
         ("quote_age_max_ms", 0),
+        ("book_answer_max_ms", 0),
         ("bar_coverage_min", 1.5),
         ("bar_coverage_min", float("nan")),
         ("rules_score_min", -2.0),

@@ -1,4 +1,4 @@
-"""The advisor in a running mesh: it knows the market, and is reached through the gateway."""
+"""The advisor in a running mesh: it asks the venues, and is reached through the gateway."""
 
 import time
 
@@ -43,7 +43,7 @@ def decided(mesh: Mesh, raised: dict[str, object]) -> dict[str, object]:
 
 
 def test_it_knows_prices_terms_and_positions_of_the_mesh(simulated: Mesh):
-    wanted = {"quote.ask_price", "quote.cursor", "instrument.price_tick", "position.size"}
+    wanted = {"quote.ask_price", "book.cursor", "instrument.price_tick", "position.size"}
 
     def known() -> dict[str, str]:
         return {one["fact_id"]: one["value"] for one in decided(simulated, signal())["facts"]}

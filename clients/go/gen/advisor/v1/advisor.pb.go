@@ -31,7 +31,7 @@ type DecideRequest struct {
 	// The signal.
 	Signal *v1.SignalRaised `protobuf:"bytes,1,opt,name=signal,proto3" json:"signal,omitempty"`
 	// What is known, for example the facts of a stored decision, to make it again. A fact that is
-	// missing is not known. Empty: what the process knows now.
+	// missing is not known. Empty: the process asks for them, as for a signal that was raised.
 	Facts         []*v1.Fact `protobuf:"bytes,2,rep,name=facts,proto3" json:"facts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -230,7 +230,8 @@ type Fact struct {
 	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	// Its unit. Empty for a word.
 	Unit string `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
-	// When it was true, ns since the Unix epoch.
+	// When it was true, ns since the Unix epoch. Of best prices: when the order book was asked for;
+	// they are those of this time or later.
 	TimeNs        int64 `protobuf:"fixed64,4,opt,name=time_ns,json=timeNs,proto3" json:"time_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
