@@ -5,7 +5,8 @@ from enum import Enum
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.base.cursor import START, Cursor
-from kit.base.numbers import NumberError, most, parse_column, rescale
+from kit.base.number_columns import most, parse_column, rescale
+from kit.base.numbers import NumberError
 from kit.marketdata.book.levels import BookSide
 from kit.marketdata.book.local_book import LocalBook, LocalBookUpdate
 from kit.marketdata.delivery.conflated_state import BookTop

@@ -17,7 +17,7 @@ from venuemesh.common.v1 import types_pb2
 from core.history.time_spans import Span
 from kit.base.cursor import Channel
 from kit.base.database import Connection
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.storage.archive.codec import unpack_book
 
 END_OF_TIME_NS = 2**63 - 1

@@ -20,7 +20,7 @@ from core.history.list_store import instrument_id
 from core.history.time_spans import Span, TimeSpanSet
 from kit.base.cursor import Channel, StreamKey
 from kit.base.database import Connection, Database
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 
 DAY_NS = 86_400 * 10**9
 DAYS_MAX = 10_000

@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 
 Span = tuple[int, int]
 """Start (inclusive) and end (exclusive), ns since the Unix epoch."""

@@ -14,7 +14,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 from core.recorder.column_buffer import InstrumentIds
 from core.recorder.table_writes import PythonRows, days_of
 from kit.base.cursor import Cursor, StreamKey
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive import codec

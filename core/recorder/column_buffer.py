@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 
 LARGE_BATCH_ROWS = 64
 """From this length on NumPy is faster than lists."""

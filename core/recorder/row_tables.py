@@ -12,7 +12,7 @@ from core.recorder.binary_copy import CopyField, IntegerField, NullableField, Nu
 from core.recorder.column_buffer import ColumnBuffer, InstrumentIds, VenueInstrumentScale
 from core.recorder.table_writes import BinaryCopyRows, days_of
 from kit.base.cursor import Channel
-from kit.base.numbers import IntColumn, Places
+from kit.base.number_columns import IntColumn, Places
 from kit.marketdata.model.channels import TABLES, ChannelSchema
 from kit.marketdata.model.columns import Column, ColumnKind
 

@@ -9,7 +9,7 @@ import psycopg
 
 from core.recorder.binary_copy import Buffer
 from kit.base.database import Connection
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 
 Copy = psycopg.AsyncCopy
 

@@ -11,7 +11,7 @@ from typing import overload
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.simulator.history import HOUR_NS, MINUTE_NS, Candle
 from kit.simulator.market_events import Instrument
 from kit.simulator.price import PriceProcess

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from ops.data_files import file_layouts
 from ops.data_files.file_layouts import FileLayout, FileRowKind
 from ops.errors import OperationsError

@@ -15,7 +15,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.csv as csv
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from ops.data_files import import_statements
 from ops.data_files.exporter import as_text
 from ops.data_files.file_layouts import CLOSE_TIME, FileRowKind

@@ -96,6 +96,7 @@ CLOCK_NAMES = frozenset(
     }
 )
 MONEY_PATHS = (
+    "kit/base/number_columns.py",
     "kit/base/numbers.py",
     "kit/marketdata/model/columns.py",
     "kit/marketdata/book/*",

@@ -10,7 +10,7 @@ Futures share their ids between all symbols, so U proves nothing; pu of each upd
 previous update of the same book. No update of this book lies between pu and U.
 """
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.connector.books.sequence_rules import RangeOverlapRule
 from kit.connector.contract.venue import BookRules, SequenceNumbers, SequenceResult, SnapshotSource
 

@@ -8,7 +8,7 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-
 import numpy as np
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.frames import DecodedFrames, Field, Frames, FrameSchema, LevelList
 from kit.marketdata.model.columns import (
     SIDE_BUY,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.connector.books.sequence_rules import UnnumberedRule
 from kit.connector.contract.venue import BookRules, SnapshotSource
 from kit.marketdata.model.columns import BookRows, PriceLevels, SymbolColumn

@@ -12,7 +12,7 @@ import numpy as np
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.model.columns import (
     NumberColumn,
     QuoteRows,

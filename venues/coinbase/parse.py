@@ -7,7 +7,7 @@ https://docs.cdp.coinbase.com/exchange/websocket-feed/channels
 import numpy as np
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.frames import Field, Frames, FrameSchema, LevelList, optional
 from kit.marketdata.model.columns import (
     SIDE_BUY,

@@ -6,7 +6,7 @@ Documentation: https://docs.deribit.com/articles/notifications and the pages of 
 import numpy as np
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.connector.contract.venue import FrameKind
 from kit.marketdata.frames import Field, FrameError, Frames, FrameSchema, LevelList, optional
 from kit.marketdata.model.columns import (

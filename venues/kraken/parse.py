@@ -6,7 +6,7 @@ JSON numbers with all their trailing zeros.
 
 import numpy as np
 
-from kit.base.numbers import Places, rescale
+from kit.base.number_columns import Places, rescale
 from kit.connector.contract.venue import FrameKind
 from kit.marketdata.frames import Field, Frames, FrameSchema, LevelList, optional
 from kit.marketdata.model.columns import (

@@ -6,7 +6,7 @@ an empty update repeats its seqId as prevSeqId about once a minute, and after ma
 numbering may restart in an update whose seqId is below its prevSeqId.
 """
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.connector.contract.venue import (
     BookRules,
     SequenceNumbers,

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.base.numbers import IntColumn, NumberError
+from kit.base.number_columns import IntColumn
+from kit.base.numbers import NumberError
 from kit.marketdata.frames import (
     DecodedFrames,
     Field,

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.base import numbers
+from kit.base import number_columns, numbers
 
 plain = st.from_regex(r"\A-?[0-9]{1,9}(\.[0-9]{1,9})?\Z")
 unusual = st.sampled_from(["1e-7", "5E3", "+1.5", ".5", "1.", "0e0", "-0.0"])
 
 
 def values(texts: list[str]) -> list[Decimal]:
-    unscaled, decimals = numbers.parse_column(texts)
+    unscaled, decimals = number_columns.parse_column(texts)
     places = [decimals] * len(texts) if isinstance(decimals, int) else decimals.tolist()
     pairs = zip(unscaled.tolist(), places, strict=True)
     return [numbers.to_decimal(number, scale) for number, scale in pairs]
@@ -26,8 +26,8 @@ def test_a_column_is_exact(texts: list[str]) -> None:
 
 @given(st.lists(plain, min_size=1, max_size=80))
 def test_one_scale_for_all_is_exact(texts: list[str]) -> None:
-    unscaled, decimals = numbers.parse_column(texts)
-    scaled = numbers.rescale(unscaled, decimals, 9)
+    unscaled, decimals = number_columns.parse_column(texts)
+    scaled = number_columns.rescale(unscaled, decimals, 9)
     assert [numbers.to_decimal(number, 9) for number in scaled.tolist()] == values(texts)
 
 
@@ -38,13 +38,13 @@ def test_one_scale_for_all_is_exact(texts: list[str]) -> None:
 )
 def test_what_is_not_a_number_is_rejected(text: str, length: int) -> None:
     with pytest.raises(numbers.NumberError):
-        numbers.parse_column(["1.5"] * (length - 1) + [text])
+        number_columns.parse_column(["1.5"] * (length - 1) + [text])
 
 
 @pytest.mark.parametrize("length", [1, 100])
 def test_more_digits_than_fit_are_rejected(length: int) -> None:
     with pytest.raises(numbers.NumberError):
-        numbers.parse_column(["1"] * (length - 1) + ["1234567890.1234567890"])
+        number_columns.parse_column(["1"] * (length - 1) + ["1234567890.1234567890"])
 
 
 @pytest.mark.parametrize("length", [1, 100])
@@ -54,9 +54,9 @@ def test_leading_zeros_do_not_count_as_digits(length: int) -> None:
 
 
 def test_rescale_refuses_what_would_overflow() -> None:
-    unscaled, decimals = numbers.parse_column(["123456789012345678"])
+    unscaled, decimals = number_columns.parse_column(["123456789012345678"])
     with pytest.raises(numbers.NumberError):
-        numbers.rescale(unscaled, decimals, 2)
+        number_columns.rescale(unscaled, decimals, 2)
 
 
 @given(st.integers(-(10**18), 10**18), st.integers(0, 18))

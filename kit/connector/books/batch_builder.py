@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.connector.books.book_events import BookEvent, UpdateEvent
 from kit.connector.books.synchronized_book import SynchronizedBook
 from kit.marketdata.book.levels import SideChanges

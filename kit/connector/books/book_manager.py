@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.numbers import IntColumn, NumberError, rescale
+from kit.base.number_columns import IntColumn, rescale
+from kit.base.numbers import NumberError
 from kit.connector.books.batch_builder import BookBatchBuilder, Publish
 from kit.connector.books.book_events import BookEvent, VenueBookUpdate
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.connector.contract.venue import SequenceNumbers, SequenceResult, UpdateOrdering
 
 

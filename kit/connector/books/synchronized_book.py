@@ -19,7 +19,8 @@ from enum import Enum
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.numbers import DIGITS_MAX, IntColumn, NumberError
+from kit.base.number_columns import IntColumn
+from kit.base.numbers import DIGITS_MAX, NumberError
 from kit.connector.books.book_events import (
     BookEvent,
     GapEvent,

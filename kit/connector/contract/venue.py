@@ -20,7 +20,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.base.clock import SystemClock
 from kit.base.cursor import Channel
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.base.request_budget import BanRule, RequestBudget
 from kit.connector.contract.source import RowFeedFactory
 from kit.execution.contract import Credentials, ExecutionClient, Transport

@@ -16,7 +16,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.base.errors import RateLimited
-from kit.base.numbers import NumberError, format_scaled, most
+from kit.base.number_columns import most
+from kit.base.numbers import NumberError, format_scaled
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import BookSnapshot
 from kit.connector.publishing.feed_handler import FeedHandler

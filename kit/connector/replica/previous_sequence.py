@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.connector.contract.venue import TradeNumbering
 from kit.marketdata.model.columns import BookRows, TradeRows
 

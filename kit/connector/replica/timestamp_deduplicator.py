@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.model.columns import CandleRows, MarkRows, QuoteRows, TickerRows
 
 TimedRows = QuoteRows | TickerRows | MarkRows | CandleRows

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.connector.trades.continuity_checker import LastRow, times_of
 from kit.marketdata.model.columns import NumberColumn, SymbolColumn, TradeRows, zeros
 

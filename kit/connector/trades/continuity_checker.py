@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.model.columns import QuoteRows, TradeRows
 
 TEXT_IDS_MAX = 5_000

@@ -12,7 +12,8 @@ import numpy as np
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.base.numbers import IntColumn, NumberError
+from kit.base.number_columns import IntColumn
+from kit.base.numbers import NumberError
 from kit.connector.subscriptions import VenueSubscriptions
 from kit.connector.trades.buffered_trades import (
     BufferedNumberedTrades,

@@ -1,6 +1,6 @@
 """An order book by price level (L2), in scaled integers."""
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.book.level_stores import new_store
 from kit.marketdata.book.levels import (
     ONLY,

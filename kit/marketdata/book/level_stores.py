@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata import native
 from kit.marketdata.book import checksum
 from kit.marketdata.book.checksum import Checksum

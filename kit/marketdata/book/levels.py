@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata import native
 from kit.marketdata.book.checksum import Checksum
 from kit.marketdata.model.columns import elements_of

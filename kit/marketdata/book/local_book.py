@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kit.base.numbers import DIGITS_MAX, NumberError, rescale
+from kit.base.number_columns import rescale
+from kit.base.numbers import DIGITS_MAX, NumberError
 from kit.marketdata.book.book import Book
 from kit.marketdata.book.levels import BookSide, Levels
 from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale

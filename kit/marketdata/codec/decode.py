@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.model.batches import Batch, columns_of
 from kit.marketdata.model.book_updates import BookUpdates
 from kit.marketdata.model.channels import TABLES, ChannelSchema

@@ -13,7 +13,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.cursor import channel_name
-from kit.base.numbers import IntColumn, Places, rescale
+from kit.base.number_columns import IntColumn, Places, rescale
 from kit.marketdata.book.levels import SideChanges
 from kit.marketdata.codec.protobuf_writer import Column, LevelColumn, ProtobufWriter
 from kit.marketdata.model.batches import Batch

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata import native
 from kit.marketdata.frames import reference_reader
 from kit.marketdata.frames.compiled_reader import CompiledSchema

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kit.base.numbers import IntColumn, Places
+from kit.base.number_columns import IntColumn, Places
 from kit.marketdata import native
 from kit.marketdata.frames.decoded_frames import DecodedFrames
 from kit.marketdata.frames.layout import Field, MemberKey, NodeKind, SchemaNode

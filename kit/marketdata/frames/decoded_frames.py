@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.model.columns import NumberColumn, PriceLevels, SymbolColumn
 
 

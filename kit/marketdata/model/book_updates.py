@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple, Self
 import numpy as np
 from venuemesh.marketdata.v1 import batch_pb2
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.model.columns import Column, ColumnKind, Flag, Integer, Scale, Time, elements_of
 
 LEVEL_COLUMNS = ("price", "size")

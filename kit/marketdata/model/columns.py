@@ -13,7 +13,7 @@ import numpy as np
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from kit.base.numbers import IntColumn, Places, most, parse_column
+from kit.base.number_columns import IntColumn, Places, most, parse_column
 
 SIDE_BUY = int(types_pb2.SIDE_BUY)
 SIDE_SELL = int(types_pb2.SIDE_SELL)

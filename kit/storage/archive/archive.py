@@ -10,7 +10,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.cursor import Channel, channel_name
 from kit.base.database import Database
 from kit.base.errors import NotSupported, UnknownInstrument, UnknownVenue
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.batches import Batch
 from kit.storage.archive.bars import BarReader, BarSeries

@@ -11,7 +11,8 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database
 from kit.base.errors import NotSupported
 from kit.base.intervals import BY_NAME, BarInterval
-from kit.base.numbers import IntColumn, NumberError, most, rescale
+from kit.base.number_columns import IntColumn, most, rescale
+from kit.base.numbers import NumberError
 from kit.marketdata.codec.protobuf_writer import ProtobufWriter
 from kit.marketdata.model.channels import BAR_COLUMNS
 from kit.marketdata.model.columns import Column, ColumnKind, NumberColumn

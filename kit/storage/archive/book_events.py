@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.codec import encode
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale

@@ -9,7 +9,7 @@ from struct import Struct
 
 import numpy as np
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive.packed_columns import (

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kit.base.database import Database
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.book.levels import BookSide
 from kit.marketdata.book.local_book import LocalBook, LocalBooks
 from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale

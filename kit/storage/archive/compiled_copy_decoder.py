@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata import native
 from kit.storage.archive.copy_layout import (
     MESSAGE_BYTES_MIN,

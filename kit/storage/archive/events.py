@@ -7,7 +7,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 from kit.marketdata.codec.encode import BatchDraft
 from kit.storage.archive.copy_rows import CopyRows
 from kit.storage.archive.tables import TIME, ArchiveTable

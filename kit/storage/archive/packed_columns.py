@@ -11,7 +11,7 @@ from struct import Struct
 import numpy as np
 from numpy.typing import NDArray
 
-from kit.base.numbers import IntColumn
+from kit.base.number_columns import IntColumn
 
 _HEAD = Struct("<BIq")
 """Bytes per number, count of numbers, common divisor."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from venuemesh.history.v1 import columns_pb2
 
 from kit.base.cursor import Channel, channel_name
-from kit.base.numbers import IntColumn, rescale
+from kit.base.number_columns import IntColumn, rescale
 from kit.marketdata.model.batches import Batch, columns_of
 from kit.marketdata.model.book_updates import LEVEL_COLUMNS
 from kit.marketdata.model.channels import COLUMNS

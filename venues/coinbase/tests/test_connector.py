@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.numbers import most, rescale, to_decimal
+from kit.base.number_columns import most, rescale
+from kit.base.numbers import to_decimal
 from kit.conformance.connector_under_test import WAIT_SECONDS_MAX, ConnectorUnderTest, connector
 from kit.connector.contract.venue import Environment
 from kit.marketdata.model.columns import PriceLevels

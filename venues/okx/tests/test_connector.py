@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.numbers import rescale
+from kit.base.number_columns import rescale
 from kit.conformance.connector_under_test import ConnectorUnderTest
 from kit.conformance.connector_under_test import connector as connector_of
 from kit.connector.contract.venue import Environment
