@@ -7,8 +7,8 @@ IN_DOUBT      An update is missing, or a check has failed. Updates are held unti
               comes late, or until a newer snapshot covers the hole. Then the whole book is
               published again, with a new epoch.
 
-A book that is not SYNCHRONIZED publishes each update as it comes, with epoch UNPROVEN_EPOCH: it is
-recorded, and belongs to no book. A gap stands before the first of them.
+A book that is not SYNCHRONIZED publishes each update as it comes, with epoch UNPROVEN_EPOCH, after
+a gap: it is recorded, and belongs to no book.
 
 Snapshots come over REST, older than some updates, or over the feed, where each replaces the book.
 """
@@ -85,7 +85,7 @@ class SynchronizedBook:
         """Whether nothing has come in time after the subscription, and nothing since."""
         self._rules = rules
         self._rule = rules.sequence
-        self._held = BufferedUpdates(rules.sequence)
+        self.held = BufferedUpdates(rules.sequence)
         self._snapshot_requested = False
         self.waits_for_peer = False
         """Whether a missing update may come from the peer replica, before it counts as a gap."""
@@ -96,20 +96,16 @@ class SynchronizedBook:
         self._waiting_since_ns = 0
 
     @property
-    def held(self) -> BufferedUpdates:
-        return self._held
-
-    @property
     def needs_update_first(self) -> bool:
         """Whether a REST snapshot is of no use before the next update has come."""
-        needs_held = self._rule.ordering is UpdateOrdering.TIME and not self._held
-        return needs_held or self._held.snapshot_waits
+        needs_held = self._rule.ordering is UpdateOrdering.TIME and not self.held
+        return needs_held or self.held.snapshot_waits
 
     def reset(self) -> None:
         """Drop the levels, the held updates and the scale, before a snapshot replaces them."""
         self.book.replace(BookSide.of([]), BookSide.of([]))
         self.scale = Scale()
-        self._held.clear()
+        self.held.clear()
 
     def rescale(self, scale: Scale) -> None:
         """Move to a larger scale. Raises NumberError when a level would not fit."""
@@ -118,7 +114,7 @@ class SynchronizedBook:
         if not self.book.fits(price_factor, size_factor, 10**DIGITS_MAX):
             raise NumberError(f"the book of {self.symbol} does not fit {scale}")
         self.book.rescale(price_factor, size_factor)
-        self._held.rescale(price_factor, size_factor)
+        self.held.rescale(price_factor, size_factor)
         self.scale = scale
 
     def ignores(self, numbers: SequenceNumbers) -> bool:
@@ -131,7 +127,7 @@ class SynchronizedBook:
 
     def joins(self, firsts: IntColumn, lasts: IntColumn, previous: IntColumn) -> bool:
         """Whether all these updates may be applied, each after the one before it."""
-        if self.state is not BookState.SYNCHRONIZED or self._held:
+        if self.state is not BookState.SYNCHRONIZED or self.held:
             return False
         if len(lasts) > 1:
             return self._rule.run_joins(self.last_sequence, firsts, lasts, previous)
@@ -157,7 +153,7 @@ class SynchronizedBook:
                 yield self._gap(types_pb2.GAP_REASON_UNPROVEN, update, now_ns, detail)
             self._want(update.received_time_ns, types_pb2.GAP_REASON_UNSPECIFIED)
         yield from self._hold_unproven(update)
-        if joined := self._held.join_waiting():
+        if joined := self.held.join_waiting():
             yield from self._begin(*joined)
         elif self._can_repair_from_held and (
             self._rule.after_update(self.last_sequence, update.numbers) is SequenceResult.APPLY
@@ -170,7 +166,7 @@ class SynchronizedBook:
         is_older = is_numbered and snapshot.numbers.last < self.last_sequence
         if self.state is BookState.SYNCHRONIZED or is_older:
             return
-        if joined := self._held.join(snapshot):
+        if joined := self.held.join(snapshot):
             yield from self._begin(*joined)
 
     def on_feed_snapshot(self, snapshot: VenueBookUpdate) -> Iterator[BookEvent]:
@@ -179,11 +175,11 @@ class SynchronizedBook:
         if self.state is BookState.SYNCHRONIZED and is_new and not self.expects_snapshot:
             reason = types_pb2.GAP_REASON_VENUE_RESET
             yield self._break(reason, snapshot, snapshot.received_time_ns, "")
-        yield from self._begin(snapshot, self._held.run_after_snapshot(snapshot.numbers.last))
+        yield from self._begin(snapshot, self.held.run_after_snapshot(snapshot.numbers.last))
 
     def succeed(self, other: "SynchronizedBook") -> Iterator[BookEvent]:
         """Take over a synchronized book of the same instrument and scale."""
-        self._held.clear()
+        self.held.clear()
         yield from self._begin(other.snapshot(), [])
 
     def snapshot_requested(self) -> None:
@@ -213,20 +209,20 @@ class SynchronizedBook:
             yield self._break(reason, None, now_ns, detail)
         elif self._rule.ordering is not UpdateOrdering.SEQUENCE:
             # Nothing would show that updates are missing after the held ones.
-            self._held.clear()
+            self.held.clear()
 
     def expire_wait(self, now_ns: int) -> Iterator[BookEvent]:
         """Stop waiting for an update that the peer replica has not brought in time."""
-        if self.state is not BookState.SYNCHRONIZED or not self._held:
+        if self.state is not BookState.SYNCHRONIZED or not self.held:
             return
         self._waiting_since_ns = self._waiting_since_ns or now_ns
         waited_ns = now_ns - self._waiting_since_ns
         if self._misses_update and waited_ns > PEER_DELAY_NS_MAX:
-            yield self._break(types_pb2.GAP_REASON_SEQUENCE, self._held.first, now_ns, "")
-            for update in self._held.take():
+            yield self._break(types_pb2.GAP_REASON_SEQUENCE, self.held.first, now_ns, "")
+            for update in self.held.take():
                 yield from self._hold_unproven(update)
         elif waited_ns > PEER_LEAD_NS_MAX:
-            self._held.clear()
+            self.held.clear()
             self._waiting_since_ns = 0
 
     def mark_overdue(self, now_ns: int) -> GapEvent:
@@ -252,7 +248,7 @@ class SynchronizedBook:
         elif join is SequenceResult.STALE:
             self.ignored_total += 1
         elif self.waits_for_peer:
-            self._held.add(update)
+            self.held.add(update)
             self._misses_update = self._misses_update or not is_ahead
         else:
             yield self._break(types_pb2.GAP_REASON_SEQUENCE, update, update.received_time_ns, "")
@@ -263,16 +259,16 @@ class SynchronizedBook:
 
     def _apply_held(self) -> Iterator[BookEvent]:
         """Apply the held updates that join after a missing update has come from the peer."""
-        for update in self._held.take():
+        for update in self.held.take():
             join = self._rule.after_update(self.last_sequence, update.numbers)
             if self.state is not BookState.SYNCHRONIZED:
                 yield from self._hold_unproven(update)
-            elif join is SequenceResult.APPLY and not self._held:
+            elif join is SequenceResult.APPLY and not self.held:
                 yield from self._apply(update)
             elif join is not SequenceResult.STALE:
-                self._held.add(update)
+                self.held.add(update)
         self._waiting_since_ns = 0
-        self._misses_update = self._misses_update and bool(self._held)
+        self._misses_update = self._misses_update and bool(self.held)
 
     def _break(
         self,
@@ -323,7 +319,7 @@ class SynchronizedBook:
     def _repair_from_held(self) -> Iterator[BookEvent]:
         """The missing update has come late: apply the updates that join now. The book is
         synchronized again when all of them do."""
-        held = self._held.take()
+        held = self.held.take()
         waiting = []
         for update in held:
             join = self._rule.after_update(self.last_sequence, update.numbers)
@@ -334,7 +330,7 @@ class SynchronizedBook:
                 waiting = held
                 break
         for update in waiting:
-            self._held.add(update)
+            self.held.add(update)
         if not waiting:
             yield self._synchronize(self.snapshot())
 
@@ -348,7 +344,7 @@ class SynchronizedBook:
             yield from self.on_failed_check(verdict, snapshot._replace(is_published=True))
             return
         yield self._synchronize(snapshot)
-        self._held.clear()
+        self.held.clear()
         for position, update in enumerate(held):
             join = self._rule.after_snapshot if position == 0 else self._rule.after_update
             if self.state is not BookState.SYNCHRONIZED:
@@ -398,4 +394,4 @@ class SynchronizedBook:
     def _hold_unproven(self, update: VenueBookUpdate) -> Iterator[BookEvent]:
         """Hold an update while there is no book to apply it to, and publish it as it came."""
         yield from unproven(update)
-        self._held.add(update._replace(is_published=True))
+        self.held.add(update._replace(is_published=True))
