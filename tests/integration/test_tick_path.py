@@ -175,9 +175,9 @@ class Mesh:
 
     async def _start_bridge(self, address: str, valkey_url: str) -> None:
         bridge = Bridge(valkey_url, address)
-        for finish in (bridge.streams.close, bridge.venues.close):
+        for finish in (bridge.streams.close, bridge.channels.close):
             self._stack.push_async_callback(finish)
-        await self._run(bridge.tailer.run(), bridge.venues.run(), bridge.books.run())
+        await self._run(bridge.tailer.run(), bridge.channels.run(), bridge.books.run())
         await until(lambda: bridge.tailer.started and bridge.tailer.knows(VENUE))
         live = await self._serve(live_pb2.DESCRIPTOR, "Live", bridge.servicer)
         stub = live_pb2_grpc.LiveStub(await self._enter(rpc.channel(live)))
