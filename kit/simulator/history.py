@@ -68,6 +68,11 @@ class Candle(msgspec.Struct, gc=False):
             self.taker_buy_volume += size
             self.taker_buy_quote_volume += value
 
+    def including(self, price: Decimal) -> "Candle":
+        """The candle with a price that was traded since."""
+        high, low = max(self.high, price), min(self.low, price)
+        return msgspec.structs.replace(self, high=high, low=low)
+
     def join(self, later: "Candle") -> None:
         """Take in the candle that follows."""
         self.high, self.low = max(self.high, later.high), min(self.low, later.low)

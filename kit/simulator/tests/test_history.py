@@ -53,6 +53,13 @@ def test_the_oldest_are_forgotten():
     assert ids(history.latest(1)) == [49_999]
 
 
+def test_a_candle_includes_a_price_beyond_its_range():
+    candle = Candle(0, *map(Decimal, (10, 12, 9, 11)))
+    wider = [candle.including(Decimal(price)) for price in (8, 10, 13)]
+    assert [(one.low, one.high) for one in wider] == [(8, 12), (9, 12), (9, 13)]
+    assert (candle.low, candle.high) == (9, 12)
+
+
 def test_a_candle_is_right_whatever_the_order_of_its_trades():
     first, high, last = trade(1, "10", "2"), trade(2, "12", "1"), trade(3, "9", "4")
     (candle,) = history_of(high, last, first).candles(lambda at_ns: 0, 0, MINUTE_NS)

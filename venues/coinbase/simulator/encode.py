@@ -7,6 +7,7 @@ https://docs.cdp.coinbase.com/exchange/websocket-feed/channels
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import msgspec
 
@@ -224,7 +225,7 @@ class CoinbaseEncoder:
             product=market.product,
             sequence=market.sequence,
             trade=last,
-            day=market.day,
+            day=market.day.including(Decimal(last.price)),
             bid=price_text(quote.bid_ticks),
             bid_size=size_text(quote.bid_lots),
             ask=price_text(quote.ask_ticks),

@@ -49,12 +49,13 @@ def candle_frame(kind: str, rows: list[str], now_ns: int) -> bytes:
 
 def day_figures(day: Candle, last: Decimal, places: int, size_places: int) -> str:
     """``"last","volume","vwap","low","high","change","change_pct","trades"`` of 24 hours."""
+    day = day.including(last)
     change = last - day.open
     percent = change / day.open * 100 if day.open else ZERO
     return (
         f'"last":{last:.{places}f},"volume":{day.volume:.{size_places}f},'
-        f'"vwap":{vwap(day):.{places}f},"low":{min(day.low, last):.{places}f},'
-        f'"high":{max(day.high, last):.{places}f},"change":{change:.{places}f},'
+        f'"vwap":{vwap(day):.{places}f},"low":{day.low:.{places}f},'
+        f'"high":{day.high:.{places}f},"change":{change:.{places}f},'
         f'"change_pct":{percent:.2f},"trades":{day.trade_count}'
     )
 
