@@ -20,8 +20,8 @@ class Directory(Protocol):
 
 
 class ServiceChannels:
-    """One channel for each name of some kinds of processes, opened when it is first needed; a
-    process that has moved to another address gets a new one."""
+    """One channel for each process of some kinds, opened when it is first needed; one that has
+    moved to another address gets a new one."""
 
     def __init__(self, directory: Directory, *kinds: str) -> None:
         self._directory = directory
@@ -29,7 +29,8 @@ class ServiceChannels:
             kinds, ()
         )
         self._changed = asyncio.Event()
-        self._open: dict[str, tuple[str, grpc.aio.Channel]] = {}
+        self._open: dict[tuple[str, str], tuple[str, grpc.aio.Channel]] = {}
+        """By service id and instance id, with the address."""
 
     async def run(self) -> None:
         """Follow the registry. Runs forever."""
@@ -44,7 +45,7 @@ class ServiceChannels:
     async def channel(
         self, name: str, wait_seconds: float = 0.0, epoch: int = 0
     ) -> grpc.aio.Channel:
-        """The channel of a name, to its first process, or to the one with this epoch if there is
+        """The channel to the first process of a name, or to the one with this epoch if there is
         one. ``wait_seconds``: how long a process is waited for. Raises UnknownService."""
         if wait_seconds:
             with suppress(TimeoutError):
@@ -69,10 +70,11 @@ class ServiceChannels:
             self._changed = asyncio.Event()
 
     async def _to(self, instance: registry_pb2.ServiceInstance) -> grpc.aio.Channel:
-        known = self._open.get(instance.name)
+        key = instance.service_id, instance.instance_id
+        known = self._open.get(key)
         if known is None or known[0] != instance.address:
             channel = rpc.channel(instance.address, service_id=instance.service_id)
-            self._open[instance.name] = instance.address, channel
+            self._open[key] = instance.address, channel
             if known is not None:
                 await known[1].close()
-        return self._open[instance.name][1]
+        return self._open[key][1]

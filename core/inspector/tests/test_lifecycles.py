@@ -64,6 +64,31 @@ async def test_decision_becomes_a_group_of_signed_orders(rig):
     assert [list(one.cause_ids) for one in chain] == [[event.event_id], [chain[0].event_id]]
 
 
+HOLDS_POSITIONS = (
+    "SELECT FROM pg_locks WHERE relation = 'event_positions'::regclass"
+    " AND mode = 'RowExclusiveLock'"
+)
+
+
+async def test_instrument_is_asked_for_once_and_while_no_transaction_waits(rig):
+    asked, waiting = [], []
+    listed = rig.venue.instrument
+
+    async def instrument(venue, symbol):
+        asked.append((venue, symbol))
+        async with rig.database.transaction() as connection:
+            waiting.extend(await (await connection.execute(HOLDS_POSITIONS)).fetchall())
+        return await listed(venue, symbol)
+
+    rig.venue.instrument = instrument
+    await rig.start()
+    await rig.put(DECISIONS, decision(1), decision(2, strategy="other"), close(3, symbol="ETHUSDT"))
+    await rig.until_outcomes(2)
+    assert len(await rig.verdicts()) == 3
+    assert asked == [("binance", "BTCUSDT")]
+    assert waiting == []
+
+
 async def test_strategy_has_one_position_in_an_instrument(rig):
     await rig.start()
     await rig.put(DECISIONS, decision(1), decision(2), decision(3, strategy="other"))

@@ -19,7 +19,7 @@ class Directory:
         self._told = {kind: asyncio.Queue() for kind in kinds}
 
     def say(self, kind: str, *instances: tuple[str, int, int]) -> None:
-        """Names, ports and epochs."""
+        """Names, ports and epochs. Of two of a name, the epoch is in the service id."""
         self._told[kind].put_nowait(instances)
 
     async def watch(self, kind: str):
@@ -27,7 +27,11 @@ class Directory:
             yield [
                 registry_pb2.Service(
                     instance=registry_pb2.ServiceInstance(
-                        kind=kind, name=name, address=f"127.0.0.1:{port}", epoch=epoch
+                        service_id=f"{name}-{epoch}",
+                        kind=kind,
+                        name=name,
+                        address=f"127.0.0.1:{port}",
+                        epoch=epoch,
                     )
                 )
                 for name, port, epoch in await self._told[kind].get()
@@ -57,7 +61,7 @@ async def test_a_channel_is_kept_until_its_process_moves():
         first = await channels.channel("binance", wait_seconds=30)
         assert await channels.channel("binance") is first
         other = await channels.channel("okx")
-        directory.say("venue", ("binance", 2, 6), ("okx", 1, 5))
+        directory.say("venue", ("binance", 2, 5), ("okx", 1, 5))
         await until(lambda: addresses(channels, "binance") == ["2"])
         moved = await channels.channel("binance")
         assert len({id(first), id(other), id(moved)}) == 3
@@ -111,6 +115,7 @@ async def test_of_two_processes_the_one_that_is_read_is_called_unless_another_on
     async with following(directory, "venue") as channels:
         directory.say("venue", ("binance", 1, 9), ("binance", 2, 5))
         await until(lambda: addresses(channels, "binance") == ["2", "1"])
-        for epoch in (0, 9, 7):
-            await channels.channel("binance", epoch=epoch)
-    assert opened == ["2", "1", "2"]
+        read, named, again = [await channels.channel("binance", epoch=epoch) for epoch in (0, 9, 7)]
+    assert opened == ["2", "1"]
+    assert read is again
+    assert read is not named
