@@ -107,6 +107,17 @@ def test_an_exact_book_that_has_not_changed_is_not_old_and_one_without_proof_is(
         assert unproven == ["quote_unchanged"]
 
 
+@pytest.mark.parametrize("state", ["proven", "unproven"])
+def test_a_book_that_has_changed_in_the_future_says_that_the_clocks_differ(state):
+    for seconds, names in ((2, []), (3, ["quote_ahead"])):
+        known = values(book__state=state)
+        later_ns = NOW_NS + seconds * NANOSECONDS_PER_SECOND
+        known[fact_ids.BOOK_VENUE_TIME].value = str(later_ns)
+        known[fact_ids.BOOK_VENUE_TIME].time_ns = later_ns
+        found = results(decide(case(known=Facts(known.values()))))
+        assert [name for name, result in found.items() if result == BLOCKED] == names
+
+
 @pytest.mark.parametrize("state", ["in_doubt", "empty", "unspecified", "", "PROVEN", None])
 def test_a_book_that_may_be_wrong_blocks(state):
     assert "book_state" in blocked(book__state=state)

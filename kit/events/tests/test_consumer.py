@@ -35,6 +35,11 @@ async def position(rig, stream=EXECUTIONS) -> int:
         return (await event_log.load_positions(connection, COPIER)).get(stream, 0)
 
 
+READS_OR_HOLDS = (
+    "SELECT FROM pg_locks WHERE relation IN ('events'::regclass, 'event_positions'::regclass)"
+)
+
+
 async def rows(rig, query: str) -> list:
     async with rig.database.transaction() as connection:
         return await (await connection.execute(query.encode())).fetchall()
@@ -81,7 +86,7 @@ async def test_what_is_handled_is_prepared_before_its_transaction(rig):
     steps = []
 
     async def prepare(events) -> None:
-        assert not (await rows(rig, "SELECT FROM pg_locks WHERE relation = 'events'::regclass"))
+        assert not await rows(rig, READS_OR_HOLDS)
         steps.append(("prepare", numbers(events)))
 
     async def handle(connection, events) -> None:
