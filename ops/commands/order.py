@@ -1,8 +1,8 @@
 """``./venuemesh order``: orders of a running mesh, from the command line.
 
-Requests are approved with the key of ``--key``, or with the development key of the mesh, which in
-the live world only paper accounts accept. Entries are cancelled without an approval; stops, exits
-and other protective orders of a real account need ``--key``, or a token with the role operator.
+Orders and amendments go to the inspector, which compares them with its policy, approves and sends
+them; with the key of ``--key`` they go to the venue's process at once. Orders are cancelled without
+the inspector: stops, exits and other protective orders with ``--key`` or the role operator.
 """
 
 import argparse
@@ -14,11 +14,15 @@ import grpc
 from kit.base import errors
 from ops import gateway
 from ops.errors import OperationsError
-from ops.orders import arguments, display, outcomes
-from ops.orders.approvers import approver
+from ops.orders import arguments, display, outcomes, signing
 from ops.orders.calls import OrderCalls
 from ops.output import print_json
 from ops.tables import console
+
+WITHOUT_INSPECTOR = (
+    "the inspector approves orders, and it did not answer: see ./venuemesh status; cancel and "
+    "cancel-all work without it, and --key signs with a key of your own"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,17 +51,23 @@ def run(chosen: argparse.Namespace) -> int:
 async def _run(chosen: argparse.Namespace) -> int:
     mesh, shown, exit_code = gateway.require(chosen), console(), 0
     async with gateway.connected(mesh) as channel:
-        calls = OrderCalls(channel, await approver(chosen, mesh, channel), chosen)
+        calls = OrderCalls(channel, await signing.signer(chosen, mesh, channel), chosen)
         try:
             async for answer in calls.answers():
                 exit_code = outcomes.of_answer(answer, chosen)
+                if exit_code == outcomes.EXIT_UNKNOWN and "id" in chosen:
+                    print(f"venuemesh: {_repeat(chosen)}", file=sys.stderr)
                 if chosen.json:
                     print_json(answer)
                     continue
                 for line in display.lines(answer):
                     shown.print(line)
         except grpc.aio.AioRpcError as error:
-            raise _explained(gateway.failure(error, mesh), error, chosen) from None
+            failure = gateway.failure(error, mesh)
+            if calls.is_without_inspector(error):
+                text = f"{failure}; {WITHOUT_INSPECTOR}"
+                failure = OperationsError(text, reason=failure.reason)
+            raise _explained(failure, error, chosen) from None
     return exit_code
 
 

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cancel_all.add_argument(
         "--include-protective",
         action="store_true",
-        help="stops and exits too, as an operator without a key; a key includes them",
+        help="stops and exits too, with the role operator; a key includes them",
     )
     _add_flatten(verbs)
     _signed_verb(verbs, "heartbeat", "say that the order authority lives, once")
@@ -187,10 +187,14 @@ def _add_symbol(made: argparse.ArgumentParser) -> None:
 
 
 def _signed_verb(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:
-    """A verb whose request is approved with a key."""
+    """A verb whose request is approved, by the inspector or with a key."""
     made = _verb(verbs, name, text)
+    made.add_argument("--reason", default="", help="why; it is kept with the request")
     made.add_argument(
-        "--key", type=Path, metavar="FILE", help=f"Ed25519 key in PEM; default: ${KEY_VARIABLE}"
+        "--key",
+        type=Path,
+        metavar="FILE",
+        help=f"own Ed25519 key in PEM, without the inspector; default: ${KEY_VARIABLE}",
     )
     made.add_argument(
         "--key-id", default="", help=f"its id in the approvers file; default: ${KEY_ID_VARIABLE}"

@@ -2,11 +2,13 @@
 
 import argparse
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
 from google.protobuf.message import Message
+from venuemesh.inspector.v1 import inspector_pb2, inspector_pb2_grpc
 from venuemesh.tradeflow.v1 import (
     accounts_pb2,
     batches_pb2,
@@ -17,23 +19,36 @@ from venuemesh.tradeflow.v1 import (
     trade_flow_pb2_grpc,
 )
 
+from kit.base import errors
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.errors import ApprovalRejected, UnknownService
 from kit.base.paging import whole_list
+from kit.execution.approval.signing import ApprovalSigner
 from kit.execution.contract import Operation
 from ops.errors import OperationsError
 from ops.orders import arguments, groups, outcomes
-from ops.orders.approvers import CALL_SECONDS_MAX, Approver
+
+CALL_SECONDS_MAX = 30
+APPROVED_NS = 30 * NANOSECONDS_PER_SECOND
+"""How long an approval with the key of an operator is valid."""
 
 
 class OrderCalls:
     """The calls of one command, as responses of the contract."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, approver: Approver, chosen: argparse.Namespace
+        self, channel: grpc.aio.Channel, signer: ApprovalSigner | None, chosen: argparse.Namespace
     ) -> None:
+        """``signer``: the key of the operator. None: the inspector approves."""
         self._stub: trade_flow_pb2_grpc.TradeFlowAsyncStub = trade_flow_pb2_grpc.TradeFlowStub(
             channel
         )
-        self._approver = approver
+        self._inspector: inspector_pb2_grpc.InspectorAsyncStub = inspector_pb2_grpc.InspectorStub(
+            channel
+        )
+        self._signer = signer
+        self._has_asked_inspector = False
+        """Whether it has not answered yet."""
         self._chosen = chosen
         self._whose = {"venue": chosen.venue, "account": chosen.account}
         self._metadata = [("venuemesh-venue", chosen.venue)]
@@ -53,25 +68,36 @@ class OrderCalls:
             case verb:
                 yield await CALLS[verb](self)
 
+    def is_without_inspector(self, error: grpc.aio.AioRpcError) -> bool:
+        """Whether a call has failed because no inspector has answered."""
+        is_absent = error.code() is grpc.StatusCode.UNAVAILABLE
+        is_absent |= errors.reason_of(error) == UnknownService.reason
+        return is_absent and self._has_asked_inspector
+
     async def place(self) -> Message:
-        chosen = self._chosen
-        approved = await self._approver.approve(
-            arguments.content(chosen), arguments.request_id(chosen)
-        )
-        request = trade_flow_pb2.PlaceOrderRequest(venue=chosen.venue, approved=approved)
+        content = arguments.content(self._chosen)
+        if self._signer is None:
+            return await self._submit(signed_pb2.OPERATION_PLACE, content)
+        approved = self._approve(self._signer, content, arguments.request_id(self._chosen))
+        request = trade_flow_pb2.PlaceOrderRequest(venue=self._chosen.venue, approved=approved)
         return await self._stub.PlaceOrder(request, **self._options)
 
     async def place_group(self) -> Message:
         contents = groups.contents(self._chosen)
-        approved = [await self._approver.approve(one, name) for name, one in contents.items()]
+        if self._signer is None:
+            first, *others = contents.values()
+            return await self._submit(signed_pb2.OPERATION_PLACE, first, others=others)
+        approved = [self._approve(self._signer, one, name) for name, one in contents.items()]
         request = batches_pb2.PlaceOrderGroupRequest(venue=self._chosen.venue, approved=approved)
         return await self._stub.PlaceOrderGroup(request, **self._options)
 
     async def amend(self) -> Message:
-        name = self._chosen.client_order_id
+        name, operation = self._chosen.client_order_id, signed_pb2.OPERATION_AMEND
         content = arguments.amended((await self.get()).order, self._chosen)
-        approved = await self._approver.approve(
-            content, arguments.request_id(self._chosen), signed_pb2.OPERATION_AMEND, name
+        if self._signer is None:
+            return await self._submit(operation, content, name)
+        approved = self._approve(
+            self._signer, content, arguments.request_id(self._chosen), operation, name
         )
         request = trade_flow_pb2.AmendOrderRequest(
             client_order_id=name, approved=approved, **self._whose
@@ -80,15 +106,23 @@ class OrderCalls:
 
     async def cancel(self) -> Message:
         name = self._chosen.client_order_id
-        approved = await self._approved_cancel(signed_pb2.OPERATION_CANCEL, target=name)
+        approved = self._approved_cancel(signed_pb2.OPERATION_CANCEL, target=name)
         request = trade_flow_pb2.CancelOrderRequest(
             client_order_id=name, approved=approved, **self._whose
         )
-        return await self._stub.CancelOrder(request, **self._options)
+        try:
+            return await self._stub.CancelOrder(request, **self._options)
+        except grpc.aio.AioRpcError as error:
+            if approved is not None or errors.reason_of(error) != ApprovalRejected.reason:
+                raise
+        # It protects a position, and the caller is no operator.
+        symbol = (await self.get()).order.content.symbol
+        content = orders_pb2.OrderContent(symbol=symbol, **self._whose)
+        return await self._submit(signed_pb2.OPERATION_CANCEL, content, name)
 
     async def cancel_all(self) -> Message:
         symbol = self._chosen.symbol
-        approved = await self._approved_cancel(signed_pb2.OPERATION_CANCEL_ALL, symbol=symbol)
+        approved = self._approved_cancel(signed_pb2.OPERATION_CANCEL_ALL, symbol=symbol)
         request = trade_flow_pb2.CancelAllOrdersRequest(
             symbol=symbol,
             approved=approved,
@@ -98,7 +132,9 @@ class OrderCalls:
         return await self._stub.CancelAllOrders(request, **self._options)
 
     async def heartbeat(self) -> Message:
-        beat = await self._approver.heartbeat(**self._whose)
+        if self._signer is None:
+            raise OperationsError("an order authority signs its heartbeats: name its key, --key")
+        beat = self._signer.heartbeat(**self._whose, time_ns=time.time_ns())
         return await self._stub.Heartbeat(beat, **self._options)
 
     async def get(self) -> trade_flow_pb2.GetOrderResponse:
@@ -130,11 +166,12 @@ class OrderCalls:
     async def _flatten(self) -> AsyncIterator[flatten_pb2.FlattenResponse]:
         symbol, request_id = self._chosen.symbol, arguments.request_id(self._chosen)
         content = orders_pb2.OrderContent(symbol=symbol, **self._whose)
-        under_way = True
+        operation, under_way = signed_pb2.OPERATION_FLATTEN, True
         while under_way:
-            approved = await self._approver.approve(
-                content, request_id, signed_pb2.OPERATION_FLATTEN
-            )
+            if self._signer is not None:
+                approved = self._approve(self._signer, content, request_id, operation)
+            else:
+                approved = (await self._submit(operation, content)).approved
             request = flatten_pb2.FlattenRequest(symbol=symbol, approved=approved, **self._whose)
             answer = await self._stub.Flatten(request, **self._options)
             yield answer
@@ -143,15 +180,47 @@ class OrderCalls:
             text = f"left open: {left_open(answer.left_open)}"
             raise OperationsError(text, reason="LEFT_OPEN", exit_code=outcomes.EXIT_LEFT_OPEN)
 
-    async def _approved_cancel(
+    async def _submit(
+        self,
+        operation: Operation,
+        content: orders_pb2.OrderContent,
+        target: str = "",
+        others: Sequence[orders_pb2.OrderContent] = (),
+    ) -> inspector_pb2.SubmitManualResponse:
+        """Have the inspector check, approve and send it."""
+        request = inspector_pb2.SubmitManualRequest(
+            request_id=getattr(self._chosen, "id", "") or secrets.token_hex(arguments.ID_BYTES),
+            reason=self._chosen.reason,
+            operation=operation,
+            target_client_order_id=target,
+            content=content,
+            others=others,
+        )
+        self._has_asked_inspector = True
+        response = await self._inspector.SubmitManual(request, timeout=CALL_SECONDS_MAX)
+        self._has_asked_inspector = False
+        return response
+
+    def _approved_cancel(
         self, operation: Operation, symbol: str = "", target: str = ""
     ) -> signed_pb2.ApprovedOrder | None:
-        """The approval of a cancel; None for a real account, which knows no key of this caller."""
-        if not self._approver.signs_cancels:
+        """The approval of a cancel; None without a key."""
+        if self._signer is None:
             return None
         content = orders_pb2.OrderContent(symbol=symbol, **self._whose)
         name = secrets.token_hex(arguments.ID_BYTES)
-        return await self._approver.approve(content, name, operation, target)
+        return self._approve(self._signer, content, name, operation, target)
+
+    @staticmethod
+    def _approve(
+        signer: ApprovalSigner,
+        content: orders_pb2.OrderContent,
+        request_id: str,
+        operation: Operation = signed_pb2.OPERATION_PLACE,
+        target: str = "",
+    ) -> signed_pb2.ApprovedOrder:
+        expires_ns = time.time_ns() + APPROVED_NS
+        return signer.approve(content, request_id, expires_ns, operation, target)
 
 
 CALLS: Mapping[str, Callable[[OrderCalls], Awaitable[Message]]] = {

@@ -1,9 +1,11 @@
 """The responses of ``./venuemesh order`` on a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from google.protobuf.message import Message
 from rich.console import RenderableType
+from venuemesh.events.v1 import checks_pb2, risk_pb2
+from venuemesh.inspector.v1 import inspector_pb2
 from venuemesh.tradeflow.v1 import accounts_pb2, flatten_pb2, trade_flow_pb2
 
 from ops.orders import tables
@@ -19,6 +21,8 @@ def lines(answer: Message) -> Iterator[RenderableType]:
             yield from _event(answer)
         case flatten_pb2.FlattenResponse():
             yield from _flattened(answer)
+        case inspector_pb2.SubmitManualResponse():
+            yield from _submitted(answer)
         case trade_flow_pb2.GetOrderResponse():
             yield tables.order(answer.order)
         case trade_flow_pb2.CancelAllOrdersResponse():
@@ -29,18 +33,42 @@ def lines(answer: Message) -> Iterator[RenderableType]:
             yield tables.balances(answer.balances)
         case trade_flow_pb2.ListPositionsResponse():
             yield tables.positions(answer.positions)
-        case accounts_pb2.ListAccountsResponse():
-            yield tables.accounts(answer.accounts)
-        case accounts_pb2.HeartbeatResponse():
-            yield tables.accounts([answer.account])
+        case accounts_pb2.ListAccountsResponse() | accounts_pb2.HeartbeatResponse():
+            yield tables.accounts(_accounts(answer))
         case _:
             yield _orders(answer)
+
+
+def _accounts(
+    answer: accounts_pb2.ListAccountsResponse | accounts_pb2.HeartbeatResponse,
+) -> Sequence[accounts_pb2.Account]:
+    if isinstance(answer, accounts_pb2.HeartbeatResponse):
+        return [answer.account]
+    return answer.accounts
 
 
 def _orders(answer: Message) -> RenderableType:
     """Of a response with one order, or with several."""
     one = "order" in answer.DESCRIPTOR.fields_by_name
     return tables.orders([answer.order] if one else answer.orders)  # type: ignore[attr-defined]
+
+
+def _submitted(answer: inspector_pb2.SubmitManualResponse) -> Iterator[RenderableType]:
+    verdict, submitted = answer.verdict, answer.submitted
+    if verdict.verdict != risk_pb2.VERDICT_ALLOW:
+        name = risk_pb2.Verdict.Name(verdict.verdict).removeprefix("VERDICT_")
+        yield f"the inspector has not approved it: {name}; nothing was sent"
+        yield tables.checks(
+            [one for one in verdict.checks if one.result == checks_pb2.CHECK_RESULT_BLOCKED]
+        )
+    elif not answer.HasField("submitted"):
+        yield "the inspector has approved it; whether it reached the venue is not known yet"
+    elif submitted.outcome == risk_pb2.SUBMISSION_OUTCOME_TAKEN:
+        yield tables.orders(submitted.orders)
+    else:
+        reason = submitted.refusal_reason or "the approval has ended"
+        yield f"nothing was sent: {reason}: {submitted.detail}"
+    yield f"why: ./venuemesh audit why event {answer.lifecycle_id.hex()}"
 
 
 def _flattened(answer: flatten_pb2.FlattenResponse) -> Iterator[RenderableType]:

@@ -6,6 +6,8 @@ from decimal import Decimal
 
 import grpc
 from google.protobuf.message import Message
+from venuemesh.events.v1 import risk_pb2
+from venuemesh.inspector.v1 import inspector_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
 from kit.base import errors
@@ -45,6 +47,15 @@ UNCLEAR = frozenset(
 
 def of_answer(answer: Message, chosen: argparse.Namespace) -> int:
     """The exit code after an answer."""
+    if isinstance(answer, inspector_pb2.SubmitManualResponse):
+        if answer.verdict.verdict != risk_pb2.VERDICT_ALLOW:
+            return EXIT_FAILED
+        match answer.submitted.outcome:
+            case risk_pb2.SUBMISSION_OUTCOME_UNSPECIFIED:
+                return EXIT_UNKNOWN
+            case risk_pb2.SUBMISSION_OUTCOME_REFUSED | risk_pb2.SUBMISSION_OUTCOME_EXPIRED:
+                return EXIT_FAILED
+        answer = answer.submitted
     orders = _orders(answer)
     if chosen.verb in PLACING:
         states = {order.state for order in orders}

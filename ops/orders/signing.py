@@ -1,7 +1,7 @@
-"""The key that signs what ``./venuemesh order`` asks for.
+"""The key of an operator that signs what ``./venuemesh order`` asks for.
 
-By default it is the development key of the mesh's data folder, which in the live world only paper
-accounts accept. An operator signs for a real account with a key of the approvers file.
+Without one the inspector checks and approves. A key is for emergencies, and for other order
+authorities: what it signs goes to the venue's process at once.
 """
 
 import argparse
@@ -9,22 +9,43 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import grpc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from kit.base import settings
 from kit.base.private_keys import PrivateKeyError, read_ed25519_key
 from kit.execution.approval.keys import APPROVERS_FILE, read_approvers
 from kit.execution.approval.signing import ApprovalSigner, MeshScope
 from kit.execution.settings import OrdersSettings
+from ops import gateway
 from ops.errors import OperationsError
+from ops.gateway import Gateway
 from ops.orders.arguments import KEY_ID_VARIABLE, KEY_VARIABLE
 from ops.private_files import require_private
+
+
+async def signer(
+    chosen: argparse.Namespace, mesh: Gateway, channel: grpc.aio.Channel
+) -> ApprovalSigner | None:
+    """A signer with the key that is named for this command, or None. Raises OperationsError,
+    SettingError."""
+    if "key" not in chosen:
+        return None
+    scope = MeshScope("", "")
+    if mesh.local is not None:
+        scope = MeshScope(mesh.local.mesh_id, mesh.local.world)
+    elif _key_name(chosen, os.environ):
+        answer = await gateway.services(channel, gateway.KIND_REGISTRY)
+        scope = MeshScope(answer.mesh_id, answer.world)
+    data = mesh.data or gateway.data_of(chosen)
+    return own_signer(chosen, scope, data, settings.load(OrdersSettings, "orders"))
 
 
 def own_signer(
     chosen: argparse.Namespace,
     scope: MeshScope,
     data: Path,
-    settings: OrdersSettings,
+    orders: OrdersSettings,
     environment: Mapping[str, str] = os.environ,
 ) -> ApprovalSigner | None:
     """Return a signer with the key that the operator has named, or None if none is named. Raises
@@ -40,18 +61,13 @@ def own_signer(
         raise OperationsError(text)
     epoch = chosen.epoch
     if epoch is None:
-        approvers = Path(settings.approvers_file or data / APPROVERS_FILE)
+        approvers = Path(orders.approvers_file or data / APPROVERS_FILE)
         known = read_approvers(approvers).get(key_id)
         if known is None:
             text = f"the approvers file {approvers} has no key {key_id!r}: name its --epoch"
             raise OperationsError(text)
         epoch = known.first_epoch
     return ApprovalSigner(key_id, read_key(Path(name).expanduser()), epoch, scope)
-
-
-def names_key(chosen: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the operator has named a key for this verb."""
-    return "key" in chosen and bool(_key_name(chosen, environment))
 
 
 def _key_name(chosen: argparse.Namespace, environment: Mapping[str, str]) -> str:

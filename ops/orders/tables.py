@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import checks_pb2
 from venuemesh.tradeflow.v1 import accounts_pb2, orders_pb2
 
 from ops.tables import table, time_text, word
@@ -83,6 +84,15 @@ def order(found: orders_pb2.Order) -> Table:
         "updated": time_text(found.updated_time_ns),
     }
     return table(("field", "detail"), ((name, value) for name, value in values.items() if value))
+
+
+def checks(found: Iterable[checks_pb2.Check]) -> Table:
+    """What was compared with a limit."""
+    names = ("check", "observed", "afterwards", "limit", "unit", "detail")
+    rows = (
+        (one.name, one.observed, one.projected, one.limit, one.unit, one.detail) for one in found
+    )
+    return table(names, rows)
 
 
 def _size(size: str, unit: str) -> str:

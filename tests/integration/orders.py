@@ -12,11 +12,10 @@ from urllib.parse import urlencode
 import grpc
 import pytest
 from venuemesh.common.v1 import types_pb2
+from venuemesh.inspector.v1 import inspector_pb2, inspector_pb2_grpc
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.tradeflow.v1 import (
     accounts_pb2,
-    approvals_pb2,
-    approvals_pb2_grpc,
     orders_pb2,
     signed_pb2,
     trade_flow_pb2,
@@ -24,12 +23,15 @@ from venuemesh.tradeflow.v1 import (
 )
 
 from kit.base import errors
+from kit.execution.approval.keys import INSPECTOR_KEY_ID, inspector_key
+from kit.execution.approval.signing import ApprovalSigner, MeshScope
 from tests.integration.mesh import SYMBOL, VENUE, Mesh
 
 ACCOUNT = "demo"
 HERE = {"venue": VENUE, "account": ACCOUNT}
 HEADER = [("venuemesh-venue", VENUE)]
 CALL_SECONDS_MAX = 30
+APPROVED_NS = 30 * 10**9
 TICK = Decimal("0.01")
 _numbers = itertools.count(1)
 
@@ -41,7 +43,7 @@ class OrderCaller:
         self.mesh = mesh
         self.here = {"venue": VENUE, "account": account}
         self.flow = trade_flow_pb2_grpc.TradeFlowStub(mesh.channel)
-        self._approvals = approvals_pb2_grpc.ApprovalsStub(mesh.channel)
+        self.inspector = inspector_pb2_grpc.InspectorStub(mesh.channel)
         self._market = market_data_pb2_grpc.MarketDataStub(mesh.channel)
 
     def call(self, method: str, request: Any) -> Any:
@@ -49,19 +51,37 @@ class OrderCaller:
         return getattr(self.flow, method)(request, metadata=HEADER, timeout=CALL_SECONDS_MAX)
 
     def is_ready(self) -> bool:
-        """Whether the account accepts orders."""
+        """Whether the account accepts orders, and the inspector approves some."""
+        state = self.inspector.GetState(inspector_pb2.GetStateRequest(), timeout=CALL_SECONDS_MAX)
+        if not state.is_acting:
+            return False
         request = accounts_pb2.ListAccountsRequest(venue=VENUE)
         accounts = self.call("ListAccounts", request).accounts
         ready = accounts_pb2.ACCOUNT_STATE_READY
         return [one.state for one in accounts if one.account == self.here["account"]] == [ready]
 
+    @property
+    def signer(self) -> ApprovalSigner:
+        """The key of the mesh, with the epoch of the inspector: neither fences the other."""
+        state, key = self.mesh.state(), inspector_key(self.mesh.data)
+        scope = MeshScope(state["mesh_id"], state["world"])
+        return ApprovalSigner(INSPECTOR_KEY_ID, key, self.epoch, scope)
+
+    @property
+    def epoch(self) -> int:
+        """That of the inspector's lease."""
+        found = self.mesh.sql("SELECT epoch FROM leases WHERE name = 'inspector'")
+        return int(found[0][0]) if found else 1
+
     def approved(
-        self, content: orders_pb2.OrderContent, request_id: str = ""
+        self,
+        content: orders_pb2.OrderContent,
+        request_id: str = "",
+        operation: signed_pb2.Operation.ValueType = signed_pb2.OPERATION_PLACE,
     ) -> signed_pb2.ApprovedOrder:
-        """Allowed by the development key."""
+        """Allowed without a policy."""
         name = request_id or f"test-{time.time_ns()}-{next(_numbers)}"
-        request = approvals_pb2.ApproveRequest(content=content, request_id=name)
-        return self._approvals.Approve(request, timeout=CALL_SECONDS_MAX).approved
+        return self.signer.approve(content, name, time.time_ns() + APPROVED_NS, operation)
 
     def place(self, content: orders_pb2.OrderContent, request_id: str = "") -> orders_pb2.Order:
         """Approve and place."""
@@ -79,12 +99,8 @@ class OrderCaller:
 
     def cancel_all(self) -> trade_flow_pb2.CancelAllOrdersResponse:
         """Cancel all orders, also protective ones."""
-        asked = approvals_pb2.ApproveRequest(
-            content=orders_pb2.OrderContent(**self.here),
-            request_id=f"test-{time.time_ns()}-{next(_numbers)}",
-            operation=signed_pb2.OPERATION_CANCEL_ALL,
-        )
-        approved = self._approvals.Approve(asked, timeout=CALL_SECONDS_MAX).approved
+        content = orders_pb2.OrderContent(**self.here)
+        approved = self.approved(content, operation=signed_pb2.OPERATION_CANCEL_ALL)
         request = trade_flow_pb2.CancelAllOrdersRequest(approved=approved, **self.here)
         return self.call("CancelAllOrders", request)
 

@@ -182,13 +182,12 @@ def test_one_exit_of_a_bracket_is_at_the_exchange_and_one_closes_it(mesh, caller
 
 def test_scripts_place_orders_over_rest(mesh, caller):
     content = MessageToDict(caller.resting(), preserving_proto_field_name=True)
-    status, answer = mesh.post("/v1/approvals", {"content": content, "request_id": "by-rest"})
+    body = {"content": content, "request_id": "by-rest", "operation": "OPERATION_PLACE"}
+    status, answer = mesh.post("/v1/inspector/orders", body)
     assert status == 200, answer
-    path = f"/v1/venues/{VENUE}/orders"
-    status, answer = mesh.post(path, {"approved": answer["approved"]})
-    assert status == 200, answer
-    assert answer["order"]["state"] == "ORDER_STATE_OPEN"
-    name = answer["order"]["client_order_id"]
+    (order,) = answer["submitted"]["orders"]
+    assert order["state"] == "ORDER_STATE_OPEN"
+    path, name = f"/v1/venues/{VENUE}/orders", order["client_order_id"]
     status, listed = mesh.get(f"{path}?account={HERE['account']}")
     assert name in {order["client_order_id"] for order in listed["orders"]}
     status, answer = mesh.post(f"{path}/{name}:cancel", {"account": HERE["account"]})
@@ -222,24 +221,25 @@ def test_scripts_place_groups_over_rest(mesh, caller):
     entry = caller.resting()
     profit = limit(entry.size, str((caller.best_bid() * 2).quantize(TICK)))
     profit.side = types_pb2.SIDE_SELL
-    approved = []
+    bodies = []
     for content, role in ((entry, "GROUP_ROLE_ENTRY"), (profit, "GROUP_ROLE_EXIT")):
         body = MessageToDict(content, preserving_proto_field_name=True)
-        body["group"] = {"group_id": "by-rest", "role": role, "count": 2}
-        request = {"content": body, "request_id": f"by-rest-{role}"}
-        status, answer = mesh.post("/v1/approvals", request)
-        assert status == 200, answer
-        approved.append(answer["approved"])
-    path = f"/v1/venues/{VENUE}/orders"
-    status, answer = mesh.post(f"{path}:placeGroup", {"approved": approved})
+        bodies.append(body | {"group": {"group_id": "by-rest", "role": role, "count": 2}})
+    request = {"request_id": "a-group", "operation": "OPERATION_PLACE"}
+    request |= {"content": bodies[0], "others": bodies[1:]}
+    # A member of a group that is placed alone is refused by itself.
+    wrong = {**request, "request_id": "no-group", "others": []}
+    body = {"requests": [request, wrong]}
+    status, answer = mesh.post("/v1/inspector/orders:batch", body)
     assert status == 200, answer
-    opening, closing = answer["orders"]
+    placed, refused = answer["results"]
+    opening, closing = placed["response"]["submitted"]["orders"]
+    assert refused["error"]["reason"] == "ERROR_REASON_INVALID_ORDER"
     assert closing["held_here"]
+    path = f"/v1/venues/{VENUE}/orders"
     mesh.post(f"{path}/{opening['client_order_id']}:cancel", {"account": HERE["account"]})
     name = closing["client_order_id"]
     mesh.wait_until(lambda: caller.order(name).state == CANCELLED, "there is nothing to close")
-    status, answer = mesh.post("/v1/approvals:heartbeat", HERE)
-    assert (status, answer["heartbeat"]["key_id"]) == (200, "development")
 
 
 def test_executions_are_consecutive(caller):

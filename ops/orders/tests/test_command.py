@@ -40,12 +40,19 @@ def test_order_that_may_have_been_placed_is_repeated_with_its_id(failure):
     assert "--id" not in failure("list", "binance")
 
 
-@pytest.mark.parametrize(
-    ("size", "reason"),
-    [("abc", "size is 'abc'"), ("1e999999", "size is"), ("\udcff", "is no text in UTF-8")],
-)
-def test_order_that_cannot_be_signed_is_one_line(failure, size, reason):
-    assert reason in failure("place", "binance", "BTCUSDT", "buy", size)
+def test_inspector_that_does_not_answer_is_named_with_what_works_without_it(failure):
+    text = failure("place", "binance", "BTCUSDT", "buy", "1")
+    assert "the inspector approves orders, and it did not answer" in text
+    assert "--key" in text
+    assert "inspector" not in failure("cancel", "binance", "ID")
+
+
+def test_order_that_is_no_text_is_one_line(failure):
+    assert "is no text in UTF-8" in failure("place", "binance", "BTCUSDT", "buy", "\udcff")
+
+
+def test_heartbeat_needs_a_key(failure):
+    assert "--key" in failure("heartbeat", "binance")
 
 
 @pytest.mark.parametrize("words", [(), ("--include-protective",)])
@@ -58,7 +65,7 @@ async def test_cancel_all_includes_protective_orders_if_it_is_told_to(words):
 
     chosen = parsed("order", ["cancel-all", "binance", *words])
     channel = SimpleNamespace(unary_unary=Mock(return_value=cancel_all), unary_stream=Mock())
-    calls = OrderCalls(channel, SimpleNamespace(signs_cancels=False), chosen)
+    calls = OrderCalls(channel, None, chosen)
     async for _ in calls.answers():
         pass
     assert [one.include_protective for one in asked] == [bool(words)]

@@ -4,14 +4,15 @@ from contextlib import asynccontextmanager
 
 import grpc
 import pytest
+from venuemesh.events.v1 import checks_pb2
+from venuemesh.inspector.v1 import inspector_pb2
 from venuemesh.tradeflow.v1 import batches_pb2, flatten_pb2, orders_pb2, trade_flow_pb2
 
 from kit.base import errors
 from kit.base.errors import AccountNotReady, InvalidOrder, VenueUnavailable
 from ops import gateway
 from ops.cli import main, parsed
-from ops.commands import order as command
-from ops.orders import outcomes
+from ops.orders import outcomes, signing
 from ops.orders.calls import CALLS, OrderCalls
 
 AMEND = ("amend", "binance", "ID", "--price", "50.0")
@@ -46,6 +47,17 @@ def grouped(*states):
     return batches_pb2.PlaceOrderGroupResponse(orders=map(order, states))
 
 
+def submitted(*states, verdict="ALLOW", outcome="TAKEN"):
+    answer = inspector_pb2.SubmitManualResponse(lifecycle_id=bytes(16))
+    answer.verdict.verdict = f"VERDICT_{verdict}"
+    check = answer.verdict.checks.add(name="order_notional_max", projected="60000", limit="500")
+    check.result = checks_pb2.CHECK_RESULT_BLOCKED
+    if outcome:
+        answer.submitted.outcome = f"SUBMISSION_OUTCOME_{outcome}"
+        answer.submitted.orders.extend(map(order, states))
+    return answer
+
+
 def all_cancelled(*states, left=()):
     return trade_flow_pb2.CancelAllOrdersResponse(
         orders=map(order, states), left_open=map(order, left)
@@ -61,6 +73,14 @@ def all_cancelled(*states, left=()):
         (PLACE, placed("REJECTED"), 3),
         (PLACE, placed("UNKNOWN"), 4),
         (PLACE, placed("SENT"), 4),
+        (PLACE, submitted("OPEN"), 0),
+        (PLACE, submitted("REJECTED"), 3),
+        (PLACE, submitted(outcome=""), 4),
+        (PLACE, submitted(outcome="REFUSED"), 1),
+        (PLACE, submitted(outcome="EXPIRED"), 1),
+        (PLACE, submitted(verdict="BLOCK", outcome=""), 1),
+        (OCO, submitted("OPEN", "UNKNOWN"), 4),
+        (CANCEL, submitted("CANCELLED"), 0),
         (OCO, grouped("OPEN", "OPEN"), 0),
         (OCO, grouped("OPEN", "REJECTED"), 3),
         (OCO, grouped("REJECTED", "UNKNOWN"), 4),
@@ -99,13 +119,13 @@ def answering(monkeypatch):
         async with grpc.aio.insecure_channel(mesh.address) as channel:
             yield channel
 
-    async def no_approver(*arguments):
+    async def no_signer(*arguments):
         return None
 
     nowhere = gateway.Gateway("http://127.0.0.1:1", "127.0.0.1:1", False)
     monkeypatch.setattr(gateway, "require", lambda chosen: nowhere)
     monkeypatch.setattr(gateway, "connected", connected)
-    monkeypatch.setattr(command, "approver", no_approver)
+    monkeypatch.setattr(signing, "signer", no_signer)
 
     def run(words, answer):
         async def call(calls):
@@ -135,6 +155,11 @@ WRONG_PRICE = InvalidOrder("price is '1'", field="price", value="1", allowed="")
         (PLACE, placed("OPEN"), 0, "open"),
         (PLACE, placed("REJECTED"), 3, "rejected"),
         (PLACE, failed(NOT_READY), 1, "ACCOUNT_NOT_READY"),
+        (PLACE, submitted(outcome=""), 4, "repeat it with --id"),
+        (PLACE, submitted("OPEN"), 0, f"audit why event {bytes(16).hex()}"),
+        (PLACE, submitted(verdict="BLOCK", outcome=""), 1, "order_notional_max"),
+        (PLACE, submitted(verdict="BLOCK", outcome=""), 1, "500"),
+        (PLACE, submitted(outcome="REFUSED"), 1, "nothing was sent"),
         (PLACE, failed(VenueUnavailable("no answer")), 4, "repeat it with --id"),
         (CANCEL, failed(VenueUnavailable("no answer")), 4, "VENUE_UNAVAILABLE"),
         (AMEND, failed(NOT_AMENDED), 3, "halted"),
@@ -158,12 +183,12 @@ def test_flatten_that_leaves_something_open_has_an_exit_code_of_its_own(
         async def Flatten(self, request, **options):
             return flatten_pb2.FlattenResponse(left_open=left)
 
-    class Approver:
-        async def approve(self, *arguments):
-            return None
+    class Inspector:
+        async def SubmitManual(self, request, **options):
+            return inspector_pb2.SubmitManualResponse()
 
     async def flatten(calls):
-        calls._stub, calls._approver = Stub(), Approver()
+        calls._stub, calls._inspector = Stub(), Inspector()
         async for answer in OrderCalls._flatten(calls):
             yield answer
 

@@ -8,10 +8,9 @@ import sys
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.execution.approval.keys import DEVELOPMENT_FILE
-from kit.execution.approval.signing import DEVELOPMENT_KEY_ID
+from kit.execution.approval.keys import INSPECTOR_KEY_ID, inspector_key
 from ops.commands.repair import EXIT_NOT_FILLED
 from tests.integration import recorded
 from tests.integration.mesh import OWN_SERVICES, ROOT, SYMBOL, VENUE
@@ -58,20 +57,45 @@ def test_an_order_is_placed_shown_and_cancelled(venuemesh, simulated):
     simulated.wait_until(OrderCaller(simulated).is_ready, "the account accepts orders")
     words = (VENUE, SYMBOL, "buy", "0.01", "--price", "20000", "--id", "elsewhere")
     (placed,) = venuemesh("order", "place", *words)
-    name = placed["order"]["client_order_id"]
-    assert placed["order"]["state"] == "ORDER_STATE_OPEN"
+    (order,) = placed["submitted"]["orders"]
+    name = order["client_order_id"]
+    assert order["state"] == "ORDER_STATE_OPEN"
+    assert venuemesh("order", "place", *words) == [placed]
     assert venuemesh("order", "show", VENUE, name)[0]["order"]["content"]["price"] == "20000"
     (cancelled,) = venuemesh("order", "cancel", VENUE, name)
     assert cancelled["order"]["state"] == "ORDER_STATE_CANCELLED"
 
 
+def test_blocked_order_names_each_failed_check_and_fails(venuemesh):
+    (answer,) = venuemesh("order", "place", VENUE, SYMBOL, "buy", "1000", codes=(1,))
+    blocked = [one for one in answer["verdict"]["checks"] if one["result"].endswith("BLOCKED")]
+    assert [one["name"] for one in blocked] == ["order_notional_max"]
+    assert int(blocked[0]["limit"]) < float(blocked[0]["projected"])
+
+
+def test_bracket_at_the_market_is_amended_and_cancelled(venuemesh, simulated):
+    caller = OrderCaller(simulated)
+    simulated.wait_until(caller.is_ready, "the account accepts orders")
+    words = (VENUE, SYMBOL, "buy", "0.01", "--profit", "900000", "--stop", "30000")
+    (placed,) = venuemesh("order", "bracket", *words)
+    entry, profit, stop = (one["client_order_id"] for one in placed["submitted"]["orders"])
+    filled = orders_pb2.ORDER_STATE_FILLED
+    simulated.wait_until(lambda: caller.order(entry).state == filled, "the entry is filled")
+    (moved,) = venuemesh("order", "amend", VENUE, stop, "--stop-price", "31000")
+    assert moved["verdict"]["is_reduction"]
+    venuemesh("order", "cancel-all", VENUE, "--include-protective")
+    cancelled = orders_pb2.ORDER_STATE_CANCELLED
+    assert {caller.order(one).state for one in (profit, stop)} == {cancelled}
+
+
 def test_an_order_is_signed_with_a_key_of_the_operator(venuemesh, simulated, tmp_path):
-    key = Ed25519PrivateKey.from_private_bytes((simulated.data / DEVELOPMENT_FILE).read_bytes())
+    key = inspector_key(simulated.data)
     file = tmp_path / "key.pem"
     file.touch(mode=0o600)
     encoding, kind = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     file.write_bytes(key.private_bytes(encoding, kind, serialization.NoEncryption()))
-    signed = ("--key", str(file), "--key-id", DEVELOPMENT_KEY_ID, "--epoch", "1")
+    epoch = OrderCaller(simulated).epoch
+    signed = ("--key", str(file), "--key-id", INSPECTOR_KEY_ID, "--epoch", str(epoch))
     words = (VENUE, SYMBOL, "buy", "0.01", "--price", "20000")
     (placed,) = venuemesh("order", "place", *words, *signed)
     name = placed["order"]["client_order_id"]
