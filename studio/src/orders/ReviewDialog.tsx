@@ -1,10 +1,16 @@
 import type { ReactNode } from "react";
 
+import { CheckResult } from "../gen/venuemesh/events/v1/checks_pb";
+import { Verdict } from "../gen/venuemesh/events/v1/risk_pb";
+import type { SubmitManualResponse } from "../gen/venuemesh/inspector/v1/inspector_pb";
 import type { Instrument } from "../gen/venuemesh/common/v1/types_pb";
 import type { Account } from "../gen/venuemesh/tradeflow/v1/accounts_pb";
 import { notionalText } from "../instrument/sizes";
 import { useFrameStore } from "../state/frameStore";
 import { closeDialog, Dialog } from "../ui/Dialog";
+import { ChecksTable } from "../why/ChecksTable";
+import { enumText } from "../why/enumText";
+import { EventLink } from "../why/WhyLink";
 import { StateMark } from "./OrderCells";
 import { type OrderPlacer, type Submission, submissionText } from "./orderPlacer";
 import { FailureMessage } from "./FailureMessage";
@@ -58,14 +64,17 @@ function questionOf({ others }: Submission): string {
   return others.length === 0 ? "Send this order?" : "Send these orders?";
 }
 
-function Outcome({ shown: { phase, failure, isInDoubt, order } }: { readonly shown: Submission }) {
+function Outcome({ shown }: { readonly shown: Submission }) {
+  const { phase, failure, isInDoubt, order, answer } = shown;
   if (order) {
     return (
       <p className="dialog-text" role="status" data-testid="review-outcome">
-        <StateMark state={order.state} /> {detailText(order)}
+        <StateMark state={order.state} /> {detailText(order)}{" "}
+        {answer && <EventLink eventId={answer.lifecycleId} />}
       </p>
     );
   }
+  if (phase === "blocked" && answer) return <Blocked answer={answer} />;
   if (phase === "sending") {
     return (
       <p className="dialog-text" role="status">
@@ -79,10 +88,32 @@ function Outcome({ shown: { phase, failure, isInDoubt, order } }: { readonly sho
       {isInDoubt && (
         <p className="dialog-text" data-testid="review-doubt">
           It is not known whether the order was placed. A retry sends the same request id, so at
-          most one order is placed.
+          most one order is placed. {answer && <EventLink eventId={answer.lifecycleId} />}
         </p>
       )}
     </>
+  );
+}
+
+/** Why nothing was sent: the checks that block it, or what the venue's process has refused. */
+function Blocked({ answer }: { readonly answer: SubmitManualResponse }) {
+  const { verdict, submitted, lifecycleId } = answer;
+  const blocked = (verdict?.checks ?? []).filter(({ result }) => result === CheckResult.BLOCKED);
+  const reason = submitted?.refusalReason ?? "";
+  return (
+    <div role="alert" data-testid="review-blocked">
+      <p className="failed">
+        {submitted ? (
+          <>
+            <strong>{reason === "" ? "EXPIRED" : reason}</strong> {submitted.detail}
+          </>
+        ) : (
+          `Not approved: ${enumText(Verdict, verdict?.verdict ?? Verdict.UNSPECIFIED)}.`
+        )}{" "}
+        Nothing was sent. <EventLink eventId={lifecycleId} />
+      </p>
+      {blocked.length > 0 && <ChecksTable groups={[["", blocked, ""]]} />}
+    </div>
   );
 }
 
@@ -106,7 +137,7 @@ function Buttons({ placer, shown, onCorrect }: ButtonsProps) {
   }
   const { field = "", nearest = "" } = failure?.metadata ?? {};
   // An invalid order is rejected again, unless an earlier attempt may have placed it.
-  const canRetry = failure?.reason !== "INVALID_ORDER" || isInDoubt;
+  const canRetry = (failure?.reason !== "INVALID_ORDER" && phase !== "blocked") || isInDoubt;
   // In a group the field may belong to another order.
   const isKnown = nearest !== "" && shown.others.length === 0;
   const wrong = isKnown ? fieldOf(field) : undefined;

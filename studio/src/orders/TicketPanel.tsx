@@ -3,13 +3,13 @@ import { useState } from "react";
 import type { Venue } from "../instrument/venues";
 import { sizeUnit } from "../instrument/sizes";
 import { SymbolPicker } from "../instrument/SymbolPicker";
+import { Inspector } from "../gen/venuemesh/inspector/v1/inspector_pb";
 import type { Account } from "../gen/venuemesh/tradeflow/v1/accounts_pb";
-import { TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { useRefusal } from "../session/refusal";
 import { useFrameStore } from "../state/frameStore";
 import { Panel } from "../ui/Panel";
 import { linkedOrders } from "./group";
-import { mayPlace, type OrderPlacer, submissionText } from "./orderPlacer";
+import { type OrderPlacer, submissionText } from "./orderPlacer";
 import { ReviewDialog } from "./ReviewDialog";
 import { contentOf, EMPTY_TICKET, problemsOf } from "./ticket";
 import { TicketFields } from "./TicketFields";
@@ -23,25 +23,14 @@ interface TicketPanelProps {
   readonly placer: OrderPlacer;
 }
 
-/** The order form. Without an approver, a note that orders cannot be placed here. */
+/** The order form, or a note that the caller may place no orders. */
 export function TicketPanel(props: TicketPanelProps) {
-  const approver = useFrameStore(props.placer.approver);
-  const refusal = useRefusal(TradeFlow.method.placeOrder);
+  const refusal = useRefusal(Inspector.method.submitManual);
   if (refusal !== undefined) {
     return (
       <Panel title="New order" className="ticket">
         <p className="empty" data-testid="role-missing">
           {refusal}
-        </p>
-      </Panel>
-    );
-  }
-  if (!mayPlace(approver, props.account)) {
-    return (
-      <Panel title="New order" className="ticket">
-        <p className="empty" data-testid="approved-only">
-          Orders of this account can be placed only by an approved client. Here you can watch and
-          cancel them.
         </p>
       </Panel>
     );

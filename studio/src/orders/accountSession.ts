@@ -22,9 +22,8 @@ export function useAccountSession(
   onAccount: () => void,
 ): AccountSession {
   const session = sessionOf(venue, account);
-  const { feed, placer } = session;
+  const { feed } = session;
   useRunning(feed);
-  useRunning(placer);
   useEffect(() => feed.latestAccount.subscribe(onAccount), [feed, onAccount]);
   return session;
 }

@@ -8,53 +8,52 @@ import {
 } from "@connectrpc/connect";
 
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb";
-import { Approvals } from "../gen/venuemesh/tradeflow/v1/approvals_pb";
-import type { PlaceOrderGroupRequest } from "../gen/venuemesh/tradeflow/v1/batches_pb";
+import { SubmissionOutcome, Verdict } from "../gen/venuemesh/events/v1/risk_pb";
+import {
+  Inspector,
+  type SubmitManualRequest,
+  SubmitManualResponseSchema,
+} from "../gen/venuemesh/inspector/v1/inspector_pb";
 import {
   type FillSchema,
   type Order,
+  type OrderContent,
   OrderSchema,
   OrderState,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import type { ApprovedOrder } from "../gen/venuemesh/tradeflow/v1/signed_pb";
+import { Operation } from "../gen/venuemesh/tradeflow/v1/signed_pb";
 import {
   type CancelAllOrdersRequest,
   type CancelOrderRequest,
-  type PlaceOrderRequest,
   type StreamExecutionsRequest,
   StreamExecutionsResponseSchema,
   TradeFlow,
 } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 
+type SubmitManualAnswer = MessageInitShape<typeof SubmitManualResponseSchema>;
 type StreamedEvent = MessageInitShape<typeof StreamExecutionsResponseSchema>;
 
-/** TradeFlow and Approvals in memory. A test sets the responses and publishes the events. */
+/** TradeFlow and the inspector in memory. A test sets the responses and publishes the events. */
 export class FakeTradeFlow {
   readonly orders = new Map<string, Order>();
   readonly streams: StreamExecutionsRequest[] = [];
   /** The header `venuemesh-venue` of each call. */
   readonly venues: (string | null)[] = [];
-  readonly placed: PlaceOrderRequest[] = [];
-  readonly groups: PlaceOrderGroupRequest[] = [];
+  readonly submitted: SubmitManualRequest[] = [];
   readonly cancelled: CancelOrderRequest[] = [];
   readonly cancelledAll: CancelAllOrdersRequest[] = [];
   /** The first events of the next streams. */
   firstEvents: StreamedEvent[][] = [];
   fills: MessageInitShape<typeof FillSchema>[] = [];
-  onApprove: () => void = () => undefined;
-  onGroup: () => void = () => undefined;
-  onPlace: (request: PlaceOrderRequest) => Order = accepted;
+  onSubmit: (request: SubmitManualRequest) => SubmitManualAnswer = taken;
   onCancel: (request: CancelOrderRequest) => Order = () => this.#unknown();
   #publish: ((event: StreamedEvent | undefined) => void) | undefined;
 
   readonly #transport = createRouterTransport(({ service }) => {
-    service(Approvals, {
-      approve: ({ content, requestId, operation, targetClientOrderId }) => {
-        this.onApprove();
-        if (!content || requestId === "") throw apiError("BAD_REQUEST", Code.InvalidArgument);
-        return {
-          approved: { content, requestId, operation, targetClientOrderId, keyId: "development" },
-        };
+    service(Inspector, {
+      submitManual: (request) => {
+        this.submitted.push(request);
+        return this.onSubmit(request);
       },
     });
     service(TradeFlow, {
@@ -63,17 +62,6 @@ export class FakeTradeFlow {
       getOrder: ({ clientOrderId }) => ({
         order: this.orders.get(clientOrderId) ?? this.#unknown(),
       }),
-      placeOrder: (request, { requestHeader }) => {
-        this.venues.push(requestHeader.get("venuemesh-venue"));
-        this.placed.push(request);
-        return { order: this.onPlace(request) };
-      },
-      placeOrderGroup: (request, { requestHeader }) => {
-        this.venues.push(requestHeader.get("venuemesh-venue"));
-        this.groups.push(request);
-        this.onGroup();
-        return { orders: request.approved.map((approved) => acceptedOf(approved)) };
-      },
       cancelOrder: (request, { requestHeader }) => {
         this.venues.push(requestHeader.get("venuemesh-venue"));
         this.cancelled.push(request);
@@ -86,7 +74,7 @@ export class FakeTradeFlow {
     });
   });
   readonly tradeFlow = createClient(TradeFlow, this.#transport);
-  readonly approvals = createClient(Approvals, this.#transport);
+  readonly inspector = createClient(Inspector, this.#transport);
 
   /** Publishes an event on the open stream. */
   publish(event: StreamedEvent): void {
@@ -128,16 +116,25 @@ export class FakeTradeFlow {
   }
 }
 
-/** The requested order, open in the book. */
-export function accepted({ approved }: PlaceOrderRequest): Order {
-  return acceptedOf(approved);
+/** The requested orders are open in the book, or their target is cancelled. */
+export function taken(request: SubmitManualRequest): SubmitManualAnswer {
+  const { content, others, operation, targetClientOrderId } = request;
+  const orders =
+    operation === Operation.CANCEL
+      ? [create(OrderSchema, { clientOrderId: targetClientOrderId, state: OrderState.CANCELLED })]
+      : [content, ...others].map((each, place) => open(each, `${request.requestId}-${place + 1}`));
+  return {
+    lifecycleId: new Uint8Array(16),
+    verdict: { verdict: Verdict.ALLOW },
+    submitted: { outcome: SubmissionOutcome.TAKEN, orders },
+  };
 }
 
-function acceptedOf(approved: ApprovedOrder | undefined): Order {
+function open(content: OrderContent | undefined, requestId: string): Order {
   return create(OrderSchema, {
-    ...(approved?.content ? { content: approved.content } : {}),
-    requestId: approved?.requestId ?? "",
-    clientOrderId: `id-of-${approved?.requestId ?? ""}`,
+    ...(content ? { content } : {}),
+    requestId,
+    clientOrderId: `id-of-${requestId}`,
     state: OrderState.OPEN,
     updatedTimeNs: 10n,
   });

@@ -8,6 +8,7 @@ import {
   OrderState,
   OrderType,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { SubmissionOutcome } from "../gen/venuemesh/events/v1/risk_pb";
 import { Operation } from "../gen/venuemesh/tradeflow/v1/signed_pb";
 import { Role } from "../gen/venuemesh/access/v1/access_pb";
 import { TokenSchema } from "../gen/venuemesh/access/v1/tokens_pb";
@@ -61,31 +62,34 @@ test("a rejection is shown at its order until the next attempt", async () => {
   expect(cancelling.state.latest.failures.size).toBe(0);
 });
 
-test("a protective order is cancelled with an approval of this cancel", async () => {
-  server.onCancel = () => GONE;
-  const stop = create(OrderSchema, {
-    clientOrderId: "a",
-    content: { symbol: "BTCUSDT", type: OrderType.STOP },
-  });
-  await cancelling.cancel(stop);
-  expect(server.cancelled[0]?.approved).toMatchObject({
+const STOP = create(OrderSchema, {
+  clientOrderId: "a",
+  content: { symbol: "BTCUSDT", type: OrderType.STOP },
+});
+
+test("a protective order is cancelled by the inspector, or by an operator at once", async () => {
+  await cancelling.cancel(STOP);
+  expect(server.cancelled).toEqual([]);
+  expect(server.submitted[0]).toMatchObject({
     operation: Operation.CANCEL,
     targetClientOrderId: "a",
     content: { venue: "binance", account: "demo", symbol: "BTCUSDT" },
   });
-  await cancelling.cancel(OPEN);
-  expect(server.cancelled[1]?.approved).toBeUndefined();
+  expect(learnt).toMatchObject([{ state: OrderState.CANCELLED }]);
+  session.caller.set(create(TokenSchema, { roles: [Role.OPERATOR] }));
+  server.onCancel = () => GONE;
+  await cancelling.cancel(STOP);
+  expect(server.submitted).toHaveLength(1);
+  expect(server.cancelled).toHaveLength(1);
 });
 
-test("without an approver the cancel is sent without an approval", async () => {
-  server.onCancel = () => GONE;
-  server.onApprove = () => {
-    throw apiError("UNKNOWN_SERVICE", Code.Unimplemented);
-  };
-  const exit = create(OrderSchema, { clientOrderId: "a", content: { reduceOnly: true } });
-  await cancelling.cancel(exit);
-  expect(server.cancelled).toHaveLength(1);
-  expect(server.cancelled[0]?.approved).toBeUndefined();
+test.each([
+  [{}, "not known"],
+  [{ outcome: SubmissionOutcome.REFUSED, refusalReason: "UNKNOWN_ORDER" }, "UNKNOWN_ORDER"],
+])("a cancel that the inspector has not carried out is a failure: %j", async (submitted, text) => {
+  server.onSubmit = () => ({ submitted });
+  await cancelling.cancel(STOP);
+  expect(cancelling.state.latest.failures.get("a")?.message).toContain(text);
 });
 
 test("to cancel all includes protective orders for an operator only", async () => {

@@ -1,4 +1,5 @@
 import { describeFailure, type Failure } from "../api/failure";
+import { SubmissionOutcome } from "../gen/venuemesh/events/v1/risk_pb";
 import { GroupRole, type Order, OrderType } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { Operation } from "../gen/venuemesh/tradeflow/v1/signed_pb";
 import { isOperator } from "../session/refusal";
@@ -37,32 +38,41 @@ export class OrderCanceller {
     this.#calls = new OrderCalls(venue, onOrder, clients);
   }
 
+  /** Cancels an order. A protective one needs the role operator, or the inspector cancels it. */
   async cancel(order: Order): Promise<void> {
     const { clientOrderId } = order;
-    const symbol = order.content?.symbol ?? "";
-    await this.#ask(orderKey(order), async (client, options) => {
-      const approved = isProtective(order)
-        ? await this.#approval(Operation.CANCEL, symbol, clientOrderId)
-        : {};
-      const request = { ...this.#accountKey(), clientOrderId, ...approved };
-      const answer = await client.cancelOrder(request, options);
-      return answer.order ? [answer.order] : [];
+    if (isProtective(order) && !isOperator(session.caller.latest)) {
+      const content = { ...this.#accountKey(), symbol: order.content?.symbol ?? "" };
+      const what = { operation: Operation.CANCEL, targetClientOrderId: clientOrderId, content };
+      await this.#ask(orderKey(order), async () => {
+        const answer = await this.#calls.submit({ requestId: newRequestId(), ...what });
+        const { outcome, refusalReason, detail } = answer.submitted ?? {};
+        if (outcome === SubmissionOutcome.TAKEN) return;
+        const unknown = "it is not known whether the order was cancelled: try again";
+        throw new Error(outcome ? `${refusalReason ?? ""}: ${detail ?? ""}` : unknown);
+      });
+      return;
+    }
+    await this.#ask(orderKey(order), async () => {
+      await this.#calls.send(async (client, options) => {
+        const answer = await client.cancelOrder({ ...this.#accountKey(), clientOrderId }, options);
+        return answer.order ? [answer.order] : [];
+      });
     });
   }
 
   /**
-   * Cancels all open orders, also those that were placed elsewhere. Without an approver for this
-   * account, protective orders stay open unless the caller is an operator.
+   * Cancels all open orders, also those that were placed elsewhere. Protective orders stay open
+   * unless the caller is an operator.
    */
   async cancelAll(): Promise<void> {
-    await this.#ask(ALL_ORDERS, async (client, options) => {
-      const request = {
-        ...this.#accountKey(),
-        includeProtective: isOperator(session.caller.latest),
-        ...(await this.#approval(Operation.CANCEL_ALL, "", "")),
-      };
-      const { orders, leftOpen } = await client.cancelAllOrders(request, options);
-      return [...orders, ...leftOpen];
+    const includeProtective = isOperator(session.caller.latest);
+    await this.#ask(ALL_ORDERS, async () => {
+      await this.#calls.send(async (client, options) => {
+        const request = { ...this.#accountKey(), includeProtective };
+        const { orders, leftOpen } = await client.cancelAllOrders(request, options);
+        return [...orders, ...leftOpen];
+      });
     });
   }
 
@@ -70,25 +80,14 @@ export class OrderCanceller {
     return { venue: this.venue, account: this.account };
   }
 
-  /** Requests an approval. Empty if there is no approver, or it does not sign for this account. */
-  async #approval(operation: Operation, symbol: string, targetClientOrderId: string) {
-    const content = { ...this.#accountKey(), symbol };
-    const request = { content, requestId: newRequestId(), operation, targetClientOrderId };
-    try {
-      return { approved: await this.#calls.approve(request) };
-    } catch {
-      return {};
-    }
-  }
-
-  async #ask(key: string, call: Parameters<OrderCalls["send"]>[0]) {
+  async #ask(key: string, call: () => Promise<void>) {
     const { waiting, failures } = this.state.latest;
     if (waiting.has(key)) return;
     const others = new Map([...failures].filter(([other]) => other !== key));
     this.state.set({ waiting: new Set([...waiting, key]), failures: others });
     let failure: Failure | undefined;
     try {
-      await this.#calls.send(call);
+      await call();
     } catch (error) {
       failure = describeFailure(error);
     }
@@ -99,7 +98,7 @@ export class OrderCanceller {
   }
 }
 
-/** Whether an order limits a loss. Cancelling it needs an approval or the role operator. */
+/** Whether an order limits a loss. Cancelling it needs the inspector or the role operator. */
 function isProtective({ content }: Order): boolean {
   if (!content) return false;
   return (

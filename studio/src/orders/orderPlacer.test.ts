@@ -9,10 +9,11 @@ import {
   OrderSchema,
   OrderState,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import { AccountSchema } from "../gen/venuemesh/tradeflow/v1/accounts_pb";
-import { accepted, FakeTradeFlow, apiError } from "./fakeTradeFlow";
+import { CheckResult } from "../gen/venuemesh/events/v1/checks_pb";
+import { SubmissionOutcome, Verdict } from "../gen/venuemesh/events/v1/risk_pb";
+import { FakeTradeFlow, apiError, taken } from "./fakeTradeFlow";
 import { groupText, linkedOrders } from "./group";
-import { mayPlace, OrderPlacer } from "./orderPlacer";
+import { OrderPlacer } from "./orderPlacer";
 import { contentOf, EMPTY_TICKET } from "./ticket";
 import { flagsText } from "./labels";
 
@@ -35,37 +36,31 @@ const ADDRESS = { venue: "binance", account: "demo", symbol: "BTCUSDT" };
 const content = (size = "0.01") =>
   contentOf({ ...EMPTY_TICKET, size, price: "60000" }, ADDRESS, 0n);
 const shown = () => placer.current.latest;
-const sentIds = () => server.placed.map(({ approved }) => approved?.requestId);
+const sentIds = () => server.submitted.map(({ requestId }) => requestId);
+const members = () => {
+  const [request] = server.submitted;
+  return request ? [request.content, ...request.others] : [];
+};
 
 function failOnce(error: ConnectError): void {
-  server.onPlace = () => {
-    server.onPlace = accepted;
+  server.onSubmit = () => {
+    server.onSubmit = taken;
     throw error;
   };
 }
 
-test("a page places only paper orders, and only with an approver", () => {
-  const paper = create(AccountSchema, { account: "paper", paper: true });
-  const real = create(AccountSchema, { account: "main" });
-  expect(mayPlace("available", paper)).toBe(true);
-  expect(mayPlace("unknown", paper)).toBe(true);
-  expect(mayPlace("absent", paper)).toBe(false);
-  expect(mayPlace("available", real)).toBe(false);
-});
-
-test("an order is sent after the review only, then approved and placed once", async () => {
+test("an order is sent after the review only, and placed once", async () => {
   await placer.send();
-  expect(server.placed).toEqual([]);
+  expect(server.submitted).toEqual([]);
   placer.review(content());
   expect(shown()?.phase).toBe("review");
-  expect(server.placed).toEqual([]);
+  expect(server.submitted).toEqual([]);
   const sending = placer.send();
   expect(shown()?.phase).toBe("sending");
   await Promise.all([sending, placer.send()]);
   expect(sentIds()).toEqual([shown()?.requestId]);
   expect(shown()?.requestId).toMatch(/^studio-[0-9a-f]{24}$/);
-  expect(server.placed[0]?.approved).toMatchObject({ content: content(), keyId: "development" });
-  expect(server.venues).toEqual(["binance"]);
+  expect(server.submitted[0]).toMatchObject({ content: content(), others: [] });
   expect(shown()).toMatchObject({ phase: "answered", order: { state: OrderState.OPEN } });
   expect(learnt).toHaveLength(1);
 });
@@ -80,17 +75,15 @@ test("an order and its exits are placed together", async () => {
       "price on binance, account demo, when the price falls to 58000",
   );
   await placer.send();
-  expect(server.placed).toEqual([]);
   const id = shown()?.requestId ?? "";
-  const approved = server.groups[0]?.approved ?? [];
-  expect(approved.map(({ requestId }) => requestId)).toEqual([id, `${id}-1`, `${id}-2`]);
-  expect(approved.map(({ content }) => content?.group)).toMatchObject([
+  expect(sentIds()).toEqual([id]);
+  expect(members().map((each) => each?.group)).toMatchObject([
     { groupId: id, role: GroupRole.ENTRY, count: 3 },
     { groupId: id, role: GroupRole.EXIT, count: 3 },
     { groupId: id, role: GroupRole.EXIT, count: 3 },
   ]);
-  expect(approved.map(({ content }) => content?.side)).toEqual([Side.BUY, Side.SELL, Side.SELL]);
-  expect(shown()).toMatchObject({ phase: "answered", order: { requestId: id } });
+  expect(members().map((each) => each?.side)).toEqual([Side.BUY, Side.SELL, Side.SELL]);
+  expect(shown()).toMatchObject({ phase: "answered", order: { requestId: `${id}-1` } });
   expect(learnt).toHaveLength(3);
   expect(learnt.map(flagsText)).toEqual(
     ["entry", "exit", "exit"].map((role) => `${role} of …${id.slice(-6)}`),
@@ -107,11 +100,8 @@ test("an order and its alternative are placed together", async () => {
       "falls to 58000, reduce-only. Together they fill at most 0.01 BTC",
   );
   await placer.send();
-  expect(server.placed).toEqual([]);
   const id = shown()?.requestId ?? "";
-  const approved = server.groups[0]?.approved ?? [];
-  expect(approved.map(({ requestId }) => requestId)).toEqual([id, `${id}-1`]);
-  expect(approved.map(({ content }) => content)).toMatchObject([
+  expect(members()).toMatchObject([
     { group: { groupId: id, role: GroupRole.ALTERNATIVE, count: 2 }, price: "66000" },
     { group: { groupId: id, role: GroupRole.ALTERNATIVE, count: 2 }, stopPrice: "58000" },
   ]);
@@ -121,7 +111,7 @@ test("an order and its alternative are placed together", async () => {
 test("a group with an unknown outcome is found again by all of its orders", async () => {
   const ticket = { ...EMPTY_TICKET, size: "0.01", price: "66000", alternative: "58000" };
   const first = contentOf(ticket, ADDRESS, 0n);
-  server.onGroup = () => {
+  server.onSubmit = () => {
     throw new ConnectError("cut", Code.Unavailable);
   };
   placer.review(first, linkedOrders(ticket, first));
@@ -183,30 +173,50 @@ test("an unknown outcome stays unknown after a later rejection", async () => {
   expect(placer.inDoubt.latest).toHaveLength(1);
 });
 
-test("a failed approval places nothing and leaves no unknown outcome", async () => {
-  server.onApprove = () => {
-    throw new ConnectError("cut", Code.Unavailable);
-  };
+test("a blocked order is shown with its checks; the next review is another request", async () => {
+  const checks = [{ name: "order_notional_max", result: CheckResult.BLOCKED }];
+  server.onSubmit = () => ({ verdict: { verdict: Verdict.BLOCK, checks } });
   placer.review(content());
   await placer.send();
-  expect(shown()).toMatchObject({ phase: "failed", isInDoubt: false });
-  expect(server.placed).toEqual([]);
+  expect(shown()).toMatchObject({ phase: "blocked", isInDoubt: false });
+  expect(shown()?.answer?.verdict?.checks).toMatchObject(checks);
+  await placer.send();
+  expect(server.submitted).toHaveLength(1);
+  placer.review(content());
+  expect(shown()).toMatchObject({ phase: "review" });
+  expect(shown()?.requestId).not.toBe(sentIds()[0]);
 });
 
-test("the account's stream resolves an unknown outcome and updates the order", async () => {
-  failOnce(new ConnectError("cut", Code.Unavailable));
+test("a refusal of the venue's process is shown as it is", async () => {
+  const submitted = { outcome: SubmissionOutcome.REFUSED, refusalReason: "LIMIT_EXCEEDED" };
+  server.onSubmit = () => ({ verdict: { verdict: Verdict.ALLOW }, submitted });
   placer.review(content());
   await placer.send();
-  const requestId = shown()?.requestId ?? "";
-  const told = (state: OrderState, updatedTimeNs: bigint) =>
-    create(OrderSchema, { requestId, state, updatedTimeNs });
-  placer.see(create(OrderSchema, { requestId: "another" }));
+  expect(shown()).toMatchObject({ phase: "blocked", isInDoubt: false, answer: { submitted } });
+});
+
+test("an order without an outcome yet is in doubt until a retry has the answer", async () => {
+  server.onSubmit = () => ({ verdict: { verdict: Verdict.ALLOW } });
+  placer.review(content());
+  await placer.send();
+  expect(shown()).toMatchObject({ phase: "failed", isInDoubt: true });
   expect(placer.inDoubt.latest).toHaveLength(1);
-  placer.see(told(OrderState.UNKNOWN, 5n));
-  expect(shown()).toMatchObject({ phase: "answered", order: { state: OrderState.UNKNOWN } });
+  server.onSubmit = taken;
+  await placer.send();
+  expect(new Set(sentIds()).size).toBe(1);
+  expect(shown()?.phase).toBe("answered");
   expect(placer.inDoubt.latest).toEqual([]);
-  placer.see(told(OrderState.FILLED, 7n));
-  placer.see(told(OrderState.OPEN, 6n));
+});
+
+test("the account's stream updates the order that is shown", async () => {
+  placer.review(content());
+  await placer.send();
+  const clientOrderId = shown()?.order?.clientOrderId ?? "";
+  const told = (state: OrderState, updatedTimeNs: bigint) =>
+    create(OrderSchema, { clientOrderId, state, updatedTimeNs });
+  placer.see(create(OrderSchema, { clientOrderId: "another", updatedTimeNs: 90n }));
+  placer.see(told(OrderState.FILLED, 70n));
+  placer.see(told(OrderState.OPEN, 60n));
   expect(shown()?.order?.state).toBe(OrderState.FILLED);
 });
 
@@ -218,20 +228,4 @@ test("the review cannot be closed while the order is being sent", async () => {
   await sending;
   placer.close();
   expect(shown()).toBeUndefined();
-});
-
-test.each([
-  ["available", undefined],
-  ["absent", new ConnectError("no such service", Code.Unimplemented)],
-  ["absent", apiError("UNKNOWN_SERVICE", Code.NotFound)],
-])("who approves is %s", async (approver, error) => {
-  server.onApprove = () => {
-    if (error) throw error;
-  };
-  const stop = placer.start();
-  await vi.waitFor(() => {
-    expect(placer.approver.latest).toBe(approver);
-  });
-  stop();
-  expect(server.placed).toEqual([]);
 });
