@@ -10,6 +10,7 @@ import (
 	"time"
 
 	history "github.com/venuemesh/venuemesh/clients/go/gen/history/v1"
+	inspector "github.com/venuemesh/venuemesh/clients/go/gen/inspector/v1"
 	marketdata "github.com/venuemesh/venuemesh/clients/go/gen/marketdata/v1"
 	tradeflow "github.com/venuemesh/venuemesh/clients/go/gen/tradeflow/v1"
 	"google.golang.org/grpc"
@@ -28,7 +29,7 @@ type Client struct {
 	MarketData marketdata.MarketDataClient
 	History    history.HistoryClient
 	TradeFlow  tradeflow.TradeFlowClient
-	Approvals  tradeflow.ApprovalsClient
+	Inspector  inspector.InspectorClient
 }
 
 // Connect prepares a connection, which is made with the first call. The gateway is "https://host",
@@ -69,7 +70,7 @@ func ConnectPlaintext(gateway, token string, options ...grpc.DialOption) (*Clien
 		MarketData: marketdata.NewMarketDataClient(connection),
 		History:    history.NewHistoryClient(connection),
 		TradeFlow:  tradeflow.NewTradeFlowClient(connection),
-		Approvals:  tradeflow.NewApprovalsClient(connection),
+		Inspector:  inspector.NewInspectorClient(connection),
 	}, nil
 }
 

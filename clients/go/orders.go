@@ -1,38 +1,66 @@
 package venuemesh
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"iter"
+	"strings"
 
 	common "github.com/venuemesh/venuemesh/clients/go/gen/common/v1"
+	events "github.com/venuemesh/venuemesh/clients/go/gen/events/v1"
+	inspector "github.com/venuemesh/venuemesh/clients/go/gen/inspector/v1"
 	tradeflow "github.com/venuemesh/venuemesh/clients/go/gen/tradeflow/v1"
 	"google.golang.org/grpc"
 )
 
-// Approve signs an order with the development key, where no real money is involved. Elsewhere an
-// order authority makes the ApprovedOrder.
-func (c *Client) Approve(
-	ctx context.Context, content *tradeflow.OrderContent, requestID string,
-) (*tradeflow.ApprovedOrder, error) {
-	answer, err := c.Approvals.Approve(ctx, &tradeflow.ApproveRequest{Content: content, RequestId: requestID})
-	if err != nil {
-		return nil, err
-	}
-	return answer.Approved, nil
+// NotPlaced says why an order was not placed, or that this is not known. Answer has the details.
+type NotPlaced struct {
+	Answer *inspector.SubmitManualResponse
 }
 
-// Place places an approved order and returns it when the venue has answered. It may be repeated
+func (n *NotPlaced) Error() string {
+	verdict, submitted := n.Answer.GetVerdict(), n.Answer.GetSubmitted()
+	if verdict.GetVerdict() != events.Verdict_VERDICT_ALLOW {
+		var blocked []string
+		for _, check := range verdict.GetChecks() {
+			if check.Result == events.CheckResult_CHECK_RESULT_BLOCKED {
+				value := cmp.Or(check.Projected, check.Observed)
+				text := fmt.Sprintf("%s is %s, limit %s %s", check.Name, value, check.Limit, check.Detail)
+				blocked = append(blocked, strings.TrimSpace(text))
+			}
+		}
+		return "blocked: " + strings.Join(blocked, "; ")
+	}
+	if submitted == nil {
+		return "not known yet: ask again with the same request id"
+	}
+	return cmp.Or(submitted.RefusalReason, "the approval has ended") + ": " + submitted.Detail
+}
+
+// Place has the inspector check an order, approve it and place it, together with the other orders
+// of its group. It returns them when the venue has answered, or a *NotPlaced. It may be repeated
 // after an error: the same request id makes one order.
-func (c *Client) Place(ctx context.Context, approved *tradeflow.ApprovedOrder) (*tradeflow.Order, error) {
-	venue := approved.Content.Venue
-	answer, err := c.TradeFlow.PlaceOrder(ctx, &tradeflow.PlaceOrderRequest{Venue: venue, Approved: approved})
+func (c *Client) Place(
+	ctx context.Context, requestID string, content *tradeflow.OrderContent, others ...*tradeflow.OrderContent,
+) ([]*tradeflow.Order, error) {
+	answer, err := c.Inspector.SubmitManual(ctx, &inspector.SubmitManualRequest{
+		RequestId: requestID,
+		Operation: tradeflow.Operation_OPERATION_PLACE,
+		Content:   content,
+		Others:    others,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return answer.Order, nil
+	if answer.GetSubmitted().GetOutcome() != events.SubmissionOutcome_SUBMISSION_OUTCOME_TAKEN {
+		return nil, &NotPlaced{Answer: answer}
+	}
+	return answer.Submitted.Orders, nil
 }
 
-// Cancel cancels an order that protects no position; others need an approval. It may be repeated.
+// Cancel cancels an order; one that protects a position needs the role operator, or SubmitManual. It
+// works without the inspector, and may be repeated.
 func (c *Client) Cancel(ctx context.Context, order *tradeflow.Order) (*tradeflow.Order, error) {
 	answer, err := c.TradeFlow.CancelOrder(ctx, &tradeflow.CancelOrderRequest{
 		Venue:         order.GetContent().GetVenue(),

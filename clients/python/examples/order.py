@@ -1,14 +1,11 @@
-"""Buys a small amount at the market and follows the order until it is final.
-
-It works where no real money is involved: elsewhere the development key approves nothing.
-"""
+"""Buys a small amount at the market and follows the order until it is final."""
 
 import uuid
 
 from example import run
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import accounts_pb2, orders_pb2
-from venuemesh_client import Client, approve, executions, place, word_of
+from venuemesh_client import Client, executions, place, word_of
 
 
 async def place_order(client: Client, venue: str, symbol: str) -> None:
@@ -25,11 +22,12 @@ async def place_order(client: Client, venue: str, symbol: str) -> None:
         type=orders_pb2.ORDER_TYPE_MARKET,
         size="0.001",
     )
-    approved = await approve(client, content, f"python-{uuid.uuid4()}")
+    request_id = f"python-{uuid.uuid4()}"
     placed = ""
     async for event in executions(client, venue, account):
         if event.HasField("snapshot") and not placed:
-            placed = (await place(client, approved)).client_order_id
+            (order,) = await place(client, content, request_id)
+            placed = order.client_order_id
             print(f"placed {placed}")
         order = event.order
         if not placed or order.client_order_id != placed:

@@ -9,7 +9,7 @@ See clients/python/README.md.
 from venuemesh_client.book import Book
 from venuemesh_client.client import Client, reason_of
 from venuemesh_client.follow_book import follow_book, proven_book
-from venuemesh_client.orders import approve, cancel, executions, place
+from venuemesh_client.orders import NotPlaced, cancel, executions, place
 from venuemesh_client.pages import pages
 from venuemesh_client.stream import WhenExpired, subscribe
 from venuemesh_client.table import Cell, MalformedBatch, Table, read_batch, text_of, word_of
@@ -19,9 +19,9 @@ __all__ = [
     "Cell",
     "Client",
     "MalformedBatch",
+    "NotPlaced",
     "Table",
     "WhenExpired",
-    "approve",
     "cancel",
     "executions",
     "follow_book",

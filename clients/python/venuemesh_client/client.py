@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 from venuemesh.history.v1.history_pb2_grpc import HistoryStub
+from venuemesh.inspector.v1.inspector_pb2_grpc import InspectorStub
 from venuemesh.marketdata.v1.market_data_pb2_grpc import MarketDataStub
-from venuemesh.tradeflow.v1.approvals_pb2_grpc import ApprovalsStub
 from venuemesh.tradeflow.v1.trade_flow_pb2_grpc import TradeFlowStub
 
 MESSAGE_BYTES_MAX = 64 << 20
@@ -53,7 +53,7 @@ class Client:
         self.market_data = MarketDataStub(self.channel)
         self.history = HistoryStub(self.channel)
         self.trade_flow = TradeFlowStub(self.channel)
-        self.approvals = ApprovalsStub(self.channel)
+        self.inspector = InspectorStub(self.channel)
 
     async def __aenter__(self) -> Self:
         return self

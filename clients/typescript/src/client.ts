@@ -6,8 +6,8 @@ import {
 } from "@connectrpc/connect";
 
 import { History } from "./gen/venuemesh/history/v1/history_pb.js";
+import { Inspector } from "./gen/venuemesh/inspector/v1/inspector_pb.js";
 import { MarketData } from "./gen/venuemesh/marketdata/v1/market_data_pb.js";
-import { Approvals } from "./gen/venuemesh/tradeflow/v1/approvals_pb.js";
 import { TradeFlow } from "./gen/venuemesh/tradeflow/v1/trade_flow_pb.js";
 
 /** The services of a mesh. Others are called with createClient over the transport. */
@@ -16,7 +16,7 @@ export interface Client {
   readonly marketData: Calls<typeof MarketData>;
   readonly history: Calls<typeof History>;
   readonly tradeFlow: Calls<typeof TradeFlow>;
-  readonly approvals: Calls<typeof Approvals>;
+  readonly inspector: Calls<typeof Inspector>;
 }
 
 /** A client over any transport; "./node" and "./web" have connect, which makes one. */
@@ -26,7 +26,7 @@ export function clientOf(transport: Transport): Client {
     marketData: createClient(MarketData, transport),
     history: createClient(History, transport),
     tradeFlow: createClient(TradeFlow, transport),
-    approvals: createClient(Approvals, transport),
+    inspector: createClient(Inspector, transport),
   };
 }
 

@@ -9,10 +9,11 @@ from google.protobuf.message import Message
 from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 from venuemesh.history.v1.history_pb2_grpc import HistoryServicer
+from venuemesh.inspector.v1 import inspector_pb2
+from venuemesh.inspector.v1.inspector_pb2_grpc import InspectorServicer
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 from venuemesh.marketdata.v1.market_data_pb2_grpc import MarketDataServicer
-from venuemesh.tradeflow.v1 import approvals_pb2, trade_flow_pb2
-from venuemesh.tradeflow.v1.approvals_pb2_grpc import ApprovalsServicer
+from venuemesh.tradeflow.v1 import trade_flow_pb2
 from venuemesh.tradeflow.v1.trade_flow_pb2_grpc import TradeFlowServicer
 
 from kit.base import rpc
@@ -25,7 +26,7 @@ SERVICES = (
     (market_data_pb2, "MarketData", MarketDataServicer),
     (history_pb2, "History", HistoryServicer),
     (trade_flow_pb2, "TradeFlow", TradeFlowServicer),
-    (approvals_pb2, "Approvals", ApprovalsServicer),
+    (inspector_pb2, "Inspector", InspectorServicer),
 )
 STREAMS = frozenset({"MarketData.Subscribe", "TradeFlow.StreamExecutions"})
 Answer = Message | VenuemeshError

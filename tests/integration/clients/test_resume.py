@@ -5,11 +5,12 @@ from functools import partial
 
 import pytest
 from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import risk_pb2
 from venuemesh.history.v1 import history_pb2
+from venuemesh.inspector.v1 import inspector_pb2
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 from venuemesh.tradeflow.v1 import (
     accounts_pb2,
-    approvals_pb2,
     orders_pb2,
     signed_pb2,
     trade_flow_pb2,
@@ -206,6 +207,64 @@ async def test_a_list_is_read_page_by_page(example: Example):
     assert len({request.range.start_time_ns for request in asked}) == 1
 
 
+def placed(order: orders_pb2.Order) -> inspector_pb2.SubmitManualResponse:
+    answer = inspector_pb2.SubmitManualResponse()
+    answer.verdict.verdict = risk_pb2.VERDICT_ALLOW
+    answer.submitted.outcome = risk_pb2.SUBMISSION_OUTCOME_TAKEN
+    answer.submitted.orders.append(order)
+    return answer
+
+
+def blocked() -> inspector_pb2.SubmitManualResponse:
+    answer = inspector_pb2.SubmitManualResponse()
+    answer.verdict.verdict = risk_pb2.VERDICT_BLOCK
+    for name, result in (("mode", "PASSED"), ("order_notional_max", "BLOCKED")):
+        check = answer.verdict.checks.add(name=name, projected="60", limit="50")
+        check.result = f"CHECK_RESULT_{result}"
+    return answer
+
+
+def refused() -> inspector_pb2.SubmitManualResponse:
+    answer = placed(orders_pb2.Order())
+    answer.submitted.outcome = risk_pb2.SUBMISSION_OUTCOME_REFUSED
+    answer.submitted.refusal_reason = "LIMIT_EXCEEDED"
+    return answer
+
+
+def pending() -> inspector_pb2.SubmitManualResponse:
+    answer = placed(orders_pb2.Order())
+    answer.ClearField("submitted")
+    return answer
+
+
+@parametrize(argvalues=programs.examples("order"))
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (blocked(), "blocked: order_notional_max is 60, limit 50"),
+        (refused(), "LIMIT_EXCEEDED: "),
+        (pending(), "not known yet: ask again with the same request id"),
+    ],
+    ids=["blocked", "refused", "pending"],
+)
+async def test_an_order_that_was_not_placed_says_why(
+    example: Example, answer: inspector_pb2.SubmitManualResponse, text: str
+):
+    event = trade_flow_pb2.StreamExecutionsResponse
+    snapshot = event(cursor=cursor(1, 1), snapshot=trade_flow_pb2.ExecutionSnapshot())
+    accounts = accounts_pb2.ListAccountsResponse(accounts=[{"account": ACCOUNT}])
+    mesh = ScriptedMesh(
+        {
+            "TradeFlow.ListAccounts": [[accounts]],
+            "Inspector.SubmitManual": [[answer]],
+            "TradeFlow.StreamExecutions": [[snapshot]],
+        }
+    )
+    exit_code, lines, errors = await play(mesh, example)
+    assert (exit_code, lines) == (1, [])
+    assert text in errors
+
+
 @parametrize(argvalues=programs.examples("order"))
 async def test_a_lost_stream_of_executions_goes_on_after_its_last_event(example: Example):
     content = orders_pb2.OrderContent(venue=VENUE, account=ACCOUNT, symbol=SYMBOL)
@@ -218,14 +277,13 @@ async def test_a_lost_stream_of_executions_goes_on_after_its_last_event(example:
     filled.average_price = "100.5"
     event = trade_flow_pb2.StreamExecutionsResponse
     snapshot = event(cursor=cursor(1, 1), snapshot=trade_flow_pb2.ExecutionSnapshot())
-    approved = signed_pb2.ApprovedOrder(content=content, request_id="r")
+    taken = placed(order)
     mesh = ScriptedMesh(
         {
             "TradeFlow.ListAccounts": [
                 [accounts_pb2.ListAccountsResponse(accounts=[{"account": ACCOUNT}])]
             ],
-            "Approvals.Approve": [[approvals_pb2.ApproveResponse(approved=approved)]],
-            "TradeFlow.PlaceOrder": [[trade_flow_pb2.PlaceOrderResponse(order=order)]],
+            "Inspector.SubmitManual": [[taken]],
             "TradeFlow.StreamExecutions": [
                 [snapshot, event(cursor=cursor(1, 2), order=opened), AWAY],
                 [event(cursor=cursor(1, 3), order=filled)],
@@ -238,4 +296,5 @@ async def test_a_lost_stream_of_executions_goes_on_after_its_last_event(example:
     first, second = mesh.requests["TradeFlow.StreamExecutions"]
     assert not first.HasField("resume_after")
     assert second.resume_after == cursor(1, 2)
-    assert len(mesh.requests["TradeFlow.PlaceOrder"]) == 1
+    (asked,) = mesh.requests["Inspector.SubmitManual"]
+    assert (asked.operation, asked.content.size) == (signed_pb2.OPERATION_PLACE, "0.001")

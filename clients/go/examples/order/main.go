@@ -1,5 +1,4 @@
-// Command order buys a small amount at the market and follows the order until it is final. It works
-// where no real money is involved: elsewhere the development key approves nothing.
+// Command order buys a small amount at the market and follows the order until it is final.
 package main
 
 import (
@@ -29,19 +28,18 @@ func placeOrder(ctx context.Context, client *venuemesh.Client, venue, symbol str
 		Venue: venue, Account: account, Symbol: symbol, Side: common.Side_SIDE_BUY,
 		Type: tradeflow.OrderType_ORDER_TYPE_MARKET, Size: "0.001",
 	}
-	approved, err := client.Approve(ctx, content, fmt.Sprintf("go-%d", time.Now().UnixNano()))
-	if err != nil {
-		return err
-	}
+	requestID := fmt.Sprintf("go-%d", time.Now().UnixNano())
 	var placed *tradeflow.Order
 	for event, err := range client.Executions(ctx, venue, account) {
 		if err != nil {
 			return err
 		}
 		if event.GetSnapshot() != nil && placed == nil {
-			if placed, err = client.Place(ctx, approved); err != nil {
+			orders, err := client.Place(ctx, requestID, content)
+			if err != nil {
 				return err
 			}
+			placed = orders[0]
 			fmt.Printf("placed %s\n", placed.ClientOrderId)
 		}
 		order := event.GetOrder()
