@@ -51,14 +51,17 @@ class OrderCaller:
         return getattr(self.flow, method)(request, metadata=HEADER, timeout=CALL_SECONDS_MAX)
 
     def is_ready(self) -> bool:
-        """Whether the account accepts orders, and the inspector approves some."""
-        state = self.inspector.GetState(inspector_pb2.GetStateRequest(), timeout=CALL_SECONDS_MAX)
-        if not state.is_acting:
-            return False
+        """Whether the account accepts orders."""
         request = accounts_pb2.ListAccountsRequest(venue=VENUE)
         accounts = self.call("ListAccounts", request).accounts
         ready = accounts_pb2.ACCOUNT_STATE_READY
         return [one.state for one in accounts if one.account == self.here["account"]] == [ready]
+
+    def takes_requests(self) -> bool:
+        """Whether the account accepts orders, and the inspector requests of persons."""
+        request = inspector_pb2.GetStateRequest()
+        state = self.inspector.GetState(request, timeout=CALL_SECONDS_MAX)
+        return state.is_acting and self.is_ready()
 
     @property
     def signer(self) -> ApprovalSigner:
