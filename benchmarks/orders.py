@@ -35,8 +35,8 @@ from benchmarks.report import Figure, Report
 from kit.base import rpc
 from kit.connector.contract.discovery import require
 from kit.connector.contract.venue import Environment
-from kit.execution.approval.keys import development_signer
-from kit.execution.approval.signing import MeshScope
+from kit.execution.approval.keys import INSPECTOR_KEY_ID, inspector_key
+from kit.execution.approval.signing import ApprovalSigner, MeshScope
 from kit.simulator import demo_accounts
 
 VENUE, SYMBOL, ACCOUNT = "binance", "BTCUSDT", "demo"
@@ -137,7 +137,8 @@ async def _place_all(
 ) -> tuple[list[float], list[float]]:
     flow = trade_flow_pb2_grpc.TradeFlowStub(channel)
     await _ready(flow)
-    signer = development_signer(folder, MeshScope("local", "simulate"))
+    scope, key = MeshScope("local", "simulate"), inspector_key(folder)
+    signer = ApprovalSigner(INSPECTOR_KEY_ID, key, 1, scope)
     to_socket: list[float] = []
     answered: list[float] = []
     for number in range(WARM_UP + ORDERS):

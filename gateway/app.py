@@ -5,10 +5,8 @@ from pathlib import Path
 from venuemesh.access.v1 import tokens_pb2
 from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.registry.v1 import registry_pb2
-from venuemesh.tradeflow.v1 import approvals_pb2
 
 from gateway import installed_venues, service_contracts
-from gateway.approvals import ApprovalsServicer
 from gateway.catalog import VenueCatalog
 from gateway.envoy_access import GatewayAccess
 from gateway.envoy_configuration import EnvoyConfiguration
@@ -32,13 +30,12 @@ from kit.base.clock import SystemClock
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.base.tracing.settings import TelemetrySettings
-from kit.execution.approval.keys import development_signer, inspector_key, scope_of
-from kit.execution.settings import OrdersSettings
+from kit.execution.approval.keys import inspector_key
 
 SERVICE_ID = "registry"
 
 
-async def run(settings: GatewaySettings, mesh: MeshSettings, orders: OrdersSettings) -> None:
+async def run(settings: GatewaySettings, mesh: MeshSettings) -> None:
     """Serve until told to stop."""
     clock = SystemClock()
     known = service_contracts.load()
@@ -70,11 +67,6 @@ async def run(settings: GatewaySettings, mesh: MeshSettings, orders: OrdersSetti
     runtime.serve(tokens_pb2.DESCRIPTOR, "Tokens", TokensServicer(tokens, links))
     # Made here, because in containers no other process may write the folder of the keys.
     inspector_key(Path(mesh.data_dir))
-    if mesh.world != "live" or orders.paper_accounts:
-        signer = development_signer(Path(mesh.data_dir), scope_of(mesh))
-        only = orders.paper_accounts if mesh.world == "live" else None
-        approvals = ApprovalsServicer(signer, clock, only)
-        runtime.serve(approvals_pb2.DESCRIPTOR, "Approvals", approvals)
     runtime.answer_rest(UnroutedCallHandler(known.services))
     runtime.describe(contract.name for contract in known.services)
     runtime.run_task("leases", registry.run)
@@ -97,5 +89,4 @@ def main() -> int:
     """Run the process. Returns its exit code."""
     settings = kit_settings.load(GatewaySettings, "gateway")
     mesh = kit_settings.load(MeshSettings, "mesh")
-    orders = kit_settings.load(OrdersSettings, "orders")
-    return run_process(SERVICE_ID, mesh, lambda: run(settings, mesh, orders))
+    return run_process(SERVICE_ID, mesh, lambda: run(settings, mesh))

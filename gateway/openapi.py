@@ -78,8 +78,6 @@ SENTENCE_END = re.compile(r"[.:;](?: |$)")
 DEFAULT = re.compile(r"\b0 means (\d+)")
 REQUIRED: dict[str, tuple[str, ...]] = {
     "AmendOrderRequest": ("account", "approved"),
-    "ApproveHeartbeatRequest": ("venue", "account"),
-    "ApproveRequest": ("content", "request_id"),
     "ApprovedOrder": ("content", "request_id", "expires_time_ns", "key_id", "signature"),
     "CancelAllOrdersRequest": ("account",),
     "CancelOrderRequest": ("account",),
@@ -106,6 +104,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "SetLogLevelRequest": ("level",),
     "StartRepairRequest": ("venue", "symbol"),
     "StreamExecutionsRequest": ("account",),
+    "SubmitManualOrdersRequest": ("requests",),
+    "SubmitManualRequest": ("request_id", "operation", "content"),
 }
 """Fields that a request has to have, besides those in its path."""
 REASONS = "venuemesh.common.v1.ErrorReason"

@@ -24,8 +24,8 @@ from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.process.order_accounts import venue_accounts
 from kit.connector.process.settings import VenueSettings
 from kit.connector.publishing.feed_handler import FeedHandler
-from kit.execution.approval.keys import development_signer
-from kit.execution.approval.signing import MeshScope
+from kit.execution.approval.keys import INSPECTOR_KEY_ID, inspector_key
+from kit.execution.approval.signing import ApprovalSigner, MeshScope
 from kit.execution.contract import Credentials, OrderRequest, RequestAccepted
 from kit.execution.settings import OrdersSettings
 from kit.marketdata.model.columns import PriceLevels
@@ -150,7 +150,8 @@ class Trading:
         )
         self._orders += 1
         ends_ns = self._clock.time_ns() + 60 * NANOSECONDS_PER_SECOND
-        signer = development_signer(self._data_dir, MeshScope("local", "simulate"))
+        scope, key = MeshScope("local", "simulate"), inspector_key(self._data_dir)
+        signer = ApprovalSigner(INSPECTOR_KEY_ID, key, 1, scope)
         approved = signer.approve(content, f"order-{self._orders}", ends_ns)
         return trade_flow_pb2.PlaceOrderRequest(approved=approved)
 

@@ -16,12 +16,13 @@ from core.playback.tests.process import playback_process
 from core.playback.tests.recorded import VENUE
 from kit.base import errors, rpc
 from kit.base.migration import migrate
-from kit.execution.approval.keys import APPROVED_NS, development_signer
-from kit.execution.approval.signing import MeshScope
+from kit.execution.approval.keys import INSPECTOR_KEY_ID, inspector_key
+from kit.execution.approval.signing import ApprovalSigner, MeshScope
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 HERE = {"venue": VENUE, "account": "paper"}
 BUY = types_pb2.SIDE_BUY
+APPROVED_NS = 30 * 10**9
 FILLED, PARTLY_FILLED = orders_pb2.ORDER_STATE_FILLED, orders_pb2.ORDER_STATE_PARTLY_FILLED
 SELL_PRICE = "700"
 """Between the best bid and the best ask of the book, and below all trades."""
@@ -41,7 +42,8 @@ class Client:
         self.flow = trade_flow_pb2_grpc.TradeFlowStub(channel)
         self.admin = admin_pb2_grpc.AdminStub(channel)
         self._market = market_data_pb2_grpc.MarketDataStub(channel)
-        self._signer = development_signer(data, MeshScope("local", "replay"))
+        scope, key = MeshScope("local", "replay"), inspector_key(data)
+        self._signer = ApprovalSigner(INSPECTOR_KEY_ID, key, 1, scope)
 
     async def until(self, condition):
         """Ask at the beginning, and whenever something happens, until it is so."""

@@ -16,8 +16,8 @@ from kit.connector.process import app
 from kit.connector.process.order_accounts import no_credentials, venue_accounts
 from kit.connector.process.settings import VenueSettings
 from kit.connector.publishing.feed_handler import FeedHandler
-from kit.execution.approval.keys import development_signer
-from kit.execution.approval.signing import DEVELOPMENT_KEY_ID, MeshScope
+from kit.execution.approval.keys import INSPECTOR_KEY_ID, inspector_key
+from kit.execution.approval.signing import ApprovalSigner, MeshScope
 from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.settings import OrdersSettings
 from tests.support.waiting import WAIT_SECONDS_MAX
@@ -89,24 +89,21 @@ async def test_live_has_those_that_are_named_and_of_each_kind_its_own_desk(tradi
     await main.client.close()
 
 
-async def test_the_development_key_signs_for_paper_and_never_for_a_real_account(trading, tmp_path):
+async def test_own_key_signs_for_paper_and_not_by_itself_for_a_real_account(trading, tmp_path):
     found = trading("live", accounts=("binance/main",), paper_accounts=("binance/try",))
-    signer = development_signer(tmp_path, MeshScope("local", "live"))
+    scope, key = MeshScope("local", "live"), inspector_key(tmp_path)
+    signer = ApprovalSigner(INSPECTOR_KEY_ID, key, 1, scope)
     content = orders_pb2.OrderContent(venue="binance", account="try", symbol="BTCUSDT", size="1")
     approved = signer.approve(content, "r", 1)
     found.by_name["try"].verifier.verify(approved, 0)
     with pytest.raises(ApprovalRejected) as refused:
         found.by_name["main"].verifier.verify(approved, 0)
-    assert refused.value.metadata["why"] == "development_key"
-    # Also where nobody asks for its name: that account does not know the key.
-    approved.key_id = "other"
-    with pytest.raises(ApprovalRejected):
-        found.by_name["main"].verifier.verify(approved, 0)
-    assert found.by_name["main"].verifier._find_key(DEVELOPMENT_KEY_ID) is None
+    assert refused.value.metadata["why"] == "unknown_key"
+    assert found.by_name["main"].verifier._find_key(INSPECTOR_KEY_ID) is None
     await found.by_name["main"].client.close()
 
 
-async def test_without_an_account_on_paper_live_makes_no_development_key(trading, tmp_path):
+async def test_without_an_account_on_paper_live_makes_no_key(trading, tmp_path):
     found = trading("live", accounts=("binance/main",))
     served(found)
     assert not (tmp_path / "keys").exists()

@@ -4,10 +4,9 @@ The approvers file lists each key with its role, accounts, epochs and end. It is
 the process runs, so that a key can be added, rotated or revoked without a restart. While the file
 cannot be read, none of its keys is accepted.
 
-The development key and the key of the inspector are files in the mesh's data folder, readable by
-their owner only; the first process that needs one makes it. They approve orders in the worlds
-simulate and replay, and of paper accounts. Real accounts in the live world do not know them: there,
-the key of the inspector is in the approvers file.
+The key of the inspector is a file in the mesh's data folder, readable by its owner only; the first
+process that needs it makes it. It approves orders in the worlds simulate and replay, and of paper
+accounts. Real accounts in the live world know it if it is in the approvers file.
 """
 
 import tomllib
@@ -27,16 +26,12 @@ from kit.base.errors import SettingError
 from kit.base.reloaded_file import ReloadedFile
 from kit.base.secret_files import make_secret
 from kit.base.settings import MeshSettings
-from kit.execution.approval.signing import DEVELOPMENT_KEY_ID, ApprovalSigner, MeshScope
+from kit.execution.approval.signing import MeshScope
 
 APPROVERS_FILE = Path("keys") / "approvers.toml"
-DEVELOPMENT_FILE = Path("keys") / "development.key"
-DEVELOPMENT_EPOCH = 1
 INSPECTOR_KEY_ID = "inspector"
 INSPECTOR_FILE = Path("keys") / "inspector.key"
 INSPECTOR_LAST_EPOCH = (1 << 63) - 1
-APPROVED_NS = 30 * NANOSECONDS_PER_SECOND
-"""How long an approval by the development key is valid."""
 NEVER_NS = (1 << 63) - 1
 KEY_BYTES = 32
 ALL_ACCOUNTS = "*"
@@ -90,7 +85,7 @@ class ApproverKeys:
     """The keys of a process, as they are in the file now."""
 
     def __init__(self, file: Path, clock: Clock, own: Sequence[ApproverKey] = ()) -> None:
-        """``own``: the keys of the mesh itself, where they are accepted. Raises SettingError for a
+        """``own``: the key of the mesh itself, where it is accepted. Raises SettingError for a
         file that cannot be read; a file that does not exist has no keys."""
         self._own = {key.key_id: key for key in own}
         none: Mapping[str, ApproverKey] = {}
@@ -98,14 +93,13 @@ class ApproverKeys:
 
     def find(self, key_id: str) -> ApproverKey | None:
         """Return the key with an id, or None. Reads the file again if it has changed."""
-        if key_id == DEVELOPMENT_KEY_ID or key_id in self._own:
-            return self._own.get(key_id)
+        if key_id in self._own:
+            return self._own[key_id]
         return self._file.content.get(key_id)
 
     def key_ids(self) -> set[str] | None:
         """The ids of all keys, revoked ones too; None while the file cannot be read."""
-        own = (DEVELOPMENT_KEY_ID, INSPECTOR_KEY_ID)
-        return None if self._file.problem else {*self._file.content, *own}
+        return None if self._file.problem else {*self._file.content, INSPECTOR_KEY_ID}
 
     @property
     def problem(self) -> str:
@@ -129,29 +123,16 @@ def read_approvers(file: Path) -> Mapping[str, ApproverKey]:
     return keys
 
 
-def development_signer(data_dir: Path, scope: MeshScope) -> ApprovalSigner:
-    """Return a signer with the development key, which approves any order."""
-    key = _own_key(data_dir / DEVELOPMENT_FILE)
-    return ApprovalSigner(DEVELOPMENT_KEY_ID, key, DEVELOPMENT_EPOCH, scope)
-
-
 def inspector_key(data_dir: Path) -> Ed25519PrivateKey:
     """Return the private key of the inspector."""
     return _own_key(data_dir / INSPECTOR_FILE)
 
 
 def own_approvers(data_dir: Path) -> Sequence[ApproverKey]:
-    """Return the keys of the mesh itself as approvers of all accounts: the development key with one
-    epoch, that of the inspector with all."""
-    return (
-        _own_approver(DEVELOPMENT_KEY_ID, data_dir / DEVELOPMENT_FILE, DEVELOPMENT_EPOCH),
-        _own_approver(INSPECTOR_KEY_ID, data_dir / INSPECTOR_FILE, INSPECTOR_LAST_EPOCH),
-    )
-
-
-def _own_approver(key_id: str, file: Path, last_epoch: int) -> ApproverKey:
-    public, accounts = _own_key(file).public_key(), frozenset({ALL_ACCOUNTS})
-    return ApproverKey(key_id, public, "trade", accounts, DEVELOPMENT_EPOCH, last_epoch, NEVER_NS)
+    """Return the key of the inspector as an approver of all accounts and epochs."""
+    public = inspector_key(data_dir).public_key()
+    accounts, last = frozenset({ALL_ACCOUNTS}), INSPECTOR_LAST_EPOCH
+    return (ApproverKey(INSPECTOR_KEY_ID, public, "trade", accounts, 1, last, NEVER_NS),)
 
 
 def scope_of(mesh: MeshSettings) -> MeshScope:
@@ -167,9 +148,8 @@ def _approver_key(approver: Approver) -> ApproverKey:
     if len(raw) != KEY_BYTES:
         allowed = "must be base64 of the 32 bytes of an Ed25519 key"
         raise SettingError(f"approvers.{approver.key_id}.public_key", approver.public_key, allowed)
-    if not approver.key_id or approver.key_id == DEVELOPMENT_KEY_ID:
-        allowed = f"must be a name other than {DEVELOPMENT_KEY_ID}"
-        raise SettingError("approvers.key_id", approver.key_id, allowed)
+    if not approver.key_id:
+        raise SettingError("approvers.key_id", approver.key_id, "must be a name")
     if not 0 <= approver.first_epoch <= approver.last_epoch:
         allowed = "must be at least first_epoch, and that at least 0"
         raise SettingError(f"approvers.{approver.key_id}.last_epoch", approver.last_epoch, allowed)

@@ -24,7 +24,6 @@ VERSION = "venuemesh order 3"
 CONTENT_VERSION = "venuemesh order 2"
 """First line of ``content_text``. Its digests are on disk, so it does not change with VERSION."""
 HEARTBEAT_VERSION = "venuemesh heartbeat 2"
-DEVELOPMENT_KEY_ID = "development"
 APPROVED_BYTES_MAX = 8 << 10
 """Largest serialized approval. A journal record of the orders of one group stays far below the
 largest record that the journal can read."""

@@ -14,7 +14,6 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import ApprovalRejected
 from kit.execution.approval.keys import ApproverKey
 from kit.execution.approval.signing import (
-    DEVELOPMENT_KEY_ID,
     OPERATIONS,
     MeshScope,
     heartbeat_statement,
@@ -207,8 +206,8 @@ class ApprovalVerifier:
             allowed = f"{key.first_epoch} to {key.last_epoch}"
             text = f"fencing_epoch is {fencing_epoch}; the key {key.key_id} allows {allowed}"
             raise ApprovalRejected(text, why="unregistered_epoch")
-        # The development key is for where no real money is involved: it fences nobody.
-        if key.role == "reduce" or key.key_id == DEVELOPMENT_KEY_ID:
+        # A key for emergencies fences nobody.
+        if key.role == "reduce":
             return
         if fencing_epoch < self.fencing_epoch:
             text = f"fencing_epoch is {fencing_epoch}, which was replaced by {self.fencing_epoch}"
@@ -217,9 +216,6 @@ class ApprovalVerifier:
 
     def _key(self, key_id: str) -> ApproverKey:
         key = self._find_key(key_id)
-        if key is None and key_id == DEVELOPMENT_KEY_ID:
-            text = "the development key approves only orders of paper accounts"
-            raise ApprovalRejected(text, why="development_key")
         if key is None:
             text = f"no key {key_id!r} is in the approvers file, or the file cannot be read"
             raise ApprovalRejected(text, why="unknown_key")

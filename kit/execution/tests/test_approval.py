@@ -14,7 +14,6 @@ from kit.base.errors import ApprovalRejected
 from kit.execution.approval.keys import NEVER_NS, ApproverKey
 from kit.execution.approval.signing import (
     APPROVED_BYTES_MAX,
-    DEVELOPMENT_KEY_ID,
     ApprovalSigner,
     MeshScope,
     content_text,
@@ -208,12 +207,6 @@ def test_unsigned_and_foreign_approvals_are_rejected():
     assert why(approved(key_id="nobody")) == "unknown_key"
 
 
-def test_development_key_is_rejected_where_it_is_not_known():
-    signed = approved(key_id=DEVELOPMENT_KEY_ID)
-    verifier(DEVELOPMENT_KEY_ID).verify(signed, NOW_NS)
-    assert why(signed) == "development_key"
-
-
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -350,12 +343,6 @@ def test_rejected_heartbeat_does_not_raise_the_epoch():
         ApprovalSigner("authority", KEY, 8, SCOPE).heartbeat("binance", "main", NOW_NS), NOW_NS
     )
     assert heartbeat_why(heartbeat(), checking) == "stale_epoch"
-
-
-def test_development_key_signs_heartbeats_where_it_is_known():
-    signed = heartbeat(key_id=DEVELOPMENT_KEY_ID)
-    check_heartbeat(signed, verifier(DEVELOPMENT_KEY_ID))
-    assert heartbeat_why(signed) == "development_key"
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,6 @@ INVALID = [
     ("expired", {"seconds": 0}, "place", "expired"),
     ("too long", {"seconds": 61}, "place", "validity"),
     ("unknown key", {"key_id": "nobody"}, "place", "unknown_key"),
-    ("development key", {"key_id": "development"}, "place", "development_key"),
     ("wrong signature", {"key": STRANGER}, "place", "signature"),
     ("no signature", {"signature": b""}, "place", "missing"),
     ("revoked key", {"key_id": "revoked"}, "place", "revoked"),

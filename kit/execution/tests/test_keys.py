@@ -10,16 +10,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import SettingError
 from kit.execution.approval.keys import (
-    DEVELOPMENT_FILE,
     INSPECTOR_FILE,
     INSPECTOR_KEY_ID,
     ApproverKeys,
-    development_signer,
     inspector_key,
     own_approvers,
     read_approvers,
 )
-from kit.execution.approval.signing import DEVELOPMENT_KEY_ID, MeshScope
 
 PUBLIC = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
 PUBLIC_TEXT = b64encode(PUBLIC.public_bytes_raw()).decode()
@@ -84,7 +81,7 @@ def test_no_file_has_no_keys(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        *({"key_id": text} for text in ('""', f'"{DEVELOPMENT_KEY_ID}"', "7")),
+        *({"key_id": text} for text in ('""', "7")),
         *({"public_key": text} for text in ('""', '"@@"', '"AAAA"')),
         *({"role": '"admin"'}, {"first_epoch": "10"}, {"first_epoch": "-1"}),
         *({"not_after": "2030-01-01T00:00:00"}, {"other": "1"}, {"accounts": '"*"'}),
@@ -129,24 +126,18 @@ def test_key_is_revoked_rotated_and_restored_while_running(file):
     assert keys.find("authority") is None
 
 
-def test_own_keys_are_shared_and_readable_by_their_owner_only(tmp_path):
+def test_own_key_is_shared_and_readable_by_its_owner_only(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: own_approvers(tmp_path), range(8)))
-    for keys in zip(*found, strict=True):
-        assert len({one.public_key.public_bytes_raw() for one in keys}) == 1
-    signer = development_signer(tmp_path, MeshScope("local", "simulate"))
-    assert signer.key_id == DEVELOPMENT_KEY_ID
-    inspector = found[0][1].public_key.public_bytes_raw()
-    assert inspector_key(tmp_path).public_key().public_bytes_raw() == inspector
-    files = [tmp_path / one for one in (DEVELOPMENT_FILE, INSPECTOR_FILE)]
-    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600, 0o600]
-    assert sorted(files[0].parent.iterdir()) == files
+    (public,) = {one.public_key.public_bytes_raw() for (one,) in found}
+    assert inspector_key(tmp_path).public_key().public_bytes_raw() == public
+    file = tmp_path / INSPECTOR_FILE
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert list(file.parent.iterdir()) == [file]
 
 
-def test_own_keys_are_known_only_where_they_are_accepted(tmp_path, file):
-    own = own_approvers(tmp_path)
-    for key in own:
-        assert ApproverKeys(file, Clock()).find(key.key_id) is None
-        assert ApproverKeys(file, Clock(), own).find(key.key_id) is key
-    assert [one.key_id for one in own] == [DEVELOPMENT_KEY_ID, INSPECTOR_KEY_ID]
-    assert [one.last_epoch for one in own] == [1, (1 << 63) - 1]
+def test_own_key_is_known_only_where_it_is_accepted(tmp_path, file):
+    (key,) = own = own_approvers(tmp_path)
+    assert ApproverKeys(file, Clock()).find(key.key_id) is None
+    assert ApproverKeys(file, Clock(), own).find(key.key_id) is key
+    assert (key.key_id, key.last_epoch) == (INSPECTOR_KEY_ID, (1 << 63) - 1)
