@@ -43,7 +43,7 @@ COMMANDS = {
     "test": "run the tests",
     "check": "format, lint, types, import rules, contracts, style",
     "bench": "run the benchmarks",
-    "soak": "replay a session while processes are killed, and compare the record",
+    "soak": "kill processes at random for a long time, and compare the record or the ledger",
     "lock": "pin the dependencies again",
     "secrets": "make the passwords of the stores in containers",
     "sbom": "list what the images and Studio are made of, as CycloneDX",

@@ -15,6 +15,7 @@ from core.ledger.execution_intake import (
     VenueInstruments,
 )
 from kit.base import rpc, telemetry
+from kit.base.backoff import delays
 from kit.base.clock import Clock
 from kit.base.directory import VENUE, ServiceDirectory
 from kit.base.paging import whole_list
@@ -65,21 +66,28 @@ class AccountIntakes:
             stub = trade_flow_pb2_grpc.TradeFlowStub(channel)
             market_data = market_data_pb2_grpc.MarketDataStub(channel)
             instruments = VenueInstruments(instance.name, market_data)
+            waits = delays(most_seconds=LOOK_AGAIN_SECONDS)
             while True:
-                for account in await self._accounts(instance.name, stub):
+                accounts = await self._accounts(instance.name, stub)
+                if accounts is None:
+                    await self._clock.sleep(next(waits))
+                    continue
+                for account in accounts:
                     if account.account not in reading:
                         reading.add(account.account)
                         found = VenueAccount(instance.name, account.account, stub, instruments)
                         group.create_task(self._make(found).run())
+                waits = delays(most_seconds=LOOK_AGAIN_SECONDS)
                 await self._clock.sleep(LOOK_AGAIN_SECONDS)
 
     async def _accounts(
         self, venue: str, stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub"
-    ) -> Sequence[accounts_pb2.Account]:
+    ) -> Sequence[accounts_pb2.Account] | None:
+        """The accounts of a venue; None while it does not answer."""
         request = accounts_pb2.ListAccountsRequest(venue=venue)
         try:
             answer = await whole_list(stub.ListAccounts, request, timeout=CALL_SECONDS_MAX)
         except grpc.aio.AioRpcError as error:
             _log.debug("no accounts", extra={"venue": venue, "detail": error.details()})
-            return []
+            return None
         return answer.accounts

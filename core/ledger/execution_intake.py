@@ -6,8 +6,9 @@ stored already is passed over.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import grpc
 from venuemesh.common.v1 import types_pb2
@@ -44,6 +45,7 @@ RETRY_SECONDS_MAX = 10.0
 _log = telemetry.logger("ledger.intake")
 
 Response = trade_flow_pb2.StreamExecutionsResponse
+Row = TypeVar("Row")
 
 
 class VenueInstruments:
@@ -89,6 +91,7 @@ class ExecutionIntake:
         self._clock = clock
         self._position = IntakePosition()
         self._writing = asyncio.Lock()
+        self._listing = asyncio.Lock()
         self._request_ids: dict[str, str] = {}
         self._waits = delays(most_seconds=RETRY_SECONDS_MAX)
         self._about = f"executions of {account.venue}/{account.account}"
@@ -160,10 +163,15 @@ class ExecutionIntake:
 
     async def _list_fills(self, back_seconds: int) -> None:
         """Store the fills since some time before the newest one."""
-        newest_ns = self._position.fills_time_ns
-        fills = await self._fills(newest_ns - back_seconds * NANOSECONDS_PER_SECOND)
-        events = [await self._filled(fill) for fill in reversed(fills)]
-        await self._save(events, fills_time_ns=_newest(newest_ns, events))
+        # One list at a time: a shorter one must not move the position past what a longer one has
+        # not stored yet.
+        async with self._listing:
+            newest_ns = self._position.fills_time_ns
+            fills = await self._fills(newest_ns - back_seconds * NANOSECONDS_PER_SECOND)
+            for part in _parts(fills[::-1]):
+                events = [await self._filled(fill) for fill in part]
+                newest_ns = _newest(newest_ns, events)
+                await self._save(events, fills_time_ns=newest_ns)
 
     async def _list_cash_flows(self) -> None:
         newest_ns = self._position.cash_flows_time_ns
@@ -174,8 +182,10 @@ class ExecutionIntake:
         answer: cash_flows_pb2.ListCashFlowsResponse = await whole_list(
             self._stub.ListCashFlows, request, timeout=CALL_SECONDS_MAX
         )
-        events = [cash_moved(flow) for flow in answer.cash_flows]
-        await self._save(events, cash_flows_time_ns=_newest(newest_ns, events))
+        for part in _parts(answer.cash_flows):
+            events = [cash_moved(flow) for flow in part]
+            newest_ns = _newest(newest_ns, events)
+            await self._save(events, cash_flows_time_ns=newest_ns)
 
     async def _fills(self, since_ns: int) -> Sequence[orders_pb2.Fill]:
         request = trade_flow_pb2.ListFillsRequest(**self._key, page_size=PAGE_SIZE)
@@ -239,6 +249,13 @@ class ExecutionIntake:
             text = f"{changed[0].instance} reports an execution again with other values"
             _log.error("changed execution", extra={"event": str(changed[0]), "count": len(changed)})
             self._degraded_reasons.report(self._about_changes, text)
+
+
+def _parts(oldest_first: Sequence[Row]) -> Iterable[Sequence[Row]]:
+    """Parts of a list for one transaction each: what is stored needs not be read again after a
+    kill, however long the list is."""
+    for begin in range(0, len(oldest_first), ARRIVED_MAX):
+        yield oldest_first[begin : begin + ARRIVED_MAX]
 
 
 def _newest(before_ns: int, events: Sequence[event_pb2.Event]) -> int:

@@ -10,4 +10,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Return 0 if nothing was lost."""
-    return int(importlib.import_module("benchmarks.soak").main(chosen.arguments))
+    return int(importlib.import_module("benchmarks.soaks.app").main(chosen.arguments))

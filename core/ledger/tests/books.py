@@ -9,7 +9,8 @@ from core.ledger.booker import Booker, BookingResult
 from core.ledger.event_postings import EventPostings
 from core.ledger.postgres_queries import PostgresQueries
 from core.ledger.postgres_store import PostgresStore
-from core.ledger.tests.executions import INSTRUMENTS, Balances
+from core.ledger.tests.executions import INSTRUMENTS
+from core.ledger.tests.independent_books import Balances, BookKey
 from core.ledger.tests.store_suite import ALL, END_NS, WHOLE
 from kit.base.clock import SystemClock
 from kit.base.database import Database
@@ -32,9 +33,7 @@ class Books(NamedTuple):
         rows, _ = await self.queries.balances(ALL, END_NS, WHOLE)
         assert len(rows) < WHOLE.limit
         return {
-            (AccountCode(row.key.code).name, row.key.asset, row.key.symbol, row.key.strategy): (
-                row.balance
-            )
+            BookKey(AccountCode(row.key.code).name, *row.key[3:]): row.balance
             for row in rows
             if row.balance
         }

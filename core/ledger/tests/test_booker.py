@@ -10,7 +10,6 @@ from venuemesh.tradeflow.v1 import cash_flows_pb2
 from core.ledger import position_history
 from core.ledger.contracts import ContractUnknown
 from core.ledger.tests.executions import (
-    ATOMS,
     INSTRUMENTS,
     INVERSE,
     LINEAR,
@@ -20,6 +19,7 @@ from core.ledger.tests.executions import (
     flow,
     random_events,
 )
+from core.ledger.tests.independent_books import ATOMS
 from core.ledger.tests.store_suite import ALL, WHOLE
 from kit.base.errors import SettingError
 from kit.events import event_log

@@ -21,6 +21,7 @@ from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.cursor import Cursor
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
+from kit.base.errors import StoreUnavailable
 from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 from kit.events import event_log
@@ -255,6 +256,33 @@ async def test_a_burst_is_stored_in_few_transactions(intake, venue, monkeypatch)
         await intake.until_cursor(301)
     assert len(saved) < 100
     assert len(await intake.events()) == 301
+
+
+async def test_a_long_list_is_stored_in_parts_that_stay(intake, venue, monkeypatch):
+    monkeypatch.setattr(execution_intake, "ARRIVED_MAX", 2)
+    stored, killed, go_on = [], asyncio.Event(), asyncio.Event()
+    save = intake.store.save
+
+    async def failing(before, after, events, instruments):
+        if killed.is_set():
+            await go_on.wait()
+        elif stored:
+            killed.set()
+            raise StoreUnavailable("killed", store="postgresql")
+        changed = await save(before, after, events, instruments)
+        stored.append(len(events))
+        return changed
+
+    monkeypatch.setattr(intake.store, "save", failing)
+    venue.fills = [fill(number) for number in range(1, 6)]
+    async with intake.runs():
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            await killed.wait()
+        await intake.until("fill 1", "fill 2")
+        assert (await intake.store.position()).fills_time_ns == fill(2).venue_time_ns
+        go_on.set()
+        await intake.until(*(f"fill {number}" for number in range(1, 6)))
+    assert max(stored) == 2
 
 
 async def test_what_happened_while_the_cursor_was_lost_is_listed(intake, venue):

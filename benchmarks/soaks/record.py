@@ -26,7 +26,6 @@ from benchmarks.path import write_repeated
 from benchmarks.truth import Truth
 from kit.base.cursor import START, Cursor
 from kit.marketdata.delivery.redis_streams import KEYS_SET
-from ops.arguments import OneLineErrorParser
 from ops.output import print_json
 from tests.integration.mesh import VENUE, Mesh, replaying
 
@@ -47,17 +46,17 @@ SELECT (SELECT count(*) FROM trade_rows), (SELECT count(*) FROM quote_rows),
 """
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Returns 0 when the database is equal to the file."""
-    parser = OneLineErrorParser("soak", __doc__ or "")
-    parser.add_argument("what", choices=["record"], help="what is proven")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", type=int, default=1_000_000, help="frames that are played")
     parser.add_argument("--every", type=float, default=10.0, help="seconds between two kills")
     parser.add_argument("--speed", default="16", help="times as fast as it was, or max")
     parser.add_argument("--seed", type=int, default=1, help="of the order of the kills")
     parser.add_argument("--with-venue", action="store_true", help="kill the venue's process, too")
     parser.add_argument("--frames", type=Path, help="a Binance capture, frames.jsonl[.gz]")
-    chosen = parser.parse_args(arguments, argparse.Namespace(json=False))
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Returns 0 when the database is equal to the file."""
     os.environ["VENUEMESH_SIMULATOR_START_DELAY_MS"] = START_DELAY_MS
     options = Options.find(1, chosen.frames, None)
     lines = options.lines()

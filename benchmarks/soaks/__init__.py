@@ -1,0 +1,1 @@
+"""Long runs in which processes are killed at random, each followed by a comparison."""
