@@ -1,24 +1,27 @@
 """The log of all events: appended, proven, verified, and asked why."""
 
 import asyncio
+import random
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from venuemesh.audit.v1 import audit_pb2
 from venuemesh.events.v1 import event_pb2
 
+from benchmarks.bulk_log import fill_log, pairs
 from benchmarks.options import Options
 from benchmarks.report import Figure, Report
 from conftest import free_port
-from core.audit.tests.rig import EXECUTIONS, Rig, fill, order, rig_for
+from core.audit.tests.rig import EXECUTIONS, Rig, rig_for
 from kit.events import event_log
 from tests.support.postgres_process import PostgresProcess
 
 EVENTS = 100_000
+LONG_EVENTS = 10_000_000
 BATCH = 1_000
 BATCH_EVENTS_MAX = 2_000
 CALLS = 200
@@ -45,29 +48,64 @@ async def _measure() -> tuple[float, float, float, float]:
         await rig.write()
         appended = EVENTS / (time.perf_counter() - started)
         await rig.sign()
+        verified = await _verified(rig, EVENTS)
+        some = [event.event_id for event in events[:: EVENTS // CALLS]]
+        return appended, verified, *await _asked(rig, some)
+
+
+def run_long(options: Options) -> Report:
+    """The slowest of a hundred proofs and of a hundred chains, with ten million leaves."""
+    return asyncio.run(_run_long(options.runs))
+
+
+async def _run_long(runs: int) -> Report:
+    async with _rig() as rig:
         started = time.perf_counter()
-        if await rig.difference():
-            raise ValueError("the log differs")
-        verified = EVENTS / (time.perf_counter() - started)
-        some = events[:: EVENTS // CALLS]
+        await fill_log(rig, LONG_EVENTS)
+        filled = time.perf_counter() - started
+        await rig.sign()
+        verified = await _verified(rig, LONG_EVENTS)
+        chance = random.Random(1)
+        asked = []
+        for _ in range(runs):
+            places = (chance.randrange(0, LONG_EVENTS, 2) for _ in range(CALLS))
+            some = [pairs(place, place + 2)[place // 2 % 2].event_id for place in places]
+            asked.append(await _asked(rig, some))
+    proven, why = zip(*asked, strict=True)
+    figures = [
+        Figure("verify all", "leaves/s", [verified], "above 200,000"),
+        Figure("prove, p99", "ms", proven, "under 5"),
+        Figure("why, p99", "ms", why, "under 50"),
+    ]
+    notes = [f"{LONG_EVENTS // 2:,} fills with their orders, filled in bulk in {filled:,.0f} s"]
+    return Report(f"audit: {LONG_EVENTS:,} events", figures, notes)
 
-        async def prove(number: int) -> None:
-            request = audit_pb2.ProveRequest(event_id=some[number].event_id)
-            await rig.prover.prove(request)
 
-        async def why(number: int) -> None:
-            await rig.chains.why(audit_pb2.WhyRequest(event_id=some[number].event_id))
+async def _verified(rig: Rig, leaves: int) -> float:
+    """Leaves that are compared each second. Raises ValueError when one is wrong."""
+    started = time.perf_counter()
+    outcome = await rig.verify()
+    seconds = time.perf_counter() - started
+    if outcome.HasField("difference") or outcome.signed_size < leaves:
+        raise ValueError(f"the log differs: {outcome}")
+    return leaves / seconds
 
-        return appended, verified, await _p99_ms(prove), await _p99_ms(why)
+
+async def _asked(rig: Rig, some: Sequence[bytes]) -> tuple[float, float]:
+    """The slowest of a hundred proofs and of a hundred chains of these events, ms."""
+
+    async def prove(number: int) -> None:
+        await rig.prover.prove(audit_pb2.ProveRequest(event_id=some[number]))
+
+    async def why(number: int) -> None:
+        await rig.chains.why(audit_pb2.WhyRequest(event_id=some[number]))
+
+    return await _p99_ms(prove), await _p99_ms(why)
 
 
 async def _fill(rig: Rig) -> list[event_pb2.Event]:
-    """Store orders with their fills, each pair a lifecycle of its own."""
-    events: list[event_pb2.Event] = []
-    for number in range(EVENTS // 2):
-        placed = order(number)
-        placed.lifecycle_id = placed.event_id
-        events += [placed, fill(number, placed.event_id, (placed.event_id,))]
+    """Store orders with their fills."""
+    events = pairs(0, EVENTS)
     for begin in range(0, EVENTS, BATCH):
         async with rig.database.transaction() as connection:
             batch = events[begin : begin + BATCH]
