@@ -110,7 +110,7 @@ def test_file_that_is_named_must_be_there(tmp_path):
     [
         (LIMITS.replace("main", "mian"), ["'fake/mian'", "known are fake/main", "'fake/main'?"]),
         (LIMITS.replace("fake", "faek"), ["'faek/main'", "known are fake, other"]),
-        (KEYS.format("dekS"), ["'dekS'", "known are desk, development", "'desk'?"]),
+        (KEYS.format("dekS"), ["'dekS'", "known are desk, inspector", "'desk'?"]),
     ],
     ids=["account", "venue", "key"],
 )
@@ -219,7 +219,7 @@ def test_key_that_is_renamed_in_the_approvers_file_is_a_problem_until_both_files
     async def scenario():
         clock, keys = Clock(), tmp_path / "keys" / "approvers.toml"
         write(keys, approvers("desk"))
-        write(tmp_path / "keys" / "accounts.toml", KEYS.format("desk") + KEYS.format("development"))
+        write(tmp_path / "keys" / "accounts.toml", KEYS.format("desk") + KEYS.format("inspector"))
         found = registry(tmp_path, clock)
         found.serve(Runtime())
         assert not found.problem()
