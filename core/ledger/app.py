@@ -13,8 +13,9 @@ from core.ledger.holds import Holds
 from core.ledger.market_prices import MarketPrices
 from core.ledger.postgres_queries import PostgresQueries
 from core.ledger.postgres_store import PostgresStore
-from core.ledger.service import LedgerServicer
+from core.ledger.service import LedgerServicer, ServedQueries
 from core.ledger.settings import LedgerSettings
+from core.ledger.store import PostingStore
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database
@@ -50,10 +51,10 @@ async def run(settings: LedgerSettings, events: EventsSettings, mesh: MeshSettin
     clock = SystemClock()
     degraded_reasons = DegradedReasons(runtime.meter)
     database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
-    booker = Booker(database, PostgresStore(), EventPostings(settings.cost_method), clock)
+    store, queries = _stores(settings, database, runtime)
+    booker = Booker(database, store, EventPostings(settings.cost_method), clock)
     best_prices = BestPriceClient(runtime.channels(VENUE), PRICE_SECONDS_MAX, clock)
     prices = MarketPrices(best_prices, clock)
-    queries = PostgresQueries(database)
     feed = GroupFeed(queries, settings.readers_max)
     redis = RedisEvents(mesh.redis_login_url, runtime.store_metrics)
     relay = EventRelay(database, redis, STREAMS, events.redis_entries_max, degraded_reasons, clock)
@@ -80,3 +81,21 @@ async def run(settings: LedgerSettings, events: EventsSettings, mesh: MeshSettin
     for finish in (database.close, redis.close):
         runtime.at_end(finish)
     await runtime.run()
+
+
+def _stores(
+    settings: LedgerSettings, database: Database, runtime: Runtime
+) -> tuple[PostingStore, ServedQueries]:
+    """Where the ledger is kept."""
+    if not settings.tigerbeetle_addresses:
+        return PostgresStore(), PostgresQueries(database)
+    # Its library is loaded where it is used only.
+    from core.ledger.tigerbeetle_book import TigerBeetleBook
+    from core.ledger.tigerbeetle_client import TigerBeetleClient
+    from core.ledger.tigerbeetle_queries import TigerBeetleQueries
+    from core.ledger.tigerbeetle_store import TigerBeetleStore
+
+    client = TigerBeetleClient(settings.tigerbeetle_addresses, settings.tigerbeetle_cluster)
+    runtime.at_end(client.close)
+    book = TigerBeetleBook(client)
+    return TigerBeetleStore(database, book), TigerBeetleQueries(database, book)

@@ -116,6 +116,7 @@ class Booker:
             await _append(connection, [*_booked(booked, now_ns), *refusals], now_ns)
             head = self._store.head
         self._head = head
+        await self._store.committed()
         self.when_booked()
         return BookingResult(booked, refused)
 
@@ -132,6 +133,7 @@ class Booker:
         if is_right:
             # The positions do not depend on what callers post.
             self._head = head
+        await self._store.committed()
         self.when_booked()
         return booked
 

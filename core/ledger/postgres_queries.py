@@ -25,6 +25,7 @@ from core.ledger.verification import Findings, verify
 from kit.base.database import Connection, Database
 
 INT64_MAX = 2**63 - 1
+ALL = Page(0, INT64_MAX)
 
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _HEAD = "SELECT group_number, booked_time_ns, chain_hash FROM ledger_head"
@@ -118,9 +119,7 @@ class PostgresQueries:
 
     async def accounts(self, selection: AccountSelection, page: Page) -> tuple[list[Totals], Head]:
         async with self._snapshot() as (connection, head):
-            rows = await connection.execute(_ACCOUNTS, _selected(selection, page))
-            found = [_totals(row) async for row in rows]
-        return found, head
+            return await totals_in(connection, selection, page), head
 
     async def balances(
         self, selection: AccountSelection, time_ns: int, page: Page
@@ -168,8 +167,7 @@ class PostgresQueries:
     async def equity_history(
         self, venue: str, account: str, times: EquityTimes
     ) -> tuple[list[EquityAt], Head]:
-        selection = AccountSelection(AccountKey(0, venue, account, ""))
-        values = _selected(selection, Page(0, INT64_MAX))
+        values = _selected(selection_of(venue, account), ALL)
         async with self._snapshot() as (connection, head):
             first = await (await connection.execute(_FIRST_TIME, values)).fetchone()
             if first is None or first[0] is None:
@@ -181,13 +179,9 @@ class PostgresQueries:
 
     async def holdings(self, venue: str, account: str) -> Holdings:
         """The totals and the open positions of a venue and account; "": of all."""
-        selection = AccountSelection(AccountKey(0, venue, account, ""))
-        values = _selected(selection, Page(0, INT64_MAX))
         async with self._snapshot() as (connection, head):
-            rows = await connection.execute(_ACCOUNTS, values)
-            totals = [_totals(row) async for row in rows]
-            positions = await load_positions(connection, venue, account)
-        return Holdings(totals, positions, head)
+            totals = await totals_in(connection, selection_of(venue, account), ALL)
+            return Holdings(totals, await load_positions(connection, venue, account), head)
 
     async def trial_balance(self, venue: str) -> tuple[list[AssetSums], Head]:
         async with self._snapshot() as (connection, head):
@@ -206,10 +200,28 @@ class PostgresQueries:
         """A transaction in which all that is read is of one time, and the newest group of then."""
         async with self._database.transaction() as connection:
             await connection.execute(_SNAPSHOT)
-            row = await (await connection.execute(_HEAD)).fetchone()
-            if row is None:
-                raise LookupError("the table ledger_head is empty")
-            yield connection, Head(row[0], row[1], bytes(row[2]))
+            yield connection, await head_in(connection)
+
+
+async def head_in(connection: Connection) -> Head:
+    """The newest group; its number is 0 where there is none."""
+    row = await (await connection.execute(_HEAD)).fetchone()
+    if row is None:
+        raise LookupError("the table ledger_head is empty")
+    return Head(row[0], row[1], bytes(row[2]))
+
+
+async def totals_in(
+    connection: Connection, selection: AccountSelection, page: Page
+) -> list[Totals]:
+    """Accounts with their totals, by id."""
+    rows = await connection.execute(_ACCOUNTS, _selected(selection, page))
+    return [_totals(row) async for row in rows]
+
+
+def selection_of(venue: str, account: str) -> AccountSelection:
+    """The accounts of a venue and account; "": of all."""
+    return AccountSelection(AccountKey(0, venue, account, ""))
 
 
 def _selected(selection: AccountSelection, page: Page) -> dict[str, object]:

@@ -108,6 +108,9 @@ class PostgresStore:
             self._kept_for = await self._insert(connection, new, before, now_ns)
         return booked
 
+    async def committed(self) -> None:
+        """The transaction was all."""
+
     async def _numbered(
         self, connection: Connection, groups: Sequence[PostingGroup]
     ) -> list[Booked]:

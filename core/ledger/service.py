@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 from venuemesh.ledger.v1 import equity_pb2, holds_pb2, ledger_pb2, ledger_pb2_grpc, postings_pb2
@@ -14,10 +14,11 @@ from core.ledger.booker import Booker
 from core.ledger.group_feed import GroupFeed
 from core.ledger.holds import Holds, hold_of
 from core.ledger.market_prices import MarketPrices
-from core.ledger.postgres_queries import PostgresQueries
+from core.ledger.postgres_queries import Holdings
 from core.ledger.postings import amount_of, group_of
 from core.ledger.profit import GROUPINGS, equities, profits
-from core.ledger.store import AccountSelection, EquityTimes, Page
+from core.ledger.store import AccountSelection, EquityTimes, LedgerQueries, Page
+from core.ledger.verification import Findings
 from kit.accounting.money import atoms_text
 from kit.base import paging
 from kit.base.access.call_guard import current_caller
@@ -32,6 +33,16 @@ TIME_END_NS = 2**63 - 1
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
+class ServedQueries(LedgerQueries, Protocol):
+    """What callers ask for."""
+
+    async def holdings(self, venue: str, account: str) -> Holdings:
+        """The totals and the open positions of a venue and account; "": of all."""
+
+    async def verify(self) -> Findings:
+        """What is wrong, after computing the ledger again."""
+
+
 class LedgerServicer(ledger_pb2_grpc.LedgerServicer):
     """Books what callers post, and reads the ledger."""
 
@@ -39,7 +50,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServicer):
         self,
         booker: Booker,
         holds: Holds,
-        queries: PostgresQueries,
+        queries: ServedQueries,
         prices: MarketPrices,
         feed: GroupFeed,
         clock: Clock,

@@ -176,6 +176,9 @@ class PostingStore(Protocol):
         an account becomes too large; the caller then ends the transaction without a commit.
         """
 
+    async def committed(self) -> None:
+        """Do what follows the commit. What is left of it, the next ``lock`` does."""
+
 
 class LedgerQueries(Protocol):
     """Reads the ledger. Methods raise StoreUnavailable."""

@@ -13,6 +13,7 @@ from core.ledger.contracts import InstrumentKey
 from core.ledger.reported_events import cash_moved, order_filled
 from core.ledger.tests.books import Books
 from core.ledger.tests.executions import instrument_of
+from core.ledger.tests.stores import in_postgres
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database
 from kit.base.migration import migrate
@@ -68,7 +69,7 @@ async def test_a_wrong_ledger_is_found(postgres_url: str) -> None:
     await migrate(postgres_url)
     venues = executions_of([SPOT, DERIVATIVES], 3, 300)
     database = Database(postgres_url)
-    booker = Books.of(database, None).booker
+    booker = Books.of(database, in_postgres(database)).booker
     for venue in venues:
         terms = venue.terms.items()
         listed = {

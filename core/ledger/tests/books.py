@@ -7,11 +7,11 @@ from venuemesh.events.v1 import event_pb2
 from core.ledger.accounts import AccountCode
 from core.ledger.booker import Booker, BookingResult
 from core.ledger.event_postings import EventPostings
-from core.ledger.postgres_queries import PostgresQueries
-from core.ledger.postgres_store import PostgresStore
+from core.ledger.service import ServedQueries
 from core.ledger.tests.executions import INSTRUMENTS
 from core.ledger.tests.independent_books import Balances, BookKey
 from core.ledger.tests.store_suite import ALL, END_NS, WHOLE
+from core.ledger.tests.stores import Stores
 from kit.base.clock import SystemClock
 from kit.base.database import Database
 from kit.events import event_log
@@ -23,7 +23,11 @@ class Books(NamedTuple):
 
     database: Database
     booker: Booker
-    queries: PostgresQueries
+    stores: Stores
+
+    @property
+    def queries(self) -> ServedQueries:
+        return self.stores.queries
 
     async def book(self, *events: event_pb2.Event) -> BookingResult:
         return await self.booker.book(events, INSTRUMENTS)
@@ -47,12 +51,10 @@ class Books(NamedTuple):
             return [one.event() for one in await event_log.read(connection, stream, 0)]
 
     @classmethod
-    def of(
-        cls, database: Database, queries: PostgresQueries, cost_method: str = "average"
-    ) -> "Books":
-        booker = Booker(database, PostgresStore(), EventPostings(cost_method), SystemClock())
-        return cls(database, booker, queries)
+    def of(cls, database: Database, stores: Stores, cost_method: str = "average") -> "Books":
+        booker = Booker(database, stores.new(), EventPostings(cost_method), SystemClock())
+        return cls(database, booker, stores)
 
     def restarted(self, cost_method: str = "average") -> "Books":
         """The same database in a new process."""
-        return Books.of(self.database, self.queries, cost_method)
+        return Books.of(self.database, self.stores, cost_method)

