@@ -89,8 +89,11 @@ def package_folder(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def die_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
-    """Before a child's program starts: ask Linux to stop the child when its parent ends.
+def die_with_parent(
+    stop_signal: signal.Signals, parent_pid: int | None = None
+) -> Callable[[], None] | None:
+    """Before a child's program starts: ask Linux to stop the child when its parent ends, which is
+    this process unless another one is named.
 
     Also a parent that was killed with SIGKILL takes its children along in this way. Nothing on
     other systems.
@@ -99,7 +102,7 @@ def die_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
         return None
     # Looked up before the fork: little may happen between fork and exec.
     prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
+    parent = os.getpid() if parent_pid is None else parent_pid
 
     def before_exec() -> None:
         prctl(PR_SET_PDEATHSIG, int(stop_signal))

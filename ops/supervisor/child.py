@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,6 +14,7 @@ from kit.base.errors import SettingError
 from kit.base.runtime import EXIT_WRONG_SETTING
 from ops.supervisor.logs import ServiceLog
 from ops.supervisor.service_spec import ServiceSpec
+from ops.supervisor.spawned_process import Spawn, SpawnedProcess, spawn_program
 
 LOOK_AGAIN_SECONDS = 0.05
 STARTS_BEFORE_READY_MAX = 5
@@ -59,6 +59,7 @@ class ChildProcess:
         log: ServiceLog,
         changed: Callable[[], None],
         restart_delays: RestartDelays | None = None,
+        spawn: Spawn = spawn_program,
     ) -> None:
         self.service = service
         self.log = log
@@ -71,7 +72,8 @@ class ChildProcess:
         self.pid: int | None = None
         self._changed = changed
         self._restart_delays = restart_delays or RestartDelays()
-        self._process: asyncio.subprocess.Process | None = None
+        self._spawn_process = spawn
+        self._process: SpawnedProcess | None = None
         self._stop_asked = asyncio.Event()
         self._finished = asyncio.Event()
         self._was_ready = False
@@ -141,12 +143,10 @@ class ChildProcess:
             await self._stop_asked_within(LOOK_AGAIN_SECONDS)
         return not self._stop_asked.is_set()
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
+    async def _spawn(self) -> SpawnedProcess:
         command = self.service.command
-        with self.log.open() as output, command.spawning() as options:
-            process = await asyncio.create_subprocess_exec(
-                *command.arguments, stdout=output, stderr=subprocess.STDOUT, **options
-            )
+        with self.log.open() as output:
+            process = await self._spawn_process(command, output)
         self._process, self.pid = process, process.pid
         self._step_back(process.pid)
         self._starts += 1

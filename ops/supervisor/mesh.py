@@ -1,7 +1,6 @@
 """A local mesh as a list of services: its processes and their settings."""
 
 import os
-import sys
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from ops.embedded import envoy, postgres, valkey
 from ops.embedded.server_command import LOOPBACK, ServerCommand
 from ops.embedded.store_passwords import StorePasswords
 from ops.supervisor import playback_source, store_access
+from ops.supervisor.fork_request import CLI
 from ops.supervisor.mesh_certificates import MeshCertificates
 from ops.supervisor.options import CONSUMERS, MeshOptions
 from ops.supervisor.service_spec import ServiceSpec, StopStage
@@ -190,10 +190,9 @@ class Mesh:
         return replace(service, name=replica, command=command)
 
     def _process(self, name: str, turn: StopStage, verb: str = "run") -> ServiceSpec:
-        arguments = (sys.executable, "-m", "ops.cli", verb, name)
         stores, kind = self.stores, VENUE if verb == "venue" else name
         command = ServerCommand(
-            arguments=arguments,
+            arguments=(*CLI, verb, name),
             environment={
                 **self.environment(),
                 **stores.environment(name),

@@ -22,11 +22,15 @@ from ops.studio_build import StudioBuild
 from ops.supervisor import state, supervisor_service
 from ops.supervisor.data_folder import LOG_FOLDER
 from ops.supervisor.display import Display
+from ops.supervisor.forked_process import ForkServer
+from ops.supervisor.logs import ServiceLog
 from ops.supervisor.mesh import Mesh
 from ops.supervisor.state import MeshState
 from ops.supervisor.supervisor import Supervisor
 
 EXIT_KILLED = 130
+FORK_SERVER = "fork-server"
+"""Name of its log."""
 SIGN_IN_INTERVAL_S = 0.5
 DESCRIPTORS = 16_384
 """What Envoy needs for as many connections as it accepts, and for those to processes."""
@@ -39,7 +43,10 @@ class MeshRun:
         self._mesh = mesh
         self._started = time.time()
         self._logs = mesh.options.data / LOG_FOLDER
-        self._supervisor = Supervisor(mesh.services(), self._logs, self._changed)
+        self._fork_server = ForkServer()
+        self._supervisor = Supervisor(
+            mesh.services(), self._logs, self._changed, spawn=self._fork_server.spawn
+        )
         self._display = display
         self._ended = False
 
@@ -48,6 +55,8 @@ class MeshRun:
         run."""
         self._supervisor.listen_for_signals()
         _allow_descriptors()
+        with ServiceLog(self._logs, FORK_SERVER).open() as log:
+            await self._fork_server.start(self._mesh.environment(), log)
         data, mesh_id = self._mesh.options.data, self._mesh.settings.mesh_id
         rpc.identify(LocalCredentials(data, mesh_id, SystemClock()))
         certificates = self._mesh.certificates
@@ -66,6 +75,7 @@ class MeshRun:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+            self._fork_server.close()
             # A child that ends now must not write the file again.
             self._ended = True
             state.remove(self._mesh.options.data)

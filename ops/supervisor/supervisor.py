@@ -11,6 +11,7 @@ from ops.errors import OperationsError
 from ops.supervisor.child import ChildProcess, RestartDelays, UnrecoverableExit
 from ops.supervisor.logs import ServiceLog
 from ops.supervisor.service_spec import ServiceSpec
+from ops.supervisor.spawned_process import Spawn, spawn_program
 
 LOG_INTERVAL_S = 10.0
 """How often the sizes of the logs are looked at."""
@@ -27,10 +28,12 @@ class Supervisor:
         log_folder: Path,
         changed: Callable[[], None] = lambda: None,
         restart_delays: RestartDelays | None = None,
+        spawn: Spawn = spawn_program,
     ) -> None:
         self._log_folder = log_folder
         self._changed = changed
         self._restart_delays = restart_delays
+        self._spawn = spawn
         self.children = [self._child(service) for service in services]
         self.killed = False
         """Whether it was stopped by force, not in order."""
@@ -118,7 +121,7 @@ class Supervisor:
 
     def _child(self, service: ServiceSpec) -> ChildProcess:
         log = ServiceLog(self._log_folder, service.name)
-        return ChildProcess(service, log, self._changed, self._restart_delays)
+        return ChildProcess(service, log, self._changed, self._restart_delays, self._spawn)
 
     async def _stop_in_turns(self) -> None:
         def turn_of(child: ChildProcess) -> int:
