@@ -4,8 +4,8 @@ import argparse
 import importlib
 
 from ops import venues
+from ops.service_modules import VENUE_APP
 
-APP = "kit.connector.process.app"
 SIMULATED_ACCOUNTS = "kit.simulator.demo_accounts"
 
 
@@ -19,4 +19,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Returns the exit code of the venue."""
     credentials = importlib.import_module(SIMULATED_ACCOUNTS).credentials
-    return int(importlib.import_module(APP).main(chosen.venue, chosen.port, credentials))
+    return int(importlib.import_module(VENUE_APP).main(chosen.venue, chosen.port, credentials))

@@ -17,12 +17,11 @@ import msgspec
 import setproctitle
 
 from kit.base.secret_files import PIPES
-from ops import cli
-from ops.commands.run import services
 from ops.embedded.server_command import die_with_parent
+from ops.service_modules import VENUE_APP, services
 from ops.supervisor.fork_request import DESCRIPTORS_MAX, REQUEST_BYTES_MAX, ForkRequest
 
-VENUE_APP = "kit.connector.process.app"
+COMMAND_LINE = "ops.cli"
 CODE_FAILED = 1
 
 
@@ -38,7 +37,7 @@ class _Forked(msgspec.Struct, frozen=True):
 def main(descriptor: int) -> int:
     """Serve until the supervisor ends. Returns an exit code, also in each forked process."""
     gc.disable()
-    for module in (VENUE_APP, *services().values()):
+    for module in (COMMAND_LINE, VENUE_APP, *services().values()):
         importlib.import_module(module)
     if len(list(Path("/proc/self/task").iterdir())) > 1:
         # A fork takes one thread along and leaves the locks of the others locked.
@@ -54,7 +53,7 @@ def main(descriptor: int) -> int:
         return 0
     gc.enable()
     _become(forked)
-    return cli.main(forked.request.arguments)
+    return int(importlib.import_module(COMMAND_LINE).main(forked.request.arguments))
 
 
 def _serve(requests: socket.socket) -> _Forked | None:

@@ -83,7 +83,7 @@ class ForkServer:
             self._requests = None
 
     async def spawn(self, command: ServerCommand, output: BinaryIO) -> SpawnedProcess:
-        """Implements Spawn."""
+        """Fork a process of ours, or start another program. Raises OSError."""
         if self._requests is not None and command.arguments[: len(CLI)] == CLI:
             # It has ended, or it could not fork: then the process is started as a program.
             with suppress(OSError):
