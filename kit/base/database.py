@@ -125,6 +125,9 @@ class Database:
             except psycopg.OperationalError:
                 # It was closed while idle: the server was restarted.
                 await connection.close()
+            except BaseException:
+                await connection.close()
+                raise
             else:
                 return connection
         connection = await connect(self._url)
@@ -205,9 +208,21 @@ def database_name(url: str) -> str:
 
 async def connect(url: str) -> Connection:
     """A connection that commits each statement. Raises psycopg.OperationalError."""
-    return await psycopg.AsyncConnection.connect(
+    made = psycopg.AsyncConnection.connect(
         url, autocommit=True, connect_timeout=CONNECT_SECONDS_MAX
     )
+    making = asyncio.ensure_future(made)
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        # Cancelled itself, it would stay open until the garbage collector runs.
+        making.add_done_callback(_close_unused)
+        raise
+
+
+def _close_unused(making: asyncio.Future[Connection]) -> None:
+    if not making.cancelled() and making.exception() is None:
+        making.result().pgconn.finish()
 
 
 async def _roll_back(connection: Connection) -> None:

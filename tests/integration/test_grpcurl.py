@@ -13,7 +13,7 @@ from tests.integration import recorded
 from tests.integration.mesh import ROOT, SYMBOL, VENUE, Mesh, new_folder, running
 from tests.integration.simulation import SIMULATE, TRADES_MIN
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1_200)]
 
 GRPCURL = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "ops" / "runbooks").glob("*.md")))
@@ -25,7 +25,7 @@ FIRST_MESSAGE = "awk '{print} /^}/ {exit}'"
 ENDING = ("/Drain", "/DeactivateVenue")
 """Methods that end a process: their commands are run last."""
 PORTS = {"127.0.0.1:8081": "gateway", "127.0.0.1:8114": "history"}
-INSTALL_SECONDS_MAX = 300
+INSTALL_SECONDS_MAX = 900
 COMMAND_SECONDS_MAX = 120
 BROKEN_PIPE = 128 + 13
 WRAPPER = """#!/bin/sh

@@ -1,7 +1,6 @@
 """A process of the inspector without its server, on a real database, that can be killed."""
 
 import asyncio
-import gc
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -156,8 +155,6 @@ class Process:
         with suppress(asyncio.CancelledError):
             await self.task
         await self.database.close()
-        # A connection whose making was cancelled is closed only by the garbage collector.
-        gc.collect()
 
 
 class Rig:

@@ -6,10 +6,16 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import START, Cursor, StreamKey
-from kit.base.database import ConsumerPositionConflict, Database, load_positions, save_positions
+from kit.base.database import (
+    ConsumerPositionConflict,
+    Database,
+    connect,
+    load_positions,
+    save_positions,
+)
 from kit.base.errors import StoreUnavailable
 from kit.base.migration import migrate
-from tests.support.waiting import WAIT_SECONDS_MAX
+from tests.support.waiting import WAIT_SECONDS_MAX, eventually
 
 TRADES = StreamKey("binance", types_pb2.CHANNEL_TRADES)
 BOOK = StreamKey("binance", types_pb2.CHANNEL_BOOK)
@@ -125,3 +131,28 @@ async def test_an_error_that_was_passed_over_does_not_commit_in_silence(database
 
     with pytest.raises(psycopg.errors.InFailedSqlTransaction):
         await pass_over()
+
+
+async def test_a_cancelled_task_leaves_no_connection_open(postgres_url):
+    await migrate(postgres_url)
+    # While its error is kept, so is what its frames refer to.
+    errors = []
+    for steps in range(60):
+        making = asyncio.create_task(connect(postgres_url))
+        await asyncio.sleep(steps * 0.0003)
+        making.cancel()
+        try:
+            await (await making).close()
+        except asyncio.CancelledError as error:
+            errors.append(error)
+    assert errors
+    watching = await connect(postgres_url)
+
+    async def is_alone():
+        rows = await watching.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        )
+        return (await rows.fetchone()) == (1,)
+
+    await eventually(is_alone)
+    await watching.close()
