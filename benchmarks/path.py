@@ -132,6 +132,7 @@ def wait_until_serving(mesh: Mesh) -> None:
     """Wait until every process has started, so that none of its start is measured. Raises
     AssertionError if the capture plays already."""
     mesh.wait_until_registered()
+    mesh.wait_until(mesh.replay, "the capture is loaded")
     assert not mesh.replay()["frames_played"], "the capture has begun before every process runs"
 
 
