@@ -13,6 +13,7 @@ from core.inspector.events import STREAMS, EventHandler
 from core.inspector.manual import ManualOrders
 from core.inspector.metrics import InspectorMetrics
 from core.inspector.mode_changes import ModeChanges
+from core.inspector.order_ends import OrderEnds
 from core.inspector.sender import Sender
 from core.inspector.service import InspectorServicer
 from core.inspector.settings import InspectorSettings
@@ -85,7 +86,8 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = Consumption(SERVICE, STREAMS, handler.handle, wake, prepare=handler.prepare)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
-    tasks = (consumer.run, sender.run, closer.run)
+    ends = OrderEnds(database, lease, venues, degraded_reasons, clock)
+    tasks = (consumer.run, sender.run, closer.run, ends.run)
     acting = ActingProcess(lease, sender.forget, tasks, degraded_reasons, clock)
     servicer = InspectorServicer(database, rules, acting, changes, manual, closer)
     metrics = InspectorMetrics(runtime.meter)

@@ -14,7 +14,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, event_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
-from core.inspector import modes, positions, submissions
+from core.inspector import modes, order_ends, positions, submissions
 from core.inspector.approvals import (
     CANCEL_NUMBER,
     Approver,
@@ -22,13 +22,14 @@ from core.inspector.approvals import (
     grouped,
 )
 from core.inspector.decisions import RiskRules
+from core.inspector.order_ends import Waiting
 from core.inspector.position_ends import WHOLE
 from core.inspector.positions import OrderRole, Position, StrategyOrder
 from core.inspector.submissions import RISK, Submission, verdict_event
 from core.inspector.transactions import changing
 from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders
 from core.inspector.verdicts import NOTED, verdict_on_reduction
-from kit.accounting.amounts import ZERO, floor_to, plain, product, subtract, total
+from kit.accounting.amounts import ZERO, floor_to, plain, product, subtract
 from kit.base import backoff, telemetry
 from kit.base.clock import Clock
 from kit.base.database import POSTGRESQL, Connection, Database
@@ -50,10 +51,6 @@ ALARM_STEPS = 5
 """Steps without success after which the process is DEGRADED."""
 
 _log = telemetry.logger("inspector.closer")
-
-
-class Waiting(Exception):
-    """The next step has to wait. The text says for what."""
 
 
 class Closer:
@@ -159,7 +156,7 @@ class Closer:
         if order.role == OrderRole.EXIT and order.is_first_attempt:
             await self._end_exit(position, order)
         elif not order.is_complete:
-            await self._keep_end(order, await self._ended(position, order))
+            await self._keep_end(await self._ended(position, order))
 
     async def _end_exit(self, position: Position, order: StrategyOrder) -> None:
         """Cancel an exit with all its attempts: there is no other one afterwards."""
@@ -170,14 +167,14 @@ class Closer:
                 raise
             # It has ended long ago, and its venue's process has forgotten it.
             return
-        await self._keep_end(order, await self._ended(position, order))
+        await self._keep_end(await self._ended(position, order))
         for attempt in range(2, ATTEMPTS_MAX + 1):
             name = attempt_request_id(order.request_id, attempt)
             key = client_order_id(order.venue, order.account, name)
             found = await self._venues.find(order.venue, order.account, key)
             if found is None:
                 return
-            await self._keep_end(order, found)
+            await self._keep_end(found)
 
     async def _ended(self, position: Position, order: StrategyOrder) -> orders_pb2.Order:
         found = await self._venues.find(order.venue, order.account, order.client_order_id)
@@ -199,20 +196,11 @@ class Closer:
         )
         await self._venues.cancel(approved)
 
-    async def _keep_end(self, order: StrategyOrder, found: orders_pb2.Order) -> None:
+    async def _keep_end(self, found: orders_pb2.Order) -> None:
         """Keep the end of an order. Raises Waiting while it may go on, or fills are missing."""
-        state = orders_pb2.OrderState.Name(found.state).removeprefix("ORDER_STATE_")
-        if found.state < positions.FILLED:
-            raise Waiting(f"the order {found.request_id} has not ended: it is {state}")
-        fills = await self._venues.fills(found)
-        known = total(Decimal(fill.size) for fill in fills)
-        if known != Decimal(found.filled_size or 0):
-            text = f"of {found.filled_size} that {found.request_id} has filled, {plain(known)} is"
-            raise Waiting(f"{text} known")
+        fills = await order_ends.fills_of(self._venues, found)
         async with changing(self._database, self._lease) as connection:
-            await positions.change_order(connection, found)
-            for fill in fills:
-                await positions.add_fill(connection, fill)
+            await order_ends.keep(connection, found, fills)
 
     async def _decide(self, connection: Connection, position_id: bytes) -> bool:
         """Approve the order that closes what is left. Returns whether nothing is left to do."""
@@ -287,11 +275,10 @@ class Closer:
         check = checks_pb2.Check(
             name="position", observed=contents[0].size, unit="size_unit", result=NOTED
         )
-        version = self._rules.policy.version
+        version, position_id = self._rules.policy.version, position.position_id
         verdict = verdict_on_reduction(state, [check])
-        event = verdict_event(cause, position.strategy, verdict, version, number)
+        event = verdict_event(cause, position.strategy, verdict, version, number, position_id)
         event.verdict_given.orders.extend(approved)
-        position_id = position.position_id
         submission = Submission(
             event.event_id, lifecycle_id, position_id, approved, False, expires_ns
         )

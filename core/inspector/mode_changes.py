@@ -42,8 +42,9 @@ class ModeChanges:
                 for position in await positions.all_open(connection):
                     scopes = modes.scopes_of(position.venue, position.account, position.strategy)
                     if state.scope in scopes and position.close_fraction != WHOLE:
+                        # Of the chain that has opened it: its fills belong to the strategy.
                         await positions.want_close(
-                            connection, position, WHOLE, event.lifecycle_id, event.event_id
+                            connection, position, WHOLE, position.position_id, event.event_id
                         )
             await event_log.append(connection, RISK, [event], state.changed_time_ns)
         self.after_commit()

@@ -133,10 +133,13 @@ def verdict_event(
     verdict: CheckedVerdict,
     policy_version: bytes,
     ordinal: int = 0,
+    position_id: bytes = b"",
 ) -> event_pb2.Event:
-    """The event of a verdict, without orders. ``ordinal``: among those of the same cause."""
+    """The event of a verdict, without orders. ``ordinal``: among those of the same cause, and of
+    ``position_id``, as one change of a mode closes several positions."""
+    causes = [cause.event_id, position_id] if position_id else [cause.event_id]
     event = event_pb2.Event(
-        event_id=event_id(SOURCE, instance, [cause.event_id], ordinal),
+        event_id=event_id(SOURCE, instance, causes, ordinal),
         source=SOURCE,
         instance=instance,
         time_ns=cause.time_ns,

@@ -14,7 +14,8 @@ from tests.simulation.simulation import Simulation
 
 HISTORY_LINES = 60
 """How many events before the first broken promise are printed."""
-COMMAND = "PYTHONPATH=.:gen .venv/bin/python -m tests.simulation --seed {seed}"
+COMMAND = "PYTHONPATH=.:gen .venv/bin/python -m {module} --seed {seed}"
+MODULE = "tests.simulation"
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,20 @@ class Result:
     broken: list[tuple[Promise, str]]
     lines: list[str]
     counts: Counter = field(default_factory=Counter)
+    module: str = MODULE
 
 
 def run_seed(seed) -> Result:
     """Run one seed."""
+    return play(seed, Simulation, MODULE)
+
+
+def play(seed, make, module) -> Result:
+    """Run the simulation that ``make`` makes of a seed."""
     found = []
 
     async def scenario():
-        simulation = Simulation(seed)
+        simulation = make(seed)
         found.append(simulation.history)
         with UnexpectedErrors(simulation.history):
             await simulation.run()
@@ -46,7 +53,7 @@ def run_seed(seed) -> Result:
         history.lines += lines
         history.broken.append((Promise.NO_ERROR, repr(error)))
     (history,) = found
-    return Result(seed, history.broken, history.lines, history.counts)
+    return Result(seed, history.broken, history.lines, history.counts, module)
 
 
 @contextmanager
@@ -72,5 +79,5 @@ def report(result, *, is_whole=False) -> str:
     if not is_whole:
         lines = lines[max(0, first - HISTORY_LINES) : first + 5]
     broken = [f"  broken: {promise.value}: {text}" for promise, text in result.broken]
-    again = f"  again: {COMMAND.format(seed=result.seed)}"
+    again = f"  again: {COMMAND.format(module=result.module, seed=result.seed)}"
     return "\n".join([f"seed {result.seed}", *broken, again, *(f"    {one}" for one in lines)])

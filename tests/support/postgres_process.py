@@ -13,9 +13,10 @@ from tests.support.waiting import until
 class PostgresProcess:
     """A PostgreSQL of one test's own. Its folder must not be below one that only root may enter."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, **settings: str) -> None:
         self._folder = folder
         self._port = port
+        self._settings = settings
         self.passwords = StorePasswords(folder.with_name(f"{folder.name}-keys"))
         self.url = self.passwords.login_url(postgres.url(port))
 
@@ -25,7 +26,7 @@ class PostgresProcess:
         await until(lambda: postgres.is_ready(self._folder))
 
     def _spawn(self) -> subprocess.Popen:
-        command = postgres.command(self._folder, self._port)
+        command = postgres.command(self._folder, self._port, **self._settings)
         return subprocess.Popen(
             command.arguments, stdout=DEVNULL, stderr=DEVNULL, cwd="/", **command.spawn_options()
         )

@@ -18,6 +18,7 @@ from core.inspector.decisions import DecisionHandler, RiskRules
 from core.inspector.events import STREAMS, EventHandler
 from core.inspector.manual import ManualOrders
 from core.inspector.mode_changes import ModeChanges
+from core.inspector.order_ends import OrderEnds
 from core.inspector.policy import OPEN_POLICY
 from core.inspector.sender import Sender
 from core.inspector.tests.lying_venue import LyingVenue
@@ -112,10 +113,9 @@ class Process:
     def __init__(self, rig, points, holder="inspector-1", policy=OPEN_POLICY, world="simulate"):
         self.rig, self.points = rig, points
         clock = rig.clock
-        self.database = CrashingDatabase(rig.postgres_url)
-        self.database.points = points
-        self.reasons = DegradedReasons(Meter("inspector"))
-        self.lease = Lease(self.database, "inspector", holder, 3600)
+        self.database = rig.database_of(points)
+        self.reasons = DegradedReasons(rig.meter)
+        self.lease = Lease(self.database, "inspector", holder, rig.lease_seconds)
         approver = Approver("inspector", KEY, MeshScope("local", world), self.lease)
 
         approval_ns = 20 * NANOSECONDS_PER_SECOND
@@ -142,8 +142,10 @@ class Process:
         consumption = Consumption(
             "inspector", STREAMS, handler.handle, wake, prepare=handler.prepare
         )
-        consumer = EventConsumer(consumption, self.database, NoReader(), self.reasons, clock)
-        tasks = (consumer.run, self.sender.run, self.closer.run)
+        reader = rig.reader_of(self.database, self.reasons)
+        consumer = EventConsumer(consumption, self.database, reader, self.reasons, clock)
+        ends = OrderEnds(self.database, self.lease, rig.venue, self.reasons, clock)
+        tasks = (consumer.run, self.sender.run, self.closer.run, ends.run)
         self.acting = ActingProcess(self.lease, self.sender.forget, tasks, self.reasons, clock)
 
     def start(self):
@@ -160,14 +162,27 @@ class Process:
 class Rig:
     """A database, a venue that lies, and the processes of the inspector."""
 
+    lease_seconds = 3600
+
     def __init__(self, postgres_url):
         self.postgres_url = postgres_url
         self.clock = FastClock()
         self.venue = LyingVenue(self.clock)
         self.database = Database(postgres_url)
+        self.meter = Meter("inspector")
         self.instruments = self.venue.instruments
         self.instruments["binance", "BTCUSDT"] = SPOT
         self.process: Process | None = None
+
+    def database_of(self, points):
+        """The database as a process has it."""
+        database = CrashingDatabase(self.postgres_url)
+        database.points = points
+        return database
+
+    def reader_of(self, database, reasons):
+        """How a process learns of new events."""
+        return NoReader()
 
     async def start(self, at=0, **options):
         """A process, killed at its n-th step."""

@@ -1,0 +1,109 @@
+"""Asks the processes of the venues how orders have ended, and keeps it.
+
+Events tell of it too, and mostly sooner. But a venue's process that was started again tells only of
+the orders that are open.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from core.inspector import position_ends, positions, submissions
+from core.inspector.positions import Position, StrategyOrder
+from core.inspector.transactions import changing
+from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders
+from kit.accounting.amounts import plain, total
+from kit.base import telemetry
+from kit.base.clock import Clock
+from kit.base.database import POSTGRESQL, Connection, Database
+from kit.base.degradation import DegradedReasons
+from kit.base.errors import StoreUnavailable
+from kit.events.leases import Lease
+
+ASK_SECONDS = 5.0
+"""How often the orders of open positions are asked for."""
+
+_log = telemetry.logger("inspector.order_ends")
+
+
+class Waiting(Exception):
+    """The next step has to wait. The text says for what."""
+
+
+class OrderEnds:
+    """Asks for the orders of open positions while its process has the lease."""
+
+    def __init__(
+        self,
+        database: Database,
+        lease: Lease,
+        venues: VenueOrders,
+        degraded_reasons: DegradedReasons,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._lease = lease
+        self._venues = venues
+        self._degraded_reasons = degraded_reasons
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Ask until cancelled. Raises LeaseLost."""
+        while True:
+            await self._clock.sleep(ASK_SECONDS)
+            try:
+                for position, order in await self._unknown():
+                    await self._ask(position, order)
+            except StoreUnavailable as error:
+                self._degraded_reasons.report(POSTGRESQL, error.message)
+
+    async def _unknown(self) -> list[tuple[Position, StrategyOrder]]:
+        """The orders whose end is not known. Those of positions that are being closed are the
+        closer's, and those on their way the sender's."""
+        async with self._database.transaction() as connection:
+            return [
+                (position, order)
+                for position in await positions.all_open(connection)
+                if not position.is_closing
+                and not await submissions.has_pending(connection, position.position_id)
+                for order in await positions.orders_of(connection, position)
+                if not order.is_complete
+            ]
+
+    async def _ask(self, position: Position, order: StrategyOrder) -> None:
+        try:
+            found = await self._venues.find(order.venue, order.account, order.client_order_id)
+            if found is None or found.state < positions.FILLED:
+                return
+            fills = await fills_of(self._venues, found)
+        except (Waiting, NoAnswer, CallRefused) as error:
+            _log.info("not known", extra={"order": order.request_id, "detail": str(error)})
+            return
+        now_ns = self._clock.time_ns()
+        async with changing(self._database, self._lease) as connection:
+            await keep(connection, found, fills)
+            await position_ends.end_if_flat(connection, position.position_id, now_ns)
+
+
+async def fills_of(venues: VenueOrders, found: orders_pb2.Order) -> Sequence[orders_pb2.Fill]:
+    """All fills of an order that has ended. Raises Waiting while it may go on, or fills are
+    missing, NoAnswer and CallRefused."""
+    if found.state < positions.FILLED:
+        state = orders_pb2.OrderState.Name(found.state).removeprefix("ORDER_STATE_")
+        raise Waiting(f"the order {found.request_id} has not ended: it is {state}")
+    fills = await venues.fills(found)
+    known = total(Decimal(fill.size) for fill in fills)
+    if known != Decimal(found.filled_size or 0):
+        text = f"of {found.filled_size} that {found.request_id} has filled, {plain(known)} is known"
+        raise Waiting(text)
+    return fills
+
+
+async def keep(
+    connection: Connection, found: orders_pb2.Order, fills: Sequence[orders_pb2.Fill]
+) -> None:
+    """Keep the end of an order, with its fills."""
+    await positions.change_order(connection, found)
+    for fill in fills:
+        await positions.add_fill(connection, fill)

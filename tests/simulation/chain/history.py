@@ -1,0 +1,22 @@
+"""What the chain promises, whatever happens to its processes, its database and its venue."""
+
+from enum import Enum
+
+
+class Promise(Enum):
+    """What holds in every run."""
+
+    ONE_ENTRY = "a signal gives at most one entry, and a strategy has at most one position"
+    CLOSED = "no more is closed than was opened"
+    ONE_DECISION = "each signal has one decision"
+    ONE_VERDICT = "each intent has one verdict"
+    ONE_OUTCOME = "what was approved is taken, refused or expired, and the venue agrees"
+    IN_TIME = "no order is made after its intent has expired"
+    REDUCED = "no reduction is refused, whatever the mode is"
+    HALTED = "no entry is approved in a mode that allows none"
+    FENCED = "only the process that has the lease approves orders"
+    PROTECTED = "what is held and not being closed has a stop that works"
+    ENDED = "each position ends, and all processes agree on it"
+    REPLAYED = "the record gives the same signals, decisions and verdicts again, byte for byte"
+    PUBLISHED = "Redis has the events of the record"
+    NO_ERROR = "no task fails, and no transaction waits for ever"

@@ -1,0 +1,177 @@
+"""The processes of the chain, put together as their apps do, without servers."""
+
+from types import SimpleNamespace
+
+from venuemesh.events.v1 import event_pb2
+from venuemesh.tradeflow.v1 import cash_flows_pb2, trade_flow_pb2
+
+from core.advisor.fact_collector import FactCollector
+from core.advisor.metrics import AdvisorMetrics
+from core.advisor.settings import AdvisorSettings
+from core.advisor.signal_handler import DECISIONS, SignalHandler
+from core.detector.context import DetectorContext
+from core.detector.fills import book_fills
+from core.detector.metrics import DetectorMetrics
+from core.detector.strategy_runner import SIGNALS, StrategyRunner
+from core.inspector.submissions import RISK
+from core.inspector.tests import rig
+from core.inspector.tests.lying_venue import FILLED
+from core.ledger.execution_intake import ExecutionIntake, VenueAccount
+from core.ledger.execution_store import ExecutionStore
+from kit.base.cursor import Cursor
+from kit.base.degradation import DegradedReasons
+from kit.base.telemetry import Meter
+from kit.events import event_log
+from kit.events.consumer import Consumption, EventConsumer
+from kit.events.event_reader import EventReader
+from kit.events.relay import EventRelay
+from kit.execution.tests.simulated_process import SimulatedProcess
+from kit.strategy.tests.market import BTCUSDT, loaded
+from tests.simulation.chain.store import SimulatedDatabase
+
+EXECUTIONS = event_pb2.EVENT_STREAM_EXECUTIONS
+RULES = AdvisorSettings().rules()
+METER = Meter("chain")
+ADVISOR_METRICS, DETECTOR_METRICS = AdvisorMetrics(METER), DetectorMetrics(METER)
+ENTRIES_MAX = 10_000
+INTERVAL_S = 1.0
+
+
+class NamedProcess(SimulatedProcess):
+    """A process with a name."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+        self.parts = None
+        """What it is made of."""
+
+
+class Services:
+    """Starts the processes of a run. Rig of the inspector."""
+
+    lease_seconds = 5.0
+    meter = METER
+
+    def __init__(self, world):
+        self._world = world
+        self.clock, self.venue = world.clock, world.venue
+
+    def start(self, name):
+        """Start a process."""
+        process = NamedProcess(name)
+        service = name.partition("-")[0]
+        begin = getattr(self, f"_{service}")
+        process.parts, tasks = process.call(begin, process)
+        process.running = [process.start(task()) for task in tasks]
+        return process
+
+    def database_of(self, points):
+        return SimulatedDatabase(self._world.store, points)
+
+    def reader_of(self, database, reasons):
+        return EventReader(database, self._world.redis, reasons, self.clock)
+
+    def _relay(self, database, stream, reasons):
+        redis = self._world.redis
+        return EventRelay(database, redis, (stream,), ENTRIES_MAX, reasons, self.clock)
+
+    def _consumer(self, consumption, database, reasons):
+        reader = self.reader_of(database, reasons)
+        return EventConsumer(consumption, database, reader, reasons, self.clock)
+
+    def _detector(self, process):
+        database, reasons = self.database_of(process), DegradedReasons(METER)
+        relay = self._relay(database, SIGNALS, reasons)
+        context = DetectorContext(
+            database, self._world.bars, relay.wake, DETECTOR_METRICS, reasons, self.clock
+        )
+        runner = StrategyRunner(loaded(self._world.strategy), BTCUSDT, context)
+        consumption = Consumption("detector", (EXECUTIONS,), book_fills, lambda: None)
+        consumer = self._consumer(consumption, database, reasons)
+        return runner, (relay.run, consumer.run, runner.run)
+
+    def _advisor(self, process):
+        database, reasons = self.database_of(process), DegradedReasons(METER)
+        relay, market = self._relay(database, DECISIONS, reasons), self._world.market
+        collect = FactCollector(market, market, market, self.clock).collect
+        handler = SignalHandler(collect, RULES, ADVISOR_METRICS, relay.wake, self.clock)
+        consumption = Consumption(
+            "advisor", (SIGNALS,), handler.handle, handler.committed, prepare=handler.prepare
+        )
+        consumer = self._consumer(consumption, database, reasons)
+
+        async def read_accounts():
+            while True:
+                market.read_accounts()
+                await self.clock.sleep(INTERVAL_S)
+
+        return None, (relay.run, consumer.run, read_accounts)
+
+    def _inspector(self, process):
+        parts = rig.Process(self, process, holder=process.name)
+        relay = self._relay(parts.database, RISK, parts.reasons)
+        return parts, (relay.run, parts.acting.run)
+
+    def _ledger(self, process):
+        database, reasons = self.database_of(process), DegradedReasons(METER)
+        relay = self._relay(database, EXECUTIONS, reasons)
+        venue = self._world.venue
+        news = ExecutionNews(venue, self.clock, self._world.random("news"))
+        account = VenueAccount("binance", "paper", news, SimpleNamespace(known={}))
+        store = ExecutionStore(database, Recorder(database, relay, self.clock), "binance", "paper")
+        intake = ExecutionIntake(account, store, reasons, self.clock)
+        return intake, (relay.run, intake.run)
+
+
+class Recorder:
+    """Stores executions as the booker of the ledger does, and books nothing."""
+
+    def __init__(self, database, relay, clock):
+        self._database, self._relay, self._clock = database, relay, clock
+
+    async def book(self, events, instruments, move):
+        async with self._database.transaction() as connection:
+            await move(connection)
+            await event_log.append(connection, EXECUTIONS, events, self._clock.time_ns())
+        self._relay.wake()
+
+
+class ExecutionNews:
+    """What the ledger asks the process of the venue for."""
+
+    def __init__(self, venue, clock, chance):
+        self._venue, self._clock, self._chance = venue, clock, chance
+
+    async def StreamExecutions(self, request):
+        run, at = self._venue.run, request.resume_after.sequence
+        if request.resume_after.epoch != run:
+            at = len(self._venue.news)
+            response = trade_flow_pb2.StreamExecutionsResponse(cursor=Cursor(run, at).message())
+            open_orders = [one for one in self._venue.orders.values() if one.state < FILLED]
+            response.snapshot.orders.extend(open_orders)
+            yield response
+        while True:
+            while at >= len(self._venue.news) and run == self._venue.run:
+                await self._venue.has_news.wait()
+            await self._clock.sleep(self._chance.choice((0, 0.001, 0.05, 0.5)))
+            if run != self._venue.run or self._chance.random() < self._venue.interruptions:
+                raise ConnectionResetError("simulated")
+            news = self._venue.news[at]
+            at += 1
+            response = trade_flow_pb2.StreamExecutionsResponse(cursor=Cursor(run, at).message())
+            kind = "order" if news.DESCRIPTOR.name == "Order" else "fill"
+            getattr(response, kind).CopyFrom(news)
+            yield response
+
+    async def ListFills(self, request, timeout):
+        await self._clock.sleep(0.01)
+        return trade_flow_pb2.ListFillsResponse(fills=self._venue.all_fills[::-1])
+
+    async def GetOrder(self, request, timeout):
+        await self._clock.sleep(0.01)
+        order = self._venue.orders[request.client_order_id]
+        return trade_flow_pb2.GetOrderResponse(order=order)
+
+    async def ListCashFlows(self, request, timeout):
+        return cash_flows_pb2.ListCashFlowsResponse()
