@@ -70,7 +70,8 @@ class _Chain:
         self.events: dict[bytes, event_pb2.StoredEvent] = {}
         self.is_truncated = False
         self._events_max = events_max
-        self._asked: set[bytes | str] = set()
+        self._asked: set[tuple[str, bytes | str]] = set()
+        """Queries with keys. The lifecycle of a signal has the id of its event."""
         self._searched: set[str] = set()
 
     async def read(
@@ -79,7 +80,7 @@ class _Chain:
         """Read the events of these keys, which are all of one kind."""
         if not keys:
             return
-        self._asked |= set(keys)
+        self._asked |= {(query, key) for key in keys}
         for found in await _events(connection, query, keys, most or self._events_max + 1):
             self._add(found)
 
@@ -108,10 +109,11 @@ class _Chain:
         subjects = {
             subject for event in events if not event.lifecycle_id for subject in _related(event)
         }
+        asked = self._asked
         return (
-            lifecycles - self._asked,
-            causes - self._asked - set(self.events) - lifecycles,
-            subjects - self._asked,
+            {one for one in lifecycles if (_BY_LIFECYCLE, one) not in asked},
+            {one for one in causes - set(self.events) - lifecycles if (_BY_ID, one) not in asked},
+            {one for one in subjects if (_BY_SUBJECT, one) not in asked},
         )
 
     def unsearched_orders(self) -> list[orders_pb2.Order]:

@@ -62,6 +62,14 @@ async def test_a_fill_and_an_order_have_the_whole_chain(rig: Rig, question: dict
     assert {one.stored_time_ns > 0 for one in answer.events} == {True}
 
 
+@pytest.mark.parametrize("place", range(4))
+async def test_every_event_of_a_chain_has_the_whole_chain(rig: Rig, place: int):
+    chain = await put_chain(rig, 1)
+    answer = await rig.chains.why(audit_pb2.WhyRequest(event_id=chain[place].event_id))
+    assert [one.event for one in answer.events] == chain
+    assert list(answer.subject_ids) == [chain[place].event_id]
+
+
 async def test_a_position_has_the_chains_of_its_newest_fills(rig: Rig):
     chains = [await put_chain(rig, number) for number in range(25)]
     rig.chains = ChainReader(rig.database, 1000)

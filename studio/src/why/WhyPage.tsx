@@ -26,8 +26,12 @@ export function WhyPage({ route: { question } }: { readonly route: WhyRoute }) {
   const address = formatRoute({ page: "why", question });
   return (
     <main className="why" data-testid="why-room">
-      <WhyBar key={address} question={question} />
-      {question ? <Answer key={address} address={address} question={question} /> : <Newest />}
+      <WhyBar key={`bar ${address}`} question={question} />
+      {question ? (
+        <Answer key={`answer ${address}`} address={address} question={question} />
+      ) : (
+        <Newest />
+      )}
     </main>
   );
 }
