@@ -104,3 +104,4 @@ def test_a_position_has_its_chains(page, studio, chain):
     assert subjects.count() == 2
     page.goto(f"{studio}#/why/fill/{VENUE}/{ACCOUNT}/{SYMBOL}/never")
     page.get_by_test_id("why-nothing").get_by_text("UNKNOWN_EVENT").wait_for()
+    assert page.get_by_test_id("why-ask").count() == 1
