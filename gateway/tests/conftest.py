@@ -28,6 +28,7 @@ from kit.base.directory import ServiceDirectory
 from kit.base.runtime import METRICS_PORT_OFFSET
 from kit.base.settings import MeshSettings
 from ops.embedded import envoy
+from tests.support.workers import WORKER, WORKERS_MAX
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
@@ -168,8 +169,9 @@ def listens(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free, and whose metrics' ports are."""
-    candidates = random.sample(PORTS, len(PORTS))
+    """Ports that are free, and whose metrics' ports are. Tests side by side have others."""
+    own = PORTS[WORKER::WORKERS_MAX]
+    candidates = random.sample(own, len(own))
     free = (port for port in candidates if _is_free(port) and _is_free(port + METRICS_PORT_OFFSET))
     return [next(free) for _ in range(count)]
 

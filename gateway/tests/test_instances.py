@@ -131,6 +131,12 @@ def ask_history(channel):
     return ask
 
 
+async def all_answer(ask: Callable[[], Awaitable[str]]) -> None:
+    """More calls than there are instances."""
+    for _ in range(20):
+        await ask()
+
+
 async def test_a_rolling_update_fails_no_call(start, states, calls, ask_venue):
     old = start("rolling", "venue", "old")
     await states("rolling", {"old": SERVING})
@@ -201,6 +207,8 @@ async def test_two_histories_serve_and_one_that_is_killed_fails_no_later_call(
     first.kill()
     first.wait()
     await states("history", {"first": registry_pb2.SERVICE_STATE_LOST, "second": SERVING})
+    # The gateway follows the registry a moment later.
+    await succeeds(lambda: all_answer(ask_history))
     called.failed.clear()
     await called.answered_by("second")
     for _ in range(100):

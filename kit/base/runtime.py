@@ -56,6 +56,8 @@ from kit.base.version import VERSION
 METRICS_PORT_OFFSET = 10_000
 ANY_ADDRESSES = ("0.0.0.0", "::")
 DRAIN_SECONDS_MAX = 5.0
+ON_THE_WAY_SECONDS = 0.25
+"""How long calls may come that were sent before callers followed to another instance."""
 INSTANCE_HOST_LENGTH_MAX = 50
 FREEZE_SECONDS = 30.0
 """How long after its start a process has imported its lazily loaded modules."""
@@ -281,6 +283,8 @@ class Runtime:
         await health_servicer.enter_graceful_shutdown()
         if await self.directory.withdraw(instance):
             self._stand_by(True)
+            # A call that arrives while the server stops is not refused but cancelled.
+            await asyncio.sleep(ON_THE_WAY_SECONDS)
         for callback in self._when_draining:
             callback()
         try:

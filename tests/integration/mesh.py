@@ -28,14 +28,11 @@ from kit.base.access.transport import target_options
 from ops.embedded import postgres, valkey
 from ops.embedded.store_passwords import OWNER, StorePasswords
 from ops.gateway import local_credentials
+from tests.support.workers import WORKER, WORKERS_MAX
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE_PORTS = range(10_000, 20_000, 40)
 """The ports and their metrics ports are below the ephemeral ports of the system."""
-WORKERS_MAX = 8
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS_MAX
-"""Workers of parallel tests. Each has its own ports, because a starting mesh does not listen on all
-of its ports yet."""
 METRICS_PORT_OFFSET = 10_000
 START_SECONDS_MAX = 100.0
 STOP_SECONDS_MAX = 60.0
