@@ -20,8 +20,9 @@ from ops.supervisor.spawned_process import SpawnedProcess, spawn_program
 
 PR_SET_CHILD_SUBREAPER = 36
 PROCESS_ID_BYTES_MAX = 16
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
-"""NumPy would start a thread for each core, for products of matrices, which nothing here needs."""
+FORK_SERVER = {"OPENBLAS_NUM_THREADS": "1", "SPT_NOENV": "1"}
+"""NumPy would start a thread for each core, for products of matrices, which nothing here needs. And
+setproctitle would write over the environment, by which the processes of a mesh are recognised."""
 
 
 class ForkedProcess:
@@ -67,7 +68,7 @@ class ForkServer:
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its:
             arguments = (sys.executable, "-m", "ops.supervisor.fork_server", str(its.fileno()))
-            command = ServerCommand(arguments, environment={**environment, **ONE_THREAD})
+            command = ServerCommand(arguments, environment={**environment, **FORK_SERVER})
             self.process = await asyncio.create_subprocess_exec(
                 *arguments,
                 stdout=log,

@@ -37,6 +37,7 @@ async def test_forked_process_is_a_child_with_a_name_and_its_pipes(fork_server, 
     proc = Path(f"/proc/{process.pid}")
     assert (proc / "stat").read_text().rpartition(")")[2].split()[1] == str(os.getpid())
     assert (proc / "cmdline").read_bytes().startswith(b"venuemesh run ledger")
+    assert b"OPENBLAS_NUM_THREADS=1" in (proc / "environ").read_bytes().split(b"\0")
     assert os.getsid(process.pid) == process.pid
     links = [str(one.readlink()) for one in (proc / "fd").iterdir()]
     assert links.count(str(tmp_path / "output")) == 2
