@@ -12,6 +12,7 @@ from tests.simulation.runs import report
 SEEDS_PER_CHUNK = 4
 CHUNKS_PER_PROCESS = 25
 """A crash leaves suspended tasks behind; a process that keeps those of many seeds becomes slow."""
+SEEDS_PER_REPORT = 500
 FAILURES_MAX = 10
 """So many seeds that break a promise end the command."""
 
@@ -51,10 +52,16 @@ def run(arguments, run_seed, begin=None, *begin_with) -> int:
                 _print(report(result))
             if failed == FAILURES_MAX:
                 break
-    seconds = time.monotonic() - began
-    _print(f"{done} seeds, {failed} failed, {done / seconds:.1f} seeds/s")
+            if done % SEEDS_PER_REPORT == 0 and done < arguments.seeds:
+                _print_progress(done, failed, began)
+    _print_progress(done, failed, began)
     _print(", ".join(f"{kind}: {number}" for kind, number in counts.most_common()))
     return bool(failed)
+
+
+def _print_progress(done: int, failed: int, began: float) -> None:
+    rate = done / (time.monotonic() - began)
+    _print(f"{done} seeds, {failed} failed, {rate:.1f} seeds/s")
 
 
 def with_fixed_hashes(module) -> None:
