@@ -7,9 +7,11 @@ when the order was written to the journal, and when it was sent.
 """
 
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -25,7 +27,9 @@ from tests.integration.mesh import SYMBOL, VENUE, Mesh, new_folder, running
 ORDERS = 30
 """Of each run."""
 SECONDS_MAX = 400.0
-STRATEGIES = ROOT / "tests" / "integration" / "lifecycle" / "strategies"
+STRATEGY = ROOT / "tests" / "integration" / "lifecycle" / "strategies" / "quick.py"
+EXPIRY = ("expiry_s=10", "expiry_s=2")
+"""A strategy that has closed a position opens the next one after its signal has expired."""
 TARGETS = {50: "under 30", 99: "under 100"}
 STEPS = ("signal stored", "decision stored", "verdict stored", "order in the journal", "order sent")
 EVENTS = "SELECT body, stored_time_ns FROM events WHERE lifecycle_id <> '' ORDER BY stored_time_ns"
@@ -38,8 +42,11 @@ Times = dict[str, list[float]]
 
 def run(options: Options) -> Report:
     """Percentiles, ms."""
-    os.environ["VENUEMESH_DETECTOR_STRATEGIES_FOLDER"] = str(STRATEGIES)
-    runs = [_run() for _ in options.mesh_runs]
+    with tempfile.TemporaryDirectory() as folder:
+        strategy = STRATEGY.read_text().replace(*EXPIRY)
+        Path(folder, STRATEGY.name).write_text(strategy)
+        os.environ["VENUEMESH_DETECTOR_STRATEGIES_FOLDER"] = folder
+        runs = [_run() for _ in options.mesh_runs]
     figures = []
     for step in STEPS:
         for number, target in TARGETS.items():
@@ -92,10 +99,7 @@ def _read_bars(mesh: Mesh, came: dict[int, int]) -> None:
 def _measured(mesh: Mesh, came: Mapping[int, int]) -> list[Mapping[str, int]]:
     """The time of each step after the bar, ns, of each entry whose steps are all known."""
     chains: dict[bytes, dict[str, int]] = {}
-    query = (
-        "SELECT body, stored_time_ns FROM events WHERE lifecycle_id <> '' ORDER BY stored_time_ns"
-    )
-    for body, stored_ns in mesh.sql(query):
+    for body, stored_ns in mesh.sql(EVENTS):
         event = event_pb2.Event.FromString(bytes(body))
         times = chains.setdefault(event.lifecycle_id, {})
         match event.WhichOneof("payload"):
