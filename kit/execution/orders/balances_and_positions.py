@@ -1,11 +1,13 @@
 """The balances and positions of an account, as the venue reported them last.
 
 Fills since the venue's last report are summed up, to tell a change that the fills explain from one
-that they do not. Reports and fills arrive in any order: what is held is between the two.
+that they do not. Reports and fills arrive in any order: what is held is between the two, where a
+fill may also come after the comparison that includes it.
 """
 
 from bisect import insort
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from operator import itemgetter
 
@@ -25,6 +27,26 @@ BOOKED_NS = 10 * NANOSECONDS_PER_SECOND
 """A comparison may not include fills that were received less than this before."""
 FILLS_MAX = 1000
 """Fills since the venue's last report; with more of them no difference is found."""
+CLOCKS_NS = 2 * NANOSECONDS_PER_SECOND
+"""How far the venue's clock may be behind ours."""
+
+
+@dataclass(slots=True)
+class _HeldByFills:
+    """What is held by the last comparison and the fills since."""
+
+    lowest: Decimal
+    highest: Decimal
+    compared_time_ns: int
+
+    def add(self, amount: Decimal, fill: OrderFill) -> None:
+        """Add a fill. One that the comparison may include already moves only the end that it
+        makes wider."""
+        is_included = fill.venue_time_ns <= self.compared_time_ns + CLOCKS_NS
+        if amount < ZERO or not is_included:
+            self.lowest = amounts.add(self.lowest, amount)
+        if amount > ZERO or not is_included:
+            self.highest = amounts.add(self.highest, amount)
 
 
 class BalancesAndPositions:
@@ -43,22 +65,24 @@ class BalancesAndPositions:
         self._fill_amounts: dict[str, list[tuple[int, Decimal]]] = {}
         """By asset or symbol, what each fill since the venue's last report has added, in the order
         of the venue's times: fills are read newest first at some venues."""
-        self._by_fills: dict[str, Decimal] = {}
-        """By asset or symbol, what is held by the last comparison and all fills since."""
+        self._by_fills: dict[str, _HeldByFills] = {}
+        """By asset or symbol."""
         self._filled_time_ns: dict[str, int] = {}
 
     def bounds(self, name: str) -> tuple[Decimal, Decimal]:
         """Return the smallest and the largest balance of an asset, or position in a symbol, that is
         possible: the venue's last report may be ahead of the fills, or behind."""
         reported = self._reported(name)
-        by_fills = self._by_fills.get(name, reported)
-        return min(reported, by_fills), max(reported, by_fills)
+        by_fills = self._by_fills.get(name)
+        if by_fills is None:
+            return reported, reported
+        return min(reported, by_fills.lowest), max(reported, by_fills.highest)
 
     def apply_balance(self, update: VenueBalance) -> bool:
         """Apply a balance. Returns whether it differs from the last one."""
         self.balances_time_ns = self._clock.time_ns()
         self._fill_amounts.pop(update.asset, None)
-        self._by_fills.setdefault(update.asset, self._reported(update.asset))
+        self._held_by_fills(update.asset)
         if self.balances.get(update.asset) == update:
             return False
         self.balances[update.asset] = update
@@ -69,7 +93,7 @@ class BalancesAndPositions:
         """Apply a position. Returns whether it differs from the last one."""
         self.positions_time_ns = self._clock.time_ns()
         self._fill_amounts.pop(update.symbol, None)
-        self._by_fills.setdefault(update.symbol, self._reported(update.symbol))
+        self._held_by_fills(update.symbol)
         before = self.positions.get(update.symbol)
         self.positions[update.symbol] = update
         if before is None or before.size != update.size:
@@ -137,11 +161,11 @@ class BalancesAndPositions:
         if isinstance(record, BalanceRecord):
             self._fill_amounts.pop(record.asset, None)
             self.balances[record.asset] = VenueBalance(record.asset, record.total, record.free)
-            self._by_fills[record.asset] = record.total
+            self._take_over(record.asset)
         else:
             self._fill_amounts.pop(record.symbol, None)
             self.positions[record.symbol] = VenuePosition(record.symbol, record.size)
-            self._by_fills[record.symbol] = record.size
+            self._take_over(record.symbol)
 
     def balance_messages(self) -> list[orders_pb2.Balance]:
         """Render the balances that are not zero, by asset."""
@@ -168,11 +192,19 @@ class BalancesAndPositions:
         """Take over what the venue has, unless a fill may not be in it yet."""
         now_ns = self._clock.time_ns()
         if now_ns - self._filled_time_ns.get(name, 0) > BOOKED_NS:
-            self._by_fills[name] = self._reported(name)
+            self._take_over(name)
+
+    def _take_over(self, name: str) -> _HeldByFills:
+        reported = self._reported(name)
+        found = _HeldByFills(reported, reported, self._clock.time_ns())
+        self._by_fills[name] = found
+        return found
+
+    def _held_by_fills(self, name: str) -> _HeldByFills:
+        return self._by_fills.get(name) or self._take_over(name)
 
     def _add(self, name: str, amount: Decimal, fill: OrderFill) -> None:
-        by_fills = self._by_fills.get(name, self._reported(name))
-        self._by_fills[name] = amounts.add(by_fills, amount)
+        self._held_by_fills(name).add(amount, fill)
         self._filled_time_ns[name] = fill.received_time_ns
         fill_amounts = self._fill_amounts.setdefault(name, [])
         if len(fill_amounts) < FILLS_MAX:

@@ -225,9 +225,13 @@ class Venue:
         """The account compares orders, fills and positions with the venue."""
         for kind in ("orders", "fills"):
             self.deliver(kind, len(self.updates[kind]))
+        self.compare_positions()
+        self.limiter.reconciled()
+
+    def compare_positions(self):
+        """Compare positions, with fills that come later."""
         position = VenuePosition("SWAP", self.position)
         list(self.held.replace_positions([position], compare=False))
-        self.limiter.reconciled()
 
     def wait(self, seconds):
         self.clock.now_ns += int(seconds * 10**9)
@@ -271,14 +275,14 @@ def step(venue, chance, late):
             for kind in venue.updates:
                 if kind not in late or chance.random() < 0.1:
                     venue.deliver(kind, chance.randint(0, 4))
-        case "compare":
-            venue.compare()
+        case "compare" | "compare_positions" as compare:
+            getattr(venue, compare)()
         case "wait":
             venue.wait(chance.choice([0.3, 0.6, 1.5, 11.0]))
 
 
-STEPS = ("place", "fill", "amend", "cancel", "deliver", "compare", "wait")
-WEIGHTS = (6, 4, 2, 1, 6, 0.3, 3)
+STEPS = ("place", "fill", "amend", "cancel", "deliver", "compare", "compare_positions", "wait")
+WEIGHTS = (6, 4, 2, 1, 6, 0.3, 0.3, 3)
 
 
 @given(st.randoms(use_true_random=True))
@@ -291,6 +295,31 @@ def test_no_sequence_exceeds_a_limit(chance):
         step(venue, chance, late)
         venue.check()
     assert venue.fill_count > 20
+
+
+def test_fill_that_comes_after_the_comparison_that_includes_it_does_not_hide_the_next_one():
+    venue = Venue()
+    venue.place(4, BUY, False, "a")
+    venue.fill(0, 4)
+    venue.compare()
+    venue.wait(11)
+    venue.place(2, SELL, False, "a")
+    venue.fill(0, 2)
+    venue.compare_positions()
+    venue.deliver("orders", 9)
+    venue.deliver("fills", 9)
+    venue.wait(11)
+    # The position is 2, and by the fills 0.
+    venue.place(6, BUY, False, "a")
+    venue.fill(0, 6)
+    venue.deliver("orders", 9)
+    venue.deliver("fills", 9)
+    venue.wait(1)
+    venue.place(3, BUY, False, "a")
+    venue.check()
+    venue.place(2, BUY, False, "a")
+    venue.check()
+    assert len(venue.accepted_ns) == 4
 
 
 @pytest.mark.parametrize("late", ["orders", "fills", "positions"])
