@@ -5,8 +5,8 @@ from venuemesh.events.v1 import event_pb2
 
 from core.detector.bar_clients import BARS, HISTORY, BarClients
 from core.detector.context import DetectorContext
-from core.detector.fills import book_fills
 from core.detector.metrics import DetectorMetrics
+from core.detector.positions import keep_positions
 from core.detector.service import DetectorServicer
 from core.detector.settings import DetectorSettings
 from core.detector.strategy_runner import SIGNALS, StrategyRunner
@@ -26,7 +26,7 @@ from kit.events.settings import EventsSettings
 from kit.strategy.loader import StrategyFolder, load_folder
 
 SERVICE = "detector"
-EXECUTIONS = (event_pb2.EVENT_STREAM_EXECUTIONS,)
+READ = (event_pb2.EVENT_STREAM_RISK,)
 
 
 def main() -> int:
@@ -59,7 +59,7 @@ async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSett
         for instrument in loaded.strategy.parsed_instruments()
     ]
     reader = EventReader(database, redis, degraded_reasons, clock)
-    consumption = Consumption(SERVICE, EXECUTIONS, book_fills, after_commit=lambda: None)
+    consumption = Consumption(SERVICE, READ, keep_positions, after_commit=lambda: None)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
 
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)

@@ -5,12 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from kit.accounting.amounts import add, product
 from kit.base.database import Connection, ConsumerPositionConflict
 
-FLAT_FRACTION = Decimal("0.05")
-"""A rest of at most this part of the largest size is no position: fees are taken from what was
-bought, and sizes are rounded to steps."""
 FLAT = Decimal(0)
 
 _LOAD = (
@@ -22,13 +18,10 @@ _MOVE = (
     "UPDATE detector_instances SET version = %s, open_time_ns = %s, revision = %s, state = %s"
     " WHERE (strategy, venue, symbol) = (%s, %s, %s) AND (version, open_time_ns) = (%s, %s)"
 )
-_POSITION = (
-    "SELECT size, largest FROM detector_positions WHERE (strategy, venue, symbol) = (%s, %s, %s)"
-)
-_CHANGE = (
-    "INSERT INTO detector_positions VALUES (%s, %s, %s, %s, %s)"
-    " ON CONFLICT (strategy, venue, symbol)"
-    " DO UPDATE SET size = excluded.size, largest = excluded.largest"
+_POSITION = "SELECT size FROM detector_positions WHERE (strategy, venue, symbol) = (%s, %s, %s)"
+_KEEP = (
+    "INSERT INTO detector_positions VALUES (%s, %s, %s, %s)"
+    " ON CONFLICT (strategy, venue, symbol) DO UPDATE SET size = excluded.size"
 )
 
 
@@ -71,28 +64,11 @@ async def save(
 
 
 async def position(connection: Connection, key: InstanceKey) -> Decimal:
-    """The size of a position, negative if short."""
-    size, largest = await _size(connection, key)
-    return FLAT if _is_flat(size, largest) else size
-
-
-async def change_position(
-    connection: Connection, key: InstanceKey, change: Decimal, *, is_entry: bool
-) -> None:
-    """Book a fill: bought above 0, sold below. An entry without a position begins one, of which the
-    rest of the one before is no part."""
-    size, largest = await _size(connection, key)
-    if is_entry and _is_flat(size, largest):
-        size = largest = FLAT
-    size = add(size, change)
-    await connection.execute(_CHANGE, [*key, size, max(largest, abs(size))])
-
-
-async def _size(connection: Connection, key: InstanceKey) -> tuple[Decimal, Decimal]:
-    """Bought less sold, and the largest absolute size since the position was begun."""
+    """The size of a position, negative if short; 0 if the strategy has none."""
     row = await (await connection.execute(_POSITION, list(key))).fetchone()
-    return (FLAT, FLAT) if row is None else (row[0], row[1])
+    return FLAT if row is None else Decimal(row[0])
 
 
-def _is_flat(size: Decimal, largest: Decimal) -> bool:
-    return abs(size) <= product(largest, FLAT_FRACTION)
+async def keep_position(connection: Connection, key: InstanceKey, size: Decimal) -> None:
+    """Keep the size of a position."""
+    await connection.execute(_KEEP, [*key, size])

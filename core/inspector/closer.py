@@ -14,7 +14,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, event_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
-from core.inspector import modes, order_ends, positions, submissions
+from core.inspector import modes, order_ends, position_ends, positions, reductions, submissions
 from core.inspector.approvals import (
     CANCEL_NUMBER,
     Approver,
@@ -156,7 +156,7 @@ class Closer:
         if order.role == OrderRole.EXIT and order.is_first_attempt:
             await self._end_exit(position, order)
         elif not order.is_complete:
-            await self._keep_end(await self._ended(position, order))
+            await self._keep_end(position, await self._ended(position, order))
 
     async def _end_exit(self, position: Position, order: StrategyOrder) -> None:
         """Cancel an exit with all its attempts: there is no other one afterwards."""
@@ -167,14 +167,14 @@ class Closer:
                 raise
             # It has ended long ago, and its venue's process has forgotten it.
             return
-        await self._keep_end(await self._ended(position, order))
+        await self._keep_end(position, await self._ended(position, order))
         for attempt in range(2, ATTEMPTS_MAX + 1):
             name = attempt_request_id(order.request_id, attempt)
             key = client_order_id(order.venue, order.account, name)
             found = await self._venues.find(order.venue, order.account, key)
             if found is None:
                 return
-            await self._keep_end(found)
+            await self._keep_end(position, found)
 
     async def _ended(self, position: Position, order: StrategyOrder) -> orders_pb2.Order:
         found = await self._venues.find(order.venue, order.account, order.client_order_id)
@@ -196,11 +196,12 @@ class Closer:
         )
         await self._venues.cancel(approved)
 
-    async def _keep_end(self, found: orders_pb2.Order) -> None:
+    async def _keep_end(self, position: Position, found: orders_pb2.Order) -> None:
         """Keep the end of an order. Raises Waiting while it may go on, or fills are missing."""
         fills = await order_ends.fills_of(self._venues, found)
         async with changing(self._database, self._lease) as connection:
-            await order_ends.keep(connection, found, fills)
+            now_ns = self._clock.time_ns()
+            await order_ends.keep(connection, position.position_id, found, fills, now_ns)
 
     async def _decide(self, connection: Connection, position_id: bytes) -> bool:
         """Approve the order that closes what is left. Returns whether nothing is left to do."""
@@ -213,7 +214,7 @@ class Closer:
             raise Waiting(f"the end of these orders is not known: {', '.join(unknown)}")
         held = positions.held(orders)
         rest = await _rest(connection, position, abs(held))
-        size = position.floored(subtract(abs(held), rest))
+        size = position.tradable(subtract(abs(held), rest))
         if size > ZERO:
             side = types_pb2.SIDE_SELL if held > ZERO else types_pb2.SIDE_BUY
             content = orders_pb2.OrderContent(
@@ -227,10 +228,15 @@ class Closer:
             )
             await self._approve(connection, position, [content], OrderRole.CLOSE)
             return False
-        left = position.floored(abs(held))
+        left = position.tradable(abs(held))
         if not left or not rest:
-            await positions.end(connection, position_id, self._clock.time_ns())
+            await position_ends.end(connection, position, held, self._clock.time_ns())
             return True
+        wanted = await reductions.take_next(connection, position_id)
+        if wanted is not None:
+            # Of what is left, as all that came before is confirmed.
+            await positions.want_close(connection, position, *wanted)
+            return False
         await self._protect(connection, position, held, left)
         return True
 

@@ -8,11 +8,12 @@ from decimal import Decimal, InvalidOperation
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, decisions_pb2, event_pb2, signals_pb2
 
-from core.inspector import modes, positions, submissions
+from core.inspector import modes, positions, reductions, submissions
 from core.inspector.approvals import Approver, entry_contents
 from core.inspector.policy import Policy
 from core.inspector.position_ends import WHOLE
 from core.inspector.positions import OrderRole, Position
+from core.inspector.reductions import WantedReduction
 from core.inspector.submissions import Submission, verdict_event
 from core.inspector.verdicts import (
     NOTED,
@@ -116,10 +117,11 @@ class DecisionHandler:
         state = await self._rules.state(connection, scopes, None)
         verdict = verdict_on_reduction(state, [await _held_check(connection, intent, position)])
         if position is not None and not _is_closed_whole(position):
-            fraction = _fraction(intent)
-            await positions.want_close(
-                connection, position, fraction, event.lifecycle_id, event.event_id
-            )
+            wanted = WantedReduction(_fraction(intent), event.lifecycle_id, event.event_id)
+            if position.is_closing and wanted.fraction != WHOLE:
+                await reductions.wait(connection, position.position_id, wanted)
+            else:
+                await positions.want_close(connection, position, *wanted)
         return verdict_event(event, intent.strategy, verdict, self._rules.policy.version)
 
     async def _enter(
@@ -219,8 +221,10 @@ async def _held_check(
         check.detail = "the strategy holds nothing: there is nothing to close"
         return check
     check.observed = plain(positions.held(await positions.orders_of(connection, position)))
-    if position.is_closing:
-        check.detail = "it is being closed or reduced already"
+    if _is_closed_whole(position):
+        check.detail = "it is being closed already"
+    elif position.is_closing and _fraction(intent) != WHOLE:
+        check.detail = "another reduction is on its way: this one waits for its outcome"
     elif intent.action == FLIP:
         check.detail = "it is closed; a later signal opens the other side"
     return check

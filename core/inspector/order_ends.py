@@ -82,8 +82,7 @@ class OrderEnds:
             return
         now_ns = self._clock.time_ns()
         async with changing(self._database, self._lease) as connection:
-            await keep(connection, found, fills)
-            await position_ends.end_if_flat(connection, position.position_id, now_ns)
+            await keep(connection, position.position_id, found, fills, now_ns)
 
 
 async def fills_of(venues: VenueOrders, found: orders_pb2.Order) -> Sequence[orders_pb2.Fill]:
@@ -101,9 +100,14 @@ async def fills_of(venues: VenueOrders, found: orders_pb2.Order) -> Sequence[ord
 
 
 async def keep(
-    connection: Connection, found: orders_pb2.Order, fills: Sequence[orders_pb2.Fill]
+    connection: Connection,
+    position_id: bytes,
+    found: orders_pb2.Order,
+    fills: Sequence[orders_pb2.Fill],
+    now_ns: int,
 ) -> None:
-    """Keep the end of an order, with its fills."""
+    """Keep the end of an order of a position, with its fills."""
     await positions.change_order(connection, found)
     for fill in fills:
         await positions.add_fill(connection, fill)
+    await position_ends.settle(connection, position_id, now_ns)

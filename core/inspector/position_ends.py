@@ -1,16 +1,26 @@
-"""Finds out when nothing is left of a position."""
+"""Tells what strategies hold, and finds out when nothing is left of a position."""
 
-from core.inspector import positions, submissions
-from core.inspector.positions import OrderRole
-from core.inspector.submissions import TAKEN, Outcome, Submission
+from collections.abc import Sequence
+from decimal import Decimal
+
+from venuemesh.events.v1 import event_pb2, risk_pb2
+
+from core.inspector import positions, reductions, submissions
+from core.inspector.modes import SOURCE
+from core.inspector.positions import OrderRole, Position, StrategyOrder
+from core.inspector.submissions import RISK, TAKEN, Outcome, Submission
+from kit.accounting.amounts import plain
 from kit.base.database import Connection
+from kit.events import event_log
+from kit.events.event_ids import event_id
 
 WHOLE = "1"
 """The part of a position that is closed."""
 
 
-async def end_if_flat(connection: Connection, position_id: bytes, now_ns: int) -> None:
-    """End a position whose orders have all ended and leave nothing, in the caller's transaction.
+async def settle(connection: Connection, position_id: bytes, now_ns: int) -> None:
+    """Tell what a position holds, if that has changed, and end it if its orders have all ended and
+    leave nothing that can be traded, in the caller's transaction.
 
     One that is being closed is ended by its closer, and one whose exits have ended without closing
     all of it stays.
@@ -18,25 +28,32 @@ async def end_if_flat(connection: Connection, position_id: bytes, now_ns: int) -
     if not position_id:
         return
     position = await positions.lock(connection, position_id)
-    if position is None or position.ended_time_ns or position.is_closing:
-        return
-    if await submissions.has_pending(connection, position_id):
+    if position is None or position.ended_time_ns:
         return
     orders = await positions.orders_of(connection, position)
-    if not all(order.is_complete for order in orders):
-        return
-    if not position.floored(abs(positions.held(orders))):
-        await positions.end(connection, position_id, now_ns)
+    held = positions.held(orders)
+    if await _is_over(connection, position, orders, held):
+        await end(connection, position, held, now_ns)
+    elif plain(held) != (position.told_size or "0"):
+        await _tell(connection, position, held, now_ns)
+
+
+async def end(connection: Connection, position: Position, held: Decimal, now_ns: int) -> None:
+    """End a position, and tell what is left of it."""
+    await positions.end(connection, position.position_id, held, now_ns)
+    await reductions.drop(connection, position.position_id)
+    if position.told_size or held:
+        await _tell(connection, position, held, now_ns, is_flat=True)
 
 
 async def after(
     connection: Connection, submission: Submission, outcome: Outcome, now_ns: int
 ) -> None:
     """Take what came of a submission: a position is closed if its new exits were not taken."""
+    await settle(connection, submission.position_id, now_ns)
     position = await positions.lock(connection, submission.position_id)
     if position is None or position.ended_time_ns:
         return
-    await end_if_flat(connection, position.position_id, now_ns)
     if outcome.outcome == TAKEN or position.is_closing or submission.is_entry:
         return
     names = {one.request_id for one in submission.approved}
@@ -45,3 +62,43 @@ async def after(
         await positions.want_close(
             connection, position, WHOLE, submission.lifecycle_id, submission.submission_id
         )
+
+
+async def _is_over(
+    connection: Connection, position: Position, orders: Sequence[StrategyOrder], held: Decimal
+) -> bool:
+    if position.is_closing or position.tradable(abs(held)):
+        return False
+    if not all(order.is_complete for order in orders):
+        return False
+    return not await submissions.has_pending(connection, position.position_id)
+
+
+async def _tell(
+    connection: Connection,
+    position: Position,
+    held: Decimal,
+    now_ns: int,
+    *,
+    is_flat: bool = False,
+) -> None:
+    """Store the event of what is held now."""
+    event = event_pb2.Event(
+        event_id=event_id(SOURCE, "position", [position.position_id], position.told_count),
+        source=SOURCE,
+        instance=position.strategy,
+        time_ns=now_ns,
+        lifecycle_id=position.position_id,
+        cause_ids=[position.position_id],
+        position_changed=risk_pb2.PositionChanged(
+            strategy=position.strategy,
+            venue=position.venue,
+            account=position.account,
+            symbol=position.symbol,
+            size=plain(held),
+            is_flat=is_flat,
+            size_min=position.size_min,
+        ),
+    )
+    await positions.told(connection, position.position_id, plain(held))
+    await event_log.append(connection, RISK, [event], now_ns)

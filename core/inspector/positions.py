@@ -12,7 +12,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from core.inspector.venue_processes import order_id
-from kit.accounting.amounts import ZERO, add, floor_to, subtract
+from kit.accounting.amounts import ZERO, add, plain, subtract
+from kit.accounting.instruments import tradable_size
 from kit.base.database import Connection
 from kit.execution.request_ids import ATTEMPT_MARK
 
@@ -21,7 +22,8 @@ REJECTED = orders_pb2.ORDER_STATE_REJECTED
 
 _COLUMNS = (
     "position_id, strategy, venue, account, symbol, base_asset, size_step, size_min, stop_price,"
-    " target_price, close_fraction, close_rest, close_lifecycle_id, close_cause_id, ended_time_ns"
+    " target_price, close_fraction, close_rest, close_lifecycle_id, close_cause_id, ended_time_ns,"
+    " told_size, told_count, rest"
 )
 _INSERT = (
     "INSERT INTO inspector_positions (position_id, strategy, venue, account, symbol, base_asset,"
@@ -42,8 +44,16 @@ _CLOSE = (
     " close_cause_id) = (%s, %s, %s, %s) WHERE position_id = %s"
 )
 _END = (
-    "UPDATE inspector_positions SET ended_time_ns = %s, close_fraction = '', close_rest = ''"
+    "UPDATE inspector_positions SET (ended_time_ns, rest, close_fraction, close_rest)"
+    " = (%s, %s, '', '') WHERE position_id = %s"
+)
+_TOLD = (
+    "UPDATE inspector_positions SET (told_size, told_count) = (%s, told_count + 1)"
     " WHERE position_id = %s"
+)
+_RESTS = (
+    f"SELECT {_COLUMNS} FROM inspector_positions WHERE rest <> '' AND ended_time_ns > %s"
+    " ORDER BY ended_time_ns DESC LIMIT %s"
 )
 _ADD_ORDER = (
     "INSERT INTO inspector_orders (venue, account, client_order_id, request_id, position_id, role,"
@@ -69,6 +79,10 @@ _REJECT = (
 )
 _ADD_FILL = (
     "INSERT INTO inspector_fills VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+_FILL_FOREIGN = (
+    "UPDATE inspector_orders SET (state, filled_size) = (%s, filled_size + %s)"
+    " WHERE (venue, account, client_order_id) = (%s, %s, %s)"
 )
 _ORDERS = (
     "SELECT one.venue, one.account, one.client_order_id, one.request_id, one.role, one.is_buy,"
@@ -139,16 +153,19 @@ class Position:
     close_lifecycle_id: bytes = b""
     close_cause_id: bytes = b""
     ended_time_ns: int = 0
+    told_size: str = ""
+    """In the newest event PositionChanged; "" before the first."""
+    told_count: int = 0
+    rest: str = ""
+    """What was left when it ended; "" if nothing was."""
 
     @property
     def is_closing(self) -> bool:
         return self.close_fraction != ""
 
-    def floored(self, size: Decimal) -> Decimal:
-        """The size as far as it can be traded; 0 for one below the venue's minimum."""
-        if self.size_step:
-            size = floor_to(size, Decimal(self.size_step))
-        return ZERO if self.size_min and size < Decimal(self.size_min) else size
+    def tradable(self, size: Decimal) -> Decimal:
+        """The part of a size that can be traded."""
+        return tradable_size(size, self.size_step, self.size_min)
 
 
 def held(orders: Iterable[StrategyOrder]) -> Decimal:
@@ -218,9 +235,20 @@ async def want_close(
     await connection.execute(_CLOSE, arguments)
 
 
-async def end(connection: Connection, position_id: bytes, now_ns: int) -> None:
-    """Nothing is left of a position."""
-    await connection.execute(_END, [now_ns, position_id])
+async def end(connection: Connection, position_id: bytes, rest: Decimal, now_ns: int) -> None:
+    """Nothing is left of a position but a rest that cannot be traded."""
+    await connection.execute(_END, [now_ns, plain(rest) if rest else "", position_id])
+
+
+async def told(connection: Connection, position_id: bytes, size: str) -> None:
+    """Keep what an event says of a position."""
+    await connection.execute(_TOLD, [size, position_id])
+
+
+async def rests(connection: Connection, since_ns: int, most: int) -> list[Position]:
+    """The positions that have ended since a time and left a rest, newest first."""
+    rows = await (await connection.execute(_RESTS, [since_ns, most])).fetchall()
+    return [position for row in rows if (position := _position(row)) is not None]
 
 
 async def add_orders(
@@ -284,6 +312,24 @@ async def add_fill(connection: Connection, fill: orders_pb2.Fill, request_id: st
         ],
     )
     return bytes(row[0])
+
+
+async def add_foreign_fill(
+    connection: Connection, position: Position, fill: orders_pb2.Fill, size: Decimal
+) -> None:
+    """Take a part of a fill of another's order, once. ``size``: bought above 0, sold below."""
+    # An order may close the positions of several strategies.
+    mark = position.position_id.hex()
+    key = [fill.venue, fill.account, f"{fill.client_order_id}/{mark}"]
+    is_buy, filled = size > ZERO, abs(size)
+    await connection.execute(
+        _ADD_ORDER, [*key, "", position.position_id, OrderRole.CLOSE, is_buy]
+    )
+    fill_id = f"{fill.fill_id}/{mark}"
+    # Its fee is no size: what closes a position on spot is a sale.
+    values = [fill.venue, fill.account, fill.symbol, fill_id, key[2], filled, "", ZERO]
+    await connection.execute(_ADD_FILL, values)
+    await connection.execute(_FILL_FOREIGN, [FILLED, filled, *key])
 
 
 async def _add_attempt(

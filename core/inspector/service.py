@@ -3,23 +3,26 @@
 from typing import Any
 
 import grpc
-from venuemesh.events.v1 import risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2, inspector_pb2_grpc
 
-from core.inspector import modes, positions
+from core.inspector import modes, positions, reductions
 from core.inspector.acting import ActingProcess
 from core.inspector.closer import Closer
 from core.inspector.decisions import RiskRules
 from core.inspector.manual import Answer, ManualOrders
 from core.inspector.mode_changes import ModeChanges
+from core.inspector.positions import Position
 from kit.accounting.amounts import plain
 from kit.base.access.call_guard import current_caller
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database
 from kit.base.errors import BadRequest, ServiceUnavailable, VenuemeshError
 from kit.events.leases import LeaseLost
 from kit.execution.batches import order_error
 
-CLOSING_ALL = risk_pb2.TRADING_MODE_CLOSING_ALL
+RESTS_SECONDS = 86_400
+RESTS_MAX = 100
+"""How long, and how many, rests of ended positions are shown."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -55,16 +58,15 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
             response.modes.extend(await modes.states(connection, self._rules.world))
             for position in await positions.all_open(connection):
                 held = positions.held(await positions.orders_of(connection, position))
-                response.positions.add(
-                    lifecycle_id=position.position_id,
-                    strategy=position.strategy,
-                    venue=position.venue,
-                    account=position.account,
-                    symbol=position.symbol,
-                    size=plain(held),
-                    is_closing=position.is_closing,
-                    problem=self._closer.problems.get(position.position_id, ""),
+                found = _strategy_position(position, plain(held))
+                found.problem = self._closer.problems.get(position.position_id, "")
+                found.waiting_reductions = await reductions.waiting(
+                    connection, position.position_id
                 )
+                response.positions.append(found)
+            since_ns = self._rules.clock.time_ns() - RESTS_SECONDS * NANOSECONDS_PER_SECOND
+            rests = await positions.rests(connection, since_ns, RESTS_MAX)
+            response.rests.extend(_strategy_position(one, one.rest) for one in rests)
         return response
 
     async def SetMode(
@@ -99,6 +101,19 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
         except LeaseLost as error:
             raise ServiceUnavailable(str(error)) from None
         return inspector_pb2.SubmitManualOrdersResponse(results=map(_result, answers))
+
+
+def _strategy_position(position: Position, size: str) -> inspector_pb2.StrategyPosition:
+    return inspector_pb2.StrategyPosition(
+        lifecycle_id=position.position_id,
+        strategy=position.strategy,
+        venue=position.venue,
+        account=position.account,
+        symbol=position.symbol,
+        size=size,
+        is_closing=position.is_closing,
+        ended_time_ns=position.ended_time_ns,
+    )
 
 
 def _result(answer: Answer) -> inspector_pb2.SubmitManualResult:

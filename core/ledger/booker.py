@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from venuemesh.events.v1 import event_pb2
 
 from core.ledger.event_postings import EventPostings, Instruments
-from core.ledger.execution_events import Execution, Refused, execution_of
+from core.ledger.execution_events import Refused, execution_of
 from core.ledger.posting_events import booked_event, refused_event
 from core.ledger.postings import PostingGroup
 from core.ledger.store import Booked, Head, PostingStore
@@ -104,7 +104,9 @@ class Booker:
                 self._postings.forget()
             # Until the commit: after an error, ``_postings`` has changes that were not stored.
             self._head = None
-            groups, refused = await self._groups(connection, executions, instruments)
+            known = await self._store.known(connection, [one.group_id for one in executions])
+            new = [one for one in executions if one.group_id not in known]
+            groups, refused = await self._postings.groups(connection, new, instruments)
             booked = await self._store.book(connection, groups, now_ns)
             refusals = [
                 refused_event(one, refused[one.event.event_id])
@@ -112,7 +114,11 @@ class Booker:
                 if one.event.event_id in refused
             ]
             executed = event_pb2.EVENT_STREAM_EXECUTIONS
-            await event_log.append(connection, executed, events, now_ns)
+            # Whose positions a fill closes was found out when it was booked, and is stored with it.
+            kept = {one.event.event_id for one in executions if one.is_flatten}
+            kept -= {one.event.event_id for one in new}
+            unkept = [event for event in events if event.event_id not in kept]
+            await event_log.append(connection, executed, unkept, now_ns)
             await _append(connection, [*_booked(booked, now_ns), *refusals], now_ns)
             head = self._store.head
         self._head = head
@@ -136,13 +142,6 @@ class Booker:
         await self._store.committed()
         self.when_booked()
         return booked
-
-    async def _groups(
-        self, connection: Connection, executions: Sequence[Execution], instruments: Instruments
-    ) -> tuple[list[PostingGroup], dict[bytes, Refused]]:
-        known = await self._store.known(connection, [one.group_id for one in executions])
-        new = [one for one in executions if one.group_id not in known]
-        return await self._postings.groups(connection, new, instruments)
 
     async def _post_all(self, waiting: Sequence[_Waiting]) -> None:
         async def work(connection: Connection) -> Sequence[PostingGroup]:

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import executions_pb2
 
 from core.ledger import position_store, rules
+from core.ledger.closing_shares import divided, split
 from core.ledger.contracts import (
     ContractTerms,
     ContractUnknown,
@@ -17,7 +19,9 @@ from core.ledger.execution_events import Execution, Refused
 from core.ledger.position_history import ChangeKind, PositionChange, PositionHistory
 from core.ledger.position_state import Effect
 from core.ledger.postings import Posting, PostingGroup, PostingKind
+from core.ledger.rules import PaidFee
 from kit.accounting.contract import Contract
+from kit.accounting.money import atoms_text
 from kit.base.database import Connection
 
 HOLDINGS_KEPT_MAX = 1_000
@@ -30,10 +34,12 @@ Instruments = Mapping[InstrumentKey, types_pb2.Instrument]
 class _Batch:
     """The executions of one transaction."""
 
-    effects: dict[bytes, Effect] = field(default_factory=dict)
-    """By event id."""
-    changes: dict[bytes, PositionChange] = field(default_factory=dict)
-    """By event id."""
+    effects: dict[bytes, Sequence[Effect]] = field(default_factory=dict)
+    """By event id, one of each change."""
+    changes: dict[bytes, Sequence[PositionChange]] = field(default_factory=dict)
+    """By event id: one, or the parts of a fill that closes several positions."""
+    divided: set[bytes] = field(default_factory=set)
+    """Ids of events whose fills close several positions."""
     refused: dict[bytes, Refused] = field(default_factory=dict)
     """By event id."""
 
@@ -70,6 +76,8 @@ class EventPostings:
         groups = []
         for execution in executions:
             event_id = execution.event.event_id
+            if event_id in batch.divided and event_id not in batch.refused:
+                _name_shares(execution.event.order_filled, batch.changes[event_id])
             try:
                 if event_id not in batch.refused:
                     groups.append(self._group(execution, batch))
@@ -109,7 +117,9 @@ class EventPostings:
                 if execution.instrument is not None:
                     change = execution.change(self._contracts[execution.instrument])
                     if change is not None:
-                        batch.changes[event_id] = change
+                        batch.changes[event_id] = [change]
+                    if execution.is_flatten:
+                        batch.divided.add(event_id)
             except Refused as refused:
                 batch.refused[event_id] = refused
         return batch
@@ -120,8 +130,7 @@ class EventPostings:
         """Apply the changes to the positions, holding by holding."""
         by_holding: dict[HoldingKey, dict[object, PositionChange]] = {}
         for execution in executions:
-            change = batch.changes.get(execution.event.event_id)
-            if change is not None:
+            for change in batch.changes.get(execution.event.event_id, ()):
                 accounts = execution.accounts
                 holding = HoldingKey(accounts.venue, accounts.account, accounts.symbol)
                 known = by_holding.setdefault(holding, {}).setdefault(change.key, change)
@@ -136,8 +145,7 @@ class EventPostings:
                     batch.refused[change.event_id] = _repeated(change)
             changes = [one for one in changes if one.event_id not in batch.refused]
             if changes:
-                effects = history.insert(changes)
-                batch.effects |= zip((one.event_id for one in changes), effects, strict=True)
+                changes = _inserted(history, changes, batch)
                 added += [(holding, change) for change in changes]
                 positions += [(holding, *one) for one in _positions(history, changes)]
                 await position_store.save_states(connection, holding, *history.unsaved())
@@ -176,15 +184,52 @@ class EventPostings:
 
     def _postings(self, execution: Execution, batch: _Batch) -> tuple[Posting, ...]:
         event_id, accounts, kind = execution.event.event_id, execution.accounts, execution.kind
-        change = batch.changes.get(event_id)
-        if change is None or execution.instrument is None:
+        changes = batch.changes.get(event_id)
+        if not changes or execution.instrument is None:
             return rules.flow_postings(accounts, kind, *execution.flow())
-        contract, effect = self._contracts[execution.instrument], batch.effects[event_id]
+        contract, effects = self._contracts[execution.instrument], batch.effects[event_id]
         if kind is PostingKind.FILL:
-            return rules.fill_postings(accounts, contract, change, execution.fee(), effect)
-        if change.key.kind == ChangeKind.FUNDING:
-            return rules.funding_postings(accounts, contract, change.amount, effect)
-        return rules.settlement_postings(accounts, contract, change.amount, effect)
+            fee = execution.fee()
+            fees = split(fee.atoms, [change.size for change in changes])
+            return tuple(
+                posting
+                for change, part, effect in zip(changes, fees, effects, strict=True)
+                for posting in rules.fill_postings(
+                    accounts, contract, change, PaidFee(fee.asset, part), effect
+                )
+            )
+        amount, effect = changes[0].amount, effects[0]
+        if changes[0].key.kind == ChangeKind.FUNDING:
+            return rules.funding_postings(accounts, contract, amount, effect)
+        return rules.settlement_postings(accounts, contract, amount, effect)
+
+
+def _inserted(
+    history: PositionHistory, changes: Sequence[PositionChange], batch: _Batch
+) -> list[PositionChange]:
+    """Put changes into their history. Returns them, with the parts of those that are divided."""
+    if not any(change.event_id in batch.divided for change in changes):
+        effects = history.insert(changes)
+        for change, effect in zip(changes, effects, strict=True):
+            batch.effects[change.event_id] = [effect]
+        return list(changes)
+    inserted: list[PositionChange] = []
+    for change in changes:
+        parts = [change]
+        if change.event_id in batch.divided:
+            parts = divided(change, history.sizes())
+        batch.changes[change.event_id] = parts
+        batch.effects[change.event_id] = history.insert(parts)
+        inserted += parts
+    return inserted
+
+
+def _name_shares(filled: executions_pb2.OrderFilled, parts: Sequence[PositionChange]) -> None:
+    """Say in the event of a fill whose positions it closes."""
+    del filled.shares[:]
+    for part in parts:
+        if part.strategy:
+            filled.shares.add(strategy=part.strategy, size=atoms_text(part.size))
 
 
 def _positions(

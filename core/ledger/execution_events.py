@@ -14,6 +14,7 @@ from kit.accounting.contract import Contract
 from kit.accounting.money import parse_atoms
 from kit.base.numbers import NumberError
 from kit.events.subjects import event_group_id
+from kit.execution.request_ids import CLOSE_MARK
 
 POSITION_FLOWS = {
     PostingKind.FUNDING: ChangeKind.FUNDING,
@@ -54,6 +55,12 @@ class Execution:
         if self.event.HasField("order_filled"):
             return PostingKind.FILL
         return KINDS.get(self.event.cash_moved.cash_flow.kind, PostingKind.OTHER)
+
+    @property
+    def is_flatten(self) -> bool:
+        """Whether it is a fill of an order that closes what all in the account hold."""
+        filled = self.event.order_filled
+        return CLOSE_MARK in filled.request_id and not filled.strategy
 
     @property
     def time_ns(self) -> int:

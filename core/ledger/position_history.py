@@ -92,6 +92,10 @@ class PositionHistory:
     def contract(self) -> Contract:
         return self._contract
 
+    def sizes(self) -> dict[str, int]:
+        """What each strategy holds after the newest change."""
+        return {name: one.position.size for name, one in self.state.strategies.items()}
+
     def reaches(self, key: ChangeKey) -> bool:
         """Whether a change with this key can be put in its place."""
         return key > self._kept[0].key

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.accounting.amounts import product
+from kit.accounting.amounts import ZERO, floor_to, product
 from kit.accounting.contract import ContractAssets
 
 ONE = Decimal(1)
@@ -74,6 +74,15 @@ def notional_in_asset(
     if is_inverse(instrument):
         return value
     return product(value, price) if price is not None else None
+
+
+def tradable_size(size: Decimal, size_step: str, size_min: str) -> Decimal:
+    """Return the part of a size that can be traded: whole steps of it, and 0 below the minimum. A
+    position with none is flat, whatever is left of it. ``size_step``, ``size_min``: of the
+    instrument, "" if it has none."""
+    if size_step:
+        size = floor_to(size, Decimal(size_step))
+    return ZERO if size_min and size < Decimal(size_min) else size
 
 
 def size_unit(instrument: types_pb2.Instrument) -> str:

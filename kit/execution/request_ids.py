@@ -12,6 +12,9 @@ import re
 ATTEMPT_MARK = "~"
 """Between the caller's request id, which cannot contain it, and the number of the attempt."""
 ATTEMPTS_MAX = 12
+CLOSE_MARK = "/"
+"""In the request id of an order that closes a position for Flatten. Callers' ids cannot contain
+it."""
 
 _LIFECYCLE = re.compile(r"lc-([0-9a-f]{32})(?:-[0-9]+)?(?:~[0-9]+)?(?:/.+)?")
 

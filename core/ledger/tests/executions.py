@@ -46,11 +46,12 @@ def fill(
     time_ns: int = 0,
     strategy: str = "",
     fee: tuple[str, str] = ("", ""),
+    request_id: str = "",
 ) -> event_pb2.Event:
     """A fill; with a negative size, a sale."""
     event = _event(f"fill {symbol} {number}", time_ns or number)
     filled = event.order_filled
-    filled.strategy = strategy
+    filled.strategy, filled.request_id = strategy, request_id
     found = filled.fill
     found.venue, found.account, found.symbol = VENUE, ACCOUNT, symbol
     found.fill_id, found.venue_time_ns = str(number), time_ns or number

@@ -30,9 +30,6 @@ from kit.execution.order_types import TRIGGERED_TYPES, is_protective
 from kit.execution.orders import order_states
 from kit.execution.prices.reference_prices import FindInstrument, not_listed
 
-CLOSE_MARK = "/"
-"""In the request id of an order that closes a position for Flatten. Callers' ids cannot contain
-it."""
 DETAIL_CHARS_MAX = 2000
 """Of a venue's text in the journal. A record that is too large is not written at all."""
 ONE_AT_VENUE = (orders_pb2.GROUP_ROLE_ALTERNATIVE, orders_pb2.GROUP_ROLE_EXIT)

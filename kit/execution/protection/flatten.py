@@ -33,8 +33,9 @@ from kit.execution.journal.records import OrderLeft
 from kit.execution.order_types import side_of
 from kit.execution.orders import order_states
 from kit.execution.orders.balances_and_positions import BalancesAndPositions
-from kit.execution.orders.order import CLOSE_MARK, Order
+from kit.execution.orders.order import Order
 from kit.execution.prices.reference_prices import ReferenceMarketData
+from kit.execution.request_ids import CLOSE_MARK
 from kit.execution.sending.submitter import OrderSubmitter
 from kit.execution.tasks import wait_for_event, wait_until
 from kit.execution.venue_calls import answer_of

@@ -18,8 +18,10 @@ from kit.base.errors import StoreUnavailable
 from kit.events import event_log
 from kit.events.event_ids import event_id
 from kit.events.leases import LeaseLost
+from kit.execution.request_ids import lifecycle_request_id
 from kit.execution.tests.simulated_process import START_NS, LoopClock
 from tests.simulation.chain import market as markets
+from tests.simulation.chain.flattening import FlattenedVenue
 from tests.simulation.chain.history import Promise
 from tests.simulation.chain.market import BUYS, CLOSES, NOTHING, SELLS, SPOT, Market
 from tests.simulation.chain.processes import SIGNALS, Services
@@ -27,7 +29,6 @@ from tests.simulation.chain.promises import PromiseChecks
 from tests.simulation.chain.record import Record
 from tests.simulation.chain.redis_streams import RedisStreams
 from tests.simulation.chain.store import DatabaseFaults, SimulatedDatabase
-from tests.simulation.chain.venue import ChainVenue
 from tests.simulation.chain.venue_faults import VenueFaults
 from tests.simulation.history import History
 
@@ -39,12 +40,12 @@ MODES = (
     risk_pb2.TRADING_MODE_HALTED,
 )
 SCOPES = ("mesh", "mesh", "strategy:always", "account:binance/paper")
-OPEN = signals_pb2.POSITION_ACTION_OPEN
+OPEN, REDUCE = signals_pb2.POSITION_ACTION_OPEN, signals_pb2.POSITION_ACTION_REDUCE
 ACTIONS = (
     OPEN,
     signals_pb2.POSITION_ACTION_CLOSE,
-    signals_pb2.POSITION_ACTION_REDUCE,
-    signals_pb2.POSITION_ACTION_REDUCE,
+    REDUCE,
+    REDUCE,
     signals_pb2.POSITION_ACTION_FLIP,
 )
 SETTLED_S = 240
@@ -76,7 +77,7 @@ class Chain:
         store.begin(clock, self.faults, partial(self.history.broke, Promise.NO_ERROR))
         self.market = Market(self.random("market"), clock)
         self._venue_faults = VenueFaults.drawn(self.random("faults"))
-        self.venue = ChainVenue(
+        self.venue = FlattenedVenue(
             self.random("venue"), clock, self.market, self._venue_faults, self.history
         )
         self.strategy = markets.drawn_strategy(self.chance)
@@ -123,6 +124,8 @@ class Chain:
             (self._lose_bars, 0, 1),
             (self._set_mode, 0, 2),
             (self._raise_signal, 0, 3),
+            (self._raise_two_reductions, 0, 1),
+            (self._flatten, 0, 1),
         )
         for work, least, most in faults:
             for _ in range(chance.randint(least, most)):
@@ -215,9 +218,25 @@ class Chain:
             await changes.set(rig.mode(mode, scope), "lena")
 
     def _raise_signal(self):
-        self._tasks.append(asyncio.get_running_loop().create_task(self._store_signal()))
+        self._begin(self._store_signal(self.chance.choice(ACTIONS)))
 
-    async def _store_signal(self):
+    def _raise_two_reductions(self):
+        """The second one comes while the first one runs."""
+        self._begin(self._store_signal(REDUCE))
+        self._after(self.chance.choice((0.01, 0.3, 2)), self._raise_reduction)
+
+    def _raise_reduction(self):
+        self._begin(self._store_signal(REDUCE))
+
+    def _flatten(self):
+        """A person flattens the account."""
+        lifecycle_id = event_id("inspector", "manual", [str(next(self._numbers)).encode()])
+        self._begin(self.venue.flatten(lifecycle_request_id(lifecycle_id, 1)))
+
+    def _begin(self, work):
+        self._tasks.append(asyncio.get_running_loop().create_task(work))
+
+    async def _store_signal(self, action):
         """Another detector raises a signal of the same strategy."""
         number, chance, now_ns = next(self._numbers), self.chance, self.clock.time_ns()
         signal_id = event_id("detector", "other", [str(number).encode()])
@@ -226,7 +245,7 @@ class Chain:
             venue="binance",
             symbol="BTCUSDT",
             account="paper",
-            action=chance.choice(ACTIONS),
+            action=action,
             side=types_pb2.SIDE_BUY,
             conviction=0.8,
             expires_time_ns=now_ns + chance.choice((1, 5, 20)) * NANOSECONDS_PER_SECOND,
@@ -234,7 +253,7 @@ class Chain:
         )
         raised.request.notional = "400"
         raised.request.stop_distance, raised.request.target_distance = "300", "600"
-        if raised.action == signals_pb2.POSITION_ACTION_REDUCE:
+        if action == REDUCE:
             raised.request.reduce_fraction = chance.choice(("0.5", "0.3"))
         event = event_pb2.Event(
             event_id=signal_id,

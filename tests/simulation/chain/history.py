@@ -16,6 +16,7 @@ class Promise(Enum):
     HALTED = "no entry is approved in a mode that allows none"
     FENCED = "only the process that has the lease approves orders"
     PROTECTED = "what is held and not being closed has a stop that works"
+    AGREED = "a strategy knows what it has"
     ENDED = "each position ends, and all processes agree on it"
     REPLAYED = "the record gives the same signals, decisions and verdicts again, byte for byte"
     PUBLISHED = "Redis has the events of the record"

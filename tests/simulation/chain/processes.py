@@ -10,8 +10,8 @@ from core.advisor.metrics import AdvisorMetrics
 from core.advisor.settings import AdvisorSettings
 from core.advisor.signal_handler import DECISIONS, SignalHandler
 from core.detector.context import DetectorContext
-from core.detector.fills import book_fills
 from core.detector.metrics import DetectorMetrics
+from core.detector.positions import keep_positions
 from core.detector.strategy_runner import SIGNALS, StrategyRunner
 from core.inspector.submissions import RISK
 from core.inspector.tests import rig
@@ -27,6 +27,7 @@ from kit.events.event_reader import EventReader
 from kit.events.relay import EventRelay
 from kit.execution.tests.simulated_process import SimulatedProcess
 from kit.strategy.tests.market import BTCUSDT, loaded
+from tests.simulation.chain.flattening import name_shares
 from tests.simulation.chain.store import SimulatedDatabase
 
 EXECUTIONS = event_pb2.EVENT_STREAM_EXECUTIONS
@@ -87,7 +88,7 @@ class Services:
             database, self._world.bars, relay.wake, DETECTOR_METRICS, reasons, self.clock
         )
         runner = StrategyRunner(loaded(self._world.strategy), BTCUSDT, context)
-        consumption = Consumption("detector", (EXECUTIONS,), book_fills, lambda: None)
+        consumption = Consumption("detector", (RISK,), keep_positions, lambda: None)
         consumer = self._consumer(consumption, database, reasons)
         return runner, (relay.run, consumer.run, runner.run)
 
@@ -133,6 +134,7 @@ class Recorder:
     async def book(self, events, instruments, move):
         async with self._database.transaction() as connection:
             await move(connection)
+            await name_shares(connection, EXECUTIONS, events)
             await event_log.append(connection, EXECUTIONS, events, self._clock.time_ns())
         self._relay.wake()
 

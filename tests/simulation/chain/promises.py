@@ -8,7 +8,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.advisor.decider import decision_event
 from core.advisor.facts import Facts
-from core.inspector import modes, submissions
+from core.inspector import modes, positions, submissions
 from core.inspector.approvals import Approver, entry_contents
 from core.inspector.decisions import MINUTE_NS, _entry
 from core.inspector.modes import SOURCE
@@ -21,7 +21,7 @@ from kit.events.event_ids import event_id
 from kit.events.event_log import encoded
 from kit.events.streams import EVENT_STREAMS, stream_name
 from kit.execution.approval.signing import MeshScope
-from kit.execution.request_ids import lifecycle_of, lifecycle_request_id
+from kit.execution.request_ids import CLOSE_MARK, lifecycle_of, lifecycle_request_id
 from tests.simulation.chain.history import Promise
 from tests.simulation.chain.processes import DECISIONS, RULES, SIGNALS
 
@@ -53,6 +53,14 @@ class PromiseChecks:
             if orders_pb2.ORDER_TYPE_STOP not in kinds:
                 text = f"{position.position_id.hex()} has these exits: {working}"
                 self._broke(Promise.PROTECTED, text)
+        await self._check_agreed()
+
+    async def _check_agreed(self):
+        """Check that the strategy knows what it has."""
+        held = [positions.held(orders) for _, orders in await self._record.open_positions()]
+        believed = await self._record.detector_position()
+        if believed != sum(held):
+            self._broke(Promise.AGREED, f"the detector has {believed}, the inspector {held}")
 
     async def check(self):
         """Check all promises about the end."""
@@ -162,7 +170,7 @@ class PromiseChecks:
             self._broke(Promise.ONE_OUTCOME, f"without an approval: {outcomes}")
         approved = {order.request_id for one in self._risk for order in one.verdict_given.orders}
         for name in at_venue:
-            if name.partition("~")[0] not in approved:
+            if CLOSE_MARK not in name and name.partition("~")[0] not in approved:
                 self._broke(Promise.ONE_OUTCOME, f"{name} was not approved")
 
     def _check_epochs(self):

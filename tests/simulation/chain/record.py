@@ -6,9 +6,9 @@ from core.inspector import positions, submissions
 from kit.events import event_log
 from kit.events.event_log import load_positions, stream_states
 from kit.events.streams import EVENT_STREAMS, stream_name
-from tests.simulation.chain.processes import DECISIONS, EXECUTIONS, SIGNALS
+from tests.simulation.chain.processes import DECISIONS, EXECUTIONS, RISK, SIGNALS
 
-READS = {"detector": (EXECUTIONS,), "advisor": (SIGNALS,), "inspector": (DECISIONS, EXECUTIONS)}
+READS = {"detector": (RISK,), "advisor": (SIGNALS,), "inspector": (DECISIONS, EXECUTIONS)}
 """The streams that each consumer reads."""
 INSTANCE = InstanceKey("always", "binance", "BTCUSDT")
 

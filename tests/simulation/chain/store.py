@@ -36,6 +36,7 @@ TABLES = (
     "inspector_orders",
     "inspector_fills",
     "inspector_requests",
+    "inspector_reductions",
 )
 
 

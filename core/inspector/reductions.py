@@ -1,0 +1,48 @@
+"""The reductions of a position that wait for the outcome of the one before, in PostgreSQL."""
+
+from typing import NamedTuple
+
+from kit.base.database import Connection
+
+_WAIT = (
+    "INSERT INTO inspector_reductions (position_id, fraction, lifecycle_id, cause_id)"
+    " VALUES (%s, %s, %s, %s)"
+)
+_NEXT = (
+    "UPDATE inspector_reductions SET is_over = true WHERE number = (SELECT min(number)"
+    " FROM inspector_reductions WHERE position_id = %s AND NOT is_over)"
+    " RETURNING fraction, lifecycle_id, cause_id"
+)
+_DROP = "UPDATE inspector_reductions SET is_over = true WHERE position_id = %s AND NOT is_over"
+_COUNT = "SELECT count(*) FROM inspector_reductions WHERE position_id = %s AND NOT is_over"
+
+
+class WantedReduction(NamedTuple):
+    """A part of a position that is to be closed."""
+
+    fraction: str
+    lifecycle_id: bytes
+    cause_id: bytes
+
+
+async def wait(connection: Connection, position_id: bytes, wanted: WantedReduction) -> None:
+    """Have a reduction wait, after those that wait already."""
+    await connection.execute(_WAIT, [position_id, *wanted])
+
+
+async def take_next(connection: Connection, position_id: bytes) -> WantedReduction | None:
+    """The one that has waited longest: it waits no more. None if none waits."""
+    row = await (await connection.execute(_NEXT, [position_id])).fetchone()
+    return None if row is None else WantedReduction(row[0], bytes(row[1]), bytes(row[2]))
+
+
+async def drop(connection: Connection, position_id: bytes) -> None:
+    """Nothing waits any more: there is nothing left to reduce."""
+    await connection.execute(_DROP, [position_id])
+
+
+async def waiting(connection: Connection, position_id: bytes) -> int:
+    """How many wait."""
+    row = await (await connection.execute(_COUNT, [position_id])).fetchone()
+    assert row is not None
+    return int(row[0])
