@@ -82,6 +82,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "CancelAllOrdersRequest": ("account",),
     "CancelOrderRequest": ("account",),
     "CancelOrdersRequest": ("account", "orders"),
+    "FenceEntriesRequest": ("approved",),
     "FlattenRequest": ("approved",),
     "GetOrderRequest": ("account",),
     "HeartbeatRequest": ("fencing_epoch", "key_id", "time_ns", "signature"),

@@ -2,7 +2,9 @@
 ALTER TABLE inspector_positions
     ADD COLUMN told_size text NOT NULL DEFAULT '',      -- in the newest event PositionChanged
     ADD COLUMN told_count bigint NOT NULL DEFAULT 0,
-    ADD COLUMN rest text NOT NULL DEFAULT '';           -- '': nothing was left when it ended
+    ADD COLUMN rest text NOT NULL DEFAULT '',           -- '': nothing was left when it ended
+    -- Whether the decision close_cause_id opens the other side once it is closed.
+    ADD COLUMN close_flips boolean NOT NULL DEFAULT false;
 
 CREATE INDEX inspector_rests ON inspector_positions (ended_time_ns) WHERE rest <> '';
 
@@ -27,3 +29,14 @@ CREATE TABLE inspector_reductions (
 
 CREATE INDEX inspector_waiting_reductions ON inspector_reductions (position_id, number)
     WHERE NOT is_over;
+
+-- Accounts whose entries are void that were approved before a mode has changed.
+CREATE TABLE inspector_fences (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    venue text NOT NULL,
+    account text NOT NULL,
+    lapse_time_ns bigint NOT NULL,      -- when all of these approvals have expired
+    is_over boolean NOT NULL DEFAULT false  -- the venue's process refuses them, or they have expired
+);
+
+CREATE INDEX inspector_unconfirmed_fences ON inspector_fences (number) WHERE NOT is_over;

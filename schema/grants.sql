@@ -44,8 +44,8 @@ BEGIN
             ('venuemesh_detector', ARRAY['detector_instances', 'detector_positions'],
                 ARRAY['INSERT', 'UPDATE']),
             ('venuemesh_inspector', ARRAY['inspector_modes', 'inspector_positions',
-                'inspector_submissions', 'inspector_orders', 'inspector_reductions'],
-                ARRAY['INSERT', 'UPDATE']),
+                'inspector_submissions', 'inspector_orders', 'inspector_reductions',
+                'inspector_fences'], ARRAY['INSERT', 'UPDATE']),
             ('venuemesh_inspector', ARRAY['inspector_fills', 'inspector_requests'],
                 ARRAY['INSERT'])
             -- What every service that makes events may do.

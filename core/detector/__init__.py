@@ -1,6 +1,6 @@
 """Runs strategies: final bars in, signals out.
 
 ``bar_feed`` gives each bar of a series once and in order, ``strategy_runner`` hands it to a
-strategy and stores what follows in one transaction, ``positions`` keeps what the strategies hold, as
-the inspector tells it; ``service`` is the gRPC service Detector.
+strategy and stores what follows in one transaction, ``positions`` keeps what the strategies hold,
+as the inspector tells it; ``service`` is the gRPC service Detector.
 """

@@ -8,16 +8,20 @@ from core.inspector import policy as policies
 from core.inspector.acting import ActingProcess
 from core.inspector.approvals import Approver
 from core.inspector.closer import Closer
-from core.inspector.decisions import DecisionHandler, RiskRules
+from core.inspector.decisions import DecisionHandler
+from core.inspector.entries import Entries
 from core.inspector.events import STREAMS, EventHandler
+from core.inspector.fences import Fences
 from core.inspector.manual import ManualOrders
 from core.inspector.metrics import InspectorMetrics
 from core.inspector.mode_changes import ModeChanges
 from core.inspector.order_ends import OrderEnds
+from core.inspector.risk_rules import RiskRules
 from core.inspector.sender import Sender
 from core.inspector.service import InspectorServicer
 from core.inspector.settings import InspectorSettings
 from core.inspector.submissions import RISK
+from core.inspector.unprotected import UnprotectedPositions
 from core.inspector.venue_processes import VenueProcesses
 from kit.base import settings as setting_files
 from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
@@ -66,9 +70,11 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     rules = RiskRules(policy, mesh.world, approval_ns, venues.instrument, clock)
 
     sender = Sender(database, lease, venues, degraded_reasons, clock)
-    closer = Closer(database, rules, approver, venues, degraded_reasons)
+    entries = Entries(rules, approver)
+    closer = Closer(database, rules, approver, venues, degraded_reasons, entries)
     manual = ManualOrders(database, rules, approver, venues, settings.answer_seconds_max)
-    changes = ModeChanges(database, lease, mesh.world, clock)
+    fences = Fences(database, approver, venues, degraded_reasons, clock)
+    changes = ModeChanges(database, lease, fences, mesh.world, clock)
 
     def wake() -> None:
         sender.wake()
@@ -80,18 +86,21 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
         wake()
 
     sender.when_decided = decided
-    closer.when_approved = manual.when_approved = sender.approved
+    entries.when_approved = closer.when_approved = manual.when_approved = sender.approved
     closer.after_commit = manual.after_commit = changes.after_commit = wake
-    handler = EventHandler(lease, DecisionHandler(rules, approver, sender.approved), clock)
+    handler = EventHandler(lease, DecisionHandler(rules, entries), clock)
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = Consumption(SERVICE, STREAMS, handler.handle, wake, prepare=handler.prepare)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
     ends = OrderEnds(database, lease, venues, degraded_reasons, clock)
-    tasks = (consumer.run, sender.run, closer.run, ends.run)
+    unprotected = UnprotectedPositions(database, lease, degraded_reasons, clock)
+    unprotected.after_commit = wake
+    tasks = (consumer.run, sender.run, closer.run, ends.run, fences.run, unprotected.run)
     acting = ActingProcess(lease, sender.forget, tasks, degraded_reasons, clock)
     servicer = InspectorServicer(database, rules, acting, changes, manual, closer)
     metrics = InspectorMetrics(runtime.meter)
     metrics.acting.set_function(lambda: acting.is_acting)
+    metrics.unprotected.set_function(lambda: len(unprotected.found))
     metrics.closing_waits.set_function(lambda: len(closer.problems))
 
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)

@@ -35,11 +35,13 @@ class Approver:
         expires_time_ns: int,
         operation: signed_pb2.Operation.ValueType = signed_pb2.OPERATION_PLACE,
         target: str = "",
+        entry_fence: int = 0,
     ) -> list[signed_pb2.ApprovedOrder]:
-        """Approve orders. Raises ApprovalRejected for a content that cannot be signed."""
+        """Approve orders. ``entry_fence``: of entries, see ``core.inspector.fences``. Raises
+        ApprovalRejected for a content that cannot be signed."""
         signer = ApprovalSigner(self.key_id, self.key, self.lease.epoch, self.scope)
         return [
-            signer.approve(content, request_id, expires_time_ns, operation, target)
+            signer.approve(content, request_id, expires_time_ns, operation, target, entry_fence)
             for content, request_id in zip(contents, request_ids, strict=True)
         ]
 

@@ -40,8 +40,9 @@ async def _take(
     # A share may have a rest of an earlier position, which is no part of this one.
     size = max(size, -held) if held > ZERO else min(size, -held)
     await positions.add_foreign_fill(connection, position, fill, size)
-    if not position.tradable(abs(add(held, size))) and not position.is_closing:
-        # Exits that are still open have nothing to close.
+    is_flat = not position.tradable(abs(add(held, size)))
+    if position.close_flips or (is_flat and not position.is_closing):
+        # Exits that are still open have nothing to close, and nothing is opened after it.
         await positions.want_close(
             connection, position, WHOLE, position.position_id, event.event_id
         )

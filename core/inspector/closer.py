@@ -21,10 +21,11 @@ from core.inspector.approvals import (
     exit_contents,
     grouped,
 )
-from core.inspector.decisions import RiskRules
+from core.inspector.entries import Entries, Instrument
 from core.inspector.order_ends import Waiting
 from core.inspector.position_ends import WHOLE
 from core.inspector.positions import OrderRole, Position, StrategyOrder
+from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import RISK, Submission, verdict_event
 from core.inspector.transactions import changing
 from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders
@@ -39,6 +40,7 @@ from kit.events import event_log
 from kit.events.leases import Lease
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.request_ids import (
+    ATTEMPT_MARK,
     ATTEMPTS_MAX,
     attempt_request_id,
     lifecycle_prefix,
@@ -63,7 +65,10 @@ class Closer:
         approver: Approver,
         venues: VenueOrders,
         degraded_reasons: DegradedReasons,
+        entries: Entries,
     ) -> None:
+        """``entries`` opens the other side of what is flipped."""
+        self._entries = entries
         self._database = database
         self._rules = rules
         self._approver = approver
@@ -136,10 +141,13 @@ class Closer:
             if position is None or not position.is_closing:
                 return True
             orders = await self._settled_orders(connection, position)
-        for order in orders:
+        for order in sorted(orders, key=_place_of_end):
             await self._bring_to_end(position, order)
+        instrument = None
+        if position.close_flips:
+            instrument = await self._rules.instrument(position.venue, position.symbol)
         async with changing(self._database, self._lease) as connection:
-            is_done = await self._decide(connection, position_id)
+            is_done = await self._decide(connection, position_id, instrument)
         self.after_commit()
         return is_done
 
@@ -203,7 +211,9 @@ class Closer:
             now_ns = self._clock.time_ns()
             await order_ends.keep(connection, position.position_id, found, fills, now_ns)
 
-    async def _decide(self, connection: Connection, position_id: bytes) -> bool:
+    async def _decide(
+        self, connection: Connection, position_id: bytes, instrument: Instrument
+    ) -> bool:
         """Approve the order that closes what is left. Returns whether nothing is left to do."""
         position = await positions.lock(connection, position_id)
         if position is None or not position.is_closing:
@@ -231,6 +241,8 @@ class Closer:
         left = position.tradable(abs(held))
         if not left or not rest:
             await position_ends.end(connection, position, held, self._clock.time_ns())
+            if position.close_flips:
+                await self._open_other_side(connection, position, instrument)
             return True
         wanted = await reductions.take_next(connection, position_id)
         if wanted is not None:
@@ -239,6 +251,15 @@ class Closer:
             return False
         await self._protect(connection, position, held, left)
         return True
+
+    async def _open_other_side(
+        self, connection: Connection, position: Position, instrument: Instrument
+    ) -> None:
+        """Open what a flip wants, in the transaction that ends the position."""
+        found = await event_log.stored(connection, [position.close_cause_id])
+        decision = found[position.close_cause_id]
+        given = await self._entries.open(connection, decision, instrument, position)
+        await event_log.append(connection, RISK, [given], self._clock.time_ns())
 
     async def _protect(
         self, connection: Connection, position: Position, held: Decimal, left: Decimal
@@ -294,6 +315,13 @@ class Closer:
         await event_log.append(connection, RISK, [event], now_ns)
 
 
+def _place_of_end(order: StrategyOrder) -> tuple[bool, int]:
+    """Exits are the last ones to be cancelled, and of these the stop, which has the lowest number:
+    as long as anything else waits for an answer, it protects what is held."""
+    number = order.request_id.partition(ATTEMPT_MARK)[0].rpartition("-")[2]
+    return order.role == OrderRole.EXIT, -int(number or 0)
+
+
 async def _rest(connection: Connection, position: Position, held: Decimal) -> Decimal:
     """The size that shall be left. It is computed once, from the position without its exits."""
     if position.close_rest:
@@ -309,6 +337,7 @@ async def _rest(connection: Connection, position: Position, held: Decimal) -> De
         position.close_lifecycle_id,
         position.close_cause_id,
         plain(rest),
+        flips=position.close_flips,
     )
     return rest
 

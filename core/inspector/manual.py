@@ -10,11 +10,11 @@ from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2
 from venuemesh.tradeflow.v1 import signed_pb2
 
-from core.inspector import modes, requested_orders, submissions
+from core.inspector import fences, modes, requested_orders, submissions
 from core.inspector.approvals import Approver
-from core.inspector.decisions import RiskRules
 from core.inspector.modes import SOURCE
 from core.inspector.requested_orders import FLATTEN, OrderFacts, VenueFacts
+from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import RISK, Submission, submitted_id, verdict_event
 from core.inspector.transactions import changing
 from core.inspector.verdicts import blocked
@@ -133,7 +133,8 @@ class ManualOrders:
         approved: list[signed_pb2.ApprovedOrder] = []
         if verdict.is_allowed:
             try:
-                approved = self._approve(request, asked.lifecycle_id, expires_ns)
+                number = 0 if verdict.is_reduction else await fences.next_number(connection)
+                approved = self._approve(request, asked.lifecycle_id, expires_ns, number)
             except ApprovalRejected as error:
                 verdict = blocked(verdict, "content", "", error.message)
         instance = f"{content.venue}/{content.account}"
@@ -152,7 +153,7 @@ class ManualOrders:
         return _Known(asked.lifecycle_id, given.event_id)
 
     def _approve(
-        self, request: Request, lifecycle_id: bytes, expires_ns: int
+        self, request: Request, lifecycle_id: bytes, expires_ns: int, entry_fence: int = 0
     ) -> list[signed_pb2.ApprovedOrder]:
         """Raises ApprovalRejected for a content that cannot be signed."""
         contents = requested_orders.contents(request)
@@ -163,6 +164,7 @@ class ManualOrders:
             expires_ns,
             request.operation,
             request.target_client_order_id,
+            entry_fence,
         )
 
     async def _answer(self, request: Request, known: _Known) -> Response:

@@ -4,10 +4,14 @@ from kit.base.telemetry import Meter
 
 
 class InspectorMetrics:
-    """Whether this process acts, and how long closing of positions waits."""
+    """Whether this process acts, and what of positions waits."""
 
     def __init__(self, meter: Meter) -> None:
         self.acting = meter.gauge("inspector_acting", "1 while this process acts, otherwise 0")
         self.closing_waits = meter.gauge(
             "inspector_closing_waits", "Positions whose closing waits for something"
+        )
+        self.unprotected = meter.gauge(
+            "inspector_positions_unprotected",
+            "Positions that have no exits and are not being closed",
         )

@@ -1,26 +1,31 @@
 """Sets modes, and has positions closed where the mode says so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from venuemesh.events.v1 import risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2
 
-from core.inspector import modes, positions
+from core.inspector import fences, modes, positions
+from core.inspector.fences import Fence, Fences
 from core.inspector.position_ends import WHOLE
 from core.inspector.submissions import RISK
 from core.inspector.transactions import changing
 from kit.base.clock import Clock
 from kit.base.database import Database
+from kit.base.errors import StoreUnavailable
 from kit.events import event_log
-from kit.events.leases import Lease
+from kit.events.leases import Lease, LeaseLost
 
 
 class ModeChanges:
     """Changes of modes, each with its event."""
 
-    def __init__(self, database: Database, lease: Lease, world: str, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, lease: Lease, fences: Fences, world: str, clock: Clock
+    ) -> None:
         self._database = database
         self._lease = lease
+        self._fences = fences
         self._world = world
         self._clock = clock
         self.after_commit: Callable[[], None] = lambda: None
@@ -28,7 +33,8 @@ class ModeChanges:
     async def set(
         self, request: inspector_pb2.SetModeRequest, caller: str
     ) -> inspector_pb2.ModeState:
-        """Set a mode that was checked. Raises LeaseLost and StoreUnavailable."""
+        """Set a mode that was checked, and have entries refused that were approved before. Raises
+        LeaseLost and StoreUnavailable."""
         state = inspector_pb2.ModeState(
             scope=request.scope,
             mode=request.mode,
@@ -36,16 +42,28 @@ class ModeChanges:
             caller=caller,
             changed_time_ns=self._clock.time_ns(),
         )
+        made: list[Fence] = []
         async with changing(self._database, self._lease) as connection:
+            if state.mode != risk_pb2.TRADING_MODE_ACTIVE:
+                made = await fences.make(connection, state.scope)
             event = await modes.change(connection, state, self._world)
             if state.mode == risk_pb2.TRADING_MODE_CLOSING_ALL:
                 for position in await positions.all_open(connection):
                     scopes = modes.scopes_of(position.venue, position.account, position.strategy)
-                    if state.scope in scopes and position.close_fraction != WHOLE:
+                    is_wanted = position.close_fraction == WHOLE and not position.close_flips
+                    if state.scope in scopes and not is_wanted:
                         # Of the chain that has opened it: its fills belong to the strategy.
                         await positions.want_close(
                             connection, position, WHOLE, position.position_id, event.event_id
                         )
             await event_log.append(connection, RISK, [event], state.changed_time_ns)
         self.after_commit()
+        state.unfenced_accounts.extend(await self._raised(made))
         return state
+
+    async def _raised(self, made: Sequence[Fence]) -> list[str]:
+        """The accounts where entries may still be taken. The mode is set, whatever fails here."""
+        try:
+            return await self._fences.raise_all(made)
+        except (LeaseLost, StoreUnavailable):
+            return sorted(fence.name for fence in made)

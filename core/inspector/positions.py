@@ -23,7 +23,7 @@ REJECTED = orders_pb2.ORDER_STATE_REJECTED
 _COLUMNS = (
     "position_id, strategy, venue, account, symbol, base_asset, size_step, size_min, stop_price,"
     " target_price, close_fraction, close_rest, close_lifecycle_id, close_cause_id, ended_time_ns,"
-    " told_size, told_count, rest"
+    " told_size, told_count, rest, close_flips"
 )
 _INSERT = (
     "INSERT INTO inspector_positions (position_id, strategy, venue, account, symbol, base_asset,"
@@ -41,7 +41,7 @@ _CLOSING = (
 )
 _CLOSE = (
     "UPDATE inspector_positions SET (close_fraction, close_rest, close_lifecycle_id,"
-    " close_cause_id) = (%s, %s, %s, %s) WHERE position_id = %s"
+    " close_cause_id, close_flips) = (%s, %s, %s, %s, %s) WHERE position_id = %s"
 )
 _END = (
     "UPDATE inspector_positions SET (ended_time_ns, rest, close_fraction, close_rest)"
@@ -158,6 +158,8 @@ class Position:
     told_count: int = 0
     rest: str = ""
     """What was left when it ended; "" if nothing was."""
+    close_flips: bool = False
+    """Whether the other side is opened once it is closed."""
 
     @property
     def is_closing(self) -> bool:
@@ -228,10 +230,12 @@ async def want_close(
     lifecycle_id: bytes,
     cause_id: bytes,
     rest: str = "",
+    *,
+    flips: bool = False,
 ) -> None:
     """Have a position closed, or a part of it. ``rest``: the size that shall be left, once it is
-    known."""
-    arguments = [fraction, rest, lifecycle_id, cause_id, position.position_id]
+    known. ``flips``: the decision that is the cause opens the other side then."""
+    arguments = [fraction, rest, lifecycle_id, cause_id, flips, position.position_id]
     await connection.execute(_CLOSE, arguments)
 
 
@@ -322,9 +326,7 @@ async def add_foreign_fill(
     mark = position.position_id.hex()
     key = [fill.venue, fill.account, f"{fill.client_order_id}/{mark}"]
     is_buy, filled = size > ZERO, abs(size)
-    await connection.execute(
-        _ADD_ORDER, [*key, "", position.position_id, OrderRole.CLOSE, is_buy]
-    )
+    await connection.execute(_ADD_ORDER, [*key, "", position.position_id, OrderRole.CLOSE, is_buy])
     fill_id = f"{fill.fill_id}/{mark}"
     # Its fee is no size: what closes a position on spot is a sale.
     values = [fill.venue, fill.account, fill.symbol, fill_id, key[2], filled, "", ZERO]

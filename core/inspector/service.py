@@ -5,13 +5,13 @@ from typing import Any
 import grpc
 from venuemesh.inspector.v1 import inspector_pb2, inspector_pb2_grpc
 
-from core.inspector import modes, positions, reductions
+from core.inspector import fences, modes, positions, reductions
 from core.inspector.acting import ActingProcess
 from core.inspector.closer import Closer
-from core.inspector.decisions import RiskRules
 from core.inspector.manual import Answer, ManualOrders
 from core.inspector.mode_changes import ModeChanges
 from core.inspector.positions import Position
+from core.inspector.risk_rules import RiskRules
 from kit.accounting.amounts import plain
 from kit.base.access.call_guard import current_caller
 from kit.base.clock import NANOSECONDS_PER_SECOND
@@ -65,6 +65,8 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
                 )
                 response.positions.append(found)
             since_ns = self._rules.clock.time_ns() - RESTS_SECONDS * NANOSECONDS_PER_SECOND
+            open_fences = await fences.unconfirmed(connection)
+            response.unfenced_accounts.extend(sorted({one.name for one in open_fences}))
             rests = await positions.rests(connection, since_ns, RESTS_MAX)
             response.rests.extend(_strategy_position(one, one.rest) for one in rests)
         return response

@@ -63,6 +63,9 @@ class VenueOrders(Protocol):
     async def cancel(self, approved: signed_pb2.ApprovedOrder) -> orders_pb2.Order:
         """Cancel the target of an approval."""
 
+    async def fence(self, approved: signed_pb2.ApprovedOrder) -> None:
+        """Have approvals of entries refused that were given before this one."""
+
     async def find(self, venue: str, account: str, client_id: str) -> orders_pb2.Order | None:
         """An order, or None if the process of the venue knows no such order."""
 
@@ -115,6 +118,14 @@ class VenueProcesses:
         )
         async with self._calling(request.venue) as stub:
             return (await stub.CancelOrder(request, timeout=CALL_SECONDS_MAX)).order
+
+    async def fence(self, approved: signed_pb2.ApprovedOrder) -> None:
+        content = approved.content
+        request = trade_flow_pb2.FenceEntriesRequest(
+            venue=content.venue, account=content.account, approved=approved
+        )
+        async with self._calling(request.venue) as stub:
+            await stub.FenceEntries(request, timeout=ANSWER_SECONDS_MAX)
 
     async def find(self, venue: str, account: str, client_id: str) -> orders_pb2.Order | None:
         request = trade_flow_pb2.GetOrderRequest(

@@ -194,7 +194,7 @@ class InvalidOrder(VenuemeshError):
 class ApprovalRejected(VenuemeshError):
     """Metadata: why (missing, malformed, signature, unknown_key, revoked, key_expired, account,
     mesh, world, operation, target, expired, future, validity, stale_epoch, unregistered_epoch,
-    reduce_only)."""
+    fenced, reduce_only)."""
 
     code = grpc.StatusCode.PERMISSION_DENIED
     reason = "APPROVAL_REFUSED"

@@ -198,6 +198,13 @@ class Account:
         self.dead_man.heartbeat(authority)
         verifier.last_heartbeat = max(verifier.last_heartbeat, newest)
 
+    async def fence_entries(self, approved: signed_pb2.ApprovedOrder) -> None:
+        """Refuse approvals of entries that were given before this one, once that is on disk. Raises
+        ApprovalRejected, StoreUnavailable."""
+        self.verifier.fence(self.verify(approved, signed_pb2.OPERATION_FENCE))
+        self._known_authority = self._authority()
+        await self.journal.commit(self._known_authority)
+
     def check_loaded(self, *, or_refused: bool = False) -> None:
         """Raises AccountNotReady before the journal is read; with ``or_refused`` not if it cannot
         be read."""
@@ -342,7 +349,8 @@ class Account:
         return held | {order.symbol for order in self.state.index.open.values()}
 
     def _authority(self) -> FencingRecord:
-        return replace(self.dead_man.last, fencing_epoch=self.verifier.fencing_epoch)
+        epoch, fence = self.verifier.fencing_epoch, self.verifier.entry_fence
+        return replace(self.dead_man.last, fencing_epoch=epoch, entry_fence=fence)
 
     def _records(self) -> Iterator[Record]:
         yield ExecutionEpochRecord(self._last_epoch)
@@ -358,11 +366,8 @@ class Account:
             case ExecutionEpochRecord():
                 self._last_epoch = max(self._last_epoch, record.epoch)
             case FencingRecord():
-                epoch = max(self.verifier.fencing_epoch, record.fencing_epoch)
-                self.verifier.fencing_epoch = epoch
+                self.verifier.replay(record)
                 self.dead_man.replay(record)
-                newest = (record.fencing_epoch, record.heartbeat_time_ns)
-                self.verifier.last_heartbeat = max(self.verifier.last_heartbeat, newest)
             case FillCoverageRecord():
                 self.state.fill_coverage.replay(record)
             case RequestAnswered():

@@ -235,6 +235,14 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         await account.heartbeat(request)
         return accounts_pb2.HeartbeatResponse(account=account.message())
 
+    async def FenceEntries(
+        self, request: trade_flow_pb2.FenceEntriesRequest, context: Context
+    ) -> trade_flow_pb2.FenceEntriesResponse:
+        _check_process()
+        account = self._loaded(request.venue, request.account)
+        await account.fence_entries(request.approved)
+        return trade_flow_pb2.FenceEntriesResponse(account=account.message())
+
     def _check_venue(self, venue: str) -> None:
         if venue != self._venue:
             raise UnknownVenue(f"this process trades at {self._venue}", venue=venue)

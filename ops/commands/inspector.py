@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from venuemesh.events.v1 import risk_pb2
@@ -53,8 +54,9 @@ async def _show_state(stub: "Stub", chosen: argparse.Namespace) -> int:
         print_json(state)
         return 0
     console().print(tables.modes(state.modes))
-    if state.positions:
-        console().print(tables.positions(state.positions))
+    if state.positions or state.rests:
+        console().print(tables.positions([*state.positions, *state.rests]))
+    _warn(state.unfenced_accounts)
     return 0
 
 
@@ -67,4 +69,11 @@ async def _set_mode(stub: "Stub", chosen: argparse.Namespace) -> int:
         print_json(answer)
     else:
         console().print(tables.modes([answer.mode]))
+        _warn(answer.mode.unfenced_accounts)
     return 0
+
+
+def _warn(accounts: Sequence[str]) -> None:
+    text = tables.unfenced(accounts)
+    if text:
+        console().print(text)

@@ -1,6 +1,6 @@
 """Modes and positions of strategies as tables for a terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 from venuemesh.events.v1 import risk_pb2
@@ -32,9 +32,29 @@ def positions(found: Iterable[inspector_pb2.StrategyPosition]) -> Table:
             f"{one.venue}/{one.account}",
             one.symbol,
             one.size,
-            "closing" if one.is_closing else "",
-            one.problem,
+            _state(one),
+            _waits_for(one),
         )
         for one in found
     )
     return table(("strategy", "account", "symbol", "size", "state", "waits for"), rows)
+
+
+def unfenced(accounts: Sequence[str]) -> str:
+    """What a person has to know of accounts without a fence; "" if there are none."""
+    if not accounts:
+        return ""
+    named = ", ".join(accounts)
+    return f"entries that were approved before may still be taken: {named}; it is tried again"
+
+
+def _state(position: inspector_pb2.StrategyPosition) -> str:
+    if position.ended_time_ns:
+        return "ended; too small to trade"
+    return "closing" if position.is_closing else ""
+
+
+def _waits_for(position: inspector_pb2.StrategyPosition) -> str:
+    count = position.waiting_reductions
+    waiting = f"{count} more to reduce it" if count else ""
+    return "; ".join(filter(None, (position.problem, waiting)))

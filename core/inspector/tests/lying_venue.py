@@ -33,6 +33,8 @@ class LyingVenue:
         self.faults: list[str] = []
         """What happens to the next calls that change something: "lost", "unanswered", "late", or
         the reason of a refusal; "": nothing."""
+        self.always: dict[str, str] = {}
+        """What happens to all calls of a name, once ``faults`` is empty."""
         self.late: list[tuple[signed_pb2.ApprovedOrder, ...]] = []
         """Calls that arrive after their caller has given up."""
         self.fill_part = Decimal(1)
@@ -44,6 +46,7 @@ class LyingVenue:
         self.best = Decimal(60_000)
         """The best price, on both sides; None: no good book is there."""
         self.free: dict[str, Decimal] = {}
+        self.entry_fence = 0
 
     async def place(self, approved):
         return await self._call("place", lambda: self._place(tuple(approved)), tuple(approved))
@@ -53,6 +56,9 @@ class LyingVenue:
 
     async def cancel(self, approved):
         return await self._call("cancel", lambda: self._cancel(approved))
+
+    async def fence(self, approved):
+        return await self._call("fence", lambda: self._fence(approved))
 
     async def instrument(self, venue, symbol):
         return self.instruments.get((venue, symbol))
@@ -101,7 +107,7 @@ class LyingVenue:
 
     async def _call(self, name, act, late=None):
         await self._point(name)
-        fault = self.faults.pop(0) if self.faults else ""
+        fault = self.faults.pop(0) if self.faults else self.always.get(name, "")
         if fault == "lost":
             raise NoAnswer("lost")
         if fault == "late":
@@ -122,6 +128,10 @@ class LyingVenue:
         if self.points is not None:
             await self.points.reach(name)
 
+    def _fence(self, approved):
+        assert approved.operation == signed_pb2.OPERATION_FENCE
+        self.entry_fence = max(self.entry_fence, approved.entry_fence)
+
     def _place(self, approved):
         known = [self.orders.get(order_id(one)) for one in approved]
         if all(known):
@@ -129,6 +139,8 @@ class LyingVenue:
         assert not any(known), "a group is placed whole"
         if any(one.expires_time_ns <= self.clock.time_ns() for one in approved):
             raise CallRefused("APPROVAL_REFUSED", "expired")
+        if any(0 < one.entry_fence < self.entry_fence for one in approved):
+            raise CallRefused("APPROVAL_REFUSED", "fenced")
         return [_copy(self._make(one)) for one in approved]
 
     def _make(self, approved):

@@ -14,14 +14,18 @@ from core.inspector import positions
 from core.inspector.acting import ActingProcess
 from core.inspector.approvals import Approver
 from core.inspector.closer import Closer
-from core.inspector.decisions import DecisionHandler, RiskRules
+from core.inspector.decisions import DecisionHandler
+from core.inspector.entries import Entries
 from core.inspector.events import STREAMS, EventHandler
+from core.inspector.fences import Fences
 from core.inspector.manual import ManualOrders
 from core.inspector.mode_changes import ModeChanges
 from core.inspector.order_ends import OrderEnds
 from core.inspector.policy import OPEN_POLICY
+from core.inspector.risk_rules import RiskRules
 from core.inspector.sender import Sender
 from core.inspector.tests.lying_venue import LyingVenue
+from core.inspector.unprotected import UnprotectedPositions
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
@@ -64,8 +68,10 @@ class FastClock:
         return self.now_ns
 
     async def sleep(self, seconds):
+        ends_ns = self.now_ns + int(seconds * NANOSECONDS_PER_SECOND)
         await asyncio.sleep(seconds / FASTER)
-        self.now_ns += int(seconds * NANOSECONDS_PER_SECOND)
+        # Others have slept meanwhile, in the same time.
+        self.now_ns = max(self.now_ns, ends_ns)
 
 
 class NoReader:
@@ -121,10 +127,12 @@ class Process:
         approval_ns = 20 * NANOSECONDS_PER_SECOND
         rules = RiskRules(policy, world, approval_ns, rig.venue.instrument, clock)
         self.sender = Sender(self.database, self.lease, rig.venue, self.reasons, clock)
-        self.closer = Closer(self.database, rules, approver, rig.venue, self.reasons)
+        entries = Entries(rules, approver)
+        self.closer = Closer(self.database, rules, approver, rig.venue, self.reasons, entries)
         self.manual = ManualOrders(self.database, rules, approver, rig.venue, 20)
-        self.changes = ModeChanges(self.database, self.lease, world, clock)
-        decisions = DecisionHandler(rules, approver, self.sender.approved)
+        fences = Fences(self.database, approver, rig.venue, self.reasons, clock)
+        self.changes = ModeChanges(self.database, self.lease, fences, world, clock)
+        decisions = DecisionHandler(rules, entries)
         handler = EventHandler(self.lease, decisions, clock)
 
         def wake():
@@ -136,6 +144,7 @@ class Process:
             wake()
 
         self.sender.when_decided = decided
+        entries.when_approved = self.sender.approved
         self.closer.when_approved = self.manual.when_approved = self.sender.approved
         self.closer.after_commit = self.manual.after_commit = wake
         self.changes.after_commit = wake
@@ -145,7 +154,10 @@ class Process:
         reader = rig.reader_of(self.database, self.reasons)
         consumer = EventConsumer(consumption, self.database, reader, self.reasons, clock)
         ends = OrderEnds(self.database, self.lease, rig.venue, self.reasons, clock)
-        tasks = (consumer.run, self.sender.run, self.closer.run, ends.run)
+        self.unprotected = UnprotectedPositions(self.database, self.lease, self.reasons, clock)
+        self.unprotected.after_commit = wake
+        tasks = (consumer.run, self.sender.run, self.closer.run)
+        tasks += (ends.run, fences.run, self.unprotected.run)
         self.acting = ActingProcess(self.lease, self.sender.forget, tasks, self.reasons, clock)
 
     def start(self):
@@ -261,7 +273,7 @@ def decision(number, action=signals_pb2.POSITION_ACTION_OPEN, **fields):
         "target_price": "62000",
         "expires_time_ns": START_NS + 86_400 * NANOSECONDS_PER_SECOND,
     } | fields
-    if action != signals_pb2.POSITION_ACTION_OPEN:
+    if action in (signals_pb2.POSITION_ACTION_CLOSE, signals_pb2.POSITION_ACTION_REDUCE):
         intent |= {"size": "", "stop_price": "", "target_price": ""}
     lifecycle = event_id("detector", "ema_cross", [str(number).encode()])
     event = event_pb2.Event(

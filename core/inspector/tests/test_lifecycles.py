@@ -191,7 +191,7 @@ async def test_close_is_not_doubled_by_another_one(rig):
     await rig.start()
     await rig.put(DECISIONS, decision(1))
     await rig.until_outcomes(1)
-    await rig.put(DECISIONS, close(2), close(3), decision(4, FLIP))
+    await rig.put(DECISIONS, close(2), close(3), close(4))
     await rig.until_flat()
     assert len(rig.venue.made) == 4
     assert 0 <= rig.venue.held() < DUST

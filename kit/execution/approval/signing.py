@@ -55,9 +55,9 @@ def statement(approved: signed_pb2.ApprovedOrder) -> bytes:
     """Return the text that is signed: VERSION, then one line ``name=value`` for each field in the
     order of the contract, in UTF-8, each line ended by a line feed. Amounts have no trailing zeros,
     enums are their names without the prefix, booleans are true or false. ``self_trade_prevention``
-    has a line only if it is set. Raises ApprovalRejected for an amount that is none, a line feed in
-    a field, an unknown enum value, a field that the contract does not have, and an approval of more
-    than APPROVED_BYTES_MAX."""
+    and ``entry_fence`` have a line only if they are set. Raises ApprovalRejected for an amount that
+    is none, a line feed in a field, an unknown enum value, a field that the contract does not have,
+    and an approval of more than APPROVED_BYTES_MAX."""
     _check_message(approved)
     values: dict[str, object] = {
         "mesh": approved.mesh,
@@ -70,6 +70,9 @@ def statement(approved: signed_pb2.ApprovedOrder) -> bytes:
         "fencing_epoch": approved.fencing_epoch,
         "key_id": approved.key_id,
     }
+    # It is newer than the version, so texts without it are as they were.
+    if approved.entry_fence:
+        values["entry_fence"] = approved.entry_fence
     return _text(VERSION, values)
 
 
@@ -143,6 +146,7 @@ class ApprovalSigner:
         expires_time_ns: int,
         operation: signed_pb2.Operation.ValueType = signed_pb2.OPERATION_PLACE,
         target_client_order_id: str = "",
+        entry_fence: int = 0,
     ) -> signed_pb2.ApprovedOrder:
         """Approve an operation until a time. Raises ApprovalRejected for a content that cannot be
         signed."""
@@ -156,6 +160,7 @@ class ApprovalSigner:
             target_client_order_id=target_client_order_id,
             mesh=self._scope.mesh,
             world=self._scope.world,
+            entry_fence=entry_fence,
         )
         approved.signature = self._private_key.sign(statement(approved))
         return approved

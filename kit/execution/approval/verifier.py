@@ -20,6 +20,7 @@ from kit.execution.approval.signing import (
     statement,
 )
 from kit.execution.contract import Operation
+from kit.execution.journal.records import FencingRecord
 
 HEARTBEAT_NS = 30 * NANOSECONDS_PER_SECOND
 """How far the time of a heartbeat may be before ours."""
@@ -27,8 +28,14 @@ HEARTBEAT_AHEAD_NS = 2 * NANOSECONDS_PER_SECOND
 """How far the time of a heartbeat may be after ours. The heartbeats that follow it count only once
 they are newer, so this is far less than the time after which the dead man's switch fires."""
 
-WITHOUT_TERMS = (signed_pb2.OPERATION_CANCEL_ALL, signed_pb2.OPERATION_FLATTEN)
+WITHOUT_TERMS = (
+    signed_pb2.OPERATION_CANCEL_ALL,
+    signed_pb2.OPERATION_FLATTEN,
+    signed_pb2.OPERATION_FENCE,
+)
 """Operations on all orders and positions of a symbol or of an account."""
+NOT_FOR_REDUCE = (signed_pb2.OPERATION_AMEND, signed_pb2.OPERATION_FENCE)
+"""Operations of keys of the role trade only."""
 
 FindKey = Callable[[str], ApproverKey | None]
 """Returns the key with an id, or None."""
@@ -137,6 +144,8 @@ class ApprovalVerifier:
         self._validity_max_ns = validity_max_ns
         self.fencing_epoch = 0
         """The highest epoch that was seen."""
+        self.entry_fence = (0, 0)
+        """Epoch and number: approvals of entries with less are void."""
         self.last_heartbeat = (0, 0)
         """Epoch and time of the newest heartbeat that was accepted. A new authority's first
         heartbeat is newer than every heartbeat of the old one, whatever their times are."""
@@ -161,11 +170,26 @@ class ApprovalVerifier:
             text = f"the approval is valid for {valid_s} s; allowed are {allowed_s} s"
             raise ApprovalRejected(text, why="validity")
         only_reduces = key.role == "reduce"
-        if only_reduces and approved.operation == signed_pb2.OPERATION_AMEND:
+        if only_reduces and approved.operation in NOT_FOR_REDUCE:
             text = f"the key {key.key_id} may only cancel orders and reduce positions"
             raise ApprovalRejected(text, why="reduce_only")
         self._check_epoch(key, approved.fencing_epoch)
+        self._check_fence(approved)
         return VerifiedOrder(approved, _SEAL, only_reduces=only_reduces)
+
+    def replay(self, record: FencingRecord) -> None:
+        """Apply a record of the journal."""
+        self.fencing_epoch = max(self.fencing_epoch, record.fencing_epoch)
+        self.entry_fence = max(self.entry_fence, record.entry_fence)
+        newest = (record.fencing_epoch, record.heartbeat_time_ns)
+        self.last_heartbeat = max(self.last_heartbeat, newest)
+
+    def fence(self, verified: VerifiedOrder) -> None:
+        """From now on approvals of entries are void that were given before this one. Raises
+        ApprovalRejected."""
+        require_verified(verified, signed_pb2.OPERATION_FENCE)
+        approved = verified.approved
+        self.entry_fence = max(self.entry_fence, (approved.fencing_epoch, approved.entry_fence))
 
     def verify_heartbeat(self, heartbeat: signed_pb2.HeartbeatRequest, now_ns: int) -> None:
         """Check a heartbeat. Raises ApprovalRejected with the reason."""
@@ -213,6 +237,14 @@ class ApprovalVerifier:
             text = f"fencing_epoch is {fencing_epoch}, which was replaced by {self.fencing_epoch}"
             raise ApprovalRejected(text, why="stale_epoch")
         self.fencing_epoch = fencing_epoch
+
+    def _check_fence(self, approved: signed_pb2.ApprovedOrder) -> None:
+        """An approval without a number is of no entry, or of a key that no mode stops."""
+        number = (approved.fencing_epoch, approved.entry_fence)
+        is_fence = approved.operation == signed_pb2.OPERATION_FENCE
+        if approved.entry_fence and not is_fence and number < self.entry_fence:
+            text = "the approval is void: a mode has changed since it was given; request a new one"
+            raise ApprovalRejected(text, why="fenced")
 
     def _key(self, key_id: str) -> ApproverKey:
         key = self._find_key(key_id)

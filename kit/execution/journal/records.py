@@ -164,6 +164,8 @@ class FencingRecord(msgspec.Struct, frozen=True, array_like=True, tag="y"):
     """The same, by the monotonic clock of ``boot_id``."""
     boot_id: str = ""
     """The start of the machine that counts this monotonic time; empty: not known."""
+    entry_fence: tuple[int, int] = (0, 0)
+    """Epoch and number: approvals of entries with less are void."""
 
 
 class ExecutionEpochRecord(msgspec.Struct, frozen=True, array_like=True, tag="e"):

@@ -226,6 +226,30 @@ async def test_replaced_authority_is_rejected_after_a_restart(tmp_path):
         assert (await served.place(epoch=7)).request_id == "r"
 
 
+async def test_entries_are_void_that_were_approved_before_a_fence_also_after_a_restart(tmp_path):
+    def approved(served, number, operation=signed_pb2.OPERATION_PLACE):
+        is_order = operation == signed_pb2.OPERATION_PLACE
+        content = limit_order() if is_order else orders_pb2.OrderContent(**WHERE)
+        ends_ns = served.clock.time_ns() + NANOSECONDS_PER_SECOND
+        return signer(1).approve(content, f"r{number}", ends_ns, operation, entry_fence=number)
+
+    async with serving(tmp_path) as served:
+        fence = trade_flow_pb2.FenceEntriesRequest(
+            approved=approved(served, 4, signed_pb2.OPERATION_FENCE), **WHERE
+        )
+        assert (await served.stub.FenceEntries(fence)).account.account == "main"
+        fence.approved.entry_fence = 5
+        assert (await refusal(served.stub.FenceEntries(fence)))[1]["why"] == "signature"
+        fence.approved.CopyFrom(approved(served, 5))
+        assert (await refusal(served.stub.FenceEntries(fence)))[1]["why"] == "operation"
+    async with serving(tmp_path) as served:
+        request = trade_flow_pb2.PlaceOrderRequest(approved=approved(served, 3))
+        reason, metadata = await refusal(served.stub.PlaceOrder(request))
+        assert (reason, metadata["why"]) == ("APPROVAL_REFUSED", "fenced")
+        request.approved.CopyFrom(approved(served, 4))
+        assert (await served.stub.PlaceOrder(request)).order.request_id == "r4"
+
+
 async def test_repeated_heartbeat_has_no_effect(tmp_path):
     async with serving(tmp_path) as served:
         first, second = served.heartbeat(1), served.heartbeat(1)

@@ -5,10 +5,10 @@ import asyncio
 import heapq
 import random
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
-from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import event_pb2, risk_pb2, signals_pb2
 
 from core.detector.tests.rig import MadeBars
@@ -23,7 +23,7 @@ from kit.execution.tests.simulated_process import START_NS, LoopClock
 from tests.simulation.chain import market as markets
 from tests.simulation.chain.flattening import FlattenedVenue
 from tests.simulation.chain.history import Promise
-from tests.simulation.chain.market import BUYS, CLOSES, NOTHING, SELLS, SPOT, Market
+from tests.simulation.chain.market import BUYS, CLOSES, NOTHING, SELLS, Market
 from tests.simulation.chain.processes import SIGNALS, Services
 from tests.simulation.chain.promises import PromiseChecks
 from tests.simulation.chain.record import Record
@@ -48,6 +48,7 @@ ACTIONS = (
     REDUCE,
     signals_pb2.POSITION_ACTION_FLIP,
 )
+BAR_WANTS = (BUYS, SELLS)
 SETTLED_S = 240
 """How long it may take until nothing is on its way, once nothing fails any more."""
 QUIET_S = 8
@@ -62,6 +63,15 @@ class ChainClock(LoopClock):
 
     def database_s(self):
         return self.time_ns() / NANOSECONDS_PER_SECOND
+
+
+@dataclass
+class Halt:
+    """A time in which a venue makes no entry: the inspector has said so."""
+
+    scope: str
+    begins_ns: int
+    ends_ns: int = 1 << 62
 
 
 class Chain:
@@ -89,6 +99,7 @@ class Chain:
         names += ["inspector-2"] * (self.chance.random() < 0.5)
         self.processes = dict.fromkeys(names)
         self._events, self._numbers, self._bar = [], count(), 0
+        self.halts = []
         self._wants_more, self._closes, self._tasks = True, False, []
         self.history.note("faults", f"{self._venue_faults}, bars {self.strategy.expiry_s}")
 
@@ -214,8 +225,14 @@ class Chain:
 
     async def _change(self, changes, scope, mode):
         self.history.note("mode", f"{scope} {risk_pb2.TradingMode.Name(mode)}")
+        if mode == ACTIVE:
+            for halt in self.halts:
+                if halt.scope == scope:
+                    halt.ends_ns = min(halt.ends_ns, self.clock.time_ns())
         with suppress(StoreUnavailable, LeaseLost):
-            await changes.set(rig.mode(mode, scope), "lena")
+            state = await changes.set(rig.mode(mode, scope), "lena")
+            if mode != ACTIVE and not state.unfenced_accounts:
+                self.halts.append(Halt(scope, self.clock.time_ns()))
 
     def _raise_signal(self):
         self._begin(self._store_signal(self.chance.choice(ACTIONS)))
@@ -246,7 +263,7 @@ class Chain:
             symbol="BTCUSDT",
             account="paper",
             action=action,
-            side=types_pb2.SIDE_BUY,
+            side=chance.choice(self.market.sides),
             conviction=0.8,
             expires_time_ns=now_ns + chance.choice((1, 5, 20)) * NANOSECONDS_PER_SECOND,
             bar=self.market.next_bar(max(self._bar - 1, 0), NOTHING),
@@ -271,7 +288,7 @@ class Chain:
         """A bar has ended, and the price moves."""
         wants = NOTHING
         if self._wants_more:
-            sides = (BUYS,) if self.market.instrument is SPOT else (BUYS, SELLS)
+            sides = BAR_WANTS[: len(self.market.sides)]
             wants = self.chance.choice((NOTHING, NOTHING, CLOSES, CLOSES, *sides * 3))
             self.market.move()
             self.venue.on_price()

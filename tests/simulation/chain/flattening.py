@@ -1,4 +1,4 @@
-"""A venue's process that a person has flatten the account, and the fills as the ledger divides them."""
+"""A venue that a person has flatten the account, and its fills as the ledger divides them."""
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -9,6 +9,7 @@ from core.ledger.closing_shares import divided
 from core.ledger.position_history import ChangeKey, ChangeKind, PositionChange
 from kit.accounting.amounts import floor_to, plain
 from kit.accounting.money import atoms_text, parse_atoms
+from kit.base.errors import ApprovalRejected
 from kit.events import event_log
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.request_ids import CLOSE_MARK
@@ -62,6 +63,12 @@ class FlattenedVenue(ChainVenue):
         key = client_order_id(content.venue, content.account, request_id)
         self._groups[key] = Group([key], size)
         self._work(self._add(content, request_id, key), size)
+
+    def _fence(self, approved):
+        try:
+            self._verifier.fence(self._verifier.verify(approved, self.clock.time_ns()))
+        except ApprovalRejected as error:
+            raise CallRefused(error.reason, error.message) from None
 
     def _place(self, approved):
         is_entry = approved[0].content.group.role == ENTRY

@@ -13,7 +13,7 @@ class Promise(Enum):
     ONE_OUTCOME = "what was approved is taken, refused or expired, and the venue agrees"
     IN_TIME = "no order is made after its intent has expired"
     REDUCED = "no reduction is refused, whatever the mode is"
-    HALTED = "no entry is approved in a mode that allows none"
+    HALTED = "no entry is approved or taken in a mode that allows none"
     FENCED = "only the process that has the lease approves orders"
     PROTECTED = "what is held and not being closed has a stop that works"
     AGREED = "a strategy knows what it has"

@@ -71,6 +71,8 @@ class Market:
         self._chance, self._clock = chance, clock
         self.instrument = chance.choice((SPOT, PERPETUAL))
         self.key = KEY
+        is_spot = self.instrument is SPOT
+        self.sides = (types_pb2.SIDE_BUY,) if is_spot else (types_pb2.SIDE_BUY, types_pb2.SIDE_SELL)
         self.price = START
         self.bad = chance.choice((0, 0.1, 0.3))
         """Share of questions for prices that have no good answer."""

@@ -4,18 +4,19 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 from venuemesh.events.v1 import decisions_pb2, risk_pb2, signals_pb2
-from venuemesh.tradeflow.v1 import orders_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from core.advisor.decider import decision_event
 from core.advisor.facts import Facts
 from core.inspector import modes, positions, submissions
 from core.inspector.approvals import Approver, entry_contents
-from core.inspector.decisions import MINUTE_NS, _entry
+from core.inspector.entries import proposed_entry
 from core.inspector.modes import SOURCE
 from core.inspector.policy import OPEN_POLICY
+from core.inspector.risk_rules import MINUTE_NS
 from core.inspector.submissions import RISK, TAKEN, verdict_event
 from core.inspector.tests.rig import KEY
-from core.inspector.verdicts import RiskState, verdict_on_entry
+from core.inspector.verdicts import RiskState, blocked, verdict_on_entry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.events.event_ids import event_id
 from kit.events.event_log import encoded
@@ -104,6 +105,8 @@ class PromiseChecks:
             if event.HasField("mode_changed"):
                 known_modes[event.mode_changed.scope] = event.mode_changed.after
             decision = wanted.pop(event.event_id, None)
+            if decision is None and _opens_other_side(event):
+                decision = intents.get(event.cause_ids[0])
             if decision is not None:
                 self._check_verdict(event, decision, known_modes, entries_ns)
         for decision in wanted.values():
@@ -124,11 +127,16 @@ class PromiseChecks:
         recent = sum(one > now_ns - MINUTE_NS for one in entries_ns)
         open_positions = int(checks["open_positions_max"].observed)
         state = RiskState(now_ns, found, self._chain.market.instrument, open_positions, recent)
-        verdict = verdict_on_entry(OPEN_POLICY, state, _entry(intent))
+        verdict = verdict_on_entry(OPEN_POLICY, state, proposed_entry(intent))
+        if "flip_side" in checks:
+            verdict = blocked(verdict, "flip_side", "", "")
+            verdict.checks[-1].CopyFrom(checks["flip_side"])
         again = verdict_event(decision, intent.strategy, verdict, OPEN_POLICY.version)
         if verdict.is_allowed:
             entries_ns.append(now_ns)
             again.verdict_given.orders.extend(_approved(decision, given, now_ns))
+        # That of the other side of a flip is another one than that of its closing.
+        again.event_id = event.event_id
         if encoded(again) != self._bodies[event.event_id]:
             self._broke(Promise.REPLAYED, f"the verdict {event}, and again {again}")
 
@@ -145,8 +153,12 @@ class PromiseChecks:
             if lifecycle_id in seen:
                 self._broke(Promise.ONE_ENTRY, f"{order.request_id} is the second one")
             seen.add(lifecycle_id)
-            if self._venue.made_ns[order.request_id] >= expires_ns.get(lifecycle_id, 0):
+            made_ns = self._venue.made_ns[order.request_id]
+            if made_ns >= expires_ns.get(lifecycle_id, 0):
                 self._broke(Promise.IN_TIME, f"{order.request_id}")
+            for halt in self._chain.halts:
+                if halt.begins_ns < made_ns < halt.ends_ns:
+                    self._broke(Promise.HALTED, f"{order.request_id} is taken in {halt}")
 
     def _check_outcomes(self):
         outcomes = {one.event_id: one for one in self._risk if one.HasField("orders_submitted")}
@@ -209,6 +221,12 @@ class PromiseChecks:
                     self._broke(Promise.PUBLISHED, f"{stream_name(stream)}: {cursor} differs")
 
 
+def _opens_other_side(event):
+    """Whether it is the verdict on the entry of a flip that has closed first."""
+    names = {check.name for check in event.verdict_given.checks}
+    return "open_positions_max" in names and not event.verdict_given.is_reduction
+
+
 def _is_issued(event):
     return event.decision_made.outcome == ISSUED
 
@@ -217,8 +235,10 @@ def _approved(decision, given, now_ns):
     """The orders of an entry, approved again."""
     intent = decision.decision_made.intent
     contents = entry_contents(intent, decision.lifecycle_id)
-    ids = [lifecycle_request_id(decision.lifecycle_id, n + 1) for n in range(len(contents))]
-    epoch = given.orders[0].fencing_epoch if given.orders else 0
+    first = given.orders[0] if given.orders else signed_pb2.ApprovedOrder()
+    number = int(first.request_id.rpartition("-")[2] or 1)
+    ids = [lifecycle_request_id(decision.lifecycle_id, number + n) for n in range(len(contents))]
+    epoch, fence = first.fencing_epoch, first.entry_fence
     approver = Approver("inspector", KEY, SCOPE, SimpleNamespace(epoch=epoch))
     expires_ns = min(intent.expires_time_ns, now_ns + APPROVAL_NS)
-    return approver.approve(contents, ids, expires_ns)
+    return approver.approve(contents, ids, expires_ns, entry_fence=fence)

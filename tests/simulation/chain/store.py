@@ -37,6 +37,7 @@ TABLES = (
     "inspector_fills",
     "inspector_requests",
     "inspector_reductions",
+    "inspector_fences",
 )
 
 

@@ -1,0 +1,139 @@
+"""Opens positions: the verdict on an entry, and its approved orders."""
+
+from collections.abc import Callable
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import decisions_pb2, event_pb2
+
+from core.inspector import fences, modes, positions, submissions
+from core.inspector.approvals import Approver, entry_contents
+from core.inspector.positions import OrderRole, Position
+from core.inspector.risk_rules import RiskRules
+from core.inspector.submissions import Submission, verdict_event
+from core.inspector.verdicts import CheckedVerdict, ProposedEntry, blocked, verdict_on_entry
+from kit.accounting.instruments import spot_base
+from kit.base.database import Connection
+from kit.base.errors import ApprovalRejected
+from kit.events.event_ids import EVENT_ID_BYTES
+from kit.execution.request_ids import lifecycle_prefix, lifecycle_request_id
+
+Instrument = types_pb2.Instrument | None
+
+
+class Entries:
+    """Opens what decisions want to open."""
+
+    def __init__(self, rules: RiskRules, approver: Approver) -> None:
+        self._rules = rules
+        self._approver = approver
+        self.when_approved: Callable[[bytes], None] = lambda submission_id: None
+        """Called with the id of each submission that is about to be committed."""
+
+    async def open(
+        self,
+        connection: Connection,
+        event: event_pb2.Event,
+        instrument: Instrument,
+        flipped: Position | None = None,
+    ) -> event_pb2.Event:
+        """Give the verdict on a decision, and approve its orders if it allows them. ``flipped``:
+        the position of the other side that was closed first. Returns the event of the verdict."""
+        intent = event.decision_made.intent
+        number = await positions.next_number(connection, lifecycle_prefix(event.lifecycle_id))
+        verdict, now_ns = await self._verdict(connection, event, instrument, flipped)
+        if verdict.is_allowed and instrument is not None:
+            contents = entry_contents(intent, event.lifecycle_id)
+            ids = [
+                lifecycle_request_id(event.lifecycle_id, number + place)
+                for place in range(len(contents))
+            ]
+            expires_ns = min(intent.expires_time_ns, now_ns + self._rules.approval_ns)
+            fence = await fences.next_number(connection)
+            try:
+                approved = self._approver.approve(contents, ids, expires_ns, entry_fence=fence)
+            except ApprovalRejected as error:
+                verdict = blocked(verdict, "content", "", error.message)
+        version = self._rules.policy.version
+        if flipped is None:
+            made = verdict_event(event, intent.strategy, verdict, version)
+        else:
+            # The first verdict on the decision is the one on closing.
+            made = verdict_event(
+                event, intent.strategy, verdict, version, number, flipped.position_id
+            )
+        if not verdict.is_allowed or instrument is None:
+            return made
+        opened = _position(event, instrument)
+        await positions.insert(connection, opened)
+        roles = [OrderRole.ENTRY, *[OrderRole.EXIT] * (len(approved) - 1)]
+        await positions.add_orders(connection, opened.position_id, approved, roles)
+        submission = Submission(
+            made.event_id, event.lifecycle_id, opened.position_id, approved, True, expires_ns
+        )
+        await submissions.insert(connection, submission, now_ns)
+        self.when_approved(submission.submission_id)
+        made.verdict_given.orders.extend(approved)
+        return made
+
+    async def _verdict(
+        self,
+        connection: Connection,
+        event: event_pb2.Event,
+        instrument: Instrument,
+        flipped: Position | None,
+    ) -> tuple[CheckedVerdict, int]:
+        """The verdict, and when it was given."""
+        intent = event.decision_made.intent
+        scopes = modes.scopes_of(intent.venue, intent.account, intent.strategy)
+        # A lifecycle opens one position: its id is in the request ids of the orders.
+        begun = await positions.lock(connection, event.lifecycle_id)
+        held = await positions.find_open(
+            connection, intent.strategy, intent.venue, intent.account, intent.symbol
+        )
+        has_position = held is not None or begun is not None
+        state = await self._rules.state(connection, scopes, instrument, int(has_position))
+        verdict = verdict_on_entry(self._rules.policy, state, proposed_entry(intent))
+        if verdict.is_allowed and len(event.lifecycle_id) != EVENT_ID_BYTES:
+            name = event.lifecycle_id.hex()
+            verdict = blocked(verdict, "lifecycle_id", name, "not 16 bytes")
+        if flipped is not None and await _was_on_side(connection, flipped, intent):
+            text = "the position was on this side: it is closed, and not opened again"
+            verdict = blocked(verdict, "flip_side", types_pb2.Side.Name(intent.side), text)
+        return verdict, state.now_ns
+
+
+def proposed_entry(intent: decisions_pb2.ExecutionIntent) -> ProposedEntry:
+    """The order of an intent, as it is compared with limits."""
+    return ProposedEntry(
+        intent.venue,
+        intent.account,
+        intent.symbol,
+        intent.size,
+        intent.price or intent.reference_price,
+        intent.stop_price,
+        intent.expires_time_ns,
+    )
+
+
+async def _was_on_side(
+    connection: Connection, position: Position, intent: decisions_pb2.ExecutionIntent
+) -> bool:
+    is_buy = intent.side == types_pb2.SIDE_BUY
+    orders = await positions.orders_of(connection, position)
+    return any(one.role == OrderRole.ENTRY and one.is_buy == is_buy for one in orders)
+
+
+def _position(event: event_pb2.Event, instrument: types_pb2.Instrument) -> Position:
+    intent = event.decision_made.intent
+    return Position(
+        event.lifecycle_id,
+        intent.strategy,
+        intent.venue,
+        intent.account,
+        intent.symbol,
+        spot_base(instrument),
+        instrument.size_step,
+        instrument.size_min,
+        intent.stop_price,
+        intent.target_price,
+    )

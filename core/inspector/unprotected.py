@@ -1,0 +1,89 @@
+"""Finds positions that have no exits any more and are not being closed.
+
+Exits end without closing a position when their venue rejects them for good, when somebody cancels
+them, or when a person flattens and does not get to the end. Such a position gets new exits at the
+same prices, once; if these end too, it is closed.
+"""
+
+from collections.abc import Callable
+
+from core.inspector import positions, submissions
+from core.inspector.position_ends import WHOLE
+from core.inspector.positions import Position
+from core.inspector.transactions import changing
+from kit.base import telemetry
+from kit.base.clock import Clock
+from kit.base.database import POSTGRESQL, Connection, Database
+from kit.base.degradation import DegradedReasons
+from kit.base.errors import StoreUnavailable
+from kit.events.leases import Lease
+
+LOOK_SECONDS = 5.0
+"""A position is found at one look, and gets its exits at the next: an exit that fills is followed
+by news of it, and a person's closing order by its fills."""
+NOTHING = "0"
+"""The part of a position that is closed to give it new exits."""
+
+_log = telemetry.logger("inspector.unprotected")
+
+
+class UnprotectedPositions:
+    """Protects positions, or closes them, while its process has the lease."""
+
+    def __init__(
+        self, database: Database, lease: Lease, degraded_reasons: DegradedReasons, clock: Clock
+    ) -> None:
+        self._database = database
+        self._lease = lease
+        self._degraded_reasons = degraded_reasons
+        self._clock = clock
+        self.found: set[bytes] = set()
+        """Ids of the positions without exits."""
+        self._protected_again: set[bytes] = set()
+        self.after_commit: Callable[[], None] = lambda: None
+
+    async def run(self) -> None:
+        """Look until cancelled. Raises LeaseLost."""
+        self.found.clear()
+        while True:
+            await self._clock.sleep(LOOK_SECONDS)
+            try:
+                await self.look()
+            except StoreUnavailable as error:
+                self._degraded_reasons.report(POSTGRESQL, error.message)
+
+    async def look(self) -> None:
+        """Act on what is without exits as it was before. Raises LeaseLost, StoreUnavailable."""
+        async with self._database.transaction() as connection:
+            found = {
+                one.position_id
+                for one in await positions.all_open(connection)
+                if await _is_unprotected(connection, one)
+            }
+        lasting, self.found = found & self.found, found
+        for position_id in sorted(lasting):
+            async with changing(self._database, self._lease) as connection:
+                position = await positions.lock(connection, position_id)
+                if position is not None and await _is_unprotected(connection, position):
+                    await self._act(connection, position)
+            self.after_commit()
+
+    async def _act(self, connection: Connection, position: Position) -> None:
+        position_id = position.position_id
+        fraction = WHOLE if position_id in self._protected_again else NOTHING
+        self._protected_again.add(position_id)
+        text = "closed" if fraction == WHOLE else "given new exits"
+        extra = {"position": position_id.hex(), "strategy": position.strategy, "detail": text}
+        _log.error("position without exits", extra=extra)
+        await positions.want_close(connection, position, fraction, position_id, position_id)
+
+
+async def _is_unprotected(connection: Connection, position: Position) -> bool:
+    if position.is_closing or position.ended_time_ns:
+        return False
+    orders = await positions.orders_of(connection, position)
+    if not all(order.is_complete for order in orders):
+        return False
+    if not position.tradable(abs(positions.held(orders))):
+        return False
+    return not await submissions.has_pending(connection, position.position_id)
