@@ -65,17 +65,17 @@ async def next_number(connection: Connection) -> int:
 async def make(connection: Connection, scope: str) -> list[Fence]:
     """Fence the accounts whose entries within a scope are approved and not known to be taken, in
     the transaction that sets the mode."""
-    lapse_ns: dict[tuple[str, str], int] = {}
+    expires_ns: dict[tuple[str, str], int] = {}
     for submission in await submissions.pending(connection):
         position = await positions.lock(connection, submission.position_id)
         strategy = position.strategy if position is not None else ""
         scopes = modes.scopes_of(submission.venue, submission.account, strategy)
         if submission.is_entry and scope in scopes:
-            account = (submission.venue, submission.account)
-            lapse_ns[account] = max(lapse_ns.get(account, 0), submission.expires_time_ns)
+            key = (submission.venue, submission.account)
+            expires_ns[key] = max(expires_ns.get(key, 0), submission.expires_time_ns)
     made = []
-    for (venue, account), expires_ns in sorted(lapse_ns.items()):
-        ends_ns = expires_ns + LAPSE_MARGIN_NS
+    for (venue, account), newest_ns in sorted(expires_ns.items()):
+        ends_ns = newest_ns + LAPSE_MARGIN_NS
         row = await (await connection.execute(_INSERT, [venue, account, ends_ns])).fetchone()
         assert row is not None
         made.append(Fence(row[0], venue, account, ends_ns))

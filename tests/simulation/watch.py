@@ -8,8 +8,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.orders import order_states
-from kit.execution.orders.order import CLOSE_MARK
-from kit.execution.request_ids import ATTEMPT_MARK
+from kit.execution.request_ids import ATTEMPT_MARK, CLOSE_MARK
 from tests.simulation.history import Promise
 
 EXIT_ROLES = (orders_pb2.GROUP_ROLE_EXIT, orders_pb2.GROUP_ROLE_ALTERNATIVE)
