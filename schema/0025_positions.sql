@@ -1,7 +1,7 @@
 -- What the inspector tells of positions. The detector keeps what it says, and no sums of its own.
 ALTER TABLE inspector_positions
-    ADD COLUMN told_size text NOT NULL DEFAULT '',      -- in the newest event PositionChanged
-    ADD COLUMN told_count bigint NOT NULL DEFAULT 0,
+    ADD COLUMN published_size text NOT NULL DEFAULT '',      -- in the newest event PositionChanged
+    ADD COLUMN published_count bigint NOT NULL DEFAULT 0,
     ADD COLUMN rest text NOT NULL DEFAULT '',           -- '': nothing was left when it ended
     -- Whether the decision close_cause_id opens the other side once it is closed.
     ADD COLUMN close_flips boolean NOT NULL DEFAULT false;
@@ -36,7 +36,7 @@ CREATE TABLE inspector_fences (
     venue text NOT NULL,
     account text NOT NULL,
     lapse_time_ns bigint NOT NULL,      -- when all of these approvals have expired
-    is_over boolean NOT NULL DEFAULT false  -- the venue's process refuses them, or they have expired
+    is_over boolean NOT NULL DEFAULT false  -- the venue's process refuses them, or they expired
 );
 
 CREATE INDEX inspector_unconfirmed_fences ON inspector_fences (number) WHERE NOT is_over;

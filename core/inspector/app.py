@@ -54,7 +54,6 @@ def main() -> int:
 async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSettings) -> None:
     """Run the inspector in this event loop."""
     policy = policies.load(settings.policy_file, mesh.world)
-    key = inspector_key(Path(mesh.data_dir))
     runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
     degraded_reasons = DegradedReasons(runtime.meter)
@@ -64,7 +63,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     relay = EventRelay(database, redis, (RISK,), entries_max, degraded_reasons, clock)
     holder = f"{SERVICE}@{mesh.advertise_host or mesh.host}:{settings.port}"
     lease = Lease(database, SERVICE, holder, settings.lease_seconds)
-    approver = Approver(settings.key_id, key, scope_of(mesh), lease)
+    approver = Approver(settings.key_id, inspector_key(Path(mesh.data_dir)), scope_of(mesh), lease)
     venues = VenueProcesses(runtime.channels(VENUE), clock)
     approval_ns = int(settings.approval_seconds * NANOSECONDS_PER_SECOND)
     rules = RiskRules(policy, mesh.world, approval_ns, venues.instrument, clock)
@@ -75,6 +74,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     manual = ManualOrders(database, rules, approver, venues, settings.answer_seconds_max)
     fences = Fences(database, approver, venues, degraded_reasons, clock)
     changes = ModeChanges(database, lease, fences, mesh.world, clock)
+    unprotected = UnprotectedPositions(database, lease, degraded_reasons, clock)
 
     def wake() -> None:
         sender.wake()
@@ -88,13 +88,12 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     sender.when_decided = decided
     entries.when_approved = closer.when_approved = manual.when_approved = sender.approved
     closer.after_commit = manual.after_commit = changes.after_commit = wake
+    unprotected.after_commit = wake
     handler = EventHandler(lease, DecisionHandler(rules, entries), clock)
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = Consumption(SERVICE, STREAMS, handler.handle, wake, prepare=handler.prepare)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
     ends = OrderEnds(database, lease, venues, degraded_reasons, clock)
-    unprotected = UnprotectedPositions(database, lease, degraded_reasons, clock)
-    unprotected.after_commit = wake
     tasks = (consumer.run, sender.run, closer.run, ends.run, fences.run, unprotected.run)
     acting = ActingProcess(lease, sender.forget, tasks, degraded_reasons, clock)
     servicer = InspectorServicer(database, rules, acting, changes, manual, closer)

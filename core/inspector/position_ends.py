@@ -34,7 +34,7 @@ async def settle(connection: Connection, position_id: bytes, now_ns: int) -> Non
     held = positions.held(orders)
     if await _is_over(connection, position, orders, held):
         await end(connection, position, held, now_ns)
-    elif plain(held) != (position.told_size or "0"):
+    elif plain(held) != (position.published_size or "0"):
         await _tell(connection, position, held, now_ns)
 
 
@@ -42,7 +42,7 @@ async def end(connection: Connection, position: Position, held: Decimal, now_ns:
     """End a position, and tell what is left of it."""
     await positions.end(connection, position.position_id, held, now_ns)
     await reductions.drop(connection, position.position_id)
-    if position.told_size or held:
+    if position.published_size or held:
         await _tell(connection, position, held, now_ns, is_flat=True)
 
 
@@ -84,7 +84,7 @@ async def _tell(
 ) -> None:
     """Store the event of what is held now."""
     event = event_pb2.Event(
-        event_id=event_id(SOURCE, "position", [position.position_id], position.told_count),
+        event_id=event_id(SOURCE, "position", [position.position_id], position.published_count),
         source=SOURCE,
         instance=position.strategy,
         time_ns=now_ns,
@@ -100,5 +100,5 @@ async def _tell(
             size_min=position.size_min,
         ),
     )
-    await positions.told(connection, position.position_id, plain(held))
+    await positions.published(connection, position.position_id, plain(held))
     await event_log.append(connection, RISK, [event], now_ns)

@@ -23,7 +23,7 @@ REJECTED = orders_pb2.ORDER_STATE_REJECTED
 _COLUMNS = (
     "position_id, strategy, venue, account, symbol, base_asset, size_step, size_min, stop_price,"
     " target_price, close_fraction, close_rest, close_lifecycle_id, close_cause_id, ended_time_ns,"
-    " told_size, told_count, rest, close_flips"
+    " published_size, published_count, rest, close_flips"
 )
 _INSERT = (
     "INSERT INTO inspector_positions (position_id, strategy, venue, account, symbol, base_asset,"
@@ -47,8 +47,8 @@ _END = (
     "UPDATE inspector_positions SET (ended_time_ns, rest, close_fraction, close_rest)"
     " = (%s, %s, '', '') WHERE position_id = %s"
 )
-_TOLD = (
-    "UPDATE inspector_positions SET (told_size, told_count) = (%s, told_count + 1)"
+_PUBLISHED = (
+    "UPDATE inspector_positions SET (published_size, published_count) = (%s, published_count + 1)"
     " WHERE position_id = %s"
 )
 _RESTS = (
@@ -153,9 +153,9 @@ class Position:
     close_lifecycle_id: bytes = b""
     close_cause_id: bytes = b""
     ended_time_ns: int = 0
-    told_size: str = ""
+    published_size: str = ""
     """In the newest event PositionChanged; "" before the first."""
-    told_count: int = 0
+    published_count: int = 0
     rest: str = ""
     """What was left when it ended; "" if nothing was."""
     close_flips: bool = False
@@ -244,9 +244,9 @@ async def end(connection: Connection, position_id: bytes, rest: Decimal, now_ns:
     await connection.execute(_END, [now_ns, plain(rest) if rest else "", position_id])
 
 
-async def told(connection: Connection, position_id: bytes, size: str) -> None:
+async def published(connection: Connection, position_id: bytes, size: str) -> None:
     """Keep what an event says of a position."""
-    await connection.execute(_TOLD, [size, position_id])
+    await connection.execute(_PUBLISHED, [size, position_id])
 
 
 async def rests(connection: Connection, since_ns: int, most: int) -> list[Position]:

@@ -42,7 +42,7 @@ async def drop(connection: Connection, position_id: bytes) -> None:
 
 
 async def waiting(connection: Connection, position_id: bytes) -> int:
-    """How many wait."""
+    """How many reductions of a position wait."""
     row = await (await connection.execute(_COUNT, [position_id])).fetchone()
     assert row is not None
     return int(row[0])

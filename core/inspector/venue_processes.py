@@ -9,6 +9,7 @@ import grpc
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import (
     batches_pb2,
+    fences_pb2,
     orders_pb2,
     signed_pb2,
     trade_flow_pb2,
@@ -121,7 +122,7 @@ class VenueProcesses:
 
     async def fence(self, approved: signed_pb2.ApprovedOrder) -> None:
         content = approved.content
-        request = trade_flow_pb2.FenceEntriesRequest(
+        request = fences_pb2.FenceEntriesRequest(
             venue=content.venue, account=content.account, approved=approved
         )
         async with self._calling(request.venue) as stub:

@@ -14,6 +14,7 @@ from venuemesh.tradeflow.v1 import (
     accounts_pb2,
     batches_pb2,
     cash_flows_pb2,
+    fences_pb2,
     flatten_pb2,
     orders_pb2,
     signed_pb2,
@@ -236,12 +237,12 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         return accounts_pb2.HeartbeatResponse(account=account.message())
 
     async def FenceEntries(
-        self, request: trade_flow_pb2.FenceEntriesRequest, context: Context
-    ) -> trade_flow_pb2.FenceEntriesResponse:
+        self, request: fences_pb2.FenceEntriesRequest, context: Context
+    ) -> fences_pb2.FenceEntriesResponse:
         _check_process()
         account = self._loaded(request.venue, request.account)
         await account.fence_entries(request.approved)
-        return trade_flow_pb2.FenceEntriesResponse(account=account.message())
+        return fences_pb2.FenceEntriesResponse(account=account.message())
 
     def _check_venue(self, venue: str) -> None:
         if venue != self._venue:

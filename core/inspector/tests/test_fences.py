@@ -54,6 +54,7 @@ async def test_other_process_fences_what_the_one_before_has_not(rig):
     await process.changes.set(mode(HALTED), "lena")
     await rig.kill()
     del rig.venue.always["fence"]
+    assert rig.venue.entry_fence == 0
     await rig.start()
     await until(lambda: rig.venue.entry_fence > 0)
 

@@ -59,7 +59,7 @@ async def test_reduction_to_a_small_part_leaves_a_position_that_is_told(rig):
     await rig.until_outcomes(3)
     assert await changes(rig) == [("0.999", False), ("0.03996", False)]
     (position,) = await rig.open_positions()
-    assert position.told_size == "0.03996"
+    assert position.published_size == "0.03996"
 
 
 async def test_rest_that_cannot_be_traded_is_told_and_ends_the_position(rig):
@@ -114,7 +114,7 @@ async def test_person_who_flattens_closes_the_positions_of_strategies(rig):
 
     await eventually(is_one_flat)
     (position,) = await rig.open_positions()
-    assert (position.strategy, position.told_size) == ("other", "0.00599")
+    assert (position.strategy, position.published_size) == ("other", "0.00599")
     await rig.put(EXECUTIONS, flattened(2, ("other", "-0.00599")))
     await rig.until_flat()
     told = await rig.payloads("position_changed")

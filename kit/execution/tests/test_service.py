@@ -11,6 +11,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import (
     accounts_pb2,
+    fences_pb2,
     orders_pb2,
     signed_pb2,
     trade_flow_pb2,
@@ -234,7 +235,7 @@ async def test_entries_are_void_that_were_approved_before_a_fence_also_after_a_r
         return signer(1).approve(content, f"r{number}", ends_ns, operation, entry_fence=number)
 
     async with serving(tmp_path) as served:
-        fence = trade_flow_pb2.FenceEntriesRequest(
+        fence = fences_pb2.FenceEntriesRequest(
             approved=approved(served, 4, signed_pb2.OPERATION_FENCE), **WHERE
         )
         assert (await served.stub.FenceEntries(fence)).account.account == "main"

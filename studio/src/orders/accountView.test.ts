@@ -8,10 +8,8 @@ import {
   OrderSchema,
   OrderState,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import {
-  ExecutionSnapshotSchema,
-  StreamExecutionsResponseSchema,
-} from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import { StreamExecutionsResponseSchema } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import { ExecutionSnapshotSchema } from "../gen/venuemesh/tradeflow/v1/execution_snapshots_pb";
 import {
   type AccountView,
   addFills,

@@ -82,7 +82,7 @@ const (
 	ErrorReason_ERROR_REASON_INVALID_ORDER ErrorReason = 18
 	// PERMISSION_DENIED. The approval of an order, or the signature of a heartbeat, is not valid.
 	// Metadata: why (missing, malformed, unknown_key, signature, expired, future, stale_epoch,
-	// too_many; docs/ORDERS.md has all). Request a new approval.
+	// fenced, too_many; docs/ORDERS.md has all). Request a new approval.
 	ErrorReason_ERROR_REASON_APPROVAL_REFUSED ErrorReason = 19
 	// ALREADY_EXISTS. An order, or a request to cancel all orders or to flatten, with this request id
 	// and other content exists. Metadata: request_id. Use a new request id.

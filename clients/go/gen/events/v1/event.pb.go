@@ -280,6 +280,7 @@ type Event struct {
 	//	*Event_VerdictGiven
 	//	*Event_OrdersSubmitted
 	//	*Event_ModeChanged
+	//	*Event_PositionChanged
 	//	*Event_OrderChanged
 	//	*Event_OrderFilled
 	//	*Event_CashMoved
@@ -439,6 +440,15 @@ func (x *Event) GetModeChanged() *ModeChanged {
 	return nil
 }
 
+func (x *Event) GetPositionChanged() *PositionChanged {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_PositionChanged); ok {
+			return x.PositionChanged
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetOrderChanged() *OrderChanged {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_OrderChanged); ok {
@@ -536,6 +546,11 @@ type Event_ModeChanged struct {
 	ModeChanged *ModeChanged `protobuf:"bytes,33,opt,name=mode_changed,json=modeChanged,proto3,oneof"`
 }
 
+type Event_PositionChanged struct {
+	// What a strategy holds has changed.
+	PositionChanged *PositionChanged `protobuf:"bytes,34,opt,name=position_changed,json=positionChanged,proto3,oneof"`
+}
+
 type Event_OrderChanged struct {
 	// The state of an order has changed.
 	OrderChanged *OrderChanged `protobuf:"bytes,40,opt,name=order_changed,json=orderChanged,proto3,oneof"`
@@ -582,6 +597,8 @@ func (*Event_VerdictGiven) isEvent_Payload() {}
 func (*Event_OrdersSubmitted) isEvent_Payload() {}
 
 func (*Event_ModeChanged) isEvent_Payload() {}
+
+func (*Event_PositionChanged) isEvent_Payload() {}
 
 func (*Event_OrderChanged) isEvent_Payload() {}
 
@@ -677,7 +694,8 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\binterval\x18\x05 \x01(\tR\binterval\x12 \n" +
 	"\fopen_time_ns\x18\x06 \x01(\x10R\n" +
 	"openTimeNs\x12\x1a\n" +
-	"\brevision\x18\a \x01(\rR\brevision\"\xe6\t\n" +
+	"\brevision\x18\a \x01(\rR\brevision\"\xb9\n" +
+	"\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\fR\aeventId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -693,7 +711,8 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\x0forder_requested\x18\x1e \x01(\v2#.venuemesh.events.v1.OrderRequestedH\x00R\x0eorderRequested\x12H\n" +
 	"\rverdict_given\x18\x1f \x01(\v2!.venuemesh.events.v1.VerdictGivenH\x00R\fverdictGiven\x12Q\n" +
 	"\x10orders_submitted\x18  \x01(\v2$.venuemesh.events.v1.OrdersSubmittedH\x00R\x0fordersSubmitted\x12E\n" +
-	"\fmode_changed\x18! \x01(\v2 .venuemesh.events.v1.ModeChangedH\x00R\vmodeChanged\x12H\n" +
+	"\fmode_changed\x18! \x01(\v2 .venuemesh.events.v1.ModeChangedH\x00R\vmodeChanged\x12Q\n" +
+	"\x10position_changed\x18\" \x01(\v2$.venuemesh.events.v1.PositionChangedH\x00R\x0fpositionChanged\x12H\n" +
 	"\rorder_changed\x18( \x01(\v2!.venuemesh.events.v1.OrderChangedH\x00R\forderChanged\x12E\n" +
 	"\forder_filled\x18) \x01(\v2 .venuemesh.events.v1.OrderFilledH\x00R\vorderFilled\x12?\n" +
 	"\n" +
@@ -744,13 +763,14 @@ var file_venuemesh_events_v1_event_proto_goTypes = []any{
 	(*VerdictGiven)(nil),     // 10: venuemesh.events.v1.VerdictGiven
 	(*OrdersSubmitted)(nil),  // 11: venuemesh.events.v1.OrdersSubmitted
 	(*ModeChanged)(nil),      // 12: venuemesh.events.v1.ModeChanged
-	(*OrderChanged)(nil),     // 13: venuemesh.events.v1.OrderChanged
-	(*OrderFilled)(nil),      // 14: venuemesh.events.v1.OrderFilled
-	(*CashMoved)(nil),        // 15: venuemesh.events.v1.CashMoved
-	(*PostingsBooked)(nil),   // 16: venuemesh.events.v1.PostingsBooked
-	(*PostingsRefused)(nil),  // 17: venuemesh.events.v1.PostingsRefused
-	(*CheckpointSigned)(nil), // 18: venuemesh.events.v1.CheckpointSigned
-	(*CallMade)(nil),         // 19: venuemesh.events.v1.CallMade
+	(*PositionChanged)(nil),  // 13: venuemesh.events.v1.PositionChanged
+	(*OrderChanged)(nil),     // 14: venuemesh.events.v1.OrderChanged
+	(*OrderFilled)(nil),      // 15: venuemesh.events.v1.OrderFilled
+	(*CashMoved)(nil),        // 16: venuemesh.events.v1.CashMoved
+	(*PostingsBooked)(nil),   // 17: venuemesh.events.v1.PostingsBooked
+	(*PostingsRefused)(nil),  // 18: venuemesh.events.v1.PostingsRefused
+	(*CheckpointSigned)(nil), // 19: venuemesh.events.v1.CheckpointSigned
+	(*CallMade)(nil),         // 20: venuemesh.events.v1.CallMade
 }
 var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.EventPosition.stream:type_name -> venuemesh.events.v1.EventStream
@@ -763,20 +783,21 @@ var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	10, // 7: venuemesh.events.v1.Event.verdict_given:type_name -> venuemesh.events.v1.VerdictGiven
 	11, // 8: venuemesh.events.v1.Event.orders_submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
 	12, // 9: venuemesh.events.v1.Event.mode_changed:type_name -> venuemesh.events.v1.ModeChanged
-	13, // 10: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
-	14, // 11: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
-	15, // 12: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
-	16, // 13: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
-	17, // 14: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
-	18, // 15: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
-	19, // 16: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
-	1,  // 17: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
-	3,  // 18: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	13, // 10: venuemesh.events.v1.Event.position_changed:type_name -> venuemesh.events.v1.PositionChanged
+	14, // 11: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
+	15, // 12: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
+	16, // 13: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
+	17, // 14: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
+	18, // 15: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
+	19, // 16: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
+	20, // 17: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
+	1,  // 18: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
+	3,  // 19: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_event_proto_init() }
@@ -797,6 +818,7 @@ func file_venuemesh_events_v1_event_proto_init() {
 		(*Event_VerdictGiven)(nil),
 		(*Event_OrdersSubmitted)(nil),
 		(*Event_ModeChanged)(nil),
+		(*Event_PositionChanged)(nil),
 		(*Event_OrderChanged)(nil),
 		(*Event_OrderFilled)(nil),
 		(*Event_CashMoved)(nil),

@@ -68,6 +68,62 @@ func (x *OrderChanged) GetOrder() *v1.Order {
 	return nil
 }
 
+// What a fill closes of the position of a strategy.
+type FillShare struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the strategy.
+	Strategy string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// Its part of the fill: bought above 0, sold below. Decimal text, in the size_unit of the
+	// instrument.
+	Size          string `protobuf:"bytes,2,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FillShare) Reset() {
+	*x = FillShare{}
+	mi := &file_venuemesh_events_v1_executions_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FillShare) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FillShare) ProtoMessage() {}
+
+func (x *FillShare) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_executions_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FillShare.ProtoReflect.Descriptor instead.
+func (*FillShare) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_executions_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *FillShare) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *FillShare) GetSize() string {
+	if x != nil {
+		return x.Size
+	}
+	return ""
+}
+
 // An order was filled, whole or in part.
 type OrderFilled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -76,14 +132,17 @@ type OrderFilled struct {
 	// The caller's id of the order. Empty for an order that was placed by other means.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The strategy whose signal began the chain. Empty: none.
-	Strategy      string `protobuf:"bytes,3,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	Strategy string `protobuf:"bytes,3,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// Of a closing order of Flatten: the strategies whose positions it closes. What remains of the
+	// fill belongs to no strategy.
+	Shares        []*FillShare `protobuf:"bytes,4,rep,name=shares,proto3" json:"shares,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrderFilled) Reset() {
 	*x = OrderFilled{}
-	mi := &file_venuemesh_events_v1_executions_proto_msgTypes[1]
+	mi := &file_venuemesh_events_v1_executions_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -95,7 +154,7 @@ func (x *OrderFilled) String() string {
 func (*OrderFilled) ProtoMessage() {}
 
 func (x *OrderFilled) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_executions_proto_msgTypes[1]
+	mi := &file_venuemesh_events_v1_executions_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -108,7 +167,7 @@ func (x *OrderFilled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderFilled.ProtoReflect.Descriptor instead.
 func (*OrderFilled) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_executions_proto_rawDescGZIP(), []int{1}
+	return file_venuemesh_events_v1_executions_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *OrderFilled) GetFill() *v1.Fill {
@@ -132,6 +191,13 @@ func (x *OrderFilled) GetStrategy() string {
 	return ""
 }
 
+func (x *OrderFilled) GetShares() []*FillShare {
+	if x != nil {
+		return x.Shares
+	}
+	return nil
+}
+
 // A balance has changed for another reason than a fill.
 type CashMoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -143,7 +209,7 @@ type CashMoved struct {
 
 func (x *CashMoved) Reset() {
 	*x = CashMoved{}
-	mi := &file_venuemesh_events_v1_executions_proto_msgTypes[2]
+	mi := &file_venuemesh_events_v1_executions_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -155,7 +221,7 @@ func (x *CashMoved) String() string {
 func (*CashMoved) ProtoMessage() {}
 
 func (x *CashMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_executions_proto_msgTypes[2]
+	mi := &file_venuemesh_events_v1_executions_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -168,7 +234,7 @@ func (x *CashMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CashMoved.ProtoReflect.Descriptor instead.
 func (*CashMoved) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_executions_proto_rawDescGZIP(), []int{2}
+	return file_venuemesh_events_v1_executions_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CashMoved) GetCashFlow() *v1.CashFlow {
@@ -184,12 +250,16 @@ const file_venuemesh_events_v1_executions_proto_rawDesc = "" +
 	"\n" +
 	"$venuemesh/events/v1/executions.proto\x12\x13venuemesh.events.v1\x1a'venuemesh/tradeflow/v1/cash_flows.proto\x1a#venuemesh/tradeflow/v1/orders.proto\"C\n" +
 	"\fOrderChanged\x123\n" +
-	"\x05order\x18\x01 \x01(\v2\x1d.venuemesh.tradeflow.v1.OrderR\x05order\"z\n" +
+	"\x05order\x18\x01 \x01(\v2\x1d.venuemesh.tradeflow.v1.OrderR\x05order\";\n" +
+	"\tFillShare\x12\x1a\n" +
+	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\tR\x04size\"\xb2\x01\n" +
 	"\vOrderFilled\x120\n" +
 	"\x04fill\x18\x01 \x01(\v2\x1c.venuemesh.tradeflow.v1.FillR\x04fill\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x1a\n" +
-	"\bstrategy\x18\x03 \x01(\tR\bstrategy\"J\n" +
+	"\bstrategy\x18\x03 \x01(\tR\bstrategy\x126\n" +
+	"\x06shares\x18\x04 \x03(\v2\x1e.venuemesh.events.v1.FillShareR\x06shares\"J\n" +
 	"\tCashMoved\x12=\n" +
 	"\tcash_flow\x18\x01 \x01(\v2 .venuemesh.tradeflow.v1.CashFlowR\bcashFlowBBZ@github.com/venuemesh/venuemesh/clients/go/gen/events/v1;eventsv1b\x06proto3"
 
@@ -205,24 +275,26 @@ func file_venuemesh_events_v1_executions_proto_rawDescGZIP() []byte {
 	return file_venuemesh_events_v1_executions_proto_rawDescData
 }
 
-var file_venuemesh_events_v1_executions_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_venuemesh_events_v1_executions_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_venuemesh_events_v1_executions_proto_goTypes = []any{
 	(*OrderChanged)(nil), // 0: venuemesh.events.v1.OrderChanged
-	(*OrderFilled)(nil),  // 1: venuemesh.events.v1.OrderFilled
-	(*CashMoved)(nil),    // 2: venuemesh.events.v1.CashMoved
-	(*v1.Order)(nil),     // 3: venuemesh.tradeflow.v1.Order
-	(*v1.Fill)(nil),      // 4: venuemesh.tradeflow.v1.Fill
-	(*v1.CashFlow)(nil),  // 5: venuemesh.tradeflow.v1.CashFlow
+	(*FillShare)(nil),    // 1: venuemesh.events.v1.FillShare
+	(*OrderFilled)(nil),  // 2: venuemesh.events.v1.OrderFilled
+	(*CashMoved)(nil),    // 3: venuemesh.events.v1.CashMoved
+	(*v1.Order)(nil),     // 4: venuemesh.tradeflow.v1.Order
+	(*v1.Fill)(nil),      // 5: venuemesh.tradeflow.v1.Fill
+	(*v1.CashFlow)(nil),  // 6: venuemesh.tradeflow.v1.CashFlow
 }
 var file_venuemesh_events_v1_executions_proto_depIdxs = []int32{
-	3, // 0: venuemesh.events.v1.OrderChanged.order:type_name -> venuemesh.tradeflow.v1.Order
-	4, // 1: venuemesh.events.v1.OrderFilled.fill:type_name -> venuemesh.tradeflow.v1.Fill
-	5, // 2: venuemesh.events.v1.CashMoved.cash_flow:type_name -> venuemesh.tradeflow.v1.CashFlow
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	4, // 0: venuemesh.events.v1.OrderChanged.order:type_name -> venuemesh.tradeflow.v1.Order
+	5, // 1: venuemesh.events.v1.OrderFilled.fill:type_name -> venuemesh.tradeflow.v1.Fill
+	1, // 2: venuemesh.events.v1.OrderFilled.shares:type_name -> venuemesh.events.v1.FillShare
+	6, // 3: venuemesh.events.v1.CashMoved.cash_flow:type_name -> venuemesh.tradeflow.v1.CashFlow
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_executions_proto_init() }
@@ -236,7 +308,7 @@ func file_venuemesh_events_v1_executions_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_events_v1_executions_proto_rawDesc), len(file_venuemesh_events_v1_executions_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -574,6 +574,108 @@ func (x *ModeChanged) GetReason() string {
 	return ""
 }
 
+// What a strategy holds in an instrument has changed, or nothing is left of it that can be traded.
+type PositionChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the strategy.
+	Strategy string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// Venue id.
+	Venue string `protobuf:"bytes,2,opt,name=venue,proto3" json:"venue,omitempty"`
+	// Account at the venue.
+	Account string `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// Native symbol.
+	Symbol string `protobuf:"bytes,4,opt,name=symbol,proto3" json:"symbol,omitempty"`
+	// What it holds by the fills that are known, without fees in the base asset, in the size_unit of
+	// the instrument; negative if short. Decimal text.
+	Size string `protobuf:"bytes,5,opt,name=size,proto3" json:"size,omitempty"`
+	// Whether the position has ended: what is left of it, the size, is below a step or the minimum of
+	// the venue and belongs to no position any more.
+	IsFlat bool `protobuf:"varint,6,opt,name=is_flat,json=isFlat,proto3" json:"is_flat,omitempty"`
+	// The smallest size that the venue takes. Empty: it has none, or it is not known.
+	SizeMin       string `protobuf:"bytes,7,opt,name=size_min,json=sizeMin,proto3" json:"size_min,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PositionChanged) Reset() {
+	*x = PositionChanged{}
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PositionChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PositionChanged) ProtoMessage() {}
+
+func (x *PositionChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PositionChanged.ProtoReflect.Descriptor instead.
+func (*PositionChanged) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PositionChanged) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *PositionChanged) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
+}
+
+func (x *PositionChanged) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *PositionChanged) GetSymbol() string {
+	if x != nil {
+		return x.Symbol
+	}
+	return ""
+}
+
+func (x *PositionChanged) GetSize() string {
+	if x != nil {
+		return x.Size
+	}
+	return ""
+}
+
+func (x *PositionChanged) GetIsFlat() bool {
+	if x != nil {
+		return x.IsFlat
+	}
+	return false
+}
+
+func (x *PositionChanged) GetSizeMin() string {
+	if x != nil {
+		return x.SizeMin
+	}
+	return ""
+}
+
 var File_venuemesh_events_v1_risk_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_risk_proto_rawDesc = "" +
@@ -608,7 +710,15 @@ const file_venuemesh_events_v1_risk_proto_rawDesc = "" +
 	"\x05after\x18\x03 \x01(\x0e2 .venuemesh.events.v1.TradingModeR\x05after\x12\x12\n" +
 	"\x04rule\x18\x04 \x01(\tR\x04rule\x12\x16\n" +
 	"\x06caller\x18\x05 \x01(\tR\x06caller\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason*\x8d\x01\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xbd\x01\n" +
+	"\x0fPositionChanged\x12\x1a\n" +
+	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12\x14\n" +
+	"\x05venue\x18\x02 \x01(\tR\x05venue\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\tR\aaccount\x12\x16\n" +
+	"\x06symbol\x18\x04 \x01(\tR\x06symbol\x12\x12\n" +
+	"\x04size\x18\x05 \x01(\tR\x04size\x12\x17\n" +
+	"\ais_flat\x18\x06 \x01(\bR\x06isFlat\x12\x19\n" +
+	"\bsize_min\x18\a \x01(\tR\asizeMin*\x8d\x01\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rVERDICT_ALLOW\x10\x01\x12\x11\n" +
@@ -642,7 +752,7 @@ func file_venuemesh_events_v1_risk_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_events_v1_risk_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_venuemesh_events_v1_risk_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_venuemesh_events_v1_risk_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_venuemesh_events_v1_risk_proto_goTypes = []any{
 	(Verdict)(0),             // 0: venuemesh.events.v1.Verdict
 	(TradingMode)(0),         // 1: venuemesh.events.v1.TradingMode
@@ -651,22 +761,23 @@ var file_venuemesh_events_v1_risk_proto_goTypes = []any{
 	(*VerdictGiven)(nil),     // 4: venuemesh.events.v1.VerdictGiven
 	(*OrdersSubmitted)(nil),  // 5: venuemesh.events.v1.OrdersSubmitted
 	(*ModeChanged)(nil),      // 6: venuemesh.events.v1.ModeChanged
-	(v1.Operation)(0),        // 7: venuemesh.tradeflow.v1.Operation
-	(*v1.OrderContent)(nil),  // 8: venuemesh.tradeflow.v1.OrderContent
-	(*Check)(nil),            // 9: venuemesh.events.v1.Check
-	(*v1.ApprovedOrder)(nil), // 10: venuemesh.tradeflow.v1.ApprovedOrder
-	(*v1.Order)(nil),         // 11: venuemesh.tradeflow.v1.Order
+	(*PositionChanged)(nil),  // 7: venuemesh.events.v1.PositionChanged
+	(v1.Operation)(0),        // 8: venuemesh.tradeflow.v1.Operation
+	(*v1.OrderContent)(nil),  // 9: venuemesh.tradeflow.v1.OrderContent
+	(*Check)(nil),            // 10: venuemesh.events.v1.Check
+	(*v1.ApprovedOrder)(nil), // 11: venuemesh.tradeflow.v1.ApprovedOrder
+	(*v1.Order)(nil),         // 12: venuemesh.tradeflow.v1.Order
 }
 var file_venuemesh_events_v1_risk_proto_depIdxs = []int32{
-	7,  // 0: venuemesh.events.v1.OrderRequested.operation:type_name -> venuemesh.tradeflow.v1.Operation
-	8,  // 1: venuemesh.events.v1.OrderRequested.content:type_name -> venuemesh.tradeflow.v1.OrderContent
-	8,  // 2: venuemesh.events.v1.OrderRequested.others:type_name -> venuemesh.tradeflow.v1.OrderContent
+	8,  // 0: venuemesh.events.v1.OrderRequested.operation:type_name -> venuemesh.tradeflow.v1.Operation
+	9,  // 1: venuemesh.events.v1.OrderRequested.content:type_name -> venuemesh.tradeflow.v1.OrderContent
+	9,  // 2: venuemesh.events.v1.OrderRequested.others:type_name -> venuemesh.tradeflow.v1.OrderContent
 	0,  // 3: venuemesh.events.v1.VerdictGiven.verdict:type_name -> venuemesh.events.v1.Verdict
-	9,  // 4: venuemesh.events.v1.VerdictGiven.checks:type_name -> venuemesh.events.v1.Check
+	10, // 4: venuemesh.events.v1.VerdictGiven.checks:type_name -> venuemesh.events.v1.Check
 	1,  // 5: venuemesh.events.v1.VerdictGiven.mode:type_name -> venuemesh.events.v1.TradingMode
-	10, // 6: venuemesh.events.v1.VerdictGiven.orders:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	11, // 6: venuemesh.events.v1.VerdictGiven.orders:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
 	2,  // 7: venuemesh.events.v1.OrdersSubmitted.outcome:type_name -> venuemesh.events.v1.SubmissionOutcome
-	11, // 8: venuemesh.events.v1.OrdersSubmitted.orders:type_name -> venuemesh.tradeflow.v1.Order
+	12, // 8: venuemesh.events.v1.OrdersSubmitted.orders:type_name -> venuemesh.tradeflow.v1.Order
 	1,  // 9: venuemesh.events.v1.ModeChanged.before:type_name -> venuemesh.events.v1.TradingMode
 	1,  // 10: venuemesh.events.v1.ModeChanged.after:type_name -> venuemesh.events.v1.TradingMode
 	11, // [11:11] is the sub-list for method output_type
@@ -688,7 +799,7 @@ func file_venuemesh_events_v1_risk_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_events_v1_risk_proto_rawDesc), len(file_venuemesh_events_v1_risk_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

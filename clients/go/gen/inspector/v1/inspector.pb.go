@@ -76,8 +76,11 @@ type ModeState struct {
 	Caller string `protobuf:"bytes,4,opt,name=caller,proto3" json:"caller,omitempty"`
 	// Time at which it was set, ns since the Unix epoch. 0: nobody has set it yet.
 	ChangedTimeNs int64 `protobuf:"fixed64,5,opt,name=changed_time_ns,json=changedTimeNs,proto3" json:"changed_time_ns,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Of the answer of SetMode: accounts whose venue process has not confirmed yet that approvals of
+	// entries are void that were given before. It is tried again until these have expired.
+	UnfencedAccounts []string `protobuf:"bytes,6,rep,name=unfenced_accounts,json=unfencedAccounts,proto3" json:"unfenced_accounts,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ModeState) Reset() {
@@ -145,6 +148,13 @@ func (x *ModeState) GetChangedTimeNs() int64 {
 	return 0
 }
 
+func (x *ModeState) GetUnfencedAccounts() []string {
+	if x != nil {
+		return x.UnfencedAccounts
+	}
+	return nil
+}
+
 // What a strategy holds in an instrument, from its entry until nothing is left of it.
 type StrategyPosition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -164,9 +174,13 @@ type StrategyPosition struct {
 	// Whether it is being closed or reduced.
 	IsClosing bool `protobuf:"varint,7,opt,name=is_closing,json=isClosing,proto3" json:"is_closing,omitempty"`
 	// Why closing waits, for a person. Empty: it does not.
-	Problem       string `protobuf:"bytes,8,opt,name=problem,proto3" json:"problem,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Problem string `protobuf:"bytes,8,opt,name=problem,proto3" json:"problem,omitempty"`
+	// Time at which it ended, ns since the Unix epoch. 0: it has not.
+	EndedTimeNs int64 `protobuf:"fixed64,9,opt,name=ended_time_ns,json=endedTimeNs,proto3" json:"ended_time_ns,omitempty"`
+	// How many reductions wait for the outcome of the one before.
+	WaitingReductions uint32 `protobuf:"varint,10,opt,name=waiting_reductions,json=waitingReductions,proto3" json:"waiting_reductions,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *StrategyPosition) Reset() {
@@ -255,6 +269,20 @@ func (x *StrategyPosition) GetProblem() string {
 	return ""
 }
 
+func (x *StrategyPosition) GetEndedTimeNs() int64 {
+	if x != nil {
+		return x.EndedTimeNs
+	}
+	return 0
+}
+
+func (x *StrategyPosition) GetWaitingReductions() uint32 {
+	if x != nil {
+		return x.WaitingReductions
+	}
+	return 0
+}
+
 // Response of GetState.
 type GetStateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -267,9 +295,15 @@ type GetStateResponse struct {
 	// The policies as JSON.
 	Policy string `protobuf:"bytes,4,opt,name=policy,proto3" json:"policy,omitempty"`
 	// Whether this process acts. Another process of the inspector stands by.
-	IsActing      bool `protobuf:"varint,5,opt,name=is_acting,json=isActing,proto3" json:"is_acting,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	IsActing bool `protobuf:"varint,5,opt,name=is_acting,json=isActing,proto3" json:"is_acting,omitempty"`
+	// What is left of positions that have ended within the last day, newest first, at most 100: less
+	// than the venue takes in an order. It belongs to no position.
+	Rests []*StrategyPosition `protobuf:"bytes,6,rep,name=rests,proto3" json:"rests,omitempty"`
+	// Accounts whose venue process has not confirmed yet that approvals of entries are void that were
+	// given before a change of a mode.
+	UnfencedAccounts []string `protobuf:"bytes,7,rep,name=unfenced_accounts,json=unfencedAccounts,proto3" json:"unfenced_accounts,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GetStateResponse) Reset() {
@@ -335,6 +369,20 @@ func (x *GetStateResponse) GetIsActing() bool {
 		return x.IsActing
 	}
 	return false
+}
+
+func (x *GetStateResponse) GetRests() []*StrategyPosition {
+	if x != nil {
+		return x.Rests
+	}
+	return nil
+}
+
+func (x *GetStateResponse) GetUnfencedAccounts() []string {
+	if x != nil {
+		return x.UnfencedAccounts
+	}
+	return nil
 }
 
 // Request of SetMode.
@@ -771,13 +819,14 @@ var File_venuemesh_inspector_v1_inspector_proto protoreflect.FileDescriptor
 const file_venuemesh_inspector_v1_inspector_proto_rawDesc = "" +
 	"\n" +
 	"&venuemesh/inspector/v1/inspector.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a$venuemesh/tradeflow/v1/batches.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x11\n" +
-	"\x0fGetStateRequest\"\xaf\x01\n" +
+	"\x0fGetStateRequest\"\xdc\x01\n" +
 	"\tModeState\x12\x14\n" +
 	"\x05scope\x18\x01 \x01(\tR\x05scope\x124\n" +
 	"\x04mode\x18\x02 \x01(\x0e2 .venuemesh.events.v1.TradingModeR\x04mode\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06caller\x18\x04 \x01(\tR\x06caller\x12&\n" +
-	"\x0fchanged_time_ns\x18\x05 \x01(\x10R\rchangedTimeNs\"\xe6\x01\n" +
+	"\x0fchanged_time_ns\x18\x05 \x01(\x10R\rchangedTimeNs\x12+\n" +
+	"\x11unfenced_accounts\x18\x06 \x03(\tR\x10unfencedAccounts\"\xb9\x02\n" +
 	"\x10StrategyPosition\x12!\n" +
 	"\flifecycle_id\x18\x01 \x01(\fR\vlifecycleId\x12\x1a\n" +
 	"\bstrategy\x18\x02 \x01(\tR\bstrategy\x12\x14\n" +
@@ -787,13 +836,18 @@ const file_venuemesh_inspector_v1_inspector_proto_rawDesc = "" +
 	"\x04size\x18\x06 \x01(\tR\x04size\x12\x1d\n" +
 	"\n" +
 	"is_closing\x18\a \x01(\bR\tisClosing\x12\x18\n" +
-	"\aproblem\x18\b \x01(\tR\aproblem\"\xef\x01\n" +
+	"\aproblem\x18\b \x01(\tR\aproblem\x12\"\n" +
+	"\rended_time_ns\x18\t \x01(\x10R\vendedTimeNs\x12-\n" +
+	"\x12waiting_reductions\x18\n" +
+	" \x01(\rR\x11waitingReductions\"\xdc\x02\n" +
 	"\x10GetStateResponse\x127\n" +
 	"\x05modes\x18\x01 \x03(\v2!.venuemesh.inspector.v1.ModeStateR\x05modes\x12F\n" +
 	"\tpositions\x18\x02 \x03(\v2(.venuemesh.inspector.v1.StrategyPositionR\tpositions\x12%\n" +
 	"\x0epolicy_version\x18\x03 \x01(\tR\rpolicyVersion\x12\x16\n" +
 	"\x06policy\x18\x04 \x01(\tR\x06policy\x12\x1b\n" +
-	"\tis_acting\x18\x05 \x01(\bR\bisActing\"\x88\x01\n" +
+	"\tis_acting\x18\x05 \x01(\bR\bisActing\x12>\n" +
+	"\x05rests\x18\x06 \x03(\v2(.venuemesh.inspector.v1.StrategyPositionR\x05rests\x12+\n" +
+	"\x11unfenced_accounts\x18\a \x03(\tR\x10unfencedAccounts\"\x88\x01\n" +
 	"\x0eSetModeRequest\x12\x1e\n" +
 	"\x05scope\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05scope\x124\n" +
 	"\x04mode\x18\x02 \x01(\x0e2 .venuemesh.events.v1.TradingModeR\x04mode\x12 \n" +
@@ -863,31 +917,32 @@ var file_venuemesh_inspector_v1_inspector_proto_depIdxs = []int32{
 	11, // 0: venuemesh.inspector.v1.ModeState.mode:type_name -> venuemesh.events.v1.TradingMode
 	1,  // 1: venuemesh.inspector.v1.GetStateResponse.modes:type_name -> venuemesh.inspector.v1.ModeState
 	2,  // 2: venuemesh.inspector.v1.GetStateResponse.positions:type_name -> venuemesh.inspector.v1.StrategyPosition
-	11, // 3: venuemesh.inspector.v1.SetModeRequest.mode:type_name -> venuemesh.events.v1.TradingMode
-	1,  // 4: venuemesh.inspector.v1.SetModeResponse.mode:type_name -> venuemesh.inspector.v1.ModeState
-	12, // 5: venuemesh.inspector.v1.SubmitManualRequest.operation:type_name -> venuemesh.tradeflow.v1.Operation
-	13, // 6: venuemesh.inspector.v1.SubmitManualRequest.content:type_name -> venuemesh.tradeflow.v1.OrderContent
-	13, // 7: venuemesh.inspector.v1.SubmitManualRequest.others:type_name -> venuemesh.tradeflow.v1.OrderContent
-	14, // 8: venuemesh.inspector.v1.SubmitManualResponse.verdict:type_name -> venuemesh.events.v1.VerdictGiven
-	15, // 9: venuemesh.inspector.v1.SubmitManualResponse.submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
-	16, // 10: venuemesh.inspector.v1.SubmitManualResponse.approved:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
-	6,  // 11: venuemesh.inspector.v1.SubmitManualOrdersRequest.requests:type_name -> venuemesh.inspector.v1.SubmitManualRequest
-	7,  // 12: venuemesh.inspector.v1.SubmitManualResult.response:type_name -> venuemesh.inspector.v1.SubmitManualResponse
-	17, // 13: venuemesh.inspector.v1.SubmitManualResult.error:type_name -> venuemesh.tradeflow.v1.OrderError
-	9,  // 14: venuemesh.inspector.v1.SubmitManualOrdersResponse.results:type_name -> venuemesh.inspector.v1.SubmitManualResult
-	0,  // 15: venuemesh.inspector.v1.Inspector.GetState:input_type -> venuemesh.inspector.v1.GetStateRequest
-	4,  // 16: venuemesh.inspector.v1.Inspector.SetMode:input_type -> venuemesh.inspector.v1.SetModeRequest
-	6,  // 17: venuemesh.inspector.v1.Inspector.SubmitManual:input_type -> venuemesh.inspector.v1.SubmitManualRequest
-	8,  // 18: venuemesh.inspector.v1.Inspector.SubmitManualOrders:input_type -> venuemesh.inspector.v1.SubmitManualOrdersRequest
-	3,  // 19: venuemesh.inspector.v1.Inspector.GetState:output_type -> venuemesh.inspector.v1.GetStateResponse
-	5,  // 20: venuemesh.inspector.v1.Inspector.SetMode:output_type -> venuemesh.inspector.v1.SetModeResponse
-	7,  // 21: venuemesh.inspector.v1.Inspector.SubmitManual:output_type -> venuemesh.inspector.v1.SubmitManualResponse
-	10, // 22: venuemesh.inspector.v1.Inspector.SubmitManualOrders:output_type -> venuemesh.inspector.v1.SubmitManualOrdersResponse
-	19, // [19:23] is the sub-list for method output_type
-	15, // [15:19] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	2,  // 3: venuemesh.inspector.v1.GetStateResponse.rests:type_name -> venuemesh.inspector.v1.StrategyPosition
+	11, // 4: venuemesh.inspector.v1.SetModeRequest.mode:type_name -> venuemesh.events.v1.TradingMode
+	1,  // 5: venuemesh.inspector.v1.SetModeResponse.mode:type_name -> venuemesh.inspector.v1.ModeState
+	12, // 6: venuemesh.inspector.v1.SubmitManualRequest.operation:type_name -> venuemesh.tradeflow.v1.Operation
+	13, // 7: venuemesh.inspector.v1.SubmitManualRequest.content:type_name -> venuemesh.tradeflow.v1.OrderContent
+	13, // 8: venuemesh.inspector.v1.SubmitManualRequest.others:type_name -> venuemesh.tradeflow.v1.OrderContent
+	14, // 9: venuemesh.inspector.v1.SubmitManualResponse.verdict:type_name -> venuemesh.events.v1.VerdictGiven
+	15, // 10: venuemesh.inspector.v1.SubmitManualResponse.submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
+	16, // 11: venuemesh.inspector.v1.SubmitManualResponse.approved:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	6,  // 12: venuemesh.inspector.v1.SubmitManualOrdersRequest.requests:type_name -> venuemesh.inspector.v1.SubmitManualRequest
+	7,  // 13: venuemesh.inspector.v1.SubmitManualResult.response:type_name -> venuemesh.inspector.v1.SubmitManualResponse
+	17, // 14: venuemesh.inspector.v1.SubmitManualResult.error:type_name -> venuemesh.tradeflow.v1.OrderError
+	9,  // 15: venuemesh.inspector.v1.SubmitManualOrdersResponse.results:type_name -> venuemesh.inspector.v1.SubmitManualResult
+	0,  // 16: venuemesh.inspector.v1.Inspector.GetState:input_type -> venuemesh.inspector.v1.GetStateRequest
+	4,  // 17: venuemesh.inspector.v1.Inspector.SetMode:input_type -> venuemesh.inspector.v1.SetModeRequest
+	6,  // 18: venuemesh.inspector.v1.Inspector.SubmitManual:input_type -> venuemesh.inspector.v1.SubmitManualRequest
+	8,  // 19: venuemesh.inspector.v1.Inspector.SubmitManualOrders:input_type -> venuemesh.inspector.v1.SubmitManualOrdersRequest
+	3,  // 20: venuemesh.inspector.v1.Inspector.GetState:output_type -> venuemesh.inspector.v1.GetStateResponse
+	5,  // 21: venuemesh.inspector.v1.Inspector.SetMode:output_type -> venuemesh.inspector.v1.SetModeResponse
+	7,  // 22: venuemesh.inspector.v1.Inspector.SubmitManual:output_type -> venuemesh.inspector.v1.SubmitManualResponse
+	10, // 23: venuemesh.inspector.v1.Inspector.SubmitManualOrders:output_type -> venuemesh.inspector.v1.SubmitManualOrdersResponse
+	20, // [20:24] is the sub-list for method output_type
+	16, // [16:20] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_inspector_v1_inspector_proto_init() }

@@ -35,7 +35,9 @@ type InspectorClient interface {
 	// Returns the modes, the policy, and what strategies hold.
 	GetState(ctx context.Context, in *GetStateRequest, opts ...grpc.CallOption) (*GetStateResponse, error)
 	// Sets the mode of the mesh, of a venue, of an account or of a strategy. It is on disk when the
-	// call returns. CLOSING_ALL begins to close what strategies hold within the scope. Errors:
+	// call returns. With any other mode than ACTIVE the venue processes refuse entries that were
+	// approved before, except at the accounts in unfenced_accounts of the answer. CLOSING_ALL begins
+	// to close what strategies hold within the scope. Errors:
 	// BAD_REQUEST for a scope or a mode that does not exist, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE:
 	// another process of the inspector acts.
 	SetMode(ctx context.Context, in *SetModeRequest, opts ...grpc.CallOption) (*SetModeResponse, error)
@@ -110,7 +112,9 @@ type InspectorServer interface {
 	// Returns the modes, the policy, and what strategies hold.
 	GetState(context.Context, *GetStateRequest) (*GetStateResponse, error)
 	// Sets the mode of the mesh, of a venue, of an account or of a strategy. It is on disk when the
-	// call returns. CLOSING_ALL begins to close what strategies hold within the scope. Errors:
+	// call returns. With any other mode than ACTIVE the venue processes refuse entries that were
+	// approved before, except at the accounts in unfenced_accounts of the answer. CLOSING_ALL begins
+	// to close what strategies hold within the scope. Errors:
 	// BAD_REQUEST for a scope or a mode that does not exist, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE:
 	// another process of the inspector acts.
 	SetMode(context.Context, *SetModeRequest) (*SetModeResponse, error)

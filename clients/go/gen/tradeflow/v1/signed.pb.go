@@ -39,6 +39,8 @@ const (
 	// Cancel all open orders and close the positions. The content has venue, account and symbol only;
 	// an empty symbol means all positions.
 	Operation_OPERATION_FLATTEN Operation = 5
+	// Make approvals of entries void that were given before. The content has venue and account only.
+	Operation_OPERATION_FENCE Operation = 6
 )
 
 // Enum value maps for Operation.
@@ -50,6 +52,7 @@ var (
 		3: "OPERATION_CANCEL",
 		4: "OPERATION_CANCEL_ALL",
 		5: "OPERATION_FLATTEN",
+		6: "OPERATION_FENCE",
 	}
 	Operation_value = map[string]int32{
 		"OPERATION_UNSPECIFIED": 0,
@@ -58,6 +61,7 @@ var (
 		"OPERATION_CANCEL":      3,
 		"OPERATION_CANCEL_ALL":  4,
 		"OPERATION_FLATTEN":     5,
+		"OPERATION_FENCE":       6,
 	}
 )
 
@@ -110,7 +114,10 @@ type ApprovedOrder struct {
 	// Id of the mesh, from its setting mesh_id.
 	Mesh string `protobuf:"bytes,9,opt,name=mesh,proto3" json:"mesh,omitempty"`
 	// World of the mesh: simulate, replay or live.
-	World         string `protobuf:"bytes,10,opt,name=world,proto3" json:"world,omitempty"`
+	World string `protobuf:"bytes,10,opt,name=world,proto3" json:"world,omitempty"`
+	// Of an entry: it is void once its account is fenced with a larger number. Of a fence: that
+	// number. Compared after fencing_epoch. 0: no fence makes it void, as of a reduction.
+	EntryFence    uint64 `protobuf:"varint,11,opt,name=entry_fence,json=entryFence,proto3" json:"entry_fence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -213,6 +220,13 @@ func (x *ApprovedOrder) GetWorld() string {
 		return x.World
 	}
 	return ""
+}
+
+func (x *ApprovedOrder) GetEntryFence() uint64 {
+	if x != nil {
+		return x.EntryFence
+	}
+	return 0
 }
 
 // Request of Heartbeat, signed like an order.
@@ -329,7 +343,7 @@ var File_venuemesh_tradeflow_v1_signed_proto protoreflect.FileDescriptor
 
 const file_venuemesh_tradeflow_v1_signed_proto_rawDesc = "" +
 	"\n" +
-	"#venuemesh/tradeflow/v1/signed.proto\x12\x16venuemesh.tradeflow.v1\x1a#venuemesh/tradeflow/v1/orders.proto\"\x90\x03\n" +
+	"#venuemesh/tradeflow/v1/signed.proto\x12\x16venuemesh.tradeflow.v1\x1a#venuemesh/tradeflow/v1/orders.proto\"\xb1\x03\n" +
 	"\rApprovedOrder\x12>\n" +
 	"\acontent\x18\x01 \x01(\v2$.venuemesh.tradeflow.v1.OrderContentR\acontent\x12\x1d\n" +
 	"\n" +
@@ -342,7 +356,9 @@ const file_venuemesh_tradeflow_v1_signed_proto_rawDesc = "" +
 	"\x16target_client_order_id\x18\b \x01(\tR\x13targetClientOrderId\x12\x12\n" +
 	"\x04mesh\x18\t \x01(\tR\x04mesh\x12\x14\n" +
 	"\x05world\x18\n" +
-	" \x01(\tR\x05world\"\xdf\x01\n" +
+	" \x01(\tR\x05world\x12\x1f\n" +
+	"\ventry_fence\x18\v \x01(\x04R\n" +
+	"entryFence\"\xdf\x01\n" +
 	"\x10HeartbeatRequest\x12\x14\n" +
 	"\x05venue\x18\x01 \x01(\tR\x05venue\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12#\n" +
@@ -351,14 +367,15 @@ const file_venuemesh_tradeflow_v1_signed_proto_rawDesc = "" +
 	"\atime_ns\x18\x05 \x01(\x10R\x06timeNs\x12\x1c\n" +
 	"\tsignature\x18\x06 \x01(\fR\tsignature\x12\x12\n" +
 	"\x04mesh\x18\a \x01(\tR\x04mesh\x12\x14\n" +
-	"\x05world\x18\b \x01(\tR\x05world*\x97\x01\n" +
+	"\x05world\x18\b \x01(\tR\x05world*\xac\x01\n" +
 	"\tOperation\x12\x19\n" +
 	"\x15OPERATION_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fOPERATION_PLACE\x10\x01\x12\x13\n" +
 	"\x0fOPERATION_AMEND\x10\x02\x12\x14\n" +
 	"\x10OPERATION_CANCEL\x10\x03\x12\x18\n" +
 	"\x14OPERATION_CANCEL_ALL\x10\x04\x12\x15\n" +
-	"\x11OPERATION_FLATTEN\x10\x05BHZFgithub.com/venuemesh/venuemesh/clients/go/gen/tradeflow/v1;tradeflowv1b\x06proto3"
+	"\x11OPERATION_FLATTEN\x10\x05\x12\x13\n" +
+	"\x0fOPERATION_FENCE\x10\x06BHZFgithub.com/venuemesh/venuemesh/clients/go/gen/tradeflow/v1;tradeflowv1b\x06proto3"
 
 var (
 	file_venuemesh_tradeflow_v1_signed_proto_rawDescOnce sync.Once

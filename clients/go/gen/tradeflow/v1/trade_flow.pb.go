@@ -1237,79 +1237,6 @@ func (x *StreamExecutionsRequest) GetResumeAfter() *v1.Cursor {
 	return nil
 }
 
-// Everything that is open at the cursor of the response.
-type ExecutionSnapshot struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Orders that are not final.
-	Orders []*Order `protobuf:"bytes,1,rep,name=orders,proto3" json:"orders,omitempty"`
-	// As last reported by the venue.
-	Balances []*Balance `protobuf:"bytes,2,rep,name=balances,proto3" json:"balances,omitempty"`
-	// As last reported by the venue.
-	Positions []*Position `protobuf:"bytes,3,rep,name=positions,proto3" json:"positions,omitempty"`
-	// The last 100 LEFT_OPEN differences since the process started, oldest first, even if closed.
-	LeftOpen      []*Difference `protobuf:"bytes,4,rep,name=left_open,json=leftOpen,proto3" json:"left_open,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ExecutionSnapshot) Reset() {
-	*x = ExecutionSnapshot{}
-	mi := &file_venuemesh_tradeflow_v1_trade_flow_proto_msgTypes[19]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ExecutionSnapshot) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ExecutionSnapshot) ProtoMessage() {}
-
-func (x *ExecutionSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_tradeflow_v1_trade_flow_proto_msgTypes[19]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ExecutionSnapshot.ProtoReflect.Descriptor instead.
-func (*ExecutionSnapshot) Descriptor() ([]byte, []int) {
-	return file_venuemesh_tradeflow_v1_trade_flow_proto_rawDescGZIP(), []int{19}
-}
-
-func (x *ExecutionSnapshot) GetOrders() []*Order {
-	if x != nil {
-		return x.Orders
-	}
-	return nil
-}
-
-func (x *ExecutionSnapshot) GetBalances() []*Balance {
-	if x != nil {
-		return x.Balances
-	}
-	return nil
-}
-
-func (x *ExecutionSnapshot) GetPositions() []*Position {
-	if x != nil {
-		return x.Positions
-	}
-	return nil
-}
-
-func (x *ExecutionSnapshot) GetLeftOpen() []*Difference {
-	if x != nil {
-		return x.LeftOpen
-	}
-	return nil
-}
-
 // Response of StreamExecutions. The cursors of an account have no holes.
 type StreamExecutionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1333,7 +1260,7 @@ type StreamExecutionsResponse struct {
 
 func (x *StreamExecutionsResponse) Reset() {
 	*x = StreamExecutionsResponse{}
-	mi := &file_venuemesh_tradeflow_v1_trade_flow_proto_msgTypes[20]
+	mi := &file_venuemesh_tradeflow_v1_trade_flow_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1345,7 +1272,7 @@ func (x *StreamExecutionsResponse) String() string {
 func (*StreamExecutionsResponse) ProtoMessage() {}
 
 func (x *StreamExecutionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_tradeflow_v1_trade_flow_proto_msgTypes[20]
+	mi := &file_venuemesh_tradeflow_v1_trade_flow_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1358,7 +1285,7 @@ func (x *StreamExecutionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamExecutionsResponse.ProtoReflect.Descriptor instead.
 func (*StreamExecutionsResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_tradeflow_v1_trade_flow_proto_rawDescGZIP(), []int{20}
+	return file_venuemesh_tradeflow_v1_trade_flow_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StreamExecutionsResponse) GetCursor() *v1.Cursor {
@@ -1495,7 +1422,7 @@ var File_venuemesh_tradeflow_v1_trade_flow_proto protoreflect.FileDescriptor
 
 const file_venuemesh_tradeflow_v1_trade_flow_proto_rawDesc = "" +
 	"\n" +
-	"'venuemesh/tradeflow/v1/trade_flow.proto\x12\x16venuemesh.tradeflow.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1fvenuemesh/common/v1/types.proto\x1a%venuemesh/tradeflow/v1/accounts.proto\x1a$venuemesh/tradeflow/v1/batches.proto\x1a'venuemesh/tradeflow/v1/cash_flows.proto\x1a(venuemesh/tradeflow/v1/differences.proto\x1a$venuemesh/tradeflow/v1/flatten.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"u\n" +
+	"'venuemesh/tradeflow/v1/trade_flow.proto\x12\x16venuemesh.tradeflow.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1fvenuemesh/common/v1/types.proto\x1a%venuemesh/tradeflow/v1/accounts.proto\x1a$venuemesh/tradeflow/v1/batches.proto\x1a'venuemesh/tradeflow/v1/cash_flows.proto\x1a(venuemesh/tradeflow/v1/differences.proto\x1a0venuemesh/tradeflow/v1/execution_snapshots.proto\x1a#venuemesh/tradeflow/v1/fences.proto\x1a$venuemesh/tradeflow/v1/flatten.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"u\n" +
 	"\x11PlaceOrderRequest\x12\x1d\n" +
 	"\x05venue\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05venue\x12A\n" +
 	"\bapproved\x18\x02 \x01(\v2%.venuemesh.tradeflow.v1.ApprovedOrderR\bapproved\"I\n" +
@@ -1576,12 +1503,7 @@ const file_venuemesh_tradeflow_v1_trade_flow_proto_rawDesc = "" +
 	"\x17StreamExecutionsRequest\x12\x1d\n" +
 	"\x05venue\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05venue\x12!\n" +
 	"\aaccount\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\aaccount\x12>\n" +
-	"\fresume_after\x18\x03 \x01(\v2\x1b.venuemesh.common.v1.CursorR\vresumeAfter\"\x88\x02\n" +
-	"\x11ExecutionSnapshot\x125\n" +
-	"\x06orders\x18\x01 \x03(\v2\x1d.venuemesh.tradeflow.v1.OrderR\x06orders\x12;\n" +
-	"\bbalances\x18\x02 \x03(\v2\x1f.venuemesh.tradeflow.v1.BalanceR\bbalances\x12>\n" +
-	"\tpositions\x18\x03 \x03(\v2 .venuemesh.tradeflow.v1.PositionR\tpositions\x12?\n" +
-	"\tleft_open\x18\x04 \x03(\v2\".venuemesh.tradeflow.v1.DifferenceR\bleftOpen\"\x8c\x04\n" +
+	"\fresume_after\x18\x03 \x01(\v2\x1b.venuemesh.common.v1.CursorR\vresumeAfter\"\x8c\x04\n" +
 	"\x18StreamExecutionsResponse\x123\n" +
 	"\x06cursor\x18\x01 \x01(\v2\x1b.venuemesh.common.v1.CursorR\x06cursor\x12G\n" +
 	"\bsnapshot\x18\x02 \x01(\v2).venuemesh.tradeflow.v1.ExecutionSnapshotH\x00R\bsnapshot\x125\n" +
@@ -1593,7 +1515,7 @@ const file_venuemesh_tradeflow_v1_trade_flow_proto_rawDesc = "" +
 	"difference\x18\a \x01(\v2\".venuemesh.tradeflow.v1.DifferenceH\x00R\n" +
 	"difference\x12;\n" +
 	"\aaccount\x18\b \x01(\v2\x1f.venuemesh.tradeflow.v1.AccountH\x00R\aaccountB\a\n" +
-	"\x05event2\xc1\x15\n" +
+	"\x05event2\xea\x16\n" +
 	"\tTradeFlow\x12\x8f\x01\n" +
 	"\n" +
 	"PlaceOrder\x12).venuemesh.tradeflow.v1.PlaceOrderRequest\x1a*.venuemesh.tradeflow.v1.PlaceOrderResponse\"*\xca\xf3\x18\x02\x03\x05\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/venues/{venue}/orders\x12\xa9\x01\n" +
@@ -1613,7 +1535,8 @@ const file_venuemesh_tradeflow_v1_trade_flow_proto_rawDesc = "" +
 	"\rListCashFlows\x12,.venuemesh.tradeflow.v1.ListCashFlowsRequest\x1a-.venuemesh.tradeflow.v1.ListCashFlowsResponse\"@\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x022\x120/v1/venues/{venue}/accounts/{account}/cash-flows\x90\x02\x01\x12\x96\x01\n" +
 	"\fListAccounts\x12+.venuemesh.tradeflow.v1.ListAccountsRequest\x1a,.venuemesh.tradeflow.v1.ListAccountsResponse\"+\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/venues/{venue}/accounts\x90\x02\x01\x12\xa6\x01\n" +
 	"\x10StreamExecutions\x12/.venuemesh.tradeflow.v1.StreamExecutionsRequest\x1a0.venuemesh.tradeflow.v1.StreamExecutionsResponse\"-\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/venues/{venue}/executions\x90\x02\x010\x01\x12\xa1\x01\n" +
-	"\tHeartbeat\x12(.venuemesh.tradeflow.v1.HeartbeatRequest\x1a).venuemesh.tradeflow.v1.HeartbeatResponse\"?\xca\xf3\x18\x01\x03\x82\xd3\xe4\x93\x024:\x01*\"//v1/venues/{venue}/accounts/{account}:heartbeatBHZFgithub.com/venuemesh/venuemesh/clients/go/gen/tradeflow/v1;tradeflowv1b\x06proto3"
+	"\tHeartbeat\x12(.venuemesh.tradeflow.v1.HeartbeatRequest\x1a).venuemesh.tradeflow.v1.HeartbeatResponse\"?\xca\xf3\x18\x01\x03\x82\xd3\xe4\x93\x024:\x01*\"//v1/venues/{venue}/accounts/{account}:heartbeat\x12\xa6\x01\n" +
+	"\fFenceEntries\x12+.venuemesh.tradeflow.v1.FenceEntriesRequest\x1a,.venuemesh.tradeflow.v1.FenceEntriesResponse\";\xca\xf3\x18\x01\x03\x82\xd3\xe4\x93\x020:\x01*\"+/v1/venues/{venue}/accounts/{account}:fenceBHZFgithub.com/venuemesh/venuemesh/clients/go/gen/tradeflow/v1;tradeflowv1b\x06proto3"
 
 var (
 	file_venuemesh_tradeflow_v1_trade_flow_proto_rawDescOnce sync.Once
@@ -1627,7 +1550,7 @@ func file_venuemesh_tradeflow_v1_trade_flow_proto_rawDescGZIP() []byte {
 	return file_venuemesh_tradeflow_v1_trade_flow_proto_rawDescData
 }
 
-var file_venuemesh_tradeflow_v1_trade_flow_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_venuemesh_tradeflow_v1_trade_flow_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_venuemesh_tradeflow_v1_trade_flow_proto_goTypes = []any{
 	(*PlaceOrderRequest)(nil),        // 0: venuemesh.tradeflow.v1.PlaceOrderRequest
 	(*PlaceOrderResponse)(nil),       // 1: venuemesh.tradeflow.v1.PlaceOrderResponse
@@ -1648,14 +1571,14 @@ var file_venuemesh_tradeflow_v1_trade_flow_proto_goTypes = []any{
 	(*ListPositionsRequest)(nil),     // 16: venuemesh.tradeflow.v1.ListPositionsRequest
 	(*ListPositionsResponse)(nil),    // 17: venuemesh.tradeflow.v1.ListPositionsResponse
 	(*StreamExecutionsRequest)(nil),  // 18: venuemesh.tradeflow.v1.StreamExecutionsRequest
-	(*ExecutionSnapshot)(nil),        // 19: venuemesh.tradeflow.v1.ExecutionSnapshot
-	(*StreamExecutionsResponse)(nil), // 20: venuemesh.tradeflow.v1.StreamExecutionsResponse
-	(*ApprovedOrder)(nil),            // 21: venuemesh.tradeflow.v1.ApprovedOrder
-	(*Order)(nil),                    // 22: venuemesh.tradeflow.v1.Order
-	(*Fill)(nil),                     // 23: venuemesh.tradeflow.v1.Fill
-	(*Balance)(nil),                  // 24: venuemesh.tradeflow.v1.Balance
-	(*Position)(nil),                 // 25: venuemesh.tradeflow.v1.Position
-	(*v1.Cursor)(nil),                // 26: venuemesh.common.v1.Cursor
+	(*StreamExecutionsResponse)(nil), // 19: venuemesh.tradeflow.v1.StreamExecutionsResponse
+	(*ApprovedOrder)(nil),            // 20: venuemesh.tradeflow.v1.ApprovedOrder
+	(*Order)(nil),                    // 21: venuemesh.tradeflow.v1.Order
+	(*Fill)(nil),                     // 22: venuemesh.tradeflow.v1.Fill
+	(*Balance)(nil),                  // 23: venuemesh.tradeflow.v1.Balance
+	(*Position)(nil),                 // 24: venuemesh.tradeflow.v1.Position
+	(*v1.Cursor)(nil),                // 25: venuemesh.common.v1.Cursor
+	(*ExecutionSnapshot)(nil),        // 26: venuemesh.tradeflow.v1.ExecutionSnapshot
 	(*Difference)(nil),               // 27: venuemesh.tradeflow.v1.Difference
 	(*Account)(nil),                  // 28: venuemesh.tradeflow.v1.Account
 	(*PlaceOrderGroupRequest)(nil),   // 29: venuemesh.tradeflow.v1.PlaceOrderGroupRequest
@@ -1665,81 +1588,81 @@ var file_venuemesh_tradeflow_v1_trade_flow_proto_goTypes = []any{
 	(*ListCashFlowsRequest)(nil),     // 33: venuemesh.tradeflow.v1.ListCashFlowsRequest
 	(*ListAccountsRequest)(nil),      // 34: venuemesh.tradeflow.v1.ListAccountsRequest
 	(*HeartbeatRequest)(nil),         // 35: venuemesh.tradeflow.v1.HeartbeatRequest
-	(*PlaceOrderGroupResponse)(nil),  // 36: venuemesh.tradeflow.v1.PlaceOrderGroupResponse
-	(*PlaceOrdersResponse)(nil),      // 37: venuemesh.tradeflow.v1.PlaceOrdersResponse
-	(*CancelOrdersResponse)(nil),     // 38: venuemesh.tradeflow.v1.CancelOrdersResponse
-	(*FlattenResponse)(nil),          // 39: venuemesh.tradeflow.v1.FlattenResponse
-	(*ListCashFlowsResponse)(nil),    // 40: venuemesh.tradeflow.v1.ListCashFlowsResponse
-	(*ListAccountsResponse)(nil),     // 41: venuemesh.tradeflow.v1.ListAccountsResponse
-	(*HeartbeatResponse)(nil),        // 42: venuemesh.tradeflow.v1.HeartbeatResponse
+	(*FenceEntriesRequest)(nil),      // 36: venuemesh.tradeflow.v1.FenceEntriesRequest
+	(*PlaceOrderGroupResponse)(nil),  // 37: venuemesh.tradeflow.v1.PlaceOrderGroupResponse
+	(*PlaceOrdersResponse)(nil),      // 38: venuemesh.tradeflow.v1.PlaceOrdersResponse
+	(*CancelOrdersResponse)(nil),     // 39: venuemesh.tradeflow.v1.CancelOrdersResponse
+	(*FlattenResponse)(nil),          // 40: venuemesh.tradeflow.v1.FlattenResponse
+	(*ListCashFlowsResponse)(nil),    // 41: venuemesh.tradeflow.v1.ListCashFlowsResponse
+	(*ListAccountsResponse)(nil),     // 42: venuemesh.tradeflow.v1.ListAccountsResponse
+	(*HeartbeatResponse)(nil),        // 43: venuemesh.tradeflow.v1.HeartbeatResponse
+	(*FenceEntriesResponse)(nil),     // 44: venuemesh.tradeflow.v1.FenceEntriesResponse
 }
 var file_venuemesh_tradeflow_v1_trade_flow_proto_depIdxs = []int32{
-	21, // 0: venuemesh.tradeflow.v1.PlaceOrderRequest.approved:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
-	22, // 1: venuemesh.tradeflow.v1.PlaceOrderResponse.order:type_name -> venuemesh.tradeflow.v1.Order
-	21, // 2: venuemesh.tradeflow.v1.AmendOrderRequest.approved:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
-	22, // 3: venuemesh.tradeflow.v1.AmendOrderResponse.order:type_name -> venuemesh.tradeflow.v1.Order
-	21, // 4: venuemesh.tradeflow.v1.CancelOrderRequest.approved:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
-	22, // 5: venuemesh.tradeflow.v1.CancelOrderResponse.order:type_name -> venuemesh.tradeflow.v1.Order
-	21, // 6: venuemesh.tradeflow.v1.CancelAllOrdersRequest.approved:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
-	22, // 7: venuemesh.tradeflow.v1.CancelAllOrdersResponse.orders:type_name -> venuemesh.tradeflow.v1.Order
-	22, // 8: venuemesh.tradeflow.v1.CancelAllOrdersResponse.left_open:type_name -> venuemesh.tradeflow.v1.Order
-	22, // 9: venuemesh.tradeflow.v1.GetOrderResponse.order:type_name -> venuemesh.tradeflow.v1.Order
-	22, // 10: venuemesh.tradeflow.v1.ListOpenOrdersResponse.orders:type_name -> venuemesh.tradeflow.v1.Order
-	23, // 11: venuemesh.tradeflow.v1.ListFillsResponse.fills:type_name -> venuemesh.tradeflow.v1.Fill
-	24, // 12: venuemesh.tradeflow.v1.ListBalancesResponse.balances:type_name -> venuemesh.tradeflow.v1.Balance
-	25, // 13: venuemesh.tradeflow.v1.ListPositionsResponse.positions:type_name -> venuemesh.tradeflow.v1.Position
-	26, // 14: venuemesh.tradeflow.v1.StreamExecutionsRequest.resume_after:type_name -> venuemesh.common.v1.Cursor
-	22, // 15: venuemesh.tradeflow.v1.ExecutionSnapshot.orders:type_name -> venuemesh.tradeflow.v1.Order
-	24, // 16: venuemesh.tradeflow.v1.ExecutionSnapshot.balances:type_name -> venuemesh.tradeflow.v1.Balance
-	25, // 17: venuemesh.tradeflow.v1.ExecutionSnapshot.positions:type_name -> venuemesh.tradeflow.v1.Position
-	27, // 18: venuemesh.tradeflow.v1.ExecutionSnapshot.left_open:type_name -> venuemesh.tradeflow.v1.Difference
-	26, // 19: venuemesh.tradeflow.v1.StreamExecutionsResponse.cursor:type_name -> venuemesh.common.v1.Cursor
-	19, // 20: venuemesh.tradeflow.v1.StreamExecutionsResponse.snapshot:type_name -> venuemesh.tradeflow.v1.ExecutionSnapshot
-	22, // 21: venuemesh.tradeflow.v1.StreamExecutionsResponse.order:type_name -> venuemesh.tradeflow.v1.Order
-	23, // 22: venuemesh.tradeflow.v1.StreamExecutionsResponse.fill:type_name -> venuemesh.tradeflow.v1.Fill
-	24, // 23: venuemesh.tradeflow.v1.StreamExecutionsResponse.balance:type_name -> venuemesh.tradeflow.v1.Balance
-	25, // 24: venuemesh.tradeflow.v1.StreamExecutionsResponse.position:type_name -> venuemesh.tradeflow.v1.Position
-	27, // 25: venuemesh.tradeflow.v1.StreamExecutionsResponse.difference:type_name -> venuemesh.tradeflow.v1.Difference
-	28, // 26: venuemesh.tradeflow.v1.StreamExecutionsResponse.account:type_name -> venuemesh.tradeflow.v1.Account
-	0,  // 27: venuemesh.tradeflow.v1.TradeFlow.PlaceOrder:input_type -> venuemesh.tradeflow.v1.PlaceOrderRequest
-	29, // 28: venuemesh.tradeflow.v1.TradeFlow.PlaceOrderGroup:input_type -> venuemesh.tradeflow.v1.PlaceOrderGroupRequest
-	30, // 29: venuemesh.tradeflow.v1.TradeFlow.PlaceOrders:input_type -> venuemesh.tradeflow.v1.PlaceOrdersRequest
-	2,  // 30: venuemesh.tradeflow.v1.TradeFlow.AmendOrder:input_type -> venuemesh.tradeflow.v1.AmendOrderRequest
-	4,  // 31: venuemesh.tradeflow.v1.TradeFlow.CancelOrder:input_type -> venuemesh.tradeflow.v1.CancelOrderRequest
-	31, // 32: venuemesh.tradeflow.v1.TradeFlow.CancelOrders:input_type -> venuemesh.tradeflow.v1.CancelOrdersRequest
-	6,  // 33: venuemesh.tradeflow.v1.TradeFlow.CancelAllOrders:input_type -> venuemesh.tradeflow.v1.CancelAllOrdersRequest
-	32, // 34: venuemesh.tradeflow.v1.TradeFlow.Flatten:input_type -> venuemesh.tradeflow.v1.FlattenRequest
-	8,  // 35: venuemesh.tradeflow.v1.TradeFlow.GetOrder:input_type -> venuemesh.tradeflow.v1.GetOrderRequest
-	10, // 36: venuemesh.tradeflow.v1.TradeFlow.ListOpenOrders:input_type -> venuemesh.tradeflow.v1.ListOpenOrdersRequest
-	12, // 37: venuemesh.tradeflow.v1.TradeFlow.ListFills:input_type -> venuemesh.tradeflow.v1.ListFillsRequest
-	14, // 38: venuemesh.tradeflow.v1.TradeFlow.ListBalances:input_type -> venuemesh.tradeflow.v1.ListBalancesRequest
-	16, // 39: venuemesh.tradeflow.v1.TradeFlow.ListPositions:input_type -> venuemesh.tradeflow.v1.ListPositionsRequest
-	33, // 40: venuemesh.tradeflow.v1.TradeFlow.ListCashFlows:input_type -> venuemesh.tradeflow.v1.ListCashFlowsRequest
-	34, // 41: venuemesh.tradeflow.v1.TradeFlow.ListAccounts:input_type -> venuemesh.tradeflow.v1.ListAccountsRequest
-	18, // 42: venuemesh.tradeflow.v1.TradeFlow.StreamExecutions:input_type -> venuemesh.tradeflow.v1.StreamExecutionsRequest
-	35, // 43: venuemesh.tradeflow.v1.TradeFlow.Heartbeat:input_type -> venuemesh.tradeflow.v1.HeartbeatRequest
-	1,  // 44: venuemesh.tradeflow.v1.TradeFlow.PlaceOrder:output_type -> venuemesh.tradeflow.v1.PlaceOrderResponse
-	36, // 45: venuemesh.tradeflow.v1.TradeFlow.PlaceOrderGroup:output_type -> venuemesh.tradeflow.v1.PlaceOrderGroupResponse
-	37, // 46: venuemesh.tradeflow.v1.TradeFlow.PlaceOrders:output_type -> venuemesh.tradeflow.v1.PlaceOrdersResponse
-	3,  // 47: venuemesh.tradeflow.v1.TradeFlow.AmendOrder:output_type -> venuemesh.tradeflow.v1.AmendOrderResponse
-	5,  // 48: venuemesh.tradeflow.v1.TradeFlow.CancelOrder:output_type -> venuemesh.tradeflow.v1.CancelOrderResponse
-	38, // 49: venuemesh.tradeflow.v1.TradeFlow.CancelOrders:output_type -> venuemesh.tradeflow.v1.CancelOrdersResponse
-	7,  // 50: venuemesh.tradeflow.v1.TradeFlow.CancelAllOrders:output_type -> venuemesh.tradeflow.v1.CancelAllOrdersResponse
-	39, // 51: venuemesh.tradeflow.v1.TradeFlow.Flatten:output_type -> venuemesh.tradeflow.v1.FlattenResponse
-	9,  // 52: venuemesh.tradeflow.v1.TradeFlow.GetOrder:output_type -> venuemesh.tradeflow.v1.GetOrderResponse
-	11, // 53: venuemesh.tradeflow.v1.TradeFlow.ListOpenOrders:output_type -> venuemesh.tradeflow.v1.ListOpenOrdersResponse
-	13, // 54: venuemesh.tradeflow.v1.TradeFlow.ListFills:output_type -> venuemesh.tradeflow.v1.ListFillsResponse
-	15, // 55: venuemesh.tradeflow.v1.TradeFlow.ListBalances:output_type -> venuemesh.tradeflow.v1.ListBalancesResponse
-	17, // 56: venuemesh.tradeflow.v1.TradeFlow.ListPositions:output_type -> venuemesh.tradeflow.v1.ListPositionsResponse
-	40, // 57: venuemesh.tradeflow.v1.TradeFlow.ListCashFlows:output_type -> venuemesh.tradeflow.v1.ListCashFlowsResponse
-	41, // 58: venuemesh.tradeflow.v1.TradeFlow.ListAccounts:output_type -> venuemesh.tradeflow.v1.ListAccountsResponse
-	20, // 59: venuemesh.tradeflow.v1.TradeFlow.StreamExecutions:output_type -> venuemesh.tradeflow.v1.StreamExecutionsResponse
-	42, // 60: venuemesh.tradeflow.v1.TradeFlow.Heartbeat:output_type -> venuemesh.tradeflow.v1.HeartbeatResponse
-	44, // [44:61] is the sub-list for method output_type
-	27, // [27:44] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	20, // 0: venuemesh.tradeflow.v1.PlaceOrderRequest.approved:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	21, // 1: venuemesh.tradeflow.v1.PlaceOrderResponse.order:type_name -> venuemesh.tradeflow.v1.Order
+	20, // 2: venuemesh.tradeflow.v1.AmendOrderRequest.approved:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	21, // 3: venuemesh.tradeflow.v1.AmendOrderResponse.order:type_name -> venuemesh.tradeflow.v1.Order
+	20, // 4: venuemesh.tradeflow.v1.CancelOrderRequest.approved:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	21, // 5: venuemesh.tradeflow.v1.CancelOrderResponse.order:type_name -> venuemesh.tradeflow.v1.Order
+	20, // 6: venuemesh.tradeflow.v1.CancelAllOrdersRequest.approved:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	21, // 7: venuemesh.tradeflow.v1.CancelAllOrdersResponse.orders:type_name -> venuemesh.tradeflow.v1.Order
+	21, // 8: venuemesh.tradeflow.v1.CancelAllOrdersResponse.left_open:type_name -> venuemesh.tradeflow.v1.Order
+	21, // 9: venuemesh.tradeflow.v1.GetOrderResponse.order:type_name -> venuemesh.tradeflow.v1.Order
+	21, // 10: venuemesh.tradeflow.v1.ListOpenOrdersResponse.orders:type_name -> venuemesh.tradeflow.v1.Order
+	22, // 11: venuemesh.tradeflow.v1.ListFillsResponse.fills:type_name -> venuemesh.tradeflow.v1.Fill
+	23, // 12: venuemesh.tradeflow.v1.ListBalancesResponse.balances:type_name -> venuemesh.tradeflow.v1.Balance
+	24, // 13: venuemesh.tradeflow.v1.ListPositionsResponse.positions:type_name -> venuemesh.tradeflow.v1.Position
+	25, // 14: venuemesh.tradeflow.v1.StreamExecutionsRequest.resume_after:type_name -> venuemesh.common.v1.Cursor
+	25, // 15: venuemesh.tradeflow.v1.StreamExecutionsResponse.cursor:type_name -> venuemesh.common.v1.Cursor
+	26, // 16: venuemesh.tradeflow.v1.StreamExecutionsResponse.snapshot:type_name -> venuemesh.tradeflow.v1.ExecutionSnapshot
+	21, // 17: venuemesh.tradeflow.v1.StreamExecutionsResponse.order:type_name -> venuemesh.tradeflow.v1.Order
+	22, // 18: venuemesh.tradeflow.v1.StreamExecutionsResponse.fill:type_name -> venuemesh.tradeflow.v1.Fill
+	23, // 19: venuemesh.tradeflow.v1.StreamExecutionsResponse.balance:type_name -> venuemesh.tradeflow.v1.Balance
+	24, // 20: venuemesh.tradeflow.v1.StreamExecutionsResponse.position:type_name -> venuemesh.tradeflow.v1.Position
+	27, // 21: venuemesh.tradeflow.v1.StreamExecutionsResponse.difference:type_name -> venuemesh.tradeflow.v1.Difference
+	28, // 22: venuemesh.tradeflow.v1.StreamExecutionsResponse.account:type_name -> venuemesh.tradeflow.v1.Account
+	0,  // 23: venuemesh.tradeflow.v1.TradeFlow.PlaceOrder:input_type -> venuemesh.tradeflow.v1.PlaceOrderRequest
+	29, // 24: venuemesh.tradeflow.v1.TradeFlow.PlaceOrderGroup:input_type -> venuemesh.tradeflow.v1.PlaceOrderGroupRequest
+	30, // 25: venuemesh.tradeflow.v1.TradeFlow.PlaceOrders:input_type -> venuemesh.tradeflow.v1.PlaceOrdersRequest
+	2,  // 26: venuemesh.tradeflow.v1.TradeFlow.AmendOrder:input_type -> venuemesh.tradeflow.v1.AmendOrderRequest
+	4,  // 27: venuemesh.tradeflow.v1.TradeFlow.CancelOrder:input_type -> venuemesh.tradeflow.v1.CancelOrderRequest
+	31, // 28: venuemesh.tradeflow.v1.TradeFlow.CancelOrders:input_type -> venuemesh.tradeflow.v1.CancelOrdersRequest
+	6,  // 29: venuemesh.tradeflow.v1.TradeFlow.CancelAllOrders:input_type -> venuemesh.tradeflow.v1.CancelAllOrdersRequest
+	32, // 30: venuemesh.tradeflow.v1.TradeFlow.Flatten:input_type -> venuemesh.tradeflow.v1.FlattenRequest
+	8,  // 31: venuemesh.tradeflow.v1.TradeFlow.GetOrder:input_type -> venuemesh.tradeflow.v1.GetOrderRequest
+	10, // 32: venuemesh.tradeflow.v1.TradeFlow.ListOpenOrders:input_type -> venuemesh.tradeflow.v1.ListOpenOrdersRequest
+	12, // 33: venuemesh.tradeflow.v1.TradeFlow.ListFills:input_type -> venuemesh.tradeflow.v1.ListFillsRequest
+	14, // 34: venuemesh.tradeflow.v1.TradeFlow.ListBalances:input_type -> venuemesh.tradeflow.v1.ListBalancesRequest
+	16, // 35: venuemesh.tradeflow.v1.TradeFlow.ListPositions:input_type -> venuemesh.tradeflow.v1.ListPositionsRequest
+	33, // 36: venuemesh.tradeflow.v1.TradeFlow.ListCashFlows:input_type -> venuemesh.tradeflow.v1.ListCashFlowsRequest
+	34, // 37: venuemesh.tradeflow.v1.TradeFlow.ListAccounts:input_type -> venuemesh.tradeflow.v1.ListAccountsRequest
+	18, // 38: venuemesh.tradeflow.v1.TradeFlow.StreamExecutions:input_type -> venuemesh.tradeflow.v1.StreamExecutionsRequest
+	35, // 39: venuemesh.tradeflow.v1.TradeFlow.Heartbeat:input_type -> venuemesh.tradeflow.v1.HeartbeatRequest
+	36, // 40: venuemesh.tradeflow.v1.TradeFlow.FenceEntries:input_type -> venuemesh.tradeflow.v1.FenceEntriesRequest
+	1,  // 41: venuemesh.tradeflow.v1.TradeFlow.PlaceOrder:output_type -> venuemesh.tradeflow.v1.PlaceOrderResponse
+	37, // 42: venuemesh.tradeflow.v1.TradeFlow.PlaceOrderGroup:output_type -> venuemesh.tradeflow.v1.PlaceOrderGroupResponse
+	38, // 43: venuemesh.tradeflow.v1.TradeFlow.PlaceOrders:output_type -> venuemesh.tradeflow.v1.PlaceOrdersResponse
+	3,  // 44: venuemesh.tradeflow.v1.TradeFlow.AmendOrder:output_type -> venuemesh.tradeflow.v1.AmendOrderResponse
+	5,  // 45: venuemesh.tradeflow.v1.TradeFlow.CancelOrder:output_type -> venuemesh.tradeflow.v1.CancelOrderResponse
+	39, // 46: venuemesh.tradeflow.v1.TradeFlow.CancelOrders:output_type -> venuemesh.tradeflow.v1.CancelOrdersResponse
+	7,  // 47: venuemesh.tradeflow.v1.TradeFlow.CancelAllOrders:output_type -> venuemesh.tradeflow.v1.CancelAllOrdersResponse
+	40, // 48: venuemesh.tradeflow.v1.TradeFlow.Flatten:output_type -> venuemesh.tradeflow.v1.FlattenResponse
+	9,  // 49: venuemesh.tradeflow.v1.TradeFlow.GetOrder:output_type -> venuemesh.tradeflow.v1.GetOrderResponse
+	11, // 50: venuemesh.tradeflow.v1.TradeFlow.ListOpenOrders:output_type -> venuemesh.tradeflow.v1.ListOpenOrdersResponse
+	13, // 51: venuemesh.tradeflow.v1.TradeFlow.ListFills:output_type -> venuemesh.tradeflow.v1.ListFillsResponse
+	15, // 52: venuemesh.tradeflow.v1.TradeFlow.ListBalances:output_type -> venuemesh.tradeflow.v1.ListBalancesResponse
+	17, // 53: venuemesh.tradeflow.v1.TradeFlow.ListPositions:output_type -> venuemesh.tradeflow.v1.ListPositionsResponse
+	41, // 54: venuemesh.tradeflow.v1.TradeFlow.ListCashFlows:output_type -> venuemesh.tradeflow.v1.ListCashFlowsResponse
+	42, // 55: venuemesh.tradeflow.v1.TradeFlow.ListAccounts:output_type -> venuemesh.tradeflow.v1.ListAccountsResponse
+	19, // 56: venuemesh.tradeflow.v1.TradeFlow.StreamExecutions:output_type -> venuemesh.tradeflow.v1.StreamExecutionsResponse
+	43, // 57: venuemesh.tradeflow.v1.TradeFlow.Heartbeat:output_type -> venuemesh.tradeflow.v1.HeartbeatResponse
+	44, // 58: venuemesh.tradeflow.v1.TradeFlow.FenceEntries:output_type -> venuemesh.tradeflow.v1.FenceEntriesResponse
+	41, // [41:59] is the sub-list for method output_type
+	23, // [23:41] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_tradeflow_v1_trade_flow_proto_init() }
@@ -1751,10 +1674,12 @@ func file_venuemesh_tradeflow_v1_trade_flow_proto_init() {
 	file_venuemesh_tradeflow_v1_batches_proto_init()
 	file_venuemesh_tradeflow_v1_cash_flows_proto_init()
 	file_venuemesh_tradeflow_v1_differences_proto_init()
+	file_venuemesh_tradeflow_v1_execution_snapshots_proto_init()
+	file_venuemesh_tradeflow_v1_fences_proto_init()
 	file_venuemesh_tradeflow_v1_flatten_proto_init()
 	file_venuemesh_tradeflow_v1_orders_proto_init()
 	file_venuemesh_tradeflow_v1_signed_proto_init()
-	file_venuemesh_tradeflow_v1_trade_flow_proto_msgTypes[20].OneofWrappers = []any{
+	file_venuemesh_tradeflow_v1_trade_flow_proto_msgTypes[19].OneofWrappers = []any{
 		(*StreamExecutionsResponse_Snapshot)(nil),
 		(*StreamExecutionsResponse_Order)(nil),
 		(*StreamExecutionsResponse_Fill)(nil),
@@ -1769,7 +1694,7 @@ func file_venuemesh_tradeflow_v1_trade_flow_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_tradeflow_v1_trade_flow_proto_rawDesc), len(file_venuemesh_tradeflow_v1_trade_flow_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

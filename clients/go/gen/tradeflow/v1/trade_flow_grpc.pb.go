@@ -36,6 +36,7 @@ const (
 	TradeFlow_ListAccounts_FullMethodName     = "/venuemesh.tradeflow.v1.TradeFlow/ListAccounts"
 	TradeFlow_StreamExecutions_FullMethodName = "/venuemesh.tradeflow.v1.TradeFlow/StreamExecutions"
 	TradeFlow_Heartbeat_FullMethodName        = "/venuemesh.tradeflow.v1.TradeFlow/Heartbeat"
+	TradeFlow_FenceEntries_FullMethodName     = "/venuemesh.tradeflow.v1.TradeFlow/FenceEntries"
 )
 
 // TradeFlowClient is the client API for TradeFlow service.
@@ -101,6 +102,10 @@ type TradeFlowClient interface {
 	// Reports that the order authority is alive. After the first heartbeat, a silence longer than the
 	// setting dead_man_s cancels all entries. APPROVAL_REFUSED if the signature is not valid.
 	Heartbeat(ctx context.Context, in *HeartbeatRequest, opts ...grpc.CallOption) (*HeartbeatResponse, error)
+	// Makes approvals of entries void that were given before: their entry_fence is smaller. It is on
+	// disk when the call returns. Orders that were taken stay, and reductions, exits and cancels are
+	// not concerned. May be repeated. APPROVAL_REFUSED if the approval is not valid.
+	FenceEntries(ctx context.Context, in *FenceEntriesRequest, opts ...grpc.CallOption) (*FenceEntriesResponse, error)
 }
 
 type tradeFlowClient struct {
@@ -290,6 +295,16 @@ func (c *tradeFlowClient) Heartbeat(ctx context.Context, in *HeartbeatRequest, o
 	return out, nil
 }
 
+func (c *tradeFlowClient) FenceEntries(ctx context.Context, in *FenceEntriesRequest, opts ...grpc.CallOption) (*FenceEntriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FenceEntriesResponse)
+	err := c.cc.Invoke(ctx, TradeFlow_FenceEntries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // TradeFlowServer is the server API for TradeFlow service.
 // All implementations must embed UnimplementedTradeFlowServer
 // for forward compatibility.
@@ -353,6 +368,10 @@ type TradeFlowServer interface {
 	// Reports that the order authority is alive. After the first heartbeat, a silence longer than the
 	// setting dead_man_s cancels all entries. APPROVAL_REFUSED if the signature is not valid.
 	Heartbeat(context.Context, *HeartbeatRequest) (*HeartbeatResponse, error)
+	// Makes approvals of entries void that were given before: their entry_fence is smaller. It is on
+	// disk when the call returns. Orders that were taken stay, and reductions, exits and cancels are
+	// not concerned. May be repeated. APPROVAL_REFUSED if the approval is not valid.
+	FenceEntries(context.Context, *FenceEntriesRequest) (*FenceEntriesResponse, error)
 	mustEmbedUnimplementedTradeFlowServer()
 }
 
@@ -413,6 +432,9 @@ func (UnimplementedTradeFlowServer) StreamExecutions(*StreamExecutionsRequest, g
 }
 func (UnimplementedTradeFlowServer) Heartbeat(context.Context, *HeartbeatRequest) (*HeartbeatResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Heartbeat not implemented")
+}
+func (UnimplementedTradeFlowServer) FenceEntries(context.Context, *FenceEntriesRequest) (*FenceEntriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FenceEntries not implemented")
 }
 func (UnimplementedTradeFlowServer) mustEmbedUnimplementedTradeFlowServer() {}
 func (UnimplementedTradeFlowServer) testEmbeddedByValue()                   {}
@@ -734,6 +756,24 @@ func _TradeFlow_Heartbeat_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TradeFlow_FenceEntries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FenceEntriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TradeFlowServer).FenceEntries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TradeFlow_FenceEntries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TradeFlowServer).FenceEntries(ctx, req.(*FenceEntriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // TradeFlow_ServiceDesc is the grpc.ServiceDesc for TradeFlow service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -804,6 +844,10 @@ var TradeFlow_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Heartbeat",
 			Handler:    _TradeFlow_Heartbeat_Handler,
+		},
+		{
+			MethodName: "FenceEntries",
+			Handler:    _TradeFlow_FenceEntries_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
