@@ -18,8 +18,8 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.tradeflow.v1 import (
     accounts_pb2,
     cash_flows_pb2,
-    execution_snapshots_pb2,
     orders_pb2,
+    snapshots_pb2,
     trade_flow_pb2,
     trade_flow_pb2_grpc,
 )
@@ -216,7 +216,7 @@ class RandomTradeFlow(trade_flow_pb2_grpc.TradeFlowServicer):
         cursor = Cursor.of(request.resume_after)
         if not self._reports.holds(cursor):
             cursor = self._reports.newest
-            snapshot = execution_snapshots_pb2.ExecutionSnapshot()
+            snapshot = snapshots_pb2.ExecutionSnapshot()
             yield Response(cursor=cursor.message(), snapshot=snapshot)
         sequence = cursor.sequence
         while True:

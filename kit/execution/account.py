@@ -10,12 +10,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from msgspec.structs import replace
-from venuemesh.tradeflow.v1 import (
-    accounts_pb2,
-    differences_pb2,
-    execution_snapshots_pb2,
-    signed_pb2,
-)
+from venuemesh.tradeflow.v1 import accounts_pb2, differences_pb2, signed_pb2, snapshots_pb2
 
 from kit.base import telemetry
 from kit.base.clock import (
@@ -385,8 +380,8 @@ class Account:
                 if isinstance(record, OrderFill) and len(self.state.index.fills) > fill_count:
                     self.balances_and_positions.apply_fill(record)
 
-    def _snapshot(self) -> execution_snapshots_pb2.ExecutionSnapshot:
-        return execution_snapshots_pb2.ExecutionSnapshot(
+    def _snapshot(self) -> snapshots_pb2.ExecutionSnapshot:
+        return snapshots_pb2.ExecutionSnapshot(
             orders=[order_message(order) for order in self.state.index.open.values()],
             balances=self.balances_and_positions.balance_messages(),
             positions=self.balances_and_positions.position_messages(),

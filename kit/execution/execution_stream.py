@@ -9,12 +9,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
-from venuemesh.tradeflow.v1 import execution_snapshots_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import snapshots_pb2, trade_flow_pb2
 
 from kit.base.cursor import Cursor
 
 Event = trade_flow_pb2.StreamExecutionsResponse
-Snapshot = Callable[[], execution_snapshots_pb2.ExecutionSnapshot]
+Snapshot = Callable[[], snapshots_pb2.ExecutionSnapshot]
 
 
 class ExecutionStream:

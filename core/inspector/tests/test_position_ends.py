@@ -105,6 +105,11 @@ async def test_person_who_flattens_closes_the_positions_of_strategies(rig):
     await rig.put(DECISIONS, decision(1), decision(2, strategy="other"))
     await rig.until_outcomes(2)
     await tell(rig)
+
+    async def are_told():
+        return len(await changes(rig)) == 2
+
+    await eventually(are_told)
     # A rest of an earlier position is in the share of the first one.
     parts = [("ema_cross", "-0.01005"), ("other", "-0.004")]
     await rig.put(EXECUTIONS, flattened(1, *parts, ("unknown", "-1")))

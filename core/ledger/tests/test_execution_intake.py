@@ -10,8 +10,8 @@ from venuemesh.events.v1 import event_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.tradeflow.v1 import (
     cash_flows_pb2,
-    execution_snapshots_pb2,
     orders_pb2,
+    snapshots_pb2,
     trade_flow_pb2,
     trade_flow_pb2_grpc,
 )
@@ -86,7 +86,7 @@ class Venue(trade_flow_pb2_grpc.TradeFlowServicer):
     async def StreamExecutions(self, request, context):
         self.resumed_after.append(Cursor.of(request.resume_after))
         if not (request.HasField("resume_after") and self.holds_cursors):
-            snapshot = execution_snapshots_pb2.ExecutionSnapshot()
+            snapshot = snapshots_pb2.ExecutionSnapshot()
             yield trade_flow_pb2.StreamExecutionsResponse(cursor=self.cursor(), snapshot=snapshot)
             sent = len(self.streamed)
         else:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from venuemesh.tradeflow.v1 import execution_snapshots_pb2, orders_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, snapshots_pb2
 
 from kit.base.cursor import Cursor
 from kit.execution.execution_stream import Event, ExecutionStream
@@ -10,7 +10,7 @@ from tests.support.waiting import WAIT_SECONDS_MAX
 
 
 def executions(events_max=10):
-    return ExecutionStream(5, events_max, execution_snapshots_pb2.ExecutionSnapshot)
+    return ExecutionStream(5, events_max, snapshots_pb2.ExecutionSnapshot)
 
 
 def happen(ring, *numbers):

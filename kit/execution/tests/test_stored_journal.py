@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from google.protobuf import text_format
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import execution_snapshots_pb2
+from venuemesh.tradeflow.v1 import snapshots_pb2
 
 from kit.execution.journal import records
 from kit.execution.journal.journal import read
@@ -24,7 +24,7 @@ from tests.support.manual_clock import ManualClock
 FOLDER = Path(__file__).parent
 JOURNAL = bytes.fromhex((FOLDER / "stored_journal.hex").read_text())
 SNAPSHOT = text_format.Parse(
-    (FOLDER / "stored_journal_orders.txt").read_text(), execution_snapshots_pb2.ExecutionSnapshot()
+    (FOLDER / "stored_journal_orders.txt").read_text(), snapshots_pb2.ExecutionSnapshot()
 )
 
 
@@ -62,7 +62,7 @@ def test_every_order_balance_and_position_is_restored():
         records.RequestAnswered,
     }
     assert kinds.keys() == set(records.Record.__args__) - later
-    restored = execution_snapshots_pb2.ExecutionSnapshot(
+    restored = snapshots_pb2.ExecutionSnapshot(
         orders=[order_message(order) for order in state.index.orders.values()],
         balances=known.balance_messages(),
         positions=known.position_messages(),

@@ -9,7 +9,7 @@ import {
   OrderState,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { StreamExecutionsResponseSchema } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
-import { ExecutionSnapshotSchema } from "../gen/venuemesh/tradeflow/v1/execution_snapshots_pb";
+import { ExecutionSnapshotSchema } from "../gen/venuemesh/tradeflow/v1/snapshots_pb";
 import {
   type AccountView,
   addFills,

@@ -1,7 +1,7 @@
 import { type Difference, DifferenceKind } from "../gen/venuemesh/tradeflow/v1/differences_pb";
 import type { Balance, Fill, Order, Position } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import type { StreamExecutionsResponse } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
-import type { ExecutionSnapshot } from "../gen/venuemesh/tradeflow/v1/execution_snapshots_pb";
+import type { ExecutionSnapshot } from "../gen/venuemesh/tradeflow/v1/snapshots_pb";
 import { isFinal } from "./labels";
 
 export const ENDED_MAX = 200;

@@ -11,9 +11,9 @@ from venuemesh.inspector.v1 import inspector_pb2
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 from venuemesh.tradeflow.v1 import (
     accounts_pb2,
-    execution_snapshots_pb2,
     orders_pb2,
     signed_pb2,
+    snapshots_pb2,
     trade_flow_pb2,
 )
 from venuemesh_client.book import Book
@@ -252,7 +252,7 @@ async def test_an_order_that_was_not_placed_says_why(
     example: Example, answer: inspector_pb2.SubmitManualResponse, text: str
 ):
     event = trade_flow_pb2.StreamExecutionsResponse
-    snapshot = event(cursor=cursor(1, 1), snapshot=execution_snapshots_pb2.ExecutionSnapshot())
+    snapshot = event(cursor=cursor(1, 1), snapshot=snapshots_pb2.ExecutionSnapshot())
     accounts = accounts_pb2.ListAccountsResponse(accounts=[{"account": ACCOUNT}])
     mesh = ScriptedMesh(
         {
@@ -277,7 +277,7 @@ async def test_a_lost_stream_of_executions_goes_on_after_its_last_event(example:
     filled.state, filled.filled_size = orders_pb2.ORDER_STATE_FILLED, "0.001"
     filled.average_price = "100.5"
     event = trade_flow_pb2.StreamExecutionsResponse
-    snapshot = event(cursor=cursor(1, 1), snapshot=execution_snapshots_pb2.ExecutionSnapshot())
+    snapshot = event(cursor=cursor(1, 1), snapshot=snapshots_pb2.ExecutionSnapshot())
     taken = placed(order)
     mesh = ScriptedMesh(
         {

@@ -1422,7 +1422,7 @@ var File_venuemesh_tradeflow_v1_trade_flow_proto protoreflect.FileDescriptor
 
 const file_venuemesh_tradeflow_v1_trade_flow_proto_rawDesc = "" +
 	"\n" +
-	"'venuemesh/tradeflow/v1/trade_flow.proto\x12\x16venuemesh.tradeflow.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1fvenuemesh/common/v1/types.proto\x1a%venuemesh/tradeflow/v1/accounts.proto\x1a$venuemesh/tradeflow/v1/batches.proto\x1a'venuemesh/tradeflow/v1/cash_flows.proto\x1a(venuemesh/tradeflow/v1/differences.proto\x1a0venuemesh/tradeflow/v1/execution_snapshots.proto\x1a#venuemesh/tradeflow/v1/fences.proto\x1a$venuemesh/tradeflow/v1/flatten.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"u\n" +
+	"'venuemesh/tradeflow/v1/trade_flow.proto\x12\x16venuemesh.tradeflow.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1fvenuemesh/common/v1/types.proto\x1a%venuemesh/tradeflow/v1/accounts.proto\x1a$venuemesh/tradeflow/v1/batches.proto\x1a'venuemesh/tradeflow/v1/cash_flows.proto\x1a(venuemesh/tradeflow/v1/differences.proto\x1a#venuemesh/tradeflow/v1/fences.proto\x1a$venuemesh/tradeflow/v1/flatten.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\x1a&venuemesh/tradeflow/v1/snapshots.proto\"u\n" +
 	"\x11PlaceOrderRequest\x12\x1d\n" +
 	"\x05venue\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05venue\x12A\n" +
 	"\bapproved\x18\x02 \x01(\v2%.venuemesh.tradeflow.v1.ApprovedOrderR\bapproved\"I\n" +
@@ -1674,11 +1674,11 @@ func file_venuemesh_tradeflow_v1_trade_flow_proto_init() {
 	file_venuemesh_tradeflow_v1_batches_proto_init()
 	file_venuemesh_tradeflow_v1_cash_flows_proto_init()
 	file_venuemesh_tradeflow_v1_differences_proto_init()
-	file_venuemesh_tradeflow_v1_execution_snapshots_proto_init()
 	file_venuemesh_tradeflow_v1_fences_proto_init()
 	file_venuemesh_tradeflow_v1_flatten_proto_init()
 	file_venuemesh_tradeflow_v1_orders_proto_init()
 	file_venuemesh_tradeflow_v1_signed_proto_init()
+	file_venuemesh_tradeflow_v1_snapshots_proto_init()
 	file_venuemesh_tradeflow_v1_trade_flow_proto_msgTypes[19].OneofWrappers = []any{
 		(*StreamExecutionsResponse_Snapshot)(nil),
 		(*StreamExecutionsResponse_Order)(nil),

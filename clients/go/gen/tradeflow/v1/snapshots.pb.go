@@ -2,7 +2,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: venuemesh/tradeflow/v1/execution_snapshots.proto
+// source: venuemesh/tradeflow/v1/snapshots.proto
 
 package tradeflowv1
 
@@ -38,7 +38,7 @@ type ExecutionSnapshot struct {
 
 func (x *ExecutionSnapshot) Reset() {
 	*x = ExecutionSnapshot{}
-	mi := &file_venuemesh_tradeflow_v1_execution_snapshots_proto_msgTypes[0]
+	mi := &file_venuemesh_tradeflow_v1_snapshots_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -50,7 +50,7 @@ func (x *ExecutionSnapshot) String() string {
 func (*ExecutionSnapshot) ProtoMessage() {}
 
 func (x *ExecutionSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_tradeflow_v1_execution_snapshots_proto_msgTypes[0]
+	mi := &file_venuemesh_tradeflow_v1_snapshots_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -63,7 +63,7 @@ func (x *ExecutionSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecutionSnapshot.ProtoReflect.Descriptor instead.
 func (*ExecutionSnapshot) Descriptor() ([]byte, []int) {
-	return file_venuemesh_tradeflow_v1_execution_snapshots_proto_rawDescGZIP(), []int{0}
+	return file_venuemesh_tradeflow_v1_snapshots_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *ExecutionSnapshot) GetOrders() []*Order {
@@ -94,11 +94,11 @@ func (x *ExecutionSnapshot) GetLeftOpen() []*Difference {
 	return nil
 }
 
-var File_venuemesh_tradeflow_v1_execution_snapshots_proto protoreflect.FileDescriptor
+var File_venuemesh_tradeflow_v1_snapshots_proto protoreflect.FileDescriptor
 
-const file_venuemesh_tradeflow_v1_execution_snapshots_proto_rawDesc = "" +
+const file_venuemesh_tradeflow_v1_snapshots_proto_rawDesc = "" +
 	"\n" +
-	"0venuemesh/tradeflow/v1/execution_snapshots.proto\x12\x16venuemesh.tradeflow.v1\x1a(venuemesh/tradeflow/v1/differences.proto\x1a#venuemesh/tradeflow/v1/orders.proto\"\x88\x02\n" +
+	"&venuemesh/tradeflow/v1/snapshots.proto\x12\x16venuemesh.tradeflow.v1\x1a(venuemesh/tradeflow/v1/differences.proto\x1a#venuemesh/tradeflow/v1/orders.proto\"\x88\x02\n" +
 	"\x11ExecutionSnapshot\x125\n" +
 	"\x06orders\x18\x01 \x03(\v2\x1d.venuemesh.tradeflow.v1.OrderR\x06orders\x12;\n" +
 	"\bbalances\x18\x02 \x03(\v2\x1f.venuemesh.tradeflow.v1.BalanceR\bbalances\x12>\n" +
@@ -106,26 +106,26 @@ const file_venuemesh_tradeflow_v1_execution_snapshots_proto_rawDesc = "" +
 	"\tleft_open\x18\x04 \x03(\v2\".venuemesh.tradeflow.v1.DifferenceR\bleftOpenBHZFgithub.com/venuemesh/venuemesh/clients/go/gen/tradeflow/v1;tradeflowv1b\x06proto3"
 
 var (
-	file_venuemesh_tradeflow_v1_execution_snapshots_proto_rawDescOnce sync.Once
-	file_venuemesh_tradeflow_v1_execution_snapshots_proto_rawDescData []byte
+	file_venuemesh_tradeflow_v1_snapshots_proto_rawDescOnce sync.Once
+	file_venuemesh_tradeflow_v1_snapshots_proto_rawDescData []byte
 )
 
-func file_venuemesh_tradeflow_v1_execution_snapshots_proto_rawDescGZIP() []byte {
-	file_venuemesh_tradeflow_v1_execution_snapshots_proto_rawDescOnce.Do(func() {
-		file_venuemesh_tradeflow_v1_execution_snapshots_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_venuemesh_tradeflow_v1_execution_snapshots_proto_rawDesc), len(file_venuemesh_tradeflow_v1_execution_snapshots_proto_rawDesc)))
+func file_venuemesh_tradeflow_v1_snapshots_proto_rawDescGZIP() []byte {
+	file_venuemesh_tradeflow_v1_snapshots_proto_rawDescOnce.Do(func() {
+		file_venuemesh_tradeflow_v1_snapshots_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_venuemesh_tradeflow_v1_snapshots_proto_rawDesc), len(file_venuemesh_tradeflow_v1_snapshots_proto_rawDesc)))
 	})
-	return file_venuemesh_tradeflow_v1_execution_snapshots_proto_rawDescData
+	return file_venuemesh_tradeflow_v1_snapshots_proto_rawDescData
 }
 
-var file_venuemesh_tradeflow_v1_execution_snapshots_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
-var file_venuemesh_tradeflow_v1_execution_snapshots_proto_goTypes = []any{
+var file_venuemesh_tradeflow_v1_snapshots_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_venuemesh_tradeflow_v1_snapshots_proto_goTypes = []any{
 	(*ExecutionSnapshot)(nil), // 0: venuemesh.tradeflow.v1.ExecutionSnapshot
 	(*Order)(nil),             // 1: venuemesh.tradeflow.v1.Order
 	(*Balance)(nil),           // 2: venuemesh.tradeflow.v1.Balance
 	(*Position)(nil),          // 3: venuemesh.tradeflow.v1.Position
 	(*Difference)(nil),        // 4: venuemesh.tradeflow.v1.Difference
 }
-var file_venuemesh_tradeflow_v1_execution_snapshots_proto_depIdxs = []int32{
+var file_venuemesh_tradeflow_v1_snapshots_proto_depIdxs = []int32{
 	1, // 0: venuemesh.tradeflow.v1.ExecutionSnapshot.orders:type_name -> venuemesh.tradeflow.v1.Order
 	2, // 1: venuemesh.tradeflow.v1.ExecutionSnapshot.balances:type_name -> venuemesh.tradeflow.v1.Balance
 	3, // 2: venuemesh.tradeflow.v1.ExecutionSnapshot.positions:type_name -> venuemesh.tradeflow.v1.Position
@@ -137,9 +137,9 @@ var file_venuemesh_tradeflow_v1_execution_snapshots_proto_depIdxs = []int32{
 	0, // [0:4] is the sub-list for field type_name
 }
 
-func init() { file_venuemesh_tradeflow_v1_execution_snapshots_proto_init() }
-func file_venuemesh_tradeflow_v1_execution_snapshots_proto_init() {
-	if File_venuemesh_tradeflow_v1_execution_snapshots_proto != nil {
+func init() { file_venuemesh_tradeflow_v1_snapshots_proto_init() }
+func file_venuemesh_tradeflow_v1_snapshots_proto_init() {
+	if File_venuemesh_tradeflow_v1_snapshots_proto != nil {
 		return
 	}
 	file_venuemesh_tradeflow_v1_differences_proto_init()
@@ -148,17 +148,17 @@ func file_venuemesh_tradeflow_v1_execution_snapshots_proto_init() {
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_tradeflow_v1_execution_snapshots_proto_rawDesc), len(file_venuemesh_tradeflow_v1_execution_snapshots_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_tradeflow_v1_snapshots_proto_rawDesc), len(file_venuemesh_tradeflow_v1_snapshots_proto_rawDesc)),
 			NumEnums:      0,
 			NumMessages:   1,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_venuemesh_tradeflow_v1_execution_snapshots_proto_goTypes,
-		DependencyIndexes: file_venuemesh_tradeflow_v1_execution_snapshots_proto_depIdxs,
-		MessageInfos:      file_venuemesh_tradeflow_v1_execution_snapshots_proto_msgTypes,
+		GoTypes:           file_venuemesh_tradeflow_v1_snapshots_proto_goTypes,
+		DependencyIndexes: file_venuemesh_tradeflow_v1_snapshots_proto_depIdxs,
+		MessageInfos:      file_venuemesh_tradeflow_v1_snapshots_proto_msgTypes,
 	}.Build()
-	File_venuemesh_tradeflow_v1_execution_snapshots_proto = out.File
-	file_venuemesh_tradeflow_v1_execution_snapshots_proto_goTypes = nil
-	file_venuemesh_tradeflow_v1_execution_snapshots_proto_depIdxs = nil
+	File_venuemesh_tradeflow_v1_snapshots_proto = out.File
+	file_venuemesh_tradeflow_v1_snapshots_proto_goTypes = nil
+	file_venuemesh_tradeflow_v1_snapshots_proto_depIdxs = nil
 }
