@@ -19,6 +19,9 @@ from venues.kraken.tests.test_book import as_written
 BOOK = types_pb2.CHANNEL_BOOK
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "DOGE/USDT")
 DEPTH, DEPTH_SMALL = 100, 10
+LOST = 50
+"""So many lost updates leave a difference. A few can cancel each other: an order that came and went
+leaves the book, and its checksum, as it was."""
 
 
 @pytest.fixture
@@ -93,7 +96,7 @@ async def test_each_trade_is_published_once_in_order(connected: ConnectorUnderTe
     check_trades(connected)
 
 
-@pytest.mark.parametrize(("fault", "count"), [("bad_checksum", 1), ("drop", 5)])
+@pytest.mark.parametrize(("fault", "count"), [("bad_checksum", 1), ("drop", LOST)])
 async def test_a_broken_book_is_a_gap_and_recovers(
     base: str, raw: RawClient, fault: str, count: int
 ) -> None:
