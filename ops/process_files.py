@@ -11,7 +11,6 @@ import asyncio
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
 from kit.base.secret_files import write_secret
 from kit.base.settings import MeshSettings
+from kit.base.waiting import is_set_within
 from kit.connector.contract import discovery
 from ops import ports
 
@@ -102,9 +102,7 @@ async def keep_written(folder: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     while not stopped.is_set():
         write_all(folder, settings.load(MeshSettings, settings.MESH_SECTION))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(INTERVAL_S):
-                await stopped.wait()
+        await is_set_within(stopped, INTERVAL_S)
 
 
 if __name__ == "__main__":

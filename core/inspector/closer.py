@@ -36,6 +36,7 @@ from kit.base.clock import Clock
 from kit.base.database import POSTGRESQL, Connection, Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable, UnknownOrder
+from kit.base.waiting import is_set_within
 from kit.events import event_log
 from kit.events.leases import Lease
 from kit.execution.client_order_ids import client_order_id
@@ -110,7 +111,7 @@ class Closer:
                     if position_id not in self._closing:
                         self._closing.add(position_id)
                         group.create_task(self._close(position_id))
-                await _wait(self._wake, LOOK_SECONDS)
+                await is_set_within(self._wake, LOOK_SECONDS)
 
     async def _close(self, position_id: bytes) -> None:
         about, steps = f"closing of {position_id.hex()}", 0
@@ -340,11 +341,3 @@ async def _rest(connection: Connection, position: Position, held: Decimal) -> De
         flips=position.close_flips,
     )
     return rest
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from venuemesh.events.v1 import event_pb2, risk_pb2
@@ -28,6 +27,7 @@ from kit.base.errors import (
     RoleMissing,
     VenuemeshError,
 )
+from kit.base.waiting import is_set_within
 from kit.events import event_log
 from kit.events.event_ids import event_id
 from kit.execution.approval.signing import content_text
@@ -179,9 +179,7 @@ class ManualOrders:
             found = await self._stored(known.verdict_id, outcome_id)
             verdict = found[known.verdict_id].verdict_given
             if verdict.verdict == risk_pb2.VERDICT_ALLOW and outcome_id not in found:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._answer_seconds_max):
-                        await waiting.wait()
+                await is_set_within(waiting, self._answer_seconds_max)
                 found = await self._stored(known.verdict_id, outcome_id)
         finally:
             self._decided.pop(known.verdict_id, None)

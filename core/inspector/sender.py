@@ -35,6 +35,7 @@ from kit.base.errors import (
     UnknownOrder,
     UnknownVenue,
 )
+from kit.base.waiting import is_set_within
 from kit.events import event_log
 from kit.events.leases import Lease
 
@@ -113,18 +114,11 @@ class Sender:
                     if submission.submission_id not in self._sending:
                         self._sending.add(submission.submission_id)
                         group.create_task(self._bring(submission))
-                await self._pause()
+                await is_set_within(self._wake, LOOK_SECONDS)
 
     def forget(self) -> None:
         """Another process may have acted meanwhile: no submission is fresh."""
         self._fresh.clear()
-
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
 
     async def _bring(self, submission: Submission) -> None:
         """Find out what comes of a submission, and keep it."""

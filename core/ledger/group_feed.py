@@ -10,6 +10,7 @@ from core.ledger.accounts import AccountKey
 from core.ledger.store import AccountSelection, LedgerQueries, Page
 from kit.accounting.money import atoms_text
 from kit.base.errors import TooManySubscribers, VenuemeshError
+from kit.base.waiting import is_set_within
 
 GROUPS_READ_MAX = 200
 BALANCES_MAX = 500
@@ -57,11 +58,7 @@ class GroupFeed:
                 async for response in self._groups(number):
                     number = response.group_number
                     yield response
-                if not changed.is_set():
-                    try:
-                        await asyncio.wait_for(changed.wait(), LOOK_AGAIN_SECONDS)
-                    except TimeoutError:
-                        continue
+                await is_set_within(changed, LOOK_AGAIN_SECONDS)
 
     @contextmanager
     def _reader(self) -> Iterator[asyncio.Event]:

@@ -22,6 +22,7 @@ from kit.base import backoff, telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.cursor import START, Cursor
 from kit.base.errors import StoreUnavailable
+from kit.base.waiting import is_set_within
 from kit.marketdata.delivery.redis_streams import StreamAppendConflict
 
 ROUND_HOLES = 16
@@ -76,11 +77,7 @@ class JobRunner:
                 except StoreUnavailable as error:
                     self._degraded_reasons.report("jobs", error.message)
                 self._called.clear()
-                try:
-                    async with asyncio.timeout(LOOK_SECONDS):
-                        await self._called.wait()
-                except TimeoutError:
-                    continue
+                await is_set_within(self._called, LOOK_SECONDS)
         finally:
             for _, task in self._running.values():
                 task.cancel()

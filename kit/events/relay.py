@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 
 from kit.base import backoff, telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
@@ -11,6 +10,7 @@ from kit.base.database import POSTGRESQL, Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.redis_commands import REDIS
+from kit.base.waiting import is_set_within
 from kit.events import event_log
 from kit.events.event_log import Connection, EventMissing, StreamState
 from kit.events.logged_events import LoggedEvent
@@ -78,9 +78,7 @@ class EventRelay:
             for about in (REDIS, POSTGRESQL, ABOUT):
                 self._degraded_reasons.clear(about)
             waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._wake.wait()
+            await is_set_within(self._wake, LOOK_SECONDS)
 
     async def publish(self) -> None:
         """Publish what Redis does not have. Raises StoreUnavailable."""

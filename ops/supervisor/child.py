@@ -12,6 +12,7 @@ from enum import StrEnum
 from kit.base import backoff
 from kit.base.errors import SettingError
 from kit.base.runtime import EXIT_WRONG_SETTING
+from kit.base.waiting import is_set_within
 from ops.supervisor.logs import ServiceLog
 from ops.supervisor.service_spec import ServiceSpec
 from ops.supervisor.spawned_process import Spawn, SpawnedProcess, spawn_program
@@ -89,7 +90,7 @@ class ChildProcess:
                 await self._live_once()
                 if time.monotonic() - began >= self._restart_delays.well_seconds:
                     waits = self._waits()
-                if not await self._stop_asked_within(next(waits)):
+                if not await is_set_within(self._stop_asked, next(waits)):
                     self.restarts += 1
             self._enter(ProcessState.STOPPED)
         except UnrecoverableExit as error:
@@ -104,10 +105,7 @@ class ChildProcess:
         if self._is_alive():
             self._enter(ProcessState.STOPPING)
             self._send(self.service.command.stop_signal)
-        try:
-            async with asyncio.timeout(seconds_max):
-                await self._finished.wait()
-        except TimeoutError:
+        if not await is_set_within(self._finished, seconds_max):
             self.kill()
             await self._finished.wait()
 
@@ -140,7 +138,7 @@ class ChildProcess:
         if not self.service.may_start():
             self._enter(ProcessState.WAITING)
         while not self._stop_asked.is_set() and not self.service.may_start():
-            await self._stop_asked_within(LOOK_AGAIN_SECONDS)
+            await is_set_within(self._stop_asked, LOOK_AGAIN_SECONDS)
         return not self._stop_asked.is_set()
 
     async def _spawn(self) -> SpawnedProcess:
@@ -209,11 +207,3 @@ class ChildProcess:
 
     def _waits(self) -> Iterator[float]:
         return backoff.delays(self._restart_delays.first_seconds, self._restart_delays.most_seconds)
-
-    async def _stop_asked_within(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stop_asked.wait()
-        except TimeoutError:
-            return False
-        return True

@@ -7,6 +7,7 @@ from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
+from kit.base.waiting import is_set_within
 from ops.errors import OperationsError
 from ops.supervisor.child import ChildProcess, RestartDelays, UnrecoverableExit
 from ops.supervisor.logs import ServiceLog
@@ -50,10 +51,7 @@ class Supervisor:
             for child in self.children:
                 group.create_task(self._keep(child), name=child.service.name)
             bounding = group.create_task(self._bound_logs(), name="logs")
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._stopping.wait()
-            except TimeoutError:
+            if not await is_set_within(self._stopping, seconds):
                 self._stopping.set()
             await self._stop_in_turns()
             bounding.cancel()
