@@ -1,29 +1,16 @@
 """Calls the venue processes: their listings and order books."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Collection
 
-import grpc
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
-from kit.base import telemetry
-from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.base.errors import UnknownInstrument, UnknownService, VenueUnavailable
-from kit.base.paging import whole_list
+from kit.base.clock import Clock
+from kit.base.errors import UnknownInstrument, VenueUnavailable
 from kit.base.service_channels import ServiceChannels
+from kit.marketdata.clients.listed_instruments import ListedInstruments
 
 CALL_TIMEOUT_SECONDS = 5.0
-PAGE_SIZE = 1_000
 BOOK_DEPTH = 5_000
-LIST_AGAIN_SECONDS = 30
-"""A symbol that is not listed is looked for again only after this time."""
-
-_log = telemetry.logger("venues")
-
-
-class _Listed(NamedTuple):
-    symbols: frozenset[str]
-    time_ns: int
 
 
 class VenueClients:
@@ -31,8 +18,7 @@ class VenueClients:
 
     def __init__(self, channels: ServiceChannels, clock: Clock) -> None:
         self._channels = channels
-        self._clock = clock
-        self._listed: dict[str, _Listed] = {}
+        self._instruments = ListedInstruments(channels, CALL_TIMEOUT_SECONDS, clock)
 
     def knows(self, venue: str) -> bool:
         """Return whether the registry lists a venue."""
@@ -54,37 +40,13 @@ class VenueClients:
             raise VenueUnavailable("the replica whose stream is read does not answer", venue=venue)
         return response
 
-    async def require_listed(self, venue: str, symbols: Iterable[str]) -> None:
+    async def require_listed(self, venue: str, symbols: Collection[str]) -> None:
         """Raises UnknownInstrument for the first symbol that the venue does not list. While the
-        venue does not answer, every symbol passes."""
-        wanted = frozenset(symbols)
-        if not wanted:
+        venue does not run or answer, every symbol passes."""
+        if not self.knows(venue):
             return
-        listed = self._listed.get(venue)
-        if listed is None or (wanted - listed.symbols and self._is_old(listed)):
-            listed = await self._list(venue) or listed
-        if listed is None:
-            return
-        unknown = sorted(wanted - listed.symbols)
-        if unknown:
-            symbol = unknown[0]
+        for symbol in await self._instruments.unlisted(venue, symbols):
             raise UnknownInstrument(f"{venue} does not list {symbol!r}", venue=venue, symbol=symbol)
-
-    def _is_old(self, listed: _Listed) -> bool:
-        age_ns = self._clock.monotonic_ns() - listed.time_ns
-        return age_ns > LIST_AGAIN_SECONDS * NANOSECONDS_PER_SECOND
-
-    async def _list(self, venue: str) -> _Listed | None:
-        request = market_data_pb2.ListInstrumentsRequest(venue=venue, page_size=PAGE_SIZE)
-        try:
-            stub = await self._stub(venue)
-            listed = await whole_list(stub.ListInstruments, request, timeout=CALL_TIMEOUT_SECONDS)
-        except (UnknownService, grpc.aio.AioRpcError) as error:
-            _log.info("not listed", extra={"venue": venue, "detail": str(error)})
-            return None
-        symbols = frozenset(instrument.symbol for instrument in listed.instruments)
-        self._listed[venue] = _Listed(symbols, self._clock.monotonic_ns())
-        return self._listed[venue]
 
     async def _stub(self, venue: str, epoch: int = 0) -> "market_data_pb2_grpc.MarketDataAsyncStub":
         channel = await self._channels.channel(venue, epoch=epoch)

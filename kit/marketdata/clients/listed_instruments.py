@@ -1,7 +1,7 @@
 """The instruments of venues, as their processes list them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import grpc
@@ -61,25 +61,34 @@ class ListedInstruments:
 
     async def find(self, venue: str, symbol: str) -> ListedInstrument | None:
         """An instrument; None if the venue does not list it, or does not answer in time."""
-        if self._is_due(venue, symbol):
+        known = await self._newest(venue, [symbol])
+        if known is None or symbol not in known.encoded:
+            return None
+        instrument = types_pb2.Instrument.FromString(known.encoded[symbol])
+        return ListedInstrument(instrument, known.time_ns)
+
+    async def unlisted(self, venue: str, symbols: Collection[str]) -> list[str]:
+        """Those that the venue does not list, in order; none while its list is not known."""
+        known = await self._newest(venue, symbols) if symbols else None
+        return [] if known is None else sorted(set(symbols) - known.encoded.keys())
+
+    async def _newest(self, venue: str, symbols: Collection[str]) -> _List | None:
+        """The list of a venue, read again where one of the symbols may have been added."""
+        if self._is_due(venue, symbols):
             try:
                 async with asyncio.timeout(self._seconds_max):
                     # Who waits no longer does not end the call for the next one.
                     await asyncio.shield(self._list_once(venue))
             except TimeoutError:
                 pass
-        known = self._lists.get(venue)
-        if known is None or symbol not in known.encoded:
-            return None
-        instrument = types_pb2.Instrument.FromString(known.encoded[symbol])
-        return ListedInstrument(instrument, known.time_ns)
+        return self._lists.get(venue)
 
-    def _is_due(self, venue: str, symbol: str) -> bool:
+    def _is_due(self, venue: str, symbols: Collection[str]) -> bool:
         known = self._lists.get(venue)
         if known is None:
             return True
         age_ns = self._clock.monotonic_ns() - known.monotonic_ns
-        return symbol not in known.encoded and age_ns >= MISSING_AGAIN_NS
+        return age_ns >= MISSING_AGAIN_NS and any(one not in known.encoded for one in symbols)
 
     def _list_once(self, venue: str) -> asyncio.Task[None]:
         """The call that runs, or a new one."""

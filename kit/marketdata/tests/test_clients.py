@@ -180,6 +180,28 @@ async def test_an_instrument_that_is_not_listed_is_looked_for_again_after_a_whil
     assert found.instrument.price_tick == "0.1"
 
 
+async def test_symbols_that_a_venue_does_not_list_are_found_with_one_list(venue, channels):
+    clock = ManualClock()
+    lists = ListedInstruments(channels, LONG_S, clock)
+    assert await lists.unlisted("binance", []) == []
+    assert await lists.unlisted("binance", ["ETHUSDT", "BTCUSDT", "ADAUSDT"]) == [
+        "ADAUSDT",
+        "ETHUSDT",
+    ]
+    venue.ticks["ETHUSDT"] = "0.1"
+    assert await lists.unlisted("binance", ["ETHUSDT"]) == ["ETHUSDT"]
+    assert venue.calls == {"list": 1}
+    clock.now_ns += listed_instruments.MISSING_AGAIN_NS
+    assert await lists.unlisted("binance", ["ETHUSDT", "BTCUSDT"]) == []
+    assert await lists.find(*ETH) is not None
+    assert venue.calls == {"list": 2}
+
+
+async def test_no_symbol_is_unlisted_while_the_list_is_not_known(channels):
+    lists = ListedInstruments(channels, SHORT_S, SystemClock())
+    assert await lists.unlisted("okx", ["BTC-USDT"]) == []
+
+
 async def test_terms_that_change_are_read_again_and_kept_while_the_venue_is_away(venue, channels):
     clock = ManualClock()
     lists = ListedInstruments(channels, LONG_S, clock)
