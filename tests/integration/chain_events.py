@@ -218,6 +218,7 @@ def _verdict(orders: Sequence[orders_pb2.Order], start_ns: int) -> risk_pb2.Verd
     return risk_pb2.VerdictGiven(
         verdict=risk_pb2.VERDICT_ALLOW,
         checks=[
+            _check("expiry", str(start_ns), str(start_ns + 60_000 * MS), "ns"),
             _check("order_notional_max", "765.50625", "1000", "USDT"),
             _check("price_collar", "0", "0.5", "%"),
             _check("position_notional_max", "0", "5000", "USDT", projected="765.50625"),

@@ -1,5 +1,6 @@
 import { type Check, CheckResult } from "../gen/venuemesh/events/v1/checks_pb";
 import { enumText } from "./enumText";
+import { UnitValue } from "./UnitValue";
 
 const COLUMNS = ["Check", "Observed", "Afterwards", "Limit", "Result"];
 
@@ -49,12 +50,17 @@ function CheckRow({ check }: { readonly check: Check }) {
         {detail !== "" && <small> {detail}</small>}
       </td>
       <td className="number">
-        {observed === "" ? <em className="unknown">not known</em> : observed}
+        {observed === "" ? (
+          <em className="unknown">not known</em>
+        ) : (
+          <UnitValue value={observed} unit={unit} />
+        )}
       </td>
-      <td className="number">{projected}</td>
       <td className="number">
-        {limit}
-        {unit !== "" && <small> {unit}</small>}
+        <UnitValue value={projected} unit={unit} />
+      </td>
+      <td className="number">
+        <UnitValue value={limit} unit={unit} withUnit />
       </td>
       <td className={`check-result ${tone}`}>{enumText(CheckResult, result) || "unspecified"}</td>
     </tr>

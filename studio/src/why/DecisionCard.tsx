@@ -12,6 +12,7 @@ import { enumText, scoreText } from "./enumText";
 import { EventCard } from "./EventCard";
 import { Facts } from "./Facts";
 import { intentText } from "./payloads";
+import { UnitValue } from "./UnitValue";
 
 interface DecisionCardProps {
   readonly id: string;
@@ -79,7 +80,7 @@ function KnownFacts({ facts }: { readonly facts: readonly Fact[] }) {
             <tr key={factId} data-testid="fact-row">
               <td>{factId}</td>
               <td className="number">
-                {value} {unit !== "" && <small>{unit}</small>}
+                <UnitValue value={value} unit={unit} withUnit />
               </td>
               <td className="number faint">{timeNs === 0n ? "" : formatTime(timeNs)}</td>
             </tr>

@@ -25,7 +25,7 @@ export function FillsCard({ nodes, chosen }: FillsCardProps) {
   return (
     <EventCard id="fills" title="Fills" isChosen={fills.some(({ key }) => key === chosen)}>
       <div className="why-scroll">
-        <table className="why-table">
+        <table className="why-table fills">
           <thead>
             <tr>
               {COLUMNS.map((name) => (

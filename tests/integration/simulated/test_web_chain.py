@@ -1,6 +1,7 @@
 """Studio's pages Capital and Why in a real headless browser: what a real order leads to, and a
 whole chain from a signal to its fills."""
 
+import re
 import time
 
 import pytest
@@ -11,6 +12,13 @@ from tests.integration.chain_events import ACCOUNT, STRATEGY, chain_events, stor
 from tests.integration.mesh import SYMBOL, VENUE
 from tests.integration.orders import HERE, OrderCaller
 from tests.integration.web import studio_of
+
+LINES = """cell => {
+  const text = document.createRange();
+  text.selectNodeContents(cell);
+  return new Set([...text.getClientRects()].map(({ top }) => Math.round(top))).size;
+}"""
+"""How many lines the text of a cell takes."""
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -91,6 +99,13 @@ def test_a_chain_is_a_picture_with_its_facts(page, studio, chain):
     assert "765.50625" in limits
     assert "1000" in limits
     assert "not known" in checks.filter(has_text="daily_loss_max").inner_text()
+    expiry = checks.filter(has_text="expiry").inner_text()
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s+UTC", expiry), expiry
+    side, liquidity = (
+        page.get_by_test_id("chain-fill-row").first.locator("td").nth(n) for n in (1, 5)
+    )
+    for cell in (side, liquidity):
+        assert cell.evaluate(LINES) == 1
     assert page.get_by_text("inspector-1, epoch 7").count() > 0
     # A kind without a card of its own.
     page.get_by_text("mode_changed").first.wait_for()
