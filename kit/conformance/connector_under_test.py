@@ -1,7 +1,7 @@
 """A connector without its services, and what it has published."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -138,36 +138,9 @@ class ConnectorUnderTest:
             if batch.instruments[place].symbol == symbol
         ]
 
-    def followed(self, symbol: str) -> tuple[Levels, Levels, bool]:
-        """The bids and asks of a reader who knows only what was published, and whether the reader
-        may rely on them."""
-        book, scale, is_good, at = Book(), Scale(), False, 0
-        for batch in self.batches:
-            if batch.channel != types_pb2.CHANNEL_BOOK:
-                continue
-            is_good = is_good and not any(gap.symbol in ("", symbol) for gap in batch.gaps)
-            at = 0
-            for row, place in enumerate(batch.book.instrument):
-                entry, bids = batch.instruments[place], batch.book.bid_count[row]
-                start, middle = at, at + bids
-                at = middle + batch.book.ask_count[row]
-                if entry.symbol != symbol:
-                    continue
-                grown = Scale(entry.price_scale, entry.size_scale)
-                if grown != scale:
-                    factors = 10 ** (grown.price - scale.price), 10 ** (grown.size - scale.size)
-                    book.rescale(*factors)
-                    scale = grown
-                sides = (
-                    BookSide.of(list(zip(batch.book.price[a:b], batch.book.size[a:b], strict=True)))
-                    for a, b in ((start, middle), (middle, at))
-                )
-                if batch.book.snapshot[row]:
-                    book.replace(*sides)
-                    is_good = True
-                elif batch.book.book_epoch[row]:
-                    book.apply(*sides)
-        return book.bids(), book.asks(), is_good
+    def followed(self, symbol: str) -> "FollowedBook":
+        """The book of a reader who knows only what was published."""
+        return FollowedBook(self.batches, symbol)
 
     def now_s(self) -> float:
         """A monotonic time, in seconds."""
@@ -193,6 +166,53 @@ class ConnectorUnderTest:
         async for response in self._reader.responses():
             self.batches += market_data_pb2.SubscribeResponse.FromString(response).batches
             self._received.set()
+
+
+class FollowedBook:
+    """A book that is made of published batches alone."""
+
+    def __init__(self, batches: Sequence[Batch], symbol: str) -> None:
+        """``batches`` grow while the book is followed."""
+        self._batches = batches
+        self._symbol = symbol
+        self._read = 0
+        self._book, self._scale, self._is_good = Book(), Scale(), False
+
+    def read(self) -> tuple[Levels, Levels, bool]:
+        """Read what is new. Returns bids, asks, and whether the reader may rely on them."""
+        for batch in self._batches[self._read :]:
+            if batch.channel == types_pb2.CHANNEL_BOOK:
+                self._apply(batch)
+        self._read = len(self._batches)
+        return self._book.bids(), self._book.asks(), self._is_good
+
+    def _apply(self, batch: Batch) -> None:
+        if any(gap.symbol in ("", self._symbol) for gap in batch.gaps):
+            self._is_good = False
+        at = 0
+        for row, place in enumerate(batch.book.instrument):
+            entry, bids = batch.instruments[place], batch.book.bid_count[row]
+            start, middle = at, at + bids
+            at = middle + batch.book.ask_count[row]
+            if entry.symbol != self._symbol:
+                continue
+            self._rescale(Scale(entry.price_scale, entry.size_scale))
+            sides = (
+                BookSide.of(list(zip(batch.book.price[a:b], batch.book.size[a:b], strict=True)))
+                for a, b in ((start, middle), (middle, at))
+            )
+            if batch.book.snapshot[row]:
+                self._book.replace(*sides)
+                self._is_good = True
+            elif batch.book.book_epoch[row]:
+                self._book.apply(*sides)
+
+    def _rescale(self, grown: Scale) -> None:
+        if grown != self._scale:
+            self._book.rescale(
+                10 ** (grown.price - self._scale.price), 10 ** (grown.size - self._scale.size)
+            )
+            self._scale = grown
 
 
 @asynccontextmanager

@@ -84,11 +84,14 @@ class SimulatedExchange:
     def watch(self, symbol: str, on_step: Callable[[MarketStep], None]) -> Instrument:
         """Call ``on_step`` with each step of the market that trades this symbol; several calls
         register it once. Returns the instrument of the symbol."""
-        market_view = self._simulator.market_view(self.venue_id)
-        assert isinstance(market_view, SimulatedMarketView)
+        market_view = self._simulated_market()
         if on_step not in market_view.watchers:
             market_view.watchers.append(on_step)
         return market_view.instrument(symbol)
+
+    def best_levels(self, symbol: str, count: int) -> ExchangeBookSnapshot:
+        """The best levels of an instrument now; much cheaper than its book."""
+        return self._simulated_market().best_levels(symbol, count)
 
     async def book(self, symbol: str) -> ExchangeBookSnapshot:
         """The current book of an instrument."""
@@ -100,6 +103,11 @@ class SimulatedExchange:
         """The tick size that the exchange lists."""
         listings = self._simulator.market_view(self.venue_id).listings()
         return next(one.tick_size for one in listings if one.symbol == symbol)
+
+    def _simulated_market(self) -> SimulatedMarketView:
+        market_view = self._simulator.market_view(self.venue_id)
+        assert isinstance(market_view, SimulatedMarketView)
+        return market_view
 
 
 @asynccontextmanager

@@ -82,11 +82,15 @@ class SimulatedMarketView:
     def books(self) -> Mapping[str, ExchangeBookSnapshot]:
         return {symbol: self._book(one) for symbol, one in self._instruments.items()}
 
-    def _book(self, instrument: Instrument) -> ExchangeBookSnapshot:
+    def best_levels(self, symbol: str, count: int) -> ExchangeBookSnapshot:
+        """The first levels of the book of an instrument."""
+        return self._book(self._instruments[symbol], count)
+
+    def _book(self, instrument: Instrument, count: int = BOOK_LEVELS_MAX) -> ExchangeBookSnapshot:
         bids, asks = (
             [
                 (instrument.price_text(ticks), instrument.size_text(lots))
-                for ticks, lots in self._market.levels(instrument, is_bid, BOOK_LEVELS_MAX)
+                for ticks, lots in self._market.levels(instrument, is_bid, count)
             ]
             for is_bid in (True, False)
         )

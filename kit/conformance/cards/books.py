@@ -59,10 +59,11 @@ async def readable(context: CardContext) -> None:
     """A reader of the published batches has the same book."""
     await more_updates(context, context.first)
     book = context.connector.book(context.first)
+    followed = context.connector.followed(context.first)
 
     def same() -> bool:
         # The newest batch may not have been read yet, so they are equal at moments.
-        bids, asks, is_synchronized = context.connector.followed(context.first)
+        bids, asks, is_synchronized = followed.read()
         return is_synchronized and (bids, asks) == (book.book.bids(), book.book.asks())
 
     await context.connector.until(same, "the reader's book to equal ours")
@@ -187,17 +188,15 @@ async def _gap_or_updates(context: CardContext, since: int) -> None:
 async def best_levels_replaced(context: CardContext, symbol: str) -> None:
     """Wait until each side has lost one of its best levels."""
 
-    async def best() -> list[set[str]]:
-        book = await context.exchange.book(symbol)
-        return [{price for price, *_ in side[:BEST_LEVELS]} for side in (book.bids, book.asks)]
+    def best() -> list[set[str]]:
+        book = context.exchange.best_levels(symbol, BEST_LEVELS)
+        return [{price for price, *_ in side} for side in (book.bids, book.asks)]
 
-    async def still_there() -> bool:
-        return any(old <= new for old, new in zip(before, await best(), strict=True))
+    def are_replaced() -> bool:
+        return not any(old <= new for old, new in zip(before, best(), strict=True))
 
-    before = await best()
-    async with asyncio.timeout(WAIT_SECONDS_MAX):
-        while await still_there():
-            await context.connector.next_batch()
+    before = best()
+    await context.connector.until(are_replaced, f"other best levels of {symbol}")
 
 
 async def more_updates(context: CardContext, symbol: str) -> None:
@@ -221,10 +220,10 @@ async def expect_equal(context: CardContext, symbol: str, levels: int | None = B
     while context.connector.now_s() < deadline:
         with context.exchange.calm():
             at_exchange = await context.exchange.book(symbol)
-            theirs = [_decimals(side) for side in (at_exchange.bids, at_exchange.asks)]
+            theirs = [_decimals(side[:levels]) for side in (at_exchange.bids, at_exchange.asks)]
             calm_until = context.connector.now_s() + CALM_SECONDS
             while book.state is BookState.SYNCHRONIZED and context.connector.now_s() < calm_until:
-                difference = next(_differences(_levels(book), theirs, levels), "")
+                difference = next(_differences(_levels(book, levels), theirs, levels), "")
                 if not difference:
                     return
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)
@@ -250,11 +249,12 @@ def _decimals(side: Sequence[Sequence[str]]) -> Side:
     return [(Decimal(price), Decimal(size)) for price, size, *_ in side]
 
 
-def _levels(book: SynchronizedBook) -> list[Side]:
+def _levels(book: SynchronizedBook, depth: int | None) -> list[Side]:
+    """The first levels of each side; None: all."""
     return [
         [
             (to_decimal(price, book.scale.price), to_decimal(size, book.scale.size))
-            for price, size in side
+            for price, size in side[:depth]
         ]
         for side in (book.book.bids(), book.book.asks())
     ]
