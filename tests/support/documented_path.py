@@ -1,4 +1,4 @@
-"""Reads a path from ARCHITECTURE.md: which functions do what to a tick or an order, part by part.
+"""Reads a path from ARCHITECTURE.md: the functions that a tick, an order or an event passes.
 
 A path is a section with lists under headings that name a part of the mesh. An entry is
 "- [`file:function`](file) what it does". A paragraph "Helpers: ..." names files that others on the
