@@ -19,7 +19,11 @@ PYTEST = (sys.executable, "-m", "pytest")
 WHOLE_MESHES = "tests/integration"
 STYLE = "tests/tidy"
 """Run by ``./venuemesh check``."""
-OTHERS = ("tests/conformance", "core", "venues", "kit", "gateway", "ops", "tests")
+LONGEST = (
+    *("tests/conformance", "tests/simulation", "core/inspector/tests/test_crashes.py"),
+    *("ops/tests/test_up.py", "ops/tests/test_supply_chain.py"),
+)
+OTHERS = (*LONGEST, "core", "venues", "kit", "gateway", "ops", "tests")
 """All other tests, the longest first, so that no worker is left with them at the end."""
 SIDE_BY_SIDE = ("--dist", "loadfile", "--no-loadscope-reorder")
 AT_ONCE, MESHES_AT_ONCE = 6, 3
