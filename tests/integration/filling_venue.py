@@ -14,6 +14,7 @@ from venuemesh.tradeflow.v1 import (
     cash_flows_pb2,
     orders_pb2,
     signed_pb2,
+    snapshots_pb2,
     trade_flow_pb2,
     trade_flow_pb2_grpc,
 )
@@ -96,7 +97,7 @@ class FillingVenue(trade_flow_pb2_grpc.TradeFlowServicer, market_data_pb2_grpc.M
         sent = request.resume_after.sequence
         if not request.HasField("resume_after"):
             sent = len(self._executions)
-            snapshot = trade_flow_pb2.ExecutionSnapshot()
+            snapshot = snapshots_pb2.ExecutionSnapshot()
             yield trade_flow_pb2.StreamExecutionsResponse(
                 cursor=Cursor(1, sent).message(), snapshot=snapshot
             )
