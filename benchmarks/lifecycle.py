@@ -28,8 +28,9 @@ ORDERS = 30
 """Of each run."""
 SECONDS_MAX = 400.0
 STRATEGY = ROOT / "tests" / "integration" / "lifecycle" / "strategies" / "quick.py"
-EXPIRY = ("expiry_s=10", "expiry_s=2")
-"""A strategy that has closed a position opens the next one after its signal has expired."""
+EXPIRY = ("expiry_s=10", "expiry_s=4")
+"""A strategy that has closed a position opens the next one after its signal has expired. A final
+bar comes two seconds after its close, from which the expiry counts."""
 TARGETS = {50: "under 30", 99: "under 100"}
 STEPS = ("signal stored", "decision stored", "verdict stored", "order in the journal", "order sent")
 EVENTS = "SELECT body, stored_time_ns FROM events WHERE lifecycle_id <> '' ORDER BY stored_time_ns"

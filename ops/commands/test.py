@@ -6,10 +6,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import tomllib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from ops.project import ROOT
@@ -29,6 +28,8 @@ SIDE_BY_SIDE = ("--dist", "loadfile", "--no-loadscope-reorder")
 AT_ONCE, MESHES_AT_ONCE = 6, 3
 """Processes at once. Tests wait more than they work; whole meshes work more than others."""
 STUDIO_LOG = ROOT / "data" / "logs" / "studio.log"
+LOG_SHOWN_MAX = 20_000
+"""Characters of it."""
 CACHE = ROOT / ".pytest_cache"
 TESTS_FAILED = 1
 AGAIN_MAX = 3
@@ -48,24 +49,25 @@ def run(chosen: argparse.Namespace) -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if chosen.arguments:
         os.execv(sys.executable, [*PYTEST, *chosen.arguments])
-    with _building_studio():
+    with ThreadPoolExecutor(1) as beside:
+        studio = beside.submit(lambda: asyncio.run(_build_and_check_studio()))
         others = _play("others", AT_ONCE, [*OTHERS, "--ignore", WHOLE_MESHES, "--ignore", STYLE])
     meshes = _play("meshes", MESHES_AT_ONCE, [WHOLE_MESHES])
-    return _judge([others, meshes])
+    code = _judge([others, meshes])
+    if not studio.result():
+        print(
+            f"the checks of Studio failed:\n{STUDIO_LOG.read_text()[-LOG_SHOWN_MAX:]}", flush=True
+        )
+        return code or TESTS_FAILED
+    return code
 
 
-@contextmanager
-def _building_studio() -> Iterator[None]:
-    """Build Studio once, before several meshes would build it at the same time."""
-
-    def build() -> None:
-        asyncio.run(StudioBuild().build(STUDIO_LOG, print))
-
+async def _build_and_check_studio() -> bool:
+    """Build Studio once, before several meshes would build it at the same time, then check it.
+    Returns whether the checks passed."""
     STUDIO_LOG.parent.mkdir(parents=True, exist_ok=True)
-    building = threading.Thread(target=build, daemon=True)
-    building.start()
-    yield
-    building.join()
+    await StudioBuild().build(STUDIO_LOG, print)
+    return await StudioBuild().check(STUDIO_LOG, print)
 
 
 class _Played(NamedTuple):

@@ -72,6 +72,20 @@ async def test_a_failed_build_says_where_to_look_and_is_tried_again(folder: Path
     assert (await build(folder))[-1] == "Studio is built"
 
 
+async def test_its_checks_run_with_what_is_installed(folder: Path):
+    await build(folder)
+    said: list[str] = []
+    studio = StudioBuild(folder / "studio", folder / "proto")
+    assert await studio.check(folder / "studio.log", said.append)
+    assert calls(folder) == ["ci", "run build", "run check"]
+    (folder / "studio" / "fails").touch()
+    assert not await studio.check(folder / "studio.log", said.append)
+    assert said == []
+
+
 async def test_without_npm_it_says_what_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert await build(folder) == ["Studio is not built: npm is missing, install Node.js 24"]
+    said: list[str] = []
+    assert await StudioBuild(folder / "studio").check(folder / "studio.log", said.append)
+    assert said == ["Studio is not checked: npm is missing, install Node.js 24"]
