@@ -99,9 +99,10 @@ class Execution:
     def _fill(self, contract: Contract) -> PositionChange:
         fill = self.event.order_filled.fill
         price, size = _atoms("price", fill.price), _atoms("size", fill.size)
-        if size <= 0 or price < 0 or (contract.is_inverse and not price):
+        # A negative size takes an earlier fill back.
+        if not size or price < 0 or (contract.is_inverse and not price):
             raise Refused("AMOUNT_OUT_OF_BOUNDS", f"a fill of {fill.size} at {fill.price}")
-        if contract.value(price, size) >= AMOUNT_END:
+        if contract.value(price, abs(size)) >= AMOUNT_END:
             raise Refused("AMOUNT_OUT_OF_BOUNDS", f"the value of {fill.size} at {fill.price}")
         if fill.side not in (types_pb2.SIDE_BUY, types_pb2.SIDE_SELL):
             raise Refused("BAD_REQUEST", "the side of a fill is not set")

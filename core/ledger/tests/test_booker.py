@@ -85,6 +85,22 @@ async def test_spot_with_a_fee_in_the_base_asset_becomes_flat(books):
     }
 
 
+async def test_a_fill_of_a_negative_size_takes_an_earlier_one_back(books):
+    taken_back = fill(SPOT, 2, "1", "60000", strategy="s1", fee=("USDT", "-60"))
+    taken_back.order_filled.fill.size = "-1"
+    corrected = fill(SPOT, 3, "0.5", "60000", strategy="s1", fee=("USDT", "30"))
+    await books.book(fill(SPOT, 1, "1", "60000", strategy="s1", fee=("USDT", "60")), taken_back)
+    assert await books.balances() == {}
+    await books.book(corrected)
+    assert await books.balances() == {
+        ("CASH", "BTC", "", ""): ATOMS // 2,
+        ("CASH", "USDT", "", ""): -30_030 * ATOMS,
+        ("FEES", "USDT", SPOT, "s1"): 30 * ATOMS,
+        ("POSITION", "BTC", SPOT, "s1"): -ATOMS // 2,
+        ("POSITION", "USDT", SPOT, "s1"): 30_000 * ATOMS,
+    }
+
+
 async def test_cash_follows_the_net_position_and_profit_the_strategies(books):
     await books.book(
         fill(LINEAR, 1, "1000", "60000", strategy="s1"),
