@@ -10,7 +10,7 @@ from aiohttp import WSCloseCode, web
 
 from kit.base import settings, telemetry
 from kit.base.access.settings import AccessSettings
-from kit.base.clock import Clock, SystemClock
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock, SystemClock
 from kit.base.errors import SettingError
 from kit.base.runtime import call_guard, run_process, watch_parent
 from kit.base.settings import MeshSettings
@@ -130,7 +130,9 @@ class Simulator:
                 seed, opening_ns, rate, instruments, price_seed=str(chosen.seed)
             )
             venue = self._venue(venue_id, dialect, chosen)
-            market_view = SimulatedMarketView(market, dialect)
+            market_view = SimulatedMarketView(
+                market, dialect, chosen.funding_interval_s * NANOSECONDS_PER_SECOND
+            )
             MarketActionRunner(market, market_view).register_with(venue.faults)
             self._runs.append(MarketRunner(venue, market_view, market, speed, self._clock).run)
             self._open(venue, market_view)

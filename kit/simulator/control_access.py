@@ -1,4 +1,4 @@
-"""Who may order faults: callers of the mesh, by the tokens that they show."""
+"""Who may order faults and read accounts: callers of the mesh, by the tokens that they show."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +15,9 @@ from kit.base.clock import Clock
 from kit.base.reloaded_file import ReloadedFile
 
 READ = GuardedMethod("simulator GET /faults", frozenset({Role.VIEWER}), is_mutating=False)
+READ_ACCOUNTS = GuardedMethod(
+    "simulator GET /accounts", frozenset({Role.VIEWER}), is_mutating=False
+)
 CHANGE = GuardedMethod("simulator /faults", frozenset({Role.OPERATOR}), is_mutating=True)
 
 

@@ -21,7 +21,10 @@ MORE_PLACES = 2
 class MarkPriceModel:
     """The marks of one instrument."""
 
-    def __init__(self, instrument: Instrument, seed: str) -> None:
+    def __init__(
+        self, instrument: Instrument, seed: str, funding_interval_ns: int = FUNDING_INTERVAL_NS
+    ) -> None:
+        self._funding_interval_ns = funding_interval_ns
         self._places = instrument.price_scale + MORE_PLACES
         self._noises = [
             PriceNoise(f"{seed}/premium/{period_s}", period_s, PREMIUM_DEVIATION / math.sqrt(2))
@@ -33,9 +36,10 @@ class MarkPriceModel:
         seconds = time_ns / NANOSECONDS_PER_SECOND
         premiums = [noise.at(seconds) for noise in self._noises]
         rate = max(-FUNDING_MOST, min(FUNDING_MOST, INTEREST + premiums[-1]))
+        interval_ns = self._funding_interval_ns
         return DerivativeMark(
             mark_price=f"{fair_price * (1 + sum(premiums)):.{self._places}f}",
             index_price=f"{fair_price:.{self._places}f}",
             funding_rate=f"{rate:.8f}",
-            next_funding_time_ns=time_ns - time_ns % FUNDING_INTERVAL_NS + FUNDING_INTERVAL_NS,
+            next_funding_time_ns=time_ns - time_ns % interval_ns + interval_ns,
         )

@@ -13,7 +13,7 @@ from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.simulator.dialect import Dialect, Frame
 from kit.simulator.history import HistoricalTrade, InstrumentTradeHistory
 from kit.simulator.listing import DerivativeMark, ExchangeBookSnapshot, InstrumentKind, Listing
-from kit.simulator.mark_price_model import MarkPriceModel
+from kit.simulator.mark_price_model import FUNDING_INTERVAL_NS, MarkPriceModel
 from kit.simulator.market import MarketStep, SimulatedMarket
 from kit.simulator.market_events import Instrument, Trade
 from kit.simulator.matching.contract import MatchingEngine
@@ -38,7 +38,13 @@ _log = telemetry.logger("simulator.simulate")
 class SimulatedMarketView:
     """``MarketView`` of a simulated market."""
 
-    def __init__(self, market: SimulatedMarket, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        market: SimulatedMarket,
+        dialect: Dialect,
+        funding_interval_ns: int = FUNDING_INTERVAL_NS,
+    ) -> None:
+        self._funding_interval_ns = funding_interval_ns
         self.skew_ns = 0
         """How far the exchange's clock is ahead of the market's."""
         self.due_ns: Callable[[], int] = lambda: market.time_ns
@@ -129,7 +135,8 @@ class SimulatedMarketView:
         )
         self._engine.enter(instrument, listing, self._market.book(instrument))
         if listing.kind is not InstrumentKind.SPOT:
-            self._marks[symbol] = MarkPriceModel(instrument, f"{self._market.seed}/{symbol}")
+            seed = f"{self._market.seed}/{symbol}"
+            self._marks[symbol] = MarkPriceModel(instrument, seed, self._funding_interval_ns)
 
     def relist(self, symbol: str, **changes: Any) -> None:
         """Change the listing of a symbol."""

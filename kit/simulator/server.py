@@ -1,8 +1,9 @@
 """One HTTP and websocket server for all simulated venues.
 
 The first segment of the path names the venue (``/binance/api/v3/time``,
-``ws://…/binance/stream``) or the Host header (``api.binance.com``). Three paths are the server's
-own: ``/status``, ``/replay/status`` and ``/faults``; the last one needs a token of the mesh.
+``ws://…/binance/stream``) or the Host header (``api.binance.com``). Four paths are the server's
+own: ``/status``, ``/replay/status``, ``/faults`` and ``/accounts``; the last two need a token of
+the mesh.
 """
 
 import asyncio
@@ -18,9 +19,10 @@ from kit.base.access.call_guard import GuardedMethod
 from kit.base.clock import Clock
 from kit.base.errors import VenuemeshError
 from kit.base.hosts import is_ip
+from kit.simulator.account_states import account_states
 from kit.simulator.client_messages import ClientMessageHandler
 from kit.simulator.connection import ClientConnection
-from kit.simulator.control_access import CHANGE, READ, ControlAccess
+from kit.simulator.control_access import CHANGE, READ, READ_ACCOUNTS, ControlAccess
 from kit.simulator.dialect import MarketView, RestRequest, RestResponse, WebsocketSession
 from kit.simulator.fault_commands import FaultCommand, FaultKind
 from kit.simulator.faulted_market_view import FaultedMarketView
@@ -47,7 +49,7 @@ class SimulatorServer:
         replay_status: Callable[[], Sequence[Mapping[str, object]]],
         access: ControlAccess | None = None,
     ) -> None:
-        """``access`` admits the callers of /faults; None, in tests, admits everybody."""
+        """``access`` admits the callers of /faults and /accounts; None, in tests, everybody."""
         self._access = access
         self._venues = venues
         self._clock = clock
@@ -65,6 +67,7 @@ class SimulatorServer:
         app.router.add_get("/faults", self._guarded(self._get_faults, READ))
         app.router.add_post("/faults", self._guarded(self._post_faults, CHANGE))
         app.router.add_delete("/faults", self._guarded(self._delete_faults, CHANGE))
+        app.router.add_get("/accounts", self._guarded(self._get_accounts, READ_ACCOUNTS))
         app.router.add_route("*", "/{path:.*}", self._venue_request)
         return app
 
@@ -135,6 +138,11 @@ class SimulatorServer:
                 "known": {venue.venue_id: venue.faults.known for venue in venues},
             }
         )
+
+    async def _get_accounts(self, request: web.Request) -> web.Response:
+        chosen = {venue.venue_id for venue in self._chosen(request)}
+        views = [(name, view) for name, (_, view) in self._venues.items() if name in chosen]
+        return _json({"accounts": account_states(views)})
 
     async def _post_faults(self, request: web.Request) -> web.Response:
         try:

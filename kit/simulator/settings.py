@@ -6,6 +6,7 @@ import msgspec
 
 from kit.base.errors import SettingError
 
+FUNDING_INTERVAL_S_MAX = 86_400
 SPEED_ALLOWED = "allowed are a number above 0 (times as fast), or max"
 
 
@@ -20,6 +21,8 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Times as fast as the clock, or "max": as fast as the slowest connection reads."""
     events_per_second: int = 200
     """World simulate: trades and changes of best price, of all instruments of a venue together."""
+    funding_interval_s: int = 28_800
+    """World simulate: from one funding of perpetual contracts to the next."""
     replay: list[str] = []
     """World replay: VENUE=FILE; the same venue more than once: one file after the other."""
     start_delay_ms: int = 600
@@ -37,6 +40,9 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
         if not 1 <= self.events_per_second <= 1_000_000:
             allowed = "allowed are 1 to 1000000"
             raise SettingError("simulator.events_per_second", self.events_per_second, allowed)
+        if not 1 <= self.funding_interval_s <= FUNDING_INTERVAL_S_MAX:
+            allowed = f"allowed are 1 to {FUNDING_INTERVAL_S_MAX}"
+            raise SettingError("simulator.funding_interval_s", self.funding_interval_s, allowed)
 
     def captures(self) -> dict[str, list[Path]]:
         """The files to replay, by venue id."""

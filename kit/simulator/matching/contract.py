@@ -371,6 +371,10 @@ class MatchingAccountQueries(Protocol):
 
     keys: Sequence[ApiKey]
 
+    @property
+    def accounts(self) -> Sequence[str]:
+        """The names of the accounts that exist: one begins to exist when it is asked for."""
+
     def key(self, key: str) -> ApiKey | None:
         """Return the API key of this name, or None if there is none."""
 

@@ -65,6 +65,10 @@ class ExchangeAccounts:
         """Amounts that no account holds."""
         return self._engine.settlement.ledger
 
+    @property
+    def accounts(self) -> Sequence[str]:
+        return list(self._engine.accounts)
+
     def enter(self, instrument: Instrument, listing: Listing, book: OrderBook) -> None:
         self._engine.open_book(instrument, listing, book)
 

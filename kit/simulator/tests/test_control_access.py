@@ -80,6 +80,13 @@ async def test_keys_that_come_later_are_accepted(tmp_path: Path):
                 assert UNAUTHENTICATED in found
 
 
+async def test_accounts_are_read_with_a_token_only(client: Client, tmp_path: Path):
+    viewer = command_token(tmp_path, "m1", [Role.VIEWER])
+    for token, expected in ((viewer, OK), ("garbage", UNAUTHENTICATED)):
+        headers = {"Authorization": f"Bearer {token}"}
+        assert (await client.get("/accounts", headers=headers))[0] == expected
+
+
 async def test_what_the_exchanges_serve_needs_no_token(client: Client):
     assert (await client.get("/status"))[0] == OK
     assert (await client.get("/fake/api/time"))[0] == OK

@@ -62,6 +62,15 @@ def test_the_same_seed_and_time_give_the_same_mark_near_the_market():
     assert 0 < mark.next_funding_time_ns - time_ns <= 8 * HOUR_NS
 
 
+def test_funding_is_due_at_multiples_of_the_interval():
+    market = SimulatedMarket("1", OPENING_NS, 500, INSTRUMENTS)
+    minute_ns = HOUR_NS // 60
+    mark = SimulatedMarketView(market, Derivatives(), minute_ns).mark("BTCUSDT")
+    assert mark is not None
+    assert mark.next_funding_time_ns % minute_ns == 0
+    assert 0 < mark.next_funding_time_ns - market.time_ns <= minute_ns
+
+
 def test_spot_has_no_mark():
     _, market_view = market_at(OPENING_NS)
     assert market_view.mark("ETHBTC") is None

@@ -40,6 +40,7 @@ def test_speeds(text: str, speed: float | None):
         ("replay", "/a/file"),
         ("replay", "binance="),
         ("events_per_second", "0"),
+        ("funding_interval_s", "0"),
     ],
 )
 def test_a_wrong_setting_is_rejected_with_its_key(key: str, text: str):
