@@ -1,10 +1,10 @@
-"""``./venuemesh soak record|ledger``: long runs in which processes are killed at random."""
+"""``./venuemesh soak record|ledger|cash``: long runs in which processes are killed at random."""
 
 import argparse
 from collections.abc import Sequence
 from typing import Protocol
 
-from benchmarks.soaks import ledger, record
+from benchmarks.soaks import cash, ledger, record
 from ops.arguments import OneLineErrorParser, add_verbs
 
 
@@ -18,7 +18,7 @@ class Soak(Protocol):
         """Run it. Returns 0 if nothing is wrong."""
 
 
-SOAKS: dict[str, Soak] = {"record": record, "ledger": ledger}
+SOAKS: dict[str, Soak] = {"record": record, "ledger": ledger, "cash": cash}
 
 
 def main(arguments: Sequence[str]) -> int:
