@@ -93,6 +93,8 @@ class ExecutionIntake:
         self._writing = asyncio.Lock()
         self._listing = asyncio.Lock()
         self._request_ids: dict[str, str] = {}
+        self._unread: cash_flows_pb2.ListCashFlowsRequest | None = None
+        """With which page a list of cash flows goes on that has broken off."""
         self._waits = delays(most_seconds=RETRY_SECONDS_MAX)
         self._about = f"executions of {account.venue}/{account.account}"
         self._about_changes = f"changed executions of {account.venue}/{account.account}"
@@ -145,6 +147,9 @@ class ExecutionIntake:
                 self._degraded_reasons.clear(self._about_cash_flows)
             except grpc.aio.AioRpcError as error:
                 # The exchange itself is asked. The fills are in the journal of its process.
+                if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+                    # The venue's process does not know the page any more.
+                    self._unread = None
                 if errors.reason_of(error) != NotSupported.reason:
                     text = error.details() or error.code().name
                     self._degraded_reasons.report(self._about_cash_flows, text)
@@ -174,18 +179,25 @@ class ExecutionIntake:
                 await self._save(events, fills_time_ns=newest_ns)
 
     async def _list_cash_flows(self) -> None:
+        """Store the cash flows since some time before the newest one. A list that breaks off goes
+        on with the page that is missing: a long one takes minutes, and would never end."""
         newest_ns = self._position.cash_flows_time_ns
         since_ns = newest_ns - CASH_FLOWS_BACK_SECONDS * NANOSECONDS_PER_SECOND
         request = cash_flows_pb2.ListCashFlowsRequest(
             **self._key, start_time_ns=max(since_ns, 0), page_size=PAGE_SIZE
         )
-        answer: cash_flows_pb2.ListCashFlowsResponse = await whole_list(
-            self._stub.ListCashFlows, request, timeout=CALL_SECONDS_MAX
-        )
-        for part in _parts(answer.cash_flows):
-            events = [cash_moved(flow) for flow in part]
+        if self._unread is not None:
+            request = self._unread
+        while True:
+            page = await self._stub.ListCashFlows(request, timeout=CALL_SECONDS_MAX)
+            events = [cash_moved(flow) for flow in page.cash_flows]
             newest_ns = _newest(newest_ns, events)
             await self._save(events, cash_flows_time_ns=newest_ns)
+            if not page.next_page_token:
+                break
+            request.page_token = page.next_page_token
+            self._unread = request
+        self._unread = None
 
     async def _fills(self, since_ns: int) -> Sequence[orders_pb2.Fill]:
         request = trade_flow_pb2.ListFillsRequest(**self._key, page_size=PAGE_SIZE)

@@ -33,6 +33,7 @@ class KrakenCashFlowApi:
     """Spot."""
 
     kept_days = 3650
+    first_span_days = 1
     span_days_max = 3650
 
     def __init__(self, names: KrakenRestNames) -> None:

@@ -73,6 +73,9 @@ class Venue(trade_flow_pb2_grpc.TradeFlowServicer):
         self.resumed_after: list[Cursor] = []
         self.holds_cursors = True
         self.lists_cash_flows = True
+        self.pages_until_away = 1 << 30
+        self.pages_asked: list[str] = []
+        self.rejects_page: str | None = None
 
     def add(self, one: orders_pb2.Fill) -> None:
         self.fills.append(one)
@@ -109,8 +112,17 @@ class Venue(trade_flow_pb2_grpc.TradeFlowServicer):
     async def ListCashFlows(self, request, context):
         if not self.lists_cash_flows:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
+        self.pages_asked.append(request.page_token)
+        if len(self.pages_asked) > self.pages_until_away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
+        if request.page_token == self.rejects_page:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no such page")
         found = [one for one in self.flows if one.venue_time_ns >= request.start_time_ns]
-        return cash_flows_pb2.ListCashFlowsResponse(cash_flows=found)
+        start = int(request.page_token or "0")
+        rest = str(start + 1) if start + 1 < len(found) else ""
+        return cash_flows_pb2.ListCashFlowsResponse(
+            cash_flows=found[start : start + 1], next_page_token=rest
+        )
 
     async def GetOrder(self, request, context):
         order = orders_pb2.Order(request_id=f"lc-{CHAIN.hex()}-1")
@@ -327,6 +339,32 @@ async def test_fills_are_stored_while_the_exchange_lists_no_cash_flows(intake, v
             while intake.meter.status().detail:
                 await asyncio.sleep(0.01)
     assert len(await intake.events()) == 2
+
+
+async def test_a_list_of_cash_flows_that_breaks_off_goes_on_where_it_was(intake, venue):
+    venue.flows = [flow(number) for number in range(1, 5)]
+    venue.pages_until_away = 2
+    async with intake.runs():
+        await intake.until("flow 1", "flow 2")
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            while len(venue.pages_asked) < 4:
+                await asyncio.sleep(0.01)
+        venue.pages_until_away = 1 << 30
+        await intake.until(*(f"flow {number}" for number in range(1, 5)))
+    assert venue.pages_asked[:4] == ["", "1", "2", "2"]
+    assert set(venue.pages_asked[4 : venue.pages_asked.index("3")]) == {"2"}
+
+
+async def test_a_page_that_is_not_known_any_more_is_not_asked_for_again(intake, venue):
+    venue.flows = [flow(1), flow(2)]
+    venue.rejects_page = "1"
+    async with intake.runs():
+        await intake.until("flow 1")
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            while venue.pages_asked.count("") < 2:
+                await asyncio.sleep(0.01)
+        venue.rejects_page = None
+        await intake.until("flow 1", "flow 2")
 
 
 async def test_a_fill_of_an_unknown_instrument_waits_until_it_is_listed(intake, venue, instruments):

@@ -7,8 +7,6 @@ from kit.base.clock import NANOSECONDS_PER_DAY, NANOSECONDS_PER_MILLISECOND, NAN
 from kit.connector.orders.rest_session import RestQuerySession
 from kit.execution.cash_flows import CashFlowsPage, VenueCashFlow
 
-SPAN_NS = NANOSECONDS_PER_DAY
-"""The first span. After a span without any changes the next one is twice as long."""
 AHEAD_NS = 60 * NANOSECONDS_PER_SECOND
 """How far the venue's clock may be ahead of ours."""
 RawCashFlows: TypeAlias = AsyncIterator[Sequence[VenueCashFlow]]
@@ -20,6 +18,11 @@ class CashFlowApi(Protocol):
     @property
     def kept_days(self) -> int:
         """How many days back the venue lists changes."""
+
+    @property
+    def first_span_days(self) -> int:
+        """The first span of a reading; after one without any changes the next is twice as long. A
+        list with a row for each fill begins with a day, one that takes many calls with more."""
 
     @property
     def span_days_max(self) -> int | None:
@@ -40,7 +43,8 @@ async def read_spans(
     kept_ns = now_ns - api.kept_days * NANOSECONDS_PER_DAY
     longest_ns = api.span_days_max * NANOSECONDS_PER_DAY if api.span_days_max else last_ns
     begin_ns = _whole_seconds(max(0, since_ns, kept_ns))
-    span_ns = SPAN_NS if api.span_days_max else longest_ns
+    first_ns = min(api.first_span_days * NANOSECONDS_PER_DAY, longest_ns)
+    span_ns = first_ns if api.span_days_max else longest_ns
     while begin_ns < last_ns:
         end_ns = min(begin_ns + span_ns, last_ns)
         found = {
@@ -50,7 +54,7 @@ async def read_spans(
             if max(begin_ns, since_ns) <= flow.venue_time_ns < end_ns
         }
         yield CashFlowsPage([found[one] for one in sorted(found)], end_ns)
-        span_ns = SPAN_NS if found else min(2 * span_ns, longest_ns)
+        span_ns = first_ns if found else min(2 * span_ns, longest_ns)
         begin_ns = end_ns
 
 

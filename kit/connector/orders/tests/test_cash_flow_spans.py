@@ -27,6 +27,7 @@ class Api:
     flows: list
     kept_days: int = 90
     span_days_max: int | None = 7
+    first_span_days: int = 1
 
     def __post_init__(self):
         self.spans = []
@@ -61,6 +62,14 @@ async def test_spans_join_and_have_each_change_once(kept, longest):
         assert len(api.spans) == 1
     else:
         assert max(end - begin for begin, end in api.spans) <= longest * NANOSECONDS_PER_DAY
+
+
+@pytest.mark.parametrize(("first", "expected"), [(1, [1, 1, 2, 4]), (7, [7, 3])])
+async def test_spans_grow_from_the_first_one_while_nothing_is_found(first, expected):
+    api = Api([flow(9.5, 0)], 10, 7, first)
+    await read(api)
+    days = [round((end - begin) / NANOSECONDS_PER_DAY) for begin, end in api.spans]
+    assert days[: len(expected)] == expected
 
 
 async def test_a_start_between_two_changes_leaves_the_first_one_out():
