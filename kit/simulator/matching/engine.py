@@ -392,7 +392,8 @@ class OrderEngine:
         """Transfer the initial balance of each asset that the account does not have yet."""
         contracts = [book.contract for book in self.books.values()]
         traded = {contract.base for contract in contracts}
-        paying = {asset for contract in contracts for asset in (contract.quote, contract.settle)}
+        # An inverse contract is quoted in an asset that nobody pays with.
+        paying = {contract.settle for contract in contracts}
         for asset in sorted(traded | paying):
             if asset not in account.wallet.totals:
                 default = START_BASE if asset in traded else START_QUOTE

@@ -56,6 +56,16 @@ def test_bookings_make_the_balances(listed, unit, fee_asset):
     check_balances(market)
 
 
+@pytest.mark.parametrize(
+    ("listed", "assets"),
+    [((COIN, SPOT), {"COIN", "USDT"}), (LINEAR, {"BTC", "USDT"}), (INVERSE, {"BTC"})],
+)
+def test_an_account_begins_with_the_assets_that_its_instruments_take(listed, assets):
+    market = Market(listed=[listed])
+    begun = {one.asset for one in market.exchange.bookings("demo")}
+    assert begun == {one.asset for one in market.exchange.balances("demo")} == assets
+
+
 @pytest.mark.parametrize(("listed", "asset"), [(LINEAR, "USDT"), (INVERSE, "BTC")])
 def test_funding_liquidations_and_transfers_are_booked(listed, asset):
     market = Market(FREE, [listed])
