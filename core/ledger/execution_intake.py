@@ -36,6 +36,8 @@ FILLS_BACK_SECONDS = 600
 LOST_CURSOR_BACK_SECONDS = 86_400
 CASH_FLOWS_BACK_SECONDS = 86_400
 """A venue may list a deposit hours after the time that it states."""
+CASH_FLOWS_GO_ON_SECONDS = 3_600
+"""From the beginning of a list of cash flows; later, what it had passed may have more."""
 ARRIVED_MAX = 1_000
 """Most executions of one transaction."""
 PAGE_SIZE = 1_000
@@ -95,6 +97,7 @@ class ExecutionIntake:
         self._request_ids: dict[str, str] = {}
         self._unread: cash_flows_pb2.ListCashFlowsRequest | None = None
         """With which page a list of cash flows goes on that has broken off."""
+        self._unread_until_ns = 0
         self._waits = delays(most_seconds=RETRY_SECONDS_MAX)
         self._about = f"executions of {account.venue}/{account.account}"
         self._about_changes = f"changed executions of {account.venue}/{account.account}"
@@ -181,13 +184,14 @@ class ExecutionIntake:
     async def _list_cash_flows(self) -> None:
         """Store the cash flows since some time before the newest one. A list that breaks off goes
         on with the page that is missing: a long one takes minutes, and would never end."""
-        newest_ns = self._position.cash_flows_time_ns
-        since_ns = newest_ns - CASH_FLOWS_BACK_SECONDS * NANOSECONDS_PER_SECOND
-        request = cash_flows_pb2.ListCashFlowsRequest(
-            **self._key, start_time_ns=max(since_ns, 0), page_size=PAGE_SIZE
-        )
-        if self._unread is not None:
-            request = self._unread
+        newest_ns, now_ns = self._position.cash_flows_time_ns, self._clock.monotonic_ns()
+        request = self._unread
+        if request is None or now_ns >= self._unread_until_ns:
+            since_ns = newest_ns - CASH_FLOWS_BACK_SECONDS * NANOSECONDS_PER_SECOND
+            request = cash_flows_pb2.ListCashFlowsRequest(
+                **self._key, start_time_ns=max(since_ns, 0), page_size=PAGE_SIZE
+            )
+            self._unread_until_ns = now_ns + CASH_FLOWS_GO_ON_SECONDS * NANOSECONDS_PER_SECOND
         while True:
             page = await self._stub.ListCashFlows(request, timeout=CALL_SECONDS_MAX)
             events = [cash_moved(flow) for flow in page.cash_flows]

@@ -355,6 +355,21 @@ async def test_a_list_of_cash_flows_that_breaks_off_goes_on_where_it_was(intake,
     assert set(venue.pages_asked[4 : venue.pages_asked.index("3")]) == {"2"}
 
 
+async def test_a_list_of_cash_flows_that_broke_off_long_ago_begins_again(
+    intake, venue, monkeypatch
+):
+    """Otherwise what the venue lists late, with a time before the missing page, stays unread."""
+    monkeypatch.setattr(execution_intake, "CASH_FLOWS_GO_ON_SECONDS", 0)
+    monkeypatch.setattr(execution_intake, "CASH_FLOWS_BACK_SECONDS", 1)
+    venue.flows = [flow(number) for number in (1, 3, 4)]
+    venue.pages_until_away = 2
+    async with intake.runs():
+        await intake.until("flow 1", "flow 3")
+        venue.flows.insert(1, flow(2))
+        venue.pages_until_away = 1 << 30
+        await intake.until(*(f"flow {number}" for number in range(1, 5)))
+
+
 async def test_a_page_that_is_not_known_any_more_is_not_asked_for_again(intake, venue):
     venue.flows = [flow(1), flow(2)]
     venue.rejects_page = "1"
