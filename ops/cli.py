@@ -43,7 +43,7 @@ COMMANDS = {
     "test": "run the tests",
     "check": "format, lint, types, import rules, contracts, style",
     "bench": "run the benchmarks",
-    "soak": "kill processes at random for a long time, and compare the record, the ledger or its cash",
+    "soak": "kill processes at random for a long time, and compare the record, ledger or cash",
     "lock": "pin the dependencies again",
     "secrets": "make the passwords of the stores in containers",
     "sbom": "list what the images and Studio are made of, as CycloneDX",

@@ -41,11 +41,14 @@ class CashFlowsPage:
     flows: Sequence[VenueCashFlow]
     """In the order of ``VenueCashFlow.position``, each once."""
     end_ns: int
+    next_span_ns: int = 0
+    """How much to ask for next, if the list is left here and goes on later."""
 
 
 class CashFlowQueries(Protocol):
     """Questions about changes of balances."""
 
-    def cash_flows(self, since_time_ns: int) -> AsyncIterator[CashFlowsPage]:
+    def cash_flows(self, since_time_ns: int, span_ns: int = 0) -> AsyncIterator[CashFlowsPage]:
         """Yield the changes from a time on, oldest first. Each call waits for its own turn, with
-        Priority.QUESTION. Raises as AccountQueries, and NotSupported."""
+        Priority.QUESTION. ``span_ns``: how much to ask for first; 0: as a list begins. Raises as
+        AccountQueries, and NotSupported."""

@@ -63,8 +63,6 @@ class BinanceSpotCashFlowApi:
     """Spot."""
 
     kept_days = 180
-    first_span_days = 30
-    """A span takes fourteen calls, which the venue allows in some seconds."""
     span_days_max = 30
 
     async def read(self, queries: RestQuerySession, begin_ns: int, end_ns: int) -> RawCashFlows:
@@ -90,7 +88,6 @@ class BinanceFuturesCashFlowApi:
     """USD-M futures."""
 
     kept_days = 90
-    first_span_days = 1
     span_days_max = 7
 
     async def read(self, queries: RestQuerySession, begin_ns: int, end_ns: int) -> RawCashFlows:

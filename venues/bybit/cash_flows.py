@@ -34,7 +34,6 @@ class BybitCashFlowApi:
     """A unified account that trades spot."""
 
     kept_days = KEPT_DAYS
-    first_span_days = 1
     span_days_max = 7
 
     async def read(self, queries: RestQuerySession, begin_ns: int, end_ns: int) -> RawCashFlows:

@@ -51,7 +51,6 @@ class CoinbaseCashFlowApi:
     """All accounts of a user."""
 
     kept_days = 3650
-    first_span_days = 1
     span_days_max = None
 
     async def read(self, queries: RestQuerySession, begin_ns: int, end_ns: int) -> RawCashFlows:

@@ -36,7 +36,6 @@ class DeribitCashFlowApi:
     """All currencies of an account."""
 
     kept_days = 3650
-    first_span_days = 1
     span_days_max = None
 
     def __init__(self, account: DeribitAccountApi) -> None:

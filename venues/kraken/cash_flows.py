@@ -11,11 +11,13 @@ from venuemesh.tradeflow.v1 import cash_flows_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.connector.orders import text_conversion
-from kit.connector.orders.cash_flow_spans import RawCashFlows
+from kit.connector.orders.cash_flow_spans import SPAN_NS_MIN, RawCashFlows, SpanTooLong
 from kit.connector.orders.rest_session import RestQuerySession
 from kit.execution.cash_flows import CashFlowKind, VenueCashFlow
 from venues.kraken.account import KrakenRestNames, time_ns
 
+ROWS_MAX = 200
+"""Of a span: each fill has two rows, and a page of 50 takes six seconds."""
 TRADE = "trade"
 KINDS: Mapping[str, CashFlowKind] = {
     "deposit": cash_flows_pb2.CASH_FLOW_KIND_TRANSFER,
@@ -33,7 +35,6 @@ class KrakenCashFlowApi:
     """Spot."""
 
     kept_days = 3650
-    first_span_days = 1
     span_days_max = 3650
 
     def __init__(self, names: KrakenRestNames) -> None:
@@ -49,10 +50,13 @@ class KrakenCashFlowApi:
         while True:
             answer = await queries.ask("privatePostLedgers", {**query, "ofs": skipped})
             result = answer["result"]
-            rows = result["ledger"] or {}
+            rows, count = result["ledger"] or {}, int(result["count"])
+            span_ns = end_ns - begin_ns
+            if not skipped and count > ROWS_MAX and span_ns > SPAN_NS_MIN:
+                raise SpanTooLong(span_ns * ROWS_MAX // count)
             yield [one for name, row in rows.items() for one in entry_of(name, row, self._names)]
             skipped += len(rows)
-            if not rows or skipped >= int(result["count"]):
+            if not rows or skipped >= count:
                 return
 
 

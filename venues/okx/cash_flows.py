@@ -37,7 +37,6 @@ class OkxCashFlowApi:
     """The trading account."""
 
     kept_days = 90
-    first_span_days = 1
     span_days_max = 90
 
     def __init__(self, kind: str) -> None:

@@ -204,7 +204,9 @@ class CcxtExecutionClient:
                 raise VenueUnavailable(text, venue=self._session.venue_id, detail=text)
         return held
 
-    async def cash_flows(self, since_time_ns: int) -> AsyncIterator[CashFlowsPage]:
+    async def cash_flows(
+        self, since_time_ns: int, span_ns: int = 0
+    ) -> AsyncIterator[CashFlowsPage]:
         api = self._api.cash_flows
         if api is None:
             venue = self._session.venue_id
@@ -212,7 +214,7 @@ class CcxtExecutionClient:
         await self._prepare(Priority.QUESTION)
         queries = RestQuerySession(self._session, Priority.QUESTION)
         try:
-            async for page in read_spans(api, queries, since_time_ns):
+            async for page in read_spans(api, queries, since_time_ns, span_ns):
                 yield page
         except UNREADABLE as error:
             raise self._session.unreadable(error) from error

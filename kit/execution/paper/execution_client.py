@@ -148,7 +148,9 @@ class PaperExecutionClient:
         fills = [fill for fill in found if fill.venue_time_ns < until_time_ns]
         yield FillsPage(fills, since_time_ns, until_time_ns)
 
-    async def cash_flows(self, since_time_ns: int) -> AsyncIterator[CashFlowsPage]:
+    async def cash_flows(
+        self, since_time_ns: int, span_ns: int = 0
+    ) -> AsyncIterator[CashFlowsPage]:
         end_ns = self._clock.time_ns()
         flows = await self._ask(lambda: self.exchange.cash_flows(since_time_ns))
         yield CashFlowsPage(sorted(flows, key=lambda one: one.position), end_ns)

@@ -30,15 +30,17 @@ class Client:
         self.flows, self.clock = flows, clock
         self.end_ns, self.span_takes_ns = end_ns, span_takes_ns
         self.spans = 0
+        self.first_spans = []
 
-    async def cash_flows(self, since_time_ns):
+    async def cash_flows(self, since_time_ns, span_ns=0):
+        self.first_spans.append(span_ns)
         for begin_ns in range(since_time_ns, self.end_ns, SPAN_NS):
             self.spans += 1
             if self.span_takes_ns:
                 self.clock.now_ns += self.span_takes_ns
             end_ns = begin_ns + SPAN_NS
             found = [one for one in self.flows if begin_ns <= one.venue_time_ns < end_ns]
-            yield CashFlowsPage(sorted(found, key=lambda one: one.position), end_ns)
+            yield CashFlowsPage(sorted(found, key=lambda one: one.position), end_ns, end_ns // 2)
 
 
 async def ask(client, **fields):
@@ -91,7 +93,10 @@ async def test_a_long_history_is_answered_in_parts():
     first = await ask(client)
     assert [one.cash_flow_id for one in first.cash_flows] == ["0"]
     assert client.spans == 2
+    client.first_spans.clear()
     assert await ask_all(client) == [["0"], [], [], [], ["9"], []]
+    # With the span that the last part has ended with.
+    assert client.first_spans == [0, 100, 200, 300, 400, 500]
 
 
 async def test_a_token_of_another_list_is_rejected():
@@ -103,7 +108,7 @@ async def test_a_token_of_another_list_is_rejected():
 
 async def test_an_error_of_the_venue_is_the_answer():
     class Broken(Client):
-        async def cash_flows(self, since_time_ns):
+        async def cash_flows(self, since_time_ns, span_ns=0):
             yield CashFlowsPage((), since_time_ns + 1)
             raise VenueUnavailable("away", detail="away")
 

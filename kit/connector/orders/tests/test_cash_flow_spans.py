@@ -7,7 +7,7 @@ import pytest
 from venuemesh.tradeflow.v1 import cash_flows_pb2
 
 from kit.base.clock import NANOSECONDS_PER_DAY, NANOSECONDS_PER_SECOND
-from kit.connector.orders.cash_flow_spans import AHEAD_NS, read_spans
+from kit.connector.orders.cash_flow_spans import AHEAD_NS, SPAN_NS_MIN, SpanTooLong, read_spans
 from kit.execution.cash_flows import VenueCashFlow
 
 NOW_MS = 1_790_000_000_123
@@ -27,7 +27,6 @@ class Api:
     flows: list
     kept_days: int = 90
     span_days_max: int | None = 7
-    first_span_days: int = 1
 
     def __post_init__(self):
         self.spans = []
@@ -64,12 +63,43 @@ async def test_spans_join_and_have_each_change_once(kept, longest):
         assert max(end - begin for begin, end in api.spans) <= longest * NANOSECONDS_PER_DAY
 
 
-@pytest.mark.parametrize(("first", "expected"), [(1, [1, 1, 2, 4]), (7, [7, 3])])
-async def test_spans_grow_from_the_first_one_while_nothing_is_found(first, expected):
-    api = Api([flow(9.5, 0)], 10, 7, first)
-    await read(api)
-    days = [round((end - begin) / NANOSECONDS_PER_DAY) for begin, end in api.spans]
-    assert days[: len(expected)] == expected
+async def test_a_list_that_is_left_after_each_span_goes_on_with_the_same_spans():
+    flows = [flow(days, number) for number, days in enumerate((0, 5, 88.5))]
+    at_once, left = Api(flows, 90, 30), Api(flows, 90, 30)
+    await read(at_once)
+    since_ns, span_ns = 0, 0
+    while (page := await anext(read_spans(left, Queries(), since_ns, span_ns), None)) is not None:
+        since_ns, span_ns = page.end_ns, page.next_span_ns
+    assert left.spans == at_once.spans
+    days = [round((end - begin) / NANOSECONDS_PER_DAY) for begin, end in left.spans]
+    assert days[:7] == [1, 2, 1, 2, 4, 8, 16]
+
+
+class Crowded(Api):
+    """A venue that lists no span with more than two changes, unless it is as short as can be."""
+
+    async def read(self, queries, begin_ns, end_ns):
+        count = sum(begin_ns <= one.venue_time_ns < end_ns for one in self.flows)
+        if count > 2 and end_ns - begin_ns > SPAN_NS_MIN:
+            self.too_long += 1
+            raise SpanTooLong((end_ns - begin_ns) * 2 // count)
+        async for page in super().read(queries, begin_ns, end_ns):
+            yield page
+
+    too_long = 0
+
+
+async def test_what_is_listed_in_no_long_span_is_read_in_shorter_ones():
+    flows = [flow(3 - number / 1_000, number) for number in range(40)]
+    flows += [flow(1 + number / 10**10, 100 + number) for number in range(9)]
+    api = Crowded(flows, 10)
+    pages = await read(api)
+    found = [one for page in pages for one in page.flows]
+    assert found == sorted(flows, key=lambda one: one.position)
+    assert [page for page in pages if not page.flows and page.end_ns == pages[0].end_ns]
+    begins, ends = zip(*api.spans, strict=True)
+    assert begins[1:] == ends[:-1]
+    assert api.too_long < len(flows)
 
 
 async def test_a_start_between_two_changes_leaves_the_first_one_out():
