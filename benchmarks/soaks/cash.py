@@ -35,10 +35,12 @@ from benchmarks.soaks.trial_balances import TrialBalances
 from kit.base import rpc
 from kit.base.access.local_tokens import LocalCredentials
 from kit.base.clock import SystemClock
+from kit.connector.contract import discovery
+from kit.connector.contract.venue import Environment
 from kit.simulator.account_states import AccountState
 from ops.output import print_json
 from ops.progress import ShowProgress, progress
-from ops.venues import known_ports
+from ops.venues import LIVE, NO_SIMULATOR, known_ports
 from tests.integration.mesh import NOT_YET, Mesh, running
 
 SERVICES = (
@@ -53,6 +55,8 @@ EVENTS_PER_SECOND = "20"
 FUNDING_INTERVAL_S = "150"
 CALL_SECONDS_MAX = 60.0
 AT_THE_END = {"timeout": 600.0, "wait_for_ready": True}
+CALLS_OF_A_REQUEST = 4
+"""At the exchange, with those that ask what has become of it."""
 LOOK_SECONDS = 2.0
 END_SECONDS_MAX = 600.0
 """In which what has happened must be in the ledger. It lists cash flows and fills each minute."""
@@ -74,7 +78,7 @@ class Plan:
     venues: tuple[str, ...] = ()
     seed: int = 1
     pause_seconds: float = 1.0
-    """Between two requests at one venue."""
+    """Between two requests at one venue; longer where it allows fewer calls."""
     fault_seconds: float = 2.0
     """From one fault to the next, at all venues together; 0: there are none."""
     kill_seconds: float = 10.0
@@ -121,7 +125,7 @@ class CashSoak:
         plan = self._plan
         async with rpc.plain_channel(self._mesh.gateway) as channel:
             traders = {
-                venue: RandomOrders(venue, channel, plan.pause_seconds, plan.seed)
+                venue: RandomOrders(venue, channel, _pause_seconds(plan, venue), plan.seed)
                 for venue in plan.venues
             }
             while not all([await one.is_ready() for one in traders.values()]):
@@ -256,6 +260,12 @@ class CashSoak:
     @staticmethod
     def _answered(traders: dict[str, RandomOrders], state: str) -> int:
         return sum(one.counts[f"ORDER_STATE_{state}"] for one in traders.values())
+
+
+def _pause_seconds(plan: Plan, venue: str) -> float:
+    """Longer where the venue allows few calls: its process has questions to ask, too."""
+    limits = discovery.require(venue)(Environment(LIVE, NO_SIMULATOR)).limits
+    return max(plan.pause_seconds, CALLS_OF_A_REQUEST / limits.orders_per_second)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
