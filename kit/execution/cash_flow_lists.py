@@ -22,8 +22,7 @@ ANSWER_NS = 5 * NANOSECONDS_PER_SECOND
 class _LeftAt(NamedTuple):
     """Where a page has left the list."""
 
-    after: CashFlowPosition | None
-    """The last change; None: at the beginning."""
+    after: CashFlowPosition
     span_ns: int = 0
     """How much to ask for next: with each page from a day on, empty years would take hundreds."""
 
@@ -35,7 +34,8 @@ async def list_cash_flows(
 ) -> cash_flows_pb2.ListCashFlowsResponse:
     """Return the requested page. Raises as TradeFlow.ListCashFlows."""
     size = page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX)
-    after, span_ns = _left_at(request)
+    left = _left_at(request)
+    after, span_ns = (left.after, left.span_ns) if left else (None, 0)
     since_ns = max(0, request.start_time_ns if after is None else after[0])
     answer_by_ns = context.clock.monotonic_ns() + ANSWER_NS
     found: list[VenueCashFlow] = []
@@ -58,10 +58,10 @@ async def list_cash_flows(
     return response
 
 
-def _left_at(request: cash_flows_pb2.ListCashFlowsRequest) -> _LeftAt:
+def _left_at(request: cash_flows_pb2.ListCashFlowsRequest) -> _LeftAt | None:
     match read_token(request):
         case None:
-            return _LeftAt(None)
+            return None
         case [int() as time_ns, int() as kind, str() as cash_flow_id, int() as span_ns]:
             return _LeftAt((time_ns, kind, cash_flow_id), span_ns)
     raise BadPageToken("not a page token of this list", page_token=request.page_token)
