@@ -14,7 +14,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +38,10 @@ from kit.base.clock import SystemClock
 from kit.connector.contract import discovery
 from kit.connector.contract.venue import Environment
 from kit.simulator.account_states import AccountState
+from ops.errors import OperationsError
 from ops.output import print_json
 from ops.progress import ShowProgress, progress
-from ops.venues import LIVE, NO_SIMULATOR, known_ports
+from ops.venues import LIVE, NO_SIMULATOR, known_ports, require
 from tests.integration.mesh import NOT_YET, Mesh, running
 
 SERVICES = (
@@ -54,14 +55,14 @@ EVENTS_PER_SECOND = "20"
 """Of each simulated market: trading needs prices, and no crowd."""
 FUNDING_INTERVAL_S = "150"
 CALL_SECONDS_MAX = 60.0
-AT_THE_END = {"timeout": 600.0, "wait_for_ready": True}
+AT_THE_END: Mapping[str, Any] = {"timeout": 600.0, "wait_for_ready": True}
 CALLS_OF_A_REQUEST = 4
 """At the exchange, with those that ask what has become of it."""
 LOOK_SECONDS = 2.0
 END_SECONDS_MAX = 600.0
 """In which what has happened must be in the ledger. It lists cash flows and fills each minute."""
 STAY_SECONDS = 130.0
-"""In which it lists twice more, and nothing may change."""
+"""In which it lists twice more. What it books then must be right, too."""
 BOOKED = """
 SELECT account.venue, posted.kind, count(DISTINCT group_number) FROM ledger_entries
 JOIN ledger_accounts AS account USING (account_id) JOIN ledger_groups AS posted USING (group_number)
@@ -94,7 +95,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     wrong: list[str]
     balances: int
-    """That were compared."""
+    """And positions, that were compared."""
     booked: dict[str, dict[str, int]]
     """Groups of the ledger, by venue and kind."""
     answers: dict[str, dict[str, int]]
@@ -128,8 +129,7 @@ class CashSoak:
                 venue: RandomOrders(venue, channel, _pause_seconds(plan, venue), plan.seed)
                 for venue in plan.venues
             }
-            while not all([await one.is_ready() for one in traders.values()]):
-                await asyncio.sleep(LOOK_SECONDS)
+            await self._until_ready(list(traders.values()))
             started = time.monotonic()
             async with self._happening([one.run() for one in traders.values()]):
                 while (passed := time.monotonic() - started) < plan.minutes * 60:
@@ -138,10 +138,10 @@ class CashSoak:
                     await asyncio.sleep(LOOK_SECONDS)
             ended = time.monotonic()
             show(passed, plan.minutes * 60, "comparing")
-            await self._until_quiet(list(traders.values()))
+            wrong = await self._until_quiet(list(traders.values()))
             ledger: ledger_pb2_grpc.LedgerAsyncStub = ledger_pb2_grpc.LedgerStub(channel)
-            wrong, balances, settled = await self._compared(ledger, ended)
-            wrong += await self._verified(ledger)
+            different, balances, settled = await self._compared(ledger)
+            wrong += [*different, *await self._verified(ledger)]
         booked = self._booked()
         wrong += [f"{one}: no fill is booked" for one in plan.venues if not booked[one].get("FILL")]
         return Outcome(
@@ -184,17 +184,28 @@ class CashSoak:
                 victim = turn.pop()
                 self._kills[victim] += bool(self._mesh.kill(victim))
 
-    async def _until_quiet(self, traders: Sequence[RandomOrders]) -> None:
-        """Wait until every process runs, every account is ready and no order is open."""
-        await asyncio.to_thread(self._mesh.wait_until_running)
-        for trader in traders:
-            while not await trader.is_ready():
-                await asyncio.sleep(LOOK_SECONDS)
-            await trader.cancel_all()
-        while any(one.open_orders for one in await self._states()):
+    async def _until_ready(self, traders: Sequence[RandomOrders]) -> None:
+        until = time.monotonic() + END_SECONDS_MAX
+        while away := [one.venue for one in traders if not await one.is_ready()]:
+            if time.monotonic() > until:
+                text = f"the accounts of {', '.join(away)} take no orders; --data DIR keeps the log"
+                raise OperationsError(text)
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _until_quiet(self, traders: Sequence[RandomOrders]) -> list[str]:
+        """Wait until every process runs, every account is ready and no order is open. Returns what
+        has not become so."""
+        await asyncio.to_thread(self._mesh.wait_until_running)
+        until = time.monotonic() + END_SECONDS_MAX
+        while True:
+            busy = [f"{one.venue}: not ready" for one in traders if not await one.is_ready()]
             for trader in traders:
                 await trader.cancel_all()
+            open_orders = {one.venue: one.open_orders for one in await self._states()}
+            busy += [f"{name}: {count} orders open" for name, count in open_orders.items() if count]
+            if not busy or time.monotonic() > until:
+                return busy
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _states(self) -> list[AccountState]:
         """The accounts that are traded."""
@@ -202,22 +213,27 @@ class CashSoak:
         return [one for one in found if one.account == ACCOUNT and one.venue in self._plan.venues]
 
     async def _compared(
-        self, ledger: "ledger_pb2_grpc.LedgerAsyncStub", ended: float
+        self, ledger: "ledger_pb2_grpc.LedgerAsyncStub"
     ) -> tuple[list[str], int, float]:
-        """Wait until all is equal, and stays so. Returns what is wrong, how many balances there
-        are, and when they were equal first."""
+        """Wait until all is equal, and is so again when the ledger has listed twice more: funding
+        is paid meanwhile. Returns what is wrong, how many balances there are, and when they were
+        equal first."""
+        until = time.monotonic() + END_SECONDS_MAX
         equal_since: float | None = None
         while True:
             states = await self._states()
+            count = sum(len(one.balances) + len(one.positions) for one in states)
             found = await self._differences(ledger, states)
             now = time.monotonic()
             if found is not None and not found:
                 equal_since = equal_since or now
                 if now - equal_since >= STAY_SECONDS:
-                    return [], sum(len(one.balances) for one in states), equal_since
-            elif found and now - ended > END_SECONDS_MAX:
+                    return [], count, equal_since
+            elif now > until:
+                if found is None:
+                    return ["the ledger does not answer"], count, now
                 texts = [text for one in found for text in await self._texts(ledger, one, states)]
-                return texts, sum(len(one.balances) for one in states), now
+                return texts, count, now
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _differences(
@@ -277,7 +293,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pause",
         type=float,
         default=plan.pause_seconds,
-        help="seconds between two requests at one venue",
+        help="seconds between two requests at one venue, or more where it allows few calls",
     )
     parser.add_argument(
         "--faults-every",
@@ -297,6 +313,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Returns 0 when the ledger and the exchanges are equal."""
     venues = tuple((chosen.venues or ",".join(known_ports())).split(","))
+    for venue in venues:
+        require(venue)
     plan = Plan(
         chosen.minutes, venues, chosen.seed, chosen.pause, chosen.faults_every, chosen.every
     )
@@ -333,7 +351,7 @@ def _print(outcome: Outcome) -> None:
     console.print(f"kills in {outcome.seconds:,.0f} s: {_listed(outcome.kills)}")
     for line in outcome.wrong:
         console.print(line, style="red", markup=False)
-    equal = f"[green]{outcome.balances} balances are equal[/]"
+    equal = f"[green]{outcome.balances} balances and positions are equal[/]"
     settled = f", {outcome.settling_seconds:,.0f} s after the last order"
     console.print("[bold red]not equal[/]" if outcome.wrong else equal + settled)
 

@@ -50,8 +50,8 @@ class RandomOrders:
         """``channel``: of the gateway. ``pause_seconds``: from one request to the next."""
         self.counts: Counter[str] = Counter()
         """Answers, by what they say."""
-        self._here = {"venue": venue, "account": ACCOUNT}
-        self._venue = venue
+        self._here: dict[str, Any] = {"venue": venue, "account": ACCOUNT}
+        self.venue = venue
         self._options: dict[str, Any] = {
             "metadata": [("venuemesh-venue", venue)],
             "timeout": CALL_SECONDS_MAX,
@@ -81,7 +81,7 @@ class RandomOrders:
 
     async def is_ready(self) -> bool:
         """Whether the account takes orders."""
-        request = accounts_pb2.ListAccountsRequest(venue=self._venue)
+        request = accounts_pb2.ListAccountsRequest(venue=self.venue)
         try:
             found = await whole_list(self._flow.ListAccounts, request, **self._options)
         except grpc.aio.AioRpcError:
@@ -109,7 +109,7 @@ class RandomOrders:
 
     async def _act(self) -> None:
         if not self._instruments:
-            request = market_data_pb2.ListInstrumentsRequest(venue=self._venue)
+            request = market_data_pb2.ListInstrumentsRequest(venue=self.venue)
             listed = await whole_list(self._market.ListInstruments, request, **self._options)
             self._instruments = listed.instruments
         (act,) = self._chance.choices(
@@ -120,7 +120,7 @@ class RandomOrders:
     async def _place(self) -> None:
         instrument = self._chance.choice(self._instruments)
         request = market_data_pb2.GetOrderBookRequest(
-            venue=self._venue, symbol=instrument.symbol, depth=1
+            venue=self.venue, symbol=instrument.symbol, depth=1
         )
         book = await self._market.GetOrderBook(request, **self._options)
         if not book.bids or not book.asks:
@@ -208,7 +208,7 @@ class RandomOrders:
         """Ask the inspector; where that fails, once again for the same."""
         self._number += 1
         request = inspector_pb2.SubmitManualRequest(
-            request_id=f"soak-{self._venue}-{self._number}",
+            request_id=f"soak-{self.venue}-{self._number}",
             reason="soak",
             operation=operation,
             target_client_order_id=target,

@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
@@ -118,11 +118,14 @@ class RandomFaults:
         (name,) = chance.choices(list(FAULTS), [one.weight for one in FAULTS.values()])
         fault = FAULTS[name]
         self.counts[name] += 1
+        fields: dict[str, Any] = {
+            field: chance.choice(values) for field, values in fault.fields.items()
+        }
         return FaultCommand(
             venue=chance.choice(self._venues),
             fault=name,
             count=chance.randint(1, fault.count_max),
             seconds=chance.uniform(0, fault.seconds_max),
             probability=chance.choice((0.1, 0.5, 1.0)),
-            **{field: chance.choice(values) for field, values in fault.fields.items()},
+            **fields,
         )
