@@ -2,9 +2,11 @@
 
 from decimal import Decimal
 
+import pytest
+from venuemesh.common.v1 import types_pb2
 from venuemesh.ledger.v1 import ledger_pb2, postings_pb2
 
-from benchmarks.soaks import cash_balances
+from benchmarks.soaks import cash, cash_balances, random_orders
 from benchmarks.soaks.cash_balances import Held
 from benchmarks.soaks.simulated_exchanges import FAULTS, RandomFaults
 from kit.simulator.account_states import AccountState, FillState
@@ -97,3 +99,36 @@ def test_faults_are_those_that_an_exchange_has() -> None:
     assert own <= set(known)
     assert len(faults.counts) == len(FAULTS)
     assert all(one.count for one in commands)
+
+
+def test_a_venue_that_allows_few_calls_is_asked_less_often() -> None:
+    plan = cash.Plan(pause_seconds=1.0)
+    assert cash._pause_seconds(plan, "okx") == 1.0
+    assert cash._pause_seconds(plan, "kraken") > 4.0
+
+
+SPOT = types_pb2.Instrument(
+    kind=types_pb2.INSTRUMENT_KIND_SPOT,
+    size_unit=types_pb2.SIZE_UNIT_BASE,
+    size_step="0.01",
+    price_tick="0.05",
+)
+
+
+@pytest.mark.parametrize(
+    ("size_min", "notional_min", "expected"),
+    [("", "", "0.02"), ("0.5", "", "1.0"), ("0.5", "10", "1.0"), ("", "10", "0.22")],
+)
+def test_a_size_is_a_multiple_of_the_smallest_that_the_venue_takes(
+    size_min: str, notional_min: str, expected: str
+) -> None:
+    instrument = types_pb2.Instrument(size_min=size_min, notional_min=notional_min)
+    instrument.MergeFrom(SPOT)
+    size = random_orders._size(instrument, Decimal(100), 2)
+    assert size == Decimal(expected)
+    assert size % Decimal(SPOT.size_step) == 0
+
+
+def test_a_price_is_rounded_to_a_tick_on_the_side_that_is_asked_for() -> None:
+    assert random_orders._price(SPOT, Decimal("100.01"), rounds_up=True) == "100.05"
+    assert random_orders._price(SPOT, Decimal("100.04"), rounds_up=False) == "100"
