@@ -122,7 +122,7 @@ class CashSoak:
         self._exchanges = SimulatedExchanges(url, credentials)
 
     async def run(self, show: ShowProgress) -> Outcome:
-        """Trade, then compare."""
+        """Trade, then compare the cash of the ledger with the exchanges. Raises OperationsError."""
         plan = self._plan
         async with rpc.plain_channel(self._mesh.gateway) as channel:
             traders = {

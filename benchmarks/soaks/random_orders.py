@@ -72,7 +72,7 @@ class RandomOrders:
         self._free = asyncio.Semaphore(SUBMITTED_AT_ONCE)
 
     async def run(self) -> None:
-        """Trade. Runs forever."""
+        """Send a request after each pause. Runs forever."""
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._free.acquire()

@@ -84,11 +84,10 @@ class SimulatedExchanges:
         self._credentials = credentials
 
     async def command(self, command: FaultCommand) -> None:
-        """Let a fault happen."""
+        """Let a fault happen, from now on."""
         await self._call("POST", "/faults", msgspec.json.encode(command))
 
     async def clear(self) -> None:
-        """End all faults."""
         await self._call("DELETE", "/faults")
 
     async def accounts(self) -> list[AccountState]:
@@ -113,7 +112,6 @@ class RandomFaults:
         self._chance = random.Random(f"{seed} faults")
 
     def next(self) -> FaultCommand:
-        """The next fault."""
         chance = self._chance
         (name,) = chance.choices(list(FAULTS), [one.weight for one in FAULTS.values()])
         fault = FAULTS[name]

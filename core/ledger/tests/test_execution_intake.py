@@ -31,7 +31,7 @@ from kit.base.errors import StoreUnavailable
 from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 from kit.events import event_log
-from tests.support.waiting import WAIT_SECONDS_MAX
+from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 CHAIN = bytes(range(16))
 START_NS = 1_700_000_000 * NANOSECONDS_PER_SECOND
@@ -329,15 +329,11 @@ async def test_fills_are_stored_while_the_exchange_lists_no_cash_flows(intake, v
     async with intake.runs():
         venue.add(fill(1))
         await intake.until("fill 1")
-        async with asyncio.timeout(WAIT_SECONDS_MAX):
-            while "cash flows of binance/main: away" not in intake.meter.status().detail:
-                await asyncio.sleep(0.01)
+        await until(lambda: "cash flows of binance/main: away" in intake.meter.status().detail)
         venue.lists_cash_flows = True
         venue.flows.append(flow(1))
         await intake.until("fill 1", "flow 1")
-        async with asyncio.timeout(WAIT_SECONDS_MAX):
-            while intake.meter.status().detail:
-                await asyncio.sleep(0.01)
+        await until(lambda: not intake.meter.status().detail)
     assert len(await intake.events()) == 2
 
 
@@ -346,9 +342,7 @@ async def test_a_list_of_cash_flows_that_breaks_off_goes_on_where_it_was(intake,
     venue.pages_until_away = 2
     async with intake.runs():
         await intake.until("flow 1", "flow 2")
-        async with asyncio.timeout(WAIT_SECONDS_MAX):
-            while len(venue.pages_asked) < 4:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(venue.pages_asked) >= 4)
         venue.pages_until_away = 1 << 30
         await intake.until(*(f"flow {number}" for number in range(1, 5)))
     assert venue.pages_asked[:4] == ["", "1", "2", "2"]
@@ -368,6 +362,7 @@ async def test_a_list_of_cash_flows_that_broke_off_long_ago_begins_again(
         venue.flows.insert(1, flow(2))
         venue.pages_until_away = 1 << 30
         await intake.until(*(f"flow {number}" for number in range(1, 5)))
+    assert venue.pages_asked[:4] == ["", "1", "2", ""]
 
 
 async def test_a_page_that_is_not_known_any_more_is_not_asked_for_again(intake, venue):
@@ -375,26 +370,21 @@ async def test_a_page_that_is_not_known_any_more_is_not_asked_for_again(intake, 
     venue.rejects_page = "1"
     async with intake.runs():
         await intake.until("flow 1")
-        async with asyncio.timeout(WAIT_SECONDS_MAX):
-            while venue.pages_asked.count("") < 2:
-                await asyncio.sleep(0.01)
+        await until(lambda: venue.pages_asked.count("") >= 2)
         venue.rejects_page = None
         await intake.until("flow 1", "flow 2")
+    assert venue.pages_asked[:3] == ["", "1", ""]
 
 
 async def test_a_fill_of_an_unknown_instrument_waits_until_it_is_listed(intake, venue, instruments):
     instruments.is_listed = False
     async with intake.runs():
         venue.add(fill(1))
-        async with asyncio.timeout(WAIT_SECONDS_MAX):
-            while "the terms of 'BTCUSDT'" not in intake.meter.status().detail:
-                await asyncio.sleep(0.01)
+        await until(lambda: "the terms of 'BTCUSDT'" in intake.meter.status().detail)
         assert await intake.events() == []
         instruments.is_listed = True
         await intake.until("fill 1")
-        async with asyncio.timeout(WAIT_SECONDS_MAX):
-            while intake.meter.status().detail:
-                await asyncio.sleep(0.01)
+        await until(lambda: not intake.meter.status().detail)
 
 
 async def test_a_fill_with_other_values_changes_nothing_and_is_reported(intake, venue):
@@ -402,8 +392,6 @@ async def test_a_fill_with_other_values_changes_nothing_and_is_reported(intake, 
         venue.add(fill(1))
         await intake.until("fill 1")
         venue.add(fill(1, price="101", second=1))
-        async with asyncio.timeout(WAIT_SECONDS_MAX):
-            while "reports an execution again" not in intake.meter.status().detail:
-                await asyncio.sleep(0.01)
+        await until(lambda: "reports an execution again" in intake.meter.status().detail)
     (event,) = await intake.events()
     assert event.order_filled.fill.price == "100"

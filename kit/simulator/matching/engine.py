@@ -392,8 +392,7 @@ class OrderEngine:
         """Transfer the initial balance of each asset that the account does not have yet."""
         contracts = [book.contract for book in self.books.values()]
         traded = {contract.base for contract in contracts}
-        # An inverse contract is quoted in an asset that nobody pays with.
-        paying = {contract.settle for contract in contracts}
+        paying = {contract.settle for contract in contracts}  # Not the quote asset of inverse ones.
         for asset in sorted(traded | paying):
             if asset not in account.wallet.totals:
                 default = START_BASE if asset in traded else START_QUOTE
