@@ -202,19 +202,22 @@ async def test_terms_are_needed_once_and_kept(books):
 
 
 async def test_what_cannot_be_booked_is_refused_and_the_rest_is_booked(books):
+    taken_back = fill(SPOT, 4, "1", "1" + "0" * 9)
+    taken_back.order_filled.fill.size = "-1" + "0" * 9
     result = await books.book(
         fill(SPOT, 1, "0.0000000000000000001", "100"),
         fill(SPOT, 2, "1", "100"),
         flow(TRANSFER, 3, "USDT", "1" + "0" * 18),
+        taken_back,
     )
-    assert [one.reason for one in result.refused.values()] == ["AMOUNT_OUT_OF_BOUNDS"] * 2
+    assert [one.reason for one in result.refused.values()] == ["AMOUNT_OUT_OF_BOUNDS"] * 3
     assert (await books.balances())["CASH", "BTC", "", ""] == ATOMS
     refused = [
         one.postings_refused.reason
         for one in await books.stored(LEDGER)
         if one.HasField("postings_refused")
     ]
-    assert refused == ["AMOUNT_OUT_OF_BOUNDS"] * 2
+    assert refused == ["AMOUNT_OUT_OF_BOUNDS"] * 3
 
 
 async def test_a_fill_of_which_another_event_reports_is_refused(books):
