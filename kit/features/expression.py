@@ -1,6 +1,6 @@
 """Descriptions of what is computed from bars: a tree of names, parameters and operands."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 Operand: TypeAlias = "Expression | float | int"
@@ -18,10 +18,14 @@ class Expression:
     """The indicator or the operator."""
     parameters: tuple[float, ...] = ()
     operands: tuple["Expression", ...] = ()
+    source: str = ""
+    """Of market data: "venue/symbol". Empty: the instrument of the strategy."""
 
     def __str__(self) -> str:
         if self.name == CONSTANT:
             return f"{self.parameters[0]:g}"
+        if self.source:
+            return f"{self.source}:{replace(self, source='')}"
         inner = [*map(str, self.operands), *(f"{number:g}" for number in self.parameters)]
         if self.name in SYMBOLS and len(inner) == 2:
             return f"({inner[0]} {SYMBOLS[self.name]} {inner[1]})"
@@ -51,17 +55,32 @@ class Expression:
     def __invert__(self) -> "Expression":
         return Expression("opposite", operands=(self,))
 
+    def __neg__(self) -> "Expression":
+        return 0.0 - self
+
     def __add__(self, other: Operand) -> "Expression":
         return Expression("sum", operands=(self, of(other)))
+
+    def __radd__(self, other: float) -> "Expression":
+        return Expression("sum", operands=(of(other), self))
 
     def __sub__(self, other: Operand) -> "Expression":
         return Expression("difference", operands=(self, of(other)))
 
+    def __rsub__(self, other: float) -> "Expression":
+        return Expression("difference", operands=(of(other), self))
+
     def __mul__(self, other: Operand) -> "Expression":
         return Expression("product", operands=(self, of(other)))
 
+    def __rmul__(self, other: float) -> "Expression":
+        return Expression("product", operands=(of(other), self))
+
     def __truediv__(self, other: Operand) -> "Expression":
         return Expression("quotient", operands=(self, of(other)))
+
+    def __rtruediv__(self, other: float) -> "Expression":
+        return Expression("quotient", operands=(of(other), self))
 
 
 CONSTANT = "constant"

@@ -1,6 +1,6 @@
 """A strategy on one instrument: bars in, signals out. No clock, no store."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,10 +12,11 @@ from venuemesh.events.v1 import event_pb2, signals_pb2
 
 from kit.events.event_ids import event_id
 from kit.features.calculators import Value
-from kit.features.evaluator import Evaluator, FeatureBar
+from kit.features.evaluator import FeatureBar, Values
 from kit.features.expression import Expression
 from kit.strategy.loader import LoadedStrategy
-from kit.strategy.strategy import Condition, Exit, Instrument, Rule, explained
+from kit.strategy.scores import Scores
+from kit.strategy.strategy import Instrument
 
 SOURCE = "detector"
 OPEN, CLOSE = signals_pb2.POSITION_ACTION_OPEN, signals_pb2.POSITION_ACTION_CLOSE
@@ -61,28 +62,27 @@ class StrategyInstance:
         self.loaded = loaded
         self.strategy = loaded.strategy
         self.instrument = instrument
-        self._evaluator = Evaluator(self.strategy.expressions())
-        self._values = self._evaluator.values()
-        self._functions: dict[Callable[[FeatureBar], Value], Value] = {
-            condition: None
-            for condition in self.strategy.conditions
-            if not isinstance(condition, Expression)
-        }
+        self._scores = Scores(self.strategy)
         self._last_action = 0
         self._last_opened_time_ns = 0
         self._last_expires_time_ns = 0
 
-    def warm_up(self, bar: bars_pb2.Bar) -> None:
+    def warm_up(self, bar: bars_pb2.Bar, inputs: Values = ()) -> None:
         """See a bar that is too old for a signal."""
-        seen = _feature_bar(bar)
-        self._values = self._evaluator.update(seen)
-        for function in self._functions:
-            self._functions[function] = function(seen)
+        self._scores.update(_feature_bar(bar), inputs)
 
-    def update(self, bar: bars_pb2.Bar, position: Decimal) -> event_pb2.Event | None:
-        """See the next final bar. ``position``: size of its position, negative if short. Returns
-        the signal that it raises, if any."""
-        self.warm_up(bar)
+    @property
+    def inputs(self) -> Sequence[Expression]:
+        """The market data that it needs besides its bars."""
+        return self._scores.evaluator.inputs
+
+    def update(
+        self, bar: bars_pb2.Bar, position: Decimal, inputs: Values = ()
+    ) -> event_pb2.Event | None:
+        """See the next final bar. ``position``: size of its position, negative if short.
+        ``inputs``: the newest values of ``self.inputs`` that had arrived at its end. Returns the
+        signal that it raises, if any."""
+        self.warm_up(bar, inputs)
         if self._flaw(bar):
             return None
         raised = self._opened(bar) if position == FLAT else self._closed(bar, position)
@@ -93,16 +93,16 @@ class StrategyInstance:
 
     def explain(self, bar: bars_pb2.Bar | None) -> Explanation:
         """What it says now. ``bar``: its newest one."""
-        rules = [self._rule_score(rule) for rule in self.strategy.rules]
-        exits = [self._exit_score(exit_rule, 1.0) for exit_rule in self.strategy.exits]
+        rules, exits = self._scores.rule_scores(), self._scores.exit_scores(1.0)
         flaw = "no bar has been seen yet" if bar is None else self._flaw(bar)
-        return Explanation(rules, exits, self._score(rules), flaw or self._objection(rules))
+        return Explanation(rules, exits, self._scores.score(), flaw or self._objection())
 
     def save(self) -> bytes:
+        evaluator, functions = self._scores.save()
         return _ENCODER.encode(
             SavedInstance(
-                self._evaluator.save(),
-                list(self._functions.values()),
+                evaluator,
+                list(functions),
                 self._last_action,
                 self._last_opened_time_ns,
                 self._last_expires_time_ns,
@@ -115,9 +115,7 @@ class StrategyInstance:
             found = _DECODER.decode(saved)
         except msgspec.DecodeError as error:
             raise ValueError(f"the saved state cannot be read: {error}") from error
-        self._evaluator.restore(found.evaluator)
-        self._values = self._evaluator.values()
-        self._functions = dict(zip(self._functions, found.functions, strict=True))
+        self._scores.restore(found.evaluator, found.functions)
         self._last_action = found.last_action
         self._last_opened_time_ns = found.last_opened_time_ns
         self._last_expires_time_ns = found.last_expires_time_ns
@@ -143,9 +141,8 @@ class StrategyInstance:
             bar.close_time_ns < self._last_opened_time_ns + self.strategy.cooldown_ns
         ):
             return None
-        rules = [self._rule_score(rule) for rule in self.strategy.rules]
-        score = self._score(rules)
-        if score is None or self._objection(rules):
+        score = self._scores.score()
+        if score is None or abs(score) < self.strategy.threshold or self._scores.veto():
             return None
         request = self._request()
         if request is None:
@@ -156,7 +153,7 @@ class StrategyInstance:
             side=BUY if score > 0 else SELL,
             conviction=abs(score),
             score=score,
-            rules=rules,
+            rules=self._scores.rule_scores(),
             request=request,
         )
 
@@ -164,11 +161,9 @@ class StrategyInstance:
         if self._last_action == CLOSE and bar.close_time_ns < self._last_expires_time_ns:
             return None
         side, score, closed = (SELL, -1.0, "long") if position > FLAT else (BUY, 1.0, "short")
-        wanted = [rule for rule in self.strategy.exits if rule.closes in (closed, "both")]
-        exits = [self._exit_score(exit_rule, score) for exit_rule in wanted]
-        if not any(exit_rule.score for exit_rule in exits):
+        if not self._scores.wanted_exits(closed):
             return None
-        rules = [self._rule_score(rule) for rule in self.strategy.rules]
+        rules, exits = self._scores.rule_scores(), self._scores.exit_scores(score, closed)
         return signals_pb2.SignalRaised(
             action=CLOSE,
             side=side,
@@ -208,12 +203,12 @@ class StrategyInstance:
 
     def _request(self) -> signals_pb2.PositionRequest | None:
         """None: a distance is not known, or is not above 0."""
-        position, values = self.strategy.position, self._values
+        position, value = self.strategy.position, self._scores.value
         request = signals_pb2.PositionRequest(
             notional=position.notional, risk_fraction=position.risk_fraction
         )
-        stop = values[position.stop_distance]
-        target = 1.0 if position.target_distance is None else values[position.target_distance]
+        stop = value(position.stop_distance)
+        target = 1.0 if position.target_distance is None else value(position.target_distance)
         if stop is None or target is None or stop <= 0 or target <= 0:
             return None
         request.stop_distance = _decimal_text(stop)
@@ -221,57 +216,16 @@ class StrategyInstance:
             request.target_distance = _decimal_text(target)
         return request
 
-    def _objection(self, rules: Sequence[signals_pb2.RuleScore]) -> str:
+    def _objection(self) -> str:
         """Why the rules open no position; empty if they do."""
-        for rule, said in zip(self.strategy.rules, rules, strict=True):
-            if rule.veto and not said.HasField("score"):
-                return f"the veto {rule.name!r} is not known"
-            if said.is_veto:
-                return f"the rule {rule.name!r} forbids it"
-        score = self._score(rules)
+        score, threshold = self._scores.score(), self.strategy.threshold
+        if veto := self._scores.veto():
+            return veto
         if score is None:
             return "too many rules abstain"
-        if abs(score) < self.strategy.threshold:
-            return f"the score {score:g} is below the threshold {self.strategy.threshold:g}"
+        if abs(score) < threshold:
+            return f"the score {score:g} is below the threshold {threshold:g}"
         return ""
-
-    def _score(self, rules: Sequence[signals_pb2.RuleScore]) -> float | None:
-        """The weighted mean of the rules that do not abstain."""
-        own = zip(self.strategy.rules, rules, strict=True)
-        said = [found for rule, found in own if not rule.veto]
-        known = [found for found in said if found.HasField("score")]
-        weight = sum(found.weight for found in known)
-        if not weight or weight < self.strategy.quorum * sum(found.weight for found in said):
-            return None
-        return sum(found.score * found.weight for found in known) / weight
-
-    def _rule_score(self, rule: Rule) -> signals_pb2.RuleScore:
-        value = self._value(rule.condition)
-        said = signals_pb2.RuleScore(rule=rule.name, values=self._inputs(rule.condition))
-        said.weight = 0.0 if rule.veto else rule.weight
-        said.is_veto = rule.veto and bool(value)
-        if value is not None:
-            said.score = 0.0 if rule.veto else max(-1.0, min(1.0, float(value))) * rule.score
-        return said
-
-    def _exit_score(self, exit_rule: Exit, score: float) -> signals_pb2.RuleScore:
-        """``score``: what it says where it wants to close."""
-        value = self._value(exit_rule.condition)
-        said = signals_pb2.RuleScore(rule=exit_rule.name, values=self._inputs(exit_rule.condition))
-        if value is not None:
-            said.score = score if value else 0.0
-        return said
-
-    def _value(self, condition: Condition) -> Value:
-        if isinstance(condition, Expression):
-            return self._values[condition]
-        return self._functions[condition]
-
-    def _inputs(self, condition: Condition) -> list[signals_pb2.FeatureValue]:
-        if not isinstance(condition, Expression):
-            name = getattr(condition, "__name__", str(condition))
-            return [_feature_value(name, self._functions[condition])]
-        return [_feature_value(str(part), self._values[part]) for part in explained(condition)]
 
 
 def _feature_bar(bar: bars_pb2.Bar) -> FeatureBar:
@@ -284,14 +238,9 @@ def _feature_bar(bar: bars_pb2.Bar) -> FeatureBar:
         # Not known of a candle.
         buy_volume=float(bar.buy_volume or "0"),
         trade_count=bar.trade_count,
+        quote_volume=float(bar.quote_volume or "0"),
+        close_time_ns=bar.close_time_ns,
     )
-
-
-def _feature_value(name: str, value: Value) -> signals_pb2.FeatureValue:
-    found = signals_pb2.FeatureValue(expression=name)
-    if value is not None:
-        found.value = float(value)
-    return found
 
 
 def _decimal_text(value: float) -> str:

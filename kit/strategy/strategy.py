@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.intervals import BY_NAME, BarInterval
 from kit.base.suggestions import did_you_mean
-from kit.features.calculators import CALCULATORS, Value
+from kit.features.calculators import CALCULATORS, PAIR_CALCULATORS, Value
 from kit.features.evaluator import Evaluator, FeatureBar
 from kit.features.expression import Expression
 
@@ -193,7 +193,8 @@ def explained(condition: Expression) -> list[Expression]:
 
 
 def _saved_bars(expression: Expression) -> int:
-    own = int(expression.parameters[0]) if expression.name in CALCULATORS else 0
+    has_period = expression.parameters and expression.name in CALCULATORS | PAIR_CALCULATORS
+    own = int(expression.parameters[0]) if has_period else 0
     return own + sum(map(_saved_bars, expression.operands))
 
 

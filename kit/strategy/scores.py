@@ -1,0 +1,148 @@
+"""What the rules and exits of a strategy say after a bar."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from venuemesh.events.v1 import signals_pb2
+
+from kit.features.calculators import Value
+from kit.features.evaluator import NUMBER_MAX, Evaluator, FeatureBar, Values
+from kit.features.expression import Expression
+from kit.strategy.strategy import Condition, Exit, Rule, Strategy, explained
+
+ConditionFunction = Callable[[FeatureBar], Value]
+
+
+class _ScoredRule(NamedTuple):
+    """A rule as numbers."""
+
+    place: int
+    score: float
+    weight: float
+
+
+class Scores:
+    """The values of all conditions after a bar. Its methods read numbers only; what is made for a
+    signal or an explanation is made then."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self.strategy = strategy
+        self.evaluator = Evaluator(strategy.expressions())
+        functions = [one for one in strategy.conditions if not isinstance(one, Expression)]
+        self._functions: list[ConditionFunction] = list(dict.fromkeys(functions))
+        self._count = len(self.evaluator.results)
+        self._values: Values = (*self.evaluator.results, *(None for _ in self._functions))
+        rules = [(self._place(rule.condition), rule) for rule in strategy.rules]
+        self._scored = [
+            _ScoredRule(place, rule.score, rule.weight) for place, rule in rules if not rule.veto
+        ]
+        self._vetoes = [(place, rule.name) for place, rule in rules if rule.veto]
+        self._exits = [(self._place(one.condition), one) for one in strategy.exits]
+        self._quorum_weight = strategy.quorum * sum(rule.weight for rule in self._scored)
+
+    def update(self, bar: FeatureBar, inputs: Values = ()) -> None:
+        """See a bar. Raises what a function raises, and TypeError for what one may not return."""
+        self._values = self.evaluator.update(bar, inputs)
+        if self._functions:
+            found = [_checked(function, function(bar)) for function in self._functions]
+            self._values = (*self._values, *found)
+
+    def score(self) -> float | None:
+        """The weighted mean of the rules that do not abstain; None where too many do."""
+        values, total, weight = self._values, 0.0, 0.0
+        for place, score, rule_weight in self._scored:
+            value = values[place]
+            if value is not None:
+                weight += rule_weight
+                total += rule_weight * score * max(-1.0, min(1.0, value))
+        return total / weight if weight and weight >= self._quorum_weight else None
+
+    def veto(self) -> str:
+        """Why no position is opened, whatever the score is; empty if nothing forbids it."""
+        for place, name in self._vetoes:
+            value = self._values[place]
+            if value is None:
+                return f"the veto {name!r} is not known"
+            if value:
+                return f"the rule {name!r} forbids it"
+        return ""
+
+    def wanted_exits(self, closed: str) -> list[Exit]:
+        """The exits of this side whose condition is true."""
+        values = self._values
+        return [
+            one for place, one in self._exits if one.closes in (closed, "both") and values[place]
+        ]
+
+    def value(self, expression: Expression) -> Value:
+        return self._values[self.evaluator.places[expression]]
+
+    def rule_scores(self) -> list[signals_pb2.RuleScore]:
+        """What each rule says, and why."""
+        return list(map(self._rule_score, self.strategy.rules))
+
+    def exit_scores(self, score: float, closed: str = "") -> list[signals_pb2.RuleScore]:
+        """What each exit of a side says, and why; empty: of both. ``score``: where it wants to
+        close."""
+        wanted = [
+            one for one in self.strategy.exits if one.closes in (closed, "both") or not closed
+        ]
+        return [self._exit_score(one, score) for one in wanted]
+
+    def save(self) -> tuple[list[object], Sequence[Value]]:
+        """What the evaluator keeps, and the newest values of functions."""
+        return self.evaluator.save(), self._values[self._count :]
+
+    def restore(self, evaluator: list[object], functions: Sequence[Value]) -> None:
+        """Raises ValueError for what other conditions have saved."""
+        self.evaluator.restore(evaluator)
+        if len(functions) != len(self._functions):
+            raise ValueError(f"{len(functions)} values of functions were saved")
+        self._values = (*self.evaluator.results, *functions)
+
+    def _place(self, condition: Condition) -> int:
+        if isinstance(condition, Expression):
+            return self.evaluator.places[condition]
+        return self._count + self._functions.index(condition)
+
+    def _rule_score(self, rule: Rule) -> signals_pb2.RuleScore:
+        value = self._values[self._place(rule.condition)]
+        said = signals_pb2.RuleScore(rule=rule.name, values=self._inputs(rule.condition))
+        said.weight = 0.0 if rule.veto else rule.weight
+        said.is_veto = rule.veto and bool(value)
+        if value is not None:
+            said.score = 0.0 if rule.veto else max(-1.0, min(1.0, float(value))) * rule.score
+        return said
+
+    def _exit_score(self, exit_rule: Exit, score: float) -> signals_pb2.RuleScore:
+        value = self._values[self._place(exit_rule.condition)]
+        said = signals_pb2.RuleScore(rule=exit_rule.name, values=self._inputs(exit_rule.condition))
+        if value is not None:
+            said.score = score if value else 0.0
+        return said
+
+    def _inputs(self, condition: Condition) -> list[signals_pb2.FeatureValue]:
+        if isinstance(condition, Expression):
+            parts = [(str(part), self.value(part)) for part in explained(condition)]
+        else:
+            name = getattr(condition, "__name__", str(condition))
+            parts = [(name, self._values[self._place(condition)])]
+        return [_feature_value(name, value) for name, value in parts]
+
+
+def _checked(function: ConditionFunction, value: object) -> Value:
+    """A number that is not finite is not known."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return float(value) if -NUMBER_MAX <= value <= NUMBER_MAX else None
+    name = getattr(function, "__name__", str(function))
+    allowed = "True, False, a number from -1 to 1, or None to abstain"
+    raise TypeError(f"the condition {name!r} returned {value!r}; allowed: {allowed}")
+
+
+def _feature_value(name: str, value: Value) -> signals_pb2.FeatureValue:
+    found = signals_pb2.FeatureValue(expression=name)
+    if value is not None:
+        found.value = float(value)
+    return found
