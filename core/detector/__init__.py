@@ -2,5 +2,6 @@
 
 ``bar_feed`` gives each bar of a series once and in order, ``strategy_runner`` hands it to a
 strategy and stores what follows in one transaction, ``positions`` keeps what the strategies hold,
-as the inspector tells it; ``service`` is the gRPC service Detector.
+as the inspector tells it; ``strategy_manager`` starts and stops strategies, as persons want it
+(``assignments``); ``service`` is the gRPC service Detector.
 """

@@ -8,8 +8,9 @@ from core.detector.context import DetectorContext
 from core.detector.metrics import DetectorMetrics
 from core.detector.positions import keep_positions
 from core.detector.service import DetectorServicer
-from core.detector.settings import DetectorSettings
-from core.detector.strategy_runner import SIGNALS, StrategyRunner
+from core.detector.settings import DetectorSettings, refusal
+from core.detector.strategy_manager import StrategyManager
+from core.detector.strategy_runner import SIGNALS
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database
@@ -53,22 +54,17 @@ async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSett
     bars = BarClients(runtime.channels(BARS, HISTORY))
     metrics = DetectorMetrics(runtime.meter)
     context = DetectorContext(database, bars, relay.wake, metrics, degraded_reasons, clock)
-    runners = [
-        StrategyRunner(loaded, instrument, context)
-        for loaded in found.strategies
-        for instrument in loaded.strategy.parsed_instruments()
-    ]
+    manager = StrategyManager(found, context, refusal(mesh))
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = Consumption(SERVICE, READ, keep_positions, after_commit=lambda: None)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
 
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
-    runtime.serve(detector_pb2.DESCRIPTOR, "Detector", DetectorServicer(runners, found.errors))
+    runtime.serve(detector_pb2.DESCRIPTOR, "Detector", DetectorServicer(manager))
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_while_active("fills", after_migration(consumer.run))
-    for runner in runners:
-        runtime.run_while_active(runner.name, after_migration(runner.run))
+    runtime.run_while_active("strategies", after_migration(manager.run))
     for finish in (database.close, redis.close):
         runtime.at_end(finish)
     await runtime.run()

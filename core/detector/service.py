@@ -1,11 +1,12 @@
 """The gRPC service Detector."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import grpc
 from venuemesh.detector.v1 import detector_pb2, detector_pb2_grpc
 
+from core.detector.assignments import StrategySource
+from core.detector.strategy_manager import StrategyManager
 from core.detector.strategy_runner import STOPPED, StrategyRunner
 from kit.base.errors import UnknownStrategy
 from kit.base.paging import page_of
@@ -15,18 +16,30 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class DetectorServicer(detector_pb2_grpc.DetectorServicer):
-    """Answers from memory."""
+    """Lists and explains from memory."""
 
-    def __init__(
-        self, runners: Sequence[StrategyRunner], errors: Sequence[StrategyFileError]
-    ) -> None:
-        self._runners = sorted(runners, key=lambda runner: runner.key)
-        self._errors = sorted(errors, key=lambda error: error.file.name)
+    def __init__(self, manager: StrategyManager) -> None:
+        self._manager = manager
+
+    async def StartStrategy(
+        self, request: detector_pb2.StartStrategyRequest, context: Context
+    ) -> detector_pb2.StartStrategyResponse:
+        source = StrategySource(
+            request.source, request.file, request.strategy, dict(request.parameters)
+        )
+        found = await self._manager.start(request.name, source if request.source else None)
+        return detector_pb2.StartStrategyResponse(name=found.strategy.name, version=found.version)
+
+    async def StopStrategy(
+        self, request: detector_pb2.StopStrategyRequest, context: Context
+    ) -> detector_pb2.StopStrategyResponse:
+        await self._manager.stop(request.strategy)
+        return detector_pb2.StopStrategyResponse()
 
     async def ListStrategies(
         self, request: detector_pb2.ListStrategiesRequest, context: Context
     ) -> detector_pb2.ListStrategiesResponse:
-        rows = [*map(_unusable, self._errors), *map(_status, self._runners)]
+        rows = [*map(_unusable, self._manager.errors), *map(_status, self._manager.runners)]
         numbered = list(enumerate(rows))
         page, token = page_of(request, numbered, lambda row: [row[0]])
         strategies = [status for _, status in page]
@@ -51,7 +64,7 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
         return answer
 
     def _chosen(self, request: detector_pb2.ExplainRequest) -> StrategyRunner:
-        for runner in self._runners:
+        for runner in self._manager.runners:
             name, venue, symbol = runner.key
             if (
                 name == request.strategy
@@ -60,7 +73,7 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
             ):
                 return runner
         wanted = "/".join(filter(None, (request.strategy, request.venue, request.symbol)))
-        known = ", ".join(runner.name for runner in self._runners) or "none"
+        known = ", ".join(runner.name for runner in self._manager.runners) or "none"
         raise UnknownStrategy(f"no strategy {wanted!r} runs; running: {known}", strategy=wanted)
 
 

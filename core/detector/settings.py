@@ -24,13 +24,19 @@ class DetectorSettings(msgspec.Struct, frozen=True, kw_only=True):
         """The folder whose strategies run, if any. Raises SettingError."""
         key, named = "detector.strategies_folder", self.strategies_folder
         if named and mesh.world == "live":
-            allowed = (
-                "must be empty in the world live: a strategy is code that runs in the process of"
-                " the detector, which has passwords. Run it in the world simulate or replay"
-            )
-            raise SettingError(key, named, allowed)
+            raise SettingError(key, named, f"must be empty in the world live: {refusal(mesh)}")
         if named and not Path(named).is_dir():
             raise SettingError(key, named, "must be a folder that is there")
         if named:
             return Path(named)
         return EXAMPLE_FOLDER if mesh.world == "simulate" else None
+
+
+def refusal(mesh: MeshSettings) -> str:
+    """Why no strategy may run in this world; empty: it may."""
+    if mesh.world != "live":
+        return ""
+    return (
+        "a strategy is code that runs in the process of the detector, which has passwords. Run it"
+        " in the world simulate or replay"
+    )

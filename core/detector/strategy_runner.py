@@ -83,6 +83,14 @@ class StrategyRunner:
                 return
             await self._context.clock.sleep(next(self._waits))
 
+    def stay_stopped(self, detail: str) -> None:
+        """Say why it does not run."""
+        self.state, self.detail = STOPPED, detail
+
+    def forget(self) -> None:
+        """Report no error of it any more: another one takes its place."""
+        self._context.degraded_reasons.clear(f"strategy {self.name}")
+
     @property
     def name(self) -> str:
         """Of the strategy on this instrument, for people."""
@@ -157,6 +165,6 @@ class StrategyRunner:
         self.state, self.detail = WAITING, detail
 
     def _stop(self, detail: str) -> None:
-        self.state, self.detail = STOPPED, detail
+        self.stay_stopped(detail)
         self._context.degraded_reasons.report(f"strategy {self.name}", detail)
         self._context.metrics.stopped()

@@ -1,24 +1,74 @@
-"""``./venuemesh strategy``: find what is wrong with a strategy before it runs."""
+"""``./venuemesh strategy``: write, check, run, stop and explain strategies."""
 
 import argparse
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-from kit.strategy.loader import StrategyFileError, load_file
+from venuemesh.detector.v1 import detector_pb2, detector_pb2_grpc
+
+from kit.strategy.loader import LoadedStrategy, StrategyFileError, load_file
+from ops import gateway
 from ops.arguments import add_verbs
-from ops.errors import EXIT_FAILED
+from ops.errors import EXIT_FAILED, UsageError
 from ops.output import print_json
+from ops.strategy import new_file, tables
+from ops.tables import console
+
+if TYPE_CHECKING:
+    Stub: TypeAlias = detector_pb2_grpc.DetectorAsyncStub
+
+CALL_SECONDS_MAX = 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = add_verbs(parser)
+    new = verbs.add_parser("new", help="write a first strategy to a file")
+    new.add_argument("file", type=Path, metavar="FILE", help="to be written, as trend.py")
     check = verbs.add_parser("check", help="load a file as the detector does, which runs its code")
     check.add_argument("file", type=Path, metavar="FILE", help="a Python file")
+    _add_parameters(check)
+    gateway.add_verb(verbs, "list", "the strategies, what they do, and files that are wrong")
+    run = gateway.add_verb(verbs, "run", "start or replace a strategy while the mesh runs")
+    run.add_argument("what", metavar="FILE|NAME", help="a Python file, or a stopped strategy")
+    run.add_argument("--strategy", default="", help="its name in the file, if that has several")
+    run.add_argument("--as", dest="name", default="", metavar="NAME", help="run it as NAME")
+    _add_parameters(run)
+    stop = gateway.add_verb(verbs, "stop", "stop a strategy; it keeps its position")
+    explain = gateway.add_verb(verbs, "explain", "what each rule says now")
+    for verb in (stop, explain):
+        verb.add_argument("name", metavar="NAME", help="as list shows it")
+    explain.add_argument("--instrument", default="", metavar="VENUE/SYMBOL", help="one of its own")
+
+
+def _add_parameters(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--set",
+        dest="parameters",
+        action="append",
+        type=_parameter,
+        default=[],
+        metavar="NAME=VALUE",
+        help="another value of a parameter of the file",
+    )
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Return 0, or 1 if the file has no usable strategy."""
+    if chosen.verb == "new":
+        new_file.write(chosen.file)
+        if not chosen.json:
+            console().print(f"{chosen.file}: next: ./venuemesh strategy check {chosen.file}")
+        return 0
+    if chosen.verb == "check":
+        return _check(chosen)
+    return asyncio.run(_call(chosen))
+
+
+def _check(chosen: argparse.Namespace) -> int:
     try:
-        found = load_file(chosen.file)
+        found = load_file(chosen.file, dict(chosen.parameters))
     except StrategyFileError as error:
         if chosen.json:
             problem = {"line": error.line, "reason": error.reason}
@@ -26,22 +76,107 @@ def run(chosen: argparse.Namespace) -> int:
         else:
             print(error)
         return EXIT_FAILED
-    strategies = [loaded.strategy for loaded in found]
     if chosen.json:
-        rows = [
-            {
-                "name": one.name,
-                "instruments": one.instruments,
-                "interval": one.interval,
-                "account": one.account,
-                "rules": [rule.name for rule in one.rules],
-                "exits": [exit_rule.name for exit_rule in one.exits],
-            }
-            for one in strategies
-        ]
+        rows = list(map(_described, found))
         print_json({"file": str(chosen.file), "problems": [], "strategies": rows})
         return 0
-    for one in strategies:
+    for one in (loaded.strategy for loaded in found):
         rules, instruments = len(one.rules), ", ".join(one.instruments)
         print(f"{chosen.file}: {one.name}: {rules} rules on {one.interval} bars of {instruments}")
     return 0
+
+
+def _described(loaded: LoadedStrategy) -> Mapping[str, object]:
+    one = loaded.strategy
+    return {
+        "name": one.name,
+        "version": loaded.version,
+        "instruments": one.instruments,
+        "interval": one.interval,
+        "account": one.account,
+        "rules": [rule.name for rule in one.rules],
+        "exits": [exit_rule.name for exit_rule in one.exits],
+    }
+
+
+async def _call(chosen: argparse.Namespace) -> int:
+    calls: Mapping[str, Callable[[Stub, argparse.Namespace], Awaitable[None]]] = {
+        "list": _list,
+        "run": _run,
+        "stop": _stop,
+        "explain": _explain,
+    }
+    async with gateway.connected(gateway.require(chosen)) as channel:
+        await calls[chosen.verb](detector_pb2_grpc.DetectorStub(channel), chosen)
+    return 0
+
+
+async def _list(stub: "Stub", chosen: argparse.Namespace) -> None:
+    found: list[detector_pb2.StrategyStatus] = []
+    token = ""
+    while True:
+        request = detector_pb2.ListStrategiesRequest(page_token=token)
+        answer = await stub.ListStrategies(request, timeout=CALL_SECONDS_MAX)
+        found += answer.strategies
+        token = answer.next_page_token
+        if not token:
+            break
+    if chosen.json:
+        print_json(detector_pb2.ListStrategiesResponse(strategies=found))
+    else:
+        console().print(tables.strategies(found))
+
+
+async def _run(stub: "Stub", chosen: argparse.Namespace) -> None:
+    request = detector_pb2.StartStrategyRequest(name=chosen.name or chosen.what)
+    if chosen.what.endswith(".py"):
+        file = Path(chosen.what)
+        try:
+            source = file.read_bytes()
+        except OSError as error:
+            raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+        request = detector_pb2.StartStrategyRequest(
+            name=chosen.name,
+            file=file.name,
+            source=source,
+            strategy=chosen.strategy,
+            parameters=dict(chosen.parameters),
+        )
+    elif chosen.parameters or chosen.name or chosen.strategy:
+        raise UsageError("--set, --as and --strategy belong to a file: name the file to run")
+    answer = await stub.StartStrategy(request, timeout=CALL_SECONDS_MAX)
+    if chosen.json:
+        print_json(answer)
+    else:
+        console().print(f"{answer.name} runs as version {answer.version}")
+
+
+async def _stop(stub: "Stub", chosen: argparse.Namespace) -> None:
+    request = detector_pb2.StopStrategyRequest(strategy=chosen.name)
+    answer = await stub.StopStrategy(request, timeout=CALL_SECONDS_MAX)
+    if chosen.json:
+        print_json(answer)
+    else:
+        console().print(f"{chosen.name} is stopped; a position that it has is kept")
+
+
+async def _explain(stub: "Stub", chosen: argparse.Namespace) -> None:
+    venue, _, symbol = chosen.instrument.partition("/")
+    request = detector_pb2.ExplainRequest(strategy=chosen.name, venue=venue, symbol=symbol)
+    answer = await stub.Explain(request, timeout=CALL_SECONDS_MAX)
+    if chosen.json:
+        print_json(answer)
+        return
+    console().print(tables.strategies([answer.status]))
+    console().print(tables.rules(answer))
+    score = f"{answer.score:g}" if answer.HasField("score") else "not known"
+    reason = answer.abstains_because or "it may open a position"
+    position = answer.position_size
+    console().print(f"score {score}, threshold {answer.threshold:g}, position {position}: {reason}")
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not name or not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is no NAME=VALUE, as fast=8")
+    return name, value

@@ -26,3 +26,18 @@ def test_a_wrong_file_ends_with_1_its_line_and_the_reason(tmp_path, capsys):
     assert cli.main(["strategy", "check", str(file), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert found["problems"] == [{"line": line, "reason": reason}]
+
+
+def test_a_new_file_is_right_and_has_parameters(tmp_path, capsys):
+    file = tmp_path / "trend.py"
+    assert cli.main(["strategy", "new", str(file)]) == 0
+    assert cli.main(["strategy", "check", str(file)]) == 0
+    assert "trend: 2 rules on 1s bars" in capsys.readouterr().out
+    assert cli.main(["strategy", "check", str(file), "--set", "fast=8", "--json"]) == 0
+    faster = json.loads(capsys.readouterr().out)["strategies"][0]["version"]
+    assert cli.main(["strategy", "check", str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["strategies"][0]["version"] != faster
+    assert cli.main(["strategy", "check", str(file), "--set", "fats=8"]) == 1
+    assert "there is no parameter 'fats'" in capsys.readouterr().out
+    for wrong in ([str(file)], [str(tmp_path / "Trend.py")], [str(tmp_path / "trend.txt")]):
+        assert cli.main(["strategy", "new", *wrong]) == 2

@@ -36,8 +36,8 @@ const (
 	StrategyState_STRATEGY_STATE_WAITING StrategyState = 1
 	// It has seen a final bar and follows the next ones.
 	StrategyState_STRATEGY_STATE_RUNNING StrategyState = 2
-	// It was stopped by an error of its own, or its file could not be used; see detail. It begins
-	// again when the detector is started again.
+	// It was stopped by a person, by an error of its own, or its file could not be used; see detail.
+	// After an error it begins again when the detector is started again, or by StartStrategy.
 	StrategyState_STRATEGY_STATE_STOPPED StrategyState = 3
 )
 
@@ -89,7 +89,7 @@ type StrategyStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the strategy. Empty for a file that could not be used.
 	Strategy string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
-	// SHA-256 of its file, hexadecimal.
+	// SHA-256 of its file and parameters, hexadecimal.
 	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	// Name of the file in the folder of the strategies.
 	File string `protobuf:"bytes,3,opt,name=file,proto3" json:"file,omitempty"`
@@ -330,6 +330,226 @@ func (x *ListStrategiesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Request of StartStrategy.
+type StartStrategyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name under which it runs. Empty: its name in the file.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Name of the file, for errors and lists.
+	File string `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`
+	// The Python file. Empty: start the stopped strategy of this name.
+	Source []byte `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	// Name of the strategy in the file. Empty: the only one.
+	Strategy string `protobuf:"bytes,4,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// Values of the parameters of the file, by name. The others have their defaults.
+	Parameters    map[string]string `protobuf:"bytes,5,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartStrategyRequest) Reset() {
+	*x = StartStrategyRequest{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartStrategyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartStrategyRequest) ProtoMessage() {}
+
+func (x *StartStrategyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartStrategyRequest.ProtoReflect.Descriptor instead.
+func (*StartStrategyRequest) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *StartStrategyRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *StartStrategyRequest) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *StartStrategyRequest) GetSource() []byte {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *StartStrategyRequest) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *StartStrategyRequest) GetParameters() map[string]string {
+	if x != nil {
+		return x.Parameters
+	}
+	return nil
+}
+
+// Response of StartStrategy.
+type StartStrategyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name under which it runs.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// SHA-256 of its file and parameters, hexadecimal.
+	Version       string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartStrategyResponse) Reset() {
+	*x = StartStrategyResponse{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartStrategyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartStrategyResponse) ProtoMessage() {}
+
+func (x *StartStrategyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartStrategyResponse.ProtoReflect.Descriptor instead.
+func (*StartStrategyResponse) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *StartStrategyResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *StartStrategyResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+// Request of StopStrategy.
+type StopStrategyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name under which it runs.
+	Strategy      string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopStrategyRequest) Reset() {
+	*x = StopStrategyRequest{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopStrategyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopStrategyRequest) ProtoMessage() {}
+
+func (x *StopStrategyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopStrategyRequest.ProtoReflect.Descriptor instead.
+func (*StopStrategyRequest) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *StopStrategyRequest) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+// Response of StopStrategy.
+type StopStrategyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopStrategyResponse) Reset() {
+	*x = StopStrategyResponse{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopStrategyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopStrategyResponse) ProtoMessage() {}
+
+func (x *StopStrategyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopStrategyResponse.ProtoReflect.Descriptor instead.
+func (*StopStrategyResponse) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{6}
+}
+
 // Request of Explain.
 type ExplainRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -345,7 +565,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[3]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -357,7 +577,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[3]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -370,7 +590,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{3}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ExplainRequest) GetStrategy() string {
@@ -421,7 +641,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[4]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -433,7 +653,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[4]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -446,7 +666,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{4}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ExplainResponse) GetStatus() *StrategyStatus {
@@ -531,7 +751,24 @@ const file_venuemesh_detector_v1_detector_proto_rawDesc = "" +
 	"\n" +
 	"strategies\x18\x01 \x03(\v2%.venuemesh.detector.v1.StrategyStatusR\n" +
 	"strategies\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"u\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbf\x02\n" +
+	"\x14StartStrategyRequest\x12\x1b\n" +
+	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04name\x12\x1c\n" +
+	"\x04file\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04file\x12!\n" +
+	"\x06source\x18\x03 \x01(\fB\t\xbaH\x06z\x04\x18\xc0\x84=R\x06source\x12#\n" +
+	"\bstrategy\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\bstrategy\x12e\n" +
+	"\n" +
+	"parameters\x18\x05 \x03(\v2;.venuemesh.detector.v1.StartStrategyRequest.ParametersEntryB\b\xbaH\x05\x9a\x01\x02\x10dR\n" +
+	"parameters\x1a=\n" +
+	"\x0fParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"E\n" +
+	"\x15StartStrategyResponse\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\":\n" +
+	"\x13StopStrategyRequest\x12#\n" +
+	"\bstrategy\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\bstrategy\"\x16\n" +
+	"\x14StopStrategyResponse\"u\n" +
 	"\x0eExplainRequest\x12#\n" +
 	"\bstrategy\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\bstrategy\x12\x1d\n" +
 	"\x05venue\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05venue\x12\x1f\n" +
@@ -550,9 +787,11 @@ const file_venuemesh_detector_v1_detector_proto_rawDesc = "" +
 	"\x1aSTRATEGY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16STRATEGY_STATE_WAITING\x10\x01\x12\x1a\n" +
 	"\x16STRATEGY_STATE_RUNNING\x10\x02\x12\x1a\n" +
-	"\x16STRATEGY_STATE_STOPPED\x10\x032\xa8\x02\n" +
+	"\x16STRATEGY_STATE_STOPPED\x10\x032\xcf\x04\n" +
 	"\bDetector\x12\x8d\x01\n" +
-	"\x0eListStrategies\x12,.venuemesh.detector.v1.ListStrategiesRequest\x1a-.venuemesh.detector.v1.ListStrategiesResponse\"\x1e\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/strategies\x90\x02\x01\x12\x8b\x01\n" +
+	"\x0eListStrategies\x12,.venuemesh.detector.v1.ListStrategiesRequest\x1a-.venuemesh.detector.v1.ListStrategiesResponse\"\x1e\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/strategies\x90\x02\x01\x12\x8a\x01\n" +
+	"\rStartStrategy\x12+.venuemesh.detector.v1.StartStrategyRequest\x1a,.venuemesh.detector.v1.StartStrategyResponse\"\x1e\xca\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/strategies\x12\x97\x01\n" +
+	"\fStopStrategy\x12*.venuemesh.detector.v1.StopStrategyRequest\x1a+.venuemesh.detector.v1.StopStrategyResponse\".\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/strategies/{strategy}:stop\x12\x8b\x01\n" +
 	"\aExplain\x12%.venuemesh.detector.v1.ExplainRequest\x1a&.venuemesh.detector.v1.ExplainResponse\"1\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02#\x12!/v1/strategies/{strategy}:explain\x90\x02\x01BFZDgithub.com/venuemesh/venuemesh/clients/go/gen/detector/v1;detectorv1b\x06proto3"
 
 var (
@@ -568,33 +807,43 @@ func file_venuemesh_detector_v1_detector_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_detector_v1_detector_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_venuemesh_detector_v1_detector_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_venuemesh_detector_v1_detector_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_venuemesh_detector_v1_detector_proto_goTypes = []any{
 	(StrategyState)(0),             // 0: venuemesh.detector.v1.StrategyState
 	(*StrategyStatus)(nil),         // 1: venuemesh.detector.v1.StrategyStatus
 	(*ListStrategiesRequest)(nil),  // 2: venuemesh.detector.v1.ListStrategiesRequest
 	(*ListStrategiesResponse)(nil), // 3: venuemesh.detector.v1.ListStrategiesResponse
-	(*ExplainRequest)(nil),         // 4: venuemesh.detector.v1.ExplainRequest
-	(*ExplainResponse)(nil),        // 5: venuemesh.detector.v1.ExplainResponse
-	(*v1.Bar)(nil),                 // 6: venuemesh.bars.v1.Bar
-	(*v11.RuleScore)(nil),          // 7: venuemesh.events.v1.RuleScore
+	(*StartStrategyRequest)(nil),   // 4: venuemesh.detector.v1.StartStrategyRequest
+	(*StartStrategyResponse)(nil),  // 5: venuemesh.detector.v1.StartStrategyResponse
+	(*StopStrategyRequest)(nil),    // 6: venuemesh.detector.v1.StopStrategyRequest
+	(*StopStrategyResponse)(nil),   // 7: venuemesh.detector.v1.StopStrategyResponse
+	(*ExplainRequest)(nil),         // 8: venuemesh.detector.v1.ExplainRequest
+	(*ExplainResponse)(nil),        // 9: venuemesh.detector.v1.ExplainResponse
+	nil,                            // 10: venuemesh.detector.v1.StartStrategyRequest.ParametersEntry
+	(*v1.Bar)(nil),                 // 11: venuemesh.bars.v1.Bar
+	(*v11.RuleScore)(nil),          // 12: venuemesh.events.v1.RuleScore
 }
 var file_venuemesh_detector_v1_detector_proto_depIdxs = []int32{
-	0, // 0: venuemesh.detector.v1.StrategyStatus.state:type_name -> venuemesh.detector.v1.StrategyState
-	1, // 1: venuemesh.detector.v1.ListStrategiesResponse.strategies:type_name -> venuemesh.detector.v1.StrategyStatus
-	1, // 2: venuemesh.detector.v1.ExplainResponse.status:type_name -> venuemesh.detector.v1.StrategyStatus
-	6, // 3: venuemesh.detector.v1.ExplainResponse.bar:type_name -> venuemesh.bars.v1.Bar
-	7, // 4: venuemesh.detector.v1.ExplainResponse.rules:type_name -> venuemesh.events.v1.RuleScore
-	7, // 5: venuemesh.detector.v1.ExplainResponse.exits:type_name -> venuemesh.events.v1.RuleScore
-	2, // 6: venuemesh.detector.v1.Detector.ListStrategies:input_type -> venuemesh.detector.v1.ListStrategiesRequest
-	4, // 7: venuemesh.detector.v1.Detector.Explain:input_type -> venuemesh.detector.v1.ExplainRequest
-	3, // 8: venuemesh.detector.v1.Detector.ListStrategies:output_type -> venuemesh.detector.v1.ListStrategiesResponse
-	5, // 9: venuemesh.detector.v1.Detector.Explain:output_type -> venuemesh.detector.v1.ExplainResponse
-	8, // [8:10] is the sub-list for method output_type
-	6, // [6:8] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	0,  // 0: venuemesh.detector.v1.StrategyStatus.state:type_name -> venuemesh.detector.v1.StrategyState
+	1,  // 1: venuemesh.detector.v1.ListStrategiesResponse.strategies:type_name -> venuemesh.detector.v1.StrategyStatus
+	10, // 2: venuemesh.detector.v1.StartStrategyRequest.parameters:type_name -> venuemesh.detector.v1.StartStrategyRequest.ParametersEntry
+	1,  // 3: venuemesh.detector.v1.ExplainResponse.status:type_name -> venuemesh.detector.v1.StrategyStatus
+	11, // 4: venuemesh.detector.v1.ExplainResponse.bar:type_name -> venuemesh.bars.v1.Bar
+	12, // 5: venuemesh.detector.v1.ExplainResponse.rules:type_name -> venuemesh.events.v1.RuleScore
+	12, // 6: venuemesh.detector.v1.ExplainResponse.exits:type_name -> venuemesh.events.v1.RuleScore
+	2,  // 7: venuemesh.detector.v1.Detector.ListStrategies:input_type -> venuemesh.detector.v1.ListStrategiesRequest
+	4,  // 8: venuemesh.detector.v1.Detector.StartStrategy:input_type -> venuemesh.detector.v1.StartStrategyRequest
+	6,  // 9: venuemesh.detector.v1.Detector.StopStrategy:input_type -> venuemesh.detector.v1.StopStrategyRequest
+	8,  // 10: venuemesh.detector.v1.Detector.Explain:input_type -> venuemesh.detector.v1.ExplainRequest
+	3,  // 11: venuemesh.detector.v1.Detector.ListStrategies:output_type -> venuemesh.detector.v1.ListStrategiesResponse
+	5,  // 12: venuemesh.detector.v1.Detector.StartStrategy:output_type -> venuemesh.detector.v1.StartStrategyResponse
+	7,  // 13: venuemesh.detector.v1.Detector.StopStrategy:output_type -> venuemesh.detector.v1.StopStrategyResponse
+	9,  // 14: venuemesh.detector.v1.Detector.Explain:output_type -> venuemesh.detector.v1.ExplainResponse
+	11, // [11:15] is the sub-list for method output_type
+	7,  // [7:11] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_detector_v1_detector_proto_init() }
@@ -602,14 +851,14 @@ func file_venuemesh_detector_v1_detector_proto_init() {
 	if File_venuemesh_detector_v1_detector_proto != nil {
 		return
 	}
-	file_venuemesh_detector_v1_detector_proto_msgTypes[4].OneofWrappers = []any{}
+	file_venuemesh_detector_v1_detector_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_detector_v1_detector_proto_rawDesc), len(file_venuemesh_detector_v1_detector_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,8 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Detector_ListStrategies_FullMethodName = "/venuemesh.detector.v1.Detector/ListStrategies"
+	Detector_StartStrategy_FullMethodName  = "/venuemesh.detector.v1.Detector/StartStrategy"
+	Detector_StopStrategy_FullMethodName   = "/venuemesh.detector.v1.Detector/StopStrategy"
 	Detector_Explain_FullMethodName        = "/venuemesh.detector.v1.Detector/Explain"
 )
 
@@ -32,6 +34,13 @@ const (
 type DetectorClient interface {
 	// Lists each strategy on each of its instruments, and files that could not be used.
 	ListStrategies(ctx context.Context, in *ListStrategiesRequest, opts ...grpc.CallOption) (*ListStrategiesResponse, error)
+	// Starts a strategy on each of its instruments, also after a restart of the detector: a file that
+	// is sent, or, without one, a strategy that was stopped. A strategy that runs under this name is
+	// replaced; it keeps its position. INVALID_ARGUMENT with UNUSABLE_STRATEGY: the file is wrong.
+	StartStrategy(ctx context.Context, in *StartStrategyRequest, opts ...grpc.CallOption) (*StartStrategyResponse, error)
+	// Stops a strategy, also after a restart of the detector. It keeps its position and raises no
+	// signal, not even one that closes it. NOT_FOUND with UNKNOWN_STRATEGY: there is none.
+	StopStrategy(ctx context.Context, in *StopStrategyRequest, opts ...grpc.CallOption) (*StopStrategyResponse, error)
 	// Returns the value of every rule of a strategy after its newest bar, and why it raises no
 	// signal. NOT_FOUND with UNKNOWN_STRATEGY: it does not run on this instrument.
 	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
@@ -49,6 +58,26 @@ func (c *detectorClient) ListStrategies(ctx context.Context, in *ListStrategiesR
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListStrategiesResponse)
 	err := c.cc.Invoke(ctx, Detector_ListStrategies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *detectorClient) StartStrategy(ctx context.Context, in *StartStrategyRequest, opts ...grpc.CallOption) (*StartStrategyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StartStrategyResponse)
+	err := c.cc.Invoke(ctx, Detector_StartStrategy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *detectorClient) StopStrategy(ctx context.Context, in *StopStrategyRequest, opts ...grpc.CallOption) (*StopStrategyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StopStrategyResponse)
+	err := c.cc.Invoke(ctx, Detector_StopStrategy_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +103,13 @@ func (c *detectorClient) Explain(ctx context.Context, in *ExplainRequest, opts .
 type DetectorServer interface {
 	// Lists each strategy on each of its instruments, and files that could not be used.
 	ListStrategies(context.Context, *ListStrategiesRequest) (*ListStrategiesResponse, error)
+	// Starts a strategy on each of its instruments, also after a restart of the detector: a file that
+	// is sent, or, without one, a strategy that was stopped. A strategy that runs under this name is
+	// replaced; it keeps its position. INVALID_ARGUMENT with UNUSABLE_STRATEGY: the file is wrong.
+	StartStrategy(context.Context, *StartStrategyRequest) (*StartStrategyResponse, error)
+	// Stops a strategy, also after a restart of the detector. It keeps its position and raises no
+	// signal, not even one that closes it. NOT_FOUND with UNKNOWN_STRATEGY: there is none.
+	StopStrategy(context.Context, *StopStrategyRequest) (*StopStrategyResponse, error)
 	// Returns the value of every rule of a strategy after its newest bar, and why it raises no
 	// signal. NOT_FOUND with UNKNOWN_STRATEGY: it does not run on this instrument.
 	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
@@ -89,6 +125,12 @@ type UnimplementedDetectorServer struct{}
 
 func (UnimplementedDetectorServer) ListStrategies(context.Context, *ListStrategiesRequest) (*ListStrategiesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListStrategies not implemented")
+}
+func (UnimplementedDetectorServer) StartStrategy(context.Context, *StartStrategyRequest) (*StartStrategyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StartStrategy not implemented")
+}
+func (UnimplementedDetectorServer) StopStrategy(context.Context, *StopStrategyRequest) (*StopStrategyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StopStrategy not implemented")
 }
 func (UnimplementedDetectorServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
@@ -132,6 +174,42 @@ func _Detector_ListStrategies_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Detector_StartStrategy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StartStrategyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DetectorServer).StartStrategy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Detector_StartStrategy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DetectorServer).StartStrategy(ctx, req.(*StartStrategyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Detector_StopStrategy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StopStrategyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DetectorServer).StopStrategy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Detector_StopStrategy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DetectorServer).StopStrategy(ctx, req.(*StopStrategyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Detector_Explain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ExplainRequest)
 	if err := dec(in); err != nil {
@@ -160,6 +238,14 @@ var Detector_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListStrategies",
 			Handler:    _Detector_ListStrategies_Handler,
+		},
+		{
+			MethodName: "StartStrategy",
+			Handler:    _Detector_StartStrategy_Handler,
+		},
+		{
+			MethodName: "StopStrategy",
+			Handler:    _Detector_StopStrategy_Handler,
 		},
 		{
 			MethodName: "Explain",

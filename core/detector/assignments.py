@@ -1,0 +1,69 @@
+"""Which strategies run, as persons have started and stopped them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from psycopg.types.json import Jsonb
+
+from kit.base.database import Connection
+
+_LIST = "SELECT name, runs, changes FROM detector_strategies"
+_LOAD = (
+    "SELECT source, file, strategy, parameters FROM detector_strategies"
+    " WHERE name = %s AND source IS NOT NULL"
+)
+_START = (
+    "INSERT INTO detector_strategies VALUES (%s, true, %s, %s, %s, %s, 1)"
+    " ON CONFLICT (name) DO UPDATE SET runs = true, source = excluded.source, file = excluded.file,"
+    " strategy = excluded.strategy, parameters = excluded.parameters,"
+    " changes = detector_strategies.changes + 1"
+)
+_SWITCH = (
+    "INSERT INTO detector_strategies VALUES (%s, %s, NULL, '', '', '{}', 1)"
+    " ON CONFLICT (name) DO UPDATE SET runs = excluded.runs,"
+    " changes = detector_strategies.changes + 1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StrategySource:
+    """What a strategy was started with."""
+
+    content: bytes
+    file: str
+    strategy: str
+    """Its name in the file; empty: the only one."""
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a person wants of a strategy."""
+
+    runs: bool = True
+    changes: int = 0
+    """Grows with each start and stop; 0: none yet."""
+
+
+async def listed(connection: Connection) -> dict[str, Assignment]:
+    """By name of the strategy."""
+    rows = await (await connection.execute(_LIST)).fetchall()
+    return {name: Assignment(runs, changes) for name, runs, changes in rows}
+
+
+async def source_of(connection: Connection, name: str) -> StrategySource | None:
+    """None: it is one of the folder."""
+    row = await (await connection.execute(_LOAD, [name])).fetchone()
+    return None if row is None else StrategySource(bytes(row[0]), row[1], row[2], row[3])
+
+
+async def start(connection: Connection, name: str, source: StrategySource) -> None:
+    """Run a strategy from a file that was sent."""
+    parameters = Jsonb(dict(source.parameters))
+    arguments = [name, source.content, source.file, source.strategy, parameters]
+    await connection.execute(_START, arguments)
+
+
+async def switch(connection: Connection, name: str, *, runs: bool) -> None:
+    """Start or stop a strategy that is known."""
+    await connection.execute(_SWITCH, [name, runs])

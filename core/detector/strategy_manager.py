@@ -1,0 +1,174 @@
+"""Starts and stops strategies while the mesh runs."""
+
+import asyncio
+from asyncio import TaskGroup
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.detector import assignments
+from core.detector.assignments import Assignment, StrategySource
+from core.detector.context import DetectorContext
+from core.detector.strategy_runner import StrategyRunner
+from kit.base.database import POSTGRESQL
+from kit.base.errors import StoreUnavailable, UnknownStrategy, UnusableStrategy
+from kit.strategy.loader import LoadedStrategy, StrategyFileError, StrategyFolder, load_instance
+
+LOOK_SECONDS = 1.0
+"""Between two looks at what persons have started and stopped through another process."""
+BY_A_PERSON = "it was stopped by a person; StartStrategy starts it again"
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A strategy, and what runs of it."""
+
+    assignment: Assignment
+    loaded: LoadedStrategy | None
+    """None: its file cannot be used."""
+    error: StrategyFileError | None
+    runners: Sequence[StrategyRunner]
+    tasks: Sequence[asyncio.Task[None]]
+
+
+class StrategyManager:
+    """Runs the strategies of a folder, and those that persons have started."""
+
+    def __init__(self, folder: StrategyFolder, context: DetectorContext, refusal: str = "") -> None:
+        """``refusal``: why no strategy may be started; empty: it may."""
+        self._folder = {one.strategy.name: one for one in folder.strategies}
+        self._folder_errors = list(folder.errors)
+        self._context = context
+        self._refusal = refusal
+        self._known: dict[str, _Known] = {}
+        self._changed = asyncio.Event()
+
+    @property
+    def runners(self) -> list[StrategyRunner]:
+        """All, those that were stopped too, by strategy and instrument."""
+        found = (runner for known in self._known.values() for runner in known.runners)
+        return sorted(found, key=lambda runner: runner.key)
+
+    @property
+    def errors(self) -> list[StrategyFileError]:
+        """Files that cannot be used, by name."""
+        started = (known.error for known in self._known.values() if known.error is not None)
+        return sorted([*self._folder_errors, *started], key=lambda error: error.file.name)
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        try:
+            async with TaskGroup() as group:
+                while True:
+                    await self._look(group)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await self._changed.wait()
+                    self._changed.clear()
+        finally:
+            self._known.clear()
+
+    async def start(self, name: str, source: StrategySource | None) -> LoadedStrategy:
+        """Start a strategy. ``source``: None starts one that was stopped. Raises UnusableStrategy,
+        UnknownStrategy, StoreUnavailable."""
+        if self._refusal:
+            raise UnusableStrategy(self._refusal, file="", line=0, problem=self._refusal)
+        if source is None:
+            return await self._start_again(name)
+        loaded = _loaded(source, name)
+        async with self._context.database.transaction() as connection:
+            await assignments.start(connection, loaded.strategy.name, source)
+        self._changed.set()
+        return loaded
+
+    async def stop(self, name: str) -> None:
+        """Stop a strategy. Raises UnknownStrategy, StoreUnavailable."""
+        async with self._context.database.transaction() as connection:
+            await self._require(name, await assignments.listed(connection))
+            await assignments.switch(connection, name, runs=False)
+        self._changed.set()
+
+    async def _start_again(self, name: str) -> LoadedStrategy:
+        async with self._context.database.transaction() as connection:
+            await self._require(name, await assignments.listed(connection))
+            source = await assignments.source_of(connection, name)
+            loaded = self._folder[name] if source is None else _loaded(source, name)
+            await assignments.switch(connection, name, runs=True)
+        self._changed.set()
+        return loaded
+
+    async def _require(self, name: str, listed: dict[str, Assignment]) -> None:
+        known = sorted({*self._folder, *listed})
+        if name not in known:
+            text = f"there is no strategy {name!r}; known: {', '.join(known) or 'none'}"
+            raise UnknownStrategy(text, strategy=name)
+
+    async def _look(self, group: TaskGroup) -> None:
+        """Run what is wanted now, and nothing else."""
+        if self._refusal:
+            return
+        try:
+            async with self._context.database.transaction() as connection:
+                listed = await assignments.listed(connection)
+                sources = {
+                    name: await assignments.source_of(connection, name)
+                    for name, wanted in listed.items()
+                    if self._is_new(name, wanted)
+                }
+        except StoreUnavailable as error:
+            self._context.degraded_reasons.report(POSTGRESQL, error.message)
+            return
+        for name in {**dict.fromkeys(self._folder), **listed}:
+            wanted = listed.get(name, Assignment())
+            if self._is_new(name, wanted):
+                await self._replace(group, name, wanted, sources.get(name))
+
+    def _is_new(self, name: str, wanted: Assignment) -> bool:
+        known = self._known.get(name)
+        return known is None or known.assignment != wanted
+
+    async def _replace(
+        self, group: TaskGroup, name: str, wanted: Assignment, source: StrategySource | None
+    ) -> None:
+        before = self._known.get(name)
+        if before is not None:
+            await _cancelled(before.tasks)
+            for runner in before.runners:
+                runner.forget()
+        loaded, error = self._folder.get(name), None
+        if source is not None:
+            try:
+                loaded = _load(source, name)
+            except StrategyFileError as failed:
+                loaded, error = None, failed
+        instruments = [] if loaded is None else loaded.strategy.parsed_instruments()
+        runners = [StrategyRunner(loaded, one, self._context) for one in instruments if loaded]
+        tasks = []
+        for runner in runners:
+            if wanted.runs:
+                tasks.append(group.create_task(runner.run(), name=runner.name))
+            else:
+                runner.stay_stopped(BY_A_PERSON)
+        self._known[name] = _Known(wanted, loaded, error, runners, tasks)
+
+
+def _load(source: StrategySource, name: str) -> LoadedStrategy:
+    file = Path(source.file or f"{name}.py")
+    return load_instance(file, source.content, source.parameters, source.strategy, name)
+
+
+def _loaded(source: StrategySource, name: str) -> LoadedStrategy:
+    """Raises UnusableStrategy."""
+    try:
+        return _load(source, name)
+    except StrategyFileError as error:
+        raise UnusableStrategy(
+            str(error), file=error.file.name, line=error.line, problem=error.reason
+        ) from error
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,138 @@
+"""Strategies are started and stopped while others run."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from core.detector.assignments import StrategySource
+from core.detector.strategy_manager import StrategyManager
+from core.detector.strategy_runner import RUNNING, STOPPED
+from core.detector.tests.process import STRATEGY
+from core.detector.tests.rig import numbers, rig_for
+from kit.base.errors import UnknownStrategy, UnusableStrategy
+from kit.strategy.loader import StrategyFolder, load_source
+from kit.strategy.tests.market import bar
+from tests.support.waiting import until
+
+ANOTHER = STRATEGY.replace('notional="25"', 'notional="50"')
+
+
+@pytest.fixture
+async def rig(postgres_url):
+    async with rig_for(postgres_url) as rig:
+        yield rig
+
+
+def folder(*texts):
+    found = [load_source(Path("always.py"), text.encode()) for text in texts]
+    return StrategyFolder([one for loaded in found for one in loaded], [])
+
+
+def source(text=STRATEGY, **parameters):
+    return StrategySource(text.encode(), "sent.py", "", parameters)
+
+
+@asynccontextmanager
+async def running(rig, *texts):
+    manager = StrategyManager(folder(*texts), rig.context)
+    task = asyncio.create_task(manager.run())
+    try:
+        yield manager
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def states(manager):
+    return {runner.key.strategy: runner.state for runner in manager.runners}
+
+
+async def signals_of(rig, name):
+    return [one for one in await rig.signals() if one.instance == name]
+
+
+async def sent(rig, manager, number):
+    """Send a bar, and wait until all that run have seen it."""
+    rig.bars.add(bar(number))
+
+    def is_seen():
+        runs = [one for one in manager.runners if one.state != STOPPED]
+        return runs and all(one.bar == bar(number) for one in runs)
+
+    await until(is_seen)
+
+
+async def test_a_strategy_is_started_and_stopped_while_another_one_runs(rig):
+    async with running(rig, STRATEGY) as manager:
+        await until(lambda: rig.bars.followers == 1)
+        for number in range(5):
+            await sent(rig, manager, number)
+        await manager.start("second", source())
+        await until(lambda: rig.bars.followers == 2)
+        for number in range(5, 10):
+            await sent(rig, manager, number)
+        assert states(manager) == {"always": RUNNING, "second": RUNNING}
+        await manager.stop("second")
+        await until(lambda: states(manager)["second"] == STOPPED)
+        await sent(rig, manager, 10)
+    assert numbers(await signals_of(rig, "always")) == list(range(3, 11))
+    assert numbers(await signals_of(rig, "second")) == [8, 9]
+
+
+async def test_what_was_started_and_stopped_stays_so_after_a_restart(rig):
+    async with running(rig, STRATEGY) as manager:
+        await until(lambda: manager.runners)
+        await manager.start("second", source())
+        await manager.stop("always")
+        await until(lambda: states(manager).get("always") == STOPPED)
+    async with running(rig, STRATEGY) as manager:
+        await until(lambda: rig.bars.followers == 1)
+        for number in range(4):
+            await sent(rig, manager, number)
+        assert states(manager) == {"always": STOPPED, "second": RUNNING}
+        assert "by a person" in manager.runners[0].detail
+        await manager.start("always", None)
+        await until(lambda: rig.bars.followers == 2)
+        await sent(rig, manager, 4)
+    assert numbers(await signals_of(rig, "second")) == [3, 4]
+
+
+async def test_a_changed_file_replaces_what_runs(rig):
+    async with running(rig) as manager:
+        await manager.start("", source())
+        await until(lambda: rig.bars.followers == 1)
+        before = manager.runners[0]
+        await manager.start("", source(ANOTHER))
+        await until(lambda: manager.runners and manager.runners[0] is not before)
+        (after,) = manager.runners
+        assert after.loaded.version != before.loaded.version
+        await until(lambda: rig.bars.followers == 1)
+
+
+async def test_a_strategy_that_has_failed_is_started_again_by_a_person(rig):
+    failing = STRATEGY.replace("condition=close > 0", "condition=lambda bar: 1 / 0")
+    async with running(rig) as manager:
+        await manager.start("", source(failing))
+        await until(lambda: rig.bars.followers == 1)
+        rig.bars.add(bar(0))
+        await until(lambda: states(manager) == {"always": STOPPED})
+        assert "strategy always" in rig.meter.status().detail
+        await manager.start("", source())
+        await until(lambda: rig.bars.followers == 1)
+        assert "strategy always" not in rig.meter.status().detail
+
+
+async def test_what_cannot_run_is_refused_with_its_line(rig):
+    async with running(rig) as manager:
+        with pytest.raises(UnusableStrategy) as caught:
+            await manager.start("", source("\n1 / 0\n"))
+        assert caught.value.metadata["line"] == "2"
+        with pytest.raises(UnknownStrategy, match="there is no strategy 'none'; known: none"):
+            await manager.stop("none")
+        with pytest.raises(UnknownStrategy):
+            await manager.start("none", None)
+    refusing = StrategyManager(folder(STRATEGY), rig.context, "not in this world")
+    with pytest.raises(UnusableStrategy, match="not in this world"):
+        await refusing.start("", source())
