@@ -14,3 +14,26 @@ CREATE TABLE detector_strategies (
     -- Grows with each start and stop.
     changes bigint NOT NULL
 );
+
+-- With which bars a strategy has begun, so that it can be computed again from the record.
+CREATE TABLE detector_runs (
+    strategy text NOT NULL,
+    venue text NOT NULL,
+    symbol text NOT NULL,
+    -- Of the first bar that could raise a signal.
+    open_time_ns bigint NOT NULL,
+    -- Of the first bar of its warm-up; the same if there was none.
+    warm_up_time_ns bigint NOT NULL,
+    version text NOT NULL,
+    PRIMARY KEY (strategy, venue, symbol, open_time_ns)
+);
+
+-- The position that a strategy knew, from this bar on.
+CREATE TABLE detector_seen_positions (
+    strategy text NOT NULL,
+    venue text NOT NULL,
+    symbol text NOT NULL,
+    open_time_ns bigint NOT NULL,
+    size numeric NOT NULL,
+    PRIMARY KEY (strategy, venue, symbol, open_time_ns)
+);

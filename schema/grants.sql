@@ -43,6 +43,8 @@ BEGIN
                 ARRAY['INSERT']),
             ('venuemesh_detector', ARRAY['detector_instances', 'detector_positions',
                 'detector_strategies'], ARRAY['INSERT', 'UPDATE']),
+            ('venuemesh_detector', ARRAY['detector_runs', 'detector_seen_positions'],
+                ARRAY['INSERT']),
             ('venuemesh_inspector', ARRAY['inspector_modes', 'inspector_positions',
                 'inspector_submissions', 'inspector_orders', 'inspector_reductions',
                 'inspector_fences'], ARRAY['INSERT', 'UPDATE']),

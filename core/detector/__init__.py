@@ -1,7 +1,8 @@
 """Runs strategies: final bars in, signals out.
 
 ``bar_feed`` gives each bar of a series once and in order, ``strategy_runner`` hands it to a
-strategy and stores what follows in one transaction, ``positions`` keeps what the strategies hold,
-as the inspector tells it; ``strategy_manager`` starts and stops strategies, as persons want it
-(``assignments``); ``service`` is the gRPC service Detector.
+strategy and stores what follows in one transaction, with what it saw besides bars
+(``run_store``); ``positions`` keeps what the strategies hold, as the inspector tells it.
+``strategy_manager`` starts and stops strategies, as persons want it (``assignments``), and
+``service`` is the gRPC service Detector.
 """

@@ -5,6 +5,7 @@ from venuemesh.events.v1 import event_pb2
 
 from core.detector.bar_clients import BARS, HISTORY, BarClients
 from core.detector.context import DetectorContext
+from core.detector.input_clients import InputClients
 from core.detector.metrics import DetectorMetrics
 from core.detector.positions import keep_positions
 from core.detector.service import DetectorServicer
@@ -53,14 +54,15 @@ async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSett
     relay = EventRelay(database, redis, (SIGNALS,), entries_max, degraded_reasons, clock)
     bars = BarClients(runtime.channels(BARS, HISTORY))
     metrics = DetectorMetrics(runtime.meter)
-    context = DetectorContext(database, bars, relay.wake, metrics, degraded_reasons, clock)
+    inputs = InputClients(runtime.channels(HISTORY))
+    context = DetectorContext(database, bars, relay.wake, metrics, degraded_reasons, clock, inputs)
     manager = StrategyManager(found, context, refusal(mesh))
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = Consumption(SERVICE, READ, keep_positions, after_commit=lambda: None)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
 
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
-    runtime.serve(detector_pb2.DESCRIPTOR, "Detector", DetectorServicer(manager))
+    runtime.serve(detector_pb2.DESCRIPTOR, "Detector", DetectorServicer(manager, database))
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_while_active("fills", after_migration(consumer.run))

@@ -1,13 +1,14 @@
 """What all strategies of a process share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.detector.bar_clients import BarSource
 from core.detector.metrics import DetectorMetrics
 from kit.base.clock import Clock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
+from kit.strategy.input_feed import InputSource, NoInputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,5 @@ class DetectorContext:
     metrics: DetectorMetrics
     degraded_reasons: DegradedReasons
     clock: Clock
+    inputs: InputSource = field(default_factory=NoInputs)
+    """Where market data besides bars come from."""

@@ -5,9 +5,12 @@ from typing import Any
 import grpc
 from venuemesh.detector.v1 import detector_pb2, detector_pb2_grpc
 
+from core.detector import run_store
 from core.detector.assignments import StrategySource
+from core.detector.store import InstanceKey
 from core.detector.strategy_manager import StrategyManager
 from core.detector.strategy_runner import STOPPED, StrategyRunner
+from kit.base.database import Database
 from kit.base.errors import UnknownStrategy
 from kit.base.paging import page_of
 from kit.strategy.loader import StrategyFileError
@@ -16,10 +19,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class DetectorServicer(detector_pb2_grpc.DetectorServicer):
-    """Lists and explains from memory."""
+    """Lists and explains strategies from memory; lists what they saw from the database."""
 
-    def __init__(self, manager: StrategyManager) -> None:
+    def __init__(self, manager: StrategyManager, database: Database) -> None:
         self._manager = manager
+        self._database = database
 
     async def StartStrategy(
         self, request: detector_pb2.StartStrategyRequest, context: Context
@@ -63,6 +67,27 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
             answer.score = found.score
         return answer
 
+    async def ListRuns(
+        self, request: detector_pb2.ListRunsRequest, context: Context
+    ) -> detector_pb2.ListRunsResponse:
+        async with self._database.transaction() as connection:
+            found = await run_store.runs(connection, _key(request))
+        page, token = page_of(request, found, lambda run: [run.open_time_ns])
+        runs = [detector_pb2.StrategyRun(**run._asdict()) for run in page]
+        return detector_pb2.ListRunsResponse(runs=runs, next_page_token=token)
+
+    async def ListSeenPositions(
+        self, request: detector_pb2.ListSeenPositionsRequest, context: Context
+    ) -> detector_pb2.ListSeenPositionsResponse:
+        async with self._database.transaction() as connection:
+            found = await run_store.positions(connection, _key(request))
+        page, token = page_of(request, found, lambda seen: [seen.open_time_ns])
+        positions = [
+            detector_pb2.SeenPosition(open_time_ns=seen.open_time_ns, size=format(seen.size, "f"))
+            for seen in page
+        ]
+        return detector_pb2.ListSeenPositionsResponse(positions=positions, next_page_token=token)
+
     def _chosen(self, request: detector_pb2.ExplainRequest) -> StrategyRunner:
         for runner in self._manager.runners:
             name, venue, symbol = runner.key
@@ -75,6 +100,12 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
         wanted = "/".join(filter(None, (request.strategy, request.venue, request.symbol)))
         known = ", ".join(runner.name for runner in self._manager.runners) or "none"
         raise UnknownStrategy(f"no strategy {wanted!r} runs; running: {known}", strategy=wanted)
+
+
+def _key(
+    request: detector_pb2.ListRunsRequest | detector_pb2.ListSeenPositionsRequest,
+) -> InstanceKey:
+    return InstanceKey(request.strategy, request.venue, request.symbol)
 
 
 def _unusable(error: StrategyFileError) -> detector_pb2.StrategyStatus:

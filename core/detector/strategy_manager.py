@@ -4,7 +4,7 @@ import asyncio
 from asyncio import TaskGroup
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.detector import assignments
@@ -12,7 +12,7 @@ from core.detector.assignments import Assignment, StrategySource
 from core.detector.context import DetectorContext
 from core.detector.strategy_runner import StrategyRunner
 from kit.base.database import POSTGRESQL
-from kit.base.errors import StoreUnavailable, UnknownStrategy, UnusableStrategy
+from kit.base.errors import BadRequest, StoreUnavailable, UnknownStrategy
 from kit.strategy.loader import LoadedStrategy, StrategyFileError, StrategyFolder, load_instance
 
 LOOK_SECONDS = 1.0
@@ -25,11 +25,14 @@ class _Known:
     """A strategy, and what runs of it."""
 
     assignment: Assignment
-    loaded: LoadedStrategy | None
-    """None: its file cannot be used."""
     error: StrategyFileError | None
+    """Why its file cannot be used."""
     runners: Sequence[StrategyRunner]
     tasks: Sequence[asyncio.Task[None]]
+
+
+_UNDECIDED = Assignment(changes=-1)
+"""It is not known yet whether it runs."""
 
 
 class StrategyManager:
@@ -41,7 +44,8 @@ class StrategyManager:
         self._folder_errors = list(folder.errors)
         self._context = context
         self._refusal = refusal
-        self._known: dict[str, _Known] = {}
+        listed = {} if refusal else self._folder
+        self._known = {name: self._made(_UNDECIDED, one, None) for name, one in listed.items()}
         self._changed = asyncio.Event()
 
     @property
@@ -57,7 +61,6 @@ class StrategyManager:
         return sorted([*self._folder_errors, *started], key=lambda error: error.file.name)
 
     async def run(self) -> None:
-        """Run until cancelled."""
         try:
             async with TaskGroup() as group:
                 while True:
@@ -67,13 +70,16 @@ class StrategyManager:
                             await self._changed.wait()
                     self._changed.clear()
         finally:
-            self._known.clear()
+            # Their tasks have ended with the group.
+            self._known = {
+                name: replace(known, assignment=_UNDECIDED) for name, known in self._known.items()
+            }
 
     async def start(self, name: str, source: StrategySource | None) -> LoadedStrategy:
-        """Start a strategy. ``source``: None starts one that was stopped. Raises UnusableStrategy,
+        """Start a strategy. ``source``: None starts one that was stopped. Raises BadRequest,
         UnknownStrategy, StoreUnavailable."""
         if self._refusal:
-            raise UnusableStrategy(self._refusal, file="", line=0, problem=self._refusal)
+            raise _unusable(self._refusal, "", "no strategy in this world")
         if source is None:
             return await self._start_again(name)
         loaded = _loaded(source, name)
@@ -142,15 +148,26 @@ class StrategyManager:
                 loaded = _load(source, name)
             except StrategyFileError as failed:
                 loaded, error = None, failed
-        instruments = [] if loaded is None else loaded.strategy.parsed_instruments()
-        runners = [StrategyRunner(loaded, one, self._context) for one in instruments if loaded]
-        tasks = []
-        for runner in runners:
-            if wanted.runs:
-                tasks.append(group.create_task(runner.run(), name=runner.name))
-            else:
+        known = self._made(wanted, loaded, error)
+        if not wanted.runs:
+            for runner in known.runners:
                 runner.stay_stopped(BY_A_PERSON)
-        self._known[name] = _Known(wanted, loaded, error, runners, tasks)
+        tasks = [
+            group.create_task(runner.run(), name=runner.name)
+            for runner in known.runners
+            if wanted.runs
+        ]
+        self._known[name] = replace(known, tasks=tasks)
+
+    def _made(
+        self, wanted: Assignment, loaded: LoadedStrategy | None, error: StrategyFileError | None
+    ) -> _Known:
+        runners = [] if loaded is None else self._runners_of(loaded)
+        return _Known(wanted, error, runners, [])
+
+    def _runners_of(self, loaded: LoadedStrategy) -> list[StrategyRunner]:
+        instruments = loaded.strategy.parsed_instruments()
+        return [StrategyRunner(loaded, one, self._context) for one in instruments]
 
 
 def _load(source: StrategySource, name: str) -> LoadedStrategy:
@@ -159,13 +176,16 @@ def _load(source: StrategySource, name: str) -> LoadedStrategy:
 
 
 def _loaded(source: StrategySource, name: str) -> LoadedStrategy:
-    """Raises UnusableStrategy."""
+    """Raises BadRequest."""
     try:
         return _load(source, name)
     except StrategyFileError as error:
-        raise UnusableStrategy(
-            str(error), file=error.file.name, line=error.line, problem=error.reason
-        ) from error
+        place = f"{error.file.name}:{error.line}"
+        raise _unusable(str(error), place, "a file with a strategy that can run") from error
+
+
+def _unusable(message: str, value: str, allowed: str) -> BadRequest:
+    return BadRequest(message, field="source", value=value, allowed=allowed)
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:

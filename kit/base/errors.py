@@ -38,7 +38,6 @@ VenuemeshError
 ├── UnknownEvent          NOT_FOUND            ask for an event that is logged
 ├── UnknownCheckpoint     NOT_FOUND            see Audit.ListCheckpoints
 ├── UnknownStrategy       NOT_FOUND            see Detector.ListStrategies
-├── UnusableStrategy      INVALID_ARGUMENT     correct the file
 ├── HoldEnded             FAILED_PRECONDITION  see its state
 └── InternalError         INTERNAL             look up error_id in the log
 
@@ -339,13 +338,6 @@ class UnknownStrategy(VenuemeshError):
 
     code = grpc.StatusCode.NOT_FOUND
     reason = "UNKNOWN_STRATEGY"
-
-
-class UnusableStrategy(VenuemeshError):
-    """Metadata: file, line, problem."""
-
-    code = grpc.StatusCode.INVALID_ARGUMENT
-    reason = "UNUSABLE_STRATEGY"
 
 
 class HoldEnded(VenuemeshError):

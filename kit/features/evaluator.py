@@ -3,8 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from kit.features.calculators import (
     CALCULATORS,
@@ -26,8 +25,7 @@ DAY_S, FIRST_DAY = 86_400, 3
 NANOSECONDS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureBar:
+class FeatureBar(NamedTuple):
     """A final bar. Prices in quote units, volumes in base units or contracts."""
 
     open: float
@@ -38,12 +36,25 @@ class FeatureBar:
     buy_volume: float
     trade_count: int
     quote_volume: float = 0.0
+    open_time_ns: int = 0
     close_time_ns: int = 0
+    covered_ns: int = 0
+    """The part of it without a gap."""
+    revision: int = 0
+    """How often late trades had amended it when it was first seen."""
+    is_candle: bool = False
+    """Whether it is a candle of the venue, not made of trades."""
 
     @property
     def trade_flow(self) -> float | None:
         """Volume in which the taker bought minus that in which it sold, as a share of all."""
         return 2 * self.buy_volume / self.volume - 1 if self.volume else None
+
+    @property
+    def coverage(self) -> float | None:
+        """The part of its interval without a gap, 0 to 1."""
+        length_ns = self.close_time_ns - self.open_time_ns
+        return self.covered_ns / length_ns if length_ns > 0 else None
 
     @property
     def second_of_day(self) -> float:

@@ -20,6 +20,10 @@ quote_volume = Expression("quote_volume")
 trade_count = Expression("trade_count")
 trade_flow = Expression("trade_flow")
 """Volume in which the taker bought minus that in which it sold, as a share of all: -1 to 1."""
+coverage = Expression("coverage")
+"""The part of the bar without a gap, 0 to 1."""
+revision = Expression("revision")
+"""How often late trades had amended the bar when it was first seen."""
 typical_price = (high + low + close) / 3
 
 

@@ -30,5 +30,5 @@ class InputKind(Enum):
 
 KIND_OF: Mapping[str, InputKind] = {name: kind for kind in InputKind for name in kind.value}
 """By name of the field."""
-COMPUTED_FIELDS = ("trade_flow", "second_of_day", "day_of_week", "day")
+COMPUTED_FIELDS = ("trade_flow", "coverage", "revision", "second_of_day", "day_of_week", "day")
 """Of a FeatureBar."""

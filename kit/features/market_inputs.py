@@ -17,6 +17,10 @@ ROWS_MAX = 100_000
 is not known until the first one that is left counts."""
 
 
+REPLACED = (InputKind.QUOTES, InputKind.BARS)
+"""Kinds of which a row says all that the one before has said."""
+
+
 class InputSeries(NamedTuple):
     """What a strategy reads besides its bars."""
 
@@ -36,11 +40,20 @@ class InputRow(NamedTuple):
     """By the fields of the kind."""
 
 
+class TradeRow(NamedTuple):
+    """The values of a row of TRADES."""
+
+    size: float
+    """Negative if the taker sold."""
+    price: float
+    venue_time_ns: int
+
+
 class MarketInputs:
     """The newest row of each series at a time, and the rows that came later.
 
-    ``own`` is the instrument that the strategy runs on. Series of trades and books are made of
-    rows that sum up what had arrived at the end of a bar.
+    ``own`` is the instrument that the strategy runs on. Rows of BOOK are made for the end of a bar;
+    rows of TRADES are single trades, see ``TradeRow``.
     """
 
     def __init__(self, inputs: Sequence[Expression], own: str, interval_ns: int) -> None:
@@ -54,21 +67,35 @@ class MarketInputs:
             series: deque(maxlen=ROWS_MAX) for series in self.series
         }
         bars_age_ns_max = max(AGE_NS_MAX, BARS_AGE_MAX * interval_ns)
-        # What sums up the trades of a bar is not that of a later one.
-        self._ages_ns_max = {InputKind.BARS: bars_age_ns_max, InputKind.TRADES: 0}
+        # What is made for the end of a bar is not that of a later one.
+        self._ages_ns_max = {
+            InputKind.BARS: bars_age_ns_max,
+            InputKind.TRADES: 0,
+            InputKind.BOOK: 0,
+        }
 
-    def add(self, series: InputSeries, row: InputRow) -> None:
-        """Rows of a series come in the order of their times."""
+    def add(self, series: InputSeries, row: InputRow, next_time_ns: int = 0) -> None:
+        """Rows of a series come in the order of their times. ``next_time_ns``: that of the next
+        ``at``, if it is known, so that of the rows before it only the newest is kept."""
         waiting = self._waiting[series]
+        if series.kind in REPLACED and waiting and row.time_ns <= next_time_ns:
+            waiting[-1] = row
+            return
         if len(waiting) == ROWS_MAX:
             self._newest[series] = None
         waiting.append(row)
 
-    def at(self, time_ns: int) -> tuple[Value, ...]:
-        """The inputs as of a time, which does not go back."""
+    def at(self, time_ns: int, opened_ns: int = 0) -> tuple[Value, ...]:
+        """The inputs as of the end of a bar, which does not go back. ``opened_ns``: its
+        beginning, from which on trades count."""
         for series, waiting in self._waiting.items():
+            arrived: list[InputRow] = []
             while waiting and waiting[0].time_ns <= time_ns:
-                self._newest[series] = waiting.popleft()
+                arrived.append(waiting.popleft())
+            if series.kind is InputKind.TRADES:
+                arrived = sum_up([row for row in arrived if row.time_ns > opened_ns], time_ns)
+            for row in arrived:
+                self._newest[series] = _completed(row, self._newest[series])
         return tuple(self._value(series, place, time_ns) for series, place in self._wanted)
 
     def save(self) -> list[Any]:
@@ -89,6 +116,31 @@ class MarketInputs:
         return row.values[place]
 
 
+def _completed(row: InputRow, before: InputRow | None) -> InputRow:
+    """A row with the values that it does not say, as the one before has them."""
+    if before is None or None not in row.values:
+        return row
+    pairs = zip(row.values, before.values, strict=True)
+    return InputRow(row.time_ns, [old if new is None else new for new, old in pairs])
+
+
 def _series(one: Expression, own: str) -> InputSeries:
     levels = int(one.parameters[0]) if one.parameters else 0
     return InputSeries(one.source or own, KIND_OF[one.name], levels)
+
+
+def sum_up(trades: Sequence[InputRow], time_ns: int) -> list[InputRow]:
+    """The row of all trades of a bar that ends at this time; none without trades."""
+    if not trades:
+        return []
+    rows = [TradeRow(*row.values) for row in trades]  # type: ignore[arg-type]
+    largest = max((row.size for row in rows), key=abs)
+    swept, prices, taker = 0.0, set[float](), (0, False)
+    for row in rows:
+        # Trades of one taker have the same time and side.
+        if taker != (row.venue_time_ns, row.size > 0):
+            taker, prices = (row.venue_time_ns, row.size > 0), set()
+        prices.add(row.price)
+        if len(prices) > abs(swept):
+            swept = float(len(prices) if row.size > 0 else -len(prices))
+    return [InputRow(time_ns, (largest, swept))]

@@ -12,8 +12,8 @@ from venuemesh.events.v1 import event_pb2, signals_pb2
 
 from kit.events.event_ids import event_id
 from kit.features.calculators import Value
-from kit.features.evaluator import FeatureBar, Values
-from kit.features.expression import Expression
+from kit.features.evaluator import FeatureBar
+from kit.features.market_inputs import MarketInputs
 from kit.strategy.loader import LoadedStrategy
 from kit.strategy.scores import Scores
 from kit.strategy.strategy import Instrument
@@ -36,6 +36,8 @@ class SavedInstance(msgspec.Struct, frozen=True, array_like=True):
     """End of the bar of the newest signal that opened a position."""
     last_expires_time_ns: int = 0
     """Of the newest signal."""
+    inputs: list[Any] = []
+    """The newest market data besides its bars."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -63,38 +65,46 @@ class StrategyInstance:
         self.strategy = loaded.strategy
         self.instrument = instrument
         self._scores = Scores(self.strategy)
+        wanted, length_ns = self._scores.evaluator.inputs, self.strategy.bar_interval.length_ns
+        self.inputs = MarketInputs(wanted, "/".join(instrument), length_ns)
+        """The market data that it needs besides its bars, as far as they were added."""
         self._last_action = 0
         self._last_opened_time_ns = 0
         self._last_expires_time_ns = 0
 
-    def warm_up(self, bar: bars_pb2.Bar, inputs: Values = ()) -> None:
+    def warm_up(self, bar: bars_pb2.Bar) -> None:
         """See a bar that is too old for a signal."""
-        self._scores.update(_feature_bar(bar), inputs)
+        self.warm_up_numbers(feature_bar(bar))
 
-    @property
-    def inputs(self) -> Sequence[Expression]:
-        """The market data that it needs besides its bars."""
-        return self._scores.evaluator.inputs
+    def warm_up_numbers(self, bar: FeatureBar) -> None:
+        """As ``warm_up``, of the numbers of the bar."""
+        inputs = self.inputs.at(bar.close_time_ns, bar.open_time_ns) if self.inputs.series else ()
+        self._scores.update(bar, inputs)
 
-    def update(
-        self, bar: bars_pb2.Bar, position: Decimal, inputs: Values = ()
-    ) -> event_pb2.Event | None:
-        """See the next final bar. ``position``: size of its position, negative if short.
-        ``inputs``: the newest values of ``self.inputs`` that had arrived at its end. Returns the
-        signal that it raises, if any."""
-        self.warm_up(bar, inputs)
+    def update(self, bar: bars_pb2.Bar, position: Decimal) -> event_pb2.Event | None:
+        """See the next final bar. ``position``: size of its position, negative if short. Of
+        ``inputs`` it sees what had arrived at the end of the bar. Returns the signal that it
+        raises, if any."""
+        raised = self.observe(feature_bar(bar), position)
+        return None if raised is None else self.event(bar, raised)
+
+    def observe(self, bar: FeatureBar, position: Decimal) -> signals_pb2.SignalRaised | None:
+        """As ``update``, of the numbers of the bar: what it asks for, to be passed to ``event``."""
+        self.warm_up_numbers(bar)
         if self._flaw(bar):
             return None
         raised = self._opened(bar) if position == FLAT else self._closed(bar, position)
         if raised is None:
             return None
         raised.position_size = format(position, "f")
-        return self._event(bar, raised)
+        self._last_action = raised.action
+        self._last_expires_time_ns = bar.close_time_ns + self.strategy.expiry_ns
+        return raised
 
     def explain(self, bar: bars_pb2.Bar | None) -> Explanation:
         """What it says now. ``bar``: its newest one."""
         rules, exits = self._scores.rule_scores(), self._scores.exit_scores(1.0)
-        flaw = "no bar has been seen yet" if bar is None else self._flaw(bar)
+        flaw = "no bar has been seen yet" if bar is None else self._flaw(feature_bar(bar))
         return Explanation(rules, exits, self._scores.score(), flaw or self._objection())
 
     def save(self) -> bytes:
@@ -106,6 +116,7 @@ class StrategyInstance:
                 self._last_action,
                 self._last_opened_time_ns,
                 self._last_expires_time_ns,
+                self.inputs.save(),
             )
         )
 
@@ -116,15 +127,16 @@ class StrategyInstance:
         except msgspec.DecodeError as error:
             raise ValueError(f"the saved state cannot be read: {error}") from error
         self._scores.restore(found.evaluator, found.functions)
+        self.inputs.restore(found.inputs)
         self._last_action = found.last_action
         self._last_opened_time_ns = found.last_opened_time_ns
         self._last_expires_time_ns = found.last_expires_time_ns
 
-    def _flaw(self, bar: bars_pb2.Bar) -> str:
+    def _flaw(self, bar: FeatureBar) -> str:
         """Why the bar raises no signal; empty if it may."""
         if self.strategy.acts_on_incomplete_bars:
             return ""
-        if bar.source == bars_pb2.BAR_SOURCE_VENUE_CANDLE:
+        if bar.is_candle:
             return "the bar is a candle of the venue, not made of trades"
         length_ns = self.strategy.bar_interval.length_ns
         if bar.covered_ns < length_ns:
@@ -133,7 +145,7 @@ class StrategyInstance:
             return f"late trades have amended the bar: its revision is {bar.revision}"
         return ""
 
-    def _opened(self, bar: bars_pb2.Bar) -> signals_pb2.SignalRaised | None:
+    def _opened(self, bar: FeatureBar) -> signals_pb2.SignalRaised | None:
         if bar.close_time_ns < self._last_expires_time_ns:
             # What the signal before asked for may still be on its way.
             return None
@@ -157,7 +169,7 @@ class StrategyInstance:
             request=request,
         )
 
-    def _closed(self, bar: bars_pb2.Bar, position: Decimal) -> signals_pb2.SignalRaised | None:
+    def _closed(self, bar: FeatureBar, position: Decimal) -> signals_pb2.SignalRaised | None:
         if self._last_action == CLOSE and bar.close_time_ns < self._last_expires_time_ns:
             return None
         side, score, closed = (SELL, -1.0, "long") if position > FLAT else (BUY, 1.0, "short")
@@ -172,14 +184,13 @@ class StrategyInstance:
             rules=[*rules, *exits],
         )
 
-    def _event(self, bar: bars_pb2.Bar, raised: signals_pb2.SignalRaised) -> event_pb2.Event:
+    def event(self, bar: bars_pb2.Bar, raised: signals_pb2.SignalRaised) -> event_pb2.Event:
+        """The signal on a bar that it has just seen."""
         strategy, version = self.strategy, self.loaded.version
-        self._last_action = raised.action
-        self._last_expires_time_ns = bar.close_time_ns + strategy.expiry_ns
         raised.strategy, raised.strategy_version = strategy.name, version
         raised.venue, raised.symbol = self.instrument
         raised.account, raised.regime = strategy.account, strategy.regime
-        raised.expires_time_ns = self._last_expires_time_ns
+        raised.expires_time_ns = bar.close_time_ns + strategy.expiry_ns
         raised.bar.CopyFrom(bar)
         place = (version, *self.instrument, strategy.interval, bar.open_time_ns, bar.revision)
         signal_id = event_id(SOURCE, strategy.name, [" ".join(map(str, place)).encode()])
@@ -228,7 +239,8 @@ class StrategyInstance:
         return ""
 
 
-def _feature_bar(bar: bars_pb2.Bar) -> FeatureBar:
+def feature_bar(bar: bars_pb2.Bar) -> FeatureBar:
+    """The numbers of a bar."""
     return FeatureBar(
         open=float(bar.open),
         high=float(bar.high),
@@ -239,7 +251,11 @@ def _feature_bar(bar: bars_pb2.Bar) -> FeatureBar:
         buy_volume=float(bar.buy_volume or "0"),
         trade_count=bar.trade_count,
         quote_volume=float(bar.quote_volume or "0"),
+        open_time_ns=bar.open_time_ns,
         close_time_ns=bar.close_time_ns,
+        covered_ns=bar.covered_ns,
+        revision=bar.revision,
+        is_candle=bar.source == bars_pb2.BAR_SOURCE_VENUE_CANDLE,
     )
 
 

@@ -13,7 +13,7 @@ from ops import gateway
 from ops.arguments import add_verbs
 from ops.errors import EXIT_FAILED, UsageError
 from ops.output import print_json
-from ops.strategy import new_file, tables
+from ops.strategy import new_file, past_command, tables
 from ops.tables import console
 
 if TYPE_CHECKING:
@@ -39,6 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     explain = gateway.add_verb(verbs, "explain", "what each rule says now")
     for verb in (stop, explain):
         verb.add_argument("name", metavar="NAME", help="as list shows it")
+    signals = gateway.add_verb(verbs, "signals", "its signals over the record, as CSV or Arrow")
+    signals.add_argument("file", type=Path, metavar="FILE", help="a Python file")
+    signals.add_argument("--from", dest="start", metavar="TIME", help="first time; default: all")
+    signals.add_argument("--to", dest="end", metavar="TIME", help="first time after the range")
+    signals.add_argument("--strategy", default="", help="its name in the file, if that has several")
+    signals.add_argument("--as", dest="name", default="", metavar="NAME", help="that ran as NAME")
+    signals.add_argument(
+        "--out", type=Path, metavar="FILE", help="to be written, .csv or .arrow; default: stdout"
+    )
+    _add_parameters(signals)
     explain.add_argument("--instrument", default="", metavar="VENUE/SYMBOL", help="one of its own")
 
 
@@ -107,6 +117,8 @@ async def _call(chosen: argparse.Namespace) -> int:
         "explain": _explain,
     }
     async with gateway.connected(gateway.require(chosen)) as channel:
+        if chosen.verb == "signals":
+            return await past_command.run(channel, chosen)
         await calls[chosen.verb](detector_pb2_grpc.DetectorStub(channel), chosen)
     return 0
 

@@ -1,5 +1,6 @@
 """The detector of a whole mesh in the world simulate: the example, and kills between bars."""
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,11 @@ from venuemesh.detector.v1 import detector_pb2, detector_pb2_grpc
 from venuemesh.events.v1 import event_pb2
 from venuemesh.history.v1 import history_pb2, history_pb2_grpc
 
+from kit.events.event_log import encoded
 from kit.strategy.instance import FLAT, StrategyInstance
 from kit.strategy.loader import load_file
 from kit.strategy.strategy import Instrument
+from ops import cli
 from tests.integration.mesh import SYMBOL, VENUE, Mesh, new_folder, running
 from tests.integration.simulation import SIMULATE
 
@@ -112,3 +115,18 @@ def test_the_example_raises_a_signal_and_explains_itself(mesh: Mesh):
     status, listed = mesh.get("/v1/strategies")
     assert status == 200
     assert [one["strategy"] for one in listed["strategies"]] == ["always", "ema_cross"]
+
+
+def test_the_past_gives_the_signals_that_were_raised(mesh: Mesh, folder: Path, tmp_path: Path):
+    mesh.wait_until(lambda: signals(mesh, "ema_cross"), "a signal of the example")
+    out = tmp_path / "signals.csv"
+    for name in ("always", "ema_cross"):
+        before = len(signals(mesh, name))
+        mesh.wait_until(lambda n=before, name=name: len(signals(mesh, name)) > n, "a signal more")
+        raised = signals(mesh, name)[:before]
+        file = folder / f"{name}.py"
+        arguments = ["strategy", "signals", str(file), "--data", str(mesh.data), "--out", str(out)]
+        assert cli.main(arguments) == 0
+        with out.open() as opened:
+            found = [row["event"] for row in csv.DictReader(opened)]
+        assert found[:before] == [encoded(event).hex() for event in raised]

@@ -11,7 +11,7 @@ from core.detector.strategy_manager import StrategyManager
 from core.detector.strategy_runner import RUNNING, STOPPED
 from core.detector.tests.process import STRATEGY
 from core.detector.tests.rig import numbers, rig_for
-from kit.base.errors import UnknownStrategy, UnusableStrategy
+from kit.base.errors import BadRequest, UnknownStrategy
 from kit.strategy.loader import StrategyFolder, load_source
 from kit.strategy.tests.market import bar
 from tests.support.waiting import until
@@ -126,13 +126,13 @@ async def test_a_strategy_that_has_failed_is_started_again_by_a_person(rig):
 
 async def test_what_cannot_run_is_refused_with_its_line(rig):
     async with running(rig) as manager:
-        with pytest.raises(UnusableStrategy) as caught:
+        with pytest.raises(BadRequest) as caught:
             await manager.start("", source("\n1 / 0\n"))
-        assert caught.value.metadata["line"] == "2"
+        assert caught.value.metadata["value"] == "sent.py:2"
         with pytest.raises(UnknownStrategy, match="there is no strategy 'none'; known: none"):
             await manager.stop("none")
         with pytest.raises(UnknownStrategy):
             await manager.start("none", None)
     refusing = StrategyManager(folder(STRATEGY), rig.context, "not in this world")
-    with pytest.raises(UnusableStrategy, match="not in this world"):
+    with pytest.raises(BadRequest, match="not in this world"):
         await refusing.start("", source())

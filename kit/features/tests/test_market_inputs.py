@@ -78,10 +78,14 @@ def test_old_values_are_not_known():
 
 def test_trades_of_an_earlier_bar_are_not_those_of_this_one():
     series = InputSeries(OWN, InputKind.TRADES)
-    of = inputs(own.largest_trade)
-    of.add(series, InputRow(SECOND_NS, (3.0, 1.0)))
-    assert of.at(SECOND_NS) == (3.0,)
-    assert of.at(2 * SECOND_NS) == (None,)
+    of = inputs(own.largest_trade, own.swept_prices)
+    trades = [(0, 9.0, 1, 0), (1, 2.0, 7, 1), (2, -3.0, 7, 2), (2, -1.0, 6, 2), (2, -1.0, 5, 2)]
+    trades += [(SECOND_NS, 2.5, 7, 3), (SECOND_NS, 1.0, 8, 4)]
+    for time_ns, size, price, venue_time_ns in trades:
+        of.add(series, InputRow(time_ns, (size, float(price), venue_time_ns)))
+    # The trade at the beginning of the bar belongs to the one before.
+    assert of.at(SECOND_NS, 0) == (-3.0, -3.0)
+    assert of.at(2 * SECOND_NS, SECOND_NS) == (None, None)
 
 
 def test_what_was_seen_is_kept_over_a_restart():

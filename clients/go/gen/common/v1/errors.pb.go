@@ -148,9 +148,6 @@ const (
 	// NOT_FOUND. No strategy of this name runs on this instrument. Metadata: strategy. See
 	// Detector.ListStrategies.
 	ErrorReason_ERROR_REASON_UNKNOWN_STRATEGY ErrorReason = 40
-	// INVALID_ARGUMENT. A strategy cannot run. Metadata: file, line, problem. Correct the file; see
-	// "./venuemesh strategy check".
-	ErrorReason_ERROR_REASON_UNUSABLE_STRATEGY ErrorReason = 41
 )
 
 // Enum value maps for ErrorReason.
@@ -197,7 +194,6 @@ var (
 		38: "ERROR_REASON_UNKNOWN_CHECKPOINT",
 		39: "ERROR_REASON_HOLD_ENDED",
 		40: "ERROR_REASON_UNKNOWN_STRATEGY",
-		41: "ERROR_REASON_UNUSABLE_STRATEGY",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -241,7 +237,6 @@ var (
 		"ERROR_REASON_UNKNOWN_CHECKPOINT":   38,
 		"ERROR_REASON_HOLD_ENDED":           39,
 		"ERROR_REASON_UNKNOWN_STRATEGY":     40,
-		"ERROR_REASON_UNUSABLE_STRATEGY":    41,
 	}
 )
 
@@ -276,7 +271,8 @@ var File_venuemesh_common_v1_errors_proto protoreflect.FileDescriptor
 
 const file_venuemesh_common_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	" venuemesh/common/v1/errors.proto\x12\x13venuemesh.common.v1*\x8e\v\n" +
+	" venuemesh/common/v1/errors.proto\x12\x13venuemesh.common.v1*\xea\n" +
+	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18ERROR_REASON_BAD_REQUEST\x10\x01\x12#\n" +
@@ -319,8 +315,7 @@ const file_venuemesh_common_v1_errors_proto_rawDesc = "" +
 	"\x1aERROR_REASON_UNKNOWN_EVENT\x10%\x12#\n" +
 	"\x1fERROR_REASON_UNKNOWN_CHECKPOINT\x10&\x12\x1b\n" +
 	"\x17ERROR_REASON_HOLD_ENDED\x10'\x12!\n" +
-	"\x1dERROR_REASON_UNKNOWN_STRATEGY\x10(\x12\"\n" +
-	"\x1eERROR_REASON_UNUSABLE_STRATEGY\x10)BBZ@github.com/venuemesh/venuemesh/clients/go/gen/common/v1;commonv1b\x06proto3"
+	"\x1dERROR_REASON_UNKNOWN_STRATEGY\x10(BBZ@github.com/venuemesh/venuemesh/clients/go/gen/common/v1;commonv1b\x06proto3"
 
 var (
 	file_venuemesh_common_v1_errors_proto_rawDescOnce sync.Once

@@ -725,6 +725,399 @@ func (x *ExplainResponse) GetPositionSize() string {
 	return ""
 }
 
+// A strategy began without the state of an earlier version.
+type StrategyRun struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Open time of the first bar that could raise a signal, ns since the Unix epoch.
+	OpenTimeNs int64 `protobuf:"fixed64,1,opt,name=open_time_ns,json=openTimeNs,proto3" json:"open_time_ns,omitempty"`
+	// Open time of the first bar of its warm-up; the same if there was none.
+	WarmUpTimeNs int64 `protobuf:"fixed64,2,opt,name=warm_up_time_ns,json=warmUpTimeNs,proto3" json:"warm_up_time_ns,omitempty"`
+	// SHA-256 of its file and parameters, hexadecimal.
+	Version       string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StrategyRun) Reset() {
+	*x = StrategyRun{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StrategyRun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StrategyRun) ProtoMessage() {}
+
+func (x *StrategyRun) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StrategyRun.ProtoReflect.Descriptor instead.
+func (*StrategyRun) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *StrategyRun) GetOpenTimeNs() int64 {
+	if x != nil {
+		return x.OpenTimeNs
+	}
+	return 0
+}
+
+func (x *StrategyRun) GetWarmUpTimeNs() int64 {
+	if x != nil {
+		return x.WarmUpTimeNs
+	}
+	return 0
+}
+
+func (x *StrategyRun) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+// The position that a strategy knew.
+type SeenPosition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Open time of the first bar at which it knew it, ns since the Unix epoch.
+	OpenTimeNs int64 `protobuf:"fixed64,1,opt,name=open_time_ns,json=openTimeNs,proto3" json:"open_time_ns,omitempty"`
+	// Negative if short. Decimal text.
+	Size          string `protobuf:"bytes,2,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SeenPosition) Reset() {
+	*x = SeenPosition{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SeenPosition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SeenPosition) ProtoMessage() {}
+
+func (x *SeenPosition) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SeenPosition.ProtoReflect.Descriptor instead.
+func (*SeenPosition) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SeenPosition) GetOpenTimeNs() int64 {
+	if x != nil {
+		return x.OpenTimeNs
+	}
+	return 0
+}
+
+func (x *SeenPosition) GetSize() string {
+	if x != nil {
+		return x.Size
+	}
+	return ""
+}
+
+// Request of ListRuns.
+type ListRunsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the strategy.
+	Strategy string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// Venue id.
+	Venue string `protobuf:"bytes,2,opt,name=venue,proto3" json:"venue,omitempty"`
+	// Native symbol.
+	Symbol string `protobuf:"bytes,3,opt,name=symbol,proto3" json:"symbol,omitempty"`
+	// Most rows in the answer: 1 to 1000. 0 means 1000.
+	PageSize uint32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the previous response. Empty: from the start.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRunsRequest) Reset() {
+	*x = ListRunsRequest{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRunsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRunsRequest) ProtoMessage() {}
+
+func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
+func (*ListRunsRequest) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListRunsRequest) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *ListRunsRequest) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
+}
+
+func (x *ListRunsRequest) GetSymbol() string {
+	if x != nil {
+		return x.Symbol
+	}
+	return ""
+}
+
+func (x *ListRunsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRunsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of ListRuns.
+type ListRunsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Oldest first.
+	Runs []*StrategyRun `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRunsResponse) Reset() {
+	*x = ListRunsResponse{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRunsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRunsResponse) ProtoMessage() {}
+
+func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
+func (*ListRunsResponse) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListRunsResponse) GetRuns() []*StrategyRun {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+func (x *ListRunsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Request of ListSeenPositions.
+type ListSeenPositionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the strategy.
+	Strategy string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// Venue id.
+	Venue string `protobuf:"bytes,2,opt,name=venue,proto3" json:"venue,omitempty"`
+	// Native symbol.
+	Symbol string `protobuf:"bytes,3,opt,name=symbol,proto3" json:"symbol,omitempty"`
+	// Most rows in the answer: 1 to 1000. 0 means 1000.
+	PageSize uint32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the previous response. Empty: from the start.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSeenPositionsRequest) Reset() {
+	*x = ListSeenPositionsRequest{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSeenPositionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSeenPositionsRequest) ProtoMessage() {}
+
+func (x *ListSeenPositionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSeenPositionsRequest.ProtoReflect.Descriptor instead.
+func (*ListSeenPositionsRequest) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListSeenPositionsRequest) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *ListSeenPositionsRequest) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
+}
+
+func (x *ListSeenPositionsRequest) GetSymbol() string {
+	if x != nil {
+		return x.Symbol
+	}
+	return ""
+}
+
+func (x *ListSeenPositionsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSeenPositionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of ListSeenPositions.
+type ListSeenPositionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Oldest first.
+	Positions []*SeenPosition `protobuf:"bytes,1,rep,name=positions,proto3" json:"positions,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSeenPositionsResponse) Reset() {
+	*x = ListSeenPositionsResponse{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSeenPositionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSeenPositionsResponse) ProtoMessage() {}
+
+func (x *ListSeenPositionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSeenPositionsResponse.ProtoReflect.Descriptor instead.
+func (*ListSeenPositionsResponse) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListSeenPositionsResponse) GetPositions() []*SeenPosition {
+	if x != nil {
+		return x.Positions
+	}
+	return nil
+}
+
+func (x *ListSeenPositionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_venuemesh_detector_v1_detector_proto protoreflect.FileDescriptor
 
 const file_venuemesh_detector_v1_detector_proto_rawDesc = "" +
@@ -782,16 +1175,47 @@ const file_venuemesh_detector_v1_detector_proto_rawDesc = "" +
 	"\tthreshold\x18\x06 \x01(\x01R\tthreshold\x12)\n" +
 	"\x10abstains_because\x18\a \x01(\tR\x0fabstainsBecause\x12#\n" +
 	"\rposition_size\x18\b \x01(\tR\fpositionSizeB\b\n" +
-	"\x06_score*\x83\x01\n" +
+	"\x06_score\"p\n" +
+	"\vStrategyRun\x12 \n" +
+	"\fopen_time_ns\x18\x01 \x01(\x10R\n" +
+	"openTimeNs\x12%\n" +
+	"\x0fwarm_up_time_ns\x18\x02 \x01(\x10R\fwarmUpTimeNs\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\"D\n" +
+	"\fSeenPosition\x12 \n" +
+	"\fopen_time_ns\x18\x01 \x01(\x10R\n" +
+	"openTimeNs\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\tR\x04size\"\xc6\x01\n" +
+	"\x0fListRunsRequest\x12#\n" +
+	"\bstrategy\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\bstrategy\x12\x1d\n" +
+	"\x05venue\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05venue\x12\x1f\n" +
+	"\x06symbol\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06symbol\x12%\n" +
+	"\tpage_size\x18\x04 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"r\n" +
+	"\x10ListRunsResponse\x126\n" +
+	"\x04runs\x18\x01 \x03(\v2\".venuemesh.detector.v1.StrategyRunR\x04runs\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcf\x01\n" +
+	"\x18ListSeenPositionsRequest\x12#\n" +
+	"\bstrategy\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\bstrategy\x12\x1d\n" +
+	"\x05venue\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05venue\x12\x1f\n" +
+	"\x06symbol\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06symbol\x12%\n" +
+	"\tpage_size\x18\x04 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x86\x01\n" +
+	"\x19ListSeenPositionsResponse\x12A\n" +
+	"\tpositions\x18\x01 \x03(\v2#.venuemesh.detector.v1.SeenPositionR\tpositions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x83\x01\n" +
 	"\rStrategyState\x12\x1e\n" +
 	"\x1aSTRATEGY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16STRATEGY_STATE_WAITING\x10\x01\x12\x1a\n" +
 	"\x16STRATEGY_STATE_RUNNING\x10\x02\x12\x1a\n" +
-	"\x16STRATEGY_STATE_STOPPED\x10\x032\xcf\x04\n" +
+	"\x16STRATEGY_STATE_STOPPED\x10\x032\x8b\a\n" +
 	"\bDetector\x12\x8d\x01\n" +
 	"\x0eListStrategies\x12,.venuemesh.detector.v1.ListStrategiesRequest\x1a-.venuemesh.detector.v1.ListStrategiesResponse\"\x1e\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/strategies\x90\x02\x01\x12\x8a\x01\n" +
 	"\rStartStrategy\x12+.venuemesh.detector.v1.StartStrategyRequest\x1a,.venuemesh.detector.v1.StartStrategyResponse\"\x1e\xca\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/strategies\x12\x97\x01\n" +
 	"\fStopStrategy\x12*.venuemesh.detector.v1.StopStrategyRequest\x1a+.venuemesh.detector.v1.StopStrategyResponse\".\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/strategies/{strategy}:stop\x12\x8b\x01\n" +
+	"\bListRuns\x12&.venuemesh.detector.v1.ListRunsRequest\x1a'.venuemesh.detector.v1.ListRunsResponse\".\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/strategies/{strategy}/runs\x90\x02\x01\x12\xab\x01\n" +
+	"\x11ListSeenPositions\x12/.venuemesh.detector.v1.ListSeenPositionsRequest\x1a0.venuemesh.detector.v1.ListSeenPositionsResponse\"3\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02%\x12#/v1/strategies/{strategy}/positions\x90\x02\x01\x12\x8b\x01\n" +
 	"\aExplain\x12%.venuemesh.detector.v1.ExplainRequest\x1a&.venuemesh.detector.v1.ExplainResponse\"1\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02#\x12!/v1/strategies/{strategy}:explain\x90\x02\x01BFZDgithub.com/venuemesh/venuemesh/clients/go/gen/detector/v1;detectorv1b\x06proto3"
 
 var (
@@ -807,43 +1231,55 @@ func file_venuemesh_detector_v1_detector_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_detector_v1_detector_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_venuemesh_detector_v1_detector_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_venuemesh_detector_v1_detector_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_venuemesh_detector_v1_detector_proto_goTypes = []any{
-	(StrategyState)(0),             // 0: venuemesh.detector.v1.StrategyState
-	(*StrategyStatus)(nil),         // 1: venuemesh.detector.v1.StrategyStatus
-	(*ListStrategiesRequest)(nil),  // 2: venuemesh.detector.v1.ListStrategiesRequest
-	(*ListStrategiesResponse)(nil), // 3: venuemesh.detector.v1.ListStrategiesResponse
-	(*StartStrategyRequest)(nil),   // 4: venuemesh.detector.v1.StartStrategyRequest
-	(*StartStrategyResponse)(nil),  // 5: venuemesh.detector.v1.StartStrategyResponse
-	(*StopStrategyRequest)(nil),    // 6: venuemesh.detector.v1.StopStrategyRequest
-	(*StopStrategyResponse)(nil),   // 7: venuemesh.detector.v1.StopStrategyResponse
-	(*ExplainRequest)(nil),         // 8: venuemesh.detector.v1.ExplainRequest
-	(*ExplainResponse)(nil),        // 9: venuemesh.detector.v1.ExplainResponse
-	nil,                            // 10: venuemesh.detector.v1.StartStrategyRequest.ParametersEntry
-	(*v1.Bar)(nil),                 // 11: venuemesh.bars.v1.Bar
-	(*v11.RuleScore)(nil),          // 12: venuemesh.events.v1.RuleScore
+	(StrategyState)(0),                // 0: venuemesh.detector.v1.StrategyState
+	(*StrategyStatus)(nil),            // 1: venuemesh.detector.v1.StrategyStatus
+	(*ListStrategiesRequest)(nil),     // 2: venuemesh.detector.v1.ListStrategiesRequest
+	(*ListStrategiesResponse)(nil),    // 3: venuemesh.detector.v1.ListStrategiesResponse
+	(*StartStrategyRequest)(nil),      // 4: venuemesh.detector.v1.StartStrategyRequest
+	(*StartStrategyResponse)(nil),     // 5: venuemesh.detector.v1.StartStrategyResponse
+	(*StopStrategyRequest)(nil),       // 6: venuemesh.detector.v1.StopStrategyRequest
+	(*StopStrategyResponse)(nil),      // 7: venuemesh.detector.v1.StopStrategyResponse
+	(*ExplainRequest)(nil),            // 8: venuemesh.detector.v1.ExplainRequest
+	(*ExplainResponse)(nil),           // 9: venuemesh.detector.v1.ExplainResponse
+	(*StrategyRun)(nil),               // 10: venuemesh.detector.v1.StrategyRun
+	(*SeenPosition)(nil),              // 11: venuemesh.detector.v1.SeenPosition
+	(*ListRunsRequest)(nil),           // 12: venuemesh.detector.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),          // 13: venuemesh.detector.v1.ListRunsResponse
+	(*ListSeenPositionsRequest)(nil),  // 14: venuemesh.detector.v1.ListSeenPositionsRequest
+	(*ListSeenPositionsResponse)(nil), // 15: venuemesh.detector.v1.ListSeenPositionsResponse
+	nil,                               // 16: venuemesh.detector.v1.StartStrategyRequest.ParametersEntry
+	(*v1.Bar)(nil),                    // 17: venuemesh.bars.v1.Bar
+	(*v11.RuleScore)(nil),             // 18: venuemesh.events.v1.RuleScore
 }
 var file_venuemesh_detector_v1_detector_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.detector.v1.StrategyStatus.state:type_name -> venuemesh.detector.v1.StrategyState
 	1,  // 1: venuemesh.detector.v1.ListStrategiesResponse.strategies:type_name -> venuemesh.detector.v1.StrategyStatus
-	10, // 2: venuemesh.detector.v1.StartStrategyRequest.parameters:type_name -> venuemesh.detector.v1.StartStrategyRequest.ParametersEntry
+	16, // 2: venuemesh.detector.v1.StartStrategyRequest.parameters:type_name -> venuemesh.detector.v1.StartStrategyRequest.ParametersEntry
 	1,  // 3: venuemesh.detector.v1.ExplainResponse.status:type_name -> venuemesh.detector.v1.StrategyStatus
-	11, // 4: venuemesh.detector.v1.ExplainResponse.bar:type_name -> venuemesh.bars.v1.Bar
-	12, // 5: venuemesh.detector.v1.ExplainResponse.rules:type_name -> venuemesh.events.v1.RuleScore
-	12, // 6: venuemesh.detector.v1.ExplainResponse.exits:type_name -> venuemesh.events.v1.RuleScore
-	2,  // 7: venuemesh.detector.v1.Detector.ListStrategies:input_type -> venuemesh.detector.v1.ListStrategiesRequest
-	4,  // 8: venuemesh.detector.v1.Detector.StartStrategy:input_type -> venuemesh.detector.v1.StartStrategyRequest
-	6,  // 9: venuemesh.detector.v1.Detector.StopStrategy:input_type -> venuemesh.detector.v1.StopStrategyRequest
-	8,  // 10: venuemesh.detector.v1.Detector.Explain:input_type -> venuemesh.detector.v1.ExplainRequest
-	3,  // 11: venuemesh.detector.v1.Detector.ListStrategies:output_type -> venuemesh.detector.v1.ListStrategiesResponse
-	5,  // 12: venuemesh.detector.v1.Detector.StartStrategy:output_type -> venuemesh.detector.v1.StartStrategyResponse
-	7,  // 13: venuemesh.detector.v1.Detector.StopStrategy:output_type -> venuemesh.detector.v1.StopStrategyResponse
-	9,  // 14: venuemesh.detector.v1.Detector.Explain:output_type -> venuemesh.detector.v1.ExplainResponse
-	11, // [11:15] is the sub-list for method output_type
-	7,  // [7:11] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	17, // 4: venuemesh.detector.v1.ExplainResponse.bar:type_name -> venuemesh.bars.v1.Bar
+	18, // 5: venuemesh.detector.v1.ExplainResponse.rules:type_name -> venuemesh.events.v1.RuleScore
+	18, // 6: venuemesh.detector.v1.ExplainResponse.exits:type_name -> venuemesh.events.v1.RuleScore
+	10, // 7: venuemesh.detector.v1.ListRunsResponse.runs:type_name -> venuemesh.detector.v1.StrategyRun
+	11, // 8: venuemesh.detector.v1.ListSeenPositionsResponse.positions:type_name -> venuemesh.detector.v1.SeenPosition
+	2,  // 9: venuemesh.detector.v1.Detector.ListStrategies:input_type -> venuemesh.detector.v1.ListStrategiesRequest
+	4,  // 10: venuemesh.detector.v1.Detector.StartStrategy:input_type -> venuemesh.detector.v1.StartStrategyRequest
+	6,  // 11: venuemesh.detector.v1.Detector.StopStrategy:input_type -> venuemesh.detector.v1.StopStrategyRequest
+	12, // 12: venuemesh.detector.v1.Detector.ListRuns:input_type -> venuemesh.detector.v1.ListRunsRequest
+	14, // 13: venuemesh.detector.v1.Detector.ListSeenPositions:input_type -> venuemesh.detector.v1.ListSeenPositionsRequest
+	8,  // 14: venuemesh.detector.v1.Detector.Explain:input_type -> venuemesh.detector.v1.ExplainRequest
+	3,  // 15: venuemesh.detector.v1.Detector.ListStrategies:output_type -> venuemesh.detector.v1.ListStrategiesResponse
+	5,  // 16: venuemesh.detector.v1.Detector.StartStrategy:output_type -> venuemesh.detector.v1.StartStrategyResponse
+	7,  // 17: venuemesh.detector.v1.Detector.StopStrategy:output_type -> venuemesh.detector.v1.StopStrategyResponse
+	13, // 18: venuemesh.detector.v1.Detector.ListRuns:output_type -> venuemesh.detector.v1.ListRunsResponse
+	15, // 19: venuemesh.detector.v1.Detector.ListSeenPositions:output_type -> venuemesh.detector.v1.ListSeenPositionsResponse
+	9,  // 20: venuemesh.detector.v1.Detector.Explain:output_type -> venuemesh.detector.v1.ExplainResponse
+	15, // [15:21] is the sub-list for method output_type
+	9,  // [9:15] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_detector_v1_detector_proto_init() }
@@ -858,7 +1294,7 @@ func file_venuemesh_detector_v1_detector_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_detector_v1_detector_proto_rawDesc), len(file_venuemesh_detector_v1_detector_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

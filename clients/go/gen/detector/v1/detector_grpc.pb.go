@@ -19,10 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Detector_ListStrategies_FullMethodName = "/venuemesh.detector.v1.Detector/ListStrategies"
-	Detector_StartStrategy_FullMethodName  = "/venuemesh.detector.v1.Detector/StartStrategy"
-	Detector_StopStrategy_FullMethodName   = "/venuemesh.detector.v1.Detector/StopStrategy"
-	Detector_Explain_FullMethodName        = "/venuemesh.detector.v1.Detector/Explain"
+	Detector_ListStrategies_FullMethodName    = "/venuemesh.detector.v1.Detector/ListStrategies"
+	Detector_StartStrategy_FullMethodName     = "/venuemesh.detector.v1.Detector/StartStrategy"
+	Detector_StopStrategy_FullMethodName      = "/venuemesh.detector.v1.Detector/StopStrategy"
+	Detector_ListRuns_FullMethodName          = "/venuemesh.detector.v1.Detector/ListRuns"
+	Detector_ListSeenPositions_FullMethodName = "/venuemesh.detector.v1.Detector/ListSeenPositions"
+	Detector_Explain_FullMethodName           = "/venuemesh.detector.v1.Detector/Explain"
 )
 
 // DetectorClient is the client API for Detector service.
@@ -36,11 +38,16 @@ type DetectorClient interface {
 	ListStrategies(ctx context.Context, in *ListStrategiesRequest, opts ...grpc.CallOption) (*ListStrategiesResponse, error)
 	// Starts a strategy on each of its instruments, also after a restart of the detector: a file that
 	// is sent, or, without one, a strategy that was stopped. A strategy that runs under this name is
-	// replaced; it keeps its position. INVALID_ARGUMENT with UNUSABLE_STRATEGY: the file is wrong.
+	// replaced; it keeps its position. INVALID_ARGUMENT: the file is wrong; see the message.
 	StartStrategy(ctx context.Context, in *StartStrategyRequest, opts ...grpc.CallOption) (*StartStrategyResponse, error)
 	// Stops a strategy, also after a restart of the detector. It keeps its position and raises no
 	// signal, not even one that closes it. NOT_FOUND with UNKNOWN_STRATEGY: there is none.
 	StopStrategy(ctx context.Context, in *StopStrategyRequest, opts ...grpc.CallOption) (*StopStrategyResponse, error)
+	// Lists the beginnings of a strategy on an instrument: with them, its seen positions and the
+	// recorded bars its signals can be computed again.
+	ListRuns(ctx context.Context, in *ListRunsRequest, opts ...grpc.CallOption) (*ListRunsResponse, error)
+	// Lists the positions that a strategy knew when it saw its bars.
+	ListSeenPositions(ctx context.Context, in *ListSeenPositionsRequest, opts ...grpc.CallOption) (*ListSeenPositionsResponse, error)
 	// Returns the value of every rule of a strategy after its newest bar, and why it raises no
 	// signal. NOT_FOUND with UNKNOWN_STRATEGY: it does not run on this instrument.
 	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
@@ -84,6 +91,26 @@ func (c *detectorClient) StopStrategy(ctx context.Context, in *StopStrategyReque
 	return out, nil
 }
 
+func (c *detectorClient) ListRuns(ctx context.Context, in *ListRunsRequest, opts ...grpc.CallOption) (*ListRunsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRunsResponse)
+	err := c.cc.Invoke(ctx, Detector_ListRuns_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *detectorClient) ListSeenPositions(ctx context.Context, in *ListSeenPositionsRequest, opts ...grpc.CallOption) (*ListSeenPositionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSeenPositionsResponse)
+	err := c.cc.Invoke(ctx, Detector_ListSeenPositions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *detectorClient) Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ExplainResponse)
@@ -105,11 +132,16 @@ type DetectorServer interface {
 	ListStrategies(context.Context, *ListStrategiesRequest) (*ListStrategiesResponse, error)
 	// Starts a strategy on each of its instruments, also after a restart of the detector: a file that
 	// is sent, or, without one, a strategy that was stopped. A strategy that runs under this name is
-	// replaced; it keeps its position. INVALID_ARGUMENT with UNUSABLE_STRATEGY: the file is wrong.
+	// replaced; it keeps its position. INVALID_ARGUMENT: the file is wrong; see the message.
 	StartStrategy(context.Context, *StartStrategyRequest) (*StartStrategyResponse, error)
 	// Stops a strategy, also after a restart of the detector. It keeps its position and raises no
 	// signal, not even one that closes it. NOT_FOUND with UNKNOWN_STRATEGY: there is none.
 	StopStrategy(context.Context, *StopStrategyRequest) (*StopStrategyResponse, error)
+	// Lists the beginnings of a strategy on an instrument: with them, its seen positions and the
+	// recorded bars its signals can be computed again.
+	ListRuns(context.Context, *ListRunsRequest) (*ListRunsResponse, error)
+	// Lists the positions that a strategy knew when it saw its bars.
+	ListSeenPositions(context.Context, *ListSeenPositionsRequest) (*ListSeenPositionsResponse, error)
 	// Returns the value of every rule of a strategy after its newest bar, and why it raises no
 	// signal. NOT_FOUND with UNKNOWN_STRATEGY: it does not run on this instrument.
 	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
@@ -131,6 +163,12 @@ func (UnimplementedDetectorServer) StartStrategy(context.Context, *StartStrategy
 }
 func (UnimplementedDetectorServer) StopStrategy(context.Context, *StopStrategyRequest) (*StopStrategyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StopStrategy not implemented")
+}
+func (UnimplementedDetectorServer) ListRuns(context.Context, *ListRunsRequest) (*ListRunsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRuns not implemented")
+}
+func (UnimplementedDetectorServer) ListSeenPositions(context.Context, *ListSeenPositionsRequest) (*ListSeenPositionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSeenPositions not implemented")
 }
 func (UnimplementedDetectorServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
@@ -210,6 +248,42 @@ func _Detector_StopStrategy_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Detector_ListRuns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRunsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DetectorServer).ListRuns(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Detector_ListRuns_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DetectorServer).ListRuns(ctx, req.(*ListRunsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Detector_ListSeenPositions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSeenPositionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DetectorServer).ListSeenPositions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Detector_ListSeenPositions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DetectorServer).ListSeenPositions(ctx, req.(*ListSeenPositionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Detector_Explain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ExplainRequest)
 	if err := dec(in); err != nil {
@@ -246,6 +320,14 @@ var Detector_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "StopStrategy",
 			Handler:    _Detector_StopStrategy_Handler,
+		},
+		{
+			MethodName: "ListRuns",
+			Handler:    _Detector_ListRuns_Handler,
+		},
+		{
+			MethodName: "ListSeenPositions",
+			Handler:    _Detector_ListSeenPositions_Handler,
 		},
 		{
 			MethodName: "Explain",

@@ -1,0 +1,105 @@
+"""The market data of a strategy besides its bars, at the end of each bar."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from venuemesh.bars.v1 import bars_pb2
+
+from kit.base import backoff
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.intervals import BarInterval
+from kit.features.evaluator import FeatureBar
+from kit.features.market_fields import InputKind
+from kit.features.market_inputs import (
+    AGE_NS_MAX,
+    BARS_AGE_MAX,
+    InputRow,
+    InputSeries,
+    MarketInputs,
+)
+
+WAIT_SECONDS = 2.0
+"""How long the record of a series may be behind the end of a bar. A series of which it is not known
+by then that nothing is missing counts as it is recorded."""
+LOOK_SECONDS_MAX = 0.1
+AHEAD_NS = 2 * NANOSECONDS_PER_SECOND
+"""How far after the end of a bar rows are read: one of them shows that none before is missing."""
+
+
+class InputSource(Protocol):
+    """Where market data come from."""
+
+    def rows(
+        self, series: InputSeries, interval: BarInterval, after_ns: int, until_ns: int
+    ) -> AsyncIterator[InputRow]:
+        """Rows with after_ns < time <= until_ns, oldest first. Not of books."""
+
+    async def book(self, series: InputSeries, time_ns: int) -> InputRow | None:
+        """The row of a book at a time; None: it is not known, or not yet."""
+
+
+class NoInputs:
+    """There are none."""
+
+    async def rows(
+        self, series: InputSeries, interval: BarInterval, after_ns: int, until_ns: int
+    ) -> AsyncIterator[InputRow]:
+        for row in list[InputRow]():
+            yield row
+
+    async def book(self, series: InputSeries, time_ns: int) -> InputRow | None:
+        return None
+
+
+class InputFeed:
+    """Reads each series on as the bars come."""
+
+    def __init__(
+        self,
+        source: InputSource,
+        inputs: MarketInputs,
+        interval: BarInterval,
+        clock: Clock,
+        ahead_ns: int = AHEAD_NS,
+    ) -> None:
+        """``ahead_ns``: how far after the end of a bar rows are read."""
+        self._source = source
+        self._inputs = inputs
+        self._interval = interval
+        self._clock = clock
+        self._ahead_ns = ahead_ns
+        self._read_to_ns: dict[InputSeries, int] = {}
+
+    def resume(self, end_ns: int) -> None:
+        """Go on after the bar that ended at this time, whose inputs were restored."""
+        self._read_to_ns = dict.fromkeys(self._inputs.series, end_ns)
+
+    async def fill(self, bar: bars_pb2.Bar | FeatureBar, *, waits: bool) -> None:
+        """Read what had arrived by the end of the next bar. ``waits``: until nothing can be
+        missing. Raises what the source raises."""
+        end_ns = bar.close_time_ns
+        missing = [series for series in self._inputs.series if not await self._read(series, end_ns)]
+        asked_ns = self._clock.time_ns()
+        for delay_seconds in backoff.delays(most_seconds=LOOK_SECONDS_MAX):
+            waited_ns = self._clock.time_ns() - asked_ns
+            if not missing or not waits or waited_ns > WAIT_SECONDS * NANOSECONDS_PER_SECOND:
+                break
+            await self._clock.sleep(delay_seconds)
+            missing = [series for series in missing if not await self._read(series, end_ns)]
+
+    async def _read(self, series: InputSeries, end_ns: int) -> bool:
+        """Read a series on. Returns whether nothing before this time can be missing any more."""
+        if series.kind is InputKind.BOOK:
+            book = await self._source.book(series, end_ns)
+            if book is not None:
+                self._inputs.add(series, book)
+            return book is not None
+        age_ns = max(AGE_NS_MAX, BARS_AGE_MAX * self._interval.length_ns)
+        read_to_ns = self._read_to_ns.get(series, max(0, end_ns - age_ns))
+        if read_to_ns <= end_ns + self._ahead_ns:
+            rows = self._source.rows(series, self._interval, read_to_ns, end_ns + self._ahead_ns)
+            async for row in rows:
+                self._inputs.add(series, row, end_ns)
+                read_to_ns = row.time_ns
+        self._read_to_ns[series] = read_to_ns
+        return read_to_ns >= end_ns if series.kind is InputKind.BARS else read_to_ns > end_ns
