@@ -17,6 +17,8 @@ from kit.strategy.loader import LoadedStrategy, StrategyFileError, StrategyFolde
 
 LOOK_SECONDS = 1.0
 """Between two looks at what persons have started and stopped through another process."""
+SOURCE_BYTES_MAX = 1_000_000
+PARAMETERS_MAX = 100
 BY_A_PERSON = "it was stopped by a person; StartStrategy starts it again"
 
 
@@ -82,6 +84,12 @@ class StrategyManager:
             raise _unusable(self._refusal, "", "no strategy in this world")
         if source is None:
             return await self._start_again(name)
+        for what, count, most in (
+            ("source bytes", len(source.content), SOURCE_BYTES_MAX),
+            ("parameters", len(source.parameters), PARAMETERS_MAX),
+        ):
+            if count > most:
+                raise _unusable(f"{count} {what}; allowed: up to {most}", str(count), f"{most}")
         loaded = _loaded(source, name)
         async with self._context.database.transaction() as connection:
             await assignments.start(connection, loaded.strategy.name, source)

@@ -129,6 +129,8 @@ async def test_what_cannot_run_is_refused_with_its_line(rig):
         with pytest.raises(BadRequest) as caught:
             await manager.start("", source("\n1 / 0\n"))
         assert caught.value.metadata["value"] == "sent.py:2"
+        with pytest.raises(BadRequest, match="1000001 source bytes; allowed: up to 1000000"):
+            await manager.start("", source("#" * 1_000_001))
         with pytest.raises(UnknownStrategy, match="there is no strategy 'none'; known: none"):
             await manager.stop("none")
         with pytest.raises(UnknownStrategy):

@@ -337,11 +337,11 @@ type StartStrategyRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Name of the file, for errors and lists.
 	File string `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`
-	// The Python file. Empty: start the stopped strategy of this name.
+	// The Python file, up to 1,000,000 bytes. Empty: start the stopped strategy of this name.
 	Source []byte `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
 	// Name of the strategy in the file. Empty: the only one.
 	Strategy string `protobuf:"bytes,4,opt,name=strategy,proto3" json:"strategy,omitempty"`
-	// Values of the parameters of the file, by name. The others have their defaults.
+	// Values of the parameters of the file, by name, up to 100. The others have their defaults.
 	Parameters    map[string]string `protobuf:"bytes,5,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1144,14 +1144,14 @@ const file_venuemesh_detector_v1_detector_proto_rawDesc = "" +
 	"\n" +
 	"strategies\x18\x01 \x03(\v2%.venuemesh.detector.v1.StrategyStatusR\n" +
 	"strategies\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbf\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaa\x02\n" +
 	"\x14StartStrategyRequest\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04name\x12\x1c\n" +
-	"\x04file\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04file\x12!\n" +
-	"\x06source\x18\x03 \x01(\fB\t\xbaH\x06z\x04\x18\xc0\x84=R\x06source\x12#\n" +
-	"\bstrategy\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\bstrategy\x12e\n" +
+	"\x04file\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04file\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\fR\x06source\x12#\n" +
+	"\bstrategy\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\bstrategy\x12[\n" +
 	"\n" +
-	"parameters\x18\x05 \x03(\v2;.venuemesh.detector.v1.StartStrategyRequest.ParametersEntryB\b\xbaH\x05\x9a\x01\x02\x10dR\n" +
+	"parameters\x18\x05 \x03(\v2;.venuemesh.detector.v1.StartStrategyRequest.ParametersEntryR\n" +
 	"parameters\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
