@@ -116,21 +116,30 @@ def test_two_plays_give_the_same_bytes(replayed, second):
         assert digest(third, event_count) == digest(second, event_count)
 
 
-def test_a_killed_playback_is_resumed_with_its_paper_orders(replayed):
+def test_a_killed_playback_is_resumed(replayed):
+    before = 0
     with played(replayed, "--speed", slowly(replayed)) as mesh:
-        before = 0
-        for service in (VENUE, "ingest"):
+        for service in (VENUE, "ingest", VENUE):
             mesh.wait_until(
                 lambda before=before: recorded.trade_count(mesh) > before, "something is recorded"
             )
             before = recorded.trade_count(mesh)
             mesh.kill(service)
+        assert before < recorded.trade_count(replayed)
+        wait_until_same(replayed, mesh)
+        assert rows(mesh, "trade_rows") == rows(replayed, "trade_rows")
+        assert rows(mesh, "quote_rows") == rows(replayed, "quote_rows")
+        assert rows(mesh, "gaps") == rows(replayed, "gaps")
+
+
+def test_paper_orders_are_filled_by_recorded_trades_also_after_kill(replayed):
+    with played(replayed, "--speed", slowly(replayed)) as mesh:
         caller = OrderCaller(mesh, PAPER)
         mesh.wait_until(caller.is_ready, "the account on paper is ready")
         mesh.wait_until(lambda: 0 < caller.best_bid() < FALLEN, "the market has fallen")
         pause(mesh, VENUE)
         wait_until_it_stands(mesh)
-        bid, held = caller.best_bid(), caller.balances()
+        bid, before = caller.best_bid(), caller.balances()
         everything = expected.events(replayed, 0)
         happens = expected.events(replayed, played_until_ns(mesh))
         lowest, highest = (most(expected.prices(happens)) for most in (min, max))
@@ -143,10 +152,11 @@ def test_a_killed_playback_is_resumed_with_its_paper_orders(replayed):
         assert dear < max(expected.prices(everything))
         sells = caller.place(limit("0.5", str(dear), account=PAPER, side=types_pb2.SIDE_SELL))
         assert {buys.state, sells.state} == {orders_pb2.ORDER_STATE_OPEN}
-        assert recorded.trade_count(mesh) < recorded.trade_count(replayed)
         # It restarts at the beginning and catches up at full speed.
         mesh.kill(VENUE)
-        wait_until_same(replayed, mesh)
+        mesh.wait_until(
+            lambda: recorded.trade_count(mesh) == recorded.trade_count(replayed), "it has ended"
+        )
         wanted_sizes = expected.bought(price, Decimal(1), happens)
         assert sum(wanted_sizes) == 1
         mesh.wait_until(
@@ -160,13 +170,11 @@ def test_a_killed_playback_is_resumed_with_its_paper_orders(replayed):
         assert not caller.fills(sells.client_order_id)
         fees = sum(Decimal(fill.fee.amount) for fill in fills)
         # The balances are asked for last when the account is compared with its venue.
-        expected_balances = held | {
-            "USDT": held["USDT"] - price,
-            "BTC": held["BTC"] + 1 - fees,
+        expected_balances = before | {
+            "USDT": before["USDT"] - price,
+            "BTC": before["BTC"] + 1 - fees,
         }
         mesh.wait_until(lambda: caller.balances() == expected_balances, "the balances follow")
-        for table in ("trade_rows", "quote_rows", "gaps"):
-            assert rows(mesh, table) == rows(replayed, table)
 
 
 def wait_until_it_stands(mesh: Mesh) -> None:
