@@ -9,6 +9,7 @@ from benchmarks import (
     bars,
     busy,
     cancels,
+    clone,
     crowd,
     decode,
     history,
@@ -49,9 +50,10 @@ BENCHMARKS: dict[str, Callable[[Options], Report]] = {
     "audit-long": audit.run_long,
     "matching": matching.run,
     "startup": startup.run,
+    "clone": clone.run,
 }
-ON_REQUEST = frozenset({"audit-long"})
-"""Those that are only run when they are named: they take half an hour."""
+ON_REQUEST = frozenset({"audit-long", "clone"})
+"""Only run when they are named: one takes half an hour, one needs a browser and Go."""
 
 
 def main(arguments: Sequence[str]) -> int:
