@@ -41,6 +41,8 @@ ROWS = {
 }
 
 TRADES_SECONDS = 40.0
+ORDERS_SECONDS = 90.0
+"""Of a play in which orders are placed a third of the way through."""
 STANDS_SECONDS = 5.0
 WHOLE_SECONDS = 90.0
 """The record begins with the listing, and the first trade must come within a wait of a test."""
@@ -133,7 +135,7 @@ def test_a_killed_playback_is_resumed(replayed):
 
 
 def test_paper_orders_are_filled_by_recorded_trades_also_after_kill(replayed):
-    with played(replayed, "--speed", slowly(replayed)) as mesh:
+    with played(replayed, "--speed", slowly(replayed, ORDERS_SECONDS)) as mesh:
         caller = OrderCaller(mesh, PAPER)
         mesh.wait_until(caller.is_ready, "the account on paper is ready")
         mesh.wait_until(lambda: 0 < caller.best_bid() < FALLEN, "the market has fallen")
@@ -198,13 +200,13 @@ def played_until_ns(mesh: Mesh) -> int:
     return max(one.received_time_ns for one in found)
 
 
-def slowly(replayed: Mesh) -> str:
+def slowly(replayed: Mesh, trades_seconds: float = TRADES_SECONDS) -> str:
     """A speed at which each kill finds it playing."""
     ((first_ns, last_ns),) = replayed.sql(
         "SELECT min(received_time_ns), max(received_time_ns) FROM trade_rows"
     )
     ((began_ns,),) = replayed.sql("SELECT min(valid_from_ns) FROM instrument_terms")
-    speed = max((last_ns - first_ns) / TRADES_SECONDS, (last_ns - began_ns) / WHOLE_SECONDS)
+    speed = max((last_ns - first_ns) / trades_seconds, (last_ns - began_ns) / WHOLE_SECONDS)
     return f"{speed / 1e9:.6f}"
 
 
