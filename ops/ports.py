@@ -31,6 +31,7 @@ DEFAULTS: Mapping[str, int] = MappingProxyType(
         "ledger": 8120,
         "audit": 8121,
         "inspector": 8008,
+        "notifier": 8127,
         "supervisor": 8085,
         "record": 8433,
     }

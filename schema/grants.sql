@@ -11,7 +11,8 @@ BEGIN
             SELECT oid, rolname AS role FROM pg_roles
             WHERE rolname IN ('venuemesh_recorder', 'venuemesh_bars', 'venuemesh_repair',
                 'venuemesh_history', 'venuemesh_ledger', 'venuemesh_audit', 'venuemesh_advisor',
-                'venuemesh_detector', 'venuemesh_inspector', 'venuemesh_reader')
+                'venuemesh_detector', 'venuemesh_inspector', 'venuemesh_notifier',
+                'venuemesh_reader')
         ),
         relations AS (
             SELECT oid, relname, relacl FROM pg_class
@@ -49,7 +50,8 @@ BEGIN
                 'inspector_submissions', 'inspector_orders', 'inspector_reductions',
                 'inspector_fences'], ARRAY['INSERT', 'UPDATE']),
             ('venuemesh_inspector', ARRAY['inspector_fills', 'inspector_requests'],
-                ARRAY['INSERT'])
+                ARRAY['INSERT']),
+            ('venuemesh_notifier', ARRAY['event_positions'], ARRAY['INSERT', 'UPDATE'])
             -- What every service that makes events may do.
             UNION ALL
             SELECT role, names, rights

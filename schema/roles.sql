@@ -14,7 +14,7 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['owner', 'recorder', 'bars', 'repair', 'history', 'ledger', 'audit',
-        'detector', 'advisor', 'inspector', 'reader'] LOOP
+        'detector', 'advisor', 'inspector', 'notifier', 'reader'] LOOP
         IF to_regrole('venuemesh_' || name) IS NULL THEN
             EXECUTE format('CREATE ROLE %I', 'venuemesh_' || name);
         END IF;

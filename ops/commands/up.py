@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--without",
         metavar="A,B",
         help="do not start these services: "
-        "--without ledger,audit,detector,advisor,inspector runs market data alone",
+        "--without ledger,audit,detector,advisor,inspector,notifier runs market data alone",
     )
     parser.add_argument("--seed", type=int, metavar="N", help="of the simulated market")
     parser.add_argument(

@@ -26,7 +26,10 @@ CLUSTER = "cluster"
 SUPERUSER = "postgres"
 """Cannot log in: its sessions are those of ``prepare``, without a server."""
 STORE = "postgresql"
-WRITERS = ("recorder", "bars", "repair", "ledger", "audit", "detector", "advisor", "inspector")
+WRITERS = (
+    *("recorder", "bars", "repair", "ledger", "audit", "detector", "advisor", "inspector"),
+    "notifier",
+)
 """Services that write."""
 ROLES = (OWNER, READER, *map(user_of_service, (*WRITERS, "history")))
 ROLES_FILE = Path(__file__).resolve().parents[2] / "schema" / "roles.sql"

@@ -23,6 +23,7 @@ CONSUMERS = (
     "detector",
     "advisor",
     "inspector",
+    "notifier",
 )
 """Services that read what others publish. The mesh runs without any of them."""
 WORLDS = ("simulate", "live", "replay")

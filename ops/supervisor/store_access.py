@@ -12,8 +12,8 @@ from ops.embedded import postgres, valkey
 from ops.embedded.store_passwords import StorePasswords, user_of_service
 from ops.supervisor import data_folder, state
 
-EVENT_SERVICES = frozenset({"ledger", "audit", "detector", "advisor", "inspector"})
-"""Services that make events."""
+EVENT_SERVICES = frozenset({"ledger", "audit", "detector", "advisor", "inspector", "notifier"})
+"""Services that make events, or read them from where they have stopped."""
 REDIS_SERVICES = frozenset({"ingest", "recorder", "bars", "bridge", "repair"}) | EVENT_SERVICES
 DATABASE_SERVICES = frozenset({"recorder", "bars", "history", "repair"}) | EVENT_SERVICES
 EMBEDDED_REDIS_URLS = frozenset({MeshSettings().redis_url})

@@ -49,6 +49,7 @@ PROCESSES = (
     "ledger",
     "advisor",
     "detector",
+    "notifier",
     "repair",
 )
 OPTIONS = ("--world", "simulate", "--seed", "7", "--venues", VENUE, "--replicas", VENUE)

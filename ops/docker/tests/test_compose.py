@@ -82,10 +82,11 @@ def test_each_network_has_those_that_need_it() -> None:
     }
     assert members["front"] == {"envoy"}
     consumers = {"recorder", "bars", "repair", "ledger", "audit", "detector", "advisor"}
-    consumers.add("inspector")
+    consumers |= {"inspector", "notifier"}
     assert members["redis"] == consumers | {"redis", "ingest", "bridge"}
     assert members["database"] == consumers | {"timescaledb", "migrate", "history"}
     assert members["exchanges"] == VENUES.keys()
+    assert members["channels"] == {"notifier"}
     processes = OURS.keys() - ONE_SHOT - {"tokens"}
     assert members["mesh"] == processes | {"envoy", "prometheus"}
     inner = {name for name, found in compose.load()["networks"].items() if found}

@@ -161,6 +161,7 @@ FORBIDDEN = {
     "advisor": ["UPDATE events SET body = ''", "INSERT INTO ledger_groups DEFAULT VALUES"],
     "detector": ["UPDATE events SET body = ''", "DELETE FROM detector_instances"],
     "inspector": ["DELETE FROM inspector_orders", "UPDATE inspector_fills SET size = 0"],
+    "notifier": ["INSERT INTO events DEFAULT VALUES", "UPDATE inspector_modes SET mode = 1"],
     "reader": ["INSERT INTO instruments (venue, symbol) VALUES ('a', 'b')"],
 }
 

@@ -24,6 +24,7 @@ STORES = {
     "advisor": ("redis", "database"),
     "detector": ("redis", "database"),
     "inspector": ("redis", "database"),
+    "notifier": ("redis", "database"),
     "registry": (),
     "simulator": (),
     "binance": (),

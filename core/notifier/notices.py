@@ -1,0 +1,116 @@
+"""The notice that an event has, if it has one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from venuemesh.events.v1 import event_pb2, risk_pb2
+from venuemesh.tradeflow.v1 import cash_flows_pb2, orders_pb2
+
+TEXT_LENGTH_MAX = 300
+"""Of what others have written: a reason, the text of a venue."""
+MODES_WITHOUT_ENTRIES = frozenset(
+    {
+        risk_pb2.TRADING_MODE_STANDING_DOWN,
+        risk_pb2.TRADING_MODE_CLOSING_ALL,
+        risk_pb2.TRADING_MODE_HALTED,
+    }
+)
+
+
+class NoticeLevel(IntEnum):
+    """Who should hear of it."""
+
+    LOOK = 1
+    """It can wait until the morning."""
+    PAGE = 2
+    """It wakes somebody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One line for persons."""
+
+    level: NoticeLevel
+    text: str
+    event_id: bytes
+    time_ns: int
+
+
+def notice_of(event: event_pb2.Event) -> Notice | None:
+    """What an event says to persons; None: nothing."""
+    found = _TEXTS.get(event.WhichOneof("payload") or "", _nothing)(event)
+    if found is None:
+        return None
+    level, text = found
+    return Notice(level, text, event.event_id, event.time_ns)
+
+
+def printable(text: str) -> str:
+    """A text of others in one line, without control characters, of a bounded length."""
+    line = "".join(sign if sign.isprintable() else " " for sign in text).strip()
+    return line if len(line) <= TEXT_LENGTH_MAX else f"{line[:TEXT_LENGTH_MAX]}…"
+
+
+_Found = tuple[NoticeLevel, str] | None
+
+
+def _nothing(_: event_pb2.Event) -> _Found:
+    return None
+
+
+def _mode_changed(event: event_pb2.Event) -> _Found:
+    change = event.mode_changed
+    by = change.caller or f"rule {change.rule}"
+    before, after = (
+        risk_pb2.TradingMode.Name(mode).removeprefix("TRADING_MODE_")
+        for mode in (change.before, change.after)
+    )
+    text = f"{change.scope}: mode {before} → {after}, by {by}: {change.reason}"
+    stops = change.after in MODES_WITHOUT_ENTRIES
+    return NoticeLevel.PAGE if stops else NoticeLevel.LOOK, printable(text)
+
+
+def _orders_submitted(event: event_pb2.Event) -> _Found:
+    submitted = event.orders_submitted
+    if submitted.outcome == risk_pb2.SUBMISSION_OUTCOME_TAKEN:
+        return None
+    outcome = risk_pb2.SubmissionOutcome.Name(submitted.outcome)
+    outcome = outcome.removeprefix("SUBMISSION_OUTCOME_").lower()
+    why = f": {submitted.refusal_reason} {submitted.detail}".rstrip(": ")
+    ids = ", ".join(submitted.request_ids)
+    return NoticeLevel.LOOK, printable(f"approved orders {outcome}: {ids}{why}")
+
+
+def _order_changed(event: event_pb2.Event) -> _Found:
+    order = event.order_changed.order
+    if order.state != orders_pb2.ORDER_STATE_UNKNOWN:
+        return None
+    content = order.content
+    place = f"{content.venue}/{content.account} {content.symbol}"
+    text = f"{place}: the outcome of order {order.client_order_id} is not known: {order.detail}"
+    return NoticeLevel.LOOK, printable(text)
+
+
+def _cash_moved(event: event_pb2.Event) -> _Found:
+    flow = event.cash_moved.cash_flow
+    if flow.kind != cash_flows_pb2.CASH_FLOW_KIND_LIQUIDATION:
+        return None
+    place = f"{flow.venue}/{flow.account} {flow.symbol}"
+    text = f"{place}: liquidation, {flow.amount} {flow.asset}: {flow.detail}"
+    return NoticeLevel.PAGE, printable(text)
+
+
+def _postings_refused(event: event_pb2.Event) -> _Found:
+    refused = event.postings_refused
+    text = f"the ledger has not booked {refused.group_id}: {refused.reason}: {refused.detail}"
+    return NoticeLevel.LOOK, printable(text)
+
+
+_TEXTS: Mapping[str, Callable[[event_pb2.Event], _Found]] = {
+    "mode_changed": _mode_changed,
+    "orders_submitted": _orders_submitted,
+    "order_changed": _order_changed,
+    "cash_moved": _cash_moved,
+    "postings_refused": _postings_refused,
+}
