@@ -100,7 +100,13 @@ class PlaybackService:
         rows_max = settings.window_rows_max
         record_windows = windows(self._archive, selection, terms, settings.window_ns, rows_max)
         runtime.when_draining(lambda: hub.end(ProcessDraining("the playback is stopping")))
-        runtime.run_task("player", lambda: player.run(record_windows, symbols))
+
+        async def play() -> None:
+            # What is published before an order is read from disk cannot fill it.
+            await accounts.wait_until_read()
+            await player.run(record_windows, symbols)
+
+        runtime.run_task("player", play)
         runtime.at_end(self._archive.close)
         runtime.at_end(self._database.close)
         runtime.meter.serving()

@@ -44,6 +44,7 @@ from kit.execution.prices.reference_prices import (
     no_substitute,
 )
 from kit.execution.protection import dead_man_switch
+from kit.execution.readiness import REFUSED
 from kit.execution.service import TradeFlowServicer
 from kit.execution.settings import OrdersSettings
 
@@ -54,6 +55,7 @@ PAPER_ACCOUNT = "paper"
 """The paper account that every venue has in the world replay, when the settings name none."""
 
 FILES_PAUSE_S = 1.0
+READ_PAUSE_S = 0.01
 
 _log = telemetry.logger("orders.accounts")
 
@@ -185,6 +187,14 @@ class AccountRegistry:
             runtime.run_task(f"account {name}", partial(_run, account))
         runtime.run_task("files of orders", self._watch_files)
         runtime.at_end(self._close)
+
+    async def wait_until_read(self) -> None:
+        """Wait until all that is on disk has been read, or cannot be."""
+        for client in self.paper_clients.values():
+            await client.journal_read.wait()
+        for account in self.by_name.values():
+            while not (account.is_loaded or account.readiness.state == REFUSED):
+                await self._clock.sleep(READ_PAUSE_S)
 
     def problem(self) -> str:
         """Return which file of the orders cannot be read, and which orders that are held here have

@@ -88,7 +88,8 @@ class PaperExecutionClient:
         self._market = make_market(self._hear)
         self.exchange = PaperExchange(rules, self._market, clock, instrument)
         self._journal = Journal(store, offload, clock, self._dump)
-        self._opened = asyncio.Event()
+        self.journal_read = asyncio.Event()
+        """Also set if the journal cannot be read."""
         self._broken = ""
         """Why there is no account."""
         self._noted = asyncio.Event()
@@ -107,14 +108,14 @@ class PaperExecutionClient:
         except StoreUnavailable as error:
             _log.error("paper not read", extra={"detail": error.message})
             self._broken = error.message
-            self._opened.set()
+            self.journal_read.set()
             return
         try:
             await self._journal.open()
         except StoreUnavailable as error:
             # Nothing is told until it can be written.
             _log.error("paper not written", extra={"detail": error.message})
-        self._opened.set()
+        self.journal_read.set()
         self._note()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._market.run())
@@ -221,7 +222,7 @@ class PaperExecutionClient:
         return answer
 
     async def _ready(self) -> None:
-        await self._opened.wait()
+        await self.journal_read.wait()
         if self._broken:
             raise StoreUnavailable(self._broken, store="paper")
 

@@ -1,5 +1,6 @@
 """The accounts of a process show which of their files cannot be read."""
 
+import asyncio
 from base64 import b64encode
 
 import pytest
@@ -14,6 +15,7 @@ from kit.execution.journal.account_journal import JournalReplaced
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import FakeClient, FakeVenue
 from kit.execution.tests.simulated_process import LoopClock, run
+from tests.support.waiting import WAIT_SECONDS_MAX
 
 KEYS = '[[keys]]\nkey_id = "{}"\nlimits = {{ open_orders_max = 1 }}\n'
 APPROVERS = """[[approvers]]
@@ -272,6 +274,22 @@ def test_limits_of_the_file_are_those_of_the_account(tmp_path):
         assert found.by_name["main"].context.terms.limits.open_orders_max == 1
 
     run(scenario())
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+async def test_it_waits_until_every_journal_is_read_or_cannot_be(tmp_path, is_readable):
+    found = registry(tmp_path, SystemClock())
+    account = found.by_name["main"]
+    waiting = asyncio.create_task(found.wait_until_read())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    if is_readable:
+        await account.load()
+    else:
+        account.refuse("journal damaged")
+    await asyncio.wait_for(waiting, WAIT_SECONDS_MAX)
+    assert account.is_loaded == is_readable
+    await found._close()
 
 
 @pytest.mark.parametrize("folder", ["", "elsewhere"])
