@@ -124,7 +124,7 @@ class Process:
         self.lease = Lease(self.database, "inspector", holder, rig.lease_seconds)
         approver = Approver("inspector", KEY, MeshScope("local", world), self.lease)
 
-        approval_ns = 20 * NANOSECONDS_PER_SECOND
+        approval_ns = rig.approval_seconds * NANOSECONDS_PER_SECOND
         rules = RiskRules(policy, world, approval_ns, rig.venue.instrument, clock)
         self.sender = Sender(self.database, self.lease, rig.venue, self.reasons, clock)
         entries = Entries(rules, approver)
@@ -175,6 +175,7 @@ class Rig:
     """A database, a venue that lies, and the processes of the inspector."""
 
     lease_seconds = 3600
+    approval_seconds = 20
 
     def __init__(self, postgres_url):
         self.postgres_url = postgres_url
