@@ -16,6 +16,8 @@ from kit.connector.contract.venue import BookProof, SnapshotSource, UpdateOrderi
 BOOK = types_pb2.CHANNEL_BOOK
 BEST_LEVELS = 5
 CALM_SECONDS = 2.0
+CALM_LOOKS = 100
+"""As many as in this time, and no fewer on a machine that has none for this process."""
 LOOK_AGAIN_SECONDS = 0.02
 REST_SECONDS = 0.6
 """A delay of REST calls around a reconnect: longer than the first updates take to come."""
@@ -221,8 +223,11 @@ async def expect_equal(context: CardContext, symbol: str, levels: int | None = B
         with context.exchange.calm():
             at_exchange = await context.exchange.book(symbol)
             theirs = [_decimals(side[:levels]) for side in (at_exchange.bids, at_exchange.asks)]
-            calm_until = context.connector.now_s() + CALM_SECONDS
-            while book.state is BookState.SYNCHRONIZED and context.connector.now_s() < calm_until:
+            calm_until, looks = context.connector.now_s() + CALM_SECONDS, 0
+            while book.state is BookState.SYNCHRONIZED and (
+                looks < CALM_LOOKS or context.connector.now_s() < calm_until
+            ):
+                looks += 1
                 difference = next(_differences(_levels(book, levels), theirs, levels), "")
                 if not difference:
                     return

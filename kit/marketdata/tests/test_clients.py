@@ -32,6 +32,7 @@ class Venue(market_data_pb2_grpc.MarketDataServicer):
         self.answers.set()
         self.calls = Counter[str]()
         self.at_once = self.at_once_max = 0
+        self.expected_at_once = 1
         self.ticks = {"BTCUSDT": "0.01"}
         self.book = market_data_pb2.GetOrderBookResponse(
             state=market_data_pb2.BOOK_STATE_PROVEN,
@@ -44,7 +45,7 @@ class Venue(market_data_pb2_grpc.MarketDataServicer):
         self.at_once += 1
         self.at_once_max = max(self.at_once, self.at_once_max)
         try:
-            await asyncio.sleep(0.01)
+            await until(lambda: self.at_once_max >= self.expected_at_once)
             await self.answers.wait()
         finally:
             self.at_once -= 1
@@ -111,6 +112,7 @@ def prices(channels, seconds_max=LONG_S) -> BestPriceClient:
 
 async def test_each_book_is_asked_for_once_and_all_at_the_same_time(venue, channels):
     venue.ticks["ETHUSDT"] = "0.01"
+    venue.expected_at_once = 2
     found = await prices(channels).of([BTC, ETH, BTC])
     assert venue.calls == {"BTCUSDT": 1, "ETHUSDT": 1}
     assert venue.at_once_max == 2
