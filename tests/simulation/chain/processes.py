@@ -52,6 +52,7 @@ class Services:
     """Starts the processes of a run. Rig of the inspector."""
 
     lease_seconds = 5.0
+    approval_seconds = 20
     meter = METER
 
     def __init__(self, world):
