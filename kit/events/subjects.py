@@ -14,6 +14,8 @@ def subject_of(event: event_pb2.Event) -> str:
             return f"strategy:{event.signal_raised.strategy}"
         case "mode_changed":
             return f"mode:{event.mode_changed.scope}"
+        case "policy_changed":
+            return "policy"
         case "order_changed":
             return order_subject(event.order_changed.order)
         case "order_filled":

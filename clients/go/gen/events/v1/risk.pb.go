@@ -324,7 +324,10 @@ type VerdictGiven struct {
 	// Whether it was computed to be a reduction of a position.
 	IsReduction bool `protobuf:"varint,5,opt,name=is_reduction,json=isReduction,proto3" json:"is_reduction,omitempty"`
 	// The approved orders: an entry with its exits, or one order. Set only with ALLOW.
-	Orders        []*v1.ApprovedOrder `protobuf:"bytes,6,rep,name=orders,proto3" json:"orders,omitempty"`
+	Orders []*v1.ApprovedOrder `protobuf:"bytes,6,rep,name=orders,proto3" json:"orders,omitempty"`
+	// What the limits by scope were compared with, as JSON: RiskFacts in kit/risk/facts.py. Empty for
+	// a reduction, and for a verdict of an older version.
+	Facts         string `protobuf:"bytes,7,opt,name=facts,proto3" json:"facts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -399,6 +402,13 @@ func (x *VerdictGiven) GetOrders() []*v1.ApprovedOrder {
 		return x.Orders
 	}
 	return nil
+}
+
+func (x *VerdictGiven) GetFacts() string {
+	if x != nil {
+		return x.Facts
+	}
+	return ""
 }
 
 // Approved orders were handed to their venue process.
@@ -483,6 +493,88 @@ func (x *OrdersSubmitted) GetDetail() string {
 	return ""
 }
 
+// Another policy is in force.
+type PolicyChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of the policy before, hexadecimal. Empty: none was in force.
+	BeforeVersion string `protobuf:"bytes,1,opt,name=before_version,json=beforeVersion,proto3" json:"before_version,omitempty"`
+	// The policy before, as JSON.
+	Before string `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// SHA-256 of the policy now, hexadecimal.
+	AfterVersion string `protobuf:"bytes,3,opt,name=after_version,json=afterVersion,proto3" json:"after_version,omitempty"`
+	// The policy now, as JSON.
+	After string `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
+	// The user of the machine who owns the file. Empty: there is no file, or its owner has no name.
+	FileOwner     string `protobuf:"bytes,5,opt,name=file_owner,json=fileOwner,proto3" json:"file_owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyChanged) Reset() {
+	*x = PolicyChanged{}
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyChanged) ProtoMessage() {}
+
+func (x *PolicyChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyChanged.ProtoReflect.Descriptor instead.
+func (*PolicyChanged) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PolicyChanged) GetBeforeVersion() string {
+	if x != nil {
+		return x.BeforeVersion
+	}
+	return ""
+}
+
+func (x *PolicyChanged) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *PolicyChanged) GetAfterVersion() string {
+	if x != nil {
+		return x.AfterVersion
+	}
+	return ""
+}
+
+func (x *PolicyChanged) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *PolicyChanged) GetFileOwner() string {
+	if x != nil {
+		return x.FileOwner
+	}
+	return ""
+}
+
 // A mode has changed.
 type ModeChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -504,7 +596,7 @@ type ModeChanged struct {
 
 func (x *ModeChanged) Reset() {
 	*x = ModeChanged{}
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[3]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -516,7 +608,7 @@ func (x *ModeChanged) String() string {
 func (*ModeChanged) ProtoMessage() {}
 
 func (x *ModeChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[3]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -529,7 +621,7 @@ func (x *ModeChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModeChanged.ProtoReflect.Descriptor instead.
 func (*ModeChanged) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{3}
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ModeChanged) GetScope() string {
@@ -599,7 +691,7 @@ type PositionChanged struct {
 
 func (x *PositionChanged) Reset() {
 	*x = PositionChanged{}
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[4]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -611,7 +703,7 @@ func (x *PositionChanged) String() string {
 func (*PositionChanged) ProtoMessage() {}
 
 func (x *PositionChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[4]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -624,7 +716,7 @@ func (x *PositionChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PositionChanged.ProtoReflect.Descriptor instead.
 func (*PositionChanged) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{4}
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PositionChanged) GetStrategy() string {
@@ -689,21 +781,29 @@ const file_venuemesh_events_v1_risk_proto_rawDesc = "" +
 	"\toperation\x18\x04 \x01(\x0e2!.venuemesh.tradeflow.v1.OperationR\toperation\x123\n" +
 	"\x16target_client_order_id\x18\x05 \x01(\tR\x13targetClientOrderId\x12>\n" +
 	"\acontent\x18\x06 \x01(\v2$.venuemesh.tradeflow.v1.OrderContentR\acontent\x12<\n" +
-	"\x06others\x18\a \x03(\v2$.venuemesh.tradeflow.v1.OrderContentR\x06others\"\xb9\x02\n" +
+	"\x06others\x18\a \x03(\v2$.venuemesh.tradeflow.v1.OrderContentR\x06others\"\xcf\x02\n" +
 	"\fVerdictGiven\x126\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x1c.venuemesh.events.v1.VerdictR\averdict\x122\n" +
 	"\x06checks\x18\x02 \x03(\v2\x1a.venuemesh.events.v1.CheckR\x06checks\x12%\n" +
 	"\x0epolicy_version\x18\x03 \x01(\tR\rpolicyVersion\x124\n" +
 	"\x04mode\x18\x04 \x01(\x0e2 .venuemesh.events.v1.TradingModeR\x04mode\x12!\n" +
 	"\fis_reduction\x18\x05 \x01(\bR\visReduction\x12=\n" +
-	"\x06orders\x18\x06 \x03(\v2%.venuemesh.tradeflow.v1.ApprovedOrderR\x06orders\"\xea\x01\n" +
+	"\x06orders\x18\x06 \x03(\v2%.venuemesh.tradeflow.v1.ApprovedOrderR\x06orders\x12\x14\n" +
+	"\x05facts\x18\a \x01(\tR\x05facts\"\xea\x01\n" +
 	"\x0fOrdersSubmitted\x12@\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2&.venuemesh.events.v1.SubmissionOutcomeR\aoutcome\x12\x1f\n" +
 	"\vrequest_ids\x18\x02 \x03(\tR\n" +
 	"requestIds\x125\n" +
 	"\x06orders\x18\x03 \x03(\v2\x1d.venuemesh.tradeflow.v1.OrderR\x06orders\x12%\n" +
 	"\x0erefusal_reason\x18\x04 \x01(\tR\rrefusalReason\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xd9\x01\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xa8\x01\n" +
+	"\rPolicyChanged\x12%\n" +
+	"\x0ebefore_version\x18\x01 \x01(\tR\rbeforeVersion\x12\x16\n" +
+	"\x06before\x18\x02 \x01(\tR\x06before\x12#\n" +
+	"\rafter_version\x18\x03 \x01(\tR\fafterVersion\x12\x14\n" +
+	"\x05after\x18\x04 \x01(\tR\x05after\x12\x1d\n" +
+	"\n" +
+	"file_owner\x18\x05 \x01(\tR\tfileOwner\"\xd9\x01\n" +
 	"\vModeChanged\x12\x14\n" +
 	"\x05scope\x18\x01 \x01(\tR\x05scope\x128\n" +
 	"\x06before\x18\x02 \x01(\x0e2 .venuemesh.events.v1.TradingModeR\x06before\x126\n" +
@@ -752,7 +852,7 @@ func file_venuemesh_events_v1_risk_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_events_v1_risk_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_venuemesh_events_v1_risk_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_venuemesh_events_v1_risk_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_venuemesh_events_v1_risk_proto_goTypes = []any{
 	(Verdict)(0),             // 0: venuemesh.events.v1.Verdict
 	(TradingMode)(0),         // 1: venuemesh.events.v1.TradingMode
@@ -760,24 +860,25 @@ var file_venuemesh_events_v1_risk_proto_goTypes = []any{
 	(*OrderRequested)(nil),   // 3: venuemesh.events.v1.OrderRequested
 	(*VerdictGiven)(nil),     // 4: venuemesh.events.v1.VerdictGiven
 	(*OrdersSubmitted)(nil),  // 5: venuemesh.events.v1.OrdersSubmitted
-	(*ModeChanged)(nil),      // 6: venuemesh.events.v1.ModeChanged
-	(*PositionChanged)(nil),  // 7: venuemesh.events.v1.PositionChanged
-	(v1.Operation)(0),        // 8: venuemesh.tradeflow.v1.Operation
-	(*v1.OrderContent)(nil),  // 9: venuemesh.tradeflow.v1.OrderContent
-	(*Check)(nil),            // 10: venuemesh.events.v1.Check
-	(*v1.ApprovedOrder)(nil), // 11: venuemesh.tradeflow.v1.ApprovedOrder
-	(*v1.Order)(nil),         // 12: venuemesh.tradeflow.v1.Order
+	(*PolicyChanged)(nil),    // 6: venuemesh.events.v1.PolicyChanged
+	(*ModeChanged)(nil),      // 7: venuemesh.events.v1.ModeChanged
+	(*PositionChanged)(nil),  // 8: venuemesh.events.v1.PositionChanged
+	(v1.Operation)(0),        // 9: venuemesh.tradeflow.v1.Operation
+	(*v1.OrderContent)(nil),  // 10: venuemesh.tradeflow.v1.OrderContent
+	(*Check)(nil),            // 11: venuemesh.events.v1.Check
+	(*v1.ApprovedOrder)(nil), // 12: venuemesh.tradeflow.v1.ApprovedOrder
+	(*v1.Order)(nil),         // 13: venuemesh.tradeflow.v1.Order
 }
 var file_venuemesh_events_v1_risk_proto_depIdxs = []int32{
-	8,  // 0: venuemesh.events.v1.OrderRequested.operation:type_name -> venuemesh.tradeflow.v1.Operation
-	9,  // 1: venuemesh.events.v1.OrderRequested.content:type_name -> venuemesh.tradeflow.v1.OrderContent
-	9,  // 2: venuemesh.events.v1.OrderRequested.others:type_name -> venuemesh.tradeflow.v1.OrderContent
+	9,  // 0: venuemesh.events.v1.OrderRequested.operation:type_name -> venuemesh.tradeflow.v1.Operation
+	10, // 1: venuemesh.events.v1.OrderRequested.content:type_name -> venuemesh.tradeflow.v1.OrderContent
+	10, // 2: venuemesh.events.v1.OrderRequested.others:type_name -> venuemesh.tradeflow.v1.OrderContent
 	0,  // 3: venuemesh.events.v1.VerdictGiven.verdict:type_name -> venuemesh.events.v1.Verdict
-	10, // 4: venuemesh.events.v1.VerdictGiven.checks:type_name -> venuemesh.events.v1.Check
+	11, // 4: venuemesh.events.v1.VerdictGiven.checks:type_name -> venuemesh.events.v1.Check
 	1,  // 5: venuemesh.events.v1.VerdictGiven.mode:type_name -> venuemesh.events.v1.TradingMode
-	11, // 6: venuemesh.events.v1.VerdictGiven.orders:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	12, // 6: venuemesh.events.v1.VerdictGiven.orders:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
 	2,  // 7: venuemesh.events.v1.OrdersSubmitted.outcome:type_name -> venuemesh.events.v1.SubmissionOutcome
-	12, // 8: venuemesh.events.v1.OrdersSubmitted.orders:type_name -> venuemesh.tradeflow.v1.Order
+	13, // 8: venuemesh.events.v1.OrdersSubmitted.orders:type_name -> venuemesh.tradeflow.v1.Order
 	1,  // 9: venuemesh.events.v1.ModeChanged.before:type_name -> venuemesh.events.v1.TradingMode
 	1,  // 10: venuemesh.events.v1.ModeChanged.after:type_name -> venuemesh.events.v1.TradingMode
 	11, // [11:11] is the sub-list for method output_type
@@ -799,7 +900,7 @@ func file_venuemesh_events_v1_risk_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_events_v1_risk_proto_rawDesc), len(file_venuemesh_events_v1_risk_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

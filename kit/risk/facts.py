@@ -1,0 +1,113 @@
+"""What an order is compared with, as a verdict records it. What is None was not known."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from kit.risk.scopes import Groups, Place, Scope
+
+LOSSES_SECONDS = Decimal(24 * 60 * 60)
+"""Older losses of a strategy count no more."""
+
+
+class Exposure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is open in an instrument of an account, of one strategy or of persons. Values are in
+    ``asset``; None: not known."""
+
+    venue: str
+    account: str
+    symbol: str
+    strategy: str = ""
+    asset: str = ""
+    """"": the terms of the instrument are not known."""
+    held: Decimal | None = Decimal(0)
+    """Value of the position; negative if short."""
+    buys: Decimal | None = Decimal(0)
+    """Value of the approved purchases that may still be filled."""
+    sells: Decimal | None = Decimal(0)
+
+    @property
+    def place(self) -> Place:
+        return Place(self.venue, self.account, self.symbol, self.strategy)
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Profit of a strategy, or of persons, in an account since the day's start, in one asset."""
+
+    venue: str
+    account: str
+    strategy: str = ""
+    asset: str
+    profit: Decimal
+    """Realised, with fees and funding; a loss is negative."""
+
+    @property
+    def place(self) -> Place:
+        return Place(self.venue, self.account, "", self.strategy)
+
+
+class RecentEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Approved entries within the last minute."""
+
+    venue: str
+    account: str
+    strategy: str = ""
+    count: int
+
+    @property
+    def place(self) -> Place:
+        return Place(self.venue, self.account, "", self.strategy)
+
+
+class Losses(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The newest losses of the strategy of the order within LOSSES_SECONDS, one after the other."""
+
+    in_row: int
+    """How many closings before now were losses, without a profit between them."""
+    last_time_ns: int = 0
+    """Of the newest one. 0: there is none in this row."""
+
+
+class ReferencePrice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The top of the order book of the instrument."""
+
+    bid: Decimal
+    ask: Decimal
+    time_ns: int
+    """The book was so at this time or later."""
+
+
+class RiskFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All of it. None: not known."""
+
+    notional: Decimal | None = None
+    """The value of the order in ``notional_asset``."""
+    notional_asset: str = ""
+    exposures: tuple[Exposure, ...] | None = None
+    """Of the whole mesh."""
+    results: tuple[Result, ...] | None = None
+    recent: tuple[RecentEntries, ...] | None = None
+    losses: Losses | None = None
+    """None: also for an order of a person, and where no limit needs them."""
+    reference: ReferencePrice | None = None
+    strategy: str = ""
+    """Of the order that a person amends. "": of a person, or the order names it."""
+
+    @property
+    def text(self) -> str:
+        """As JSON; the same for equal facts."""
+        return msgspec.json.encode(self, order="deterministic").decode()
+
+    def exposures_in(self, scope: Scope, groups: Groups) -> Iterable[Exposure] | None:
+        if self.exposures is None:
+            return None
+        return [one for one in self.exposures if one.place.is_in(scope, groups)]
+
+
+NO_FACTS = RiskFacts()
+
+
+def read_facts(text: str) -> RiskFacts | None:
+    """The facts of a verdict; None if it has recorded none."""
+    return msgspec.json.decode(text, type=RiskFacts) if text else None

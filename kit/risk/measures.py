@@ -1,0 +1,216 @@
+"""What an order would make of the values that limits are set for. Unknown stays unknown."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+from kit.accounting.amounts import ZERO, add, product, quotient, subtract, total
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.risk.facts import Exposure, RiskFacts
+from kit.risk.scopes import Groups, Place, Scope
+
+ONE = Decimal(1)
+MILLISECOND_NS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Valuation:
+    """How amounts of several assets are added up."""
+
+    currency: str
+    """"": none is set, and no value is known."""
+    rates: Mapping[str, Decimal]
+    """What one unit of an asset is worth in the currency."""
+
+    def rate(self, asset: str) -> Decimal | None:
+        if asset and asset == self.currency:
+            return ONE
+        return self.rates.get(asset)
+
+    def value(self, amount: Decimal | None, asset: str) -> Decimal | None:
+        """An amount in the currency; None if it, or the rate, is not known."""
+        rate = self.rate(asset)
+        return None if amount is None or rate is None else product(amount, rate)
+
+    def problem(self, asset: str) -> str:
+        """Why no value is known."""
+        if not asset:
+            return "the terms of an instrument are not known"
+        if self.rate(asset) is None:
+            return f"the policy has no rate of {asset}: name it in rates"
+        return f"an amount in {asset} is not known: no price, or no terms of the contract"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryContext:
+    """An order that may open a position, and what it is compared with."""
+
+    place: Place
+    is_buy: bool
+    prices: tuple[Decimal | None, ...]
+    """Limit prices, or those that trigger; of an order at market its reference price. Several: of
+    alternatives. None: not known."""
+    now_ns: int
+    facts: RiskFacts
+    valuation: Valuation
+    groups: Groups
+
+
+class Measured(NamedTuple):
+    """A value before and after an order."""
+
+    observed: Decimal | None = None
+    projected: Decimal | None = None
+    """None: the order does not change it."""
+    problem: str = ""
+    """Why it is not known. "": it is."""
+
+    @property
+    def value(self) -> Decimal | None:
+        """What the limit is compared with."""
+        if self.problem:
+            return None
+        return self.observed if self.projected is None else self.projected
+
+
+Measure = Callable[[EntryContext, Scope], Measured]
+
+
+def order_value(context: EntryContext, scope: Scope) -> Measured:
+    """The value of the order."""
+    facts, valuation = context.facts, context.valuation
+    value = valuation.value(facts.notional, facts.notional_asset)
+    if value is None:
+        return Measured(problem=valuation.problem(facts.notional_asset))
+    return Measured(projected=value)
+
+
+def price_deviation(context: EntryContext, scope: Scope) -> Measured:
+    """The distance of its price from the best price of the other side, as a part of that; of
+    alternatives the largest one."""
+    reference = context.facts.reference
+    if reference is None:
+        return Measured(problem="no good order book is known")
+    best = reference.ask if context.is_buy else reference.bid
+    known = [price for price in context.prices if price is not None]
+    if not known or len(known) < len(context.prices):
+        return Measured(problem="the price of the order is not known")
+    return Measured(max(quotient(abs(subtract(price, best)), best) for price in known))
+
+
+def price_age(context: EntryContext, scope: Scope) -> Measured:
+    """The age of the order book, in ms."""
+    reference = context.facts.reference
+    if reference is None:
+        return Measured(problem="no good order book is known")
+    # A clock that was set back does not make an old price new.
+    age_ns = abs(context.now_ns - reference.time_ns)
+    return Measured(quotient(Decimal(age_ns), Decimal(MILLISECOND_NS)))
+
+
+def entries_per_minute(context: EntryContext, scope: Scope) -> Measured:
+    """The entries of a minute."""
+    recent = context.facts.recent
+    if recent is None:
+        return Measured(problem="the entries of the last minute are not known")
+    groups = context.groups
+    count = Decimal(sum(one.count for one in recent if one.place.is_in(scope, groups)))
+    return Measured(count, add(count, ONE))
+
+
+def positions(context: EntryContext, scope: Scope) -> Measured:
+    """How many positions are open, or may still be opened by what is approved."""
+    exposures = context.facts.exposures_in(scope, context.groups)
+    if exposures is None:
+        return Measured(problem="the positions are not known")
+    places = {one.place for one in exposures if _is_open(one)}
+    return Measured(Decimal(len(places)), Decimal(len(places | {context.place})))
+
+
+def exposure(context: EntryContext, scope: Scope) -> Measured:
+    """The sum of the values of positions and of what may still open, whatever the side is."""
+
+    def gross(found: Iterable[_Sides]) -> Decimal:
+        return total(add(abs(one.held), add(one.buys, one.sells)) for one in found)
+
+    return _exposed(context, scope, gross)
+
+
+def net_exposure(context: EntryContext, scope: Scope) -> Measured:
+    """The value of long positions less that of short ones, the larger of: all that may still be
+    bought is bought, or all that may still be sold is sold."""
+
+    def net(found: Iterable[_Sides]) -> Decimal:
+        held = total(one.held for one in found)
+        bought = abs(add(held, total(one.buys for one in found)))
+        sold = abs(subtract(held, total(one.sells for one in found)))
+        return max(bought, sold)
+
+    return _exposed(context, scope, net)
+
+
+def day_loss(context: EntryContext, scope: Scope) -> Measured:
+    """What was lost since midnight UTC: realised, with fees and funding. 0 with a profit."""
+    facts, valuation = context.facts, context.valuation
+    if facts.results is None:
+        return Measured(problem="the profit of the day is not known")
+    profit = ZERO
+    for one in facts.results:
+        if one.place.is_in(scope, context.groups):
+            value = valuation.value(one.profit, one.asset)
+            if value is None:
+                return Measured(problem=valuation.problem(one.asset))
+            profit = add(profit, value)
+    return Measured(max(ZERO, subtract(ZERO, profit)))
+
+
+def losses_in_row(context: EntryContext, scope: Scope) -> Measured:
+    """The losses one after the other, if this position is one as well."""
+    losses = context.facts.losses
+    if losses is None:
+        return Measured(problem="the results of the strategy are not known")
+    return Measured(Decimal(losses.in_row), Decimal(losses.in_row + 1))
+
+
+def seconds_after_loss(context: EntryContext, scope: Scope) -> Measured:
+    """The time since the newest loss, if nothing was won since."""
+    losses = context.facts.losses
+    if losses is None:
+        return Measured(problem="the results of the strategy are not known")
+    passed_ns = context.now_ns - losses.last_time_ns
+    return Measured(quotient(Decimal(passed_ns), Decimal(NANOSECONDS_PER_SECOND)))
+
+
+class _Sides(NamedTuple):
+    """Values in the currency."""
+
+    held: Decimal = ZERO
+    buys: Decimal = ZERO
+    sells: Decimal = ZERO
+
+
+def _exposed(
+    context: EntryContext, scope: Scope, measure: Callable[[list[_Sides]], Decimal]
+) -> Measured:
+    facts, valuation = context.facts, context.valuation
+    exposures = facts.exposures_in(scope, context.groups)
+    if exposures is None:
+        return Measured(problem="the positions are not known")
+    found = []
+    for one in exposures:
+        held = valuation.value(one.held, one.asset)
+        buys, sells = valuation.value(one.buys, one.asset), valuation.value(one.sells, one.asset)
+        if held is None or buys is None or sells is None:
+            place = f"{one.venue}/{one.account}/{one.symbol}"
+            return Measured(problem=f"{place}: {valuation.problem(one.asset)}")
+        found.append(_Sides(held, buys, sells))
+    value = valuation.value(facts.notional, facts.notional_asset)
+    if value is None:
+        return Measured(measure(found), problem=valuation.problem(facts.notional_asset))
+    order = _Sides(buys=value) if context.is_buy else _Sides(sells=value)
+    return Measured(measure(found), measure([*found, order]))
+
+
+def _is_open(exposure: Exposure) -> bool:
+    return any(amount != ZERO for amount in (exposure.held, exposure.buys, exposure.sells))
