@@ -18,12 +18,13 @@ class ActingProcess:
     def __init__(
         self,
         lease: Lease,
-        begin: Callable[[], None],
+        begin: Callable[[], Awaitable[None]],
         tasks: Sequence[Callable[[], Awaitable[None]]],
         degraded_reasons: DegradedReasons,
         clock: Clock,
     ) -> None:
-        """``begin`` is called each time the lease is taken."""
+        """``begin`` is called each time the lease is taken, before the tasks. It raises LeaseLost
+        and StoreUnavailable."""
         self._lease = lease
         self._begin = begin
         self._tasks = tasks
@@ -49,7 +50,7 @@ class ActingProcess:
             await self._clock.sleep(RETRY_SECONDS)
 
     async def _act(self) -> None:
-        self._begin()
+        await self._begin()
         self.is_acting = True
         try:
             async with asyncio.TaskGroup() as group:

@@ -1,10 +1,11 @@
 """Wires the inspector: settings, policy, key, database, venues, service."""
 
+from functools import partial
 from pathlib import Path
 
 from venuemesh.inspector.v1 import inspector_pb2
 
-from core.inspector import policy as policies
+from core.inspector import risk_facts
 from core.inspector.acting import ActingProcess
 from core.inspector.approvals import Approver
 from core.inspector.closer import Closer
@@ -16,6 +17,7 @@ from core.inspector.manual import ManualOrders
 from core.inspector.metrics import InspectorMetrics
 from core.inspector.mode_changes import ModeChanges
 from core.inspector.order_ends import OrderEnds
+from core.inspector.policy_changes import PolicyChanges, PolicyFile
 from core.inspector.risk_rules import RiskRules
 from core.inspector.sender import Sender
 from core.inspector.service import InspectorServicer
@@ -24,7 +26,7 @@ from core.inspector.submissions import RISK
 from core.inspector.unprotected import UnprotectedPositions
 from core.inspector.venue_processes import VenueProcesses
 from kit.base import settings as setting_files
-from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock, SystemClock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
 from kit.base.directory import VENUE
@@ -32,6 +34,7 @@ from kit.base.migration import when_migrated
 from kit.base.redis_commands import refuse_cluster
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
+from kit.base.telemetry import Meter
 from kit.events.consumer import Consumption, EventConsumer
 from kit.events.event_reader import EventReader
 from kit.events.leases import Lease
@@ -53,20 +56,20 @@ def main() -> int:
 
 async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSettings) -> None:
     """Run the inspector in this event loop."""
-    policy = policies.load(settings.policy_file, mesh.world)
-    runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
+    file = PolicyFile(settings.policy_file, mesh.world, clock)
+    runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     degraded_reasons = DegradedReasons(runtime.meter)
     database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
     redis = RedisEvents(mesh.redis_login_url, runtime.store_metrics)
     entries_max = events.redis_entries_max
     relay = EventRelay(database, redis, (RISK,), entries_max, degraded_reasons, clock)
-    holder = f"{SERVICE}@{mesh.advertise_host or mesh.host}:{settings.port}"
-    lease = Lease(database, SERVICE, holder, settings.lease_seconds)
-    approver = Approver(settings.key_id, inspector_key(Path(mesh.data_dir)), scope_of(mesh), lease)
+    approver = _approver(settings, mesh, database)
+    lease = approver.lease
     venues = VenueProcesses(runtime.channels(VENUE), clock)
-    approval_ns = int(settings.approval_seconds * NANOSECONDS_PER_SECOND)
-    rules = RiskRules(policy, mesh.world, approval_ns, venues.instrument, clock)
+    rules = _rules(settings, mesh, file, venues, clock)
+    venues.known_prices.open_instruments = partial(risk_facts.open_instruments, database)
+    policy = PolicyChanges(file, rules, database, lease, degraded_reasons, clock)
 
     sender = Sender(database, lease, venues, degraded_reasons, clock)
     entries = Entries(rules, approver)
@@ -94,20 +97,54 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     consumption = Consumption(SERVICE, STREAMS, handler.handle, wake, prepare=handler.prepare)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
     ends = OrderEnds(database, lease, venues, degraded_reasons, clock)
-    tasks = (consumer.run, sender.run, closer.run, ends.run, fences.run, unprotected.run)
-    acting = ActingProcess(lease, sender.forget, tasks, degraded_reasons, clock)
+    tasks = [policy.run, consumer.run, sender.run, closer.run, ends.run]
+    tasks += [fences.run, unprotected.run]
+    begin = partial(_begin, policy, sender)
+    acting = ActingProcess(lease, begin, tasks, degraded_reasons, clock)
     servicer = InspectorServicer(database, rules, acting, changes, manual, closer)
-    metrics = InspectorMetrics(runtime.meter)
-    metrics.acting.set_function(lambda: acting.is_acting)
-    metrics.unprotected.set_function(lambda: len(unprotected.found))
-    metrics.closing_waits.set_function(lambda: len(closer.problems))
+    _measure(runtime.meter, acting, closer, unprotected)
 
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     runtime.serve(inspector_pb2.DESCRIPTOR, "Inspector", servicer)
     runtime.run_task("instruments", venues.instruments.run)
+    runtime.run_task("prices", after_migration(venues.known_prices.run))
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_task("acting", after_migration(acting.run))
     for finish in (database.close, redis.close):
         runtime.at_end(finish)
     await runtime.run()
+
+
+def _approver(settings: InspectorSettings, mesh: MeshSettings, database: Database) -> Approver:
+    holder = f"{SERVICE}@{mesh.advertise_host or mesh.host}:{settings.port}"
+    lease = Lease(database, SERVICE, holder, settings.lease_seconds)
+    return Approver(settings.key_id, inspector_key(Path(mesh.data_dir)), scope_of(mesh), lease)
+
+
+def _rules(
+    settings: InspectorSettings,
+    mesh: MeshSettings,
+    file: PolicyFile,
+    venues: VenueProcesses,
+    clock: Clock,
+) -> RiskRules:
+    approval_ns = int(settings.approval_seconds * NANOSECONDS_PER_SECOND)
+    prices = venues.known_prices
+    rules = RiskRules(file.policy, mesh.world, approval_ns, venues.instrument, clock, prices.find)
+    prices.is_needed = lambda: rules.policy.needs_prices
+    return rules
+
+
+async def _begin(policy: PolicyChanges, sender: Sender) -> None:
+    await policy.begin()
+    sender.forget()
+
+
+def _measure(
+    meter: Meter, acting: ActingProcess, closer: Closer, unprotected: UnprotectedPositions
+) -> None:
+    metrics = InspectorMetrics(meter)
+    metrics.acting.set_function(lambda: acting.is_acting)
+    metrics.unprotected.set_function(lambda: len(unprotected.found))
+    metrics.closing_waits.set_function(lambda: len(closer.problems))

@@ -14,7 +14,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, event_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
-from core.inspector import modes, order_ends, position_ends, positions, reductions, submissions
+from core.inspector import order_ends, position_ends, positions, reductions, submissions
 from core.inspector.approvals import (
     CANCEL_NUMBER,
     Approver,
@@ -47,6 +47,7 @@ from kit.execution.request_ids import (
     lifecycle_prefix,
     lifecycle_request_id,
 )
+from kit.risk.scopes import Place
 
 LOOK_SECONDS = 1.0
 RETRY_SECONDS_MAX = 15.0
@@ -298,8 +299,8 @@ class Closer:
         cause = event_pb2.Event(
             event_id=position.close_cause_id, lifecycle_id=lifecycle_id, time_ns=now_ns
         )
-        scopes = modes.scopes_of(position.venue, position.account, position.strategy)
-        state = await self._rules.state(connection, scopes, None)
+        place = Place(position.venue, position.account, position.symbol, position.strategy)
+        state = await self._rules.reduction_state(connection, place)
         check = checks_pb2.Check(
             name="position", observed=contents[0].size, unit="size_unit", result=NOTED
         )

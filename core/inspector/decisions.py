@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, decisions_pb2, event_pb2, signals_pb2
 
-from core.inspector import modes, positions, reductions
+from core.inspector import positions, reductions
 from core.inspector.entries import Entries
 from core.inspector.position_ends import WHOLE
 from core.inspector.positions import Position
@@ -17,6 +17,7 @@ from core.inspector.submissions import verdict_event
 from core.inspector.verdicts import NOTED, verdict_on_reduction
 from kit.accounting.amounts import ZERO, plain
 from kit.base.database import Connection
+from kit.risk.scopes import Place
 
 CLOSE = signals_pb2.POSITION_ACTION_CLOSE
 REDUCE = signals_pb2.POSITION_ACTION_REDUCE
@@ -64,8 +65,8 @@ class DecisionHandler:
         """Have a position closed or reduced. The orders are approved once its exits are
         cancelled."""
         intent = event.decision_made.intent
-        scopes = modes.scopes_of(intent.venue, intent.account, intent.strategy)
-        state = await self._rules.state(connection, scopes, None)
+        place = Place(intent.venue, intent.account, intent.symbol, intent.strategy)
+        state = await self._rules.reduction_state(connection, place)
         verdict = verdict_on_reduction(state, [await _held_check(connection, intent, position)])
         if position is not None and not _is_wanted_already(intent, position):
             wanted = WantedReduction(_fraction(intent), event.lifecycle_id, event.event_id)

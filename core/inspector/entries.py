@@ -5,7 +5,7 @@ from collections.abc import Callable
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import decisions_pb2, event_pb2
 
-from core.inspector import fences, modes, positions, submissions
+from core.inspector import fences, positions, submissions
 from core.inspector.approvals import Approver, entry_contents
 from core.inspector.positions import OrderRole, Position
 from core.inspector.risk_rules import RiskRules
@@ -16,6 +16,7 @@ from kit.base.database import Connection
 from kit.base.errors import ApprovalRejected
 from kit.events.event_ids import EVENT_ID_BYTES
 from kit.execution.request_ids import lifecycle_prefix, lifecycle_request_id
+from kit.risk.scopes import Place
 
 Instrument = types_pb2.Instrument | None
 
@@ -68,7 +69,13 @@ class Entries:
         roles = [OrderRole.ENTRY, *[OrderRole.EXIT] * (len(approved) - 1)]
         await positions.add_orders(connection, opened.position_id, approved, roles)
         submission = Submission(
-            made.event_id, event.lifecycle_id, opened.position_id, approved, True, expires_ns
+            made.event_id,
+            event.lifecycle_id,
+            opened.position_id,
+            approved,
+            True,
+            expires_ns,
+            opened.strategy,
         )
         await submissions.insert(connection, submission, now_ns)
         self.when_approved(submission.submission_id)
@@ -84,14 +91,14 @@ class Entries:
     ) -> tuple[CheckedVerdict, int]:
         """The verdict, and when it was given."""
         intent = event.decision_made.intent
-        scopes = modes.scopes_of(intent.venue, intent.account, intent.strategy)
+        place = Place(intent.venue, intent.account, intent.symbol, intent.strategy)
         # A lifecycle opens one position: its id is in the request ids of the orders.
         begun = await positions.lock(connection, event.lifecycle_id)
         held = await positions.find_open(
             connection, intent.strategy, intent.venue, intent.account, intent.symbol
         )
         has_position = held is not None or begun is not None
-        state = await self._rules.state(connection, scopes, instrument, int(has_position))
+        state = await self._rules.entry_state(connection, place, instrument, int(has_position))
         verdict = verdict_on_entry(self._rules.policy, state, proposed_entry(intent))
         if verdict.is_allowed and len(event.lifecycle_id) != EVENT_ID_BYTES:
             name = event.lifecycle_id.hex()
@@ -112,6 +119,8 @@ def proposed_entry(intent: decisions_pb2.ExecutionIntent) -> ProposedEntry:
         intent.price or intent.reference_price,
         intent.stop_price,
         intent.expires_time_ns,
+        strategy=intent.strategy,
+        is_buy=intent.side == types_pb2.SIDE_BUY,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from venuemesh.events.v1 import event_pb2
 
-from core.inspector import closed_by_others, position_ends, positions
+from core.inspector import closed_by_others, open_entries, position_ends, positions
 from core.inspector.decisions import DecisionHandler
 from core.inspector.submissions import RISK
 from core.inspector.transactions import hold
@@ -40,9 +40,11 @@ class EventHandler:
                     made += await self._decisions.handle(connection, event)
                 case "order_changed":
                     order = event.order_changed.order
+                    await open_entries.change(connection, order)
                     changed.add(await positions.change_order(connection, order))
                 case "order_filled":
                     filled = event.order_filled
+                    await open_entries.add_fill(connection, filled.fill, event.event_id)
                     position_id = await positions.add_fill(
                         connection, filled.fill, filled.request_id
                     )

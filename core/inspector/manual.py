@@ -9,14 +9,14 @@ from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2
 from venuemesh.tradeflow.v1 import signed_pb2
 
-from core.inspector import fences, modes, requested_orders, submissions
+from core.inspector import fences, open_entries, requested_orders, submissions
 from core.inspector.approvals import Approver
 from core.inspector.modes import SOURCE
 from core.inspector.requested_orders import FLATTEN, OrderFacts, VenueFacts
 from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import RISK, Submission, submitted_id, verdict_event
 from core.inspector.transactions import changing
-from core.inspector.verdicts import blocked
+from core.inspector.verdicts import RiskState, blocked
 from kit.base.access.roles import Role
 from kit.base.access.tokens import Caller
 from kit.base.database import Connection, Database
@@ -32,6 +32,7 @@ from kit.events import event_log
 from kit.events.event_ids import event_id
 from kit.execution.approval.signing import content_text
 from kit.execution.request_ids import lifecycle_request_id
+from kit.risk.scopes import Place
 
 METHOD = "SubmitManual"
 _FIND = (
@@ -123,9 +124,10 @@ class ManualOrders:
         facts: OrderFacts,
     ) -> _Known:
         content, policy = request.content, self._rules.policy
-        scopes = modes.scopes_of(content.venue, content.account)
-        state = await self._rules.state(connection, scopes, facts.instrument)
-        verdict = requested_orders.verdict(request, policy, state, facts)
+        key = (content.venue, content.account, request.target_client_order_id)
+        strategy = await open_entries.strategy_of(connection, *key)
+        state = await self._state(connection, request, facts, strategy)
+        verdict = requested_orders.verdict(request, policy, state, facts, strategy)
         if not verdict.is_reduction:
             _require_trader(caller, request)
         asked = _requested(request, caller, state.now_ns)
@@ -143,7 +145,7 @@ class ManualOrders:
         if approved and request.operation != FLATTEN:
             is_entry = not verdict.is_reduction
             submission = Submission(
-                given.event_id, asked.lifecycle_id, b"", approved, is_entry, expires_ns
+                given.event_id, asked.lifecycle_id, b"", approved, is_entry, expires_ns, strategy
             )
             await submissions.insert(connection, submission, state.now_ns)
             self.when_approved(submission.submission_id)
@@ -151,6 +153,16 @@ class ManualOrders:
         await connection.execute(_KEEP, [request.request_id, digest, *keys])
         await event_log.append(connection, RISK, [asked, given], state.now_ns)
         return _Known(asked.lifecycle_id, given.event_id)
+
+    async def _state(
+        self, connection: Connection, request: Request, facts: OrderFacts, strategy: str
+    ) -> RiskState:
+        content = request.content
+        place = Place(content.venue, content.account, content.symbol, strategy)
+        if requested_orders.reduction_checks(request, facts) is not None:
+            return await self._rules.reduction_state(connection, place)
+        amended = (*place[:3], request.target_client_order_id)
+        return await self._rules.entry_state(connection, place, facts.instrument, amended=amended)
 
     def _approve(
         self, request: Request, lifecycle_id: bytes, expires_ns: int, entry_fence: int = 0

@@ -10,14 +10,12 @@ from venuemesh.events.v1 import checks_pb2
 from venuemesh.inspector.v1 import inspector_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
-from core.inspector.policy import Policy
 from core.inspector.venue_processes import CallRefused, NoAnswer
 from core.inspector.verdicts import (
     NOTED,
     CheckedVerdict,
     ProposedEntry,
     RiskState,
-    amount,
     verdict_on_entry,
     verdict_on_reduction,
 )
@@ -26,6 +24,8 @@ from kit.accounting.instruments import spot_base
 from kit.base.errors import BadRequest
 from kit.execution.client_order_ids import check_request_id
 from kit.execution.groups import group_rules
+from kit.risk.order_checks import amount
+from kit.risk.policy import Policy
 
 PLACE = signed_pb2.OPERATION_PLACE
 AMEND = signed_pb2.OPERATION_AMEND
@@ -126,26 +126,34 @@ async def facts(request: Request, venues: VenueFacts) -> OrderFacts:
     return OrderFacts(instrument, best, free)
 
 
-def verdict(
-    request: Request, policy: Policy, state: RiskState, known: OrderFacts
-) -> CheckedVerdict:
-    """Whether the request may be done."""
-    entry = _entry(request)
+def reduction_checks(request: Request, known: OrderFacts) -> Sequence[checks_pb2.Check] | None:
+    """What is noted with a request that only reduces; None for one that may open a position."""
     # The venue holds a reduce-only order to that, whatever the position is.
     is_labelled = all(content.reduce_only for content in contents(request))
     if request.operation in (CANCEL, FLATTEN) or is_labelled or _is_exit(known.target):
-        return verdict_on_reduction(state)
-    size = amount(entry.size)
-    if known.free is not None and size is not None and size <= known.free:
-        check = checks_pb2.Check(
-            name="free_balance",
-            observed=plain(known.free),
-            projected=plain(known.free - size),
-            unit=spot_base(state.instrument),
-            result=NOTED,
-            detail="a sale of what the account holds",
-        )
-        return verdict_on_reduction(state, [check])
+        return []
+    size = amount(_entry(request).size)
+    if known.free is None or size is None or size > known.free:
+        return None
+    check = checks_pb2.Check(
+        name="free_balance",
+        observed=plain(known.free),
+        projected=plain(known.free - size),
+        unit=spot_base(known.instrument),
+        result=NOTED,
+        detail="a sale of what the account holds",
+    )
+    return [check]
+
+
+def verdict(
+    request: Request, policy: Policy, state: RiskState, known: OrderFacts, strategy: str = ""
+) -> CheckedVerdict:
+    """Whether the request may be done. ``strategy``: whose order it amends; "": of a person."""
+    checks = reduction_checks(request, known)
+    if checks is not None:
+        return verdict_on_reduction(state, checks)
+    entry = _entry(request)
     proposed = ProposedEntry(
         entry.venue,
         entry.account,
@@ -153,6 +161,11 @@ def verdict(
         entry.size,
         _price(request, known.best_price),
         is_of_strategy=False,
+        strategy=strategy,
+        is_buy=entry.side == BUY,
+        stated_prices=tuple(
+            known.best_price if price is None else price for price in _stated(request)
+        ),
     )
     return verdict_on_entry(policy, state, proposed)
 

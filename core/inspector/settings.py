@@ -12,8 +12,9 @@ class InspectorSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8008
     """gRPC port, of Inspector and Admin."""
     policy_file: str = ""
-    """The TOML file of the policy. Empty: in the worlds simulate and replay a policy that allows
-    every instrument, in the world live one that allows none."""
+    """The TOML file of the policy, read again when it changes. In the world live it sets or waives
+    each limit. Empty: in the worlds simulate and replay a policy that allows every instrument, in
+    the world live one that allows none."""
     key_id: str = INSPECTOR_KEY_ID
     """Id of its key in the approvers file, which real accounts need. The key is keys/inspector.key
     in mesh.data_dir."""

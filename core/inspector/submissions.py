@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2
 
-from core.inspector import positions
+from core.inspector import open_entries, positions
 from core.inspector.modes import SOURCE
 from core.inspector.verdicts import CheckedVerdict
 from kit.base.database import Connection
 from kit.events.event_ids import event_id
+from kit.risk.facts import RecentEntries
 
 RISK = event_pb2.EVENT_STREAM_RISK
 TAKEN = risk_pb2.SUBMISSION_OUTCOME_TAKEN
@@ -19,7 +20,8 @@ EXPIRED = risk_pb2.SUBMISSION_OUTCOME_EXPIRED
 
 _INSERT = (
     "INSERT INTO inspector_submissions (submission_id, lifecycle_id, position_id, approved,"
-    " is_entry, approved_time_ns, expires_time_ns) VALUES (%s, %s, %s, %s, %s, %s, %s)"
+    " is_entry, approved_time_ns, expires_time_ns, venue, account, strategy)"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
 _PENDING = (
     "SELECT submission_id, lifecycle_id, position_id, approved, is_entry, expires_time_ns"
@@ -27,7 +29,11 @@ _PENDING = (
 )
 _HAS_PENDING = "SELECT FROM inspector_submissions WHERE outcome = 0 AND position_id = %s LIMIT 1"
 _DECIDE = "UPDATE inspector_submissions SET outcome = %s WHERE submission_id = %s AND outcome = 0"
-_RECENT = "SELECT count(*) FROM inspector_submissions WHERE is_entry AND approved_time_ns > %s"
+_RECENT = (
+    "SELECT venue, account, strategy, count(*) FROM inspector_submissions"
+    " WHERE is_entry AND approved_time_ns > %s GROUP BY venue, account, strategy"
+    " ORDER BY venue, account, strategy"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class Submission:
     approved: Sequence[signed_pb2.ApprovedOrder]
     is_entry: bool
     expires_time_ns: int
+    strategy: str = ""
+    """Of an entry. "": of a person."""
 
     @property
     def operation(self) -> "signed_pb2.Operation.ValueType":
@@ -81,8 +89,13 @@ async def insert(connection: Connection, submission: Submission, now_ns: int) ->
             submission.is_entry,
             now_ns,
             submission.expires_time_ns,
+            submission.venue,
+            submission.account,
+            submission.strategy,
         ],
     )
+    if submission.is_entry:
+        await open_entries.add(connection, submission.approved, submission.strategy)
 
 
 async def pending(connection: Connection) -> list[Submission]:
@@ -115,16 +128,22 @@ async def decide(connection: Connection, submission: Submission, outcome: Outcom
     if outcome.outcome == TAKEN:
         for order in outcome.orders:
             await positions.change_order(connection, order)
-    elif submission.position_id:
+            await open_entries.change(connection, order)
+        return True
+    if submission.is_entry:
+        await open_entries.not_taken(connection, submission.approved)
+    if submission.position_id:
         await positions.reject_orders(connection, submission.approved)
     return True
 
 
-async def recent_entries(connection: Connection, since_ns: int) -> int:
-    """How many orders that open positions were approved since a time."""
-    row = await (await connection.execute(_RECENT, [since_ns])).fetchone()
-    assert row is not None
-    return int(row[0])
+async def recent_entries(connection: Connection, since_ns: int) -> tuple[RecentEntries, ...]:
+    """How many entries were approved since a time."""
+    rows = await (await connection.execute(_RECENT, [since_ns])).fetchall()
+    return tuple(
+        RecentEntries(venue=venue, account=account, strategy=strategy, count=count)
+        for venue, account, strategy, count in rows
+    )
 
 
 def verdict_event(
@@ -154,6 +173,7 @@ def verdict_event(
             policy_version=policy_version.hex(),
             mode=verdict.mode,
             is_reduction=verdict.is_reduction,
+            facts="" if verdict.is_reduction else verdict.facts.text,
         )
     )
     return event

@@ -1,5 +1,6 @@
 """The processes of the venues: their orders, prices, balances and instruments."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -16,6 +17,7 @@ from venuemesh.tradeflow.v1 import (
     trade_flow_pb2_grpc,
 )
 
+from core.inspector.known_prices import KnownPrices
 from kit.base import errors
 from kit.base.clock import Clock
 from kit.base.errors import UnknownOrder, UnknownService
@@ -80,11 +82,15 @@ class VenueProcesses:
     def __init__(self, channels: ServiceChannels, clock: Clock) -> None:
         self._channels = channels
         self._prices = BestPriceClient(channels, ANSWER_SECONDS_MAX, clock)
+        self.known_prices = KnownPrices(self._prices, clock)
         self.instruments = ListedInstruments(channels, ANSWER_SECONDS_MAX, clock)
 
     async def instrument(self, venue: str, symbol: str) -> types_pb2.Instrument | None:
-        """The terms of an instrument; None if the venue does not list it or does not answer."""
-        found = await self.instruments.find(venue, symbol)
+        """The terms of an instrument; None if the venue does not list it or does not answer. Where
+        limits need its price, that is asked for too."""
+        found, _ = await asyncio.gather(
+            self.instruments.find(venue, symbol), self.known_prices.refresh(venue, symbol)
+        )
         return None if found is None else found.instrument
 
     async def place(

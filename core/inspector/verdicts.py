@@ -1,25 +1,29 @@
 """The verdict on what is wanted: a pure function of the policy, the state and the order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
+import msgspec
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, risk_pb2
 
 from core.inspector.modes import Mode, mode_name
-from core.inspector.policy import Policy
 from kit.accounting import instruments
-from kit.accounting.amounts import ZERO, add, plain
+from kit.accounting.amounts import add, plain
+from kit.risk import order_checks
+from kit.risk.facts import NO_FACTS, RiskFacts
+from kit.risk.measures import EntryContext
+from kit.risk.order_checks import RATE, amount
+from kit.risk.policy import Policy
+from kit.risk.scopes import Place
 
 PASSED = checks_pb2.CHECK_RESULT_PASSED
 BLOCKED = checks_pb2.CHECK_RESULT_BLOCKED
 NOTED = checks_pb2.CHECK_RESULT_NOTED
 ACTIVE = risk_pb2.TRADING_MODE_ACTIVE
-RATE = "entries_per_minute_max"
 MODE = "mode"
 CLOSING_ALL = risk_pb2.TRADING_MODE_CLOSING_ALL
-DIGITS_MAX = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +35,17 @@ class ProposedEntry:
     symbol: str
     size: str
     price: str
-    """The limit price, or the reference price of a market order."""
+    """At which it is valued: the limit price, or the reference price of a market order."""
     stop_price: str = ""
     expires_time_ns: int = 0
     """0: it does not expire."""
     is_of_strategy: bool = True
     """A person may place an order without a stop, and several in an instrument."""
+    strategy: str = ""
+    """Whose limits hold too. "": of a person."""
+    is_buy: bool = True
+    stated_prices: tuple[Decimal | None, ...] | None = None
+    """What its prices are, if that is not at which it is valued; see EntryContext."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,8 @@ class RiskState:
     """Of the strategy in the instrument: 0 or 1."""
     recent_entries: int
     """Approved within the last minute."""
+    facts: RiskFacts = NO_FACTS
+    """What the limits by scope are compared with."""
 
     @property
     def mode(self) -> Mode:
@@ -67,6 +78,7 @@ class CheckedVerdict:
     checks: Sequence[checks_pb2.Check]
     mode: Mode
     is_reduction: bool = False
+    facts: RiskFacts = NO_FACTS
 
     @property
     def is_allowed(self) -> bool:
@@ -76,20 +88,26 @@ class CheckedVerdict:
 def verdict_on_entry(policy: Policy, state: RiskState, entry: ProposedEntry) -> CheckedVerdict:
     """Compare an order with every limit."""
     size, price = amount(entry.size), amount(entry.price)
+    place = Place(entry.venue, entry.account, entry.symbol, entry.strategy)
+    facts = _with_notional(state, size, price)
+    if not entry.is_of_strategy:
+        facts = msgspec.structs.replace(facts, strategy=entry.strategy)
     checks = [
         _mode_check(state, BLOCKED),
-        _allowed("accounts", f"{entry.venue}/{entry.account}", policy.accounts,
-                 policy.allows_account(entry.venue, entry.account)),
-        _allowed("instruments", f"{entry.venue}/{entry.symbol}", policy.instruments,
-                 policy.allows_instrument(entry.venue, entry.symbol)),
+        *order_checks.place_checks(policy, place),
         _expiry_check(state, entry),
-        _size_check(policy, entry, size),
-        _notional_check(policy, state.instrument, size, price),
-        _rate_check(policy, state),
-    ]  # fmt: skip
+        order_checks.size_check(policy, place, entry.size),
+        order_checks.notional_check(policy, facts, price),
+        *order_checks.rate_checks(policy, state.recent_entries),
+    ]
     if entry.is_of_strategy:
         checks += [_position_check(state), _stop_check(entry)]
-    return CheckedVerdict(_verdict(state, checks), checks, state.mode)
+    prices = (price,) if entry.stated_prices is None else entry.stated_prices
+    context = EntryContext(
+        place, entry.is_buy, prices, state.now_ns, facts, policy.valuation, policy.groups
+    )
+    checks += policy.checks(context)
+    return CheckedVerdict(_verdict(state, checks), checks, state.mode, facts=facts)
 
 
 def verdict_on_reduction(
@@ -103,7 +121,7 @@ def verdict_on_reduction(
 def blocked(verdict: CheckedVerdict, name: str, observed: str, detail: str) -> CheckedVerdict:
     """The verdict with one more check, which blocks."""
     check = checks_pb2.Check(name=name, observed=observed, result=BLOCKED, detail=detail)
-    return CheckedVerdict(risk_pb2.VERDICT_BLOCK, [*verdict.checks, check], verdict.mode)
+    return replace(verdict, verdict=risk_pb2.VERDICT_BLOCK, checks=[*verdict.checks, check])
 
 
 def _verdict(state: RiskState, checks: Sequence[checks_pb2.Check]) -> "risk_pb2.Verdict.ValueType":
@@ -129,12 +147,6 @@ def _mode_check(
     )
 
 
-def _allowed(name: str, value: str, limit: Sequence[str], is_allowed: bool) -> checks_pb2.Check:
-    result = PASSED if is_allowed else BLOCKED
-    text = ", ".join(limit) or "none: name it in the policy file"
-    return checks_pb2.Check(name=name, observed=value, limit=text, result=result)
-
-
 def _expiry_check(state: RiskState, entry: ProposedEntry) -> checks_pb2.Check:
     ends_ns = entry.expires_time_ns
     return checks_pb2.Check(
@@ -146,55 +158,15 @@ def _expiry_check(state: RiskState, entry: ProposedEntry) -> checks_pb2.Check:
     )
 
 
-def _size_check(policy: Policy, entry: ProposedEntry, size: Decimal | None) -> checks_pb2.Check:
-    limit = policy.order_size_max.get(f"{entry.venue}/{entry.symbol}")
-    is_within = size is not None and (limit is None or size <= limit)
-    return checks_pb2.Check(
-        name="order_size_max",
-        projected=entry.size[:80],
-        limit="" if limit is None else plain(limit),
-        unit="size_unit",
-        result=PASSED if is_within else BLOCKED,
-        detail="" if size is not None else "the size is no amount above 0",
-    )
-
-
-def _notional_check(
-    policy: Policy,
-    instrument: types_pb2.Instrument | None,
-    size: Decimal | None,
-    price: Decimal | None,
-) -> checks_pb2.Check:
-    check = checks_pb2.Check(name="order_notional_max", result=BLOCKED)
-    if instrument is None:
-        check.detail = "the venue does not list the instrument, or has not answered"
-        return check
-    check.unit = instruments.notional_asset(instrument)
-    limit = policy.order_notional_max.get(check.unit)
-    value = None if size is None else instruments.notional_in_asset(instrument, size, price)
-    if limit is not None:
-        check.limit = plain(limit)
-    if value is not None:
-        check.projected = plain(value)
-    if limit is None:
-        check.detail = f"the policy has no limit in {check.unit}"
-    elif value is None or price is None:
-        check.detail = "the value is not known: no size, no price, or no terms of the contract"
-    elif value <= limit:
-        check.result = PASSED
-    return check
-
-
-def _rate_check(policy: Policy, state: RiskState) -> checks_pb2.Check:
-    limit = policy.entries_per_minute_max
-    return checks_pb2.Check(
-        name=RATE,
-        observed=str(state.recent_entries),
-        projected=str(state.recent_entries + 1),
-        limit=str(limit),
-        unit="orders",
-        result=PASSED if state.recent_entries < limit else BLOCKED,
-    )
+def _with_notional(state: RiskState, size: Decimal | None, price: Decimal | None) -> RiskFacts:
+    """The facts, with the value of the order as far as it is known."""
+    if state.instrument is None:
+        return state.facts
+    asset = instruments.notional_asset(state.instrument)
+    value = None
+    if size is not None and price is not None:
+        value = instruments.notional_in_asset(state.instrument, size, price)
+    return msgspec.structs.replace(state.facts, notional=value, notional_asset=asset)
 
 
 def _position_check(state: RiskState) -> checks_pb2.Check:
@@ -217,14 +189,3 @@ def _stop_check(entry: ProposedEntry) -> checks_pb2.Check:
         result=PASSED if has_stop else BLOCKED,
         detail="" if has_stop else "an entry of a strategy needs a stop",
     )
-
-
-def amount(text: str) -> Decimal | None:
-    """An amount above 0; None for any other text."""
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        return None
-    if not amount.is_finite() or amount <= ZERO or abs(amount.adjusted()) > DIGITS_MAX:
-        return None
-    return amount

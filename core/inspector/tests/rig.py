@@ -21,7 +21,6 @@ from core.inspector.fences import Fences
 from core.inspector.manual import ManualOrders
 from core.inspector.mode_changes import ModeChanges
 from core.inspector.order_ends import OrderEnds
-from core.inspector.policy import OPEN_POLICY
 from core.inspector.risk_rules import RiskRules
 from core.inspector.sender import Sender
 from core.inspector.tests.lying_venue import LyingVenue
@@ -36,6 +35,7 @@ from kit.events.consumer import Consumption, EventConsumer
 from kit.events.event_ids import event_id
 from kit.events.leases import Lease
 from kit.execution.approval.signing import MeshScope
+from kit.risk.policy import OPEN_POLICY
 from tests.support.waiting import eventually
 
 DECISIONS = event_pb2.EVENT_STREAM_DECISIONS
@@ -125,7 +125,7 @@ class Process:
         approver = Approver("inspector", KEY, MeshScope("local", world), self.lease)
 
         approval_ns = rig.approval_seconds * NANOSECONDS_PER_SECOND
-        rules = RiskRules(policy, world, approval_ns, rig.venue.instrument, clock)
+        rules = self.rules = RiskRules(policy, world, approval_ns, rig.venue.instrument, clock)
         self.sender = Sender(self.database, self.lease, rig.venue, self.reasons, clock)
         entries = Entries(rules, approver)
         self.closer = Closer(self.database, rules, approver, rig.venue, self.reasons, entries)
@@ -158,7 +158,11 @@ class Process:
         self.unprotected.after_commit = wake
         tasks = (consumer.run, self.sender.run, self.closer.run)
         tasks += (ends.run, fences.run, self.unprotected.run)
-        self.acting = ActingProcess(self.lease, self.sender.forget, tasks, self.reasons, clock)
+
+        async def begin():
+            self.sender.forget()
+
+        self.acting = ActingProcess(self.lease, begin, tasks, self.reasons, clock)
 
     def start(self):
         self.rig.venue.points = self.points

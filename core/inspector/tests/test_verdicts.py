@@ -7,10 +7,11 @@ from venuemesh.events.v1 import checks_pb2, risk_pb2
 
 from core.inspector import policy as policies
 from core.inspector.modes import first_mode, scopes_of
-from core.inspector.policy import OPEN_POLICY, Policy
 from core.inspector.tests.rig import SPOT, policy_file
 from core.inspector.verdicts import ProposedEntry, RiskState, verdict_on_entry, verdict_on_reduction
 from kit.base.errors import SettingError
+from kit.risk.policy import OPEN_POLICY, Policy
+from kit.risk.policy_file import REQUIRED
 
 ACTIVE = risk_pb2.TRADING_MODE_ACTIVE
 HALTED = risk_pb2.TRADING_MODE_HALTED
@@ -123,10 +124,26 @@ def test_live_mesh_begins_halted_and_allows_nothing():
 def test_policy_is_read_from_a_file_and_has_a_version(tmp_path):
     text = 'accounts = ["binance/paper"]\ninstruments = ["binance/BTCUSDT"]\n'
     text += 'order_size_max = { "binance/BTCUSDT" = 0.5 }\norder_notional_max = { USDT = 30000 }\n'
-    found = policies.load(policy_file(tmp_path, text + "entries_per_minute_max = 3"), "live")
+    found = policies.load(policy_file(tmp_path, text + "entries_per_minute_max = 3"), "replay")
     assert (found, found.version) == (POLICY, POLICY.version)
-    other = policies.load(policy_file(tmp_path, text + "entries_per_minute_max = 4"), "live")
+    other = policies.load(policy_file(tmp_path, text + "entries_per_minute_max = 4"), "replay")
     assert other.version != POLICY.version
+
+
+def test_policy_of_a_live_mesh_sets_or_waives_each_limit(tmp_path):
+    text = 'accounts = ["*"]\ninstruments = ["*"]\nstrategies = ["*"]\nexposure_max = 1\n'
+    text += 'currency = "USDT"\nentries_per_minute_max = 3\n'
+    with pytest.raises(SettingError) as raised:
+        policies.load(policy_file(tmp_path, text), "live")
+    missing = [name for name in REQUIRED if f" {name}: missing" in str(raised.value)]
+    assert set(REQUIRED) - set(missing) == {
+        "accounts", "instruments", "strategies", "exposure_max", "entries_per_minute_max"
+    }  # fmt: skip
+    waived = "".join(f'{name} = "waived"\n' for name in missing)
+    found = policies.load(policy_file(tmp_path, text + waived), "live")
+    assert set(found.waived) == set(missing)
+    verdict = verdict_on_entry(found, replace(STATE, instrument=INVERSE), ENTRY)
+    assert blocked(verdict) == ["exposure_max"]
 
 
 @pytest.mark.parametrize(

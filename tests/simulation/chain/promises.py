@@ -1,5 +1,6 @@
 """What must hold once nothing is on its way any more."""
 
+from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -12,8 +13,7 @@ from core.inspector import modes, positions, submissions
 from core.inspector.approvals import Approver, entry_contents
 from core.inspector.entries import proposed_entry
 from core.inspector.modes import SOURCE
-from core.inspector.policy import OPEN_POLICY
-from core.inspector.risk_rules import MINUTE_NS
+from core.inspector.risk_facts import MINUTE_NS
 from core.inspector.submissions import RISK, TAKEN, verdict_event
 from core.inspector.tests.rig import KEY
 from core.inspector.verdicts import RiskState, blocked, verdict_on_entry
@@ -23,6 +23,8 @@ from kit.events.event_log import encoded
 from kit.events.streams import EVENT_STREAMS, stream_name
 from kit.execution.approval.signing import MeshScope
 from kit.execution.request_ids import CLOSE_MARK, lifecycle_of, lifecycle_request_id
+from kit.risk.facts import read_facts
+from kit.risk.policy import OPEN_POLICY
 from tests.simulation.chain.history import Promise
 from tests.simulation.chain.processes import DECISIONS, RULES, SIGNALS
 
@@ -127,6 +129,7 @@ class PromiseChecks:
         recent = sum(one > now_ns - MINUTE_NS for one in entries_ns)
         open_positions = int(checks["open_positions_max"].observed)
         state = RiskState(now_ns, found, self._chain.market.instrument, open_positions, recent)
+        state = replace(state, facts=read_facts(given.facts))
         verdict = verdict_on_entry(OPEN_POLICY, state, proposed_entry(intent))
         if "flip_side" in checks:
             verdict = blocked(verdict, "flip_side", "", "")

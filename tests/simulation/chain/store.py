@@ -38,6 +38,8 @@ TABLES = (
     "inspector_requests",
     "inspector_reductions",
     "inspector_fences",
+    "inspector_entries",
+    "inspector_terms",
 )
 
 

@@ -1,0 +1,144 @@
+"""Puts another policy in force while the inspector runs: when its file changes."""
+
+from pathlib import Path
+
+from venuemesh.events.v1 import event_pb2
+
+from core.inspector import policy as policies
+from core.inspector.modes import SOURCE
+from core.inspector.risk_rules import RiskRules
+from core.inspector.submissions import RISK
+from core.inspector.transactions import changing
+from kit.base.clock import Clock
+from kit.base.database import Connection, Database
+from kit.base.degradation import DegradedReasons
+from kit.base.reloaded_file import ReloadedFile
+from kit.events import event_log
+from kit.events.event_ids import event_id
+from kit.events.leases import Lease
+from kit.risk.policy import Policy
+
+LOOK_AGAIN_SECONDS = 1.0
+PROBLEM = "policy"
+INSTANCE = "policy"
+
+_NEWEST = (
+    "SELECT body, (SELECT count(*) FROM events WHERE subject = 'policy') FROM events"
+    " WHERE subject = 'policy' ORDER BY sequence DESC LIMIT 1"
+)
+
+
+class PolicyFile:
+    """The file of the policy, read again when it has changed."""
+
+    def __init__(self, file: str, world: str, clock: Clock) -> None:
+        """``file``: "" for the policy of the world. Raises SettingError for a file that cannot be
+        read, or that does not have what the world asks for."""
+        self._file = file
+        self._fixed = policies.load(file, world)
+        self._read: ReloadedFile[Policy] | None = None
+        if file:
+            self._read = ReloadedFile(
+                Path(file),
+                lambda path: policies.load(str(path), world),
+                clock,
+                missing=None,
+                unreadable=None,
+            )
+
+    @property
+    def policy(self) -> Policy:
+        """What the file has now, or had when it could be read last."""
+        return self._fixed if self._read is None else self._read.content
+
+    @property
+    def problem(self) -> str:
+        """Why the file cannot be read now; "" while it can be."""
+        return "" if self._read is None else self._read.problem
+
+    @property
+    def owner(self) -> str:
+        """The user who owns the file; "" if there is none with a name."""
+        try:
+            return Path(self._file).owner() if self._file else ""
+        except (OSError, KeyError):
+            return ""
+
+
+class PolicyChanges:
+    """Changes of the policy, each with its event."""
+
+    def __init__(
+        self,
+        file: PolicyFile,
+        rules: RiskRules,
+        database: Database,
+        lease: Lease,
+        degraded_reasons: DegradedReasons,
+        clock: Clock,
+    ) -> None:
+        self._file = file
+        self._rules = rules
+        self._database = database
+        self._lease = lease
+        self._degraded_reasons = degraded_reasons
+        self._clock = clock
+        self._recorded = b""
+        """The version that the newest event names, as far as this process knows."""
+
+    async def begin(self) -> None:
+        """Read the file before the first verdict of a process that begins to act: the policy of a
+        verdict is recorded before it. Raises LeaseLost and StoreUnavailable."""
+        # Another process may have acted meanwhile, with another policy.
+        self._recorded = b""
+        await self.refresh()
+
+    async def run(self) -> None:
+        """Put in force what the file has. Runs forever. Raises LeaseLost and StoreUnavailable."""
+        while True:
+            await self.refresh()
+            await self._clock.sleep(LOOK_AGAIN_SECONDS)
+
+    async def refresh(self) -> None:
+        """Look at the file once."""
+        policy, problem = self._file.policy, self._file.problem
+        if problem:
+            text = f"the file was not read, the policy that was read before stays: {problem}"
+            self._degraded_reasons.report(PROBLEM, text)
+        else:
+            self._degraded_reasons.clear(PROBLEM)
+        if policy.version == self._recorded:
+            return
+        before = self._rules.policy
+        try:
+            # Verdicts wait for the end of this transaction: each is by the policy before or after.
+            async with changing(self._database, self._lease) as connection:
+                await self._record(connection, policy)
+                self._rules.policy = policy
+        except BaseException:
+            self._rules.policy = before
+            raise
+        self._recorded = policy.version
+
+    async def _record(self, connection: Connection, policy: Policy) -> None:
+        row = await (await connection.execute(_NEWEST)).fetchone()
+        newest, count = event_pb2.Event(), 0
+        if row is not None:
+            newest, count = event_pb2.Event.FromString(bytes(row[0])), row[1]
+        before = newest.policy_changed
+        if before.after_version == policy.version.hex():
+            return
+        # Nothing in the mesh is the cause: the number of the change names it.
+        event = event_pb2.Event(
+            event_id=event_id(SOURCE, INSTANCE, [f"policy {count + 1}".encode()]),
+            source=SOURCE,
+            instance=INSTANCE,
+            time_ns=self._clock.time_ns(),
+            config_hash=policy.version,
+        )
+        event.lifecycle_id = event.event_id
+        changed = event.policy_changed
+        changed.before_version, changed.before = before.after_version, before.after
+        changed.after_version, changed.after = policy.version.hex(), policy.text
+        changed.file_owner = self._file.owner
+        await event_log.append(connection, RISK, [event], event.time_ns)
