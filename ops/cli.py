@@ -32,6 +32,7 @@ COMMANDS = {
     "audit": "verify the log of all events, prove one, and tell why something has happened",
     "strategy": "find what is wrong with a strategy before it runs",
     "inspector": "the modes of the mesh, and what strategies hold",
+    "risk": "check a policy, explain a verdict, compare the past with a policy",
     "export": "write recorded data to a Parquet or CSV file",
     "frames": "write recorded raw frames as a capture for up --replay",
     "import": "add a file of trades or candles to the record",

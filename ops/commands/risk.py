@@ -1,0 +1,180 @@
+"""``./venuemesh risk``: checks a policy, explains a verdict, compares the past with a policy."""
+
+import argparse
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from venuemesh.audit.v1 import audit_pb2, audit_pb2_grpc
+from venuemesh.events.v1 import event_pb2, events_pb2_grpc
+
+from kit.events.event_ids import EVENT_ID_BYTES
+from kit.execution.request_ids import lifecycle_of
+from kit.risk.policy import Policy
+from kit.risk.policy_file import PolicyInvalid, PolicyProblem, read_policy
+from ops import gateway
+from ops.arguments import add_verbs
+from ops.data_files.time_text import parse_time
+from ops.errors import EXIT_FAILED, OperationsError, UsageError
+from ops.output import print_json
+from ops.risk import record, tables
+from ops.risk.record import SimulatedEntry
+from ops.supervisor.options import WORLDS
+from ops.tables import console
+
+if TYPE_CHECKING:
+    AuditStub: TypeAlias = audit_pb2_grpc.AuditAsyncStub
+
+CALL_SECONDS_MAX = 30
+NEVER_NS = 2**63 - 1
+LIVE = "live"
+ORDER_FORM = "EVENT, lc-… of an order, or VENUE ACCOUNT ORDER"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = add_verbs(parser)
+    check = verbs.add_parser("check", help="name everything that is wrong with a policy file")
+    check.add_argument("file", type=Path, metavar="FILE", help="the TOML file of a policy")
+    check.add_argument(
+        "--world",
+        choices=WORLDS,
+        default=LIVE,
+        help="in live, the default, each limit must be set or waived",
+    )
+    explain = gateway.add_verb(verbs, "explain", "show each check of a verdict")
+    explain.add_argument("ids", nargs="+", metavar="ID", help=ORDER_FORM)
+    simulate = gateway.add_verb(
+        verbs, "simulate", "compare the recorded entries with a policy: what it would have blocked"
+    )
+    simulate.add_argument("file", type=Path, metavar="FILE", help="the TOML file of a policy")
+    simulate.add_argument("--from", dest="start", metavar="TIME", help="default: of the first one")
+    simulate.add_argument("--to", dest="end", metavar="TIME", help="the first time after")
+    simulate.add_argument("--all", action="store_true", help="also entries that stay as they were")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Return 0, or 1 if the policy is wrong or nothing is there to explain."""
+    if chosen.verb == "check":
+        return _check(chosen)
+    if chosen.verb == "simulate":
+        return asyncio.run(_simulate(chosen))
+    return asyncio.run(_explain(chosen))
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    problems: list[PolicyProblem] = []
+    version = ""
+    try:
+        version = _read(chosen.file, is_complete=chosen.world == LIVE).version.hex()
+    except PolicyInvalid as error:
+        problems = error.problems
+    if chosen.json:
+        found = [problem._asdict() for problem in problems]
+        print_json({"file": str(chosen.file), "problems": found, "version": version})
+    elif problems:
+        for problem in problems:
+            print(f"{chosen.file}: {problem}")
+    else:
+        print(f"{chosen.file}: right, version {version}")
+    return EXIT_FAILED if problems else 0
+
+
+def _read(file: Path, *, is_complete: bool) -> Policy:
+    """Raises PolicyInvalid and OperationsError."""
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperationsError(f"the policy cannot be read: {error}") from None
+    return read_policy(text, is_complete=is_complete)
+
+
+async def _explain(chosen: argparse.Namespace) -> int:
+    request = _question(chosen.ids)
+    async with gateway.connected(gateway.require(chosen)) as channel:
+        stub: AuditStub = audit_pb2_grpc.AuditStub(channel)
+        answer = await stub.Why(request, timeout=CALL_SECONDS_MAX)
+    events = [one.event for one in answer.events if one.event.HasField("verdict_given")]
+    own = [one for one in events if one.event_id == request.event_id]
+    for event in own or events:
+        _print_verdict(event, chosen)
+    if not events:
+        raise OperationsError(f"{' '.join(chosen.ids)}: no verdict is recorded in its chain")
+    return 0
+
+
+def _print_verdict(event: event_pb2.Event, chosen: argparse.Namespace) -> None:
+    if chosen.json:
+        print_json(event)
+        return
+    console().print(tables.title(event))
+    console().print(tables.checks(event.verdict_given.checks))
+
+
+def _question(ids: list[str]) -> audit_pb2.WhyRequest:
+    """Raises UsageError."""
+    if len(ids) == 3:
+        return audit_pb2.WhyRequest(venue=ids[0], account=ids[1], order_id=ids[2])
+    try:
+        event_id = lifecycle_of(ids[0]) or bytes.fromhex(ids[0])
+    except ValueError:
+        event_id = b""
+    if len(ids) != 1 or len(event_id) != EVENT_ID_BYTES:
+        raise UsageError(f"{' '.join(ids)!r} names no event and no order: allowed is {ORDER_FORM}")
+    return audit_pb2.WhyRequest(event_id=event_id)
+
+
+async def _simulate(chosen: argparse.Namespace) -> int:
+    from_ns = parse_time(chosen.start) if chosen.start else 0
+    to_ns = parse_time(chosen.end) if chosen.end else NEVER_NS
+    try:
+        policy = _read(chosen.file, is_complete=False)
+    except PolicyInvalid as error:
+        raise OperationsError(f"{chosen.file}: {error}") from None
+    async with gateway.connected(gateway.require(chosen)) as channel:
+        stub = events_pb2_grpc.EventsStub(channel)
+        found = [one async for one in record.simulated(stub, policy, from_ns, to_ns)]
+    shown = [one for one in found if chosen.all or _differs(one) or one.verdict.not_recorded]
+    counts = {
+        "entries": len(found),
+        "were_allowed": sum(one.verdict.was_allowed for one in found),
+        "would_be_blocked": sum(_differs(one) and one.verdict.was_allowed for one in found),
+        "would_be_allowed": sum(_differs(one) and one.verdict.is_allowed for one in found),
+        "not_recorded": sum(bool(one.verdict.not_recorded) for one in found),
+    }
+    if chosen.json:
+        for one in shown:
+            print_json(_row(one))
+        print_json(counts)
+        return 0
+    if shown:
+        console().print(tables.simulated(shown))
+    print(
+        f"{counts['entries']} entries, {counts['were_allowed']} were allowed; "
+        f"{counts['would_be_blocked']} of these would be blocked, and "
+        f"{counts['would_be_allowed']} others allowed; of {counts['not_recorded']} a fact that a "
+        "limit needs was not recorded"
+    )
+    return 0
+
+
+def _differs(one: SimulatedEntry) -> bool:
+    """Whether the policy decides otherwise. What was not recorded decides nothing."""
+    if one.verdict.is_allowed and one.verdict.not_recorded:
+        return False
+    return one.verdict.is_allowed != one.verdict.was_allowed
+
+
+def _row(one: SimulatedEntry) -> dict[str, object]:
+    place = one.entry.place
+    return {
+        "event_id": one.event_id.hex(),
+        "time_ns": one.time_ns,
+        "venue": place.venue,
+        "account": place.account,
+        "symbol": place.symbol,
+        "strategy": place.strategy,
+        "was_allowed": one.verdict.was_allowed,
+        "would_be_allowed": one.verdict.is_allowed,
+        "blocked_by": list(one.verdict.blocked_by),
+        "not_recorded": list(one.verdict.not_recorded),
+    }

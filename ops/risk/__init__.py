@@ -1,0 +1,1 @@
+"""Policies and verdicts on the command line."""
