@@ -19,6 +19,7 @@ from ops.errors import EXIT_FAILED, OperationsError, UsageError
 from ops.output import print_json
 from ops.risk import record, tables
 from ops.risk.record import SimulatedEntry
+from ops.risk.venue_names import unknown_venues
 from ops.supervisor.options import WORLDS
 from ops.tables import console
 
@@ -65,7 +66,8 @@ def _check(chosen: argparse.Namespace) -> int:
     problems: list[PolicyProblem] = []
     version = ""
     try:
-        version = _read(chosen.file, is_complete=chosen.world == LIVE).version.hex()
+        policy = _read(chosen.file, is_complete=chosen.world == LIVE)
+        version, problems = policy.version.hex(), unknown_venues(policy)
     except PolicyInvalid as error:
         problems = error.problems
     if chosen.json:

@@ -114,6 +114,19 @@ def test_every_problem_of_a_policy_is_named(tmp_path, capsys):
     assert "cannot be read" in capsys.readouterr().err
 
 
+def test_venue_that_nobody_has_is_named(tmp_path, capsys):
+    file = tmp_path / "policy.toml"
+    text = EXAMPLE.read_text().replace("{ mesh = 150000 }", '{ "venue:binanse" = 150000 }')
+    file.write_text(text.replace('"okx/*"', '"okex/*", "ccxt_gate/*"').replace("/ETH", "x/ETH"))
+    assert cli.main(["risk", "check", str(file), "--json"]) == 1
+    (found,) = rows(capsys)
+    assert [(one["field"], one["value"]) for one in found["problems"]] == [
+        ("instruments", "binancex"), ("instruments", "okex"), ("groups.majors", "binancex"),
+        ("net_exposure_max.venue:binanse", "binanse"),
+    ]  # fmt: skip
+    assert "did you mean 'binance'" in found["problems"][-1]["allowed"]
+
+
 async def test_past_is_compared_with_a_policy(where, tmp_path, capsys):
     file = tmp_path / "policy.toml"
     file.write_text(
