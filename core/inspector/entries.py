@@ -10,12 +10,19 @@ from core.inspector.approvals import Approver, entry_contents
 from core.inspector.positions import OrderRole, Position
 from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import Submission, verdict_event
-from core.inspector.verdicts import CheckedVerdict, ProposedEntry, blocked, verdict_on_entry
+from core.inspector.verdicts import (
+    CheckedVerdict,
+    ProposedEntry,
+    blocked,
+    valued_price,
+    verdict_on_entry,
+)
 from kit.accounting.instruments import spot_base
 from kit.base.database import Connection
 from kit.base.errors import ApprovalRejected
 from kit.events.event_ids import EVENT_ID_BYTES
 from kit.execution.request_ids import lifecycle_prefix, lifecycle_request_id
+from kit.risk.order_checks import amount
 from kit.risk.scopes import Place
 
 Instrument = types_pb2.Instrument | None
@@ -111,16 +118,19 @@ class Entries:
 
 def proposed_entry(intent: decisions_pb2.ExecutionIntent) -> ProposedEntry:
     """The order of an intent, as it is compared with limits."""
+    is_buy = intent.side == types_pb2.SIDE_BUY
+    stated = amount(intent.price or intent.reference_price)
     return ProposedEntry(
         intent.venue,
         intent.account,
         intent.symbol,
         intent.size,
-        intent.price or intent.reference_price,
+        valued_price((stated,), amount(intent.reference_price), is_buy=is_buy),
         intent.stop_price,
         intent.expires_time_ns,
         strategy=intent.strategy,
-        is_buy=intent.side == types_pb2.SIDE_BUY,
+        is_buy=is_buy,
+        stated_prices=(stated,),
     )
 
 

@@ -16,6 +16,7 @@ from core.inspector.verdicts import (
     CheckedVerdict,
     ProposedEntry,
     RiskState,
+    valued_price,
     verdict_on_entry,
     verdict_on_reduction,
 )
@@ -154,18 +155,18 @@ def verdict(
     if checks is not None:
         return verdict_on_reduction(state, checks)
     entry = _entry(request)
+    is_buy = entry.side == BUY
+    stated = [known.best_price if price is None else price for price in _stated(request)]
     proposed = ProposedEntry(
         entry.venue,
         entry.account,
         entry.symbol,
         entry.size,
-        _price(request, known.best_price),
+        valued_price(stated, known.best_price, is_buy=is_buy),
         is_of_strategy=False,
         strategy=strategy,
-        is_buy=entry.side == BUY,
-        stated_prices=tuple(
-            known.best_price if price is None else price for price in _stated(request)
-        ),
+        is_buy=is_buy,
+        stated_prices=tuple(stated),
     )
     return verdict_on_entry(policy, state, proposed)
 
@@ -188,13 +189,3 @@ def _stated(request: Request) -> list[Decimal | None]:
     entry = _entry(request)
     members = [entry] if entry.group.role == ENTRY else contents(request)
     return [amount(content.price or content.stop_price) for content in members]
-
-
-def _price(request: Request, best_price: Decimal | None) -> str:
-    """The price at which the request is valued, as text; "" if none is known. A purchase costs at
-    most what it states. A sale may bring more: it counts at the best price, if that is higher."""
-    stated = _stated(request)
-    if best_price is None and None in stated:
-        return ""
-    prices = [price for price in (*stated, best_price) if price is not None]
-    return plain(max(prices))

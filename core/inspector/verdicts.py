@@ -110,6 +110,14 @@ def verdict_on_entry(policy: Policy, state: RiskState, entry: ProposedEntry) -> 
     return CheckedVerdict(_verdict(state, checks), checks, state.mode, facts=facts)
 
 
+def valued_price(stated: Sequence[Decimal | None], best: Decimal | None, *, is_buy: bool) -> str:
+    """The price at which an order is valued, as text; "" if it is not known. A purchase costs at
+    most what it states. A sale may bring more: it counts at the best price, if that is higher."""
+    prices = stated if is_buy else [*stated, best]
+    known = [price for price in prices if price is not None]
+    return plain(max(known)) if len(known) == len(prices) else ""
+
+
 def verdict_on_reduction(
     state: RiskState, checks: Sequence[checks_pb2.Check] = ()
 ) -> CheckedVerdict:

@@ -3,9 +3,10 @@ from decimal import Decimal
 
 import pytest
 from venuemesh.common.v1 import types_pb2
-from venuemesh.events.v1 import checks_pb2, risk_pb2
+from venuemesh.events.v1 import checks_pb2, decisions_pb2, risk_pb2
 
 from core.inspector import policy as policies
+from core.inspector.entries import proposed_entry
 from core.inspector.modes import first_mode, scopes_of
 from core.inspector.tests.rig import SPOT, policy_file
 from core.inspector.verdicts import ProposedEntry, RiskState, verdict_on_entry, verdict_on_reduction
@@ -80,6 +81,25 @@ def test_size_that_is_none_is_blocked(size):
     verdict = verdict_on_entry(POLICY, STATE, replace(ENTRY, size=size))
     assert "order_size_max" in blocked(verdict)
     assert verdict.verdict == risk_pb2.VERDICT_BLOCK
+
+
+def test_sale_of_a_strategy_is_valued_at_the_reference_price_if_that_is_higher():
+    intent = decisions_pb2.ExecutionIntent(
+        side=types_pb2.SIDE_SELL, price="1", reference_price="60000"
+    )
+    entry = proposed_entry(intent)
+    assert (entry.price, entry.stated_prices) == ("60000", (Decimal(1),))
+    intent.price = "61000"
+    assert proposed_entry(intent).price == "61000"
+    intent.price = ""
+    assert proposed_entry(intent).stated_prices == (Decimal(60_000),)
+    # Without a good price, none is known.
+    intent.reference_price = "NaN"
+    assert (proposed_entry(intent).price, proposed_entry(intent).stated_prices) == ("", (None,))
+    intent.price = "1"
+    assert proposed_entry(intent).price == ""
+    intent.side, intent.price, intent.reference_price = types_pb2.SIDE_BUY, "1", "60000"
+    assert proposed_entry(intent).price == "1"
 
 
 def test_too_many_orders_are_throttled():
