@@ -22,6 +22,7 @@ from kit.execution.request_ids import lifecycle_request_id
 from kit.execution.tests.simulated_process import START_NS, LoopClock
 from tests.simulation.chain import market as markets
 from tests.simulation.chain.flattening import FlattenedVenue
+from tests.simulation.chain.held_checks import HeldChecks
 from tests.simulation.chain.history import Promise
 from tests.simulation.chain.market import BUYS, CLOSES, NOTHING, SELLS, Market
 from tests.simulation.chain.processes import SIGNALS, Services
@@ -116,8 +117,7 @@ class Chain:
         await self._play(ends_s)
         await self._heal()
         if await self._settled():
-            checks = PromiseChecks(self)
-            await checks.check_protected()
+            await HeldChecks(self).check()
             await self._close_out()
         if await self._settled():
             await PromiseChecks(self).check()

@@ -23,13 +23,14 @@ class FlattenedVenue(ChainVenue):
     """It takes no entries while it flattens, and nothing that closes more than the account has."""
 
     _flattening = 0
-    _was_flattened = False
+    was_flattened = False
+    """At least once."""
 
     async def flatten(self, request_id):
         """Cancel all orders and close the position, in as many rounds as it takes."""
         self._history.note("flatten", request_id)
         self._flattening += 1
-        self._was_flattened = True
+        self.was_flattened = True
         number = 0
         while True:
             self._cancel_all()
@@ -78,7 +79,7 @@ class FlattenedVenue(ChainVenue):
 
     def _resolve(self, order, size):
         is_other = order.content.group.role != ENTRY and CLOSE_MARK not in order.request_id
-        is_too_large = self._was_flattened and size > abs(self.position())
+        is_too_large = self.was_flattened and size > abs(self.position())
         if is_other and order.state < FILLED and (self._flattening or is_too_large):
             self._end(order, REJECTED)
             return

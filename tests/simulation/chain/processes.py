@@ -169,7 +169,7 @@ class ExecutionNews:
 
     async def ListFills(self, request, timeout):
         await self._clock.sleep(0.01)
-        return trade_flow_pb2.ListFillsResponse(fills=self._venue.all_fills[::-1])
+        return trade_flow_pb2.ListFillsResponse(fills=self._venue.known_fills[::-1])
 
     async def GetOrder(self, request, timeout):
         await self._clock.sleep(0.01)

@@ -5,11 +5,11 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 from venuemesh.events.v1 import decisions_pb2, risk_pb2, signals_pb2
-from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
+from venuemesh.tradeflow.v1 import signed_pb2
 
 from core.advisor.decider import decision_event
 from core.advisor.facts import Facts
-from core.inspector import modes, positions, submissions
+from core.inspector import modes, submissions
 from core.inspector.approvals import Approver, entry_contents
 from core.inspector.entries import proposed_entry
 from core.inspector.modes import SOURCE
@@ -26,13 +26,12 @@ from kit.execution.request_ids import CLOSE_MARK, lifecycle_of, lifecycle_reques
 from kit.risk.facts import read_facts
 from kit.risk.policy import OPEN_POLICY
 from tests.simulation.chain.history import Promise
-from tests.simulation.chain.processes import DECISIONS, RULES, SIGNALS
+from tests.simulation.chain.processes import DECISIONS, EXECUTIONS, RULES, SIGNALS
 
 ALLOW = risk_pb2.VERDICT_ALLOW
 ACTIVE = risk_pb2.TRADING_MODE_ACTIVE
 ISSUED = decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
 REDUCTIONS = (signals_pb2.POSITION_ACTION_CLOSE, signals_pb2.POSITION_ACTION_REDUCE)
-ENTRY = orders_pb2.GROUP_ROLE_ENTRY
 SCOPE = MeshScope("local", "simulate")
 APPROVAL_NS = 20 * NANOSECONDS_PER_SECOND
 
@@ -46,24 +45,6 @@ class PromiseChecks:
 
     def _broke(self, promise, text):
         self._chain.history.broke(promise, text)
-
-    async def check_protected(self):
-        """Check that what is held has a stop that works."""
-        for position, orders in await self._record.open_positions():
-            keys = {one.client_order_id for one in orders}
-            working = [one for one in self._venue.working_exits() if one.client_order_id in keys]
-            kinds = {one.content.type for one in working}
-            if orders_pb2.ORDER_TYPE_STOP not in kinds:
-                text = f"{position.position_id.hex()} has these exits: {working}"
-                self._broke(Promise.PROTECTED, text)
-        await self._check_agreed()
-
-    async def _check_agreed(self):
-        """Check that the strategy knows what it has."""
-        held = [positions.held(orders) for _, orders in await self._record.open_positions()]
-        believed = await self._record.detector_position()
-        if believed != sum(held):
-            self._broke(Promise.AGREED, f"the detector has {believed}, the inspector {held}")
 
     async def check(self):
         """Check all promises about the end."""
@@ -79,10 +60,11 @@ class PromiseChecks:
         self._check_outcomes()
         self._check_epochs()
         await self._check_ended()
+        await self._check_fills()
         await self._check_published()
         counts = self._chain.history.counts
         counts["signals"] += len(self._signals)
-        counts["entries"] += len(self._entries())
+        counts["entries"] += len(self._venue.entries())
 
     def _check_decisions(self):
         causes = [list(one.cause_ids) for one in self._decisions]
@@ -143,15 +125,12 @@ class PromiseChecks:
         if encoded(again) != self._bodies[event.event_id]:
             self._broke(Promise.REPLAYED, f"the verdict {event}, and again {again}")
 
-    def _entries(self):
-        return [one for one in self._venue.orders.values() if one.content.group.role == ENTRY]
-
     def _check_entries(self):
         expires_ns = {
             one.lifecycle_id: one.decision_made.intent.expires_time_ns for one in self._decisions
         }
         seen = set()
-        for order in self._entries():
+        for order in self._venue.entries():
             lifecycle_id = lifecycle_of(order.request_id)
             if lifecycle_id in seen:
                 self._broke(Promise.ONE_ENTRY, f"{order.request_id} is the second one")
@@ -200,12 +179,20 @@ class PromiseChecks:
         believed = await self._record.detector_position()
         if believed:
             self._broke(Promise.ENDED, f"the detector has {believed}")
-        held, dust = self._venue.position(), self._min * len(self._entries())
+        held, dust = self._venue.position(), self._min * len(self._venue.entries())
         if abs(held) > dust:
             self._broke(Promise.ENDED, f"the venue has {held}")
         working = [one.request_id for one in self._venue.working_exits()]
         if working:
             self._broke(Promise.ENDED, f"orders are open at the venue: {working}")
+
+    async def _check_fills(self):
+        """Check that the ledger has each fill of the venue once."""
+        events = [one.event() for one in await self._record.events(EXECUTIONS)]
+        stored = [one.order_filled.fill.fill_id for one in events if one.HasField("order_filled")]
+        made = [one.fill_id for one in self._venue.all_fills]
+        if sorted(stored) != sorted(made):
+            self._broke(Promise.AGREED, f"the ledger has the fills {stored}, the venue {made}")
 
     async def _check_published(self):
         states, redis = await self._record.states(), self._chain.redis

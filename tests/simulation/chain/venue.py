@@ -82,6 +82,8 @@ class ChainVenue(LyingVenue):
         """By client order id, the orders that were placed together."""
         self._working = set()
         """Client order ids of orders whose fills are on their way."""
+        self.known_fills = []
+        """Those that its process has heard of, oldest first."""
         self.news = []
         """Changed orders and fills, oldest first."""
         self.has_news = asyncio.Event()
@@ -106,7 +108,7 @@ class ChainVenue(LyingVenue):
 
     def is_settled(self):
         """Whether nothing is on its way at the venue."""
-        return not self._working
+        return not self._working and len(self.known_fills) == len(self.all_fills)
 
     def on_price(self):
         """Fill the exits that the price has reached."""
@@ -124,6 +126,10 @@ class ChainVenue(LyingVenue):
         for order in list(self.orders.values()):
             if order.state == OPEN and order.content.stop_price and not self._is_busy(order):
                 self._trigger(order)
+
+    def entries(self):
+        """The orders that open something."""
+        return [one for one in self.orders.values() if one.content.group.role == ENTRY]
 
     def working_exits(self):
         """The orders that protect something now."""
@@ -255,7 +261,7 @@ class ChainVenue(LyingVenue):
             return True
         return any(one.client_order_id in self._working for one in members)
 
-    def _left(self, order):
+    def left(self, order):
         """What is left of the group of an exit."""
         members = self._members(order)
         exits = [one for one in members if one.content.group.role != ENTRY]
@@ -274,7 +280,7 @@ class ChainVenue(LyingVenue):
         )
 
     def _trigger(self, order):
-        left = self._left(order)
+        left = self.left(order)
         if left < self._min:
             self._end(order, CANCELLED)
             return
@@ -334,7 +340,7 @@ class ChainVenue(LyingVenue):
         if role == ENTRY and not Decimal(order.filled_size):
             for one in others:
                 self._end(one, CANCELLED)
-        elif role and role != ENTRY and self._left(order) < self._min:
+        elif role and role != ENTRY and self.left(order) < self._min:
             for one in others:
                 if one.state < FILLED and one.client_order_id not in self._working:
                     self._end(one, CANCELLED)
@@ -346,7 +352,7 @@ class ChainVenue(LyingVenue):
         name = attempt_request_id(order.request_id, len(self._attempts(order)) + 1)
         key = client_order_id(order.content.venue, order.content.account, name)
         group = self._groups[key] = self._groups[order.client_order_id]
-        self._add(order.content, name, key).content.size = plain(self._left(order))
+        self._add(order.content, name, key).content.size = plain(self.left(order))
         group.ids.append(key)
 
     def _fill(self, order, size):
@@ -370,7 +376,11 @@ class ChainVenue(LyingVenue):
         order.filled_size = plain(Decimal(order.filled_size) + size)
         self._history.note("fill", f"{order.request_id} {size}, position {self.position()}")
         self._check_closing(order, before)
-        self._tell(fill)
+        # It is told of in its turn.
+        if self._chance.random() < self._shares.late_fills:
+            self._later(self._chance.choice((0.05, 1, 7)), self._tell_fills)
+        elif len(self.known_fills) == len(self.all_fills) - 1:
+            self._tell_fills()
 
     def _check_closing(self, order, before):
         """Check that what closes a position does not open another one."""
@@ -378,6 +388,15 @@ class ChainVenue(LyingVenue):
         if not is_entry and (before * after < 0 or abs(after) > abs(before)):
             text = f"{order.request_id} has changed the position from {before} to {after}"
             self._history.broke(Promise.CLOSED, text)
+
+    def _tell_fills(self):
+        for fill in self.all_fills[len(self.known_fills) :]:
+            self.known_fills.append(fill)
+            self._tell(fill)
+
+    async def fills(self, order):
+        await self._point("fills")
+        return [one for one in self.known_fills if one.client_order_id == order.client_order_id]
 
     def position(self):
         """What the fills leave."""

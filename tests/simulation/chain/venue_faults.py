@@ -20,6 +20,8 @@ class VenueFaults:
     """Of orders of which the venue says only later what became of them."""
     parts: float = 0
     """Of orders that are filled in parts."""
+    late_fills: float = 0
+    """Of fills that are known later than the end of their order."""
     interrupted: float = 0
     """Of news after which the stream ends."""
 
@@ -31,10 +33,11 @@ class VenueFaults:
             rejected=chance.choice((0, 0.1, 0.3)),
             unknown=chance.choice((0, 0.1, 0.3)),
             parts=chance.choice((0, 0.3, 0.6)),
+            late_fills=chance.choice((0, 0, 0.2)),
             interrupted=chance.choice((0, 0.05, 0.2)),
         )
 
     def heal(self):
         """End all faults."""
         self.calls = self.refused = self.rejected = self.unknown = self.parts = 0
-        self.interrupted = 0
+        self.late_fills = self.interrupted = 0

@@ -1,0 +1,371 @@
+"""A promise of the chain that is broken is found and reported, within a few seeds."""
+
+from contextlib import asynccontextmanager
+from itertools import count
+
+import pytest
+from venuemesh.events.v1 import checks_pb2, risk_pb2
+
+from core.advisor import decider, signal_handler
+from core.advisor.facts import Facts
+from core.advisor.signal_handler import SignalHandler
+from core.detector.strategy_runner import StrategyRunner
+from core.inspector import (
+    closed_by_others,
+    closer,
+    decisions,
+    entries,
+    fences,
+    order_ends,
+    position_ends,
+    positions,
+    reductions,
+    sender,
+    submissions,
+    transactions,
+    verdicts,
+)
+from core.inspector.acting import ActingProcess
+from core.inspector.closer import Closer
+from core.inspector.decisions import DecisionHandler
+from core.inspector.order_ends import OrderEnds
+from core.inspector.sender import Sender
+from core.inspector.unprotected import UnprotectedPositions
+from core.ledger.execution_intake import ExecutionIntake
+from kit.events import event_log, leases
+from kit.events.consumer import EventConsumer
+from kit.events.leases import Lease
+from kit.events.relay import EventRelay
+from kit.execution.approval.verifier import ApprovalVerifier
+from tests.simulation.chain.history import Promise
+from tests.simulation.chain.venue_faults import NOT_CLEAR
+from tests.simulation.runs import report
+
+SEEDS = 40
+
+
+async def nothing(*arguments, **named):
+    """Does nothing."""
+
+
+def fence_nothing(patch):
+    async def make(connection, scope):
+        return []
+
+    patch.setattr(fences, "make", make)
+
+
+def take_what_is_fenced(patch):
+    patch.setattr(ApprovalVerifier, "_check_fence", lambda self, approved: None)
+
+
+def ignore_the_mode(patch):
+    check = verdicts._mode_check
+    patch.setattr(verdicts, "_mode_check", lambda state, otherwise: check(state, verdicts.PASSED))
+
+
+def hold_reductions_back(patch):
+    def verdict(state, checks=()):
+        found = verdict_on_reduction(state, checks)
+        if state.mode == risk_pb2.TRADING_MODE_HALTED:
+            found = verdicts.blocked(found, "mode", "", "")
+        return found
+
+    verdict_on_reduction = verdicts.verdict_on_reduction
+    patch.setattr(decisions, "verdict_on_reduction", verdict)
+
+
+def decide_twice(patch):
+    """A signal is handled again, and has another decision, when its transaction fails late."""
+    numbers = count()
+
+    def make(signal, *rest):
+        made = decision_event(signal, *rest)
+        made.event_id = decider.event_id("advisor", "again", [signal.event_id], next(numbers))
+        return made
+
+    decision_event = decider.decision_event
+    patch.setattr(signal_handler, "decision_event", make)
+    move_positions_late(patch)
+
+
+def move_positions_late(patch):
+    """What is handled, and that it is handled, are two transactions."""
+
+    async def step(self, before):
+        async with self._database.transaction() as connection:
+            events = await event_log.read_in_order(connection, before, 500)
+        if not events:
+            await self._reader.wait(before)
+            return before
+        await self._consumption.prepare(events)
+        async with self._database.transaction() as connection:
+            await self._consumption.handle(connection, events)
+        reached = {one.stream: one.sequence for one in events}
+        async with self._database.transaction() as connection:
+            await event_log.save_positions(connection, self._consumption.consumer, reached, before)
+        self._consumption.after_commit()
+        return {**before, **reached}
+
+    patch.setattr(EventConsumer, "_step", step)
+
+
+def move_positions_early(patch):
+    async def step(self, before):
+        async with self._database.transaction() as connection:
+            events = await event_log.read_in_order(connection, before, 500)
+        if not events:
+            await self._reader.wait(before)
+            return before
+        reached = {one.stream: one.sequence for one in events}
+        async with self._database.transaction() as connection:
+            await event_log.save_positions(connection, self._consumption.consumer, reached, before)
+        await self._consumption.prepare(events)
+        async with self._database.transaction() as connection:
+            await self._consumption.handle(connection, events)
+        self._consumption.after_commit()
+        return {**before, **reached}
+
+    patch.setattr(EventConsumer, "_step", step)
+
+
+def hide_a_fact(patch):
+    """A decision rests on something that is not recorded with it."""
+    numbers = count()
+    made = decider.decide
+
+    def decide(case, *rest):
+        found = made(case, *rest)
+        found.stages[0].checks.add(name="hidden", observed=str(next(numbers)))
+        return found
+
+    patch.setattr(decider, "decide", decide)
+
+
+def open_again(patch):
+    """Orders whose answer is lost are sent again under other ids."""
+    again = count(500, 10)
+
+    async def call(self, submission):
+        if submission.is_entry and submission.submission_id not in called:
+            called.add(submission.submission_id)
+        elif submission.is_entry:
+            number = next(again)
+            for place, one in enumerate(submission.approved):
+                one.request_id = f"{one.request_id.rpartition('-')[0]}-{number + place}"
+        return await make(self, submission)
+
+    called = set()
+    make = Sender._call
+    patch.setattr(Sender, "_call", call)
+    patch.setattr(ApprovalVerifier, "verify", lambda self, approved, now_ns: None)
+
+
+def approve_too_long(patch):
+    """Approvals of entries outlast their intents."""
+    patch.setattr(entries, "min", max, raising=False)
+
+
+def take_what_has_expired(patch):
+    verify = ApprovalVerifier.verify
+
+    def verify_at_any_time(self, approved, now_ns):
+        return verify(self, approved, min(now_ns, approved.expires_time_ns - 1))
+
+    patch.setattr(ApprovalVerifier, "verify", verify_at_any_time)
+
+
+def take_unclear_refusals_for_clear(patch):
+    patch.setattr(sender, "CLEAR", sender.CLEAR | set(NOT_CLEAR))
+
+
+def give_up_early(patch):
+    patch.setattr(sender, "EXPIRY_MARGIN_NS", -15 * 10**9)
+
+
+def call_nothing_first(patch):
+    """Every refusal counts as that of the first call."""
+    patch.setattr(Sender, "forget", lambda self: None)
+    patch.setattr(Sender, "_fresh", property(lambda self: AllOf(), lambda self, value: None),
+                  raising=False)
+
+
+class AllOf(set):
+    def __contains__(self, one):
+        return True
+
+
+def act_without_the_lease(patch):
+    """Two inspectors act at once, and close the same position."""
+
+    async def hold(self, connection):
+        pass
+
+    patch.setattr(Lease, "hold", hold)
+    patch.setattr(Lease, "renew", nothing)
+
+
+def take_no_turns(patch):
+    patch.setattr(transactions, "_TURN", "SELECT 1")
+
+
+def wait_for_nothing(patch):
+    """The next closing order does not wait for the last one."""
+
+    async def has_pending(*arguments):
+        return False
+
+    patch.setattr(submissions, "has_pending", has_pending)
+
+
+def close_the_whole(patch):
+    """A reduction has the size of what was opened."""
+
+    def held(orders):
+        return true([one for one in orders if one.role == positions.OrderRole.ENTRY])
+
+    true = positions.held
+    patch.setattr(closer.positions, "held", held)
+
+
+def close_while_fills_are_missing(patch):
+    async def fills_of(venues, found):
+        return await venues.fills(found)
+
+    patch.setattr(order_ends, "fills_of", fills_of)
+
+
+def close_before_exits_have_ended(patch):
+    patch.setattr(Closer, "_bring_to_end", nothing)
+    patch.setattr(positions.StrategyOrder, "is_complete", property(lambda self: True))
+
+
+def cancel_one_attempt(patch):
+    patch.setattr(closer, "ATTEMPTS_MAX", 1)
+
+
+def replace_no_exits(patch):
+    patch.setattr(UnprotectedPositions, "look", nothing)
+
+
+def protect_nothing_after_reductions(patch):
+    async def protect(self, connection, position, held, left):
+        await positions.want_close(connection, position, "", b"", b"")
+
+    patch.setattr(Closer, "_protect", protect)
+    replace_no_exits(patch)
+
+
+def protect_half(patch):
+    protect = Closer._protect
+
+    async def protect_half(self, connection, position, held, left):
+        await protect(self, connection, position, held, left / 2)
+
+    patch.setattr(Closer, "_protect", protect_half)
+
+
+def reduce_too_little(patch):
+    rest = closer._rest
+
+    async def more(connection, position, held):
+        return (await rest(connection, position, held) + held) / 2
+
+    patch.setattr(closer, "_rest", more)
+
+
+def forget_waiting_reductions(patch):
+    patch.setattr(reductions, "wait", nothing)
+
+
+def forget_closes(patch):
+    """A close that comes while the position is reduced is dropped."""
+    patch.setattr(decisions, "_is_wanted_already", lambda intent, position: position.is_closing)
+
+
+def flip_nothing(patch):
+    patch.setattr(Closer, "_open_other_side", nothing)
+
+
+def ask_for_no_ends(patch):
+    patch.setattr(OrderEnds, "run", nothing)
+
+
+def tell_no_ends(patch):
+    tell = position_ends._tell
+
+    async def tell_changes(*arguments, is_flat=False):
+        if not is_flat:
+            await tell(*arguments)
+
+    patch.setattr(position_ends, "_tell", tell_changes)
+
+
+def tell_no_changes(patch):
+    tell = position_ends._tell
+
+    async def tell_ends(connection, position, held, now_ns, *, is_flat=False):
+        if is_flat or not position.published_size:
+            await tell(connection, position, held, now_ns, is_flat=is_flat)
+
+    patch.setattr(position_ends, "_tell", tell_ends)
+
+
+def keep_no_shares(patch):
+    async def take(connection, event):
+        return set()
+
+    patch.setattr(closed_by_others, "take", take)
+
+
+def list_no_fills(patch):
+    patch.setattr(ExecutionIntake, "_list_fills", nothing)
+
+
+def publish_once(patch):
+    """What a relay has not published is not published by the next one."""
+    newest = EventRelay._published
+
+    def published(self, newest, state):
+        return state.sequence if not self._newest else before(self, newest, state)
+
+    before = EventRelay._published
+    patch.setattr(EventRelay, "_published", published)
+
+
+FAULTS = [
+    (fence_nothing, Promise.HALTED, 0),
+    (take_what_is_fenced, Promise.HALTED, 0),
+    (ignore_the_mode, Promise.HALTED, 0),
+    (hold_reductions_back, Promise.REDUCED, 0),
+    (decide_twice, Promise.ONE_DECISION, 0),
+    (move_positions_late, Promise.ENDED, 0),
+    (move_positions_early, Promise.ONE_DECISION, 0),
+    (hide_a_fact, Promise.REPLAYED, 0),
+    (open_again, Promise.ONE_ENTRY, 0),
+    (approve_too_long, Promise.IN_TIME, 0),
+    (take_what_has_expired, Promise.IN_TIME, 0),
+    (take_unclear_refusals_for_clear, Promise.ONE_OUTCOME, 0),
+    (give_up_early, Promise.ONE_OUTCOME, 0),
+    (call_nothing_first, Promise.ONE_OUTCOME, 0),
+    (act_without_the_lease, Promise.FENCED, 0),
+    (take_no_turns, Promise.NO_ERROR, 0),
+    (wait_for_nothing, Promise.CLOSED, 0),
+    (close_the_whole, Promise.CLOSED, 0),
+    (close_while_fills_are_missing, Promise.CLOSED, 0),
+    (close_before_exits_have_ended, Promise.CLOSED, 0),
+    (cancel_one_attempt, Promise.ENDED, 0),
+    (replace_no_exits, Promise.PROTECTED, 0),
+    (protect_nothing_after_reductions, Promise.PROTECTED, 0),
+    (protect_half, Promise.PROTECTED, 0),
+    (reduce_too_little, Promise.DONE, 0),
+    (forget_waiting_reductions, Promise.DONE, 0),
+    (forget_closes, Promise.DONE, 0),
+    (flip_nothing, Promise.DONE, 0),
+    (ask_for_no_ends, Promise.ENDED, 0),
+    (tell_no_ends, Promise.ENDED, 0),
+    (tell_no_changes, Promise.AGREED, 0),
+    (keep_no_shares, Promise.ENDED, 0),
+    (list_no_fills, Promise.AGREED, 0),
+    (publish_once, Promise.PUBLISHED, 0),
+]
