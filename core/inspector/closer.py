@@ -149,7 +149,7 @@ class Closer:
         if position.close_flips:
             instrument = await self._rules.instrument(position.venue, position.symbol)
         async with changing(self._database, self._lease) as connection:
-            is_done = await self._decide(connection, position_id, instrument)
+            is_done = await self._decide(connection, position, instrument)
         self.after_commit()
         return is_done
 
@@ -214,12 +214,17 @@ class Closer:
             await order_ends.keep(connection, position.position_id, found, fills, now_ns)
 
     async def _decide(
-        self, connection: Connection, position_id: bytes, instrument: Instrument
+        self, connection: Connection, before: Position, instrument: Instrument
     ) -> bool:
-        """Approve the order that closes what is left. Returns whether nothing is left to do."""
+        """Approve the order that closes what is left. Returns whether nothing is left to do.
+        ``before``: the position when its instrument was asked for."""
+        position_id = before.position_id
         position = await positions.lock(connection, position_id)
         if position is None or not position.is_closing:
             return True
+        if position.close_flips and not before.close_flips:
+            # A flip was wanted meanwhile, and the terms of what it opens were not asked for.
+            return False
         orders = await self._settled_orders(connection, position)
         unknown = [order.request_id for order in orders if not order.is_complete]
         if unknown:

@@ -137,6 +137,25 @@ async def test_newest_of_flip_and_close_says_whether_the_other_side_is_opened(ri
     assert held(rig) == Decimal("-0.01")
 
 
+async def test_flip_that_comes_while_the_last_step_of_a_close_runs_opens_the_other_side(rig):
+    await begin_flip(rig, close(2))
+    find = rig.venue.find
+
+    async def find_after_the_flip(*arguments):
+        # The closer has read the position before.
+        if len(await rig.verdicts()) == 3:
+            await rig.put(DECISIONS, flip(3))
+            await until_verdicts(rig, 4)
+            end_closing(rig)
+        return await find(*arguments)
+
+    rig.venue.find = find_after_the_flip
+    await rig.until_outcomes(3)
+    (position,) = await rig.open_positions()
+    assert position.position_id == flip(3).lifecycle_id
+    assert held(rig) == Decimal("-0.01")
+
+
 @pytest.mark.parametrize("by", ["close", "mode", "person"])
 async def test_what_closes_a_position_that_is_being_flipped_opens_nothing(rig, by):
     process = await begin_flip(rig)
