@@ -18,13 +18,14 @@ from kit.base.errors import StoreUnavailable
 from kit.events import event_log
 from kit.events.event_ids import event_id
 from kit.events.leases import LeaseLost
+from kit.execution.approval.keys import NEVER_NS
 from kit.execution.request_ids import lifecycle_request_id
 from kit.execution.tests.simulated_process import START_NS, LoopClock
 from tests.simulation.chain import market as markets
 from tests.simulation.chain.flattening import FlattenedVenue
 from tests.simulation.chain.held_checks import HeldChecks
 from tests.simulation.chain.history import Promise
-from tests.simulation.chain.market import BUYS, CLOSES, NOTHING, SELLS, Market
+from tests.simulation.chain.market import CLOSES, NOTHING, Market
 from tests.simulation.chain.processes import SIGNALS, Services
 from tests.simulation.chain.promises import PromiseChecks
 from tests.simulation.chain.record import Record
@@ -49,12 +50,11 @@ ACTIONS = (
     REDUCE,
     signals_pb2.POSITION_ACTION_FLIP,
 )
-BAR_WANTS = (BUYS, SELLS)
 SETTLED_S = 240
 """How long it may take until nothing is on its way, once nothing fails any more."""
-QUIET_S = 8
+QUIET_S = 12
 """For how long nothing may be on its way before it counts: longer than the inspector
-waits before it asks for orders."""
+waits before it asks for orders, and before it protects again what has no exits."""
 
 
 class ChainClock(LoopClock):
@@ -68,11 +68,12 @@ class ChainClock(LoopClock):
 
 @dataclass
 class Halt:
-    """A time in which a venue makes no entry: the inspector has said so."""
+    """A mode that allows no entry."""
 
     scope: str
+    asked_ns: int
     begins_ns: int
-    ends_ns: int = 1 << 62
+    """When the inspector has said so."""
 
 
 class Chain:
@@ -100,7 +101,7 @@ class Chain:
         names += ["inspector-2"] * (self.chance.random() < 0.5)
         self.processes = dict.fromkeys(names)
         self._events, self._numbers, self._bar = [], count(), 0
-        self.halts = []
+        self._halts, self._resumed = [], []
         self._wants_more, self._closes, self._tasks = True, False, []
         self.history.note("faults", f"{self._venue_faults}, bars {self.strategy.expiry_s}")
 
@@ -136,7 +137,10 @@ class Chain:
             (self._set_mode, 0, 2),
             (self._raise_signal, 0, 3),
             (self._raise_two_reductions, 0, 1),
+            (self._halt_an_entry, 0, 1),
+            (self._reduce_an_entry, 0, 1),
             (self._flatten, 0, 1),
+            (self._cancel_exits, 0, 1),
         )
         for work, least, most in faults:
             for _ in range(chance.randint(least, most)):
@@ -204,7 +208,7 @@ class Chain:
 
     def _restart_venue(self):
         self.history.note("venue process restarted")
-        self.venue.restart()
+        self.venue.news.restart()
 
     def _lose_bars(self):
         self.history.note("bars away")
@@ -225,14 +229,20 @@ class Chain:
 
     async def _change(self, changes, scope, mode):
         self.history.note("mode", f"{scope} {risk_pb2.TradingMode.Name(mode)}")
+        asked_ns = self.clock.time_ns()
         if mode == ACTIVE:
-            for halt in self.halts:
-                if halt.scope == scope:
-                    halt.ends_ns = min(halt.ends_ns, self.clock.time_ns())
+            self._resumed.append((scope, asked_ns))
         with suppress(StoreUnavailable, LeaseLost):
             state = await changes.set(rig.mode(mode, scope), "lena")
             if mode != ACTIVE and not state.unfenced_accounts:
-                self.halts.append(Halt(scope, self.clock.time_ns()))
+                self._halts.append(Halt(scope, asked_ns, self.clock.time_ns()))
+
+    def halted(self):
+        """The times in which a venue makes no entry: begin and end, in ns."""
+        for halt in self._halts:
+            # The answer to a mode may come after the next one was asked for.
+            ends = [ns for scope, ns in self._resumed if scope == halt.scope and ns > halt.asked_ns]
+            yield halt.begins_ns, min(ends, default=NEVER_NS)
 
     def _raise_signal(self):
         self._begin(self._store_signal(self.chance.choice(ACTIONS)))
@@ -242,6 +252,17 @@ class Chain:
         self._begin(self._store_signal(REDUCE))
         self._after(self.chance.choice((0.01, 0.3, 2)), self._raise_reduction)
 
+    def _halt_an_entry(self):
+        """A mode is set while it is on its way."""
+        self._begin(self._store_signal(OPEN))
+        self._after(self.chance.choice((0.1, 0.5, 2)), self._set_mode)
+
+    def _reduce_an_entry(self):
+        """Reductions come soon after it."""
+        self._begin(self._store_signal(OPEN))
+        for _ in range(self.chance.randint(0, 2)):
+            self._after(self.chance.choice((0.5, 2, 5)), self._raise_reduction)
+
     def _raise_reduction(self):
         self._begin(self._store_signal(REDUCE))
 
@@ -249,6 +270,11 @@ class Chain:
         """A person flattens the account."""
         lifecycle_id = event_id("inspector", "manual", [str(next(self._numbers)).encode()])
         self._begin(self.venue.flatten(lifecycle_request_id(lifecycle_id, 1)))
+
+    def _cancel_exits(self):
+        """A person cancels them on the web page of the venue."""
+        self.history.note("exits cancelled")
+        self.venue.cancel_exits()
 
     def _begin(self, work):
         self._tasks.append(asyncio.get_running_loop().create_task(work))
@@ -288,8 +314,7 @@ class Chain:
         """A bar has ended, and the price moves."""
         wants = NOTHING
         if self._wants_more:
-            sides = BAR_WANTS[: len(self.market.sides)]
-            wants = self.chance.choice((NOTHING, NOTHING, CLOSES, CLOSES, *sides * 3))
+            wants = self.chance.choice(self.market.bars_want)
             self.market.move()
             self.venue.on_price()
         elif self._closes:
@@ -316,6 +341,9 @@ class Chain:
         self._notice_deaths()
         for name in self.processes:
             self._after(0, partial(self._start, name))
+        # So that some runs have a position at the end.
+        if self.chance.random() < 0.5:
+            self._after(self.chance.uniform(1, 8), self._reduce_an_entry)
 
     async def _settled(self):
         """Wait until nothing is on its way. Returns whether it is so."""
@@ -335,7 +363,7 @@ class Chain:
     async def _why_unsettled(self):
         if not self.venue.is_settled():
             return "orders are being filled"
-        return await self.record.why_unsettled((self.venue.run, len(self.venue.news)))
+        return await self.record.why_unsettled(self.venue.news.position)
 
     async def _close_out(self):
         """Have the stops or the strategy close everything."""

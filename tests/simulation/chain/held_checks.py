@@ -88,7 +88,9 @@ class HeldChecks:
                 text = f"nothing came of the reduction {decision.event_id.hex()}"
                 self._broke(Promise.DONE, text)
         entry = abs(positions.held(one for one in orders if one.role == OrderRole.ENTRY))
-        held, most = abs(positions.held(orders)), entry * prod(factors)
+        # A fee in the base asset leaves less than a step.
+        dust = Decimal(position.size_step) * len(factors)
+        held, most = abs(positions.held(orders)), entry * prod(factors) + dust
         if held > most:
             text = f"{position.position_id.hex()} has {held}, and shall have {most} at most"
             self._broke(Promise.DONE, text)

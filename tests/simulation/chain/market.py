@@ -73,14 +73,19 @@ class Market:
         self.key = KEY
         is_spot = self.instrument is SPOT
         self.sides = (types_pb2.SIDE_BUY,) if is_spot else (types_pb2.SIDE_BUY, types_pb2.SIDE_SELL)
+        opens = (BUYS,) if is_spot else (BUYS, SELLS)
+        closes = (CLOSES,) * chance.choice((0, 0, 1, 2))
+        self.bars_want = (NOTHING, NOTHING, *closes, *opens * 3)
+        """What is drawn for each bar."""
         self.price = START
+        self._step = chance.choice((1, 1, 4))
         self.bad = chance.choice((0, 0.1, 0.3))
         """Share of questions for prices that have no good answer."""
         self.newest = AccountsSnapshot()
 
     def move(self):
         """The next price."""
-        step = Decimal(self._chance.choice((-3, -1, -1, 0, 0, 1, 1, 3))) / 1000
+        step = self._step * Decimal(self._chance.choice((-3, -1, -1, 0, 0, 1, 1, 3))) / 1000
         self.price = (self.price * (1 + step)).quantize(Decimal("0.01"))
 
     def next_bar(self, number, wants):

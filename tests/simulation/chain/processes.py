@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 from venuemesh.events.v1 import event_pb2
-from venuemesh.tradeflow.v1 import cash_flows_pb2, trade_flow_pb2
 
 from core.advisor.fact_collector import FactCollector
 from core.advisor.metrics import AdvisorMetrics
@@ -15,10 +14,8 @@ from core.detector.positions import keep_positions
 from core.detector.strategy_runner import SIGNALS, StrategyRunner
 from core.inspector.submissions import RISK
 from core.inspector.tests import rig
-from core.inspector.tests.lying_venue import FILLED
 from core.ledger.execution_intake import ExecutionIntake, VenueAccount
 from core.ledger.execution_store import ExecutionStore
-from kit.base.cursor import Cursor
 from kit.base.degradation import DegradedReasons
 from kit.base.telemetry import Meter
 from kit.events import event_log
@@ -27,6 +24,7 @@ from kit.events.event_reader import EventReader
 from kit.events.relay import EventRelay
 from kit.execution.tests.simulated_process import SimulatedProcess
 from kit.strategy.tests.market import BTCUSDT, loaded
+from tests.simulation.chain.execution_news import ExecutionNews
 from tests.simulation.chain.flattening import name_shares
 from tests.simulation.chain.store import SimulatedDatabase
 
@@ -138,43 +136,3 @@ class Recorder:
             await name_shares(connection, EXECUTIONS, events)
             await event_log.append(connection, EXECUTIONS, events, self._clock.time_ns())
         self._relay.wake()
-
-
-class ExecutionNews:
-    """What the ledger asks the process of the venue for."""
-
-    def __init__(self, venue, clock, chance):
-        self._venue, self._clock, self._chance = venue, clock, chance
-
-    async def StreamExecutions(self, request):
-        run, at = self._venue.run, request.resume_after.sequence
-        if request.resume_after.epoch != run:
-            at = len(self._venue.news)
-            response = trade_flow_pb2.StreamExecutionsResponse(cursor=Cursor(run, at).message())
-            open_orders = [one for one in self._venue.orders.values() if one.state < FILLED]
-            response.snapshot.orders.extend(open_orders)
-            yield response
-        while True:
-            while at >= len(self._venue.news) and run == self._venue.run:
-                await self._venue.has_news.wait()
-            await self._clock.sleep(self._chance.choice((0, 0.001, 0.05, 0.5)))
-            if run != self._venue.run or self._chance.random() < self._venue.interruptions:
-                raise ConnectionResetError("simulated")
-            news = self._venue.news[at]
-            at += 1
-            response = trade_flow_pb2.StreamExecutionsResponse(cursor=Cursor(run, at).message())
-            kind = "order" if news.DESCRIPTOR.name == "Order" else "fill"
-            getattr(response, kind).CopyFrom(news)
-            yield response
-
-    async def ListFills(self, request, timeout):
-        await self._clock.sleep(0.01)
-        return trade_flow_pb2.ListFillsResponse(fills=self._venue.known_fills[::-1])
-
-    async def GetOrder(self, request, timeout):
-        await self._clock.sleep(0.01)
-        order = self._venue.orders[request.client_order_id]
-        return trade_flow_pb2.GetOrderResponse(order=order)
-
-    async def ListCashFlows(self, request, timeout):
-        return cash_flows_pb2.ListCashFlowsResponse()

@@ -138,9 +138,10 @@ class PromiseChecks:
             made_ns = self._venue.made_ns[order.request_id]
             if made_ns >= expires_ns.get(lifecycle_id, 0):
                 self._broke(Promise.IN_TIME, f"{order.request_id}")
-            for halt in self._chain.halts:
-                if halt.begins_ns < made_ns < halt.ends_ns:
-                    self._broke(Promise.HALTED, f"{order.request_id} is taken in {halt}")
+            for begins_ns, ends_ns in self._chain.halted():
+                if begins_ns < made_ns < ends_ns:
+                    text = f"{order.request_id} is taken between {begins_ns} and {ends_ns}"
+                    self._broke(Promise.HALTED, text)
 
     def _check_outcomes(self):
         outcomes = {one.event_id: one for one in self._risk if one.HasField("orders_submitted")}

@@ -1,15 +1,10 @@
 """A promise of the chain that is broken is found and reported, within a few seeds."""
 
-from contextlib import asynccontextmanager
 from itertools import count
 
-import pytest
-from venuemesh.events.v1 import checks_pb2, risk_pb2
+from venuemesh.events.v1 import risk_pb2
 
 from core.advisor import decider, signal_handler
-from core.advisor.facts import Facts
-from core.advisor.signal_handler import SignalHandler
-from core.detector.strategy_runner import StrategyRunner
 from core.inspector import (
     closed_by_others,
     closer,
@@ -25,21 +20,18 @@ from core.inspector import (
     transactions,
     verdicts,
 )
-from core.inspector.acting import ActingProcess
 from core.inspector.closer import Closer
-from core.inspector.decisions import DecisionHandler
 from core.inspector.order_ends import OrderEnds
 from core.inspector.sender import Sender
 from core.inspector.unprotected import UnprotectedPositions
 from core.ledger.execution_intake import ExecutionIntake
-from kit.events import event_log, leases
+from kit.events import event_log
 from kit.events.consumer import EventConsumer
 from kit.events.leases import Lease
 from kit.events.relay import EventRelay
 from kit.execution.approval.verifier import ApprovalVerifier
 from tests.simulation.chain.history import Promise
 from tests.simulation.chain.venue_faults import NOT_CLEAR
-from tests.simulation.runs import report
 
 SEEDS = 40
 
@@ -186,8 +178,9 @@ def give_up_early(patch):
 def call_nothing_first(patch):
     """Every refusal counts as that of the first call."""
     patch.setattr(Sender, "forget", lambda self: None)
-    patch.setattr(Sender, "_fresh", property(lambda self: AllOf(), lambda self, value: None),
-                  raising=False)
+    patch.setattr(
+        Sender, "_fresh", property(lambda self: AllOf(), lambda self, value: None), raising=False
+    )
 
 
 class AllOf(set):

@@ -35,6 +35,7 @@ from kit.execution.approval.signing import MeshScope
 from kit.execution.approval.verifier import AccountScope, ApprovalVerifier
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.request_ids import ATTEMPT_MARK, attempt_request_id
+from tests.simulation.chain.execution_news import VenueNews
 from tests.simulation.chain.history import Promise
 from tests.simulation.chain.venue_faults import FAULTS, NOT_CLEAR, NOTHING_TAKEN
 
@@ -82,24 +83,12 @@ class ChainVenue(LyingVenue):
         """By client order id, the orders that were placed together."""
         self._working = set()
         """Client order ids of orders whose fills are on their way."""
-        self.known_fills = []
-        """Those that its process has heard of, oldest first."""
-        self.news = []
-        """Changed orders and fills, oldest first."""
-        self.has_news = asyncio.Event()
-        self.run = 1
-        """Of the process; a later one does not hold the news of an earlier one."""
+        self.news = VenueNews()
         self.made_ns = {}
         """By request id, when an order was made."""
 
     async def best_price(self, venue, symbol, *, is_buy):
         return self._market.price
-
-    def restart(self):
-        """The process is started again: it has all orders, and holds no old news."""
-        self.run += 1
-        self.news.clear()
-        self._tell(None)
 
     @property
     def interruptions(self):
@@ -108,7 +97,7 @@ class ChainVenue(LyingVenue):
 
     def is_settled(self):
         """Whether nothing is on its way at the venue."""
-        return not self._working and len(self.known_fills) == len(self.all_fills)
+        return not self._working and len(self.news.fills) == len(self.all_fills)
 
     def on_price(self):
         """Fill the exits that the price has reached."""
@@ -126,6 +115,12 @@ class ChainVenue(LyingVenue):
         for order in list(self.orders.values()):
             if order.state == OPEN and order.content.stop_price and not self._is_busy(order):
                 self._trigger(order)
+
+    def cancel_exits(self):
+        """Cancel every exit that works."""
+        for order in self.working_exits():
+            if order.state == OPEN and not self._is_busy(order):
+                self._end(order, CANCELLED)
 
     def entries(self):
         """The orders that open something."""
@@ -377,10 +372,10 @@ class ChainVenue(LyingVenue):
         self._history.note("fill", f"{order.request_id} {size}, position {self.position()}")
         self._check_closing(order, before)
         # It is told of in its turn.
-        if self._chance.random() < self._shares.late_fills:
-            self._later(self._chance.choice((0.05, 1, 7)), self._tell_fills)
-        elif len(self.known_fills) == len(self.all_fills) - 1:
-            self._tell_fills()
+        if (chance := self._chance).random() < self._shares.late_fills:
+            self._later(chance.choice((0.05, 1, 7)), lambda: self.news.add_fills(self.all_fills))
+        elif len(self.news.fills) == len(self.all_fills) - 1:
+            self.news.add_fills(self.all_fills)
 
     def _check_closing(self, order, before):
         """Check that what closes a position does not open another one."""
@@ -389,14 +384,9 @@ class ChainVenue(LyingVenue):
             text = f"{order.request_id} has changed the position from {before} to {after}"
             self._history.broke(Promise.CLOSED, text)
 
-    def _tell_fills(self):
-        for fill in self.all_fills[len(self.known_fills) :]:
-            self.known_fills.append(fill)
-            self._tell(fill)
-
     async def fills(self, order):
         await self._point("fills")
-        return [one for one in self.known_fills if one.client_order_id == order.client_order_id]
+        return [one for one in self.news.fills if one.client_order_id == order.client_order_id]
 
     def position(self):
         """What the fills leave."""
@@ -410,10 +400,4 @@ class ChainVenue(LyingVenue):
     def _set(self, order, state):
         order.state = state
         order.updated_time_ns = max(order.updated_time_ns + 1, self.clock.time_ns())
-        self._tell(_copy(order))
-
-    def _tell(self, news):
-        if news is not None:
-            self.news.append(news)
-        self.has_news.set()
-        self.has_news = asyncio.Event()
+        self.news.add(_copy(order))
