@@ -50,6 +50,8 @@ ACTIONS = (
     REDUCE,
     signals_pb2.POSITION_ACTION_FLIP,
 )
+LOOKS, LOOK_S = 100, 0.1
+"""How often somebody looks whether an entry is on its way."""
 SETTLED_S = 240
 """How long it may take until nothing is on its way, once nothing fails any more."""
 QUIET_S = 12
@@ -191,7 +193,10 @@ class Chain:
 
     def _cut_off(self):
         """A process does not reach the database for some time."""
-        name = self.chance.choice(list(self.processes))
+        acting = self._acting()
+        # A second inspector takes the lease of one that does not reach the database.
+        is_acting = acting is not None and self.chance.random() < 0.5
+        name = acting.name if is_acting else self.chance.choice(list(self.processes))
         self.history.note("cut off", name)
         self.faults.away.add(name)
         self._after(self.chance.choice((1, 7, 12)), lambda: self.faults.away.discard(name))
@@ -221,11 +226,17 @@ class Chain:
         self._after(self.chance.uniform(1, 10), partial(self._change_mode, scope, ACTIVE))
 
     def _change_mode(self, scope, mode):
+        process = self._acting()
+        if process is not None:
+            process.start(self._change(process.parts.changes, scope, mode))
+
+    def _acting(self):
+        """The inspector that acts, or None."""
         for process in self.processes.values():
             acting = getattr(process.parts, "acting", None) if process is not None else None
             if acting is not None and acting.is_acting and not process.is_dead:
-                process.start(self._change(process.parts.changes, scope, mode))
-                return
+                return process
+        return None
 
     async def _change(self, changes, scope, mode):
         self.history.note("mode", f"{scope} {risk_pb2.TradingMode.Name(mode)}")
@@ -253,9 +264,16 @@ class Chain:
         self._after(self.chance.choice((0.01, 0.3, 2)), self._raise_reduction)
 
     def _halt_an_entry(self):
-        """A mode is set while it is on its way."""
+        """A mode is set while one is on its way for longer."""
         self._begin(self._store_signal(OPEN))
-        self._after(self.chance.choice((0.1, 0.5, 2)), self._set_mode)
+        self._begin(self._set_mode_when_pending())
+
+    async def _set_mode_when_pending(self):
+        for _ in range(LOOKS):
+            await self.clock.sleep(LOOK_S)
+            if await self.record.has_pending_entry():
+                self._set_mode()
+                return
 
     def _reduce_an_entry(self):
         """Reductions come soon after it."""

@@ -5,8 +5,9 @@ import pytest
 from tests.simulation.chain.runs import SeedRuns
 
 
-@pytest.fixture
-def runs(postgres_url):
-    found = SeedRuns(postgres_url)
+@pytest.fixture(scope="module")
+def runs(_postgres_server):
+    """Runs of seeds, in a database of their own."""
+    found = SeedRuns(f"{_postgres_server.removesuffix('postgres')}chain")
     yield found
     found.close()

@@ -52,15 +52,20 @@ class HeldChecks:
 
     def _check_protected(self, position, orders):
         """Check that what is held has a stop that works, of its size and at its price."""
+        size = position.tradable(abs(positions.held(orders)))
+        if not size:
+            text = f"{position.position_id.hex()} holds nothing, and has not ended"
+            self._broke(Promise.ENDED, text)
+            return
         keys = {one.client_order_id for one in orders}
         stops = [
             (self._venue.left(one), Decimal(one.content.stop_price))
             for one in self._venue.working_exits()
             if one.client_order_id in keys and one.content.type == STOP
         ]
-        wanted = position.tradable(abs(positions.held(orders))), Decimal(position.stop_price)
+        wanted = size, Decimal(position.stop_price)
         if stops != [wanted]:
-            text = f"{position.position_id.hex()} needs a stop {wanted}, and has {stops}"
+            text = f"{position.position_id.hex()} needs the stop {wanted}, and has {stops}"
             self._broke(Promise.PROTECTED, text)
 
     async def _check_agreed(self, held):

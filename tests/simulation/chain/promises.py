@@ -206,6 +206,9 @@ class PromiseChecks:
             if is_behind or newest > (state.epoch, state.sequence):
                 text = f"{stream_name(stream)}: {newest}, and the record has {state}"
                 self._broke(Promise.PUBLISHED, text)
+            numbers = [cursor.sequence for cursor, _ in entries if cursor.epoch == state.epoch]
+            if numbers != list(range(1, len(numbers) + 1)):
+                self._broke(Promise.PUBLISHED, f"{stream_name(stream)}: holes in {numbers}")
             bodies = {one.sequence: one.body for one in await self._record.events(stream)}
             for cursor, body in entries:
                 if cursor.epoch == state.epoch and bodies[cursor.sequence] != body:

@@ -43,6 +43,11 @@ class Record:
                 return f"the position {closing[0].hex()} is being closed"
         return ""
 
+    async def has_pending_entry(self):
+        """Whether it is not known of an entry what came of it."""
+        async with self._database.transaction() as connection:
+            return any(one.is_entry for one in await submissions.pending(connection))
+
     async def events(self, stream):
         """All events of a stream."""
         async with self._database.transaction() as connection:

@@ -6,8 +6,6 @@ takes nothing. Exits fill at most what is left of their group, one after the oth
 caller from closing more than it has: that would be found.
 """
 
-import asyncio
-import contextvars
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -22,11 +20,10 @@ from core.inspector.tests.lying_venue import (
     MARKET,
     OPEN,
     UNKNOWN,
-    LyingVenue,
     _copy,
 )
 from core.inspector.tests.rig import KEY
-from core.inspector.venue_processes import CallRefused, NoAnswer, order_id
+from core.inspector.venue_processes import CallRefused, order_id
 from kit.accounting.amounts import ZERO, floor_to, plain
 from kit.accounting.instruments import spot_base
 from kit.base.errors import ApprovalRejected
@@ -37,7 +34,7 @@ from kit.execution.client_order_ids import client_order_id
 from kit.execution.request_ids import ATTEMPT_MARK, attempt_request_id
 from tests.simulation.chain.execution_news import VenueNews
 from tests.simulation.chain.history import Promise
-from tests.simulation.chain.venue_faults import FAULTS, NOT_CLEAR, NOTHING_TAKEN
+from tests.simulation.chain.unreliable_calls import UnreliableCalls
 
 PARTLY_FILLED = orders_pb2.ORDER_STATE_PARTLY_FILLED
 REJECTED = orders_pb2.ORDER_STATE_REJECTED
@@ -57,13 +54,12 @@ class Group:
     """Of the first one."""
 
 
-class ChainVenue(LyingVenue):
+class ChainVenue(UnreliableCalls):
     """VenueOrders of all processes of a run."""
 
     def __init__(self, chance, clock, market, faults, history):
-        super().__init__(clock)
-        self._chance, self._market, self._shares = chance, market, faults
-        self._history = history
+        super().__init__(chance, clock, faults, history)
+        self._market = market
         self.instruments[market.key] = market.instrument
         self._base = spot_base(market.instrument)
         self._step = Decimal(market.instrument.size_step)
@@ -101,10 +97,8 @@ class ChainVenue(LyingVenue):
 
     def on_price(self):
         """Fill the exits that the price has reached."""
-        for order in list(self.orders.values()):
+        for order in self._free_exits():
             content = order.content
-            if order.state != OPEN or not content.stop_price or self._is_busy(order):
-                continue
             price, at = self._market.price, Decimal(content.stop_price)
             is_below = (content.type == STOP) == (content.side != BUY)
             if price <= at if is_below else price >= at:
@@ -112,15 +106,19 @@ class ChainVenue(LyingVenue):
 
     def end_all_exits(self):
         """Fill every exit that is open and works."""
-        for order in list(self.orders.values()):
-            if order.state == OPEN and order.content.stop_price and not self._is_busy(order):
-                self._trigger(order)
+        for order in self._free_exits():
+            self._trigger(order)
 
     def cancel_exits(self):
-        """Cancel every exit that works."""
-        for order in self.working_exits():
-            if order.state == OPEN and not self._is_busy(order):
-                self._end(order, CANCELLED)
+        """Cancel every exit that is open and works."""
+        for order in self._free_exits():
+            self._end(order, CANCELLED)
+
+    def _free_exits(self):
+        """Exits that are open and wait for no other order of their group."""
+        for order in list(self.orders.values()):
+            if order.state == OPEN and order.content.stop_price and not self._is_busy(order):
+                yield order
 
     def entries(self):
         """The orders that open something."""
@@ -133,45 +131,6 @@ class ChainVenue(LyingVenue):
             for order in self.orders.values()
             if order.state < FILLED and order.content.stop_price
         ]
-
-    # Calls.
-
-    async def _call(self, name, act, late=None):
-        chance, shares = self._chance, self._shares
-        await self.clock.sleep(chance.choice((0.001, 0.02, 0.2)))
-        fault = chance.choice(FAULTS) if chance.random() < shares.calls else ""
-        self._history.note(f"call {name}", fault)
-        if fault == "late":
-            self._later(chance.choice((0.3, 3, 12, 30)), lambda: self._try(act))
-        if fault == "unanswered" or (fault == "not clear" and chance.random() < 0.5):
-            self._try(act)
-        if fault == "not clear":
-            raise CallRefused(chance.choice(NOT_CLEAR), "simulated")
-        if fault in ("lost", "late", "unanswered"):
-            await self.clock.sleep(chance.choice((0.05, 1, 15)))
-            raise NoAnswer(fault)
-        if name == "place" and chance.random() < shares.refused:
-            raise CallRefused(chance.choice(NOTHING_TAKEN), "simulated")
-        answer = act()
-        await self.clock.sleep(chance.choice((1, 6, 14)) if fault == "slow" else 0.001)
-        return answer
-
-    async def _point(self, name):
-        await self.clock.sleep(self._chance.choice((0.001, 0.02)))
-        if self._chance.random() < self._shares.calls / 2:
-            await self.clock.sleep(self._chance.choice((0.05, 3)))
-            raise NoAnswer(name)
-
-    def _try(self, act):
-        try:
-            act()
-        except CallRefused as refused:
-            self._history.note("refused late", str(refused))
-
-    def _later(self, seconds, act):
-        """Do something later, whatever happens to the process that has asked for it."""
-        loop = asyncio.get_running_loop()
-        loop.call_later(seconds, act, context=contextvars.Context())
 
     def _verify(self, approved):
         try:
