@@ -362,6 +362,8 @@ class Chain:
         # So that some runs have a position at the end.
         if self.chance.random() < 0.5:
             self._after(self.chance.uniform(1, 8), self._reduce_an_entry)
+            if self.chance.random() < 0.5:
+                self._after(self.chance.uniform(8, 20), self._cancel_exits)
 
     async def _settled(self):
         """Wait until nothing is on its way. Returns whether it is so."""

@@ -107,6 +107,8 @@ class Wire(psycopg.AsyncConnection):
     async def _sent(self, query, params):
         # Only the clock of the database decides when a lease ends.
         query = query.replace("clock_timestamp()", self.store.now_sql())
+        # It is counted in real time, in which a run may be paused.
+        query = query.replace("idle_in_transaction_session_timeout", "simulated.idle_timeout")
         try:
             cursor = await super().execute(query, params)
         except psycopg.errors.DeadlockDetected as error:

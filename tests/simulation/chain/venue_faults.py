@@ -29,7 +29,7 @@ class VenueFaults:
     def drawn(cls, chance):
         return cls(
             calls=chance.choice((0, 0.1, 0.3, 0.5)),
-            refused=chance.choice((0, 0, 0.1)),
+            refused=chance.choice((0, 0.1, 0.3)),
             rejected=chance.choice((0, 0.1, 0.3)),
             unknown=chance.choice((0, 0.1, 0.3)),
             parts=chance.choice((0, 0.3, 0.6)),
