@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
-from venuemesh.events.v1 import event_pb2, risk_pb2, signals_pb2
+from venuemesh.events.v1 import risk_pb2, signals_pb2
 
 from core.detector.tests.rig import MadeBars
 from core.inspector.tests import rig
@@ -28,6 +28,7 @@ from tests.simulation.chain.history import Promise
 from tests.simulation.chain.market import CLOSES, NOTHING, Market
 from tests.simulation.chain.processes import SIGNALS, Services
 from tests.simulation.chain.promises import PromiseChecks
+from tests.simulation.chain.raised_signals import ACTIONS, OPEN, REDUCE, raised_signal
 from tests.simulation.chain.record import Record
 from tests.simulation.chain.redis_streams import RedisStreams
 from tests.simulation.chain.store import DatabaseFaults, SimulatedDatabase
@@ -42,14 +43,6 @@ MODES = (
     risk_pb2.TRADING_MODE_HALTED,
 )
 SCOPES = ("mesh", "mesh", "strategy:always", "account:binance/paper")
-OPEN, REDUCE = signals_pb2.POSITION_ACTION_OPEN, signals_pb2.POSITION_ACTION_REDUCE
-ACTIONS = (
-    OPEN,
-    signals_pb2.POSITION_ACTION_CLOSE,
-    REDUCE,
-    REDUCE,
-    signals_pb2.POSITION_ACTION_FLIP,
-)
 LOOKS, LOOK_S = 100, 0.1
 """How often somebody looks whether an entry is on its way."""
 SETTLED_S = 240
@@ -299,32 +292,11 @@ class Chain:
 
     async def _store_signal(self, action):
         """Another detector raises a signal of the same strategy."""
-        number, chance, now_ns = next(self._numbers), self.chance, self.clock.time_ns()
-        signal_id = event_id("detector", "other", [str(number).encode()])
-        raised = signals_pb2.SignalRaised(
-            strategy="always",
-            venue="binance",
-            symbol="BTCUSDT",
-            account="paper",
-            action=action,
-            side=chance.choice(self.market.sides),
-            conviction=0.8,
-            expires_time_ns=now_ns + chance.choice((1, 5, 20)) * NANOSECONDS_PER_SECOND,
-            bar=self.market.next_bar(max(self._bar - 1, 0), NOTHING),
-        )
-        raised.request.notional = "400"
-        raised.request.stop_distance, raised.request.target_distance = "300", "600"
-        if action == REDUCE:
-            raised.request.reduce_fraction = chance.choice(("0.5", "0.3"))
-        event = event_pb2.Event(
-            event_id=signal_id,
-            source="detector",
-            instance="other",
-            time_ns=now_ns,
-            lifecycle_id=signal_id,
-            signal_raised=raised,
-        )
-        self.history.note("signal", signals_pb2.PositionAction.Name(raised.action))
+        now_ns = self.clock.time_ns()
+        bar = self.market.next_bar(max(self._bar - 1, 0), NOTHING)
+        sides = self.market.sides
+        event = raised_signal(next(self._numbers), action, bar, sides, now_ns, self.chance)
+        self.history.note("signal", signals_pb2.PositionAction.Name(action))
         async with self.database.transaction() as connection:
             await event_log.append(connection, SIGNALS, [event], now_ns)
 
@@ -370,9 +342,10 @@ class Chain:
         loop = asyncio.get_running_loop()
         ends_s, quiet_since_s, why = loop.time() + SETTLED_S, loop.time(), ""
         while loop.time() < ends_s and not self.history.broken:
+            news = self.venue.news.position
             await self._play(loop.time() + 0.5)
             why = await self._why_unsettled()
-            if why:
+            if why or self.venue.news.position != news:
                 quiet_since_s = loop.time()
             elif loop.time() - quiet_since_s > QUIET_S:
                 return True
