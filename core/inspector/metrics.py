@@ -13,5 +13,5 @@ class InspectorMetrics:
         )
         self.unprotected = meter.gauge(
             "inspector_positions_unprotected",
-            "Positions that have no exits and are not being closed",
+            "Positions that have no stop and are not being closed",
         )

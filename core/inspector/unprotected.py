@@ -1,15 +1,15 @@
-"""Finds positions that have no exits any more and are not being closed.
+"""Finds positions that have no stop any more and are not being closed.
 
-Exits end without closing a position when their venue rejects them for good, when somebody cancels
-them, or when a person flattens and does not get to the end. Such a position gets new exits at the
-same prices, once; if these end too, it is closed.
+A stop ends without closing its position when its venue rejects it for good, when somebody cancels
+it, or when a person flattens and does not get to the end. Such a position gets new exits at the
+same prices, once; if their stop ends too, it is closed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from core.inspector import positions, submissions
 from core.inspector.position_ends import WHOLE
-from core.inspector.positions import Position
+from core.inspector.positions import OrderRole, Position, StrategyOrder
 from core.inspector.transactions import changing
 from kit.base import telemetry
 from kit.base.clock import Clock
@@ -17,6 +17,7 @@ from kit.base.database import POSTGRESQL, Connection, Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.events.leases import Lease
+from kit.execution.request_ids import ATTEMPT_MARK
 
 LOOK_SECONDS = 5.0
 """A position is found at one look, and gets its exits at the next: an exit that fills is followed
@@ -38,7 +39,7 @@ class UnprotectedPositions:
         self._degraded_reasons = degraded_reasons
         self._clock = clock
         self.found: set[bytes] = set()
-        """Ids of the positions without exits."""
+        """Ids of the positions without a stop."""
         self._protected_again: set[bytes] = set()
         self.after_commit: Callable[[], None] = lambda: None
 
@@ -53,7 +54,7 @@ class UnprotectedPositions:
                 self._degraded_reasons.report(POSTGRESQL, error.message)
 
     async def look(self) -> None:
-        """Act on what is without exits as it was before. Raises LeaseLost, StoreUnavailable."""
+        """Act on what is without a stop as it was before. Raises LeaseLost, StoreUnavailable."""
         async with self._database.transaction() as connection:
             found = {
                 one.position_id
@@ -74,7 +75,7 @@ class UnprotectedPositions:
         self._protected_again.add(position_id)
         text = "closed" if fraction == WHOLE else "given new exits"
         extra = {"position": position_id.hex(), "strategy": position.strategy, "detail": text}
-        _log.error("position without exits", extra=extra)
+        _log.error("position without a stop", extra=extra)
         await positions.want_close(connection, position, fraction, position_id, position_id)
 
 
@@ -82,8 +83,28 @@ async def _is_unprotected(connection: Connection, position: Position) -> bool:
     if position.is_closing or position.ended_time_ns:
         return False
     orders = await positions.orders_of(connection, position)
-    if not all(order.is_complete for order in orders):
-        return False
     if not position.tradable(abs(positions.held(orders))):
         return False
-    return not await submissions.has_pending(connection, position.position_id)
+    stops = _stop_ids(position, orders)
+    is_over = all(
+        one.is_complete for one in orders if one.role != OrderRole.EXIT or _first_id(one) in stops
+    )
+    return is_over and not await submissions.has_pending(connection, position.position_id)
+
+
+def _stop_ids(position: Position, orders: Sequence[StrategyOrder]) -> set[str]:
+    """The request ids of the stops of a position, each as that of its first attempt. Exits are
+    approved in groups of a stop and, if the position has a target, its take-profit."""
+    exits = {_first_id(one) for one in orders if one.role == OrderRole.EXIT}
+    in_order = sorted(exits, key=_place)
+    return set(in_order[:: 2 if position.target_price else 1])
+
+
+def _first_id(order: StrategyOrder) -> str:
+    return order.request_id.partition(ATTEMPT_MARK)[0]
+
+
+def _place(request_id: str) -> tuple[str, int]:
+    """The lifecycle, and the number within it."""
+    prefix, _, number = request_id.rpartition("-")
+    return prefix, int(number)

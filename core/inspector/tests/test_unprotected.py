@@ -13,10 +13,10 @@ from tests.support.waiting import eventually, until
 TAKE_PROFIT = orders_pb2.ORDER_TYPE_TAKE_PROFIT
 
 
-def end_exits(rig):
-    """Somebody cancels them."""
+def end_exits(rig, kind=None):
+    """Somebody cancels them, or those of a type."""
     for order in rig.venue.orders.values():
-        if order.state == OPEN:
+        if order.state == OPEN and kind in (None, order.content.type):
             rig.venue._set(order, CANCELLED)
 
 
@@ -37,6 +37,28 @@ async def test_position_that_lost_its_exits_gets_new_ones_once_and_is_closed_the
     end_exits(rig)
     await rig.until_flat()
     assert 0 <= rig.venue.held() < DUST
+
+
+async def test_position_that_lost_only_its_stop_gets_both_exits_again(rig):
+    await rig.start()
+    await rig.put(DECISIONS, decision(1))
+    await rig.until_outcomes(1)
+    end_exits(rig, STOP)
+    await until(lambda: len(rig.venue.made) == 5)
+    assert working(rig) == ["59000", "62000"]
+
+
+async def test_position_that_lost_only_its_take_profit_is_left_alone(rig):
+    process = await rig.start()
+    await rig.put(DECISIONS, decision(1))
+    await rig.until_outcomes(1)
+    # Those that have replaced the first ones too.
+    end_exits(rig)
+    await until(lambda: working(rig) == ["59000", "62000"])
+    end_exits(rig, TAKE_PROFIT)
+    await process.unprotected._clock.sleep(30)
+    assert working(rig) == ["59000"]
+    assert not process.unprotected.found
 
 
 async def test_exits_that_a_venue_rejects_at_once_leave_no_position(rig):
