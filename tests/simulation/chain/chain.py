@@ -205,6 +205,12 @@ class Chain:
         self.redis.is_away = False
 
     def _restart_venue(self):
+        self._begin(self._restart_venue_with_news())
+
+    async def _restart_venue_with_news(self):
+        """Mostly nobody has read its newest news by then."""
+        if self.chance.random() < 0.8:
+            await self.venue.news.changed.wait()
         self.history.note("venue process restarted")
         self.venue.news.restart()
 
