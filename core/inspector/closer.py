@@ -41,7 +41,6 @@ from kit.events import event_log
 from kit.events.leases import Lease
 from kit.execution.client_order_ids import client_order_id
 from kit.execution.request_ids import (
-    ATTEMPT_MARK,
     ATTEMPTS_MAX,
     attempt_request_id,
     lifecycle_prefix,
@@ -163,7 +162,7 @@ class Closer:
 
     async def _bring_to_end(self, position: Position, order: StrategyOrder) -> None:
         """Have an order end, and keep its state and its fills. Raises Waiting."""
-        if order.role == OrderRole.EXIT and order.is_first_attempt:
+        if order.is_exit and order.is_first_attempt:
             await self._end_exit(position, order)
         elif not order.is_complete:
             await self._keep_end(position, await self._ended(position, order))
@@ -243,7 +242,7 @@ class Closer:
                 size=plain(size),
                 reduce_only=not position.base_asset,
             )
-            await self._approve(connection, position, [content], OrderRole.CLOSE)
+            await self._approve(connection, position, [content], [OrderRole.CLOSE])
             return False
         left = position.tradable(abs(held))
         if not left or not rest:
@@ -283,7 +282,7 @@ class Closer:
         for content in exits:
             content.reduce_only = not position.base_asset
         if exits:
-            await self._approve(connection, position, exits, OrderRole.EXIT)
+            await self._approve(connection, position, exits, positions.exit_roles(exits))
         await positions.want_close(connection, position, "", b"", b"")
 
     async def _approve(
@@ -291,7 +290,7 @@ class Closer:
         connection: Connection,
         position: Position,
         contents: list[orders_pb2.OrderContent],
-        role: OrderRole,
+        roles: list[OrderRole],
     ) -> None:
         """Approve orders that close a position or protect it, with a verdict of their own."""
         lifecycle_id, now_ns = position.close_lifecycle_id, self._clock.time_ns()
@@ -316,17 +315,16 @@ class Closer:
         submission = Submission(
             event.event_id, lifecycle_id, position_id, approved, False, expires_ns
         )
-        await positions.add_orders(connection, position_id, approved, [role] * len(approved))
+        await positions.add_orders(connection, position_id, approved, roles)
         await submissions.insert(connection, submission, now_ns)
         self.when_approved(submission.submission_id)
         await event_log.append(connection, RISK, [event], now_ns)
 
 
-def _place_of_end(order: StrategyOrder) -> tuple[bool, int]:
-    """Exits are the last ones to be cancelled, and of these the stop, which has the lowest number:
-    as long as anything else waits for an answer, it protects what is held."""
-    number = order.request_id.partition(ATTEMPT_MARK)[0].rpartition("-")[2]
-    return order.role == OrderRole.EXIT, -int(number or 0)
+def _place_of_end(order: StrategyOrder) -> tuple[bool, bool]:
+    """Exits are the last ones to be cancelled, and of these the stop: as long as anything else
+    waits for an answer, it protects what is held."""
+    return order.is_exit, order.role == OrderRole.STOP
 
 
 async def _rest(connection: Connection, position: Position, held: Decimal) -> Decimal:

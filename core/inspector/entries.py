@@ -73,7 +73,7 @@ class Entries:
             return made
         opened = _position(event, instrument)
         await positions.insert(connection, opened)
-        roles = [OrderRole.ENTRY, *[OrderRole.EXIT] * (len(approved) - 1)]
+        roles = [OrderRole.ENTRY, *positions.exit_roles(contents[1:])]
         await positions.add_orders(connection, opened.position_id, approved, roles)
         submission = Submission(
             made.event_id,

@@ -7,7 +7,7 @@ from venuemesh.events.v1 import event_pb2, risk_pb2
 
 from core.inspector import positions, reductions, submissions
 from core.inspector.modes import SOURCE
-from core.inspector.positions import OrderRole, Position, StrategyOrder
+from core.inspector.positions import Position, StrategyOrder
 from core.inspector.submissions import RISK, TAKEN, Outcome, Submission
 from kit.accounting.amounts import plain
 from kit.base.database import Connection
@@ -58,7 +58,7 @@ async def after(
         return
     names = {one.request_id for one in submission.approved}
     orders = await positions.orders_of(connection, position)
-    if any(one.role == OrderRole.EXIT for one in orders if one.request_id in names):
+    if any(one.is_exit for one in orders if one.request_id in names):
         await positions.want_close(
             connection, position, WHOLE, submission.lifecycle_id, submission.submission_id
         )

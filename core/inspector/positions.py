@@ -102,9 +102,10 @@ class OrderRole(IntEnum):
     """What an order does in its position."""
 
     ENTRY = 1
-    EXIT = 2
+    STOP = 2
     CLOSE = 3
     """Closes the position, or a part of it, at market."""
+    TAKE_PROFIT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,10 @@ class StrategyOrder:
     def is_complete(self) -> bool:
         """Whether it has ended, and all its fills are known."""
         return self.state >= FILLED and self.fills_size == self.filled_size
+
+    @property
+    def is_exit(self) -> bool:
+        return self.role in (OrderRole.STOP, OrderRole.TAKE_PROFIT)
 
     @property
     def is_first_attempt(self) -> bool:
@@ -253,6 +258,12 @@ async def rests(connection: Connection, since_ns: int, most: int) -> list[Positi
     """The positions that have ended since a time and left a rest, newest first."""
     rows = await (await connection.execute(_RESTS, [since_ns, most])).fetchall()
     return [position for row in rows if (position := _position(row)) is not None]
+
+
+def exit_roles(contents: Iterable[orders_pb2.OrderContent]) -> list[OrderRole]:
+    """The roles of orders that protect what an entry opens."""
+    stop = orders_pb2.ORDER_TYPE_STOP
+    return [OrderRole.STOP if one.type == stop else OrderRole.TAKE_PROFIT for one in contents]
 
 
 async def add_orders(

@@ -5,11 +5,11 @@ it, or when a person flattens and does not get to the end. Such a position gets 
 same prices, once; if their stop ends too, it is closed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from core.inspector import positions, submissions
 from core.inspector.position_ends import WHOLE
-from core.inspector.positions import OrderRole, Position, StrategyOrder
+from core.inspector.positions import FILLED, OrderRole, Position, StrategyOrder
 from core.inspector.transactions import changing
 from kit.base import telemetry
 from kit.base.clock import Clock
@@ -17,7 +17,6 @@ from kit.base.database import POSTGRESQL, Connection, Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.events.leases import Lease
-from kit.execution.request_ids import ATTEMPT_MARK
 
 LOOK_SECONDS = 5.0
 """A position is found at one look, and gets its exits at the next: an exit that fills is followed
@@ -85,26 +84,11 @@ async def _is_unprotected(connection: Connection, position: Position) -> bool:
     orders = await positions.orders_of(connection, position)
     if not position.tradable(abs(positions.held(orders))):
         return False
-    stops = _stop_ids(position, orders)
-    is_over = all(
-        one.is_complete for one in orders if one.role != OrderRole.EXIT or _first_id(one) in stops
-    )
-    return is_over and not await submissions.has_pending(connection, position.position_id)
+    if not all(order.is_complete or _is_open_take_profit(order) for order in orders):
+        return False
+    return not await submissions.has_pending(connection, position.position_id)
 
 
-def _stop_ids(position: Position, orders: Sequence[StrategyOrder]) -> set[str]:
-    """The request ids of the stops of a position, each as that of its first attempt. Exits are
-    approved in groups of a stop and, if the position has a target, its take-profit."""
-    exits = {_first_id(one) for one in orders if one.role == OrderRole.EXIT}
-    in_order = sorted(exits, key=_place)
-    return set(in_order[:: 2 if position.target_price else 1])
-
-
-def _first_id(order: StrategyOrder) -> str:
-    return order.request_id.partition(ATTEMPT_MARK)[0]
-
-
-def _place(request_id: str) -> tuple[str, int]:
-    """The lifecycle, and the number within it."""
-    prefix, _, number = request_id.rpartition("-")
-    return prefix, int(number)
+def _is_open_take_profit(order: StrategyOrder) -> bool:
+    """It protects nothing. Of one that has ended all fills must be known first."""
+    return order.role == OrderRole.TAKE_PROFIT and order.state < FILLED
