@@ -6,7 +6,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.inspector.tests.lying_venue import CANCELLED, FILLED, OPEN
 from core.inspector.tests.rig import DECISIONS, close, decision
-from core.inspector.tests.test_lifecycles import DUST, STOP
+from core.inspector.tests.test_lifecycles import DUST, STOP, tell
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from tests.support.waiting import eventually, until
 
@@ -59,6 +59,21 @@ async def test_position_that_lost_only_its_take_profit_is_left_alone(rig):
     await process.unprotected._clock.sleep(30)
     assert working(rig) == ["59000"]
     assert not process.unprotected.found
+
+
+async def test_position_is_not_without_a_stop_while_fills_of_its_take_profit_are_missing(rig):
+    process = await rig.start()
+    await rig.put(DECISIONS, decision(1))
+    await rig.until_outcomes(1)
+    for order in rig.venue.orders.values():
+        if order.content.type == TAKE_PROFIT:
+            order.filled_size = order.content.size
+            rig.venue._set(order, FILLED)
+    end_exits(rig, STOP)
+    await tell(rig)
+    await process.unprotected._clock.sleep(30)
+    (position,) = await rig.open_positions()
+    assert not position.is_closing
 
 
 async def test_exits_that_a_venue_rejects_at_once_leave_no_position(rig):
