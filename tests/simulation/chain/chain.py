@@ -49,7 +49,7 @@ SETTLED_S = 240
 """How long it may take until nothing is on its way, once nothing fails any more."""
 QUIET_S = 12
 """For how long nothing may be on its way before it counts: longer than the inspector
-waits before it asks for orders, and before it protects again what has no exits."""
+waits before it asks for orders, and before it protects again what has no stop."""
 
 
 class ChainClock(LoopClock):
@@ -208,9 +208,10 @@ class Chain:
         self._begin(self._restart_venue_with_news())
 
     async def _restart_venue_with_news(self):
-        """Mostly nobody has read its newest news by then."""
+        """Mostly nobody has read by then that an order has ended."""
         if self.chance.random() < 0.8:
-            await self.venue.news.changed.wait()
+            while not self.venue.news.tells_of_an_end:
+                await self.venue.news.changed.wait()
         self.history.note("venue process restarted")
         self.venue.news.restart()
 
@@ -263,7 +264,8 @@ class Chain:
         self._after(self.chance.choice((0.01, 0.3, 2)), self._raise_reduction)
 
     def _halt_an_entry(self):
-        """A mode is set while one is on its way for longer."""
+        """A mode is set while one is on its way for longer, as its first call does not arrive."""
+        self.venue.loses_next_place = True
         self._begin(self._store_signal(OPEN))
         self._begin(self._set_mode_when_pending())
 
@@ -365,9 +367,11 @@ class Chain:
         return await self.record.why_unsettled(self.venue.news.position)
 
     async def _close_out(self):
-        """Have the stops or the strategy close everything."""
+        """Have the stops, often with nobody reading of it, or the strategy close everything."""
         self.history.note("close out")
         if self.chance.random() < 0.5:
+            if self.chance.random() < 0.5:
+                self._restart_venue()
             self.venue.end_all_exits()
             await self._settled()
         self._closes = True

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from venuemesh.tradeflow.v1 import cash_flows_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import cash_flows_pb2, orders_pb2, trade_flow_pb2
 
 from core.inspector.tests.lying_venue import FILLED
 from kit.base.cursor import Cursor
@@ -24,6 +24,12 @@ class VenueNews:
     def position(self):
         """Run and number of the newest entry."""
         return self.run, len(self.entries)
+
+    @property
+    def tells_of_an_end(self):
+        """Whether the newest entry is the end of an order."""
+        newest = self.entries[-1] if self.entries else None
+        return isinstance(newest, orders_pb2.Order) and newest.state >= FILLED
 
     def restart(self):
         """The process is started again: it holds no old news."""

@@ -18,7 +18,6 @@ from core.inspector import (
     reductions,
     sender,
     submissions,
-    transactions,
     verdicts,
 )
 from core.inspector.closer import Closer
@@ -32,6 +31,7 @@ from kit.events.consumer import EventConsumer
 from kit.events.leases import Lease
 from kit.events.relay import EventRelay
 from kit.execution.approval.verifier import ApprovalVerifier
+from tests.simulation.chain import unreliable_calls
 from tests.simulation.chain.history import Promise
 from tests.simulation.chain.venue_faults import NOT_CLEAR
 from tests.simulation.runs import report
@@ -172,6 +172,8 @@ def take_what_has_expired(patch):
 
 def take_unclear_refusals_for_clear(patch):
     patch.setattr(sender, "CLEAR", sender.CLEAR | set(NOT_CLEAR))
+    # Calls fail in no other way: only such a refusal tells.
+    patch.setattr(unreliable_calls, "FAULTS", ("not clear",))
 
 
 def give_up_early(patch):
@@ -194,10 +196,6 @@ def act_without_the_lease(patch):
 
     patch.setattr(Lease, "hold", hold)
     patch.setattr(Lease, "renew", nothing)
-
-
-def take_no_turns(patch):
-    patch.setattr(transactions, "_TURN", "SELECT 1")
 
 
 def wait_for_nothing(patch):
@@ -341,7 +339,6 @@ FAULTS = [
     (take_unclear_refusals_for_clear, Promise.ONE_OUTCOME, 0),
     (give_up_early, Promise.ONE_OUTCOME, 0),
     (act_without_the_lease, Promise.FENCED, 0),
-    (take_no_turns, Promise.NO_ERROR, 0),
     (wait_for_nothing, Promise.CLOSED, 0),
     (close_the_whole, Promise.CLOSED, 0),
     (close_while_fills_are_missing, Promise.CLOSED, 0),

@@ -14,11 +14,15 @@ class UnreliableCalls(LyingVenue):
     def __init__(self, chance, clock, shares, history):
         super().__init__(clock)
         self._chance, self._shares, self._history = chance, shares, history
+        self.loses_next_place = False
+        """Whether the next call to place orders does not arrive."""
 
     async def _call(self, name, act, late=None):
         chance, shares = self._chance, self._shares
         await self.clock.sleep(chance.choice((0.001, 0.02, 0.2)))
         fault = chance.choice(FAULTS) if chance.random() < shares.calls else ""
+        if name == "place" and self.loses_next_place:
+            self.loses_next_place, fault = False, "lost"
         self._history.note(f"call {name}", fault)
         if fault == "late":
             self._later(chance.choice((0.3, 3, 12, 30)), lambda: self._try(act))
