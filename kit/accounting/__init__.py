@@ -12,5 +12,7 @@ wallet          balances, reserved amounts and positions of one account
 spot            reserved funds and settlement of spot orders
 margin          margin, settlement and liquidation prices of derivatives
 funding         when funding is due, and at which price and rate
+costed_orders   orders as their costs are computed from them
+order_costs     what an order has cost: slippage, shortfall, fees, mark-outs
 stop_triggers   stop, take-profit and trailing-stop prices
 """
