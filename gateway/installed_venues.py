@@ -70,6 +70,9 @@ def describe(venue: contract.Venue, port: int) -> catalog_pb2.Venue:
         default_symbols=venue.default_symbols,
         notes=profile.notes,
         limits=_limits(venue.limits),
+        fee_schedule=catalog_pb2.FeeSchedule(
+            maker=f"{venue.fee_schedule.maker:f}", taker=f"{venue.fee_schedule.taker:f}"
+        ),
     )
 
 

@@ -5,12 +5,13 @@ from contextlib import aclosing
 from typing import Any
 
 import grpc
-from venuemesh.history.v1 import history_pb2, history_pb2_grpc
+from venuemesh.history.v1 import history_pb2, history_pb2_grpc, order_costs_pb2
 
 from core.history.book_store import HistoricalBookStore
 from core.history.column_responses import ColumnResponses
 from core.history.coverage_store import CoverageStore, channel_of
 from core.history.list_store import ListStore
+from core.history.order_cost_store import OrderCostStore
 from kit.base.paging import page_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -25,11 +26,13 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
         books: HistoricalBookStore,
         coverage: CoverageStore,
         reading: ColumnResponses,
+        order_costs: OrderCostStore,
     ) -> None:
         self._queries = queries
         self._books = books
         self._coverage = coverage
         self._reading = reading
+        self._order_costs = order_costs
 
     async def ListTrades(
         self, request: history_pb2.ListTradesRequest, context: Context
@@ -88,3 +91,13 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
     ) -> history_pb2.ListQualityResponse:
         scores, token = await self._queries.quality(request)
         return history_pb2.ListQualityResponse(scores=scores, next_page_token=token)
+
+    async def ListOrderCosts(
+        self, request: order_costs_pb2.ListOrderCostsRequest, context: Context
+    ) -> order_costs_pb2.ListOrderCostsResponse:
+        return await self._order_costs.page(request)
+
+    async def SummarizeOrderCosts(
+        self, request: order_costs_pb2.SummarizeOrderCostsRequest, context: Context
+    ) -> order_costs_pb2.SummarizeOrderCostsResponse:
+        return await self._order_costs.summary(request)

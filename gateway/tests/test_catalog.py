@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 
 import grpc
 import pytest
@@ -75,6 +76,7 @@ def test_every_venue_is_listed_with_its_port(venues):
         assert not venue.credentials
         assert venue.maturity != catalog_pb2.MATURITY_UNSPECIFIED
         assert venue.limits.symbols_per_connection > 0
+        assert 0 < Decimal(venue.fee_schedule.taker) < Decimal("0.01")
         assert not venue.HasField("running")
 
 

@@ -13,6 +13,7 @@ from kit.execution.contract import SelfTradePrevention
 from ops import gateway, venues
 from ops.arguments import add_verbs
 from ops.errors import OperationsError
+from ops.orders import costs
 
 SIDES = {"buy": types_pb2.SIDE_BUY, "sell": types_pb2.SIDE_SELL}
 LIFETIMES = {
@@ -61,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _verb(verbs, "balances", "what the account has")
     _verb(verbs, "positions", "what the account holds of derivatives")
     _verb(verbs, "accounts", "the accounts, and whether they take orders")
+    costs.add_arguments(verbs)
     _verb(verbs, "watch", "what happens to the account, until Ctrl-C")
 
 

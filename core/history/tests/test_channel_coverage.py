@@ -131,7 +131,7 @@ async def test_gap_of_quotes_lasts_until_the_next_quote(database):
 
 
 async def test_response_names_the_channel_which_is_trades_by_default(database):
-    servicer = HistoryServicer(None, None, CoverageStore(database), None)
+    servicer = HistoryServicer(None, None, CoverageStore(database), None, None)
     request = history_pb2.ListCoverageRequest(venue=VENUE, symbol=SYMBOL)
     response = await servicer.ListCoverage(request, None)
     assert response.channel == types_pb2.CHANNEL_TRADES

@@ -52,7 +52,7 @@ async def reading(postgres_url, database):
 @pytest.fixture
 async def stub(database, reading):
     servicer = HistoryServicer(
-        ListStore(database), HistoricalBookStore(database), CoverageStore(database), reading
+        ListStore(database), HistoricalBookStore(database), CoverageStore(database), reading, None
     )
     server = rpc.server()
     service = history_pb2.DESCRIPTOR.services_by_name["History"]

@@ -488,6 +488,61 @@ func (x *Limits) GetConnectionLifetimeS() float64 {
 	return 0
 }
 
+// What a venue charges in its usual tier, which is the first one. An account may have another.
+type FeeSchedule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of makers, as a share of the value, for example "0.001". Negative: a rebate. Decimal text.
+	Maker string `protobuf:"bytes,1,opt,name=maker,proto3" json:"maker,omitempty"`
+	// Of takers, as a share of the value. Decimal text.
+	Taker         string `protobuf:"bytes,2,opt,name=taker,proto3" json:"taker,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeeSchedule) Reset() {
+	*x = FeeSchedule{}
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeeSchedule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeeSchedule) ProtoMessage() {}
+
+func (x *FeeSchedule) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeeSchedule.ProtoReflect.Descriptor instead.
+func (*FeeSchedule) Descriptor() ([]byte, []int) {
+	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *FeeSchedule) GetMaker() string {
+	if x != nil {
+		return x.Maker
+	}
+	return ""
+}
+
+func (x *FeeSchedule) GetTaker() string {
+	if x != nil {
+		return x.Taker
+	}
+	return ""
+}
+
 // The running process of a venue.
 type RunningVenue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -507,7 +562,7 @@ type RunningVenue struct {
 
 func (x *RunningVenue) Reset() {
 	*x = RunningVenue{}
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[2]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -519,7 +574,7 @@ func (x *RunningVenue) String() string {
 func (*RunningVenue) ProtoMessage() {}
 
 func (x *RunningVenue) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[2]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -532,7 +587,7 @@ func (x *RunningVenue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunningVenue.ProtoReflect.Descriptor instead.
 func (*RunningVenue) Descriptor() ([]byte, []int) {
-	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{2}
+	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RunningVenue) GetState() v1.ServiceState {
@@ -596,14 +651,16 @@ type Venue struct {
 	// Limits of the venue.
 	Limits *Limits `protobuf:"bytes,11,opt,name=limits,proto3" json:"limits,omitempty"`
 	// Set while a process of it is registered. Of several processes, the one in the best state.
-	Running       *RunningVenue `protobuf:"bytes,12,opt,name=running,proto3" json:"running,omitempty"`
+	Running *RunningVenue `protobuf:"bytes,12,opt,name=running,proto3" json:"running,omitempty"`
+	// What it charges in its usual tier.
+	FeeSchedule   *FeeSchedule `protobuf:"bytes,13,opt,name=fee_schedule,json=feeSchedule,proto3" json:"fee_schedule,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Venue) Reset() {
 	*x = Venue{}
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[3]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -615,7 +672,7 @@ func (x *Venue) String() string {
 func (*Venue) ProtoMessage() {}
 
 func (x *Venue) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[3]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -628,7 +685,7 @@ func (x *Venue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Venue.ProtoReflect.Descriptor instead.
 func (*Venue) Descriptor() ([]byte, []int) {
-	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{3}
+	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Venue) GetVenue() string {
@@ -715,6 +772,13 @@ func (x *Venue) GetRunning() *RunningVenue {
 	return nil
 }
 
+func (x *Venue) GetFeeSchedule() *FeeSchedule {
+	if x != nil {
+		return x.FeeSchedule
+	}
+	return nil
+}
+
 // Request of ListVenues.
 type ListVenuesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -728,7 +792,7 @@ type ListVenuesRequest struct {
 
 func (x *ListVenuesRequest) Reset() {
 	*x = ListVenuesRequest{}
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[4]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +804,7 @@ func (x *ListVenuesRequest) String() string {
 func (*ListVenuesRequest) ProtoMessage() {}
 
 func (x *ListVenuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[4]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +817,7 @@ func (x *ListVenuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVenuesRequest.ProtoReflect.Descriptor instead.
 func (*ListVenuesRequest) Descriptor() ([]byte, []int) {
-	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{4}
+	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListVenuesRequest) GetPageSize() uint32 {
@@ -783,7 +847,7 @@ type ListVenuesResponse struct {
 
 func (x *ListVenuesResponse) Reset() {
 	*x = ListVenuesResponse{}
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[5]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +859,7 @@ func (x *ListVenuesResponse) String() string {
 func (*ListVenuesResponse) ProtoMessage() {}
 
 func (x *ListVenuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[5]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +872,7 @@ func (x *ListVenuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVenuesResponse.ProtoReflect.Descriptor instead.
 func (*ListVenuesResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{5}
+	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListVenuesResponse) GetVenues() []*Venue {
@@ -836,7 +900,7 @@ type GetVenueRequest struct {
 
 func (x *GetVenueRequest) Reset() {
 	*x = GetVenueRequest{}
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[6]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +912,7 @@ func (x *GetVenueRequest) String() string {
 func (*GetVenueRequest) ProtoMessage() {}
 
 func (x *GetVenueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[6]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +925,7 @@ func (x *GetVenueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVenueRequest.ProtoReflect.Descriptor instead.
 func (*GetVenueRequest) Descriptor() ([]byte, []int) {
-	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{6}
+	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetVenueRequest) GetVenue() string {
@@ -882,7 +946,7 @@ type GetVenueResponse struct {
 
 func (x *GetVenueResponse) Reset() {
 	*x = GetVenueResponse{}
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[7]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -894,7 +958,7 @@ func (x *GetVenueResponse) String() string {
 func (*GetVenueResponse) ProtoMessage() {}
 
 func (x *GetVenueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[7]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -907,7 +971,7 @@ func (x *GetVenueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVenueResponse.ProtoReflect.Descriptor instead.
 func (*GetVenueResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetVenueResponse) GetVenue() *Venue {
@@ -928,7 +992,7 @@ type ActivateVenueRequest struct {
 
 func (x *ActivateVenueRequest) Reset() {
 	*x = ActivateVenueRequest{}
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[8]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -940,7 +1004,7 @@ func (x *ActivateVenueRequest) String() string {
 func (*ActivateVenueRequest) ProtoMessage() {}
 
 func (x *ActivateVenueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[8]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -953,7 +1017,7 @@ func (x *ActivateVenueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateVenueRequest.ProtoReflect.Descriptor instead.
 func (*ActivateVenueRequest) Descriptor() ([]byte, []int) {
-	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ActivateVenueRequest) GetVenue() string {
@@ -974,7 +1038,7 @@ type ActivateVenueResponse struct {
 
 func (x *ActivateVenueResponse) Reset() {
 	*x = ActivateVenueResponse{}
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[9]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -986,7 +1050,7 @@ func (x *ActivateVenueResponse) String() string {
 func (*ActivateVenueResponse) ProtoMessage() {}
 
 func (x *ActivateVenueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[9]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -999,7 +1063,7 @@ func (x *ActivateVenueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateVenueResponse.ProtoReflect.Descriptor instead.
 func (*ActivateVenueResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ActivateVenueResponse) GetVenue() *Venue {
@@ -1020,7 +1084,7 @@ type DeactivateVenueRequest struct {
 
 func (x *DeactivateVenueRequest) Reset() {
 	*x = DeactivateVenueRequest{}
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[10]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1096,7 @@ func (x *DeactivateVenueRequest) String() string {
 func (*DeactivateVenueRequest) ProtoMessage() {}
 
 func (x *DeactivateVenueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[10]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1109,7 @@ func (x *DeactivateVenueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeactivateVenueRequest.ProtoReflect.Descriptor instead.
 func (*DeactivateVenueRequest) Descriptor() ([]byte, []int) {
-	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeactivateVenueRequest) GetVenue() string {
@@ -1066,7 +1130,7 @@ type DeactivateVenueResponse struct {
 
 func (x *DeactivateVenueResponse) Reset() {
 	*x = DeactivateVenueResponse{}
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[11]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +1142,7 @@ func (x *DeactivateVenueResponse) String() string {
 func (*DeactivateVenueResponse) ProtoMessage() {}
 
 func (x *DeactivateVenueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[11]
+	mi := &file_venuemesh_catalog_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +1155,7 @@ func (x *DeactivateVenueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeactivateVenueResponse.ProtoReflect.Descriptor instead.
 func (*DeactivateVenueResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeactivateVenueResponse) GetVenue() *Venue {
@@ -1122,13 +1186,16 @@ const file_venuemesh_catalog_v1_catalog_proto_rawDesc = "" +
 	"\x13messages_per_second\x18\x03 \x01(\x01R\x11messagesPerSecond\x12.\n" +
 	"\x13requests_per_second\x18\x04 \x01(\x01R\x11requestsPerSecond\x124\n" +
 	"\x16connections_per_minute\x18\x05 \x01(\x01R\x14connectionsPerMinute\x122\n" +
-	"\x15connection_lifetime_s\x18\x06 \x01(\x01R\x13connectionLifetimeS\"\xdd\x01\n" +
+	"\x15connection_lifetime_s\x18\x06 \x01(\x01R\x13connectionLifetimeS\"9\n" +
+	"\vFeeSchedule\x12\x14\n" +
+	"\x05maker\x18\x01 \x01(\tR\x05maker\x12\x14\n" +
+	"\x05taker\x18\x02 \x01(\tR\x05taker\"\xdd\x01\n" +
 	"\fRunningVenue\x129\n" +
 	"\x05state\x18\x01 \x01(\x0e2#.venuemesh.registry.v1.ServiceStateR\x05state\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x18\n" +
 	"\amarkets\x18\x04 \x01(\rR\amarkets\x12F\n" +
-	"\vconformance\x18\x05 \x01(\v2$.venuemesh.admin.v1.ConformanceScoreR\vconformance\"\xee\x03\n" +
+	"\vconformance\x18\x05 \x01(\v2$.venuemesh.admin.v1.ConformanceScoreR\vconformance\"\xb4\x04\n" +
 	"\x05Venue\x12\x14\n" +
 	"\x05venue\x18\x01 \x01(\tR\x05venue\x12\x1a\n" +
 	"\bexchange\x18\x02 \x01(\tR\bexchange\x12\x18\n" +
@@ -1142,7 +1209,8 @@ const file_venuemesh_catalog_v1_catalog_proto_rawDesc = "" +
 	"\x05notes\x18\n" +
 	" \x01(\tR\x05notes\x124\n" +
 	"\x06limits\x18\v \x01(\v2\x1c.venuemesh.catalog.v1.LimitsR\x06limits\x12<\n" +
-	"\arunning\x18\f \x01(\v2\".venuemesh.catalog.v1.RunningVenueR\arunning\"c\n" +
+	"\arunning\x18\f \x01(\v2\".venuemesh.catalog.v1.RunningVenueR\arunning\x12D\n" +
+	"\ffee_schedule\x18\r \x01(\v2!.venuemesh.catalog.v1.FeeScheduleR\vfeeSchedule\"c\n" +
 	"\x11ListVenuesRequest\x12%\n" +
 	"\tpage_size\x18\x01 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12'\n" +
 	"\n" +
@@ -1203,7 +1271,7 @@ func file_venuemesh_catalog_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_catalog_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_venuemesh_catalog_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_venuemesh_catalog_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_venuemesh_catalog_v1_catalog_proto_goTypes = []any{
 	(Maturity)(0),                   // 0: venuemesh.catalog.v1.Maturity
 	(BookProof)(0),                  // 1: venuemesh.catalog.v1.BookProof
@@ -1212,49 +1280,51 @@ var file_venuemesh_catalog_v1_catalog_proto_goTypes = []any{
 	(TradeNumbering)(0),             // 4: venuemesh.catalog.v1.TradeNumbering
 	(*Features)(nil),                // 5: venuemesh.catalog.v1.Features
 	(*Limits)(nil),                  // 6: venuemesh.catalog.v1.Limits
-	(*RunningVenue)(nil),            // 7: venuemesh.catalog.v1.RunningVenue
-	(*Venue)(nil),                   // 8: venuemesh.catalog.v1.Venue
-	(*ListVenuesRequest)(nil),       // 9: venuemesh.catalog.v1.ListVenuesRequest
-	(*ListVenuesResponse)(nil),      // 10: venuemesh.catalog.v1.ListVenuesResponse
-	(*GetVenueRequest)(nil),         // 11: venuemesh.catalog.v1.GetVenueRequest
-	(*GetVenueResponse)(nil),        // 12: venuemesh.catalog.v1.GetVenueResponse
-	(*ActivateVenueRequest)(nil),    // 13: venuemesh.catalog.v1.ActivateVenueRequest
-	(*ActivateVenueResponse)(nil),   // 14: venuemesh.catalog.v1.ActivateVenueResponse
-	(*DeactivateVenueRequest)(nil),  // 15: venuemesh.catalog.v1.DeactivateVenueRequest
-	(*DeactivateVenueResponse)(nil), // 16: venuemesh.catalog.v1.DeactivateVenueResponse
-	(v1.ServiceState)(0),            // 17: venuemesh.registry.v1.ServiceState
-	(*v11.ConformanceScore)(nil),    // 18: venuemesh.admin.v1.ConformanceScore
-	(v12.Channel)(0),                // 19: venuemesh.common.v1.Channel
+	(*FeeSchedule)(nil),             // 7: venuemesh.catalog.v1.FeeSchedule
+	(*RunningVenue)(nil),            // 8: venuemesh.catalog.v1.RunningVenue
+	(*Venue)(nil),                   // 9: venuemesh.catalog.v1.Venue
+	(*ListVenuesRequest)(nil),       // 10: venuemesh.catalog.v1.ListVenuesRequest
+	(*ListVenuesResponse)(nil),      // 11: venuemesh.catalog.v1.ListVenuesResponse
+	(*GetVenueRequest)(nil),         // 12: venuemesh.catalog.v1.GetVenueRequest
+	(*GetVenueResponse)(nil),        // 13: venuemesh.catalog.v1.GetVenueResponse
+	(*ActivateVenueRequest)(nil),    // 14: venuemesh.catalog.v1.ActivateVenueRequest
+	(*ActivateVenueResponse)(nil),   // 15: venuemesh.catalog.v1.ActivateVenueResponse
+	(*DeactivateVenueRequest)(nil),  // 16: venuemesh.catalog.v1.DeactivateVenueRequest
+	(*DeactivateVenueResponse)(nil), // 17: venuemesh.catalog.v1.DeactivateVenueResponse
+	(v1.ServiceState)(0),            // 18: venuemesh.registry.v1.ServiceState
+	(*v11.ConformanceScore)(nil),    // 19: venuemesh.admin.v1.ConformanceScore
+	(v12.Channel)(0),                // 20: venuemesh.common.v1.Channel
 }
 var file_venuemesh_catalog_v1_catalog_proto_depIdxs = []int32{
 	1,  // 0: venuemesh.catalog.v1.Features.book_proofs:type_name -> venuemesh.catalog.v1.BookProof
 	2,  // 1: venuemesh.catalog.v1.Features.snapshot_source:type_name -> venuemesh.catalog.v1.SnapshotSource
 	3,  // 2: venuemesh.catalog.v1.Features.trade_history:type_name -> venuemesh.catalog.v1.TradeHistory
 	4,  // 3: venuemesh.catalog.v1.Features.trade_numbering:type_name -> venuemesh.catalog.v1.TradeNumbering
-	17, // 4: venuemesh.catalog.v1.RunningVenue.state:type_name -> venuemesh.registry.v1.ServiceState
-	18, // 5: venuemesh.catalog.v1.RunningVenue.conformance:type_name -> venuemesh.admin.v1.ConformanceScore
-	19, // 6: venuemesh.catalog.v1.Venue.channels:type_name -> venuemesh.common.v1.Channel
+	18, // 4: venuemesh.catalog.v1.RunningVenue.state:type_name -> venuemesh.registry.v1.ServiceState
+	19, // 5: venuemesh.catalog.v1.RunningVenue.conformance:type_name -> venuemesh.admin.v1.ConformanceScore
+	20, // 6: venuemesh.catalog.v1.Venue.channels:type_name -> venuemesh.common.v1.Channel
 	5,  // 7: venuemesh.catalog.v1.Venue.features:type_name -> venuemesh.catalog.v1.Features
 	0,  // 8: venuemesh.catalog.v1.Venue.maturity:type_name -> venuemesh.catalog.v1.Maturity
 	6,  // 9: venuemesh.catalog.v1.Venue.limits:type_name -> venuemesh.catalog.v1.Limits
-	7,  // 10: venuemesh.catalog.v1.Venue.running:type_name -> venuemesh.catalog.v1.RunningVenue
-	8,  // 11: venuemesh.catalog.v1.ListVenuesResponse.venues:type_name -> venuemesh.catalog.v1.Venue
-	8,  // 12: venuemesh.catalog.v1.GetVenueResponse.venue:type_name -> venuemesh.catalog.v1.Venue
-	8,  // 13: venuemesh.catalog.v1.ActivateVenueResponse.venue:type_name -> venuemesh.catalog.v1.Venue
-	8,  // 14: venuemesh.catalog.v1.DeactivateVenueResponse.venue:type_name -> venuemesh.catalog.v1.Venue
-	9,  // 15: venuemesh.catalog.v1.Catalog.ListVenues:input_type -> venuemesh.catalog.v1.ListVenuesRequest
-	11, // 16: venuemesh.catalog.v1.Catalog.GetVenue:input_type -> venuemesh.catalog.v1.GetVenueRequest
-	13, // 17: venuemesh.catalog.v1.Catalog.ActivateVenue:input_type -> venuemesh.catalog.v1.ActivateVenueRequest
-	15, // 18: venuemesh.catalog.v1.Catalog.DeactivateVenue:input_type -> venuemesh.catalog.v1.DeactivateVenueRequest
-	10, // 19: venuemesh.catalog.v1.Catalog.ListVenues:output_type -> venuemesh.catalog.v1.ListVenuesResponse
-	12, // 20: venuemesh.catalog.v1.Catalog.GetVenue:output_type -> venuemesh.catalog.v1.GetVenueResponse
-	14, // 21: venuemesh.catalog.v1.Catalog.ActivateVenue:output_type -> venuemesh.catalog.v1.ActivateVenueResponse
-	16, // 22: venuemesh.catalog.v1.Catalog.DeactivateVenue:output_type -> venuemesh.catalog.v1.DeactivateVenueResponse
-	19, // [19:23] is the sub-list for method output_type
-	15, // [15:19] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	8,  // 10: venuemesh.catalog.v1.Venue.running:type_name -> venuemesh.catalog.v1.RunningVenue
+	7,  // 11: venuemesh.catalog.v1.Venue.fee_schedule:type_name -> venuemesh.catalog.v1.FeeSchedule
+	9,  // 12: venuemesh.catalog.v1.ListVenuesResponse.venues:type_name -> venuemesh.catalog.v1.Venue
+	9,  // 13: venuemesh.catalog.v1.GetVenueResponse.venue:type_name -> venuemesh.catalog.v1.Venue
+	9,  // 14: venuemesh.catalog.v1.ActivateVenueResponse.venue:type_name -> venuemesh.catalog.v1.Venue
+	9,  // 15: venuemesh.catalog.v1.DeactivateVenueResponse.venue:type_name -> venuemesh.catalog.v1.Venue
+	10, // 16: venuemesh.catalog.v1.Catalog.ListVenues:input_type -> venuemesh.catalog.v1.ListVenuesRequest
+	12, // 17: venuemesh.catalog.v1.Catalog.GetVenue:input_type -> venuemesh.catalog.v1.GetVenueRequest
+	14, // 18: venuemesh.catalog.v1.Catalog.ActivateVenue:input_type -> venuemesh.catalog.v1.ActivateVenueRequest
+	16, // 19: venuemesh.catalog.v1.Catalog.DeactivateVenue:input_type -> venuemesh.catalog.v1.DeactivateVenueRequest
+	11, // 20: venuemesh.catalog.v1.Catalog.ListVenues:output_type -> venuemesh.catalog.v1.ListVenuesResponse
+	13, // 21: venuemesh.catalog.v1.Catalog.GetVenue:output_type -> venuemesh.catalog.v1.GetVenueResponse
+	15, // 22: venuemesh.catalog.v1.Catalog.ActivateVenue:output_type -> venuemesh.catalog.v1.ActivateVenueResponse
+	17, // 23: venuemesh.catalog.v1.Catalog.DeactivateVenue:output_type -> venuemesh.catalog.v1.DeactivateVenueResponse
+	20, // [20:24] is the sub-list for method output_type
+	16, // [16:20] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_catalog_v1_catalog_proto_init() }
@@ -1268,7 +1338,7 @@ func file_venuemesh_catalog_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_catalog_v1_catalog_proto_rawDesc), len(file_venuemesh_catalog_v1_catalog_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1804,7 +1804,7 @@ var File_venuemesh_history_v1_history_proto protoreflect.FileDescriptor
 
 const file_venuemesh_history_v1_history_proto_rawDesc = "" +
 	"\n" +
-	"\"venuemesh/history/v1/history.proto\x12\x14venuemesh.history.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1cvenuemesh/bars/v1/bars.proto\x1a\x1fvenuemesh/common/v1/types.proto\x1a\"venuemesh/history/v1/columns.proto\x1a#venuemesh/marketdata/v1/batch.proto\x1a)venuemesh/marketdata/v1/market_data.proto\"O\n" +
+	"\"venuemesh/history/v1/history.proto\x12\x14venuemesh.history.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1cvenuemesh/bars/v1/bars.proto\x1a\x1fvenuemesh/common/v1/types.proto\x1a\"venuemesh/history/v1/columns.proto\x1a&venuemesh/history/v1/order_costs.proto\x1a#venuemesh/marketdata/v1/batch.proto\x1a)venuemesh/marketdata/v1/market_data.proto\"O\n" +
 	"\tTimeRange\x12\"\n" +
 	"\rstart_time_ns\x18\x01 \x01(\x03R\vstartTimeNs\x12\x1e\n" +
 	"\vend_time_ns\x18\x02 \x01(\x03R\tendTimeNs\"\x91\x02\n" +
@@ -1939,8 +1939,7 @@ const file_venuemesh_history_v1_history_proto_rawDesc = "" +
 	"\tSortOrder\x12\x1a\n" +
 	"\x16SORT_ORDER_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17SORT_ORDER_OLDEST_FIRST\x10\x01\x12\x1b\n" +
-	"\x17SORT_ORDER_NEWEST_FIRST\x10\x022\xaf\n" +
-	"\n" +
+	"\x17SORT_ORDER_NEWEST_FIRST\x10\x022\xe4\f\n" +
 	"\aHistory\x12\x94\x01\n" +
 	"\n" +
 	"ListTrades\x12'.venuemesh.history.v1.ListTradesRequest\x1a(.venuemesh.history.v1.ListTradesResponse\"3\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02%\x12#/v1/history/{venue}/{symbol}/trades\x90\x02\x01\x12\x94\x01\n" +
@@ -1952,7 +1951,9 @@ const file_venuemesh_history_v1_history_proto_rawDesc = "" +
 	"\x04Read\x12!.venuemesh.history.v1.ReadRequest\x1a\".venuemesh.history.v1.ReadResponse\"(\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/history/{venue}/read\x90\x02\x010\x01\x12\x93\x01\n" +
 	"\bReadBars\x12%.venuemesh.history.v1.ReadBarsRequest\x1a&.venuemesh.history.v1.ReadBarsResponse\"6\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02(\x12&/v1/history/{venue}/{symbol}/bars:read\x90\x02\x010\x01\x12\x9c\x01\n" +
 	"\fListCoverage\x12).venuemesh.history.v1.ListCoverageRequest\x1a*.venuemesh.history.v1.ListCoverageResponse\"5\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02'\x12%/v1/history/{venue}/{symbol}/coverage\x90\x02\x01\x12\x8f\x01\n" +
-	"\vListQuality\x12(.venuemesh.history.v1.ListQualityRequest\x1a).venuemesh.history.v1.ListQualityResponse\"+\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/history/{venue}/quality\x90\x02\x01BDZBgithub.com/venuemesh/venuemesh/clients/go/gen/history/v1;historyv1b\x06proto3"
+	"\vListQuality\x12(.venuemesh.history.v1.ListQualityRequest\x1a).venuemesh.history.v1.ListQualityResponse\"+\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/history/{venue}/quality\x90\x02\x01\x12\x8b\x01\n" +
+	"\x0eListOrderCosts\x12+.venuemesh.history.v1.ListOrderCostsRequest\x1a,.venuemesh.history.v1.ListOrderCostsResponse\"\x1e\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/orderCosts\x90\x02\x01\x12\xa4\x01\n" +
+	"\x13SummarizeOrderCosts\x120.venuemesh.history.v1.SummarizeOrderCostsRequest\x1a1.venuemesh.history.v1.SummarizeOrderCostsResponse\"(\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/orderCosts:summarize\x90\x02\x01BDZBgithub.com/venuemesh/venuemesh/clients/go/gen/history/v1;historyv1b\x06proto3"
 
 var (
 	file_venuemesh_history_v1_history_proto_rawDescOnce sync.Once
@@ -1969,38 +1970,42 @@ func file_venuemesh_history_v1_history_proto_rawDescGZIP() []byte {
 var file_venuemesh_history_v1_history_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_venuemesh_history_v1_history_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_venuemesh_history_v1_history_proto_goTypes = []any{
-	(SortOrder)(0),                  // 0: venuemesh.history.v1.SortOrder
-	(*TimeRange)(nil),               // 1: venuemesh.history.v1.TimeRange
-	(*ListTradesRequest)(nil),       // 2: venuemesh.history.v1.ListTradesRequest
-	(*ListTradesResponse)(nil),      // 3: venuemesh.history.v1.ListTradesResponse
-	(*ListBarsRequest)(nil),         // 4: venuemesh.history.v1.ListBarsRequest
-	(*ListBarsResponse)(nil),        // 5: venuemesh.history.v1.ListBarsResponse
-	(*ListGapsRequest)(nil),         // 6: venuemesh.history.v1.ListGapsRequest
-	(*RecordedGap)(nil),             // 7: venuemesh.history.v1.RecordedGap
-	(*ListGapsResponse)(nil),        // 8: venuemesh.history.v1.ListGapsResponse
-	(*ListQuotesRequest)(nil),       // 9: venuemesh.history.v1.ListQuotesRequest
-	(*Quote)(nil),                   // 10: venuemesh.history.v1.Quote
-	(*ListQuotesResponse)(nil),      // 11: venuemesh.history.v1.ListQuotesResponse
-	(*GetOrderBookAtRequest)(nil),   // 12: venuemesh.history.v1.GetOrderBookAtRequest
-	(*GetOrderBookAtResponse)(nil),  // 13: venuemesh.history.v1.GetOrderBookAtResponse
-	(*ReadRequest)(nil),             // 14: venuemesh.history.v1.ReadRequest
-	(*ReadResponse)(nil),            // 15: venuemesh.history.v1.ReadResponse
-	(*ReadBarsRequest)(nil),         // 16: venuemesh.history.v1.ReadBarsRequest
-	(*ReadBarsResponse)(nil),        // 17: venuemesh.history.v1.ReadBarsResponse
-	(*ListCoverageRequest)(nil),     // 18: venuemesh.history.v1.ListCoverageRequest
-	(*DayCoverage)(nil),             // 19: venuemesh.history.v1.DayCoverage
-	(*ListCoverageResponse)(nil),    // 20: venuemesh.history.v1.ListCoverageResponse
-	(*ListQualityRequest)(nil),      // 21: venuemesh.history.v1.ListQualityRequest
-	(*Quality)(nil),                 // 22: venuemesh.history.v1.Quality
-	(*ListQualityResponse)(nil),     // 23: venuemesh.history.v1.ListQualityResponse
-	(*v1.Trade)(nil),                // 24: venuemesh.marketdata.v1.Trade
-	(*v11.Bar)(nil),                 // 25: venuemesh.bars.v1.Bar
-	(v12.Channel)(0),                // 26: venuemesh.common.v1.Channel
-	(*v12.Cursor)(nil),              // 27: venuemesh.common.v1.Cursor
-	(*v12.Gap)(nil),                 // 28: venuemesh.common.v1.Gap
-	(*v1.GetOrderBookResponse)(nil), // 29: venuemesh.marketdata.v1.GetOrderBookResponse
-	(*v1.MarketDataBatch)(nil),      // 30: venuemesh.marketdata.v1.MarketDataBatch
-	(*BarColumns)(nil),              // 31: venuemesh.history.v1.BarColumns
+	(SortOrder)(0),                      // 0: venuemesh.history.v1.SortOrder
+	(*TimeRange)(nil),                   // 1: venuemesh.history.v1.TimeRange
+	(*ListTradesRequest)(nil),           // 2: venuemesh.history.v1.ListTradesRequest
+	(*ListTradesResponse)(nil),          // 3: venuemesh.history.v1.ListTradesResponse
+	(*ListBarsRequest)(nil),             // 4: venuemesh.history.v1.ListBarsRequest
+	(*ListBarsResponse)(nil),            // 5: venuemesh.history.v1.ListBarsResponse
+	(*ListGapsRequest)(nil),             // 6: venuemesh.history.v1.ListGapsRequest
+	(*RecordedGap)(nil),                 // 7: venuemesh.history.v1.RecordedGap
+	(*ListGapsResponse)(nil),            // 8: venuemesh.history.v1.ListGapsResponse
+	(*ListQuotesRequest)(nil),           // 9: venuemesh.history.v1.ListQuotesRequest
+	(*Quote)(nil),                       // 10: venuemesh.history.v1.Quote
+	(*ListQuotesResponse)(nil),          // 11: venuemesh.history.v1.ListQuotesResponse
+	(*GetOrderBookAtRequest)(nil),       // 12: venuemesh.history.v1.GetOrderBookAtRequest
+	(*GetOrderBookAtResponse)(nil),      // 13: venuemesh.history.v1.GetOrderBookAtResponse
+	(*ReadRequest)(nil),                 // 14: venuemesh.history.v1.ReadRequest
+	(*ReadResponse)(nil),                // 15: venuemesh.history.v1.ReadResponse
+	(*ReadBarsRequest)(nil),             // 16: venuemesh.history.v1.ReadBarsRequest
+	(*ReadBarsResponse)(nil),            // 17: venuemesh.history.v1.ReadBarsResponse
+	(*ListCoverageRequest)(nil),         // 18: venuemesh.history.v1.ListCoverageRequest
+	(*DayCoverage)(nil),                 // 19: venuemesh.history.v1.DayCoverage
+	(*ListCoverageResponse)(nil),        // 20: venuemesh.history.v1.ListCoverageResponse
+	(*ListQualityRequest)(nil),          // 21: venuemesh.history.v1.ListQualityRequest
+	(*Quality)(nil),                     // 22: venuemesh.history.v1.Quality
+	(*ListQualityResponse)(nil),         // 23: venuemesh.history.v1.ListQualityResponse
+	(*v1.Trade)(nil),                    // 24: venuemesh.marketdata.v1.Trade
+	(*v11.Bar)(nil),                     // 25: venuemesh.bars.v1.Bar
+	(v12.Channel)(0),                    // 26: venuemesh.common.v1.Channel
+	(*v12.Cursor)(nil),                  // 27: venuemesh.common.v1.Cursor
+	(*v12.Gap)(nil),                     // 28: venuemesh.common.v1.Gap
+	(*v1.GetOrderBookResponse)(nil),     // 29: venuemesh.marketdata.v1.GetOrderBookResponse
+	(*v1.MarketDataBatch)(nil),          // 30: venuemesh.marketdata.v1.MarketDataBatch
+	(*BarColumns)(nil),                  // 31: venuemesh.history.v1.BarColumns
+	(*ListOrderCostsRequest)(nil),       // 32: venuemesh.history.v1.ListOrderCostsRequest
+	(*SummarizeOrderCostsRequest)(nil),  // 33: venuemesh.history.v1.SummarizeOrderCostsRequest
+	(*ListOrderCostsResponse)(nil),      // 34: venuemesh.history.v1.ListOrderCostsResponse
+	(*SummarizeOrderCostsResponse)(nil), // 35: venuemesh.history.v1.SummarizeOrderCostsResponse
 }
 var file_venuemesh_history_v1_history_proto_depIdxs = []int32{
 	1,  // 0: venuemesh.history.v1.ListTradesRequest.range:type_name -> venuemesh.history.v1.TimeRange
@@ -2040,17 +2045,21 @@ var file_venuemesh_history_v1_history_proto_depIdxs = []int32{
 	16, // 34: venuemesh.history.v1.History.ReadBars:input_type -> venuemesh.history.v1.ReadBarsRequest
 	18, // 35: venuemesh.history.v1.History.ListCoverage:input_type -> venuemesh.history.v1.ListCoverageRequest
 	21, // 36: venuemesh.history.v1.History.ListQuality:input_type -> venuemesh.history.v1.ListQualityRequest
-	3,  // 37: venuemesh.history.v1.History.ListTrades:output_type -> venuemesh.history.v1.ListTradesResponse
-	11, // 38: venuemesh.history.v1.History.ListQuotes:output_type -> venuemesh.history.v1.ListQuotesResponse
-	5,  // 39: venuemesh.history.v1.History.ListBars:output_type -> venuemesh.history.v1.ListBarsResponse
-	8,  // 40: venuemesh.history.v1.History.ListGaps:output_type -> venuemesh.history.v1.ListGapsResponse
-	13, // 41: venuemesh.history.v1.History.GetOrderBookAt:output_type -> venuemesh.history.v1.GetOrderBookAtResponse
-	15, // 42: venuemesh.history.v1.History.Read:output_type -> venuemesh.history.v1.ReadResponse
-	17, // 43: venuemesh.history.v1.History.ReadBars:output_type -> venuemesh.history.v1.ReadBarsResponse
-	20, // 44: venuemesh.history.v1.History.ListCoverage:output_type -> venuemesh.history.v1.ListCoverageResponse
-	23, // 45: venuemesh.history.v1.History.ListQuality:output_type -> venuemesh.history.v1.ListQualityResponse
-	37, // [37:46] is the sub-list for method output_type
-	28, // [28:37] is the sub-list for method input_type
+	32, // 37: venuemesh.history.v1.History.ListOrderCosts:input_type -> venuemesh.history.v1.ListOrderCostsRequest
+	33, // 38: venuemesh.history.v1.History.SummarizeOrderCosts:input_type -> venuemesh.history.v1.SummarizeOrderCostsRequest
+	3,  // 39: venuemesh.history.v1.History.ListTrades:output_type -> venuemesh.history.v1.ListTradesResponse
+	11, // 40: venuemesh.history.v1.History.ListQuotes:output_type -> venuemesh.history.v1.ListQuotesResponse
+	5,  // 41: venuemesh.history.v1.History.ListBars:output_type -> venuemesh.history.v1.ListBarsResponse
+	8,  // 42: venuemesh.history.v1.History.ListGaps:output_type -> venuemesh.history.v1.ListGapsResponse
+	13, // 43: venuemesh.history.v1.History.GetOrderBookAt:output_type -> venuemesh.history.v1.GetOrderBookAtResponse
+	15, // 44: venuemesh.history.v1.History.Read:output_type -> venuemesh.history.v1.ReadResponse
+	17, // 45: venuemesh.history.v1.History.ReadBars:output_type -> venuemesh.history.v1.ReadBarsResponse
+	20, // 46: venuemesh.history.v1.History.ListCoverage:output_type -> venuemesh.history.v1.ListCoverageResponse
+	23, // 47: venuemesh.history.v1.History.ListQuality:output_type -> venuemesh.history.v1.ListQualityResponse
+	34, // 48: venuemesh.history.v1.History.ListOrderCosts:output_type -> venuemesh.history.v1.ListOrderCostsResponse
+	35, // 49: venuemesh.history.v1.History.SummarizeOrderCosts:output_type -> venuemesh.history.v1.SummarizeOrderCostsResponse
+	39, // [39:50] is the sub-list for method output_type
+	28, // [28:39] is the sub-list for method input_type
 	28, // [28:28] is the sub-list for extension type_name
 	28, // [28:28] is the sub-list for extension extendee
 	0,  // [0:28] is the sub-list for field type_name
@@ -2062,6 +2071,7 @@ func file_venuemesh_history_v1_history_proto_init() {
 		return
 	}
 	file_venuemesh_history_v1_columns_proto_init()
+	file_venuemesh_history_v1_order_costs_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

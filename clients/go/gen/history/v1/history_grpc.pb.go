@@ -19,15 +19,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	History_ListTrades_FullMethodName     = "/venuemesh.history.v1.History/ListTrades"
-	History_ListQuotes_FullMethodName     = "/venuemesh.history.v1.History/ListQuotes"
-	History_ListBars_FullMethodName       = "/venuemesh.history.v1.History/ListBars"
-	History_ListGaps_FullMethodName       = "/venuemesh.history.v1.History/ListGaps"
-	History_GetOrderBookAt_FullMethodName = "/venuemesh.history.v1.History/GetOrderBookAt"
-	History_Read_FullMethodName           = "/venuemesh.history.v1.History/Read"
-	History_ReadBars_FullMethodName       = "/venuemesh.history.v1.History/ReadBars"
-	History_ListCoverage_FullMethodName   = "/venuemesh.history.v1.History/ListCoverage"
-	History_ListQuality_FullMethodName    = "/venuemesh.history.v1.History/ListQuality"
+	History_ListTrades_FullMethodName          = "/venuemesh.history.v1.History/ListTrades"
+	History_ListQuotes_FullMethodName          = "/venuemesh.history.v1.History/ListQuotes"
+	History_ListBars_FullMethodName            = "/venuemesh.history.v1.History/ListBars"
+	History_ListGaps_FullMethodName            = "/venuemesh.history.v1.History/ListGaps"
+	History_GetOrderBookAt_FullMethodName      = "/venuemesh.history.v1.History/GetOrderBookAt"
+	History_Read_FullMethodName                = "/venuemesh.history.v1.History/Read"
+	History_ReadBars_FullMethodName            = "/venuemesh.history.v1.History/ReadBars"
+	History_ListCoverage_FullMethodName        = "/venuemesh.history.v1.History/ListCoverage"
+	History_ListQuality_FullMethodName         = "/venuemesh.history.v1.History/ListQuality"
+	History_ListOrderCosts_FullMethodName      = "/venuemesh.history.v1.History/ListOrderCosts"
+	History_SummarizeOrderCosts_FullMethodName = "/venuemesh.history.v1.History/SummarizeOrderCosts"
 )
 
 // HistoryClient is the client API for History service.
@@ -56,6 +58,13 @@ type HistoryClient interface {
 	ListCoverage(ctx context.Context, in *ListCoverageRequest, opts ...grpc.CallOption) (*ListCoverageResponse, error)
 	// Lists the data-quality scores that Repair has computed.
 	ListQuality(ctx context.Context, in *ListQualityRequest, opts ...grpc.CallOption) (*ListQualityResponse, error)
+	// Lists what orders have cost: slippage, implementation shortfall, fees, times, mark-outs. It is
+	// computed from the stored events and the recorded quotes when it is asked for. What is not known
+	// says why. Errors: BAD_REQUEST, BAD_PAGE_TOKEN, STORE_UNAVAILABLE.
+	ListOrderCosts(ctx context.Context, in *ListOrderCostsRequest, opts ...grpc.CallOption) (*ListOrderCostsResponse, error)
+	// Adds up what orders have cost, weighted by notional, of at most 5,000 orders. Errors:
+	// BAD_REQUEST, STORE_UNAVAILABLE.
+	SummarizeOrderCosts(ctx context.Context, in *SummarizeOrderCostsRequest, opts ...grpc.CallOption) (*SummarizeOrderCostsResponse, error)
 }
 
 type historyClient struct {
@@ -174,6 +183,26 @@ func (c *historyClient) ListQuality(ctx context.Context, in *ListQualityRequest,
 	return out, nil
 }
 
+func (c *historyClient) ListOrderCosts(ctx context.Context, in *ListOrderCostsRequest, opts ...grpc.CallOption) (*ListOrderCostsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListOrderCostsResponse)
+	err := c.cc.Invoke(ctx, History_ListOrderCosts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *historyClient) SummarizeOrderCosts(ctx context.Context, in *SummarizeOrderCostsRequest, opts ...grpc.CallOption) (*SummarizeOrderCostsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SummarizeOrderCostsResponse)
+	err := c.cc.Invoke(ctx, History_SummarizeOrderCosts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HistoryServer is the server API for History service.
 // All implementations must embed UnimplementedHistoryServer
 // for forward compatibility.
@@ -200,6 +229,13 @@ type HistoryServer interface {
 	ListCoverage(context.Context, *ListCoverageRequest) (*ListCoverageResponse, error)
 	// Lists the data-quality scores that Repair has computed.
 	ListQuality(context.Context, *ListQualityRequest) (*ListQualityResponse, error)
+	// Lists what orders have cost: slippage, implementation shortfall, fees, times, mark-outs. It is
+	// computed from the stored events and the recorded quotes when it is asked for. What is not known
+	// says why. Errors: BAD_REQUEST, BAD_PAGE_TOKEN, STORE_UNAVAILABLE.
+	ListOrderCosts(context.Context, *ListOrderCostsRequest) (*ListOrderCostsResponse, error)
+	// Adds up what orders have cost, weighted by notional, of at most 5,000 orders. Errors:
+	// BAD_REQUEST, STORE_UNAVAILABLE.
+	SummarizeOrderCosts(context.Context, *SummarizeOrderCostsRequest) (*SummarizeOrderCostsResponse, error)
 	mustEmbedUnimplementedHistoryServer()
 }
 
@@ -236,6 +272,12 @@ func (UnimplementedHistoryServer) ListCoverage(context.Context, *ListCoverageReq
 }
 func (UnimplementedHistoryServer) ListQuality(context.Context, *ListQualityRequest) (*ListQualityResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListQuality not implemented")
+}
+func (UnimplementedHistoryServer) ListOrderCosts(context.Context, *ListOrderCostsRequest) (*ListOrderCostsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListOrderCosts not implemented")
+}
+func (UnimplementedHistoryServer) SummarizeOrderCosts(context.Context, *SummarizeOrderCostsRequest) (*SummarizeOrderCostsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SummarizeOrderCosts not implemented")
 }
 func (UnimplementedHistoryServer) mustEmbedUnimplementedHistoryServer() {}
 func (UnimplementedHistoryServer) testEmbeddedByValue()                 {}
@@ -406,6 +448,42 @@ func _History_ListQuality_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _History_ListOrderCosts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListOrderCostsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HistoryServer).ListOrderCosts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: History_ListOrderCosts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HistoryServer).ListOrderCosts(ctx, req.(*ListOrderCostsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _History_SummarizeOrderCosts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SummarizeOrderCostsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HistoryServer).SummarizeOrderCosts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: History_SummarizeOrderCosts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HistoryServer).SummarizeOrderCosts(ctx, req.(*SummarizeOrderCostsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // History_ServiceDesc is the grpc.ServiceDesc for History service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -440,6 +518,14 @@ var History_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListQuality",
 			Handler:    _History_ListQuality_Handler,
+		},
+		{
+			MethodName: "ListOrderCosts",
+			Handler:    _History_ListOrderCosts_Handler,
+		},
+		{
+			MethodName: "SummarizeOrderCosts",
+			Handler:    _History_SummarizeOrderCosts_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
