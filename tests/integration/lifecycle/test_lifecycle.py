@@ -1,5 +1,6 @@
 """From a bar to the books in a mesh of processes, each of which is killed once on the way."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 VICTIMS = ("detector", "advisor", "inspector", VENUE, "ledger", "bars", "audit")
 CHAIN_SECONDS_MAX = 240.0
+FIGURES = ("slippage_bps", "fee_bps", "expected_fee_bps")
+"""Of an order's costs."""
 OPTIONS = ("--world", "simulate", "--seed", "7", "--venues", VENUE)
 
 
@@ -78,3 +81,39 @@ def test_the_books_and_the_log_are_right(mesh):
     status, verified = mesh.get("/v1/ledger:verify")
     assert (status, verified["correct"]) == (200, True), verified
     chains.check_each_once(mesh)
+
+
+def test_what_the_orders_have_cost_is_known(mesh):
+    path = "/v1/orderCosts?page_size=200"
+    found: list[dict] = []
+
+    def one_is_complete() -> bool:
+        status, answer = mesh.get(path)
+        assert status == 200, answer
+        # Exits wait for their price, and an order beside a kill may lack quotes.
+        found[:] = [
+            one
+            for one in answer["orders"]
+            if one["complete"] and all(_known(one, name) for name in FIGURES)
+        ]
+        return bool(found)
+
+    # A mark-out takes a minute, and the quotes of afterwards.
+    mesh.wait_until(one_is_complete, "the costs of an order are complete", CHAIN_SECONDS_MAX)
+    one = found[0]
+    assert one["strategy"]
+    assert [markout["horizon_ms"] for markout in one["markouts"]] == [1_000, 10_000, 60_000]
+    # The catalog knows the fee schedule, and the simulated exchange charges by it.
+    assert Decimal(one["fee_bps"]["value"]) > 0
+    assert Decimal(one["expected_fee_bps"]["value"]) > 0
+    shortfall = {name: Decimal(part["value"]) for name, part in one["shortfall"].items()}
+    parts = shortfall["price_cost"] + shortfall["fee_cost"] + shortfall["unfilled_cost"]
+    assert abs(parts - shortfall["total_cost"]) <= Decimal("2e-18")
+    status, summary = mesh.get("/v1/orderCosts:summarize?groupings=1&groupings=2")
+    assert status == 200, summary
+    assert {one["venue"] for one in summary["groups"]} == {VENUE}
+    assert any(group["slippage_bps"].get("value") for group in summary["groups"])
+
+
+def _known(one: dict, name: str) -> bool:
+    return bool(one[name].get("value"))
