@@ -1,3 +1,5 @@
+import type { ReactNode } from "react";
+
 import { OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { formatDateTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
@@ -7,11 +9,25 @@ import { detailText } from "./labels";
 
 const COLUMNS = [...ORDER_COLUMNS, "Ended, UTC", "Details", "Chain"];
 
+interface OrderHistoryPanelProps {
+  readonly view: AccountView;
+  /** Shown at the right of the title. */
+  readonly choice: ReactNode;
+}
+
 /** Orders that have ended, the last one first. */
-export function OrderHistoryPanel({ view: { ended, isKnown } }: { readonly view: AccountView }) {
+export function OrderHistoryPanel({ view: { ended, isKnown }, choice }: OrderHistoryPanelProps) {
   const count = ended.length === ENDED_MAX ? `newest ${ended.length}` : String(ended.length);
   return (
-    <Panel title="Order history" aside={<span className="panel-note">{count}</span>}>
+    <Panel
+      title="Order history"
+      aside={
+        <>
+          <span className="panel-note">{count}</span>
+          {choice}
+        </>
+      }
+    >
       {ended.length === 0 ? (
         <p className="empty">
           {isKnown

@@ -11,11 +11,14 @@ import { AccountBar } from "./AccountBar";
 import { AccountNotices } from "./AccountNotices";
 import { CancelAllDialog } from "./CancelAllDialog";
 import { DifferencesPanel } from "./DifferencesPanel";
+import { Choice } from "../ui/Choice";
+import { OrderCostsPanel } from "./OrderCostsPanel";
 import { OrderHistoryPanel } from "./OrderHistoryPanel";
 import { FillsPanel } from "./FillsPanel";
 import { BalancesPanel, PositionsPanel } from "./BalancesAndPositions";
 import { OpenOrdersPanel } from "./OpenOrdersPanel";
 import { TicketPanel } from "./TicketPanel";
+import type { AccountView } from "./accountView";
 import { useAccountSession } from "./accountSession";
 
 interface OrdersContentProps {
@@ -54,7 +57,7 @@ export function OrdersContent(props: OrdersContentProps) {
               setCancellingAll(true);
             }}
           />
-          <OrderHistoryPanel view={view} />
+          <EndedOrders {...{ view, name }} venue={venue.id} />
           <FillsPanel view={view} failure={useFrameStore(feed.historyFailure)} />
           {view.differences.length > 0 && <DifferencesPanel differences={view.differences} />}
         </div>
@@ -74,4 +77,23 @@ export function OrdersContent(props: OrdersContentProps) {
       )}
     </main>
   );
+}
+
+const ENDED_VIEWS = [
+  ["history", "history"],
+  ["costs", "costs"],
+] as const;
+
+interface EndedOrdersProps {
+  readonly view: AccountView;
+  readonly venue: string;
+  readonly name: string;
+}
+
+/** The orders that have ended, or what they have cost. */
+function EndedOrders({ view, venue, name }: EndedOrdersProps) {
+  const [chosen, choose] = useState<"history" | "costs">("history");
+  const choice = <Choice label="View" options={ENDED_VIEWS} chosen={chosen} onChoose={choose} />;
+  if (chosen === "costs") return <OrderCostsPanel {...{ venue, choice }} account={name} />;
+  return <OrderHistoryPanel {...{ view, choice }} />;
 }
