@@ -96,13 +96,20 @@ class PlaybackPublisher:
         await self._audience.wait()
         async with aclosing(windows):
             async for window in windows:
-                await self._going.wait()
-                await self._pace(window)
+                await self._wait_for_time(window)
                 await self._hub.wait_until_read()
                 self._publish(window, symbols)
         self.finished = True
         self._meter.counters["finished"] = 1
         _log.info("played to the end", extra={"events": self._meter.events_total})
+
+    async def _wait_for_time(self, window: RecordWindow) -> None:
+        """Wait until it may be published. A pause holds back a window that waits already."""
+        is_due = False
+        while not is_due:
+            await self._going.wait()
+            await self._pace(window)
+            is_due = not self.paused
 
     async def _pace(self, window: RecordWindow) -> None:
         if self.speed is None or self._hurries():

@@ -10,13 +10,14 @@ from core.playback.books import PlaybackBooks
 from core.playback.paper_feed import PlaybackTrades
 from core.playback.publisher import PlaybackPublisher
 from core.playback.tests.stage import BOOK, EPOCH, SYMBOL, TRADES, VENUE, changes, sold, window
-from kit.base.clock import SystemClock
+from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.cursor import Cursor
 from kit.base.errors import CursorExpired
 from kit.base.telemetry import Meter
 from kit.connector.publishing.hub import Hub
 from kit.execution.account_registry import no_data_problem
 from kit.execution.prices.reference_prices import FeedPrices
+from tests.support.manual_clock import ManualClock
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 ALL = frozenset()
@@ -137,3 +138,26 @@ async def test_a_stop_is_woken_by_what_is_played_and_by_nothing_that_is_made_aga
     assert prices.best(SYMBOL) == (Decimal(100), Decimal(103))
     assert prices.best("OTHER") is None
     assert hub.cursor(BOOK) == Cursor(EPOCH, 1)
+
+
+async def test_pause_holds_back_the_window_that_waits_for_its_time():
+    hub, clock = make(), ManualClock()
+    player = PlaybackPublisher(hub, PlaybackBooks(()), 1.0, Meter(VENUE), clock)
+
+    async def windows():
+        for number in range(3):
+            yield window(number * 10 * NANOSECONDS_PER_SECOND, trades=[(number, 1)])
+
+    player.start({})
+    playing = asyncio.create_task(player.run(windows(), ALL))
+    await clock.advance(5)
+    assert hub.cursor(TRADES).sequence == 1
+    player.pause()
+    await clock.advance(60)
+    assert hub.cursor(TRADES).sequence == 1
+    player.resume()
+    await clock.advance(1)
+    assert hub.cursor(TRADES).sequence == 2
+    await clock.advance(10)
+    assert hub.cursor(TRADES).sequence == 3
+    await playing
