@@ -359,6 +359,7 @@ async def test_a_list_of_cash_flows_that_broke_off_long_ago_begins_again(
     venue.pages_until_away = 2
     async with intake.runs():
         await intake.until("flow 1", "flow 3")
+        await until(lambda: len(venue.pages_asked) >= 3)
         venue.flows.insert(1, flow(2))
         venue.pages_until_away = 1 << 30
         await intake.until(*(f"flow {number}" for number in range(1, 5)))

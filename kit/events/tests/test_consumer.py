@@ -10,7 +10,7 @@ from kit.events import event_log
 from kit.events.event_reader import replay
 from kit.events.tests.copier import COPIER, booked, copier, copy
 from kit.events.tests.rig import EXECUTIONS, LEDGER, filled, numbers
-from tests.support.waiting import WAIT_SECONDS_MAX
+from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +94,8 @@ async def test_what_is_handled_is_prepared_before_its_transaction(rig):
         await copy(connection, events)
 
     async with running(copier(rig, handle=handle, prepare=prepare)):
+        # A look at the positions would hold them, too.
+        await until(lambda: len(steps) == 2)
         await reached(rig, 2)
     await check(rig)
     names, read = zip(*steps, strict=True)

@@ -15,7 +15,7 @@ METHODS = {
 }
 READS = (
     *("Decide", "Explain", "Export", "Get", "List", "Prove", "Read", "Stream", "Subscribe"),
-    *("Verify", "Watch", "Why"),
+    *("Summarize", "Verify", "Watch", "Why"),
 )
 
 
