@@ -5,17 +5,20 @@ from venuemesh.events.v1 import event_pb2
 
 from core.detector.bar_clients import BARS, HISTORY, BarClients
 from core.detector.context import DetectorContext
+from core.detector.evaluation import ProgramFolder, StrategyRefused
 from core.detector.input_clients import InputClients
 from core.detector.metrics import DetectorMetrics
 from core.detector.positions import keep_positions
 from core.detector.service import DetectorServicer
-from core.detector.settings import DetectorSettings, refusal
+from core.detector.settings import FOLDER, DetectorSettings
 from core.detector.strategy_manager import StrategyManager
 from core.detector.strategy_runner import SIGNALS
+from core.detector.workers.pool import WorkerPool
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
+from kit.base.errors import SettingError
 from kit.base.migration import when_migrated
 from kit.base.redis_commands import refuse_cluster
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
@@ -25,7 +28,6 @@ from kit.events.event_reader import EventReader
 from kit.events.redis_events import RedisEvents
 from kit.events.relay import EventRelay
 from kit.events.settings import EventsSettings
-from kit.strategy.loader import StrategyFolder, load_folder
 
 SERVICE = "detector"
 READ = (event_pb2.EVENT_STREAM_RISK,)
@@ -41,9 +43,15 @@ def main() -> int:
 
 async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSettings) -> None:
     """Run the detector in this event loop."""
-    folder = settings.folder_of(mesh)
-    found = StrategyFolder([], []) if folder is None else load_folder(folder)
     runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    metrics = DetectorMetrics(runtime.meter)
+    pool = WorkerPool(
+        settings.workers,
+        settings.limits,
+        must_be_restricted=mesh.world == "live",
+        started=metrics.started,
+    )
+    found = await load_folder(pool, settings, mesh)
     clock = SystemClock()
     degraded_reasons = DegradedReasons(runtime.meter)
     for error in found.errors:
@@ -53,10 +61,9 @@ async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSett
     entries_max = events.redis_entries_max
     relay = EventRelay(database, redis, (SIGNALS,), entries_max, degraded_reasons, clock)
     bars = BarClients(runtime.channels(BARS, HISTORY))
-    metrics = DetectorMetrics(runtime.meter)
     inputs = InputClients(runtime.channels(HISTORY))
     context = DetectorContext(database, bars, relay.wake, metrics, degraded_reasons, clock, inputs)
-    manager = StrategyManager(found, context, refusal(mesh))
+    manager = StrategyManager(pool, found, context)
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = Consumption(SERVICE, READ, keep_positions, after_commit=lambda: None)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
@@ -67,6 +74,17 @@ async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSett
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_while_active("fills", after_migration(consumer.run))
     runtime.run_while_active("strategies", after_migration(manager.run))
-    for finish in (database.close, redis.close):
+    for finish in (pool.close, database.close, redis.close):
         runtime.at_end(finish)
     await runtime.run()
+
+
+async def load_folder(
+    pool: WorkerPool, settings: DetectorSettings, mesh: MeshSettings
+) -> ProgramFolder:
+    """The strategies of the folder, if there is one. Raises SettingError."""
+    folder = settings.folder_of(mesh)
+    try:
+        return ProgramFolder() if folder is None else await pool.load_folder(folder)
+    except StrategyRefused as error:
+        raise SettingError(FOLDER, str(folder), f"must be empty here: {error}") from error

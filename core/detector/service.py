@@ -32,7 +32,7 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
             request.source, request.file, request.strategy, dict(request.parameters)
         )
         found = await self._manager.start(request.name, source if request.source else None)
-        return detector_pb2.StartStrategyResponse(name=found.strategy.name, version=found.version)
+        return detector_pb2.StartStrategyResponse(name=found.name, version=found.version)
 
     async def StopStrategy(
         self, request: detector_pb2.StopStrategyRequest, context: Context
@@ -53,18 +53,15 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
         self, request: detector_pb2.ExplainRequest, context: Context
     ) -> detector_pb2.ExplainResponse:
         runner = self._chosen(request)
-        found = runner.instance.explain(runner.bar)
-        answer = detector_pb2.ExplainResponse(
-            status=_status(runner),
-            bar=runner.bar,
-            rules=found.rules,
-            exits=found.exits,
-            threshold=runner.loaded.strategy.threshold,
-            abstains_because=found.abstains_because,
-            position_size=format(runner.position, "f"),
+        answer = await runner.explain()
+        answer.MergeFrom(
+            detector_pb2.ExplainResponse(
+                status=_status(runner),
+                bar=runner.bar,
+                threshold=runner.terms.threshold,
+                position_size=format(runner.position, "f"),
+            )
         )
-        if found.score is not None:
-            answer.score = found.score
         return answer
 
     async def ListRuns(
@@ -115,15 +112,15 @@ def _unusable(error: StrategyFileError) -> detector_pb2.StrategyStatus:
 
 
 def _status(runner: StrategyRunner) -> detector_pb2.StrategyStatus:
-    strategy = runner.loaded.strategy
+    terms = runner.terms
     return detector_pb2.StrategyStatus(
-        strategy=strategy.name,
-        version=runner.loaded.version,
-        file=runner.loaded.file.name,
+        strategy=terms.name,
+        version=terms.version,
+        file=terms.file,
         venue=runner.key.venue,
         symbol=runner.key.symbol,
-        interval=strategy.interval,
-        account=strategy.account,
+        interval=terms.interval,
+        account=terms.account,
         state=runner.state,
         detail=runner.detail,
         bar_close_time_ns=runner.bar.close_time_ns if runner.bar else 0,

@@ -10,10 +10,18 @@ from pathlib import Path
 from core.detector import assignments
 from core.detector.assignments import Assignment, StrategySource
 from core.detector.context import DetectorContext
+from core.detector.evaluation import (
+    EvaluationLost,
+    ProgramFolder,
+    StrategyProgram,
+    StrategyPrograms,
+    StrategyRefused,
+)
 from core.detector.strategy_runner import StrategyRunner
 from kit.base.database import POSTGRESQL
-from kit.base.errors import BadRequest, StoreUnavailable, UnknownStrategy
-from kit.strategy.loader import LoadedStrategy, StrategyFileError, StrategyFolder, load_instance
+from kit.base.errors import BadRequest, ServiceUnavailable, StoreUnavailable, UnknownStrategy
+from kit.strategy.loader import StrategyFileError
+from kit.strategy.terms import StrategyTerms
 
 LOOK_SECONDS = 1.0
 """Between two looks at what persons have started and stopped through another process."""
@@ -40,14 +48,15 @@ _UNDECIDED = Assignment(changes=-1)
 class StrategyManager:
     """Runs the strategies of a folder, and those that persons have started."""
 
-    def __init__(self, folder: StrategyFolder, context: DetectorContext, refusal: str = "") -> None:
-        """``refusal``: why no strategy may be started; empty: it may."""
-        self._folder = {one.strategy.name: one for one in folder.strategies}
+    def __init__(
+        self, programs: StrategyPrograms, folder: ProgramFolder, context: DetectorContext
+    ) -> None:
+        """``programs``: loads those that persons start."""
+        self._programs = programs
+        self._folder = {one.terms.name: one for one in folder.programs}
         self._folder_errors = list(folder.errors)
         self._context = context
-        self._refusal = refusal
-        listed = {} if refusal else self._folder
-        self._known = {name: self._made(_UNDECIDED, one, None) for name, one in listed.items()}
+        self._known = {name: self._made(_UNDECIDED, one) for name, one in self._folder.items()}
         self._changed = asyncio.Event()
 
     @property
@@ -77,11 +86,9 @@ class StrategyManager:
                 name: replace(known, assignment=_UNDECIDED) for name, known in self._known.items()
             }
 
-    async def start(self, name: str, source: StrategySource | None) -> LoadedStrategy:
+    async def start(self, name: str, source: StrategySource | None) -> StrategyTerms:
         """Start a strategy. ``source``: None starts one that was stopped. Raises BadRequest,
-        UnknownStrategy, StoreUnavailable."""
-        if self._refusal:
-            raise _unusable(self._refusal, "", "no strategy in this world")
+        UnknownStrategy, StoreUnavailable, ServiceUnavailable."""
         if source is None:
             return await self._start_again(name)
         for what, count, most in (
@@ -90,11 +97,11 @@ class StrategyManager:
         ):
             if count > most:
                 raise _unusable(f"{count} {what}; allowed: up to {most}", str(count), f"{most}")
-        loaded = _loaded(source, name)
+        terms = (await self._loaded(source, name)).terms
         async with self._context.database.transaction() as connection:
-            await assignments.start(connection, loaded.strategy.name, source)
+            await assignments.start(connection, terms.name, source)
         self._changed.set()
-        return loaded
+        return terms
 
     async def stop(self, name: str) -> None:
         """Stop a strategy. Raises UnknownStrategy, StoreUnavailable."""
@@ -103,14 +110,27 @@ class StrategyManager:
             await assignments.switch(connection, name, runs=False)
         self._changed.set()
 
-    async def _start_again(self, name: str) -> LoadedStrategy:
+    async def _start_again(self, name: str) -> StrategyTerms:
         async with self._context.database.transaction() as connection:
             await self._require(name, await assignments.listed(connection))
             source = await assignments.source_of(connection, name)
-            loaded = self._folder[name] if source is None else _loaded(source, name)
+        program = self._folder[name] if source is None else await self._loaded(source, name)
+        async with self._context.database.transaction() as connection:
             await assignments.switch(connection, name, runs=True)
         self._changed.set()
-        return loaded
+        return program.terms
+
+    async def _loaded(self, source: StrategySource, name: str) -> StrategyProgram:
+        """Raises BadRequest, ServiceUnavailable."""
+        try:
+            return await self._programs.load(source, name)
+        except StrategyFileError as error:
+            place = f"{error.file.name}:{error.line}"
+            raise _unusable(str(error), place, "a file with a strategy that can run") from error
+        except StrategyRefused as error:
+            raise _unusable(str(error), "", "no strategy on this machine") from error
+        except EvaluationLost as error:
+            raise ServiceUnavailable(f"the strategy could not be checked: {error}") from error
 
     async def _require(self, name: str, listed: dict[str, Assignment]) -> None:
         known = sorted({*self._folder, *listed})
@@ -120,8 +140,6 @@ class StrategyManager:
 
     async def _look(self, group: TaskGroup) -> None:
         """Run what is wanted now, and nothing else."""
-        if self._refusal:
-            return
         try:
             async with self._context.database.transaction() as connection:
                 listed = await assignments.listed(connection)
@@ -145,18 +163,26 @@ class StrategyManager:
     async def _replace(
         self, group: TaskGroup, name: str, wanted: Assignment, source: StrategySource | None
     ) -> None:
+        program, error = self._folder.get(name), None
+        if source is not None:
+            program = None
+            try:
+                program = await self._programs.load(source, name)
+            except StrategyFileError as failed:
+                error = failed
+            except StrategyRefused as refused:
+                error = StrategyFileError(Path(source.file or f"{name}.py"), 1, str(refused))
+            except EvaluationLost as lost:
+                # The next look tries it again.
+                self._context.degraded_reasons.report(f"strategy {name}", str(lost))
+                return
+        self._context.degraded_reasons.clear(f"strategy {name}")
         before = self._known.get(name)
         if before is not None:
             await _cancelled(before.tasks)
             for runner in before.runners:
                 runner.forget()
-        loaded, error = self._folder.get(name), None
-        if source is not None:
-            try:
-                loaded = _load(source, name)
-            except StrategyFileError as failed:
-                loaded, error = None, failed
-        known = self._made(wanted, loaded, error)
+        known = self._made(wanted, program, error)
         if not wanted.runs:
             for runner in known.runners:
                 runner.stay_stopped(BY_A_PERSON)
@@ -168,28 +194,17 @@ class StrategyManager:
         self._known[name] = replace(known, tasks=tasks)
 
     def _made(
-        self, wanted: Assignment, loaded: LoadedStrategy | None, error: StrategyFileError | None
+        self,
+        wanted: Assignment,
+        program: StrategyProgram | None,
+        error: StrategyFileError | None = None,
     ) -> _Known:
-        runners = [] if loaded is None else self._runners_of(loaded)
+        runners = [] if program is None else self._runners_of(program)
         return _Known(wanted, error, runners, [])
 
-    def _runners_of(self, loaded: LoadedStrategy) -> list[StrategyRunner]:
-        instruments = loaded.strategy.parsed_instruments()
-        return [StrategyRunner(loaded, one, self._context) for one in instruments]
-
-
-def _load(source: StrategySource, name: str) -> LoadedStrategy:
-    file = Path(source.file or f"{name}.py")
-    return load_instance(file, source.content, source.parameters, source.strategy, name)
-
-
-def _loaded(source: StrategySource, name: str) -> LoadedStrategy:
-    """Raises BadRequest."""
-    try:
-        return _load(source, name)
-    except StrategyFileError as error:
-        place = f"{error.file.name}:{error.line}"
-        raise _unusable(str(error), place, "a file with a strategy that can run") from error
+    def _runners_of(self, program: StrategyProgram) -> list[StrategyRunner]:
+        instruments = program.terms.parsed_instruments()
+        return [StrategyRunner(program, one, self._context) for one in instruments]
 
 
 def _unusable(message: str, value: str, allowed: str) -> BadRequest:

@@ -1,5 +1,6 @@
 """Runs one strategy on one instrument."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 
@@ -9,8 +10,19 @@ from venuemesh.events.v1 import event_pb2
 
 from core.detector import run_store, store
 from core.detector.bar_clients import BarsAway, BarSeries
-from core.detector.bar_feed import BarFeed, BarPart
+from core.detector.bar_feed import BarFeed
 from core.detector.context import DetectorContext
+from core.detector.evaluation import (
+    STEPS_MAX,
+    BarStep,
+    Evaluated,
+    EvaluationLost,
+    RunningInstance,
+    StrategyFault,
+    StrategyProgram,
+    StrategyRefused,
+)
+from core.detector.input_buffer import InputBuffer
 from core.detector.run_store import SeenPosition, StrategyRun
 from core.detector.store import InstanceKey, StoredInstance
 from kit.base import backoff, telemetry
@@ -19,8 +31,6 @@ from kit.base.errors import StoreUnavailable
 from kit.events import event_log
 from kit.events.event_log import EventConflict
 from kit.strategy.input_feed import InputFeed
-from kit.strategy.instance import StrategyInstance
-from kit.strategy.loader import LoadedStrategy, line_in
 from kit.strategy.strategy import Instrument
 
 RETRY_SECONDS_MAX = 5.0
@@ -32,22 +42,19 @@ STOPPED = detector_pb2.STRATEGY_STATE_STOPPED
 _log = telemetry.logger("detector")
 
 
-class StrategyFailed(Exception):
-    """A strategy has raised an error."""
-
-
 class StrategyRunner:
     """Hands each bar to the strategy once, in a transaction with its state and its signals.
 
-    It begins again from the stored state when a store or a process is away. A strategy that raises
-    an error stops, and no other one does.
+    It begins again from the stored state when a store or a process is away, or when its code ran in
+    a process that another strategy has ended. A strategy whose code goes wrong stops, and no other
+    one does.
     """
 
     def __init__(
-        self, loaded: LoadedStrategy, instrument: Instrument, context: DetectorContext
+        self, program: StrategyProgram, instrument: Instrument, context: DetectorContext
     ) -> None:
-        self.loaded = loaded
-        self.key = InstanceKey(loaded.strategy.name, *instrument)
+        self.terms = program.terms
+        self.key = InstanceKey(self.terms.name, *instrument)
         self.state = WAITING
         self.detail = "waits for its first bar"
         self.bar: bars_pb2.Bar | None = None
@@ -56,30 +63,30 @@ class StrategyRunner:
         """As of the newest bar."""
         self.signals = 0
         """Since the start."""
+        self._program = program
         self._instrument = instrument
         self._context = context
+        self._instance: RunningInstance | None = None
         self._stored: StoredInstance | None = None
         self._begins = False
         self._seen_position: Decimal | None = None
         self._warm_up_time_ns: int | None = None
         self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
-        series = BarSeries(*instrument, loaded.strategy.interval)
-        warm_up_bars = loaded.strategy.warm_up_bars
-        self._make_instance()
-        self._feed = BarFeed(context.source, series, warm_up_bars, context.clock)
+        series = BarSeries(*instrument, self.terms.interval)
+        self._feed = BarFeed(context.source, series, self.terms.warm_up_bars, context.clock)
 
     async def run(self) -> None:
         """Run until the strategy fails."""
         while True:
             try:
                 await self._follow()
-            except StrategyFailed as error:
+            except (StrategyFault, StrategyRefused) as error:
                 self._stop(str(error))
                 return
             except StoreUnavailable as error:
                 self._context.degraded_reasons.report(POSTGRESQL, error.message)
                 self._wait(error.message)
-            except (BarsAway, ConsumerPositionConflict) as error:
+            except (BarsAway, ConsumerPositionConflict, EvaluationLost) as error:
                 _log.info("begin again", extra={"strategy": self.name, "detail": str(error)})
                 self._wait(str(error))
             except EventConflict as error:
@@ -101,78 +108,110 @@ class StrategyRunner:
         """Of the strategy on this instrument, for people."""
         return "/".join(self.key)
 
+    async def explain(self) -> detector_pb2.ExplainResponse:
+        """What it says after its newest bar, without its status."""
+        if self._instance is None:
+            return detector_pb2.ExplainResponse(abstains_because=self.detail)
+        try:
+            return await self._instance.explain(self.bar)
+        except (StrategyFault, EvaluationLost) as error:
+            # The next bar will tell the runner, too.
+            return detector_pb2.ExplainResponse(abstains_because=str(error))
+
     async def _follow(self) -> None:
         """Go on from the stored state, until an error."""
-        after_ns = await self._load()
-        self._context.degraded_reasons.clear(POSTGRESQL)
-        async with aclosing(self._feed.follow(after_ns)) as parts:
-            async for part in parts:
-                if part.warms_up:
-                    await self._warm_up(part)
-                elif self.instance.inputs.series:
-                    for bar in part.bars:
-                        await self._inputs.fill(bar, waits=len(part.bars) == 1)
-                        await self._step(BarPart([bar]))
-                else:
-                    await self._step(part)
+        stored = await self._load()
+        state = None if stored is None else stored.state
+        instance = await self._begin(state)
+        try:
+            after_ns = None if stored is None or instance.begins else stored.open_time_ns
+            if stored is not None and instance.begins:
+                _log.warning("warms up again", extra={"strategy": self.name})
+            await self._evaluate(instance, after_ns)
+        finally:
+            self._close()
 
-    async def _load(self) -> int | None:
-        """Restore the instance. Returns the open time of its newest bar; None: it must warm up."""
+    async def _load(self) -> StoredInstance | None:
+        """What it goes on from; None: it begins."""
         async with self._context.database.transaction() as connection:
             self._stored = await store.load(connection, self.key)
             self._seen_position = await run_store.newest_position(connection, self.key)
-        self._begins, self._warm_up_time_ns = False, None
-        self._make_instance()
-        if self._stored is None or self._stored.version != self.loaded.version:
-            self._begins = True
-            return None
-        try:
-            self.instance.restore(self._stored.state)
-        except ValueError as error:
-            _log.warning("warms up again", extra={"strategy": self.name, "detail": str(error)})
-            self._make_instance()
-            self._begins = True
-            return None
-        self._inputs.resume(self._stored.open_time_ns + self.loaded.strategy.bar_interval.length_ns)
-        return self._stored.open_time_ns
+        self._context.degraded_reasons.clear(POSTGRESQL)
+        self._warm_up_time_ns = None
+        is_same = self._stored is not None and self._stored.version == self.terms.version
+        return self._stored if is_same else None
 
-    def _make_instance(self) -> None:
-        self.instance = StrategyInstance(self.loaded, self._instrument)
-        context, interval = self._context, self.loaded.strategy.bar_interval
-        self._inputs = InputFeed(context.inputs, self.instance.inputs, interval, context.clock)
+    async def _begin(self, state: bytes | None) -> RunningInstance:
+        """Another instance in the place of the one that there was."""
+        self._close()
+        self._instance = await self._program.begin(self._instrument, state)
+        return self._instance
 
-    async def _warm_up(self, part: BarPart) -> None:
-        if part.bars:
-            self._warm_up_time_ns = part.bars[0].open_time_ns
-        for bar in part.bars:
-            await self._inputs.fill(bar, waits=False)
-            try:
-                self.instance.warm_up(bar)
-            except (Exception, SystemExit) as error:
-                raise self._failure(bar, error) from error
+    def _close(self) -> None:
+        if self._instance is not None:
+            self._instance.close()
+        self._instance = None
 
-    async def _step(self, part: BarPart) -> None:
+    async def _evaluate(self, instance: RunningInstance, after_ns: int | None) -> None:
+        """Hand it the bars after this one."""
+        self._begins, interval = after_ns is None, self.terms.bar_interval
+        rows = InputBuffer(instance.series)
+        inputs = InputFeed(self._context.inputs, rows, interval, self._context.clock)
+        if after_ns is not None:
+            inputs.resume(after_ns + interval.length_ns)
+        async with aclosing(self._feed.follow(after_ns)) as parts:
+            async for part in parts:
+                # Of bars with other market data each is a transaction, as reading takes time.
+                steps_max = 1 if instance.series and not part.warms_up else STEPS_MAX
+                waits = len(part.bars) == 1 and not part.warms_up
+                for bars in batched(part.bars, steps_max):
+                    steps: list[BarStep] = []
+                    for bar in bars:
+                        await inputs.fill(bar, waits=waits)
+                        steps.append(BarStep(bar, rows.take()))
+                    if part.warms_up:
+                        self._warm_up_time_ns = part.bars[0].open_time_ns
+                        await instance.warm_up(steps)
+                    else:
+                        await self._step(steps)
+
+    async def _step(self, steps: Sequence[BarStep]) -> None:
         """Evaluate bars, and store what follows."""
-        newest = part.bars[-1]
+        first, newest = steps[0].bar, steps[-1].bar
         async with self._context.database.transaction() as connection:
             position = await store.position(connection, self.key)
-            events = [event for bar in part.bars if (event := self._evaluate(bar, position))]
-            now = StoredInstance(
-                self.loaded.version, newest.open_time_ns, newest.revision, self.instance.save()
-            )
+        # No transaction is open while the code of a strategy runs: it may take seconds.
+        found = await self._updated(steps, position)
+        now = StoredInstance(self.terms.version, newest.open_time_ns, newest.revision, found.state)
+        async with self._context.database.transaction() as connection:
             await store.save(connection, self.key, self._stored, now)
-            await self._keep_inputs(connection, part.bars[0].open_time_ns, position)
-            if events:
+            await self._keep_inputs(connection, first.open_time_ns, position)
+            if found.events:
                 stored_time_ns = self._context.clock.time_ns()
-                await event_log.append(connection, SIGNALS, events, stored_time_ns)
-        if events:
+                await event_log.append(connection, SIGNALS, found.events, stored_time_ns)
+        if found.events:
             self._context.after_signal()
         self._stored, self.bar, self.position = now, newest, position
         self._seen_position, self._begins = position, False
-        self.signals += len(events)
+        self.signals += len(found.events)
         self.state, self.detail = RUNNING, ""
         self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
-        self._context.metrics.evaluated(self.key.strategy, len(part.bars), len(events))
+        self._context.metrics.evaluated(self.key.strategy, len(steps), len(found.events))
+
+    async def _updated(self, steps: Sequence[BarStep], position: Decimal) -> Evaluated:
+        """What follows from bars. If another strategy has ended the process, and all that this one
+        knows is stored, it begins again at once."""
+        instance = self._instance
+        assert instance is not None
+        try:
+            return await instance.update(steps, position)
+        except EvaluationLost:
+            if self._begins or self._stored is None or instance.series:
+                raise
+            again = await self._begin(self._stored.state)
+            if again.begins:
+                raise
+        return await again.update(steps, position)
 
     async def _keep_inputs(
         self, connection: Connection, open_time_ns: int, position: Decimal
@@ -181,21 +220,10 @@ class StrategyRunner:
         one."""
         if self._begins:
             warm_up_time_ns = self._warm_up_time_ns or open_time_ns
-            run = StrategyRun(open_time_ns, warm_up_time_ns, self.loaded.version)
+            run = StrategyRun(open_time_ns, warm_up_time_ns, self.terms.version)
             await run_store.begin(connection, self.key, run)
         if position != self._seen_position:
             await run_store.see(connection, self.key, SeenPosition(open_time_ns, position))
-
-    def _evaluate(self, bar: bars_pb2.Bar, position: Decimal) -> event_pb2.Event | None:
-        try:
-            return self.instance.update(bar, position)
-        except (Exception, SystemExit) as error:
-            raise self._failure(bar, error) from error
-
-    def _failure(self, bar: bars_pb2.Bar, error: BaseException) -> StrategyFailed:
-        place = f"{self.loaded.file.name}:{line_in(self.loaded.file, error)}"
-        reason = f"{type(error).__name__}: {error}"
-        return StrategyFailed(f"{place}: {reason}, at the bar that opens at {bar.open_time_ns}")
 
     def _wait(self, detail: str) -> None:
         self.state, self.detail = WAITING, detail
@@ -204,3 +232,9 @@ class StrategyRunner:
         self.stay_stopped(detail)
         self._context.degraded_reasons.report(f"strategy {self.name}", detail)
         self._context.metrics.stopped()
+
+
+def batched(bars: Sequence[bars_pb2.Bar], count: int) -> Iterator[Sequence[bars_pb2.Bar]]:
+    """Bars in parts of up to so many."""
+    for start in range(0, len(bars), count):
+        yield bars[start : start + count]

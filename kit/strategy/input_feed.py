@@ -1,6 +1,6 @@
 """The market data of a strategy besides its bars, at the end of each bar."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from venuemesh.bars.v1 import bars_pb2
@@ -15,7 +15,6 @@ from kit.features.market_inputs import (
     BARS_AGE_MAX,
     InputRow,
     InputSeries,
-    MarketInputs,
 )
 
 WAIT_SECONDS = 2.0
@@ -51,13 +50,22 @@ class NoInputs:
         return None
 
 
+class InputTarget(Protocol):
+    """Where rows are added: MarketInputs, or what hands them on."""
+
+    @property
+    def series(self) -> Sequence[InputSeries]: ...
+
+    def add(self, series: InputSeries, row: InputRow, next_time_ns: int = 0) -> None: ...
+
+
 class InputFeed:
     """Reads each series on as the bars come."""
 
     def __init__(
         self,
         source: InputSource,
-        inputs: MarketInputs,
+        inputs: InputTarget,
         interval: BarInterval,
         clock: Clock,
         ahead_ns: int = AHEAD_NS,

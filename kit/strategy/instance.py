@@ -10,15 +10,14 @@ from venuemesh.bars.v1 import bars_pb2
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import event_pb2, signals_pb2
 
-from kit.events.event_ids import event_id
 from kit.features.calculators import Value
 from kit.features.evaluator import FeatureBar
 from kit.features.market_inputs import MarketInputs
 from kit.strategy.loader import LoadedStrategy
 from kit.strategy.scores import Scores
 from kit.strategy.strategy import Instrument
+from kit.strategy.terms import signal_event, terms_of
 
-SOURCE = "detector"
 OPEN, CLOSE = signals_pb2.POSITION_ACTION_OPEN, signals_pb2.POSITION_ACTION_CLOSE
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
 FLAT = Decimal(0)
@@ -63,6 +62,7 @@ class StrategyInstance:
     def __init__(self, loaded: LoadedStrategy, instrument: Instrument) -> None:
         self.loaded = loaded
         self.strategy = loaded.strategy
+        self.terms = terms_of(loaded)
         self.instrument = instrument
         self._scores = Scores(self.strategy)
         wanted, length_ns = self._scores.evaluator.inputs, self.strategy.bar_interval.length_ns
@@ -186,31 +186,7 @@ class StrategyInstance:
 
     def event(self, bar: bars_pb2.Bar, raised: signals_pb2.SignalRaised) -> event_pb2.Event:
         """The signal on a bar that it has just seen."""
-        strategy, version = self.strategy, self.loaded.version
-        raised.strategy, raised.strategy_version = strategy.name, version
-        raised.venue, raised.symbol = self.instrument
-        raised.account, raised.regime = strategy.account, strategy.regime
-        raised.expires_time_ns = bar.close_time_ns + strategy.expiry_ns
-        raised.bar.CopyFrom(bar)
-        place = (version, *self.instrument, strategy.interval, bar.open_time_ns, bar.revision)
-        signal_id = event_id(SOURCE, strategy.name, [" ".join(map(str, place)).encode()])
-        cursor = event_pb2.InputCursor(
-            venue=self.instrument.venue,
-            symbol=self.instrument.symbol,
-            interval=strategy.interval,
-            open_time_ns=bar.open_time_ns,
-            revision=bar.revision,
-        )
-        return event_pb2.Event(
-            event_id=signal_id,
-            source=SOURCE,
-            instance=strategy.name,
-            time_ns=bar.close_time_ns,
-            lifecycle_id=signal_id,
-            config_hash=bytes.fromhex(version),
-            inputs=[cursor],
-            signal_raised=raised,
-        )
+        return signal_event(self.terms, self.instrument, bar, raised)
 
     def _request(self) -> signals_pb2.PositionRequest | None:
         """None: a distance is not known, or is not above 0."""

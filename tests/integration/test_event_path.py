@@ -6,6 +6,9 @@ played: what happens there is the way of an order.
 """
 
 import asyncio
+import os
+import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import psycopg
 from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 from venuemesh.history.v1 import history_pb2, history_pb2_grpc
@@ -30,6 +34,9 @@ from core.detector.bar_clients import BARS, HISTORY
 from core.detector.settings import DetectorSettings
 from core.detector.tests.process import MeshServer
 from core.detector.tests.rig import MadeBars
+from core.detector.workers import worker_main, worker_process
+from core.detector.workers.messages import LENGTH_BYTES, Restrictions, frame
+from core.detector.workers.request_handler import RequestHandler
 from core.inspector import app as inspector
 from core.inspector.settings import InspectorSettings
 from core.ledger import app as ledger
@@ -87,6 +94,31 @@ SELECT (SELECT count(*) FROM audit_leaves) = (SELECT count(*) FROM events)
 """Whether everybody has read everything after so many signals. The first execution and the first
 group of postings are those of the deposit."""
 HAS_SEEN = "SELECT count(*) = %(instances)s FROM detector_instances"
+
+
+class WorkerThread:
+    """A process with strategies, as a thread of the part "strategies"."""
+
+    def __init__(self, trace: CallTrace, its_socket: socket.socket) -> None:
+        self.pid = os.getpid()
+        self._socket = its_socket.dup()
+        handler = RequestHandler(1 << 40, lambda: 0)
+        with trace.part("strategies"):
+            threading.Thread(target=self._run, args=[handler], daemon=True).start()
+
+    def kill(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def wait(self, _seconds: float | None = None) -> int:
+        return 0
+
+    def _run(self, handler: RequestHandler) -> None:
+        with self._socket, suppress(EOFError, OSError):
+            length = int.from_bytes(self._socket.recv(LENGTH_BYTES), "big")
+            self._socket.recv(length)
+            self._socket.sendall(frame(msgspec.msgpack.encode(Restrictions("", "", ""))))
+            worker_main.serve(self._socket.fileno(), handler)
 
 
 class Directory:
@@ -264,7 +296,8 @@ async def test_an_event_runs_the_functions_that_are_documented(
     valkey_url, postgres_url, tmp_path
 ) -> None:
     trace = CallTrace()
-    with trace.installed():
+    as_thread = patch.object(worker_process, "_started", partial(WorkerThread, trace))
+    with trace.installed(), as_thread:
         async with AsyncExitStack() as stack:
             mesh = Mesh(trace, stack, postgres_url)
             await mesh.start(valkey_url, tmp_path)

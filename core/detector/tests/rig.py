@@ -9,6 +9,7 @@ from venuemesh.events.v1 import event_pb2
 
 from core.detector.bar_clients import BarsAway
 from core.detector.context import DetectorContext
+from core.detector.in_process import LocalProgram
 from core.detector.metrics import DetectorMetrics
 from core.detector.strategy_runner import SIGNALS, StrategyRunner
 from kit.base.clock import SystemClock
@@ -80,7 +81,7 @@ class Rig:
         )
 
     def runner(self, strategy=None, version="ab" * 32) -> StrategyRunner:
-        return StrategyRunner(loaded(strategy, version), BTCUSDT, self.context)
+        return StrategyRunner(LocalProgram(loaded(strategy, version)), BTCUSDT, self.context)
 
     @asynccontextmanager
     async def running(self, *runners: StrategyRunner) -> AsyncIterator[None]:

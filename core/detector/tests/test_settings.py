@@ -14,9 +14,9 @@ def test_the_example_runs_in_the_simulated_world_only(world, expected):
     assert DetectorSettings().folder_of(MeshSettings(world=world)) == expected
 
 
-@pytest.mark.parametrize("world", ["simulate", "replay"])
-def test_a_folder_runs_outside_the_world_live(world, tmp_path):
+@pytest.mark.parametrize("world", ["simulate", "replay", "live"])
+def test_a_folder_runs_in_every_world(world, tmp_path):
     settings = DetectorSettings(strategies_folder=str(tmp_path))
     assert settings.folder_of(MeshSettings(world=world)) == tmp_path
-    with pytest.raises(SettingError, match="must be empty in the world live"):
-        settings.folder_of(MeshSettings(world="live"))
+    with pytest.raises(SettingError, match="must be a folder that is there"):
+        DetectorSettings(strategies_folder="nowhere").folder_of(MeshSettings(world=world))

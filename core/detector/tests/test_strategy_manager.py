@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from core.detector.assignments import StrategySource
+from core.detector.evaluation import ProgramFolder, StrategyRefused
+from core.detector.in_process import LocalProgram, LocalPrograms
 from core.detector.strategy_manager import StrategyManager
 from core.detector.strategy_runner import RUNNING, STOPPED
 from core.detector.tests.process import STRATEGY
 from core.detector.tests.rig import numbers, rig_for
 from kit.base.errors import BadRequest, UnknownStrategy
-from kit.strategy.loader import StrategyFolder, load_source
+from kit.strategy.loader import load_source
 from kit.strategy.tests.market import bar
 from tests.support.waiting import until
 
@@ -27,7 +29,14 @@ async def rig(postgres_url):
 
 def folder(*texts):
     found = [load_source(Path("always.py"), text.encode()) for text in texts]
-    return StrategyFolder([one for loaded in found for one in loaded], [])
+    return ProgramFolder([LocalProgram(one) for loaded in found for one in loaded])
+
+
+class Refusing(LocalPrograms):
+    """Where nothing may run."""
+
+    async def load(self, source, name):
+        raise StrategyRefused("not in this world")
 
 
 def source(text=STRATEGY, **parameters):
@@ -36,7 +45,7 @@ def source(text=STRATEGY, **parameters):
 
 @asynccontextmanager
 async def running(rig, *texts):
-    manager = StrategyManager(folder(*texts), rig.context)
+    manager = StrategyManager(LocalPrograms(), folder(*texts), rig.context)
     task = asyncio.create_task(manager.run())
     try:
         yield manager
@@ -107,7 +116,7 @@ async def test_a_changed_file_replaces_what_runs(rig):
         await manager.start("", source(ANOTHER))
         await until(lambda: manager.runners and manager.runners[0] is not before)
         (after,) = manager.runners
-        assert after.loaded.version != before.loaded.version
+        assert after.terms.version != before.terms.version
         await until(lambda: rig.bars.followers == 1)
 
 
@@ -135,6 +144,6 @@ async def test_what_cannot_run_is_refused_with_its_line(rig):
             await manager.stop("none")
         with pytest.raises(UnknownStrategy):
             await manager.start("none", None)
-    refusing = StrategyManager(folder(STRATEGY), rig.context, "not in this world")
+    refusing = StrategyManager(Refusing(), folder(STRATEGY), rig.context)
     with pytest.raises(BadRequest, match="not in this world"):
         await refusing.start("", source())

@@ -9,6 +9,7 @@ from core.advisor.metrics import AdvisorMetrics
 from core.advisor.settings import AdvisorSettings
 from core.advisor.signal_handler import DECISIONS, SignalHandler
 from core.detector.context import DetectorContext
+from core.detector.in_process import LocalProgram
 from core.detector.metrics import DetectorMetrics
 from core.detector.positions import keep_positions
 from core.detector.strategy_runner import SIGNALS, StrategyRunner
@@ -86,7 +87,7 @@ class Services:
         context = DetectorContext(
             database, self._world.bars, relay.wake, DETECTOR_METRICS, reasons, self.clock
         )
-        runner = StrategyRunner(loaded(self._world.strategy), BTCUSDT, context)
+        runner = StrategyRunner(LocalProgram(loaded(self._world.strategy)), BTCUSDT, context)
         consumption = Consumption("detector", (RISK,), keep_positions, lambda: None)
         consumer = self._consumer(consumption, database, reasons)
         return runner, (relay.run, consumer.run, runner.run)

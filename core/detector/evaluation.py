@@ -1,0 +1,113 @@
+"""Where the code of strategies runs: what the detector asks of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from venuemesh.bars.v1 import bars_pb2
+from venuemesh.detector.v1 import detector_pb2
+from venuemesh.events.v1 import event_pb2
+
+from core.detector.assignments import StrategySource
+from kit.features.calculators import Value
+from kit.features.market_inputs import InputSeries
+from kit.strategy.loader import StrategyFileError
+from kit.strategy.strategy import Instrument
+from kit.strategy.terms import StrategyTerms
+
+STEPS_MAX = 500
+"""Most bars of one request."""
+
+
+class StrategyFault(Exception):
+    """The code of a strategy has gone wrong: it is not called again."""
+
+
+class EvaluationLost(Exception):
+    """The process in which the code ran has ended, for a reason that is not this strategy's. Begin
+    again from the stored state."""
+
+
+class StrategyRefused(Exception):
+    """No strategy may run here. The text says why, and what to do."""
+
+
+class InputStep(NamedTuple):
+    """A row of market data besides bars."""
+
+    place: int
+    """Of its series in ``StrategyInstance.inputs.series``."""
+    time_ns: int
+    values: Sequence[Value]
+    next_time_ns: int
+    """End of the bar for which it was read."""
+
+
+class BarStep(NamedTuple):
+    """A bar, and what has been read since the bar before."""
+
+    bar: bars_pb2.Bar
+    inputs: Sequence[InputStep] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What follows from bars."""
+
+    events: Sequence[event_pb2.Event]
+    """In the order of the bars, at most one for each."""
+    state: bytes
+    """After the newest bar."""
+
+
+class RunningInstance(Protocol):
+    """A strategy on an instrument. Raises StrategyFault and EvaluationLost; then it is over."""
+
+    series: Sequence[InputSeries]
+    """The market data that it needs besides its bars."""
+    begins: bool
+    """Whether it goes on from no saved state."""
+
+    async def warm_up(self, steps: Sequence[BarStep]) -> None:
+        """See bars that are too old for a signal."""
+
+    async def update(self, steps: Sequence[BarStep], position: Decimal) -> Evaluated:
+        """See the next final bars, up to STEPS_MAX. ``position``: negative if short."""
+
+    async def explain(self, bar: bars_pb2.Bar | None) -> detector_pb2.ExplainResponse:
+        """What it says after its newest bar, without its status."""
+
+    def close(self) -> None:
+        """It is not called again."""
+
+
+class StrategyProgram(Protocol):
+    """A strategy whose code was loaded once without an error."""
+
+    terms: StrategyTerms
+
+    async def begin(self, instrument: Instrument, state: bytes | None) -> RunningInstance:
+        """An instance that goes on from a state which one of the same version has saved. Raises
+        StrategyFault, EvaluationLost, StrategyRefused."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramFolder:
+    """What the files of a folder have. A wrong one does not keep the others from being used."""
+
+    programs: Sequence[StrategyProgram] = ()
+    errors: Sequence[StrategyFileError] = ()
+
+
+class StrategyPrograms(Protocol):
+    """Loads strategies."""
+
+    async def load(self, source: StrategySource, name: str) -> StrategyProgram:
+        """A strategy of a file under a name of its own; empty: that in the file. Raises
+        StrategyFileError, EvaluationLost, StrategyRefused."""
+
+    async def load_folder(self, folder: Path) -> ProgramFolder:
+        """The strategies of all files of a folder, by name. Raises OSError for one that is not
+        there, EvaluationLost, StrategyRefused."""

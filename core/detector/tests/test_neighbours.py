@@ -1,0 +1,66 @@
+"""Strategies of one process on a real database: whatever one does, the signals of the others are
+the same bytes."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from core.detector.assignments import StrategySource
+from core.detector.settings import EXAMPLE_FOLDER
+from core.detector.strategy_runner import RUNNING, STOPPED, StrategyRunner
+from core.detector.tests.rig import rig_for
+from core.detector.workers.pool import WorkerPool
+from core.detector.workers.tests.bad_strategies import MISDEEDS, bad_source, good_source
+from core.detector.workers.worker_process import WorkerLimits
+from kit.events.event_log import encoded
+from kit.strategy.instance import FLAT, StrategyInstance
+from kit.strategy.loader import load_source
+from kit.strategy.tests.market import BTCUSDT, bar
+from tests.support.waiting import until
+
+LIMITS = WorkerLimits(0.5, 512_000_000, 64_000_000)
+EXAMPLE = EXAMPLE_FOLDER / "ema_cross.py"
+FIRST, EACH = 5, 2
+"""The bar of the first misdeed, and the distance between two."""
+
+
+@pytest.fixture
+async def rig(postgres_url):
+    async with rig_for(postgres_url) as rig:
+        yield rig
+
+
+def good_sources():
+    return [good_source(), StrategySource(EXAMPLE.read_bytes(), EXAMPLE.name, "", {})]
+
+
+async def test_no_neighbour_changes_a_signal(rig):
+    chance = random.Random(4)
+    count = FIRST + EACH * len(MISDEEDS) + 3
+    bars = [bar(number, 100.0 + chance.randrange(9)) for number in range(count)]
+    bad = [bad_source(name, FIRST + EACH * place) for place, name in enumerate(MISDEEDS)]
+    pool = WorkerPool(1, LIMITS, must_be_restricted=False, started=lambda restrictions: None)
+    try:
+        programs = [await pool.load(source, "") for source in [*good_sources(), *bad]]
+        runners = [StrategyRunner(one, BTCUSDT, rig.context) for one in programs]
+        async with rig.running(*runners):
+            for one in bars:
+                rig.bars.add(one)
+                for runner in runners:
+                    await until(lambda r=runner, b=one: r.state == STOPPED or r.bar == b)
+    finally:
+        await pool.close()
+    good, bad_runners = runners[:2], runners[2:]
+    assert [runner.state for runner in good] == [RUNNING, RUNNING]
+    for runner, (_, said) in zip(bad_runners, MISDEEDS.values(), strict=True):
+        assert runner.state == STOPPED
+        assert said in runner.detail
+    stored = await rig.signals()
+    for source in good_sources():
+        (loaded,) = load_source(Path(source.file), source.content)
+        of = StrategyInstance(loaded, BTCUSDT)
+        expected = [encoded(event) for one in bars if (event := of.update(one, FLAT))]
+        name = of.strategy.name
+        assert [encoded(one) for one in stored if one.instance == name] == expected
+        assert expected

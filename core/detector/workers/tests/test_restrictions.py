@@ -1,0 +1,114 @@
+"""What a strategy can reach from its process: nothing of the mesh."""
+
+import ast
+import socket
+
+import pytest
+
+from core.detector.assignments import StrategySource
+from core.detector.evaluation import StrategyFault
+from core.detector.workers.tests.bad_strategies import BAD
+from core.detector.workers.tests.test_pool import begun, made, seen
+
+SECRET = "VENUEMESH_DATABASE_PASSWORD"
+ATTEMPTS = """\
+import ctypes, os, socket, sys, tempfile
+from kit.features.indicators import close
+from kit.strategy.strategy import PositionSize, Rule, Strategy
+
+PARENT = os.getppid()
+
+def connect(family, address):
+    with socket.socket(family) as client:
+        client.connect(address)
+
+def trace():
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.ptrace(16, PARENT, 0, 0) < 0:
+        raise OSError(ctypes.get_errno(), "ptrace")
+
+ATTEMPTS = {{
+    "own environment": lambda: open("/proc/self/environ").read(),
+    "environment of the parent": lambda: open(f"/proc/{{PARENT}}/environ").read(),
+    "memory of the parent": lambda: open(f"/proc/{{PARENT}}/mem", "rb"),
+    "descriptors of the parent": lambda: os.listdir(f"/proc/{{PARENT}}/fd"),
+    "tracing the parent": trace,
+    "a key": lambda: open({key!r}).read(),
+    "the folder of keys": lambda: os.listdir({folder!r}),
+    "the data folder": lambda: os.listdir({data!r}),
+    "passwords of the system": lambda: open("/etc/passwd").read(),
+    "writing a key": lambda: open({key!r}, "a"),
+    "removing a key": lambda: os.remove({key!r}),
+    "a new file": lambda: open({data!r} + "/new", "w"),
+    "a new file elsewhere": lambda: open(tempfile.gettempdir() + "/new", "w"),
+    "other rights of a key": lambda: os.chmod({key!r}, 0o777),
+    "changing the code": lambda: open(sys.modules[Rule.__module__].__file__, "a"),
+    "TCP": lambda: connect(socket.AF_INET, ("127.0.0.1", {port})),
+    "TCP over IPv6": lambda: connect(socket.AF_INET6, ("::1", {port})),
+    "a Unix socket": lambda: connect(socket.AF_UNIX, {socket!r}),
+    "an abstract socket": lambda: connect(socket.AF_UNIX, "\\0venuemesh"),
+    "ending the parent": lambda: os.kill(PARENT, 9),
+    "asking for the parent": lambda: os.kill(PARENT, 0),
+    "ending all": lambda: os.kill(-1, 9),
+    "a process": os.fork,
+    "a program": lambda: os.execv("/bin/sh", ["sh"]),
+    "more memory": lambda: __import__("resource").setrlimit(9, (1 << 40, 1 << 40)),
+    "another user": lambda: os.setuid(0),
+    "another root": lambda: os.chroot("/"),
+    "a descriptor": lambda: [number for number in range(4, 64) if is_open(number)] or 1 / 0,
+}}
+
+def is_open(number):
+    try:
+        return os.fstat(number)
+    except OSError:
+        return None
+
+def outcome(attempt):
+    try:
+        return f"done: {{attempt()!r}}"[:60]
+    except ZeroDivisionError:
+        return "refused: there is none"
+    except Exception as error:
+        return f"refused: {{type(error).__name__}}"
+
+def condition(bar):
+    found = {{name: outcome(attempt) for name, attempt in ATTEMPTS.items()}}
+    found["variables"] = sorted(os.environ)
+    raise RuntimeError(repr([found[name] for name in found]))
+
+"""
+REST = BAD[BAD.index("bad = Strategy(") :].format(name="curious", code="", time_ns=0)
+
+
+async def test_nothing_of_the_mesh_is_reached(tmp_path, monkeypatch):
+    monkeypatch.setenv(SECRET, "open sesame")
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    key = keys / "orders"
+    key.write_text("open sesame")
+    key.chmod(0o600)
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(tmp_path / "socket"))
+        unix.listen()
+        text = ATTEMPTS.format(
+            key=str(key),
+            folder=str(keys),
+            data=str(tmp_path),
+            port=tcp.getsockname()[1],
+            socket=str(tmp_path / "socket"),
+        )
+        pool = made()
+        try:
+            instance = await begun(pool, StrategySource((text + REST).encode(), "c.py", "", {}))
+            with pytest.raises(StrategyFault) as caught:
+                await seen(instance, 0)
+        finally:
+            await pool.close()
+    said = str(caught.value).partition("RuntimeError: ")[2].rpartition(", at the bar")[0]
+    *outcomes, variables = ast.literal_eval(said)
+    assert SECRET not in variables
+    assert all(outcome.startswith("refused: ") for outcome in outcomes), outcomes
+    assert len(outcomes) == text.count('": ')
+    assert key.read_text() == "open sesame"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["keys", "socket"]

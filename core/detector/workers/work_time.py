@@ -1,0 +1,29 @@
+"""How much a process has worked. A machine that is busy with other things is no fault of it."""
+
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+
+class WorkTime(NamedTuple):
+    """What a process has done."""
+
+    seconds: float
+    """Of a processor; elsewhere than on Linux the seconds that have passed."""
+    is_asleep: bool
+    """Whether it waits for something."""
+
+
+def read(process_id: int, passed_seconds: float) -> WorkTime:
+    """Zero for a process that has ended. ``passed_seconds``: of any clock."""
+    if sys.platform != "linux":
+        return WorkTime(passed_seconds, is_asleep=False)
+    try:
+        text = Path(f"/proc/{process_id}/stat").read_text()
+    except OSError:
+        return WorkTime(0.0, is_asleep=False)
+    # The name of the program may have any character; what follows it has a fixed place.
+    state, *fields = text.rpartition(")")[2].split()
+    ticks = int(fields[10]) + int(fields[11])
+    return WorkTime(ticks / os.sysconf("SC_CLK_TCK"), state == "S")
