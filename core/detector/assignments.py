@@ -1,10 +1,10 @@
 """Which strategies run, as persons have started and stopped them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
 
+from core.detector.evaluation import StrategySource
 from kit.base.database import Connection
 
 _LIST = "SELECT name, runs, changes FROM detector_strategies"
@@ -23,17 +23,6 @@ _SWITCH = (
     " ON CONFLICT (name) DO UPDATE SET runs = excluded.runs,"
     " changes = detector_strategies.changes + 1"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class StrategySource:
-    """What a strategy was started with."""
-
-    content: bytes
-    file: str
-    strategy: str
-    """Its name in the file; empty: the only one."""
-    parameters: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Where the code of strategies runs: what the detector asks of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +10,6 @@ from venuemesh.bars.v1 import bars_pb2
 from venuemesh.detector.v1 import detector_pb2
 from venuemesh.events.v1 import event_pb2
 
-from core.detector.assignments import StrategySource
 from kit.features.calculators import Value
 from kit.features.market_inputs import InputSeries
 from kit.strategy.loader import StrategyFileError
@@ -32,6 +31,17 @@ class EvaluationLost(Exception):
 
 class StrategyRefused(Exception):
     """No strategy may run here. The text says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrategySource:
+    """What a strategy was started with."""
+
+    content: bytes
+    file: str
+    strategy: str
+    """Its name in the file; empty: the only one."""
+    parameters: Mapping[str, str]
 
 
 class InputStep(NamedTuple):

@@ -8,8 +8,13 @@ from pathlib import Path
 from venuemesh.bars.v1 import bars_pb2
 from venuemesh.detector.v1 import detector_pb2
 
-from core.detector.assignments import StrategySource
-from core.detector.evaluation import BarStep, Evaluated, ProgramFolder, StrategyFault
+from core.detector.evaluation import (
+    BarStep,
+    Evaluated,
+    ProgramFolder,
+    StrategyFault,
+    StrategySource,
+)
 from core.detector.workers.hosted_instance import CodeError, HostedInstance
 from kit.features.market_inputs import InputSeries
 from kit.strategy.loader import LoadedStrategy, load_folder, load_instance

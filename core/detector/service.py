@@ -6,10 +6,10 @@ import grpc
 from venuemesh.detector.v1 import detector_pb2, detector_pb2_grpc
 
 from core.detector import run_store
-from core.detector.assignments import StrategySource
+from core.detector.evaluation import StrategySource
 from core.detector.store import InstanceKey
 from core.detector.strategy_manager import StrategyManager
-from core.detector.strategy_runner import STOPPED, StrategyRunner
+from core.detector.strategy_runner import FAILED, StrategyRunner
 from kit.base.database import Database
 from kit.base.errors import UnknownStrategy
 from kit.base.paging import page_of
@@ -107,7 +107,7 @@ def _key(
 
 def _unusable(error: StrategyFileError) -> detector_pb2.StrategyStatus:
     return detector_pb2.StrategyStatus(
-        file=error.file.name, state=STOPPED, detail=f"line {error.line}: {error.reason}"
+        file=error.file.name, state=FAILED, detail=f"line {error.line}: {error.reason}"
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.detector import assignments
-from core.detector.assignments import Assignment, StrategySource
+from core.detector.assignments import Assignment
 from core.detector.context import DetectorContext
 from core.detector.evaluation import (
     EvaluationLost,
@@ -16,6 +16,7 @@ from core.detector.evaluation import (
     StrategyProgram,
     StrategyPrograms,
     StrategyRefused,
+    StrategySource,
 )
 from core.detector.strategy_runner import StrategyRunner
 from kit.base.database import POSTGRESQL
@@ -108,7 +109,13 @@ class StrategyManager:
         async with self._context.database.transaction() as connection:
             await self._require(name, await assignments.listed(connection))
             await assignments.switch(connection, name, runs=False)
+            for runner in self._runs_as(name):
+                await runner.keep_stopped(connection, BY_A_PERSON)
+        self._context.after_signal()
         self._changed.set()
+
+    def _runs_as(self, name: str) -> Sequence[StrategyRunner]:
+        return self._known[name].runners if name in self._known else ()
 
     async def _start_again(self, name: str) -> StrategyTerms:
         async with self._context.database.transaction() as connection:

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from venuemesh.bars.v1 import bars_pb2
 from venuemesh.detector.v1 import detector_pb2
-from venuemesh.events.v1 import event_pb2
+from venuemesh.events.v1 import event_pb2, signals_pb2
 
-from core.detector import run_store, store
+from core.detector import run_store, states, store
 from core.detector.bar_clients import BarsAway, BarSeries
 from core.detector.bar_feed import BarFeed
 from core.detector.context import DetectorContext
@@ -24,6 +24,7 @@ from core.detector.evaluation import (
 )
 from core.detector.input_buffer import InputBuffer
 from core.detector.run_store import SeenPosition, StrategyRun
+from core.detector.states import InstanceState
 from core.detector.store import InstanceKey, StoredInstance
 from kit.base import backoff, telemetry
 from kit.base.database import POSTGRESQL, Connection, ConsumerPositionConflict
@@ -38,6 +39,7 @@ SIGNALS = event_pb2.EVENT_STREAM_SIGNALS
 WAITING = detector_pb2.STRATEGY_STATE_WAITING
 RUNNING = detector_pb2.STRATEGY_STATE_RUNNING
 STOPPED = detector_pb2.STRATEGY_STATE_STOPPED
+FAILED = detector_pb2.STRATEGY_STATE_FAILED
 
 _log = telemetry.logger("detector")
 
@@ -80,8 +82,10 @@ class StrategyRunner:
         while True:
             try:
                 await self._follow()
-            except (StrategyFault, StrategyRefused) as error:
-                self._stop(str(error))
+            except (StrategyFault, StrategyRefused, EventConflict) as error:
+                # A conflict: another version of this program has raised other signals on these
+                # bars.
+                await self._fail(str(error))
                 return
             except StoreUnavailable as error:
                 self._context.degraded_reasons.report(POSTGRESQL, error.message)
@@ -89,15 +93,15 @@ class StrategyRunner:
             except (BarsAway, ConsumerPositionConflict, EvaluationLost) as error:
                 _log.info("begin again", extra={"strategy": self.name, "detail": str(error)})
                 self._wait(str(error))
-            except EventConflict as error:
-                # Another version of this program has raised other signals on these bars.
-                self._stop(str(error))
-                return
             await self._context.clock.sleep(next(self._waits))
 
     def stay_stopped(self, detail: str) -> None:
         """Say why it does not run."""
         self.state, self.detail = STOPPED, detail
+
+    async def keep_stopped(self, connection: Connection, detail: str) -> None:
+        """Store that it runs no more. Raises EventConflict."""
+        await self._keep_state(connection, states.STOPPED, detail, self._context.clock.time_ns())
 
     def forget(self) -> None:
         """Report no error of it any more: another one takes its place."""
@@ -189,7 +193,9 @@ class StrategyRunner:
             if found.events:
                 stored_time_ns = self._context.clock.time_ns()
                 await event_log.append(connection, SIGNALS, found.events, stored_time_ns)
-        if found.events:
+            if self.state != RUNNING:
+                await self._keep_state(connection, states.RUNNING, "", newest.close_time_ns)
+        if found.events or self.state != RUNNING:
             self._context.after_signal()
         self._stored, self.bar, self.position = now, newest, position
         self._seen_position, self._begins = position, False
@@ -228,10 +234,30 @@ class StrategyRunner:
     def _wait(self, detail: str) -> None:
         self.state, self.detail = WAITING, detail
 
-    def _stop(self, detail: str) -> None:
-        self.stay_stopped(detail)
+    async def _fail(self, detail: str) -> None:
+        self.state, self.detail = FAILED, detail
         self._context.degraded_reasons.report(f"strategy {self.name}", detail)
         self._context.metrics.stopped()
+        time_ns = self.bar.close_time_ns if self.bar else self._context.clock.time_ns()
+        try:
+            async with self._context.database.transaction() as connection:
+                await self._keep_state(connection, states.FAILED, detail, time_ns)
+        except (StoreUnavailable, EventConflict) as error:
+            # It fails all the same, and is not called again.
+            _log.warning("failure not stored", extra={"strategy": self.name, "detail": str(error)})
+            return
+        self._context.after_signal()
+
+    async def _keep_state(
+        self,
+        connection: Connection,
+        state: "signals_pb2.StrategyRunState.ValueType",
+        detail: str,
+        time_ns: int,
+    ) -> None:
+        now = InstanceState(self.terms.version, state, detail)
+        stored_time_ns = self._context.clock.time_ns()
+        await states.keep(connection, self.key, now, time_ns, stored_time_ns)
 
 
 def batched(bars: Sequence[bars_pb2.Bar], count: int) -> Iterator[Sequence[bars_pb2.Bar]]:

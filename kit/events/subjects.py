@@ -12,6 +12,9 @@ def subject_of(event: event_pb2.Event) -> str:
     match event.WhichOneof("payload"):
         case "signal_raised":
             return f"strategy:{event.signal_raised.strategy}"
+        case "strategy_state_changed":
+            changed = event.strategy_state_changed
+            return strategy_subject(changed.strategy, changed.venue, changed.symbol)
         case "mode_changed":
             return f"mode:{event.mode_changed.scope}"
         case "policy_changed":
@@ -25,6 +28,11 @@ def subject_of(event: event_pb2.Event) -> str:
         case "checkpoint_signed":
             return "checkpoint"
     return ""
+
+
+def strategy_subject(strategy: str, venue: str, symbol: str) -> str:
+    """Of the state of a strategy on an instrument."""
+    return f"strategy_state:{strategy}/{venue}/{symbol}"
 
 
 def order_subject(order: orders_pb2.Order) -> str:

@@ -99,7 +99,15 @@ class Rig:
 
     async def signals(self) -> list[event_pb2.Event]:
         async with self.database.transaction() as connection:
-            return [one.event() for one in await event_log.read(connection, SIGNALS, 0, 5_000)]
+            found = [one.event() for one in await event_log.read(connection, SIGNALS, 0, 5_000)]
+            return [event for event in found if event.HasField("signal_raised")]
+
+    async def states(self, strategy: str) -> list[tuple[int, str]]:
+        """Each state of a strategy, and why, in order."""
+        async with self.database.transaction() as connection:
+            found = [one.event() for one in await event_log.read(connection, SIGNALS, 0, 5_000)]
+        changes = [event.strategy_state_changed for event in found]
+        return [(one.state, one.detail) for one in changes if one.strategy == strategy]
 
     async def has_begun(self) -> bool:
         """Whether a strategy has seen a bar."""

@@ -86,7 +86,7 @@ async def test_a_process_serves_its_strategies_and_publishes_their_signals(
         request = detector_pb2.ListStrategiesRequest()
         answer = await stub.ListStrategies(request, wait_for_ready=True, timeout=30)
         broken, always = answer.strategies
-        assert (broken.file, broken.state) == ("broken.py", detector_pb2.STRATEGY_STATE_STOPPED)
+        assert (broken.file, broken.state) == ("broken.py", detector_pb2.STRATEGY_STATE_FAILED)
         assert broken.detail == "line 2: ZeroDivisionError: division by zero"
         assert (always.strategy, always.venue, always.symbol) == ("always", "binance", "BTCUSDT")
         assert always.state == detector_pb2.STRATEGY_STATE_WAITING
@@ -112,7 +112,7 @@ async def test_a_process_serves_its_strategies_and_publishes_their_signals(
             assert errors.reason_of(caught.value) == "UNKNOWN_STRATEGY"
     assert numbers(await rig.signals()) == [3, 4]
     with redis.Redis.from_url(valkey_url) as client:
-        await until(lambda: client.xlen("ev:{signals}") == 2)
+        await until(lambda: client.xlen("ev:{signals}") == 3)
     assert process.stop() == 0
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from core.detector.assignments import StrategySource
+from core.detector.evaluation import StrategySource
 from core.detector.settings import EXAMPLE_FOLDER
-from core.detector.strategy_runner import RUNNING, STOPPED, StrategyRunner
+from core.detector.strategy_runner import FAILED, RUNNING, StrategyRunner
 from core.detector.tests.rig import rig_for
 from core.detector.workers.pool import WorkerPool
 from core.detector.workers.tests.bad_strategies import MISDEEDS, bad_source, good_source
@@ -48,13 +48,13 @@ async def test_no_neighbour_changes_a_signal(rig):
             for one in bars:
                 rig.bars.add(one)
                 for runner in runners:
-                    await until(lambda r=runner, b=one: r.state == STOPPED or r.bar == b)
+                    await until(lambda r=runner, b=one: r.state == FAILED or r.bar == b)
     finally:
         await pool.close()
     good, bad_runners = runners[:2], runners[2:]
     assert [runner.state for runner in good] == [RUNNING, RUNNING]
     for runner, (_, said) in zip(bad_runners, MISDEEDS.values(), strict=True):
-        assert runner.state == STOPPED
+        assert runner.state == FAILED
         assert said in runner.detail
     stored = await rig.signals()
     for source in good_sources():

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from core.detector.assignments import StrategySource
-from core.detector.evaluation import ProgramFolder, StrategyRefused
+from core.detector import states as stored
+from core.detector.evaluation import ProgramFolder, StrategyRefused, StrategySource
 from core.detector.in_process import LocalProgram, LocalPrograms
 from core.detector.strategy_manager import StrategyManager
-from core.detector.strategy_runner import RUNNING, STOPPED
+from core.detector.strategy_runner import FAILED, RUNNING, STOPPED
 from core.detector.tests.process import STRATEGY
 from core.detector.tests.rig import numbers, rig_for
 from kit.base.errors import BadRequest, UnknownStrategy
@@ -126,11 +126,15 @@ async def test_a_strategy_that_has_failed_is_started_again_by_a_person(rig):
         await manager.start("", source(failing))
         await until(lambda: rig.bars.followers == 1)
         rig.bars.add(bar(0))
-        await until(lambda: states(manager) == {"always": STOPPED})
+        await until(lambda: states(manager) == {"always": FAILED})
         assert "strategy always" in rig.meter.status().detail
         await manager.start("", source())
         await until(lambda: rig.bars.followers == 1)
         assert "strategy always" not in rig.meter.status().detail
+        await sent(rig, manager, 1)
+        await manager.stop("always")
+    kinds = [state for state, _ in await rig.states("always")]
+    assert kinds == [stored.FAILED, stored.RUNNING, stored.STOPPED]
 
 
 async def test_what_cannot_run_is_refused_with_its_line(rig):

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from core.detector import store
+from core.detector import states, store
 from core.detector.store import StoredInstance
-from core.detector.strategy_runner import RUNNING, SIGNALS, STOPPED, WAITING
+from core.detector.strategy_runner import FAILED, RUNNING, SIGNALS, WAITING
 from core.detector.tests.rig import numbers, rig_for
 from kit.base.database import ConsumerPositionConflict
 from kit.events.event_log import encoded
@@ -159,10 +159,12 @@ async def test_a_strategy_that_raises_is_stopped_and_the_others_go_on(rig):
         for number in range(5):
             rig.bars.add(*made(number))
         await seen(good, 4)
-        await until(lambda: failing.state == STOPPED)
+        await until(lambda: failing.state == FAILED)
     assert "ZeroDivisionError: float division by zero" in failing.detail
     assert str(made(2)[0].open_time_ns) in failing.detail
     assert "strategy failing/binance/BTCUSDT" in rig.meter.status().detail
+    assert await rig.states("always") == [(states.RUNNING, "")]
+    assert await rig.states("failing") == [(states.RUNNING, ""), (states.FAILED, failing.detail)]
     found = await rig.signals()
     assert numbers([one for one in found if one.instance == "failing"]) == [0, 1]
     assert numbers([one for one in found if one.instance == "always"]) == [0, 1, 2, 3, 4]
@@ -221,7 +223,7 @@ async def test_a_signal_and_the_state_behind_it_are_one_transaction(rig):
         other.time_ns += 1
         await rig.store(SIGNALS, other)
         rig.bars.add(*made(1))
-        await until(lambda: runner.state == STOPPED)
+        await until(lambda: runner.state == FAILED)
     assert "is stored with other content" in runner.detail
     async with rig.database.transaction() as connection:
         stored = await store.load(connection, runner.key)

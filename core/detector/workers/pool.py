@@ -5,11 +5,11 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
-from core.detector.assignments import StrategySource
 from core.detector.evaluation import (
     ProgramFolder,
     StrategyFault,
     StrategyRefused,
+    StrategySource,
 )
 from core.detector.workers.messages import (
     Begin,

@@ -48,7 +48,8 @@ class PromiseChecks:
 
     async def check(self):
         """Check all promises about the end."""
-        self._signals = [one.event() for one in await self._record.events(SIGNALS)]
+        stored = [one.event() for one in await self._record.events(SIGNALS)]
+        self._signals = [event for event in stored if event.HasField("signal_raised")]
         decisions = await self._record.events(DECISIONS)
         self._decisions = [one.event() for one in decisions]
         risk = await self._record.events(RISK)

@@ -1,6 +1,6 @@
 """Strategies that misbehave, and good ones beside them."""
 
-from core.detector.assignments import StrategySource
+from core.detector.evaluation import StrategySource
 from kit.strategy.tests.market import BEGIN_NS, SECOND_NS
 
 GOOD = """\

@@ -5,8 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from core.detector.assignments import StrategySource
-from core.detector.evaluation import BarStep, EvaluationLost, StrategyFault, StrategyRefused
+from core.detector.evaluation import (
+    BarStep,
+    EvaluationLost,
+    StrategyFault,
+    StrategyRefused,
+    StrategySource,
+)
 from core.detector.in_process import LocalPrograms
 from core.detector.workers.pool import WorkerPool
 from core.detector.workers.tests.bad_strategies import (

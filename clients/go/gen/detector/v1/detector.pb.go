@@ -36,9 +36,11 @@ const (
 	StrategyState_STRATEGY_STATE_WAITING StrategyState = 1
 	// It has seen a final bar and follows the next ones.
 	StrategyState_STRATEGY_STATE_RUNNING StrategyState = 2
-	// It was stopped by a person, by an error of its own, or its file could not be used; see detail.
-	// After an error it begins again when the detector is started again, or by StartStrategy.
+	// It was stopped by a person.
 	StrategyState_STRATEGY_STATE_STOPPED StrategyState = 3
+	// Its code has gone wrong, or has taken more than it may, or its file could not be used; see
+	// detail. It begins again when the detector is started again, or by StartStrategy.
+	StrategyState_STRATEGY_STATE_FAILED StrategyState = 4
 )
 
 // Enum value maps for StrategyState.
@@ -48,12 +50,14 @@ var (
 		1: "STRATEGY_STATE_WAITING",
 		2: "STRATEGY_STATE_RUNNING",
 		3: "STRATEGY_STATE_STOPPED",
+		4: "STRATEGY_STATE_FAILED",
 	}
 	StrategyState_value = map[string]int32{
 		"STRATEGY_STATE_UNSPECIFIED": 0,
 		"STRATEGY_STATE_WAITING":     1,
 		"STRATEGY_STATE_RUNNING":     2,
 		"STRATEGY_STATE_STOPPED":     3,
+		"STRATEGY_STATE_FAILED":      4,
 	}
 )
 
@@ -1204,12 +1208,13 @@ const file_venuemesh_detector_v1_detector_proto_rawDesc = "" +
 	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x86\x01\n" +
 	"\x19ListSeenPositionsResponse\x12A\n" +
 	"\tpositions\x18\x01 \x03(\v2#.venuemesh.detector.v1.SeenPositionR\tpositions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x83\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x9e\x01\n" +
 	"\rStrategyState\x12\x1e\n" +
 	"\x1aSTRATEGY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16STRATEGY_STATE_WAITING\x10\x01\x12\x1a\n" +
 	"\x16STRATEGY_STATE_RUNNING\x10\x02\x12\x1a\n" +
-	"\x16STRATEGY_STATE_STOPPED\x10\x032\x8b\a\n" +
+	"\x16STRATEGY_STATE_STOPPED\x10\x03\x12\x19\n" +
+	"\x15STRATEGY_STATE_FAILED\x10\x042\x8b\a\n" +
 	"\bDetector\x12\x8d\x01\n" +
 	"\x0eListStrategies\x12,.venuemesh.detector.v1.ListStrategiesRequest\x1a-.venuemesh.detector.v1.ListStrategiesResponse\"\x1e\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/strategies\x90\x02\x01\x12\x8a\x01\n" +
 	"\rStartStrategy\x12+.venuemesh.detector.v1.StartStrategyRequest\x1a,.venuemesh.detector.v1.StartStrategyResponse\"\x1e\xca\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/strategies\x12\x97\x01\n" +

@@ -29,7 +29,8 @@ type EventStream int32
 const (
 	// Not set.
 	EventStream_EVENT_STREAM_UNSPECIFIED EventStream = 0
-	// What strategies have seen: signals and requests for positions.
+	// What strategies have seen: signals and requests for positions; and when they began to run or
+	// failed.
 	EventStream_EVENT_STREAM_SIGNALS EventStream = 1
 	// What the advisor has decided, and why.
 	EventStream_EVENT_STREAM_DECISIONS EventStream = 2
@@ -275,13 +276,13 @@ type Event struct {
 	// Types that are valid to be assigned to Payload:
 	//
 	//	*Event_SignalRaised
+	//	*Event_StrategyStateChanged
 	//	*Event_DecisionMade
 	//	*Event_OrderRequested
 	//	*Event_VerdictGiven
 	//	*Event_OrdersSubmitted
 	//	*Event_ModeChanged
 	//	*Event_PositionChanged
-	//	*Event_PolicyChanged
 	//	*Event_OrderChanged
 	//	*Event_OrderFilled
 	//	*Event_CashMoved
@@ -396,6 +397,15 @@ func (x *Event) GetSignalRaised() *SignalRaised {
 	return nil
 }
 
+func (x *Event) GetStrategyStateChanged() *StrategyStateChanged {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_StrategyStateChanged); ok {
+			return x.StrategyStateChanged
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetDecisionMade() *DecisionMade {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_DecisionMade); ok {
@@ -445,15 +455,6 @@ func (x *Event) GetPositionChanged() *PositionChanged {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_PositionChanged); ok {
 			return x.PositionChanged
-		}
-	}
-	return nil
-}
-
-func (x *Event) GetPolicyChanged() *PolicyChanged {
-	if x != nil {
-		if x, ok := x.Payload.(*Event_PolicyChanged); ok {
-			return x.PolicyChanged
 		}
 	}
 	return nil
@@ -531,6 +532,11 @@ type Event_SignalRaised struct {
 	SignalRaised *SignalRaised `protobuf:"bytes,20,opt,name=signal_raised,json=signalRaised,proto3,oneof"`
 }
 
+type Event_StrategyStateChanged struct {
+	// A strategy has begun to run, or runs no more.
+	StrategyStateChanged *StrategyStateChanged `protobuf:"bytes,21,opt,name=strategy_state_changed,json=strategyStateChanged,proto3,oneof"`
+}
+
 type Event_DecisionMade struct {
 	// A signal was decided on.
 	DecisionMade *DecisionMade `protobuf:"bytes,25,opt,name=decision_made,json=decisionMade,proto3,oneof"`
@@ -559,11 +565,6 @@ type Event_ModeChanged struct {
 type Event_PositionChanged struct {
 	// What a strategy holds has changed.
 	PositionChanged *PositionChanged `protobuf:"bytes,34,opt,name=position_changed,json=positionChanged,proto3,oneof"`
-}
-
-type Event_PolicyChanged struct {
-	// Another policy is in force.
-	PolicyChanged *PolicyChanged `protobuf:"bytes,35,opt,name=policy_changed,json=policyChanged,proto3,oneof"`
 }
 
 type Event_OrderChanged struct {
@@ -603,6 +604,8 @@ type Event_CallMade struct {
 
 func (*Event_SignalRaised) isEvent_Payload() {}
 
+func (*Event_StrategyStateChanged) isEvent_Payload() {}
+
 func (*Event_DecisionMade) isEvent_Payload() {}
 
 func (*Event_OrderRequested) isEvent_Payload() {}
@@ -614,8 +617,6 @@ func (*Event_OrdersSubmitted) isEvent_Payload() {}
 func (*Event_ModeChanged) isEvent_Payload() {}
 
 func (*Event_PositionChanged) isEvent_Payload() {}
-
-func (*Event_PolicyChanged) isEvent_Payload() {}
 
 func (*Event_OrderChanged) isEvent_Payload() {}
 
@@ -711,7 +712,7 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\binterval\x18\x05 \x01(\tR\binterval\x12 \n" +
 	"\fopen_time_ns\x18\x06 \x01(\x10R\n" +
 	"openTimeNs\x12\x1a\n" +
-	"\brevision\x18\a \x01(\rR\brevision\"\x86\v\n" +
+	"\brevision\x18\a \x01(\rR\brevision\"\x9c\v\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\fR\aeventId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -722,14 +723,14 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\vconfig_hash\x18\a \x01(\fR\n" +
 	"configHash\x128\n" +
 	"\x06inputs\x18\b \x03(\v2 .venuemesh.events.v1.InputCursorR\x06inputs\x12H\n" +
-	"\rsignal_raised\x18\x14 \x01(\v2!.venuemesh.events.v1.SignalRaisedH\x00R\fsignalRaised\x12H\n" +
+	"\rsignal_raised\x18\x14 \x01(\v2!.venuemesh.events.v1.SignalRaisedH\x00R\fsignalRaised\x12a\n" +
+	"\x16strategy_state_changed\x18\x15 \x01(\v2).venuemesh.events.v1.StrategyStateChangedH\x00R\x14strategyStateChanged\x12H\n" +
 	"\rdecision_made\x18\x19 \x01(\v2!.venuemesh.events.v1.DecisionMadeH\x00R\fdecisionMade\x12N\n" +
 	"\x0forder_requested\x18\x1e \x01(\v2#.venuemesh.events.v1.OrderRequestedH\x00R\x0eorderRequested\x12H\n" +
 	"\rverdict_given\x18\x1f \x01(\v2!.venuemesh.events.v1.VerdictGivenH\x00R\fverdictGiven\x12Q\n" +
 	"\x10orders_submitted\x18  \x01(\v2$.venuemesh.events.v1.OrdersSubmittedH\x00R\x0fordersSubmitted\x12E\n" +
 	"\fmode_changed\x18! \x01(\v2 .venuemesh.events.v1.ModeChangedH\x00R\vmodeChanged\x12Q\n" +
-	"\x10position_changed\x18\" \x01(\v2$.venuemesh.events.v1.PositionChangedH\x00R\x0fpositionChanged\x12K\n" +
-	"\x0epolicy_changed\x18# \x01(\v2\".venuemesh.events.v1.PolicyChangedH\x00R\rpolicyChanged\x12H\n" +
+	"\x10position_changed\x18\" \x01(\v2$.venuemesh.events.v1.PositionChangedH\x00R\x0fpositionChanged\x12H\n" +
 	"\rorder_changed\x18( \x01(\v2!.venuemesh.events.v1.OrderChangedH\x00R\forderChanged\x12E\n" +
 	"\forder_filled\x18) \x01(\v2 .venuemesh.events.v1.OrderFilledH\x00R\vorderFilled\x12?\n" +
 	"\n" +
@@ -767,28 +768,28 @@ func file_venuemesh_events_v1_event_proto_rawDescGZIP() []byte {
 var file_venuemesh_events_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_venuemesh_events_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_venuemesh_events_v1_event_proto_goTypes = []any{
-	(EventStream)(0),         // 0: venuemesh.events.v1.EventStream
-	(*EventPosition)(nil),    // 1: venuemesh.events.v1.EventPosition
-	(*InputCursor)(nil),      // 2: venuemesh.events.v1.InputCursor
-	(*Event)(nil),            // 3: venuemesh.events.v1.Event
-	(*StoredEvent)(nil),      // 4: venuemesh.events.v1.StoredEvent
-	(v1.Channel)(0),          // 5: venuemesh.common.v1.Channel
-	(*v1.Cursor)(nil),        // 6: venuemesh.common.v1.Cursor
-	(*SignalRaised)(nil),     // 7: venuemesh.events.v1.SignalRaised
-	(*DecisionMade)(nil),     // 8: venuemesh.events.v1.DecisionMade
-	(*OrderRequested)(nil),   // 9: venuemesh.events.v1.OrderRequested
-	(*VerdictGiven)(nil),     // 10: venuemesh.events.v1.VerdictGiven
-	(*OrdersSubmitted)(nil),  // 11: venuemesh.events.v1.OrdersSubmitted
-	(*ModeChanged)(nil),      // 12: venuemesh.events.v1.ModeChanged
-	(*PositionChanged)(nil),  // 13: venuemesh.events.v1.PositionChanged
-	(*PolicyChanged)(nil),    // 14: venuemesh.events.v1.PolicyChanged
-	(*OrderChanged)(nil),     // 15: venuemesh.events.v1.OrderChanged
-	(*OrderFilled)(nil),      // 16: venuemesh.events.v1.OrderFilled
-	(*CashMoved)(nil),        // 17: venuemesh.events.v1.CashMoved
-	(*PostingsBooked)(nil),   // 18: venuemesh.events.v1.PostingsBooked
-	(*PostingsRefused)(nil),  // 19: venuemesh.events.v1.PostingsRefused
-	(*CheckpointSigned)(nil), // 20: venuemesh.events.v1.CheckpointSigned
-	(*CallMade)(nil),         // 21: venuemesh.events.v1.CallMade
+	(EventStream)(0),             // 0: venuemesh.events.v1.EventStream
+	(*EventPosition)(nil),        // 1: venuemesh.events.v1.EventPosition
+	(*InputCursor)(nil),          // 2: venuemesh.events.v1.InputCursor
+	(*Event)(nil),                // 3: venuemesh.events.v1.Event
+	(*StoredEvent)(nil),          // 4: venuemesh.events.v1.StoredEvent
+	(v1.Channel)(0),              // 5: venuemesh.common.v1.Channel
+	(*v1.Cursor)(nil),            // 6: venuemesh.common.v1.Cursor
+	(*SignalRaised)(nil),         // 7: venuemesh.events.v1.SignalRaised
+	(*StrategyStateChanged)(nil), // 8: venuemesh.events.v1.StrategyStateChanged
+	(*DecisionMade)(nil),         // 9: venuemesh.events.v1.DecisionMade
+	(*OrderRequested)(nil),       // 10: venuemesh.events.v1.OrderRequested
+	(*VerdictGiven)(nil),         // 11: venuemesh.events.v1.VerdictGiven
+	(*OrdersSubmitted)(nil),      // 12: venuemesh.events.v1.OrdersSubmitted
+	(*ModeChanged)(nil),          // 13: venuemesh.events.v1.ModeChanged
+	(*PositionChanged)(nil),      // 14: venuemesh.events.v1.PositionChanged
+	(*OrderChanged)(nil),         // 15: venuemesh.events.v1.OrderChanged
+	(*OrderFilled)(nil),          // 16: venuemesh.events.v1.OrderFilled
+	(*CashMoved)(nil),            // 17: venuemesh.events.v1.CashMoved
+	(*PostingsBooked)(nil),       // 18: venuemesh.events.v1.PostingsBooked
+	(*PostingsRefused)(nil),      // 19: venuemesh.events.v1.PostingsRefused
+	(*CheckpointSigned)(nil),     // 20: venuemesh.events.v1.CheckpointSigned
+	(*CallMade)(nil),             // 21: venuemesh.events.v1.CallMade
 }
 var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.EventPosition.stream:type_name -> venuemesh.events.v1.EventStream
@@ -796,13 +797,13 @@ var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	6,  // 2: venuemesh.events.v1.InputCursor.cursor:type_name -> venuemesh.common.v1.Cursor
 	2,  // 3: venuemesh.events.v1.Event.inputs:type_name -> venuemesh.events.v1.InputCursor
 	7,  // 4: venuemesh.events.v1.Event.signal_raised:type_name -> venuemesh.events.v1.SignalRaised
-	8,  // 5: venuemesh.events.v1.Event.decision_made:type_name -> venuemesh.events.v1.DecisionMade
-	9,  // 6: venuemesh.events.v1.Event.order_requested:type_name -> venuemesh.events.v1.OrderRequested
-	10, // 7: venuemesh.events.v1.Event.verdict_given:type_name -> venuemesh.events.v1.VerdictGiven
-	11, // 8: venuemesh.events.v1.Event.orders_submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
-	12, // 9: venuemesh.events.v1.Event.mode_changed:type_name -> venuemesh.events.v1.ModeChanged
-	13, // 10: venuemesh.events.v1.Event.position_changed:type_name -> venuemesh.events.v1.PositionChanged
-	14, // 11: venuemesh.events.v1.Event.policy_changed:type_name -> venuemesh.events.v1.PolicyChanged
+	8,  // 5: venuemesh.events.v1.Event.strategy_state_changed:type_name -> venuemesh.events.v1.StrategyStateChanged
+	9,  // 6: venuemesh.events.v1.Event.decision_made:type_name -> venuemesh.events.v1.DecisionMade
+	10, // 7: venuemesh.events.v1.Event.order_requested:type_name -> venuemesh.events.v1.OrderRequested
+	11, // 8: venuemesh.events.v1.Event.verdict_given:type_name -> venuemesh.events.v1.VerdictGiven
+	12, // 9: venuemesh.events.v1.Event.orders_submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
+	13, // 10: venuemesh.events.v1.Event.mode_changed:type_name -> venuemesh.events.v1.ModeChanged
+	14, // 11: venuemesh.events.v1.Event.position_changed:type_name -> venuemesh.events.v1.PositionChanged
 	15, // 12: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
 	16, // 13: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
 	17, // 14: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
@@ -832,13 +833,13 @@ func file_venuemesh_events_v1_event_proto_init() {
 	file_venuemesh_events_v1_system_proto_init()
 	file_venuemesh_events_v1_event_proto_msgTypes[2].OneofWrappers = []any{
 		(*Event_SignalRaised)(nil),
+		(*Event_StrategyStateChanged)(nil),
 		(*Event_DecisionMade)(nil),
 		(*Event_OrderRequested)(nil),
 		(*Event_VerdictGiven)(nil),
 		(*Event_OrdersSubmitted)(nil),
 		(*Event_ModeChanged)(nil),
 		(*Event_PositionChanged)(nil),
-		(*Event_PolicyChanged)(nil),
 		(*Event_OrderChanged)(nil),
 		(*Event_OrderFilled)(nil),
 		(*Event_CashMoved)(nil),

@@ -84,6 +84,63 @@ func (PositionAction) EnumDescriptor() ([]byte, []int) {
 	return file_venuemesh_events_v1_signals_proto_rawDescGZIP(), []int{0}
 }
 
+// Whether a strategy runs on an instrument.
+type StrategyRunState int32
+
+const (
+	// Not set.
+	StrategyRunState_STRATEGY_RUN_STATE_UNSPECIFIED StrategyRunState = 0
+	// It follows the bars. While it waits for a process it still does.
+	StrategyRunState_STRATEGY_RUN_STATE_RUNNING StrategyRunState = 1
+	// Its code has gone wrong, or has taken more than it may; see detail.
+	StrategyRunState_STRATEGY_RUN_STATE_FAILED StrategyRunState = 2
+	// A person has stopped it.
+	StrategyRunState_STRATEGY_RUN_STATE_STOPPED StrategyRunState = 3
+)
+
+// Enum value maps for StrategyRunState.
+var (
+	StrategyRunState_name = map[int32]string{
+		0: "STRATEGY_RUN_STATE_UNSPECIFIED",
+		1: "STRATEGY_RUN_STATE_RUNNING",
+		2: "STRATEGY_RUN_STATE_FAILED",
+		3: "STRATEGY_RUN_STATE_STOPPED",
+	}
+	StrategyRunState_value = map[string]int32{
+		"STRATEGY_RUN_STATE_UNSPECIFIED": 0,
+		"STRATEGY_RUN_STATE_RUNNING":     1,
+		"STRATEGY_RUN_STATE_FAILED":      2,
+		"STRATEGY_RUN_STATE_STOPPED":     3,
+	}
+)
+
+func (x StrategyRunState) Enum() *StrategyRunState {
+	p := new(StrategyRunState)
+	*p = x
+	return p
+}
+
+func (x StrategyRunState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (StrategyRunState) Descriptor() protoreflect.EnumDescriptor {
+	return file_venuemesh_events_v1_signals_proto_enumTypes[1].Descriptor()
+}
+
+func (StrategyRunState) Type() protoreflect.EnumType {
+	return &file_venuemesh_events_v1_signals_proto_enumTypes[1]
+}
+
+func (x StrategyRunState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use StrategyRunState.Descriptor instead.
+func (StrategyRunState) EnumDescriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_signals_proto_rawDescGZIP(), []int{1}
+}
+
 // The value of an expression.
 type FeatureValue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -476,6 +533,97 @@ func (x *SignalRaised) GetPositionSize() string {
 	return ""
 }
 
+// A strategy has begun to run on an instrument, or runs no more.
+type StrategyStateChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the strategy.
+	Strategy string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// SHA-256 of its file and parameters, hexadecimal.
+	StrategyVersion string `protobuf:"bytes,2,opt,name=strategy_version,json=strategyVersion,proto3" json:"strategy_version,omitempty"`
+	// Venue id.
+	Venue string `protobuf:"bytes,3,opt,name=venue,proto3" json:"venue,omitempty"`
+	// Native symbol.
+	Symbol string `protobuf:"bytes,4,opt,name=symbol,proto3" json:"symbol,omitempty"`
+	// Its state from now on.
+	State StrategyRunState `protobuf:"varint,5,opt,name=state,proto3,enum=venuemesh.events.v1.StrategyRunState" json:"state,omitempty"`
+	// Why it runs no more. Empty: it runs.
+	Detail        string `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StrategyStateChanged) Reset() {
+	*x = StrategyStateChanged{}
+	mi := &file_venuemesh_events_v1_signals_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StrategyStateChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StrategyStateChanged) ProtoMessage() {}
+
+func (x *StrategyStateChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_signals_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StrategyStateChanged.ProtoReflect.Descriptor instead.
+func (*StrategyStateChanged) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_signals_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *StrategyStateChanged) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *StrategyStateChanged) GetStrategyVersion() string {
+	if x != nil {
+		return x.StrategyVersion
+	}
+	return ""
+}
+
+func (x *StrategyStateChanged) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
+}
+
+func (x *StrategyStateChanged) GetSymbol() string {
+	if x != nil {
+		return x.Symbol
+	}
+	return ""
+}
+
+func (x *StrategyStateChanged) GetState() StrategyRunState {
+	if x != nil {
+		return x.State
+	}
+	return StrategyRunState_STRATEGY_RUN_STATE_UNSPECIFIED
+}
+
+func (x *StrategyStateChanged) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 var File_venuemesh_events_v1_signals_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_signals_proto_rawDesc = "" +
@@ -518,13 +666,25 @@ const file_venuemesh_events_v1_signals_proto_rawDesc = "" +
 	"\x0fexpires_time_ns\x18\f \x01(\x10R\rexpiresTimeNs\x12(\n" +
 	"\x03bar\x18\r \x01(\v2\x16.venuemesh.bars.v1.BarR\x03bar\x12>\n" +
 	"\arequest\x18\x0e \x01(\v2$.venuemesh.events.v1.PositionRequestR\arequest\x12#\n" +
-	"\rposition_size\x18\x0f \x01(\tR\fpositionSize*\x9c\x01\n" +
+	"\rposition_size\x18\x0f \x01(\tR\fpositionSize\"\xe0\x01\n" +
+	"\x14StrategyStateChanged\x12\x1a\n" +
+	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12)\n" +
+	"\x10strategy_version\x18\x02 \x01(\tR\x0fstrategyVersion\x12\x14\n" +
+	"\x05venue\x18\x03 \x01(\tR\x05venue\x12\x16\n" +
+	"\x06symbol\x18\x04 \x01(\tR\x06symbol\x12;\n" +
+	"\x05state\x18\x05 \x01(\x0e2%.venuemesh.events.v1.StrategyRunStateR\x05state\x12\x16\n" +
+	"\x06detail\x18\x06 \x01(\tR\x06detail*\x9c\x01\n" +
 	"\x0ePositionAction\x12\x1f\n" +
 	"\x1bPOSITION_ACTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14POSITION_ACTION_OPEN\x10\x01\x12\x19\n" +
 	"\x15POSITION_ACTION_CLOSE\x10\x02\x12\x1a\n" +
 	"\x16POSITION_ACTION_REDUCE\x10\x03\x12\x18\n" +
-	"\x14POSITION_ACTION_FLIP\x10\x04BBZ@github.com/venuemesh/venuemesh/clients/go/gen/events/v1;eventsv1b\x06proto3"
+	"\x14POSITION_ACTION_FLIP\x10\x04*\x95\x01\n" +
+	"\x10StrategyRunState\x12\"\n" +
+	"\x1eSTRATEGY_RUN_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aSTRATEGY_RUN_STATE_RUNNING\x10\x01\x12\x1d\n" +
+	"\x19STRATEGY_RUN_STATE_FAILED\x10\x02\x12\x1e\n" +
+	"\x1aSTRATEGY_RUN_STATE_STOPPED\x10\x03BBZ@github.com/venuemesh/venuemesh/clients/go/gen/events/v1;eventsv1b\x06proto3"
 
 var (
 	file_venuemesh_events_v1_signals_proto_rawDescOnce sync.Once
@@ -538,29 +698,32 @@ func file_venuemesh_events_v1_signals_proto_rawDescGZIP() []byte {
 	return file_venuemesh_events_v1_signals_proto_rawDescData
 }
 
-var file_venuemesh_events_v1_signals_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_venuemesh_events_v1_signals_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_venuemesh_events_v1_signals_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_venuemesh_events_v1_signals_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_venuemesh_events_v1_signals_proto_goTypes = []any{
-	(PositionAction)(0),     // 0: venuemesh.events.v1.PositionAction
-	(*FeatureValue)(nil),    // 1: venuemesh.events.v1.FeatureValue
-	(*RuleScore)(nil),       // 2: venuemesh.events.v1.RuleScore
-	(*PositionRequest)(nil), // 3: venuemesh.events.v1.PositionRequest
-	(*SignalRaised)(nil),    // 4: venuemesh.events.v1.SignalRaised
-	(v1.Side)(0),            // 5: venuemesh.common.v1.Side
-	(*v11.Bar)(nil),         // 6: venuemesh.bars.v1.Bar
+	(PositionAction)(0),          // 0: venuemesh.events.v1.PositionAction
+	(StrategyRunState)(0),        // 1: venuemesh.events.v1.StrategyRunState
+	(*FeatureValue)(nil),         // 2: venuemesh.events.v1.FeatureValue
+	(*RuleScore)(nil),            // 3: venuemesh.events.v1.RuleScore
+	(*PositionRequest)(nil),      // 4: venuemesh.events.v1.PositionRequest
+	(*SignalRaised)(nil),         // 5: venuemesh.events.v1.SignalRaised
+	(*StrategyStateChanged)(nil), // 6: venuemesh.events.v1.StrategyStateChanged
+	(v1.Side)(0),                 // 7: venuemesh.common.v1.Side
+	(*v11.Bar)(nil),              // 8: venuemesh.bars.v1.Bar
 }
 var file_venuemesh_events_v1_signals_proto_depIdxs = []int32{
-	1, // 0: venuemesh.events.v1.RuleScore.values:type_name -> venuemesh.events.v1.FeatureValue
+	2, // 0: venuemesh.events.v1.RuleScore.values:type_name -> venuemesh.events.v1.FeatureValue
 	0, // 1: venuemesh.events.v1.SignalRaised.action:type_name -> venuemesh.events.v1.PositionAction
-	5, // 2: venuemesh.events.v1.SignalRaised.side:type_name -> venuemesh.common.v1.Side
-	2, // 3: venuemesh.events.v1.SignalRaised.rules:type_name -> venuemesh.events.v1.RuleScore
-	6, // 4: venuemesh.events.v1.SignalRaised.bar:type_name -> venuemesh.bars.v1.Bar
-	3, // 5: venuemesh.events.v1.SignalRaised.request:type_name -> venuemesh.events.v1.PositionRequest
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	7, // 2: venuemesh.events.v1.SignalRaised.side:type_name -> venuemesh.common.v1.Side
+	3, // 3: venuemesh.events.v1.SignalRaised.rules:type_name -> venuemesh.events.v1.RuleScore
+	8, // 4: venuemesh.events.v1.SignalRaised.bar:type_name -> venuemesh.bars.v1.Bar
+	4, // 5: venuemesh.events.v1.SignalRaised.request:type_name -> venuemesh.events.v1.PositionRequest
+	1, // 6: venuemesh.events.v1.StrategyStateChanged.state:type_name -> venuemesh.events.v1.StrategyRunState
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_signals_proto_init() }
@@ -575,8 +738,8 @@ func file_venuemesh_events_v1_signals_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_events_v1_signals_proto_rawDesc), len(file_venuemesh_events_v1_signals_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   4,
+			NumEnums:      2,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
