@@ -2,16 +2,23 @@
 
 import random
 import subprocess
+from pathlib import Path
 
 import grpc
 import pytest
 import redis
 from venuemesh.detector.v1 import detector_pb2, detector_pb2_grpc
 
+from core.detector.app import load_folder
+from core.detector.settings import DetectorSettings
 from core.detector.tests.process import STRATEGY, detector_process, serving
 from core.detector.tests.rig import numbers, rig_for
+from core.detector.workers import work_time
+from core.detector.workers.tests.test_pool import OPEN_PROGRAM, made
 from kit.base import errors, rpc
+from kit.base.errors import SettingError
 from kit.base.runtime import EXIT_WRONG_SETTING
+from kit.base.settings import MeshSettings
 from kit.events.event_log import encoded
 from kit.strategy.instance import FLAT, StrategyInstance
 from kit.strategy.loader import load_file
@@ -114,6 +121,46 @@ async def test_a_process_serves_its_strategies_and_publishes_their_signals(
     with redis.Redis.from_url(valkey_url) as client:
         await until(lambda: client.xlen("ev:{signals}") == 3)
     assert process.stop() == 0
+
+
+async def test_its_processes_end_with_it_though_a_strategy_never_does(process, rig, folder):
+    process.kill()
+    (folder / "endless.py").write_text("while True: pass\n")
+    process.start()
+    children = Path(f"/proc/{process.process.pid}/task/{process.process.pid}/children")
+
+    def loops():
+        # Importing takes a fraction of it.
+        found = map(int, children.read_text().split())
+        return any(work_time.read(one, 0.0).seconds > 0.5 for one in found)
+
+    await until(loops)
+    workers = [Path(f"/proc/{one}/stat") for one in children.read_text().split()]
+    assert any(map(_runs, workers))
+    process.kill()
+    await until(lambda: not any(map(_runs, workers)))
+
+
+def _runs(stat):
+    """Whether a process has not ended; nobody may have asked for its exit code yet."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def test_a_folder_must_be_empty_where_the_mesh_cannot_be_closed_to_strategies(
+    folder, monkeypatch
+):
+    monkeypatch.setattr("core.detector.workers.worker_process.PROGRAM", OPEN_PROGRAM)
+    settings = DetectorSettings(strategies_folder=str(folder))
+    pool = made(must_be_restricted=True)
+    try:
+        with pytest.raises(SettingError, match="must be empty here: a strategy is code") as caught:
+            await load_folder(pool, settings, MeshSettings(world="live"))
+    finally:
+        await pool.close()
+    assert "this kernel has no Landlock" in str(caught.value)
 
 
 async def test_a_folder_that_is_not_there_ends_the_process(postgres_url, valkey_url):

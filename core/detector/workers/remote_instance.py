@@ -130,4 +130,10 @@ def _series(begun: Begun, file: str) -> Sequence[InputSeries]:
 
 
 def _sent(steps: Sequence[BarStep]) -> list[Step]:
-    return [Step(step.bar.SerializeToString(), list(step.inputs)) for step in steps]
+    return [
+        Step(
+            step.bar.SerializeToString(),
+            [(one.place, one.time_ns, list(one.values), one.next_time_ns) for one in step.inputs],
+        )
+        for step in steps
+    ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from venuemesh.bars.v1 import bars_pb2
 
-from core.detector.evaluation import BarStep
+from core.detector.evaluation import BarStep, InputStep
 from core.detector.workers.hosted_instance import CodeError, HostedInstance, code_error
 from core.detector.workers.messages import (
     REASON_CHARACTERS_MAX,
@@ -115,7 +115,9 @@ class RequestHandler:
         return Updated([(place, one.SerializeToString()) for place, one in found], state)
 
     def _steps(self, steps: list[Step]) -> list[BarStep]:
-        return [BarStep(self._bar(step.bar), step.inputs) for step in steps]
+        return [
+            BarStep(self._bar(step.bar), [InputStep(*one) for one in step.inputs]) for step in steps
+        ]
 
     def _bar(self, content: bytes) -> bars_pb2.Bar:
         if self._newest[0] != content:

@@ -1,6 +1,8 @@
 """Strategies in processes of their own: the same signals, whatever a neighbour does."""
 
 import asyncio
+import os
+import signal
 from decimal import Decimal
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from core.detector.evaluation import (
     BarStep,
     EvaluationLost,
+    InputStep,
     StrategyFault,
     StrategyRefused,
     StrategySource,
@@ -74,6 +77,25 @@ async def test_a_process_makes_the_same_events_and_states(pool):
     assert (await instance.explain(bar(5))).score == 1.0
 
 
+async def test_other_market_data_keep_their_kinds_of_numbers(pool):
+    """Times of trades are whole numbers of nanoseconds: as a float two of them may be the same."""
+    text = GOOD.replace("close > 0", "own.swept_prices * 1.0 + own.largest_trade * 0")
+    text = "from kit.features.market import own\n" + text
+    source = StrategySource(text.encode(), "swept.py", "", {})
+    end_ns = bar(0).close_time_ns
+    trades = [
+        InputStep(0, end_ns - 9, (1.0, price, end_ns - place), end_ns)
+        for place, price in enumerate((100.0, 101.0, 102.0))
+    ]
+    found = []
+    for programs in (LocalPrograms(), pool):
+        instance = await begun(programs, source)
+        assert [one.kind.name for one in instance.series] == ["TRADES"]
+        found.append(await instance.update([BarStep(bar(0), trades)], FLAT))
+    assert written(found[:1]) == written(found[1:])
+    assert (await instance.explain(bar(0))).score == 1.0
+
+
 @pytest.mark.parametrize("misdeed", MISDEEDS)
 async def test_who_misbehaves_is_stopped_and_its_neighbour_goes_on(pool, misdeed):
     good, bad = await begun(pool, good_source()), await begun(pool, bad_source(misdeed))
@@ -93,6 +115,16 @@ async def test_who_misbehaves_is_stopped_and_its_neighbour_goes_on(pool, misdeed
     assert written(found) == await expected(*range(5))
     with pytest.raises((StrategyFault, EvaluationLost)):
         await seen(bad, 9)
+
+
+async def test_a_machine_that_is_busy_with_other_things_blames_nobody(pool):
+    """A process that gets no processor time for longer than a request may take."""
+    good = await begun(pool, good_source())
+    process_id = pool._slots[0]._worker._process.pid
+    os.kill(process_id, signal.SIGSTOP)
+    late_seconds = 3 * LIMITS.request_seconds_max
+    asyncio.get_running_loop().call_later(late_seconds, os.kill, process_id, signal.SIGCONT)
+    assert written(await seen(good, 0)) == await expected(0)
 
 
 async def test_the_neighbours_of_one_batch_are_not_blamed(pool):
