@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from core.detector.bar_clients import BarSource
 from core.detector.metrics import DetectorMetrics
+from core.detector.step_store import StepStore
 from kit.base.clock import Clock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
@@ -24,3 +25,8 @@ class DetectorContext:
     clock: Clock
     inputs: InputSource = field(default_factory=NoInputs)
     """Where market data besides bars come from."""
+    steps: StepStore = field(init=False)
+    """Where strategies store what they have seen and raised."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", StepStore(self.database, self.clock))

@@ -15,6 +15,8 @@ RUNNING = signals_pb2.STRATEGY_RUN_STATE_RUNNING
 FAILED = signals_pb2.STRATEGY_RUN_STATE_FAILED
 STOPPED = signals_pb2.STRATEGY_RUN_STATE_STOPPED
 
+STREAM = event_pb2.EVENT_STREAM_SIGNALS
+
 _NEWEST = "SELECT body FROM events WHERE subject = %s ORDER BY sequence DESC LIMIT 1"
 
 
@@ -57,4 +59,4 @@ async def keep(
         config_hash=bytes.fromhex(now.version),
         strategy_state_changed=changed,
     )
-    await event_log.append(connection, event_pb2.EVENT_STREAM_SIGNALS, [event], stored_time_ns)
+    await event_log.append(connection, STREAM, [event], stored_time_ns)

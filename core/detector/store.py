@@ -14,11 +14,24 @@ _LOAD = (
     " WHERE (strategy, venue, symbol) = (%s, %s, %s)"
 )
 _BEGIN = "INSERT INTO detector_instances VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
-_MOVE = (
-    "UPDATE detector_instances SET version = %s, open_time_ns = %s, revision = %s, state = %s"
-    " WHERE (strategy, venue, symbol) = (%s, %s, %s) AND (version, open_time_ns) = (%s, %s)"
+_MOVE = """
+UPDATE detector_instances AS old
+SET version = new.version, open_time_ns = new.open_time_ns, revision = new.revision,
+    state = new.state
+FROM unnest(
+    %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bytea[],
+    %s::text[], %s::bigint[]
+) AS new (
+    strategy, venue, symbol, version, open_time_ns, revision, state, before_version, before_ns
 )
-_POSITION = "SELECT size FROM detector_positions WHERE (strategy, venue, symbol) = (%s, %s, %s)"
+WHERE (old.strategy, old.venue, old.symbol) = (new.strategy, new.venue, new.symbol)
+    AND (old.version, old.open_time_ns) = (new.before_version, new.before_ns)
+"""
+_POSITIONS = """
+SELECT strategy, venue, symbol, size FROM detector_positions
+JOIN unnest(%s::text[], %s::text[], %s::text[]) AS wanted (strategy, venue, symbol)
+    USING (strategy, venue, symbol)
+"""
 _KEEP = (
     "INSERT INTO detector_positions VALUES (%s, %s, %s, %s)"
     " ON CONFLICT (strategy, venue, symbol) DO UPDATE SET size = excluded.size"
@@ -44,29 +57,55 @@ class StoredInstance:
     state: bytes
 
 
+class InstanceMove(NamedTuple):
+    """A strategy has seen bars."""
+
+    key: InstanceKey
+    before: StoredInstance | None
+    """Where it stood; None: it begins."""
+    now: StoredInstance
+
+
 async def load(connection: Connection, key: InstanceKey) -> StoredInstance | None:
     row = await (await connection.execute(_LOAD, list(key))).fetchone()
     return None if row is None else StoredInstance(row[0], row[1], row[2], bytes(row[3]))
 
 
-async def save(
-    connection: Connection, key: InstanceKey, before: StoredInstance | None, now: StoredInstance
-) -> None:
-    """Move a strategy on. Raises ConsumerPositionConflict when it is not where ``before`` says."""
-    values: Sequence[object] = (now.version, now.open_time_ns, now.revision, now.state)
-    if before is None:
-        moved = await connection.execute(_BEGIN, [*key, *values])
-    else:
-        last = before.version, before.open_time_ns
-        moved = await connection.execute(_MOVE, [*values, *key, *last])
-    if moved.rowcount != 1:
-        raise ConsumerPositionConflict(f"another process has moved the strategy {'/'.join(key)}")
+async def save(connection: Connection, moves: Sequence[InstanceMove]) -> None:
+    """Move strategies on, all or none. Raises ConsumerPositionConflict when one is not where it is
+    said to be."""
+    changed: list[list[object]] = []
+    for key, before, now in moves:
+        if before is not None:
+            last = before.version, before.open_time_ns
+            changed.append([*key, now.version, now.open_time_ns, now.revision, now.state, *last])
+            continue
+        values = now.version, now.open_time_ns, now.revision, now.state
+        _require(1, (await connection.execute(_BEGIN, [*key, *values])).rowcount, [key])
+    if changed:
+        columns = [list(column) for column in zip(*changed, strict=True)]
+        moved = (await connection.execute(_MOVE, columns)).rowcount
+        _require(len(changed), moved, [move.key for move in moves])
+
+
+def _require(wanted: int, moved: int, keys: Sequence[InstanceKey]) -> None:
+    if moved != wanted:
+        names = ", ".join("/".join(key) for key in keys)
+        raise ConsumerPositionConflict(f"another process has moved one of the strategies {names}")
 
 
 async def position(connection: Connection, key: InstanceKey) -> Decimal:
     """The size of a position, negative if short; 0 if the strategy has none."""
-    row = await (await connection.execute(_POSITION, list(key))).fetchone()
-    return FLAT if row is None else Decimal(row[0])
+    (size,) = await positions(connection, [key])
+    return size
+
+
+async def positions(connection: Connection, keys: Sequence[InstanceKey]) -> list[Decimal]:
+    """The sizes of positions, in this order."""
+    columns = [list(column) for column in zip(*keys, strict=True)]
+    rows = await (await connection.execute(_POSITIONS, columns)).fetchall()
+    found = {InstanceKey(*key): Decimal(size) for *key, size in rows}
+    return [found.get(key, FLAT) for key in keys]
 
 
 async def keep_position(connection: Connection, key: InstanceKey, size: Decimal) -> None:

@@ -25,11 +25,11 @@ from core.detector.evaluation import (
 from core.detector.input_buffer import InputBuffer
 from core.detector.run_store import SeenPosition, StrategyRun
 from core.detector.states import InstanceState
-from core.detector.store import InstanceKey, StoredInstance
+from core.detector.step_store import Step
+from core.detector.store import InstanceKey, InstanceMove, StoredInstance
 from kit.base import backoff, telemetry
 from kit.base.database import POSTGRESQL, Connection, ConsumerPositionConflict
 from kit.base.errors import StoreUnavailable
-from kit.events import event_log
 from kit.events.event_log import EventConflict
 from kit.strategy.input_feed import InputFeed
 from kit.strategy.strategy import Instrument
@@ -182,21 +182,24 @@ class StrategyRunner:
     async def _step(self, steps: Sequence[BarStep]) -> None:
         """Evaluate bars, and store what follows."""
         first, newest = steps[0].bar, steps[-1].bar
-        async with self._context.database.transaction() as connection:
-            position = await store.position(connection, self.key)
+        context, is_new = self._context, self.state != RUNNING
+        position = await context.steps.position(self.key)
         # No transaction is open while the code of a strategy runs: it may take seconds.
         found = await self._updated(steps, position)
-        now = StoredInstance(self.terms.version, newest.open_time_ns, newest.revision, found.state)
-        async with self._context.database.transaction() as connection:
-            await store.save(connection, self.key, self._stored, now)
-            await self._keep_inputs(connection, first.open_time_ns, position)
-            if found.events:
-                stored_time_ns = self._context.clock.time_ns()
-                await event_log.append(connection, SIGNALS, found.events, stored_time_ns)
-            if self.state != RUNNING:
-                await self._keep_state(connection, states.RUNNING, "", newest.close_time_ns)
-        if found.events or self.state != RUNNING:
-            self._context.after_signal()
+        version = self.terms.version
+        now = StoredInstance(version, newest.open_time_ns, newest.revision, found.state)
+        await context.steps.keep(
+            Step(
+                move=InstanceMove(self.key, self._stored, now),
+                events=found.events,
+                run=self._run(first) if self._begins else None,
+                seen=self._seen(first, position),
+                state=InstanceState(version, states.RUNNING, "") if is_new else None,
+                time_ns=newest.close_time_ns,
+            )
+        )
+        if found.events or is_new:
+            context.after_signal()
         self._stored, self.bar, self.position = now, newest, position
         self._seen_position, self._begins = position, False
         self.signals += len(found.events)
@@ -219,17 +222,15 @@ class StrategyRunner:
                 raise
         return await again.update(steps, position)
 
-    async def _keep_inputs(
-        self, connection: Connection, open_time_ns: int, position: Decimal
-    ) -> None:
-        """Keep what the signals of these bars rest on besides bars. ``open_time_ns``: of the first
-        one."""
-        if self._begins:
-            warm_up_time_ns = self._warm_up_time_ns or open_time_ns
-            run = StrategyRun(open_time_ns, warm_up_time_ns, self.terms.version)
-            await run_store.begin(connection, self.key, run)
-        if position != self._seen_position:
-            await run_store.see(connection, self.key, SeenPosition(open_time_ns, position))
+    def _run(self, first: bars_pb2.Bar) -> StrategyRun:
+        """It begins with this bar."""
+        warm_up_time_ns = self._warm_up_time_ns or first.open_time_ns
+        return StrategyRun(first.open_time_ns, warm_up_time_ns, self.terms.version)
+
+    def _seen(self, first: bars_pb2.Bar, position: Decimal) -> SeenPosition | None:
+        """None: it has known this position before."""
+        is_known = position == self._seen_position
+        return None if is_known else SeenPosition(first.open_time_ns, position)
 
     def _wait(self, detail: str) -> None:
         self.state, self.detail = WAITING, detail

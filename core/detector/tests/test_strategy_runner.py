@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from core.detector import states, store
-from core.detector.store import StoredInstance
+from core.detector.store import InstanceMove, StoredInstance
 from core.detector.strategy_runner import FAILED, RUNNING, SIGNALS, WAITING
 from core.detector.tests.rig import numbers, rig_for
 from kit.base.database import ConsumerPositionConflict
@@ -206,11 +206,11 @@ async def test_a_strategy_moves_only_from_where_it_was_seen(rig):
     key, at = rig.runner().key, StoredInstance("a", 1, 0, b"")
     later = StoredInstance("a", 1 + SECOND_NS, 0, b"")
     async with rig.database.transaction() as connection:
-        await store.save(connection, key, None, at)
+        await store.save(connection, [InstanceMove(key, None, at)])
     for before in (None, later):
         with pytest.raises(ConsumerPositionConflict):
             async with rig.database.transaction() as connection:
-                await store.save(connection, key, before, later)
+                await store.save(connection, [InstanceMove(key, before, later)])
 
 
 async def test_a_signal_and_the_state_behind_it_are_one_transaction(rig):

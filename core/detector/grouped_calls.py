@@ -1,0 +1,77 @@
+"""Calls that come together are made as one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+GROUP_ITEMS_MAX = 100
+
+
+class GroupAbandoned(Exception):
+    """The call of a group has failed, or was cancelled; what it has done is not known."""
+
+
+class _Group(Generic[Item, Result]):
+    """Items of one call. The first one's caller makes it."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.results: asyncio.Future[Sequence[Result]] = asyncio.get_running_loop().create_future()
+
+
+class GroupedCalls(Generic[Item, Result]):
+    """Makes one call of all items that come in the same turn of the event loop.
+
+    The first caller makes it and gets its error; the others get GroupAbandoned. An error of which
+    it is certain that nothing was done, because of one of the items, is nobody's: each item is
+    called again by itself.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        undone: tuple[type[Exception], ...] = (),
+    ) -> None:
+        """``call``: returns a result for each item. ``undone``: errors after which nothing was
+        done."""
+        self._call = call
+        self._undone = undone
+        self._open: _Group[Item, Result] | None = None
+
+    async def of(self, item: Item) -> Result:
+        """The result of an item. Raises GroupAbandoned, and what the call raises."""
+        group = self._open
+        is_first = group is None or len(group.items) == GROUP_ITEMS_MAX
+        if group is None or is_first:
+            self._open = group = _Group()
+        group.items.append(item)
+        place = len(group.items) - 1
+        try:
+            made = self._made(group) if is_first else asyncio.shield(group.results)
+            return (await made)[place]
+        except self._undone:
+            if len(group.items) == 1:
+                raise
+        (result,) = await self._call([item])
+        return result
+
+    async def _made(self, group: _Group[Item, Result]) -> Sequence[Result]:
+        try:
+            await asyncio.sleep(0)
+            self._close(group)
+            found = await self._call(group.items)
+        except BaseException as error:
+            self._close(group)
+            if len(group.items) > 1:
+                is_undone = isinstance(error, self._undone)
+                group.results.set_exception(error if is_undone else GroupAbandoned(str(error)))
+            raise
+        group.results.set_result(found)
+        return found
+
+    def _close(self, group: _Group[Item, Result]) -> None:
+        if self._open is group:
+            self._open = None
