@@ -40,7 +40,7 @@ def allow_reading(paths: Iterable[Path]) -> str:
     if sys.platform != "linux":
         return "this is not Linux"
     libc = ctypes.CDLL(None, use_errno=True)
-    version = libc.syscall(CREATE_RULESET, None, 0, VERSION_FLAG)
+    version = kernel_version(libc)
     if version < 1:
         return f"this kernel has no Landlock: {os.strerror(ctypes.get_errno())}"
     rights = FILE_RIGHTS[max(known for known in FILE_RIGHTS if known <= version)]
@@ -57,6 +57,11 @@ def allow_reading(paths: Iterable[Path]) -> str:
     finally:
         os.close(rules)
     return ""
+
+
+def kernel_version(libc: ctypes.CDLL) -> int:
+    """Of Landlock; less than 1: there is none."""
+    return int(libc.syscall(CREATE_RULESET, None, 0, VERSION_FLAG))
 
 
 def _allow(libc: ctypes.CDLL, rules: int, path: Path) -> None:

@@ -14,6 +14,7 @@ from core.detector.evaluation import (
 from core.detector.workers.messages import (
     Begin,
     Begun,
+    Drop,
     Failed,
     Load,
     LoadAll,
@@ -28,7 +29,7 @@ from kit.strategy.strategy import Instrument
 from kit.strategy.terms import StrategyTerms
 
 LOADER_SECONDS = 5.0
-"""The process in which files are checked ends when none came for so long."""
+"""The process in which files are checked ends so long after one, if it checks no other one."""
 
 
 class WorkerPool:
@@ -51,7 +52,6 @@ class WorkerPool:
         self._started = started
         self._slots = [_Slot(limits, self._check) for _ in range(count)]
         self._loader = _Slot(limits, self._check)
-        self._loader_ends: asyncio.TimerHandle | None = None
         self._numbers = itertools.count(1)
 
     async def load(self, source: StrategySource, name: str) -> "WorkerProgram":
@@ -83,13 +83,17 @@ class WorkerPool:
         StrategyRefused."""
         slot = min(self._slots, key=lambda slot: slot.instances)
         slot.instances += 1
+        number, worker = next(self._numbers), None
         try:
-            worker, number = await slot.worker(), next(self._numbers)
+            worker = await slot.worker()
             answer = await worker.ask(Begin(number, source, *instrument, state))
             begun = expected(answer, Begun, terms.file)
             return RemoteInstance(worker, number, terms, instrument, begun, slot.leave)
         except BaseException:
             slot.leave()
+            if worker is not None:
+                # It may be there, though nobody waits for it any more.
+                worker.tell(Drop(number))
             raise
 
     async def close(self) -> None:
@@ -110,18 +114,17 @@ class WorkerPool:
 
     async def _terms(self, request: Load | LoadAll, file: Path) -> list[StrategyTerms]:
         """Raises StrategyFileError, EvaluationLost, StrategyRefused."""
-        self._keep_loader()
+        self._loader.instances += 1
         try:
             worker = await self._loader.worker()
             answer = await worker.ask(request)
         except StrategyFault as error:
             raise StrategyFileError(file, 1, str(error)) from error
         finally:
-            self._keep_loader()
-        source, version = (
-            request.source,
-            version_of(request.source.content, request.source.parameters),
-        )
+            self._loader.leave()
+            asyncio.get_running_loop().call_later(LOADER_SECONDS, self._end_idle_loader)
+        source = request.source
+        version = version_of(source.content, source.parameters)
         if isinstance(answer, Failed):
             raise StrategyFileError(file, answer.line, answer.reason)
         terms = answer.terms if isinstance(answer, Loaded) else []
@@ -142,11 +145,9 @@ class WorkerPool:
                 " Landlock and seccomp, or run strategies in the world simulate or replay"
             )
 
-    def _keep_loader(self) -> None:
-        if self._loader_ends is not None:
-            self._loader_ends.cancel()
-        loop = asyncio.get_running_loop()
-        self._loader_ends = loop.call_later(LOADER_SECONDS, self._loader.end)
+    def _end_idle_loader(self) -> None:
+        if not self._loader.instances:
+            self._loader.end()
 
 
 class WorkerProgram:

@@ -27,6 +27,7 @@ from core.detector.workers.worker_process import WorkerLimits
 from kit.events.event_log import encoded
 from kit.strategy.loader import StrategyFileError
 from kit.strategy.tests.market import BTCUSDT, bar
+from tests.support.waiting import until
 
 FLAT = Decimal(0)
 OPEN_PROGRAM = "core.detector.workers.tests.open_worker"
@@ -155,6 +156,14 @@ async def test_a_file_is_checked_in_a_process_of_its_own(pool, code, line, said)
     assert (caught.value.file.name, caught.value.line) == ("sent.py", line)
     assert said in caught.value.reason
     assert written(await seen(good, 0)) == await expected(0)
+
+
+async def test_the_process_that_checks_files_ends_when_it_is_idle(pool, monkeypatch):
+    monkeypatch.setattr("core.detector.workers.pool.LOADER_SECONDS", 0.0)
+    program = await pool.load(good_source(), "")
+    loader = pool._loader._worker
+    await until(lambda: loader.is_over)
+    assert program.terms == (await pool.load(good_source(), "")).terms
 
 
 async def test_a_folder_has_its_strategies_and_its_errors(pool, tmp_path):
