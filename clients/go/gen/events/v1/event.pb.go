@@ -283,6 +283,7 @@ type Event struct {
 	//	*Event_OrdersSubmitted
 	//	*Event_ModeChanged
 	//	*Event_PositionChanged
+	//	*Event_PolicyChanged
 	//	*Event_OrderChanged
 	//	*Event_OrderFilled
 	//	*Event_CashMoved
@@ -460,6 +461,15 @@ func (x *Event) GetPositionChanged() *PositionChanged {
 	return nil
 }
 
+func (x *Event) GetPolicyChanged() *PolicyChanged {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_PolicyChanged); ok {
+			return x.PolicyChanged
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetOrderChanged() *OrderChanged {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_OrderChanged); ok {
@@ -567,6 +577,11 @@ type Event_PositionChanged struct {
 	PositionChanged *PositionChanged `protobuf:"bytes,34,opt,name=position_changed,json=positionChanged,proto3,oneof"`
 }
 
+type Event_PolicyChanged struct {
+	// Another policy is in force.
+	PolicyChanged *PolicyChanged `protobuf:"bytes,35,opt,name=policy_changed,json=policyChanged,proto3,oneof"`
+}
+
 type Event_OrderChanged struct {
 	// The state of an order has changed.
 	OrderChanged *OrderChanged `protobuf:"bytes,40,opt,name=order_changed,json=orderChanged,proto3,oneof"`
@@ -617,6 +632,8 @@ func (*Event_OrdersSubmitted) isEvent_Payload() {}
 func (*Event_ModeChanged) isEvent_Payload() {}
 
 func (*Event_PositionChanged) isEvent_Payload() {}
+
+func (*Event_PolicyChanged) isEvent_Payload() {}
 
 func (*Event_OrderChanged) isEvent_Payload() {}
 
@@ -712,7 +729,7 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\binterval\x18\x05 \x01(\tR\binterval\x12 \n" +
 	"\fopen_time_ns\x18\x06 \x01(\x10R\n" +
 	"openTimeNs\x12\x1a\n" +
-	"\brevision\x18\a \x01(\rR\brevision\"\x9c\v\n" +
+	"\brevision\x18\a \x01(\rR\brevision\"\xe9\v\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\fR\aeventId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -730,7 +747,8 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\rverdict_given\x18\x1f \x01(\v2!.venuemesh.events.v1.VerdictGivenH\x00R\fverdictGiven\x12Q\n" +
 	"\x10orders_submitted\x18  \x01(\v2$.venuemesh.events.v1.OrdersSubmittedH\x00R\x0fordersSubmitted\x12E\n" +
 	"\fmode_changed\x18! \x01(\v2 .venuemesh.events.v1.ModeChangedH\x00R\vmodeChanged\x12Q\n" +
-	"\x10position_changed\x18\" \x01(\v2$.venuemesh.events.v1.PositionChangedH\x00R\x0fpositionChanged\x12H\n" +
+	"\x10position_changed\x18\" \x01(\v2$.venuemesh.events.v1.PositionChangedH\x00R\x0fpositionChanged\x12K\n" +
+	"\x0epolicy_changed\x18# \x01(\v2\".venuemesh.events.v1.PolicyChangedH\x00R\rpolicyChanged\x12H\n" +
 	"\rorder_changed\x18( \x01(\v2!.venuemesh.events.v1.OrderChangedH\x00R\forderChanged\x12E\n" +
 	"\forder_filled\x18) \x01(\v2 .venuemesh.events.v1.OrderFilledH\x00R\vorderFilled\x12?\n" +
 	"\n" +
@@ -783,13 +801,14 @@ var file_venuemesh_events_v1_event_proto_goTypes = []any{
 	(*OrdersSubmitted)(nil),      // 12: venuemesh.events.v1.OrdersSubmitted
 	(*ModeChanged)(nil),          // 13: venuemesh.events.v1.ModeChanged
 	(*PositionChanged)(nil),      // 14: venuemesh.events.v1.PositionChanged
-	(*OrderChanged)(nil),         // 15: venuemesh.events.v1.OrderChanged
-	(*OrderFilled)(nil),          // 16: venuemesh.events.v1.OrderFilled
-	(*CashMoved)(nil),            // 17: venuemesh.events.v1.CashMoved
-	(*PostingsBooked)(nil),       // 18: venuemesh.events.v1.PostingsBooked
-	(*PostingsRefused)(nil),      // 19: venuemesh.events.v1.PostingsRefused
-	(*CheckpointSigned)(nil),     // 20: venuemesh.events.v1.CheckpointSigned
-	(*CallMade)(nil),             // 21: venuemesh.events.v1.CallMade
+	(*PolicyChanged)(nil),        // 15: venuemesh.events.v1.PolicyChanged
+	(*OrderChanged)(nil),         // 16: venuemesh.events.v1.OrderChanged
+	(*OrderFilled)(nil),          // 17: venuemesh.events.v1.OrderFilled
+	(*CashMoved)(nil),            // 18: venuemesh.events.v1.CashMoved
+	(*PostingsBooked)(nil),       // 19: venuemesh.events.v1.PostingsBooked
+	(*PostingsRefused)(nil),      // 20: venuemesh.events.v1.PostingsRefused
+	(*CheckpointSigned)(nil),     // 21: venuemesh.events.v1.CheckpointSigned
+	(*CallMade)(nil),             // 22: venuemesh.events.v1.CallMade
 }
 var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.EventPosition.stream:type_name -> venuemesh.events.v1.EventStream
@@ -804,20 +823,21 @@ var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	12, // 9: venuemesh.events.v1.Event.orders_submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
 	13, // 10: venuemesh.events.v1.Event.mode_changed:type_name -> venuemesh.events.v1.ModeChanged
 	14, // 11: venuemesh.events.v1.Event.position_changed:type_name -> venuemesh.events.v1.PositionChanged
-	15, // 12: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
-	16, // 13: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
-	17, // 14: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
-	18, // 15: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
-	19, // 16: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
-	20, // 17: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
-	21, // 18: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
-	1,  // 19: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
-	3,  // 20: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	15, // 12: venuemesh.events.v1.Event.policy_changed:type_name -> venuemesh.events.v1.PolicyChanged
+	16, // 13: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
+	17, // 14: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
+	18, // 15: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
+	19, // 16: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
+	20, // 17: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
+	21, // 18: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
+	22, // 19: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
+	1,  // 20: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
+	3,  // 21: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_event_proto_init() }
@@ -840,6 +860,7 @@ func file_venuemesh_events_v1_event_proto_init() {
 		(*Event_OrdersSubmitted)(nil),
 		(*Event_ModeChanged)(nil),
 		(*Event_PositionChanged)(nil),
+		(*Event_PolicyChanged)(nil),
 		(*Event_OrderChanged)(nil),
 		(*Event_OrderFilled)(nil),
 		(*Event_CashMoved)(nil),
