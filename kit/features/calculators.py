@@ -263,7 +263,11 @@ class Covariance:
 
 
 class Variance:
-    """Variance of the last values, with their number as divisor; computed as ``Covariance`` is."""
+    """Variance of the last values, with their number as divisor; computed as ``Covariance`` is, and
+    added up again as soon as the values lie closer together than the digits of the sums reach."""
+
+    DIGITS_LOST = 1e-6
+    """Least part of the squares that may be left of them."""
 
     def __init__(self, period: int) -> None:
         self._values: deque[float] = deque(maxlen=period)
@@ -284,7 +288,11 @@ class Variance:
         count = len(values)
         if count < (values.maxlen or 1):
             return None
-        return max(0.0, (self._squares - self._total * self._total / count) / count)
+        spread = self._squares - self._total * self._total / count
+        if spread < self._squares * self.DIGITS_LOST:
+            self._renew()
+            spread = self._squares - self._total * self._total / count
+        return max(0.0, spread / count)
 
     def _renew(self) -> None:
         count = len(self._values)

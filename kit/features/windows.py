@@ -7,10 +7,13 @@ from typing import Any
 class Sum:
     """The sum of the last values, over a divisor.
 
-    Adds all values up again at times, because a sum that is only changed drifts.
+    Adds all values up again at times, because a sum that is only changed drifts, and when a value
+    leaves beside which the others are so small that the sum has lost their digits.
     """
 
     RENEW_AFTER = 1_000
+    DIGITS_LOST = 1e-6
+    """Least part of a value that leaves that may be left."""
 
     def __init__(self, period: int, divisor: float) -> None:
         self._period, self._divisor = period, divisor
@@ -20,12 +23,11 @@ class Sum:
     def next(self, value: float) -> float | None:
         values = self._values
         is_full = len(values) == self._period
-        if is_full:
-            self._total -= values[0]
+        oldest = values[0] if is_full else 0.0
         values.append(value)
-        self._total += value
+        self._total += value - oldest
         self._until_renewal -= 1
-        if not self._until_renewal:
+        if not self._until_renewal or abs(self._total) < abs(oldest) * self.DIGITS_LOST:
             self._total, self._until_renewal = sum(values), self.RENEW_AFTER
         return self._total / self._divisor if is_full or len(values) == self._period else None
 

@@ -83,6 +83,11 @@ def test_windows_equal_their_formulas(rows):
     assert found == [near(value) for _, value in expected]
 
 
+def test_deviation_of_equal_prices_is_zero_after_another_price_has_left_the_window():
+    bars = made([(50, 0, 0, 1)] * 23 + [(88, 0, 0, 1)] + [(50, 0, 0, 1)] * 16)
+    assert last(bars, own.variance(7), own.deviation(7), own.realised_volatility(6)) == [0.0] * 3
+
+
 @given(ROWS)
 def test_pairs_equal_their_formulas(rows):
     bars = made(rows)
