@@ -6,6 +6,7 @@ the start of each test, and end with the run, also when it is interrupted or kil
 
 import itertools
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -24,12 +25,16 @@ from psycopg.conninfo import make_conninfo
 from ops.embedded import postgres, valkey
 from ops.embedded.server_command import LOOPBACK, ServerCommand
 from ops.embedded.store_passwords import StorePasswords
+from tests.support.workers import WORKER, WORKERS_MAX
 
 ROOT = Path(__file__).resolve().parent
 READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 10.0
 LOOK_AGAIN_SECONDS = 0.02
 SUPERUSER = "test_superuser"
+PORTS = range(22_000 + WORKER, 22_760, WORKERS_MAX)
+"""Of this process. The system gives none of them, and none of their metrics, to connections."""
+_ports = itertools.cycle(random.sample(PORTS, len(PORTS)))
 
 # File systems on disk slow down when databases are made and dropped for every test. So temporary
 # folders are in memory where there is plenty of it, and no other place is set.
@@ -148,11 +153,19 @@ def any_database_url(request: pytest.FixtureRequest) -> str:
 
 
 def free_port() -> int:
-    """A free port of the loopback."""
+    """A free port of the loopback, which no connection gets meanwhile. The port plus 10000, for
+    metrics, is free as well."""
+    return next(port for port in _ports if _is_free(port) and _is_free(port + 10_000))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-    return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
 
 
 def _answers(url: str) -> bool:
