@@ -33,7 +33,7 @@ HEADER = [("venuemesh-venue", VENUE)]
 CALL_SECONDS_MAX = 30
 APPROVED_NS = 30 * 10**9
 TICK = Decimal("0.01")
-SETTLED_SECONDS = 3.0
+SETTLED_SECONDS = 8.0
 _numbers = itertools.count(1)
 
 
