@@ -33,7 +33,6 @@ HEADER = [("venuemesh-venue", VENUE)]
 CALL_SECONDS_MAX = 30
 APPROVED_NS = 30 * 10**9
 TICK = Decimal("0.01")
-SETTLED_SECONDS = 8.0
 _numbers = itertools.count(1)
 
 
@@ -46,7 +45,6 @@ class OrderCaller:
         self.flow = trade_flow_pb2_grpc.TradeFlowStub(mesh.channel)
         self.inspector = inspector_pb2_grpc.InspectorStub(mesh.channel)
         self._market = market_data_pb2_grpc.MarketDataStub(mesh.channel)
-        self._ready_since = time.monotonic()
 
     def call(self, method: str, request: Any) -> Any:
         """Call a method of TradeFlow."""
@@ -64,15 +62,6 @@ class OrderCaller:
         request = inspector_pb2.GetStateRequest()
         state = self.inspector.GetState(request, timeout=CALL_SECONDS_MAX)
         return state.is_acting and self.is_ready()
-
-    def has_settled(self) -> bool:
-        """Whether it has taken requests for a while: at the start an account is ready, compares
-        itself with its venue once more as soon as its stream has begun, and is ready again."""
-        now = time.monotonic()
-        since, self._ready_since = self._ready_since, now
-        if self.takes_requests():
-            self._ready_since = since
-        return now - self._ready_since >= SETTLED_SECONDS
 
     @property
     def signer(self) -> ApprovalSigner:

@@ -48,7 +48,7 @@ def mesh():
     """A mesh whose account takes orders."""
     with new_folder() as data, running(data, *SIMULATE) as mesh:
         mesh.wait_until_running()
-        mesh.wait_until(OrderCaller(mesh).has_settled, "the account is ready")
+        mesh.wait_until(OrderCaller(mesh).takes_requests, "the account is ready")
         mesh.wait_until(lambda: OrderCaller(mesh).best_bid() > 0, "there is a book")
         yield mesh
 

@@ -118,7 +118,7 @@ def test_the_status_is_that_of_the_registry(encrypted, venuemesh):
 
 
 def test_an_order_is_placed_and_cancelled(encrypted, venuemesh):
-    encrypted.wait_until(OrderCaller(encrypted).has_settled, "the account accepts orders")
+    encrypted.wait_until(OrderCaller(encrypted).takes_requests, "the account accepts orders")
     words = (VENUE, SYMBOL, "buy", "0.01", "--price", "20000")
     (placed,) = venuemesh("order", "place", *words)["submitted"]["orders"]
     assert placed["state"] == "ORDER_STATE_OPEN"

@@ -25,6 +25,9 @@ from kit.execution.tasks import wait_for_event
 FIRST_RETRY_S = 0.5
 SECOND_COMPARISON_S = 5.0
 """After the first comparison: a stream that is still connecting cannot say what it missed."""
+STREAM_BEGINS_S = 10.0
+"""An account whose stream has not begun by then takes orders all the same, and is compared again
+once it has."""
 FAILURES_MAX = 3
 
 _log = telemetry.logger("orders.venue_session")
@@ -61,6 +64,7 @@ class VenueSession:
         self._rejected_credentials = ""
         """Why the venue's stream rejected the credentials."""
         self._compare = asyncio.Event()
+        self._stream_begun = asyncio.Event()
         self._progress_count = 0
 
     async def run(self, *, is_new: bool) -> None:
@@ -120,6 +124,7 @@ class VenueSession:
                 is_first = False
                 failures = 0
                 pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self._context.jitter)
+                await self._await_stream()
                 if not self._compare.is_set() and not self._rejected_credentials:
                     refusal = self._configuration.refusal
                     state = REFUSED if refusal else READY
@@ -131,6 +136,16 @@ class VenueSession:
                     pause_s = min(pause_s, next(refused_pauses))
                 await wait_for_event(self._compare, clock, pause_s)
                 pause_s = settings.reconcile_interval_s
+
+    async def _await_stream(self) -> None:
+        """Give the stream time to begin. What it may have missed is compared once it has begun: the
+        account would take orders, refuse them, and take them again."""
+        if self._stream_begun.is_set() or self._rejected_credentials or self._configuration.refusal:
+            return
+        self.set_readiness(RECONCILING, "the venue's stream begins", is_reconciled=True)
+        await self._listener.reconciled()
+        await wait_for_event(self._stream_begun, self._context.clock, STREAM_BEGINS_S)
+        self._stream_begun.set()
 
     def _refused_pauses(self) -> Iterator[float]:
         """How often a refused account is compared: often at first, as a person may put it right."""
@@ -179,6 +194,7 @@ class VenueSession:
         if self.readiness.is_ready:
             self.set_readiness(RECONCILING, detail)
         self.readiness.is_reconciled = False
+        self._stream_begun.set()
         self._compare.set()
 
     def _log_differences(self, found: list[differences_pb2.Difference]) -> None:

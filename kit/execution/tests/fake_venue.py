@@ -353,6 +353,7 @@ class FakeClient:
 
     async def follow(self):
         await self._travel()
+        yield StreamInterrupted("the stream starts")
         while True:
             yield await self.events.get()
 

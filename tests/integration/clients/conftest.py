@@ -42,7 +42,7 @@ def mesh(web_page: str) -> Iterator[Mesh]:
     known = mock.patch.dict(os.environ, {"VENUEMESH_GATEWAY_ORIGINS": web_page})
     with known, new_folder() as data, running(data, *SIMULATE) as mesh:
         mesh.wait_until_running()
-        mesh.wait_until(OrderCaller(mesh).has_settled, "the account is ready")
+        mesh.wait_until(OrderCaller(mesh).takes_requests, "the account is ready")
         mesh.wait_until(lambda: OrderCaller(mesh).best_bid() > 0, "there is a book")
         mesh.wait_until(lambda: recorded.trades_after(mesh, 0) >= TRADES_MIN, "trades are recorded")
         yield mesh

@@ -54,7 +54,7 @@ def test_status_lists_the_processes(venuemesh, simulated):
 
 
 def test_an_order_is_placed_shown_and_cancelled(venuemesh, simulated):
-    simulated.wait_until(OrderCaller(simulated).has_settled, "the account accepts orders")
+    simulated.wait_until(OrderCaller(simulated).takes_requests, "the account accepts orders")
     words = (VENUE, SYMBOL, "buy", "0.01", "--price", "20000", "--id", "elsewhere")
     (placed,) = venuemesh("order", "place", *words)
     (order,) = placed["submitted"]["orders"]
@@ -75,7 +75,7 @@ def test_blocked_order_names_each_failed_check_and_fails(venuemesh):
 
 def test_bracket_at_the_market_is_amended_and_cancelled(venuemesh, simulated):
     caller = OrderCaller(simulated)
-    simulated.wait_until(caller.has_settled, "the account accepts orders")
+    simulated.wait_until(caller.takes_requests, "the account accepts orders")
     words = (VENUE, SYMBOL, "buy", "0.01", "--profit", "900000", "--stop", "30000")
     (placed,) = venuemesh("order", "bracket", *words)
     entry, profit, stop = (one["client_order_id"] for one in placed["submitted"]["orders"])
