@@ -255,7 +255,8 @@ class AccountState:
         """Write an amendment, or its outcome, and take over its terms if it was done."""
         self.index.add_amendment(amendment)
         self._journal.append(amendment)
-        if amendment.outcome == AmendmentOutcome.DONE and not order.is_final:
+        holds = not order.is_final or order.was_filled_by(amendment)
+        if amendment.outcome == AmendmentOutcome.DONE and holds:
             order.amend(amendment)
             order.amended_monotonic_ns = self._clock.monotonic_ns()
             if order.is_full:
@@ -354,6 +355,8 @@ class AccountState:
         before, order.state = order.state, state
         self.index.state_changed(order, before)
         if order.is_final:
+            for amendment in filter(order.was_filled_by, order.pending_amendments):
+                self.record_amendment(order, amendment.ended(AmendmentOutcome.DONE))
             self._end_amendments(order, AmendmentOutcome.LAPSED, "the order has ended")
 
     def _end_amendments(self, order: Order, outcome: AmendmentOutcome, detail: str) -> None:

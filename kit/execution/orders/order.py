@@ -260,6 +260,11 @@ class Order:
         for asset, amount in after.fees:
             self.fees[asset] = amounts.add(self.fees.get(asset, ZERO), amount)
 
+    def was_filled_by(self, amendment: Amendment) -> bool:
+        """Whether it was filled with the size of an amendment, which so was done."""
+        is_filled = self.state == order_states.FILLED and self.filled_size == amendment.size
+        return is_filled and self.size != amendment.size
+
     def amend(self, amendment: Amendment) -> None:
         """Take over the terms of an amendment that was done."""
         stop_price, offset = amendment.stop_price, amendment.trailing_offset

@@ -1,9 +1,12 @@
 """The outcome of an amendment without a clear answer, at a venue whose answers may be old."""
 
+from decimal import Decimal
+
 import pytest
 
 from kit.execution.contract import OutcomeUnknown, RequestAccepted
 from kit.execution.journal.records import AmendmentOutcome
+from kit.execution.orders import order_states
 from kit.execution.tests.fake_venue import LAG_S, limit_order
 from kit.execution.tests.simulated_process import amend, run, started, verified
 
@@ -157,5 +160,29 @@ def test_restart_begins_the_time_of_an_amendment_anew():
         await found.until(lambda: not order.is_amending)
         assert outcomes(order) == {"99": DONE}
         assert order.price == truth.now.price == 99
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_order_filled_before_the_answer_to_its_amendment_has_the_amended_size(is_answered):
+    async def scenario():
+        found, order, truth = await placed()
+
+        async def send(key, request, priority):
+            found.venue.amend(truth, request)
+            found.venue.fill(truth, request.size)
+            await found.until(lambda: order.is_final)
+            return RequestAccepted(truth.now.venue_order_id) if is_answered else OutcomeUnknown("")
+
+        found.account.client.amend = send
+        await amend(found.account.amender, order, limit_order(size="1.5"), "smaller")
+        assert outcomes(order) == {"smaller": DONE}
+        assert (order.size, order.filled_size) == (Decimal("1.5"), Decimal("1.5"))
+        found.crash()
+        found.start()
+        await found.ready()
+        again = found.account.order(order.key)
+        assert (again.state, again.size) == (order_states.FILLED, Decimal("1.5"))
 
     run(scenario())
