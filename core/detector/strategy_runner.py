@@ -236,7 +236,6 @@ class StrategyRunner:
         self.state, self.detail = WAITING, detail
 
     async def _fail(self, detail: str) -> None:
-        self.state, self.detail = FAILED, detail
         self._context.degraded_reasons.report(f"strategy {self.name}", detail)
         self._context.metrics.stopped()
         time_ns = self.bar.close_time_ns if self.bar else self._context.clock.time_ns()
@@ -246,8 +245,10 @@ class StrategyRunner:
         except (StoreUnavailable, EventConflict) as error:
             # It fails all the same, and is not called again.
             _log.warning("failure not stored", extra={"strategy": self.name, "detail": str(error)})
-            return
-        self._context.after_signal()
+        else:
+            self._context.after_signal()
+        # Only now: who sees it failed and starts another one must not cancel the storing.
+        self.state, self.detail = FAILED, detail
 
     async def _keep_state(
         self,
