@@ -10,8 +10,10 @@ import random
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +47,12 @@ if (
     and shutil.disk_usage(MEMORY_FOLDER).free >= MEMORY_BYTES_MIN
 ):
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY_FOLDER)
+
+# Before 3.11.8, ast.parse fails (SystemError, "recursion depth mismatch", CPython's issue 106905)
+# if the garbage collector makes something log a traceback meanwhile: to find where the ^^^^ under a
+# line go, that line is parsed. Other tests leave such garbage, so tracebacks have no ^^^^ here.
+if sys.version_info < (3, 11, 8):
+    setattr(traceback, "_extract_caret_anchors_from_line_segment", lambda _: None)  # noqa: B010
 
 # Default number of examples of a property. With ``--hypothesis-profile thorough`` it
 # takes its time.
