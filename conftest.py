@@ -48,9 +48,9 @@ if (
 ):
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY_FOLDER)
 
-# Before 3.11.8, ast.parse fails (SystemError, "recursion depth mismatch", CPython's issue 106905)
-# if the garbage collector makes something log a traceback meanwhile: to find where the ^^^^ under a
-# line go, that line is parsed. Other tests leave such garbage, so tracebacks have no ^^^^ here.
+# Before 3.11.8, ast.parse raises SystemError ("recursion depth mismatch", python/cpython#106905)
+# if the garbage collector logs a traceback during the call, because the traceback parses source lines
+# to place its ^^^^. Tests leave such garbage, so tracebacks here have no ^^^^.
 if sys.version_info < (3, 11, 8):
     setattr(traceback, "_extract_caret_anchors_from_line_segment", lambda _: None)  # noqa: B010
 

@@ -6,24 +6,24 @@ from pathlib import Path
 from venuemesh.inspector.v1 import inspector_pb2
 
 from core.inspector import risk_facts
-from core.inspector.acting import ActingProcess
+from core.inspector.active_process import ActiveProcess
 from core.inspector.approvals import Approver
-from core.inspector.closer import Closer
-from core.inspector.decisions import DecisionHandler
-from core.inspector.entries import Entries
-from core.inspector.events import STREAMS, EventHandler
-from core.inspector.fences import Fences
-from core.inspector.manual import ManualOrders
+from core.inspector.decision_handler import DecisionHandler
+from core.inspector.entry_fences import EntryFences
+from core.inspector.event_handler import STREAMS, EventHandler
+from core.inspector.manual_orders import ManualOrders
 from core.inspector.metrics import InspectorMetrics
 from core.inspector.mode_changes import ModeChanges
-from core.inspector.order_ends import OrderEnds
-from core.inspector.policy_changes import PolicyChanges, PolicyFile
+from core.inspector.order_reconciler import OrderReconciler
+from core.inspector.policy_reloader import PolicyFile, PolicyReloader
+from core.inspector.position_closer import PositionCloser
+from core.inspector.position_opener import PositionOpener
 from core.inspector.risk_rules import RiskRules
-from core.inspector.sender import Sender
 from core.inspector.service import InspectorServicer
 from core.inspector.settings import InspectorSettings
+from core.inspector.stop_monitor import StopMonitor
+from core.inspector.submission_sender import SubmissionSender
 from core.inspector.submissions import RISK
-from core.inspector.unprotected import UnprotectedPositions
 from core.inspector.venue_processes import VenueProcesses
 from kit.base import settings as setting_files
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock, SystemClock
@@ -68,16 +68,16 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     lease = approver.lease
     venues = VenueProcesses(runtime.channels(VENUE), clock)
     rules = _rules(settings, mesh, file, venues, clock)
-    venues.known_prices.open_instruments = partial(risk_facts.open_instruments, database)
-    policy = PolicyChanges(file, rules, database, lease, degraded_reasons, clock)
+    venues.price_cache.open_instruments = partial(risk_facts.open_instruments, database)
+    policy = PolicyReloader(file, rules, database, lease, degraded_reasons, clock)
 
-    sender = Sender(database, lease, venues, degraded_reasons, clock)
-    entries = Entries(rules, approver)
-    closer = Closer(database, rules, approver, venues, degraded_reasons, entries)
+    sender = SubmissionSender(database, lease, venues, degraded_reasons, clock)
+    opener = PositionOpener(rules, approver)
+    closer = PositionCloser(database, rules, approver, venues, degraded_reasons, opener)
     manual = ManualOrders(database, rules, approver, venues, settings.answer_seconds_max)
-    fences = Fences(database, approver, venues, degraded_reasons, clock)
+    fences = EntryFences(database, approver, venues, degraded_reasons, clock)
     changes = ModeChanges(database, lease, fences, mesh.world, clock)
-    unprotected = UnprotectedPositions(database, lease, degraded_reasons, clock)
+    unprotected = StopMonitor(database, lease, degraded_reasons, clock)
 
     def wake() -> None:
         sender.wake()
@@ -89,28 +89,28 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
         wake()
 
     sender.when_decided = decided
-    entries.when_approved = closer.when_approved = manual.when_approved = sender.approved
+    opener.when_approved = closer.when_approved = manual.when_approved = sender.approved
     closer.after_commit = manual.after_commit = changes.after_commit = wake
     unprotected.after_commit = wake
-    handler = EventHandler(lease, DecisionHandler(rules, entries), clock)
+    handler = EventHandler(lease, DecisionHandler(rules, opener), clock)
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = Consumption(SERVICE, STREAMS, handler.handle, wake, prepare=handler.prepare)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
-    ends = OrderEnds(database, lease, venues, degraded_reasons, clock)
+    ends = OrderReconciler(database, lease, venues, degraded_reasons, clock)
     tasks = [policy.run, consumer.run, sender.run, closer.run, ends.run]
     tasks += [fences.run, unprotected.run]
     begin = partial(_begin, policy, sender)
-    acting = ActingProcess(lease, begin, tasks, degraded_reasons, clock)
-    servicer = InspectorServicer(database, rules, acting, changes, manual, closer)
-    _measure(runtime.meter, acting, closer, unprotected)
+    active = ActiveProcess(lease, begin, tasks, degraded_reasons, clock)
+    servicer = InspectorServicer(database, rules, active, changes, manual, closer)
+    _measure(runtime.meter, active, closer, unprotected)
 
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     runtime.serve(inspector_pb2.DESCRIPTOR, "Inspector", servicer)
     runtime.run_task("instruments", venues.instruments.run)
-    runtime.run_task("prices", after_migration(venues.known_prices.run))
+    runtime.run_task("prices", after_migration(venues.price_cache.run))
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
-    runtime.run_task("acting", after_migration(acting.run))
+    runtime.run_task("acting", after_migration(active.run))
     for finish in (database.close, redis.close):
         runtime.at_end(finish)
     await runtime.run()
@@ -130,21 +130,21 @@ def _rules(
     clock: Clock,
 ) -> RiskRules:
     approval_ns = int(settings.approval_seconds * NANOSECONDS_PER_SECOND)
-    prices = venues.known_prices
+    prices = venues.price_cache
     rules = RiskRules(file.policy, mesh.world, approval_ns, venues.instrument, clock, prices.find)
     prices.is_needed = lambda: rules.policy.needs_prices
     return rules
 
 
-async def _begin(policy: PolicyChanges, sender: Sender) -> None:
+async def _begin(policy: PolicyReloader, sender: SubmissionSender) -> None:
     await policy.begin()
     sender.forget()
 
 
 def _measure(
-    meter: Meter, acting: ActingProcess, closer: Closer, unprotected: UnprotectedPositions
+    meter: Meter, active: ActiveProcess, closer: PositionCloser, unprotected: StopMonitor
 ) -> None:
     metrics = InspectorMetrics(meter)
-    metrics.acting.set_function(lambda: acting.is_acting)
+    metrics.active.set_function(lambda: active.is_active)
     metrics.unprotected.set_function(lambda: len(unprotected.found))
     metrics.closing_waits.set_function(lambda: len(closer.problems))

@@ -37,7 +37,7 @@ class Approver:
         target: str = "",
         entry_fence: int = 0,
     ) -> list[signed_pb2.ApprovedOrder]:
-        """Approve orders. ``entry_fence``: of entries, see ``core.inspector.fences``. Raises
+        """Approve orders. ``entry_fence``: of entries, see ``core.inspector.entry_fences``. Raises
         ApprovalRejected for a content that cannot be signed."""
         signer = ApprovalSigner(self.key_id, self.key, self.lease.epoch, self.scope)
         return [

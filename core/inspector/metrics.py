@@ -7,7 +7,7 @@ class InspectorMetrics:
     """Whether this process acts, and what of positions waits."""
 
     def __init__(self, meter: Meter) -> None:
-        self.acting = meter.gauge("inspector_acting", "1 while this process acts, otherwise 0")
+        self.active = meter.gauge("inspector_acting", "1 while this process acts, otherwise 0")
         self.closing_waits = meter.gauge(
             "inspector_closing_waits", "Positions whose closing waits for something"
         )

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from venuemesh.events.v1 import risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2
 
-from core.inspector import fences, modes, positions
-from core.inspector.fences import Fence, Fences
-from core.inspector.position_ends import WHOLE
+from core.inspector import entry_fences, modes, positions
+from core.inspector.entry_fences import EntryFence, EntryFences
+from core.inspector.position_updates import WHOLE
 from core.inspector.submissions import RISK
-from core.inspector.transactions import changing
+from core.inspector.transactions import exclusive_transaction
 from kit.base.clock import Clock
 from kit.base.database import Database
 from kit.base.errors import StoreUnavailable
@@ -21,7 +21,7 @@ class ModeChanges:
     """Changes of modes, each with its event."""
 
     def __init__(
-        self, database: Database, lease: Lease, fences: Fences, world: str, clock: Clock
+        self, database: Database, lease: Lease, fences: EntryFences, world: str, clock: Clock
     ) -> None:
         self._database = database
         self._lease = lease
@@ -42,10 +42,10 @@ class ModeChanges:
             caller=caller,
             changed_time_ns=self._clock.time_ns(),
         )
-        made: list[Fence] = []
-        async with changing(self._database, self._lease) as connection:
+        made: list[EntryFence] = []
+        async with exclusive_transaction(self._database, self._lease) as connection:
             if state.mode != risk_pb2.TRADING_MODE_ACTIVE:
-                made = await fences.make(connection, state.scope)
+                made = await entry_fences.create(connection, state.scope)
             event = await modes.change(connection, state, self._world)
             if state.mode == risk_pb2.TRADING_MODE_CLOSING_ALL:
                 for position in await positions.all_open(connection):
@@ -53,17 +53,17 @@ class ModeChanges:
                     is_wanted = position.close_fraction == WHOLE and not position.close_flips
                     if state.scope in scopes and not is_wanted:
                         # Of the chain that has opened it: its fills belong to the strategy.
-                        await positions.want_close(
+                        await positions.request_close(
                             connection, position, WHOLE, position.position_id, event.event_id
                         )
             await event_log.append(connection, RISK, [event], state.changed_time_ns)
         self.after_commit()
-        state.unfenced_accounts.extend(await self._raised(made))
+        state.unfenced_accounts.extend(await self._unfenced(made))
         return state
 
-    async def _raised(self, made: Sequence[Fence]) -> list[str]:
+    async def _unfenced(self, made: Sequence[EntryFence]) -> list[str]:
         """The accounts where entries may still be taken. The mode is set, whatever fails here."""
         try:
-            return await self._fences.raise_all(made)
+            return await self._fences.send_all(made)
         except (LeaseLost, StoreUnavailable):
             return sorted(fence.name for fence in made)

@@ -80,7 +80,7 @@ _REJECT = (
 _ADD_FILL = (
     "INSERT INTO inspector_fills VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 )
-_FILL_FOREIGN = (
+_FILL_EXTERNAL = (
     "UPDATE inspector_orders SET (state, filled_size) = (%s, filled_size + %s)"
     " WHERE (venue, account, client_order_id) = (%s, %s, %s)"
 )
@@ -228,7 +228,7 @@ async def closing_ids(connection: Connection) -> list[bytes]:
     return [bytes(row[0]) for row in await (await connection.execute(_CLOSING)).fetchall()]
 
 
-async def want_close(
+async def request_close(
     connection: Connection,
     position: Position,
     fraction: str,
@@ -249,12 +249,12 @@ async def end(connection: Connection, position_id: bytes, rest: Decimal, now_ns:
     await connection.execute(_END, [now_ns, plain(rest) if rest else "", position_id])
 
 
-async def published(connection: Connection, position_id: bytes, size: str) -> None:
+async def mark_published(connection: Connection, position_id: bytes, size: str) -> None:
     """Keep what an event says of a position."""
     await connection.execute(_PUBLISHED, [size, position_id])
 
 
-async def rests(connection: Connection, since_ns: int, most: int) -> list[Position]:
+async def residuals(connection: Connection, since_ns: int, most: int) -> list[Position]:
     """The positions that have ended since a time and left a rest, newest first."""
     rows = await (await connection.execute(_RESTS, [since_ns, most])).fetchall()
     return [position for row in rows if (position := _position(row)) is not None]
@@ -329,7 +329,7 @@ async def add_fill(connection: Connection, fill: orders_pb2.Fill, request_id: st
     return bytes(row[0])
 
 
-async def add_foreign_fill(
+async def add_external_fill(
     connection: Connection, position: Position, fill: orders_pb2.Fill, size: Decimal
 ) -> None:
     """Take a part of a fill of another's order, once. ``size``: bought above 0, sold below."""
@@ -342,7 +342,7 @@ async def add_foreign_fill(
     # Its fee is no size: what closes a position on spot is a sale.
     values = [fill.venue, fill.account, fill.symbol, fill_id, key[2], filled, "", ZERO]
     await connection.execute(_ADD_FILL, values)
-    await connection.execute(_FILL_FOREIGN, [FILLED, filled, *key])
+    await connection.execute(_FILL_EXTERNAL, [FILLED, filled, *key])
 
 
 async def _add_attempt(

@@ -5,11 +5,11 @@ from typing import Any
 import grpc
 from venuemesh.inspector.v1 import inspector_pb2, inspector_pb2_grpc
 
-from core.inspector import fences, modes, positions, reductions
-from core.inspector.acting import ActingProcess
-from core.inspector.closer import Closer
-from core.inspector.manual import Answer, ManualOrders
+from core.inspector import entry_fences, modes, positions, reduction_queue
+from core.inspector.active_process import ActiveProcess
+from core.inspector.manual_orders import Answer, ManualOrders
 from core.inspector.mode_changes import ModeChanges
+from core.inspector.position_closer import PositionCloser
 from core.inspector.positions import Position
 from core.inspector.risk_rules import RiskRules
 from kit.accounting.amounts import plain
@@ -34,14 +34,14 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
         self,
         database: Database,
         rules: RiskRules,
-        acting: ActingProcess,
+        active: ActiveProcess,
         changes: ModeChanges,
         manual: ManualOrders,
-        closer: Closer,
+        closer: PositionCloser,
     ) -> None:
         self._database = database
         self._rules = rules
-        self._acting = acting
+        self._active = active
         self._changes = changes
         self._manual = manual
         self._closer = closer
@@ -52,7 +52,7 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
         response = inspector_pb2.GetStateResponse(
             policy_version=self._rules.policy.version.hex(),
             policy=self._rules.policy.text,
-            is_acting=self._acting.is_acting,
+            is_acting=self._active.is_active,
         )
         async with self._database.transaction() as connection:
             response.modes.extend(await modes.states(connection, self._rules.world))
@@ -60,14 +60,14 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
                 held = positions.held(await positions.orders_of(connection, position))
                 found = _strategy_position(position, plain(held))
                 found.problem = self._closer.problems.get(position.position_id, "")
-                found.waiting_reductions = await reductions.waiting(
+                found.waiting_reductions = await reduction_queue.count(
                     connection, position.position_id
                 )
                 response.positions.append(found)
             since_ns = self._rules.clock.time_ns() - RESTS_SECONDS * NANOSECONDS_PER_SECOND
-            open_fences = await fences.unconfirmed(connection)
+            open_fences = await entry_fences.unconfirmed(connection)
             response.unfenced_accounts.extend(sorted({one.name for one in open_fences}))
-            rests = await positions.rests(connection, since_ns, RESTS_MAX)
+            rests = await positions.residuals(connection, since_ns, RESTS_MAX)
             response.rests.extend(_strategy_position(one, one.rest) for one in rests)
         return response
 
@@ -75,7 +75,7 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
         self, request: inspector_pb2.SetModeRequest, context: Context
     ) -> inspector_pb2.SetModeResponse:
         modes.check(request)
-        self._acting.require()
+        self._active.require()
         try:
             state = await self._changes.set(request, current_caller().name)
         except LeaseLost as error:
@@ -85,7 +85,7 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
     async def SubmitManual(
         self, request: inspector_pb2.SubmitManualRequest, context: Context
     ) -> inspector_pb2.SubmitManualResponse:
-        self._acting.require()
+        self._active.require()
         try:
             return await self._manual.submit(request, current_caller())
         except LeaseLost as error:
@@ -94,7 +94,7 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
     async def SubmitManualOrders(
         self, request: inspector_pb2.SubmitManualOrdersRequest, context: Context
     ) -> inspector_pb2.SubmitManualOrdersResponse:
-        self._acting.require()
+        self._active.require()
         if not request.requests:
             text = "the request has no orders; allowed are 1 to 20"
             raise BadRequest(text, field="requests", value=0, allowed="1 to 20")

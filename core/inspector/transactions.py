@@ -17,7 +17,7 @@ async def hold(connection: Connection, lease: Lease) -> None:
 
 
 @asynccontextmanager
-async def changing(database: Database, lease: Lease) -> AsyncIterator[Connection]:
+async def exclusive_transaction(database: Database, lease: Lease) -> AsyncIterator[Connection]:
     """A transaction that changes the state. Raises LeaseLost and StoreUnavailable."""
     async with database.transaction() as connection:
         await hold(connection, lease)

@@ -17,7 +17,7 @@ from venuemesh.tradeflow.v1 import (
     trade_flow_pb2_grpc,
 )
 
-from core.inspector.known_prices import KnownPrices
+from core.inspector.price_cache import PriceCache
 from kit.base import errors
 from kit.base.clock import Clock
 from kit.base.errors import UnknownOrder, UnknownService
@@ -82,14 +82,14 @@ class VenueProcesses:
     def __init__(self, channels: ServiceChannels, clock: Clock) -> None:
         self._channels = channels
         self._prices = BestPriceClient(channels, ANSWER_SECONDS_MAX, clock)
-        self.known_prices = KnownPrices(self._prices, clock)
+        self.price_cache = PriceCache(self._prices, clock)
         self.instruments = ListedInstruments(channels, ANSWER_SECONDS_MAX, clock)
 
     async def instrument(self, venue: str, symbol: str) -> types_pb2.Instrument | None:
         """The terms of an instrument; None if the venue does not list it or does not answer. Where
         limits need its price, that is asked for too."""
         found, _ = await asyncio.gather(
-            self.instruments.find(venue, symbol), self.known_prices.refresh(venue, symbol)
+            self.instruments.find(venue, symbol), self.price_cache.refresh(venue, symbol)
         )
         return None if found is None else found.instrument
 

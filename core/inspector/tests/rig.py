@@ -11,20 +11,20 @@ from venuemesh.inspector.v1 import inspector_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.inspector import positions
-from core.inspector.acting import ActingProcess
+from core.inspector.active_process import ActiveProcess
 from core.inspector.approvals import Approver
-from core.inspector.closer import Closer
-from core.inspector.decisions import DecisionHandler
-from core.inspector.entries import Entries
-from core.inspector.events import STREAMS, EventHandler
-from core.inspector.fences import Fences
-from core.inspector.manual import ManualOrders
+from core.inspector.decision_handler import DecisionHandler
+from core.inspector.entry_fences import EntryFences
+from core.inspector.event_handler import STREAMS, EventHandler
+from core.inspector.manual_orders import ManualOrders
 from core.inspector.mode_changes import ModeChanges
-from core.inspector.order_ends import OrderEnds
+from core.inspector.order_reconciler import OrderReconciler
+from core.inspector.position_closer import PositionCloser
+from core.inspector.position_opener import PositionOpener
 from core.inspector.risk_rules import RiskRules
-from core.inspector.sender import Sender
+from core.inspector.stop_monitor import StopMonitor
+from core.inspector.submission_sender import SubmissionSender
 from core.inspector.tests.lying_venue import LyingVenue
-from core.inspector.unprotected import UnprotectedPositions
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
@@ -126,13 +126,15 @@ class Process:
 
         approval_ns = rig.approval_seconds * NANOSECONDS_PER_SECOND
         rules = self.rules = RiskRules(policy, world, approval_ns, rig.venue.instrument, clock)
-        self.sender = Sender(self.database, self.lease, rig.venue, self.reasons, clock)
-        entries = Entries(rules, approver)
-        self.closer = Closer(self.database, rules, approver, rig.venue, self.reasons, entries)
+        self.sender = SubmissionSender(self.database, self.lease, rig.venue, self.reasons, clock)
+        opener = PositionOpener(rules, approver)
+        self.closer = PositionCloser(
+            self.database, rules, approver, rig.venue, self.reasons, opener
+        )
         self.manual = ManualOrders(self.database, rules, approver, rig.venue, 20)
-        fences = Fences(self.database, approver, rig.venue, self.reasons, clock)
+        fences = EntryFences(self.database, approver, rig.venue, self.reasons, clock)
         self.changes = ModeChanges(self.database, self.lease, fences, world, clock)
-        decisions = DecisionHandler(rules, entries)
+        decisions = DecisionHandler(rules, opener)
         handler = EventHandler(self.lease, decisions, clock)
 
         def wake():
@@ -144,7 +146,7 @@ class Process:
             wake()
 
         self.sender.when_decided = decided
-        entries.when_approved = self.sender.approved
+        opener.when_approved = self.sender.approved
         self.closer.when_approved = self.manual.when_approved = self.sender.approved
         self.closer.after_commit = self.manual.after_commit = wake
         self.changes.after_commit = wake
@@ -153,8 +155,8 @@ class Process:
         )
         reader = rig.reader_of(self.database, self.reasons)
         consumer = EventConsumer(consumption, self.database, reader, self.reasons, clock)
-        ends = OrderEnds(self.database, self.lease, rig.venue, self.reasons, clock)
-        self.unprotected = UnprotectedPositions(self.database, self.lease, self.reasons, clock)
+        ends = OrderReconciler(self.database, self.lease, rig.venue, self.reasons, clock)
+        self.unprotected = StopMonitor(self.database, self.lease, self.reasons, clock)
         self.unprotected.after_commit = wake
         tasks = (consumer.run, self.sender.run, self.closer.run)
         tasks += (ends.run, fences.run, self.unprotected.run)
@@ -162,11 +164,11 @@ class Process:
         async def begin():
             self.sender.forget()
 
-        self.acting = ActingProcess(self.lease, begin, tasks, self.reasons, clock)
+        self.active = ActiveProcess(self.lease, begin, tasks, self.reasons, clock)
 
     def start(self):
         self.rig.venue.points = self.points
-        self.task = asyncio.create_task(self.acting.run())
+        self.task = asyncio.create_task(self.active.run())
 
     async def kill(self):
         self.task.cancel()

@@ -10,7 +10,7 @@ import pytest
 from core.inspector.submissions import TAKEN
 from core.inspector.tests.lying_venue import UNKNOWN
 from core.inspector.tests.rig import DECISIONS, SPOT, close, decision
-from core.inspector.tests.test_manual import LENA, bracket
+from core.inspector.tests.test_manual_orders import LENA, bracket
 from tests.support.waiting import eventually, until
 
 DUST = Decimal(SPOT.size_min)
@@ -90,7 +90,7 @@ async def test_killed_at_any_step_the_group_of_a_person_is_placed_once(rig):
         rig.venue.made.clear()
         process = await rig.start(at=at)
         was_killed = process.points.reached.is_set
-        await until(lambda: was_killed() or process.acting.is_acting)  # noqa: B023
+        await until(lambda: was_killed() or process.active.is_active)  # noqa: B023
         asking = asyncio.create_task(process.manual.submit(bracket(f"b{at}"), LENA))
         await until(lambda: was_killed() or asking.done())  # noqa: B023
         asking.cancel()
@@ -98,7 +98,7 @@ async def test_killed_at_any_step_the_group_of_a_person_is_placed_once(rig):
             await asking
         await rig.kill()
         process = await rig.start()
-        await until(lambda: process.acting.is_acting)  # noqa: B023
+        await until(lambda: process.active.is_active)  # noqa: B023
         answer = await process.manual.submit(bracket(f"b{at}"), LENA)
         assert answer.submitted.outcome == TAKEN
         assert [one.request_id for one in answer.submitted.orders] == rig.venue.made

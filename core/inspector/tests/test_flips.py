@@ -10,7 +10,7 @@ from core.inspector.submissions import TAKEN
 from core.inspector.tests.lying_venue import FILLED, OPEN, UNKNOWN
 from core.inspector.tests.rig import DECISIONS, EXECUTIONS, SPOT, close, decision, mode
 from core.inspector.tests.test_lifecycles import HALTED, prefix, tell
-from core.inspector.tests.test_position_ends import flattened
+from core.inspector.tests.test_position_updates import flattened
 from tests.support.waiting import eventually, until
 
 FLIP = signals_pb2.POSITION_ACTION_FLIP

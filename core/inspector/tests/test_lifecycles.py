@@ -357,11 +357,11 @@ async def test_second_process_stands_by_until_the_lease_is_free(rig):
     second = await rig.start(holder="inspector-2")
     await rig.put(DECISIONS, close(2))
     await rig.until_flat()
-    assert first.acting.is_acting
-    assert not second.acting.is_acting
+    assert first.active.is_active
+    assert not second.active.is_active
     await first.lease.release()
     await first.kill()
-    await until(lambda: second.acting.is_acting)
+    await until(lambda: second.active.is_active)
     assert second.lease.epoch > 1
 
 

@@ -12,7 +12,7 @@ from core.inspector import risk_facts
 from core.inspector.submissions import TAKEN
 from core.inspector.tests.books import Booked, book, hold
 from core.inspector.tests.rig import DECISIONS, SPOT, START_NS, close, decision
-from core.inspector.tests.test_manual import LENA, OTTO, amend, cancel, limit, place, sale
+from core.inspector.tests.test_manual_orders import LENA, OTTO, amend, cancel, limit, place, sale
 from core.inspector.venue_processes import order_id
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.risk.facts import ReferencePrice, read_facts
@@ -120,7 +120,7 @@ async def test_second_entry_is_blocked_by_what_the_first_may_still_fill(rig):
 
 async def acting(rig, policy):
     process = await rig.start(policy=policy)
-    await until(lambda: process.acting.is_acting)
+    await until(lambda: process.active.is_active)
     priced(process)
     return process
 

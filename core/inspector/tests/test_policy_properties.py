@@ -9,9 +9,9 @@ from venuemesh.events.v1 import risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from core.inspector import requested_orders
+from core.inspector import manual_requests
+from core.inspector.manual_requests import AMEND, CANCEL, FLATTEN, PLACE, OrderFacts
 from core.inspector.modes import SETTABLE
-from core.inspector.requested_orders import AMEND, CANCEL, FLATTEN, PLACE, OrderFacts
 from core.inspector.tests.rig import DECISIONS, SPOT, START_NS, close, decision
 from core.inspector.tests.test_limits import limited
 from core.inspector.verdicts import ProposedEntry, RiskState, verdict_on_entry
@@ -50,7 +50,7 @@ def reductions(draw):
     """A request that only reduces, and what is known of its orders."""
     content = orders_pb2.OrderContent(
         venue="binance", account="main", symbol="BTCUSDT", size=draw(st.sampled_from(["1", "x"])),
-        side=requested_orders.SELL,
+        side=manual_requests.SELL,
     )  # fmt: skip
     operation = draw(st.sampled_from([PLACE, AMEND, CANCEL, FLATTEN]))
     known = OrderFacts()
@@ -71,7 +71,7 @@ def reductions(draw):
 def test_no_policy_and_no_mode_blocks_a_reduction(policy, mode, facts, reduction):
     request, known = reduction
     state = RiskState(START_NS, {"mesh": mode}, None, 1, 1_000, facts)
-    verdict = requested_orders.verdict(request, policy, state, known)
+    verdict = manual_requests.verdict(request, policy, state, known)
     assert (verdict.verdict, verdict.is_reduction) == (ALLOW, True)
 
 

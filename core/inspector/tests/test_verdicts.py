@@ -6,8 +6,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, decisions_pb2, risk_pb2
 
 from core.inspector import policy as policies
-from core.inspector.entries import proposed_entry
 from core.inspector.modes import first_mode, scopes_of
+from core.inspector.position_opener import proposed_entry
 from core.inspector.tests.rig import SPOT, policy_file
 from core.inspector.verdicts import ProposedEntry, RiskState, verdict_on_entry, verdict_on_reduction
 from kit.base.errors import SettingError

@@ -233,8 +233,8 @@ class Chain:
     def _acting(self):
         """The inspector that acts, or None."""
         for process in self.processes.values():
-            acting = getattr(process.parts, "acting", None) if process is not None else None
-            if acting is not None and acting.is_acting and not process.is_dead:
+            acting = getattr(process.parts, "active", None) if process is not None else None
+            if acting is not None and acting.is_active and not process.is_dead:
                 return process
         return None
 

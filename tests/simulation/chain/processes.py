@@ -112,7 +112,7 @@ class Services:
     def _inspector(self, process):
         parts = rig.Process(self, process, holder=process.name)
         relay = self._relay(parts.database, RISK, parts.reasons)
-        return parts, (relay.run, parts.acting.run)
+        return parts, (relay.run, parts.active.run)
 
     def _ledger(self, process):
         database, reasons = self.database_of(process), DegradedReasons(METER)

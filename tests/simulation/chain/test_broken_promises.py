@@ -7,23 +7,23 @@ from venuemesh.events.v1 import risk_pb2
 
 from core.advisor import decider, signal_handler
 from core.inspector import (
-    closed_by_others,
-    closer,
-    decisions,
-    entries,
-    fences,
-    order_ends,
-    position_ends,
+    decision_handler,
+    entry_fences,
+    external_fills,
+    order_reconciler,
+    position_closer,
+    position_opener,
+    position_updates,
     positions,
-    reductions,
-    sender,
+    reduction_queue,
+    submission_sender,
     submissions,
     verdicts,
 )
-from core.inspector.closer import Closer
-from core.inspector.order_ends import OrderEnds
-from core.inspector.sender import Sender
-from core.inspector.unprotected import UnprotectedPositions
+from core.inspector.order_reconciler import OrderReconciler
+from core.inspector.position_closer import PositionCloser
+from core.inspector.stop_monitor import StopMonitor
+from core.inspector.submission_sender import SubmissionSender
 from core.inspector.venue_processes import CallRefused, NoAnswer
 from core.ledger.execution_intake import ExecutionIntake
 from kit.events import event_log
@@ -48,7 +48,7 @@ def fence_nothing(patch):
     async def make(connection, scope):
         return []
 
-    patch.setattr(fences, "make", make)
+    patch.setattr(entry_fences, "create", make)
 
 
 def take_what_is_fenced(patch):
@@ -68,7 +68,7 @@ def hold_reductions_back(patch):
         return found
 
     verdict_on_reduction = verdicts.verdict_on_reduction
-    patch.setattr(decisions, "verdict_on_reduction", verdict)
+    patch.setattr(decision_handler, "verdict_on_reduction", verdict)
 
 
 def decide_twice(patch):
@@ -152,14 +152,14 @@ def open_again(patch):
         return await make(self, submission)
 
     called = set()
-    make = Sender._call
-    patch.setattr(Sender, "_call", call)
+    make = SubmissionSender._call
+    patch.setattr(SubmissionSender, "_call", call)
     patch.setattr(ApprovalVerifier, "verify", lambda self, approved, now_ns: None)
 
 
 def approve_too_long(patch):
     """Approvals of entries outlast their intents."""
-    patch.setattr(entries, "min", max, raising=False)
+    patch.setattr(position_opener, "min", max, raising=False)
 
 
 def take_what_has_expired(patch):
@@ -172,7 +172,7 @@ def take_what_has_expired(patch):
 
 
 def take_unclear_refusals_for_clear(patch):
-    patch.setattr(sender, "CLEAR", sender.CLEAR | set(NOT_CLEAR))
+    patch.setattr(submission_sender, "CLEAR", submission_sender.CLEAR | set(NOT_CLEAR))
     # Calls fail in no other way: only such a refusal tells.
     patch.setattr(unreliable_calls, "FAULTS", ("not clear",))
 
@@ -186,7 +186,7 @@ def give_up_early(patch):
         except (CallRefused, NoAnswer):
             return submissions.Outcome(submissions.EXPIRED)
 
-    patch.setattr(Sender, "_outcome", outcome)
+    patch.setattr(SubmissionSender, "_outcome", outcome)
 
 
 def act_without_the_lease(patch):
@@ -220,97 +220,99 @@ def close_the_whole(patch):
         return true([one for one in orders if one.role == positions.OrderRole.ENTRY])
 
     true = positions.held
-    patch.setattr(closer.positions, "held", held)
+    patch.setattr(position_closer.positions, "held", held)
 
 
 def close_while_fills_are_missing(patch):
     async def fills_of(venues, found):
         return await venues.fills(found)
 
-    patch.setattr(order_ends, "fills_of", fills_of)
+    patch.setattr(order_reconciler, "fills_of", fills_of)
     is_ended = property(lambda self: self.state >= positions.FILLED)
     patch.setattr(positions.StrategyOrder, "is_complete", is_ended)
 
 
 def close_before_exits_have_ended(patch):
-    patch.setattr(Closer, "_bring_to_end", nothing)
+    patch.setattr(PositionCloser, "_bring_to_end", nothing)
     patch.setattr(positions.StrategyOrder, "is_complete", property(lambda self: True))
 
 
 def replace_no_exits(patch):
-    patch.setattr(UnprotectedPositions, "look", nothing)
+    patch.setattr(StopMonitor, "look", nothing)
     # A mode that stays keeps runs from having a position at the end.
     patch.setattr(Chain, "_set_mode", lambda self: None)
 
 
 def protect_nothing_after_reductions(patch):
     async def protect(self, connection, position, held, left):
-        await positions.want_close(connection, position, "", b"", b"")
+        await positions.request_close(connection, position, "", b"", b"")
 
-    patch.setattr(Closer, "_protect", protect)
+    patch.setattr(PositionCloser, "_protect", protect)
     replace_no_exits(patch)
 
 
 def protect_half(patch):
-    protect = Closer._protect
+    protect = PositionCloser._protect
 
     async def protect_half(self, connection, position, held, left):
         await protect(self, connection, position, held, left / 2)
 
-    patch.setattr(Closer, "_protect", protect_half)
+    patch.setattr(PositionCloser, "_protect", protect_half)
 
 
 def reduce_too_little(patch):
-    rest = closer._rest
+    rest = position_closer._rest
 
     async def more(connection, position, held):
         return (await rest(connection, position, held) + held) / 2
 
-    patch.setattr(closer, "_rest", more)
+    patch.setattr(position_closer, "_rest", more)
 
 
 def forget_waiting_reductions(patch):
-    patch.setattr(reductions, "wait", nothing)
+    patch.setattr(reduction_queue, "add", nothing)
 
 
 def forget_closes(patch):
     """A close that comes while the position is reduced is dropped."""
-    patch.setattr(decisions, "_is_wanted_already", lambda intent, position: position.is_closing)
+    patch.setattr(
+        decision_handler, "_is_wanted_already", lambda intent, position: position.is_closing
+    )
 
 
 def flip_nothing(patch):
-    patch.setattr(Closer, "_open_other_side", nothing)
+    patch.setattr(PositionCloser, "_open_other_side", nothing)
 
 
 def ask_for_no_ends(patch):
-    patch.setattr(OrderEnds, "run", nothing)
+    patch.setattr(OrderReconciler, "run", nothing)
 
 
 def tell_no_ends(patch):
-    tell = position_ends._tell
+    tell = position_updates._publish
 
     async def tell_changes(*arguments, is_flat=False):
         if not is_flat:
             await tell(*arguments)
 
-    patch.setattr(position_ends, "_tell", tell_changes)
+    patch.setattr(position_updates, "_publish", tell_changes)
 
 
 def tell_no_changes(patch):
-    tell = position_ends._tell
+    tell = position_updates._publish
 
     async def tell_ends(connection, position, held, now_ns, *, is_flat=False):
         if is_flat or not position.published_size:
             await tell(connection, position, held, now_ns, is_flat=is_flat)
 
-    patch.setattr(position_ends, "_tell", tell_ends)
+    patch.setattr(position_updates, "_publish", tell_ends)
 
 
 def keep_no_shares(patch):
     async def take(connection, event):
         return set()
 
-    patch.setattr(closed_by_others, "take", take)
+    patch.setattr(external_fills, "apply", take)
 
 
 def list_no_fills(patch):

@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from core.inspector.known_prices import ASK_AGAIN_SECONDS, FRESH_NS, KEPT_NS, KnownPrices
+from core.inspector.price_cache import ASK_AGAIN_SECONDS, FRESH_NS, KEPT_NS, PriceCache
 from kit.base.errors import StoreUnavailable
 from kit.marketdata.clients.best_prices import BestPrices
 from kit.risk.facts import ReferencePrice
@@ -40,7 +40,7 @@ def books(clock):
 
 @pytest.fixture
 def prices(books, clock):
-    found = KnownPrices(books, clock)
+    found = PriceCache(books, clock)
     found.is_needed = lambda: True
     return found
 

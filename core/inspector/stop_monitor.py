@@ -8,9 +8,9 @@ same prices, once; if their stop ends too, it is closed.
 from collections.abc import Callable
 
 from core.inspector import positions, submissions
-from core.inspector.position_ends import WHOLE
+from core.inspector.position_updates import WHOLE
 from core.inspector.positions import FILLED, OrderRole, Position, StrategyOrder
-from core.inspector.transactions import changing
+from core.inspector.transactions import exclusive_transaction
 from kit.base import telemetry
 from kit.base.clock import Clock
 from kit.base.database import POSTGRESQL, Connection, Database
@@ -27,7 +27,7 @@ NOTHING = "0"
 _log = telemetry.logger("inspector.unprotected")
 
 
-class UnprotectedPositions:
+class StopMonitor:
     """Protects positions, or closes them, while its process has the lease."""
 
     def __init__(
@@ -62,7 +62,7 @@ class UnprotectedPositions:
             }
         lasting, self.found = found & self.found, found
         for position_id in sorted(lasting):
-            async with changing(self._database, self._lease) as connection:
+            async with exclusive_transaction(self._database, self._lease) as connection:
                 position = await positions.lock(connection, position_id)
                 if position is not None and await _is_unprotected(connection, position):
                     await self._act(connection, position)
@@ -75,7 +75,7 @@ class UnprotectedPositions:
         text = "closed" if fraction == WHOLE else "given new exits"
         extra = {"position": position_id.hex(), "strategy": position.strategy, "detail": text}
         _log.error("position without a stop", extra=extra)
-        await positions.want_close(connection, position, fraction, position_id, position_id)
+        await positions.request_close(connection, position, fraction, position_id, position_id)
 
 
 async def _is_unprotected(connection: Connection, position: Position) -> bool:

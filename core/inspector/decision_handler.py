@@ -7,11 +7,11 @@ from decimal import Decimal, InvalidOperation
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, decisions_pb2, event_pb2, signals_pb2
 
-from core.inspector import positions, reductions
-from core.inspector.entries import Entries
-from core.inspector.position_ends import WHOLE
+from core.inspector import positions, reduction_queue
+from core.inspector.position_opener import PositionOpener
+from core.inspector.position_updates import WHOLE
 from core.inspector.positions import Position
-from core.inspector.reductions import WantedReduction
+from core.inspector.reduction_queue import ReductionRequest
 from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import verdict_event
 from core.inspector.verdicts import NOTED, verdict_on_reduction
@@ -28,9 +28,9 @@ INTENT_ISSUED = decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
 class DecisionHandler:
     """Turns decisions into verdicts and approved orders."""
 
-    def __init__(self, rules: RiskRules, entries: Entries) -> None:
+    def __init__(self, rules: RiskRules, opener: PositionOpener) -> None:
         self._rules = rules
-        self._entries = entries
+        self._opener = opener
         self._instruments: Mapping[tuple[str, str], types_pb2.Instrument | None] = {}
         """Of the decisions that come next."""
 
@@ -57,7 +57,7 @@ class DecisionHandler:
         if is_flip or intent.action in (CLOSE, REDUCE):
             return [await self._reduce(connection, event, position)]
         instrument = self._instruments[intent.venue, intent.symbol]
-        return [await self._entries.open(connection, event, instrument)]
+        return [await self._opener.open(connection, event, instrument)]
 
     async def _reduce(
         self, connection: Connection, event: event_pb2.Event, position: Position | None
@@ -69,12 +69,12 @@ class DecisionHandler:
         state = await self._rules.reduction_state(connection, place)
         verdict = verdict_on_reduction(state, [await _held_check(connection, intent, position)])
         if position is not None and not _is_wanted_already(intent, position):
-            wanted = WantedReduction(_fraction(intent), event.lifecycle_id, event.event_id)
+            wanted = ReductionRequest(_fraction(intent), event.lifecycle_id, event.event_id)
             if position.is_closing and wanted.fraction != WHOLE:
-                await reductions.wait(connection, position.position_id, wanted)
+                await reduction_queue.add(connection, position.position_id, wanted)
             else:
                 flips = intent.action == FLIP
-                await positions.want_close(connection, position, *wanted, flips=flips)
+                await positions.request_close(connection, position, *wanted, flips=flips)
         return verdict_event(event, intent.strategy, verdict, self._rules.policy.version)
 
 

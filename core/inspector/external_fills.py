@@ -9,12 +9,12 @@ from decimal import Decimal
 from venuemesh.events.v1 import event_pb2, executions_pb2
 
 from core.inspector import positions
-from core.inspector.position_ends import WHOLE
+from core.inspector.position_updates import WHOLE
 from kit.accounting.amounts import ZERO, add
 from kit.base.database import Connection
 
 
-async def take(connection: Connection, event: event_pb2.Event) -> set[bytes]:
+async def apply(connection: Connection, event: event_pb2.Event) -> set[bytes]:
     """Take the parts of a fill. Returns the positions that have changed."""
     changed = set()
     for share in event.order_filled.shares:
@@ -39,11 +39,11 @@ async def _take(
         return b""
     # A share may have a rest of an earlier position, which is no part of this one.
     size = max(size, -held) if held > ZERO else min(size, -held)
-    await positions.add_foreign_fill(connection, position, fill, size)
+    await positions.add_external_fill(connection, position, fill, size)
     is_flat = not position.tradable(abs(add(held, size)))
     if position.close_flips or (is_flat and not position.is_closing):
         # Exits that are still open have nothing to close, and nothing is opened after it.
-        await positions.want_close(
+        await positions.request_close(
             connection, position, WHOLE, position.position_id, event.event_id
         )
     return position.position_id

@@ -33,7 +33,7 @@ class BestPriceSource(Protocol):
         """The tops of books, asked for at the same time."""
 
 
-class KnownPrices:
+class PriceCache:
     """Asked for by the limits of a policy; while it has none that need prices, nobody is."""
 
     def __init__(self, source: BestPriceSource, clock: Clock) -> None:

@@ -6,7 +6,7 @@ import pytest
 from venuemesh.events.v1 import risk_pb2
 
 from core.inspector.policy import load
-from core.inspector.policy_changes import PROBLEM, PolicyChanges, PolicyFile
+from core.inspector.policy_reloader import PROBLEM, PolicyFile, PolicyReloader
 from core.inspector.tests.rig import DECISIONS, decision
 from kit.base.errors import SettingError, StoreUnavailable
 from kit.base.reloaded_file import READ_INTERVAL_NS
@@ -40,7 +40,7 @@ class Changing:
     def changes(self, process, world="simulate"):
         clock = self.rig.clock
         file = PolicyFile(str(self.file) if self.file.exists() else "", world, clock)
-        return PolicyChanges(
+        return PolicyReloader(
             file, process.rules, process.database, process.lease, process.reasons, clock
         )
 
@@ -57,7 +57,7 @@ def changing(rig, tmp_path):
 
 async def acts(process):
     async def is_acting():
-        return process.acting.is_acting
+        return process.active.is_active
 
     await eventually(is_acting)
 
@@ -106,7 +106,7 @@ async def test_policy_that_returns_is_another_change_and_a_restart_is_none(rig, 
 async def test_policy_is_recorded_before_the_first_verdict_of_a_process(rig, changing):
     process = await rig.start(policy=Policy())
     changes = changing.changes(process)
-    process.acting._begin = changes.begin
+    process.active._begin = changes.begin
     await rig.put(DECISIONS, decision(1))
     (verdict,) = await until_verdicts(rig, 1)
     assert verdict.verdict == risk_pb2.VERDICT_ALLOW

@@ -14,20 +14,26 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, event_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
-from core.inspector import order_ends, position_ends, positions, reductions, submissions
+from core.inspector import (
+    order_reconciler,
+    position_updates,
+    positions,
+    reduction_queue,
+    submissions,
+)
 from core.inspector.approvals import (
     CANCEL_NUMBER,
     Approver,
     exit_contents,
     grouped,
 )
-from core.inspector.entries import Entries, Instrument
-from core.inspector.order_ends import Waiting
-from core.inspector.position_ends import WHOLE
+from core.inspector.order_reconciler import NotSettled
+from core.inspector.position_opener import Instrument, PositionOpener
+from core.inspector.position_updates import WHOLE
 from core.inspector.positions import OrderRole, Position, StrategyOrder
 from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import RISK, Submission, verdict_event
-from core.inspector.transactions import changing
+from core.inspector.transactions import exclusive_transaction
 from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders
 from core.inspector.verdicts import NOTED, verdict_on_reduction
 from kit.accounting.amounts import ZERO, floor_to, plain, product, subtract
@@ -56,7 +62,7 @@ ALARM_STEPS = 5
 _log = telemetry.logger("inspector.closer")
 
 
-class Closer:
+class PositionCloser:
     """Closes positions while its process has the lease."""
 
     def __init__(
@@ -66,10 +72,10 @@ class Closer:
         approver: Approver,
         venues: VenueOrders,
         degraded_reasons: DegradedReasons,
-        entries: Entries,
+        opener: PositionOpener,
     ) -> None:
-        """``entries`` opens the other side of what is flipped."""
-        self._entries = entries
+        """``opener`` opens the other side of what is flipped."""
+        self._opener = opener
         self._database = database
         self._rules = rules
         self._approver = approver
@@ -122,7 +128,7 @@ class Closer:
                     if await self.step(position_id):
                         return
                     waits, steps = backoff.delays(most_seconds=RETRY_SECONDS_MAX), 0
-                except (Waiting, NoAnswer, CallRefused, StoreUnavailable) as error:
+                except (NotSettled, NoAnswer, CallRefused, StoreUnavailable) as error:
                     steps += 1
                     self.problems[position_id] = str(error)
                     _log.info("closing waits", extra={"about": about, "detail": str(error)})
@@ -135,7 +141,7 @@ class Closer:
             self._closing.discard(position_id)
 
     async def step(self, position_id: bytes) -> bool:
-        """Take the next step. Returns whether nothing is left to do. Raises Waiting, NoAnswer,
+        """Take the next step. Returns whether nothing is left to do. Raises NotSettled, NoAnswer,
         CallRefused, StoreUnavailable, LeaseLost."""
         async with self._database.transaction() as connection:
             position = await positions.lock(connection, position_id)
@@ -147,7 +153,7 @@ class Closer:
         instrument = None
         if position.close_flips:
             instrument = await self._rules.instrument(position.venue, position.symbol)
-        async with changing(self._database, self._lease) as connection:
+        async with exclusive_transaction(self._database, self._lease) as connection:
             is_done = await self._decide(connection, position, instrument)
         self.after_commit()
         return is_done
@@ -155,13 +161,13 @@ class Closer:
     async def _settled_orders(
         self, connection: Connection, position: Position
     ) -> list[StrategyOrder]:
-        """The orders of a position none of which is on its way. Raises Waiting."""
+        """The orders of a position none of which is on its way. Raises NotSettled."""
         if await submissions.has_pending(connection, position.position_id):
-            raise Waiting("an order of the position is on its way, and has no clear answer yet")
+            raise NotSettled("an order of the position is on its way, and has no clear answer yet")
         return await positions.orders_of(connection, position)
 
     async def _bring_to_end(self, position: Position, order: StrategyOrder) -> None:
-        """Have an order end, and keep its state and its fills. Raises Waiting."""
+        """Have an order end, and keep its state and its fills. Raises NotSettled."""
         if order.is_exit and order.is_first_attempt:
             await self._end_exit(position, order)
         elif not order.is_complete:
@@ -191,7 +197,7 @@ class Closer:
             await self._cancel(position, order)
             found = await self._venues.find(order.venue, order.account, order.client_order_id)
         if found is None:
-            raise Waiting(f"the process of the venue does not know the order {order.request_id}")
+            raise NotSettled(f"the process of the venue does not know the order {order.request_id}")
         return found
 
     async def _cancel(self, position: Position, order: StrategyOrder) -> None:
@@ -206,11 +212,11 @@ class Closer:
         await self._venues.cancel(approved)
 
     async def _keep_end(self, position: Position, found: orders_pb2.Order) -> None:
-        """Keep the end of an order. Raises Waiting while it may go on, or fills are missing."""
-        fills = await order_ends.fills_of(self._venues, found)
-        async with changing(self._database, self._lease) as connection:
+        """Keep the end of an order. Raises NotSettled while it may go on, or fills are missing."""
+        fills = await order_reconciler.fills_of(self._venues, found)
+        async with exclusive_transaction(self._database, self._lease) as connection:
             now_ns = self._clock.time_ns()
-            await order_ends.keep(connection, position.position_id, found, fills, now_ns)
+            await order_reconciler.keep(connection, position.position_id, found, fills, now_ns)
 
     async def _decide(
         self, connection: Connection, before: Position, instrument: Instrument
@@ -227,7 +233,7 @@ class Closer:
         orders = await self._settled_orders(connection, position)
         unknown = [order.request_id for order in orders if not order.is_complete]
         if unknown:
-            raise Waiting(f"the end of these orders is not known: {', '.join(unknown)}")
+            raise NotSettled(f"the end of these orders is not known: {', '.join(unknown)}")
         held = positions.held(orders)
         rest = await _rest(connection, position, abs(held))
         size = position.tradable(subtract(abs(held), rest))
@@ -246,14 +252,14 @@ class Closer:
             return False
         left = position.tradable(abs(held))
         if not left or not rest:
-            await position_ends.end(connection, position, held, self._clock.time_ns())
+            await position_updates.end(connection, position, held, self._clock.time_ns())
             if position.close_flips:
                 await self._open_other_side(connection, position, instrument)
             return True
-        wanted = await reductions.take_next(connection, position_id)
+        wanted = await reduction_queue.take(connection, position_id)
         if wanted is not None:
             # Of what is left, as all that came before is confirmed.
-            await positions.want_close(connection, position, *wanted)
+            await positions.request_close(connection, position, *wanted)
             return False
         await self._protect(connection, position, held, left)
         return True
@@ -264,7 +270,7 @@ class Closer:
         """Open what a flip wants, in the transaction that ends the position."""
         found = await event_log.stored(connection, [position.close_cause_id])
         decision = found[position.close_cause_id]
-        given = await self._entries.open(connection, decision, instrument, position)
+        given = await self._opener.open(connection, decision, instrument, position)
         await event_log.append(connection, RISK, [given], self._clock.time_ns())
 
     async def _protect(
@@ -283,7 +289,7 @@ class Closer:
             content.reduce_only = not position.base_asset
         if exits:
             await self._approve(connection, position, exits, positions.exit_roles(exits))
-        await positions.want_close(connection, position, "", b"", b"")
+        await positions.request_close(connection, position, "", b"", b"")
 
     async def _approve(
         self,
@@ -335,7 +341,7 @@ async def _rest(connection: Connection, position: Position, held: Decimal) -> De
     rest = product(held, keep)
     if position.size_step:
         rest = floor_to(rest, Decimal(position.size_step))
-    await positions.want_close(
+    await positions.request_close(
         connection,
         position,
         position.close_fraction,

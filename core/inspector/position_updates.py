@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from venuemesh.events.v1 import event_pb2, risk_pb2
 
-from core.inspector import positions, reductions, submissions
+from core.inspector import positions, reduction_queue, submissions
 from core.inspector.modes import SOURCE
 from core.inspector.positions import Position, StrategyOrder
 from core.inspector.submissions import RISK, TAKEN, Outcome, Submission
@@ -35,18 +35,18 @@ async def settle(connection: Connection, position_id: bytes, now_ns: int) -> Non
     if await _is_over(connection, position, orders, held):
         await end(connection, position, held, now_ns)
     elif plain(held) != (position.published_size or "0"):
-        await _tell(connection, position, held, now_ns)
+        await _publish(connection, position, held, now_ns)
 
 
 async def end(connection: Connection, position: Position, held: Decimal, now_ns: int) -> None:
     """End a position, and tell what is left of it."""
     await positions.end(connection, position.position_id, held, now_ns)
-    await reductions.drop(connection, position.position_id)
+    await reduction_queue.clear(connection, position.position_id)
     if position.published_size or held:
-        await _tell(connection, position, held, now_ns, is_flat=True)
+        await _publish(connection, position, held, now_ns, is_flat=True)
 
 
-async def after(
+async def after_submission(
     connection: Connection, submission: Submission, outcome: Outcome, now_ns: int
 ) -> None:
     """Take what came of a submission: a position is closed if its new exits were not taken."""
@@ -59,7 +59,7 @@ async def after(
     names = {one.request_id for one in submission.approved}
     orders = await positions.orders_of(connection, position)
     if any(one.is_exit for one in orders if one.request_id in names):
-        await positions.want_close(
+        await positions.request_close(
             connection, position, WHOLE, submission.lifecycle_id, submission.submission_id
         )
 
@@ -74,7 +74,7 @@ async def _is_over(
     return not await submissions.has_pending(connection, position.position_id)
 
 
-async def _tell(
+async def _publish(
     connection: Connection,
     position: Position,
     held: Decimal,
@@ -100,5 +100,5 @@ async def _tell(
             size_min=position.size_min,
         ),
     )
-    await positions.published(connection, position.position_id, plain(held))
+    await positions.mark_published(connection, position.position_id, plain(held))
     await event_log.append(connection, RISK, [event], now_ns)

@@ -13,7 +13,7 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from core.inspector import modes, positions, submissions
 from core.inspector.approvals import Approver
-from core.inspector.transactions import changing
+from core.inspector.transactions import exclusive_transaction
 from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
@@ -40,7 +40,7 @@ _OVER = "UPDATE inspector_fences SET is_over = true WHERE number = %s"
 _log = telemetry.logger("inspector.fences")
 
 
-class Fence(NamedTuple):
+class EntryFence(NamedTuple):
     """What the process of a venue is to refuse."""
 
     number: int
@@ -62,7 +62,7 @@ async def next_number(connection: Connection) -> int:
     return int(row[0])
 
 
-async def make(connection: Connection, scope: str) -> list[Fence]:
+async def create(connection: Connection, scope: str) -> list[EntryFence]:
     """Fence the accounts whose entries within a scope are approved and not known to be taken, in
     the transaction that sets the mode."""
     expires_ns: dict[tuple[str, str], int] = {}
@@ -78,17 +78,17 @@ async def make(connection: Connection, scope: str) -> list[Fence]:
         ends_ns = newest_ns + LAPSE_MARGIN_NS
         row = await (await connection.execute(_INSERT, [venue, account, ends_ns])).fetchone()
         assert row is not None
-        made.append(Fence(row[0], venue, account, ends_ns))
+        made.append(EntryFence(row[0], venue, account, ends_ns))
     return made
 
 
-async def unconfirmed(connection: Connection) -> list[Fence]:
+async def unconfirmed(connection: Connection) -> list[EntryFence]:
     """The fences that the processes of the venues have not confirmed."""
     rows = await (await connection.execute(_OPEN)).fetchall()
-    return [Fence(*row) for row in rows]
+    return [EntryFence(*row) for row in rows]
 
 
-class Fences:
+class EntryFences:
     """Raises fences while its process has the lease."""
 
     def __init__(
@@ -111,19 +111,19 @@ class Fences:
             try:
                 async with self._database.transaction() as connection:
                     found = await unconfirmed(connection)
-                await self.raise_all(found)
+                await self.send_all(found)
             except StoreUnavailable as error:
                 self._degraded_reasons.report(POSTGRESQL, error.message)
             await self._clock.sleep(LOOK_SECONDS)
 
-    async def raise_all(self, fences: Sequence[Fence]) -> list[str]:
+    async def send_all(self, fences: Sequence[EntryFence]) -> list[str]:
         """Have the processes of the venues refuse what was approved before. Returns the accounts
         whose process has not confirmed it. Raises LeaseLost, StoreUnavailable."""
-        confirmed = await asyncio.gather(*(self._raise(fence) for fence in fences))
+        confirmed = await asyncio.gather(*(self._send(fence) for fence in fences))
         pairs = zip(fences, confirmed, strict=True)
         return sorted({fence.name for fence, is_confirmed in pairs if not is_confirmed})
 
-    async def _raise(self, fence: Fence) -> bool:
+    async def _send(self, fence: EntryFence) -> bool:
         """Returns whether nothing that was approved before can be taken any more."""
         about = f"fence of {fence.name}"
         if self._clock.time_ns() < fence.lapse_time_ns:
@@ -134,12 +134,12 @@ class Fences:
                 self._degraded_reasons.report(about, text)
                 _log.warning("not fenced", extra={"account": fence.name, "detail": str(error)})
                 return False
-        async with changing(self._database, self._approver.lease) as connection:
+        async with exclusive_transaction(self._database, self._approver.lease) as connection:
             await connection.execute(_OVER, [fence.number])
         self._degraded_reasons.clear(about)
         return True
 
-    def _approved(self, fence: Fence) -> signed_pb2.ApprovedOrder:
+    def _approved(self, fence: EntryFence) -> signed_pb2.ApprovedOrder:
         content = orders_pb2.OrderContent(venue=fence.venue, account=fence.account)
         (approved,) = self._approver.approve(
             [content],

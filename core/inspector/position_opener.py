@@ -5,7 +5,7 @@ from collections.abc import Callable
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import decisions_pb2, event_pb2
 
-from core.inspector import fences, positions, submissions
+from core.inspector import entry_fences, positions, submissions
 from core.inspector.approvals import Approver, entry_contents
 from core.inspector.positions import OrderRole, Position
 from core.inspector.risk_rules import RiskRules
@@ -28,7 +28,7 @@ from kit.risk.scopes import Place
 Instrument = types_pb2.Instrument | None
 
 
-class Entries:
+class PositionOpener:
     """Opens what decisions want to open."""
 
     def __init__(self, rules: RiskRules, approver: Approver) -> None:
@@ -56,7 +56,7 @@ class Entries:
                 for place in range(len(contents))
             ]
             expires_ns = min(intent.expires_time_ns, now_ns + self._rules.approval_ns)
-            fence = await fences.next_number(connection)
+            fence = await entry_fences.next_number(connection)
             try:
                 approved = self._approver.approve(contents, ids, expires_ns, entry_fence=fence)
             except ApprovalRejected as error:

@@ -9,9 +9,9 @@ from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from core.inspector import position_ends, positions, submissions
+from core.inspector import position_updates, positions, submissions
 from core.inspector.positions import Position, StrategyOrder
-from core.inspector.transactions import changing
+from core.inspector.transactions import exclusive_transaction
 from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders
 from kit.accounting.amounts import plain, total
 from kit.base import telemetry
@@ -27,11 +27,11 @@ ASK_SECONDS = 5.0
 _log = telemetry.logger("inspector.order_ends")
 
 
-class Waiting(Exception):
+class NotSettled(Exception):
     """The next step has to wait. The text says for what."""
 
 
-class OrderEnds:
+class OrderReconciler:
     """Asks for the orders of open positions while its process has the lease."""
 
     def __init__(
@@ -77,25 +77,25 @@ class OrderEnds:
             if found is None or found.state < positions.FILLED:
                 return
             fills = await fills_of(self._venues, found)
-        except (Waiting, NoAnswer, CallRefused) as error:
+        except (NotSettled, NoAnswer, CallRefused) as error:
             _log.info("not known", extra={"order": order.request_id, "detail": str(error)})
             return
         now_ns = self._clock.time_ns()
-        async with changing(self._database, self._lease) as connection:
+        async with exclusive_transaction(self._database, self._lease) as connection:
             await keep(connection, position.position_id, found, fills, now_ns)
 
 
 async def fills_of(venues: VenueOrders, found: orders_pb2.Order) -> Sequence[orders_pb2.Fill]:
-    """All fills of an order that has ended. Raises Waiting while it may go on, or fills are
+    """All fills of an order that has ended. Raises NotSettled while it may go on, or fills are
     missing, NoAnswer and CallRefused."""
     if found.state < positions.FILLED:
         state = orders_pb2.OrderState.Name(found.state).removeprefix("ORDER_STATE_")
-        raise Waiting(f"the order {found.request_id} has not ended: it is {state}")
+        raise NotSettled(f"the order {found.request_id} has not ended: it is {state}")
     fills = await venues.fills(found)
     known = total(Decimal(fill.size) for fill in fills)
     if known != Decimal(found.filled_size or 0):
         text = f"of {found.filled_size} that {found.request_id} has filled, {plain(known)} is known"
-        raise Waiting(text)
+        raise NotSettled(text)
     return fills
 
 
@@ -110,4 +110,4 @@ async def keep(
     await positions.change_order(connection, found)
     for fill in fills:
         await positions.add_fill(connection, fill)
-    await position_ends.settle(connection, position_id, now_ns)
+    await position_updates.settle(connection, position_id, now_ns)

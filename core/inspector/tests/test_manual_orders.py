@@ -62,7 +62,7 @@ def cancel(order, request_id="c1"):
 @pytest.fixture
 async def manual(rig):
     process = await rig.start()
-    await until(lambda: process.acting.is_acting)
+    await until(lambda: process.active.is_active)
     return process.manual
 
 
@@ -87,7 +87,7 @@ async def test_same_request_has_the_same_answer_and_makes_one_order(rig, manual)
     assert len(rig.venue.made) == 1
     await rig.kill()
     process = await rig.start()
-    await until(lambda: process.acting.is_acting)
+    await until(lambda: process.active.is_active)
     assert await process.manual.submit(place(), LENA) == first
     assert len(rig.venue.made) == 1
 

@@ -9,13 +9,13 @@ from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2
 from venuemesh.tradeflow.v1 import signed_pb2
 
-from core.inspector import fences, open_entries, requested_orders, submissions
+from core.inspector import entry_fences, manual_requests, open_entries, submissions
 from core.inspector.approvals import Approver
+from core.inspector.manual_requests import FLATTEN, OrderFacts, VenueFacts
 from core.inspector.modes import SOURCE
-from core.inspector.requested_orders import FLATTEN, OrderFacts, VenueFacts
 from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import RISK, Submission, submitted_id, verdict_event
-from core.inspector.transactions import changing
+from core.inspector.transactions import exclusive_transaction
 from core.inspector.verdicts import RiskState, blocked
 from kit.base.access.roles import Role
 from kit.base.access.tokens import Caller
@@ -105,10 +105,10 @@ class ManualOrders:
         return await asyncio.gather(*map(answer, requests, taken))
 
     async def _known(self, request: Request, caller: Caller) -> _Known:
-        requested_orders.check(request)
+        manual_requests.check(request)
         digest = _digest(request, caller)
-        facts = await requested_orders.facts(request, self._venues)
-        async with changing(self._database, self._approver.lease) as connection:
+        facts = await manual_requests.facts(request, self._venues)
+        async with exclusive_transaction(self._database, self._approver.lease) as connection:
             known = await _find(connection, request.request_id, digest)
             if known is None:
                 known = await self._take(connection, request, caller, digest, facts)
@@ -127,7 +127,7 @@ class ManualOrders:
         key = (content.venue, content.account, request.target_client_order_id)
         strategy = await open_entries.strategy_of(connection, *key)
         state = await self._state(connection, request, facts, strategy)
-        verdict = requested_orders.verdict(request, policy, state, facts, strategy)
+        verdict = manual_requests.verdict(request, policy, state, facts, strategy)
         if not verdict.is_reduction:
             _require_trader(caller, request)
         asked = _requested(request, caller, state.now_ns)
@@ -135,7 +135,7 @@ class ManualOrders:
         approved: list[signed_pb2.ApprovedOrder] = []
         if verdict.is_allowed:
             try:
-                number = 0 if verdict.is_reduction else await fences.next_number(connection)
+                number = 0 if verdict.is_reduction else await entry_fences.next_number(connection)
                 approved = self._approve(request, asked.lifecycle_id, expires_ns, number)
             except ApprovalRejected as error:
                 verdict = blocked(verdict, "content", "", error.message)
@@ -159,7 +159,7 @@ class ManualOrders:
     ) -> RiskState:
         content = request.content
         place = Place(content.venue, content.account, content.symbol, strategy)
-        if requested_orders.reduction_checks(request, facts) is not None:
+        if manual_requests.reduction_checks(request, facts) is not None:
             return await self._rules.reduction_state(connection, place)
         amended = (*place[:3], request.target_client_order_id)
         return await self._rules.entry_state(connection, place, facts.instrument, amended=amended)
@@ -168,7 +168,7 @@ class ManualOrders:
         self, request: Request, lifecycle_id: bytes, expires_ns: int, entry_fence: int = 0
     ) -> list[signed_pb2.ApprovedOrder]:
         """Raises ApprovalRejected for a content that cannot be signed."""
-        contents = requested_orders.contents(request)
+        contents = manual_requests.contents(request)
         numbers = range(1, len(contents) + 1)
         return self._approver.approve(
             contents,
@@ -229,7 +229,7 @@ def _digest(request: Request, caller: Caller) -> bytes:
     try:
         texts = [
             content_text(content, request.request_id)
-            for content in requested_orders.contents(request)
+            for content in manual_requests.contents(request)
         ]
     except ApprovalRejected as error:
         raise BadRequest(

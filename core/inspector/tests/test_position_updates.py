@@ -74,7 +74,7 @@ async def test_rest_that_cannot_be_traded_is_told_and_ends_the_position(rig):
     (told,) = [one for one in await rig.payloads("position_changed") if one.is_flat]
     assert (told.strategy, told.symbol, told.size_min) == ("ema_cross", "BTCUSDT", SPOT.size_min)
     async with rig.database.transaction() as connection:
-        (found,) = await positions.rests(connection, 0, 10)
+        (found,) = await positions.residuals(connection, 0, 10)
     assert (found.rest, found.ended_time_ns > 0) == ("0.00004", True)
 
 

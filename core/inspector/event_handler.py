@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from venuemesh.events.v1 import event_pb2
 
-from core.inspector import closed_by_others, open_entries, position_ends, positions
-from core.inspector.decisions import DecisionHandler
+from core.inspector import external_fills, open_entries, position_updates, positions
+from core.inspector.decision_handler import DecisionHandler
 from core.inspector.submissions import RISK
 from core.inspector.transactions import hold
 from kit.base.clock import Clock
@@ -49,9 +49,9 @@ class EventHandler:
                         connection, filled.fill, filled.request_id
                     )
                     changed.add(position_id)
-                    changed |= await closed_by_others.take(connection, event)
+                    changed |= await external_fills.apply(connection, event)
         now_ns = self._clock.time_ns()
         for position_id in sorted(changed):
-            await position_ends.settle(connection, position_id, now_ns)
+            await position_updates.settle(connection, position_id, now_ns)
         if made:
             await event_log.append(connection, RISK, made, now_ns)

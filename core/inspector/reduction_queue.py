@@ -17,7 +17,7 @@ _DROP = "UPDATE inspector_reductions SET is_over = true WHERE position_id = %s A
 _COUNT = "SELECT count(*) FROM inspector_reductions WHERE position_id = %s AND NOT is_over"
 
 
-class WantedReduction(NamedTuple):
+class ReductionRequest(NamedTuple):
     """A part of a position that is to be closed."""
 
     fraction: str
@@ -25,23 +25,23 @@ class WantedReduction(NamedTuple):
     cause_id: bytes
 
 
-async def wait(connection: Connection, position_id: bytes, wanted: WantedReduction) -> None:
+async def add(connection: Connection, position_id: bytes, wanted: ReductionRequest) -> None:
     """Have a reduction wait, after those that wait already."""
     await connection.execute(_WAIT, [position_id, *wanted])
 
 
-async def take_next(connection: Connection, position_id: bytes) -> WantedReduction | None:
+async def take(connection: Connection, position_id: bytes) -> ReductionRequest | None:
     """The one that has waited longest: it waits no more. None if none waits."""
     row = await (await connection.execute(_NEXT, [position_id])).fetchone()
-    return None if row is None else WantedReduction(row[0], bytes(row[1]), bytes(row[2]))
+    return None if row is None else ReductionRequest(row[0], bytes(row[1]), bytes(row[2]))
 
 
-async def drop(connection: Connection, position_id: bytes) -> None:
+async def clear(connection: Connection, position_id: bytes) -> None:
     """Nothing waits any more: there is nothing left to reduce."""
     await connection.execute(_DROP, [position_id])
 
 
-async def waiting(connection: Connection, position_id: bytes) -> int:
+async def count(connection: Connection, position_id: bytes) -> int:
     """How many reductions of a position wait."""
     row = await (await connection.execute(_COUNT, [position_id])).fetchone()
     assert row is not None

@@ -6,7 +6,7 @@ from venuemesh.events.v1 import risk_pb2
 from core.inspector.submissions import EXPIRED, TAKEN
 from core.inspector.tests.rig import DECISIONS, close, decision, mode
 from core.inspector.tests.test_lifecycles import HALTED, REDUCE
-from core.inspector.tests.test_manual import LENA, place
+from core.inspector.tests.test_manual_orders import LENA, place
 from tests.support.waiting import until
 
 ACTIVE = risk_pb2.TRADING_MODE_ACTIVE
@@ -95,6 +95,6 @@ async def test_entries_after_the_release_are_taken_and_reductions_always(rig):
 
 async def test_entry_of_a_person_has_a_number(rig):
     process = await rig.start()
-    await until(lambda: process.acting.is_acting)
+    await until(lambda: process.active.is_active)
     answer = await process.manual.submit(place(), LENA)
     assert [one.entry_fence for one in answer.verdict.orders] == [1]

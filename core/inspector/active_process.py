@@ -12,7 +12,7 @@ from kit.events.leases import Lease, LeaseLost
 RETRY_SECONDS = 1.0
 
 
-class ActingProcess:
+class ActiveProcess:
     """Runs some tasks while this process has the lease."""
 
     def __init__(
@@ -30,11 +30,11 @@ class ActingProcess:
         self._tasks = tasks
         self._degraded_reasons = degraded_reasons
         self._clock = clock
-        self.is_acting = False
+        self.is_active = False
 
     def require(self) -> None:
         """Raises ServiceUnavailable unless this process acts."""
-        if not self.is_acting:
+        if not self.is_active:
             raise ServiceUnavailable("another process of the inspector acts, or none does yet")
 
     async def run(self) -> None:
@@ -51,14 +51,14 @@ class ActingProcess:
 
     async def _act(self) -> None:
         await self._begin()
-        self.is_acting = True
+        self.is_active = True
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._lease.keep(self._clock))
                 for task in self._tasks:
                     group.create_task(_run(task))
         finally:
-            self.is_acting = False
+            self.is_active = False
 
 
 async def _run(task: Callable[[], Awaitable[None]]) -> None:

@@ -8,7 +8,7 @@ from core.inspector import policy as policies
 from core.inspector.modes import SOURCE
 from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import RISK
-from core.inspector.transactions import changing
+from core.inspector.transactions import exclusive_transaction
 from kit.base.clock import Clock
 from kit.base.database import Connection, Database
 from kit.base.degradation import DegradedReasons
@@ -65,7 +65,7 @@ class PolicyFile:
             return ""
 
 
-class PolicyChanges:
+class PolicyReloader:
     """Changes of the policy, each with its event."""
 
     def __init__(
@@ -112,7 +112,7 @@ class PolicyChanges:
         before = self._rules.policy
         try:
             # Verdicts wait for the end of this transaction: each is by the policy before or after.
-            async with changing(self._database, self._lease) as connection:
+            async with exclusive_transaction(self._database, self._lease) as connection:
                 await self._record(connection, policy)
                 self._rules.policy = policy
         except BaseException:

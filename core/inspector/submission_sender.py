@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
-from core.inspector import position_ends, submissions
+from core.inspector import position_updates, submissions
 from core.inspector.submissions import EXPIRED, REFUSED, RISK, TAKEN, Outcome, Submission
-from core.inspector.transactions import changing
+from core.inspector.transactions import exclusive_transaction
 from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders, order_id
 from kit.base import backoff, telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
@@ -65,7 +65,7 @@ AT_ONCE_MAX = 16
 _log = telemetry.logger("inspector.sender")
 
 
-class Sender:
+class SubmissionSender:
     """Sends what is approved and not known to be sent, while its process has the lease."""
 
     def __init__(
@@ -113,14 +113,14 @@ class Sender:
                 for submission in found:
                     if submission.submission_id not in self._sending:
                         self._sending.add(submission.submission_id)
-                        group.create_task(self._bring(submission))
+                        group.create_task(self._deliver(submission))
                 await is_set_within(self._wake, LOOK_SECONDS)
 
     def forget(self) -> None:
         """Another process may have acted meanwhile: no submission is fresh."""
         self._fresh.clear()
 
-    async def _bring(self, submission: Submission) -> None:
+    async def _deliver(self, submission: Submission) -> None:
         """Find out what comes of a submission, and keep it."""
         async with self._at_once:
             outcome = await self._outcome(submission)
@@ -198,9 +198,9 @@ class Sender:
 
     async def _keep(self, submission: Submission, outcome: Outcome) -> None:
         now_ns = self._clock.time_ns()
-        async with changing(self._database, self._lease) as connection:
+        async with exclusive_transaction(self._database, self._lease) as connection:
             if not await submissions.decide(connection, submission, outcome):
                 return
-            await position_ends.after(connection, submission, outcome, now_ns)
+            await position_updates.after_submission(connection, submission, outcome, now_ns)
             event = submissions.submitted_event(submission, outcome, now_ns)
             await event_log.append(connection, RISK, [event], now_ns)
