@@ -48,9 +48,9 @@ if (
 ):
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY_FOLDER)
 
-# Before 3.11.8, ast.parse raises SystemError ("recursion depth mismatch", python/cpython#106905)
-# if the garbage collector logs a traceback during the call, because the traceback parses source lines
-# to place its ^^^^. Tests leave such garbage, so tracebacks here have no ^^^^.
+# Before 3.11.8, ast.parse raises SystemError ("recursion depth mismatch", python/cpython#106905) if
+# the garbage collector logs a traceback during the call: the traceback parses source lines to place
+# its ^^^^. Other tests leave such garbage, so tracebacks here have no ^^^^.
 if sys.version_info < (3, 11, 8):
     setattr(traceback, "_extract_caret_anchors_from_line_segment", lambda _: None)  # noqa: B010
 
