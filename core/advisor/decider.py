@@ -8,8 +8,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, decisions_pb2, event_pb2
 
 from core.advisor import facts as fact_ids
-from core.advisor.case import FLIP, Assessment, Case, StageOutput
-from core.advisor.facts import Facts
+from core.advisor.decision_case import FLIP, Assessment, DecisionCase, StageOutput
+from core.advisor.facts import DecisionFacts
 from core.advisor.settings import DecisionRules
 from core.advisor.stages import (
     context,
@@ -35,7 +35,7 @@ else:
     # Enum values are plain integers at run time; their type exists for the checker only.
     Stage = int
 
-RunStage: TypeAlias = Callable[[Case, Assessment], StageOutput]
+RunStage: TypeAlias = Callable[[DecisionCase, Assessment], StageOutput]
 MeasureStage: TypeAlias = Callable[[Stage], AbstractContextManager[object]]
 
 STAGES: tuple[tuple[Stage, RunStage], ...] = (
@@ -55,7 +55,7 @@ def unmeasured(stage: Stage) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def decide(case: Case, measured: MeasureStage = unmeasured) -> decisions_pb2.DecisionMade:
+def decide(case: DecisionCase, measured: MeasureStage = unmeasured) -> decisions_pb2.DecisionMade:
     """The decision. What blocks a flip leaves its first half: the position is closed."""
     decision = decisions_pb2.DecisionMade(facts=case.facts.messages)
     found = Assessment()
@@ -78,7 +78,7 @@ def decide(case: Case, measured: MeasureStage = unmeasured) -> decisions_pb2.Dec
 
 def decision_event(
     signal: event_pb2.Event,
-    facts: Facts,
+    facts: DecisionFacts,
     rules: DecisionRules,
     measured: MeasureStage = unmeasured,
 ) -> event_pb2.Event:
@@ -94,7 +94,7 @@ def decision_event(
         cause_ids=[signal.event_id],
         config_hash=rules.config_hash(facts.rules_version),
         inputs=signal.inputs,
-        decision_made=decide(Case.of(raised, facts, rules), measured),
+        decision_made=decide(DecisionCase.of(raised, facts, rules), measured),
     )
     for channel, fact_id in CURSORS.items():
         cursor = facts.cursor(fact_id)
@@ -104,7 +104,7 @@ def decision_event(
 
 
 def _outcome(
-    case: Case, blocked: list[checks_pb2.Check]
+    case: DecisionCase, blocked: list[checks_pb2.Check]
 ) -> "decisions_pb2.DecisionOutcome.ValueType":
     has_expired = case.now_ns is not None and blocked[0].name == context.EXPIRY
     if has_expired:

@@ -9,7 +9,7 @@ from venuemesh.events.v1 import decisions_pb2, signals_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from core.advisor import facts as fact_ids
-from core.advisor.facts import Facts, instrument_facts
+from core.advisor.facts import DecisionFacts, instrument_facts
 from core.advisor.ledger_accounts import AccountsSnapshot, EquityKey, PositionKey
 from kit.accounting.amounts import plain
 from kit.base.clock import Clock
@@ -53,12 +53,14 @@ class FactCollector:
         self._accounts = accounts
         self._clock = clock
 
-    async def collect(self, signals: Collection[signals_pb2.SignalRaised]) -> Sequence[Facts]:
+    async def collect(
+        self, signals: Collection[signals_pb2.SignalRaised]
+    ) -> Sequence[DecisionFacts]:
         """What is known now, for each signal. What is not known is left out."""
         wanted = {(signal.venue, signal.symbol) for signal in signals}
         prices, instruments = await asyncio.gather(self._prices.of(wanted), self._find(wanted))
         return [
-            Facts(self._facts(signal, prices[key], instruments[key]))
+            DecisionFacts(self._facts(signal, prices[key], instruments[key]))
             for signal in signals
             for key in [(signal.venue, signal.symbol)]
         ]

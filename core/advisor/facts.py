@@ -65,7 +65,7 @@ NONE_IS_ZERO = (SIZE_MIN, NOTIONAL_MIN)
 IN_QUOTE = (PRICE_TICK, NOTIONAL_MIN)
 
 
-class Facts:
+class DecisionFacts:
     """Some facts by their id. What is given twice with different values is not known."""
 
     def __init__(self, messages: Iterable[Fact]) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 import grpc
 from venuemesh.advisor.v1 import advisor_pb2, advisor_pb2_grpc
 
-from core.advisor.case import Case
 from core.advisor.decider import decide
-from core.advisor.facts import Facts
+from core.advisor.decision_case import DecisionCase
+from core.advisor.facts import DecisionFacts
 from core.advisor.settings import DecisionRules
 from core.advisor.signal_handler import CollectFacts
 
@@ -25,10 +25,10 @@ class AdvisorServicer(advisor_pb2_grpc.AdvisorServicer):
         self, request: advisor_pb2.DecideRequest, context: Context
     ) -> advisor_pb2.DecideResponse:
         if request.facts:
-            facts = Facts(request.facts)
+            facts = DecisionFacts(request.facts)
         else:
             (facts,) = await self._collect([request.signal])
-        case = Case.of(request.signal, facts, self._rules)
+        case = DecisionCase.of(request.signal, facts, self._rules)
         return advisor_pb2.DecideResponse(
             decision=decide(case), config_hash=self._rules.config_hash(facts.rules_version)
         )

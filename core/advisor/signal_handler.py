@@ -6,7 +6,7 @@ from typing import Protocol
 from venuemesh.events.v1 import event_pb2, signals_pb2
 
 from core.advisor.decider import decision_event
-from core.advisor.facts import Facts
+from core.advisor.facts import DecisionFacts
 from core.advisor.metrics import AdvisorMetrics
 from core.advisor.settings import DecisionRules
 from kit.base.clock import Clock
@@ -23,7 +23,7 @@ class CollectFacts(Protocol):
 
     async def __call__(
         self, signals: Collection[signals_pb2.SignalRaised], /
-    ) -> Sequence[Facts]: ...
+    ) -> Sequence[DecisionFacts]: ...
 
 
 class SignalHandler:

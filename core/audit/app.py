@@ -4,8 +4,8 @@ from venuemesh.audit.v1 import audit_pb2
 from venuemesh.events.v1 import events_pb2
 
 from core.audit.anchors import AnchorFile
-from core.audit.chains import ChainReader
 from core.audit.checkpointer import Checkpointer
+from core.audit.event_chains import EventChainReader
 from core.audit.export import LogExporter
 from core.audit.log_keys import LogKeys
 from core.audit.log_reader import LogReader
@@ -60,7 +60,7 @@ async def run(settings: AuditSettings, events: EventsSettings, mesh: MeshSetting
         keys,
         LogVerifier(store, reader, keys, file),
         LogExporter(store, reader),
-        ChainReader(database, settings.chain_events_max),
+        EventChainReader(database, settings.chain_events_max),
         settings.readers_max,
     )
 

@@ -19,7 +19,7 @@ from kit.events.event_ids import event_id
 from kit.events.leases import LeaseLost
 from kit.merkle.checkpoints import Checkpoint
 from kit.merkle.key_folder import KeyFolderError
-from kit.merkle.notes import NoteError
+from kit.merkle.signed_notes import NoteError
 from kit.merkle.tree import GrowingTree
 
 SOURCE = "audit"

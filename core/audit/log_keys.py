@@ -5,7 +5,7 @@ from pathlib import Path
 from kit.merkle import checkpoints
 from kit.merkle.checkpoints import Checkpoint
 from kit.merkle.key_folder import KeyFolder
-from kit.merkle.notes import SigningKey, VerifierKey
+from kit.merkle.signed_notes import SigningKey, VerifierKey
 
 
 class LogKeys:

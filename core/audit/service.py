@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 from venuemesh.audit.v1 import audit_pb2, audit_pb2_grpc
 
-from core.audit.chains import ChainReader
+from core.audit.event_chains import EventChainReader
 from core.audit.export import LogExporter
 from core.audit.log_keys import LogKeys
 from core.audit.proofs import Prover, checkpoint_message
@@ -31,7 +31,7 @@ class AuditServicer(audit_pb2_grpc.AuditServicer):
         keys: LogKeys,
         verifier: LogVerifier,
         exporter: LogExporter,
-        chains: ChainReader,
+        chains: EventChainReader,
         readers_max: int,
     ) -> None:
         self._store = store

@@ -16,14 +16,14 @@ from kit.events.stored_bytes import stored_bytes
 from kit.events.streams import EventStream, stream_name
 from kit.events.subjects import subject_of
 from kit.merkle.checkpoints import Checkpoint
-from kit.merkle.notes import NoteError
+from kit.merkle.signed_notes import NoteError
 from kit.merkle.tree import GrowingTree, Subtree, complete_subtrees, leaf_hash
 
 PAGE = 1_000
 """Checkpoints of one read."""
 
 
-class Differs(Exception):
+class DifferenceFound(Exception):
     """The first difference."""
 
     def __init__(
@@ -78,7 +78,7 @@ class Verification:
                 self._progress.leaves = self._tree.size - since
                 yield self._progress
             await self._compare_ends()
-        except Differs as found:
+        except DifferenceFound as found:
             self._progress.difference.CopyFrom(found.difference)
         self._progress.is_done = True
         yield self._progress
@@ -98,9 +98,11 @@ class Verification:
         try:
             checkpoint = self._keys.opened(stored.note)
         except NoteError as error:
-            raise Differs(kind, stored.size, f"checkpoint {stored.size}: {error}") from None
+            raise DifferenceFound(kind, stored.size, f"checkpoint {stored.size}: {error}") from None
         if (checkpoint.size, checkpoint.root) != (stored.size, stored.root):
-            raise Differs(kind, stored.size, f"checkpoint {stored.size} differs from its note")
+            raise DifferenceFound(
+                kind, stored.size, f"checkpoint {stored.size} differs from its note"
+            )
 
     def _expect_anchored(self, since: int) -> None:
         for checkpoint in self._anchored():
@@ -110,7 +112,7 @@ class Verification:
             known = [expected.root for expected in self._expected.get(checkpoint.size, ())]
             if checkpoint.root not in known:
                 state = "has another root" if known else "is not in the database"
-                raise Differs(
+                raise DifferenceFound(
                     audit_pb2.LOG_DIFFERENCE_KIND_ANCHOR,
                     checkpoint.size,
                     f"the anchored checkpoint of {checkpoint.size} leaves {state}",
@@ -125,7 +127,9 @@ class Verification:
             for note in self._file.notes():
                 yield self._keys.opened(note)
         except (AnchorDamaged, NoteError, OSError) as error:
-            raise Differs(audit_pb2.LOG_DIFFERENCE_KIND_ANCHOR, 0, f"the anchor: {error}") from None
+            raise DifferenceFound(
+                audit_pb2.LOG_DIFFERENCE_KIND_ANCHOR, 0, f"the anchor: {error}"
+            ) from None
 
     async def _begin(self, since: int) -> None:
         """Begin with the tree of a checkpoint."""
@@ -134,7 +138,7 @@ class Verification:
         if len(known) < len(wanted):
             missing = next(subtree for subtree in wanted if subtree not in known)
             detail = f"the hash of subtree {missing.number} of level {missing.level} is missing"
-            raise Differs(
+            raise DifferenceFound(
                 audit_pb2.LOG_DIFFERENCE_KIND_SUBTREE, missing.number << missing.level, detail
             )
         self._tree = GrowingTree(since, [known[subtree] for subtree in wanted])
@@ -150,38 +154,44 @@ class Verification:
                 if nodes.get(node.subtree) != node.hash:
                     level, index = node.subtree
                     detail = f"the stored hash of subtree {index} of level {level} is another one"
-                    raise Differs(audit_pb2.LOG_DIFFERENCE_KIND_SUBTREE, row.index, detail, row)
+                    raise DifferenceFound(
+                        audit_pb2.LOG_DIFFERENCE_KIND_SUBTREE, row.index, detail, row
+                    )
             if self._tree.size in self._expected:
                 self._compare_root()
         if self._tree.size != end:
             detail = f"leaf {self._tree.size} is missing"
-            raise Differs(audit_pb2.LOG_DIFFERENCE_KIND_LEAF_ORDER, self._tree.size, detail)
+            raise DifferenceFound(audit_pb2.LOG_DIFFERENCE_KIND_LEAF_ORDER, self._tree.size, detail)
 
     def _require_next(self, row: LeafRow) -> None:
         kind = audit_pb2.LOG_DIFFERENCE_KIND_LEAF_ORDER
         if row.index != self._tree.size:
-            raise Differs(kind, self._tree.size, f"leaf {self._tree.size} is missing")
+            raise DifferenceFound(kind, self._tree.size, f"leaf {self._tree.size} is missing")
         wanted = self._sequences.get(row.stream, 0) + 1
         if row.sequence != wanted:
             name = stream_name(row.stream)
             detail = f"leaf {row.index} is event {row.sequence} of stream {name}, not {wanted}"
-            raise Differs(kind, row.index, detail, row)
+            raise DifferenceFound(kind, row.index, detail, row)
         self._sequences[row.stream] = wanted
 
     def _compare_event(self, row: LeafRow) -> None:
         place = f"event {row.sequence} of stream {stream_name(row.stream)}"
         if row.event is None:
             kind = audit_pb2.LOG_DIFFERENCE_KIND_EVENT_MISSING
-            raise Differs(kind, row.index, f"{place} is not there", row)
+            raise DifferenceFound(kind, row.index, f"{place} is not there", row)
         found = leaf_hash(stored_bytes(row.event))
         if found != row.hash:
             detail = f"{place} has the hash {found.hex()}; the log has {row.hash.hex()}"
-            raise Differs(audit_pb2.LOG_DIFFERENCE_KIND_EVENT_CHANGED, row.index, detail, row)
+            raise DifferenceFound(
+                audit_pb2.LOG_DIFFERENCE_KIND_EVENT_CHANGED, row.index, detail, row
+            )
         event = row.event.event()
         columns = (event.event_id, event.lifecycle_id, subject_of(event))
         if columns != (row.event_id, row.lifecycle_id, row.subject):
             detail = f"the columns of {place} differ from the event"
-            raise Differs(audit_pb2.LOG_DIFFERENCE_KIND_EVENT_COLUMNS, row.index, detail, row)
+            raise DifferenceFound(
+                audit_pb2.LOG_DIFFERENCE_KIND_EVENT_COLUMNS, row.index, detail, row
+            )
 
     def _compare_root(self) -> None:
         size = self._tree.size
@@ -192,7 +202,7 @@ class Verification:
                     f"the first {size} leaves have the root {self._tree.root.hex()}, and "
                     f"{expected.root.hex()} was signed: leaf {signed} or a later one was changed"
                 )
-                raise Differs(audit_pb2.LOG_DIFFERENCE_KIND_ROOT, size, detail)
+                raise DifferenceFound(audit_pb2.LOG_DIFFERENCE_KIND_ROOT, size, detail)
             self._progress.checkpoints += int(not expected.anchor)
         self._progress.signed_size = size
 
@@ -202,12 +212,12 @@ class Verification:
         beyond = [size for size in self._expected if size > self._tree.size]
         if beyond and await self._store.size() < max(beyond):
             detail = f"{max(beyond)} leaves were signed, and {self._tree.size} are there"
-            raise Differs(kind, self._tree.size, detail)
+            raise DifferenceFound(kind, self._tree.size, detail)
         for stream, end in (await self._reader.ends()).items():
             logged = self._sequences.get(stream, 0)
             if end.last < logged:
                 detail = f"stream {stream_name(stream)} ends at {end.last}, and {logged} are logged"
-                raise Differs(kind, self._tree.size, detail)
+                raise DifferenceFound(kind, self._tree.size, detail)
             if end.position < logged:
                 detail = f"the log's position in stream {stream_name(stream)} was changed"
-                raise Differs(kind, self._tree.size, detail)
+                raise DifferenceFound(kind, self._tree.size, detail)

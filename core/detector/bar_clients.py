@@ -24,12 +24,12 @@ class BarSeries(NamedTuple):
     interval: str
 
 
-class BarsAway(Exception):
+class BarsUnavailable(Exception):
     """A process that makes or keeps bars does not answer."""
 
 
 class BarSource(Protocol):
-    """Where bars come from. Raises BarsAway."""
+    """Where bars come from. Raises BarsUnavailable."""
 
     def live(self, series: BarSeries) -> AsyncGenerator[Sequence[bars_pb2.Bar], None]:
         """The bars that change, from now on."""
@@ -86,8 +86,8 @@ class BarClients:
         try:
             return await self._channels.channel(kind)
         except UnknownService as error:
-            raise BarsAway(error.message) from error
+            raise BarsUnavailable(error.message) from error
 
 
-def _away(kind: str, error: grpc.aio.AioRpcError) -> BarsAway:
-    return BarsAway(f"{kind} does not answer: {error.details() or error.code().name}")
+def _away(kind: str, error: grpc.aio.AioRpcError) -> BarsUnavailable:
+    return BarsUnavailable(f"{kind} does not answer: {error.details() or error.code().name}")

@@ -46,7 +46,7 @@ class BarFeed:
 
     async def follow(self, after_ns: int | None) -> AsyncGenerator[BarPart, None]:
         """The bars that open after a time; None: from the next one on, after a warm-up. Raises
-        BarsAway."""
+        BarsUnavailable."""
         has_looked = after_ns is None
         async with aclosing(self._source.live(self._series)) as changes:
             async for changed in changes:

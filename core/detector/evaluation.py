@@ -14,7 +14,7 @@ from kit.features.calculators import Value
 from kit.features.market_inputs import InputSeries
 from kit.strategy.loader import StrategyFileError
 from kit.strategy.strategy import Instrument
-from kit.strategy.terms import StrategyTerms
+from kit.strategy.strategy_terms import StrategyTerms
 
 STEPS_MAX = 500
 """Most bars of one request."""

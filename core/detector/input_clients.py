@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import grpc
 from venuemesh.history.v1 import history_pb2_grpc
 
-from core.detector.bar_clients import HISTORY, BarsAway
+from core.detector.bar_clients import HISTORY, BarsUnavailable
 from kit.base.errors import UnknownService
 from kit.base.intervals import SECOND, BarInterval
 from kit.base.service_channels import ServiceChannels
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class InputClients:
-    """The process History of the mesh. Raises BarsAway."""
+    """The process History of the mesh. Raises BarsUnavailable."""
 
     def __init__(self, channels: ServiceChannels) -> None:
         """``channels``: of HISTORY."""
@@ -47,8 +47,8 @@ class InputClients:
         try:
             return history_pb2_grpc.HistoryStub(await self._channels.channel(HISTORY))
         except UnknownService as error:
-            raise BarsAway(error.message) from error
+            raise BarsUnavailable(error.message) from error
 
 
-def _away(error: grpc.aio.AioRpcError) -> BarsAway:
-    return BarsAway(f"{HISTORY} does not answer: {error.details() or error.code().name}")
+def _away(error: grpc.aio.AioRpcError) -> BarsUnavailable:
+    return BarsUnavailable(f"{HISTORY} does not answer: {error.details() or error.code().name}")

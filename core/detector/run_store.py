@@ -37,11 +37,11 @@ class SeenPosition(NamedTuple):
     size: Decimal
 
 
-async def begin(connection: Connection, key: InstanceKey, run: StrategyRun) -> None:
+async def record_run(connection: Connection, key: InstanceKey, run: StrategyRun) -> None:
     await connection.execute(_BEGIN, [*key, *run])
 
 
-async def see(connection: Connection, key: InstanceKey, seen: SeenPosition) -> None:
+async def record_position(connection: Connection, key: InstanceKey, seen: SeenPosition) -> None:
     await connection.execute(_SEE, [*key, *seen])
 
 

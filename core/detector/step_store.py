@@ -6,11 +6,11 @@ from decimal import Decimal
 
 from venuemesh.events.v1 import event_pb2
 
-from core.detector import run_store, states, store
-from core.detector.grouped_calls import GroupAbandoned, GroupedCalls
+from core.detector import instance_states, run_store, store
+from core.detector.call_batcher import BatchAbandoned, CallBatcher
+from core.detector.instance_states import InstanceState
 from core.detector.run_store import SeenPosition, StrategyRun
-from core.detector.states import InstanceState
-from core.detector.store import InstanceKey, InstanceMove
+from core.detector.store import InstanceKey, InstanceUpdate
 from kit.base.clock import Clock
 from kit.base.database import POSTGRESQL, ConsumerPositionConflict, Database
 from kit.base.errors import StoreUnavailable
@@ -22,7 +22,7 @@ from kit.events.event_log import EventConflict
 class Step:
     """What follows from the newest bars of a strategy on an instrument."""
 
-    move: InstanceMove
+    move: InstanceUpdate
     events: Sequence[event_pb2.Event]
     run: StrategyRun | None
     """It begins with these bars."""
@@ -40,14 +40,14 @@ class StepStore:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._reads = GroupedCalls(self._read)
-        self._writes = GroupedCalls(self._write, (ConsumerPositionConflict, EventConflict))
+        self._reads = CallBatcher(self._read)
+        self._writes = CallBatcher(self._write, (ConsumerPositionConflict, EventConflict))
 
     async def position(self, key: InstanceKey) -> Decimal:
         """Raises StoreUnavailable."""
         try:
             return await self._reads.of(key)
-        except GroupAbandoned as error:
+        except BatchAbandoned as error:
             raise _unavailable(error) from error
 
     async def keep(self, step: Step) -> None:
@@ -55,7 +55,7 @@ class StepStore:
         be stored."""
         try:
             await self._writes.of(step)
-        except GroupAbandoned as error:
+        except BatchAbandoned as error:
             raise _unavailable(error) from error
 
     async def _read(self, keys: Sequence[InstanceKey]) -> Sequence[Decimal]:
@@ -68,19 +68,19 @@ class StepStore:
             await store.save(connection, [step.move for step in steps])
             for step in steps:
                 if step.run is not None:
-                    await run_store.begin(connection, step.move.key, step.run)
+                    await run_store.record_run(connection, step.move.key, step.run)
                 if step.seen is not None:
-                    await run_store.see(connection, step.move.key, step.seen)
+                    await run_store.record_position(connection, step.move.key, step.seen)
             events = [event for step in steps for event in step.events]
             if events:
-                await event_log.append(connection, states.STREAM, events, stored_time_ns)
+                await event_log.append(connection, instance_states.STREAM, events, stored_time_ns)
             for step in steps:
                 if step.state is not None:
-                    await states.keep(
+                    await instance_states.record(
                         connection, step.move.key, step.state, step.time_ns, stored_time_ns
                     )
         return [None] * len(steps)
 
 
-def _unavailable(error: GroupAbandoned) -> StoreUnavailable:
+def _unavailable(error: BatchAbandoned) -> StoreUnavailable:
     return StoreUnavailable(f"a transaction has failed: {error}", store=POSTGRESQL)

@@ -57,7 +57,7 @@ class StoredInstance:
     state: bytes
 
 
-class InstanceMove(NamedTuple):
+class InstanceUpdate(NamedTuple):
     """A strategy has seen bars."""
 
     key: InstanceKey
@@ -71,7 +71,7 @@ async def load(connection: Connection, key: InstanceKey) -> StoredInstance | Non
     return None if row is None else StoredInstance(row[0], row[1], row[2], bytes(row[3]))
 
 
-async def save(connection: Connection, moves: Sequence[InstanceMove]) -> None:
+async def save(connection: Connection, moves: Sequence[InstanceUpdate]) -> None:
     """Move strategies on, all or none. Raises ConsumerPositionConflict when one is not where it is
     said to be."""
     changed: list[list[object]] = []

@@ -22,7 +22,7 @@ from core.detector.strategy_runner import StrategyRunner
 from kit.base.database import POSTGRESQL
 from kit.base.errors import BadRequest, ServiceUnavailable, StoreUnavailable, UnknownStrategy
 from kit.strategy.loader import StrategyFileError
-from kit.strategy.terms import StrategyTerms
+from kit.strategy.strategy_terms import StrategyTerms
 
 LOOK_SECONDS = 1.0
 """Between two looks at what persons have started and stopped through another process."""

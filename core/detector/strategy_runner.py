@@ -8,8 +8,8 @@ from venuemesh.bars.v1 import bars_pb2
 from venuemesh.detector.v1 import detector_pb2
 from venuemesh.events.v1 import event_pb2, signals_pb2
 
-from core.detector import run_store, states, store
-from core.detector.bar_clients import BarsAway, BarSeries
+from core.detector import instance_states, run_store, store
+from core.detector.bar_clients import BarSeries, BarsUnavailable
 from core.detector.bar_feed import BarFeed
 from core.detector.context import DetectorContext
 from core.detector.evaluation import (
@@ -23,10 +23,10 @@ from core.detector.evaluation import (
     StrategyRefused,
 )
 from core.detector.input_buffer import InputBuffer
+from core.detector.instance_states import InstanceState
 from core.detector.run_store import SeenPosition, StrategyRun
-from core.detector.states import InstanceState
 from core.detector.step_store import Step
-from core.detector.store import InstanceKey, InstanceMove, StoredInstance
+from core.detector.store import InstanceKey, InstanceUpdate, StoredInstance
 from kit.base import backoff, telemetry
 from kit.base.database import POSTGRESQL, Connection, ConsumerPositionConflict
 from kit.base.errors import StoreUnavailable
@@ -90,7 +90,7 @@ class StrategyRunner:
             except StoreUnavailable as error:
                 self._context.degraded_reasons.report(POSTGRESQL, error.message)
                 self._wait(error.message)
-            except (BarsAway, ConsumerPositionConflict, EvaluationLost) as error:
+            except (BarsUnavailable, ConsumerPositionConflict, EvaluationLost) as error:
                 _log.info("begin again", extra={"strategy": self.name, "detail": str(error)})
                 self._wait(str(error))
             await self._context.clock.sleep(next(self._waits))
@@ -101,7 +101,9 @@ class StrategyRunner:
 
     async def keep_stopped(self, connection: Connection, detail: str) -> None:
         """Store that it runs no more. Raises EventConflict."""
-        await self._keep_state(connection, states.STOPPED, detail, self._context.clock.time_ns())
+        await self._keep_state(
+            connection, instance_states.STOPPED, detail, self._context.clock.time_ns()
+        )
 
     def forget(self) -> None:
         """Report no error of it any more: another one takes its place."""
@@ -190,11 +192,11 @@ class StrategyRunner:
         now = StoredInstance(version, newest.open_time_ns, newest.revision, found.state)
         await context.steps.keep(
             Step(
-                move=InstanceMove(self.key, self._stored, now),
+                move=InstanceUpdate(self.key, self._stored, now),
                 events=found.events,
                 run=self._run(first) if self._begins else None,
                 seen=self._seen(first, position),
-                state=InstanceState(version, states.RUNNING, "") if is_new else None,
+                state=InstanceState(version, instance_states.RUNNING, "") if is_new else None,
                 time_ns=newest.close_time_ns,
             )
         )
@@ -241,7 +243,7 @@ class StrategyRunner:
         time_ns = self.bar.close_time_ns if self.bar else self._context.clock.time_ns()
         try:
             async with self._context.database.transaction() as connection:
-                await self._keep_state(connection, states.FAILED, detail, time_ns)
+                await self._keep_state(connection, instance_states.FAILED, detail, time_ns)
         except (StoreUnavailable, EventConflict) as error:
             # It fails all the same, and is not called again.
             _log.warning("failure not stored", extra={"strategy": self.name, "detail": str(error)})
@@ -259,7 +261,7 @@ class StrategyRunner:
     ) -> None:
         now = InstanceState(self.terms.version, state, detail)
         stored_time_ns = self._context.clock.time_ns()
-        await states.keep(connection, self.key, now, time_ns, stored_time_ns)
+        await instance_states.record(connection, self.key, now, time_ns, stored_time_ns)
 
 
 def batched(bars: Sequence[bars_pb2.Bar], count: int) -> Iterator[Sequence[bars_pb2.Bar]]:

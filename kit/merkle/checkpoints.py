@@ -4,8 +4,8 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kit.merkle import notes
-from kit.merkle.notes import NoteError, SigningKey, VerifierKey
+from kit.merkle import signed_notes
+from kit.merkle.signed_notes import NoteError, SigningKey, VerifierKey
 from kit.merkle.tree import HASH_BYTES
 
 LINES_MIN = 3
@@ -31,7 +31,7 @@ class Checkpoint:
         lines = text.split("\n")
         try:
             origin, size, encoded = lines[:LINES_MIN]
-            root = notes.decoded(encoded)
+            root = signed_notes.decoded(encoded)
             if not origin or not size.isascii() or str(int(size)) != size:
                 raise ValueError
         except ValueError:
@@ -42,13 +42,13 @@ class Checkpoint:
 
     def signed(self, keys: Sequence[SigningKey]) -> str:
         """The note of the checkpoint."""
-        return notes.signed(self.text, keys)
+        return signed_notes.signed(self.text, keys)
 
 
 def opened(note: str, origin: str, keys: Sequence[VerifierKey]) -> Checkpoint:
     """The checkpoint of a note that one of the keys has signed. Raises NoteError, also for a
     checkpoint of another log."""
-    text, _ = notes.opened(note, keys)
+    text, _ = signed_notes.opened(note, keys)
     checkpoint = Checkpoint.parse(text)
     if checkpoint.origin != origin:
         raise NoteError(f"a checkpoint of {checkpoint.origin!r}, not of {origin!r}")

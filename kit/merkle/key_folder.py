@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kit.base.private_keys import PrivateKeyError, pem_of, read_ed25519_key
 from kit.base.secret_files import write_secret
-from kit.merkle.notes import SigningKey, VerifierKey
+from kit.merkle.signed_notes import SigningKey, VerifierKey
 
 PUBLIC_FILE = "verifier_keys.txt"
 """All public keys of the log, also of keys that are gone, one verifier key a line, oldest first."""

@@ -16,7 +16,7 @@ from kit.features.market_inputs import MarketInputs
 from kit.strategy.loader import LoadedStrategy
 from kit.strategy.scores import Scores
 from kit.strategy.strategy import Instrument
-from kit.strategy.terms import signal_event, terms_of
+from kit.strategy.strategy_terms import signal_event, terms_of
 
 OPEN, CLOSE = signals_pb2.POSITION_ACTION_OPEN, signals_pb2.POSITION_ACTION_CLOSE
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL

@@ -11,7 +11,7 @@ from venuemesh.events.v1 import event_pb2
 from kit.merkle import checkpoints
 from kit.merkle.checkpoints import Checkpoint
 from kit.merkle.key_folder import read_verifier_keys
-from kit.merkle.notes import NoteError, VerifierKey
+from kit.merkle.signed_notes import NoteError, VerifierKey
 from kit.merkle.tree import GrowingTree, leaf_hash
 from ops.audit.export_file import Leaf, Note
 from ops.errors import OperationsError

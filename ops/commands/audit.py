@@ -12,7 +12,7 @@ from venuemesh.audit.v1 import audit_pb2, audit_pb2_grpc
 from kit.base.clock import SystemClock
 from kit.merkle import checkpoints, proofs
 from kit.merkle.key_folder import KeyFolder, KeyFolderError
-from kit.merkle.notes import NoteError
+from kit.merkle.signed_notes import NoteError
 from kit.merkle.tree import leaf_hash
 from ops import gateway
 from ops.arguments import add_verbs

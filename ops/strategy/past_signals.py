@@ -18,7 +18,7 @@ from kit.features.evaluator import FeatureBar
 from kit.storage.reader.columns import Columns
 from kit.strategy.instance import StrategyInstance
 from kit.strategy.loader import LoadedStrategy
-from kit.strategy.past import (
+from kit.strategy.past_signals import (
     AssumedPositions,
     PastPositions,
     PastSignal,

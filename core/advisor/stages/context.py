@@ -2,7 +2,7 @@
 
 from venuemesh.events.v1 import signals_pb2
 
-from core.advisor.case import SIDES, Assessment, Case, StageOutput
+from core.advisor.decision_case import SIDES, Assessment, DecisionCase, StageOutput
 
 EXPIRY = "signal_expiry"
 ACTIONS = (
@@ -13,7 +13,7 @@ ACTIONS = (
 )
 
 
-def run(case: Case, found: Assessment) -> StageOutput:
+def run(case: DecisionCase, found: Assessment) -> StageOutput:
     signal, now_ns = case.signal, case.now_ns
     checks = [
         case.check("signal_action", case.action in ACTIONS, case.action, "OPEN CLOSE REDUCE FLIP"),

@@ -6,10 +6,10 @@ counts as 0 to 1. So nothing raises it above what the strategy itself says.
 
 from dataclasses import replace
 
-from core.advisor.case import Assessment, Case, StageOutput
+from core.advisor.decision_case import Assessment, DecisionCase, StageOutput
 
 
-def run(case: Case, found: Assessment) -> StageOutput:
+def run(case: DecisionCase, found: Assessment) -> StageOutput:
     said = case.signal.conviction
     is_number = 0.0 <= said <= 1.0
     conviction = said * found.quality * (1.0 + found.rules_score) / 2.0 if is_number else 0.0

@@ -7,11 +7,11 @@ from venuemesh.events.v1 import decisions_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.advisor.amounts import positive, shown
-from core.advisor.case import CLOSE, REDUCE, Assessment, Case, StageOutput
+from core.advisor.decision_case import CLOSE, REDUCE, Assessment, DecisionCase, StageOutput
 from kit.accounting.amounts import plain
 
 
-def run(case: Case, found: Assessment) -> StageOutput:
+def run(case: DecisionCase, found: Assessment) -> StageOutput:
     """Make the intent of what was found."""
     signal, terms = case.signal, found.terms
     action, fraction = case.action, ""
@@ -42,7 +42,7 @@ def run(case: Case, found: Assessment) -> StageOutput:
     return StageOutput(replace(found, intent=intent))
 
 
-def _reasons(case: Case, found: Assessment) -> Iterator[str]:
+def _reasons(case: DecisionCase, found: Assessment) -> Iterator[str]:
     if case.blocked_by:
         yield "only closed, because the other side is blocked by " + ", ".join(case.blocked_by)
     signal = case.signal

@@ -11,7 +11,7 @@ from venuemesh.events.v1 import checks_pb2
 
 from core.advisor import facts as fact_ids
 from core.advisor.amounts import shown
-from core.advisor.case import Assessment, Case, StageOutput
+from core.advisor.decision_case import Assessment, DecisionCase, StageOutput
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND as NS_PER_MS
 from kit.base.clock import NANOSECONDS_PER_SECOND
 
@@ -31,7 +31,7 @@ NEEDED_AMOUNTS = (
 NEEDED_WORDS = (fact_ids.STATUS, fact_ids.KIND, fact_ids.BASE, fact_ids.QUOTE)
 
 
-def run(case: Case, found: Assessment) -> StageOutput:
+def run(case: DecisionCase, found: Assessment) -> StageOutput:
     """Check that everything is known and current, and compute the score."""
     score = quality_score(case)
     checks = [*_unknown(case), *_current(case)]
@@ -40,7 +40,7 @@ def run(case: Case, found: Assessment) -> StageOutput:
     return StageOutput(replace(found, quality=score), checks)
 
 
-def quality_score(case: Case) -> float:
+def quality_score(case: DecisionCase) -> float:
     """From 0 to 1."""
     rules = case.rules
     quote_age_ns, delay_ns = quote_age(case), bar_delay(case)
@@ -54,20 +54,20 @@ def quality_score(case: Case) -> float:
     )
 
 
-def quote_age(case: Case) -> int | None:
+def quote_age(case: DecisionCase) -> int | None:
     """Time since the older of the two best prices was known to be true, ns."""
     ages = _ages(case, PRICES)
     return max(ages) if len(ages) == len(PRICES) else None
 
 
-def bar_coverage(case: Case) -> float | None:
+def bar_coverage(case: DecisionCase) -> float | None:
     """The part of the bar without a gap."""
     bar = case.signal.bar
     length_ns = bar.close_time_ns - bar.open_time_ns
     return bar.covered_ns / length_ns if length_ns > 0 else None
 
 
-def bar_delay(case: Case) -> int | None:
+def bar_delay(case: DecisionCase) -> int | None:
     """Time from the end of the bar to the decision, ns."""
     if case.now_ns is None or not case.signal.bar.close_time_ns:
         return None
@@ -79,13 +79,13 @@ def _left(age_ns: int | None, most_ns: int) -> float:
     return 0.0 if age_ns is None else 1.0 - min(max(age_ns / most_ns, 0.0), 1.0)
 
 
-def _ages(case: Case, wanted: Iterable[str]) -> list[int]:
+def _ages(case: DecisionCase, wanted: Iterable[str]) -> list[int]:
     """The ages of those of these facts that are known."""
     ages = (case.age_ns(fact_id) for fact_id in wanted)
     return [age for age in ages if age is not None]
 
 
-def _unknown(case: Case) -> Iterator[checks_pb2.Check]:
+def _unknown(case: DecisionCase) -> Iterator[checks_pb2.Check]:
     """A check for each fact that is needed and not known."""
     wanted = [*PRICES]
     if case.facts.rules_version == 1:
@@ -99,7 +99,7 @@ def _unknown(case: Case) -> Iterator[checks_pb2.Check]:
         yield case.check(fact_id, False, shown(case.facts.text(fact_id)), "known")
 
 
-def _current(case: Case) -> Iterator[checks_pb2.Check]:
+def _current(case: DecisionCase) -> Iterator[checks_pb2.Check]:
     rules = case.rules
     if case.facts.rules_version > 1:
         yield from _answer(case)
@@ -125,7 +125,7 @@ def _current(case: Case) -> Iterator[checks_pb2.Check]:
     yield case.check(fact_ids.STATUS, status == "trading", status, "trading")
 
 
-def _answer(case: Case) -> Iterator[checks_pb2.Check]:
+def _answer(case: DecisionCase) -> Iterator[checks_pb2.Check]:
     """Whether the venue process has answered in time, from a book that is exact."""
     asked_ns = case.facts.whole(fact_ids.BOOK_ASKED_TIME)
     answered_ns = case.facts.whole(fact_ids.BOOK_ANSWERED_TIME)
@@ -140,7 +140,7 @@ def _answer(case: Case) -> Iterator[checks_pb2.Check]:
     yield case.check("book_state", state in (PROVEN, UNPROVEN), state, f"{PROVEN} or {UNPROVEN}")
 
 
-def _unchanged(case: Case) -> checks_pb2.Check:
+def _unchanged(case: DecisionCase) -> checks_pb2.Check:
     """Whether the best prices have changed of late, if a change could be missed unnoticed."""
     is_asked = case.facts.rules_version > 1
     fact_id = fact_ids.BOOK_VENUE_TIME if is_asked else fact_ids.QUOTE_CHANGED_TIME
@@ -152,7 +152,7 @@ def _unchanged(case: Case) -> checks_pb2.Check:
     return case.check("quote_unchanged", within, unchanged_s, most, "s")
 
 
-def _seconds_since(case: Case, time_ns: int | None) -> int | None:
+def _seconds_since(case: DecisionCase, time_ns: int | None) -> int | None:
     if case.now_ns is None or time_ns is None:
         return None
     return (case.now_ns - time_ns) // NANOSECONDS_PER_SECOND

@@ -11,7 +11,7 @@ from decimal import Decimal
 from venuemesh.bars.v1 import bars_pb2
 
 from core.advisor.amounts import amount_of, positive
-from core.advisor.case import Assessment, Case, RuleFinding, StageOutput, note
+from core.advisor.decision_case import Assessment, DecisionCase, RuleFinding, StageOutput, note
 from kit.accounting.amounts import add, product, quotient, subtract
 
 TRADE_FLOW_WEIGHT = 0.5
@@ -22,7 +22,7 @@ SPREAD_WEIGHT = 0.2
 """To trade at once costs little."""
 
 
-def run(case: Case, found: Assessment) -> StageOutput:
+def run(case: DecisionCase, found: Assessment) -> StageOutput:
     """Compute the score, and check that the price has not run away."""
     distance = close_distance(case)
     findings = (
@@ -52,7 +52,7 @@ def mean(findings: Sequence[RuleFinding]) -> float:
     return sum(weight * score for weight, score in said) / total if total else 0.0
 
 
-def trade_flow(case: Case) -> float | None:
+def trade_flow(case: DecisionCase) -> float | None:
     """What takers bought less what they sold during the bar, as a part of the volume; positive for
     the signal."""
     bar = case.signal.bar
@@ -64,7 +64,7 @@ def trade_flow(case: Case) -> float | None:
     return case.direction * float(quotient(subtract(add(bought, bought), volume), volume))
 
 
-def close_distance(case: Case) -> Decimal | None:
+def close_distance(case: DecisionCase) -> Decimal | None:
     """Distance of the price of the order from the close of the bar, as a part of the close."""
     close = positive(case.signal.bar.close)
     if close is None or case.reference is None or not _is_own_bar(case):
@@ -73,7 +73,7 @@ def close_distance(case: Case) -> Decimal | None:
     return quotient(away, close)
 
 
-def spread(case: Case) -> Decimal | None:
+def spread(case: DecisionCase) -> Decimal | None:
     """The spread as a part of the middle."""
     if case.bid is None or case.ask is None or case.bid >= case.ask:
         return None
@@ -88,7 +88,7 @@ def _nearness(distance: Decimal | None, most: Decimal) -> float | None:
     )
 
 
-def _is_own_bar(case: Case) -> bool:
+def _is_own_bar(case: DecisionCase) -> bool:
     """Whether the bar is one of the instrument that is to be traded."""
     bar, signal = case.signal.bar, case.signal
     return (bar.venue, bar.symbol) == (signal.venue, signal.symbol)

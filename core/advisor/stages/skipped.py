@@ -1,13 +1,13 @@
 """Stages 5 and 6, which are passed over."""
 
-from core.advisor.case import Assessment, Case, StageOutput
+from core.advisor.decision_case import Assessment, DecisionCase, StageOutput
 
 
-def calibration(case: Case, found: Assessment) -> StageOutput:
+def calibration(case: DecisionCase, found: Assessment) -> StageOutput:
     """Stage 5."""
     return StageOutput(found, skipped_reason="no outcomes of earlier decisions are recorded")
 
 
-def synthesis(case: Case, found: Assessment) -> StageOutput:
+def synthesis(case: DecisionCase, found: Assessment) -> StageOutput:
     """Stage 6."""
     return StageOutput(found, skipped_reason="no model is configured")

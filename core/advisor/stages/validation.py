@@ -9,7 +9,7 @@ from venuemesh.events.v1 import checks_pb2
 
 from core.advisor import facts as fact_ids
 from core.advisor.amounts import amount_of
-from core.advisor.case import Assessment, Case, StageOutput, note
+from core.advisor.decision_case import Assessment, DecisionCase, StageOutput, note
 from core.advisor.order_terms import OrderTerms, order_terms
 from core.advisor.stages import rules
 from kit.accounting.amounts import add, plain, product, quotient, rounded, subtract
@@ -17,7 +17,7 @@ from kit.accounting.amounts import add, plain, product, quotient, rounded, subtr
 SHOWN_STEP = Decimal("0.000001")
 
 
-def run(case: Case, found: Assessment) -> StageOutput:
+def run(case: DecisionCase, found: Assessment) -> StageOutput:
     """Compute the terms of the order, and check them. A reduction has none."""
     if case.is_reduction:
         return StageOutput(found, [note("size", "is computed from the position")])
@@ -28,7 +28,7 @@ def run(case: Case, found: Assessment) -> StageOutput:
     return StageOutput(replace(found, terms=terms), checks)
 
 
-def _equity(case: Case) -> Decimal | None:
+def _equity(case: DecisionCase) -> Decimal | None:
     """The equity, if it is in the asset that pays profit and loss."""
     instrument = case.instrument
     is_spot = instrument.kind == types_pb2.INSTRUMENT_KIND_SPOT
@@ -37,7 +37,7 @@ def _equity(case: Case) -> Decimal | None:
     return case.facts.amount(fact_ids.EQUITY) if is_in_asset else None
 
 
-def _prices(case: Case, terms: OrderTerms) -> Iterator[checks_pb2.Check]:
+def _prices(case: DecisionCase, terms: OrderTerms) -> Iterator[checks_pb2.Check]:
     spread, most = rules.spread(case), case.rules.spread_max
     within = False
     if case.bid is not None and case.ask is not None and spread is not None:
@@ -56,7 +56,7 @@ def _prices(case: Case, terms: OrderTerms) -> Iterator[checks_pb2.Check]:
     yield case.check("reward_risk", is_enough, _ratio(shown), plain(least), "ratio")
 
 
-def _size(case: Case, terms: OrderTerms) -> Iterator[checks_pb2.Check]:
+def _size(case: DecisionCase, terms: OrderTerms) -> Iterator[checks_pb2.Check]:
     request, size, value = case.signal.request, terms.size, terms.notional
     unit = case.facts.text(fact_ids.SIZE_UNIT)
     wanted = f"notional {request.notional!r} risk_fraction {request.risk_fraction!r}"

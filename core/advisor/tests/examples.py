@@ -5,8 +5,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import decisions_pb2, event_pb2, signals_pb2
 
 from core.advisor import facts as fact_ids
-from core.advisor.case import Case
-from core.advisor.facts import Fact, Facts, instrument_facts
+from core.advisor.decision_case import DecisionCase
+from core.advisor.facts import DecisionFacts, Fact, instrument_facts
 from core.advisor.settings import AdvisorSettings
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.events.event_ids import event_id
@@ -119,13 +119,13 @@ def values(instrument=SPOT, **changes) -> dict[str, Fact]:
     return known
 
 
-def facts(instrument=SPOT, **changes) -> Facts:
-    return Facts(values(instrument, **changes).values())
+def facts(instrument=SPOT, **changes) -> DecisionFacts:
+    return DecisionFacts(values(instrument, **changes).values())
 
 
-def case(raised=None, known=None, rules=RULES) -> Case:
+def case(raised=None, known=None, rules=RULES) -> DecisionCase:
     raised = signal() if raised is None else raised
-    return Case.of(raised, facts() if known is None else known, rules)
+    return DecisionCase.of(raised, facts() if known is None else known, rules)
 
 
 def signal_event(number: int = 0, raised=None) -> event_pb2.Event:

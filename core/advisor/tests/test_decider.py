@@ -10,7 +10,7 @@ from venuemesh.events.v1 import checks_pb2, decisions_pb2, event_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.advisor.decider import STAGES, decide, decision_event
-from core.advisor.facts import Facts, instrument_facts
+from core.advisor.facts import DecisionFacts, instrument_facts
 from core.advisor.settings import AdvisorSettings
 from core.advisor.tests.examples import (
     CLOSE,
@@ -64,7 +64,7 @@ def test_a_sale_has_its_prices_on_the_other_sides():
 
 @pytest.mark.parametrize("instrument", [SPOT, INVERSE], ids=["spot", "inverse"])
 def test_facts_say_everything_about_an_instrument_that_is_needed(instrument):
-    read = Facts(instrument_facts(instrument, NOW_NS)).instrument()
+    read = DecisionFacts(instrument_facts(instrument, NOW_NS)).instrument()
     wanted = types_pb2.Instrument()
     wanted.CopyFrom(instrument)
     for name in ("venue", "symbol", "contract_value_asset"):
@@ -87,7 +87,7 @@ def test_a_signal_after_its_time_has_expired():
 
 
 @pytest.mark.parametrize("action", [CLOSE, REDUCE])
-@pytest.mark.parametrize("known", [facts(), Facts(())], ids=["facts", "nothing"])
+@pytest.mark.parametrize("known", [facts(), DecisionFacts(())], ids=["facts", "nothing"])
 def test_nothing_blocks_a_reduction(action, known):
     raised = signal(
         action, request={"reduce_fraction": "0.5"}, expires_time_ns=1, conviction=float("nan")
@@ -142,7 +142,7 @@ def test_a_stored_decision_is_made_again_from_its_stored_facts(action, changes):
     event = signal_event(raised=signal(action))
     stored = decision_event(event, facts(**changes), RULES).SerializeToString(deterministic=True)
     read = event_pb2.Event.FromString(stored)
-    made = decision_event(event, Facts(read.decision_made.facts), RULES)
+    made = decision_event(event, DecisionFacts(read.decision_made.facts), RULES)
     assert made.SerializeToString(deterministic=True) == stored
 
 
@@ -154,7 +154,7 @@ EARLIER = json.loads(Path(__file__).with_name("earlier_decisions.json").read_tex
 def test_a_decision_of_an_earlier_version_is_made_again_from_its_stored_facts(earlier):
     signal = event_pb2.Event.FromString(base64.b64decode(earlier["signal"]))
     stored = base64.b64decode(earlier["decision"])
-    known = Facts(event_pb2.Event.FromString(stored).decision_made.facts)
+    known = DecisionFacts(event_pb2.Event.FromString(stored).decision_made.facts)
     made = decision_event(signal, known, RULES)
     assert made.SerializeToString(deterministic=True) == stored
 

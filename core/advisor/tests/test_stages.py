@@ -10,9 +10,9 @@ from venuemesh.events.v1 import checks_pb2, decisions_pb2
 
 from core.advisor import facts as fact_ids
 from core.advisor.amounts import amount_of
-from core.advisor.case import Assessment
 from core.advisor.decider import decide
-from core.advisor.facts import Fact, Facts
+from core.advisor.decision_case import Assessment
+from core.advisor.facts import DecisionFacts, Fact
 from core.advisor.order_terms import order_terms
 from core.advisor.settings import AdvisorSettings
 from core.advisor.stages import conviction, quality, rules
@@ -88,7 +88,7 @@ def test_prices_must_be_asked_for_of_late():
     for seconds, check in ((2, ""), (3, "quote_age"), (-2, ""), (-3, "quote_ahead")):
         known = values()
         known[fact_ids.BID_PRICE].time_ns = NOW_NS - seconds * NANOSECONDS_PER_SECOND
-        found = results(decide(case(known=Facts(known.values()))))
+        found = results(decide(case(known=DecisionFacts(known.values()))))
         names = [name for name, result in found.items() if result == BLOCKED]
         assert names == ([check] if check else [])
 
@@ -114,7 +114,7 @@ def test_a_book_that_has_changed_in_the_future_says_that_the_clocks_differ(state
         later_ns = NOW_NS + seconds * NANOSECONDS_PER_SECOND
         known[fact_ids.BOOK_VENUE_TIME].value = str(later_ns)
         known[fact_ids.BOOK_VENUE_TIME].time_ns = later_ns
-        found = results(decide(case(known=Facts(known.values()))))
+        found = results(decide(case(known=DecisionFacts(known.values()))))
         assert [name for name, result in found.items() if result == BLOCKED] == names
 
 
@@ -131,7 +131,7 @@ def test_an_answer_must_come_in_time(took_ms, is_blocked):
 
 def test_a_fact_that_contradicts_another_one_is_not_known():
     other = Fact(fact_id=fact_ids.BID_PRICE, value="60001", unit="USDT", time_ns=NOW_NS)
-    decision = decide(case(known=Facts([*values().values(), other])))
+    decision = decide(case(known=DecisionFacts([*values().values(), other])))
     assert results(decision)["quote.bid_price"] == BLOCKED
 
 
@@ -139,7 +139,7 @@ def test_the_quality_is_a_weighted_sum():
     assert quality.quality_score(case()) == pytest.approx(0.4 + 0.4 + 0.2 * 0.95)
     half = signal(bar_fields={"covered_ns": MINUTE_NS // 2, "close_time_ns": BAR_END_NS})
     assert quality.quality_score(case(half)) == pytest.approx(0.4 + 0.2 + 0.19)
-    assert quality.quality_score(case(known=Facts(()))) == pytest.approx(0.4)
+    assert quality.quality_score(case(known=DecisionFacts(()))) == pytest.approx(0.4)
 
 
 def test_the_rules_score_the_facts_in_the_direction_of_the_signal():
@@ -215,7 +215,7 @@ def test_no_text_makes_an_intent_outside_of_what_was_checked(field, text, fact_i
     setattr(raised.request, field, text)
     known = values()
     known[fact_id].value = value
-    decision = decide(case(raised, Facts(known.values())))
+    decision = decide(case(raised, DecisionFacts(known.values())))
     if decision.outcome == decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED:
         intent = decision.intent
         size, price = Decimal(intent.size), Decimal(intent.reference_price)
@@ -224,7 +224,7 @@ def test_no_text_makes_an_intent_outside_of_what_was_checked(field, text, fact_i
         assert Decimal(intent.stop_price) < price
         assert not intent.target_price or Decimal(intent.target_price) > price
     raised.action = CLOSE
-    closed = decide(case(raised, Facts(known.values())))
+    closed = decide(case(raised, DecisionFacts(known.values())))
     assert closed.outcome == decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
 
 

@@ -8,8 +8,8 @@ from venuemesh.audit.v1 import audit_pb2
 from venuemesh.events.v1 import event_pb2
 
 from core.audit.anchors import AnchorFile
-from core.audit.chains import ChainReader
 from core.audit.checkpointer import Checkpointer
+from core.audit.event_chains import EventChainReader
 from core.audit.export import LogExporter
 from core.audit.log_keys import LogKeys
 from core.audit.log_reader import LogReader
@@ -52,7 +52,7 @@ class Rig:
         )
         self.prover = Prover(self.store)
         self.exporter = LogExporter(self.store, self.reader)
-        self.chains = ChainReader(self.database, 100)
+        self.chains = EventChainReader(self.database, 100)
         self.now_ns = STORED_NS
 
     def use(self, data: Path) -> None:

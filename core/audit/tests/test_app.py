@@ -13,7 +13,7 @@ from core.audit.tests.rig import EXECUTIONS, fill, order, rig_for
 from kit.base import errors, rpc
 from kit.base.runtime import EXIT_WRONG_SETTING
 from kit.merkle import checkpoints
-from kit.merkle.notes import VerifierKey
+from kit.merkle.signed_notes import VerifierKey
 from tests.support.waiting import eventually, until
 
 

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from venuemesh.bars.v1 import bars_pb2
 from venuemesh.events.v1 import event_pb2
 
-from core.detector.bar_clients import BarsAway
+from core.detector.bar_clients import BarsUnavailable
 from core.detector.context import DetectorContext
-from core.detector.in_process import LocalProgram
+from core.detector.local_programs import LocalProgram
 from core.detector.metrics import DetectorMetrics
 from core.detector.strategy_runner import SIGNALS, StrategyRunner
 from kit.base.clock import SystemClock
@@ -64,7 +64,7 @@ class MadeBars:
 
     def _require(self) -> None:
         if self.is_away:
-            raise BarsAway("bars does not run")
+            raise BarsUnavailable("bars does not run")
 
 
 class Rig:

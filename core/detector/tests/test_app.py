@@ -13,7 +13,7 @@ from core.detector.app import load_folder
 from core.detector.settings import DetectorSettings
 from core.detector.tests.process import STRATEGY, detector_process, serving
 from core.detector.tests.rig import numbers, rig_for
-from core.detector.workers import work_time
+from core.detector.workers import cpu_time
 from core.detector.workers.tests.test_pool import OPEN_PROGRAM, made
 from kit.base import errors, rpc
 from kit.base.errors import SettingError
@@ -132,7 +132,7 @@ async def test_its_processes_end_with_it_though_a_strategy_never_does(process, r
     def loops():
         # Importing takes a fraction of it.
         found = map(int, children.read_text().split())
-        return any(work_time.read(one, 0.0).seconds > 0.5 for one in found)
+        return any(cpu_time.read(one, 0.0).seconds > 0.5 for one in found)
 
     await until(loops)
     workers = [Path(f"/proc/{one}/stat") for one in children.read_text().split()]

@@ -9,7 +9,7 @@ from core.detector import run_store, store
 from core.detector.tests.rig import rig_for
 from kit.events.event_log import encoded
 from kit.strategy.instance import feature_bar
-from kit.strategy.past import RecordedPositions, past_signals
+from kit.strategy.past_signals import RecordedPositions, past_signals
 from kit.strategy.tests.market import bar, crossing, instance
 from tests.support.waiting import until
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.detector import store
 from core.detector.step_store import Step
-from core.detector.store import InstanceKey, InstanceMove, StoredInstance
+from core.detector.store import InstanceKey, InstanceUpdate, StoredInstance
 from core.detector.tests.rig import rig_for
 from kit.base.database import ConsumerPositionConflict
 from kit.strategy.instance import FLAT
@@ -23,7 +23,7 @@ async def rig(postgres_url):
 
 def step(number, before, now, events=()):
     key = InstanceKey(f"one{number}", "binance", "BTCUSDT")
-    move = InstanceMove(key, before, now)
+    move = InstanceUpdate(key, before, now)
     return Step(move, list(events), None, None, None, 1)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from core.detector import states as stored
+from core.detector import instance_states as stored
 from core.detector.evaluation import ProgramFolder, StrategyRefused, StrategySource
-from core.detector.in_process import LocalProgram, LocalPrograms
+from core.detector.local_programs import LocalProgram, LocalPrograms
 from core.detector.strategy_manager import StrategyManager
 from core.detector.strategy_runner import FAILED, RUNNING, STOPPED
 from core.detector.tests.process import STRATEGY

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from core.detector import states, store
-from core.detector.store import InstanceMove, StoredInstance
+from core.detector import instance_states, store
+from core.detector.store import InstanceUpdate, StoredInstance
 from core.detector.strategy_runner import FAILED, RUNNING, SIGNALS, WAITING
 from core.detector.tests.rig import numbers, rig_for
 from kit.base.database import ConsumerPositionConflict
@@ -163,8 +163,11 @@ async def test_a_strategy_that_raises_is_stopped_and_the_others_go_on(rig):
     assert "ZeroDivisionError: float division by zero" in failing.detail
     assert str(made(2)[0].open_time_ns) in failing.detail
     assert "strategy failing/binance/BTCUSDT" in rig.meter.status().detail
-    assert await rig.states("always") == [(states.RUNNING, "")]
-    assert await rig.states("failing") == [(states.RUNNING, ""), (states.FAILED, failing.detail)]
+    assert await rig.states("always") == [(instance_states.RUNNING, "")]
+    assert await rig.states("failing") == [
+        (instance_states.RUNNING, ""),
+        (instance_states.FAILED, failing.detail),
+    ]
     found = await rig.signals()
     assert numbers([one for one in found if one.instance == "failing"]) == [0, 1]
     assert numbers([one for one in found if one.instance == "always"]) == [0, 1, 2, 3, 4]
@@ -206,11 +209,11 @@ async def test_a_strategy_moves_only_from_where_it_was_seen(rig):
     key, at = rig.runner().key, StoredInstance("a", 1, 0, b"")
     later = StoredInstance("a", 1 + SECOND_NS, 0, b"")
     async with rig.database.transaction() as connection:
-        await store.save(connection, [InstanceMove(key, None, at)])
+        await store.save(connection, [InstanceUpdate(key, None, at)])
     for before in (None, later):
         with pytest.raises(ConsumerPositionConflict):
             async with rig.database.transaction() as connection:
-                await store.save(connection, [InstanceMove(key, before, later)])
+                await store.save(connection, [InstanceUpdate(key, before, later)])
 
 
 async def test_a_signal_and_the_state_behind_it_are_one_transaction(rig):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import msgspec
 from msgspec import Meta
 
-from kit.strategy.terms import StrategyTerms
+from kit.strategy.strategy_terms import StrategyTerms
 
 LENGTH_BYTES = 4
 ANSWER_BYTES_MAX = 64 << 20

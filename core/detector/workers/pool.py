@@ -26,7 +26,7 @@ from core.detector.workers.remote_instance import RemoteInstance, expected
 from core.detector.workers.worker_process import WorkerLimits, WorkerProcess
 from kit.strategy.loader import FILES, StrategyFileError, version_of
 from kit.strategy.strategy import Instrument
-from kit.strategy.terms import StrategyTerms
+from kit.strategy.strategy_terms import StrategyTerms
 
 LOADER_SECONDS = 5.0
 """The process in which files are checked ends so long after one, if it checks no other one."""

@@ -30,7 +30,7 @@ from kit.features.market_fields import InputKind
 from kit.features.market_inputs import InputSeries
 from kit.strategy.instance import BUY, CLOSE, FLAT, OPEN, SELL
 from kit.strategy.strategy import Instrument
-from kit.strategy.terms import StrategyTerms, signal_event
+from kit.strategy.strategy_terms import StrategyTerms, signal_event
 
 Expected = TypeVar("Expected", Loaded, Begun, Done, Updated, Explained)
 Parsed = TypeVar("Parsed", bound=Message)

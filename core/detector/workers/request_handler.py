@@ -36,7 +36,7 @@ from kit.strategy.loader import (
     version_of,
 )
 from kit.strategy.strategy import Instrument
-from kit.strategy.terms import terms_of
+from kit.strategy.strategy_terms import terms_of
 
 BYTES_PER_MB = 1_000_000
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import msgspec
 
 from core.detector.evaluation import EvaluationLost, StrategyFault
-from core.detector.workers import work_time
+from core.detector.workers import cpu_time
+from core.detector.workers.cpu_time import CpuTime
 from core.detector.workers.messages import (
     ANSWER_BYTES_MAX,
     LENGTH_BYTES,
@@ -28,7 +29,6 @@ from core.detector.workers.messages import (
     Restrictions,
     frame,
 )
-from core.detector.workers.work_time import WorkTime
 from kit.base import telemetry
 
 PROGRAM = "core.detector.workers.worker_main"
@@ -175,10 +175,10 @@ class WorkerProcess:
     async def _watch(self) -> None:
         """End it when it works too long on a request, or waits for what does not come."""
         loop, most_seconds = asyncio.get_running_loop(), self._limits.request_seconds_max
-        watched, begin, looks_asleep = None, WorkTime(0.0, False), 0
+        watched, begin, looks_asleep = None, CpuTime(0.0, False), 0
         while not self.is_over:
             await asyncio.sleep(LOOK_SECONDS)
-            now = work_time.read(self._process.pid, loop.time())
+            now = cpu_time.read(self._process.pid, loop.time())
             asked = self._sent[0] if self._sent else None
             if asked is None or asked is not watched:
                 watched, begin, looks_asleep = asked, now, 0

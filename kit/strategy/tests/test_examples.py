@@ -12,7 +12,7 @@ from kit.features.market_fields import InputKind
 from kit.features.market_inputs import InputRow
 from kit.strategy.instance import StrategyInstance
 from kit.strategy.loader import load_file
-from kit.strategy.past import AssumedPositions, past_signals
+from kit.strategy.past_signals import AssumedPositions, past_signals
 from kit.strategy.tests.market import BEGIN_NS, bar
 
 ROOT = Path(__file__).parents[3]

@@ -9,7 +9,7 @@ from core.advisor.metrics import AdvisorMetrics
 from core.advisor.settings import AdvisorSettings
 from core.advisor.signal_handler import DECISIONS, SignalHandler
 from core.detector.context import DetectorContext
-from core.detector.in_process import LocalProgram
+from core.detector.local_programs import LocalProgram
 from core.detector.metrics import DetectorMetrics
 from core.detector.positions import keep_positions
 from core.detector.strategy_runner import SIGNALS, StrategyRunner

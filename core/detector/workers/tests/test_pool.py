@@ -15,7 +15,7 @@ from core.detector.evaluation import (
     StrategyRefused,
     StrategySource,
 )
-from core.detector.in_process import LocalPrograms
+from core.detector.local_programs import LocalPrograms
 from core.detector.workers.pool import WorkerPool
 from core.detector.workers.tests.bad_strategies import (
     GOOD,

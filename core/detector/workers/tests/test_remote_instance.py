@@ -12,7 +12,7 @@ from core.detector.workers.messages import Begun, Done, Explained, Failed, Updat
 from core.detector.workers.remote_instance import RemoteInstance
 from kit.strategy.instance import CLOSE, FLAT, OPEN
 from kit.strategy.strategy import Instrument
-from kit.strategy.terms import terms_of
+from kit.strategy.strategy_terms import terms_of
 from kit.strategy.tests.market import BTCUSDT, bar, loaded
 
 STEPS = [BarStep(bar(0)), BarStep(bar(1))]

@@ -7,14 +7,14 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-GROUP_ITEMS_MAX = 100
+BATCH_ITEMS_MAX = 100
 
 
-class GroupAbandoned(Exception):
+class BatchAbandoned(Exception):
     """The call of a group has failed, or was cancelled; what it has done is not known."""
 
 
-class _Group(Generic[Item, Result]):
+class _Batch(Generic[Item, Result]):
     """Items of one call. The first one's caller makes it."""
 
     def __init__(self) -> None:
@@ -22,10 +22,10 @@ class _Group(Generic[Item, Result]):
         self.results: asyncio.Future[Sequence[Result]] = asyncio.get_running_loop().create_future()
 
 
-class GroupedCalls(Generic[Item, Result]):
+class CallBatcher(Generic[Item, Result]):
     """Makes one call of all items that come in the same turn of the event loop.
 
-    The first caller makes it and gets its error; the others get GroupAbandoned. An error of which
+    The first caller makes it and gets its error; the others get BatchAbandoned. An error of which
     it is certain that nothing was done, because of one of the items, is nobody's: each item is
     called again by itself.
     """
@@ -39,14 +39,14 @@ class GroupedCalls(Generic[Item, Result]):
         done."""
         self._call = call
         self._undone = undone
-        self._open: _Group[Item, Result] | None = None
+        self._open: _Batch[Item, Result] | None = None
 
     async def of(self, item: Item) -> Result:
-        """The result of an item. Raises GroupAbandoned, and what the call raises."""
+        """The result of an item. Raises BatchAbandoned, and what the call raises."""
         group = self._open
-        is_first = group is None or len(group.items) == GROUP_ITEMS_MAX
+        is_first = group is None or len(group.items) == BATCH_ITEMS_MAX
         if group is None or is_first:
-            self._open = group = _Group()
+            self._open = group = _Batch()
         group.items.append(item)
         place = len(group.items) - 1
         try:
@@ -58,7 +58,7 @@ class GroupedCalls(Generic[Item, Result]):
         (result,) = await self._call([item])
         return result
 
-    async def _made(self, group: _Group[Item, Result]) -> Sequence[Result]:
+    async def _made(self, group: _Batch[Item, Result]) -> Sequence[Result]:
         try:
             await asyncio.sleep(0)
             self._close(group)
@@ -67,11 +67,11 @@ class GroupedCalls(Generic[Item, Result]):
             self._close(group)
             if len(group.items) > 1:
                 is_undone = isinstance(error, self._undone)
-                group.results.set_exception(error if is_undone else GroupAbandoned(str(error)))
+                group.results.set_exception(error if is_undone else BatchAbandoned(str(error)))
             raise
         group.results.set_result(found)
         return found
 
-    def _close(self, group: _Group[Item, Result]) -> None:
+    def _close(self, group: _Batch[Item, Result]) -> None:
         if self._open is group:
             self._open = None

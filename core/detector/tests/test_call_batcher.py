@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from core.detector.grouped_calls import GROUP_ITEMS_MAX, GroupAbandoned, GroupedCalls
+from core.detector.call_batcher import BATCH_ITEMS_MAX, BatchAbandoned, CallBatcher
 
 
 class Refused(Exception):
@@ -35,7 +35,7 @@ def calls():
 
 
 def together(calls, *items):
-    grouped = GroupedCalls(calls.call, (Refused,))
+    grouped = CallBatcher(calls.call, (Refused,))
     return asyncio.gather(*map(grouped.of, items), return_exceptions=True)
 
 
@@ -45,14 +45,14 @@ async def test_calls_of_one_turn_are_one(calls):
 
 
 async def test_a_group_is_bounded(calls):
-    items = range(1, GROUP_ITEMS_MAX + 3)
+    items = range(1, BATCH_ITEMS_MAX + 3)
     found = await together(calls, *(item + 100 for item in items))
     assert found == [2 * (item + 100) for item in items]
-    assert [len(made) for made in calls.made] == [GROUP_ITEMS_MAX, 2]
+    assert [len(made) for made in calls.made] == [BATCH_ITEMS_MAX, 2]
 
 
 async def test_calls_that_come_later_are_another_one(calls):
-    grouped = GroupedCalls(calls.call)
+    grouped = CallBatcher(calls.call)
     calls.may_end.clear()
     first = asyncio.create_task(grouped.of(1))
     while not calls.made:
@@ -75,25 +75,25 @@ async def test_a_refused_item_refuses_no_other_one(calls, items):
 async def test_an_unknown_outcome_is_unknown_to_all(calls):
     first, *others = await together(calls, 0, 1, 2)
     assert isinstance(first, OSError)
-    assert [type(one) for one in others] == [GroupAbandoned] * 2
+    assert [type(one) for one in others] == [BatchAbandoned] * 2
     assert len(calls.made) == 1
 
 
 async def test_the_end_of_the_first_caller_is_told_to_the_others(calls):
-    grouped = GroupedCalls(calls.call)
+    grouped = CallBatcher(calls.call)
     calls.may_end.clear()
     first, second = (asyncio.create_task(grouped.of(item)) for item in (1, 2))
     while not calls.made:
         await asyncio.sleep(0)
     first.cancel()
-    with pytest.raises(GroupAbandoned):
+    with pytest.raises(BatchAbandoned):
         await second
     calls.may_end.set()
     assert await grouped.of(3) == 6
 
 
 async def test_the_end_of_another_caller_changes_nothing(calls):
-    grouped = GroupedCalls(calls.call)
+    grouped = CallBatcher(calls.call)
     calls.may_end.clear()
     first, second = (asyncio.create_task(grouped.of(item)) for item in (1, 2))
     while not calls.made:

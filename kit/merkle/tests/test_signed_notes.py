@@ -5,10 +5,10 @@ import base64
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kit.merkle import checkpoints, notes
+from kit.merkle import checkpoints, signed_notes
 from kit.merkle.checkpoints import Checkpoint
 from kit.merkle.key_folder import KeyFolder, KeyFolderError
-from kit.merkle.notes import COSIGNATURE, NoteError, SigningKey, VerifierKey
+from kit.merkle.signed_notes import COSIGNATURE, NoteError, SigningKey, VerifierKey
 
 ORIGIN = "venuemesh/test"
 # The examples of Go's golang.org/x/mod/sumdb/note.
@@ -28,7 +28,7 @@ def key() -> SigningKey:
 
 
 def test_a_note_of_another_implementation_is_verified():
-    text, signers = notes.opened(GO_NOTE, [VerifierKey.parse(GO_KEY)])
+    text, signers = signed_notes.opened(GO_NOTE, [VerifierKey.parse(GO_KEY)])
     assert text.endswith("your problem is.\n")
     assert [str(signer) for signer in signers] == [GO_KEY]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class WorkTime(NamedTuple):
+class CpuTime(NamedTuple):
     """What a process has done."""
 
     seconds: float
@@ -15,15 +15,15 @@ class WorkTime(NamedTuple):
     """Whether it waits for something."""
 
 
-def read(process_id: int, passed_seconds: float) -> WorkTime:
+def read(process_id: int, passed_seconds: float) -> CpuTime:
     """Zero for a process that has ended. ``passed_seconds``: of any clock."""
     if sys.platform != "linux":
-        return WorkTime(passed_seconds, is_asleep=False)
+        return CpuTime(passed_seconds, is_asleep=False)
     try:
         text = Path(f"/proc/{process_id}/stat").read_text()
     except OSError:
-        return WorkTime(0.0, is_asleep=False)
+        return CpuTime(0.0, is_asleep=False)
     # The name of the program may have any character; what follows it has a fixed place.
     state, *fields = text.rpartition(")")[2].split()
     ticks = int(fields[10]) + int(fields[11])
-    return WorkTime(ticks / os.sysconf("SC_CLK_TCK"), state == "S")
+    return CpuTime(ticks / os.sysconf("SC_CLK_TCK"), state == "S")

@@ -4,7 +4,7 @@ import pytest
 from venuemesh.audit.v1 import audit_pb2
 from venuemesh.events.v1 import event_pb2
 
-from core.audit.chains import FILLS_SEARCHED, ChainReader
+from core.audit.event_chains import FILLS_SEARCHED, EventChainReader
 from core.audit.tests.rig import EXECUTIONS, LEDGER, SIGNALS, Rig, fill, order, postings, rig_for
 from kit.base.errors import BadRequest, UnknownEvent
 from kit.events.subjects import event_group_id
@@ -72,7 +72,7 @@ async def test_every_event_of_a_chain_has_the_whole_chain(rig: Rig, place: int):
 
 async def test_a_position_has_the_chains_of_its_newest_fills(rig: Rig):
     chains = [await put_chain(rig, number) for number in range(25)]
-    rig.chains = ChainReader(rig.database, 1000)
+    rig.chains = EventChainReader(rig.database, 1000)
     answer = await rig.chains.why(audit_pb2.WhyRequest(**ACCOUNT, symbol="BTCUSDT"))
     newest = [chain[0].event_id for chain in chains[-20:]]
     assert list(answer.lifecycle_ids) == newest
@@ -120,7 +120,7 @@ async def test_order_fills_and_postings_are_one_chain_without_a_lifecycle(rig: R
 
 
 async def test_fills_of_an_order_that_are_too_old_are_not_missing_in_silence(rig: Rig):
-    rig.chains = ChainReader(rig.database, 1000)
+    rig.chains = EventChainReader(rig.database, 1000)
     await rig.put(EXECUTIONS, *outside_order(1, 1), fill(1))
     newer = [fill(number) for number in range(1000, 1000 + FILLS_SEARCHED)]
     await rig.put(EXECUTIONS, *newer)

@@ -19,7 +19,7 @@ from core.detector.workers.hosted_instance import CodeError, HostedInstance
 from kit.features.market_inputs import InputSeries
 from kit.strategy.loader import LoadedStrategy, load_folder, load_instance
 from kit.strategy.strategy import Instrument
-from kit.strategy.terms import signal_event, terms_of
+from kit.strategy.strategy_terms import signal_event, terms_of
 
 
 class LocalProgram:

@@ -9,7 +9,7 @@ from kit.base.database import Connection
 from kit.events import event_log
 from kit.events.event_ids import event_id
 from kit.events.subjects import strategy_subject
-from kit.strategy.terms import SOURCE
+from kit.strategy.strategy_terms import SOURCE
 
 RUNNING = signals_pb2.STRATEGY_RUN_STATE_RUNNING
 FAILED = signals_pb2.STRATEGY_RUN_STATE_FAILED
@@ -29,7 +29,7 @@ class InstanceState(NamedTuple):
     """Why it does not run. Empty: it runs."""
 
 
-async def keep(
+async def record(
     connection: Connection,
     key: InstanceKey,
     now: InstanceState,

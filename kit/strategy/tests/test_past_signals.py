@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from kit.features.indicators import close
 from kit.strategy.instance import CLOSE, OPEN, feature_bar
-from kit.strategy.past import AssumedPositions, RecordedPositions, past_signals
+from kit.strategy.past_signals import AssumedPositions, RecordedPositions, past_signals
 from kit.strategy.strategy import Exit
 from kit.strategy.tests.market import bar, instance, strategy
 

@@ -35,7 +35,7 @@ _BY_INSTRUMENT = (
 )
 
 
-class ChainReader:
+class EventChainReader:
     """Answers Why."""
 
     def __init__(self, database: Database, events_max: int) -> None:

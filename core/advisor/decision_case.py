@@ -11,7 +11,7 @@ from venuemesh.events.v1 import checks_pb2, decisions_pb2, signals_pb2
 
 from core.advisor import facts as fact_ids
 from core.advisor.amounts import positive, shown
-from core.advisor.facts import Facts
+from core.advisor.facts import DecisionFacts
 from core.advisor.order_terms import OrderTerms
 from core.advisor.settings import DecisionRules
 
@@ -28,11 +28,11 @@ SIDES = (types_pb2.SIDE_BUY, types_pb2.SIDE_SELL)
 
 
 @dataclass(frozen=True)
-class Case:
+class DecisionCase:
     """A signal, and what is known. Values that are not known, or make no sense, are None."""
 
     signal: signals_pb2.SignalRaised
-    facts: Facts
+    facts: DecisionFacts
     rules: DecisionRules
     action: Action
     """What is to be done: what the signal asks for, or less."""
@@ -40,10 +40,12 @@ class Case:
     """The checks for which less is to be done than the signal asks for."""
 
     @classmethod
-    def of(cls, signal: signals_pb2.SignalRaised, facts: Facts, rules: DecisionRules) -> "Case":
+    def of(
+        cls, signal: signals_pb2.SignalRaised, facts: DecisionFacts, rules: DecisionRules
+    ) -> "DecisionCase":
         return cls(signal, facts, rules, signal.action)
 
-    def closing(self, blocked_by: Sequence[str]) -> "Case":
+    def closing(self, blocked_by: Sequence[str]) -> "DecisionCase":
         """The same, but that the position is only closed."""
         return replace(self, action=CLOSE, blocked_by=tuple(blocked_by))
 
