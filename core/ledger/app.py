@@ -3,10 +3,10 @@
 from venuemesh.events.v1 import event_pb2
 from venuemesh.ledger.v1 import ledger_pb2
 
-from core.ledger.account_intakes import AccountIntakes
+from core.ledger.account_discovery import AccountDiscovery
 from core.ledger.booker import Booker
 from core.ledger.event_postings import EventPostings
-from core.ledger.execution_intake import ExecutionIntake, VenueAccount
+from core.ledger.execution_collector import ExecutionCollector, VenueAccount
 from core.ledger.execution_store import ExecutionStore
 from core.ledger.group_feed import GroupFeed
 from core.ledger.holds import Holds
@@ -67,16 +67,16 @@ async def run(settings: LedgerSettings, events: EventsSettings, mesh: MeshSettin
     servicer = LedgerServicer(booker, Holds(database, booker, clock), queries, prices, feed, clock)
     runtime.serve(ledger_pb2.DESCRIPTOR, "Ledger", servicer)
 
-    def intake(account: VenueAccount) -> ExecutionIntake:
+    def collector(account: VenueAccount) -> ExecutionCollector:
         store = ExecutionStore(database, booker, account.venue, account.account)
-        return ExecutionIntake(account, store, degraded_reasons, clock)
+        return ExecutionCollector(account, store, degraded_reasons, clock)
 
-    intakes = AccountIntakes(runtime.directory, intake, clock)
+    discovery = AccountDiscovery(runtime.directory, collector, clock)
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     runtime.run_task("booker", booker.run)
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
-    runtime.run_task("intakes", after_migration(intakes.run))
+    runtime.run_task("discovery", after_migration(discovery.run))
     runtime.when_draining(lambda: feed.end(ProcessDraining("the ledger is stopping")))
     for finish in (database.close, redis.close):
         runtime.at_end(finish)

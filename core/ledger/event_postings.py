@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import executions_pb2
 
-from core.ledger import position_store, rules
-from core.ledger.closing_shares import divided, split
+from core.ledger import position_store, posting_rules
 from core.ledger.contracts import (
     ContractTerms,
     ContractUnknown,
@@ -16,10 +15,11 @@ from core.ledger.contracts import (
     terms_of,
 )
 from core.ledger.execution_events import Execution, Refused
+from core.ledger.fill_allocation import allocate, split
 from core.ledger.position_history import ChangeKind, PositionChange, PositionHistory
 from core.ledger.position_state import Effect
+from core.ledger.posting_rules import PaidFee
 from core.ledger.postings import Posting, PostingGroup, PostingKind
-from core.ledger.rules import PaidFee
 from kit.accounting.contract import Contract
 from kit.accounting.money import atoms_text
 from kit.base.database import Connection
@@ -186,7 +186,7 @@ class EventPostings:
         event_id, accounts, kind = execution.event.event_id, execution.accounts, execution.kind
         changes = batch.changes.get(event_id)
         if not changes or execution.instrument is None:
-            return rules.flow_postings(accounts, kind, *execution.flow())
+            return posting_rules.flow_postings(accounts, kind, *execution.flow())
         contract, effects = self._contracts[execution.instrument], batch.effects[event_id]
         if kind is PostingKind.FILL:
             fee = execution.fee()
@@ -194,14 +194,14 @@ class EventPostings:
             return tuple(
                 posting
                 for change, part, effect in zip(changes, fees, effects, strict=True)
-                for posting in rules.fill_postings(
+                for posting in posting_rules.fill_postings(
                     accounts, contract, change, PaidFee(fee.asset, part), effect
                 )
             )
         amount, effect = changes[0].amount, effects[0]
         if changes[0].key.kind == ChangeKind.FUNDING:
-            return rules.funding_postings(accounts, contract, amount, effect)
-        return rules.settlement_postings(accounts, contract, amount, effect)
+            return posting_rules.funding_postings(accounts, contract, amount, effect)
+        return posting_rules.settlement_postings(accounts, contract, amount, effect)
 
 
 def _inserted(
@@ -217,7 +217,7 @@ def _inserted(
     for change in changes:
         parts = [change]
         if change.event_id in batch.divided:
-            parts = divided(change, history.sizes())
+            parts = allocate(change, history.sizes())
         batch.changes[change.event_id] = parts
         batch.effects[change.event_id] = history.insert(parts)
         inserted += parts

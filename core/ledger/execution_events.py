@@ -8,8 +8,8 @@ from venuemesh.tradeflow.v1 import cash_flows_pb2
 
 from core.ledger.contracts import InstrumentKey
 from core.ledger.position_history import ChangeKey, ChangeKind, PositionChange
+from core.ledger.posting_rules import KINDS, InstrumentAccounts, PaidFee
 from core.ledger.postings import AMOUNT_END, PostingKind
-from core.ledger.rules import KINDS, InstrumentAccounts, PaidFee
 from kit.accounting.contract import Contract
 from kit.accounting.money import parse_atoms
 from kit.base.numbers import NumberError

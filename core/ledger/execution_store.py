@@ -25,7 +25,7 @@ _MOVE = (
 
 
 @dataclass(frozen=True, slots=True)
-class IntakePosition:
+class CollectorPosition:
     """How far the executions of an account were read. Times are those of the venue."""
 
     cursor: Cursor = START
@@ -48,16 +48,16 @@ class ExecutionStore:
         self._booker = booker
         self._key = venue, account
 
-    async def position(self) -> IntakePosition:
+    async def position(self) -> CollectorPosition:
         """How far was read; the beginning for an account that is new."""
         async with self._database.transaction() as connection:
             row = await (await connection.execute(_LOAD, self._key)).fetchone()
-        return IntakePosition() if row is None else IntakePosition(Cursor(*row[:2]), *row[2:])
+        return CollectorPosition() if row is None else CollectorPosition(Cursor(*row[:2]), *row[2:])
 
     async def save(
         self,
-        before: IntakePosition,
-        after: IntakePosition,
+        before: CollectorPosition,
+        after: CollectorPosition,
         events: Sequence[event_pb2.Event],
         instruments: Instruments,
     ) -> list[event_pb2.Event]:

@@ -40,7 +40,7 @@ from core.detector.workers.request_handler import RequestHandler
 from core.inspector import app as inspector
 from core.inspector.settings import InspectorSettings
 from core.ledger import app as ledger
-from core.ledger.account_intakes import TRADE_FLOW
+from core.ledger.account_discovery import TRADE_FLOW
 from core.ledger.settings import LedgerSettings
 from kit.base import rpc
 from kit.base.clock import NANOSECONDS_PER_SECOND

@@ -5,7 +5,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.inspector.tests.lying_venue import FILLED, MARKET
 from core.inspector.venue_processes import CallRefused
-from core.ledger.closing_shares import divided
+from core.ledger.fill_allocation import allocate
 from core.ledger.position_history import ChangeKey, ChangeKind, PositionChange
 from kit.accounting.amounts import floor_to, plain
 from kit.accounting.money import atoms_text, parse_atoms
@@ -118,6 +118,6 @@ def _divide(filled, held):
     size = parse_atoms(fill.size) * (1 if fill.side == BUY else -1)
     key = ChangeKey(fill.venue_time_ns, ChangeKind.FILL, len(fill.fill_id), fill.fill_id)
     del filled.shares[:]
-    for part in divided(PositionChange(key, b"", size=size), held):
+    for part in allocate(PositionChange(key, b"", size=size), held):
         if part.strategy:
             filled.shares.add(strategy=part.strategy, size=atoms_text(part.size))

@@ -15,7 +15,7 @@ from core.detector.positions import keep_positions
 from core.detector.strategy_runner import SIGNALS, StrategyRunner
 from core.inspector.submissions import RISK
 from core.inspector.tests import rig
-from core.ledger.execution_intake import ExecutionIntake, VenueAccount
+from core.ledger.execution_collector import ExecutionCollector, VenueAccount
 from core.ledger.execution_store import ExecutionStore
 from kit.base.degradation import DegradedReasons
 from kit.base.telemetry import Meter
@@ -121,7 +121,7 @@ class Services:
         news = ExecutionNews(venue, self.clock, self._world.random("news"))
         account = VenueAccount("binance", "paper", news, SimpleNamespace(known={}))
         store = ExecutionStore(database, Recorder(database, relay, self.clock), "binance", "paper")
-        intake = ExecutionIntake(account, store, reasons, self.clock)
+        intake = ExecutionCollector(account, store, reasons, self.clock)
         return intake, (relay.run, intake.run)
 
 

@@ -25,7 +25,7 @@ from core.inspector.position_closer import PositionCloser
 from core.inspector.stop_monitor import StopMonitor
 from core.inspector.submission_sender import SubmissionSender
 from core.inspector.venue_processes import CallRefused, NoAnswer
-from core.ledger.execution_intake import ExecutionIntake
+from core.ledger.execution_collector import ExecutionCollector
 from kit.events import event_log
 from kit.events.consumer import EventConsumer
 from kit.events.leases import Lease
@@ -316,7 +316,7 @@ def keep_no_shares(patch):
 
 
 def list_no_fills(patch):
-    patch.setattr(ExecutionIntake, "_list_fills", nothing)
+    patch.setattr(ExecutionCollector, "_list_fills", nothing)
 
 
 def publish_the_newest(patch):

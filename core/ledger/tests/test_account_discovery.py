@@ -8,7 +8,7 @@ import grpc
 from venuemesh.registry.v1 import registry_pb2
 from venuemesh.tradeflow.v1 import accounts_pb2, trade_flow_pb2_grpc
 
-from core.ledger.account_intakes import LOOK_AGAIN_SECONDS, TRADE_FLOW, AccountIntakes
+from core.ledger.account_discovery import LOOK_AGAIN_SECONDS, TRADE_FLOW, AccountDiscovery
 from kit.base.clock import SystemClock
 
 
@@ -52,7 +52,7 @@ async def test_a_venue_that_does_not_answer_is_asked_again_at_once() -> None:
         made.put_nowait((account.venue, account.account))
         return SimpleNamespace(run=asyncio.Event().wait)
 
-    task = asyncio.create_task(AccountIntakes(Directory(port), make, SystemClock()).run())
+    task = asyncio.create_task(AccountDiscovery(Directory(port), make, SystemClock()).run())
     async with asyncio.timeout(LOOK_AGAIN_SECONDS):
         assert await made.get() == ("binance", "main")
     assert venue.asked == 4

@@ -16,10 +16,10 @@ from venuemesh.tradeflow.v1 import (
     trade_flow_pb2_grpc,
 )
 
-from core.ledger import execution_intake
+from core.ledger import execution_collector
 from core.ledger.booker import Booker
 from core.ledger.event_postings import EventPostings
-from core.ledger.execution_intake import ExecutionIntake, VenueAccount, VenueInstruments
+from core.ledger.execution_collector import ExecutionCollector, VenueAccount, VenueInstruments
 from core.ledger.execution_store import ExecutionStore
 from core.ledger.position_state import AVERAGE
 from core.ledger.postgres_store import PostgresStore
@@ -166,7 +166,7 @@ class RestartedIntake:
         instruments = VenueInstruments("binance", market_data_pb2_grpc.MarketDataStub(self.channel))
         stub = trade_flow_pb2_grpc.TradeFlowStub(self.channel)
         account = VenueAccount("binance", "main", stub, instruments)
-        reader = ExecutionIntake(account, self.store, reasons, clock)
+        reader = ExecutionCollector(account, self.store, reasons, clock)
         task = asyncio.create_task(reader.run())
         yield
         task.cancel()
@@ -210,7 +210,7 @@ async def instruments():
 
 @pytest.fixture
 async def intake(venue, instruments, postgres_url, monkeypatch):
-    monkeypatch.setattr(execution_intake, "LIST_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(execution_collector, "LIST_EVERY_SECONDS", 0.05)
     await migrate(postgres_url)
     database = Database(postgres_url)
     server = grpc.aio.server()
@@ -277,7 +277,7 @@ async def test_a_burst_is_stored_in_few_transactions(intake, venue, monkeypatch)
 
 
 async def test_a_long_list_is_stored_in_parts_that_stay(intake, venue, monkeypatch):
-    monkeypatch.setattr(execution_intake, "ARRIVED_MAX", 2)
+    monkeypatch.setattr(execution_collector, "ARRIVED_MAX", 2)
     stored, killed, go_on = [], asyncio.Event(), asyncio.Event()
     save = intake.store.save
 
@@ -353,8 +353,8 @@ async def test_a_list_of_cash_flows_that_broke_off_long_ago_begins_again(
     intake, venue, monkeypatch
 ):
     """Otherwise what the venue lists late, with a time before the missing page, stays unread."""
-    monkeypatch.setattr(execution_intake, "CASH_FLOWS_GO_ON_SECONDS", 0)
-    monkeypatch.setattr(execution_intake, "CASH_FLOWS_BACK_SECONDS", 1)
+    monkeypatch.setattr(execution_collector, "CASH_FLOWS_GO_ON_SECONDS", 0)
+    monkeypatch.setattr(execution_collector, "CASH_FLOWS_BACK_SECONDS", 1)
     venue.flows = [flow(number) for number in (1, 3, 4)]
     venue.pages_until_away = 2
     async with intake.runs():

@@ -8,9 +8,9 @@ from venuemesh.marketdata.v1 import market_data_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2
 from venuemesh.tradeflow.v1 import accounts_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
-from core.ledger.execution_intake import (
+from core.ledger.execution_collector import (
     CALL_SECONDS_MAX,
-    ExecutionIntake,
+    ExecutionCollector,
     VenueAccount,
     VenueInstruments,
 )
@@ -25,13 +25,13 @@ LOOK_AGAIN_SECONDS = 10.0
 
 _log = telemetry.logger("ledger.intake")
 
-MakeIntake = Callable[[VenueAccount], ExecutionIntake]
+MakeCollector = Callable[[VenueAccount], ExecutionCollector]
 
 
-class AccountIntakes:
+class AccountDiscovery:
     """Follows the registry. A venue that moves to another address is read there."""
 
-    def __init__(self, directory: ServiceDirectory, make: MakeIntake, clock: Clock) -> None:
+    def __init__(self, directory: ServiceDirectory, make: MakeCollector, clock: Clock) -> None:
         self._directory = directory
         self._make = make
         self._clock = clock

@@ -3,7 +3,7 @@
 import pytest
 from venuemesh.events.v1 import event_pb2
 
-from core.ledger.closing_shares import divided, split
+from core.ledger.fill_allocation import allocate, split
 from core.ledger.position_history import ChangeKey, ChangeKind, PositionChange
 from core.ledger.tests.executions import LINEAR, SPOT, fill
 from core.ledger.tests.independent_books import ATOMS
@@ -37,7 +37,7 @@ def sold(size):
     ],
 )
 def test_fill_is_divided_by_what_is_held(size, held, expected):
-    parts = divided(sold(size), held)
+    parts = allocate(sold(size), held)
     assert {one.strategy: one.size for one in parts} == expected
     assert sum(one.size for one in parts) == -size
     keys = [one.key for one in parts]

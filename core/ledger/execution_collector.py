@@ -17,7 +17,7 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.tradeflow.v1 import cash_flows_pb2, orders_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
 from core.ledger.contracts import ContractUnknown, InstrumentKey
-from core.ledger.execution_store import ExecutionStore, IntakePosition
+from core.ledger.execution_store import CollectorPosition, ExecutionStore
 from core.ledger.reported_events import cash_moved, order_changed, order_filled
 from kit.base import errors, telemetry
 from kit.base.backoff import delays
@@ -75,7 +75,7 @@ class VenueAccount:
     instruments: VenueInstruments
 
 
-class ExecutionIntake:
+class ExecutionCollector:
     """The reader of one account."""
 
     def __init__(
@@ -91,7 +91,7 @@ class ExecutionIntake:
         self._store = store
         self._degraded_reasons = degraded_reasons
         self._clock = clock
-        self._position = IntakePosition()
+        self._position = CollectorPosition()
         self._writing = asyncio.Lock()
         self._listing = asyncio.Lock()
         self._request_ids: dict[str, str] = {}
@@ -246,7 +246,7 @@ class ExecutionIntake:
     ) -> None:
         async with self._writing:
             before = self._position
-            after = IntakePosition(
+            after = CollectorPosition(
                 before.cursor if cursor is None else cursor,
                 before.fills_time_ns if fills_time_ns is None else fills_time_ns,
                 before.cash_flows_time_ns if cash_flows_time_ns is None else cash_flows_time_ns,

@@ -12,7 +12,7 @@ from operator import attrgetter
 from core.ledger.position_history import ChangeKey, PositionChange
 
 
-def divided(change: PositionChange, held: Mapping[str, int]) -> list[PositionChange]:
+def allocate(change: PositionChange, held: Mapping[str, int]) -> list[PositionChange]:
     """The parts of a fill in their order, the first with its key: one for each strategy, and what
     belongs to none. ``held``: what
     strategies hold, and under "" what the others do."""
