@@ -1,8 +1,9 @@
-"""Reads a path from ARCHITECTURE.md: the functions that a tick, an order or an event passes.
+"""Reads the documented path of a tick, an order or an event.
 
-A path is a section with lists under headings that name a part of the mesh. An entry is
-"- [`file:function`](file) what it does". A paragraph "Helpers: ..." names files that others on the
-path call, and "Background tasks ...: ..." files that may run at the same time.
+A path is a section of ARCHITECTURE.md with tables under headings that name a part of the mesh. A
+row is "|[`file:function`](file)|role|". The section of docs/TRACES.md with the same heading has a
+paragraph "Helpers: ...", the files that functions of the path call, and a paragraph "Background
+tasks ...: ...", the files that may run at the same time.
 """
 
 import re
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tests.support.call_trace import ROOT, CallTrace
 
-ENTRY = re.compile(r"- \[`(?P<file>[^`:]+):(?P<function>[^`]+)`\]\((?P=file)\) \S.*")
+ROW = re.compile(r"\|\[`(?P<file>[^`:]+):(?P<function>[^`]+)`\]\((?P=file)\)\|\S.*\|")
 FILE = re.compile(r"`([^`]+\.py)`")
 
 
@@ -27,21 +28,19 @@ class DocumentedPath:
 
     @classmethod
     def read(cls, heading: str) -> "DocumentedPath":
-        """The section of ARCHITECTURE.md with this heading of the second level. Raises ValueError
-        for an entry of another form, and for a section without entries."""
-        text = (ROOT / "ARCHITECTURE.md").read_text()
-        section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+        """The sections with this heading of the second level. Raises ValueError for a row of
+        another form, and for a section without rows."""
         found, part = cls(), ""
-        for block in section.split("\n\n"):
-            if block.startswith("### "):
-                part = block.removeprefix("### ").split(":")[0].strip()
-            elif block.startswith("Helpers: "):
+        for line in _section("ARCHITECTURE.md", heading).splitlines():
+            if line.startswith("### "):
+                part = line.removeprefix("### ").split(":")[0].strip()
+            elif line.startswith("|["):
+                found.functions.setdefault(part, []).append(_row(line))
+        for block in _section("docs/TRACES.md", heading).split("\n\n"):
+            if block.startswith("Helpers: "):
                 found.helpers.update(FILE.findall(block))
             elif block.startswith("Background tasks "):
                 found.background.update(FILE.findall(block))
-            for line in block.splitlines():
-                if line.startswith("- "):
-                    found.functions.setdefault(part, []).append(_entry(line))
         if not found.functions:
             raise ValueError(f"the section {heading!r} lists no functions")
         return found
@@ -68,9 +67,14 @@ class DocumentedPath:
         return found
 
 
-def _entry(line: str) -> tuple[str, str]:
-    """File and function of an entry."""
-    match = ENTRY.fullmatch(line)
+def _section(document: str, heading: str) -> str:
+    text = (ROOT / document).read_text()
+    return text.split(f"\n## {heading}\n")[1].split("\n## ")[0].strip()
+
+
+def _row(line: str) -> tuple[str, str]:
+    """File and function of a row."""
+    match = ROW.fullmatch(line)
     if match is None:
-        raise ValueError(f"not an entry of a path: {line}")
+        raise ValueError(f"not a row of a path: {line}")
     return match["file"], match["function"]

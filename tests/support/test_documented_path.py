@@ -1,5 +1,7 @@
 """A documented path differs from a trace in both directions."""
 
+import pytest
+
 from tests.support.call_trace import Call, CallTrace
 from tests.support.documented_path import DocumentedPath
 
@@ -34,3 +36,14 @@ def test_a_function_that_did_not_run_is_a_difference():
 def test_a_helper_that_did_not_run_is_a_difference():
     listed = [(SUBMITTER, "submit"), (JOURNAL, "commit")]
     assert differences(listed, (NUMBERS, "text.py")) == ["the helper text.py did not run"]
+
+
+@pytest.mark.parametrize(
+    "heading", ["The way of a tick", "The way of an order", "The way of an event"]
+)
+def test_every_part_of_a_documented_path_has_functions_and_files_beside_it(heading):
+    path = DocumentedPath.read(heading)
+    assert "" not in path.functions
+    assert all(path.functions.values())
+    assert path.helpers
+    assert path.background

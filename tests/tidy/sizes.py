@@ -9,6 +9,8 @@ FUNCTION_LINES_MAX = 60
 FILE_LINES_MAX = 400
 LINE_CHARACTERS_MAX = 100
 FILE_BYTES_MAX = 256 * 1024
+DOCUMENT_WORDS_MAX = {"ARCHITECTURE.md": 1_500}
+"""By path. What is reference belongs into docs/."""
 SOURCES = ("*.py", "*.proto", "*.sql", "*.c", "*.h", "*.ts", "*.tsx")
 COPIED = ("proto/buf/*", "proto/google/*")
 """From others, unchanged: see proto/README.md."""
@@ -47,6 +49,15 @@ def file_size(file: File) -> Iterator[Finding]:
     if len(file.content) > FILE_BYTES_MAX:
         text = f"{len(file.content)} bytes, more than {FILE_BYTES_MAX}"
         yield Finding("file_size", file.path, 1, text)
+
+
+def document_length(file: File) -> Iterator[Finding]:
+    """A document that everybody reads first has at most DOCUMENT_WORDS_MAX words."""
+    words_max = DOCUMENT_WORDS_MAX.get(file.path)
+    words = len(file.text.split()) if words_max is not None else 0
+    if words_max is not None and words > words_max:
+        text = f"{words} words, more than {words_max}: move reference into docs/"
+        yield Finding("document_length", file.path, 1, text, words - words_max)
 
 
 def generated_code(file: File) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ RULES: tuple[Rule, ...] = (
     sizes.file_length,
     sizes.line_length,
     sizes.file_size,
+    sizes.document_length,
     sizes.generated_code,
     words.banned_word,
     words.banned_name,

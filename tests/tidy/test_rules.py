@@ -52,6 +52,13 @@ def test_data_and_generated_code_are_not_kept() -> None:
     assert not list(sizes.file_size(File("docs/picture.png", b"\xff" * 256 * 1024)))
 
 
+def test_a_first_document_has_a_length() -> None:
+    (finding,) = sizes.document_length(File("ARCHITECTURE.md", b"word " * 1_503))
+    assert finding.amount == 3
+    assert not list(sizes.document_length(File("ARCHITECTURE.md", b"word " * 1_500)))
+    assert not list(sizes.document_length(File("docs/ORDERS.md", b"word " * 1_503)))
+
+
 @pytest.mark.parametrize(
     "text",
     [
