@@ -6,7 +6,8 @@ has asked for its cancel.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 from venuemesh.tradeflow.v1 import batches_pb2, signed_pb2, trade_flow_pb2
 
@@ -30,6 +31,8 @@ from kit.execution.tasks import await_each
 CANCEL, CANCEL_ALL = signed_pb2.OPERATION_CANCEL, signed_pb2.OPERATION_CANCEL_ALL
 ALL_ORDERS = "all orders"
 
+ResultT = TypeVar("ResultT")
+
 _log = telemetry.logger("orders.cancels")
 
 
@@ -40,8 +43,12 @@ async def cancel(
     UnknownOrder, ApprovalRejected, VenueUnavailable, StoreUnavailable."""
     order, requested_by = _cancellable(account, client_order_id, approved)
     newest = account.retries.newest_open(order)
-    await account.retries.cancel(order, requested_by)
-    await _keep_requesters(account, [order])
+
+    async def work() -> None:
+        await account.retries.cancel(order, requested_by)
+        await _keep_requesters(account, [order])
+
+    await _to_the_end(account, work())
     return newest
 
 
@@ -64,7 +71,6 @@ async def cancel_many(
         for order, requested_by in named.values()
         for one in retries.attempts(order)
     }
-    await account.submitter.cancel_many(list(attempts.values()))
 
     async def cancel_one(place: int) -> None:
         try:
@@ -72,8 +78,12 @@ async def cancel_many(
         except VenuemeshError as error:
             outcomes[place] = error
 
-    await await_each(map(cancel_one, named))
-    await _keep_requesters(account, [order for order, _ in named.values()])
+    async def work() -> None:
+        await account.submitter.cancel_many(list(attempts.values()))
+        await await_each(map(cancel_one, named))
+        await _keep_requesters(account, [order for order, _ in named.values()])
+
+    await _to_the_end(account, work())
     return outcomes
 
 
@@ -100,15 +110,20 @@ async def cancel_all(
         account.check_loaded(or_refused=True)
         _check_listed(account, symbol)
         requested_by = _operator(ALL_ORDERS, CANCEL_ALL)
-        work = submitter.tasks.start(submitter.cancel_all(symbol, requested_by))
-        return await asyncio.shield(work), ()
+        return await _to_the_end(account, submitter.cancel_all(symbol, requested_by)), ()
     # Which orders are protective is in the journal.
     account.check_loaded()
     _check_listed(account, symbol)
-    orders = await submitter.cancel_entries(symbol, _requester())
+    orders = await _to_the_end(account, submitter.cancel_entries(symbol, _requester()))
     open_orders = account.state.index.open.values()
     left = [one for one in open_orders if one.is_protective and symbol in ("", one.symbol)]
     return orders, left
+
+
+async def _to_the_end(account: Account, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Wait for work that goes on when its caller leaves: a cancel that has been asked for is sent,
+    however long it waits for its turn."""
+    return await asyncio.shield(account.submitter.tasks.start(work))
 
 
 def _cancellable(
