@@ -234,9 +234,7 @@ class OrderCapabilities:
     can be searched."""
     countdown: bool = False
     """Whether the venue can cancel all orders when it is not called in time
-    (OrderEntry.countdown)."""
-    countdown_can_end: bool = True
-    """Whether the countdown can be ended without cancelling anything, by 0 seconds."""
+    (OrderEntry.countdown), until 0 seconds end that without cancelling anything."""
     fills_have_client_id: bool = True
     waits_for_book: bool = False
     """Whether an order that arrives while the book is in doubt waits for a proven one (paper)."""

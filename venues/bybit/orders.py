@@ -48,8 +48,6 @@ SELF_TRADES: Mapping[SelfTradePrevention, str] = {
     orders_pb2.SELF_TRADE_PREVENTION_ALLOW: "None",
 }
 """``smpType``."""
-WINDOW_S_MIN, WINDOW_S_MAX = 3, 300
-"""Limits of the disconnection window, s."""
 
 
 def execution_client(
@@ -81,8 +79,6 @@ class BybitOrderApi:
         times_in_force=frozenset(TIMES_IN_FORCE),
         amends_later=True,
         amends_stop_price=True,
-        countdown=True,
-        countdown_can_end=False,
         fills_kept_days=KEPT_DAYS,
         self_trade_prevention=frozenset(SELF_TRADES),
         batch_max=10,
@@ -136,14 +132,9 @@ class BybitOrderApi:
         return [OrderApiRequest(method, {**params, "orderFilter": kind}) for kind in kinds]
 
     def countdown(self, seconds: float) -> Sequence[OrderApiRequest]:
-        """POST /v5/order/disconnected-cancel-all: 3 to 300 seconds, counted from the
-        loss of the private websocket or of its pings. No further call is needed while it is up, and
-        no call ends the countdown."""
-        if not seconds:
-            raise UnsupportedRequest("Bybit's cancel on disconnection cannot be switched off")
-        window = max(WINDOW_S_MIN, min(WINDOW_S_MAX, -int(-seconds // 1)))
-        params = {"product": "SPOT", "timeWindow": window}
-        return [OrderApiRequest("privatePostV5OrderDisconnectedCancelAll", params)]
+        """None. Bybit can cancel all orders when the connections that are subscribed to
+        ``dcp.spot`` are lost, stops too, and no call ends that."""
+        raise UnsupportedRequest("Bybit has no countdown that can be ended")
 
     def verdict(self, answer: Any) -> Verdict:
         """{"retCode":0,"result":{"orderId":"…","orderLinkId":"…"},…}: received, nothing more."""

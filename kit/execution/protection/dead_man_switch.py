@@ -65,8 +65,7 @@ class DeadManSwitch:
         self._timeout_s = context.settings.ask_timeout_s
         self._span_ns = int(context.settings.dead_man_s * NANOSECONDS_PER_SECOND)
         self._changed = changed
-        capabilities = self._client.capabilities
-        self._has_countdown = capabilities.countdown and capabilities.countdown_can_end
+        self._has_countdown = self._client.capabilities.countdown
         self.last = FencingRecord(0, armed=False)
         """The last heartbeat, as in the journal. Its fencing epoch is not kept up to date."""
         self._last_ns = 0
@@ -162,11 +161,14 @@ class DeadManSwitch:
         return self._has_countdown and self._clock.monotonic_ns() < self._countdown_until_ns
 
     async def _check(self) -> None:
-        if self._silence_ns() > self._span_ns:
-            await self._fire()
-        if self._must_not_count_down():
-            await self.end_countdown()
-        elif self._is_renewal_due and self._silence_ns() <= self._span_ns:
+        try:
+            if self._silence_ns() > self._span_ns:
+                await self._fire()
+        finally:
+            # Entries that cannot be cancelled are no reason to lose the stops.
+            if self._must_not_count_down():
+                await self.end_countdown()
+        if self._is_renewal_due and self._silence_ns() <= self._span_ns:
             await self._renew_countdown()
 
     def _silence_ns(self) -> int:

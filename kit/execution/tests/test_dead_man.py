@@ -265,10 +265,27 @@ def test_countdown_is_not_started_while_there_is_a_position():
     run(scenario())
 
 
-def test_countdown_that_cannot_be_ended_is_never_started():
+def test_countdown_is_ended_while_entries_cannot_be_cancelled():
+    """A protective order was sent before it could be ended. It must not end with the entries."""
+
     async def scenario():
-        found = await started(capabilities=replace(COUNTDOWN, countdown_can_end=False))
-        await beat(found, 20)
-        assert found.venue.countdowns == []
+        found = await started(capabilities=COUNTDOWN)
+        client, submitter = found.account.client, found.account.submitter
+        await found.account.heartbeat(heartbeat(found.account, 9))
+        entry = await submitter.submit(verified(limit_order(), "entry"))
+        await found.let_pass(2)
+        assert found.venue.countdowns == [15]
+        forward = client.countdown
+
+        async def refuse(*_):
+            raise VenueUnavailable("no", venue="fake", detail="")
+
+        client.countdown = client.cancel = client.open_orders = refuse
+        await submitter.submit(verified(limit_order(price="110", reduce_only=True), "exit"))
+        await found.until(lambda: found.account.message().dead_man_fired)
+        client.countdown = forward
+        await found.let_pass(2)
+        assert found.venue.countdowns[-1] == 0
+        assert not entry.is_final
 
     run(scenario())
