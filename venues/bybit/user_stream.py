@@ -6,7 +6,6 @@ https://bybit-exchange.github.io/docs/v5/websocket/private/order
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kit.base import telemetry
 from kit.connector.orders.user_stream import (
     LoginRejected,
     StreamClosed,
@@ -16,11 +15,9 @@ from kit.connector.orders.user_stream import (
 )
 from venues.bybit.account import balances_of, fill_of, order_of
 
-_log = telemetry.logger("venues.bybit.user_stream")
 TOPICS = ["order", "execution", "wallet"]
-DISCONNECT_TOPIC = "dcp.spot"
-"""When a connection with this subscription is lost, the venue cancels all orders if the window is
-set."""
+"""Not ``dcp.spot``: when a connection that subscribes to it is lost, the venue cancels all orders
+of an account for which Bybit has enabled this, stops too."""
 
 
 class BybitUserStreamDecoder:
@@ -36,21 +33,11 @@ class BybitUserStreamDecoder:
             await exchange.authenticate(url)
             await exchange.watch_topics(url, ["account"], TOPICS, {})
 
-        async def disconnect_topic() -> None:
-            url = exchange.implode_hostname(exchange.urls["api"]["ws"]["private"]["contract"])
-            await exchange.authenticate(url)
-            request = {"op": "subscribe", "req_id": DISCONNECT_TOPIC, "args": [DISCONNECT_TOPIC]}
-            await exchange.watch(url, DISCONNECT_TOPIC, request, DISCONNECT_TOPIC)
-
-        return (account_topics, disconnect_topic)
+        return (account_topics,)
 
     def decode(self, message: Any) -> StreamMessage:
         """{"topic":"order","data":[…]}, or {"op":"subscribe","success":true,…}."""
         topic, operation = message.get("topic"), message.get("op")
-        if message.get("req_id") == DISCONNECT_TOPIC:
-            if message.get("success") is False:
-                _log.warning("no cancel on disconnection", extra={"reason": message.get("ret_msg")})
-            return ()
         if message.get("success") is False:
             reason = str(message.get("ret_msg"))
             return LoginRejected(reason) if operation == "auth" else StreamClosed(reason)

@@ -164,3 +164,18 @@ def test_failures_of_order_messages_are_written():
     assert dialect.path_of(text) == "order.create"
     assert dialect.path_of('{"op":"ping"}') == dialect.path_of("{") == ""
     assert b'"reqId":"5","retCode":10016' in dialect.failure_of(text)
+
+
+async def test_orders_are_cancelled_when_a_connection_is_lost_that_asked_for_it(
+    base, client, sockets
+):
+    private, _ = sockets
+    assert (await said(private, {"op": "auth", "args": await signed(base)}))["success"]
+    assert (await said(private, {"op": "subscribe", "args": ["dcp.spot"]}))["success"]
+    await client.private_post_v5_order_disconnected_cancel_all({"product": "SPOT", "timeWindow": 3})
+    low = round(await price_of(client) * 0.9, 1)
+    await client.create_order(SYMBOL, "limit", "buy", 0.01, low)
+    assert await client.fetch_open_orders(SYMBOL)
+    await private.close()
+    while await client.fetch_open_orders(SYMBOL):
+        await asyncio.sleep(0.05)
