@@ -291,11 +291,12 @@ class AccountState:
         has_terms = (update.size, update.price) == (order.size, order.price)
         has_terms = has_terms and update.stop_price in (None, order.stop_price)
         since_ns = self._clock.monotonic_ns() - order.amended_monotonic_ns
-        is_late = since_ns > AMENDED_TERMS_AFTER_NS
-        if has_terms or (is_newest and is_late):
+        is_late = is_newest and since_ns > AMENDED_TERMS_AFTER_NS
+        # An answer that is not dated may be followed by an older one.
+        is_shown = has_terms and update.venue_time_ns > order.venue_time_ns
+        if is_late or is_shown:
             order.awaits_amended_terms = False
-            return True
-        return False
+        return has_terms or is_late
 
     def _is_alive(self, order: Order, update: VenueOrder, *, is_answer: bool) -> bool:
         """Whether an update shows that an order is open which has ended here, and is not older

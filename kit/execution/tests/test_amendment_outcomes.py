@@ -1,5 +1,6 @@
 """The outcome of an amendment without a clear answer, at a venue whose answers may be old."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -184,5 +185,23 @@ def test_order_filled_before_the_answer_to_its_amendment_has_the_amended_size(is
         await found.ready()
         again = found.account.order(order.key)
         assert (again.state, again.size) == (order_states.FILLED, Decimal("1.5"))
+
+    run(scenario())
+
+
+def test_old_answer_after_one_with_the_present_price_does_not_undo_an_amendment():
+    async def scenario():
+        found, order, truth = await placed()
+        before = truth.now
+        await amended(found, order, "99")
+        state = found.account.state
+        state.apply_order(truth.now, is_answer=True)
+        assert order.price == 99
+        # It does not say when it was made.
+        state.apply_order(replace(before, venue_time_ns=0), is_answer=True)
+        assert order.price == truth.now.price == 99
+        await found.let_pass(61)
+        state.apply_order(replace(truth.now, price=Decimal(98), venue_time_ns=0), is_answer=True)
+        assert order.price == 98
 
     run(scenario())
