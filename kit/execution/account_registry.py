@@ -131,6 +131,7 @@ class AccountRegistry:
             file = self._settings.accounts_file
             path = Path(file or Path(self._mesh.data_dir) / ACCOUNTS_FILE)
             self._accounts_file = AccountsFile(path, self._clock, is_required=bool(file))
+        whose = f"{self._venue}/{name}"
         context = AccountContext(
             self._venue,
             name,
@@ -140,12 +141,12 @@ class AccountRegistry:
             boot_id=dead_man_switch.boot_id(),
             accounts_file=self._accounts_file,
             file_problem=self._file_problem,
-            unlisted_symbols=partial(self._unlisted_symbols, f"{self._venue}/{name}"),
+            unlisted_symbols=partial(self._unlisted_symbols, whose),
         )
         store, thread = self._store(ORDERS_FOLDER, name), self._thread(ORDERS_FOLDER, name)
         anchors = self._settings.anchors_folder or Path(self._mesh.data_dir) / ANCHORS_FOLDER
         anchor = AnchorFile(Path(anchors) / self._venue, name)
-        journal = AccountJournal(store, thread, self._clock, anchor)
+        journal = AccountJournal(store, thread, self._clock, anchor, whose)
         verifier = self._verifier(name, live=self._mesh.world == "live" and not is_paper)
         self.by_name[name] = Account(context, client, journal, verifier, self._market)
 

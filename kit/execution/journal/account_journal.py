@@ -39,11 +39,14 @@ class AccountJournal:
         offload: Offload,
         clock: Clock,
         anchor: AnchorFile | None = None,
+        account: str = "",
     ) -> None:
-        """Without an anchor an older copy of the journal is not found out."""
+        """Without an anchor an older copy of the journal is not found out. ``account``: whose
+        journal it is, as "venue/account"; empty: not checked."""
         self._bytes = Journal(store, offload, clock, self._snapshot, RECORDS_AT_ONCE)
         self._records: Callable[[], Iterable[Record]] = tuple
         self._offload, self._clock, self._anchor = offload, clock, anchor
+        self._account = account
         self._id = ""
         self._epoch = self._anchored_number = 0
         self._lost = self._unwritten = ""
@@ -71,6 +74,7 @@ class AccountJournal:
                 raise JournalCorrupted(text, store="journal") from error
             if isinstance(record, JournalIdentityRecord):
                 self._id = record.journal_id
+                self._check_account(record.account)
                 continue
             if isinstance(record, ExecutionEpochRecord):
                 epoch = max(epoch, record.epoch)
@@ -121,6 +125,17 @@ class AccountJournal:
         else:
             self._anchored_number, self._unwritten = number, ""
 
+    def _check_account(self, written: str) -> None:
+        """Raises JournalReplaced. Journals that were swapped together with their anchors agree with
+        them."""
+        if self._account and written not in ("", self._account):
+            raise JournalReplaced(
+                f"the journal is of the account {written}, and this is {self._account}: its orders "
+                "would be taken for those of another account. Stop the process and put the journal "
+                "of this account back",
+                store="journal",
+            )
+
     async def _check_anchor(self, epoch: int) -> None:
         """Raises JournalReplaced."""
         if self._anchor is None:
@@ -153,5 +168,5 @@ class AccountJournal:
         )
 
     def _snapshot(self) -> Iterator[bytes]:
-        yield records.encode(JournalIdentityRecord(self._id))
+        yield records.encode(JournalIdentityRecord(self._id, self._account))
         yield from map(records.encode, self._records())

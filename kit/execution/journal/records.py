@@ -178,6 +178,8 @@ class JournalIdentityRecord(msgspec.Struct, frozen=True, array_like=True, tag="j
     """The random id of a journal. Its anchor names it."""
 
     journal_id: str
+    account: str = ""
+    """As "venue/account"; empty in journals that older versions wrote."""
 
 
 class FillCoverageRecord(msgspec.Struct, frozen=True, array_like=True, tag="c"):

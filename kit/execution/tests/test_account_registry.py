@@ -66,10 +66,11 @@ def approvers(key_id):
     return APPROVERS.format(key_id, b64encode(bytes(32)).decode())
 
 
-def registry(folder, clock, symbols=no_listing, **settings):
+def registry(folder, clock, symbols=no_listing, venue="fake", **settings):
     mesh = MeshSettings(data_dir=str(folder), world="live")
     market = PublishedMarket({}.get, None, None, lambda: None, symbols=symbols)
-    found = AccountRegistry("fake", mesh, OrdersSettings(**settings), clock, market, require_venue)
+    given = OrdersSettings(**settings)
+    found = AccountRegistry(venue, mesh, given, clock, market, require_venue)
     found.add("main", FakeClient(FakeVenue(0, clock)), is_paper=False)
     return found
 
@@ -303,5 +304,17 @@ async def test_account_whose_journal_is_gone_is_not_opened(tmp_path, folder):
         file.unlink()
     again = registry(tmp_path, SystemClock(), **settings)
     with pytest.raises(JournalReplaced):
+        await again.by_name["main"].load()
+    await again._close()
+
+
+async def test_account_whose_journal_and_anchor_are_those_of_another_one_is_not_opened(tmp_path):
+    found = registry(tmp_path, SystemClock())
+    await found.by_name["main"].load()
+    await found._close()
+    for folder in ("orders", "anchors"):
+        (tmp_path / folder / "fake").rename(tmp_path / folder / "other")
+    again = registry(tmp_path, SystemClock(), venue="other")
+    with pytest.raises(JournalReplaced, match="of the account fake/main, and this is other/main"):
         await again.by_name["main"].load()
     await again._close()

@@ -18,9 +18,9 @@ async def inline(work):
     work()
 
 
-async def opened(disk, folder, records=RECORDS, epoch=7):
+async def opened(disk, folder, records=RECORDS, epoch=7, account=""):
     """Load the journal, and start to write it."""
-    journal = AccountJournal(disk, inline, ManualClock(), AnchorFile(folder, "main"))
+    journal = AccountJournal(disk, inline, ManualClock(), AnchorFile(folder, "main"), account)
     restored = [record async for record in journal.load()]
     await journal.open(lambda: records, epoch)
     return journal, restored
@@ -124,3 +124,21 @@ def test_anchor_of_a_running_account_is_kept_up_to_date(tmp_path):
         assert anchored() <= found.account.journal._bytes.durable_number
 
     run(scenario())
+
+
+async def test_journals_that_are_swapped_together_with_their_anchors_are_found_out(tmp_path):
+    disks = {name: Disk() for name in ("main", "other")}
+    for name, disk in disks.items():
+        await (await opened(disk, tmp_path / name, account=f"fake/{name}"))[0].close()
+    for name, other in zip(disks, reversed(disks), strict=True):
+        with pytest.raises(JournalReplaced, match=f"of the account fake/{other}, and this is"):
+            await opened(disks[other], tmp_path / other, account=f"fake/{name}")
+        await (await opened(disks[name], tmp_path / name, account=f"fake/{name}"))[0].close()
+
+
+async def test_journal_of_an_older_version_names_its_account_from_now_on(tmp_path):
+    disk = Disk()
+    await (await opened(disk, tmp_path))[0].close()
+    await (await opened(disk, tmp_path, account="fake/main"))[0].close()
+    with pytest.raises(JournalReplaced, match="of the account fake/main, and this is fake/other"):
+        await opened(disk, tmp_path, account="fake/other")
