@@ -58,7 +58,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         _check_process()
         approved = request.approved
         content = approved.content
-        account = self._account(content.venue, content.account)
+        account = self._loaded(content.venue, content.account)
         order = await order_admission.place(account, approved)
         await account.submitter.placed(order)
         return trade_flow_pb2.PlaceOrderResponse(order=order_message(order))
@@ -66,7 +66,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     async def PlaceOrders(
         self, request: batches_pb2.PlaceOrdersRequest, context: Context
     ) -> batches_pb2.PlaceOrdersResponse:
-        account = self._account(request.venue, request.account)
+        account = self._loaded(request.venue, request.account)
         return batches_pb2.PlaceOrdersResponse(
             results=await batches.place(account, request.approved)
         )
@@ -85,7 +85,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         _check_process()
         group_rules.check(request.approved)
         content = request.approved[0].content
-        account = self._account(content.venue, content.account)
+        account = self._loaded(content.venue, content.account)
         orders = order_admission.find_group(account, request.approved)
         if not orders:
             verified = [account.verify(one, signed_pb2.OPERATION_PLACE) for one in request.approved]
@@ -232,7 +232,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     async def Heartbeat(
         self, request: signed_pb2.HeartbeatRequest, context: Context
     ) -> accounts_pb2.HeartbeatResponse:
-        account = self._account(request.venue, request.account)
+        account = self._loaded(request.venue, request.account)
         await account.heartbeat(request)
         return accounts_pb2.HeartbeatResponse(account=account.message())
 

@@ -1,9 +1,12 @@
 """While the journal is not read, nothing is said of the orders, and none is taken for an entry."""
 
+import asyncio
+
 import pytest
 from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2, trade_flow_pb2
 
 from kit.base.errors import AccountNotReady, ApprovalRejected, StoreUnavailable
+from kit.execution.journal import account_journal
 from kit.execution.orders import order_states
 from kit.execution.service import TradeFlowServicer
 from kit.execution.tests.fake_venue import limit_order
@@ -93,5 +96,43 @@ def test_protective_order_that_may_be_open_is_not_cancelled_without_an_approval(
         assert at.world.venue.by_client_id[key].now.state == order_states.OPEN
         entry = (await at.place(limit_order())).client_order_id
         assert (await at.cancel(entry)).state == orders_pb2.ORDER_STATE_CANCELLED
+
+    run(scenario())
+
+
+async def replayed(account, key):
+    """Wait until the first record of an order is read."""
+    replay, is_read = account._replay, asyncio.Event()
+
+    def watched(record):
+        replay(record)
+        if key in account.state.index.orders:
+            is_read.set()
+
+    account._replay = watched
+    await is_read.wait()
+
+
+def test_order_is_not_shown_as_the_journal_has_it_half_read(monkeypatch):
+    monkeypatch.setattr(account_journal, "RECORDS_AT_ONCE", 1)
+
+    async def scenario():
+        at = await caller()
+        approved = at.approve(limit_order())
+        request = trade_flow_pb2.PlaceOrderRequest(approved=approved)
+        key = (await at.flow.PlaceOrder(request, None)).order.client_order_id
+        await at.world.let_pass(1)
+        at.world.crash()
+        at.world.start()
+        at.flow = TradeFlowServicer("fake", {"main": at.world.account})
+        await replayed(at.world.account, key)
+        assert not at.world.account.is_loaded
+        many = batches_pb2.PlaceOrdersRequest(approved=[approved], **WHERE)
+        for rpc, asked in (("PlaceOrder", request), ("PlaceOrders", many)):
+            with pytest.raises(AccountNotReady, match="the journal is being read"):
+                await getattr(at.flow, rpc)(asked, None)
+        await at.world.ready()
+        answer = await at.flow.PlaceOrder(request, None)
+        assert answer.order.state == orders_pb2.ORDER_STATE_OPEN
 
     run(scenario())
