@@ -75,6 +75,9 @@ def may_pass(order: Order) -> bool:
     if order.reject_reason == orders_pb2.REJECT_REASON_PRICE:
         # The next attempt has another worst price.
         return _was_triggered(order) and _becomes_market_order(order)
+    if order.reject_reason == orders_pb2.REJECT_REASON_STOP_PRICE:
+        # The market was there first: the next attempt waits here, and the next trade triggers it.
+        return order.takes_turns
     if order.reject_reason not in PASSING:
         return False
     return order.takes_turns or order.reject_reason != orders_pb2.REJECT_REASON_REDUCE_ONLY

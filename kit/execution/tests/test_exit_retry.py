@@ -14,6 +14,7 @@ from kit.execution.contract import OutcomeUnknown, RequestRejected
 from kit.execution.orders import order_states
 from kit.execution.orders.order_messages import order_message
 from kit.execution.request_ids import ATTEMPTS_MAX
+from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES
 from kit.execution.tests.order_groups import (
     EXIT,
     MARKET,
@@ -355,5 +356,27 @@ def test_exit_rejected_over_the_stream_is_retried():
         await found.let_pass(3)
         assert live(found).keys() == {attempt(found, "g1", 2).key}
         assert live(found)[attempt(found, "g1", 2).key].price == 110
+
+    run(scenario())
+
+
+def test_exit_whose_stop_price_the_market_has_reached_waits_here_for_the_next_trade():
+    """It is needed at the moment at which the venue does not take it."""
+
+    async def scenario():
+        contents = bracket(order(EXIT, STOP, side=SELL, stop_price="95"))
+        native = replace(CAPABILITIES, types=ALL_TYPES)
+        found, (entry, stop) = await placed(contents, capabilities=native)
+        came = refusing(found, 1, orders_pb2.REJECT_REASON_STOP_PRICE)
+        fill(found, entry, 2)
+        await found.let_pass(3)
+        assert (len(came), standing([stop])) == (1, ["REJECTED"])
+        again = attempt(found, "g1", 2)
+        assert again.held_here
+        assert not said(found)
+        found.prices.trade("94")
+        await found.let_pass(3)
+        assert live(found).keys() == {again.key}
+        assert (live(found)[again.key].type, live(found)[again.key].size) == (MARKET, Decimal(2))
 
     run(scenario())
