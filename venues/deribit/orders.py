@@ -117,6 +117,9 @@ class DeribitOrderApi:
             params["trigger_price"] = plain(order.stop_price)
         if order.post_only:
             params |= {"post_only": "true", "reject_post_only": "true"}
+        if order.reduce_only:
+            # Whether an edit without it keeps it is not documented.
+            params["reduce_only"] = "true"
         if key.venue_order_id:
             params["order_id"] = key.venue_order_id
             return OrderApiRequest("privateGetEdit", params, operation="private/edit")

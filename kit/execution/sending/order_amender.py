@@ -128,6 +128,7 @@ class OrderAmender:
         content, request_id = approved.content, approved.request_id
         self.check(order, content)
         request = read_request(content, order.client_order_id)
+        request = self._submitter.requests.labelled(order, request)
         if order.group_id:
             # The group sets the size of its orders, and may have reduced it meanwhile.
             request = structs.replace(request, size=order.size)

@@ -59,8 +59,7 @@ class RequestBuilder:
     def _completed(
         self, order: Order, request: OrderRequest, mode: SelfTradePrevention
     ) -> OrderRequest | RequestRejected:
-        reduce_only = request.reduce_only or self._closes_position(order)
-        request = structs.replace(request, self_trade_prevention=mode, reduce_only=reduce_only)
+        request = structs.replace(self.labelled(order, request), self_trade_prevention=mode)
         if is_unbounded_entry(order, request, self._client.capabilities, self._settings):
             detail = "not sent: the book is in doubt"
             return RequestRejected(orders_pb2.REJECT_REASON_PRICE, detail)
@@ -68,6 +67,11 @@ class RequestBuilder:
             return request
         left_ns = max(1, order.approval_expires_time_ns - self._clock.time_ns())
         return structs.replace(request, send_within_s=left_ns / NANOSECONDS_PER_SECOND)
+
+    def labelled(self, order: Order, request: OrderRequest) -> OrderRequest:
+        """Return a request for an order with its label ``reduce_only``."""
+        reduce_only = request.reduce_only or self._closes_position(order)
+        return structs.replace(request, reduce_only=reduce_only)
 
     def _closes_position(self, order: Order) -> bool:
         """Whether it is the exit of a bracket in a derivative. The position may be closed by

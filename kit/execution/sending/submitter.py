@@ -75,7 +75,9 @@ class OrderSubmitter:
         self._context = context
         self._settings = context.settings
         self.self_trades = SelfTradeGuard(state, self.cancel, self.tasks, context.settings)
-        requests = RequestBuilder(client, market, context.settings, self.self_trades, context.clock)
+        self.requests = requests = RequestBuilder(
+            client, market, context.settings, self.self_trades, context.clock
+        )
         self.sender = OrderSender(client, state, resolver, requests, context.settings)
         self._cancels_not_on_disk = False
         """Whether cancelled orders that were held here may be open again after a restart."""

@@ -4,9 +4,10 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from venuemesh.tradeflow.v1 import signed_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2
 
 from kit.base.errors import InvalidOrder
+from kit.execution.tests.order_caller import caller
 from kit.execution.tests.order_groups import (
     SIGNER,
     WHERE,
@@ -243,5 +244,34 @@ def test_amendment_of_an_order_being_sent_lapses():
         await releasing
         sent = live(found)[profit.key]
         assert (sent.price, sent.size) == (Decimal(110), Decimal("0.5"))
+
+    run(scenario())
+
+
+def test_amended_exit_of_a_derivative_still_only_reduces():
+    """Its content does not say so: an edit at the venue could forget it."""
+
+    async def scenario():
+        at = await caller()
+        contents = bracket(symbol="SWAP")
+        for content in contents.values():
+            content.symbol = "SWAP"
+        orders = await at.place_group(*contents.values())
+        keys = [one.client_order_id for one in orders]
+        at.world.venue.fill(at.world.venue.by_client_id[keys[0]], Decimal(2))
+        await at.world.let_pass(STEP_S)
+        asked = []
+        amend = at.account.client.amend
+
+        async def watched(key, request, priority):
+            asked.append(request)
+            return await amend(key, request, priority)
+
+        at.account.client.amend = watched
+        content = orders_pb2.OrderContent()
+        content.CopyFrom(contents["g1"])
+        content.price = "111"
+        await at.amend(keys[1], content)
+        assert [(one.price, one.reduce_only) for one in asked] == [(111, True)]
 
     run(scenario())

@@ -6,6 +6,7 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
+from msgspec import structs
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
@@ -250,3 +251,12 @@ async def test_client_at_the_simulated_exchange(check: Check, transport: Transpo
     async with open_session(subject(transport)) as session:
         await check(session)
         assert session.events
+
+
+@pytest.mark.parametrize("reduces", [True, False])
+async def test_amended_order_goes_on_to_reduce_only(reduces):
+    request = structs.replace(REQUEST, reduce_only=reduces)
+    async with prepared() as (venue, client):
+        venue.answer("/edit", done({"order": ROW, "trades": []}))
+        await client.amend(OrderKey("BTC-PERPETUAL", CLIENT_ID, "1"), request)
+        assert venue.sent[-1].query.get("reduce_only") == ("true" if reduces else None)
