@@ -43,6 +43,7 @@ STATES: Mapping[str, OrderState] = {
     "CANCELLED": orders_pb2.ORDER_STATE_CANCELLED,
     "EXPIRED": orders_pb2.ORDER_STATE_EXPIRED,
     "FAILED": orders_pb2.ORDER_STATE_REJECTED,
+    "UNKNOWN_ORDER_STATUS": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
 }
 """ccxt takes EXPIRED and FAILED for cancelled, and does not know PENDING and QUEUED."""
 UP, DOWN = "STOP_DIRECTION_STOP_UP", "STOP_DIRECTION_STOP_DOWN"

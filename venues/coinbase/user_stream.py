@@ -21,6 +21,7 @@ from kit.connector.orders.user_stream import (
 from kit.execution.contract import (
     VenueOrder,
 )
+from kit.execution.orders import order_states
 from kit.marketdata.frames.reference_reader import time_ns
 from venues.coinbase.account import STATES
 
@@ -79,8 +80,12 @@ def _order(row: Mapping[str, Any], at_ns: int) -> VenueOrder:
     """{"order_id":"…","client_order_id":"…","product_id":"BTC-USD","order_side":"BUY",
     "order_type":"Limit","status":"OPEN","cumulative_quantity":"0","leaves_quantity":"0.1",
     "avg_price":"0","limit_price":"61000","stop_price":"",…}. The size is the filled and the
-    remaining size together; ccxt takes the filled size alone for it."""
+    remaining size together; ccxt takes the filled size alone for it. Nothing remains of an order
+    that has ended: its size is then not known, unless it is filled."""
     filled = text_conversion.amount(row["cumulative_quantity"])
+    remaining = text_conversion.amount(row["leaves_quantity"])
+    state = text_conversion.order_state(STATES[row["status"]], filled)
+    has_size = remaining or state not in order_states.FINAL or state == order_states.FILLED
     return VenueOrder(
         symbol=row["product_id"],
         venue_order_id=row["order_id"],
@@ -89,9 +94,9 @@ def _order(row: Mapping[str, Any], at_ns: int) -> VenueOrder:
         type=TYPES.get(
             row["order_type"].upper().replace(" ", "_"), orders_pb2.ORDER_TYPE_UNSPECIFIED
         ),
-        size=filled + text_conversion.amount(row["leaves_quantity"]),
+        size=filled + remaining if has_size else text_conversion.amount(0),
         price=text_conversion.amount_or_none(row.get("limit_price")),
-        state=text_conversion.order_state(STATES[row["status"]], filled),
+        state=state,
         filled_size=filled,
         average_price=text_conversion.amount_or_none(row.get("avg_price")),
         venue_time_ns=at_ns,

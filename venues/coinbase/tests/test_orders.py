@@ -35,6 +35,7 @@ from venues.coinbase import orders
 from venues.coinbase.account import fill_of, order_of
 from venues.coinbase.simulator import DIALECTS
 from venues.coinbase.simulator.authentication import credentials
+from venues.coinbase.user_stream import CoinbaseUserStreamDecoder
 
 HYPHENED = "01234567-89ab-cdef-0123-456789abcdef"
 KEY = OrderKey("BTC-USD", CLIENT_ID, "")
@@ -339,3 +340,12 @@ def test_terms_of_an_edited_order_are_those_of_the_newest_edit_that_is_done():
     edits = [edit("2", "100.5", 1), edit("3", "101.25", 3), edit("2.5", "99", 2)]
     after = order_of({**ROW, "edit_history": edits})
     assert (after.size, after.price) == (Decimal(3), Decimal("101.25"))
+
+
+@pytest.mark.parametrize(("status", "size"), [("CANCELLED", 0), ("EXPIRED", 0), ("FILLED", "0.3")])
+def test_size_of_an_order_that_has_ended_is_not_what_was_filled_of_it(status, size):
+    """Otherwise nothing of a stop would be left that was cancelled after a part was filled."""
+    row = {**EVENT, "status": status, "leaves_quantity": "0"}
+    message = {"channel": "user", "timestamp": "2023-02-09T20:33:57.6Z", "sequence_num": 0}
+    (order,) = CoinbaseUserStreamDecoder().decode({**message, "events": [{"orders": [row]}]})
+    assert (order.size, order.filled_size) == (Decimal(size), Decimal("0.3"))
