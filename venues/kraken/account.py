@@ -41,6 +41,12 @@ TYPES: Mapping[str, OrderType] = {
     "take-profit-limit": orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT,
     "trailing-stop": orders_pb2.ORDER_TYPE_TRAILING_STOP,
 }
+FOREIGN_TYPES: Mapping[str, OrderType] = {
+    "iceberg": orders_pb2.ORDER_TYPE_LIMIT,
+    "settle-position": orders_pb2.ORDER_TYPE_MARKET,
+    "trailing-stop-limit": orders_pb2.ORDER_TYPE_TRAILING_STOP,
+}
+"""Types of orders that are placed elsewhere only, as the type that is most like each."""
 STATES: Mapping[str, OrderState] = {
     "pending": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
     "open": orders_pb2.ORDER_STATE_OPEN,
@@ -77,6 +83,11 @@ class KrakenRestNames:
                 self.pairs[symbol] = key
                 self.symbols |= {key: symbol, pair["altname"]: symbol, pair["wsname"]: symbol}
                 self.quotes[symbol] = symbol.partition("/")[2]
+
+    def symbol_of(self, pair: str) -> str:
+        """The symbol of a market; REST's own name of one that is not listed, for example of a
+        tokenized stock: another program may trade it."""
+        return self.symbols.get(pair, pair)
 
 
 class KrakenAccountApi:
@@ -150,7 +161,7 @@ def order_of(name: str, row: Mapping[str, Any], names: KrakenRestNames) -> Venue
     "type":"buy","ordertype":"limit","price":"61000.0","price2":"0",…},"vol":"1.25",
     "vol_exec":"0.375","cost":"22875.00000","closetm":…,"reason":null,…}"""
     described = row["descr"]
-    kind = TYPES[described["ordertype"]]
+    kind = type_of(described["ordertype"])
     stops = kind in WITH_STOP_PRICE
     first, second = (
         None
@@ -160,7 +171,7 @@ def order_of(name: str, row: Mapping[str, Any], names: KrakenRestNames) -> Venue
     )
     filled = text_conversion.amount(row["vol_exec"])
     return VenueOrder(
-        symbol=names.symbols[described["pair"]],
+        symbol=names.symbol_of(described["pair"]),
         venue_order_id=name,
         client_order_id=text_conversion.own_client_order_id(row.get("cl_ord_id")),
         side=text_conversion.side(described["type"]),
@@ -177,6 +188,11 @@ def order_of(name: str, row: Mapping[str, Any], names: KrakenRestNames) -> Venue
     )
 
 
+def type_of(name: str) -> OrderType:
+    """The type of an order; UNSPECIFIED if it is not known: another program may place any."""
+    return TYPES.get(name) or FOREIGN_TYPES.get(name, orders_pb2.ORDER_TYPE_UNSPECIFIED)
+
+
 def reject_reason_of(row: Mapping[str, Any]) -> RejectReason:
     """SELF_TRADE for an order that was cancelled as it met one of the same account."""
     if row.get("reason") == SELF_TRADE:
@@ -187,7 +203,8 @@ def reject_reason_of(row: Mapping[str, Any]) -> RejectReason:
 def fill_of(name: str, row: Mapping[str, Any], names: KrakenRestNames) -> VenueFill:
     """{"ordertxid":"OQCLML-…","pair":"XBTUSDT","time":1688667796.8802,"type":"buy",
     "price":"61000.0","fee":"0.16","vol":"0.02","maker":true,…}"""
-    symbol = names.symbols[row["pair"]]
+    symbol = names.symbol_of(row["pair"])
+    quote = names.quotes.get(symbol)
     return VenueFill(
         symbol=symbol,
         fill_id=name,
@@ -196,7 +213,7 @@ def fill_of(name: str, row: Mapping[str, Any], names: KrakenRestNames) -> VenueF
         side=text_conversion.side(row["type"]),
         price=text_conversion.amount(row["price"]),
         size=text_conversion.amount(row["vol"]),
-        fees=(Fee(names.quotes[symbol], text_conversion.amount(row["fee"])),),
+        fees=(Fee(quote, text_conversion.amount(row["fee"])),) if quote else (),
         liquidity=text_conversion.liquidity(row["maker"]),
         venue_time_ns=time_ns(row["time"]),
     )

@@ -29,7 +29,7 @@ from kit.execution.contract import (
     VenueOrder,
 )
 from kit.marketdata.frames.reference_reader import time_ns
-from venues.kraken.account import TYPES, reject_reason_of
+from venues.kraken.account import reject_reason_of, type_of
 
 KNOWN_MAX = 10_000
 """Orders that are kept; the oldest are dropped first."""
@@ -124,7 +124,7 @@ def _order(row: Mapping[str, Any]) -> VenueOrder:
         venue_order_id=row["order_id"],
         client_order_id=text_conversion.own_client_order_id(row.get("cl_ord_id")),
         side=text_conversion.side(row["side"]),
-        type=TYPES[row["order_type"]],
+        type=type_of(row["order_type"]),
         size=text_conversion.amount(row["order_qty"]),
         price=text_conversion.amount_or_none(row.get("limit_price")),
         state=text_conversion.order_state(STATES[row["order_status"]], filled),

@@ -36,6 +36,7 @@ from kit.execution.tests.stop_suite import check_stops_are_amended
 from venues.kraken import orders
 from venues.kraken.simulator import DIALECTS
 from venues.kraken.simulator.authentication import credentials
+from venues.kraken.user_stream import KrakenUserStreamDecoder
 
 KEY = OrderKey("BTC/USDT", CLIENT_ID, "")
 REQUEST = limit_order("BTC/USDT")
@@ -255,3 +256,46 @@ async def test_client_at_the_simulated_exchange(check: Check, transport: Transpo
     async with open_session(subject(transport)) as session:
         await check(session)
         assert session.events
+
+
+FOREIGN = [
+    ("iceberg", pb.ORDER_TYPE_LIMIT),
+    ("trailing-stop-limit", pb.ORDER_TYPE_TRAILING_STOP),
+    ("settle-position", pb.ORDER_TYPE_MARKET),
+    ("something-new", pb.ORDER_TYPE_UNSPECIFIED),
+]
+"""Types of orders that are placed elsewhere only."""
+
+
+@pytest.mark.parametrize(("name", "kind"), FOREIGN)
+async def test_order_of_a_type_that_is_placed_elsewhere_closes_no_account(name, kind):
+    described = {**ROW["descr"], "ordertype": name}
+    other = {**ROW, "cl_ord_id": None, "descr": described}
+    async with prepared() as (venue, client):
+        venue.answer("/OpenOrders", done({"open": {"OTHER": other, "OURS": ROW}}))
+        found, ours = await client.open_orders()
+        assert (found.type, found.venue_order_id) == (kind, "OTHER")
+        assert ours.client_order_id == CLIENT_ID
+    event = {
+        "order_id": "OTHER", "symbol": "BTC/USDT", "side": "buy", "order_type": name,
+        "order_qty": 1, "cum_qty": 0, "order_status": "new", "exec_type": "new",
+        "timestamp": "2022-12-25T09:30:59.123456Z",
+    }  # fmt: skip
+    message = {"channel": "executions", "type": "update", "data": [event], "sequence": 1}
+    (order,) = KrakenUserStreamDecoder().decode(message)
+    assert order.type == kind
+
+
+async def test_orders_and_fills_of_a_market_that_is_not_listed_close_no_account():
+    """Kraken lists tokenized stocks apart."""
+    other = {**ROW, "cl_ord_id": None, "descr": {**ROW["descr"], "pair": "AAPLxUSD"}}
+    trade = {
+        "ordertxid": "OTHER", "pair": "AAPLxUSD", "time": 1688667796.8802, "type": "buy",
+        "price": "200", "fee": "0.16", "vol": "1", "maker": True,
+    }  # fmt: skip
+    async with prepared() as (venue, client):
+        venue.answer("/OpenOrders", done({"open": {"OTHER": other, "OURS": ROW}}))
+        venue.answer("/TradesHistory", done({"trades": {"T": trade}, "count": 1}))
+        assert [one.symbol for one in await client.open_orders()] == ["AAPLxUSD", "BTC/USDT"]
+        (fill,) = await listed_fills(client, "", 1_688_667_796_000_000_000)
+        assert (fill.symbol, fill.fees) == ("AAPLxUSD", ())
