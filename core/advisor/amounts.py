@@ -1,4 +1,4 @@
-"""Decimal text of others as exact amounts."""
+"""Exact amounts from decimal text of other processes."""
 
 import re
 from decimal import Decimal

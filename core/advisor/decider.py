@@ -1,4 +1,4 @@
-"""Decides: runs the stages in their order. The same case makes the same bytes."""
+"""Runs the stages of a decision in order. The same case gives the same bytes."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -27,7 +27,7 @@ CURSORS = {
     types_pb2.CHANNEL_QUOTES: fact_ids.QUOTE_CURSOR,
     types_pb2.CHANNEL_BOOK: fact_ids.BOOK_CURSOR,
 }
-"""Facts that are the position of an input in its channel."""
+"""Facts that are positions in the channel of an input."""
 
 if TYPE_CHECKING:
     Stage: TypeAlias = decisions_pb2.DecisionStage.ValueType
@@ -51,12 +51,12 @@ STAGES: tuple[tuple[Stage, RunStage], ...] = (
 
 
 def unmeasured(stage: Stage) -> AbstractContextManager[object]:
-    """What measures a stage where there are no metrics."""
+    """A MeasureStage that measures nothing."""
     return nullcontext()
 
 
 def decide(case: DecisionCase, measured: MeasureStage = unmeasured) -> decisions_pb2.DecisionMade:
-    """The decision. What blocks a flip leaves its first half: the position is closed."""
+    """The decision. A flip whose entry is blocked closes the position."""
     decision = decisions_pb2.DecisionMade(facts=case.facts.messages)
     found = Assessment()
     for stage, run in STAGES:

@@ -1,4 +1,4 @@
-"""What is decided on, and what the stages have found so far."""
+"""The input of a decision, and the results of its stages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -29,15 +29,15 @@ SIDES = (types_pb2.SIDE_BUY, types_pb2.SIDE_SELL)
 
 @dataclass(frozen=True)
 class DecisionCase:
-    """A signal, and what is known. Values that are not known, or make no sense, are None."""
+    """A signal and the facts about it. Unknown and invalid values are None."""
 
     signal: signals_pb2.SignalRaised
     facts: DecisionFacts
     rules: DecisionRules
     action: Action
-    """What is to be done: what the signal asks for, or less."""
+    """The action to take: the action of the signal, or less."""
     blocked_by: Sequence[str] = ()
-    """The checks for which less is to be done than the signal asks for."""
+    """The checks that reduce the action."""
 
     @classmethod
     def of(
@@ -46,12 +46,12 @@ class DecisionCase:
         return cls(signal, facts, rules, signal.action)
 
     def closing(self, blocked_by: Sequence[str]) -> "DecisionCase":
-        """The same, but that the position is only closed."""
+        """The same case with the action CLOSE."""
         return replace(self, action=CLOSE, blocked_by=tuple(blocked_by))
 
     @property
     def is_reduction(self) -> bool:
-        """Whether it can only reduce a position. Then nothing blocks it."""
+        """Whether the action only reduces a position, so that no check blocks it."""
         return self.action in (CLOSE, REDUCE)
 
     @property
@@ -73,7 +73,7 @@ class DecisionCase:
 
     @property
     def reference(self) -> Decimal | None:
-        """The price at which the order would trade at once."""
+        """The best price of the other side: the ask for a buy, the bid for a sale."""
         return self.ask if self.direction > 0 else self.bid
 
     @cached_property
@@ -88,7 +88,7 @@ class DecisionCase:
     def check(
         self, name: str, is_within: bool | None, observed: object, limit: object, unit: str = ""
     ) -> checks_pb2.Check:
-        """A value and its limit. ``is_within``: None if it is not known, which blocks too."""
+        """A check of a value. ``is_within``: None if the value is unknown, which blocks too."""
         result = checks_pb2.CHECK_RESULT_PASSED
         if not is_within:
             result = checks_pb2.CHECK_RESULT_BLOCKED
@@ -109,12 +109,12 @@ def text_of(value: object) -> str:
 
 
 def note(name: str, detail: str) -> checks_pb2.Check:
-    """What a person shall know, and what blocks nothing."""
+    """A check with information for people, which blocks nothing."""
     return checks_pb2.Check(name=name, result=checks_pb2.CHECK_RESULT_NOTED, detail=detail)
 
 
 class RuleFinding(NamedTuple):
-    """What one of the advisor's own rules says."""
+    """The result of one of the advisor's own rules."""
 
     rule: str
     weight: float
@@ -124,7 +124,7 @@ class RuleFinding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What the stages have found."""
+    """The results of the stages."""
 
     quality: float = 0.0
     rules: tuple[RuleFinding, ...] = ()
@@ -135,7 +135,7 @@ class Assessment:
 
 
 class StageOutput(NamedTuple):
-    """What came of one stage."""
+    """The result of one stage."""
 
     assessment: Assessment
     checks: Sequence[checks_pb2.Check] = ()

@@ -1,4 +1,4 @@
-"""Collects the facts about signals: asks the venues, and takes what the ledger has said."""
+"""Collects facts about signals from the venues' processes and the ledger."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,27 +23,27 @@ Fact = decisions_pb2.Fact
 
 
 class Prices(Protocol):
-    """The best prices of now."""
+    """Queries current best prices."""
 
     async def of(self, instruments: Iterable[InstrumentKey]) -> Mapping[InstrumentKey, BestPrices]:
-        """The best prices of each instrument, as far as they are known."""
+        """The best prices of each instrument; unknown prices are None."""
 
 
 class Instruments(Protocol):
-    """What the venues list."""
+    """The instruments of the venues."""
 
     async def find(self, venue: str, symbol: str) -> ListedInstrument | None:
-        """The terms; None while they are not known."""
+        """The terms of an instrument; None if they are unknown."""
 
 
 class Accounts(Protocol):
-    """What the ledger has."""
+    """The newest snapshot of the ledger."""
 
     newest: AccountsSnapshot
 
 
 class FactCollector:
-    """Gives the facts as they are now."""
+    """Collects current facts."""
 
     def __init__(
         self, prices: Prices, instruments: Instruments, accounts: Accounts, clock: Clock
@@ -56,7 +56,7 @@ class FactCollector:
     async def collect(
         self, signals: Collection[signals_pb2.SignalRaised]
     ) -> Sequence[DecisionFacts]:
-        """What is known now, for each signal. What is not known is left out."""
+        """The facts about each signal, without unknown ones."""
         wanted = {(signal.venue, signal.symbol) for signal in signals}
         prices, instruments = await asyncio.gather(self._prices.of(wanted), self._find(wanted))
         return [
@@ -86,7 +86,7 @@ class FactCollector:
 
 
 def price_facts(best: BestPrices, unit: str) -> Iterator[Fact]:
-    """The facts of a book. It was so when it was asked for, or later."""
+    """The facts of an order book, which hold at the time of the request or later."""
     asked_ns = best.asked_time_ns
     yield Fact(fact_id=fact_ids.BOOK_ASKED_TIME, value=str(asked_ns), unit="ns", time_ns=asked_ns)
     if not best.answered_time_ns:

@@ -1,4 +1,4 @@
-"""The facts that a decision rests on, and how they are written and read."""
+"""The facts of a decision, and their text form."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -17,7 +17,7 @@ CLOCK_TIME = "clock.time"
 BID_PRICE = "quote.bid_price"
 ASK_PRICE = "quote.ask_price"
 BOOK_ASKED_TIME = "book.asked_time"
-"""When the venue process was asked for the book, ns. The best prices are those of this time or
+"""Time of the request for the book, ns. The best prices are from this time or
 later."""
 BOOK_ANSWERED_TIME = "book.answered_time"
 """When the answer came, ns."""
@@ -61,7 +61,7 @@ AMOUNTS = {
     CONTRACT_VALUE: "contract_value",
 }
 NONE_IS_ZERO = (SIZE_MIN, NOTIONAL_MIN)
-"""Amounts of which an instrument may have none."""
+"""Amounts that an instrument may lack."""
 IN_QUOTE = (PRICE_TICK, NOTIONAL_MIN)
 
 
@@ -80,7 +80,7 @@ class DecisionFacts:
 
     @property
     def rules_version(self) -> int:
-        """The version of the rules for which they were collected: 1 if no book was asked for."""
+        """The version of the rules for these facts: 1 if they have no request for a book."""
         return 2 if self.text(BOOK_ASKED_TIME) else 1
 
     def text(self, fact_id: str) -> str:

@@ -1,4 +1,4 @@
-"""Equity and positions of all accounts, as the ledger has them."""
+"""Reads equity and positions of all accounts from the ledger."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class EquityKey(NamedTuple):
 
 
 class PositionKey(NamedTuple):
-    """What a strategy holds of an instrument, in an asset of the ledger."""
+    """A strategy's position in an instrument, in an asset of the ledger."""
 
     venue: str
     account: str
@@ -41,16 +41,16 @@ class PositionKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AccountsSnapshot:
-    """What the ledger had at a time. Decimal text."""
+    """Equity and positions at a time, as decimal text."""
 
     time_ns: int = 0
-    """0: it has not answered yet."""
+    """0 before the first answer."""
     equities: Mapping[EquityKey, str] = field(default_factory=dict)
     balances: Mapping[PositionKey, str] = field(default_factory=dict)
 
 
 class LedgerAccounts:
-    """Reads them again and again."""
+    """Reads equity and positions periodically."""
 
     def __init__(self, channels: ServiceChannels, interval_s: float, clock: Clock) -> None:
         """``channels``: of LEDGER."""
@@ -60,7 +60,7 @@ class LedgerAccounts:
         self.newest = AccountsSnapshot()
 
     async def run(self) -> None:
-        """Read. Runs forever; what was read stays with its time while the ledger is away."""
+        """Read forever. While the ledger is unreachable, the last snapshot stays, with its time."""
         while True:
             try:
                 self.newest = await self._read()

@@ -17,12 +17,12 @@ ONE = Decimal(1)
 
 @dataclass(frozen=True, slots=True)
 class OrderTerms:
-    """What an entry would be. None: it cannot be computed from what is known."""
+    """Prices and size of an entry. None: it cannot be computed from the known values."""
 
     stop: Decimal | None = None
     target: Decimal | None = None
     stop_distance: Decimal | None = None
-    """From the reference price, after rounding to the tick."""
+    """Distance from the reference price, after rounding to the tick."""
     target_distance: Decimal | None = None
     size: Decimal | None = None
     notional: Decimal | None = None
@@ -96,7 +96,7 @@ def _size(
     stop: Decimal | None,
     equity: Decimal | None,
 ) -> Decimal | None:
-    """The largest size within all that the request limits."""
+    """The largest size within all limits of the request."""
     step = positive(instrument.size_step)
     sizes = list(_sizes(request, instrument, reference, stop, equity))
     if step is None or not sizes or None in sizes:
@@ -111,7 +111,7 @@ def _sizes(
     stop: Decimal | None,
     equity: Decimal | None,
 ) -> Iterator[Decimal | None]:
-    """The size by each limit of the request; None where it cannot be computed."""
+    """The size for each limit of the request; None if it cannot be computed."""
     if request.notional:
         most, value = positive(request.notional), notional(instrument, ONE, reference)
         yield quotient(most, value) if most is not None and value else None
@@ -127,10 +127,10 @@ def _sizes(
 def _loss(
     instrument: types_pb2.Instrument, reference: Decimal, stop: Decimal | None
 ) -> _Quotient | None:
-    """What a size of 1 loses on the way to the stop, in the asset that pays it."""
+    """The loss of a size of 1 at the stop, in the asset that pays it."""
     size_of_one = multiplier(instrument)
     if stop is None or stop == reference or not size_of_one:
         return None
     change = product(size_of_one, _distance(reference, stop))
-    # Of an inverse contract m / stop - m / reference.
+    # For an inverse contract: m / stop - m / reference.
     return _Quotient(change, product(stop, reference) if is_inverse(instrument) else ONE)

@@ -9,7 +9,7 @@ from core.advisor.amounts import amount_of
 from kit.base.errors import SettingError
 
 NOT_IN_VERSION_1 = ("book_answer_max_ms",)
-"""Settings that version 1 of the rules did not have."""
+"""Settings added after version 1 of the rules."""
 
 
 class DecisionRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,8 +29,8 @@ class DecisionRules(msgspec.Struct, frozen=True, kw_only=True):
     book_answer_max_ms: int
 
     def config_hash(self, version: int) -> bytes:
-        """SHA-256 of them and of the version of the rules, which grows with each change after
-        which the same signal, facts and settings would make another decision."""
+        """SHA-256 of the settings and of the rules' version, which grows with each change that
+        gives another decision for the same signal, facts and settings."""
         values = msgspec.structs.asdict(self)
         if version == 1:
             values = {name: values[name] for name in values if name not in NOT_IN_VERSION_1}
@@ -45,20 +45,19 @@ class AdvisorSettings(msgspec.Struct, frozen=True, kw_only=True):
     ledger_interval_ms: int = 1_000
     """How often equity and positions are read from the ledger."""
     book_answer_max_ms: int = 500
-    """How long the venue processes are waited for, which are asked for order books and instruments
-    when a signal comes. An entry is blocked afterwards."""
+    """Longest wait for the venues' order books and instruments after a signal. Then an entry is
+    blocked."""
     quote_age_max_ms: int = 2_000
-    """Longest time since the order book was asked for whose best prices an entry rests on."""
+    """Largest age of the order book for an entry, counted from its request."""
     quote_unchanged_max_s: int = 60
-    """Longest time, by the venue, without a change of an order book that is not proven, for an
-    entry."""
+    """Longest time without a change of an unproven order book for an entry, by the venue's time."""
     equity_age_max_s: int = 30
-    """Longest time since the equity was read that the size of an entry is computed from."""
+    """Largest age of the equity from which the size of an entry is computed."""
     bar_coverage_min: float = 0.9
     """Least part of the signal's bar without a gap, for an entry; 0 to 1."""
     bar_delay_max_s: int = 10
-    """Time from the end of the bar to the decision at which the score of quality has lost all that
-    it gives for being early."""
+    """Delay of the decision after the end of the bar at which the part of the quality score for
+    earliness is 0."""
     quality_score_min: float = 0.5
     """Least score of quality for an entry; 0 to 1."""
     close_distance_max: str = "0.005"

@@ -1,4 +1,4 @@
-"""Decides on signals, and stores the decisions in the transaction that reads them."""
+"""Decides on signals and stores the decisions with the position in the stream."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
@@ -19,7 +19,7 @@ DECISIONS: EventStream = event_pb2.EVENT_STREAM_DECISIONS
 
 
 class CollectFacts(Protocol):
-    """Gives the facts about each signal."""
+    """Collects the facts about each signal."""
 
     async def __call__(
         self, signals: Collection[signals_pb2.SignalRaised], /
@@ -27,7 +27,7 @@ class CollectFacts(Protocol):
 
 
 class SignalHandler:
-    """The function of the consumer of signals."""
+    """Handles the events of the stream of signals."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class SignalHandler:
         """For the next transaction, or the one that runs."""
 
     async def prepare(self, events: Sequence[LoggedEvent]) -> None:
-        """Ask for the facts of each signal, and decide on it."""
+        """Collect the facts about each signal and decide, before the transaction."""
         read = [event.event() for event in events]
         signals = [event for event in read if event.HasField("signal_raised")]
         facts = await self._collect([signal.signal_raised for signal in signals])
@@ -56,14 +56,14 @@ class SignalHandler:
         ]
 
     async def handle(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
-        """Store the decision on each signal that has none yet."""
-        # Positions that were restored without the decisions, or the other way round.
+        """Store a decision on each signal without one."""
+        # A backup may have restored the positions without the decisions, or the reverse.
         stored = await event_log.stored(connection, [one.event_id for one in self._made])
         self._made = [one for one in self._made if one.event_id not in stored]
         await event_log.append(connection, DECISIONS, self._made, self._clock.time_ns())
 
     def committed(self) -> None:
-        """Count what the transaction has stored, and let it be published."""
+        """Count the stored decisions and wake the relay."""
         for event in self._made:
             self._metrics.decided(event.decision_made.outcome)
         self._wake_relay()

@@ -1,4 +1,4 @@
-"""Keeps the log of all events: a Merkle tree, whose root is signed and kept elsewhere.
+"""Keeps the log of all events: a Merkle tree with signed and anchored roots.
 
 ``log_writer`` takes the events in, ``checkpointer`` signs the root, ``anchors`` keeps what was
 signed outside the database. ``verification`` compares everything with everything, ``proofs`` proves

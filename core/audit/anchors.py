@@ -1,4 +1,4 @@
-"""Keeps checkpoints where a writer of the database cannot change them."""
+"""Stores checkpoints outside the database, where its writers cannot change them."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ class Anchor(Protocol):
 
 
 class AnchorDamaged(Exception):
-    """A line of the file is no checkpoint. The text says which."""
+    """A line of the file is no checkpoint. The text has the line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Signs the root of the log, and brings what was signed to the anchors."""
+"""Signs the root of the log and copies the checkpoints to the anchors."""
 
 import asyncio
 from collections.abc import Sequence

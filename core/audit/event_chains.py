@@ -1,4 +1,4 @@
-"""Why something has happened: the events of its chains, and what each follows from."""
+"""Finds the events that led to a fill, an order or a position, with their causes."""
 
 from collections.abc import Collection, Sequence
 

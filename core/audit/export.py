@@ -1,4 +1,4 @@
-"""The log as it is stored, for a verification elsewhere."""
+"""Exports the stored log for an offline verification."""
 
 from collections.abc import AsyncIterator
 

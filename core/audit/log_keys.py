@@ -1,4 +1,4 @@
-"""The keys of the log, and what they have signed."""
+"""The keys of the log, and the verification of its checkpoints."""
 
 from pathlib import Path
 

@@ -55,7 +55,7 @@ class LeafRow:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """Where a stream ends, and up to where the log says that it has read it."""
+    """The end of a stream, and the position up to which the log has read it."""
 
     last: int
     position: int

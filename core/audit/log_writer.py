@@ -1,4 +1,4 @@
-"""Takes every new event into the log."""
+"""Appends every new event to the log."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Proves that an event is in the log, and that one log is the beginning of another."""
+"""Proves that an event is in the log, and that a newer log extends an older one."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Compares events with leaves, leaves with subtrees, the tree with what was signed and anchored."""
+"""Compares events with leaves, leaves with subtrees, and the tree with signed checkpoints."""
 
 import asyncio
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Which strategies run, as persons have started and stopped them."""
+"""Stores which strategies people have started and stopped."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ _SWITCH = (
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a person wants of a strategy."""
+    """The last start or stop of a strategy by a person."""
 
     runs: bool = True
     changes: int = 0

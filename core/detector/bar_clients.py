@@ -1,4 +1,4 @@
-"""Calls the processes that make and keep bars."""
+"""Calls the processes Bars and History for bars."""
 
 from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple, Protocol
@@ -25,23 +25,23 @@ class BarSeries(NamedTuple):
 
 
 class BarsUnavailable(Exception):
-    """A process that makes or keeps bars does not answer."""
+    """Bars or History does not answer."""
 
 
 class BarSource(Protocol):
-    """Where bars come from. Raises BarsUnavailable."""
+    """A source of live and recorded bars. Raises BarsUnavailable."""
 
     def live(self, series: BarSeries) -> AsyncGenerator[Sequence[bars_pb2.Bar], None]:
-        """The bars that change, from now on."""
+        """Changed bars, from now on."""
 
     async def recorded(
         self, series: BarSeries, times_ns: range, count: int, newest_first: bool = False
     ) -> Sequence[bars_pb2.Bar]:
-        """The first so many bars that open in this range, as they are stored now."""
+        """Up to ``count`` recorded bars that open in this range."""
 
 
 class BarClients:
-    """The processes of the mesh."""
+    """The BarSource of the mesh."""
 
     def __init__(self, channels: ServiceChannels) -> None:
         """``channels``: of BARS and HISTORY."""

@@ -1,4 +1,4 @@
-"""The final bars of a series, each once and in order, whichever process was away meanwhile."""
+"""Gives the final bars of a series, each once and in order, after any outage too."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -17,8 +17,7 @@ PART_BARS_MAX = 500
 """Most bars of one transaction while older ones are read."""
 LOOK_SECONDS_MAX = 1.0
 STORED_SECONDS = 1.0
-"""As a rule, a final bar is recorded within this time. One that is not is read when the next one
-comes."""
+"""A final bar is usually recorded within this time. A later one is read with the next bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +26,13 @@ class BarPart:
 
     bars: Sequence[bars_pb2.Bar]
     warms_up: bool = False
-    """They are too old for a signal."""
+    """Whether they are too old for a signal."""
 
 
 class BarFeed:
-    """Bars come live. What was missed is read from the record at the beginning; what may be missing
-    before a live bar, once the record has that bar. Changes of bars are stored together, so a
-    record that has a final bar has all before it."""
+    """Follows live bars, and reads missed bars from the record: at the start, and before a live bar
+    that does not follow the last one, once the record has it. A record with a final bar has all
+    bars before it, because changes of bars are stored together."""
 
     def __init__(
         self, source: BarSource, series: BarSeries, warm_up_bars: int, clock: Clock
@@ -45,13 +44,13 @@ class BarFeed:
         self._clock = clock
 
     async def follow(self, after_ns: int | None) -> AsyncGenerator[BarPart, None]:
-        """The bars that open after a time; None: from the next one on, after a warm-up. Raises
+        """The bars that open after a time; None: from the next bar on, after a warm-up. Raises
         BarsUnavailable."""
         has_looked = after_ns is None
         async with aclosing(self._source.live(self._series)) as changes:
             async for changed in changes:
                 if after_ns is not None and not has_looked:
-                    # They were final before the first change was sent, so they do not come live.
+                    # They were final before the subscription, so they do not arrive live.
                     await self._clock.sleep(STORED_SECONDS)
                     async for part in self._recorded(after_ns, END_NS):
                         yield part
@@ -67,8 +66,7 @@ class BarFeed:
                         after_ns = part.bars[-1].open_time_ns
 
     async def _up_to(self, bar: bars_pb2.Bar, after_ns: int) -> AsyncIterator[BarPart]:
-        """The bars after a time up to this one. None if this one is not after it, as a late trade
-        has amended it."""
+        """The bars after a time up to this one; none if a late trade only amended an old bar."""
         if bar.open_time_ns == after_ns + self._length_ns:
             yield BarPart([bar])
         elif bar.open_time_ns > after_ns:

@@ -1,4 +1,4 @@
-"""Calls that come together are made as one."""
+"""Combines simultaneous calls into one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,11 +11,11 @@ BATCH_ITEMS_MAX = 100
 
 
 class BatchAbandoned(Exception):
-    """The call of a group has failed, or was cancelled; what it has done is not known."""
+    """The call of a batch has failed or was cancelled. Its effect is unknown."""
 
 
 class _Batch(Generic[Item, Result]):
-    """Items of one call. The first one's caller makes it."""
+    """The items of one call. The caller of the first item makes the call."""
 
     def __init__(self) -> None:
         self.items: list[Item] = []
@@ -23,11 +23,12 @@ class _Batch(Generic[Item, Result]):
 
 
 class CallBatcher(Generic[Item, Result]):
-    """Makes one call of all items that come in the same turn of the event loop.
+    """Makes one call for all items that arrive in the same turn of the event loop.
 
-    The first caller makes it and gets its error; the others get BatchAbandoned. An error of which
-    it is certain that nothing was done, because of one of the items, is nobody's: each item is
-    called again by itself.
+
+    The first caller makes the call and gets its error; the others get BatchAbandoned. After an
+    error in ``undone``, which one of the items may have caused, each item is called again on its
+    own.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where the code of strategies runs: what the detector asks of it."""
+"""Interfaces between the detector and the code of strategies."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,26 +21,26 @@ STEPS_MAX = 500
 
 
 class StrategyFault(Exception):
-    """The code of a strategy has gone wrong: it is not called again."""
+    """The code of a strategy has failed. It must not be called again."""
 
 
 class EvaluationLost(Exception):
-    """The process in which the code ran has ended, for a reason that is not this strategy's. Begin
-    again from the stored state."""
+    """The process of the code has ended for another reason than this strategy. Resume from the
+    stored state."""
 
 
 class StrategyRefused(Exception):
-    """No strategy may run here. The text says why, and what to do."""
+    """No strategy may run here. The text has the reason and a remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class StrategySource:
-    """What a strategy was started with."""
+    """The file and the parameters of a strategy."""
 
     content: bytes
     file: str
     strategy: str
-    """Its name in the file; empty: the only one."""
+    """Its name in the file; empty if the file has only one strategy."""
     parameters: Mapping[str, str]
 
 
@@ -48,7 +48,7 @@ class InputStep(NamedTuple):
     """A row of market data besides bars."""
 
     place: int
-    """Of its series in ``StrategyInstance.inputs.series``."""
+    """Index of its series in ``StrategyInstance.inputs.series``."""
     time_ns: int
     values: Sequence[Value]
     next_time_ns: int
@@ -56,7 +56,7 @@ class InputStep(NamedTuple):
 
 
 class BarStep(NamedTuple):
-    """A bar, and what has been read since the bar before."""
+    """A bar, and the inputs read since the bar before."""
 
     bar: bars_pb2.Bar
     inputs: Sequence[InputStep] = ()
@@ -64,7 +64,7 @@ class BarStep(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What follows from bars."""
+    """The result of an evaluation of bars."""
 
     events: Sequence[event_pb2.Event]
     """In the order of the bars, at most one for each."""
@@ -73,21 +73,21 @@ class Evaluated:
 
 
 class RunningInstance(Protocol):
-    """A strategy on an instrument. Raises StrategyFault and EvaluationLost; then it is over."""
+    """A strategy on an instrument. After StrategyFault or EvaluationLost it cannot be used."""
 
     series: Sequence[InputSeries]
     """The market data that it needs besides its bars."""
     begins: bool
-    """Whether it goes on from no saved state."""
+    """Whether it started without a saved state."""
 
     async def warm_up(self, steps: Sequence[BarStep]) -> None:
-        """See bars that are too old for a signal."""
+        """Evaluate bars that are too old for a signal."""
 
     async def update(self, steps: Sequence[BarStep], position: Decimal) -> Evaluated:
-        """See the next final bars, up to STEPS_MAX. ``position``: negative if short."""
+        """Evaluate the next final bars, up to STEPS_MAX. ``position``: negative if short."""
 
     async def explain(self, bar: bars_pb2.Bar | None) -> detector_pb2.ExplainResponse:
-        """What it says after its newest bar, without its status."""
+        """The scores after its newest bar, without its status."""
 
     def close(self) -> None:
         """It is not called again."""
@@ -99,13 +99,13 @@ class StrategyProgram(Protocol):
     terms: StrategyTerms
 
     async def begin(self, instrument: Instrument, state: bytes | None) -> RunningInstance:
-        """An instance that goes on from a state which one of the same version has saved. Raises
-        StrategyFault, EvaluationLost, StrategyRefused."""
+        """An instance that resumes from a state saved by the same version. Raises StrategyFault,
+        EvaluationLost, StrategyRefused."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramFolder:
-    """What the files of a folder have. A wrong one does not keep the others from being used."""
+    """The strategies of a folder, and the errors of its unusable files."""
 
     programs: Sequence[StrategyProgram] = ()
     errors: Sequence[StrategyFileError] = ()
@@ -115,7 +115,7 @@ class StrategyPrograms(Protocol):
     """Loads strategies."""
 
     async def load(self, source: StrategySource, name: str) -> StrategyProgram:
-        """A strategy of a file under a name of its own; empty: that in the file. Raises
+        """A strategy of a file. ``name``: replaces its name; empty keeps the name. Raises
         StrategyFileError, EvaluationLost, StrategyRefused."""
 
     async def load_folder(self, folder: Path) -> ProgramFolder:

@@ -1,4 +1,4 @@
-"""Keeps what is read of other market data until it is handed to a strategy."""
+"""Buffers market data besides bars until the next bar."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from kit.features.market_inputs import REPLACED, ROWS_MAX, InputRow, InputSeries
 
 
 class InputBuffer:
-    """Takes rows from an InputFeed. A row that the next one replaces before anybody sees it is not
-    kept."""
+    """Buffers the rows of an InputFeed, without rows that a newer one replaces before the next
+    bar."""
 
     def __init__(self, series: Sequence[InputSeries]) -> None:
         self.series = tuple(series)
         self._places = {one: place for place, one in enumerate(self.series)}
-        # One more than a strategy keeps: so it knows that it has lost some.
+        # One row more than a strategy keeps, so that it detects a lost row.
         self._rows = [deque[InputStep](maxlen=ROWS_MAX + 1) for _ in self.series]
 
     def add(self, series: InputSeries, row: InputRow, next_time_ns: int = 0) -> None:
@@ -26,7 +26,7 @@ class InputBuffer:
             rows.append(step)
 
     def take(self) -> Sequence[InputStep]:
-        """What came since the last call, of each series in the order of its times."""
+        """The rows since the last call, for each series in the order of time."""
         found = [step for rows in self._rows for step in rows]
         for rows in self._rows:
             rows.clear()

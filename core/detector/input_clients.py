@@ -1,4 +1,4 @@
-"""Asks the process History for the market data of strategies."""
+"""Queries market data of strategies from the process History."""
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, TypeAlias

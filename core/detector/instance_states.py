@@ -1,4 +1,4 @@
-"""Stores when a strategy began to run on an instrument, and when and why it ran no more."""
+"""Stores the starts, failures and stops of strategies on instruments as events."""
 
 from typing import NamedTuple
 
@@ -21,12 +21,12 @@ _NEWEST = "SELECT body FROM events WHERE subject = %s ORDER BY sequence DESC LIM
 
 
 class InstanceState(NamedTuple):
-    """What a strategy does on an instrument."""
+    """Whether a strategy runs on an instrument."""
 
     version: str
     state: "signals_pb2.StrategyRunState.ValueType"
     detail: str
-    """Why it does not run. Empty: it runs."""
+    """The reason why it does not run; empty if it runs."""
 
 
 async def record(
@@ -36,8 +36,8 @@ async def record(
     time_ns: int,
     stored_time_ns: int,
 ) -> None:
-    """Store an event if this is another state than the newest one that is stored. ``time_ns``: of
-    the change. Raises EventConflict where another process does so at the same time."""
+    """Store an event if the state differs from the newest stored one. ``time_ns``: of the change.
+    Raises EventConflict if another process does so at the same time."""
     row = await (await connection.execute(_NEWEST, [strategy_subject(*key)])).fetchone()
     before = event_pb2.Event.FromString(bytes(row[0])) if row else event_pb2.Event()
     changed = signals_pb2.StrategyStateChanged(

@@ -1,4 +1,4 @@
-"""Runs strategies in this process: for tests, and for code that is trusted."""
+"""Runs strategies in this process: for tests and trusted code."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ from kit.strategy.strategy_terms import signal_event, terms_of
 
 
 class LocalProgram:
-    """A strategy that is loaded in this process."""
+    """A strategy loaded into this process."""
 
     def __init__(self, loaded: LoadedStrategy) -> None:
         self.terms = terms_of(loaded)
@@ -37,7 +37,7 @@ class LocalProgram:
 
 
 class LocalInstance:
-    """Its code is called at once."""
+    """An instance whose code is called directly."""
 
     def __init__(self, hosted: HostedInstance, instrument: Instrument, begins: bool) -> None:
         self.series: Sequence[InputSeries] = hosted.instance.inputs.series

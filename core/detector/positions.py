@@ -1,4 +1,4 @@
-"""Keeps the positions of strategies, as the inspector tells them."""
+"""Stores the positions of strategies from the inspector's events."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -9,7 +9,7 @@ from kit.events.event_log import Connection, LoggedEvent
 
 
 async def keep_positions(connection: Connection, logged: Sequence[LoggedEvent]) -> None:
-    """Keep what strategies hold after these events."""
+    """Store the positions after these events."""
     for one in logged:
         event = one.event()
         if event.HasField("position_changed"):

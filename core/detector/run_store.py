@@ -1,4 +1,4 @@
-"""What a strategy saw besides its bars, so that it can be computed again from the record."""
+"""Stores inputs of strategies that are not in the record: first bars and positions."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -21,17 +21,17 @@ _POSITIONS = (
 
 
 class StrategyRun(NamedTuple):
-    """A strategy began with these bars."""
+    """The first bars of a run of a strategy."""
 
     open_time_ns: int
-    """Of the first bar that could raise a signal."""
+    """Time of the first bar that could raise a signal."""
     warm_up_time_ns: int
-    """Of the first bar of its warm-up; the same if there was none."""
+    """Time of the first bar of the warm-up; the same without a warm-up."""
     version: str
 
 
 class SeenPosition(NamedTuple):
-    """The position that it knew from this bar on."""
+    """The position of the strategy from this bar on."""
 
     open_time_ns: int
     size: Decimal
@@ -46,7 +46,7 @@ async def record_position(connection: Connection, key: InstanceKey, seen: SeenPo
 
 
 async def newest_position(connection: Connection, key: InstanceKey) -> Decimal | None:
-    """The position that it knew last; None before its first bar."""
+    """The newest stored position; None before its first bar."""
     row = await (await connection.execute(_NEWEST, list(key))).fetchone()
     return None if row is None else Decimal(row[0])
 

@@ -20,22 +20,22 @@ from kit.events.event_log import EventConflict
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What follows from the newest bars of a strategy on an instrument."""
+    """The result of the newest bars of a strategy on an instrument."""
 
     move: InstanceUpdate
     events: Sequence[event_pb2.Event]
     run: StrategyRun | None
-    """It begins with these bars."""
+    """Set if the strategy starts with these bars."""
     seen: SeenPosition | None
-    """It knows another position than before."""
+    """Set if its position has changed."""
     state: InstanceState | None
-    """It runs from now on."""
+    """Set if it runs from now on."""
     time_ns: int
     """End of the newest bar."""
 
 
 class StepStore:
-    """The steps of one transaction are stored all or none."""
+    """Stores simultaneous steps in one transaction, all or none."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -51,8 +51,8 @@ class StepStore:
             raise _unavailable(error) from error
 
     async def keep(self, step: Step) -> None:
-        """Raises ConsumerPositionConflict, EventConflict, and StoreUnavailable, after which it may
-        be stored."""
+        """Raises ConsumerPositionConflict, EventConflict, and StoreUnavailable, after which the
+        step may be stored or not."""
         try:
             await self._writes.of(step)
         except BatchAbandoned as error:

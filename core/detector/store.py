@@ -1,4 +1,4 @@
-"""What the detector keeps in PostgreSQL of strategies, in the transactions of its callers."""
+"""Stores states and positions of strategies in PostgreSQL, in the callers' transactions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,21 +48,21 @@ class InstanceKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredInstance:
-    """Where a strategy stands."""
+    """The newest bar of a strategy and its state."""
 
     version: str
     open_time_ns: int
-    """Of its newest bar."""
+    """Time of its newest bar."""
     revision: int
     state: bytes
 
 
 class InstanceUpdate(NamedTuple):
-    """A strategy has seen bars."""
+    """The change of a strategy by new bars."""
 
     key: InstanceKey
     before: StoredInstance | None
-    """Where it stood; None: it begins."""
+    """None: it starts."""
     now: StoredInstance
 
 
@@ -72,8 +72,8 @@ async def load(connection: Connection, key: InstanceKey) -> StoredInstance | Non
 
 
 async def save(connection: Connection, moves: Sequence[InstanceUpdate]) -> None:
-    """Move strategies on, all or none. Raises ConsumerPositionConflict when one is not where it is
-    said to be."""
+    """Store new states, all or none. Raises ConsumerPositionConflict if a stored state is not the
+    given one."""
     changed: list[list[object]] = []
     for key, before, now in moves:
         if before is not None:

@@ -25,7 +25,7 @@ from kit.strategy.loader import StrategyFileError
 from kit.strategy.strategy_terms import StrategyTerms
 
 LOOK_SECONDS = 1.0
-"""Between two looks at what persons have started and stopped through another process."""
+"""Time between reads of starts and stops through another process."""
 SOURCE_BYTES_MAX = 1_000_000
 PARAMETERS_MAX = 100
 BY_A_PERSON = "it was stopped by a person; StartStrategy starts it again"
@@ -33,7 +33,7 @@ BY_A_PERSON = "it was stopped by a person; StartStrategy starts it again"
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A strategy, and what runs of it."""
+    """A strategy and its runners."""
 
     assignment: Assignment
     error: StrategyFileError | None
@@ -43,7 +43,7 @@ class _Known:
 
 
 _UNDECIDED = Assignment(changes=-1)
-"""It is not known yet whether it runs."""
+"""Before the first read of the database."""
 
 
 class StrategyManager:

@@ -45,11 +45,10 @@ _log = telemetry.logger("detector")
 
 
 class StrategyRunner:
-    """Hands each bar to the strategy once, in a transaction with its state and its signals.
+    """Evaluates each bar once, and stores state and signals in one transaction.
 
-    It begins again from the stored state when a store or a process is away, or when its code ran in
-    a process that another strategy has ended. A strategy whose code goes wrong stops, and no other
-    one does.
+    After an outage of a store or a process, or if another strategy has ended the worker process, it
+    resumes from the stored state. A strategy whose code fails stops; the others continue.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class StrategyRunner:
         self.state = WAITING
         self.detail = "waits for its first bar"
         self.bar: bars_pb2.Bar | None = None
-        """The newest one."""
+        """The newest bar."""
         self.position = store.FLAT
         """As of the newest bar."""
         self.signals = 0
@@ -83,7 +82,7 @@ class StrategyRunner:
             try:
                 await self._follow()
             except (StrategyFault, StrategyRefused, EventConflict) as error:
-                # A conflict: another version of this program has raised other signals on these
+                # A conflict: another version of this program raised other signals on these
                 # bars.
                 await self._fail(str(error))
                 return
@@ -96,36 +95,36 @@ class StrategyRunner:
             await self._context.clock.sleep(next(self._waits))
 
     def stay_stopped(self, detail: str) -> None:
-        """Say why it does not run."""
+        """Set the reason why it does not run."""
         self.state, self.detail = STOPPED, detail
 
     async def keep_stopped(self, connection: Connection, detail: str) -> None:
-        """Store that it runs no more. Raises EventConflict."""
+        """Store that it has stopped. Raises EventConflict."""
         await self._keep_state(
             connection, instance_states.STOPPED, detail, self._context.clock.time_ns()
         )
 
     def forget(self) -> None:
-        """Report no error of it any more: another one takes its place."""
+        """Clear its reported error: another runner replaces it."""
         self._context.degraded_reasons.clear(f"strategy {self.name}")
 
     @property
     def name(self) -> str:
-        """Of the strategy on this instrument, for people."""
+        """The name of strategy and instrument, for people."""
         return "/".join(self.key)
 
     async def explain(self) -> detector_pb2.ExplainResponse:
-        """What it says after its newest bar, without its status."""
+        """The scores after its newest bar, without its status."""
         if self._instance is None:
             return detector_pb2.ExplainResponse(abstains_because=self.detail)
         try:
             return await self._instance.explain(self.bar)
         except (StrategyFault, EvaluationLost) as error:
-            # The next bar will tell the runner, too.
+            # The next bar raises the same error in the runner.
             return detector_pb2.ExplainResponse(abstains_because=str(error))
 
     async def _follow(self) -> None:
-        """Go on from the stored state, until an error."""
+        """Run from the stored state until an error."""
         stored = await self._load()
         state = None if stored is None else stored.state
         instance = await self._begin(state)
@@ -138,7 +137,7 @@ class StrategyRunner:
             self._close()
 
     async def _load(self) -> StoredInstance | None:
-        """What it goes on from; None: it begins."""
+        """The stored state to resume from; None: it starts."""
         async with self._context.database.transaction() as connection:
             self._stored = await store.load(connection, self.key)
             self._seen_position = await run_store.newest_position(connection, self.key)
@@ -148,7 +147,6 @@ class StrategyRunner:
         return self._stored if is_same else None
 
     async def _begin(self, state: bytes | None) -> RunningInstance:
-        """Another instance in the place of the one that there was."""
         self._close()
         self._instance = await self._program.begin(self._instrument, state)
         return self._instance
@@ -159,7 +157,7 @@ class StrategyRunner:
         self._instance = None
 
     async def _evaluate(self, instance: RunningInstance, after_ns: int | None) -> None:
-        """Hand it the bars after this one."""
+        """Evaluate the bars after this time."""
         self._begins, interval = after_ns is None, self.terms.bar_interval
         rows = InputBuffer(instance.series)
         inputs = InputFeed(self._context.inputs, rows, interval, self._context.clock)
@@ -167,7 +165,7 @@ class StrategyRunner:
             inputs.resume(after_ns + interval.length_ns)
         async with aclosing(self._feed.follow(after_ns)) as parts:
             async for part in parts:
-                # Of bars with other market data each is a transaction, as reading takes time.
+                # A bar with other market data has a transaction of its own, as reading takes time.
                 steps_max = 1 if instance.series and not part.warms_up else STEPS_MAX
                 waits = len(part.bars) == 1 and not part.warms_up
                 for bars in batched(part.bars, steps_max):
@@ -182,7 +180,7 @@ class StrategyRunner:
                         await self._step(steps)
 
     async def _step(self, steps: Sequence[BarStep]) -> None:
-        """Evaluate bars, and store what follows."""
+        """Evaluate bars and store the result."""
         first, newest = steps[0].bar, steps[-1].bar
         context, is_new = self._context, self.state != RUNNING
         position = await context.steps.position(self.key)
@@ -210,8 +208,8 @@ class StrategyRunner:
         self._context.metrics.evaluated(self.key.strategy, len(steps), len(found.events))
 
     async def _updated(self, steps: Sequence[BarStep], position: Decimal) -> Evaluated:
-        """What follows from bars. If another strategy has ended the process, and all that this one
-        knows is stored, it begins again at once."""
+        """The result of bars. If another strategy has ended the worker process, and the state is
+        stored completely, it starts again at once."""
         instance = self._instance
         assert instance is not None
         try:
@@ -225,12 +223,12 @@ class StrategyRunner:
         return await again.update(steps, position)
 
     def _run(self, first: bars_pb2.Bar) -> StrategyRun:
-        """It begins with this bar."""
+        """The run that starts with this bar."""
         warm_up_time_ns = self._warm_up_time_ns or first.open_time_ns
         return StrategyRun(first.open_time_ns, warm_up_time_ns, self.terms.version)
 
     def _seen(self, first: bars_pb2.Bar, position: Decimal) -> SeenPosition | None:
-        """None: it has known this position before."""
+        """The position, or None if it has not changed."""
         is_known = position == self._seen_position
         return None if is_known else SeenPosition(first.open_time_ns, position)
 
@@ -245,11 +243,11 @@ class StrategyRunner:
             async with self._context.database.transaction() as connection:
                 await self._keep_state(connection, instance_states.FAILED, detail, time_ns)
         except (StoreUnavailable, EventConflict) as error:
-            # It fails all the same, and is not called again.
+            # The strategy has failed in any case, and is not called again.
             _log.warning("failure not stored", extra={"strategy": self.name, "detail": str(error)})
         else:
             self._context.after_signal()
-        # Only now: who sees it failed and starts another one must not cancel the storing.
+        # Only now: a caller who sees FAILED may replace the strategy, which cancels the commit.
         self.state, self.detail = FAILED, detail
 
     async def _keep_state(
@@ -265,6 +263,6 @@ class StrategyRunner:
 
 
 def batched(bars: Sequence[bars_pb2.Bar], count: int) -> Iterator[Sequence[bars_pb2.Bar]]:
-    """Bars in parts of up to so many."""
+    """Bars in parts of up to ``count``."""
     for start in range(0, len(bars), count):
         yield bars[start : start + count]

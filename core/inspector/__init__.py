@@ -1,8 +1,9 @@
-"""Checks what strategies and persons want to do, approves it, and hands the orders to the venues.
+"""The order authority: checks orders of strategies and persons, approves them, and sends them.
 
-``decisions`` and ``manual`` take what is wanted, ``verdicts`` compares it with the policy, and
-``submissions`` keeps what was approved, in the transaction of its verdict. ``sender`` hands it to
-the process of the venue; ``closer`` closes what a strategy holds, and ``order_ends`` asks how
-orders have ended. ``events`` follows the states of the orders; ``service`` is the gRPC service
-Inspector.
+``decision_handler`` and ``manual_orders`` receive requests, ``verdicts`` compares them with the
+policy, and ``submissions`` stores approved orders in the transaction of their verdict.
+``submission_sender`` sends them to the venue's process. ``event_handler`` follows the states of
+orders, and ``order_reconciler`` queries the states that no event reports. ``position_opener`` and
+``position_closer`` open and close positions; ``stop_monitor`` finds positions without a stop.
+``service`` is the gRPC service Inspector.
 """

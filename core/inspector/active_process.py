@@ -1,4 +1,4 @@
-"""One process of the inspector acts; others stand by."""
+"""Keeps one process of the inspector active, and the others on standby."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,8 +23,8 @@ class ActiveProcess:
         degraded_reasons: DegradedReasons,
         clock: Clock,
     ) -> None:
-        """``begin`` is called each time the lease is taken, before the tasks. It raises LeaseLost
-        and StoreUnavailable."""
+        """``begin`` runs before the tasks, each time this process acquires the lease. It raises
+        LeaseLost and StoreUnavailable."""
         self._lease = lease
         self._begin = begin
         self._tasks = tasks
@@ -33,12 +33,12 @@ class ActiveProcess:
         self.is_active = False
 
     def require(self) -> None:
-        """Raises ServiceUnavailable unless this process acts."""
+        """Raises ServiceUnavailable unless this process is active."""
         if not self.is_active:
             raise ServiceUnavailable("another process of the inspector acts, or none does yet")
 
     async def run(self) -> None:
-        """Act whenever the lease can be had. Runs forever."""
+        """Run the tasks whenever this process has the lease. Runs forever."""
         while True:
             try:
                 if await self._lease.acquire():

@@ -1,4 +1,4 @@
-"""Signs what was allowed, with the inspector's own key and the epoch of its lease."""
+"""Signs allowed orders with the inspector's key and the epoch of its lease."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from kit.execution.request_ids import lifecycle_prefix
 
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
 CANCEL_NUMBER = 0
-"""In the request ids of cancels, which are no orders."""
+"""The number in the request ids of cancels. Orders start at 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,7 @@ class Approver:
     key: Ed25519PrivateKey
     scope: MeshScope
     lease: Lease
-    """Its epoch is that of the approvals: those of a process that has lost the lease are
-    rejected."""
+    """Approvals carry its epoch, so a venue's process rejects approvals of a former holder."""
 
     def approve(
         self,

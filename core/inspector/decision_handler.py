@@ -32,10 +32,10 @@ class DecisionHandler:
         self._rules = rules
         self._opener = opener
         self._instruments: Mapping[tuple[str, str], types_pb2.Instrument | None] = {}
-        """Of the decisions that come next."""
+        """Instruments of the prepared decisions, by venue and symbol."""
 
     async def prepare(self, events: Sequence[event_pb2.Event]) -> None:
-        """Find the instruments of what these decisions may open."""
+        """Request the instruments of positions that these decisions may open."""
         intents = [event.decision_made.intent for event in events if _is_issued(event)]
         wanted = {
             (intent.venue, intent.symbol)
@@ -62,8 +62,8 @@ class DecisionHandler:
     async def _reduce(
         self, connection: Connection, event: event_pb2.Event, position: Position | None
     ) -> event_pb2.Event:
-        """Have a position closed or reduced. The orders are approved once its exits are
-        cancelled."""
+        """Request that a position is closed or reduced. PositionCloser approves the orders after it
+        has cancelled the exits."""
         intent = event.decision_made.intent
         place = Place(intent.venue, intent.account, intent.symbol, intent.strategy)
         state = await self._rules.reduction_state(connection, place)
@@ -83,8 +83,8 @@ def _is_issued(event: event_pb2.Event) -> bool:
 
 
 def _is_wanted_already(intent: decisions_pb2.ExecutionIntent, position: Position) -> bool:
-    """Whether the whole of it is being closed already. A flip takes the place of a close, and a
-    close that of a flip: the newest one says whether the other side is opened."""
+    """Whether the whole position is being closed already. A flip replaces a close, and a close
+    replaces a flip: the newest one decides whether the other side is opened."""
     if position.close_fraction != WHOLE:
         return False
     is_other = intent.action != REDUCE and position.close_flips != (intent.action == FLIP)
@@ -92,8 +92,8 @@ def _is_wanted_already(intent: decisions_pb2.ExecutionIntent, position: Position
 
 
 def _fraction(intent: decisions_pb2.ExecutionIntent) -> str:
-    """The part to close. One that is not between 0 and 1 closes all: to keep a position that shall
-    be smaller is the greater risk."""
+    """The part to close. An invalid part, outside 0 to 1, closes the whole position: keeping a
+    position that should be smaller is the greater risk."""
     if intent.action != REDUCE:
         return WHOLE
     try:

@@ -1,8 +1,8 @@
 """Makes approvals of entries void when a mode changes.
 
-Each approval of an entry has a number. A mode that allows no entries fences the accounts whose
-entries are approved and not known to be taken: their venue's process refuses smaller numbers from
-then on, also after a restart. What reduces, protects or cancels has no number.
+Each approval of an entry has a number. A mode that allows no entries fences the accounts with
+approved entries of unknown outcome: the venue's process then refuses lower numbers, even after a
+restart. Orders that reduce, protect or cancel have no number.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from kit.base.errors import StoreUnavailable
 
 VALID_NS = 10 * NANOSECONDS_PER_SECOND
 LAPSE_MARGIN_NS = 5 * NANOSECONDS_PER_SECOND
-"""How far the clock of a venue's process may be behind ours."""
+"""The largest allowed delay of the clock of a venue's process behind ours."""
 LOOK_SECONDS = 1.0
 
 _NEXT = "SELECT coalesce(max(number), 0) + 1 FROM inspector_fences"
@@ -41,14 +41,14 @@ _log = telemetry.logger("inspector.fences")
 
 
 class EntryFence(NamedTuple):
-    """What the process of a venue is to refuse."""
+    """Makes earlier approvals of entries of an account void."""
 
     number: int
     """Approvals of entries with this number, or a smaller one, are void."""
     venue: str
     account: str
     lapse_time_ns: int
-    """When all of these have expired."""
+    """The time when all these approvals have expired."""
 
     @property
     def name(self) -> str:
@@ -56,15 +56,15 @@ class EntryFence(NamedTuple):
 
 
 async def next_number(connection: Connection) -> int:
-    """The number of the entries that are approved now."""
+    """The number for approvals of entries in this transaction."""
     row = await (await connection.execute(_NEXT)).fetchone()
     assert row is not None
     return int(row[0])
 
 
 async def create(connection: Connection, scope: str) -> list[EntryFence]:
-    """Fence the accounts whose entries within a scope are approved and not known to be taken, in
-    the transaction that sets the mode."""
+    """Fence the accounts with approved entries of unknown outcome in this scope, in the transaction
+    that sets the mode."""
     expires_ns: dict[tuple[str, str], int] = {}
     for submission in await submissions.pending(connection):
         position = await positions.lock(connection, submission.position_id)
@@ -83,13 +83,13 @@ async def create(connection: Connection, scope: str) -> list[EntryFence]:
 
 
 async def unconfirmed(connection: Connection) -> list[EntryFence]:
-    """The fences that the processes of the venues have not confirmed."""
+    """The fences without a confirmation of the venue's process."""
     rows = await (await connection.execute(_OPEN)).fetchall()
     return [EntryFence(*row) for row in rows]
 
 
 class EntryFences:
-    """Raises fences while its process has the lease."""
+    """Sends fences to the venues' processes while this process has the lease."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class EntryFences:
         self._clock = clock
 
     async def run(self) -> None:
-        """Raise what is not confirmed, until cancelled. Raises LeaseLost."""
+        """Send unconfirmed fences until cancelled. Raises LeaseLost."""
         while True:
             try:
                 async with self._database.transaction() as connection:
@@ -117,14 +117,14 @@ class EntryFences:
             await self._clock.sleep(LOOK_SECONDS)
 
     async def send_all(self, fences: Sequence[EntryFence]) -> list[str]:
-        """Have the processes of the venues refuse what was approved before. Returns the accounts
-        whose process has not confirmed it. Raises LeaseLost, StoreUnavailable."""
+        """Make the venues' processes refuse earlier approvals of entries. Returns the accounts
+        whose process has not confirmed. Raises LeaseLost, StoreUnavailable."""
         confirmed = await asyncio.gather(*(self._send(fence) for fence in fences))
         pairs = zip(fences, confirmed, strict=True)
         return sorted({fence.name for fence, is_confirmed in pairs if not is_confirmed})
 
     async def _send(self, fence: EntryFence) -> bool:
-        """Returns whether nothing that was approved before can be taken any more."""
+        """Returns whether every earlier approval of an entry is void."""
         about = f"fence of {fence.name}"
         if self._clock.time_ns() < fence.lapse_time_ns:
             try:

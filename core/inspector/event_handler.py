@@ -1,4 +1,4 @@
-"""What the inspector does with the events that it reads."""
+"""Handles decisions of the advisor and executions of the venues."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ STREAMS = (event_pb2.EVENT_STREAM_DECISIONS, event_pb2.EVENT_STREAM_EXECUTIONS)
 
 
 class EventHandler:
-    """Handles decisions and executions, in the transaction that reads them."""
+    """Handles events in the transaction that stores their position in the stream."""
 
     def __init__(self, lease: Lease, decisions: DecisionHandler, clock: Clock) -> None:
         self._lease = lease

@@ -1,7 +1,7 @@
-"""Takes fills that are not of a strategy's orders and close its position all the same.
+"""Applies fills of other orders that close a strategy's position.
 
-A person who flattens an account closes what strategies hold. The ledger divides such a fill: each
-part is a fill of the position of that strategy.
+A person who flattens an account closes the positions of strategies. The ledger allocates such a
+fill to the strategies; each share is a fill of that strategy's position.
 """
 
 from decimal import Decimal
@@ -15,7 +15,7 @@ from kit.base.database import Connection
 
 
 async def apply(connection: Connection, event: event_pb2.Event) -> set[bytes]:
-    """Take the parts of a fill. Returns the positions that have changed."""
+    """Apply the shares of a fill. Returns the ids of the changed positions."""
     changed = set()
     for share in event.order_filled.shares:
         changed.add(await _take(connection, event, share))
@@ -31,18 +31,18 @@ async def _take(
         connection, share.strategy, fill.venue, fill.account, fill.symbol
     )
     if position is None:
-        # It has ended, and the share is of what was left then.
+        # The position has ended; the share closes its residual size.
         return b""
     held = positions.held(await positions.orders_of(connection, position))
     size = Decimal(share.size)
     if not held or (held > ZERO) == (size > ZERO):
         return b""
-    # A share may have a rest of an earlier position, which is no part of this one.
+    # A share may include the residual size of an earlier position.
     size = max(size, -held) if held > ZERO else min(size, -held)
     await positions.add_external_fill(connection, position, fill, size)
     is_flat = not position.tradable(abs(add(held, size)))
     if position.close_flips or (is_flat and not position.is_closing):
-        # Exits that are still open have nothing to close, and nothing is opened after it.
+        # Cancels the exits, which have nothing to close, and replaces a flip.
         await positions.request_close(
             connection, position, WHOLE, position.position_id, event.event_id
         )

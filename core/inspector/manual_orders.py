@@ -1,4 +1,4 @@
-"""What a person, or a program with a token, wants to do with orders."""
+"""Handles order requests of persons, and of programs with a token."""
 
 import asyncio
 import hashlib
@@ -47,14 +47,14 @@ Answer = Response | VenuemeshError
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A request, as it is stored."""
+    """A stored request."""
 
     lifecycle_id: bytes
     verdict_id: bytes
 
 
 class ManualOrders:
-    """Takes each request once."""
+    """Handles each request once, by its request id."""
 
     def __init__(
         self,
@@ -71,22 +71,22 @@ class ManualOrders:
         self._answer_seconds_max = answer_seconds_max
         self._decided: dict[bytes, asyncio.Event] = {}
         self.when_approved: Callable[[bytes], None] = lambda submission_id: None
-        """Called with the id of a submission that is about to be committed."""
+        """Called with the id of a submission before its commit."""
         self.after_commit: Callable[[], None] = lambda: None
 
     def decided(self, submission_id: bytes) -> None:
-        """It is known what came of a submission."""
+        """Wake the request that waits for the outcome of a submission."""
         waiting = self._decided.get(submission_id)
         if waiting is not None:
             waiting.set()
 
     async def submit(self, request: Request, caller: Caller) -> Response:
-        """Take a request, and answer with what came of it. Raises BadRequest, InvalidOrder,
+        """Handle a request and return its verdict and outcome. Raises BadRequest, InvalidOrder,
         RequestIdReused, RoleMissing, StoreUnavailable, LeaseLost."""
         return await self._answer(request, await self._known(request, caller))
 
     async def submit_many(self, requests: Sequence[Request], caller: Caller) -> list[Answer]:
-        """Take requests one after the other, and answer each by itself. Raises LeaseLost."""
+        """Handle requests in this order, and return an answer for each. Raises LeaseLost."""
         taken: list[_Known | VenuemeshError] = []
         for request in requests:
             try:
@@ -180,7 +180,7 @@ class ManualOrders:
         )
 
     async def _answer(self, request: Request, known: _Known) -> Response:
-        """The stored answer, once there is one."""
+        """The stored verdict, and the outcome if it arrives in time."""
         if request.operation == FLATTEN:
             return await self._answer_flatten(request, known)
         instance = f"{request.content.venue}/{request.content.account}"
@@ -201,7 +201,7 @@ class ManualOrders:
         return response
 
     async def _answer_flatten(self, request: Request, known: _Known) -> Response:
-        """The stored verdict, with an approval of now: the caller sends it."""
+        """The stored verdict, with a new approval for the caller to send."""
         verdict = (await self._stored(known.verdict_id))[known.verdict_id].verdict_given
         response = Response(lifecycle_id=known.lifecycle_id, verdict=verdict)
         expires_ns = self._rules.clock.time_ns() + self._rules.approval_ns
@@ -240,7 +240,7 @@ def _digest(request: Request, caller: Caller) -> bytes:
 
 
 def _requested(request: Request, caller: Caller, now_ns: int) -> event_pb2.Event:
-    """The event that begins the chain."""
+    """The first event of the chain."""
     event = event_pb2.Event(
         # Nothing in the mesh is the cause: the request names it.
         event_id=event_id(SOURCE, "manual", [request.request_id.encode()]),

@@ -1,4 +1,4 @@
-"""What a person asks for: whether it makes sense, what must be known of it, and the verdict."""
+"""Order requests of persons: their validation, the facts about them, and the verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,31 +40,31 @@ Request = inspector_pb2.SubmitManualRequest
 
 
 class VenueFacts(Protocol):
-    """What the processes of the venues know."""
+    """Queries the venues' processes."""
 
     async def instrument(self, venue: str, symbol: str) -> types_pb2.Instrument | None:
-        """The terms of an instrument; None if they are not known."""
+        """The terms of an instrument; None if they are unknown."""
 
     async def best_price(self, venue: str, symbol: str, *, is_buy: bool) -> Decimal | None:
-        """The best price for a purchase or a sale; None if no good book is there."""
+        """The best price for a purchase or a sale; None without a good book."""
 
     async def free_balance(self, venue: str, account: str, asset: str) -> Decimal | None:
-        """What is free of an asset, as the venue has reported; None if that is not known."""
+        """The free balance of an asset that the venue reported; None if it is unknown."""
 
     async def find(self, venue: str, account: str, client_id: str) -> orders_pb2.Order | None:
-        """An order, or None if it is not known. Raises NoAnswer and CallRefused."""
+        """An order, or None if it is unknown. Raises NoAnswer and CallRefused."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
-    """What is known of the orders of a request. None: not known, or not needed."""
+    """Facts about the orders of a request. None: unknown, or not needed."""
 
     instrument: types_pb2.Instrument | None = None
     best_price: Decimal | None = None
     free: Decimal | None = None
-    """Of the base asset that a sale on spot sells."""
+    """Free balance of the base asset that a sale on spot sells."""
     target: orders_pb2.Order | None = None
-    """The order that is amended."""
+    """The order to amend."""
 
 
 def contents(request: Request) -> Sequence[orders_pb2.OrderContent]:
@@ -73,7 +73,7 @@ def contents(request: Request) -> Sequence[orders_pb2.OrderContent]:
 
 
 def check(request: Request) -> None:
-    """Raises BadRequest and InvalidOrder for a request that makes no sense."""
+    """Raises BadRequest and InvalidOrder for an invalid request."""
     check_request_id(request.request_id)
     if request.operation not in OPERATIONS:
         allowed = ", ".join(signed_pb2.Operation.Name(one) for one in OPERATIONS)
@@ -105,7 +105,7 @@ def check(request: Request) -> None:
 
 
 async def facts(request: Request, venues: VenueFacts) -> OrderFacts:
-    """Ask for what the verdict on a request rests on."""
+    """Query the facts that the verdict on a request needs."""
     if request.operation in (CANCEL, FLATTEN):
         return OrderFacts()
     entry = _entry(request)
@@ -128,8 +128,8 @@ async def facts(request: Request, venues: VenueFacts) -> OrderFacts:
 
 
 def reduction_checks(request: Request, known: OrderFacts) -> Sequence[checks_pb2.Check] | None:
-    """What is noted with a request that only reduces; None for one that may open a position."""
-    # The venue holds a reduce-only order to that, whatever the position is.
+    """The checks of a request that only reduces; None for one that may open a position."""
+    # The venue enforces reduce-only, whatever the position is.
     is_labelled = all(content.reduce_only for content in contents(request))
     if request.operation in (CANCEL, FLATTEN) or is_labelled or _is_exit(known.target):
         return []
@@ -150,7 +150,7 @@ def reduction_checks(request: Request, known: OrderFacts) -> Sequence[checks_pb2
 def verdict(
     request: Request, policy: Policy, state: RiskState, known: OrderFacts, strategy: str = ""
 ) -> CheckedVerdict:
-    """Whether the request may be done. ``strategy``: whose order it amends; "": of a person."""
+    """The verdict on a request. ``strategy``: of the order to amend; "": an order of a person."""
     checks = reduction_checks(request, known)
     if checks is not None:
         return verdict_on_reduction(state, checks)
@@ -172,20 +172,20 @@ def verdict(
 
 
 def _entry(request: Request) -> orders_pb2.OrderContent:
-    """The order that may open a position; of alternatives any."""
+    """The order that may open a position; for alternatives, the first."""
     roles = {content.group.role: content for content in contents(request)}
     return roles.get(ENTRY, request.content)
 
 
 def _is_exit(order: orders_pb2.Order | None) -> bool:
-    """Whether an order, as the process of its venue has it, only closes what is open."""
+    """Whether an order of the venue's process only closes or reduces a position."""
     if order is None:
         return False
     return order.content.reduce_only or order.content.group.role == EXIT
 
 
 def _stated(request: Request) -> list[Decimal | None]:
-    """The prices that the orders state which may open a position."""
+    """The prices of the orders that may open a position."""
     entry = _entry(request)
     members = [entry] if entry.group.role == ENTRY else contents(request)
     return [amount(content.price or content.stop_price) for content in members]

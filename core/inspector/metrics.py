@@ -4,7 +4,7 @@ from kit.base.telemetry import Meter
 
 
 class InspectorMetrics:
-    """Whether this process acts, and what of positions waits."""
+    """Whether this process is active, delayed closings, and positions without a stop."""
 
     def __init__(self, meter: Meter) -> None:
         self.active = meter.gauge("inspector_acting", "1 while this process acts, otherwise 0")

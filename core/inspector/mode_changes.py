@@ -1,4 +1,4 @@
-"""Sets modes, and has positions closed where the mode says so."""
+"""Sets modes, and requests the closing of positions for CLOSING_ALL."""
 
 from collections.abc import Callable, Sequence
 
@@ -33,8 +33,8 @@ class ModeChanges:
     async def set(
         self, request: inspector_pb2.SetModeRequest, caller: str
     ) -> inspector_pb2.ModeState:
-        """Set a mode that was checked, and have entries refused that were approved before. Raises
-        LeaseLost and StoreUnavailable."""
+        """Set a valid mode and void earlier approvals of entries. Raises LeaseLost and
+        StoreUnavailable."""
         state = inspector_pb2.ModeState(
             scope=request.scope,
             mode=request.mode,
@@ -52,7 +52,7 @@ class ModeChanges:
                     scopes = modes.scopes_of(position.venue, position.account, position.strategy)
                     is_wanted = position.close_fraction == WHOLE and not position.close_flips
                     if state.scope in scopes and not is_wanted:
-                        # Of the chain that has opened it: its fills belong to the strategy.
+                        # In the chain that opened it, so its fills belong to the strategy.
                         await positions.request_close(
                             connection, position, WHOLE, position.position_id, event.event_id
                         )
@@ -62,7 +62,7 @@ class ModeChanges:
         return state
 
     async def _unfenced(self, made: Sequence[EntryFence]) -> list[str]:
-        """The accounts where entries may still be taken. The mode is set, whatever fails here."""
+        """The accounts whose venue process may still accept entries. The mode is already set."""
         try:
             return await self._fences.send_all(made)
         except (LeaseLost, StoreUnavailable):

@@ -43,13 +43,13 @@ def mode_name(mode: Mode) -> str:
 
 
 def first_mode(scope: str, world: str) -> Mode:
-    """The mode of a scope that nobody has set."""
+    """The mode of a scope before its first change."""
     is_halted = scope == MESH and world == "live"
     return risk_pb2.TRADING_MODE_HALTED if is_halted else risk_pb2.TRADING_MODE_ACTIVE
 
 
 def scopes_of(venue: str, account: str, strategy: str = "") -> list[str]:
-    """What applies to an order. ``strategy``: empty for an order of a person."""
+    """The scopes of an order. ``strategy``: empty for an order of a person."""
     scopes = [MESH, f"venue:{venue}", f"account:{venue}/{account}"]
     return [*scopes, f"strategy:{strategy}"] if strategy else scopes
 
@@ -90,7 +90,7 @@ async def states(connection: Connection, world: str) -> list[inspector_pb2.ModeS
 async def change(
     connection: Connection, state: inspector_pb2.ModeState, world: str
 ) -> event_pb2.Event:
-    """Set a mode in the caller's transaction. Returns the event of it."""
+    """Set a mode in the caller's transaction. Returns the event of the change."""
     first = first_mode(state.scope, world)
     await connection.execute(_BEGIN, [state.scope, first])
     row = await (await connection.execute(_LOCK, [state.scope])).fetchone()

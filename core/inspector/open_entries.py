@@ -1,4 +1,4 @@
-"""Approved orders that may open a position: how much of them may still be filled."""
+"""Approved orders that may open a position, and their unfilled sizes."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -18,7 +18,7 @@ FILLED = orders_pb2.ORDER_STATE_FILLED
 _ADD = (
     "INSERT INTO inspector_entries (venue, account, client_order_id, symbol, strategy, is_buy,"
     " size, price) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
-    # What an amendment makes smaller may have been filled before.
+    # An order may have filled before an amendment made it smaller.
     " ON CONFLICT (venue, account, client_order_id) DO UPDATE SET (size, price)"
     " = (greatest(inspector_entries.size, excluded.size),"
     " greatest(inspector_entries.price, excluded.price))"
@@ -29,8 +29,8 @@ _CHANGE = (
     " = (is_final OR %s, greatest(filled_size, %s))"
     " WHERE (venue, account, client_order_id) = (%s, %s, %s)"
 )
-# A fill that the ledger cannot book is in no position: it stays what may be open. One of a negative
-# size takes an earlier one back: of an order that is over, nothing is open again.
+# A fill that the ledger cannot book is in no position, so its size still counts as open. A negative
+# fill cancels an earlier one, and reopens nothing of an order that has ended.
 _FILL = (
     "UPDATE inspector_entries SET (fills_size, filled_size)"
     " = (fills_size + %s, filled_size + least(%s, 0))"
@@ -45,7 +45,7 @@ _STRATEGY = (
 async def strategy_of(
     connection: Connection, venue: str, account: str, client_order_id: str
 ) -> str:
-    """Whose order it is; "" if that of a person, or if it is not known."""
+    """The strategy of an order; "" for an order of a person or an unknown order."""
     key = [venue, account, client_order_id]
     row = await (await connection.execute(_STRATEGY, key)).fetchone()
     return "" if row is None else str(row[0])
@@ -56,10 +56,11 @@ async def add(
     approved: Sequence[signed_pb2.ApprovedOrder],
     strategy: str,
 ) -> None:
-    """Add what was approved, in the transaction of its verdict. ``strategy``: "" of a person."""
+    """Add approved orders in the transaction of their verdict. ``strategy``: "" for orders of a
+    person."""
     for one in approved:
         content = one.content
-        # A group with exits has an entry, and they are sent after it.
+        # The exits of a group follow its entry.
         if content.reduce_only or content.group.role == EXIT:
             continue
         price = content.price or content.stop_price
@@ -84,7 +85,7 @@ async def change(connection: Connection, order: orders_pb2.Order) -> None:
 
 
 async def add_fill(connection: Connection, fill: orders_pb2.Fill, event_id: bytes) -> None:
-    """Take a fill: the ledger has booked it in the transaction that stored its event."""
+    """Apply a fill. The ledger has booked it in the transaction that stored its event."""
     size = number(fill.size)
     if size is not None:
         key = [fill.venue, fill.account, fill.client_order_id]
@@ -92,13 +93,14 @@ async def add_fill(connection: Connection, fill: orders_pb2.Fill, event_id: byte
 
 
 async def not_taken(connection: Connection, approved: Sequence[signed_pb2.ApprovedOrder]) -> None:
-    """Approved orders were certainly not taken. An amendment leaves its order as it was."""
+    """Close orders that the venue's process certainly did not accept. A refused amendment leaves
+    its order unchanged."""
     for one in approved:
         if one.operation != AMEND:
             await connection.execute(_CHANGE, [True, Decimal(0), *key_of(one)])
 
 
 def key_of(approved: signed_pb2.ApprovedOrder) -> list[str]:
-    """Venue, account and client order id of what is placed or amended."""
+    """Venue, account and client order id of the placed or amended order."""
     content = approved.content
     return [content.venue, content.account, approved.target_client_order_id or order_id(approved)]

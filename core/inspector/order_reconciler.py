@@ -1,7 +1,7 @@
-"""Asks the processes of the venues how orders have ended, and keeps it.
+"""Queries final states of orders from the venues' processes and stores them.
 
-Events tell of it too, and mostly sooner. But a venue's process that was started again tells only of
-the orders that are open.
+Events usually report a final state sooner. But after a restart, a venue's process reports only open
+orders.
 """
 
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ from kit.base.errors import StoreUnavailable
 from kit.events.leases import Lease
 
 ASK_SECONDS = 5.0
-"""How often the orders of open positions are asked for."""
+"""Time between queries of the orders of open positions."""
 
 _log = telemetry.logger("inspector.order_ends")
 
 
 class NotSettled(Exception):
-    """The next step has to wait. The text says for what."""
+    """An order is still open, in flight, or misses fills. The text names the reason."""
 
 
 class OrderReconciler:
-    """Asks for the orders of open positions while its process has the lease."""
+    """Queries the orders of open positions while this process has the lease."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class OrderReconciler:
         self._clock = clock
 
     async def run(self) -> None:
-        """Ask until cancelled. Raises LeaseLost."""
+        """Query until cancelled. Raises LeaseLost."""
         while True:
             await self._clock.sleep(ASK_SECONDS)
             try:
@@ -59,8 +59,8 @@ class OrderReconciler:
                 self._degraded_reasons.report(POSTGRESQL, error.message)
 
     async def _unknown(self) -> list[tuple[Position, StrategyOrder]]:
-        """The orders whose end is not known. Those of positions that are being closed are the
-        closer's, and those on their way the sender's."""
+        """The orders without a final state. PositionCloser queries orders of positions that it
+        closes; SubmissionSender queries orders in flight."""
         async with self._database.transaction() as connection:
             return [
                 (position, order)
@@ -86,7 +86,7 @@ class OrderReconciler:
 
 
 async def fills_of(venues: VenueOrders, found: orders_pb2.Order) -> Sequence[orders_pb2.Fill]:
-    """All fills of an order that has ended. Raises NotSettled while it may go on, or fills are
+    """All fills of an order that has ended. Raises NotSettled while it is open or fills are
     missing, NoAnswer and CallRefused."""
     if found.state < positions.FILLED:
         state = orders_pb2.OrderState.Name(found.state).removeprefix("ORDER_STATE_")
@@ -106,7 +106,7 @@ async def keep(
     fills: Sequence[orders_pb2.Fill],
     now_ns: int,
 ) -> None:
-    """Keep the end of an order of a position, with its fills."""
+    """Store the final state and the fills of a position's order."""
     await positions.change_order(connection, found)
     for fill in fills:
         await positions.add_fill(connection, fill)

@@ -1,4 +1,4 @@
-"""Puts another policy in force while the inspector runs: when its file changes."""
+"""Applies a changed policy file while the inspector runs."""
 
 from pathlib import Path
 
@@ -32,8 +32,8 @@ class PolicyFile:
     """The file of the policy, read again when it has changed."""
 
     def __init__(self, file: str, world: str, clock: Clock) -> None:
-        """``file``: "" for the policy of the world. Raises SettingError for a file that cannot be
-        read, or that does not have what the world asks for."""
+        """``file``: "" for the default policy of the world. Raises SettingError for an unreadable
+        file, or one that lacks a limit that the world requires."""
         self._file = file
         self._fixed = policies.load(file, world)
         self._read: ReloadedFile[Policy] | None = None
@@ -48,17 +48,17 @@ class PolicyFile:
 
     @property
     def policy(self) -> Policy:
-        """What the file has now, or had when it could be read last."""
+        """The newest valid policy of the file."""
         return self._fixed if self._read is None else self._read.content
 
     @property
     def problem(self) -> str:
-        """Why the file cannot be read now; "" while it can be."""
+        """Why the file is unreadable or invalid now; "" if it is valid."""
         return "" if self._read is None else self._read.problem
 
     @property
     def owner(self) -> str:
-        """The user who owns the file; "" if there is none with a name."""
+        """The name of the file's owner; "" if the owner has none."""
         try:
             return Path(self._file).owner() if self._file else ""
         except (OSError, KeyError):
@@ -66,7 +66,7 @@ class PolicyFile:
 
 
 class PolicyReloader:
-    """Changes of the policy, each with its event."""
+    """Applies changes of the policy, each with its event."""
 
     def __init__(
         self,
@@ -84,23 +84,23 @@ class PolicyReloader:
         self._degraded_reasons = degraded_reasons
         self._clock = clock
         self._recorded = b""
-        """The version that the newest event names, as far as this process knows."""
+        """The policy version in the newest event that this process has stored or read."""
 
     async def begin(self) -> None:
-        """Read the file before the first verdict of a process that begins to act: the policy of a
-        verdict is recorded before it. Raises LeaseLost and StoreUnavailable."""
-        # Another process may have acted meanwhile, with another policy.
+        """Read the file when this process becomes active: the event of a policy precedes its first
+        verdict. Raises LeaseLost and StoreUnavailable."""
+        # Another process may have been active in between, with another policy.
         self._recorded = b""
         await self.refresh()
 
     async def run(self) -> None:
-        """Put in force what the file has. Runs forever. Raises LeaseLost and StoreUnavailable."""
+        """Apply each change of the file. Runs forever. Raises LeaseLost and StoreUnavailable."""
         while True:
             await self.refresh()
             await self._clock.sleep(LOOK_AGAIN_SECONDS)
 
     async def refresh(self) -> None:
-        """Look at the file once."""
+        """Read the file and apply a change."""
         policy, problem = self._file.policy, self._file.problem
         if problem:
             text = f"the file was not read, the policy that was read before stays: {problem}"
@@ -111,7 +111,7 @@ class PolicyReloader:
             return
         before = self._rules.policy
         try:
-            # Verdicts wait for the end of this transaction: each is by the policy before or after.
+            # Verdicts wait for this transaction: each uses the policy before it or after it.
             async with exclusive_transaction(self._database, self._lease) as connection:
                 await self._record(connection, policy)
                 self._rules.policy = policy

@@ -1,9 +1,9 @@
-"""Closes what strategies hold, or reduces it. Nothing is closed twice.
+"""Closes or reduces positions of strategies, each once.
 
-First all other orders of the position are cancelled, and each is asked for until it has ended and
-all its fills are known. What is left follows from the fills, and is closed with one market order,
-which is approved in the transaction that finds no other one on its way. Everything begins again
-with the state in the database until nothing is left.
+It cancels all orders of a position and queries each until the order has ended and all its fills are
+known. It computes the remaining size from the fills and closes it with one market order, approved
+in a transaction that finds no other order in flight. Each step starts from the state in the
+database, until nothing remains.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class PositionCloser:
         degraded_reasons: DegradedReasons,
         opener: PositionOpener,
     ) -> None:
-        """``opener`` opens the other side of what is flipped."""
+        """``opener`` opens the other side of a flipped position."""
         self._opener = opener
         self._database = database
         self._rules = rules
@@ -84,10 +84,10 @@ class PositionCloser:
         self._closing: set[bytes] = set()
         self._wake = asyncio.Event()
         self.when_approved: Callable[[bytes], None] = lambda submission_id: None
-        """Called with the id of a submission that is about to be committed."""
+        """Called with the id of a submission before its commit."""
         self.after_commit: Callable[[], None] = lambda: None
         self.problems: dict[bytes, str] = {}
-        """By position, why closing it waits."""
+        """By position id, the reason why its closing is delayed."""
 
     @property
     def _clock(self) -> Clock:
@@ -98,7 +98,7 @@ class PositionCloser:
         return self._approver.lease
 
     def wake(self) -> None:
-        """Look at once: something was committed."""
+        """Read the database now instead of after LOOK_SECONDS."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -161,26 +161,26 @@ class PositionCloser:
     async def _settled_orders(
         self, connection: Connection, position: Position
     ) -> list[StrategyOrder]:
-        """The orders of a position none of which is on its way. Raises NotSettled."""
+        """The orders of a position. Raises NotSettled if one of them is in flight."""
         if await submissions.has_pending(connection, position.position_id):
             raise NotSettled("an order of the position is on its way, and has no clear answer yet")
         return await positions.orders_of(connection, position)
 
     async def _bring_to_end(self, position: Position, order: StrategyOrder) -> None:
-        """Have an order end, and keep its state and its fills. Raises NotSettled."""
+        """Cancel an order and store its final state and its fills. Raises NotSettled."""
         if order.is_exit and order.is_first_attempt:
             await self._end_exit(position, order)
         elif not order.is_complete:
             await self._keep_end(position, await self._ended(position, order))
 
     async def _end_exit(self, position: Position, order: StrategyOrder) -> None:
-        """Cancel an exit with all its attempts: there is no other one afterwards."""
+        """Cancel an exit with all its attempts. No further attempt follows."""
         try:
             await self._cancel(position, order)
         except CallRefused as refused:
             if refused.reason != UnknownOrder.reason or not order.is_complete:
                 raise
-            # It has ended long ago, and its venue's process has forgotten it.
+            # It ended long ago, and the venue's process has dropped it.
             return
         await self._keep_end(position, await self._ended(position, order))
         for attempt in range(2, ATTEMPTS_MAX + 1):
@@ -212,7 +212,8 @@ class PositionCloser:
         await self._venues.cancel(approved)
 
     async def _keep_end(self, position: Position, found: orders_pb2.Order) -> None:
-        """Keep the end of an order. Raises NotSettled while it may go on, or fills are missing."""
+        """Store the final state of an order. Raises NotSettled while it is open, or while fills are
+        missing."""
         fills = await order_reconciler.fills_of(self._venues, found)
         async with exclusive_transaction(self._database, self._lease) as connection:
             now_ns = self._clock.time_ns()
@@ -221,14 +222,14 @@ class PositionCloser:
     async def _decide(
         self, connection: Connection, before: Position, instrument: Instrument
     ) -> bool:
-        """Approve the order that closes what is left. Returns whether nothing is left to do.
-        ``before``: the position when its instrument was asked for."""
+        """Approve the order that closes the remaining size. Returns True once nothing is left to
+        do. ``before``: the position when its instrument was requested."""
         position_id = before.position_id
         position = await positions.lock(connection, position_id)
         if position is None or not position.is_closing:
             return True
         if position.close_flips and not before.close_flips:
-            # A flip was wanted meanwhile, and the terms of what it opens were not asked for.
+            # A flip arrived after the request for instruments: the next step requests its terms.
             return False
         orders = await self._settled_orders(connection, position)
         unknown = [order.request_id for order in orders if not order.is_complete]
@@ -258,7 +259,7 @@ class PositionCloser:
             return True
         wanted = await reduction_queue.take(connection, position_id)
         if wanted is not None:
-            # Of what is left, as all that came before is confirmed.
+            # A part of the remaining size: all earlier reductions are confirmed.
             await positions.request_close(connection, position, *wanted)
             return False
         await self._protect(connection, position, held, left)
@@ -267,7 +268,7 @@ class PositionCloser:
     async def _open_other_side(
         self, connection: Connection, position: Position, instrument: Instrument
     ) -> None:
-        """Open what a flip wants, in the transaction that ends the position."""
+        """Open the other side of a flip, in the transaction that ends the position."""
         found = await event_log.stored(connection, [position.close_cause_id])
         decision = found[position.close_cause_id]
         given = await self._opener.open(connection, decision, instrument, position)
@@ -276,7 +277,7 @@ class PositionCloser:
     async def _protect(
         self, connection: Connection, position: Position, held: Decimal, left: Decimal
     ) -> None:
-        """Place the exits of what is left of a position that was reduced."""
+        """Place exits for the remaining size of a reduced position."""
         entry = orders_pb2.OrderContent(
             venue=position.venue,
             account=position.account,
@@ -298,7 +299,7 @@ class PositionCloser:
         contents: list[orders_pb2.OrderContent],
         roles: list[OrderRole],
     ) -> None:
-        """Approve orders that close a position or protect it, with a verdict of their own."""
+        """Approve orders that close or protect a position, with their verdict."""
         lifecycle_id, now_ns = position.close_lifecycle_id, self._clock.time_ns()
         prefix = lifecycle_prefix(lifecycle_id)
         number = await positions.next_number(connection, prefix)
@@ -328,13 +329,13 @@ class PositionCloser:
 
 
 def _place_of_end(order: StrategyOrder) -> tuple[bool, bool]:
-    """Exits are the last ones to be cancelled, and of these the stop: as long as anything else
-    waits for an answer, it protects what is held."""
+    """Sorts exits last, and the stop last of all: it protects the position while the other orders
+    wait for an answer."""
     return order.is_exit, order.role == OrderRole.STOP
 
 
 async def _rest(connection: Connection, position: Position, held: Decimal) -> Decimal:
-    """The size that shall be left. It is computed once, from the position without its exits."""
+    """The size to keep. It is computed once, when the exits are cancelled."""
     if position.close_rest:
         return Decimal(position.close_rest)
     keep = subtract(Decimal(WHOLE), Decimal(position.close_fraction))

@@ -1,4 +1,4 @@
-"""Opens positions: the verdict on an entry, and its approved orders."""
+"""Opens positions: gives the verdict on an entry and approves its orders."""
 
 from collections.abc import Callable
 
@@ -29,13 +29,13 @@ Instrument = types_pb2.Instrument | None
 
 
 class PositionOpener:
-    """Opens what decisions want to open."""
+    """Gives verdicts on decisions that open positions, and approves their orders."""
 
     def __init__(self, rules: RiskRules, approver: Approver) -> None:
         self._rules = rules
         self._approver = approver
         self.when_approved: Callable[[bytes], None] = lambda submission_id: None
-        """Called with the id of each submission that is about to be committed."""
+        """Called with the id of each submission before its commit."""
 
     async def open(
         self,
@@ -44,8 +44,8 @@ class PositionOpener:
         instrument: Instrument,
         flipped: Position | None = None,
     ) -> event_pb2.Event:
-        """Give the verdict on a decision, and approve its orders if it allows them. ``flipped``:
-        the position of the other side that was closed first. Returns the event of the verdict."""
+        """Give the verdict on a decision, and approve its orders if it is ALLOW. ``flipped``: the
+        closed position on the other side. Returns the event of the verdict."""
         intent = event.decision_made.intent
         number = await positions.next_number(connection, lifecycle_prefix(event.lifecycle_id))
         verdict, now_ns = await self._verdict(connection, event, instrument, flipped)
@@ -65,7 +65,7 @@ class PositionOpener:
         if flipped is None:
             made = verdict_event(event, intent.strategy, verdict, version)
         else:
-            # The first verdict on the decision is the one on closing.
+            # The first verdict on the decision was about closing.
             made = verdict_event(
                 event, intent.strategy, verdict, version, number, flipped.position_id
             )
@@ -96,7 +96,7 @@ class PositionOpener:
         instrument: Instrument,
         flipped: Position | None,
     ) -> tuple[CheckedVerdict, int]:
-        """The verdict, and when it was given."""
+        """The verdict and its time."""
         intent = event.decision_made.intent
         place = Place(intent.venue, intent.account, intent.symbol, intent.strategy)
         # A lifecycle opens one position: its id is in the request ids of the orders.
@@ -117,7 +117,7 @@ class PositionOpener:
 
 
 def proposed_entry(intent: decisions_pb2.ExecutionIntent) -> ProposedEntry:
-    """The order of an intent, as it is compared with limits."""
+    """The entry order of an intent, for the comparison with limits."""
     is_buy = intent.side == types_pb2.SIDE_BUY
     stated = amount(intent.price or intent.reference_price)
     return ProposedEntry(

@@ -1,4 +1,4 @@
-"""Tells what strategies hold, and finds out when nothing is left of a position."""
+"""Publishes changes of positions, and ends positions of which nothing tradable is left."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -15,15 +15,15 @@ from kit.events import event_log
 from kit.events.event_ids import event_id
 
 WHOLE = "1"
-"""The part of a position that is closed."""
+"""The part of a position to close: all of it."""
 
 
 async def settle(connection: Connection, position_id: bytes, now_ns: int) -> None:
-    """Tell what a position holds, if that has changed, and end it if its orders have all ended and
-    leave nothing that can be traded, in the caller's transaction.
+    """Publish a changed size of a position, and end the position if all its orders have ended and
+    its size cannot be traded, in the caller's transaction.
 
-    One that is being closed is ended by its closer, and one whose exits have ended without closing
-    all of it stays.
+    PositionCloser ends a position that it closes. A position stays open if its exits have ended
+    without closing all of it.
     """
     if not position_id:
         return
@@ -39,7 +39,7 @@ async def settle(connection: Connection, position_id: bytes, now_ns: int) -> Non
 
 
 async def end(connection: Connection, position: Position, held: Decimal, now_ns: int) -> None:
-    """End a position, and tell what is left of it."""
+    """End a position and publish its residual size."""
     await positions.end(connection, position.position_id, held, now_ns)
     await reduction_queue.clear(connection, position.position_id)
     if position.published_size or held:
@@ -49,7 +49,7 @@ async def end(connection: Connection, position: Position, held: Decimal, now_ns:
 async def after_submission(
     connection: Connection, submission: Submission, outcome: Outcome, now_ns: int
 ) -> None:
-    """Take what came of a submission: a position is closed if its new exits were not taken."""
+    """Apply the outcome of a submission. Closes a position whose new exits were refused."""
     await settle(connection, submission.position_id, now_ns)
     position = await positions.lock(connection, submission.position_id)
     if position is None or position.ended_time_ns:
@@ -82,7 +82,7 @@ async def _publish(
     *,
     is_flat: bool = False,
 ) -> None:
-    """Store the event of what is held now."""
+    """Store the event of the current size."""
     event = event_pb2.Event(
         event_id=event_id(SOURCE, "position", [position.position_id], position.published_count),
         source=SOURCE,

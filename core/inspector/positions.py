@@ -1,6 +1,6 @@
-"""What strategies hold, and the orders that it is made of, in PostgreSQL.
+"""Positions of strategies and their orders, in PostgreSQL.
 
-The size of a position is never kept: it follows from the fills of its orders.
+The size of a position is not stored: it is the sum of the fills of its orders.
 """
 
 from collections.abc import Iterable, Sequence
@@ -99,7 +99,7 @@ _NUMBERS = (
 
 
 class OrderRole(IntEnum):
-    """What an order does in its position."""
+    """The purpose of an order in its position."""
 
     ENTRY = 1
     STOP = 2
@@ -110,7 +110,7 @@ class OrderRole(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class StrategyOrder:
-    """An order of a position, as far as its state is known."""
+    """An order of a position, with its newest known state."""
 
     venue: str
     account: str
@@ -119,15 +119,15 @@ class StrategyOrder:
     role: OrderRole
     is_buy: bool
     state: int
-    """0: it is not known whether its venue's process has taken it."""
+    """0: it is unknown whether the venue's process has accepted the order."""
     filled_size: Decimal
     fills_size: Decimal
-    """Sum of the fills that are known."""
+    """Sum of the stored fills."""
     base_fee: Decimal
 
     @property
     def is_complete(self) -> bool:
-        """Whether it has ended, and all its fills are known."""
+        """Whether the order has ended and all its fills are stored."""
         return self.state >= FILLED and self.fills_size == self.filled_size
 
     @property
@@ -141,7 +141,7 @@ class StrategyOrder:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What a strategy holds in an instrument."""
+    """A position of a strategy in an instrument."""
 
     position_id: bytes
     strategy: str
@@ -162,9 +162,9 @@ class Position:
     """In the newest event PositionChanged; "" before the first."""
     published_count: int = 0
     rest: str = ""
-    """What was left when it ended; "" if nothing was."""
+    """The residual size when it ended; "" if it was 0."""
     close_flips: bool = False
-    """Whether the other side is opened once it is closed."""
+    """Whether the other side is opened after the position is closed."""
 
     @property
     def is_closing(self) -> bool:
@@ -176,8 +176,7 @@ class Position:
 
 
 def held(orders: Iterable[StrategyOrder]) -> Decimal:
-    """What the fills of these orders leave, negative if short. A fee in the base asset is not
-    held."""
+    """The size from the fills of these orders, negative if short, less fees in the base asset."""
     found = ZERO
     for order in orders:
         change = order.fills_size if order.is_buy else subtract(ZERO, order.fills_size)
@@ -186,7 +185,7 @@ def held(orders: Iterable[StrategyOrder]) -> Decimal:
 
 
 async def insert(connection: Connection, position: Position) -> None:
-    """Begin a position in the caller's transaction."""
+    """Add a position in the caller's transaction."""
     await connection.execute(
         _INSERT,
         [
@@ -224,7 +223,7 @@ async def all_open(connection: Connection) -> list[Position]:
 
 
 async def closing_ids(connection: Connection) -> list[bytes]:
-    """The positions that are to be closed or reduced."""
+    """The ids of positions with a request to close or reduce them."""
     return [bytes(row[0]) for row in await (await connection.execute(_CLOSING)).fetchall()]
 
 
@@ -238,30 +237,30 @@ async def request_close(
     *,
     flips: bool = False,
 ) -> None:
-    """Have a position closed, or a part of it. ``rest``: the size that shall be left, once it is
-    known. ``flips``: the decision that is the cause opens the other side then."""
+    """Request that PositionCloser closes a position, or a part of it. ``rest``: the size to keep,
+    "" until it is computed. ``flips``: the decision that is the cause then opens the other side."""
     arguments = [fraction, rest, lifecycle_id, cause_id, flips, position.position_id]
     await connection.execute(_CLOSE, arguments)
 
 
 async def end(connection: Connection, position_id: bytes, rest: Decimal, now_ns: int) -> None:
-    """Nothing is left of a position but a rest that cannot be traded."""
+    """Mark a position as ended. ``rest``: its residual size, which cannot be traded."""
     await connection.execute(_END, [now_ns, plain(rest) if rest else "", position_id])
 
 
 async def mark_published(connection: Connection, position_id: bytes, size: str) -> None:
-    """Keep what an event says of a position."""
+    """Store the size in the newest event of a position."""
     await connection.execute(_PUBLISHED, [size, position_id])
 
 
 async def residuals(connection: Connection, since_ns: int, most: int) -> list[Position]:
-    """The positions that have ended since a time and left a rest, newest first."""
+    """The positions that ended since a time with a residual size, newest first."""
     rows = await (await connection.execute(_RESTS, [since_ns, most])).fetchall()
     return [position for row in rows if (position := _position(row)) is not None]
 
 
 def exit_roles(contents: Iterable[orders_pb2.OrderContent]) -> list[OrderRole]:
-    """The roles of orders that protect what an entry opens."""
+    """The roles of the exits of an entry."""
     stop = orders_pb2.ORDER_TYPE_STOP
     return [OrderRole.STOP if one.type == stop else OrderRole.TAKE_PROFIT for one in contents]
 
@@ -283,15 +282,15 @@ async def add_orders(
 async def reject_orders(
     connection: Connection, approved: Sequence[signed_pb2.ApprovedOrder]
 ) -> None:
-    """Orders that were certainly not taken."""
+    """Mark orders that the venue's process certainly did not accept as rejected."""
     for one in approved:
         content = one.content
         await connection.execute(_REJECT, [REJECTED, content.venue, content.account, order_id(one)])
 
 
 async def change_order(connection: Connection, order: orders_pb2.Order) -> bytes:
-    """Take the state of an order. Returns the position that it belongs to, empty if to none. A
-    further attempt of an exit belongs to the position of the first one."""
+    """Store the state of an order. Returns the id of its position, empty if it has none. A further
+    attempt of an exit belongs to the position of the first attempt."""
     key = [order.content.venue, order.content.account]
     await _add_attempt(connection, key, order.client_order_id, order.request_id)
     filled = Decimal(order.filled_size or 0)
@@ -305,8 +304,8 @@ async def change_order(connection: Connection, order: orders_pb2.Order) -> bytes
 
 
 async def add_fill(connection: Connection, fill: orders_pb2.Fill, request_id: str = "") -> bytes:
-    """Take a fill, once. Returns the position of its order, empty if it is of none.
-    ``request_id``: of its order, if it is known."""
+    """Store a fill, once. Returns the id of its order's position, empty if the order has none.
+    ``request_id``: of its order; "" if unknown."""
     key = [fill.venue, fill.account, fill.client_order_id]
     await _add_attempt(connection, key[:2], fill.client_order_id, request_id)
     row = await (await connection.execute(_POSITION_OF, key)).fetchone()
@@ -332,14 +331,14 @@ async def add_fill(connection: Connection, fill: orders_pb2.Fill, request_id: st
 async def add_external_fill(
     connection: Connection, position: Position, fill: orders_pb2.Fill, size: Decimal
 ) -> None:
-    """Take a part of a fill of another's order, once. ``size``: bought above 0, sold below."""
+    """Store a share of an external fill, once. ``size``: positive if bought, negative if sold."""
     # An order may close the positions of several strategies.
     mark = position.position_id.hex()
     key = [fill.venue, fill.account, f"{fill.client_order_id}/{mark}"]
     is_buy, filled = size > ZERO, abs(size)
     await connection.execute(_ADD_ORDER, [*key, "", position.position_id, OrderRole.CLOSE, is_buy])
     fill_id = f"{fill.fill_id}/{mark}"
-    # Its fee is no size: what closes a position on spot is a sale.
+    # Its fee does not change the size: a sale closes a position on spot.
     values = [fill.venue, fill.account, fill.symbol, fill_id, key[2], filled, "", ZERO]
     await connection.execute(_ADD_FILL, values)
     await connection.execute(_FILL_EXTERNAL, [FILLED, filled, *key])
@@ -348,7 +347,7 @@ async def add_external_fill(
 async def _add_attempt(
     connection: Connection, account: list[str], client_id: str, request_id: str
 ) -> None:
-    """Add a further attempt of an exit to the position of the first one."""
+    """Add a further attempt of an exit to the position of the first attempt."""
     first, attempt, _ = request_id.partition(ATTEMPT_MARK)
     if not attempt:
         return
@@ -359,7 +358,7 @@ async def _add_attempt(
 
 async def orders_of(connection: Connection, position: Position) -> list[StrategyOrder]:
     """The orders of a position, by their request ids."""
-    # Of a derivative no fee changes the position: no asset is called so.
+    # No fee changes a position in a derivative: NULL equals no asset.
     asset = position.base_asset or None
     rows = await connection.execute(_ORDERS, [asset, position.position_id])
     return [

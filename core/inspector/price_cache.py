@@ -1,5 +1,4 @@
-"""Keeps the prices of the instruments that limits are compared with, so that a verdict waits for
-none in its transaction."""
+"""Caches reference prices for limits, so that no transaction of a verdict waits for a price."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -15,26 +14,26 @@ from kit.risk.facts import ReferencePrice
 
 ASK_AGAIN_SECONDS = 1.0
 KEPT_NS = 10 * NANOSECONDS_PER_SECOND
-"""Older ones are not known. A policy can set less: price_age_ms_max."""
+"""An older price counts as unknown. A policy can set less: price_age_ms_max."""
 FRESH_NS = NANOSECONDS_PER_SECOND // 4
-"""Of the instrument of an order, younger ones are not asked for again."""
+"""Before a decision on an order, a younger price is not requested again."""
 ANSWER_SECONDS_MAX = 0.25
 """How long the decision on an order waits for the price of its instrument."""
 
 OpenInstruments = Callable[[], Awaitable[Iterable[InstrumentKey]]]
-"""Returns the instruments in which something is held, or may still be filled. Raises
-StoreUnavailable."""
+"""Returns the instruments with positions or open entries. Raises StoreUnavailable."""
 
 
 class BestPriceSource(Protocol):
     """The order books of the venues."""
 
     async def of(self, instruments: Iterable[InstrumentKey]) -> dict[InstrumentKey, BestPrices]:
-        """The tops of books, asked for at the same time."""
+        """The best prices of instruments, requested at the same time."""
 
 
 class PriceCache:
-    """Asked for by the limits of a policy; while it has none that need prices, nobody is."""
+    """Reference prices for the limits of a policy. Without a limit that needs prices, it requests
+    none."""
 
     def __init__(self, source: BestPriceSource, clock: Clock) -> None:
         self._source = source
@@ -44,14 +43,15 @@ class PriceCache:
         self.open_instruments: OpenInstruments = _no_instruments
 
     def find(self, venue: str, symbol: str) -> ReferencePrice | None:
-        """The newest price; None while it is not known, or too old."""
+        """The newest price; None if it is unknown or too old."""
         kept = self._kept.get((venue, symbol))
-        # A clock that was set back does not make an old price new.
+        # After the clock was set back, an old price stays old.
         is_new = kept is not None and abs(self._clock.time_ns() - kept.time_ns) <= KEPT_NS
         return kept if is_new else None
 
     async def refresh(self, venue: str, symbol: str) -> None:
-        """Have a price of now before an order is decided on, if it comes in time."""
+        """Request the current price before a decision on an order. Waits up to
+        ANSWER_SECONDS_MAX."""
         if not self.is_needed():
             return
         kept = self.find(venue, symbol)
@@ -63,12 +63,12 @@ class PriceCache:
                 pass
 
     async def run(self) -> None:
-        """Ask again and again for the prices of what is open, so that they are known when an order
-        is compared with the value of all of it. Runs forever."""
+        """Refresh the prices of all open instruments, which limits of exposure need. Runs
+        forever."""
         wanted: Iterable[InstrumentKey] = ()
         while True:
             if self.is_needed():
-                # While the database is away, for those that were open before.
+                # While the database is unreachable, keep the former list.
                 with suppress(StoreUnavailable):
                     wanted = await self.open_instruments()
                 await self._ask(wanted)

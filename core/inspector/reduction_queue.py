@@ -1,4 +1,4 @@
-"""The reductions of a position that wait for the outcome of the one before, in PostgreSQL."""
+"""The queue of reductions that wait for the previous reduction of a position, in PostgreSQL."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ _COUNT = "SELECT count(*) FROM inspector_reductions WHERE position_id = %s AND N
 
 
 class ReductionRequest(NamedTuple):
-    """A part of a position that is to be closed."""
+    """A request to close a part of a position."""
 
     fraction: str
     lifecycle_id: bytes
@@ -26,23 +26,23 @@ class ReductionRequest(NamedTuple):
 
 
 async def add(connection: Connection, position_id: bytes, wanted: ReductionRequest) -> None:
-    """Have a reduction wait, after those that wait already."""
+    """Add a reduction at the end of the queue."""
     await connection.execute(_WAIT, [position_id, *wanted])
 
 
 async def take(connection: Connection, position_id: bytes) -> ReductionRequest | None:
-    """The one that has waited longest: it waits no more. None if none waits."""
+    """Remove and return the oldest reduction; None if the queue is empty."""
     row = await (await connection.execute(_NEXT, [position_id])).fetchone()
     return None if row is None else ReductionRequest(row[0], bytes(row[1]), bytes(row[2]))
 
 
 async def clear(connection: Connection, position_id: bytes) -> None:
-    """Nothing waits any more: there is nothing left to reduce."""
+    """Remove all reductions of a position."""
     await connection.execute(_DROP, [position_id])
 
 
 async def count(connection: Connection, position_id: bytes) -> int:
-    """How many reductions of a position wait."""
+    """The number of reductions in the queue of a position."""
     row = await (await connection.execute(_COUNT, [position_id])).fetchone()
     assert row is not None
     return int(row[0])

@@ -1,7 +1,7 @@
-"""Collects what limits by scope are compared with, in the transaction of a verdict.
+"""Collects the facts for limits by scope, in the transaction of a verdict.
 
-What is booked comes from the tables of the ledger, which books a fill in the transaction that
-stores its event: so no fill is missing here that was subtracted from an open entry.
+Positions and profits come from the tables of the ledger. The ledger books a fill in the transaction
+that stores its event, so every fill that reduces an open entry is also in a position here.
 """
 
 from collections.abc import Callable
@@ -30,13 +30,13 @@ RESULTS = [
     postings_pb2.ACCOUNT_CODE_FEES,
     postings_pb2.ACCOUNT_CODE_FUNDING_PROFIT,
 ]
-"""Accounts of the ledger that make the profit of a day."""
+"""Codes of the ledger accounts whose sum is the profit of a day."""
 
 OrderKey = tuple[str, str, str, str]
 """Venue, account, symbol and client order id."""
 NO_ORDER = ("", "", "", "")
 FindPrice = Callable[[str, str], ReferencePrice | None]
-"""Returns the top of the order book of an instrument, as far as it is known now."""
+"""Returns the cached best prices of an instrument, or None."""
 
 _TERMS = (
     "coalesce(terms.asset, CASE WHEN settle IN ('', quote, base) THEN quote ELSE settle END, ''),"
@@ -62,7 +62,7 @@ _OPEN_INSTRUMENTS = (
     "SELECT venue, symbol FROM ledger_positions WHERE size <> 0"
     f" UNION SELECT venue, symbol FROM inspector_entries WHERE {_IS_OPEN}"
 )
-# What the balances have changed since a time. Entries may come late, as in the ledger's own query.
+# The changes of balances since a time. Entries may be late, as in the ledger's own query.
 _RESULTS = (
     "SELECT venue, account, strategy, asset, sum(credits - debits"
     " + coalesce(before.balance, 0) + coalesce(late.amount, 0)) FROM ledger_accounts AS booked"
@@ -75,7 +75,7 @@ _RESULTS = (
     " WHERE code = ANY (%(codes)s) AND booked.newest_time_ns >= %(since_ns)s"
     " GROUP BY venue, account, strategy, asset ORDER BY venue, account, strategy, asset"
 )
-# All fills that close at once are one loss or profit: those of one chain.
+# All closing fills of one chain are one loss or profit.
 _CLOSINGS = (
     "SELECT -sum(amount), max(entry.time_ns) AS last"
     " FROM ledger_accounts AS account JOIN ledger_entries AS entry USING (account_id)"
@@ -98,7 +98,7 @@ _KEEP_TERMS = (
 
 @dataclass(slots=True)
 class _Amounts:
-    """Values of one place; None once one of them is not known."""
+    """Sums of values for one key; None once one value is unknown."""
 
     asset: str
     held: Decimal | None = ZERO
@@ -107,7 +107,7 @@ class _Amounts:
 
 
 def no_price(venue: str, symbol: str) -> ReferencePrice | None:
-    """Where no prices are known."""
+    """A FindPrice that never finds a price."""
     return None
 
 
@@ -119,9 +119,9 @@ async def gather(
     now_ns: int,
     amended: OrderKey = NO_ORDER,
 ) -> RiskFacts:
-    """What an entry in an instrument is compared with. ``strategy``: whose losses are read; "" if
-    none are needed. ``amended``: an order whose place it takes. Without an instrument no entry is
-    allowed."""
+    """The facts for an entry in an instrument. ``strategy``: whose losses to read; "" if no limit
+    needs them. ``amended``: the order that the entry replaces. Without an instrument no entry is
+    allowed, so most facts are left out."""
     recent = await submissions.recent_entries(connection, now_ns - MINUTE_NS)
     if instrument is None:
         return RiskFacts(recent=recent)
@@ -145,8 +145,7 @@ async def gather(
 
 
 async def open_instruments(database: Database) -> list[InstrumentKey]:
-    """The instruments in which something is held, or may still be filled. Raises
-    StoreUnavailable."""
+    """The instruments with positions or open entries. Raises StoreUnavailable."""
     async with database.transaction() as connection:
         rows = await (await connection.execute(_OPEN_INSTRUMENTS)).fetchall()
     return [(venue, symbol) for venue, symbol in rows]
@@ -215,7 +214,7 @@ async def _losses(connection: Connection, strategy: str, since_ns: int) -> Losse
 def _value(
     size: Decimal, multiplier: Decimal | None, is_inverse: bool, price: Decimal | None
 ) -> Decimal | None:
-    """In the asset of values; None if it is not known."""
+    """The value of a size in the notional asset; None if it is unknown."""
     if multiplier is None or (price is None and not is_inverse):
         return None
     value = product(size, multiplier)

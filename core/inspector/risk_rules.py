@@ -1,4 +1,4 @@
-"""What verdicts rest on."""
+"""The policy and the other inputs of verdicts."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ FindInstrument = Callable[[str, str], Awaitable[types_pb2.Instrument | None]]
 
 @dataclass(slots=True)
 class RiskRules:
-    """What verdicts rest on. The policy is replaced when its file changes."""
+    """The policy and the other inputs of verdicts. A changed policy file replaces the policy."""
 
     policy: Policy
     world: str
@@ -37,9 +37,9 @@ class RiskRules:
         open_positions: int = 0,
         amended: OrderKey = NO_ORDER,
     ) -> RiskState:
-        """What an entry is compared with now. ``amended``: an order whose place it takes."""
+        """The current state for the verdict on an entry. ``amended``: an order that it replaces."""
         state = await self.reduction_state(connection, place)
-        # All closings of a day are read for the newest losses, which takes milliseconds.
+        # Reading all closings of a day for the newest losses takes milliseconds.
         strategy = place.strategy if self.policy.needs_losses else ""
         facts = await risk_facts.gather(
             connection, strategy, instrument, self.price, state.now_ns, amended
@@ -53,7 +53,7 @@ class RiskRules:
         )
 
     async def reduction_state(self, connection: Connection, place: Place) -> RiskState:
-        """What is noted with a reduction. It depends on nothing that a limit needs."""
+        """The current state for the verdict on a reduction, which no limit blocks."""
         scopes = modes.scopes_of(place.venue, place.account, place.strategy)
         found = await modes.load(connection, scopes, self.world)
         return RiskState(self.clock.time_ns(), found, None, 0, 0)

@@ -22,13 +22,13 @@ from kit.execution.batches import order_error
 
 RESTS_SECONDS = 86_400
 RESTS_MAX = 100
-"""How long, and how many, rests of ended positions are shown."""
+"""GetState returns residual sizes of up to so many positions that ended within this time."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
-    """Answers from the database."""
+    """Serves modes, positions of strategies, and order requests of persons."""
 
     def __init__(
         self,

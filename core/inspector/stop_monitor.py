@@ -1,8 +1,8 @@
-"""Finds positions that have no stop any more and are not being closed.
+"""Finds positions without a stop, and protects or closes them.
 
-A stop ends without closing its position when its venue rejects it for good, when somebody cancels
-it, or when a person flattens and does not get to the end. Such a position gets new exits at the
-same prices, once; if their stop ends too, it is closed.
+A stop ends without closing its position when the venue finally rejects it, when somebody cancels
+it, or when a person's flattening is interrupted. Such a position gets new exits at the same prices,
+once; if the new stop ends too, the position is closed.
 """
 
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from kit.base.errors import StoreUnavailable
 from kit.events.leases import Lease
 
 LOOK_SECONDS = 5.0
-"""A position is found at one look, and gets its exits at the next: an exit that fills is followed
-by news of it, and a person's closing order by its fills."""
+"""A position without a stop gets new exits at the second look: in between, the events of a filled
+exit or the fills of a person's closing order may arrive."""
 NOTHING = "0"
-"""The part of a position that is closed to give it new exits."""
+"""The part of a position to close in order to give it new exits: none of it."""
 
 _log = telemetry.logger("inspector.unprotected")
 
 
 class StopMonitor:
-    """Protects positions, or closes them, while its process has the lease."""
+    """Protects or closes positions without a stop while this process has the lease."""
 
     def __init__(
         self, database: Database, lease: Lease, degraded_reasons: DegradedReasons, clock: Clock
@@ -53,7 +53,8 @@ class StopMonitor:
                 self._degraded_reasons.report(POSTGRESQL, error.message)
 
     async def look(self) -> None:
-        """Act on what is without a stop as it was before. Raises LeaseLost, StoreUnavailable."""
+        """Protect or close positions that had no stop at the previous look either. Raises
+        LeaseLost, StoreUnavailable."""
         async with self._database.transaction() as connection:
             found = {
                 one.position_id
@@ -90,5 +91,5 @@ async def _is_unprotected(connection: Connection, position: Position) -> bool:
 
 
 def _is_open_take_profit(order: StrategyOrder) -> bool:
-    """It protects nothing. Of one that has ended all fills must be known first."""
+    """Whether an order is an open take-profit, which is no protection."""
     return order.role == OrderRole.TAKE_PROFIT and order.state < FILLED

@@ -1,10 +1,10 @@
-"""Hands approved orders to the processes of their venues, and keeps what came of them.
+"""Sends approved orders to the venues' processes and stores the outcomes.
 
-An order is handed over again and again, under the same request id, until the answer is clear: the
-process of the venue makes one order of it. A refusal is clear only if no earlier call can still
-have an effect, which is so for the first call of an order that this process has approved itself.
-After every other one it is known when the approval has ended and the venue's process, asked for the
-order, knows none.
+It sends a submission again, with the same request ids, until the outcome is clear; the venue's
+process makes one order of all calls. A refusal is clear only if no earlier call can still have an
+effect: for the first call of a submission that this process approved itself. In every other case
+the outcome is clear after the approval has expired: either the venue's process has the order, or
+the submission has expired.
 """
 
 import asyncio
@@ -55,9 +55,9 @@ CLEAR = frozenset(
         UnknownVenue,
     )
 )
-"""Reasons after which the process of the venue has certainly taken nothing of the call."""
+"""Reasons which prove that the venue's process accepted nothing of the call."""
 EXPIRY_MARGIN_NS = 5 * NANOSECONDS_PER_SECOND
-"""How far the clock of a venue's process may be behind ours."""
+"""The largest allowed delay of the clock of a venue's process behind ours."""
 LOOK_SECONDS = 1.0
 RETRY_SECONDS_MAX = 2.0
 AT_ONCE_MAX = 16
@@ -66,7 +66,7 @@ _log = telemetry.logger("inspector.sender")
 
 
 class SubmissionSender:
-    """Sends what is approved and not known to be sent, while its process has the lease."""
+    """Sends submissions without an outcome while this process has the lease."""
 
     def __init__(
         self,
@@ -82,19 +82,19 @@ class SubmissionSender:
         self._degraded_reasons = degraded_reasons
         self._clock = clock
         self._fresh: set[bytes] = set()
-        """Submissions of this process, for which no call was made yet."""
+        """Ids of submissions that this process approved and has not sent yet."""
         self._sending: set[bytes] = set()
         self._at_once = asyncio.Semaphore(AT_ONCE_MAX)
         self._wake = asyncio.Event()
         self.when_decided: Callable[[bytes], None] = lambda submission_id: None
-        """Called with the id of each submission whose outcome is committed."""
+        """Called with the id of each submission after its outcome is committed."""
 
     def approved(self, submission_id: bytes) -> None:
-        """A submission is about to be committed, in the present transaction."""
+        """Note a submission of this process before its commit."""
         self._fresh.add(submission_id)
 
     def wake(self) -> None:
-        """Look at once: something was committed."""
+        """Read the database now instead of after LOOK_SECONDS."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -117,11 +117,11 @@ class SubmissionSender:
                 await is_set_within(self._wake, LOOK_SECONDS)
 
     def forget(self) -> None:
-        """Another process may have acted meanwhile: no submission is fresh."""
+        """Treat no submission as fresh: another process may have sent them."""
         self._fresh.clear()
 
     async def _deliver(self, submission: Submission) -> None:
-        """Find out what comes of a submission, and keep it."""
+        """Send a submission until its outcome is clear, and store the outcome."""
         async with self._at_once:
             outcome = await self._outcome(submission)
             waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
@@ -137,7 +137,7 @@ class SubmissionSender:
 
     async def _outcome(self, submission: Submission) -> Outcome:
         waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
-        # Taken out before the call: whatever happens to it, the next call is not the first.
+        # Removed before the call: whatever its outcome, the next call is not the first.
         is_first = submission.submission_id in self._fresh
         self._fresh.discard(submission.submission_id)
         detail = ""
@@ -149,7 +149,7 @@ class SubmissionSender:
                 found = await self._find(submission)
                 return Outcome(TAKEN, found) if found else Outcome(EXPIRED, detail=detail)
             except CallRefused as refused:
-                # With this id the venue's process has other orders, so it has never taken these.
+                # The venue's process has other orders with this id, so it never accepted these.
                 is_taken_by_others = refused.reason == RequestIdReused.reason
                 if is_taken_by_others or (is_first and refused.reason in CLEAR):
                     return Outcome(REFUSED, (), refused.reason, refused.detail)
@@ -171,7 +171,7 @@ class SubmissionSender:
         return list(await self._venues.place(approved))
 
     async def _find(self, submission: Submission) -> list[orders_pb2.Order]:
-        """The orders of a submission after its approval has ended; empty if it had no effect and
+        """The orders of a submission after its approval has expired; empty if it had no effect and
         will have none. Raises NoAnswer and CallRefused."""
         first = submission.approved[0]
         match submission.operation:
@@ -188,7 +188,7 @@ class SubmissionSender:
         return [order for order in found if order is not None]
 
     async def _find_amendment(self, approved: signed_pb2.ApprovedOrder) -> list[orders_pb2.Order]:
-        """An amendment that was made is found by its request id; any other has expired."""
+        """The amended order, found by the request id of the amendment; empty if it expired."""
         try:
             return [await self._venues.amend(approved)]
         except CallRefused as refused:

@@ -1,4 +1,4 @@
-"""What was approved, and what came of it, in PostgreSQL."""
+"""Approved orders and the outcomes of sending them, in PostgreSQL."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,18 +38,18 @@ _RECENT = (
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Approved orders that are handed to their venue's process together."""
+    """Approved orders that are sent to the venue's process in one call."""
 
     submission_id: bytes
     """Id of the event of their verdict."""
     lifecycle_id: bytes
     position_id: bytes
-    """Empty: of a person."""
+    """Empty for orders of a person."""
     approved: Sequence[signed_pb2.ApprovedOrder]
     is_entry: bool
     expires_time_ns: int
     strategy: str = ""
-    """Of an entry. "": of a person."""
+    """The strategy of an entry; "" for a person's order."""
 
     @property
     def operation(self) -> "signed_pb2.Operation.ValueType":
@@ -66,7 +66,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a submission."""
+    """The outcome of a submission."""
 
     outcome: "risk_pb2.SubmissionOutcome.ValueType"
     orders: Sequence[orders_pb2.Order] = ()
@@ -75,7 +75,7 @@ class Outcome:
 
 
 async def insert(connection: Connection, submission: Submission, now_ns: int) -> None:
-    """Keep what was approved, in the transaction of its verdict."""
+    """Add a submission in the transaction of its verdict."""
     body = batches_pb2.PlaceOrderGroupRequest(
         venue=submission.venue, approved=submission.approved
     ).SerializeToString()
@@ -99,7 +99,7 @@ async def insert(connection: Connection, submission: Submission, now_ns: int) ->
 
 
 async def pending(connection: Connection) -> list[Submission]:
-    """Everything of which it is not known what came of it, oldest first."""
+    """The submissions without an outcome, oldest first."""
     rows = await (await connection.execute(_PENDING)).fetchall()
     return [
         Submission(
@@ -115,13 +115,13 @@ async def pending(connection: Connection) -> list[Submission]:
 
 
 async def has_pending(connection: Connection, position_id: bytes) -> bool:
-    """Whether orders of a position are on their way."""
+    """Whether a position has a submission without an outcome."""
     rows = await connection.execute(_HAS_PENDING, [position_id])
     return await rows.fetchone() is not None
 
 
 async def decide(connection: Connection, submission: Submission, outcome: Outcome) -> bool:
-    """Keep what came of a submission. Returns whether it was not known before."""
+    """Store the outcome of a submission. Returns False if it has one already."""
     arguments = [outcome.outcome, submission.submission_id]
     if (await connection.execute(_DECIDE, arguments)).rowcount != 1:
         return False
@@ -138,7 +138,7 @@ async def decide(connection: Connection, submission: Submission, outcome: Outcom
 
 
 async def recent_entries(connection: Connection, since_ns: int) -> tuple[RecentEntries, ...]:
-    """How many entries were approved since a time."""
+    """The numbers of entries approved since a time, by venue, account and strategy."""
     rows = await (await connection.execute(_RECENT, [since_ns])).fetchall()
     return tuple(
         RecentEntries(venue=venue, account=account, strategy=strategy, count=count)
@@ -154,8 +154,8 @@ def verdict_event(
     ordinal: int = 0,
     position_id: bytes = b"",
 ) -> event_pb2.Event:
-    """The event of a verdict, without orders. ``ordinal``: among those of the same cause, and of
-    ``position_id``, as one change of a mode closes several positions."""
+    """The event of a verdict, without orders. ``ordinal`` counts verdicts with the same cause and
+    the same ``position_id``: one change of a mode closes several positions."""
     causes = [cause.event_id, position_id] if position_id else [cause.event_id]
     event = event_pb2.Event(
         event_id=event_id(SOURCE, instance, causes, ordinal),
@@ -180,7 +180,7 @@ def verdict_event(
 
 
 def submitted_event(submission: Submission, outcome: Outcome, now_ns: int) -> event_pb2.Event:
-    """The event of what came of a submission."""
+    """The event of the outcome of a submission."""
     instance = f"{submission.venue}/{submission.account}"
     event = event_pb2.Event(
         event_id=submitted_id(submission.submission_id, instance),
@@ -203,5 +203,5 @@ def submitted_event(submission: Submission, outcome: Outcome, now_ns: int) -> ev
 
 
 def submitted_id(submission_id: bytes, instance: str) -> bytes:
-    """The id of the event of what came of a submission. ``instance``: venue/account."""
+    """The id of the event of a submission's outcome. ``instance``: venue/account."""
     return event_id(SOURCE, instance, [submission_id], 0)

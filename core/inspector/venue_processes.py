@@ -1,4 +1,4 @@
-"""The processes of the venues: their orders, prices, balances and instruments."""
+"""Calls the venues' processes: orders, prices, balances and instruments."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
     from venuemesh.tradeflow.v1.trade_flow_pb2_grpc import TradeFlowAsyncStub
 
 CALL_SECONDS_MAX = 15.0
-"""A venue's process answers when the venue has, or after orders.place_timeout_s."""
+"""A venue's process answers after the venue, or after orders.place_timeout_s."""
 ANSWER_SECONDS_MAX = 3.0
-"""How long what a process of a venue knows itself is waited for."""
+"""Deadline of calls that a venue's process answers without the venue."""
 FIND_SECONDS_MAX = 3.0
-"""How long a venue is waited for that is not registered."""
+"""How long a call waits for a venue to register."""
 PAGE_SIZE = 1_000
 
 
 class NoAnswer(Exception):
-    """A call has no clear answer: whether it had an effect is not known."""
+    """A call has no clear answer: it may have had an effect, or none."""
 
 
 class CallRefused(Exception):
-    """The process of the venue has refused a call, with a documented reason."""
+    """The venue's process has refused a call, with a documented reason."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -67,17 +67,17 @@ class VenueOrders(Protocol):
         """Cancel the target of an approval."""
 
     async def fence(self, approved: signed_pb2.ApprovedOrder) -> None:
-        """Have approvals of entries refused that were given before this one."""
+        """Make the venue's process refuse earlier approvals of entries."""
 
     async def find(self, venue: str, account: str, client_id: str) -> orders_pb2.Order | None:
-        """An order, or None if the process of the venue knows no such order."""
+        """An order, or None if the venue's process has no such order."""
 
     async def fills(self, order: orders_pb2.Order) -> Sequence[orders_pb2.Fill]:
         """The fills of an order."""
 
 
 class VenueProcesses:
-    """VenueOrders of the processes in the registry, and what these know."""
+    """VenueOrders and VenueFacts of the processes in the registry."""
 
     def __init__(self, channels: ServiceChannels, clock: Clock) -> None:
         self._channels = channels
@@ -86,8 +86,8 @@ class VenueProcesses:
         self.instruments = ListedInstruments(channels, ANSWER_SECONDS_MAX, clock)
 
     async def instrument(self, venue: str, symbol: str) -> types_pb2.Instrument | None:
-        """The terms of an instrument; None if the venue does not list it or does not answer. Where
-        limits need its price, that is asked for too."""
+        """The terms of an instrument; None if the venue does not list it or does not answer. It
+        also refreshes the price if a limit needs it."""
         found, _ = await asyncio.gather(
             self.instruments.find(venue, symbol), self.price_cache.refresh(venue, symbol)
         )
@@ -161,12 +161,12 @@ class VenueProcesses:
             return answer.fills
 
     async def best_price(self, venue: str, symbol: str, *, is_buy: bool) -> Decimal | None:
-        """The best price for a purchase or a sale; None if no good book is there."""
+        """The best price for a purchase or a sale; None without a good book."""
         best = (await self._prices.of([(venue, symbol)]))[venue, symbol]
         return best.ask if is_buy else best.bid
 
     async def free_balance(self, venue: str, account: str, asset: str) -> Decimal | None:
-        """What is free of an asset, as the venue has reported; None if that is not known."""
+        """The free balance of an asset that the venue reported; None if it is unknown."""
         request = trade_flow_pb2.ListBalancesRequest(venue=venue, account=account)
         try:
             async with self._calling(venue) as stub:
@@ -194,6 +194,6 @@ class VenueProcesses:
 
 
 def order_id(approved: signed_pb2.ApprovedOrder) -> str:
-    """The client order id of an order that is placed by this approval."""
+    """The client order id of the order that this approval places."""
     content = approved.content
     return client_order_id(content.venue, content.account, approved.request_id)

@@ -1,4 +1,4 @@
-"""The verdict on what is wanted: a pure function of the policy, the state and the order."""
+"""Verdicts on orders: pure functions of the policy, the state and the order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,34 +35,34 @@ class ProposedEntry:
     symbol: str
     size: str
     price: str
-    """At which it is valued: the limit price, or the reference price of a market order."""
+    """The price for its value: the limit price, or the reference price of a market order."""
     stop_price: str = ""
     expires_time_ns: int = 0
     """0: it does not expire."""
     is_of_strategy: bool = True
     """A person may place an order without a stop, and several in an instrument."""
     strategy: str = ""
-    """Whose limits hold too. "": of a person."""
+    """The strategy whose limits also apply; "" for an order of a person."""
     is_buy: bool = True
     stated_prices: tuple[Decimal | None, ...] | None = None
-    """What its prices are, if that is not at which it is valued; see EntryContext."""
+    """Its own prices, if they differ from ``price``; see EntryContext."""
 
 
 @dataclass(frozen=True, slots=True)
 class RiskState:
-    """What an order is compared with."""
+    """The state that an order is compared with."""
 
     now_ns: int
     modes: Mapping[str, Mode]
     """The modes that apply, by scope."""
     instrument: types_pb2.Instrument | None
-    """None: it is not known."""
+    """None: it is unknown."""
     open_positions: int
-    """Of the strategy in the instrument: 0 or 1."""
+    """Positions of the strategy in the instrument: 0 or 1."""
     recent_entries: int
-    """Approved within the last minute."""
+    """Entries approved within the last minute."""
     facts: RiskFacts = NO_FACTS
-    """What the limits by scope are compared with."""
+    """The facts for limits by scope."""
 
     @property
     def mode(self) -> Mode:
@@ -72,7 +72,7 @@ class RiskState:
 
 @dataclass(frozen=True, slots=True)
 class CheckedVerdict:
-    """A verdict, and every limit that was looked at."""
+    """A verdict and all its checks."""
 
     verdict: "risk_pb2.Verdict.ValueType"
     checks: Sequence[checks_pb2.Check]
@@ -111,8 +111,8 @@ def verdict_on_entry(policy: Policy, state: RiskState, entry: ProposedEntry) -> 
 
 
 def valued_price(stated: Sequence[Decimal | None], best: Decimal | None, *, is_buy: bool) -> str:
-    """The price at which an order is valued, as text; "" if it is not known. A purchase costs at
-    most what it states. A sale may bring more: it counts at the best price, if that is higher."""
+    """The price for an order's value, as text; "" if it is unknown. A purchase costs at most its
+    own price. A sale may bring more, so it counts at the best price if that is higher."""
     prices = stated if is_buy else [*stated, best]
     known = [price for price in prices if price is not None]
     return plain(max(known)) if len(known) == len(prices) else ""
@@ -121,13 +121,13 @@ def valued_price(stated: Sequence[Decimal | None], best: Decimal | None, *, is_b
 def verdict_on_reduction(
     state: RiskState, checks: Sequence[checks_pb2.Check] = ()
 ) -> CheckedVerdict:
-    """A reduction and a cancel are always allowed. ``checks``: what was found out about it."""
+    """The verdict on a reduction or a cancel: always ALLOW. ``checks``: notes about it."""
     found = [_mode_check(state, NOTED), *checks]
     return CheckedVerdict(risk_pb2.VERDICT_ALLOW, found, state.mode, is_reduction=True)
 
 
 def blocked(verdict: CheckedVerdict, name: str, observed: str, detail: str) -> CheckedVerdict:
-    """The verdict with one more check, which blocks."""
+    """The verdict BLOCK, with one more check as its reason."""
     check = checks_pb2.Check(name=name, observed=observed, result=BLOCKED, detail=detail)
     return replace(verdict, verdict=risk_pb2.VERDICT_BLOCK, checks=[*verdict.checks, check])
 

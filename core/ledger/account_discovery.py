@@ -1,4 +1,4 @@
-"""Starts an intake for each account of each venue in the registry."""
+"""Starts a collector for each account of each venue in the registry."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ MakeCollector = Callable[[VenueAccount], ExecutionCollector]
 
 
 class AccountDiscovery:
-    """Follows the registry. A venue that moves to another address is read there."""
+    """Follows the registry, including changes of a venue's address."""
 
     def __init__(self, directory: ServiceDirectory, make: MakeCollector, clock: Clock) -> None:
         self._directory = directory

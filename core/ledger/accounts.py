@@ -23,7 +23,7 @@ class AccountCode(IntEnum):
 
 
 class AccountKey(NamedTuple):
-    """What tells one account from all others. A balance is debits minus credits."""
+    """The key of a ledger account. A balance is debits minus credits."""
 
     code: int
     venue: str
@@ -46,7 +46,7 @@ class AccountKey(NamedTuple):
 
 
 def contract_asset(venue: str, symbol: str) -> str:
-    """The asset of which a size of 1 of a derivative is one unit."""
+    """The asset that counts contracts: a size of 1 of a derivative is one unit."""
     return f"{CONTRACT_PREFIX}{venue}/{symbol}"
 
 

@@ -1,4 +1,4 @@
-"""Books groups of postings, and stores what was booked as events, in one transaction."""
+"""Books groups of postings and stores their events in one transaction."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -128,7 +128,7 @@ class Booker:
 
     async def transact(self, work: GroupsInTransaction) -> list[Booked]:
         """Book the groups that ``work`` returns, in the transaction in which it reads and writes.
-        The ledger is locked meanwhile. Raises what ``post`` and ``work`` raise."""
+        The ledger is locked until then. Raises what ``post`` and ``work`` raise."""
         now_ns = self._clock.time_ns()
         async with self._turn, self._database.transaction() as connection:
             is_right = await self._store.lock(connection) == self._head
@@ -151,7 +151,7 @@ class Booker:
             booked = await self.transact(work)
         except VenuemeshError as error:
             if len(waiting) > 1:
-                # The groups of one caller must not keep those of another from being booked.
+                # A refused group of one caller must not stop the groups of others.
                 for one in waiting:
                     await self._post_all([one])
             elif not waiting[0].booked.done():

@@ -1,4 +1,4 @@
-"""The terms of instruments, as positions are computed with them."""
+"""The terms of instruments for the computation of positions."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class HoldingKey(NamedTuple):
 
 
 class ContractUnknown(Exception):
-    """The terms of an instrument are neither kept nor given: ask the venue for its instruments."""
+    """The terms of an instrument are neither stored nor given: list the venue's instruments."""
 
     def __init__(self, instrument: InstrumentKey) -> None:
         super().__init__(
@@ -40,7 +40,7 @@ class ContractUnknown(Exception):
 
 
 class ContractTerms(NamedTuple):
-    """What a price and a size of an instrument stand for."""
+    """The meaning of a price and a size of an instrument."""
 
     base: str
     quote: str

@@ -1,4 +1,4 @@
-"""Makes groups of postings of events, with the positions that they change."""
+"""Makes groups of postings from events, and the changes of positions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Reads what happens to one account of a venue, and stores it as events.
+"""Reads the executions of one account of a venue and stores them as events.
 
 The stream of executions is resumed by its cursor. Where the venue does not hold the cursor any
 more, and for what no stream brings, fills and cash flows are listed from some time back. What was
@@ -96,7 +96,7 @@ class ExecutionCollector:
         self._listing = asyncio.Lock()
         self._request_ids: dict[str, str] = {}
         self._unread: cash_flows_pb2.ListCashFlowsRequest | None = None
-        """With which page a list of cash flows goes on that has broken off."""
+        """The next page of an interrupted list of cash flows."""
         self._unread_until_ns = 0
         self._waits = delays(most_seconds=RETRY_SECONDS_MAX)
         self._about = f"executions of {account.venue}/{account.account}"
@@ -104,7 +104,7 @@ class ExecutionCollector:
         self._about_cash_flows = f"cash flows of {account.venue}/{account.account}"
 
     async def run(self) -> None:
-        """Read, and begin again when the venue or the database is away. Runs forever."""
+        """Read forever. Starts again after an outage of the venue or the database."""
         while True:
             try:
                 self._position = await self._store.position()
@@ -149,9 +149,9 @@ class ExecutionCollector:
                 await self._list_cash_flows()
                 self._degraded_reasons.clear(self._about_cash_flows)
             except grpc.aio.AioRpcError as error:
-                # The exchange itself is asked. The fills are in the journal of its process.
+                # This call reaches the exchange; fills come from the journal of its process.
                 if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
-                    # The venue's process does not know the page any more.
+                    # The venue's process has dropped the page.
                     self._unread = None
                 if errors.reason_of(error) != NotSupported.reason:
                     text = error.details() or error.code().name
@@ -209,7 +209,7 @@ class ExecutionCollector:
         while True:
             page = await self._stub.ListFills(request, timeout=CALL_SECONDS_MAX)
             found += [fill for fill in page.fills if fill.venue_time_ns >= since_ns]
-            # Newest first: the rest is older.
+            # Newest first: all others are older.
             is_end = any(fill.venue_time_ns < since_ns for fill in page.fills)
             if is_end or not page.next_page_token:
                 return found
@@ -256,7 +256,7 @@ class ExecutionCollector:
             try:
                 changed = await self._store.save(before, after, events, self._instruments.known)
             except ContractUnknown:
-                # Listed after this process had asked, or not asked yet.
+                # Listed after the last request, or not requested yet.
                 await self._instruments.load()
                 changed = await self._store.save(before, after, events, self._instruments.known)
             self._position = after

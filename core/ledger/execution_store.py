@@ -1,4 +1,4 @@
-"""Stores executions as events, together with how far they were read."""
+"""Stores executions as events, with the position up to which they were read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _MOVE = (
 
 @dataclass(frozen=True, slots=True)
 class CollectorPosition:
-    """How far the executions of an account were read. Times are those of the venue."""
+    """The position up to which the executions of an account were read, in the venue's times."""
 
     cursor: Cursor = START
     fills_time_ns: int = 0

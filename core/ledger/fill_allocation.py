@@ -1,4 +1,4 @@
-"""Divides a fill of Flatten among the strategies whose positions it closes.
+"""Allocates a fill of Flatten to the strategies whose positions it closes.
 
 Flatten closes what the account holds in an instrument: the sum of what strategies and persons hold.
 Each holder has its part of every fill, in proportion to its own size, so that all are flat when the

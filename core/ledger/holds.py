@@ -1,4 +1,4 @@
-"""Amounts that are reserved until they are booked, given back, or their time is over.
+"""Amounts that are reserved until they are posted, voided or expired.
 
 What has happened at a venue is booked whatever is reserved; a hold is refused when the account has
 not so much that is free.
@@ -74,7 +74,7 @@ class Hold:
         return self
 
     def is_same(self, other: "Hold") -> bool:
-        """Whether a caller has asked for the same."""
+        """Whether a request has the same content."""
         parts = [(one.posting, one.expires_time_ns, one.detail) for one in (self, other)]
         return parts[0] == parts[1]
 
@@ -95,7 +95,7 @@ class Hold:
 
 
 def hold_of(request: holds_pb2.CreateHoldRequest, now_ns: int, caller: str) -> Hold:
-    """The hold that a caller asks for. Raises BadRequest, GroupUnbalanced, AmountOutOfBounds,
+    """The hold of a request. Raises BadRequest, GroupUnbalanced, AmountOutOfBounds,
     AccountInvalid."""
     hold_id, expires_ns = request.hold_id, request.expires_time_ns
     if not hold_id or not hold_id.isprintable():
@@ -144,7 +144,7 @@ class Holds:
         return found.at(self._clock.time_ns())
 
     async def post(self, hold_id: str, amount: int, caller: str) -> Hold:
-        """Book a hold, or a part of it; the rest is free again. ``amount`` 0: all of it. Raises
+        """Post a hold, or a part, and free the remaining amount. ``amount`` 0: all. Raises
         HoldEnded, AmountOutOfBounds, BadRequest."""
         found: Hold | None = None
 

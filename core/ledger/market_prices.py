@@ -1,4 +1,4 @@
-"""The prices of now, from the venues' order books."""
+"""Current prices, from the venues' order books."""
 
 from collections.abc import Collection
 from decimal import Decimal
@@ -46,6 +46,6 @@ class MarketPrices:
 
 
 def middle(best: BestPrices) -> Decimal | None:
-    """The middle of the best bid and ask; None if one of them is not known."""
+    """The middle of the best bid and ask; None if one of them is unknown."""
     bid, ask = best.bid, best.ask
     return None if bid is None or ask is None else quotient(add(bid, ask), Decimal(2))

@@ -30,7 +30,7 @@ class ChangeKind(IntEnum):
 
 
 class ChangeKey(NamedTuple):
-    """The place of a change among those of an instrument."""
+    """The order of the changes of an instrument."""
 
     time_ns: int
     kind: int

@@ -215,7 +215,7 @@ class PostgresStore:
 
 
 def chained(chain_hash: bytes, content_hash: bytes) -> bytes:
-    """The hash of all groups up to one, from that of the groups before it."""
+    """The chained hash of all groups up to one."""
     return hashlib.sha256(chain_hash + content_hash).digest()
 
 

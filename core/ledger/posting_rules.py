@@ -1,4 +1,4 @@
-"""Which postings are made of what happens at a venue. docs/LEDGER.md shows them with numbers."""
+"""The postings of executions at a venue. docs/LEDGER.md shows them with numbers."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

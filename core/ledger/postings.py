@@ -76,7 +76,7 @@ class PostingGroup:
     detail: str = ""
 
     def content_hash(self) -> bytes:
-        """SHA-256 of what was posted; the caller is not part of it."""
+        """SHA-256 of the postings, without the caller."""
         digest = hashlib.sha256(b"venuemesh group 1")
         head = (self.group_id, str(int(self.kind)), str(self.time_ns), self.detail)
         for part in (*head, *self._parts()):

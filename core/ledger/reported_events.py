@@ -1,4 +1,4 @@
-"""The events of stream "executions", made of what the venues report."""
+"""Makes the events of stream "executions" from the venues' reports."""
 
 import hashlib
 

@@ -34,7 +34,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ServedQueries(LedgerQueries, Protocol):
-    """What callers ask for."""
+    """The queries of callers."""
 
     async def holdings(self, venue: str, account: str) -> Holdings:
         """The totals and the open positions of a venue and account; "": of all."""
@@ -323,7 +323,7 @@ def _time(field: str, value: int) -> int:
 
 
 def _page(request: Any) -> tuple[int, Page]:
-    """The number of rows of a page, and what to read: one more, to know whether it is the last.
+    """The number of rows of a page, and the rows to read: one more, to detect the last page.
     Raises BadRequest, BadPageToken."""
     size = paging.page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX)
     match paging.read_token(request):

@@ -1,4 +1,4 @@
-"""What the ledger needs of a store. ``tests/store_suite`` tests every implementation alike."""
+"""The interfaces of a ledger's store. ``tests/store_suite`` tests every implementation alike."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Head(NamedTuple):
 
 
 class Booked(NamedTuple):
-    """A group that stands in the ledger."""
+    """A booked group."""
 
     group: PostingGroup
     group_number: int
@@ -64,7 +64,7 @@ class EquityTimes(NamedTuple):
 
 
 class EquityAt(NamedTuple):
-    """What is owned of an asset at a time, and what was earned of it up to then, in atoms."""
+    """Equity and net profit in an asset at a time, in atoms."""
 
     asset: str
     time_ns: int
@@ -177,7 +177,7 @@ class PostingStore(Protocol):
         """
 
     async def committed(self) -> None:
-        """Do what follows the commit. What is left of it, the next ``lock`` does."""
+        """Do the work after the commit. The next ``lock`` does any unfinished part."""
 
 
 class LedgerQueries(Protocol):

@@ -1,4 +1,4 @@
-"""Requests to TigerBeetle, each with an end.
+"""Requests to TigerBeetle, each with a deadline.
 
 The library waits for ever for servers that are away. A client that has waited too long is closed,
 and the next request makes another one, which also looks up the names of the hosts again.
@@ -92,7 +92,7 @@ class TigerBeetleClient:
 
 
 async def _resolved(address: str) -> str:
-    """An address as the library takes it, which knows no names of hosts."""
+    """An address for the library, which resolves no host names."""
     host, _, port = address.rpartition(":")
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)

@@ -112,7 +112,7 @@ class TigerBeetleQueries:
             for row, other in zip(own, await self._book.totals(own), strict=True):
                 if row != other:
                     findings.add(f"account {row.account_id}: TigerBeetle has other totals")
-        # What is booked meanwhile is not looked at.
+        # Ignores groups booked during the verification.
         async with self._database.transaction() as connection:
             async for text in self._book.differences(connection, head.group_number):
                 findings.add(text)

@@ -49,5 +49,5 @@ class TigerBeetleStore:
             async with self._database.transaction() as connection:
                 await self._book.settle(connection)
         except StoreUnavailable as error:
-            # The groups are booked all the same.
+            # The groups stay booked.
             _log.warning("not settled", extra={"detail": str(error)})

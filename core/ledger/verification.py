@@ -88,7 +88,7 @@ async def _verify_groups(connection: Connection, findings: Findings) -> None:
             if one.group.content_hash() != one.content_hash:
                 findings.add(f"group {one.group.group_id!r}: its content was changed")
             findings.groups += 1
-        # Others are served meanwhile.
+        # Lets other calls run in between.
         await asyncio.sleep(0)
     row = await (await connection.execute(_HEAD)).fetchone()
     if row is None or (row[0], bytes(row[1])) != (last, chain_hash):

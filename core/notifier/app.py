@@ -47,7 +47,7 @@ async def run(settings: NotifierSettings, mesh: MeshSettings) -> None:
 
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
-    # Two that deliver would tell everything twice.
+    # Two delivering processes would send every notice twice.
     runtime.run_while_active("notices", after_migration(deliver))
     for finish in (database.close, redis.close):
         runtime.at_end(finish)

@@ -1,4 +1,4 @@
-"""Where notices go: a Telegram chat, a webhook, the log."""
+"""Channels of notices: a Telegram chat, a webhook, the log."""
 
 import hashlib
 import logging
@@ -22,7 +22,7 @@ _log = telemetry.logger("notifier.notices")
 
 
 class NotSent(Exception):
-    """A channel has not taken a message, or has not said so."""
+    """A channel has rejected a message, or has not acknowledged it."""
 
     def __init__(self, detail: str, retry_after_s: float = 0) -> None:
         super().__init__(detail)

@@ -1,4 +1,4 @@
-"""Hands the notices of the streams to one channel, each at least once and in order."""
+"""Sends the notices of the streams to one channel, each at least once and in order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Delivery:
     async def run(self, database: Database, reader: EventReader) -> None:
         """Deliver for ever, at first from what is newest now on."""
         name = f"notifier/{self._channel.name}"
-        # An event that this version does not know has no notice.
+        # An event of an unknown kind has no notice.
         consumption = Consumption(
             name, STREAMS, _stored, _nothing, reads_unknown=True, prepare=self.send
         )

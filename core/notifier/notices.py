@@ -1,4 +1,4 @@
-"""The notice that an event has, if it has one."""
+"""Makes the notices of events."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MODES_WITHOUT_ENTRIES = frozenset(
 
 
 class NoticeLevel(IntEnum):
-    """Who should hear of it."""
+    """How urgent a notice is."""
 
     LOOK = 1
     """It can wait until the morning."""
@@ -38,7 +38,7 @@ class Notice:
 
 
 def notice_of(event: event_pb2.Event) -> Notice | None:
-    """What an event says to persons; None: nothing."""
+    """The notice of an event; None if it has none."""
     found = _TEXTS.get(event.WhichOneof("payload") or "", _nothing)(event)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""A consumer of events: what it changes and where it stands are one transaction."""
+"""A consumer of events, whose changes and position are one transaction."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Consumption:
     after_commit: Callable[[], None]
     """Called after each transaction, for example EventRelay.wake."""
     reads_unknown: bool = False
-    """Whether it takes events whose content it does not know, because it does not look at it."""
+    """Whether it accepts events of an unknown kind, because it does not read their content."""
     prepare: Prepare = _nothing
 
 
@@ -118,7 +118,7 @@ class EventConsumer:
         await self._consumption.prepare(known)
         consumer, reached = self._consumption.consumer, positions_of(known)
         async with self._database.transaction() as connection:
-            # Events never change. That nobody has handled these yet is what the positions say.
+            # Events never change, and the positions show that no process has handled these yet.
             await event_log.save_positions(connection, consumer, reached, positions)
             await self._consumption.handle(connection, known)
         self._is_well()

@@ -1,4 +1,4 @@
-"""Ids of events, computed from what an event follows from: made again, it has the same id."""
+"""Ids of events, computed from their causes: an event that is made again has the same id."""
 
 import hashlib
 from collections.abc import Sequence

@@ -63,7 +63,7 @@ class EventMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """What the database says about a stream."""
+    """The state of a stream in the database."""
 
     epoch: int
     """First half of the ids in Redis."""

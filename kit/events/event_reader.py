@@ -1,4 +1,4 @@
-"""Follows streams of events: Redis says that there is something new, the table says what."""
+"""Follows streams of events: an entry in Redis wakes the reader, which reads the table."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
@@ -15,7 +15,7 @@ from kit.events.redis_events import RedisEvents
 from kit.events.streams import EventStream
 
 LOOK_SECONDS = 1.0
-"""How long an event stays unseen at most that Redis does not tell of."""
+"""Longest delay of an event without an entry in Redis."""
 
 
 class EventReader:

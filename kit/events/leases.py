@@ -1,4 +1,4 @@
-"""Leases in PostgreSQL: what only one process may do at a time, and which one does it.
+"""Leases in PostgreSQL: a right that one process has at a time.
 
 Only the clock of the database decides whether a lease has ended. Each acquisition has an epoch of
 its own, which a transaction of the holder checks (``Lease.hold``): a holder whose lease another one
@@ -50,7 +50,7 @@ class Lease:
         self._holder = holder
         self._seconds = seconds
         self.epoch = 0
-        """Of this acquisition, larger than that of all before; 0 if there is none."""
+        """The epoch of this acquisition, larger than all earlier ones; 0 without the lease."""
 
     async def acquire(self) -> bool:
         """Take the lease if it is free, has ended, or is this holder's. Returns whether it did.

@@ -1,4 +1,4 @@
-"""Events as they are stored, and the order of the events of several streams."""
+"""Stored events, and the order of the events of several streams."""
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ class LoggedEvent:
 
 
 def is_known(event: LoggedEvent) -> bool:
-    """Whether this version knows the content of an event."""
+    """Whether this version can read the content of an event."""
     return event.event().WhichOneof("payload") is not None
 
 

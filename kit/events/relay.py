@@ -30,7 +30,7 @@ _log = telemetry.logger("events")
 
 
 class EventRelay:
-    """Publishes the events of some streams, whoever has stored them.
+    """Publishes the events of some streams, from whatever process they are.
 
     It keeps nothing: what is published follows from Redis and the table. Several relays of one
     stream do no harm, because an append is refused that does not follow the newest entry.
@@ -117,7 +117,7 @@ class EventRelay:
         )
 
     def _published(self, newest: Cursor, state: StreamState) -> int:
-        """The event after which publishing goes on."""
+        """The sequence of the event after which publishing continues."""
         if newest.epoch == state.epoch:
             return newest.sequence
         return max(0, state.sequence - self._entries_max)

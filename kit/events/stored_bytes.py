@@ -1,4 +1,4 @@
-"""The bytes of a StoredEvent, around the bytes of its event as they are stored.
+"""The bytes of a StoredEvent, made from the stored bytes of its event.
 
 A reader that encoded the event again might write other bytes: it need not know every field.
 """

@@ -1,4 +1,4 @@
-"""What an event is about, as text to look it up by."""
+"""Subjects of events: the texts by which queries find them."""
 
 from venuemesh.events.v1 import event_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -8,7 +8,7 @@ EVENT_GROUP_PREFIX = "ev-"
 
 
 def subject_of(event: event_pb2.Event) -> str:
-    """The subject of an event; empty for a payload that nobody looks up."""
+    """The subject of an event; empty for a kind without one."""
     match event.WhichOneof("payload"):
         case "signal_raised":
             return f"strategy:{event.signal_raised.strategy}"

@@ -1,4 +1,4 @@
-"""What an evaluator keeps of an indicator from bar to bar, and how it computes the next value."""
+"""The state of an indicator between bars, and the computation of its next value."""
 
 import math
 from bisect import bisect_left, bisect_right, insort

@@ -39,7 +39,7 @@ class FeatureBar(NamedTuple):
     open_time_ns: int = 0
     close_time_ns: int = 0
     covered_ns: int = 0
-    """The part of it without a gap."""
+    """The part of the bar without a gap."""
     revision: int = 0
     """How often late trades had amended it when it was first seen."""
     is_candle: bool = False

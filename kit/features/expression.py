@@ -1,4 +1,4 @@
-"""Descriptions of what is computed from bars: a tree of names, parameters and operands."""
+"""Expressions over bars: trees of names, parameters and operands."""
 
 from dataclasses import dataclass, replace
 from typing import TypeAlias

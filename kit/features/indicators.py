@@ -1,4 +1,4 @@
-"""The indicators. Each is the usual one of its name; the formula stands where there are several.
+"""The indicators, with their usual formulas; a docstring gives the formula if there are several.
 
 All look at this bar and the ones before it, never at a later one.
 """

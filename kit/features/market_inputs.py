@@ -18,7 +18,7 @@ is not known until the first one that is left counts."""
 
 
 REPLACED = (InputKind.QUOTES, InputKind.BARS)
-"""Kinds of which a row says all that the one before has said."""
+"""Kinds whose newest row replaces all earlier rows."""
 
 
 class InputSeries(NamedTuple):
@@ -67,7 +67,7 @@ class MarketInputs:
             series: deque(maxlen=ROWS_MAX) for series in self.series
         }
         bars_age_ns_max = max(AGE_NS_MAX, BARS_AGE_MAX * interval_ns)
-        # What is made for the end of a bar is not that of a later one.
+        # Values computed for the end of one bar are invalid for a later bar.
         self._ages_ns_max = {
             InputKind.BARS: bars_age_ns_max,
             InputKind.TRADES: 0,
@@ -117,7 +117,7 @@ class MarketInputs:
 
 
 def _completed(row: InputRow, before: InputRow | None) -> InputRow:
-    """A row with the values that it does not say, as the one before has them."""
+    """A row whose missing values are filled from the row before."""
     if before is None or None not in row.values:
         return row
     pairs = zip(row.values, before.values, strict=True)

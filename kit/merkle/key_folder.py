@@ -20,7 +20,7 @@ OWNER_ONLY_FOLDER = 0o700
 
 
 class KeyFolderError(Exception):
-    """A folder that cannot be used. The text says why and what to do."""
+    """An unusable folder. The text has the reason and a remedy."""
 
 
 class KeyFolder:
@@ -52,7 +52,7 @@ class KeyFolder:
             raise KeyFolderError(f"{self.folder}: {error.strerror or error}") from None
 
     def rotate(self, name: str, time_ns: int) -> VerifierKey:
-        """Make a new key, and remove the private keys that do not sign any more. Raises OSError."""
+        """Make a new key and remove unused private keys. Raises OSError."""
         private = Ed25519PrivateKey.generate()
         key = SigningKey(name, private)
         self._publish([key])

@@ -1,1 +1,1 @@
-"""Policies: what they limit, how they are read, and what of an order is beyond them."""
+"""Risk policies: their limits, their files, and the comparison of an order with them."""

@@ -1,4 +1,4 @@
-"""What an order is compared with, as a verdict records it. What is None was not known."""
+"""The facts for the comparison of an order with limits, as verdicts record them. None: unknown."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -8,7 +8,7 @@ import msgspec
 from kit.risk.scopes import Groups, Place, Scope
 
 LOSSES_SECONDS = Decimal(24 * 60 * 60)
-"""Older losses of a strategy count no more."""
+"""Older losses of a strategy do not count."""
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -79,7 +79,7 @@ class ReferencePrice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class RiskFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All of it. None: not known."""
+    """All facts. None: unknown."""
 
     notional: Decimal | None = None
     """The value of the order in ``notional_asset``."""

@@ -1,4 +1,4 @@
-"""The limits that a policy sets by scope: all in one table."""
+"""The table of the limits by scope."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

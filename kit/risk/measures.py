@@ -1,4 +1,4 @@
-"""What an order would make of the values that limits are set for. Unknown stays unknown."""
+"""The values after an order, for the comparison with limits. Unknown stays unknown."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Compares one order with the limits of a policy that need nothing but the order."""
+"""Compares an order with the limits that need no other facts."""
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation

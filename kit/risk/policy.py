@@ -1,4 +1,4 @@
-"""A policy: what may be traded where, when, and how much of it."""
+"""A risk policy: allowed accounts, instruments, times and sizes."""
 
 import hashlib
 from collections.abc import Mapping

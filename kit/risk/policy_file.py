@@ -1,4 +1,4 @@
-"""Reads the TOML file of a policy, and finds everything that is wrong with it at once."""
+"""Reads the TOML file of a policy and finds all its errors at once."""
 
 import tomllib
 from collections.abc import Mapping
@@ -81,7 +81,7 @@ class _Reader:
         self.problems: list[PolicyProblem] = []
 
     def policy(self, is_complete: bool) -> Policy:
-        """What the file says, as far as it can be read."""
+        """The policy of the file, without its invalid parts."""
         self._check_keys(is_complete)
         fields: dict[str, Any] = {name: self._names(name) for name in NAMES if self._has(name)}
         fields |= {name: self._amounts(name) for name in BY_ASSET if self._sets(name)}
@@ -239,7 +239,7 @@ class _Reader:
 
 
 def _allowed(name: str) -> str:
-    """What may stand for a key of the file."""
+    """The allowed values of a key of the file."""
     rule = RULES_BY_NAME.get(name)
     if name in NAMES:
         return ALLOWED_NAMES[name]

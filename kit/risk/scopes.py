@@ -1,4 +1,4 @@
-"""To what a limit applies: the mesh, or one venue, account, strategy, instrument or group."""
+"""Scopes of limits: the mesh, or one venue, account, strategy, instrument or group."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -77,6 +77,6 @@ class Place(NamedTuple):
 
 
 def limit_of(limits: Mapping[str, Decimal], scope: Scope) -> Decimal | None:
-    """The limit of a scope: its own one, or that of all of its kind."""
+    """The limit of a scope: its own, or the limit for all scopes of its kind."""
     found = limits.get(scope.key)
     return limits.get(f"{scope.kind}:{ALL}") if found is None else found

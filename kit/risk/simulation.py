@@ -1,4 +1,4 @@
-"""Compares recorded verdicts with another policy, by the facts that were recorded with them.
+"""Compares recorded verdicts with another policy, using their recorded facts.
 
 What was open, lost or approved then is as it was recorded: what the policy would have blocked
 before is in it all the same.
@@ -44,7 +44,7 @@ class RecordedEntry:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedVerdict:
-    """What a policy would have said."""
+    """The verdict of another policy."""
 
     was_allowed: bool
     blocked_by: tuple[str, ...]
@@ -54,12 +54,12 @@ class SimulatedVerdict:
 
     @property
     def is_allowed(self) -> bool:
-        """As far as it can be said."""
+        """Whether no check blocks it, apart from the limits in ``not_recorded``."""
         return not self.blocked_by
 
 
 def recorded_entry(cause: event_pb2.Event) -> RecordedEntry | None:
-    """The order that an event asks for; None for any other event."""
+    """The order in an event; None for an event without one."""
     match cause.WhichOneof("payload"):
         case "decision_made":
             return _of_intent(cause.decision_made.intent)
@@ -75,7 +75,7 @@ def recorded_entry(cause: event_pb2.Event) -> RecordedEntry | None:
 def simulate(
     policy: Policy, given: risk_pb2.VerdictGiven, entry: RecordedEntry, time_ns: int
 ) -> SimulatedVerdict:
-    """What a policy would have said to an entry. ``time_ns``: of the event, for verdicts without
+    """The verdict of a policy on an entry. ``time_ns``: of the event, for verdicts without
     the check "expiry"."""
     recorded = {check.name: check for check in given.checks}
     facts = read_facts(given.facts) or _facts_of_checks(given)
@@ -99,7 +99,7 @@ def simulate(
     if facts.notional is None and NOTIONAL not in policy.waived:
         unknown.append(NOTIONAL)
     else:
-        # That the value is known says that there was a price.
+        # A known value proves that there was a price.
         checks.append(order_checks.notional_check(policy, facts, Decimal(1)))
     recent = _recent(given, facts)
     if recent is not None:
@@ -138,7 +138,7 @@ def _price(text: str, entry: RecordedEntry, facts: RiskFacts) -> Decimal | None:
 
 
 def _facts_of_checks(given: risk_pb2.VerdictGiven) -> RiskFacts:
-    """What a verdict says that has recorded no facts."""
+    """The facts in the checks of a verdict without recorded facts."""
     for check in given.checks:
         if check.name == NOTIONAL and check.projected:
             value = Decimal(check.projected)

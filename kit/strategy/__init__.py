@@ -1,1 +1,1 @@
-"""Strategies: what they are, how they are loaded from files, and the signals they raise on bars."""
+"""Strategies: their definition, their loading from files, and their signals on bars."""

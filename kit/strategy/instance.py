@@ -45,7 +45,7 @@ _DECODER = msgspec.msgpack.Decoder(SavedInstance)
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a strategy says after its newest bar."""
+    """The scores of a strategy after its newest bar."""
 
     rules: Sequence[signals_pb2.RuleScore]
     exits: Sequence[signals_pb2.RuleScore]
@@ -89,7 +89,7 @@ class StrategyInstance:
         return None if raised is None else self.event(bar, raised)
 
     def observe(self, bar: FeatureBar, position: Decimal) -> signals_pb2.SignalRaised | None:
-        """As ``update``, of the numbers of the bar: what it asks for, to be passed to ``event``."""
+        """Like ``update``, from a FeatureBar. Returns a signal, which ``event`` makes an event."""
         self.warm_up_numbers(bar)
         if self._flaw(bar):
             return None
@@ -102,7 +102,7 @@ class StrategyInstance:
         return raised
 
     def explain(self, bar: bars_pb2.Bar | None) -> Explanation:
-        """What it says now. ``bar``: its newest one."""
+        """The current scores. ``bar``: the newest one."""
         rules, exits = self._scores.rule_scores(), self._scores.exit_scores(1.0)
         flaw = "no bar has been seen yet" if bar is None else self._flaw(feature_bar(bar))
         return Explanation(rules, exits, self._scores.score(), flaw or self._objection())
@@ -147,7 +147,7 @@ class StrategyInstance:
 
     def _opened(self, bar: FeatureBar) -> signals_pb2.SignalRaised | None:
         if bar.close_time_ns < self._last_expires_time_ns:
-            # What the signal before asked for may still be on its way.
+            # The orders of the previous signal may still be in flight.
             return None
         if self._last_opened_time_ns and (
             bar.close_time_ns < self._last_opened_time_ns + self.strategy.cooldown_ns

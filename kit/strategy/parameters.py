@@ -1,4 +1,4 @@
-"""Numbers and texts of a strategy file that an instance may have other values of."""
+"""Parameters of a strategy file: numbers and texts that differ between instances."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

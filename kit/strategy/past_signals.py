@@ -1,4 +1,4 @@
-"""Runs a strategy over past bars, with the code that runs it live."""
+"""Computes the signals of a strategy on past bars, with the code of the live run."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal

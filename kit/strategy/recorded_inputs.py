@@ -117,7 +117,7 @@ def _quotes(batch: batch_pb2.MarketDataBatch) -> Iterator[InputRow]:
 
 
 def _marks(batch: batch_pb2.MarketDataBatch) -> Iterator[InputRow]:
-    """0 is what a row does not say."""
+    """None for 0, which marks a missing value."""
     columns = batch.marks
     for at, number in enumerate(columns.instrument):
         entry = batch.instruments[number]

@@ -1,4 +1,4 @@
-"""What the rules and exits of a strategy say after a bar."""
+"""Scores of a strategy's rules and states of its exits after a bar."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -78,7 +78,7 @@ class Scores:
         return self._values[self.evaluator.places[expression]]
 
     def rule_scores(self) -> list[signals_pb2.RuleScore]:
-        """What each rule says, and why."""
+        """The score of each rule, with its reason."""
         return list(map(self._rule_score, self.strategy.rules))
 
     def exit_scores(self, score: float, closed: str = "") -> list[signals_pb2.RuleScore]:

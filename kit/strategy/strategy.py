@@ -1,4 +1,4 @@
-"""What a strategy is. Everything that can be known to be wrong is an error when it is made."""
+"""The definition of a strategy. Creating an invalid one raises an error."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -95,7 +95,7 @@ class PositionSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """Rules that ask for positions in instruments."""
+    """Rules that open and close positions in instruments."""
 
     name: str
     instruments: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What is to be known of a strategy where its code does not run."""
+"""The data of a strategy for processes that do not run its code."""
 
 from typing import Annotated
 

@@ -1,1 +1,1 @@
-"""The stages of a decision, one module each: pure functions of a case and of what was found."""
+"""The stages of a decision, one module each: pure functions of a case and earlier results."""

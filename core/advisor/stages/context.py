@@ -1,4 +1,4 @@
-"""Stage 1: whether the signal asks for something, and is still valid. The facts are in the case."""
+"""Stage 1: checks that the signal has a known action and has not expired."""
 
 from venuemesh.events.v1 import signals_pb2
 

@@ -1,4 +1,4 @@
-"""Stage 4: one conviction of what the strategy, the rules and the quality say.
+"""Stage 4: combines the convictions of the strategy, the rules and the quality.
 
 It is the conviction of the strategy, times the quality, times the rules, whose score from -1 to 1
 counts as 0 to 1. So nothing raises it above what the strategy itself says.

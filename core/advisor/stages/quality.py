@@ -1,4 +1,4 @@
-"""Stage 2: whether what is known is good enough to decide.
+"""Stage 2: checks that the facts are good enough for a decision.
 
 The score is the sum of three parts, each from 0 to 1: how lately the best prices were asked for,
 how much of the bar is without a gap, and how soon after the bar the decision is made.
@@ -80,7 +80,7 @@ def _left(age_ns: int | None, most_ns: int) -> float:
 
 
 def _ages(case: DecisionCase, wanted: Iterable[str]) -> list[int]:
-    """The ages of those of these facts that are known."""
+    """The ages of the known ones of these facts."""
     ages = (case.age_ns(fact_id) for fact_id in wanted)
     return [age for age in ages if age is not None]
 
@@ -107,7 +107,7 @@ def _current(case: DecisionCase) -> Iterator[checks_pb2.Check]:
     age_ms = None if age_ns is None else age_ns // NS_PER_MS
     most = rules.quote_age_max_ms
     yield case.check("quote_age", age_ms is not None and age_ms <= most, age_ms, most, "ms")
-    # A time of the future says that the clocks differ.
+    # A time in the future shows that the clocks differ.
     ages = _ages(case, (*PRICES, fact_ids.BOOK_VENUE_TIME))
     ahead_ms = None if age_ms is None else max(0, -min(ages) // NS_PER_MS)
     yield case.check("quote_ahead", ahead_ms is not None and ahead_ms <= most, ahead_ms, most, "ms")

@@ -1,4 +1,4 @@
-"""Stages 5 and 6, which are passed over."""
+"""Stages 5 and 6, which do nothing yet."""
 
 from core.advisor.decision_case import Assessment, DecisionCase, StageOutput
 

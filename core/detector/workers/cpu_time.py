@@ -1,4 +1,4 @@
-"""How much a process has worked. A machine that is busy with other things is no fault of it."""
+"""CPU time of a process, which does not grow while the machine is busy with other work."""
 
 import os
 import sys
@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 
 class CpuTime(NamedTuple):
-    """What a process has done."""
+    """The CPU time of a process."""
 
     seconds: float
-    """Of a processor; elsewhere than on Linux the seconds that have passed."""
+    """CPU seconds; on other systems than Linux, passed seconds."""
     is_asleep: bool
     """Whether it waits for something."""
 

@@ -1,4 +1,4 @@
-"""Calls the code of a strategy on one instrument, where it runs."""
+"""Calls the code of a strategy on one instrument, in the worker process."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,10 +31,10 @@ class CodeError(Exception):
 
 
 class RaisedSignal(NamedTuple):
-    """What a strategy asks for on a bar."""
+    """The signal of a strategy on a bar."""
 
     place: int
-    """Of the bar among those of the request."""
+    """Index of the bar in the request."""
     signal: signals_pb2.SignalRaised
 
 
@@ -104,6 +104,6 @@ class HostedInstance:
 
 
 def code_error(file: Path, error: BaseException, where: str = "") -> CodeError:
-    """What is said of an error of a file. ``where``: appended."""
+    """The CodeError for an error of a file. ``where``: appended to its text."""
     reason = f"{type(error).__name__}: {error}"[:REASON_CHARACTERS_MAX] + where
     return CodeError(line_in(file, error), reason, isinstance(error, MemoryError))

@@ -1,4 +1,4 @@
-"""What the detector and a process with strategies send to each other.
+"""Messages between the detector and a worker process.
 
 Each message is MessagePack after its length, four bytes, big-endian. The detector sends a Batch
 when all requests of the batch before have been answered; each is answered once, in order.
@@ -24,7 +24,7 @@ _Reason = Annotated[str, Meta(max_length=2 * REASON_CHARACTERS_MAX)]
 
 
 class Source(msgspec.Struct, frozen=True):
-    """A file, and what is chosen of it."""
+    """A file, and the strategy to use."""
 
     file: str
     content: bytes
@@ -84,7 +84,7 @@ class Update(msgspec.Struct, frozen=True, tag=True):
 
 
 class Explain(msgspec.Struct, frozen=True, tag=True):
-    """Say what the rules say: Explained."""
+    """Return the scores of the rules: Explained."""
 
     instance: int
     bar: bytes | None
@@ -117,7 +117,7 @@ class Begun(msgspec.Struct, frozen=True, tag=True):
     series: Annotated[list[tuple[str, str, int]], Meta(max_length=SERIES_MAX)]
     """What it needs besides bars: instrument, name of the kind, levels."""
     begins: bool
-    """Whether it goes on from no state."""
+    """Whether it started without a state."""
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
@@ -133,7 +133,7 @@ class Updated(msgspec.Struct, frozen=True, tag=True):
 
 
 class Explained(msgspec.Struct, frozen=True, tag=True):
-    """What the rules say."""
+    """The scores of the rules."""
 
     answer: Annotated[bytes, Meta(max_length=EXPLANATION_BYTES_MAX)]
     """ExplainResponse in protobuf."""

@@ -1,4 +1,4 @@
-"""Gives strategies to a few processes."""
+"""Distributes strategies over worker processes."""
 
 import asyncio
 import itertools
@@ -92,7 +92,7 @@ class WorkerPool:
         except BaseException:
             slot.leave()
             if worker is not None:
-                # It may be there, though nobody waits for it any more.
+                # The instance may exist, though its caller was cancelled.
                 worker.tell(Drop(number))
             raise
 

@@ -1,4 +1,4 @@
-"""Answers the requests of the detector, in the process of the strategies."""
+"""Answers requests of the detector in a worker process."""
 
 from collections.abc import Callable
 from decimal import Decimal

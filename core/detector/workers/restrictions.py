@@ -1,4 +1,4 @@
-"""What a process gives up before it calls the code of a strategy."""
+"""Drops the rights of a worker process before it loads code."""
 
 import ctypes
 import os
@@ -76,7 +76,7 @@ def _limit_resources(memory_bytes_max: int) -> None:
 
 
 def _leave_root(folders: Iterable[Path]) -> str:
-    """Become nobody, who owns no file; else give up the capabilities of root."""
+    """Switch to the user nobody, who owns no file; otherwise drop root's capabilities."""
     if os.geteuid() != 0:
         return "it was started by an ordinary user, and stays this user"
     closed = next((one for one in folders if not _is_open(one)), None)
@@ -109,7 +109,7 @@ def _drop_capabilities() -> None:
 
 
 def _end_with_parent() -> str:
-    """End when the detector does, even in a loop; be traced by nobody; never get a right back."""
+    """Make the process end with the detector, untraceable, and unable to regain rights."""
     if sys.platform != "linux":
         return "this is not Linux"
     libc = ctypes.CDLL(None, use_errno=True)

@@ -94,7 +94,7 @@ def allow_few() -> str:
 
 
 def _filter(machine: Architecture) -> Iterable[_Instruction]:
-    """Each step either returns or goes on with the next one; a jump counts steps to leave out."""
+    """Each step returns or continues with the next one; a jump counts the steps to skip."""
     yield _Instruction(LOAD, 0, 0, ARCHITECTURE_OFFSET)
     yield _Instruction(EQUALS, 1, 0, machine.audit)
     yield _Instruction(RETURN, 0, 0, KILL)

@@ -33,7 +33,7 @@ def main() -> None:
         handler = RequestHandler(limits.instance_memory_bytes_max, size)
         _write(SOCKET, restrictions.apply(limits.memory_bytes_max))
         serve(SOCKET, handler)
-    # Nothing of a strategy is to run any more.
+    # No code of a strategy may run at exit.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""A process with strategies, as the detector sees it."""
+"""Starts, calls and ends a worker process, from the detector's side."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ ENVIRONMENT = {
     "PYTHONSAFEPATH": "1",
     "PYTHONNOUSERSITE": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
-    # Libraries of numbers ask for threads, of which there are none.
+    # Numerical libraries request threads, which the worker cannot start.
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
 }
@@ -119,7 +119,7 @@ class WorkerProcess:
         return await self._add(request)
 
     def tell(self, request: Request) -> None:
-        """As ``ask``, where the answer does not matter."""
+        """Send a request and ignore its answer."""
         if not self.is_over:
             self._add(request).add_done_callback(_ignore)
 
@@ -136,7 +136,7 @@ class WorkerProcess:
         asked = _Asked(request, loop.create_future())
         self._waiting.append(asked)
         if not self._sent:
-            # After the other tasks of this turn of the loop, which may ask, too.
+            # After the other tasks of this turn of the loop, which may add requests.
             loop.call_soon(self._send)
         return asked.answer
 
@@ -212,7 +212,7 @@ class WorkerProcess:
         return f"its process has ended with exit code {code}"
 
     def end(self) -> None:
-        """Kill it, and let who waits know. It may be called again."""
+        """Kill the process and fail all waiting requests. It may be called again."""
         self._process.kill()
         if self.is_over:
             return
@@ -250,7 +250,7 @@ def _started(its_socket: socket.socket) -> "subprocess.Popen[bytes]":
 
 
 def _ignore(answer: "asyncio.Future[Answer]") -> None:
-    """Without this, a future tells that its exception was not seen."""
+    """Mark the exception as retrieved, so that asyncio logs no warning."""
     if not answer.cancelled():
         answer.exception()
 
