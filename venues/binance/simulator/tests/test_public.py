@@ -5,14 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Dialect, RestRequest, RestResponse, WebsocketSession
+from kit.simulator.dialect import Dialect, RestResponse, WebsocketSession
 from kit.simulator.faults import FaultInjector
-from kit.simulator.market import SimulatedMarket
 from kit.simulator.market_runner import SimulatedMarketView
+from kit.simulator.tests.opened_market import OPENING_NS, get_public, opened_market
 from venues.binance.simulator import binance_spot
 
-OPENING_NS = 1_790_000_000_000_000_000
-SECOND_NS = 1_000_000_000
 HOUR_MS = 3_600_000
 
 
@@ -23,10 +21,7 @@ def exchange() -> Dialect:
 
 @pytest.fixture(scope="module")
 def market_view(exchange: Dialect) -> SimulatedMarketView:
-    market = SimulatedMarket("1", OPENING_NS, 2_000, exchange.instruments)
-    market_view = SimulatedMarketView(market, exchange)
-    market_view.happened(market.advance(OPENING_NS + 5 * SECOND_NS))
-    return market_view
+    return opened_market(exchange)
 
 
 async def say(
@@ -39,8 +34,7 @@ async def say(
 async def ask(
     exchange: Dialect, market_view: SimulatedMarketView, path: str, **query: object
 ) -> RestResponse:
-    texts = {key: str(value) for key, value in query.items()}
-    return await exchange.answer(RestRequest("GET", path, texts), market_view)
+    return await get_public(exchange, market_view, path, **query)
 
 
 async def asked(exchange: Dialect, market_view: SimulatedMarketView, path: str, **query: object):

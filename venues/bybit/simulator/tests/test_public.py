@@ -5,14 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Dialect, RestRequest, RestResponse, WebsocketSession
-from kit.simulator.market import SimulatedMarket
+from kit.simulator.dialect import Dialect, RestResponse, WebsocketSession
 from kit.simulator.market_runner import SimulatedMarketView
+from kit.simulator.tests.opened_market import OPENING_NS, SECOND_NS, get_public, opened_market
 from venues.bybit.simulator import bybit_spot
 from venues.bybit.simulator.websocket import PUBLIC_PATH
 
-OPENING_NS = 1_790_000_000_000_000_000
-SECOND_NS = 1_000_000_000
 HOUR_MS = 3_600_000
 
 
@@ -23,12 +21,7 @@ def exchange() -> Dialect:
 
 @pytest.fixture(scope="module")
 def market_view(exchange: Dialect) -> SimulatedMarketView:
-    market = SimulatedMarket("1", OPENING_NS, 2_000, exchange.instruments)
-    market_view = SimulatedMarketView(market, exchange)
-    step = market.advance(OPENING_NS + 5 * SECOND_NS)
-    market_view.happened(step)
-    exchange.encode(step, set(), market_view)
-    return market_view
+    return opened_market(exchange)
 
 
 @pytest.fixture
@@ -48,8 +41,7 @@ async def say(
 async def ask(
     exchange: Dialect, market_view: SimulatedMarketView, name: str, **query: object
 ) -> RestResponse:
-    texts = {key: str(value) for key, value in query.items()}
-    return await exchange.answer(RestRequest("GET", f"/v5/market/{name}", texts), market_view)
+    return await get_public(exchange, market_view, f"/v5/market/{name}", **query)
 
 
 async def asked(exchange: Dialect, market_view: SimulatedMarketView, name: str, **query: object):

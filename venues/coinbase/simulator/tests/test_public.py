@@ -5,15 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Dialect, RestRequest, RestResponse
-from kit.simulator.market import SimulatedMarket
-from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
+from kit.simulator.dialect import Dialect, RestResponse
+from kit.simulator.market_runner import SimulatedMarketView
+from kit.simulator.tests.opened_market import OPENING_NS, get_public, opened_market
 from venues.coinbase.simulator import coinbase_spot
 from venues.coinbase.simulator.websocket import CoinbaseSession
 
-OPENING_NS = 1_790_000_000_000_000_000
 OPENING_S = OPENING_NS // 10**9
-SECOND_NS = 1_000_000_000
 MARKET = "/api/v3/brokerage/market"
 
 
@@ -24,13 +22,7 @@ def exchange() -> Dialect:
 
 @pytest.fixture(scope="module")
 def market_view(exchange: Dialect) -> SimulatedMarketView:
-    market = SimulatedMarket("1", OPENING_NS, 2_000, exchange.instruments)
-    market_view = SimulatedMarketView(market, exchange)
-    while market.time_ns < OPENING_NS + 5 * SECOND_NS:
-        step = market.advance(market.time_ns + STEP_NS)
-        market_view.happened(step)
-        exchange.encode(step, frozenset(), market_view)
-    return market_view
+    return opened_market(exchange)
 
 
 @pytest.fixture
@@ -72,8 +64,7 @@ def talk(exchange: Dialect, market_view: SimulatedMarketView, session: CoinbaseS
 async def ask(
     exchange: Dialect, market_view: SimulatedMarketView, path: str, **query: object
 ) -> RestResponse:
-    texts = {key: str(value) for key, value in query.items()}
-    return await exchange.answer(RestRequest("GET", path, texts), market_view)
+    return await get_public(exchange, market_view, path, **query)
 
 
 async def asked(exchange: Dialect, market_view: SimulatedMarketView, path: str, **query: object):

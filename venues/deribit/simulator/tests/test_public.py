@@ -5,15 +5,14 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Dialect, RestRequest, RestResponse, WebsocketSession
+from kit.simulator.dialect import Dialect, RestResponse, WebsocketSession
 from kit.simulator.market import SimulatedMarket
-from kit.simulator.market_runner import STEP_NS, SimulatedMarketView
+from kit.simulator.market_runner import SimulatedMarketView
+from kit.simulator.tests.opened_market import OPENING_NS, get_public, opened_market
 from venues.deribit.simulator import deribit_futures
 from venues.deribit.simulator.faults import TEST_REQUEST
 from venues.deribit.simulator.websocket import HEARTBEAT
 
-OPENING_NS = 1_790_000_000_000_000_000
-SECOND_NS = 1_000_000_000
 HOUR_MS = 3_600_000
 BTC = "BTC-PERPETUAL"
 
@@ -25,13 +24,7 @@ def exchange() -> Dialect:
 
 @pytest.fixture(scope="module")
 def market_view(exchange: Dialect) -> SimulatedMarketView:
-    market = SimulatedMarket("1", OPENING_NS, 2_000, exchange.instruments)
-    market_view = SimulatedMarketView(market, exchange)
-    while market.time_ns < OPENING_NS + 5 * SECOND_NS:
-        step = market.advance(market.time_ns + STEP_NS)
-        market_view.happened(step)
-        exchange.encode(step, frozenset(), market_view)
-    return market_view
+    return opened_market(exchange)
 
 
 @pytest.fixture
@@ -50,8 +43,7 @@ async def say(exchange, session, market_view, method: str, **params) -> list[dic
 async def ask(
     exchange: Dialect, market_view: SimulatedMarketView, method: str, **query: object
 ) -> RestResponse:
-    texts = {key: str(value) for key, value in query.items()}
-    return await exchange.answer(RestRequest("GET", f"/api/v2/public/{method}", texts), market_view)
+    return await get_public(exchange, market_view, f"/api/v2/public/{method}", **query)
 
 
 async def asked(exchange: Dialect, market_view: SimulatedMarketView, method: str, **query: object):

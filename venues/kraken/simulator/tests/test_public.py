@@ -7,15 +7,12 @@ import pytest
 
 from kit.simulator.dialect import Dialect, RestRequest, WebsocketSession
 from kit.simulator.exchange.streams import StreamRegistry
-from kit.simulator.market import SimulatedMarket
 from kit.simulator.market_runner import SimulatedMarketView
+from kit.simulator.tests.opened_market import OPENING_NS, SECOND_NS, get_public, opened_market
 from venues.kraken.simulator import kraken_spot
-from venues.kraken.simulator.instruments import INSTRUMENTS
 from venues.kraken.simulator.streams import make_stream
 from venues.kraken.simulator.websocket import HEARTBEAT
 
-OPENING_NS = 1_790_000_000_000_000_000
-SECOND_NS = 1_000_000_000
 PAIR = "XBTUSDT"
 
 
@@ -26,12 +23,7 @@ def exchange() -> Dialect:
 
 @pytest.fixture(scope="module")
 def market_view(exchange: Dialect) -> SimulatedMarketView:
-    market = SimulatedMarket("1", OPENING_NS, 2_000, INSTRUMENTS)
-    market_view = SimulatedMarketView(market, exchange)
-    step = market.advance(OPENING_NS + 5 * SECOND_NS)
-    market_view.happened(step)
-    exchange.encode(step, (), market_view)
-    return market_view
+    return opened_market(exchange)
 
 
 @pytest.fixture
@@ -49,8 +41,7 @@ async def say(
 
 
 async def asked(exchange: Dialect, market_view: SimulatedMarketView, name: str, **query: object):
-    texts = {key: str(value) for key, value in query.items()}
-    answer = await exchange.answer(RestRequest("GET", f"/0/public/{name}", texts), market_view)
+    answer = await get_public(exchange, market_view, f"/0/public/{name}", **query)
     assert answer.status == 200, answer.body
     found = json.loads(answer.body)
     assert found["error"] == []

@@ -5,15 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Dialect, RestRequest, RestResponse, WebsocketSession
-from kit.simulator.market import SimulatedMarket
+from kit.simulator.dialect import Dialect, RestResponse, WebsocketSession
 from kit.simulator.market_runner import SimulatedMarketView
+from kit.simulator.tests.opened_market import OPENING_NS, get_public, opened_market
 from venues.okx.simulator import DIALECTS
 from venues.okx.simulator.faults import SERVICE_UPGRADE
 from venues.okx.simulator.websocket import NOTICE_S
 
-OPENING_NS = 1_790_000_000_000_000_000
-SECOND_NS = 1_000_000_000
 HOUR_MS = 3_600_000
 
 
@@ -22,18 +20,9 @@ def exchange() -> Dialect:
     return DIALECTS["okx"]()
 
 
-def market_view_of(exchange: Dialect) -> SimulatedMarketView:
-    market = SimulatedMarket("1", OPENING_NS, 2_000, exchange.instruments)
-    market_view = SimulatedMarketView(market, exchange)
-    step = market.advance(OPENING_NS + 5 * SECOND_NS)
-    market_view.happened(step)
-    exchange.encode(step, frozenset(), market_view)
-    return market_view
-
-
 @pytest.fixture(scope="module")
 def market_view(exchange: Dialect) -> SimulatedMarketView:
-    return market_view_of(exchange)
+    return opened_market(exchange)
 
 
 def opened(exchange: Dialect, access: str = "public") -> WebsocketSession:
@@ -58,8 +47,7 @@ async def send(
 async def get(
     exchange: Dialect, market_view: SimulatedMarketView, path: str, **query: object
 ) -> RestResponse:
-    texts = {key: str(value) for key, value in query.items()}
-    return await exchange.answer(RestRequest("GET", f"/api/v5/{path}", texts), market_view)
+    return await get_public(exchange, market_view, f"/api/v5/{path}", **query)
 
 
 async def rows_of(exchange: Dialect, market_view: SimulatedMarketView, path: str, **query: object):
@@ -253,7 +241,7 @@ async def test_volumes_of_swaps_are_in_contracts(
     exchange: Dialect, market_view: SimulatedMarketView
 ):
     swaps = DIALECTS["okx_futures"]()
-    swap_view = market_view_of(swaps)
+    swap_view = opened_market(swaps)
     for dialect, its_view, name, contract in (
         (exchange, market_view, "ETH-USDT", Decimal(1)),
         (swaps, swap_view, "ETH-USDT-SWAP", Decimal("0.1")),
@@ -268,7 +256,7 @@ async def test_funding_of_swaps_can_be_requested(
     exchange: Dialect, market_view: SimulatedMarketView
 ):
     swaps = DIALECTS["okx_futures"]()
-    swap_view = market_view_of(swaps)
+    swap_view = opened_market(swaps)
     name = "BTC-USDT-SWAP"
     (funding,) = await rows_of(swaps, swap_view, "public/funding-rate", instId=name)
     assert int(funding["fundingTime"]) > OPENING_NS // 10**6
@@ -311,7 +299,7 @@ async def test_instruments_have_all_members_that_clients_read(exchange, market_v
     for other in ("SWAP", "FUTURES", "OPTION"):
         assert await rows_of(exchange, market_view, "public/instruments", instType=other) == []
     swaps = DIALECTS["okx_futures"]()
-    (swap, *_) = await rows_of(swaps, market_view_of(swaps), "public/instruments", instType="SWAP")
+    (swap, *_) = await rows_of(swaps, opened_market(swaps), "public/instruments", instType="SWAP")
     assert (swap["ctVal"], swap["ctValCcy"], swap["uly"]) == ("0.01", "BTC", "BTC-USDT")
 
 
