@@ -27,7 +27,7 @@ def compare(rules: tuple[FeeAsset, SelfTradeMode], seed: int, wanted: int) -> in
         agreement.run(min(ACTIONS_AT_ONCE, 2 * wanted))
     print(
         f"fee in {rules[0].value}, {rules[1].value}: {agreement.orders:,} orders,"
-        f" {agreement.refused:,} refused, {agreement.fills:,} fills, all the same",
+        f" {agreement.refused:,} refused, {agreement.fills:,} fills, all equal",
         flush=True,
     )
     return agreement.orders

@@ -57,7 +57,7 @@ FUNDING_INTERVAL_S = "150"
 CALL_SECONDS_MAX = 60.0
 AT_THE_END: Mapping[str, Any] = {"timeout": 600.0, "wait_for_ready": True}
 CALLS_OF_A_REQUEST = 4
-"""At the exchange, with those that ask what has become of it."""
+"""At the exchange, with queries of its outcome."""
 LOOK_SECONDS = 2.0
 END_SECONDS_MAX = 600.0
 """In which what has happened must be in the ledger. It lists cash flows and fills each minute."""

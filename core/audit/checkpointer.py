@@ -68,7 +68,7 @@ class Checkpointer:
         try:
             state = self._writer.state
             if state is not None:
-                # Before anything is awaited: meanwhile the writer goes on, or begins again.
+                # Before the first await: during one the writer may continue or restart.
                 tree = state.tree.copy()
                 await self._require_agreement()
                 await self.sign(tree, now_ns)

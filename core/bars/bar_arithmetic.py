@@ -159,7 +159,7 @@ def roll_up(
 def combine(one: PartialBar, other: PartialBar) -> PartialBar:
     """The partial bar of both sets of trades.
 
-    Where both have a trade of the same time and id (a venue without numbers gives all the same),
+    Where both have a trade of the same time and id (a venue without numbers gives all one id),
     the trades of ``other`` count as the later ones.
     """
     opens = other if other.first < one.first else one

@@ -39,7 +39,7 @@ async def run(settings: IngestSettings, mesh: MeshSettings) -> None:
         return VenueWriter(venue, VenueReplicas(clock), read_gauge, context)
 
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
-    # Two that write would read all venues twice, and begin again after each other's entries.
+    # Two writers would read all venues twice, and restart after each other's entries.
     runtime.run_while_active("feeds", lambda: VenueDiscovery(runtime.directory, writer).run())
     runtime.run_while_active("trimmer", StreamTrimmer(context).run)
     runtime.at_end(streams.close)

@@ -35,7 +35,7 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True)
 class BookingResult:
-    """What has become of events."""
+    """The outcome of events."""
 
     booked: Sequence[Booked]
     """The groups that are new."""

@@ -43,7 +43,7 @@ _LIST = (
 
 
 class HoldState(IntEnum):
-    """What has become of a hold. See holds.proto."""
+    """The state of a hold. See holds.proto."""
 
     PENDING = 1
     POSTED = 2

@@ -52,7 +52,7 @@ class TigerBeetleClient:
     async def ask(self, request: Callable[[ClientAsync], Awaitable[list[Answer]]]) -> list[Answer]:
         """The answer to a request.
 
-        Raises StoreUnavailable. What was asked for may then be done all the same, also later.
+        Raises StoreUnavailable. The request may still have an effect then, also later.
         """
         client = await self._connected()
         # It cannot be cancelled: the library would keep it, and fail when it is closed.

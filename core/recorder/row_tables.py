@@ -33,7 +33,7 @@ class RowTable:
 
     @property
     def on_conflict(self) -> str:
-        """What becomes of a row whose key is in the table already."""
+        """How to handle a row whose key is in the table already."""
         key = self.channel.key_columns
         if not key:
             return "DO NOTHING"

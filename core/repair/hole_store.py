@@ -176,7 +176,7 @@ class HoleStore:
         span: HoleSpan | None = None,
         not_before_ns: int = 0,
     ) -> None:
-        """What has become of a hole. ``span``: what is left of it, where a part was had."""
+        """Store the outcome of a hole. ``span``: the remaining part, if a part was repaired."""
         left = span or hole.span
         async with self._database.transaction() as connection:
             await connection.execute(

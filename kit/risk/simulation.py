@@ -1,7 +1,7 @@
 """Compares recorded verdicts with another policy, using their recorded facts.
 
 What was open, lost or approved then is as it was recorded: what the policy would have blocked
-before is in it all the same.
+before is in it nevertheless.
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,7 @@ of captured frames. Connectors and other clients connect to it as to the real ex
     dialect   venues/<exchange>/simulator              how the exchange would say it
     venue     streams, connections                     who gets it
     faults    orders over HTTP or in a script          what goes wrong, or changes, on purpose
-    matching  accounts, orders, fills                  what becomes of what clients do
+    matching  accounts, orders, fills                  the outcomes of client requests
     private   signatures, streams of accounts          what the exchanges' private halves share
     server    HTTP and websocket on one port           how they are reached
 """

@@ -20,7 +20,7 @@ REST calls, and with a ``path`` also the opening of websockets, whose path conta
     rest_delay                          the answer takes ``seconds`` longer
     rest_403, _418, _429, _500, _503    rejected with the exchange's error, with Retry-After
     rest_html                           502 with a page instead of JSON
-Calls that are carried out all the same: REST calls, and with a ``path`` also messages over a
+Calls that take effect nevertheless: REST calls, and with a ``path`` also messages over a
 websocket that the exchange takes orders on, whose path contains it:
     answer_lost                         the TCP connection is cut without an answer
     answer_500                          the answer is an error inside the exchange

@@ -1,4 +1,4 @@
-"""The exit codes of ``./venuemesh order``: what came of a request."""
+"""The exit codes of ``./venuemesh order``, by the outcome of a request."""
 
 import argparse
 from collections.abc import Iterable

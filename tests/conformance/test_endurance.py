@@ -20,7 +20,7 @@ CHECKS_MIN = 100
 
 
 async def lose(make: VenueFactory) -> EnduranceResult:
-    """What becomes of a feed that loses frames."""
+    """The result of a feed that loses frames."""
     (result,) = await endure(VENUE, make, find_dialects()[VENUE], EVENTS, ["drop"], share=SHARE)
     return result
 

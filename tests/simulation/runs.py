@@ -20,7 +20,7 @@ MODULE = "tests.simulation"
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one seed."""
+    """The result of one seed."""
 
     seed: int
     broken: list[tuple[Promise, str]]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from tests.tidy.project import File, Finding
 
 FUNCTION_LINES_MAX = 60
+CONSTRUCTOR_PARAMETERS_MAX = 6
 FILE_LINES_MAX = 400
 LINE_CHARACTERS_MAX = 100
 FILE_BYTES_MAX = 256 * 1024
@@ -26,6 +27,17 @@ def function_length(file: File) -> Iterator[Finding]:
             text = f"{node.name} has {lines} lines, more than {FUNCTION_LINES_MAX}"
             excess = lines - FUNCTION_LINES_MAX
             yield Finding("function_length", file.path, node.lineno, text, excess)
+
+
+def constructor_parameters(file: File) -> Iterator[Finding]:
+    """A class is made from at most CONSTRUCTOR_PARAMETERS_MAX parts."""
+    for node in file.nodes:
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            excess = len(named) - 1 - CONSTRUCTOR_PARAMETERS_MAX
+            if excess > 0:
+                text = f"{len(named) - 1} parameters, more than {CONSTRUCTOR_PARAMETERS_MAX}"
+                yield Finding("constructor_parameters", file.path, node.lineno, text, excess)
 
 
 def file_length(file: File) -> Iterator[Finding]:

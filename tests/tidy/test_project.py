@@ -13,6 +13,7 @@ ProjectRule = Callable[[Iterable[File]], Iterator[Finding]]
 
 RULES: tuple[Rule, ...] = (
     sizes.function_length,
+    sizes.constructor_parameters,
     sizes.file_length,
     sizes.line_length,
     sizes.file_size,

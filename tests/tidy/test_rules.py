@@ -30,6 +30,16 @@ def test_a_function_may_have_sixty_lines_and_no_more() -> None:
     assert (finding.line, finding.amount) == (2, 3)
 
 
+def test_a_constructor_may_have_six_parameters_and_no_more() -> None:
+    def made(count: int) -> File:
+        names = ", ".join(f"p{number}" for number in range(count - 1))
+        return python(f"class A:\n    def __init__(self, {names}, *, last):\n        pass\n")
+
+    assert not list(sizes.constructor_parameters(made(6)))
+    (finding,) = sizes.constructor_parameters(made(8))
+    assert (finding.line, finding.amount) == (2, 2)
+
+
 def test_an_inner_function_is_measured_too() -> None:
     inner = "".join(f"    {line}\n" for line in function_of(61).splitlines())
     found = list(sizes.function_length(python(f"def outer() -> None:\n{inner}")))
@@ -69,6 +79,9 @@ def test_a_first_document_has_a_length() -> None:
         "--index-url https://mirror",
         '"resolved": "https://mirror/x.tgz"',
         "see issue #12",
+        "What came of an order",
+        "nothing has become of it",
+        "It is booked all the same.",
         "as issue 3 says",
     ],
 )

@@ -47,6 +47,8 @@ class Name:
 
 
 TESTS = ("*/tests/*", "tests/*", "conftest.py")
+RECORDS = ("docs/decisions/*", "CHANGELOG.md")
+"""They are not written again."""
 
 WORDS = (
     Word(
@@ -80,6 +82,18 @@ WORDS = (
         "reported, published, sent, known",
         "it does not say who does what",
         but=("docs/decisions/*", "kit/execution/*", "schema/*", "studio/*", *TESTS),
+    ),
+    Word(
+        re.compile(r"(?i)\b(what|nothing) (has |have )?(came|comes?|becomes?) of\b"),
+        "the outcome, the result, the state",
+        "it has to be read twice",
+        but=(*RECORDS, "schema/*"),
+    ),
+    Word(
+        re.compile(r"(?i)\ball the same\b"),
+        "still, nevertheless; equal",
+        "it has two meanings",
+        but=RECORDS,
     ),
 )
 

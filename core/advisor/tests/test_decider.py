@@ -1,4 +1,4 @@
-"""What becomes of a signal as a whole."""
+"""Decisions on whole signals."""
 
 import base64
 import json

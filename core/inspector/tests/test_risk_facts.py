@@ -35,7 +35,7 @@ async def gathered(rig, price=None, instrument=SPOT, strategy=STRATEGY, **option
 
 
 async def approved_entry(rig):
-    """The order of an entry, as it was approved, with nothing known of what came of it."""
+    """The approved order of an entry, without an outcome."""
     await rig.start()
     await rig.put(DECISIONS, decision(1, type=orders_pb2.ORDER_TYPE_LIMIT, price="60000"))
     await rig.until_outcomes(1)

@@ -48,7 +48,7 @@ async def test_what_is_reserved_is_not_free(books, holds):
         await holds.create(hold("a", 61))
     await holds.create(hold("b", 40))
     assert await balances(books) == (100, 0)
-    # What has happened at a venue is booked all the same.
+    # Executions at a venue are booked nevertheless.
     await books.booker.post([deposit("loss", 30)])
     assert await balances(books) == (130, 0)
 

@@ -43,7 +43,7 @@ class KilledClient:
     client: TigerBeetleClient
     requests_left: int
     is_done: bool
-    """Whether the last request is done all the same."""
+    """Whether the last request has an effect nevertheless."""
     requests: int = 0
 
     async def ask(self, request):

@@ -1,4 +1,4 @@
-"""Tickers, marks, candles, status and repairs: what becomes of them in the database."""
+"""Tickers, marks, candles, status and repairs in the database."""
 
 from decimal import Decimal
 

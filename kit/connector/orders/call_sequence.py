@@ -6,7 +6,7 @@ before the next is signed, so calls take turns, the most urgent first.
 
 CANCEL and PROTECT do not wait for a slow answer: they are sent when the calls before them are
 unanswered for longer than any of them needs to arrive. Their nonce is the higher one. If an earlier
-call arrives later all the same, it is the earlier one that the venue turns away, unread: a question
+call still arrives later, it is the earlier one that the venue turns away, unread: a question
 fails and may be asked again, an order is rejected before the matching engine.
 """
 

@@ -1,4 +1,4 @@
-"""What a venue lists: kept, compared, reported, and what becomes of what is not listed any more."""
+"""The listing of a venue: stored, compared, reported, and instruments that leave it."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace

@@ -76,7 +76,7 @@ class OrderIndex:
     def may_be_ours(self, symbol: str, *, is_answer: bool) -> bool:
         """Whether an order of the symbol that has no client order id may be one whose venue id is
         not known here yet: one in doubt; or, until the venue was queried for it, one that it
-        rejected and has all the same. ``is_answer``: the venue was."""
+        rejected and has nevertheless. ``is_answer``: the venue was."""
         in_doubt = (one for one in self.open.values() if one.state in order_states.IN_DOUBT)
         rejected = () if is_answer else self._rejected.values()
         return any(

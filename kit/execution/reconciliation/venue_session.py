@@ -26,7 +26,7 @@ FIRST_RETRY_S = 0.5
 SECOND_COMPARISON_S = 5.0
 """After the first comparison: a stream that is still connecting cannot say what it missed."""
 STREAM_BEGINS_S = 10.0
-"""An account whose stream has not begun by then takes orders all the same, and is compared again
+"""An account whose stream has not begun by then still accepts orders, and is compared again
 once it has."""
 FAILURES_MAX = 3
 
@@ -154,7 +154,7 @@ class VenueSession:
 
     async def _check_configuration(self) -> None:
         """Refuse entries while the account is not configured at the venue as it must be; what it
-        has there is compared all the same."""
+        has there is still compared."""
         configuration, alarm = self._configuration, self._configuration.alarm
         await configuration.run()
         if configuration.refusal:

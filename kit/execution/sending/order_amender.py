@@ -159,7 +159,7 @@ class OrderAmender:
             try:
                 await self._send(order, request, amendment)
             finally:
-                # Before that, no answer of the venue says what came of it.
+                # Before that, no answer of the venue shows the outcome.
                 order.amendments_sent_ns[request_id] = self._submitter.clock.monotonic_ns()
 
     async def _send(self, order: Order, request: OrderRequest, amendment: Amendment) -> None:

@@ -1,4 +1,4 @@
-"""Updates without our id may be of an order that the venue has rejected, and has all the same."""
+"""Updates without our id may be of an order that the venue rejected and nevertheless has."""
 
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2

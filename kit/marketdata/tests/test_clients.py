@@ -157,7 +157,7 @@ async def test_no_answer_in_time_a_refusal_and_no_such_venue_are_no_prices(venue
     for best in (late, *found.values()):
         assert (best.bid, best.ask, best.answered_time_ns) == (None, None, 0)
         assert best.asked_time_ns
-    # Those of others are known all the same.
+    # Those of others are still known.
     assert (await prices(channels).of([BTC, ETH]))[BTC].bid
 
 

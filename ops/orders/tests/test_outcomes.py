@@ -1,4 +1,4 @@
-"""The exit code of ``./venuemesh order`` says what came of the request."""
+"""The exit code of ``./venuemesh order`` shows the outcome of the request."""
 
 from contextlib import asynccontextmanager
 

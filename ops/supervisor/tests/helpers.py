@@ -1,4 +1,4 @@
-"""Small programs in place of the mesh's processes, and waiting for what becomes of them."""
+"""Small programs in place of the mesh's processes, and waiting for their outcome."""
 
 import asyncio
 import os

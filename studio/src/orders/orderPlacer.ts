@@ -36,7 +36,7 @@ export interface Submission {
   readonly failure?: Failure;
   /** Whether a failed attempt may have placed the order. */
   readonly isInDoubt: boolean;
-  /** The verdict on it, and what came of it. */
+  /** Its verdict and its outcome. */
   readonly answer?: SubmitManualResponse;
   /** The newest state from the response or the account's stream. */
   readonly order?: Order;
@@ -127,7 +127,7 @@ export class OrderPlacer {
     if (left.length < this.inDoubt.latest.length) this.inDoubt.set(left);
   }
 
-  /** Shows what came of a submission. Without an outcome it stays in doubt. */
+  /** Shows the outcome of a submission. Without an outcome it stays in doubt. */
   #answered(tried: Submission, answer: SubmitManualResponse): void {
     const { verdict, submitted } = answer;
     const isAllowed = verdict?.verdict === Verdict.ALLOW;

@@ -90,7 +90,7 @@ class HeldChecks:
             if reductions.is_ordered(decision):
                 factors.append(1 - fraction)
             elif abs(positions.held(orders)) * fraction >= self._min:
-                text = f"nothing came of the reduction {decision.event_id.hex()}"
+                text = f"the reduction has no outcome: {decision.event_id.hex()}"
                 self._broke(Promise.DONE, text)
         entry = abs(positions.held(one for one in orders if one.role == OrderRole.ENTRY))
         # A fee in the base asset leaves less than a step.

@@ -155,7 +155,7 @@ class PromiseChecks:
             found = outcomes.pop(name, None)
             names = {one.request_id for one in approved}
             if found is None:
-                self._broke(Promise.ONE_OUTCOME, f"nothing came of {names}")
+                self._broke(Promise.ONE_OUTCOME, f"no outcome of {names}")
                 continue
             outcome = found.orders_submitted.outcome
             there = names & at_venue

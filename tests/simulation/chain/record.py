@@ -37,14 +37,14 @@ class Record:
                 return f"the ledger has read {read} of {news}"
             pending = await submissions.pending(connection)
             if pending:
-                return f"it is not known what came of {pending[0].approved[0].request_id}"
+                return f"the outcome of {pending[0].approved[0].request_id} is not known"
             closing = await positions.closing_ids(connection)
             if closing:
                 return f"the position {closing[0].hex()} is being closed"
         return ""
 
     async def has_pending_entry(self):
-        """Whether it is not known of an entry what came of it."""
+        """Whether the outcome of an entry is not known."""
         async with self._database.transaction() as connection:
             return any(one.is_entry for one in await submissions.pending(connection))
 

@@ -200,7 +200,7 @@ def act_without_the_lease(patch):
 
 
 def wait_for_nothing(patch):
-    """The next closing order does not wait for what comes of the last one."""
+    """The next closing order does not wait for the outcome of the last one."""
 
     async def has_pending(*arguments):
         return False

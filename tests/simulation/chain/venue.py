@@ -198,7 +198,7 @@ class ChainVenue(UnreliableCalls):
         if order.state < FILLED and order.state != UNKNOWN:
             self._end(order, CANCELLED)
 
-    # What becomes of orders.
+    # Outcomes of orders.
 
     def _attempts(self, order):
         """All attempts of an order."""

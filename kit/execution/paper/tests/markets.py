@@ -149,7 +149,7 @@ class FakeMarket:
 
 
 class PaperVenue:
-    """An exchange of one account, and what has come of its steps."""
+    """An exchange of one account, and the results of its steps."""
 
     def __init__(self, rules=RULES, steps=(), market=None):
         self.market = market or FakeMarket()

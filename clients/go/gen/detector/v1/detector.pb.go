@@ -39,7 +39,7 @@ const (
 	// It was stopped by a person.
 	StrategyState_STRATEGY_STATE_STOPPED StrategyState = 3
 	// Its code has gone wrong, or has taken more than it may, or its file could not be used; see
-	// detail. It begins again when the detector is started again, or by StartStrategy.
+	// detail. It restarts with the detector, or by StartStrategy.
 	StrategyState_STRATEGY_STATE_FAILED StrategyState = 4
 )
 

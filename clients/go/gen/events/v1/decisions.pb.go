@@ -37,7 +37,7 @@ const (
 	DecisionStage_DECISION_STAGE_SCORE DecisionStage = 3
 	// Combines the scores into one conviction.
 	DecisionStage_DECISION_STAGE_CONVICTION DecisionStage = 4
-	// Compares convictions with what came of earlier ones.
+	// Compares convictions with the outcomes of earlier ones.
 	DecisionStage_DECISION_STAGE_CALIBRATION DecisionStage = 5
 	// Asks a language model.
 	DecisionStage_DECISION_STAGE_SYNTHESIS DecisionStage = 6
@@ -100,7 +100,7 @@ func (DecisionStage) EnumDescriptor() ([]byte, []int) {
 	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{0}
 }
 
-// What came of a signal.
+// The outcome of a signal.
 type DecisionOutcome int32
 
 const (
@@ -157,7 +157,7 @@ func (DecisionOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{1}
 }
 
-// What came of a stage.
+// The result of a stage.
 type StageReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The stage.
@@ -480,7 +480,7 @@ func (x *ExecutionIntent) GetReasons() []string {
 // A signal was decided on.
 type DecisionMade struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What came of it.
+	// Its result.
 	Outcome DecisionOutcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=venuemesh.events.v1.DecisionOutcome" json:"outcome,omitempty"`
 	// The order that is wanted. Set only with INTENT_ISSUED.
 	Intent *ExecutionIntent `protobuf:"bytes,2,opt,name=intent,proto3" json:"intent,omitempty"`

@@ -153,7 +153,7 @@ func (TradingMode) EnumDescriptor() ([]byte, []int) {
 	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{1}
 }
 
-// What came of approved orders.
+// The outcome of sending approved orders.
 type SubmissionOutcome int32
 
 const (
@@ -414,7 +414,7 @@ func (x *VerdictGiven) GetFacts() string {
 // Approved orders were handed to their venue process.
 type OrdersSubmitted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What came of it.
+	// The outcome.
 	Outcome SubmissionOutcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=venuemesh.events.v1.SubmissionOutcome" json:"outcome,omitempty"`
 	// The request ids of the orders.
 	RequestIds []string `protobuf:"bytes,2,rep,name=request_ids,json=requestIds,proto3" json:"request_ids,omitempty"`

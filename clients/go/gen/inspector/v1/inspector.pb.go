@@ -715,7 +715,7 @@ func (x *SubmitManualOrdersRequest) GetRequests() []*SubmitManualRequest {
 // The answer to one request of several: either the response or an error.
 type SubmitManualResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What came of it.
+	// Its outcome.
 	Response *SubmitManualResponse `protobuf:"bytes,1,opt,name=response,proto3" json:"response,omitempty"`
 	// Why nothing was taken. After STORE_UNAVAILABLE and SERVICE_UNAVAILABLE it may have been:
 	// repeat the request.

@@ -22,7 +22,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What has become of a hold.
+// The state of a hold.
 type HoldState int32
 
 const (

@@ -226,7 +226,7 @@ func (x *PostTransfersRequest) GetGroups() []*TransferGroup {
 	return nil
 }
 
-// What has become of a group.
+// The outcome of a group.
 type PostedGroup struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the group.

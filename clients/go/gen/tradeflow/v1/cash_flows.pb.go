@@ -299,7 +299,7 @@ func (x *ListCashFlowsRequest) GetPageToken() string {
 }
 
 // Response of ListCashFlows. A page may have fewer changes than page_size, or none, though more
-// follow. A venue may list a change late: begin again some minutes before the newest one.
+// follow. A venue may list a change late: start again some minutes before the newest one.
 type ListCashFlowsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Oldest first.
