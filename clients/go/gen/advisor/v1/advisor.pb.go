@@ -30,8 +30,8 @@ type DecideRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The signal.
 	Signal *v1.SignalRaised `protobuf:"bytes,1,opt,name=signal,proto3" json:"signal,omitempty"`
-	// What is known, for example the facts of a stored decision, to make it again. A fact that is
-	// missing is not known. Empty: the process asks for them, as for a signal that was raised.
+	// Known facts, for example of a stored decision, to repeat it. A missing fact is unknown. Empty:
+	// the process collects the facts, as for a raised signal.
 	Facts         []*v1.Fact `protobuf:"bytes,2,rep,name=facts,proto3" json:"facts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -31,7 +31,7 @@ type LogDifferenceKind int32
 const (
 	// Not set.
 	LogDifferenceKind_LOG_DIFFERENCE_KIND_UNSPECIFIED LogDifferenceKind = 0
-	// An event is not what the log has recorded: it, its place or its time was changed.
+	// An event differs from the log: the event, its place or its time was changed.
 	LogDifferenceKind_LOG_DIFFERENCE_KIND_EVENT_CHANGED LogDifferenceKind = 1
 	// An event that the log has recorded is not in the database.
 	LogDifferenceKind_LOG_DIFFERENCE_KIND_EVENT_MISSING LogDifferenceKind = 2
@@ -48,7 +48,7 @@ const (
 	LogDifferenceKind_LOG_DIFFERENCE_KIND_SIGNATURE LogDifferenceKind = 7
 	// A checkpoint of an anchor is not in the database, or is another one there.
 	LogDifferenceKind_LOG_DIFFERENCE_KIND_ANCHOR LogDifferenceKind = 8
-	// The log has fewer leaves than were signed, or than its streams have events that it has read.
+	// The log has fewer leaves than a checkpoint, or than its positions in the streams.
 	LogDifferenceKind_LOG_DIFFERENCE_KIND_TRUNCATED LogDifferenceKind = 9
 )
 
@@ -180,7 +180,7 @@ func (x *Checkpoint) GetNote() string {
 	return ""
 }
 
-// A difference between what is stored and what was recorded.
+// A difference between a stored event and the log.
 type LogDifference struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What differs.
@@ -666,7 +666,7 @@ type GetCheckpointResponse struct {
 	// The checkpoint.
 	Checkpoint *Checkpoint `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	// The public keys of the log, as verifier keys of a signed note, the newest last. Get them by
-	// another way to verify what this server says.
+	// another way to verify the answers of this server.
 	VerifierKeys  []string `protobuf:"bytes,2,rep,name=verifier_keys,json=verifierKeys,proto3" json:"verifier_keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -47,8 +47,8 @@ type AuditClient interface {
 	ListCheckpoints(ctx context.Context, in *ListCheckpointsRequest, opts ...grpc.CallOption) (*ListCheckpointsResponse, error)
 	// Streams the leaves of the log as they are stored, for a verification without a server.
 	Export(ctx context.Context, in *ExportRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportResponse], error)
-	// Tells why something has happened: every event of the chains that a fill, an order or a position
-	// belongs to, with what each follows from. NOT_FOUND with UNKNOWN_EVENT: no event is about it.
+	// Returns every event of the chains of a fill, an order or a position, with its causes. NOT_FOUND
+	// with UNKNOWN_EVENT: there is no such event.
 	Why(ctx context.Context, in *WhyRequest, opts ...grpc.CallOption) (*WhyResponse, error)
 }
 
@@ -158,8 +158,8 @@ type AuditServer interface {
 	ListCheckpoints(context.Context, *ListCheckpointsRequest) (*ListCheckpointsResponse, error)
 	// Streams the leaves of the log as they are stored, for a verification without a server.
 	Export(*ExportRequest, grpc.ServerStreamingServer[ExportResponse]) error
-	// Tells why something has happened: every event of the chains that a fill, an order or a position
-	// belongs to, with what each follows from. NOT_FOUND with UNKNOWN_EVENT: no event is about it.
+	// Returns every event of the chains of a fill, an order or a position, with its causes. NOT_FOUND
+	// with UNKNOWN_EVENT: there is no such event.
 	Why(context.Context, *WhyRequest) (*WhyResponse, error)
 	mustEmbedUnimplementedAuditServer()
 }

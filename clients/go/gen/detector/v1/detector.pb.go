@@ -38,8 +38,8 @@ const (
 	StrategyState_STRATEGY_STATE_RUNNING StrategyState = 2
 	// It was stopped by a person.
 	StrategyState_STRATEGY_STATE_STOPPED StrategyState = 3
-	// Its code has gone wrong, or has taken more than it may, or its file could not be used; see
-	// detail. It restarts with the detector, or by StartStrategy.
+	// Its code has failed or exceeded its resources, or its file is unusable; see detail. It restarts
+	// with the detector, or by StartStrategy.
 	StrategyState_STRATEGY_STATE_FAILED StrategyState = 4
 )
 
@@ -111,7 +111,7 @@ type StrategyStatus struct {
 	Detail string `protobuf:"bytes,9,opt,name=detail,proto3" json:"detail,omitempty"`
 	// End of its newest bar, ns since the Unix epoch. 0: none yet.
 	BarCloseTimeNs int64 `protobuf:"fixed64,10,opt,name=bar_close_time_ns,json=barCloseTimeNs,proto3" json:"bar_close_time_ns,omitempty"`
-	// Signals that it has raised since the detector was started.
+	// Number of its signals since the start of the detector.
 	Signals       uint64 `protobuf:"varint,11,opt,name=signals,proto3" json:"signals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

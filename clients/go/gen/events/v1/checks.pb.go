@@ -84,9 +84,9 @@ type Check struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the limit, for example "order_notional_max".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The value as it is now, text. Empty: it is not known.
+	// The current value, text. Empty: it is unknown.
 	Observed string `protobuf:"bytes,2,opt,name=observed,proto3" json:"observed,omitempty"`
-	// The value as it would be afterwards, text. Empty: it would not change, or it is not known.
+	// The value after the order, text. Empty: it does not change, or it is unknown.
 	Projected string `protobuf:"bytes,3,opt,name=projected,proto3" json:"projected,omitempty"`
 	// The limit, text.
 	Limit string `protobuf:"bytes,4,opt,name=limit,proto3" json:"limit,omitempty"`
@@ -94,7 +94,7 @@ type Check struct {
 	Unit string `protobuf:"bytes,5,opt,name=unit,proto3" json:"unit,omitempty"`
 	// The result.
 	Result CheckResult `protobuf:"varint,6,opt,name=result,proto3,enum=venuemesh.events.v1.CheckResult" json:"result,omitempty"`
-	// What a person has to know beyond that. Often empty.
+	// More information for a person. Often empty.
 	Detail        string `protobuf:"bytes,7,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

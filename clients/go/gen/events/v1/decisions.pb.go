@@ -230,8 +230,8 @@ type Fact struct {
 	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	// Its unit. Empty for a word.
 	Unit string `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
-	// When it was true, ns since the Unix epoch. Of best prices: when the order book was asked for;
-	// they are those of this time or later.
+	// Time at which it was true, ns since the Unix epoch. For best prices, the time of the request
+	// for the order book: they are from this time or later.
 	TimeNs        int64 `protobuf:"fixed64,4,opt,name=time_ns,json=timeNs,proto3" json:"time_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -295,7 +295,7 @@ func (x *Fact) GetTimeNs() int64 {
 	return 0
 }
 
-// An order that is wanted, before risk has been checked. Prices and sizes are decimal text.
+// A wanted order, before the risk checks. Prices and sizes are decimal text.
 type ExecutionIntent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the strategy.
@@ -486,7 +486,7 @@ type DecisionMade struct {
 	Intent *ExecutionIntent `protobuf:"bytes,2,opt,name=intent,proto3" json:"intent,omitempty"`
 	// The stages that were reached.
 	Stages []*StageReport `protobuf:"bytes,3,rep,name=stages,proto3" json:"stages,omitempty"`
-	// What was known.
+	// The known facts.
 	Facts         []*Fact `protobuf:"bytes,4,rep,name=facts,proto3" json:"facts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -22,7 +22,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What the inspector says to an intent or to the request of a person.
+// The inspector's verdict on an intent or on a person's request.
 type Verdict int32
 
 const (
@@ -102,7 +102,7 @@ const (
 	TradingMode_TRADING_MODE_STANDING_DOWN TradingMode = 3
 	// No entries, and positions are being closed.
 	TradingMode_TRADING_MODE_CLOSING_ALL TradingMode = 4
-	// No entries until a person releases it.
+	// No entries until a person sets another mode.
 	TradingMode_TRADING_MODE_HALTED TradingMode = 5
 )
 
@@ -159,7 +159,7 @@ type SubmissionOutcome int32
 const (
 	// Not set.
 	SubmissionOutcome_SUBMISSION_OUTCOME_UNSPECIFIED SubmissionOutcome = 0
-	// The venue process has taken them; their states are OrderChanged events.
+	// The venue process has accepted them; their states are OrderChanged events.
 	SubmissionOutcome_SUBMISSION_OUTCOME_TAKEN SubmissionOutcome = 1
 	// The venue process has refused them; nothing was sent to the venue.
 	SubmissionOutcome_SUBMISSION_OUTCOME_REFUSED SubmissionOutcome = 2
@@ -210,7 +210,7 @@ func (SubmissionOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{2}
 }
 
-// A person, or a program with a token, has asked for an order. It begins a chain.
+// A person, or a program with a token, has requested an order. This event starts a chain.
 type OrderRequested struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The subject of the caller's token.
@@ -219,7 +219,7 @@ type OrderRequested struct {
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Why, in the caller's words.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// What shall be done.
+	// The requested operation.
 	Operation v1.Operation `protobuf:"varint,4,opt,name=operation,proto3,enum=venuemesh.tradeflow.v1.Operation" json:"operation,omitempty"`
 	// The order to amend or to cancel.
 	TargetClientOrderId string `protobuf:"bytes,5,opt,name=target_client_order_id,json=targetClientOrderId,proto3" json:"target_client_order_id,omitempty"`
@@ -315,7 +315,7 @@ type VerdictGiven struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The verdict.
 	Verdict Verdict `protobuf:"varint,1,opt,name=verdict,proto3,enum=venuemesh.events.v1.Verdict" json:"verdict,omitempty"`
-	// Every limit that was looked at.
+	// Every compared limit.
 	Checks []*Check `protobuf:"bytes,2,rep,name=checks,proto3" json:"checks,omitempty"`
 	// SHA-256 of the policies, hexadecimal.
 	PolicyVersion string `protobuf:"bytes,3,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
@@ -325,8 +325,8 @@ type VerdictGiven struct {
 	IsReduction bool `protobuf:"varint,5,opt,name=is_reduction,json=isReduction,proto3" json:"is_reduction,omitempty"`
 	// The approved orders: an entry with its exits, or one order. Set only with ALLOW.
 	Orders []*v1.ApprovedOrder `protobuf:"bytes,6,rep,name=orders,proto3" json:"orders,omitempty"`
-	// What the limits by scope were compared with, as JSON: RiskFacts in kit/risk/facts.py. Empty for
-	// a reduction, and for a verdict of an older version.
+	// The facts for the limits by scope, as JSON: RiskFacts in kit/risk/facts.py. Empty for a
+	// reduction, and for a verdict of an older version.
 	Facts         string `protobuf:"bytes,7,opt,name=facts,proto3" json:"facts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -411,14 +411,14 @@ func (x *VerdictGiven) GetFacts() string {
 	return ""
 }
 
-// Approved orders were handed to their venue process.
+// Approved orders were sent to their venue process.
 type OrdersSubmitted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The outcome.
 	Outcome SubmissionOutcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=venuemesh.events.v1.SubmissionOutcome" json:"outcome,omitempty"`
 	// The request ids of the orders.
 	RequestIds []string `protobuf:"bytes,2,rep,name=request_ids,json=requestIds,proto3" json:"request_ids,omitempty"`
-	// The orders as the venue process has answered. Empty if it has not taken them.
+	// The orders in the venue process's answer. Empty if it did not accept them.
 	Orders []*v1.Order `protobuf:"bytes,3,rep,name=orders,proto3" json:"orders,omitempty"`
 	// The documented reason of the refusal, for example "LIMIT_EXCEEDED".
 	RefusalReason string `protobuf:"bytes,4,opt,name=refusal_reason,json=refusalReason,proto3" json:"refusal_reason,omitempty"`
@@ -666,7 +666,7 @@ func (x *ModeChanged) GetReason() string {
 	return ""
 }
 
-// What a strategy holds in an instrument has changed, or nothing is left of it that can be traded.
+// The position of a strategy in an instrument has changed, or has ended.
 type PositionChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the strategy.
@@ -677,13 +677,13 @@ type PositionChanged struct {
 	Account string `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
 	// Native symbol.
 	Symbol string `protobuf:"bytes,4,opt,name=symbol,proto3" json:"symbol,omitempty"`
-	// What it holds by the fills that are known, without fees in the base asset, in the size_unit of
-	// the instrument; negative if short. Decimal text.
+	// The size from the known fills, less fees in the base asset, in the size_unit of the instrument;
+	// negative if short. Decimal text.
 	Size string `protobuf:"bytes,5,opt,name=size,proto3" json:"size,omitempty"`
-	// Whether the position has ended: what is left of it, the size, is below a step or the minimum of
-	// the venue and belongs to no position any more.
+	// Whether the position has ended. Its size is then below a step or the venue's minimum, and
+	// belongs to no position.
 	IsFlat bool `protobuf:"varint,6,opt,name=is_flat,json=isFlat,proto3" json:"is_flat,omitempty"`
-	// The smallest size that the venue takes. Empty: it has none, or it is not known.
+	// The smallest size that the venue accepts. Empty: there is none, or it is unknown.
 	SizeMin       string `protobuf:"bytes,7,opt,name=size_min,json=sizeMin,proto3" json:"size_min,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

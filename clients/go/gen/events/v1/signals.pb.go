@@ -92,7 +92,7 @@ const (
 	StrategyRunState_STRATEGY_RUN_STATE_UNSPECIFIED StrategyRunState = 0
 	// It follows the bars. While it waits for a process it still does.
 	StrategyRunState_STRATEGY_RUN_STATE_RUNNING StrategyRunState = 1
-	// Its code has gone wrong, or has taken more than it may; see detail.
+	// Its code has failed, or has exceeded its resources; see detail.
 	StrategyRunState_STRATEGY_RUN_STATE_FAILED StrategyRunState = 2
 	// A person has stopped it.
 	StrategyRunState_STRATEGY_RUN_STATE_STOPPED StrategyRunState = 3
@@ -196,7 +196,7 @@ func (x *FeatureValue) GetValue() float64 {
 	return 0
 }
 
-// What a rule of a strategy says.
+// The score of a rule of a strategy.
 type RuleScore struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the rule.
@@ -533,7 +533,7 @@ func (x *SignalRaised) GetPositionSize() string {
 	return ""
 }
 
-// A strategy has begun to run on an instrument, or runs no more.
+// A strategy has started on an instrument, has failed or has stopped.
 type StrategyStateChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the strategy.
@@ -546,7 +546,7 @@ type StrategyStateChanged struct {
 	Symbol string `protobuf:"bytes,4,opt,name=symbol,proto3" json:"symbol,omitempty"`
 	// Its state from now on.
 	State StrategyRunState `protobuf:"varint,5,opt,name=state,proto3,enum=venuemesh.events.v1.StrategyRunState" json:"state,omitempty"`
-	// Why it runs no more. Empty: it runs.
+	// Why it does not run. Empty: it runs.
 	Detail        string `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

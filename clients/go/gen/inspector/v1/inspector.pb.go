@@ -63,18 +63,18 @@ func (*GetStateRequest) Descriptor() ([]byte, []int) {
 	return file_venuemesh_inspector_v1_inspector_proto_rawDescGZIP(), []int{0}
 }
 
-// A mode, and who has set it.
+// A mode and the caller who set it.
 type ModeState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it applies to: "mesh", "venue:binance", "account:binance/main" or "strategy:ema_cross".
 	Scope string `protobuf:"bytes,1,opt,name=scope,proto3" json:"scope,omitempty"`
 	// The mode.
 	Mode v1.TradingMode `protobuf:"varint,2,opt,name=mode,proto3,enum=venuemesh.events.v1.TradingMode" json:"mode,omitempty"`
-	// Why, in the words of who has set it.
+	// The reason, in the caller's words.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The subject of the caller's token. Empty: nobody has set it yet.
+	// The subject of the caller's token. Empty: the mode was never set.
 	Caller string `protobuf:"bytes,4,opt,name=caller,proto3" json:"caller,omitempty"`
-	// Time at which it was set, ns since the Unix epoch. 0: nobody has set it yet.
+	// Time at which it was set, ns since the Unix epoch. 0: it was never set.
 	ChangedTimeNs int64 `protobuf:"fixed64,5,opt,name=changed_time_ns,json=changedTimeNs,proto3" json:"changed_time_ns,omitempty"`
 	// Of the answer of SetMode: accounts whose venue process has not confirmed yet that approvals of
 	// entries are void that were given before. It is tried again until these have expired.
@@ -155,7 +155,7 @@ func (x *ModeState) GetUnfencedAccounts() []string {
 	return nil
 }
 
-// What a strategy holds in an instrument, from its entry until nothing is left of it.
+// A position of a strategy in an instrument, from its entry to its end.
 type StrategyPosition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The lifecycle that has opened it, 16 bytes.
@@ -173,11 +173,11 @@ type StrategyPosition struct {
 	Size string `protobuf:"bytes,6,opt,name=size,proto3" json:"size,omitempty"`
 	// Whether it is being closed or reduced.
 	IsClosing bool `protobuf:"varint,7,opt,name=is_closing,json=isClosing,proto3" json:"is_closing,omitempty"`
-	// Why closing waits, for a person. Empty: it does not.
+	// Why its closing is delayed, for a person. Empty: it is not.
 	Problem string `protobuf:"bytes,8,opt,name=problem,proto3" json:"problem,omitempty"`
 	// Time at which it ended, ns since the Unix epoch. 0: it has not.
 	EndedTimeNs int64 `protobuf:"fixed64,9,opt,name=ended_time_ns,json=endedTimeNs,proto3" json:"ended_time_ns,omitempty"`
-	// How many reductions wait for the outcome of the one before.
+	// Number of reductions that wait for the previous one.
 	WaitingReductions uint32 `protobuf:"varint,10,opt,name=waiting_reductions,json=waitingReductions,proto3" json:"waiting_reductions,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -288,16 +288,16 @@ type GetStateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The mode of the mesh, and of each scope that has one of its own.
 	Modes []*ModeState `protobuf:"bytes,1,rep,name=modes,proto3" json:"modes,omitempty"`
-	// What strategies hold.
+	// The open positions of strategies.
 	Positions []*StrategyPosition `protobuf:"bytes,2,rep,name=positions,proto3" json:"positions,omitempty"`
 	// SHA-256 of the policies, hexadecimal.
 	PolicyVersion string `protobuf:"bytes,3,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
 	// The policies as JSON.
 	Policy string `protobuf:"bytes,4,opt,name=policy,proto3" json:"policy,omitempty"`
-	// Whether this process acts. Another process of the inspector stands by.
+	// Whether this process is active. The other processes of the inspector are on standby.
 	IsActing bool `protobuf:"varint,5,opt,name=is_acting,json=isActing,proto3" json:"is_acting,omitempty"`
-	// What is left of positions that have ended within the last day, newest first, at most 100: less
-	// than the venue takes in an order. It belongs to no position.
+	// Residual sizes of positions that ended within the last day, newest first, at most 100. A
+	// residual size is below the venue's minimum for an order, and belongs to no position.
 	Rests []*StrategyPosition `protobuf:"bytes,6,rep,name=rests,proto3" json:"rests,omitempty"`
 	// Accounts whose venue process has not confirmed yet that approvals of entries are void that were
 	// given before a change of a mode.
@@ -595,10 +595,10 @@ type SubmitManualResponse struct {
 	// The lifecycle that it has begun, 16 bytes. Its orders have request ids that begin with "lc-"
 	// and this in hexadecimal.
 	LifecycleId []byte `protobuf:"bytes,1,opt,name=lifecycle_id,json=lifecycleId,proto3" json:"lifecycle_id,omitempty"`
-	// The verdict, with every limit that was looked at.
+	// The verdict, with every compared limit.
 	Verdict *v1.VerdictGiven `protobuf:"bytes,2,opt,name=verdict,proto3" json:"verdict,omitempty"`
-	// What the venue's process has answered. Not set if the verdict is not ALLOW, and while the
-	// outcome is not known: repeat the request then.
+	// The answer of the venue's process. Not set if the verdict is not ALLOW, or while the outcome is
+	// unknown: then repeat the request.
 	Submitted *v1.OrdersSubmitted `protobuf:"bytes,3,opt,name=submitted,proto3" json:"submitted,omitempty"`
 	// Set for OPERATION_FLATTEN only, which takes longer than an approval is valid: send this to
 	// TradeFlow.Flatten, and repeat both while it is under way. Each answer has a new end of

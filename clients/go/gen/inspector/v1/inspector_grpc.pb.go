@@ -29,20 +29,19 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Checks every order before it is approved, approves it, and hands it to its venue's process.
-// Served by core/inspector; docs/ORDERS.md has the rules.
+// Checks and approves every order, and sends it to the venue's process. Served by core/inspector;
+// docs/ORDERS.md has the rules.
 type InspectorClient interface {
-	// Returns the modes, the policy, and what strategies hold.
+	// Returns the modes, the policy, and the positions of strategies.
 	GetState(ctx context.Context, in *GetStateRequest, opts ...grpc.CallOption) (*GetStateResponse, error)
-	// Sets the mode of the mesh, of a venue, of an account or of a strategy. It is on disk when the
-	// call returns. With any other mode than ACTIVE the venue processes refuse entries that were
-	// approved before, except at the accounts in unfenced_accounts of the answer. CLOSING_ALL begins
-	// to close what strategies hold within the scope. Errors:
-	// BAD_REQUEST for a scope or a mode that does not exist, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE:
-	// another process of the inspector acts.
+	// Sets the mode of the mesh, of a venue, of an account or of a strategy. The mode is on disk when
+	// the call returns. Unless the mode is ACTIVE, the venue processes then refuse entries that were
+	// approved before, except in the accounts in unfenced_accounts of the response. CLOSING_ALL also
+	// closes the positions of strategies within the scope. Errors: BAD_REQUEST for an unknown scope
+	// or mode, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE: another process of the inspector is active.
 	SetMode(ctx context.Context, in *SetModeRequest, opts ...grpc.CallOption) (*SetModeResponse, error)
-	// Checks and approves what a person, or a program with a token, wants to do, and does it: places
-	// an order or a group of orders, amends or cancels one. Returns once the venue's process has
+	// Checks, approves and sends a request of a person, or of a program with a token: places an order
+	// or a group of orders, amends or cancels an order. Returns once the venue's process has
 	// answered, or after 20 s. A repeated request with the same content has the same answer; with
 	// other content it fails with REQUEST_ID_REUSED. A blocked request is no error: the answer has
 	// the verdict with its checks. The role operator may cancel orders, and reduce positions. Errors:
@@ -106,20 +105,19 @@ func (c *inspectorClient) SubmitManualOrders(ctx context.Context, in *SubmitManu
 // All implementations must embed UnimplementedInspectorServer
 // for forward compatibility.
 //
-// Checks every order before it is approved, approves it, and hands it to its venue's process.
-// Served by core/inspector; docs/ORDERS.md has the rules.
+// Checks and approves every order, and sends it to the venue's process. Served by core/inspector;
+// docs/ORDERS.md has the rules.
 type InspectorServer interface {
-	// Returns the modes, the policy, and what strategies hold.
+	// Returns the modes, the policy, and the positions of strategies.
 	GetState(context.Context, *GetStateRequest) (*GetStateResponse, error)
-	// Sets the mode of the mesh, of a venue, of an account or of a strategy. It is on disk when the
-	// call returns. With any other mode than ACTIVE the venue processes refuse entries that were
-	// approved before, except at the accounts in unfenced_accounts of the answer. CLOSING_ALL begins
-	// to close what strategies hold within the scope. Errors:
-	// BAD_REQUEST for a scope or a mode that does not exist, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE:
-	// another process of the inspector acts.
+	// Sets the mode of the mesh, of a venue, of an account or of a strategy. The mode is on disk when
+	// the call returns. Unless the mode is ACTIVE, the venue processes then refuse entries that were
+	// approved before, except in the accounts in unfenced_accounts of the response. CLOSING_ALL also
+	// closes the positions of strategies within the scope. Errors: BAD_REQUEST for an unknown scope
+	// or mode, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE: another process of the inspector is active.
 	SetMode(context.Context, *SetModeRequest) (*SetModeResponse, error)
-	// Checks and approves what a person, or a program with a token, wants to do, and does it: places
-	// an order or a group of orders, amends or cancels one. Returns once the venue's process has
+	// Checks, approves and sends a request of a person, or of a program with a token: places an order
+	// or a group of orders, amends or cancels an order. Returns once the venue's process has
 	// answered, or after 20 s. A repeated request with the same content has the same answer; with
 	// other content it fails with REQUEST_ID_REUSED. A blocked request is no error: the answer has
 	// the verdict with its checks. The role operator may cancel orders, and reduce positions. Errors:

@@ -30,7 +30,7 @@ const (
 	HoldState_HOLD_STATE_UNSPECIFIED HoldState = 0
 	// It reserves its amount.
 	HoldState_HOLD_STATE_PENDING HoldState = 1
-	// Its amount, or a part of it, was booked; the rest is free.
+	// Its amount, or a part, was posted; the remaining amount is free.
 	HoldState_HOLD_STATE_POSTED HoldState = 2
 	// Its amount is free.
 	HoldState_HOLD_STATE_VOIDED HoldState = 3
@@ -98,13 +98,13 @@ type Hold struct {
 	ExpiresTimeNs int64 `protobuf:"fixed64,5,opt,name=expires_time_ns,json=expiresTimeNs,proto3" json:"expires_time_ns,omitempty"`
 	// When it was made, ns since the Unix epoch.
 	CreatedTimeNs int64 `protobuf:"fixed64,6,opt,name=created_time_ns,json=createdTimeNs,proto3" json:"created_time_ns,omitempty"`
-	// Who has made it.
+	// The caller who made it.
 	Caller string `protobuf:"bytes,7,opt,name=caller,proto3" json:"caller,omitempty"`
 	// Explanation for a person.
 	Detail string `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
 	// The state.
 	State HoldState `protobuf:"varint,9,opt,name=state,proto3,enum=venuemesh.ledger.v1.HoldState" json:"state,omitempty"`
-	// What was booked of it, decimal text. Empty: nothing.
+	// The posted amount, decimal text. Empty: nothing.
 	PostedAmount  string `protobuf:"bytes,10,opt,name=posted_amount,json=postedAmount,proto3" json:"posted_amount,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -353,7 +353,7 @@ type PostHoldRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the hold.
 	HoldId string `protobuf:"bytes,1,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
-	// What to book of it, decimal text. Empty: all.
+	// The amount to post, decimal text. Empty: all.
 	Amount        string `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
