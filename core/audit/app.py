@@ -5,6 +5,7 @@ from venuemesh.events.v1 import events_pb2
 
 from core.audit.anchors import AnchorFile
 from core.audit.checkpointer import Checkpointer
+from core.audit.event_backlog import EventBacklog
 from core.audit.event_chains import EventChainReader
 from core.audit.export import LogExporter
 from core.audit.log_keys import LogKeys
@@ -57,7 +58,7 @@ async def run(settings: AuditSettings, events: EventsSettings, mesh: MeshSetting
     checkpointer = Checkpointer(store, writer, keys, [file], metrics, degraded_reasons)
     servicer = AuditServicer(
         store,
-        keys,
+        checkpointer,
         LogVerifier(store, reader, keys, file),
         LogExporter(store, reader),
         EventChainReader(database, settings.chain_events_max),
@@ -81,6 +82,8 @@ async def run(settings: AuditSettings, events: EventsSettings, mesh: MeshSetting
     runtime.run_task("checkpoints", after_migration(lambda: checkpointer.run(interval_s, clock)))
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
+    backlog = EventBacklog(database, redis, runtime.meter)
+    runtime.run_task("backlog", after_migration(lambda: backlog.run(clock)))
     for finish in (database.close, redis.close):
         runtime.at_end(finish)
     await runtime.run()

@@ -14,7 +14,7 @@ from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.database import POSTGRESQL
 from kit.base.degradation import DegradedReasons
-from kit.base.errors import StoreUnavailable
+from kit.base.errors import ServiceUnavailable, StoreUnavailable
 from kit.events.event_ids import event_id
 from kit.events.leases import LeaseLost
 from kit.merkle.checkpoints import Checkpoint
@@ -34,6 +34,9 @@ class AnchorContradiction(Exception):
     """The database is not the one whose checkpoints an anchor has."""
 
 
+CANNOT_SIGN = (KeyFolderError, NoteError, AnchorContradiction, AnchorDamaged, OSError)
+
+
 class Checkpointer:
     """Signs while its writer holds the log."""
 
@@ -48,7 +51,7 @@ class Checkpointer:
     ) -> None:
         self._store = store
         self._writer = writer
-        self._keys = keys
+        self.keys = keys
         self._anchors = anchors
         self._metrics = metrics
         self._degraded_reasons = degraded_reasons
@@ -78,12 +81,33 @@ class Checkpointer:
         except LeaseLost:
             # The writer notices it too.
             return
-        except (KeyFolderError, NoteError, AnchorContradiction, AnchorDamaged, OSError) as error:
+        except CANNOT_SIGN as error:
+            self._metrics.refused_to_sign()
             self._degraded_reasons.report("checkpoints", str(error))
         else:
             self._degraded_reasons.clear("checkpoints")
 
-    async def sign(self, tree: GrowingTree, now_ns: int) -> StoredCheckpoint | None:
+    async def sign_now(self, now_ns: int) -> StoredCheckpoint:
+        """Sign for somebody who asks, and return the newest checkpoint. Raises StoreUnavailable,
+        and ServiceUnavailable if this process does not sign."""
+        state = self._writer.state
+        try:
+            if state is not None:
+                tree = state.tree.copy()
+                await self._require_agreement()
+                await self.sign(tree, now_ns, is_requested=True)
+                await self.anchor()
+        except (*CANNOT_SIGN, LeaseLost) as error:
+            raise ServiceUnavailable(f"nothing is signed: {error}") from None
+        newest = await self._store.checkpoint()
+        if state is None or newest is None:
+            text = "this process does not write the log, or reads it again; try again"
+            raise ServiceUnavailable(text)
+        return newest
+
+    async def sign(
+        self, tree: GrowingTree, now_ns: int, *, is_requested: bool = False
+    ) -> StoredCheckpoint | None:
         """Sign the root of this tree, which is stored, if there is anything new. Raises
         StoreUnavailable, LeaseLost and KeyFolderError."""
         last = await self._store.checkpoint()
@@ -93,12 +117,16 @@ class Checkpointer:
             return None
         is_first_of_day = now_ns // DAY_NS > last_ns // DAY_NS
         # The event of a checkpoint is a leaf too: alone it is no reason for another one.
-        if not is_first_of_day and not await self._store.has_news(last_size, tree.size):
+        is_wanted = is_first_of_day or is_requested
+        if not is_wanted and not await self._store.has_news(last_size, tree.size):
             return None
-        keys = await asyncio.to_thread(self._keys.signing, now_ns)
-        note = Checkpoint(self._keys.origin, tree.size, tree.root).signed(keys)
+        keys = await asyncio.to_thread(self.keys.signing, now_ns)
+        note = Checkpoint(self.keys.origin, tree.size, tree.root).signed(keys)
         checkpoint = StoredCheckpoint(tree.size, now_ns, tree.root, note)
-        if not await self._store.add_checkpoint(checkpoint, checkpoint_event(checkpoint)):
+        event = checkpoint_event(checkpoint)
+        event.checkpoint_signed.first_of_day = is_first_of_day
+        event.checkpoint_signed.requested = is_requested
+        if not await self._store.add_checkpoint(checkpoint, event):
             return None
         self._metrics.signed(tree.size)
         _log.info("checkpoint signed", extra={"size": tree.size, "root": tree.root.hex()})
@@ -118,11 +146,11 @@ class Checkpointer:
 
     async def _anchored_size(self, anchor: Anchor) -> int:
         note = await anchor.newest()
-        return self._keys.opened(note).size if note else 0
+        return self.keys.opened(note).size if note else 0
 
     async def _require_own(self, checkpoint: StoredCheckpoint) -> None:
         """Who writes the database must not have something anchored that was not signed here."""
-        signed = self._keys.opened(checkpoint.note)
+        signed = self.keys.opened(checkpoint.note)
         if (signed.size, signed.root) != (checkpoint.size, checkpoint.root):
             raise AnchorContradiction(f"checkpoint {checkpoint.size} differs from its note")
 
@@ -133,7 +161,7 @@ class Checkpointer:
             note = await anchor.newest()
             if note is None:
                 continue
-            anchored = self._keys.opened(note)
+            anchored = self.keys.opened(note)
             try:
                 root = await self._store.root(anchored.size)
             except KeyError:

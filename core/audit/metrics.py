@@ -14,6 +14,13 @@ class AuditMetrics:
             "audit_anchored_leaves", "Size of the newest checkpoint that an anchor has", "anchor"
         )
 
+        self._refusals = meter.counter(
+            "audit_signing_refusals", "Rounds in which nothing could be signed or anchored"
+        )
+
+    def refused_to_sign(self) -> None:
+        self._refusals.inc()
+
     def log(self, leaves: int, waiting: int) -> None:
         """What the log has, and what it does not have yet."""
         self._leaves.set(leaves)

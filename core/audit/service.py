@@ -7,13 +7,14 @@ from typing import Any
 import grpc
 from venuemesh.audit.v1 import audit_pb2, audit_pb2_grpc
 
+from core.audit.checkpointer import Checkpointer
 from core.audit.event_chains import EventChainReader
 from core.audit.export import LogExporter
-from core.audit.log_keys import LogKeys
 from core.audit.proofs import Prover, checkpoint_message
 from core.audit.store import AuditStore
 from core.audit.verifier import LogVerifier
 from kit.base import paging
+from kit.base.clock import SystemClock
 from kit.base.errors import BadPageToken, TooManySubscribers, UnknownCheckpoint
 
 PAGE_SIZE, PAGE_SIZE_MAX = 100, 1_000
@@ -28,14 +29,14 @@ class AuditServicer(audit_pb2_grpc.AuditServicer):
     def __init__(
         self,
         store: AuditStore,
-        keys: LogKeys,
+        checkpointer: Checkpointer,
         verifier: LogVerifier,
         exporter: LogExporter,
         chains: EventChainReader,
         readers_max: int,
     ) -> None:
         self._store = store
-        self._keys = keys
+        self._checkpointer = checkpointer
         self._verifier = verifier
         self._exporter = exporter
         self._chains = chains
@@ -64,7 +65,7 @@ class AuditServicer(audit_pb2_grpc.AuditServicer):
             raise UnknownCheckpoint(text, size=request.size)
         return audit_pb2.GetCheckpointResponse(
             checkpoint=checkpoint_message(found),
-            verifier_keys=[str(key) for key in self._keys.verifiers()],
+            verifier_keys=[str(key) for key in self._checkpointer.keys.verifiers()],
         )
 
     async def ListCheckpoints(
@@ -81,6 +82,12 @@ class AuditServicer(audit_pb2_grpc.AuditServicer):
         return audit_pb2.ListCheckpointsResponse(
             checkpoints=map(checkpoint_message, page), next_page_token=token
         )
+
+    async def SignCheckpoint(
+        self, request: audit_pb2.SignCheckpointRequest, context: Context
+    ) -> audit_pb2.SignCheckpointResponse:
+        signed = await self._checkpointer.sign_now(SystemClock().time_ns())
+        return audit_pb2.SignCheckpointResponse(checkpoint=checkpoint_message(signed))
 
     async def Export(
         self, request: audit_pb2.ExportRequest, context: Context

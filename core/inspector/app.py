@@ -99,15 +99,15 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     ends = OrderReconciler(database, lease, venues, degraded_reasons, clock)
     tasks = [policy.run, consumer.run, sender.run, closer.run, ends.run]
     tasks += [fences.run, unprotected.run]
-    begin = partial(_begin, policy, sender)
-    active = ActiveProcess(lease, begin, tasks, degraded_reasons, clock)
+    active = ActiveProcess(lease, partial(_begin, policy, sender), tasks, degraded_reasons, clock)
     servicer = InspectorServicer(database, rules, active, changes, manual, closer)
-    _measure(runtime.meter, active, closer, unprotected)
+    metrics = _metrics(runtime.meter, active, closer, unprotected)
 
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     runtime.serve(inspector_pb2.DESCRIPTOR, "Inspector", servicer)
     runtime.run_task("instruments", venues.instruments.run)
     runtime.run_task("prices", after_migration(venues.price_cache.run))
+    runtime.run_task("metrics", after_migration(lambda: metrics.run(database, mesh.world, clock)))
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_task("acting", after_migration(active.run))
@@ -141,10 +141,11 @@ async def _begin(policy: PolicyReloader, sender: SubmissionSender) -> None:
     sender.forget()
 
 
-def _measure(
+def _metrics(
     meter: Meter, active: ActiveProcess, closer: PositionCloser, unprotected: StopMonitor
-) -> None:
+) -> InspectorMetrics:
     metrics = InspectorMetrics(meter)
     metrics.active.set_function(lambda: active.is_active)
     metrics.unprotected.set_function(lambda: len(unprotected.found))
     metrics.closing_waits.set_function(lambda: len(closer.problems))
+    return metrics

@@ -1,6 +1,17 @@
 """The metrics of the inspector."""
 
+from venuemesh.events.v1 import risk_pb2
+
+from core.inspector import modes
+from kit.base import telemetry
+from kit.base.clock import Clock
+from kit.base.database import Database
+from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter
+
+INTERVAL_SECONDS = 15.0
+
+_log = telemetry.logger("inspector.metrics")
 
 
 class InspectorMetrics:
@@ -15,3 +26,21 @@ class InspectorMetrics:
             "inspector_positions_unprotected",
             "Positions that have no stop and are not being closed",
         )
+        self._halted = meter.gauge(
+            "inspector_halted_scopes", "Scopes whose mode is HALTED, in whichever process"
+        )
+
+    async def run(self, database: Database, world: str, clock: Clock) -> None:
+        """Count modes now and then. Runs forever."""
+        while True:
+            try:
+                await self.count_modes(database, world)
+            except StoreUnavailable as error:
+                _log.debug("modes are not counted", extra={"detail": error.message})
+            await clock.sleep(INTERVAL_SECONDS)
+
+    async def count_modes(self, database: Database, world: str) -> None:
+        """Raises StoreUnavailable."""
+        async with database.transaction() as connection:
+            found = await modes.states(connection, world)
+        self._halted.set(sum(one.mode == risk_pb2.TRADING_MODE_HALTED for one in found))

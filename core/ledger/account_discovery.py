@@ -36,6 +36,13 @@ class AccountDiscovery:
         self._make = make
         self._clock = clock
         self._reading: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        self._collectors: dict[tuple[str, str], ExecutionCollector] = {}
+        """By venue and account."""
+
+    @property
+    def unread(self) -> int:
+        """How many accounts are not read now."""
+        return sum(not one.is_reading for one in self._collectors.values())
 
     async def run(self) -> None:
         """Read all accounts. Runs forever."""
@@ -75,8 +82,12 @@ class AccountDiscovery:
                 for account in accounts:
                     if account.account not in reading:
                         reading.add(account.account)
-                        found = VenueAccount(instance.name, account.account, stub, instruments)
-                        group.create_task(self._make(found).run())
+                        found = VenueAccount(
+                            instance.name, account.account, stub, instruments, account.paper
+                        )
+                        collector = self._make(found)
+                        self._collectors[found.venue, found.account] = collector
+                        group.create_task(collector.run())
                 waits = delays(most_seconds=LOOK_AGAIN_SECONDS)
                 await self._clock.sleep(LOOK_AGAIN_SECONDS)
 

@@ -11,11 +11,14 @@ from core.ledger.execution_store import ExecutionStore
 from core.ledger.group_feed import GroupFeed
 from core.ledger.holds import Holds
 from core.ledger.market_prices import MarketPrices
+from core.ledger.metrics import LedgerMetrics
 from core.ledger.postgres_queries import PostgresQueries
 from core.ledger.postgres_store import PostgresStore
 from core.ledger.service import LedgerServicer, ServedQueries
 from core.ledger.settings import LedgerSettings
+from core.ledger.spot_pairs import SpotPairs
 from core.ledger.store import PostingStore
+from core.ledger.valuation import Valuation
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database
@@ -53,8 +56,9 @@ async def run(settings: LedgerSettings, events: EventsSettings, mesh: MeshSettin
     database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
     store, queries = _stores(settings, database, runtime)
     booker = Booker(database, store, EventPostings(settings.cost_method), clock)
-    best_prices = BestPriceClient(runtime.channels(VENUE), PRICE_SECONDS_MAX, clock)
-    prices = MarketPrices(best_prices, clock)
+    venues = runtime.channels(VENUE)
+    prices = MarketPrices(BestPriceClient(venues, PRICE_SECONDS_MAX, clock), clock)
+    valuation = Valuation(SpotPairs(venues, clock), prices)
     feed = GroupFeed(queries, settings.readers_max)
     redis = RedisEvents(mesh.redis_login_url, runtime.store_metrics)
     relay = EventRelay(database, redis, STREAMS, events.redis_entries_max, degraded_reasons, clock)
@@ -64,7 +68,8 @@ async def run(settings: LedgerSettings, events: EventsSettings, mesh: MeshSettin
         relay.wake()
 
     booker.when_booked = when_booked
-    servicer = LedgerServicer(booker, Holds(database, booker, clock), queries, prices, feed, clock)
+    holds = Holds(database, booker, clock)
+    servicer = LedgerServicer(booker, holds, queries, valuation, feed, clock)
     runtime.serve(ledger_pb2.DESCRIPTOR, "Ledger", servicer)
 
     def collector(account: VenueAccount) -> ExecutionCollector:
@@ -72,11 +77,13 @@ async def run(settings: LedgerSettings, events: EventsSettings, mesh: MeshSettin
         return ExecutionCollector(account, store, degraded_reasons, clock)
 
     discovery = AccountDiscovery(runtime.directory, collector, clock)
+    metrics = LedgerMetrics(runtime.meter, discovery)
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     runtime.run_task("booker", booker.run)
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_task("discovery", after_migration(discovery.run))
+    runtime.run_task("metrics", after_migration(lambda: metrics.run(database, clock)))
     runtime.when_draining(lambda: feed.end(ProcessDraining("the ledger is stopping")))
     for finish in (database.close, redis.close):
         runtime.at_end(finish)

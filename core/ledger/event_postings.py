@@ -1,5 +1,6 @@
 """Makes groups of postings from events, and the changes of positions."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +17,8 @@ from core.ledger.contracts import (
 )
 from core.ledger.execution_events import Execution, Refused
 from core.ledger.fill_allocation import allocate, split
-from core.ledger.position_history import ChangeKind, PositionChange, PositionHistory
+from core.ledger.openings import Openings, opening_postings
+from core.ledger.position_history import FILLS, ChangeKind, PositionChange, PositionHistory
 from core.ledger.position_state import Effect
 from core.ledger.posting_rules import PaidFee
 from core.ledger.postings import Posting, PostingGroup, PostingKind
@@ -52,12 +54,14 @@ class EventPostings:
         self._is_method_kept = False
         self._contracts: dict[InstrumentKey, Contract] = {}
         self._histories: dict[HoldingKey, PositionHistory] = {}
+        self._openings = Openings()
 
     def forget(self) -> None:
         """Read everything again: a transaction was not committed, or another process has booked."""
         self._is_method_kept = False
         self._contracts.clear()
         self._histories.clear()
+        self._openings.forget()
 
     async def groups(
         self, connection: Connection, executions: Sequence[Execution], instruments: Instruments
@@ -71,6 +75,7 @@ class EventPostings:
             await position_store.require_cost_method(connection, self._cost_method)
             self._is_method_kept = True
         await self._read_contracts(connection, executions, instruments)
+        await self._openings.read(connection, executions)
         batch = self._changes(executions)
         await self._apply(connection, executions, batch)
         groups = []
@@ -80,7 +85,7 @@ class EventPostings:
                 _name_shares(execution.event.order_filled, batch.changes[event_id])
             try:
                 if event_id not in batch.refused:
-                    groups.append(self._group(execution, batch))
+                    groups.append(await self._group(connection, execution, batch))
             except Refused as refused:
                 batch.refused[event_id] = refused
         return groups, batch.refused
@@ -145,7 +150,8 @@ class EventPostings:
                     batch.refused[change.event_id] = _repeated(change)
             changes = [one for one in changes if one.event_id not in batch.refused]
             if changes:
-                changes = _inserted(history, changes, batch)
+                opened_ns = self._openings.time_ns(holding.venue, holding.account)
+                changes = _inserted(history, changes, batch, opened_ns)
                 added += [(holding, change) for change in changes]
                 positions += [(holding, *one) for one in _positions(history, changes)]
                 await position_store.save_states(connection, holding, *history.unsaved())
@@ -169,14 +175,21 @@ class EventPostings:
             del self._histories[next(iter(self._histories))]
         return history
 
-    def _group(self, execution: Execution, batch: _Batch) -> PostingGroup:
+    async def _group(
+        self, connection: Connection, execution: Execution, batch: _Batch
+    ) -> PostingGroup:
         """The group of an execution whose changes are applied. Raises Refused."""
         event = execution.event
+        if execution.opens_balances:
+            postings = await opening_postings(connection, execution)
+            self._openings.add(execution)
+        else:
+            postings = self._openings.corrected(execution, self._postings(execution, batch))
         return PostingGroup(
             execution.group_id,
             execution.kind,
             execution.time_ns,
-            self._postings(execution, batch),
+            postings,
             event.event_id,
             event.lifecycle_id,
             detail=execution.detail,
@@ -199,19 +212,26 @@ class EventPostings:
                 )
             )
         amount, effect = changes[0].amount, effects[0]
+        if kind is PostingKind.OPENING:
+            return posting_rules.opening_postings(accounts, contract, effect)
         if changes[0].key.kind == ChangeKind.FUNDING:
             return posting_rules.funding_postings(accounts, contract, amount, effect)
         return posting_rules.settlement_postings(accounts, contract, amount, effect)
 
 
 def _inserted(
-    history: PositionHistory, changes: Sequence[PositionChange], batch: _Batch
+    history: PositionHistory,
+    changes: Sequence[PositionChange],
+    batch: _Batch,
+    opened_ns: int,
 ) -> list[PositionChange]:
     """Put changes into their history. Returns them, with the parts of those that are divided."""
     if not any(change.event_id in batch.divided for change in changes):
-        effects = history.insert(changes)
-        for change, effect in zip(changes, effects, strict=True):
-            batch.effects[change.event_id] = [effect]
+        # What is from before the opening changes nothing after it, so its effect is told apart.
+        place = bisect_right(changes, opened_ns, key=lambda change: change.key.time_ns)
+        for part in (changes[:place], changes[place:]):
+            for change, effect in zip(part, history.insert(part) if part else (), strict=True):
+                batch.effects[change.event_id] = [effect]
         return list(changes)
     inserted: list[PositionChange] = []
     for change in changes:
@@ -236,8 +256,9 @@ def _positions(
     history: PositionHistory, changes: Iterable[PositionChange]
 ) -> Iterable[tuple[str, int, int]]:
     """The strategies whose positions have changed, with size and cost."""
-    traded = {one.strategy for one in changes if one.key.kind == ChangeKind.FILL}
-    for strategy in sorted(traded):
+    traded = {one.strategy for one in changes if one.key.kind in FILLS}
+    # A fill of before an opening changes what belongs to no strategy.
+    for strategy in sorted(traded | ({""} & history.state.strategies.keys())):
         position = history.state.strategies[strategy].position
         yield strategy, position.size, position.cost
 

@@ -16,6 +16,7 @@ from venuemesh.events.v1 import event_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.tradeflow.v1 import cash_flows_pb2, orders_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
+from core.ledger.account_opening import AccountOpening, OpeningWaits
 from core.ledger.contracts import ContractUnknown, InstrumentKey
 from core.ledger.execution_store import CollectorPosition, ExecutionStore
 from core.ledger.reported_events import cash_moved, order_changed, order_filled
@@ -73,6 +74,8 @@ class VenueAccount:
     account: str
     stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub"
     instruments: VenueInstruments
+    is_paper: bool
+    """Whether it began with nothing: its initial balances are cash flows."""
 
 
 class ExecutionCollector:
@@ -88,10 +91,18 @@ class ExecutionCollector:
         self._key = {"venue": account.venue, "account": account.account}
         self._stub = account.stub
         self._instruments = account.instruments
+        self._opening = (
+            None
+            if account.is_paper
+            else AccountOpening(account.venue, account.account, account.stub, clock)
+        )
+        """None: nothing is to be booked that was there before."""
         self._store = store
         self._degraded_reasons = degraded_reasons
         self._clock = clock
         self._position = CollectorPosition()
+        self.is_reading = False
+        """Whether what was asked for last has come, and was stored."""
         self._writing = asyncio.Lock()
         self._listing = asyncio.Lock()
         self._request_ids: dict[str, str] = {}
@@ -102,6 +113,7 @@ class ExecutionCollector:
         self._about = f"executions of {account.venue}/{account.account}"
         self._about_changes = f"changed executions of {account.venue}/{account.account}"
         self._about_cash_flows = f"cash flows of {account.venue}/{account.account}"
+        self._about_opening = f"opening balances of {account.venue}/{account.account}"
 
     async def run(self) -> None:
         """Read forever. Starts again after an outage of the venue or the database."""
@@ -121,6 +133,7 @@ class ExecutionCollector:
             except* (ContractUnknown, AmountOutOfBounds, EventConflict) as failure:
                 # Nothing of this account is booked until this is solved, and nothing is lost.
                 self._degraded_reasons.report(self._about, str(failure.exceptions[0]))
+            self.is_reading = False
             await self._clock.sleep(next(self._waits))
 
     async def _read_stream(self, arrived: asyncio.Queue[Response]) -> None:
@@ -142,22 +155,31 @@ class ExecutionCollector:
                 await self._list_fills(LOST_CURSOR_BACK_SECONDS)
             events = [event for one in responses for event in await self._events(one)]
             await self._save(events, cursor=Cursor.of(responses[-1].cursor))
+            self.is_reading = True
 
     async def _list_again(self) -> None:
         while True:
-            try:
-                await self._list_cash_flows()
-                self._degraded_reasons.clear(self._about_cash_flows)
-            except grpc.aio.AioRpcError as error:
-                # This call reaches the exchange; fills come from the journal of its process.
-                if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
-                    # The venue's process has dropped the page.
-                    self._unread = None
-                if errors.reason_of(error) != NotSupported.reason:
-                    text = error.details() or error.code().name
-                    self._degraded_reasons.report(self._about_cash_flows, text)
+            if await self._has_listed_cash_flows():
+                await self._open()
             await self._clock.sleep(LIST_EVERY_SECONDS)
             await self._list_fills(FILLS_BACK_SECONDS)
+            self.is_reading = True
+
+    async def _open(self) -> None:
+        """Book once what the account had before, after all that is listed."""
+        if self._opening is None:
+            return
+        try:
+            if not await self._store.is_opened():
+                position = self._position
+                newest_ns = max(position.fills_time_ns, position.cash_flows_time_ns)
+                held = await self._store.held_symbols()
+                await self._save(await self._opening.events(newest_ns, held))
+        except OpeningWaits as waits:
+            self._degraded_reasons.report(self._about_opening, str(waits))
+        else:
+            self._opening = None
+            self._degraded_reasons.clear(self._about_opening)
 
     async def _events(self, response: Response) -> list[event_pb2.Event]:
         match response.WhichOneof("event"):
@@ -180,6 +202,23 @@ class ExecutionCollector:
                 events = [await self._filled(fill) for fill in part]
                 newest_ns = _newest(newest_ns, events)
                 await self._save(events, fills_time_ns=newest_ns)
+
+    async def _has_listed_cash_flows(self) -> bool:
+        """Store the cash flows. Returns whether all that the venue lists are stored."""
+        try:
+            await self._list_cash_flows()
+        except grpc.aio.AioRpcError as error:
+            # This call reaches the exchange; fills come from the journal of its process.
+            if errors.reason_of(error) == NotSupported.reason:
+                return True
+            if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+                # The venue's process has dropped the page.
+                self._unread = None
+            text = error.details() or error.code().name
+            self._degraded_reasons.report(self._about_cash_flows, text)
+            return False
+        self._degraded_reasons.clear(self._about_cash_flows)
+        return True
 
     async def _list_cash_flows(self) -> None:
         """Store the cash flows since some time before the newest one. A list that breaks off goes

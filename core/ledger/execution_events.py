@@ -45,15 +45,19 @@ class Execution:
     @property
     def instrument(self) -> InstrumentKey | None:
         """The instrument whose positions it may change."""
-        if self.kind is PostingKind.FILL or (self.kind in POSITION_FLOWS and self.accounts.symbol):
+        may_have_none = self.kind in (PostingKind.OPENING, *POSITION_FLOWS)
+        if self.kind is PostingKind.FILL or (may_have_none and self.accounts.symbol):
             return InstrumentKey(self.accounts.venue, self.accounts.symbol)
         return None
 
     @property
     def kind(self) -> PostingKind:
         """Why its group is made."""
-        if self.event.HasField("order_filled"):
-            return PostingKind.FILL
+        match self.event.WhichOneof("payload"):
+            case "order_filled":
+                return PostingKind.FILL
+            case "balances_opened" | "position_opened":
+                return PostingKind.OPENING
         return KINDS.get(self.event.cash_moved.cash_flow.kind, PostingKind.OTHER)
 
     @property
@@ -64,10 +68,8 @@ class Execution:
 
     @property
     def time_ns(self) -> int:
-        """When it happened, by the venue's clock."""
-        if self.event.HasField("order_filled"):
-            return self.event.order_filled.fill.venue_time_ns
-        return self.event.cash_moved.cash_flow.venue_time_ns
+        """When it happened, by the venue's clock; of an opening, by ours."""
+        return self.event.time_ns
 
     @property
     def detail(self) -> str:
@@ -77,6 +79,16 @@ class Execution:
         """The asset and the amount of a change of a balance. Raises Refused."""
         flow = self.event.cash_moved.cash_flow
         return flow.asset, _atoms("amount", flow.amount)
+
+    @property
+    def opens_balances(self) -> bool:
+        """Whether it states what the account had."""
+        return self.event.HasField("balances_opened")
+
+    def opened_balances(self) -> dict[str, int]:
+        """What the account had, by asset. Raises Refused."""
+        balances = self.event.balances_opened.balances
+        return {one.asset: _atoms(f"balance of {one.asset}", one.total) for one in balances}
 
     def fee(self) -> PaidFee:
         """The fee of a fill; 0 if the venue does not state one. Raises Refused."""
@@ -89,6 +101,8 @@ class Execution:
         """What it changes in the positions of its instrument, or None. Raises Refused."""
         if self.event.HasField("order_filled"):
             return self._fill(contract)
+        if self.event.HasField("position_opened"):
+            return self._opening(contract)
         asset, amount = self.flow()
         if contract.is_spot or asset != contract.settle:
             return None
@@ -108,7 +122,9 @@ class Execution:
             raise Refused("BAD_REQUEST", "the side of a fill is not set")
         fee = self.fee()
         is_base_fee = contract.is_spot and fee.asset == contract.base
-        key = ChangeKey(fill.venue_time_ns, ChangeKind.FILL, len(fill.fill_id), fill.fill_id)
+        is_paid = contract.is_spot or not fill.profit_at_settlement
+        kind = ChangeKind.FILL if is_paid else ChangeKind.UNPAID_FILL
+        key = ChangeKey(fill.venue_time_ns, kind, len(fill.fill_id), fill.fill_id)
         return PositionChange(
             key,
             self.event.event_id,
@@ -117,6 +133,18 @@ class Execution:
             size if fill.side == types_pb2.SIDE_BUY else -size,
             fee.atoms if is_base_fee else 0,
         )
+
+    def _opening(self, contract: Contract) -> PositionChange:
+        position = self.event.position_opened.position
+        size = _atoms("size", position.size)
+        price = _atoms("entry price", position.entry_price) if size else 0
+        if contract.is_spot or price < 0 or (contract.is_inverse and size and not price):
+            text = f"a position of {position.size} at {position.entry_price!r}"
+            raise Refused("AMOUNT_OUT_OF_BOUNDS", text)
+        if size and contract.value(price, abs(size)) >= AMOUNT_END:
+            raise Refused("AMOUNT_OUT_OF_BOUNDS", f"the value of a position of {position.size}")
+        key = ChangeKey(self.time_ns, ChangeKind.OPENING, 0, "")
+        return PositionChange(key, self.event.event_id, price=price, size=size)
 
 
 def execution_of(event: event_pb2.Event) -> Execution | None:
@@ -128,6 +156,13 @@ def execution_of(event: event_pb2.Event) -> Execution | None:
         case "cash_moved":
             flow: cash_flows_pb2.CashFlow = event.cash_moved.cash_flow
             return Execution(event, InstrumentAccounts(flow.venue, flow.account, flow.symbol))
+        case "balances_opened":
+            found = event.balances_opened
+            return Execution(event, InstrumentAccounts(found.venue, found.account, ""))
+        case "position_opened":
+            one = event.position_opened
+            symbol = one.position.symbol
+            return Execution(event, InstrumentAccounts(one.venue, one.account, symbol))
     return None
 
 

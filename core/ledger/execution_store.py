@@ -7,7 +7,7 @@ from venuemesh.events.v1 import event_pb2
 
 from core.ledger.booker import Booker
 from core.ledger.event_postings import Instruments
-from core.ledger.reported_events import same_fact
+from core.ledger.reported_events import opening_event_id, same_fact
 from kit.base.cursor import START, Cursor
 from kit.base.database import Connection, ConsumerPositionConflict, Database
 from kit.events import event_log
@@ -21,6 +21,11 @@ _MOVE = (
     "UPDATE execution_intakes SET (epoch, sequence, fills_time_ns, cash_flows_time_ns)"
     " = (%s, %s, %s, %s) WHERE (venue, account) = (%s, %s)"
     " AND (epoch, sequence, fills_time_ns, cash_flows_time_ns) = (%s, %s, %s, %s)"
+)
+
+_HELD = (
+    "SELECT DISTINCT symbol FROM ledger_positions JOIN ledger_contracts USING (venue, symbol)"
+    " WHERE venue = %s AND account = %s AND size <> 0 AND settle <> '' ORDER BY symbol"
 )
 
 
@@ -53,6 +58,18 @@ class ExecutionStore:
         async with self._database.transaction() as connection:
             row = await (await connection.execute(_LOAD, self._key)).fetchone()
         return CollectorPosition() if row is None else CollectorPosition(Cursor(*row[:2]), *row[2:])
+
+    async def is_opened(self) -> bool:
+        """Whether it was booked what the account had before."""
+        event_id = opening_event_id(*self._key)
+        async with self._database.transaction() as connection:
+            return event_id in await event_log.stored(connection, [event_id])
+
+    async def held_symbols(self) -> list[str]:
+        """The derivatives in which there is a position by the executions."""
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(_HELD, self._key)
+            return [row[0] async for row in rows]
 
     async def save(
         self,

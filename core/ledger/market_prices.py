@@ -15,9 +15,17 @@ KEPT_NS = NANOSECONDS_PER_SECOND
 """How long a price is used again."""
 
 
-class _Price(NamedTuple):
-    price: Decimal | None
+class TimedPrice(NamedTuple):
+    """A price, and since when it is known: it is of this time or later."""
+
+    price: Decimal
     time_ns: int
+
+
+class _Kept(NamedTuple):
+    price: TimedPrice | None
+    asked_ns: int
+    """By the monotonic clock."""
 
 
 class MarketPrices:
@@ -26,21 +34,30 @@ class MarketPrices:
     def __init__(self, best_prices: BestPriceClient, clock: Clock) -> None:
         self._best_prices = best_prices
         self._clock = clock
-        self._kept: dict[InstrumentKey, _Price] = {}
+        self._kept: dict[InstrumentKey, _Kept] = {}
 
     async def of(self, instruments: Collection[InstrumentKey]) -> dict[InstrumentKey, Decimal]:
         """The prices that are known."""
+        return {name: found.price for name, found in (await self.timed(instruments)).items()}
+
+    async def timed(
+        self, instruments: Collection[InstrumentKey]
+    ) -> dict[InstrumentKey, TimedPrice]:
+        """The prices that are known, with their times."""
         wanted = sorted(set(instruments))[:INSTRUMENTS_MAX]
         now_ns = self._clock.monotonic_ns()
         self._kept = {
             instrument: found
             for instrument, found in self._kept.items()
-            if now_ns - found.time_ns < KEPT_NS
+            if now_ns - found.asked_ns < KEPT_NS
         }
         missing = [instrument for instrument in wanted if instrument not in self._kept]
         asked = await self._best_prices.of(missing)
         for instrument in missing:
-            self._kept[instrument] = _Price(middle(asked[instrument]), now_ns)
+            best = asked[instrument]
+            price = middle(best)
+            timed = None if price is None else TimedPrice(price, best.asked_time_ns)
+            self._kept[instrument] = _Kept(timed, now_ns)
         prices = {instrument: self._kept[instrument].price for instrument in wanted}
         return {name: price for name, price in prices.items() if price is not None}
 

@@ -27,6 +27,13 @@ class ChangeKind(IntEnum):
     FUNDING = 1
     SETTLEMENT = 2
     FILL = 3
+    UNPAID_FILL = 4
+    """Its profit is paid by a settlement."""
+    OPENING = 5
+    """The position is the one that the venue states, whatever came before."""
+
+
+FILLS = frozenset({ChangeKind.FILL, ChangeKind.UNPAID_FILL})
 
 
 class ChangeKey(NamedTuple):
@@ -43,7 +50,8 @@ START = ChangeKey(-1, 0, 0, "")
 
 
 class PositionChange(NamedTuple):
-    """A fill, or a payment on a position. Prices and sizes count 10^-18, amounts are atoms."""
+    """A fill, a payment on a position, or an opening. Prices and sizes count 10^-18, amounts are
+    atoms."""
 
     key: ChangeKey
     event_id: bytes
@@ -168,11 +176,17 @@ class PositionHistory:
 def applied(state: PositionState, change: PositionChange) -> Effect:
     """Apply a change to positions."""
     match change.key.kind:
-        case ChangeKind.FILL:
+        case ChangeKind.FILL | ChangeKind.UNPAID_FILL:
             profit, net_profit = state.trade(
-                change.strategy, change.price, change.size, change.base_fee
+                change.strategy,
+                change.price,
+                change.size,
+                change.base_fee,
+                is_paid=change.key.kind == ChangeKind.FILL,
             )
             return Effect({change.strategy: profit} if profit else {}, net_profit)
+        case ChangeKind.OPENING:
+            return Effect(opened=state.open(change.size, change.price))
         case ChangeKind.FUNDING:
             return Effect(funding=state.pay_funding(change.amount))
     state.settle(change.amount)

@@ -34,6 +34,8 @@ class Effect:
     """Of the account's position in a derivative."""
     funding: Mapping[str, int] = field(default_factory=dict)
     """By strategy."""
+    opened: int = 0
+    """Size that belongs to no strategy and was there before."""
 
 
 @dataclass(slots=True)
@@ -58,8 +60,11 @@ class PositionState:
         self.net = Position(contract)
         """Of a derivative, by average cost as the venue computes it."""
         self.net_profit = 0
+        self.opened = 0
+        """What the opening has added to the executions before it."""
         if text:
             kept = json.loads(text)
+            self.opened = kept.get("opened", 0)
             self.net.size, self.net.cost, self.net_profit = kept["net"]
             for strategy, (held, profit, funding) in kept["strategies"].items():
                 self.strategies[strategy] = StrategyPosition(self._held(held), profit, funding)
@@ -71,22 +76,38 @@ class PositionState:
             for strategy, one in self.strategies.items()
         }
         net = [self.net.size, self.net.cost, self.net_profit]
-        return json.dumps({"net": net, "strategies": strategies}, separators=(",", ":"))
+        state = {"net": net, "opened": self.opened, "strategies": strategies}
+        return json.dumps(state, separators=(",", ":"))
 
-    def trade(self, strategy: str, price: int, size: int, base_fee: int) -> tuple[int, int]:
-        """Book a fill, a sale with a negative size. Return the profit of the strategy and that of
-        the account's position in a derivative."""
+    def trade(
+        self, strategy: str, price: int, size: int, base_fee: int, *, is_paid: bool = True
+    ) -> tuple[int, int]:
+        """Book a fill, a sale with a negative size. Return the profit of the strategy and what the
+        venue pays: the profit of the account's position in a derivative, unless it is paid later,
+        by a settlement."""
         own = self._strategy(strategy)
         value = self._contract.value(price, abs(size))
         profit, net_profit = own.position.trade(size > 0, value, abs(size)), 0
         if not self._contract.is_spot:
-            net_profit = self.net.trade(size > 0, value, abs(size))
+            if is_paid:
+                net_profit = self.net.trade(size > 0, value, abs(size))
         elif base_fee:
             paid = self._contract.value(price, abs(base_fee))
             profit += own.position.trade(base_fee < 0, paid, abs(base_fee))
         own.profit += profit
         self.net_profit += net_profit
         return profit, net_profit
+
+    def open(self, size: int, price: int) -> int:
+        """Make the account's position one of a size at an entry price. What no strategy holds of it
+        belongs to none. Return by how much that has changed."""
+        others = sum(one.position.size for name, one in self.strategies.items() if name)
+        own = self._strategy("")
+        added = size - others - own.position.size
+        own.position = self._held([size - others, self._cost(price, size - others)])
+        self.net.size, self.net.cost = size, self._cost(price, size)
+        self.opened += added
+        return added
 
     def pay_funding(self, amount: int) -> dict[str, int]:
         """Divide funding among the strategies in proportion to their sizes. Without a position, it
@@ -117,7 +138,13 @@ class PositionState:
             now, then = self.strategies.get(name), before.strategies.get(name)
             profits[name] = (now.profit if now else 0) - (then.profit if then else 0)
             funding[name] = (now.funding if now else 0) - (then.funding if then else 0)
-        return Effect(profits, self.net_profit - before.net_profit, funding)
+        return Effect(
+            profits, self.net_profit - before.net_profit, funding, self.opened - before.opened
+        )
+
+    def _cost(self, price: int, size: int) -> int:
+        cost = self._contract.value(price, abs(size)) if size else 0
+        return cost if size > 0 else -cost
 
     def _strategy(self, name: str) -> StrategyPosition:
         found = self.strategies.get(name)

@@ -84,15 +84,20 @@ def fill_postings(
             *_kept_profit(accounts, contract, effect),
         ]
     else:
-        contracts = accounts.contracts
-        outside = accounts.of(AccountCode.EXTERNAL, contracts)
-        exchanged = list(move(accounts.position(contracts, strategy), outside, change.size))
+        exchanged = list(_contracts(accounts, strategy, change.size))
     if fee.atoms and not change.base_fee:
         fees = accounts.of(AccountCode.FEES, fee.asset, strategy)
         exchanged += move(fees, accounts.cash(fee.asset), fee.atoms)
     if not contract.is_spot:
         exchanged += _distributed(accounts, contract.settle, effect.net_profit, effect)
     return tuple(exchanged)
+
+
+def opening_postings(
+    accounts: InstrumentAccounts, contract: Contract, effect: Effect
+) -> tuple[Posting, ...]:
+    """The postings of a position that was there before."""
+    return tuple(_distributed(accounts, contract.settle, effect.net_profit, effect))
 
 
 def funding_postings(
@@ -119,6 +124,12 @@ def flow_postings(
 ) -> tuple[Posting, ...]:
     """The postings of a change of a balance that belongs to no position."""
     return tuple(move(accounts.cash(asset), accounts.of(COUNTERPARTS[kind], asset), amount))
+
+
+def _contracts(accounts: InstrumentAccounts, strategy: str, size: int) -> Iterable[Posting]:
+    """Contracts that were bought; sold, if the size is negative."""
+    outside = accounts.of(AccountCode.EXTERNAL, accounts.contracts)
+    return move(accounts.position(accounts.contracts, strategy), outside, size)
 
 
 def _exchanged(
@@ -153,6 +164,7 @@ def _distributed(
 ) -> Iterable[Posting]:
     """Of a derivative: the venue changes the cash by what the account has realised. What differs
     from what the strategies have realised stands on the clearing account."""
+    yield from _contracts(accounts, "", effect.opened)
     shares = {
         accounts.of(code, asset, strategy): share
         for code, found in (

@@ -11,8 +11,9 @@ from venuemesh.ledger.v1 import ledger_pb2
 from core.ledger.accounts import AccountCode, AccountKey
 from core.ledger.contracts import HoldingKey, InstrumentKey
 from core.ledger.store import Totals
+from core.ledger.valuation import Amount, Place
 from kit.accounting.contract import Contract
-from kit.accounting.money import atoms_text
+from kit.accounting.money import atoms_text, parse_atoms
 
 Prices = Mapping[InstrumentKey, Decimal]
 """Of the instruments whose price is known."""
@@ -40,8 +41,6 @@ class OpenPosition(NamedTuple):
         return self.contract.direction * (unit_value.apply(self.size) - self.cost)
 
 
-Place = tuple[str, str, str, str]
-"""Venue, account, symbol and strategy; those that are not told apart are empty."""
 Grouping = Callable[[Place], Place]
 
 GROUPINGS: Mapping[int, Grouping] = {
@@ -157,3 +156,22 @@ def _equity(place: tuple[str, str, str], cash: int, open_profit: int | None) -> 
         unrealized="" if open_profit is None else atoms_text(open_profit),
         equity="" if open_profit is None else atoms_text(cash + open_profit),
     )
+
+
+def profit_amounts(profit: ledger_pb2.Profit) -> Iterable[Amount]:
+    """The net profit of a group in one asset; where a part is not known, the rest, and that."""
+    place = (profit.venue, profit.account, profit.symbol, profit.strategy)
+    parts = (profit.realized, profit.fees, profit.funding, profit.unrealized)
+    yield Amount(place, profit.asset, sum(parse_atoms(part) for part in parts if part))
+    if not profit.unrealized:
+        yield Amount(place, profit.asset, None)
+
+
+def equity_amounts(found: Iterable[ledger_pb2.Equity], place: Place) -> list[Amount]:
+    """What accounts own, for one total; where open profit is not known, the cash, and that."""
+    amounts = []
+    for one in found:
+        amounts.append(Amount(place, one.asset, parse_atoms(one.equity or one.cash)))
+        if not one.equity:
+            amounts.append(Amount(place, one.asset, None))
+    return amounts

@@ -1,13 +1,14 @@
 """Makes the events of stream "executions" from the venues' reports."""
 
 import hashlib
+from collections.abc import Iterable
 
 from venuemesh.events.v1 import event_pb2, executions_pb2
 from venuemesh.tradeflow.v1 import cash_flows_pb2, orders_pb2
 
 from core.ledger.posting_events import SOURCE
 from kit.events.event_ids import event_id
-from kit.events.subjects import fill_subject
+from kit.events.subjects import event_group_id, fill_subject
 from kit.execution.request_ids import lifecycle_of
 
 
@@ -37,6 +38,36 @@ def cash_moved(flow: cash_flows_pb2.CashFlow) -> event_pb2.Event:
     return event
 
 
+def balances_opened(
+    venue: str, account: str, balances: Iterable[orders_pb2.Balance], time_ns: int
+) -> event_pb2.Event:
+    """The event of what an account had; an account has one."""
+    event = _opened(venue, account, "", time_ns)
+    event.balances_opened.venue, event.balances_opened.account = venue, account
+    event.balances_opened.balances.extend(balances)
+    return event
+
+
+def position_opened(
+    venue: str, account: str, position: orders_pb2.Position, time_ns: int
+) -> event_pb2.Event:
+    """The event of a position that an account had; an instrument has one."""
+    event = _opened(venue, account, position.symbol, time_ns)
+    event.position_opened.venue, event.position_opened.account = venue, account
+    event.position_opened.position.CopyFrom(position)
+    return event
+
+
+def opening_event_id(venue: str, account: str) -> bytes:
+    """The id of ``balances_opened``."""
+    return _opened(venue, account, "", 0).event_id
+
+
+def opening_group_id(venue: str, account: str) -> str:
+    """The id of the group with the opening balances."""
+    return event_group_id(opening_event_id(venue, account))
+
+
 def same_fact(first: event_pb2.Event, second: event_pb2.Event) -> bool:
     """Whether two events of one id tell the same: what a venue says of a fill or a cash flow.
 
@@ -54,6 +85,10 @@ def _fact(event: event_pb2.Event) -> tuple[object, ...]:
         flow = event.cash_moved.cash_flow
         return (flow.cash_flow_id, flow.kind, flow.symbol, flow.asset, flow.amount)
     return (event.SerializeToString(deterministic=True),)
+
+
+def _opened(venue: str, account: str, symbol: str, time_ns: int) -> event_pb2.Event:
+    return _event(f"{venue}/{account}", f"opening:{symbol}".encode(), time_ns)
 
 
 def _event(instance: str, cause: bytes, time_ns: int) -> event_pb2.Event:

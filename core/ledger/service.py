@@ -13,11 +13,11 @@ from core.ledger.accounts import AccountKey, account_of
 from core.ledger.booker import Booker
 from core.ledger.group_feed import GroupFeed
 from core.ledger.holds import Holds, hold_of
-from core.ledger.market_prices import MarketPrices
 from core.ledger.postgres_queries import Holdings
 from core.ledger.postings import amount_of, group_of
-from core.ledger.profit import GROUPINGS, equities, profits
+from core.ledger.profit import GROUPINGS, equities, equity_amounts, profit_amounts, profits
 from core.ledger.store import AccountSelection, EquityTimes, LedgerQueries, Page
+from core.ledger.valuation import Valuation
 from core.ledger.verification import Findings
 from kit.accounting.money import atoms_text
 from kit.base import paging
@@ -51,7 +51,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServicer):
         booker: Booker,
         holds: Holds,
         queries: ServedQueries,
-        prices: MarketPrices,
+        valuation: Valuation,
         feed: GroupFeed,
         clock: Clock,
     ) -> None:
@@ -59,7 +59,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServicer):
         self._holds = holds
         self._clock = clock
         self._queries = queries
-        self._prices = prices
+        self._valuation = valuation
         self._feed = feed
 
     async def PostTransfers(
@@ -177,11 +177,16 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServicer):
         if strategy := _name("strategy", request.strategy):
             totals = [row for row in totals if row.key.strategy == strategy]
             positions = [one for one in positions if one.strategy == strategy]
-        prices = await self._prices.of([one.holding.instrument for one in positions if one.size])
-        return ledger_pb2.GetProfitResponse(
+        held = [one.holding.instrument for one in positions if one.size]
+        prices = await self._valuation.prices.of(held)
+        answer = ledger_pb2.GetProfitResponse(
             profits=profits(totals, positions, prices, grouping),
             group_number=found.head.group_number,
         )
+        if currency := _name("currency", request.currency):
+            amounts = [one for row in answer.profits for one in profit_amounts(row)]
+            answer.conversion.CopyFrom(await self._valuation.convert(amounts, currency))
+        return answer
 
     async def GetEquity(
         self, request: ledger_pb2.GetEquityRequest, context: Context
@@ -189,11 +194,15 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServicer):
         venue, account = _name("venue", request.venue), _name("account", request.account)
         found = await self._queries.holdings(venue, account)
         opened = [one for one in found.positions if one.size and not one.contract.is_spot]
-        prices = await self._prices.of([one.holding.instrument for one in opened])
-        return ledger_pb2.GetEquityResponse(
+        prices = await self._valuation.prices.of([one.holding.instrument for one in opened])
+        answer = ledger_pb2.GetEquityResponse(
             equities=equities(found.totals, found.positions, prices),
             group_number=found.head.group_number,
         )
+        if currency := _name("currency", request.currency):
+            amounts = equity_amounts(answer.equities, (venue, account, "", ""))
+            answer.conversion.CopyFrom(await self._valuation.convert(amounts, currency))
+        return answer
 
     async def GetEquityHistory(
         self, request: equity_pb2.GetEquityHistoryRequest, context: Context

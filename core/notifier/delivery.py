@@ -22,6 +22,7 @@ STREAMS = (
     event_pb2.EVENT_STREAM_RISK,
     event_pb2.EVENT_STREAM_EXECUTIONS,
     event_pb2.EVENT_STREAM_LEDGER,
+    event_pb2.EVENT_STREAM_SYSTEM,
 )
 RETRY_SECONDS_MAX = 60.0
 
@@ -90,9 +91,9 @@ class Delivery:
         oldest_ns = self._clock.time_ns() - int(self._terms.age_max_s * NANOSECONDS_PER_SECOND)
         for logged in events:
             notice = notice_of(logged.event())
-            if notice is None or notice.level < self._terms.level_min:
+            if notice is None or (notice.level < self._terms.level_min and not notice.is_kept):
                 continue
-            if logged.stored_time_ns < oldest_ns:
+            if logged.stored_time_ns < oldest_ns and not notice.is_kept:
                 passed_over += 1
             else:
                 to_send.append(notice)

@@ -9,6 +9,7 @@ from venuemesh.tradeflow.v1 import cash_flows_pb2, orders_pb2
 
 TEXT_LENGTH_MAX = 300
 """Of what others have written: a reason, the text of a venue."""
+NOTE_LINES_MAX = 20
 MODES_WITHOUT_ENTRIES = frozenset(
     {
         risk_pb2.TRADING_MODE_STANDING_DOWN,
@@ -35,6 +36,8 @@ class Notice:
     text: str
     event_id: bytes
     time_ns: int
+    is_kept: bool = False
+    """Whether it is to be kept by who gets it: it is sent whatever its level and its age are."""
 
 
 def notice_of(event: event_pb2.Event) -> Notice | None:
@@ -43,7 +46,8 @@ def notice_of(event: event_pb2.Event) -> Notice | None:
     if found is None:
         return None
     level, text = found
-    return Notice(level, text, event.event_id, event.time_ns)
+    is_kept = event.HasField("checkpoint_signed")
+    return Notice(level, text, event.event_id, event.time_ns, is_kept)
 
 
 def printable(text: str) -> str:
@@ -107,10 +111,21 @@ def _postings_refused(event: event_pb2.Event) -> _Found:
     return NoticeLevel.LOOK, printable(text)
 
 
+def _checkpoint_signed(event: event_pb2.Event) -> _Found:
+    signed = event.checkpoint_signed
+    if not signed.first_of_day and not signed.requested:
+        return None
+    # A signature fits the lines as they are.
+    lines = [printable(line) for line in signed.note.splitlines()[:NOTE_LINES_MAX]]
+    note = "\n".join(lines)
+    return NoticeLevel.LOOK, f"checkpoint of the audit log, to be kept:\n{note}\n"
+
+
 _TEXTS: Mapping[str, Callable[[event_pb2.Event], _Found]] = {
     "mode_changed": _mode_changed,
     "orders_submitted": _orders_submitted,
     "order_changed": _order_changed,
     "cash_moved": _cash_moved,
     "postings_refused": _postings_refused,
+    "checkpoint_signed": _checkpoint_signed,
 }

@@ -23,9 +23,17 @@ class MarginCalculator:
     """Margin rules of one venue."""
 
     def __init__(
-        self, fees: FeeCalculator, initial: Ratio, maintenance: Ratio, unit_value: UnitValue
+        self,
+        fees: FeeCalculator,
+        initial: Ratio,
+        maintenance: Ratio,
+        unit_value: UnitValue,
+        *,
+        pays_at_settlement: bool = False,
     ) -> None:
-        """``initial`` and ``maintenance`` are shares of a position's value."""
+        """``initial`` and ``maintenance`` are shares of a position's value. ``pays_at_settlement``:
+        profit counts as margin at once, and is paid out later, by ``Position.settle``."""
+        self._pays_at_settlement = pays_at_settlement
         self._fees = fees
         self.initial = initial
         self.maintenance = maintenance
@@ -39,7 +47,7 @@ class MarginCalculator:
         asset, position = contract.settle, wallet.position(contract)
         position.expect(buys, value - reserved)
         required = self.required(wallet, asset)
-        total, fee = wallet.totals[asset], self._fees.highest(value)
+        total, fee = self.balance(wallet, asset), self._fees.highest(value)
         if required > total - fee:
             position.expect(buys, reserved - value)
             if required > self.required(wallet, asset):
@@ -66,10 +74,25 @@ class MarginCalculator:
         fee in atoms and its asset."""
         is_maker, size, value = fill
         asset = contract.settle
-        profit = wallet.position(contract).trade(buys, value, size)
+        position = wallet.position(contract)
+        profit = position.trade(buys, value, size)
         fee = self._fees.fee(value, wallet.volume, is_maker)
+        if self._pays_at_settlement:
+            position.unsettled += profit
+            profit = 0
         wallet.totals[asset] += profit - fee
         return fee, asset
+
+    def balance(self, wallet: Wallet, asset: str) -> int:
+        """Return the balance with the profit that is to be paid out."""
+        return wallet.totals[asset] + self.unsettled(wallet, asset)
+
+    def unsettled(self, wallet: Wallet, asset: str) -> int:
+        """Return the realised profit that is to be paid out."""
+        if not self._pays_at_settlement:
+            return 0
+        held = wallet.positions.values()
+        return sum(one.unsettled for one in held if one.contract.settle == asset)
 
     def required(self, wallet: Wallet, asset: str) -> int:
         """Return the initial margin of positions and orders, plus the unrealised loss."""
@@ -87,7 +110,7 @@ class MarginCalculator:
     def equity(self, wallet: Wallet, asset: str) -> int:
         """Return the balance plus the unrealised profit of all positions."""
         profits = (one.unrealized(value) for one, value in self._held(wallet, asset))
-        return wallet.totals[asset] + sum(profits)
+        return self.balance(wallet, asset) + sum(profits)
 
     def maintenance_required(self, wallet: Wallet, asset: str) -> int:
         """Return the equity below which positions are liquidated."""

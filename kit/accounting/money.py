@@ -10,6 +10,8 @@ ATOM_PLACES = 18
 ATOMS_PER_UNIT: int = 10**ATOM_PLACES
 ATOM = Decimal(1).scaleb(-ATOM_PLACES)
 EXACT = Context(prec=200)
+DIGITS_MAX = 60
+"""Of an amount as text: more than any balance has."""
 
 
 def amount_of(atoms: int) -> Decimal:
@@ -28,7 +30,7 @@ def atoms_of(amount: Decimal) -> int:
 def parse_atoms(text: str) -> int:
     """Return the atoms of a decimal text. Raises NumberError when it is not a number, or smaller
     than an atom in its last digit."""
-    unscaled, places = parse_number(text)
+    unscaled, places = parse_number(text, DIGITS_MAX)
     if places <= ATOM_PLACES:
         return unscaled * int(10 ** (ATOM_PLACES - places))
     atoms, rest = divmod(unscaled, int(10 ** (places - ATOM_PLACES)))

@@ -23,7 +23,16 @@ _PRICE = Context(prec=PRICE_DIGITS)
 class Position:
     """One account's position in one derivative. Sizes count the contract's size unit."""
 
-    __slots__ = ("_funding", "buying", "contract", "cost", "realized", "selling", "size")
+    __slots__ = (
+        "_funding",
+        "buying",
+        "contract",
+        "cost",
+        "realized",
+        "selling",
+        "size",
+        "unsettled",
+    )
 
     def __init__(self, contract: Contract, size: int = 0, cost: int = 0, realized: int = 0) -> None:
         self.contract = contract
@@ -36,6 +45,8 @@ class Position:
         """Value in atoms of the open orders that buy."""
         self.selling = 0
         """Value in atoms of the open orders that sell."""
+        self.unsettled = 0
+        """Profit that is paid with the next settlement, where the venue pays it then."""
         self._funding = 0
         """Accrued funding that is not paid yet, in 10^-18 atoms."""
 
@@ -74,6 +85,14 @@ class Position:
     def unrealized(self, unit_value: Ratio) -> int:
         """Return the profit in atoms of closing the position now."""
         return self.contract.direction * (unit_value.apply(self.size) - self.cost)
+
+    def settle(self, unit_value: Ratio) -> int:
+        """Pay out all profit up to now, of the open position too, whose cost is then its value.
+        Return it in atoms."""
+        unrealized = self.unrealized(unit_value)
+        paid, self.unsettled = self.unsettled + unrealized, 0
+        self.cost += self.contract.direction * unrealized
+        return paid
 
     def entry_price(self) -> Decimal | None:
         """Return the average entry price, or None without a position. Of an inverse contract it is

@@ -13,18 +13,18 @@ _PLAIN = re.compile(r"-?[0-9]+(?:\.[0-9]*)?")
 
 
 class NumberError(ValueError):
-    """A text is not a number, or has more digits than DIGITS_MAX."""
+    """A text is not a number, or has too many digits."""
 
 
-def parse_number(text: str) -> tuple[int, int]:
+def parse_number(text: str, digits_max: int = DIGITS_MAX) -> tuple[int, int]:
     """Parse one text to (unscaled, decimals). Raises NumberError."""
     if _PLAIN.fullmatch(text):
         whole, _, fraction = text.partition(".")
         digits, decimals = whole + fraction, len(fraction)
     else:
         digits, decimals = _parse_unusual(text)
-    if len(digits) > DIGITS_MAX and len(digits.lstrip("-0")) > DIGITS_MAX:
-        raise NumberError(f"more than {DIGITS_MAX} digits: {text[:60]!r}")
+    if len(digits) > digits_max and len(digits.lstrip("-0")) > digits_max:
+        raise NumberError(f"more than {digits_max} digits: {text[:60]!r}")
     return int(digits), decimals
 
 

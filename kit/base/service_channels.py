@@ -42,6 +42,10 @@ class ServiceChannels:
         every = [one for known in self._registered.values() for one in known if one.name == name]
         return sorted(every, key=lambda one: one.epoch)
 
+    def names(self) -> list[str]:
+        """The names of the registered processes, in order."""
+        return sorted({one.name for known in self._registered.values() for one in known})
+
     async def channel(
         self, name: str, wait_seconds: float = 0.0, epoch: int = 0
     ) -> grpc.aio.Channel:

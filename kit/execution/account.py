@@ -301,7 +301,7 @@ class Account:
 
     def fill_added(self, fill: OrderFill) -> None:
         self.balances_and_positions.apply_fill(fill)
-        message = fill_message(self.context, fill, self.market.instrument)
+        message = fill_message(self.context, fill, self.market.instrument, self.client.capabilities)
         self.executions.publish(Event(fill=message))
 
     def order_in_doubt(self, order: Order) -> None:

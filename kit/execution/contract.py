@@ -229,6 +229,9 @@ class OrderCapabilities:
     """Whether stops at the venue must be good till cancelled and not post-only. Other stops wait in
     this process."""
     has_positions: bool = False
+    profit_at_settlement: bool = False
+    """Whether the profit of a fill in a derivative changes the balance with the venue's next
+    settlement, which is a cash flow. Otherwise it changes the balance at once."""
     finds_by_client_id: bool = True
     """Whether find() works by client id, for final orders too. False: only open orders and fills
     can be searched."""

@@ -177,9 +177,10 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
             and request.symbol in ("", fill.symbol)
             and request.client_order_id in ("", fill.client_order_id)
         ]
-        find = account.market.instrument
+        own, find = account.context, account.market.instrument
+        capabilities = account.client.capabilities
         response = trade_flow_pb2.ListFillsResponse(
-            fills=[fill_message(account.context, fill, find) for _, fill in found[:size]]
+            fills=[fill_message(own, fill, find, capabilities) for _, fill in found[:size]]
         )
         if len(found) > size:
             response.next_page_token = make_token(request, [found[size - 1][0]])

@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "ids", nargs="+", metavar="ID", help="VENUE ACCOUNT SYMBOL FILL, VENUE ACCOUNT ORDER, …"
     )
     gateway.add_verb(verbs, "checkpoints", f"list the newest {COUNT} checkpoints")
+    gateway.add_verb(verbs, "sign", "sign the log now, print the note, and have it sent")
     rotate = verbs.add_parser("rotate-key", help="sign with a new key, and with the former one")
     rotate.add_argument("folder", type=Path, metavar="FOLDER", help="audit.key_folder of the mesh")
 
@@ -201,12 +202,23 @@ async def _checkpoints(stub: "Stub", chosen: argparse.Namespace) -> int:
     return 0
 
 
+async def _sign(stub: "Stub", chosen: argparse.Namespace) -> int:
+    request = audit_pb2.SignCheckpointRequest()
+    answer = await stub.SignCheckpoint(request, timeout=CALL_SECONDS_MAX)
+    if chosen.json:
+        print_json(answer)
+    else:
+        print(answer.checkpoint.note, end="")
+    return 0
+
+
 VERBS: Mapping[str, Callable[["Stub", argparse.Namespace], Awaitable[int]]] = {
     "verify": _verify,
     "prove": _prove,
     "export": _export,
     "why": _why,
     "checkpoints": _checkpoints,
+    "sign": _sign,
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from venuemesh.ledger.v1 import ledger_pb2, ledger_pb2_grpc, postings_pb2
+from venuemesh.ledger.v1 import equity_pb2, ledger_pb2, ledger_pb2_grpc, postings_pb2
 
 from kit.base.paging import whole_list
 from ops import gateway
@@ -57,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for made in (balances, profit, equity):
         made.add_argument("--venue", default="", help="of one venue only")
         made.add_argument("--account", default="", help="of one account at a venue only")
+    for made in (profit, equity):
+        made.add_argument("--in", dest="currency", default="", help="also as a total, in an asset")
     for made in (balances, statement):
         made.add_argument("--symbol", default="", help="of one instrument")
         made.add_argument("--strategy", default="", help="of one strategy")
@@ -100,16 +102,23 @@ async def _statement(stub: "Stub", chosen: argparse.Namespace) -> int:
 
 async def _profit(stub: "Stub", chosen: argparse.Namespace) -> int:
     request = ledger_pb2.GetProfitRequest(
-        grouping=GROUPINGS[chosen.by], venue=chosen.venue, account=chosen.account
+        grouping=GROUPINGS[chosen.by],
+        venue=chosen.venue,
+        account=chosen.account,
+        currency=chosen.currency,
     )
     answer = await stub.GetProfit(request, timeout=CALL_SECONDS_MAX)
-    return _show(answer, tables.profits(answer.profits), chosen)
+    _show(answer, tables.profits(answer.profits), chosen)
+    return _show_totals(answer.conversion, chosen)
 
 
 async def _equity(stub: "Stub", chosen: argparse.Namespace) -> int:
-    request = ledger_pb2.GetEquityRequest(venue=chosen.venue, account=chosen.account)
+    request = ledger_pb2.GetEquityRequest(
+        venue=chosen.venue, account=chosen.account, currency=chosen.currency
+    )
     answer = await stub.GetEquity(request, timeout=CALL_SECONDS_MAX)
-    return _show(answer, tables.equities(answer.equities), chosen)
+    _show(answer, tables.equities(answer.equities), chosen)
+    return _show_totals(answer.conversion, chosen)
 
 
 async def _trial_balance(stub: "Stub", chosen: argparse.Namespace) -> int:
@@ -145,6 +154,14 @@ async def _export(stub: "Stub", chosen: argparse.Namespace) -> int:
 def _parts(chosen: argparse.Namespace) -> dict[str, Any]:
     names = ("venue", "account", "asset", "symbol", "strategy")
     return {name: getattr(chosen, name) for name in names}
+
+
+def _show_totals(conversion: equity_pb2.Conversion, chosen: argparse.Namespace) -> int:
+    """Totals in one currency, and what they were converted at."""
+    if conversion.totals and not chosen.json:
+        console().print(tables.totals(conversion.totals))
+        console().print(tables.rates(conversion.rates))
+    return 0
 
 
 def _show(answer: Any, shown: Any, chosen: argparse.Namespace) -> int:

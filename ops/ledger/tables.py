@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from rich.table import Table
-from venuemesh.ledger.v1 import ledger_pb2, postings_pb2
+from venuemesh.ledger.v1 import equity_pb2, ledger_pb2, postings_pb2
 
 from ops.tables import table, time_text, word
 
@@ -52,6 +52,36 @@ def equities(found: Iterable[ledger_pb2.Equity]) -> Table:
         for one in found
     )
     return table(names, rows)
+
+
+def totals(found: Iterable[equity_pb2.ConvertedTotal]) -> Table:
+    place = ("venue", "account", "strategy", "symbol")
+    rows = (
+        (
+            *(getattr(one, name) for name in place),
+            *(one.amount or UNKNOWN, one.currency),
+            ", ".join(map(_left_out, one.not_included)),
+        )
+        for one in found
+    )
+    return table((*place, "total", "in", "not included"), rows)
+
+
+def rates(found: Iterable[equity_pb2.ConversionRate]) -> Table:
+    rows = (
+        (
+            one.asset,
+            *(price.venue, price.symbol, f"1 / {price.price}" if price.inverted else price.price),
+            time_text(price.time_ns),
+        )
+        for one in found
+        for price in one.prices
+    )
+    return table(("asset", "venue", "market", "price", "of"), rows)
+
+
+def _left_out(one: equity_pb2.NotIncluded) -> str:
+    return f"{one.amount} {one.asset}" if one.amount else f"open profit in {one.asset}"
 
 
 def code_word(code: "postings_pb2.AccountCode.ValueType") -> str:

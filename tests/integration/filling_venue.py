@@ -64,7 +64,9 @@ class FillingVenue(trade_flow_pb2_grpc.TradeFlowServicer, market_data_pb2_grpc.M
         return book
 
     async def ListAccounts(self, request, context):
-        return accounts_pb2.ListAccountsResponse(accounts=[accounts_pb2.Account(account=ACCOUNT)])
+        return accounts_pb2.ListAccountsResponse(
+            accounts=[accounts_pb2.Account(account=ACCOUNT, paper=True)]
+        )
 
     async def ListCashFlows(self, request, context):
         deposit = cash_flows_pb2.CashFlow(

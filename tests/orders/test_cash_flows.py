@@ -52,6 +52,7 @@ BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
 FUNDING = cash_flows_pb2.CASH_FLOW_KIND_FUNDING
 LIQUIDATION = cash_flows_pb2.CASH_FLOW_KIND_LIQUIDATION
 FILLED = orders_pb2.ORDER_STATE_FILLED
+SETTLEMENT = cash_flows_pb2.CASH_FLOW_KIND_SETTLEMENT
 OTHER = cash_flows_pb2.CASH_FLOW_KIND_OTHER
 TRANSFER = cash_flows_pb2.CASH_FLOW_KIND_TRANSFER
 TRADED = {
@@ -91,6 +92,7 @@ class Trading:
     client: ExecutionClient
     other: ExecutionClient
     terms: PaperInstrumentTerms
+    instrument: types_pb2.Instrument
     size: Decimal
     marks: list[DerivativeMark] = field(default_factory=list)
     number: int = 0
@@ -155,6 +157,21 @@ class Trading:
         self.mark(bid / 8)
         await self.until(lambda: not self.engine.positions("demo"))
 
+    async def settle(self) -> None:
+        """Have the daily settlement fall due, and wait until it is paid."""
+        before = len(self.engine.bookings("demo"))
+        self.engine._risk._next_settlement_ns = 1
+        await self.until(lambda: len(self.engine.bookings("demo")) > before)
+
+    def owed(self) -> Decimal:
+        """What a settlement pays now."""
+        (held,) = (one for one in self.engine.balances("demo") if one.asset == self.terms.settle)
+        open_profit = (one.unrealized for one in self.engine.positions("demo"))
+        return sum(open_profit, held.unsettled)
+
+    async def settlements(self) -> list[Decimal]:
+        return [one.amount for one in await self.flows() if one.kind == SETTLEMENT]
+
     async def until(self, holds) -> None:
         while not holds():
             await asyncio.sleep(0.02)
@@ -183,7 +200,9 @@ async def trading(venue_id: str) -> AsyncIterator[Trading]:
         assert isinstance(engine, ExchangeAccounts)
         try:
             with simulated.calm():
-                yield Trading(venue_id, simulated, engine, *clients, terms, Decimal(size))
+                yield Trading(
+                    venue_id, simulated, engine, *clients, terms, listed[symbol], Decimal(size)
+                )
         finally:
             await venue.history.close()
             for client in clients:
@@ -192,7 +211,12 @@ async def trading(venue_id: str) -> AsyncIterator[Trading]:
 
 async def check_balances(account: Trading) -> None:
     flows = await account.flows()
-    made = made_balances({account.terms.symbol: account.terms}, await account.fills(), flows)
+    made = made_balances(
+        {account.terms.symbol: account.terms},
+        await account.fills(),
+        flows,
+        profit_at_settlement=account.client.capabilities.profit_at_settlement,
+    )
     assert made == {one.asset: one.total for one in await account.client.balances()}
     held = {one.asset: one.total for one in account.engine.balances("demo")}
     assert made == {asset: held[asset] for asset in made}
@@ -228,6 +252,27 @@ async def test_fills_and_cash_flows_make_the_balances(venue_id: str) -> None:
             kind = LIQUIDATION_KINDS.get(venue_id, LIQUIDATION)
             (insurance,) = (one for one in flows if one.kind == kind)
             assert insurance.amount > 0
+
+
+async def test_a_settlement_pays_the_profit_of_the_session() -> None:
+    """Of what is open; then that of the next session only, with what was closed."""
+    async with trading("deribit") as account:
+        await account.trade_on_both_sides()
+        bid, _ = await account.best()
+        account.mark(bid + 400)
+        owed = account.owed()
+        await account.settle()
+        assert await account.settlements() == [owed]
+        await check_balances(account)
+        await account.order(account.client, BUY, 2 * account.size)
+        await account.order(account.client, SELL, account.size)
+        await check_balances(account)
+        account.mark(bid - 300)
+        owed = account.owed()
+        await account.settle()
+        assert (await account.settlements())[1:] == [owed]
+        assert account.owed() == 0
+        await check_balances(account)
 
 
 async def check_lists(account: Trading) -> None:

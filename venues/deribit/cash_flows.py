@@ -1,7 +1,8 @@
 """What has changed balances at Deribit other than trades: the transaction log.
 
-Amounts are numbers, read as the text that the venue has sent. Funding accrues all the time and is
-paid with the daily settlement, whose row has both: ``interest_pl`` is the funding in ``change``.
+Amounts are numbers, read as the text that the venue has sent. A trade changes the balance by its
+fee. Its profit is in the ``change`` of the daily settlement, with that of the open position and
+with the funding of the session, which is ``total_interest_pl``.
 https://docs.deribit.com/api-reference/account-management/private-get_transaction_log
 """
 
@@ -63,12 +64,15 @@ class DeribitCashFlowApi:
 
 def log_of(row: Mapping[str, Any]) -> Iterator[VenueCashFlow]:
     """{"id":61312,"type":"settlement","timestamp":1613657734620,"currency":"BTC",
-    "instrument_name":"BTC-PERPETUAL","change":-0.00123,"interest_pl":0.0000001,"cashflow":-0.00123,
-    "balance":1.5,"commission":0,…}. Nothing for a trade; funding is a change of its own."""
+    "instrument_name":"BTC-PERPETUAL","change":-0.00123,"interest_pl":0.0000001,
+    "total_interest_pl":0.0000003,"cashflow":-0.00123,"balance":1.5,"commission":0,…}. Nothing for
+    a trade; funding is a change of its own."""
     if row["type"] == TRADE:
         return
     change = text_conversion.amount(row["change"])
-    funding = text_conversion.amount(row.get("interest_pl")) if change else change
+    of_session = row.get("total_interest_pl")
+    funding = row.get("interest_pl") if of_session is None else of_session
+    funding = text_conversion.amount(funding) if change else change
     parts = (
         (cash_flows_pb2.CASH_FLOW_KIND_FUNDING, funding),
         (KINDS.get(row["type"], cash_flows_pb2.CASH_FLOW_KIND_OTHER), subtract(change, funding)),

@@ -80,6 +80,7 @@ class DeribitOrderApi:
         plain_stops_only=True,
         reduce_only=True,
         has_positions=True,
+        profit_at_settlement=True,
     )
 
     def place(self, order: OrderRequest) -> OrderApiRequest:

@@ -62,6 +62,9 @@ async def test_process_serves_the_log(process, rig, valkey_url, tmp_path):
         stub = events_pb2_grpc.EventsStub(channel)
         chain = await stub.ListEvents(events_pb2.ListEventsRequest(lifecycle_id=lifecycle))
         assert [one.event for one in chain.events] == events
+        signed = await audit.SignCheckpoint(audit_pb2.SignCheckpointRequest())
+        assert signed.checkpoint.size >= answer.checkpoint.size
+        assert checkpoints.opened(signed.checkpoint.note, "venuemesh/local", keys)
         listed = await audit.ListCheckpoints(audit_pb2.ListCheckpointsRequest(page_size=1))
         assert len(listed.checkpoints) == 1
         proof = await audit.Prove(audit_pb2.ProveRequest(event_id=events[0].event_id))

@@ -57,6 +57,17 @@ def cash_moved(number: int, kind: cash_flows_pb2.CashFlowKind.ValueType) -> even
     return event
 
 
+def checkpoint_signed(
+    number: int, *, first_of_day: bool = False, requested: bool = False
+) -> event_pb2.Event:
+    """The log was signed."""
+    event = _event(number)
+    signed = event.checkpoint_signed
+    signed.note = "venuemesh/main\n7\nAAAA\n\n— venuemesh/main BBBB\n"
+    signed.first_of_day, signed.requested = first_of_day, requested
+    return event
+
+
 def postings_refused(number: int) -> event_pb2.Event:
     """The ledger cannot book a fill."""
     event = _event(number)

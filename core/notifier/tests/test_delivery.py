@@ -18,6 +18,7 @@ from kit.events.tests.rig import filled, rig_for
 from tests.support.waiting import eventually
 
 RISK = event_pb2.EVENT_STREAM_RISK
+SYSTEM = event_pb2.EVENT_STREAM_SYSTEM
 EXECUTIONS = event_pb2.EVENT_STREAM_EXECUTIONS
 TERMS = DeliveryTerms(NoticeLevel.LOOK, interval_s=0, age_max_s=10**12)
 
@@ -136,6 +137,17 @@ async def test_old_notices_are_counted(rig):
 
         await eventually(is_counted)
     assert chat.messages == [([], 2)]
+
+
+async def test_a_checkpoint_is_sent_whatever_its_level_and_age_are(rig):
+    chat = Chat()
+    terms = DeliveryTerms(NoticeLevel.PAGE, 0, 1e-9)
+    async with delivering(rig, chat, terms):
+        await when_it_has_begun(rig)
+        await rig.append(examples.mode_changed(1), stream=RISK)
+        signed = [examples.checkpoint_signed(2), examples.checkpoint_signed(3, requested=True)]
+        await rig.append(*signed, stream=SYSTEM)
+        await check_sent(chat, 3)
 
 
 async def test_events_that_have_no_notice_are_passed_over(rig):

@@ -9,6 +9,7 @@ from core.notifier.tests import examples
 from kit.events.tests.rig import filled
 
 LOOK, PAGE = NoticeLevel.LOOK, NoticeLevel.PAGE
+KEPT = "checkpoint of the audit log, to be kept:\nvenuemesh/main\n7\nAAAA\n\n— venuemesh/main BBBB"
 TOLD = {
     "halted": (
         examples.mode_changed(1),
@@ -40,8 +41,19 @@ TOLD = {
         LOOK,
         "the ledger has not booked ev-1: INVALID: no side",
     ),
+    "signed for the day": (
+        examples.checkpoint_signed(1, first_of_day=True),
+        LOOK,
+        KEPT,
+    ),
+    "signed on request": (
+        examples.checkpoint_signed(1, requested=True),
+        LOOK,
+        KEPT,
+    ),
 }
 NOT_TOLD = {
+    "signed": examples.checkpoint_signed(1),
     "fill": filled(1),
     "taken": examples.submitted(1, risk_pb2.SUBMISSION_OUTCOME_TAKEN),
     "open order": examples.order_changed(1, orders_pb2.ORDER_STATE_OPEN),

@@ -8,7 +8,7 @@ from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 from kit.accounting import instruments
 from kit.accounting.amounts import ZERO, plain
 from kit.execution.context import AccountContext
-from kit.execution.contract import VenueBalance, VenueOrder, VenuePosition
+from kit.execution.contract import OrderCapabilities, VenueBalance, VenueOrder, VenuePosition
 from kit.execution.journal.records import OrderFill
 from kit.execution.orders.order import Order
 from kit.execution.prices.reference_prices import FindInstrument
@@ -68,7 +68,10 @@ def external_content_message(
 
 
 def fill_message(
-    account: AccountContext, fill: OrderFill, find_instrument: FindInstrument
+    account: AccountContext,
+    fill: OrderFill,
+    find_instrument: FindInstrument,
+    capabilities: OrderCapabilities,
 ) -> orders_pb2.Fill:
     """Render a fill. Of several fees it has the first; the order's message has all."""
     asset, amount = fill.fees[0] if fill.fees else ("", ZERO)
@@ -87,6 +90,7 @@ def fill_message(
         venue_time_ns=fill.venue_time_ns,
         received_time_ns=fill.received_time_ns,
         size_unit=_size_unit(fill.symbol, find_instrument),
+        profit_at_settlement=capabilities.profit_at_settlement,
     )
 
 

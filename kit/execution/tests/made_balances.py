@@ -18,9 +18,12 @@ def made_balances(
     terms: Mapping[str, PaperInstrumentTerms],
     fills: Iterable[VenueFill],
     flows: Iterable[VenueCashFlow],
+    *,
+    profit_at_settlement: bool = False,
 ) -> dict[str, Decimal]:
     """Return the balances that are not zero, by asset, of an account that began with nothing.
-    ``terms``: by symbol. ``fills``: in the venue's order."""
+    ``terms``: by symbol. ``fills``: in the venue's order. ``profit_at_settlement``: profit of fills
+    is among the flows."""
     found: defaultdict[str, Decimal] = defaultdict(Decimal)
     positions: dict[str, Position] = {}
 
@@ -35,7 +38,8 @@ def made_balances(
             add(traded.quote, amount_of(-value if buys else value))
         else:
             position = positions.setdefault(fill.symbol, Position(traded.contract))
-            add(traded.settle, amount_of(position.trade(buys, value, atoms_of(fill.size))))
+            profit = position.trade(buys, value, atoms_of(fill.size))
+            add(traded.settle, amount_of(0 if profit_at_settlement else profit))
         for fee in fill.fees:
             add(fee.asset, -fee.amount)
     for flow in flows:

@@ -12,9 +12,12 @@ NUMBERS_OF_ENTRY = 2
 """A fill on spot changes two balances."""
 
 
-def bookings_of(account: ExchangeAccount, books: Mapping[str, InstrumentBook]) -> list[BookingView]:
+def bookings_of(
+    account: ExchangeAccount, books: Mapping[str, InstrumentBook], *, at_settlement: bool
+) -> list[BookingView]:
     """Return the remembered changes, oldest first. Balances are computed backwards from those of
-    now, so a change that was not booked shows in the oldest one."""
+    now, so a change that was not booked shows in the oldest one. ``at_settlement``: when profit is
+    paid."""
     balances = dict(account.wallet.totals)
     found: list[BookingView] = []
     number = NUMBERS_OF_ENTRY * account.booked_count
@@ -25,7 +28,7 @@ def bookings_of(account: ExchangeAccount, books: Mapping[str, InstrumentBook]) -
         if isinstance(entry, MatchingFill):
             symbol = entry.order.ticket.symbol
             fill = books[symbol].fill_view(entry)
-            changes = list(_changes(entry, books[symbol]))
+            changes = list(_changes(entry, books[symbol], at_settlement=at_settlement))
         else:
             cause, symbol = entry.cause, entry.symbol
             changes = [(entry.asset, entry.amount, 0)]
@@ -48,11 +51,13 @@ def bookings_of(account: ExchangeAccount, books: Mapping[str, InstrumentBook]) -
     return found
 
 
-def _changes(fill: MatchingFill, book: InstrumentBook) -> Iterator[tuple[str, int, int]]:
+def _changes(
+    fill: MatchingFill, book: InstrumentBook, *, at_settlement: bool
+) -> Iterator[tuple[str, int, int]]:
     """What a fill has changed: assets, amounts and fees in atoms."""
     contract = book.contract
     if not book.is_spot:
-        yield contract.settle, fill.profit, fill.fee
+        yield contract.settle, 0 if at_settlement else fill.profit, fill.fee
         return
     sign = 1 if fill.order.buys else -1
     size = sign * fill.lots * contract.size_unit_atoms

@@ -4,8 +4,7 @@ An order is the ``OrderRequest`` of the order model with the terms of an exchang
 The views are the engine's own: an exchange knows more than it reports to a client, such as stops
 that wait, its own reject codes and the accounts. Amounts are ``Decimal`` in the units in which the
 exchange lists them (its tick and lot). The engine is deterministic: the same seed and the same
-calls at the same times give the same fills. Calls are synchronous and take no simulated time; the
-server adds latency.
+calls at the same times give the same fills. Calls take no simulated time; the server adds latency.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +24,6 @@ class OrderStatus(StrEnum):
     """The state of an order."""
 
     UNTRIGGERED = "untriggered"
-    """Waiting for its stop price."""
     OPEN = "open"
     PARTLY_FILLED = "partly filled"
     FILLED = "filled"
@@ -163,6 +161,7 @@ class BookingCause(StrEnum):
     TRANSFER = "transfer"
     """Into the account, or out of it; the initial balances too."""
     FUNDING = "funding"
+    SETTLEMENT = "settlement"
     LIQUIDATION = "liquidation"
     """The exchange has paid what was owed after a liquidation."""
 
@@ -184,13 +183,14 @@ class BookingView(msgspec.Struct, frozen=True, gc=False):
 
 
 class BalanceView(msgspec.Struct, frozen=True, gc=False):
-    """The balance of one asset."""
+    """The balance of one asset, and the profit that is paid with the next settlement."""
 
     account: str
     asset: str
     total: Decimal
     locked: Decimal
     """The part reserved by open orders and margin."""
+    unsettled: Decimal = Decimal(0)
 
     @property
     def free(self) -> Decimal:
@@ -307,12 +307,13 @@ class MatchingRules:
     )
     """Reasons for which no OrderRejected is raised: the order is returned in this final state."""
     stops_trigger_at_once: bool = False
-    """Whether a stop whose price is reached already is accepted and triggers. Otherwise it is
-    rejected."""
+    """Whether a stop whose price is reached is accepted and triggers; else it is rejected."""
     initial_margin: Decimal = Decimal("0.1")
     """Margin that a position needs to be opened, as a share of its value."""
     maintenance_margin: Decimal = Decimal("0.005")
     """Margin below which positions are liquidated, as a share of their value."""
+    settlement_time_ns: int | None = None
+    """Time of the day, UTC, at which profit of derivatives is paid; None: by each fill."""
 
 
 START_BASE = Decimal(1_000)

@@ -384,9 +384,9 @@ class OrderEngine:
         """Return the balance of one asset."""
         wallet = account.wallet
         total = wallet.totals.get(asset, 0)
-        # Unrealised losses can reserve more than the balance.
-        locked = min(wallet.locked.get(asset, 0), max(total, 0))
-        return BalanceView(account.name, asset, amount_of(total), amount_of(locked))
+        locked = min(wallet.locked.get(asset, 0), max(total, 0))  # Also for unrealised losses.
+        unsettled = self.settlement.margin.unsettled(wallet, asset)
+        return BalanceView(account.name, asset, *map(amount_of, (total, locked, unsettled)))
 
     def _deposit_start(self, account: ExchangeAccount) -> None:
         """Transfer the initial balance of each asset that the account does not have yet."""

@@ -175,7 +175,9 @@ class ExchangeAccounts:
         ]
 
     def bookings(self, account: str) -> list[BookingView]:
-        return bookings_of(self._engine.account(account), self._engine.books)
+        at_settlement = self.rules.settlement_time_ns is not None
+        engine = self._engine
+        return bookings_of(engine.account(account), engine.books, at_settlement=at_settlement)
 
     def transfer(self, account: str, asset: str, amount: Decimal) -> None:
         """Move an amount into an account, or out of it if it is negative."""

@@ -1,9 +1,11 @@
-"""What time brings to accounts: orders expire, funding is paid, positions are liquidated."""
+"""What time brings to accounts: orders expire, funding and profit are paid, positions are
+liquidated."""
 
 from decimal import Decimal
 
 from kit.accounting.funding import FundingCharge, FundingMark, FundingSchedule
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.accounting.position import Position
+from kit.base.clock import NANOSECONDS_PER_DAY, NANOSECONDS_PER_MILLISECOND
 from kit.simulator.listing import DerivativeMark
 from kit.simulator.matching.accounts import ExchangeAccount
 from kit.simulator.matching.contract import BookingCause, RejectCode
@@ -11,6 +13,7 @@ from kit.simulator.matching.engine import OrderEngine
 from kit.simulator.matching.instrument_book import InstrumentBook
 
 RISK_INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
+NEVER_NS = 1 << 63
 
 
 class RiskEngine:
@@ -19,6 +22,8 @@ class RiskEngine:
     def __init__(self, engine: OrderEngine) -> None:
         self._engine = engine
         self._next_risk_ns = 0
+        self._next_settlement_ns = 0
+        """0: not computed yet."""
         self._funding = FundingSchedule()
 
     def advance(self, market_ns: int) -> None:
@@ -35,6 +40,8 @@ class RiskEngine:
         if market_ns >= self._next_risk_ns:
             self._next_risk_ns = market_ns + RISK_INTERVAL_NS
             self._charge_funding(market_ns)
+            if market_ns >= self._next_settlement_ns:
+                self._settle(market_ns)
             self._check_margin()
 
     def _charge_funding(self, market_ns: int) -> None:
@@ -69,6 +76,29 @@ class RiskEngine:
         engine.tell_balances(account, (asset,), "funding")
         engine.tell_position(account, book, "funding")
 
+    def _settle(self, market_ns: int) -> None:
+        """Pay the profit since the last settlement, where fills do not pay it."""
+        is_first, time_ns = not self._next_settlement_ns, self._engine.rules.settlement_time_ns
+        if time_ns is None:
+            self._next_settlement_ns = NEVER_NS
+            return
+        days = (market_ns - time_ns) // NANOSECONDS_PER_DAY + 1
+        self._next_settlement_ns = days * NANOSECONDS_PER_DAY + time_ns
+        for account in () if is_first else list(self._engine.accounts.values()):
+            for symbol, position in sorted(account.wallet.positions.items()):
+                self._pay_profit(account, self._engine.books[symbol], position)
+
+    def _pay_profit(
+        self, account: ExchangeAccount, book: InstrumentBook, position: Position
+    ) -> None:
+        engine, asset = self._engine, book.contract.settle
+        paid = position.settle(engine.settlement.prices.lot_value(book.contract))
+        if paid:
+            account.credit(BookingCause.SETTLEMENT, asset, paid, engine.time_ns, book.symbol)
+            engine.settlement.margin.refresh(account.wallet, asset)
+            engine.tell_balances(account, (asset,), "settlement")
+            engine.tell_position(account, book, "settlement")
+
     def _check_margin(self) -> None:
         margin = self._engine.settlement.margin
         for account in list(self._engine.accounts.values()):
@@ -96,7 +126,7 @@ class RiskEngine:
         books = [engine.books[position.contract.symbol] for position in held]
         for book in books:
             engine.force(account, book)
-        owed = -wallet.totals[asset]
+        owed = -engine.settlement.margin.balance(wallet, asset)
         if owed > 0 and not any(position.size for position in held):
             account.credit(BookingCause.LIQUIDATION, asset, owed, engine.time_ns)
             engine.settlement.ledger.background[asset] -= owed

@@ -29,6 +29,7 @@ class Settlement:
             Ratio.of(rules.initial_margin),
             Ratio.of(rules.maintenance_margin),
             prices.lot_value,
+            pays_at_settlement=rules.settlement_time_ns is not None,
         )
         self._spot = SpotCalculator(fees, rules.fee_asset)
 
@@ -80,9 +81,9 @@ class Settlement:
                     required = self._spot.required(contract, buys, order.ticks, order.left)
                 wallet.locked[contract.quote if buys else contract.base] += required - reserved
         else:
-            before = wallet.totals[contract.settle]
+            before = self.margin.balance(wallet, contract.settle)
             fee, asset = self.margin.settle(wallet, contract, buys, fill)
-            profit = wallet.totals[asset] - before + fee
+            profit = self.margin.balance(wallet, asset) - before + fee
             if reserved and order.left:
                 required = self._margin_value(book, order)
             self.margin.resize(wallet, contract, buys, required, reserved)

@@ -12,7 +12,7 @@ import { CapitalBar } from "./CapitalBar";
 import { EquityPanel } from "./EquityPanel";
 import { HoldingsPanel } from "./HoldingsPanel";
 import { LedgerFeed } from "./ledgerFeed";
-import { pollEquities, pollEquityHistory, pollProfits, pollTrialBalance } from "./ledgerPolls";
+import { pollEquity, pollEquityHistory, pollProfits, pollTrialBalance } from "./ledgerPolls";
 import { ProfitPanel } from "./ProfitPanel";
 import type { Grouping } from "./profits";
 import { RANGES, type Range } from "./ranges";
@@ -31,15 +31,17 @@ export function CapitalPage({ route }: { readonly route: CapitalRoute }) {
   const stream = useFrameStore(feed.state);
   const known = useFrameStore(feed.balances);
   const profits = useFrameStore(polls.profits.state);
-  const equities = useFrameStore(polls.equities.state);
   const history = useFrameStore(polls.history.state);
   const trial = useFrameStore(polls.trial.state);
   const asset = chosenAsset(picked, profits.value, history.value);
+  const equityPoll = useMemo(() => pollEquity(scope, asset), [scope, asset]);
+  useRunning(equityPoll);
+  const equity = useFrameStore(equityPoll.state);
   if (!known.isKnown) {
     const text = "failure" in stream ? failureText(stream.failure) : "Waiting for the ledger …";
     return <Notice text={text} />;
   }
-  const states = [stream, ...[profits, equities, history, trial].map(polledState)];
+  const states = [stream, ...[profits, equity, history, trial].map(polledState)];
   const shown = { known, profits, history, asset };
   return (
     <main className="capital" data-testid="capital-room" data-stale={stream.phase !== "live"}>
@@ -54,7 +56,7 @@ export function CapitalPage({ route }: { readonly route: CapitalRoute }) {
           <StatementPanel key={`${venue}/${account}`} {...{ known, scope, asset }} />
         </div>
         <div className="capital-side">
-          <HoldingsPanel {...{ equities, known }} />
+          <HoldingsPanel {...{ equity, known }} />
           <TrialBalancePanel polled={trial} />
         </div>
       </div>
@@ -66,15 +68,13 @@ export function CapitalPage({ route }: { readonly route: CapitalRoute }) {
 function useLedger(scope: CapitalScope, grouping: Grouping, range: Range) {
   const [feed] = useState(() => new LedgerFeed());
   const profits = useMemo(() => pollProfits(scope, grouping), [scope, grouping]);
-  const equities = useMemo(() => pollEquities(scope), [scope]);
   const history = useMemo(() => pollEquityHistory(scope, RANGES[range]), [scope, range]);
   const trial = useMemo(() => pollTrialBalance(feed), [feed]);
   useRunning(feed);
   useRunning(profits);
-  useRunning(equities);
   useRunning(history);
   useRunning(trial);
-  return { feed, polls: { profits, equities, history, trial } };
+  return { feed, polls: { profits, history, trial } };
 }
 
 type CapitalScope = Pick<CapitalRoute, "venue" | "account">;

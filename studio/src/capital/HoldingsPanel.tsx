@@ -1,4 +1,4 @@
-import type { Equity } from "../gen/venuemesh/ledger/v1/ledger_pb";
+import type { Equity, GetEquityResponse } from "../gen/venuemesh/ledger/v1/ledger_pb";
 import type { Polled } from "../state/poll";
 import { Amount } from "../ui/Amount";
 import { signOf } from "../ui/decimal";
@@ -6,20 +6,21 @@ import { EmptyPanel } from "../ui/EmptyPanel";
 import { Panel } from "../ui/Panel";
 import { type LedgerBalances, lacksOpening } from "./ledgerBalances";
 import { placeText } from "./ledgerText";
+import { TotalLine } from "./TotalLine";
 
 interface HoldingsPanelProps {
-  readonly equities: Polled<readonly Equity[]>;
+  readonly equity: Polled<GetEquityResponse>;
   readonly known: LedgerBalances;
 }
 
 /** What each account has of each asset, by the books. */
-export function HoldingsPanel({ equities, known }: HoldingsPanelProps) {
-  const rows = (equities.value ?? []).filter(isWorthShowing);
+export function HoldingsPanel({ equity, known }: HoldingsPanelProps) {
+  const rows = (equity.value?.equities ?? []).filter(isWorthShowing);
   const isChange = rows.some((row) => lacksOpening(known, row, row.asset));
   return (
     <Panel title="Balances" aside={<span className="panel-note">by the books</span>}>
       {rows.length === 0 ? (
-        <EmptyPanel polled={equities} empty="No account has a balance." />
+        <EmptyPanel polled={equity} empty="No account has a balance." />
       ) : (
         <div className="table-scroll">
           <table className="record-table">
@@ -52,6 +53,7 @@ export function HoldingsPanel({ equities, known }: HoldingsPanelProps) {
           </table>
         </div>
       )}
+      <TotalLine conversion={equity.value?.conversion} />
       {isChange && (
         <p className="panel-foot" data-testid="no-opening">
           * No opening balance and no deposit is booked: the amount counts from the first entry on.

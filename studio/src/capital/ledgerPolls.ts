@@ -1,7 +1,7 @@
 import { ledger } from "../api/transport";
 import type { GetEquityHistoryResponse } from "../gen/venuemesh/ledger/v1/equity_pb";
 import {
-  type Equity,
+  type GetEquityResponse,
   type GetTrialBalanceResponse,
   type ListEntriesResponse,
   type Profit,
@@ -33,12 +33,10 @@ export function pollProfits(scope: Scope, grouping: Grouping): Poll<readonly Pro
   );
 }
 
-export function pollEquities({ venue, account }: Scope): Poll<readonly Equity[]> {
-  const request = { venue, account };
-  return new Poll(
-    async (signal) => (await ledger.getEquity(request, { signal })).equities,
-    PAUSE_MS,
-  );
+/** Balances, and their total in a currency; empty: no total. */
+export function pollEquity({ venue, account }: Scope, currency: string): Poll<GetEquityResponse> {
+  const request = { venue, account, currency };
+  return new Poll((signal) => ledger.getEquity(request, { signal }), PAUSE_MS);
 }
 
 /** Equity over a length of time up to now. 0: from the first entry on. */

@@ -119,7 +119,8 @@ class Services:
         relay = self._relay(database, EXECUTIONS, reasons)
         venue = self._world.venue
         news = ExecutionNews(venue, self.clock, self._world.random("news"))
-        account = VenueAccount("binance", "paper", news, SimpleNamespace(known={}))
+        instruments = SimpleNamespace(known={})
+        account = VenueAccount("binance", "paper", news, instruments, is_paper=True)
         store = ExecutionStore(database, Recorder(database, relay, self.clock), "binance", "paper")
         intake = ExecutionCollector(account, store, reasons, self.clock)
         return intake, (relay.run, intake.run)

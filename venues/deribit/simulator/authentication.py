@@ -46,6 +46,7 @@ MATCHING_RULES = MatchingRules(
     outcomes={RejectCode.WOULD_NOT_FILL: OrderStatus.CANCELLED},
     initial_margin=Decimal("0.02"),
     maintenance_margin=Decimal("0.01"),
+    settlement_time_ns=8 * 3600 * NANOSECONDS_PER_SECOND,
 )
 
 

@@ -2,8 +2,8 @@
 
 Documentation:
 https://docs.deribit.com/api-reference/account-management/private-get_transaction_log
-The simulated exchange changes the balance with each fill, and pays funding when it is due; Deribit
-does both with the daily settlement.
+A trade changes the balance by its fee only. Its profit is paid by the settlement at 08:00 UTC, with
+that of the open position. The simulated exchange pays funding when it is due, Deribit at 08:00 too.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ def _type(booking: BookingView) -> str:
     match booking.cause:
         case BookingCause.FILL:
             return "trade"
-        case BookingCause.FUNDING:
+        case BookingCause.FUNDING | BookingCause.SETTLEMENT:
             return "settlement"
         case BookingCause.LIQUIDATION:
             return "correction"
@@ -64,10 +64,11 @@ def _row(call: ApiCall, booking: BookingView) -> Row:
         "timestamp": booking.time_ns // NANOSECONDS_PER_MILLISECOND,
         "currency": booking.asset,
         "instrument_name": booking.symbol or None,
-        "cashflow": number(booking.amount),
+        "cashflow": number(fill.profit if fill is not None else booking.amount),
         "change": number(change),
         "commission": number(booking.fee),
         "interest_pl": number(booking.amount) if is_funding else None,
+        "total_interest_pl": number(booking.amount) if is_funding else None,
         "balance": number(booking.balance),
         "equity": number(booking.balance),
         "info": None,

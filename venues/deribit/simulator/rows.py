@@ -229,7 +229,8 @@ def portfolio_row(balance: BalanceView, positions: Iterable[PositionView]) -> Ro
     floating = sum((one.unrealized for one in own), ZERO)
     realized = sum((one.realized for one in own), ZERO)
     maintenance = sum((_maintenance(one) for one in own), ZERO)
-    equity, free = balance.total + floating, number(balance.free)
+    equity = balance.total + balance.unsettled + floating
+    free = number(max(balance.free + balance.unsettled, ZERO))
     none = dict.fromkeys(
         (
             "session_upl",
@@ -262,7 +263,7 @@ def portfolio_row(balance: BalanceView, positions: Iterable[PositionView]) -> Ro
         "projected_maintenance_margin": number(maintenance),
         "futures_pl": number(floating + realized),
         "futures_session_upl": number(floating),
-        "futures_session_rpl": number(realized),
+        "futures_session_rpl": number(balance.unsettled),
         "total_pl": number(floating + realized),
         "cross_collateral_enabled": False,
     }

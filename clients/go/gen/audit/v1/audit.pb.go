@@ -716,6 +716,89 @@ func (x *GetCheckpointResponse) GetVerifierKeys() []string {
 	return nil
 }
 
+// Request of SignCheckpoint.
+type SignCheckpointRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignCheckpointRequest) Reset() {
+	*x = SignCheckpointRequest{}
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignCheckpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignCheckpointRequest) ProtoMessage() {}
+
+func (x *SignCheckpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignCheckpointRequest.ProtoReflect.Descriptor instead.
+func (*SignCheckpointRequest) Descriptor() ([]byte, []int) {
+	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{8}
+}
+
+// Response of SignCheckpoint.
+type SignCheckpointResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The newest checkpoint.
+	Checkpoint    *Checkpoint `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignCheckpointResponse) Reset() {
+	*x = SignCheckpointResponse{}
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignCheckpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignCheckpointResponse) ProtoMessage() {}
+
+func (x *SignCheckpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignCheckpointResponse.ProtoReflect.Descriptor instead.
+func (*SignCheckpointResponse) Descriptor() ([]byte, []int) {
+	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SignCheckpointResponse) GetCheckpoint() *Checkpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
 // Request of ListCheckpoints.
 type ListCheckpointsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -729,7 +812,7 @@ type ListCheckpointsRequest struct {
 
 func (x *ListCheckpointsRequest) Reset() {
 	*x = ListCheckpointsRequest{}
-	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[8]
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +824,7 @@ func (x *ListCheckpointsRequest) String() string {
 func (*ListCheckpointsRequest) ProtoMessage() {}
 
 func (x *ListCheckpointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[8]
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +837,7 @@ func (x *ListCheckpointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsRequest.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsRequest) Descriptor() ([]byte, []int) {
-	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{8}
+	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListCheckpointsRequest) GetPageSize() uint32 {
@@ -784,7 +867,7 @@ type ListCheckpointsResponse struct {
 
 func (x *ListCheckpointsResponse) Reset() {
 	*x = ListCheckpointsResponse{}
-	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[9]
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -796,7 +879,7 @@ func (x *ListCheckpointsResponse) String() string {
 func (*ListCheckpointsResponse) ProtoMessage() {}
 
 func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[9]
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -809,7 +892,7 @@ func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{9}
+	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListCheckpointsResponse) GetCheckpoints() []*Checkpoint {
@@ -837,7 +920,7 @@ type ExportRequest struct {
 
 func (x *ExportRequest) Reset() {
 	*x = ExportRequest{}
-	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[10]
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +932,7 @@ func (x *ExportRequest) String() string {
 func (*ExportRequest) ProtoMessage() {}
 
 func (x *ExportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[10]
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +945,7 @@ func (x *ExportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRequest.ProtoReflect.Descriptor instead.
 func (*ExportRequest) Descriptor() ([]byte, []int) {
-	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{10}
+	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ExportRequest) GetFirstLeaf() uint64 {
@@ -887,7 +970,7 @@ type ExportResponse struct {
 
 func (x *ExportResponse) Reset() {
 	*x = ExportResponse{}
-	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[11]
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +982,7 @@ func (x *ExportResponse) String() string {
 func (*ExportResponse) ProtoMessage() {}
 
 func (x *ExportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[11]
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +995,7 @@ func (x *ExportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportResponse.ProtoReflect.Descriptor instead.
 func (*ExportResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{11}
+	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ExportResponse) GetLeaves() [][]byte {
@@ -958,7 +1041,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[12]
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1053,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[12]
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1066,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{12}
+	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WhyRequest) GetVenue() string {
@@ -1049,7 +1132,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[13]
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1061,7 +1144,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[13]
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1074,7 +1157,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{13}
+	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WhyResponse) GetEvents() []*v1.StoredEvent {
@@ -1132,7 +1215,7 @@ type CauseLink struct {
 
 func (x *CauseLink) Reset() {
 	*x = CauseLink{}
-	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[14]
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1144,7 +1227,7 @@ func (x *CauseLink) String() string {
 func (*CauseLink) ProtoMessage() {}
 
 func (x *CauseLink) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[14]
+	mi := &file_venuemesh_audit_v1_audit_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1157,7 +1240,7 @@ func (x *CauseLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CauseLink.ProtoReflect.Descriptor instead.
 func (*CauseLink) Descriptor() ([]byte, []int) {
-	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{14}
+	return file_venuemesh_audit_v1_audit_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CauseLink) GetCauseId() []byte {
@@ -1232,7 +1315,12 @@ const file_venuemesh_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\v2\x1e.venuemesh.audit.v1.CheckpointR\n" +
 	"checkpoint\x12#\n" +
-	"\rverifier_keys\x18\x02 \x03(\tR\fverifierKeys\"h\n" +
+	"\rverifier_keys\x18\x02 \x03(\tR\fverifierKeys\"\x17\n" +
+	"\x15SignCheckpointRequest\"X\n" +
+	"\x16SignCheckpointResponse\x12>\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\v2\x1e.venuemesh.audit.v1.CheckpointR\n" +
+	"checkpoint\"h\n" +
 	"\x16ListCheckpointsRequest\x12%\n" +
 	"\tpage_size\x18\x01 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12'\n" +
 	"\n" +
@@ -1278,12 +1366,13 @@ const file_venuemesh_audit_v1_audit_proto_rawDesc = "" +
 	"\x18LOG_DIFFERENCE_KIND_ROOT\x10\x06\x12!\n" +
 	"\x1dLOG_DIFFERENCE_KIND_SIGNATURE\x10\a\x12\x1e\n" +
 	"\x1aLOG_DIFFERENCE_KIND_ANCHOR\x10\b\x12!\n" +
-	"\x1dLOG_DIFFERENCE_KIND_TRUNCATED\x10\t2\xf0\x05\n" +
+	"\x1dLOG_DIFFERENCE_KIND_TRUNCATED\x10\t2\x86\a\n" +
 	"\x05Audit\x12s\n" +
 	"\x06Verify\x12!.venuemesh.audit.v1.VerifyRequest\x1a\".venuemesh.audit.v1.VerifyResponse\" \xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/audit:verify\x90\x02\x010\x01\x12m\n" +
 	"\x05Prove\x12 .venuemesh.audit.v1.ProveRequest\x1a!.venuemesh.audit.v1.ProveResponse\"\x1f\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/audit:prove\x90\x02\x01\x12\x92\x01\n" +
 	"\rGetCheckpoint\x12(.venuemesh.audit.v1.GetCheckpointRequest\x1a).venuemesh.audit.v1.GetCheckpointResponse\",\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/audit/checkpoints/{size}\x90\x02\x01\x12\x91\x01\n" +
-	"\x0fListCheckpoints\x12*.venuemesh.audit.v1.ListCheckpointsRequest\x1a+.venuemesh.audit.v1.ListCheckpointsResponse\"%\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/audit/checkpoints\x90\x02\x01\x12s\n" +
+	"\x0fListCheckpoints\x12*.venuemesh.audit.v1.ListCheckpointsRequest\x1a+.venuemesh.audit.v1.ListCheckpointsResponse\"%\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/audit/checkpoints\x90\x02\x01\x12\x93\x01\n" +
+	"\x0eSignCheckpoint\x12).venuemesh.audit.v1.SignCheckpointRequest\x1a*.venuemesh.audit.v1.SignCheckpointResponse\"*\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/audit/checkpoints:sign\x12s\n" +
 	"\x06Export\x12!.venuemesh.audit.v1.ExportRequest\x1a\".venuemesh.audit.v1.ExportResponse\" \xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/audit:export\x90\x02\x010\x01\x12e\n" +
 	"\x03Why\x12\x1e.venuemesh.audit.v1.WhyRequest\x1a\x1f.venuemesh.audit.v1.WhyResponse\"\x1d\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/audit:why\x90\x02\x01B@Z>github.com/venuemesh/venuemesh/clients/go/gen/audit/v1;auditv1b\x06proto3"
 
@@ -1300,7 +1389,7 @@ func file_venuemesh_audit_v1_audit_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_audit_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_venuemesh_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_venuemesh_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_venuemesh_audit_v1_audit_proto_goTypes = []any{
 	(LogDifferenceKind)(0),          // 0: venuemesh.audit.v1.LogDifferenceKind
 	(*Checkpoint)(nil),              // 1: venuemesh.audit.v1.Checkpoint
@@ -1311,43 +1400,48 @@ var file_venuemesh_audit_v1_audit_proto_goTypes = []any{
 	(*ProveResponse)(nil),           // 6: venuemesh.audit.v1.ProveResponse
 	(*GetCheckpointRequest)(nil),    // 7: venuemesh.audit.v1.GetCheckpointRequest
 	(*GetCheckpointResponse)(nil),   // 8: venuemesh.audit.v1.GetCheckpointResponse
-	(*ListCheckpointsRequest)(nil),  // 9: venuemesh.audit.v1.ListCheckpointsRequest
-	(*ListCheckpointsResponse)(nil), // 10: venuemesh.audit.v1.ListCheckpointsResponse
-	(*ExportRequest)(nil),           // 11: venuemesh.audit.v1.ExportRequest
-	(*ExportResponse)(nil),          // 12: venuemesh.audit.v1.ExportResponse
-	(*WhyRequest)(nil),              // 13: venuemesh.audit.v1.WhyRequest
-	(*WhyResponse)(nil),             // 14: venuemesh.audit.v1.WhyResponse
-	(*CauseLink)(nil),               // 15: venuemesh.audit.v1.CauseLink
-	(*v1.EventPosition)(nil),        // 16: venuemesh.events.v1.EventPosition
-	(*v1.StoredEvent)(nil),          // 17: venuemesh.events.v1.StoredEvent
+	(*SignCheckpointRequest)(nil),   // 9: venuemesh.audit.v1.SignCheckpointRequest
+	(*SignCheckpointResponse)(nil),  // 10: venuemesh.audit.v1.SignCheckpointResponse
+	(*ListCheckpointsRequest)(nil),  // 11: venuemesh.audit.v1.ListCheckpointsRequest
+	(*ListCheckpointsResponse)(nil), // 12: venuemesh.audit.v1.ListCheckpointsResponse
+	(*ExportRequest)(nil),           // 13: venuemesh.audit.v1.ExportRequest
+	(*ExportResponse)(nil),          // 14: venuemesh.audit.v1.ExportResponse
+	(*WhyRequest)(nil),              // 15: venuemesh.audit.v1.WhyRequest
+	(*WhyResponse)(nil),             // 16: venuemesh.audit.v1.WhyResponse
+	(*CauseLink)(nil),               // 17: venuemesh.audit.v1.CauseLink
+	(*v1.EventPosition)(nil),        // 18: venuemesh.events.v1.EventPosition
+	(*v1.StoredEvent)(nil),          // 19: venuemesh.events.v1.StoredEvent
 }
 var file_venuemesh_audit_v1_audit_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.audit.v1.LogDifference.kind:type_name -> venuemesh.audit.v1.LogDifferenceKind
-	16, // 1: venuemesh.audit.v1.LogDifference.position:type_name -> venuemesh.events.v1.EventPosition
+	18, // 1: venuemesh.audit.v1.LogDifference.position:type_name -> venuemesh.events.v1.EventPosition
 	2,  // 2: venuemesh.audit.v1.VerifyResponse.difference:type_name -> venuemesh.audit.v1.LogDifference
 	1,  // 3: venuemesh.audit.v1.ProveResponse.checkpoint:type_name -> venuemesh.audit.v1.Checkpoint
 	1,  // 4: venuemesh.audit.v1.GetCheckpointResponse.checkpoint:type_name -> venuemesh.audit.v1.Checkpoint
-	1,  // 5: venuemesh.audit.v1.ListCheckpointsResponse.checkpoints:type_name -> venuemesh.audit.v1.Checkpoint
-	1,  // 6: venuemesh.audit.v1.ExportResponse.checkpoints:type_name -> venuemesh.audit.v1.Checkpoint
-	17, // 7: venuemesh.audit.v1.WhyResponse.events:type_name -> venuemesh.events.v1.StoredEvent
-	15, // 8: venuemesh.audit.v1.WhyResponse.links:type_name -> venuemesh.audit.v1.CauseLink
-	3,  // 9: venuemesh.audit.v1.Audit.Verify:input_type -> venuemesh.audit.v1.VerifyRequest
-	5,  // 10: venuemesh.audit.v1.Audit.Prove:input_type -> venuemesh.audit.v1.ProveRequest
-	7,  // 11: venuemesh.audit.v1.Audit.GetCheckpoint:input_type -> venuemesh.audit.v1.GetCheckpointRequest
-	9,  // 12: venuemesh.audit.v1.Audit.ListCheckpoints:input_type -> venuemesh.audit.v1.ListCheckpointsRequest
-	11, // 13: venuemesh.audit.v1.Audit.Export:input_type -> venuemesh.audit.v1.ExportRequest
-	13, // 14: venuemesh.audit.v1.Audit.Why:input_type -> venuemesh.audit.v1.WhyRequest
-	4,  // 15: venuemesh.audit.v1.Audit.Verify:output_type -> venuemesh.audit.v1.VerifyResponse
-	6,  // 16: venuemesh.audit.v1.Audit.Prove:output_type -> venuemesh.audit.v1.ProveResponse
-	8,  // 17: venuemesh.audit.v1.Audit.GetCheckpoint:output_type -> venuemesh.audit.v1.GetCheckpointResponse
-	10, // 18: venuemesh.audit.v1.Audit.ListCheckpoints:output_type -> venuemesh.audit.v1.ListCheckpointsResponse
-	12, // 19: venuemesh.audit.v1.Audit.Export:output_type -> venuemesh.audit.v1.ExportResponse
-	14, // 20: venuemesh.audit.v1.Audit.Why:output_type -> venuemesh.audit.v1.WhyResponse
-	15, // [15:21] is the sub-list for method output_type
-	9,  // [9:15] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	1,  // 5: venuemesh.audit.v1.SignCheckpointResponse.checkpoint:type_name -> venuemesh.audit.v1.Checkpoint
+	1,  // 6: venuemesh.audit.v1.ListCheckpointsResponse.checkpoints:type_name -> venuemesh.audit.v1.Checkpoint
+	1,  // 7: venuemesh.audit.v1.ExportResponse.checkpoints:type_name -> venuemesh.audit.v1.Checkpoint
+	19, // 8: venuemesh.audit.v1.WhyResponse.events:type_name -> venuemesh.events.v1.StoredEvent
+	17, // 9: venuemesh.audit.v1.WhyResponse.links:type_name -> venuemesh.audit.v1.CauseLink
+	3,  // 10: venuemesh.audit.v1.Audit.Verify:input_type -> venuemesh.audit.v1.VerifyRequest
+	5,  // 11: venuemesh.audit.v1.Audit.Prove:input_type -> venuemesh.audit.v1.ProveRequest
+	7,  // 12: venuemesh.audit.v1.Audit.GetCheckpoint:input_type -> venuemesh.audit.v1.GetCheckpointRequest
+	11, // 13: venuemesh.audit.v1.Audit.ListCheckpoints:input_type -> venuemesh.audit.v1.ListCheckpointsRequest
+	9,  // 14: venuemesh.audit.v1.Audit.SignCheckpoint:input_type -> venuemesh.audit.v1.SignCheckpointRequest
+	13, // 15: venuemesh.audit.v1.Audit.Export:input_type -> venuemesh.audit.v1.ExportRequest
+	15, // 16: venuemesh.audit.v1.Audit.Why:input_type -> venuemesh.audit.v1.WhyRequest
+	4,  // 17: venuemesh.audit.v1.Audit.Verify:output_type -> venuemesh.audit.v1.VerifyResponse
+	6,  // 18: venuemesh.audit.v1.Audit.Prove:output_type -> venuemesh.audit.v1.ProveResponse
+	8,  // 19: venuemesh.audit.v1.Audit.GetCheckpoint:output_type -> venuemesh.audit.v1.GetCheckpointResponse
+	12, // 20: venuemesh.audit.v1.Audit.ListCheckpoints:output_type -> venuemesh.audit.v1.ListCheckpointsResponse
+	10, // 21: venuemesh.audit.v1.Audit.SignCheckpoint:output_type -> venuemesh.audit.v1.SignCheckpointResponse
+	14, // 22: venuemesh.audit.v1.Audit.Export:output_type -> venuemesh.audit.v1.ExportResponse
+	16, // 23: venuemesh.audit.v1.Audit.Why:output_type -> venuemesh.audit.v1.WhyResponse
+	17, // [17:24] is the sub-list for method output_type
+	10, // [10:17] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_audit_v1_audit_proto_init() }
@@ -1365,7 +1459,7 @@ func file_venuemesh_audit_v1_audit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_audit_v1_audit_proto_rawDesc), len(file_venuemesh_audit_v1_audit_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

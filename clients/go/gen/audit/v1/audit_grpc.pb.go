@@ -23,6 +23,7 @@ const (
 	Audit_Prove_FullMethodName           = "/venuemesh.audit.v1.Audit/Prove"
 	Audit_GetCheckpoint_FullMethodName   = "/venuemesh.audit.v1.Audit/GetCheckpoint"
 	Audit_ListCheckpoints_FullMethodName = "/venuemesh.audit.v1.Audit/ListCheckpoints"
+	Audit_SignCheckpoint_FullMethodName  = "/venuemesh.audit.v1.Audit/SignCheckpoint"
 	Audit_Export_FullMethodName          = "/venuemesh.audit.v1.Audit/Export"
 	Audit_Why_FullMethodName             = "/venuemesh.audit.v1.Audit/Why"
 )
@@ -45,6 +46,10 @@ type AuditClient interface {
 	GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*GetCheckpointResponse, error)
 	// Lists the signed checkpoints, newest first.
 	ListCheckpoints(ctx context.Context, in *ListCheckpointsRequest, opts ...grpc.CallOption) (*ListCheckpointsResponse, error)
+	// Signs the log as it is now, and has the notifier send the checkpoint to its channels. If
+	// nothing has happened since the newest one, that one is the answer, and none is sent.
+	// UNAVAILABLE with SERVICE_UNAVAILABLE: this process does not write the log, or must not sign.
+	SignCheckpoint(ctx context.Context, in *SignCheckpointRequest, opts ...grpc.CallOption) (*SignCheckpointResponse, error)
 	// Streams the leaves of the log as they are stored, for a verification without a server.
 	Export(ctx context.Context, in *ExportRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportResponse], error)
 	// Returns every event of the chains of a fill, an order or a position, with its causes. NOT_FOUND
@@ -109,6 +114,16 @@ func (c *auditClient) ListCheckpoints(ctx context.Context, in *ListCheckpointsRe
 	return out, nil
 }
 
+func (c *auditClient) SignCheckpoint(ctx context.Context, in *SignCheckpointRequest, opts ...grpc.CallOption) (*SignCheckpointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SignCheckpointResponse)
+	err := c.cc.Invoke(ctx, Audit_SignCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *auditClient) Export(ctx context.Context, in *ExportRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Audit_ServiceDesc.Streams[1], Audit_Export_FullMethodName, cOpts...)
@@ -156,6 +171,10 @@ type AuditServer interface {
 	GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointResponse, error)
 	// Lists the signed checkpoints, newest first.
 	ListCheckpoints(context.Context, *ListCheckpointsRequest) (*ListCheckpointsResponse, error)
+	// Signs the log as it is now, and has the notifier send the checkpoint to its channels. If
+	// nothing has happened since the newest one, that one is the answer, and none is sent.
+	// UNAVAILABLE with SERVICE_UNAVAILABLE: this process does not write the log, or must not sign.
+	SignCheckpoint(context.Context, *SignCheckpointRequest) (*SignCheckpointResponse, error)
 	// Streams the leaves of the log as they are stored, for a verification without a server.
 	Export(*ExportRequest, grpc.ServerStreamingServer[ExportResponse]) error
 	// Returns every event of the chains of a fill, an order or a position, with its causes. NOT_FOUND
@@ -182,6 +201,9 @@ func (UnimplementedAuditServer) GetCheckpoint(context.Context, *GetCheckpointReq
 }
 func (UnimplementedAuditServer) ListCheckpoints(context.Context, *ListCheckpointsRequest) (*ListCheckpointsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCheckpoints not implemented")
+}
+func (UnimplementedAuditServer) SignCheckpoint(context.Context, *SignCheckpointRequest) (*SignCheckpointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SignCheckpoint not implemented")
 }
 func (UnimplementedAuditServer) Export(*ExportRequest, grpc.ServerStreamingServer[ExportResponse]) error {
 	return status.Error(codes.Unimplemented, "method Export not implemented")
@@ -275,6 +297,24 @@ func _Audit_ListCheckpoints_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Audit_SignCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SignCheckpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditServer).SignCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Audit_SignCheckpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditServer).SignCheckpoint(ctx, req.(*SignCheckpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Audit_Export_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(ExportRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -322,6 +362,10 @@ var Audit_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListCheckpoints",
 			Handler:    _Audit_ListCheckpoints_Handler,
+		},
+		{
+			MethodName: "SignCheckpoint",
+			Handler:    _Audit_SignCheckpoint_Handler,
 		},
 		{
 			MethodName: "Why",

@@ -287,6 +287,8 @@ type Event struct {
 	//	*Event_OrderChanged
 	//	*Event_OrderFilled
 	//	*Event_CashMoved
+	//	*Event_BalancesOpened
+	//	*Event_PositionOpened
 	//	*Event_PostingsBooked
 	//	*Event_PostingsRefused
 	//	*Event_CheckpointSigned
@@ -497,6 +499,24 @@ func (x *Event) GetCashMoved() *CashMoved {
 	return nil
 }
 
+func (x *Event) GetBalancesOpened() *BalancesOpened {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_BalancesOpened); ok {
+			return x.BalancesOpened
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPositionOpened() *PositionOpened {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_PositionOpened); ok {
+			return x.PositionOpened
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetPostingsBooked() *PostingsBooked {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_PostingsBooked); ok {
@@ -597,6 +617,16 @@ type Event_CashMoved struct {
 	CashMoved *CashMoved `protobuf:"bytes,42,opt,name=cash_moved,json=cashMoved,proto3,oneof"`
 }
 
+type Event_BalancesOpened struct {
+	// The balances of an account that existed before the mesh knew it.
+	BalancesOpened *BalancesOpened `protobuf:"bytes,43,opt,name=balances_opened,json=balancesOpened,proto3,oneof"`
+}
+
+type Event_PositionOpened struct {
+	// A position of such an account.
+	PositionOpened *PositionOpened `protobuf:"bytes,44,opt,name=position_opened,json=positionOpened,proto3,oneof"`
+}
+
 type Event_PostingsBooked struct {
 	// The ledger has booked a group of postings.
 	PostingsBooked *PostingsBooked `protobuf:"bytes,50,opt,name=postings_booked,json=postingsBooked,proto3,oneof"`
@@ -640,6 +670,10 @@ func (*Event_OrderChanged) isEvent_Payload() {}
 func (*Event_OrderFilled) isEvent_Payload() {}
 
 func (*Event_CashMoved) isEvent_Payload() {}
+
+func (*Event_BalancesOpened) isEvent_Payload() {}
+
+func (*Event_PositionOpened) isEvent_Payload() {}
 
 func (*Event_PostingsBooked) isEvent_Payload() {}
 
@@ -729,7 +763,7 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\binterval\x18\x05 \x01(\tR\binterval\x12 \n" +
 	"\fopen_time_ns\x18\x06 \x01(\x10R\n" +
 	"openTimeNs\x12\x1a\n" +
-	"\brevision\x18\a \x01(\rR\brevision\"\xe9\v\n" +
+	"\brevision\x18\a \x01(\rR\brevision\"\x89\r\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\fR\aeventId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -753,6 +787,8 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\forder_filled\x18) \x01(\v2 .venuemesh.events.v1.OrderFilledH\x00R\vorderFilled\x12?\n" +
 	"\n" +
 	"cash_moved\x18* \x01(\v2\x1e.venuemesh.events.v1.CashMovedH\x00R\tcashMoved\x12N\n" +
+	"\x0fbalances_opened\x18+ \x01(\v2#.venuemesh.events.v1.BalancesOpenedH\x00R\x0ebalancesOpened\x12N\n" +
+	"\x0fposition_opened\x18, \x01(\v2#.venuemesh.events.v1.PositionOpenedH\x00R\x0epositionOpened\x12N\n" +
 	"\x0fpostings_booked\x182 \x01(\v2#.venuemesh.events.v1.PostingsBookedH\x00R\x0epostingsBooked\x12Q\n" +
 	"\x10postings_refused\x183 \x01(\v2$.venuemesh.events.v1.PostingsRefusedH\x00R\x0fpostingsRefused\x12T\n" +
 	"\x11checkpoint_signed\x18< \x01(\v2%.venuemesh.events.v1.CheckpointSignedH\x00R\x10checkpointSigned\x12<\n" +
@@ -805,10 +841,12 @@ var file_venuemesh_events_v1_event_proto_goTypes = []any{
 	(*OrderChanged)(nil),         // 16: venuemesh.events.v1.OrderChanged
 	(*OrderFilled)(nil),          // 17: venuemesh.events.v1.OrderFilled
 	(*CashMoved)(nil),            // 18: venuemesh.events.v1.CashMoved
-	(*PostingsBooked)(nil),       // 19: venuemesh.events.v1.PostingsBooked
-	(*PostingsRefused)(nil),      // 20: venuemesh.events.v1.PostingsRefused
-	(*CheckpointSigned)(nil),     // 21: venuemesh.events.v1.CheckpointSigned
-	(*CallMade)(nil),             // 22: venuemesh.events.v1.CallMade
+	(*BalancesOpened)(nil),       // 19: venuemesh.events.v1.BalancesOpened
+	(*PositionOpened)(nil),       // 20: venuemesh.events.v1.PositionOpened
+	(*PostingsBooked)(nil),       // 21: venuemesh.events.v1.PostingsBooked
+	(*PostingsRefused)(nil),      // 22: venuemesh.events.v1.PostingsRefused
+	(*CheckpointSigned)(nil),     // 23: venuemesh.events.v1.CheckpointSigned
+	(*CallMade)(nil),             // 24: venuemesh.events.v1.CallMade
 }
 var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.EventPosition.stream:type_name -> venuemesh.events.v1.EventStream
@@ -827,17 +865,19 @@ var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	16, // 13: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
 	17, // 14: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
 	18, // 15: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
-	19, // 16: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
-	20, // 17: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
-	21, // 18: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
-	22, // 19: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
-	1,  // 20: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
-	3,  // 21: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	19, // 16: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
+	20, // 17: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
+	21, // 18: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
+	22, // 19: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
+	23, // 20: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
+	24, // 21: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
+	1,  // 22: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
+	3,  // 23: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_event_proto_init() }
@@ -864,6 +904,8 @@ func file_venuemesh_events_v1_event_proto_init() {
 		(*Event_OrderChanged)(nil),
 		(*Event_OrderFilled)(nil),
 		(*Event_CashMoved)(nil),
+		(*Event_BalancesOpened)(nil),
+		(*Event_PositionOpened)(nil),
 		(*Event_PostingsBooked)(nil),
 		(*Event_PostingsRefused)(nil),
 		(*Event_CheckpointSigned)(nil),

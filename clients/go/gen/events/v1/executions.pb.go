@@ -244,6 +244,135 @@ func (x *CashMoved) GetCashFlow() *v1.CashFlow {
 	return nil
 }
 
+// What an account had at a time from which on the ledger books everything. Whatever had happened by
+// then, known or not, is in it. The time is that of the event.
+type BalancesOpened struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Venue id.
+	Venue string `protobuf:"bytes,1,opt,name=venue,proto3" json:"venue,omitempty"`
+	// Account at the venue.
+	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// All balances, as the venue has stated them. An asset that is not named has none.
+	Balances      []*v1.Balance `protobuf:"bytes,3,rep,name=balances,proto3" json:"balances,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BalancesOpened) Reset() {
+	*x = BalancesOpened{}
+	mi := &file_venuemesh_events_v1_executions_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BalancesOpened) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BalancesOpened) ProtoMessage() {}
+
+func (x *BalancesOpened) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_executions_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BalancesOpened.ProtoReflect.Descriptor instead.
+func (*BalancesOpened) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_executions_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *BalancesOpened) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
+}
+
+func (x *BalancesOpened) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *BalancesOpened) GetBalances() []*v1.Balance {
+	if x != nil {
+		return x.Balances
+	}
+	return nil
+}
+
+// The position in a derivative that an account had at that time.
+type PositionOpened struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Venue id.
+	Venue string `protobuf:"bytes,1,opt,name=venue,proto3" json:"venue,omitempty"`
+	// Account at the venue.
+	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// The position, as the venue has stated it; with size 0: none.
+	Position      *v1.Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PositionOpened) Reset() {
+	*x = PositionOpened{}
+	mi := &file_venuemesh_events_v1_executions_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PositionOpened) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PositionOpened) ProtoMessage() {}
+
+func (x *PositionOpened) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_executions_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PositionOpened.ProtoReflect.Descriptor instead.
+func (*PositionOpened) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_executions_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PositionOpened) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
+}
+
+func (x *PositionOpened) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *PositionOpened) GetPosition() *v1.Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
 var File_venuemesh_events_v1_executions_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_executions_proto_rawDesc = "" +
@@ -261,7 +390,15 @@ const file_venuemesh_events_v1_executions_proto_rawDesc = "" +
 	"\bstrategy\x18\x03 \x01(\tR\bstrategy\x126\n" +
 	"\x06shares\x18\x04 \x03(\v2\x1e.venuemesh.events.v1.FillShareR\x06shares\"J\n" +
 	"\tCashMoved\x12=\n" +
-	"\tcash_flow\x18\x01 \x01(\v2 .venuemesh.tradeflow.v1.CashFlowR\bcashFlowBBZ@github.com/venuemesh/venuemesh/clients/go/gen/events/v1;eventsv1b\x06proto3"
+	"\tcash_flow\x18\x01 \x01(\v2 .venuemesh.tradeflow.v1.CashFlowR\bcashFlow\"}\n" +
+	"\x0eBalancesOpened\x12\x14\n" +
+	"\x05venue\x18\x01 \x01(\tR\x05venue\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\x12;\n" +
+	"\bbalances\x18\x03 \x03(\v2\x1f.venuemesh.tradeflow.v1.BalanceR\bbalances\"~\n" +
+	"\x0ePositionOpened\x12\x14\n" +
+	"\x05venue\x18\x01 \x01(\tR\x05venue\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\x12<\n" +
+	"\bposition\x18\x03 \x01(\v2 .venuemesh.tradeflow.v1.PositionR\bpositionBBZ@github.com/venuemesh/venuemesh/clients/go/gen/events/v1;eventsv1b\x06proto3"
 
 var (
 	file_venuemesh_events_v1_executions_proto_rawDescOnce sync.Once
@@ -275,26 +412,32 @@ func file_venuemesh_events_v1_executions_proto_rawDescGZIP() []byte {
 	return file_venuemesh_events_v1_executions_proto_rawDescData
 }
 
-var file_venuemesh_events_v1_executions_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_venuemesh_events_v1_executions_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_venuemesh_events_v1_executions_proto_goTypes = []any{
-	(*OrderChanged)(nil), // 0: venuemesh.events.v1.OrderChanged
-	(*FillShare)(nil),    // 1: venuemesh.events.v1.FillShare
-	(*OrderFilled)(nil),  // 2: venuemesh.events.v1.OrderFilled
-	(*CashMoved)(nil),    // 3: venuemesh.events.v1.CashMoved
-	(*v1.Order)(nil),     // 4: venuemesh.tradeflow.v1.Order
-	(*v1.Fill)(nil),      // 5: venuemesh.tradeflow.v1.Fill
-	(*v1.CashFlow)(nil),  // 6: venuemesh.tradeflow.v1.CashFlow
+	(*OrderChanged)(nil),   // 0: venuemesh.events.v1.OrderChanged
+	(*FillShare)(nil),      // 1: venuemesh.events.v1.FillShare
+	(*OrderFilled)(nil),    // 2: venuemesh.events.v1.OrderFilled
+	(*CashMoved)(nil),      // 3: venuemesh.events.v1.CashMoved
+	(*BalancesOpened)(nil), // 4: venuemesh.events.v1.BalancesOpened
+	(*PositionOpened)(nil), // 5: venuemesh.events.v1.PositionOpened
+	(*v1.Order)(nil),       // 6: venuemesh.tradeflow.v1.Order
+	(*v1.Fill)(nil),        // 7: venuemesh.tradeflow.v1.Fill
+	(*v1.CashFlow)(nil),    // 8: venuemesh.tradeflow.v1.CashFlow
+	(*v1.Balance)(nil),     // 9: venuemesh.tradeflow.v1.Balance
+	(*v1.Position)(nil),    // 10: venuemesh.tradeflow.v1.Position
 }
 var file_venuemesh_events_v1_executions_proto_depIdxs = []int32{
-	4, // 0: venuemesh.events.v1.OrderChanged.order:type_name -> venuemesh.tradeflow.v1.Order
-	5, // 1: venuemesh.events.v1.OrderFilled.fill:type_name -> venuemesh.tradeflow.v1.Fill
-	1, // 2: venuemesh.events.v1.OrderFilled.shares:type_name -> venuemesh.events.v1.FillShare
-	6, // 3: venuemesh.events.v1.CashMoved.cash_flow:type_name -> venuemesh.tradeflow.v1.CashFlow
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	6,  // 0: venuemesh.events.v1.OrderChanged.order:type_name -> venuemesh.tradeflow.v1.Order
+	7,  // 1: venuemesh.events.v1.OrderFilled.fill:type_name -> venuemesh.tradeflow.v1.Fill
+	1,  // 2: venuemesh.events.v1.OrderFilled.shares:type_name -> venuemesh.events.v1.FillShare
+	8,  // 3: venuemesh.events.v1.CashMoved.cash_flow:type_name -> venuemesh.tradeflow.v1.CashFlow
+	9,  // 4: venuemesh.events.v1.BalancesOpened.balances:type_name -> venuemesh.tradeflow.v1.Balance
+	10, // 5: venuemesh.events.v1.PositionOpened.position:type_name -> venuemesh.tradeflow.v1.Position
+	6,  // [6:6] is the sub-list for method output_type
+	6,  // [6:6] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_executions_proto_init() }
@@ -308,7 +451,7 @@ func file_venuemesh_events_v1_executions_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_events_v1_executions_proto_rawDesc), len(file_venuemesh_events_v1_executions_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

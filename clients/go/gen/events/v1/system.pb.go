@@ -25,7 +25,11 @@ const (
 type CheckpointSigned struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The signed note: origin, size and root of the log, and the signature (C2SP tlog-checkpoint).
-	Note          string `protobuf:"bytes,1,opt,name=note,proto3" json:"note,omitempty"`
+	Note string `protobuf:"bytes,1,opt,name=note,proto3" json:"note,omitempty"`
+	// Whether it is the first one of a day, UTC: it has all of the day before.
+	FirstOfDay bool `protobuf:"varint,2,opt,name=first_of_day,json=firstOfDay,proto3" json:"first_of_day,omitempty"`
+	// Whether somebody has asked for it.
+	Requested     bool `protobuf:"varint,3,opt,name=requested,proto3" json:"requested,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -65,6 +69,20 @@ func (x *CheckpointSigned) GetNote() string {
 		return x.Note
 	}
 	return ""
+}
+
+func (x *CheckpointSigned) GetFirstOfDay() bool {
+	if x != nil {
+		return x.FirstOfDay
+	}
+	return false
+}
+
+func (x *CheckpointSigned) GetRequested() bool {
+	if x != nil {
+		return x.Requested
+	}
+	return false
 }
 
 // A caller has changed something through a method of the mesh.
@@ -162,9 +180,12 @@ var File_venuemesh_events_v1_system_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_system_proto_rawDesc = "" +
 	"\n" +
-	" venuemesh/events/v1/system.proto\x12\x13venuemesh.events.v1\"&\n" +
+	" venuemesh/events/v1/system.proto\x12\x13venuemesh.events.v1\"f\n" +
 	"\x10CheckpointSigned\x12\x12\n" +
-	"\x04note\x18\x01 \x01(\tR\x04note\"\xa1\x01\n" +
+	"\x04note\x18\x01 \x01(\tR\x04note\x12 \n" +
+	"\ffirst_of_day\x18\x02 \x01(\bR\n" +
+	"firstOfDay\x12\x1c\n" +
+	"\trequested\x18\x03 \x01(\bR\trequested\"\xa1\x01\n" +
 	"\bCallMade\x12\x16\n" +
 	"\x06caller\x18\x01 \x01(\tR\x06caller\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12\x16\n" +

@@ -22,6 +22,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Why an amount is not in a total.
+type NotIncludedReason int32
+
+const (
+	// Not set.
+	NotIncludedReason_NOT_INCLUDED_REASON_UNSPECIFIED NotIncludedReason = 0
+	// No price is known that leads from the asset to the currency.
+	NotIncludedReason_NOT_INCLUDED_REASON_RATE_UNKNOWN NotIncludedReason = 1
+	// The amount itself is not known, because the price of a position is not.
+	NotIncludedReason_NOT_INCLUDED_REASON_AMOUNT_UNKNOWN NotIncludedReason = 2
+)
+
+// Enum value maps for NotIncludedReason.
+var (
+	NotIncludedReason_name = map[int32]string{
+		0: "NOT_INCLUDED_REASON_UNSPECIFIED",
+		1: "NOT_INCLUDED_REASON_RATE_UNKNOWN",
+		2: "NOT_INCLUDED_REASON_AMOUNT_UNKNOWN",
+	}
+	NotIncludedReason_value = map[string]int32{
+		"NOT_INCLUDED_REASON_UNSPECIFIED":    0,
+		"NOT_INCLUDED_REASON_RATE_UNKNOWN":   1,
+		"NOT_INCLUDED_REASON_AMOUNT_UNKNOWN": 2,
+	}
+)
+
+func (x NotIncludedReason) Enum() *NotIncludedReason {
+	p := new(NotIncludedReason)
+	*p = x
+	return p
+}
+
+func (x NotIncludedReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NotIncludedReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_venuemesh_ledger_v1_equity_proto_enumTypes[0].Descriptor()
+}
+
+func (NotIncludedReason) Type() protoreflect.EnumType {
+	return &file_venuemesh_ledger_v1_equity_proto_enumTypes[0]
+}
+
+func (x NotIncludedReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NotIncludedReason.Descriptor instead.
+func (NotIncludedReason) EnumDescriptor() ([]byte, []int) {
+	return file_venuemesh_ledger_v1_equity_proto_rawDescGZIP(), []int{0}
+}
+
 // Request of GetEquityHistory.
 type GetEquityHistoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -279,6 +332,364 @@ func (x *GetEquityHistoryResponse) GetGroupNumber() uint64 {
 	return 0
 }
 
+// A price that an amount is converted at.
+type ConversionPrice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Venue id.
+	Venue string `protobuf:"bytes,1,opt,name=venue,proto3" json:"venue,omitempty"`
+	// Native symbol of the spot market.
+	Symbol string `protobuf:"bytes,2,opt,name=symbol,proto3" json:"symbol,omitempty"`
+	// The middle of the best bid and ask. Decimal text.
+	Price string `protobuf:"bytes,3,opt,name=price,proto3" json:"price,omitempty"`
+	// Whether an amount of the quote asset is divided by it. Otherwise one of the base asset is
+	// multiplied.
+	Inverted bool `protobuf:"varint,4,opt,name=inverted,proto3" json:"inverted,omitempty"`
+	// The price is of this time or later, ns since the Unix epoch.
+	TimeNs        int64 `protobuf:"fixed64,5,opt,name=time_ns,json=timeNs,proto3" json:"time_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConversionPrice) Reset() {
+	*x = ConversionPrice{}
+	mi := &file_venuemesh_ledger_v1_equity_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConversionPrice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConversionPrice) ProtoMessage() {}
+
+func (x *ConversionPrice) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_ledger_v1_equity_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConversionPrice.ProtoReflect.Descriptor instead.
+func (*ConversionPrice) Descriptor() ([]byte, []int) {
+	return file_venuemesh_ledger_v1_equity_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ConversionPrice) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
+}
+
+func (x *ConversionPrice) GetSymbol() string {
+	if x != nil {
+		return x.Symbol
+	}
+	return ""
+}
+
+func (x *ConversionPrice) GetPrice() string {
+	if x != nil {
+		return x.Price
+	}
+	return ""
+}
+
+func (x *ConversionPrice) GetInverted() bool {
+	if x != nil {
+		return x.Inverted
+	}
+	return false
+}
+
+func (x *ConversionPrice) GetTimeNs() int64 {
+	if x != nil {
+		return x.TimeNs
+	}
+	return 0
+}
+
+// How amounts of an asset are converted.
+type ConversionRate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Asset.
+	Asset string `protobuf:"bytes,1,opt,name=asset,proto3" json:"asset,omitempty"`
+	// One price, or two where the asset has no market of its own in the currency.
+	Prices        []*ConversionPrice `protobuf:"bytes,2,rep,name=prices,proto3" json:"prices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConversionRate) Reset() {
+	*x = ConversionRate{}
+	mi := &file_venuemesh_ledger_v1_equity_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConversionRate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConversionRate) ProtoMessage() {}
+
+func (x *ConversionRate) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_ledger_v1_equity_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConversionRate.ProtoReflect.Descriptor instead.
+func (*ConversionRate) Descriptor() ([]byte, []int) {
+	return file_venuemesh_ledger_v1_equity_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ConversionRate) GetAsset() string {
+	if x != nil {
+		return x.Asset
+	}
+	return ""
+}
+
+func (x *ConversionRate) GetPrices() []*ConversionPrice {
+	if x != nil {
+		return x.Prices
+	}
+	return nil
+}
+
+// An amount that is not in a total.
+type NotIncluded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Asset.
+	Asset string `protobuf:"bytes,1,opt,name=asset,proto3" json:"asset,omitempty"`
+	// The amount. Decimal text. Empty: not known.
+	Amount string `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Why.
+	Reason        NotIncludedReason `protobuf:"varint,3,opt,name=reason,proto3,enum=venuemesh.ledger.v1.NotIncludedReason" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NotIncluded) Reset() {
+	*x = NotIncluded{}
+	mi := &file_venuemesh_ledger_v1_equity_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NotIncluded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NotIncluded) ProtoMessage() {}
+
+func (x *NotIncluded) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_ledger_v1_equity_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NotIncluded.ProtoReflect.Descriptor instead.
+func (*NotIncluded) Descriptor() ([]byte, []int) {
+	return file_venuemesh_ledger_v1_equity_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *NotIncluded) GetAsset() string {
+	if x != nil {
+		return x.Asset
+	}
+	return ""
+}
+
+func (x *NotIncluded) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+func (x *NotIncluded) GetReason() NotIncludedReason {
+	if x != nil {
+		return x.Reason
+	}
+	return NotIncludedReason_NOT_INCLUDED_REASON_UNSPECIFIED
+}
+
+// Amounts of several assets in one currency.
+type ConvertedTotal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Venue id. Empty: several.
+	Venue string `protobuf:"bytes,1,opt,name=venue,proto3" json:"venue,omitempty"`
+	// Account at the venue. Empty: several.
+	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// Strategy instance. Empty: several, or none.
+	Strategy string `protobuf:"bytes,3,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// Native symbol. Empty: several, or none.
+	Symbol string `protobuf:"bytes,4,opt,name=symbol,proto3" json:"symbol,omitempty"`
+	// The currency.
+	Currency string `protobuf:"bytes,5,opt,name=currency,proto3" json:"currency,omitempty"`
+	// The sum of all amounts that are included, cut after 18 decimal places. Decimal text. Empty:
+	// none is included.
+	Amount string `protobuf:"bytes,6,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What is not in it. Empty: it is the whole.
+	NotIncluded   []*NotIncluded `protobuf:"bytes,7,rep,name=not_included,json=notIncluded,proto3" json:"not_included,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConvertedTotal) Reset() {
+	*x = ConvertedTotal{}
+	mi := &file_venuemesh_ledger_v1_equity_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConvertedTotal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConvertedTotal) ProtoMessage() {}
+
+func (x *ConvertedTotal) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_ledger_v1_equity_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConvertedTotal.ProtoReflect.Descriptor instead.
+func (*ConvertedTotal) Descriptor() ([]byte, []int) {
+	return file_venuemesh_ledger_v1_equity_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ConvertedTotal) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
+}
+
+func (x *ConvertedTotal) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *ConvertedTotal) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *ConvertedTotal) GetSymbol() string {
+	if x != nil {
+		return x.Symbol
+	}
+	return ""
+}
+
+func (x *ConvertedTotal) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *ConvertedTotal) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+func (x *ConvertedTotal) GetNotIncluded() []*NotIncluded {
+	if x != nil {
+		return x.NotIncluded
+	}
+	return nil
+}
+
+// Totals in a currency that the caller has chosen.
+type Conversion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By venue, account, symbol and strategy. None, where there is nothing.
+	Totals []*ConvertedTotal `protobuf:"bytes,1,rep,name=totals,proto3" json:"totals,omitempty"`
+	// What they were converted at, by asset.
+	Rates         []*ConversionRate `protobuf:"bytes,2,rep,name=rates,proto3" json:"rates,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Conversion) Reset() {
+	*x = Conversion{}
+	mi := &file_venuemesh_ledger_v1_equity_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Conversion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Conversion) ProtoMessage() {}
+
+func (x *Conversion) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_ledger_v1_equity_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Conversion.ProtoReflect.Descriptor instead.
+func (*Conversion) Descriptor() ([]byte, []int) {
+	return file_venuemesh_ledger_v1_equity_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Conversion) GetTotals() []*ConvertedTotal {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+func (x *Conversion) GetRates() []*ConversionRate {
+	if x != nil {
+		return x.Rates
+	}
+	return nil
+}
+
 var File_venuemesh_ledger_v1_equity_proto protoreflect.FileDescriptor
 
 const file_venuemesh_ledger_v1_equity_proto_rawDesc = "" +
@@ -300,7 +711,36 @@ const file_venuemesh_ledger_v1_equity_proto_rawDesc = "" +
 	"\x06points\x18\x02 \x03(\v2 .venuemesh.ledger.v1.EquityPointR\x06points\"\x84\x01\n" +
 	"\x18GetEquityHistoryResponse\x12E\n" +
 	"\thistories\x18\x01 \x03(\v2'.venuemesh.ledger.v1.AssetEquityHistoryR\thistories\x12!\n" +
-	"\fgroup_number\x18\x02 \x01(\x04R\vgroupNumberBBZ@github.com/venuemesh/venuemesh/clients/go/gen/ledger/v1;ledgerv1b\x06proto3"
+	"\fgroup_number\x18\x02 \x01(\x04R\vgroupNumber\"\x8a\x01\n" +
+	"\x0fConversionPrice\x12\x14\n" +
+	"\x05venue\x18\x01 \x01(\tR\x05venue\x12\x16\n" +
+	"\x06symbol\x18\x02 \x01(\tR\x06symbol\x12\x14\n" +
+	"\x05price\x18\x03 \x01(\tR\x05price\x12\x1a\n" +
+	"\binverted\x18\x04 \x01(\bR\binverted\x12\x17\n" +
+	"\atime_ns\x18\x05 \x01(\x10R\x06timeNs\"d\n" +
+	"\x0eConversionRate\x12\x14\n" +
+	"\x05asset\x18\x01 \x01(\tR\x05asset\x12<\n" +
+	"\x06prices\x18\x02 \x03(\v2$.venuemesh.ledger.v1.ConversionPriceR\x06prices\"{\n" +
+	"\vNotIncluded\x12\x14\n" +
+	"\x05asset\x18\x01 \x01(\tR\x05asset\x12\x16\n" +
+	"\x06amount\x18\x02 \x01(\tR\x06amount\x12>\n" +
+	"\x06reason\x18\x03 \x01(\x0e2&.venuemesh.ledger.v1.NotIncludedReasonR\x06reason\"\xed\x01\n" +
+	"\x0eConvertedTotal\x12\x14\n" +
+	"\x05venue\x18\x01 \x01(\tR\x05venue\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x1a\n" +
+	"\bstrategy\x18\x03 \x01(\tR\bstrategy\x12\x16\n" +
+	"\x06symbol\x18\x04 \x01(\tR\x06symbol\x12\x1a\n" +
+	"\bcurrency\x18\x05 \x01(\tR\bcurrency\x12\x16\n" +
+	"\x06amount\x18\x06 \x01(\tR\x06amount\x12C\n" +
+	"\fnot_included\x18\a \x03(\v2 .venuemesh.ledger.v1.NotIncludedR\vnotIncluded\"\x84\x01\n" +
+	"\n" +
+	"Conversion\x12;\n" +
+	"\x06totals\x18\x01 \x03(\v2#.venuemesh.ledger.v1.ConvertedTotalR\x06totals\x129\n" +
+	"\x05rates\x18\x02 \x03(\v2#.venuemesh.ledger.v1.ConversionRateR\x05rates*\x86\x01\n" +
+	"\x11NotIncludedReason\x12#\n" +
+	"\x1fNOT_INCLUDED_REASON_UNSPECIFIED\x10\x00\x12$\n" +
+	" NOT_INCLUDED_REASON_RATE_UNKNOWN\x10\x01\x12&\n" +
+	"\"NOT_INCLUDED_REASON_AMOUNT_UNKNOWN\x10\x02BBZ@github.com/venuemesh/venuemesh/clients/go/gen/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_venuemesh_ledger_v1_equity_proto_rawDescOnce sync.Once
@@ -314,21 +754,33 @@ func file_venuemesh_ledger_v1_equity_proto_rawDescGZIP() []byte {
 	return file_venuemesh_ledger_v1_equity_proto_rawDescData
 }
 
-var file_venuemesh_ledger_v1_equity_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_venuemesh_ledger_v1_equity_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_venuemesh_ledger_v1_equity_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_venuemesh_ledger_v1_equity_proto_goTypes = []any{
-	(*GetEquityHistoryRequest)(nil),  // 0: venuemesh.ledger.v1.GetEquityHistoryRequest
-	(*EquityPoint)(nil),              // 1: venuemesh.ledger.v1.EquityPoint
-	(*AssetEquityHistory)(nil),       // 2: venuemesh.ledger.v1.AssetEquityHistory
-	(*GetEquityHistoryResponse)(nil), // 3: venuemesh.ledger.v1.GetEquityHistoryResponse
+	(NotIncludedReason)(0),           // 0: venuemesh.ledger.v1.NotIncludedReason
+	(*GetEquityHistoryRequest)(nil),  // 1: venuemesh.ledger.v1.GetEquityHistoryRequest
+	(*EquityPoint)(nil),              // 2: venuemesh.ledger.v1.EquityPoint
+	(*AssetEquityHistory)(nil),       // 3: venuemesh.ledger.v1.AssetEquityHistory
+	(*GetEquityHistoryResponse)(nil), // 4: venuemesh.ledger.v1.GetEquityHistoryResponse
+	(*ConversionPrice)(nil),          // 5: venuemesh.ledger.v1.ConversionPrice
+	(*ConversionRate)(nil),           // 6: venuemesh.ledger.v1.ConversionRate
+	(*NotIncluded)(nil),              // 7: venuemesh.ledger.v1.NotIncluded
+	(*ConvertedTotal)(nil),           // 8: venuemesh.ledger.v1.ConvertedTotal
+	(*Conversion)(nil),               // 9: venuemesh.ledger.v1.Conversion
 }
 var file_venuemesh_ledger_v1_equity_proto_depIdxs = []int32{
-	1, // 0: venuemesh.ledger.v1.AssetEquityHistory.points:type_name -> venuemesh.ledger.v1.EquityPoint
-	2, // 1: venuemesh.ledger.v1.GetEquityHistoryResponse.histories:type_name -> venuemesh.ledger.v1.AssetEquityHistory
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2, // 0: venuemesh.ledger.v1.AssetEquityHistory.points:type_name -> venuemesh.ledger.v1.EquityPoint
+	3, // 1: venuemesh.ledger.v1.GetEquityHistoryResponse.histories:type_name -> venuemesh.ledger.v1.AssetEquityHistory
+	5, // 2: venuemesh.ledger.v1.ConversionRate.prices:type_name -> venuemesh.ledger.v1.ConversionPrice
+	0, // 3: venuemesh.ledger.v1.NotIncluded.reason:type_name -> venuemesh.ledger.v1.NotIncludedReason
+	7, // 4: venuemesh.ledger.v1.ConvertedTotal.not_included:type_name -> venuemesh.ledger.v1.NotIncluded
+	8, // 5: venuemesh.ledger.v1.Conversion.totals:type_name -> venuemesh.ledger.v1.ConvertedTotal
+	6, // 6: venuemesh.ledger.v1.Conversion.rates:type_name -> venuemesh.ledger.v1.ConversionRate
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_ledger_v1_equity_proto_init() }
@@ -341,13 +793,14 @@ func file_venuemesh_ledger_v1_equity_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_ledger_v1_equity_proto_rawDesc), len(file_venuemesh_ledger_v1_equity_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   4,
+			NumEnums:      1,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_venuemesh_ledger_v1_equity_proto_goTypes,
 		DependencyIndexes: file_venuemesh_ledger_v1_equity_proto_depIdxs,
+		EnumInfos:         file_venuemesh_ledger_v1_equity_proto_enumTypes,
 		MessageInfos:      file_venuemesh_ledger_v1_equity_proto_msgTypes,
 	}.Build()
 	File_venuemesh_ledger_v1_equity_proto = out.File

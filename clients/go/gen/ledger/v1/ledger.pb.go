@@ -952,7 +952,9 @@ type GetProfitRequest struct {
 	// Account at the venue. Empty: all.
 	Account string `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
 	// Strategy instance. Empty: all.
-	Strategy      string `protobuf:"bytes,4,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	Strategy string `protobuf:"bytes,4,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// Asset in which totals are asked for, for example "USDT". Empty: no totals.
+	Currency      string `protobuf:"bytes,5,opt,name=currency,proto3" json:"currency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1015,6 +1017,13 @@ func (x *GetProfitRequest) GetStrategy() string {
 	return ""
 }
 
+func (x *GetProfitRequest) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
 // Profit in one asset. A loss is negative.
 type Profit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1034,8 +1043,7 @@ type Profit struct {
 	Fees string `protobuf:"bytes,7,opt,name=fees,proto3" json:"fees,omitempty"`
 	// Funding and interest, negative if paid. Decimal text.
 	Funding string `protobuf:"bytes,8,opt,name=funding,proto3" json:"funding,omitempty"`
-	// Of open positions, at the middle of the best bid and ask of now. Decimal text. Empty: not
-	// known, because the price of a position is not.
+	// Of open positions, at the middle of the best bid and ask. Decimal text. Empty: not known.
 	Unrealized string `protobuf:"bytes,9,opt,name=unrealized,proto3" json:"unrealized,omitempty"`
 	// Native symbols of the positions whose price is not known.
 	UnpricedSymbols []string `protobuf:"bytes,10,rep,name=unpriced_symbols,json=unpricedSymbols,proto3" json:"unpriced_symbols,omitempty"`
@@ -1149,7 +1157,9 @@ type GetProfitResponse struct {
 	// One for each asset of each group that was asked for.
 	Profits []*Profit `protobuf:"bytes,1,rep,name=profits,proto3" json:"profits,omitempty"`
 	// The newest group that was booked when it was computed.
-	GroupNumber   uint64 `protobuf:"varint,2,opt,name=group_number,json=groupNumber,proto3" json:"group_number,omitempty"`
+	GroupNumber uint64 `protobuf:"varint,2,opt,name=group_number,json=groupNumber,proto3" json:"group_number,omitempty"`
+	// With a currency: the net profit of each group, all parts together.
+	Conversion    *Conversion `protobuf:"bytes,3,opt,name=conversion,proto3" json:"conversion,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1198,13 +1208,22 @@ func (x *GetProfitResponse) GetGroupNumber() uint64 {
 	return 0
 }
 
+func (x *GetProfitResponse) GetConversion() *Conversion {
+	if x != nil {
+		return x.Conversion
+	}
+	return nil
+}
+
 // Request of GetEquity.
 type GetEquityRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Venue id. Empty: all.
 	Venue string `protobuf:"bytes,1,opt,name=venue,proto3" json:"venue,omitempty"`
 	// Account at the venue. Empty: all.
-	Account       string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// Asset in which a total is asked for, for example "USDT". Empty: no total.
+	Currency      string `protobuf:"bytes,3,opt,name=currency,proto3" json:"currency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1249,6 +1268,13 @@ func (x *GetEquityRequest) GetVenue() string {
 func (x *GetEquityRequest) GetAccount() string {
 	if x != nil {
 		return x.Account
+	}
+	return ""
+}
+
+func (x *GetEquityRequest) GetCurrency() string {
+	if x != nil {
+		return x.Currency
 	}
 	return ""
 }
@@ -1350,7 +1376,9 @@ type GetEquityResponse struct {
 	// By venue, account and asset.
 	Equities []*Equity `protobuf:"bytes,1,rep,name=equities,proto3" json:"equities,omitempty"`
 	// The newest group that was booked when it was computed.
-	GroupNumber   uint64 `protobuf:"varint,2,opt,name=group_number,json=groupNumber,proto3" json:"group_number,omitempty"`
+	GroupNumber uint64 `protobuf:"varint,2,opt,name=group_number,json=groupNumber,proto3" json:"group_number,omitempty"`
+	// With a currency: all of it together.
+	Conversion    *Conversion `protobuf:"bytes,3,opt,name=conversion,proto3" json:"conversion,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1397,6 +1425,13 @@ func (x *GetEquityResponse) GetGroupNumber() uint64 {
 		return x.GroupNumber
 	}
 	return 0
+}
+
+func (x *GetEquityResponse) GetConversion() *Conversion {
+	if x != nil {
+		return x.Conversion
+	}
+	return nil
 }
 
 // Request of StreamEntries.
@@ -1773,12 +1808,13 @@ const file_venuemesh_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x17GetTrialBalanceResponse\x128\n" +
 	"\x06assets\x18\x01 \x03(\v2 .venuemesh.ledger.v1.AssetTotalsR\x06assets\x12\x1a\n" +
 	"\bbalanced\x18\x02 \x01(\bR\bbalanced\x12!\n" +
-	"\fgroup_number\x18\x03 \x01(\x04R\vgroupNumber\"\xba\x01\n" +
+	"\fgroup_number\x18\x03 \x01(\x04R\vgroupNumber\"\xe0\x01\n" +
 	"\x10GetProfitRequest\x12?\n" +
 	"\bgrouping\x18\x01 \x01(\x0e2#.venuemesh.ledger.v1.ProfitGroupingR\bgrouping\x12\x1d\n" +
 	"\x05venue\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05venue\x12!\n" +
 	"\aaccount\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\aaccount\x12#\n" +
-	"\bstrategy\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\bstrategy\"\x97\x02\n" +
+	"\bstrategy\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\bstrategy\x12$\n" +
+	"\bcurrency\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x96\x01R\bcurrency\"\x97\x02\n" +
 	"\x06Profit\x12\x14\n" +
 	"\x05venue\x18\x01 \x01(\tR\x05venue\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x1a\n" +
@@ -1792,13 +1828,17 @@ const file_venuemesh_ledger_v1_ledger_proto_rawDesc = "" +
 	"unrealized\x18\t \x01(\tR\n" +
 	"unrealized\x12)\n" +
 	"\x10unpriced_symbols\x18\n" +
-	" \x03(\tR\x0funpricedSymbols\"m\n" +
+	" \x03(\tR\x0funpricedSymbols\"\xae\x01\n" +
 	"\x11GetProfitResponse\x125\n" +
 	"\aprofits\x18\x01 \x03(\v2\x1b.venuemesh.ledger.v1.ProfitR\aprofits\x12!\n" +
-	"\fgroup_number\x18\x02 \x01(\x04R\vgroupNumber\"T\n" +
+	"\fgroup_number\x18\x02 \x01(\x04R\vgroupNumber\x12?\n" +
+	"\n" +
+	"conversion\x18\x03 \x01(\v2\x1f.venuemesh.ledger.v1.ConversionR\n" +
+	"conversion\"z\n" +
 	"\x10GetEquityRequest\x12\x1d\n" +
 	"\x05venue\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05venue\x12!\n" +
-	"\aaccount\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\aaccount\"\x9a\x01\n" +
+	"\aaccount\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\aaccount\x12$\n" +
+	"\bcurrency\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x96\x01R\bcurrency\"\x9a\x01\n" +
 	"\x06Equity\x12\x14\n" +
 	"\x05venue\x18\x01 \x01(\tR\x05venue\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x14\n" +
@@ -1807,10 +1847,13 @@ const file_venuemesh_ledger_v1_ledger_proto_rawDesc = "" +
 	"\n" +
 	"unrealized\x18\x05 \x01(\tR\n" +
 	"unrealized\x12\x16\n" +
-	"\x06equity\x18\x06 \x01(\tR\x06equity\"o\n" +
+	"\x06equity\x18\x06 \x01(\tR\x06equity\"\xb0\x01\n" +
 	"\x11GetEquityResponse\x127\n" +
 	"\bequities\x18\x01 \x03(\v2\x1b.venuemesh.ledger.v1.EquityR\bequities\x12!\n" +
-	"\fgroup_number\x18\x02 \x01(\x04R\vgroupNumber\"i\n" +
+	"\fgroup_number\x18\x02 \x01(\x04R\vgroupNumber\x12?\n" +
+	"\n" +
+	"conversion\x18\x03 \x01(\v2\x1f.venuemesh.ledger.v1.ConversionR\n" +
+	"conversion\"i\n" +
 	"\x14StreamEntriesRequest\x12,\n" +
 	"\x12resume_after_group\x18\x01 \x01(\x04R\x10resumeAfterGroup\x12#\n" +
 	"\rskip_snapshot\x18\x02 \x01(\bR\fskipSnapshot\"l\n" +
@@ -1902,16 +1945,17 @@ var file_venuemesh_ledger_v1_ledger_proto_goTypes = []any{
 	(*LedgerAccount)(nil),              // 31: venuemesh.ledger.v1.LedgerAccount
 	(*Entry)(nil),                      // 32: venuemesh.ledger.v1.Entry
 	(*AssetTotals)(nil),                // 33: venuemesh.ledger.v1.AssetTotals
-	(*CreateHoldRequest)(nil),          // 34: venuemesh.ledger.v1.CreateHoldRequest
-	(*PostHoldRequest)(nil),            // 35: venuemesh.ledger.v1.PostHoldRequest
-	(*VoidHoldRequest)(nil),            // 36: venuemesh.ledger.v1.VoidHoldRequest
-	(*ListHoldsRequest)(nil),           // 37: venuemesh.ledger.v1.ListHoldsRequest
-	(*GetEquityHistoryRequest)(nil),    // 38: venuemesh.ledger.v1.GetEquityHistoryRequest
-	(*CreateHoldResponse)(nil),         // 39: venuemesh.ledger.v1.CreateHoldResponse
-	(*PostHoldResponse)(nil),           // 40: venuemesh.ledger.v1.PostHoldResponse
-	(*VoidHoldResponse)(nil),           // 41: venuemesh.ledger.v1.VoidHoldResponse
-	(*ListHoldsResponse)(nil),          // 42: venuemesh.ledger.v1.ListHoldsResponse
-	(*GetEquityHistoryResponse)(nil),   // 43: venuemesh.ledger.v1.GetEquityHistoryResponse
+	(*Conversion)(nil),                 // 34: venuemesh.ledger.v1.Conversion
+	(*CreateHoldRequest)(nil),          // 35: venuemesh.ledger.v1.CreateHoldRequest
+	(*PostHoldRequest)(nil),            // 36: venuemesh.ledger.v1.PostHoldRequest
+	(*VoidHoldRequest)(nil),            // 37: venuemesh.ledger.v1.VoidHoldRequest
+	(*ListHoldsRequest)(nil),           // 38: venuemesh.ledger.v1.ListHoldsRequest
+	(*GetEquityHistoryRequest)(nil),    // 39: venuemesh.ledger.v1.GetEquityHistoryRequest
+	(*CreateHoldResponse)(nil),         // 40: venuemesh.ledger.v1.CreateHoldResponse
+	(*PostHoldResponse)(nil),           // 41: venuemesh.ledger.v1.PostHoldResponse
+	(*VoidHoldResponse)(nil),           // 42: venuemesh.ledger.v1.VoidHoldResponse
+	(*ListHoldsResponse)(nil),          // 43: venuemesh.ledger.v1.ListHoldsResponse
+	(*GetEquityHistoryResponse)(nil),   // 44: venuemesh.ledger.v1.GetEquityHistoryResponse
 }
 var file_venuemesh_ledger_v1_ledger_proto_depIdxs = []int32{
 	26, // 0: venuemesh.ledger.v1.AccountFilter.code:type_name -> venuemesh.ledger.v1.AccountCode
@@ -1927,45 +1971,47 @@ var file_venuemesh_ledger_v1_ledger_proto_depIdxs = []int32{
 	33, // 10: venuemesh.ledger.v1.GetTrialBalanceResponse.assets:type_name -> venuemesh.ledger.v1.AssetTotals
 	0,  // 11: venuemesh.ledger.v1.GetProfitRequest.grouping:type_name -> venuemesh.ledger.v1.ProfitGrouping
 	16, // 12: venuemesh.ledger.v1.GetProfitResponse.profits:type_name -> venuemesh.ledger.v1.Profit
-	19, // 13: venuemesh.ledger.v1.GetEquityResponse.equities:type_name -> venuemesh.ledger.v1.Equity
-	28, // 14: venuemesh.ledger.v1.LedgerSnapshot.balances:type_name -> venuemesh.ledger.v1.LedgerBalance
-	22, // 15: venuemesh.ledger.v1.StreamEntriesResponse.snapshot:type_name -> venuemesh.ledger.v1.LedgerSnapshot
-	30, // 16: venuemesh.ledger.v1.StreamEntriesResponse.group:type_name -> venuemesh.ledger.v1.BookedGroup
-	2,  // 17: venuemesh.ledger.v1.Ledger.PostTransfers:input_type -> venuemesh.ledger.v1.PostTransfersRequest
-	5,  // 18: venuemesh.ledger.v1.Ledger.GetBalances:input_type -> venuemesh.ledger.v1.GetBalancesRequest
-	7,  // 19: venuemesh.ledger.v1.Ledger.ListLedgerAccounts:input_type -> venuemesh.ledger.v1.ListLedgerAccountsRequest
-	9,  // 20: venuemesh.ledger.v1.Ledger.GetGroups:input_type -> venuemesh.ledger.v1.GetGroupsRequest
-	11, // 21: venuemesh.ledger.v1.Ledger.ListEntries:input_type -> venuemesh.ledger.v1.ListEntriesRequest
-	13, // 22: venuemesh.ledger.v1.Ledger.GetTrialBalance:input_type -> venuemesh.ledger.v1.GetTrialBalanceRequest
-	34, // 23: venuemesh.ledger.v1.Ledger.CreateHold:input_type -> venuemesh.ledger.v1.CreateHoldRequest
-	35, // 24: venuemesh.ledger.v1.Ledger.PostHold:input_type -> venuemesh.ledger.v1.PostHoldRequest
-	36, // 25: venuemesh.ledger.v1.Ledger.VoidHold:input_type -> venuemesh.ledger.v1.VoidHoldRequest
-	37, // 26: venuemesh.ledger.v1.Ledger.ListHolds:input_type -> venuemesh.ledger.v1.ListHoldsRequest
-	15, // 27: venuemesh.ledger.v1.Ledger.GetProfit:input_type -> venuemesh.ledger.v1.GetProfitRequest
-	18, // 28: venuemesh.ledger.v1.Ledger.GetEquity:input_type -> venuemesh.ledger.v1.GetEquityRequest
-	38, // 29: venuemesh.ledger.v1.Ledger.GetEquityHistory:input_type -> venuemesh.ledger.v1.GetEquityHistoryRequest
-	21, // 30: venuemesh.ledger.v1.Ledger.StreamEntries:input_type -> venuemesh.ledger.v1.StreamEntriesRequest
-	24, // 31: venuemesh.ledger.v1.Ledger.VerifyLedger:input_type -> venuemesh.ledger.v1.VerifyLedgerRequest
-	4,  // 32: venuemesh.ledger.v1.Ledger.PostTransfers:output_type -> venuemesh.ledger.v1.PostTransfersResponse
-	6,  // 33: venuemesh.ledger.v1.Ledger.GetBalances:output_type -> venuemesh.ledger.v1.GetBalancesResponse
-	8,  // 34: venuemesh.ledger.v1.Ledger.ListLedgerAccounts:output_type -> venuemesh.ledger.v1.ListLedgerAccountsResponse
-	10, // 35: venuemesh.ledger.v1.Ledger.GetGroups:output_type -> venuemesh.ledger.v1.GetGroupsResponse
-	12, // 36: venuemesh.ledger.v1.Ledger.ListEntries:output_type -> venuemesh.ledger.v1.ListEntriesResponse
-	14, // 37: venuemesh.ledger.v1.Ledger.GetTrialBalance:output_type -> venuemesh.ledger.v1.GetTrialBalanceResponse
-	39, // 38: venuemesh.ledger.v1.Ledger.CreateHold:output_type -> venuemesh.ledger.v1.CreateHoldResponse
-	40, // 39: venuemesh.ledger.v1.Ledger.PostHold:output_type -> venuemesh.ledger.v1.PostHoldResponse
-	41, // 40: venuemesh.ledger.v1.Ledger.VoidHold:output_type -> venuemesh.ledger.v1.VoidHoldResponse
-	42, // 41: venuemesh.ledger.v1.Ledger.ListHolds:output_type -> venuemesh.ledger.v1.ListHoldsResponse
-	17, // 42: venuemesh.ledger.v1.Ledger.GetProfit:output_type -> venuemesh.ledger.v1.GetProfitResponse
-	20, // 43: venuemesh.ledger.v1.Ledger.GetEquity:output_type -> venuemesh.ledger.v1.GetEquityResponse
-	43, // 44: venuemesh.ledger.v1.Ledger.GetEquityHistory:output_type -> venuemesh.ledger.v1.GetEquityHistoryResponse
-	23, // 45: venuemesh.ledger.v1.Ledger.StreamEntries:output_type -> venuemesh.ledger.v1.StreamEntriesResponse
-	25, // 46: venuemesh.ledger.v1.Ledger.VerifyLedger:output_type -> venuemesh.ledger.v1.VerifyLedgerResponse
-	32, // [32:47] is the sub-list for method output_type
-	17, // [17:32] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	34, // 13: venuemesh.ledger.v1.GetProfitResponse.conversion:type_name -> venuemesh.ledger.v1.Conversion
+	19, // 14: venuemesh.ledger.v1.GetEquityResponse.equities:type_name -> venuemesh.ledger.v1.Equity
+	34, // 15: venuemesh.ledger.v1.GetEquityResponse.conversion:type_name -> venuemesh.ledger.v1.Conversion
+	28, // 16: venuemesh.ledger.v1.LedgerSnapshot.balances:type_name -> venuemesh.ledger.v1.LedgerBalance
+	22, // 17: venuemesh.ledger.v1.StreamEntriesResponse.snapshot:type_name -> venuemesh.ledger.v1.LedgerSnapshot
+	30, // 18: venuemesh.ledger.v1.StreamEntriesResponse.group:type_name -> venuemesh.ledger.v1.BookedGroup
+	2,  // 19: venuemesh.ledger.v1.Ledger.PostTransfers:input_type -> venuemesh.ledger.v1.PostTransfersRequest
+	5,  // 20: venuemesh.ledger.v1.Ledger.GetBalances:input_type -> venuemesh.ledger.v1.GetBalancesRequest
+	7,  // 21: venuemesh.ledger.v1.Ledger.ListLedgerAccounts:input_type -> venuemesh.ledger.v1.ListLedgerAccountsRequest
+	9,  // 22: venuemesh.ledger.v1.Ledger.GetGroups:input_type -> venuemesh.ledger.v1.GetGroupsRequest
+	11, // 23: venuemesh.ledger.v1.Ledger.ListEntries:input_type -> venuemesh.ledger.v1.ListEntriesRequest
+	13, // 24: venuemesh.ledger.v1.Ledger.GetTrialBalance:input_type -> venuemesh.ledger.v1.GetTrialBalanceRequest
+	35, // 25: venuemesh.ledger.v1.Ledger.CreateHold:input_type -> venuemesh.ledger.v1.CreateHoldRequest
+	36, // 26: venuemesh.ledger.v1.Ledger.PostHold:input_type -> venuemesh.ledger.v1.PostHoldRequest
+	37, // 27: venuemesh.ledger.v1.Ledger.VoidHold:input_type -> venuemesh.ledger.v1.VoidHoldRequest
+	38, // 28: venuemesh.ledger.v1.Ledger.ListHolds:input_type -> venuemesh.ledger.v1.ListHoldsRequest
+	15, // 29: venuemesh.ledger.v1.Ledger.GetProfit:input_type -> venuemesh.ledger.v1.GetProfitRequest
+	18, // 30: venuemesh.ledger.v1.Ledger.GetEquity:input_type -> venuemesh.ledger.v1.GetEquityRequest
+	39, // 31: venuemesh.ledger.v1.Ledger.GetEquityHistory:input_type -> venuemesh.ledger.v1.GetEquityHistoryRequest
+	21, // 32: venuemesh.ledger.v1.Ledger.StreamEntries:input_type -> venuemesh.ledger.v1.StreamEntriesRequest
+	24, // 33: venuemesh.ledger.v1.Ledger.VerifyLedger:input_type -> venuemesh.ledger.v1.VerifyLedgerRequest
+	4,  // 34: venuemesh.ledger.v1.Ledger.PostTransfers:output_type -> venuemesh.ledger.v1.PostTransfersResponse
+	6,  // 35: venuemesh.ledger.v1.Ledger.GetBalances:output_type -> venuemesh.ledger.v1.GetBalancesResponse
+	8,  // 36: venuemesh.ledger.v1.Ledger.ListLedgerAccounts:output_type -> venuemesh.ledger.v1.ListLedgerAccountsResponse
+	10, // 37: venuemesh.ledger.v1.Ledger.GetGroups:output_type -> venuemesh.ledger.v1.GetGroupsResponse
+	12, // 38: venuemesh.ledger.v1.Ledger.ListEntries:output_type -> venuemesh.ledger.v1.ListEntriesResponse
+	14, // 39: venuemesh.ledger.v1.Ledger.GetTrialBalance:output_type -> venuemesh.ledger.v1.GetTrialBalanceResponse
+	40, // 40: venuemesh.ledger.v1.Ledger.CreateHold:output_type -> venuemesh.ledger.v1.CreateHoldResponse
+	41, // 41: venuemesh.ledger.v1.Ledger.PostHold:output_type -> venuemesh.ledger.v1.PostHoldResponse
+	42, // 42: venuemesh.ledger.v1.Ledger.VoidHold:output_type -> venuemesh.ledger.v1.VoidHoldResponse
+	43, // 43: venuemesh.ledger.v1.Ledger.ListHolds:output_type -> venuemesh.ledger.v1.ListHoldsResponse
+	17, // 44: venuemesh.ledger.v1.Ledger.GetProfit:output_type -> venuemesh.ledger.v1.GetProfitResponse
+	20, // 45: venuemesh.ledger.v1.Ledger.GetEquity:output_type -> venuemesh.ledger.v1.GetEquityResponse
+	44, // 46: venuemesh.ledger.v1.Ledger.GetEquityHistory:output_type -> venuemesh.ledger.v1.GetEquityHistoryResponse
+	23, // 47: venuemesh.ledger.v1.Ledger.StreamEntries:output_type -> venuemesh.ledger.v1.StreamEntriesResponse
+	25, // 48: venuemesh.ledger.v1.Ledger.VerifyLedger:output_type -> venuemesh.ledger.v1.VerifyLedgerResponse
+	34, // [34:49] is the sub-list for method output_type
+	19, // [19:34] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_ledger_v1_ledger_proto_init() }

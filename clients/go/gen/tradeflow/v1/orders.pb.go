@@ -1058,9 +1058,12 @@ type Fill struct {
 	// Receive time, ns since the Unix epoch.
 	ReceivedTimeNs int64 `protobuf:"fixed64,13,opt,name=received_time_ns,json=receivedTimeNs,proto3" json:"received_time_ns,omitempty"`
 	// The unit of its size, for people. See Order.
-	SizeUnit      string `protobuf:"bytes,14,opt,name=size_unit,json=sizeUnit,proto3" json:"size_unit,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SizeUnit string `protobuf:"bytes,14,opt,name=size_unit,json=sizeUnit,proto3" json:"size_unit,omitempty"`
+	// Whether the profit that it realises is in the balance only after the venue's next settlement,
+	// as a cash flow. Its fee is in the balance at once.
+	ProfitAtSettlement bool `protobuf:"varint,15,opt,name=profit_at_settlement,json=profitAtSettlement,proto3" json:"profit_at_settlement,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Fill) Reset() {
@@ -1189,6 +1192,13 @@ func (x *Fill) GetSizeUnit() string {
 		return x.SizeUnit
 	}
 	return ""
+}
+
+func (x *Fill) GetProfitAtSettlement() bool {
+	if x != nil {
+		return x.ProfitAtSettlement
+	}
+	return false
 }
 
 // Balance of an asset. Decimal text.
@@ -1397,7 +1407,7 @@ const file_venuemesh_tradeflow_v1_orders_proto_rawDesc = "" +
 	"\x0fcreated_time_ns\x18\r \x01(\x10R\rcreatedTimeNs\x12&\n" +
 	"\x0fupdated_time_ns\x18\x0e \x01(\x10R\rupdatedTimeNs\x12\x1b\n" +
 	"\tsize_unit\x18\x0f \x01(\tR\bsizeUnit\x12.\n" +
-	"\x13cancel_requested_by\x18\x10 \x01(\tR\x11cancelRequestedBy\"\xe9\x03\n" +
+	"\x13cancel_requested_by\x18\x10 \x01(\tR\x11cancelRequestedBy\"\x9b\x04\n" +
 	"\x04Fill\x12\x14\n" +
 	"\x05venue\x18\x01 \x01(\tR\x05venue\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x16\n" +
@@ -1413,7 +1423,8 @@ const file_venuemesh_tradeflow_v1_orders_proto_rawDesc = "" +
 	"\tliquidity\x18\v \x01(\x0e2!.venuemesh.tradeflow.v1.LiquidityR\tliquidity\x12\"\n" +
 	"\rvenue_time_ns\x18\f \x01(\x10R\vvenueTimeNs\x12(\n" +
 	"\x10received_time_ns\x18\r \x01(\x10R\x0ereceivedTimeNs\x12\x1b\n" +
-	"\tsize_unit\x18\x0e \x01(\tR\bsizeUnit\"I\n" +
+	"\tsize_unit\x18\x0e \x01(\tR\bsizeUnit\x120\n" +
+	"\x14profit_at_settlement\x18\x0f \x01(\bR\x12profitAtSettlement\"I\n" +
 	"\aBalance\x12\x14\n" +
 	"\x05asset\x18\x01 \x01(\tR\x05asset\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\tR\x05total\x12\x12\n" +
