@@ -127,13 +127,18 @@ def _random_event(chance: random.Random, number: int) -> event_pb2.Event:
 
 def expected_balances(events: Iterable[event_pb2.Event]) -> Balances:
     """The balances after events, each of which counts once, in the order of the venue."""
+    return independent(events).balances
+
+
+def independent(events: Iterable[event_pb2.Event]) -> IndependentBooks:
+    """The books after events."""
     books = IndependentBooks(VENUE, TERMS)
     for event in _in_order(events):
         if event.HasField("order_filled"):
             books.fill(event.order_filled.fill, event.order_filled.strategy)
         else:
             books.flow(event.cash_moved.cash_flow)
-    return books.balances
+    return books
 
 
 def _in_order(events: Iterable[event_pb2.Event]) -> Sequence[event_pb2.Event]:

@@ -123,7 +123,8 @@ class IndependentBooks:
         """``terms``: by symbol."""
         self._venue = venue
         self._terms = terms
-        self._net = {symbol: Held() for symbol in terms}
+        self.net = {symbol: Held() for symbol in terms}
+        """The account's positions."""
         self._balances: defaultdict[BookKey, int] = defaultdict(int)
         self.held: dict[tuple[str, str], Held] = {}
         """By symbol and strategy."""
@@ -168,7 +169,7 @@ class IndependentBooks:
             outside = BookKey("EXTERNAL", self._asset(symbol), symbol)
             self._move(contracts, outside, floor(size * ATOMS))
             clearing = BookKey("POSITION", terms.settle, symbol)
-            paid = self._net[symbol].trade(terms, price, size)
+            paid = self.net[symbol].trade(terms, price, size)
             self._move(BookKey("CASH", terms.settle), clearing, paid)
             realized = BookKey("REALIZED_PROFIT", terms.settle, symbol, strategy)
             self._move(clearing, realized, profit)
@@ -202,7 +203,7 @@ class IndependentBooks:
                 self._move(cash, paid, share)
         elif kind == "SETTLEMENT" and settle:
             self._move(cash, BookKey("POSITION", one.asset, one.symbol), amount)
-            net = self._net[one.symbol]
+            net = self.net[one.symbol]
             if net.size:
                 net.cost += -amount if self._terms[one.symbol].is_inverse else amount
         else:
